@@ -1,0 +1,104 @@
+/** One build from beginning to end: plan in, lowerdir string and image out. */
+
+import { touchEntries } from '../cache/entries.js';
+import { imageRecord, publishImage } from '../cache/images.js';
+import { layerLink } from '../cache/layer-store.js';
+import type { ImageRecord } from '../cache/records.js';
+import { indexScanStore } from '../cache/scan-store.js';
+import type { Store } from '../cache/store.js';
+import type { FileSource } from '../context/source.js';
+import type { Isolation } from '../exec/container.js';
+import { formatLowerdirs } from '../exec/overlay.js';
+import type { HistoryEntry } from '../image/config.js';
+import type { Plan } from '../plan/plan.js';
+import type { EventSink } from './events.js';
+import { createHash64 } from './hash64.js';
+import type { Resolution } from './scheduler.js';
+import { resolvePlan } from './scheduler.js';
+
+/** What a build needs besides its plan. */
+export interface BuildRequest {
+  readonly plan: Plan;
+  readonly store: Store;
+  readonly openContext: () => FileSource;
+  readonly isolation: Isolation;
+  readonly noCache: boolean;
+  /** How many steps may run at the same time. */
+  readonly jobs: number;
+  /** Names the result gets. */
+  readonly names: readonly string[];
+  /** Keep the result so that it can be found by name or id. */
+  readonly keepImage: boolean;
+  readonly emit: EventSink;
+  /** Aborted from outside (SIGINT); its reason is what the build throws then. */
+  readonly signal: AbortSignal;
+}
+
+/** What a build leaves. */
+export interface BuildResult {
+  readonly image: ImageRecord;
+  /** Layer directories, topmost first, as overlayfs takes them. */
+  readonly lowerdirs: string;
+}
+
+/** A layer that a step did not make after all is an empty one for the image's history. */
+function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
+  const parents = new Map(plan.steps.map((step) => [step.id, step.parent]));
+  return plan.history.map(({ created_by, empty_layer, step }) => {
+    const parent = parents.get(step);
+    const below = parent === undefined ? 0 : (states.get(parent)?.layers.length ?? 0);
+    const made = (states.get(step)?.layers.length ?? 0) > below;
+    return { created_by, empty_layer: empty_layer || !made };
+  });
+}
+
+/**
+ * Carries a plan out.
+ * @throws whatever made the first step fail; nothing is left running or mounted then
+ */
+export async function build(request: BuildRequest): Promise<BuildResult> {
+  const { plan, store, emit, noCache, isolation } = request;
+  const started = Date.now();
+  emit({ type: 'planned', steps: plan.steps });
+  for (const message of plan.warnings) emit({ type: 'warning', message });
+  const stopper = new AbortController();
+  const stop = (reason: unknown) => {
+    if (!stopper.signal.aborted) stopper.abort(reason);
+  };
+  const onAbort = () => stop(request.signal.reason);
+  request.signal.addEventListener('abort', onAbort, { once: true });
+  const scanStore = indexScanStore(store.index, await createHash64());
+  let context: FileSource | undefined;
+  try {
+    const resolution = await resolvePlan(
+      {
+        store,
+        scanStore,
+        context: () => {
+          context ??= request.openContext();
+          return context;
+        },
+        platform: plan.platform,
+        isolation,
+        noCache,
+        emit,
+        signal: stopper.signal,
+      },
+      plan,
+      request.jobs,
+      stop,
+    );
+    await touchEntries(store.index, resolution.used);
+    const layers = resolution.states.get(plan.target)?.layers ?? [];
+    const made = imageRecord({ layers, config: plan.config, history: historyOf(plan, resolution) });
+    // Every image holds on to its layers: a result that nobody can ask for by name must not.
+    const image = request.keepImage ? await publishImage(store.index, made, request.names) : made;
+    const { cached, executed } = resolution;
+    emit({ type: 'built', durationMs: Date.now() - started, cached, executed });
+    const links = [...layers].reverse().map((id) => layerLink(store.paths, id));
+    return { image, lowerdirs: formatLowerdirs(links) };
+  } finally {
+    await scanStore.flush();
+    request.signal.removeEventListener('abort', onAbort);
+  }
+}

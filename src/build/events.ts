@@ -1,0 +1,39 @@
+/** Everything that happens during a build, as one discriminated union that ui/ and logs consume. */
+import type { DefinitionKey } from '../keys/digest.js';
+import type { Step, StepId } from '../plan/step.js';
+
+/** Why a step has no cache entry that fits. */
+export type MissReason = 'no entry' | '--no-cache' | 'other parents';
+
+export type BuildEvent =
+  | { readonly type: 'planned'; readonly steps: readonly Step[] }
+  | { readonly type: 'warning'; readonly message: string }
+  | {
+      readonly type: 'cached';
+      readonly step: StepId;
+      readonly key: DefinitionKey;
+      /** Which of the two keys was found. */
+      readonly by: 'definition' | 'content';
+    }
+  | { readonly type: 'waiting'; readonly step: StepId; readonly pid: number }
+  | { readonly type: 'started'; readonly step: StepId; readonly key: DefinitionKey }
+  | { readonly type: 'output'; readonly step: StepId; readonly text: string }
+  | {
+      readonly type: 'finished';
+      readonly step: StepId;
+      readonly durationMs: number;
+      readonly files: number;
+      readonly bytes: number;
+      /** COPY: how many files were hard-linked from a former layer. */
+      readonly linked: number;
+    }
+  | { readonly type: 'failed'; readonly step: StepId; readonly message: string }
+  | {
+      readonly type: 'built';
+      readonly durationMs: number;
+      readonly cached: number;
+      readonly executed: number;
+    };
+
+/** Receives events in the order in which they happen. */
+export type EventSink = (event: BuildEvent) => void;

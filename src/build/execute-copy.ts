@@ -1,0 +1,101 @@
+/** Carries out COPY and WORKDIR: a layer from files, without a mount. */
+import { chmodSync, lchownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findByOperation, treeReader } from '../cache/entries.js';
+import type { Draft } from '../cache/layer-store.js';
+import { layerPath } from '../cache/layer-store.js';
+import type { Selection } from '../context/select.js';
+import { canonicalJson } from '../keys/digest.js';
+import type { CopyReport, FormerLayer } from '../layers/copy-layer.js';
+import { makeCopyLayer } from '../layers/copy-layer.js';
+import { parseMode } from '../plan/mode.js';
+import type { CopyStep } from '../plan/step.js';
+import type { DestinationReads, KeyedInputs } from './lookup.js';
+import type { BuildSession } from './session.js';
+
+/** A layer that the same instruction made before at the same place. */
+function formerLayer(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  reads: DestinationReads,
+): FormerLayer | undefined {
+  const facts = canonicalJson(reads.facts);
+  const { index, paths } = session.store;
+  for (const record of findByOperation(index, keyed.operation)) {
+    // Elsewhere, or beside other directories, the same file could get another path.
+    if (record.layer === undefined || canonicalJson(record.reads ?? null) !== facts) continue;
+    return {
+      path: layerPath(paths, record.layer),
+      trees: record.inputs.files.map(({ tree }) => tree),
+    };
+  }
+  return undefined;
+}
+
+/** Files whose content stands in the Dockerfile. */
+function writeInline(
+  draft: Draft,
+  step: CopyStep,
+  reads: DestinationReads,
+  intoDirectory: boolean,
+): number {
+  const { destination, owner } = reads;
+  const { uid, gid } = owner ?? { uid: 0, gid: 0 };
+  const mode =
+    step.chmod === undefined ? 0o644 : parseMode(step.chmod, step.location)(0o644, false);
+  for (const { name, content } of step.inline) {
+    const directory = intoDirectory || destination.kind === 'directory';
+    const path = join(draft.diff, destination.path, directory ? name : '');
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, content);
+    lchownSync(path, uid, gid);
+    chmodSync(path, mode);
+  }
+  return step.inline.length;
+}
+
+/** Makes the layer of a COPY in the draft. */
+export async function executeCopy(
+  session: BuildSession,
+  draft: Draft,
+  step: CopyStep,
+  keyed: KeyedInputs,
+  reads: DestinationReads,
+  selections: readonly Selection[],
+): Promise<CopyReport> {
+  const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
+  const report = await makeCopyLayer(
+    draft.diff,
+    {
+      selections,
+      destination: reads.destination,
+      intoDirectory,
+      owner: reads.owner,
+      ownership: step.from === undefined ? 'root' : 'keep',
+      chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, step.location),
+      former: session.noCache ? undefined : formerLayer(session, keyed, reads),
+    },
+    treeReader(session.scanStore.readTree),
+  );
+  const inline = writeInline(draft, step, reads, intoDirectory);
+  return { ...report, files: report.files + inline };
+}
+
+/**
+ * Makes the directory of a WORKDIR.
+ * @returns false when it is there already and no layer is needed
+ */
+export function executeWorkdir(draft: Draft, reads: DestinationReads): boolean {
+  const { destination, owner } = reads;
+  if (destination.kind === 'directory' || destination.path === '') return false;
+  const { uid, gid } = owner ?? { uid: 0, gid: 0 };
+  const own = { path: destination.path, existing: undefined };
+  for (const { path, existing } of [...destination.ancestors, own]) {
+    const target = join(draft.diff, path);
+    mkdirSync(target);
+    const attributes = existing ?? { mode: 0o755, uid, gid };
+    lchownSync(target, attributes.uid, attributes.gid);
+    chmodSync(target, attributes.mode);
+  }
+  return true;
+}

@@ -1,0 +1,245 @@
+/**
+ * Finds a step in the cache: by its definition key first, and where that fails by its content key
+ * (early cut-off). No step is carried out here.
+ */
+import { findByContent, findByDefinition, findByOperation } from '../cache/entries.js';
+import type { LayerId, StepRecord } from '../cache/records.js';
+import type { Selection } from '../context/select.js';
+import { selectFiles } from '../context/select.js';
+import { DockerfileError } from '../errors.js';
+import type { ContentKey, DefinitionKey, Json, OperationDigest } from '../keys/digest.js';
+import type { KeyedStep, StepInputs } from '../keys/inputs.js';
+import { contentKey, definitionKey, operationDigest, operationInputs } from '../keys/inputs.js';
+import type { Destination } from '../layers/destination.js';
+import { destinationFacts, inspectDestination } from '../layers/destination.js';
+import type { Stack } from '../layers/stack.js';
+import { locate } from '../layers/stack.js';
+import { stackSource } from '../layers/stack-source.js';
+import type { Owner } from '../layers/users.js';
+import { resolveIdentity, resolveOwner } from '../layers/users.js';
+import type { CopyStep, WorkdirStep } from '../plan/step.js';
+import type { BuildSession } from './session.js';
+import { layerDigests, stackOf } from './session.js';
+
+/** The file system of a step: its layers bottom first, and the key of the step that made it. */
+export interface StepState {
+  readonly layers: readonly LayerId[];
+  /** Undefined for scratch. */
+  readonly key: DefinitionKey | undefined;
+}
+
+/** A step with all that its definition key is made of. */
+export interface KeyedInputs {
+  readonly step: KeyedStep;
+  readonly key: DefinitionKey;
+  readonly operation: OperationDigest;
+  readonly inputs: StepInputs;
+  /** Files of the build context; those of other steps are selected when they are needed. */
+  readonly selections: readonly Selection[];
+}
+
+/** What COPY and WORKDIR read of the layers below. */
+export interface DestinationReads {
+  readonly destination: Destination;
+  readonly owner: Owner | undefined;
+  readonly facts: Json;
+}
+
+/** Computes a step's definition key. Reads the build context, no layer. */
+export async function keyStep(
+  session: BuildSession,
+  step: KeyedStep,
+  parents: readonly (DefinitionKey | undefined)[],
+): Promise<KeyedInputs> {
+  const operationPart = operationInputs(step, session.platform);
+  const operation = operationDigest(operationPart);
+  const selections =
+    step.kind === 'copy' && step.from === undefined && step.sources.length > 0
+      ? await selectFiles(session.context(), session.scanStore, step.sources, step.location)
+      : [];
+  const files = selections.map(({ path, kind, tree, directory }) => ({
+    path,
+    kind,
+    tree,
+    directory,
+  }));
+  const known = parents.filter((key) => key !== undefined);
+  const inputs = { ...operationPart, text: step.text, files, parents: known };
+  return { step, key: definitionKey(operation, files, known), operation, inputs, selections };
+}
+
+function sameLayers(a: readonly LayerId[], b: readonly LayerId[]): boolean {
+  return a.length === b.length && a.every((id, index) => id === b[index]);
+}
+
+/** Was the entry made on exactly these layers, and from these? */
+function sameParents(
+  record: StepRecord,
+  base: readonly LayerId[],
+  reads: readonly (readonly LayerId[])[],
+): boolean {
+  return (
+    sameLayers(record.base, base) &&
+    record.readLayers.length === reads.length &&
+    reads.every((layers, index) => sameLayers(layers, record.readLayers[index] ?? []))
+  );
+}
+
+/**
+ * Looks a definition key up. An entry that was made on other layers does not count: its parents
+ * were rebuilt since, and only their content can tell whether it is still right.
+ */
+export function lookupDefinition(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  base: StepState,
+  reads: readonly StepState[],
+): StepRecord | undefined {
+  const record = findByDefinition(session.store.index, keyed.key);
+  const readLayers = reads.map(({ layers }) => layers);
+  return record && sameParents(record, base.layers, readLayers) ? record : undefined;
+}
+
+function ownerOf(stack: Stack, step: CopyStep | WorkdirStep): Owner | undefined {
+  const spec = step.kind === 'copy' ? step.chown : step.user || undefined;
+  if (spec === undefined) return undefined;
+  const owner = step.kind === 'copy' ? resolveOwner(stack, spec) : resolveIdentity(stack, spec);
+  if ('unknown' in owner) {
+    throw new DockerfileError(owner.unknown, step.location, {
+      hint: 'add the user in a step before, or use numbers',
+    });
+  }
+  return { uid: owner.uid, gid: owner.gid };
+}
+
+/** Looks at the place a COPY or WORKDIR writes to. @throws DockerfileError */
+export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): DestinationReads {
+  const path = step.kind === 'copy' ? step.destination : step.path;
+  const follow = step.kind !== 'copy' || !step.link;
+  const destination = inspectDestination(stack, path, follow);
+  if (!destination) throw new DockerfileError(`too many symbolic links in ${path}`, step.location);
+  const owner = ownerOf(stack, step);
+  const facts = { destination: destinationFacts(destination), owner: owner ? { ...owner } : null };
+  return { destination, owner, facts };
+}
+
+/**
+ * BuildKit refuses to put a directory where the image has something else; hiding a symlink such as
+ * /bin -> usr/bin below a new directory would break the image.
+ */
+function refuseConflicts(
+  stack: Stack,
+  step: CopyStep,
+  destination: Destination,
+  selections: readonly Selection[],
+): void {
+  const check = (files: Selection['files'], path: string): void => {
+    for (const child of files.children) {
+      if (!child.directory) continue;
+      const target = path === '' ? child.name : `${path}/${child.name}`;
+      const there = locate(stack, target);
+      if (there && !there.stats.isDirectory()) {
+        throw new DockerfileError(
+          `COPY would put a directory over /${target}, which is none`,
+          step.location,
+          {
+            hint: there.stats.isSymbolicLink()
+              ? 'copy to the place the symbolic link leads to'
+              : undefined,
+          },
+        );
+      }
+      if (there) check(child.directory, target);
+    }
+  };
+  for (const { kind, files } of selections)
+    if (kind === 'directory') check(files, destination.path);
+}
+
+/** The files a COPY takes, wherever from. */
+export async function copySelections(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  step: CopyStep,
+  reads: readonly StepState[],
+): Promise<readonly Selection[]> {
+  const [source] = reads;
+  if (step.from === undefined || !source) return keyed.selections;
+  const stack = await stackOf(session, source.layers);
+  return selectFiles(
+    stackSource(stack, 'the stage'),
+    session.scanStore,
+    step.sources,
+    step.location,
+  );
+}
+
+/** What a content look-up found out, for whoever carries the step out next. */
+export interface ContentLookup {
+  readonly record: StepRecord | undefined;
+  /** Undefined when nobody needed it. */
+  readonly contentKey: ContentKey | undefined;
+  readonly destination: DestinationReads | undefined;
+  readonly selections: readonly Selection[];
+}
+
+async function runContentKey(
+  session: BuildSession,
+  operation: OperationDigest,
+  base: readonly LayerId[],
+): Promise<ContentKey> {
+  return contentKey(operation, [], await layerDigests(session, base));
+}
+
+/** Entries made before their content key was of interest get it now. */
+async function completeCandidates(
+  session: BuildSession,
+  candidates: readonly StepRecord[],
+): Promise<void> {
+  const { index } = session.store;
+  for (const record of candidates) {
+    if (record.contentKey !== undefined) continue;
+    if (!record.base.every((id) => index.layers.doesExist(id))) continue;
+    const key = await runContentKey(session, record.operation, record.base);
+    index.environment.transactionSync(() => {
+      index.steps.putSync(record.key, { ...record, contentKey: key });
+      index.contents.putSync(key, record.key);
+    });
+  }
+}
+
+/** Looks a step up by what it really reads from its parents. */
+export async function lookupContent(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  base: StepState,
+  reads: readonly StepState[],
+): Promise<ContentLookup> {
+  const { index } = session.store;
+  const { step, operation } = keyed;
+  const useCache = !session.noCache;
+  if (step.kind === 'run') {
+    const candidates = useCache ? findByOperation(index, operation) : [];
+    // In a cold build nobody has run this before: digesting the layers below can't find anything.
+    if (candidates.length === 0) {
+      return { record: undefined, contentKey: undefined, destination: undefined, selections: [] };
+    }
+    await completeCandidates(session, candidates);
+    const key = await runContentKey(session, operation, base.layers);
+    const record = findByContent(index, key);
+    return { record, contentKey: key, destination: undefined, selections: [] };
+  }
+  const stack = await stackOf(session, base.layers);
+  const destination = readDestination(stack, step);
+  const selections = step.kind === 'copy' ? await copySelections(session, keyed, step, reads) : [];
+  if (step.kind === 'copy') refuseConflicts(stack, step, destination.destination, selections);
+  const files = selections.map(({ path, kind, tree, directory }) => ({
+    path,
+    kind,
+    tree,
+    directory,
+  }));
+  const key = contentKey(operation, files, destination.facts);
+  const record = useCache ? findByContent(index, key) : undefined;
+  return { record, contentKey: key, destination, selections };
+}

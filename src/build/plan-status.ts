@@ -1,0 +1,92 @@
+/** What the cache has of a plan: each step's key, and whether it would run. Runs nothing. */
+import { indexScanStore } from '../cache/scan-store.js';
+import type { Store } from '../cache/store.js';
+import type { FileSource } from '../context/source.js';
+import type { DefinitionKey } from '../keys/digest.js';
+import { isKeyed } from '../keys/inputs.js';
+import type { Plan } from '../plan/plan.js';
+import type { Step, StepId } from '../plan/step.js';
+import { createHash64 } from './hash64.js';
+import type { StepState } from './lookup.js';
+import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
+import type { BuildSession } from './session.js';
+
+/** A step with what the cache knows of it. */
+export interface StepStatus {
+  readonly step: Step;
+  /** Undefined for steps that make no layer. */
+  readonly key: DefinitionKey | undefined;
+  /** `none`: the step makes no layer and is never looked up. */
+  readonly status: 'hit' | 'miss' | 'none';
+  /**
+   * A miss because a step before it would run: should that leave the same files as before, this
+   * one is a hit after all.
+   */
+  readonly afterMiss: boolean;
+}
+
+interface Known {
+  readonly key: DefinitionKey | undefined;
+  /** Undefined when the layers are not known, because a step would have to run first. */
+  readonly state: StepState | undefined;
+}
+
+async function statusOf(
+  session: BuildSession,
+  step: Step,
+  known: Map<StepId, Known>,
+): Promise<StepStatus & Known> {
+  const base =
+    step.parent === undefined
+      ? { key: undefined, state: { layers: [], key: undefined } }
+      : known.get(step.parent);
+  const reads = step.reads.map((id) => known.get(id));
+  if (!base) throw new Error(`step ${step.id} stands before its parent`);
+  if (!isKeyed(step)) return { step, ...base, key: base.key, status: 'none', afterMiss: false };
+  const keyed = await keyStep(session, step, [base.key, ...reads.map((item) => item?.key)]);
+  const { key } = keyed;
+  const readStates = reads.map((item) => item?.state);
+  const complete = readStates.filter((state) => state !== undefined);
+  if (!base.state || complete.length < readStates.length) {
+    return { step, key, status: 'miss', afterMiss: true, state: undefined };
+  }
+  const record =
+    lookupDefinition(session, keyed, base.state, complete) ??
+    (await lookupContent(session, keyed, base.state, complete)).record;
+  if (!record) return { step, key, status: 'miss', afterMiss: false, state: undefined };
+  const layers =
+    record.layer === undefined ? base.state.layers : [...base.state.layers, record.layer];
+  return { step, key, status: 'hit', afterMiss: false, state: { layers, key } };
+}
+
+/** The status of every step, in the order of the plan. */
+export async function planStatus(
+  plan: Plan,
+  store: Store,
+  openContext: () => FileSource,
+): Promise<StepStatus[]> {
+  const scanStore = indexScanStore(store.index, await createHash64());
+  let context: FileSource | undefined;
+  const session: BuildSession = {
+    store,
+    scanStore,
+    context: () => {
+      context ??= openContext();
+      return context;
+    },
+    platform: plan.platform,
+    isolation: 'namespaces',
+    noCache: false,
+    emit: () => {},
+    signal: new AbortController().signal,
+  };
+  const known = new Map<StepId, Known>();
+  const statuses: StepStatus[] = [];
+  for (const step of plan.steps) {
+    const { key, status, afterMiss, state } = await statusOf(session, step, known);
+    known.set(step.id, { key, state });
+    statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss });
+  }
+  await scanStore.flush();
+  return statuses;
+}

@@ -1,0 +1,192 @@
+/**
+ * Resolves the steps of a plan: from the cache where it can, else by carrying them out, in
+ * parallel where the DAG allows, at most `jobs` at a time.
+ */
+import { publishEntry } from '../cache/entries.js';
+import { sweepDrafts } from '../cache/layer-store.js';
+import { releaseLease, tryLease } from '../cache/lease.js';
+import type { StepRecord } from '../cache/records.js';
+import type { DefinitionKey } from '../keys/digest.js';
+import type { KeyedStep } from '../keys/inputs.js';
+import { isKeyed } from '../keys/inputs.js';
+import type { Plan } from '../plan/plan.js';
+import type { Step, StepId } from '../plan/step.js';
+import { executeStep } from './execute.js';
+import type { KeyedInputs, StepState } from './lookup.js';
+import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
+import type { BuildSession } from './session.js';
+
+/** How a plan's steps were resolved. */
+export interface Resolution {
+  readonly states: ReadonlyMap<StepId, StepState>;
+  readonly cached: number;
+  readonly executed: number;
+}
+
+/** Lets at most `limit` of its tasks run at a time. */
+function semaphore(limit: number): <T>(task: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = limit;
+  return async (task) => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resume) => waiting.push(resume));
+    try {
+      return await task();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free += 1;
+    }
+  };
+}
+
+/** How often a lease that somebody else holds is looked at again. */
+const LEASE_POLL_MS = 20;
+
+interface Run {
+  readonly session: BuildSession;
+  readonly inSlot: <T>(task: () => Promise<T>) => Promise<T>;
+  readonly used: DefinitionKey[];
+  cached: number;
+  executed: number;
+  swept: boolean;
+}
+
+function stateAfter(base: StepState, record: StepRecord, key: DefinitionKey): StepState {
+  return { layers: record.layer === undefined ? base.layers : [...base.layers, record.layer], key };
+}
+
+/** Makes an entry that was found by its content known under this definition key as well. */
+function adopt(
+  run: Run,
+  keyed: KeyedInputs,
+  base: StepState,
+  reads: readonly StepState[],
+  found: StepRecord,
+): StepRecord {
+  const record = {
+    ...found,
+    key: keyed.key,
+    inputs: { ...keyed.inputs, files: found.inputs.files },
+    base: base.layers,
+    readLayers: reads.map(({ layers }) => layers),
+  };
+  publishEntry(run.session.store.index, record, undefined);
+  return record;
+}
+
+async function waitForLease(run: Run, keyed: KeyedInputs): Promise<void> {
+  const { index } = run.session.store;
+  let announced = false;
+  for (;;) {
+    run.session.signal.throwIfAborted();
+    const holder = tryLease(index, keyed.key);
+    if (holder === undefined) return;
+    if (!announced) run.session.emit({ type: 'waiting', step: keyed.step.id, pid: holder });
+    announced = true;
+    await new Promise((resume) => setTimeout(resume, LEASE_POLL_MS));
+  }
+}
+
+async function resolveKeyed(
+  run: Run,
+  step: KeyedStep,
+  base: StepState,
+  reads: readonly StepState[],
+): Promise<StepState> {
+  const { session } = run;
+  const { emit } = session;
+  const keyed = await keyStep(session, step, [base.key, ...reads.map(({ key }) => key)]);
+  const hit = (record: StepRecord, by: 'definition' | 'content'): StepState => {
+    run.cached += 1;
+    run.used.push(keyed.key);
+    emit({ type: 'cached', step: step.id, key: keyed.key, by });
+    return stateAfter(base, record, keyed.key);
+  };
+  const known = session.noCache ? undefined : lookupDefinition(session, keyed, base, reads);
+  if (known) return hit(known, 'definition');
+  await waitForLease(run, keyed);
+  // Publishing gives the lease back in the same transaction; everything else does it at the end.
+  let held = true;
+  try {
+    // Whoever held the lease may have done the work meanwhile.
+    const done = session.noCache ? undefined : lookupDefinition(session, keyed, base, reads);
+    if (done) return hit(done, 'definition');
+    const found = await lookupContent(session, keyed, base, reads);
+    if (found.record) {
+      const adopted = adopt(run, keyed, base, reads, found.record);
+      held = false;
+      return hit(adopted, 'content');
+    }
+    if (!run.swept) {
+      run.swept = true;
+      sweepDrafts(session.store.paths);
+    }
+    const record = await run.inSlot(() => {
+      session.signal.throwIfAborted();
+      return executeStep(session, keyed, base, reads, found);
+    });
+    held = false;
+    run.executed += 1;
+    return stateAfter(base, record, keyed.key);
+  } finally {
+    if (held) releaseLease(session.store.index, keyed.key);
+  }
+}
+
+async function resolveStep(
+  run: Run,
+  step: Step,
+  states: Map<StepId, Promise<StepState>>,
+): Promise<StepState> {
+  const nothing: StepState = { layers: [], key: undefined };
+  const base = step.parent === undefined ? nothing : await states.get(step.parent);
+  const reads = await Promise.all(step.reads.map((id) => states.get(id)));
+  if (!base || reads.some((state) => state === undefined)) {
+    throw new Error(`step ${step.id} stands before a step it depends on`);
+  }
+  if (!isKeyed(step)) return base;
+  run.session.signal.throwIfAborted();
+  try {
+    return await resolveKeyed(run, step, base, reads as StepState[]);
+  } catch (error) {
+    run.session.emit({ type: 'failed', step: step.id, message: (error as Error).message });
+    throw error;
+  }
+}
+
+/**
+ * Resolves every step of a plan.
+ * @param stop called with the first error, so that what runs beside it is stopped as well
+ * @throws the first step's error, once nothing runs any more
+ */
+export async function resolvePlan(
+  session: BuildSession,
+  plan: Plan,
+  jobs: number,
+  stop: (reason: unknown) => void,
+): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
+  const run: Run = {
+    session,
+    inSlot: semaphore(jobs),
+    used: [],
+    cached: 0,
+    executed: 0,
+    swept: false,
+  };
+  const states = new Map<StepId, Promise<StepState>>();
+  let failure: { readonly error: unknown } | undefined;
+  for (const step of plan.steps) {
+    const state = resolveStep(run, step, states);
+    state.catch((error: unknown) => {
+      failure ??= { error };
+      stop(error);
+    });
+    states.set(step.id, state);
+  }
+  await Promise.allSettled(states.values());
+  if (failure) throw failure.error;
+  const resolved = new Map<StepId, StepState>();
+  for (const [id, state] of states) resolved.set(id, await state);
+  return { states: resolved, cached: run.cached, executed: run.executed, used: run.used };
+}

@@ -1,0 +1,64 @@
+/** What the parts of one build share. */
+
+import { updateLayer } from '../cache/entries.js';
+import { layerPath } from '../cache/layer-store.js';
+import type { LayerId } from '../cache/records.js';
+import type { IndexScanStore } from '../cache/scan-store.js';
+import type { Store } from '../cache/store.js';
+import type { FileSource } from '../context/source.js';
+import type { Isolation } from '../exec/container.js';
+import type { LayerDigest } from '../keys/digest.js';
+import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
+import type { Stack } from '../layers/stack.js';
+import type { EventSink } from './events.js';
+
+/** One build: where it reads from, writes to and reports to. */
+export interface BuildSession {
+  readonly store: Store;
+  readonly scanStore: IndexScanStore;
+  /** Opened when the first step needs it; a Dockerfile without COPY has no use for a context. */
+  readonly context: () => FileSource;
+  readonly platform: string;
+  readonly isolation: Isolation;
+  readonly noCache: boolean;
+  readonly emit: EventSink;
+  readonly signal: AbortSignal;
+}
+
+/** Layers of a step's file system with what reading them takes, topmost first. */
+export async function stackOf(session: BuildSession, layers: readonly LayerId[]): Promise<Stack> {
+  const { index, paths } = session.store;
+  const stack = await Promise.all(
+    layers.map(async (id) => {
+      const path = layerPath(paths, id);
+      let opaque = index.layers.get(id)?.opaque;
+      if (opaque === undefined) {
+        opaque = await opaqueDirectories(path);
+        updateLayer(index, id, { opaque });
+      }
+      return { path, opaque: new Set(opaque) };
+    }),
+  );
+  return stack.reverse();
+}
+
+/** Digests of layers, computed once for each layer and kept in the index. */
+export async function layerDigests(
+  session: BuildSession,
+  layers: readonly LayerId[],
+): Promise<LayerDigest[]> {
+  const { index, paths } = session.store;
+  const digests: LayerDigest[] = [];
+  for (const id of layers) {
+    let digest = index.layers.get(id)?.digest;
+    if (digest === undefined) {
+      const path = layerPath(paths, id);
+      const opaque = index.layers.get(id)?.opaque ?? (await opaqueDirectories(path));
+      const computed = await digestLayer(path, opaque, session.scanStore);
+      digest = computed.digest;
+      updateLayer(index, id, { ...computed, opaque });
+    }
+    digests.push(digest);
+  }
+  return digests;
+}

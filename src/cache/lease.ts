@@ -1,0 +1,22 @@
+/** Leases: two builds that need the same step run it once. */
+import type { DefinitionKey } from '../keys/digest.js';
+import type { CacheIndex } from './index-db.js';
+import { isAlive, ownIdentity } from './process-identity.js';
+
+/**
+ * Tries to take the lease on a step. A lease whose process is gone is void.
+ * @returns undefined when it was taken, else the pid of who holds it (it may be this process)
+ */
+export function tryLease(index: CacheIndex, key: DefinitionKey): number | undefined {
+  return index.environment.transactionSync(() => {
+    const holder = index.leases.get(key);
+    if (holder && isAlive(holder)) return holder.pid;
+    index.leases.putSync(key, ownIdentity());
+    return undefined;
+  });
+}
+
+/** Gives a lease back. */
+export function releaseLease(index: CacheIndex, key: DefinitionKey): void {
+  index.leases.removeSync(key);
+}

@@ -1,0 +1,49 @@
+/**
+ * Where the store is and what is where in it; cache-format.md, "Layout", is the specification.
+ */
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** Absolute paths of the store's parts. */
+export interface StorePaths {
+  readonly root: string;
+  /** Text file with the number of the format version. */
+  readonly version: string;
+  readonly index: string;
+  readonly layers: string;
+  /** Short symlinks to layer directories, for mount options limited to one page. */
+  readonly links: string;
+  readonly tmp: string;
+  /** Cache mounts (RUN --mount=type=cache). */
+  readonly mounts: string;
+}
+
+/**
+ * The store's root: $WIAC_ROOT, else $DATADIR (the article's variable), else /var/lib/wiac for
+ * root and $XDG_DATA_HOME/wiac (default ~/.local/share/wiac) for anybody else.
+ */
+export function storeRoot(environment: NodeJS.ProcessEnv, isRoot: boolean): string {
+  const { WIAC_ROOT, DATADIR, XDG_DATA_HOME } = environment;
+  if (WIAC_ROOT) return resolve(WIAC_ROOT);
+  if (DATADIR) return resolve(DATADIR);
+  if (isRoot) return '/var/lib/wiac';
+  return XDG_DATA_HOME ? resolve(XDG_DATA_HOME, 'wiac') : join(homedir(), '.local/share/wiac');
+}
+
+/** Paths of a store's parts. */
+export function storePaths(root: string): StorePaths {
+  return {
+    root,
+    version: join(root, 'format-version'),
+    index: join(root, 'index'),
+    layers: join(root, 'layers'),
+    links: join(root, 'l'),
+    tmp: join(root, 'tmp'),
+    mounts: join(root, 'mounts'),
+  };
+}
+
+/** Directory for mount points and other short-lived files outside of the store: $TMPDIR. */
+export function temporaryDirectory(): string {
+  return tmpdir();
+}

@@ -1,0 +1,76 @@
+/** What the index holds; cache-format.md, "Index", is the specification. */
+import type { ContainerConfig, HistoryEntry } from '../image/config.js';
+import type {
+  ContentKey,
+  DefinitionKey,
+  Json,
+  LayerDigest,
+  OperationDigest,
+  TreeDigest,
+} from '../keys/digest.js';
+import type { StepInputs } from '../keys/inputs.js';
+
+/** Name of a layer directory: 16 random base32 digits. It says nothing about the content. */
+export type LayerId = string & { readonly __brand: 'LayerId' };
+
+/** A step that was carried out, under its definition key. Times in ms since the epoch. */
+export interface StepRecord {
+  readonly key: DefinitionKey;
+  /** Known once somebody asked for it; see keys/content.ts. */
+  readonly contentKey: ContentKey | undefined;
+  readonly operation: OperationDigest;
+  /** Everything that went into the key, by name. */
+  readonly inputs: StepInputs;
+  /** The layers it was built on, bottom first. */
+  readonly base: readonly LayerId[];
+  /** For each step it read files from: the layers of that, bottom first. */
+  readonly readLayers: readonly (readonly LayerId[])[];
+  /** What it read of the layers below, where that is less than all of them (COPY, WORKDIR). */
+  readonly reads: Json | undefined;
+  /** Undefined when the step left no layer (WORKDIR of a directory that is there). */
+  readonly layer: LayerId | undefined;
+  readonly created: number;
+  readonly durationMs: number;
+}
+
+/** Kept apart from the step's record, because it changes with every build. */
+export interface UsageRecord {
+  readonly lastUsed: number;
+  readonly hits: number;
+}
+
+/** A published layer. */
+export interface LayerRecord {
+  readonly id: LayerId;
+  readonly key: DefinitionKey;
+  readonly created: number;
+  /** Disk usage of its own files in bytes, each hard-linked file counted in full. */
+  readonly bytes: number;
+  readonly files: number;
+  /** Opaque directories, relative paths. */
+  readonly opaque: readonly string[] | undefined;
+  /** Digest over all of its entries, computed when it is first needed. */
+  readonly digest: LayerDigest | undefined;
+  /** The root of its files as a tree, when they were digested. */
+  readonly tree: TreeDigest | undefined;
+}
+
+/** A build result that was given a name (-t) or asked for by id. */
+export interface ImageRecord {
+  /** `sha256:` and 64 hex digits over config and layers. */
+  readonly id: string;
+  readonly created: number;
+  /** Bottom first. */
+  readonly layers: readonly LayerId[];
+  readonly config: ContainerConfig;
+  readonly history: readonly HistoryEntry[];
+}
+
+/** Who works on a step right now. */
+export interface LeaseRecord {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: tells a process from a later one with the same pid. */
+  readonly startTime: string;
+  /** /proc/sys/kernel/random/boot_id: a lease does not survive a reboot. */
+  readonly bootId: string;
+}

@@ -1,0 +1,94 @@
+/** `wiac build` */
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, constants } from 'node:os';
+import { build } from '../build/build.js';
+import { isImageName } from '../cache/images.js';
+import { storeRoot } from '../cache/paths.js';
+import { closeStore, openStore } from '../cache/store.js';
+import { openContext } from '../context/context.js';
+import { InterruptedError, UsageError } from '../errors.js';
+import type { Isolation } from '../exec/container.js';
+import { ensurePrivileges } from '../exec/privileges.js';
+import type { LogLevel } from '../ui/log.js';
+import { createLog } from '../ui/log.js';
+import type { ProgressMode } from '../ui/progress.js';
+import { openProgress } from '../ui/progress.js';
+import type { DockerfileOptions } from './dockerfile-input.js';
+import { planDockerfile } from './dockerfile-input.js';
+import type { SetExitCode } from './program.js';
+
+/** Options of `wiac build`, as commander gives them. */
+export interface BuildOptions extends DockerfileOptions {
+  readonly tag: readonly string[];
+  readonly cache: boolean;
+  readonly quiet: boolean;
+  readonly iidfile?: string;
+  readonly jobs?: number;
+  readonly progress: ProgressMode;
+  readonly isolation: Isolation;
+  readonly logLevel: LogLevel;
+}
+
+const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Aborts on a signal that asks the process to end; a second one ends it at once. */
+function abortOnSignal(): { signal: AbortSignal; dispose: () => void } {
+  const controller = new AbortController();
+  const handler = (name: NodeJS.Signals) => {
+    const error = new InterruptedError(name, constants.signals[name]);
+    if (controller.signal.aborted) process.exit(error.exitCode);
+    controller.abort(error);
+  };
+  for (const name of STOPPING) process.on(name, handler);
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      for (const name of STOPPING) process.off(name, handler);
+    },
+  };
+}
+
+/** Builds and prints the lowerdir string. */
+export async function buildCommand(
+  path: string,
+  options: BuildOptions,
+  setExitCode: SetExitCode,
+): Promise<void> {
+  const relayed = await ensurePrivileges();
+  if (relayed !== undefined) return setExitCode(relayed);
+  for (const name of options.tag) {
+    if (!isImageName(name))
+      throw new UsageError(`--tag ${name} is not a name`, {
+        hint: 'use letters, digits and . _ - / :',
+      });
+  }
+  const { plan, dockerfile } = planDockerfile(path, options);
+  const log = createLog(options.logLevel);
+  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  const progress = await openProgress(options.progress, options.quiet);
+  const stop = abortOnSignal();
+  try {
+    const result = await build({
+      plan,
+      store,
+      openContext: () => openContext(path, dockerfile),
+      isolation: options.isolation,
+      noCache: !options.cache,
+      jobs: options.jobs ?? availableParallelism(),
+      names: options.tag,
+      keepImage: options.tag.length > 0 || options.iidfile !== undefined,
+      emit: (event) => {
+        if (event.type === 'warning') void log('warn', event.message);
+        progress.emit(event);
+      },
+      signal: stop.signal,
+    });
+    progress.close();
+    if (options.iidfile !== undefined) writeFileSync(options.iidfile, result.image.id);
+    process.stdout.write(`${result.lowerdirs}\n`);
+  } finally {
+    progress.close();
+    stop.dispose();
+    await closeStore(store);
+  }
+}

@@ -1,0 +1,70 @@
+/** `wiac copy` */
+import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { ContextError, UsageError } from '../errors.js';
+import { resolve as resolveInLayer } from '../layers/stack.js';
+import { libraryClosure } from '../libs/closure.js';
+
+interface CopyOptions {
+  readonly libs: boolean;
+}
+
+async function cp(source: string, target: string): Promise<void> {
+  const { execa } = await import('execa');
+  mkdirSync(dirname(target), { recursive: true });
+  const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  // Of a directory the content is copied, as COPY does; a symbolic link that is named is followed.
+  const from = isDirectory ? `${source}/.` : source;
+  if (isDirectory) mkdirSync(target, { recursive: true });
+  const result = await execa('cp', ['-a', '-H', '-T', '--', from, target], {
+    reject: false,
+    env: { LC_ALL: 'C' },
+  });
+  if (result.exitCode !== 0)
+    throw new ContextError(result.stderr.split('\n')[0] ?? 'cp failed', undefined);
+}
+
+/** Where a path of the image is in the layer directory, its symbolic links followed inside. */
+function inLayer(layer: string, path: string): string {
+  const resolved = resolveInLayer([{ path: layer, opaque: new Set() }], path);
+  if (!resolved) throw new UsageError(`too many symbolic links in ${path}`);
+  return join(layer, resolved.path);
+}
+
+/** Copies files into a layer directory. @throws UsageError, ContextError, NotFoundError */
+export async function copyCommand(
+  layerdir: string,
+  paths: readonly string[],
+  options: CopyOptions,
+): Promise<void> {
+  const sources = paths.slice(0, -1);
+  const destination = paths.at(-1);
+  if (destination === undefined || sources.length === 0) {
+    throw new UsageError('there is no destination', { hint: 'wiac copy LAYERDIR SRC... DST' });
+  }
+  for (const source of sources) {
+    if (!statSync(source, { throwIfNoEntry: false })) {
+      throw new ContextError(`${source} does not exist`, undefined, {
+        hint: 'check the spelling of the source',
+      });
+    }
+  }
+  mkdirSync(layerdir, { recursive: true });
+  const layer = realpathSync(layerdir);
+  const target = inLayer(layer, destination);
+  const intoDirectory =
+    sources.length > 1 ||
+    destination.endsWith('/') ||
+    (statSync(target, { throwIfNoEntry: false })?.isDirectory() ?? false);
+  for (const source of sources) {
+    const name = resolve(source).split('/').at(-1) ?? '';
+    const isDirectory = statSync(source).isDirectory();
+    await cp(resolve(source), intoDirectory && !isDirectory ? join(target, name) : target);
+  }
+  if (!options.libs) return;
+  const programs = sources
+    .filter((source) => statSync(source).isFile())
+    .map((source) => resolve(source));
+  for (const library of libraryClosure(programs))
+    await cp(library.target, inLayer(layer, library.path));
+}

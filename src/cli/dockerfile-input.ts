@@ -1,0 +1,72 @@
+/** Reads the Dockerfile that the command line names and compiles it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseDockerfile } from '../dockerfile/parse.js';
+import { ContextError, UsageError } from '../errors.js';
+import { compile } from '../plan/compile.js';
+import type { Plan } from '../plan/plan.js';
+
+/** Options of every command that reads a Dockerfile, as commander gives them. */
+export interface DockerfileOptions {
+  readonly file?: string;
+  readonly target?: string;
+  readonly buildArg: readonly string[];
+  readonly label?: readonly string[];
+}
+
+/** A plan, and where its Dockerfile is; undefined for standard input. */
+export interface PlannedInput {
+  readonly plan: Plan;
+  readonly dockerfile: string | undefined;
+}
+
+/** `name=value` pairs; a bare name takes its value from the environment, or is left out. */
+export function parsePairs(items: readonly string[], option: string): Record<string, string> {
+  const pairs: Record<string, string> = {};
+  for (const item of items) {
+    const at = item.indexOf('=');
+    const name = at === -1 ? item : item.slice(0, at);
+    if (name === '')
+      throw new UsageError(`${option} ${item}: the name is missing`, {
+        hint: `write ${option} NAME=VALUE`,
+      });
+    const value = at === -1 ? process.env[name] : item.slice(at + 1);
+    if (value !== undefined) pairs[name] = value;
+  }
+  return pairs;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason =
+      code === 'ENOENT' ? `there is no Dockerfile ${path}` : `${path} can't be read: ${message}`;
+    throw new ContextError(reason, undefined, { hint: 'name it with -f FILE' });
+  }
+}
+
+/** The platform this machine builds for, in OCI's terms. */
+export function hostPlatform(): string {
+  const architectures: Readonly<Record<string, string>> = {
+    x64: 'amd64',
+    ia32: '386',
+    loong64: 'loong64',
+  };
+  return `linux/${architectures[process.arch] ?? process.arch}`;
+}
+
+/** Reads, parses and compiles. @throws ContextError, DockerfileError, UnsupportedError */
+export function planDockerfile(contextPath: string, options: DockerfileOptions): PlannedInput {
+  const path = options.file ?? join(contextPath, 'Dockerfile');
+  const title = path === '-' ? 'Dockerfile (standard input)' : path;
+  const dockerfile = parseDockerfile(readText(path), title);
+  const plan = compile(dockerfile, {
+    buildArgs: parsePairs(options.buildArg, '--build-arg'),
+    target: options.target,
+    platform: hostPlatform(),
+    labels: parsePairs(options.label ?? [], '--label'),
+  });
+  return { plan, dockerfile: path === '-' ? undefined : path };
+}

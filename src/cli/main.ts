@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
+import { WiacError } from '../errors.js';
+import { createProgram } from './program.js';
+
+async function main(): Promise<number> {
+  // Node 22 and newer keep compiled code from run to run; Node 20 does not know this call yet.
+  const { default: nodeModule } = await import('node:module');
+  (nodeModule as { enableCompileCache?: () => void }).enableCompileCache?.();
+  let exitCode = 0;
+  const program = createProgram((code) => {
+    exitCode = code;
+  });
+  await program.parseAsync(process.argv);
+  return exitCode;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (error instanceof WiacError) {
+    const { reportError } = await import('./report.js');
+    process.exitCode = await reportError(error, process.argv.slice(2));
+  } else {
+    process.stderr.write(`wiac: internal error: ${(error as Error).stack ?? error}\n`);
+    process.exitCode = 1;
+  }
+}

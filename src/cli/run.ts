@@ -1,0 +1,157 @@
+/** `wiac run` */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { findImage } from '../cache/images.js';
+import { layerPath } from '../cache/layer-store.js';
+import { storeRoot, temporaryDirectory } from '../cache/paths.js';
+import { closeStore, openStore } from '../cache/store.js';
+import { NotFoundError, UsageError } from '../errors.js';
+import type { Isolation } from '../exec/container.js';
+import { parseLowerdirs } from '../exec/overlay.js';
+import { ensurePrivileges } from '../exec/privileges.js';
+import { runProgram } from '../exec/run-program.js';
+import type { ContainerConfig } from '../image/config.js';
+import { DEFAULT_PATH, envPairs } from '../image/config.js';
+import { parsePairs } from './dockerfile-input.js';
+
+/** Options of `wiac run`, as commander gives them. */
+export interface RunOptions {
+  readonly env: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly entrypoint?: string;
+  readonly layer?: string;
+  readonly network: 'host' | 'none';
+  readonly isolation: Isolation;
+}
+
+/** What is to run, where. */
+interface Target {
+  /** Absolute paths, topmost first. */
+  readonly lower: readonly string[];
+  readonly config: ContainerConfig;
+  readonly argv: readonly string[];
+  /** Directory that keeps what the program writes; undefined: nothing is kept. */
+  readonly layer: string | undefined;
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Written as paths, or existing directories: never looked up as the name of an image. */
+function asLowerdirs(text: string): string[] | undefined {
+  const paths = parseLowerdirs(text);
+  const written = paths.some((path) => path.startsWith('/') || path.startsWith('.'));
+  if (!written && !paths.every(isDirectory)) return undefined;
+  const missing = paths.find((path) => !isDirectory(path));
+  if (missing !== undefined) {
+    throw new NotFoundError(`the layer directory ${missing} does not exist`, {
+      hint: 'give existing directories, topmost first, separated by colons',
+    });
+  }
+  return paths.map((path) => resolve(path));
+}
+
+/** The default environment of a container that has no config. */
+const BARE_CONFIG: ContainerConfig = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: '/' };
+
+function lowerdirTarget(
+  lower: readonly string[],
+  rest: readonly string[],
+  options: RunOptions,
+): Target {
+  const [layer, ...argv] = rest;
+  if (layer === undefined || argv.length === 0) {
+    throw new UsageError('LOWERDIRS need a CONTAINERLAYER and an ENTRYPOINT', {
+      hint: 'wiac run LOWERDIRS CONTAINERLAYER ENTRYPOINT [ARGUMENT...]',
+    });
+  }
+  if (options.layer !== undefined) throw new UsageError('--layer goes with the name of an image');
+  return { lower, config: BARE_CONFIG, argv, layer: resolve(layer) };
+}
+
+async function imageTarget(
+  name: string,
+  rest: readonly string[],
+  options: RunOptions,
+): Promise<Target> {
+  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  try {
+    const image = findImage(store.index, name);
+    if (!image) {
+      throw new NotFoundError(`there is no image and no layer directory ${name}`, {
+        hint: 'name a build with wiac build -t NAME, or write directories as ./DIR or /DIR',
+      });
+    }
+    const { config } = image;
+    const entrypoint =
+      options.entrypoint === undefined ? (config.Entrypoint ?? []) : [options.entrypoint];
+    const cmd = rest.length > 0 || options.entrypoint !== undefined ? rest : (config.Cmd ?? []);
+    const argv = [...entrypoint, ...cmd];
+    if (argv.length === 0) {
+      throw new UsageError(`the image ${name} has neither ENTRYPOINT nor CMD`, {
+        hint: `say what to run: wiac run ${name} PROGRAM`,
+      });
+    }
+    const lower = image.layers.map((id) => layerPath(store.paths, id)).reverse();
+    return {
+      lower,
+      config,
+      argv,
+      layer: options.layer === undefined ? undefined : resolve(options.layer),
+    };
+  } finally {
+    await closeStore(store);
+  }
+}
+
+function environment(config: ContainerConfig, options: RunOptions): [string, string][] {
+  const env = envPairs(config.Env);
+  // Programs ask the terminal's type, not whether it is there.
+  if (process.stdin.isTTY && process.env.TERM !== undefined) env.set('TERM', process.env.TERM);
+  for (const [name, value] of Object.entries(parsePairs(options.env, '--env')))
+    env.set(name, value);
+  return [...env];
+}
+
+/**
+ * Runs a program in layers.
+ * @returns the program's exit code
+ */
+export async function runCommand(
+  first: string,
+  rest: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  const relayed = await ensurePrivileges();
+  if (relayed !== undefined) return relayed;
+  const lower = asLowerdirs(first);
+  const target = lower
+    ? lowerdirTarget(lower, rest, options)
+    : await imageTarget(first, rest, options);
+  const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
+  try {
+    if (target.layer !== undefined && !existsSync(target.layer))
+      mkdirSync(target.layer, { recursive: true });
+    // The upper and the work directory have to be on one file system (overlayfs documentation).
+    const upperParent = target.layer === undefined ? scratch : dirname(target.layer);
+    const exit = await runProgram({
+      lower: target.lower,
+      upper: target.layer ?? join(scratch, 'upper'),
+      workParent: upperParent,
+      scratch,
+      isolation: options.isolation,
+      network: options.network,
+      user: options.user ?? target.config.User ?? '',
+      workdir: options.workdir ?? target.config.WorkingDir,
+      env: environment(target.config, options),
+      argv: target.argv,
+    });
+    if (exit.startError !== undefined)
+      process.stderr.write(`wiac: can't start ${exit.startError}\n`);
+    return exit.code;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,118 @@
+/** The build context: a directory of this machine, seen through .dockerignore. */
+import {
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
+import { join, posix } from 'node:path';
+import { ContextError } from '../errors.js';
+import type { IgnoreMatcher } from './ignore.js';
+import { compileIgnore, ignoreFileCandidates } from './ignore.js';
+import type { FileSource, Listed } from './source.js';
+
+/** As many as the kernel follows in one path before it gives ELOOP. */
+const MAX_SYMLINKS = 40;
+
+function readIgnore(root: string, dockerfile: string | undefined): IgnoreMatcher {
+  const candidates =
+    dockerfile === undefined
+      ? [join(root, '.dockerignore')]
+      : ignoreFileCandidates(dockerfile, root);
+  for (const path of candidates) {
+    let text: string;
+    try {
+      text = readFileSync(path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      throw error;
+    }
+    return compileIgnore(text, path);
+  }
+  return compileIgnore('', '.dockerignore');
+}
+
+function contextRoot(path: string): string {
+  try {
+    const root = realpathSync(path);
+    if (statSync(root).isDirectory()) return root;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+    throw new ContextError(`there is no build context ${path}`, undefined, {
+      hint: 'give the directory that holds the files to be copied',
+    });
+  }
+  throw new ContextError(`the build context ${path} is not a directory`, undefined);
+}
+
+/** Follows symlinks by hand: a target that leaves the context must be an error, not a file. */
+function followWithin(root: string, path: string): string | undefined {
+  const pending = path.split('/').filter(Boolean);
+  const done: string[] = [];
+  let followed = 0;
+  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+    if (name === '.') continue;
+    if (name === '..') {
+      if (done.pop() === undefined) refuse(path);
+      continue;
+    }
+    const here = join(root, ...done, name);
+    const stats = lstatSync(here, { throwIfNoEntry: false });
+    if (stats?.isSymbolicLink()) {
+      followed += 1;
+      if (followed > MAX_SYMLINKS) return undefined;
+      const target = readlinkSync(here);
+      if (posix.isAbsolute(target)) refuse(path);
+      pending.unshift(...target.split('/').filter(Boolean));
+    } else if (stats) done.push(name);
+    else return undefined;
+  }
+  return done.join('/');
+}
+
+function refuse(path: string): never {
+  throw new ContextError(
+    `${path} is a symbolic link that leads out of the build context`,
+    undefined,
+    {
+      hint: 'copy what it points to into the build context',
+    },
+  );
+}
+
+/**
+ * Opens a build context.
+ * @param dockerfile path of the Dockerfile, for its own ignore file; undefined for standard input
+ * @throws ContextError when the directory is not there, DockerfileError for a bad ignore file
+ */
+export function openContext(path: string, dockerfile: string | undefined): FileSource {
+  const root = contextRoot(path);
+  const ignore = readIgnore(root, dockerfile);
+  const host = (relative: string) => (relative === '' ? root : `${root}/${relative}`);
+  const exists = (relative: string) =>
+    lstatSync(host(relative), { throwIfNoEntry: false }) !== undefined;
+  const listed = (directory: string, name: string, isDirectory: boolean): Listed[] => {
+    const relative = directory === '' ? name : `${directory}/${name}`;
+    const entry = { name, hostPath: `${root}/${relative}` };
+    if (ignore.empty || !ignore.ignores(relative)) return [entry];
+    return isDirectory && ignore.mayContain(relative) ? [{ ...entry, onlyWithContent: true }] : [];
+  };
+  return {
+    title: 'the build context',
+    ownership: 'root',
+    fingerprintScope: root,
+    locate: (relative) =>
+      exists(relative) &&
+      (relative === '' || ignore.empty || !ignore.ignores(relative) || ignore.mayContain(relative))
+        ? host(relative)
+        : undefined,
+    follow: (relative) => followWithin(root, relative),
+    list: (relative) =>
+      readdirSync(host(relative), { withFileTypes: true }).flatMap((dirent) =>
+        listed(relative, dirent.name, dirent.isDirectory()),
+      ),
+  };
+}

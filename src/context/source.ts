@@ -1,0 +1,38 @@
+/**
+ * Where COPY takes files from: a directory tree that is seen through one small interface, be it
+ * the build context (with .dockerignore applied) or the merged layers of a step.
+ */
+
+/** A name in a directory and the file of this machine that is behind it. */
+export interface Listed {
+  readonly name: string;
+  readonly hostPath: string;
+  /**
+   * Set when the entry is a directory that .dockerignore excludes but that may hold files which a
+   * later `!` pattern brings back: it is part of the context only if one of them is.
+   */
+  readonly onlyWithContent?: boolean;
+}
+
+/** A tree of files; paths are relative to its root, '' is the root, `/` separates. */
+export interface FileSource {
+  /** What the source is, for messages: "the build context", "stage build". */
+  readonly title: string;
+  /** Who owns the files in the image: root for the build context, their owner for a step. */
+  readonly ownership: 'root' | 'keep';
+  /**
+   * Name under which fingerprints of its files are kept from build to build; undefined when it is
+   * not worth it.
+   */
+  readonly fingerprintScope: string | undefined;
+  /** The visible file behind a path whose parent directories are no symlinks. */
+  locate(path: string): string | undefined;
+  /**
+   * Follows every symlink of a path within the source.
+   * @returns the path without symlinks, undefined when nothing visible is there
+   * @throws ContextError when a symlink leads out of the build context
+   */
+  follow(path: string): string | undefined;
+  /** Visible entries of a directory, in no particular order. */
+  list(path: string): Listed[];
+}

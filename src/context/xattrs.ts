@@ -1,0 +1,121 @@
+/**
+ * Extended attributes, through getfattr(1) and setfattr(1): Node has no call for them, and the
+ * files that have any are few, so that one process for all of them is cheap.
+ */
+import { IsolationError } from '../errors.js';
+import type { Xattrs } from './tree.js';
+
+/** overlayfs's own marks are part of the layer format, not of the files. */
+const OVERLAY = /^(trusted|user)\.overlay\./;
+/** SELinux labels belong to this machine's policy, as BuildKit and tar leave them out. */
+const HOST_ONLY = /^security\.selinux$/;
+
+function unescapePath(text: string): string {
+  // getfattr writes bytes that would break its line format as backslash and three octal digits.
+  if (!text.includes('\\')) return text;
+  const bytes: number[] = [];
+  const raw = Buffer.from(text);
+  for (let at = 0; at < raw.length; at++) {
+    const byte = raw[at] as number;
+    const octal = byte === 0x5c ? raw.toString('latin1', at + 1, at + 4) : '';
+    if (/^[0-7]{3}$/.test(octal)) {
+      bytes.push(Number.parseInt(octal, 8));
+      at += 3;
+    } else bytes.push(byte);
+  }
+  return Buffer.from(bytes).toString();
+}
+
+function parseDump(dump: string): Map<string, (readonly [string, string])[]> {
+  const all = new Map<string, (readonly [string, string])[]>();
+  let current: (readonly [string, string])[] = [];
+  for (const line of dump.split('\n')) {
+    if (line.startsWith('# file: ')) {
+      current = [];
+      all.set(unescapePath(line.slice('# file: '.length)), current);
+    } else if (line !== '') {
+      const at = line.indexOf('=');
+      const name = at === -1 ? line : line.slice(0, at);
+      const value = at === -1 ? '' : line.slice(at + 1).replace(/^0x/, '');
+      current.push([unescapePath(name), value]);
+    }
+  }
+  return all;
+}
+
+async function getfattr(flags: readonly string[], paths: readonly string[]): Promise<string> {
+  const { execa } = await import('execa');
+  const result = await execa(
+    'getfattr',
+    ['--absolute-names', '-h', '-d', '-e', 'hex', ...flags, '--', ...paths],
+    {
+      reject: false,
+      maxBuffer: 1 << 30,
+      stripFinalNewline: false,
+      env: { LC_ALL: 'C' },
+    },
+  );
+  if (result.exitCode === undefined) {
+    throw new IsolationError('getfattr could not be started', {
+      hint: 'install the package attr (apt-get install attr)',
+      cause: result,
+    });
+  }
+  // getfattr exits with 1 when one of many files vanished; the caller's own lstat reports that.
+  return result.stdout;
+}
+
+/** execve(2) takes 2 MiB of arguments in all; this leaves room for the environment. */
+const MAX_ARGUMENT_BYTES = 1_000_000;
+
+/** Splits paths so that each part fits one command line. */
+export function* argumentBatches(paths: readonly string[]): Generator<readonly string[]> {
+  let batch: string[] = [];
+  let bytes = 0;
+  for (const path of paths) {
+    // A pointer and a NUL for each argument count as well.
+    const size = Buffer.byteLength(path) + 9;
+    if (bytes + size > MAX_ARGUMENT_BYTES && batch.length > 0) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(path);
+    bytes += size;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/**
+ * Reads the extended attributes of files (not of what symlinks point to).
+ * @returns only the files that have any; overlayfs's marks and SELinux labels are left out
+ * @throws IsolationError when getfattr is not installed
+ */
+export async function readXattrs(paths: readonly string[]): Promise<Map<string, Xattrs>> {
+  const found = new Map<string, Xattrs>();
+  for (const batch of argumentBatches(paths)) {
+    for (const [path, pairs] of parseDump(await getfattr(['-m', '-'], batch))) {
+      const kept = pairs.filter(([name]) => !OVERLAY.test(name) && !HOST_ONLY.test(name));
+      if (kept.length > 0)
+        found.set(
+          path,
+          kept.sort(([a], [b]) => (a < b ? -1 : 1)),
+        );
+    }
+  }
+  return found;
+}
+
+/**
+ * The opaque directories of a layer in overlayfs form (overlayfs documentation, "whiteouts and
+ * opaque directories"): absolute paths whose trusted. or user.overlay.opaque is `y`.
+ */
+export async function readOpaqueDirectories(layer: string): Promise<string[]> {
+  const dump = await getfattr(['-R', '-P', '-m', '^(trusted|user)\\.overlay\\.opaque$'], [layer]);
+  const opaque: string[] = [];
+  for (const [path, pairs] of parseDump(dump)) {
+    // 'x' marks a directory that holds xattr whiteouts; only 'y' hides the layers below.
+    if (pairs.some(([, value]) => value === '79')) opaque.push(path);
+  }
+  return opaque;
+}

@@ -1,0 +1,138 @@
+/**
+ * The errors wiac raises on purpose. Each class has a stable `code` (for programs and tests) and
+ * the exit code of the process (for shells); README.md documents both. Anything else that is
+ * thrown is a bug in wiac and ends the process with exit code 1 and a stack trace.
+ */
+export abstract class WiacError extends Error {
+  abstract readonly code: string;
+  /** Exit code of the `wiac` process when this error ends it. */
+  abstract readonly exitCode: number;
+  /** What the user can do about it, one sentence; shown on a line of its own. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.hint = options.hint;
+  }
+}
+
+/** A place in a text file; lines and columns count from 1. `endLine` is inclusive. */
+export interface SourceLocation {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly endLine: number;
+}
+
+/** Command line that makes no sense: unknown flag, missing operand, contradicting options. */
+export class UsageError extends WiacError {
+  readonly code = 'USAGE';
+  readonly exitCode = 2;
+}
+
+/** The Dockerfile (or .dockerignore) cannot mean anything: syntax, unknown stage, cycle ... */
+export class DockerfileError extends WiacError {
+  readonly code = 'DOCKERFILE';
+  readonly exitCode = 3;
+  readonly location: SourceLocation;
+
+  constructor(
+    message: string,
+    location: SourceLocation,
+    options: { hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.location = location;
+  }
+}
+
+/** The build context does not hold what the Dockerfile asks for, or leads outside of itself. */
+export class ContextError extends WiacError {
+  readonly code = 'CONTEXT';
+  readonly exitCode = 4;
+  readonly location: SourceLocation | undefined;
+
+  constructor(
+    message: string,
+    location: SourceLocation | undefined,
+    options: { hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.location = location;
+  }
+}
+
+/** A step's program ended with an exit code other than 0, or could not be started. */
+export class StepFailedError extends WiacError {
+  readonly code = 'STEP_FAILED';
+  readonly exitCode = 5;
+  readonly location: SourceLocation;
+  /** Exit code of the step's program (128 + signal number when a signal ended it). */
+  readonly stepExitCode: number;
+  /** The last lines the program wrote, at most 20. */
+  readonly lastLines: readonly string[];
+
+  constructor(
+    message: string,
+    location: SourceLocation,
+    stepExitCode: number,
+    lastLines: readonly string[],
+  ) {
+    super(message);
+    this.location = location;
+    this.stepExitCode = stepExitCode;
+    this.lastLines = lastLines;
+  }
+}
+
+/** The file system that holds the store (or TMPDIR) is full. */
+export class NoSpaceError extends WiacError {
+  readonly code = 'NO_SPACE';
+  readonly exitCode = 6;
+}
+
+/** The store cannot be used: newer format version, damaged, not writable. */
+export class StoreError extends WiacError {
+  readonly code = 'STORE';
+  readonly exitCode = 7;
+}
+
+/** This machine cannot run a step: not root and no user namespace, missing program, no overlayfs. */
+export class IsolationError extends WiacError {
+  readonly code = 'ISOLATION';
+  readonly exitCode = 8;
+}
+
+/** Valid input that this version of wiac does not support; never ignored silently. */
+export class UnsupportedError extends WiacError {
+  readonly code = 'UNSUPPORTED';
+  readonly exitCode = 9;
+  readonly location: SourceLocation | undefined;
+
+  constructor(
+    message: string,
+    location: SourceLocation | undefined,
+    options: { hint?: string | undefined } = {},
+  ) {
+    super(message, options);
+    this.location = location;
+  }
+}
+
+/** A name, key or image that was asked for does not exist. */
+export class NotFoundError extends WiacError {
+  readonly code = 'NOT_FOUND';
+  readonly exitCode = 10;
+}
+
+/** The user or the system asked wiac to stop (SIGINT, SIGTERM, SIGHUP). */
+export class InterruptedError extends WiacError {
+  readonly code = 'INTERRUPTED';
+  readonly exitCode: number;
+
+  constructor(signal: NodeJS.Signals, signalNumber: number) {
+    super(`stopped by ${signal}`);
+    this.exitCode = 128 + signalNumber;
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * From the description of a container to the operations that enter it. Pure: paths in, data out.
+ */
+
+import type { Operation } from './operations.js';
+import { CLONE, MS } from './operations.js';
+
+/** How much a container is kept apart from this machine. */
+export type Isolation = 'namespaces' | 'chroot';
+
+/** Something of this machine that is shown inside; `target` exists in the merged root. */
+export interface BindMount {
+  readonly source: string;
+  /** Absolute path in the container, symlinks resolved. */
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** A tmpfs inside the container. */
+export interface TmpfsMount {
+  readonly target: string;
+  /** mount(8) options such as `size=64m,mode=1777`. */
+  readonly options: string;
+}
+
+/** Resource limit as setrlimit(2) takes it. */
+export interface ResourceLimit {
+  readonly resource: number;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** Everything there is to know about a container before it starts. */
+export interface Container {
+  readonly isolation: Isolation;
+  /** Data of the overlay mount, and the directory its relative lower directories start from. */
+  readonly overlay: { readonly options: string; readonly base: string };
+  /** Empty directory of this machine where the merged view is mounted. */
+  readonly root: string;
+  readonly binds: readonly BindMount[];
+  readonly tmpfs: readonly TmpfsMount[];
+  readonly network: 'host' | 'none';
+  /** All capabilities and no masked paths: RUN --security=insecure. */
+  readonly insecure: boolean;
+  readonly hostname: string | undefined;
+  /** Size of /dev/shm in bytes. */
+  readonly shmSize: number;
+  readonly limits: readonly ResourceLimit[];
+  /** False in a user namespace, where a new sysfs needs a network namespace of its own. */
+  readonly mayMountSysfs: boolean;
+  readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  readonly workdir: string;
+  readonly env: readonly (readonly [string, string])[];
+  readonly argv: readonly string[];
+}
+
+/**
+ * The capabilities Docker and containerd give by default: CHOWN, DAC_OVERRIDE, FOWNER, FSETID,
+ * KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE,
+ * SETFCAP; numbers of linux/capability.h.
+ */
+const DEFAULT_CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
+
+/** Paths that the OCI runtime-spec's defaults hide (maskedPaths) or protect (readonlyPaths). */
+const MASKED = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+const PROTECTED = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+const DEVICE_LINKS = [
+  ['/proc/self/fd', 'fd'],
+  ['/proc/self/fd/0', 'stdin'],
+  ['/proc/self/fd/1', 'stdout'],
+  ['/proc/self/fd/2', 'stderr'],
+  ['pts/ptmx', 'ptmx'],
+] as const;
+
+const HARDENED = MS.NOSUID | MS.NODEV | MS.NOEXEC;
+
+function mount(
+  source: string,
+  target: string,
+  type: string,
+  flags: number,
+  data = '',
+): Operation & { op: 'mount' } {
+  return { op: 'mount', source, target, type, flags, data };
+}
+
+function bind({ source, target, readOnly }: BindMount, root: string): Operation[] {
+  const path = `${root}${target}`;
+  const operations: Operation[] = [mount(source, path, '', MS.BIND | MS.REC)];
+  // A bind mount ignores MS_RDONLY at first (mount(2), "Remounting an existing mount").
+  if (readOnly) operations.push(mount('none', path, '', MS.BIND | MS.REMOUNT | MS.RDONLY));
+  return operations;
+}
+
+/** /dev as the OCI runtime-spec wants it: a few devices, nothing of this machine's hardware. */
+function ownDev(root: string, shmSize: number): Operation[] {
+  const dev = `${root}/dev`;
+  return [
+    mount('tmpfs', dev, 'tmpfs', MS.NOSUID, 'mode=755,size=64k'),
+    ...DEVICES.flatMap((name): Operation[] => [
+      { op: 'touch', path: `${dev}/${name}` },
+      mount(`/dev/${name}`, `${dev}/${name}`, '', MS.BIND),
+    ]),
+    ...DEVICE_LINKS.map(
+      ([target, name]): Operation => ({
+        op: 'symlink',
+        target,
+        path: `${dev}/${name}`,
+      }),
+    ),
+    { op: 'mkdir', path: `${dev}/pts`, mode: '755' },
+    mount(
+      'devpts',
+      `${dev}/pts`,
+      'devpts',
+      MS.NOSUID | MS.NOEXEC,
+      'newinstance,ptmxmode=0666,mode=0620',
+    ),
+    { op: 'mkdir', path: `${dev}/shm`, mode: '1777' },
+    mount('shm', `${dev}/shm`, 'tmpfs', HARDENED, `mode=1777,size=${shmSize}`),
+    { op: 'mkdir', path: `${dev}/mqueue`, mode: '755' },
+    mount('mqueue', `${dev}/mqueue`, 'mqueue', HARDENED),
+  ];
+}
+
+function ownSys(container: Container): Operation[] {
+  const target = `${container.root}/sys`;
+  if (container.mayMountSysfs) return [mount('sysfs', target, 'sysfs', HARDENED | MS.RDONLY)];
+  return bind({ source: '/sys', target: '/sys', readOnly: false }, container.root);
+}
+
+/** The article's way: this machine's own /proc, /dev and /sys, only the root is another. */
+function sharedFileSystems(root: string): Operation[] {
+  return ['/proc', '/dev', '/sys'].flatMap((path) =>
+    bind({ source: path, target: path, readOnly: false }, root),
+  );
+}
+
+function ownFileSystems(container: Container): Operation[] {
+  const { root, insecure } = container;
+  const hidden: Operation[] = insecure
+    ? []
+    : [
+        ...MASKED.map((path): Operation => ({ op: 'mask', path: `${root}${path}` })),
+        ...PROTECTED.map((path): Operation => ({ op: 'read-only', path: `${root}${path}` })),
+      ];
+  return [
+    mount('proc', `${root}/proc`, 'proc', HARDENED),
+    ...ownDev(root, container.shmSize),
+    ...ownSys(container),
+    ...hidden,
+  ];
+}
+
+function namespaceFlags({ isolation, network }: Container): number {
+  const net = network === 'none' ? CLONE.NEWNET : 0;
+  if (isolation === 'chroot') return CLONE.NEWNS | net;
+  return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP | net;
+}
+
+/** The operations that start a container's program, in order. */
+export function enterOperations(container: Container): Operation[] {
+  const { isolation, root, overlay, user } = container;
+  const isolated = isolation === 'namespaces';
+  return [
+    { op: 'die-with-parent' },
+    { op: 'unshare', flags: namespaceFlags(container) },
+    // Without this every mount below would show up on the host and stay there.
+    mount('none', '/', '', MS.REC | MS.PRIVATE),
+    { op: 'fork' },
+    ...(isolated && container.hostname !== undefined
+      ? [{ op: 'hostname', name: container.hostname } as const]
+      : []),
+    { op: 'chdir', path: overlay.base },
+    mount('overlay', root, 'overlay', 0, overlay.options),
+    ...(isolated ? ownFileSystems(container) : sharedFileSystems(root)),
+    ...container.tmpfs.map((fs) =>
+      mount('tmpfs', `${root}${fs.target}`, 'tmpfs', MS.NOSUID | MS.NODEV, fs.options),
+    ),
+    ...container.binds.flatMap((item) => bind(item, root)),
+    ...container.limits.map((limit): Operation => ({ op: 'rlimit', ...limit })),
+    isolated ? { op: 'pivot', root } : { op: 'chroot', root },
+    // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.
+    ...(isolated && !container.insecure
+      ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const]
+      : []),
+    { op: 'umask', mask: '0022' },
+    { op: 'user', ...user },
+    { op: 'chdir', path: container.workdir },
+    { op: 'env', pairs: container.env },
+    { op: 'exec', argv: container.argv },
+  ];
+}

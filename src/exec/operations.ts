@@ -1,0 +1,122 @@
+/**
+ * The operations that enter.pl carries out, as data: what happens on the way into a container can
+ * be built by pure functions, compared in tests, and shown to people.
+ */
+
+/** One operation; the names are those of the system calls where there is one. */
+export type Operation =
+  /** SIGKILL when the process that started us ends. */
+  | { readonly op: 'die-with-parent' }
+  | { readonly op: 'unshare'; readonly flags: number }
+  /** Continue as pid 1 of a new pid namespace; the parent waits and passes signals on. */
+  | { readonly op: 'fork' }
+  | {
+      readonly op: 'mount';
+      readonly source: string;
+      readonly target: string;
+      readonly type: string;
+      readonly flags: number;
+      readonly data: string;
+    }
+  | { readonly op: 'mask'; readonly path: string }
+  | { readonly op: 'read-only'; readonly path: string }
+  /** `mode` is octal. */
+  | { readonly op: 'mkdir'; readonly path: string; readonly mode: string }
+  | { readonly op: 'touch'; readonly path: string }
+  | { readonly op: 'symlink'; readonly target: string; readonly path: string }
+  | { readonly op: 'pivot'; readonly root: string }
+  | { readonly op: 'chroot'; readonly root: string }
+  | { readonly op: 'chdir'; readonly path: string }
+  | { readonly op: 'umask'; readonly mask: string }
+  | { readonly op: 'hostname'; readonly name: string }
+  | {
+      readonly op: 'rlimit';
+      readonly resource: number;
+      readonly soft: number;
+      readonly hard: number;
+    }
+  /** Leaves only these capabilities in the bounding set. */
+  | { readonly op: 'capabilities'; readonly keep: readonly number[] }
+  | {
+      readonly op: 'user';
+      readonly uid: number;
+      readonly gid: number;
+      readonly groups: readonly number[];
+    }
+  | { readonly op: 'env'; readonly pairs: readonly (readonly [string, string])[] }
+  | { readonly op: 'exec'; readonly argv: readonly string[] };
+
+/** mount(2) flags; values of linux/mount.h, the same on all architectures. */
+export const MS = {
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  REMOUNT: 32,
+  BIND: 4096,
+  REC: 16384,
+  PRIVATE: 1 << 18,
+  SLAVE: 1 << 19,
+} as const;
+
+/** unshare(2) flags; values of linux/sched.h. */
+export const CLONE = {
+  NEWNS: 0x20000,
+  NEWCGROUP: 0x2000000,
+  NEWUTS: 0x4000000,
+  NEWIPC: 0x8000000,
+  NEWPID: 0x20000000,
+  NEWNET: 0x40000000,
+} as const;
+
+function operands(operation: Operation): string[] {
+  switch (operation.op) {
+    case 'die-with-parent':
+    case 'fork':
+      return [];
+    case 'unshare':
+      return [String(operation.flags)];
+    case 'mount': {
+      const { source, target, type, flags, data } = operation;
+      return [source, target, type, String(flags), data];
+    }
+    case 'mask':
+      return [operation.path, '/dev/null'];
+    case 'read-only':
+    case 'touch':
+      return [operation.path];
+    case 'mkdir':
+      return [operation.path, operation.mode];
+    case 'symlink':
+      return [operation.target, operation.path];
+    case 'pivot':
+    case 'chroot':
+      return [operation.root];
+    case 'chdir':
+      return [operation.path];
+    case 'umask':
+      return [operation.mask];
+    case 'hostname':
+      return [operation.name];
+    case 'rlimit':
+      return [operation.resource, operation.soft, operation.hard].map(String);
+    case 'capabilities':
+      return operation.keep.map(String);
+    case 'user':
+      return [operation.uid, operation.gid, ...operation.groups].map(String);
+    case 'env':
+      return operation.pairs.flat();
+    case 'exec':
+      return [...operation.argv];
+  }
+}
+
+/** The file format of enter.pl: NUL-terminated fields, each operation with its operand count. */
+export function encodeOperations(operations: readonly Operation[]): string {
+  const fields: string[] = [];
+  for (const operation of operations) {
+    const values = operands(operation);
+    fields.push(operation.op, String(values.length), ...values);
+  }
+  return `${fields.join('\0')}\0`;
+}

@@ -1,0 +1,71 @@
+/** Options of the overlay mount (kernel documentation, filesystems/overlayfs). */
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+/** mount(2) copies one page of options, the terminating NUL included. */
+const MAX_OPTION_BYTES = 4095;
+
+/** Splits a lowerdir string at colons; `\:` stands for a colon in a path. */
+export function parseLowerdirs(text: string): string[] {
+  const parts = text.match(/(?:\\.|[^:\\])+/g) ?? [];
+  return parts.map((part) => part.replace(/\\([:\\])/g, '$1'));
+}
+
+/** The reverse of parseLowerdirs. */
+export function formatLowerdirs(paths: readonly string[]): string {
+  return paths.map((path) => path.replace(/[\\:]/g, '\\$&')).join(':');
+}
+
+/** Commas separate mount options, so that a path with one has to be escaped once more. */
+function option(path: string): string {
+  return path.replace(/[\\,:]/g, '\\$&');
+}
+
+/** The directories of one overlay mount. */
+export interface OverlayDirectories {
+  /** Absolute paths, topmost first. */
+  readonly lower: readonly string[];
+  readonly upper: string;
+  /** Empty directory on the file system of `upper`. */
+  readonly work: string;
+}
+
+/** True in a user namespace, where overlayfs keeps its marks in user.overlay.* attributes. */
+export function inUserNamespace(): boolean {
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
+}
+
+/**
+ * Options for the mount, with lower directories relative to `base`; long stacks get short symlinks
+ * in `scratch`, because all options together must fit one page.
+ * @param volatile true skips every sync: right where the upper directory is thrown away on a crash
+ */
+export function overlayOptions(
+  directories: OverlayDirectories,
+  scratch: string,
+  volatile: boolean,
+): { options: string; base: string } {
+  const { lower, upper, work } = directories;
+  const flags = [
+    // Layers with redirects or without data mean nothing to anybody but this kernel; in a user
+    // namespace neither is possible, and naming them is refused.
+    inUserNamespace() ? 'userxattr' : 'redirect_dir=off,metacopy=off',
+    ...(volatile ? ['volatile'] : []),
+  ].join(',');
+  const format = (lowerdirs: readonly string[]) =>
+    `lowerdir=${lowerdirs.map(option).join(':')},upperdir=${option(upper)},workdir=${option(work)},${flags}`;
+  const plain = format(lower);
+  if (Buffer.byteLength(plain) <= MAX_OPTION_BYTES) return { options: plain, base: '/' };
+  const links = join(scratch, 'lower');
+  mkdirSync(links);
+  const short = lower.map((path, index) => {
+    const name = index.toString(36);
+    symlinkSync(path, join(links, name));
+    return name;
+  });
+  const place = (path: string) => relative(links, path);
+  return {
+    options: `lowerdir=${short.join(':')},upperdir=${option(place(upper))},workdir=${option(place(work))},${flags}`,
+    base: links,
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * Everything that goes into a step's key, by name. One record that key computation, `cache show`
+ * and `why` read, so that what is explained is what was hashed.
+ */
+import type { CopyStep, RunStep, Step, WorkdirStep } from '../plan/step.js';
+import type { ContentKey, DefinitionKey, Json, OperationDigest, TreeDigest } from './digest.js';
+import { canonicalJson, sha256 } from './digest.js';
+
+/**
+ * Counts up whenever the meaning of a key changes (an encoding, or what a step does with the same
+ * inputs), so that an entry of an older wiac is never taken for one of this.
+ */
+export const KEY_VERSION = 1;
+
+/** A source of a COPY after wildcards were resolved, digested. */
+export interface SelectionInput {
+  /** Path in the source. */
+  readonly path: string;
+  /** A file keeps its name in a destination directory; of a directory the content is copied. */
+  readonly kind: 'file' | 'directory';
+  /** For a file: the tree of that one entry. */
+  readonly tree: TreeDigest;
+  /** Attributes of a directory itself, which a destination that does not exist yet gets. */
+  readonly directory:
+    | { readonly mode: number; readonly uid: number; readonly gid: number }
+    | undefined;
+}
+
+/** What a step does, its files and parents left aside. */
+export interface OperationInputs {
+  /** Version of the key format. */
+  readonly version: number;
+  readonly kind: 'copy' | 'run' | 'workdir';
+  /** `os/architecture`: programs behave differently on another one. */
+  readonly platform: string;
+  /** The operands after expansion, exactly those that change the result. */
+  readonly operands: { readonly [name: string]: Json };
+}
+
+/** The full record of a step. */
+export interface StepInputs extends OperationInputs {
+  /** The instruction as people know it; not part of any key. */
+  readonly text: string;
+  /** COPY: what it selects from its source, in the order of the sources. */
+  readonly files: readonly SelectionInput[];
+  /** Keys of the steps below and beside it, the parent first. */
+  readonly parents: readonly DefinitionKey[];
+}
+
+function copyOperands(step: CopyStep): OperationInputs['operands'] {
+  return {
+    // Sources count through what they select; where from counts as ownership and parents.
+    fromStep: step.from !== undefined,
+    destination: step.destination,
+    chown: step.chown ?? null,
+    chmod: step.chmod ?? null,
+    link: step.link,
+    parents: step.parents,
+    inline: step.inline.map(({ name, content }) => ({ name, content })),
+    sources: step.sources,
+    exclude: step.exclude,
+  };
+}
+
+function runOperands(step: RunStep): OperationInputs['operands'] {
+  return {
+    argv: step.argv,
+    script: step.script ?? null,
+    // Sorted: the order in which variables were declared can't be seen by a program.
+    env: Object.fromEntries(step.env),
+    workdir: step.workdir,
+    user: step.user,
+    network: step.network,
+    security: step.security,
+    mounts: step.mounts as unknown as Json,
+  };
+}
+
+function workdirOperands(step: WorkdirStep): OperationInputs['operands'] {
+  return { path: step.path, user: step.user };
+}
+
+/** Steps that have a key of their own; sources and meta steps make no layer. */
+export type KeyedStep = CopyStep | RunStep | WorkdirStep;
+
+/** Does the step make a layer, and so have a key? */
+export function isKeyed(step: Step): step is KeyedStep {
+  return step.kind === 'copy' || step.kind === 'run' || step.kind === 'workdir';
+}
+
+/** The part of a step's inputs that is known from the Dockerfile alone. */
+export function operationInputs(step: KeyedStep, platform: string): OperationInputs {
+  const operands =
+    step.kind === 'copy'
+      ? copyOperands(step)
+      : step.kind === 'run'
+        ? runOperands(step)
+        : workdirOperands(step);
+  return { version: KEY_VERSION, kind: step.kind, platform, operands };
+}
+
+/** "The same instruction": what the former layers of a step are looked up by. */
+export function operationDigest({
+  version,
+  kind,
+  platform,
+  operands,
+}: OperationInputs): OperationDigest {
+  return sha256(canonicalJson({ version, kind, platform, operands })) as OperationDigest;
+}
+
+function fileInputs(files: readonly SelectionInput[]): Json {
+  // Where a file lay in its source does not matter, its name and content do.
+  return files.map(({ kind, tree, directory }) => ({ kind, tree, directory }));
+}
+
+/** What the step is asked to do: operands, files, and the keys of its parents. */
+export function definitionKey(
+  operation: OperationDigest,
+  files: readonly SelectionInput[],
+  parents: readonly DefinitionKey[],
+): DefinitionKey {
+  const inputs = { operation, files: fileInputs(files), parents: [...parents] };
+  return sha256(canonicalJson(inputs)) as DefinitionKey;
+}
+
+/**
+ * The same with what the step really reads from its parents in the place of their keys, so that a
+ * parent that ran again and made the same files changes nothing (early cut-off).
+ * @param reads digests of the layers below for RUN; what COPY and WORKDIR find at their destination
+ */
+export function contentKey(
+  operation: OperationDigest,
+  files: readonly SelectionInput[],
+  reads: Json,
+): ContentKey {
+  return sha256(canonicalJson({ operation, files: fileInputs(files), reads })) as ContentKey;
+}

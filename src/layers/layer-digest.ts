@@ -1,0 +1,57 @@
+/** The digest of a published layer: all that a step can see of it. */
+import { lstatSync, readdirSync } from 'node:fs';
+import { relative } from 'node:path';
+import type { ScanStore } from '../context/scan.js';
+import { digestTrees, listTree } from '../context/scan.js';
+import type { FileSource } from '../context/source.js';
+import { readOpaqueDirectories } from '../context/xattrs.js';
+import type { LayerDigest, TreeDigest } from '../keys/digest.js';
+import { canonicalJson, sha256 } from '../keys/digest.js';
+
+function plainSource(root: string): FileSource {
+  const host = (path: string) => (path === '' ? root : `${root}/${path}`);
+  return {
+    title: root,
+    ownership: 'keep',
+    fingerprintScope: undefined,
+    locate: host,
+    follow: (path) => path,
+    list: (path) =>
+      readdirSync(host(path)).map((name) => ({ name, hostPath: `${host(path)}/${name}` })),
+  };
+}
+
+/** Opaque directories of a layer, relative to it. */
+export async function opaqueDirectories(layer: string): Promise<string[]> {
+  return (await readOpaqueDirectories(layer)).map((path) => relative(layer, path)).sort();
+}
+
+/** Digests a layer's files, whiteouts and opaque directories; times do not count. */
+export async function digestLayer(
+  layer: string,
+  opaque: readonly string[],
+  store: ScanStore,
+): Promise<{ digest: LayerDigest; tree: TreeDigest }> {
+  const source = plainSource(layer);
+  const [tree] = await digestTrees(source, store, [listTree(source, '')], Date.now());
+  const { mode, uid, gid } = lstatSync(layer);
+  const root = { mode: mode & 0o7777, uid, gid };
+  const text = canonicalJson({ tree: tree ?? null, opaque, root });
+  return { digest: sha256(text) as LayerDigest, tree: tree as TreeDigest };
+}
+
+/** Number of entries and bytes of the files below a directory, the directory itself left out. */
+export function measureTree(path: string): { files: number; bytes: number } {
+  let files = 0;
+  let bytes = 0;
+  for (const dirent of readdirSync(path, { withFileTypes: true })) {
+    files += 1;
+    const child = `${path}/${dirent.name}`;
+    if (dirent.isDirectory()) {
+      const below = measureTree(child);
+      files += below.files;
+      bytes += below.bytes;
+    } else if (dirent.isFile()) bytes += lstatSync(child).size;
+  }
+  return { files, bytes };
+}

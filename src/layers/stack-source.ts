@@ -1,0 +1,20 @@
+/** The merged layers of a step as a source of files for COPY --from. */
+import type { FileSource } from '../context/source.js';
+import type { Stack } from './stack.js';
+import { listDirectory, locate, resolve } from './stack.js';
+
+/** @param title for messages: "stage build" */
+export function stackSource(stack: Stack, title: string): FileSource {
+  return {
+    title,
+    ownership: 'keep',
+    // Looked at only when a step below was rebuilt: fingerprints would cost more than they save.
+    fingerprintScope: undefined,
+    locate: (path) => locate(stack, path)?.hostPath,
+    follow: (path) => {
+      const resolved = resolve(stack, path);
+      return resolved?.entry === undefined ? undefined : resolved.path;
+    },
+    list: (path) => listDirectory(stack, path),
+  };
+}

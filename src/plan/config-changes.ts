@@ -1,0 +1,182 @@
+/** What each instruction that makes no layer does to the image config. Pure. */
+import { posix } from 'node:path';
+import type { Command, HealthcheckInstruction, Instruction } from '../dockerfile/ast.js';
+import { DockerfileError } from '../errors.js';
+import type { ContainerConfig, Healthcheck } from '../image/config.js';
+import type { Expander } from './scope.js';
+
+/** The default of SHELL on Linux (Dockerfile reference, SHELL). */
+export const DEFAULT_SHELL = ['/bin/sh', '-c'];
+
+/** Arguments of a command in either form, the shell in front of the shell form. */
+export function commandArgv(command: Command, shell: readonly string[]): readonly string[] {
+  return command.form === 'exec' ? command.argv : [...shell, command.text];
+}
+
+/** Config with variables set; a variable keeps its place when its value changes. */
+export function setEnv(
+  config: ContainerConfig,
+  pairs: readonly (readonly [string, string])[],
+): ContainerConfig {
+  const env = [...config.Env];
+  for (const [name, value] of pairs) {
+    const at = env.findIndex((item) => item.startsWith(`${name}=`));
+    if (at === -1) env.push(`${name}=${value}`);
+    else env[at] = `${name}=${value}`;
+  }
+  return { ...config, Env: env };
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
+
+/** A duration in Go's notation (`1m30s`) in nanoseconds; undefined when it is none. */
+export function parseDuration(text: string): number | undefined {
+  if (text === '0') return 0;
+  if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)) {
+    total += Number(number) * (UNITS[unit ?? ''] ?? 0);
+  }
+  return Math.round(total);
+}
+
+const DURATIONS = {
+  interval: 'Interval',
+  timeout: 'Timeout',
+  'start-period': 'StartPeriod',
+  'start-interval': 'StartInterval',
+} as const;
+
+function healthcheck(instruction: HealthcheckInstruction, shell: readonly string[]): Healthcheck {
+  const { command, flags, location } = instruction;
+  if (!command) return { Test: ['NONE'] };
+  const Test =
+    command.form === 'exec'
+      ? ['CMD', ...command.argv]
+      : shell === DEFAULT_SHELL
+        ? ['CMD-SHELL', command.text]
+        : ['CMD', ...shell, command.text];
+  const times: Record<string, number> = {};
+  for (const { name, value = '' } of flags) {
+    if (name === 'retries') {
+      const retries = Number(value);
+      if (!/^\d+$/.test(value))
+        throw new DockerfileError(`--retries=${value} is not a number`, location);
+      times.Retries = retries;
+      continue;
+    }
+    const nanoseconds = parseDuration(value);
+    if (nanoseconds === undefined) {
+      throw new DockerfileError(`--${name}=${value} is not a duration`, location, {
+        hint: 'write it like 30s, 1m30s or 500ms',
+      });
+    }
+    times[DURATIONS[name as keyof typeof DURATIONS]] = nanoseconds;
+  }
+  return { Test, ...times };
+}
+
+function exposedPorts(values: readonly string[], location: Instruction['location']): string[] {
+  return values.flatMap((value) => {
+    const match = /^(\d+)(?:-(\d+))?(?:\/([a-z]+))?$/i.exec(value);
+    const first = Number(match?.[1]);
+    const last = match?.[2] === undefined ? first : Number(match[2]);
+    const protocol = (match?.[3] ?? 'tcp').toLowerCase();
+    if (!match || last < first || last > 65535 || !['tcp', 'udp', 'sctp'].includes(protocol)) {
+      throw new DockerfileError(`EXPOSE ${value} is not a port`, location, {
+        hint: 'write a port or a range with an optional protocol: 80, 8000-8010/udp',
+      });
+    }
+    return Array.from({ length: last - first + 1 }, (_, index) => `${first + index}/${protocol}`);
+  });
+}
+
+function withSet(
+  set: Readonly<Record<string, Record<string, never>>> | undefined,
+  names: readonly string[],
+): Record<string, Record<string, never>> {
+  return { ...set, ...Object.fromEntries(names.map((name) => [name, {}])) };
+}
+
+/** WORKDIR's path: relative ones start at the one before. */
+export function joinWorkdir(current: string, path: string): string {
+  return posix.resolve(current === '' ? '/' : current, path);
+}
+
+/**
+ * The config after an instruction that makes no layer.
+ * @param state.cmdInStage CMD was set in this stage: ENTRYPOINT resets only an inherited one
+ * @throws DockerfileError for values that mean nothing
+ */
+export function changeConfig(
+  config: ContainerConfig,
+  instruction: Instruction,
+  expand: Expander,
+  state: { readonly cmdInStage: boolean },
+): ContainerConfig {
+  const { location } = instruction;
+  const shell = config.Shell ?? DEFAULT_SHELL;
+  switch (instruction.kind) {
+    case 'env':
+      return setEnv(
+        config,
+        instruction.pairs.map(({ key, value }) => [expand(key, location), expand(value, location)]),
+      );
+    case 'label': {
+      const labels = instruction.pairs.map(({ key, value }) => [
+        expand(key, location),
+        expand(value, location),
+      ]);
+      return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(labels) } };
+    }
+    case 'cmd':
+      return { ...config, Cmd: commandArgv(instruction.command, shell) };
+    case 'entrypoint': {
+      const { Cmd, ...rest } = config;
+      const Entrypoint = commandArgv(instruction.command, shell);
+      return state.cmdInStage && Cmd ? { ...rest, Cmd, Entrypoint } : { ...rest, Entrypoint };
+    }
+    case 'shell':
+      return { ...config, Shell: instruction.argv };
+    case 'user':
+      return { ...config, User: expand(instruction.value, location) };
+    case 'stopsignal':
+      return { ...config, StopSignal: expand(instruction.value, location) };
+    case 'workdir':
+      return {
+        ...config,
+        WorkingDir: joinWorkdir(config.WorkingDir, expand(instruction.value, location)),
+      };
+    case 'expose': {
+      const values = instruction.values
+        .map((value) => expand(value, location))
+        .flatMap((text) => text.split(/\s+/));
+      return {
+        ...config,
+        ExposedPorts: withSet(config.ExposedPorts, exposedPorts(values.filter(Boolean), location)),
+      };
+    }
+    case 'volume':
+      return {
+        ...config,
+        Volumes: withSet(
+          config.Volumes,
+          instruction.values.map((value) => expand(value, location)),
+        ),
+      };
+    case 'healthcheck':
+      return { ...config, Healthcheck: healthcheck(instruction, shell) };
+    case 'onbuild':
+      return { ...config, OnBuild: [...(config.OnBuild ?? []), instruction.trigger.original] };
+    default:
+      return config;
+  }
+}

@@ -1,0 +1,28 @@
+/** What a Dockerfile is compiled to. */
+import type { ContainerConfig, HistoryEntry } from '../image/config.js';
+import type { Step, StepId } from './step.js';
+
+/** What the plan depends on besides the text of the Dockerfile. */
+export interface PlanOptions {
+  /** Values of --build-arg. */
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** --target: name or index of a stage; undefined: the last one. */
+  readonly target: string | undefined;
+  /** Platform that is built for, `os/architecture[/variant]`. */
+  readonly platform: string;
+  /** Labels of --label, added to the result's config. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The steps the target needs, each after all that it depends on; stages nobody needs are absent. */
+export interface Plan {
+  readonly platform: string;
+  readonly steps: readonly Step[];
+  /** The step whose file system is the result. */
+  readonly target: StepId;
+  readonly config: ContainerConfig;
+  /** With the step of each entry, because only a build knows which steps left no layer. */
+  readonly history: readonly (HistoryEntry & { readonly step: StepId })[];
+  /** Remarks that are no errors: build arguments that nobody asked for. */
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,45 @@
+/** Build arguments and environment: which variables an instruction sees (Dockerfile reference, ARG and ENV). */
+import { expand } from '../dockerfile/expand.js';
+import type { SourceLocation } from '../errors.js';
+
+/**
+ * Arguments that may be given without ARG and, unless a Dockerfile declares them, count neither for
+ * keys nor for history (Dockerfile reference, "Predefined ARGs").
+ */
+const PREDEFINED = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'];
+
+/** The names of predefined arguments, in both cases. */
+export function predefinedArgs(): string[] {
+  return PREDEFINED.flatMap((name) => [name, name.toLowerCase()]);
+}
+
+/** `linux/arm64/v8` in parts; the variant is empty when there is none. */
+function platformParts(platform: string): [string, string, string] {
+  const [os = '', architecture = '', variant = ''] = platform.split('/');
+  return [os, architecture, variant];
+}
+
+/** The automatic platform arguments of the global scope. wiac builds for the platform it runs on. */
+export function platformArgs(platform: string, target: string | undefined): Map<string, string> {
+  const [os, architecture, variant] = platformParts(platform);
+  const args = new Map<string, string>();
+  for (const side of ['TARGET', 'BUILD']) {
+    args.set(`${side}PLATFORM`, platform);
+    args.set(`${side}OS`, os);
+    args.set(`${side}ARCH`, architecture);
+    args.set(`${side}VARIANT`, variant);
+  }
+  args.set('TARGETSTAGE', target ?? 'default');
+  return args;
+}
+
+/** Expands a word with the variables of a scope. */
+export type Expander = (word: string, location: SourceLocation) => string;
+
+/** An expander that looks names up in `lookup`. */
+export function expander(
+  escapeCharacter: '\\' | '`',
+  lookup: (name: string) => string | undefined,
+): Expander {
+  return (word, location) => expand(word, { lookup, escape: escapeCharacter, location }).text;
+}

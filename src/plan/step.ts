@@ -1,0 +1,88 @@
+/**
+ * A step: one node of the DAG that a Dockerfile is compiled to. Steps are plain JSON, so that a
+ * plan can be printed, compared, and a step be carried out by another machine.
+ */
+
+import type { RunMount } from '../dockerfile/mounts.js';
+import type { SourceLocation } from '../errors.js';
+
+/** Position-independent name of a step within its plan (`s1`, `s2` ...). */
+export type StepId = string & { readonly __brand: 'StepId' };
+
+interface StepBase {
+  readonly id: StepId;
+  /** The step whose file system this one continues; undefined at the bottom of a stage. */
+  readonly parent: StepId | undefined;
+  /** Other steps whose files this one reads (COPY --from, RUN --mount=from). */
+  readonly reads: readonly StepId[];
+  /** The instruction after expansion, for people. */
+  readonly text: string;
+  /** Name of the stage, or its index when it has no name. */
+  readonly stage: string;
+  readonly location: SourceLocation;
+}
+
+/** Where a stage begins: nothing at all (scratch). */
+export interface SourceStep extends StepBase {
+  readonly kind: 'source';
+  readonly reference: 'scratch';
+}
+
+/** A file whose content stands in the Dockerfile itself (COPY <<EOF). */
+export interface InlineFile {
+  readonly name: string;
+  readonly content: string;
+}
+
+/** COPY: files from the build context or another step become a layer. */
+export interface CopyStep extends StepBase {
+  readonly kind: 'copy';
+  /** undefined: the build context. */
+  readonly from: StepId | undefined;
+  readonly sources: readonly string[];
+  readonly inline: readonly InlineFile[];
+  /** Absolute path in the image; ends in `/` when it must be a directory. */
+  readonly destination: string;
+  /** `user[:group]`, names or numbers; undefined: 0:0 from the context, unchanged from a step. */
+  readonly chown: string | undefined;
+  /** Octal or symbolic mode. */
+  readonly chmod: string | undefined;
+  readonly parents: boolean;
+  readonly exclude: readonly string[];
+  /** COPY --link: existing symlinks in the destination are not followed. */
+  readonly link: boolean;
+}
+
+/** RUN: a program changes the file system. */
+export interface RunStep extends StepBase {
+  readonly kind: 'run';
+  readonly argv: readonly string[];
+  /** Environment from ENV and ARG, in order. */
+  readonly env: readonly (readonly [string, string])[];
+  /** Environment that must not enter the key: predefined proxy arguments. */
+  readonly hiddenEnv: readonly (readonly [string, string])[];
+  /** Content for the program's standard input or a script file: heredocs. */
+  readonly script: string | undefined;
+  readonly workdir: string;
+  /** `user[:group]` as in USER; empty: root. */
+  readonly user: string;
+  readonly mounts: readonly RunMount[];
+  /** For each mount with `from=`: the step it shows, by index in `mounts`. */
+  readonly mountSources: readonly (StepId | undefined)[];
+  readonly network: 'default' | 'none' | 'host';
+  readonly security: 'sandbox' | 'insecure';
+}
+
+/** WORKDIR: the directory is made if it is not there yet. */
+export interface WorkdirStep extends StepBase {
+  readonly kind: 'workdir';
+  readonly path: string;
+  readonly user: string;
+}
+
+/** An instruction that changes the image config alone and makes no layer. */
+export interface MetaStep extends StepBase {
+  readonly kind: 'meta';
+}
+
+export type Step = SourceStep | CopyStep | RunStep | WorkdirStep | MetaStep;

@@ -1,0 +1,54 @@
+/** Progress as lines of text, each with its step's name in front: for logs and pipes. */
+import type { BuildEvent, EventSink } from '../build/events.js';
+import type { Step, StepId } from '../plan/step.js';
+import { formatBytes, formatDuration } from './format.js';
+import { stepNames } from './step-names.js';
+
+/** One event as text; undefined when there is nothing to say. */
+export function describeEvent(
+  event: BuildEvent,
+  name: (id: StepId) => string,
+  step: (id: StepId) => Step | undefined,
+): string | undefined {
+  switch (event.type) {
+    case 'planned':
+    case 'warning':
+    case 'failed':
+      return undefined;
+    case 'cached': {
+      const how = event.by === 'content' ? 'CACHED (same content)' : 'CACHED';
+      return `${name(event.step)} ${how} ${step(event.step)?.text ?? ''}`;
+    }
+    case 'waiting':
+      return `${name(event.step)} waits for process ${event.pid}, which runs the same step`;
+    case 'started':
+      return `${name(event.step)} ${step(event.step)?.text ?? ''}`;
+    case 'output':
+      return `${name(event.step)} | ${event.text}`;
+    case 'finished': {
+      const linked = event.linked > 0 ? `, ${event.linked} linked` : '';
+      const size = `${event.files} files${linked}, ${formatBytes(event.bytes)}`;
+      return `${name(event.step)} done in ${formatDuration(event.durationMs)} (${size})`;
+    }
+    case 'built':
+      return `built in ${formatDuration(event.durationMs)}: ${event.cached} steps cached, ${event.executed} run`;
+  }
+}
+
+/** A sink that writes lines. */
+export function plainProgress(write: (text: string) => void): EventSink {
+  let names: ReadonlyMap<StepId, string> = new Map();
+  let steps: ReadonlyMap<StepId, Step> = new Map();
+  return (event) => {
+    if (event.type === 'planned') {
+      names = stepNames(event.steps);
+      steps = new Map(event.steps.map((step) => [step.id, step]));
+    }
+    const text = describeEvent(
+      event,
+      (id) => names.get(id) ?? id,
+      (id) => steps.get(id),
+    );
+    if (text !== undefined) write(`${text}\n`);
+  };
+}

@@ -1,0 +1,26 @@
+/** Errors for people: where, what is wrong, the lines around it, what to do. */
+import { excerpt } from '../dockerfile/excerpt.js';
+import type { SourceLocation } from '../errors.js';
+import { StepFailedError, WiacError } from '../errors.js';
+
+/** The place an error is about, if it has one. */
+export function errorLocation(error: unknown): SourceLocation | undefined {
+  if (!(error instanceof WiacError) || !('location' in error)) return undefined;
+  return error.location as SourceLocation | undefined;
+}
+
+/**
+ * Text for an error.
+ * @param lines source lines of the file the error is about; undefined leaves the excerpt out
+ */
+export function describeError(error: WiacError, lines: readonly string[] | undefined): string {
+  const location = errorLocation(error);
+  const place = location ? `${location.file}:${location.line}:${location.column}: ` : '';
+  const parts = [`wiac: ${place}${error.message}`];
+  if (location && lines) parts.push(excerpt(lines, location));
+  if (error instanceof StepFailedError && error.lastLines.length > 0) {
+    parts.push(`last lines of its output:`, ...error.lastLines.map((line) => `  | ${line}`));
+  }
+  if (error.hint !== undefined) parts.push(`hint: ${error.hint}`);
+  return `${parts.join('\n')}\n`;
+}
