@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
+import { CommanderError } from 'commander';
 import { WiacError } from '../errors.js';
 import { createProgram } from './program.js';
 
@@ -18,7 +19,10 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (error instanceof WiacError) {
+  if (error instanceof CommanderError) {
+    // --help and --version end by throwing; they have printed what they had to say.
+    process.exitCode = error.exitCode;
+  } else if (error instanceof WiacError) {
     const { reportError } = await import('./report.js');
     process.exitCode = await reportError(error, process.argv.slice(2));
   } else {

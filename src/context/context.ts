@@ -94,11 +94,16 @@ export function openContext(path: string, dockerfile: string | undefined): FileS
   const host = (relative: string) => (relative === '' ? root : `${root}/${relative}`);
   const exists = (relative: string) =>
     lstatSync(host(relative), { throwIfNoEntry: false }) !== undefined;
-  const listed = (directory: string, name: string, isDirectory: boolean): Listed[] => {
-    const relative = directory === '' ? name : `${directory}/${name}`;
-    const entry = { name, hostPath: `${root}/${relative}` };
-    if (ignore.empty || !ignore.ignores(relative)) return [entry];
-    return isDirectory && ignore.mayContain(relative) ? [{ ...entry, onlyWithContent: true }] : [];
+  const listVisible = (directory: string): Listed[] => {
+    const visible: Listed[] = [];
+    const prefix = directory === '' ? '' : `${directory}/`;
+    for (const name of readdirSync(host(directory))) {
+      const relative = prefix + name;
+      const hostPath = `${root}/${relative}`;
+      if (ignore.empty || !ignore.ignores(relative)) visible.push({ name, hostPath });
+      else if (ignore.mayContain(relative)) visible.push({ name, hostPath, onlyWithContent: true });
+    }
+    return visible;
   };
   return {
     title: 'the build context',
@@ -110,9 +115,6 @@ export function openContext(path: string, dockerfile: string | undefined): FileS
         ? host(relative)
         : undefined,
     follow: (relative) => followWithin(root, relative),
-    list: (relative) =>
-      readdirSync(host(relative), { withFileTypes: true }).flatMap((dirent) =>
-        listed(relative, dirent.name, dirent.isDirectory()),
-      ),
+    list: listVisible,
   };
 }

@@ -3,8 +3,8 @@
  * from "must be read again", so that the fast, not collision-resistant xxhash64 is enough; git's
  * index does the same with plain stat data (git documentation, racy-git).
  */
-import type { Stats } from 'node:fs';
 import type { TreeDigest } from '../keys/digest.js';
+import type { FileStats } from './file-stats.js';
 import type { ScannedDirectory } from './scan.js';
 
 /** xxhash64 of bytes. */
@@ -37,14 +37,14 @@ export interface FingerprintStore {
 
 const FIELDS = 8;
 
-function writeStats(numbers: Float64Array, at: number, stats: Stats): void {
+function writeStats(numbers: Float64Array, at: number, stats: FileStats): void {
   // The Ms values are doubles of sub-microsecond resolution: finer than the kernel's clock tick.
   numbers[at] = stats.mode;
   numbers[at + 1] = stats.ino;
   numbers[at + 2] = stats.dev;
   numbers[at + 3] = stats.ctimeMs;
   // A directory's size and mtime tell of its entries, which are looked at one by one anyway.
-  const isDirectory = stats.isDirectory();
+  const isDirectory = stats.kind === 'dir';
   numbers[at + 4] = isDirectory ? 0 : stats.size;
   numbers[at + 5] = isDirectory ? 0 : stats.mtimeMs;
   numbers[at + 6] = stats.uid;
@@ -65,7 +65,7 @@ export function fingerprintDirectory(directory: ScannedDirectory, hash64: Hash64
 }
 
 /** Fingerprint of a single entry. */
-export function fingerprintEntry(stats: Stats, hash64: Hash64): string {
+export function fingerprintEntry(stats: FileStats, hash64: Hash64): string {
   const numbers = new Float64Array(FIELDS);
   writeStats(numbers, 0, stats);
   return hash64(new Uint8Array(numbers.buffer)).toString(36);
@@ -82,9 +82,9 @@ const CLOCK_STEP_MS = 50;
  * same timestamps? Such a file is read again the next time (git: "racily clean").
  * @param seenAt when the scan began, milliseconds since the epoch
  */
-export function isRacy(stats: Stats, seenAt: number): boolean {
+export function isRacy(stats: FileStats, seenAt: number): boolean {
   return (
     stats.ctimeMs > seenAt - CLOCK_STEP_MS ||
-    (!stats.isDirectory() && stats.mtimeMs > seenAt - CLOCK_STEP_MS)
+    (stats.kind !== 'dir' && stats.mtimeMs > seenAt - CLOCK_STEP_MS)
   );
 }

@@ -4,10 +4,11 @@
  * which nothing changed costs one readdir, one lstat a file and one look-up.
  */
 import { createHash } from 'node:crypto';
-import type { Stats } from 'node:fs';
-import { closeSync, lstatSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { ContextError } from '../errors.js';
 import type { FileDigest, TreeDigest } from '../keys/digest.js';
+import type { FileStats } from './file-stats.js';
+import { readStats } from './file-stats.js';
 import type { FingerprintStore } from './fingerprint.js';
 import { fingerprintDirectory, fingerprintEntry, isRacy } from './fingerprint.js';
 import type { FileSource, Listed } from './source.js';
@@ -19,7 +20,7 @@ import { readXattrs } from './xattrs.js';
 export interface Scanned {
   readonly name: string;
   readonly hostPath: string;
-  readonly stats: Stats;
+  readonly stats: FileStats;
   /** Set for directories. */
   readonly directory: ScannedDirectory | undefined;
 }
@@ -73,9 +74,9 @@ export function listTree(source: FileSource, path: string): ScannedDirectory {
   const children: Scanned[] = [];
   for (const listed of source.list(path)) {
     checkName(listed);
-    const stats = lstatSync(listed.hostPath);
+    const stats = readStats(listed.hostPath);
     const childPath = path === '' ? listed.name : `${path}/${listed.name}`;
-    const directory = stats.isDirectory() ? listTree(source, childPath) : undefined;
+    const directory = stats.kind === 'dir' ? listTree(source, childPath) : undefined;
     if (listed.onlyWithContent && (directory === undefined || directory.children.length === 0)) {
       continue;
     }
@@ -156,21 +157,20 @@ function newEntry(
   const keep = scan.source.ownership === 'keep';
   const base = {
     name,
-    mode: stats.mode & 0o7777,
+    mode: stats.mode,
     uid: keep ? stats.uid : 0,
     gid: keep ? stats.gid : 0,
     xattrs: former?.xattrs ?? scan.xattrs.get(hostPath) ?? NO_XATTRS,
   };
   if (tree !== undefined) return { ...base, type: 'dir', digest: tree };
   if (former !== undefined) return former;
-  if (stats.isFile()) {
+  if (stats.kind === 'file') {
     const digest = scan.contents.get(hostPath) as FileDigest;
     return { ...base, type: 'file', digest, size: stats.size };
   }
-  if (stats.isSymbolicLink()) return { ...base, type: 'symlink', target: readlinkSync(hostPath) };
-  if (stats.isFIFO()) return { ...base, type: 'fifo', device: 0 };
-  if (stats.isSocket()) return { ...base, type: 'socket', device: 0 };
-  return { ...base, type: stats.isBlockDevice() ? 'block' : 'char', device: stats.rdev };
+  if (stats.kind === 'symlink') return { ...base, type: 'symlink', target: readlinkSync(hostPath) };
+  if (stats.kind === 'dir') throw new Error(`${hostPath} has no tree`);
+  return { ...base, type: stats.kind, device: stats.rdev };
 }
 
 function remember(scan: Scan, { directory, fingerprint }: Examined, tree: TreeDigest): void {
@@ -224,7 +224,7 @@ function conclude(scan: Scan, examined: Examined): TreeDigest {
  * can't be that of a real directory: those never hold an empty component.
  */
 export function listSingle(path: string, name: string, hostPath: string): ScannedDirectory {
-  const file = { name, hostPath, stats: lstatSync(hostPath), directory: undefined };
+  const file = { name, hostPath, stats: readStats(hostPath), directory: undefined };
   return { path: `${path}//`, children: [file] };
 }
 
@@ -245,7 +245,7 @@ export async function digestTrees(
     // getfattr works on the other core while this thread reads the files.
     const xattrs = readXattrs(scan.dirty.map((file) => file.hostPath));
     for (const { hostPath, stats } of scan.dirty) {
-      if (stats.isFile()) scan.contents.set(hostPath, digestFile(hostPath, stats.size));
+      if (stats.kind === 'file') scan.contents.set(hostPath, digestFile(hostPath, stats.size));
     }
     scan.xattrs = await xattrs;
   }

@@ -5,9 +5,9 @@
 import { lstatSync, type statSync } from 'node:fs';
 import { basename, posix } from 'node:path';
 import type { SourceLocation } from '../errors.js';
-import { ContextError } from '../errors.js';
+import { ContextError, DockerfileError } from '../errors.js';
 import type { SelectionInput } from '../keys/inputs.js';
-import { hasWildcard, matchPath } from './gomatch.js';
+import { compilePattern, hasWildcard } from './gomatch.js';
 import type { ScannedDirectory, ScanStore } from './scan.js';
 import { digestTrees, listSingle, listTree } from './scan.js';
 import type { FileSource } from './source.js';
@@ -34,7 +34,17 @@ function escapeGlob(component: string): string {
  * fast-glob finds candidates that are a superset of what the pattern means (a component with any
  * wildcard becomes `*`); Go's rules then decide.
  */
-async function expandWildcard(source: FileSource, pattern: string): Promise<string[]> {
+async function expandWildcard(
+  source: FileSource,
+  pattern: string,
+  location: SourceLocation,
+): Promise<string[]> {
+  const compiled = compilePattern(pattern);
+  if (!compiled.ok) {
+    throw new DockerfileError(`${pattern} is not a pattern: ${compiled.reason}`, location, {
+      hint: 'write a backslash before a character that is meant literally',
+    });
+  }
   const { default: fastGlob } = await import('fast-glob');
   const candidate = pattern
     .split('/')
@@ -74,7 +84,7 @@ async function expandWildcard(source: FileSource, pattern: string): Promise<stri
   });
   return found
     .map(toSource)
-    .filter((path) => matchPath(pattern, path))
+    .filter((path) => compiled.matches(path))
     .sort();
 }
 
@@ -116,7 +126,7 @@ export async function selectFiles(
     const path = clean(written);
     if (path === '..' || path.startsWith('../')) refuseOutside(source, written, location);
     const wildcard = hasWildcard(path);
-    const paths = wildcard ? await expandWildcard(source, path) : [path];
+    const paths = wildcard ? await expandWildcard(source, path, location) : [path];
     for (const match of paths) {
       const selection = selectionOf(source, match);
       if (selection) found.push(selection);

@@ -8,8 +8,8 @@ export interface Listed {
   readonly name: string;
   readonly hostPath: string;
   /**
-   * Set when the entry is a directory that .dockerignore excludes but that may hold files which a
-   * later `!` pattern brings back: it is part of the context only if one of them is.
+   * Set when .dockerignore excludes the entry, but a later `!` pattern may bring back something
+   * below it: it is part of the context only if it is a directory that holds such a file.
    */
   readonly onlyWithContent?: boolean;
 }

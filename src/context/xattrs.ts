@@ -69,7 +69,7 @@ async function getfattr(flags: readonly string[], paths: readonly string[]): Pro
 const MAX_ARGUMENT_BYTES = 1_000_000;
 
 /** Splits paths so that each part fits one command line. */
-export function* argumentBatches(paths: readonly string[]): Generator<readonly string[]> {
+export function* argumentBatches(paths: readonly string[]): Generator<string[]> {
   let batch: string[] = [];
   let bytes = 0;
   for (const path of paths) {

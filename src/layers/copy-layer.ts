@@ -14,7 +14,9 @@ import {
   lutimesSync,
   mkdirSync,
 } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import type { FileStats } from '../context/file-stats.js';
 import type { Scanned, ScannedDirectory } from '../context/scan.js';
 import type { Selection } from '../context/select.js';
 import type { TreeEntry, TreeReader } from '../context/tree.js';
@@ -102,11 +104,11 @@ function makeTargetDirectory(job: Job, selection: Selection): void {
 function applyAttributes(job: Job, file: Scanned, target: string): void {
   const { owner, ownership, chmod } = job.request;
   const { stats } = file;
-  const isDirectory = stats.isDirectory();
+  const isDirectory = stats.kind === 'dir';
   const newOwner = owner ?? (ownership === 'keep' && isDirectory ? stats : undefined);
   if (newOwner) lchownSync(target, newOwner.uid, newOwner.gid);
-  if (stats.isSymbolicLink()) return;
-  const mode = stats.mode & 0o7777;
+  if (stats.kind === 'symlink') return;
+  const { mode } = stats;
   // chown clears setuid and setgid, so that the mode comes after it.
   if (chmod || newOwner || isDirectory) chmodSync(target, chmod ? chmod(mode, isDirectory) : mode);
 }
@@ -128,7 +130,7 @@ function linkFormer(job: Job, relativePath: string): boolean {
 
 function count(job: Job, file: Scanned): void {
   job.files += 1;
-  if (!file.stats.isDirectory()) job.bytes += file.stats.size;
+  if (file.stats.kind !== 'dir') job.bytes += file.stats.size;
 }
 
 function batchCopy(job: Job, file: Scanned, relativePath: string): void {
@@ -175,7 +177,8 @@ function placeDirectory(
       job.files += 1;
       job.finish.push(() => {
         applyAttributes(job, child, target);
-        lutimesSync(target, child.stats.atime, child.stats.mtime);
+        const seconds = child.stats.mtimeMs / 1000;
+        lutimesSync(target, seconds, seconds);
       });
       continue;
     }
@@ -200,7 +203,7 @@ function refuseCopy(job: Job, stderr: string): never {
 function verify(job: Job, file: Scanned, target: string): void {
   const copied = lstatSync(target);
   const { stats } = file;
-  if (stats.isFile() && (copied.size !== stats.size || copied.mtimeMs !== stats.mtimeMs)) {
+  if (stats.kind === 'file' && (copied.size !== stats.size || copied.mtimeMs !== stats.mtimeMs)) {
     throw new ContextError(`${file.hostPath} changed while it was copied`, undefined, {
       hint: 'build again when nothing writes to the build context',
     });
@@ -208,34 +211,66 @@ function verify(job: Job, file: Scanned, target: string): void {
   applyAttributes(job, file, target);
 }
 
-/** Common root of what is to be copied: cp --parents makes the paths below it again. */
-async function runCopies(job: Job): Promise<void> {
-  if (job.copies.size === 0) return;
-  const { execa } = await import('execa');
-  const keep = job.request.ownership === 'keep' && !job.request.owner;
-  const flags = ['-a', ...(keep ? [] : ['--no-preserve=ownership'])];
-  const roots = new Map<string, { from: string; to: string; paths: string[] }>();
+/** Files below one directory of this machine that go to the same place below another. */
+interface CopyGroup {
+  readonly from: string;
+  readonly to: string;
+  readonly files: { readonly path: string; readonly stats: FileStats }[];
+}
+
+function groupCopies(job: Job): CopyGroup[] {
+  const groups = new Map<string, CopyGroup>();
   for (const { from, to, files } of job.copies.values()) {
     const { fromRoot, toRoot, below } = commonSuffix(from, to, job.layer);
     const root = `${fromRoot}\0${toRoot}`;
-    const batch = roots.get(root) ?? { from: fromRoot, to: toRoot, paths: [] };
-    for (const { name } of files)
-      batch.paths.push(below === '' ? `./${name}` : `./${below}/${name}`);
-    roots.set(root, batch);
-  }
-  for (const { from, to, paths } of roots.values()) {
-    for (const batch of argumentBatches(paths)) {
-      const result = await execa('cp', [...flags, '--parents', '-t', to, '--', ...batch], {
-        cwd: from,
-        reject: false,
-        env: { LC_ALL: 'C' },
-      });
-      if (result.exitCode !== 0) refuseCopy(job, result.stderr);
+    const group = groups.get(root) ?? { from: fromRoot, to: toRoot, files: [] };
+    for (const { name, stats } of files) {
+      group.files.push({ path: below === '' ? `./${name}` : `./${below}/${name}`, stats });
     }
+    groups.set(root, group);
+  }
+  return [...groups.values()];
+}
+
+/** Fewer files than this are not worth a second process. */
+const MIN_FILES_PER_PROCESS = 1000;
+
+/** Parts of a group, one for each cp process; hard links of one file stay in one part. */
+function copyBatches({ files }: CopyGroup): string[][] {
+  const linked = files.filter(({ stats }) => stats.nlink > 1);
+  linked.sort((a, b) => a.stats.ino - b.stats.ino);
+  const single = files.filter(({ stats }) => stats.nlink === 1);
+  const size = Math.max(MIN_FILES_PER_PROCESS, Math.ceil(single.length / availableParallelism()));
+  const batches = [...argumentBatches(linked.map(({ path }) => path))];
+  for (let at = 0; at < single.length; at += size) {
+    batches.push(...argumentBatches(single.slice(at, at + size).map(({ path }) => path)));
+  }
+  return batches;
+}
+
+async function runCopies(job: Job): Promise<void> {
+  if (job.copies.size === 0) return;
+  const { execa } = await import('execa');
+  const copy = async (group: CopyGroup, paths: readonly string[]) => {
+    const operands = ['--parents', '-t', group.to, '--', ...paths];
+    const result = await execa('cp', [...copyFlags(job), ...operands], {
+      cwd: group.from,
+      reject: false,
+      env: { LC_ALL: 'C' },
+    });
+    if (result.exitCode !== 0) refuseCopy(job, result.stderr);
+  };
+  for (const group of groupCopies(job)) {
+    await Promise.all(copyBatches(group).map((paths) => copy(group, paths)));
   }
   for (const { to, files } of job.copies.values()) {
     for (const file of files) verify(job, file, join(to, file.name));
   }
+}
+
+function copyFlags(job: Job): string[] {
+  const keepOwner = job.request.ownership === 'keep' && !job.request.owner;
+  return ['-a', ...(keepOwner ? [] : ['--no-preserve=ownership'])];
 }
 
 /**
@@ -263,9 +298,7 @@ function commonSuffix(
 async function copyRenamed(job: Job, file: Scanned, path: string): Promise<void> {
   const { execa } = await import('execa');
   const target = join(job.layer, path);
-  const keep = job.request.ownership === 'keep' && !job.request.owner;
-  const flags = ['-a', ...(keep ? [] : ['--no-preserve=ownership'])];
-  const result = await execa('cp', [...flags, '-T', '--', file.hostPath, target], {
+  const result = await execa('cp', [...copyFlags(job), '-T', '--', file.hostPath, target], {
     reject: false,
     env: { LC_ALL: 'C' },
   });

@@ -1,0 +1,38 @@
+import type { SourceLocation } from '../errors.js';
+
+/** Longest excerpt of an instruction; a RUN of hundreds of lines would push the message away. */
+const MAX_LINES = 20;
+
+/** Blanks as wide as `text` on a terminal: tabs stay tabs, a surrogate pair counts once. */
+function blanksLike(text: string): string {
+  return Array.from(text, (ch) => (ch === '\t' ? '\t' : ' ')).join('');
+}
+
+/**
+ * The source lines around `location` with their numbers, `>>>` at the lines it covers and a caret
+ * under its column. Ends without a line feed; empty when the location lies outside of `lines`.
+ *
+ * @param lines physical lines of the file without line ends
+ * @param context number of lines shown before and after the location
+ */
+export function excerpt(lines: readonly string[], location: SourceLocation, context = 2): string {
+  if (location.line < 1 || location.line > lines.length) return '';
+  const last = Math.min(location.endLine, lines.length);
+  const shownUntil = Math.min(last + context, lines.length);
+  const from = Math.max(1, location.line - context);
+  const to = Math.min(shownUntil, from + MAX_LINES - 1);
+  const width = String(to).length;
+  const out: string[] = [];
+  for (let number = from; number <= to; number++) {
+    const text = lines[number - 1] ?? '';
+    const marked = number >= location.line && number <= last;
+    const gutter = `${String(number).padStart(width)} | ${marked ? '>>>' : '   '} `;
+    out.push(`${gutter}${text}`.trimEnd());
+    if (number === location.line) {
+      const before = blanksLike(text.slice(0, location.column - 1));
+      out.push(`${' '.repeat(width)} |     ${before}^`);
+    }
+  }
+  if (to < last) out.push(`${' '.repeat(width)} | ... ${last - to} more lines`);
+  return out.join('\n');
+}

@@ -1,0 +1,333 @@
+/**
+ * Variable expansion, quote removal and word splitting: Dockerfile reference, "Environment
+ * replacement", in the way of BuildKit's shell lexer (which is not a POSIX shell: see the tests).
+ */
+import { DockerfileError, type SourceLocation } from '../errors.js';
+import { compileGlob, replaceMatches, trimPrefix, trimSuffix } from './glob.js';
+import { isSpace } from './space.js';
+
+export interface ExpandOptions {
+  /** Value of a variable, undefined when it is not set. */
+  readonly lookup: (name: string) => string | undefined;
+  /** The escape character of the Dockerfile. */
+  readonly escape: '\\' | '`';
+  /** Where the word stands, for errors. */
+  readonly location: SourceLocation;
+  /**
+   * `remove` (default) drops quotes after they took effect, `keep` leaves them in the result,
+   * `plain` gives them no meaning at all (content of here-documents).
+   */
+  readonly quotes?: 'remove' | 'keep' | 'plain';
+  /** `remove` (default) drops escape characters after they took effect, `keep` leaves them. */
+  readonly escapes?: 'remove' | 'keep';
+  /** What a reference to an unset variable becomes: nothing (default), or itself. */
+  readonly unset?: 'empty' | 'keep';
+}
+
+export interface Expansion {
+  readonly text: string;
+  /** Names that were referred to and are set. */
+  readonly used: ReadonlySet<string>;
+  /**
+   * Names that were referred to, are not set, and whose reference does not say what then
+   * (`${name:-word}`, `${name:+word}` and `${name:?word}` do).
+   */
+  readonly undefinedNames: ReadonlySet<string>;
+}
+
+export interface WordsExpansion extends Expansion {
+  /** The result split at unquoted white space; empty words are dropped. */
+  readonly words: readonly string[];
+}
+
+/** Nested deeper than this, a word is an attack on the stack rather than a Dockerfile. */
+const MAX_DEPTH = 200;
+const LETTER_OR_DIGIT = /[\p{L}\p{Nd}_]/u;
+const DIGIT = /\p{Nd}/u;
+const SPECIAL_PARAMETERS = '@*#?-$!0';
+
+interface State {
+  readonly source: string;
+  readonly options: ExpandOptions;
+  readonly used: Set<string>;
+  readonly undefinedNames: Set<string>;
+  position: number;
+  depth: number;
+}
+
+interface Piece {
+  readonly text: string;
+  readonly words: readonly string[];
+}
+
+function fail(state: State, problem: string, hint?: string): never {
+  const shown = state.source.length > 80 ? `${state.source.slice(0, 77)}...` : state.source;
+  throw new DockerfileError(`${problem} in '${shown}'`, state.options.location, { hint });
+}
+
+/** Collects words; quoted and escaped characters never split them, values of variables do. */
+function wordCollector() {
+  const words: string[] = [];
+  let word = '';
+  const flush = (): void => {
+    if (word !== '') words.push(word);
+    word = '';
+  };
+  return {
+    quoted(text: string): void {
+      word += text;
+    },
+    split(text: string): void {
+      for (const ch of text) {
+        if (isSpace(ch)) flush();
+        else word += ch;
+      }
+    },
+    finish(): readonly string[] {
+      flush();
+      return words;
+    },
+  };
+}
+
+function lookUp(state: State, name: string, unsetIsHandled: boolean): string | undefined {
+  const value = name === '' ? undefined : state.options.lookup(name);
+  if (value !== undefined) state.used.add(name);
+  else if (name !== '' && !unsetIsHandled) state.undefinedNames.add(name);
+  return value;
+}
+
+/** Reads up to `stop` (consumed) or to the end when `stop` is undefined. */
+function readUntil(state: State, stop: '}' | '/' | undefined, keepEscapes: boolean): Piece {
+  const { source, options } = state;
+  const collector = wordCollector();
+  let text = '';
+  while (state.position < source.length) {
+    const ch = source.charAt(state.position);
+    if (ch === stop) {
+      state.position++;
+      return { text, words: collector.finish() };
+    }
+    if (ch === '$') {
+      const value = readDollar(state);
+      text += value;
+      collector.split(value);
+    } else if (options.quotes !== 'plain' && (ch === "'" || ch === '"')) {
+      const quoted = ch === "'" ? readSingleQuoted(state) : readDoubleQuoted(state, keepEscapes);
+      text += quoted;
+      collector.quoted(quoted);
+    } else if (ch === options.escape) {
+      state.position++;
+      const next = String.fromCodePoint(...codePointAt(source, state.position));
+      const kept = keepEscapes ? ch + next : next;
+      state.position += next.length;
+      text += kept;
+      collector.quoted(kept);
+    } else {
+      state.position++;
+      text += ch;
+      collector.split(ch);
+    }
+  }
+  if (stop !== undefined) fail(state, `missing '${stop}'`, `close the reference with '${stop}'`);
+  return { text, words: collector.finish() };
+}
+
+/** The code point at `at` as a list of one, or an empty list at the end. */
+function codePointAt(text: string, at: number): number[] {
+  const code = text.codePointAt(at);
+  return code === undefined ? [] : [code];
+}
+
+function readSingleQuoted(state: State): string {
+  const start = state.position;
+  const end = state.source.indexOf("'", start + 1);
+  if (end < 0) {
+    fail(state, 'unterminated single quote', "close the quote with ' or escape it");
+  }
+  state.position = end + 1;
+  return state.options.quotes === 'keep'
+    ? state.source.slice(start, end + 1)
+    : state.source.slice(start + 1, end);
+}
+
+function readDoubleQuoted(state: State, keepEscapes: boolean): string {
+  const { source, options } = state;
+  const mark = options.quotes === 'keep' ? '"' : '';
+  let text = mark;
+  state.position++;
+  while (state.position < source.length) {
+    const ch = source.charAt(state.position);
+    if (ch === '"') {
+      state.position++;
+      return text + mark;
+    }
+    if (ch === '$') {
+      text += readDollar(state);
+      continue;
+    }
+    state.position++;
+    if (ch !== options.escape) {
+      text += ch;
+      continue;
+    }
+    // Between double quotes only a quote, a dollar and the escape itself can be escaped; before
+    // anything else the escape is literal, and a literal one is written twice in a pattern.
+    const next = source.charAt(state.position);
+    const escapable = next !== '' && (next === '"' || next === '$' || next === options.escape);
+    if (keepEscapes) text += ch;
+    if (escapable) {
+      text += next;
+      state.position++;
+    } else if (next !== '') {
+      text += ch;
+    }
+  }
+  return fail(state, 'unterminated double quote', 'close the quote with " or escape it');
+}
+
+/** A name, the digits of a positional parameter, or one special parameter; may be empty. */
+function readName(state: State): string {
+  const start = state.position;
+  const { source } = state;
+  const first = source.charAt(start);
+  const wanted = DIGIT.test(first) ? DIGIT : LETTER_OR_DIGIT;
+  if (wanted !== DIGIT && first !== '' && SPECIAL_PARAMETERS.includes(first)) {
+    state.position++;
+    return first;
+  }
+  for (;;) {
+    const [code] = codePointAt(source, state.position);
+    if (code === undefined) break;
+    const ch = String.fromCodePoint(code);
+    if (!wanted.test(ch)) break;
+    state.position += ch.length;
+  }
+  return source.slice(start, state.position);
+}
+
+function readDollar(state: State): string {
+  state.position++;
+  if (state.source.charAt(state.position) !== '{') {
+    const name = readName(state);
+    if (name === '') return '$';
+    const value = lookUp(state, name, false);
+    return value ?? (state.options.unset === 'keep' ? `$${name}` : '');
+  }
+  if (state.depth >= MAX_DEPTH) fail(state, `references nested more than ${MAX_DEPTH} deep`);
+  state.depth++;
+  const value = readBraces(state);
+  state.depth--;
+  return value;
+}
+
+/** The part of `${...}` after the brace, to the closing one. */
+function readBraces(state: State): string {
+  const { source, options } = state;
+  state.position++;
+  const first = source.charAt(state.position);
+  if (first === '{' || first === '}' || first === ':') {
+    fail(state, 'bad substitution', `write \${name}, or escape the dollar: ${options.escape}$`);
+  }
+  const name = readName(state);
+  let operator = source.charAt(state.position);
+  if (operator === '') fail(state, "missing '}'", "close the reference with '}'");
+  state.position++;
+  if (operator === '}') {
+    const value = lookUp(state, name, false);
+    return value ?? (options.unset === 'keep' ? `\${${name}}` : '');
+  }
+  if (operator === '/') return readReplacement(state, name);
+
+  const emptyIsUnset = operator === ':';
+  if (emptyIsUnset) {
+    operator = source.charAt(state.position);
+    state.position++;
+  }
+  if (operator === '' || !'-+?#%'.includes(operator)) {
+    const shown = emptyIsUnset ? `:${operator}` : operator;
+    fail(
+      state,
+      `unsupported modifier '${shown}'`,
+      'the modifiers are :- - :+ + :? ? # ## % %% / and //',
+    );
+  }
+  const trims = operator === '#' || operator === '%';
+  const word = readUntil(state, '}', trims).text;
+  const value = lookUp(state, name, !trims);
+  if (value === undefined && options.unset === 'keep') {
+    return `\${${name}${emptyIsUnset ? ':' : ''}${operator}${word}}`;
+  }
+  const missing = value === undefined || (emptyIsUnset && value === '');
+  switch (operator) {
+    case '-':
+      return missing ? word : value;
+    case '+':
+      return missing ? '' : word;
+    case '?': {
+      if (!missing) return value;
+      const why = value === undefined ? 'is not allowed to be unset' : 'is not allowed to be empty';
+      return fail(
+        state,
+        `${name}: ${word === '' ? why : word}`,
+        `give ${name} a value with ARG, ENV or --build-arg`,
+      );
+    }
+    default:
+      return trimmed(state, operator, word, value ?? '');
+  }
+}
+
+function trimmed(state: State, operator: string, word: string, value: string): string {
+  const longest = word.startsWith(operator);
+  const glob = globOrFail(state, longest ? word.slice(1) : word);
+  return operator === '%' ? trimSuffix(glob, value, longest) : trimPrefix(glob, value, longest);
+}
+
+/** `${name/pattern/replacement}` from behind its first slash. The replacement keeps escapes. */
+function readReplacement(state: State, name: string): string {
+  const all = state.source.charAt(state.position) === '/';
+  if (all) state.position++;
+  const pattern = readUntil(state, '/', true).text;
+  const replacement = readUntil(state, '}', true).text;
+  const value = lookUp(state, name, false);
+  if (value === undefined && state.options.unset === 'keep') {
+    return `\${${name}/${pattern}/${replacement}}`;
+  }
+  return replaceMatches(globOrFail(state, pattern), value ?? '', replacement, all);
+}
+
+function globOrFail(state: State, pattern: string) {
+  const glob = compileGlob(pattern);
+  if ('invalid' in glob) {
+    const hint = 'only * ? \\ / and } can be escaped in a pattern';
+    fail(state, `invalid escape '${glob.invalid}' in the pattern '${pattern}'`, hint);
+  }
+  return glob;
+}
+
+/**
+ * Expands `word` and splits the result into words at white space that is neither quoted nor
+ * escaped; white space from a variable's value splits too.
+ *
+ * @throws DockerfileError for unterminated quotes and references, unknown modifiers, bad patterns
+ *   and for `${name:?message}` when name is missing
+ */
+export function expandWords(word: string, options: ExpandOptions): WordsExpansion {
+  const state: State = {
+    source: word,
+    options,
+    used: new Set(),
+    undefinedNames: new Set(),
+    position: 0,
+    depth: 0,
+  };
+  const { text, words } = readUntil(state, undefined, options.escapes === 'keep');
+  return { text, words, used: state.used, undefinedNames: state.undefinedNames };
+}
+
+/** Expands `word` to one string; white space stays. Throws as {@link expandWords} does. */
+export function expand(word: string, options: ExpandOptions): Expansion {
+  const { text, used, undefinedNames } = expandWords(word, options);
+  return { text, used, undefinedNames };
+}
