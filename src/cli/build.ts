@@ -54,7 +54,8 @@ export async function buildCommand(
   options: BuildOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
-  const relayed = await ensurePrivileges();
+  const root = storeRoot(process.env, process.getuid?.() === 0);
+  const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
   for (const name of options.tag) {
     if (!isImageName(name))
@@ -64,7 +65,7 @@ export async function buildCommand(
   }
   const { plan, dockerfile } = planDockerfile(path, options);
   const log = createLog(options.logLevel);
-  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  const store = openStore(root);
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
   try {

@@ -72,11 +72,12 @@ function lowerdirTarget(
 }
 
 async function imageTarget(
+  root: string,
   name: string,
   rest: readonly string[],
   options: RunOptions,
 ): Promise<Target> {
-  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  const store = openStore(root);
   try {
     const image = findImage(store.index, name);
     if (!image) {
@@ -124,12 +125,13 @@ export async function runCommand(
   rest: readonly string[],
   options: RunOptions,
 ): Promise<number> {
-  const relayed = await ensurePrivileges();
+  const root = storeRoot(process.env, process.getuid?.() === 0);
+  const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return relayed;
   const lower = asLowerdirs(first);
   const target = lower
     ? lowerdirTarget(lower, rest, options)
-    : await imageTarget(first, rest, options);
+    : await imageTarget(root, first, rest, options);
   const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
   try {
     if (target.layer !== undefined && !existsSync(target.layer))

@@ -27,11 +27,12 @@ function refuse(reason: string): never {
 
 /**
  * Makes sure that this process may mount and change owners.
+ * @param store root of the store to be used
  * @returns undefined to go on; else this process only stood in for one in a user namespace, and
  *   ends with the exit code given here
  * @throws IsolationError when neither is possible
  */
-export async function ensurePrivileges(): Promise<number | undefined> {
+export async function ensurePrivileges(store: string): Promise<number | undefined> {
   const uid = process.getuid?.() ?? 0;
   if (uid === 0 || process.env[INSIDE] !== undefined) return undefined;
   const { username } = userInfo();
@@ -46,7 +47,8 @@ export async function ensurePrivileges(): Promise<number | undefined> {
   const child = execa('unshare', [...unshare, execPath, ...execArgv, ...argv.slice(1)], {
     stdio: 'inherit',
     reject: false,
-    env: { [INSIDE]: '1' },
+    // In there we look like root; the store stays that of the user.
+    env: { [INSIDE]: '1', WIAC_ROOT: store },
   });
   const ignore = () => {};
   // The terminal sends these to both; the one that does the work decides.

@@ -1,0 +1,33 @@
+// Build contexts of the benchmark, made anew each time: nothing is fetched.
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const BUSYBOX = '/bin/busybox';
+
+/** 20 RUN steps on a busybox base. */
+export function runContext(directory) {
+  mkdirSync(join(directory, 'bin'), { recursive: true });
+  copyFileSync(BUSYBOX, join(directory, 'bin/busybox'));
+  for (const name of ['sh', 'echo', 'cat', 'ls'])
+    symlinkSync('busybox', join(directory, 'bin', name));
+  const steps = Array.from({ length: 20 }, (_, index) => `RUN echo ${index} > /file${index}`);
+  writeFileSync(
+    join(directory, 'Dockerfile'),
+    ['FROM scratch', 'COPY bin /bin', ...steps, ''].join('\n'),
+  );
+}
+
+/** 20,000 files of 4 KiB in 200 folders: 80 MB. */
+export function filesContext(directory) {
+  for (let folder = 0; folder < 200; folder++) {
+    const path = join(directory, 'src', `folder${folder}`);
+    mkdirSync(path, { recursive: true });
+    for (let file = 0; file < 100; file++) {
+      writeFileSync(
+        join(path, `file${file}.txt`),
+        `${folder} ${file}\n`.repeat(1024).slice(0, 4096),
+      );
+    }
+  }
+  writeFileSync(join(directory, 'Dockerfile'), 'FROM scratch\nCOPY src /src\n');
+}

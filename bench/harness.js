@@ -1,0 +1,43 @@
+// Times commands side by side: every round runs each command once, in turn, so that whatever the
+// machine does in the meantime hits all of them alike. Medians, because one slow disk flush must
+// not decide.
+import { execFileSync } from 'node:child_process';
+
+/** Runs a program and returns how long it took, in ms. Throws when it fails. */
+export function time({ command, args, cwd, env }) {
+  const started = process.hrtime.bigint();
+  execFileSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  return Number(process.hrtime.bigint() - started) / 1e6;
+}
+
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * Runs contestants `rounds` times in turn.
+ * @param contestants name -> function of the round's number that prepares, and returns a command
+ * @returns name -> median in ms
+ */
+export function compare(contestants, rounds) {
+  const times = new Map(Object.keys(contestants).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, prepare] of Object.entries(contestants))
+      times.get(name).push(time(prepare(round)));
+  }
+  return Object.fromEntries([...times].map(([name, values]) => [name, median(values)]));
+}
+
+/** A table in Markdown. */
+export function markdownTable(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const line = (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  return [line(rows[0]), rule, ...rows.slice(1).map(line)].join('\n');
+}
