@@ -39,11 +39,14 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** Written as paths, or existing directories: never looked up as the name of an image. */
-function asLowerdirs(text: string): string[] | undefined {
+/** Written as paths: never looked up as the name of an image. */
+function isWrittenAsPath(text: string): boolean {
+  return parseLowerdirs(text).some((path) => path.startsWith('/') || path.startsWith('.'));
+}
+
+/** @throws NotFoundError when one of the directories does not exist */
+function readLowerdirs(text: string): string[] {
   const paths = parseLowerdirs(text);
-  const written = paths.some((path) => path.startsWith('/') || path.startsWith('.'));
-  if (!written && !paths.every(isDirectory)) return undefined;
   const missing = paths.find((path) => !isDirectory(path));
   if (missing !== undefined) {
     throw new NotFoundError(`the layer directory ${missing} does not exist`, {
@@ -68,18 +71,23 @@ function lowerdirTarget(
     });
   }
   if (options.layer !== undefined) throw new UsageError('--layer goes with the name of an image');
+  if (existsSync(layer) && !isDirectory(layer)) {
+    throw new UsageError(`the CONTAINERLAYER ${layer} is not a directory`);
+  }
   return { lower, config: BARE_CONFIG, argv, layer: resolve(layer) };
 }
 
+/** @returns undefined when there are directories of that name, but no image */
 async function imageTarget(
   root: string,
   name: string,
   rest: readonly string[],
   options: RunOptions,
-): Promise<Target> {
+): Promise<Target | undefined> {
   const store = openStore(root);
   try {
     const image = findImage(store.index, name);
+    if (!image && parseLowerdirs(name).every(isDirectory)) return undefined;
     if (!image) {
       throw new NotFoundError(`there is no image and no layer directory ${name}`, {
         hint: 'name a build with wiac build -t NAME, or write directories as ./DIR or /DIR',
@@ -128,10 +136,8 @@ export async function runCommand(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return relayed;
-  const lower = asLowerdirs(first);
-  const target = lower
-    ? lowerdirTarget(lower, rest, options)
-    : await imageTarget(root, first, rest, options);
+  const image = isWrittenAsPath(first) ? undefined : await imageTarget(root, first, rest, options);
+  const target = image ?? lowerdirTarget(readLowerdirs(first), rest, options);
   const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
   try {
     if (target.layer !== undefined && !existsSync(target.layer))

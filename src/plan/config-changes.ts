@@ -1,6 +1,7 @@
 /** What each instruction that makes no layer does to the image config. Pure. */
 import { posix } from 'node:path';
 import type { Command, HealthcheckInstruction, Instruction } from '../dockerfile/ast.js';
+import { parseDuration } from '../dockerfile/duration.js';
 import { DockerfileError } from '../errors.js';
 import type { ContainerConfig, Healthcheck } from '../image/config.js';
 import type { Expander } from './scope.js';
@@ -27,27 +28,6 @@ export function setEnv(
   return { ...config, Env: env };
 }
 
-const UNITS: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-};
-
-/** A duration in Go's notation (`1m30s`) in nanoseconds; undefined when it is none. */
-export function parseDuration(text: string): number | undefined {
-  if (text === '0') return 0;
-  if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
-  let total = 0;
-  for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)) {
-    total += Number(number) * (UNITS[unit ?? ''] ?? 0);
-  }
-  return Math.round(total);
-}
-
 const DURATIONS = {
   interval: 'Interval',
   timeout: 'Timeout',
@@ -56,7 +36,7 @@ const DURATIONS = {
 } as const;
 
 function healthcheck(instruction: HealthcheckInstruction, shell: readonly string[]): Healthcheck {
-  const { command, flags, location } = instruction;
+  const { command, flags } = instruction;
   if (!command) return { Test: ['NONE'] };
   const Test =
     command.form === 'exec'
@@ -64,24 +44,13 @@ function healthcheck(instruction: HealthcheckInstruction, shell: readonly string
       : shell === DEFAULT_SHELL
         ? ['CMD-SHELL', command.text]
         : ['CMD', ...shell, command.text];
-  const times: Record<string, number> = {};
-  for (const { name, value = '' } of flags) {
-    if (name === 'retries') {
-      const retries = Number(value);
-      if (!/^\d+$/.test(value))
-        throw new DockerfileError(`--retries=${value} is not a number`, location);
-      times.Retries = retries;
-      continue;
-    }
-    const nanoseconds = parseDuration(value);
-    if (nanoseconds === undefined) {
-      throw new DockerfileError(`--${name}=${value} is not a duration`, location, {
-        hint: 'write it like 30s, 1m30s or 500ms',
-      });
-    }
-    times[DURATIONS[name as keyof typeof DURATIONS]] = nanoseconds;
-  }
-  return { Test, ...times };
+  // The parser has checked the values.
+  const numbers = flags.map(({ name, value = '' }): [string, number] =>
+    name === 'retries'
+      ? ['Retries', Number(value)]
+      : [DURATIONS[name as keyof typeof DURATIONS], parseDuration(value) ?? 0],
+  );
+  return { Test, ...Object.fromEntries(numbers) };
 }
 
 function exposedPorts(values: readonly string[], location: Instruction['location']): string[] {
