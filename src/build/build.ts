@@ -11,6 +11,7 @@ import type { Isolation } from '../exec/container.js';
 import { formatLowerdirs } from '../exec/overlay.js';
 import type { HistoryEntry } from '../image/config.js';
 import type { Plan } from '../plan/plan.js';
+import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
 import { createHash64 } from './hash64.js';
 import type { Resolution } from './scheduler.js';
@@ -22,7 +23,10 @@ export interface BuildRequest {
   readonly store: Store;
   readonly openContext: () => FileSource;
   readonly isolation: Isolation;
-  readonly noCache: boolean;
+  /** Is this step to be run although the cache may have it? */
+  readonly skipsCache: (step: Step) => boolean;
+  readonly secret: (id: string) => Buffer | undefined;
+  readonly sshSocket: (id: string) => string | undefined;
   /** How many steps may run at the same time. */
   readonly jobs: number;
   /** Names the result gets. */
@@ -41,6 +45,15 @@ export interface BuildResult {
   readonly lowerdirs: string;
 }
 
+/** Counts up from 1. */
+function counter(): () => number {
+  let number = 0;
+  return () => {
+    number += 1;
+    return number;
+  };
+}
+
 /** A layer that a step did not make after all is an empty one for the image's history. */
 function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
   const parents = new Map(plan.steps.map((step) => [step.id, step.parent]));
@@ -57,7 +70,7 @@ function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
  * @throws whatever made the first step fail; nothing is left running or mounted then
  */
 export async function build(request: BuildRequest): Promise<BuildResult> {
-  const { plan, store, emit, noCache, isolation } = request;
+  const { plan, store, emit, skipsCache, secret, sshSocket, isolation } = request;
   const started = Date.now();
   emit({ type: 'planned', steps: plan.steps });
   for (const message of plan.warnings) emit({ type: 'warning', message });
@@ -80,7 +93,10 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
         },
         platform: plan.platform,
         isolation,
-        noCache,
+        skipsCache,
+        secret,
+        sshSocket,
+        nextNumber: counter(),
         emit,
         signal: stopper.signal,
       },

@@ -73,7 +73,7 @@ export async function executeCopy(
       owner: reads.owner,
       ownership: step.from === undefined ? 'root' : 'keep',
       chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, step.location),
-      former: session.noCache ? undefined : formerLayer(session, keyed, reads),
+      former: session.skipsCache(step) ? undefined : formerLayer(session, keyed, reads),
     },
     treeReader(session.scanStore.readTree),
   );

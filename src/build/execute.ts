@@ -21,17 +21,18 @@ async function make(
   draft: Draft,
   keyed: KeyedInputs,
   base: StepState,
+  reads: readonly StepState[],
   found: ContentLookup,
 ): Promise<Made | undefined> {
   const { step } = keyed;
   if (step.kind === 'run') {
-    return { ...(await executeRun(session, draft, step, base.layers)), linked: 0 };
+    return { ...(await executeRun(session, draft, step, base.layers, reads)), linked: 0 };
   }
-  const reads = found.destination;
-  if (!reads) throw new Error(`${step.kind} without its destination`);
+  const { destination } = found;
+  if (!destination) throw new Error(`${step.kind} without its destination`);
   if (step.kind === 'copy')
-    return executeCopy(session, draft, step, keyed, reads, found.selections);
-  return executeWorkdir(draft, reads) ? { files: 1, bytes: 0, linked: 0 } : undefined;
+    return executeCopy(session, draft, step, keyed, destination, found.selections);
+  return executeWorkdir(draft, destination) ? { files: 1, bytes: 0, linked: 0 } : undefined;
 }
 
 function asNoSpace(session: BuildSession, error: unknown): unknown {
@@ -58,7 +59,7 @@ export async function executeStep(
   emit({ type: 'started', step: step.id, key });
   const draft = beginDraft(store.paths);
   try {
-    const made = await make(session, draft, keyed, base, found);
+    const made = await make(session, draft, keyed, base, reads, found);
     // The entry refers to tree nodes: they come first.
     await session.scanStore.flush();
     if (made) placeLayer(store.paths, draft);

@@ -17,7 +17,7 @@ import { locate } from '../layers/stack.js';
 import { stackSource } from '../layers/stack-source.js';
 import type { Owner } from '../layers/users.js';
 import { resolveIdentity, resolveOwner } from '../layers/users.js';
-import type { CopyStep, WorkdirStep } from '../plan/step.js';
+import type { CopyStep, RunStep, WorkdirStep } from '../plan/step.js';
 import type { BuildSession } from './session.js';
 import { layerDigests, stackOf } from './session.js';
 
@@ -183,24 +183,47 @@ export interface ContentLookup {
   readonly selections: readonly Selection[];
 }
 
+/** Trees of the files that bind mounts show, and layers of what caches begin with. */
+async function mountedFiles(
+  session: BuildSession,
+  step: RunStep,
+  reads: readonly (readonly LayerId[])[],
+): Promise<Json[]> {
+  const files: Json[] = [];
+  for (const [index, mount] of step.mounts.entries()) {
+    const layers = reads[step.mountSources[index] ?? -1];
+    if (mount.type !== 'bind' || !layers) continue;
+    const source = stackSource(await stackOf(session, layers), mount.from ?? 'the build context');
+    const selections = await selectFiles(source, session.scanStore, [mount.source], step.location);
+    files.push(selections.map(({ kind, tree }) => ({ kind, tree })));
+  }
+  return files;
+}
+
 async function runContentKey(
   session: BuildSession,
+  step: RunStep,
   operation: OperationDigest,
   base: readonly LayerId[],
+  reads: readonly (readonly LayerId[])[],
 ): Promise<ContentKey> {
-  return contentKey(operation, [], await layerDigests(session, base));
+  const layers = await layerDigests(session, base);
+  return contentKey(operation, [], { layers, mounts: await mountedFiles(session, step, reads) });
 }
 
 /** Entries made before their content key was of interest get it now. */
 async function completeCandidates(
   session: BuildSession,
+  step: RunStep,
   candidates: readonly StepRecord[],
 ): Promise<void> {
   const { index } = session.store;
   for (const record of candidates) {
     if (record.contentKey !== undefined) continue;
-    if (!record.base.every((id) => index.layers.doesExist(id))) continue;
-    const key = await runContentKey(session, record.operation, record.base);
+    const needed = [...record.base, ...record.readLayers.flat()];
+    if (!needed.every((id) => index.layers.doesExist(id))) continue;
+    const { operation, base, readLayers } = record;
+    const key = await runContentKey(session, step, operation, base, readLayers);
     index.environment.transactionSync(() => {
       index.steps.putSync(record.key, { ...record, contentKey: key });
       index.contents.putSync(key, record.key);
@@ -217,15 +240,16 @@ export async function lookupContent(
 ): Promise<ContentLookup> {
   const { index } = session.store;
   const { step, operation } = keyed;
-  const useCache = !session.noCache;
+  const useCache = !session.skipsCache(step);
   if (step.kind === 'run') {
     const candidates = useCache ? findByOperation(index, operation) : [];
     // In a cold build nobody has run this before: digesting the layers below can't find anything.
     if (candidates.length === 0) {
       return { record: undefined, contentKey: undefined, destination: undefined, selections: [] };
     }
-    await completeCandidates(session, candidates);
-    const key = await runContentKey(session, operation, base.layers);
+    await completeCandidates(session, step, candidates);
+    const readLayers = reads.map(({ layers }) => layers);
+    const key = await runContentKey(session, step, operation, base.layers, readLayers);
     const record = findByContent(index, key);
     return { record, contentKey: key, destination: undefined, selections: [] };
   }

@@ -76,7 +76,10 @@ export async function planStatus(
     },
     platform: plan.platform,
     isolation: 'namespaces',
-    noCache: false,
+    skipsCache: () => false,
+    secret: () => undefined,
+    sshSocket: () => undefined,
+    nextNumber: () => 0,
     emit: () => {},
     signal: new AbortController().signal,
   };

@@ -103,14 +103,18 @@ async function resolveKeyed(
     emit({ type: 'cached', step: step.id, key: keyed.key, by });
     return stateAfter(base, record, keyed.key);
   };
-  const known = session.noCache ? undefined : lookupDefinition(session, keyed, base, reads);
+  const known = session.skipsCache(step)
+    ? undefined
+    : lookupDefinition(session, keyed, base, reads);
   if (known) return hit(known, 'definition');
   await waitForLease(run, keyed);
   // Publishing gives the lease back in the same transaction; everything else does it at the end.
   let held = true;
   try {
     // Whoever held the lease may have done the work meanwhile.
-    const done = session.noCache ? undefined : lookupDefinition(session, keyed, base, reads);
+    const done = session.skipsCache(step)
+      ? undefined
+      : lookupDefinition(session, keyed, base, reads);
     if (done) return hit(done, 'definition');
     const found = await lookupContent(session, keyed, base, reads);
     if (found.record) {

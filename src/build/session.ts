@@ -10,6 +10,7 @@ import type { Isolation } from '../exec/container.js';
 import type { LayerDigest } from '../keys/digest.js';
 import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
+import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
 
 /** One build: where it reads from, writes to and reports to. */
@@ -20,7 +21,14 @@ export interface BuildSession {
   readonly context: () => FileSource;
   readonly platform: string;
   readonly isolation: Isolation;
-  readonly noCache: boolean;
+  /** Is this step to be run although the cache may have it? */
+  readonly skipsCache: (step: Step) => boolean;
+  /** Content of a secret; undefined when the build was given none of that id. */
+  readonly secret: (id: string) => Buffer | undefined;
+  /** Socket of an ssh agent; undefined when the build was given none of that id. */
+  readonly sshSocket: (id: string) => string | undefined;
+  /** Counts up, for names that must not repeat within this process. */
+  readonly nextNumber: () => number;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
 }

@@ -32,7 +32,7 @@ export interface CacheIndex {
   readonly images: Database<ImageRecord, string>;
   /** Image ids by name. */
   readonly names: Database<string, string>;
-  readonly leases: Database<LeaseRecord, DefinitionKey>;
+  readonly leases: Database<LeaseRecord, string>;
 }
 
 /** Opens (and if need be makes) the index. */

@@ -1,5 +1,7 @@
-/** Leases: two builds that need the same step run it once. */
-import type { DefinitionKey } from '../keys/digest.js';
+/**
+ * Leases: two builds that need the same step run it once, and caches that are used alone. The key
+ * is a step's definition key, or `mount:` and the name of a directory in mounts/.
+ */
 import type { CacheIndex } from './index-db.js';
 import { isAlive, ownIdentity } from './process-identity.js';
 
@@ -7,7 +9,7 @@ import { isAlive, ownIdentity } from './process-identity.js';
  * Tries to take the lease on a step. A lease whose process is gone is void.
  * @returns undefined when it was taken, else the pid of who holds it (it may be this process)
  */
-export function tryLease(index: CacheIndex, key: DefinitionKey): number | undefined {
+export function tryLease(index: CacheIndex, key: string): number | undefined {
   return index.environment.transactionSync(() => {
     const holder = index.leases.get(key);
     if (holder && isAlive(holder)) return holder.pid;
@@ -17,6 +19,6 @@ export function tryLease(index: CacheIndex, key: DefinitionKey): number | undefi
 }
 
 /** Gives a lease back. */
-export function releaseLease(index: CacheIndex, key: DefinitionKey): void {
+export function releaseLease(index: CacheIndex, key: string): void {
   index.leases.removeSync(key);
 }

@@ -9,6 +9,7 @@ import { openContext } from '../context/context.js';
 import { InterruptedError, UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
+import type { Step } from '../plan/step.js';
 import type { LogLevel } from '../ui/log.js';
 import { createLog } from '../ui/log.js';
 import type { ProgressMode } from '../ui/progress.js';
@@ -16,11 +17,15 @@ import { openProgress } from '../ui/progress.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
 import type { SetExitCode } from './program.js';
+import { parseCredentials } from './secrets.js';
 
 /** Options of `wiac build`, as commander gives them. */
 export interface BuildOptions extends DockerfileOptions {
   readonly tag: readonly string[];
   readonly cache: boolean;
+  readonly cacheFilter?: string | boolean;
+  readonly secret: readonly string[];
+  readonly ssh: readonly string[];
   readonly quiet: boolean;
   readonly iidfile?: string;
   readonly jobs?: number;
@@ -46,6 +51,15 @@ function abortOnSignal(): { signal: AbortSignal; dispose: () => void } {
       for (const name of STOPPING) process.off(name, handler);
     },
   };
+}
+
+/** Which steps are run although the cache may have them. */
+function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
+  if (!options.cache) return () => true;
+  const { cacheFilter } = options;
+  if (typeof cacheFilter !== 'string') return () => false;
+  const stages = new Set(cacheFilter.toLowerCase().split(','));
+  return ({ stage }) => stages.has(stage.toLowerCase());
 }
 
 /** Builds and prints the lowerdir string. */
@@ -74,7 +88,8 @@ export async function buildCommand(
       store,
       openContext: () => openContext(path, dockerfile),
       isolation: options.isolation,
-      noCache: !options.cache,
+      skipsCache: cacheSkipper(options),
+      ...parseCredentials(options.secret, options.ssh),
       jobs: options.jobs ?? availableParallelism(),
       names: options.tag,
       keepImage: options.tag.length > 0 || options.iidfile !== undefined,

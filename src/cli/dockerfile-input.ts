@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { parseDockerfile } from '../dockerfile/parse.js';
 import { ContextError, UsageError } from '../errors.js';
 import { compile } from '../plan/compile.js';
-import type { Plan } from '../plan/plan.js';
+import type { Entitlement, Plan, PlanOptions } from '../plan/plan.js';
+import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
 export interface DockerfileOptions {
@@ -12,6 +13,11 @@ export interface DockerfileOptions {
   readonly target?: string;
   readonly buildArg: readonly string[];
   readonly label?: readonly string[];
+  readonly network?: PlanOptions['network'];
+  readonly addHost: readonly string[];
+  readonly shmSize?: string;
+  readonly ulimit: readonly string[];
+  readonly allow: readonly Entitlement[];
 }
 
 /** A plan, and where its Dockerfile is; undefined for standard input. */
@@ -67,6 +73,9 @@ export function planDockerfile(contextPath: string, options: DockerfileOptions):
     target: options.target,
     platform: hostPlatform(),
     labels: parsePairs(options.label ?? [], '--label'),
+    network: options.network ?? 'default',
+    resources: parseResources(options),
+    allowed: options.allow,
   });
   return { plan, dockerfile: path === '-' ? undefined : path };
 }

@@ -19,16 +19,34 @@ function positiveInteger(value: string): number {
   return number;
 }
 
-/** Options of every command that reads a Dockerfile. */
+/** Options of every command that reads a Dockerfile: everything that can change a key. */
 function dockerfileOptions(command: Command): Command {
   return command
     .option('-f, --file <file>', 'the Dockerfile; - is standard input (default: PATH/Dockerfile)')
     .option('--target <stage>', 'build this stage instead of the last one')
     .option(
       '--build-arg <name=value>',
-      'value of an ARG; without =value it comes from the environment',
+      'value of an ARG; without =value from the environment',
       collect,
       [],
+    )
+    .option('--add-host <name:address>', 'line for /etc/hosts of RUN steps', collect, [])
+    .option('--shm-size <size>', 'size of /dev/shm of RUN steps (default: 64m)')
+    .option(
+      '--ulimit <name=soft:hard>',
+      'resource limit of RUN steps, such as nofile=1024',
+      collect,
+      [],
+    )
+    .addOption(
+      new Option('--network <mode>', 'network of RUN steps that ask for none in particular')
+        .choices(['default', 'none', 'host'])
+        .default('default'),
+    )
+    .addOption(
+      new Option('--allow <entitlement...>', 'what RUN steps may ask for')
+        .choices(['security.insecure', 'network.host'])
+        .default([]),
     );
 }
 
@@ -41,6 +59,12 @@ function isolationOption(): Option {
     .default('namespaces');
 }
 
+function logLevelOption(): Option {
+  return new Option('--log-level <level>', "level of wiac's own log")
+    .choices(LOG_LEVELS)
+    .default('warn');
+}
+
 function addBuild(program: Command, setExitCode: SetExitCode): void {
   dockerfileOptions(program.command('build'))
     .summary('build a Dockerfile, print the lowerdir string of the result')
@@ -51,6 +75,14 @@ function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('-t, --tag <name>', 'name for the result, can be given several times', collect, [])
     .option('--label <name=value>', 'label for the result, can be given several times', collect, [])
     .option('--no-cache', 'run every step; what it makes replaces what the cache had')
+    .option('--no-cache-filter <stages>', 'like --no-cache, for these stages (names, commas)')
+    .option(
+      '--secret <id=name,src=file|env=variable>',
+      'secret for RUN --mount=type=secret',
+      collect,
+      [],
+    )
+    .option('--ssh <id=socket>', 'ssh agent for RUN --mount=type=ssh', collect, [])
     .option('-q, --quiet', 'no progress, only the result and errors', false)
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option(
@@ -64,9 +96,10 @@ function addBuild(program: Command, setExitCode: SetExitCode): void {
         .default('auto'),
     )
     .addOption(isolationOption())
-    .action(async (path: string, options, command: Command) => {
+    .addOption(logLevelOption())
+    .action(async (path: string, options) => {
       const { buildCommand } = await import('./build.js');
-      await buildCommand(path, { ...options, ...command.optsWithGlobals() }, setExitCode);
+      await buildCommand(path, options, setExitCode);
     });
 }
 
@@ -178,11 +211,6 @@ export function createProgram(setExitCode: SetExitCode): Command {
   const program = new Command('wiac')
     .description('What is a container: builds Dockerfiles without a daemon, and shows its cache.')
     .version(VERSION)
-    .addOption(
-      new Option('--log-level <level>', "level of wiac's own log")
-        .choices(LOG_LEVELS)
-        .default('warn'),
-    )
     .enablePositionalOptions()
     .configureOutput({ writeErr: () => {} })
     .exitOverride((error: CommanderError) => {

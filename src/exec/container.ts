@@ -2,6 +2,7 @@
  * From the description of a container to the operations that enter it. Pure: paths in, data out.
  */
 
+import type { ResourceLimit } from '../plan/step.js';
 import type { Operation } from './operations.js';
 import { CLONE, MS } from './operations.js';
 
@@ -16,18 +17,17 @@ export interface BindMount {
   readonly readOnly: boolean;
 }
 
+/** Another stack of layers, mounted outside of the container's root; binds show parts of it. */
+export interface View {
+  readonly root: string;
+  readonly overlay: { readonly options: string; readonly base: string };
+}
+
 /** A tmpfs inside the container. */
 export interface TmpfsMount {
   readonly target: string;
   /** mount(8) options such as `size=64m,mode=1777`. */
   readonly options: string;
-}
-
-/** Resource limit as setrlimit(2) takes it. */
-export interface ResourceLimit {
-  readonly resource: number;
-  readonly soft: number;
-  readonly hard: number;
 }
 
 /** Everything there is to know about a container before it starts. */
@@ -37,6 +37,7 @@ export interface Container {
   readonly overlay: { readonly options: string; readonly base: string };
   /** Empty directory of this machine where the merged view is mounted. */
   readonly root: string;
+  readonly views: readonly View[];
   readonly binds: readonly BindMount[];
   readonly tmpfs: readonly TmpfsMount[];
   readonly network: 'host' | 'none';
@@ -185,8 +186,10 @@ export function enterOperations(container: Container): Operation[] {
     ...(isolated && container.hostname !== undefined
       ? [{ op: 'hostname', name: container.hostname } as const]
       : []),
-    { op: 'chdir', path: overlay.base },
-    mount('overlay', root, 'overlay', 0, overlay.options),
+    ...[{ root, overlay }, ...container.views].flatMap((view): Operation[] => [
+      { op: 'chdir', path: view.overlay.base },
+      mount('overlay', view.root, 'overlay', 0, view.overlay.options),
+    ]),
     ...(isolated ? ownFileSystems(container) : sharedFileSystems(root)),
     ...container.tmpfs.map((fs) =>
       mount('tmpfs', `${root}${fs.target}`, 'tmpfs', MS.NOSUID | MS.NODEV, fs.options),

@@ -25,9 +25,10 @@ function option(path: string): string {
 export interface OverlayDirectories {
   /** Absolute paths, topmost first. */
   readonly lower: readonly string[];
-  readonly upper: string;
+  /** Undefined for a view that can't be written to; it needs two lower directories. */
+  readonly upper?: string;
   /** Empty directory on the file system of `upper`. */
-  readonly work: string;
+  readonly work?: string;
 }
 
 /** True in a user namespace, where overlayfs keeps its marks in user.overlay.* attributes. */
@@ -52,9 +53,14 @@ export function overlayOptions(
     inUserNamespace() ? 'userxattr' : 'redirect_dir=off,metacopy=off',
     ...(volatile ? ['volatile'] : []),
   ].join(',');
-  const format = (lowerdirs: readonly string[]) =>
-    `lowerdir=${lowerdirs.map(option).join(':')},upperdir=${option(upper)},workdir=${option(work)},${flags}`;
-  const plain = format(lower);
+  const format = (lowerdirs: readonly string[], place: (path: string) => string) => {
+    const writable =
+      upper === undefined || work === undefined
+        ? ''
+        : `upperdir=${option(place(upper))},workdir=${option(place(work))},`;
+    return `lowerdir=${lowerdirs.map(option).join(':')},${writable}${flags}`;
+  };
+  const plain = format(lower, (path) => path);
   if (Buffer.byteLength(plain) <= MAX_OPTION_BYTES) return { options: plain, base: '/' };
   const links = join(scratch, 'lower');
   mkdirSync(links);
@@ -63,9 +69,5 @@ export function overlayOptions(
     symlinkSync(path, join(links, name));
     return name;
   });
-  const place = (path: string) => relative(links, path);
-  return {
-    options: `lowerdir=${short.join(':')},upperdir=${option(place(upper))},workdir=${option(place(work))},${flags}`,
-    base: links,
-  };
+  return { options: format(short, (path) => relative(links, path)), base: links };
 }

@@ -101,9 +101,6 @@ export function inheritRoot(upper: string, stack: Stack): void {
   chmodSync(upper, mode & 0o7777);
 }
 
-/** Docker's default size of /dev/shm. */
-export const SHM_BYTES = 64 << 20;
-
 const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
 
 /**

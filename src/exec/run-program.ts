@@ -6,9 +6,10 @@ import { UsageError } from '../errors.js';
 import { opaqueDirectories } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
 import { resolveIdentity } from '../layers/users.js';
+import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import type { Isolation } from './container.js';
 import { inUserNamespace, overlayOptions } from './overlay.js';
-import { inheritRoot, networkFiles, prepareRootfs, SHM_BYTES } from './rootfs.js';
+import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { Exit } from './sandbox.js';
 import { runContainer } from './sandbox.js';
 
@@ -65,12 +66,13 @@ export async function runProgram(request: ProgramRequest): Promise<Exit> {
         isolation: request.isolation,
         overlay: overlayOptions({ lower: rootfs.lower, upper, work }, scratch, false),
         root: rootfs.root,
+        views: [],
         binds: rootfs.binds,
         tmpfs: [],
         network: request.network,
         insecure: false,
         hostname: hostname(),
-        shmSize: SHM_BYTES,
+        shmSize: DEFAULT_SHM_BYTES,
         limits: [],
         mayMountSysfs: !inUserNamespace(),
         user: identity,

@@ -73,6 +73,7 @@ function runOperands(step: RunStep): OperationInputs['operands'] {
     network: step.network,
     security: step.security,
     mounts: step.mounts as unknown as Json,
+    resources: step.resources as unknown as Json,
   };
 }
 

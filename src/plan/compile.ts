@@ -2,6 +2,7 @@
  * Compiles a Dockerfile to a DAG of steps. Pure: the same text, arguments and platform give the
  * same plan, byte for byte.
  */
+import { posix } from 'node:path';
 import type { Dockerfile, FromInstruction, Instruction } from '../dockerfile/ast.js';
 import { DockerfileError, UnsupportedError } from '../errors.js';
 import type { ContainerConfig, HistoryEntry } from '../image/config.js';
@@ -165,14 +166,15 @@ function addStep(
     case 'run':
       state.head = graph.add({
         ...common,
-        ...runStep(
-          instruction,
-          state.config,
-          state.args,
-          hiddenArgs(compilation, state),
+        ...runStep(instruction, {
+          config: state.config,
+          args: state.args,
+          hidden: hiddenArgs(compilation, state),
           expand,
+          options: compilation.options,
           findStage,
-        ),
+          contextFiles: (path) => contextFiles(compilation, path, instruction),
+        }),
       });
       break;
     case 'workdir':
@@ -187,6 +189,39 @@ function addStep(
     default:
       state.head = graph.add({ ...common, kind: 'meta', reads: [] });
   }
+}
+
+/**
+ * A COPY of files of the build context to their own path, for a bind mount: the layer keeps what
+ * the step saw, .dockerignore applied, and is found again by its content like any other.
+ */
+function contextFiles({ graph }: Compilation, path: string, instruction: Instruction): StepId {
+  const common = { stage: 'context', location: instruction.location };
+  const parent = graph.add({
+    ...common,
+    kind: 'source',
+    reference: 'scratch',
+    parent: undefined,
+    reads: [],
+    text: 'build context',
+  });
+  const destination = posix.resolve('/', path);
+  return graph.add({
+    ...common,
+    kind: 'copy',
+    parent,
+    reads: [],
+    text: `build context ${destination}`,
+    from: undefined,
+    sources: [path],
+    inline: [],
+    destination,
+    chown: undefined,
+    chmod: undefined,
+    parents: false,
+    exclude: [],
+    link: false,
+  });
 }
 
 /** Predefined arguments that were given and that the Dockerfile does not declare. */

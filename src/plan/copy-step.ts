@@ -43,7 +43,7 @@ export function copyStep(
   const inline = instruction.heredocs.map(
     ({ name, content, expand: wanted }): InlineFile => ({
       name,
-      content: wanted ? expand(content, location) : content,
+      content: wanted ? expand(content, location, 'plain') : content,
     }),
   );
   const destination = destinationPath(config.WorkingDir, expand(instruction.destination, location));

@@ -1,6 +1,12 @@
 /** What a Dockerfile is compiled to. */
 import type { ContainerConfig, HistoryEntry } from '../image/config.js';
-import type { Step, StepId } from './step.js';
+import type { RunResources, Step, StepId } from './step.js';
+
+/** Docker's default size of /dev/shm. */
+export const DEFAULT_SHM_BYTES = 64 << 20;
+
+/** What --allow can grant. */
+export type Entitlement = 'security.insecure' | 'network.host';
 
 /** What the plan depends on besides the text of the Dockerfile. */
 export interface PlanOptions {
@@ -12,6 +18,11 @@ export interface PlanOptions {
   readonly platform: string;
   /** Labels of --label, added to the result's config. */
   readonly labels: Readonly<Record<string, string>>;
+  /** --network: what RUN steps get that ask for nothing else. */
+  readonly network: 'default' | 'none' | 'host';
+  readonly resources: RunResources;
+  /** --allow: what a Dockerfile may ask for beyond the sandbox. */
+  readonly allowed: readonly Entitlement[];
 }
 
 /** The steps the target needs, each after all that it depends on; stages nobody needs are absent. */

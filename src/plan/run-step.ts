@@ -1,10 +1,13 @@
 /** RUN as a step. */
-import type { RunInstruction } from '../dockerfile/ast.js';
+import { posix } from 'node:path';
+import type { InstructionFlag, RunInstruction } from '../dockerfile/ast.js';
+import type { RunMount } from '../dockerfile/mounts.js';
 import { parseMount } from '../dockerfile/mounts.js';
-import { DockerfileError, UnsupportedError } from '../errors.js';
+import { DockerfileError } from '../errors.js';
 import type { ContainerConfig } from '../image/config.js';
 import { envPairs } from '../image/config.js';
 import { DEFAULT_SHELL } from './config-changes.js';
+import type { PlanOptions } from './plan.js';
 import type { Expander } from './scope.js';
 import type { RunStep, StepId } from './step.js';
 
@@ -35,50 +38,94 @@ function command(
   return { argv: [...shell, full], script: undefined };
 }
 
-/**
- * The operands of RUN.
- * @param args ARG values in effect: environment of the program, unless ENV sets the same name
- * @param hidden predefined arguments that stay out of the key
- */
-export function runStep(
-  instruction: RunInstruction,
-  config: ContainerConfig,
-  args: ReadonlyMap<string, string>,
-  hidden: readonly (readonly [string, string])[],
-  expand: Expander,
-  findStage: (reference: string) => StepId,
-): Operands {
-  const { flags, location } = instruction;
-  const flag = (name: string) => flags.find((item) => item.name === name);
-  const network = flag('network')?.value ?? 'default';
-  if (network !== 'default' && network !== 'none' && network !== 'host') {
-    throw new DockerfileError(`--network=${network} is not a network`, location, {
-      hint: 'use default, none or host',
+/** What RUN depends on besides its own words. */
+export interface RunScope {
+  readonly config: ContainerConfig;
+  /** ARG values in effect: environment of the program, unless ENV sets the same name. */
+  readonly args: ReadonlyMap<string, string>;
+  /** Predefined arguments that stay out of the key. */
+  readonly hidden: readonly (readonly [string, string])[];
+  readonly expand: Expander;
+  readonly options: PlanOptions;
+  /** The step that holds the files of a stage; throws if there is none. */
+  readonly findStage: (reference: string) => StepId;
+  /** A step that holds files of the build context, at their own path. */
+  readonly contextFiles: (path: string) => StepId;
+}
+
+function oneOf<T extends string>(flag: InstructionFlag, values: readonly T[]): T {
+  const value = values.find((item) => item === flag.value);
+  if (value !== undefined) return value;
+  throw new DockerfileError(`--${flag.name}=${flag.value ?? ''} is not known`, flag.location, {
+    hint: `use ${values.join(', ')}`,
+  });
+}
+
+function findFlag(instruction: RunInstruction, name: string): InstructionFlag | undefined {
+  return instruction.flags.find((item) => item.name === name);
+}
+
+function networkOf(instruction: RunInstruction, options: PlanOptions): RunStep['network'] {
+  const flag = findFlag(instruction, 'network');
+  const asked = flag === undefined ? 'default' : oneOf(flag, ['default', 'none', 'host']);
+  return asked === 'default' ? options.network : asked;
+}
+
+function securityOf(instruction: RunInstruction, options: PlanOptions): RunStep['security'] {
+  const flag = findFlag(instruction, 'security');
+  if (flag === undefined) return 'sandbox';
+  const security = oneOf(flag, ['sandbox', 'insecure']);
+  if (security === 'insecure' && !options.allowed.includes('security.insecure')) {
+    throw new DockerfileError('--security=insecure is not allowed', flag.location, {
+      hint: 'if you trust this Dockerfile with this machine: wiac build --allow security.insecure',
     });
   }
-  const security = flag('security')?.value ?? 'sandbox';
-  if (security !== 'sandbox' && security !== 'insecure') {
-    throw new DockerfileError(`--security=${security} is not a security mode`, location, {
-      hint: 'use sandbox or insecure',
+  return security;
+}
+
+type Mounts = Pick<RunStep, 'mounts' | 'mountSources' | 'reads'>;
+
+function mountsOf(instruction: RunInstruction, scope: RunScope): Mounts {
+  const { config, expand, findStage, contextFiles } = scope;
+  const reads: StepId[] = [];
+  const mountSources: (number | undefined)[] = [];
+  const mounts = instruction.flags
+    .filter(({ name }) => name === 'mount')
+    .map(({ value = '', location }): RunMount => {
+      const mount = parseMount(value, location, (text) => expand(text, location));
+      const source = mountSource(mount, findStage, contextFiles);
+      mountSources.push(source === undefined ? undefined : reads.push(source) - 1);
+      const { target } = mount;
+      return target === undefined
+        ? mount
+        : { ...mount, target: posix.resolve(config.WorkingDir, target) };
     });
-  }
-  const [mount] = flags.filter(({ name }) => name === 'mount');
-  if (mount) throw new UnsupportedError('RUN --mount is not supported yet', mount.location);
-  if (security === 'insecure') {
-    throw new UnsupportedError('RUN --security=insecure is not supported yet', location);
-  }
-  void [expand, findStage, parseMount];
+  return { mounts, mountSources, reads };
+}
+
+function mountSource(
+  mount: RunMount,
+  findStage: RunScope['findStage'],
+  contextFiles: RunScope['contextFiles'],
+): StepId | undefined {
+  if (mount.type !== 'bind' && mount.type !== 'cache') return undefined;
+  if (mount.from !== undefined) return findStage(mount.from);
+  return mount.type === 'bind' ? contextFiles(mount.source) : undefined;
+}
+
+/** The operands of RUN. @throws DockerfileError */
+export function runStep(instruction: RunInstruction, scope: RunScope): Operands {
+  const { config, args, hidden, options } = scope;
   return {
     kind: 'run',
-    reads: [],
     ...command(instruction, config.Shell ?? DEFAULT_SHELL),
     env: [...new Map([...args, ...envPairs(config.Env)])],
     hiddenEnv: hidden,
     workdir: config.WorkingDir,
     user: config.User ?? '',
-    mounts: [],
-    mountSources: [],
-    network,
-    security,
+    ...mountsOf(instruction, scope),
+    network: networkOf(instruction, options),
+    security: securityOf(instruction, options),
+    resources: options.resources,
   };
 }

@@ -33,13 +33,21 @@ export function platformArgs(platform: string, target: string | undefined): Map<
   return args;
 }
 
-/** Expands a word with the variables of a scope. */
-export type Expander = (word: string, location: SourceLocation) => string;
+/**
+ * Expands a word with the variables of a scope.
+ * @param quotes `plain` for the content of here-documents, where quotes mean nothing
+ */
+export type Expander = (word: string, location: SourceLocation, quotes?: 'plain') => string;
 
 /** An expander that looks names up in `lookup`. */
 export function expander(
   escapeCharacter: '\\' | '`',
   lookup: (name: string) => string | undefined,
 ): Expander {
-  return (word, location) => expand(word, { lookup, escape: escapeCharacter, location }).text;
+  return (word, location, quotes) => {
+    // In a here-document the escape character is the shell's, whatever the directive says.
+    const options =
+      quotes === 'plain' ? { quotes, escape: '\\' as const } : { escape: escapeCharacter };
+    return expand(word, { lookup, location, ...options }).text;
+  };
 }

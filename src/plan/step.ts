@@ -67,10 +67,30 @@ export interface RunStep extends StepBase {
   /** `user[:group]` as in USER; empty: root. */
   readonly user: string;
   readonly mounts: readonly RunMount[];
-  /** For each mount with `from=`: the step it shows, by index in `mounts`. */
-  readonly mountSources: readonly (StepId | undefined)[];
+  /**
+   * For each mount that shows files of somewhere else: the place of the step that holds them in
+   * `reads`. Files of the build context come through a COPY of their own that no stage shows.
+   */
+  readonly mountSources: readonly (number | undefined)[];
   readonly network: 'default' | 'none' | 'host';
   readonly security: 'sandbox' | 'insecure';
+  readonly resources: RunResources;
+}
+
+/** What --add-host, --shm-size and --ulimit of a build give its RUN steps. */
+export interface RunResources {
+  /** Lines for /etc/hosts. */
+  readonly extraHosts: readonly string[];
+  /** Bytes of /dev/shm. */
+  readonly shmSize: number;
+  readonly ulimits: readonly ResourceLimit[];
+}
+
+/** Resource limit as setrlimit(2) takes it: number of linux/resource.h, soft and hard value. */
+export interface ResourceLimit {
+  readonly resource: number;
+  readonly soft: number;
+  readonly hard: number;
 }
 
 /** WORKDIR: the directory is made if it is not there yet. */

@@ -1,0 +1,112 @@
+/**
+ * Cache mounts: directories in `mounts/` that outlive builds. Their content is no part of any key
+ * and of no layer (Dockerfile reference, RUN --mount=type=cache).
+ */
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { treeReader } from '../cache/entries.js';
+import { releaseLease, tryLease } from '../cache/lease.js';
+import { selectFiles } from '../context/select.js';
+import type { CacheMount } from '../dockerfile/mounts.js';
+import { sha256 } from '../keys/digest.js';
+import { makeCopyLayer } from '../layers/copy-layer.js';
+import { stackSource } from '../layers/stack-source.js';
+import type { StepState } from './lookup.js';
+import type { BuildSession } from './session.js';
+import { stackOf } from './session.js';
+
+/** How often a cache that somebody else uses alone is looked at again. */
+const POLL_MS = 50;
+
+/** A cache in use. */
+export interface OpenCache {
+  readonly path: string;
+  readonly close: () => void;
+}
+
+async function fill(
+  session: BuildSession,
+  mount: CacheMount,
+  source: StepState,
+  path: string,
+): Promise<void> {
+  const stack = await stackOf(session, source.layers);
+  // The location is only used when the source is missing, and that stays the step's own error.
+  const location = { file: 'RUN --mount', line: 0, column: 0, endLine: 0 };
+  const files = stackSource(stack, mount.from ?? '');
+  const selections = await selectFiles(files, session.scanStore, [mount.source], location);
+  const request = {
+    selections,
+    destination: { path: '', kind: 'directory', ancestors: [] },
+    intoDirectory: true,
+    owner: undefined,
+    ownership: 'keep',
+    chmod: undefined,
+    former: undefined,
+  } as const;
+  await makeCopyLayer(path, request, treeReader(session.scanStore.readTree));
+}
+
+async function create(
+  session: BuildSession,
+  mount: CacheMount,
+  source: StepState | undefined,
+  path: string,
+): Promise<void> {
+  if (existsSync(path)) return;
+  // Made beside and renamed: another process must never see it half filled.
+  const draft = `${path}.new-${process.pid}-${session.nextNumber()}`;
+  mkdirSync(draft, { recursive: true });
+  if (source) await fill(session, mount, source, draft);
+  chownSync(draft, mount.uid, mount.gid);
+  chmodSync(draft, mount.mode);
+  try {
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
+    if (!existsSync(path)) throw error;
+  }
+}
+
+/** Takes the first directory of a cache that nobody uses alone; makes one more when all are taken. */
+function takePrivate(session: BuildSession, name: string): string {
+  for (let number = 0; ; number++) {
+    const candidate = number === 0 ? name : `${name}.${number}`;
+    if (tryLease(session.store.index, `mount:${candidate}`) === undefined) return candidate;
+  }
+}
+
+async function takeLocked(session: BuildSession, name: string): Promise<string> {
+  while (tryLease(session.store.index, `mount:${name}`) !== undefined) {
+    session.signal.throwIfAborted();
+    await new Promise((resume) => setTimeout(resume, POLL_MS));
+  }
+  return name;
+}
+
+/** Opens the cache of a mount, alone if its sharing mode says so. */
+export async function openCacheMount(
+  session: BuildSession,
+  mount: CacheMount,
+  source: StepState | undefined,
+): Promise<OpenCache> {
+  const { index, paths } = session.store;
+  const shared = sha256(mount.id).slice(0, 32);
+  const name =
+    mount.sharing === 'private'
+      ? takePrivate(session, shared)
+      : mount.sharing === 'locked'
+        ? await takeLocked(session, shared)
+        : shared;
+  const close = () => {
+    if (mount.sharing !== 'shared') releaseLease(index, `mount:${name}`);
+  };
+  try {
+    const path = join(paths.mounts, name);
+    await create(session, mount, source, path);
+    return { path, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}

@@ -1,0 +1,190 @@
+/** RUN --mount: from what the Dockerfile asks for to what the container shows. */
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BindMount, SecretMount, SshMount } from '../dockerfile/mounts.js';
+import { ContextError, UsageError } from '../errors.js';
+import type { TmpfsMount, View } from '../exec/container.js';
+import { overlayOptions } from '../exec/overlay.js';
+import type { MountRequest } from '../exec/rootfs.js';
+import { resolve } from '../layers/stack.js';
+import type { RunStep } from '../plan/step.js';
+import { openCacheMount } from './cache-mount.js';
+import type { StepState } from './lookup.js';
+import type { BuildSession } from './session.js';
+import { stackOf } from './session.js';
+
+/** What a step's mounts need in its container; `close` when the step has ended. */
+export interface PreparedMounts {
+  readonly views: readonly View[];
+  readonly requests: readonly MountRequest[];
+  readonly tmpfs: readonly TmpfsMount[];
+  readonly env: readonly (readonly [string, string])[];
+  /** Directory in memory for what must not reach a disk; undefined when there are no secrets. */
+  readonly secretDirectory: string | undefined;
+  readonly close: () => void;
+}
+
+interface Preparation {
+  readonly session: BuildSession;
+  readonly step: RunStep;
+  readonly scratch: string;
+  readonly views: View[];
+  readonly requests: MountRequest[];
+  readonly tmpfs: TmpfsMount[];
+  readonly env: (readonly [string, string])[];
+  readonly closers: (() => void)[];
+  secretDirectory: string | undefined;
+  sockets: number;
+}
+
+/** Shows files of another step; writes go to a directory that is thrown away. */
+async function bindStep(
+  preparation: Preparation,
+  mount: BindMount,
+  source: StepState,
+): Promise<void> {
+  const { session, step, scratch, views } = preparation;
+  const stack = await stackOf(session, source.layers);
+  const found = resolve(stack, mount.source);
+  if (!found?.entry) {
+    throw new ContextError(
+      `--mount: there is no ${mount.source} in ${mount.from ?? 'the build context'}`,
+      step.location,
+    );
+  }
+  const place = join(scratch, `view${views.length}`);
+  const [root, empty, upper, work] = ['root', 'empty', 'upper', 'work'].map((name) =>
+    join(place, name),
+  ) as [string, string, string, string];
+  for (const path of [root, empty, upper, work]) mkdirSync(path, { recursive: true });
+  // Without an upper directory overlayfs wants two lower ones.
+  const lower = [...stack.map(({ path }) => path), empty];
+  const writable = mount.readOnly ? undefined : { upper, work };
+  views.push({ root, overlay: overlayOptions({ lower, ...writable }, place, !mount.readOnly) });
+  preparation.requests.push({
+    source: found.path === '' ? root : `${root}/${found.path}`,
+    path: mount.target,
+    kind: found.entry.stats.isDirectory() ? 'directory' : 'file',
+    readOnly: mount.readOnly,
+    optional: false,
+  });
+}
+
+/** A directory in memory: secrets never reach a disk. */
+function secretDirectory(preparation: Preparation): string {
+  if (preparation.secretDirectory === undefined) {
+    const directory = mkdtempSync(
+      join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'wiac-secrets-'),
+    );
+    preparation.secretDirectory = directory;
+    preparation.closers.push(() => rmSync(directory, { recursive: true, force: true }));
+  }
+  return preparation.secretDirectory;
+}
+
+function showSecret(preparation: Preparation, mount: SecretMount): void {
+  const { session, step } = preparation;
+  const value = session.secret(mount.id);
+  if (value === undefined) {
+    if (!mount.required) return;
+    throw new UsageError(
+      `the step needs the secret ${mount.id} (${step.location.file}:${step.location.line})`,
+      {
+        hint: `wiac build --secret id=${mount.id},src=FILE or --secret id=${mount.id},env=NAME`,
+      },
+    );
+  }
+  const directory = secretDirectory(preparation);
+  if (mount.env !== undefined) preparation.env.push([mount.env, value.toString()]);
+  if (mount.target === undefined) return;
+  const source = join(directory, String(preparation.requests.length));
+  writeFileSync(source, value, { mode: 0o600 });
+  chownSync(source, mount.uid, mount.gid);
+  chmodSync(source, mount.mode);
+  preparation.requests.push({
+    source,
+    path: mount.target,
+    kind: 'file',
+    readOnly: true,
+    optional: false,
+  });
+}
+
+function showAgent(preparation: Preparation, mount: SshMount): void {
+  const { session, step } = preparation;
+  const source = session.sshSocket(mount.id);
+  const number = preparation.sockets;
+  if (source === undefined) {
+    if (!mount.required) return;
+    throw new UsageError(
+      `the step needs the ssh agent ${mount.id} (${step.location.file}:${step.location.line})`,
+      {
+        hint: `wiac build --ssh ${mount.id} with $SSH_AUTH_SOCK set, or --ssh ${mount.id}=SOCKET`,
+      },
+    );
+  }
+  preparation.sockets += 1;
+  const path = mount.target ?? `/run/buildkit/ssh_agent.${number}`;
+  preparation.requests.push({ source, path, kind: 'file', readOnly: false, optional: false });
+  if (number === 0) preparation.env.push(['SSH_AUTH_SOCK', path]);
+}
+
+/** Prepares the mounts of a step in their order. @throws ContextError, UsageError */
+export async function prepareMounts(
+  session: BuildSession,
+  step: RunStep,
+  reads: readonly StepState[],
+  scratch: string,
+): Promise<PreparedMounts> {
+  const preparation: Preparation = {
+    session,
+    step,
+    scratch,
+    views: [],
+    requests: [],
+    tmpfs: [],
+    env: [],
+    closers: [],
+    secretDirectory: undefined,
+    sockets: 0,
+  };
+  const close = () => {
+    for (const closer of preparation.closers) closer();
+  };
+  try {
+    for (const [index, mount] of step.mounts.entries()) {
+      const at = step.mountSources[index];
+      const source = at === undefined ? undefined : reads[at];
+      if (mount.type === 'bind' && source) await bindStep(preparation, mount, source);
+      else if (mount.type === 'cache') {
+        const cache = await openCacheMount(session, mount, source);
+        preparation.closers.push(cache.close);
+        preparation.requests.push({
+          source: cache.path,
+          path: mount.target,
+          kind: 'directory',
+          readOnly: mount.readOnly,
+          optional: false,
+        });
+      } else if (mount.type === 'tmpfs') {
+        const options = mount.size === undefined ? 'mode=1777' : `mode=1777,size=${mount.size}`;
+        preparation.tmpfs.push({ target: mount.target, options });
+      } else if (mount.type === 'secret') showSecret(preparation, mount);
+      else if (mount.type === 'ssh') showAgent(preparation, mount);
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  const { views, requests, tmpfs, env } = preparation;
+  return { views, requests, tmpfs, env, secretDirectory: preparation.secretDirectory, close };
+}

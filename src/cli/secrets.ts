@@ -1,0 +1,78 @@
+/** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
+import { readFileSync, statSync } from 'node:fs';
+import { UsageError } from '../errors.js';
+
+/** Reads secrets and finds sockets when a step asks for them. */
+export interface Credentials {
+  readonly secret: (id: string) => Buffer | undefined;
+  readonly sshSocket: (id: string) => string | undefined;
+}
+
+type Secret = { readonly file: string } | { readonly variable: string };
+
+function parseSecret(text: string): [string, Secret] {
+  const fields = new Map(
+    text.split(',').map((part): [string, string] => {
+      const at = part.indexOf('=');
+      return at === -1 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)];
+    }),
+  );
+  const id = fields.get('id') ?? '';
+  const file = fields.get('src') ?? fields.get('source');
+  const variable = fields.get('env');
+  const known = [...fields.keys()].every((name) =>
+    ['id', 'src', 'source', 'env', 'type'].includes(name),
+  );
+  if (id === '' || !known || (file !== undefined && variable !== undefined)) {
+    throw new UsageError(`--secret ${text}: not understood`, {
+      hint: 'write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE',
+    });
+  }
+  if (file !== undefined) return [id, { file }];
+  if (variable !== undefined) return [id, { variable }];
+  // As docker build: without a source the variable of that name, or else the file.
+  return [id, process.env[id] === undefined ? { file: id } : { variable: id }];
+}
+
+function readSecret(id: string, secret: Secret): Buffer {
+  if ('variable' in secret) {
+    const value = process.env[secret.variable];
+    if (value !== undefined) return Buffer.from(value);
+    throw new UsageError(`--secret id=${id}: the variable ${secret.variable} is not set`);
+  }
+  try {
+    return readFileSync(secret.file);
+  } catch (error) {
+    throw new UsageError(`--secret id=${id}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function parseSsh(text: string): [string, string] {
+  const at = text.indexOf('=');
+  const id = at === -1 ? text : text.slice(0, at);
+  const socket = at === -1 ? process.env.SSH_AUTH_SOCK : text.slice(at + 1);
+  if (socket === undefined || socket === '') {
+    throw new UsageError(`--ssh ${text}: $SSH_AUTH_SOCK is not set`, {
+      hint: 'start an ssh-agent, or write --ssh ID=SOCKET',
+    });
+  }
+  if (!statSync(socket, { throwIfNoEntry: false })?.isSocket()) {
+    throw new UsageError(`--ssh ${text}: ${socket} is not the socket of an agent`, {
+      hint: 'load the key into an ssh-agent and give its socket',
+    });
+  }
+  return [id, socket];
+}
+
+/** @throws UsageError for options that can't be understood; secrets are read when they are needed */
+export function parseCredentials(secrets: readonly string[], ssh: readonly string[]): Credentials {
+  const known = new Map(secrets.map(parseSecret));
+  const sockets = new Map(ssh.map(parseSsh));
+  return {
+    secret: (id) => {
+      const secret = known.get(id);
+      return secret && readSecret(id, secret);
+    },
+    sshSocket: (id) => sockets.get(id),
+  };
+}

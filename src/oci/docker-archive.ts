@@ -1,0 +1,276 @@
+/**
+ * docker-archive: what `docker save` writes and `docker load` reads, as source and sink. Its
+ * manifest.json lists images with their config and their layers, lowest first; there is no
+ * manifest and no digest but those in the config, so a manifest is made up on reading.
+ */
+import { createWriteStream } from 'node:fs';
+import { readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { type ArchiveMember, stagingDirectory, writeArchive } from './archive.js';
+import { digestOf, digestParts, startDigest, verified } from './digest.js';
+import { ImageError, messageOf } from './errors.js';
+import type {
+  Descriptor,
+  Digest,
+  ImageManifest,
+  ImageSink,
+  ImageSource,
+  OpenBlob,
+  ResolvedImage,
+  ResolvedLayer,
+} from './image.js';
+import { temporaryName } from './layout.js';
+import {
+  DOCKER_CONFIG,
+  DOCKER_LAYER,
+  DOCKER_LAYER_GZIP,
+  DOCKER_MANIFEST,
+  layerCompression,
+} from './media-types.js';
+import { isIndex, MAX_JSON_BYTES, parseConfig, parseManifest } from './parse.js';
+import {
+  type DockerArchiveReference,
+  familiarReference,
+  formatReference,
+  parseRegistryReference,
+} from './reference.js';
+import { collect } from './resolve.js';
+import { isGzip, openTar, type TarFile, type TarIndex } from './tar-index.js';
+
+interface ArchiveEntry {
+  readonly Config: string;
+  readonly RepoTags: readonly string[];
+  readonly Layers: readonly string[];
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+function parseEntries(bytes: Uint8Array, title: string): ArchiveEntry[] {
+  const damaged = (why: string) => new ImageError(`${title}: manifest.json is damaged: ${why}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString());
+  } catch (cause) {
+    throw damaged(messageOf(cause));
+  }
+  if (!Array.isArray(value)) throw damaged('it is no list');
+  return value.map((item: unknown) => {
+    const { Config, RepoTags, Layers } = (item ?? {}) as Record<string, unknown>;
+    if (typeof Config !== 'string' || !isStrings(Layers)) throw damaged('no Config or no Layers');
+    return { Config, Layers, RepoTags: isStrings(RepoTags) ? RepoTags : [] };
+  });
+}
+
+function sameName(tag: string, wanted: string): boolean {
+  try {
+    return formatReference(parseRegistryReference(tag)) === wanted;
+  } catch {
+    return false;
+  }
+}
+
+function selectEntry(
+  entries: readonly ArchiveEntry[],
+  reference: DockerArchiveReference,
+  title: string,
+): ArchiveEntry {
+  const names = entries.flatMap((entry) => entry.RepoTags).join(', ') || 'images without a name';
+  if (reference.name !== undefined) {
+    const wanted = formatReference(reference.name);
+    const found = entries.find((entry) => entry.RepoTags.some((tag) => sameName(tag, wanted)));
+    if (found !== undefined) return found;
+    throw new ImageError(`${title} has no image ${wanted}: it has ${names}`, { reference: title });
+  }
+  const [only] = entries;
+  if (only !== undefined && entries.length === 1) return only;
+  throw new ImageError(`${title}: which image? It has ${names}`, {
+    reference: title,
+    hint: 'name one of them after the path: docker-archive:FILE:NAME',
+  });
+}
+
+function member(archive: TarIndex, path: string, title: string): TarFile {
+  const found = archive.find(path);
+  if (found !== undefined) return found;
+  throw new ImageError(`${title} is no docker-archive: it has no ${path}`, { reference: title });
+}
+
+async function readMember(archive: TarIndex, path: string, title: string): Promise<Buffer> {
+  return collect(member(archive, path, title).read(), MAX_JSON_BYTES, `${path} of ${title}`);
+}
+
+/** Layers are plain tar files, whose digest is the diffID; a compressed one has to be read once. */
+async function layerOf(file: TarFile, diffId: Digest, title: string): Promise<ResolvedLayer> {
+  const start = await collect(file.read({ start: 0, end: 2 }), 2, title);
+  const compressed = isGzip(start);
+  const descriptor = {
+    mediaType: compressed ? DOCKER_LAYER_GZIP : DOCKER_LAYER,
+    digest: compressed ? await digestOfStream(file.read()) : diffId,
+    size: file.size,
+  };
+  const open = async () => verified(file.read(), descriptor, title, { reference: title });
+  return { descriptor, diffId, open };
+}
+
+async function digestOfStream(stream: Readable): Promise<Digest> {
+  const digester = startDigest();
+  for await (const chunk of stream as AsyncIterable<Buffer>) digester.update(chunk);
+  return digester.digest();
+}
+
+async function readImage(
+  archive: TarIndex,
+  reference: DockerArchiveReference,
+  title: string,
+): Promise<ResolvedImage> {
+  const entries = parseEntries(await readMember(archive, 'manifest.json', title), title);
+  const entry = selectEntry(entries, reference, title);
+  const configBytes = await readMember(archive, entry.Config, title);
+  const config = parseConfig(configBytes, title);
+  const diffIds = config.rootfs.diff_ids;
+  if (diffIds.length !== entry.Layers.length)
+    throw new ImageError(
+      `${title} is damaged: ${entry.Layers.length} layers in manifest.json, ${diffIds.length} in the config`,
+      { reference: title },
+    );
+  const layers: ResolvedLayer[] = [];
+  for (const [at, path] of entry.Layers.entries())
+    layers.push(await layerOf(member(archive, path, title), diffIds[at] as Digest, title));
+  const manifest: ImageManifest = {
+    schemaVersion: 2,
+    mediaType: DOCKER_MANIFEST,
+    config: { mediaType: DOCKER_CONFIG, size: configBytes.length, digest: digestOf(configBytes) },
+    layers: layers.map((layer) => layer.descriptor),
+  };
+  const manifestBytes = Buffer.from(JSON.stringify(manifest));
+  const manifestDescriptor = {
+    mediaType: DOCKER_MANIFEST,
+    digest: digestOf(manifestBytes),
+    size: manifestBytes.length,
+  };
+  return {
+    rootDescriptor: manifestDescriptor,
+    manifestDescriptor,
+    manifest,
+    manifestBytes,
+    config,
+    configBytes,
+    layers,
+  };
+}
+
+/** An image in an archive of `docker save`; plain or gzip. */
+export function dockerArchiveSource(reference: DockerArchiveReference): ImageSource {
+  const title = formatReference({ kind: 'docker-archive', file: reference.file });
+  let opened: Promise<TarIndex> | undefined;
+  return {
+    title,
+    async resolve() {
+      opened ??= openTar(reference.file);
+      return readImage(await opened, reference, title);
+    },
+    async close() {
+      const index = await opened?.catch(() => undefined);
+      await index?.close();
+    },
+  };
+}
+
+/** Blobs as they wait to be written: configs as they are, layers uncompressed. */
+type Staged = { readonly file: string; readonly digest: Digest };
+
+async function stageBlob(
+  directory: string,
+  descriptor: Descriptor,
+  open: OpenBlob,
+  title: string,
+): Promise<Staged> {
+  const compression = layerCompression(descriptor.mediaType) ?? 'none';
+  if (compression === 'zstd')
+    throw new ImageError(`${title}: a docker-archive cannot take a zstd layer`, {
+      reference: title,
+      hint: 'give gzip or uncompressed layers, or write an oci-archive',
+    });
+  const file = join(directory, digestParts(descriptor.digest).hex);
+  const temporary = temporaryName(file);
+  const digester = startDigest();
+  const count = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      digester.update(chunk);
+      done(null, chunk);
+    },
+  });
+  const unpack = compression === 'gzip' ? createGunzip() : new PassThrough();
+  const input = verified(await open(), descriptor, title, { reference: title });
+  await pipeline(input, unpack, count, createWriteStream(temporary, { flags: 'wx' }));
+  await rename(temporary, file);
+  return { file, digest: digester.digest() };
+}
+
+/** Members of the archive of one image; the same image gives the same archive. */
+async function archiveMembers(
+  manifest: ImageManifest,
+  staged: ReadonlyMap<Digest, Staged>,
+  reference: DockerArchiveReference,
+  title: string,
+): Promise<ArchiveMember[]> {
+  const find = (descriptor: Descriptor): Staged => {
+    const found = staged.get(descriptor.digest);
+    if (found !== undefined) return found;
+    throw new ImageError(`${title}: the blob ${descriptor.digest} was not put`);
+  };
+  const config = await readFile(find(manifest.config).file);
+  const diffIds = parseConfig(config, title).rootfs.diff_ids;
+  const layers = manifest.layers.map(find);
+  if (layers.some((layer, at) => layer.digest !== diffIds[at]))
+    throw new ImageError(`${title}: the layers are not those of the config's diff_ids`);
+  const configName = `${digestParts(manifest.config.digest).hex}.json`;
+  const layerName = (layer: Staged) => `${digestParts(layer.digest).hex}.tar`;
+  const tagged = reference.name === undefined ? null : [familiarReference(reference.name)];
+  const list = [{ Config: configName, RepoTags: tagged, Layers: layers.map(layerName) }];
+  const files = new Map(layers.map((layer) => [layerName(layer), layer.file]));
+  return [
+    ...[...files].map(([path, file]) => ({ path, content: { file } })),
+    { path: configName, content: { bytes: config } },
+    { path: 'manifest.json', content: { bytes: Buffer.from(JSON.stringify(list)) } },
+  ];
+}
+
+/**
+ * An archive for `docker load`; one that is there is replaced. It holds one image, so an index
+ * can't be put. The image is collected next to it, in a directory that `close` removes.
+ */
+export function dockerArchiveSink(reference: DockerArchiveReference): ImageSink {
+  const title = formatReference(reference);
+  const staged = new Map<Digest, Staged>();
+  let area: Promise<string> | undefined;
+  return {
+    title,
+    hasBlob: async (digest) => staged.has(digest),
+    async putBlob(descriptor, open) {
+      if (staged.has(descriptor.digest)) return;
+      area ??= stagingDirectory(reference.file, title);
+      staged.set(descriptor.digest, await stageBlob(await area, descriptor, open, title));
+    },
+    async putManifest(bytes, mediaType, role) {
+      const manifest = parseManifest(bytes, mediaType, title);
+      if (isIndex(manifest) || role !== 'root')
+        throw new ImageError(`${title}: a docker-archive holds one image for one platform`, {
+          reference: title,
+          hint: 'write an oci-archive for several platforms or attestations',
+        });
+      const members = await archiveMembers(manifest, staged, reference, title);
+      await writeArchive(reference.file, members, title);
+      return { mediaType, digest: digestOf(bytes), size: bytes.length };
+    },
+    async close() {
+      const directory = await area?.catch(() => undefined);
+      if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/** The error of everything that goes wrong with an image outside of the store. */
+import { WiacError } from '../errors.js';
+
+/** Where the trouble was; everything that is known is also in the message. */
+export interface ImageErrorContext {
+  /** `host[:port]` of the registry. */
+  readonly registry?: string | undefined;
+  /** The image as messages name it: `docker.io/library/debian:12`, `oci-archive:base.tar`. */
+  readonly reference?: string | undefined;
+  /** HTTP status of the registry's answer. */
+  readonly status?: number | undefined;
+}
+
+/** An image cannot be read from, or written to, a registry, a layout or an archive. */
+export class ImageError extends WiacError {
+  readonly code = 'IMAGE';
+  readonly exitCode = 11;
+  readonly registry: string | undefined;
+  readonly reference: string | undefined;
+  readonly status: number | undefined;
+
+  constructor(
+    message: string,
+    options: ImageErrorContext & { hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.registry = options.registry;
+    this.reference = options.reference;
+    this.status = options.status;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

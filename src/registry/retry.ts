@@ -1,0 +1,94 @@
+/** Which failures are worth another attempt, and when. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Bounds of repetition. */
+export interface RetryPolicy {
+  /** Attempts in all, the first included. */
+  readonly attempts: number;
+  /** Milliseconds before the second attempt; doubles with each one after. */
+  readonly firstDelay: number;
+  /** Milliseconds; the longest pause, whatever the registry asks for. */
+  readonly longestDelay: number;
+  /** Waits; replaced in tests. */
+  readonly wait: (milliseconds: number) => Promise<void>;
+  /** 0 to 1; replaced in tests. */
+  readonly random: () => number;
+}
+
+export const DEFAULT_RETRY: RetryPolicy = {
+  attempts: 5,
+  firstDelay: 300,
+  longestDelay: 60_000,
+  wait: async (milliseconds) => {
+    await sleep(milliseconds);
+  },
+  random: Math.random,
+};
+
+const TRANSIENT_STATUS = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/** Whether the same request may succeed later (RFC 9110, RFC 6585). */
+export function isTransientStatus(status: number): boolean {
+  return TRANSIENT_STATUS.has(status);
+}
+
+const TRANSIENT_CODES = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_SOCKET',
+  'HPE_INVALID_EOF_STATE',
+]);
+
+/** Codes of an error and of what caused it, outermost first. */
+export function errorCodes(error: unknown): string[] {
+  const codes: string[] = [];
+  let current: unknown = error;
+  for (let depth = 0; current instanceof Error && depth < 5; depth++) {
+    const { code } = current as NodeJS.ErrnoException;
+    if (code !== undefined) codes.push(String(code));
+    if (current instanceof AggregateError) for (const e of current.errors) codes.push(...errorCodes(e));
+    current = current.cause;
+  }
+  return codes;
+}
+
+/** Whether a connection failed in a way that may pass. */
+export function isTransientError(error: unknown): boolean {
+  return errorCodes(error).some((code) => TRANSIENT_CODES.has(code));
+}
+
+/**
+ * Reads Retry-After (RFC 9110, section 10.2.3): seconds, or a date.
+ * @param now milliseconds since 1970
+ * @returns milliseconds, undefined when the header says nothing
+ */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/**
+ * The pause before the next attempt: what the registry asks for, else exponential with half of it
+ * at random, so that many clients do not come back at the same moment.
+ * @param attempt number of attempts made so far, from 1
+ * @returns milliseconds
+ */
+export function retryDelay(
+  attempt: number,
+  retryAfter: number | undefined,
+  policy: RetryPolicy,
+): number {
+  const backOff = policy.firstDelay * 2 ** (attempt - 1) * (0.5 + policy.random() / 2);
+  return Math.min(retryAfter ?? backOff, policy.longestDelay);
+}
