@@ -4,6 +4,7 @@ import type { Draft } from '../cache/layer-store.js';
 import { beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import type { LayerRecord, StepRecord } from '../cache/records.js';
 import { NoSpaceError } from '../errors.js';
+import { selectionInput } from '../keys/inputs.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
 import { executeRun } from './execute-run.js';
 import type { ContentLookup, KeyedInputs, StepState } from './lookup.js';
@@ -71,12 +72,7 @@ export async function executeStep(
       operation: keyed.operation,
       inputs: {
         ...keyed.inputs,
-        files: found.selections.map(({ path, kind, tree, directory }) => ({
-          path,
-          kind,
-          tree,
-          directory,
-        })),
+        files: found.selections.map(selectionInput),
       },
       base: base.layers,
       readLayers: reads.map(({ layers }) => layers),

@@ -2,6 +2,7 @@
  * Finds a step in the cache: by its definition key first, and where that fails by its content key
  * (early cut-off). No step is carried out here.
  */
+import { posix } from 'node:path';
 import { findByContent, findByDefinition, findByOperation } from '../cache/entries.js';
 import type { LayerId, StepRecord } from '../cache/records.js';
 import type { Selection } from '../context/select.js';
@@ -9,7 +10,13 @@ import { selectFiles } from '../context/select.js';
 import { DockerfileError } from '../errors.js';
 import type { ContentKey, DefinitionKey, Json, OperationDigest } from '../keys/digest.js';
 import type { KeyedStep, StepInputs } from '../keys/inputs.js';
-import { contentKey, definitionKey, operationDigest, operationInputs } from '../keys/inputs.js';
+import {
+  contentKey,
+  definitionKey,
+  operationDigest,
+  operationInputs,
+  selectionInput,
+} from '../keys/inputs.js';
 import type { Destination } from '../layers/destination.js';
 import { destinationFacts, inspectDestination } from '../layers/destination.js';
 import type { Stack } from '../layers/stack.js';
@@ -55,14 +62,9 @@ export async function keyStep(
   const operation = operationDigest(operationPart);
   const selections =
     step.kind === 'copy' && step.from === undefined && step.sources.length > 0
-      ? await selectFiles(session.context(), session.scanStore, step.sources, step.location)
+      ? await selectFiles(session.context(), session.scanStore, step.sources, step.location, step)
       : [];
-  const files = selections.map(({ path, kind, tree, directory }) => ({
-    path,
-    kind,
-    tree,
-    directory,
-  }));
+  const files = selections.map(selectionInput);
   const known = parents.filter((key) => key !== undefined);
   const inputs = { ...operationPart, text: step.text, files, parents: known };
   return { step, key: definitionKey(operation, files, known), operation, inputs, selections };
@@ -123,6 +125,28 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
   return { destination, owner, facts };
 }
 
+/** Several files can only go into a directory; a wildcard shows how many it means only here. */
+function refuseSeveral(
+  step: CopyStep,
+  destination: Destination,
+  selections: readonly Selection[],
+): void {
+  if (
+    selections.length < 2 ||
+    step.parents ||
+    step.destination.endsWith('/') ||
+    destination.kind === 'directory'
+  )
+    return;
+  throw new DockerfileError(
+    `${step.sources.join(' ')} means ${selections.length} files, and ${step.destination} is no directory`,
+    step.location,
+    {
+      hint: `end the destination with a slash: ${step.destination}/`,
+    },
+  );
+}
+
 /**
  * BuildKit refuses to put a directory where the image has something else; hiding a symlink such as
  * /bin -> usr/bin below a new directory would break the image.
@@ -152,8 +176,9 @@ function refuseConflicts(
       if (there) check(child.directory, target);
     }
   };
-  for (const { kind, files } of selections)
-    if (kind === 'directory') check(files, destination.path);
+  for (const { kind, files, below } of selections) {
+    if (kind === 'directory') check(files, posix.join(destination.path, below));
+  }
 }
 
 /** The files a COPY takes, wherever from. */
@@ -166,12 +191,8 @@ export async function copySelections(
   const [source] = reads;
   if (step.from === undefined || !source) return keyed.selections;
   const stack = await stackOf(session, source.layers);
-  return selectFiles(
-    stackSource(stack, 'the stage'),
-    session.scanStore,
-    step.sources,
-    step.location,
-  );
+  const files = stackSource(stack, 'the stage');
+  return selectFiles(files, session.scanStore, step.sources, step.location, step);
 }
 
 /** What a content look-up found out, for whoever carries the step out next. */
@@ -256,13 +277,11 @@ export async function lookupContent(
   const stack = await stackOf(session, base.layers);
   const destination = readDestination(stack, step);
   const selections = step.kind === 'copy' ? await copySelections(session, keyed, step, reads) : [];
-  if (step.kind === 'copy') refuseConflicts(stack, step, destination.destination, selections);
-  const files = selections.map(({ path, kind, tree, directory }) => ({
-    path,
-    kind,
-    tree,
-    directory,
-  }));
+  if (step.kind === 'copy') {
+    refuseSeveral(step, destination.destination, selections);
+    refuseConflicts(stack, step, destination.destination, selections);
+  }
+  const files = selections.map(selectionInput);
   const key = contentKey(operation, files, destination.facts);
   const record = useCache ? findByContent(index, key) : undefined;
   return { record, contentKey: key, destination, selections };

@@ -2,15 +2,17 @@
  * Which files a COPY takes: paths and wildcards of one source, resolved (Dockerfile reference,
  * COPY: wildcards have the meaning of Go's filepath.Match, directories give their content).
  */
-import { lstatSync, type statSync } from 'node:fs';
-import { basename, posix } from 'node:path';
+import { lstatSync } from 'node:fs';
+import { basename, dirname, posix } from 'node:path';
 import type { SourceLocation } from '../errors.js';
-import { ContextError, DockerfileError } from '../errors.js';
+import { ContextError } from '../errors.js';
 import type { SelectionInput } from '../keys/inputs.js';
-import { compilePattern, hasWildcard } from './gomatch.js';
+import { hasWildcard } from './gomatch.js';
+import { compileIgnore } from './ignore.js';
 import type { ScannedDirectory, ScanStore } from './scan.js';
 import { digestTrees, listSingle, listTree } from './scan.js';
 import type { FileSource } from './source.js';
+import { expandWildcard } from './wildcard.js';
 
 /** One thing to copy. */
 export interface Selection extends SelectionInput {
@@ -26,88 +28,94 @@ function clean(path: string): string {
   return normal === '.' || normal === './' ? '' : normal.replace(/\/$/, '');
 }
 
-function escapeGlob(component: string): string {
-  return component.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
-}
-
-/**
- * fast-glob finds candidates that are a superset of what the pattern means (a component with any
- * wildcard becomes `*`); Go's rules then decide.
- */
-async function expandWildcard(
-  source: FileSource,
-  pattern: string,
-  location: SourceLocation,
-): Promise<string[]> {
-  const compiled = compilePattern(pattern);
-  if (!compiled.ok) {
-    throw new DockerfileError(`${pattern} is not a pattern: ${compiled.reason}`, location, {
-      hint: 'write a backslash before a character that is meant literally',
-    });
-  }
-  const { default: fastGlob } = await import('fast-glob');
-  const candidate = pattern
-    .split('/')
-    .map((part) => (part === '**' ? '**' : hasWildcard(part) ? '*' : escapeGlob(part)))
-    .join('/');
-  const toSource = (path: string) => path.replace(/^\/+/, '');
-  const host = (path: string) => source.locate(toSource(path));
-  const missing = (path: string) => Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
-  const lstat = (path: string) => {
-    const found = host(path);
-    if (found === undefined) throw missing(path);
-    return lstatSync(found);
-  };
-  const found = fastGlob.sync(`/${candidate}`, {
-    cwd: '/',
-    dot: true,
-    onlyFiles: false,
-    followSymbolicLinks: false,
-    fs: {
-      lstatSync: lstat as typeof lstatSync,
-      statSync: lstat as typeof statSync,
-      readdirSync: ((path: string) =>
-        source.list(toSource(path)).map(({ name, hostPath }) => {
-          const stats = lstatSync(hostPath);
-          return Object.assign(Object.create(stats) as object, {
-            name,
-            isDirectory: () => stats.isDirectory(),
-            isFile: () => stats.isFile(),
-            isSymbolicLink: () => stats.isSymbolicLink(),
-            isBlockDevice: () => stats.isBlockDevice(),
-            isCharacterDevice: () => stats.isCharacterDevice(),
-            isFIFO: () => stats.isFIFO(),
-            isSocket: () => stats.isSocket(),
-          });
-        })) as never,
-    },
-  });
-  return found
-    .map(toSource)
-    .filter((path) => compiled.matches(path))
-    .sort();
-}
-
 function refuseOutside(source: FileSource, written: string, location: SourceLocation): never {
   throw new ContextError(`${written} leads out of ${source.title}`, location, {
     hint: 'only files below the root of the build context can be copied: move the file, or build from a directory above',
   });
 }
 
-function selectionOf(source: FileSource, path: string): Omit<Selection, 'tree'> | undefined {
+/** A source without what --exclude leaves out of a directory; patterns are relative to that. */
+function excluding(source: FileSource, root: string, patterns: readonly string[]): FileSource {
+  if (patterns.length === 0) return source;
+  const matcher = compileIgnore(patterns.join('\n'), '--exclude');
+  const below = (path: string) => (root === '' ? path : path.slice(root.length + 1));
+  return {
+    ...source,
+    list: (path) =>
+      source.list(path).flatMap((entry) => {
+        const relative = below(path === '' ? entry.name : `${path}/${entry.name}`);
+        if (!matcher.ignores(relative)) return [entry];
+        return matcher.mayContain(relative) ? [{ ...entry, onlyWithContent: true }] : [];
+      }),
+  };
+}
+
+type Found = Omit<Selection, 'tree'>;
+
+function selectionOf(
+  source: FileSource,
+  path: string,
+  exclude: readonly string[],
+): Found | undefined {
   const followed = source.follow(path);
-  if (followed === undefined) return undefined;
-  const hostPath = source.locate(followed);
-  if (hostPath === undefined) return undefined;
+  const hostPath = followed === undefined ? undefined : source.locate(followed);
+  if (followed === undefined || hostPath === undefined) return undefined;
   const name = basename(path);
   const stats = lstatSync(hostPath);
   if (!stats.isDirectory()) {
     const files = listSingle(followed, name, hostPath);
-    return { path, name, kind: 'file', files, directory: undefined };
+    return { path, name, kind: 'file', files, directory: undefined, below: '' };
   }
   const { uid, gid } = source.ownership === 'keep' ? stats : { uid: 0, gid: 0 };
   const directory = { mode: stats.mode & 0o7777, uid, gid };
-  return { path, name, kind: 'directory', files: listTree(source, followed), directory };
+  const files = listTree(excluding(source, followed, exclude), followed);
+  return { path, name, kind: 'directory', files, directory, below: '' };
+}
+
+/** --parents: the part of a path that is kept, after the pivot `/./` if there is one. */
+function keptPath(written: string, match: string): string {
+  const pivot = written.indexOf('/./');
+  const base = pivot === -1 ? '' : clean(written.slice(0, pivot));
+  return base === '' ? match : match.slice(base.length + 1);
+}
+
+/** How COPY's flags change what is selected. */
+export interface SelectOptions {
+  /** --exclude patterns. */
+  readonly exclude: readonly string[];
+  /** --parents: keep the directories of the sources. */
+  readonly parents: boolean;
+}
+
+const PLAIN: SelectOptions = { exclude: [], parents: false };
+
+async function findSource(
+  source: FileSource,
+  written: string,
+  location: SourceLocation,
+  { exclude, parents }: SelectOptions,
+): Promise<Found[]> {
+  const path = clean(written);
+  if (path === '..' || path.startsWith('../')) refuseOutside(source, written, location);
+  const wildcard = hasWildcard(path);
+  const excluded =
+    exclude.length === 0 ? undefined : compileIgnore(exclude.join('\n'), '--exclude');
+  const found: Found[] = [];
+  for (const match of wildcard ? await expandWildcard(source, path, location) : [path]) {
+    if (wildcard && excluded?.ignores(basename(match))) continue;
+    const kept = parents ? keptPath(written, match) : '';
+    const selection = selectionOf(source, match, exclude);
+    if (selection) {
+      // Of a directory the content is copied: with --parents below its own name.
+      const below = selection.kind === 'directory' ? kept : dirname(kept);
+      found.push({ ...selection, below: below === '.' ? '' : below });
+    } else if (!wildcard) {
+      throw new ContextError(`${written} is not in ${source.title}`, location, {
+        hint: 'check the spelling, and whether .dockerignore excludes it',
+      });
+    }
+  }
+  return found;
 }
 
 /**
@@ -119,29 +127,23 @@ export async function selectFiles(
   store: ScanStore,
   sources: readonly string[],
   location: SourceLocation,
+  options: SelectOptions = PLAIN,
 ): Promise<Selection[]> {
   const seenAt = Date.now();
-  const found: Omit<Selection, 'tree'>[] = [];
-  for (const written of sources) {
-    const path = clean(written);
-    if (path === '..' || path.startsWith('../')) refuseOutside(source, written, location);
-    const wildcard = hasWildcard(path);
-    const paths = wildcard ? await expandWildcard(source, path, location) : [path];
-    for (const match of paths) {
-      const selection = selectionOf(source, match);
-      if (selection) found.push(selection);
-      else if (!wildcard) {
-        throw new ContextError(`${written} is not in ${source.title}`, location, {
-          hint: 'check the spelling, and whether .dockerignore excludes it',
-        });
-      }
-    }
-  }
+  const found: Found[] = [];
+  for (const written of sources)
+    found.push(...(await findSource(source, written, location, options)));
   if (found.length === 0) {
-    throw new ContextError(`nothing in ${source.title} matches ${sources.join(' ')}`, location);
+    throw new ContextError(`nothing in ${source.title} matches ${sources.join(' ')}`, location, {
+      hint: 'check the spelling, and what .dockerignore and --exclude leave out',
+    });
   }
+  // The same directories without what --exclude leaves out have fingerprints of their own.
+  const scope = source.fingerprintScope;
+  const fingerprintScope = scope && [scope, ...options.exclude].join('\0');
+  const scoped = { ...source, fingerprintScope };
   const trees = await digestTrees(
-    source,
+    scoped,
     store,
     found.map(({ files }) => files),
     seenAt,

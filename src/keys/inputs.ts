@@ -20,6 +20,8 @@ export interface SelectionInput {
   readonly kind: 'file' | 'directory';
   /** For a file: the tree of that one entry. */
   readonly tree: TreeDigest;
+  /** --parents: directories between the destination and the file, '' for none. */
+  readonly below: string;
   /** Attributes of a directory itself, which a destination that does not exist yet gets. */
   readonly directory:
     | { readonly mode: number; readonly uid: number; readonly gid: number }
@@ -89,6 +91,12 @@ export function isKeyed(step: Step): step is KeyedStep {
   return step.kind === 'copy' || step.kind === 'run' || step.kind === 'workdir';
 }
 
+/** The part of a selection that goes into keys and records. */
+export function selectionInput(selection: SelectionInput): SelectionInput {
+  const { path, kind, tree, directory, below } = selection;
+  return { path, kind, tree, directory, below };
+}
+
 /** The part of a step's inputs that is known from the Dockerfile alone. */
 export function operationInputs(step: KeyedStep, platform: string): OperationInputs {
   const operands =
@@ -112,7 +120,7 @@ export function operationDigest({
 
 function fileInputs(files: readonly SelectionInput[]): Json {
   // Where a file lay in its source does not matter, its name and content do.
-  return files.map(({ kind, tree, directory }) => ({ kind, tree, directory }));
+  return files.map(({ kind, tree, directory, below }) => ({ kind, tree, directory, below }));
 }
 
 /** What the step is asked to do: operands, files, and the keys of its parents. */

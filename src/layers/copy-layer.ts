@@ -91,14 +91,25 @@ function makeAncestors(job: Job): void {
   }
 }
 
+/** Where a selection goes: the destination, with --parents a directory below it. */
+function targetDirectory(job: Job, selection: Selection): string {
+  return join(job.request.destination.path, selection.below).replace(/^\.$/, '');
+}
+
 /** The directory that a source directory's content goes into, or several files go into. */
 function makeTargetDirectory(job: Job, selection: Selection): void {
   const { destination, owner, chmod } = job.request;
-  if (destination.kind === 'directory' || destination.path === '') return;
-  if (existsSync(join(job.layer, destination.path))) return;
-  const mode = selection.directory?.mode ?? NEW_DIRECTORY_MODE;
   const { uid, gid } = owner ?? selection.directory ?? { uid: 0, gid: 0 };
-  makeDirectory(job, destination.path, { mode: chmod ? chmod(mode, true) : mode, uid, gid });
+  const target = targetDirectory(job, selection);
+  const components = target === '' ? [] : target.split('/');
+  for (const [index] of components.entries()) {
+    const path = components.slice(0, index + 1).join('/');
+    const known = destination.kind === 'directory' && path === destination.path;
+    if (known || existsSync(join(job.layer, path))) continue;
+    const last = path === target;
+    const mode = (last ? selection.directory?.mode : undefined) ?? NEW_DIRECTORY_MODE;
+    makeDirectory(job, path, { mode: chmod && last ? chmod(mode, true) : mode, uid, gid });
+  }
 }
 
 function applyAttributes(job: Job, file: Scanned, target: string): void {
@@ -314,9 +325,13 @@ async function placeFile(
   const { destination, intoDirectory } = job.request;
   const [file] = selection.files.children;
   if (!file) return;
-  const into = intoDirectory || destination.kind === 'directory' || destination.path === '';
+  const into =
+    intoDirectory ||
+    destination.kind === 'directory' ||
+    destination.path === '' ||
+    selection.below !== '';
   if (into) makeTargetDirectory(job, selection);
-  const path = into ? join(destination.path, selection.name) : destination.path;
+  const path = into ? join(targetDirectory(job, selection), selection.name) : destination.path;
   count(job, file);
   if (selection.tree === former && linkFormer(job, path)) return;
   if (basename(path) === basename(file.hostPath)) batchCopy(job, file, path);
@@ -344,12 +359,11 @@ export async function makeCopyLayer(
     linked: 0,
   };
   makeAncestors(job);
-  const { destination } = request;
   for (const [index, selection] of request.selections.entries()) {
     const former = request.former?.trees[index];
     if (selection.kind === 'directory') {
       makeTargetDirectory(job, selection);
-      placeDirectory(job, selection.files, destination.path, selection.tree, former);
+      placeDirectory(job, selection.files, targetDirectory(job, selection), selection.tree, former);
     } else await placeFile(job, selection, former);
   }
   await runCopies(job);

@@ -55,7 +55,8 @@ export function errorCodes(error: unknown): string[] {
   for (let depth = 0; current instanceof Error && depth < 5; depth++) {
     const { code } = current as NodeJS.ErrnoException;
     if (code !== undefined) codes.push(String(code));
-    if (current instanceof AggregateError) for (const e of current.errors) codes.push(...errorCodes(e));
+    if (current instanceof AggregateError)
+      for (const e of current.errors) codes.push(...errorCodes(e));
     current = current.cause;
   }
   return codes;

@@ -1,0 +1,36 @@
+// Once for a run: everything the tests need must be here, and dist/ must be what src/ says.
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const TOOLS = {
+  perl: 'perl-base',
+  getfattr: 'attr',
+  setfattr: 'attr',
+  busybox: 'busybox-static',
+  buildah: 'buildah',
+  skopeo: 'skopeo',
+  umoci: 'umoci',
+  newuidmap: 'uidmap',
+  dot: 'graphviz',
+  script: 'bsdutils',
+  'docker-registry': 'docker-registry',
+};
+
+function isInstalled(tool) {
+  try {
+    execFileSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export default function setup() {
+  if (process.getuid() !== 0) throw new Error('the tests mount overlays: run them as root');
+  for (const [tool, debianPackage] of Object.entries(TOOLS)) {
+    if (!isInstalled(tool))
+      throw new Error(`the tests need ${tool}: apt-get install ${debianPackage}`);
+  }
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  execFileSync(process.execPath, ['esbuild.config.js'], { cwd: root, stdio: 'inherit' });
+}
