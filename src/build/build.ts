@@ -6,6 +6,7 @@ import { layerLink } from '../cache/layer-store.js';
 import type { ImageRecord } from '../cache/records.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
+import { asStoreError } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
 import { formatLowerdirs } from '../exec/overlay.js';
@@ -106,6 +107,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     );
     await touchEntries(store.index, resolution.used);
     const layers = resolution.states.get(plan.target)?.layers ?? [];
+    scanStore.flush();
     const made = imageRecord({ layers, config: plan.config, history: historyOf(plan, resolution) });
     // Every image holds on to its layers: a result that nobody can ask for by name must not.
     const image = request.keepImage ? await publishImage(store.index, made, request.names) : made;
@@ -113,8 +115,9 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     emit({ type: 'built', durationMs: Date.now() - started, cached, executed });
     const links = [...layers].reverse().map((id) => layerLink(store.paths, id));
     return { image, lowerdirs: formatLowerdirs(links) };
+  } catch (error) {
+    throw asStoreError(store.paths.root, error);
   } finally {
-    await scanStore.flush();
     request.signal.removeEventListener('abort', onAbort);
   }
 }

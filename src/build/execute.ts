@@ -3,7 +3,6 @@ import { publishEntry } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import type { LayerRecord, StepRecord } from '../cache/records.js';
-import { NoSpaceError } from '../errors.js';
 import { selectionInput } from '../keys/inputs.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
 import { executeRun } from './execute-run.js';
@@ -36,13 +35,6 @@ async function make(
   return executeWorkdir(draft, destination) ? { files: 1, bytes: 0, linked: 0 } : undefined;
 }
 
-function asNoSpace(session: BuildSession, error: unknown): unknown {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') return error;
-  return new NoSpaceError(`no space left in the store ${session.store.paths.root}`, {
-    hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
-  });
-}
-
 /**
  * Carries a step out in a draft and makes it visible: rename first, then one transaction. Whatever
  * stops it in between leaves garbage in tmp/ or layers/, never an entry that is wrong.
@@ -62,7 +54,7 @@ export async function executeStep(
   try {
     const made = await make(session, draft, keyed, base, reads, found);
     // The entry refers to tree nodes: they come first.
-    await session.scanStore.flush();
+    session.scanStore.flush();
     if (made) placeLayer(store.paths, draft);
     else discardDraft(draft);
     const created = Date.now();
@@ -104,6 +96,6 @@ export async function executeStep(
     return record;
   } catch (error) {
     discardDraft(draft);
-    throw asNoSpace(session, error);
+    throw error;
   }
 }

@@ -90,6 +90,6 @@ export async function planStatus(
     known.set(step.id, { key, state });
     statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss });
   }
-  await scanStore.flush();
+  scanStore.flush();
   return statuses;
 }

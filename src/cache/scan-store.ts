@@ -1,6 +1,7 @@
 /** Fingerprints and tree nodes in the index, for context/scan.ts. */
-import type { Hash64 } from '../context/fingerprint.js';
+import type { DirectoryRecord, EntryFingerprints, Hash64 } from '../context/fingerprint.js';
 import type { ScanStore } from '../context/scan.js';
+import type { TreeDigest } from '../keys/digest.js';
 import type { CacheIndex } from './index-db.js';
 
 /** lmdb limits keys to 1,978 bytes; a longer path is kept under its hash. */
@@ -12,35 +13,48 @@ function directoryKey(hash64: Hash64, scope: string, path: string): string {
   return `${key.slice(0, 64)}\0${hash64(Buffer.from(key)).toString(36)}`;
 }
 
-/** A ScanStore that writes in the background; `flush` waits until everything is committed. */
+/** A ScanStore that collects what is written; `flush` commits it. */
 export interface IndexScanStore extends ScanStore {
-  readonly flush: () => Promise<void>;
+  /** One transaction for everything since the last flush. @throws lmdb's error, out of space say */
+  readonly flush: () => void;
 }
 
 /**
- * The index as a ScanStore. Writes are collected and committed together; an entry that refers to
- * a tree must be published after a flush.
+ * The index as a ScanStore. An entry that refers to a tree must be published after a flush;
+ * fingerprints only save time, so that losing them with a crash costs nothing else.
  */
 export function indexScanStore(index: CacheIndex, hash64: Hash64): IndexScanStore {
-  let pending: Promise<unknown> = Promise.resolve();
   // What is not committed yet must be found all the same.
-  const fresh = new Map<string, string>();
+  const trees = new Map<TreeDigest, string>();
+  const directories = new Map<string, readonly [DirectoryRecord, EntryFingerprints]>();
   return {
     hash64,
-    getDirectory: (scope, path) => index.directories.get(directoryKey(hash64, scope, path)),
-    getEntries: (scope, path) => index.entries.get(directoryKey(hash64, scope, path)),
-    putDirectory: (scope, path, record, entries) => {
+    getDirectory: (scope, path) => {
       const key = directoryKey(hash64, scope, path);
-      index.directories.put(key, record);
-      pending = index.entries.put(key, entries);
+      return directories.get(key)?.[0] ?? index.directories.get(key);
     },
-    readTree: (digest) => fresh.get(digest) ?? index.trees.get(digest),
+    getEntries: (scope, path) => {
+      const key = directoryKey(hash64, scope, path);
+      return directories.get(key)?.[1] ?? index.entries.get(key);
+    },
+    putDirectory: (scope, path, record, entries) => {
+      directories.set(directoryKey(hash64, scope, path), [record, entries]);
+    },
+    readTree: (digest) => trees.get(digest) ?? index.trees.get(digest),
     writeTree: (digest, text) => {
-      fresh.set(digest, text);
-      pending = index.trees.put(digest, text);
+      trees.set(digest, text);
     },
-    flush: async () => {
-      await pending;
+    flush: () => {
+      if (trees.size === 0 && directories.size === 0) return;
+      index.environment.transactionSync(() => {
+        for (const [digest, text] of trees) index.trees.putSync(digest, text);
+        for (const [key, [record, entries]] of directories) {
+          index.directories.putSync(key, record);
+          index.entries.putSync(key, entries);
+        }
+      });
+      trees.clear();
+      directories.clear();
     },
   };
 }

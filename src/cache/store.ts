@@ -1,6 +1,6 @@
 /** Opens the store: makes its folders, checks its format version, opens the index. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { NoSpaceError, StoreError } from '../errors.js';
+import { NoSpaceError, StoreError, WiacError } from '../errors.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
@@ -35,6 +35,19 @@ function initialise(paths: StorePaths): void {
   writeFileSync(paths.version, `${FORMAT_VERSION}\n`);
 }
 
+/** lmdb gives the number of the error where Node gives its name. */
+const ENOSPC_NUMBER = 28;
+
+/** "No space left" from the file system or from lmdb as a typed error; others as they are. */
+export function asStoreError(root: string, error: unknown): unknown {
+  const code: unknown = (error as { code?: unknown }).code;
+  if (code !== 'ENOSPC' && code !== ENOSPC_NUMBER && code !== 'EDQUOT') return error;
+  return new NoSpaceError(`no space left in the store ${root}`, {
+    hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+    cause: error,
+  });
+}
+
 /**
  * Opens a store and makes it if it is not there.
  * @throws StoreError when its format is newer or it can't be written; NoSpaceError
@@ -52,10 +65,9 @@ export function openStore(root: string): Store {
     }
     return { paths, index: openIndex(paths.index, false) };
   } catch (error) {
-    if (error instanceof StoreError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOSPC') throw new NoSpaceError(`no space left for the store ${root}`);
-    throw new StoreError(`the store ${root} can't be opened: ${message}`, {
+    const typed = asStoreError(root, error);
+    if (typed instanceof WiacError) throw typed;
+    throw new StoreError(`the store ${root} can't be opened: ${(error as Error).message}`, {
       hint: 'check its owner and mode, or use another store: set WIAC_ROOT',
       cause: error,
     });

@@ -11,7 +11,7 @@ import { join, posix } from 'node:path';
 import { ContextError } from '../errors.js';
 import type { IgnoreMatcher } from './ignore.js';
 import { compileIgnore, ignoreFileCandidates } from './ignore.js';
-import type { FileSource, Listed } from './source.js';
+import type { FileSource, Followed, Listed } from './source.js';
 
 /** As many as the kernel follows in one path before it gives ELOOP. */
 const MAX_SYMLINKS = 40;
@@ -48,39 +48,31 @@ function contextRoot(path: string): string {
   throw new ContextError(`the build context ${path} is not a directory`, undefined);
 }
 
-/** Follows symlinks by hand: a target that leaves the context must be an error, not a file. */
-function followWithin(root: string, path: string): string | undefined {
+/** Follows symlinks by hand: a target that leaves the context must not be taken for a file. */
+function followWithin(root: string, path: string): Followed {
   const pending = path.split('/').filter(Boolean);
   const done: string[] = [];
   let followed = 0;
   for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
     if (name === '.') continue;
     if (name === '..') {
-      if (done.pop() === undefined) refuse(path);
+      if (done.pop() === undefined) return { kind: 'outside' };
       continue;
     }
     const here = join(root, ...done, name);
     const stats = lstatSync(here, { throwIfNoEntry: false });
-    if (stats?.isSymbolicLink()) {
-      followed += 1;
-      if (followed > MAX_SYMLINKS) return undefined;
-      const target = readlinkSync(here);
-      if (posix.isAbsolute(target)) refuse(path);
-      pending.unshift(...target.split('/').filter(Boolean));
-    } else if (stats) done.push(name);
-    else return undefined;
+    if (!stats) return { kind: 'missing' };
+    if (!stats.isSymbolicLink()) {
+      done.push(name);
+      continue;
+    }
+    followed += 1;
+    if (followed > MAX_SYMLINKS) return { kind: 'missing' };
+    const target = readlinkSync(here);
+    if (posix.isAbsolute(target)) return { kind: 'outside' };
+    pending.unshift(...target.split('/').filter(Boolean));
   }
-  return done.join('/');
-}
-
-function refuse(path: string): never {
-  throw new ContextError(
-    `${path} is a symbolic link that leads out of the build context`,
-    undefined,
-    {
-      hint: 'copy what it points to into the build context',
-    },
-  );
+  return { kind: 'found', path: done.join('/') };
 }
 
 /**

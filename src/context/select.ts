@@ -52,14 +52,15 @@ function excluding(source: FileSource, root: string, patterns: readonly string[]
 
 type Found = Omit<Selection, 'tree'>;
 
+/** @param followed the path without symbolic links */
 function selectionOf(
   source: FileSource,
   path: string,
+  followed: string,
   exclude: readonly string[],
 ): Found | undefined {
-  const followed = source.follow(path);
-  const hostPath = followed === undefined ? undefined : source.locate(followed);
-  if (followed === undefined || hostPath === undefined) return undefined;
+  const hostPath = source.locate(followed);
+  if (hostPath === undefined) return undefined;
   const name = basename(path);
   const stats = lstatSync(hostPath);
   if (!stats.isDirectory()) {
@@ -104,7 +105,10 @@ async function findSource(
   for (const match of wildcard ? await expandWildcard(source, path, location) : [path]) {
     if (wildcard && excluded?.ignores(basename(match))) continue;
     const kept = parents ? keptPath(written, match) : '';
-    const selection = selectionOf(source, match, exclude);
+    const followed = source.follow(match);
+    if (followed.kind === 'outside') refuseOutside(source, `the symbolic link ${match}`, location);
+    const selection =
+      followed.kind === 'found' ? selectionOf(source, match, followed.path, exclude) : undefined;
     if (selection) {
       // Of a directory the content is copied: with --parents below its own name.
       const below = selection.kind === 'directory' ? kept : dirname(kept);

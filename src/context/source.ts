@@ -14,6 +14,15 @@ export interface Listed {
   readonly onlyWithContent?: boolean;
 }
 
+/**
+ * Where a path leads. Symbolic links that lead out of the build context are an error of the
+ * Dockerfile; in an image there is no outside, `..` stops at its root.
+ */
+export type Followed =
+  | { readonly kind: 'found'; readonly path: string }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'outside' };
+
 /** A tree of files; paths are relative to its root, '' is the root, `/` separates. */
 export interface FileSource {
   /** What the source is, for messages: "the build context", "stage build". */
@@ -27,12 +36,8 @@ export interface FileSource {
   readonly fingerprintScope: string | undefined;
   /** The visible file behind a path whose parent directories are no symlinks. */
   locate(path: string): string | undefined;
-  /**
-   * Follows every symlink of a path within the source.
-   * @returns the path without symlinks, undefined when nothing visible is there
-   * @throws ContextError when a symlink leads out of the build context
-   */
-  follow(path: string): string | undefined;
+  /** Follows every symlink of a path within the source. */
+  follow(path: string): Followed;
   /** Visible entries of a directory, in no particular order. */
   list(path: string): Listed[];
 }

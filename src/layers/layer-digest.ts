@@ -15,7 +15,7 @@ function plainSource(root: string): FileSource {
     ownership: 'keep',
     fingerprintScope: undefined,
     locate: host,
-    follow: (path) => path,
+    follow: (path) => ({ kind: 'found', path }),
     list: (path) =>
       readdirSync(host(path)).map((name) => ({ name, hostPath: `${host(path)}/${name}` })),
   };

@@ -13,7 +13,7 @@ export function stackSource(stack: Stack, title: string): FileSource {
     locate: (path) => locate(stack, path)?.hostPath,
     follow: (path) => {
       const resolved = resolve(stack, path);
-      return resolved?.entry === undefined ? undefined : resolved.path;
+      return resolved?.entry ? { kind: 'found', path: resolved.path } : { kind: 'missing' };
     },
     list: (path) => listDirectory(stack, path),
   };

@@ -1,0 +1,255 @@
+/** Bad input: a message with file and line, an exit code of its own, and nothing left behind. */
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import {
+  context,
+  dockerfile,
+  machine,
+  mountsBelow,
+  ranSteps,
+  tempDir,
+  WIAC,
+} from '../support/wiac.js';
+
+async function failed(text: string, files: Record<string, string> = {}, ...flags: string[]) {
+  const root = context({ Dockerfile: text, ...files });
+  const result = await machine().wiac(['build', ...flags, root]);
+  expect(result.stdout).toBe('');
+  return { ...result, root };
+}
+
+describe('exit code 3: the Dockerfile', () => {
+  test.each([
+    ['empty', '', 1, 'no instructions'],
+    ['only comments', '# nothing\n', 1, 'no instructions'],
+    ['unknown instruction', 'FROM scratch\nRUM echo\n', 2, 'RUM'],
+    ['unterminated continuation', 'FROM scratch\nCOPY a \\\n', 2, ''],
+    ['unterminated JSON', 'FROM scratch\nRUN ["echo", "a"\n', 2, 'JSON'],
+    [
+      'unknown stage',
+      'FROM scratch AS builder\nFROM scratch\nCOPY --from=bilder /a /b\n',
+      3,
+      'did you mean builder?',
+    ],
+    [
+      'a stage that copies from itself',
+      'FROM scratch AS a\nCOPY --from=a /x /y\n',
+      2,
+      'from itself',
+    ],
+    [
+      'a circle of stages',
+      'FROM scratch AS a\nCOPY --from=b /x /y\nFROM scratch AS b\nCOPY --from=a /x /y\n',
+      0,
+      'a -> b',
+    ],
+    ['unknown target', 'FROM scratch AS a\n', 0, 'no build stage z'],
+    [
+      'several sources, no directory',
+      'FROM scratch\nCOPY bin/sh bin/ls /x\n',
+      2,
+      'end it with a slash: /x/',
+    ],
+    [
+      'a wildcard of several files, no directory',
+      'FROM scratch\nCOPY bin/s* /x\n',
+      2,
+      'end the destination with a slash',
+    ],
+    ['unknown user', 'FROM scratch\nCOPY bin /bin\nUSER nobody\nRUN true\n', 4, 'nobody'],
+    ['unknown flag', 'FROM scratch\nCOPY --form=x a b\n', 2, 'did you mean --from?'],
+    [
+      'a directory over a symbolic link',
+      'FROM scratch\nCOPY bin /bin\nRUN ln -s bin /sbin\nCOPY tree /\n',
+      4,
+      '/sbin',
+    ],
+  ])('%s', async (name, text, line, message) => {
+    const flags = name === 'unknown target' ? ['--target=z'] : [];
+    const { exitCode, stderr, root } = await failed(text, { 'tree/sbin/x': 'x' }, ...flags);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain(line > 0 ? `${root}/Dockerfile:${line}:` : `${root}/Dockerfile:`);
+    expect(stderr).toContain(message);
+  });
+
+  test('a bad pattern in .dockerignore', async () => {
+    const { exitCode, stderr } = await failed('FROM scratch\nCOPY . /\n', {
+      '.dockerignore': 'ok\n[\n',
+    });
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain('.dockerignore:2:');
+  });
+});
+
+describe('exit code 4: the build context', () => {
+  test.each([
+    ['missing source', 'COPY nope /x', 'nope is not in the build context'],
+    ['a source above the context', 'COPY ../secret /x', '../secret leads out of the build context'],
+    ['a symbolic link that leads outside', 'COPY outside /x', 'leads out of the build context'],
+    [
+      'a symbolic link on the way that leads outside',
+      'COPY up/x /x',
+      'leads out of the build context',
+    ],
+    ['a wildcard that matches nothing', 'COPY *.nope /x/', 'nothing in the build context matches'],
+    ['an ignored source', 'COPY ignored /x', '.dockerignore'],
+  ])('%s', async (_, line, message) => {
+    const root = context({
+      Dockerfile: `FROM scratch\n${line}\n`,
+      ignored: 'x',
+      '.dockerignore': 'ignored',
+    });
+    symlinkSync('/etc/passwd', join(root, 'outside'));
+    symlinkSync('..', join(root, 'up'));
+    const { exitCode, stderr } = await machine().wiac(['build', root]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('Dockerfile:2:');
+  });
+
+  test('no context, no Dockerfile', async () => {
+    const { wiac } = machine();
+    expect(await wiac(['build', '/nonexistent'])).toMatchObject({ exitCode: 4 });
+    expect((await wiac(['build', tempDir()])).stderr).toContain('there is no Dockerfile');
+  });
+});
+
+describe('exit code 5: a step fails', () => {
+  test('its exit code, its last 20 lines and its place are shown; what was built stays', async () => {
+    const made = machine();
+    const root = context({
+      Dockerfile: dockerfile(
+        'RUN echo fine > /fine',
+        'RUN for i in $(printf "%s " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25); do echo line $i; done; exit 9',
+      ),
+    });
+    const { exitCode, stderr, stdout } = await made.wiac(['build', '-q', root]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 5, stdout: '' });
+    expect(stderr).toContain(`${root}/Dockerfile:4:1: the step ended with exit code 9`);
+    expect(stderr).toContain('| line 25');
+    expect(stderr).toContain('| line 6\n');
+    expect(stderr).not.toContain('| line 5\n');
+    expect(stderr).toContain('>>> RUN for i in');
+    writeFileSync(join(root, 'Dockerfile'), dockerfile('RUN echo fine > /fine', 'RUN true'));
+    expect(ranSteps((await made.build(root)).events)).toEqual(['RUN true']);
+  });
+
+  test('a program that is not there; another step beside it is stopped', async () => {
+    const text = `FROM scratch AS base
+COPY bin /bin
+FROM base AS slow
+RUN sleep 65432
+FROM base
+RUN sleep 1; exec /nope
+COPY --from=slow /a /a
+`;
+    const { exitCode, stderr } = await failed(text);
+    expect(exitCode).toBe(5);
+    expect(stderr).toContain('exit code 127');
+    expect((await execa('pgrep', ['-f', 'sleep 65432'], { reject: false })).stdout).toBe('');
+  });
+
+  test('as JSON', async () => {
+    const { stderr } = await failed(dockerfile('RUN exit 3'), {}, '--progress=json');
+    const error = JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? '');
+    expect(error).toMatchObject({
+      type: 'error',
+      code: 'STEP_FAILED',
+      stepExitCode: 3,
+      location: { line: 3 },
+    });
+  });
+});
+
+describe('exit code 6: no space left', () => {
+  test('in a store on a small file system', async () => {
+    const store = tempDir();
+    await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', store]);
+    try {
+      const root = context({ Dockerfile: dockerfile() });
+      const { exitCode, stderr } = await machine().wiac(['build', root], {
+        env: { WIAC_ROOT: join(store, 'wiac') },
+      });
+      expect(stderr).toContain('no space left');
+      expect(exitCode).toBe(6);
+    } finally {
+      await execa('umount', [store]);
+    }
+  });
+});
+
+describe('exit code 7: the store', () => {
+  test('a newer format version', async () => {
+    const made = machine();
+    mkdirSync(made.root);
+    writeFileSync(join(made.root, 'format-version'), '99\n');
+    const { exitCode, stderr } = await made.wiac(['build', context({ Dockerfile: dockerfile() })]);
+    expect(exitCode).toBe(7);
+    expect(stderr).toContain('format version 99');
+    expect(readdirSync(made.root)).toEqual(['format-version']);
+  });
+});
+
+describe('exit code 8: neither root nor a user namespace', () => {
+  test('a user without ranges in /etc/subuid', async () => {
+    const root = context({ Dockerfile: dockerfile() });
+    const { exitCode, stderr } = await execa(
+      'setpriv',
+      ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, WIAC, 'build', root],
+      { reject: false, env: { WIAC_ROOT: join(tempDir(), 'store') } },
+    );
+    expect(exitCode).toBe(8);
+    expect(stderr).toContain('needs root or a user namespace');
+  });
+});
+
+describe('exit code 9: not supported yet', () => {
+  test('says so with file and line', async () => {
+    const { exitCode, stderr, root } = await failed('FROM scratch\n\nFROM debian:12\n');
+    expect(exitCode).toBe(9);
+    expect(stderr).toContain(`${root}/Dockerfile:3:`);
+  });
+});
+
+describe('exit code 2: the command line', () => {
+  test.each([
+    [['bild', '.'], 'Did you mean build?'],
+    [['build'], "missing required argument 'path'"],
+    [['build', '--nope', '.'], "unknown option '--nope'"],
+    [['build', '--jobs', '0', '.'], 'whole number'],
+    [['copy', 'layer', 'src'], 'no destination'],
+  ])('%j', async (args, message) => {
+    const { exitCode, stderr } = await machine().wiac(args);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe('SIGINT in the middle of a step', () => {
+  test('exit code 130, nothing mounted, nothing running, the next build works', async () => {
+    const made = machine();
+    const root = context({
+      Dockerfile: dockerfile('RUN trap "" INT TERM; echo ready; sleep 54321'),
+    });
+    const child = execa(process.execPath, [WIAC, 'build', '--progress=plain', root], {
+      env: { WIAC_ROOT: made.root },
+      reject: false,
+    });
+    await new Promise<void>((resume) => {
+      child.stderr.on('data', (data: Buffer) => {
+        if (data.toString().includes('| ready')) resume();
+      });
+    });
+    child.kill('SIGINT');
+    const { exitCode, stderr } = await child;
+    expect(exitCode).toBe(130);
+    expect(stderr).toContain('stopped by SIGINT');
+    expect(mountsBelow(made.root)).toEqual([]);
+    expect((await execa('pgrep', ['-f', 'sleep 54321'], { reject: false })).stdout).toBe('');
+    expect(readdirSync(join(made.root, 'tmp'))).toEqual([]);
+    writeFileSync(join(root, 'Dockerfile'), dockerfile('RUN true'));
+    expect(ranSteps((await made.build(root)).events)).toEqual(['RUN true']);
+  });
+});
