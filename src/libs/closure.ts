@@ -3,7 +3,7 @@
  * recursively, found as ld.so(8) finds them. No program is run for it (ldd runs them).
  */
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { NotFoundError } from '../errors.js';
 import type { ElfFile } from './elf.js';
 import { readElf } from './elf.js';
@@ -95,6 +95,8 @@ function add(search: Search, path: string, neededBy: string): string | undefined
 
 function visit(search: Search, origin: Origin, interpreter: string): void {
   for (const name of origin.elf.needed) {
+    // libc needs the dynamic linker, which is there already: it runs the program.
+    if (name === basename(interpreter)) continue;
     const path = locateLibrary(search, name, origin, interpreter);
     const target = add(search, path, origin.path);
     const elf = target === undefined ? undefined : readElf(target);

@@ -50,13 +50,13 @@ export function parseMode(text: string, location: SourceLocation): ModeChange {
     return () => mode;
   }
   const clauses = text.split(',').map((clause) => {
-    const match = /^([ugoa]*)((?:[+\-=](?:[rwxXst]*|[ugo]))+)$/.exec(clause);
+    const match = /^([ugoa]*)((?:[+\-=](?:[ugo]|[rwxXst]*))+)$/.exec(clause);
     if (!match) {
       throw new DockerfileError(`--chmod=${text} is not a mode`, location, {
         hint: 'write it in octal (0755) or symbolic (u=rwx,go=rx)',
       });
     }
-    const actions = [...(match[2] ?? '').matchAll(/([+\-=])([rwxXst]*|[ugo])/g)];
+    const actions = [...(match[2] ?? '').matchAll(/([+\-=])([ugo]|[rwxXst]*)/g)];
     return { who: match[1] ?? '', actions };
   });
   return (mode, isDirectory) => {

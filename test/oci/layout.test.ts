@@ -1,0 +1,168 @@
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { describe, expect, test } from '@jest/globals';
+import { ImageError } from '../../src/oci/errors.js';
+import type { Descriptor } from '../../src/oci/image.js';
+import { layoutSink, layoutSource } from '../../src/oci/layout.js';
+import { OCI_MANIFEST } from '../../src/oci/media-types.js';
+import { parsePlatform } from '../../src/oci/platform.js';
+import {
+  AMD64,
+  makeImage,
+  NOWHERE,
+  putImage,
+  putIndex,
+  readLayers,
+  skopeo,
+  type TestImage,
+  temporaryDirectory,
+} from './helpers.js';
+
+const root = temporaryDirectory();
+let count = 0;
+
+function freshDirectory(): string {
+  count += 1;
+  return join(root, `layout-${count}`);
+}
+
+async function writtenLayout(image: TestImage, tag?: string): Promise<string> {
+  const directory = freshDirectory();
+  const named = tag === undefined ? {} : { tag };
+  await putImage(layoutSink({ kind: 'oci-layout', directory, ...named }), image);
+  return directory;
+}
+
+function source(directory: string, tag?: string) {
+  return layoutSource({ kind: 'oci-layout', directory, ...(tag === undefined ? {} : { tag }) });
+}
+
+function blobFile(directory: string, descriptor: Descriptor): string {
+  return join(directory, 'blobs', descriptor.digest.replace(':', '/'));
+}
+
+describe('OCI layout', () => {
+  test('gives back what was put', async () => {
+    const image = await makeImage();
+    const directory = await writtenLayout(image, 'v1');
+    const found = await source(directory, 'v1').resolve(AMD64);
+    expect(found.manifestDescriptor.digest).toBe(image.manifest.descriptor.digest);
+    expect(found.rootDescriptor.digest).toBe(image.manifest.descriptor.digest);
+    expect(found.config).toEqual(image.config);
+    expect(found.layers.map((layer) => layer.diffId)).toEqual(image.config.rootfs.diff_ids);
+    expect(await readLayers(found)).toEqual(image.layers.map((layer) => layer.bytes));
+  });
+
+  test('skopeo reads it', async () => {
+    const image = await makeImage();
+    const directory = await writtenLayout(image, 'v1');
+    await skopeo('copy', `oci:${directory}:v1`, `dir:${freshDirectory()}`);
+    const inspected = JSON.parse(await skopeo('inspect', '--raw', `oci:${directory}:v1`));
+    expect(inspected).toEqual(JSON.parse(image.manifest.bytes.toString()));
+  });
+
+  test('reads what skopeo wrote', async () => {
+    const image = await makeImage();
+    const directory = await writtenLayout(image, 'v1');
+    const copy = freshDirectory();
+    await skopeo('copy', `oci:${directory}:v1`, `oci:${copy}:docker.io/library/x:1`);
+    const found = await source(copy, 'docker.io/library/x:1').resolve(AMD64);
+    expect(found.manifest.mediaType).toBe(OCI_MANIFEST);
+    expect(await readLayers(found)).toEqual(image.layers.map((layer) => layer.bytes));
+  });
+
+  test('chooses by platform', async () => {
+    const directory = freshDirectory();
+    const arm = parsePlatform('linux/arm/v7');
+    const images = [await makeImage(), await makeImage({ platform: arm })];
+    const index = await putIndex(layoutSink({ kind: 'oci-layout', directory, tag: 'm' }), images);
+    const found = await source(directory).resolve(arm);
+    expect(found.manifestDescriptor.digest).toBe(images[1]?.manifest.descriptor.digest);
+    expect(found.rootDescriptor.digest).toBe(index.digest);
+    await expect(source(directory).resolve(parsePlatform('s390x'))).rejects.toThrow(
+      'no image for linux/s390x, only for linux/amd64, linux/arm/v7',
+    );
+    const byDigest = layoutSource({
+      kind: 'oci-layout',
+      directory,
+      digest: found.manifestDescriptor.digest,
+    });
+    expect((await byDigest.resolve(AMD64)).config.architecture).toBe('arm');
+  });
+
+  test('a name moves, other names stay', async () => {
+    const [first, second] = [await makeImage(), await makeImage()];
+    const directory = await writtenLayout(first, 'a');
+    await putImage(layoutSink({ kind: 'oci-layout', directory, tag: 'b' }), first);
+    await putImage(layoutSink({ kind: 'oci-layout', directory, tag: 'a' }), second);
+    const digests = async (tag: string) =>
+      (await source(directory, tag).resolve(AMD64)).manifestDescriptor.digest;
+    expect(await digests('a')).toBe(second.manifest.descriptor.digest);
+    expect(await digests('b')).toBe(first.manifest.descriptor.digest);
+    await expect(source(directory).resolve(AMD64)).rejects.toThrow('which image? it has b, a');
+    await expect(source(directory, 'c').resolve(AMD64)).rejects.toThrow('no image c: it has b, a');
+  });
+
+  test('damage is found while reading', async () => {
+    const image = await makeImage();
+    const directory = await writtenLayout(image);
+    const [, layer] = image.layers;
+    if (layer === undefined) throw new Error('no layer');
+    const file = blobFile(directory, layer.descriptor);
+    const bytes = Buffer.from(layer.bytes);
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    const found = await source(directory).resolve(AMD64);
+    await expect(readLayers(found)).rejects.toThrow(/is damaged: its digest is sha256:/);
+    writeFileSync(file, layer.bytes.subarray(1));
+    await expect(readLayers(found)).rejects.toThrow(/is damaged: its size is/);
+    writeFileSync(file, Buffer.concat([layer.bytes, Buffer.from('more')]));
+    await expect(readLayers(found)).rejects.toThrow(/is damaged: its size is/);
+    rmSync(file);
+    await expect(readLayers(found)).rejects.toThrow('lacks the blob');
+  });
+
+  test('a wrong blob is refused and leaves nothing', async () => {
+    const directory = freshDirectory();
+    const sink = layoutSink({ kind: 'oci-layout', directory });
+    const descriptor = { mediaType: 'x', digest: NOWHERE, size: 3 };
+    const put = sink.putBlob(descriptor, () => Readable.from([Buffer.from('abc')]));
+    await expect(put).rejects.toThrow(ImageError);
+    expect(await sink.hasBlob(NOWHERE)).toBe(false);
+    expect(readdirSync(join(directory, 'blobs/sha256'))).toEqual([]);
+  });
+
+  test('an input that breaks leaves nothing', async () => {
+    const directory = freshDirectory();
+    const sink = layoutSink({ kind: 'oci-layout', directory });
+    const broken = async function* () {
+      yield Buffer.from('a');
+      throw new Error('the disk is on fire');
+    };
+    const put = sink.putBlob({ mediaType: 'x', digest: NOWHERE, size: 3 }, () =>
+      Readable.from(broken(), { objectMode: false }),
+    );
+    await expect(put).rejects.toThrow('the disk is on fire');
+    expect(readdirSync(join(directory, 'blobs/sha256'))).toEqual([]);
+    expect(existsSync(join(directory, 'index.json'))).toBe(false);
+  });
+
+  test('what is no layout is refused', async () => {
+    await expect(source(root).resolve(AMD64)).rejects.toThrow('it has no oci-layout');
+    const directory = await writtenLayout(await makeImage());
+    writeFileSync(join(directory, 'oci-layout'), '{"imageLayoutVersion":"2.0.0"}');
+    await expect(source(directory).resolve(AMD64)).rejects.toThrow('unknown version: 2.0.0');
+  });
+
+  test('the index names platform and tag', async () => {
+    const directory = await writtenLayout(await makeImage(), 'v1');
+    const index = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8'));
+    expect(index.manifests).toEqual([
+      expect.objectContaining({
+        platform: AMD64,
+        annotations: { 'org.opencontainers.image.ref.name': 'v1' },
+      }),
+    ]);
+  });
+});

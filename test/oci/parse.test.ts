@@ -1,0 +1,82 @@
+import { describe, expect, test } from '@jest/globals';
+import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../../src/oci/media-types.js';
+import { parseConfig, parseManifest } from '../../src/oci/parse.js';
+
+const DIGEST = `sha256:${'ab'.repeat(32)}`;
+const DESCRIPTOR = { mediaType: 'x', digest: DIGEST, size: 1 };
+
+function json(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+describe('parseManifest', () => {
+  test.each([
+    [{ schemaVersion: 1 }, undefined, 'Docker schema 1'],
+    [{}, undefined, 'no schemaVersion 2'],
+    [[], undefined, 'not a JSON object'],
+    [{ schemaVersion: 2 }, undefined, 'config of x is no descriptor'],
+    [{ schemaVersion: 2, manifests: [], layers: [] }, undefined, 'ambiguous'],
+    [{ schemaVersion: 2, manifests: [] }, OCI_MANIFEST, 'does not fit its media type'],
+    [{ schemaVersion: 2, config: DESCRIPTOR, layers: [] }, OCI_INDEX, 'does not fit'],
+    [
+      { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config: DESCRIPTOR, layers: [] },
+      OCI_MANIFEST,
+      'ambiguous',
+    ],
+    [{ schemaVersion: 2, mediaType: 'text/html', config: DESCRIPTOR }, undefined, 'text/html'],
+    [
+      { schemaVersion: 2, config: { ...DESCRIPTOR, digest: 'sha256:../../x' }, layers: [] },
+      undefined,
+      'no valid digest',
+    ],
+    [
+      { schemaVersion: 2, config: { ...DESCRIPTOR, size: -1 }, layers: [] },
+      undefined,
+      'no valid size',
+    ],
+    [{ schemaVersion: 2, config: DESCRIPTOR, layers: [{}] }, undefined, 'layers of x[0]'],
+    [{ schemaVersion: 2, config: DESCRIPTOR, layers: {} }, undefined, 'is no list'],
+  ])('refuses %j as %s', (value, mediaType, why) => {
+    expect(() => parseManifest(json(value), mediaType, 'x')).toThrow(why);
+  });
+
+  test('says where JSON is broken', () => {
+    expect(() => parseManifest(Buffer.from('{'), undefined, 'x')).toThrow(
+      'manifest of x is not JSON',
+    );
+  });
+
+  test('fills in the media type', () => {
+    const manifest = { schemaVersion: 2, config: DESCRIPTOR, layers: [] };
+    expect(parseManifest(json(manifest), undefined, 'x').mediaType).toBe(OCI_MANIFEST);
+    expect(parseManifest(json(manifest), 'application/json', 'x').mediaType).toBe(OCI_MANIFEST);
+    expect(parseManifest(json(manifest), DOCKER_MANIFEST, 'x').mediaType).toBe(DOCKER_MANIFEST);
+  });
+});
+
+describe('parseConfig', () => {
+  const CONFIG = { os: 'linux', architecture: 'amd64', rootfs: { diff_ids: [DIGEST] } };
+
+  test('what is null is not there', () => {
+    const config = { ...CONFIG, config: { Env: null, Cmd: ['a'] }, history: null };
+    expect(parseConfig(json(config), 'x')).toEqual({
+      os: 'linux',
+      architecture: 'amd64',
+      config: { Cmd: ['a'] },
+      rootfs: { type: 'layers', diff_ids: [DIGEST] },
+    });
+  });
+
+  test.each([
+    [{}, 'no os or architecture'],
+    [{ ...CONFIG, rootfs: 1 }, 'no rootfs'],
+    [{ ...CONFIG, rootfs: { diff_ids: ['../x'] } }, 'no valid rootfs.diff_ids'],
+    [{ ...CONFIG, config: { Env: 'A=b' } }, 'Env has a wrong type'],
+    [{ ...CONFIG, config: { Cmd: [1] } }, 'Cmd has a wrong type'],
+    [{ ...CONFIG, config: { User: 0 } }, 'User has a wrong type'],
+    [{ ...CONFIG, config: { Labels: { a: 1 } } }, 'Labels has a wrong type'],
+    [{ ...CONFIG, history: [1] }, 'history that is no list'],
+  ])('refuses %j', (value, why) => {
+    expect(() => parseConfig(json(value), 'x')).toThrow(why);
+  });
+});

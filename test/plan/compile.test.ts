@@ -1,0 +1,170 @@
+/** Dockerfile to DAG, without a store. */
+import { describe, expect, test } from '@jest/globals';
+import { parseDockerfile } from '../../src/dockerfile/parse.js';
+import { compile } from '../../src/plan/compile.js';
+import type { PlanOptions } from '../../src/plan/plan.js';
+import { DEFAULT_SHM_BYTES } from '../../src/plan/plan.js';
+
+const OPTIONS: PlanOptions = {
+  buildArgs: {},
+  target: undefined,
+  platform: 'linux/amd64',
+  labels: {},
+  network: 'default',
+  resources: { extraHosts: [], shmSize: DEFAULT_SHM_BYTES, ulimits: [] },
+  allowed: [],
+};
+
+function plan(lines: string[], options: Partial<PlanOptions> = {}) {
+  return compile(parseDockerfile(`${lines.join('\n')}\n`, 'Dockerfile'), {
+    ...OPTIONS,
+    ...options,
+  });
+}
+
+const texts = (lines: string[], options?: Partial<PlanOptions>) =>
+  plan(lines, options).steps.map(({ text }) => text);
+
+describe('the graph', () => {
+  test('the same text gives the same plan, byte for byte', () => {
+    const lines = ['FROM scratch AS a', 'COPY x /x', 'FROM a', 'RUN y', 'COPY --from=a /x /z'];
+    expect(JSON.stringify(plan(lines))).toBe(JSON.stringify(plan(lines)));
+  });
+
+  test('a step that two stages share is one node', () => {
+    const lines = [
+      'FROM scratch AS a',
+      'COPY x /x',
+      'FROM scratch AS b',
+      'COPY x /x',
+      'RUN b',
+      'FROM a',
+      'COPY --from=b /r /r',
+    ];
+    expect(texts(lines).filter((text) => text === 'COPY x /x')).toHaveLength(1);
+  });
+
+  test('unreached stages are absent, whatever is wrong in them', () => {
+    expect(texts(['FROM nowhere AS a', 'FROM scratch', 'COPY x /x'])).toEqual([
+      'FROM scratch',
+      'COPY x /x',
+    ]);
+  });
+
+  test('every step stands after what it depends on', () => {
+    const { steps } = plan(
+      ['FROM scratch', 'COPY --from=1 /a /b', 'FROM scratch AS later', 'COPY x /a'],
+      { target: '0' },
+    );
+    const seen = new Set<string>();
+    for (const { id, parent, reads } of steps) {
+      expect([parent, ...reads].filter((item) => item !== undefined && !seen.has(item))).toEqual(
+        [],
+      );
+      seen.add(id);
+    }
+  });
+});
+
+describe('variables', () => {
+  const runEnv = (lines: string[], options?: Partial<PlanOptions>) => {
+    const step = plan(lines, options).steps.at(-1);
+    return step?.kind === 'run'
+      ? Object.fromEntries(step.env.filter(([name]) => name !== 'PATH'))
+      : undefined;
+  };
+
+  test.each<[string, string[], Record<string, string>, Record<string, string>]>([
+    [
+      'ENV wins over ARG',
+      ['FROM scratch', 'ARG A=arg', 'ENV A=env', 'RUN x'],
+      { A: 'given' },
+      { A: 'env' },
+    ],
+    [
+      'a global ARG counts where it is declared again',
+      ['ARG A=global', 'FROM scratch', 'ARG A', 'RUN x'],
+      {},
+      { A: 'global' },
+    ],
+    ['and nowhere else', ['ARG A=global', 'FROM scratch', 'RUN x'], {}, {}],
+    [
+      'a stage inherits the ARGs of its base',
+      ['FROM scratch AS a', 'ARG A=1', 'FROM a', 'RUN x'],
+      {},
+      { A: '1' },
+    ],
+    [
+      'pairs of one ENV see the values before it',
+      ['FROM scratch', 'ENV a=1', 'ENV a=2 b=$a', 'RUN x'],
+      {},
+      { a: '2', b: '1' },
+    ],
+    ['TARGETARCH', ['FROM scratch', 'ARG TARGETARCH', 'RUN x'], {}, { TARGETARCH: 'amd64' }],
+  ])('%s', (_, lines, buildArgs, expected) => {
+    expect(runEnv(lines, { buildArgs })).toEqual(expected);
+  });
+
+  test('a proxy argument reaches RUN but no key; declared, it counts', () => {
+    const hidden = plan(['FROM scratch', 'RUN x'], { buildArgs: { HTTP_PROXY: 'p' } }).steps.at(-1);
+    expect(hidden).toMatchObject({ hiddenEnv: [['HTTP_PROXY', 'p']] });
+    expect(
+      runEnv(['FROM scratch', 'ARG HTTP_PROXY', 'RUN x'], { buildArgs: { HTTP_PROXY: 'p' } }),
+    ).toEqual({ HTTP_PROXY: 'p' });
+  });
+
+  test('an argument nobody declares is a warning', () => {
+    expect(plan(['FROM scratch'], { buildArgs: { TYPO: '1' } }).warnings).toEqual([
+      expect.stringContaining('TYPO'),
+    ]);
+  });
+});
+
+describe('the config', () => {
+  test('every instruction that makes no layer', () => {
+    const { config, history } = plan([
+      'FROM scratch',
+      'ENV A=1',
+      'LABEL l=$A "two words"="x y"',
+      'EXPOSE 80 53/udp',
+      'VOLUME /data ["/x"]'.replace(' ["/x"]', ''),
+      'USER 1:2',
+      'WORKDIR /a',
+      'WORKDIR b',
+      'STOPSIGNAL SIGINT',
+      'HEALTHCHECK --interval=1m30s --retries=2 CMD test',
+      'SHELL ["/bin/bash", "-c"]',
+      'CMD run it',
+    ]);
+    expect(config).toEqual({
+      Env: [expect.stringContaining('PATH='), 'A=1'],
+      Labels: { l: '1', 'two words': 'x y' },
+      ExposedPorts: { '80/tcp': {}, '53/udp': {} },
+      Volumes: { '/data': {} },
+      User: '1:2',
+      WorkingDir: '/a/b',
+      StopSignal: 'SIGINT',
+      Healthcheck: { Test: ['CMD-SHELL', 'test'], Interval: 90e9, Retries: 2 },
+      Shell: ['/bin/bash', '-c'],
+      Cmd: ['/bin/bash', '-c', 'run it'],
+    });
+    expect(
+      history.filter(({ empty_layer }) => !empty_layer).map(({ created_by }) => created_by),
+    ).toEqual(['WORKDIR /a', 'WORKDIR b']);
+  });
+
+  test('--label comes last', () => {
+    expect(plan(['FROM scratch', 'LABEL a=1 b=2'], { labels: { a: '3' } }).config.Labels).toEqual({
+      a: '3',
+      b: '2',
+    });
+  });
+
+  test('--security=insecure needs to be allowed', () => {
+    const lines = ['FROM scratch', 'RUN --security=insecure x'];
+    expect(() => plan(lines)).toThrow('not allowed');
+    expect(plan(lines, { allowed: ['security.insecure'] }).steps.at(-1)).toMatchObject({
+      security: 'insecure',
+    });
+  });
+});
