@@ -11,6 +11,7 @@ import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
 import { formatLowerdirs } from '../exec/overlay.js';
 import type { HistoryEntry } from '../image/config.js';
+import type { ResolvedImage } from '../oci/image.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
@@ -22,6 +23,8 @@ import { resolvePlan } from './scheduler.js';
 export interface BuildRequest {
   readonly plan: Plan;
   readonly store: Store;
+  /** The images that the plan is based on, by reference. */
+  readonly images: ReadonlyMap<string, ResolvedImage>;
   readonly openContext: () => FileSource;
   readonly isolation: Isolation;
   /** Is this step to be run although the cache may have it? */
@@ -94,6 +97,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
         },
         platform: plan.platform,
         isolation,
+        image: (reference) => request.images.get(reference),
         skipsCache,
         secret,
         sshSocket,

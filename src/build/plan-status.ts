@@ -3,9 +3,10 @@ import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
 import type { DefinitionKey } from '../keys/digest.js';
-import { isKeyed } from '../keys/inputs.js';
+import { isKeyed, sourceKey } from '../keys/inputs.js';
+import type { ResolvedImage } from '../oci/image.js';
 import type { Plan } from '../plan/plan.js';
-import type { Step, StepId } from '../plan/step.js';
+import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { createHash64 } from './hash64.js';
 import type { StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
@@ -31,6 +32,25 @@ interface Known {
   readonly state: StepState | undefined;
 }
 
+/** A base image whose layers are not all here would have to be pulled first. */
+function sourceStatus({ image, store }: BuildSession, step: SourceStep): StepStatus & Known {
+  if (step.digest === undefined) {
+    return {
+      step,
+      key: undefined,
+      status: 'none',
+      afterMiss: false,
+      state: { layers: [], key: undefined },
+    };
+  }
+  const key = sourceKey(step.digest);
+  const layers =
+    image(step.reference)?.layers.map(({ diffId }) => store.index.diffIds.get(diffId)) ?? [];
+  const known = layers.filter((id) => id !== undefined);
+  const state = known.length === layers.length ? { layers: known, key } : undefined;
+  return { step, key, status: 'none', afterMiss: false, state };
+}
+
 async function statusOf(
   session: BuildSession,
   step: Step,
@@ -42,6 +62,7 @@ async function statusOf(
       : known.get(step.parent);
   const reads = step.reads.map((id) => known.get(id));
   if (!base) throw new Error(`step ${step.id} stands before its parent`);
+  if (step.kind === 'source') return sourceStatus(session, step);
   if (!isKeyed(step)) return { step, ...base, key: base.key, status: 'none', afterMiss: false };
   const keyed = await keyStep(session, step, [base.key, ...reads.map((item) => item?.key)]);
   const { key } = keyed;
@@ -64,6 +85,7 @@ export async function planStatus(
   plan: Plan,
   store: Store,
   openContext: () => FileSource,
+  images: ReadonlyMap<string, ResolvedImage>,
 ): Promise<StepStatus[]> {
   const scanStore = indexScanStore(store.index, await createHash64());
   let context: FileSource | undefined;
@@ -76,6 +98,7 @@ export async function planStatus(
     },
     platform: plan.platform,
     isolation: 'namespaces',
+    image: (reference) => images.get(reference),
     skipsCache: () => false,
     secret: () => undefined,
     sshSocket: () => undefined,

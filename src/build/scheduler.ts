@@ -8,9 +8,10 @@ import { releaseLease, tryLease } from '../cache/lease.js';
 import type { StepRecord } from '../cache/records.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
-import { isKeyed } from '../keys/inputs.js';
+import { isKeyed, sourceKey } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
-import type { Step, StepId } from '../plan/step.js';
+import type { SourceStep, Step, StepId } from '../plan/step.js';
+import { baseLayers } from './base-layers.js';
 import { executeStep } from './execute.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
@@ -138,6 +139,13 @@ async function resolveKeyed(
   }
 }
 
+/** The layers that a stage begins with, pulled if need be. */
+export async function resolveSource(session: BuildSession, step: SourceStep): Promise<StepState> {
+  const image = session.image(step.reference);
+  if (step.digest === undefined || !image) return { layers: [], key: undefined };
+  return { layers: await baseLayers(session, image), key: sourceKey(step.digest) };
+}
+
 async function resolveStep(
   run: Run,
   step: Step,
@@ -149,9 +157,10 @@ async function resolveStep(
   if (!base || reads.some((state) => state === undefined)) {
     throw new Error(`step ${step.id} stands before a step it depends on`);
   }
-  if (!isKeyed(step)) return base;
+  if (step.kind === 'meta') return base;
   run.session.signal.throwIfAborted();
   try {
+    if (!isKeyed(step)) return await resolveSource(run.session, step);
     return await resolveKeyed(run, step, base, reads as StepState[]);
   } catch (error) {
     run.session.emit({ type: 'failed', step: step.id, message: (error as Error).message });

@@ -10,6 +10,7 @@ import type { Isolation } from '../exec/container.js';
 import type { LayerDigest } from '../keys/digest.js';
 import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
+import type { ResolvedImage } from '../oci/image.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
 
@@ -21,6 +22,8 @@ export interface BuildSession {
   readonly context: () => FileSource;
   readonly platform: string;
   readonly isolation: Isolation;
+  /** An image that the plan is based on, by its reference. */
+  readonly image: (reference: string) => ResolvedImage | undefined;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
   /** Content of a secret; undefined when the build was given none of that id. */

@@ -28,6 +28,20 @@ export function publishEntry(
   });
 }
 
+/** Makes a layer of a base image visible. */
+export function publishBaseLayer(
+  index: CacheIndex,
+  diffId: string,
+  id: LayerId,
+  measures: Pick<LayerRecord, 'files' | 'bytes' | 'opaque'>,
+): void {
+  index.environment.transactionSync(() => {
+    const made = { key: undefined, created: Date.now(), digest: undefined, tree: undefined };
+    index.layers.putSync(id, { id, ...measures, ...made });
+    index.diffIds.putSync(diffId, id);
+  });
+}
+
 /** Is everything that an entry needs still there? */
 function isComplete(index: CacheIndex, record: StepRecord): boolean {
   return record.layer === undefined || index.layers.doesExist(record.layer);

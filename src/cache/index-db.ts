@@ -26,6 +26,8 @@ export interface CacheIndex {
   readonly operations: Database<readonly DefinitionKey[], OperationDigest>;
   readonly usage: Database<UsageRecord, DefinitionKey>;
   readonly layers: Database<LayerRecord, LayerId>;
+  /** Layers of base images by the digest of their uncompressed archive (`sha256:...`). */
+  readonly diffIds: Database<LayerId, string>;
   readonly trees: Database<string, TreeDigest>;
   readonly directories: Database<DirectoryRecord, string>;
   readonly entries: Database<EntryFingerprints, string>;
@@ -45,6 +47,7 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     operations: environment.openDB({ name: 'operations' }),
     usage: environment.openDB({ name: 'usage' }),
     layers: environment.openDB({ name: 'layers' }),
+    diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),
     trees: environment.openDB({ name: 'trees', encoding: 'string' }),
     directories: environment.openDB({ name: 'directories' }),
     entries: environment.openDB({ name: 'entries' }),

@@ -42,7 +42,8 @@ export interface UsageRecord {
 /** A published layer. */
 export interface LayerRecord {
   readonly id: LayerId;
-  readonly key: DefinitionKey;
+  /** The step that made it; undefined for a layer of a base image. */
+  readonly key: DefinitionKey | undefined;
   readonly created: number;
   /** Disk usage of its own files in bytes, each hard-linked file counted in full. */
   readonly bytes: number;

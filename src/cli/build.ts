@@ -77,7 +77,7 @@ export async function buildCommand(
         hint: 'use letters, digits and . _ - / :',
       });
   }
-  const { plan, dockerfile } = planDockerfile(path, options);
+  const { plan, images, close, dockerfile } = await planDockerfile(path, options);
   const log = createLog(options.logLevel);
   const store = openStore(root);
   const progress = await openProgress(options.progress, options.quiet);
@@ -86,6 +86,7 @@ export async function buildCommand(
     const result = await build({
       plan,
       store,
+      images,
       openContext: () => openContext(path, dockerfile),
       isolation: options.isolation,
       skipsCache: cacheSkipper(options),
@@ -105,6 +106,7 @@ export async function buildCommand(
   } finally {
     progress.close();
     stop.dispose();
+    await close();
     await closeStore(store);
   }
 }

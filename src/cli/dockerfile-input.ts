@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDockerfile } from '../dockerfile/parse.js';
 import { ContextError, UsageError } from '../errors.js';
-import { compile } from '../plan/compile.js';
-import type { Entitlement, Plan, PlanOptions } from '../plan/plan.js';
+import type { Entitlement, PlanOptions } from '../plan/plan.js';
+import type { PlanWithImages } from './base-images.js';
+import { planWithImages } from './base-images.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
@@ -20,9 +21,8 @@ export interface DockerfileOptions {
   readonly allow: readonly Entitlement[];
 }
 
-/** A plan, and where its Dockerfile is; undefined for standard input. */
-export interface PlannedInput {
-  readonly plan: Plan;
+/** A plan with its images, and where its Dockerfile is; undefined for standard input. */
+export interface PlannedInput extends PlanWithImages {
   readonly dockerfile: string | undefined;
 }
 
@@ -63,12 +63,14 @@ export function hostPlatform(): string {
   return `linux/${architectures[process.arch] ?? process.arch}`;
 }
 
-/** Reads, parses and compiles. @throws ContextError, DockerfileError, UnsupportedError */
-export function planDockerfile(contextPath: string, options: DockerfileOptions): PlannedInput {
+/** Reads, parses and compiles. @throws ContextError, DockerfileError, UnsupportedError, ImageError */
+export async function planDockerfile(
+  contextPath: string,
+  options: DockerfileOptions,
+): Promise<PlannedInput> {
   const path = options.file ?? join(contextPath, 'Dockerfile');
   const title = path === '-' ? 'Dockerfile (standard input)' : path;
-  const dockerfile = parseDockerfile(readText(path), title);
-  const plan = compile(dockerfile, {
+  const planned = await planWithImages(parseDockerfile(readText(path), title), {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
     target: options.target,
     platform: hostPlatform(),
@@ -77,5 +79,5 @@ export function planDockerfile(contextPath: string, options: DockerfileOptions):
     resources: parseResources(options),
     allowed: options.allow,
   });
-  return { plan, dockerfile: path === '-' ? undefined : path };
+  return { ...planned, dockerfile: path === '-' ? undefined : path };
 }

@@ -58,10 +58,10 @@ function asDot(statuses: readonly StepStatus[]): string {
 
 /** Prints the plan with keys and status; runs nothing. */
 export async function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
-  const { plan, dockerfile } = planDockerfile(path, options);
+  const { plan, images, close, dockerfile } = await planDockerfile(path, options);
   const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
-    const statuses = await planStatus(plan, store, () => openContext(path, dockerfile));
+    const statuses = await planStatus(plan, store, () => openContext(path, dockerfile), images);
     const text =
       options.format === 'json'
         ? asJson(plan, statuses)
@@ -70,6 +70,7 @@ export async function planCommand(path: string, options: PlanCommandOptions): Pr
           : asText(statuses);
     process.stdout.write(text);
   } finally {
+    await close();
     await closeStore(store);
   }
 }

@@ -183,6 +183,7 @@ export function enterOperations(container: Container): Operation[] {
     // Without this every mount below would show up on the host and stay there.
     mount('none', '/', '', MS.REC | MS.PRIVATE),
     { op: 'fork' },
+    ...(container.network === 'none' ? [{ op: 'loopback-up' } as const] : []),
     ...(isolated && container.hostname !== undefined
       ? [{ op: 'hostname', name: container.hostname } as const]
       : []),
@@ -202,6 +203,7 @@ export function enterOperations(container: Container): Operation[] {
       ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const]
       : []),
     { op: 'umask', mask: '0022' },
+    { op: 'make-path', path: container.workdir },
     { op: 'user', ...user },
     { op: 'chdir', path: container.workdir },
     { op: 'env', pairs: container.env },

@@ -95,6 +95,23 @@ my %OPERATIONS = (
         return bind_over($path, $path, 16384) && call('mount', 'none', $path, '', 4096 | 32 | 1 | 14, 0);
     },
     mkdir => sub { my ($path, $mode) = @_; return mkdir($path, oct $mode) && chmod(oct $mode, $path) },
+    # A working directory that the image names but does not hold, as every container runtime does.
+    'make-path' => sub {
+        my $path = '';
+        for my $name (grep { $_ ne '' } split m{/}, $_[0]) {
+            $path .= "/$name";
+            return 0 unless -d $path || mkdir($path, 0755);
+        }
+        return 1;
+    },
+    # A new network namespace has its loopback device down.
+    'loopback-up' => sub {
+        my ($SIOCSIFFLAGS, $IFF_UP) = (0x8914, 1);
+        my ($AF_INET, $SOCK_DGRAM) = (2, 2);
+        my $request = pack('a16 s x22', 'lo', $IFF_UP);
+        socket(my $socket, $AF_INET, $SOCK_DGRAM, 0) or return 0;
+        return ioctl($socket, $SIOCSIFFLAGS, $request);
+    },
     touch => sub { return open(my $handle, '>', $_[0]) },
     symlink => sub { symlink($_[0], $_[1]) },
     # pivot_root(".", ".") stacks the old root over the new one; detaching it leaves the new one.

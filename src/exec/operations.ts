@@ -23,6 +23,9 @@ export type Operation =
   /** `mode` is octal. */
   | { readonly op: 'mkdir'; readonly path: string; readonly mode: string }
   | { readonly op: 'touch'; readonly path: string }
+  /** A directory with all above it; nothing happens when it is there. */
+  | { readonly op: 'make-path'; readonly path: string }
+  | { readonly op: 'loopback-up' }
   | { readonly op: 'symlink'; readonly target: string; readonly path: string }
   | { readonly op: 'pivot'; readonly root: string }
   | { readonly op: 'chroot'; readonly root: string }
@@ -73,6 +76,7 @@ function operands(operation: Operation): string[] {
   switch (operation.op) {
     case 'die-with-parent':
     case 'fork':
+    case 'loopback-up':
       return [];
     case 'unshare':
       return [String(operation.flags)];
@@ -84,6 +88,7 @@ function operands(operation: Operation): string[] {
       return [operation.path, '/dev/null'];
     case 'read-only':
     case 'touch':
+    case 'make-path':
       return [operation.path];
     case 'mkdir':
       return [operation.path, operation.mode];

@@ -123,6 +123,11 @@ function fileInputs(files: readonly SelectionInput[]): Json {
   return files.map(({ kind, tree, directory, below }) => ({ kind, tree, directory, below }));
 }
 
+/** The key of a base image: the digest of its manifest covers config and layers. */
+export function sourceKey(manifestDigest: string): DefinitionKey {
+  return sha256(canonicalJson({ image: manifestDigest })) as DefinitionKey;
+}
+
 /** What the step is asked to do: operands, files, and the keys of its parents. */
 export function definitionKey(
   operation: OperationDigest,

@@ -4,6 +4,8 @@
  */
 import { posix } from 'node:path';
 import type { Dockerfile, FromInstruction, Instruction } from '../dockerfile/ast.js';
+import { parseTrigger } from '../dockerfile/parse.js';
+import type { SourceLocation } from '../errors.js';
 import { DockerfileError, UnsupportedError } from '../errors.js';
 import type { ContainerConfig, HistoryEntry } from '../image/config.js';
 import { SCRATCH_CONFIG } from '../image/config.js';
@@ -16,7 +18,14 @@ import { runStep } from './run-step.js';
 import type { Expander } from './scope.js';
 import { expander, platformArgs, predefinedArgs } from './scope.js';
 import type { Stage, Stages } from './stages.js';
-import { splitStages, stageByName, stageByReference, stageHint, targetStage } from './stages.js';
+import {
+  nearStage,
+  splitStages,
+  stageByName,
+  stageByReference,
+  stageHint,
+  targetStage,
+} from './stages.js';
 import type { StepId } from './step.js';
 
 /** A stage while it is compiled, and what stages that build on it inherit. */
@@ -65,7 +74,7 @@ function globalScope(
 
 /** The state a stage begins with: that of the stage it is based on, or nothing. */
 function begin(compilation: Compilation, stage: Stage): StageState {
-  const { dockerfile, globals, stages, graph } = compilation;
+  const { dockerfile, globals, stages } = compilation;
   const { location } = stage.from;
   const expand = expander(dockerfile.directives.escape, (name) => globals.get(name));
   const image = expand(stage.from.image, location);
@@ -86,22 +95,55 @@ function begin(compilation: Compilation, stage: Stage): StageState {
       history: [...parent.history],
     };
   }
-  if (image !== 'scratch') {
-    const near = stageHint(stages.slice(0, stage.index), image);
-    throw new UnsupportedError(`FROM ${image}: base images can't be pulled yet`, location, {
-      hint: `use FROM scratch or an earlier stage (${near})`,
-    });
-  }
+  return image === 'scratch'
+    ? beginScratch(compilation, stage)
+    : beginImage(compilation, stage, image);
+}
+
+function beginScratch({ graph }: Compilation, stage: Stage): StageState {
   const head = graph.add({
     kind: 'source',
     reference: 'scratch',
+    digest: undefined,
     parent: undefined,
     reads: [],
     text: stage.from.original,
     stage: stage.title,
-    location,
+    location: stage.from.location,
   });
   return { stage, config: SCRATCH_CONFIG, args: new Map(), head, cmdInStage: false, history: [] };
+}
+
+function beginImage(compilation: Compilation, stage: Stage, reference: string): StageState {
+  const { config, history } = compilation.options.image(reference);
+  const head = imageStep(compilation, reference, stage.title, stage.from);
+  return {
+    stage,
+    config,
+    args: new Map(),
+    head,
+    cmdInStage: false,
+    history: history.map((entry) => ({ ...entry, step: head })),
+  };
+}
+
+/** The step that stands for the layers of an image. */
+function imageStep(
+  { options, graph }: Compilation,
+  reference: string,
+  stage: string,
+  { original, location }: Instruction,
+): StepId {
+  return graph.add({
+    kind: 'source',
+    reference,
+    digest: options.image(reference).digest,
+    parent: undefined,
+    reads: [],
+    text: stage === 'images' ? reference : original,
+    stage,
+    location,
+  });
 }
 
 function checkPlatform({ options }: Compilation, from: FromInstruction, expand: Expander): void {
@@ -155,7 +197,7 @@ function addStep(
   };
   const { graph } = compilation;
   const findStage = (reference: string) =>
-    stageHead(compilation, reference, state.stage, instruction);
+    originOf(compilation, reference, state.stage, instruction);
   switch (instruction.kind) {
     case 'copy':
       state.head = graph.add({
@@ -201,6 +243,7 @@ function contextFiles({ graph }: Compilation, path: string, instruction: Instruc
     ...common,
     kind: 'source',
     reference: 'scratch',
+    digest: undefined,
     parent: undefined,
     reads: [],
     text: 'build context',
@@ -233,32 +276,43 @@ function hiddenArgs({ options }: Compilation, state: StageState): [string, strin
 }
 
 function refuseUnsupported(instruction: Instruction): void {
-  if (instruction.kind === 'add' || instruction.kind === 'onbuild') {
-    const { keyword, location } = instruction;
-    throw new UnsupportedError(`${keyword.toUpperCase()} is not supported yet`, location, {
-      hint: instruction.kind === 'add' ? 'use COPY for files of the build context' : undefined,
+  if (instruction.kind === 'add') {
+    throw new UnsupportedError('ADD is not supported yet', instruction.location, {
+      hint: 'use COPY for files of the build context',
     });
   }
 }
 
-function stageHead(
+/** The step whose files `from=` means: a stage, or else an image. */
+function originOf(
   compilation: Compilation,
   reference: string,
   current: Stage,
-  { location }: Instruction,
+  instruction: Instruction,
 ): StepId {
+  const { location } = instruction;
   const stage = stageByReference(compilation.stages, reference);
-  if (!stage) {
-    throw new DockerfileError(`--from=${reference}: there is no such build stage`, location, {
-      hint: `${stageHint(compilation.stages, reference)}; copying from images is not supported yet`,
-    });
-  }
   if (stage === current) {
     throw new DockerfileError(`--from=${reference}: a stage can't copy from itself`, location, {
       hint: 'split it into two stages',
     });
   }
-  return compileStage(compilation, stage, location).head;
+  if (stage) return compileStage(compilation, stage, location).head;
+  refuseMisspelled(compilation.stages, reference, location);
+  return imageStep(compilation, reference, 'images', instruction);
+}
+
+/** A word that is nearly the name of a stage is more likely a slip than an image of that name. */
+function refuseMisspelled(
+  stages: readonly Stage[],
+  reference: string,
+  location: SourceLocation,
+): void {
+  const near = nearStage(stages, reference);
+  if (near === undefined && !/^\d+$/.test(reference)) return;
+  throw new DockerfileError(`--from=${reference}: there is no such build stage`, location, {
+    hint: stageHint(stages, reference),
+  });
 }
 
 function compileStage(
@@ -279,7 +333,7 @@ function compileStage(
   compilation.active.push(stage);
   const state = begin(compilation, stage);
   const expand = expander(compilation.dockerfile.directives.escape, stageLookup(state));
-  for (const instruction of stage.body) {
+  for (const instruction of [...takeTriggers(state), ...stage.body]) {
     refuseUnsupported(instruction);
     if (instruction.kind === 'arg') declareArgs(compilation, state, instruction, expand);
     else state.config = changeConfig(state.config, instruction, expand, state);
@@ -295,6 +349,13 @@ function compileStage(
   compilation.active.pop();
   compilation.done.set(stage, state);
   return state;
+}
+
+/** ONBUILD of what the stage is based on: carried out first, and no longer part of the config. */
+function takeTriggers(state: StageState): Instruction[] {
+  const { OnBuild = [], ...config } = state.config;
+  state.config = config;
+  return OnBuild.map((text) => parseTrigger(text, state.stage.from.location));
 }
 
 /** Steps that the target does not need may be there from a stage that was asked for and dropped. */

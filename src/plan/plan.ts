@@ -1,4 +1,5 @@
 /** What a Dockerfile is compiled to. */
+import type { BaseImage } from '../image/base-image.js';
 import type { ContainerConfig, HistoryEntry } from '../image/config.js';
 import type { RunResources, Step, StepId } from './step.js';
 
@@ -21,6 +22,8 @@ export interface PlanOptions {
   /** --network: what RUN steps get that ask for nothing else. */
   readonly network: 'default' | 'none' | 'host';
   readonly resources: RunResources;
+  /** Config of an image by its reference; the plan asks only for images that it needs. */
+  readonly image: (reference: string) => BaseImage;
   /** --allow: what a Dockerfile may ask for beyond the sandbox. */
   readonly allowed: readonly Entitlement[];
 }

@@ -69,10 +69,16 @@ export function stageByReference(stages: readonly Stage[], reference: string): S
   return stages[Number(reference)];
 }
 
+/** The stage name that a misspelled one may mean. */
+export function nearStage(stages: readonly Stage[], name: string): string | undefined {
+  const names = stages.flatMap((stage) => stage.name ?? []);
+  return suggest(name.toLowerCase(), names);
+}
+
 /** A hint for a stage name that does not exist. */
 export function stageHint(stages: readonly Stage[], name: string): string {
-  const names = stages.flatMap((stage) => (stage.name === undefined ? [] : [stage.name]));
-  const near = suggest(name.toLowerCase(), names);
+  const names = stages.flatMap((stage) => stage.name ?? []);
+  const near = nearStage(stages, name);
   if (near !== undefined) return `did you mean ${near}?`;
   return names.length > 0
     ? `stages of this file: ${names.join(', ')}`

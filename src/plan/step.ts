@@ -22,10 +22,13 @@ interface StepBase {
   readonly location: SourceLocation;
 }
 
-/** Where a stage begins: nothing at all (scratch). */
+/** Where a stage begins: nothing at all (scratch), or the layers of an image. */
 export interface SourceStep extends StepBase {
   readonly kind: 'source';
-  readonly reference: 'scratch';
+  /** `scratch`, or the reference of an image. */
+  readonly reference: string;
+  /** Digest of the image's manifest; undefined for scratch. */
+  readonly digest: string | undefined;
 }
 
 /** A file whose content stands in the Dockerfile itself (COPY <<EOF). */

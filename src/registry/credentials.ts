@@ -45,13 +45,14 @@ export function authFiles(env: NodeJS.ProcessEnv, uid: number): string[] {
   ];
 }
 
-async function readAuthFile(file: string): Promise<AuthFile | undefined> {
+/** @param chosen whether the user named the file: then it has to be readable */
+async function readAuthFile(file: string, chosen: boolean): Promise<AuthFile | undefined> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || (code === 'EACCES' && !chosen)) return undefined;
     throw new ImageError(`cannot read credentials from ${file}: ${messageOf(cause)}`, { cause });
   }
   try {
@@ -164,7 +165,7 @@ export async function findCredentials(
 ): Promise<Credentials | undefined> {
   const server = host === 'docker.io' ? DOCKER_HUB_KEY : host;
   for (const file of authFiles(env, uid)) {
-    const found = await readAuthFile(file);
+    const found = await readAuthFile(file, file === env.REGISTRY_AUTH_FILE);
     if (found === undefined) continue;
     const helper = found.credHelpers?.[host] ?? found.credHelpers?.[server];
     const credentials =

@@ -8,7 +8,8 @@ export type PaxRecords = ReadonlyMap<string, readonly ByteString[]>;
 /** Text up to the first NUL. */
 export function textField(block: Buffer, offset: number, length: number): ByteString {
   const end = block.indexOf(0, offset);
-  return block.latin1Slice(
+  return block.toString(
+    'latin1',
     offset,
     end === -1 || end > offset + length ? offset + length : end,
   );
@@ -60,15 +61,15 @@ export function parsePax(data: Buffer): PaxRecords {
   const records = new Map<string, ByteString[]>();
   for (let at = 0; at < data.length; ) {
     const space = data.indexOf(0x20, at);
-    const digits = space === -1 ? '' : data.latin1Slice(at, space);
+    const digits = space === -1 ? '' : data.toString('latin1', at, space);
     const end = at + Number(digits);
     const equals = data.indexOf(0x3d, space);
     if (!/^[0-9]{1,9}$/.test(digits) || end > data.length || equals === -1 || equals >= end) {
       throw new ImageError('a pax record in the archive is damaged');
     }
     if (data[end - 1] !== 0x0a) throw new ImageError('a pax record in the archive has no end');
-    const key = data.latin1Slice(space + 1, equals);
-    const value = data.latin1Slice(equals + 1, end - 1);
+    const key = data.toString('latin1', space + 1, equals);
+    const value = data.toString('latin1', equals + 1, end - 1);
     const values = records.get(key);
     if (values === undefined) records.set(key, [value]);
     else values.push(value);

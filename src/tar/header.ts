@@ -36,7 +36,7 @@ const XATTR = 'SCHILY.xattr.';
 /** The header's own name; only POSIX ustar has a prefix, GNU uses these bytes for other things. */
 function headerName(block: Buffer): ByteString {
   const name = textField(block, 0, 100);
-  const posix = block.latin1Slice(257, 263) === 'ustar\0';
+  const posix = block.toString('latin1', 257, 263) === 'ustar\0';
   const prefix = posix ? textField(block, 345, 155) : '';
   return prefix === '' ? name : `${prefix}/${name}`;
 }
@@ -73,7 +73,7 @@ export function parseHeader(
     const text = record(key);
     return text === undefined ? numberField(block, offset, length) : decimal(key, text);
   };
-  const flag = block.latin1Slice(156, 157);
+  const flag = block.toString('latin1', 156, 157);
   const name =
     record('GNU.sparse.name') ?? record('path') ?? extensions.gnuName ?? headerName(block);
   const known = TYPES[flag];

@@ -43,9 +43,7 @@ function verified(block: Buffer): void {
  * A parser that calls `onEntry` for each entry, which returns where the data of a file goes
  * (undefined: nowhere).
  */
-export function createTarParser(
-  onEntry: (entry: TarEntry) => EntrySink | undefined,
-): TarParser {
+export function createTarParser(onEntry: (entry: TarEntry) => EntrySink | undefined): TarParser {
   const scratch = Buffer.alloc(BLOCK);
   let filled = 0;
   let state: 'header' | 'map' | 'extension' | 'data' | 'padding' | 'end' = 'header';
@@ -84,7 +82,7 @@ export function createTarParser(
     }
     if (zeroBlocks > 0) throw new ImageError('the archive goes on behind an end mark');
     verified(block);
-    flag = block.latin1Slice(156, 157);
+    flag = block.toString('latin1', 156, 157);
     if (EXTENSIONS.has(flag)) {
       missing = numberField(block, 124, 12);
       if (missing < 0 || missing > MAX_EXTENSION) {
@@ -130,7 +128,7 @@ export function createTarParser(
 
   /** Takes one block from the chunk; returns the bytes taken. */
   const takeBlock = (chunk: Buffer, at: number): number => {
-    let block = scratch;
+    let block: Buffer = scratch;
     let taken = BLOCK;
     if (filled === 0 && chunk.length - at >= BLOCK) block = chunk.subarray(at, at + BLOCK);
     else {

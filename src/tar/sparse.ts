@@ -85,7 +85,7 @@ export function leadingMap(data: Buffer): LeadingMap | undefined {
     const end = data.indexOf(0x0a, at);
     if (end === -1 && data.length - at > 20) throw damaged();
     if (end === -1) return undefined;
-    numbers.push(decimal('GNU.sparse', data.latin1Slice(at, end)));
+    numbers.push(decimal('GNU.sparse', data.toString('latin1', at, end)));
     at = end + 1;
   }
   return { segments: pairs(numbers.slice(1)), bytes: Math.ceil(at / 512) * 512 };

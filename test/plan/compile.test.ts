@@ -13,6 +13,12 @@ const OPTIONS: PlanOptions = {
   network: 'default',
   resources: { extraHosts: [], shmSize: DEFAULT_SHM_BYTES, ulimits: [] },
   allowed: [],
+  image: (reference) => ({
+    reference,
+    digest: 'sha256:0',
+    config: { Env: ['PATH=/p'], WorkingDir: '/' },
+    history: [],
+  }),
 };
 
 function plan(lines: string[], options: Partial<PlanOptions> = {}) {

@@ -1,0 +1,39 @@
+/** What a plan has to know of an image that a stage is based on: everything but its layers. */
+
+import type { ImageConfig, ResolvedImage } from '../oci/image.js';
+import type { ContainerConfig, HistoryEntry } from './config.js';
+import { DEFAULT_PATH } from './config.js';
+
+/** Manifest digest, config and history of a base image. */
+export interface BaseImage {
+  /** Reference as the Dockerfile has it, after expansion. */
+  readonly reference: string;
+  /** Digest of the manifest for the platform that is built for. */
+  readonly digest: string;
+  readonly config: ContainerConfig;
+  readonly history: readonly HistoryEntry[];
+}
+
+function historyOf({ history, rootfs }: ImageConfig): HistoryEntry[] {
+  if (history) {
+    return history.map(({ created_by = '', empty_layer = false }) => ({ created_by, empty_layer }));
+  }
+  return rootfs.diff_ids.map(() => ({ created_by: '', empty_layer: false }));
+}
+
+/** The defaults are those BuildKit gives to an image whose config says nothing. */
+export function baseImage(reference: string, image: ResolvedImage): BaseImage {
+  const { config = {} } = image.config;
+  const env = config.Env ?? [];
+  const hasPath = env.some((item) => item.startsWith('PATH='));
+  return {
+    reference,
+    digest: image.manifestDescriptor.digest,
+    config: {
+      ...config,
+      Env: hasPath ? env : [`PATH=${DEFAULT_PATH}`, ...env],
+      WorkingDir: config.WorkingDir || '/',
+    },
+    history: historyOf(image.config),
+  };
+}

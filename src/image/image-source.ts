@@ -1,0 +1,27 @@
+/** Opens an image wherever its reference says it is. The sources know nothing of each other. */
+import { UnsupportedError } from '../errors.js';
+import { ociArchiveSource } from '../oci/archive.js';
+import { dockerArchiveSource } from '../oci/docker-archive.js';
+import type { ImageSource } from '../oci/image.js';
+import { layoutSource } from '../oci/layout.js';
+import { parseReference } from '../oci/reference.js';
+import { registrySource } from '../registry/registry.js';
+
+/** @throws ImageError for a text that is no reference, UnsupportedError */
+export function openImageSource(text: string): ImageSource {
+  const reference = parseReference(text);
+  switch (reference.kind) {
+    case 'registry':
+      return registrySource(reference);
+    case 'oci-layout':
+      return layoutSource(reference);
+    case 'oci-archive':
+      return ociArchiveSource(reference);
+    case 'docker-archive':
+      return dockerArchiveSource(reference);
+    case 'containers-storage':
+      throw new UnsupportedError('layers of containers-storage: are not supported yet', undefined, {
+        hint: 'copy it first: skopeo copy containers-storage:NAME oci:DIR:NAME',
+      });
+  }
+}

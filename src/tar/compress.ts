@@ -1,0 +1,157 @@
+/** Layers into blobs: compression, digests and sizes in one pass. */
+import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { pipeline, Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { Compression } from './decompress.js';
+import { zstdStream } from './zstd.js';
+
+/** A layer before and after compression (image-spec, descriptor.md and config.md). */
+export interface CompressedLayer {
+  /** `sha256:` and the hex digest of the archive without compression. */
+  readonly diffId: string;
+  readonly uncompressedSize: number;
+  /** `sha256:` and the hex digest of the blob. */
+  readonly digest: string;
+  /** Bytes of the blob. */
+  readonly size: number;
+}
+
+/** A SHA-256 and a byte count of what went by. */
+export interface Meter {
+  update(chunk: Buffer): void;
+  /** Once, at the end. */
+  result(): { readonly digest: string; readonly size: number };
+}
+
+export function createMeter(): Meter {
+  const hash = createHash('sha256');
+  let size = 0;
+  return {
+    update(chunk) {
+      hash.update(chunk);
+      size += chunk.length;
+    },
+    result: () => ({ digest: `sha256:${hash.digest('hex')}`, size }),
+  };
+}
+
+async function* metered(source: AsyncIterable<Buffer>, meter: Meter): AsyncGenerator<Buffer> {
+  for await (const chunk of source) {
+    meter.update(chunk);
+    yield chunk;
+  }
+}
+
+/**
+ * Bytes of one gzip member. The size decides what the blob's bytes are: to change it is to change
+ * every digest.
+ */
+const MEMBER = 1 << 20;
+
+/** Cuts a stream into pieces of exactly `size` bytes, the last one shorter or empty. */
+async function* pieces(source: AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
+  let waiting: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + size - bytes);
+      waiting.push(part);
+      bytes += part.length;
+      at += part.length;
+      if (bytes < size) continue;
+      yield Buffer.concat(waiting);
+      waiting = [];
+      bytes = 0;
+    }
+  }
+  yield Buffer.concat(waiting);
+}
+
+const gzipMember = promisify<Buffer, { level: number }, Buffer>(gzip);
+
+/**
+ * gzip on several cores: each piece is a member of its own (RFC 1952, 2.2), which every reader
+ * takes as one file. zlib writes no time and no name into a member, and where a member ends
+ * depends on nothing but the data, so that the bytes don't depend on the number of cores.
+ */
+async function* gzipped(source: AsyncIterable<Buffer>, level: number): AsyncGenerator<Buffer> {
+  // One more than there are cores keeps them busy while a result is being handed on.
+  const limit = Math.min(availableParallelism(), 8) + 1;
+  const running: Promise<Buffer>[] = [];
+  let members = 0;
+  for await (const piece of pieces(source, MEMBER)) {
+    if (piece.length === 0 && members > 0) break;
+    members += 1;
+    running.push(gzipMember(piece, { level }));
+    if (running.length >= limit) yield (await running.shift()) as Buffer;
+  }
+  for (const result of running) yield await result;
+}
+
+/** zstd's output is the same for any number of threads, as long as it isn't --single-thread. */
+async function* zstded(source: AsyncIterable<Buffer>, level: number): AsyncGenerator<Buffer> {
+  const flags = [`-${level}`, '-T0', ...(level > 19 ? ['--ultra'] : [])];
+  const stream = await zstdStream(flags);
+  let sourceError: unknown;
+  const input = Readable.from(source, { objectMode: false }).on('error', (error) => {
+    sourceError = error;
+  });
+  try {
+    // Errors come out of the last stream, which is read below.
+    pipeline(input, stream, () => {});
+    for await (const chunk of stream) yield chunk as Buffer;
+  } catch (error) {
+    throw sourceError ?? error;
+  }
+}
+
+const DEFAULT_LEVELS = { gzip: 6, zstd: 3, none: 0 } as const;
+
+/**
+ * Compresses a layer while it streams. The same bytes and level give the same blob, for one
+ * version of zlib or zstd.
+ * @param level 1 to 9 for gzip, 1 to 22 for zstd; default 6 and 3
+ * @returns the blob's stream, and what is known once that has ended. The promise rejects with the
+ *   stream's error, and stays pending when the stream is destroyed without one.
+ * @throws (while reading) the source's own errors; IsolationError when zstd is not installed
+ */
+export function compress(
+  source: Readable,
+  compression: Compression,
+  level: number = DEFAULT_LEVELS[compression],
+): { readonly stream: Readable; readonly result: Promise<CompressedLayer> } {
+  const { promise: result, resolve, reject } = deferred<CompressedLayer>();
+  // Whoever only reads the stream gets the error there.
+  result.catch(() => {});
+  async function* blob(): AsyncGenerator<Buffer> {
+    const plain = createMeter();
+    const packed = createMeter();
+    try {
+      const input = metered(source, plain);
+      if (compression === 'none') yield* input;
+      else {
+        const output = compression === 'gzip' ? gzipped(input, level) : zstded(input, level);
+        yield* metered(output, packed);
+      }
+    } catch (error) {
+      reject(error);
+      throw error;
+    }
+    const before = plain.result();
+    const after = compression === 'none' ? before : packed.result();
+    resolve({ diffId: before.digest, uncompressedSize: before.size, ...after });
+  }
+  return { stream: Readable.from(blob(), { objectMode: false, highWaterMark: 1 << 20 }), result };
+}
+
+function deferred<T>() {
+  let resolve: (value: T) => void = () => {};
+  let reject: (reason: unknown) => void = () => {};
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  return { promise, resolve, reject };
+}

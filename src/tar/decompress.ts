@@ -1,0 +1,62 @@
+/** Layers as they come: gzip, zstd or plain, told apart by their first bytes, not by media type. */
+import type { Transform } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { ImageError } from '../oci/errors.js';
+import { zstdStream } from './zstd.js';
+
+export type Compression = 'gzip' | 'zstd' | 'none';
+
+/** Bytes that `detectCompression` looks at. */
+const MAGIC_BYTES = 4;
+
+/** RFC 1952 (gzip), RFC 8878 (zstd, whose first frame may be a skippable one). */
+export function detectCompression(head: Buffer): Compression {
+  if (head.length >= 2 && head.readUInt16BE(0) === 0x1f8b) return 'gzip';
+  if (head.length < MAGIC_BYTES) return 'none';
+  const magic = head.readUInt32LE(0);
+  return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50 ? 'zstd' : 'none';
+}
+
+async function* rejoin(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield head;
+    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+  } finally {
+    await rest.return?.();
+  }
+}
+
+/** Big pieces and room for several, so that inflating goes on while files are being written. */
+const INFLATE = { chunkSize: 256 << 10, readableHighWaterMark: 1 << 20 };
+
+/**
+ * The bytes behind the compression.
+ * @throws (while reading) the source's own errors as they are; ImageError when they can't be
+ *   decompressed; IsolationError when zstd is not installed
+ */
+export async function* decompressed(source: Readable): AsyncGenerator<Buffer> {
+  const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < MAGIC_BYTES) {
+    const next = await chunks.next();
+    if (next.done) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  const compression = detectCompression(head);
+  const whole = rejoin(head, chunks);
+  if (compression === 'none') return yield* whole;
+  let sourceError: unknown;
+  const input = Readable.from(whole, { objectMode: false }).on('error', (error) => {
+    sourceError = error;
+  });
+  const inflate = compression === 'gzip' ? createGunzip(INFLATE) : await zstdStream(['-d']);
+  try {
+    // Errors come out of the last stream, which is read below.
+    pipeline(input, inflate as Transform, () => {});
+    for await (const chunk of inflate) yield chunk as Buffer;
+  } catch (error) {
+    if (sourceError !== undefined) throw sourceError;
+    throw new ImageError(`the layer can't be decompressed (${compression})`, { cause: error });
+  }
+}

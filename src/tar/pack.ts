@@ -1,0 +1,207 @@
+/** Layer directories into layer archives (OCI image-spec, layer.md). */
+import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { readXattrs } from '../context/xattrs.js';
+import { UnsupportedError } from '../errors.js';
+import { ImageError } from '../oci/errors.js';
+import { encodeHeader } from './encode.js';
+import type { ByteString, TarEntry } from './entry.js';
+import { BLOCK, display, fsPath, padding } from './entry.js';
+import { OPAQUE_NAME, WHITEOUT_PREFIX } from './member-name.js';
+import type { LayerMember } from './walk-layer.js';
+import { walkLayer } from './walk-layer.js';
+
+export interface PackOptions {
+  /** The layer's opaque directories, relative to it. */
+  readonly opaque: readonly string[];
+  /** Seconds since the epoch (reproducible-builds.org, SOURCE_DATE_EPOCH). */
+  readonly sourceDateEpoch?: number | undefined;
+  /** Times later than sourceDateEpoch become it, as BuildKit's rewrite-timestamp does. */
+  readonly rewriteTimestamps?: boolean | undefined;
+}
+
+/** Files whose xattrs one getfattr reads: bounds the memory. */
+const BATCH = 4096;
+const CHUNK = 256 << 10;
+const ZEROS = Buffer.alloc(2 * BLOCK);
+
+type Xattrs = TarEntry['xattrs'];
+
+const NOTHING: TarEntry = {
+  name: '',
+  type: 'file',
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  // The time at which something was deleted says nothing, and would differ with each build.
+  mtime: { seconds: 0, nanoseconds: 0 },
+  linkName: '',
+  major: 0,
+  minor: 0,
+  xattrs: [],
+  sparse: undefined,
+};
+
+function majorOf(device: bigint): number {
+  return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
+}
+
+function minorOf(device: bigint): number {
+  return Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));
+}
+
+function beside(path: ByteString, name: ByteString): ByteString {
+  return path.slice(0, path.lastIndexOf('/') + 1) + name;
+}
+
+/** The path as text. @throws UnsupportedError when it is none: getfattr is called with text */
+function textPath(bytes: ByteString): string {
+  const raw = Buffer.from(bytes, 'latin1');
+  const text = raw.toString();
+  if (raw.equals(Buffer.from(text))) return text;
+  throw new UnsupportedError(`the name ${display(bytes)} in a layer is not UTF-8`, undefined);
+}
+
+interface Batch {
+  readonly members: readonly LayerMember[];
+  readonly xattrs: ReadonlyMap<string, readonly (readonly [string, string])[]>;
+}
+
+/** Groups members, and reads the xattrs of the next group while one is being written. */
+async function* inBatches(root: ByteString): AsyncGenerator<Batch> {
+  const walk = walkLayer(root);
+  const load = async (): Promise<Batch> => {
+    const members: LayerMember[] = [];
+    while (members.length < BATCH) {
+      const next = walk.next();
+      if (next.done) break;
+      members.push(next.value);
+    }
+    const paths = members
+      .filter(({ type }) => type !== 'whiteout')
+      .map(({ path }) => textPath(`${root}/${path}`));
+    return { members, xattrs: await readXattrs(paths) };
+  };
+  for (let batch = await load(); batch.members.length > 0; ) {
+    const next = load();
+    // It is awaited below, unless the reader goes away.
+    next.catch(() => {});
+    yield batch;
+    batch = await next;
+  }
+}
+
+/** What a member is in the archive; links maps inodes to the name that has the data. */
+function entryOf(
+  root: ByteString,
+  member: LayerMember,
+  xattrs: Xattrs,
+  links: Map<string, ByteString>,
+): TarEntry {
+  const { path, type, mode, uid, gid, size, mtime, device, inode } = member;
+  if (type === 'whiteout') {
+    const hidden = path.slice(path.lastIndexOf('/') + 1);
+    return { ...NOTHING, name: beside(path, WHITEOUT_PREFIX + hidden) };
+  }
+  const name = type === 'dir' ? `${path === '' ? '.' : path}/` : path;
+  const entry = { ...NOTHING, name, type, mode, uid, gid, size, mtime, xattrs };
+  const first = inode === undefined ? undefined : links.get(inode);
+  if (first !== undefined) {
+    return { ...entry, type: 'link', size: 0, xattrs: [], linkName: first };
+  }
+  if (inode !== undefined) links.set(inode, path);
+  if (type === 'symlink') {
+    return { ...entry, linkName: readlinkSync(fsPath(`${root}/${path}`), 'latin1') };
+  }
+  return { ...entry, major: majorOf(device), minor: minorOf(device) };
+}
+
+/** The layer's own directory is told only when it isn't as everybody would make it. */
+function isPlainRoot({ path, mode, uid, gid }: LayerMember, xattrs: Xattrs): boolean {
+  return path === '' && mode === 0o755 && uid === 0 && gid === 0 && xattrs.length === 0;
+}
+
+/** Collects bytes into chunks of one size; a chunk that was yielded is never touched again. */
+function createChunks() {
+  let chunk = Buffer.allocUnsafe(CHUNK);
+  let used = 0;
+  function* advance(bytes: number): Generator<Buffer> {
+    used += bytes;
+    if (used < CHUNK) return;
+    yield chunk;
+    chunk = Buffer.allocUnsafe(CHUNK);
+    used = 0;
+  }
+  return {
+    *add(data: Buffer): Generator<Buffer> {
+      for (let at = 0; at < data.length; ) {
+        const bytes = data.copy(chunk, used, at);
+        at += bytes;
+        yield* advance(bytes);
+      }
+    },
+    *addFile(path: ByteString, size: number): Generator<Buffer> {
+      const fd = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
+      try {
+        for (let missing = size; missing > 0; ) {
+          const bytes = readSync(fd, chunk, used, Math.min(missing, CHUNK - used), null);
+          if (bytes === 0) throw new ImageError(`${display(path)} was cut while it was packed`);
+          missing -= bytes;
+          yield* advance(bytes);
+        }
+      } finally {
+        closeSync(fd);
+      }
+    },
+    rest: () => chunk.subarray(0, used),
+  };
+}
+
+async function* archive(directory: string, options: PackOptions): AsyncGenerator<Buffer> {
+  const root = Buffer.from(directory).toString('latin1');
+  const { sourceDateEpoch, rewriteTimestamps } = options;
+  const opaque = new Set(options.opaque.map((path) => Buffer.from(path).toString('latin1')));
+  const latest = rewriteTimestamps ? sourceDateEpoch : undefined;
+  const links = new Map<string, ByteString>();
+  const chunks = createChunks();
+  for await (const { members, xattrs } of inBatches(root)) {
+    for (const member of members) {
+      const own = xattrs.get(textPath(`${root}/${member.path}`)) ?? [];
+      const raw = own.map(([name, hex]): readonly [ByteString, ByteString] => [
+        Buffer.from(name).toString('latin1'),
+        Buffer.from(hex, 'hex').toString('latin1'),
+      ]);
+      if (!isPlainRoot(member, raw)) {
+        const entry = entryOf(root, member, raw, links);
+        const late = latest !== undefined && entry.mtime.seconds >= latest;
+        const mtime = late ? { seconds: latest, nanoseconds: 0 } : entry.mtime;
+        yield* chunks.add(encodeHeader({ ...entry, mtime }));
+        if (entry.size > 0) {
+          yield* chunks.addFile(`${root}/${member.path}`, entry.size);
+          yield* chunks.add(ZEROS.subarray(0, padding(entry.size)));
+        }
+      }
+      if (member.type === 'dir' && opaque.has(member.path)) {
+        const name = member.path === '' ? OPAQUE_NAME : `${member.path}/${OPAQUE_NAME}`;
+        yield* chunks.add(encodeHeader({ ...NOTHING, name }));
+      }
+    }
+  }
+  yield* chunks.add(ZEROS);
+  yield chunks.rest();
+}
+
+/**
+ * Packs a layer in overlayfs form. The same files give the same bytes, on every machine: entries
+ * in a fixed order, no names of users, no times of access, only the pax records that are needed.
+ * Sockets are left out; sparse files are written with their holes as zeros.
+ * @throws (while reading) ImageError when a file changes meanwhile, UnsupportedError for names
+ *   that are not UTF-8, IsolationError when getfattr is not installed
+ */
+export function packLayer(directory: string, options: PackOptions): Readable {
+  return Readable.from(archive(directory, options), {
+    objectMode: false,
+    highWaterMark: 4 * CHUNK,
+  });
+}

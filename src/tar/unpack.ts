@@ -1,0 +1,110 @@
+/** Layer archives into layer directories (OCI image-spec, layer.md). */
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { NoSpaceError, WiacError } from '../errors.js';
+import { ImageError } from '../oci/errors.js';
+import { decompressed } from './decompress.js';
+import type { LayerWriter } from './layer-writer.js';
+import { createLayerWriter } from './layer-writer.js';
+import type { TarParser } from './parser.js';
+import { createTarParser } from './parser.js';
+
+export interface UnpackLimits {
+  /** Of the archive without compression, and of the files in it with their holes. */
+  readonly maxBytes: number;
+  /** Members of the archive. */
+  readonly maxEntries: number;
+}
+
+export interface UnpackOptions {
+  /** Without limits only the file system's size ends a hostile archive. */
+  readonly limits?: UnpackLimits | undefined;
+  /** In a user namespace: no device nodes, marks in `user.` xattrs. */
+  readonly rootless: boolean;
+}
+
+export interface UnpackedLayer {
+  /** `sha256:` and the hex digest of the archive without compression (image-spec, config.md). */
+  readonly diffId: string;
+  /** Members of the archive, whiteouts included. */
+  readonly files: number;
+  /** Bytes of all files' content. */
+  readonly bytes: number;
+  /** Opaque directories, relative to the layer, sorted. */
+  readonly opaque: readonly string[];
+}
+
+function translate(error: unknown): unknown {
+  if (error instanceof WiacError) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  const syscall = (error as NodeJS.ErrnoException).syscall;
+  if (syscall === undefined) return error;
+  const message = `cannot unpack the layer: ${(error as Error).message}`;
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new NoSpaceError(message, { cause: error });
+  return new ImageError(message, {
+    cause: error,
+    ...(code === 'EINVAL' && syscall.includes('chown')
+      ? { hint: 'the image uses an owner outside of your ranges in /etc/subuid and /etc/subgid' }
+      : {}),
+  });
+}
+
+/** A parser that writes files, and the counts it keeps. */
+function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
+  const counts = { files: 0, bytes: 0 };
+  const parser: TarParser = createTarParser((entry) => {
+    counts.files += 1;
+    counts.bytes += entry.sparse?.realSize ?? entry.size;
+    if (limits !== undefined && counts.files > limits.maxEntries) {
+      throw new ImageError(`the layer holds more than ${limits.maxEntries} files`);
+    }
+    checkBytes(counts.bytes, limits);
+    return writer.put(entry);
+  });
+  return { parser, counts };
+}
+
+function checkBytes(bytes: number, limits: UnpackLimits | undefined): void {
+  if (limits !== undefined && bytes > limits.maxBytes) {
+    throw new ImageError(`the layer is larger than ${limits.maxBytes} bytes`);
+  }
+}
+
+/**
+ * Unpacks a layer in overlayfs form: whiteouts are character devices 0/0, opaque directories have
+ * an xattr. Memory does not depend on the layer's size, except for its directories.
+ * @param source the archive, compressed with gzip or zstd, or plain
+ * @param directory empty; after an error it holds a part of the layer
+ * @throws ImageError for archives that are damaged, hostile or over the limits; NoSpaceError;
+ *   IsolationError when perl or zstd is missing; the source's own errors as they are
+ */
+export async function unpackLayer(
+  source: Readable,
+  directory: string,
+  { limits, rootless }: UnpackOptions,
+): Promise<UnpackedLayer> {
+  const hash = createHash('sha256');
+  const writer = createLayerWriter(directory, rootless);
+  const { parser, counts } = limitedParser(writer, limits);
+  let archiveBytes = 0;
+  for await (const chunk of decompressed(source)) {
+    archiveBytes += chunk.length;
+    checkBytes(archiveBytes, limits);
+    hash.update(chunk);
+    try {
+      parser.write(chunk);
+    } catch (error) {
+      writer.abandon();
+      throw translate(error);
+    }
+  }
+  try {
+    parser.end();
+    const opaque = writer.finish();
+    return { diffId: `sha256:${hash.digest('hex')}`, ...counts, opaque };
+  } catch (error) {
+    throw translate(error);
+  } finally {
+    writer.abandon();
+  }
+}
