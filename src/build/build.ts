@@ -2,7 +2,7 @@
 
 import { touchEntries } from '../cache/entries.js';
 import { imageRecord, publishImage } from '../cache/images.js';
-import { layerLink } from '../cache/layer-store.js';
+import { layerLink, lazyScratch } from '../cache/layer-store.js';
 import type { ImageRecord } from '../cache/records.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
@@ -25,7 +25,8 @@ export interface BuildRequest {
   readonly store: Store;
   /** The images that the plan is based on, by reference. */
   readonly images: ReadonlyMap<string, ResolvedImage>;
-  readonly openContext: () => FileSource;
+  /** Opens a build context by its name, '' is the main one. */
+  readonly openContext: (name: string) => FileSource;
   readonly isolation: Isolation;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
@@ -47,6 +48,16 @@ export interface BuildResult {
   readonly image: ImageRecord;
   /** Layer directories, topmost first, as overlayfs takes them. */
   readonly lowerdirs: string;
+}
+
+/** Opens each context once. */
+export function once(open: (name: string) => FileSource): (name: string) => FileSource {
+  const opened = new Map<string, FileSource>();
+  return (name) => {
+    const context = opened.get(name) ?? open(name);
+    opened.set(name, context);
+    return context;
+  };
 }
 
 /** Counts up from 1. */
@@ -84,17 +95,15 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   };
   const onAbort = () => stop(request.signal.reason);
   request.signal.addEventListener('abort', onAbort, { once: true });
+  const scratch = lazyScratch(store.paths);
   const scanStore = indexScanStore(store.index, await createHash64());
-  let context: FileSource | undefined;
   try {
     const resolution = await resolvePlan(
       {
         store,
         scanStore,
-        context: () => {
-          context ??= request.openContext();
-          return context;
-        },
+        context: once(request.openContext),
+        scratch: scratch.path,
         platform: plan.platform,
         isolation,
         image: (reference) => request.images.get(reference),
@@ -122,6 +131,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   } catch (error) {
     throw asStoreError(store.paths.root, error);
   } finally {
+    scratch.remove();
     request.signal.removeEventListener('abort', onAbort);
   }
 }

@@ -1,13 +1,15 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
-import { chmodSync, lchownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lchownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findByOperation, treeReader } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { layerPath } from '../cache/layer-store.js';
 import type { Selection } from '../context/select.js';
 import { canonicalJson } from '../keys/digest.js';
+import { isArchive, unpackArchive } from '../layers/archive.js';
 import type { CopyReport, FormerLayer } from '../layers/copy-layer.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
+import { measureTree } from '../layers/layer-digest.js';
 import { parseMode } from '../plan/mode.js';
 import type { CopyStep } from '../plan/step.js';
 import type { DestinationReads, KeyedInputs } from './lookup.js';
@@ -38,7 +40,7 @@ function writeInline(
   step: CopyStep,
   reads: DestinationReads,
   intoDirectory: boolean,
-): number {
+): void {
   const { destination, owner } = reads;
   const { uid, gid } = owner ?? { uid: 0, gid: 0 };
   const mode =
@@ -51,10 +53,41 @@ function writeInline(
     lchownSync(path, uid, gid);
     chmodSync(path, mode);
   }
-  return step.inline.length;
 }
 
-/** Makes the layer of a COPY in the draft. */
+/** Which selections are archives that are to be unpacked. */
+async function archivesOf(step: CopyStep, selections: readonly Selection[]): Promise<Selection[]> {
+  if (step.unpack === 'never') return [];
+  const archives: Selection[] = [];
+  for (const selection of selections) {
+    const [file] = selection.files.children;
+    if (selection.kind !== 'file' || file?.stats.kind !== 'file') continue;
+    if (step.unpack === 'always' || (await isArchive(file.hostPath))) archives.push(selection);
+  }
+  return archives;
+}
+
+/** Unpacks archives into the destination, which becomes a directory. */
+async function unpackArchives(
+  draft: Draft,
+  archives: readonly Selection[],
+  { destination, owner }: DestinationReads,
+): Promise<void> {
+  if (archives.length === 0) return;
+  const target = join(draft.diff, destination.path);
+  const made = !existsSync(target);
+  mkdirSync(target, { recursive: true });
+  if (made && owner) lchownSync(target, owner.uid, owner.gid);
+  for (const { files } of archives) {
+    const [file] = files.children;
+    if (file) await unpackArchive(file.hostPath, target);
+  }
+  if (!owner) return;
+  const { execa } = await import('execa');
+  await execa('chown', ['-hR', `${owner.uid}:${owner.gid}`, '--', target]);
+}
+
+/** Makes the layer of a COPY or ADD in the draft. */
 export async function executeCopy(
   session: BuildSession,
   draft: Draft,
@@ -64,21 +97,25 @@ export async function executeCopy(
   selections: readonly Selection[],
 ): Promise<CopyReport> {
   const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
+  const archives = await archivesOf(step, selections);
+  const linkable = archives.length === 0 && !session.skipsCache(step);
   const report = await makeCopyLayer(
     draft.diff,
     {
-      selections,
+      selections: selections.filter((selection) => !archives.includes(selection)),
       destination: reads.destination,
       intoDirectory,
       owner: reads.owner,
       ownership: step.from === undefined ? 'root' : 'keep',
       chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, step.location),
-      former: session.skipsCache(step) ? undefined : formerLayer(session, keyed, reads),
+      former: linkable ? formerLayer(session, keyed, reads) : undefined,
     },
     treeReader(session.scanStore.readTree),
   );
-  const inline = writeInline(draft, step, reads, intoDirectory);
-  return { ...report, files: report.files + inline };
+  writeInline(draft, step, reads, intoDirectory);
+  await unpackArchives(draft, archives, reads);
+  const simple = archives.length === 0 && step.inline.length === 0;
+  return simple ? report : { ...report, ...measureTree(draft.diff) };
 }
 
 /**

@@ -4,8 +4,10 @@ import type { Draft } from '../cache/layer-store.js';
 import { beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import type { LayerRecord, StepRecord } from '../cache/records.js';
 import { selectionInput } from '../keys/inputs.js';
+import { measureTree } from '../layers/layer-digest.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
 import { executeRun } from './execute-run.js';
+import { executeFetch } from './fetch.js';
 import type { ContentLookup, KeyedInputs, StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
 
@@ -27,6 +29,10 @@ async function make(
   const { step } = keyed;
   if (step.kind === 'run') {
     return { ...(await executeRun(session, draft, step, base.layers, reads)), linked: 0 };
+  }
+  if (step.kind === 'fetch') {
+    await executeFetch(session, draft, step, String(keyed.inputs.operands.content));
+    return { ...measureTree(draft.diff), linked: 0 };
   }
   const { destination } = found;
   if (!destination) throw new Error(`${step.kind} without its destination`);

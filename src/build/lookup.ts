@@ -25,6 +25,7 @@ import { stackSource } from '../layers/stack-source.js';
 import type { Owner } from '../layers/users.js';
 import { resolveIdentity, resolveOwner } from '../layers/users.js';
 import type { CopyStep, RunStep, WorkdirStep } from '../plan/step.js';
+import { remoteIdentity } from './fetch.js';
 import type { BuildSession } from './session.js';
 import { layerDigests, stackOf } from './session.js';
 
@@ -58,11 +59,18 @@ export async function keyStep(
   step: KeyedStep,
   parents: readonly (DefinitionKey | undefined)[],
 ): Promise<KeyedInputs> {
-  const operationPart = operationInputs(step, session.platform);
+  const remote = step.kind === 'fetch' ? await remoteIdentity(session, step) : undefined;
+  const operationPart = operationInputs(step, session.platform, remote);
   const operation = operationDigest(operationPart);
   const selections =
     step.kind === 'copy' && step.from === undefined && step.sources.length > 0
-      ? await selectFiles(session.context(), session.scanStore, step.sources, step.location, step)
+      ? await selectFiles(
+          session.context(step.context),
+          session.scanStore,
+          step.sources,
+          step.location,
+          step,
+        )
       : [];
   const files = selections.map(selectionInput);
   const known = parents.filter((key) => key !== undefined);
@@ -273,6 +281,9 @@ export async function lookupContent(
     const key = await runContentKey(session, step, operation, base.layers, readLayers);
     const record = findByContent(index, key);
     return { record, contentKey: key, destination: undefined, selections: [] };
+  }
+  if (step.kind === 'fetch') {
+    return { record: undefined, contentKey: undefined, destination: undefined, selections: [] };
   }
   const stack = await stackOf(session, base.layers);
   const destination = readDestination(stack, step);

@@ -1,4 +1,5 @@
 /** What the cache has of a plan: each step's key, and whether it would run. Runs nothing. */
+import { lazyScratch } from '../cache/layer-store.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
@@ -7,6 +8,7 @@ import { isKeyed, sourceKey } from '../keys/inputs.js';
 import type { ResolvedImage } from '../oci/image.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
+import { once } from './build.js';
 import { createHash64 } from './hash64.js';
 import type { StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
@@ -84,18 +86,16 @@ async function statusOf(
 export async function planStatus(
   plan: Plan,
   store: Store,
-  openContext: () => FileSource,
+  openContext: (name: string) => FileSource,
   images: ReadonlyMap<string, ResolvedImage>,
 ): Promise<StepStatus[]> {
   const scanStore = indexScanStore(store.index, await createHash64());
-  let context: FileSource | undefined;
+  const scratch = lazyScratch(store.paths);
   const session: BuildSession = {
     store,
     scanStore,
-    context: () => {
-      context ??= openContext();
-      return context;
-    },
+    context: once(openContext),
+    scratch: scratch.path,
     platform: plan.platform,
     isolation: 'namespaces',
     image: (reference) => images.get(reference),
@@ -114,5 +114,6 @@ export async function planStatus(
     statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss });
   }
   scanStore.flush();
+  scratch.remove();
   return statuses;
 }

@@ -8,7 +8,7 @@ import { releaseLease, tryLease } from '../cache/lease.js';
 import type { StepRecord } from '../cache/records.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
-import { isKeyed, sourceKey } from '../keys/inputs.js';
+import { sourceKey } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { baseLayers } from './base-layers.js';
@@ -160,7 +160,7 @@ async function resolveStep(
   if (step.kind === 'meta') return base;
   run.session.signal.throwIfAborted();
   try {
-    if (!isKeyed(step)) return await resolveSource(run.session, step);
+    if (step.kind === 'source') return await resolveSource(run.session, step);
     return await resolveKeyed(run, step, base, reads as StepState[]);
   } catch (error) {
     run.session.emit({ type: 'failed', step: step.id, message: (error as Error).message });

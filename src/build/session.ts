@@ -18,8 +18,13 @@ import type { EventSink } from './events.js';
 export interface BuildSession {
   readonly store: Store;
   readonly scanStore: IndexScanStore;
-  /** Opened when the first step needs it; a Dockerfile without COPY has no use for a context. */
-  readonly context: () => FileSource;
+  /**
+   * A build context by its name, '' for the main one; opened when the first step needs it, because
+   * a Dockerfile without COPY has no use for one.
+   */
+  readonly context: (name: string) => FileSource;
+  /** Directory for short-lived files of this build, made when it is first asked for. */
+  readonly scratch: () => string;
   readonly platform: string;
   readonly isolation: Isolation;
   /** An image that the plan is based on, by its reference. */

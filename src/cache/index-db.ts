@@ -8,6 +8,7 @@ import { open } from 'lmdb';
 import type { DirectoryRecord, EntryFingerprints } from '../context/fingerprint.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
 import type {
+  DownloadRecord,
   ImageRecord,
   LayerId,
   LayerRecord,
@@ -28,6 +29,8 @@ export interface CacheIndex {
   readonly layers: Database<LayerRecord, LayerId>;
   /** Layers of base images by the digest of their uncompressed archive (`sha256:...`). */
   readonly diffIds: Database<LayerId, string>;
+  /** What servers said of files that ADD fetched, by URL. */
+  readonly downloads: Database<DownloadRecord, string>;
   readonly trees: Database<string, TreeDigest>;
   readonly directories: Database<DirectoryRecord, string>;
   readonly entries: Database<EntryFingerprints, string>;
@@ -48,6 +51,7 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     usage: environment.openDB({ name: 'usage' }),
     layers: environment.openDB({ name: 'layers' }),
     diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),
+    downloads: environment.openDB({ name: 'downloads' }),
     trees: environment.openDB({ name: 'trees', encoding: 'string' }),
     directories: environment.openDB({ name: 'directories' }),
     entries: environment.openDB({ name: 'entries' }),

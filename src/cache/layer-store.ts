@@ -33,6 +33,23 @@ export function beginDraft(paths: StorePaths): Draft {
   return { id, path, diff };
 }
 
+/** A directory in tmp/ for files of this process, made when it is first asked for. */
+export function lazyScratch(paths: StorePaths): { path: () => string; remove: () => void } {
+  let made: string | undefined;
+  return {
+    path: () => {
+      if (made === undefined) {
+        made = join(paths.tmp, `${newLayerId()}.${identitySuffix(ownIdentity())}`);
+        mkdirSync(made, { mode: 0o700 });
+      }
+      return made;
+    },
+    remove: () => {
+      if (made !== undefined) rmSync(made, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Removes a draft and whatever is in it. */
 export function discardDraft(draft: Draft): void {
   rmSync(draft.path, { recursive: true, force: true });

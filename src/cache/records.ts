@@ -67,6 +67,14 @@ export interface ImageRecord {
   readonly history: readonly HistoryEntry[];
 }
 
+/** What a server said of a file when it sent it last. */
+export interface DownloadRecord {
+  /** `sha256:` and hex digits of the content. */
+  readonly digest: string;
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+}
+
 /** Who works on a step right now. */
 export interface LeaseRecord {
   readonly pid: number;

@@ -68,8 +68,9 @@ function expansionsOf(visit: Visit): readonly Expansion[] {
 function advice(name: string, { context, scope }: Visit): string {
   if (context.globals.names.has(name)) return `: repeat ARG ${name} within the stage`;
   const near = suggest(name, scope.env.keys());
-  if (near !== undefined) return ` (did you mean $${near}?)`;
-  return scope.unknownBase === undefined ? '' : ` (unless ${scope.unknownBase} sets it)`;
+  const { unknownBase } = scope;
+  const unless = unknownBase === undefined ? '' : `, unless ${unknownBase} sets it`;
+  return near === undefined ? unless : `${unless} (did you mean $${near}?)`;
 }
 
 /** Variables that neither ARG nor ENV nor the base image defines, each once an instruction. */

@@ -5,7 +5,6 @@ import { build } from '../build/build.js';
 import { isImageName } from '../cache/images.js';
 import { storeRoot } from '../cache/paths.js';
 import { closeStore, openStore } from '../cache/store.js';
-import { openContext } from '../context/context.js';
 import { InterruptedError, UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
@@ -77,7 +76,7 @@ export async function buildCommand(
         hint: 'use letters, digits and . _ - / :',
       });
   }
-  const { plan, images, close, dockerfile } = await planDockerfile(path, options);
+  const { plan, images, close, openContext } = await planDockerfile(path, options);
   const log = createLog(options.logLevel);
   const store = openStore(root);
   const progress = await openProgress(options.progress, options.quiet);
@@ -87,7 +86,7 @@ export async function buildCommand(
       plan,
       store,
       images,
-      openContext: () => openContext(path, dockerfile),
+      openContext,
       isolation: options.isolation,
       skipsCache: cacheSkipper(options),
       ...parseCredentials(options.secret, options.ssh),

@@ -1,11 +1,13 @@
 /** Reads the Dockerfile that the command line names and compiles it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FileSource } from '../context/source.js';
 import { parseDockerfile } from '../dockerfile/parse.js';
 import { ContextError, UsageError } from '../errors.js';
 import type { Entitlement, PlanOptions } from '../plan/plan.js';
 import type { PlanWithImages } from './base-images.js';
 import { planWithImages } from './base-images.js';
+import { contextOpener, parseBuildContexts } from './build-contexts.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
@@ -19,11 +21,12 @@ export interface DockerfileOptions {
   readonly shmSize?: string;
   readonly ulimit: readonly string[];
   readonly allow: readonly Entitlement[];
+  readonly buildContext: readonly string[];
 }
 
-/** A plan with its images, and where its Dockerfile is; undefined for standard input. */
+/** A plan with its images and contexts. */
 export interface PlannedInput extends PlanWithImages {
-  readonly dockerfile: string | undefined;
+  readonly openContext: (name: string) => FileSource;
 }
 
 /** `name=value` pairs; a bare name takes its value from the environment, or is left out. */
@@ -70,6 +73,7 @@ export async function planDockerfile(
 ): Promise<PlannedInput> {
   const path = options.file ?? join(contextPath, 'Dockerfile');
   const title = path === '-' ? 'Dockerfile (standard input)' : path;
+  const { contexts, directories } = parseBuildContexts(options.buildContext);
   const planned = await planWithImages(parseDockerfile(readText(path), title), {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
     target: options.target,
@@ -78,6 +82,8 @@ export async function planDockerfile(
     network: options.network ?? 'default',
     resources: parseResources(options),
     allowed: options.allow,
+    contexts,
   });
-  return { ...planned, dockerfile: path === '-' ? undefined : path };
+  const dockerfile = path === '-' ? undefined : path;
+  return { ...planned, openContext: contextOpener(contextPath, dockerfile, directories) };
 }

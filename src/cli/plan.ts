@@ -4,7 +4,6 @@ import type { StepStatus } from '../build/plan-status.js';
 import { planStatus } from '../build/plan-status.js';
 import { storeRoot } from '../cache/paths.js';
 import { closeStore, openStore } from '../cache/store.js';
-import { openContext } from '../context/context.js';
 import type { Plan } from '../plan/plan.js';
 import { formatTable } from '../ui/format.js';
 import { stepNames } from '../ui/step-names.js';
@@ -58,10 +57,10 @@ function asDot(statuses: readonly StepStatus[]): string {
 
 /** Prints the plan with keys and status; runs nothing. */
 export async function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
-  const { plan, images, close, dockerfile } = await planDockerfile(path, options);
+  const { plan, images, close, openContext } = await planDockerfile(path, options);
   const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
-    const statuses = await planStatus(plan, store, () => openContext(path, dockerfile), images);
+    const statuses = await planStatus(plan, store, openContext, images);
     const text =
       options.format === 'json'
         ? asJson(plan, statuses)

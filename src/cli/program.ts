@@ -30,6 +30,12 @@ function dockerfileOptions(command: Command): Command {
       collect,
       [],
     )
+    .option(
+      '--build-context <name=source>',
+      'directory, docker-image://REF, oci-layout://DIR or target:STAGE for FROM and --from',
+      collect,
+      [],
+    )
     .option('--add-host <name:address>', 'line for /etc/hosts of RUN steps', collect, [])
     .option('--shm-size <size>', 'size of /dev/shm of RUN steps (default: 64m)')
     .option(

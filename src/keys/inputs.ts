@@ -2,7 +2,7 @@
  * Everything that goes into a step's key, by name. One record that key computation, `cache show`
  * and `why` read, so that what is explained is what was hashed.
  */
-import type { CopyStep, RunStep, Step, WorkdirStep } from '../plan/step.js';
+import type { CopyStep, FetchStep, RunStep, Step, WorkdirStep } from '../plan/step.js';
 import type { ContentKey, DefinitionKey, Json, OperationDigest, TreeDigest } from './digest.js';
 import { canonicalJson, sha256 } from './digest.js';
 
@@ -32,7 +32,7 @@ export interface SelectionInput {
 export interface OperationInputs {
   /** Version of the key format. */
   readonly version: number;
-  readonly kind: 'copy' | 'run' | 'workdir';
+  readonly kind: 'copy' | 'run' | 'workdir' | 'fetch';
   /** `os/architecture`: programs behave differently on another one. */
   readonly platform: string;
   /** The operands after expansion, exactly those that change the result. */
@@ -53,6 +53,7 @@ function copyOperands(step: CopyStep): OperationInputs['operands'] {
   return {
     // Sources count through what they select; where from counts as ownership and parents.
     fromStep: step.from !== undefined,
+    unpack: step.unpack,
     destination: step.destination,
     chown: step.chown ?? null,
     chmod: step.chmod ?? null,
@@ -84,11 +85,11 @@ function workdirOperands(step: WorkdirStep): OperationInputs['operands'] {
 }
 
 /** Steps that have a key of their own; sources and meta steps make no layer. */
-export type KeyedStep = CopyStep | RunStep | WorkdirStep;
+export type KeyedStep = CopyStep | FetchStep | RunStep | WorkdirStep;
 
 /** Does the step make a layer, and so have a key? */
 export function isKeyed(step: Step): step is KeyedStep {
-  return step.kind === 'copy' || step.kind === 'run' || step.kind === 'workdir';
+  return step.kind !== 'source' && step.kind !== 'meta';
 }
 
 /** The part of a selection that goes into keys and records. */
@@ -97,15 +98,29 @@ export function selectionInput(selection: SelectionInput): SelectionInput {
   return { path, kind, tree, directory, below };
 }
 
-/** The part of a step's inputs that is known from the Dockerfile alone. */
-export function operationInputs(step: KeyedStep, platform: string): OperationInputs {
-  const operands =
-    step.kind === 'copy'
-      ? copyOperands(step)
-      : step.kind === 'run'
-        ? runOperands(step)
-        : workdirOperands(step);
-  return { version: KEY_VERSION, kind: step.kind, platform, operands };
+function operandsOf(step: KeyedStep, remote: string | undefined): OperationInputs['operands'] {
+  switch (step.kind) {
+    case 'copy':
+      return copyOperands(step);
+    case 'run':
+      return runOperands(step);
+    case 'workdir':
+      return workdirOperands(step);
+    case 'fetch':
+      return { source: step.source as unknown as Json, content: remote ?? null };
+  }
+}
+
+/**
+ * The part of a step's inputs that neither files nor parents decide.
+ * @param remote for a FetchStep: what its source is now, see build/fetch.ts
+ */
+export function operationInputs(
+  step: KeyedStep,
+  platform: string,
+  remote?: string,
+): OperationInputs {
+  return { version: KEY_VERSION, kind: step.kind, platform, operands: operandsOf(step, remote) };
 }
 
 /** "The same instruction": what the former layers of a step are looked up by. */

@@ -1,4 +1,5 @@
 /** The error of everything that goes wrong with an image outside of the store. */
+import { types } from 'node:util';
 import { WiacError } from '../errors.js';
 
 /** Where the trouble was; everything that is known is also in the message. */
@@ -32,5 +33,5 @@ export class ImageError extends WiacError {
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return types.isNativeError(error) ? error.message : String(error);
 }

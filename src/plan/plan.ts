@@ -6,6 +6,12 @@ import type { RunResources, Step, StepId } from './step.js';
 /** Docker's default size of /dev/shm. */
 export const DEFAULT_SHM_BYTES = 64 << 20;
 
+/** What a name of --build-context stands for. */
+export type NamedContext =
+  | { readonly kind: 'directory' }
+  | { readonly kind: 'image'; readonly reference: string }
+  | { readonly kind: 'target'; readonly stage: string };
+
 /** What --allow can grant. */
 export type Entitlement = 'security.insecure' | 'network.host';
 
@@ -22,6 +28,8 @@ export interface PlanOptions {
   /** --network: what RUN steps get that ask for nothing else. */
   readonly network: 'default' | 'none' | 'host';
   readonly resources: RunResources;
+  /** --build-context: what these names mean, before stages and images. */
+  readonly contexts: ReadonlyMap<string, NamedContext>;
   /** Config of an image by its reference; the plan asks only for images that it needs. */
   readonly image: (reference: string) => BaseImage;
   /** --allow: what a Dockerfile may ask for beyond the sandbox. */

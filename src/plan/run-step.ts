@@ -47,10 +47,11 @@ export interface RunScope {
   readonly hidden: readonly (readonly [string, string])[];
   readonly expand: Expander;
   readonly options: PlanOptions;
-  /** The step that holds the files of a stage; throws if there is none. */
-  readonly findStage: (reference: string) => StepId;
-  /** A step that holds files of the build context, at their own path. */
-  readonly contextFiles: (path: string) => StepId;
+  /**
+   * The step that holds the files of a stage, image or context, at their own path; undefined is
+   * the build context. Throws if there is none of that name.
+   */
+  readonly findFiles: (reference: string | undefined, path: string) => StepId;
 }
 
 function oneOf<T extends string>(flag: InstructionFlag, values: readonly T[]): T {
@@ -86,14 +87,14 @@ function securityOf(instruction: RunInstruction, options: PlanOptions): RunStep[
 type Mounts = Pick<RunStep, 'mounts' | 'mountSources' | 'reads'>;
 
 function mountsOf(instruction: RunInstruction, scope: RunScope): Mounts {
-  const { config, expand, findStage, contextFiles } = scope;
+  const { config, expand, findFiles } = scope;
   const reads: StepId[] = [];
   const mountSources: (number | undefined)[] = [];
   const mounts = instruction.flags
     .filter(({ name }) => name === 'mount')
     .map(({ value = '', location }): RunMount => {
       const mount = parseMount(value, location, (text) => expand(text, location));
-      const source = mountSource(mount, findStage, contextFiles);
+      const source = mountSource(mount, findFiles);
       mountSources.push(source === undefined ? undefined : reads.push(source) - 1);
       const { target } = mount;
       return target === undefined
@@ -103,14 +104,10 @@ function mountsOf(instruction: RunInstruction, scope: RunScope): Mounts {
   return { mounts, mountSources, reads };
 }
 
-function mountSource(
-  mount: RunMount,
-  findStage: RunScope['findStage'],
-  contextFiles: RunScope['contextFiles'],
-): StepId | undefined {
+function mountSource(mount: RunMount, findFiles: RunScope['findFiles']): StepId | undefined {
   if (mount.type !== 'bind' && mount.type !== 'cache') return undefined;
-  if (mount.from !== undefined) return findStage(mount.from);
-  return mount.type === 'bind' ? contextFiles(mount.source) : undefined;
+  if (mount.type === 'cache' && mount.from === undefined) return undefined;
+  return findFiles(mount.from, mount.source);
 }
 
 /** The operands of RUN. @throws DockerfileError */

@@ -5,6 +5,7 @@
 
 import type { RunMount } from '../dockerfile/mounts.js';
 import type { SourceLocation } from '../errors.js';
+import type { RemoteSource } from './remote.js';
 
 /** Position-independent name of a step within its plan (`s1`, `s2` ...). */
 export type StepId = string & { readonly __brand: 'StepId' };
@@ -37,11 +38,13 @@ export interface InlineFile {
   readonly content: string;
 }
 
-/** COPY: files from the build context or another step become a layer. */
+/** COPY and ADD: files from a build context or another step become a layer. */
 export interface CopyStep extends StepBase {
   readonly kind: 'copy';
-  /** undefined: the build context. */
+  /** undefined: a build context. */
   readonly from: StepId | undefined;
+  /** Name of a context given with --build-context; '' for the build context itself. */
+  readonly context: string;
   readonly sources: readonly string[];
   readonly inline: readonly InlineFile[];
   /** Absolute path in the image; ends in `/` when it must be a directory. */
@@ -54,6 +57,14 @@ export interface CopyStep extends StepBase {
   readonly exclude: readonly string[];
   /** COPY --link: existing symlinks in the destination are not followed. */
   readonly link: boolean;
+  /** ADD: are archives unpacked? `detect`: those that are one. */
+  readonly unpack: 'never' | 'detect' | 'always';
+}
+
+/** ADD of something from the network: it becomes a layer of its own, which a COPY takes it from. */
+export interface FetchStep extends StepBase {
+  readonly kind: 'fetch';
+  readonly source: RemoteSource;
 }
 
 /** RUN: a program changes the file system. */
@@ -108,4 +119,4 @@ export interface MetaStep extends StepBase {
   readonly kind: 'meta';
 }
 
-export type Step = SourceStep | CopyStep | RunStep | WorkdirStep | MetaStep;
+export type Step = SourceStep | FetchStep | CopyStep | RunStep | WorkdirStep | MetaStep;

@@ -64,22 +64,33 @@ export async function statusError(
 }
 
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/;
+const FILE = /^(?:ENOENT|EACCES|EISDIR|EIO|EMFILE)$/;
 const NOT_TLS = /^(?:EPROTO|ERR_SSL_)/;
+
+function explain(codes: readonly string[], registry: string): { said?: string; hint: string } {
+  const has = (pattern: RegExp) => codes.some((code) => pattern.test(code));
+  if (has(CERTIFICATE))
+    return {
+      hint: `trust its authority with WIAC_REGISTRY_CA=FILE, or any with WIAC_INSECURE_REGISTRIES=${registry}`,
+    };
+  if (has(NOT_TLS))
+    return {
+      // OpenSSL's own words are of no help to anybody.
+      said: 'it does not speak TLS',
+      hint: `if it speaks http, set WIAC_INSECURE_REGISTRIES=${registry}`,
+    };
+  if (has(/^ENOTFOUND$/)) return { hint: 'check the name of the registry' };
+  return { hint: 'check the network and that the registry runs' };
+}
 
 /** The error for a connection that could not be made, or broke. */
 export function connectionError(error: unknown, registry: string, what: string): ImageError {
   const codes = errorCodes(error);
   // What is being pushed comes from a file, which can be missing or unreadable, too.
-  if (error instanceof Error && 'path' in error)
-    return new ImageError(`${what}: ${error.message}`, { cause: error });
-  const hint = codes.some((code) => CERTIFICATE.test(code))
-    ? `trust its authority with WIAC_REGISTRY_CA=FILE, or any with WIAC_INSECURE_REGISTRIES=${registry}`
-    : codes.some((code) => NOT_TLS.test(code))
-      ? `if it speaks http, set WIAC_INSECURE_REGISTRIES=${registry}`
-      : codes.includes('ENOTFOUND')
-        ? 'check the name of the registry'
-        : 'check the network and that the registry runs';
-  const text = messageOf(error) || codes.join(', ');
+  if (codes.some((code) => FILE.test(code)))
+    return new ImageError(`${what}: ${messageOf(error)}`, { cause: error });
+  const { said, hint } = explain(codes, registry);
+  const text = said ?? (messageOf(error) || codes.join(', '));
   return new ImageError(`${what}: no connection to registry ${registry}: ${text}`, {
     registry,
     hint,

@@ -48,18 +48,18 @@ const TRANSIENT_CODES = new Set([
   'HPE_INVALID_EOF_STATE',
 ]);
 
-/** Codes of an error and of what caused it, outermost first. */
+interface ErrorLike {
+  readonly code?: unknown;
+  readonly cause?: unknown;
+  readonly errors?: unknown;
+}
+
+/** Codes of an error, of what it gathers (AggregateError) and of what caused it. */
 export function errorCodes(error: unknown): string[] {
-  const codes: string[] = [];
-  let current: unknown = error;
-  for (let depth = 0; current instanceof Error && depth < 5; depth++) {
-    const { code } = current as NodeJS.ErrnoException;
-    if (code !== undefined) codes.push(String(code));
-    if (current instanceof AggregateError)
-      for (const e of current.errors) codes.push(...errorCodes(e));
-    current = current.cause;
-  }
-  return codes;
+  if (typeof error !== 'object' || error === null) return [];
+  const { code, cause, errors } = error as ErrorLike;
+  const gathered = Array.isArray(errors) ? errors.flatMap(errorCodes) : [];
+  return [...(typeof code === 'string' ? [code] : []), ...gathered, ...errorCodes(cause)];
 }
 
 /** Whether a connection failed in a way that may pass. */

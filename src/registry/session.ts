@@ -114,13 +114,8 @@ async function exchange(
   };
 }
 
-/** https or http; http only where it is allowed, and only after https did not work. */
+/** https or http; undefined until one of them worked. */
 type Scheme = { current: 'https' | 'http' | undefined };
-
-function mayFallBack(error: unknown, scheme: Scheme, endpoint: Endpoint): boolean {
-  if (scheme.current !== undefined || !endpoint.mayUseHttp) return false;
-  return errorCodes(error).some((code) => TLS_TROUBLE.test(code));
-}
 
 /** Follows redirects. Authorization goes to the registry itself only, never to another origin. */
 async function follow(
@@ -236,6 +231,7 @@ export function openSession(
     authorization: string | undefined,
   ): Promise<RegistryResponse> => {
     const { target } = request;
+    const tried = scheme.current;
     const go = () => {
       const url = typeof target === 'string' ? new URL(`/v2/${target}`, origin()) : target;
       const trusted = new URL(origin()).origin;
@@ -246,7 +242,9 @@ export function openSession(
       scheme.current ??= 'https';
       return response;
     } catch (error) {
-      if (!mayFallBack(error, scheme, endpoint)) throw error;
+      // Requests that began together all have to find out, whichever is first.
+      const mayFallBack = endpoint.mayUseHttp && tried === undefined && scheme.current !== 'https';
+      if (!mayFallBack || !errorCodes(error).some((code) => TLS_TROUBLE.test(code))) throw error;
       scheme.current = 'http';
       return go();
     }

@@ -1,0 +1,90 @@
+/** ADD of a URL: the content decides the key, and an unchanged file is not sent again (RFC 9110, ETag). */
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import type { DownloadRecord } from '../cache/records.js';
+import type { SourceLocation } from '../errors.js';
+import { ContextError } from '../errors.js';
+import type { HttpSource } from '../plan/remote.js';
+
+/** A file that was downloaded, or found unchanged. */
+export interface Download extends DownloadRecord {
+  /** False: the server said that it is the one of the record, and nothing was written. */
+  readonly written: boolean;
+}
+
+function refuse(
+  source: HttpSource,
+  location: SourceLocation,
+  reason: string,
+  cause?: unknown,
+): never {
+  throw new ContextError(`${source.url} can't be fetched: ${reason}`, location, {
+    hint: 'check the URL, and HTTPS_PROXY and NO_PROXY if there is a proxy',
+    cause,
+  });
+}
+
+async function request(
+  source: HttpSource,
+  known: DownloadRecord | undefined,
+  location: SourceLocation,
+) {
+  const [{ default: undici }, { proxyFor }] = await Promise.all([
+    import('undici'),
+    import('../registry/transport.js'),
+  ]);
+  const proxy = proxyFor(new URL(source.url), process.env);
+  const dispatcher = proxy === undefined ? new undici.Agent() : new undici.ProxyAgent(proxy);
+  const headers: Record<string, string> = {};
+  if (known?.etag !== undefined) headers['if-none-match'] = known.etag;
+  else if (known?.lastModified !== undefined) headers['if-modified-since'] = known.lastModified;
+  try {
+    return await undici.fetch(source.url, { headers, dispatcher });
+  } catch (error) {
+    const { cause } = error as { cause?: Error };
+    return refuse(source, location, cause?.message ?? (error as Error).message, error);
+  }
+}
+
+/**
+ * Downloads a file.
+ * @param target where to write it
+ * @param known what an earlier download left; undefined forces the server to send the file
+ * @throws ContextError when the server refuses, or the checksum is another
+ */
+export async function downloadFile(
+  source: HttpSource,
+  target: string,
+  known: DownloadRecord | undefined,
+  location: SourceLocation,
+): Promise<Download> {
+  const response = await request(source, known, location);
+  if (known && response.status === 304) return { ...known, written: false };
+  if (!response.ok || !response.body)
+    refuse(source, location, `the server answered ${response.status}`);
+  const hash = createHash('sha256');
+  const file = createWriteStream(target, { mode: 0o600 });
+  await pipeline(
+    response.body,
+    async function* (chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    },
+    file,
+  );
+  const digest = `sha256:${hash.digest('hex')}`;
+  if (source.checksum !== undefined && source.checksum !== digest) {
+    throw new ContextError(
+      `${source.url} has the digest ${digest}, not ${source.checksum}`,
+      location,
+      {
+        hint: 'the file changed, or somebody changed it on the way: check it before you change --checksum',
+      },
+    );
+  }
+  const header = (name: string) => response.headers.get(name) ?? undefined;
+  return { digest, etag: header('etag'), lastModified: header('last-modified'), written: true };
+}

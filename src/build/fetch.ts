@@ -1,0 +1,59 @@
+/** FetchStep: finds out what a remote source is now, and makes a layer of it. */
+import { renameSync, rmSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Draft } from '../cache/layer-store.js';
+import type { DownloadRecord } from '../cache/records.js';
+import type { FetchStep } from '../plan/step.js';
+import { checkOut, resolveCommit } from './fetch-git.js';
+import { downloadFile } from './fetch-http.js';
+import type { BuildSession } from './session.js';
+
+/** What identifies the content: the digest of a file, the commit of a repository. */
+export async function remoteIdentity(session: BuildSession, step: FetchStep): Promise<string> {
+  const { source, location, id } = step;
+  if (source.type === 'git') return resolveCommit(source, location);
+  // A checksum says what the content is; it is looked at when the file is really needed.
+  if (source.checksum !== undefined) return source.checksum;
+  const target = downloadPath(session, id);
+  const known = session.skipsCache(step)
+    ? undefined
+    : session.store.index.downloads.get(source.url);
+  const download = await downloadFile(source, target, known, location);
+  if (download.written) await remember(session, source.url, download);
+  return download.digest;
+}
+
+function downloadPath(session: BuildSession, id: string): string {
+  return join(session.scratch(), `download-${id}`);
+}
+
+async function remember(
+  session: BuildSession,
+  url: string,
+  { digest, etag, lastModified }: DownloadRecord,
+): Promise<void> {
+  await session.store.index.downloads.put(url, { digest, etag, lastModified });
+}
+
+/** Puts the content into the draft. @throws ContextError */
+export async function executeFetch(
+  session: BuildSession,
+  draft: Draft,
+  step: FetchStep,
+  identity: string,
+): Promise<void> {
+  const { source, location, id } = step;
+  if (source.type === 'git') {
+    await checkOut(source, identity, draft.path, draft.diff, location);
+    return;
+  }
+  const file = downloadPath(session, id);
+  const download = await downloadFile(source, file, undefined, location);
+  await remember(session, source.url, download);
+  const target = join(draft.diff, source.name);
+  renameSync(file, target);
+  const modified =
+    download.lastModified === undefined ? Number.NaN : Date.parse(download.lastModified);
+  if (!Number.isNaN(modified)) utimesSync(target, modified / 1000, modified / 1000);
+  rmSync(file, { force: true });
+}

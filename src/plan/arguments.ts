@@ -1,0 +1,67 @@
+/** ARG: global scope, stage scope, predefined arguments (Dockerfile reference, ARG). */
+import type { ArgInstruction } from '../dockerfile/ast.js';
+import type { Compilation, StageState } from './compilation.js';
+import type { PlanOptions } from './plan.js';
+import type { Expander } from './scope.js';
+import { expander, platformArgs, predefinedArgs } from './scope.js';
+import type { Stages } from './stages.js';
+
+/** Values of the ARGs before the first FROM and of the automatic platform arguments. */
+export function globalScope(
+  parts: Stages,
+  options: PlanOptions,
+  escapeCharacter: '\\' | '`',
+  consumed: Set<string>,
+): Map<string, string> {
+  const scope = platformArgs(options.platform, options.target);
+  const expand = expander(escapeCharacter, (name) => scope.get(name));
+  for (const { args, location } of parts.globalArgs) {
+    for (const { name, defaultValue } of args) {
+      const given = options.buildArgs[name];
+      if (given !== undefined) {
+        scope.set(name, given);
+        consumed.add(name);
+      } else if (defaultValue !== undefined) scope.set(name, expand(defaultValue, location));
+    }
+  }
+  return scope;
+}
+
+/** ARG in a stage: what was given, else its default, else the value of the global scope. */
+export function declareArgs(
+  compilation: Compilation,
+  state: StageState,
+  instruction: ArgInstruction,
+  expand: Expander,
+): void {
+  const { options, globals, consumedArgs } = compilation;
+  for (const { name, defaultValue } of instruction.args) {
+    consumedArgs.add(name);
+    const fallback =
+      defaultValue === undefined ? globals.get(name) : expand(defaultValue, instruction.location);
+    const value = options.buildArgs[name] ?? fallback;
+    if (value !== undefined) state.args.set(name, value);
+  }
+}
+
+/** Predefined arguments that were given and that the Dockerfile does not declare. */
+export function hiddenArgs({ options }: Compilation, state: StageState): [string, string][] {
+  return predefinedArgs().flatMap((name): [string, string][] => {
+    const value = options.buildArgs[name];
+    return value === undefined || state.args.has(name) ? [] : [[name, value]];
+  });
+}
+
+/** Arguments that were given, and that no ARG of a stage that is built asks for. */
+export function unusedArgs({ options, consumedArgs }: Compilation): string[] {
+  const known = new Set([...consumedArgs, ...predefinedArgs()]);
+  return Object.keys(options.buildArgs).filter((name) => !known.has(name));
+}
+
+/** Looks names up as an instruction of the stage sees them: ENV wins over ARG. */
+export function stageLookup(state: StageState): (name: string) => string | undefined {
+  return (name) => {
+    const variable = state.config.Env.find((item) => item.startsWith(`${name}=`));
+    return variable === undefined ? state.args.get(name) : variable.slice(name.length + 1);
+  };
+}

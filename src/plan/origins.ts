@@ -1,0 +1,172 @@
+/**
+ * Where files come from: FROM, COPY --from, RUN --mount from=, ADD. A name is a named context
+ * (--build-context) first, then a stage, then an image.
+ */
+import { posix } from 'node:path';
+import type { Instruction } from '../dockerfile/ast.js';
+import type { SourceLocation } from '../errors.js';
+import { DockerfileError } from '../errors.js';
+import { SCRATCH_CONFIG } from '../image/config.js';
+import type { Compilation, StageState } from './compilation.js';
+import type { RemoteSource } from './remote.js';
+import type { Stage } from './stages.js';
+import { nearStage, stageByName, stageByReference, stageHint } from './stages.js';
+import type { StepId } from './step.js';
+
+/** A step that holds the files, or a directory of this machine that does. */
+export type Origin = { readonly step: StepId } | { readonly context: string };
+
+type StageStart = Pick<StageState, 'config' | 'args' | 'head' | 'history'>;
+
+function scratchStep(
+  { graph }: Compilation,
+  stage: string,
+  text: string,
+  location: SourceLocation,
+): StepId {
+  const nothing = { reference: 'scratch', digest: undefined, parent: undefined, reads: [] };
+  return graph.add({ ...nothing, kind: 'source', text, stage, location });
+}
+
+/** The step that stands for the layers of an image. */
+function imageStep(
+  { options, graph }: Compilation,
+  reference: string,
+  stage: string,
+  text: string,
+  location: SourceLocation,
+): StepId {
+  const { digest } = options.image(reference);
+  return graph.add({
+    kind: 'source',
+    reference,
+    digest,
+    parent: undefined,
+    reads: [],
+    text,
+    stage,
+    location,
+  });
+}
+
+/**
+ * A COPY of files of a context to their own path, for where a step is needed: the layer keeps what
+ * was seen, .dockerignore applied, and is found again by its content like any other.
+ */
+export function contextFiles(
+  compilation: Compilation,
+  context: string,
+  path: string,
+  location: SourceLocation,
+): StepId {
+  const title = context === '' ? 'build context' : `context ${context}`;
+  const parent = scratchStep(compilation, title, title, location);
+  const destination = posix.resolve('/', path);
+  return compilation.graph.add({
+    kind: 'copy',
+    parent,
+    reads: [],
+    text: `${title}: ${destination}`,
+    stage: title,
+    location,
+    from: undefined,
+    context,
+    sources: [path],
+    inline: [],
+    destination,
+    chown: undefined,
+    chmod: undefined,
+    parents: false,
+    exclude: [],
+    link: false,
+    unpack: 'never',
+  });
+}
+
+/** The step that fetches a file or a repository from the network. */
+export function remoteStep(
+  { graph }: Compilation,
+  source: RemoteSource,
+  location: SourceLocation,
+): StepId {
+  const text = `fetch ${source.url}`;
+  return graph.add({
+    kind: 'fetch',
+    source,
+    parent: undefined,
+    reads: [],
+    text,
+    stage: 'remote',
+    location,
+  });
+}
+
+/** A word that is nearly the name of a stage is more likely a slip than an image of that name. */
+function refuseMisspelled(
+  stages: readonly Stage[],
+  reference: string,
+  location: SourceLocation,
+): void {
+  if (nearStage(stages, reference) === undefined && !/^\d+$/.test(reference)) return;
+  throw new DockerfileError(`--from=${reference}: there is no such build stage`, location, {
+    hint: stageHint(stages, reference),
+  });
+}
+
+/** What `from=` means. @throws DockerfileError */
+export function originOf(
+  compilation: Compilation,
+  reference: string,
+  current: Stage,
+  { location }: Instruction,
+): Origin {
+  const { options, stages } = compilation;
+  const named = options.contexts.get(reference);
+  if (named?.kind === 'directory') return { context: reference };
+  if (named?.kind === 'image') {
+    return { step: imageStep(compilation, named.reference, 'images', named.reference, location) };
+  }
+  const name = named?.kind === 'target' ? named.stage : reference;
+  const stage = stageByReference(stages, name);
+  if (stage === current) {
+    throw new DockerfileError(`--from=${name}: a stage can't copy from itself`, location, {
+      hint: 'split it into two stages',
+    });
+  }
+  if (stage) return { step: compilation.compileStage(stage, location).head };
+  refuseMisspelled(stages, name, location);
+  return { step: imageStep(compilation, name, 'images', name, location) };
+}
+
+function imageStart(compilation: Compilation, stage: Stage, reference: string): StageStart {
+  const { config, history } = compilation.options.image(reference);
+  const { original, location } = stage.from;
+  const head = imageStep(compilation, reference, stage.title, original, location);
+  return {
+    config,
+    args: new Map(),
+    head,
+    history: history.map((entry) => ({ ...entry, step: head })),
+  };
+}
+
+/** What a stage begins with. @param image the operand of FROM after expansion */
+export function stageStart(compilation: Compilation, stage: Stage, image: string): StageStart {
+  const { stages, options } = compilation;
+  const { original, location } = stage.from;
+  const named = options.contexts.get(image);
+  if (named?.kind === 'directory') {
+    const head = contextFiles(compilation, image, '/', location);
+    return { config: SCRATCH_CONFIG, args: new Map(), head, history: [] };
+  }
+  if (named?.kind === 'image') return imageStart(compilation, stage, named.reference);
+  const name = named?.kind === 'target' ? named.stage : image;
+  const base = stageByName(stages.slice(0, stage.index), name);
+  if (base) {
+    const { config, args, head, history } = compilation.compileStage(base, location);
+    return { config, args: new Map(args), head, history: [...history] };
+  }
+  if (name !== 'scratch') return imageStart(compilation, stage, name);
+  const head = scratchStep(compilation, stage.title, original, location);
+  return { config: SCRATCH_CONFIG, args: new Map(), head, history: [] };
+}
