@@ -3,6 +3,7 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -10,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterEach, expect } from '@jest/globals';
 import { execa } from 'execa';
 
@@ -38,6 +40,30 @@ export function mountsBelow(directory: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .filter((line) => line.includes(directory));
+}
+
+/** Processes of this machine whose command line contains a text; give it a number of its own. */
+export function processesWith(text: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
+    } catch {
+      // It ended between the two calls.
+      return false;
+    }
+  });
+}
+
+/** Resolves when a stream has printed a text; throws what it did print when it ends without. */
+export async function printed(stream: Readable, text: string): Promise<void> {
+  let seen = '';
+  await new Promise<void>((resume, refuse) => {
+    stream.on('data', (data: Buffer) => {
+      seen += data.toString();
+      if (seen.includes(text)) resume();
+    });
+    stream.once('close', () => refuse(new Error(`never printed ${text}: ${seen}`)));
+  });
 }
 
 /** What a command left. */

@@ -1,0 +1,223 @@
+/** ADD: archives, URLs, git repositories; named build contexts. */
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { describeLayers } from '../support/tree.js';
+import { context, machine, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+
+async function paths(lowerdirs: string): Promise<string[]> {
+  const tree = await describeLayers(lowerdirs);
+  return tree.map((line) => line.split(' ')[0] ?? '').filter((path) => !path.startsWith('bin'));
+}
+
+describe('archives', () => {
+  test.each([
+    ['plain', 'cf', 'a.tar'],
+    ['gzip', 'czf', 'a.tar.gz'],
+    ['bzip2', 'cjf', 'a.tbz'],
+    ['xz', 'cJf', 'a.txz'],
+    ['zstd', '--zstd -cf', 'a.tar.zst'],
+  ])('%s is unpacked', async (_, flags, name) => {
+    const root = context({ Dockerfile: `FROM scratch\nADD ${name} /x\n`, 't/file': 'text' });
+    await execa('sh', ['-c', `tar ${flags.startsWith('-') ? flags : `-${flags}`} ${name} t`], {
+      cwd: root,
+    });
+    expect(await paths((await machine().build(root)).lowerdirs)).toEqual(['x', 'x/t', 'x/t/file']);
+  });
+
+  test('a compressed file of something else, --unpack=false and COPY leave it as it is', async () => {
+    const root = context({
+      Dockerfile: 'FROM scratch\nADD text.gz /x/\nADD --unpack=false a.tar /x/\nCOPY a.tar /y/\n',
+      text: 'text',
+    });
+    await execa('sh', ['-c', 'gzip text && tar -cf a.tar text.gz'], { cwd: root });
+    expect(await paths((await machine().build(root)).lowerdirs)).toEqual([
+      'x',
+      'x/a.tar',
+      'x/text.gz',
+      'y',
+      'y/a.tar',
+    ]);
+  });
+
+  test('--chown changes what was unpacked', async () => {
+    const root = context({ Dockerfile: 'FROM scratch\nADD --chown=3:4 a.tar /x/\n', file: 'text' });
+    await execa('tar', ['-cf', 'a.tar', 'file'], { cwd: root });
+    expect(await describeLayers((await machine().build(root)).lowerdirs)).toContainEqual(
+      expect.stringMatching(/^x\/file 644 3:4 /),
+    );
+  });
+});
+
+describe('URLs', () => {
+  let server: Server | undefined;
+  afterEach(() => {
+    server?.close();
+  });
+
+  /** Serves one file with an ETag; counts how often its content was sent. */
+  async function serve(): Promise<{ url: string; content: { text: string }; sent: () => number }> {
+    const content = { text: 'first' };
+    let sent = 0;
+    const made = createServer((request, response) => {
+      const etag = `"${content.text}"`;
+      if (request.url === '/missing') response.writeHead(404).end();
+      else if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
+      else {
+        sent += 1;
+        response
+          .writeHead(200, { etag, 'last-modified': 'Sat, 01 Jan 2000 00:00:00 GMT' })
+          .end(content.text);
+      }
+    });
+    await new Promise<void>((resume) => made.listen(0, '127.0.0.1', resume));
+    server = made;
+    const address = made.address();
+    return {
+      url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
+      content,
+      sent: () => sent,
+    };
+  }
+
+  test('name, mode and time; sent again and run again only when it changed', async () => {
+    const { url, content, sent } = await serve();
+    const { build } = machine();
+    const root = context({ Dockerfile: `FROM scratch\nADD ${url}/dir/name.txt?x=y /d/\n` });
+    const { lowerdirs } = await build(root);
+    const { stdout } = await execa('stat', ['-c', '%a %u:%g %Y', join(lowerdirs, 'd/name.txt')]);
+    expect(stdout).toBe('600 0:0 946684800');
+    const before = sent();
+    expect(ranSteps((await build(root)).events)).toEqual([]);
+    expect(sent()).toBe(before);
+    content.text = 'second';
+    const changed = await build(root);
+    expect(ranSteps(changed.events)).toHaveLength(2);
+    expect(readFileSync(join(changed.lowerdirs, 'd/name.txt'), 'utf8')).toBe('second');
+  });
+
+  test('--checksum: the right one needs no request the second time, a wrong one is an error', async () => {
+    const { url } = await serve();
+    const digest = createHash('sha256').update('first').digest('hex');
+    const { build, wiac } = machine();
+    const root = context({
+      Dockerfile: `FROM scratch\nADD --checksum=sha256:${digest} ${url}/f /f\n`,
+    });
+    await build(root);
+    server?.close();
+    server?.closeAllConnections();
+    expect(ranSteps((await build(root)).events)).toEqual([]);
+    const other = await serve();
+    writeFileSync(
+      join(root, 'Dockerfile'),
+      `FROM scratch\nADD --checksum=sha256:${'0'.repeat(64)} ${other.url}/f /f\n`,
+    );
+    const { exitCode, stderr } = await wiac(['build', root]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain(`has the digest sha256:${digest}`);
+  });
+
+  test('a file that is not there', async () => {
+    const { url } = await serve();
+    const { exitCode, stderr } = await machine().wiac([
+      'build',
+      context({ Dockerfile: `FROM scratch\nADD ${url}/missing /f\n` }),
+    ]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain('Dockerfile:2:1: ');
+    expect(stderr).toContain('404');
+  });
+});
+
+describe('git repositories', () => {
+  async function repository(): Promise<{
+    url: string;
+    git: (...args: string[]) => Promise<string>;
+  }> {
+    const root = join(tempDir(), 'repo.git');
+    writeTree(root, { top: 'top', 'sub/one': 'one' });
+    const git = async (...args: string[]) =>
+      (
+        await execa('git', ['-c', 'user.name=t', '-c', 'user.email=t@t.invalid', ...args], {
+          cwd: root,
+        })
+      ).stdout;
+    await git('init', '-q', '-b', 'main');
+    await git('add', '.');
+    await git('commit', '-q', '-m', 'one');
+    await git('tag', '-a', '-m', 'tag', 'v1');
+    return { url: `file://${root}`, git };
+  }
+
+  test('default branch, tag and directory, --keep-git-dir, --checksum', async () => {
+    const { url, git } = await repository();
+    const commit = await git('rev-parse', 'HEAD');
+    const root = context({
+      Dockerfile: `FROM scratch\nADD ${url} /all\nADD ${url}#v1:sub /sub\nADD --keep-git-dir=true --checksum=${commit} ${url}#main /git\n`,
+    });
+    const found = await paths((await machine().build(root)).lowerdirs);
+    expect(found.filter((path) => !path.startsWith('git/.git/'))).toEqual([
+      'all',
+      'all/sub',
+      'all/sub/one',
+      'all/top',
+      'git',
+      'git/.git',
+      'git/sub',
+      'git/sub/one',
+      'git/top',
+      'sub',
+      'sub/one',
+    ]);
+  });
+
+  test('a new commit is noticed, one that does not change the directory stops there', async () => {
+    const { url, git } = await repository();
+    const { build } = machine();
+    const root = context({ Dockerfile: `FROM scratch\nADD ${url}#main:sub /sub\n` });
+    await build(root);
+    expect(ranSteps((await build(root)).events)).toEqual([]);
+    await git('commit', '-q', '--allow-empty', '-m', 'nothing');
+    expect(ranSteps((await build(root)).events)).toEqual([`fetch ${url}`]);
+  });
+
+  test('a branch that is not there', async () => {
+    const { url } = await repository();
+    const { exitCode, stderr } = await machine().wiac([
+      'build',
+      context({ Dockerfile: `FROM scratch\nADD ${url}#nope /x\n` }),
+    ]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain('has no branch or tag nope');
+  });
+});
+
+describe('--build-context', () => {
+  test('a directory for COPY --from, RUN --mount and FROM, with its own .dockerignore; a stage by another name', async () => {
+    const other = tempDir();
+    writeTree(other, { file: 'from other', hidden: 'x', '.dockerignore': 'hidden\n' });
+    const root = context({
+      Dockerfile: `FROM other AS base
+FROM scratch AS shell
+COPY bin /bin
+RUN --mount=type=bind,from=other,target=/m ls -A /m > /seen
+FROM scratch
+COPY --from=other file /copied
+COPY --from=base /file /based
+COPY --from=alias /seen /seen
+`,
+    });
+    const { build } = machine();
+    const flags = [`--build-context=other=${other}`, '--build-context=alias=target:shell'];
+    const { lowerdirs } = await build(root, ...flags);
+    expect(await paths(lowerdirs)).toEqual(['based', 'copied', 'seen']);
+    expect(readFileSync(join(lowerdirs.split(':')[0] ?? '', 'seen'), 'utf8')).toBe(
+      '.dockerignore\nfile\n',
+    );
+    expect(ranSteps((await build(root, ...flags)).events)).toEqual([]);
+  });
+});

@@ -1,0 +1,124 @@
+/** FROM and COPY --from of images that buildah made. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import type { Registry } from '../support/registry.js';
+import { buildahImage, startRegistry } from '../support/registry.js';
+import { describeLayers } from '../support/tree.js';
+import { context, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
+
+let registry: Registry;
+beforeAll(async () => {
+  registry = await startRegistry();
+});
+afterAll(() => registry.stop());
+
+const BASE = [
+  'RUN mkdir -p /etc /d /kept && touch /gone /d/hidden && ln -s kept /link && chmod 4755 /bin/busybox && chown 5:6 /kept',
+  'RUN rm /gone && rm -r /d && mkdir /d && touch /d/shown',
+  'ENV BASE=yes',
+  'WORKDIR /base',
+  'USER 5',
+  'CMD ["/bin/echo", "from the base"]',
+];
+
+async function pushBase(lines: readonly string[] = BASE): Promise<string> {
+  const { name, storage } = await buildahImage(lines);
+  const reference = `${registry.host}/base:1`;
+  await execa('buildah', [
+    ...storage,
+    'push',
+    '-q',
+    '--tls-verify=false',
+    name,
+    `docker://${reference}`,
+  ]);
+  return reference;
+}
+
+test('a base image: its files without what it removed, its config, nothing pulled twice', async () => {
+  const reference = await pushBase();
+  const made = machine();
+  const root = context({
+    Dockerfile: `FROM ${reference}\nRUN ls -d /d/* /gone; echo $BASE $(pwd) $(id -u)\n`,
+  });
+  const { events, lowerdirs } = await made.build(root, '-t', 'top', '--jobs=1');
+  expect(outputOf(events)).toEqual([
+    'ls: /gone: No such file or directory',
+    '/d/shown',
+    'yes /base 5',
+  ]);
+  const tree = (await describeLayers(lowerdirs)).map((line) =>
+    line.split(' ').slice(0, 3).join(' '),
+  );
+  expect(tree).toEqual(
+    expect.arrayContaining([
+      'bin/busybox 4755 0:0',
+      'kept 755 5:6',
+      'link 0:0 ->',
+      'd/shown 644 0:0',
+    ]),
+  );
+  expect((await made.wiac(['run', 'top'])).stdout).toBe('from the base\n');
+  expect(ranSteps((await made.build(root)).events)).toEqual([]);
+});
+
+test('a new image under the same tag is noticed; layers that it shares are kept', async () => {
+  const reference = await pushBase();
+  const made = machine();
+  const root = context({ Dockerfile: `FROM ${reference}\nUSER 0\nRUN echo top > /top\n` });
+  const before = (await made.build(root)).lowerdirs.split(':');
+  await pushBase([...BASE, 'USER 0', 'RUN echo more > /more']);
+  const { lowerdirs, events } = await made.build(root);
+  expect(ranSteps(events)).toEqual(['RUN echo top > /top']);
+  expect(lowerdirs.split(':').at(-1)).not.toBe('');
+  expect(before.length).toBe(lowerdirs.split(':').length - 1);
+});
+
+test('COPY --from=IMAGE, and an OCI layout as a named context', async () => {
+  const { name, storage } = await buildahImage(['RUN mkdir /x && echo text > /x/file']);
+  const layout = join(tempDir(), 'layout');
+  await execa('buildah', [...storage, 'push', '-q', name, `oci:${layout}:base`]);
+  const root = context({
+    Dockerfile: `FROM scratch\nCOPY --from=oci-layout://${layout}:base /x/file /direct\nCOPY --from=named /x /named\n`,
+  });
+  const { lowerdirs } = await machine().build(
+    root,
+    `--build-context=named=oci-layout://${layout}:base`,
+  );
+  const paths = (await describeLayers(lowerdirs)).map((line) => line.split(' ')[0]);
+  expect(paths).toEqual(['direct', 'named', 'named/file']);
+});
+
+test('ONBUILD of the base runs, and is gone afterwards', async () => {
+  const reference = await pushBase(['RUN true', 'ONBUILD RUN echo triggered > /trigger']);
+  const made = machine();
+  const root = context({ Dockerfile: `FROM ${reference}\nRUN cat /trigger\n` });
+  expect(outputOf((await made.build(root)).events)).toEqual(['triggered']);
+  const { config } = JSON.parse((await made.wiac(['plan', '--format=json', root])).stdout);
+  expect(config.OnBuild).toBeUndefined();
+});
+
+test('an image that is not there: which one, which registry, exit code 11', async () => {
+  const root = context({ Dockerfile: `FROM ${registry.host}/nothing:here\n` });
+  const { exitCode, stderr } = await machine().wiac(['build', root]);
+  expect(exitCode).toBe(11);
+  expect(stderr).toContain(`${registry.host}/nothing:here`);
+  expect(stderr).toContain('404');
+});
+
+test('a damaged layer leaves nothing in the store', async () => {
+  const { name, storage } = await buildahImage(['RUN echo x > /x']);
+  const layout = join(tempDir(), 'layout');
+  await execa('buildah', [...storage, 'push', '-q', name, `oci:${layout}:base`]);
+  const { stdout } = await execa('find', [join(layout, 'blobs/sha256'), '-size', '+100k']);
+  writeFileSync(stdout.split('\n')[0] ?? '', 'damaged');
+  const made = machine();
+  const root = context({ Dockerfile: `FROM oci-layout://${layout}:base\nRUN true\n` });
+  const { exitCode } = await made.wiac(['build', root]);
+  expect(exitCode).toBe(11);
+  const usage = JSON.parse((await made.wiac(['cache', 'du', '--format=json'])).stdout);
+  expect(usage.layers).toBeLessThan(2);
+  expect((await execa('ls', [join(made.root, 'tmp')])).stdout).toBe('');
+});

@@ -1,0 +1,75 @@
+/** A real registry (Debian's docker-registry) on a loopback port, and images to put into it. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { context, tempDir } from './wiac.js';
+
+/** A port nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resume) => server.listen(0, '127.0.0.1', resume));
+  const address = server.address();
+  await new Promise((resume) => server.close(resume));
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+async function isUp(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** A running registry. */
+export interface Registry {
+  /** `127.0.0.1:PORT` */
+  readonly host: string;
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts a registry without authentication. */
+export async function startRegistry(): Promise<Registry> {
+  const root = tempDir();
+  const host = `127.0.0.1:${await freePort()}`;
+  const config = join(root, 'config.yml');
+  mkdirSync(join(root, 'data'));
+  writeFileSync(
+    config,
+    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${root}/data}}\nhttp: {addr: ${host}}\n`,
+  );
+  const child = execa('docker-registry', ['serve', config], { reject: false, stdio: 'ignore' });
+  while (!(await isUp(`http://${host}/v2/`))) await new Promise((resume) => setTimeout(resume, 50));
+  return {
+    host,
+    stop: async () => {
+      child.kill();
+      await child;
+    },
+  };
+}
+
+/**
+ * Builds an image with buildah in a storage of its own.
+ * @returns the image's name for buildah, and the flags that name its storage
+ */
+export async function buildahImage(
+  lines: readonly string[],
+): Promise<{ name: string; storage: string[] }> {
+  const root = tempDir();
+  const storage = [
+    '--root',
+    join(root, 'root'),
+    '--runroot',
+    join(root, 'run'),
+    '--storage-driver',
+    'vfs',
+  ];
+  const directory = context({
+    Dockerfile: ['FROM scratch', 'COPY bin /bin', ...lines, ''].join('\n'),
+  });
+  const flags = ['--isolation', 'chroot', '--format', 'docker', '--layers', '-q', '-t', 'base'];
+  await execa('buildah', [...storage, 'build', ...flags, directory]);
+  return { name: 'base', storage };
+}
