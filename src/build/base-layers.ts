@@ -1,5 +1,8 @@
 /** Layers of base images: pulled once, unpacked, found again by their diffID. */
 
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { placeBlob, teeToFile } from '../cache/blobs.js';
 import { publishBaseLayer } from '../cache/entries.js';
 import { beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
@@ -7,18 +10,30 @@ import type { LayerId } from '../cache/records.js';
 import { inUserNamespace } from '../exec/overlay.js';
 import { ImageError } from '../oci/errors.js';
 import type { ResolvedImage, ResolvedLayer } from '../oci/image.js';
+import { layerCompression } from '../oci/media-types.js';
 import { unpackLayer } from '../tar/unpack.js';
 import type { BuildSession } from './session.js';
+
+/** What pulling needs of a build. */
+export type PullSession = Pick<BuildSession, 'store' | 'signal'>;
+
+/** No honest layer is larger; an archive that claims to be would only fill the disk. */
+const MAX_LAYER_BYTES = 2 ** 40;
+const MAX_LAYER_ENTRIES = 20_000_000;
 
 /** How often a layer that somebody else pulls is looked at again. */
 const POLL_MS = 100;
 
-async function pull(session: BuildSession, layer: ResolvedLayer): Promise<LayerId> {
+async function pull(session: PullSession, layer: ResolvedLayer): Promise<LayerId> {
   const { store } = session;
   const draft = beginDraft(store.paths);
   try {
     const rootless = inUserNamespace();
-    const unpacked = await unpackLayer(await layer.open(), draft.diff, { rootless });
+    // The blob is kept as it came: pushing the image on must not give it another digest.
+    const file = join(draft.path, 'blob');
+    const source = Readable.from(teeToFile(await layer.open(), file), { objectMode: false });
+    const limits = { maxBytes: MAX_LAYER_BYTES, maxEntries: MAX_LAYER_ENTRIES };
+    const unpacked = await unpackLayer(source, draft.diff, { rootless, limits });
     if (unpacked.diffId !== layer.diffId) {
       throw new ImageError(
         `a layer has the diffID ${unpacked.diffId}, its image says ${layer.diffId}`,
@@ -27,9 +42,13 @@ async function pull(session: BuildSession, layer: ResolvedLayer): Promise<LayerI
         },
       );
     }
+    const { digest, size, mediaType } = layer.descriptor;
+    const compression = layerCompression(mediaType) ?? 'gzip';
+    placeBlob(store, file, digest);
     placeLayer(store.paths, draft);
     const { files, bytes, opaque } = unpacked;
-    publishBaseLayer(store.index, layer.diffId, draft.id, { files, bytes, opaque });
+    const blob = { digest, size, diffId: layer.diffId, compression };
+    publishBaseLayer(store.index, layer.diffId, draft.id, { files, bytes, opaque, blob });
     return draft.id;
   } catch (error) {
     discardDraft(draft);
@@ -37,7 +56,7 @@ async function pull(session: BuildSession, layer: ResolvedLayer): Promise<LayerI
   }
 }
 
-async function findOrPull(session: BuildSession, layer: ResolvedLayer): Promise<LayerId> {
+async function findOrPull(session: PullSession, layer: ResolvedLayer): Promise<LayerId> {
   const { index } = session.store;
   const lease = `pull:${layer.diffId}`;
   for (;;) {
@@ -60,6 +79,6 @@ async function findOrPull(session: BuildSession, layer: ResolvedLayer): Promise<
  * The layers of a base image, bottom first; what the store lacks is pulled, in parallel.
  * @throws ImageError, NoSpaceError
  */
-export async function baseLayers(session: BuildSession, image: ResolvedImage): Promise<LayerId[]> {
+export async function baseLayers(session: PullSession, image: ResolvedImage): Promise<LayerId[]> {
   return Promise.all(image.layers.map((layer) => findOrPull(session, layer)));
 }

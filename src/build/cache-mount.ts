@@ -43,6 +43,7 @@ async function fill(
     ownership: 'keep',
     chmod: undefined,
     former: undefined,
+    location,
   } as const;
   await makeCopyLayer(path, request, treeReader(session.scanStore.readTree));
 }

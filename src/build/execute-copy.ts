@@ -28,7 +28,7 @@ function formerLayer(
     if (record.layer === undefined || canonicalJson(record.reads ?? null) !== facts) continue;
     return {
       path: layerPath(paths, record.layer),
-      trees: record.inputs.files.map(({ tree }) => tree),
+      selections: record.inputs.files,
     };
   }
   return undefined;
@@ -109,6 +109,7 @@ export async function executeCopy(
       ownership: step.from === undefined ? 'root' : 'keep',
       chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, step.location),
       former: linkable ? formerLayer(session, keyed, reads) : undefined,
+      location: step.location,
     },
     treeReader(session.scanStore.readTree),
   );

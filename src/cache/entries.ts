@@ -33,7 +33,7 @@ export function publishBaseLayer(
   index: CacheIndex,
   diffId: string,
   id: LayerId,
-  measures: Pick<LayerRecord, 'files' | 'bytes' | 'opaque'>,
+  measures: Pick<LayerRecord, 'files' | 'bytes' | 'opaque' | 'blob'>,
 ): void {
   index.environment.transactionSync(() => {
     const made = { key: undefined, created: Date.now(), digest: undefined, tree: undefined };

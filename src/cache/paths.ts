@@ -13,6 +13,8 @@ export interface StorePaths {
   readonly layers: string;
   /** Short symlinks to layer directories, for mount options limited to one page. */
   readonly links: string;
+  /** Compressed layers, by digest as in an OCI image layout. */
+  readonly blobs: string;
   readonly tmp: string;
   /** Cache mounts (RUN --mount=type=cache). */
   readonly mounts: string;
@@ -38,6 +40,7 @@ export function storePaths(root: string): StorePaths {
     index: join(root, 'index'),
     layers: join(root, 'layers'),
     links: join(root, 'l'),
+    blobs: join(root, 'blobs'),
     tmp: join(root, 'tmp'),
     mounts: join(root, 'mounts'),
   };

@@ -39,6 +39,16 @@ export interface UsageRecord {
   readonly hits: number;
 }
 
+/** A compressed layer (OCI image-spec, descriptor.md); digests begin with `sha256:`. */
+export interface BlobRecord {
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Digest of the archive without compression. */
+  readonly diffId: string;
+  readonly compression: 'none' | 'gzip' | 'zstd';
+}
+
 /** A published layer. */
 export interface LayerRecord {
   readonly id: LayerId;
@@ -52,6 +62,8 @@ export interface LayerRecord {
   readonly opaque: readonly string[] | undefined;
   /** Digest over all of its entries, computed when it is first needed. */
   readonly digest: LayerDigest | undefined;
+  /** Its compressed form, once somebody needed or sent it. */
+  readonly blob?: BlobRecord;
   /** The root of its files as a tree, when they were digested. */
   readonly tree: TreeDigest | undefined;
 }

@@ -1,5 +1,14 @@
 /** Opens the store: makes its folders, checks its format version, opens the index. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
@@ -35,6 +44,27 @@ function initialise(paths: StorePaths): void {
   writeFileSync(paths.version, `${FORMAT_VERSION}\n`);
 }
 
+/** lmdb's data file has this number in its first page, behind the page's header of 24 bytes. */
+const LMDB_MAGIC = 0xbeefc0de;
+const LMDB_MAGIC_OFFSET = 24;
+
+/** lmdb maps the file and trusts it: a file that is something else would crash the process. */
+function checkIndexFile(index: string): void {
+  const file = join(index, 'data.mdb');
+  if (!existsSync(file)) return;
+  const start = Buffer.alloc(LMDB_MAGIC_OFFSET + 4);
+  const descriptor = openSync(file, 'r');
+  try {
+    if (readSync(descriptor, start, 0, start.length, 0) === 0) return;
+  } finally {
+    closeSync(descriptor);
+  }
+  if (start.readUInt32LE(LMDB_MAGIC_OFFSET) === LMDB_MAGIC) return;
+  throw new StoreError(`the index of the store is damaged: ${file} is no lmdb database`, {
+    hint: 'remove the store and build again, or restore it from a backup',
+  });
+}
+
 /** lmdb gives the number of the error where Node gives its name. */
 const ENOSPC_NUMBER = 28;
 
@@ -63,6 +93,7 @@ export function openStore(root: string): Store {
         { hint: 'use the wiac that made it, or another store: set WIAC_ROOT' },
       );
     }
+    checkIndexFile(paths.index);
     return { paths, index: openIndex(paths.index, false) };
   } catch (error) {
     const typed = asStoreError(root, error);

@@ -95,6 +95,6 @@ export function directiveOf(
 
 /** Whether a rule's findings are wanted. */
 export function isWanted(rule: RuleName, { skip, experimental }: CheckDirective): boolean {
-  if (isExperimental(rule) && skip !== 'all') return experimental === 'all' || experimental.has(rule);
+  if (isExperimental(rule)) return experimental === 'all' || experimental.has(rule);
   return skip !== 'all' && !skip.has(rule);
 }

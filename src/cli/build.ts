@@ -26,6 +26,9 @@ export interface BuildOptions extends DockerfileOptions {
   readonly secret: readonly string[];
   readonly ssh: readonly string[];
   readonly quiet: boolean;
+  readonly check: boolean;
+  /** Of --check. */
+  readonly format: 'text' | 'json';
   readonly iidfile?: string;
   readonly jobs?: number;
   readonly progress: ProgressMode;
@@ -68,6 +71,10 @@ export async function buildCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   const root = storeRoot(process.env, process.getuid?.() === 0);
+  if (options.check) {
+    const { checkCommand } = await import('./check.js');
+    return checkCommand(path, options, options.format);
+  }
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
   for (const name of options.tag) {

@@ -1,7 +1,9 @@
 /** Reads the Dockerfile that the command line names and compiles it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { contextIgnore } from '../context/context.js';
 import type { FileSource } from '../context/source.js';
+import type { Dockerfile } from '../dockerfile/ast.js';
 import { parseDockerfile } from '../dockerfile/parse.js';
 import { ContextError, UsageError } from '../errors.js';
 import type { Entitlement, PlanOptions } from '../plan/plan.js';
@@ -66,15 +68,33 @@ export function hostPlatform(): string {
   return `linux/${architectures[process.arch] ?? process.arch}`;
 }
 
+/** A parsed Dockerfile, and the path it came from; undefined for standard input. */
+export function readDockerfile(
+  contextPath: string,
+  options: DockerfileOptions,
+): { dockerfile: Dockerfile; path: string | undefined; ignores: (path: string) => boolean } {
+  const path = options.file ?? join(contextPath, 'Dockerfile');
+  const fromInput = path === '-';
+  const dockerfile = parseDockerfile(
+    readText(path),
+    fromInput ? 'Dockerfile (standard input)' : path,
+  );
+  const named = fromInput ? undefined : path;
+  return {
+    dockerfile,
+    path: named,
+    ignores: (file) => contextIgnore(contextPath, named).ignores(file),
+  };
+}
+
 /** Reads, parses and compiles. @throws ContextError, DockerfileError, UnsupportedError, ImageError */
 export async function planDockerfile(
   contextPath: string,
   options: DockerfileOptions,
 ): Promise<PlannedInput> {
-  const path = options.file ?? join(contextPath, 'Dockerfile');
-  const title = path === '-' ? 'Dockerfile (standard input)' : path;
+  const { dockerfile, path } = readDockerfile(contextPath, options);
   const { contexts, directories } = parseBuildContexts(options.buildContext);
-  const planned = await planWithImages(parseDockerfile(readText(path), title), {
+  const planned = await planWithImages(dockerfile, {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
     target: options.target,
     platform: hostPlatform(),
@@ -84,6 +104,5 @@ export async function planDockerfile(
     allowed: options.allow,
     contexts,
   });
-  const dockerfile = path === '-' ? undefined : path;
-  return { ...planned, openContext: contextOpener(contextPath, dockerfile, directories) };
+  return { ...planned, openContext: contextOpener(contextPath, path, directories) };
 }

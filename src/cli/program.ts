@@ -92,6 +92,16 @@ function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('-q, --quiet', 'no progress, only the result and errors', false)
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option(
+      '--check',
+      "print what BuildKit's linter rules say of the Dockerfile, build nothing",
+      false,
+    )
+    .addOption(
+      new Option('--format <format>', 'output format of --check')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .option(
       '-j, --jobs <n>',
       'steps to run at the same time (default: number of CPUs)',
       positiveInteger,
@@ -157,6 +167,38 @@ function addRun(program: Command, setExitCode: SetExitCode): void {
       const { runCommand } = await import('./run.js');
       setExitCode(await runCommand(first, rest, options));
     });
+}
+
+function addImages(program: Command, setExitCode: SetExitCode): void {
+  program
+    .command('pull')
+    .summary('fetch an image from a registry, an OCI layout or an archive')
+    .argument(
+      '<reference>',
+      'such as debian:12, host:5000/name:tag, oci-layout://DIR:NAME, docker-archive:FILE',
+    )
+    .option('-t, --tag <name>', 'name to keep it under (default: the reference)')
+    .action(async (reference: string, options) => {
+      await (await import('./images.js')).pullCommand(reference, options, setExitCode);
+    });
+  program
+    .command('push')
+    .summary('write an image to a registry, an OCI layout or an archive')
+    .argument('<name>', 'name or id of an image')
+    .argument(
+      '<reference>',
+      'where to: host:5000/name:tag, oci-layout://DIR:NAME, oci-archive:FILE, docker-archive:FILE',
+    )
+    .action(async (name: string, reference: string) => {
+      await (await import('./images.js')).pushCommand(name, reference, setExitCode);
+    });
+  program
+    .command('images')
+    .summary('list the images that have a name')
+    .addOption(
+      new Option('--format <format>', 'output format').choices(['table', 'json']).default('table'),
+    )
+    .action(async (options) => (await import('./images.js')).imagesCommand(options));
 }
 
 function addCopy(program: Command): void {
@@ -228,6 +270,7 @@ export function createProgram(setExitCode: SetExitCode): Command {
   addBuild(program, setExitCode);
   addRun(program, setExitCode);
   addCopy(program);
+  addImages(program, setExitCode);
   addPlan(program);
   addCache(program);
   for (const command of program.commands) inheritSettings(program, command);

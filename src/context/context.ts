@@ -16,7 +16,8 @@ import type { FileSource, Followed, Listed } from './source.js';
 /** As many as the kernel follows in one path before it gives ELOOP. */
 const MAX_SYMLINKS = 40;
 
-function readIgnore(root: string, dockerfile: string | undefined): IgnoreMatcher {
+/** The patterns of a context: those beside the Dockerfile, else those at its root. */
+export function contextIgnore(root: string, dockerfile: string | undefined): IgnoreMatcher {
   const candidates =
     dockerfile === undefined
       ? [join(root, '.dockerignore')]
@@ -82,7 +83,7 @@ function followWithin(root: string, path: string): Followed {
  */
 export function openContext(path: string, dockerfile: string | undefined): FileSource {
   const root = contextRoot(path);
-  const ignore = readIgnore(root, dockerfile);
+  const ignore = contextIgnore(root, dockerfile);
   const host = (relative: string) => (relative === '' ? root : `${root}/${relative}`);
   const exists = (relative: string) =>
     lstatSync(host(relative), { throwIfNoEntry: false }) !== undefined;

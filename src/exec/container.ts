@@ -169,7 +169,8 @@ function ownFileSystems(container: Container): Operation[] {
 
 function namespaceFlags({ isolation, network }: Container): number {
   const net = network === 'none' ? CLONE.NEWNET : 0;
-  if (isolation === 'chroot') return CLONE.NEWNS | net;
+  // Even the article's way gets a pid namespace: what a program leaves behind ends with it.
+  if (isolation === 'chroot') return CLONE.NEWNS | CLONE.NEWPID | net;
   return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP | net;
 }
 
@@ -183,6 +184,9 @@ export function enterOperations(container: Container): Operation[] {
     // Without this every mount below would show up on the host and stay there.
     mount('none', '/', '', MS.REC | MS.PRIVATE),
     { op: 'fork' },
+    // The article's program is no process 1, which would ignore signals it sends to itself: it gets
+    // a parent in the namespace, and what it leaves behind ends with that.
+    ...(isolated ? [] : [{ op: 'fork' } as const]),
     ...(container.network === 'none' ? [{ op: 'loopback-up' } as const] : []),
     ...(isolated && container.hostname !== undefined
       ? [{ op: 'hostname', name: container.hostname } as const]

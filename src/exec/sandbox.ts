@@ -68,21 +68,23 @@ export async function runContainer(
   const program = join(scratch, 'operations');
   writeFileSync(program, encodeOperations(enterOperations(container)), { mode: 0o600 });
   const captured = streams.kind === 'capture';
+  const detached = captured || !process.stdin.isTTY;
   const child = execa('perl', [enterScript(), process.arch, program], {
     stdio: captured
       ? [streams.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', 'pipe']
       : ['inherit', 'inherit', 'inherit', 'pipe'],
     ...(captured && streams.input !== undefined ? { input: streams.input } : {}),
-    // A step gets no Ctrl-C of its own from the terminal: wiac decides what an interrupt means.
-    detached: captured,
+    // Without a terminal a session of its own: a program that signals its process group must not
+    // reach ours. A step never has one; wiac decides what an interrupt means.
+    detached,
     buffer: { fd3: true, stdout: false, stderr: false },
     reject: false,
     env: { PATH: process.env.PATH ?? '' },
     extendEnv: false,
   });
-  // The group, not the process: with --isolation=chroot no pid namespace ends with its first one.
+  // The first process of the pid namespace dies with its parent, and all others with it.
   const kill = () => {
-    if (child.pid !== undefined) process.kill(captured ? -child.pid : child.pid, 'SIGKILL');
+    child.kill('SIGKILL');
   };
   signal?.addEventListener('abort', kill, { once: true });
   if (captured) {

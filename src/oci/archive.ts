@@ -1,15 +1,16 @@
 /** oci-archive: an OCI image layout in one tar file, as source and sink. */
-import { createReadStream, createWriteStream } from 'node:fs';
-import { lstat, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { finished, pipeline } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
 import { ImageError, messageOf } from './errors.js';
 import type { ImageSink, ImageSource } from './image.js';
-import { layoutSink, temporaryName } from './layout.js';
+import { layoutSink } from './layout.js';
 import { type LayoutFiles, layoutFilesSource } from './layout-files.js';
 import { formatReference, type OciArchiveReference } from './reference.js';
 import { openTar, type TarIndex } from './tar-index.js';
+import { writeWhole } from './write-file.js';
 
 /** The archive is opened with the first file that is read. */
 function archiveFiles(file: string, title: string): LayoutFiles {
@@ -51,28 +52,28 @@ export async function writeArchive(
   members: readonly ArchiveMember[],
   title: string,
 ): Promise<void> {
-  const temporary = temporaryName(file);
   const archive = pack();
-  const written = pipeline(archive, createWriteStream(temporary, { flags: 'wx' }));
   const fill = async (): Promise<void> => {
     for (const { path, content } of members) {
       const size = 'bytes' in content ? content.bytes.length : (await lstat(content.file)).size;
       const header = { name: path, size, mode: 0o644, mtime: new Date(0), uid: 0, gid: 0 };
       const entry = archive.entry(header);
-      if ('bytes' in content) {
-        entry.end(content.bytes);
-        await finished(entry);
-      } else await pipeline(createReadStream(content.file), entry);
+      if ('bytes' in content) await pipeline([content.bytes], entry);
+      else await pipeline(createReadStream(content.file), entry);
     }
     archive.finalize();
   };
   try {
-    await Promise.all([written, fill()]);
-    await rename(temporary, file);
+    await writeWhole(file, async (output) => {
+      await Promise.all([
+        pipeline(archive, output),
+        fill().catch((error: unknown) => {
+          archive.destroy();
+          throw error;
+        }),
+      ]);
+    });
   } catch (cause) {
-    archive.destroy();
-    await written.catch(() => undefined);
-    await rm(temporary, { force: true });
     if (cause instanceof ImageError) throw cause;
     throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
   }

@@ -3,8 +3,7 @@
  * manifest.json lists images with their config and their layers, lowest first; there is no
  * manifest and no digest but those in the config, so a manifest is made up on reading.
  */
-import { createWriteStream } from 'node:fs';
-import { readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -22,7 +21,6 @@ import type {
   ResolvedImage,
   ResolvedLayer,
 } from './image.js';
-import { temporaryName } from './layout.js';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
@@ -39,6 +37,7 @@ import {
 } from './reference.js';
 import { collect } from './resolve.js';
 import { isGzip, openTar, type TarFile, type TarIndex } from './tar-index.js';
+import { writeWhole } from './write-file.js';
 
 interface ArchiveEntry {
   readonly Config: string;
@@ -197,7 +196,6 @@ async function stageBlob(
       hint: 'give gzip or uncompressed layers, or write an oci-archive',
     });
   const file = join(directory, digestParts(descriptor.digest).hex);
-  const temporary = temporaryName(file);
   const digester = startDigest();
   const count = new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -206,9 +204,10 @@ async function stageBlob(
     },
   });
   const unpack = compression === 'gzip' ? createGunzip() : new PassThrough();
-  const input = verified(await open(), descriptor, title, { reference: title });
-  await pipeline(input, unpack, count, createWriteStream(temporary, { flags: 'wx' }));
-  await rename(temporary, file);
+  await writeWhole(file, async (output) => {
+    const input = verified(await open(), descriptor, title, { reference: title });
+    await pipeline(input, unpack, count, output);
+  });
   return { file, digest: digester.digest() };
 }
 

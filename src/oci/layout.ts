@@ -1,7 +1,5 @@
 /** OCI image layout directories (image-spec image-layout.md) as source and sink. */
-import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { access, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { digestOf, verified } from './digest.js';
@@ -14,9 +12,10 @@ import {
   REF_NAME,
   readLayoutIndex,
 } from './layout-files.js';
-import { OCI_INDEX } from './media-types.js';
+import { DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX } from './media-types.js';
 import { isIndex, parseConfig, parseManifest } from './parse.js';
 import { formatReference, type LayoutReference } from './reference.js';
+import { writeWhole } from './write-file.js';
 
 const MARKER = JSON.stringify({ imageLayoutVersion: '1.0.0' });
 
@@ -48,21 +47,8 @@ export function layoutSource(reference: LayoutReference): ImageSource {
   return layoutFilesSource(directoryFiles(reference.directory, title), reference);
 }
 
-/** A name next to `path` that no other process uses. */
-export function temporaryName(path: string): string {
-  return `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
-}
-
-/** Writes a file so that it is there as a whole or not at all. */
-async function writeAtomically(path: string, bytes: string | Uint8Array): Promise<void> {
-  const temporary = temporaryName(path);
-  try {
-    await writeFile(temporary, bytes, { flag: 'wx' });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+async function writeBytes(path: string, bytes: string | Uint8Array): Promise<void> {
+  await writeWhole(path, (output) => pipeline([bytes], output));
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -81,7 +67,8 @@ async function platformOf(
 ): Promise<Pick<Descriptor, 'platform'>> {
   const manifest = parseManifest(bytes, mediaType, title);
   if (isIndex(manifest)) return {};
-  if (!/config|container\.image/.test(manifest.config.mediaType)) return {};
+  // Artifacts have configs of their own, which say nothing of platforms.
+  if (![OCI_CONFIG, DOCKER_CONFIG].includes(manifest.config.mediaType)) return {};
   const path = join(directory, blobPath(manifest.config.digest));
   const { os, architecture, variant } = parseConfig(await readFile(path), title);
   return { platform: { os, architecture, ...(variant === undefined ? {} : { variant }) } };
@@ -110,15 +97,10 @@ async function storeBlob(
   const path = join(directory, blobPath(descriptor.digest));
   if (await exists(path)) return;
   await mkdir(dirname(path), { recursive: true });
-  const temporary = temporaryName(path);
-  try {
+  await writeWhole(path, async (output) => {
     const input = verified(await openBlob(), descriptor, title, { reference: title });
-    await pipeline(input, createWriteStream(temporary, { flags: 'wx' }));
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+    await pipeline(input, output);
+  });
 }
 
 /**
@@ -137,9 +119,9 @@ export function layoutSink(reference: LayoutReference): ImageSink {
       throw new ImageError(`${title}: the image's digest is ${entry.digest}`, { reference: title });
     const isLayout = await exists(join(directory, 'oci-layout'));
     const index = isLayout ? (await readLayoutIndex(files)).index : EMPTY_INDEX;
-    if (!isLayout) await writeAtomically(join(directory, 'oci-layout'), MARKER);
+    if (!isLayout) await writeBytes(join(directory, 'oci-layout'), MARKER);
     const bytes = JSON.stringify(withEntry(index, entry));
-    await writeAtomically(join(directory, 'index.json'), bytes);
+    await writeBytes(join(directory, 'index.json'), bytes);
   };
 
   return {
@@ -150,7 +132,7 @@ export function layoutSink(reference: LayoutReference): ImageSink {
       const digest = digestOf(bytes);
       const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
       await mkdir(dirname(blobFile(digest)), { recursive: true });
-      await writeAtomically(blobFile(digest), bytes);
+      await writeBytes(blobFile(digest), bytes);
       if (role === 'root')
         await addRoot({
           ...descriptor,

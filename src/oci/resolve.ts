@@ -40,7 +40,7 @@ export async function collect(stream: Readable, limit: number, what: string): Pr
 }
 
 /** @throws ImageError for a manifest or config that is too large to be one */
-export function checkJsonSize(descriptor: Descriptor, what: string): void {
+function checkJsonSize(descriptor: Descriptor, what: string): void {
   if (descriptor.size > MAX_JSON_BYTES)
     throw new ImageError(`${what} is larger than ${MAX_JSON_BYTES} bytes`);
 }

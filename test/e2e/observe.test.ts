@@ -1,6 +1,7 @@
 /** What a build, a plan and the cache tell: events, lists, lines. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { BuildEvent } from '../support/wiac.js';
@@ -125,11 +126,7 @@ describe('a terminal', () => {
     expect(stdout).toContain('2 run');
     // The cursor is shown again before the end.
     expect(stdout.lastIndexOf('\x1b[?25h')).toBeGreaterThan(stdout.lastIndexOf('\x1b[?25l'));
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's control sequences
-    const shown = stdout
-      .replaceAll(/\x1b\[[?\d;]*[a-zA-Z]/g, '')
-      .trimEnd()
-      .split('\n');
+    const shown = stripVTControlCharacters(stdout).trimEnd().split('\n');
     expect(shown.at(-1)?.startsWith(`${made.root}/l/`)).toBe(true);
   });
 

@@ -1,5 +1,5 @@
 /** `wiac run` and the program it runs: how it ends, what it is sent, what it may do. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -114,16 +114,31 @@ describe('signals', () => {
     expect(await child).toMatchObject({ exitCode: 9, stdout: 'ready\ngot it' });
   });
 
-  test('Ctrl-C on a terminal reaches the program once', async () => {
-    const made = machine();
-    const root = context({
-      Dockerfile: dockerfile('COPY count /count'),
-      count: 'n=0; trap "n=$((n+1))" INT; echo ready; sleep 1; sleep 1; echo interrupts $n\n',
+  test('a program that signals its own process group does not reach whoever called wiac', async () => {
+    const { root } = await shellImage();
+    const command = `${process.execPath} ${WIAC} run app /bin/sh -c 'trap : TERM; kill -TERM 0; exit 5'`;
+    // A group of its own for the caller: the test itself must outlive what may go wrong here.
+    const { stdout } = await execa('sh', ['-c', `${command}; echo still here`], {
+      env: { WIAC_ROOT: root },
+      detached: true,
+      reject: false,
     });
-    await made.build(root, '-t', 'app');
-    const command = `${process.execPath} ${WIAC} run app /bin/sh /count`;
+    expect(stdout).toBe('still here');
+  });
+
+  test('Ctrl-C on a terminal reaches the program once', async () => {
+    const { wiac, root } = machine();
+    const cwd = tempDir();
+    // Perl counts every delivery; a shell would make one of two that come close together.
+    await wiac(['copy', '--libs', './layer', '/usr/bin/perl', '/usr/bin/perl'], { cwd });
+    writeFileSync(
+      join(cwd, 'layer/count.pl'),
+      '$| = 1; $SIG{INT} = sub { $n++ }; print "ready\\n"; select(undef, undef, undef, 0.1) for 1 .. 30; print "interrupts $n\\n";',
+    );
+    const command = `${process.execPath} ${WIAC} run ./layer ./upper /usr/bin/perl /count.pl`;
     const child = execa('script', ['-qec', command, '/dev/null'], {
-      env: { WIAC_ROOT: made.root },
+      cwd,
+      env: { WIAC_ROOT: root },
       stdin: 'pipe',
     });
     await printed(child.stdout, 'ready');

@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { ociArchiveSink, ociArchiveSource } from '../../src/oci/archive.js';
+import { digestOf } from '../../src/oci/digest.js';
 import { dockerArchiveSink, dockerArchiveSource } from '../../src/oci/docker-archive.js';
 import type { ImageSink } from '../../src/oci/image.js';
 import { OCI_INDEX, OCI_LAYER_ZSTD } from '../../src/oci/media-types.js';
@@ -11,6 +12,7 @@ import { parsePlatform } from '../../src/oci/platform.js';
 import { type DockerArchiveReference, parseReference } from '../../src/oci/reference.js';
 import {
   AMD64,
+  layerDigests,
   makeImage,
   NOWHERE,
   putImage,
@@ -53,7 +55,7 @@ describe('oci-archive', () => {
     const source = ociArchiveSource({ kind: 'oci-archive', file, tag: 'v1' });
     const found = await source.resolve(AMD64);
     expect(found.config).toEqual(image.config);
-    expect(await readLayers(found)).toEqual(image.layers.map((layer) => layer.bytes));
+    expect(await readLayers(found)).toEqual(layerDigests(image));
     await source.close();
     expect(readdirSync(root).filter((name) => name.startsWith('.'))).toEqual([]);
     expect(readdirSync(root)).toContain(basename(file));
@@ -65,7 +67,11 @@ describe('oci-archive', () => {
     for (const file of files)
       await write(ociArchiveSink({ kind: 'oci-archive', file }), (sink) => putIndex(sink, images));
     const [first, second] = files.map((file) => readFileSync(file));
-    expect(first).toEqual(second);
+    expect(second).toBeDefined();
+    const { stdout } = await execa('tar', ['--utc', '--full-time', '-tvf', files[0] ?? '']);
+    for (const line of stdout.split('\n'))
+      expect(line).toMatch(/^-rw-r--r-- 0\/0 +\d+ 1970-01-01 00:00:00 /);
+    expect(first?.equals(second ?? Buffer.alloc(0))).toBe(true);
   });
 
   test('skopeo reads it, wiac reads what skopeo wrote', async () => {
@@ -77,7 +83,7 @@ describe('oci-archive', () => {
     await skopeo('copy', `oci-archive:${file}:v1`, `oci-archive:${copy}:v2`);
     const source = ociArchiveSource({ kind: 'oci-archive', file: copy, tag: 'v2' });
     const found = await source.resolve(AMD64);
-    expect(await readLayers(found)).toEqual(image.layers.map((layer) => layer.bytes));
+    expect(await readLayers(found)).toEqual(layerDigests(image));
     await source.close();
   });
 
@@ -87,9 +93,7 @@ describe('oci-archive', () => {
     await write(ociArchiveSink({ kind: 'oci-archive', file }), (sink) => putImage(sink, image));
     writeFileSync(file, gzipSync(readFileSync(file)));
     const source = ociArchiveSource({ kind: 'oci-archive', file });
-    expect(await readLayers(await source.resolve(AMD64))).toEqual(
-      image.layers.map((layer) => layer.bytes),
-    );
+    expect(await readLayers(await source.resolve(AMD64))).toEqual(layerDigests(image));
     await source.close();
   });
 
@@ -130,9 +134,7 @@ describe('docker-archive', () => {
     expect(found.layers.map((layer) => layer.descriptor.digest)).toEqual(
       image.config.rootfs.diff_ids,
     );
-    expect((await readLayers(found)).map((bytes) => bytes.length)).toEqual(
-      found.layers.map((layer) => layer.descriptor.size),
-    );
+    expect(await readLayers(found)).toEqual(image.config.rootfs.diff_ids);
     await source.close();
   });
 
@@ -170,9 +172,9 @@ describe('docker-archive', () => {
     await execa('tar', ['-cf', file, '.'], { cwd: directory });
     const source = dockerArchiveSource(dockerArchive(file));
     const [first, second, third] = await readLayers(await source.resolve(AMD64));
-    expect(first).toEqual(layer);
-    expect(second).toEqual(layer);
-    expect(third).toEqual(gzipSync(layer));
+    expect(first).toBe(digestOf(layer));
+    expect(second).toBe(digestOf(layer));
+    expect(third).toBe(digestOf(gzipSync(layer)));
     await source.close();
   });
 

@@ -9,6 +9,7 @@ import { OCI_MANIFEST } from '../../src/oci/media-types.js';
 import { parsePlatform } from '../../src/oci/platform.js';
 import {
   AMD64,
+  layerDigests,
   makeImage,
   NOWHERE,
   putImage,
@@ -51,7 +52,7 @@ describe('OCI layout', () => {
     expect(found.rootDescriptor.digest).toBe(image.manifest.descriptor.digest);
     expect(found.config).toEqual(image.config);
     expect(found.layers.map((layer) => layer.diffId)).toEqual(image.config.rootfs.diff_ids);
-    expect(await readLayers(found)).toEqual(image.layers.map((layer) => layer.bytes));
+    expect(await readLayers(found)).toEqual(layerDigests(image));
   });
 
   test('skopeo reads it', async () => {
@@ -69,7 +70,7 @@ describe('OCI layout', () => {
     await skopeo('copy', `oci:${directory}:v1`, `oci:${copy}:docker.io/library/x:1`);
     const found = await source(copy, 'docker.io/library/x:1').resolve(AMD64);
     expect(found.manifest.mediaType).toBe(OCI_MANIFEST);
-    expect(await readLayers(found)).toEqual(image.layers.map((layer) => layer.bytes));
+    expect(await readLayers(found)).toEqual(layerDigests(image));
   });
 
   test('chooses by platform', async () => {

@@ -36,7 +36,7 @@ describe('parseManifest', () => {
     ],
     [{ schemaVersion: 2, config: DESCRIPTOR, layers: [{}] }, undefined, 'layers of x[0]'],
     [{ schemaVersion: 2, config: DESCRIPTOR, layers: {} }, undefined, 'is no list'],
-  ])('refuses %j as %s', (value, mediaType, why) => {
+  ])('refuses %j as type %s: %s', (value, mediaType, why) => {
     expect(() => parseManifest(json(value), mediaType, 'x')).toThrow(why);
   });
 

@@ -13,6 +13,7 @@ const OPTIONS: PlanOptions = {
   network: 'default',
   resources: { extraHosts: [], shmSize: DEFAULT_SHM_BYTES, ulimits: [] },
   allowed: [],
+  contexts: new Map(),
   image: (reference) => ({
     reference,
     digest: 'sha256:0',

@@ -8,7 +8,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readRegistryConfig } from '../../src/registry/config.js';
@@ -152,6 +152,26 @@ export async function startServer(
   const server = createServer(handle);
   const host = await listen(server);
   return { host, stop: () => stop(server) };
+}
+
+/** A proxy for CONNECT that leads everybody to one address, and logs where they wanted to go. */
+export async function startConnectProxy(
+  target: string,
+): Promise<TestRegistry & { readonly log: string[] }> {
+  const log: string[] = [];
+  const [targetHost, port] = target.split(':');
+  const server = createServer((_request, response) => response.writeHead(405).end());
+  server.on('connect', (request, socket) => {
+    log.push(request.url ?? '');
+    const onward = connect(Number(port), targetHost, () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      onward.pipe(socket);
+      socket.pipe(onward);
+    });
+    onward.on('error', () => socket.destroy());
+    socket.on('error', () => onward.destroy());
+  });
+  return { host: await listen(server), log, stop: () => stop(server) };
 }
 
 /** A policy that does not wait, but remembers how long it would have. */

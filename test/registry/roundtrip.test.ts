@@ -1,16 +1,22 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { ImageError } from '../../src/oci/errors.js';
-import type { ResolvedImage } from '../../src/oci/image.js';
+import type { Digest, ImageSink, ResolvedImage } from '../../src/oci/image.js';
 import { layoutSink, layoutSource } from '../../src/oci/layout.js';
 import { parsePlatform } from '../../src/oci/platform.js';
 import { parseRegistryReference } from '../../src/oci/reference.js';
-import { registrySink, registrySource } from '../../src/registry/registry.js';
+import {
+  type RegistrySinkOptions,
+  type RegistrySource,
+  registrySink,
+  registrySource,
+} from '../../src/registry/registry.js';
 import {
   AMD64,
+  layerDigests,
   makeImage,
   NOWHERE,
   putImage,
@@ -24,30 +30,35 @@ import { options, startFaulty, startRegistry, type TestRegistry } from './helper
 
 const root = temporaryDirectory();
 
+const opened: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const item of opened.splice(0)) await item.close();
+});
+
+function sinkOf(name: string, settings: RegistrySinkOptions = options()): ImageSink {
+  const sink = registrySink(parseRegistryReference(name), settings);
+  opened.push(sink);
+  return sink;
+}
+
+function sourceOf(name: string, env: NodeJS.ProcessEnv = {}): RegistrySource {
+  const source = registrySource(parseRegistryReference(name), options(env));
+  opened.push(source);
+  return source;
+}
+
 async function push(name: string, image: TestImage, env: NodeJS.ProcessEnv = {}): Promise<void> {
-  const sink = registrySink(parseRegistryReference(name), options(env));
-  try {
-    await putImage(sink, image);
-  } finally {
-    await sink.close();
-  }
+  await putImage(sinkOf(name, options(env)), image);
 }
 
 async function pull(
   name: string,
   env: NodeJS.ProcessEnv = {},
   platform = AMD64,
-): Promise<ResolvedImage & { readonly content: Buffer[] }> {
-  const source = registrySource(parseRegistryReference(name), options(env));
-  try {
-    const image = await source.resolve(platform);
-    return { ...image, content: await readLayers(image) };
-  } finally {
-    await source.close();
-  }
+): Promise<ResolvedImage & { readonly content: Digest[] }> {
+  const image = await sourceOf(name, env).resolve(platform);
+  return { ...image, content: await readLayers(image) };
 }
-
-const contents = (image: TestImage) => image.layers.map((layer) => layer.bytes);
 
 describe('an anonymous registry', () => {
   let registry: TestRegistry;
@@ -65,7 +76,7 @@ describe('an anonymous registry', () => {
       const found = await pull(name);
       expect(found.manifestDescriptor).toEqual(image.manifest.descriptor);
       expect(found.config).toEqual(image.config);
-      expect(found.content).toEqual(contents(image));
+      expect(found.content).toEqual(layerDigests(image));
       const byDigest = await pull(
         `${registry.host}/round/trip@${image.manifest.descriptor.digest}`,
       );
@@ -80,7 +91,7 @@ describe('an anonymous registry', () => {
     const from = `docker://${registry.host}/to/skopeo:1`;
     await skopeo('copy', '--src-tls-verify=false', from, `oci:${directory}:x`);
     const source = layoutSource({ kind: 'oci-layout', directory, tag: 'x' });
-    expect(await readLayers(await source.resolve(AMD64))).toEqual(contents(image));
+    expect(await readLayers(await source.resolve(AMD64))).toEqual(layerDigests(image));
   });
 
   test('wiac reads what skopeo pushed', async () => {
@@ -91,16 +102,13 @@ describe('an anonymous registry', () => {
     await skopeo('copy', '--dest-tls-verify=false', `oci:${directory}:x`, to);
     const found = await pull(`${registry.host}/from/skopeo:1`);
     expect(found.manifestDescriptor.digest).toBe(image.manifest.descriptor.digest);
-    expect(found.content).toEqual(contents(image));
+    expect(found.content).toEqual(layerDigests(image));
   });
 
   test('indexes', async () => {
     const arm = parsePlatform('linux/arm64');
     const images = [await makeImage(), await makeImage({ platform: arm })];
-    const reference = parseRegistryReference(`${registry.host}/multi:1`);
-    const sink = registrySink(reference, options());
-    const index = await putIndex(sink, images);
-    await sink.close();
+    const index = await putIndex(sinkOf(`${registry.host}/multi:1`), images);
     const found = await pull(`${registry.host}/multi:1`, {}, arm);
     expect(found.rootDescriptor.digest).toBe(index.digest);
     expect(found.config.architecture).toBe('arm64');
@@ -111,28 +119,23 @@ describe('an anonymous registry', () => {
       `docker://${registry.host}/multi:1`,
     );
     expect(JSON.parse(raw).manifests).toHaveLength(2);
-    const source = registrySource(reference, options());
-    expect(await source.digest()).toBe(index.digest);
-    await source.close();
+    expect(await sourceOf(`${registry.host}/multi:1`).digest()).toBe(index.digest);
   });
 
   test('chunks', async () => {
     const image = await makeImage({ size: 1_000_000 });
     const front = await startFaulty(registry.host);
-    const reference = parseRegistryReference(`${front.host}/chunked:1`);
-    const sink = registrySink(reference, { ...options(), chunkBytes: 300_000 });
-    await putImage(sink, image);
-    await sink.close();
+    await putImage(sinkOf(`${front.host}/chunked:1`, { ...options(), chunkBytes: 300_000 }), image);
     await front.stop();
     expect(front.log.filter((line) => line.startsWith('PATCH'))).toHaveLength(4 + 2);
-    expect((await pull(`${registry.host}/chunked:1`)).content).toEqual(contents(image));
+    expect((await pull(`${registry.host}/chunked:1`)).content).toEqual(layerDigests(image));
   });
 
   test('blobs that are there are not sent, others are mounted', async () => {
     const image = await makeImage();
     await push(`${registry.host}/mount/from:1`, image);
     const front = await startFaulty(registry.host);
-    const sink = registrySink(parseRegistryReference(`${front.host}/mount/to:1`), {
+    const sink = sinkOf(`${front.host}/mount/to:1`, {
       ...options(),
       mountFrom: () => 'mount/from',
     });
@@ -145,29 +148,26 @@ describe('an anonymous registry', () => {
     for (const { descriptor } of image.blobs) await sink.putBlob(descriptor, never);
     expect(front.log.map((line) => line.split(' ')[0])).toEqual(['HEAD', 'HEAD', 'HEAD']);
     await sink.putManifest(image.manifest.bytes, image.manifest.descriptor.mediaType, 'root');
-    await sink.close();
     await front.stop();
-    expect((await pull(`${registry.host}/mount/to:1`)).content).toEqual(contents(image));
+    expect((await pull(`${registry.host}/mount/to:1`)).content).toEqual(layerDigests(image));
   });
 
   test('a mount of what is not there becomes an upload', async () => {
     const image = await makeImage();
-    const sink = registrySink(parseRegistryReference(`${registry.host}/mount/none:1`), {
+    const sink = sinkOf(`${registry.host}/mount/none:1`, {
       ...options(),
       mountFrom: () => 'mount/nowhere',
     });
     await putImage(sink, image);
-    await sink.close();
-    expect((await pull(`${registry.host}/mount/none:1`)).content).toEqual(contents(image));
+    expect((await pull(`${registry.host}/mount/none:1`)).content).toEqual(layerDigests(image));
   });
 
   test('an empty blob', async () => {
-    const sink = registrySink(parseRegistryReference(`${registry.host}/empty:1`), options());
+    const sink = sinkOf(`${registry.host}/empty:1`);
     const digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
     const descriptor = { mediaType: 'x', digest: digest as typeof NOWHERE, size: 0 };
     await sink.putBlob(descriptor, () => Readable.from([]));
     expect(await sink.hasBlob(descriptor.digest)).toBe(true);
-    await sink.close();
   });
 
   test('what is not there', async () => {
@@ -184,23 +184,23 @@ describe('an anonymous registry', () => {
   });
 
   test('content that is not that of its digest is refused by the registry', async () => {
-    const sink = registrySink(parseRegistryReference(`${registry.host}/wrong:1`), options());
+    const sink = sinkOf(`${registry.host}/wrong:1`);
     const put = sink.putBlob({ mediaType: 'x', digest: NOWHERE, size: 3 }, () =>
       Readable.from([Buffer.from('abc')]),
     );
-    await expect(put).rejects.toMatchObject({ status: 400, message: /DIGEST_INVALID/ });
+    await expect(put).rejects.toMatchObject({
+      status: 400,
+      message: expect.stringContaining('DIGEST_INVALID'),
+    });
     expect(await sink.hasBlob(NOWHERE)).toBe(false);
-    await sink.close();
   });
 
   test('a file to push that is not there is not the registry’s fault', async () => {
-    const { createReadStream } = await import('node:fs');
-    const sink = registrySink(parseRegistryReference(`${registry.host}/wrong:1`), options());
+    const sink = sinkOf(`${registry.host}/wrong:1`);
     const put = sink.putBlob({ mediaType: 'x', digest: NOWHERE, size: 3 }, () =>
       createReadStream('/nonexistent/blob'),
     );
     await expect(put).rejects.toThrow(/^push .*: ENOENT/);
-    await sink.close();
   });
 });
 
@@ -221,7 +221,7 @@ describe('a registry with htpasswd', () => {
     const image = await makeImage();
     await push(`${registry.host}/private:1`, image, { REGISTRY_AUTH_FILE: auths });
     const found = await pull(`${registry.host}/private:1`, { REGISTRY_AUTH_FILE: auths });
-    expect(found.content).toEqual(contents(image));
+    expect(found.content).toEqual(layerDigests(image));
   });
 
   test('with a credential helper', async () => {
@@ -234,7 +234,7 @@ describe('a registry with htpasswd', () => {
     const content = { credHelpers: { [registry.host]: 'test' } };
     writeFileSync(join(config, 'config.json'), JSON.stringify(content));
     const env = { DOCKER_CONFIG: config, PATH: `${helpers}:${process.env.PATH}` };
-    expect((await pull(`${registry.host}/helped:1`, env)).content).toEqual(contents(image));
+    expect((await pull(`${registry.host}/helped:1`, env)).content).toEqual(layerDigests(image));
   });
 
   test('without credentials, or with wrong ones', async () => {
@@ -271,7 +271,7 @@ describe('a registry with TLS', () => {
     const image = await makeImage();
     const env = { WIAC_REGISTRY_CA: certificate };
     await push(`${registry.host}/tls:1`, image, env);
-    expect((await pull(`${registry.host}/tls:1`, env)).content).toEqual(contents(image));
+    expect((await pull(`${registry.host}/tls:1`, env)).content).toEqual(layerDigests(image));
   });
 
   test('is not trusted without, unless it is named as insecure', async () => {
@@ -282,6 +282,6 @@ describe('a registry with TLS', () => {
     const env = { WIAC_INSECURE_REGISTRIES: `other.example,${registry.host}` };
     const image = await makeImage();
     await push(`${registry.host}/insecure:1`, image, env);
-    expect((await pull(`${registry.host}/insecure:1`, env)).content).toEqual(contents(image));
+    expect((await pull(`${registry.host}/insecure:1`, env)).content).toEqual(layerDigests(image));
   });
 });

@@ -14,6 +14,11 @@ const TOOLS = {
   dot: 'graphviz',
   script: 'bsdutils',
   'docker-registry': 'docker-registry',
+  htpasswd: 'apache2-utils',
+  zstd: 'zstd',
+  setcap: 'libcap2-bin',
+  openssl: 'openssl',
+  git: 'git',
 };
 
 function isInstalled(tool) {

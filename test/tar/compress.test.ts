@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { describe, expect, test } from '@jest/globals';
+import { compress } from '../../src/tar/compress.js';
+import { inPieces, sha256 } from './helpers.js';
+
+const TEXT = Buffer.from(Array.from({ length: 400_000 }, (_, n) => `${n * 7919}\n`).join(''));
+const DATA = Buffer.concat([TEXT, randomBytes(1_500_000), Buffer.alloc(1_000_000)]);
+const DECODERS = { gzip: ['gzip', '-dc'], zstd: ['zstd', '-dc'], none: ['cat'] } as const;
+
+function decode(kind: keyof typeof DECODERS, blob: Buffer): Buffer {
+  const [program, ...flags] = DECODERS[kind];
+  return execFileSync(program, flags, { input: blob, maxBuffer: 1 << 28 });
+}
+
+describe.each(['gzip', 'zstd', 'none'] as const)('%s', (kind) => {
+  test('the tool reads it, and digests and sizes are right', async () => {
+    const { stream, result } = compress(inPieces(DATA), kind);
+    const blob = await buffer(stream);
+    expect(decode(kind, blob).equals(DATA)).toBe(true);
+    expect(await result).toEqual({
+      diffId: sha256(DATA),
+      uncompressedSize: DATA.length,
+      digest: sha256(blob),
+      size: blob.length,
+    });
+    if (kind !== 'none') expect(blob.length).toBeLessThan(DATA.length * 0.7);
+  });
+
+  test('the blob depends on the bytes only, not on how they arrive', async () => {
+    const one = await buffer(compress(inPieces(DATA, 1 << 20), kind).stream);
+    const two = await buffer(compress(inPieces(DATA, 77_777), kind).stream);
+    expect(one.equals(two)).toBe(true);
+  });
+
+  test('nothing and exactly one member', async () => {
+    for (const data of [Buffer.alloc(0), DATA.subarray(0, 1 << 20), DATA.subarray(0, 2 << 20)]) {
+      const { stream, result } = compress(inPieces(data), kind);
+      expect(decode(kind, await buffer(stream)).equals(data)).toBe(true);
+      expect((await result).uncompressedSize).toBe(data.length);
+    }
+  });
+
+  test("the source's error comes out of the stream and of the result", async () => {
+    const lost = new Error('disk lost');
+    function* source() {
+      yield DATA.subarray(0, 3_000_000);
+      throw lost;
+    }
+    const { stream, result } = compress(Readable.from(source()), kind);
+    await expect(buffer(stream)).rejects.toBe(lost);
+    await expect(result).rejects.toBe(lost);
+  });
+});
+
+test('levels make a difference, and zstd takes those of --ultra', async () => {
+  const size = async (kind: 'gzip' | 'zstd', level: number) =>
+    (await buffer(compress(inPieces(TEXT), kind, level).stream)).length;
+  expect(await size('gzip', 9)).toBeLessThan(await size('gzip', 1));
+  expect(await size('zstd', 20)).toBeLessThan(await size('zstd', 1));
+});
+
+test('gzip members are independent of each other', async () => {
+  const packed = (data: Buffer) => buffer(compress(inPieces(data), 'gzip').stream);
+  const size = 1 << 20;
+  const [one, two] = [DATA.subarray(0, size), DATA.subarray(size, 2 * size)];
+  const both = await packed(DATA.subarray(0, 2 * size));
+  expect(both.equals(Buffer.concat([await packed(one), await packed(two)]))).toBe(true);
+});
+
+test('gzip members have no time and no name', async () => {
+  const blob = await buffer(compress(inPieces(TEXT), 'gzip').stream);
+  expect(blob.subarray(0, 8)).toEqual(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]));
+});
+
+test('zstd gives the same bytes for any number of threads', async () => {
+  const blob = await buffer(compress(inPieces(DATA), 'zstd').stream);
+  for (const threads of ['-T1', '-T3']) {
+    const other = execFileSync('zstd', ['-q', '-c', '-3', threads], {
+      input: DATA,
+      maxBuffer: 1 << 28,
+    });
+    expect(blob.equals(other)).toBe(true);
+  }
+});
+
+test('a reader that goes away ends the source', async () => {
+  let ended = false;
+  function* source() {
+    try {
+      for (;;) yield DATA.subarray(0, 1 << 20);
+    } finally {
+      ended = true;
+    }
+  }
+  const { stream } = compress(Readable.from(source()), 'zstd');
+  for await (const _chunk of stream) break;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(ended).toBe(true);
+});
