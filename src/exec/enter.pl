@@ -53,7 +53,9 @@ close $in;
 # Waits for the container's first process, passes signals on to it, and ends as it ended.
 sub supervise {
     my ($pid) = @_;
-    for my $name (qw(INT TERM HUP QUIT USR1 USR2 WINCH CONT)) {
+    # A terminal sends these two to its whole foreground group: the program has them already.
+    if (-t STDIN) { $SIG{$_} = 'IGNORE' for qw(INT QUIT); }
+    for my $name (grep { !-t STDIN || !/^(INT|QUIT)$/ } qw(INT TERM HUP QUIT USR1 USR2 WINCH CONT)) {
         $SIG{$name} = sub { kill $name, $pid };
     }
     while (waitpid($pid, 0) == -1) { exit 125 unless $!{EINTR}; }
