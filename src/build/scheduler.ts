@@ -11,7 +11,6 @@ import type { KeyedStep } from '../keys/inputs.js';
 import { sourceKey } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
-import { baseLayers } from './base-layers.js';
 import { executeStep } from './execute.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
@@ -143,6 +142,7 @@ async function resolveKeyed(
 export async function resolveSource(session: BuildSession, step: SourceStep): Promise<StepState> {
   const image = session.image(step.reference);
   if (step.digest === undefined || !image) return { layers: [], key: undefined };
+  const { baseLayers } = await import('./base-layers.js');
   return { layers: await baseLayers(session, image), key: sourceKey(step.digest) };
 }
 

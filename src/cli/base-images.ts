@@ -2,7 +2,6 @@
 import type { Dockerfile } from '../dockerfile/ast.js';
 import type { BaseImage } from '../image/base-image.js';
 import { baseImage } from '../image/base-image.js';
-import { openImageSource } from '../image/image-source.js';
 import type { ImageSource, ResolvedImage } from '../oci/image.js';
 import { parsePlatform } from '../oci/platform.js';
 import { compile } from '../plan/compile.js';
@@ -55,6 +54,8 @@ export async function planWithImages(
         if (plan) return { plan, images, close };
         throw failure;
       }
+      // The registry client is loaded only by Dockerfiles that are based on an image.
+      const { openImageSource } = await import('../image/image-source.js');
       for (const reference of missing) {
         const source = openImageSource(reference);
         sources.push(source);
