@@ -135,7 +135,8 @@ describe('signals', () => {
       join(cwd, 'layer/count.pl'),
       '$| = 1; $SIG{INT} = sub { $n++ }; print "ready\\n"; select(undef, undef, undef, 0.1) for 1 .. 30; print "interrupts $n\\n";',
     );
-    const command = `${process.execPath} ${WIAC} run ./layer ./upper /usr/bin/perl /count.pl`;
+    // exec: a shell that stays in between gets the interrupt too, and dash then ends with 130.
+    const command = `exec ${process.execPath} ${WIAC} run ./layer ./upper /usr/bin/perl /count.pl`;
     const child = execa('script', ['-qec', command, '/dev/null'], {
       cwd,
       env: { WIAC_ROOT: root },
