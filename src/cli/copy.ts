@@ -1,5 +1,5 @@
 /** `wiac copy` */
-import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ContextError, UsageError } from '../errors.js';
 import { resolve as resolveInLayer } from '../layers/stack.js';
@@ -65,6 +65,9 @@ export async function copyCommand(
   const programs = sources
     .filter((source) => statSync(source).isFile())
     .map((source) => resolve(source));
-  for (const library of libraryClosure(programs))
-    await cp(library.target, inLayer(layer, library.path));
+  for (const library of libraryClosure(programs)) {
+    const target = inLayer(layer, library.path);
+    // A linker's configuration that the layer already has is of its own system.
+    if (library.kind !== 'loader-config' || !existsSync(target)) await cp(library.target, target);
+  }
 }
