@@ -40,6 +40,7 @@ test('RedundantTargetPlatform: TARGETPLATFORM and nothing else', () => {
   ]);
   expect(warned('FROM --platform=$TARGETOS/$TARGETARCH scratch')).toEqual([]);
   expect(warned('FROM --platform=${TARGETPLATFORM}/v2 scratch')).toEqual([]);
+  expect(warned('ARG V=""\nFROM --platform=$TARGETPLATFORM$V scratch')).toEqual([]);
 });
 
 test('FromPlatformFlagConstDisallowed: unless the stage is named after the platform', () => {

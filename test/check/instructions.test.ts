@@ -37,11 +37,12 @@ test('WorkdirRelativePath: the first one, with its variables expanded', () => {
   expect(warned(`${FROM}ENV dir=/app\nWORKDIR $dir`)).toEqual([]);
   expect(warned(`${FROM}WORKDIR /app\nWORKDIR more`)).toEqual([]);
   expect(warned('FROM scratch AS a\nWORKDIR /app\nFROM a\nWORKDIR more')).toEqual([]);
-  expect(warned('FROM alpine\nWORKDIR $HOME/app')).not.toContain('2 WorkdirRelativePath');
+  expect(warned('FROM alpine\nWORKDIR $APP')).toEqual(['2 UndefinedVar']);
+  expect(warned(`${FROM}WORKDIR $APP`)).toContain('2 WorkdirRelativePath');
 });
 
 test('CopyIgnoredFile: sources of the context that .dockerignore leaves out', () => {
-  const matcher = compileIgnore('*.log\nsecret\n', '.dockerignore');
+  const matcher = compileIgnore('**/*.log\nsecret\n', '.dockerignore');
   const options = { ignores: (path: string) => matcher.ignores(path) };
   const head = '# check=experimental=CopyIgnoredFile\nFROM scratch AS a\n';
   expect(warned(`${head}COPY a.log /`, options)).toEqual(['3 CopyIgnoredFile']);
@@ -65,6 +66,7 @@ test('CopyIgnoredFile: an allow-list does not forbid to copy the whole context',
   const head = '# check=experimental=all\nFROM scratch\n';
   const options = { ignores: (path: string) => matcher.ignores(path) };
   expect(warned(`${head}COPY . /`, options)).toEqual([]);
+  expect(warned(`${head}COPY ./ /`, { ignores: () => true })).toEqual([]);
   expect(warned(`${head}COPY src /`, options)).toEqual([]);
   expect(warned(`${head}COPY doc /`, options)).toEqual(['3 CopyIgnoredFile']);
 });
