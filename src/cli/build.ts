@@ -13,9 +13,9 @@ import type { LogLevel } from '../ui/log.js';
 import { createLog } from '../ui/log.js';
 import type { ProgressMode } from '../ui/progress.js';
 import { openProgress } from '../ui/progress.js';
+import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
-import type { SetExitCode } from './program.js';
 import { parseCredentials } from './secrets.js';
 
 /** Options of `wiac build`, as commander gives them. */

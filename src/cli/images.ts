@@ -13,8 +13,8 @@ import { openImageSink } from '../image/image-sink.js';
 import { openImageSource } from '../image/image-source.js';
 import { parsePlatform } from '../oci/platform.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
+import type { SetExitCode } from './declare/options.js';
 import { hostPlatform } from './dockerfile-input.js';
-import type { SetExitCode } from './program.js';
 
 /** Runs an action with the store, as root or in a user namespace. */
 async function withStore(

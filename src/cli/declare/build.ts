@@ -1,0 +1,76 @@
+/** Declares `wiac build` and `wiac plan`. */
+import { type Command, Option } from 'commander';
+import { PROGRESS_MODES } from '../../ui/progress.js';
+import {
+  collect,
+  dockerfileOptions,
+  isolationOption,
+  logLevelOption,
+  positiveInteger,
+  type SetExitCode,
+} from './options.js';
+
+/** wiac build */
+export function addBuild(program: Command, setExitCode: SetExitCode): void {
+  dockerfileOptions(program.command('build'))
+    .summary('build a Dockerfile, print the lowerdir string of the result')
+    .description(
+      'Builds PATH/Dockerfile. Steps that the cache holds are not run. The lowerdir string of the\nresult, topmost layer first, is all that is printed on standard output.',
+    )
+    .argument('<path>', 'directory with the build context')
+    .option('-t, --tag <name>', 'name for the result, can be given several times', collect, [])
+    .option('--label <name=value>', 'label for the result, can be given several times', collect, [])
+    .option('--no-cache', 'run every step; what it makes replaces what the cache had')
+    .option('--no-cache-filter <stages>', 'like --no-cache, for these stages (names, commas)')
+    .option(
+      '--secret <id=name,src=file|env=variable>',
+      'secret for RUN --mount=type=secret',
+      collect,
+      [],
+    )
+    .option('--ssh <id=socket>', 'ssh agent for RUN --mount=type=ssh', collect, [])
+    .option('-q, --quiet', 'no progress, only the result and errors', false)
+    .option('--iidfile <file>', 'write the id of the result to a file')
+    .option(
+      '--check',
+      "print what BuildKit's linter rules say of the Dockerfile, build nothing",
+      false,
+    )
+    .addOption(
+      new Option('--format <format>', 'output format of --check')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .option(
+      '-j, --jobs <n>',
+      'steps to run at the same time (default: number of CPUs)',
+      positiveInteger,
+    )
+    .addOption(
+      new Option('--progress <mode>', 'how progress is shown')
+        .choices(PROGRESS_MODES)
+        .default('auto'),
+    )
+    .addOption(isolationOption())
+    .addOption(logLevelOption())
+    .action(async (path: string, options) => {
+      const { buildCommand } = await import('../build.js');
+      await buildCommand(path, options, setExitCode);
+    });
+}
+
+/** wiac plan */
+export function addPlan(program: Command): void {
+  dockerfileOptions(program.command('plan'))
+    .summary('show the steps of a Dockerfile, their keys, and what the cache has; run nothing')
+    .argument('<path>', 'directory with the build context')
+    .addOption(
+      new Option('--format <format>', 'output format')
+        .choices(['text', 'json', 'dot'])
+        .default('text'),
+    )
+    .action(async (path: string, options) => {
+      const { planCommand } = await import('../plan.js');
+      await planCommand(path, options);
+    });
+}

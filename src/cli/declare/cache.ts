@@ -1,0 +1,41 @@
+/** Declares `wiac cache`. */
+import { type Command, Option } from 'commander';
+
+/** wiac cache */
+export function addCache(program: Command): void {
+  const cache = program
+    .command('cache')
+    .summary('look into the cache')
+    .description('Looks into the cache.');
+  const format = () =>
+    new Option('--format <format>', 'output format').choices(['table', 'json']).default('table');
+  cache
+    .command('ls')
+    .summary('list the entries')
+    .option('--filter <text>', 'only instructions that contain this text')
+    .option('--older <age>', 'only entries made longer ago than this: 30s, 5m, 2h, 7d')
+    .option('--newer <age>', 'only entries made since')
+    .option('--unused <age>', 'only entries last used longer ago than this')
+    .option('--larger <size>', 'only layers above this size: 500, 10k, 1M, 2G')
+    .option('--smaller <size>', 'only layers below this size')
+    .addOption(format())
+    .action(async (options) => (await import('../cache.js')).listCommand(options));
+  cache
+    .command('show')
+    .summary('show what went into a key, and the files of its layer')
+    .argument('<key>', 'key, or its beginning')
+    .addOption(format())
+    .action(async (key: string, options) =>
+      (await import('../cache.js')).showCommand(key, options),
+    );
+  cache
+    .command('du')
+    .summary('show how much space the cache takes')
+    .addOption(format())
+    .action(async (options) => (await import('../cache.js')).usageCommand(options));
+  cache
+    .command('rm')
+    .summary('remove entries, and layers that nobody needs then')
+    .argument('<keys...>', 'keys, or their beginnings')
+    .action(async (keys: string[]) => (await import('../cache.js')).removeCommand(keys));
+}

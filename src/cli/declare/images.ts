@@ -1,0 +1,36 @@
+/** Declares the commands for images: `wiac pull`, `push`, `images`. */
+import { type Command, Option } from 'commander';
+import type { SetExitCode } from './options.js';
+
+/** wiac pull, push, images */
+export function addImages(program: Command, setExitCode: SetExitCode): void {
+  program
+    .command('pull')
+    .summary('fetch an image from a registry, an OCI layout or an archive')
+    .argument(
+      '<reference>',
+      'such as debian:12, host:5000/name:tag, oci-layout://DIR:NAME, docker-archive:FILE',
+    )
+    .option('-t, --tag <name>', 'name to keep it under (default: the reference)')
+    .action(async (reference: string, options) => {
+      await (await import('../images.js')).pullCommand(reference, options, setExitCode);
+    });
+  program
+    .command('push')
+    .summary('write an image to a registry, an OCI layout or an archive')
+    .argument('<name>', 'name or id of an image')
+    .argument(
+      '<reference>',
+      'where to: host:5000/name:tag, oci-layout://DIR:NAME, oci-archive:FILE, docker-archive:FILE',
+    )
+    .action(async (name: string, reference: string) => {
+      await (await import('../images.js')).pushCommand(name, reference, setExitCode);
+    });
+  program
+    .command('images')
+    .summary('list the images that have a name')
+    .addOption(
+      new Option('--format <format>', 'output format').choices(['table', 'json']).default('table'),
+    )
+    .action(async (options) => (await import('../images.js')).imagesCommand(options));
+}

@@ -1,0 +1,73 @@
+/** Options that several commands share, and how their values are read. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { LOG_LEVELS } from '../../ui/log.js';
+
+/** Tells main which exit code the process should end with. */
+export type SetExitCode = (code: number) => void;
+
+/** Collects the values of an option that can be given several times. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+/** @throws InvalidArgumentError */
+export function positiveInteger(value: string): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new InvalidArgumentError('It must be a whole number above 0.');
+  return number;
+}
+
+/** Options of every command that reads a Dockerfile: everything that can change a key. */
+export function dockerfileOptions(command: Command): Command {
+  return command
+    .option('-f, --file <file>', 'the Dockerfile; - is standard input (default: PATH/Dockerfile)')
+    .option('--target <stage>', 'build this stage instead of the last one')
+    .option(
+      '--build-arg <name=value>',
+      'value of an ARG; without =value from the environment',
+      collect,
+      [],
+    )
+    .option(
+      '--build-context <name=source>',
+      'directory, docker-image://REF, oci-layout://DIR or target:STAGE for FROM and --from',
+      collect,
+      [],
+    )
+    .option('--add-host <name:address>', 'line for /etc/hosts of RUN steps', collect, [])
+    .option('--shm-size <size>', 'size of /dev/shm of RUN steps (default: 64m)')
+    .option(
+      '--ulimit <name=soft:hard>',
+      'resource limit of RUN steps, such as nofile=1024',
+      collect,
+      [],
+    )
+    .addOption(
+      new Option('--network <mode>', 'network of RUN steps that ask for none in particular')
+        .choices(['default', 'none', 'host'])
+        .default('default'),
+    )
+    .addOption(
+      new Option('--allow <entitlement...>', 'what RUN steps may ask for')
+        .choices(['security.insecure', 'network.host'])
+        .default([]),
+    );
+}
+
+/** --isolation */
+export function isolationOption(): Option {
+  return new Option(
+    '--isolation <mode>',
+    'namespaces: private mounts, processes, devices; chroot: only another root',
+  )
+    .choices(['namespaces', 'chroot'])
+    .default('namespaces');
+}
+
+/** --log-level */
+export function logLevelOption(): Option {
+  return new Option('--log-level <level>', "level of wiac's own log")
+    .choices(LOG_LEVELS)
+    .default('warn');
+}
