@@ -11,11 +11,11 @@ import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
 import { formatLowerdirs } from '../exec/overlay.js';
 import type { HistoryEntry } from '../image/config.js';
-import type { ResolvedImage } from '../oci/image.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
 import { createHash64 } from './hash64.js';
+import type { PlanImages } from './plan-images.js';
 import type { Resolution } from './scheduler.js';
 import { resolvePlan } from './scheduler.js';
 
@@ -23,8 +23,8 @@ import { resolvePlan } from './scheduler.js';
 export interface BuildRequest {
   readonly plan: Plan;
   readonly store: Store;
-  /** The images that the plan is based on, by reference. */
-  readonly images: ReadonlyMap<string, ResolvedImage>;
+  /** The images that the plan is based on. */
+  readonly images: PlanImages;
   /** Opens a build context by its name, '' is the main one. */
   readonly openContext: (name: string) => FileSource;
   readonly isolation: Isolation;
@@ -104,9 +104,8 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
         scanStore,
         context: once(request.openContext),
         scratch: scratch.path,
-        platform: plan.platform,
         isolation,
-        image: (reference) => request.images.get(reference),
+        images: request.images,
         skipsCache,
         secret,
         sshSocket,
@@ -121,7 +120,13 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     await touchEntries(store.index, resolution.used);
     const layers = resolution.states.get(plan.target)?.layers ?? [];
     scanStore.flush();
-    const made = imageRecord({ layers, config: plan.config, history: historyOf(plan, resolution) });
+    const made = imageRecord({
+      layers,
+      platform: plan.platform,
+      manifest: undefined,
+      config: plan.config,
+      history: historyOf(plan, resolution),
+    });
     // Every image holds on to its layers: a result that nobody can ask for by name must not.
     const image = request.keepImage ? await publishImage(store.index, made, request.names) : made;
     const { cached, executed } = resolution;

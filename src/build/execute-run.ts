@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Draft } from '../cache/layer-store.js';
 import type { LayerId } from '../cache/records.js';
-import { DockerfileError, StepFailedError } from '../errors.js';
+import { DockerfileError, StepFailedError, UnsupportedError } from '../errors.js';
+import { canRun } from '../exec/binfmt.js';
 import type { Container } from '../exec/container.js';
 import { inUserNamespace, overlayOptions } from '../exec/overlay.js';
 import type { MountRequest } from '../exec/rootfs.js';
@@ -15,6 +16,7 @@ import { measureTree } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
 import type { Identity } from '../layers/users.js';
 import { resolveIdentity } from '../layers/users.js';
+import { parsePlatform } from '../oci/platform.js';
 import { SCRIPT_PATH } from '../plan/run-step.js';
 import type { RunStep } from '../plan/step.js';
 import { lineSplitter } from './line-splitter.js';
@@ -74,6 +76,14 @@ function identityOf(stack: Stack, step: RunStep): Identity {
   });
 }
 
+/** @throws UnsupportedError when this machine can't run programs of the step's platform */
+function requirePlatform({ platform, location }: RunStep): void {
+  if (canRun(parsePlatform(platform))) return;
+  throw new UnsupportedError(`RUN: this machine can't run programs for ${platform}`, location, {
+    hint: 'register an interpreter with binfmt_misc (apt-get install qemu-user-static), or cross-compile in a stage with FROM --platform=$BUILDPLATFORM',
+  });
+}
+
 /** Describes the step's container; its directories are made in the draft. */
 function describeContainer(
   session: BuildSession,
@@ -117,6 +127,7 @@ export async function executeRun(
   base: readonly LayerId[],
   reads: readonly StepState[],
 ): Promise<{ files: number; bytes: number }> {
+  requirePlatform(step);
   const stack = await stackOf(session, base);
   inheritRoot(draft.diff, stack);
   const mounts = await prepareMounts(session, step, reads, draft.path);

@@ -58,14 +58,12 @@ async function blobsOf(store: Store, image: ImageRecord, scratch: string): Promi
 
 /**
  * Writes an image to a sink. Layers are packed and compressed once, then kept as blobs.
- * @param platform `os/architecture[/variant]` it was built for
  * @returns the manifest's descriptor
  * @throws ImageError, NoSpaceError
  */
 export async function exportImage(
   store: Store,
   image: ImageRecord,
-  platform: string,
   sink: ImageSink,
   scratch: string,
 ): Promise<Descriptor> {
@@ -74,7 +72,7 @@ export async function exportImage(
   const config = jsonBlob(
     {
       created,
-      ...parsePlatform(platform),
+      ...parsePlatform(image.platform),
       config: image.config,
       rootfs: { type: 'layers', diff_ids: blobs.map(({ diffId }) => diffId) },
       history: historyOf(image, created),

@@ -60,7 +60,7 @@ export async function keyStep(
   parents: readonly (DefinitionKey | undefined)[],
 ): Promise<KeyedInputs> {
   const remote = step.kind === 'fetch' ? await remoteIdentity(session, step) : undefined;
-  const operationPart = operationInputs(step, session.platform, remote);
+  const operationPart = operationInputs(step, remote);
   const operation = operationDigest(operationPart);
   const selections =
     step.kind === 'copy' && step.from === undefined && step.sources.length > 0

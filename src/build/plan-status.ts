@@ -5,13 +5,13 @@ import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import { isKeyed, sourceKey } from '../keys/inputs.js';
-import type { ResolvedImage } from '../oci/image.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { once } from './build.js';
 import { createHash64 } from './hash64.js';
 import type { StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
+import { knownLayers, type PlanImages } from './plan-images.js';
 import type { BuildSession } from './session.js';
 
 /** A step with what the cache knows of it. */
@@ -35,7 +35,7 @@ interface Known {
 }
 
 /** A base image whose layers are not all here would have to be pulled first. */
-function sourceStatus({ image, store }: BuildSession, step: SourceStep): StepStatus & Known {
+function sourceStatus({ images, store }: BuildSession, step: SourceStep): StepStatus & Known {
   if (step.digest === undefined) {
     return {
       step,
@@ -46,8 +46,7 @@ function sourceStatus({ image, store }: BuildSession, step: SourceStep): StepSta
     };
   }
   const key = sourceKey(step.digest);
-  const layers =
-    image(step.reference)?.layers.map(({ diffId }) => store.index.diffIds.get(diffId)) ?? [];
+  const layers = knownLayers(store.index, images.get(step));
   const known = layers.filter((id) => id !== undefined);
   const state = known.length === layers.length ? { layers: known, key } : undefined;
   return { step, key, status: 'none', afterMiss: false, state };
@@ -87,7 +86,7 @@ export async function planStatus(
   plan: Plan,
   store: Store,
   openContext: (name: string) => FileSource,
-  images: ReadonlyMap<string, ResolvedImage>,
+  images: PlanImages,
 ): Promise<StepStatus[]> {
   const scanStore = indexScanStore(store.index, await createHash64());
   const scratch = lazyScratch(store.paths);
@@ -96,9 +95,8 @@ export async function planStatus(
     scanStore,
     context: once(openContext),
     scratch: scratch.path,
-    platform: plan.platform,
     isolation: 'namespaces',
-    image: (reference) => images.get(reference),
+    images,
     skipsCache: () => false,
     secret: () => undefined,
     sshSocket: () => undefined,

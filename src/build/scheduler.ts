@@ -140,10 +140,12 @@ async function resolveKeyed(
 
 /** The layers that a stage begins with, pulled if need be. */
 export async function resolveSource(session: BuildSession, step: SourceStep): Promise<StepState> {
-  const image = session.image(step.reference);
+  const image = session.images.get(step);
   if (step.digest === undefined || !image) return { layers: [], key: undefined };
+  const key = sourceKey(step.digest);
+  if ('stored' in image) return { layers: image.stored.layers, key };
   const { baseLayers } = await import('./base-layers.js');
-  return { layers: await baseLayers(session, image), key: sourceKey(step.digest) };
+  return { layers: await baseLayers(session, image), key };
 }
 
 async function resolveStep(

@@ -10,9 +10,9 @@ import type { Isolation } from '../exec/container.js';
 import type { LayerDigest } from '../keys/digest.js';
 import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
-import type { ResolvedImage } from '../oci/image.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
+import type { PlanImages } from './plan-images.js';
 
 /** One build: where it reads from, writes to and reports to. */
 export interface BuildSession {
@@ -25,10 +25,9 @@ export interface BuildSession {
   readonly context: (name: string) => FileSource;
   /** Directory for short-lived files of this build, made when it is first asked for. */
   readonly scratch: () => string;
-  readonly platform: string;
   readonly isolation: Isolation;
-  /** An image that the plan is based on, by its reference. */
-  readonly image: (reference: string) => ResolvedImage | undefined;
+  /** The images that the plan is based on. */
+  readonly images: PlanImages;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
   /** Content of a secret; undefined when the build was given none of that id. */

@@ -75,6 +75,10 @@ export interface ImageRecord {
   readonly created: number;
   /** Bottom first. */
   readonly layers: readonly LayerId[];
+  /** `os/architecture[/variant]`. */
+  readonly platform: string;
+  /** Digest of the manifest of an image that was pulled: what FROM has in its key. */
+  readonly manifest: string | undefined;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
 }

@@ -18,6 +18,8 @@ export interface CheckOptions {
   readonly buildArgs: Readonly<Record<string, string>>;
   /** Platform that is built for, `os/architecture[/variant]`. */
   readonly platform: string;
+  /** Platform of this machine; undefined: the same. */
+  readonly buildPlatform?: string | undefined;
   /**
    * Is a path of the build context left out, with all there is below it? A directory of which a
    * `!` pattern brings something back is not. Undefined without .dockerignore.
@@ -80,7 +82,11 @@ export function globalScope(
   { dockerfile, options, globalArgs, stages }: Omit<CheckContext, 'globals'>,
   buildArgs: Readonly<Record<string, string>>,
 ): GlobalScope {
-  const values = platformArgs(options.platform, stages.at(-1)?.name);
+  const values = platformArgs(
+    options.platform,
+    options.buildPlatform ?? options.platform,
+    stages.at(-1)?.name,
+  );
   for (const name of values.keys()) {
     const given = givenArg(options, name);
     if (given !== undefined) values.set(name, given);

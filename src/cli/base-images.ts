@@ -1,8 +1,11 @@
 /** Finds out which images a Dockerfile needs, and resolves them before it is compiled for good. */
+import type { ImageRequest, PlanImage, PlanImages } from '../build/plan-images.js';
+import { planImages } from '../build/plan-images.js';
+import type { ImageRecord } from '../cache/records.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import type { BaseImage } from '../image/base-image.js';
 import { baseImage } from '../image/base-image.js';
-import type { ImageSource, ResolvedImage } from '../oci/image.js';
+import type { ImageSource } from '../oci/image.js';
 import { parsePlatform } from '../oci/platform.js';
 import { compile } from '../plan/compile.js';
 import type { Plan, PlanOptions } from '../plan/plan.js';
@@ -10,14 +13,37 @@ import type { Plan, PlanOptions } from '../plan/plan.js';
 /** A plan with the images it is based on. */
 export interface PlanWithImages {
   readonly plan: Plan;
-  /** By reference. */
-  readonly images: ReadonlyMap<string, ResolvedImage>;
+  readonly images: PlanImages;
   readonly close: () => Promise<void>;
 }
+
+/** Finds an image that the store holds, for a platform. */
+export type FindStored = (request: ImageRequest) => ImageRecord | undefined;
 
 /** Stands for an image whose config is not known yet. */
 function placeholder(reference: string): BaseImage {
   return { reference, digest: '', config: { Env: [], WorkingDir: '/' }, history: [] };
+}
+
+function baseOf(reference: string, image: PlanImage): BaseImage {
+  if (!('stored' in image)) return baseImage(reference, image);
+  const { id, manifest = id, config, history } = image.stored;
+  return { reference, digest: manifest, config, history };
+}
+
+/** Asks the store first, as docker and podman do, then the source that the reference names. */
+async function openImage(
+  request: ImageRequest,
+  findStored: FindStored,
+  sources: ImageSource[],
+): Promise<PlanImage> {
+  const stored = findStored(request);
+  if (stored) return { stored };
+  // The registry client is loaded only by Dockerfiles that are based on an image from elsewhere.
+  const { openImageSource } = await import('../image/image-source.js');
+  const source = openImageSource(request.reference);
+  sources.push(source);
+  return source.resolve(parsePlatform(request.platform));
 }
 
 /**
@@ -28,19 +54,21 @@ function placeholder(reference: string): BaseImage {
 export async function planWithImages(
   dockerfile: Dockerfile,
   options: Omit<PlanOptions, 'image'>,
+  findStored: FindStored,
 ): Promise<PlanWithImages> {
-  const images = new Map<string, ResolvedImage>();
+  const images = planImages();
   const sources: ImageSource[] = [];
   const close = async () => {
     await Promise.all(sources.map((source) => source.close()));
   };
   try {
     for (;;) {
-      const missing = new Set<string>();
-      const image = (reference: string) => {
-        const known = images.get(reference);
-        if (!known) missing.add(reference);
-        return known ? baseImage(reference, known) : placeholder(reference);
+      const missing = new Map<string, ImageRequest>();
+      const image = (reference: string, platform: string) => {
+        const known = images.get({ reference, platform });
+        if (known) return baseOf(reference, known);
+        missing.set(`${platform} ${reference}`, { reference, platform });
+        return placeholder(reference);
       };
       let plan: Plan | undefined;
       let failure: unknown;
@@ -54,12 +82,8 @@ export async function planWithImages(
         if (plan) return { plan, images, close };
         throw failure;
       }
-      // The registry client is loaded only by Dockerfiles that are based on an image.
-      const { openImageSource } = await import('../image/image-source.js');
-      for (const reference of missing) {
-        const source = openImageSource(reference);
-        sources.push(source);
-        images.set(reference, await source.resolve(parsePlatform(options.platform)));
+      for (const request of missing.values()) {
+        images.set(request, await openImage(request, findStored, sources));
       }
     }
   } catch (error) {

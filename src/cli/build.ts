@@ -4,6 +4,7 @@ import { availableParallelism, constants } from 'node:os';
 import { build } from '../build/build.js';
 import { isImageName } from '../cache/images.js';
 import { storeRoot } from '../cache/paths.js';
+import type { Store } from '../cache/store.js';
 import { closeStore, openStore } from '../cache/store.js';
 import { InterruptedError, UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
@@ -83,9 +84,17 @@ export async function buildCommand(
         hint: 'use letters, digits and . _ - / :',
       });
   }
-  const { plan, images, close, openContext } = await planDockerfile(path, options);
-  const log = createLog(options.logLevel);
   const store = openStore(root);
+  try {
+    await buildInStore(path, options, store);
+  } finally {
+    await closeStore(store);
+  }
+}
+
+async function buildInStore(path: string, options: BuildOptions, store: Store): Promise<void> {
+  const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
+  const log = createLog(options.logLevel);
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
   try {
@@ -113,6 +122,5 @@ export async function buildCommand(
     progress.close();
     stop.dispose();
     await close();
-    await closeStore(store);
   }
 }

@@ -2,7 +2,7 @@
 import { checkDockerfile, formatWarnings } from '../check/check.js';
 import { DockerfileError } from '../errors.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { hostPlatform, parsePairs, readDockerfile } from './dockerfile-input.js';
+import { parsePairs, readDockerfile, wantedPlatform } from './dockerfile-input.js';
 
 /**
  * Prints the warnings.
@@ -16,7 +16,8 @@ export function checkCommand(
   const { dockerfile, ignores } = readDockerfile(path, options);
   const result = checkDockerfile(dockerfile, {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
-    platform: hostPlatform(),
+    platform: wantedPlatform(options.platform),
+    buildPlatform: wantedPlatform(undefined),
     ignores,
   });
   process.stdout.write(formatWarnings(result, dockerfile, format));

@@ -1,13 +1,17 @@
 /** Reads the Dockerfile that the command line names and compiles it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findImage } from '../cache/images.js';
+import type { CacheIndex } from '../cache/index-db.js';
 import { contextIgnore } from '../context/context.js';
 import type { FileSource } from '../context/source.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { parseDockerfile } from '../dockerfile/parse.js';
+import type { WiacError } from '../errors.js';
 import { ContextError, UsageError } from '../errors.js';
+import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
 import type { Entitlement, PlanOptions } from '../plan/plan.js';
-import type { PlanWithImages } from './base-images.js';
+import type { FindStored, PlanWithImages } from './base-images.js';
 import { planWithImages } from './base-images.js';
 import { contextOpener, parseBuildContexts } from './build-contexts.js';
 import { parseResources } from './run-resources.js';
@@ -24,6 +28,8 @@ export interface DockerfileOptions {
   readonly ulimit: readonly string[];
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
+  readonly platform?: string;
+  readonly pull?: boolean;
 }
 
 /** A plan with its images and contexts. */
@@ -58,14 +64,25 @@ function readText(path: string): string {
   }
 }
 
-/** The platform this machine builds for, in OCI's terms. */
-export function hostPlatform(): string {
-  const architectures: Readonly<Record<string, string>> = {
-    x64: 'amd64',
-    ia32: '386',
-    loong64: 'loong64',
+/** The platform of --platform, else this machine's. @throws UsageError */
+export function wantedPlatform(option: string | undefined): string {
+  if (option === undefined) return formatPlatform(hostPlatform());
+  try {
+    return formatPlatform(parsePlatform(option));
+  } catch (error) {
+    const { message, hint } = error as WiacError;
+    throw new UsageError(`--platform: ${message}`, { hint });
+  }
+}
+
+/** Looks an image up by a name of the store; --pull asks where the image comes from instead. */
+function storedImages(index: CacheIndex, pull: boolean | undefined): FindStored {
+  return ({ reference, platform }) => {
+    const image = pull ? undefined : findImage(index, reference);
+    if (image === undefined) return undefined;
+    const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
+    return fits ? image : undefined;
   };
-  return `linux/${architectures[process.arch] ?? process.arch}`;
 }
 
 /** A parsed Dockerfile, and the path it came from; undefined for standard input. */
@@ -91,18 +108,21 @@ export function readDockerfile(
 export async function planDockerfile(
   contextPath: string,
   options: DockerfileOptions,
+  index: CacheIndex,
 ): Promise<PlannedInput> {
   const { dockerfile, path } = readDockerfile(contextPath, options);
   const { contexts, directories } = parseBuildContexts(options.buildContext);
-  const planned = await planWithImages(dockerfile, {
+  const planOptions = {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
     target: options.target,
-    platform: hostPlatform(),
+    platform: wantedPlatform(options.platform),
+    buildPlatform: formatPlatform(hostPlatform()),
     labels: parsePairs(options.label ?? [], '--label'),
     network: options.network ?? 'default',
     resources: parseResources(options),
     allowed: options.allow,
     contexts,
-  });
+  };
+  const planned = await planWithImages(dockerfile, planOptions, storedImages(index, options.pull));
   return { ...planned, openContext: contextOpener(contextPath, path, directories) };
 }

@@ -11,10 +11,10 @@ import { ensurePrivileges } from '../exec/privileges.js';
 import { baseImage } from '../image/base-image.js';
 import { openImageSink } from '../image/image-sink.js';
 import { openImageSource } from '../image/image-source.js';
-import { parsePlatform } from '../oci/platform.js';
+import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import type { SetExitCode } from './declare/options.js';
-import { hostPlatform } from './dockerfile-input.js';
+import { wantedPlatform } from './dockerfile-input.js';
 
 /** Runs an action with the store, as root or in a user namespace. */
 async function withStore(
@@ -35,18 +35,26 @@ async function withStore(
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
 export function pullCommand(
   reference: string,
-  options: { readonly tag?: string },
+  options: { readonly tag?: string; readonly platform?: string },
   setExitCode: SetExitCode,
 ): Promise<void> {
   return withStore(setExitCode, async (store) => {
     const source = openImageSource(reference);
     try {
-      const resolved = await source.resolve(parsePlatform(hostPlatform()));
+      const resolved = await source.resolve(parsePlatform(wantedPlatform(options.platform)));
       const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
       const { config, history } = baseImage(reference, resolved);
-      const image = await publishImage(store.index, imageRecord({ layers, config, history }), [
-        options.tag ?? reference,
-      ]);
+      const image = await publishImage(
+        store.index,
+        imageRecord({
+          layers,
+          platform: formatPlatform(resolved.config),
+          manifest: resolved.manifestDescriptor.digest,
+          config,
+          history,
+        }),
+        [options.tag ?? reference],
+      );
       process.stdout.write(`${image.id}\n`);
     } finally {
       await source.close();
@@ -69,7 +77,7 @@ export function pushCommand(
     const sink = openImageSink(reference);
     const scratch = lazyScratch(store.paths);
     try {
-      const { digest } = await exportImage(store, image, hostPlatform(), sink, scratch.path());
+      const { digest } = await exportImage(store, image, sink, scratch.path());
       process.stdout.write(`${digest}\n`);
     } finally {
       scratch.remove();

@@ -57,19 +57,22 @@ function asDot(statuses: readonly StepStatus[]): string {
 
 /** Prints the plan with keys and status; runs nothing. */
 export async function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
-  const { plan, images, close, openContext } = await planDockerfile(path, options);
   const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
-    const statuses = await planStatus(plan, store, openContext, images);
-    const text =
-      options.format === 'json'
-        ? asJson(plan, statuses)
-        : options.format === 'dot'
-          ? asDot(statuses)
-          : asText(statuses);
-    process.stdout.write(text);
+    const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
+    try {
+      const statuses = await planStatus(plan, store, openContext, images);
+      const text =
+        options.format === 'json'
+          ? asJson(plan, statuses)
+          : options.format === 'dot'
+            ? asDot(statuses)
+            : asText(statuses);
+      process.stdout.write(text);
+    } finally {
+      await close();
+    }
   } finally {
-    await close();
     await closeStore(store);
   }
 }

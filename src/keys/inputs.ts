@@ -115,12 +115,9 @@ function operandsOf(step: KeyedStep, remote: string | undefined): OperationInput
  * The part of a step's inputs that neither files nor parents decide.
  * @param remote for a FetchStep: what its source is now, see build/fetch.ts
  */
-export function operationInputs(
-  step: KeyedStep,
-  platform: string,
-  remote?: string,
-): OperationInputs {
-  return { version: KEY_VERSION, kind: step.kind, platform, operands: operandsOf(step, remote) };
+export function operationInputs(step: KeyedStep, remote?: string): OperationInputs {
+  const { kind, platform } = step;
+  return { version: KEY_VERSION, kind, platform, operands: operandsOf(step, remote) };
 }
 
 /** "The same instruction": what the former layers of a step are looked up by. */

@@ -13,7 +13,7 @@ export function globalScope(
   escapeCharacter: '\\' | '`',
   consumed: Set<string>,
 ): Map<string, string> {
-  const scope = platformArgs(options.platform, options.target);
+  const scope = platformArgs(options.platform, options.buildPlatform, options.target);
   const expand = expander(escapeCharacter, (name) => scope.get(name));
   for (const { args, location } of parts.globalArgs) {
     for (const { name, defaultValue } of args) {

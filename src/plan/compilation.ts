@@ -10,6 +10,8 @@ import type { StepId } from './step.js';
 /** A stage while it is compiled, and what stages that build on it inherit. */
 export interface StageState {
   readonly stage: Stage;
+  /** Of FROM --platform, else of the stage it is based on, else what is built for. */
+  readonly platform: string;
   config: ContainerConfig;
   /** ARG values in effect. */
   args: Map<string, string>;

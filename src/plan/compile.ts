@@ -4,7 +4,9 @@
  */
 import type { Dockerfile, FromInstruction, Instruction } from '../dockerfile/ast.js';
 import { parseTrigger } from '../dockerfile/parse.js';
-import { DockerfileError, UnsupportedError } from '../errors.js';
+import type { WiacError } from '../errors.js';
+import { DockerfileError } from '../errors.js';
+import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { declareArgs, globalScope, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
 import { changeConfig } from './config-changes.js';
@@ -26,24 +28,25 @@ function begin(compilation: Compilation, stage: Stage): StageState {
   const { location } = stage.from;
   const expand = expander(dockerfile.directives.escape, (name) => globals.get(name));
   const image = expand(stage.from.image, location);
-  checkPlatform(compilation, stage.from, expand);
   if (image === '') {
     throw new DockerfileError(`FROM ${stage.from.image} is empty after expansion`, location, {
       hint: 'give the ARG a default before the first FROM, or pass --build-arg',
     });
   }
-  return { stage, cmdInStage: false, ...stageStart(compilation, stage, image) };
+  const platform = stagePlatform(compilation, stage.from, expand);
+  return { stage, cmdInStage: false, ...stageStart(compilation, stage, image, platform) };
 }
 
-function checkPlatform({ options }: Compilation, from: FromInstruction, expand: Expander): void {
+/** FROM --platform; empty means what is built for, as when an argument has no value. */
+function stagePlatform({ options }: Compilation, from: FromInstruction, expand: Expander): string {
   const flag = from.flags.find(({ name }) => name === 'platform');
-  if (!flag) return;
-  const platform = expand(flag.value ?? '', flag.location);
-  if (platform !== options.platform) {
-    throw new UnsupportedError(
-      `--platform=${platform}: only ${options.platform}, this machine's own, can be built`,
-      flag.location,
-    );
+  const platform = expand(flag?.value ?? '', flag?.location ?? from.location);
+  if (platform === '') return options.platform;
+  try {
+    return formatPlatform(parsePlatform(platform));
+  } catch (error) {
+    const { message, hint } = error as WiacError;
+    throw new DockerfileError(`--platform: ${message}`, flag?.location ?? from.location, { hint });
   }
 }
 
@@ -55,9 +58,9 @@ function addStep(
   expand: Expander,
 ): StepId {
   const { graph, options } = compilation;
-  const { config, args, stage, head } = state;
+  const { config, args, stage, head, platform } = state;
   const { original: text, location } = instruction;
-  const common = { parent: head, text, stage: stage.title, location };
+  const common = { parent: head, text, stage: stage.title, platform, location };
   const findOrigin = (reference: string) => originOf(compilation, reference, stage, instruction);
   switch (instruction.kind) {
     case 'copy':
@@ -73,7 +76,7 @@ function addStep(
       const findFiles = (reference: string | undefined, path: string) => {
         const origin = reference === undefined ? { context: '' } : findOrigin(reference);
         if ('step' in origin) return origin.step;
-        return contextFiles(compilation, origin.context, path, location);
+        return contextFiles(compilation, origin.context, path, platform, location);
       };
       return graph.add({
         ...common,
@@ -147,7 +150,7 @@ function takeTriggers(state: StageState): Instruction[] {
 
 /**
  * Compiles a Dockerfile.
- * @throws DockerfileError for what can mean nothing, UnsupportedError for what wiac can't do yet
+ * @throws DockerfileError for what can mean nothing
  */
 export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
   const parts = splitStages(dockerfile);
@@ -169,7 +172,7 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
   const labelled = Object.keys(options.labels).length > 0;
   const unused = unusedArgs(compilation);
   return {
-    platform: options.platform,
+    platform: result.platform,
     steps: compilation.graph.steps(),
     target: result.head,
     config: labelled

@@ -10,7 +10,7 @@ import { remoteSource } from './remote.js';
 import type { Expander } from './scope.js';
 import type { CopyStep, InlineFile, StepId } from './step.js';
 
-type Operands = Omit<CopyStep, 'id' | 'parent' | 'text' | 'stage' | 'location'>;
+type Operands = Omit<CopyStep, 'id' | 'parent' | 'text' | 'stage' | 'platform' | 'location'>;
 
 /** What COPY depends on besides its own words. */
 export interface CopyScope {

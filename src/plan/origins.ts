@@ -16,27 +16,29 @@ import type { StepId } from './step.js';
 /** A step that holds the files, or a directory of this machine that does. */
 export type Origin = { readonly step: StepId } | { readonly context: string };
 
-type StageStart = Pick<StageState, 'config' | 'args' | 'head' | 'history'>;
+type StageStart = Pick<StageState, 'config' | 'args' | 'head' | 'history' | 'platform'>;
 
 function scratchStep(
   { graph }: Compilation,
   stage: string,
+  platform: string,
   text: string,
   location: SourceLocation,
 ): StepId {
   const nothing = { reference: 'scratch', digest: undefined, parent: undefined, reads: [] };
-  return graph.add({ ...nothing, kind: 'source', text, stage, location });
+  return graph.add({ ...nothing, kind: 'source', text, stage, platform, location });
 }
 
 /** The step that stands for the layers of an image. */
 function imageStep(
   { options, graph }: Compilation,
   reference: string,
+  platform: string,
   stage: string,
   text: string,
   location: SourceLocation,
 ): StepId {
-  const { digest } = options.image(reference);
+  const { digest } = options.image(reference, platform);
   return graph.add({
     kind: 'source',
     reference,
@@ -45,6 +47,7 @@ function imageStep(
     reads: [],
     text,
     stage,
+    platform,
     location,
   });
 }
@@ -57,10 +60,11 @@ export function contextFiles(
   compilation: Compilation,
   context: string,
   path: string,
+  platform: string,
   location: SourceLocation,
 ): StepId {
   const title = context === '' ? 'build context' : `context ${context}`;
-  const parent = scratchStep(compilation, title, title, location);
+  const parent = scratchStep(compilation, title, platform, title, location);
   const destination = posix.resolve('/', path);
   return compilation.graph.add({
     kind: 'copy',
@@ -68,6 +72,7 @@ export function contextFiles(
     reads: [],
     text: `${title}: ${destination}`,
     stage: title,
+    platform,
     location,
     from: undefined,
     context,
@@ -85,7 +90,7 @@ export function contextFiles(
 
 /** The step that fetches a file or a repository from the network. */
 export function remoteStep(
-  { graph }: Compilation,
+  { graph, options }: Compilation,
   source: RemoteSource,
   location: SourceLocation,
 ): StepId {
@@ -97,6 +102,7 @@ export function remoteStep(
     reads: [],
     text,
     stage: 'remote',
+    platform: options.platform,
     location,
   });
 }
@@ -121,11 +127,13 @@ export function originOf(
   { location }: Instruction,
 ): Origin {
   const { options, stages } = compilation;
+  // BuildKit takes the image for what is built, also in a stage of another platform.
+  const image = (name: string) => ({
+    step: imageStep(compilation, name, options.platform, 'images', name, location),
+  });
   const named = options.contexts.get(reference);
   if (named?.kind === 'directory') return { context: reference };
-  if (named?.kind === 'image') {
-    return { step: imageStep(compilation, named.reference, 'images', named.reference, location) };
-  }
+  if (named?.kind === 'image') return image(named.reference);
   const name = named?.kind === 'target' ? named.stage : reference;
   const stage = stageByReference(stages, name);
   if (stage === current) {
@@ -135,14 +143,20 @@ export function originOf(
   }
   if (stage) return { step: compilation.compileStage(stage, location).head };
   refuseMisspelled(stages, name, location);
-  return { step: imageStep(compilation, name, 'images', name, location) };
+  return image(name);
 }
 
-function imageStart(compilation: Compilation, stage: Stage, reference: string): StageStart {
-  const { config, history } = compilation.options.image(reference);
+function imageStart(
+  compilation: Compilation,
+  stage: Stage,
+  reference: string,
+  platform: string,
+): StageStart {
+  const { config, history } = compilation.options.image(reference, platform);
   const { original, location } = stage.from;
-  const head = imageStep(compilation, reference, stage.title, original, location);
+  const head = imageStep(compilation, reference, platform, stage.title, original, location);
   return {
+    platform,
     config,
     args: new Map(),
     head,
@@ -150,23 +164,33 @@ function imageStart(compilation: Compilation, stage: Stage, reference: string): 
   };
 }
 
-/** What a stage begins with. @param image the operand of FROM after expansion */
-export function stageStart(compilation: Compilation, stage: Stage, image: string): StageStart {
+/**
+ * What a stage begins with.
+ * @param image the operand of FROM after expansion
+ * @param platform of FROM --platform, or what is built for; a stage that goes on from another one
+ *   has that one's
+ */
+export function stageStart(
+  compilation: Compilation,
+  stage: Stage,
+  image: string,
+  platform: string,
+): StageStart {
   const { stages, options } = compilation;
   const { original, location } = stage.from;
   const named = options.contexts.get(image);
   if (named?.kind === 'directory') {
-    const head = contextFiles(compilation, image, '/', location);
-    return { config: SCRATCH_CONFIG, args: new Map(), head, history: [] };
+    const head = contextFiles(compilation, image, '/', platform, location);
+    return { platform, config: SCRATCH_CONFIG, args: new Map(), head, history: [] };
   }
-  if (named?.kind === 'image') return imageStart(compilation, stage, named.reference);
+  if (named?.kind === 'image') return imageStart(compilation, stage, named.reference, platform);
   const name = named?.kind === 'target' ? named.stage : image;
   const base = stageByName(stages.slice(0, stage.index), name);
   if (base) {
-    const { config, args, head, history } = compilation.compileStage(base, location);
-    return { config, args: new Map(args), head, history: [...history] };
+    const { config, args, head, history, platform } = compilation.compileStage(base, location);
+    return { platform, config, args: new Map(args), head, history: [...history] };
   }
-  if (name !== 'scratch') return imageStart(compilation, stage, name);
-  const head = scratchStep(compilation, stage.title, original, location);
-  return { config: SCRATCH_CONFIG, args: new Map(), head, history: [] };
+  if (name !== 'scratch') return imageStart(compilation, stage, name, platform);
+  const head = scratchStep(compilation, stage.title, platform, original, location);
+  return { platform, config: SCRATCH_CONFIG, args: new Map(), head, history: [] };
 }

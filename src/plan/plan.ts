@@ -23,6 +23,8 @@ export interface PlanOptions {
   readonly target: string | undefined;
   /** Platform that is built for, `os/architecture[/variant]`. */
   readonly platform: string;
+  /** Platform of this machine, the BUILDPLATFORM. */
+  readonly buildPlatform: string;
   /** Labels of --label, added to the result's config. */
   readonly labels: Readonly<Record<string, string>>;
   /** --network: what RUN steps get that ask for nothing else. */
@@ -30,14 +32,15 @@ export interface PlanOptions {
   readonly resources: RunResources;
   /** --build-context: what these names mean, before stages and images. */
   readonly contexts: ReadonlyMap<string, NamedContext>;
-  /** Config of an image by its reference; the plan asks only for images that it needs. */
-  readonly image: (reference: string) => BaseImage;
+  /** Config of an image for a platform; the plan asks only for images that it needs. */
+  readonly image: (reference: string, platform: string) => BaseImage;
   /** --allow: what a Dockerfile may ask for beyond the sandbox. */
   readonly allowed: readonly Entitlement[];
 }
 
 /** The steps the target needs, each after all that it depends on; stages nobody needs are absent. */
 export interface Plan {
+  /** Platform of the stage that is the result. */
   readonly platform: string;
   readonly steps: readonly Step[];
   /** The step whose file system is the result. */

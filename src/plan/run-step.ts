@@ -11,7 +11,7 @@ import type { PlanOptions } from './plan.js';
 import type { Expander } from './scope.js';
 import type { RunStep, StepId } from './step.js';
 
-type Operands = Omit<RunStep, 'id' | 'parent' | 'text' | 'stage' | 'location'>;
+type Operands = Omit<RunStep, 'id' | 'parent' | 'text' | 'stage' | 'platform' | 'location'>;
 
 /** Where a script from a here-document with a `#!` line is shown to the step. */
 export const SCRIPT_PATH = '/run/wiac/script';

@@ -19,17 +19,24 @@ function platformParts(platform: string): [string, string, string] {
   return [os, architecture, variant];
 }
 
-/** The automatic platform arguments of the global scope. wiac builds for the platform it runs on. */
-export function platformArgs(platform: string, target: string | undefined): Map<string, string> {
-  const [os, architecture, variant] = platformParts(platform);
+/** The automatic platform arguments of the global scope. */
+export function platformArgs(
+  target: string,
+  build: string,
+  targetStage: string | undefined,
+): Map<string, string> {
   const args = new Map<string, string>();
-  for (const side of ['TARGET', 'BUILD']) {
+  for (const [side, platform] of [
+    ['TARGET', target],
+    ['BUILD', build],
+  ] as const) {
+    const [os, architecture, variant] = platformParts(platform);
     args.set(`${side}PLATFORM`, platform);
     args.set(`${side}OS`, os);
     args.set(`${side}ARCH`, architecture);
     args.set(`${side}VARIANT`, variant);
   }
-  args.set('TARGETSTAGE', target ?? 'default');
+  args.set('TARGETSTAGE', targetStage ?? 'default');
   return args;
 }
 

@@ -20,6 +20,8 @@ interface StepBase {
   readonly text: string;
   /** Name of the stage, or its index when it has no name. */
   readonly stage: string;
+  /** `os/architecture[/variant]` of its stage. */
+  readonly platform: string;
   readonly location: SourceLocation;
 }
 

@@ -9,6 +9,7 @@ const OPTIONS: PlanOptions = {
   buildArgs: {},
   target: undefined,
   platform: 'linux/amd64',
+  buildPlatform: 'linux/amd64',
   labels: {},
   network: 'default',
   resources: { extraHosts: [], shmSize: DEFAULT_SHM_BYTES, ulimits: [] },

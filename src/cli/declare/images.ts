@@ -12,6 +12,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
       'such as debian:12, host:5000/name:tag, oci-layout://DIR:NAME, docker-archive:FILE',
     )
     .option('-t, --tag <name>', 'name to keep it under (default: the reference)')
+    .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
     .action(async (reference: string, options) => {
       await (await import('../images.js')).pullCommand(reference, options, setExitCode);
     });

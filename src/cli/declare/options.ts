@@ -23,6 +23,8 @@ export function dockerfileOptions(command: Command): Command {
   return command
     .option('-f, --file <file>', 'the Dockerfile; - is standard input (default: PATH/Dockerfile)')
     .option('--target <stage>', 'build this stage instead of the last one')
+    .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
+    .option('--pull', 'look base images up where they come from, not in the store first', false)
     .option(
       '--build-arg <name=value>',
       'value of an ARG; without =value from the environment',
