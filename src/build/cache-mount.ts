@@ -37,7 +37,7 @@ async function fill(
   const selections = await selectFiles(files, session.scanStore, [mount.source], location);
   const request = {
     selections,
-    destination: { path: '', kind: 'directory', ancestors: [] },
+    destination: { path: '', kind: 'directory', ancestors: [], obstacle: undefined },
     intoDirectory: true,
     owner: undefined,
     ownership: 'keep',

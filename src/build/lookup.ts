@@ -128,6 +128,19 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
   const follow = step.kind !== 'copy' || !step.link;
   const destination = inspectDestination(stack, path, follow);
   if (!destination) throw new DockerfileError(`too many symbolic links in ${path}`, step.location);
+  const obstacle =
+    step.kind === 'workdir' && destination.kind === 'other'
+      ? destination.path
+      : destination.obstacle;
+  if (obstacle !== undefined) {
+    throw new DockerfileError(
+      `${path} can't be made: /${obstacle} is no directory`,
+      step.location,
+      {
+        hint: 'remove it in a RUN before, or choose another path',
+      },
+    );
+  }
   const owner = ownerOf(stack, step);
   const facts = { destination: destinationFacts(destination), owner: owner ? { ...owner } : null };
   return { destination, owner, facts };

@@ -22,10 +22,16 @@ export interface Selection extends SelectionInput {
   readonly files: ScannedDirectory;
 }
 
-/** Cleans a source path; `..` that leads above the root is kept, for the caller to refuse. */
+/**
+ * Cleans a source path; `..` leads no further than the root of the source (Dockerfile reference,
+ * ADD: parent directories outside of the build context are stripped).
+ */
 function clean(path: string): string {
-  const normal = posix.normalize(`./${path.replace(/^\/+/, '')}`);
-  return normal === '.' || normal === './' ? '' : normal.replace(/\/$/, '');
+  return posix.normalize(`/${path}`).replace(/^\/+|\/+$/g, '');
+}
+
+function leadsOut(path: string): boolean {
+  return /^\.\.(\/|$)/.test(posix.normalize(path.replace(/^\/+/, '')));
 }
 
 function refuseOutside(source: FileSource, written: string, location: SourceLocation): never {
@@ -97,7 +103,6 @@ async function findSource(
   { exclude, parents }: SelectOptions,
 ): Promise<Found[]> {
   const path = clean(written);
-  if (path === '..' || path.startsWith('../')) refuseOutside(source, written, location);
   const wildcard = hasWildcard(path);
   const excluded =
     exclude.length === 0 ? undefined : compileIgnore(exclude.join('\n'), '--exclude');
@@ -112,8 +117,11 @@ async function findSource(
     if (selection) {
       // Of a directory the content is copied: with --parents below its own name.
       const below = selection.kind === 'directory' ? kept : dirname(kept);
-      found.push({ ...selection, below: below === '.' ? '' : below });
+      // What stands for the destination itself has its own attributes, as buildkit makes it.
+      const directory = below === '' || below === '.' ? undefined : selection.directory;
+      found.push({ ...selection, directory, below: below === '.' ? '' : below });
     } else if (!wildcard) {
+      if (leadsOut(written)) refuseOutside(source, written, location);
       throw new ContextError(`${written} is not in ${source.title}`, location, {
         hint: 'check the spelling, and whether .dockerignore excludes it',
       });

@@ -39,7 +39,7 @@ export async function expandWildcard(
     if (found === undefined) throw missing(path);
     return lstatSync(found);
   };
-  const found = fastGlob.sync(`/${candidate}`, {
+  const found = fastGlob.sync(candidate, {
     cwd: '/',
     dot: true,
     onlyFiles: false,

@@ -10,7 +10,7 @@ import { canonicalJson, sha256 } from './digest.js';
  * Counts up whenever the meaning of a key changes (an encoding, or what a step does with the same
  * inputs), so that an entry of an older wiac is never taken for one of this.
  */
-export const KEY_VERSION = 1;
+export const KEY_VERSION = 2;
 
 /** A source of a COPY after wildcards were resolved, digested. */
 export interface SelectionInput {
@@ -22,7 +22,7 @@ export interface SelectionInput {
   readonly tree: TreeDigest;
   /** --parents: directories between the destination and the file, '' for none. */
   readonly below: string;
-  /** Attributes of a directory itself, which a destination that does not exist yet gets. */
+  /** --parents: attributes that the directory itself gets where it is not there yet. */
   readonly directory:
     | { readonly mode: number; readonly uid: number; readonly gid: number }
     | undefined;

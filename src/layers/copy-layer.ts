@@ -130,7 +130,11 @@ function makeTargetDirectory(job: Job, selection: Selection): void {
     if (known || existsSync(join(job.layer, path))) continue;
     const last = path === target;
     const mode = (last ? selection.directory?.mode : undefined) ?? NEW_DIRECTORY_MODE;
-    makeDirectory(job, path, { mode: chmod && last ? chmod(mode, true) : mode, uid, gid });
+    makeDirectory(job, path, {
+      mode: chmod && last && selection.directory ? chmod(mode, true) : mode,
+      uid,
+      gid,
+    });
   }
 }
 

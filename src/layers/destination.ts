@@ -24,6 +24,8 @@ export interface Destination {
   readonly kind: 'missing' | 'directory' | 'other';
   /** The directories above `path`, outermost first; includes `path` itself if it is a directory. */
   readonly ancestors: readonly Ancestor[];
+  /** What stands in the way of a directory: a path that is there and is none. */
+  readonly obstacle: string | undefined;
 }
 
 /**
@@ -42,15 +44,17 @@ export function inspectDestination(
   const components = resolved.path === '' ? [] : resolved.path.split('/');
   const isDirectory = resolved.entry?.stats.isDirectory() ?? false;
   if (!isDirectory) components.pop();
+  let obstacle: string | undefined;
   const ancestors = components.map((_, index): Ancestor => {
     const ancestor = components.slice(0, index + 1).join('/');
     const stats = locate(below, ancestor)?.stats;
+    if (stats && !stats.isDirectory()) obstacle ??= ancestor;
     if (!stats?.isDirectory()) return { path: ancestor, existing: undefined };
     const { mode, uid, gid } = stats;
     return { path: ancestor, existing: { mode: mode & 0o7777, uid, gid } };
   });
   const kind = resolved.entry === undefined ? 'missing' : isDirectory ? 'directory' : 'other';
-  return { path: resolved.path, kind, ancestors };
+  return { path: resolved.path, kind, ancestors, obstacle };
 }
 
 /** The facts in the form that goes into a content key. */

@@ -1,4 +1,5 @@
 /** What each instruction that makes no layer does to the image config. Pure. */
+import { constants } from 'node:os';
 import { posix } from 'node:path';
 import type { Command, HealthcheckInstruction, Instruction } from '../dockerfile/ast.js';
 import { parseDuration } from '../dockerfile/duration.js';
@@ -6,12 +7,37 @@ import { DockerfileError } from '../errors.js';
 import type { ContainerConfig, Healthcheck } from '../image/config.js';
 import type { Expander } from './scope.js';
 
+/** SIGRTMAX of Linux. */
+const LAST_SIGNAL = 64;
+
 /** The default of SHELL on Linux (Dockerfile reference, SHELL). */
 export const DEFAULT_SHELL = ['/bin/sh', '-c'];
 
 /** Arguments of a command in either form, the shell in front of the shell form. */
 export function commandArgv(command: Command, shell: readonly string[]): readonly string[] {
   return command.form === 'exec' ? command.argv : [...shell, command.text];
+}
+
+/**
+ * A trigger as BuildKit writes it into the config: the here-documents that belong to it stand on
+ * the lines after it.
+ */
+function triggerText(trigger: Instruction): string {
+  const heredocs = 'heredocs' in trigger ? trigger.heredocs : [];
+  return [trigger.original, ...heredocs.map(({ content, name }) => `\n${content}${name}`)].join('');
+}
+
+/** @throws DockerfileError for what is neither the name nor the number of a signal */
+function checkSignal(signal: string, location: Instruction['location']): string {
+  const name = signal.toUpperCase().replace(/^SIG/, '');
+  const number = Number(name);
+  const known = /^\d+$/.test(name)
+    ? number > 0 && number <= LAST_SIGNAL
+    : `SIG${name}` in constants.signals || /^(RTMIN(\+\d{1,2})?|RTMAX(-\d{1,2})?)$/.test(name);
+  if (known) return signal;
+  throw new DockerfileError(`STOPSIGNAL ${signal} is not a signal`, location, {
+    hint: 'write a name such as SIGTERM, or a number from 1 to 64',
+  });
 }
 
 /** Config with variables set; a variable keeps its place when its value changes. */
@@ -118,7 +144,7 @@ export function changeConfig(
     case 'user':
       return { ...config, User: expand(instruction.value, location) };
     case 'stopsignal':
-      return { ...config, StopSignal: expand(instruction.value, location) };
+      return { ...config, StopSignal: checkSignal(expand(instruction.value, location), location) };
     case 'workdir':
       return {
         ...config,
@@ -144,7 +170,7 @@ export function changeConfig(
     case 'healthcheck':
       return { ...config, Healthcheck: healthcheck(instruction, shell) };
     case 'onbuild':
-      return { ...config, OnBuild: [...(config.OnBuild ?? []), instruction.trigger.original] };
+      return { ...config, OnBuild: [...(config.OnBuild ?? []), triggerText(instruction.trigger)] };
     default:
       return config;
   }

@@ -69,6 +69,12 @@ function findFlag(instruction: RunInstruction, name: string): InstructionFlag | 
 function networkOf(instruction: RunInstruction, options: PlanOptions): RunStep['network'] {
   const flag = findFlag(instruction, 'network');
   const asked = flag === undefined ? 'default' : oneOf(flag, ['default', 'none', 'host']);
+  const granted = options.network === 'host' || options.allowed.includes('network.host');
+  if (flag && asked === 'host' && !granted) {
+    throw new DockerfileError('--network=host is not allowed', flag.location, {
+      hint: 'if you trust this Dockerfile with the network of this machine: wiac build --allow network.host',
+    });
+  }
   return asked === 'default' ? options.network : asked;
 }
 

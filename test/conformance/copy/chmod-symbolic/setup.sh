@@ -1,0 +1,1 @@
+chmod 600 dir/plain; chmod 711 dir/sub/x

@@ -1,0 +1,1 @@
+chmod 700 dir; chmod 750 dir/sub

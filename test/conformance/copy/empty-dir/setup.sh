@@ -1,0 +1,2 @@
+mkdir d/empty
+mkdir -m 700 d/private

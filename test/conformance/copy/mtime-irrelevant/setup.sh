@@ -1,0 +1,1 @@
+touch -d @0 old

@@ -1,0 +1,267 @@
+/**
+ * Runs the cases of a folder: each is built with wiac, compared with what it expects, and, where
+ * buildah knows the behaviour, with what buildah makes of it. README.md beside this file tells
+ * what a case is made of.
+ */
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { WIAC } from '../support/wiac.js';
+import { makeBase } from './base.js';
+import { describeFiles, withMounted } from './describe.js';
+
+/** case.json */
+interface Case {
+  /** The behaviour, in one sentence. */
+  readonly what: string;
+  /** Flags of `build` that both tools have. */
+  readonly args?: readonly string[];
+  /** Flags for wiac alone. */
+  readonly wiac?: readonly string[];
+  /** The build must fail like this. */
+  readonly error?: { readonly exitCode: number; readonly message: string };
+  /** Why buildah can't be asked. */
+  readonly withoutBuildah?: string;
+  /** Where wiac means to differ from buildah: paths, or `config.Field`. */
+  readonly differs?: readonly { readonly at: string; readonly sentence: string }[];
+}
+
+/** What an image is made of. */
+interface Made {
+  readonly files: ReadonlyMap<string, string>;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+const ROOT = join(process.cwd(), 'test/conformance');
+/** Writes expectations instead of comparing with them: look at the difference before you commit. */
+const UPDATE = process.env.CONFORMANCE_UPDATE === '1';
+
+/** Files of the base image say nothing about a case; what a RUN mounts is not part of it. */
+const NOT_OURS = /^(bin|dev|proc|sys|run)\//;
+
+const CONFIG_FIELDS = [
+  'User',
+  'ExposedPorts',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'Volumes',
+  'WorkingDir',
+  'Labels',
+  'StopSignal',
+  'Healthcheck',
+  'OnBuild',
+  'Shell',
+] as const;
+
+function isEmpty(value: unknown): boolean {
+  return (
+    value === undefined ||
+    value === null ||
+    value === '' ||
+    (typeof value === 'object' && Object.keys(value).length === 0)
+  );
+}
+
+/** The fields that say something, in one order. */
+function pickConfig(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    CONFIG_FIELDS.filter((field) => !isEmpty(config[field]))
+      // BuildKit and wiac write the default working directory down, buildah does not.
+      .filter((field) => field !== 'WorkingDir' || config[field] !== '/')
+      .map((field) => [field, config[field]]),
+  );
+}
+
+function readCase(folder: string): Case {
+  return JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as Case;
+}
+
+/** Copies the context and runs setup.sh in it, for what git does not keep: modes, owners, xattrs. */
+async function prepareContext(folder: string, target: string): Promise<string> {
+  const context = join(target, 'context');
+  mkdirSync(context);
+  const source = join(folder, 'context');
+  if (existsSync(source)) cpSync(source, context, { recursive: true, verbatimSymlinks: true });
+  cpSync(join(folder, 'Dockerfile'), join(context, 'Dockerfile'));
+  const setup = join(folder, 'setup.sh');
+  if (existsSync(setup)) await execa('bash', ['-eu', setup], { cwd: context });
+  return context;
+}
+
+interface Outcome {
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Tools {
+  readonly directory: string;
+  readonly wiac: (...args: string[]) => Promise<Outcome>;
+  readonly buildah: (...args: string[]) => Promise<Outcome>;
+}
+
+function openTools(): Tools {
+  const directory = mkdtempSync(join(tmpdir(), 'wiac-conformance-'));
+  const storage = ['--root', join(directory, 'root'), '--runroot', join(directory, 'runroot')];
+  const call = async (command: string, args: readonly string[]): Promise<Outcome> => {
+    const { exitCode, stdout, stderr } = await execa(command, args, {
+      reject: false,
+      stdin: 'ignore',
+      env: { WIAC_ROOT: join(directory, 'store'), FROM_ENVIRONMENT: 'environment value' },
+    });
+    return { exitCode, stdout, stderr };
+  };
+  return {
+    directory,
+    wiac: (...args) => call(process.execPath, [WIAC, ...args]),
+    buildah: (...args) => call('buildah', [...storage, '--storage-driver', 'vfs', ...args]),
+  };
+}
+
+function succeed({ exitCode, stdout, stderr }: Outcome): string {
+  if (exitCode !== 0) throw new Error(`exit code ${exitCode}: ${stderr}`);
+  return stdout.trim();
+}
+
+async function buildWithWiac(tools: Tools, context: string, flags: readonly string[]) {
+  const iid = join(tools.directory, 'iid');
+  const outcome = await tools.wiac('build', '-q', '--iidfile', iid, ...flags, context);
+  return { outcome, iid };
+}
+
+/** What wiac made: its layers mounted with mount(8), its config as it is exported. */
+async function inspectWiac(tools: Tools, lowerdirs: string, iid: string): Promise<Made> {
+  const layout = mkdtempSync(join(tools.directory, 'layout-'));
+  succeed(await tools.wiac('push', readFileSync(iid, 'utf8'), `oci-layout://${layout}:x`));
+  const blob = (digest: string) =>
+    JSON.parse(readFileSync(join(layout, 'blobs/sha256', digest.slice(7)), 'utf8'));
+  const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'));
+  const { config } = blob(blob(index.manifests[0].digest).config.digest);
+  return { files: await withMounted(lowerdirs, describeFiles), config: pickConfig(config) };
+}
+
+async function inspectBuildah(tools: Tools, image: string): Promise<Made> {
+  const inspected = JSON.parse(succeed(await tools.buildah('inspect', '--type', 'image', image)));
+  const images = JSON.parse(
+    readFileSync(join(tools.directory, 'root/vfs-images/images.json'), 'utf8'),
+  ) as { id: string; layer?: string }[];
+  const { layer } = images.find(({ id }) => id === inspected.FromImageID) ?? {};
+  // vfs keeps the whole tree of each layer; FROM scratch and nothing else has none.
+  const files =
+    layer === undefined
+      ? new Map<string, string>()
+      : await describeFiles(join(tools.directory, 'root/vfs/dir', layer));
+  return { files, config: pickConfig(inspected.Docker.config) };
+}
+
+function ours(files: ReadonlyMap<string, string>, without: readonly string[] = []): string[] {
+  return [...files]
+    .filter(([path]) => !NOT_OURS.test(path))
+    .filter(([path]) => !without.some((at) => path === at || path.startsWith(`${at}/`)))
+    .map(([path, description]) => `${path} ${description}`);
+}
+
+function withoutFields(made: Made, at: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(made.config).filter(([field]) => !at.includes(`config.${field}`)),
+  );
+}
+
+/** Each difference that is meant must be there: a sentence about nothing is a mistake. */
+function expectDifferences(wiac: Made, buildah: Made, differs: Case['differs'] = []): void {
+  const at = differs.map((item) => item.at);
+  expect(ours(wiac.files, at)).toEqual(ours(buildah.files, at));
+  expect(withoutFields(wiac, at)).toEqual(withoutFields(buildah, at));
+  for (const path of at) {
+    const view = ({ files, config }: Made) =>
+      path.startsWith('config.')
+        ? config[path.slice('config.'.length)]
+        : ours(files).filter((line) => line.startsWith(`${path} `) || line.startsWith(`${path}/`));
+    expect({ path, made: view(wiac) }).not.toEqual({ path, made: view(buildah) });
+  }
+}
+
+function compareWithExpectation(folder: string, made: Made, base: Made): void {
+  const lines = ours(made.files).filter((line) => !ours(base.files).includes(line));
+  const onBase = made.files.has('bin/busybox');
+  const gone = [...base.files.keys()]
+    .filter((path) => onBase && !made.files.has(path))
+    .map((path) => `- ${path}`);
+  const tree = `${[...lines, ...gone].join('\n')}\n`;
+  const config = `${JSON.stringify(made.config, null, 2)}\n`;
+  if (UPDATE) {
+    writeFileSync(join(folder, 'tree.txt'), tree);
+    writeFileSync(join(folder, 'config.json'), config);
+    return;
+  }
+  expect(tree).toBe(readFileSync(join(folder, 'tree.txt'), 'utf8'));
+  expect(config).toBe(readFileSync(join(folder, 'config.json'), 'utf8'));
+}
+
+async function runCase(tools: Tools, base: Made, folder: string): Promise<void> {
+  const { args = [], wiac = [], error, withoutBuildah, differs } = readCase(folder);
+  const temporary = mkdtempSync(join(tools.directory, 'case-'));
+  const context = await prepareContext(folder, temporary);
+  const place = (flag: string) => flag.replaceAll('{context}', context);
+  const { outcome, iid } = await buildWithWiac(tools, context, [...args, ...wiac].map(place));
+  const buildahFlags = [
+    ...['-q', '--isolation', 'chroot', '--format', 'docker', '--identity-label=false'],
+    ...args.map(place),
+  ];
+  const askBuildah = () => tools.buildah('build', ...buildahFlags, context);
+  if (error) {
+    expect(outcome.stderr).toContain(error.message);
+    expect({ exitCode: outcome.exitCode, stdout: outcome.stdout }).toEqual({
+      exitCode: error.exitCode,
+      stdout: '',
+    });
+    if (withoutBuildah === undefined) expect((await askBuildah()).exitCode).not.toBe(0);
+    return;
+  }
+  const made = await inspectWiac(tools, succeed(outcome), iid);
+  compareWithExpectation(folder, made, base);
+  if (withoutBuildah !== undefined) return;
+  const image =
+    succeed(await askBuildah())
+      .split('\n')
+      .at(-1) ?? '';
+  expectDifferences(made, await inspectBuildah(tools, image), differs);
+}
+
+/** Declares a test for each folder below `group`. */
+export function conformance(group: string): void {
+  const tools = openTools();
+  let base: Made;
+  beforeAll(async () => {
+    const layout = await makeBase(tools.directory);
+    succeed(await tools.wiac('pull', '-t', 'base', `oci-layout://${layout}:base`));
+    const storage = `[vfs@${join(tools.directory, 'root')}+${join(tools.directory, 'runroot')}]`;
+    const target = `containers-storage:${storage}localhost/base`;
+    await execa('skopeo', ['copy', '-q', `oci:${layout}:base`, target]);
+    base = await inspectBuildah(tools, 'localhost/base');
+  });
+  afterAll(() => {
+    rmSync(tools.directory, { recursive: true, force: true });
+  });
+  const folders = readdirSync(join(ROOT, group))
+    .map((name) => join(ROOT, group, name))
+    .filter((path) => lstatSync(path).isDirectory());
+  for (const folder of folders) {
+    test(`${folder.slice(ROOT.length + 1)}: ${readCase(folder).what}`, async () => {
+      await runCase(tools, base, folder);
+    });
+  }
+}
