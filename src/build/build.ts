@@ -18,6 +18,7 @@ import { createHash64 } from './hash64.js';
 import type { PlanImages } from './plan-images.js';
 import type { Resolution } from './scheduler.js';
 import { resolvePlan } from './scheduler.js';
+import type { AgentSource } from './ssh-agent.js';
 
 /** What a build needs besides its plan. */
 export interface BuildRequest {
@@ -31,7 +32,7 @@ export interface BuildRequest {
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
   readonly secret: (id: string) => Buffer | undefined;
-  readonly sshSocket: (id: string) => string | undefined;
+  readonly sshAgent: (id: string) => AgentSource | undefined;
   /** How many steps may run at the same time. */
   readonly jobs: number;
   /** Names the result gets. */
@@ -85,7 +86,7 @@ function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
  * @throws whatever made the first step fail; nothing is left running or mounted then
  */
 export async function build(request: BuildRequest): Promise<BuildResult> {
-  const { plan, store, emit, skipsCache, secret, sshSocket, isolation } = request;
+  const { plan, store, emit, skipsCache, secret, sshAgent, isolation } = request;
   const started = Date.now();
   emit({ type: 'planned', steps: plan.steps });
   for (const message of plan.warnings) emit({ type: 'warning', message });
@@ -108,7 +109,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
         images: request.images,
         skipsCache,
         secret,
-        sshSocket,
+        sshAgent,
         nextNumber: counter(),
         emit,
         signal: stopper.signal,

@@ -99,7 +99,7 @@ export async function planStatus(
     images,
     skipsCache: () => false,
     secret: () => undefined,
-    sshSocket: () => undefined,
+    sshAgent: () => undefined,
     nextNumber: () => 0,
     emit: () => {},
     signal: new AbortController().signal,

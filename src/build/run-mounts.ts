@@ -21,6 +21,7 @@ import { openCacheMount } from './cache-mount.js';
 import type { StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
 import { stackOf } from './session.js';
+import { showAgent } from './ssh-agent.js';
 
 /** What a step's mounts need in its container; `close` when the step has ended. */
 export interface PreparedMounts {
@@ -119,19 +120,22 @@ function showSecret(preparation: Preparation, mount: SecretMount): void {
   });
 }
 
-function showAgent(preparation: Preparation, mount: SshMount): void {
+async function mountAgent(preparation: Preparation, mount: SshMount): Promise<void> {
   const { session, step } = preparation;
-  const source = session.sshSocket(mount.id);
-  const number = preparation.sockets;
-  if (source === undefined) {
+  const agent = session.sshAgent(mount.id);
+  if (agent === undefined) {
     if (!mount.required) return;
     throw new UsageError(
       `the step needs the ssh agent ${mount.id} (${step.location.file}:${step.location.line})`,
       {
-        hint: `wiac build --ssh ${mount.id} with $SSH_AUTH_SOCK set, or --ssh ${mount.id}=SOCKET`,
+        hint: `wiac build --ssh ${mount.id} with $SSH_AUTH_SOCK set, or --ssh ${mount.id}=SOCKET or a key file`,
       },
     );
   }
+  const { mode, uid, gid } = mount;
+  const { path: source, close } = await showAgent(agent, { mode, uid, gid });
+  preparation.closers.push(close);
+  const number = preparation.sockets;
   preparation.sockets += 1;
   const path = mount.target ?? `/run/buildkit/ssh_agent.${number}`;
   preparation.requests.push({ source, path, kind: 'file', readOnly: false, optional: false });
@@ -179,7 +183,7 @@ export async function prepareMounts(
         const options = mount.size === undefined ? 'mode=1777' : `mode=1777,size=${mount.size}`;
         preparation.tmpfs.push({ target: mount.target, options });
       } else if (mount.type === 'secret') showSecret(preparation, mount);
-      else if (mount.type === 'ssh') showAgent(preparation, mount);
+      else if (mount.type === 'ssh') await mountAgent(preparation, mount);
     }
   } catch (error) {
     close();

@@ -13,6 +13,7 @@ import type { Stack } from '../layers/stack.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
 import type { PlanImages } from './plan-images.js';
+import type { AgentSource } from './ssh-agent.js';
 
 /** One build: where it reads from, writes to and reports to. */
 export interface BuildSession {
@@ -32,8 +33,8 @@ export interface BuildSession {
   readonly skipsCache: (step: Step) => boolean;
   /** Content of a secret; undefined when the build was given none of that id. */
   readonly secret: (id: string) => Buffer | undefined;
-  /** Socket of an ssh agent; undefined when the build was given none of that id. */
-  readonly sshSocket: (id: string) => string | undefined;
+  /** An ssh agent; undefined when the build was given none of that id. */
+  readonly sshAgent: (id: string) => AgentSource | undefined;
   /** Counts up, for names that must not repeat within this process. */
   readonly nextNumber: () => number;
   readonly emit: EventSink;

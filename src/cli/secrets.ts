@@ -1,11 +1,12 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
 import { readFileSync, statSync } from 'node:fs';
+import type { AgentSource } from '../build/ssh-agent.js';
 import { UsageError } from '../errors.js';
 
 /** Reads secrets and finds sockets when a step asks for them. */
 export interface Credentials {
   readonly secret: (id: string) => Buffer | undefined;
-  readonly sshSocket: (id: string) => string | undefined;
+  readonly sshAgent: (id: string) => AgentSource | undefined;
 }
 
 type Secret = { readonly file: string } | { readonly variable: string };
@@ -47,32 +48,38 @@ function readSecret(id: string, secret: Secret): Buffer {
   }
 }
 
-function parseSsh(text: string): [string, string] {
+/** `ID`, `ID=SOCKET`, or `ID=KEY,KEY...` as docker build has it. */
+function parseSsh(text: string): [string, AgentSource] {
   const at = text.indexOf('=');
   const id = at === -1 ? text : text.slice(0, at);
-  const socket = at === -1 ? process.env.SSH_AUTH_SOCK : text.slice(at + 1);
-  if (socket === undefined || socket === '') {
+  const value = at === -1 ? process.env.SSH_AUTH_SOCK : text.slice(at + 1);
+  if (value === undefined || value === '') {
     throw new UsageError(`--ssh ${text}: $SSH_AUTH_SOCK is not set`, {
-      hint: 'start an ssh-agent, or write --ssh ID=SOCKET',
+      hint: 'start an ssh-agent, or write --ssh ID=SOCKET or --ssh ID=KEYFILE',
     });
   }
-  if (!statSync(socket, { throwIfNoEntry: false })?.isSocket()) {
-    throw new UsageError(`--ssh ${text}: ${socket} is not the socket of an agent`, {
-      hint: 'load the key into an ssh-agent and give its socket',
-    });
-  }
-  return [id, socket];
+  const paths = value.split(',');
+  const kinds = paths.map((path) => statSync(path, { throwIfNoEntry: false }));
+  const missing = paths.find((_, index) => kinds[index] === undefined);
+  if (missing !== undefined) throw new UsageError(`--ssh ${text}: ${missing} does not exist`);
+  const [only] = paths;
+  if (only !== undefined && paths.length === 1 && kinds[0]?.isSocket())
+    return [id, { socket: only }];
+  if (kinds.every((stats) => stats?.isFile())) return [id, { keys: paths }];
+  throw new UsageError(`--ssh ${text}: neither the socket of an agent nor key files`, {
+    hint: 'write --ssh ID=SOCKET or --ssh ID=KEYFILE[,KEYFILE...]',
+  });
 }
 
 /** @throws UsageError for options that can't be understood; secrets are read when they are needed */
 export function parseCredentials(secrets: readonly string[], ssh: readonly string[]): Credentials {
   const known = new Map(secrets.map(parseSecret));
-  const sockets = new Map(ssh.map(parseSsh));
+  const agents = new Map(ssh.map(parseSsh));
   return {
     secret: (id) => {
       const secret = known.get(id);
       return secret && readSecret(id, secret);
     },
-    sshSocket: (id) => sockets.get(id),
+    sshAgent: (id) => agents.get(id),
   };
 }

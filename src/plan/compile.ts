@@ -10,7 +10,7 @@ import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { declareArgs, globalScope, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
 import { changeConfig } from './config-changes.js';
-import { copyStep } from './copy-step.js';
+import { copySteps } from './copy-step.js';
 import { graphBuilder } from './graph.js';
 import { contextFiles, originOf, remoteStep, stageStart } from './origins.js';
 import type { Plan, PlanOptions } from './plan.js';
@@ -50,13 +50,13 @@ function stagePlatform({ options }: Compilation, from: FromInstruction, expand: 
   }
 }
 
-/** The step of an instruction. */
-function addStep(
+/** The steps of an instruction: one, but for an ADD that mixes local and remote sources. */
+function addSteps(
   compilation: Compilation,
   state: StageState,
   instruction: Instruction,
   expand: Expander,
-): StepId {
+): StepId[] {
   const { graph, options } = compilation;
   const { config, args, stage, head, platform } = state;
   const { original: text, location } = instruction;
@@ -66,10 +66,11 @@ function addStep(
     case 'copy':
     case 'add': {
       const fetch = (source: RemoteSource) => remoteStep(compilation, source, location);
-      return graph.add({
-        ...common,
-        ...copyStep(instruction, { config, expand, findOrigin, fetch }),
-      });
+      const ids: StepId[] = [];
+      for (const operands of copySteps(instruction, { config, expand, findOrigin, fetch })) {
+        ids.push(graph.add({ ...common, parent: ids.at(-1) ?? head, ...operands }));
+      }
+      return ids;
     }
     case 'run': {
       const hidden = hiddenArgs(compilation, state);
@@ -78,21 +79,21 @@ function addStep(
         if ('step' in origin) return origin.step;
         return contextFiles(compilation, origin.context, path, platform, location);
       };
-      return graph.add({
-        ...common,
-        ...runStep(instruction, { config, args, hidden, expand, options, findFiles }),
-      });
+      const operands = runStep(instruction, { config, args, hidden, expand, options, findFiles });
+      return [graph.add({ ...common, ...operands })];
     }
     case 'workdir':
-      return graph.add({
-        ...common,
-        kind: 'workdir',
-        reads: [],
-        path: config.WorkingDir,
-        user: config.User ?? '',
-      });
+      return [
+        graph.add({
+          ...common,
+          kind: 'workdir',
+          reads: [],
+          path: config.WorkingDir,
+          user: config.User ?? '',
+        }),
+      ];
     default:
-      return graph.add({ ...common, kind: 'meta', reads: [] });
+      return [graph.add({ ...common, kind: 'meta', reads: [] })];
   }
 }
 
@@ -107,9 +108,11 @@ function applyInstruction(
   if (instruction.kind === 'arg') declareArgs(compilation, state, instruction, expand);
   else state.config = changeConfig(state.config, instruction, expand, state);
   if (instruction.kind === 'cmd') state.cmdInStage = true;
-  state.head = addStep(compilation, state, instruction, expand);
   const empty_layer = !LAYERS.includes(instruction.kind);
-  state.history.push({ created_by: instruction.original, empty_layer, step: state.head });
+  for (const step of addSteps(compilation, state, instruction, expand)) {
+    state.head = step;
+    state.history.push({ created_by: instruction.original, empty_layer, step });
+  }
 }
 
 /** A function that compiles each stage once, and notices when stages need each other. */

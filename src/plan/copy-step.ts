@@ -1,7 +1,7 @@
 /** COPY and ADD as steps. */
 import { posix } from 'node:path';
 import type { CopyInstruction } from '../dockerfile/ast.js';
-import { DockerfileError, UnsupportedError } from '../errors.js';
+import { DockerfileError } from '../errors.js';
 import type { ContainerConfig } from '../image/config.js';
 import { parseMode } from './mode.js';
 import type { Origin } from './origins.js';
@@ -58,41 +58,40 @@ function copyFiles(
   return { reads: [origin.step], from: origin.step, context: '', sources };
 }
 
+/** Where the files of an ADD come from: neighbours from the build context go together. */
 function addFiles(
   instruction: CopyInstruction,
   sources: readonly string[],
   scope: CopyScope,
-): FilesFrom {
+): FilesFrom[] {
   const { location } = instruction;
   const flags = {
     checksum: textFlag(instruction, 'checksum', scope.expand),
     keepGitDirectory: booleanFlag(instruction, 'keep-git-dir') ?? false,
   };
-  const remote = sources.map((source) => remoteSource(source, flags, location));
-  const [first] = remote;
-  if (!remote.some((source) => source !== undefined)) {
-    if (flags.checksum !== undefined) {
-      throw new DockerfileError('--checksum is for URLs and git repositories', location);
-    }
-    return { reads: [], from: undefined, context: '', sources };
+  const groups: FilesFrom[] = [];
+  let remotes = 0;
+  for (const source of sources) {
+    const remote = remoteSource(source, flags, location);
+    const last = groups.at(-1);
+    if (remote) {
+      remotes += 1;
+      const step = scope.fetch(remote);
+      // A fetched file lies in a layer of its own, a repository at the root of one.
+      const path = remote.type === 'http' ? remote.name : '/';
+      groups.push({ reads: [step], from: step, context: '', sources: [path] });
+    } else if (last && last.from === undefined) {
+      groups[groups.length - 1] = { ...last, sources: [...last.sources, source] };
+    } else groups.push({ reads: [], from: undefined, context: '', sources: [source] });
   }
-  if (!first || sources.length > 1) {
-    throw new UnsupportedError(
-      'ADD of a URL together with other sources is not supported',
-      location,
-      {
-        hint: 'write one ADD for each',
-      },
-    );
+  if (flags.checksum !== undefined && (remotes !== 1 || sources.length !== 1)) {
+    const message =
+      remotes === 0
+        ? '--checksum is for URLs and git repositories'
+        : '--checksum is for one source';
+    throw new DockerfileError(message, location, { hint: 'write an ADD for each source' });
   }
-  const step = scope.fetch(first);
-  // A fetched file lies in a layer of its own, a repository at the root of one.
-  return {
-    reads: [step],
-    from: step,
-    context: '',
-    sources: [first.type === 'http' ? first.name : '/'],
-  };
+  return groups.length > 0 ? groups : [{ reads: [], from: undefined, context: '', sources: [] }];
 }
 
 function unpackMode(instruction: CopyInstruction, { from }: FilesFrom): CopyStep['unpack'] {
@@ -103,8 +102,12 @@ function unpackMode(instruction: CopyInstruction, { from }: FilesFrom): CopyStep
   return from === undefined ? 'detect' : 'never';
 }
 
-/** The operands of COPY or ADD after expansion. @throws DockerfileError, UnsupportedError */
-export function copyStep(instruction: CopyInstruction, scope: CopyScope): Operands {
+/**
+ * The operands of COPY or ADD after expansion: one step for all sources, but for an ADD that mixes
+ * sources of the build context and remote ones, whose steps follow each other in their order.
+ * @throws DockerfileError
+ */
+export function copySteps(instruction: CopyInstruction, scope: CopyScope): Operands[] {
   const { location, flags, keyword } = instruction;
   const { expand, config } = scope;
   const sources = instruction.sources.map((source) => expand(source, location));
@@ -123,14 +126,14 @@ export function copyStep(instruction: CopyInstruction, scope: CopyScope): Operan
   }
   const chmod = textFlag(instruction, 'chmod', expand);
   if (chmod !== undefined) parseMode(chmod, location);
-  const files =
+  const groups =
     instruction.kind === 'add'
       ? addFiles(instruction, sources, scope)
-      : copyFiles(instruction, sources, scope);
-  return {
+      : [copyFiles(instruction, sources, scope)];
+  return groups.map((files, index) => ({
     kind: 'copy',
     ...files,
-    inline,
+    inline: index === groups.length - 1 ? inline : [],
     destination,
     chown: textFlag(instruction, 'chown', expand),
     chmod,
@@ -140,5 +143,5 @@ export function copyStep(instruction: CopyInstruction, scope: CopyScope): Operan
       .map(({ value = '', location: at }) => expand(value, at)),
     link: booleanFlag(instruction, 'link') ?? false,
     unpack: unpackMode(instruction, files),
-  };
+  }));
 }

@@ -84,6 +84,26 @@ describe('URLs', () => {
     };
   }
 
+  test('together with files and archives of the context, in their order', async () => {
+    const { url } = await serve();
+    const root = context({
+      Dockerfile: `FROM scratch\nADD a.tar ${url}/file one <<two /x/\nsecond\ntwo\n`,
+      one: 'of the context',
+      file: 'from the archive',
+    });
+    await execa('tar', ['-cf', 'a.tar', 'file', 'one'], { cwd: root });
+    const { lowerdirs, events } = await machine().build(root, '-t', 'mixed');
+    const tree = await describeLayers(lowerdirs);
+    const content = (path: string) =>
+      Buffer.from(tree.find((line) => line.startsWith(`${path} `))?.split(' ')[3] ?? '', 'base64');
+    expect(['x/file', 'x/one', 'x/two'].map((path) => content(path).toString())).toEqual([
+      'first',
+      'of the context',
+      'second\n',
+    ]);
+    expect(ranSteps(events)).toContain(`fetch ${url}/file`);
+  });
+
   test('name, mode and time; sent again and run again only when it changed', async () => {
     const { url, content, sent } = await serve();
     const { build } = machine();

@@ -19,6 +19,7 @@ const TOOLS = {
   setcap: 'libcap2-bin',
   openssl: 'openssl',
   git: 'git',
+  'ssh-agent': 'openssh-client',
 };
 
 function isInstalled(tool) {

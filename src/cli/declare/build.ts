@@ -28,7 +28,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       collect,
       [],
     )
-    .option('--ssh <id=socket>', 'ssh agent for RUN --mount=type=ssh', collect, [])
+    .option('--ssh <id=socket|keyfile>', 'ssh agent or keys for RUN --mount=type=ssh', collect, [])
     .option('-q, --quiet', 'no progress, only the result and errors', false)
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option(
