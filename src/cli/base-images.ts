@@ -31,8 +31,12 @@ function baseOf(reference: string, image: PlanImage): BaseImage {
   return { reference, digest: manifest, config, history };
 }
 
-/** Asks the store first, as docker and podman do, then the source that the reference names. */
-async function openImage(
+/**
+ * Asks the store first, as docker and podman do, then the source that the reference names.
+ * @param sources gets the source that was opened, to be closed by the caller
+ * @throws ImageError
+ */
+export async function openImage(
   request: ImageRequest,
   findStored: FindStored,
   sources: ImageSource[],

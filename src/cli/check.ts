@@ -1,25 +1,79 @@
 /** `wiac build --check`: BuildKit's linter rules in the place of a build. */
+import type { BaseImage, CheckOptions, CheckResult } from '../check/check.js';
 import { checkDockerfile, formatWarnings } from '../check/check.js';
+import type { Dockerfile } from '../dockerfile/ast.js';
 import { DockerfileError } from '../errors.js';
+import { formatPlatform } from '../oci/platform.js';
+import type { FindStored } from './base-images.js';
+import { openImage } from './base-images.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { parsePairs, readDockerfile, wantedPlatform } from './dockerfile-input.js';
+import {
+  parsePairs,
+  readDockerfile,
+  wantedPlatform,
+  withStoredImages,
+} from './dockerfile-input.js';
+
+/** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
+async function lookUp(
+  reference: string,
+  platform: string,
+  findStored: FindStored,
+): Promise<BaseImage | undefined> {
+  const sources: Parameters<typeof openImage>[2] = [];
+  try {
+    const image = await openImage({ reference, platform }, findStored, sources);
+    if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
+    const { config } = image;
+    return { platform: formatPlatform(config), config: { Env: [], ...config.config } };
+  } catch (error) {
+    process.stderr.write(`wiac: ${reference} was not checked: ${(error as Error).message}\n`);
+    return undefined;
+  } finally {
+    await Promise.all(sources.map((source) => source.close()));
+  }
+}
+
+/** Checks again and again, until every image that a rule asks for was looked up. */
+async function checkWithImages(
+  dockerfile: Dockerfile,
+  options: CheckOptions,
+  pull: boolean | undefined,
+): Promise<CheckResult> {
+  const images = new Map<string, BaseImage | undefined>();
+  for (;;) {
+    const missing = new Map<string, readonly [string, string]>();
+    const baseImage = (reference: string, platform: string) => {
+      const key = `${platform} ${reference}`;
+      if (!images.has(key)) missing.set(key, [reference, platform]);
+      return images.get(key);
+    };
+    const result = checkDockerfile(dockerfile, { ...options, baseImage });
+    if (missing.size === 0) return result;
+    await withStoredImages(pull, async (findStored) => {
+      for (const [key, [reference, platform]] of missing)
+        images.set(key, await lookUp(reference, platform, findStored));
+    });
+  }
+}
 
 /**
  * Prints the warnings.
  * @throws DockerfileError when `# check=error=true` makes them one
  */
-export function checkCommand(
+export async function checkCommand(
   path: string,
   options: DockerfileOptions,
   format: 'text' | 'json',
-): void {
+): Promise<void> {
   const { dockerfile, ignores } = readDockerfile(path, options);
-  const result = checkDockerfile(dockerfile, {
+  const checkOptions = {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
     platform: wantedPlatform(options.platform),
     buildPlatform: wantedPlatform(undefined),
     ignores,
-  });
+  };
+  const result = await checkWithImages(dockerfile, checkOptions, options.pull);
   process.stdout.write(formatWarnings(result, dockerfile, format));
   const [first] = result.warnings;
   if (result.error && first) {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findImage } from '../cache/images.js';
 import type { CacheIndex } from '../cache/index-db.js';
+import { storeRoot } from '../cache/paths.js';
 import { contextIgnore } from '../context/context.js';
 import type { FileSource } from '../context/source.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
@@ -83,6 +84,20 @@ function storedImages(index: CacheIndex, pull: boolean | undefined): FindStored 
     const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
     return fits ? image : undefined;
   };
+}
+
+/** Gives an action the images of the store, which is open for as long as it takes. */
+export async function withStoredImages(
+  pull: boolean | undefined,
+  action: (findStored: FindStored) => Promise<void>,
+): Promise<void> {
+  const { closeStore, openStore } = await import('../cache/store.js');
+  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  try {
+    await action(storedImages(store.index, pull));
+  } finally {
+    await closeStore(store);
+  }
 }
 
 /** A parsed Dockerfile, and the path it came from; undefined for standard input. */

@@ -208,10 +208,10 @@ describe('exit code 8: neither root nor a user namespace', () => {
 describe('exit code 9: not supported yet', () => {
   test('says so with file and line', async () => {
     const { exitCode, stderr, root } = await failed(
-      'FROM scratch\n\nFROM --platform=plan9/mips scratch\n',
+      'FROM scratch\n\nFROM --platform=plan9/mips scratch\nRUN true\n',
     );
     expect(exitCode).toBe(9);
-    expect(stderr).toContain(`${root}/Dockerfile:3:`);
+    expect(stderr).toContain(`${root}/Dockerfile:4:`);
   });
 });
 

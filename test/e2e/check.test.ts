@@ -1,6 +1,6 @@
 /** `wiac build --check` */
 import { expect, test } from '@jest/globals';
-import { context, machine } from '../support/wiac.js';
+import { context, machine, tempDir } from '../support/wiac.js';
 
 test('warnings as text and as JSON; nothing is built', async () => {
   const { wiac } = machine();
@@ -30,4 +30,28 @@ test('# check=error=true makes warnings an error, skip leaves rules out', async 
     Dockerfile: '# check=skip=StageNameCasing;error=true\nFROM scratch AS Big\n',
   });
   expect(await wiac(['build', '--check', lenient])).toMatchObject({ exitCode: 0 });
+});
+
+test('InvalidBaseImagePlatform: images of the store and elsewhere are looked up', async () => {
+  const { wiac, build } = machine();
+  const made = context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\n' });
+  await build(made, '--platform', 'linux/arm64', '-t', 'arm');
+  const layout = tempDir();
+  await wiac(['push', 'arm', `oci-layout://${layout}:x`]);
+  const root = context({
+    Dockerfile: `FROM --platform=$BUILDPLATFORM oci-layout://${layout}:x AS first\nFROM arm\nCOPY --from=first /bin /b\n`,
+  });
+  const result = await wiac(['build', '--check', '--platform', 'linux/arm64', root]);
+  expect(result).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(result.stdout.match(/InvalidBaseImagePlatform/g)).toHaveLength(
+    process.arch === 'x64' ? 1 : 0,
+  );
+});
+
+test('an image that cannot be looked up is said to be unchecked', async () => {
+  const root = context({ Dockerfile: 'FROM oci-layout:///no/such/layout AS Big\n' });
+  const result = await machine().wiac(['build', '--check', root]);
+  expect(result.exitCode).toBe(0);
+  expect(result.stderr).toContain('was not checked');
+  expect(result.stdout).toContain('StageNameCasing');
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { openIndex } from '../../src/cache/index-db.js';
 import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
 
@@ -121,7 +122,7 @@ describe('a terminal', () => {
     const root = context({ Dockerfile: dockerfile('RUN echo text; sleep 1') });
     const { stdout, exitCode } = await onTerminal(made.root, 'build', '--progress=auto', root);
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/\[0 3\/3\] [01]\.\d+s RUN echo text/);
+    expect(stdout).toMatch(/\[0 3\/3\] \d+\.\d+s RUN echo text/);
     expect(stdout).toContain('| text');
     expect(stdout).toContain('2 run');
     // The cursor is shown again before the end.
@@ -146,11 +147,21 @@ describe('cache ls', () => {
     return (JSON.parse(stdout) as { text: string }[]).map(({ text }) => text);
   }
 
+  /** Makes all that a store has older. @param ms by how much */
+  async function makeOlder(root: string, ms: number): Promise<void> {
+    const { environment, steps, usage } = openIndex(join(root, 'index'), false);
+    for (const { key, value } of [...steps.getRange()])
+      await steps.put(key, { ...value, created: value.created - ms });
+    for (const { key, value } of [...usage.getRange()])
+      await usage.put(key, { ...value, lastUsed: value.lastUsed - ms });
+    await environment.close();
+  }
+
   test('--older and --newer, --unused: an entry is on one side of every age', async () => {
     const made = machine();
     const root = context({ Dockerfile: dockerfile('RUN echo one') });
     await made.build(root);
-    await new Promise((resume) => setTimeout(resume, 2100));
+    await makeOlder(made.root, 3600_000);
     writeFileSync(join(root, 'Dockerfile'), dockerfile('RUN echo two'));
     await made.build(root);
     const all = ['RUN echo two', 'RUN echo one', 'COPY bin /bin'];
@@ -158,9 +169,9 @@ describe('cache ls', () => {
     expect(await texts(made, '--older', '0s')).toEqual(all);
     expect(await texts(made, '--newer', '1d')).toEqual(all);
     expect(await texts(made, '--newer', '0s')).toEqual([]);
-    expect(await texts(made, '--older', '2s')).toEqual(['RUN echo one', 'COPY bin /bin']);
+    expect(await texts(made, '--older', '1h')).toEqual(['RUN echo one', 'COPY bin /bin']);
     // The second build used the COPY again.
-    expect(await texts(made, '--unused', '2s')).toEqual(['RUN echo one']);
+    expect(await texts(made, '--unused', '1h')).toEqual(['RUN echo one']);
   });
 
   test('an empty cache is an empty array, and a table with a head', async () => {

@@ -10,6 +10,15 @@ export function collect(value: string, before: readonly string[] = []): string[]
   return [...before, value];
 }
 
+const ENTITLEMENTS = ['security.insecure', 'network.host'];
+
+function collectEntitlements(value: string, before: readonly string[] = []): string[] {
+  const given = value.split(',');
+  if (!given.every((item) => ENTITLEMENTS.includes(item)))
+    throw new InvalidArgumentError(`Allowed are ${ENTITLEMENTS.join(' and ')}.`);
+  return [...before, ...given];
+}
+
 /** @throws InvalidArgumentError */
 export function positiveInteger(value: string): number {
   const number = Number(value);
@@ -50,10 +59,11 @@ export function dockerfileOptions(command: Command): Command {
         .choices(['default', 'none', 'host'])
         .default('default'),
     )
-    .addOption(
-      new Option('--allow <entitlement...>', 'what RUN steps may ask for')
-        .choices(['security.insecure', 'network.host'])
-        .default([]),
+    .option(
+      '--allow <entitlement>',
+      'what RUN steps may ask for: security.insecure, network.host',
+      collectEntitlements,
+      [],
     );
 }
 
