@@ -6,12 +6,15 @@ import type { Dockerfile, FromInstruction, Instruction } from '../dockerfile/ast
 import { parseTrigger } from '../dockerfile/parse.js';
 import type { WiacError } from '../errors.js';
 import { DockerfileError } from '../errors.js';
+import { HISTORY_COMMENT } from '../image/config.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { declareArgs, globalScope, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
 import { changeConfig } from './config-changes.js';
 import { copyStep } from './copy-step.js';
+import type { NewStep } from './graph.js';
 import { graphBuilder } from './graph.js';
+import { createdBy } from './history.js';
 import { contextFiles, originOf, remoteStep, stageStart } from './origins.js';
 import type { Plan, PlanOptions } from './plan.js';
 import type { RemoteSource } from './remote.js';
@@ -20,7 +23,6 @@ import type { Expander } from './scope.js';
 import { expander } from './scope.js';
 import type { Stage } from './stages.js';
 import { splitStages, targetStage } from './stages.js';
-import type { StepId } from './step.js';
 
 /** The state a stage begins with. */
 function begin(compilation: Compilation, stage: Stage): StageState {
@@ -51,13 +53,13 @@ function stagePlatform({ options }: Compilation, from: FromInstruction, expand: 
 }
 
 /** The step of an instruction. */
-function addStep(
+function stepOf(
   compilation: Compilation,
   state: StageState,
   instruction: Instruction,
   expand: Expander,
-): StepId {
-  const { graph, options } = compilation;
+): NewStep {
+  const { options } = compilation;
   const { config, args, stage, head, platform } = state;
   const { original: text, location } = instruction;
   const common = { parent: head, text, stage: stage.title, platform, location };
@@ -66,10 +68,7 @@ function addStep(
     case 'copy':
     case 'add': {
       const fetch = (source: RemoteSource) => remoteStep(compilation, source, location);
-      return graph.add({
-        ...common,
-        ...copyStep(instruction, { config, expand, findOrigin, fetch }),
-      });
+      return { ...common, ...copyStep(instruction, { config, expand, findOrigin, fetch }) };
     }
     case 'run': {
       const hidden = hiddenArgs(compilation, state);
@@ -78,21 +77,21 @@ function addStep(
         if ('step' in origin) return origin.step;
         return contextFiles(compilation, origin.context, path, platform, location);
       };
-      return graph.add({
+      return {
         ...common,
         ...runStep(instruction, { config, args, hidden, expand, options, findFiles }),
-      });
+      };
     }
     case 'workdir':
-      return graph.add({
+      return {
         ...common,
         kind: 'workdir',
         reads: [],
         path: config.WorkingDir,
         user: config.User ?? '',
-      });
+      };
     default:
-      return graph.add({ ...common, kind: 'meta', reads: [] });
+      return { ...common, kind: 'meta', reads: [] };
   }
 }
 
@@ -105,11 +104,21 @@ function applyInstruction(
   expand: Expander,
 ): void {
   if (instruction.kind === 'arg') declareArgs(compilation, state, instruction, expand);
-  else state.config = changeConfig(state.config, instruction, expand, state);
+  const config =
+    instruction.kind === 'arg'
+      ? state.config
+      : changeConfig(state.config, instruction, expand, state);
+  const step = stepOf(compilation, { ...state, config }, instruction, expand);
+  // Words are expanded with what was set before the instruction: ENV PATH=/x:$PATH.
+  const { args } = state;
+  const lookup = stageLookup(state);
+  const created_by = createdBy(instruction, { config, args, lookup, expand, step });
+  state.config = config;
   if (instruction.kind === 'cmd') state.cmdInStage = true;
-  state.head = addStep(compilation, state, instruction, expand);
+  state.head = compilation.graph.add(step);
+  if (created_by === undefined) return;
   const empty_layer = !LAYERS.includes(instruction.kind);
-  state.history.push({ created_by: instruction.original, empty_layer, step: state.head });
+  state.history.push({ created_by, empty_layer, comment: HISTORY_COMMENT, step: state.head });
 }
 
 /** A function that compiles each stage once, and notices when stages need each other. */

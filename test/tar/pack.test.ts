@@ -159,10 +159,11 @@ describe('the archive', () => {
       return ['d', 'new', 'old', 'same'].map((name) => lstatSync(join(target, name)).mtimeMs);
     };
     const untouched = [501_000, 1_000_500, 100_500, 500_500];
-    expect(await times({ sourceDateEpoch: 500 })).toEqual(untouched);
-    expect(await times({ sourceDateEpoch: 500, rewriteTimestamps: true })).toEqual([
-      500_000, 500_000, 100_500, 500_000,
-    ]);
+    expect(await times({})).toEqual(untouched);
+    const newest: number[] = [];
+    const onNewest = (seconds: number) => newest.push(seconds);
+    expect(await times({ latest: 500, onNewest })).toEqual([500_000, 500_000, 100_500, 500_000]);
+    expect(newest).toEqual([500]);
   });
 
   test('is refused for names that getfattr could not be asked about', async () => {
