@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { compress } from '../tar/compress.js';
 import { decompressed } from '../tar/decompress.js';
@@ -80,13 +80,14 @@ function archiveOf(
   opaque: readonly string[],
   form: BlobForm,
   onNewest: (seconds: number) => void,
-): Readable {
+): AsyncIterable<Buffer> {
   const { blob, key } = layer ?? {};
   const path = blob && blobPath(store, blob.digest);
   if (path !== undefined && key === undefined && existsSync(path)) {
-    return Readable.from(decompressed(createReadStream(path)), { objectMode: false });
+    return decompressed(createReadStream(path));
   }
-  return packLayer(layerPath(store.paths, id), { opaque, latest: form.latest, onNewest });
+  const { latest } = form;
+  return packLayer(layerPath(store.paths, id), { opaque, latest, wholeSeconds: true, onNewest });
 }
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
@@ -121,9 +122,9 @@ export async function layerBlob(
   const archive = archiveOf(store, layer, id, opaque, form, (seconds) => {
     newest = seconds;
   });
-  const { stream, result } = compress(archive, compression, level);
+  const { chunks, result } = compress(archive, compression, level);
   const file = join(scratch, `blob-${id}-${compression}`);
-  await pipeline(stream, createWriteStream(file));
+  await pipeline(chunks, createWriteStream(file));
   const { digest, size, diffId } = await result;
   const times = newest === undefined ? {} : { newest };
   const record: BlobRecord = { digest, size, diffId, compression, ...times };

@@ -19,7 +19,7 @@ import { join, resolve } from 'node:path';
 import { ImageError, messageOf } from '../oci/errors.js';
 import { fsPath } from './entry.js';
 import type { PackTreeOptions } from './pack.js';
-import { packTree } from './pack.js';
+import { asStream, packTree } from './pack.js';
 import { unpackLayer } from './unpack.js';
 
 const bytes = (path: string) => Buffer.from(path).toString('latin1');
@@ -69,7 +69,8 @@ export async function writeLocalTree(
     mkdirSync(target, { recursive: true });
     // Below the destination, because only there it is certain to be on the same file system.
     staging = mkdtempSync(join(target, '.wiac-export-'));
-    await unpackLayer(packTree(layers, options), staging, { rootless: options.rootless });
+    const archive = asStream(packTree(layers, options));
+    await unpackLayer(archive, staging, { rootless: options.rootless });
     moveInto(bytes(staging), bytes(target));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;

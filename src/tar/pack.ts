@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { readXattrs } from '../context/xattrs.js';
 import { UnsupportedError } from '../errors.js';
 import { ImageError } from '../oci/errors.js';
-import { encodeHeader } from './encode.js';
+import { encodeHeader, isAscii } from './encode.js';
 import type { ByteString, TarEntry } from './entry.js';
 import { BLOCK, display, fsPath, padding } from './entry.js';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './member-name.js';
@@ -16,6 +16,11 @@ export interface PackOptions {
   readonly opaque: readonly string[];
   /** Later times become this one, in seconds since the epoch: BuildKit's rewrite-timestamp. */
   readonly latest?: number | undefined;
+  /**
+   * Leave out what is behind the point, as the layers of Docker, BuildKit and buildah do: it would
+   * cost a pax header for each file.
+   */
+  readonly wholeSeconds?: boolean | undefined;
   /** Is told of the newest time that was written, in seconds, before the archive ends. */
   readonly onNewest?: ((seconds: number) => void) | undefined;
 }
@@ -68,6 +73,7 @@ function beside(path: ByteString, name: ByteString): ByteString {
 
 /** The path as text. @throws UnsupportedError when it is none: getfattr is called with text */
 function textPath(bytes: ByteString): string {
+  if (isAscii(bytes)) return bytes;
   const raw = Buffer.from(bytes, 'latin1');
   const text = raw.toString();
   if (raw.equals(Buffer.from(text))) return text;
@@ -200,25 +206,12 @@ async function* archive(
   yield chunks.rest();
 }
 
-function asStream(chunks: AsyncGenerator<Buffer>): Readable {
+/** An archive as a stream; who can take the chunks as they come saves a copy of each. */
+export function asStream(chunks: AsyncIterable<Buffer>): Readable {
   return Readable.from(chunks, { objectMode: false, highWaterMark: 4 * CHUNK });
 }
 
 const toBytes = (text: string): ByteString => Buffer.from(text).toString('latin1');
-
-/** Clamps times, and remembers the newest. */
-async function* layerArchive(directory: string, options: PackOptions): AsyncGenerator<Buffer> {
-  const { latest, onNewest, opaque } = options;
-  let newest = 0;
-  const change: Change = (entry) => {
-    const late = latest !== undefined && entry.mtime.seconds >= latest;
-    const mtime = late ? { seconds: latest, nanoseconds: 0 } : entry.mtime;
-    newest = Math.max(newest, mtime.seconds);
-    return { ...entry, mtime };
-  };
-  yield* archive(walkLayer(toBytes(directory)), new Set(opaque.map(toBytes)), change);
-  onNewest?.(newest);
-}
 
 /**
  * Packs a layer in overlayfs form. The same files give the same bytes, on every machine: entries
@@ -227,8 +220,20 @@ async function* layerArchive(directory: string, options: PackOptions): AsyncGene
  * @throws (while reading) ImageError when a file changes meanwhile, UnsupportedError for names
  *   that are not UTF-8, IsolationError when getfattr is not installed
  */
-export function packLayer(directory: string, options: PackOptions): Readable {
-  return asStream(layerArchive(directory, options));
+export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Buffer> {
+  const { latest, wholeSeconds, onNewest, opaque } = options;
+  let newest = 0;
+  const change: Change = (entry) => {
+    const { seconds, nanoseconds } = entry.mtime;
+    const late = latest !== undefined && seconds >= latest;
+    const mtime = late
+      ? { seconds: latest, nanoseconds: 0 }
+      : { seconds, nanoseconds: wholeSeconds ? 0 : nanoseconds };
+    newest = Math.max(newest, mtime.seconds);
+    return { ...entry, mtime };
+  };
+  yield* archive(walkLayer(toBytes(directory)), new Set(opaque.map(toBytes)), change);
+  onNewest?.(newest);
 }
 
 /**
@@ -239,7 +244,7 @@ export function packLayer(directory: string, options: PackOptions): Readable {
 export function packTree(
   layers: readonly { readonly path: string; readonly opaque: ReadonlySet<string> }[],
   { time, owner }: PackTreeOptions,
-): Readable {
+): AsyncGenerator<Buffer> {
   const stack = layers.map(
     ({ path, opaque }): ByteLayer => ({
       root: toBytes(path),
@@ -251,5 +256,5 @@ export function packTree(
     ...owner,
     ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
   });
-  return asStream(archive(walkMerged(stack), new Set(), change));
+  return archive(walkMerged(stack), new Set(), change);
 }

@@ -123,6 +123,7 @@ describe('the archive', () => {
     expect((await pack(source)).length).toBe(2 * 512 + 1024);
     run('touch', ['-d', '@5.5', `${p}/short`], source);
     expect((await pack(source)).length).toBe(4 * 512 + 1024);
+    expect((await pack(source, { wholeSeconds: true })).length).toBe(2 * 512 + 1024);
   });
 
   test('has no names of users', async () => {
