@@ -49,6 +49,8 @@ export interface BuildResult {
   readonly image: ImageRecord;
   /** Layer directories, topmost first, as overlayfs takes them. */
   readonly lowerdirs: string;
+  /** The layers and the key that each step of the plan came to. */
+  readonly states: Resolution['states'];
 }
 
 /** Opens each context once. */
@@ -73,11 +75,11 @@ function counter(): () => number {
 /** A layer that a step did not make after all is an empty one for the image's history. */
 function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
   const parents = new Map(plan.steps.map((step) => [step.id, step.parent]));
-  return plan.history.map(({ created_by, empty_layer, step }) => {
+  return plan.history.map(({ step, ...entry }) => {
     const parent = parents.get(step);
     const below = parent === undefined ? 0 : (states.get(parent)?.layers.length ?? 0);
     const made = (states.get(step)?.layers.length ?? 0) > below;
-    return { created_by, empty_layer: empty_layer || !made };
+    return { ...entry, empty_layer: entry.empty_layer || !made };
   });
 }
 
@@ -133,7 +135,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     const { cached, executed } = resolution;
     emit({ type: 'built', durationMs: Date.now() - started, cached, executed });
     const links = [...layers].reverse().map((id) => layerLink(store.paths, id));
-    return { image, lowerdirs: formatLowerdirs(links) };
+    return { image, lowerdirs: formatLowerdirs(links), states: resolution.states };
   } catch (error) {
     throw asStoreError(store.paths.root, error);
   } finally {

@@ -10,6 +10,7 @@ import { isArchive, unpackArchive } from '../layers/archive.js';
 import type { CopyReport, FormerLayer } from '../layers/copy-layer.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
 import { measureTree } from '../layers/layer-digest.js';
+import { NO_TIME, settleDirectories, stampTree, withAncestors } from '../layers/times.js';
 import { parseMode } from '../plan/mode.js';
 import type { CopyStep } from '../plan/step.js';
 import type { DestinationReads, KeyedInputs } from './lookup.js';
@@ -52,6 +53,7 @@ function writeInline(
     writeFileSync(path, content);
     lchownSync(path, uid, gid);
     chmodSync(path, mode);
+    stampTree(path, NO_TIME);
   }
 }
 
@@ -115,6 +117,7 @@ export async function executeCopy(
   );
   writeInline(draft, step, reads, intoDirectory);
   await unpackArchives(draft, archives, reads);
+  settleDirectories(draft.diff, [...report.made, ...withAncestors(reads.destination.path)]);
   const simple = archives.length === 0 && step.inline.length === 0;
   return simple ? report : { ...report, ...measureTree(draft.diff) };
 }
@@ -135,5 +138,6 @@ export function executeWorkdir(draft: Draft, reads: DestinationReads): boolean {
     lchownSync(target, attributes.uid, attributes.gid);
     chmodSync(target, attributes.mode);
   }
+  settleDirectories(draft.diff, withAncestors(destination.path));
   return true;
 }

@@ -1,101 +1,241 @@
-/** A build result as an OCI image (image-spec: manifest.md, config.md), into any sink. */
-import { createReadStream } from 'node:fs';
-import { blobPath, layerBlob } from '../cache/blobs.js';
-import { layerPath } from '../cache/layer-store.js';
-import type { BlobRecord, ImageRecord } from '../cache/records.js';
+/** A build result as an image (image-spec: manifest.md, config.md, image-index.md), into any sink. */
+import { Readable } from 'node:stream';
+import type { BlobForm } from '../cache/blobs.js';
+import { DEFAULT_FORM } from '../cache/blobs.js';
+import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
-import { sha256 } from '../keys/digest.js';
-import { opaqueDirectories } from '../layers/layer-digest.js';
-import type { Descriptor, Digest, ImageHistoryEntry, ImageSink } from '../oci/image.js';
+import type { Annotation } from '../image/annotations.js';
+import { annotationsOf } from '../image/annotations.js';
+import { HISTORY_COMMENT } from '../image/config.js';
+import { digestOf } from '../oci/digest.js';
+import type { Descriptor, ImageHistoryEntry, ImageSink } from '../oci/image.js';
 import {
+  DOCKER_CONFIG,
+  DOCKER_INDEX,
+  DOCKER_MANIFEST,
   OCI_CONFIG,
-  OCI_LAYER,
-  OCI_LAYER_GZIP,
-  OCI_LAYER_ZSTD,
+  OCI_INDEX,
   OCI_MANIFEST,
 } from '../oci/media-types.js';
 import { parsePlatform } from '../oci/platform.js';
+import type { ExportedLayer, MediaTypes } from './export-layers.js';
+import { exportLayers } from './export-layers.js';
 
-const LAYER_TYPES = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD } as const;
+/** How an image is written. */
+export interface ExportOptions {
+  readonly form: BlobForm;
+  readonly mediaTypes: MediaTypes;
+  readonly annotations: readonly Annotation[];
+  /** Seconds since the epoch for everything that has no time of its own; SOURCE_DATE_EPOCH. */
+  readonly epoch: number | undefined;
+}
 
-/** Seconds since the epoch from $SOURCE_DATE_EPOCH, else when the image was built. */
-function createdAt(image: ImageRecord): string {
-  const epoch = process.env.SOURCE_DATE_EPOCH;
-  const ms = epoch !== undefined && /^\d+$/.test(epoch) ? Number(epoch) * 1000 : image.created;
-  return new Date(ms).toISOString();
+/** An OCI image with gzip layers. */
+export const DEFAULT_EXPORT: ExportOptions = {
+  form: DEFAULT_FORM,
+  mediaTypes: 'oci',
+  annotations: [],
+  epoch: undefined,
+};
+
+/** Statements about an image: predicate type and content of each. */
+export interface Attestation {
+  readonly predicateType: string;
+  readonly statement: unknown;
+}
+
+/** An image to be written, and what there is to be said about it once its digest is known. */
+export interface ExportItem {
+  readonly image: ImageRecord;
+  readonly attest?: ((manifest: Descriptor) => Promise<readonly Attestation[]>) | undefined;
+}
+
+/** What was written. */
+export interface Exported {
+  /** What the sink's reference names: a manifest, or an index. */
+  readonly root: Descriptor;
+  /** One for each item, with its platform. */
+  readonly manifests: readonly Descriptor[];
+  readonly configs: readonly Descriptor[];
+}
+
+const TYPES = {
+  oci: { manifest: OCI_MANIFEST, config: OCI_CONFIG, index: OCI_INDEX },
+  docker: { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, index: DOCKER_INDEX },
+} as const;
+
+/**
+ * When the image was created: SOURCE_DATE_EPOCH, else the newest time of a file in the layers of
+ * this build, so that the same files give the same image; never before its base image.
+ */
+function createdAt(
+  image: ImageRecord,
+  layers: readonly ExportedLayer[],
+  epoch: number | undefined,
+): string {
+  const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+  if (epoch !== undefined) return iso(epoch);
+  const files = layers.map(({ record }) => record.newest ?? 0);
+  const base = image.history.map(({ created = '' }) => Date.parse(created) / 1000 || 0);
+  return iso(Math.floor(Math.max(0, ...files, ...base)));
 }
 
 /** Each layer has one entry that is not empty; layers no instruction speaks of get one as well. */
 function historyOf(image: ImageRecord, created: string): ImageHistoryEntry[] {
-  const entries = image.history.map(
-    ({ created_by, empty_layer }): ImageHistoryEntry => ({
-      created,
+  const entries = image.history.map(({ empty_layer, ...entry }): ImageHistoryEntry => {
+    const { created_by, author, comment } = entry;
+    return {
+      created: entry.created ?? created,
       created_by,
-      comment: 'wiac',
+      ...(author === undefined ? {} : { author }),
+      ...(comment === undefined ? {} : { comment }),
       ...(empty_layer ? { empty_layer } : {}),
-    }),
-  );
+    };
+  });
   const missing = image.layers.length - entries.filter((entry) => !entry.empty_layer).length;
-  const unnamed = { created, created_by: 'build context', comment: 'wiac' };
+  const unnamed = { created, created_by: 'build context', comment: HISTORY_COMMENT };
   return [...Array.from({ length: Math.max(0, missing) }, () => unnamed), ...entries];
 }
 
-function jsonBlob(value: unknown, mediaType: string): { bytes: Buffer; descriptor: Descriptor } {
+interface JsonBlob {
+  readonly bytes: Buffer;
+  readonly descriptor: Descriptor;
+}
+
+function jsonBlob(value: unknown, mediaType: string): JsonBlob {
   const bytes = Buffer.from(JSON.stringify(value));
-  const digest = `sha256:${sha256(bytes)}` as Digest;
-  return { bytes, descriptor: { mediaType, digest, size: bytes.length } };
+  return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };
 }
 
-async function blobsOf(store: Store, image: ImageRecord, scratch: string): Promise<BlobRecord[]> {
-  const blobs: BlobRecord[] = [];
-  for (const id of image.layers) {
-    const opaque =
-      store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerPath(store.paths, id)));
-    blobs.push(await layerBlob(store, id, opaque, scratch));
-  }
-  return blobs;
+async function putJson(sink: ImageSink, value: unknown, mediaType: string): Promise<Descriptor> {
+  const { bytes, descriptor } = jsonBlob(value, mediaType);
+  await sink.putBlob(descriptor, () => Readable.from([bytes]));
+  return descriptor;
 }
 
-/**
- * Writes an image to a sink. Layers are packed and compressed once, then kept as blobs.
- * @returns the manifest's descriptor
- * @throws ImageError, NoSpaceError
- */
-export async function exportImage(
+interface WrittenImage {
+  readonly manifest: JsonBlob;
+  readonly config: Descriptor;
+}
+
+/** Puts everything of an image but its manifest. */
+async function writeImage(
   store: Store,
   image: ImageRecord,
   sink: ImageSink,
   scratch: string,
-): Promise<Descriptor> {
-  const blobs = await blobsOf(store, image, scratch);
-  const created = createdAt(image);
-  const config = jsonBlob(
+  options: ExportOptions,
+): Promise<WrittenImage> {
+  const { form, mediaTypes, annotations, epoch } = options;
+  const layers = await exportLayers(store, image.layers, sink, form, mediaTypes, scratch);
+  const created = createdAt(image, layers, epoch);
+  const config = await putJson(
+    sink,
     {
       created,
       ...parsePlatform(image.platform),
       config: image.config,
-      rootfs: { type: 'layers', diff_ids: blobs.map(({ diffId }) => diffId) },
+      rootfs: { type: 'layers', diff_ids: layers.map(({ record }) => record.diffId) },
       history: historyOf(image, created),
+    },
+    TYPES[mediaTypes].config,
+  );
+  const own = annotationsOf(annotations, 'manifest', image.platform);
+  const mediaType = TYPES[mediaTypes].manifest;
+  const manifest = {
+    schemaVersion: 2,
+    mediaType,
+    config,
+    layers: layers.map(({ descriptor }) => descriptor),
+    ...(own === undefined ? {} : { annotations: own }),
+  };
+  return { manifest: jsonBlob(manifest, mediaType), config };
+}
+
+/**
+ * The manifest of what is said about an image, as BuildKit stores it (docs/attestations/
+ * attestation-storage.md of moby/buildkit): one blob for each statement, no platform to run it on.
+ */
+async function putAttestations(
+  sink: ImageSink,
+  subject: Descriptor,
+  attestations: readonly Attestation[],
+): Promise<Descriptor> {
+  const layers: Descriptor[] = [];
+  for (const { predicateType, statement } of attestations) {
+    const blob = await putJson(sink, statement, 'application/vnd.in-toto+json');
+    layers.push({ ...blob, annotations: { 'in-toto.io/predicate-type': predicateType } });
+  }
+  const config = await putJson(
+    sink,
+    {
+      architecture: 'unknown',
+      os: 'unknown',
+      config: {},
+      rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
     },
     OCI_CONFIG,
   );
-  const layers = blobs.map(
-    ({ digest, size, compression }): Descriptor => ({
-      mediaType: LAYER_TYPES[compression],
-      digest: digest as Digest,
-      size,
-    }),
-  );
-  await Promise.all(
-    layers.map((layer) =>
-      sink.putBlob(layer, () => createReadStream(blobPath(store, layer.digest))),
-    ),
-  );
-  const { Readable } = await import('node:stream');
-  await sink.putBlob(config.descriptor, () => Readable.from([config.bytes]));
-  const manifest = jsonBlob(
-    { schemaVersion: 2, mediaType: OCI_MANIFEST, config: config.descriptor, layers },
-    OCI_MANIFEST,
-  );
-  return sink.putManifest(manifest.bytes, OCI_MANIFEST, 'root');
+  const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers };
+  const bytes = Buffer.from(JSON.stringify(manifest));
+  return {
+    ...(await sink.putManifest(bytes, OCI_MANIFEST, 'child')),
+    annotations: {
+      'vnd.docker.reference.digest': subject.digest,
+      'vnd.docker.reference.type': 'attestation-manifest',
+    },
+    platform: { architecture: 'unknown', os: 'unknown' },
+  };
+}
+
+/**
+ * Writes images to a sink: one alone as a manifest, several or one with attestations as an index.
+ * @throws ImageError, NoSpaceError
+ */
+export async function exportImages(
+  store: Store,
+  items: readonly ExportItem[],
+  sink: ImageSink,
+  scratch: string,
+  options: ExportOptions,
+): Promise<Exported> {
+  const { annotations, mediaTypes } = options;
+  const [only] = items;
+  const single = items.length === 1 && only?.attest === undefined;
+  const manifests: Descriptor[] = [];
+  const attestations: Descriptor[] = [];
+  const configs: Descriptor[] = [];
+  for (const { image, attest } of items) {
+    const { manifest, config } = await writeImage(store, image, sink, scratch, options);
+    const own = annotationsOf(annotations, 'manifest-descriptor', image.platform);
+    const { bytes, descriptor } = manifest;
+    await sink.putManifest(bytes, descriptor.mediaType, single ? 'root' : 'child', own);
+    const described: Descriptor = {
+      ...descriptor,
+      platform: parsePlatform(image.platform),
+      ...(own === undefined ? {} : { annotations: own }),
+    };
+    manifests.push(described);
+    configs.push(config);
+    const statements = (await attest?.(described)) ?? [];
+    if (statements.length > 0)
+      attestations.push(await putAttestations(sink, described, statements));
+  }
+  const [root] = manifests;
+  if (single && root) return { root, manifests, configs };
+  const mediaType = TYPES[mediaTypes].index;
+  const own = annotationsOf(annotations, 'index');
+  const index = {
+    schemaVersion: 2,
+    mediaType,
+    manifests: [...manifests, ...attestations],
+    ...(own === undefined ? {} : { annotations: own }),
+  };
+  const bytes = Buffer.from(JSON.stringify(index));
+  const described = annotationsOf(annotations, 'index-descriptor');
+  return {
+    root: await sink.putManifest(bytes, mediaType, 'root', described),
+    manifests,
+    configs,
+  };
 }

@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SourceLocation } from '../errors.js';
 import { ContextError } from '../errors.js';
+import { stampTree } from '../layers/times.js';
 import type { GitSource } from '../plan/remote.js';
 
 const COMMIT = /^[0-9a-f]{40}$/;
@@ -71,6 +72,7 @@ export async function checkOut(
   await run('init', '--quiet');
   await run('fetch', '--quiet', '--depth=1', source.url, commit);
   await run('-c', 'advice.detachedHead=false', 'checkout', '--quiet', 'FETCH_HEAD');
+  const committed = Number(await run('log', '-1', '--format=%ct', 'FETCH_HEAD'));
   if (existsSync(join(work, '.gitmodules')))
     await run('submodule', 'update', '--quiet', '--init', '--recursive', '--depth=1');
   if (!source.keepGitDirectory) rmSync(join(work, '.git'), { recursive: true });
@@ -82,4 +84,6 @@ export async function checkOut(
     );
   }
   cpSync(from, target, { recursive: true, verbatimSymlinks: true });
+  // git keeps no times of files: that of the commit is the same for everybody.
+  stampTree(target, committed);
 }

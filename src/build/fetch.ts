@@ -1,8 +1,9 @@
 /** FetchStep: finds out what a remote source is now, and makes a layer of it. */
-import { renameSync, rmSync, utimesSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Draft } from '../cache/layer-store.js';
 import type { DownloadRecord } from '../cache/records.js';
+import { NO_TIME, stampTree } from '../layers/times.js';
 import type { FetchStep } from '../plan/step.js';
 import { checkOut, resolveCommit } from './fetch-git.js';
 import { downloadFile } from './fetch-http.js';
@@ -54,6 +55,6 @@ export async function executeFetch(
   renameSync(file, target);
   const modified =
     download.lastModified === undefined ? Number.NaN : Date.parse(download.lastModified);
-  if (!Number.isNaN(modified)) utimesSync(target, modified / 1000, modified / 1000);
+  stampTree(target, Number.isNaN(modified) ? NO_TIME : modified / 1000);
   rmSync(file, { force: true });
 }

@@ -14,6 +14,7 @@ import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { executeStep } from './execute.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
+import { semaphore } from './semaphore.js';
 import type { BuildSession } from './session.js';
 
 /** How a plan's steps were resolved. */
@@ -21,23 +22,6 @@ export interface Resolution {
   readonly states: ReadonlyMap<StepId, StepState>;
   readonly cached: number;
   readonly executed: number;
-}
-
-/** Lets at most `limit` of its tasks run at a time. */
-function semaphore(limit: number): <T>(task: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let free = limit;
-  return async (task) => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resume) => waiting.push(resume));
-    try {
-      return await task();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free += 1;
-    }
-  };
 }
 
 /** How often a lease that somebody else holds is looked at again. */

@@ -41,9 +41,11 @@ export interface BuildSession {
   readonly signal: AbortSignal;
 }
 
-/** Layers of a step's file system with what reading them takes, topmost first. */
-export async function stackOf(session: BuildSession, layers: readonly LayerId[]): Promise<Stack> {
-  const { index, paths } = session.store;
+/** Layers with what reading them takes, topmost first. */
+export async function layerStack(
+  { index, paths }: Store,
+  layers: readonly LayerId[],
+): Promise<Stack> {
   const stack = await Promise.all(
     layers.map(async (id) => {
       const path = layerPath(paths, id);
@@ -56,6 +58,11 @@ export async function stackOf(session: BuildSession, layers: readonly LayerId[])
     }),
   );
   return stack.reverse();
+}
+
+/** The layers of a step's file system. */
+export async function stackOf({ store }: BuildSession, layers: readonly LayerId[]): Promise<Stack> {
+  return layerStack(store, layers);
 }
 
 /** Digests of layers, computed once for each layer and kept in the index. */

@@ -1,6 +1,7 @@
 /** Compressed layers in blobs/, by digest as in an OCI image layout: made once, pushed often. */
 import {
   closeSync,
+  createReadStream,
   createWriteStream,
   existsSync,
   mkdirSync,
@@ -12,10 +13,11 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { compress } from '../tar/compress.js';
+import { decompressed } from '../tar/decompress.js';
 import { packLayer } from '../tar/pack.js';
 import { updateLayer } from './entries.js';
 import { layerPath } from './layer-store.js';
-import type { BlobRecord, LayerId } from './records.js';
+import type { BlobRecord, LayerId, LayerRecord } from './records.js';
 import type { Store } from './store.js';
 
 /** Where a blob is kept. */
@@ -30,8 +32,75 @@ export function placeBlob(store: Store, file: string, digest: string): void {
   renameSync(file, path);
 }
 
+/** How a layer is to be packed. */
+export interface BlobForm {
+  readonly compression: BlobRecord['compression'];
+  /** Undefined: the default of the compression. */
+  readonly level: number | undefined;
+  /** Give layers of base images this form too; they keep the one they came in otherwise. */
+  readonly force: boolean;
+  /** Times in files that are later become this one, seconds since the epoch. */
+  readonly latest: number | undefined;
+}
+
+/** gzip as everybody reads it, nothing changed. */
+export const DEFAULT_FORM: BlobForm = {
+  compression: 'gzip',
+  level: undefined,
+  force: false,
+  latest: undefined,
+};
+
+/** A blob and where it lies; one that is not kept lies in the scratch directory. */
+export interface LayerBlob {
+  readonly record: BlobRecord;
+  readonly path: string;
+}
+
+/** What a variant is called in the layer's record. */
+function variantName({ compression, level, latest }: BlobForm): string {
+  return [compression, level ?? 'default', latest ?? 'any'].join(':');
+}
+
+function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord | undefined {
+  const { blob, variants, key } = layer ?? {};
+  if (variantName(form) === variantName(DEFAULT_FORM)) {
+    if (blob === undefined || blob.compression === form.compression) return blob;
+  }
+  // A layer of an image is what it was when it came: its digest is known elsewhere.
+  if (blob !== undefined && key === undefined && !form.force) return blob;
+  return variants?.[variantName(form)];
+}
+
+/** The bytes of the archive; those of a base image's layer from its blob, which has the diffID. */
+function archiveOf(
+  store: Store,
+  layer: LayerRecord | undefined,
+  id: LayerId,
+  opaque: readonly string[],
+  form: BlobForm,
+  onNewest: (seconds: number) => void,
+): AsyncIterable<Buffer> {
+  const { blob, key } = layer ?? {};
+  const path = blob && blobPath(store, blob.digest);
+  if (path !== undefined && key === undefined && existsSync(path)) {
+    return decompressed(createReadStream(path));
+  }
+  const { latest } = form;
+  return packLayer(layerPath(store.paths, id), { opaque, latest, wholeSeconds: true, onNewest });
+}
+
+function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
+  const name = variantName(form);
+  const layer = store.index.layers.get(id);
+  if (name === variantName(DEFAULT_FORM) && layer?.blob === undefined) {
+    updateLayer(store.index, id, { blob: record });
+  } else updateLayer(store.index, id, { variants: { ...layer?.variants, [name]: record } });
+}
+
 /**
- * The blob of a layer, compressed with gzip when there is none yet.
+ * The blob of a layer; made when the store does not have it in this form. Archives without
+ * compression are not kept: they would take as much space again as the layer itself.
  * @param opaque the layer's opaque directories
  * @param scratch directory for the unfinished blob, on the file system of the store
  */
@@ -39,18 +108,30 @@ export async function layerBlob(
   store: Store,
   id: LayerId,
   opaque: readonly string[],
+  form: BlobForm,
   scratch: string,
-): Promise<BlobRecord> {
-  const known = store.index.layers.get(id)?.blob;
-  if (known && existsSync(blobPath(store, known.digest))) return known;
-  const { stream, result } = compress(packLayer(layerPath(store.paths, id), { opaque }), 'gzip');
-  const file = join(scratch, `blob-${id}`);
-  await pipeline(stream, createWriteStream(file));
+): Promise<LayerBlob> {
+  const layer = store.index.layers.get(id);
+  const known = knownBlob(layer, form);
+  if (known) {
+    const path = blobPath(store, known.digest);
+    if (existsSync(path)) return { record: known, path };
+  }
+  const { compression, level } = form;
+  let newest: number | undefined;
+  const archive = archiveOf(store, layer, id, opaque, form, (seconds) => {
+    newest = seconds;
+  });
+  const { chunks, result } = compress(archive, compression, level);
+  const file = join(scratch, `blob-${id}-${compression}`);
+  await pipeline(chunks, createWriteStream(file));
   const { digest, size, diffId } = await result;
+  const times = newest === undefined ? {} : { newest };
+  const record: BlobRecord = { digest, size, diffId, compression, ...times };
+  if (compression === 'none') return { record, path: file };
   placeBlob(store, file, digest);
-  const blob: BlobRecord = { digest, size, diffId, compression: 'gzip' };
-  updateLayer(store.index, id, { blob });
-  return blob;
+  remember(store, id, form, record);
+  return { record, path: blobPath(store, digest) };
 }
 
 /** Passes a stream on and writes it to a file on the way. */

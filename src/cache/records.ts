@@ -47,6 +47,8 @@ export interface BlobRecord {
   /** Digest of the archive without compression. */
   readonly diffId: string;
   readonly compression: 'none' | 'gzip' | 'zstd';
+  /** Newest time of a file in it, seconds since the epoch; undefined for blobs made elsewhere. */
+  readonly newest?: number;
 }
 
 /** A published layer. */
@@ -64,6 +66,8 @@ export interface LayerRecord {
   readonly digest: LayerDigest | undefined;
   /** Its compressed form, once somebody needed or sent it. */
   readonly blob?: BlobRecord;
+  /** Further forms that were asked for, by what they are: see cache/blobs.ts. */
+  readonly variants?: Readonly<Record<string, BlobRecord>>;
   /** The root of its files as a tree, when they were digested. */
   readonly tree: TreeDigest | undefined;
 }

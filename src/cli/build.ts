@@ -16,12 +16,17 @@ import type { ProgressMode } from '../ui/progress.js';
 import { openProgress } from '../ui/progress.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { planDockerfile } from './dockerfile-input.js';
+import {
+  buildArgsOf,
+  planDockerfile,
+  wantedPlatform,
+  wantedPlatforms,
+} from './dockerfile-input.js';
+import type { OutputOptions, PlatformResult } from './outputs.js';
 import { parseCredentials } from './secrets.js';
 
 /** Options of `wiac build`, as commander gives them. */
-export interface BuildOptions extends DockerfileOptions {
-  readonly tag: readonly string[];
+export interface BuildOptions extends DockerfileOptions, OutputOptions {
   readonly cache: boolean;
   readonly cacheFilter?: string | boolean;
   readonly secret: readonly string[];
@@ -56,6 +61,11 @@ function abortOnSignal(): { signal: AbortSignal; dispose: () => void } {
   };
 }
 
+/** Is there more to do with the result than to keep it? */
+function hasOutputs({ output, push, annotation, metadataFile }: OutputOptions): boolean {
+  return output.length > 0 || push || annotation.length > 0 || metadataFile !== undefined;
+}
+
 /** Which steps are run although the cache may have them. */
 function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
   if (!options.cache) return () => true;
@@ -65,7 +75,7 @@ function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
   return ({ stage }) => stages.has(stage.toLowerCase());
 }
 
-/** Builds and prints the lowerdir string. */
+/** Builds, writes the outputs, and prints the lowerdir string of each platform. */
 export async function buildCommand(
   path: string,
   options: BuildOptions,
@@ -84,15 +94,51 @@ export async function buildCommand(
         hint: 'use letters, digits and . _ - / :',
       });
   }
+  // Most builds are for the cache alone, and need nothing of what writes images.
+  const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
+  const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
   const store = openStore(root);
   try {
-    await buildInStore(path, options, store);
+    const names = outputs?.names ?? options.tag;
+    const results = await buildPlatforms(path, options, names, store);
+    if (outputs) await module?.writeOutputs(outputs, store, results);
+    if (outputs?.stdoutTaken) return;
+    for (const { result } of results) process.stdout.write(`${result.lowerdirs}\n`);
   } finally {
     await closeStore(store);
   }
 }
 
-async function buildInStore(path: string, options: BuildOptions, store: Store): Promise<void> {
+/**
+ * Builds for each platform of --platform, one after the other; only one of them gets
+ * the names, this machine's if it is among them.
+ */
+async function buildPlatforms(
+  path: string,
+  options: BuildOptions,
+  names: readonly string[],
+  store: Store,
+): Promise<PlatformResult[]> {
+  const platforms = wantedPlatforms(options.platform);
+  const own = wantedPlatform(undefined);
+  const named = platforms.includes(own) ? own : platforms[0];
+  const results: PlatformResult[] = [];
+  for (const platform of platforms) {
+    const given = platform === named ? names : [];
+    const made = await buildInStore(path, { ...options, platform }, given, store);
+    if (options.iidfile !== undefined && platform === named)
+      writeFileSync(options.iidfile, made.result.image.id);
+    results.push(made);
+  }
+  return results;
+}
+
+async function buildInStore(
+  path: string,
+  options: BuildOptions,
+  names: readonly string[],
+  store: Store,
+): Promise<PlatformResult> {
   const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
   const log = createLog(options.logLevel);
   const progress = await openProgress(options.progress, options.quiet);
@@ -107,8 +153,8 @@ async function buildInStore(path: string, options: BuildOptions, store: Store): 
       skipsCache: cacheSkipper(options),
       ...parseCredentials(options.secret, options.ssh),
       jobs: options.jobs ?? availableParallelism(),
-      names: options.tag,
-      keepImage: options.tag.length > 0 || options.iidfile !== undefined,
+      names,
+      keepImage: names.length > 0 || options.iidfile !== undefined,
       emit: (event) => {
         if (event.type === 'warning') void log('warn', event.message);
         progress.emit(event);
@@ -116,8 +162,7 @@ async function buildInStore(path: string, options: BuildOptions, store: Store): 
       signal: stop.signal,
     });
     progress.close();
-    if (options.iidfile !== undefined) writeFileSync(options.iidfile, result.image.id);
-    process.stdout.write(`${result.lowerdirs}\n`);
+    return { plan, result };
   } finally {
     progress.close();
     stop.dispose();

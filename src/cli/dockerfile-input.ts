@@ -76,6 +76,19 @@ export function wantedPlatform(option: string | undefined): string {
   }
 }
 
+/** Every platform of a list with commas, each once. @throws UsageError */
+export function wantedPlatforms(option: string | undefined): string[] {
+  if (option === undefined) return [wantedPlatform(undefined)];
+  return [...new Set(option.split(',').map((item) => wantedPlatform(item.trim())))];
+}
+
+/** Build arguments; SOURCE_DATE_EPOCH is one without being asked for, as with buildx. */
+export function buildArgsOf(items: readonly string[]): Record<string, string> {
+  const { SOURCE_DATE_EPOCH } = process.env;
+  const known = SOURCE_DATE_EPOCH === undefined ? {} : { SOURCE_DATE_EPOCH };
+  return { ...known, ...parsePairs(items, '--build-arg') };
+}
+
 /** Looks an image up by a name of the store; --pull asks where the image comes from instead. */
 function storedImages(index: CacheIndex, pull: boolean | undefined): FindStored {
   return ({ reference, platform }) => {
@@ -128,7 +141,7 @@ export async function planDockerfile(
   const { dockerfile, path } = readDockerfile(contextPath, options);
   const { contexts, directories } = parseBuildContexts(options.buildContext);
   const planOptions = {
-    buildArgs: parsePairs(options.buildArg, '--build-arg'),
+    buildArgs: buildArgsOf(options.buildArg),
     target: options.target,
     platform: wantedPlatform(options.platform),
     buildPlatform: formatPlatform(hostPlatform()),

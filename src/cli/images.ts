@@ -1,6 +1,7 @@
 /** `wiac pull`, `wiac push`, `wiac images` */
 import { baseLayers } from '../build/base-layers.js';
-import { exportImage } from '../build/export-image.js';
+import type { ExportOptions } from '../build/export-image.js';
+import { exportImages } from '../build/export-image.js';
 import { findImage, imageRecord, publishImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { storeRoot } from '../cache/paths.js';
@@ -11,6 +12,7 @@ import { ensurePrivileges } from '../exec/privileges.js';
 import { baseImage } from '../image/base-image.js';
 import { openImageSink } from '../image/image-sink.js';
 import { openImageSource } from '../image/image-source.js';
+import { parseCompression, parseEpoch } from '../image/output.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import type { SetExitCode } from './declare/options.js';
@@ -62,12 +64,29 @@ export function pullCommand(
   });
 }
 
+/** Options of `wiac push`, as commander gives them. */
+export interface PushOptions {
+  readonly compression?: string;
+  readonly compressionLevel?: string;
+  readonly forceCompression: boolean;
+  readonly docker: boolean;
+}
+
 /** `wiac push NAME REF`: prints the manifest's digest. */
-export function pushCommand(
+export async function pushCommand(
   name: string,
   reference: string,
+  options: PushOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
+  const wanted = parseCompression(options.compression, options.compressionLevel);
+  const { compression = 'gzip', level } = wanted;
+  const exportOptions: ExportOptions = {
+    form: { compression, level, force: options.forceCompression, latest: undefined },
+    mediaTypes: options.docker ? 'docker' : 'oci',
+    annotations: [],
+    epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
+  };
   return withStore(setExitCode, async (store) => {
     const image = findImage(store.index, name);
     if (!image)
@@ -77,8 +96,8 @@ export function pushCommand(
     const sink = openImageSink(reference);
     const scratch = lazyScratch(store.paths);
     try {
-      const { digest } = await exportImage(store, image, sink, scratch.path());
-      process.stdout.write(`${digest}\n`);
+      const { root } = await exportImages(store, [{ image }], sink, scratch.path(), exportOptions);
+      process.stdout.write(`${root.digest}\n`);
     } finally {
       scratch.remove();
       await sink.close();

@@ -16,7 +16,11 @@ export interface BaseImage {
 
 function historyOf({ history, rootfs }: ImageConfig): HistoryEntry[] {
   if (history) {
-    return history.map(({ created_by = '', empty_layer = false }) => ({ created_by, empty_layer }));
+    return history.map((entry) => ({
+      ...entry,
+      created_by: entry.created_by ?? '',
+      empty_layer: entry.empty_layer ?? false,
+    }));
   }
   return rootfs.diff_ids.map(() => ({ created_by: '', empty_layer: false }));
 }

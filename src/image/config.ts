@@ -34,7 +34,14 @@ export interface ContainerConfig {
 export interface HistoryEntry {
   readonly created_by: string;
   readonly empty_layer: boolean;
+  /** Of a base image's entries: when (RFC 3339), by whom. An entry of this build has none. */
+  readonly created?: string;
+  readonly author?: string;
+  readonly comment?: string;
 }
+
+/** The comment of an entry that an instruction made: what BuildKit writes, and other tools look for. */
+export const HISTORY_COMMENT = 'buildkit.dockerfile.v0';
 
 /** PATH of a container whose image sets none; the value Docker and BuildKit use on Linux. */
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

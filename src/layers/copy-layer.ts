@@ -54,6 +54,8 @@ export interface CopyReport {
   readonly files: number;
   readonly bytes: number;
   readonly linked: number;
+  /** Directories that stand for no directory of a source, relative to the layer. */
+  readonly made: readonly string[];
 }
 
 interface Attributes extends Owner {
@@ -69,6 +71,7 @@ interface Job {
   /** Paths that were linked, and those that are directories. */
   readonly links: Set<string>;
   readonly directories: Set<string>;
+  readonly made: Set<string>;
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
 }
@@ -98,6 +101,7 @@ function ensureDirectory(job: Job, path: string): string {
 /** Makes a directory that is not itself copied; its attributes come last, cp may change them. */
 function makeDirectory(job: Job, path: string, attributes: Attributes): void {
   const target = ensureDirectory(job, path);
+  job.made.add(path);
   job.finish.push(() => {
     lchownSync(target, attributes.uid, attributes.gid);
     chmodSync(target, attributes.mode);
@@ -203,6 +207,8 @@ function placeDirectory(
       const digest = entry?.type === 'dir' ? entry.digest : undefined;
       const oldDigest = same ? digest : before?.type === 'dir' ? before.digest : undefined;
       if (digest) placeDirectory(job, child.directory, path, digest, oldDigest);
+      // What one source has a directory for is as old as that, whoever made it first.
+      job.made.delete(path);
       job.finish.push(() => {
         applyAttributes(job, child, target);
         const seconds = child.stats.mtimeMs / 1000;
@@ -286,7 +292,12 @@ function reportOf(job: Job): CopyReport {
   let bytes = 0;
   for (const { stats } of job.copies.values()) if (stats.kind === 'file') bytes += stats.size;
   for (const path of job.links) bytes += lstatSync(join(job.layer, path)).size;
-  return { files: job.directories.size + job.copies.size + linked, bytes, linked };
+  return {
+    files: job.directories.size + job.copies.size + linked,
+    bytes,
+    linked,
+    made: [...job.made],
+  };
 }
 
 /**
@@ -313,6 +324,7 @@ export async function makeCopyLayer(
     copies: new Map(),
     links: new Set(),
     directories: new Set(),
+    made: new Set(),
     finish: [],
   };
   makeAncestors(job);

@@ -1,14 +1,19 @@
 /** oci-archive: an OCI image layout in one tar file, as source and sink. */
 import { createReadStream } from 'node:fs';
-import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { lstat, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { pack } from 'tar-stream';
+import { type Pack, pack } from 'tar-stream';
+import { digestOf, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
-import type { ImageSink, ImageSource } from './image.js';
-import { layoutSink } from './layout.js';
-import { type LayoutFiles, layoutFilesSource } from './layout-files.js';
+import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './image.js';
+import { blobPath, type LayoutFiles, layoutFilesSource } from './layout-files.js';
+import { EMPTY_INDEX, LAYOUT_MARKER, platformOf, rootEntry } from './layout-index.js';
+import { MAX_JSON_BYTES } from './parse.js';
 import { formatReference, type OciArchiveReference } from './reference.js';
+import { collect } from './resolve.js';
 import { openTar, type TarIndex } from './tar-index.js';
 import { writeWhole } from './write-file.js';
 
@@ -36,95 +41,133 @@ export function ociArchiveSource(reference: OciArchiveReference): ImageSource {
   return layoutFilesSource(archiveFiles(reference.file, title), { tag: reference.tag });
 }
 
+/** What a member of an archive holds; its size has to be known before its data is read. */
+export type MemberContent =
+  | { readonly file: string }
+  | { readonly bytes: Uint8Array }
+  | { readonly size: number; readonly open: OpenBlob };
+
 /** A file to go into an archive. */
 export interface ArchiveMember {
   readonly path: string;
-  readonly content: { readonly file: string } | { readonly bytes: Uint8Array };
+  readonly content: MemberContent;
 }
 
-/**
- * Writes a tar archive that depends on its members only: the order given, no times, no owners.
- * The file is there as a whole or not at all.
- * @throws ImageError when it cannot be written
- */
-export async function writeArchive(
-  file: string,
+/** Where an archive goes: a file, or a stream that is left open. */
+export type ArchiveOutput = string | Writable;
+
+async function sizeOf(content: MemberContent): Promise<number> {
+  if ('bytes' in content) return content.bytes.length;
+  return 'file' in content ? (await lstat(content.file)).size : content.size;
+}
+
+async function openContent(content: MemberContent): Promise<Readable | Iterable<Uint8Array>> {
+  if ('bytes' in content) return [content.bytes];
+  return 'file' in content ? createReadStream(content.file) : content.open();
+}
+
+async function fillArchive(
   members: readonly ArchiveMember[],
-  title: string,
+  write: (archive: Pack) => Promise<void>,
 ): Promise<void> {
   const archive = pack();
   const fill = async (): Promise<void> => {
     for (const { path, content } of members) {
-      const size = 'bytes' in content ? content.bytes.length : (await lstat(content.file)).size;
+      const size = await sizeOf(content);
       const header = { name: path, size, mode: 0o644, mtime: new Date(0), uid: 0, gid: 0 };
-      const entry = archive.entry(header);
-      if ('bytes' in content) await pipeline([content.bytes], entry);
-      else await pipeline(createReadStream(content.file), entry);
+      await pipeline(await openContent(content), archive.entry(header));
     }
     archive.finalize();
   };
+  await Promise.all([
+    write(archive),
+    fill().catch((error: unknown) => {
+      archive.destroy();
+      throw error;
+    }),
+  ]);
+}
+
+/**
+ * Writes a tar archive that depends on its members only: the order given, no times, no owners.
+ * A file is there as a whole or not at all.
+ * @throws ImageError when it cannot be written
+ */
+export async function writeArchive(
+  output: ArchiveOutput,
+  members: readonly ArchiveMember[],
+  title: string,
+): Promise<void> {
   try {
-    await writeWhole(file, async (output) => {
-      await Promise.all([
-        pipeline(archive, output),
-        fill().catch((error: unknown) => {
-          archive.destroy();
-          throw error;
-        }),
-      ]);
-    });
+    if (typeof output !== 'string') {
+      await fillArchive(members, (archive) => pipeline(archive, output, { end: false }));
+      return;
+    }
+    await writeWhole(output, (file) => fillArchive(members, (archive) => pipeline(archive, file)));
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
     throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
   }
 }
 
-async function layoutMembers(directory: string): Promise<ArchiveMember[]> {
-  const names = await readdir(directory, { recursive: true, withFileTypes: true });
-  return names
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort()
-    .map((path) => ({ path: path.slice(directory.length + 1), content: { file: path } }));
-}
-
 /** A directory next to the file, on the same file system, for what goes into it. */
-export async function stagingDirectory(file: string, title: string): Promise<string> {
+export async function stagingDirectory(output: ArchiveOutput, title: string): Promise<string> {
+  const parent = typeof output === 'string' ? resolve(dirname(output)) : tmpdir();
   try {
-    return await mkdtemp(`${resolve(dirname(file))}/.wiac-archive-`);
+    return await mkdtemp(`${parent}/.wiac-archive-`);
   } catch (cause) {
     throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
   }
 }
 
 /**
- * An archive to write an image to; an archive that is there is replaced. The image is collected
- * in a directory next to it, which `close` removes.
+ * An archive to write an image to; one that is there is replaced. Blobs are opened when the root
+ * manifest is put, and not before: what is behind them has to stay until then.
+ * @param output instead of the reference's file
  */
-export function ociArchiveSink(reference: OciArchiveReference): ImageSink {
-  const { file, tag } = reference;
+export function ociArchiveSink(
+  reference: OciArchiveReference,
+  output: ArchiveOutput = reference.file,
+): ImageSink {
+  const { tag } = reference;
   const title = formatReference(reference);
-  let staged: Promise<{ directory: string; sink: ImageSink }> | undefined;
-  const stage = () => {
-    staged ??= stagingDirectory(file, title).then((directory) => {
-      const named = tag === undefined ? {} : { tag };
-      return { directory, sink: layoutSink({ kind: 'oci-layout', directory, ...named }) };
+  const blobs = new Map<Digest, MemberContent>();
+  const readBlob = async (digest: Digest): Promise<Uint8Array> => {
+    const content = blobs.get(digest);
+    if (content === undefined || 'file' in content)
+      throw new ImageError(`${title}: the blob ${digest} was not put`);
+    if ('bytes' in content) return content.bytes;
+    return collect(await content.open(), MAX_JSON_BYTES, `config of ${title}`);
+  };
+  const members = (entry: Descriptor): ArchiveMember[] => {
+    const files = [...blobs].map(([digest, content]) => ({ path: blobPath(digest), content }));
+    const index = { ...EMPTY_INDEX, manifests: [entry] };
+    const json = (path: string, value: unknown): ArchiveMember => ({
+      path,
+      content: { bytes: Buffer.from(JSON.stringify(value)) },
     });
-    return staged;
+    return [...files, json('index.json', index), json('oci-layout', LAYOUT_MARKER)].sort((a, b) =>
+      a.path < b.path ? -1 : 1,
+    );
   };
   return {
     title,
-    hasBlob: async (digest) => (await stage()).sink.hasBlob(digest),
-    putBlob: async (descriptor, open) => (await stage()).sink.putBlob(descriptor, open),
-    async putManifest(bytes, mediaType, role) {
-      const { directory, sink } = await stage();
-      const descriptor = await sink.putManifest(bytes, mediaType, role);
-      if (role === 'root') await writeArchive(file, await layoutMembers(directory), title);
+    hasBlob: async (digest) => blobs.has(digest),
+    async putBlob(descriptor, openBlob) {
+      const open = async () => verified(await openBlob(), descriptor, title, { reference: title });
+      blobs.set(descriptor.digest, { size: descriptor.size, open });
+    },
+    async putManifest(bytes, mediaType, role, annotations) {
+      const digest = digestOf(bytes);
+      const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
+      blobs.set(digest, { bytes });
+      if (role === 'root') {
+        const platform = await platformOf(bytes, mediaType, readBlob, title);
+        const entry = rootEntry({ ...descriptor, ...platform }, tag, annotations);
+        await writeArchive(output, members(entry), title);
+      }
       return descriptor;
     },
-    async close() {
-      const area = await staged?.catch(() => undefined);
-      if (area !== undefined) await rm(area.directory, { recursive: true, force: true });
-    },
+    close: async () => undefined,
   };
 }

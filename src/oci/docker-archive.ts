@@ -8,7 +8,12 @@ import { join } from 'node:path';
 import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { type ArchiveMember, stagingDirectory, writeArchive } from './archive.js';
+import {
+  type ArchiveMember,
+  type ArchiveOutput,
+  stagingDirectory,
+  writeArchive,
+} from './archive.js';
 import { digestOf, digestParts, startDigest, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
 import type {
@@ -243,8 +248,12 @@ async function archiveMembers(
 /**
  * An archive for `docker load`; one that is there is replaced. It holds one image, so an index
  * can't be put. The image is collected next to it, in a directory that `close` removes.
+ * @param output instead of the reference's file
  */
-export function dockerArchiveSink(reference: DockerArchiveReference): ImageSink {
+export function dockerArchiveSink(
+  reference: DockerArchiveReference,
+  output: ArchiveOutput = reference.file,
+): ImageSink {
   const title = formatReference(reference);
   const staged = new Map<Digest, Staged>();
   let area: Promise<string> | undefined;
@@ -253,7 +262,7 @@ export function dockerArchiveSink(reference: DockerArchiveReference): ImageSink 
     hasBlob: async (digest) => staged.has(digest),
     async putBlob(descriptor, open) {
       if (staged.has(descriptor.digest)) return;
-      area ??= stagingDirectory(reference.file, title);
+      area ??= stagingDirectory(output, title);
       staged.set(descriptor.digest, await stageBlob(await area, descriptor, open, title));
     },
     async putManifest(bytes, mediaType, role) {
@@ -264,7 +273,7 @@ export function dockerArchiveSink(reference: DockerArchiveReference): ImageSink 
           hint: 'write an oci-archive for several platforms or attestations',
         });
       const members = await archiveMembers(manifest, staged, reference, title);
-      await writeArchive(reference.file, members, title);
+      await writeArchive(output, members, title);
       return { mediaType, digest: digestOf(bytes), size: bytes.length };
     },
     async close() {

@@ -133,10 +133,16 @@ export interface ImageSink {
    * Stores a manifest or an index. All that it mentions must have been put before.
    * @param role `root` gives it the name of the sink's reference and makes the image complete:
    *   an archive is written at this moment. `child` is a manifest that an index mentions.
+   * @param annotations of the root's descriptor, where the sink keeps one (index.json of a layout)
    * @returns its descriptor
    * @throws ImageError
    */
-  putManifest(bytes: Uint8Array, mediaType: string, role: 'root' | 'child'): Promise<Descriptor>;
+  putManifest(
+    bytes: Uint8Array,
+    mediaType: string,
+    role: 'root' | 'child',
+    annotations?: Readonly<Record<string, string>>,
+  ): Promise<Descriptor>;
   /** Releases connections and temporary files. */
   close(): Promise<void>;
 }

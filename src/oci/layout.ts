@@ -4,20 +4,11 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { digestOf, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
-import type { Descriptor, Digest, ImageIndex, ImageSink, ImageSource, OpenBlob } from './image.js';
-import {
-  blobPath,
-  type LayoutFiles,
-  layoutFilesSource,
-  REF_NAME,
-  readLayoutIndex,
-} from './layout-files.js';
-import { DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX } from './media-types.js';
-import { isIndex, parseConfig, parseManifest } from './parse.js';
+import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './image.js';
+import { blobPath, type LayoutFiles, layoutFilesSource, readLayoutIndex } from './layout-files.js';
+import { EMPTY_INDEX, LAYOUT_MARKER, platformOf, rootEntry, withEntry } from './layout-index.js';
 import { formatReference, type LayoutReference } from './reference.js';
 import { writeWhole } from './write-file.js';
-
-const MARKER = JSON.stringify({ imageLayoutVersion: '1.0.0' });
 
 function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
@@ -58,36 +49,6 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** The platform of an image whose manifest and config are in the layout. */
-async function platformOf(
-  directory: string,
-  bytes: Uint8Array,
-  mediaType: string,
-  title: string,
-): Promise<Pick<Descriptor, 'platform'>> {
-  const manifest = parseManifest(bytes, mediaType, title);
-  if (isIndex(manifest)) return {};
-  // Artifacts have configs of their own, which say nothing of platforms.
-  if (![OCI_CONFIG, DOCKER_CONFIG].includes(manifest.config.mediaType)) return {};
-  const path = join(directory, blobPath(manifest.config.digest));
-  const { os, architecture, variant } = parseConfig(await readFile(path), title);
-  return { platform: { os, architecture, ...(variant === undefined ? {} : { variant }) } };
-}
-
-/** index.json with a new entry; the name, or the same unnamed image, is there once. */
-function withEntry(index: ImageIndex, entry: Descriptor): ImageIndex {
-  const name = entry.annotations?.[REF_NAME];
-  const others = index.manifests.filter((other) => {
-    const otherName = other.annotations?.[REF_NAME];
-    return name === undefined
-      ? otherName !== undefined || other.digest !== entry.digest
-      : otherName !== name;
-  });
-  return { ...index, manifests: [...others, entry] };
-}
-
-const EMPTY_INDEX: ImageIndex = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
-
 async function storeBlob(
   directory: string,
   descriptor: Descriptor,
@@ -119,7 +80,7 @@ export function layoutSink(reference: LayoutReference): ImageSink {
       throw new ImageError(`${title}: the image's digest is ${entry.digest}`, { reference: title });
     const isLayout = await exists(join(directory, 'oci-layout'));
     const index = isLayout ? (await readLayoutIndex(files)).index : EMPTY_INDEX;
-    if (!isLayout) await writeBytes(join(directory, 'oci-layout'), MARKER);
+    if (!isLayout) await writeBytes(join(directory, 'oci-layout'), JSON.stringify(LAYOUT_MARKER));
     const bytes = JSON.stringify(withEntry(index, entry));
     await writeBytes(join(directory, 'index.json'), bytes);
   };
@@ -128,17 +89,16 @@ export function layoutSink(reference: LayoutReference): ImageSink {
     title,
     hasBlob: (digest) => exists(blobFile(digest)),
     putBlob: (descriptor, openBlob) => storeBlob(directory, descriptor, openBlob, title),
-    async putManifest(bytes, mediaType, role) {
+    async putManifest(bytes, mediaType, role, annotations) {
       const digest = digestOf(bytes);
       const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
       await mkdir(dirname(blobFile(digest)), { recursive: true });
       await writeBytes(blobFile(digest), bytes);
-      if (role === 'root')
-        await addRoot({
-          ...descriptor,
-          ...(await platformOf(directory, bytes, mediaType, title)),
-          ...(tag === undefined ? {} : { annotations: { [REF_NAME]: tag } }),
-        });
+      if (role === 'root') {
+        const readBlob = (blob: Digest) => readFile(blobFile(blob));
+        const platform = await platformOf(bytes, mediaType, readBlob, title);
+        await addRoot(rootEntry({ ...descriptor, ...platform }, tag, annotations));
+      }
       return descriptor;
     },
     close: async () => undefined,

@@ -12,6 +12,7 @@ export const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v
 export const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 export const DOCKER_LAYER = 'application/vnd.docker.image.rootfs.diff.tar';
 export const DOCKER_LAYER_GZIP = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
+export const DOCKER_LAYER_ZSTD = 'application/vnd.docker.image.rootfs.diff.tar.zstd';
 
 /** What wiac asks a registry for; indexes first, since only they know of platforms. */
 export const MANIFEST_MEDIA_TYPES: readonly string[] = [
@@ -40,7 +41,7 @@ const LAYER_COMPRESSION: ReadonlyMap<string, LayerCompression> = new Map([
   [OCI_LAYER_ZSTD, 'zstd'],
   [DOCKER_LAYER, 'none'],
   [DOCKER_LAYER_GZIP, 'gzip'],
-  ['application/vnd.docker.image.rootfs.diff.tar.zstd', 'zstd'],
+  [DOCKER_LAYER_ZSTD, 'zstd'],
   ['application/vnd.oci.image.layer.nondistributable.v1.tar', 'none'],
   ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', 'gzip'],
   ['application/vnd.oci.image.layer.nondistributable.v1.tar+zstd', 'zstd'],

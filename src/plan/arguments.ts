@@ -54,7 +54,8 @@ export function hiddenArgs({ options }: Compilation, state: StageState): [string
 
 /** Arguments that were given, and that no ARG of a stage that is built asks for. */
 export function unusedArgs({ options, consumedArgs }: Compilation): string[] {
-  const known = new Set([...consumedArgs, ...predefinedArgs()]);
+  // Whoever writes the image reads SOURCE_DATE_EPOCH, whether a stage does or not.
+  const known = new Set([...consumedArgs, ...predefinedArgs(), 'SOURCE_DATE_EPOCH']);
   return Object.keys(options.buildArgs).filter((name) => !known.has(name));
 }
 

@@ -6,12 +6,15 @@ import type { Dockerfile, FromInstruction, Instruction } from '../dockerfile/ast
 import { parseTrigger } from '../dockerfile/parse.js';
 import type { WiacError } from '../errors.js';
 import { DockerfileError } from '../errors.js';
+import { HISTORY_COMMENT } from '../image/config.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { declareArgs, globalScope, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
 import { changeConfig } from './config-changes.js';
 import { copySteps } from './copy-step.js';
+import type { NewStep } from './graph.js';
 import { graphBuilder } from './graph.js';
+import { createdBy } from './history.js';
 import { contextFiles, originOf, remoteStep, stageStart } from './origins.js';
 import type { Plan, PlanOptions } from './plan.js';
 import type { RemoteSource } from './remote.js';
@@ -20,7 +23,6 @@ import type { Expander } from './scope.js';
 import { expander } from './scope.js';
 import type { Stage } from './stages.js';
 import { splitStages, targetStage } from './stages.js';
-import type { StepId } from './step.js';
 
 /** The state a stage begins with. */
 function begin(compilation: Compilation, stage: Stage): StageState {
@@ -51,13 +53,13 @@ function stagePlatform({ options }: Compilation, from: FromInstruction, expand: 
 }
 
 /** The steps of an instruction: one, but for an ADD that mixes local and remote sources. */
-function addSteps(
+function stepsOf(
   compilation: Compilation,
   state: StageState,
   instruction: Instruction,
   expand: Expander,
-): StepId[] {
-  const { graph, options } = compilation;
+): NewStep[] {
+  const { options } = compilation;
   const { config, args, stage, head, platform } = state;
   const { original: text, location } = instruction;
   const common = { parent: head, text, stage: stage.title, platform, location };
@@ -66,11 +68,8 @@ function addSteps(
     case 'copy':
     case 'add': {
       const fetch = (source: RemoteSource) => remoteStep(compilation, source, location);
-      const ids: StepId[] = [];
-      for (const operands of copySteps(instruction, { config, expand, findOrigin, fetch })) {
-        ids.push(graph.add({ ...common, parent: ids.at(-1) ?? head, ...operands }));
-      }
-      return ids;
+      const scope = { config, expand, findOrigin, fetch };
+      return copySteps(instruction, scope).map((operands) => ({ ...common, ...operands }));
     }
     case 'run': {
       const hidden = hiddenArgs(compilation, state);
@@ -80,20 +79,14 @@ function addSteps(
         return contextFiles(compilation, origin.context, path, platform, location);
       };
       const operands = runStep(instruction, { config, args, hidden, expand, options, findFiles });
-      return [graph.add({ ...common, ...operands })];
+      return [{ ...common, ...operands }];
     }
-    case 'workdir':
-      return [
-        graph.add({
-          ...common,
-          kind: 'workdir',
-          reads: [],
-          path: config.WorkingDir,
-          user: config.User ?? '',
-        }),
-      ];
+    case 'workdir': {
+      const { WorkingDir: path, User: user = '' } = config;
+      return [{ ...common, kind: 'workdir', reads: [], path, user }];
+    }
     default:
-      return [graph.add({ ...common, kind: 'meta', reads: [] })];
+      return [{ ...common, kind: 'meta', reads: [] }];
   }
 }
 
@@ -106,12 +99,25 @@ function applyInstruction(
   expand: Expander,
 ): void {
   if (instruction.kind === 'arg') declareArgs(compilation, state, instruction, expand);
-  else state.config = changeConfig(state.config, instruction, expand, state);
+  const config =
+    instruction.kind === 'arg'
+      ? state.config
+      : changeConfig(state.config, instruction, expand, state);
+  const steps = stepsOf(compilation, { ...state, config }, instruction, expand);
+  // Words are expanded with what was set before the instruction: ENV PATH=/x:$PATH.
+  const { args } = state;
+  const lookup = stageLookup(state);
+  const history = steps.map((step) =>
+    createdBy(instruction, { config, args, lookup, expand, step }),
+  );
+  state.config = config;
   if (instruction.kind === 'cmd') state.cmdInStage = true;
-  const empty_layer = !LAYERS.includes(instruction.kind);
-  for (const step of addSteps(compilation, state, instruction, expand)) {
-    state.head = step;
-    state.history.push({ created_by: instruction.original, empty_layer, step });
+  for (const [index, step] of steps.entries()) {
+    state.head = compilation.graph.add({ ...step, parent: state.head });
+    const created_by = history[index];
+    if (created_by === undefined) continue;
+    const empty_layer = !LAYERS.includes(instruction.kind);
+    state.history.push({ created_by, empty_layer, comment: HISTORY_COMMENT, step: state.head });
   }
 }
 

@@ -79,7 +79,14 @@ function healthcheck(instruction: HealthcheckInstruction, shell: readonly string
   return { Test, ...Object.fromEntries(numbers) };
 }
 
-function exposedPorts(values: readonly string[], location: Instruction['location']): string[] {
+/**
+ * `port/protocol` of everything that EXPOSE names.
+ * @throws DockerfileError
+ */
+export function exposedPorts(
+  values: readonly string[],
+  location: Instruction['location'],
+): string[] {
   return values.flatMap((value) => {
     const match = /^(\d+)(?:-(\d+))?(?:\/([a-z]+))?$/i.exec(value);
     const first = Number(match?.[1]);

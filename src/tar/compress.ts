@@ -5,6 +5,7 @@ import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Compression } from './decompress.js';
+import { isDense } from './dense.js';
 import { zstdStream } from './zstd.js';
 
 /** A layer before and after compression (image-spec, descriptor.md and config.md). */
@@ -45,28 +46,53 @@ async function* metered(source: AsyncIterable<Buffer>, meter: Meter): AsyncGener
 }
 
 /**
- * Bytes of one gzip member. The size decides what the blob's bytes are: to change it is to change
- * every digest.
+ * Bytes of one gzip member at most. The sizes and the classes below decide what the blob's bytes
+ * are: to change them is to change every digest.
  */
 const MEMBER = 1 << 20;
+/** Bytes of which one part is looked at to tell whether they can be compressed. */
+const BLOCK = 64 << 10;
 
-/** Cuts a stream into pieces of exactly `size` bytes, the last one shorter or empty. */
-async function* pieces(source: AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
-  let waiting: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + size - bytes);
-      waiting.push(part);
-      bytes += part.length;
-      at += part.length;
-      if (bytes < size) continue;
-      yield Buffer.concat(waiting);
-      waiting = [];
-      bytes = 0;
+/** Bytes of one kind that become a member. */
+interface Piece {
+  readonly parts: Buffer[];
+  bytes: number;
+  /** Compressed data, keys, random numbers: deflate would spend most of its time on nothing. */
+  readonly dense: boolean;
+}
+
+/** Cuts a stream into members: blocks of one kind that follow each other, up to a member's size. */
+async function* pieces(source: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
+  let piece: Piece | undefined;
+  for await (const block of blocks(source)) {
+    const dense = isDense(block);
+    if (piece && (piece.dense !== dense || piece.bytes >= MEMBER)) {
+      yield piece;
+      piece = undefined;
     }
+    piece ??= { parts: [], bytes: 0, dense };
+    piece.parts.push(block);
+    piece.bytes += block.length;
   }
-  yield Buffer.concat(waiting);
+  // An empty archive is one empty member.
+  yield piece ?? { parts: [], bytes: 0, dense: false };
+}
+
+/** Cuts a stream into blocks of exactly the same size, the last one shorter. */
+async function* blocks(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of source) {
+    let at = 0;
+    if (rest.length > 0) {
+      at = Math.min(BLOCK - rest.length, chunk.length);
+      rest = Buffer.concat([rest, chunk.subarray(0, at)]);
+      if (rest.length < BLOCK) continue;
+      yield rest;
+    }
+    for (; chunk.length - at >= BLOCK; at += BLOCK) yield chunk.subarray(at, at + BLOCK);
+    rest = chunk.subarray(at);
+  }
+  if (rest.length > 0) yield rest;
 }
 
 const gzipMember = promisify<Buffer, { level: number }, Buffer>(gzip);
@@ -80,11 +106,10 @@ async function* gzipped(source: AsyncIterable<Buffer>, level: number): AsyncGene
   // One more than there are cores keeps them busy while a result is being handed on.
   const limit = Math.min(availableParallelism(), 8) + 1;
   const running: Promise<Buffer>[] = [];
-  let members = 0;
-  for await (const piece of pieces(source, MEMBER)) {
-    if (piece.length === 0 && members > 0) break;
-    members += 1;
-    running.push(gzipMember(piece, { level }));
+  for await (const { parts, dense } of pieces(source)) {
+    const [only] = parts;
+    const input = only && parts.length === 1 ? only : Buffer.concat(parts);
+    running.push(gzipMember(input, { level: dense ? 0 : level }));
     if (running.length >= limit) yield (await running.shift()) as Buffer;
   }
   for (const result of running) yield await result;
@@ -114,17 +139,17 @@ const DEFAULT_LEVELS = { gzip: 4, zstd: 3, none: 0 } as const;
  * Compresses a layer while it streams. The same bytes and level give the same blob, for one
  * version of zlib or zstd.
  * @param level 1 to 9 for gzip, 1 to 22 for zstd; default 4 and 3
- * @returns the blob's stream, and what is known once that has ended. The promise rejects with the
- *   stream's error, and stays pending when the stream is destroyed without one.
+ * @returns the blob's bytes, and what is known once they have ended. The promise rejects with the
+ *   error that ends them, and stays pending when nobody reads on.
  * @throws (while reading) the source's own errors; IsolationError when zstd is not installed
  */
 export function compress(
-  source: Readable,
+  source: AsyncIterable<Buffer>,
   compression: Compression,
   level: number = DEFAULT_LEVELS[compression],
-): { readonly stream: Readable; readonly result: Promise<CompressedLayer> } {
+): { readonly chunks: AsyncGenerator<Buffer>; readonly result: Promise<CompressedLayer> } {
   const { promise: result, resolve, reject } = deferred<CompressedLayer>();
-  // Whoever only reads the stream gets the error there.
+  // Whoever only reads the bytes gets the error there.
   result.catch(() => {});
   async function* blob(): AsyncGenerator<Buffer> {
     const plain = createMeter();
@@ -144,7 +169,7 @@ export function compress(
     const after = compression === 'none' ? before : packed.result();
     resolve({ diffId: before.digest, uncompressedSize: before.size, ...after });
   }
-  return { stream: Readable.from(blob(), { objectMode: false, highWaterMark: 1 << 20 }), result };
+  return { chunks: blob(), result };
 }
 
 function deferred<T>() {

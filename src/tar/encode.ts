@@ -19,8 +19,11 @@ const PREFIX_LENGTH = 155;
 const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: NUL to DEL is what ASCII means.
-const isAscii = (text: ByteString) => /^[\x00-\x7f]*$/.test(text);
+/** Is every byte of it ASCII? */
+export function isAscii(text: ByteString): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL to DEL is what ASCII means.
+  return /^[\x00-\x7f]*$/.test(text);
+}
 
 /** One record with its length in front, which counts its own digits. */
 function paxRecord(key: string, value: ByteString): ByteString {
@@ -52,7 +55,8 @@ function decimalTime({ seconds, nanoseconds }: TarEntry['mtime']): string {
 }
 
 function block(entry: TarEntry, name: ByteString, prefix: ByteString, flag: string): Buffer {
-  const header = Buffer.alloc(BLOCK);
+  // From the pool: an allocation of its own for each file is what the collector would remember.
+  const header = Buffer.allocUnsafe(BLOCK).fill(0);
   const octal = (value: number, offset: number, length: number) => {
     const digits = value.toString(8).padStart(length - 1, '0');
     // What doesn't fit is in a pax record, and readers take that.

@@ -1,24 +1,40 @@
-/** Layer directories into layer archives (OCI image-spec, layer.md). */
+/** Layer directories into layer archives (OCI image-spec, layer.md), merged trees into plain ones. */
 import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { readXattrs } from '../context/xattrs.js';
 import { UnsupportedError } from '../errors.js';
 import { ImageError } from '../oci/errors.js';
-import { encodeHeader } from './encode.js';
+import { encodeHeader, isAscii } from './encode.js';
 import type { ByteString, TarEntry } from './entry.js';
 import { BLOCK, display, fsPath, padding } from './entry.js';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './member-name.js';
-import type { LayerMember } from './walk-layer.js';
-import { walkLayer } from './walk-layer.js';
+import type { ByteLayer, LayerMember, LocatedMember } from './walk-layer.js';
+import { walkLayer, walkMerged } from './walk-layer.js';
 
 export interface PackOptions {
   /** The layer's opaque directories, relative to it. */
   readonly opaque: readonly string[];
-  /** Seconds since the epoch (reproducible-builds.org, SOURCE_DATE_EPOCH). */
-  readonly sourceDateEpoch?: number | undefined;
-  /** Times later than sourceDateEpoch become it, as BuildKit's rewrite-timestamp does. */
-  readonly rewriteTimestamps?: boolean | undefined;
+  /** Later times become this one, in seconds since the epoch: BuildKit's rewrite-timestamp. */
+  readonly latest?: number | undefined;
+  /**
+   * Leave out what is behind the point, as the layers of Docker, BuildKit and buildah do: it would
+   * cost a pax header for each file.
+   */
+  readonly wholeSeconds?: boolean | undefined;
+  /** Is told of the newest time that was written, in seconds, before the archive ends. */
+  readonly onNewest?: ((seconds: number) => void) | undefined;
 }
+
+/** How the files of a tree are written. */
+export interface PackTreeOptions {
+  /** Everybody's time, in seconds since the epoch; undefined: their own. */
+  readonly time?: number | undefined;
+  /** Everybody's owner; undefined: their own. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/** What is done to an entry before it is written. */
+type Change = (entry: TarEntry) => TarEntry;
 
 /** Files whose xattrs one getfattr reads: bounds the memory. */
 const BATCH = 4096;
@@ -57,6 +73,7 @@ function beside(path: ByteString, name: ByteString): ByteString {
 
 /** The path as text. @throws UnsupportedError when it is none: getfattr is called with text */
 function textPath(bytes: ByteString): string {
+  if (isAscii(bytes)) return bytes;
   const raw = Buffer.from(bytes, 'latin1');
   const text = raw.toString();
   if (raw.equals(Buffer.from(text))) return text;
@@ -64,23 +81,22 @@ function textPath(bytes: ByteString): string {
 }
 
 interface Batch {
-  readonly members: readonly LayerMember[];
+  readonly members: readonly LocatedMember[];
   readonly xattrs: ReadonlyMap<string, readonly (readonly [string, string])[]>;
 }
 
 /** Groups members, and reads the xattrs of the next group while one is being written. */
-async function* inBatches(root: ByteString): AsyncGenerator<Batch> {
-  const walk = walkLayer(root);
+async function* inBatches(walk: Iterator<LocatedMember>): AsyncGenerator<Batch> {
   const load = async (): Promise<Batch> => {
-    const members: LayerMember[] = [];
+    const members: LocatedMember[] = [];
     while (members.length < BATCH) {
       const next = walk.next();
       if (next.done) break;
       members.push(next.value);
     }
     const paths = members
-      .filter(({ type }) => type !== 'whiteout')
-      .map(({ path }) => textPath(`${root}/${path}`));
+      .filter(({ member }) => member.type !== 'whiteout')
+      .map(({ file }) => textPath(file));
     return { members, xattrs: await readXattrs(paths) };
   };
   for (let batch = await load(); batch.members.length > 0; ) {
@@ -94,8 +110,7 @@ async function* inBatches(root: ByteString): AsyncGenerator<Batch> {
 
 /** What a member is in the archive; links maps inodes to the name that has the data. */
 function entryOf(
-  root: ByteString,
-  member: LayerMember,
+  { member, file }: LocatedMember,
   xattrs: Xattrs,
   links: Map<string, ByteString>,
 ): TarEntry {
@@ -112,7 +127,7 @@ function entryOf(
   }
   if (inode !== undefined) links.set(inode, path);
   if (type === 'symlink') {
-    return { ...entry, linkName: readlinkSync(fsPath(`${root}/${path}`), 'latin1') };
+    return { ...entry, linkName: readlinkSync(fsPath(file), 'latin1') };
   }
   return { ...entry, major: majorOf(device), minor: minorOf(device) };
 }
@@ -158,27 +173,26 @@ function createChunks() {
   };
 }
 
-async function* archive(directory: string, options: PackOptions): AsyncGenerator<Buffer> {
-  const root = Buffer.from(directory).toString('latin1');
-  const { sourceDateEpoch, rewriteTimestamps } = options;
-  const opaque = new Set(options.opaque.map((path) => Buffer.from(path).toString('latin1')));
-  const latest = rewriteTimestamps ? sourceDateEpoch : undefined;
+async function* archive(
+  walk: Iterator<LocatedMember>,
+  opaque: ReadonlySet<ByteString>,
+  change: Change,
+): AsyncGenerator<Buffer> {
   const links = new Map<string, ByteString>();
   const chunks = createChunks();
-  for await (const { members, xattrs } of inBatches(root)) {
-    for (const member of members) {
-      const own = xattrs.get(textPath(`${root}/${member.path}`)) ?? [];
+  for await (const { members, xattrs } of inBatches(walk)) {
+    for (const located of members) {
+      const { member, file } = located;
+      const own = xattrs.get(textPath(file)) ?? [];
       const raw = own.map(([name, hex]): readonly [ByteString, ByteString] => [
         Buffer.from(name).toString('latin1'),
         Buffer.from(hex, 'hex').toString('latin1'),
       ]);
       if (!isPlainRoot(member, raw)) {
-        const entry = entryOf(root, member, raw, links);
-        const late = latest !== undefined && entry.mtime.seconds >= latest;
-        const mtime = late ? { seconds: latest, nanoseconds: 0 } : entry.mtime;
-        yield* chunks.add(encodeHeader({ ...entry, mtime }));
+        const entry = change(entryOf(located, raw, links));
+        yield* chunks.add(encodeHeader(entry));
         if (entry.size > 0) {
-          yield* chunks.addFile(`${root}/${member.path}`, entry.size);
+          yield* chunks.addFile(file, entry.size);
           yield* chunks.add(ZEROS.subarray(0, padding(entry.size)));
         }
       }
@@ -192,6 +206,13 @@ async function* archive(directory: string, options: PackOptions): AsyncGenerator
   yield chunks.rest();
 }
 
+/** An archive as a stream; who can take the chunks as they come saves a copy of each. */
+export function asStream(chunks: AsyncIterable<Buffer>): Readable {
+  return Readable.from(chunks, { objectMode: false, highWaterMark: 4 * CHUNK });
+}
+
+const toBytes = (text: string): ByteString => Buffer.from(text).toString('latin1');
+
 /**
  * Packs a layer in overlayfs form. The same files give the same bytes, on every machine: entries
  * in a fixed order, no names of users, no times of access, only the pax records that are needed.
@@ -199,9 +220,41 @@ async function* archive(directory: string, options: PackOptions): AsyncGenerator
  * @throws (while reading) ImageError when a file changes meanwhile, UnsupportedError for names
  *   that are not UTF-8, IsolationError when getfattr is not installed
  */
-export function packLayer(directory: string, options: PackOptions): Readable {
-  return Readable.from(archive(directory, options), {
-    objectMode: false,
-    highWaterMark: 4 * CHUNK,
+export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Buffer> {
+  const { latest, wholeSeconds, onNewest, opaque } = options;
+  let newest = 0;
+  const change: Change = (entry) => {
+    const { seconds, nanoseconds } = entry.mtime;
+    const late = latest !== undefined && seconds >= latest;
+    const mtime = late
+      ? { seconds: latest, nanoseconds: 0 }
+      : { seconds, nanoseconds: wholeSeconds ? 0 : nanoseconds };
+    newest = Math.max(newest, mtime.seconds);
+    return { ...entry, mtime };
+  };
+  yield* archive(walkLayer(toBytes(directory)), new Set(opaque.map(toBytes)), change);
+  onNewest?.(newest);
+}
+
+/**
+ * Packs the merged view of layers as a plain archive: no whiteouts, hard links as such.
+ * @param layers topmost first
+ * @throws as packLayer
+ */
+export function packTree(
+  layers: readonly { readonly path: string; readonly opaque: ReadonlySet<string> }[],
+  { time, owner }: PackTreeOptions,
+): AsyncGenerator<Buffer> {
+  const stack = layers.map(
+    ({ path, opaque }): ByteLayer => ({
+      root: toBytes(path),
+      opaque: new Set([...opaque].map(toBytes)),
+    }),
+  );
+  const change: Change = (entry) => ({
+    ...entry,
+    ...owner,
+    ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
   });
+  return archive(walkMerged(stack), new Set(), change);
 }

@@ -1,4 +1,4 @@
-/** The files of a layer directory in the order of its archive. */
+/** The files of a layer directory, or of a stack of them, in the order of their archive. */
 import type { BigIntStats } from 'node:fs';
 import { lstatSync, readdirSync } from 'node:fs';
 import type { ByteString, TarTime, TarType } from './entry.js';
@@ -17,6 +17,19 @@ export interface LayerMember {
   readonly device: bigint;
   /** Equal for hard links to one file; undefined when it has one name only. */
   readonly inode: string | undefined;
+}
+
+/** A member, and the file of this machine that is behind it. */
+export interface LocatedMember {
+  readonly member: LayerMember;
+  readonly file: ByteString;
+}
+
+/** A layer of a stack; both as bytes. */
+export interface ByteLayer {
+  readonly root: ByteString;
+  /** Opaque directories, relative to the layer. */
+  readonly opaque: ReadonlySet<ByteString>;
 }
 
 const FORMAT = 0o170000n;
@@ -55,27 +68,83 @@ function member(path: ByteString, stats: BigIntStats): LayerMember | undefined {
   };
 }
 
-function children(root: ByteString, directory: ByteString): LayerMember[] {
-  const found: LayerMember[] = [];
+/** The file at a path of a layer; undefined when nothing is there, or a socket. */
+function look(root: ByteString, path: ByteString): LocatedMember | undefined {
+  const file = path === '' ? root : `${root}/${path}`;
+  const stats = lstatSync(fsPath(file), { bigint: true, throwIfNoEntry: false });
+  const one = stats && member(path, stats);
+  return one && { member: one, file };
+}
+
+function children(root: ByteString, directory: ByteString): LocatedMember[] {
+  const found: LocatedMember[] = [];
   for (const name of readdirSync(fsPath(`${root}/${directory}`), 'latin1')) {
-    const path = directory === '' ? name : `${directory}/${name}`;
-    const one = member(path, lstatSync(fsPath(`${root}/${path}`), { bigint: true }));
+    const one = look(root, directory === '' ? name : `${directory}/${name}`);
     if (one !== undefined) found.push(one);
   }
-  // layer.md: whiteouts should come before their siblings.
-  const rank = ({ type }: LayerMember) => (type === 'whiteout' ? 0 : 1);
-  return found.sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
+  return found;
+}
+
+// layer.md: whiteouts should come before their siblings.
+const rank = ({ member: { type } }: LocatedMember) => (type === 'whiteout' ? 0 : 1);
+
+function inOrder<T extends LocatedMember>(members: T[]): T[] {
+  return members.sort((a, b) => rank(a) - rank(b) || (a.member.path < b.member.path ? -1 : 1));
 }
 
 /**
  * The layer itself, then everything below it: parents before what they hold, names of one
  * directory in the order of their bytes, whiteouts first.
  */
-export function* walkLayer(root: ByteString): Generator<LayerMember> {
-  const top = member('', lstatSync(fsPath(root), { bigint: true }));
+export function* walkLayer(root: ByteString): Generator<LocatedMember> {
+  const top = look(root, '');
   const stack = top === undefined ? [] : [top];
   for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
     yield one;
-    if (one.type === 'dir') stack.push(...children(root, one.path).reverse());
+    const { type, path } = one.member;
+    if (type === 'dir') stack.push(...inOrder(children(root, path)).reverse());
+  }
+}
+
+/** A member of the merged view; for a directory the layers that its content comes from. */
+interface MergedMember extends LocatedMember {
+  readonly layers: ByteLayer[];
+  /** Layers further down add to the directory. */
+  open: boolean;
+}
+
+/** The entries of a directory that several layers contribute to, topmost first. */
+function mergedChildren({ member: { path }, layers }: MergedMember): MergedMember[] {
+  const found = new Map<ByteString, MergedMember>();
+  for (const layer of layers) {
+    for (const one of children(layer.root, path)) {
+      const { type, path: name } = one.member;
+      const upper = found.get(name);
+      const open = type === 'dir' && !layer.opaque.has(name);
+      if (upper === undefined) found.set(name, { ...one, layers: [layer], open });
+      else if (upper.open) {
+        if (type === 'dir') upper.layers.push(layer);
+        upper.open = open;
+      }
+    }
+  }
+  return inOrder([...found.values()].filter(({ member: { type } }) => type !== 'whiteout'));
+}
+
+/**
+ * The merged view of a stack in the same order: what an overlay of it shows (kernel documentation,
+ * filesystems/overlayfs), without a mount.
+ * @param layers topmost first
+ */
+export function* walkMerged(layers: readonly ByteLayer[]): Generator<LocatedMember> {
+  const [first] = layers;
+  const root = first && look(first.root, '');
+  const last = layers.findIndex(({ opaque }) => opaque.has(''));
+  const visible = last === -1 ? [...layers] : layers.slice(0, last + 1);
+  const stack: MergedMember[] = root ? [{ ...root, layers: visible, open: false }] : [];
+  for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
+    const { member: top, file } = one;
+    yield { member: top, file };
+    if (top.type === 'dir') stack.push(...mergedChildren(one).reverse());
   }
 }

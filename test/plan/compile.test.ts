@@ -158,7 +158,57 @@ describe('the config', () => {
     });
     expect(
       history.filter(({ empty_layer }) => !empty_layer).map(({ created_by }) => created_by),
-    ).toEqual(['WORKDIR /a', 'WORKDIR b']);
+    ).toEqual(['WORKDIR /a', 'WORKDIR /a/b']);
+  });
+
+  test('history speaks as BuildKit does', () => {
+    const { history } = plan([
+      'FROM scratch',
+      'ARG V=1 W',
+      'ENV PATH=/x:$PATH B="two words"',
+      'LABEL l=$V',
+      'COPY --chown=1:2 --parents a$V b /c/',
+      'COPY <<EOF /f',
+      'text',
+      'EOF',
+      'RUN echo "x"',
+      'RUN ["/bin/x", "y"]',
+      'WORKDIR w',
+      'EXPOSE 80-81',
+      'VOLUME /a /b',
+      'CMD ["say", "\\"hi\\""]',
+      'ENTRYPOINT run it',
+      'ONBUILD RUN x',
+      'HEALTHCHECK --interval=90s --timeout=500ms --retries=3 CMD test',
+      'SHELL ["/bin/bash", "-c"]',
+      'RUN x',
+      'USER 5',
+      'STOPSIGNAL SIGINT',
+    ]);
+    const path = '/x:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    expect(history.map(({ created_by }) => created_by)).toEqual([
+      'ARG V=1 W',
+      `ENV PATH=${path} B=two words`,
+      'LABEL l=1',
+      'COPY --parents --chown=1:2 a1 b /c/ # buildkit',
+      'COPY <<EOF /f # buildkit',
+      'RUN |1 V=1 /bin/sh -c echo "x" # buildkit',
+      'RUN |1 V=1 /bin/x y # buildkit',
+      'WORKDIR /w',
+      'EXPOSE [80/tcp 81/tcp]',
+      'VOLUME [/a /b]',
+      'CMD ["say" "\\"hi\\""]',
+      'ENTRYPOINT ["/bin/sh" "-c" "run it"]',
+      `HEALTHCHECK &{["CMD-SHELL" "test"] "1m30s" "500ms" "0s" "0s" '\\x03'}`,
+      'SHELL [/bin/bash -c]',
+      'RUN |1 V=1 /bin/bash -c x # buildkit',
+      'USER 5',
+      'STOPSIGNAL SIGINT',
+    ]);
+    expect(new Set(history.map(({ comment }) => comment))).toEqual(
+      new Set(['buildkit.dockerfile.v0']),
+    );
+    expect(history.filter(({ empty_layer }) => !empty_layer)).toHaveLength(6);
   });
 
   test('--label comes last', () => {

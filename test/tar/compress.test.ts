@@ -17,8 +17,8 @@ function decode(kind: keyof typeof DECODERS, blob: Buffer): Buffer {
 
 describe.each(['gzip', 'zstd', 'none'] as const)('%s', (kind) => {
   test('the tool reads it, and digests and sizes are right', async () => {
-    const { stream, result } = compress(inPieces(DATA), kind);
-    const blob = await buffer(stream);
+    const { chunks, result } = compress(inPieces(DATA), kind);
+    const blob = await buffer(chunks);
     expect(decode(kind, blob).equals(DATA)).toBe(true);
     expect(await result).toEqual({
       diffId: sha256(DATA),
@@ -30,15 +30,15 @@ describe.each(['gzip', 'zstd', 'none'] as const)('%s', (kind) => {
   });
 
   test('the blob depends on the bytes only, not on how they arrive', async () => {
-    const one = await buffer(compress(inPieces(DATA, 1 << 20), kind).stream);
-    const two = await buffer(compress(inPieces(DATA, 77_777), kind).stream);
+    const one = await buffer(compress(inPieces(DATA, 1 << 20), kind).chunks);
+    const two = await buffer(compress(inPieces(DATA, 77_777), kind).chunks);
     expect(one.equals(two)).toBe(true);
   });
 
   test('nothing and exactly one member', async () => {
     for (const data of [Buffer.alloc(0), DATA.subarray(0, 1 << 20), DATA.subarray(0, 2 << 20)]) {
-      const { stream, result } = compress(inPieces(data), kind);
-      expect(decode(kind, await buffer(stream)).equals(data)).toBe(true);
+      const { chunks, result } = compress(inPieces(data), kind);
+      expect(decode(kind, await buffer(chunks)).equals(data)).toBe(true);
       expect((await result).uncompressedSize).toBe(data.length);
     }
   });
@@ -49,34 +49,48 @@ describe.each(['gzip', 'zstd', 'none'] as const)('%s', (kind) => {
       yield DATA.subarray(0, 3_000_000);
       throw lost;
     }
-    const { stream, result } = compress(Readable.from(source()), kind);
-    await expect(buffer(stream)).rejects.toBe(lost);
+    const { chunks, result } = compress(Readable.from(source()), kind);
+    await expect(buffer(chunks)).rejects.toBe(lost);
     await expect(result).rejects.toBe(lost);
   });
 });
 
 test('levels make a difference, and zstd takes those of --ultra', async () => {
   const size = async (kind: 'gzip' | 'zstd', level: number) =>
-    (await buffer(compress(inPieces(TEXT), kind, level).stream)).length;
+    (await buffer(compress(inPieces(TEXT), kind, level).chunks)).length;
   expect(await size('gzip', 9)).toBeLessThan(await size('gzip', 1));
   expect(await size('zstd', 20)).toBeLessThan(await size('zstd', 1));
 });
 
+test('data that is compressed already is stored, whatever lies around it', async () => {
+  const dense = randomBytes(1 << 20);
+  const text = TEXT.subarray(0, 1 << 20);
+  const size = async (data: Buffer) =>
+    (await buffer(compress(inPieces(data), 'gzip').chunks)).length;
+  // 5 bytes for each 64 KiB at most, and the frame of a member.
+  expect((await size(dense)) - dense.length).toBeGreaterThan(0);
+  expect((await size(dense)) - dense.length).toBeLessThan(1000);
+  const both = (await size(Buffer.concat([text, dense, text]))) - dense.length;
+  expect(both).toBeLessThan(2.1 * (await size(text)));
+  const table = Buffer.from(Array.from({ length: 1 << 20 }, (_, n) => n & 255));
+  expect(await size(table)).toBeLessThan(table.length / 20);
+});
+
 test('gzip members are independent of each other', async () => {
-  const packed = (data: Buffer) => buffer(compress(inPieces(data), 'gzip').stream);
+  const packed = (data: Buffer) => buffer(compress(inPieces(data), 'gzip').chunks);
   const size = 1 << 20;
-  const [one, two] = [DATA.subarray(0, size), DATA.subarray(size, 2 * size)];
-  const both = await packed(DATA.subarray(0, 2 * size));
+  const [one, two] = [TEXT.subarray(0, size), TEXT.subarray(size, 2 * size)];
+  const both = await packed(TEXT.subarray(0, 2 * size));
   expect(both.equals(Buffer.concat([await packed(one), await packed(two)]))).toBe(true);
 });
 
 test('gzip members have no time and no name', async () => {
-  const blob = await buffer(compress(inPieces(TEXT), 'gzip').stream);
+  const blob = await buffer(compress(inPieces(TEXT), 'gzip').chunks);
   expect(blob.subarray(0, 8)).toEqual(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]));
 });
 
 test('zstd gives the same bytes for any number of threads', async () => {
-  const blob = await buffer(compress(inPieces(DATA), 'zstd').stream);
+  const blob = await buffer(compress(inPieces(DATA), 'zstd').chunks);
   for (const threads of ['-T1', '-T3']) {
     const other = execFileSync('zstd', ['-q', '-c', '-3', threads], {
       input: DATA,
@@ -95,8 +109,8 @@ test('a reader that goes away ends the source', async () => {
       ended = true;
     }
   }
-  const { stream } = compress(Readable.from(source()), 'zstd');
-  for await (const _chunk of stream) break;
+  const { chunks } = compress(Readable.from(source()), 'zstd');
+  for await (const _chunk of chunks) break;
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(ended).toBe(true);
 });

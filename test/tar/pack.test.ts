@@ -123,6 +123,7 @@ describe('the archive', () => {
     expect((await pack(source)).length).toBe(2 * 512 + 1024);
     run('touch', ['-d', '@5.5', `${p}/short`], source);
     expect((await pack(source)).length).toBe(4 * 512 + 1024);
+    expect((await pack(source, { wholeSeconds: true })).length).toBe(2 * 512 + 1024);
   });
 
   test('has no names of users', async () => {
@@ -159,10 +160,11 @@ describe('the archive', () => {
       return ['d', 'new', 'old', 'same'].map((name) => lstatSync(join(target, name)).mtimeMs);
     };
     const untouched = [501_000, 1_000_500, 100_500, 500_500];
-    expect(await times({ sourceDateEpoch: 500 })).toEqual(untouched);
-    expect(await times({ sourceDateEpoch: 500, rewriteTimestamps: true })).toEqual([
-      500_000, 500_000, 100_500, 500_000,
-    ]);
+    expect(await times({})).toEqual(untouched);
+    const newest: number[] = [];
+    const onNewest = (seconds: number) => newest.push(seconds);
+    expect(await times({ latest: 500, onNewest })).toEqual([500_000, 500_000, 100_500, 500_000]);
+    expect(newest).toEqual([500]);
   });
 
   test('is refused for names that getfattr could not be asked about', async () => {

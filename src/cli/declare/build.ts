@@ -19,6 +19,20 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     )
     .argument('<path>', 'directory with the build context')
     .option('-t, --tag <name>', 'name for the result, can be given several times', collect, [])
+    .option(
+      '-o, --output <spec>',
+      'where the result goes: a directory, - (a tar archive on standard output), or\ntype=local|tar|oci|docker|image|registry with dest=, name= and more; can be given several times',
+      collect,
+      [],
+    )
+    .option('--push', 'push the result to its names, as --output type=registry', false)
+    .option(
+      '--annotation <[part:]key=value>',
+      'annotation of the manifest, or of index, manifest-descriptor, index-descriptor',
+      collect,
+      [],
+    )
+    .option('--metadata-file <file>', 'write digests, names, step keys and lowerdir string as JSON')
     .option('--label <name=value>', 'label for the result, can be given several times', collect, [])
     .option('--no-cache', 'run every step; what it makes replaces what the cache had')
     .option('--no-cache-filter <stages>', 'like --no-cache, for these stages (names, commas)')

@@ -24,8 +24,12 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
       '<reference>',
       'where to: host:5000/name:tag, oci-layout://DIR:NAME, oci-archive:FILE, docker-archive:FILE',
     )
-    .action(async (name: string, reference: string) => {
-      await (await import('../images.js')).pushCommand(name, reference, setExitCode);
+    .option('--compression <name>', 'of its layers: gzip, zstd, uncompressed (default: gzip)')
+    .option('--compression-level <n>', '1 to 9 for gzip, 1 to 22 for zstd')
+    .option('--force-compression', 'give layers of base images this compression too', false)
+    .option('--docker', "Docker's media types (schema 2) instead of OCI's", false)
+    .action(async (name: string, reference: string, options) => {
+      await (await import('../images.js')).pushCommand(name, reference, options, setExitCode);
     });
   program
     .command('images')

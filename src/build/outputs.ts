@@ -1,0 +1,181 @@
+/** Results into what --output asks for. */
+import { lazyScratch } from '../cache/layer-store.js';
+import type { Store } from '../cache/store.js';
+import { inUserNamespace } from '../exec/overlay.js';
+import type { Annotation } from '../image/annotations.js';
+import type { ImageOutput, Output } from '../image/output.js';
+import { mediaTypesOf, STDOUT } from '../image/output.js';
+import { ociArchiveSink } from '../oci/archive.js';
+import { digestOf } from '../oci/digest.js';
+import { dockerArchiveSink } from '../oci/docker-archive.js';
+import type { ImageSink } from '../oci/image.js';
+import { layoutSink } from '../oci/layout.js';
+import { formatReference, parseRegistryReference } from '../oci/reference.js';
+import type { PackTreeOptions } from '../tar/pack.js';
+import type { Exported, ExportItem, ExportOptions } from './export-image.js';
+import { DEFAULT_EXPORT, exportImages } from './export-image.js';
+import { layerStack } from './session.js';
+
+/** What the outputs of one build share. */
+export interface OutputRequest {
+  readonly store: Store;
+  /** One for each platform. */
+  readonly items: readonly ExportItem[];
+  /** Names of -t. */
+  readonly names: readonly string[];
+  /** Of --annotation, for every output that is an image. */
+  readonly annotations: readonly Annotation[];
+  /** SOURCE_DATE_EPOCH, seconds since the epoch. */
+  readonly epoch: number | undefined;
+}
+
+/** Options for one output. */
+function exportOptions(output: ImageOutput, { epoch, annotations }: OutputRequest): ExportOptions {
+  const { compression = 'gzip', level, force, rewriteTimestamp } = output.form;
+  return {
+    form: { compression, level, force, latest: rewriteTimestamp ? epoch : undefined },
+    mediaTypes: mediaTypesOf(output),
+    annotations: [...annotations, ...output.form.annotations],
+    epoch,
+  };
+}
+
+async function writeTo(
+  request: OutputRequest,
+  sink: ImageSink,
+  options: ExportOptions,
+): Promise<Exported> {
+  const { store, items } = request;
+  const scratch = lazyScratch(store.paths);
+  try {
+    return await exportImages(store, items, sink, scratch.path(), options);
+  } finally {
+    scratch.remove();
+    await sink.close();
+  }
+}
+
+function archiveSink(output: Output & { type: 'oci' | 'docker' }, name?: string): ImageSink {
+  const { type, dest, tar } = output;
+  const target = dest === STDOUT ? process.stdout : dest;
+  if (type === 'docker') {
+    const named = name === undefined ? {} : { name: parseRegistryReference(name) };
+    return dockerArchiveSink({ kind: 'docker-archive', file: dest, ...named }, target);
+  }
+  const tag = name === undefined ? {} : { tag: parseRegistryReference(name).tag ?? 'latest' };
+  if (!tar) return layoutSink({ kind: 'oci-layout', directory: dest, ...tag });
+  return ociArchiveSink({ kind: 'oci-archive', file: dest, ...tag }, target);
+}
+
+/** Several images, or one of which something is said, are written as an index. */
+function isIndex({ items }: OutputRequest): boolean {
+  return items.length > 1 || items.some(({ attest }) => attest !== undefined);
+}
+
+async function writeArchiveOutput(
+  request: OutputRequest,
+  output: Output & { type: 'oci' | 'docker' },
+): Promise<Exported> {
+  const options = exportOptions(output, request);
+  const [name] = output.names ?? request.names;
+  // What containerd and `docker load` call an image that a layout holds.
+  const fullName: Annotation[] =
+    name === undefined
+      ? []
+      : [
+          {
+            target: isIndex(request) ? 'index-descriptor' : 'manifest-descriptor',
+            platform: undefined,
+            key: 'io.containerd.image.name',
+            value: formatReference(parseRegistryReference(name)),
+          },
+        ];
+  const annotations = [...options.annotations, ...fullName];
+  // docker-archive holds layers without compression, those of base images too.
+  const form =
+    output.type === 'docker'
+      ? { ...options.form, compression: 'none' as const, level: undefined, force: true }
+      : options.form;
+  return writeTo(request, archiveSink(output, name), { ...options, form, annotations });
+}
+
+async function pushTo(
+  request: OutputRequest,
+  names: readonly string[],
+  options: ExportOptions,
+): Promise<Exported | undefined> {
+  const { registrySink } = await import('../registry/registry.js');
+  let exported: Exported | undefined;
+  for (const name of names) {
+    exported = await writeTo(request, registrySink(parseRegistryReference(name)), options);
+  }
+  return exported;
+}
+
+async function writeTree(
+  { store, items, epoch }: OutputRequest,
+  { type, dest }: Output & { type: 'local' | 'tar' },
+): Promise<void> {
+  for (const { image } of items) {
+    const directory = items.length === 1 ? '' : image.platform.replaceAll('/', '_');
+    const layers = await layerStack(store, image.layers);
+    if (type === 'local') {
+      const { writeLocalTree } = await import('../tar/local-tree.js');
+      // As buildx does: the files belong to whoever builds.
+      const options: PackTreeOptions = { time: epoch, owner: { uid: 0, gid: 0 } };
+      const rootless = inUserNamespace();
+      await writeLocalTree(layers, directory === '' ? dest : `${dest}/${directory}`, {
+        ...options,
+        rootless,
+      });
+    } else {
+      const { writeTarTree } = await import('../tar/tar-tree.js');
+      await writeTarTree(layers, dest === STDOUT ? process.stdout : dest, { time: epoch });
+    }
+  }
+}
+
+/**
+ * Writes one output.
+ * @returns what was written, when it is an image
+ * @throws ImageError, NoSpaceError
+ */
+export async function writeOutput(
+  request: OutputRequest,
+  output: Output,
+): Promise<Exported | undefined> {
+  switch (output.type) {
+    case 'local':
+    case 'tar':
+      await writeTree(request, { ...output, type: output.type });
+      return undefined;
+    case 'oci':
+    case 'docker':
+      return writeArchiveOutput(request, { ...output, type: output.type });
+    case 'image': {
+      const options = exportOptions(output, request);
+      const names = output.names ?? request.names;
+      return output.push ? pushTo(request, names, options) : undefined;
+    }
+  }
+}
+
+/**
+ * Digests of the image as an OCI image with gzip layers, which the store keeps; it goes nowhere.
+ * @throws ImageError, NoSpaceError
+ */
+export function describeImage(request: OutputRequest): Promise<Exported> {
+  const nowhere: ImageSink = {
+    title: 'nowhere',
+    hasBlob: async () => true,
+    putBlob: async () => undefined,
+    putManifest: async (bytes, mediaType) => ({
+      mediaType,
+      digest: digestOf(bytes),
+      size: bytes.length,
+    }),
+    close: async () => undefined,
+  };
+  const { annotations, epoch } = request;
+  return writeTo(request, nowhere, { ...DEFAULT_EXPORT, annotations, epoch });
+}

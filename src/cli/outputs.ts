@@ -1,0 +1,127 @@
+/** --output, --push, --metadata-file, --annotation: read before the build, carried out after it. */
+
+import { pipeline } from 'node:stream/promises';
+import type { BuildResult } from '../build/build.js';
+import type { Exported } from '../build/export-image.js';
+import { describeImage, writeOutput } from '../build/outputs.js';
+import { isImageName } from '../cache/images.js';
+import type { Store } from '../cache/store.js';
+import { UsageError } from '../errors.js';
+import type { Annotation } from '../image/annotations.js';
+import { parseAnnotation } from '../image/annotations.js';
+import type { Output } from '../image/output.js';
+import { checkImageOutput, parseEpoch, parseOutput, usesStdout } from '../image/output.js';
+import { writeWhole } from '../oci/write-file.js';
+import type { Plan } from '../plan/plan.js';
+import { buildMetadata } from './build-metadata.js';
+
+/** Options of `wiac build` that say where the result goes, as commander gives them. */
+export interface OutputOptions {
+  readonly output: readonly string[];
+  readonly push: boolean;
+  readonly tag: readonly string[];
+  readonly annotation: readonly string[];
+  readonly metadataFile?: string;
+}
+
+/** The same, understood. */
+export interface OutputPlan {
+  readonly outputs: readonly Output[];
+  /** Names that the store keeps the result under. */
+  readonly names: readonly string[];
+  readonly annotations: readonly Annotation[];
+  readonly metadataFile: string | undefined;
+  /** SOURCE_DATE_EPOCH, seconds since the epoch. */
+  readonly epoch: number | undefined;
+  /** The tar archive of an output takes standard output: nothing else may be printed there. */
+  readonly stdoutTaken: boolean;
+}
+
+/** One platform's build. */
+export interface PlatformResult {
+  readonly plan: Plan;
+  readonly result: BuildResult;
+}
+
+/** --push is a registry output, or makes image outputs push. */
+function withPush(outputs: readonly Output[], push: boolean): Output[] {
+  if (!push) return [...outputs];
+  const pushed = outputs.map((output) =>
+    output.type === 'image' ? { ...output, push: true } : output,
+  );
+  return pushed.some(({ type }) => type === 'image')
+    ? pushed
+    : [...pushed, parseOutput('type=registry')];
+}
+
+function checkOutputs(outputs: readonly Output[], options: OutputOptions): void {
+  const toStdout = outputs.filter(usesStdout);
+  if (toStdout.length > 1)
+    throw new UsageError('only one output can go to standard output', {
+      hint: 'give the others a dest=FILE',
+    });
+  if (toStdout.length > 0 && process.stdout.isTTY)
+    throw new UsageError('an archive is not written to a terminal', {
+      hint: 'redirect standard output, or give dest=FILE',
+    });
+  for (const output of outputs) {
+    if (output.type !== 'image') continue;
+    const names = output.names ?? options.tag;
+    if (output.push && names.length === 0)
+      throw new UsageError('a push needs a name', {
+        hint: 'give -t NAME, or --output type=registry,name=NAME',
+      });
+    for (const name of names)
+      if (!isImageName(name)) throw new UsageError(`--output: ${name} is not a name`);
+  }
+  const images = outputs.some(({ type }) => type !== 'local' && type !== 'tar');
+  if (options.annotation.length > 0 && !images)
+    throw new UsageError('--annotation needs an output that is an image', {
+      hint: 'add --push, or --output type=oci,dest=FILE',
+    });
+}
+
+/**
+ * Reads the options.
+ * @param sourceDateEpoch SOURCE_DATE_EPOCH of the build arguments or the environment
+ * @throws UsageError, UnsupportedError
+ */
+export function planOutputs(
+  options: OutputOptions,
+  sourceDateEpoch: string | undefined,
+): OutputPlan {
+  const outputs = withPush(options.output.map(parseOutput), options.push);
+  checkOutputs(outputs, options);
+  const annotations = options.annotation.flatMap(parseAnnotation);
+  const epoch = parseEpoch(sourceDateEpoch);
+  for (const output of outputs) {
+    if ('form' in output) checkImageOutput(output, annotations, epoch);
+  }
+  const named = outputs.flatMap((output) => (output.type === 'image' ? (output.names ?? []) : []));
+  return {
+    outputs,
+    names: [...new Set([...options.tag, ...named])],
+    annotations,
+    epoch,
+    metadataFile: options.metadataFile,
+    stdoutTaken: outputs.some(usesStdout),
+  };
+}
+
+/** Carries the outputs out, one after the other. */
+export async function writeOutputs(
+  { outputs, names, annotations, metadataFile, epoch }: OutputPlan,
+  store: Store,
+  results: readonly PlatformResult[],
+): Promise<void> {
+  const items = results.map(({ result }) => ({ image: result.image }));
+  const request = { store, items, names, annotations, epoch };
+  let exported: Exported | undefined;
+  for (const output of outputs) exported = (await writeOutput(request, output)) ?? exported;
+  if (metadataFile === undefined) return;
+  if (exported === undefined && names.length > 0) {
+    exported = await describeImage(request);
+  }
+  const text = JSON.stringify(buildMetadata(results, names, exported), null, 2);
+  await writeWhole(metadataFile, (file) => pipeline([`${text}\n`], file));
+}

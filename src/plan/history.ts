@@ -1,0 +1,162 @@
+/**
+ * What an instruction is called in the image's history: BuildKit's words, which `docker history`
+ * shows and other tools read. Values are those after expansion.
+ */
+import type { ArgInstruction, CopyInstruction, Instruction } from '../dockerfile/ast.js';
+import type { ContainerConfig } from '../image/config.js';
+import { exposedPorts } from './config-changes.js';
+import type { NewStep } from './graph.js';
+import type { Expander } from './scope.js';
+
+/** What the words depend on besides the instruction. */
+export interface HistoryScope {
+  /** Config after the instruction. */
+  readonly config: ContainerConfig;
+  /** ARG values in effect, in the order of their declaration. */
+  readonly args: ReadonlyMap<string, string>;
+  readonly lookup: (name: string) => string | undefined;
+  readonly expand: Expander;
+  readonly step: NewStep;
+}
+
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['\x07', '\\a'],
+  ['\b', '\\b'],
+  ['\f', '\\f'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+  ['\v', '\\v'],
+  ['\\', '\\\\'],
+  ['"', '\\"'],
+]);
+
+/** A string as Go's %q writes it. */
+function quote(text: string): string {
+  const body = [...text].map((character) => {
+    const code = character.codePointAt(0) ?? 0;
+    const escaped = ESCAPES.get(character);
+    if (escaped !== undefined) return escaped;
+    if (code < 0x20 || code === 0x7f) return `\\x${code.toString(16).padStart(2, '0')}`;
+    return character;
+  });
+  return `"${body.join('')}"`;
+}
+
+const quoteAll = (items: readonly string[]) => `[${items.map(quote).join(' ')}]`;
+
+/** Nanoseconds as Go's Duration.String writes them, for the units a Dockerfile can have. */
+function duration(nanoseconds = 0): string {
+  if (nanoseconds === 0) return '0s';
+  if (nanoseconds < 1e9) {
+    const [size, unit] = nanoseconds < 1e6 ? [1e3, 'µs'] : [1e6, 'ms'];
+    return `${nanoseconds / Number(size)}${unit}`;
+  }
+  const seconds = nanoseconds / 1e9;
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const rest = `${Number((seconds % 60).toFixed(9))}s`;
+  if (hours > 0) return `${hours}h${minutes}m${rest}`;
+  return minutes > 0 ? `${minutes}m${rest}` : rest;
+}
+
+/** A number as Go's %q writes it: the character of that code. */
+function quoteRune(code: number): string {
+  if (code >= 0x20 && code < 0x7f) return `'${String.fromCodePoint(code)}'`;
+  return `'\\x${code.toString(16).padStart(2, '0')}'`;
+}
+
+function healthcheckText({ config }: HistoryScope): string {
+  const {
+    Test = [],
+    Interval,
+    Timeout,
+    StartPeriod,
+    StartInterval,
+    Retries = 0,
+  } = config.Healthcheck ?? {};
+  const durations = [Interval, Timeout, StartPeriod, StartInterval].map((time) =>
+    quote(duration(time)),
+  );
+  return `&{${[quoteAll(Test), ...durations, quoteRune(Retries)].join(' ')}}`;
+}
+
+function copyText(instruction: CopyInstruction, { expand }: HistoryScope): string {
+  const { keyword, flags, sources, heredocs, destination, location } = instruction;
+  const flag = (name: string) => flags.find((item) => item.name === name);
+  const shown = ['chown', 'chmod'].flatMap((name) => {
+    const found = flag(name);
+    return found ? [`--${name}=${expand(found.value ?? '', location)}`] : [];
+  });
+  const parents = flag('parents');
+  return [
+    keyword.toUpperCase(),
+    ...(parents && parents.value?.toLowerCase() !== 'false' ? ['--parents'] : []),
+    ...shown,
+    ...sources.map((source) => expand(source, location)),
+    ...heredocs.map(({ name }) => `<<${name}`),
+    expand(destination, location),
+  ].join(' ');
+}
+
+/** Arguments that a program sees stand before it: `|1 NAME=value /bin/sh -c ...`. */
+function runText({ args, lookup, step }: HistoryScope): string {
+  const argv = step.kind === 'run' ? step.argv : [];
+  const seen = [...args].map(([name, value]) => `${name}=${lookup(name) ?? value}`);
+  return ['RUN', ...(seen.length > 0 ? [`|${seen.length}`, ...seen] : []), ...argv].join(' ');
+}
+
+function argText({ args: declared }: ArgInstruction, { args }: HistoryScope): string {
+  const texts = declared.map(({ name }) => {
+    const value = args.get(name);
+    return value === undefined ? name : `${name}=${value}`;
+  });
+  return `ARG ${texts.join(' ')}`;
+}
+
+/**
+ * `created_by` of an instruction's history entry.
+ * @returns undefined when it gets none (ONBUILD, as in BuildKit)
+ */
+export function createdBy(instruction: Instruction, scope: HistoryScope): string | undefined {
+  const { config, expand } = scope;
+  const { location } = instruction;
+  switch (instruction.kind) {
+    case 'run':
+      return `${runText(scope)} # buildkit`;
+    case 'copy':
+    case 'add':
+      return `${copyText(instruction, scope)} # buildkit`;
+    case 'workdir':
+      return `WORKDIR ${config.WorkingDir}`;
+    case 'env':
+    case 'label': {
+      const pairs = instruction.pairs.map(
+        ({ key, value }) => `${expand(key, location)}=${expand(value, location)}`,
+      );
+      return `${instruction.kind.toUpperCase()} ${pairs.join(' ')}`;
+    }
+    case 'arg':
+      return argText(instruction, scope);
+    case 'cmd':
+      return `CMD ${quoteAll(config.Cmd ?? [])}`;
+    case 'entrypoint':
+      return `ENTRYPOINT ${quoteAll(config.Entrypoint ?? [])}`;
+    case 'expose': {
+      const words = instruction.values.flatMap((value) => expand(value, location).split(/\s+/));
+      return `EXPOSE [${exposedPorts(words.filter(Boolean), location).join(' ')}]`;
+    }
+    case 'volume':
+      return `VOLUME [${instruction.values.map((value) => expand(value, location)).join(' ')}]`;
+    case 'shell':
+      return `SHELL [${instruction.argv.join(' ')}]`;
+    case 'user':
+    case 'stopsignal':
+    case 'maintainer':
+      return `${instruction.kind.toUpperCase()} ${expand(instruction.value, location)}`;
+    case 'healthcheck':
+      return `HEALTHCHECK ${healthcheckText(scope)}`;
+    default:
+      return undefined;
+  }
+}

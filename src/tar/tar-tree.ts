@@ -1,0 +1,29 @@
+/** The merged tree of an image as one tar archive. */
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { WiacError } from '../errors.js';
+import { ImageError, messageOf } from '../oci/errors.js';
+import { writeWhole } from '../oci/write-file.js';
+import type { PackTreeOptions } from './pack.js';
+import { packTree } from './pack.js';
+
+/**
+ * Writes the merged view of layers.
+ * @param layers topmost first
+ * @param output a file, which is there as a whole or not at all, or a stream that is left open
+ * @throws ImageError when it can't be written, as packTree
+ */
+export async function writeTarTree(
+  layers: Parameters<typeof packTree>[0],
+  output: string | Writable,
+  options: PackTreeOptions,
+): Promise<void> {
+  const archive = packTree(layers, options);
+  try {
+    if (typeof output === 'string') await writeWhole(output, (file) => pipeline(archive, file));
+    else await pipeline(archive, output, { end: false });
+  } catch (cause) {
+    if (cause instanceof WiacError) throw cause;
+    throw new ImageError(`cannot write the archive: ${messageOf(cause)}`, { cause });
+  }
+}
