@@ -1,7 +1,8 @@
 /** A build result as an OCI image (image-spec: manifest.md, config.md), into any sink. */
 import { createReadStream } from 'node:fs';
-import { blobPath, layerBlob } from '../cache/blobs.js';
+import { layerBlob } from '../cache/blobs.js';
 import { layerPath } from '../cache/layer-store.js';
+import { blobPath } from '../cache/paths.js';
 import type { BlobRecord, ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { sha256 } from '../keys/digest.js';
@@ -88,7 +89,7 @@ export async function exportImage(
   );
   await Promise.all(
     layers.map((layer) =>
-      sink.putBlob(layer, () => createReadStream(blobPath(store, layer.digest))),
+      sink.putBlob(layer, () => createReadStream(blobPath(store.paths, layer.digest))),
     ),
   );
   const { Readable } = await import('node:stream');

@@ -13,19 +13,16 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { compress } from '../tar/compress.js';
 import { packLayer } from '../tar/pack.js';
+import { blobMark, markUnsynced } from './durability.js';
 import { updateLayer } from './entries.js';
 import { layerPath } from './layer-store.js';
+import { blobPath } from './paths.js';
 import type { BlobRecord, LayerId } from './records.js';
 import type { Store } from './store.js';
 
-/** Where a blob is kept. */
-export function blobPath({ paths }: Store, digest: string): string {
-  return join(paths.blobs, digest.replace(':', '/'));
-}
-
 /** Moves a finished file to its place among the blobs. */
 export function placeBlob(store: Store, file: string, digest: string): void {
-  const path = blobPath(store, digest);
+  const path = blobPath(store.paths, digest);
   mkdirSync(join(path, '..'), { recursive: true });
   renameSync(file, path);
 }
@@ -42,14 +39,17 @@ export async function layerBlob(
   scratch: string,
 ): Promise<BlobRecord> {
   const known = store.index.layers.get(id)?.blob;
-  if (known && existsSync(blobPath(store, known.digest))) return known;
+  if (known && existsSync(blobPath(store.paths, known.digest))) return known;
   const { stream, result } = compress(packLayer(layerPath(store.paths, id), { opaque }), 'gzip');
   const file = join(scratch, `blob-${id}`);
   await pipeline(stream, createWriteStream(file));
   const { digest, size, diffId } = await result;
   placeBlob(store, file, digest);
   const blob: BlobRecord = { digest, size, diffId, compression: 'gzip' };
-  updateLayer(store.index, id, { blob });
+  store.index.environment.transactionSync(() => {
+    updateLayer(store.index, id, { blob });
+    markUnsynced(store.index, blobMark(digest));
+  });
   return blob;
 }
 

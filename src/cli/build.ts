@@ -5,7 +5,7 @@ import { build } from '../build/build.js';
 import { isImageName } from '../cache/images.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
-import { closeStore, openStore } from '../cache/store.js';
+import { closeStore } from '../cache/store.js';
 import { InterruptedError, UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
@@ -18,6 +18,7 @@ import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
 import { parseCredentials } from './secrets.js';
+import { openUserStore } from './user-store.js';
 
 /** Options of `wiac build`, as commander gives them. */
 export interface BuildOptions extends DockerfileOptions {
@@ -84,7 +85,12 @@ export async function buildCommand(
         hint: 'use letters, digits and . _ - / :',
       });
   }
-  const store = openStore(root);
+  const store = openUserStore(
+    root,
+    options.progress === 'json'
+      ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`)
+      : undefined,
+  );
   try {
     await buildInStore(path, options, store);
   } finally {

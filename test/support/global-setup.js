@@ -19,6 +19,7 @@ const TOOLS = {
   setcap: 'libcap2-bin',
   openssl: 'openssl',
   git: 'git',
+  'mkfs.ext4': 'e2fsprogs',
 };
 
 function isInstalled(tool) {
