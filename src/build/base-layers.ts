@@ -3,8 +3,9 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { placeBlob, teeToFile } from '../cache/blobs.js';
+import { settleStep } from '../cache/durability.js';
 import { publishBaseLayer } from '../cache/entries.js';
-import { beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
+import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
 import type { LayerId } from '../cache/records.js';
 import { inUserNamespace } from '../exec/overlay.js';
@@ -49,9 +50,11 @@ async function pull(session: PullSession, layer: ResolvedLayer): Promise<LayerId
     const { files, bytes, opaque } = unpacked;
     const blob = { digest, size, diffId: layer.diffId, compression };
     publishBaseLayer(store.index, layer.diffId, draft.id, { files, bytes, opaque, blob });
+    discardDraft(draft);
+    await settleStep(store);
     return draft.id;
   } catch (error) {
-    discardDraft(draft);
+    abandonDraft(store.paths, draft, (id) => store.index.layers.doesExist(id));
     throw error;
   }
 }
@@ -80,5 +83,10 @@ async function findOrPull(session: PullSession, layer: ResolvedLayer): Promise<L
  * @throws ImageError, NoSpaceError
  */
 export async function baseLayers(session: PullSession, image: ResolvedImage): Promise<LayerId[]> {
-  return Promise.all(image.layers.map((layer) => findOrPull(session, layer)));
+  const pulls = await Promise.allSettled(image.layers.map((layer) => findOrPull(session, layer)));
+  // When one fails the others end before the process does: a draft must not stay behind.
+  return pulls.map((pulled) => {
+    if (pulled.status === 'rejected') throw pulled.reason;
+    return pulled.value;
+  });
 }

@@ -1,5 +1,6 @@
 /** One build from beginning to end: plan in, lowerdir string and image out. */
 
+import { settle } from '../cache/durability.js';
 import { touchEntries } from '../cache/entries.js';
 import { imageRecord, publishImage } from '../cache/images.js';
 import { layerLink, lazyScratch } from '../cache/layer-store.js';
@@ -123,6 +124,11 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     await touchEntries(store.index, resolution.used);
     const layers = resolution.states.get(plan.target)?.layers ?? [];
     scanStore.flush();
+    // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
+    await settle(
+      store,
+      [...resolution.states.values()].flatMap((state) => state.layers),
+    );
     const made = imageRecord({
       layers,
       platform: plan.platform,
@@ -137,6 +143,8 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     const links = [...layers].reverse().map((id) => layerLink(store.paths, id));
     return { image, lowerdirs: formatLowerdirs(links), states: resolution.states };
   } catch (error) {
+    // What was done is worth keeping; why the build failed is worth more than why this failed.
+    await settle(store).catch(() => {});
     throw asStoreError(store.paths.root, error);
   } finally {
     scratch.remove();

@@ -55,9 +55,10 @@ async function create(
   path: string,
 ): Promise<void> {
   if (existsSync(path)) return;
-  // Made beside and renamed: another process must never see it half filled.
-  const draft = `${path}.new-${process.pid}-${session.nextNumber()}`;
-  mkdirSync(draft, { recursive: true });
+  // Made in tmp/ and renamed: another process must never see it half filled, and what a killed
+  // process leaves there is cleared up.
+  const draft = join(session.scratch(), `mount-${session.nextNumber()}`);
+  mkdirSync(draft);
   if (source) await fill(session, mount, source, draft);
   chownSync(draft, mount.uid, mount.gid);
   chmodSync(draft, mount.mode);

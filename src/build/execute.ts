@@ -1,7 +1,8 @@
 /** Carries a step out and publishes its layer. */
+import { settleStep } from '../cache/durability.js';
 import { publishEntry } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
-import { beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
+import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import type { LayerRecord, StepRecord } from '../cache/records.js';
 import { selectionInput } from '../keys/inputs.js';
 import { measureTree } from '../layers/layer-digest.js';
@@ -62,7 +63,6 @@ export async function executeStep(
     // The entry refers to tree nodes: they come first.
     session.scanStore.flush();
     if (made) placeLayer(store.paths, draft);
-    else discardDraft(draft);
     const created = Date.now();
     const record: StepRecord = {
       key,
@@ -91,6 +91,8 @@ export async function executeStep(
       tree: undefined,
     };
     publishEntry(store.index, record, layer);
+    discardDraft(draft);
+    await settleStep(store);
     emit({
       type: 'finished',
       step: step.id,
@@ -101,7 +103,7 @@ export async function executeStep(
     });
     return record;
   } catch (error) {
-    discardDraft(draft);
+    abandonDraft(store.paths, draft, (id) => store.index.layers.doesExist(id));
     throw error;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { publishEntry } from '../cache/entries.js';
 import { sweepDrafts } from '../cache/layer-store.js';
-import { releaseLease, tryLease } from '../cache/lease.js';
+import { releaseLease, sweepLeases, tryLease } from '../cache/lease.js';
 import type { StepRecord } from '../cache/records.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
@@ -108,7 +108,9 @@ async function resolveKeyed(
     }
     if (!run.swept) {
       run.swept = true;
-      sweepDrafts(session.store.paths);
+      const { index, paths } = session.store;
+      sweepDrafts(paths, (id) => index.layers.doesExist(id));
+      sweepLeases(index);
     }
     const record = await run.inSlot(() => {
       session.signal.throwIfAborted();

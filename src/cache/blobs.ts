@@ -15,19 +15,16 @@ import { pipeline } from 'node:stream/promises';
 import { compress } from '../tar/compress.js';
 import { decompressed } from '../tar/decompress.js';
 import { packLayer } from '../tar/pack.js';
+import { blobMark, markUnsynced } from './durability.js';
 import { updateLayer } from './entries.js';
 import { layerPath } from './layer-store.js';
+import { blobPath } from './paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from './records.js';
 import type { Store } from './store.js';
 
-/** Where a blob is kept. */
-export function blobPath({ paths }: Store, digest: string): string {
-  return join(paths.blobs, digest.replace(':', '/'));
-}
-
 /** Moves a finished file to its place among the blobs. */
 export function placeBlob(store: Store, file: string, digest: string): void {
-  const path = blobPath(store, digest);
+  const path = blobPath(store.paths, digest);
   mkdirSync(join(path, '..'), { recursive: true });
   renameSync(file, path);
 }
@@ -82,7 +79,7 @@ function archiveOf(
   onNewest: (seconds: number) => void,
 ): AsyncIterable<Buffer> {
   const { blob, key } = layer ?? {};
-  const path = blob && blobPath(store, blob.digest);
+  const path = blob && blobPath(store.paths, blob.digest);
   if (path !== undefined && key === undefined && existsSync(path)) {
     return decompressed(createReadStream(path));
   }
@@ -92,10 +89,14 @@ function archiveOf(
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
   const name = variantName(form);
-  const layer = store.index.layers.get(id);
-  if (name === variantName(DEFAULT_FORM) && layer?.blob === undefined) {
-    updateLayer(store.index, id, { blob: record });
-  } else updateLayer(store.index, id, { variants: { ...layer?.variants, [name]: record } });
+  const { index } = store;
+  index.environment.transactionSync(() => {
+    const layer = index.layers.get(id);
+    if (name === variantName(DEFAULT_FORM) && layer?.blob === undefined) {
+      updateLayer(index, id, { blob: record });
+    } else updateLayer(index, id, { variants: { ...layer?.variants, [name]: record } });
+    markUnsynced(index, blobMark(record.digest));
+  });
 }
 
 /**
@@ -114,7 +115,7 @@ export async function layerBlob(
   const layer = store.index.layers.get(id);
   const known = knownBlob(layer, form);
   if (known) {
-    const path = blobPath(store, known.digest);
+    const path = blobPath(store.paths, known.digest);
     if (existsSync(path)) return { record: known, path };
   }
   const { compression, level } = form;
@@ -131,7 +132,7 @@ export async function layerBlob(
   if (compression === 'none') return { record, path: file };
   placeBlob(store, file, digest);
   remember(store, id, form, record);
-  return { record, path: blobPath(store, digest) };
+  return { record, path: blobPath(store.paths, digest) };
 }
 
 /** Passes a stream on and writes it to a file on the way. */

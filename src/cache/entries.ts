@@ -4,6 +4,7 @@ import type { TreeReader } from '../context/tree.js';
 import { decodeTree } from '../context/tree.js';
 import { StoreError } from '../errors.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
+import { blobMark, layerMark, markUnsynced } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from './records.js';
 
@@ -19,7 +20,10 @@ export function publishEntry(
   index.environment.transactionSync(() => {
     index.steps.putSync(step.key, step);
     if (step.contentKey !== undefined) index.contents.putSync(step.contentKey, step.key);
-    if (layer) index.layers.putSync(layer.id, layer);
+    if (layer) {
+      index.layers.putSync(layer.id, layer);
+      markUnsynced(index, layerMark(layer.id));
+    }
     const candidates = index.operations.get(step.operation) ?? [];
     const others = candidates.filter((key) => key !== step.key);
     index.operations.putSync(step.operation, [step.key, ...others].slice(0, CANDIDATES));
@@ -39,6 +43,8 @@ export function publishBaseLayer(
     const made = { key: undefined, created: Date.now(), digest: undefined, tree: undefined };
     index.layers.putSync(id, { id, ...measures, ...made });
     index.diffIds.putSync(diffId, id);
+    markUnsynced(index, layerMark(id));
+    if (measures.blob) markUnsynced(index, blobMark(measures.blob.digest));
   });
 }
 
@@ -84,10 +90,15 @@ export async function touchEntries(
   });
 }
 
-/** Changes the record of a layer. */
+/**
+ * Changes the record of a layer, if it is still there: in one transaction, because another process
+ * may change or remove it at the same time.
+ */
 export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<LayerRecord>): void {
-  const record = index.layers.get(id);
-  if (record) index.layers.putSync(id, { ...record, ...change });
+  index.environment.transactionSync(() => {
+    const record = index.layers.get(id);
+    if (record) index.layers.putSync(id, { ...record, ...change });
+  });
 }
 
 /** A reader for tree nodes. @param lookup gives a node's text */

@@ -38,11 +38,13 @@ export interface CacheIndex {
   /** Image ids by name. */
   readonly names: Database<string, string>;
   readonly leases: Database<LeaseRecord, string>;
+  /** Boot ids of layers and blobs that are not certainly on disk; see durability.ts. */
+  readonly unsynced: Database<string, string>;
 }
 
 /** Opens (and if need be makes) the index. */
 export function openIndex(path: string, readOnly: boolean): CacheIndex {
-  const environment = open({ path, maxDbs: 16, readOnly, noSubdir: false });
+  const environment = open({ path, maxDbs: 24, readOnly, noSubdir: false });
   return {
     environment,
     steps: environment.openDB({ name: 'steps' }),
@@ -58,5 +60,6 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     images: environment.openDB({ name: 'images' }),
     names: environment.openDB({ name: 'names', encoding: 'string' }),
     leases: environment.openDB({ name: 'leases' }),
+    unsynced: environment.openDB({ name: 'unsynced', encoding: 'string' }),
   };
 }

@@ -55,11 +55,14 @@ export function discardDraft(draft: Draft): void {
   rmSync(draft.path, { recursive: true, force: true });
 }
 
-/** Moves a finished layer to its place; only the index makes it visible after that. */
+/**
+ * Moves a finished layer to its place; only the index makes it visible after that. The draft's own
+ * directory stays until then: a process that is killed in between leaves it behind, and with it the
+ * knowledge of which directory in layers/ is garbage (sweepDrafts).
+ */
 export function placeLayer(paths: StorePaths, draft: Draft): void {
   renameSync(join(draft.path, 'layer'), join(paths.layers, draft.id));
-  symlinkSync(join('..', 'layers', draft.id, 'diff'), join(paths.links, draft.id));
-  discardDraft(draft);
+  symlinkSync(layerLinkTarget(draft.id), layerLink(paths, draft.id));
 }
 
 /** Path of a published layer's files. */
@@ -72,18 +75,38 @@ export function layerLink(paths: StorePaths, id: LayerId): string {
   return join(paths.links, id);
 }
 
+/** What the short symlink to a layer says. */
+export function layerLinkTarget(id: LayerId): string {
+  return join('..', 'layers', id, 'diff');
+}
+
 /** Removes a layer's files; the caller has removed it from the index before. */
 export function removeLayer(paths: StorePaths, id: LayerId): void {
   rmSync(layerLink(paths, id), { force: true });
   rmSync(join(paths.layers, id), { recursive: true, force: true });
 }
 
-/** Removes what processes that are gone left in tmp/. */
-export function sweepDrafts(paths: StorePaths): void {
+/** Gives a layer up that is not published, wherever it was on its way. */
+export function abandonDraft(
+  paths: StorePaths,
+  draft: Draft,
+  isPublished: (id: LayerId) => boolean,
+): void {
+  if (!isPublished(draft.id)) removeLayer(paths, draft.id);
+  discardDraft(draft);
+}
+
+/**
+ * Removes what processes that are gone left in tmp/, and the layers that they had placed but not
+ * published.
+ * @param isPublished does the index have this layer?
+ */
+export function sweepDrafts(paths: StorePaths, isPublished: (id: LayerId) => boolean): void {
   for (const name of readdirSync(paths.tmp)) {
     const identity = parseIdentitySuffix(name);
-    if (identity && !isAlive(identity)) {
-      rmSync(join(paths.tmp, name), { recursive: true, force: true });
-    }
+    if (!identity || isAlive(identity)) continue;
+    const id = name.slice(0, name.indexOf('.')) as LayerId;
+    if (!isPublished(id)) removeLayer(paths, id);
+    rmSync(join(paths.tmp, name), { recursive: true, force: true });
   }
 }

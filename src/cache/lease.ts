@@ -4,6 +4,7 @@
  */
 import type { CacheIndex } from './index-db.js';
 import { isAlive, ownIdentity } from './process-identity.js';
+import type { LeaseRecord } from './records.js';
 
 /**
  * Tries to take the lease on a step. A lease whose process is gone is void.
@@ -15,6 +16,15 @@ export function tryLease(index: CacheIndex, key: string): number | undefined {
     if (holder && isAlive(holder)) return holder.pid;
     index.leases.putSync(key, ownIdentity());
     return undefined;
+  });
+}
+
+/** Takes the leases of processes that are gone out of the index. */
+export function sweepLeases(index: CacheIndex): void {
+  const isVoid = ({ value }: { readonly value: LeaseRecord }) => !isAlive(value);
+  if (![...index.leases.getRange()].some(isVoid)) return;
+  index.environment.transactionSync(() => {
+    for (const { key } of [...index.leases.getRange()].filter(isVoid)) index.leases.removeSync(key);
   });
 }
 

@@ -46,6 +46,11 @@ export function storePaths(root: string): StorePaths {
   };
 }
 
+/** Where a blob is kept. @param digest begins with `sha256:` */
+export function blobPath({ blobs }: StorePaths, digest: string): string {
+  return join(blobs, digest.replace(':', '/'));
+}
+
 /** Directory for mount points and other short-lived files outside of the store: $TMPDIR. */
 export function temporaryDirectory(): string {
   return tmpdir();

@@ -12,7 +12,8 @@ function readStartTime(pid: number | 'self'): string | undefined {
   }
 }
 
-function readBootId(): string {
+/** Differs from boot to boot. */
+export function readBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 }
 

@@ -1,8 +1,11 @@
 /** Questions people ask of the cache, and removal of entries. */
+import { rmSync } from 'node:fs';
 import { NotFoundError } from '../errors.js';
 import type { DefinitionKey } from '../keys/digest.js';
+import { dropEntry, dropLayers } from './drop.js';
 import type { CacheIndex } from './index-db.js';
 import { removeLayer } from './layer-store.js';
+import { blobPath } from './paths.js';
 import { isAlive } from './process-identity.js';
 import type { LayerId, StepRecord } from './records.js';
 import type { Store } from './store.js';
@@ -148,24 +151,17 @@ export interface Removal {
 export function removeEntry(store: Store, record: StepRecord): Removal {
   const { index, paths } = store;
   const orphan = index.environment.transactionSync(() => {
-    index.steps.removeSync(record.key);
-    index.usage.removeSync(record.key);
-    if (record.contentKey !== undefined && index.contents.get(record.contentKey) === record.key) {
-      index.contents.removeSync(record.contentKey);
-    }
-    const others = (index.operations.get(record.operation) ?? []).filter(
-      (key) => key !== record.key,
-    );
-    if (others.length > 0) index.operations.putSync(record.operation, others);
-    else index.operations.removeSync(record.operation);
+    dropEntry(index, record);
     const { layer } = record;
     if (layer === undefined || imageLayers(index).has(layer) || usersOfLayer(index, layer))
       return undefined;
     // A build that runs now may have this layer below a step that is not published yet.
     for (const { value } of index.leases.getRange()) if (isAlive(value)) return undefined;
-    index.layers.removeSync(layer);
-    return layer;
+    return { layer, blobs: dropLayers(index, new Set([layer])).blobs };
   });
-  if (orphan !== undefined) removeLayer(paths, orphan);
+  if (orphan) {
+    removeLayer(paths, orphan.layer);
+    for (const digest of orphan.blobs) rmSync(blobPath(paths, digest), { force: true });
+  }
   return { key: record.key, layerRemoved: orphan !== undefined };
 }

@@ -72,6 +72,22 @@ export interface LayerRecord {
   readonly tree: TreeDigest | undefined;
 }
 
+/** Every blob of a layer. */
+export function blobsOf({ blob, variants = {} }: LayerRecord): BlobRecord[] {
+  return [...(blob ? [blob] : []), ...Object.values(variants)];
+}
+
+/** A layer's record without one of its blobs. */
+export function withoutBlob(record: LayerRecord, digest: string): LayerRecord {
+  const { blob, variants, ...rest } = record;
+  const kept = Object.entries(variants ?? {}).filter(([, { digest: other }]) => other !== digest);
+  return {
+    ...rest,
+    ...(blob === undefined || blob.digest === digest ? {} : { blob }),
+    ...(kept.length === 0 ? {} : { variants: Object.fromEntries(kept) }),
+  };
+}
+
 /** A build result that was given a name (-t) or asked for by id. */
 export interface ImageRecord {
   /** `sha256:` and 64 hex digits over config and layers. */

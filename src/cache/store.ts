@@ -2,18 +2,24 @@
 import {
   closeSync,
   existsSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
   readSync,
-  writeFileSync,
+  renameSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
+import type { SyncMode } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
+import { identitySuffix, ownIdentity } from './process-identity.js';
+import type { LostWork } from './recovery.js';
+import { recoverStore } from './recovery.js';
 
 /** Version of cache-format.md that this code reads and writes. */
 export const FORMAT_VERSION = 1;
@@ -22,6 +28,9 @@ export const FORMAT_VERSION = 1;
 export interface Store {
   readonly paths: StorePaths;
   readonly index: CacheIndex;
+  readonly sync: SyncMode;
+  /** What had to be dropped, because the machine went down before it was on disk. */
+  readonly lost: LostWork | undefined;
 }
 
 function readVersion(path: string): number | undefined {
@@ -41,7 +50,23 @@ function initialise(paths: StorePaths): void {
       mode: path === paths.tmp || path === paths.mounts ? 0o700 : 0o755,
     });
   }
-  writeFileSync(paths.version, `${FORMAT_VERSION}\n`);
+  writeVersion(paths);
+}
+
+/**
+ * Whole or not at all, whenever the power is cut: a store with an empty version file can't be
+ * opened any more.
+ */
+function writeVersion(paths: StorePaths): void {
+  const draft = join(paths.tmp, `version.${identitySuffix(ownIdentity())}`);
+  const descriptor = openSync(draft, 'w');
+  try {
+    writeSync(descriptor, `${FORMAT_VERSION}\n`);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(draft, paths.version);
 }
 
 /** lmdb's data file has this number in its first page, behind the page's header of 24 bytes. */
@@ -82,7 +107,7 @@ export function asStoreError(root: string, error: unknown): unknown {
  * Opens a store and makes it if it is not there.
  * @throws StoreError when its format is newer or it can't be written; NoSpaceError
  */
-export function openStore(root: string): Store {
+export function openStore(root: string, sync: SyncMode = 'batch'): Store {
   const paths = storePaths(root);
   try {
     const version = readVersion(paths.version);
@@ -94,7 +119,8 @@ export function openStore(root: string): Store {
       );
     }
     checkIndexFile(paths.index);
-    return { paths, index: openIndex(paths.index, false) };
+    const index = openIndex(paths.index, false);
+    return { paths, index, sync, lost: recoverStore(index, paths) };
   } catch (error) {
     const typed = asStoreError(root, error);
     if (typed instanceof WiacError) throw typed;

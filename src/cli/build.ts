@@ -2,10 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, constants } from 'node:os';
 import { build } from '../build/build.js';
+import { settle } from '../cache/durability.js';
 import { isImageName } from '../cache/images.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
-import { closeStore, openStore } from '../cache/store.js';
+import { closeStore } from '../cache/store.js';
 import { InterruptedError, UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
@@ -24,6 +25,7 @@ import {
 } from './dockerfile-input.js';
 import type { OutputOptions, PlatformResult } from './outputs.js';
 import { parseCredentials } from './secrets.js';
+import { openUserStore } from './user-store.js';
 
 /** Options of `wiac build`, as commander gives them. */
 export interface BuildOptions extends DockerfileOptions, OutputOptions {
@@ -97,11 +99,19 @@ export async function buildCommand(
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
   const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
-  const store = openStore(root);
+  const store = openUserStore(
+    root,
+    options.progress === 'json'
+      ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`)
+      : undefined,
+  );
   try {
     const names = outputs?.names ?? options.tag;
     const results = await buildPlatforms(path, options, names, store);
-    if (outputs) await module?.writeOutputs(outputs, store, results);
+    if (outputs) {
+      await module?.writeOutputs(outputs, store, results);
+      await settle(store);
+    }
     if (outputs?.stdoutTaken) return;
     for (const { result } of results) process.stdout.write(`${result.lowerdirs}\n`);
   } finally {

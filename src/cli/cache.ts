@@ -5,12 +5,13 @@ import type { EntryFilter, EntrySummary } from '../cache/queries.js';
 import { findEntry, listEntries, removeEntry, summarizeUsage } from '../cache/queries.js';
 import type { StepRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
-import { closeStore, openStore } from '../cache/store.js';
+import { closeStore } from '../cache/store.js';
 import { UsageError } from '../errors.js';
 import type { Json } from '../keys/digest.js';
 import type { LayerFile } from '../layers/list-files.js';
 import { listLayerFiles } from '../layers/list-files.js';
 import { formatAge, formatBytes, formatDuration, formatTable } from '../ui/format.js';
+import { openUserStore } from './user-store.js';
 
 interface FormatOption {
   readonly format: 'table' | 'json';
@@ -58,7 +59,7 @@ function parseFilter(options: ListOptions): EntryFilter {
 }
 
 async function withStore(action: (store: Store) => void | Promise<void>): Promise<void> {
-  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  const store = openUserStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
     await action(store);
   } finally {

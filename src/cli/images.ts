@@ -2,11 +2,12 @@
 import { baseLayers } from '../build/base-layers.js';
 import type { ExportOptions } from '../build/export-image.js';
 import { exportImages } from '../build/export-image.js';
+import { settle } from '../cache/durability.js';
 import { findImage, imageRecord, publishImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
-import { closeStore, openStore } from '../cache/store.js';
+import { closeStore } from '../cache/store.js';
 import { NotFoundError } from '../errors.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { baseImage } from '../image/base-image.js';
@@ -17,6 +18,7 @@ import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
+import { openUserStore } from './user-store.js';
 
 /** Runs an action with the store, as root or in a user namespace. */
 async function withStore(
@@ -26,7 +28,7 @@ async function withStore(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
-  const store = openStore(root);
+  const store = openUserStore(root);
   try {
     await action(store);
   } finally {
@@ -45,6 +47,7 @@ export function pullCommand(
     try {
       const resolved = await source.resolve(parsePlatform(wantedPlatform(options.platform)));
       const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
+      await settle(store, layers);
       const { config, history } = baseImage(reference, resolved);
       const image = await publishImage(
         store.index,
@@ -97,6 +100,7 @@ export async function pushCommand(
     const scratch = lazyScratch(store.paths);
     try {
       const { root } = await exportImages(store, [{ image }], sink, scratch.path(), exportOptions);
+      await settle(store);
       process.stdout.write(`${root.digest}\n`);
     } finally {
       scratch.remove();

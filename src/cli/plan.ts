@@ -3,12 +3,13 @@
 import type { StepStatus } from '../build/plan-status.js';
 import { planStatus } from '../build/plan-status.js';
 import { storeRoot } from '../cache/paths.js';
-import { closeStore, openStore } from '../cache/store.js';
+import { closeStore } from '../cache/store.js';
 import type { Plan } from '../plan/plan.js';
 import { formatTable } from '../ui/format.js';
 import { stepNames } from '../ui/step-names.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
+import { openUserStore } from './user-store.js';
 
 /** Options of `wiac plan`, as commander gives them. */
 export interface PlanCommandOptions extends DockerfileOptions {
@@ -57,7 +58,7 @@ function asDot(statuses: readonly StepStatus[]): string {
 
 /** Prints the plan with keys and status; runs nothing. */
 export async function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
-  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  const store = openUserStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
     const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
     try {

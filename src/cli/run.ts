@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { findImage } from '../cache/images.js';
 import { layerPath } from '../cache/layer-store.js';
 import { storeRoot, temporaryDirectory } from '../cache/paths.js';
-import { closeStore, openStore } from '../cache/store.js';
+import { closeStore } from '../cache/store.js';
 import { NotFoundError, UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { parseLowerdirs } from '../exec/overlay.js';
@@ -13,6 +13,7 @@ import { runProgram } from '../exec/run-program.js';
 import type { ContainerConfig } from '../image/config.js';
 import { DEFAULT_PATH, envPairs } from '../image/config.js';
 import { parsePairs } from './dockerfile-input.js';
+import { openUserStore } from './user-store.js';
 
 /** Options of `wiac run`, as commander gives them. */
 export interface RunOptions {
@@ -84,7 +85,7 @@ async function imageTarget(
   rest: readonly string[],
   options: RunOptions,
 ): Promise<Target | undefined> {
-  const store = openStore(root);
+  const store = openUserStore(root);
   try {
     const image = findImage(store.index, name);
     if (!image && parseLowerdirs(name).every(isDirectory)) return undefined;

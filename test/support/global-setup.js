@@ -20,6 +20,7 @@ const TOOLS = {
   openssl: 'openssl',
   git: 'git',
   'ssh-agent': 'openssh-client',
+  'mkfs.ext4': 'e2fsprogs',
 };
 
 function isInstalled(tool) {

@@ -1,8 +1,9 @@
 /** Declares `wiac cache`. */
 import { type Command, Option } from 'commander';
+import type { SetExitCode } from './options.js';
 
 /** wiac cache */
-export function addCache(program: Command): void {
+export function addCache(program: Command, setExitCode: SetExitCode): void {
   const cache = program
     .command('cache')
     .summary('look into the cache')
@@ -33,6 +34,23 @@ export function addCache(program: Command): void {
     .summary('show how much space the cache takes')
     .addOption(format())
     .action(async (options) => (await import('../cache.js')).usageCommand(options));
+  cache
+    .command('verify')
+    .summary('compare layers and index with their digests; exit code 7 when something is damaged')
+    .description(
+      'Reads every layer and checks the index. Layers without a digest get one. Garbage that only\ntakes space is shown, but is no damage. Nothing is removed without --repair, and nothing at all\nwhile another process has the store open.',
+    )
+    .argument('[keys...]', 'only these entries and their layers (keys, or their beginnings)')
+    .option(
+      '--deep',
+      'read the compressed blobs as well, and compare them with their layers',
+      false,
+    )
+    .option('--repair', 'drop what is damaged, and garbage', false)
+    .addOption(format())
+    .action(async (keys: string[], options) =>
+      (await import('../verify.js')).verifyCommand(keys, options, setExitCode),
+    );
   cache
     .command('rm')
     .summary('remove entries, and layers that nobody needs then')

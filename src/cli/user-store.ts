@@ -1,0 +1,24 @@
+/** Opens the store as the user's environment says, and tells what a power cut took. */
+import { syncMode } from '../cache/durability.js';
+import type { LostWork } from '../cache/recovery.js';
+import type { Store } from '../cache/store.js';
+import { openStore } from '../cache/store.js';
+
+function describeLoss({ layers, images }: LostWork): string {
+  const gone = images.length === 0 ? '' : `, with the images ${images.join(', ')}`;
+  return `the machine went down before ${layers} layers were on disk: they are dropped${gone}; build again to make them`;
+}
+
+function warnOnStderr(message: string): void {
+  process.stderr.write(`wiac: warning: ${message}\n`);
+}
+
+/**
+ * @param warn gets a sentence when a power cut took something
+ * @throws UsageError for a wrong $WIAC_SYNC, StoreError, NoSpaceError
+ */
+export function openUserStore(root: string, warn: (message: string) => void = warnOnStderr): Store {
+  const store = openStore(root, syncMode(process.env));
+  if (store.lost) warn(describeLoss(store.lost));
+  return store;
+}

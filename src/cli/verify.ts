@@ -1,0 +1,97 @@
+/** `wiac cache verify` */
+import { createHash64 } from '../build/hash64.js';
+import { storeRoot } from '../cache/paths.js';
+import { findEntry } from '../cache/queries.js';
+import { asStoreError, closeStore } from '../cache/store.js';
+import { StoreError } from '../errors.js';
+import { ensurePrivileges } from '../exec/privileges.js';
+import { formatTable } from '../ui/format.js';
+import type { Finding } from '../verify/finding.js';
+import { repairStore } from '../verify/repair.js';
+import type { Checked, Verification } from '../verify/verify.js';
+import { verifyStore } from '../verify/verify.js';
+import type { SetExitCode } from './declare/options.js';
+import { openUserStore } from './user-store.js';
+
+/** Options of `wiac cache verify`, as commander gives them. */
+export interface VerifyOptions {
+  readonly deep: boolean;
+  readonly repair: boolean;
+  readonly format: 'table' | 'json';
+}
+
+function summary({ entries, layers, recorded, blobs, images }: Checked): string {
+  const digests = recorded > 0 ? ` (${recorded} had no digest and have one now)` : '';
+  return `checked ${entries} entries, ${layers} layers${digests}, ${blobs} blobs, ${images} images\n`;
+}
+
+function asText({ checked, findings }: Verification): string {
+  const head = ['STATE', 'WHAT', 'ID', 'PROBLEM'];
+  const rows = findings.map(({ severity, subject, id, problem }) => [
+    severity,
+    subject,
+    id,
+    problem,
+  ]);
+  return (rows.length > 0 ? formatTable([head, ...rows]) : '') + summary(checked);
+}
+
+function asJson(
+  root: string,
+  { checked, findings }: Verification,
+  repaired: boolean,
+  busy: readonly number[],
+): string {
+  const plain = findings.map(({ severity, subject, id, problem }) => ({
+    severity,
+    subject,
+    id,
+    problem,
+  }));
+  return `${JSON.stringify({ root, checked, findings: plain, repaired, usedBy: busy }, null, 2)}\n`;
+}
+
+/** @throws StoreError when there is damage that was not repaired */
+function judge(findings: readonly Finding[], repair: boolean, busy: readonly number[]): void {
+  const damaged = findings.filter(({ severity }) => severity === 'damage').length;
+  if (busy.length > 0 && findings.length > 0) {
+    throw new StoreError(`nothing was repaired: the processes ${busy.join(', ')} use the store`, {
+      hint: 'run it again when they have ended',
+    });
+  }
+  if (damaged === 0 || repair) return;
+  throw new StoreError(`the store is damaged in ${damaged} places`, {
+    hint: 'wiac cache verify --repair drops what is damaged; the next build makes it again',
+  });
+}
+
+/** Verifies, reports, repairs if asked to. */
+export async function verifyCommand(
+  keys: readonly string[],
+  options: VerifyOptions,
+  setExitCode: SetExitCode,
+): Promise<void> {
+  const root = storeRoot(process.env, process.getuid?.() === 0);
+  // Files with the owners of an image can only be read in the user namespace.
+  const relayed = await ensurePrivileges(root);
+  if (relayed !== undefined) return setExitCode(relayed);
+  const store = openUserStore(root);
+  try {
+    const entries = keys.length > 0 ? keys.map((key) => findEntry(store.index, key)) : undefined;
+    const verification = await verifyStore(store, entries, options.deep, await createHash64());
+    const { findings } = verification;
+    const due = options.repair && findings.length > 0;
+    const busy = due ? repairStore(store, findings) : [];
+    const repaired = due && busy.length === 0;
+    process.stdout.write(
+      options.format === 'json'
+        ? asJson(root, verification, repaired, busy)
+        : asText(verification) + (repaired ? `repaired ${findings.length} findings\n` : ''),
+    );
+    judge(findings, options.repair, busy);
+  } catch (error) {
+    throw asStoreError(root, error);
+  } finally {
+    await closeStore(store);
+  }
+}

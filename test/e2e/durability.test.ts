@@ -1,0 +1,176 @@
+/** Power cuts: the next build never uses a layer that is not completely on disk. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import type { Disk } from '../support/power-cut.js';
+import { emptyDisk } from '../support/power-cut.js';
+import { describeLayers } from '../support/tree.js';
+import type { BuildEvent, Result } from '../support/wiac.js';
+import { context, dockerfile, machine, ranSteps } from '../support/wiac.js';
+
+/** Runs a test on a disk whose power is cut once. */
+async function withPowerCut(
+  before: (disk: Disk) => Promise<void>,
+  after: (disk: Disk) => Promise<void>,
+): Promise<void> {
+  const disk = await emptyDisk();
+  let cut: Disk | undefined;
+  try {
+    await before(disk);
+    cut = await disk.cut();
+    await after(cut);
+  } finally {
+    await cut?.remove();
+    await disk.remove();
+  }
+}
+
+function eventsOf({ stderr }: Result): BuildEvent[] {
+  return stderr
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as BuildEvent);
+}
+
+function project(): string {
+  return context({
+    Dockerfile: dockerfile('COPY files /files', 'RUN echo made > /made', 'RUN cat /files/a > /b'),
+    'files/a': 'a'.repeat(5000),
+    'files/sub/b': 'b',
+  });
+}
+
+/** Builds after the cut; the files must be those of a build in an empty store. */
+async function rebuild(disk: Disk, root: string): Promise<BuildEvent[]> {
+  const result = await disk.wiac(['build', '--progress=json', root]);
+  expect(result).toMatchObject({ exitCode: 0 });
+  const fresh = await describeLayers((await machine().build(root)).lowerdirs);
+  expect(await describeLayers(result.stdout.trimEnd())).toEqual(fresh);
+  const verified = await disk.wiac(['cache', 'verify', '--deep', '--format', 'json']);
+  expect(JSON.parse(verified.stdout)).toMatchObject({ findings: [] });
+  return eventsOf(result);
+}
+
+describe('the power is cut when a build has just ended', () => {
+  test.each(['', 'batch', 'full'])('WIAC_SYNC=%s: nothing runs again', async (mode) => {
+    const root = project();
+    await withPowerCut(
+      async ({ wiac }) => {
+        expect(
+          (await wiac(['build', '-q', '-t', 'kept', root], { WIAC_SYNC: mode })).exitCode,
+        ).toBe(0);
+      },
+      async (disk) => {
+        expect(ranSteps(await rebuild(disk, root))).toEqual([]);
+        expect((await disk.wiac(['run', 'kept', '/bin/cat', '/made'])).stdout).toBe('made\n');
+      },
+    );
+  });
+
+  test('WIAC_SYNC=none: what was made is dropped, with a warning, and made again', async () => {
+    const root = project();
+    await withPowerCut(
+      async ({ wiac }) => {
+        const env = { WIAC_SYNC: 'none' };
+        expect((await wiac(['build', '-q', '-t', 'lost', root], env)).exitCode).toBe(0);
+      },
+      async (disk) => {
+        // This is what the entries would have led to: the files are there and empty, or are not.
+        const layers = join(disk.path, 'store/layers');
+        const made = readdirSync(layers).map((id) => join(layers, id, 'diff/made'));
+        const whole = made.filter((path) => existsSync(path) && readFileSync(path, 'utf8') !== '');
+        expect(whole).toEqual([]);
+        const events = await rebuild(disk, root);
+        expect(ranSteps(events)).toHaveLength(4);
+        expect(events[0]).toEqual({
+          type: 'warning',
+          message: expect.stringMatching(/4 layers .* dropped, with the images lost:latest/),
+        });
+        expect((await disk.wiac(['images'])).stdout).not.toContain('lost');
+      },
+    );
+  });
+
+  test('a later build without steps to run puts on disk what a killed one left', async () => {
+    const root = project();
+    await withPowerCut(
+      async ({ wiac }) => {
+        await wiac(['build', '-q', root], { WIAC_SYNC: 'none' });
+        await wiac(['build', '-q', root]);
+      },
+      async (disk) => expect(ranSteps(await rebuild(disk, root))).toEqual([]),
+    );
+  });
+});
+
+describe('the power is cut in the middle of a build', () => {
+  test.each([
+    ['full', ['RUN echo never']],
+    ['batch', ['COPY bin /bin', 'RUN echo one > /one', 'RUN echo never']],
+  ])('WIAC_SYNC=%s', async (mode, expected) => {
+    const root = context({});
+    const lines = ['RUN echo one > /one'];
+    const waiting = 'touch /c/ready; while test ! -e /c/go; do sleep 0.1; done';
+    const text = dockerfile(...lines, `RUN --mount=type=cache,target=/c ${waiting}`);
+    writeFileSync(join(root, 'Dockerfile'), text);
+    const disk = await emptyDisk();
+    const building = disk.wiac(['build', '-q', root], { WIAC_SYNC: mode });
+    let cut: Disk | undefined;
+    try {
+      const cache = await cacheWith('ready', disk);
+      cut = await disk.cut();
+      writeFileSync(join(cache, 'go'), '');
+      writeFileSync(join(root, 'Dockerfile'), dockerfile(...lines, 'RUN echo never'));
+      expect(ranSteps(await rebuild(cut, root))).toEqual(expected);
+    } finally {
+      await building;
+      await cut?.remove();
+      await disk.remove();
+    }
+  });
+});
+
+/** The cache mount's directory, once the step has written a file to it. */
+async function cacheWith(name: string, { path }: Disk): Promise<string> {
+  const mounts = join(path, 'store/mounts');
+  for (;;) {
+    const caches = existsSync(mounts) ? readdirSync(mounts) : [];
+    const found = caches.find((cache) => existsSync(join(mounts, cache, name)));
+    if (found !== undefined) return join(mounts, found);
+    await new Promise((resume) => setTimeout(resume, 10));
+  }
+}
+
+test('the power is cut as soon as the store is there: it can be opened', async () => {
+  const root = context({ Dockerfile: dockerfile() });
+  await withPowerCut(
+    async ({ wiac }) => {
+      expect((await wiac(['cache', 'ls'])).exitCode).toBe(0);
+    },
+    async (disk) => {
+      await rebuild(disk, root);
+    },
+  );
+});
+
+test('blobs of a push: one that is not on disk is made again', async () => {
+  const root = project();
+  await withPowerCut(
+    async ({ wiac, path }) => {
+      await wiac(['build', '-q', '-t', 'x', root]);
+      const target = `oci-layout://${join(path, 'layout')}:x`;
+      expect((await wiac(['push', 'x', target], { WIAC_SYNC: 'none' })).exitCode).toBe(0);
+    },
+    async ({ wiac, path }) => {
+      const target = `oci-layout://${join(path, 'again')}:x`;
+      expect(await wiac(['push', 'x', target])).toMatchObject({ exitCode: 0 });
+      expect((await wiac(['cache', 'verify', '--deep'])).exitCode).toBe(0);
+    },
+  );
+});
+
+test('a WIAC_SYNC that means nothing is refused', async () => {
+  const { exitCode, stderr } = await machine().wiac(['cache', 'ls'], { env: { WIAC_SYNC: 'no' } });
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain('full, batch, none');
+});
