@@ -72,6 +72,7 @@ sub bind_over {
 
 my %OPERATIONS = (
     'die-with-parent' => sub { die_with_parent() },
+    'merge-output' => sub { open(STDERR, '>&', \*STDOUT) },
     unshare => sub { call('unshare', $_[0] + 0) },
     # From here on we are pid 1 of the pid namespace that was unshared before.
     fork => sub {

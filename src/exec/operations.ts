@@ -7,6 +7,8 @@
 export type Operation =
   /** SIGKILL when the process that started us ends. */
   | { readonly op: 'die-with-parent' }
+  /** Errors go where output goes: through one pipe both keep their order. */
+  | { readonly op: 'merge-output' }
   | { readonly op: 'unshare'; readonly flags: number }
   /** Continue as pid 1 of a new pid namespace; the parent waits and passes signals on. */
   | { readonly op: 'fork' }
@@ -75,6 +77,7 @@ export const CLONE = {
 function operands(operation: Operation): string[] {
   switch (operation.op) {
     case 'die-with-parent':
+    case 'merge-output':
     case 'fork':
     case 'loopback-up':
       return [];

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { IsolationError } from '../errors.js';
 import type { Container } from './container.js';
 import { enterOperations } from './container.js';
+import type { Operation } from './operations.js';
 import { encodeOperations } from './operations.js';
 
 /** Where the program's standard streams go. */
@@ -66,12 +67,16 @@ export async function runContainer(
 ): Promise<Exit> {
   const { execa } = await import('execa');
   const program = join(scratch, 'operations');
-  writeFileSync(program, encodeOperations(enterOperations(container)), { mode: 0o600 });
   const captured = streams.kind === 'capture';
+  const operations: Operation[] = [
+    ...(captured ? [{ op: 'merge-output' } as const] : []),
+    ...enterOperations(container),
+  ];
+  writeFileSync(program, encodeOperations(operations), { mode: 0o600 });
   const detached = captured || !process.stdin.isTTY;
   const child = execa('perl', [enterScript(), process.arch, program], {
     stdio: captured
-      ? [streams.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', 'pipe']
+      ? [streams.input === undefined ? 'ignore' : 'pipe', 'pipe', 'inherit', 'pipe']
       : ['inherit', 'inherit', 'inherit', 'pipe'],
     ...(captured && streams.input !== undefined ? { input: streams.input } : {}),
     // Without a terminal a session of its own: a program that signals its process group must not
@@ -89,7 +94,6 @@ export async function runContainer(
   signal?.addEventListener('abort', kill, { once: true });
   if (captured) {
     child.stdout?.on('data', streams.onOutput);
-    child.stderr?.on('data', streams.onOutput);
   }
   const forward = (name: NodeJS.Signals) => {
     // The terminal sends its signals to the whole foreground group, the program included.
