@@ -1,9 +1,7 @@
 /** Everything that happens during a build, as one discriminated union that ui/ and logs consume. */
 import type { DefinitionKey } from '../keys/digest.js';
 import type { Step, StepId } from '../plan/step.js';
-
-/** Why a step has no cache entry that fits. */
-export type MissReason = 'no entry' | '--no-cache' | 'other parents';
+import type { Explanation } from '../why/explain.js';
 
 export type BuildEvent =
   | { readonly type: 'planned'; readonly steps: readonly Step[] }
@@ -16,7 +14,13 @@ export type BuildEvent =
       readonly by: 'definition' | 'content';
     }
   | { readonly type: 'waiting'; readonly step: StepId; readonly pid: number }
-  | { readonly type: 'started'; readonly step: StepId; readonly key: DefinitionKey }
+  | {
+      readonly type: 'started';
+      readonly step: StepId;
+      readonly key: DefinitionKey;
+      /** Why the cache had nothing for it. */
+      readonly why: Explanation;
+    }
   | { readonly type: 'output'; readonly step: StepId; readonly text: string }
   | {
       readonly type: 'finished';

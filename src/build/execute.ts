@@ -1,11 +1,13 @@
 /** Carries a step out and publishes its layer. */
 import { settleStep } from '../cache/durability.js';
-import { publishEntry } from '../cache/entries.js';
+import { publishEntry, treeReader } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import type { LayerRecord, StepRecord } from '../cache/records.js';
 import { selectionInput } from '../keys/inputs.js';
 import { measureTree } from '../layers/layer-digest.js';
+import type { Explanation } from '../why/explain.js';
+import { explainMiss } from '../why/explain.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
 import { executeRun } from './execute-run.js';
 import { executeFetch } from './fetch.js';
@@ -42,6 +44,19 @@ async function make(
   return executeWorkdir(draft, destination) ? { files: 1, bytes: 0, linked: 0 } : undefined;
 }
 
+/** Looked up before the step is published, which makes it its own nearest entry. */
+function whyMissed(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  { selections }: ContentLookup,
+): Explanation {
+  const { key, operation, parents, step } = keyed;
+  if (session.skipsCache(step)) return { kind: 'no cache' };
+  const files = step.kind === 'copy' ? selections.map(selectionInput) : keyed.inputs.files;
+  const missed = { key, operation, inputs: { ...keyed.inputs, files }, parents };
+  return explainMiss(session.store.index, missed, treeReader(session.scanStore.readTree));
+}
+
 /**
  * Carries a step out in a draft and makes it visible: rename first, then one transaction. Whatever
  * stops it in between leaves garbage in tmp/ or layers/, never an entry that is wrong.
@@ -56,7 +71,7 @@ export async function executeStep(
   const { store, emit } = session;
   const { step, key } = keyed;
   const started = Date.now();
-  emit({ type: 'started', step: step.id, key });
+  emit({ type: 'started', step: step.id, key, why: whyMissed(session, keyed, found) });
   const draft = beginDraft(store.paths);
   try {
     const made = await make(session, draft, keyed, base, reads, found);

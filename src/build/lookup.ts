@@ -24,7 +24,7 @@ import { locate } from '../layers/stack.js';
 import { stackSource } from '../layers/stack-source.js';
 import type { Owner } from '../layers/users.js';
 import { resolveIdentity, resolveOwner } from '../layers/users.js';
-import type { CopyStep, RunStep, WorkdirStep } from '../plan/step.js';
+import type { CopyStep, RunStep, StepId, WorkdirStep } from '../plan/step.js';
 import { remoteIdentity } from './fetch.js';
 import type { BuildSession } from './session.js';
 import { layerDigests, stackOf } from './session.js';
@@ -34,7 +34,12 @@ export interface StepState {
   readonly layers: readonly LayerId[];
   /** Undefined for scratch. */
   readonly key: DefinitionKey | undefined;
+  /** The step whose key that is; instructions that make no layer pass it on. */
+  readonly maker: StepId | undefined;
 }
+
+/** Nothing at all: scratch. */
+export const NOTHING: StepState = { layers: [], key: undefined, maker: undefined };
 
 /** A step with all that its definition key is made of. */
 export interface KeyedInputs {
@@ -44,6 +49,8 @@ export interface KeyedInputs {
   readonly inputs: StepInputs;
   /** Files of the build context; those of other steps are selected when they are needed. */
   readonly selections: readonly Selection[];
+  /** The steps that `inputs.parents` are the keys of. */
+  readonly parents: readonly StepId[];
 }
 
 /** What COPY and WORKDIR read of the layers below. */
@@ -57,7 +64,7 @@ export interface DestinationReads {
 export async function keyStep(
   session: BuildSession,
   step: KeyedStep,
-  parents: readonly (DefinitionKey | undefined)[],
+  parents: readonly Pick<StepState, 'key' | 'maker'>[],
 ): Promise<KeyedInputs> {
   const remote = step.kind === 'fetch' ? await remoteIdentity(session, step) : undefined;
   const operationPart = operationInputs(step, remote);
@@ -73,9 +80,11 @@ export async function keyStep(
         )
       : [];
   const files = selections.map(selectionInput);
-  const known = parents.filter((key) => key !== undefined);
+  const known = parents.flatMap(({ key }) => key ?? []);
+  const makers = parents.flatMap(({ key, maker }) => (key === undefined ? [] : (maker ?? [])));
   const inputs = { ...operationPart, text: step.text, files, parents: known };
-  return { step, key: definitionKey(operation, files, known), operation, inputs, selections };
+  const key = definitionKey(operation, files, known);
+  return { step, key, operation, inputs, selections, parents: makers };
 }
 
 function sameLayers(a: readonly LayerId[], b: readonly LayerId[]): boolean {

@@ -1,16 +1,17 @@
 /** What the cache has of a plan: each step's key, and whether it would run. Runs nothing. */
 import { lazyScratch } from '../cache/layer-store.js';
+import { noteImage } from '../cache/related.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
 import type { DefinitionKey } from '../keys/digest.js';
-import { isKeyed, sourceKey } from '../keys/inputs.js';
+import { isKeyed, selectionInput, sourceKey } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { once } from './build.js';
 import { createHash64 } from './hash64.js';
-import type { StepState } from './lookup.js';
-import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
+import type { KeyedInputs, StepState } from './lookup.js';
+import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
 import { knownLayers, type PlanImages } from './plan-images.js';
 import type { BuildSession } from './session.js';
 
@@ -26,30 +27,30 @@ export interface StepStatus {
    * one is a hit after all.
    */
   readonly afterMiss: boolean;
+  /** What its key is made of; undefined for steps that make no layer. */
+  readonly keyed: KeyedInputs | undefined;
 }
 
 interface Known {
   readonly key: DefinitionKey | undefined;
+  readonly maker: StepId | undefined;
   /** Undefined when the layers are not known, because a step would have to run first. */
   readonly state: StepState | undefined;
 }
 
 /** A base image whose layers are not all here would have to be pulled first. */
 function sourceStatus({ images, store }: BuildSession, step: SourceStep): StepStatus & Known {
+  const none = { step, status: 'none', afterMiss: false, keyed: undefined } as const;
   if (step.digest === undefined) {
-    return {
-      step,
-      key: undefined,
-      status: 'none',
-      afterMiss: false,
-      state: { layers: [], key: undefined },
-    };
+    return { ...none, key: undefined, maker: undefined, state: NOTHING };
   }
   const key = sourceKey(step.digest);
+  noteImage(store.index, key, step.digest);
   const layers = knownLayers(store.index, images.get(step));
   const known = layers.filter((id) => id !== undefined);
-  const state = known.length === layers.length ? { layers: known, key } : undefined;
-  return { step, key, status: 'none', afterMiss: false, state };
+  const maker = step.id;
+  const state = known.length === layers.length ? { layers: known, key, maker } : undefined;
+  return { ...none, key, maker, state };
 }
 
 async function statusOf(
@@ -57,28 +58,34 @@ async function statusOf(
   step: Step,
   known: Map<StepId, Known>,
 ): Promise<StepStatus & Known> {
-  const base =
-    step.parent === undefined
-      ? { key: undefined, state: { layers: [], key: undefined } }
-      : known.get(step.parent);
-  const reads = step.reads.map((id) => known.get(id));
+  const nothing: Known = { key: undefined, maker: undefined, state: NOTHING };
+  const base = step.parent === undefined ? nothing : known.get(step.parent);
+  const reads = step.reads.flatMap((id) => known.get(id) ?? []);
   if (!base) throw new Error(`step ${step.id} stands before its parent`);
   if (step.kind === 'source') return sourceStatus(session, step);
-  if (!isKeyed(step)) return { step, ...base, key: base.key, status: 'none', afterMiss: false };
-  const keyed = await keyStep(session, step, [base.key, ...reads.map((item) => item?.key)]);
-  const { key } = keyed;
-  const readStates = reads.map((item) => item?.state);
-  const complete = readStates.filter((state) => state !== undefined);
-  if (!base.state || complete.length < readStates.length) {
-    return { step, key, status: 'miss', afterMiss: true, state: undefined };
+  if (!isKeyed(step)) {
+    return { step, ...base, status: 'none', afterMiss: false, keyed: undefined };
   }
-  const record =
-    lookupDefinition(session, keyed, base.state, complete) ??
-    (await lookupContent(session, keyed, base.state, complete)).record;
-  if (!record) return { step, key, status: 'miss', afterMiss: false, state: undefined };
+  const keyed = await keyStep(session, step, [base, ...reads]);
+  const { key } = keyed;
+  const maker = step.id;
+  const miss = { step, key, maker, status: 'miss', keyed, state: undefined } as const;
+  const complete = reads.flatMap(({ state }) => state ?? []);
+  if (!base.state || complete.length < reads.length) return { ...miss, afterMiss: true };
+  const definition = lookupDefinition(session, keyed, base.state, complete);
+  const content = definition
+    ? undefined
+    : await lookupContent(session, keyed, base.state, complete);
+  const record = definition ?? content?.record;
+  if (!record) {
+    // Files of another step are known only now.
+    const inputs = { ...keyed.inputs, files: (content?.selections ?? []).map(selectionInput) };
+    return { ...miss, keyed: { ...keyed, inputs }, afterMiss: false };
+  }
   const layers =
     record.layer === undefined ? base.state.layers : [...base.state.layers, record.layer];
-  return { step, key, status: 'hit', afterMiss: false, state: { layers, key } };
+  const state = { layers, key, maker };
+  return { step, key, maker, status: 'hit', keyed, afterMiss: false, state };
 }
 
 /** The status of every step, in the order of the plan. */
@@ -107,9 +114,9 @@ export async function planStatus(
   const known = new Map<StepId, Known>();
   const statuses: StepStatus[] = [];
   for (const step of plan.steps) {
-    const { key, status, afterMiss, state } = await statusOf(session, step, known);
-    known.set(step.id, { key, state });
-    statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss });
+    const { key, maker, status, afterMiss, keyed, state } = await statusOf(session, step, known);
+    known.set(step.id, { key, maker, state });
+    statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss, keyed });
   }
   scanStore.flush();
   scratch.remove();

@@ -6,6 +6,7 @@ import { publishEntry } from '../cache/entries.js';
 import { sweepDrafts } from '../cache/layer-store.js';
 import { releaseLease, sweepLeases, tryLease } from '../cache/lease.js';
 import type { StepRecord } from '../cache/records.js';
+import { noteImage } from '../cache/related.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
 import { sourceKey } from '../keys/inputs.js';
@@ -13,7 +14,7 @@ import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { executeStep } from './execute.js';
 import type { KeyedInputs, StepState } from './lookup.js';
-import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
+import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
 import { semaphore } from './semaphore.js';
 import type { BuildSession } from './session.js';
 
@@ -36,8 +37,13 @@ interface Run {
   swept: boolean;
 }
 
-function stateAfter(base: StepState, record: StepRecord, key: DefinitionKey): StepState {
-  return { layers: record.layer === undefined ? base.layers : [...base.layers, record.layer], key };
+function stateAfter(
+  base: StepState,
+  record: StepRecord,
+  { key, step }: Pick<KeyedInputs, 'key' | 'step'>,
+): StepState {
+  const layers = record.layer === undefined ? base.layers : [...base.layers, record.layer];
+  return { layers, key, maker: step.id };
 }
 
 /** Makes an entry that was found by its content known under this definition key as well. */
@@ -80,12 +86,12 @@ async function resolveKeyed(
 ): Promise<StepState> {
   const { session } = run;
   const { emit } = session;
-  const keyed = await keyStep(session, step, [base.key, ...reads.map(({ key }) => key)]);
+  const keyed = await keyStep(session, step, [base, ...reads]);
   const hit = (record: StepRecord, by: 'definition' | 'content'): StepState => {
     run.cached += 1;
     run.used.push(keyed.key);
     emit({ type: 'cached', step: step.id, key: keyed.key, by });
-    return stateAfter(base, record, keyed.key);
+    return stateAfter(base, record, keyed);
   };
   const known = session.skipsCache(step)
     ? undefined
@@ -118,7 +124,7 @@ async function resolveKeyed(
     });
     held = false;
     run.executed += 1;
-    return stateAfter(base, record, keyed.key);
+    return stateAfter(base, record, keyed);
   } finally {
     if (held) releaseLease(session.store.index, keyed.key);
   }
@@ -127,11 +133,12 @@ async function resolveKeyed(
 /** The layers that a stage begins with, pulled if need be. */
 export async function resolveSource(session: BuildSession, step: SourceStep): Promise<StepState> {
   const image = session.images.get(step);
-  if (step.digest === undefined || !image) return { layers: [], key: undefined };
+  if (step.digest === undefined || !image) return NOTHING;
   const key = sourceKey(step.digest);
-  if ('stored' in image) return { layers: image.stored.layers, key };
+  noteImage(session.store.index, key, step.digest);
+  if ('stored' in image) return { layers: image.stored.layers, key, maker: step.id };
   const { baseLayers } = await import('./base-layers.js');
-  return { layers: await baseLayers(session, image), key };
+  return { layers: await baseLayers(session, image), key, maker: step.id };
 }
 
 async function resolveStep(
@@ -139,8 +146,7 @@ async function resolveStep(
   step: Step,
   states: Map<StepId, Promise<StepState>>,
 ): Promise<StepState> {
-  const nothing: StepState = { layers: [], key: undefined };
-  const base = step.parent === undefined ? nothing : await states.get(step.parent);
+  const base = step.parent === undefined ? NOTHING : await states.get(step.parent);
   const reads = await Promise.all(step.reads.map((id) => states.get(id)));
   if (!base || reads.some((state) => state === undefined)) {
     throw new Error(`step ${step.id} stands before a step it depends on`);

@@ -4,6 +4,7 @@ import { blobMark, layerMark } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from './records.js';
 import { blobsOf, withoutBlob } from './records.js';
+import { forgetRelated } from './related.js';
 
 /** What went from the index. */
 export interface Dropped {
@@ -22,6 +23,7 @@ function digestsOf(record: LayerRecord | undefined): string[] {
 export function dropEntry(index: CacheIndex, record: StepRecord): void {
   index.steps.removeSync(record.key);
   index.usage.removeSync(record.key);
+  forgetRelated(index, record);
   if (record.contentKey !== undefined && index.contents.get(record.contentKey) === record.key) {
     index.contents.removeSync(record.contentKey);
   }

@@ -7,6 +7,7 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../
 import { blobMark, layerMark, markUnsynced } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from './records.js';
+import { noteRelated } from './related.js';
 
 /** How many entries of one operation are remembered as candidates, newest first. */
 const CANDIDATES = 16;
@@ -27,6 +28,7 @@ export function publishEntry(
     const candidates = index.operations.get(step.operation) ?? [];
     const others = candidates.filter((key) => key !== step.key);
     index.operations.putSync(step.operation, [step.key, ...others].slice(0, CANDIDATES));
+    noteRelated(index, step);
     index.usage.putSync(step.key, { lastUsed: step.created, hits: 0 });
     index.leases.removeSync(step.key);
   });

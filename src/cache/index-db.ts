@@ -25,6 +25,10 @@ export interface CacheIndex {
   readonly contents: Database<DefinitionKey, ContentKey>;
   /** Definition keys of entries by operation, the newest first. */
   readonly operations: Database<readonly DefinitionKey[], OperationDigest>;
+  /** Definition keys by instruction and by place, newest first: see related.ts. */
+  readonly related: Database<readonly DefinitionKey[], string>;
+  /** Digests of images by the key that stands for them. */
+  readonly sources: Database<string, DefinitionKey>;
   readonly usage: Database<UsageRecord, DefinitionKey>;
   readonly layers: Database<LayerRecord, LayerId>;
   /** Layers of base images by the digest of their uncompressed archive (`sha256:...`). */
@@ -50,6 +54,8 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     steps: environment.openDB({ name: 'steps' }),
     contents: environment.openDB({ name: 'contents', encoding: 'string' }),
     operations: environment.openDB({ name: 'operations' }),
+    related: environment.openDB({ name: 'related' }),
+    sources: environment.openDB({ name: 'sources', encoding: 'string' }),
     usage: environment.openDB({ name: 'usage' }),
     layers: environment.openDB({ name: 'layers' }),
     diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),

@@ -2,7 +2,7 @@
 import { Command, type CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
 import { VERSION } from '../version.js';
-import { addBuild, addPlan } from './declare/build.js';
+import { addBuild, addPlan, addWhy } from './declare/build.js';
 import { addCache } from './declare/cache.js';
 import { addImages } from './declare/images.js';
 import type { SetExitCode } from './declare/options.js';
@@ -26,6 +26,7 @@ export function createProgram(setExitCode: SetExitCode): Command {
   addCopy(program);
   addImages(program, setExitCode);
   addPlan(program);
+  addWhy(program);
   addCache(program, setExitCode);
   for (const command of program.commands) inheritSettings(program, command);
   return program;

@@ -1,6 +1,7 @@
 /** Progress as lines of text, each with its step's name in front: for logs and pipes. */
 import type { BuildEvent, EventSink } from '../build/events.js';
 import type { Step, StepId } from '../plan/step.js';
+import { describeExplanation } from '../why/explain.js';
 import { formatBytes, formatDuration } from './format.js';
 import { stepNames } from './step-names.js';
 
@@ -22,7 +23,7 @@ export function describeEvent(
     case 'waiting':
       return `${name(event.step)} waits for process ${event.pid}, which runs the same step`;
     case 'started':
-      return `${name(event.step)} ${step(event.step)?.text ?? ''}`;
+      return `${name(event.step)} ${step(event.step)?.text ?? ''}\n${name(event.step)} miss: ${describeExplanation(event.why, name)}`;
     case 'output':
       return `${name(event.step)} | ${event.text}`;
     case 'finished': {

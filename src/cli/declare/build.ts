@@ -88,3 +88,20 @@ export function addPlan(program: Command): void {
       await planCommand(path, options);
     });
 }
+
+/** wiac why */
+export function addWhy(program: Command): void {
+  dockerfileOptions(program.command('why'))
+    .summary('say why steps of a Dockerfile would run: what is not as it was; run nothing')
+    .description(
+      'For each step that the cache does not have: the first thing in its key that differs from the\nnearest entry of the cache, such as a file, an ARG, or the step before.',
+    )
+    .argument('<path>', 'directory with the build context')
+    .argument('[step]', "a step's id or name in wiac plan, or the beginning of its instruction")
+    .addOption(
+      new Option('--format <format>', 'output format').choices(['text', 'json']).default('text'),
+    )
+    .action(async (path: string, step: string | undefined, options) => {
+      await (await import('../why.js')).whyCommand(path, step, options);
+    });
+}

@@ -1,0 +1,112 @@
+/**
+ * What differs between the inputs of two steps: the answer to "why did this step run". It compares
+ * exactly what keys are made of (keys/inputs.ts), so that what is explained is what was hashed.
+ */
+import type { TreeChange, TreeReader } from '../context/tree.js';
+import { diffTrees } from '../context/tree.js';
+import type { DefinitionKey, Json } from '../keys/digest.js';
+import { canonicalJson } from '../keys/digest.js';
+import type { SelectionInput, StepInputs } from '../keys/inputs.js';
+
+/** One difference, from the former inputs to the new ones. */
+export type Difference =
+  | { readonly kind: 'key version'; readonly before: number; readonly after: number }
+  | { readonly kind: 'platform'; readonly before: string; readonly after: string }
+  | { readonly kind: 'instruction'; readonly before: string; readonly after: string }
+  /** `name` is that of `cache show`; a variable of ENV or ARG is `env NAME`. */
+  | {
+      readonly kind: 'operand';
+      readonly name: string;
+      readonly before: Json | undefined;
+      readonly after: Json | undefined;
+    }
+  /** A source of a COPY that selects something else: the first file that differs, and how many. */
+  | { readonly kind: 'file'; readonly change: TreeChange }
+  | { readonly kind: 'sources'; readonly added: string[]; readonly removed: string[] }
+  /** A step below or beside; `index` counts in `parents`. */
+  | {
+      readonly kind: 'parent';
+      readonly index: number;
+      readonly before: DefinitionKey | undefined;
+      readonly after: DefinitionKey | undefined;
+    };
+
+function isRecord(value: Json | undefined): value is { readonly [name: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function same(a: Json | undefined, b: Json | undefined): boolean {
+  return canonicalJson(a ?? null) === canonicalJson(b ?? null);
+}
+
+function* operandDifferences(
+  before: StepInputs['operands'],
+  after: StepInputs['operands'],
+  prefix = '',
+): Generator<Difference> {
+  for (const name of [...new Set([...Object.keys(after), ...Object.keys(before)])]) {
+    const [old, now] = [before[name], after[name]];
+    if (same(old, now)) continue;
+    // Each variable is a difference of its own.
+    if (name === 'env' && isRecord(old) && isRecord(now)) {
+      yield* operandDifferences(old, now, 'env ');
+    } else yield { kind: 'operand', name: prefix + name, before: old, after: now };
+  }
+}
+
+function pathOf({ path, below }: SelectionInput): string {
+  return [below, path].filter((part) => part !== '').join('/') || '.';
+}
+
+/** Files that a source no longer has or has now stand under the path that the source has. */
+function underSource(selection: SelectionInput, change: TreeChange): TreeChange {
+  if (selection.kind === 'file') return { ...change, path: selection.path };
+  return selection.path === '' ? change : { ...change, path: `${selection.path}/${change.path}` };
+}
+
+function* fileDifferences(
+  read: TreeReader,
+  before: readonly SelectionInput[],
+  after: readonly SelectionInput[],
+): Generator<Difference> {
+  const names = (list: readonly SelectionInput[]) => list.map(pathOf);
+  const [old, now] = [names(before), names(after)];
+  const added = now.filter((path) => !old.includes(path));
+  const removed = old.filter((path) => !now.includes(path));
+  if (added.length + removed.length > 0) yield { kind: 'sources', added, removed };
+  for (const selection of after) {
+    const former = before.find((item) => pathOf(item) === pathOf(selection));
+    if (!former) continue;
+    for (const change of diffTrees(read, former.tree, selection.tree)) {
+      yield { kind: 'file', change: underSource(selection, change) };
+    }
+    if (same(former.directory as Json, selection.directory as Json)) continue;
+    const [a, b] = [former.directory as Json, selection.directory as Json];
+    yield { kind: 'operand', name: `directory ${pathOf(selection)}`, before: a, after: b };
+  }
+}
+
+/**
+ * The differences between two inputs, the telling ones first: what the step itself says, its
+ * files, then the steps it is based on. Lazy: whoever wants the first one pays for no more.
+ * @param read finds the tree nodes of both
+ */
+export function* compareInputs(
+  before: StepInputs,
+  after: StepInputs,
+  read: TreeReader,
+): Generator<Difference> {
+  if (before.version !== after.version)
+    yield { kind: 'key version', before: before.version, after: after.version };
+  if (before.platform !== after.platform)
+    yield { kind: 'platform', before: before.platform, after: after.platform };
+  if (before.text !== after.text)
+    yield { kind: 'instruction', before: before.text, after: after.text };
+  yield* operandDifferences(before.operands, after.operands);
+  yield* fileDifferences(read, before.files, after.files);
+  const count = Math.max(before.parents.length, after.parents.length);
+  for (let index = 0; index < count; index++) {
+    const [old, now] = [before.parents[index], after.parents[index]];
+    if (old !== now) yield { kind: 'parent', index, before: old, after: now };
+  }
+}

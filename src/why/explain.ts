@@ -1,0 +1,95 @@
+/** Why a step is not in the cache: its inputs beside those of the nearest entry. */
+import type { CacheIndex } from '../cache/index-db.js';
+import { findNearest, imageDigest } from '../cache/related.js';
+import type { TreeReader } from '../context/tree.js';
+import type { DefinitionKey, OperationDigest } from '../keys/digest.js';
+import type { StepInputs } from '../keys/inputs.js';
+import type { StepId } from '../plan/step.js';
+import type { Difference } from './compare.js';
+import { compareInputs } from './compare.js';
+import { describeDifference } from './describe.js';
+
+/** The answer; `entry` is the key of the entry it was compared with. */
+export type Explanation =
+  | { readonly kind: 'no cache' }
+  /** Nothing of that instruction, nor anything else at its place. */
+  | { readonly kind: 'new' }
+  /** The same inputs, but the layers below were made again and have other files. */
+  | { readonly kind: 'layers'; readonly entry: DefinitionKey }
+  | {
+      readonly kind: 'different';
+      readonly entry: DefinitionKey;
+      /** The first difference, the telling ones first. */
+      readonly difference: Difference;
+      /** For a parent: its step, and what the image was and is when it is one. */
+      readonly parent?: ChangedParent;
+    };
+
+/** The step below or beside that changed. */
+export interface ChangedParent {
+  readonly step: StepId;
+  /** Digests of the manifest. */
+  readonly image?: { readonly before: string | undefined; readonly after: string | undefined };
+}
+
+/** A step whose key was not found. */
+export interface MissedStep {
+  readonly key: DefinitionKey;
+  readonly operation: OperationDigest;
+  readonly inputs: StepInputs;
+  /** The steps that `inputs.parents` are the keys of. */
+  readonly parents: readonly StepId[];
+  /** Files of a step that has not run yet are not known. */
+  readonly filesUnknown?: boolean;
+}
+
+function changedParent(
+  index: CacheIndex,
+  missed: MissedStep,
+  difference: Difference,
+): ChangedParent | undefined {
+  if (difference.kind !== 'parent') return undefined;
+  const step = missed.parents[difference.index];
+  if (step === undefined) return undefined;
+  const after = imageDigest(index, difference.after);
+  if (after === undefined) return { step };
+  return { step, image: { before: imageDigest(index, difference.before), after } };
+}
+
+/** Compares a missed step with the nearest entry. A few look-ups, whatever the index holds. */
+export function explainMiss(index: CacheIndex, missed: MissedStep, read: TreeReader): Explanation {
+  const nearest = findNearest(index, missed.operation, missed.inputs);
+  if (!nearest) return { kind: 'new' };
+  const files = missed.filesUnknown ? nearest.inputs.files : missed.inputs.files;
+  const [difference] = compareInputs(nearest.inputs, { ...missed.inputs, files }, read);
+  if (!difference) return { kind: 'layers', entry: nearest.key };
+  const parent = changedParent(index, missed, difference);
+  const explanation = { kind: 'different', entry: nearest.key, difference } as const;
+  return parent ? { ...explanation, parent } : explanation;
+}
+
+/**
+ * The answer in one line.
+ * @param name of a step, for people
+ */
+export function describeExplanation(
+  explanation: Explanation,
+  name: (step: StepId) => string,
+): string {
+  switch (explanation.kind) {
+    case 'no cache':
+      return 'the cache was not asked';
+    case 'new':
+      return 'nothing like it is in the cache';
+    case 'layers':
+      return 'the layers below have other files than before';
+    case 'different': {
+      const { difference, parent } = explanation;
+      if (parent?.image) {
+        const { before = 'another one', after } = parent.image;
+        return `the base image changed from ${before} to ${after}`;
+      }
+      return describeDifference(difference, () => (parent ? name(parent.step) : 'a step below'));
+    }
+  }
+}
