@@ -10,16 +10,19 @@ import { closeStore } from '../cache/store.js';
 import { InterruptedError, UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
+import { sha256 } from '../keys/digest.js';
 import type { Step } from '../plan/step.js';
 import type { LogLevel } from '../ui/log.js';
 import { createLog } from '../ui/log.js';
 import type { ProgressMode } from '../ui/progress.js';
 import { openProgress } from '../ui/progress.js';
 import type { SetExitCode } from './declare/options.js';
-import type { DockerfileOptions } from './dockerfile-input.js';
+import type { DockerfileInput, DockerfileOptions } from './dockerfile-input.js';
 import {
   buildArgsOf,
+  parsePairs,
   planDockerfile,
+  readDockerfile,
   wantedPlatform,
   wantedPlatforms,
 } from './dockerfile-input.js';
@@ -64,8 +67,13 @@ function abortOnSignal(): { signal: AbortSignal; dispose: () => void } {
 }
 
 /** Is there more to do with the result than to keep it? */
-function hasOutputs({ output, push, annotation, metadataFile }: OutputOptions): boolean {
-  return output.length > 0 || push || annotation.length > 0 || metadataFile !== undefined;
+function hasOutputs(options: OutputOptions): boolean {
+  const { output, push, annotation, metadataFile, provenance, sbom, attest } = options;
+  const lists = [output, annotation, attest];
+  const single = [metadataFile, provenance, sbom];
+  return (
+    push || lists.some(({ length }) => length > 0) || single.some((item) => item !== undefined)
+  );
 }
 
 /** Which steps are run although the cache may have them. */
@@ -99,17 +107,20 @@ export async function buildCommand(
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
   const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
+  const started = new Date();
+  const input = readDockerfile(path, options);
   const store = openUserStore(
     root,
     options.progress === 'json'
-      ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`)
+      ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}
+`)
       : undefined,
   );
   try {
     const names = outputs?.names ?? options.tag;
-    const results = await buildPlatforms(path, options, names, store);
+    const results = await buildPlatforms(path, input, options, names, store);
     if (outputs) {
-      await module?.writeOutputs(outputs, store, results);
+      await module?.writeOutputs(outputs, store, results, buildFacts(input, options, started));
       await settle(store);
     }
     if (outputs?.stdoutTaken) return;
@@ -119,12 +130,24 @@ export async function buildCommand(
   }
 }
 
+/** What a provenance says of the command line. */
+function buildFacts({ text }: DockerfileInput, options: BuildOptions, started: Date) {
+  return {
+    dockerfile: { path: options.file ?? 'Dockerfile', digest: sha256(text) },
+    target: options.target,
+    buildArgs: parsePairs(options.buildArg, '--build-arg'),
+    labels: parsePairs(options.label ?? [], '--label'),
+    started,
+  };
+}
+
 /**
  * Builds for each platform of --platform, one after the other; only one of them gets
  * the names, this machine's if it is among them.
  */
 async function buildPlatforms(
   path: string,
+  input: DockerfileInput,
   options: BuildOptions,
   names: readonly string[],
   store: Store,
@@ -135,7 +158,7 @@ async function buildPlatforms(
   const results: PlatformResult[] = [];
   for (const platform of platforms) {
     const given = platform === named ? names : [];
-    const made = await buildInStore(path, { ...options, platform }, given, store);
+    const made = await buildInStore(path, input, { ...options, platform }, given, store);
     if (options.iidfile !== undefined && platform === named)
       writeFileSync(options.iidfile, made.result.image.id);
     results.push(made);
@@ -145,11 +168,17 @@ async function buildPlatforms(
 
 async function buildInStore(
   path: string,
+  input: DockerfileInput,
   options: BuildOptions,
   names: readonly string[],
   store: Store,
 ): Promise<PlatformResult> {
-  const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
+  const { plan, images, close, openContext } = await planDockerfile(
+    path,
+    options,
+    store.index,
+    input,
+  );
   const log = createLog(options.logLevel);
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();

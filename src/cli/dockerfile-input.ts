@@ -113,32 +113,41 @@ export async function withStoredImages(
   }
 }
 
-/** A parsed Dockerfile, and the path it came from; undefined for standard input. */
-export function readDockerfile(
-  contextPath: string,
-  options: DockerfileOptions,
-): { dockerfile: Dockerfile; path: string | undefined; ignores: (path: string) => boolean } {
+/** A parsed Dockerfile. */
+export interface DockerfileInput {
+  readonly dockerfile: Dockerfile;
+  readonly text: string;
+  /** Where it came from; undefined for standard input. */
+  readonly path: string | undefined;
+  /** Does .dockerignore leave a path of the context out? */
+  readonly ignores: (path: string) => boolean;
+}
+
+/** Reads and parses the Dockerfile. @throws ContextError, DockerfileError */
+export function readDockerfile(contextPath: string, options: DockerfileOptions): DockerfileInput {
   const path = options.file ?? join(contextPath, 'Dockerfile');
   const fromInput = path === '-';
-  const dockerfile = parseDockerfile(
-    readText(path),
-    fromInput ? 'Dockerfile (standard input)' : path,
-  );
+  const text = readText(path);
   const named = fromInput ? undefined : path;
   return {
-    dockerfile,
+    dockerfile: parseDockerfile(text, fromInput ? 'Dockerfile (standard input)' : path),
+    text,
     path: named,
     ignores: (file) => contextIgnore(contextPath, named).ignores(file),
   };
 }
 
-/** Reads, parses and compiles. @throws ContextError, DockerfileError, UnsupportedError, ImageError */
+/**
+ * Compiles a Dockerfile.
+ * @param input read already: standard input can be read only once
+ * @throws ContextError, DockerfileError, UnsupportedError, ImageError
+ */
 export async function planDockerfile(
   contextPath: string,
   options: DockerfileOptions,
   index: CacheIndex,
+  { dockerfile, path }: DockerfileInput = readDockerfile(contextPath, options),
 ): Promise<PlannedInput> {
-  const { dockerfile, path } = readDockerfile(contextPath, options);
   const { contexts, directories } = parseBuildContexts(options.buildContext);
   const planOptions = {
     buildArgs: buildArgsOf(options.buildArg),

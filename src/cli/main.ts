@@ -2,6 +2,7 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
 import { CommanderError } from 'commander';
 import { WiacError } from '../errors.js';
+import { withSwitchValues } from './declare/options.js';
 import { createProgram } from './program.js';
 
 async function main(): Promise<number> {
@@ -12,7 +13,7 @@ async function main(): Promise<number> {
   const program = createProgram((code) => {
     exitCode = code;
   });
-  await program.parseAsync(process.argv);
+  await program.parseAsync(withSwitchValues(process.argv));
   return exitCode;
 }
 

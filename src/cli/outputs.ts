@@ -13,10 +13,12 @@ import type { Output } from '../image/output.js';
 import { checkImageOutput, parseEpoch, parseOutput, usesStdout } from '../image/output.js';
 import { writeWhole } from '../oci/write-file.js';
 import type { Plan } from '../plan/plan.js';
+import type { AttestOptions, AttestPlan, BuildFacts } from './attestations.js';
+import { attestedItem, planAttestations } from './attestations.js';
 import { buildMetadata } from './build-metadata.js';
 
 /** Options of `wiac build` that say where the result goes, as commander gives them. */
-export interface OutputOptions {
+export interface OutputOptions extends AttestOptions {
   readonly output: readonly string[];
   readonly push: boolean;
   readonly tag: readonly string[];
@@ -33,6 +35,7 @@ export interface OutputPlan {
   readonly metadataFile: string | undefined;
   /** SOURCE_DATE_EPOCH, seconds since the epoch. */
   readonly epoch: number | undefined;
+  readonly attestations: AttestPlan;
   /** The tar archive of an output takes standard output: nothing else may be printed there. */
   readonly stdoutTaken: boolean;
 }
@@ -81,6 +84,15 @@ function checkOutputs(outputs: readonly Output[], options: OutputOptions): void 
     });
 }
 
+function checkAttestations({ provenance, sbom }: AttestPlan, outputs: readonly Output[]): void {
+  if (provenance === undefined && !sbom) return;
+  const hint = 'add --push, or --output type=oci,dest=FILE';
+  if (!outputs.some(({ type }) => type === 'oci' || type === 'image'))
+    throw new UsageError('--provenance and --sbom need an output that is an image', { hint });
+  if (outputs.some(({ type }) => type === 'docker'))
+    throw new UsageError('an archive for docker has no attestations', { hint });
+}
+
 /**
  * Reads the options.
  * @param sourceDateEpoch SOURCE_DATE_EPOCH of the build arguments or the environment
@@ -98,8 +110,11 @@ export function planOutputs(
     if ('form' in output) checkImageOutput(output, annotations, epoch);
   }
   const named = outputs.flatMap((output) => (output.type === 'image' ? (output.names ?? []) : []));
+  const attestations = planAttestations(options);
+  checkAttestations(attestations, outputs);
   return {
     outputs,
+    attestations,
     names: [...new Set([...options.tag, ...named])],
     annotations,
     epoch,
@@ -110,18 +125,20 @@ export function planOutputs(
 
 /** Carries the outputs out, one after the other. */
 export async function writeOutputs(
-  { outputs, names, annotations, metadataFile, epoch }: OutputPlan,
+  plan: OutputPlan,
   store: Store,
   results: readonly PlatformResult[],
+  facts: Omit<BuildFacts, 'names' | 'epoch'>,
 ): Promise<void> {
-  const items = results.map(({ result }) => ({ image: result.image }));
+  const { outputs, names, annotations, metadataFile, epoch } = plan;
+  const items = results.map((built) =>
+    attestedItem(plan.attestations, store, built, { ...facts, names, epoch }),
+  );
   const request = { store, items, names, annotations, epoch };
   let exported: Exported | undefined;
   for (const output of outputs) exported = (await writeOutput(request, output)) ?? exported;
   if (metadataFile === undefined) return;
-  if (exported === undefined && names.length > 0) {
-    exported = await describeImage(request);
-  }
+  if (exported === undefined && names.length > 0) exported = await describeImage(request);
   const text = JSON.stringify(buildMetadata(results, names, exported), null, 2);
   await writeWhole(metadataFile, (file) => pipeline([`${text}\n`], file));
 }

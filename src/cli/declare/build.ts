@@ -32,6 +32,12 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       collect,
       [],
     )
+    .option(
+      '--provenance <mode>',
+      'say how it was built: true, false, mode=min or mode=max (SLSA v1, needs an image output)',
+    )
+    .option('--sbom <wanted>', 'list the packages of dpkg and apk: true or false (SPDX)')
+    .option('--attest <type=...>', 'the same: type=provenance,mode=max or type=sbom', collect, [])
     .option('--metadata-file <file>', 'write digests, names, step keys and lowerdir string as JSON')
     .option('--label <name=value>', 'label for the result, can be given several times', collect, [])
     .option('--no-cache', 'run every step; what it makes replaces what the cache had')

@@ -19,6 +19,15 @@ function collectEntitlements(value: string, before: readonly string[] = []): str
   return [...before, ...given];
 }
 
+/** Options whose value may be left out; commander would take the word after them for it. */
+const SWITCHES = ['--provenance', '--sbom'];
+
+/** A command line in which every such option has its value; what a container runs is left alone. */
+export function withSwitchValues(argv: readonly string[]): string[] {
+  if (argv[2] !== 'build') return [...argv];
+  return argv.map((word) => (SWITCHES.includes(word) ? `${word}=true` : word));
+}
+
 /** @throws InvalidArgumentError */
 export function positiveInteger(value: string): number {
   const number = Number(value);
