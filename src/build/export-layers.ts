@@ -31,6 +31,9 @@ const LAYER_TYPES = {
  */
 const PARALLEL = 2;
 
+/** Bytes of one read of a blob. */
+const READ_BYTES = 1 << 20;
+
 /** A layer that a sink has. */
 export interface ExportedLayer {
   readonly descriptor: Descriptor;
@@ -66,7 +69,8 @@ export async function exportLayers(
   const send = (descriptor: Descriptor, path: string): Promise<void> => {
     // Two layers can be the same blob: an empty directory made twice.
     const sending =
-      sent.get(descriptor.digest) ?? sink.putBlob(descriptor, () => createReadStream(path));
+      sent.get(descriptor.digest) ??
+      sink.putBlob(descriptor, () => createReadStream(path, { highWaterMark: READ_BYTES }));
     sent.set(descriptor.digest, sending);
     return sending;
   };

@@ -86,6 +86,14 @@ export function* argumentBatches(paths: readonly string[]): Generator<string[]> 
   if (batch.length > 0) yield batch;
 }
 
+/** What belongs to the file itself, of those that have anything. */
+function* keptXattrs(dump: ReadonlyMap<string, Xattrs>): Generator<[string, Xattrs]> {
+  for (const [path, pairs] of dump) {
+    const kept = pairs.filter(([name]) => !OVERLAY.test(name) && !HOST_ONLY.test(name));
+    if (kept.length > 0) yield [path, [...kept].sort(([a], [b]) => (a < b ? -1 : 1))];
+  }
+}
+
 /**
  * Reads the extended attributes of files (not of what symlinks point to).
  * @returns only the files that have any; overlayfs's marks and SELinux labels are left out
@@ -94,16 +102,15 @@ export function* argumentBatches(paths: readonly string[]): Generator<string[]> 
 export async function readXattrs(paths: readonly string[]): Promise<Map<string, Xattrs>> {
   const found = new Map<string, Xattrs>();
   for (const batch of argumentBatches(paths)) {
-    for (const [path, pairs] of parseDump(await getfattr(['-m', '-'], batch))) {
-      const kept = pairs.filter(([name]) => !OVERLAY.test(name) && !HOST_ONLY.test(name));
-      if (kept.length > 0)
-        found.set(
-          path,
-          kept.sort(([a], [b]) => (a < b ? -1 : 1)),
-        );
-    }
+    const dump = parseDump(await getfattr(['-m', '-'], batch));
+    for (const [path, pairs] of keptXattrs(dump)) found.set(path, pairs);
   }
   return found;
+}
+
+/** The same for a directory and everything below it, by absolute path. */
+export async function readTreeXattrs(root: string): Promise<Map<string, Xattrs>> {
+  return new Map(keptXattrs(parseDump(await getfattr(['-R', '-P', '-m', '-'], [root]))));
 }
 
 /**

@@ -95,7 +95,21 @@ async function* blocks(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   if (rest.length > 0) yield rest;
 }
 
-const gzipMember = promisify<Buffer, { level: number }, Buffer>(gzip);
+const gzipMember = promisify<Buffer, { level: number; chunkSize: number }, Buffer>(gzip);
+
+/** Room for a member in one piece: each further one would cost a turn of the event loop. */
+const ROOM = MEMBER + (8 << 10);
+
+/** Parts as one buffer: mostly they are neighbours in one already. */
+function joined(parts: readonly Buffer[]): Buffer {
+  const [first] = parts;
+  const last = parts.at(-1);
+  if (!first || !last) return Buffer.alloc(0);
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const span = last.byteOffset + last.length - first.byteOffset;
+  const together = span === bytes && parts.every(({ buffer }) => buffer === first.buffer);
+  return together ? Buffer.from(first.buffer, first.byteOffset, bytes) : Buffer.concat(parts);
+}
 
 /**
  * gzip on several cores: each piece is a member of its own (RFC 1952, 2.2), which every reader
@@ -107,9 +121,7 @@ async function* gzipped(source: AsyncIterable<Buffer>, level: number): AsyncGene
   const limit = Math.min(availableParallelism(), 8) + 1;
   const running: Promise<Buffer>[] = [];
   for await (const { parts, dense } of pieces(source)) {
-    const [only] = parts;
-    const input = only && parts.length === 1 ? only : Buffer.concat(parts);
-    running.push(gzipMember(input, { level: dense ? 0 : level }));
+    running.push(gzipMember(joined(parts), { level: dense ? 0 : level, chunkSize: ROOM }));
     if (running.length >= limit) yield (await running.shift()) as Buffer;
   }
   for (const result of running) yield await result;

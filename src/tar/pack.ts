@@ -1,7 +1,7 @@
 /** Layer directories into layer archives (OCI image-spec, layer.md), merged trees into plain ones. */
 import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { readXattrs } from '../context/xattrs.js';
+import { readTreeXattrs } from '../context/xattrs.js';
 import { UnsupportedError } from '../errors.js';
 import { ImageError } from '../oci/errors.js';
 import { encodeHeader, isAscii } from './encode.js';
@@ -36,9 +36,7 @@ export interface PackTreeOptions {
 /** What is done to an entry before it is written. */
 type Change = (entry: TarEntry) => TarEntry;
 
-/** Files whose xattrs one getfattr reads: bounds the memory. */
-const BATCH = 4096;
-const CHUNK = 256 << 10;
+const CHUNK = 1 << 20;
 const ZEROS = Buffer.alloc(2 * BLOCK);
 
 type Xattrs = TarEntry['xattrs'];
@@ -59,6 +57,8 @@ const NOTHING: TarEntry = {
   sparse: undefined,
 };
 
+const toBytes = (text: string): ByteString => Buffer.from(text).toString('latin1');
+
 function majorOf(device: bigint): number {
   return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
 }
@@ -78,34 +78,6 @@ function textPath(bytes: ByteString): string {
   const text = raw.toString();
   if (raw.equals(Buffer.from(text))) return text;
   throw new UnsupportedError(`the name ${display(bytes)} in a layer is not UTF-8`, undefined);
-}
-
-interface Batch {
-  readonly members: readonly LocatedMember[];
-  readonly xattrs: ReadonlyMap<string, readonly (readonly [string, string])[]>;
-}
-
-/** Groups members, and reads the xattrs of the next group while one is being written. */
-async function* inBatches(walk: Iterator<LocatedMember>): AsyncGenerator<Batch> {
-  const load = async (): Promise<Batch> => {
-    const members: LocatedMember[] = [];
-    while (members.length < BATCH) {
-      const next = walk.next();
-      if (next.done) break;
-      members.push(next.value);
-    }
-    const paths = members
-      .filter(({ member }) => member.type !== 'whiteout')
-      .map(({ file }) => textPath(file));
-    return { members, xattrs: await readXattrs(paths) };
-  };
-  for (let batch = await load(); batch.members.length > 0; ) {
-    const next = load();
-    // It is awaited below, unless the reader goes away.
-    next.catch(() => {});
-    yield batch;
-    batch = await next;
-  }
 }
 
 /** What a member is in the archive; links maps inodes to the name that has the data. */
@@ -174,32 +146,33 @@ function createChunks() {
 }
 
 async function* archive(
-  walk: Iterator<LocatedMember>,
+  roots: readonly string[],
+  walk: Iterable<LocatedMember>,
   opaque: ReadonlySet<ByteString>,
   change: Change,
 ): AsyncGenerator<Buffer> {
   const links = new Map<string, ByteString>();
   const chunks = createChunks();
-  for await (const { members, xattrs } of inBatches(walk)) {
-    for (const located of members) {
-      const { member, file } = located;
-      const own = xattrs.get(textPath(file)) ?? [];
-      const raw = own.map(([name, hex]): readonly [ByteString, ByteString] => [
-        Buffer.from(name).toString('latin1'),
-        Buffer.from(hex, 'hex').toString('latin1'),
-      ]);
-      if (!isPlainRoot(member, raw)) {
-        const entry = change(entryOf(located, raw, links));
-        yield* chunks.add(encodeHeader(entry));
-        if (entry.size > 0) {
-          yield* chunks.addFile(file, entry.size);
-          yield* chunks.add(ZEROS.subarray(0, padding(entry.size)));
-        }
+  const xattrs = (await Promise.all(roots.map(readTreeXattrs))).flatMap((found) => [...found]);
+  const xattrsOf = new Map(xattrs);
+  for (const located of walk) {
+    const { member, file } = located;
+    const own = xattrsOf.get(textPath(file)) ?? [];
+    const raw = own.map(([name, hex]): readonly [ByteString, ByteString] => [
+      toBytes(name),
+      Buffer.from(hex, 'hex').toString('latin1'),
+    ]);
+    if (!isPlainRoot(member, raw)) {
+      const entry = change(entryOf(located, raw, links));
+      yield* chunks.add(encodeHeader(entry));
+      if (entry.size > 0) {
+        yield* chunks.addFile(file, entry.size);
+        yield* chunks.add(ZEROS.subarray(0, padding(entry.size)));
       }
-      if (member.type === 'dir' && opaque.has(member.path)) {
-        const name = member.path === '' ? OPAQUE_NAME : `${member.path}/${OPAQUE_NAME}`;
-        yield* chunks.add(encodeHeader({ ...NOTHING, name }));
-      }
+    }
+    if (member.type === 'dir' && opaque.has(member.path)) {
+      const name = member.path === '' ? OPAQUE_NAME : `${member.path}/${OPAQUE_NAME}`;
+      yield* chunks.add(encodeHeader({ ...NOTHING, name }));
     }
   }
   yield* chunks.add(ZEROS);
@@ -208,10 +181,8 @@ async function* archive(
 
 /** An archive as a stream; who can take the chunks as they come saves a copy of each. */
 export function asStream(chunks: AsyncIterable<Buffer>): Readable {
-  return Readable.from(chunks, { objectMode: false, highWaterMark: 4 * CHUNK });
+  return Readable.from(chunks, { objectMode: false, highWaterMark: CHUNK });
 }
-
-const toBytes = (text: string): ByteString => Buffer.from(text).toString('latin1');
 
 /**
  * Packs a layer in overlayfs form. The same files give the same bytes, on every machine: entries
@@ -232,7 +203,7 @@ export async function* packLayer(directory: string, options: PackOptions): Async
     newest = Math.max(newest, mtime.seconds);
     return { ...entry, mtime };
   };
-  yield* archive(walkLayer(toBytes(directory)), new Set(opaque.map(toBytes)), change);
+  yield* archive([directory], walkLayer(toBytes(directory)), new Set(opaque.map(toBytes)), change);
   onNewest?.(newest);
 }
 
@@ -256,5 +227,10 @@ export function packTree(
     ...owner,
     ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
   });
-  return archive(walkMerged(stack), new Set(), change);
+  return archive(
+    layers.map(({ path }) => path),
+    walkMerged(stack),
+    new Set(),
+    change,
+  );
 }
