@@ -1,0 +1,151 @@
+// npm run bench:images: images out and in, beside buildah and skopeo, against a registry of this
+// machine that is emptied before each push: all of them know ways not to send what is there.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { filesContext, largeContext } from './contexts.js';
+import { compare, markdownTable, time } from './harness.js';
+
+const WIAC = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../dist/wiac.js');
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
+const work = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'wiac-bench-'));
+const data = join(work, 'registry');
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resume) => server.listen(0, '127.0.0.1', resume));
+  const { port } = server.address();
+  await new Promise((resume) => server.close(resume));
+  return port;
+}
+
+async function startRegistry() {
+  const host = `127.0.0.1:${await freePort()}`;
+  mkdirSync(data);
+  const config = `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${data}}}\nhttp: {addr: ${host}}\n`;
+  writeFileSync(join(work, 'registry.yml'), config);
+  const child = spawn('docker-registry', ['serve', join(work, 'registry.yml')], {
+    stdio: 'ignore',
+  });
+  for (;;) {
+    try {
+      if ((await fetch(`http://${host}/v2/`)).ok) return { host, child };
+    } catch {
+      await new Promise((resume) => setTimeout(resume, 50));
+    }
+  }
+}
+
+const emptyRegistry = () => {
+  for (const name of readdirSync(data)) rmSync(join(data, name), { recursive: true });
+};
+
+const wiac = (args, store = 'store') => ({
+  command: process.execPath,
+  args: [WIAC, ...args],
+  env: { WIAC_ROOT: join(work, store) },
+});
+const storage = (store) => [
+  '--root',
+  join(work, store, 'root'),
+  '--runroot',
+  join(work, store, 'run'),
+  '--storage-driver',
+  'vfs',
+];
+const buildah = (args, store = 'buildah') => ({
+  command: 'buildah',
+  args: [...storage(store), ...args],
+});
+
+const { host, child } = await startRegistry();
+const contexts = { large: largeContext, files: filesContext };
+for (const [name, make] of Object.entries(contexts)) {
+  const context = join(work, `context-${name}`);
+  mkdirSync(context);
+  make(context);
+  time(wiac(['build', '-q', '-t', name, context]));
+  time(buildah(['build', '--isolation', 'chroot', '-q', '-t', name, context]));
+}
+
+const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
+const rows = [['scenario', 'wiac', 'buildah', 'skopeo', 'ratio to buildah', 'target', 'met']];
+function addRow(title, target, times, rivalTime = times.buildah) {
+  const ratio = times.wiac / rivalTime;
+  const skopeo = times.skopeo === undefined ? '' : seconds(times.skopeo);
+  const met = ratio <= target ? 'yes' : 'NO';
+  rows.push([
+    title,
+    seconds(times.wiac),
+    seconds(rivalTime),
+    skopeo,
+    ratio.toFixed(2),
+    `<= ${target}`,
+    met,
+  ]);
+}
+
+const target = (name) => `docker://${host}/${name}`;
+const titles = { large: '100 MB', files: '20,000 files' };
+for (const name of Object.keys(contexts)) {
+  const first = compare(
+    {
+      wiac: () => {
+        emptyRegistry();
+        // The layer is packed and compressed as if for the first time.
+        rmSync(join(work, 'store/blobs'), { recursive: true, force: true });
+        return wiac(['push', name, `${host}/wiac`]);
+      },
+      buildah: () => {
+        emptyRegistry();
+        return buildah(['push', '-q', '--tls-verify=false', name, target('buildah')]);
+      },
+      skopeo: () => {
+        emptyRegistry();
+        const source = `containers-storage:[vfs@${join(work, 'buildah/root')}+${join(work, 'buildah/run')}]localhost/${name}`;
+        return {
+          command: 'skopeo',
+          args: ['copy', '-q', '--dest-tls-verify=false', source, target('skopeo')],
+        };
+      },
+    },
+    ROUNDS,
+  );
+  addRow(`push, ${titles[name]}`, 0.7, first);
+  emptyRegistry();
+  time(wiac(['push', name, `${host}/wiac`]));
+  const again = compare({ wiac: () => wiac(['push', name, `${host}/wiac`]) }, ROUNDS);
+  addRow(`push again, ${titles[name]} (buildah: first)`, 0.3, again, first.buildah);
+  const pulled = compare(
+    {
+      wiac: (round) => wiac(['pull', `${host}/wiac`], `pull-${name}-${round}`),
+      buildah: (round) =>
+        buildah(['pull', '-q', '--tls-verify=false', target('wiac')], `buildah-${name}-${round}`),
+    },
+    ROUNDS,
+  );
+  addRow(`pull and unpack, ${titles[name]}`, 0.7, pulled);
+}
+
+/** Peak memory of a push whose layer is packed anew, in MB. */
+function peakMemory(name) {
+  emptyRegistry();
+  rmSync(join(work, 'store/blobs'), { recursive: true, force: true });
+  const { command, args, env } = wiac(['push', name, `${host}/wiac`]);
+  const report = join(work, 'peak');
+  execFileSync('/usr/bin/time', ['-f', '%M', '-o', report, command, ...args], {
+    env: { ...process.env, ...env },
+    stdio: 'ignore',
+  });
+  return `${Math.round(Number(readFileSync(report, 'utf8')) / 1024)} MB`;
+}
+
+const buildahVersion = execFileSync('buildah', ['--version'], { encoding: 'utf8' }).split(' ')[2];
+const date = new Date().toISOString().slice(0, 10);
+process.stdout.write(
+  `${date}, ${cpus().length} x ${cpus()[0]?.model.trim()}, Node ${process.version}, buildah ${buildahVersion}, medians of ${ROUNDS}\n\n${markdownTable(rows)}\n\npeak memory of a push: ${peakMemory('large')} (100 MB), ${peakMemory('files')} (20,000 files)\n`,
+);
+child.kill();
+rmSync(work, { recursive: true, force: true });
