@@ -112,7 +112,8 @@ export async function buildCommand(
   const store = openUserStore(
     root,
     options.progress === 'json'
-      ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}
+      ? (message) =>
+          process.stderr.write(`${JSON.stringify({ type: 'warning', message })}
 `)
       : undefined,
   );
