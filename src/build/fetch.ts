@@ -3,6 +3,7 @@ import { renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Draft } from '../cache/layer-store.js';
 import type { DownloadRecord } from '../cache/records.js';
+import { checkpoint } from '../checkpoint.js';
 import type { FetchStep } from '../plan/step.js';
 import { checkOut, resolveCommit } from './fetch-git.js';
 import { downloadFile } from './fetch-http.js';
@@ -49,9 +50,11 @@ export async function executeFetch(
   }
   const file = downloadPath(session, id);
   const download = await downloadFile(source, file, undefined, location);
+  checkpoint('fetch:downloaded');
   await remember(session, source.url, download);
   const target = join(draft.diff, source.name);
   renameSync(file, target);
+  checkpoint('fetch:moved');
   const modified =
     download.lastModified === undefined ? Number.NaN : Date.parse(download.lastModified);
   if (!Number.isNaN(modified)) utimesSync(target, modified / 1000, modified / 1000);

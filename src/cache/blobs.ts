@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { checkpoint } from '../checkpoint.js';
 import { compress } from '../tar/compress.js';
 import { packLayer } from '../tar/pack.js';
 import { blobMark, markUnsynced } from './durability.js';
@@ -25,6 +26,7 @@ export function placeBlob(store: Store, file: string, digest: string): void {
   const path = blobPath(store.paths, digest);
   mkdirSync(join(path, '..'), { recursive: true });
   renameSync(file, path);
+  checkpoint('blob:placed');
 }
 
 /**
@@ -44,12 +46,14 @@ export async function layerBlob(
   const file = join(scratch, `blob-${id}`);
   await pipeline(stream, createWriteStream(file));
   const { digest, size, diffId } = await result;
+  checkpoint('blob:written');
   placeBlob(store, file, digest);
   const blob: BlobRecord = { digest, size, diffId, compression: 'gzip' };
   store.index.environment.transactionSync(() => {
     updateLayer(store.index, id, { blob });
     markUnsynced(store.index, blobMark(digest));
   });
+  checkpoint('blob:published');
   return blob;
 }
 

@@ -11,6 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { checkpoint } from '../checkpoint.js';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
 import type { SyncMode } from './durability.js';
 import type { CacheIndex } from './index-db.js';
@@ -66,6 +67,7 @@ function writeVersion(paths: StorePaths): void {
   } finally {
     closeSync(descriptor);
   }
+  checkpoint('store:drafted');
   renameSync(draft, paths.version);
 }
 
