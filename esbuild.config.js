@@ -1,5 +1,6 @@
 // Bundles src/ to dist/: one entry, shared chunks, so that a command loads what it needs and no more.
-// With --checkpoints to dist-checkpoints/, for the crash test (src/checkpoint.ts).
+// With --checkpoints to dist-checkpoints/, for tests: the same with the places where the crash test
+// kills it (src/checkpoint.ts), and builds without a command line (test/support/in-process.ts).
 import { chmodSync, copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
@@ -8,7 +9,10 @@ const checkpoints = process.argv.includes('--checkpoints');
 const outdir = checkpoints ? 'dist-checkpoints' : 'dist';
 
 const { metafile } = await build({
-  entryPoints: { wiac: 'src/cli/main.ts' },
+  entryPoints: {
+    wiac: 'src/cli/main.ts',
+    ...(checkpoints ? { 'in-process': 'test/support/in-process.ts' } : {}),
+  },
   outdir,
   define: { WIAC_CHECKPOINTS: String(checkpoints) },
   bundle: true,

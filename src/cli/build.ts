@@ -85,7 +85,7 @@ export async function buildCommand(
         hint: 'use letters, digits and . _ - / :',
       });
   }
-  const store = openUserStore(
+  const store = await openUserStore(
     root,
     options.progress === 'json'
       ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`)

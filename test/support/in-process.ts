@@ -32,7 +32,7 @@ export async function buildHere(
 ): Promise<Built> {
   const { names = [], buildArg = [] } = options;
   // The disk is not what these tests are about.
-  const store = openStore(root, 'none');
+  const store = await openStore(root, 'none');
   const events: BuildEvent[] = [];
   try {
     const planned = await planDockerfile(path, { ...NOTHING, buildArg }, store.index);
@@ -65,7 +65,7 @@ export async function buildHere(
 
 /** What `wiac cache verify` finds without reading a layer. */
 export async function inspectHere(root: string): Promise<readonly Finding[]> {
-  const store = openStore(root, 'none');
+  const store = await openStore(root, 'none');
   try {
     return [...checkFiles(store), ...checkIndex(store, treeCheck(store))];
   } finally {
@@ -75,7 +75,7 @@ export async function inspectHere(root: string): Promise<readonly Finding[]> {
 
 /** What `wiac cache verify` finds. */
 export async function verifyHere(root: string): Promise<readonly Finding[]> {
-  const store = openStore(root, 'none');
+  const store = await openStore(root, 'none');
   try {
     return (await verifyStore(store, undefined, false, await createHash64())).findings;
   } finally {
