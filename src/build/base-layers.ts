@@ -8,6 +8,7 @@ import { publishBaseLayer } from '../cache/entries.js';
 import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
 import type { LayerId } from '../cache/records.js';
+import { checkpoint } from '../checkpoint.js';
 import { inUserNamespace } from '../exec/overlay.js';
 import { ImageError } from '../oci/errors.js';
 import type { ResolvedImage, ResolvedLayer } from '../oci/image.js';
@@ -45,11 +46,13 @@ async function pull(session: PullSession, layer: ResolvedLayer): Promise<LayerId
     }
     const { digest, size, mediaType } = layer.descriptor;
     const compression = layerCompression(mediaType) ?? 'gzip';
+    checkpoint('pull:unpacked');
     placeBlob(store, file, digest);
     placeLayer(store.paths, draft);
     const { files, bytes, opaque } = unpacked;
     const blob = { digest, size, diffId: layer.diffId, compression };
     publishBaseLayer(store.index, layer.diffId, draft.id, { files, bytes, opaque, blob });
+    checkpoint('pull:published');
     discardDraft(draft);
     await settleStep(store);
     return draft.id;

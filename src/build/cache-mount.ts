@@ -6,6 +6,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from 
 import { join } from 'node:path';
 import { treeReader } from '../cache/entries.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
+import { checkpoint } from '../checkpoint.js';
 import { selectFiles } from '../context/select.js';
 import type { CacheMount } from '../dockerfile/mounts.js';
 import { sha256 } from '../keys/digest.js';
@@ -62,8 +63,10 @@ async function create(
   if (source) await fill(session, mount, source, draft);
   chownSync(draft, mount.uid, mount.gid);
   chmodSync(draft, mount.mode);
+  checkpoint('mount:filled');
   try {
     renameSync(draft, path);
+    checkpoint('mount:placed');
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
     if (!existsSync(path)) throw error;

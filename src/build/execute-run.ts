@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Draft } from '../cache/layer-store.js';
 import type { LayerId } from '../cache/records.js';
+import { checkpoint } from '../checkpoint.js';
 import { DockerfileError, StepFailedError, UnsupportedError } from '../errors.js';
 import { canRun } from '../exec/binfmt.js';
 import type { Container } from '../exec/container.js';
@@ -138,7 +139,9 @@ export async function executeRun(
     );
     const streams = { kind: 'capture', onOutput: lines.push, input: undefined } as const;
     const scratch = mounts.secretDirectory ?? draft.path;
+    checkpoint('run:prepared');
     const exit = await runContainer(container, streams, scratch, session.signal);
+    checkpoint('run:ended');
     lines.end();
     if (session.signal.aborted) throw session.signal.reason;
     if (exit.code !== 0) throw stepFailure(step, exit, lines.last());

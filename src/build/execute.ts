@@ -1,9 +1,11 @@
 /** Carries a step out and publishes its layer. */
+
 import { settleStep } from '../cache/durability.js';
 import { publishEntry, treeReader } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import type { LayerRecord, StepRecord } from '../cache/records.js';
+import { checkpoint } from '../checkpoint.js';
 import { selectionInput } from '../keys/inputs.js';
 import { measureTree } from '../layers/layer-digest.js';
 import type { Explanation } from '../why/explain.js';
@@ -75,6 +77,7 @@ export async function executeStep(
   const draft = beginDraft(store.paths);
   try {
     const made = await make(session, draft, keyed, base, reads, found);
+    checkpoint('layer:made');
     // The entry refers to tree nodes: they come first.
     session.scanStore.flush();
     if (made) placeLayer(store.paths, draft);
@@ -106,7 +109,9 @@ export async function executeStep(
       tree: undefined,
     };
     publishEntry(store.index, record, layer);
+    checkpoint('entry:published');
     discardDraft(draft);
+    checkpoint('draft:removed');
     await settleStep(store);
     emit({
       type: 'finished',

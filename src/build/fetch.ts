@@ -3,6 +3,7 @@ import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Draft } from '../cache/layer-store.js';
 import type { DownloadRecord } from '../cache/records.js';
+import { checkpoint } from '../checkpoint.js';
 import { NO_TIME, stampTree } from '../layers/times.js';
 import type { FetchStep } from '../plan/step.js';
 import { checkOut, resolveCommit } from './fetch-git.js';
@@ -50,9 +51,11 @@ export async function executeFetch(
   }
   const file = downloadPath(session, id);
   const download = await downloadFile(source, file, undefined, location);
+  checkpoint('fetch:downloaded');
   await remember(session, source.url, download);
   const target = join(draft.diff, source.name);
   renameSync(file, target);
+  checkpoint('fetch:moved');
   const modified =
     download.lastModified === undefined ? Number.NaN : Date.parse(download.lastModified);
   stampTree(target, Number.isNaN(modified) ? NO_TIME : modified / 1000);

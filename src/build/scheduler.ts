@@ -3,10 +3,10 @@
  * parallel where the DAG allows, at most `jobs` at a time.
  */
 import { publishEntry } from '../cache/entries.js';
-import { sweepDrafts } from '../cache/layer-store.js';
-import { releaseLease, sweepLeases, tryLease } from '../cache/lease.js';
+import { releaseLease, tryLease } from '../cache/lease.js';
 import type { StepRecord } from '../cache/records.js';
 import { noteImage } from '../cache/related.js';
+import { sweepStore } from '../cache/sweep.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
 import { sourceKey } from '../keys/inputs.js';
@@ -34,7 +34,6 @@ interface Run {
   readonly used: DefinitionKey[];
   cached: number;
   executed: number;
-  swept: boolean;
 }
 
 function stateAfter(
@@ -112,12 +111,6 @@ async function resolveKeyed(
       held = false;
       return hit(adopted, 'content');
     }
-    if (!run.swept) {
-      run.swept = true;
-      const { index, paths } = session.store;
-      sweepDrafts(paths, (id) => index.layers.doesExist(id));
-      sweepLeases(index);
-    }
     const record = await run.inSlot(() => {
       session.signal.throwIfAborted();
       return executeStep(session, keyed, base, reads, found);
@@ -173,13 +166,13 @@ export async function resolvePlan(
   jobs: number,
   stop: (reason: unknown) => void,
 ): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
+  sweepStore(session.store);
   const run: Run = {
     session,
     inSlot: semaphore(jobs),
     used: [],
     cached: 0,
     executed: 0,
-    swept: false,
   };
   const states = new Map<StepId, Promise<StepState>>();
   let failure: { readonly error: unknown } | undefined;

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { checkpoint } from '../checkpoint.js';
 import { compress } from '../tar/compress.js';
 import { decompressed } from '../tar/decompress.js';
 import { packLayer } from '../tar/pack.js';
@@ -27,6 +28,7 @@ export function placeBlob(store: Store, file: string, digest: string): void {
   const path = blobPath(store.paths, digest);
   mkdirSync(join(path, '..'), { recursive: true });
   renameSync(file, path);
+  checkpoint('blob:placed');
 }
 
 /** How a layer is to be packed. */
@@ -130,8 +132,10 @@ export async function layerBlob(
   const times = newest === undefined ? {} : { newest };
   const record: BlobRecord = { digest, size, diffId, compression, ...times };
   if (compression === 'none') return { record, path: file };
+  checkpoint('blob:written');
   placeBlob(store, file, digest);
   remember(store, id, form, record);
+  checkpoint('blob:published');
   return { record, path: blobPath(store.paths, digest) };
 }
 

@@ -11,6 +11,7 @@
  *
  * Nothing is hashed, and a build in which every step is cached only reads a table that is empty.
  */
+import { checkpoint } from '../checkpoint.js';
 import { NoSpaceError, StoreError, UsageError } from '../errors.js';
 import type { CacheIndex } from './index-db.js';
 import { readBootId } from './process-identity.js';
@@ -78,9 +79,11 @@ export async function settle(store: Store, needed?: Iterable<LayerId>): Promise<
     needed === undefined ? marks.size > 0 : [...needed].some((id) => marks.has(layerMark(id)));
   if (!due) return;
   await syncFileSystem(paths.root);
+  checkpoint('sync:done');
   index.environment.transactionSync(() => {
     for (const mark of marks) index.unsynced.removeSync(mark);
   });
+  checkpoint('sync:noted');
 }
 
 /** settle after each step, where WIAC_SYNC=full asks for it. */

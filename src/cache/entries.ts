@@ -1,5 +1,6 @@
 /** Reading and writing entries of the cache as a whole: step, layer and look-up tables together. */
 
+import { checkpoint } from '../checkpoint.js';
 import type { TreeReader } from '../context/tree.js';
 import { decodeTree } from '../context/tree.js';
 import { StoreError } from '../errors.js';
@@ -19,6 +20,10 @@ export function publishEntry(
   layer: LayerRecord | undefined,
 ): void {
   index.environment.transactionSync(() => {
+    const former = index.steps.get(step.key)?.contentKey;
+    if (former !== undefined && index.contents.get(former) === step.key) {
+      index.contents.removeSync(former);
+    }
     index.steps.putSync(step.key, step);
     if (step.contentKey !== undefined) index.contents.putSync(step.contentKey, step.key);
     if (layer) {
@@ -90,6 +95,7 @@ export async function touchEntries(
       index.usage.put(key, { lastUsed, hits });
     }
   });
+  checkpoint('usage:written');
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Named build results. */
 
+import { checkpoint } from '../checkpoint.js';
 import type { Json } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
 import type { CacheIndex } from './index-db.js';
@@ -37,6 +38,7 @@ export async function publishImage(
     index.images.put(id, image);
     for (const name of missing) index.names.put(name, id);
   });
+  checkpoint('image:published');
   return image;
 }
 

@@ -1,9 +1,10 @@
 /** Layer directories: work in progress in tmp/, published ones in layers/, both by name. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkpoint } from '../checkpoint.js';
 import type { StorePaths } from './paths.js';
-import { identitySuffix, isAlive, ownIdentity, parseIdentitySuffix } from './process-identity.js';
+import { identitySuffix, ownIdentity } from './process-identity.js';
 import type { LayerId } from './records.js';
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -30,6 +31,7 @@ export function beginDraft(paths: StorePaths): Draft {
   const path = join(paths.tmp, `${id}.${identitySuffix(ownIdentity())}`);
   const diff = join(path, 'layer', 'diff');
   mkdirSync(diff, { recursive: true, mode: 0o755 });
+  checkpoint('draft:begun');
   return { id, path, diff };
 }
 
@@ -58,11 +60,13 @@ export function discardDraft(draft: Draft): void {
 /**
  * Moves a finished layer to its place; only the index makes it visible after that. The draft's own
  * directory stays until then: a process that is killed in between leaves it behind, and with it the
- * knowledge of which directory in layers/ is garbage (sweepDrafts).
+ * knowledge of which directory in layers/ is garbage (sweep.ts).
  */
 export function placeLayer(paths: StorePaths, draft: Draft): void {
   renameSync(join(draft.path, 'layer'), join(paths.layers, draft.id));
+  checkpoint('layer:renamed');
   symlinkSync(layerLinkTarget(draft.id), layerLink(paths, draft.id));
+  checkpoint('layer:linked');
 }
 
 /** Path of a published layer's files. */
@@ -80,10 +84,24 @@ export function layerLinkTarget(id: LayerId): string {
   return join('..', 'layers', id, 'diff');
 }
 
-/** Removes a layer's files; the caller has removed it from the index before. */
+function removalNote(paths: StorePaths, id: LayerId): string {
+  return join(paths.tmp, `${id}.${identitySuffix(ownIdentity())}`);
+}
+
+/**
+ * Says in tmp/ that this process is going to remove a layer; in the transaction that takes it out
+ * of the index. Should the process be killed after that, the files are found by this note (sweep.ts).
+ */
+export function announceRemoval(paths: StorePaths, id: LayerId): void {
+  mkdirSync(removalNote(paths, id), { recursive: true });
+}
+
+/** Removes a layer's files; the caller has announced it and removed it from the index. */
 export function removeLayer(paths: StorePaths, id: LayerId): void {
   rmSync(layerLink(paths, id), { force: true });
+  checkpoint('remove:unlinked');
   rmSync(join(paths.layers, id), { recursive: true, force: true });
+  rmSync(removalNote(paths, id), { recursive: true, force: true });
 }
 
 /** Gives a layer up that is not published, wherever it was on its way. */
@@ -94,19 +112,4 @@ export function abandonDraft(
 ): void {
   if (!isPublished(draft.id)) removeLayer(paths, draft.id);
   discardDraft(draft);
-}
-
-/**
- * Removes what processes that are gone left in tmp/, and the layers that they had placed but not
- * published.
- * @param isPublished does the index have this layer?
- */
-export function sweepDrafts(paths: StorePaths, isPublished: (id: LayerId) => boolean): void {
-  for (const name of readdirSync(paths.tmp)) {
-    const identity = parseIdentitySuffix(name);
-    if (!identity || isAlive(identity)) continue;
-    const id = name.slice(0, name.indexOf('.')) as LayerId;
-    if (!isPublished(id)) removeLayer(paths, id);
-    rmSync(join(paths.tmp, name), { recursive: true, force: true });
-  }
 }

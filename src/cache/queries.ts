@@ -1,10 +1,11 @@
 /** Questions people ask of the cache, and removal of entries. */
 import { rmSync } from 'node:fs';
+import { checkpoint } from '../checkpoint.js';
 import { NotFoundError } from '../errors.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import { dropEntry, dropLayers } from './drop.js';
 import type { CacheIndex } from './index-db.js';
-import { removeLayer } from './layer-store.js';
+import { announceRemoval, removeLayer } from './layer-store.js';
 import { blobPath } from './paths.js';
 import { isAlive } from './process-identity.js';
 import type { LayerId, StepRecord } from './records.js';
@@ -157,8 +158,10 @@ export function removeEntry(store: Store, record: StepRecord): Removal {
       return undefined;
     // A build that runs now may have this layer below a step that is not published yet.
     for (const { value } of index.leases.getRange()) if (isAlive(value)) return undefined;
+    announceRemoval(paths, layer);
     return { layer, blobs: dropLayers(index, new Set([layer])).blobs };
   });
+  checkpoint('remove:unlisted');
   if (orphan) {
     removeLayer(paths, orphan.layer);
     for (const digest of orphan.blobs) rmSync(blobPath(paths, digest), { force: true });

@@ -1,8 +1,9 @@
 /** After an unclean reboot: drops what was published but never certainly on disk. */
 import { rmSync } from 'node:fs';
+import { checkpoint } from '../checkpoint.js';
 import { dropBlob, dropLayers } from './drop.js';
 import type { CacheIndex } from './index-db.js';
-import { removeLayer } from './layer-store.js';
+import { announceRemoval, removeLayer } from './layer-store.js';
 import type { StorePaths } from './paths.js';
 import { blobPath } from './paths.js';
 import { readBootId } from './process-identity.js';
@@ -51,11 +52,13 @@ export function recoverStore(index: CacheIndex, paths: StorePaths): LostWork | u
     // Another process may have been faster.
     const marked = formerMarks(index);
     if (marked === undefined) return undefined;
+    for (const id of marked.layers) announceRemoval(paths, id);
     const { images, blobs } = dropLayers(index, marked.layers);
     for (const digest of marked.blobs) dropBlob(index, digest);
     return { layers: marked.layers, images, blobs: new Set([...marked.blobs, ...blobs]) };
   });
   if (dropped === undefined) return undefined;
+  checkpoint('recover:unlisted');
   for (const digest of dropped.blobs) {
     ignoreFailure(() => rmSync(blobPath(paths, digest), { force: true }));
   }

@@ -1,4 +1,5 @@
 /** Fingerprints and tree nodes in the index, for context/scan.ts. */
+import { checkpoint } from '../checkpoint.js';
 import type { DirectoryRecord, EntryFingerprints, Hash64 } from '../context/fingerprint.js';
 import type { ScanStore } from '../context/scan.js';
 import type { TreeDigest } from '../keys/digest.js';
@@ -53,6 +54,7 @@ export function indexScanStore(index: CacheIndex, hash64: Hash64): IndexScanStor
           index.entries.putSync(key, entries);
         }
       });
+      checkpoint('trees:written');
       trees.clear();
       directories.clear();
     },

@@ -1,28 +1,18 @@
 /** Opens the store: makes its folders, checks its format version, opens the index. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
+import { createStore } from './create-store.js';
 import type { SyncMode } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
-import { identitySuffix, ownIdentity } from './process-identity.js';
 import type { LostWork } from './recovery.js';
 import { recoverStore } from './recovery.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** An open store. */
 export interface Store {
@@ -40,33 +30,6 @@ function readVersion(path: string): number | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-function initialise(paths: StorePaths): void {
-  // Layers hold other people's files with their owners and setuid bits: nobody else looks inside.
-  for (const path of [paths.index, paths.layers, paths.links, paths.tmp, paths.mounts]) {
-    mkdirSync(path, {
-      recursive: true,
-      mode: path === paths.tmp || path === paths.mounts ? 0o700 : 0o755,
-    });
-  }
-  writeVersion(paths);
-}
-
-/**
- * Whole or not at all, whenever the power is cut: a store with an empty version file can't be
- * opened any more.
- */
-function writeVersion(paths: StorePaths): void {
-  const draft = join(paths.tmp, `version.${identitySuffix(ownIdentity())}`);
-  const descriptor = openSync(draft, 'w');
-  try {
-    writeSync(descriptor, `${FORMAT_VERSION}\n`);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(draft, paths.version);
 }
 
 /** lmdb's data file has this number in its first page, behind the page's header of 24 bytes. */
@@ -107,15 +70,20 @@ export function asStoreError(root: string, error: unknown): unknown {
  * Opens a store and makes it if it is not there.
  * @throws StoreError when its format is newer or it can't be written; NoSpaceError
  */
-export function openStore(root: string, sync: SyncMode = 'batch'): Store {
+export async function openStore(root: string, sync: SyncMode = 'batch'): Promise<Store> {
   const paths = storePaths(root);
   try {
     const version = readVersion(paths.version);
-    if (version === undefined) initialise(paths);
+    if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
     else if (version !== FORMAT_VERSION) {
       throw new StoreError(
         `the store ${root} has format version ${version}, this wiac knows version ${FORMAT_VERSION}`,
-        { hint: 'use the wiac that made it, or another store: set WIAC_ROOT' },
+        {
+          hint:
+            version < FORMAT_VERSION
+              ? `its cache is of no use to this wiac: remove it (rm -r ${root}), or set WIAC_ROOT to another place`
+              : 'use the wiac that made it, or another store: set WIAC_ROOT',
+        },
       );
     }
     checkIndexFile(paths.index);

@@ -109,7 +109,7 @@ export async function buildCommand(
   const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
   const started = new Date();
   const input = readDockerfile(path, options);
-  const store = openUserStore(
+  const store = await openUserStore(
     root,
     options.progress === 'json'
       ? (message) =>

@@ -59,7 +59,7 @@ function parseFilter(options: ListOptions): EntryFilter {
 }
 
 async function withStore(action: (store: Store) => void | Promise<void>): Promise<void> {
-  const store = openUserStore(storeRoot(process.env, process.getuid?.() === 0));
+  const store = await openUserStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
     await action(store);
   } finally {

@@ -105,7 +105,7 @@ export async function withStoredImages(
   action: (findStored: FindStored) => Promise<void>,
 ): Promise<void> {
   const { closeStore, openStore } = await import('../cache/store.js');
-  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  const store = await openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
     await action(storedImages(store.index, pull));
   } finally {

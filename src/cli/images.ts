@@ -28,7 +28,7 @@ async function withStore(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
-  const store = openUserStore(root);
+  const store = await openUserStore(root);
   try {
     await action(store);
   } finally {

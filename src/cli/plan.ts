@@ -58,7 +58,7 @@ function asDot(statuses: readonly StepStatus[]): string {
 
 /** Prints the plan with keys and status; runs nothing. */
 export async function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
-  const store = openUserStore(storeRoot(process.env, process.getuid?.() === 0));
+  const store = await openUserStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
     const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
     try {

@@ -85,7 +85,7 @@ async function imageTarget(
   rest: readonly string[],
   options: RunOptions,
 ): Promise<Target | undefined> {
-  const store = openUserStore(root);
+  const store = await openUserStore(root);
   try {
     const image = findImage(store.index, name);
     if (!image && parseLowerdirs(name).every(isDirectory)) return undefined;

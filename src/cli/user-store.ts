@@ -17,8 +17,11 @@ function warnOnStderr(message: string): void {
  * @param warn gets a sentence when a power cut took something
  * @throws UsageError for a wrong $WIAC_SYNC, StoreError, NoSpaceError
  */
-export function openUserStore(root: string, warn: (message: string) => void = warnOnStderr): Store {
-  const store = openStore(root, syncMode(process.env));
+export async function openUserStore(
+  root: string,
+  warn: (message: string) => void = warnOnStderr,
+): Promise<Store> {
+  const store = await openStore(root, syncMode(process.env));
   if (store.lost) warn(describeLoss(store.lost));
   return store;
 }

@@ -75,7 +75,7 @@ export async function verifyCommand(
   // Files with the owners of an image can only be read in the user namespace.
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
-  const store = openUserStore(root);
+  const store = await openUserStore(root);
   try {
     const entries = keys.length > 0 ? keys.map((key) => findEntry(store.index, key)) : undefined;
     const verification = await verifyStore(store, entries, options.deep, await createHash64());

@@ -4,7 +4,7 @@ import { planStatus } from '../build/plan-status.js';
 import { treeReader } from '../cache/entries.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import { storeRoot } from '../cache/paths.js';
-import { closeStore, openStore } from '../cache/store.js';
+import { closeStore } from '../cache/store.js';
 import { NotFoundError } from '../errors.js';
 import type { Step, StepId } from '../plan/step.js';
 import { stepNames } from '../ui/step-names.js';
@@ -12,6 +12,7 @@ import type { Explanation } from '../why/explain.js';
 import { describeExplanation, explainMiss } from '../why/explain.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
+import { openUserStore } from './user-store.js';
 
 /** Options of `wiac why`, as commander gives them. */
 export interface WhyOptions extends DockerfileOptions {
@@ -80,7 +81,7 @@ export async function whyCommand(
   wanted: string | undefined,
   options: WhyOptions,
 ): Promise<void> {
-  const store = openStore(storeRoot(process.env, process.getuid?.() === 0));
+  const store = await openUserStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
     const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
     try {

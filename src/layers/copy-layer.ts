@@ -14,6 +14,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { checkpoint } from '../checkpoint.js';
 import type { Scanned, ScannedDirectory } from '../context/scan.js';
 import type { Selection } from '../context/select.js';
 import type { TreeEntry, TreeReader } from '../context/tree.js';
@@ -291,7 +292,10 @@ function reportOf(job: Job): CopyReport {
   const linked = job.links.size;
   let bytes = 0;
   for (const { stats } of job.copies.values()) if (stats.kind === 'file') bytes += stats.size;
-  for (const path of job.links) bytes += lstatSync(join(job.layer, path)).size;
+  for (const path of job.links) {
+    const stats = lstatSync(join(job.layer, path));
+    if (stats.isFile()) bytes += stats.size;
+  }
   return {
     files: job.directories.size + job.copies.size + linked,
     bytes,
@@ -335,7 +339,9 @@ export async function makeCopyLayer(
       placeDirectory(job, selection.files, targetDirectory(job, selection), selection.tree, before);
     } else placeFile(job, selection, before);
   }
+  checkpoint('copy:linked');
   await runCopies(job);
+  checkpoint('copy:copied');
   for (const finish of job.finish) finish();
   return reportOf(job);
 }

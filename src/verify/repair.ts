@@ -2,7 +2,7 @@
 import { rmSync, symlinkSync } from 'node:fs';
 import { dropBlob, dropEntry, dropImages, dropLayers } from '../cache/drop.js';
 import type { CacheIndex } from '../cache/index-db.js';
-import { layerLink, layerLinkTarget, removeLayer } from '../cache/layer-store.js';
+import { announceRemoval, layerLink, layerLinkTarget, removeLayer } from '../cache/layer-store.js';
 import { otherProcesses } from '../cache/open-processes.js';
 import { blobPath } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
@@ -60,7 +60,9 @@ function repairRows(index: CacheIndex, findings: readonly Finding[]): string[] {
 export function repairStore({ index, paths }: Store, findings: readonly Finding[]): number[] {
   const { busy, blobs } = index.environment.transactionSync(() => {
     const others = otherProcesses(index);
-    return { busy: others, blobs: others.length > 0 ? [] : repairRows(index, findings) };
+    if (others.length > 0) return { busy: others, blobs: [] };
+    for (const { layer } of select(findings, 'drop-layer')) announceRemoval(paths, layer);
+    return { busy: [], blobs: repairRows(index, findings) };
   });
   if (busy.length > 0) return busy;
   for (const { layer } of select(findings, 'drop-layer')) removeLayer(paths, layer);

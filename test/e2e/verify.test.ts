@@ -45,7 +45,7 @@ async function verify({ wiac }: Machine, ...flags: string[]): Promise<Report> {
 
 /** What the command finds, without a process for it. */
 async function findings({ root }: Machine, deep = false): Promise<string[]> {
-  const store = openStore(root);
+  const store = await openStore(root);
   try {
     return lines((await verifyStore(store, undefined, deep, await createHash64())).findings);
   } finally {
@@ -112,7 +112,7 @@ async function built(): Promise<Built> {
 
 /** Changes the index as a defect of the software or the disk could. */
 async function withIndex(root: string, action: (store: Store) => void): Promise<void> {
-  const store = openStore(root);
+  const store = await openStore(root);
   action(store);
   await closeStore(store);
 }

@@ -39,5 +39,9 @@ export default function setup() {
       throw new Error(`the tests need ${tool}: apt-get install ${debianPackage}`);
   }
   const root = fileURLToPath(new URL('../..', import.meta.url));
-  execFileSync(process.execPath, ['esbuild.config.js'], { cwd: root, stdio: 'inherit' });
+  for (const flags of [[], ['--checkpoints']])
+    execFileSync(process.execPath, ['esbuild.config.js', ...flags], {
+      cwd: root,
+      stdio: 'inherit',
+    });
 }

@@ -1,0 +1,38 @@
+/** Clears up after processes that were killed: at the beginning of a build, by whoever comes first. */
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CacheIndex } from './index-db.js';
+import { removeLayer } from './layer-store.js';
+import { isAlive, parseIdentitySuffix } from './process-identity.js';
+import type { LayerId, LeaseRecord } from './records.js';
+import type { Store } from './store.js';
+
+/** Drafts, and layers that were placed but not published; see cache-format.md, "Publishing". */
+function sweepDrafts({ index, paths }: Store): void {
+  for (const name of readdirSync(paths.tmp)) {
+    const identity = parseIdentitySuffix(name);
+    if (!identity || isAlive(identity)) continue;
+    const id = name.slice(0, name.indexOf('.')) as LayerId;
+    try {
+      if (!index.layers.doesExist(id)) removeLayer(paths, id);
+      rmSync(join(paths.tmp, name), { recursive: true, force: true });
+    } catch {
+      // A cp(1) that outlived its wiac may still be writing there, or another process is sweeping:
+      // garbage can wait, it must not make a build fail.
+    }
+  }
+}
+
+function sweepLeases(index: CacheIndex): void {
+  const isVoid = ({ value }: { readonly value: LeaseRecord }) => !isAlive(value);
+  if (![...index.leases.getRange()].some(isVoid)) return;
+  index.environment.transactionSync(() => {
+    for (const { key } of [...index.leases.getRange()].filter(isVoid)) index.leases.removeSync(key);
+  });
+}
+
+/** Removes drafts and leases of processes that are gone. */
+export function sweepStore(store: Store): void {
+  sweepDrafts(store);
+  sweepLeases(store.index);
+}
