@@ -5,6 +5,7 @@ import type { CacheIndex } from './index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from './records.js';
 import { blobsOf, withoutBlob } from './records.js';
 import { forgetRelated } from './related.js';
+import { forgetTime } from './timeline.js';
 
 /** What went from the index. */
 export interface Dropped {
@@ -24,6 +25,7 @@ export function dropEntry(index: CacheIndex, record: StepRecord): void {
   index.steps.removeSync(record.key);
   index.usage.removeSync(record.key);
   forgetRelated(index, record);
+  forgetTime(index, record);
   if (record.contentKey !== undefined && index.contents.get(record.contentKey) === record.key) {
     index.contents.removeSync(record.contentKey);
   }

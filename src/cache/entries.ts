@@ -9,6 +9,7 @@ import { blobMark, layerMark, markUnsynced } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from './records.js';
 import { noteRelated } from './related.js';
+import { noteTime } from './timeline.js';
 
 /** How many entries of one operation are remembered as candidates, newest first. */
 const CANDIDATES = 16;
@@ -24,6 +25,7 @@ export function publishEntry(
     if (former !== undefined && index.contents.get(former) === step.key) {
       index.contents.removeSync(former);
     }
+    noteTime(index, step);
     index.steps.putSync(step.key, step);
     if (step.contentKey !== undefined) index.contents.putSync(step.contentKey, step.key);
     if (layer) {

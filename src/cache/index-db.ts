@@ -16,6 +16,7 @@ import type {
   StepRecord,
   UsageRecord,
 } from './records.js';
+import type { TimelineKey } from './timeline.js';
 
 /** The databases of the index by name; keys and values as in cache-format.md. */
 export interface CacheIndex {
@@ -27,6 +28,8 @@ export interface CacheIndex {
   readonly operations: Database<readonly DefinitionKey[], OperationDigest>;
   /** Definition keys by instruction and by place, newest first: see related.ts. */
   readonly related: Database<readonly DefinitionKey[], string>;
+  /** Entries by when they were made: see timeline.ts. */
+  readonly timeline: Database<string, TimelineKey>;
   /** Digests of images by the key that stands for them. */
   readonly sources: Database<string, DefinitionKey>;
   readonly usage: Database<UsageRecord, DefinitionKey>;
@@ -56,6 +59,7 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     operations: environment.openDB({ name: 'operations' }),
     related: environment.openDB({ name: 'related' }),
     sources: environment.openDB({ name: 'sources', encoding: 'string' }),
+    timeline: environment.openDB({ name: 'timeline', encoding: 'string' }),
     usage: environment.openDB({ name: 'usage' }),
     layers: environment.openDB({ name: 'layers' }),
     diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),

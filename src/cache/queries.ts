@@ -10,6 +10,7 @@ import { blobPath } from './paths.js';
 import { isAlive } from './process-identity.js';
 import type { LayerId, StepRecord } from './records.js';
 import type { Store } from './store.js';
+import { newestEntries } from './timeline.js';
 
 /** An entry as it is listed. Times in ms since the epoch. */
 export interface EntrySummary {
@@ -63,14 +64,14 @@ function fits(entry: EntrySummary, filter: EntryFilter, now: number): boolean {
   return smallerThan === undefined || entry.bytes < smallerThan;
 }
 
-/** Entries that fit, in the order of their keys. */
+/** Entries that fit, newest first. */
 export function* listEntries(
   index: CacheIndex,
   filter: EntryFilter,
   now: number,
 ): Generator<EntrySummary> {
-  for (const { value } of index.steps.getRange()) {
-    const entry = summarize(index, value);
+  for (const record of newestEntries(index)) {
+    const entry = summarize(index, record);
     if (fits(entry, filter, now)) yield entry;
   }
 }

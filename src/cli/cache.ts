@@ -1,23 +1,22 @@
 /** `wiac cache ls|show|du|rm` */
 import { layerPath } from '../cache/layer-store.js';
-import { storeRoot } from '../cache/paths.js';
 import type { EntryFilter, EntrySummary } from '../cache/queries.js';
 import { findEntry, listEntries, removeEntry, summarizeUsage } from '../cache/queries.js';
 import type { StepRecord } from '../cache/records.js';
-import type { Store } from '../cache/store.js';
-import { closeStore } from '../cache/store.js';
 import { UsageError } from '../errors.js';
 import type { Json } from '../keys/digest.js';
 import type { LayerFile } from '../layers/list-files.js';
 import { listLayerFiles } from '../layers/list-files.js';
 import { formatAge, formatBytes, formatDuration, formatTable } from '../ui/format.js';
-import { openUserStore } from './user-store.js';
+import { withStore } from './with-store.js';
 
 interface FormatOption {
   readonly format: 'table' | 'json';
 }
 
 interface ListOptions extends FormatOption {
+  readonly sort: keyof typeof SORTS;
+  readonly reverse: boolean;
   readonly filter?: string;
   readonly older?: string;
   readonly newer?: string;
@@ -58,22 +57,38 @@ function parseFilter(options: ListOptions): EntryFilter {
   };
 }
 
-async function withStore(action: (store: Store) => void | Promise<void>): Promise<void> {
-  const store = await openUserStore(storeRoot(process.env, process.getuid?.() === 0));
-  try {
-    await action(store);
-  } finally {
-    await closeStore(store);
-  }
-}
-
 function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-function entryTable(entries: readonly EntrySummary[], now: number): string {
-  const head = ['KEY', 'AGE', 'USED', 'HITS', 'TOOK', 'FILES', 'SIZE', 'INSTRUCTION'];
-  const rows = entries.map((entry) => [
+/** What a list can be sorted by; the largest, newest or longest first. */
+export const SORTS = {
+  created: (entry: EntrySummary) => entry.created,
+  used: (entry: EntrySummary) => entry.lastUsed,
+  size: (entry: EntrySummary) => entry.bytes,
+  time: (entry: EntrySummary) => entry.durationMs,
+  hits: (entry: EntrySummary) => entry.hits,
+} as const;
+
+/** Widths are fixed: a row is printed before the next one is known. */
+const COLUMNS = [
+  ['KEY', 12],
+  ['AGE', 4],
+  ['USED', 4],
+  ['HITS', 5],
+  ['TOOK', 6],
+  ['FILES', 6],
+  ['SIZE', 7],
+  ['INSTRUCTION', 0],
+] as const;
+
+function tableRow(cells: readonly string[]): string {
+  const padded = cells.map((cell, index) => cell.padEnd(COLUMNS[index]?.[1] ?? 0));
+  return `${padded.join('  ').trimEnd()}\n`;
+}
+
+function entryRow(entry: EntrySummary, now: number): string {
+  return tableRow([
     entry.key.slice(0, 12),
     formatAge(now - entry.created),
     formatAge(now - entry.lastUsed),
@@ -83,7 +98,17 @@ function entryTable(entries: readonly EntrySummary[], now: number): string {
     formatBytes(entry.bytes),
     entry.text.replaceAll('\n', ' '),
   ]);
-  return formatTable([head, ...rows]);
+}
+
+function sorted(
+  entries: Iterable<EntrySummary>,
+  { sort, reverse }: ListOptions,
+): Iterable<EntrySummary> {
+  // The order in which they come: nothing has to be read to its end.
+  if (sort === 'created' && !reverse) return entries;
+  const value = SORTS[sort];
+  const list = [...entries].sort((a, b) => value(b) - value(a));
+  return reverse ? list.reverse() : list;
 }
 
 /** `wiac cache ls` */
@@ -91,9 +116,10 @@ export function listCommand(options: ListOptions): Promise<void> {
   const filter = parseFilter(options);
   return withStore(({ index }) => {
     const now = Date.now();
-    const entries = [...listEntries(index, filter, now)].sort((a, b) => b.created - a.created);
-    if (options.format === 'json') printJson(entries);
-    else process.stdout.write(entryTable(entries, now));
+    const entries = sorted(listEntries(index, filter, now), options);
+    if (options.format === 'json') return printJson([...entries]);
+    process.stdout.write(tableRow(COLUMNS.map(([name]) => name)));
+    for (const entry of entries) process.stdout.write(entryRow(entry, now));
   });
 }
 

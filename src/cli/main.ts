@@ -17,6 +17,12 @@ async function main(): Promise<number> {
   return exitCode;
 }
 
+// Whoever reads our output has seen enough: `wiac cache ls | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 try {
   process.exitCode = await main();
 } catch (error) {

@@ -19,6 +19,12 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
     .option('--unused <age>', 'only entries last used longer ago than this')
     .option('--larger <size>', 'only layers above this size: 500, 10k, 1M, 2G')
     .option('--smaller <size>', 'only layers below this size')
+    .addOption(
+      new Option('--sort <column>', 'largest, newest or longest first')
+        .choices(['created', 'used', 'size', 'time', 'hits'])
+        .default('created'),
+    )
+    .option('-r, --reverse', 'the other way round', false)
     .addOption(format())
     .action(async (options) => (await import('../cache.js')).listCommand(options));
   cache
@@ -28,6 +34,28 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
     .addOption(format())
     .action(async (key: string, options) =>
       (await import('../cache.js')).showCommand(key, options),
+    );
+  cache
+    .command('tree')
+    .summary('show the entries as they were built on each other')
+    .addOption(format())
+    .action(async (options) => (await import('../cache-tree.js')).treeCommand(options));
+  cache
+    .command('diff')
+    .summary('compare what went into two keys, and the files of their layers')
+    .argument('<key1>', 'key, or its beginning')
+    .argument('<key2>', 'key, or its beginning')
+    .addOption(format())
+    .action(async (key1: string, key2: string, options) =>
+      (await import('../cache-diff.js')).diffCommand(key1, key2, options),
+    );
+  cache
+    .command('find')
+    .summary('show which layers hold a file, and in which version')
+    .argument('<path-or-digest>', 'path in the image, with wildcards, or digest of the content')
+    .addOption(format())
+    .action(async (wanted: string, options) =>
+      (await import('../cache-find.js')).findCommand(wanted, options),
     );
   cache
     .command('du')

@@ -1,0 +1,62 @@
+/** `wiac cache diff`: what went into two keys, and the files of their layers, beside each other. */
+import { treeReader } from '../cache/entries.js';
+import { layerTree } from '../cache/layer-tree.js';
+import { findEntry } from '../cache/queries.js';
+import type { StepRecord } from '../cache/records.js';
+import type { IndexScanStore } from '../cache/scan-store.js';
+import type { Store } from '../cache/store.js';
+import type { TreeChange } from '../context/tree.js';
+import { diffTrees } from '../context/tree.js';
+import type { TreeDigest } from '../keys/digest.js';
+import { compareInputs } from '../why/compare.js';
+import { describeChange, describeDifference } from '../why/describe.js';
+import { withScanStore, withStore } from './with-store.js';
+
+async function treeOf(
+  store: Store,
+  { layer }: StepRecord,
+  scanStore: IndexScanStore,
+): Promise<TreeDigest | undefined> {
+  const record = layer === undefined ? undefined : store.index.layers.get(layer);
+  return record && layerTree(store, record, scanStore);
+}
+
+/** Prints the differences from the first to the second. @throws NotFoundError */
+export function diffCommand(
+  first: string,
+  second: string,
+  options: { readonly format: 'table' | 'json' },
+): Promise<void> {
+  return withStore((store) =>
+    withScanStore(store, async (scanStore) => {
+      const before = findEntry(store.index, first);
+      const after = findEntry(store.index, second);
+      const trees = [
+        await treeOf(store, before, scanStore),
+        await treeOf(store, after, scanStore),
+      ] as const;
+      const read = treeReader(scanStore.readTree);
+      const inputs = [...compareInputs(before.inputs, after.inputs, read)];
+      const files: TreeChange[] = [...diffTrees(read, ...trees)];
+      if (options.format === 'json') {
+        const { key: from } = before;
+        process.stdout.write(
+          `${JSON.stringify({ before: from, after: after.key, inputs, files }, null, 2)}\n`,
+        );
+        return;
+      }
+      const parent = (index: number) => {
+        const key = after.inputs.parents[index];
+        const text = key === undefined ? undefined : store.index.steps.get(key)?.inputs.text;
+        return text === undefined ? `the step below (${key?.slice(0, 12) ?? 'none'})` : text;
+      };
+      const sections = [
+        ...inputs.map((difference) => `input: ${describeDifference(difference, parent)}`),
+        ...files.map((change) => `layer: ${describeChange(change)}`),
+      ];
+      process.stdout.write(
+        sections.length === 0 ? 'no difference\n' : sections.map((line) => `${line}\n`).join(''),
+      );
+    }),
+  );
+}
