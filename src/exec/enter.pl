@@ -51,13 +51,19 @@ my @fields = do { local $/; split(/\0/, <$in>, -1) };
 close $in;
 
 # Waits for the container's first process, passes signals on to it, and ends as it ended.
+my @PASSED_ON = qw(INT TERM HUP QUIT USR1 USR2 WINCH CONT);
+
+# A signal that comes before there is somebody to pass it on to waits.
+my %waiting;
+sub hold_signals { for my $name (@PASSED_ON) { $SIG{$name} = sub { $waiting{$name} = 1 } } }
+sub take_signals { $SIG{$_} = 'DEFAULT' for @PASSED_ON; %waiting = () }
+
 sub supervise {
     my ($pid) = @_;
     # A terminal sends these two to its whole foreground group: the program has them already.
-    if (-t STDIN) { $SIG{$_} = 'IGNORE' for qw(INT QUIT); }
-    for my $name (grep { !-t STDIN || !/^(INT|QUIT)$/ } qw(INT TERM HUP QUIT USR1 USR2 WINCH CONT)) {
-        $SIG{$name} = sub { kill $name, $pid };
-    }
+    my %own = -t STDIN ? (INT => 1, QUIT => 1) : ();
+    for my $name (@PASSED_ON) { $SIG{$name} = $own{$name} ? 'IGNORE' : sub { kill $name, $pid }; }
+    for my $name (grep { !$own{$_} } keys %waiting) { kill $name, $pid; }
     while (waitpid($pid, 0) == -1) { exit 125 unless $!{EINTR}; }
     exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
 }
@@ -76,9 +82,11 @@ my %OPERATIONS = (
     unshare => sub { call('unshare', $_[0] + 0) },
     # From here on we are pid 1 of the pid namespace that was unshared before.
     fork => sub {
+        hold_signals();
         my $pid = fork;
         return 0 unless defined $pid;
         supervise($pid) if $pid;
+        take_signals();
         return die_with_parent();
     },
     mount => sub {

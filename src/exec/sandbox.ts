@@ -74,6 +74,17 @@ export async function runContainer(
   ];
   writeFileSync(program, encodeOperations(operations), { mode: 0o600 });
   const detached = captured || !process.stdin.isTTY;
+  // The program may run, and whoever started us may send a signal, before execa has returned.
+  const early: NodeJS.Signals[] = [];
+  let send = (name: NodeJS.Signals): void => {
+    early.push(name);
+  };
+  const forward = (name: NodeJS.Signals) => {
+    // The terminal sends its signals to the whole foreground group, the program included.
+    const fromTerminal = process.stdin.isTTY && (name === 'SIGINT' || name === 'SIGQUIT');
+    if (!fromTerminal) send(name);
+  };
+  if (!captured) for (const name of FORWARDED) process.on(name, forward);
   const child = execa('perl', [enterScript(), process.arch, program], {
     stdio: captured
       ? [streams.input === undefined ? 'ignore' : 'pipe', 'pipe', 'inherit', 'pipe']
@@ -95,12 +106,10 @@ export async function runContainer(
   if (captured) {
     child.stdout?.on('data', streams.onOutput);
   }
-  const forward = (name: NodeJS.Signals) => {
-    // The terminal sends its signals to the whole foreground group, the program included.
-    const fromTerminal = process.stdin.isTTY && (name === 'SIGINT' || name === 'SIGQUIT');
-    if (!fromTerminal) child.kill(name);
+  send = (name) => {
+    child.kill(name);
   };
-  if (!captured) for (const name of FORWARDED) process.on(name, forward);
+  for (const name of early) send(name);
   const result = await child;
   signal?.removeEventListener('abort', kill);
   if (!captured) for (const name of FORWARDED) process.off(name, forward);
