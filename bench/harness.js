@@ -2,6 +2,7 @@
 // machine does in the meantime hits all of them alike. Medians, because one slow disk flush must
 // not decide.
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 
 /** Runs a program and returns how long it took, in ms. Throws when it fails. */
 export function time({ command, args, cwd, env }) {
@@ -28,10 +29,20 @@ export function median(numbers) {
 export function compare(contestants, rounds) {
   const times = new Map(Object.keys(contestants).map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const [name, prepare] of Object.entries(contestants))
-      times.get(name).push(time(prepare(round)));
+    for (const [name, prepare] of Object.entries(contestants)) {
+      const command = prepare(round);
+      // wiac waits until its layers are on disk: what others left to be written is not its work.
+      execFileSync('sync');
+      times.get(name).push(time(command));
+    }
   }
   return Object.fromEntries([...times].map(([name, values]) => [name, median(values)]));
+}
+
+/** Flags that give buildah a storage of its own below a directory. */
+export function buildahStorage(directory, driver) {
+  const [root, runroot] = ['root', 'run'].map((name) => join(directory, name));
+  return ['--root', root, '--runroot', runroot, '--storage-driver', driver];
 }
 
 /** A table in Markdown. */

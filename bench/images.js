@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filesContext, largeContext } from './contexts.js';
-import { compare, markdownTable, time } from './harness.js';
+import { buildahStorage, compare, markdownTable, time } from './harness.js';
 
 const WIAC = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../dist/wiac.js');
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
@@ -47,14 +47,7 @@ const wiac = (args, store = 'store') => ({
   args: [WIAC, ...args],
   env: { WIAC_ROOT: join(work, store) },
 });
-const storage = (store) => [
-  '--root',
-  join(work, store, 'root'),
-  '--runroot',
-  join(work, store, 'run'),
-  '--storage-driver',
-  'vfs',
-];
+const storage = (store) => buildahStorage(join(work, store), 'vfs');
 const buildah = (args, store = 'buildah') => ({
   command: 'buildah',
   args: [...storage(store), ...args],

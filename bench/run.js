@@ -6,7 +6,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filesContext, runContext } from './contexts.js';
-import { compare, markdownTable } from './harness.js';
+import { buildahStorage, compare, markdownTable } from './harness.js';
 
 const WIAC = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../dist/wiac.js');
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
@@ -21,14 +21,7 @@ function wiac(context, store) {
 }
 
 function buildah(context, store) {
-  const storage = [
-    '--root',
-    join(work, store, 'root'),
-    '--runroot',
-    join(work, store, 'run'),
-    '--storage-driver',
-    'overlay',
-  ];
+  const storage = buildahStorage(join(work, store), 'overlay');
   return {
     command: 'buildah',
     args: [...storage, 'build', '--layers', '--isolation', 'chroot', '-q', context],

@@ -112,9 +112,7 @@ export async function buildCommand(
   const store = await openUserStore(
     root,
     options.progress === 'json'
-      ? (message) =>
-          process.stderr.write(`${JSON.stringify({ type: 'warning', message })}
-`)
+      ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`)
       : undefined,
   );
   try {

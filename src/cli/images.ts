@@ -5,11 +5,7 @@ import { exportImages } from '../build/export-image.js';
 import { settle } from '../cache/durability.js';
 import { findImage, imageRecord, publishImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
-import { storeRoot } from '../cache/paths.js';
-import type { Store } from '../cache/store.js';
-import { closeStore } from '../cache/store.js';
 import { NotFoundError } from '../errors.js';
-import { ensurePrivileges } from '../exec/privileges.js';
 import { baseImage } from '../image/base-image.js';
 import { openImageSink } from '../image/image-sink.js';
 import { openImageSource } from '../image/image-source.js';
@@ -18,23 +14,7 @@ import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
-import { openUserStore } from './user-store.js';
-
-/** Runs an action with the store, as root or in a user namespace. */
-async function withStore(
-  setExitCode: SetExitCode,
-  action: (store: Store) => Promise<void>,
-): Promise<void> {
-  const root = storeRoot(process.env, process.getuid?.() === 0);
-  const relayed = await ensurePrivileges(root);
-  if (relayed !== undefined) return setExitCode(relayed);
-  const store = await openUserStore(root);
-  try {
-    await action(store);
-  } finally {
-    await closeStore(store);
-  }
-}
+import { withStore, withStoreAsRoot } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
 export function pullCommand(
@@ -42,7 +22,7 @@ export function pullCommand(
   options: { readonly tag?: string; readonly platform?: string },
   setExitCode: SetExitCode,
 ): Promise<void> {
-  return withStore(setExitCode, async (store) => {
+  return withStoreAsRoot(setExitCode, async (store) => {
     const source = openImageSource(reference);
     try {
       const resolved = await source.resolve(parsePlatform(wantedPlatform(options.platform)));
@@ -90,7 +70,7 @@ export async function pushCommand(
     annotations: [],
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   };
-  return withStore(setExitCode, async (store) => {
+  return withStoreAsRoot(setExitCode, async (store) => {
     const image = findImage(store.index, name);
     if (!image)
       throw new NotFoundError(`there is no image ${name}`, {
@@ -111,30 +91,27 @@ export async function pushCommand(
 
 /** `wiac images`: names, ids, sizes. */
 export function imagesCommand(options: { readonly format: 'table' | 'json' }): Promise<void> {
-  return withStore(
-    () => {},
-    async ({ index }) => {
-      const rows = [...index.names.getRange()].flatMap(({ key, value }) => {
-        const image = index.images.get(value);
-        if (!image) return [];
-        const bytes = image.layers.reduce((sum, id) => sum + (index.layers.get(id)?.bytes ?? 0), 0);
-        return [
-          { name: key, id: image.id, created: image.created, layers: image.layers.length, bytes },
-        ];
-      });
-      if (options.format === 'json') {
-        process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
-        return;
-      }
-      const head = ['NAME', 'ID', 'AGE', 'LAYERS', 'SIZE'];
-      const cells = rows.map(({ name, id, created, layers, bytes }) => [
-        name,
-        id.slice('sha256:'.length, 'sha256:'.length + 12),
-        formatAge(Date.now() - created),
-        String(layers),
-        formatBytes(bytes),
-      ]);
-      process.stdout.write(formatTable([head, ...cells]));
-    },
-  );
+  return withStore(({ index }) => {
+    const rows = [...index.names.getRange()].flatMap(({ key, value }) => {
+      const image = index.images.get(value);
+      if (!image) return [];
+      const bytes = image.layers.reduce((sum, id) => sum + (index.layers.get(id)?.bytes ?? 0), 0);
+      return [
+        { name: key, id: image.id, created: image.created, layers: image.layers.length, bytes },
+      ];
+    });
+    if (options.format === 'json') {
+      process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+      return;
+    }
+    const head = ['NAME', 'ID', 'AGE', 'LAYERS', 'SIZE'];
+    const cells = rows.map(({ name, id, created, layers, bytes }) => [
+      name,
+      id.slice('sha256:'.length, 'sha256:'.length + 12),
+      formatAge(Date.now() - created),
+      String(layers),
+      formatBytes(bytes),
+    ]);
+    process.stdout.write(formatTable([head, ...cells]));
+  });
 }

@@ -2,14 +2,11 @@
 
 import type { StepStatus } from '../build/plan-status.js';
 import { planStatus } from '../build/plan-status.js';
-import { storeRoot } from '../cache/paths.js';
-import { closeStore } from '../cache/store.js';
 import type { Plan } from '../plan/plan.js';
 import { formatTable } from '../ui/format.js';
 import { stepNames } from '../ui/step-names.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { planDockerfile } from './dockerfile-input.js';
-import { openUserStore } from './user-store.js';
+import { withPlan } from './with-store.js';
 
 /** Options of `wiac plan`, as commander gives them. */
 export interface PlanCommandOptions extends DockerfileOptions {
@@ -57,23 +54,15 @@ function asDot(statuses: readonly StepStatus[]): string {
 }
 
 /** Prints the plan with keys and status; runs nothing. */
-export async function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
-  const store = await openUserStore(storeRoot(process.env, process.getuid?.() === 0));
-  try {
-    const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
-    try {
-      const statuses = await planStatus(plan, store, openContext, images);
-      const text =
-        options.format === 'json'
-          ? asJson(plan, statuses)
-          : options.format === 'dot'
-            ? asDot(statuses)
-            : asText(statuses);
-      process.stdout.write(text);
-    } finally {
-      await close();
-    }
-  } finally {
-    await closeStore(store);
-  }
+export function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
+  return withPlan(path, options, async (store, { plan, images, openContext }) => {
+    const statuses = await planStatus(plan, store, openContext, images);
+    const text =
+      options.format === 'json'
+        ? asJson(plan, statuses)
+        : options.format === 'dot'
+          ? asDot(statuses)
+          : asText(statuses);
+    process.stdout.write(text);
+  });
 }

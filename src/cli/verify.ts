@@ -1,17 +1,15 @@
 /** `wiac cache verify` */
 import { createHash64 } from '../build/hash64.js';
-import { storeRoot } from '../cache/paths.js';
 import { findEntry } from '../cache/queries.js';
-import { asStoreError, closeStore } from '../cache/store.js';
+import { asStoreError } from '../cache/store.js';
 import { StoreError } from '../errors.js';
-import { ensurePrivileges } from '../exec/privileges.js';
 import { formatTable } from '../ui/format.js';
 import type { Finding } from '../verify/finding.js';
 import { repairStore } from '../verify/repair.js';
 import type { Checked, Verification } from '../verify/verify.js';
 import { verifyStore } from '../verify/verify.js';
 import type { SetExitCode } from './declare/options.js';
-import { openUserStore } from './user-store.js';
+import { withStoreAsRoot } from './with-store.js';
 
 /** Options of `wiac cache verify`, as commander gives them. */
 export interface VerifyOptions {
@@ -71,27 +69,23 @@ export async function verifyCommand(
   options: VerifyOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
-  const root = storeRoot(process.env, process.getuid?.() === 0);
-  // Files with the owners of an image can only be read in the user namespace.
-  const relayed = await ensurePrivileges(root);
-  if (relayed !== undefined) return setExitCode(relayed);
-  const store = await openUserStore(root);
-  try {
-    const entries = keys.length > 0 ? keys.map((key) => findEntry(store.index, key)) : undefined;
-    const verification = await verifyStore(store, entries, options.deep, await createHash64());
-    const { findings } = verification;
-    const due = options.repair && findings.length > 0;
-    const busy = due ? repairStore(store, findings) : [];
-    const repaired = due && busy.length === 0;
-    process.stdout.write(
-      options.format === 'json'
-        ? asJson(root, verification, repaired, busy)
-        : asText(verification) + (repaired ? `repaired ${findings.length} findings\n` : ''),
-    );
-    judge(findings, options.repair, busy);
-  } catch (error) {
-    throw asStoreError(root, error);
-  } finally {
-    await closeStore(store);
-  }
+  await withStoreAsRoot(setExitCode, async (store) => {
+    const { index, paths } = store;
+    try {
+      const entries = keys.length > 0 ? keys.map((key) => findEntry(index, key)) : undefined;
+      const verification = await verifyStore(store, entries, options.deep, await createHash64());
+      const { findings } = verification;
+      const due = options.repair && findings.length > 0;
+      const busy = due ? repairStore(store, findings) : [];
+      const repaired = due && busy.length === 0;
+      process.stdout.write(
+        options.format === 'json'
+          ? asJson(paths.root, verification, repaired, busy)
+          : asText(verification) + (repaired ? `repaired ${findings.length} findings\n` : ''),
+      );
+      judge(findings, options.repair, busy);
+    } catch (error) {
+      throw asStoreError(paths.root, error);
+    }
+  });
 }

@@ -3,16 +3,13 @@ import type { StepStatus } from '../build/plan-status.js';
 import { planStatus } from '../build/plan-status.js';
 import { treeReader } from '../cache/entries.js';
 import type { CacheIndex } from '../cache/index-db.js';
-import { storeRoot } from '../cache/paths.js';
-import { closeStore } from '../cache/store.js';
 import { NotFoundError } from '../errors.js';
 import type { Step, StepId } from '../plan/step.js';
 import { stepNames } from '../ui/step-names.js';
 import type { Explanation } from '../why/explain.js';
 import { describeExplanation, explainMiss } from '../why/explain.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { planDockerfile } from './dockerfile-input.js';
-import { openUserStore } from './user-store.js';
+import { withPlan } from './with-store.js';
 
 /** Options of `wiac why`, as commander gives them. */
 export interface WhyOptions extends DockerfileOptions {
@@ -76,33 +73,25 @@ function asJson(answers: readonly Answer[], name: (id: StepId) => string): strin
  * @param wanted only this step; undefined: all
  * @throws NotFoundError when there is no such step
  */
-export async function whyCommand(
+export function whyCommand(
   path: string,
   wanted: string | undefined,
   options: WhyOptions,
 ): Promise<void> {
-  const store = await openUserStore(storeRoot(process.env, process.getuid?.() === 0));
-  try {
-    const { plan, images, close, openContext } = await planDockerfile(path, options, store.index);
-    try {
-      const names = stepNames(plan.steps);
-      const name = (id: StepId) => names.get(id) ?? id;
-      const statuses = (await planStatus(plan, store, openContext, images)).filter(
-        ({ step, status }) =>
-          status !== 'none' && (wanted === undefined || selects(wanted, step, name(step.id))),
-      );
-      if (wanted !== undefined && statuses.length === 0) {
-        throw new NotFoundError(`there is no step ${wanted} that makes a layer`, {
-          hint: 'wiac plan lists the steps',
-        });
-      }
-      const answers = statuses.map((status) => explain(store.index, status));
-      const format = options.format === 'json' ? asJson : asText;
-      process.stdout.write(format(answers, name));
-    } finally {
-      await close();
+  return withPlan(path, options, async (store, { plan, images, openContext }) => {
+    const names = stepNames(plan.steps);
+    const name = (id: StepId) => names.get(id) ?? id;
+    const statuses = (await planStatus(plan, store, openContext, images)).filter(
+      ({ step, status }) =>
+        status !== 'none' && (wanted === undefined || selects(wanted, step, name(step.id))),
+    );
+    if (wanted !== undefined && statuses.length === 0) {
+      throw new NotFoundError(`there is no step ${wanted} that makes a layer`, {
+        hint: 'wiac plan lists the steps',
+      });
     }
-  } finally {
-    await closeStore(store);
-  }
+    const answers = statuses.map((status) => explain(store.index, status));
+    const format = options.format === 'json' ? asJson : asText;
+    process.stdout.write(format(answers, name));
+  });
 }

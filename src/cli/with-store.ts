@@ -5,6 +5,10 @@ import type { IndexScanStore } from '../cache/scan-store.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import { closeStore } from '../cache/store.js';
+import { ensurePrivileges } from '../exec/privileges.js';
+import type { SetExitCode } from './declare/options.js';
+import type { DockerfileOptions, PlannedInput } from './dockerfile-input.js';
+import { planDockerfile } from './dockerfile-input.js';
 import { openUserStore } from './user-store.js';
 
 /** Opens the user's store for as long as the action takes. @throws StoreError */
@@ -15,6 +19,39 @@ export async function withStore(action: (store: Store) => void | Promise<void>):
   } finally {
     await closeStore(store);
   }
+}
+
+/**
+ * The same as root, or relayed to a process in a user namespace where files with the owners of an
+ * image can be made and read.
+ * @throws StoreError, IsolationError when there can be no user namespace
+ */
+export async function withStoreAsRoot(
+  setExitCode: SetExitCode,
+  action: (store: Store) => Promise<void>,
+): Promise<void> {
+  const relayed = await ensurePrivileges(storeRoot(process.env, process.getuid?.() === 0));
+  if (relayed !== undefined) return setExitCode(relayed);
+  await withStore(action);
+}
+
+/**
+ * Plans a Dockerfile and gives an action the plan with the store; runs nothing.
+ * @throws what planDockerfile throws, and StoreError
+ */
+export async function withPlan(
+  path: string,
+  options: DockerfileOptions,
+  action: (store: Store, planned: PlannedInput) => Promise<void>,
+): Promise<void> {
+  await withStore(async (store) => {
+    const planned = await planDockerfile(path, options, store.index);
+    try {
+      await action(store, planned);
+    } finally {
+      await planned.close();
+    }
+  });
 }
 
 /** Gives an action the tree nodes of the index; those it adds are kept. */
