@@ -3,7 +3,15 @@
 // most commands do without are files of their own, read when the first module that imports them runs.
 // With --checkpoints to dist-checkpoints/, for tests: the same with the places where the crash test
 // kills it (src/checkpoint.ts), and builds without a command line (test/support/in-process.ts).
-import { chmodSync, copyFileSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -16,7 +24,7 @@ const common = {
   platform: 'node',
   target: 'node20',
   sourcemap: true,
-  metafile: true,
+  write: false,
   minifySyntax: true,
   minifyWhitespace: true,
 };
@@ -40,14 +48,14 @@ const apart = {
   },
 };
 
-const packages = await build({
+const { outputFiles: packages } = await build({
   ...common,
   entryPoints: Object.fromEntries(APART.map((name) => [name, name])),
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
 });
 
-const { metafile } = await build({
+const { outputFiles: own } = await build({
   ...common,
   entryPoints: {
     wiac: 'src/cli/main.ts',
@@ -62,9 +70,19 @@ const { metafile } = await build({
     js: "import { createRequire as wiacCreateRequire } from 'node:module'; const wiacRequire = wiacCreateRequire(import.meta.url); const require = wiacRequire;",
   },
 });
-copyFileSync('src/exec/enter.pl', join(outdir, 'enter.pl'));
-chmodSync(join(outdir, 'wiac.js'), 0o755);
-// Files of former builds go last: at no time is dist/ without a command that works.
-const outputs = [...Object.keys(metafile.outputs), ...Object.keys(packages.metafile.outputs)];
-const made = new Set(['enter.pl', ...outputs.map((path) => basename(path))]);
-for (const name of readdirSync(outdir)) if (!made.has(name)) rmSync(join(outdir, name));
+
+const files = new Map(
+  [...packages, ...own].map(({ path, contents }) => [basename(path), contents]),
+);
+files.set('enter.pl', readFileSync('src/exec/enter.pl'));
+mkdirSync(outdir, { recursive: true });
+// Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds
+// too, and at no time is dist/ without a command that works.
+for (const [name, contents] of files) {
+  const path = join(outdir, name);
+  const unfinished = `${path}.${process.pid}`;
+  writeFileSync(unfinished, contents);
+  if (name === 'wiac.js') chmodSync(unfinished, 0o755);
+  renameSync(unfinished, path);
+}
+for (const name of readdirSync(outdir)) if (!files.has(name)) rmSync(join(outdir, name));
