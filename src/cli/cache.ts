@@ -5,7 +5,7 @@ import type { EntryFilter, EntrySummary } from '../cache/queries.js';
 import { findEntry, listEntries, removeEntry, summarizeUsage } from '../cache/queries.js';
 import type { StepRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
-import { closeStore } from '../cache/store.js';
+import { asStoreError, closeStore } from '../cache/store.js';
 import { UsageError } from '../errors.js';
 import type { Json } from '../keys/digest.js';
 import type { LayerFile } from '../layers/list-files.js';
@@ -59,9 +59,12 @@ function parseFilter(options: ListOptions): EntryFilter {
 }
 
 async function withStore(action: (store: Store) => void | Promise<void>): Promise<void> {
-  const store = await openUserStore(storeRoot(process.env, process.getuid?.() === 0));
+  const root = storeRoot(process.env, process.getuid?.() === 0);
+  const store = await openUserStore(root);
   try {
     await action(store);
+  } catch (error) {
+    throw asStoreError(root, error);
   } finally {
     await closeStore(store);
   }

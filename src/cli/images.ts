@@ -6,7 +6,7 @@ import { findImage, imageRecord, publishImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
-import { closeStore } from '../cache/store.js';
+import { asStoreError, closeStore } from '../cache/store.js';
 import { NotFoundError } from '../errors.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { baseImage } from '../image/base-image.js';
@@ -29,6 +29,8 @@ async function withStore(
   const store = await openUserStore(root);
   try {
     await action(store);
+  } catch (error) {
+    throw asStoreError(root, error);
   } finally {
     await closeStore(store);
   }
