@@ -90,7 +90,7 @@ function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
  */
 export async function build(request: BuildRequest): Promise<BuildResult> {
   const { plan, store, emit, skipsCache, secret, sshAgent, isolation } = request;
-  const started = Date.now();
+  const started = performance.now();
   emit({ type: 'planned', steps: plan.steps });
   for (const message of plan.warnings) emit({ type: 'warning', message });
   const stopper = new AbortController();
@@ -139,7 +139,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     // Every image holds on to its layers: a result that nobody can ask for by name must not.
     const image = request.keepImage ? await publishImage(store.index, made, request.names) : made;
     const { cached, executed } = resolution;
-    emit({ type: 'built', durationMs: Date.now() - started, cached, executed });
+    emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
     const links = [...layers].reverse().map((id) => layerLink(store.paths, id));
     return { image, lowerdirs: formatLowerdirs(links), states: resolution.states };
   } catch (error) {

@@ -72,7 +72,8 @@ export async function executeStep(
 ): Promise<StepRecord> {
   const { store, emit } = session;
   const { step, key } = keyed;
-  const started = Date.now();
+  // A clock that is set meanwhile must not make a duration negative.
+  const started = performance.now();
   emit({ type: 'started', step: step.id, key, why: whyMissed(session, keyed, found) });
   const draft = beginDraft(store.paths);
   try {
@@ -82,6 +83,7 @@ export async function executeStep(
     session.scanStore.flush();
     if (made) placeLayer(store.paths, draft);
     const created = Date.now();
+    const durationMs = Math.round(performance.now() - started);
     const record: StepRecord = {
       key,
       contentKey: found.contentKey,
@@ -95,7 +97,7 @@ export async function executeStep(
       reads: found.destination?.facts,
       layer: made ? draft.id : undefined,
       created,
-      durationMs: created - started,
+      durationMs,
     };
     const layer: LayerRecord | undefined = made && {
       id: draft.id,
@@ -116,7 +118,7 @@ export async function executeStep(
     emit({
       type: 'finished',
       step: step.id,
-      durationMs: created - started,
+      durationMs,
       files: made?.files ?? 0,
       bytes: made?.bytes ?? 0,
       linked: made?.linked ?? 0,

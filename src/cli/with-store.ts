@@ -4,18 +4,21 @@ import { storeRoot } from '../cache/paths.js';
 import type { IndexScanStore } from '../cache/scan-store.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
-import { closeStore } from '../cache/store.js';
+import { asStoreError, closeStore } from '../cache/store.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions, PlannedInput } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
 import { openUserStore } from './user-store.js';
 
-/** Opens the user's store for as long as the action takes. @throws StoreError */
+/** Opens the user's store for as long as the action takes. @throws StoreError, NoSpaceError */
 export async function withStore(action: (store: Store) => void | Promise<void>): Promise<void> {
-  const store = await openUserStore(storeRoot(process.env, process.getuid?.() === 0));
+  const root = storeRoot(process.env, process.getuid?.() === 0);
+  const store = await openUserStore(root);
   try {
     await action(store);
+  } catch (error) {
+    throw asStoreError(root, error);
   } finally {
     await closeStore(store);
   }

@@ -56,7 +56,9 @@ export async function unpackArchive(path: string, directory: string): Promise<vo
   if (result.exitCode === 0) return;
   const reason = result.stderr.split('\n')[0] ?? '';
   if (/No space left|quota exceeded/i.test(result.stderr)) {
-    throw new NoSpaceError(`no space left while ${path} was unpacked`);
+    throw new NoSpaceError(`no space left while ${path} was unpacked`, {
+      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+    });
   }
   throw new UsageError(`${path} can't be unpacked: ${reason}`, {
     hint: 'is the archive damaged? ADD --unpack=false copies it as it is',

@@ -40,7 +40,12 @@ function translate(error: unknown): unknown {
   const syscall = (error as NodeJS.ErrnoException).syscall;
   if (syscall === undefined) return error;
   const message = `cannot unpack the layer: ${(error as Error).message}`;
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new NoSpaceError(message, { cause: error });
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new NoSpaceError(message, {
+      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+      cause: error,
+    });
+  }
   return new ImageError(message, {
     cause: error,
     ...(code === 'EINVAL' && syscall.includes('chown')

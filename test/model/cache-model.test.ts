@@ -1,0 +1,224 @@
+/**
+ * Random Dockerfiles and random edits of them and of their context. After every edit the result is
+ * what the model says, and exactly the steps ran whose inputs no build before had; at the end of
+ * each sequence a build in an empty store gives the same files. WIAC_MODEL_RUNS is the number of
+ * sequences.
+ */
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import fc from 'fast-check';
+import { buildHere } from '../support/in-process.js';
+import type { FileNode, Files, Instruction, Node, Program } from './model.js';
+import { dockerfileOf, listing, predict } from './model.js';
+
+const slot = fc.integer({ min: 0, max: 1 });
+const value = fc.integer({ min: 0, max: 2 });
+const source = fc.constantFrom<'a' | 'b' | 'd'>('a', 'b', 'd');
+
+const common: fc.Arbitrary<Instruction>[] = [
+  fc.record({ kind: fc.constant('copy' as const), source, slot }),
+  fc.record({ kind: fc.constant('env' as const), value }),
+  fc.record({ kind: fc.constant('arg' as const), value }),
+  fc.record({ kind: fc.constantFrom('echo' as const, 'cat' as const, 'remove' as const), slot }),
+  fc.record({ kind: fc.constant('workdir' as const), deep: fc.boolean() }),
+];
+const inFirst = fc.oneof(...common);
+const inSecond = fc.oneof(fc.record({ kind: fc.constant('from' as const), slot }), ...common);
+
+const program: fc.Arbitrary<Program> = fc.record({
+  one: fc.array(inFirst, { maxLength: 3 }),
+  two: fc.array(inSecond, { minLength: 1, maxLength: 4 }),
+});
+
+/** Files that edits work on; a, b and d itself stay, because COPY names them. */
+const PATHS = ['a', 'b', 'd/a', 'd/b', 'd/e/a'] as const;
+const path = fc.constantFrom(...PATHS);
+const inside = fc.constantFrom(...PATHS.slice(2));
+
+type Edit =
+  | { readonly edit: 'content'; readonly path: string; readonly value: number }
+  | { readonly edit: 'mode'; readonly path: string; readonly mode: number }
+  | { readonly edit: 'xattr'; readonly path: string; readonly value: number }
+  | { readonly edit: 'touch' | 'rewrite'; readonly path: string }
+  | { readonly edit: 'delete'; readonly path: string }
+  | { readonly edit: 'link'; readonly path: string; readonly value: number }
+  | { readonly edit: 'rename'; readonly path: string; readonly to: string }
+  | { readonly edit: 'insert'; readonly at: number; readonly instruction: Instruction }
+  | { readonly edit: 'drop'; readonly at: number }
+  | { readonly edit: 'first'; readonly instruction: Instruction };
+
+const editing: fc.Arbitrary<Edit> = fc.oneof(
+  fc.record({ edit: fc.constant('content' as const), path, value }),
+  fc.record({
+    edit: fc.constant('mode' as const),
+    path,
+    mode: fc.constantFrom(0o644, 0o600, 0o755),
+  }),
+  fc.record({ edit: fc.constant('xattr' as const), path, value }),
+  fc.record({ edit: fc.constantFrom('touch' as const, 'rewrite' as const), path }),
+  fc.record({ edit: fc.constant('delete' as const), path: inside }),
+  fc.record({ edit: fc.constant('link' as const), path: inside, value }),
+  fc.record({ edit: fc.constant('rename' as const), path: inside, to: inside }),
+  fc.record({ edit: fc.constant('insert' as const), at: fc.nat(4), instruction: inSecond }),
+  fc.record({ edit: fc.constant('drop' as const), at: fc.nat(3) }),
+  fc.record({ edit: fc.constant('first' as const), instruction: inFirst }),
+);
+
+/** A context on disk and as the model has it. */
+interface World {
+  readonly root: string;
+  readonly files: Map<string, Node>;
+  program: Program;
+}
+
+/** The same time for every file: a change must be seen by something else. */
+const LONG_AGO = 1_000_000_000;
+
+async function writeNode(world: World, name: string, node: Node): Promise<void> {
+  const file = join(world.root, name);
+  world.files.set(name, node);
+  if (node.type === 'd') return void mkdirSync(file, { recursive: true });
+  rmSync(file, { force: true });
+  if (node.type === 'l') return symlinkSync(node.target, file);
+  writeFileSync(file, node.content);
+  chmodSync(file, node.mode);
+  if (node.xattr !== '') await execa('setfattr', ['-n', 'user.k', '-v', node.xattr, file]);
+  utimesSync(file, LONG_AGO, LONG_AGO);
+}
+
+const FILE: FileNode = { type: 'f', content: '0\n', mode: 0o644, xattr: '' };
+
+async function editFile(world: World, edit: Extract<Edit, { path: string }>): Promise<void> {
+  const { root, files } = world;
+  const file = join(root, edit.path);
+  const before = files.get(edit.path);
+  const node = before?.type === 'f' ? before : FILE;
+  switch (edit.edit) {
+    case 'content': {
+      const content = `${edit.value}\n`;
+      // In place, with the same size and time: as an editor's quick second save.
+      if (before?.type !== 'f') return writeNode(world, edit.path, { ...FILE, content });
+      writeFileSync(file, content);
+      utimesSync(file, LONG_AGO, LONG_AGO);
+      files.set(edit.path, { ...before, content });
+      return;
+    }
+    case 'mode':
+      return writeNode(world, edit.path, { ...node, mode: edit.mode });
+    case 'xattr':
+      return writeNode(world, edit.path, { ...node, xattr: String(edit.value) });
+    case 'rewrite':
+      return before && writeNode(world, edit.path, before);
+    case 'touch':
+      if (before?.type === 'f') utimesSync(file, LONG_AGO + 1, LONG_AGO + 1);
+      return;
+    case 'delete':
+      rmSync(file, { force: true });
+      files.delete(edit.path);
+      return;
+    case 'link':
+      return writeNode(world, edit.path, { type: 'l', target: `${'ab'[edit.value] ?? 'nowhere'}` });
+    case 'rename':
+      if (!before || edit.to === edit.path) return;
+      renameSync(file, join(root, edit.to));
+      files.delete(edit.path);
+      files.set(edit.to, before);
+  }
+}
+
+async function apply(world: World, edit: Edit): Promise<void> {
+  const { one, two } = world.program;
+  if (edit.edit === 'insert') {
+    const at = Math.min(edit.at, two.length);
+    world.program = { one, two: [...two.slice(0, at), edit.instruction, ...two.slice(at)] };
+  } else if (edit.edit === 'drop') {
+    if (two.length > 1) world.program = { one, two: two.filter((_, index) => index !== edit.at) };
+  } else if (edit.edit === 'first') {
+    world.program = { one: [edit.instruction, ...one.slice(1)], two };
+  } else await editFile(world, edit);
+}
+
+async function newWorld(root: string, written: Program): Promise<World> {
+  const world: World = { root, files: new Map(), program: written };
+  mkdirSync(join(root, 'bin'), { recursive: true });
+  copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
+  for (const applet of ['sh', 'cat', 'rm']) symlinkSync('busybox', join(root, 'bin', applet));
+  for (const name of PATHS) {
+    if (dirname(name) !== '.') await writeNode(world, dirname(name), { type: 'd' });
+    await writeNode(world, name, FILE);
+  }
+  return world;
+}
+
+const LISTING = `mount -t overlay overlay -o "ro,lowerdir=$1:$2" "$2" && cd "$2" || exit 1
+find . -mindepth 1 -path ./bin -prune -o -mindepth 1 -printf '%p %y %m %U:%G %l\\n'
+find . -path ./bin -prune -o -type f -exec grep -H '' {} +
+getfattr -P -R -m user.k -d . | sed -n 's/^# file: //;t name;/^user/{G;s/\\(.*\\)\\n\\(.*\\)/.\\/\\2 \\1/;p};b;:name;h'`;
+
+/** A lowerdir string mounted: names, types, modes, owners, content, attributes. */
+async function mounted(lowerdirs: string, empty: string): Promise<string[]> {
+  const args = ['--mount', 'sh', '-c', LISTING, 'sh', lowerdirs, empty];
+  const { stdout } = await execa('unshare', args);
+  return stdout.split('\n').filter(Boolean).sort();
+}
+
+/** Builds and compares. @returns the files */
+async function check(world: World, store: string, empty: string, seen: Set<string>) {
+  writeFileSync(join(world.root, 'Dockerfile'), dockerfileOf(world.program));
+  const { files, steps } = predict(world.program, world.files as Files);
+  const expected = steps.filter(({ inputs }) => {
+    const isNew = !seen.has(inputs);
+    seen.add(inputs);
+    return isNew;
+  });
+  const { lowerdirs, ran } = await buildHere(store, world.root);
+  const actual = await mounted(lowerdirs, empty);
+  expect({ files: actual, ran: [...ran].sort() }).toEqual({
+    files: listing(files),
+    ran: expected.map(({ text }) => text).sort(),
+  });
+  return actual;
+}
+
+async function sequence(written: Program, edits: readonly Edit[]): Promise<void> {
+  const place = mkdtempSync(join(tmpdir(), 'wiac-model-'));
+  try {
+    const empty = join(place, 'empty');
+    mkdirSync(empty);
+    const world = await newWorld(join(place, 'context'), written);
+    const store = join(place, 'store');
+    const seen = new Set<string>();
+    let files = await check(world, store, empty, seen);
+    for (const edit of edits) {
+      await apply(world, edit);
+      files = await check(world, store, empty, seen);
+    }
+    const fresh = await buildHere(join(place, 'fresh'), world.root);
+    expect(files).toEqual(await mounted(fresh.lowerdirs, empty));
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+test('cached builds give what the model says, and run what it says', async () => {
+  const property = fc.asyncProperty(
+    program,
+    fc.array(editing, { minLength: 1, maxLength: 4 }),
+    sequence,
+  );
+  const numRuns = Number(process.env.WIAC_MODEL_RUNS ?? 500);
+  await fc.assert(property, { numRuns, interruptAfterTimeLimit: 3_600_000 });
+}, 3_600_000);

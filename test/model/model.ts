@@ -1,0 +1,226 @@
+/**
+ * What a Dockerfile of a small language makes of a build context, and which of its steps have to
+ * run: an oracle that shares no code with src/.
+ */
+
+/** A regular file. */
+export interface FileNode {
+  readonly type: 'f';
+  readonly content: string;
+  readonly mode: number;
+  /** Value of the attribute user.k. */
+  readonly xattr: string;
+}
+
+/** A file of the context or of an image. Everything belongs to root; directories have mode 755. */
+export type Node =
+  | { readonly type: 'd' }
+  | { readonly type: 'l'; readonly target: string }
+  | FileNode;
+
+/** Nodes by path. */
+export type Files = ReadonlyMap<string, Node>;
+
+/** RUN. */
+export interface RunInstruction {
+  readonly kind: 'echo' | 'cat' | 'remove';
+  readonly slot: number;
+}
+
+/** One instruction; `slot` numbers the places it works on, so that those of two stages differ. */
+export type Instruction =
+  | { readonly kind: 'copy'; readonly source: 'a' | 'b' | 'd'; readonly slot: number }
+  | { readonly kind: 'from'; readonly slot: number }
+  | { readonly kind: 'env'; readonly value: number }
+  | { readonly kind: 'arg'; readonly value: number }
+  | { readonly kind: 'workdir'; readonly deep: boolean }
+  | RunInstruction;
+
+/** Two stages; the second is built, the first only if something is copied from it. */
+export interface Program {
+  readonly one: readonly Instruction[];
+  readonly two: readonly Instruction[];
+}
+
+type StageName = keyof Program;
+
+const place = (stage: StageName, slot: number) => `${stage}${slot}`;
+
+/** Line of the Dockerfile. */
+function line(stage: StageName, instruction: Instruction): string {
+  switch (instruction.kind) {
+    case 'copy': {
+      const slash = instruction.source === 'd' ? '' : '/';
+      return `COPY ${instruction.source} /${place(stage, instruction.slot)}${slash}`;
+    }
+    case 'from':
+      return `COPY --from=one /one${instruction.slot} /from${instruction.slot}`;
+    case 'env':
+      return `ENV V=${instruction.value}`;
+    case 'arg':
+      return `ARG A=${instruction.value}`;
+    case 'workdir':
+      return `WORKDIR /work-${stage}${instruction.deep ? '/deep' : ''}`;
+    case 'echo':
+      return `RUN echo "$V-$A" > /echo-${place(stage, instruction.slot)}`;
+    case 'cat': {
+      const directory = `/${place(stage, instruction.slot)}`;
+      return `RUN cat ${directory}/a ${directory}/b > /cat-${place(stage, instruction.slot)} 2> /dev/null || true`;
+    }
+    case 'remove':
+      return `RUN rm -f /${place(stage, instruction.slot)}/a`;
+  }
+}
+
+/** The Dockerfile. */
+export function dockerfileOf({ one, two }: Program): string {
+  const stage = (name: StageName, instructions: readonly Instruction[]) => [
+    `FROM scratch AS ${name}`,
+    'COPY bin /bin',
+    ...instructions.map((instruction) => line(name, instruction)),
+  ];
+  // Made in the first stage whatever happens, so that there is something to copy.
+  const seeds = [0, 1].map((slot) => line('one', { kind: 'copy', source: 'd', slot }));
+  const [head = '', bin = '', ...rest] = stage('one', one);
+  return [head, bin, ...seeds, ...rest, ...stage('two', two), ''].join('\n');
+}
+
+/** A stage while it is carried out. */
+interface State {
+  readonly files: Map<string, Node>;
+  /** What each layer holds, as text that is equal when the layers are. */
+  readonly layers: string[];
+  readonly env: Map<string, string>;
+  workdir: string;
+}
+
+/** What the model says of a build. */
+export interface Prediction {
+  readonly files: Files;
+  /** Each step with everything it can see, in the order of the Dockerfile. */
+  readonly steps: readonly { readonly text: string; readonly inputs: string }[];
+}
+
+const DIRECTORY: Node = { type: 'd' };
+
+/** Entries below a directory with their path from there. */
+function below(files: Files, directory: string): [string, Node][] {
+  return [...files]
+    .filter(([path]) => path.startsWith(`${directory}/`))
+    .map(([path, node]): [string, Node] => [path.slice(directory.length + 1), node])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Content of a file, through one symbolic link beside it. */
+function read(files: Files, path: string): string {
+  const node = files.get(path);
+  if (node?.type === 'f') return node.content;
+  if (node?.type !== 'l') return '';
+  const target = files.get(path.slice(0, path.lastIndexOf('/') + 1) + node.target);
+  return target?.type === 'f' ? target.content : '';
+}
+
+/** Writes nodes as one layer. */
+function write(state: State, nodes: readonly [string, Node][], removed: readonly string[]): void {
+  for (const [path, node] of nodes) state.files.set(path, node);
+  for (const path of removed) state.files.delete(path);
+  state.layers.push(JSON.stringify([nodes, removed]));
+}
+
+const plain = (content: string): Node => ({ type: 'f', content, mode: 0o644, xattr: '' });
+
+/** Carries out what a RUN does. */
+function run(state: State, stage: StageName, { kind, slot }: RunInstruction): void {
+  const directory = place(stage, slot);
+  if (kind === 'echo') {
+    const text = `${state.env.get('V') ?? ''}-${state.env.get('A') ?? ''}\n`;
+    write(state, [[`echo-${directory}`, plain(text)]], []);
+  } else if (kind === 'cat') {
+    const text = ['a', 'b'].map((name) => read(state.files, `${directory}/${name}`)).join('');
+    write(state, [[`cat-${directory}`, plain(text)]], []);
+  } else {
+    const path = `${directory}/a`;
+    const there = state.files.has(path);
+    write(state, there ? [[directory, DIRECTORY]] : [], there ? [path] : []);
+  }
+}
+
+/** Nodes that a COPY takes, by their path at the destination. */
+function selected(context: Files, source: string): [string, Node][] {
+  const node = context.get(source);
+  if (node?.type === 'd') return below(context, source);
+  return node ? [[source, node]] : [];
+}
+
+/**
+ * Carries a stage out.
+ * @param one the files of the first stage, for COPY --from
+ */
+function predictStage(
+  stage: StageName,
+  instructions: readonly Instruction[],
+  context: Files,
+  one: Files,
+): Prediction {
+  const state: State = { files: new Map(), layers: ['bin'], env: new Map(), workdir: '/' };
+  const steps = [{ text: 'COPY bin /bin', inputs: 'bin' }];
+  for (const instruction of instructions) {
+    const text = line(stage, instruction);
+    if (instruction.kind === 'env') state.env.set('V', String(instruction.value));
+    else if (instruction.kind === 'arg') state.env.set('A', String(instruction.value));
+    else if (instruction.kind === 'workdir') {
+      const path = text.slice('WORKDIR /'.length);
+      const parts = path.split('/');
+      const paths = parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+      const missing = paths.filter((item) => !state.files.has(item));
+      steps.push({ text, inputs: JSON.stringify([text, missing]) });
+      state.workdir = `/${path}`;
+      // The directories above are in the layer as well, with the modes they have.
+      if (missing.length > 0)
+        write(
+          state,
+          paths.map((item) => [item, DIRECTORY]),
+          [],
+        );
+    } else if (instruction.kind === 'copy' || instruction.kind === 'from') {
+      const from = instruction.kind === 'from';
+      const target = from ? `from${instruction.slot}` : place(stage, instruction.slot);
+      const nodes = from
+        ? below(one, `one${instruction.slot}`)
+        : selected(context, instruction.source);
+      steps.push({ text, inputs: JSON.stringify([text, nodes, state.files.has(target)]) });
+      const placed = nodes.map(([path, node]): [string, Node] => [`${target}/${path}`, node]);
+      write(state, [[target, DIRECTORY], ...placed], []);
+    } else {
+      const env = ['V', 'A'].map((name) => state.env.get(name) ?? null);
+      steps.push({ text, inputs: JSON.stringify([text, env, state.workdir, state.layers]) });
+      run(state, stage, instruction);
+    }
+  }
+  return { files: state.files, steps };
+}
+
+/** What a build of the program in this context is to give. */
+export function predict({ one, two }: Program, context: Files): Prediction {
+  const seeds = [0, 1].map((slot): Instruction => ({ kind: 'copy', source: 'd', slot }));
+  const first = predictStage('one', [...seeds, ...one], context, new Map());
+  const second = predictStage('two', two, context, first.files);
+  const needed = two.some(({ kind }) => kind === 'from');
+  return { files: second.files, steps: [...(needed ? first.steps : []), ...second.steps] };
+}
+
+/** Files as the listing of a mounted result has them; see cache-model.test.ts. */
+export function listing(files: Files): string[] {
+  return [...files]
+    .flatMap(([path, node]) => {
+      if (node.type === 'd') return [`./${path} d 755 0:0 `];
+      if (node.type === 'l') return [`./${path} l 777 0:0 ${node.target}`];
+      const lines = node.content.split('\n').slice(0, -1);
+      return [
+        `./${path} f ${node.mode.toString(8)} 0:0 `,
+        ...lines.map((item) => `./${path}:${item}`),
+        ...(node.xattr === '' ? [] : [`./${path} user.k="${node.xattr}"`]),
+      ];
+    })
+    .sort();
+}
