@@ -86,7 +86,9 @@ function archiveOf(
     return decompressed(createReadStream(path));
   }
   const { latest } = form;
-  return packLayer(layerPath(store.paths, id), { opaque, latest, wholeSeconds: true, onNewest });
+  // What came from elsewhere should get the diffID again that it came with.
+  const wholeSeconds = key !== undefined;
+  return packLayer(layerPath(store.paths, id), { opaque, latest, wholeSeconds, onNewest });
 }
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
@@ -94,9 +96,11 @@ function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord)
   const { index } = store;
   index.environment.transactionSync(() => {
     const layer = index.layers.get(id);
-    if (name === variantName(DEFAULT_FORM) && layer?.blob === undefined) {
-      updateLayer(index, id, { blob: record });
-    } else updateLayer(index, id, { variants: { ...layer?.variants, [name]: record } });
+    const { blob } = layer ?? {};
+    // One that is known, and was made anew, is gone.
+    const replaces = blob === undefined || blob.compression === form.compression;
+    if (name === variantName(DEFAULT_FORM) && replaces) updateLayer(index, id, { blob: record });
+    else updateLayer(index, id, { variants: { ...layer?.variants, [name]: record } });
     markUnsynced(index, blobMark(record.digest));
   });
 }

@@ -3,7 +3,6 @@
  * repetition after failures that may pass.
  */
 import type { Readable } from 'node:stream';
-import { request as send } from 'undici';
 import { WiacError } from '../errors.js';
 import { ImageError } from '../oci/errors.js';
 import { collect } from '../oci/resolve.js';
@@ -11,6 +10,7 @@ import { VERSION } from '../version.js';
 import { type Authenticator, openAuthenticator, type TokenRequest } from './auth.js';
 import { type Endpoint, endpointOf, type RegistryConfig } from './config.js';
 import { findCredentials } from './credentials.js';
+import { send } from './http.js';
 import { connectionError, statusError } from './http-errors.js';
 import {
   DEFAULT_RETRY,
@@ -92,8 +92,7 @@ async function exchange(
     signal?: AbortSignal;
   },
 ): Promise<RegistryResponse> {
-  const { statusCode, headers, body } = await send(url, {
-    dispatcher: transport.dispatcher(url),
+  const { statusCode, headers, body } = await send(transport.dispatcher(url), url, {
     method: init.method,
     headers: { 'user-agent': `wiac/${VERSION}`, ...init.headers },
     ...(init.body === undefined ? {} : { body: init.body }),

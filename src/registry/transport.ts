@@ -1,7 +1,8 @@
 /** Connections: TLS settings and proxies, as undici dispatchers. */
 import { rootCertificates } from 'node:tls';
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import type { Dispatcher } from 'undici';
 import { isLoopback, type RegistryConfig } from './config.js';
+import { Agent, ProxyAgent } from './http.js';
 
 /** Milliseconds until a silent registry counts as gone. */
 const SILENCE_MS = 60_000;
