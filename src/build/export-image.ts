@@ -28,6 +28,8 @@ export interface ExportOptions {
   readonly annotations: readonly Annotation[];
   /** Seconds since the epoch for everything that has no time of its own; SOURCE_DATE_EPOCH. */
   readonly epoch: number | undefined;
+  /** Ends the work early; its reason is not what is thrown then. */
+  readonly signal?: AbortSignal;
 }
 
 /** An OCI image with gzip layers. */
@@ -126,8 +128,8 @@ async function writeImage(
   scratch: string,
   options: ExportOptions,
 ): Promise<WrittenImage> {
-  const { form, mediaTypes, annotations, epoch } = options;
-  const layers = await exportLayers(store, image.layers, sink, form, mediaTypes, scratch);
+  const { form, mediaTypes, annotations, epoch, signal } = options;
+  const layers = await exportLayers(store, image.layers, sink, form, mediaTypes, scratch, signal);
   const created = createdAt(image, layers, epoch);
   const config = await putJson(
     sink,

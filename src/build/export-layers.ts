@@ -45,10 +45,11 @@ async function blobOf(
   id: LayerId,
   form: BlobForm,
   scratch: string,
+  signal: AbortSignal | undefined,
 ): Promise<LayerBlob> {
   const opaque =
     store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerPath(store.paths, id)));
-  return layerBlob(store, id, opaque, form, scratch);
+  return layerBlob(store, id, opaque, form, scratch, signal);
 }
 
 /**
@@ -63,6 +64,7 @@ export async function exportLayers(
   form: BlobForm,
   mediaTypes: MediaTypes,
   scratch: string,
+  signal?: AbortSignal,
 ): Promise<ExportedLayer[]> {
   const inSlot = semaphore(PARALLEL);
   const sent = new Map<string, Promise<void>>();
@@ -76,7 +78,7 @@ export async function exportLayers(
   };
   return Promise.all(
     layers.map(async (id) => {
-      const { record, path } = await inSlot(() => blobOf(store, id, form, scratch));
+      const { record, path } = await inSlot(() => blobOf(store, id, form, scratch, signal));
       const descriptor: Descriptor = {
         mediaType: LAYER_TYPES[mediaTypes][record.compression],
         digest: record.digest as Digest,

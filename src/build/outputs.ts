@@ -1,4 +1,5 @@
 /** Results into what --output asks for. */
+import { addAbortSignal } from 'node:stream';
 import { lazyScratch } from '../cache/layer-store.js';
 import type { Store } from '../cache/store.js';
 import { inUserNamespace } from '../exec/overlay.js';
@@ -27,6 +28,8 @@ export interface OutputRequest {
   readonly annotations: readonly Annotation[];
   /** SOURCE_DATE_EPOCH, seconds since the epoch. */
   readonly epoch: number | undefined;
+  /** Ends the work early; its reason is not what is thrown then. */
+  readonly signal: AbortSignal;
 }
 
 /** Options for one output. */
@@ -40,24 +43,40 @@ function exportOptions(output: ImageOutput, { epoch, annotations }: OutputReques
   };
 }
 
+/** A sink whose blobs can't be read any more once the signal says so. */
+function interruptible(sink: ImageSink, signal: AbortSignal): ImageSink {
+  return {
+    ...sink,
+    putBlob: (descriptor, open) =>
+      sink.putBlob(descriptor, async () => addAbortSignal(signal, await open())),
+  };
+}
+
 async function writeTo(
   request: OutputRequest,
   sink: ImageSink,
   options: ExportOptions,
 ): Promise<Exported> {
-  const { store, items } = request;
+  const { store, items, signal } = request;
   const scratch = lazyScratch(store.paths);
   try {
-    return await exportImages(store, items, sink, scratch.path(), options);
+    return await exportImages(store, items, interruptible(sink, signal), scratch.path(), {
+      ...options,
+      signal,
+    });
   } finally {
     scratch.remove();
     await sink.close();
   }
 }
 
-function archiveSink(output: Output & { type: 'oci' | 'docker' }, name?: string): ImageSink {
+function archiveSink(
+  output: Output & { type: 'oci' | 'docker' },
+  signal: AbortSignal,
+  name?: string,
+): ImageSink {
   const { type, dest, tar } = output;
-  const target = dest === STDOUT ? process.stdout : dest;
+  const target = dest === STDOUT ? { stream: process.stdout, signal } : dest;
   if (type === 'docker') {
     const named = name === undefined ? {} : { name: parseRegistryReference(name) };
     return dockerArchiveSink({ kind: 'docker-archive', file: dest, ...named }, target);
@@ -96,7 +115,11 @@ async function writeArchiveOutput(
     output.type === 'docker'
       ? { ...options.form, compression: 'none' as const, level: undefined, force: true }
       : options.form;
-  return writeTo(request, archiveSink(output, name), { ...options, form, annotations });
+  return writeTo(request, archiveSink(output, request.signal, name), {
+    ...options,
+    form,
+    annotations,
+  });
 }
 
 async function pushTo(
@@ -113,7 +136,7 @@ async function pushTo(
 }
 
 async function writeTree(
-  { store, items, epoch }: OutputRequest,
+  { store, items, epoch, signal }: OutputRequest,
   { type, dest }: Output & { type: 'local' | 'tar' },
 ): Promise<void> {
   for (const { image } of items) {
@@ -127,10 +150,14 @@ async function writeTree(
       await writeLocalTree(layers, directory === '' ? dest : `${dest}/${directory}`, {
         ...options,
         rootless,
+        signal,
       });
     } else {
       const { writeTarTree } = await import('../tar/tar-tree.js');
-      await writeTarTree(layers, dest === STDOUT ? process.stdout : dest, { time: epoch });
+      await writeTarTree(layers, dest === STDOUT ? process.stdout : dest, {
+        time: epoch,
+        signal,
+      });
     }
   }
 }

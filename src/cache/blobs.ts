@@ -117,6 +117,7 @@ export async function layerBlob(
   opaque: readonly string[],
   form: BlobForm,
   scratch: string,
+  signal?: AbortSignal,
 ): Promise<LayerBlob> {
   const layer = store.index.layers.get(id);
   const known = knownBlob(layer, form);
@@ -131,7 +132,7 @@ export async function layerBlob(
   });
   const { chunks, result } = compress(archive, compression, level);
   const file = join(scratch, `blob-${id}-${compression}`);
-  await pipeline(chunks, createWriteStream(file));
+  await pipeline(chunks, createWriteStream(file), { ...(signal && { signal }) });
   const { digest, size, diffId } = await result;
   const times = newest === undefined ? {} : { newest };
   const record: BlobRecord = { digest, size, diffId, compression, ...times };

@@ -85,6 +85,27 @@ function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
   return ({ stage }) => stages.has(stage.toLowerCase());
 }
 
+/** How long an output may take to clear up after a signal. */
+const PATIENCE_MS = 2000;
+
+/** Does what a signal can end; then the error is that of the signal. */
+async function interruptibly(action: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const stop = abortOnSignal();
+  const { signal } = stop;
+  const patience = new Promise<void>((resume) => {
+    signal.addEventListener('abort', () => setTimeout(resume, PATIENCE_MS), { once: true });
+  });
+  try {
+    await Promise.race([action(signal), patience]);
+    signal.throwIfAborted();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    stop.dispose();
+  }
+}
+
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
 export async function buildCommand(
   path: string,
@@ -119,7 +140,10 @@ export async function buildCommand(
     const names = outputs?.names ?? options.tag;
     const results = await buildPlatforms(path, input, options, names, store);
     if (outputs) {
-      await module?.writeOutputs(outputs, store, results, buildFacts(input, options, started));
+      const facts = buildFacts(input, options, started);
+      await interruptibly(async (signal) => {
+        await module?.writeOutputs(outputs, store, results, facts, signal);
+      });
       await settle(store);
     }
     if (outputs?.stdoutTaken) return;

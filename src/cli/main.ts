@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
 import { CommanderError } from 'commander';
-import { WiacError } from '../errors.js';
+import { InterruptedError, WiacError } from '../errors.js';
 import { withSwitchValues } from './declare/options.js';
 import { createProgram } from './program.js';
 
@@ -32,6 +32,8 @@ try {
   } else if (error instanceof WiacError) {
     const { reportError } = await import('./report.js');
     process.exitCode = await reportError(error, process.argv.slice(2));
+    // Whoever stops wiac does not wait until somebody reads what is still in the pipe.
+    if (error instanceof InterruptedError) process.exit();
   } else {
     process.stderr.write(`wiac: internal error: ${(error as Error).stack ?? error}\n`);
     process.exitCode = 1;

@@ -123,18 +123,22 @@ export function planOutputs(
   };
 }
 
-/** Carries the outputs out, one after the other. */
+/**
+ * Carries the outputs out, one after the other.
+ * @param signal ends the work early; what is thrown then says nothing
+ */
 export async function writeOutputs(
   plan: OutputPlan,
   store: Store,
   results: readonly PlatformResult[],
   facts: Omit<BuildFacts, 'names' | 'epoch'>,
+  signal: AbortSignal,
 ): Promise<void> {
   const { outputs, names, annotations, metadataFile, epoch } = plan;
   const items = results.map((built) =>
     attestedItem(plan.attestations, store, built, { ...facts, names, epoch }),
   );
-  const request = { store, items, names, annotations, epoch };
+  const request = { store, items, names, annotations, epoch, signal };
   let exported: Exported | undefined;
   for (const output of outputs) exported = (await writeOutput(request, output)) ?? exported;
   if (metadataFile === undefined) return;

@@ -16,6 +16,7 @@ import { formatReference, type OciArchiveReference } from './reference.js';
 import { collect } from './resolve.js';
 import { openTar, type TarIndex } from './tar-index.js';
 import { writeWhole } from './write-file.js';
+import { writeStream } from './write-stream.js';
 
 /** The archive is opened with the first file that is read. */
 function archiveFiles(file: string, title: string): LayoutFiles {
@@ -53,8 +54,10 @@ export interface ArchiveMember {
   readonly content: MemberContent;
 }
 
-/** Where an archive goes: a file, or a stream that is left open. */
-export type ArchiveOutput = string | Writable;
+/** Where an archive goes: a file, or a stream that is left open; the signal ends the writing. */
+export type ArchiveOutput =
+  | string
+  | { readonly stream: Writable; readonly signal?: AbortSignal | undefined };
 
 async function sizeOf(content: MemberContent): Promise<number> {
   if ('bytes' in content) return content.bytes.length;
@@ -79,13 +82,12 @@ async function fillArchive(
     }
     archive.finalize();
   };
-  await Promise.all([
-    write(archive),
-    fill().catch((error: unknown) => {
-      archive.destroy();
-      throw error;
-    }),
-  ]);
+  // Neither goes on without the other.
+  const orEnd = (error: unknown): never => {
+    archive.destroy();
+    throw error;
+  };
+  await Promise.all([write(archive).catch(orEnd), fill().catch(orEnd)]);
 }
 
 /**
@@ -100,7 +102,9 @@ export async function writeArchive(
 ): Promise<void> {
   try {
     if (typeof output !== 'string') {
-      await fillArchive(members, (archive) => pipeline(archive, output, { end: false }));
+      await fillArchive(members, (archive) =>
+        writeStream(archive as AsyncIterable<Uint8Array>, output.stream, output.signal),
+      );
       return;
     }
     await writeWhole(output, (file) => fillArchive(members, (archive) => pipeline(archive, file)));

@@ -16,6 +16,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { ImageError, messageOf } from '../oci/errors.js';
 import { fsPath } from './entry.js';
 import type { PackTreeOptions } from './pack.js';
@@ -61,7 +62,7 @@ function moveInto(from: string, to: string): void {
 export async function writeLocalTree(
   layers: Parameters<typeof packTree>[0],
   destination: string,
-  options: PackTreeOptions & { readonly rootless: boolean },
+  options: PackTreeOptions & { readonly rootless: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   const target = resolve(destination);
   let staging: string | undefined;
@@ -69,7 +70,7 @@ export async function writeLocalTree(
     mkdirSync(target, { recursive: true });
     // Below the destination, because only there it is certain to be on the same file system.
     staging = mkdtempSync(join(target, '.wiac-export-'));
-    const archive = asStream(packTree(layers, options));
+    const archive = addAbortSignal(options.signal, asStream(packTree(layers, options)));
     await unpackLayer(archive, staging, { rootless: options.rootless });
     moveInto(bytes(staging), bytes(target));
   } catch (cause) {

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { WiacError } from '../errors.js';
 import { ImageError, messageOf } from '../oci/errors.js';
 import { writeWhole } from '../oci/write-file.js';
+import { writeStream } from '../oci/write-stream.js';
 import type { PackTreeOptions } from './pack.js';
 import { packTree } from './pack.js';
 
@@ -16,12 +17,14 @@ import { packTree } from './pack.js';
 export async function writeTarTree(
   layers: Parameters<typeof packTree>[0],
   output: string | Writable,
-  options: PackTreeOptions,
+  options: PackTreeOptions & { readonly signal: AbortSignal },
 ): Promise<void> {
   const archive = packTree(layers, options);
+  const { signal } = options;
   try {
-    if (typeof output === 'string') await writeWhole(output, (file) => pipeline(archive, file));
-    else await pipeline(archive, output, { end: false });
+    if (typeof output === 'string')
+      await writeWhole(output, (file) => pipeline(archive, file, { signal }));
+    else await writeStream(archive, output, signal);
   } catch (cause) {
     if (cause instanceof WiacError) throw cause;
     throw new ImageError(`cannot write the archive: ${messageOf(cause)}`, { cause });

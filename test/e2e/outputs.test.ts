@@ -1,4 +1,7 @@
 /** --output in all its forms, judged by tar, skopeo, umoci and buildah. */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   existsSync,
   lstatSync,
@@ -278,6 +281,25 @@ describe('images', () => {
     await made.wiac(['push', '--docker', 'app', reference]);
     expect((await rawManifest(`docker://${reference}`)).mediaType).toContain('docker');
   });
+});
+
+test.each([
+  ['-', 'tar'],
+  ['type=oci', 'oci'],
+  ['type=docker,dest=-', 'docker'],
+])('Ctrl-C while nobody reads the archive (%s): 130, and nothing is left', async (output) => {
+  const made = machine();
+  const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n' });
+  writeFileSync(join(root, 'f'), randomBytes(8 << 20));
+  const child = spawn(process.execPath, [WIAC, 'build', '-q', '-o', output, root], {
+    env: { ...process.env, WIAC_ROOT: made.root },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'readable');
+  child.kill('SIGINT');
+  const [code] = await once(child, 'exit');
+  expect(code).toBe(130);
+  expect(readdirSync(join(made.root, 'tmp'))).toEqual([]);
 });
 
 describe('what makes no sense', () => {
