@@ -46,7 +46,7 @@ describe('README', () => {
     expect(outputs[0]).toContain('hello from a container');
     expect(readFileSync('/tmp/upperlayer/note', 'utf8')).toBe('kept\n');
     rmSync('/tmp/upperlayer', { recursive: true });
-    expect(outputs[2]).toContain('usr');
+    expect(outputs[3]).toContain('usr');
     expect(outputs.at(-1)).toMatch(/^checked \d+ entries/);
   });
 
