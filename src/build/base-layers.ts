@@ -8,6 +8,7 @@ import { beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
 import type { LayerId } from '../cache/records.js';
 import { inUserNamespace } from '../exec/overlay.js';
+import { measureTree } from '../layers/disk-usage.js';
 import { ImageError } from '../oci/errors.js';
 import type { ResolvedImage, ResolvedLayer } from '../oci/image.js';
 import { layerCompression } from '../oci/media-types.js';
@@ -44,11 +45,18 @@ async function pull(session: PullSession, layer: ResolvedLayer): Promise<LayerId
     }
     const { digest, size, mediaType } = layer.descriptor;
     const compression = layerCompression(mediaType) ?? 'gzip';
+    const { disk } = measureTree(draft.diff);
     placeBlob(store, file, digest);
     placeLayer(store.paths, draft);
     const { files, bytes, opaque } = unpacked;
     const blob = { digest, size, diffId: layer.diffId, compression };
-    publishBaseLayer(store.index, layer.diffId, draft.id, { files, bytes, opaque, blob });
+    publishBaseLayer(store.index, layer.diffId, draft.id, {
+      files,
+      bytes,
+      disk,
+      opaque,
+      blob,
+    });
     return draft.id;
   } catch (error) {
     discardDraft(draft);

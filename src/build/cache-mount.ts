@@ -5,7 +5,9 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { treeReader } from '../cache/entries.js';
+import { temporaryPath } from '../cache/layer-store.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
+import { useMount } from '../cache/mounts.js';
 import { selectFiles } from '../context/select.js';
 import type { CacheMount } from '../dockerfile/mounts.js';
 import { sha256 } from '../keys/digest.js';
@@ -56,7 +58,7 @@ async function create(
 ): Promise<void> {
   if (existsSync(path)) return;
   // Made beside and renamed: another process must never see it half filled.
-  const draft = `${path}.new-${process.pid}-${session.nextNumber()}`;
+  const draft = temporaryPath(session.store.paths);
   mkdirSync(draft, { recursive: true });
   if (source) await fill(session, mount, source, draft);
   chownSync(draft, mount.uid, mount.gid);
@@ -104,6 +106,7 @@ export async function openCacheMount(
   };
   try {
     const path = join(paths.mounts, name);
+    useMount(index, name, mount.id);
     await create(session, mount, source, path);
     return { path, close };
   } catch (error) {

@@ -2,6 +2,7 @@
 import { lazyScratch } from '../cache/layer-store.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
+import { useLayers } from '../cache/uses.js';
 import type { FileSource } from '../context/source.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import { isKeyed, sourceKey } from '../keys/inputs.js';
@@ -73,9 +74,13 @@ async function statusOf(
   if (!base.state || complete.length < readStates.length) {
     return { step, key, status: 'miss', afterMiss: true, state: undefined };
   }
-  const record =
-    lookupDefinition(session, keyed, base.state, complete) ??
-    (await lookupContent(session, keyed, base.state, complete)).record;
+  let record = lookupDefinition(session, keyed, base.state, complete);
+  if (!record) {
+    // Looking for the content reads files of the layers below.
+    const layers = [base.state, ...complete].flatMap((state) => state.layers);
+    useLayers(session.store.index, layers);
+    record = (await lookupContent(session, keyed, base.state, complete)).record;
+  }
   if (!record) return { step, key, status: 'miss', afterMiss: false, state: undefined };
   const layers =
     record.layer === undefined ? base.state.layers : [...base.state.layers, record.layer];

@@ -13,8 +13,10 @@ import type {
   LayerId,
   LayerRecord,
   LeaseRecord,
+  MountRecord,
   StepRecord,
   UsageRecord,
+  UseRecord,
 } from './records.js';
 
 /** The databases of the index by name; keys and values as in cache-format.md. */
@@ -38,11 +40,17 @@ export interface CacheIndex {
   /** Image ids by name. */
   readonly names: Database<string, string>;
   readonly leases: Database<LeaseRecord, string>;
+  /** What running processes use, by their identity. */
+  readonly uses: Database<UseRecord, string>;
+  /** Cache mounts by the name of their directory in mounts/. */
+  readonly mounts: Database<MountRecord, string>;
+  /** Running totals by name, in bytes. */
+  readonly totals: Database<number, string>;
 }
 
 /** Opens (and if need be makes) the index. */
 export function openIndex(path: string, readOnly: boolean): CacheIndex {
-  const environment = open({ path, maxDbs: 16, readOnly, noSubdir: false });
+  const environment = open({ path, maxDbs: 32, readOnly, noSubdir: false });
   return {
     environment,
     steps: environment.openDB({ name: 'steps' }),
@@ -58,5 +66,8 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     images: environment.openDB({ name: 'images' }),
     names: environment.openDB({ name: 'names', encoding: 'string' }),
     leases: environment.openDB({ name: 'leases' }),
+    uses: environment.openDB({ name: 'uses' }),
+    mounts: environment.openDB({ name: 'mounts' }),
+    totals: environment.openDB({ name: 'totals' }),
   };
 }

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeTree } from '../layers/disk-usage.js';
 import type { StorePaths } from './paths.js';
 import { identitySuffix, isAlive, ownIdentity, parseIdentitySuffix } from './process-identity.js';
 import type { LayerId } from './records.js';
@@ -39,7 +40,7 @@ export function lazyScratch(paths: StorePaths): { path: () => string; remove: ()
   return {
     path: () => {
       if (made === undefined) {
-        made = join(paths.tmp, `${newLayerId()}.${identitySuffix(ownIdentity())}`);
+        made = temporaryPath(paths);
         mkdirSync(made, { mode: 0o700 });
       }
       return made;
@@ -72,18 +73,27 @@ export function layerLink(paths: StorePaths, id: LayerId): string {
   return join(paths.links, id);
 }
 
-/** Removes a layer's files; the caller has removed it from the index before. */
-export function removeLayer(paths: StorePaths, id: LayerId): void {
-  rmSync(layerLink(paths, id), { force: true });
-  rmSync(join(paths.layers, id), { recursive: true, force: true });
+/** A new name in tmp/; when this process is gone, what has it may be deleted by anybody. */
+export function temporaryPath(paths: StorePaths): string {
+  return join(paths.tmp, `${newLayerId()}.${identitySuffix(ownIdentity())}`);
 }
 
-/** Removes what processes that are gone left in tmp/. */
-export function sweepDrafts(paths: StorePaths): void {
+/** The layers that some of these directories are, by their link or their path; others are left out. */
+export function layerIdsOf(paths: StorePaths, directories: readonly string[]): LayerId[] {
+  return directories.flatMap((path) => {
+    const [, id] = /\/([a-z2-7]{16})(?:\/diff)?$/.exec(path) ?? [];
+    if (id === undefined) return [];
+    const layer = id as LayerId;
+    return [layerLink(paths, layer), layerPath(paths, layer)].includes(path) ? [layer] : [];
+  });
+}
+
+/** Removes what processes that are gone left in tmp/. @returns bytes that were freed */
+export function sweepDrafts(paths: StorePaths): number {
+  let freed = 0;
   for (const name of readdirSync(paths.tmp)) {
     const identity = parseIdentitySuffix(name);
-    if (identity && !isAlive(identity)) {
-      rmSync(join(paths.tmp, name), { recursive: true, force: true });
-    }
+    if (identity && !isAlive(identity)) freed += removeTree(join(paths.tmp, name));
   }
+  return freed;
 }

@@ -88,6 +88,7 @@ export async function buildCommand(
   const store = openStore(root);
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
+  let executed = 0;
   try {
     const result = await build({
       plan,
@@ -101,6 +102,7 @@ export async function buildCommand(
       names: options.tag,
       keepImage: options.tag.length > 0 || options.iidfile !== undefined,
       emit: (event) => {
+        if (event.type === 'built') executed = event.executed;
         if (event.type === 'warning') void log('warn', event.message);
         progress.emit(event);
       },
@@ -109,6 +111,11 @@ export async function buildCommand(
     progress.close();
     if (options.iidfile !== undefined) writeFileSync(options.iidfile, result.image.id);
     process.stdout.write(`${result.lowerdirs}\n`);
+    if (executed > 0) {
+      const { autoPrune } = await import('./auto-prune.js');
+      const problem = await autoPrune(store);
+      if (problem !== undefined) await log('warn', problem);
+    }
   } finally {
     progress.close();
     stop.dispose();

@@ -1,11 +1,12 @@
 /** `wiac pull`, `wiac push`, `wiac images` */
 import { baseLayers } from '../build/base-layers.js';
 import { exportImage } from '../build/export-image.js';
-import { findImage, imageRecord, publishImage } from '../cache/images.js';
+import { imageRecord, publishImage, useImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
 import { closeStore, openStore } from '../cache/store.js';
+import { retryWhenPruned } from '../cache/uses.js';
 import { NotFoundError } from '../errors.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { baseImage } from '../image/base-image.js';
@@ -42,11 +43,12 @@ export function pullCommand(
     const source = openImageSource(reference);
     try {
       const resolved = await source.resolve(parsePlatform(hostPlatform()));
-      const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
       const { config, history } = baseImage(reference, resolved);
-      const image = await publishImage(store.index, imageRecord({ layers, config, history }), [
-        options.tag ?? reference,
-      ]);
+      const image = await retryWhenPruned(store.index, async () => {
+        const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
+        const made = imageRecord({ layers, config, history });
+        return publishImage(store.index, made, [options.tag ?? reference]);
+      });
       process.stdout.write(`${image.id}\n`);
     } finally {
       await source.close();
@@ -61,7 +63,7 @@ export function pushCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   return withStore(setExitCode, async (store) => {
-    const image = findImage(store.index, name);
+    const image = useImage(store.index, name);
     if (!image)
       throw new NotFoundError(`there is no image ${name}`, {
         hint: 'wiac images lists them; wiac build -t NAME makes one',

@@ -24,6 +24,8 @@ import type { TreeDigest } from '../keys/digest.js';
 import type { SelectionInput } from '../keys/inputs.js';
 import { copyFiles } from './cp.js';
 import type { Destination } from './destination.js';
+import type { TreeMeasures } from './disk-usage.js';
+import { diskMeter } from './disk-usage.js';
 import type { Owner } from './users.js';
 
 /** What the new layer is made from. */
@@ -50,10 +52,10 @@ export interface FormerLayer {
 }
 
 /** What was done, for the index. */
-export interface CopyReport {
-  readonly files: number;
-  readonly bytes: number;
+export interface CopyReport extends TreeMeasures {
   readonly linked: number;
+  /** The part of `disk` that is in linked files. */
+  readonly linkedDisk: number;
 }
 
 interface Attributes extends Owner {
@@ -71,6 +73,9 @@ interface Job {
   readonly directories: Set<string>;
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
+  readonly meter: ReturnType<typeof diskMeter>;
+  /** Disk usage of what was copied. Bytes. */
+  copiedDisk: number;
 }
 
 const NEW_DIRECTORY_MODE = 0o755;
@@ -225,6 +230,7 @@ function refuseCopy(job: Job, stderr: string): never {
 /** A copy that differs from what was digested would make the cache lie. */
 function verify(job: Job, file: Scanned, target: string): void {
   const copied = lstatSync(target);
+  job.meter.add(copied);
   const { stats } = file;
   if (stats.kind === 'file' && (copied.size !== stats.size || copied.mtimeMs !== stats.mtimeMs)) {
     throw new ContextError(`${file.hostPath} changed while it was copied`, job.request.location, {
@@ -258,6 +264,7 @@ async function runCopies(job: Job): Promise<void> {
   const failure = await copyFiles(copies, layer, request.ownership === 'keep' && !request.owner);
   if (failure !== undefined) refuseCopy(job, failure);
   for (const [path, file] of job.copies) verify(job, file, join(layer, path));
+  job.copiedDisk = job.meter.total();
 }
 
 /**
@@ -281,8 +288,16 @@ function reportOf(job: Job): CopyReport {
   const linked = job.links.size;
   let bytes = 0;
   for (const { stats } of job.copies.values()) if (stats.kind === 'file') bytes += stats.size;
-  for (const path of job.links) bytes += lstatSync(join(job.layer, path)).size;
-  return { files: job.directories.size + job.copies.size + linked, bytes, linked };
+  for (const path of job.links) {
+    const stats = lstatSync(join(job.layer, path));
+    bytes += stats.size;
+    job.meter.add(stats);
+  }
+  const linkedDisk = job.meter.total() - job.copiedDisk;
+  for (const path of new Set(['', ...job.directories]))
+    job.meter.add(lstatSync(join(job.layer, path)));
+  const files = job.directories.size + job.copies.size + linked;
+  return { files, bytes, disk: job.meter.total(), linked, linkedDisk };
 }
 
 /**
@@ -310,6 +325,8 @@ export async function makeCopyLayer(
     links: new Set(),
     directories: new Set(),
     finish: [],
+    meter: diskMeter(),
+    copiedDisk: 0,
   };
   makeAncestors(job);
   for (const [index, selection] of request.selections.entries()) {
