@@ -8,6 +8,9 @@ import type { LayerId } from './records.js';
 const MIN_AGE_MS = 60_000;
 const MIN_BYTES = 4096;
 
+/** Every step takes some time: of two units that free as much the one of fewer steps goes. */
+const STEP_MS = 1;
+
 /**
  * What keeping something is worth: time saved for each byte it takes and each unit of time it
  * waits. `rebuildMs / bytes` is the price of having it again for the room it takes, as in
@@ -19,7 +22,7 @@ const MIN_BYTES = 4096;
  * @param age ms since the last use
  */
 export function keepingValue(rebuildMs: number, bytes: number, age: number): number {
-  return (rebuildMs + 1) / Math.max(bytes, MIN_BYTES) / Math.max(age, MIN_AGE_MS);
+  return rebuildMs / Math.max(bytes, MIN_BYTES) / Math.max(age, MIN_AGE_MS);
 }
 
 /** A layer with everything that stands on it, or a blob: what can only go together. */
@@ -96,7 +99,8 @@ function createWeights({ items, own, shares, kept }: PruneInput): Weights {
     });
   return {
     of: (item) => {
-      const { kind, layer, rebuildMs } = item;
+      const { kind, layer } = item;
+      const rebuildMs = item.rebuildMs + STEP_MS;
       if (layer === undefined || kind === 'blob') return { bytes: item.bytes, rebuildMs };
       const number = makers.get(layer)?.length ?? 1;
       const freed = kept.has(layer) ? 0 : (bytes.get(layer) ?? 0);
