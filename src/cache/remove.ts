@@ -3,7 +3,7 @@
  * moved to tmp/ and deleted. A crash in between leaves directories that the index does not know;
  * the next prune collects them.
  */
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DefinitionKey } from '../keys/digest.js';
 import { removeTree } from '../layers/disk-usage.js';
@@ -74,14 +74,13 @@ export function removeFromIndex(index: CacheIndex, { items, layers }: PrunePlan)
   return { layers: [...layers], blobs: unneededBlobs(index, blobs) };
 }
 
-/** Moves a directory to tmp/, under this process's name. @returns where it is then */
-function moveAside({ paths }: Store, path: string): string | undefined {
-  const target = temporaryPath(paths);
+/** Moves a layer out of the way, unless somebody else did. */
+function moveAside(from: string, to: string): boolean {
   try {
-    renameSync(path, target);
-    return target;
+    renameSync(from, to);
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
 }
@@ -92,14 +91,17 @@ function moveAside({ paths }: Store, path: string): string | undefined {
  */
 export function deleteLeftovers(store: Store, { layers, blobs }: Leftovers): number {
   const { paths } = store;
-  const moved = layers.flatMap((id) => {
+  // In tmp/ under this process's name: if it dies half-way, the next one knows that it is garbage.
+  const aside = temporaryPath(paths);
+  mkdirSync(aside, { mode: 0o700 });
+  const moved = layers.filter((id) => {
     rmSync(join(paths.links, id), { force: true });
-    const path = moveAside(store, join(paths.layers, id));
-    return path === undefined ? [] : [path];
+    return moveAside(join(paths.layers, id), join(aside, id));
   });
   let freed = 0;
   for (const digest of blobs) freed += removeTree(blobPath(store, digest));
-  for (const path of moved) freed += removeTree(path);
+  for (const id of moved) freed += removeTree(join(aside, id));
+  rmdirSync(aside);
   return freed;
 }
 

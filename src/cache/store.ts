@@ -16,7 +16,7 @@ import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** An open store. */
 export interface Store {

@@ -46,7 +46,8 @@ describe('README', () => {
     expect(outputs[0]).toContain('hello from a container');
     expect(readFileSync('/tmp/upperlayer/note', 'utf8')).toBe('kept\n');
     rmSync('/tmp/upperlayer', { recursive: true });
-    expect(outputs.at(-1)).toContain('usr');
+    expect(outputs[2]).toContain('usr');
+    expect(outputs[3]).toContain('would free');
   });
 
   test('every command of the table has help', async () => {
