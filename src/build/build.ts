@@ -1,13 +1,14 @@
 /** One build from beginning to end: plan in, lowerdir string and image out. */
 
+import { concludeBuild } from '../cache/conclude.js';
 import { settle } from '../cache/durability.js';
-import { touchEntries } from '../cache/entries.js';
-import { imageRecord, publishImage } from '../cache/images.js';
+import { imageRecord } from '../cache/images.js';
 import { layerLink, lazyScratch } from '../cache/layer-store.js';
 import type { ImageRecord } from '../cache/records.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import { asStoreError } from '../cache/store.js';
+import { retryWhenPruned } from '../cache/uses.js';
 import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
 import { formatLowerdirs } from '../exec/overlay.js';
@@ -52,6 +53,8 @@ export interface BuildResult {
   readonly lowerdirs: string;
   /** The layers and the key that each step of the plan came to. */
   readonly states: Resolution['states'];
+  /** Number of steps that were carried out. */
+  readonly executed: number;
 }
 
 /** Opens each context once. */
@@ -84,22 +87,16 @@ function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
   });
 }
 
-/**
- * Carries a plan out.
- * @throws whatever made the first step fail; nothing is left running or mounted then
- */
-export async function build(request: BuildRequest): Promise<BuildResult> {
+/** Everything is looked up, and carried out where that fails; the result is kept. */
+async function attempt(request: BuildRequest, scratch: () => string): Promise<BuildResult> {
   const { plan, store, emit, skipsCache, secret, sshAgent, isolation } = request;
   const started = performance.now();
-  emit({ type: 'planned', steps: plan.steps });
-  for (const message of plan.warnings) emit({ type: 'warning', message });
   const stopper = new AbortController();
   const stop = (reason: unknown) => {
     if (!stopper.signal.aborted) stopper.abort(reason);
   };
   const onAbort = () => stop(request.signal.reason);
   request.signal.addEventListener('abort', onAbort, { once: true });
-  const scratch = lazyScratch(store.paths);
   const scanStore = indexScanStore(store.index, await createHash64());
   try {
     const resolution = await resolvePlan(
@@ -107,7 +104,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
         store,
         scanStore,
         context: once(request.openContext),
-        scratch: scratch.path,
+        scratch,
         isolation,
         images: request.images,
         skipsCache,
@@ -121,7 +118,6 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
       request.jobs,
       stop,
     );
-    await touchEntries(store.index, resolution.used);
     const layers = resolution.states.get(plan.target)?.layers ?? [];
     scanStore.flush();
     // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
@@ -136,18 +132,42 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
       config: plan.config,
       history: historyOf(plan, resolution),
     });
-    // Every image holds on to its layers: a result that nobody can ask for by name must not.
-    const image = request.keepImage ? await publishImage(store.index, made, request.names) : made;
+    const image = concludeBuild(store.index, {
+      used: resolution.used,
+      layers,
+      image: made,
+      // Every image holds on to its layers: a result that nobody can ask for by name must not.
+      names: request.keepImage ? request.names : undefined,
+    });
     const { cached, executed } = resolution;
     emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
     const links = [...layers].reverse().map((id) => layerLink(store.paths, id));
-    return { image, lowerdirs: formatLowerdirs(links), states: resolution.states };
+    return { image, lowerdirs: formatLowerdirs(links), states: resolution.states, executed };
+  } finally {
+    request.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * Carries a plan out.
+ * @throws whatever made the first step fail; nothing is left running or mounted then
+ */
+export async function build(request: BuildRequest): Promise<BuildResult> {
+  const { plan, store, emit } = request;
+  emit({ type: 'planned', steps: plan.steps });
+  for (const message of plan.warnings) emit({ type: 'warning', message });
+  const scratch = lazyScratch(store.paths);
+  try {
+    return await retryWhenPruned(
+      store.index,
+      () => attempt(request, scratch.path),
+      () => emit({ type: 'warning', message: 'the cache was pruned meanwhile: starting over' }),
+    );
   } catch (error) {
     // What was done is worth keeping; why the build failed is worth more than why this failed.
     await settle(store).catch(() => {});
     throw asStoreError(store.paths.root, error);
   } finally {
     scratch.remove();
-    request.signal.removeEventListener('abort', onAbort);
   }
 }

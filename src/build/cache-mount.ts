@@ -6,6 +6,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from 
 import { join } from 'node:path';
 import { treeReader } from '../cache/entries.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
+import { useMount } from '../cache/mounts.js';
 import { checkpoint } from '../checkpoint.js';
 import { selectFiles } from '../context/select.js';
 import type { CacheMount } from '../dockerfile/mounts.js';
@@ -108,6 +109,7 @@ export async function openCacheMount(
   };
   try {
     const path = join(paths.mounts, name);
+    useMount(index, name, mount.id);
     await create(session, mount, source, path);
     return { path, close };
   } catch (error) {

@@ -4,24 +4,28 @@ import { join } from 'node:path';
 import { findByOperation, treeReader } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { layerPath } from '../cache/layer-store.js';
+import type { LayerId, LayerLinks } from '../cache/records.js';
 import type { Selection } from '../context/select.js';
 import { canonicalJson } from '../keys/digest.js';
 import { isArchive, unpackArchive } from '../layers/archive.js';
 import type { CopyReport, FormerLayer } from '../layers/copy-layer.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
-import { measureTree } from '../layers/layer-digest.js';
+import { measureTree } from '../layers/disk-usage.js';
 import { NO_TIME, settleDirectories, stampTree, withAncestors } from '../layers/times.js';
 import { parseMode } from '../plan/mode.js';
 import type { CopyStep } from '../plan/step.js';
 import type { DestinationReads, KeyedInputs } from './lookup.js';
 import type { BuildSession } from './session.js';
 
-/** A layer that the same instruction made before at the same place. */
+/**
+ * A layer that the same instruction made before at the same place. It is not declared as used: what
+ * is pruned before it is linked is copied.
+ */
 function formerLayer(
   session: BuildSession,
   keyed: KeyedInputs,
   reads: DestinationReads,
-): FormerLayer | undefined {
+): (FormerLayer & { readonly group: LayerId }) | undefined {
   const facts = canonicalJson(reads.facts);
   const { index, paths } = session.store;
   for (const record of findByOperation(index, keyed.operation)) {
@@ -30,6 +34,7 @@ function formerLayer(
     return {
       path: layerPath(paths, record.layer),
       selections: record.inputs.files,
+      group: index.layers.get(record.layer)?.links?.group ?? record.layer,
     };
   }
   return undefined;
@@ -97,10 +102,11 @@ export async function executeCopy(
   keyed: KeyedInputs,
   reads: DestinationReads,
   selections: readonly Selection[],
-): Promise<CopyReport> {
+): Promise<CopyReport & { readonly links: LayerLinks | undefined }> {
   const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
   const archives = await archivesOf(step, selections);
   const linkable = archives.length === 0 && !session.skipsCache(step);
+  const former = linkable ? formerLayer(session, keyed, reads) : undefined;
   const report = await makeCopyLayer(
     draft.diff,
     {
@@ -110,7 +116,7 @@ export async function executeCopy(
       owner: reads.owner,
       ownership: step.from === undefined ? 'root' : 'keep',
       chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, step.location),
-      former: linkable ? formerLayer(session, keyed, reads) : undefined,
+      former,
       location: step.location,
     },
     treeReader(session.scanStore.readTree),
@@ -119,7 +125,9 @@ export async function executeCopy(
   await unpackArchives(draft, archives, reads);
   settleDirectories(draft.diff, [...report.made, ...withAncestors(reads.destination.path)]);
   const simple = archives.length === 0 && step.inline.length === 0;
-  return simple ? report : { ...report, ...measureTree(draft.diff) };
+  const links =
+    former && report.linked > 0 ? { group: former.group, disk: report.linkedDisk } : undefined;
+  return { ...report, ...(simple ? {} : measureTree(draft.diff)), links };
 }
 
 /**

@@ -13,7 +13,8 @@ import { inheritRoot, networkFiles, prepareRootfs } from '../exec/rootfs.js';
 import type { Exit } from '../exec/sandbox.js';
 import { runContainer } from '../exec/sandbox.js';
 import { DEFAULT_PATH } from '../image/config.js';
-import { measureTree } from '../layers/layer-digest.js';
+import type { TreeMeasures } from '../layers/disk-usage.js';
+import { measureTree } from '../layers/disk-usage.js';
 import type { Stack } from '../layers/stack.js';
 import type { Identity } from '../layers/users.js';
 import { resolveIdentity } from '../layers/users.js';
@@ -127,7 +128,7 @@ export async function executeRun(
   step: RunStep,
   base: readonly LayerId[],
   reads: readonly StepState[],
-): Promise<{ files: number; bytes: number }> {
+): Promise<TreeMeasures> {
   requirePlatform(step);
   const stack = await stackOf(session, base);
   inheritRoot(draft.diff, stack);

@@ -4,10 +4,11 @@ import { settleStep } from '../cache/durability.js';
 import { publishEntry, treeReader } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
-import type { LayerRecord, StepRecord } from '../cache/records.js';
+import type { LayerLinks, LayerRecord, StepRecord } from '../cache/records.js';
 import { checkpoint } from '../checkpoint.js';
 import { selectionInput } from '../keys/inputs.js';
-import { measureTree } from '../layers/layer-digest.js';
+import type { TreeMeasures } from '../layers/disk-usage.js';
+import { measureTree } from '../layers/disk-usage.js';
 import type { Explanation } from '../why/explain.js';
 import { explainMiss } from '../why/explain.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
@@ -16,10 +17,9 @@ import { executeFetch } from './fetch.js';
 import type { ContentLookup, KeyedInputs, StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
 
-interface Made {
-  readonly files: number;
-  readonly bytes: number;
+interface Made extends TreeMeasures {
   readonly linked: number;
+  readonly links?: LayerLinks | undefined;
 }
 
 /** @returns undefined when the step leaves no layer */
@@ -43,7 +43,7 @@ async function make(
   if (!destination) throw new Error(`${step.kind} without its destination`);
   if (step.kind === 'copy')
     return executeCopy(session, draft, step, keyed, destination, found.selections);
-  return executeWorkdir(draft, destination) ? { files: 1, bytes: 0, linked: 0 } : undefined;
+  return executeWorkdir(draft, destination) ? { ...measureTree(draft.diff), linked: 0 } : undefined;
 }
 
 /** Looked up before the step is published, which makes it its own nearest entry. */
@@ -104,6 +104,8 @@ export async function executeStep(
       key,
       created,
       bytes: made.bytes,
+      disk: made.disk,
+      links: made.links,
       files: made.files,
       // Only a program can leave an opaque directory.
       opaque: step.kind === 'run' ? undefined : [],

@@ -3,8 +3,14 @@
  * (early cut-off). No step is carried out here.
  */
 import { posix } from 'node:path';
-import { findByContent, findByDefinition, findByOperation } from '../cache/entries.js';
+import {
+  completeEntry,
+  findByContent,
+  findByDefinition,
+  findByOperation,
+} from '../cache/entries.js';
 import type { LayerId, StepRecord } from '../cache/records.js';
+import { tryUseLayers } from '../cache/uses.js';
 import type { Selection } from '../context/select.js';
 import { selectFiles } from '../context/select.js';
 import { DockerfileError } from '../errors.js';
@@ -271,14 +277,11 @@ async function completeCandidates(
   const { index } = session.store;
   for (const record of candidates) {
     if (record.contentKey !== undefined) continue;
-    const needed = [...record.base, ...record.readLayers.flat()];
-    if (!needed.every((id) => index.layers.doesExist(id))) continue;
     const { operation, base, readLayers } = record;
+    // Digesting reads their files.
+    if (!tryUseLayers(index, [...base, ...readLayers.flat()])) continue;
     const key = await runContentKey(session, step, operation, base, readLayers);
-    index.environment.transactionSync(() => {
-      index.steps.putSync(record.key, { ...record, contentKey: key });
-      index.contents.putSync(key, record.key);
-    });
+    completeEntry(index, record.key, key);
   }
 }
 

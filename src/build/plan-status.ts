@@ -3,6 +3,7 @@ import { lazyScratch } from '../cache/layer-store.js';
 import { noteImage } from '../cache/related.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
+import { useLayers } from '../cache/uses.js';
 import type { FileSource } from '../context/source.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import { isKeyed, selectionInput, sourceKey } from '../keys/inputs.js';
@@ -73,6 +74,11 @@ async function statusOf(
   const complete = reads.flatMap(({ state }) => state ?? []);
   if (!base.state || complete.length < reads.length) return { ...miss, afterMiss: true };
   const definition = lookupDefinition(session, keyed, base.state, complete);
+  if (!definition) {
+    // Looking for the content reads files of the layers below.
+    const layers = [base.state, ...complete].flatMap((state) => state.layers);
+    useLayers(session.store.index, layers);
+  }
   const content = definition
     ? undefined
     : await lookupContent(session, keyed, base.state, complete);

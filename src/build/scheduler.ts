@@ -4,9 +4,10 @@
  */
 import { publishEntry } from '../cache/entries.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
-import type { StepRecord } from '../cache/records.js';
+import type { LayerId, StepRecord } from '../cache/records.js';
 import { noteImage } from '../cache/related.js';
 import { sweepStore } from '../cache/sweep.js';
+import { LayersGoneError } from '../cache/uses.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
 import { sourceKey } from '../keys/inputs.js';
@@ -32,6 +33,8 @@ interface Run {
   readonly session: BuildSession;
   readonly inSlot: <T>(task: () => Promise<T>) => Promise<T>;
   readonly used: DefinitionKey[];
+  /** Layers that this build has found so far; declared as used with the next lease. */
+  readonly layers: Set<LayerId>;
   cached: number;
   executed: number;
 }
@@ -64,12 +67,18 @@ function adopt(
   return record;
 }
 
-async function waitForLease(run: Run, keyed: KeyedInputs): Promise<void> {
+/** Takes the step's lease; what the step may read can't be pruned after that. */
+async function waitForLease(
+  run: Run,
+  keyed: KeyedInputs,
+  states: readonly StepState[],
+): Promise<void> {
+  for (const { layers } of states) for (const id of layers) run.layers.add(id);
   const { index } = run.session.store;
   let announced = false;
   for (;;) {
     run.session.signal.throwIfAborted();
-    const holder = tryLease(index, keyed.key);
+    const holder = tryLease(index, keyed.key, run.layers);
     if (holder === undefined) return;
     if (!announced) run.session.emit({ type: 'waiting', step: keyed.step.id, pid: holder });
     announced = true;
@@ -89,6 +98,7 @@ async function resolveKeyed(
   const hit = (record: StepRecord, by: 'definition' | 'content'): StepState => {
     run.cached += 1;
     run.used.push(keyed.key);
+    if (record.layer !== undefined) run.layers.add(record.layer);
     emit({ type: 'cached', step: step.id, key: keyed.key, by });
     return stateAfter(base, record, keyed);
   };
@@ -96,7 +106,7 @@ async function resolveKeyed(
     ? undefined
     : lookupDefinition(session, keyed, base, reads);
   if (known) return hit(known, 'definition');
-  await waitForLease(run, keyed);
+  await waitForLease(run, keyed, [base, ...reads]);
   // Publishing gives the lease back in the same transaction; everything else does it at the end.
   let held = true;
   try {
@@ -150,6 +160,8 @@ async function resolveStep(
     if (step.kind === 'source') return await resolveSource(run.session, step);
     return await resolveKeyed(run, step, base, reads as StepState[]);
   } catch (error) {
+    // Not the step's failure: the whole build starts over.
+    if (error instanceof LayersGoneError) throw error;
     run.session.emit({ type: 'failed', step: step.id, message: (error as Error).message });
     throw error;
   }
@@ -171,6 +183,7 @@ export async function resolvePlan(
     session,
     inSlot: semaphore(jobs),
     used: [],
+    layers: new Set(),
     cached: 0,
     executed: 0,
   };

@@ -1,6 +1,5 @@
 /** Reading and writing entries of the cache as a whole: step, layer and look-up tables together. */
 
-import { checkpoint } from '../checkpoint.js';
 import type { TreeReader } from '../context/tree.js';
 import { decodeTree } from '../context/tree.js';
 import { StoreError } from '../errors.js';
@@ -8,13 +7,21 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../
 import { blobMark, layerMark, markUnsynced } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from './records.js';
+import { blobsOf } from './records.js';
 import { noteRelated } from './related.js';
 import { noteTime } from './timeline.js';
+import { addCacheBytes, addedBytes } from './totals.js';
+import { declareUse } from './uses.js';
 
 /** How many entries of one operation are remembered as candidates, newest first. */
 const CANDIDATES = 16;
 
-/** Makes a step and its layer visible, in one transaction, and gives the step's lease back. */
+/**
+ * Makes a step and its layer visible, in one transaction, and gives the step's lease back. The
+ * layer is in use by this process from then on.
+ * @param layer undefined when the step has none, or one that is in the index already
+ * @throws LayersGoneError when that one was removed meanwhile
+ */
 export function publishEntry(
   index: CacheIndex,
   step: StepRecord,
@@ -30,8 +37,10 @@ export function publishEntry(
     if (step.contentKey !== undefined) index.contents.putSync(step.contentKey, step.key);
     if (layer) {
       index.layers.putSync(layer.id, layer);
+      addCacheBytes(index, addedBytes(layer));
       markUnsynced(index, layerMark(layer.id));
     }
+    declareUse(index, { layers: step.layer === undefined ? [] : [step.layer] });
     const candidates = index.operations.get(step.operation) ?? [];
     const others = candidates.filter((key) => key !== step.key);
     index.operations.putSync(step.operation, [step.key, ...others].slice(0, CANDIDATES));
@@ -41,12 +50,12 @@ export function publishEntry(
   });
 }
 
-/** Makes a layer of a base image visible. */
+/** Makes a layer of a base image visible, in use by this process. */
 export function publishBaseLayer(
   index: CacheIndex,
   diffId: string,
   id: LayerId,
-  measures: Pick<LayerRecord, 'files' | 'bytes' | 'opaque' | 'blob'>,
+  measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'blob'>,
 ): void {
   index.environment.transactionSync(() => {
     const made = { key: undefined, created: Date.now(), digest: undefined, tree: undefined };
@@ -54,6 +63,8 @@ export function publishBaseLayer(
     index.diffIds.putSync(diffId, id);
     markUnsynced(index, layerMark(id));
     if (measures.blob) markUnsynced(index, blobMark(measures.blob.digest));
+    addCacheBytes(index, measures.disk + (measures.blob?.size ?? 0));
+    declareUse(index, { layers: [id] });
   });
 }
 
@@ -84,30 +95,39 @@ export function findByOperation(index: CacheIndex, operation: OperationDigest): 
   });
 }
 
-/** Notes that entries were used, in one transaction. */
-export async function touchEntries(
-  index: CacheIndex,
-  keys: readonly DefinitionKey[],
-): Promise<void> {
-  if (keys.length === 0) return;
+/** Notes that entries were used; part of the caller's write transaction. */
+export function touchEntries(index: CacheIndex, keys: readonly DefinitionKey[]): void {
   const lastUsed = Date.now();
-  await index.usage.transaction(() => {
-    for (const key of keys) {
-      const hits = (index.usage.get(key)?.hits ?? 0) + 1;
-      index.usage.put(key, { lastUsed, hits });
-    }
-  });
-  checkpoint('usage:written');
+  for (const key of keys) {
+    // It may have been removed since it was found, for another build's sake or by `cache rm`.
+    if (!index.steps.doesExist(key)) continue;
+    const hits = (index.usage.get(key)?.hits ?? 0) + 1;
+    index.usage.putSync(key, { lastUsed, hits });
+  }
 }
 
-/**
- * Changes the record of a layer, if it is still there: in one transaction, because another process
- * may change or remove it at the same time.
- */
+function blobBytes(record: LayerRecord): number {
+  return blobsOf(record).reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Changes the record of a layer; one that was removed meanwhile stays removed. */
 export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<LayerRecord>): void {
   index.environment.transactionSync(() => {
     const record = index.layers.get(id);
-    if (record) index.layers.putSync(id, { ...record, ...change });
+    if (!record) return;
+    const changed = { ...record, ...change };
+    index.layers.putSync(id, changed);
+    addCacheBytes(index, blobBytes(changed) - blobBytes(record));
+  });
+}
+
+/** Gives an entry the content key that nobody had asked for before. */
+export function completeEntry(index: CacheIndex, key: DefinitionKey, contentKey: ContentKey): void {
+  index.environment.transactionSync(() => {
+    const record = index.steps.get(key);
+    if (!record || record.contentKey !== undefined) return;
+    index.steps.putSync(key, { ...record, contentKey });
+    index.contents.putSync(contentKey, key);
   });
 }
 

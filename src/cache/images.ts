@@ -4,7 +4,10 @@ import { checkpoint } from '../checkpoint.js';
 import type { Json } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
 import type { CacheIndex } from './index-db.js';
-import type { ImageRecord } from './records.js';
+import type { ImageRecord, LayerId } from './records.js';
+import type { Store } from './store.js';
+import { addCacheBytes } from './totals.js';
+import { declareUse } from './uses.js';
 
 /** `name` without a tag means `name:latest`, as everywhere. */
 export function normalizeName(name: string): string {
@@ -23,20 +26,60 @@ export function imageRecord(content: Omit<ImageRecord, 'id' | 'created'>): Image
   return { ...content, id, created: Date.now() };
 }
 
-/** Keeps an image under its id and its names; its layers can't be removed from the cache then. */
+/** Has the image a name? */
+export function isNamed(index: CacheIndex, id: string): boolean {
+  for (const { value } of index.names.getRange()) if (value === id) return true;
+  return false;
+}
+
+/** Layers of an image that lost its last name can be pruned now. Part of a write transaction. */
+function returnToCache(index: CacheIndex, image: ImageRecord, kept: readonly LayerId[]): void {
+  if (isNamed(index, image.id)) return;
+  const needed = new Set(kept);
+  for (const id of image.layers) {
+    if (!needed.has(id)) addCacheBytes(index, index.layers.get(id)?.disk ?? 0);
+  }
+}
+
+/**
+ * Keeps an image under its id and its names. Part of the caller's write transaction, which has made
+ * sure that the image's layers are there.
+ */
+export function putImage(
+  index: CacheIndex,
+  made: ImageRecord,
+  names: readonly string[],
+): ImageRecord {
+  const image = index.images.get(made.id) ?? made;
+  index.images.putSync(made.id, image);
+  for (const name of names.map(normalizeName)) {
+    const before = index.names.get(name);
+    if (before === made.id) continue;
+    index.names.putSync(name, made.id);
+    const former = before === undefined ? undefined : index.images.get(before);
+    if (former) returnToCache(index, former, made.layers);
+  }
+  return image;
+}
+
+/** Is the image there already, under all of these names? */
+export function isPublished(index: CacheIndex, id: string, names: readonly string[]): boolean {
+  const named = names.every((name) => index.names.get(normalizeName(name)) === id);
+  return named && index.images.doesExist(id);
+}
+
+/**
+ * Keeps an image under its id and its names; its layers can't be removed from the cache then.
+ * @throws LayersGoneError when another process removed one of its layers; see retryWhenPruned
+ */
 export async function publishImage(
   index: CacheIndex,
   made: ImageRecord,
   names: readonly string[],
 ): Promise<ImageRecord> {
-  const { id } = made;
-  const existing = index.images.get(id);
-  const image = existing ?? made;
-  const missing = names.map(normalizeName).filter((name) => index.names.get(name) !== id);
-  if (existing && missing.length === 0) return image;
-  await index.images.transaction(() => {
-    index.images.put(id, image);
-    for (const name of missing) index.names.put(name, id);
+  const image = index.environment.transactionSync(() => {
+    declareUse(index, { layers: made.layers });
+    return putImage(index, made, names);
   });
   checkpoint('image:published');
   return image;
@@ -53,4 +96,40 @@ export function findImage(index: CacheIndex, reference: string): ImageRecord | u
     if (key.startsWith(start)) return value;
   }
   return undefined;
+}
+
+/**
+ * Finds an image as findImage does, and declares that this process uses its layers: nobody can
+ * remove them as long as it lives, whatever becomes of the image.
+ * @throws LayersGoneError when the store is damaged
+ */
+export function useImage(index: CacheIndex, reference: string): ImageRecord | undefined {
+  return index.environment.transactionSync(() => {
+    const image = findImage(index, reference);
+    if (image) declareUse(index, { layers: image.layers });
+    return image;
+  });
+}
+
+/** What `removeImage` did. */
+export interface ImageRemoval {
+  /** Names that are gone. */
+  readonly untagged: readonly string[];
+  /** Id of the image, when it is gone too. */
+  readonly removed: string | undefined;
+  /** Layers that no image, entry or process needed any more. */
+  readonly layers: readonly LayerId[];
+  /** Bytes that the file system got back. */
+  readonly freedBytes: number;
+}
+
+/**
+ * Removes a name; with the last one the image, and layers that nobody needs then. Given an id, it
+ * removes all names of the image. Layers that entries of the cache have stay in the cache.
+ * @param reference name, id, or the beginning of an id
+ * @throws NotFoundError
+ */
+export async function removeImage(store: Store, reference: string): Promise<ImageRemoval> {
+  const { removeImageRecord } = await import('./remove-image.js');
+  return removeImageRecord(store, reference);
 }

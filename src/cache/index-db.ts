@@ -13,8 +13,10 @@ import type {
   LayerId,
   LayerRecord,
   LeaseRecord,
+  MountRecord,
   StepRecord,
   UsageRecord,
+  UseRecord,
 } from './records.js';
 import type { TimelineKey } from './timeline.js';
 
@@ -47,11 +49,17 @@ export interface CacheIndex {
   readonly leases: Database<LeaseRecord, string>;
   /** Boot ids of layers and blobs that are not certainly on disk; see durability.ts. */
   readonly unsynced: Database<string, string>;
+  /** What running processes use, by their identity. */
+  readonly uses: Database<UseRecord, string>;
+  /** Cache mounts by the name of their directory in mounts/. */
+  readonly mounts: Database<MountRecord, string>;
+  /** Running totals by name, in bytes. */
+  readonly totals: Database<number, string>;
 }
 
 /** Opens (and if need be makes) the index. */
 export function openIndex(path: string, readOnly: boolean): CacheIndex {
-  const environment = open({ path, maxDbs: 24, readOnly, noSubdir: false });
+  const environment = open({ path, maxDbs: 32, readOnly, noSubdir: false });
   return {
     environment,
     steps: environment.openDB({ name: 'steps' }),
@@ -71,5 +79,8 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     names: environment.openDB({ name: 'names', encoding: 'string' }),
     leases: environment.openDB({ name: 'leases' }),
     unsynced: environment.openDB({ name: 'unsynced', encoding: 'string' }),
+    uses: environment.openDB({ name: 'uses' }),
+    mounts: environment.openDB({ name: 'mounts' }),
+    totals: environment.openDB({ name: 'totals' }),
   };
 }

@@ -41,7 +41,7 @@ export function lazyScratch(paths: StorePaths): { path: () => string; remove: ()
   return {
     path: () => {
       if (made === undefined) {
-        made = join(paths.tmp, `${newLayerId()}.${identitySuffix(ownIdentity())}`);
+        made = temporaryPath(paths);
         mkdirSync(made, { mode: 0o700 });
       }
       return made;
@@ -112,4 +112,19 @@ export function abandonDraft(
 ): void {
   if (!isPublished(draft.id)) removeLayer(paths, draft.id);
   discardDraft(draft);
+}
+
+/** A new name in tmp/; when this process is gone, what has it may be deleted by anybody. */
+export function temporaryPath(paths: StorePaths): string {
+  return join(paths.tmp, `${newLayerId()}.${identitySuffix(ownIdentity())}`);
+}
+
+/** The layers that some of these directories are, by their link or their path; others are left out. */
+export function layerIdsOf(paths: StorePaths, directories: readonly string[]): LayerId[] {
+  return directories.flatMap((path) => {
+    const [, id] = /\/([a-z2-7]{16})(?:\/diff)?$/.exec(path) ?? [];
+    if (id === undefined) return [];
+    const layer = id as LayerId;
+    return [layerLink(paths, layer), layerPath(paths, layer)].includes(path) ? [layer] : [];
+  });
 }

@@ -5,15 +5,24 @@
 import { checkpoint } from '../checkpoint.js';
 import type { CacheIndex } from './index-db.js';
 import { isAlive, ownIdentity } from './process-identity.js';
+import type { LayerId } from './records.js';
+import { declareUse } from './uses.js';
 
 /**
  * Tries to take the lease on a step. A lease whose process is gone is void.
+ * @param layers what its holder is going to read: in use by this process from then on
+ * @throws LayersGoneError when one of them is not there any more; the lease is not taken then
  * @returns undefined when it was taken, else the pid of who holds it (it may be this process)
  */
-export function tryLease(index: CacheIndex, key: string): number | undefined {
+export function tryLease(
+  index: CacheIndex,
+  key: string,
+  layers: Iterable<LayerId> = [],
+): number | undefined {
   const holder = index.environment.transactionSync(() => {
     const before = index.leases.get(key);
     if (before && isAlive(before)) return before.pid;
+    declareUse(index, { layers });
     index.leases.putSync(key, ownIdentity());
     return undefined;
   });

@@ -1,15 +1,8 @@
 /** Questions people ask of the cache, and removal of entries. */
-import { rmSync } from 'node:fs';
-import { checkpoint } from '../checkpoint.js';
 import { NotFoundError } from '../errors.js';
 import type { DefinitionKey } from '../keys/digest.js';
-import { dropEntry, dropLayers } from './drop.js';
 import type { CacheIndex } from './index-db.js';
-import { announceRemoval, removeLayer } from './layer-store.js';
-import { blobPath } from './paths.js';
-import { isAlive } from './process-identity.js';
 import type { LayerId, StepRecord } from './records.js';
-import type { Store } from './store.js';
 import { newestEntries } from './timeline.js';
 
 /** An entry as it is listed. Times in ms since the epoch. */
@@ -37,7 +30,8 @@ export interface EntryFilter {
   readonly smallerThan?: number | undefined;
 }
 
-function summarize(index: CacheIndex, record: StepRecord): EntrySummary {
+/** An entry with its layer and its usage. */
+export function summarize(index: CacheIndex, record: StepRecord): EntrySummary {
   const usage = index.usage.get(record.key);
   const layer = record.layer === undefined ? undefined : index.layers.get(record.layer);
   return {
@@ -54,7 +48,12 @@ function summarize(index: CacheIndex, record: StepRecord): EntrySummary {
   };
 }
 
-function fits(entry: EntrySummary, filter: EntryFilter, now: number): boolean {
+/** Does something fit a filter? Without a text of its own it fits no text. */
+export function fits(
+  entry: Pick<EntrySummary, 'text' | 'created' | 'lastUsed' | 'bytes'>,
+  filter: EntryFilter,
+  now: number,
+): boolean {
   const { text, olderThan, newerThan, unusedFor, largerThan, smallerThan } = filter;
   if (text !== undefined && !entry.text.toLowerCase().includes(text.toLowerCase())) return false;
   if (olderThan !== undefined && now - entry.created <= olderThan) return false;
@@ -92,80 +91,4 @@ export function findEntry(index: CacheIndex, prefix: string): StepRecord {
     only ? `several keys begin with ${prefix}` : `no entry has a key that begins with ${prefix}`,
     { hint: only ? 'give more digits' : 'wiac cache ls lists the keys' },
   );
-}
-
-/** What takes how much space. Bytes. */
-export interface UsageSummary {
-  readonly entries: number;
-  readonly layers: number;
-  readonly images: number;
-  /** Sum over all layers. */
-  readonly bytes: number;
-  /** Layers that neither a named image nor a running build needs. */
-  readonly reclaimableBytes: number;
-}
-
-/** Layers that images need: those may not go. */
-function imageLayers(index: CacheIndex): Set<LayerId> {
-  const layers = new Set<LayerId>();
-  for (const { value } of index.images.getRange()) for (const id of value.layers) layers.add(id);
-  return layers;
-}
-
-/** Sums up what the cache holds. */
-export function summarizeUsage(index: CacheIndex): UsageSummary {
-  const needed = imageLayers(index);
-  let layers = 0;
-  let bytes = 0;
-  let reclaimableBytes = 0;
-  for (const { value } of index.layers.getRange()) {
-    layers += 1;
-    bytes += value.bytes;
-    if (!needed.has(value.id)) reclaimableBytes += value.bytes;
-  }
-  return {
-    entries: index.steps.getCount(),
-    layers,
-    images: index.images.getCount(),
-    bytes,
-    reclaimableBytes,
-  };
-}
-
-function usersOfLayer(index: CacheIndex, id: LayerId): boolean {
-  for (const { value } of index.steps.getRange()) {
-    if (value.layer === id || value.base.includes(id)) return true;
-  }
-  return false;
-}
-
-/** What a removal did. */
-export interface Removal {
-  readonly key: DefinitionKey;
-  /** The layer went as well. */
-  readonly layerRemoved: boolean;
-}
-
-/**
- * Removes an entry, and its layer when no other entry, image or running build needs it. A layer
- * that others were built on stays until they are gone, because they are worth nothing without it.
- */
-export function removeEntry(store: Store, record: StepRecord): Removal {
-  const { index, paths } = store;
-  const orphan = index.environment.transactionSync(() => {
-    dropEntry(index, record);
-    const { layer } = record;
-    if (layer === undefined || imageLayers(index).has(layer) || usersOfLayer(index, layer))
-      return undefined;
-    // A build that runs now may have this layer below a step that is not published yet.
-    for (const { value } of index.leases.getRange()) if (isAlive(value)) return undefined;
-    announceRemoval(paths, layer);
-    return { layer, blobs: dropLayers(index, new Set([layer])).blobs };
-  });
-  checkpoint('remove:unlisted');
-  if (orphan) {
-    removeLayer(paths, orphan.layer);
-    for (const digest of orphan.blobs) rmSync(blobPath(paths, digest), { force: true });
-  }
-  return { key: record.key, layerRemoved: orphan !== undefined };
 }

@@ -51,14 +51,26 @@ export interface BlobRecord {
   readonly newest?: number;
 }
 
+/** Which inodes a layer may share with others. */
+export interface LayerLinks {
+  /** The first layer of the group: layers that share an inode are all in one group. */
+  readonly group: LayerId;
+  /** Disk usage of the files that were links when the layer was published. Bytes. */
+  readonly disk: number;
+}
+
 /** A published layer. */
 export interface LayerRecord {
   readonly id: LayerId;
   /** The step that made it; undefined for a layer of a base image. */
   readonly key: DefinitionKey | undefined;
   readonly created: number;
-  /** Disk usage of its own files in bytes, each hard-linked file counted in full. */
+  /** Apparent size of its files in bytes, each hard-linked file counted in full. */
   readonly bytes: number;
+  /** What du(1) says of the layer alone, in bytes: blocks, each inode once. */
+  readonly disk: number;
+  /** Set when files of it are hard links into the layers of a group. */
+  readonly links?: LayerLinks | undefined;
   readonly files: number;
   /** Opaque directories, relative paths. */
   readonly opaque: readonly string[] | undefined;
@@ -118,4 +130,20 @@ export interface LeaseRecord {
   readonly startTime: string;
   /** /proc/sys/kernel/random/boot_id: a lease does not survive a reboot. */
   readonly bootId: string;
+}
+
+/** What a process must not lose while it lives; see uses.ts. */
+export interface UseRecord extends LeaseRecord {
+  readonly layers: readonly LayerId[];
+  /** Names of directories in mounts/. */
+  readonly mounts: readonly string[];
+  /** Nothing at all may go, because this process lost a race for its layers before. */
+  readonly everything: boolean;
+}
+
+/** A cache mount (RUN --mount=type=cache); times in ms since the epoch. */
+export interface MountRecord {
+  /** The mount's id as the Dockerfile has it: its target, when it names none. */
+  readonly id: string;
+  readonly lastUsed: number;
 }

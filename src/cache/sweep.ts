@@ -1,6 +1,7 @@
 /** Clears up after processes that were killed: at the beginning of a build, by whoever comes first. */
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeTree } from '../layers/disk-usage.js';
 import type { CacheIndex } from './index-db.js';
 import { removeLayer } from './layer-store.js';
 import { isAlive, parseIdentitySuffix } from './process-identity.js';
@@ -8,19 +9,21 @@ import type { LayerId, LeaseRecord } from './records.js';
 import type { Store } from './store.js';
 
 /** Drafts, and layers that were placed but not published; see cache-format.md, "Publishing". */
-function sweepDrafts({ index, paths }: Store): void {
+function sweepDrafts({ index, paths }: Store): number {
+  let freed = 0;
   for (const name of readdirSync(paths.tmp)) {
     const identity = parseIdentitySuffix(name);
     if (!identity || isAlive(identity)) continue;
     const id = name.slice(0, name.indexOf('.')) as LayerId;
     try {
       if (!index.layers.doesExist(id)) removeLayer(paths, id);
-      rmSync(join(paths.tmp, name), { recursive: true, force: true });
+      freed += removeTree(join(paths.tmp, name));
     } catch {
       // A cp(1) that outlived its wiac may still be writing there, or another process is sweeping:
       // garbage can wait, it must not make a build fail.
     }
   }
+  return freed;
 }
 
 function sweepLeases(index: CacheIndex): void {
@@ -31,8 +34,8 @@ function sweepLeases(index: CacheIndex): void {
   });
 }
 
-/** Removes drafts and leases of processes that are gone. */
-export function sweepStore(store: Store): void {
-  sweepDrafts(store);
+/** Removes drafts and leases of processes that are gone. @returns bytes of drafts that were freed */
+export function sweepStore(store: Store): number {
   sweepLeases(store.index);
+  return sweepDrafts(store);
 }

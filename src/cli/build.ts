@@ -146,11 +146,19 @@ export async function buildCommand(
       });
       await settle(store);
     }
-    if (outputs?.stdoutTaken) return;
-    for (const { result } of results) process.stdout.write(`${result.lowerdirs}\n`);
+    if (!outputs?.stdoutTaken)
+      for (const { result } of results) process.stdout.write(`${result.lowerdirs}\n`);
+    if (results.some(({ result }) => result.executed > 0)) await pruneAfterwards(store, options);
   } finally {
     await closeStore(store);
   }
+}
+
+/** Only a build that made something can have made the cache too large. */
+async function pruneAfterwards(store: Store, options: BuildOptions): Promise<void> {
+  const { autoPrune } = await import('./auto-prune.js');
+  const problem = await autoPrune(store);
+  if (problem !== undefined) await createLog(options.logLevel)('warn', problem);
 }
 
 /** What a provenance says of the command line. */

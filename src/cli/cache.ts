@@ -1,60 +1,26 @@
 /** `wiac cache ls|show|du|rm` */
 import { layerPath } from '../cache/layer-store.js';
-import type { EntryFilter, EntrySummary } from '../cache/queries.js';
-import { findEntry, listEntries, removeEntry, summarizeUsage } from '../cache/queries.js';
+import type { EntrySummary } from '../cache/queries.js';
+import { findEntry, listEntries } from '../cache/queries.js';
 import type { StepRecord } from '../cache/records.js';
-import { UsageError } from '../errors.js';
+import { removeEntries } from '../cache/remove.js';
+import { summarizeUsage } from '../cache/usage.js';
 import type { Json } from '../keys/digest.js';
 import type { LayerFile } from '../layers/list-files.js';
 import { listLayerFiles } from '../layers/list-files.js';
 import { formatAge, formatBytes, formatDuration, formatTable } from '../ui/format.js';
-import { withStore } from './with-store.js';
+import type { SetExitCode } from './declare/options.js';
+import type { FilterOptions } from './filters.js';
+import { parseFilter } from './filters.js';
+import { withStore, withStoreAsRoot } from './with-store.js';
 
 interface FormatOption {
   readonly format: 'table' | 'json';
 }
 
-interface ListOptions extends FormatOption {
+interface ListOptions extends FormatOption, FilterOptions {
   readonly sort: keyof typeof SORTS;
   readonly reverse: boolean;
-  readonly filter?: string;
-  readonly older?: string;
-  readonly newer?: string;
-  readonly unused?: string;
-  readonly larger?: string;
-  readonly smaller?: string;
-}
-
-const AGE_UNITS: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 };
-const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
-
-function parseUnit(
-  text: string | undefined,
-  units: Readonly<Record<string, number>>,
-  option: string,
-  example: string,
-): number | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(\d+(?:\.\d+)?)([a-z]?)$/i.exec(text);
-  const factor = units[(match?.[2] ?? '').toLowerCase()];
-  if (!match || factor === undefined)
-    throw new UsageError(`${option} ${text}: not understood`, { hint: `write it like ${example}` });
-  return Number(match[1]) * factor;
-}
-
-function parseFilter(options: ListOptions): EntryFilter {
-  const age = (text: string | undefined, name: string) =>
-    parseUnit(text, AGE_UNITS, name, '30s, 5m, 2h or 7d');
-  const size = (text: string | undefined, name: string) =>
-    parseUnit(text, SIZE_UNITS, name, '500, 10k, 1M or 2G');
-  return {
-    text: options.filter,
-    olderThan: age(options.older, '--older'),
-    newerThan: age(options.newer, '--newer'),
-    unusedFor: age(options.unused, '--unused'),
-    largerThan: size(options.larger, '--larger'),
-    smallerThan: size(options.smaller, '--smaller'),
-  };
 }
 
 function printJson(value: unknown): void {
@@ -176,19 +142,28 @@ export function showCommand(key: string, options: FormatOption): Promise<void> {
 
 /** `wiac cache du` */
 export function usageCommand(options: FormatOption): Promise<void> {
-  return withStore(({ index, paths }) => {
-    const usage = summarizeUsage(index);
+  return withStore((store) => {
+    const usage = summarizeUsage(store);
+    const { root } = store.paths;
     if (options.format === 'json') {
-      printJson({ root: paths.root, ...usage });
+      printJson({ root, ...usage });
       return;
     }
+    const now = Date.now();
     process.stdout.write(
       formatTable([
-        ['store', paths.root],
+        ['store', root],
         ['entries', String(usage.entries)],
         ['layers', String(usage.layers)],
         ['images', String(usage.images)],
         ['size', formatBytes(usage.bytes)],
+        ['on disk', formatBytes(usage.diskBytes)],
+        ['compressed', formatBytes(usage.blobBytes)],
+        ['index', formatBytes(usage.indexBytes)],
+        ...usage.mounts.map(({ id, bytes, lastUsed }) => [
+          `mount ${id}`,
+          `${formatBytes(bytes)}, used ${lastUsed === 0 ? 'before' : `${formatAge(now - lastUsed)} ago`}`,
+        ]),
         ['reclaimable', formatBytes(usage.reclaimableBytes)],
       ]),
     );
@@ -196,13 +171,18 @@ export function usageCommand(options: FormatOption): Promise<void> {
 }
 
 /** `wiac cache rm` */
-export function removeCommand(keys: readonly string[]): Promise<void> {
-  return withStore((store) => {
+export async function removeCommand(
+  keys: readonly string[],
+  setExitCode: SetExitCode,
+): Promise<void> {
+  // Layers of an ordinary user hold files of others: only in the user namespace they can go.
+  return withStoreAsRoot(setExitCode, async (store) => {
     const records = keys.map((key) => findEntry(store.index, key));
-    for (const record of records) {
-      const { key, layerRemoved } = removeEntry(store, record);
-      const rest = layerRemoved || record.layer === undefined ? '' : ', its layer is still needed';
-      process.stdout.write(`removed ${key}${rest}\n`);
+    for (const [at, { key, layerRemoved }] of removeEntries(store, records).entries()) {
+      const hasLayer = records[at]?.layer !== undefined;
+      process.stdout.write(
+        `removed ${key}${layerRemoved || !hasLayer ? '' : ', its layer is still needed'}\n`,
+      );
     }
   });
 }

@@ -3,8 +3,9 @@ import { baseLayers } from '../build/base-layers.js';
 import type { ExportOptions } from '../build/export-image.js';
 import { exportImages } from '../build/export-image.js';
 import { settle } from '../cache/durability.js';
-import { findImage, imageRecord, publishImage } from '../cache/images.js';
+import { imageRecord, publishImage, useImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
+import { retryWhenPruned } from '../cache/uses.js';
 import { NotFoundError } from '../errors.js';
 import { baseImage } from '../image/base-image.js';
 import { openImageSink } from '../image/image-sink.js';
@@ -26,20 +27,19 @@ export function pullCommand(
     const source = openImageSource(reference);
     try {
       const resolved = await source.resolve(parsePlatform(wantedPlatform(options.platform)));
-      const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
-      await settle(store, layers);
       const { config, history } = baseImage(reference, resolved);
-      const image = await publishImage(
-        store.index,
-        imageRecord({
+      const image = await retryWhenPruned(store.index, async () => {
+        const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
+        await settle(store, layers);
+        const made = imageRecord({
           layers,
           platform: formatPlatform(resolved.config),
           manifest: resolved.manifestDescriptor.digest,
           config,
           history,
-        }),
-        [options.tag ?? reference],
-      );
+        });
+        return publishImage(store.index, made, [options.tag ?? reference]);
+      });
       process.stdout.write(`${image.id}\n`);
     } finally {
       await source.close();
@@ -71,7 +71,7 @@ export async function pushCommand(
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   };
   return withStoreAsRoot(setExitCode, async (store) => {
-    const image = findImage(store.index, name);
+    const image = useImage(store.index, name);
     if (!image)
       throw new NotFoundError(`there is no image ${name}`, {
         hint: 'wiac images lists them; wiac build -t NAME makes one',

@@ -1,10 +1,11 @@
 /** `wiac run` */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { findImage } from '../cache/images.js';
-import { layerPath } from '../cache/layer-store.js';
-import { storeRoot, temporaryDirectory } from '../cache/paths.js';
+import { useImage } from '../cache/images.js';
+import { layerIdsOf, layerPath } from '../cache/layer-store.js';
+import { storePaths, storeRoot, temporaryDirectory } from '../cache/paths.js';
 import { closeStore } from '../cache/store.js';
+import { useLayers } from '../cache/uses.js';
 import { NotFoundError, UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { parseLowerdirs } from '../exec/overlay.js';
@@ -57,6 +58,18 @@ function readLowerdirs(text: string): string[] {
   return paths.map((path) => resolve(path));
 }
 
+/** Declares that this process uses the directories that are layers of the store. */
+async function useLowerdirs(root: string, lower: readonly string[]): Promise<void> {
+  const layers = layerIdsOf(storePaths(root), lower);
+  if (layers.length === 0) return;
+  const store = await openUserStore(root);
+  try {
+    useLayers(store.index, layers);
+  } finally {
+    await closeStore(store);
+  }
+}
+
 /** The default environment of a container that has no config. */
 const BARE_CONFIG: ContainerConfig = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: '/' };
 
@@ -87,7 +100,8 @@ async function imageTarget(
 ): Promise<Target | undefined> {
   const store = await openUserStore(root);
   try {
-    const image = findImage(store.index, name);
+    // In use until the program has ended, whatever is pruned or named anew meanwhile.
+    const image = useImage(store.index, name);
     if (!image && parseLowerdirs(name).every(isDirectory)) return undefined;
     if (!image) {
       throw new NotFoundError(`there is no image and no layer directory ${name}`, {
@@ -139,6 +153,7 @@ export async function runCommand(
   if (relayed !== undefined) return relayed;
   const image = isWrittenAsPath(first) ? undefined : await imageTarget(root, first, rest, options);
   const target = image ?? lowerdirTarget(readLowerdirs(first), rest, options);
+  if (!image) await useLowerdirs(root, target.lower);
   const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
   try {
     if (target.layer !== undefined && !existsSync(target.layer))

@@ -25,6 +25,8 @@ import type { TreeDigest } from '../keys/digest.js';
 import type { SelectionInput } from '../keys/inputs.js';
 import { copyFiles } from './cp.js';
 import type { Destination } from './destination.js';
+import type { TreeMeasures } from './disk-usage.js';
+import { diskMeter } from './disk-usage.js';
 import type { Owner } from './users.js';
 
 /** What the new layer is made from. */
@@ -51,10 +53,10 @@ export interface FormerLayer {
 }
 
 /** What was done, for the index. */
-export interface CopyReport {
-  readonly files: number;
-  readonly bytes: number;
+export interface CopyReport extends TreeMeasures {
   readonly linked: number;
+  /** The part of `disk` that is in linked files. */
+  readonly linkedDisk: number;
   /** Directories that stand for no directory of a source, relative to the layer. */
   readonly made: readonly string[];
 }
@@ -75,6 +77,9 @@ interface Job {
   readonly made: Set<string>;
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
+  readonly meter: ReturnType<typeof diskMeter>;
+  /** Disk usage of what was copied. Bytes. */
+  copiedDisk: number;
 }
 
 const NEW_DIRECTORY_MODE = 0o755;
@@ -236,6 +241,7 @@ function refuseCopy(job: Job, stderr: string): never {
 /** A copy that differs from what was digested would make the cache lie. */
 function verify(job: Job, file: Scanned, target: string): void {
   const copied = lstatSync(target);
+  job.meter.add(copied);
   const { stats } = file;
   if (stats.kind === 'file' && (copied.size !== stats.size || copied.mtimeMs !== stats.mtimeMs)) {
     throw new ContextError(`${file.hostPath} changed while it was copied`, job.request.location, {
@@ -269,6 +275,7 @@ async function runCopies(job: Job): Promise<void> {
   const failure = await copyFiles(copies, layer, request.ownership === 'keep' && !request.owner);
   if (failure !== undefined) refuseCopy(job, failure);
   for (const [path, file] of job.copies) verify(job, file, join(layer, path));
+  job.copiedDisk = job.meter.total();
 }
 
 /**
@@ -295,13 +302,13 @@ function reportOf(job: Job): CopyReport {
   for (const path of job.links) {
     const stats = lstatSync(join(job.layer, path));
     if (stats.isFile()) bytes += stats.size;
+    job.meter.add(stats);
   }
-  return {
-    files: job.directories.size + job.copies.size + linked,
-    bytes,
-    linked,
-    made: [...job.made],
-  };
+  const linkedDisk = job.meter.total() - job.copiedDisk;
+  for (const path of new Set(['', ...job.directories]))
+    job.meter.add(lstatSync(join(job.layer, path)));
+  const files = job.directories.size + job.copies.size + linked;
+  return { files, bytes, disk: job.meter.total(), linked, linkedDisk, made: [...job.made] };
 }
 
 /**
@@ -330,6 +337,8 @@ export async function makeCopyLayer(
     directories: new Set(),
     made: new Set(),
     finish: [],
+    meter: diskMeter(),
+    copiedDisk: 0,
   };
   makeAncestors(job);
   for (const [index, selection] of request.selections.entries()) {

@@ -39,19 +39,3 @@ export async function digestLayer(
   const text = canonicalJson({ tree: tree ?? null, opaque, root });
   return { digest: sha256(text) as LayerDigest, tree: tree as TreeDigest };
 }
-
-/** Number of entries and bytes of the files below a directory, the directory itself left out. */
-export function measureTree(path: string): { files: number; bytes: number } {
-  let files = 0;
-  let bytes = 0;
-  for (const dirent of readdirSync(path, { withFileTypes: true })) {
-    files += 1;
-    const child = `${path}/${dirent.name}`;
-    if (dirent.isDirectory()) {
-      const below = measureTree(child);
-      files += below.files;
-      bytes += below.bytes;
-    } else if (dirent.isFile()) bytes += lstatSync(child).size;
-  }
-  return { files, bytes };
-}

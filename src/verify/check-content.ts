@@ -12,7 +12,8 @@ import type { TreeChange } from '../context/tree.js';
 import { decodeTree, diffTrees } from '../context/tree.js';
 import { inUserNamespace } from '../exec/overlay.js';
 import type { LayerDigest, TreeDigest } from '../keys/digest.js';
-import { digestLayer, measureTree, opaqueDirectories } from '../layers/layer-digest.js';
+import { measureTree } from '../layers/disk-usage.js';
+import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
 import { unpackLayer } from '../tar/unpack.js';
 import type { Finding } from './finding.js';
 

@@ -47,7 +47,8 @@ describe('README', () => {
     expect(readFileSync('/tmp/upperlayer/note', 'utf8')).toBe('kept\n');
     rmSync('/tmp/upperlayer', { recursive: true });
     expect(outputs[3]).toContain('usr');
-    expect(outputs.at(-1)).toMatch(/^checked \d+ entries/);
+    expect(outputs.at(-2)).toMatch(/^checked \d+ entries/);
+    expect(outputs.at(-1)).toContain('would free');
   });
 
   test('every command of the table has help', async () => {

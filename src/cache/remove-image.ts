@@ -1,0 +1,47 @@
+/** Removes images: their names, and layers that nobody needs then. */
+import { NotFoundError } from '../errors.js';
+import type { ImageRemoval } from './images.js';
+import { findImage, isNamed, normalizeName } from './images.js';
+import { planItems } from './prune-plan.js';
+import { readPruneInput } from './prune-state.js';
+import { deleteLeftovers, removeFromIndex } from './remove.js';
+import type { Store } from './store.js';
+import { addCacheBytes } from './totals.js';
+import { liveUses } from './uses.js';
+
+/** What `removeImage` of images.ts does. @throws NotFoundError */
+export function removeImageRecord(store: Store, reference: string): ImageRemoval {
+  const { index } = store;
+  const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
+  const { untagged, removed, plan, leftovers } = index.environment.transactionSync(() => {
+    const image = findImage(index, reference);
+    if (!image)
+      throw new NotFoundError(`there is no image ${reference}`, { hint: 'wiac images lists them' });
+    const name = normalizeName(reference);
+    const names = [...index.names.getRange()].flatMap(({ key, value }) =>
+      value === image.id ? [key] : [],
+    );
+    const untagged = names.includes(name) ? [name] : names;
+    for (const key of untagged) index.names.removeSync(key);
+    if (isNamed(index, image.id))
+      return { untagged, removed: undefined, plan: undefined, leftovers: undefined };
+    index.images.removeSync(image.id);
+    // What stays belongs to the cache now.
+    for (const id of image.layers) addCacheBytes(index, index.layers.get(id)?.disk ?? 0);
+    const input = readPruneInput(index, measured, liveUses(index), {}, Date.now());
+    const own = new Set(image.layers);
+    const above = new Set(
+      input.items.flatMap(({ kind, base }) => (kind === 'blob' ? [] : [...base])),
+    );
+    // Entries stay: they are the cache's, and the next build may find them.
+    const pulled = input.items.filter(
+      ({ kind, layer }) =>
+        kind === 'pulled' && layer !== undefined && own.has(layer) && !above.has(layer),
+    );
+    const plan = planItems(input, pulled);
+    return { untagged, removed: image.id, plan, leftovers: removeFromIndex(store, plan) };
+  });
+  const freedBytes = leftovers ? deleteLeftovers(store, leftovers) : 0;
+  if (freedBytes > 0) index.environment.transactionSync(() => addCacheBytes(index, -freedBytes));
+  return { untagged, removed, layers: [...(plan?.layers ?? [])], freedBytes };
+}
