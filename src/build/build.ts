@@ -11,7 +11,7 @@ import { asStoreError } from '../cache/store.js';
 import { retryWhenPruned } from '../cache/uses.js';
 import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
-import { formatLowerdirs } from '../exec/overlay.js';
+import { formatLowerdirs, withoutRepeats } from '../exec/overlay.js';
 import type { HistoryEntry } from '../image/config.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
@@ -141,7 +141,7 @@ async function attempt(request: BuildRequest, scratch: () => string): Promise<Bu
     });
     const { cached, executed } = resolution;
     emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
-    const links = [...layers].reverse().map((id) => layerLink(store.paths, id));
+    const links = withoutRepeats([...layers].reverse().map((id) => layerLink(store.paths, id)));
     return { image, lowerdirs: formatLowerdirs(links), states: resolution.states, executed };
   } finally {
     request.signal.removeEventListener('abort', onAbort);

@@ -16,6 +16,16 @@ export function formatLowerdirs(paths: readonly string[]): string {
   return paths.map((path) => path.replace(/[\\:]/g, '\\$&')).join(':');
 }
 
+/**
+ * A stack without second copies of a directory, which overlayfs refuses (ELOOP). Steps that make the
+ * same layer twice leave such a stack. Only the topmost copy shows anyway: whatever the lower one
+ * has or hides, that has or hides too.
+ * @param paths topmost first
+ */
+export function withoutRepeats(paths: readonly string[]): string[] {
+  return [...new Set(paths)];
+}
+
 /** Commas separate mount options, so that a path with one has to be escaped once more. */
 function option(path: string): string {
   return path.replace(/[\\,:]/g, '\\$&');
@@ -46,7 +56,8 @@ export function overlayOptions(
   scratch: string,
   volatile: boolean,
 ): { options: string; base: string } {
-  const { lower, upper, work } = directories;
+  const { upper, work } = directories;
+  const lower = withoutRepeats(directories.lower);
   const flags = [
     // Layers with redirects or without data mean nothing to anybody but this kernel; in a user
     // namespace neither is possible, and naming them is refused.

@@ -305,6 +305,21 @@ describe('options', () => {
     expect(silent.stderr).toBe('');
   });
 
+  test('the same layer twice in one stack can be built on, run, and written out', async () => {
+    const { build, wiac } = machine();
+    const copy = ['COPY sub /sub', 'RUN rm /sub/file && echo other > /sub/other'];
+    const lines = [...copy, 'COPY sub /sub', 'COPY sub /sub', 'RUN echo /sub/*', 'COPY sub /sub'];
+    const root = context({ Dockerfile: dockerfile(...lines), 'sub/file': 'file\n' });
+    const tree = tempDir();
+    const { lowerdirs, events } = await build(root, '-t', 'twice', '-o', tree);
+    expect(events.filter(({ type, by }) => type === 'cached' && by === 'content')).toHaveLength(2);
+    expect(outputOf(events)).toEqual(['/sub/file /sub/other']);
+    expect(new Set(lowerdirs.split(':')).size).toBe(lowerdirs.split(':').length);
+    expect(readdirSync(join(tree, 'sub'))).toEqual(['file', 'other']);
+    const run = await wiac(['run', 'twice', '/bin/sh', '-c', 'echo /sub/*']);
+    expect(run.stdout).toBe('/sub/file /sub/other\n');
+  });
+
   test('a store is made where WIAC_ROOT says, with its version', async () => {
     const { build, root } = machine();
     await build(context({ Dockerfile: dockerfile() }));
