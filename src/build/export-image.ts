@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { blobPath, layerBlob } from '../cache/blobs.js';
 import { layerPath } from '../cache/layer-store.js';
-import type { BlobRecord, ImageRecord } from '../cache/records.js';
+import type { BlobRecord, ImageRecord, LayerId } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { sha256 } from '../keys/digest.js';
 import { opaqueDirectories } from '../layers/layer-digest.js';
@@ -15,6 +15,7 @@ import {
   OCI_MANIFEST,
 } from '../oci/media-types.js';
 import { parsePlatform } from '../oci/platform.js';
+import { INLINE_MEMBER } from '../shared-cache/media-types.js';
 
 const LAYER_TYPES = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD } as const;
 
@@ -46,13 +47,21 @@ function jsonBlob(value: unknown, mediaType: string): { bytes: Buffer; descripto
   return { bytes, descriptor: { mediaType, digest, size: bytes.length } };
 }
 
+/** The blob of a layer that is here; see layerBlob. */
+export async function blobOf(
+  store: Store,
+  id: LayerId,
+  scratch: string,
+  compression?: 'gzip' | 'zstd',
+): Promise<BlobRecord> {
+  const opaque =
+    store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerPath(store.paths, id)));
+  return layerBlob(store, id, opaque, scratch, compression);
+}
+
 async function blobsOf(store: Store, image: ImageRecord, scratch: string): Promise<BlobRecord[]> {
   const blobs: BlobRecord[] = [];
-  for (const id of image.layers) {
-    const opaque =
-      store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerPath(store.paths, id)));
-    blobs.push(await layerBlob(store, id, opaque, scratch));
-  }
+  for (const id of image.layers) blobs.push(await blobOf(store, id, scratch));
   return blobs;
 }
 
@@ -78,6 +87,7 @@ export async function exportImage(
       config: image.config,
       rootfs: { type: 'layers', diff_ids: blobs.map(({ diffId }) => diffId) },
       history: historyOf(image, created),
+      ...(image.cache === undefined ? {} : { [INLINE_MEMBER]: image.cache }),
     },
     OCI_CONFIG,
   );

@@ -12,6 +12,7 @@ import { once } from './build.js';
 import { createHash64 } from './hash64.js';
 import type { StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
+import { MissingLayersError } from './needed-layers.js';
 import type { BuildSession } from './session.js';
 
 /** A step with what the cache knows of it. */
@@ -53,6 +54,12 @@ function sourceStatus({ image, store }: BuildSession, step: SourceStep): StepSta
   return { step, key, status: 'none', afterMiss: false, state };
 }
 
+/** Content that would have to be fetched first is not looked at. */
+function whenMissing(error: unknown): 'not here' {
+  if (error instanceof MissingLayersError) return 'not here';
+  throw error;
+}
+
 async function statusOf(
   session: BuildSession,
   step: Step,
@@ -73,9 +80,15 @@ async function statusOf(
   if (!base.state || complete.length < readStates.length) {
     return { step, key, status: 'miss', afterMiss: true, state: undefined };
   }
+  const { state } = base;
   const record =
-    lookupDefinition(session, keyed, base.state, complete) ??
-    (await lookupContent(session, keyed, base.state, complete)).record;
+    lookupDefinition(session, keyed, state, complete) ??
+    (await lookupContent(session, keyed, state, complete)
+      .then((found) => found.record)
+      .catch(whenMissing));
+  if (record === 'not here') {
+    return { step, key, status: 'miss', afterMiss: true, state: undefined };
+  }
   if (!record) return { step, key, status: 'miss', afterMiss: false, state: undefined };
   const layers =
     record.layer === undefined ? base.state.layers : [...base.state.layers, record.layer];
@@ -99,6 +112,8 @@ export async function planStatus(
     platform: plan.platform,
     isolation: 'namespaces',
     image: (reference) => images.get(reference),
+    origins: new Map(),
+    sharedCache: undefined,
     skipsCache: () => false,
     secret: () => undefined,
     sshSocket: () => undefined,

@@ -14,6 +14,7 @@ import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { executeStep } from './execute.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition } from './lookup.js';
+import { imageLayers, MissingLayersError } from './needed-layers.js';
 import type { BuildSession } from './session.js';
 
 /** How a plan's steps were resolved. */
@@ -116,6 +117,14 @@ async function resolveKeyed(
       ? undefined
       : lookupDefinition(session, keyed, base, reads);
     if (done) return hit(done, 'definition');
+    const shared = session.skipsCache(step)
+      ? undefined
+      : await session.sharedCache?.definition(keyed, base, reads);
+    if (shared) {
+      publishEntry(session.store.index, shared, undefined);
+      held = false;
+      return hit(shared, 'definition');
+    }
     const found = await lookupContent(session, keyed, base, reads);
     if (found.record) {
       const adopted = adopt(run, keyed, base, reads, found.record);
@@ -138,12 +147,11 @@ async function resolveKeyed(
   }
 }
 
-/** The layers that a stage begins with, pulled if need be. */
-export async function resolveSource(session: BuildSession, step: SourceStep): Promise<StepState> {
+/** The layers that a stage begins with; a stage that only hits follow needs none of their files. */
+function resolveSource(session: BuildSession, step: SourceStep): StepState {
   const image = session.image(step.reference);
   if (step.digest === undefined || !image) return { layers: [], key: undefined };
-  const { baseLayers } = await import('./base-layers.js');
-  return { layers: await baseLayers(session, image), key: sourceKey(step.digest) };
+  return { layers: imageLayers(session, image), key: sourceKey(step.digest) };
 }
 
 async function resolveStep(
@@ -160,10 +168,12 @@ async function resolveStep(
   if (step.kind === 'meta') return base;
   run.session.signal.throwIfAborted();
   try {
-    if (step.kind === 'source') return await resolveSource(run.session, step);
+    if (step.kind === 'source') return resolveSource(run.session, step);
     return await resolveKeyed(run, step, base, reads as StepState[]);
   } catch (error) {
-    run.session.emit({ type: 'failed', step: step.id, message: (error as Error).message });
+    // A layer that nobody has any more is made again: that is no failure of the step.
+    if (!(error instanceof MissingLayersError))
+      run.session.emit({ type: 'failed', step: step.id, message: (error as Error).message });
     throw error;
   }
 }

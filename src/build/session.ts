@@ -13,6 +13,9 @@ import type { Stack } from '../layers/stack.js';
 import type { ResolvedImage } from '../oci/image.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
+import type { LayerOrigins } from './needed-layers.js';
+import { needLayers } from './needed-layers.js';
+import type { SharedCache } from './shared-cache.js';
 
 /** One build: where it reads from, writes to and reports to. */
 export interface BuildSession {
@@ -29,6 +32,10 @@ export interface BuildSession {
   readonly isolation: Isolation;
   /** An image that the plan is based on, by its reference. */
   readonly image: (reference: string) => ResolvedImage | undefined;
+  /** Where layers that are not here can be fetched. */
+  readonly origins: LayerOrigins;
+  /** Entries of other machines (--cache-from). */
+  readonly sharedCache: SharedCache | undefined;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
   /** Content of a secret; undefined when the build was given none of that id. */
@@ -41,9 +48,16 @@ export interface BuildSession {
   readonly signal: AbortSignal;
 }
 
-/** Layers of a step's file system with what reading them takes, topmost first. */
-export async function stackOf(session: BuildSession, layers: readonly LayerId[]): Promise<Stack> {
+/** What reading layers takes. */
+export type LayerReading = Pick<BuildSession, 'store' | 'scanStore' | 'origins' | 'signal'>;
+
+/**
+ * Layers of a step's file system with what reading them takes, topmost first; fetched if need be.
+ * @throws MissingLayersError
+ */
+export async function stackOf(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
   const { index, paths } = session.store;
+  await needLayers(session, layers);
   const stack = await Promise.all(
     layers.map(async (id) => {
       const path = layerPath(paths, id);
@@ -58,16 +72,20 @@ export async function stackOf(session: BuildSession, layers: readonly LayerId[])
   return stack.reverse();
 }
 
-/** Digests of layers, computed once for each layer and kept in the index. */
+/**
+ * Digests of layers, computed once for each layer and kept in the index.
+ * @throws MissingLayersError
+ */
 export async function layerDigests(
-  session: BuildSession,
+  session: LayerReading,
   layers: readonly LayerId[],
 ): Promise<LayerDigest[]> {
   const { index, paths } = session.store;
   const digests: LayerDigest[] = [];
   for (const id of layers) {
-    let digest = index.layers.get(id)?.digest;
+    let digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
     if (digest === undefined) {
+      await needLayers(session, [id]);
       const path = layerPath(paths, id);
       const opaque = index.layers.get(id)?.opaque ?? (await opaqueDirectories(path));
       const computed = await digestLayer(path, opaque, session.scanStore);

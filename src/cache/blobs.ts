@@ -31,25 +31,30 @@ export function placeBlob(store: Store, file: string, digest: string): void {
 }
 
 /**
- * The blob of a layer, compressed with gzip when there is none yet.
+ * The blob of a layer; made when there is none yet.
  * @param opaque the layer's opaque directories
  * @param scratch directory for the unfinished blob, on the file system of the store
+ * @param compression of a blob that has to be made; one that is there stays as it is
  */
 export async function layerBlob(
   store: Store,
   id: LayerId,
   opaque: readonly string[],
   scratch: string,
+  compression: 'gzip' | 'zstd' = 'gzip',
 ): Promise<BlobRecord> {
   const known = store.index.layers.get(id)?.blob;
   if (known && existsSync(blobPath(store, known.digest))) return known;
-  const { stream, result } = compress(packLayer(layerPath(store.paths, id), { opaque }), 'gzip');
+  const archive = packLayer(layerPath(store.paths, id), { opaque });
+  const { stream, result } = compress(archive, compression);
   const file = join(scratch, `blob-${id}`);
   await pipeline(stream, createWriteStream(file));
   const { digest, size, diffId } = await result;
   placeBlob(store, file, digest);
-  const blob: BlobRecord = { digest, size, diffId, compression: 'gzip' };
+  const blob: BlobRecord = { digest, size, diffId, compression };
   updateLayer(store.index, id, { blob });
+  // An image, or a cache, that has the same layer need not bring it again.
+  if (store.index.diffIds.get(diffId) === undefined) store.index.diffIds.putSync(diffId, id);
   return blob;
 }
 

@@ -6,6 +6,7 @@ import { StoreError } from '../errors.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
 import type { CacheIndex } from './index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from './records.js';
+import { isKnownLayer } from './remote-layers.js';
 
 /** How many entries of one operation are remembered as candidates, newest first. */
 const CANDIDATES = 16;
@@ -28,23 +29,25 @@ export function publishEntry(
   });
 }
 
-/** Makes a layer of a base image visible. */
-export function publishBaseLayer(
+/** Makes a layer that was fetched visible: it is here from now on. */
+export function publishFetchedLayer(
   index: CacheIndex,
   diffId: string,
   id: LayerId,
   measures: Pick<LayerRecord, 'files' | 'bytes' | 'opaque' | 'blob'>,
 ): void {
   index.environment.transactionSync(() => {
-    const made = { key: undefined, created: Date.now(), digest: undefined, tree: undefined };
+    const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };
+    const made = { key, created: Date.now(), digest, tree: undefined };
     index.layers.putSync(id, { id, ...measures, ...made });
+    index.remoteLayers.removeSync(id);
     index.diffIds.putSync(diffId, id);
   });
 }
 
-/** Is everything that an entry needs still there? */
-function isComplete(index: CacheIndex, record: StepRecord): boolean {
-  return record.layer === undefined || index.layers.doesExist(record.layer);
+/** Is everything that an entry needs still there, or known to be somewhere else? */
+function isComplete(index: CacheIndex, { layer }: StepRecord): boolean {
+  return layer === undefined || isKnownLayer(index, layer);
 }
 
 /** The entry of a definition key. */

@@ -13,6 +13,7 @@ import type {
   LayerId,
   LayerRecord,
   LeaseRecord,
+  RemoteLayerRecord,
   StepRecord,
   UsageRecord,
 } from './records.js';
@@ -27,7 +28,9 @@ export interface CacheIndex {
   readonly operations: Database<readonly DefinitionKey[], OperationDigest>;
   readonly usage: Database<UsageRecord, DefinitionKey>;
   readonly layers: Database<LayerRecord, LayerId>;
-  /** Layers of base images by the digest of their uncompressed archive (`sha256:...`). */
+  /** Layers that entries refer to and whose files are not on this machine. */
+  readonly remoteLayers: Database<RemoteLayerRecord, LayerId>;
+  /** Layers by the digest of their uncompressed archive (`sha256:...`), where it is known. */
   readonly diffIds: Database<LayerId, string>;
   /** What servers said of files that ADD fetched, by URL. */
   readonly downloads: Database<DownloadRecord, string>;
@@ -42,7 +45,7 @@ export interface CacheIndex {
 
 /** Opens (and if need be makes) the index. */
 export function openIndex(path: string, readOnly: boolean): CacheIndex {
-  const environment = open({ path, maxDbs: 16, readOnly, noSubdir: false });
+  const environment = open({ path, maxDbs: 32, readOnly, noSubdir: false });
   return {
     environment,
     steps: environment.openDB({ name: 'steps' }),
@@ -50,6 +53,7 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     operations: environment.openDB({ name: 'operations' }),
     usage: environment.openDB({ name: 'usage' }),
     layers: environment.openDB({ name: 'layers' }),
+    remoteLayers: environment.openDB({ name: 'remoteLayers' }),
     diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),
     downloads: environment.openDB({ name: 'downloads' }),
     trees: environment.openDB({ name: 'trees', encoding: 'string' }),

@@ -8,7 +8,8 @@ import type { LayerId } from './records.js';
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
-function newLayerId(): LayerId {
+/** A name for a layer that is not there yet. */
+export function newLayerId(): LayerId {
   return Array.from(randomBytes(16), (byte) => BASE32[byte & 31]).join('') as LayerId;
 }
 
@@ -24,9 +25,9 @@ export interface Draft {
 /**
  * Begins a layer. The directory's name says which process works on it, so that anybody can tell
  * garbage from work in progress.
+ * @param id a layer that entries refer to already; a new one unless given
  */
-export function beginDraft(paths: StorePaths): Draft {
-  const id = newLayerId();
+export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft {
   const path = join(paths.tmp, `${id}.${identitySuffix(ownIdentity())}`);
   const diff = join(path, 'layer', 'diff');
   mkdirSync(diff, { recursive: true, mode: 0o755 });

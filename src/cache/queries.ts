@@ -164,6 +164,7 @@ export function removeEntry(store: Store, record: StepRecord): Removal {
     // A build that runs now may have this layer below a step that is not published yet.
     for (const { value } of index.leases.getRange()) if (isAlive(value)) return undefined;
     index.layers.removeSync(layer);
+    index.remoteLayers.removeSync(layer);
     return layer;
   });
   if (orphan !== undefined) removeLayer(paths, orphan);

@@ -9,6 +9,7 @@ import type {
   TreeDigest,
 } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
+import type { InlineCache } from '../shared-cache/inline.js';
 
 /** Name of a layer directory: 16 random base32 digits. It says nothing about the content. */
 export type LayerId = string & { readonly __brand: 'LayerId' };
@@ -68,6 +69,20 @@ export interface LayerRecord {
   readonly tree: TreeDigest | undefined;
 }
 
+/**
+ * A layer that is known and not here: a shared cache or an image has it. It takes its place in
+ * `layers` when something needs its files.
+ */
+export interface RemoteLayerRecord {
+  readonly id: LayerId;
+  /** Digest of the archive without compression, `sha256:...`: what it is fetched and checked by. */
+  readonly diffId: string;
+  /** As in LayerRecord, when whoever made the layer has said it. */
+  readonly digest: LayerDigest | undefined;
+  /** As in LayerRecord. */
+  readonly key: DefinitionKey | undefined;
+}
+
 /** A build result that was given a name (-t) or asked for by id. */
 export interface ImageRecord {
   /** `sha256:` and 64 hex digits over config and layers. */
@@ -77,6 +92,8 @@ export interface ImageRecord {
   readonly layers: readonly LayerId[];
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
+  /** Its entries for other machines (--cache-to type=inline). */
+  readonly cache?: InlineCache;
 }
 
 /** What a server said of a file when it sent it last. */

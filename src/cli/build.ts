@@ -17,6 +17,7 @@ import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
 import { parseCredentials } from './secrets.js';
+import type { SharedCaches } from './shared-caches.js';
 
 /** Options of `wiac build`, as commander gives them. */
 export interface BuildOptions extends DockerfileOptions {
@@ -25,6 +26,8 @@ export interface BuildOptions extends DockerfileOptions {
   readonly cacheFilter?: string | boolean;
   readonly secret: readonly string[];
   readonly ssh: readonly string[];
+  readonly cacheFrom: readonly string[];
+  readonly cacheTo: readonly string[];
   readonly quiet: boolean;
   readonly check: boolean;
   /** Of --check. */
@@ -64,6 +67,13 @@ function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
   return ({ stage }) => stages.has(stage.toLowerCase());
 }
 
+/** The caches that the options name; nothing is loaded for a build without them. */
+async function openCaches(from: readonly string[], to: readonly string[]): Promise<SharedCaches> {
+  if (from.length + to.length === 0) return { from: [], to: [], close: async () => {} };
+  const { openSharedCaches } = await import('./shared-caches.js');
+  return openSharedCaches(from, to);
+}
+
 /** Builds and prints the lowerdir string. */
 export async function buildCommand(
   path: string,
@@ -83,6 +93,7 @@ export async function buildCommand(
         hint: 'use letters, digits and . _ - / :',
       });
   }
+  const caches = await openCaches(options.cacheFrom, options.cacheTo);
   const { plan, images, close, openContext } = await planDockerfile(path, options);
   const log = createLog(options.logLevel);
   const store = openStore(root);
@@ -97,6 +108,8 @@ export async function buildCommand(
       isolation: options.isolation,
       skipsCache: cacheSkipper(options),
       ...parseCredentials(options.secret, options.ssh),
+      cacheFrom: caches.from,
+      cacheTo: caches.to,
       jobs: options.jobs ?? availableParallelism(),
       names: options.tag,
       keepImage: options.tag.length > 0 || options.iidfile !== undefined,
@@ -113,6 +126,7 @@ export async function buildCommand(
     progress.close();
     stop.dispose();
     await close();
+    await caches.close();
     await closeStore(store);
   }
 }

@@ -1,6 +1,6 @@
 /** `wiac pull`, `wiac push`, `wiac images` */
-import { baseLayers } from '../build/base-layers.js';
 import { exportImage } from '../build/export-image.js';
+import { fetchImageLayers } from '../build/fetch-layer.js';
 import { findImage, imageRecord, publishImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { storeRoot } from '../cache/paths.js';
@@ -42,7 +42,10 @@ export function pullCommand(
     const source = openImageSource(reference);
     try {
       const resolved = await source.resolve(parsePlatform(hostPlatform()));
-      const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
+      const layers = await fetchImageLayers(
+        { store, signal: new AbortController().signal },
+        resolved,
+      );
       const { config, history } = baseImage(reference, resolved);
       const image = await publishImage(store.index, imageRecord({ layers, config, history }), [
         options.tag ?? reference,

@@ -4,6 +4,7 @@ import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
+import type { ArtifactSource } from './artifact.js';
 import { ImageError, messageOf } from './errors.js';
 import type { ImageSink, ImageSource } from './image.js';
 import { layoutSink } from './layout.js';
@@ -30,8 +31,8 @@ function archiveFiles(file: string, title: string): LayoutFiles {
   };
 }
 
-/** An image in an archive of a layout; plain or gzip. */
-export function ociArchiveSource(reference: OciArchiveReference): ImageSource {
+/** An image or an artifact in an archive of a layout; plain or gzip. */
+export function ociArchiveSource(reference: OciArchiveReference): ImageSource & ArtifactSource {
   const title = formatReference({ kind: 'oci-archive', file: reference.file });
   return layoutFilesSource(archiveFiles(reference.file, title), { tag: reference.tag });
 }

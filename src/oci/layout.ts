@@ -2,6 +2,7 @@
 import { access, mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { ArtifactSource } from './artifact.js';
 import { digestOf, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
 import type { Descriptor, Digest, ImageIndex, ImageSink, ImageSource, OpenBlob } from './image.js';
@@ -41,8 +42,8 @@ function directoryFiles(directory: string, title: string): LayoutFiles {
   };
 }
 
-/** An image in a layout directory. */
-export function layoutSource(reference: LayoutReference): ImageSource {
+/** An image or an artifact in a layout directory. */
+export function layoutSource(reference: LayoutReference): ImageSource & ArtifactSource {
   const title = formatReference({ kind: 'oci-layout', directory: reference.directory });
   return layoutFilesSource(directoryFiles(reference.directory, title), reference);
 }
