@@ -26,7 +26,7 @@ export function createProgram(setExitCode: SetExitCode): Command {
   addCopy(program);
   addImages(program, setExitCode);
   addPlan(program);
-  addCache(program);
+  addCache(program, setExitCode);
   for (const command of program.commands) inheritSettings(program, command);
   return program;
 }

@@ -1,8 +1,39 @@
 /** Declares `wiac cache`. */
 import { type Command, Option } from 'commander';
+import { collect, type SetExitCode } from './options.js';
+
+/** wiac cache export, import */
+function addTransfer(cache: Command, setExitCode: SetExitCode): void {
+  cache
+    .command('export')
+    .summary('write all entries with their layers to a file, for another machine')
+    .argument('<file>', 'a tar archive of an OCI image layout; replaced if it is there')
+    .addOption(
+      new Option('--compression <type>', 'of layers that were not compressed before')
+        .choices(['gzip', 'zstd'])
+        .default('gzip'),
+    )
+    .option('--sign-key <file>', 'private key (ed25519, PEM) to sign the entries with')
+    .action(async (file: string, options) =>
+      (await import('../cache-transfer.js')).exportCommand(file, options, setExitCode),
+    );
+  cache
+    .command('import')
+    .summary('add the entries of a file that cache export wrote')
+    .argument('<file>')
+    .option(
+      '--trust-key <file>',
+      'public key (ed25519, PEM): refuse entries that it did not sign; can be given several times',
+      collect,
+      [],
+    )
+    .action(async (file: string, options) =>
+      (await import('../cache-transfer.js')).importCommand(file, options, setExitCode),
+    );
+}
 
 /** wiac cache */
-export function addCache(program: Command): void {
+export function addCache(program: Command, setExitCode: SetExitCode): void {
   const cache = program
     .command('cache')
     .summary('look into the cache')
@@ -38,4 +69,5 @@ export function addCache(program: Command): void {
     .summary('remove entries, and layers that nobody needs then')
     .argument('<keys...>', 'keys, or their beginnings')
     .action(async (keys: string[]) => (await import('../cache.js')).removeCommand(keys));
+  addTransfer(cache, setExitCode);
 }
