@@ -3,7 +3,7 @@
 import { touchEntries } from '../cache/entries.js';
 import { imageRecord, publishImage } from '../cache/images.js';
 import { layerLink, lazyScratch } from '../cache/layer-store.js';
-import type { ImageRecord } from '../cache/records.js';
+import type { ImageRecord, InlineCache } from '../cache/records.js';
 import { forgetRemoteLayers } from '../cache/remote-layers.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
@@ -16,7 +16,6 @@ import type { DefinitionKey } from '../keys/digest.js';
 import type { ResolvedImage } from '../oci/image.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
-import type { InlineCache } from '../shared-cache/inline.js';
 import type { EventSink } from './events.js';
 import type { CacheTarget } from './export-cache.js';
 import { createHash64 } from './hash64.js';

@@ -1,7 +1,7 @@
 /** Gives entries and layers of this store away (--cache-to, wiac cache export). */
 import { createReadStream } from 'node:fs';
 import { blobPath } from '../cache/blobs.js';
-import type { LayerId, StepRecord } from '../cache/records.js';
+import type { InlineCache, LayerId, StepRecord } from '../cache/records.js';
 import { diffIdOf } from '../cache/remote-layers.js';
 import { isKeyed } from '../keys/inputs.js';
 import { ImageError } from '../oci/errors.js';
@@ -16,7 +16,6 @@ import type {
   ListedLayer,
 } from '../shared-cache/entry-list.js';
 import { LIST_VERSION, publicInputs } from '../shared-cache/entry-list.js';
-import type { InlineCache } from '../shared-cache/inline.js';
 import { blobDescriptor } from '../shared-cache/read-cache.js';
 import type { OutgoingLayer } from '../shared-cache/write-cache.js';
 import { blobOf } from './export-image.js';

@@ -1,5 +1,5 @@
 /** `wiac cache export` and `import`: all entries of a store, without a build. */
-import { publishEntry } from '../cache/entries.js';
+import { findByDefinition, publishEntry } from '../cache/entries.js';
 import type { LayerId, StepRecord } from '../cache/records.js';
 import { isKnownLayer, layerOfDiffId } from '../cache/remote-layers.js';
 import type { Json } from '../keys/digest.js';
@@ -88,7 +88,7 @@ export async function importCache(
     const id = layer === undefined ? undefined : ids[layer];
     const isHere = id === undefined || index.layers.doesExist(id);
     // Without its parents an entry is found by content only, which needs a build to look for it.
-    if (!parents || !isHere || index.steps.doesExist(key)) continue;
+    if (!parents || !isHere || findByDefinition(index, key)) continue;
     publishEntry(
       index,
       {

@@ -9,7 +9,6 @@ import type {
   TreeDigest,
 } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
-import type { InlineCache } from '../shared-cache/inline.js';
 
 /** Name of a layer directory: 16 random base32 digits. It says nothing about the content. */
 export type LayerId = string & { readonly __brand: 'LayerId' };
@@ -81,6 +80,14 @@ export interface RemoteLayerRecord {
   readonly digest: LayerDigest | undefined;
   /** As in LayerRecord. */
   readonly key: DefinitionKey | undefined;
+}
+
+/** Entries inside of an image's config; cache-format.md, "In an image". */
+export interface InlineCache {
+  /** The list's bytes in base64: what is signed must not change with how JSON is written. */
+  readonly entries: string;
+  /** Base64. */
+  readonly signature?: string;
 }
 
 /** A build result that was given a name (-t) or asked for by id. */

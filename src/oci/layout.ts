@@ -2,6 +2,7 @@
 import { access, mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { WiacError } from '../errors.js';
 import type { ArtifactSource } from './artifact.js';
 import { digestOf, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
@@ -104,6 +105,16 @@ async function storeBlob(
   });
 }
 
+/** What the file system refuses is the layout's trouble, and its message says which. */
+async function writing<T>(title: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (cause instanceof WiacError) throw cause;
+    throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
+  }
+}
+
 /**
  * A layout directory to write an image to; made with the first blob if it is not there. Blobs are
  * verified while they are written. Files appear whole or not at all; index.json names the image
@@ -128,20 +139,22 @@ export function layoutSink(reference: LayoutReference): ImageSink {
   return {
     title,
     hasBlob: (digest) => exists(blobFile(digest)),
-    putBlob: (descriptor, openBlob) => storeBlob(directory, descriptor, openBlob, title),
-    async putManifest(bytes, mediaType, role) {
-      const digest = digestOf(bytes);
-      const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
-      await mkdir(dirname(blobFile(digest)), { recursive: true });
-      await writeBytes(blobFile(digest), bytes);
-      if (role === 'root')
-        await addRoot({
-          ...descriptor,
-          ...(await platformOf(directory, bytes, mediaType, title)),
-          ...(tag === undefined ? {} : { annotations: { [REF_NAME]: tag } }),
-        });
-      return descriptor;
-    },
+    putBlob: (descriptor, openBlob) =>
+      writing(title, () => storeBlob(directory, descriptor, openBlob, title)),
+    putManifest: (bytes, mediaType, role) =>
+      writing(title, async () => {
+        const digest = digestOf(bytes);
+        const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
+        await mkdir(dirname(blobFile(digest)), { recursive: true });
+        await writeBytes(blobFile(digest), bytes);
+        if (role === 'root')
+          await addRoot({
+            ...descriptor,
+            ...(await platformOf(directory, bytes, mediaType, title)),
+            ...(tag === undefined ? {} : { annotations: { [REF_NAME]: tag } }),
+          });
+        return descriptor;
+      }),
     close: async () => undefined,
   };
 }

@@ -1,16 +1,10 @@
 /** A cache inside of an image: a member of its config (image-spec config.md allows others' members). */
 import type { KeyObject } from 'node:crypto';
+import type { InlineCache } from '../cache/records.js';
 import type { ImageConfig } from '../oci/image.js';
 import { type EntryList, encodeList } from './entry-list.js';
 import { INLINE_MEMBER } from './media-types.js';
 import { signList } from './signature.js';
-
-/** The member as JSON has it. */
-export interface InlineCache {
-  /** The list's bytes in base64: what is signed must not change with how JSON is written. */
-  readonly entries: string;
-  readonly signature?: string;
-}
 
 /** Makes the member. Blobs are left out: the image's manifest has them, whoever copies it. */
 export function makeInline(list: EntryList, signKey: KeyObject | undefined): InlineCache {

@@ -7,22 +7,22 @@ import { parseRegistryReference } from '../oci/reference.js';
 import type { CachePlace } from './spec.js';
 
 /** A cache is there to save time: it is not waited for as an image is. */
-const ATTEMPTS = 2;
+const ATTEMPTS = 3;
 
 async function registryPlace(text: string) {
   const [{ registrySource, registrySink }, { DEFAULT_RETRY }] = await Promise.all([
     import('../registry/registry.js'),
     import('../registry/retry.js'),
   ]);
-  const reference = parseRegistryReference(text.replace(/^(docker|docker-image):\/\//, ''));
+  const reference = parseRegistryReference(text);
   const retry = { ...DEFAULT_RETRY, attempts: ATTEMPTS };
   return {
     source: () => registrySource(reference, { retry }),
-    sink: () => registrySink(reference),
+    sink: () => registrySink(reference, { retry }),
   };
 }
 
-/** Opens a place to read from. @throws ImageError for a reference that is none */
+/** Opens a place to read from. */
 export async function openCacheSource(place: CachePlace): Promise<ArtifactSource> {
   switch (place.type) {
     case 'registry':
@@ -36,7 +36,7 @@ export async function openCacheSource(place: CachePlace): Promise<ArtifactSource
   }
 }
 
-/** Opens a place to write to. @throws ImageError for a reference that is none */
+/** Opens a place to write to. */
 export async function openCacheSink(place: CachePlace): Promise<ImageSink> {
   switch (place.type) {
     case 'registry':

@@ -1,6 +1,7 @@
 /** `--cache-to` and `--cache-from`: values as docker buildx has them. */
 import { splitCsv } from '../dockerfile/csv.js';
 import { UnsupportedError, UsageError } from '../errors.js';
+import { parseRegistryReference } from '../oci/reference.js';
 
 /** A place in an S3 bucket. */
 export interface S3Place {
@@ -159,8 +160,12 @@ function placeOf(
   env: NodeJS.ProcessEnv,
 ): CachePlace {
   switch (type) {
-    case 'registry':
-      return { type, reference: takeNeeded(attributes, 'ref') };
+    case 'registry': {
+      const reference = takeNeeded(attributes, 'ref').replace(/^docker(-image)?:\/\//, '');
+      // A name that can't be one is a mistake, and not a cache that is down.
+      parseRegistryReference(reference);
+      return { type, reference };
+    }
     case 'local': {
       const tag = take(attributes, 'tag') ?? 'latest';
       return { type, directory: takeNeeded(attributes, directory), tag };
@@ -185,7 +190,7 @@ function refuseRest(attributes: Attributes): void {
 /**
  * Reads a `--cache-from`.
  * @param env for what may come from AWS_* variables
- * @throws UsageError, UnsupportedError
+ * @throws UsageError, UnsupportedError, ImageError for a reference that is none
  */
 export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromSpec {
   const attributes = splitAttributes(text, '--cache-from');
@@ -203,7 +208,7 @@ export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromS
 /**
  * Reads a `--cache-to`.
  * @param env for what may come from AWS_* variables
- * @throws UsageError, UnsupportedError
+ * @throws UsageError, UnsupportedError, ImageError for a reference that is none
  */
 export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec {
   const attributes = splitAttributes(text, '--cache-to');

@@ -192,7 +192,8 @@ describe('a cache that is not there', () => {
     const file = join(root, 'file');
     writeFileSync(file, '');
     const refused = await machine().wiac(['build', `--cache-to=type=local,dest=${file}/x`, root]);
-    expect(refused.exitCode).not.toBe(0);
+    expect(refused.exitCode).toBe(11);
+    expect(refused.stderr).toContain('cannot write');
   });
 });
 
@@ -304,11 +305,12 @@ test.each([
   ['--cache-from=type=local,src=x,colour=red', 'colour means nothing'],
   ['--cache-from=type=s3,bucket=b,region=r', 'access_key_id is missing'],
   ['--cache-from=type=inline', 'type=registry'],
+  ['--cache-from=No/Name', 'repository names are lower case'],
   ['--cache-from=type=registry,ref="a', 'a quote is not closed'],
 ])('%s is refused', async (flag, message) => {
   const { exitCode, stderr } = await machine().wiac(['build', flag, tempDir()], {
     env: { AWS_ACCESS_KEY_ID: '' },
   });
-  expect([2, 9]).toContain(exitCode);
+  expect([2, 9, 11]).toContain(exitCode);
   expect(stderr).toContain(message);
 });
