@@ -4,7 +4,8 @@ import { concludeBuild } from '../cache/conclude.js';
 import { settle } from '../cache/durability.js';
 import { imageRecord } from '../cache/images.js';
 import { layerLink, lazyScratch } from '../cache/layer-store.js';
-import type { ImageRecord } from '../cache/records.js';
+import type { ImageRecord, InlineCache } from '../cache/records.js';
+import { forgetRemoteLayers } from '../cache/remote-layers.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import { asStoreError } from '../cache/store.js';
@@ -13,13 +14,20 @@ import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
 import { formatLowerdirs, withoutRepeats } from '../exec/overlay.js';
 import type { HistoryEntry } from '../image/config.js';
+import type { DefinitionKey } from '../keys/digest.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
+import type { CacheTarget } from './export-cache.js';
 import { createHash64 } from './hash64.js';
+import type { LayerOrigins } from './needed-layers.js';
+import { MissingLayersError, needLayers } from './needed-layers.js';
 import type { PlanImages } from './plan-images.js';
 import type { Resolution } from './scheduler.js';
 import { resolvePlan } from './scheduler.js';
+import type { BuildSession } from './session.js';
+import type { CacheSource } from './shared-cache.js';
+import { openSharedCache } from './shared-cache.js';
 import type { AgentSource } from './ssh-agent.js';
 
 /** What a build needs besides its plan. */
@@ -41,6 +49,10 @@ export interface BuildRequest {
   readonly names: readonly string[];
   /** Keep the result so that it can be found by name or id. */
   readonly keepImage: boolean;
+  /** Caches to look into that are not on this machine, in this order. */
+  readonly cacheFrom: readonly CacheSource[];
+  /** Where the build's entries go when it is done. */
+  readonly cacheTo: readonly CacheTarget[];
   readonly emit: EventSink;
   /** Aborted from outside (SIGINT); its reason is what the build throws then. */
   readonly signal: AbortSignal;
@@ -87,65 +99,101 @@ function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
   });
 }
 
+/**
+ * Resolves a plan and makes sure that the files of its result are here. A layer that the cache knew
+ * of and that nobody delivers any more is given up, and the plan resolved again without it.
+ */
+async function resolveResult(
+  session: Omit<BuildSession, 'signal'>,
+  request: BuildRequest,
+): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
+  const { plan, jobs } = request;
+  for (;;) {
+    const stopper = new AbortController();
+    const stop = (reason: unknown) => {
+      if (!stopper.signal.aborted) stopper.abort(reason);
+    };
+    const onAbort = () => stop(request.signal.reason);
+    request.signal.addEventListener('abort', onAbort, { once: true });
+    if (request.signal.aborted) onAbort();
+    const attempted = { ...session, signal: stopper.signal };
+    try {
+      const resolution = await resolvePlan(attempted, plan, jobs, stop);
+      await needLayers(attempted, resolution.states.get(plan.target)?.layers ?? []);
+      return resolution;
+    } catch (error) {
+      if (!(error instanceof MissingLayersError)) throw error;
+      forgetRemoteLayers(session.store.index, error.layers);
+    } finally {
+      request.signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+/** Writes the caches of --cache-to. @returns what goes into the image itself */
+async function exportCaches(
+  session: BuildSession,
+  { plan, cacheTo }: BuildRequest,
+  states: Resolution['states'],
+): Promise<InlineCache | undefined> {
+  if (cacheTo.length === 0) return undefined;
+  const { exportCache } = await import('./export-cache.js');
+  return exportCache(session, plan, states, cacheTo, (message) =>
+    session.emit({ type: 'warning', message }),
+  );
+}
+
 /** Everything is looked up, and carried out where that fails; the result is kept. */
 async function attempt(request: BuildRequest, scratch: () => string): Promise<BuildResult> {
-  const { plan, store, emit, skipsCache, secret, sshAgent, isolation } = request;
+  const { plan, store, emit, skipsCache, secret, sshAgent, isolation, signal } = request;
   const started = performance.now();
-  const stopper = new AbortController();
-  const stop = (reason: unknown) => {
-    if (!stopper.signal.aborted) stopper.abort(reason);
-  };
-  const onAbort = () => stop(request.signal.reason);
-  request.signal.addEventListener('abort', onAbort, { once: true });
   const scanStore = indexScanStore(store.index, await createHash64());
-  try {
-    const resolution = await resolvePlan(
-      {
-        store,
-        scanStore,
-        context: once(request.openContext),
-        scratch,
-        isolation,
-        images: request.images,
-        skipsCache,
-        secret,
-        sshAgent,
-        nextNumber: counter(),
-        emit,
-        signal: stopper.signal,
-      },
-      plan,
-      request.jobs,
-      stop,
-    );
-    const layers = resolution.states.get(plan.target)?.layers ?? [];
-    scanStore.flush();
-    // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
-    await settle(
-      store,
-      [...resolution.states.values()].flatMap((state) => state.layers),
-    );
-    const made = imageRecord({
-      layers,
-      platform: plan.platform,
-      manifest: undefined,
-      config: plan.config,
-      history: historyOf(plan, resolution),
-    });
-    const image = concludeBuild(store.index, {
-      used: resolution.used,
-      layers,
-      image: made,
-      // Every image holds on to its layers: a result that nobody can ask for by name must not.
-      names: request.keepImage ? request.names : undefined,
-    });
-    const { cached, executed } = resolution;
-    emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
-    const links = withoutRepeats([...layers].reverse().map((id) => layerLink(store.paths, id)));
-    return { image, lowerdirs: formatLowerdirs(links), states: resolution.states, executed };
-  } finally {
-    request.signal.removeEventListener('abort', onAbort);
-  }
+  const origins: LayerOrigins = new Map();
+  const warn = (message: string) => emit({ type: 'warning', message });
+  const session: BuildSession = {
+    store,
+    scanStore,
+    context: once(request.openContext),
+    scratch,
+    isolation,
+    images: request.images,
+    origins,
+    sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),
+    skipsCache,
+    secret,
+    sshAgent,
+    nextNumber: counter(),
+    emit,
+    signal,
+  };
+  const resolution = await resolveResult(session, request);
+  const layers = resolution.states.get(plan.target)?.layers ?? [];
+  scanStore.flush();
+  const cache = await exportCaches(session, request, resolution.states);
+  // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
+  await settle(
+    store,
+    [...resolution.states.values()].flatMap((state) => state.layers),
+  );
+  const made = imageRecord({
+    layers,
+    platform: plan.platform,
+    manifest: undefined,
+    config: plan.config,
+    history: historyOf(plan, resolution),
+    ...(cache === undefined ? {} : { cache }),
+  });
+  const image = concludeBuild(store.index, {
+    used: resolution.used,
+    layers,
+    image: made,
+    // Every image holds on to its layers: a result that nobody can ask for by name must not.
+    names: request.keepImage ? request.names : undefined,
+  });
+  const { cached, executed } = resolution;
+  emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
+  const links = withoutRepeats([...layers].reverse().map((id) => layerLink(store.paths, id)));
+  return { image, lowerdirs: formatLowerdirs(links), states: resolution.states, executed };
 }
 
 /**

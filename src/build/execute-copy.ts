@@ -31,6 +31,10 @@ function formerLayer(
   for (const record of findByOperation(index, keyed.operation)) {
     // Elsewhere, or beside other directories, the same file could get another path.
     if (record.layer === undefined || canonicalJson(record.reads ?? null) !== facts) continue;
+    // What another machine made may be there without its files, or without the trees of them.
+    const trees = record.inputs.files.map(({ tree }) => tree);
+    if (!index.layers.doesExist(record.layer)) continue;
+    if (!trees.every((tree) => session.scanStore.readTree(tree) !== undefined)) continue;
     return {
       path: layerPath(paths, record.layer),
       selections: record.inputs.files,

@@ -18,6 +18,7 @@ import {
   OCI_MANIFEST,
 } from '../oci/media-types.js';
 import { parsePlatform } from '../oci/platform.js';
+import { INLINE_MEMBER } from '../shared-cache/media-types.js';
 import type { ExportedLayer, MediaTypes } from './export-layers.js';
 import { exportLayers } from './export-layers.js';
 
@@ -139,6 +140,7 @@ async function writeImage(
       config: image.config,
       rootfs: { type: 'layers', diff_ids: layers.map(({ record }) => record.diffId) },
       history: historyOf(image, created),
+      ...(image.cache === undefined ? {} : { [INLINE_MEMBER]: image.cache }),
     },
     TYPES[mediaTypes].config,
   );

@@ -40,7 +40,8 @@ export interface ExportedLayer {
   readonly record: BlobRecord;
 }
 
-async function blobOf(
+/** The blob of a layer that is here; see layerBlob. @throws NoSpaceError */
+export async function blobOf(
   store: Store,
   id: LayerId,
   form: BlobForm,

@@ -32,7 +32,7 @@ import type { Owner } from '../layers/users.js';
 import { resolveIdentity, resolveOwner } from '../layers/users.js';
 import type { CopyStep, RunStep, StepId, WorkdirStep } from '../plan/step.js';
 import { remoteIdentity } from './fetch.js';
-import type { BuildSession } from './session.js';
+import type { BuildSession, LayerReading } from './session.js';
 import { layerDigests, stackOf } from './session.js';
 
 /** The file system of a step: its layers bottom first, and the key of the step that made it. */
@@ -242,7 +242,7 @@ export interface ContentLookup {
 
 /** Trees of the files that bind mounts show, and layers of what caches begin with. */
 async function mountedFiles(
-  session: BuildSession,
+  session: LayerReading,
   step: RunStep,
   reads: readonly (readonly LayerId[])[],
 ): Promise<Json[]> {
@@ -257,8 +257,9 @@ async function mountedFiles(
   return files;
 }
 
-async function runContentKey(
-  session: BuildSession,
+/** The content key of a RUN. @throws MissingLayersError */
+export async function runContentKey(
+  session: LayerReading,
   step: RunStep,
   operation: OperationDigest,
   base: readonly LayerId[],
@@ -297,14 +298,16 @@ export async function lookupContent(
   const useCache = !session.skipsCache(step);
   if (step.kind === 'run') {
     const candidates = useCache ? findByOperation(index, operation) : [];
+    const elsewhere = useCache && (await session.sharedCache?.hasOperation(operation));
     // In a cold build nobody has run this before: digesting the layers below can't find anything.
-    if (candidates.length === 0) {
+    if (candidates.length === 0 && !elsewhere) {
       return { record: undefined, contentKey: undefined, destination: undefined, selections: [] };
     }
     await completeCandidates(session, step, candidates);
     const readLayers = reads.map(({ layers }) => layers);
     const key = await runContentKey(session, step, operation, base.layers, readLayers);
-    const record = findByContent(index, key);
+    const record =
+      findByContent(index, key) ?? (await session.sharedCache?.content(key, keyed, base, reads));
     return { record, contentKey: key, destination: undefined, selections: [] };
   }
   if (step.kind === 'fetch') {
@@ -319,6 +322,8 @@ export async function lookupContent(
   }
   const files = selections.map(selectionInput);
   const key = contentKey(operation, files, destination.facts);
-  const record = useCache ? findByContent(index, key) : undefined;
+  const record = useCache
+    ? (findByContent(index, key) ?? (await session.sharedCache?.content(key, keyed, base, reads)))
+    : undefined;
   return { record, contentKey: key, destination, selections };
 }

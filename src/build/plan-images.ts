@@ -1,6 +1,7 @@
 /** The images that a plan is based on: resolved where their references say, or held by the store. */
 import type { CacheIndex } from '../cache/index-db.js';
 import type { ImageRecord, LayerId } from '../cache/records.js';
+import { isKnownLayer } from '../cache/remote-layers.js';
 import type { ResolvedImage } from '../oci/image.js';
 
 /** Either of the two. */
@@ -37,10 +38,13 @@ export function planImages(): PlanImages {
 
 /** Layers of an image, bottom first; undefined in the place of those that would have to be pulled. */
 export function knownLayers(
-  { diffIds }: CacheIndex,
+  index: CacheIndex,
   image: PlanImage | undefined,
 ): (LayerId | undefined)[] {
   if (image === undefined) return [];
   if ('stored' in image) return [...image.stored.layers];
-  return image.layers.map(({ diffId }) => diffIds.get(diffId));
+  return image.layers.map(({ diffId }) => {
+    const id = index.diffIds.get(diffId);
+    return id !== undefined && isKnownLayer(index, id) ? id : undefined;
+  });
 }

@@ -13,6 +13,7 @@ import { once } from './build.js';
 import { createHash64 } from './hash64.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
+import { MissingLayersError } from './needed-layers.js';
 import { knownLayers, type PlanImages } from './plan-images.js';
 import type { BuildSession } from './session.js';
 
@@ -54,6 +55,12 @@ function sourceStatus({ images, store }: BuildSession, step: SourceStep): StepSt
   return { ...none, key, maker, state };
 }
 
+/** Content that would have to be fetched first is not looked at. */
+function whenMissing(error: unknown): 'not here' {
+  if (error instanceof MissingLayersError) return 'not here';
+  throw error;
+}
+
 async function statusOf(
   session: BuildSession,
   step: Step,
@@ -81,7 +88,8 @@ async function statusOf(
   }
   const content = definition
     ? undefined
-    : await lookupContent(session, keyed, base.state, complete);
+    : await lookupContent(session, keyed, base.state, complete).catch(whenMissing);
+  if (content === 'not here') return { ...miss, afterMiss: true };
   const record = definition ?? content?.record;
   if (!record) {
     // Files of another step are known only now.
@@ -110,6 +118,8 @@ export async function planStatus(
     scratch: scratch.path,
     isolation: 'namespaces',
     images,
+    origins: new Map(),
+    sharedCache: undefined,
     skipsCache: () => false,
     secret: () => undefined,
     sshAgent: () => undefined,

@@ -16,6 +16,7 @@ import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { executeStep } from './execute.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
+import { imageLayers, MissingLayersError } from './needed-layers.js';
 import { semaphore } from './semaphore.js';
 import type { BuildSession } from './session.js';
 
@@ -115,6 +116,14 @@ async function resolveKeyed(
       ? undefined
       : lookupDefinition(session, keyed, base, reads);
     if (done) return hit(done, 'definition');
+    const shared = session.skipsCache(step)
+      ? undefined
+      : await session.sharedCache?.definition(keyed, base, reads);
+    if (shared) {
+      publishEntry(session.store.index, shared, undefined);
+      held = false;
+      return hit(shared, 'definition');
+    }
     const found = await lookupContent(session, keyed, base, reads);
     if (found.record) {
       const adopted = adopt(run, keyed, base, reads, found.record);
@@ -133,15 +142,14 @@ async function resolveKeyed(
   }
 }
 
-/** The layers that a stage begins with, pulled if need be. */
-export async function resolveSource(session: BuildSession, step: SourceStep): Promise<StepState> {
+/** The layers that a stage begins with; a stage that only hits follow needs none of their files. */
+function resolveSource(session: BuildSession, step: SourceStep): StepState {
   const image = session.images.get(step);
   if (step.digest === undefined || !image) return NOTHING;
   const key = sourceKey(step.digest);
   noteImage(session.store.index, key, step.digest);
-  if ('stored' in image) return { layers: image.stored.layers, key, maker: step.id };
-  const { baseLayers } = await import('./base-layers.js');
-  return { layers: await baseLayers(session, image), key, maker: step.id };
+  const layers = 'stored' in image ? image.stored.layers : imageLayers(session, image);
+  return { layers, key, maker: step.id };
 }
 
 async function resolveStep(
@@ -157,11 +165,11 @@ async function resolveStep(
   if (step.kind === 'meta') return base;
   run.session.signal.throwIfAborted();
   try {
-    if (step.kind === 'source') return await resolveSource(run.session, step);
+    if (step.kind === 'source') return resolveSource(run.session, step);
     return await resolveKeyed(run, step, base, reads as StepState[]);
   } catch (error) {
-    // Not the step's failure: the whole build starts over.
-    if (error instanceof LayersGoneError) throw error;
+    // Not the step's failure: the whole build starts over, or without a layer that nobody has.
+    if (error instanceof LayersGoneError || error instanceof MissingLayersError) throw error;
     run.session.emit({ type: 'failed', step: step.id, message: (error as Error).message });
     throw error;
   }

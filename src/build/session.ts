@@ -12,7 +12,10 @@ import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
+import type { LayerOrigins } from './needed-layers.js';
+import { needLayers } from './needed-layers.js';
 import type { PlanImages } from './plan-images.js';
+import type { SharedCache } from './shared-cache.js';
 import type { AgentSource } from './ssh-agent.js';
 
 /** One build: where it reads from, writes to and reports to. */
@@ -29,6 +32,10 @@ export interface BuildSession {
   readonly isolation: Isolation;
   /** The images that the plan is based on. */
   readonly images: PlanImages;
+  /** Where layers that are not here can be fetched. */
+  readonly origins: LayerOrigins;
+  /** Entries of other machines (--cache-from). */
+  readonly sharedCache: SharedCache | undefined;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
   /** Content of a secret; undefined when the build was given none of that id. */
@@ -41,7 +48,10 @@ export interface BuildSession {
   readonly signal: AbortSignal;
 }
 
-/** Layers with what reading them takes, topmost first. */
+/** What reading layers takes. */
+export type LayerReading = Pick<BuildSession, 'store' | 'scanStore' | 'origins' | 'signal'>;
+
+/** Layers that are here with what reading them takes, topmost first. */
 export async function layerStack(
   { index, paths }: Store,
   layers: readonly LayerId[],
@@ -60,21 +70,29 @@ export async function layerStack(
   return stack.reverse();
 }
 
-/** The layers of a step's file system. */
-export async function stackOf({ store }: BuildSession, layers: readonly LayerId[]): Promise<Stack> {
-  return layerStack(store, layers);
+/**
+ * The layers of a step's file system, fetched if need be.
+ * @throws MissingLayersError
+ */
+export async function stackOf(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
+  await needLayers(session, layers);
+  return layerStack(session.store, layers);
 }
 
-/** Digests of layers, computed once for each layer and kept in the index. */
+/**
+ * Digests of layers, computed once for each layer and kept in the index.
+ * @throws MissingLayersError
+ */
 export async function layerDigests(
-  session: BuildSession,
+  session: LayerReading,
   layers: readonly LayerId[],
 ): Promise<LayerDigest[]> {
   const { index, paths } = session.store;
   const digests: LayerDigest[] = [];
   for (const id of layers) {
-    let digest = index.layers.get(id)?.digest;
+    let digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
     if (digest === undefined) {
+      await needLayers(session, [id]);
       const path = layerPath(paths, id);
       const opaque = index.layers.get(id)?.opaque ?? (await opaqueDirectories(path));
       const computed = await digestLayer(path, opaque, session.scanStore);

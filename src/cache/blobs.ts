@@ -102,6 +102,9 @@ function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord)
     if (name === variantName(DEFAULT_FORM) && replaces) updateLayer(index, id, { blob: record });
     else updateLayer(index, id, { variants: { ...layer?.variants, [name]: record } });
     markUnsynced(index, blobMark(record.digest));
+    // An image, or a cache, that has the same layer need not bring it again.
+    if (layer && index.diffIds.get(record.diffId) === undefined)
+      index.diffIds.putSync(record.diffId, id);
   });
 }
 

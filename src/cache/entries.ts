@@ -9,6 +9,7 @@ import type { CacheIndex } from './index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from './records.js';
 import { blobsOf } from './records.js';
 import { noteRelated } from './related.js';
+import { isKnownLayer } from './remote-layers.js';
 import { noteTime } from './timeline.js';
 import { addCacheBytes, addedBytes } from './totals.js';
 import { declareUse } from './uses.js';
@@ -50,16 +51,18 @@ export function publishEntry(
   });
 }
 
-/** Makes a layer of a base image visible, in use by this process. */
-export function publishBaseLayer(
+/** Makes a layer that was fetched visible: it is here from now on, in use by this process. */
+export function publishFetchedLayer(
   index: CacheIndex,
   diffId: string,
   id: LayerId,
   measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'blob'>,
 ): void {
   index.environment.transactionSync(() => {
-    const made = { key: undefined, created: Date.now(), digest: undefined, tree: undefined };
+    const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };
+    const made = { key, created: Date.now(), digest, tree: undefined };
     index.layers.putSync(id, { id, ...measures, ...made });
+    index.remoteLayers.removeSync(id);
     index.diffIds.putSync(diffId, id);
     markUnsynced(index, layerMark(id));
     if (measures.blob) markUnsynced(index, blobMark(measures.blob.digest));
@@ -68,9 +71,9 @@ export function publishBaseLayer(
   });
 }
 
-/** Is everything that an entry needs still there? */
-function isComplete(index: CacheIndex, record: StepRecord): boolean {
-  return record.layer === undefined || index.layers.doesExist(record.layer);
+/** Is everything that an entry needs still there, or known to be somewhere else? */
+function isComplete(index: CacheIndex, { layer }: StepRecord): boolean {
+  return layer === undefined || isKnownLayer(index, layer);
 }
 
 /** The entry of a definition key. */

@@ -14,6 +14,7 @@ import type {
   LayerRecord,
   LeaseRecord,
   MountRecord,
+  RemoteLayerRecord,
   StepRecord,
   UsageRecord,
   UseRecord,
@@ -36,7 +37,9 @@ export interface CacheIndex {
   readonly sources: Database<string, DefinitionKey>;
   readonly usage: Database<UsageRecord, DefinitionKey>;
   readonly layers: Database<LayerRecord, LayerId>;
-  /** Layers of base images by the digest of their uncompressed archive (`sha256:...`). */
+  /** Layers that entries refer to and whose files are not on this machine. */
+  readonly remoteLayers: Database<RemoteLayerRecord, LayerId>;
+  /** Layers by the digest of their uncompressed archive (`sha256:...`), where it is known. */
   readonly diffIds: Database<LayerId, string>;
   /** What servers said of files that ADD fetched, by URL. */
   readonly downloads: Database<DownloadRecord, string>;
@@ -70,6 +73,7 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     timeline: environment.openDB({ name: 'timeline', encoding: 'string' }),
     usage: environment.openDB({ name: 'usage' }),
     layers: environment.openDB({ name: 'layers' }),
+    remoteLayers: environment.openDB({ name: 'remoteLayers' }),
     diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),
     downloads: environment.openDB({ name: 'downloads' }),
     trees: environment.openDB({ name: 'trees', encoding: 'string' }),

@@ -9,7 +9,8 @@ import type { LayerId } from './records.js';
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
-function newLayerId(): LayerId {
+/** A name for a layer that is not there yet. */
+export function newLayerId(): LayerId {
   return Array.from(randomBytes(16), (byte) => BASE32[byte & 31]).join('') as LayerId;
 }
 
@@ -25,9 +26,9 @@ export interface Draft {
 /**
  * Begins a layer. The directory's name says which process works on it, so that anybody can tell
  * garbage from work in progress.
+ * @param id a layer that entries refer to already; a new one unless given
  */
-export function beginDraft(paths: StorePaths): Draft {
-  const id = newLayerId();
+export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft {
   const path = join(paths.tmp, `${id}.${identitySuffix(ownIdentity())}`);
   const diff = join(path, 'layer', 'diff');
   mkdirSync(diff, { recursive: true, mode: 0o755 });
@@ -96,11 +97,16 @@ export function announceRemoval(paths: StorePaths, id: LayerId): void {
   mkdirSync(removalNote(paths, id), { recursive: true });
 }
 
-/** Removes a layer's files; the caller has announced it and removed it from the index. */
-export function removeLayer(paths: StorePaths, id: LayerId): void {
+/** Makes room for a layer: removes whatever has its name but is not in the index. */
+export function clearPlace(paths: StorePaths, id: LayerId): void {
   rmSync(layerLink(paths, id), { force: true });
   checkpoint('remove:unlinked');
   rmSync(join(paths.layers, id), { recursive: true, force: true });
+}
+
+/** Removes a layer's files; the caller has announced it and removed it from the index. */
+export function removeLayer(paths: StorePaths, id: LayerId): void {
+  clearPlace(paths, id);
   rmSync(removalNote(paths, id), { recursive: true, force: true });
 }
 

@@ -31,6 +31,8 @@ export interface StepRecord {
   readonly layer: LayerId | undefined;
   readonly created: number;
   readonly durationMs: number;
+  /** Made by another machine: the trees of the files it was made from may not be here. */
+  readonly imported?: true;
 }
 
 /** Kept apart from the step's record, because it changes with every build. */
@@ -100,6 +102,28 @@ export function withoutBlob(record: LayerRecord, digest: string): LayerRecord {
   };
 }
 
+/**
+ * A layer that is known and not here: a shared cache or an image has it. It takes its place in
+ * `layers` when something needs its files.
+ */
+export interface RemoteLayerRecord {
+  readonly id: LayerId;
+  /** Digest of the archive without compression, `sha256:...`: what it is fetched and checked by. */
+  readonly diffId: string;
+  /** As in LayerRecord, when whoever made the layer has said it. */
+  readonly digest: LayerDigest | undefined;
+  /** As in LayerRecord. */
+  readonly key: DefinitionKey | undefined;
+}
+
+/** Entries inside of an image's config; cache-format.md, "In an image". */
+export interface InlineCache {
+  /** The list's bytes in base64: what is signed must not change with how JSON is written. */
+  readonly entries: string;
+  /** Base64. */
+  readonly signature?: string;
+}
+
 /** A build result that was given a name (-t) or asked for by id. */
 export interface ImageRecord {
   /** `sha256:` and 64 hex digits over config and layers. */
@@ -113,6 +137,8 @@ export interface ImageRecord {
   readonly manifest: string | undefined;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
+  /** Its entries for other machines (--cache-to type=inline). */
+  readonly cache?: InlineCache;
 }
 
 /** What a server said of a file when it sent it last. */

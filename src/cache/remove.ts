@@ -19,6 +19,7 @@ import { planItems } from './prune-plan.js';
 import { readPruneInput } from './prune-state.js';
 import type { LayerId, StepRecord } from './records.js';
 import { blobsOf, withoutBlob } from './records.js';
+import { forgetUnreferenced } from './remote-layers.js';
 import type { Store } from './store.js';
 import { addCacheBytes } from './totals.js';
 import type { LiveUses } from './uses.js';
@@ -72,6 +73,7 @@ export function removeFromIndex({ index, paths }: Store, { items, layers }: Prun
     for (const { key, value } of [...index.diffIds.getRange()])
       if (layers.has(value)) index.diffIds.removeSync(key);
   }
+  forgetUnreferenced(index);
   const unneeded = unneededBlobs(index, blobs);
   for (const digest of unneeded) index.unsynced.removeSync(blobMark(digest));
   return { layers: [...layers], blobs: unneeded };

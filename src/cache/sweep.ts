@@ -8,6 +8,11 @@ import { isAlive, parseIdentitySuffix } from './process-identity.js';
 import type { LayerId, LeaseRecord } from './records.js';
 import type { Store } from './store.js';
 
+function isOthersDraft(name: string, id: LayerId): boolean {
+  const identity = name.startsWith(`${id}.`) ? parseIdentitySuffix(name) : undefined;
+  return identity !== undefined && isAlive(identity);
+}
+
 /** Drafts, and layers that were placed but not published; see cache-format.md, "Publishing". */
 function sweepDrafts({ index, paths }: Store): number {
   let freed = 0;
@@ -16,7 +21,9 @@ function sweepDrafts({ index, paths }: Store): number {
     if (!identity || isAlive(identity)) continue;
     const id = name.slice(0, name.indexOf('.')) as LayerId;
     try {
-      if (!index.layers.doesExist(id)) removeLayer(paths, id);
+      // A layer that entries know by its name is fetched under it again.
+      const taken = readdirSync(paths.tmp).some((other) => isOthersDraft(other, id));
+      if (!taken && !index.layers.doesExist(id)) removeLayer(paths, id);
       freed += removeTree(join(paths.tmp, name));
     } catch {
       // A cp(1) that outlived its wiac may still be writing there, or another process is sweeping:

@@ -23,6 +23,7 @@ import { StoreError } from '../errors.js';
 import type { CacheIndex } from './index-db.js';
 import { identitySuffix, isAlive, ownIdentity } from './process-identity.js';
 import type { LayerId, UseRecord } from './records.js';
+import { isKnownLayer } from './remote-layers.js';
 
 /** Layers were removed by another process between finding them and using them. */
 export class LayersGoneError extends StoreError {
@@ -58,7 +59,7 @@ export function declareUse(index: CacheIndex, use: Use): void {
   if (!known) sweepVoid(index);
   const before = new Set(known?.layers);
   const added = [...new Set(use.layers)].filter((id) => !before.has(id));
-  const gone = added.filter((id) => !index.layers.doesExist(id));
+  const gone = added.filter((id) => !isKnownLayer(index, id));
   if (gone.length > 0) throw new LayersGoneError(gone);
   const mounts = [...new Set([...(known?.mounts ?? []), ...(use.mounts ?? [])])];
   const everything = use.everything ?? known?.everything ?? false;

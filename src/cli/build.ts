@@ -28,6 +28,7 @@ import {
 } from './dockerfile-input.js';
 import type { OutputOptions, PlatformResult } from './outputs.js';
 import { parseCredentials } from './secrets.js';
+import type { SharedCaches } from './shared-caches.js';
 import { openUserStore } from './user-store.js';
 
 /** Options of `wiac build`, as commander gives them. */
@@ -36,6 +37,8 @@ export interface BuildOptions extends DockerfileOptions, OutputOptions {
   readonly cacheFilter?: string | boolean;
   readonly secret: readonly string[];
   readonly ssh: readonly string[];
+  readonly cacheFrom: readonly string[];
+  readonly cacheTo: readonly string[];
   readonly quiet: boolean;
   readonly check: boolean;
   /** Of --check. */
@@ -85,6 +88,13 @@ function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
   return ({ stage }) => stages.has(stage.toLowerCase());
 }
 
+/** The caches that the options name; nothing is loaded for a build without them. */
+async function openCaches(from: readonly string[], to: readonly string[]): Promise<SharedCaches> {
+  if (from.length + to.length === 0) return { from: [], to: [], close: async () => {} };
+  const { openSharedCaches } = await import('./shared-caches.js');
+  return openSharedCaches(from, to);
+}
+
 /** How long an output may take to clear up after a signal. */
 const PATIENCE_MS = 2000;
 
@@ -128,6 +138,7 @@ export async function buildCommand(
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
   const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
+  const caches = await openCaches(options.cacheFrom, options.cacheTo);
   const started = new Date();
   const input = readDockerfile(path, options);
   const store = await openUserStore(
@@ -138,7 +149,7 @@ export async function buildCommand(
   );
   try {
     const names = outputs?.names ?? options.tag;
-    const results = await buildPlatforms(path, input, options, names, store);
+    const results = await buildPlatforms(path, input, options, names, store, caches);
     if (outputs) {
       const facts = buildFacts(input, options, started);
       await interruptibly(async (signal) => {
@@ -150,6 +161,7 @@ export async function buildCommand(
       for (const { result } of results) process.stdout.write(`${result.lowerdirs}\n`);
     if (results.some(({ result }) => result.executed > 0)) await pruneAfterwards(store, options);
   } finally {
+    await caches.close();
     await closeStore(store);
   }
 }
@@ -182,6 +194,7 @@ async function buildPlatforms(
   options: BuildOptions,
   names: readonly string[],
   store: Store,
+  caches: SharedCaches,
 ): Promise<PlatformResult[]> {
   const platforms = wantedPlatforms(options.platform);
   const own = wantedPlatform(undefined);
@@ -189,7 +202,7 @@ async function buildPlatforms(
   const results: PlatformResult[] = [];
   for (const platform of platforms) {
     const given = platform === named ? names : [];
-    const made = await buildInStore(path, input, { ...options, platform }, given, store);
+    const made = await buildInStore(path, input, { ...options, platform }, given, store, caches);
     if (options.iidfile !== undefined && platform === named)
       writeFileSync(options.iidfile, made.result.image.id);
     results.push(made);
@@ -203,6 +216,7 @@ async function buildInStore(
   options: BuildOptions,
   names: readonly string[],
   store: Store,
+  caches: SharedCaches,
 ): Promise<PlatformResult> {
   const { plan, images, close, openContext } = await planDockerfile(
     path,
@@ -222,6 +236,8 @@ async function buildInStore(
       isolation: options.isolation,
       skipsCache: cacheSkipper(options),
       ...parseCredentials(options.secret, options.ssh),
+      cacheFrom: caches.from,
+      cacheTo: caches.to,
       jobs: options.jobs ?? availableParallelism(),
       names,
       keepImage: names.length > 0 || options.iidfile !== undefined,

@@ -1,7 +1,7 @@
 /** `wiac pull`, `wiac push`, `wiac images` */
-import { baseLayers } from '../build/base-layers.js';
 import type { ExportOptions } from '../build/export-image.js';
 import { exportImages } from '../build/export-image.js';
+import { fetchImageLayers } from '../build/fetch-layer.js';
 import { settle } from '../cache/durability.js';
 import { imageRecord, publishImage, useImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
@@ -29,7 +29,8 @@ export function pullCommand(
       const resolved = await source.resolve(parsePlatform(wantedPlatform(options.platform)));
       const { config, history } = baseImage(reference, resolved);
       const image = await retryWhenPruned(store.index, async () => {
-        const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
+        const { signal } = new AbortController();
+        const layers = await fetchImageLayers({ store, signal }, resolved);
         await settle(store, layers);
         const made = imageRecord({
           layers,

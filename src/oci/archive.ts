@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
+import type { ArtifactSource } from './artifact.js';
 import { digestOf, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
 import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './image.js';
@@ -36,8 +37,8 @@ function archiveFiles(file: string, title: string): LayoutFiles {
   };
 }
 
-/** An image in an archive of a layout; plain or gzip. */
-export function ociArchiveSource(reference: OciArchiveReference): ImageSource {
+/** An image or an artifact in an archive of a layout; plain or gzip. */
+export function ociArchiveSource(reference: OciArchiveReference): ImageSource & ArtifactSource {
   const title = formatReference({ kind: 'oci-archive', file: reference.file });
   return layoutFilesSource(archiveFiles(reference.file, title), { tag: reference.tag });
 }

@@ -1,5 +1,6 @@
 /** Reads images from an OCI image layout, wherever its files are: a directory or an archive. */
 import type { Readable } from 'node:stream';
+import { type ArtifactSource, resolveArtifact } from './artifact.js';
 import { digestOf, digestParts, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
 import type { Descriptor, Digest, ImageIndex, ImageSource } from './image.js';
@@ -146,10 +147,13 @@ async function findRoot(
 }
 
 /**
- * An image of a layout.
+ * An image, or an artifact, of a layout.
  * @throws ImageError (its methods)
  */
-export function layoutFilesSource(files: LayoutFiles, selection: LayoutSelection): ImageSource {
+export function layoutFilesSource(
+  files: LayoutFiles,
+  selection: LayoutSelection,
+): ImageSource & ArtifactSource {
   const reader: BlobReader = {
     title: files.title,
     context: { reference: files.title },
@@ -161,6 +165,8 @@ export function layoutFilesSource(files: LayoutFiles, selection: LayoutSelection
     title: files.title,
     resolve: async (platform) =>
       resolveImage(await findRoot(files, reader, selection), platform, reader),
+    artifact: async (platform, maxConfigBytes) =>
+      resolveArtifact(await findRoot(files, reader, selection), platform, reader, maxConfigBytes),
     close: () => files.close(),
   };
 }

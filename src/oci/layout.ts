@@ -2,6 +2,8 @@
 import { access, mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { WiacError } from '../errors.js';
+import type { ArtifactSource } from './artifact.js';
 import { digestOf, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
 import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './image.js';
@@ -32,8 +34,8 @@ function directoryFiles(directory: string, title: string): LayoutFiles {
   };
 }
 
-/** An image in a layout directory. */
-export function layoutSource(reference: LayoutReference): ImageSource {
+/** An image or an artifact in a layout directory. */
+export function layoutSource(reference: LayoutReference): ImageSource & ArtifactSource {
   const title = formatReference({ kind: 'oci-layout', directory: reference.directory });
   return layoutFilesSource(directoryFiles(reference.directory, title), reference);
 }
@@ -64,6 +66,16 @@ async function storeBlob(
   });
 }
 
+/** What the file system refuses is the layout's trouble, and its message says which. */
+async function writing<T>(title: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (cause instanceof WiacError) throw cause;
+    throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
+  }
+}
+
 /**
  * A layout directory to write an image to; made with the first blob if it is not there. Blobs are
  * verified while they are written. Files appear whole or not at all; index.json names the image
@@ -88,19 +100,21 @@ export function layoutSink(reference: LayoutReference): ImageSink {
   return {
     title,
     hasBlob: (digest) => exists(blobFile(digest)),
-    putBlob: (descriptor, openBlob) => storeBlob(directory, descriptor, openBlob, title),
-    async putManifest(bytes, mediaType, role, annotations) {
-      const digest = digestOf(bytes);
-      const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
-      await mkdir(dirname(blobFile(digest)), { recursive: true });
-      await writeBytes(blobFile(digest), bytes);
-      if (role === 'root') {
-        const readBlob = (blob: Digest) => readFile(blobFile(blob));
-        const platform = await platformOf(bytes, mediaType, readBlob, title);
-        await addRoot(rootEntry({ ...descriptor, ...platform }, tag, annotations));
-      }
-      return descriptor;
-    },
+    putBlob: (descriptor, openBlob) =>
+      writing(title, () => storeBlob(directory, descriptor, openBlob, title)),
+    putManifest: (bytes, mediaType, role, annotations) =>
+      writing(title, async () => {
+        const digest = digestOf(bytes);
+        const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
+        await mkdir(dirname(blobFile(digest)), { recursive: true });
+        await writeBytes(blobFile(digest), bytes);
+        if (role === 'root') {
+          const readBlob = (blob: Digest) => readFile(blobFile(blob));
+          const platform = await platformOf(bytes, mediaType, readBlob, title);
+          await addRoot(rootEntry({ ...descriptor, ...platform }, tag, annotations));
+        }
+        return descriptor;
+      }),
     close: async () => undefined,
   };
 }

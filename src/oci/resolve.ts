@@ -45,7 +45,11 @@ function checkJsonSize(descriptor: Descriptor, what: string): void {
     throw new ImageError(`${what} is larger than ${MAX_JSON_BYTES} bytes`);
 }
 
-async function findManifest(
+/**
+ * Follows indexes to the manifest for a platform.
+ * @throws ImageError
+ */
+export async function findManifest(
   root: RootManifest,
   platform: Platform,
   reader: BlobReader,

@@ -1,5 +1,6 @@
 /** Registries as source and sink of images. */
 import type { Readable } from 'node:stream';
+import { type ArtifactSource, resolveArtifact } from '../oci/artifact.js';
 import { digestOf } from '../oci/digest.js';
 import { ImageError } from '../oci/errors.js';
 import type {
@@ -37,7 +38,7 @@ function wanted(reference: RegistryReference): string {
 }
 
 /** A registry image; more than an ImageSource, since only a registry is far away. */
-export interface RegistrySource extends ImageSource {
+export interface RegistrySource extends ImageSource, ArtifactSource {
   /**
    * What the reference means now: a short request, for cache lookups.
    * @returns undefined when the registry does not say
@@ -86,6 +87,7 @@ export function registrySource(
     openBlob: (descriptor): Promise<Readable> =>
       firstThatWorks(clients, (client) => openBlob(client, descriptor)),
   };
+  const root = () => firstThatWorks(clients, (client) => getManifest(client, wanted(reference)));
   return {
     title,
     async digest() {
@@ -95,12 +97,10 @@ export function registrySource(
       );
       return found?.digest;
     },
-    async resolve(platform: Platform): Promise<ResolvedImage> {
-      const root = await firstThatWorks(clients, (client) =>
-        getManifest(client, wanted(reference)),
-      );
-      return resolveImage(root, platform, reader);
-    },
+    resolve: async (platform: Platform): Promise<ResolvedImage> =>
+      resolveImage(await root(), platform, reader),
+    artifact: async (platform, maxConfigBytes) =>
+      resolveArtifact(await root(), platform, reader, maxConfigBytes),
     async close() {
       await Promise.all(clients.map((client) => client.session.close()));
     },

@@ -5,6 +5,7 @@ import { blobPath } from '../cache/paths.js';
 import { isAlive } from '../cache/process-identity.js';
 import type { ImageRecord, LayerRecord, StepRecord } from '../cache/records.js';
 import { blobsOf } from '../cache/records.js';
+import { isKnownLayer } from '../cache/remote-layers.js';
 import type { Store } from '../cache/store.js';
 import { decodeTree } from '../context/tree.js';
 import type { TreeDigest } from '../keys/digest.js';
@@ -49,9 +50,9 @@ export function* checkEntry(
 ): Generator<Finding> {
   const repair = { action: 'drop-entry', key: record.key } as const;
   const finding = { severity: 'damage', subject: 'entry', id: record.key, repair } as const;
-  if (record.layer !== undefined && !index.layers.doesExist(record.layer)) {
+  if (record.layer !== undefined && !isKnownLayer(index, record.layer)) {
     yield { ...finding, problem: `its layer ${record.layer} is not in the index` };
-  } else if (!record.inputs.files.every(({ tree }) => isComplete(tree))) {
+  } else if (!record.imported && !record.inputs.files.every(({ tree }) => isComplete(tree))) {
     yield { ...finding, problem: 'the list of files it was made from is incomplete' };
   }
 }
@@ -125,7 +126,7 @@ function* checkLookups({ index }: Store): Generator<Finding> {
     if (!index.steps.doesExist(key)) yield row('usage', key, 'counts for no entry', 'garbage');
   }
   for (const { key, value } of index.diffIds.getRange()) {
-    if (!index.layers.doesExist(value)) yield row('diffIds', key, 'leads to no layer', 'garbage');
+    if (!isKnownLayer(index, value)) yield row('diffIds', key, 'leads to no layer', 'garbage');
   }
   for (const { key, value } of index.names.getRange()) {
     if (!index.images.doesExist(value)) yield row('names', key, 'leads to no image', 'damage');

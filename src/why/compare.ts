@@ -4,7 +4,8 @@
  */
 import type { TreeChange, TreeReader } from '../context/tree.js';
 import { diffTrees } from '../context/tree.js';
-import type { DefinitionKey, Json } from '../keys/digest.js';
+import { StoreError } from '../errors.js';
+import type { DefinitionKey, Json, TreeDigest } from '../keys/digest.js';
 import { canonicalJson } from '../keys/digest.js';
 import type { SelectionInput, StepInputs } from '../keys/inputs.js';
 
@@ -23,6 +24,13 @@ export type Difference =
   /** A source of a COPY that selects something else: the first file that differs, and how many. */
   | { readonly kind: 'file'; readonly change: TreeChange }
   | { readonly kind: 'sources'; readonly added: string[]; readonly removed: string[] }
+  /** A source whose former files only the machine that made the entry knows one by one. */
+  | {
+      readonly kind: 'unlisted files';
+      readonly path: string;
+      readonly before: TreeDigest;
+      readonly after: TreeDigest;
+    }
   /** A step below or beside; `index` counts in `parents`. */
   | {
       readonly kind: 'parent';
@@ -64,6 +72,17 @@ function underSource(selection: SelectionInput, change: TreeChange): TreeChange 
   return selection.path === '' ? change : { ...change, path: `${selection.path}/${change.path}` };
 }
 
+/** Trees are kept whole or not at all. */
+function isListed(read: TreeReader, tree: TreeDigest): boolean {
+  try {
+    read(tree);
+    return true;
+  } catch (error) {
+    if (error instanceof StoreError) return false;
+    throw error;
+  }
+}
+
 function* fileDifferences(
   read: TreeReader,
   before: readonly SelectionInput[],
@@ -77,7 +96,13 @@ function* fileDifferences(
   for (const selection of after) {
     const former = before.find((item) => pathOf(item) === pathOf(selection));
     if (!former) continue;
-    for (const change of diffTrees(read, former.tree, selection.tree)) {
+    const trees = [former.tree, selection.tree] as const;
+    if (trees[0] !== trees[1] && !isListed(read, trees[0])) {
+      const path = pathOf(selection);
+      yield { kind: 'unlisted files', path, before: trees[0], after: trees[1] };
+      continue;
+    }
+    for (const change of diffTrees(read, ...trees)) {
       yield { kind: 'file', change: underSource(selection, change) };
     }
     if (same(former.directory as Json, selection.directory as Json)) continue;

@@ -72,6 +72,8 @@ export function describeDifference(
       ];
       return parts.join(', ');
     }
+    case 'unlisted files':
+      return `files of ${difference.path} changed`;
     case 'parent':
       return `${parent(difference.index)} changed`;
     case 'operand': {

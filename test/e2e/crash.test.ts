@@ -58,12 +58,14 @@ async function copyTree(from: string, to: string): Promise<void> {
   await execa('cp', ['-a', from, to]);
 }
 
+const layoutOfBase = () => `oci-layout://${join(place, 'layout')}:base`;
+
 /** A context with each kind of step. The base image comes from an OCI layout. */
 async function prepareContexts(): Promise<void> {
   const { port } = server.address() as AddressInfo;
   const base = context({ Dockerfile: dockerfile() });
   await buildHere(storeOf('base'), base, { names: ['base'] });
-  const layout = `oci-layout://${join(place, 'layout')}:base`;
+  const layout = layoutOfBase();
   const pushed = await execa(process.execPath, [WIAC, 'push', 'base', layout], {
     env: { WIAC_ROOT: storeOf('base') },
   });
@@ -111,6 +113,11 @@ async function prepareOperations(): Promise<void> {
   const keyOf = (text: string) =>
     JSON.parse(stdout).find((entry: { text: string }) => entry.text.startsWith(text)).key;
   await copyTree(storeOf('built'), storeOf('unnamed'));
+  const shared = join(place, 'shared');
+  const cacheTo = `--cache-to=type=local,dest=${shared},mode=max`;
+  await execa(process.execPath, [WIAC, 'build', '-q', cacheTo, first], {
+    env: { WIAC_ROOT: storeOf('sharing') },
+  });
   operations = {
     'a build in an empty store': { args: ['build', '-q', '-t', 'image', first], store: '' },
     'a build with one file changed': {
@@ -121,6 +128,12 @@ async function prepareOperations(): Promise<void> {
       args: ['push', 'image', `oci-layout://${join(place, 'pushed')}:x`],
       store: storeOf('built'),
     },
+    'a pull': { args: ['pull', layoutOfBase()], store: '' },
+    'a build from a shared cache': {
+      args: ['build', '-q', '-t', 'image', `--cache-from=type=local,src=${shared}`, first],
+      store: '',
+    },
+    'a prune': { args: ['cache', 'prune', '--all'], store: storeOf('fresh1') },
     'a removal': { args: ['cache', 'rm', keyOf('RUN rm /files/a')], store: storeOf('fresh1') },
     'the first command after a power cut': {
       args: ['cache', 'ls'],
@@ -179,6 +192,9 @@ describe('kill -9 at every checkpoint', () => {
     'a build in an empty store',
     'a build with one file changed',
     'a push',
+    'a pull',
+    'a build from a shared cache',
+    'a prune',
     'a removal',
     'the first command after a power cut',
   ])('of %s', async (name) => {

@@ -2,7 +2,7 @@
  * Random Dockerfiles and random edits of them and of their context. After every edit the result is
  * what the model says, and exactly the steps ran whose inputs no build before had; at the end of
  * each sequence a build in an empty store gives the same files. WIAC_MODEL_RUNS is the number of
- * sequences.
+ * sequences, which are others each time then.
  */
 import {
   chmodSync,
@@ -166,7 +166,7 @@ async function newWorld(root: string, written: Program): Promise<World> {
 const LISTING = `mount -t overlay overlay -o "ro,lowerdir=$1:$2" "$2" && cd "$2" || exit 1
 find . -mindepth 1 -path ./bin -prune -o -mindepth 1 -printf '%p %y %m %U:%G %l\\n'
 find . -path ./bin -prune -o -type f -exec grep -H '' {} +
-getfattr -P -R -m user.k -d . | sed -n 's/^# file: //;t name;/^user/{G;s/\\(.*\\)\\n\\(.*\\)/.\\/\\2 \\1/;p};b;:name;h'`;
+getfattr -h -P -R -m user.k -d . | sed -n 's/^# file: //;t name;/^user/{G;s/\\(.*\\)\\n\\(.*\\)/.\\/\\2 \\1/;p};b;:name;h'`;
 
 /** A lowerdir string mounted: names, types, modes, owners, content, attributes. */
 async function mounted(lowerdirs: string, empty: string): Promise<string[]> {
@@ -219,6 +219,8 @@ test('cached builds give what the model says, and run what it says', async () =>
     fc.array(editing, { minLength: 1, maxLength: 4 }),
     sequence,
   );
-  const numRuns = Number(process.env.WIAC_MODEL_RUNS ?? 500);
-  await fc.assert(property, { numRuns, interruptAfterTimeLimit: 3_600_000 });
+  const runs = process.env.WIAC_MODEL_RUNS;
+  // CI looks at the same sequences each time: what it says must be about the change.
+  const chosen = runs === undefined ? { numRuns: 500, seed: 5 } : { numRuns: Number(runs) };
+  await fc.assert(property, { ...chosen, interruptAfterTimeLimit: 3_600_000 });
 }, 3_600_000);

@@ -44,6 +44,8 @@ export async function buildHere(
         skipsCache: () => false,
         secret: () => undefined,
         sshAgent: () => undefined,
+        cacheFrom: [],
+        cacheTo: [],
         jobs: 2,
         names,
         keepImage: names.length > 0,

@@ -49,6 +49,18 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       [],
     )
     .option('--ssh <id=socket|keyfile>', 'ssh agent or keys for RUN --mount=type=ssh', collect, [])
+    .option(
+      '--cache-from <source>',
+      'use entries of another machine: REF, type=registry,ref=REF, type=local,src=DIR, type=s3,...',
+      collect,
+      [],
+    )
+    .option(
+      '--cache-to <target>',
+      'give entries to other machines: as --cache-from with dest=DIR, [,mode=max], or type=inline',
+      collect,
+      [],
+    )
     .option('-q, --quiet', 'no progress, only the result and errors', false)
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option(

@@ -1,12 +1,42 @@
 /** Declares `wiac cache`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { SetExitCode } from './options.js';
+import { collect, type SetExitCode } from './options.js';
 
 function days(value: string): number {
   const number = Number(value);
   if (value === '' || !Number.isFinite(number) || number < 0)
     throw new InvalidArgumentError('It must be a number of days.');
   return number;
+}
+
+/** wiac cache export, import */
+function addTransfer(cache: Command, setExitCode: SetExitCode): void {
+  cache
+    .command('export')
+    .summary('write all entries with their layers to a file, for another machine')
+    .argument('<file>', 'a tar archive of an OCI image layout; replaced if it is there')
+    .addOption(
+      new Option('--compression <type>', 'of layers that were not compressed before')
+        .choices(['gzip', 'zstd'])
+        .default('gzip'),
+    )
+    .option('--sign-key <file>', 'private key (ed25519, PEM) to sign the entries with')
+    .action(async (file: string, options) =>
+      (await import('../cache-transfer.js')).exportCommand(file, options, setExitCode),
+    );
+  cache
+    .command('import')
+    .summary('add the entries of a file that cache export wrote')
+    .argument('<file>')
+    .option(
+      '--trust-key <file>',
+      'public key (ed25519, PEM): refuse entries that it did not sign; can be given several times',
+      collect,
+      [],
+    )
+    .action(async (file: string, options) =>
+      (await import('../cache-transfer.js')).importCommand(file, options, setExitCode),
+    );
 }
 
 /** Options that select entries. */
@@ -116,4 +146,5 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
       (await import('../cache.js')).removeCommand(keys, setExitCode),
     );
   addPrune(cache, format, setExitCode);
+  addTransfer(cache, setExitCode);
 }

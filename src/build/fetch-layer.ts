@@ -1,13 +1,20 @@
-/** Layers of base images: pulled once, unpacked, found again by their diffID. */
+/** Layers of images and shared caches: fetched once, unpacked, found again by their diffID. */
 
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { placeBlob, teeToFile } from '../cache/blobs.js';
 import { settleStep } from '../cache/durability.js';
-import { publishBaseLayer } from '../cache/entries.js';
-import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
+import { publishFetchedLayer } from '../cache/entries.js';
+import {
+  abandonDraft,
+  beginDraft,
+  clearPlace,
+  discardDraft,
+  placeLayer,
+} from '../cache/layer-store.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
 import type { LayerId } from '../cache/records.js';
+import { isKnownLayer } from '../cache/remote-layers.js';
 import { checkpoint } from '../checkpoint.js';
 import { inUserNamespace } from '../exec/overlay.js';
 import { measureTree } from '../layers/disk-usage.js';
@@ -17,8 +24,8 @@ import { layerCompression } from '../oci/media-types.js';
 import { unpackLayer } from '../tar/unpack.js';
 import type { BuildSession } from './session.js';
 
-/** What pulling needs of a build. */
-export type PullSession = Pick<BuildSession, 'store' | 'signal'>;
+/** What fetching needs of a build. */
+export type FetchSession = Pick<BuildSession, 'store' | 'signal'>;
 
 /** No honest layer is larger; an archive that claims to be would only fill the disk. */
 const MAX_LAYER_BYTES = 2 ** 40;
@@ -27,9 +34,12 @@ const MAX_LAYER_ENTRIES = 20_000_000;
 /** How often a layer that somebody else pulls is looked at again. */
 const POLL_MS = 100;
 
-async function pull(session: PullSession, layer: ResolvedLayer): Promise<LayerId> {
-  const { store } = session;
-  const draft = beginDraft(store.paths);
+async function fetchAndPublish(
+  { store }: FetchSession,
+  layer: ResolvedLayer,
+  known: LayerId | undefined,
+): Promise<LayerId> {
+  const draft = beginDraft(store.paths, known);
   try {
     const rootless = inUserNamespace();
     // The blob is kept as it came: pushing the image on must not give it another digest.
@@ -50,10 +60,13 @@ async function pull(session: PullSession, layer: ResolvedLayer): Promise<LayerId
     checkpoint('pull:unpacked');
     const { disk } = measureTree(draft.diff);
     placeBlob(store, file, digest);
+    // A crash after a former rename leaves the directory of a name that is used again.
+    if (known !== undefined) clearPlace(store.paths, known);
     placeLayer(store.paths, draft);
     const { files, bytes, opaque } = unpacked;
     const blob = { digest, size, diffId: layer.diffId, compression };
-    publishBaseLayer(store.index, layer.diffId, draft.id, { files, bytes, disk, opaque, blob });
+    const measures = { files, bytes, disk, opaque, blob };
+    publishFetchedLayer(store.index, layer.diffId, draft.id, measures);
     checkpoint('pull:published');
     discardDraft(draft);
     await settleStep(store);
@@ -64,34 +77,54 @@ async function pull(session: PullSession, layer: ResolvedLayer): Promise<LayerId
   }
 }
 
-async function findOrPull(session: PullSession, layer: ResolvedLayer): Promise<LayerId> {
+/**
+ * A layer with its files, fetched unless they are here. Several processes fetch it once.
+ * @param id what entries call it; undefined: whatever the store calls it, if it knows it at all
+ * @throws ImageError, NoSpaceError
+ */
+export async function fetchLayer(
+  session: FetchSession,
+  layer: ResolvedLayer,
+  id?: LayerId,
+): Promise<LayerId> {
   const { index } = session.store;
+  const name = () => id ?? index.diffIds.get(layer.diffId);
+  const here = () => {
+    const known = name();
+    return known !== undefined && index.layers.doesExist(known) ? known : undefined;
+  };
   const lease = `pull:${layer.diffId}`;
   for (;;) {
     session.signal.throwIfAborted();
-    const known = index.diffIds.get(layer.diffId);
-    if (known !== undefined && index.layers.doesExist(known)) return known;
+    const known = here();
+    if (known !== undefined) return known;
     if (tryLease(index, lease) === undefined) break;
     await new Promise((resume) => setTimeout(resume, POLL_MS));
   }
   try {
-    const done = index.diffIds.get(layer.diffId);
-    if (done !== undefined && index.layers.doesExist(done)) return done;
-    return await pull(session, layer);
+    const done = here();
+    if (done !== undefined) return done;
+    const known = name();
+    const keepsName = known !== undefined && isKnownLayer(index, known);
+    return await fetchAndPublish(session, layer, keepsName ? known : undefined);
   } finally {
     releaseLease(index, lease);
   }
 }
 
 /**
- * The layers of a base image, bottom first; what the store lacks is pulled, in parallel.
+ * The layers of an image with their files, bottom first; what the store lacks is fetched, in
+ * parallel.
  * @throws ImageError, NoSpaceError
  */
-export async function baseLayers(session: PullSession, image: ResolvedImage): Promise<LayerId[]> {
-  const pulls = await Promise.allSettled(image.layers.map((layer) => findOrPull(session, layer)));
+export async function fetchImageLayers(
+  session: FetchSession,
+  image: ResolvedImage,
+): Promise<LayerId[]> {
+  const fetched = await Promise.allSettled(image.layers.map((layer) => fetchLayer(session, layer)));
   // When one fails the others end before the process does: a draft must not stay behind.
-  return pulls.map((pulled) => {
-    if (pulled.status === 'rejected') throw pulled.reason;
-    return pulled.value;
+  return fetched.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
   });
 }

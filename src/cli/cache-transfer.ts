@@ -1,0 +1,61 @@
+/** `wiac cache export FILE`, `wiac cache import FILE` */
+import { createHash64 } from '../build/hash64.js';
+import { gatherStore, importCache } from '../build/transfer-cache.js';
+import { lazyScratch } from '../cache/layer-store.js';
+import { indexScanStore } from '../cache/scan-store.js';
+import type { ArtifactSource } from '../oci/artifact.js';
+import type { SetExitCode } from './declare/options.js';
+import { cacheSource, cacheTarget } from './shared-caches.js';
+import { withStoreAsRoot } from './with-store.js';
+
+/** `wiac cache export`: all entries with their layers, as an oci-archive. */
+export function exportCommand(
+  file: string,
+  options: { readonly compression: 'gzip' | 'zstd'; readonly signKey?: string },
+  setExitCode: SetExitCode,
+): Promise<void> {
+  const { compression, signKey } = options;
+  const target = cacheTarget({
+    place: { type: 'archive', file },
+    mode: 'max',
+    compression,
+    signKey,
+    ignoreError: false,
+  });
+  return withStoreAsRoot(setExitCode, async (store) => {
+    const scanStore = indexScanStore(store.index, await createHash64());
+    const scratch = lazyScratch(store.paths);
+    const { signal } = new AbortController();
+    try {
+      const session = { store, scanStore, origins: new Map(), signal, scratch: scratch.path };
+      const cache = await gatherStore(session, compression);
+      await target.write(cache);
+      const { entries } = cache.list;
+      process.stdout.write(`exported ${entries.length} entries, ${cache.layers.length} layers\n`);
+    } finally {
+      scratch.remove();
+    }
+  });
+}
+
+/** `wiac cache import`: adds what a file of `wiac cache export` has and the store lacks. */
+export function importCommand(
+  file: string,
+  options: { readonly trustKey: readonly string[] },
+  setExitCode: SetExitCode,
+): Promise<void> {
+  const opened: ArtifactSource[] = [];
+  const source = cacheSource(
+    { place: { type: 'archive', file }, required: true, trustKeys: options.trustKey },
+    (archive) => void opened.push(archive),
+  );
+  return withStoreAsRoot(setExitCode, async (store) => {
+    try {
+      const session = { store, signal: new AbortController().signal };
+      const { entries, layers } = await importCache(session, await source.read());
+      process.stdout.write(`imported ${entries} entries, ${layers} layers\n`);
+    } finally {
+      await Promise.all(opened.map((archive) => archive.close()));
+    }
+  });
+}

@@ -1,0 +1,82 @@
+/** --cache-from and --cache-to: from what the command line says to what a build uses. */
+import type { CacheTarget, OutgoingCache } from '../build/export-cache.js';
+import type { CacheSource } from '../build/shared-cache.js';
+import type { ArtifactSource } from '../oci/artifact.js';
+import { hostPlatform } from '../oci/platform.js';
+import { makeInline } from '../shared-cache/inline.js';
+import { openCacheSink, openCacheSource } from '../shared-cache/places.js';
+import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
+import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
+import type { CacheFromSpec, CachePlace, CacheToSpec } from '../shared-cache/spec.js';
+import { parseCacheFrom, parseCacheTo } from '../shared-cache/spec.js';
+import { writeCache } from '../shared-cache/write-cache.js';
+
+/** The caches of a build. */
+export interface SharedCaches {
+  readonly from: readonly CacheSource[];
+  readonly to: readonly CacheTarget[];
+  /** Releases connections and files, after the build. */
+  readonly close: () => Promise<void>;
+}
+
+function titleOf(place: CachePlace | { readonly type: 'inline' }): string {
+  switch (place.type) {
+    case 'registry':
+      return place.reference;
+    case 'local':
+      return place.directory;
+    case 'archive':
+      return place.file;
+    case 's3':
+      return `s3://${place.bucket}/${place.prefix}${place.name}`;
+    case 'inline':
+      return 'in the image';
+  }
+}
+
+/** Reads a cache when it is asked to. @param keep told of what has to be closed in the end */
+export function cacheSource(
+  { place, required, trustKeys }: CacheFromSpec,
+  keep: (source: ArtifactSource) => void,
+): CacheSource {
+  const trusted = trustKeys.map(readTrustKey);
+  return {
+    title: titleOf(place),
+    required,
+    read: async () => {
+      const source = await openCacheSource(place);
+      keep(source);
+      return readCache(await source.artifact(hostPlatform(), MAX_LIST_BYTES), trusted);
+    },
+  };
+}
+
+/** Writes a cache when it is asked to. */
+export function cacheTarget(spec: CacheToSpec): CacheTarget {
+  const { place, mode, compression, ignoreError, signKey } = spec;
+  const key = signKey === undefined ? undefined : readSignKey(signKey);
+  const write = async ({ list, layers }: OutgoingCache) => {
+    if (place.type === 'inline') return makeInline(list, key);
+    const sink = await openCacheSink(place);
+    try {
+      await writeCache(sink, list, layers, key);
+    } finally {
+      await sink.close();
+    }
+    return undefined;
+  };
+  return { title: titleOf(place), mode, compression, ignoreError, gathered: new Map(), write };
+}
+
+/** @throws UsageError, UnsupportedError for values that can't be understood; opens nothing yet */
+export function openSharedCaches(from: readonly string[], to: readonly string[]): SharedCaches {
+  const opened: ArtifactSource[] = [];
+  const keep = (source: ArtifactSource) => void opened.push(source);
+  return {
+    from: from.map((text) => cacheSource(parseCacheFrom(text, process.env), keep)),
+    to: to.map((text) => cacheTarget(parseCacheTo(text, process.env))),
+    close: async () => {
+      await Promise.all(opened.map((source) => source.close()));
+    },
+  };
+}

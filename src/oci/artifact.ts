@@ -1,0 +1,46 @@
+/** Manifests whose config is not that of an image (image-spec manifest.md, "Guidelines for Artifact Usage"). */
+import type { Readable } from 'node:stream';
+import { ImageError } from './errors.js';
+import type { Descriptor, ImageManifest, Platform } from './image.js';
+import { type BlobReader, collect, findManifest, type RootManifest } from './resolve.js';
+
+/** A manifest with its config as bytes, whatever they mean; all verified. */
+export interface Artifact {
+  readonly title: string;
+  readonly manifest: ImageManifest;
+  readonly configBytes: Uint8Array;
+  /** Opens a blob; size and digest are verified while it is read. @throws ImageError */
+  readonly openBlob: (descriptor: Descriptor) => Promise<Readable>;
+}
+
+/** Where an artifact comes from; bound to one reference. */
+export interface ArtifactSource {
+  readonly title: string;
+  /**
+   * @param platform chooses the manifest where an index has several
+   * @param maxConfigBytes a larger config is refused
+   * @throws ImageError
+   */
+  artifact(platform: Platform, maxConfigBytes: number): Promise<Artifact>;
+  close(): Promise<void>;
+}
+
+/** Follows indexes to a manifest and reads its config. @throws ImageError */
+export async function resolveArtifact(
+  root: RootManifest,
+  platform: Platform,
+  reader: BlobReader,
+  maxConfigBytes: number,
+): Promise<Artifact> {
+  const { title } = reader;
+  const { manifest } = await findManifest(root, platform, reader);
+  const { config } = manifest;
+  if (config.size > maxConfigBytes)
+    throw new ImageError(`config of ${title} is larger than ${maxConfigBytes} bytes`);
+  const configBytes = await collect(
+    await reader.openBlob(config),
+    maxConfigBytes,
+    `config of ${title}`,
+  );
+  return { title, manifest, configBytes, openBlob: (blob) => reader.openBlob(blob) };
+}

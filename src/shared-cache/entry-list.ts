@@ -1,0 +1,104 @@
+/**
+ * The list of cache entries as it leaves a machine; cache-format.md, "Shared cache", is the
+ * specification. Layers are called by the digest of their archive, because their ids mean nothing
+ * elsewhere.
+ */
+import type {
+  ContentKey,
+  DefinitionKey,
+  Json,
+  LayerDigest,
+  OperationDigest,
+} from '../keys/digest.js';
+import { canonicalJson } from '../keys/digest.js';
+import type { StepInputs } from '../keys/inputs.js';
+import type { Digest } from '../oci/image.js';
+
+/** Version of the list; a reader ignores lists of other versions. */
+export const LIST_VERSION = 1;
+
+/** A layer's blob in the same image, layout or bucket. */
+export interface ListedBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly compression: 'none' | 'gzip' | 'zstd';
+}
+
+/** A layer that entries mention. */
+export interface ListedLayer {
+  readonly diffId: Digest;
+  /** Digest of its files, as content keys have it. */
+  readonly digest?: LayerDigest;
+  /** Undefined for layers of base images, and in an image's own config: its manifest has them. */
+  readonly blob?: ListedBlob;
+}
+
+/** What an entry was made on; numbers are places in the list of layers. */
+export interface ListedParents {
+  /** Bottom first. */
+  readonly base: readonly number[];
+  /** For each step that files were read from. */
+  readonly reads: readonly (readonly number[])[];
+}
+
+/** An entry. Times in ms since the epoch. */
+export interface ListedEntry {
+  readonly key: DefinitionKey;
+  readonly contentKey?: ContentKey;
+  readonly operation: OperationDigest;
+  readonly inputs: StepInputs;
+  /** Undefined when not all of the layers have a diffID: then only the content key finds it. */
+  readonly parents?: ListedParents;
+  readonly reads?: Json;
+  /** Undefined when the step left no layer. */
+  readonly layer?: number;
+  readonly created: number;
+  readonly durationMs: number;
+}
+
+/** Everything that one build, or a store, gives away. */
+export interface EntryList {
+  readonly version: typeof LIST_VERSION;
+  readonly layers: readonly ListedLayer[];
+  readonly entries: readonly ListedEntry[];
+}
+
+/** The bytes of a list; the same list always gives the same. */
+export function encodeList(list: EntryList): Buffer {
+  return Buffer.from(canonicalJson(list as unknown as Json));
+}
+
+const CREDENTIALS = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/gi;
+
+function withoutCredentials(value: Json): Json {
+  if (typeof value === 'string') return value.replace(CREDENTIALS, '$1');
+  if (Array.isArray(value)) return value.map(withoutCredentials);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name,
+      member === undefined ? undefined : withoutCredentials(member),
+    ]),
+  );
+}
+
+/**
+ * A step's inputs without what may be nobody else's business: values of variables (a build
+ * argument can be a password, however often people are told), user and password in URLs. Keys
+ * were computed from all of it before, and who builds the same has the values.
+ */
+export function publicInputs(inputs: StepInputs): StepInputs {
+  const { env, ...operands } = inputs.operands;
+  const names = env !== null && typeof env === 'object' ? Object.keys(env) : [];
+  const shown = { ...operands, ...(env === undefined ? {} : { env: nullsFor(names) }) };
+  return {
+    ...inputs,
+    text: String(withoutCredentials(inputs.text)),
+    operands: withoutCredentials(shown) as StepInputs['operands'],
+  };
+}
+
+function nullsFor(names: readonly string[]): Json {
+  return Object.fromEntries(names.map((name) => [name, null]));
+}

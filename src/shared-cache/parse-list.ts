@@ -1,0 +1,122 @@
+/** Reads lists of entries. They come from elsewhere: nothing is used before its shape is checked. */
+import type { Json } from '../keys/digest.js';
+import type { SelectionInput, StepInputs } from '../keys/inputs.js';
+import { definitionKey } from '../keys/inputs.js';
+import { isDigest } from '../oci/digest.js';
+import { ImageError, messageOf } from '../oci/errors.js';
+import type { EntryList, ListedEntry, ListedLayer } from './entry-list.js';
+import { LIST_VERSION } from './entry-list.js';
+
+type JsonObject = { readonly [name: string]: unknown };
+
+const HEX = /^[0-9a-f]{64}$/;
+const KINDS = ['copy', 'run', 'workdir', 'fetch'];
+const COMPRESSIONS = ['none', 'gzip', 'zstd'];
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isHex(value: unknown): boolean {
+  return typeof value === 'string' && HEX.test(value);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isLayer(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { diffId, digest, blob } = value;
+  if (typeof diffId !== 'string' || !isDigest(diffId)) return false;
+  if (digest !== undefined && !isHex(digest)) return false;
+  if (blob === undefined) return true;
+  return (
+    isObject(blob) &&
+    typeof blob.digest === 'string' &&
+    isDigest(blob.digest) &&
+    isCount(blob.size) &&
+    COMPRESSIONS.includes(String(blob.compression))
+  );
+}
+
+function isSelection(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { path, kind, tree, below, directory } = value;
+  const attributes =
+    directory === undefined ||
+    (isObject(directory) && [directory.mode, directory.uid, directory.gid].every(isCount));
+  return (
+    typeof path === 'string' &&
+    (kind === 'file' || kind === 'directory') &&
+    isHex(tree) &&
+    typeof below === 'string' &&
+    attributes
+  );
+}
+
+function isInputs(value: unknown): value is StepInputs {
+  if (!isObject(value)) return false;
+  const { version, kind, platform, operands, text, files, parents } = value;
+  return (
+    isCount(version) &&
+    KINDS.includes(String(kind)) &&
+    typeof platform === 'string' &&
+    isObject(operands) &&
+    typeof text === 'string' &&
+    Array.isArray(files) &&
+    files.every(isSelection) &&
+    Array.isArray(parents) &&
+    parents.every(isHex)
+  );
+}
+
+/** Files of a COPY --from count through their step's key. */
+function keyedFiles({ operands, files }: StepInputs): readonly SelectionInput[] {
+  return operands.fromStep === true ? [] : files;
+}
+
+function isEntry(value: unknown, layers: readonly ListedLayer[]): boolean {
+  if (!isObject(value) || !isInputs(value.inputs)) return false;
+  const { key, contentKey, operation, inputs, parents, layer, created, durationMs } = value;
+  const isPlace = (at: unknown) => isCount(at) && at < layers.length;
+  const isPlaces = (places: unknown) => Array.isArray(places) && places.every(isPlace);
+  const rightParents =
+    parents === undefined ||
+    (isObject(parents) &&
+      isPlaces(parents.base) &&
+      Array.isArray(parents.reads) &&
+      parents.reads.every(isPlaces));
+  if (!isHex(operation) || !rightParents || !isCount(created) || !isCount(durationMs)) return false;
+  if (contentKey !== undefined && !isHex(contentKey)) return false;
+  if (layer !== undefined && !isPlace(layer)) return false;
+  const { operation: digest } = value as unknown as ListedEntry;
+  return key === definitionKey(digest, keyedFiles(inputs), inputs.parents);
+}
+
+/**
+ * Reads a list.
+ * @param title where it comes from, for messages
+ * @throws ImageError for anything that is no list of this version
+ */
+export function parseList(bytes: Uint8Array, title: string): EntryList {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json;
+  } catch (cause) {
+    throw new ImageError(`the cache entries of ${title} are not JSON: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+  if (!isObject(value) || value.version !== LIST_VERSION)
+    throw new ImageError(
+      `the cache entries of ${title} have version ${isObject(value) ? value.version : undefined}, this wiac knows ${LIST_VERSION}`,
+      { hint: 'write the cache with the same version of wiac' },
+    );
+  const { layers, entries } = value;
+  if (!Array.isArray(layers) || !layers.every(isLayer))
+    throw new ImageError(`the cache entries of ${title} mention layers that are none`);
+  if (!Array.isArray(entries) || !entries.every((entry) => isEntry(entry, layers)))
+    throw new ImageError(`the cache entries of ${title} have one that contradicts itself`);
+  return value as unknown as EntryList;
+}

@@ -1,0 +1,61 @@
+/** Reads a shared cache: its entries at once, its layers when somebody opens them. */
+import type { KeyObject } from 'node:crypto';
+import type { Artifact } from '../oci/artifact.js';
+import { ImageError } from '../oci/errors.js';
+import type { Descriptor, ResolvedLayer } from '../oci/image.js';
+import { OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../oci/media-types.js';
+import { parseConfig } from '../oci/parse.js';
+import { pairLayers } from '../oci/resolve.js';
+import type { EntryList, ListedBlob } from './entry-list.js';
+import { parseInline } from './inline.js';
+import { CACHE_CONFIG, SIGNATURE_ANNOTATION } from './media-types.js';
+import { parseList } from './parse-list.js';
+import { checkSignature } from './signature.js';
+
+/** Some ten thousand entries; more is no list that anybody meant to write. */
+export const MAX_LIST_BYTES = 64 * 1024 * 1024;
+
+/** A list of entries and the layers that its place has. */
+export interface ReadCache {
+  readonly list: EntryList;
+  readonly layers: readonly ResolvedLayer[];
+}
+
+const LAYER_TYPES = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD } as const;
+
+/** The descriptor of a layer's blob. */
+export function blobDescriptor({ digest, size, compression }: ListedBlob): Descriptor {
+  return { mediaType: LAYER_TYPES[compression], digest, size };
+}
+
+/**
+ * Reads what an artifact holds: a cache, or an image with its cache inside.
+ * @param trusted see checkSignature
+ * @throws ImageError
+ */
+export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): ReadCache {
+  const { manifest, configBytes, title, openBlob } = artifact;
+  if (manifest.config.mediaType === CACHE_CONFIG) {
+    checkSignature(configBytes, manifest.annotations?.[SIGNATURE_ANNOTATION], trusted, title);
+    const list = parseList(configBytes, title);
+    const layers = list.layers.flatMap(({ diffId, blob }) => {
+      if (blob === undefined) return [];
+      const descriptor = blobDescriptor(blob);
+      return [{ descriptor, diffId, open: () => openBlob(descriptor) }];
+    });
+    return { list, layers };
+  }
+  const config = parseConfig(configBytes, title);
+  const inline = parseInline(config);
+  if (inline === undefined)
+    throw new ImageError(`${title} is no cache, and no image with a cache inside`, {
+      reference: title,
+      hint: 'write one with wiac build --cache-to',
+    });
+  checkSignature(inline.bytes, inline.signature, trusted, title);
+  const layers = pairLayers(manifest.layers, config.rootfs.diff_ids, title);
+  return {
+    list: parseList(inline.bytes, title),
+    layers: layers.map((layer) => ({ ...layer, open: () => openBlob(layer.descriptor) })),
+  };
+}

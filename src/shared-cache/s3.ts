@@ -1,0 +1,72 @@
+/**
+ * Caches in S3 buckets: `blobs/sha256/HEX` as in an OCI image layout, and `manifests/NAME` in the
+ * place of its index.json, which two builds could not both write.
+ */
+import { Readable } from 'node:stream';
+import { type ArtifactSource, resolveArtifact } from '../oci/artifact.js';
+import { digestOf, verified } from '../oci/digest.js';
+import { ImageError } from '../oci/errors.js';
+import type { Descriptor, ImageSink } from '../oci/image.js';
+import { blobPath } from '../oci/layout-files.js';
+import { OCI_MANIFEST } from '../oci/media-types.js';
+import { MAX_JSON_BYTES } from '../oci/parse.js';
+import { type BlobReader, collect } from '../oci/resolve.js';
+import { openS3 } from './s3-client.js';
+import type { S3Place } from './spec.js';
+
+function titleOf({ bucket, prefix, name }: S3Place): string {
+  return `s3://${bucket}/${prefix}${name}`;
+}
+
+/** A cache in a bucket. */
+export function s3Source(place: S3Place): ArtifactSource {
+  const title = titleOf(place);
+  const client = openS3(place);
+  const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
+    const found = await client.get(blobPath(descriptor.digest));
+    if (found === undefined)
+      throw new ImageError(`${title} lacks the blob ${descriptor.digest}`, { reference: title });
+    return verified(found, descriptor, title, { reference: title });
+  };
+  const reader: BlobReader = {
+    title,
+    openBlob,
+    readManifest: async (descriptor) =>
+      collect(await openBlob(descriptor), MAX_JSON_BYTES, `manifest of ${title}`),
+  };
+  return {
+    title,
+    async artifact(platform, maxConfigBytes) {
+      const found = await client.get(`manifests/${place.name}`);
+      if (found === undefined)
+        throw new ImageError(`there is no cache ${title}`, {
+          reference: title,
+          hint: 'write one with wiac build --cache-to',
+        });
+      const bytes = await collect(found, MAX_JSON_BYTES, `manifest of ${title}`);
+      const descriptor = { mediaType: OCI_MANIFEST, digest: digestOf(bytes), size: bytes.length };
+      return resolveArtifact({ descriptor, bytes }, platform, reader, maxConfigBytes);
+    },
+    close: () => client.close(),
+  };
+}
+
+/** A bucket to write a cache to. */
+export function s3Sink(place: S3Place): ImageSink {
+  const client = openS3(place);
+  return {
+    title: titleOf(place),
+    hasBlob: (digest) => client.has(blobPath(digest)),
+    async putBlob({ digest, size }, open) {
+      const key = blobPath(digest);
+      if (!(await client.has(key))) await client.put(key, { digest, size, open });
+    },
+    async putManifest(bytes, mediaType, role) {
+      const digest = digestOf(bytes);
+      const key = role === 'root' ? `manifests/${place.name}` : blobPath(digest);
+      await client.put(key, { digest, size: bytes.length, open: () => Readable.from([bytes]) });
+      return { mediaType, digest, size: bytes.length };
+    },
+    close: () => client.close(),
+  };
+}

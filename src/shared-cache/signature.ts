@@ -1,0 +1,59 @@
+/** Signatures of entry lists: ed25519 (RFC 8032) over their bytes. */
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { UsageError } from '../errors.js';
+import { ImageError } from '../oci/errors.js';
+
+const HOW =
+  'make a pair with: openssl genpkey -algorithm ed25519 -out KEY, openssl pkey -in KEY -pubout -out PUBLIC';
+
+function readKey(file: string, option: string, parse: (pem: Buffer) => KeyObject): KeyObject {
+  let key: KeyObject;
+  try {
+    key = parse(readFileSync(file));
+  } catch (cause) {
+    throw new UsageError(`${option}=${file}: ${(cause as Error).message}`, { hint: HOW, cause });
+  }
+  if (key.asymmetricKeyType === 'ed25519') return key;
+  throw new UsageError(`${option}=${file} is a key of type ${key.asymmetricKeyType}`, {
+    hint: HOW,
+  });
+}
+
+/** Reads a private key (PEM). @throws UsageError */
+export function readSignKey(file: string): KeyObject {
+  return readKey(file, 'sign-key', createPrivateKey);
+}
+
+/** Reads a public key (PEM). @throws UsageError */
+export function readTrustKey(file: string): KeyObject {
+  return readKey(file, 'trust-key', createPublicKey);
+}
+
+/** @returns the signature in base64 */
+export function signList(bytes: Uint8Array, key: KeyObject): string {
+  return sign(null, bytes, key).toString('base64');
+}
+
+/**
+ * Checks who made a list.
+ * @param trusted one of these must have signed it; none: anybody may have
+ * @throws ImageError
+ */
+export function checkSignature(
+  bytes: Uint8Array,
+  signature: string | undefined,
+  trusted: readonly KeyObject[],
+  title: string,
+): void {
+  if (trusted.length === 0) return;
+  if (signature === undefined)
+    throw new ImageError(`the cache entries of ${title} are not signed`, {
+      hint: 'write the cache with sign-key=FILE, or leave trust-key out',
+    });
+  const made = Buffer.from(signature, 'base64');
+  if (trusted.some((key) => verify(null, bytes, key, made))) return;
+  throw new ImageError(`the cache entries of ${title} are not signed with a key that is trusted`, {
+    hint: 'somebody else wrote this cache, or changed it: do not use it before you know who',
+  });
+}

@@ -1,0 +1,232 @@
+/** `--cache-to` and `--cache-from`: values as docker buildx has them. */
+import { splitCsv } from '../dockerfile/csv.js';
+import { UnsupportedError, UsageError } from '../errors.js';
+import { parseRegistryReference } from '../oci/reference.js';
+
+/** A place in an S3 bucket. */
+export interface S3Place {
+  readonly type: 's3';
+  readonly bucket: string;
+  readonly region: string;
+  /** Undefined: AWS. */
+  readonly endpoint: string | undefined;
+  /** Before the names of all objects. */
+  readonly prefix: string;
+  /** Name of the cache among those that share the blobs. */
+  readonly name: string;
+  /** The bucket stands in the path of URLs, and not in the host. */
+  readonly pathStyle: boolean;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string | undefined;
+}
+
+/** A place that holds a list of entries with their layers. */
+export type CachePlace =
+  | { readonly type: 'registry'; readonly reference: string }
+  | { readonly type: 'local'; readonly directory: string; readonly tag: string }
+  | { readonly type: 'archive'; readonly file: string }
+  | S3Place;
+
+/** One `--cache-from`. */
+export interface CacheFromSpec {
+  readonly place: CachePlace;
+  /** A failure ends the build. */
+  readonly required: boolean;
+  /** Files with public keys. */
+  readonly trustKeys: readonly string[];
+}
+
+/** One `--cache-to`. */
+export interface CacheToSpec {
+  /** `inline`: in the image itself. */
+  readonly place: CachePlace | { readonly type: 'inline' };
+  /** `min`: entries whose layers are in the result; `max`: entries of all steps. */
+  readonly mode: 'min' | 'max';
+  /** Of layers that were not compressed before. */
+  readonly compression: 'gzip' | 'zstd';
+  /** File with the private key. */
+  readonly signKey: string | undefined;
+  /** A failure is a warning only. */
+  readonly ignoreError: boolean;
+}
+
+/** What a value consists of. Each attribute is taken once; what is left at the end means nothing. */
+interface Attributes {
+  /** The option as given, for messages. */
+  readonly title: string;
+  readonly left: Map<string, string[]>;
+}
+
+const EXAMPLES: ReadonlyMap<string, string> = new Map([
+  ['registry', 'type=registry,ref=HOST/NAME:TAG'],
+  ['local', 'type=local,dest=DIR (--cache-to) or type=local,src=DIR (--cache-from)'],
+  ['s3', 'type=s3,bucket=NAME,region=NAME[,endpoint_url=URL][,prefix=PATH][,name=NAME]'],
+  ['inline', 'type=inline'],
+]);
+
+function refuse({ title }: Pick<Attributes, 'title'>, why: string): never {
+  throw new UsageError(`${title}: ${why}`, {
+    hint: `write ${[...EXAMPLES.values()].join(', ')}`,
+  });
+}
+
+function splitAttributes(text: string, option: string): Attributes {
+  const title = `${option} ${text}`;
+  const fields = splitCsv(text) ?? refuse({ title }, 'a quote is not closed');
+  // As in buildx: a value that is one word is a reference.
+  if (fields.length === 1 && !text.includes('=')) {
+    return {
+      title,
+      left: new Map([
+        ['type', ['registry']],
+        ['ref', [text]],
+      ]),
+    };
+  }
+  const left = new Map<string, string[]>();
+  for (const field of fields) {
+    const at = field.indexOf('=');
+    if (at < 1) refuse({ title }, `"${field}" is no NAME=VALUE`);
+    const name = field.slice(0, at).toLowerCase();
+    left.set(name, [...(left.get(name) ?? []), field.slice(at + 1)]);
+  }
+  return { title, left };
+}
+
+function takeAll({ left }: Attributes, name: string): string[] {
+  const values = left.get(name) ?? [];
+  left.delete(name);
+  return values;
+}
+
+function take(attributes: Attributes, name: string): string | undefined {
+  const values = takeAll(attributes, name);
+  if (values.length > 1) refuse(attributes, `${name} is there twice`);
+  return values[0] === '' ? undefined : values[0];
+}
+
+function takeNeeded(attributes: Attributes, name: string): string {
+  return take(attributes, name) ?? refuse(attributes, `${name} is missing`);
+}
+
+function takeOneOf<T extends string>(
+  attributes: Attributes,
+  name: string,
+  values: readonly [T, ...T[]],
+): T {
+  const text = take(attributes, name);
+  if (text === undefined) return values[0];
+  const found = values.find((value) => value === text);
+  return found ?? refuse(attributes, `${name} is one of ${values.join(', ')}`);
+}
+
+function takeFlag(attributes: Attributes, name: string): boolean {
+  return takeOneOf(attributes, name, ['false', 'true']) === 'true';
+}
+
+function s3Place(attributes: Attributes, env: NodeJS.ProcessEnv): S3Place {
+  const setting = (name: string, variable: string) => take(attributes, name) ?? env[variable];
+  const needed = (name: string, variable: string) =>
+    setting(name, variable) ||
+    refuse(attributes, `${name} is missing, and $${variable} is not set`);
+  const endpoint = setting('endpoint_url', 'AWS_ENDPOINT_URL') || undefined;
+  if (endpoint !== undefined && !URL.canParse(endpoint))
+    refuse(attributes, `endpoint_url ${endpoint} is no URL`);
+  const prefix = take(attributes, 'prefix')?.replace(/^\/+/, '') ?? '';
+  return {
+    type: 's3',
+    bucket: needed('bucket', 'AWS_BUCKET'),
+    region: needed('region', 'AWS_REGION'),
+    endpoint,
+    prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`,
+    name: take(attributes, 'name') ?? 'wiac',
+    pathStyle:
+      takeOneOf(attributes, 'use_path_style', [
+        endpoint === undefined ? 'false' : 'true',
+        'true',
+        'false',
+      ]) === 'true',
+    accessKeyId: needed('access_key_id', 'AWS_ACCESS_KEY_ID'),
+    secretAccessKey: needed('secret_access_key', 'AWS_SECRET_ACCESS_KEY'),
+    sessionToken: setting('session_token', 'AWS_SESSION_TOKEN') || undefined,
+  };
+}
+
+function placeOf(
+  attributes: Attributes,
+  type: string,
+  directory: 'src' | 'dest',
+  env: NodeJS.ProcessEnv,
+): CachePlace {
+  switch (type) {
+    case 'registry': {
+      const reference = takeNeeded(attributes, 'ref').replace(/^docker(-image)?:\/\//, '');
+      // A name that can't be one is a mistake, and not a cache that is down.
+      parseRegistryReference(reference);
+      return { type, reference };
+    }
+    case 'local': {
+      const tag = take(attributes, 'tag') ?? 'latest';
+      return { type, directory: takeNeeded(attributes, directory), tag };
+    }
+    case 's3':
+      return s3Place(attributes, env);
+    case 'gha':
+    case 'azblob':
+      throw new UnsupportedError(`${attributes.title}: type=${type} is not supported`, undefined, {
+        hint: 'use registry, local, s3 or inline',
+      });
+    default:
+      return refuse(attributes, `there is no type=${type}`);
+  }
+}
+
+function refuseRest(attributes: Attributes): void {
+  const [unknown] = attributes.left.keys();
+  if (unknown !== undefined) refuse(attributes, `${unknown} means nothing here`);
+}
+
+/**
+ * Reads a `--cache-from`.
+ * @param env for what may come from AWS_* variables
+ * @throws UsageError, UnsupportedError, ImageError for a reference that is none
+ */
+export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromSpec {
+  const attributes = splitAttributes(text, '--cache-from');
+  const type = takeNeeded(attributes, 'type');
+  if (type === 'inline') refuse(attributes, 'an image with its cache inside is type=registry');
+  const spec = {
+    place: placeOf(attributes, type, 'src', env),
+    required: takeFlag(attributes, 'required'),
+    trustKeys: takeAll(attributes, 'trust-key'),
+  };
+  refuseRest(attributes);
+  return spec;
+}
+
+/**
+ * Reads a `--cache-to`.
+ * @param env for what may come from AWS_* variables
+ * @throws UsageError, UnsupportedError, ImageError for a reference that is none
+ */
+export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec {
+  const attributes = splitAttributes(text, '--cache-to');
+  const type = takeNeeded(attributes, 'type');
+  // What buildx asks for with these is what wiac always writes.
+  for (const name of ['image-manifest', 'oci-mediatypes']) {
+    if (takeOneOf(attributes, name, ['true', 'false']) === 'false')
+      refuse(attributes, `${name}=false is not supported`);
+  }
+  const spec: CacheToSpec = {
+    place: type === 'inline' ? { type } : placeOf(attributes, type, 'dest', env),
+    mode: takeOneOf(attributes, 'mode', ['min', 'max']),
+    compression: takeOneOf(attributes, 'compression', ['gzip', 'zstd']),
+    signKey: take(attributes, 'sign-key'),
+    ignoreError: takeFlag(attributes, 'ignore-error'),
+  };
+  if (type === 'inline' && spec.mode === 'max')
+    refuse(attributes, 'an image holds only its own layers: mode=min');
+  refuseRest(attributes);
+  return spec;
+}

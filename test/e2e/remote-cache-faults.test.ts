@@ -1,0 +1,316 @@
+/** Shared caches that are down, damaged, or written by somebody else; and what must not be in one. */
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, test } from '@jest/globals';
+import { digestOf } from '../../src/oci/digest.js';
+import { freePort, startRegistry } from '../support/registry.js';
+import { describeLayers } from '../support/tree.js';
+import type { BuildEvent } from '../support/wiac.js';
+import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
+
+const LINES = ['RUN echo 1 > /one', 'RUN cat /one > /two', 'RUN cat /two > /three'];
+
+function threeSteps(): string {
+  return context({ Dockerfile: dockerfile(...LINES) });
+}
+
+function warnings(events: readonly BuildEvent[]): string[] {
+  return events.filter(({ type }) => type === 'warning').map(({ message }) => String(message));
+}
+
+interface Json {
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the layout's JSON files hold
+  [name: string]: any;
+}
+
+function blob(cache: string, digest: string): string {
+  return join(cache, 'blobs', digest.replace(':', '/'));
+}
+
+function readJson(path: string): Json {
+  return JSON.parse(readFileSync(path, 'utf8')) as Json;
+}
+
+/** The manifest of a layout with one entry, and its config: the list of entries. */
+function openLayout(cache: string): { manifest: Json; list: Json } {
+  const [root] = readJson(join(cache, 'index.json')).manifests;
+  const manifest = readJson(blob(cache, root.digest));
+  return { manifest, list: readJson(blob(cache, manifest.config.digest)) };
+}
+
+/** Puts another list, and whatever is told of its manifest, in the place of a layout's own. */
+function rewrite(cache: string, list: Json, change: Json = {}): void {
+  const { manifest } = openLayout(cache);
+  const put = (value: Json) => {
+    const bytes = Buffer.from(JSON.stringify(value));
+    const digest = digestOf(bytes);
+    writeFileSync(blob(cache, digest), bytes);
+    return { digest, size: bytes.length };
+  };
+  const config = { ...manifest.config, ...put(list) };
+  const index = readJson(join(cache, 'index.json'));
+  Object.assign(index.manifests[0], put({ ...manifest, config, ...change }));
+  writeFileSync(join(cache, 'index.json'), JSON.stringify(index));
+}
+
+async function writtenCache(root: string, ...attributes: string[]): Promise<string> {
+  const cache = join(tempDir(), 'cache');
+  const to = ['type=local', `dest=${cache}`, 'mode=max', ...attributes].join(',');
+  await machine().build(root, `--cache-to=${to}`);
+  return cache;
+}
+
+describe('a damaged cache', () => {
+  test('a layer that is not what its digest says: one warning, and the steps run', async () => {
+    const root = threeSteps();
+    const cache = await writtenCache(root);
+    const { manifest } = openLayout(cache);
+    const path = blob(cache, manifest.layers[2].digest);
+    const bytes = readFileSync(path);
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
+    writeFileSync(path, bytes);
+    const made = machine();
+    const { events, lowerdirs } = await made.build(root, `--cache-from=type=local,src=${cache}`);
+    expect(warnings(events)).toEqual([expect.stringContaining('is damaged: its digest is')]);
+    expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
+    expect(ranSteps(events)).toContain('RUN cat /one > /two');
+    const right = await machine().build(root);
+    expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(right.lowerdirs));
+    // Nothing of the damaged layer stayed: the next build has all it needs.
+    const again = await made.build(root);
+    expect({ ran: ranSteps(again.events), lowerdirs: again.lowerdirs }).toEqual({
+      ran: [],
+      lowerdirs,
+    });
+  });
+
+  test('a layer with another diffID than its entry says', async () => {
+    const root = threeSteps();
+    const cache = await writtenCache(root);
+    const { list } = openLayout(cache);
+    list.layers[1].blob = list.layers[2].blob;
+    rewrite(cache, list);
+    const { events } = await machine().build(root, `--cache-from=type=local,src=${cache}`);
+    expect(warnings(events)).toEqual([expect.stringContaining('has the diffID')]);
+    expect(ranSteps(events)).toContain('RUN echo 1 > /one');
+  });
+
+  test('a layer that is missing: the second source has it', async () => {
+    const root = threeSteps();
+    const [first, second] = [await writtenCache(root), join(tempDir(), 'cache')];
+    const other = machine();
+    await other.build(
+      root,
+      `--cache-from=type=local,src=${first}`,
+      `--cache-to=type=local,dest=${second}`,
+    );
+    rmSync(blob(first, openLayout(first).manifest.layers[3].digest));
+    const { events } = await machine().build(
+      root,
+      `--cache-from=type=local,src=${first}`,
+      `--cache-from=type=local,src=${second}`,
+    );
+    expect(warnings(events)).toEqual([expect.stringContaining('lacks the blob')]);
+    expect(ranSteps(events)).toEqual([]);
+  });
+
+  test.each([
+    ['no JSON', (): unknown => 'text', 'version undefined'],
+    ['another version', (list: Json) => ({ ...list, version: 2 }), 'version 2'],
+    ['a layer that is none', (list: Json) => ({ ...list, layers: [{ diffId: '../x' }] }), 'none'],
+    [
+      'an entry whose key is another than what it was made of',
+      (list: Json) => {
+        list.entries[1].inputs.parents = [list.entries[2].key];
+        return list;
+      },
+      'contradicts itself',
+    ],
+    [
+      'a place outside of the list',
+      (list: Json) => {
+        list.entries[1].layer = 99;
+        return list;
+      },
+      'contradicts itself',
+    ],
+  ])('entries: %s', async (_, change, message) => {
+    const root = threeSteps();
+    const cache = await writtenCache(root);
+    rewrite(cache, change(openLayout(cache).list) as Json);
+    const { events } = await machine().build(root, `--cache-from=type=local,src=${cache}`);
+    expect(warnings(events)).toEqual([expect.stringContaining(message)]);
+    expect(ranSteps(events)).toHaveLength(4);
+  });
+});
+
+describe('a cache that is not there', () => {
+  test('a registry that is down: one line on stderr; required=true makes it an error', async () => {
+    const root = threeSteps();
+    const reference = `127.0.0.1:${await freePort()}/cache`;
+    const made = machine();
+    const built = await made.wiac(['build', '--progress=plain', '--cache-from', reference, root]);
+    expect(built.exitCode).toBe(0);
+    expect(built.stderr.match(/is not used/g)).toHaveLength(1);
+    expect(built.stderr).toContain('4 run');
+    const flag = `--cache-from=type=registry,ref=${reference},required=true`;
+    // A build that needs nothing from it does not even ask.
+    expect((await made.wiac(['build', flag, root])).exitCode).toBe(0);
+    const refused = await machine().wiac(['build', flag, root]);
+    expect(refused).toMatchObject({ exitCode: 11, stdout: '' });
+    expect(refused.stderr).toContain('no connection to registry');
+  });
+
+  test('a registry that goes down between the entries and the layers', async () => {
+    const registry = await startRegistry();
+    const reference = `${registry.host}/cache`;
+    const [a, b] = [machine(), machine()];
+    const root = context({ Dockerfile: dockerfile(...LINES, 'RUN sleep 1'), later: '' });
+    await a.build(root, `--cache-to=type=registry,ref=${reference},mode=max`);
+    // Hits need no layer; the step that runs after them needs all.
+    writeFileSync(
+      join(root, 'Dockerfile'),
+      `FROM scratch AS wait\nCOPY bin /bin\nRUN sleep 2\n${dockerfile(...LINES, 'RUN --mount=from=wait,target=/w true')}`,
+    );
+    const running = b.build(root, `--cache-from=${reference}`);
+    while (!existsSync(join(b.root, 'blobs'))) await new Promise((next) => setTimeout(next, 20));
+    await registry.stop();
+    const { events, lowerdirs } = await running;
+    expect(warnings(events)).toEqual([expect.stringContaining('is not used')]);
+    expect(ranSteps(events)).toEqual(expect.arrayContaining(LINES));
+    expect(lowerdirs.split(':')).toHaveLength(5);
+  });
+
+  test('a target that can not be written is an error, with ignore-error=true a warning', async () => {
+    const root = threeSteps();
+    const reference = `127.0.0.1:${await freePort()}/cache`;
+    const flag = `--cache-to=type=registry,ref=${reference},ignore-error=true`;
+    const { events } = await machine().build(root, flag);
+    expect(warnings(events)).toEqual([expect.stringContaining('was not written')]);
+    const file = join(root, 'file');
+    writeFileSync(file, '');
+    const refused = await machine().wiac(['build', `--cache-to=type=local,dest=${file}/x`, root]);
+    expect(refused.exitCode).toBe(11);
+    expect(refused.stderr).toContain('cannot write');
+  });
+});
+
+describe('signatures', () => {
+  function keyPair(): { secret: string; open: string } {
+    const directory = tempDir();
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const [secret, open] = [join(directory, 'secret.pem'), join(directory, 'open.pem')];
+    writeFileSync(secret, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    writeFileSync(open, publicKey.export({ type: 'spki', format: 'pem' }));
+    return { secret, open };
+  }
+
+  test('only entries that a trusted key signed are used', async () => {
+    const [mine, other] = [keyPair(), keyPair()];
+    const root = threeSteps();
+    const cache = await writtenCache(root, `sign-key=${mine.secret}`);
+    const from = `--cache-from=type=local,src=${cache},trust-key=`;
+    const right = await machine().build(root, `${from}${other.open},trust-key=${mine.open}`);
+    expect({ ran: ranSteps(right.events), said: warnings(right.events) }).toEqual({
+      ran: [],
+      said: [],
+    });
+    const stranger = await machine().build(root, `${from}${other.open}`);
+    expect(warnings(stranger.events)).toEqual([expect.stringContaining('key that is trusted')]);
+    expect(ranSteps(stranger.events)).toHaveLength(4);
+    const refused = await machine().wiac(['build', `${from}${other.open},required=true`, root]);
+    expect(refused).toMatchObject({ exitCode: 11, stdout: '' });
+    // The signature is over every byte of the list.
+    const { list } = openLayout(cache);
+    rewrite(cache, { ...list, entries: list.entries.slice(1) });
+    const changed = await machine().build(root, `${from}${mine.open}`);
+    expect(warnings(changed.events)).toEqual([expect.stringContaining('key that is trusted')]);
+    rewrite(cache, list, { annotations: {} });
+    const unsigned = await machine().build(root, `${from}${mine.open}`);
+    expect(warnings(unsigned.events)).toEqual([expect.stringContaining('are not signed')]);
+  });
+
+  test('in an image and in an exported file as well', async () => {
+    const { secret, open } = keyPair();
+    const [a, b] = [machine(), machine()];
+    const root = threeSteps();
+    await a.build(root, '-t', 'app', `--cache-to=type=inline,sign-key=${secret}`);
+    const layout = join(tempDir(), 'layout');
+    expect((await a.wiac(['push', 'app', `oci-layout://${layout}:latest`])).exitCode).toBe(0);
+    const from = `--cache-from=type=local,src=${layout},trust-key=${open}`;
+    expect(ranSteps((await b.build(root, from)).events)).toEqual([]);
+    const file = join(tempDir(), 'cache.tar');
+    await a.wiac(['cache', 'export', '--sign-key', secret, file]);
+    const imported = await machine().wiac(['cache', 'import', '--trust-key', open, file]);
+    expect(imported.stdout).toBe('imported 4 entries, 4 layers\n');
+    const other = keyPair();
+    const refused = await machine().wiac(['cache', 'import', '--trust-key', other.open, file]);
+    expect(refused).toMatchObject({ exitCode: 11, stdout: '' });
+  });
+
+  test('a key of another kind is refused before anything is built', async () => {
+    const file = join(tempDir(), 'rsa.pem');
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const flag = `--cache-to=type=inline,sign-key=${file}`;
+    const { exitCode, stderr } = await machine().wiac(['build', flag, threeSteps()]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('openssl genpkey -algorithm ed25519');
+  });
+});
+
+test('secrets, values of variables and credentials of URLs are in no file of a cache', async () => {
+  const root = context({
+    Dockerfile: dockerfile(
+      'ARG TOKEN',
+      'RUN --mount=type=secret,id=key,env=KEY --mount=type=secret,id=key test -n "$KEY"',
+      'RUN test -n "$TOKEN" && echo "$HTTPS_PROXY" > /dev/null',
+    ),
+  });
+  const secret = join(tempDir(), 'key');
+  writeFileSync(secret, 'the-secret-itself');
+  const made = machine();
+  const cache = join(tempDir(), 'cache');
+  await made.build(
+    root,
+    `--secret=id=key,src=${secret}`,
+    '--build-arg=TOKEN=the-token-itself',
+    '--build-arg=HTTPS_PROXY=http://user:the-password@proxy',
+    `--cache-to=type=local,dest=${cache},mode=max`,
+  );
+  const files = readdirSync(join(cache, 'blobs/sha256')).map((name) => {
+    const bytes = readFileSync(join(cache, 'blobs/sha256', name));
+    return (bytes.readUInt16BE(0) === 0x1f8b ? gunzipSync(bytes) : bytes).toString('latin1');
+  });
+  expect(files.some((text) => text.includes('"TOKEN":null'))).toBe(true);
+  for (const text of files)
+    expect(text).not.toMatch(/the-secret-itself|the-token-itself|the-password/);
+  // Who has the same values finds the entries all the same.
+  const again = await machine().build(
+    root,
+    `--secret=id=key,src=${secret}`,
+    '--build-arg=TOKEN=the-token-itself',
+    `--cache-from=type=local,src=${cache}`,
+  );
+  expect(ranSteps(again.events)).toEqual([]);
+});
+
+test.each([
+  ['--cache-to=type=local', 'dest is missing'],
+  ['--cache-to=type=local,dest=x,mode=most', 'mode is one of min, max'],
+  ['--cache-to=type=inline,mode=max', 'mode=min'],
+  ['--cache-to=type=gha', 'not supported'],
+  ['--cache-from=type=local,src=x,colour=red', 'colour means nothing'],
+  ['--cache-from=type=s3,bucket=b,region=r', 'access_key_id is missing'],
+  ['--cache-from=type=inline', 'type=registry'],
+  ['--cache-from=No/Name', 'repository names are lower case'],
+  ['--cache-from=type=registry,ref="a', 'a quote is not closed'],
+])('%s is refused', async (flag, message) => {
+  const { exitCode, stderr } = await machine().wiac(['build', flag, tempDir()], {
+    env: { AWS_ACCESS_KEY_ID: '' },
+  });
+  expect([2, 9, 11]).toContain(exitCode);
+  expect(stderr).toContain(message);
+});

@@ -1,0 +1,257 @@
+/** --cache-to on one machine, --cache-from on another: each is a store of its own. */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Registry } from '../support/registry.js';
+import { startRegistry } from '../support/registry.js';
+import { startS3 } from '../support/s3.js';
+import { describeLayers } from '../support/tree.js';
+import type { BuildEvent, Machine } from '../support/wiac.js';
+import { context, dockerfile, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
+
+let registry: Registry;
+beforeAll(async () => {
+  registry = await startRegistry();
+});
+afterAll(() => registry.stop());
+
+/** Seven steps that make layers, one of them only for a stage that another one copies from. */
+const TWO_STAGES = [
+  'FROM scratch AS build',
+  'COPY bin /bin',
+  'RUN mkdir /out && echo made > /out/made',
+  'FROM scratch',
+  'COPY bin /bin',
+  'COPY --from=build /out /out',
+  'RUN cat /out/made > /read; ln /read /link; chmod 4755 /read',
+  'RUN rm -r /out; mkdir /out',
+  'WORKDIR /work',
+  'COPY file /file',
+  '',
+].join('\n');
+
+function twoStages(): string {
+  return context({ Dockerfile: TWO_STAGES, file: 'content' });
+}
+
+function blobsOf({ root }: Machine): string[] {
+  return readdirSync(join(root, 'blobs/sha256'));
+}
+
+function warnings(events: readonly BuildEvent[]): string[] {
+  return events.filter(({ type }) => type === 'warning').map(({ message }) => String(message));
+}
+
+/** What a store has unpacked. */
+function layersOf({ root }: Machine): string[] {
+  return readdirSync(join(root, 'layers'));
+}
+
+describe('type=local', () => {
+  test('no step runs, only layers of the result are fetched, and the files are the same', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = twoStages();
+    const cache = join(tempDir(), 'cache');
+    const made = await a.build(root, `--cache-to=type=local,dest=${cache},mode=max`);
+    expect(ranSteps(made.events)).toHaveLength(7);
+    const { events, lowerdirs } = await b.build(root, `--cache-from=type=local,src=${cache}`);
+    expect(ranSteps(events)).toEqual([]);
+    expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
+    expect(lowerdirs.split(':')).toHaveLength(6);
+    expect(layersOf(b)).toHaveLength(6);
+    expect(blobsOf(b)).toHaveLength(6);
+    // What was found belongs to the store now, the stage nobody unpacked included.
+    rmSync(cache, { recursive: true });
+    expect(ranSteps((await b.build(root)).events)).toEqual([]);
+  });
+
+  test('mode=min: the stage that is copied from runs, what is in the result does not', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = twoStages();
+    const cache = join(tempDir(), 'cache');
+    await a.build(root, `--cache-to=type=local,dest=${cache}`);
+    const { events } = await b.build(root, `--cache-from=type=local,src=${cache}`);
+    expect(ranSteps(events)).toEqual(['RUN mkdir /out && echo made > /out/made']);
+  });
+
+  test('a step that has to run gets the files that it needs, and no others', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = twoStages();
+    const cache = join(tempDir(), 'cache');
+    await a.build(root, `--cache-to=type=local,dest=${cache},mode=max`);
+    writeFileSync(
+      join(root, 'Dockerfile'),
+      TWO_STAGES.replace('&& echo made', '&& echo made once more'),
+    );
+    const { events, lowerdirs } = await b.build(root, `--cache-from=type=local,src=${cache}`);
+    expect(ranSteps(events)).toEqual([
+      'RUN mkdir /out && echo made once more > /out/made',
+      'COPY --from=build /out /out',
+      'RUN cat /out/made > /read; ln /read /link; chmod 4755 /read',
+      'RUN rm -r /out; mkdir /out',
+    ]);
+    expect(await describeLayers(lowerdirs)).toEqual(
+      await describeLayers((await a.build(root)).lowerdirs),
+    );
+  });
+
+  test('a step that made the same files elsewhere ends the difference (content key)', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = context({ Dockerfile: dockerfile('RUN echo 1 > /one', 'RUN cat /one > /two') });
+    const cache = join(tempDir(), 'cache');
+    await a.build(root, `--cache-to=type=local,dest=${cache},mode=max`);
+    writeFileSync(
+      join(root, 'Dockerfile'),
+      dockerfile('RUN true && echo 1 > /one', 'RUN cat /one > /two'),
+    );
+    const { events } = await b.build(root, `--cache-from=type=local,src=${cache}`);
+    expect(ranSteps(events)).toEqual(['RUN true && echo 1 > /one']);
+    expect(events.filter(({ type }) => type === 'cached').map(({ by }) => by)).toEqual([
+      'definition',
+      'content',
+    ]);
+  });
+
+  test('what was only looked at is passed on: a third machine runs nothing either', async () => {
+    const [a, b, c] = [machine(), machine(), machine()];
+    const root = twoStages();
+    const [first, second] = [join(tempDir(), 'first'), join(tempDir(), 'second')];
+    await a.build(root, `--cache-to=type=local,dest=${first},mode=max`);
+    await b.build(
+      root,
+      `--cache-from=type=local,src=${first}`,
+      `--cache-to=type=local,dest=${second},mode=max`,
+    );
+    expect(layersOf(b)).toHaveLength(6);
+    rmSync(first, { recursive: true });
+    const { events } = await c.build(root, `--cache-from=type=local,src=${second}`);
+    expect(ranSteps(events)).toEqual([]);
+  });
+
+  test('several sources: each gives what it has; several targets: each gets all', async () => {
+    const [a, b, c] = [machine(), machine(), machine()];
+    const cache = (name: string) => `type=local,dest=${join(place, name)}`;
+    const from = (name: string) => `--cache-from=type=local,src=${join(place, name)}`;
+    const place = tempDir();
+    const one = context({ Dockerfile: dockerfile('RUN echo 1 > /1') });
+    const two = context({ Dockerfile: dockerfile('RUN echo 2 > /2') });
+    await a.build(one, `--cache-to=${cache('one')}`, `--cache-to=${cache('copy')}`);
+    await b.build(two, `--cache-to=${cache('two')}`);
+    const both = context({
+      Dockerfile: `${dockerfile('RUN echo 1 > /1')}FROM scratch\nCOPY bin /bin\nRUN echo 2 > /2\nCOPY --from=0 /1 /1\n`,
+    });
+    const { events } = await c.build(both, from('copy'), from('two'));
+    expect(ranSteps(events)).toEqual(['COPY --from=0 /1 /1']);
+  });
+});
+
+describe('type=registry', () => {
+  test('a base image of a stage that is only copied from is not fetched', async () => {
+    const [base, a, b] = [machine(), machine(), machine()];
+    await base.build(context({ Dockerfile: dockerfile('RUN echo base > /base') }), '-t', 'base');
+    const reference = `${registry.host}/base:1`;
+    expect((await base.wiac(['push', 'base', reference])).exitCode).toBe(0);
+    const root = context({
+      Dockerfile: [
+        `FROM ${reference} AS build`,
+        'RUN cat /base > /made',
+        'FROM scratch',
+        'COPY --from=build /made /made',
+        'COPY bin /bin',
+        'RUN cat /made > /read',
+        '',
+      ].join('\n'),
+    });
+    const cache = `${registry.host}/team/cache:main`;
+    const made = await a.build(
+      root,
+      `--cache-to=type=registry,ref=${cache},mode=max,compression=zstd`,
+    );
+    const { events, lowerdirs } = await b.build(root, `--cache-from=${cache}`);
+    expect(ranSteps(events)).toEqual([]);
+    expect(warnings(events)).toEqual([]);
+    expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
+    expect(blobsOf(b)).toHaveLength(3);
+    const blob = blobsOf(b).map((name) => readFileSync(join(b.root, 'blobs/sha256', name)))[0];
+    expect(blob?.readUInt32BE(0)).toBe(0x28b52ffd);
+    // A step on top of that base image needs its files after all.
+    writeFileSync(join(root, 'Dockerfile'), `FROM ${reference}\nRUN cat /base\n`);
+    expect(outputOf((await b.build(root, `--cache-from=${cache}`)).events)).toEqual(['base']);
+  });
+
+  test('type=inline: the image is its own cache', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = context({ Dockerfile: dockerfile('RUN echo made > /made', 'ENV A=b') });
+    const made = await a.build(root, '-t', 'app', '--cache-to=type=inline');
+    const reference = `${registry.host}/app:1`;
+    expect((await a.wiac(['push', 'app', reference])).exitCode).toBe(0);
+    const { events, lowerdirs } = await b.build(
+      root,
+      `--cache-from=type=registry,ref=${reference}`,
+    );
+    expect(ranSteps(events)).toEqual([]);
+    expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
+    const without = await machine().build(root, `--cache-from=${registry.host}/base:1`);
+    expect(warnings(without.events)).toEqual([
+      expect.stringContaining('no image with a cache inside'),
+    ]);
+  });
+});
+
+test('type=s3: signed requests, settings from the environment', async () => {
+  const s3 = await startS3();
+  try {
+    const [a, b, c] = [machine(), machine(), machine()];
+    const root = twoStages();
+    const { endpoint, bucket, region, accessKeyId, secretAccessKey } = s3;
+    const place = `type=s3,bucket=${bucket},region=${region},endpoint_url=${endpoint},prefix=ci (1)/it's,name=main`;
+    const keys = `access_key_id=${accessKeyId},secret_access_key=${secretAccessKey}`;
+    await a.build(root, `--cache-to=${place},${keys},mode=max`);
+    expect([...s3.objects.keys()]).toContain("ci (1)/it's/manifests/main");
+    s3.log.length = 0;
+    const env = {
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      AWS_REGION: region,
+      AWS_ENDPOINT_URL: endpoint,
+    };
+    const flags = ['build', '--progress=plain', `--cache-from=${place}`, root];
+    const built = await b.wiac(flags, { env });
+    expect(built.stderr).toContain('7 steps cached, 0 run');
+    // The manifest, the entries, six layers.
+    expect(s3.log.filter((line) => line.startsWith('GET'))).toHaveLength(8);
+    const stranger = await c.build(
+      root,
+      `--cache-from=${place},access_key_id=x,secret_access_key=y`,
+    );
+    expect(warnings(stranger.events)).toEqual([expect.stringContaining('InvalidAccessKeyId')]);
+    const wrong = await machine().build(
+      root,
+      `--cache-from=${place},access_key_id=${accessKeyId},secret_access_key=y`,
+    );
+    expect(warnings(wrong.events)).toEqual([expect.stringContaining('SignatureDoesNotMatch')]);
+    expect(ranSteps(wrong.events)).toHaveLength(7);
+  } finally {
+    await s3.stop();
+  }
+});
+
+test('cache export and import: the whole store in a file', async () => {
+  const [a, b] = [machine(), machine()];
+  const root = twoStages();
+  const made = await a.build(root);
+  const file = join(tempDir(), 'cache.tar');
+  const exported = await a.wiac(['cache', 'export', file]);
+  expect(exported).toMatchObject({ exitCode: 0, stdout: 'exported 7 entries, 6 layers\n' });
+  expect((await b.wiac(['cache', 'import', file])).stdout).toBe('imported 7 entries, 6 layers\n');
+  expect((await b.wiac(['cache', 'import', file])).stdout).toBe('imported 0 entries, 0 layers\n');
+  rmSync(file);
+  const { events, lowerdirs } = await b.build(root);
+  expect(ranSteps(events)).toEqual([]);
+  expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
+  // A file that changed is made anew, although the former layer came from elsewhere.
+  writeFileSync(join(root, 'file'), 'other content');
+  expect(ranSteps((await b.build(root)).events)).toEqual(['COPY file /file']);
+  const list = await b.wiac(['cache', 'ls']);
+  expect(list.stdout).toContain('RUN rm -r /out; mkdir /out');
+});
