@@ -1,19 +1,15 @@
 /** `wiac pull`, `wiac push`, `wiac images` */
-import { baseLayers } from '../build/base-layers.js';
 import type { ExportOptions } from '../build/export-image.js';
 import { exportImages } from '../build/export-image.js';
 import { settle } from '../cache/durability.js';
-import { findImage, imageRecord, publishImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
-import { NotFoundError } from '../errors.js';
-import { baseImage } from '../image/base-image.js';
 import { openImageSink } from '../image/image-sink.js';
-import { openImageSource } from '../image/image-source.js';
 import { parseCompression, parseEpoch } from '../image/output.js';
-import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
+import { requireImage } from './find-image.js';
+import { pullImage } from './pull-image.js';
 import { withStore, withStoreAsRoot } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
@@ -23,27 +19,9 @@ export function pullCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   return withStoreAsRoot(setExitCode, async (store) => {
-    const source = openImageSource(reference);
-    try {
-      const resolved = await source.resolve(parsePlatform(wantedPlatform(options.platform)));
-      const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
-      await settle(store, layers);
-      const { config, history } = baseImage(reference, resolved);
-      const image = await publishImage(
-        store.index,
-        imageRecord({
-          layers,
-          platform: formatPlatform(resolved.config),
-          manifest: resolved.manifestDescriptor.digest,
-          config,
-          history,
-        }),
-        [options.tag ?? reference],
-      );
-      process.stdout.write(`${image.id}\n`);
-    } finally {
-      await source.close();
-    }
+    const platform = wantedPlatform(options.platform);
+    const image = await pullImage(store, reference, platform, options.tag ?? reference);
+    process.stdout.write(`${image.id}\n`);
   });
 }
 
@@ -71,11 +49,7 @@ export async function pushCommand(
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   };
   return withStoreAsRoot(setExitCode, async (store) => {
-    const image = findImage(store.index, name);
-    if (!image)
-      throw new NotFoundError(`there is no image ${name}`, {
-        hint: 'wiac images lists them; wiac build -t NAME makes one',
-      });
+    const image = requireImage(store.index, name);
     const sink = openImageSink(reference);
     const scratch = lazyScratch(store.paths);
     try {
