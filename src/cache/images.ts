@@ -4,7 +4,8 @@ import { checkpoint } from '../checkpoint.js';
 import type { Json } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
 import type { CacheIndex } from './index-db.js';
-import type { ImageRecord } from './records.js';
+import type { ImageRecord, LayerId } from './records.js';
+import type { Store } from './store.js';
 
 /** `name` without a tag means `name:latest`, as everywhere. */
 export function normalizeName(name: string): string {
@@ -53,4 +54,32 @@ export function findImage(index: CacheIndex, reference: string): ImageRecord | u
     if (key.startsWith(start)) return value;
   }
   return undefined;
+}
+
+/** The names of an image, sorted. */
+export function namesOf({ names }: CacheIndex, id: string): string[] {
+  return [...names.getRange()].flatMap(({ key, value }) => (value === id ? [key] : []));
+}
+
+/** What `removeImage` did. */
+export interface ImageRemoval {
+  /** Names that are gone. */
+  readonly untagged: readonly string[];
+  /** Id of the image, when it is gone too. */
+  readonly removed: string | undefined;
+  /** Layers that no image, entry or process needed any more. */
+  readonly layers: readonly LayerId[];
+  /** Bytes that the file system got back. */
+  readonly freedBytes: number;
+}
+
+/**
+ * Removes a name, and with the last one the image. Given an id, it removes all names of the image.
+ * Its layers stay in the cache: the next build or pull may find them.
+ * @param reference name, id, or the beginning of an id
+ * @throws NotFoundError
+ */
+export async function removeImage(store: Store, reference: string): Promise<ImageRemoval> {
+  const { removeImageRecord } = await import('./remove-image.js');
+  return removeImageRecord(store, reference);
 }

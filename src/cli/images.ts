@@ -1,16 +1,15 @@
-/** `wiac pull`, `wiac push`, `wiac images` */
+/** `wiac pull`, `wiac push` */
 import type { ExportOptions } from '../build/export-image.js';
 import { exportImages } from '../build/export-image.js';
 import { settle } from '../cache/durability.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { openImageSink } from '../image/image-sink.js';
 import { parseCompression, parseEpoch } from '../image/output.js';
-import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { requireImage } from './find-image.js';
 import { pullImage } from './pull-image.js';
-import { withStore, withStoreAsRoot } from './with-store.js';
+import { withStoreAsRoot } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
 export function pullCommand(
@@ -60,32 +59,5 @@ export async function pushCommand(
       scratch.remove();
       await sink.close();
     }
-  });
-}
-
-/** `wiac images`: names, ids, sizes. */
-export function imagesCommand(options: { readonly format: 'table' | 'json' }): Promise<void> {
-  return withStore(({ index }) => {
-    const rows = [...index.names.getRange()].flatMap(({ key, value }) => {
-      const image = index.images.get(value);
-      if (!image) return [];
-      const bytes = image.layers.reduce((sum, id) => sum + (index.layers.get(id)?.bytes ?? 0), 0);
-      return [
-        { name: key, id: image.id, created: image.created, layers: image.layers.length, bytes },
-      ];
-    });
-    if (options.format === 'json') {
-      process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
-      return;
-    }
-    const head = ['NAME', 'ID', 'AGE', 'LAYERS', 'SIZE'];
-    const cells = rows.map(({ name, id, created, layers, bytes }) => [
-      name,
-      id.slice('sha256:'.length, 'sha256:'.length + 12),
-      formatAge(Date.now() - created),
-      String(layers),
-      formatBytes(bytes),
-    ]);
-    process.stdout.write(formatTable([head, ...cells]));
   });
 }

@@ -46,7 +46,8 @@ describe('README', () => {
     expect(outputs[0]).toContain('hello from a container');
     expect(readFileSync('/tmp/upperlayer/note', 'utf8')).toBe('kept\n');
     rmSync('/tmp/upperlayer', { recursive: true });
-    expect(outputs[2]).toContain('usr');
+    expect(outputs.join('\n')).toContain('Untagged: example.org/hello:1');
+    expect(outputs.join('\n')).toMatch(/ usr$/m);
     expect(outputs.at(-1)).toMatch(/^checked \d+ entries/);
   });
 
