@@ -98,17 +98,9 @@ export function findImage(index: CacheIndex, reference: string): ImageRecord | u
   return undefined;
 }
 
-/**
- * Finds an image as findImage does, and declares that this process uses its layers: nobody can
- * remove them as long as it lives, whatever becomes of the image.
- * @throws LayersGoneError when the store is damaged
- */
-export function useImage(index: CacheIndex, reference: string): ImageRecord | undefined {
-  return index.environment.transactionSync(() => {
-    const image = findImage(index, reference);
-    if (image) declareUse(index, { layers: image.layers });
-    return image;
-  });
+/** The names of an image, sorted. */
+export function namesOf({ names }: CacheIndex, id: string): string[] {
+  return [...names.getRange()].flatMap(({ key, value }) => (value === id ? [key] : []));
 }
 
 /** What `removeImage` did. */

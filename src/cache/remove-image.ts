@@ -1,7 +1,7 @@
 /** Removes images: their names, and layers that nobody needs then. */
 import { NotFoundError } from '../errors.js';
 import type { ImageRemoval } from './images.js';
-import { findImage, isNamed, normalizeName } from './images.js';
+import { findImage, isNamed, namesOf, normalizeName } from './images.js';
 import { planItems } from './prune-plan.js';
 import { readPruneInput } from './prune-state.js';
 import { deleteLeftovers, removeFromIndex } from './remove.js';
@@ -18,9 +18,7 @@ export function removeImageRecord(store: Store, reference: string): ImageRemoval
     if (!image)
       throw new NotFoundError(`there is no image ${reference}`, { hint: 'wiac images lists them' });
     const name = normalizeName(reference);
-    const names = [...index.names.getRange()].flatMap(({ key, value }) =>
-      value === image.id ? [key] : [],
-    );
+    const names = namesOf(index, image.id);
     const untagged = names.includes(name) ? [name] : names;
     for (const key of untagged) index.names.removeSync(key);
     if (isNamed(index, image.id))

@@ -1,21 +1,16 @@
-/** `wiac pull`, `wiac push`, `wiac images` */
+/** `wiac pull`, `wiac push` */
 import type { ExportOptions } from '../build/export-image.js';
 import { exportImages } from '../build/export-image.js';
-import { fetchImageLayers } from '../build/fetch-layer.js';
 import { settle } from '../cache/durability.js';
-import { imageRecord, publishImage, useImage } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
-import { retryWhenPruned } from '../cache/uses.js';
-import { NotFoundError } from '../errors.js';
-import { baseImage } from '../image/base-image.js';
+import { useLayers } from '../cache/uses.js';
 import { openImageSink } from '../image/image-sink.js';
-import { openImageSource } from '../image/image-source.js';
 import { parseCompression, parseEpoch } from '../image/output.js';
-import { formatPlatform, parsePlatform } from '../oci/platform.js';
-import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
-import { withStore, withStoreAsRoot } from './with-store.js';
+import { requireImage } from './find-image.js';
+import { pullImage } from './pull-image.js';
+import { withStoreAsRoot } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
 export function pullCommand(
@@ -24,27 +19,9 @@ export function pullCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   return withStoreAsRoot(setExitCode, async (store) => {
-    const source = openImageSource(reference);
-    try {
-      const resolved = await source.resolve(parsePlatform(wantedPlatform(options.platform)));
-      const { config, history } = baseImage(reference, resolved);
-      const image = await retryWhenPruned(store.index, async () => {
-        const { signal } = new AbortController();
-        const layers = await fetchImageLayers({ store, signal }, resolved);
-        await settle(store, layers);
-        const made = imageRecord({
-          layers,
-          platform: formatPlatform(resolved.config),
-          manifest: resolved.manifestDescriptor.digest,
-          config,
-          history,
-        });
-        return publishImage(store.index, made, [options.tag ?? reference]);
-      });
-      process.stdout.write(`${image.id}\n`);
-    } finally {
-      await source.close();
-    }
+    const platform = wantedPlatform(options.platform);
+    const image = await pullImage(store, reference, platform, options.tag ?? reference);
+    process.stdout.write(`${image.id}\n`);
   });
 }
 
@@ -72,11 +49,8 @@ export async function pushCommand(
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   };
   return withStoreAsRoot(setExitCode, async (store) => {
-    const image = useImage(store.index, name);
-    if (!image)
-      throw new NotFoundError(`there is no image ${name}`, {
-        hint: 'wiac images lists them; wiac build -t NAME makes one',
-      });
+    const image = requireImage(store.index, name);
+    useLayers(store.index, image.layers);
     const sink = openImageSink(reference);
     const scratch = lazyScratch(store.paths);
     try {
@@ -87,32 +61,5 @@ export async function pushCommand(
       scratch.remove();
       await sink.close();
     }
-  });
-}
-
-/** `wiac images`: names, ids, sizes. */
-export function imagesCommand(options: { readonly format: 'table' | 'json' }): Promise<void> {
-  return withStore(({ index }) => {
-    const rows = [...index.names.getRange()].flatMap(({ key, value }) => {
-      const image = index.images.get(value);
-      if (!image) return [];
-      const bytes = image.layers.reduce((sum, id) => sum + (index.layers.get(id)?.bytes ?? 0), 0);
-      return [
-        { name: key, id: image.id, created: image.created, layers: image.layers.length, bytes },
-      ];
-    });
-    if (options.format === 'json') {
-      process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
-      return;
-    }
-    const head = ['NAME', 'ID', 'AGE', 'LAYERS', 'SIZE'];
-    const cells = rows.map(({ name, id, created, layers, bytes }) => [
-      name,
-      id.slice('sha256:'.length, 'sha256:'.length + 12),
-      formatAge(Date.now() - created),
-      String(layers),
-      formatBytes(bytes),
-    ]);
-    process.stdout.write(formatTable([head, ...cells]));
   });
 }

@@ -5,6 +5,7 @@ import { VERSION } from '../version.js';
 import { addBuild, addPlan, addWhy } from './declare/build.js';
 import { addCache } from './declare/cache.js';
 import { addImages } from './declare/images.js';
+import { addLogin } from './declare/login.js';
 import type { SetExitCode } from './declare/options.js';
 import { addCopy, addRun } from './declare/run.js';
 
@@ -25,6 +26,7 @@ export function createProgram(setExitCode: SetExitCode): Command {
   addRun(program, setExitCode);
   addCopy(program);
   addImages(program, setExitCode);
+  addLogin(program);
   addPlan(program);
   addWhy(program);
   addCache(program, setExitCode);

@@ -1,7 +1,7 @@
 /** `wiac run` */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { useImage } from '../cache/images.js';
+import { findImage } from '../cache/images.js';
 import { layerIdsOf, layerPath } from '../cache/layer-store.js';
 import { storePaths, storeRoot, temporaryDirectory } from '../cache/paths.js';
 import { closeStore } from '../cache/store.js';
@@ -13,7 +13,9 @@ import { ensurePrivileges } from '../exec/privileges.js';
 import { runProgram } from '../exec/run-program.js';
 import type { ContainerConfig } from '../image/config.js';
 import { DEFAULT_PATH, envPairs } from '../image/config.js';
-import { parsePairs } from './dockerfile-input.js';
+import { hasTransport } from '../oci/reference.js';
+import { parsePairs, wantedPlatform } from './dockerfile-input.js';
+import { imageToRun, type PullPolicy } from './run-image.js';
 import { openUserStore } from './user-store.js';
 
 /** Options of `wiac run`, as commander gives them. */
@@ -24,6 +26,8 @@ export interface RunOptions {
   readonly entrypoint?: string;
   readonly layer?: string;
   readonly network: 'host' | 'none';
+  readonly pull: PullPolicy;
+  readonly platform?: string;
   readonly isolation: Isolation;
 }
 
@@ -43,6 +47,7 @@ function isDirectory(path: string): boolean {
 
 /** Written as paths: never looked up as the name of an image. */
 function isWrittenAsPath(text: string): boolean {
+  if (hasTransport(text)) return false;
   return parseLowerdirs(text).some((path) => path.startsWith('/') || path.startsWith('.'));
 }
 
@@ -100,14 +105,13 @@ async function imageTarget(
 ): Promise<Target | undefined> {
   const store = await openUserStore(root);
   try {
-    // In use until the program has ended, whatever is pruned or named anew meanwhile.
-    const image = useImage(store.index, name);
-    if (!image && parseLowerdirs(name).every(isDirectory)) return undefined;
-    if (!image) {
-      throw new NotFoundError(`there is no image and no layer directory ${name}`, {
-        hint: 'name a build with wiac build -t NAME, or write directories as ./DIR or /DIR',
-      });
+    if (!findImage(store.index, name) && !hasTransport(name)) {
+      if (parseLowerdirs(name).every(isDirectory)) return undefined;
     }
+    const platform = options.platform === undefined ? undefined : wantedPlatform(options.platform);
+    const image = await imageToRun(store, name, { pull: options.pull, platform });
+    // In use until the program has ended, whatever is pruned or named anew meanwhile.
+    useLayers(store.index, image.layers);
     const { config } = image;
     const entrypoint =
       options.entrypoint === undefined ? (config.Entrypoint ?? []) : [options.entrypoint];

@@ -188,6 +188,16 @@ export function parseReference(text: string): ImageReference {
   return parseRegistryReference(text);
 }
 
+/** Is it written with a transport, so that it can be neither a name of the store nor a directory? */
+export function hasTransport(text: string): boolean {
+  return TRANSPORTS.some(([prefix]) => text.startsWith(prefix));
+}
+
+/** Does it name a file or a directory of this machine? */
+export function isFileTransport(text: string): boolean {
+  return /^(?:oci-layout:\/\/|oci-archive:|docker-archive:)/.test(text);
+}
+
 /** A reference in full, so that parseReference gives it back. */
 export function formatReference(reference: ImageReference): string {
   const tag = 'tag' in reference && reference.tag !== undefined ? `:${reference.tag}` : '';

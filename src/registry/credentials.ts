@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ImageError, messageOf } from '../oci/errors.js';
+import { callHelper, knowsNothing } from './credential-helper.js';
 
 /** Who we are to a registry. */
 export type Credentials =
@@ -13,14 +14,16 @@ export type Credentials =
   /** A refresh token for the token server (OAuth2), as `docker login` gets from some registries. */
   | { readonly kind: 'identity-token'; readonly token: string };
 
-interface AuthEntry {
+/** One registry's entry. */
+export interface AuthEntry {
   readonly auth?: unknown;
   readonly username?: unknown;
   readonly password?: unknown;
   readonly identitytoken?: unknown;
 }
 
-interface AuthFile {
+/** What is known of config.json and auth.json; whoever writes one keeps all the rest of it. */
+export interface AuthFile {
   readonly auths?: Readonly<Record<string, AuthEntry>>;
   readonly credHelpers?: Readonly<Record<string, string>>;
   readonly credsStore?: string;
@@ -28,6 +31,11 @@ interface AuthFile {
 
 /** Docker Hub's name in config.json, for historical reasons. */
 const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
+
+/** What a registry is called in config.json and by helpers. @param host as in a reference */
+export function serverKey(host: string): string {
+  return host === 'docker.io' ? DOCKER_HUB_KEY : host;
+}
 
 /**
  * Files that may have credentials, first come first served. $REGISTRY_AUTH_FILE excludes all
@@ -45,8 +53,13 @@ export function authFiles(env: NodeJS.ProcessEnv, uid: number): string[] {
   ];
 }
 
-/** @param chosen whether the user named the file: then it has to be readable */
-async function readAuthFile(file: string, chosen: boolean): Promise<AuthFile | undefined> {
+/**
+ * Reads a file of credentials.
+ * @param chosen whether the user named the file: then it has to be readable
+ * @returns undefined when there is none
+ * @throws ImageError
+ */
+export async function readAuthFile(file: string, chosen: boolean): Promise<AuthFile | undefined> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -69,6 +82,11 @@ async function readAuthFile(file: string, chosen: boolean): Promise<AuthFile | u
 /** `https://Example.org/v1/` and `example.org` are one registry. */
 function hostOfKey(key: string): string {
   return key.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
+}
+
+/** A registry's name as a URL has it, without scheme and version: `https://example.org/v1/`. */
+export function bareHost(text: string): string {
+  return text.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '');
 }
 
 /** Keys under which an image's credentials may be, the most specific first. */
@@ -113,27 +131,14 @@ async function askHelper(
   server: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Credentials | undefined> {
-  if (!/^[A-Za-z0-9_.-]+$/.test(helper))
-    throw new ImageError(`"${helper}" is not the name of a credential helper`);
-  const { execa } = await import('execa');
-  const program = `docker-credential-${helper}`;
-  const result = await execa(program, ['get'], {
-    input: server,
-    env,
-    extendEnv: false,
-    reject: false,
-    timeout: 60_000,
+  const answer = await callHelper(helper, 'get', server, env);
+  const { failed, stdout, said, program } = answer;
+  if (!failed) return parseHelperAnswer(stdout, program);
+  if (knowsNothing(answer)) return undefined;
+  throw new ImageError(`${program} gave no credentials for ${server}: ${said}`, {
+    registry: server,
+    hint: `run \`echo ${server} | ${program} get\` to see why`,
   });
-  if (result.exitCode !== 0) {
-    const said = `${result.stdout ?? ''} ${result.stderr ?? ''}`.trim();
-    if (/credentials not found|no credentials/i.test(said)) return undefined;
-    const why = said || result.originalMessage || 'it failed';
-    throw new ImageError(`${program} gave no credentials for ${server}: ${why}`, {
-      registry: server,
-      hint: `run \`echo ${server} | ${program} get\` to see why`,
-    });
-  }
-  return parseHelperAnswer(result.stdout, program);
 }
 
 function parseHelperAnswer(stdout: string, program: string): Credentials {
@@ -163,7 +168,7 @@ export async function findCredentials(
   env: NodeJS.ProcessEnv,
   uid = process.getuid?.() ?? 0,
 ): Promise<Credentials | undefined> {
-  const server = host === 'docker.io' ? DOCKER_HUB_KEY : host;
+  const server = serverKey(host);
   for (const file of authFiles(env, uid)) {
     const found = await readAuthFile(file, file === env.REGISTRY_AUTH_FILE);
     if (found === undefined) continue;

@@ -9,7 +9,7 @@ import { collect } from '../oci/resolve.js';
 import { VERSION } from '../version.js';
 import { type Authenticator, openAuthenticator, type TokenRequest } from './auth.js';
 import { type Endpoint, endpointOf, type RegistryConfig } from './config.js';
-import { findCredentials } from './credentials.js';
+import { type Credentials, findCredentials } from './credentials.js';
 import { send } from './http.js';
 import { connectionError, statusError } from './http-errors.js';
 import {
@@ -71,6 +71,8 @@ export interface SessionOptions {
   readonly retry?: RetryPolicy;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** Used instead of what the files and helpers of this machine know. */
+  readonly credentials?: Credentials;
 }
 
 const MAX_REDIRECTS = 5;
@@ -218,7 +220,8 @@ export function openSession(
   const transport = openTransport(config, mayTrust);
   const auth: Authenticator = openAuthenticator({
     registry: host,
-    credentials: () => findCredentials(host, repository, config.env),
+    credentials: async () =>
+      options.credentials ?? (await findCredentials(host, repository, config.env)),
     mayUseHttp: endpoint.mayUseHttp,
     send: tokenSender(transport, host, retry),
     now,

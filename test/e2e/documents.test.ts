@@ -46,8 +46,9 @@ describe('README', () => {
     expect(outputs[0]).toContain('hello from a container');
     expect(readFileSync('/tmp/upperlayer/note', 'utf8')).toBe('kept\n');
     rmSync('/tmp/upperlayer', { recursive: true });
-    expect(outputs[2]).toMatch(/imported \d+ entries/);
-    expect(outputs[4]).toContain('usr');
+    expect(outputs.join('\n')).toMatch(/imported \d+ entries/);
+    expect(outputs.join('\n')).toContain('Untagged: example.org/hello:1');
+    expect(outputs.join('\n')).toMatch(/ usr$/m);
     expect(outputs.at(-2)).toMatch(/^checked \d+ entries/);
     expect(outputs.at(-1)).toContain('would free');
   });

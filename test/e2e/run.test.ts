@@ -23,7 +23,12 @@ describe('exit codes', () => {
   });
 
   test("125: wiac's own failure, with a message", async () => {
-    const { exitCode, stderr } = await machine().wiac(['run', 'nothing', '/bin/true']);
+    const { exitCode, stderr } = await machine().wiac([
+      'run',
+      '--pull=never',
+      'nothing',
+      '/bin/true',
+    ]);
     expect(exitCode).toBe(125);
     expect(stderr).toContain('there is no image');
   });

@@ -8,10 +8,10 @@ export function addRun(program: Command, setExitCode: SetExitCode): void {
     .command('run')
     .summary('run a program in a stack of layers, or in an image by name')
     .usage(
-      '[options] LOWERDIRS CONTAINERLAYER ENTRYPOINT [ARGUMENT...]\n       wiac run [options] NAME [CMD...]',
+      '[options] LOWERDIRS CONTAINERLAYER ENTRYPOINT [ARGUMENT...]\n       wiac run [options] NAME|REF [CMD...]',
     )
     .description(
-      'Mounts the lower directories (topmost first, separated by colons) with CONTAINERLAYER on top\nand runs the program in it; what it writes stays in CONTAINERLAYER. With the NAME of a build\n(wiac build -t NAME), runs CMD or the command of its config, and keeps nothing.',
+      'Mounts the lower directories (topmost first, separated by colons) with CONTAINERLAYER on top\nand runs the program in it; what it writes stays in CONTAINERLAYER. With the NAME of a build\n(wiac build -t NAME) or any reference that wiac pull takes, runs CMD or the command of its config,\nand keeps nothing; what the store lacks is pulled first.',
     )
     .argument('<lowerdirs-or-name>')
     .argument('[arguments...]')
@@ -30,6 +30,12 @@ export function addRun(program: Command, setExitCode: SetExitCode): void {
         .choices(['host', 'none'])
         .default('host'),
     )
+    .addOption(
+      new Option('--pull <when>', 'ask where the image comes from')
+        .choices(['always', 'missing', 'never'])
+        .default('missing'),
+    )
+    .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
     .addOption(isolationOption())
     .passThroughOptions()
     .action(async (first: string, rest: string[], options) => {

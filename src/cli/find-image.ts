@@ -1,0 +1,30 @@
+/** Images of the store by what people call them, and what to say when there is none. */
+import { findImage } from '../cache/images.js';
+import type { CacheIndex } from '../cache/index-db.js';
+import type { ImageRecord } from '../cache/records.js';
+import { suggest } from '../dockerfile/suggest.js';
+import { NotFoundError } from '../errors.js';
+
+/** The name of the store that a wrong one most likely was meant to be, as people write it. */
+export function similarName({ names }: CacheIndex, wrong: string): string | undefined {
+  const known = [...names.getKeys()].flatMap((name) =>
+    name.endsWith(':latest') ? [name.slice(0, -':latest'.length), name] : [name],
+  );
+  return suggest(wrong, known);
+}
+
+/**
+ * An image by its name, its id, or the beginning of its id.
+ * @throws NotFoundError that names what it may have been meant to be
+ */
+export function requireImage(index: CacheIndex, name: string): ImageRecord {
+  const image = findImage(index, name);
+  if (image) return image;
+  const similar = similarName(index, name);
+  throw new NotFoundError(`there is no image ${name}`, {
+    hint:
+      similar === undefined
+        ? 'wiac images lists them; wiac pull and wiac build -t NAME make more'
+        : `did you mean ${similar}? wiac images lists them`,
+  });
+}

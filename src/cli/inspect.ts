@@ -1,0 +1,107 @@
+/** `wiac inspect`, `wiac history` */
+import { layerDiffId } from '../build/diff-ids.js';
+import { namesOf } from '../cache/images.js';
+import { layerLink, layerPath } from '../cache/layer-store.js';
+import type { ImageRecord } from '../cache/records.js';
+import type { Store } from '../cache/store.js';
+import { formatLowerdirs } from '../exec/overlay.js';
+import { createdOf, historyRows } from '../image/describe.js';
+import { parsePlatform } from '../oci/platform.js';
+import { formatReference, parseRegistryReference } from '../oci/reference.js';
+import { formatAge, formatBytes, formatTable } from '../ui/format.js';
+import { fillTemplate, isTemplate } from '../ui/template.js';
+import type { SetExitCode } from './declare/options.js';
+import { requireImage } from './find-image.js';
+import { withStore, withStoreAsRoot } from './with-store.js';
+
+/** Under which names and digest other tools can fetch what was pulled. */
+function repoDigests(names: readonly string[], manifest: string | undefined): string[] {
+  if (manifest === undefined) return [];
+  const found = names.flatMap((name) => {
+    try {
+      const { kind, host, repository } = parseRegistryReference(name);
+      return [`${formatReference({ kind, host, repository })}@${manifest}`];
+    } catch {
+      // A file or a layout that was pulled.
+      return [];
+    }
+  });
+  return [...new Set(found)];
+}
+
+/** Fields of docker image inspect, and after them those of wiac: its layer directories. */
+async function describe(store: Store, image: ImageRecord): Promise<Record<string, unknown>> {
+  const { index, paths } = store;
+  const names = namesOf(index, image.id);
+  const { os, architecture, variant } = parsePlatform(image.platform);
+  const layers: { Id: string; DiffId: string; Path: string; Size: number }[] = [];
+  for (const id of image.layers) {
+    const Size = index.layers.get(id)?.bytes ?? 0;
+    layers.push({ Id: id, DiffId: await layerDiffId(store, id), Path: layerPath(paths, id), Size });
+  }
+  return {
+    Id: image.id,
+    RepoTags: names,
+    RepoDigests: repoDigests(names, image.manifest),
+    Created: new Date(createdOf(image)).toISOString(),
+    Architecture: architecture,
+    Variant: variant ?? '',
+    Os: os,
+    Size: layers.reduce((sum, { Size }) => sum + Size, 0),
+    Config: image.config,
+    RootFS: { Type: 'layers', Layers: layers.map(({ DiffId }) => DiffId) },
+    Layers: layers,
+    Lowerdirs: formatLowerdirs([...image.layers].reverse().map((id) => layerLink(paths, id))),
+  };
+}
+
+/** `wiac inspect NAME...`: a JSON array, or a template filled in for each. @throws NotFoundError */
+export function inspectCommand(
+  names: readonly string[],
+  { format }: { readonly format: string },
+  setExitCode: SetExitCode,
+): Promise<void> {
+  const template = isTemplate(format, ['json']);
+  // A layer is read for its diffID: all of its files have to be readable.
+  return withStoreAsRoot(setExitCode, async (store) => {
+    const images = names.map((name) => requireImage(store.index, name));
+    const described: Record<string, unknown>[] = [];
+    for (const image of images) described.push(await describe(store, image));
+    if (!template) process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
+    else for (const item of described) process.stdout.write(`${fillTemplate(format, item)}\n`);
+  });
+}
+
+/** Characters of an instruction in the table, as docker history cuts it. */
+const WIDTH = 45;
+
+function cut(text: string, trunc: boolean): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return trunc && line.length > WIDTH ? `${line.slice(0, WIDTH - 1)}…` : line;
+}
+
+/** `wiac history NAME`: newest first. @throws NotFoundError */
+export function historyCommand(
+  name: string,
+  options: { readonly format: 'table' | 'json'; readonly trunc: boolean },
+): Promise<void> {
+  return withStore(({ index }) => {
+    const image = requireImage(index, name);
+    const rows = historyRows(image, image.layers).map(({ layer, ...row }) => ({
+      ...row,
+      layer: layer ?? null,
+      bytes: layer === undefined ? 0 : (index.layers.get(layer)?.bytes ?? 0),
+    }));
+    if (options.format === 'json') {
+      process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+      return;
+    }
+    const cells = rows.map(({ created, createdBy, bytes, comment }) => [
+      formatAge(Date.now() - created),
+      cut(createdBy, options.trunc),
+      formatBytes(bytes),
+      comment,
+    ]);
+    process.stdout.write(formatTable([['AGE', 'CREATED BY', 'SIZE', 'COMMENT'], ...cells]));
+  });
+}

@@ -1,0 +1,43 @@
+/** Pulls an image into the store, for `wiac pull` and for `wiac run` of what is not there. */
+import { fetchImageLayers } from '../build/fetch-layer.js';
+import { settle } from '../cache/durability.js';
+import { imageRecord, publishImage } from '../cache/images.js';
+import type { ImageRecord } from '../cache/records.js';
+import type { Store } from '../cache/store.js';
+import { retryWhenPruned } from '../cache/uses.js';
+import { baseImage } from '../image/base-image.js';
+import { openImageSource } from '../image/image-source.js';
+import { formatPlatform, parsePlatform } from '../oci/platform.js';
+
+/**
+ * Fetches the layers that the store lacks and keeps the image under a name.
+ * @param platform `os/architecture[/variant]`
+ * @throws ImageError, NoSpaceError, UnsupportedError
+ */
+export async function pullImage(
+  store: Store,
+  reference: string,
+  platform: string,
+  name: string,
+): Promise<ImageRecord> {
+  const source = openImageSource(reference);
+  try {
+    const resolved = await source.resolve(parsePlatform(platform));
+    const { config, history } = baseImage(reference, resolved);
+    return await retryWhenPruned(store.index, async () => {
+      const { signal } = new AbortController();
+      const layers = await fetchImageLayers({ store, signal }, resolved);
+      await settle(store, layers);
+      const made = imageRecord({
+        layers,
+        platform: formatPlatform(resolved.config),
+        manifest: resolved.manifestDescriptor.digest,
+        config,
+        history,
+      });
+      return publishImage(store.index, made, [name]);
+    });
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,84 @@
+/** The image that `wiac run NAME` means: one of the store, else one that is pulled. */
+import { findImage } from '../cache/images.js';
+import type { ImageRecord } from '../cache/records.js';
+import type { Store } from '../cache/store.js';
+import type { WiacError } from '../errors.js';
+import { NotFoundError } from '../errors.js';
+import { ImageError } from '../oci/errors.js';
+import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
+import { formatReference, isFileTransport, parseReference } from '../oci/reference.js';
+import { similarName } from './find-image.js';
+
+/** When to ask where an image comes from: the values of docker run's --pull. */
+export type PullPolicy = 'always' | 'missing' | 'never';
+
+/** What decides which image is run. */
+export interface ImageChoice {
+  readonly pull: PullPolicy;
+  /** `os/architecture[/variant]`; undefined: this machine's, or whatever the store has. */
+  readonly platform: string | undefined;
+}
+
+const PATHS = 'directories are written as ./DIR or /DIR';
+
+function notThere({ index }: Store, name: string): NotFoundError {
+  const similar = similarName(index, name);
+  return new NotFoundError(`there is no image ${name}`, {
+    hint:
+      similar === undefined
+        ? `wiac images lists them, --pull=missing fetches them; ${PATHS}`
+        : `did you mean ${similar}? ${PATHS}`,
+  });
+}
+
+/** What a name that the store has not means elsewhere. @throws NotFoundError when it can't be one */
+function elsewhere(store: Store, name: string): string {
+  try {
+    return formatReference(parseReference(name));
+  } catch (error) {
+    if (error instanceof ImageError) throw notThere(store, name);
+    throw error;
+  }
+}
+
+/** A name that was mistyped must not end as a riddle about some registry. */
+function withSuggestion({ index }: Store, name: string, error: unknown): unknown {
+  if (!(error instanceof ImageError)) return error;
+  const { message, hint, registry, reference, status, cause } = error;
+  const similar = similarName(index, name);
+  const more = similar === undefined ? PATHS : `did you mean ${similar}, which is in the store?`;
+  return new ImageError(message, {
+    hint: hint === undefined ? more : `${hint}; ${more}`,
+    registry,
+    reference,
+    status,
+    cause,
+  });
+}
+
+/**
+ * The image, pulled when the store lacks it or --pull=always asks for that. An image in a layout or
+ * an archive is looked up there each time, which costs no more than reading its manifest.
+ * @throws NotFoundError, ImageError, NoSpaceError
+ */
+export async function imageToRun(
+  store: Store,
+  name: string,
+  { pull, platform }: ImageChoice,
+): Promise<ImageRecord> {
+  const stored = findImage(store.index, name);
+  const fits =
+    platform === undefined ||
+    (stored && platformFit(parsePlatform(platform), parsePlatform(stored.platform)) !== undefined);
+  const inFile = isFileTransport(name);
+  if (stored && fits && pull !== 'always' && !(inFile && pull === 'missing')) return stored;
+  if (pull === 'never') throw notThere(store, name);
+  const reference = elsewhere(store, name);
+  process.stderr.write(`wiac: pulling ${reference}\n`);
+  const { pullImage } = await import('./pull-image.js');
+  try {
+    return await pullImage(store, name, platform ?? formatPlatform(hostPlatform()), name);
+  } catch (error) {
+    throw withSuggestion(store, name, error as WiacError);
+  }
+}

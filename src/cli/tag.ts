@@ -1,0 +1,59 @@
+/** `wiac tag`, `wiac rmi` */
+import {
+  findImage,
+  isImageName,
+  namesOf,
+  normalizeName,
+  publishImage,
+  removeImage,
+} from '../cache/images.js';
+import type { CacheIndex } from '../cache/index-db.js';
+import { UsageError } from '../errors.js';
+import type { SetExitCode } from './declare/options.js';
+import { requireImage } from './find-image.js';
+import { withStore, withStoreAsRoot } from './with-store.js';
+
+/** `wiac tag NAME NEWNAME...` @throws NotFoundError, UsageError */
+export function tagCommand(name: string, newNames: readonly string[]): Promise<void> {
+  for (const newName of newNames) {
+    if (!isImageName(newName))
+      throw new UsageError(`${newName} is not a name`, {
+        hint: 'use letters, digits and . _ - / :',
+      });
+  }
+  return withStore(async ({ index }) => {
+    await publishImage(index, requireImage(index, name), newNames);
+  });
+}
+
+/** An id stands for all names of its image: those who gave it another one would not expect that. */
+function refuseSeveralNames(index: CacheIndex, reference: string): void {
+  const { id } = requireImage(index, reference);
+  if (index.names.doesExist(normalizeName(reference))) return;
+  const names = namesOf(index, id);
+  if (names.length > 1)
+    throw new UsageError(`the image ${reference} has several names: ${names.join(', ')}`, {
+      hint: 'give the names that are to go, or --force for all of them',
+    });
+}
+
+/**
+ * `wiac rmi NAME...`: nothing is removed when one of them is not there.
+ * @throws NotFoundError, UsageError
+ */
+export function rmiCommand(
+  references: readonly string[],
+  { force }: { readonly force: boolean },
+  setExitCode: SetExitCode,
+): Promise<void> {
+  return withStoreAsRoot(setExitCode, async (store) => {
+    if (!force) for (const reference of references) refuseSeveralNames(store.index, reference);
+    for (const reference of references) {
+      // Two of them may be names of one image, or the same name twice.
+      if (!findImage(store.index, reference)) continue;
+      const { untagged, removed } = await removeImage(store, reference);
+      for (const name of untagged) process.stdout.write(`Untagged: ${name}\n`);
+      if (removed !== undefined) process.stdout.write(`Deleted: ${removed}\n`);
+    }
+  });
+}
