@@ -3,6 +3,7 @@
  * (early cut-off). No step is carried out here.
  */
 import { posix } from 'node:path';
+import { isPresent } from '../cache/adopt-layer.js';
 import { findByContent, findByDefinition, findByOperation } from '../cache/entries.js';
 import type { LayerId, StepRecord } from '../cache/records.js';
 import type { Selection } from '../context/select.js';
@@ -272,7 +273,7 @@ async function completeCandidates(
   for (const record of candidates) {
     if (record.contentKey !== undefined) continue;
     const needed = [...record.base, ...record.readLayers.flat()];
-    if (!needed.every((id) => index.layers.doesExist(id))) continue;
+    if (!needed.every((id) => isPresent(session.store, id))) continue;
     const { operation, base, readLayers } = record;
     const key = await runContentKey(session, step, operation, base, readLayers);
     index.environment.transactionSync(() => {

@@ -1,14 +1,21 @@
-/** The images that a plan is based on: resolved where their references say, or held by the store. */
+/** The images that a plan is based on: resolved where their references say, held by the store, or kept by others. */
+import { adoptedId } from '../cache/adopt-layer.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import type { ImageRecord, LayerId } from '../cache/records.js';
+import type { InPlaceImage } from '../image/in-place.js';
 import type { ResolvedImage } from '../oci/image.js';
 
-/** Either of the two. */
-export type PlanImage = ResolvedImage | StoredImage;
+/** One of the three. */
+export type PlanImage = ResolvedImage | StoredImage | LocalImage;
 
 /** A build result or a pulled image; its layers are here. */
 export interface StoredImage {
   readonly stored: ImageRecord;
+}
+
+/** An image whose layers another program keeps on this machine. */
+export interface LocalImage {
+  readonly inPlace: InPlaceImage;
 }
 
 /** What tells two images of a plan apart: one reference may be needed for several platforms. */
@@ -37,10 +44,15 @@ export function planImages(): PlanImages {
 
 /** Layers of an image, bottom first; undefined in the place of those that would have to be pulled. */
 export function knownLayers(
-  { diffIds }: CacheIndex,
+  { diffIds, layers }: CacheIndex,
   image: PlanImage | undefined,
 ): (LayerId | undefined)[] {
   if (image === undefined) return [];
   if ('stored' in image) return [...image.stored.layers];
+  if ('inPlace' in image)
+    return image.inPlace.layers.map((layer) => {
+      const id = adoptedId(layer);
+      return layers.doesExist(id) ? id : undefined;
+    });
   return image.layers.map(({ diffId }) => diffIds.get(diffId));
 }

@@ -2,6 +2,7 @@
  * Resolves the steps of a plan: from the cache where it can, else by carrying them out, in
  * parallel where the DAG allows, at most `jobs` at a time.
  */
+import { adoptLayer, requirePresent } from '../cache/adopt-layer.js';
 import { publishEntry } from '../cache/entries.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
 import type { StepRecord } from '../cache/records.js';
@@ -129,9 +130,17 @@ export async function resolveSource(session: BuildSession, step: SourceStep): Pr
   if (step.digest === undefined || !image) return NOTHING;
   const key = sourceKey(step.digest);
   noteImage(session.store.index, key, step.digest);
-  if ('stored' in image) return { layers: image.stored.layers, key, maker: step.id };
+  const maker = step.id;
+  if ('stored' in image) {
+    requirePresent(session.store, image.stored.layers, step.reference);
+    return { layers: image.stored.layers, key, maker };
+  }
+  if ('inPlace' in image) {
+    const layers = image.inPlace.layers.map((layer) => adoptLayer(session.store, layer));
+    return { layers, key, maker };
+  }
   const { baseLayers } = await import('./base-layers.js');
-  return { layers: await baseLayers(session, image), key, maker: step.id };
+  return { layers: await baseLayers(session, image), key, maker };
 }
 
 async function resolveStep(

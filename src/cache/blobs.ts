@@ -18,7 +18,7 @@ import { decompressed } from '../tar/decompress.js';
 import { packLayer } from '../tar/pack.js';
 import { blobMark, markUnsynced } from './durability.js';
 import { updateLayer } from './entries.js';
-import { layerPath } from './layer-store.js';
+import { layerFiles } from './layer-store.js';
 import { blobPath } from './paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from './records.js';
 import type { Store } from './store.js';
@@ -86,7 +86,7 @@ function archiveOf(
     return decompressed(createReadStream(path));
   }
   const { latest } = form;
-  return packLayer(layerPath(store.paths, id), { opaque, latest, wholeSeconds: true, onNewest });
+  return packLayer(layerFiles(store, id), { opaque, latest, wholeSeconds: true, onNewest });
 }
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {

@@ -119,6 +119,8 @@ export function summarizeUsage(index: CacheIndex): UsageSummary {
   let bytes = 0;
   let reclaimableBytes = 0;
   for (const { value } of index.layers.getRange()) {
+    // What another program keeps takes no space of ours.
+    if (value.external !== undefined) continue;
     layers += 1;
     bytes += value.bytes;
     if (!needed.has(value.id)) reclaimableBytes += value.bytes;

@@ -5,8 +5,10 @@ import type { ImageRecord } from '../cache/records.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import type { BaseImage } from '../image/base-image.js';
 import { baseImage } from '../image/base-image.js';
+import type { InPlaceImage } from '../image/in-place.js';
 import type { ImageSource } from '../oci/image.js';
 import { parsePlatform } from '../oci/platform.js';
+import { isContainersStorage } from '../oci/reference.js';
 import { compile } from '../plan/compile.js';
 import type { Plan, PlanOptions } from '../plan/plan.js';
 
@@ -25,7 +27,13 @@ function placeholder(reference: string): BaseImage {
   return { reference, digest: '', config: { Env: [], WorkingDir: '/' }, history: [] };
 }
 
+/** An image that another program keeps is known by its config. */
+export function inPlaceBase(reference: string, { config, digest }: InPlaceImage): BaseImage {
+  return baseImage(reference, { config, manifestDescriptor: { digest } });
+}
+
 function baseOf(reference: string, image: PlanImage): BaseImage {
+  if ('inPlace' in image) return inPlaceBase(reference, image.inPlace);
   if (!('stored' in image)) return baseImage(reference, image);
   const { id, manifest = id, config, history } = image.stored;
   return { reference, digest: manifest, config, history };
@@ -43,6 +51,10 @@ export async function openImage(
 ): Promise<PlanImage> {
   const stored = findStored(request);
   if (stored) return { stored };
+  if (isContainersStorage(request.reference)) {
+    const { storageImage } = await import('./storage-image.js');
+    return { inPlace: storageImage(request.reference) };
+  }
   // The registry client is loaded only by Dockerfiles that are based on an image from elsewhere.
   const { openImageSource } = await import('../image/image-source.js');
   const source = openImageSource(request.reference);

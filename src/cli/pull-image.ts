@@ -7,6 +7,8 @@ import type { Store } from '../cache/store.js';
 import { baseImage } from '../image/base-image.js';
 import { openImageSource } from '../image/image-source.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
+import { isContainersStorage } from '../oci/reference.js';
+import { adoptStorageImage } from './storage-image.js';
 
 /**
  * Fetches the layers that the store lacks and keeps the image under a name.
@@ -19,6 +21,11 @@ export async function pullImage(
   platform: string,
   name: string,
 ): Promise<ImageRecord> {
+  if (isContainersStorage(reference)) {
+    const image = adoptStorageImage(store, reference);
+    await settle(store, image.layers);
+    return publishImage(store.index, image, [name]);
+  }
   const source = openImageSource(reference);
   try {
     const resolved = await source.resolve(parsePlatform(platform));

@@ -6,7 +6,12 @@ import type { WiacError } from '../errors.js';
 import { NotFoundError } from '../errors.js';
 import { ImageError } from '../oci/errors.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
-import { formatReference, isFileTransport, parseReference } from '../oci/reference.js';
+import {
+  formatReference,
+  isContainersStorage,
+  isFileTransport,
+  parseReference,
+} from '../oci/reference.js';
 import { similarName } from './find-image.js';
 
 /** When to ask where an image comes from: the values of docker run's --pull. */
@@ -58,7 +63,8 @@ function withSuggestion({ index }: Store, name: string, error: unknown): unknown
 
 /**
  * The image, pulled when the store lacks it or --pull=always asks for that. An image in a layout or
- * an archive is looked up there each time, which costs no more than reading its manifest.
+ * an archive is looked up there each time, which costs no more than reading its manifest; one of
+ * podman or buildah is used where it is, and gets no name here.
  * @throws NotFoundError, ImageError, NoSpaceError
  */
 export async function imageToRun(
@@ -66,6 +72,10 @@ export async function imageToRun(
   name: string,
   { pull, platform }: ImageChoice,
 ): Promise<ImageRecord> {
+  if (isContainersStorage(name)) {
+    const { adoptStorageImage } = await import('./storage-image.js');
+    return adoptStorageImage(store, name);
+  }
   const stored = findImage(store.index, name);
   const fits =
     platform === undefined ||
