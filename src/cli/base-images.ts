@@ -6,7 +6,8 @@ import type { Dockerfile } from '../dockerfile/ast.js';
 import type { BaseImage } from '../image/base-image.js';
 import { baseImage } from '../image/base-image.js';
 import type { InPlaceImage } from '../image/in-place.js';
-import type { ImageSource } from '../oci/image.js';
+import { platformWarning } from '../image/platform-warning.js';
+import type { ImageSource, Platform } from '../oci/image.js';
 import { parsePlatform } from '../oci/platform.js';
 import { isContainersStorage } from '../oci/reference.js';
 import { compile } from '../plan/compile.js';
@@ -30,6 +31,12 @@ function placeholder(reference: string): BaseImage {
 /** An image that another program keeps is known by its config. */
 export function inPlaceBase(reference: string, { config, digest }: InPlaceImage): BaseImage {
   return baseImage(reference, { config, manifestDescriptor: { digest } });
+}
+
+/** The platform that an image is for, which need not be the one that was asked for. */
+function platformOf(image: PlanImage): Platform {
+  if ('inPlace' in image) return image.inPlace.config;
+  return 'stored' in image ? parsePlatform(image.stored.platform) : image.config;
 }
 
 function baseOf(reference: string, image: PlanImage): BaseImage {
@@ -73,6 +80,7 @@ export async function planWithImages(
   findStored: FindStored,
 ): Promise<PlanWithImages> {
   const images = planImages();
+  const warnings: string[] = [];
   const sources: ImageSource[] = [];
   const close = async () => {
     await Promise.all(sources.map((source) => source.close()));
@@ -95,11 +103,17 @@ export async function planWithImages(
         failure = error;
       }
       if (missing.size === 0) {
-        if (plan) return { plan, images, close };
+        if (plan) {
+          const all = [...new Set([...plan.warnings, ...warnings])];
+          return { plan: { ...plan, warnings: all }, images, close };
+        }
         throw failure;
       }
       for (const request of missing.values()) {
-        images.set(request, await openImage(request, findStored, sources));
+        const opened = await openImage(request, findStored, sources);
+        images.set(request, opened);
+        const warning = platformWarning(request.reference, platformOf(opened), request.platform);
+        if (warning !== undefined) warnings.push(warning);
       }
     }
   } catch (error) {

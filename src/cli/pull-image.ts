@@ -9,6 +9,7 @@ import { openImageSource } from '../image/image-source.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { isContainersStorage } from '../oci/reference.js';
 import { adoptStorageImage } from './storage-image.js';
+import { warnOfPlatform } from './warn-of-platform.js';
 
 /**
  * Fetches the layers that the store lacks and keeps the image under a name.
@@ -24,6 +25,7 @@ export async function pullImage(
   if (isContainersStorage(reference)) {
     const image = adoptStorageImage(store, reference);
     await settle(store, image.layers);
+    warnOfPlatform(reference, parsePlatform(image.platform), platform);
     return publishImage(store.index, image, [name]);
   }
   const source = openImageSource(reference);
@@ -31,6 +33,7 @@ export async function pullImage(
     const resolved = await source.resolve(parsePlatform(platform));
     const layers = await baseLayers({ store, signal: new AbortController().signal }, resolved);
     await settle(store, layers);
+    warnOfPlatform(reference, resolved.config, platform);
     const { config, history } = baseImage(reference, resolved);
     const made = imageRecord({
       layers,

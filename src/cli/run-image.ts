@@ -13,6 +13,7 @@ import {
   parseReference,
 } from '../oci/reference.js';
 import { similarName } from './find-image.js';
+import { warnOfPlatform } from './warn-of-platform.js';
 
 /** When to ask where an image comes from: the values of docker run's --pull. */
 export type PullPolicy = 'always' | 'missing' | 'never';
@@ -72,22 +73,28 @@ export async function imageToRun(
   name: string,
   { pull, platform }: ImageChoice,
 ): Promise<ImageRecord> {
+  const wanted = platform ?? formatPlatform(hostPlatform());
+  const isHere = (image: ImageRecord) => {
+    warnOfPlatform(name, parsePlatform(image.platform), wanted);
+    return image;
+  };
   if (isContainersStorage(name)) {
     const { adoptStorageImage } = await import('./storage-image.js');
-    return adoptStorageImage(store, name);
+    return isHere(adoptStorageImage(store, name));
   }
   const stored = findImage(store.index, name);
   const fits =
     platform === undefined ||
     (stored && platformFit(parsePlatform(platform), parsePlatform(stored.platform)) !== undefined);
   const inFile = isFileTransport(name);
-  if (stored && fits && pull !== 'always' && !(inFile && pull === 'missing')) return stored;
+  const isAsked = pull === 'always' || (inFile && pull === 'missing');
+  if (stored && fits && !isAsked) return isHere(stored);
   if (pull === 'never') throw notThere(store, name);
   const reference = elsewhere(store, name);
   process.stderr.write(`wiac: pulling ${reference}\n`);
   const { pullImage } = await import('./pull-image.js');
   try {
-    return await pullImage(store, name, platform ?? formatPlatform(hostPlatform()), name);
+    return await pullImage(store, name, wanted, name);
   } catch (error) {
     throw withSuggestion(store, name, error as WiacError);
   }
