@@ -1,6 +1,7 @@
 /** What layers are called in an image config: rootfs.diff_ids (image-spec, config.md). */
 import { createHash } from 'node:crypto';
-import { layerPath } from '../cache/layer-store.js';
+import { hasWholeSeconds } from '../cache/blobs.js';
+import { layerFiles } from '../cache/layer-store.js';
 import type { LayerId } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { opaqueDirectories } from '../layers/layer-digest.js';
@@ -10,12 +11,13 @@ import { packLayer } from '../tar/pack.js';
  * The digest of a layer's archive without compression. A layer that was pulled or pushed has it in
  * its record; another one is packed for it, and nothing of that is kept.
  */
-export async function layerDiffId({ index, paths }: Store, id: LayerId): Promise<string> {
-  const record = index.layers.get(id);
+export async function layerDiffId(store: Store, id: LayerId): Promise<string> {
+  const record = store.index.layers.get(id);
   if (record?.blob) return record.blob.diffId;
-  const path = layerPath(paths, id);
+  const path = layerFiles(store, id);
   const opaque = record?.opaque ?? (await opaqueDirectories(path));
   const hash = createHash('sha256');
-  for await (const chunk of packLayer(path, { opaque, wholeSeconds: true })) hash.update(chunk);
+  const wholeSeconds = hasWholeSeconds(record);
+  for await (const chunk of packLayer(path, { opaque, wholeSeconds })) hash.update(chunk);
   return `sha256:${hash.digest('hex')}`;
 }

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import type { BlobForm, LayerBlob } from '../cache/blobs.js';
 import { layerBlob } from '../cache/blobs.js';
-import { layerPath } from '../cache/layer-store.js';
+import { layerFiles } from '../cache/layer-store.js';
 import type { BlobRecord, LayerId } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { opaqueDirectories } from '../layers/layer-digest.js';
@@ -49,7 +49,7 @@ export async function blobOf(
   signal: AbortSignal | undefined,
 ): Promise<LayerBlob> {
   const opaque =
-    store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerPath(store.paths, id)));
+    store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerFiles(store, id)));
   return layerBlob(store, id, opaque, form, scratch, signal);
 }
 

@@ -34,6 +34,19 @@ const MAX_LAYER_ENTRIES = 20_000_000;
 /** How often a layer that somebody else pulls is looked at again. */
 const POLL_MS = 100;
 
+/** What is wrong with the bytes of a layer shows before its digest is known: which layer it was. */
+function namingLayer(error: unknown, { descriptor: { digest } }: ResolvedLayer): unknown {
+  if (!(error instanceof ImageError) || error.message.includes(digest)) return error;
+  const { message, hint, registry, reference, status } = error;
+  return new ImageError(`layer ${digest}: ${message}`, {
+    hint: hint ?? 'it is damaged, where it is kept or on the way: try again, or push it again',
+    registry,
+    reference,
+    status,
+    cause: error,
+  });
+}
+
 async function fetchAndPublish(
   { store }: FetchSession,
   layer: ResolvedLayer,
@@ -46,7 +59,11 @@ async function fetchAndPublish(
     const file = join(draft.path, 'blob');
     const source = Readable.from(teeToFile(await layer.open(), file), { objectMode: false });
     const limits = { maxBytes: MAX_LAYER_BYTES, maxEntries: MAX_LAYER_ENTRIES };
-    const unpacked = await unpackLayer(source, draft.diff, { rootless, limits });
+    const unpacked = await unpackLayer(source, draft.diff, { rootless, limits }).catch(
+      (error: unknown) => {
+        throw namingLayer(error, layer);
+      },
+    );
     if (unpacked.diffId !== layer.diffId) {
       throw new ImageError(
         `a layer has the diffID ${unpacked.diffId}, its image says ${layer.diffId}`,

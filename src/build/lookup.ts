@@ -3,6 +3,7 @@
  * (early cut-off). No step is carried out here.
  */
 import { posix } from 'node:path';
+import { isPresent } from '../cache/adopt-layer.js';
 import {
   completeEntry,
   findByContent,
@@ -278,9 +279,11 @@ async function completeCandidates(
   const { index } = session.store;
   for (const record of candidates) {
     if (record.contentKey !== undefined) continue;
+    const needed = [...record.base, ...record.readLayers.flat()];
+    if (!needed.every((id) => isPresent(session.store, id))) continue;
     const { operation, base, readLayers } = record;
     // Digesting reads their files.
-    if (!tryUseLayers(index, [...base, ...readLayers.flat()])) continue;
+    if (!tryUseLayers(index, needed)) continue;
     const key = await runContentKey(session, step, operation, base, readLayers);
     completeEntry(index, record.key, key);
   }

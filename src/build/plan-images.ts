@@ -1,15 +1,22 @@
-/** The images that a plan is based on: resolved where their references say, or held by the store. */
+/** The images that a plan is based on: resolved where their references say, held by the store, or kept by others. */
+import { adoptedId } from '../cache/adopt-layer.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import type { ImageRecord, LayerId } from '../cache/records.js';
 import { isKnownLayer } from '../cache/remote-layers.js';
+import type { InPlaceImage } from '../image/in-place.js';
 import type { ResolvedImage } from '../oci/image.js';
 
-/** Either of the two. */
-export type PlanImage = ResolvedImage | StoredImage;
+/** One of the three. */
+export type PlanImage = ResolvedImage | StoredImage | LocalImage;
 
 /** A build result or a pulled image; its layers are here. */
 export interface StoredImage {
   readonly stored: ImageRecord;
+}
+
+/** An image whose layers another program keeps on this machine. */
+export interface LocalImage {
+  readonly inPlace: InPlaceImage;
 }
 
 /** What tells two images of a plan apart: one reference may be needed for several platforms. */
@@ -43,6 +50,11 @@ export function knownLayers(
 ): (LayerId | undefined)[] {
   if (image === undefined) return [];
   if ('stored' in image) return [...image.stored.layers];
+  if ('inPlace' in image)
+    return image.inPlace.layers.map((layer) => {
+      const id = adoptedId(layer);
+      return index.layers.doesExist(id) ? id : undefined;
+    });
   return image.layers.map(({ diffId }) => {
     const id = index.diffIds.get(diffId);
     return id !== undefined && isKnownLayer(index, id) ? id : undefined;

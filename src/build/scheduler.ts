@@ -2,6 +2,7 @@
  * Resolves the steps of a plan: from the cache where it can, else by carrying them out, in
  * parallel where the DAG allows, at most `jobs` at a time.
  */
+import { adoptLayer, requirePresent } from '../cache/adopt-layer.js';
 import { publishEntry } from '../cache/entries.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
 import type { LayerId, StepRecord } from '../cache/records.js';
@@ -148,8 +149,16 @@ function resolveSource(session: BuildSession, step: SourceStep): StepState {
   if (step.digest === undefined || !image) return NOTHING;
   const key = sourceKey(step.digest);
   noteImage(session.store.index, key, step.digest);
-  const layers = 'stored' in image ? image.stored.layers : imageLayers(session, image);
-  return { layers, key, maker: step.id };
+  const maker = step.id;
+  if ('stored' in image) {
+    requirePresent(session.store, image.stored.layers, step.reference);
+    return { layers: image.stored.layers, key, maker };
+  }
+  if ('inPlace' in image) {
+    const layers = image.inPlace.layers.map((layer) => adoptLayer(session.store, layer));
+    return { layers, key, maker };
+  }
+  return { layers: imageLayers(session, image), key, maker };
 }
 
 async function resolveStep(

@@ -1,7 +1,7 @@
 /** What the parts of one build share. */
 
 import { updateLayer } from '../cache/entries.js';
-import { layerPath } from '../cache/layer-store.js';
+import { layerFiles } from '../cache/layer-store.js';
 import type { LayerId } from '../cache/records.js';
 import type { IndexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
@@ -52,13 +52,11 @@ export interface BuildSession {
 export type LayerReading = Pick<BuildSession, 'store' | 'scanStore' | 'origins' | 'signal'>;
 
 /** Layers that are here with what reading them takes, topmost first. */
-export async function layerStack(
-  { index, paths }: Store,
-  layers: readonly LayerId[],
-): Promise<Stack> {
+export async function layerStack(store: Store, layers: readonly LayerId[]): Promise<Stack> {
+  const { index } = store;
   const stack = await Promise.all(
     layers.map(async (id) => {
-      const path = layerPath(paths, id);
+      const path = layerFiles(store, id);
       let opaque = index.layers.get(id)?.opaque;
       if (opaque === undefined) {
         opaque = await opaqueDirectories(path);
@@ -87,13 +85,13 @@ export async function layerDigests(
   session: LayerReading,
   layers: readonly LayerId[],
 ): Promise<LayerDigest[]> {
-  const { index, paths } = session.store;
+  const { index } = session.store;
   const digests: LayerDigest[] = [];
   for (const id of layers) {
     let digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
     if (digest === undefined) {
       await needLayers(session, [id]);
-      const path = layerPath(paths, id);
+      const path = layerFiles(session.store, id);
       const opaque = index.layers.get(id)?.opaque ?? (await opaqueDirectories(path));
       const computed = await digestLayer(path, opaque, session.scanStore);
       digest = computed.digest;

@@ -7,7 +7,7 @@ import { ImageError } from '../oci/errors.js';
 import type { EntryList, ListedEntry } from '../shared-cache/entry-list.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
 import type { KeyedInputs, StepState } from './lookup.js';
-import type { LayerOrigins } from './needed-layers.js';
+import type { LayerOrigin, LayerOrigins } from './needed-layers.js';
 import { addOrigin, usableOrigin } from './needed-layers.js';
 
 /** One `--cache-from`. */
@@ -46,6 +46,7 @@ interface OpenCache {
   readonly byContent: ReadonlyMap<ContentKey, ListedEntry>;
   readonly operations: ReadonlySet<OperationDigest>;
   readonly isUsable: () => boolean;
+  readonly origins: readonly LayerOrigin[];
 }
 
 /** What shared caches need of a build. */
@@ -68,7 +69,6 @@ async function openOne(
   const isUsable = () => !failed;
   try {
     const { list, layers } = await source.read();
-    for (const layer of layers) addOrigin(session.origins, { layer, isUsable, reportFailure });
     const byContent = new Map<ContentKey, ListedEntry>();
     for (const entry of list.entries)
       if (entry.contentKey !== undefined) byContent.set(entry.contentKey, entry);
@@ -78,6 +78,7 @@ async function openOne(
       byContent,
       operations: new Set(list.entries.map(({ operation }) => operation)),
       isUsable,
+      origins: layers.map((layer) => ({ layer, isUsable, reportFailure })),
     };
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
@@ -125,12 +126,18 @@ export function openSharedCache(
   session: SharedCacheSession,
   sources: readonly CacheSource[],
 ): SharedCache {
-  let opened: Promise<(OpenCache | undefined)[]> | undefined;
+  const openAll = async (): Promise<OpenCache[]> => {
+    const all = await Promise.all(sources.map((source) => openOne(session, source)));
+    const usable = all.filter((cache) => cache !== undefined);
+    // In the order of the command line, whoever answered first.
+    for (const { origins } of usable)
+      for (const origin of origins) addOrigin(session.origins, origin);
+    return usable;
+  };
+  let opened: Promise<OpenCache[]> | undefined;
   const caches = async (): Promise<OpenCache[]> => {
-    opened ??= Promise.all(sources.map((source) => openOne(session, source)));
-    return (await opened)
-      .filter((cache) => cache !== undefined)
-      .filter((cache) => cache.isUsable());
+    opened ??= openAll();
+    return (await opened).filter((cache) => cache.isUsable());
   };
   const { index } = session.store;
 

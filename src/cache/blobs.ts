@@ -18,7 +18,7 @@ import { decompressed } from '../tar/decompress.js';
 import { packLayer } from '../tar/pack.js';
 import { blobMark, markUnsynced } from './durability.js';
 import { updateLayer } from './entries.js';
-import { layerPath } from './layer-store.js';
+import { layerFiles } from './layer-store.js';
 import { blobPath } from './paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from './records.js';
 import type { Store } from './store.js';
@@ -71,6 +71,11 @@ function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord |
   return variants?.[variantName(form)];
 }
 
+/** Times are cut to seconds, but what was pulled should get the diffID again that it came with. */
+export function hasWholeSeconds(layer: LayerRecord | undefined): boolean {
+  return layer?.key !== undefined || layer?.external !== undefined;
+}
+
 /** The bytes of the archive; those of a base image's layer from its blob, which has the diffID. */
 function archiveOf(
   store: Store,
@@ -86,9 +91,8 @@ function archiveOf(
     return decompressed(createReadStream(path));
   }
   const { latest } = form;
-  // What came from elsewhere should get the diffID again that it came with.
-  const wholeSeconds = key !== undefined;
-  return packLayer(layerPath(store.paths, id), { opaque, latest, wholeSeconds, onNewest });
+  const wholeSeconds = hasWholeSeconds(layer);
+  return packLayer(layerFiles(store, id), { opaque, latest, wholeSeconds, onNewest });
 }
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {

@@ -3,15 +3,21 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
+import type { CacheIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
 import { identitySuffix, ownIdentity } from './process-identity.js';
 import type { LayerId } from './records.js';
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
+/** A layer id from 16 bytes or more, such as random ones. */
+export function layerIdFrom(bytes: Uint8Array): LayerId {
+  return Array.from(bytes.subarray(0, 16), (byte) => BASE32[byte & 31]).join('') as LayerId;
+}
+
 /** A name for a layer that is not there yet. */
 export function newLayerId(): LayerId {
-  return Array.from(randomBytes(16), (byte) => BASE32[byte & 31]).join('') as LayerId;
+  return layerIdFrom(randomBytes(16));
 }
 
 /** A layer that is being made. */
@@ -75,6 +81,14 @@ export function layerPath(paths: StorePaths, id: LayerId): string {
   return join(paths.layers, id, 'diff');
 }
 
+/** Path of a layer's files, wherever they are: another program may keep them (adopt-layer.ts). */
+export function layerFiles(
+  { index, paths }: { readonly index: CacheIndex; readonly paths: StorePaths },
+  id: LayerId,
+): string {
+  return index.layers.get(id)?.external ?? layerPath(paths, id);
+}
+
 /** Path of the short symlink to a layer, as it stands in lowerdir strings. */
 export function layerLink(paths: StorePaths, id: LayerId): string {
   return join(paths.links, id);
@@ -92,9 +106,12 @@ function removalNote(paths: StorePaths, id: LayerId): string {
 /**
  * Says in tmp/ that this process is going to remove a layer; in the transaction that takes it out
  * of the index. Should the process be killed after that, the files are found by this note (sweep.ts).
+ * @returns the note, a directory
  */
-export function announceRemoval(paths: StorePaths, id: LayerId): void {
-  mkdirSync(removalNote(paths, id), { recursive: true });
+export function announceRemoval(paths: StorePaths, id: LayerId): string {
+  const note = removalNote(paths, id);
+  mkdirSync(note, { recursive: true });
+  return note;
 }
 
 /** Makes room for a layer: removes whatever has its name but is not in the index. */

@@ -82,6 +82,8 @@ export interface LayerRecord {
   readonly blob?: BlobRecord;
   /** Further forms that were asked for, by what they are: see cache/blobs.ts. */
   readonly variants?: Readonly<Record<string, BlobRecord>>;
+  /** Absolute path of its files, when another program keeps them; see adopt-layer.ts. */
+  readonly external?: string;
   /** The root of its files as a tree, when they were digested. */
   readonly tree: TreeDigest | undefined;
 }

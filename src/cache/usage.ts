@@ -33,8 +33,12 @@ export function summarizeUsage(store: Store): UsageSummary {
   const uses = liveUses(index);
   const input = readPruneInput(index, measureLinked(store), uses, {}, Date.now());
   const blobs = new Map<string, number>();
+  let layers = 0;
   let bytes = 0;
   for (const { value } of index.layers.getRange()) {
+    // What another program keeps takes no space of ours.
+    if (value.external !== undefined) continue;
+    layers += 1;
     bytes += value.bytes;
     for (const { digest, size } of blobsOf(value)) blobs.set(digest, size);
   }
@@ -43,7 +47,7 @@ export function summarizeUsage(store: Store): UsageSummary {
   const freeMounts = mounts.filter(({ name }) => !uses.mounts.has(name));
   return {
     entries: index.steps.getCount(),
-    layers: index.layers.getCount(),
+    layers,
     images: index.images.getCount(),
     bytes,
     diskBytes: sum(input.own.values()) + sum(input.shares.map((share) => share.bytes)),

@@ -5,8 +5,11 @@ import type { ImageRecord } from '../cache/records.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import type { BaseImage } from '../image/base-image.js';
 import { baseImage } from '../image/base-image.js';
-import type { ImageSource } from '../oci/image.js';
+import type { InPlaceImage } from '../image/in-place.js';
+import { platformWarning } from '../image/platform-warning.js';
+import type { ImageSource, Platform } from '../oci/image.js';
 import { parsePlatform } from '../oci/platform.js';
+import { isContainersStorage } from '../oci/reference.js';
 import { compile } from '../plan/compile.js';
 import type { Plan, PlanOptions } from '../plan/plan.js';
 
@@ -25,7 +28,19 @@ function placeholder(reference: string): BaseImage {
   return { reference, digest: '', config: { Env: [], WorkingDir: '/' }, history: [] };
 }
 
+/** An image that another program keeps is known by its config. */
+export function inPlaceBase(reference: string, { config, digest }: InPlaceImage): BaseImage {
+  return baseImage(reference, { config, manifestDescriptor: { digest } });
+}
+
+/** The platform that an image is for, which need not be the one that was asked for. */
+function platformOf(image: PlanImage): Platform {
+  if ('inPlace' in image) return image.inPlace.config;
+  return 'stored' in image ? parsePlatform(image.stored.platform) : image.config;
+}
+
 function baseOf(reference: string, image: PlanImage): BaseImage {
+  if ('inPlace' in image) return inPlaceBase(reference, image.inPlace);
   if (!('stored' in image)) return baseImage(reference, image);
   const { id, manifest = id, config, history } = image.stored;
   return { reference, digest: manifest, config, history };
@@ -43,6 +58,10 @@ export async function openImage(
 ): Promise<PlanImage> {
   const stored = findStored(request);
   if (stored) return { stored };
+  if (isContainersStorage(request.reference)) {
+    const { storageImage } = await import('./storage-image.js');
+    return { inPlace: storageImage(request.reference) };
+  }
   // The registry client is loaded only by Dockerfiles that are based on an image from elsewhere.
   const { openImageSource } = await import('../image/image-source.js');
   const source = openImageSource(request.reference);
@@ -61,6 +80,7 @@ export async function planWithImages(
   findStored: FindStored,
 ): Promise<PlanWithImages> {
   const images = planImages();
+  const warnings: string[] = [];
   const sources: ImageSource[] = [];
   const close = async () => {
     await Promise.all(sources.map((source) => source.close()));
@@ -83,11 +103,17 @@ export async function planWithImages(
         failure = error;
       }
       if (missing.size === 0) {
-        if (plan) return { plan, images, close };
+        if (plan) {
+          const all = [...new Set([...plan.warnings, ...warnings])];
+          return { plan: { ...plan, warnings: all }, images, close };
+        }
         throw failure;
       }
       for (const request of missing.values()) {
-        images.set(request, await openImage(request, findStored, sources));
+        const opened = await openImage(request, findStored, sources);
+        images.set(request, opened);
+        const warning = platformWarning(request.reference, platformOf(opened), request.platform);
+        if (warning !== undefined) warnings.push(warning);
       }
     }
   } catch (error) {

@@ -1,5 +1,5 @@
 /** `wiac cache ls|show|du|rm` */
-import { layerPath } from '../cache/layer-store.js';
+import { layerFiles } from '../cache/layer-store.js';
 import type { EntrySummary } from '../cache/queries.js';
 import { findEntry, listEntries } from '../cache/queries.js';
 import type { StepRecord } from '../cache/records.js';
@@ -131,10 +131,11 @@ function showText(record: StepRecord, files: readonly LayerFile[], bytes: number
 
 /** `wiac cache show` */
 export function showCommand(key: string, options: FormatOption): Promise<void> {
-  return withStore(({ index, paths }) => {
+  return withStore((store) => {
+    const { index } = store;
     const record = findEntry(index, key);
     const layer = record.layer === undefined ? undefined : index.layers.get(record.layer);
-    const files = layer ? listLayerFiles(layerPath(paths, layer.id)) : [];
+    const files = layer ? listLayerFiles(layerFiles(store, layer.id)) : [];
     if (options.format === 'json') printJson({ ...record, layerRecord: layer ?? null, files });
     else process.stdout.write(showText(record, files, layer?.bytes ?? 0));
   });

@@ -24,7 +24,7 @@ async function lookUp(
   try {
     const image = await openImage({ reference, platform }, findStored, sources);
     if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
-    const { config } = image;
+    const { config } = 'inPlace' in image ? image.inPlace : image;
     return { platform: formatPlatform(config), config: { Env: [], ...config.config } };
   } catch (error) {
     process.stderr.write(`wiac: ${reference} was not checked: ${(error as Error).message}\n`);

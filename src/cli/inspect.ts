@@ -1,7 +1,7 @@
 /** `wiac inspect`, `wiac history` */
 import { layerDiffId } from '../build/diff-ids.js';
 import { namesOf } from '../cache/images.js';
-import { layerLink, layerPath } from '../cache/layer-store.js';
+import { layerFiles, layerLink } from '../cache/layer-store.js';
 import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { formatLowerdirs } from '../exec/overlay.js';
@@ -37,7 +37,12 @@ async function describe(store: Store, image: ImageRecord): Promise<Record<string
   const layers: { Id: string; DiffId: string; Path: string; Size: number }[] = [];
   for (const id of image.layers) {
     const Size = index.layers.get(id)?.bytes ?? 0;
-    layers.push({ Id: id, DiffId: await layerDiffId(store, id), Path: layerPath(paths, id), Size });
+    layers.push({
+      Id: id,
+      DiffId: await layerDiffId(store, id),
+      Path: layerFiles(store, id),
+      Size,
+    });
   }
   return {
     Id: image.id,

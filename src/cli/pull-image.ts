@@ -8,6 +8,9 @@ import { retryWhenPruned } from '../cache/uses.js';
 import { baseImage } from '../image/base-image.js';
 import { openImageSource } from '../image/image-source.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
+import { isContainersStorage } from '../oci/reference.js';
+import { adoptStorageImage } from './storage-image.js';
+import { warnOfPlatform } from './warn-of-platform.js';
 
 /**
  * Fetches the layers that the store lacks and keeps the image under a name.
@@ -20,9 +23,16 @@ export async function pullImage(
   platform: string,
   name: string,
 ): Promise<ImageRecord> {
+  if (isContainersStorage(reference)) {
+    const image = adoptStorageImage(store, reference);
+    await settle(store, image.layers);
+    warnOfPlatform(reference, parsePlatform(image.platform), platform);
+    return publishImage(store.index, image, [name]);
+  }
   const source = openImageSource(reference);
   try {
     const resolved = await source.resolve(parsePlatform(platform));
+    warnOfPlatform(reference, resolved.config, platform);
     const { config, history } = baseImage(reference, resolved);
     return await retryWhenPruned(store.index, async () => {
       const { signal } = new AbortController();

@@ -6,8 +6,14 @@ import type { WiacError } from '../errors.js';
 import { NotFoundError } from '../errors.js';
 import { ImageError } from '../oci/errors.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
-import { formatReference, isFileTransport, parseReference } from '../oci/reference.js';
+import {
+  formatReference,
+  isContainersStorage,
+  isFileTransport,
+  parseReference,
+} from '../oci/reference.js';
 import { similarName } from './find-image.js';
+import { warnOfPlatform } from './warn-of-platform.js';
 
 /** When to ask where an image comes from: the values of docker run's --pull. */
 export type PullPolicy = 'always' | 'missing' | 'never';
@@ -58,7 +64,8 @@ function withSuggestion({ index }: Store, name: string, error: unknown): unknown
 
 /**
  * The image, pulled when the store lacks it or --pull=always asks for that. An image in a layout or
- * an archive is looked up there each time, which costs no more than reading its manifest.
+ * an archive is looked up there each time, which costs no more than reading its manifest; one of
+ * podman or buildah is used where it is, and gets no name here.
  * @throws NotFoundError, ImageError, NoSpaceError
  */
 export async function imageToRun(
@@ -66,18 +73,28 @@ export async function imageToRun(
   name: string,
   { pull, platform }: ImageChoice,
 ): Promise<ImageRecord> {
+  const wanted = platform ?? formatPlatform(hostPlatform());
+  const isHere = (image: ImageRecord) => {
+    warnOfPlatform(name, parsePlatform(image.platform), wanted);
+    return image;
+  };
+  if (isContainersStorage(name)) {
+    const { adoptStorageImage } = await import('./storage-image.js');
+    return isHere(adoptStorageImage(store, name));
+  }
   const stored = findImage(store.index, name);
   const fits =
     platform === undefined ||
     (stored && platformFit(parsePlatform(platform), parsePlatform(stored.platform)) !== undefined);
   const inFile = isFileTransport(name);
-  if (stored && fits && pull !== 'always' && !(inFile && pull === 'missing')) return stored;
+  const isAsked = pull === 'always' || (inFile && pull === 'missing');
+  if (stored && fits && !isAsked) return isHere(stored);
   if (pull === 'never') throw notThere(store, name);
   const reference = elsewhere(store, name);
   process.stderr.write(`wiac: pulling ${reference}\n`);
   const { pullImage } = await import('./pull-image.js');
   try {
-    return await pullImage(store, name, platform ?? formatPlatform(hostPlatform()), name);
+    return await pullImage(store, name, wanted, name);
   } catch (error) {
     throw withSuggestion(store, name, error as WiacError);
   }

@@ -1,8 +1,9 @@
 /** `wiac run` */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { requirePresent } from '../cache/adopt-layer.js';
 import { findImage } from '../cache/images.js';
-import { layerIdsOf, layerPath } from '../cache/layer-store.js';
+import { layerFiles, layerIdsOf } from '../cache/layer-store.js';
 import { storePaths, storeRoot, temporaryDirectory } from '../cache/paths.js';
 import { closeStore } from '../cache/store.js';
 import { useLayers } from '../cache/uses.js';
@@ -122,7 +123,8 @@ async function imageTarget(
         hint: `say what to run: wiac run ${name} PROGRAM`,
       });
     }
-    const lower = image.layers.map((id) => layerPath(store.paths, id)).reverse();
+    requirePresent(store, image.layers, name);
+    const lower = image.layers.map((id) => layerFiles(store, id)).reverse();
     return {
       lower,
       config,

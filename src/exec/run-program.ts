@@ -1,5 +1,5 @@
 /** Runs a program in a stack of layers with a layer on top, for `wiac run`. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { UsageError } from '../errors.js';
@@ -33,7 +33,10 @@ export interface ProgramRequest {
 
 async function readStack(paths: readonly string[]): Promise<Stack> {
   return Promise.all(
-    paths.map(async (path) => ({ path, opaque: new Set(await opaqueDirectories(path)) })),
+    paths.map(async (named) => {
+      const path = realpathSync(named);
+      return { path, opaque: new Set(await opaqueDirectories(path)) };
+    }),
   );
 }
 

@@ -1,6 +1,6 @@
 /** What a plan has to know of an image that a stage is based on: everything but its layers. */
 
-import type { ImageConfig, ResolvedImage } from '../oci/image.js';
+import type { ImageConfig } from '../oci/image.js';
 import type { ContainerConfig, HistoryEntry } from './config.js';
 import { DEFAULT_PATH } from './config.js';
 
@@ -26,7 +26,10 @@ function historyOf({ history, rootfs }: ImageConfig): HistoryEntry[] {
 }
 
 /** The defaults are those BuildKit gives to an image whose config says nothing. */
-export function baseImage(reference: string, image: ResolvedImage): BaseImage {
+export function baseImage(
+  reference: string,
+  image: { readonly config: ImageConfig; readonly manifestDescriptor: { readonly digest: string } },
+): BaseImage {
   const { config = {} } = image.config;
   const env = config.Env ?? [];
   const hasPath = env.some((item) => item.startsWith('PATH='));

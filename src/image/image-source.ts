@@ -20,7 +20,7 @@ export function openImageSource(text: string): ImageSource {
     case 'docker-archive':
       return dockerArchiveSource(reference);
     case 'containers-storage':
-      throw new UnsupportedError('layers of containers-storage: are not supported yet', undefined, {
+      throw new UnsupportedError('images of containers-storage: have no blobs to read', undefined, {
         hint: 'copy it first: skopeo copy containers-storage:NAME oci:DIR:NAME',
       });
   }

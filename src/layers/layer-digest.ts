@@ -1,5 +1,5 @@
 /** The digest of a published layer: all that a step can see of it. */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { ScanStore } from '../context/scan.js';
 import { digestTrees, listTree } from '../context/scan.js';
@@ -23,7 +23,9 @@ function plainSource(root: string): FileSource {
 
 /** Opaque directories of a layer, relative to it. */
 export async function opaqueDirectories(layer: string): Promise<string[]> {
-  return (await readOpaqueDirectories(layer)).map((path) => relative(layer, path)).sort();
+  // A lowerdir string names links to layers, and getfattr follows none.
+  const root = realpathSync(layer);
+  return (await readOpaqueDirectories(root)).map((path) => relative(root, path)).sort();
 }
 
 /** Digests a layer's files, whiteouts and opaque directories; times do not count. */

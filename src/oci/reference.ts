@@ -193,6 +193,11 @@ export function hasTransport(text: string): boolean {
   return TRANSPORTS.some(([prefix]) => text.startsWith(prefix));
 }
 
+/** Does it name an image of podman or buildah, which is used where it is? */
+export function isContainersStorage(text: string): boolean {
+  return text.startsWith('containers-storage:');
+}
+
 /** Does it name a file or a directory of this machine? */
 export function isFileTransport(text: string): boolean {
   return /^(?:oci-layout:\/\/|oci-archive:|docker-archive:)/.test(text);

@@ -2,7 +2,7 @@
 import { createReadStream, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { updateLayer } from '../cache/entries.js';
-import { layerPath } from '../cache/layer-store.js';
+import { layerFiles } from '../cache/layer-store.js';
 import { blobPath } from '../cache/paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from '../cache/records.js';
 import type { IndexScanStore } from '../cache/scan-store.js';
@@ -70,12 +70,13 @@ function problemOf(
  * what it has just written) gets it here, to be compared with from then on.
  */
 export async function checkLayerContent(
-  { index, paths }: Store,
+  store: Store,
   record: LayerRecord,
   scanStore: IndexScanStore,
 ): Promise<LayerCheck> {
+  const { index } = store;
   const { id } = record;
-  const path = layerPath(paths, id);
+  const path = layerFiles(store, id);
   const damage = (problem: string): LayerCheck => ({
     // Somebody may have removed it while it was read.
     finding: index.layers.doesExist(id)

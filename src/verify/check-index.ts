@@ -69,8 +69,10 @@ function linkTarget(path: string): string | undefined {
 export function* checkLayerFiles({ paths }: Store, record: LayerRecord): Generator<Finding> {
   const { id } = record;
   const finding = { severity: 'damage', subject: 'layer', id } as const;
-  const directory = lstatSync(layerPath(paths, id), { throwIfNoEntry: false });
-  if (!directory?.isDirectory()) {
+  const path = record.external ?? layerPath(paths, id);
+  const directory = lstatSync(path, { throwIfNoEntry: false });
+  const linked = record.external === undefined || linkTarget(layerPath(paths, id)) === path;
+  if (!directory?.isDirectory() || !linked) {
     yield {
       ...finding,
       problem: 'its directory is missing',

@@ -163,3 +163,27 @@ describe('images of the store', () => {
     expect((await wiac(['build', '--platform', 'linux/arm64', child])).exitCode).toBe(0);
   });
 });
+
+test('an image alone that is for another platform is taken, with a warning', async () => {
+  const other = process.arch === 'arm64' ? 'amd64' : 'arm64';
+  const own = process.arch === 'arm64' ? 'arm64' : 'amd64';
+  const { build, wiac } = machine();
+  // Its program is this machine's all the same, so that it runs.
+  const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nCMD ["/bin/echo", "ran"]\n' });
+  await build(root, '--platform', `linux/${other}`, '-t', 'foreign');
+  const reference = `oci-layout://${join(tempDir(), 'layout')}:x`;
+  await wiac(['push', 'foreign', reference]);
+  const about = (name: string) => `the image ${name} is for linux/${other}, not for linux/${own}`;
+  const child = context({ Dockerfile: `FROM ${reference}\nLABEL a=b\n` });
+  const { events } = await build(child);
+  const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+  expect(warnings).toEqual([expect.stringContaining(about(reference))]);
+  const foreign = await build(child, '--platform', `linux/${other}`);
+  expect(foreign.events.some(({ type }) => type === 'warning')).toBe(false);
+  expect((await wiac(['pull', reference])).stderr).toContain(about(reference));
+  const flags = ['--platform', `linux/${other}`];
+  expect((await wiac(['pull', ...flags, reference])).stderr).toBe('');
+  const ran = await wiac(['run', 'foreign']);
+  expect(ran).toMatchObject({ stdout: 'ran\n', stderr: expect.stringContaining(about('foreign')) });
+  expect((await wiac(['run', ...flags, 'foreign'])).stderr).toBe('');
+});

@@ -172,8 +172,9 @@ describe('type=registry', () => {
     expect(warnings(events)).toEqual([]);
     expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
     expect(blobsOf(b)).toHaveLength(3);
-    const blob = blobsOf(b).map((name) => readFileSync(join(b.root, 'blobs/sha256', name)))[0];
-    expect(blob?.readUInt32BE(0)).toBe(0x28b52ffd);
+    // The base image has a layer with the same files as COPY bin, and brings it in gzip.
+    const blobs = blobsOf(b).map((name) => readFileSync(join(b.root, 'blobs/sha256', name)));
+    expect(blobs.map((blob) => blob.readUInt32BE(0))).toContain(0x28b52ffd);
     // A step on top of that base image needs its files after all.
     writeFileSync(join(root, 'Dockerfile'), `FROM ${reference}\nRUN cat /base\n`);
     expect(outputOf((await b.build(root, `--cache-from=${cache}`)).events)).toEqual(['base']);

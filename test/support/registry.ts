@@ -56,20 +56,15 @@ export async function startRegistry(): Promise<Registry> {
  */
 export async function buildahImage(
   lines: readonly string[],
-): Promise<{ name: string; storage: string[] }> {
+  driver: 'vfs' | 'overlay' = 'vfs',
+): Promise<{ name: string; storage: string[]; graphRoot: string }> {
   const root = tempDir();
-  const storage = [
-    '--root',
-    join(root, 'root'),
-    '--runroot',
-    join(root, 'run'),
-    '--storage-driver',
-    'vfs',
-  ];
+  const graphRoot = join(root, 'root');
+  const storage = ['--root', graphRoot, '--runroot', join(root, 'run'), '--storage-driver', driver];
   const directory = context({
     Dockerfile: ['FROM scratch', 'COPY bin /bin', ...lines, ''].join('\n'),
   });
   const flags = ['--isolation', 'chroot', '--format', 'docker', '--layers', '-q', '-t', 'base'];
   await execa('buildah', [...storage, 'build', ...flags, directory]);
-  return { name: 'base', storage };
+  return { name: 'base', storage, graphRoot };
 }

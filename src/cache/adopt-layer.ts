@@ -1,0 +1,98 @@
+/**
+ * Layers that another program keeps, such as those of podman: the store has a symbolic link to
+ * them and a record, and never their files.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { StoreError } from '../errors.js';
+import type { InPlaceLayer } from '../image/in-place.js';
+import { measureTree } from '../layers/disk-usage.js';
+import { layerMark, markUnsynced } from './durability.js';
+import {
+  announceRemoval,
+  layerIdFrom,
+  layerLink,
+  layerLinkTarget,
+  layerPath,
+} from './layer-store.js';
+import type { LayerId, LayerRecord } from './records.js';
+import type { Store } from './store.js';
+import { declareUse } from './uses.js';
+
+/** The id that such a layer has in every store: made from where it is and what it is. */
+export function adoptedId({ path, identity }: InPlaceLayer): LayerId {
+  return layerIdFrom(createHash('sha256').update(`${path}\0${identity}`).digest());
+}
+
+function link(target: string, path: string): void {
+  try {
+    symlinkSync(target, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+/** Makes the links, which somebody may have swept away meanwhile: they say the same each time. */
+function linkLayer({ paths }: Store, id: LayerId, target: string): void {
+  const path = layerPath(paths, id);
+  mkdirSync(join(path, '..'), { recursive: true });
+  link(target, path);
+  link(layerLinkTarget(id), layerLink(paths, id));
+}
+
+/**
+ * Makes a layer known to the store; does nothing when it is.
+ * @throws whatever reading its directories throws
+ */
+export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
+  const { index, paths } = store;
+  const id = adoptedId(layer);
+  if (index.layers.doesExist(id)) {
+    linkLayer(store, id, layer.path);
+    return id;
+  }
+  const record: LayerRecord = {
+    id,
+    key: undefined,
+    created: Date.now(),
+    ...measureTree(layer.path),
+    // It takes no space of ours.
+    disk: 0,
+    opaque: undefined,
+    digest: undefined,
+    tree: undefined,
+    external: layer.path,
+  };
+  // Whoever finds this after a crash removes the links (sweep.ts).
+  const note = announceRemoval(paths, id);
+  linkLayer(store, id, layer.path);
+  index.environment.transactionSync(() => {
+    if (index.layers.doesExist(id)) return;
+    index.layers.putSync(id, record);
+    markUnsynced(index, layerMark(id));
+    declareUse(index, { layers: [id] });
+  });
+  rmSync(note, { recursive: true, force: true });
+  return id;
+}
+
+/** Is a layer there, with its files? Those that another program keeps may go at any time. */
+export function isPresent({ index }: Store, id: LayerId): boolean {
+  const record = index.layers.get(id);
+  if (record?.external === undefined) return record !== undefined;
+  return statSync(record.external, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** @throws StoreError that says which layer is gone, and who had it */
+export function requirePresent(store: Store, ids: readonly LayerId[], image: string): void {
+  const gone = ids.find((id) => !isPresent(store, id));
+  if (gone === undefined) return;
+  const { external } = store.index.layers.get(gone) ?? {};
+  throw new StoreError(
+    external === undefined
+      ? `the layer ${gone} of the image ${image} is not in the store`
+      : `the directory ${external} is gone, which the image ${image} stands on`,
+    { hint: 'pull or build the image it came from again, with the program that keeps it' },
+  );
+}

@@ -1,0 +1,38 @@
+/** Images of podman and buildah, as this process may see them. */
+import { adoptLayer } from '../cache/adopt-layer.js';
+import { imageRecord } from '../cache/images.js';
+import type { ImageRecord } from '../cache/records.js';
+import type { Store } from '../cache/store.js';
+import { openStorageImage } from '../containers-storage/image.js';
+import { inUserNamespace } from '../exec/overlay.js';
+import { baseImage } from '../image/base-image.js';
+import type { InPlaceImage } from '../image/in-place.js';
+import { formatPlatform } from '../oci/platform.js';
+import { parseReference } from '../oci/reference.js';
+
+/**
+ * The image of a `containers-storage:` reference.
+ * @throws ImageError, UnsupportedError
+ */
+export function storageImage(reference: string): InPlaceImage {
+  const parsed = parseReference(reference);
+  if (parsed.kind !== 'containers-storage') throw new Error(`${reference} is in no such storage`);
+  const rootless = process.getuid?.() !== 0 || inUserNamespace();
+  return openStorageImage(parsed.name, process.env, rootless);
+}
+
+/**
+ * The image as a record of the store that is not published yet; its layers stay where they are.
+ * @throws ImageError, UnsupportedError
+ */
+export function adoptStorageImage(store: Store, reference: string): ImageRecord {
+  const { config, digest, layers } = storageImage(reference);
+  const base = baseImage(reference, { config, manifestDescriptor: { digest } });
+  return imageRecord({
+    layers: layers.map((layer) => adoptLayer(store, layer)),
+    platform: formatPlatform(config),
+    manifest: undefined,
+    config: base.config,
+    history: base.history,
+  });
+}

@@ -1,0 +1,9 @@
+/** Warns of images that are for another platform. */
+import { platformWarning } from '../image/platform-warning.js';
+import type { Platform } from '../oci/image.js';
+
+/** @param wanted `os/architecture[/variant]` */
+export function warnOfPlatform(reference: string, image: Platform, wanted: string): void {
+  const warning = platformWarning(reference, image, wanted);
+  if (warning !== undefined) process.stderr.write(`wiac: warning: ${warning}\n`);
+}

@@ -1,0 +1,115 @@
+/** Where podman and buildah keep their images: containers-storage.conf(5). */
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { UnsupportedError } from '../errors.js';
+
+/** Drivers whose layers are directories that overlayfs can take as they are. */
+const DRIVERS = ['overlay', 'vfs'] as const;
+export type StorageDriver = (typeof DRIVERS)[number];
+
+/** One directory with images and layers. */
+export interface StorageRoot {
+  readonly path: string;
+  readonly driver: StorageDriver;
+}
+
+/** Where to look for one name. */
+export interface StorageQuery {
+  /** As podman takes it: a name, an id, the beginning of an id. */
+  readonly name: string;
+  /** The one that new images go to first, then the additional ones, which are only read. */
+  readonly roots: readonly StorageRoot[];
+}
+
+/** What is read of storage.conf. */
+interface StorageConf {
+  readonly driver?: string | undefined;
+  readonly graphroot?: string | undefined;
+  readonly additional: readonly string[];
+}
+
+/** The value of a key whose value is a string; the keys that matter here are in one table each. */
+function stringOf(text: string, key: string): string | undefined {
+  return new RegExp(`^[ \\t]*${key}[ \\t]*=[ \\t]*["']([^"'\\n]*)["']`, 'm').exec(text)?.[1];
+}
+
+function listOf(text: string, key: string): string[] {
+  const list = new RegExp(`^[ \\t]*${key}[ \\t]*=[ \\t]*\\[([^\\]]*)\\]`, 'm').exec(text)?.[1];
+  return [...(list ?? '').matchAll(/["']([^"'\n]+)["']/g)].map(([, item = '']) => item);
+}
+
+/** Reads the few keys of the TOML file that say where images are. */
+export function parseStorageConf(text: string, rootless: boolean): StorageConf {
+  const plain = text.replace(/^[ \t]*#.*$/gm, '');
+  const ownPath = rootless ? stringOf(plain, 'rootless_storage_path') : undefined;
+  return {
+    driver: stringOf(plain, 'driver'),
+    graphroot: ownPath ?? (rootless ? undefined : stringOf(plain, 'graphroot')),
+    additional: listOf(plain, 'additionalimagestores'),
+  };
+}
+
+function readConf(env: NodeJS.ProcessEnv, rootless: boolean): StorageConf {
+  const home = env.HOME || homedir();
+  const own = join(env.XDG_CONFIG_HOME || join(home, '.config'), 'containers/storage.conf');
+  const files = env.CONTAINERS_STORAGE_CONF
+    ? [env.CONTAINERS_STORAGE_CONF]
+    : [
+        ...(rootless ? [own] : []),
+        '/etc/containers/storage.conf',
+        '/usr/share/containers/storage.conf',
+      ];
+  const file = files.find((path) => existsSync(path));
+  return file === undefined
+    ? { additional: [] }
+    : parseStorageConf(readFileSync(file, 'utf8'), rootless);
+}
+
+function defaultRoot(env: NodeJS.ProcessEnv, rootless: boolean): string {
+  if (!rootless) return '/var/lib/containers/storage';
+  return join(
+    env.XDG_DATA_HOME || join(env.HOME || homedir(), '.local/share'),
+    'containers/storage',
+  );
+}
+
+/** $HOME, $UID and the like, as storage.conf may have them. */
+function expand(path: string, env: NodeJS.ProcessEnv): string {
+  return path.replace(/\$\{?([A-Z_]+)\}?/g, (_, name: string) => env[name] ?? '');
+}
+
+/** The driver that the images of a directory are kept with. */
+function driverOf(path: string, wanted: string | undefined): StorageDriver {
+  const known = DRIVERS.find((driver) => driver === wanted);
+  if (wanted !== undefined && wanted !== '' && known === undefined)
+    throw new UnsupportedError(
+      `layers of the storage driver ${wanted} can't be used in place`,
+      undefined,
+      {
+        hint: 'copy the image first: skopeo copy containers-storage:NAME oci:DIR:NAME',
+      },
+    );
+  const found = DRIVERS.find((driver) => existsSync(join(path, `${driver}-images/images.json`)));
+  return known ?? found ?? 'overlay';
+}
+
+/**
+ * Where the images of a reference are.
+ * @param text what follows `containers-storage:`; `[DRIVER@ROOT+RUNROOT:OPTIONS]NAME` names a
+ *   directory (containers-transports(5)), else $CONTAINERS_STORAGE and storage.conf do
+ * @param rootless whether this is an ordinary user, who has images of his own
+ * @throws UnsupportedError for drivers other than overlay and vfs
+ */
+export function findStorage(text: string, env: NodeJS.ProcessEnv, rootless: boolean): StorageQuery {
+  const [, specifier, name = text] = /^\[([^\]]*)\](.*)$/s.exec(text) ?? [];
+  if (specifier !== undefined) {
+    const [, driver, path = ''] = /^(?:([^@]*)@)?([^+:]*)/.exec(specifier) ?? [];
+    return { name, roots: [{ path, driver: driverOf(path, driver) }] };
+  }
+  const conf = readConf(env, rootless);
+  const path = env.CONTAINERS_STORAGE || expand(conf.graphroot || defaultRoot(env, rootless), env);
+  const driver = driverOf(path, env.STORAGE_DRIVER || conf.driver);
+  const additional = conf.additional.map((root) => expand(root, env));
+  return { name, roots: [path, ...additional].map((root) => ({ path: root, driver })) };
+}
