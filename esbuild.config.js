@@ -1,8 +1,10 @@
-// Bundles src/ to dist/. All of wiac is one file, because Node 20 takes most of a millisecond to
-// find and link each further one, and code that is not called costs next to nothing. Packages that
-// most commands do without are files of their own, read when the first module that imports them runs.
+// Bundles src/ to dist/. All of wiac is one file, main.cjs, because Node 20 takes most of a
+// millisecond to find and link each further one; wiac.cjs loads it together with its compiled code
+// (src/cli/start.ts). Packages that most commands do without are files of their own, read when the
+// first module that imports them runs.
 // With --checkpoints to dist-checkpoints/, for tests: the same with the places where the crash test
 // kills it (src/checkpoint.ts), and builds without a command line (test/support/in-process.ts).
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   mkdirSync,
@@ -25,28 +27,76 @@ const common = {
   target: 'node20',
   sourcemap: true,
   write: false,
+  // src/cache/native-addon.ts looks for lmdb where it is installed.
+  logOverride: { 'require-resolve-not-external': 'silent' },
   minifySyntax: true,
   minifyWhitespace: true,
 };
 
 const APART = ['execa', 'fast-glob', 'log-update', 'tar-stream', 'undici'];
 
-/** lmdb brings a native module; as CommonJS it is a few files, as ES modules twenty. */
-const REQUIRED = ['lmdb'];
+/** What loads a package from its own file. */
+function loadOf(path) {
+  if (path === 'lmdb') return "wiacRequire('lmdb')";
+  if (path.startsWith('undici/')) return `wiacRequire('./undici-parts.cjs')['${path}']`;
+  return `wiacRequire('./${path}.cjs')`;
+}
 
-/** The place of a package is taken by a module that loads its file, or the package as it is. */
-const apart = {
-  name: 'apart',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: new RegExp(`^(${[...APART, ...REQUIRED].join('|')})$`) }, ({ path }) => ({
-      path,
-      namespace: 'apart',
-    }));
-    onLoad({ filter: /./, namespace: 'apart' }, ({ path }) => ({
-      contents: `module.exports = wiacRequire('${REQUIRED.includes(path) ? path : `./${path}.cjs`}');`,
-    }));
-  },
-};
+/** Replaces modules by others: what is said of them here is CommonJS. */
+function replaced(name, filter, contentsOf, importer = /./) {
+  return {
+    name,
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter }, ({ path, importer: by }) =>
+        importer.test(by) ? { path, namespace: name } : undefined,
+      );
+      onLoad({ filter: /./, namespace: name }, ({ path }) => ({
+        contents: `module.exports = ${contentsOf(path)};`,
+        resolveDir: '.',
+      }));
+    },
+  };
+}
+
+const apart = replaced('apart', new RegExp(`^(${APART.join('|')})$|^undici/lib/`), loadOf);
+
+/** The test's bundle is an ES module, and lmdb as part of one does not know where it is. */
+const lmdbApart = replaced('lmdb-apart', /^lmdb$/, loadOf);
+
+/**
+ * lmdb as part of main.cjs, so that its compiled code is kept as well; but its native part is looked
+ * for where it nearly always is (src/cache/native-addon.ts), and commander and lmdb load no more of
+ * Node than they use: child_process alone, which brings the network, takes 8 ms.
+ */
+const lean = [
+  replaced('lmdb', /^lmdb$/, () => "require('./node_modules/lmdb/dist/index.cjs')"),
+  replaced(
+    'native-addon',
+    /^node-gyp-build-optional-packages$/,
+    () => "require('./src/cache/native-addon.ts').loadAddon",
+  ),
+  replaced(
+    'child-process',
+    /^(node:)?child_process$/,
+    () => "{ spawn: (...args) => wiacRequire('node:child_process').spawn(...args) }",
+    /node_modules\/commander\//,
+  ),
+  replaced(
+    'node-module',
+    /^(node:)?module$/,
+    () => '{ createRequire: () => wiacRequire }',
+    /node_modules\/(lmdb|msgpackr)\//,
+  ),
+  replaced('extract', /^msgpackr-extract$/, () => 'undefined'),
+];
+
+/** Of undici a registry needs a third (src/registry/http.ts). */
+const UNDICI_PARTS = [
+  'undici/lib/api/index.js',
+  'undici/lib/dispatcher/agent.js',
+  'undici/lib/dispatcher/dispatcher.js',
+  'undici/lib/dispatcher/proxy-agent.js',
+];
 
 const { outputFiles: packages } = await build({
   ...common,
@@ -55,25 +105,60 @@ const { outputFiles: packages } = await build({
   outExtension: { '.js': '.cjs' },
 });
 
-const { outputFiles: own } = await build({
+const { outputFiles: parts } = await build({
   ...common,
-  entryPoints: {
-    wiac: 'src/cli/main.ts',
-    ...(checkpoints ? { 'in-process': 'test/support/in-process.ts' } : {}),
+  stdin: {
+    contents: UNDICI_PARTS.map((path) => `exports['${path}'] = require('${path}');`).join('\n'),
+    resolveDir: '.',
+    sourcefile: 'undici-parts.js',
   },
+  outdir: undefined,
+  outfile: join(outdir, 'undici-parts.cjs'),
+  format: 'cjs',
+});
+
+const own = {
+  ...common,
   define: { WIAC_CHECKPOINTS: String(checkpoints) },
-  format: 'esm',
   plugins: [apart],
-  // They start worker threads by file name.
+  // It starts worker threads by file name.
   external: ['pino', 'pino-pretty'],
+};
+
+const { outputFiles: command } = await build({
+  ...own,
+  entryPoints: { main: 'src/cli/main.ts', wiac: 'src/cli/start.ts' },
+  plugins: [...own.plugins, ...lean],
+  define: { ...own.define, 'import.meta.url': 'wiacUrl' },
+  format: 'cjs',
+  // Compiled code that is loaded from a file has no loader of ES modules.
+  supported: { 'dynamic-import': false },
+  outExtension: { '.js': '.cjs' },
+  banner: {
+    js: "const wiacRequire = require, wiacUrl = require('node:url').pathToFileURL(__filename).href;",
+  },
+});
+
+const { outputFiles: inProcess } = await build({
+  ...own,
+  plugins: [...own.plugins, lmdbApart],
+  entryPoints: checkpoints ? { 'in-process': 'test/support/in-process.ts' } : {},
+  format: 'esm',
   banner: {
     js: "import { createRequire as wiacCreateRequire } from 'node:module'; const wiacRequire = wiacCreateRequire(import.meta.url); const require = wiacRequire;",
   },
 });
 
 const files = new Map(
-  [...packages, ...own].map(({ path, contents }) => [basename(path), contents]),
+  [...packages, ...parts, ...command, ...inProcess].map(({ path, contents }) => [
+    basename(path),
+    contents,
+  ]),
 );
+// Compiled code is kept under this name: V8 itself compares no more than the length.
+const source = Buffer.from(files.get('main.cjs'));
+const digest = createHash('sha256').update(source).digest('hex').slice(0, 16);
+files.set('main.cjs', Buffer.concat([Buffer.from(`/*${digest}*/`), source]));
 files.set('enter.pl', readFileSync('src/exec/enter.pl'));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds
@@ -82,7 +167,7 @@ for (const [name, contents] of files) {
   const path = join(outdir, name);
   const unfinished = `${path}.${process.pid}`;
   writeFileSync(unfinished, contents);
-  if (name === 'wiac.js') chmodSync(unfinished, 0o755);
+  if (name === 'wiac.cjs') chmodSync(unfinished, 0o755);
   renameSync(unfinished, path);
 }
 for (const name of readdirSync(outdir)) if (!files.has(name)) rmSync(join(outdir, name));

@@ -8,7 +8,10 @@ import { join } from 'node:path';
 import { filesContext, largeContext } from './contexts.js';
 import { buildahStorage, compare, markdownTable, time } from './harness.js';
 
-const WIAC = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../dist/wiac.js');
+const WIAC = join(
+  import.meta.dirname ?? new URL('.', import.meta.url).pathname,
+  '../dist/wiac.cjs',
+);
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 const work = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'wiac-bench-'));
 const data = join(work, 'registry');

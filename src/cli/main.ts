@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
 import { CommanderError } from 'commander';
 import { InterruptedError, WiacError } from '../errors.js';
@@ -6,9 +5,6 @@ import { withSwitchValues } from './declare/options.js';
 import { createProgram } from './program.js';
 
 async function main(): Promise<number> {
-  // Node 22 and newer keep compiled code from run to run; Node 20 does not know this call yet.
-  const { default: nodeModule } = await import('node:module');
-  (nodeModule as { enableCompileCache?: () => void }).enableCompileCache?.();
   let exitCode = 0;
   const program = createProgram((code) => {
     exitCode = code;
@@ -23,19 +19,23 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    // --help and --version end by throwing; they have printed what they had to say.
-    process.exitCode = error.exitCode;
-  } else if (error instanceof WiacError) {
-    const { reportError } = await import('./report.js');
-    process.exitCode = await reportError(error, process.argv.slice(2));
-    // Whoever stops wiac does not wait until somebody reads what is still in the pipe.
-    if (error instanceof InterruptedError) process.exit();
-  } else {
-    process.stderr.write(`wiac: internal error: ${(error as Error).stack ?? error}\n`);
-    process.exitCode = 1;
+async function run(): Promise<void> {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // --help and --version end by throwing; they have printed what they had to say.
+      process.exitCode = error.exitCode;
+    } else if (error instanceof WiacError) {
+      const { reportError } = await import('./report.js');
+      process.exitCode = await reportError(error, process.argv.slice(2));
+      // Whoever stops wiac does not wait until somebody reads what is still in the pipe.
+      if (error instanceof InterruptedError) process.exit();
+    } else {
+      process.stderr.write(`wiac: internal error: ${(error as Error).stack ?? error}\n`);
+      process.exitCode = 1;
+    }
   }
 }
+
+void run();

@@ -15,7 +15,7 @@ import { buildHere, inspectHere, verifyHere } from '../support/in-process.js';
 import { describeLayers } from '../support/tree.js';
 import { context, dockerfile, machine, mountsBelow, WIAC } from '../support/wiac.js';
 
-const ARMED = join(process.cwd(), 'dist-checkpoints/wiac.js');
+const ARMED = join(process.cwd(), 'dist-checkpoints/wiac.cjs');
 
 const server = createServer((_, response) => response.end('downloaded'));
 let place: string;

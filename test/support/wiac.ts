@@ -16,7 +16,7 @@ import { afterEach, expect } from '@jest/globals';
 import { execa } from 'execa';
 
 /** The command under test. */
-export const WIAC = join(process.cwd(), 'dist/wiac.js');
+export const WIAC = join(process.cwd(), 'dist/wiac.cjs');
 
 const made: string[] = [];
 
