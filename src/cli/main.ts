@@ -8,7 +8,7 @@ async function main(): Promise<number> {
   let exitCode = 0;
   const program = createProgram((code) => {
     exitCode = code;
-  });
+  }, process.argv[2]);
   await program.parseAsync(withSwitchValues(process.argv));
   return exitCode;
 }

@@ -9,8 +9,13 @@ import { addLogin } from './declare/login.js';
 import type { SetExitCode } from './declare/options.js';
 import { addCopy, addRun } from './declare/run.js';
 
-/** The whole command line. @param setExitCode called by commands that end with a code of their own */
-export function createProgram(setExitCode: SetExitCode): Command {
+/**
+ * The command line.
+ * @param setExitCode called by commands that end with a code of their own
+ * @param wanted the command that was given: `build` comes without the others, whose declarations
+ *   would take longer than many a step's look-up
+ */
+export function createProgram(setExitCode: SetExitCode, wanted?: string): Command {
   const program = new Command('wiac')
     .description('What is a container: builds Dockerfiles without a daemon, and shows its cache.')
     .version(VERSION)
@@ -23,6 +28,12 @@ export function createProgram(setExitCode: SetExitCode): Command {
       });
     });
   addBuild(program, setExitCode);
+  if (wanted !== 'build') addOthers(program, setExitCode);
+  for (const command of program.commands) inheritSettings(program, command);
+  return program;
+}
+
+function addOthers(program: Command, setExitCode: SetExitCode): void {
   addRun(program, setExitCode);
   addCopy(program);
   addImages(program, setExitCode);
@@ -30,8 +41,6 @@ export function createProgram(setExitCode: SetExitCode): Command {
   addPlan(program);
   addWhy(program);
   addCache(program, setExitCode);
-  for (const command of program.commands) inheritSettings(program, command);
-  return program;
 }
 
 /** Commands made with .command() copy settings of their parent at that time; exitOverride too. */

@@ -4,7 +4,14 @@
  * halves the time until a command does something. The compiled code lies beside main.cjs, for one
  * content of that and one Node; where nobody may write there, each run compiles anew.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 
@@ -17,6 +24,15 @@ function readCompiled(path: string): Buffer | undefined {
     return readFileSync(path);
   } catch {
     return undefined;
+  }
+}
+
+function mayWrite(): boolean {
+  try {
+    accessSync(__dirname, constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -38,7 +54,7 @@ const compiled = join(__dirname, `main-${digest}-${process.version}-${process.ar
 const cachedData = readCompiled(compiled);
 const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
 const script = new Script(wrapped, { filename, ...(cachedData && { cachedData }) });
-if (process.argv[2] === 'build' && (!cachedData || script.cachedDataRejected)) {
+if (process.argv[2] === 'build' && (!cachedData || script.cachedDataRejected) && mayWrite()) {
   // At the end, when the functions that a build needs are compiled.
   process.on('exit', (code) => {
     if (code === 0 && existsSync(filename)) keepCompiled(script, compiled);

@@ -1,10 +1,5 @@
-/**
- * What lstat says of a file, in a record of its own: 20,000 of Node's Stats, each with four Date
- * objects, keep the garbage collector busy for longer than the system calls take.
- */
-
-import type { Stats } from 'node:fs';
-import { constants, lstatSync } from 'node:fs';
+/** What lstat says of a file, as far as it is of interest. */
+import { constants } from 'node:fs';
 
 export type FileKind = 'file' | 'dir' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket';
 
@@ -34,14 +29,7 @@ const KINDS: ReadonlyMap<number, FileKind> = new Map([
   [constants.S_IFIFO, 'fifo'],
 ]);
 
-/** The record of a Node Stats. */
-export function fileStats(stats: Stats): FileStats {
-  const { mode, uid, gid, size, mtimeMs, ctimeMs, ino, dev, rdev, nlink } = stats;
-  const kind = KINDS.get(mode & constants.S_IFMT) ?? 'file';
-  return { kind, mode: mode & 0o7777, uid, gid, size, mtimeMs, ctimeMs, ino, dev, rdev, nlink };
-}
-
-/** lstat(2). @throws the file system's error when the file is not there */
-export function readStats(path: string): FileStats {
-  return fileStats(lstatSync(path));
+/** The kind of a file by its st_mode (inode(7)). */
+export function kindOf(mode: number): FileKind {
+  return KINDS.get(mode & constants.S_IFMT) ?? 'file';
 }

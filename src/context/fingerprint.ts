@@ -5,7 +5,8 @@
  */
 import type { TreeDigest } from '../keys/digest.js';
 import type { FileStats } from './file-stats.js';
-import type { ScannedDirectory } from './scan.js';
+import type { ScannedDirectory } from './listing.js';
+import { FINGERPRINT_FIELDS, writeFields } from './listing.js';
 
 /** xxhash64 of bytes. */
 export type Hash64 = (bytes: Uint8Array) => bigint;
@@ -35,40 +36,19 @@ export interface FingerprintStore {
   ): void;
 }
 
-const FIELDS = 8;
-
-function writeStats(numbers: Float64Array, at: number, stats: FileStats): void {
-  // The Ms values are doubles of sub-microsecond resolution: finer than the kernel's clock tick.
-  numbers[at] = stats.mode;
-  numbers[at + 1] = stats.ino;
-  numbers[at + 2] = stats.dev;
-  numbers[at + 3] = stats.ctimeMs;
-  // A directory's size and mtime tell of its entries, which are looked at one by one anyway.
-  const isDirectory = stats.kind === 'dir';
-  numbers[at + 4] = isDirectory ? 0 : stats.size;
-  numbers[at + 5] = isDirectory ? 0 : stats.mtimeMs;
-  numbers[at + 6] = stats.uid;
-  numbers[at + 7] = stats.gid;
-}
-
 /** Fingerprint of a whole directory: one hash over all entries. */
 export function fingerprintDirectory(directory: ScannedDirectory, hash64: Hash64): string {
-  const { children } = directory;
-  const numbers = new Float64Array(children.length * FIELDS);
-  let names = '';
-  for (const [index, child] of children.entries()) {
-    writeStats(numbers, index * FIELDS, child.stats);
-    names += `${child.name}\0`;
-  }
-  const statHash = hash64(new Uint8Array(numbers.buffer));
-  return `${statHash.toString(36)}.${hash64(Buffer.from(names)).toString(36)}`;
+  const { fields, names } = directory;
+  const numbers = new Uint8Array(fields.buffer, fields.byteOffset, fields.byteLength);
+  const text = names.length === 0 ? '' : `${names.join('\0')}\0`;
+  return `${hash64(numbers).toString(36)}.${hash64(Buffer.from(text)).toString(36)}`;
 }
 
 /** Fingerprint of a single entry. */
 export function fingerprintEntry(stats: FileStats, hash64: Hash64): string {
-  const numbers = new Float64Array(FIELDS);
-  writeStats(numbers, 0, stats);
-  return hash64(new Uint8Array(numbers.buffer)).toString(36);
+  const fields = new Float64Array(FINGERPRINT_FIELDS);
+  writeFields(fields, 0, stats, stats.kind === 'dir');
+  return hash64(new Uint8Array(fields.buffer)).toString(36);
 }
 
 /**

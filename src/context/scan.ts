@@ -5,31 +5,14 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
-import { ContextError } from '../errors.js';
 import type { FileDigest, TreeDigest } from '../keys/digest.js';
-import type { FileStats } from './file-stats.js';
-import { readStats } from './file-stats.js';
 import type { FingerprintStore } from './fingerprint.js';
 import { fingerprintDirectory, fingerprintEntry, isRacy } from './fingerprint.js';
-import type { FileSource, Listed } from './source.js';
+import type { Scanned, ScannedDirectory } from './listing.js';
+import type { FileSource } from './source.js';
 import type { TreeEntry, Xattrs } from './tree.js';
-import { byName, decodeTree, encodeTree } from './tree.js';
+import { decodeTree, encodeTree } from './tree.js';
 import { readXattrs } from './xattrs.js';
-
-/** One file as it was found; directories have their own entries in `children`. */
-export interface Scanned {
-  readonly name: string;
-  readonly hostPath: string;
-  readonly stats: FileStats;
-  /** Set for directories. */
-  readonly directory: ScannedDirectory | undefined;
-}
-
-/** A directory with everything in it that the source shows. */
-export interface ScannedDirectory {
-  readonly path: string;
-  readonly children: readonly Scanned[];
-}
 
 /** What the scan needs from the cache's index. */
 export interface ScanStore extends FingerprintStore {
@@ -59,31 +42,6 @@ export function digestFile(path: string, size: number): FileDigest {
     closeSync(descriptor);
   }
   return hash.digest('hex') as FileDigest;
-}
-
-function checkName(listed: Listed): void {
-  if (listed.name.includes('�')) {
-    throw new ContextError(`file name is not valid UTF-8: ${listed.hostPath}`, undefined, {
-      hint: 'rename the file or exclude it in .dockerignore',
-    });
-  }
-}
-
-/** Reads the structure of a tree: names and stats, no content. */
-export function listTree(source: FileSource, path: string): ScannedDirectory {
-  const children: Scanned[] = [];
-  for (const listed of source.list(path)) {
-    checkName(listed);
-    const stats = readStats(listed.hostPath);
-    const childPath = path === '' ? listed.name : `${path}/${listed.name}`;
-    const directory = stats.kind === 'dir' ? listTree(source, childPath) : undefined;
-    if (listed.onlyWithContent && (directory === undefined || directory.children.length === 0)) {
-      continue;
-    }
-    children.push({ name: listed.name, hostPath: listed.hostPath, stats, directory });
-  }
-  children.sort(byName);
-  return { path, children };
 }
 
 const NO_XATTRS: Xattrs = [];
@@ -140,9 +98,10 @@ function examine(scan: Scan, directory: ScannedDirectory): Examined {
   const known =
     former && unchanged === undefined ? knownEntries(scan, directory, former.tree) : new Map();
   const subdirectories = new Map<string, Examined>();
-  for (const child of directory.children) {
-    if (child.directory) subdirectories.set(child.name, examine(scan, child.directory));
-    if (unchanged === undefined && !known.has(child.name)) scan.dirty.push(child);
+  for (const [name, below] of directory.subdirectories)
+    subdirectories.set(name, examine(scan, below));
+  if (unchanged === undefined) {
+    for (const child of directory.children) if (!known.has(child.name)) scan.dirty.push(child);
   }
   return { directory, fingerprint, unchanged, known, subdirectories };
 }
@@ -217,15 +176,6 @@ function conclude(scan: Scan, examined: Examined): TreeDigest {
   scan.store.writeTree(digest, text);
   remember(scan, examined, digest);
   return digest;
-}
-
-/**
- * A single file as a directory of one entry, so that it has fingerprints like any other. The path
- * can't be that of a real directory: those never hold an empty component.
- */
-export function listSingle(path: string, name: string, hostPath: string): ScannedDirectory {
-  const file = { name, hostPath, stats: readStats(hostPath), directory: undefined };
-  return { path: `${path}//`, children: [file] };
 }
 
 /**

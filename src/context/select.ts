@@ -9,8 +9,10 @@ import { ContextError } from '../errors.js';
 import type { SelectionInput } from '../keys/inputs.js';
 import { hasWildcard } from './gomatch.js';
 import { compileIgnore } from './ignore.js';
-import type { ScannedDirectory, ScanStore } from './scan.js';
-import { digestTrees, listSingle, listTree } from './scan.js';
+import type { ScannedDirectory } from './listing.js';
+import { listSingle, listTree } from './listing.js';
+import type { ScanStore } from './scan.js';
+import { digestTrees } from './scan.js';
 import type { FileSource } from './source.js';
 import { expandWildcard } from './wildcard.js';
 

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
-import type { Scanned, ScannedDirectory } from '../context/scan.js';
+import type { Scanned, ScannedDirectory } from '../context/listing.js';
 import type { Selection } from '../context/select.js';
 import type { TreeEntry, TreeReader } from '../context/tree.js';
 import { walkTree } from '../context/tree.js';

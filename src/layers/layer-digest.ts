@@ -1,8 +1,9 @@
 /** The digest of a published layer: all that a step can see of it. */
 import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { relative } from 'node:path';
+import { listTree } from '../context/listing.js';
 import type { ScanStore } from '../context/scan.js';
-import { digestTrees, listTree } from '../context/scan.js';
+import { digestTrees } from '../context/scan.js';
 import type { FileSource } from '../context/source.js';
 import { readOpaqueDirectories } from '../context/xattrs.js';
 import type { LayerDigest, TreeDigest } from '../keys/digest.js';
