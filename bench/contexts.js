@@ -18,9 +18,9 @@ export function runContext(directory) {
   );
 }
 
-/** 20,000 files of 4 KiB in 200 folders: 80 MB. */
-export function filesContext(directory) {
-  for (let folder = 0; folder < 200; folder++) {
+/** Files of 4 KiB, 100 in a folder; 200 folders are 20,000 files and 80 MB. */
+export function filesContext(directory, folders = 200) {
+  for (let folder = 0; folder < folders; folder++) {
     const path = join(directory, 'src', `folder${folder}`);
     mkdirSync(path, { recursive: true });
     for (let file = 0; file < 100; file++) {

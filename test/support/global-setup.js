@@ -13,6 +13,7 @@ const TOOLS = {
   newuidmap: 'uidmap',
   dot: 'graphviz',
   script: 'bsdutils',
+  strace: 'strace',
   'docker-registry': 'docker-registry',
   htpasswd: 'apache2-utils',
   zstd: 'zstd',

@@ -1,0 +1,44 @@
+/** A build of a context that did not change reads none of its files. */
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js';
+
+/** Files of a directory that a build opened, relative to it; directories are listed, not read. */
+async function openedFiles(root: string, store: string): Promise<string[]> {
+  const trace = join(tempDir(), 'trace');
+  const flags = ['-f', '-qq', '-e', 'trace=open,openat,openat2', '-o', trace];
+  const command = [process.execPath, WIAC, 'build', '-q', root];
+  await execa('strace', [...flags, ...command], { env: { WIAC_ROOT: store } });
+  const lines = readFileSync(trace, 'utf8').split('\n');
+  const opened = lines.filter((line) => !line.includes('O_DIRECTORY') && !line.includes('ENOENT'));
+  return opened.flatMap((line) => {
+    const [, path] = /"([^"]+)"/.exec(line) ?? [];
+    return path?.startsWith(`${root}/`) ? [path.slice(root.length + 1)] : [];
+  });
+}
+
+test('strace shows that no file is opened, and only the one that changed afterwards', async () => {
+  const { root: store } = machine();
+  const root = context({ Dockerfile: dockerfile('COPY src /src'), '.dockerignore': 'src/not\n' });
+  const LONG_AGO = 1_000_000_000;
+  for (const folder of ['src', 'src/one', 'src/one/two', 'src/not']) {
+    mkdirSync(join(root, folder), { recursive: true });
+    for (let file = 0; file < 20; file++) {
+      const path = join(root, folder, `file${file}`);
+      writeFileSync(path, `${folder} ${file}\n`);
+      utimesSync(path, LONG_AGO, LONG_AGO);
+    }
+  }
+  // What was written a moment ago is read once more, as git does with its index.
+  await new Promise((resume) => setTimeout(resume, 100));
+  const first = await openedFiles(root, store);
+  expect(first.filter((path) => path.startsWith('src/'))).toHaveLength(60);
+  const allowed = ['.dockerignore', 'Dockerfile'];
+  expect((await openedFiles(root, store)).sort()).toEqual(allowed);
+  utimesSync(join(root, 'src/one/file3'), LONG_AGO + 1, LONG_AGO + 1);
+  await new Promise((resume) => setTimeout(resume, 100));
+  expect((await openedFiles(root, store)).sort()).toEqual([...allowed, 'src/one/file3']);
+  expect((await openedFiles(root, store)).sort()).toEqual(allowed);
+});
