@@ -242,11 +242,13 @@ function* randomNumbers(seed: number): Generator<number, never> {
   }
 }
 
-test('kill -9 at random times, always the same store', async () => {
-  const { root } = machine();
+test('kill -9 at random times, fifty times in one store', async () => {
+  let { root } = machine();
   const random = randomNumbers(20);
   const kills = Number(process.env.WIAC_CRASH_KILLS ?? 200);
   for (let kill = 1; kill <= kills; kill++) {
+    // verify reads all of it each time, and nothing is ever removed.
+    if (kill % 50 === 0) ({ root } = machine());
     const which = kill % 3 === 0 ? 'edited' : 'first';
     const path = which === 'first' ? first : edited;
     // Without the cache everything is made again, over what is there.
