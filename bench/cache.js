@@ -1,18 +1,18 @@
 // npm run bench:cache: what a rebuild costs beside doing nothing (`node -e 0`), beside what lists the
 // same files (`find -printf`) and beside what copies them (`cp -a`), in turn.
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { filesContext, runContext } from './contexts.js';
-import { compare, markdownTable, time } from './harness.js';
+import { compare, markdownTable, time, workDirectory } from './harness.js';
 
 const WIAC = join(
   import.meta.dirname ?? new URL('.', import.meta.url).pathname,
   '../dist/wiac.cjs',
 );
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
-const work = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'wiac-bench-'));
+const work = workDirectory();
 
 const wiac = (name) => ({
   command: process.execPath,
@@ -126,4 +126,3 @@ const date = new Date().toISOString().slice(0, 10);
 process.stdout.write(
   `${date}, ${cpus().length} x ${cpus()[0]?.model.trim()}, Node ${process.version}, medians of ${ROUNDS}\n\n${markdownTable(rows)}\n\npeak memory with 200,000 files: ${peak} MB (target: under 300)\n`,
 );
-rmSync(work, { recursive: true, force: true });

@@ -2,7 +2,29 @@
 // machine does in the meantime hits all of them alike. Medians, because one slow disk flush must
 // not decide.
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+/** buildah leaves its storage mounted when it is killed. */
+function unmountBelow(directory) {
+  const points = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .flatMap((line) => line.split(' ')[1] ?? []);
+  const below = points.filter((point) => point.startsWith(`${directory}/`));
+  for (const point of below.reverse()) execFileSync('umount', ['-l', point]);
+}
+
+/** A directory for everything a benchmark writes; gone when it ends, however it ends. */
+export function workDirectory() {
+  const work = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'wiac-bench-'));
+  process.on('exit', () => {
+    unmountBelow(work);
+    rmSync(work, { recursive: true, force: true });
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+  return work;
+}
 
 /** Runs a program and returns how long it took, in ms. Throws when it fails. */
 export function time({ command, args, cwd, env }) {

@@ -1,19 +1,19 @@
 // npm run bench:images: images out and in, beside buildah and skopeo, against a registry of this
 // machine that is emptied before each push: all of them know ways not to send what is there.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { cpus, tmpdir } from 'node:os';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { filesContext, largeContext } from './contexts.js';
-import { buildahStorage, compare, markdownTable, time } from './harness.js';
+import { buildahStorage, compare, markdownTable, time, workDirectory } from './harness.js';
 
 const WIAC = join(
   import.meta.dirname ?? new URL('.', import.meta.url).pathname,
   '../dist/wiac.cjs',
 );
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
-const work = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'wiac-bench-'));
+const work = workDirectory();
 const data = join(work, 'registry');
 
 async function freePort() {
@@ -32,9 +32,11 @@ async function startRegistry() {
   const child = spawn('docker-registry', ['serve', join(work, 'registry.yml')], {
     stdio: 'ignore',
   });
+  child.unref();
+  process.on('exit', () => child.kill());
   for (;;) {
     try {
-      if ((await fetch(`http://${host}/v2/`)).ok) return { host, child };
+      if ((await fetch(`http://${host}/v2/`)).ok) return host;
     } catch {
       await new Promise((resume) => setTimeout(resume, 50));
     }
@@ -56,7 +58,7 @@ const buildah = (args, store = 'buildah') => ({
   args: [...storage(store), ...args],
 });
 
-const { host, child } = await startRegistry();
+const host = await startRegistry();
 const contexts = { large: largeContext, files: filesContext };
 for (const [name, make] of Object.entries(contexts)) {
   const context = join(work, `context-${name}`);
@@ -143,5 +145,3 @@ const date = new Date().toISOString().slice(0, 10);
 process.stdout.write(
   `${date}, ${cpus().length} x ${cpus()[0]?.model.trim()}, Node ${process.version}, buildah ${buildahVersion}, medians of ${ROUNDS}\n\n${markdownTable(rows)}\n\npeak memory of a push: ${peakMemory('large')} (100 MB), ${peakMemory('files')} (20,000 files)\n`,
 );
-child.kill();
-rmSync(work, { recursive: true, force: true });

@@ -2,18 +2,18 @@
 // one run. Every cold build gets a store of its own, and nothing is deleted before the end: ext4
 // is slow to make files shortly after many were removed, which would hit whoever comes next.
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { filesContext, runContext } from './contexts.js';
-import { buildahStorage, compare, markdownTable } from './harness.js';
+import { buildahStorage, compare, markdownTable, workDirectory } from './harness.js';
 
 const WIAC = join(
   import.meta.dirname ?? new URL('.', import.meta.url).pathname,
   '../dist/wiac.cjs',
 );
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
-const work = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'wiac-bench-'));
+const work = workDirectory();
 
 function wiac(context, store) {
   return {
@@ -81,4 +81,3 @@ const date = new Date().toISOString().slice(0, 10);
 process.stdout.write(
   `${date}, ${cpus().length} x ${cpus()[0]?.model.trim()}, Node ${process.version}, buildah ${buildahVersion}, medians of ${ROUNDS}\n\n${markdownTable(rows)}\n`,
 );
-rmSync(work, { recursive: true, force: true });

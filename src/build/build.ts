@@ -4,12 +4,12 @@ import { concludeBuild } from '../cache/conclude.js';
 import { settle } from '../cache/durability.js';
 import { imageRecord } from '../cache/images.js';
 import { layerLink, lazyScratch } from '../cache/layer-store.js';
-import type { ImageRecord, InlineCache } from '../cache/records.js';
+import type { ImageRecord, InlineCache, LayerId } from '../cache/records.js';
 import { forgetRemoteLayers } from '../cache/remote-layers.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import { asStoreError } from '../cache/store.js';
-import { retryWhenPruned } from '../cache/uses.js';
+import { LayersGoneError, retryWhenPruned } from '../cache/uses.js';
 import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
 import { formatLowerdirs, withoutRepeats } from '../exec/overlay.js';
@@ -108,6 +108,7 @@ async function resolveResult(
   request: BuildRequest,
 ): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
   const { plan, jobs } = request;
+  const givenUp = new Set<LayerId>();
   for (;;) {
     const stopper = new AbortController();
     const stop = (reason: unknown) => {
@@ -123,6 +124,9 @@ async function resolveResult(
       return resolution;
     } catch (error) {
       if (!(error instanceof MissingLayersError)) throw error;
+      // What was given up can't be missed once more, unless the index contradicts itself.
+      if (error.layers.some((id) => givenUp.has(id))) throw new LayersGoneError(error.layers);
+      for (const id of error.layers) givenUp.add(id);
       forgetRemoteLayers(session.store.index, error.layers);
     } finally {
       request.signal.removeEventListener('abort', onAbort);

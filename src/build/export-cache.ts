@@ -1,6 +1,7 @@
 /** Gives entries and layers of this store away (--cache-to, wiac cache export). */
 import { createReadStream } from 'node:fs';
 import { DEFAULT_FORM } from '../cache/blobs.js';
+import { completeEntry } from '../cache/entries.js';
 import type { InlineCache, LayerId, StepRecord } from '../cache/records.js';
 import { diffIdOf } from '../cache/remote-layers.js';
 import type { DefinitionKey } from '../keys/digest.js';
@@ -178,13 +179,8 @@ async function withContentKey(
   const { operation, base, readLayers } = record;
   try {
     const contentKey = await runContentKey(session, step, operation, base, readLayers);
-    const complete = { ...record, contentKey };
-    const { index } = session.store;
-    index.environment.transactionSync(() => {
-      index.steps.putSync(record.key, complete);
-      index.contents.putSync(contentKey, record.key);
-    });
-    return complete;
+    completeEntry(session.store.index, record.key, contentKey);
+    return { ...record, contentKey };
   } catch (error) {
     // Without the files below only the definition key can find it.
     if (error instanceof MissingLayersError) return record;

@@ -1,5 +1,5 @@
 /** The prune policy: what the config file says of it, and what holds without one. */
-import { suggest } from '../dockerfile/suggest.js';
+import { suggest } from '../suggest.js';
 import { parseSize } from './units.js';
 
 /** How large the cache may grow. */

@@ -141,8 +141,8 @@ export function orphans(index: CacheIndex, listed: Leftovers, uses: LiveUses): L
 /** What a removal did. */
 export interface Removal {
   readonly key: DefinitionKey;
-  /** The layer went as well. */
-  readonly layerRemoved: boolean;
+  /** Something else needs its layer, which stays here. */
+  readonly layerKept: boolean;
 }
 
 /**
@@ -154,18 +154,18 @@ export function removeEntries(store: Store, records: readonly StepRecord[]): Rem
   const keys = new Set<string>(records.map(({ key }) => key));
   // What exactly is freed does not matter here, so that nothing has to be measured.
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
-  const { leftovers, layers } = index.environment.transactionSync(() => {
+  const leftovers = index.environment.transactionSync(() => {
     const input = readPruneInput(index, measured, liveUses(index), {}, Date.now());
     const plan = planItems(
       input,
       input.items.filter(({ kind, id }) => kind === 'entry' && keys.has(id)),
     );
-    return { leftovers: removeFromIndex(store, plan), layers: plan.layers };
+    return removeFromIndex(store, plan);
   });
   const freed = deleteLeftovers(store, leftovers);
   index.environment.transactionSync(() => addCacheBytes(index, -freed));
   return records.map(({ key, layer }) => ({
     key,
-    layerRemoved: layer !== undefined && layers.has(layer),
+    layerKept: layer !== undefined && index.layers.doesExist(layer),
   }));
 }

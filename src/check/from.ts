@@ -3,11 +3,11 @@
  * FromPlatformFlagConstDisallowed, InvalidBaseImagePlatform.
  */
 import type { Expansion } from '../dockerfile/expand.js';
-import { suggest } from '../dockerfile/suggest.js';
 import type { SourceLocation } from '../errors.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { parseReference } from '../oci/reference.js';
 import { type Stage, stageByName, stageByReference } from '../plan/stages.js';
+import { suggest } from '../suggest.js';
 import {
   attempt,
   type BaseImage,

@@ -2,7 +2,7 @@
 import type { Instruction } from '../dockerfile/ast.js';
 import type { Expansion } from '../dockerfile/expand.js';
 import { parseMount } from '../dockerfile/mounts.js';
-import { suggest } from '../dockerfile/suggest.js';
+import { suggest } from '../suggest.js';
 import { attempt, givenArg } from './context.js';
 import type { Finding } from './rules.js';
 import { isReservedArg, type Visit } from './walk.js';

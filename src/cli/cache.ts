@@ -179,11 +179,7 @@ export async function removeCommand(
   // Layers of an ordinary user hold files of others: only in the user namespace they can go.
   return withStoreAsRoot(setExitCode, async (store) => {
     const records = keys.map((key) => findEntry(store.index, key));
-    for (const [at, { key, layerRemoved }] of removeEntries(store, records).entries()) {
-      const hasLayer = records[at]?.layer !== undefined;
-      process.stdout.write(
-        `removed ${key}${layerRemoved || !hasLayer ? '' : ', its layer is still needed'}\n`,
-      );
-    }
+    for (const { key, layerKept } of removeEntries(store, records))
+      process.stdout.write(`removed ${key}${layerKept ? ', its layer is still needed' : ''}\n`);
   });
 }

@@ -2,8 +2,8 @@
 import { findImage } from '../cache/images.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import type { ImageRecord } from '../cache/records.js';
-import { suggest } from '../dockerfile/suggest.js';
 import { NotFoundError } from '../errors.js';
+import { suggest } from '../suggest.js';
 
 /** The name of the store that a wrong one most likely was meant to be, as people write it. */
 export function similarName({ names }: CacheIndex, wrong: string): string | undefined {

@@ -4,7 +4,7 @@ import { namesOf } from '../cache/images.js';
 import { layerFiles, layerLink } from '../cache/layer-store.js';
 import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
-import { formatLowerdirs } from '../exec/overlay.js';
+import { formatLowerdirs, withoutRepeats } from '../exec/overlay.js';
 import { createdOf, historyRows } from '../image/describe.js';
 import { parsePlatform } from '../oci/platform.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
@@ -44,6 +44,7 @@ async function describe(store: Store, image: ImageRecord): Promise<Record<string
       Size,
     });
   }
+  const links = [...image.layers].reverse().map((id) => layerLink(paths, id));
   return {
     Id: image.id,
     RepoTags: names,
@@ -56,7 +57,7 @@ async function describe(store: Store, image: ImageRecord): Promise<Record<string
     Config: image.config,
     RootFS: { Type: 'layers', Layers: layers.map(({ DiffId }) => DiffId) },
     Layers: layers,
-    Lowerdirs: formatLowerdirs([...image.layers].reverse().map((id) => layerLink(paths, id))),
+    Lowerdirs: formatLowerdirs(withoutRepeats(links)),
   };
 }
 

@@ -4,7 +4,7 @@ import type { CacheSource } from '../build/shared-cache.js';
 import type { ArtifactSource } from '../oci/artifact.js';
 import { hostPlatform } from '../oci/platform.js';
 import { makeInline } from '../shared-cache/inline.js';
-import { openCacheSink, openCacheSource } from '../shared-cache/places.js';
+import { cachePlace } from '../shared-cache/places.js';
 import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
 import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
 import type { CacheFromSpec, CachePlace, CacheToSpec } from '../shared-cache/spec.js';
@@ -44,7 +44,7 @@ export function cacheSource(
     title: titleOf(place),
     required,
     read: async () => {
-      const source = await openCacheSource(place);
+      const source = (await cachePlace(place)).source();
       keep(source);
       return readCache(await source.artifact(hostPlatform(), MAX_LIST_BYTES), trusted);
     },
@@ -57,7 +57,7 @@ export function cacheTarget(spec: CacheToSpec): CacheTarget {
   const key = signKey === undefined ? undefined : readSignKey(signKey);
   const write = async ({ list, layers }: OutgoingCache) => {
     if (place.type === 'inline') return makeInline(list, key);
-    const sink = await openCacheSink(place);
+    const sink = (await cachePlace(place)).sink();
     try {
       await writeCache(sink, list, layers, key);
     } finally {

@@ -1,6 +1,5 @@
 /** An image of podman or buildah, to be used where it is: nothing is copied, nothing is written. */
 import { statSync } from 'node:fs';
-import { suggest } from '../dockerfile/suggest.js';
 import { UnsupportedError } from '../errors.js';
 import type { InPlaceImage, InPlaceLayer } from '../image/in-place.js';
 import { digestOf } from '../oci/digest.js';
@@ -8,6 +7,7 @@ import { ImageError } from '../oci/errors.js';
 import type { Digest, ImageConfig } from '../oci/image.js';
 import { isIndex, parseConfig, parseManifest } from '../oci/parse.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
+import { suggest } from '../suggest.js';
 import type { StorageImageRecord, StorageLayerRecord } from './records.js';
 import { hasMountProgram, layerDirectory, readBigData, readImages, readLayers } from './records.js';
 import type { StorageQuery, StorageRoot } from './roots.js';

@@ -2,7 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { TomlTable, TomlValue } from 'smol-toml';
+import { parse, TomlDate } from 'smol-toml';
 import { UnsupportedError } from '../errors.js';
+import { ImageError, messageOf } from '../oci/errors.js';
 
 /** Drivers whose layers are directories that overlayfs can take as they are. */
 const DRIVERS = ['overlay', 'vfs'] as const;
@@ -29,24 +32,24 @@ interface StorageConf {
   readonly additional: readonly string[];
 }
 
-/** The value of a key whose value is a string; the keys that matter here are in one table each. */
-function stringOf(text: string, key: string): string | undefined {
-  return new RegExp(`^[ \\t]*${key}[ \\t]*=[ \\t]*["']([^"'\\n]*)["']`, 'm').exec(text)?.[1];
+function tableOf(value: TomlValue | undefined): TomlTable {
+  const isTable =
+    typeof value === 'object' && !Array.isArray(value) && !(value instanceof TomlDate);
+  return isTable ? value : {};
 }
 
-function listOf(text: string, key: string): string[] {
-  const list = new RegExp(`^[ \\t]*${key}[ \\t]*=[ \\t]*\\[([^\\]]*)\\]`, 'm').exec(text)?.[1];
-  return [...(list ?? '').matchAll(/["']([^"'\n]+)["']/g)].map(([, item = '']) => item);
-}
+const stringOf = (value: TomlValue | undefined) => (typeof value === 'string' ? value : undefined);
 
-/** Reads the few keys of the TOML file that say where images are. */
+/** Reads what the file says of where images are. @throws TomlError */
 export function parseStorageConf(text: string, rootless: boolean): StorageConf {
-  const plain = text.replace(/^[ \t]*#.*$/gm, '');
-  const ownPath = rootless ? stringOf(plain, 'rootless_storage_path') : undefined;
+  const storage = tableOf(parse(text).storage);
+  const { additionalimagestores } = tableOf(storage.options);
+  const additional = Array.isArray(additionalimagestores) ? additionalimagestores : [];
+  const ownPath = rootless ? stringOf(storage.rootless_storage_path) : undefined;
   return {
-    driver: stringOf(plain, 'driver'),
-    graphroot: ownPath ?? (rootless ? undefined : stringOf(plain, 'graphroot')),
-    additional: listOf(plain, 'additionalimagestores'),
+    driver: stringOf(storage.driver),
+    graphroot: ownPath ?? (rootless ? undefined : stringOf(storage.graphroot)),
+    additional: additional.flatMap((item) => stringOf(item) ?? []),
   };
 }
 
@@ -61,9 +64,16 @@ function readConf(env: NodeJS.ProcessEnv, rootless: boolean): StorageConf {
         '/usr/share/containers/storage.conf',
       ];
   const file = files.find((path) => existsSync(path));
-  return file === undefined
-    ? { additional: [] }
-    : parseStorageConf(readFileSync(file, 'utf8'), rootless);
+  if (file === undefined) return { additional: [] };
+  try {
+    return parseStorageConf(readFileSync(file, 'utf8'), rootless);
+  } catch (cause) {
+    // The message of TomlError has the line, the column and an excerpt.
+    throw new ImageError(`${file} can't be read: ${messageOf(cause)}`, {
+      hint: 'correct it, or name the directory: containers-storage:[overlay@DIR]NAME',
+      cause,
+    });
+  }
 }
 
 function defaultRoot(env: NodeJS.ProcessEnv, rootless: boolean): string {

@@ -1,8 +1,8 @@
 /** The flags of each instruction: their names, what values they take, how often they may stand. */
 import { DockerfileError } from '../errors.js';
+import { suggest } from '../suggest.js';
 import type { Instruction, InstructionFlag } from './ast.js';
 import { parseDuration } from './duration.js';
-import { suggest } from './suggest.js';
 
 type FlagKind = 'boolean' | 'string' | 'list' | 'duration' | 'count';
 type FlagTable = Readonly<Record<string, FlagKind>>;

@@ -1,5 +1,6 @@
 /** One function for each form of instruction: Dockerfile reference, "Overview" and what follows. */
 import { DockerfileError, type SourceLocation } from '../errors.js';
+import { suggest } from '../suggest.js';
 import type {
   CopyInstruction,
   HealthcheckInstruction,
@@ -19,7 +20,6 @@ import {
   readWords,
 } from './operands.js';
 import { skipSpace } from './space.js';
-import { suggest } from './suggest.js';
 import { splitBlanks, splitInstruction, type Word } from './words.js';
 
 /** An instruction on one line, ready to be read. */

@@ -1,8 +1,8 @@
 /** The values of `RUN --mount=`: Dockerfile reference, "RUN --mount". */
 import { posix } from 'node:path';
 import { DockerfileError, type SourceLocation } from '../errors.js';
+import { suggest } from '../suggest.js';
 import { splitCsv } from './csv.js';
-import { suggest } from './suggest.js';
 
 interface BaseMount {
   /** Path in the container, relative to WORKDIR unless absolute; `.` when it was not given. */

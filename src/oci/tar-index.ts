@@ -117,6 +117,7 @@ export async function openTar(file: string): Promise<TarIndex> {
     if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
     throw new ImageError(`cannot read the archive ${file}: ${messageOf(cause)}`, {
       reference: file,
+      hint: 'give a tar archive that is there, plain or gzip',
       cause,
     });
   }

@@ -9,7 +9,13 @@ import type { CachePlace } from './spec.js';
 /** A cache is there to save time: it is not waited for as an image is. */
 const ATTEMPTS = 3;
 
-async function registryPlace(text: string) {
+/** Opens nothing before it is asked to. */
+interface Place {
+  readonly source: () => ArtifactSource;
+  readonly sink: () => ImageSink;
+}
+
+async function registryPlace(text: string): Promise<Place> {
   const [{ registrySource, registrySink }, { DEFAULT_RETRY }] = await Promise.all([
     import('../registry/registry.js'),
     import('../registry/retry.js'),
@@ -22,30 +28,23 @@ async function registryPlace(text: string) {
   };
 }
 
-/** Opens a place to read from. */
-export async function openCacheSource(place: CachePlace): Promise<ArtifactSource> {
+/** What `--cache-from` and `--cache-to` name, to be read or written. @throws ImageError */
+export async function cachePlace(place: CachePlace): Promise<Place> {
   switch (place.type) {
     case 'registry':
-      return (await registryPlace(place.reference)).source();
-    case 'local':
-      return layoutSource({ kind: 'oci-layout', directory: place.directory, tag: place.tag });
-    case 'archive':
-      return ociArchiveSource({ kind: 'oci-archive', file: place.file });
-    case 's3':
-      return (await import('./s3.js')).s3Source(place);
-  }
-}
-
-/** Opens a place to write to. */
-export async function openCacheSink(place: CachePlace): Promise<ImageSink> {
-  switch (place.type) {
-    case 'registry':
-      return (await registryPlace(place.reference)).sink();
-    case 'local':
-      return layoutSink({ kind: 'oci-layout', directory: place.directory, tag: place.tag });
-    case 'archive':
-      return ociArchiveSink({ kind: 'oci-archive', file: place.file });
-    case 's3':
-      return (await import('./s3.js')).s3Sink(place);
+      return registryPlace(place.reference);
+    case 'local': {
+      const { directory, tag } = place;
+      const reference = { kind: 'oci-layout', directory, tag } as const;
+      return { source: () => layoutSource(reference), sink: () => layoutSink(reference) };
+    }
+    case 'archive': {
+      const reference = { kind: 'oci-archive', file: place.file } as const;
+      return { source: () => ociArchiveSource(reference), sink: () => ociArchiveSink(reference) };
+    }
+    case 's3': {
+      const { s3Sink, s3Source } = await import('./s3.js');
+      return { source: () => s3Source(place), sink: () => s3Sink(place) };
+    }
   }
 }

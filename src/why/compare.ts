@@ -31,6 +31,8 @@ export type Difference =
       readonly before: TreeDigest;
       readonly after: TreeDigest;
     }
+  /** A variable whose former value only the machine that made the entry knows. */
+  | { readonly kind: 'withheld variable'; readonly name: string; readonly after: Json }
   /** A step below or beside; `index` counts in `parents`. */
   | {
       readonly kind: 'parent';
@@ -38,6 +40,9 @@ export type Difference =
       readonly before: DefinitionKey | undefined;
       readonly after: DefinitionKey | undefined;
     };
+
+/** Begins the name of a variable. */
+const ENV = 'env ';
 
 function isRecord(value: Json | undefined): value is { readonly [name: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -47,6 +52,11 @@ function same(a: Json | undefined, b: Json | undefined): boolean {
   return canonicalJson(a ?? null) === canonicalJson(b ?? null);
 }
 
+/** Values of variables stay on the machine that made an entry (shared-cache/entry-list.ts). */
+function isWithheld(prefix: string, old: Json | undefined): boolean {
+  return prefix === ENV && old === null;
+}
+
 function* operandDifferences(
   before: StepInputs['operands'],
   after: StepInputs['operands'],
@@ -54,10 +64,10 @@ function* operandDifferences(
 ): Generator<Difference> {
   for (const name of [...new Set([...Object.keys(after), ...Object.keys(before)])]) {
     const [old, now] = [before[name], after[name]];
-    if (same(old, now)) continue;
+    if (same(old, now) || isWithheld(prefix, old)) continue;
     // Each variable is a difference of its own.
     if (name === 'env' && isRecord(old) && isRecord(now)) {
-      yield* operandDifferences(old, now, 'env ');
+      yield* operandDifferences(old, now, ENV);
     } else yield { kind: 'operand', name: prefix + name, before: old, after: now };
   }
 }
@@ -70,6 +80,17 @@ function pathOf({ path, below }: SelectionInput): string {
 function underSource(selection: SelectionInput, change: TreeChange): TreeChange {
   if (selection.kind === 'file') return { ...change, path: selection.path };
   return selection.path === '' ? change : { ...change, path: `${selection.path}/${change.path}` };
+}
+
+/** Variables that may be what differs, if nothing else does. */
+function* withheldVariables(
+  before: Json | undefined,
+  after: Json | undefined,
+): Generator<Difference> {
+  if (!isRecord(before) || !isRecord(after)) return;
+  for (const [name, now] of Object.entries(after)) {
+    if (before[name] === null) yield { kind: 'withheld variable', name, after: now };
+  }
 }
 
 /** Trees are kept whole or not at all. */
@@ -134,4 +155,5 @@ export function* compareInputs(
     const [old, now] = [before.parents[index], after.parents[index]];
     if (old !== now) yield { kind: 'parent', index, before: old, after: now };
   }
+  yield* withheldVariables(before.operands.env, after.operands.env);
 }

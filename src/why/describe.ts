@@ -74,6 +74,8 @@ export function describeDifference(
     }
     case 'unlisted files':
       return `files of ${difference.path} changed`;
+    case 'withheld variable':
+      return `${difference.name} may have another value now: the former one is not known here`;
     case 'parent':
       return `${parent(difference.index)} changed`;
     case 'operand': {

@@ -256,3 +256,25 @@ test('cache export and import: the whole store in a file', async () => {
   const list = await b.wiac(['cache', 'ls']);
   expect(list.stdout).toContain('RUN rm -r /out; mkdir /out');
 });
+
+test('why compares with what was imported as far as it is known; verify finds no damage in it', async () => {
+  const [a, b, c] = [machine(), machine(), machine()];
+  const root = context({
+    Dockerfile: dockerfile('COPY d /d', 'ARG V', 'RUN echo value > /v'),
+    'd/file': 'one',
+  });
+  await a.build(root, '--build-arg=V=1');
+  const file = join(tempDir(), 'cache.tar');
+  await a.wiac(['cache', 'export', file]);
+  for (const { wiac } of [b, c]) {
+    await wiac(['cache', 'import', file]);
+    expect(await wiac(['cache', 'verify'])).toMatchObject({ exitCode: 0 });
+  }
+  const variable = await b.wiac(['why', '--build-arg=V=2', root]);
+  expect(variable.stdout).toContain('V may have another value now');
+  writeFileSync(join(root, 'd/file'), 'two');
+  const files = await c.wiac(['why', '--build-arg=V=1', root]);
+  expect(files.stdout).toContain('files of d changed');
+  expect(ranSteps((await c.build(root, '--build-arg=V=1')).events)).toContain('COPY d /d');
+  expect(await c.wiac(['cache', 'verify'])).toMatchObject({ exitCode: 0 });
+});

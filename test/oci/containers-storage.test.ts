@@ -48,6 +48,13 @@ describe('storage.conf', () => {
     expect(findStorage('x', { ...env, CONTAINERS_STORAGE: '/c' }, true).roots[0]?.path).toBe('/c');
   });
 
+  test('one that is no TOML is named, with the line', () => {
+    const file = join(root, 'broken.conf');
+    writeFileSync(file, '[storage]\ndriver = \n');
+    const find = () => findStorage('x', { CONTAINERS_STORAGE_CONF: file }, false);
+    expect(find).toThrow(/broken\.conf can't be read: [\s\S]*2:/);
+  });
+
   test('none: where podman has its images by default', () => {
     const env = { CONTAINERS_STORAGE_CONF: join(root, 'missing'), HOME: '/home/ann' };
     expect(findStorage('x', env, false).roots[0]?.path).toBe('/var/lib/containers/storage');

@@ -59,7 +59,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     });
   program
     .command('rmi')
-    .summary('remove names, and with the last one the image; its layers stay in the cache')
+    .summary('remove names, and with the last one the image; layers of steps stay in the cache')
     .argument('<names...>', 'names or ids of images')
     .option('-f, --force', 'also all names of an id, and nothing said of what is not there', false)
     .action(async (names: string[], options) => {
