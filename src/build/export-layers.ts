@@ -15,7 +15,7 @@ import {
   OCI_LAYER_GZIP,
   OCI_LAYER_ZSTD,
 } from '../oci/media-types.js';
-import { semaphore } from './semaphore.js';
+import { semaphore } from '../semaphore.js';
 
 /** Names of the same things: those of OCI, or of Docker's schema 2. */
 export type MediaTypes = 'oci' | 'docker';

@@ -14,11 +14,11 @@ import type { KeyedStep } from '../keys/inputs.js';
 import { sourceKey } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
+import { semaphore } from '../semaphore.js';
 import { executeStep } from './execute.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
 import { imageLayers, MissingLayersError } from './needed-layers.js';
-import { semaphore } from './semaphore.js';
 import type { BuildSession } from './session.js';
 
 /** How a plan's steps were resolved. */

@@ -26,6 +26,8 @@ export interface ScannedDirectory {
   readonly names: readonly string[];
   /** What fingerprints are made of: `FINGERPRINT_FIELDS` numbers for each name. */
   readonly fields: Float64Array;
+  /** The other numbers: `OTHER_FIELDS` for each name. */
+  readonly others: Float64Array;
   readonly subdirectories: ReadonlyMap<string, ScannedDirectory>;
   /** Made when first asked for. */
   readonly children: readonly Scanned[];
@@ -92,17 +94,19 @@ function scannedDirectory(
   subdirectories: ReadonlyMap<string, ScannedDirectory>,
 ): ScannedDirectory {
   const fields = numbers.fields.subarray(0, listed.length * FINGERPRINT_FIELDS);
+  const { others } = numbers;
   let children: Scanned[] | undefined;
   return {
     path,
     names: listed.map(({ name }) => name),
     fields,
+    others,
     subdirectories,
     get children() {
       children ??= listed.map(({ name, hostPath }, index) => ({
         name,
         hostPath,
-        stats: statsAt(fields, numbers.others, index),
+        stats: statsAt(fields, others, index),
         directory: subdirectories.get(name),
       }));
       return children;
@@ -154,4 +158,33 @@ export function listSingle(path: string, name: string, hostPath: string): Scanne
   writeFields(fields, 0, stats, kindOf(stats.mode) === 'dir');
   writeOthers(others, 0, stats);
   return scannedDirectory(`${path}//`, [{ name, hostPath }], { fields, others }, new Map());
+}
+
+/** What a listed tree amounts to. */
+export interface ListedTotals {
+  /** Everything below the directory, directories included. */
+  readonly entries: number;
+  /** Paths of the directories below it, relative to it. */
+  readonly directories: readonly string[];
+  /** Sizes of the files in bytes, each rounded up to a multiple of `blockSize`. */
+  readonly bytes: number;
+}
+
+/** Adds up a tree from the numbers alone: no object is made for a file. */
+export function countListed(directory: ScannedDirectory, blockSize = 1): ListedTotals {
+  let entries = directory.names.length;
+  let bytes = 0;
+  for (let index = 0; index < directory.names.length; index += 1) {
+    const at = index * OTHER_FIELDS;
+    if (kindOf(directory.others[at] as number) !== 'file') continue;
+    bytes += Math.ceil((directory.others[at + 1] as number) / blockSize) * blockSize;
+  }
+  const directories: string[] = [];
+  for (const [name, below] of directory.subdirectories) {
+    const totals = countListed(below, blockSize);
+    entries += totals.entries;
+    bytes += totals.bytes;
+    directories.push(name, ...totals.directories.map((path) => `${name}/${path}`));
+  }
+  return { entries, directories, bytes };
 }

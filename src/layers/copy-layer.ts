@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import type { Scanned, ScannedDirectory } from '../context/listing.js';
+import { countListed } from '../context/listing.js';
 import type { Selection } from '../context/select.js';
 import type { TreeEntry, TreeReader } from '../context/tree.js';
 import { walkTree } from '../context/tree.js';
@@ -27,6 +28,8 @@ import { copyFiles } from './cp.js';
 import type { Destination } from './destination.js';
 import type { TreeMeasures } from './disk-usage.js';
 import { diskMeter } from './disk-usage.js';
+import type { Subtree } from './link-subtrees.js';
+import { largeGroups, linkSubtrees } from './link-subtrees.js';
 import type { Owner } from './users.js';
 
 /** What the new layer is made from. */
@@ -73,12 +76,17 @@ interface Job {
   readonly copies: Map<string, Scanned>;
   /** Files that were linked, by path. */
   readonly links: Map<string, Scanned>;
+  /** Directories of the former layer that are linked as they are. */
+  readonly subtrees: Subtree[];
   readonly directories: Set<string>;
   readonly made: Set<string>;
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
   readonly meter: ReturnType<typeof diskMeter>;
 }
+
+/** What becomes of a subdirectory that is unchanged; without it each of its files is placed. */
+type OnSame = ((subtree: Subtree) => void) | undefined;
 
 const NEW_DIRECTORY_MODE = 0o755;
 
@@ -193,12 +201,31 @@ function equalEntries(a: TreeEntry | undefined, b: TreeEntry | undefined): boole
   return a !== undefined && b !== undefined && JSON.stringify(a) === JSON.stringify(b);
 }
 
+function placeSubdirectory(
+  job: Job,
+  { path, listed, digest }: Subtree,
+  former: TreeDigest | undefined,
+  onSame: OnSame,
+): void {
+  const target = ensureDirectory(job, path);
+  placeDirectory(job, listed.directory, path, digest, former, onSame);
+  // What one source has a directory for is as old as that, whoever made it first.
+  job.made.delete(path);
+  job.finish.push(() => {
+    applyAttributes(job, listed, target);
+    const seconds = listed.stats.mtimeMs / 1000;
+    lutimesSync(target, seconds, seconds);
+  });
+}
+
+/** Places a directory's entries; `onSame` takes subdirectories of which the former has all. */
 function placeDirectory(
   job: Job,
   directory: ScannedDirectory,
   relativePath: string,
   now: TreeDigest,
   former: TreeDigest | undefined,
+  onSame: OnSame,
 ): void {
   const same = now === former;
   const newEntries = same ? undefined : entriesByName(job.read, now);
@@ -209,19 +236,16 @@ function placeDirectory(
   for (const child of directory.children) {
     const path = relativePath === '' ? child.name : `${relativePath}/${child.name}`;
     const before = oldEntries?.get(child.name);
-    if (child.directory) {
-      const target = ensureDirectory(job, path);
-      const entry = subtrees?.get(child.name);
-      const digest = entry?.type === 'dir' ? entry.digest : undefined;
-      const oldDigest = same ? digest : before?.type === 'dir' ? before.digest : undefined;
-      if (digest) placeDirectory(job, child.directory, path, digest, oldDigest);
-      // What one source has a directory for is as old as that, whoever made it first.
-      job.made.delete(path);
-      job.finish.push(() => {
-        applyAttributes(job, child, target);
-        const seconds = child.stats.mtimeMs / 1000;
-        lutimesSync(target, seconds, seconds);
-      });
+    const entry = subtrees?.get(child.name);
+    if (child.directory && entry?.type === 'dir') {
+      const { digest } = entry;
+      const subtree = { path, listed: { ...child, directory: child.directory }, digest };
+      const unchanged = same || equalEntries(entry, before);
+      if (unchanged && onSame) onSame(subtree);
+      else {
+        const oldDigest = same ? digest : before?.type === 'dir' ? before.digest : undefined;
+        placeSubdirectory(job, subtree, oldDigest, onSame);
+      }
       continue;
     }
     const unchanged = same || equalEntries(newEntries?.get(child.name), before);
@@ -267,6 +291,16 @@ function placeFile(job: Job, selection: Selection, former: TreeDigest | undefine
   placeEntry(job, file, path, former !== undefined && selection.tree === former);
 }
 
+/** Links the subtrees that are worth a process; the others are placed file by file. */
+async function placeSubtrees(job: Job, former: string, found: readonly Subtree[]): Promise<void> {
+  const groups = largeGroups(found);
+  const failed = groups.length === 0 ? [] : await linkSubtrees(former, job.layer, groups);
+  const linked = new Set(groups.flat().filter((subtree) => !failed.includes(subtree)));
+  job.subtrees.push(...linked);
+  for (const subtree of found)
+    if (!linked.has(subtree)) placeSubdirectory(job, subtree, subtree.digest, undefined);
+}
+
 async function runCopies(job: Job): Promise<void> {
   const { request, layer } = job;
   const copies = [...job.copies].map(([path, { hostPath, stats }]) => {
@@ -304,11 +338,18 @@ function bytesOf(files: Iterable<Scanned>, blockSize: number): number {
 }
 
 function reportOf(job: Job): CopyReport {
-  const linked = job.links.size;
-  const bytes = bytesOf(job.copies.values(), 1) + bytesOf(job.links.values(), 1);
+  let linked = job.links.size;
+  let bytes = bytesOf(job.copies.values(), 1) + bytesOf(job.links.values(), 1);
   // To ask the file system for each would take a third of the time that linking takes. Where it
   // matters, for layers that share files, nobody relies on this: prune and du look at the inodes.
-  const linkedDisk = bytesOf(job.links.values(), BLOCK_BYTES);
+  let linkedDisk = bytesOf(job.links.values(), BLOCK_BYTES);
+  for (const { path, listed } of job.subtrees) {
+    const totals = countListed(listed.directory);
+    bytes += totals.bytes;
+    linkedDisk += countListed(listed.directory, BLOCK_BYTES).bytes;
+    linked += totals.entries - totals.directories.length;
+    for (const below of ['', ...totals.directories]) job.directories.add(join(path, below));
+  }
   for (const path of new Set(['', ...job.directories]))
     job.meter.add(lstatSync(join(job.layer, path)));
   const files = job.directories.size + job.copies.size + linked;
@@ -339,19 +380,25 @@ export async function makeCopyLayer(
     read,
     copies: new Map(),
     links: new Map(),
+    subtrees: [],
     directories: new Set(),
     made: new Set(),
     finish: [],
     meter: diskMeter(),
   };
   makeAncestors(job);
+  // Of several sources two may have the same directory.
+  const whole: Subtree[] = [];
+  const onSame = former && request.selections.length === 1 ? whole.push.bind(whole) : undefined;
   for (const [index, selection] of request.selections.entries()) {
     const before = former?.selections[index]?.tree;
     if (selection.kind === 'directory') {
       makeTargetDirectory(job, selection);
-      placeDirectory(job, selection.files, targetDirectory(job, selection), selection.tree, before);
+      const target = targetDirectory(job, selection);
+      placeDirectory(job, selection.files, target, selection.tree, before, onSame);
     } else placeFile(job, selection, before);
   }
+  if (former) await placeSubtrees(job, former.path, whole);
   checkpoint('copy:linked');
   await runCopies(job);
   checkpoint('copy:copied');
