@@ -1,17 +1,11 @@
 /** The build context: a directory of this machine, seen through .dockerignore. */
-import {
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { ContextError } from '../errors.js';
 import type { IgnoreMatcher } from './ignore.js';
 import { compileIgnore, ignoreFileCandidates } from './ignore.js';
-import type { FileSource, Followed, Listed } from './source.js';
+import type { FileSource, Followed, Listing } from './source.js';
+import { plainListing } from './source.js';
 
 /** As many as the kernel follows in one path before it gives ELOOP. */
 const MAX_SYMLINKS = 40;
@@ -87,16 +81,18 @@ export function openContext(path: string, dockerfile: string | undefined): FileS
   const host = (relative: string) => (relative === '' ? root : `${root}/${relative}`);
   const exists = (relative: string) =>
     lstatSync(host(relative), { throwIfNoEntry: false }) !== undefined;
-  const listVisible = (directory: string): Listed[] => {
-    const visible: Listed[] = [];
+  const listVisible = (directory: string): Listing => {
+    const all = plainListing(host(directory));
+    if (ignore.empty) return all;
     const prefix = directory === '' ? '' : `${directory}/`;
-    for (const name of readdirSync(host(directory))) {
-      const relative = prefix + name;
-      const hostPath = `${root}/${relative}`;
-      if (ignore.empty || !ignore.ignores(relative)) visible.push({ name, hostPath });
-      else if (ignore.mayContain(relative)) visible.push({ name, hostPath, onlyWithContent: true });
-    }
-    return visible;
+    const onlyWithContent = new Set<string>();
+    const names = all.names.filter((name) => {
+      if (!ignore.ignores(prefix + name)) return true;
+      if (!ignore.mayContain(prefix + name)) return false;
+      onlyWithContent.add(name);
+      return true;
+    });
+    return { ...all, names, onlyWithContent: (name) => onlyWithContent.has(name) };
   };
   return {
     title: 'the build context',

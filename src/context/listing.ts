@@ -8,8 +8,7 @@ import { lstatSync } from 'node:fs';
 import { ContextError } from '../errors.js';
 import type { FileStats } from './file-stats.js';
 import { kindOf } from './file-stats.js';
-import type { FileSource, Listed } from './source.js';
-import { byName } from './tree.js';
+import type { FileSource, Listing } from './source.js';
 
 /** One file as it was found; directories have their own entries in `children`. */
 export interface Scanned {
@@ -89,23 +88,24 @@ function statsAt(fields: Float64Array, others: Float64Array, index: number): Fil
 /** A directory that was listed; the numbers may have room for more files than there are. */
 function scannedDirectory(
   path: string,
-  listed: readonly Listed[],
+  names: readonly string[],
+  hostPath: Listing['hostPath'],
   numbers: { readonly fields: Float64Array; readonly others: Float64Array },
   subdirectories: ReadonlyMap<string, ScannedDirectory>,
 ): ScannedDirectory {
-  const fields = numbers.fields.subarray(0, listed.length * FINGERPRINT_FIELDS);
+  const fields = numbers.fields.subarray(0, names.length * FINGERPRINT_FIELDS);
   const { others } = numbers;
   let children: Scanned[] | undefined;
   return {
     path,
-    names: listed.map(({ name }) => name),
+    names,
     fields,
     others,
     subdirectories,
     get children() {
-      children ??= listed.map(({ name, hostPath }, index) => ({
+      children ??= names.map((name, index) => ({
         name,
-        hostPath,
+        hostPath: hostPath(name),
         stats: statsAt(fields, others, index),
         directory: subdirectories.get(name),
       }));
@@ -114,9 +114,9 @@ function scannedDirectory(
   };
 }
 
-function checkName(listed: Listed): void {
-  if (listed.name.includes('�')) {
-    throw new ContextError(`file name is not valid UTF-8: ${listed.hostPath}`, undefined, {
+function checkName(name: string, hostPath: string): void {
+  if (name.includes('\uFFFD')) {
+    throw new ContextError(`file name is not valid UTF-8: ${hostPath}`, undefined, {
       hint: 'rename the file or exclude it in .dockerignore',
     });
   }
@@ -124,27 +124,29 @@ function checkName(listed: Listed): void {
 
 /** Reads the structure of a tree: names and stats, no content. */
 export function listTree(source: FileSource, path: string): ScannedDirectory {
-  const found = source.list(path).sort(byName);
+  const { names: found, hostPath, onlyWithContent } = source.list(path);
   const fields = new Float64Array(found.length * FINGERPRINT_FIELDS);
   const others = new Float64Array(found.length * OTHER_FIELDS);
   const subdirectories = new Map<string, ScannedDirectory>();
-  const listed: Listed[] = [];
-  for (const entry of found) {
-    checkName(entry);
-    const stats = lstatSync(entry.hostPath);
+  const names: string[] = [];
+  // Code unit order, as in trees.
+  for (const name of [...found].sort()) {
+    const host = hostPath(name);
+    checkName(name, host);
+    const stats = lstatSync(host);
     const isDirectory = kindOf(stats.mode) === 'dir';
     const directory = isDirectory
-      ? listTree(source, path === '' ? entry.name : `${path}/${entry.name}`)
+      ? listTree(source, path === '' ? name : `${path}/${name}`)
       : undefined;
-    if (entry.onlyWithContent && (directory === undefined || directory.names.length === 0)) {
+    if (onlyWithContent?.(name) && (directory === undefined || directory.names.length === 0)) {
       continue;
     }
-    writeFields(fields, listed.length * FINGERPRINT_FIELDS, stats, isDirectory);
-    writeOthers(others, listed.length * OTHER_FIELDS, stats);
-    if (directory) subdirectories.set(entry.name, directory);
-    listed.push(entry);
+    writeFields(fields, names.length * FINGERPRINT_FIELDS, stats, isDirectory);
+    writeOthers(others, names.length * OTHER_FIELDS, stats);
+    if (directory) subdirectories.set(name, directory);
+    names.push(name);
   }
-  return scannedDirectory(path, listed, { fields, others }, subdirectories);
+  return scannedDirectory(path, names, hostPath, { fields, others }, subdirectories);
 }
 
 /**
@@ -157,7 +159,7 @@ export function listSingle(path: string, name: string, hostPath: string): Scanne
   const others = new Float64Array(OTHER_FIELDS);
   writeFields(fields, 0, stats, kindOf(stats.mode) === 'dir');
   writeOthers(others, 0, stats);
-  return scannedDirectory(`${path}//`, [{ name, hostPath }], { fields, others }, new Map());
+  return scannedDirectory(`${path}//`, [name], () => hostPath, { fields, others }, new Map());
 }
 
 /** What a listed tree amounts to. */

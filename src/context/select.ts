@@ -49,12 +49,18 @@ function excluding(source: FileSource, root: string, patterns: readonly string[]
   const below = (path: string) => (root === '' ? path : path.slice(root.length + 1));
   return {
     ...source,
-    list: (path) =>
-      source.list(path).flatMap((entry) => {
-        const relative = below(path === '' ? entry.name : `${path}/${entry.name}`);
-        if (!matcher.ignores(relative)) return [entry];
-        return matcher.mayContain(relative) ? [{ ...entry, onlyWithContent: true }] : [];
-      }),
+    list: (path) => {
+      const listing = source.list(path);
+      const relative = (name: string) => below(path === '' ? name : `${path}/${name}`);
+      const excluded = (name: string) => matcher.ignores(relative(name));
+      return {
+        ...listing,
+        names: listing.names.filter(
+          (name) => !excluded(name) || matcher.mayContain(relative(name)),
+        ),
+        onlyWithContent: (name) => excluded(name) || (listing.onlyWithContent?.(name) ?? false),
+      };
+    },
   };
 }
 

@@ -2,16 +2,24 @@
  * Where COPY takes files from: a directory tree that is seen through one small interface, be it
  * the build context (with .dockerignore applied) or the merged layers of a step.
  */
+import { readdirSync } from 'node:fs';
 
-/** A name in a directory and the file of this machine that is behind it. */
-export interface Listed {
-  readonly name: string;
-  readonly hostPath: string;
+/** What a directory of a source shows. */
+export interface Listing {
+  /** In no particular order. */
+  readonly names: readonly string[];
+  /** The file of this machine that is behind a name. */
+  readonly hostPath: (name: string) => string;
   /**
-   * Set when .dockerignore excludes the entry, but a later `!` pattern may bring back something
+   * Says of a name that .dockerignore excludes it, but a later `!` pattern may bring back something
    * below it: it is part of the context only if it is a directory that holds such a file.
    */
-  readonly onlyWithContent?: boolean;
+  readonly onlyWithContent?: (name: string) => boolean;
+}
+
+/** A directory of this machine that shows what is in it. */
+export function plainListing(directory: string): Listing {
+  return { names: readdirSync(directory), hostPath: (name) => `${directory}/${name}` };
 }
 
 /**
@@ -38,6 +46,6 @@ export interface FileSource {
   locate(path: string): string | undefined;
   /** Follows every symlink of a path within the source. */
   follow(path: string): Followed;
-  /** Visible entries of a directory, in no particular order. */
-  list(path: string): Listed[];
+  /** What a directory shows. */
+  list(path: string): Listing;
 }

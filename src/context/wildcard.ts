@@ -47,9 +47,10 @@ export async function expandWildcard(
     fs: {
       lstatSync: lstat as typeof lstatSync,
       statSync: lstat as typeof statSync,
-      readdirSync: ((path: string) =>
-        source.list(toSource(path)).map(({ name, hostPath }) => {
-          const stats = lstatSync(hostPath);
+      readdirSync: ((path: string) => {
+        const { names, hostPath } = source.list(toSource(path));
+        return names.map((name) => {
+          const stats = lstatSync(hostPath(name));
           return Object.assign(Object.create(stats) as object, {
             name,
             isDirectory: () => stats.isDirectory(),
@@ -60,7 +61,8 @@ export async function expandWildcard(
             isFIFO: () => stats.isFIFO(),
             isSocket: () => stats.isSocket(),
           });
-        })) as never,
+        });
+      }) as never,
     },
   });
   return found

@@ -1,10 +1,11 @@
 /** The digest of a published layer: all that a step can see of it. */
-import { lstatSync, readdirSync, realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { relative } from 'node:path';
 import { listTree } from '../context/listing.js';
 import type { ScanStore } from '../context/scan.js';
 import { digestTrees } from '../context/scan.js';
 import type { FileSource } from '../context/source.js';
+import { plainListing } from '../context/source.js';
 import { readOpaqueDirectories } from '../context/xattrs.js';
 import type { LayerDigest, TreeDigest } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
@@ -17,8 +18,7 @@ function plainSource(root: string): FileSource {
     fingerprintScope: undefined,
     locate: host,
     follow: (path) => ({ kind: 'found', path }),
-    list: (path) =>
-      readdirSync(host(path)).map((name) => ({ name, hostPath: `${host(path)}/${name}` })),
+    list: (path) => plainListing(host(path)),
   };
 }
 

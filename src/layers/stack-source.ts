@@ -15,6 +15,11 @@ export function stackSource(stack: Stack, title: string): FileSource {
       const resolved = resolve(stack, path);
       return resolved?.entry ? { kind: 'found', path: resolved.path } : { kind: 'missing' };
     },
-    list: (path) => listDirectory(stack, path),
+    list: (path) => {
+      const found = new Map(
+        listDirectory(stack, path).map(({ name, hostPath }) => [name, hostPath]),
+      );
+      return { names: [...found.keys()], hostPath: (name) => found.get(name) ?? '' };
+    },
   };
 }
