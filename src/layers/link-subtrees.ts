@@ -22,18 +22,31 @@ export interface Subtree {
 /** Fewer files than this are linked sooner than a process is started. */
 const MIN_FILES = 2000;
 
+/** The subtrees' own directories counted. */
+function entriesOf(subtrees: readonly Subtree[]): number {
+  let entries = subtrees.length;
+  for (const { listed } of subtrees) entries += countListed(listed.directory).entries;
+  return entries;
+}
+
 /** The subtrees of each directory, which one cp can take: those that are worth a process. */
 export function largeGroups(subtrees: readonly Subtree[]): Subtree[][] {
-  const groups = new Map<string, { readonly members: Subtree[]; files: number }>();
+  const groups = new Map<string, Subtree[]>();
   for (const subtree of subtrees) {
     const parent = dirname(subtree.path);
-    const group = groups.get(parent) ?? { members: [], files: 0 };
-    group.members.push(subtree);
-    group.files += countListed(subtree.listed.directory).entries;
-    groups.set(parent, group);
+    const group = groups.get(parent);
+    if (group) group.push(subtree);
+    else groups.set(parent, [subtree]);
   }
-  const large = [...groups.values()].filter(({ files }) => files >= MIN_FILES);
-  return large.map(({ members }) => members);
+  return [...groups.values()].filter((group) => entriesOf(group) >= MIN_FILES);
+}
+
+const NEWLINE = 10;
+
+function linesOf(bytes: Uint8Array): number {
+  let lines = 0;
+  for (const byte of bytes) if (byte === NEWLINE) lines += 1;
+  return lines;
 }
 
 /**
@@ -50,21 +63,29 @@ export async function linkSubtrees(
   const processes = availableParallelism();
   const oneOfFew = semaphore(processes);
   const failed: Subtree[] = [];
-  const link = async (batch: readonly string[], members: readonly Subtree[]): Promise<void> => {
-    const parent = `${layer}/${dirname(batch[0] ?? '')}`;
-    const options = { cwd: former, reject: false } as const;
-    const { exitCode } = await execa('cp', ['-al', '-t', parent, '--', ...batch], options);
-    if (exitCode === 0) return;
-    for (const path of batch) rmSync(`${layer}/${path}`, { recursive: true, force: true });
-    failed.push(...members.filter(({ path }) => batch.includes(path)));
+  const link = async (batch: readonly Subtree[]): Promise<void> => {
+    const paths = batch.map(({ path }) => path);
+    const parent = `${layer}/${dirname(paths[0] ?? '')}`;
+    const { exitCode, stdout } = await execa('cp', ['-alv', '-t', parent, '--', ...paths], {
+      cwd: former,
+      reject: false,
+      encoding: 'buffer',
+      // Names with a newline are quoted then.
+      env: { LC_ALL: 'C' },
+    });
+    // cp copies what it finds: of a layer that is being removed that may be a part.
+    if (exitCode === 0 && linesOf(stdout) === entriesOf(batch)) return;
+    for (const path of paths) rmSync(`${layer}/${path}`, { recursive: true, force: true });
+    failed.push(...batch);
   };
   const running: Promise<void>[] = [];
   for (const group of groups) {
     const share = Math.ceil(group.length / processes);
-    for (let at = 0; at < group.length; at += share) {
-      const members = group.slice(at, at + share);
-      for (const batch of argumentBatches(members.map(({ path }) => path)))
-        running.push(oneOfFew(() => link(batch, members)));
+    for (let at = 0; at < group.length; ) {
+      const [paths = []] = argumentBatches(group.slice(at, at + share).map(({ path }) => path));
+      const batch = group.slice(at, at + paths.length);
+      running.push(oneOfFew(() => link(batch)));
+      at += batch.length;
     }
   }
   await Promise.all(running);
