@@ -1,7 +1,9 @@
 /** The layers of an image as blobs of a sink. */
 import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import type { BlobForm, LayerBlob } from '../cache/blobs.js';
-import { layerBlob } from '../cache/blobs.js';
+import { findBlob, makeBlob } from '../cache/blobs.js';
+import { createGrowingFile } from '../cache/growing-file.js';
 import { layerFiles } from '../cache/layer-store.js';
 import type { BlobRecord, LayerId } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
@@ -40,7 +42,7 @@ export interface ExportedLayer {
   readonly record: BlobRecord;
 }
 
-/** The blob of a layer that is here; see layerBlob. @throws NoSpaceError */
+/** The blob of a layer that is here; see makeBlob. @throws NoSpaceError */
 export async function blobOf(
   store: Store,
   id: LayerId,
@@ -48,13 +50,52 @@ export async function blobOf(
   scratch: string,
   signal: AbortSignal | undefined,
 ): Promise<LayerBlob> {
-  const opaque =
-    store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerFiles(store, id)));
-  return layerBlob(store, id, opaque, form, scratch, signal);
+  const known = findBlob(store, id, form);
+  if (known) return known;
+  const { blob } = makeAndSend(store, id, form, scratch, undefined, signal);
+  return blob;
+}
+
+/** How a layer gets to a sink. */
+interface Sending {
+  /** The blob, once it is complete in the store. */
+  readonly blob: Promise<LayerBlob>;
+  /** The sink has it; undefined when it was not sent while it was being made. */
+  readonly sent: Promise<void> | undefined;
+}
+
+/** Makes a layer's blob, and lets the sink have it as it comes. */
+function makeAndSend(
+  store: Store,
+  id: LayerId,
+  form: BlobForm,
+  scratch: string,
+  sink: ImageSink | undefined,
+  signal: AbortSignal | undefined,
+): Sending {
+  const path = join(scratch, `blob-${id}-${form.compression}`);
+  const file = createGrowingFile(path);
+  const make = async () => {
+    try {
+      const opaque =
+        store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerFiles(store, id)));
+      return await makeBlob(store, id, opaque, form, { path, file }, signal);
+    } catch (error) {
+      file.end(error);
+      throw error;
+    }
+  };
+  const blob = make();
+  const made = blob.then(({ record }) => ({ digest: record.digest as Digest }));
+  // Who waits for the blob itself gets the error; the sink may not have come to wait for it.
+  made.catch(() => {});
+  const sent = sink?.putGrowingBlob?.(() => file.open(), made);
+  Promise.allSettled([blob, sent]).then(() => file.close());
+  return { blob, sent };
 }
 
 /**
- * Puts layers into a sink: a layer is sent while the next one is being compressed.
+ * Puts layers into a sink: one is being sent while it, or the next one, is being compressed.
  * @param layers bottom first
  * @throws ImageError, NoSpaceError
  */
@@ -77,16 +118,27 @@ export async function exportLayers(
     sent.set(descriptor.digest, sending);
     return sending;
   };
-  return Promise.all(
-    layers.map(async (id) => {
-      const { record, path } = await inSlot(() => blobOf(store, id, form, scratch, signal));
-      const descriptor: Descriptor = {
-        mediaType: LAYER_TYPES[mediaTypes][record.compression],
-        digest: record.digest as Digest,
-        size: record.size,
-      };
-      await send(descriptor, path);
-      return { descriptor, record };
-    }),
-  );
+  const put = async (id: LayerId): Promise<ExportedLayer> => {
+    const { blob, onItsWay } = await inSlot(async () => {
+      const known = findBlob(store, id, form);
+      if (known) return { blob: known, onItsWay: undefined };
+      const made = makeAndSend(store, id, form, scratch, sink, signal);
+      // Whether it got there is asked below; until then a failure must not end the process.
+      const onItsWay = made.sent?.then(
+        () => true,
+        () => false,
+      );
+      return { blob: await made.blob, onItsWay };
+    });
+    const { record, path } = blob;
+    const descriptor: Descriptor = {
+      mediaType: LAYER_TYPES[mediaTypes][record.compression],
+      digest: record.digest as Digest,
+      size: record.size,
+    };
+    // What failed on the way is sent again from the file, with all that is known about failures.
+    if (!(await onItsWay)) await send(descriptor, path);
+    return { descriptor, record };
+  };
+  return Promise.all(layers.map(put));
 }

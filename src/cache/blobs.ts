@@ -2,7 +2,6 @@
 import {
   closeSync,
   createReadStream,
-  createWriteStream,
   existsSync,
   mkdirSync,
   openSync,
@@ -11,13 +10,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { checkpoint } from '../checkpoint.js';
 import { compress } from '../tar/compress.js';
 import { decompressed } from '../tar/decompress.js';
 import { packLayer } from '../tar/pack.js';
 import { blobMark, markUnsynced } from './durability.js';
 import { updateLayer } from './entries.js';
+import type { GrowingFile } from './growing-file.js';
 import { layerFiles } from './layer-store.js';
 import { blobPath } from './paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from './records.js';
@@ -112,40 +111,47 @@ function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord)
   });
 }
 
+/** The blob of a layer in this form, if the store has it. */
+export function findBlob(store: Store, id: LayerId, form: BlobForm): LayerBlob | undefined {
+  const record = knownBlob(store.index.layers.get(id), form);
+  if (!record) return undefined;
+  const path = blobPath(store.paths, record.digest);
+  return existsSync(path) ? { record, path } : undefined;
+}
+
 /**
- * The blob of a layer; made when the store does not have it in this form. Archives without
- * compression are not kept: they would take as much space again as the layer itself.
+ * Makes the blob of a layer. Archives without compression are not kept: they would take as much
+ * space again as the layer itself.
  * @param opaque the layer's opaque directories
- * @param scratch directory for the unfinished blob, on the file system of the store
+ * @param output an empty file on the file system of the store, whose readers get the blob's bytes as
+ *   they come; the caller ends it when this fails
  */
-export async function layerBlob(
+export async function makeBlob(
   store: Store,
   id: LayerId,
   opaque: readonly string[],
   form: BlobForm,
-  scratch: string,
+  { path, file }: { readonly path: string; readonly file: GrowingFile },
   signal?: AbortSignal,
 ): Promise<LayerBlob> {
-  const layer = store.index.layers.get(id);
-  const known = knownBlob(layer, form);
-  if (known) {
-    const path = blobPath(store.paths, known.digest);
-    if (existsSync(path)) return { record: known, path };
-  }
   const { compression, level } = form;
   let newest: number | undefined;
+  const layer = store.index.layers.get(id);
   const archive = archiveOf(store, layer, id, opaque, form, (seconds) => {
     newest = seconds;
   });
   const { chunks, result } = compress(archive, compression, level);
-  const file = join(scratch, `blob-${id}-${compression}`);
-  await pipeline(chunks, createWriteStream(file), { ...(signal && { signal }) });
+  for await (const chunk of chunks) {
+    signal?.throwIfAborted();
+    file.write(chunk);
+  }
+  file.end();
   const { digest, size, diffId } = await result;
   const times = newest === undefined ? {} : { newest };
   const record: BlobRecord = { digest, size, diffId, compression, ...times };
-  if (compression === 'none') return { record, path: file };
+  if (compression === 'none') return { record, path };
   checkpoint('blob:written');
-  placeBlob(store, file, digest);
+  placeBlob(store, path, digest);
   remember(store, id, form, record);
   checkpoint('blob:published');
   return { record, path: blobPath(store.paths, digest) };

@@ -130,6 +130,14 @@ export interface ImageSink {
    */
   putBlob(descriptor: Descriptor, open: OpenBlob): Promise<void>;
   /**
+   * Stores a blob while it is being made. Only where that saves time; whoever calls it puts the
+   * blob in the usual way when this fails.
+   * @param open the blob's bytes, which end when it is complete; called again for every new attempt
+   * @param made what the blob turned out to be
+   * @throws ImageError, and what `made` rejects with
+   */
+  putGrowingBlob?(open: OpenBlob, made: Promise<Pick<Descriptor, 'digest'>>): Promise<void>;
+  /**
    * Stores a manifest or an index. All that it mentions must have been put before.
    * @param role `root` gives it the name of the sink's reference and makes the image complete:
    *   an archive is written at this moment. `child` is a manifest that an index mentions.

@@ -23,6 +23,7 @@ import {
 } from './client.js';
 import { readRegistryConfig } from './config.js';
 import type { SessionOptions } from './session.js';
+import { uploadGrowingBlob } from './stream-upload.js';
 import { putManifest, uploadBlob } from './upload.js';
 
 /** Options of sources and sinks; the environment's settings unless told otherwise. */
@@ -131,6 +132,7 @@ export function registrySink(
       const { chunkBytes } = options;
       await uploadBlob(client, descriptor, open, { mountFrom, chunkBytes });
     },
+    putGrowingBlob: (open, made) => uploadGrowingBlob(client, open, made),
     async putManifest(bytes, mediaType, role) {
       const digest = digestOf(bytes);
       if (role === 'root' && reference.digest !== undefined && reference.digest !== digest)

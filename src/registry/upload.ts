@@ -26,14 +26,15 @@ export type Uploaded = 'present' | 'mounted' | 'uploaded';
 const FALLBACK_CHUNK = 32 * 1024 * 1024;
 
 /** An upload that the registry has begun. */
-interface Upload {
+export interface Upload {
   readonly location: URL;
   /** Bytes that the registry has. */
   readonly offset: number;
   readonly minimumChunk: number;
 }
 
-function uploadOf(response: RegistryResponse, offset: number, what: string): Upload {
+/** The upload that an answer speaks of. @throws ImageError */
+export function uploadOf(response: RegistryResponse, offset: number, what: string): Upload {
   const location = response.header('location');
   if (location === undefined)
     throw new ImageError(`${what}: the registry names no place to upload to`, {
@@ -52,7 +53,8 @@ function receivedBytes(response: RegistryResponse): number {
   return end === undefined || end === '0' ? 0 : Number(end) + 1;
 }
 
-async function begin(client: RegistryClient, what: string): Promise<Upload> {
+/** Begins an upload. @throws ImageError */
+export async function begin(client: RegistryClient, what: string): Promise<Upload> {
   const response = await client.session.request({
     method: 'POST',
     target: `${client.repository}/blobs/uploads/`,
@@ -113,7 +115,8 @@ async function putWhole(
   await response.dump();
 }
 
-async function finish(
+/** Ends an upload whose bytes are all there. @throws ImageError */
+export async function finish(
   client: RegistryClient,
   upload: Upload,
   digest: Digest,
