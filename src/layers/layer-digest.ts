@@ -10,7 +10,8 @@ import { readOpaqueDirectories } from '../context/xattrs.js';
 import type { LayerDigest, TreeDigest } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
 
-function plainSource(root: string): FileSource {
+/** A directory of this machine as it is. */
+export function plainSource(root: string): FileSource {
   const host = (path: string) => (path === '' ? root : `${root}/${path}`);
   return {
     title: root,

@@ -70,6 +70,7 @@ export async function linkSubtrees(
       cwd: former,
       reject: false,
       encoding: 'buffer',
+      stripFinalNewline: false,
       // Names with a newline are quoted then.
       env: { LC_ALL: 'C' },
     });

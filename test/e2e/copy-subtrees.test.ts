@@ -4,6 +4,7 @@ import {
   chmodSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   realpathSync,
   rmSync,
   writeFileSync,
@@ -11,7 +12,13 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import type { Scanned } from '../../src/context/listing.js';
+import { listSingle, listTree } from '../../src/context/listing.js';
+import type { TreeDigest } from '../../src/keys/digest.js';
 import { measureTree } from '../../src/layers/disk-usage.js';
+import { plainSource } from '../../src/layers/layer-digest.js';
+import type { Subtree } from '../../src/layers/link-subtrees.js';
+import { linkSubtrees } from '../../src/layers/link-subtrees.js';
 import { describeTree } from '../support/tree.js';
 import { machine, tempDir, writeTree } from '../support/wiac.js';
 
@@ -76,5 +83,25 @@ describe('one file of 3,000 changed', () => {
     const { lowerdirs: layer } = await build(root);
     const { lowerdirs: fresh } = await machine().build(root);
     expect(describeTree(layer)).toEqual(describeTree(fresh));
+  });
+});
+
+describe('what cp(1) links', () => {
+  function subtree(root: string, path: string): Subtree {
+    const [listed] = listSingle('', path, join(root, path)).children;
+    const directory = listTree(plainSource(root), path);
+    return { path, listed: { ...(listed as Scanned), directory }, digest: '' as TreeDigest };
+  }
+
+  test('directories that are whole; of one that lacks a file nothing is left', async () => {
+    const former = tempDir();
+    const layer = tempDir();
+    writeTree(former, { 'whole/a': '1', 'whole/below/b': '2', 'torn/a': '3', 'torn/c': '4' });
+    const groups = ['whole', 'torn'].map((path) => [subtree(former, path)]);
+    rmSync(join(former, 'torn/c'));
+    const failed = await linkSubtrees(former, layer, groups);
+    expect(failed).toEqual(groups[1]);
+    expect(readdirSync(layer)).toEqual(['whole']);
+    expect(describeTree(join(layer, 'whole'))).toEqual(describeTree(join(former, 'whole')));
   });
 });
