@@ -4,7 +4,7 @@
  * the garbage collector busy for longer than the system calls take, are made for who needs them.
  */
 import type { Stats } from 'node:fs';
-import { lstatSync } from 'node:fs';
+import { constants, lstatSync } from 'node:fs';
 import { ContextError } from '../errors.js';
 import type { FileStats } from './file-stats.js';
 import { kindOf } from './file-stats.js';
@@ -39,6 +39,8 @@ export const FINGERPRINT_FIELDS = 8;
 const OTHER_FIELDS = 5;
 
 const PERMISSIONS = 0o7777;
+
+const { S_IFMT, S_IFDIR } = constants;
 
 /** Writes the numbers of one file that fingerprints are made of. */
 export function writeFields(
@@ -85,16 +87,14 @@ function statsAt(fields: Float64Array, others: Float64Array, index: number): Fil
   };
 }
 
-/** A directory that was listed; the numbers may have room for more files than there are. */
+/** A directory that was listed. */
 function scannedDirectory(
   path: string,
   names: readonly string[],
   hostPath: Listing['hostPath'],
-  numbers: { readonly fields: Float64Array; readonly others: Float64Array },
+  { fields, others }: { readonly fields: Float64Array; readonly others: Float64Array },
   subdirectories: ReadonlyMap<string, ScannedDirectory>,
 ): ScannedDirectory {
-  const fields = numbers.fields.subarray(0, names.length * FINGERPRINT_FIELDS);
-  const { others } = numbers;
   let children: Scanned[] | undefined;
   return {
     path,
@@ -114,39 +114,94 @@ function scannedDirectory(
   };
 }
 
-function checkName(name: string, hostPath: string): void {
+function checkName(name: string, hostPath: Listing['hostPath']): void {
   if (name.includes('\uFFFD')) {
-    throw new ContextError(`file name is not valid UTF-8: ${hostPath}`, undefined, {
+    throw new ContextError(`file name is not valid UTF-8: ${hostPath(name)}`, undefined, {
       hint: 'rename the file or exclude it in .dockerignore',
     });
   }
 }
 
+/** The current directory; undefined when it has been removed. */
+function currentDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * lstat of names, in their order. From within their directory, where there is one: otherwise the
+ * kernel walks its path for each of them, and each path is a string more (a tenth of a scan).
+ * Nothing else runs meanwhile, and all other paths are absolute.
+ */
+function lstatEach(
+  names: readonly string[],
+  { directory, hostPath }: Listing,
+  onStats: (stats: Stats, index: number) => void,
+): void {
+  const former = directory === undefined ? undefined : currentDirectory();
+  if (former === undefined || directory === undefined) {
+    names.forEach((name, index) => {
+      onStats(lstatSync(hostPath(name)), index);
+    });
+    return;
+  }
+  process.chdir(directory);
+  try {
+    names.forEach((name, index) => {
+      onStats(lstatSync(name), index);
+    });
+  } finally {
+    process.chdir(former);
+  }
+}
+
+/** Numbers of some of the names that they stand for. */
+function pickNumbers(numbers: Float64Array, each: number, indexes: readonly number[]) {
+  const picked = new Float64Array(indexes.length * each);
+  for (const [to, from] of indexes.entries())
+    picked.set(numbers.subarray(from * each, (from + 1) * each), to * each);
+  return picked;
+}
+
 /** Reads the structure of a tree: names and stats, no content. */
 export function listTree(source: FileSource, path: string): ScannedDirectory {
-  const { names: found, hostPath, onlyWithContent } = source.list(path);
-  const fields = new Float64Array(found.length * FINGERPRINT_FIELDS);
-  const others = new Float64Array(found.length * OTHER_FIELDS);
-  const subdirectories = new Map<string, ScannedDirectory>();
-  const names: string[] = [];
+  const listing = source.list(path);
+  const { hostPath, onlyWithContent } = listing;
   // Code unit order, as in trees.
-  for (const name of [...found].sort()) {
-    const host = hostPath(name);
-    checkName(name, host);
-    const stats = lstatSync(host);
-    const isDirectory = kindOf(stats.mode) === 'dir';
-    const directory = isDirectory
-      ? listTree(source, path === '' ? name : `${path}/${name}`)
-      : undefined;
-    if (onlyWithContent?.(name) && (directory === undefined || directory.names.length === 0)) {
-      continue;
-    }
-    writeFields(fields, names.length * FINGERPRINT_FIELDS, stats, isDirectory);
-    writeOthers(others, names.length * OTHER_FIELDS, stats);
-    if (directory) subdirectories.set(name, directory);
-    names.push(name);
+  const names = [...listing.names].sort();
+  const fields = new Float64Array(names.length * FINGERPRINT_FIELDS);
+  const others = new Float64Array(names.length * OTHER_FIELDS);
+  const directories: string[] = [];
+  for (const name of names) checkName(name, hostPath);
+  lstatEach(names, listing, (stats, index) => {
+    const isDirectory = (stats.mode & S_IFMT) === S_IFDIR;
+    writeFields(fields, index * FINGERPRINT_FIELDS, stats, isDirectory);
+    writeOthers(others, index * OTHER_FIELDS, stats);
+    if (isDirectory) directories.push(names[index] as string);
+  });
+  const subdirectories = new Map<string, ScannedDirectory>();
+  for (const name of directories) {
+    const directory = listTree(source, path === '' ? name : `${path}/${name}`);
+    if (directory.names.length > 0 || !onlyWithContent?.(name)) subdirectories.set(name, directory);
   }
-  return scannedDirectory(path, names, hostPath, { fields, others }, subdirectories);
+  const numbers = { fields, others };
+  if (!onlyWithContent) return scannedDirectory(path, names, hostPath, numbers, subdirectories);
+  const kept = names.flatMap((name, index) =>
+    !onlyWithContent(name) || subdirectories.has(name) ? [index] : [],
+  );
+  return scannedDirectory(
+    path,
+    kept.map((index) => names[index] as string),
+    hostPath,
+    {
+      fields: pickNumbers(fields, FINGERPRINT_FIELDS, kept),
+      others: pickNumbers(others, OTHER_FIELDS, kept),
+    },
+    subdirectories,
+  );
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Listing {
   readonly names: readonly string[];
   /** The file of this machine that is behind a name. */
   readonly hostPath: (name: string) => string;
+  /** The directory of this machine that has all the names, if there is one. */
+  readonly directory?: string;
   /**
    * Says of a name that .dockerignore excludes it, but a later `!` pattern may bring back something
    * below it: it is part of the context only if it is a directory that holds such a file.
@@ -19,7 +21,7 @@ export interface Listing {
 
 /** A directory of this machine that shows what is in it. */
 export function plainListing(directory: string): Listing {
-  return { names: readdirSync(directory), hostPath: (name) => `${directory}/${name}` };
+  return { names: readdirSync(directory), hostPath: (name) => `${directory}/${name}`, directory };
 }
 
 /**
