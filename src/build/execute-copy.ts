@@ -8,7 +8,7 @@ import type { LayerId, LayerLinks } from '../cache/records.js';
 import type { Selection } from '../context/select.js';
 import { canonicalJson } from '../keys/digest.js';
 import { isArchive, unpackArchive } from '../layers/archive.js';
-import type { CopyReport, FormerLayer } from '../layers/copy-layer.js';
+import type { CopyReport, FormerLayer } from '../layers/copy-job.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
 import { measureTree } from '../layers/disk-usage.js';
 import { NO_TIME, settleDirectories, stampTree, withAncestors } from '../layers/times.js';

@@ -122,10 +122,13 @@ function checkName(name: string, hostPath: Listing['hostPath']): void {
   }
 }
 
-/** The current directory; undefined when it has been removed. */
+/** The current directory; undefined when there is no way back to it: it was removed, say. */
 function currentDirectory(): string | undefined {
   try {
-    return process.cwd();
+    // Node remembers the name, and does not look whether it is still true.
+    const directory = process.cwd();
+    process.chdir(directory);
+    return directory;
   } catch {
     return undefined;
   }

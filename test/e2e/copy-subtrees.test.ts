@@ -96,7 +96,13 @@ describe('what cp(1) links', () => {
   test('directories that are whole; of one that lacks a file nothing is left', async () => {
     const former = tempDir();
     const layer = tempDir();
-    writeTree(former, { 'whole/a': '1', 'whole/below/b': '2', 'torn/a': '3', 'torn/c': '4' });
+    writeTree(former, {
+      'whole/a': '1',
+      'whole/below/b': '2',
+      'whole/two\nlines': '5',
+      'torn/a': '3',
+      'torn/c': '4',
+    });
     const groups = ['whole', 'torn'].map((path) => [subtree(former, path)]);
     rmSync(join(former, 'torn/c'));
     const failed = await linkSubtrees(former, layer, groups);
