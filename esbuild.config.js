@@ -1,7 +1,8 @@
 // Bundles src/ to dist/. All of wiac is one file, main.cjs, because Node 20 takes most of a
 // millisecond to find and link each further one; wiac.cjs loads it together with its compiled code
 // (src/cli/start.ts). Packages that most commands do without are files of their own, read when the
-// first module that imports them runs.
+// first module that imports them runs, and loaded in the same way. gzip-worker.cjs is what threads
+// run.
 // With --checkpoints to dist-checkpoints/, for tests: the same with the places where the crash test
 // kills it (src/checkpoint.ts), and builds without a command line (test/support/in-process.ts).
 import { createHash } from 'node:crypto';
@@ -33,7 +34,7 @@ const common = {
   minifyWhitespace: true,
 };
 
-const APART = ['execa', 'fast-glob', 'log-update', 'tar-stream', 'undici'];
+const APART = ['execa', 'fast-glob', 'libdeflate', 'log-update', 'tar-stream', 'undici'];
 
 /** What loads a package from its own file. */
 function loadOf(path) {
@@ -98,15 +99,28 @@ const UNDICI_PARTS = [
   'undici/lib/dispatcher/proxy-agent.js',
 ];
 
+/** What modules call import.meta.url, for files that are none. */
+const ownUrl = {
+  define: { 'import.meta.url': 'wiacUrl' },
+  banner: {
+    js: "const wiacRequire = require, wiacUrl = require('node:url').pathToFileURL(__filename).href;",
+  },
+};
+
 const { outputFiles: packages } = await build({
   ...common,
+  ...ownUrl,
   entryPoints: Object.fromEntries(APART.map((name) => [name, name])),
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
 });
 
+/** Nobody asks a registry for HTTP/2; undici itself goes without where Node was built without. */
+const withoutHttp2 = replaced('http2', /^node:http2$/, () => '{ constants: {} }');
+
 const { outputFiles: parts } = await build({
   ...common,
+  plugins: [withoutHttp2],
   stdin: {
     contents: UNDICI_PARTS.map((path) => `exports['${path}'] = require('${path}');`).join('\n'),
     resolveDir: '.',
@@ -129,14 +143,22 @@ const { outputFiles: command } = await build({
   ...own,
   entryPoints: { main: 'src/cli/main.ts', wiac: 'src/cli/start.ts' },
   plugins: [...own.plugins, ...lean],
-  define: { ...own.define, 'import.meta.url': 'wiacUrl' },
+  define: { ...own.define, ...ownUrl.define },
   format: 'cjs',
   // Compiled code that is loaded from a file has no loader of ES modules.
   supported: { 'dynamic-import': false },
   outExtension: { '.js': '.cjs' },
-  banner: {
-    js: "const wiacRequire = require, wiacUrl = require('node:url').pathToFileURL(__filename).href;",
-  },
+  banner: ownUrl.banner,
+});
+
+/** A thread has no part in the compiled code of main.cjs. */
+const { outputFiles: worker } = await build({
+  ...common,
+  entryPoints: { 'gzip-worker': 'src/tar/gzip-worker.ts' },
+  plugins: [apart],
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  banner: ownUrl.banner,
 });
 
 const { outputFiles: inProcess } = await build({
@@ -150,15 +172,17 @@ const { outputFiles: inProcess } = await build({
 });
 
 const files = new Map(
-  [...packages, ...parts, ...command, ...inProcess].map(({ path, contents }) => [
+  [...packages, ...parts, ...command, ...worker, ...inProcess].map(({ path, contents }) => [
     basename(path),
     contents,
   ]),
 );
 // Compiled code is kept under this name: V8 itself compares no more than the length.
-const source = Buffer.from(files.get('main.cjs'));
-const digest = createHash('sha256').update(source).digest('hex').slice(0, 16);
-files.set('main.cjs', Buffer.concat([Buffer.from(`/*${digest}*/`), source]));
+for (const [name, contents] of files) {
+  if (!name.endsWith('.cjs') || name === 'wiac.cjs') continue;
+  const digest = createHash('sha256').update(contents).digest('hex').slice(0, 16);
+  files.set(name, Buffer.concat([Buffer.from(`/*${digest}*/`), contents]));
+}
 files.set('enter.pl', readFileSync('src/exec/enter.pl'));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds

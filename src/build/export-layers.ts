@@ -1,7 +1,7 @@
 /** The layers of an image as blobs of a sink. */
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import type { BlobForm, LayerBlob } from '../cache/blobs.js';
+import type { BlobForm, LayerBlob, MakeBlobOptions } from '../cache/blobs.js';
 import { findBlob, makeBlob } from '../cache/blobs.js';
 import { createGrowingFile } from '../cache/growing-file.js';
 import { layerFiles } from '../cache/layer-store.js';
@@ -18,6 +18,7 @@ import {
   OCI_LAYER_ZSTD,
 } from '../oci/media-types.js';
 import { semaphore } from '../semaphore.js';
+import { createGzipThreads } from '../tar/gzip-threads.js';
 
 /** Names of the same things: those of OCI, or of Docker's schema 2. */
 export type MediaTypes = 'oci' | 'docker';
@@ -52,7 +53,7 @@ export async function blobOf(
 ): Promise<LayerBlob> {
   const known = findBlob(store, id, form);
   if (known) return known;
-  const { blob } = makeAndSend(store, id, form, scratch, undefined, signal);
+  const { blob } = makeAndSend(store, id, form, scratch, undefined, { signal });
   return blob;
 }
 
@@ -71,7 +72,7 @@ function makeAndSend(
   form: BlobForm,
   scratch: string,
   sink: ImageSink | undefined,
-  signal: AbortSignal | undefined,
+  options: MakeBlobOptions,
 ): Sending {
   const path = join(scratch, `blob-${id}-${form.compression}`);
   const file = createGrowingFile(path);
@@ -79,7 +80,7 @@ function makeAndSend(
     try {
       const opaque =
         store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerFiles(store, id)));
-      return await makeBlob(store, id, opaque, form, { path, file }, signal);
+      return await makeBlob(store, id, opaque, form, { path, file }, options);
     } catch (error) {
       file.end(error);
       throw error;
@@ -109,6 +110,7 @@ export async function exportLayers(
   signal?: AbortSignal,
 ): Promise<ExportedLayer[]> {
   const inSlot = semaphore(PARALLEL);
+  const threads = createGzipThreads();
   const sent = new Map<string, Promise<void>>();
   const send = (descriptor: Descriptor, path: string): Promise<void> => {
     // Two layers can be the same blob: an empty directory made twice.
@@ -122,7 +124,7 @@ export async function exportLayers(
     const { blob, onItsWay } = await inSlot(async () => {
       const known = findBlob(store, id, form);
       if (known) return { blob: known, onItsWay: undefined };
-      const made = makeAndSend(store, id, form, scratch, sink, signal);
+      const made = makeAndSend(store, id, form, scratch, sink, { threads, signal });
       // Whether it got there is asked below; until then a failure must not end the process.
       const onItsWay = made.sent?.then(
         () => true,
@@ -140,5 +142,9 @@ export async function exportLayers(
     if (!(await onItsWay)) await send(descriptor, path);
     return { descriptor, record };
   };
-  return Promise.all(layers.map(put));
+  try {
+    return await Promise.all(layers.map(put));
+  } finally {
+    threads.close();
+  }
 }

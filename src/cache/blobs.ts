@@ -13,7 +13,10 @@ import type { Readable } from 'node:stream';
 import { checkpoint } from '../checkpoint.js';
 import { compress } from '../tar/compress.js';
 import { decompressed } from '../tar/decompress.js';
+import type { GzipThreads } from '../tar/gzip-threads.js';
 import { packLayer } from '../tar/pack.js';
+import type { WindowMemory } from '../tar/windows.js';
+import { createWindowMemory } from '../tar/windows.js';
 import { blobMark, markUnsynced } from './durability.js';
 import { updateLayer } from './entries.js';
 import type { GrowingFile } from './growing-file.js';
@@ -83,6 +86,7 @@ function archiveOf(
   opaque: readonly string[],
   form: BlobForm,
   onNewest: (seconds: number) => void,
+  memory: WindowMemory,
 ): AsyncIterable<Buffer> {
   const { blob, key } = layer ?? {};
   const path = blob && blobPath(store.paths, blob.digest);
@@ -91,7 +95,7 @@ function archiveOf(
   }
   const { latest } = form;
   const wholeSeconds = hasWholeSeconds(layer);
-  return packLayer(layerFiles(store, id), { opaque, latest, wholeSeconds, onNewest });
+  return packLayer(layerFiles(store, id), { opaque, latest, wholeSeconds, onNewest, memory });
 }
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
@@ -119,6 +123,15 @@ export function findBlob(store: Store, id: LayerId, form: BlobForm): LayerBlob |
   return existsSync(path) ? { record, path } : undefined;
 }
 
+/** Bytes of a layer that several threads compress sooner than one. */
+const LARGE = 4 << 20;
+
+export interface MakeBlobOptions {
+  /** Shared by those who make several blobs. */
+  readonly threads?: GzipThreads | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Makes the blob of a layer. Archives without compression are not kept: they would take as much
  * space again as the layer itself.
@@ -132,15 +145,18 @@ export async function makeBlob(
   opaque: readonly string[],
   form: BlobForm,
   { path, file }: { readonly path: string; readonly file: GrowingFile },
-  signal?: AbortSignal,
+  { threads, signal }: MakeBlobOptions = {},
 ): Promise<LayerBlob> {
   const { compression, level } = form;
   let newest: number | undefined;
   const layer = store.index.layers.get(id);
-  const archive = archiveOf(store, layer, id, opaque, form, (seconds) => {
+  if (compression === 'gzip' && (layer?.bytes ?? 0) > LARGE) threads?.prepare();
+  const memory = createWindowMemory();
+  const onNewest = (seconds: number) => {
     newest = seconds;
-  });
-  const { chunks, result } = compress(archive, compression, level);
+  };
+  const archive = archiveOf(store, layer, id, opaque, form, onNewest, memory);
+  const { chunks, result } = compress(archive, compression, { level, threads, memory });
   for await (const chunk of chunks) {
     signal?.throwIfAborted();
     file.write(chunk);

@@ -10,11 +10,14 @@ const OVERLAY = /^(trusted|user)\.overlay\./;
 /** SELinux labels belong to this machine's policy, as BuildKit and tar leave them out. */
 const HOST_ONLY = /^security\.selinux$/;
 
-function unescapePath(text: string): string {
+/** How names are read: as text, or byte by byte (`latin1`) since not every name is text. */
+type NameEncoding = 'utf8' | 'latin1';
+
+function unescapePath(text: string, encoding: NameEncoding): string {
   // getfattr writes bytes that would break its line format as backslash and three octal digits.
   if (!text.includes('\\')) return text;
   const bytes: number[] = [];
-  const raw = Buffer.from(text);
+  const raw = Buffer.from(text, encoding);
   for (let at = 0; at < raw.length; at++) {
     const byte = raw[at] as number;
     const octal = byte === 0x5c ? raw.toString('latin1', at + 1, at + 4) : '';
@@ -23,33 +26,41 @@ function unescapePath(text: string): string {
       at += 3;
     } else bytes.push(byte);
   }
-  return Buffer.from(bytes).toString();
+  return Buffer.from(bytes).toString(encoding);
 }
 
-function parseDump(dump: string): Map<string, (readonly [string, string])[]> {
+function parseDump(
+  dump: string,
+  encoding: NameEncoding = 'utf8',
+): Map<string, (readonly [string, string])[]> {
   const all = new Map<string, (readonly [string, string])[]>();
   let current: (readonly [string, string])[] = [];
   for (const line of dump.split('\n')) {
     if (line.startsWith('# file: ')) {
       current = [];
-      all.set(unescapePath(line.slice('# file: '.length)), current);
+      all.set(unescapePath(line.slice('# file: '.length), encoding), current);
     } else if (line !== '') {
       const at = line.indexOf('=');
       const name = at === -1 ? line : line.slice(0, at);
       const value = at === -1 ? '' : line.slice(at + 1).replace(/^0x/, '');
-      current.push([unescapePath(name), value]);
+      current.push([unescapePath(name, encoding), value]);
     }
   }
   return all;
 }
 
-async function getfattr(flags: readonly string[], paths: readonly string[]): Promise<string> {
+async function getfattr(
+  flags: readonly string[],
+  paths: readonly string[],
+  encoding: NameEncoding = 'utf8',
+): Promise<string> {
   const { execa } = await import('execa');
   const result = await execa(
     'getfattr',
     ['--absolute-names', '-h', '-d', '-e', 'hex', ...flags, '--', ...paths],
     {
       reject: false,
+      encoding,
       maxBuffer: 1 << 30,
       stripFinalNewline: false,
       env: { LC_ALL: 'C' },
@@ -108,9 +119,13 @@ export async function readXattrs(paths: readonly string[]): Promise<Map<string, 
   return found;
 }
 
-/** The same for a directory and everything below it, by absolute path. */
+/**
+ * The same for a directory and everything below it.
+ * @returns by absolute path; paths and names are bytes (`latin1`)
+ */
 export async function readTreeXattrs(root: string): Promise<Map<string, Xattrs>> {
-  return new Map(keptXattrs(parseDump(await getfattr(['-R', '-P', '-m', '-'], [root]))));
+  const dump = await getfattr(['-R', '-P', '-m', '-'], [root], 'latin1');
+  return new Map(keptXattrs(parseDump(dump, 'latin1')));
 }
 
 /**

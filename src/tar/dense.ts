@@ -23,15 +23,19 @@ export function isDense(block: Buffer): boolean {
   if (block.length < SAMPLE) return false;
   const start = (block.length - SAMPLE) >> 1;
   const bytes = new Uint32Array(256);
+  for (let at = start; at < start + SAMPLE; at += 1) {
+    const byte = block[at] as number;
+    bytes[byte] = (bytes[byte] as number) + 1;
+  }
+  if (entropy(bytes) <= RANDOM_BITS) return false;
   // Tables of numbers have all bytes equally often, but not all steps from one to the next.
   const steps = new Uint32Array(256);
   let before = 0;
   for (let at = start; at < start + SAMPLE; at += 1) {
     const byte = block[at] as number;
-    bytes[byte] = (bytes[byte] as number) + 1;
     const step = (byte - before) & 255;
     steps[step] = (steps[step] as number) + 1;
     before = byte;
   }
-  return entropy(bytes) > RANDOM_BITS && entropy(steps) > RANDOM_BITS;
+  return entropy(steps) > RANDOM_BITS;
 }

@@ -54,27 +54,26 @@ function decimalTime({ seconds, nanoseconds }: TarEntry['mtime']): string {
   return `${negative ? '-' : ''}${whole}.${digits}`;
 }
 
+/** A number of a header; what doesn't fit is in a pax record, and readers take that. */
+function octal(value: number, length: number): string {
+  const digits = value.toString(8).padStart(length - 1, '0');
+  const fits = value >= 0 && digits.length < length;
+  return `${fits ? digits : '0'.repeat(length - 1)}\0`;
+}
+
+/** Text of a header, cut or filled with NULs. */
+function text(value: ByteString, length: number): ByteString {
+  return value.slice(0, length).padEnd(length, '\0');
+}
+
 function block(entry: TarEntry, name: ByteString, prefix: ByteString, flag: string): Buffer {
-  // From the pool: an allocation of its own for each file is what the collector would remember.
-  const header = Buffer.allocUnsafe(BLOCK).fill(0);
-  const octal = (value: number, offset: number, length: number) => {
-    const digits = value.toString(8).padStart(length - 1, '0');
-    // What doesn't fit is in a pax record, and readers take that.
-    const fits = value >= 0 && digits.length < length;
-    header.write(fits ? digits : '0'.repeat(length - 1), offset, 'latin1');
-  };
-  header.write(name, 0, NAME_LENGTH, 'latin1');
-  octal(entry.mode, 100, 8);
-  octal(entry.uid, 108, 8);
-  octal(entry.gid, 116, 8);
-  octal(entry.size, 124, 12);
-  octal(entry.mtime.seconds, 136, 12);
-  header.write(flag, 156, 'latin1');
-  header.write(entry.linkName, 157, NAME_LENGTH, 'latin1');
-  header.write('ustar\x0000', 257, 'latin1');
-  octal(entry.major, 329, 8);
-  octal(entry.minor, 337, 8);
-  header.write(prefix, 345, PREFIX_LENGTH, 'latin1');
+  const { mode, uid, gid, size, mtime, linkName, major, minor } = entry;
+  const time = octal(mtime.seconds, 12);
+  const identity = `${text(name, NAME_LENGTH)}${octal(mode, 8)}${octal(uid, 8)}${octal(gid, 8)}${octal(size, 12)}${time}`;
+  const owners = '\0'.repeat(64);
+  const rest = `${flag}${text(linkName, NAME_LENGTH)}ustar\x0000${owners}${octal(major, 8)}${octal(minor, 8)}${text(prefix, PREFIX_LENGTH)}`;
+  // One write for all fields, into the pool: what is made here is made for each file.
+  const header = Buffer.from(text(`${identity}        ${rest}`, BLOCK), 'latin1');
   // Six digits, NUL, blank: so since the first tar.
   header.write(`${checksum(header).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return header;

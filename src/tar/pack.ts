@@ -2,14 +2,15 @@
 import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { readTreeXattrs } from '../context/xattrs.js';
-import { UnsupportedError } from '../errors.js';
 import { ImageError } from '../oci/errors.js';
-import { encodeHeader, isAscii } from './encode.js';
+import { encodeHeader } from './encode.js';
 import type { ByteString, TarEntry } from './entry.js';
 import { BLOCK, display, fsPath, padding } from './entry.js';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './member-name.js';
 import type { ByteLayer, LayerMember, LocatedMember } from './walk-layer.js';
 import { walkLayer, walkMerged } from './walk-layer.js';
+import type { WindowMemory } from './windows.js';
+import { createWindowMemory, WINDOW } from './windows.js';
 
 export interface PackOptions {
   /** The layer's opaque directories, relative to it. */
@@ -23,6 +24,8 @@ export interface PackOptions {
   readonly wholeSeconds?: boolean | undefined;
   /** Is told of the newest time that was written, in seconds, before the archive ends. */
   readonly onNewest?: ((seconds: number) => void) | undefined;
+  /** Where the reader gives the chunks back, if it does. */
+  readonly memory?: WindowMemory | undefined;
 }
 
 /** How the files of a tree are written. */
@@ -36,7 +39,6 @@ export interface PackTreeOptions {
 /** What is done to an entry before it is written. */
 type Change = (entry: TarEntry) => TarEntry;
 
-const CHUNK = 1 << 20;
 const ZEROS = Buffer.alloc(2 * BLOCK);
 
 type Xattrs = TarEntry['xattrs'];
@@ -71,15 +73,6 @@ function beside(path: ByteString, name: ByteString): ByteString {
   return path.slice(0, path.lastIndexOf('/') + 1) + name;
 }
 
-/** The path as text. @throws UnsupportedError when it is none: getfattr is called with text */
-function textPath(bytes: ByteString): string {
-  if (isAscii(bytes)) return bytes;
-  const raw = Buffer.from(bytes, 'latin1');
-  const text = raw.toString();
-  if (raw.equals(Buffer.from(text))) return text;
-  throw new UnsupportedError(`the name ${display(bytes)} in a layer is not UTF-8`, undefined);
-}
-
 /** What a member is in the archive; links maps inodes to the name that has the data. */
 function entryOf(
   { member, file }: LocatedMember,
@@ -109,15 +102,15 @@ function isPlainRoot({ path, mode, uid, gid }: LayerMember, xattrs: Xattrs): boo
   return path === '' && mode === 0o755 && uid === 0 && gid === 0 && xattrs.length === 0;
 }
 
-/** Collects bytes into chunks of one size; a chunk that was yielded is never touched again. */
-function createChunks() {
-  let chunk = Buffer.allocUnsafe(CHUNK);
+/** Collects bytes into windows; one that was yielded is never touched again. */
+function createChunks(memory: WindowMemory) {
+  let chunk = memory.take();
   let used = 0;
   function* advance(bytes: number): Generator<Buffer> {
     used += bytes;
-    if (used < CHUNK) return;
+    if (used < WINDOW) return;
     yield chunk;
-    chunk = Buffer.allocUnsafe(CHUNK);
+    chunk = memory.take();
     used = 0;
   }
   return {
@@ -132,7 +125,7 @@ function createChunks() {
       const fd = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
       try {
         for (let missing = size; missing > 0; ) {
-          const bytes = readSync(fd, chunk, used, Math.min(missing, CHUNK - used), null);
+          const bytes = readSync(fd, chunk, used, Math.min(missing, WINDOW - used), null);
           if (bytes === 0) throw new ImageError(`${display(path)} was cut while it was packed`);
           missing -= bytes;
           yield* advance(bytes);
@@ -145,21 +138,21 @@ function createChunks() {
   };
 }
 
-async function* archive(
-  roots: readonly string[],
+/** The bytes of the members, without a turn of the event loop for each of them. */
+function* membersOf(
   walk: Iterable<LocatedMember>,
+  xattrsOf: ReadonlyMap<ByteString, readonly (readonly [ByteString, string])[]>,
   opaque: ReadonlySet<ByteString>,
   change: Change,
-): AsyncGenerator<Buffer> {
+  memory: WindowMemory,
+): Generator<Buffer> {
   const links = new Map<string, ByteString>();
-  const chunks = createChunks();
-  const xattrs = (await Promise.all(roots.map(readTreeXattrs))).flatMap((found) => [...found]);
-  const xattrsOf = new Map(xattrs);
+  const chunks = createChunks(memory);
   for (const located of walk) {
     const { member, file } = located;
-    const own = xattrsOf.get(textPath(file)) ?? [];
+    const own = xattrsOf.get(file) ?? [];
     const raw = own.map(([name, hex]): readonly [ByteString, ByteString] => [
-      toBytes(name),
+      name,
       Buffer.from(hex, 'hex').toString('latin1'),
     ]);
     if (!isPlainRoot(member, raw)) {
@@ -179,20 +172,31 @@ async function* archive(
   yield chunks.rest();
 }
 
+async function* archive(
+  roots: readonly string[],
+  walk: Iterable<LocatedMember>,
+  opaque: ReadonlySet<ByteString>,
+  change: Change,
+  memory = createWindowMemory(),
+): AsyncGenerator<Buffer> {
+  const xattrs = (await Promise.all(roots.map(readTreeXattrs))).flatMap((found) => [...found]);
+  yield* membersOf(walk, new Map(xattrs), opaque, change, memory);
+}
+
 /** An archive as a stream; who can take the chunks as they come saves a copy of each. */
 export function asStream(chunks: AsyncIterable<Buffer>): Readable {
-  return Readable.from(chunks, { objectMode: false, highWaterMark: CHUNK });
+  return Readable.from(chunks, { objectMode: false, highWaterMark: WINDOW });
 }
 
 /**
  * Packs a layer in overlayfs form. The same files give the same bytes, on every machine: entries
  * in a fixed order, no names of users, no times of access, only the pax records that are needed.
  * Sockets are left out; sparse files are written with their holes as zeros.
- * @throws (while reading) ImageError when a file changes meanwhile, UnsupportedError for names
- *   that are not UTF-8, IsolationError when getfattr is not installed
+ * @throws (while reading) ImageError when a file changes meanwhile, IsolationError when getfattr is
+ *   not installed
  */
 export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Buffer> {
-  const { latest, wholeSeconds, onNewest, opaque } = options;
+  const { latest, wholeSeconds, onNewest, opaque, memory } = options;
   let newest = 0;
   const change: Change = (entry) => {
     const { seconds, nanoseconds } = entry.mtime;
@@ -203,7 +207,8 @@ export async function* packLayer(directory: string, options: PackOptions): Async
     newest = Math.max(newest, mtime.seconds);
     return { ...entry, mtime };
   };
-  yield* archive([directory], walkLayer(toBytes(directory)), new Set(opaque.map(toBytes)), change);
+  const walk = walkLayer(toBytes(directory));
+  yield* archive([directory], walk, new Set(opaque.map(toBytes)), change, memory);
   onNewest?.(newest);
 }
 

@@ -167,8 +167,13 @@ describe('the archive', () => {
     expect(newest).toEqual([500]);
   });
 
-  test('is refused for names that getfattr could not be asked about', async () => {
-    await expect(pack(made("touch $'\\xff'"))).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  test('keeps names that are no text, and their attributes', async () => {
+    const source = made("touch $'\\xff' 'a\\b' 'ü'; setfattr -n user.x -v 1 $'\\xff' 'a\\b' 'ü'");
+    const target = scratch();
+    await unpack(await pack(source), target);
+    const dump = (root: string) => run('bash', ['-c', 'getfattr -d -- * | od -c'], root);
+    expect(dump(target)).toBe(dump(source));
+    expect(run('bash', ['-c', "getfattr -n user.x $'\\xff'"], target)).toContain('user.x="1"');
   });
 
   test('unpacks with umoci to the same files', async () => {
