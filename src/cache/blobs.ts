@@ -15,8 +15,8 @@ import { compress } from '../tar/compress.js';
 import { decompressed } from '../tar/decompress.js';
 import type { GzipThreads } from '../tar/gzip-threads.js';
 import { packLayer } from '../tar/pack.js';
-import type { WindowMemory } from '../tar/windows.js';
-import { createWindowMemory } from '../tar/windows.js';
+import type { Window, WindowMemory } from '../tar/windows.js';
+import { createWindowMemory, windowsOf } from '../tar/windows.js';
 import { blobMark, markUnsynced } from './durability.js';
 import { updateLayer } from './entries.js';
 import type { GrowingFile } from './growing-file.js';
@@ -78,7 +78,7 @@ export function hasWholeSeconds(layer: LayerRecord | undefined): boolean {
   return layer?.key !== undefined || layer?.external !== undefined;
 }
 
-/** The bytes of the archive; those of a base image's layer from its blob, which has the diffID. */
+/** The archive; that of a base image's layer from its blob, which has the diffID. */
 function archiveOf(
   store: Store,
   layer: LayerRecord | undefined,
@@ -87,11 +87,11 @@ function archiveOf(
   form: BlobForm,
   onNewest: (seconds: number) => void,
   memory: WindowMemory,
-): AsyncIterable<Buffer> {
+): AsyncIterable<Window> {
   const { blob, key } = layer ?? {};
   const path = blob && blobPath(store.paths, blob.digest);
   if (path !== undefined && key === undefined && existsSync(path)) {
-    return decompressed(createReadStream(path));
+    return windowsOf(decompressed(createReadStream(path)), memory);
   }
   const { latest } = form;
   const wholeSeconds = hasWholeSeconds(layer);

@@ -1,7 +1,7 @@
 /** `wiac pull`, `wiac push` */
 import type { ExportOptions } from '../build/export-image.js';
 import { exportImages } from '../build/export-image.js';
-import { settle } from '../cache/durability.js';
+import { settleStep } from '../cache/durability.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { useLayers } from '../cache/uses.js';
 import { openImageSink } from '../image/image-sink.js';
@@ -55,7 +55,8 @@ export async function pushCommand(
     const scratch = lazyScratch(store.paths);
     try {
       const { root } = await exportImages(store, [{ image }], sink, scratch.path(), exportOptions);
-      await settle(store);
+      // The registry has it; to make a blob again after a power cut is cheaper than to wait for the disk.
+      await settleStep(store);
       process.stdout.write(`${root.digest}\n`);
     } finally {
       scratch.remove();

@@ -5,7 +5,7 @@
  * The compiled code lies beside the files, for one content of them, one Node and one command (each
  * needs other functions); where nobody may write there, each run compiles anew.
  */
-import './wasm-budget.js';
+import './v8-flags.js';
 import {
   accessSync,
   constants,

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
 import type { Compression } from './decompress.js';
-import type { GzipThreads, SharedBytes } from './gzip-threads.js';
-import { createGzipThreads } from './gzip-threads.js';
-import type { WindowMemory } from './windows.js';
-import { createWindowMemory, windowsOf } from './windows.js';
+import type { GzipThreads } from './gzip-threads.js';
+import { compressHere, createGzipThreads } from './gzip-threads.js';
+import type { Window, WindowMemory } from './windows.js';
+import { bytesOf } from './windows.js';
 import { zstdStream } from './zstd.js';
 
 /** A layer before and after compression (image-spec, descriptor.md and config.md). */
@@ -48,47 +48,55 @@ async function* metered(source: AsyncIterable<Buffer>, meter: Meter): AsyncGener
 /** Lets in what threads and readers have to say: packing files waits for nobody. */
 const turn = () => new Promise<void>((resume) => setImmediate(resume));
 
+/** A window that is being compressed. */
+interface Running {
+  readonly window: Window;
+  readonly members: Promise<Buffer>;
+  settled: boolean;
+}
+
 /**
  * gzip on several cores: each window becomes members of its own, which depend on nothing but the
  * data, so that the bytes don't depend on the number of cores.
+ * @param plain is told of the bytes before they are compressed
  */
 async function* gzipped(
-  source: AsyncIterable<Buffer>,
-  level: number,
-  shared: GzipThreads | undefined,
-  memory: WindowMemory,
+  archive: AsyncIterable<Window>,
+  plain: Meter,
+  { level = DEFAULT_LEVELS.gzip, threads: shared, memory }: CompressOptions,
 ): AsyncGenerator<Buffer> {
   const threads = shared ?? createGzipThreads();
-  const running: { readonly members: Promise<Buffer>; settled: boolean }[] = [];
-  const run = (window: SharedBytes): void => {
-    const members = threads.compress(window, level);
-    const job = { members, settled: false };
+  const running: Running[] = [];
+  const run = (window: Window, members: Promise<Buffer>): void => {
+    const job: Running = { window, members, settled: false };
     const settle = () => {
       job.settled = true;
-      memory.give(window);
     };
     // It may fail before it is waited for.
     members.then(settle, settle);
     running.push(job);
   };
-  let began = false;
+  const finish = async ({ window, members }: Running): Promise<Buffer> => {
+    const compressed = await members;
+    plain.update(window.bytes);
+    memory?.give(window.bytes);
+    return compressed;
+  };
+  let held: Window | undefined;
+  let several = false;
   try {
-    for await (const { window, last } of windowsOf(source, memory)) {
-      if (last && !began) {
-        // Most layers are small: this one is compressed before a thread would have started.
-        const { gzipMembers } = await import('./gzip-members.js');
-        yield gzipMembers(window, level);
-        return;
+    for await (const window of archive) {
+      if (held) {
+        several = true;
+        run(held, threads.compress(held, level));
+        await turn();
+        while (running[0]?.settled) yield await finish(running.shift() as Running);
       }
-      began = true;
-      run(window);
-      await turn();
-      for (let [first] = running; first?.settled; [first] = running) {
-        running.shift();
-        yield await first.members;
-      }
+      held = window;
     }
-    for (const { members } of running) yield await members;
+    // Most layers are small: one window is compressed before a thread would have started.
+    if (held) run(held, several ? threads.compress(held, level) : compressHere(held, level));
+    for (const job of running) yield await finish(job);
   } finally {
     if (!shared) threads.close();
   }
@@ -112,7 +120,7 @@ async function* zstded(source: AsyncIterable<Buffer>, level: number): AsyncGener
 }
 
 /** libdeflate's 1 gives the size of buildah's default (Debian minbase: 64.4 and 63.3 MB). */
-const DEFAULT_LEVELS = { gzip: 1, zstd: 3, none: 0 } as const;
+const DEFAULT_LEVELS = { gzip: 1, zstd: 3 } as const;
 
 /** How a layer is compressed. */
 export interface CompressOptions {
@@ -120,23 +128,23 @@ export interface CompressOptions {
   readonly level?: number | undefined;
   /** For gzip; who compresses several layers lets them share threads. The caller closes them. */
   readonly threads?: GzipThreads | undefined;
-  /** Where the source gets its chunks from, if they are to come back. */
+  /** Where the archive's windows come from, if they are to go back there. */
   readonly memory?: WindowMemory | undefined;
 }
 
 /**
- * Compresses a layer while it streams. The same bytes and level give the same blob, whatever the
- * machine; for zstd, with one version of it.
+ * Compresses a layer while it is being packed. The same bytes and level give the same blob, whatever
+ * the machine; for zstd, with one version of it.
  * @returns the blob's bytes, and what is known once they have ended. The promise rejects with the
  *   error that ends them, and stays pending when nobody reads on.
- * @throws (while reading) the source's own errors; IsolationError when zstd is not installed
+ * @throws (while reading) the archive's own errors, as fillWindow; IsolationError when zstd is not
+ *   installed
  */
 export function compress(
-  source: AsyncIterable<Buffer>,
+  archive: AsyncIterable<Window>,
   compression: Compression,
   options: CompressOptions = {},
 ): { readonly chunks: AsyncGenerator<Buffer>; readonly result: Promise<CompressedLayer> } {
-  const { level = DEFAULT_LEVELS[compression], threads, memory = createWindowMemory() } = options;
   const { promise: result, resolve, reject } = deferred<CompressedLayer>();
   // Whoever only reads the bytes gets the error there.
   result.catch(() => {});
@@ -144,13 +152,10 @@ export function compress(
     const plain = createMeter();
     const packed = createMeter();
     try {
-      const input = metered(source, plain);
-      if (compression === 'none') yield* input;
-      else {
-        const output =
-          compression === 'gzip' ? gzipped(input, level, threads, memory) : zstded(input, level);
-        yield* metered(output, packed);
-      }
+      const input = () => metered(bytesOf(archive), plain);
+      if (compression === 'gzip') yield* metered(gzipped(archive, plain, options), packed);
+      else if (compression === 'none') yield* input();
+      else yield* metered(zstded(input(), options.level ?? DEFAULT_LEVELS.zstd), packed);
     } catch (error) {
       reject(error);
       throw error;

@@ -1,20 +1,20 @@
-/** Threads that compress windows of layers side by side, for one export. */
+/** Threads that read and compress windows of layers side by side, for one export. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { GzipJob } from './gzip-worker.js';
-
-/** Bytes in memory that threads share. */
-export type SharedBytes = Buffer<SharedArrayBuffer>;
+import { fillWindow } from './fill-window.js';
+import type { GzipAnswer, GzipJob } from './gzip-worker.js';
+import type { Window } from './windows.js';
 
 export interface GzipThreads {
   /** Starts a thread, which takes as long as compressing a few windows, before there is work. */
   prepare(): void;
   /**
-   * Compresses a window as gzipMembers does: in another thread, or here and now when those have
-   * enough to do.
-   * @param window nobody may write to it until this resolves
+   * Fills a window and compresses it as gzipMembers does: in another thread, or here and now when
+   * those have enough to do.
+   * @param window nobody may write to it until this resolves; it is complete then
+   * @throws as fillWindow
    */
-  compress(window: SharedBytes, level: number): Promise<Buffer>;
+  compress(window: Window, level: number): Promise<Buffer>;
   /** Ends the threads; what they were at fails. */
   close(): void;
 }
@@ -30,7 +30,7 @@ const MAX_THREADS = 8;
 interface Thread {
   readonly worker: Worker;
   /** In the order of their jobs. */
-  readonly waiting: { resolve(members: Buffer): void; reject(error: Error): void }[];
+  readonly waiting: { resolve(answer: GzipAnswer): void; reject(error: Error): void }[];
 }
 
 function startThread(): Thread {
@@ -38,8 +38,8 @@ function startThread(): Thread {
   const { worker, waiting } = thread;
   // A thread without work must not keep the process from ending.
   worker.unref();
-  worker.on('message', (members: ArrayBuffer) => {
-    waiting.shift()?.resolve(Buffer.from(members));
+  worker.on('message', (answer: GzipAnswer) => {
+    waiting.shift()?.resolve(answer);
     if (waiting.length === 0) worker.unref();
   });
   worker.on('error', (error) => fail(thread, error));
@@ -48,6 +48,18 @@ function startThread(): Thread {
 
 function fail({ waiting }: Thread, error: Error): void {
   for (const { reject } of waiting.splice(0)) reject(error);
+}
+
+function askThread({ worker, waiting }: Thread, job: GzipJob): Promise<GzipAnswer> {
+  worker.ref();
+  worker.postMessage(job);
+  return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+}
+
+/** The same on this thread. */
+export async function compressHere(window: Window, level: number): Promise<Buffer> {
+  const { gzipMembers } = await import('./gzip-members.js');
+  return gzipMembers(fillWindow(window), level);
 }
 
 /** No thread is started before somebody asks for one; this one takes its share of the work. */
@@ -71,16 +83,11 @@ export function createGzipThreads(): GzipThreads {
     },
     async compress(window, level) {
       const thread = next();
-      if (!thread) {
-        const { gzipMembers } = await import('./gzip-members.js');
-        return gzipMembers(window, level);
-      }
-      const { worker, waiting } = thread;
-      const { buffer: memory, length } = window;
-      const job: GzipJob = { memory, length, level };
-      worker.ref();
-      worker.postMessage(job);
-      return await new Promise<Buffer>((resolve, reject) => waiting.push({ resolve, reject }));
+      if (!thread) return compressHere(window, level);
+      const { bytes, reads } = window;
+      const { buffer: memory, length } = bytes;
+      const members = await askThread(thread, { memory, length, reads, level });
+      return members ? Buffer.from(members) : compressHere(window, level);
     },
     close() {
       for (const thread of threads.splice(0)) {

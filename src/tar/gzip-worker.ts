@@ -1,17 +1,32 @@
 /** What a thread of gzip-threads.ts does: windows in, members out, one after the other. */
 import { parentPort } from 'node:worker_threads';
+import type { FileRead } from './fill-window.js';
+import { fillWindow } from './fill-window.js';
 import { gzipMembers } from './gzip-members.js';
 
-/** A window to be compressed. */
+/** A window to be filled and compressed. */
 export interface GzipJob {
-  /** Nobody writes to it any more. */
+  /** Nobody else writes to it. */
   readonly memory: SharedArrayBuffer;
   /** Bytes of it that count. */
   readonly length: number;
+  readonly reads: readonly FileRead[];
   readonly level: number;
 }
 
-parentPort?.on('message', ({ memory, length, level }: GzipJob) => {
-  const { buffer } = gzipMembers(Buffer.from(memory, 0, length), level);
-  parentPort?.postMessage(buffer, [buffer]);
+/** The members; undefined when it did not work, which shows again where it is tried again. */
+export type GzipAnswer = ArrayBuffer | undefined;
+
+function answer({ memory, length, reads, level }: GzipJob): GzipAnswer {
+  try {
+    const bytes = fillWindow({ bytes: Buffer.from(memory, 0, length), reads });
+    return gzipMembers(bytes, level).buffer;
+  } catch {
+    return undefined;
+  }
+}
+
+parentPort?.on('message', (job: GzipJob) => {
+  const members = answer(job);
+  parentPort?.postMessage(members, members ? [members] : []);
 });

@@ -1,16 +1,15 @@
 /** Layer directories into layer archives (OCI image-spec, layer.md), merged trees into plain ones. */
-import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { readTreeXattrs } from '../context/xattrs.js';
-import { ImageError } from '../oci/errors.js';
 import { encodeHeader } from './encode.js';
 import type { ByteString, TarEntry } from './entry.js';
-import { BLOCK, display, fsPath, padding } from './entry.js';
+import { BLOCK, fsPath, padding } from './entry.js';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './member-name.js';
 import type { ByteLayer, LayerMember, LocatedMember } from './walk-layer.js';
 import { walkLayer, walkMerged } from './walk-layer.js';
-import type { WindowMemory } from './windows.js';
-import { createWindowMemory, WINDOW } from './windows.js';
+import type { Window, WindowMemory } from './windows.js';
+import { bytesOf, createWindowMemory, createWindowWriter, WINDOW } from './windows.js';
 
 export interface PackOptions {
   /** The layer's opaque directories, relative to it. */
@@ -24,7 +23,7 @@ export interface PackOptions {
   readonly wholeSeconds?: boolean | undefined;
   /** Is told of the newest time that was written, in seconds, before the archive ends. */
   readonly onNewest?: ((seconds: number) => void) | undefined;
-  /** Where the reader gives the chunks back, if it does. */
+  /** Where the reader gives the windows back, if it does. */
   readonly memory?: WindowMemory | undefined;
 }
 
@@ -102,74 +101,39 @@ function isPlainRoot({ path, mode, uid, gid }: LayerMember, xattrs: Xattrs): boo
   return path === '' && mode === 0o755 && uid === 0 && gid === 0 && xattrs.length === 0;
 }
 
-/** Collects bytes into windows; one that was yielded is never touched again. */
-function createChunks(memory: WindowMemory) {
-  let chunk = memory.take();
-  let used = 0;
-  function* advance(bytes: number): Generator<Buffer> {
-    used += bytes;
-    if (used < WINDOW) return;
-    yield chunk;
-    chunk = memory.take();
-    used = 0;
-  }
-  return {
-    *add(data: Buffer): Generator<Buffer> {
-      for (let at = 0; at < data.length; ) {
-        const bytes = data.copy(chunk, used, at);
-        at += bytes;
-        yield* advance(bytes);
-      }
-    },
-    *addFile(path: ByteString, size: number): Generator<Buffer> {
-      const fd = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
-      try {
-        for (let missing = size; missing > 0; ) {
-          const bytes = readSync(fd, chunk, used, Math.min(missing, WINDOW - used), null);
-          if (bytes === 0) throw new ImageError(`${display(path)} was cut while it was packed`);
-          missing -= bytes;
-          yield* advance(bytes);
-        }
-      } finally {
-        closeSync(fd);
-      }
-    },
-    rest: () => chunk.subarray(0, used),
-  };
-}
-
-/** The bytes of the members, without a turn of the event loop for each of them. */
-function* membersOf(
+/** The windows of the members, without a turn of the event loop for each of them. */
+function* windowsOfMembers(
   walk: Iterable<LocatedMember>,
   xattrsOf: ReadonlyMap<ByteString, readonly (readonly [ByteString, string])[]>,
   opaque: ReadonlySet<ByteString>,
   change: Change,
   memory: WindowMemory,
-): Generator<Buffer> {
+): Generator<Window> {
   const links = new Map<string, ByteString>();
-  const chunks = createChunks(memory);
+  const writer = createWindowWriter(memory);
   for (const located of walk) {
     const { member, file } = located;
-    const own = xattrsOf.get(file) ?? [];
+    // Mostly there are none: to look a path up in a table takes as long as to write its header.
+    const own = xattrsOf.size === 0 ? [] : (xattrsOf.get(file) ?? []);
     const raw = own.map(([name, hex]): readonly [ByteString, ByteString] => [
       name,
       Buffer.from(hex, 'hex').toString('latin1'),
     ]);
     if (!isPlainRoot(member, raw)) {
       const entry = change(entryOf(located, raw, links));
-      yield* chunks.add(encodeHeader(entry));
+      yield* writer.add(encodeHeader(entry));
       if (entry.size > 0) {
-        yield* chunks.addFile(file, entry.size);
-        yield* chunks.add(ZEROS.subarray(0, padding(entry.size)));
+        yield* writer.addFile(file, entry.size);
+        yield* writer.add(ZEROS.subarray(0, padding(entry.size)));
       }
     }
     if (member.type === 'dir' && opaque.has(member.path)) {
       const name = member.path === '' ? OPAQUE_NAME : `${member.path}/${OPAQUE_NAME}`;
-      yield* chunks.add(encodeHeader({ ...NOTHING, name }));
+      yield* writer.add(encodeHeader({ ...NOTHING, name }));
     }
   }
-  yield* chunks.add(ZEROS);
-  yield chunks.rest();
+  yield* writer.add(ZEROS);
+  yield* writer.rest();
 }
 
 async function* archive(
@@ -178,9 +142,9 @@ async function* archive(
   opaque: ReadonlySet<ByteString>,
   change: Change,
   memory = createWindowMemory(),
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<Window> {
   const xattrs = (await Promise.all(roots.map(readTreeXattrs))).flatMap((found) => [...found]);
-  yield* membersOf(walk, new Map(xattrs), opaque, change, memory);
+  yield* windowsOfMembers(walk, new Map(xattrs), opaque, change, memory);
 }
 
 /** An archive as a stream; who can take the chunks as they come saves a copy of each. */
@@ -192,10 +156,10 @@ export function asStream(chunks: AsyncIterable<Buffer>): Readable {
  * Packs a layer in overlayfs form. The same files give the same bytes, on every machine: entries
  * in a fixed order, no names of users, no times of access, only the pax records that are needed.
  * Sockets are left out; sparse files are written with their holes as zeros.
- * @throws (while reading) ImageError when a file changes meanwhile, IsolationError when getfattr is
- *   not installed
+ * @returns the archive's windows, which files are to be read into
+ * @throws (while reading) IsolationError when getfattr is not installed; see also fillWindow
  */
-export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Buffer> {
+export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Window> {
   const { latest, wholeSeconds, onNewest, opaque, memory } = options;
   let newest = 0;
   const change: Change = (entry) => {
@@ -232,10 +196,6 @@ export function packTree(
     ...owner,
     ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
   });
-  return archive(
-    layers.map(({ path }) => path),
-    walkMerged(stack),
-    new Set(),
-    change,
-  );
+  const roots = layers.map(({ path }) => path);
+  return bytesOf(archive(roots, walkMerged(stack), new Set(), change));
 }

@@ -1,5 +1,9 @@
-/** An archive in parts of one size, in memory that threads can share. */
-import type { SharedBytes } from './gzip-threads.js';
+/**
+ * An archive in parts of one size, in memory that threads share. A window need not be complete: it
+ * says which files' bytes belong where, so that whoever takes it reads them.
+ */
+import type { FileRead } from './fill-window.js';
+import { fillWindow } from './fill-window.js';
 
 /**
  * Bytes of a window; the last one of an archive is shorter. Each becomes gzip members of its own: to
@@ -7,10 +11,13 @@ import type { SharedBytes } from './gzip-threads.js';
  */
 export const WINDOW = 1 << 20;
 
-/** A window, and whether it is the last one of its archive. */
-export interface Windowed {
-  readonly window: SharedBytes;
-  readonly last: boolean;
+/** Bytes in memory that threads share. */
+export type SharedBytes = Buffer<SharedArrayBuffer>;
+
+export interface Window {
+  readonly bytes: SharedBytes;
+  /** What is missing in it; see fillWindow. */
+  readonly reads: readonly FileRead[];
 }
 
 /** Memory for windows: what nobody needs any more is used again, which spares the collector. */
@@ -18,7 +25,7 @@ export interface WindowMemory {
   /** Memory for a window; what is in it is undefined. */
   take(): SharedBytes;
   /** Gives a window back, which nobody may read any more. */
-  give(window: SharedBytes): void;
+  give(bytes: SharedBytes): void;
 }
 
 export function createWindowMemory(): WindowMemory {
@@ -31,49 +38,62 @@ export function createWindowMemory(): WindowMemory {
   };
 }
 
-function isWindow(chunk: Buffer): chunk is SharedBytes {
-  const { length, byteOffset, buffer } = chunk;
-  return length === WINDOW && byteOffset === 0 && buffer instanceof SharedArrayBuffer;
+/** Puts bytes into windows, one after the other; a window that was yielded is not touched again. */
+export interface WindowWriter {
+  add(data: Buffer): Generator<Window>;
+  /** Leaves room for a file's first bytes. */
+  addFile(path: FileRead['path'], size: number): Generator<Window>;
+  /** What is left; an archive of no bytes is one empty window. */
+  rest(): Generator<Window>;
 }
 
-async function* fullAndRest(
-  source: AsyncIterable<Buffer>,
-  memory: WindowMemory,
-): AsyncGenerator<SharedBytes> {
-  let open: SharedBytes | undefined;
-  let filled = 0;
-  for await (const chunk of source) {
-    if (open === undefined && isWindow(chunk)) {
-      yield chunk;
-      continue;
-    }
-    for (let at = 0; at < chunk.length; ) {
-      open ??= memory.take();
-      const bytes = chunk.copy(open, filled, at);
-      at += bytes;
-      filled += bytes;
-      if (filled < WINDOW) continue;
-      yield open;
-      open = undefined;
-      filled = 0;
-    }
+export function createWindowWriter(memory: WindowMemory): WindowWriter {
+  let bytes = memory.take();
+  let reads: FileRead[] = [];
+  let used = 0;
+  let complete = 0;
+  function* advance(count: number): Generator<Window> {
+    used += count;
+    if (used < WINDOW) return;
+    complete += 1;
+    yield { bytes, reads };
+    bytes = memory.take();
+    reads = [];
+    used = 0;
   }
-  if (open) yield open.subarray(0, filled);
+  return {
+    *add(data) {
+      for (let at = 0; at < data.length; ) {
+        const count = data.copy(bytes, used, at);
+        at += count;
+        yield* advance(count);
+      }
+    },
+    *addFile(path, size) {
+      for (let from = 0; from < size; ) {
+        const length = Math.min(size - from, WINDOW - used);
+        reads.push({ path, from, to: used, length });
+        from += length;
+        yield* advance(length);
+      }
+    },
+    *rest() {
+      if (used > 0 || complete === 0) yield { bytes: bytes.subarray(0, used), reads };
+    },
+  };
 }
 
-/**
- * Cuts an archive into windows. There is always a last one, and be it empty.
- * @param source chunks that are windows already are passed on as they are: nobody may write to them
- *   any more
- */
+/** Cuts an archive that comes as a stream into windows. */
 export async function* windowsOf(
   source: AsyncIterable<Buffer>,
   memory: WindowMemory,
-): AsyncGenerator<Windowed> {
-  let held: SharedBytes | undefined;
-  for await (const window of fullAndRest(source, memory)) {
-    if (held) yield { window: held, last: false };
-    held = window;
-  }
-  yield { window: held ?? memory.take().subarray(0, 0), last: true };
+): AsyncGenerator<Window> {
+  const writer = createWindowWriter(memory);
+  for await (const chunk of source) yield* writer.add(chunk);
+  yield* writer.rest();
+}
+
+/** The archive's bytes; @throws (while reading) as fillWindow */
+export async function* bytesOf(windows: AsyncIterable<Window>): AsyncGenerator<Buffer> {
+  for await (const window of windows) yield fillWindow(window);
 }

@@ -3,12 +3,24 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
-import { compress } from '../../src/tar/compress.js';
+import type { CompressOptions } from '../../src/tar/compress.js';
+import { compress as compressWindows } from '../../src/tar/compress.js';
+import { createWindowMemory, windowsOf } from '../../src/tar/windows.js';
 import { inPieces, sha256 } from './helpers.js';
 
 const TEXT = Buffer.from(Array.from({ length: 400_000 }, (_, n) => `${n * 7919}\n`).join(''));
 const DATA = Buffer.concat([TEXT, randomBytes(1_500_000), Buffer.alloc(1_000_000)]);
 const DECODERS = { gzip: ['gzip', '-dc'], zstd: ['zstd', '-dc'], none: ['cat'] } as const;
+
+/** Compresses a stream of bytes. */
+function compress(
+  source: AsyncIterable<Buffer>,
+  kind: keyof typeof DECODERS,
+  options: CompressOptions = {},
+) {
+  const memory = createWindowMemory();
+  return compressWindows(windowsOf(source, memory), kind, { ...options, memory });
+}
 
 function decode(kind: keyof typeof DECODERS, blob: Buffer): Buffer {
   const [program, ...flags] = DECODERS[kind];

@@ -1,0 +1,41 @@
+/** Reads the files that belong into a window of an archive: on the main thread or on another one. */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { ImageError } from '../oci/errors.js';
+import type { ByteString } from './entry.js';
+import { display, fsPath } from './entry.js';
+
+/** A piece of a file, and where it goes. Offsets and lengths in bytes. */
+export interface FileRead {
+  readonly path: ByteString;
+  /** Offset in the file. */
+  readonly from: number;
+  /** Offset in the window. */
+  readonly to: number;
+  readonly length: number;
+}
+
+/**
+ * @returns the window's bytes, all of them
+ * @throws ImageError when a file is shorter by now than it was, and the file system's errors
+ */
+export function fillWindow<Bytes extends Buffer>({
+  bytes,
+  reads,
+}: {
+  readonly bytes: Bytes;
+  readonly reads: readonly FileRead[];
+}): Bytes {
+  for (const { path, from, to, length } of reads) {
+    const fd = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      for (let done = 0; done < length; ) {
+        const count = readSync(fd, bytes, to + done, length - done, from + done);
+        if (count === 0) throw new ImageError(`${display(path)} was cut while it was packed`);
+        done += count;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return bytes;
+}
