@@ -136,6 +136,23 @@ function* windowsOfMembers(
   yield* writer.rest();
 }
 
+/** Members that are looked up while getfattr is at work. */
+const READ_AHEAD = 2000;
+
+/** The same members, the first of them read at once. */
+function readAhead<T>(members: Iterable<T>, count: number): Iterable<T> {
+  const rest = members[Symbol.iterator]();
+  const first: T[] = [];
+  for (let next = rest.next(); !next.done; next = rest.next()) {
+    first.push(next.value);
+    if (first.length === count) break;
+  }
+  return (function* () {
+    yield* first;
+    yield* { [Symbol.iterator]: () => rest };
+  })();
+}
+
 async function* archive(
   roots: readonly string[],
   walk: Iterable<LocatedMember>,
@@ -143,8 +160,13 @@ async function* archive(
   change: Change,
   memory = createWindowMemory(),
 ): AsyncGenerator<Window> {
-  const xattrs = (await Promise.all(roots.map(readTreeXattrs))).flatMap((found) => [...found]);
-  yield* windowsOfMembers(walk, new Map(xattrs), opaque, change, memory);
+  const reading = Promise.all(roots.map(readTreeXattrs));
+  // It is waited for below, unless the walk fails first.
+  reading.catch(() => {});
+  // getfattr works in a process of its own: until it is done there is something to do here.
+  const members = readAhead(walk, READ_AHEAD);
+  const xattrs = (await reading).flatMap((found) => [...found]);
+  yield* windowsOfMembers(members, new Map(xattrs), opaque, change, memory);
 }
 
 /** An archive as a stream; who can take the chunks as they come saves a copy of each. */
