@@ -17,7 +17,6 @@ import type { LayerId } from '../cache/records.js';
 import { isKnownLayer } from '../cache/remote-layers.js';
 import { checkpoint } from '../checkpoint.js';
 import { inUserNamespace } from '../exec/overlay.js';
-import { measureTree } from '../layers/disk-usage.js';
 import { ImageError } from '../oci/errors.js';
 import type { ResolvedImage, ResolvedLayer } from '../oci/image.js';
 import { layerCompression } from '../oci/media-types.js';
@@ -75,12 +74,11 @@ async function fetchAndPublish(
     const { digest, size, mediaType } = layer.descriptor;
     const compression = layerCompression(mediaType) ?? 'gzip';
     checkpoint('pull:unpacked');
-    const { disk } = measureTree(draft.diff);
     placeBlob(store, file, digest);
     // A crash after a former rename leaves the directory of a name that is used again.
     if (known !== undefined) clearPlace(store.paths, known);
     placeLayer(store.paths, draft);
-    const { files, bytes, opaque } = unpacked;
+    const { files, bytes, disk, opaque } = unpacked;
     const blob = { digest, size, diffId: layer.diffId, compression };
     const measures = { files, bytes, disk, opaque, blob };
     publishFetchedLayer(store.index, layer.diffId, draft.id, measures);

@@ -43,9 +43,9 @@ export function largeGroups(subtrees: readonly Subtree[]): Subtree[][] {
 
 const NEWLINE = 10;
 
-function linesOf(bytes: Uint8Array): number {
+function linesOf(bytes: Buffer): number {
   let lines = 0;
-  for (const byte of bytes) if (byte === NEWLINE) lines += 1;
+  for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) lines += 1;
   return lines;
 }
 
@@ -75,7 +75,11 @@ export async function linkSubtrees(
       env: { LC_ALL: 'C' },
     });
     // cp copies what it finds: of a layer that is being removed that may be a part.
-    if (exitCode === 0 && linesOf(stdout) === entriesOf(batch)) return;
+    if (
+      exitCode === 0 &&
+      linesOf(Buffer.from(stdout.buffer, stdout.byteOffset, stdout.length)) === entriesOf(batch)
+    )
+      return;
     for (const path of paths) rmSync(`${layer}/${path}`, { recursive: true, force: true });
     failed.push(...batch);
   };

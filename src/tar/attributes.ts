@@ -42,10 +42,18 @@ export function queueAttributes(
   if (mtime.nanoseconds !== 0) pending.add({ call: 'utime', path, time: mtime });
 }
 
-/** Sets what Node can on an open, new file; chown(2) clears setuid, so that chmod comes after it. */
-export function setOpenFile(fd: number, wanted: Attributes, owner: NewFileOwner): void {
+/**
+ * Sets what Node can on an open, new file; chown(2) clears setuid, so that chmod comes after it.
+ * @param hasMode the file has its permissions already
+ */
+export function setOpenFile(
+  fd: number,
+  wanted: Attributes,
+  owner: NewFileOwner,
+  hasMode: boolean,
+): void {
   if (wanted.uid !== owner.uid || wanted.gid !== owner.gid) fchownSync(fd, wanted.uid, wanted.gid);
-  fchmodSync(fd, wanted.mode);
+  if (!hasMode) fchmodSync(fd, wanted.mode);
   const time = asSeconds(wanted.mtime);
   futimesSync(fd, time, time);
 }

@@ -2,6 +2,7 @@
 import {
   closeSync,
   constants,
+  fstatSync,
   linkSync,
   lstatSync,
   openSync,
@@ -47,6 +48,21 @@ function newFileOwner(directory: string): NewFileOwner {
   const stats = lstatSync(directory);
   const gid = (stats.mode & 0o2000) === 0 ? (process.getegid?.() ?? 0) : stats.gid;
   return { uid: process.geteuid?.() ?? 0, gid };
+}
+
+/** Tells which permissions new files get when they are asked for. */
+function createModeMemory() {
+  const given = new Map<number, boolean>();
+  return {
+    /** Worth asking for; chown(2) takes more than these away. */
+    mayBeGiven: (mode: number) => mode <= 0o777 && given.get(mode) !== false,
+    /** Did a file get them? The umask, or an ACL of the directory, treats all of one mode alike. */
+    wasGiven(fd: number, mode: number): boolean {
+      const known = given.get(mode) ?? (fstatSync(fd).mode & 0o7777) === mode;
+      given.set(mode, known);
+      return known;
+    },
+  };
 }
 
 /** Removes what is at a slot, so that the later of two entries wins. */
@@ -110,19 +126,24 @@ export function createLayerWriter(directory: string, rootless: boolean): LayerWr
   const tree = createTree(directory);
   const { pending } = tree;
   const owner = newFileOwner(directory);
+  const modes = createModeMemory();
   let open: number | undefined;
 
   const putFile = (slot: Slot, entry: TarEntry, attributes: Attributes): EntrySink => {
     const path = fsPath(slot.full);
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    const fd = makeAnew(slot, () => openSync(path, flags, 0o600));
+    // Most files get their permissions here, without a call of their own for that.
+    const { mode } = attributes;
+    const ask = modes.mayBeGiven(mode);
+    const fd = makeAnew(slot, () => openSync(path, flags, ask ? mode : 0o600));
+    const hasMode = ask && modes.wasGiven(fd, mode);
     open = fd;
     const sink = fileSink(fd, entry.size, entry.sparse);
     return {
       write: sink.write,
       end() {
         sink.end();
-        setOpenFile(fd, attributes, owner);
+        setOpenFile(fd, attributes, owner, hasMode);
         open = undefined;
         closeSync(fd);
         queueAttributes(pending, slot.path, attributes);

@@ -34,6 +34,45 @@ describe('archives of GNU tar', () => {
     expect(result.opaque).toEqual([]);
   });
 
+  test.each([0o000, 0o022, 0o077])(
+    'modes are those of the archive under umask %o',
+    async (umask) => {
+      const source = made(`
+      for mode in 000 400 644 666 755 777 1644 2755 4755 6777; do
+        touch a$mode b$mode; chmod $mode a$mode b$mode
+        touch c$mode; chown 7:8 c$mode; chmod $mode c$mode
+      done`);
+      const target = scratch();
+      const former = process.umask(umask);
+      try {
+        await unpack(gnuTar(source), target);
+      } finally {
+        process.umask(former);
+      }
+      const modes = (root: string) =>
+        run('find', ['.', '-type', 'f', '-printf', '%P %m %U\n'], root).split('\n').sort();
+      expect(modes(target)).toEqual(modes(source));
+      expect(modes(target)).toHaveLength(31);
+    },
+  );
+
+  test('modes are those of the archive in a directory that hands down an ACL', async () => {
+    const source = made('umask 0; touch a b; chmod 644 a b');
+    const target = scratch();
+    // setfacl -d -m u::rwx,g::r-x,o::-: new files get nothing for others.
+    const entries = [
+      [1, 7],
+      [4, 5],
+      [32, 0],
+    ].map(([tag = 0, permissions = 0]) =>
+      Buffer.from([tag, 0, permissions, 0, 255, 255, 255, 255]).toString('hex'),
+    );
+    const acl = `0x02000000${entries.join('')}`;
+    run('setfattr', ['-n', 'system.posix_acl_default', '-v', acl, target]);
+    await unpack(gnuTar(source), target);
+    expect(run('stat', ['-c', '%a', 'a', 'b'], target)).toBe('644\n644\n');
+  });
+
   test('the old GNU format: long names, and owners beyond 2^21 in base 256', async () => {
     const source = made(`${EVERYTHING}
       find . -depth -exec touch -h -d @1600000000 {} +
