@@ -14,9 +14,18 @@ export interface FileRead {
   readonly length: number;
 }
 
+function open(path: ByteString): number {
+  try {
+    return openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new ImageError(`${display(path)} was removed while it was packed`, { cause: error });
+  }
+}
+
 /**
  * @returns the window's bytes, all of them
- * @throws ImageError when a file is shorter by now than it was, and the file system's errors
+ * @throws ImageError when a file is gone or shorter than it was, and the file system's errors
  */
 export function fillWindow<Bytes extends Buffer>({
   bytes,
@@ -26,7 +35,7 @@ export function fillWindow<Bytes extends Buffer>({
   readonly reads: readonly FileRead[];
 }): Bytes {
   for (const { path, from, to, length } of reads) {
-    const fd = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
+    const fd = open(path);
     try {
       for (let done = 0; done < length; ) {
         const count = readSync(fd, bytes, to + done, length - done, from + done);
