@@ -1,7 +1,7 @@
 // npm run bench:images: images out and in, beside buildah and skopeo, against a registry of this
 // machine that is emptied before each push: all of them know ways not to send what is there.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -85,6 +85,15 @@ function addRow(title, target, times, rivalTime = times.buildah) {
   ]);
 }
 
+/** Bytes of the blobs that the registry has. */
+function registryBytes(directory = data) {
+  let bytes = 0;
+  for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true }))
+    if (entry.name === 'data') bytes += statSync(join(entry.parentPath ?? entry.path, 'data')).size;
+  return bytes;
+}
+
+const sizes = [];
 const target = (name) => `docker://${host}/${name}`;
 const titles = { debian: 'Debian', files: '20,000 files' };
 for (const name of Object.keys(contexts)) {
@@ -113,7 +122,12 @@ for (const name of Object.keys(contexts)) {
   );
   addRow(`push, ${titles[name]}`, 0.7, first);
   emptyRegistry();
+  time(buildah(['push', '-q', '--tls-verify=false', name, target('buildah')]));
+  const theirs = registryBytes();
+  emptyRegistry();
   time(wiac(['push', name, `${host}/wiac`]));
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  sizes.push(`${titles[name]}: ${megabytes(registryBytes())}, buildah ${megabytes(theirs)}`);
   const again = compare({ wiac: () => wiac(['push', name, `${host}/wiac`]) }, ROUNDS);
   addRow(`push again, ${titles[name]} (buildah: first)`, 0.3, again, first.buildah);
   const pulled = compare(
@@ -143,5 +157,5 @@ function peakMemory(name) {
 const buildahVersion = execFileSync('buildah', ['--version'], { encoding: 'utf8' }).split(' ')[2];
 const date = new Date().toISOString().slice(0, 10);
 process.stdout.write(
-  `${date}, ${cpus().length} x ${cpus()[0]?.model.trim()}, Node ${process.version}, buildah ${buildahVersion}, medians of ${ROUNDS}\n\n${markdownTable(rows)}\n\npeak memory of a push: ${peakMemory('debian')} (Debian), ${peakMemory('files')} (20,000 files)\n`,
+  `${date}, ${cpus().length} x ${cpus()[0]?.model.trim()}, Node ${process.version}, buildah ${buildahVersion}, medians of ${ROUNDS}\n\n${markdownTable(rows)}\n\npushed: ${sizes.join('; ')}\npeak memory of a push: ${peakMemory('debian')} (Debian), ${peakMemory('files')} (20,000 files)\n`,
 );
