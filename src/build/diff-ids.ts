@@ -6,7 +6,7 @@ import type { LayerId } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { opaqueDirectories } from '../layers/layer-digest.js';
 import { packLayer } from '../tar/pack.js';
-import { bytesOf } from '../tar/windows.js';
+import { bytesOf, createWindowMemory } from '../tar/windows.js';
 
 /**
  * The digest of a layer's archive without compression. A layer that was pulled or pushed has it in
@@ -19,7 +19,8 @@ export async function layerDiffId(store: Store, id: LayerId): Promise<string> {
   const opaque = record?.opaque ?? (await opaqueDirectories(path));
   const hash = createHash('sha256');
   const wholeSeconds = hasWholeSeconds(record);
-  const archive = packLayer(path, { opaque, wholeSeconds });
-  for await (const chunk of bytesOf(archive)) hash.update(chunk);
+  const memory = createWindowMemory();
+  const archive = packLayer(path, { opaque, wholeSeconds, memory });
+  for await (const chunk of bytesOf(archive, memory)) hash.update(chunk);
   return `sha256:${hash.digest('hex')}`;
 }

@@ -79,7 +79,7 @@ async function* gzipped(
   const finish = async ({ window, members }: Running): Promise<Buffer> => {
     const compressed = await members;
     plain.update(window.bytes);
-    memory?.give(window.bytes);
+    memory.give(window.bytes);
     return compressed;
   };
   let held: Window | undefined;
@@ -128,8 +128,8 @@ export interface CompressOptions {
   readonly level?: number | undefined;
   /** For gzip; who compresses several layers lets them share threads. The caller closes them. */
   readonly threads?: GzipThreads | undefined;
-  /** Where the archive's windows come from, if they are to go back there. */
-  readonly memory?: WindowMemory | undefined;
+  /** Where the archive's windows come from, and go back to. */
+  readonly memory: WindowMemory;
 }
 
 /**
@@ -143,7 +143,7 @@ export interface CompressOptions {
 export function compress(
   archive: AsyncIterable<Window>,
   compression: Compression,
-  options: CompressOptions = {},
+  options: CompressOptions,
 ): { readonly chunks: AsyncGenerator<Buffer>; readonly result: Promise<CompressedLayer> } {
   const { promise: result, resolve, reject } = deferred<CompressedLayer>();
   // Whoever only reads the bytes gets the error there.
@@ -152,7 +152,7 @@ export function compress(
     const plain = createMeter();
     const packed = createMeter();
     try {
-      const input = () => metered(bytesOf(archive), plain);
+      const input = () => metered(bytesOf(archive, options.memory), plain);
       if (compression === 'gzip') yield* metered(gzipped(archive, plain, options), packed);
       else if (compression === 'none') yield* input();
       else yield* metered(zstded(input(), options.level ?? DEFAULT_LEVELS.zstd), packed);

@@ -23,8 +23,8 @@ export interface PackOptions {
   readonly wholeSeconds?: boolean | undefined;
   /** Is told of the newest time that was written, in seconds, before the archive ends. */
   readonly onNewest?: ((seconds: number) => void) | undefined;
-  /** Where the reader gives the windows back, if it does. */
-  readonly memory?: WindowMemory | undefined;
+  /** Where the windows come from; the reader gives them back. */
+  readonly memory: WindowMemory;
 }
 
 /** How the files of a tree are written. */
@@ -158,7 +158,7 @@ async function* archive(
   walk: Iterable<LocatedMember>,
   opaque: ReadonlySet<ByteString>,
   change: Change,
-  memory = createWindowMemory(),
+  memory: WindowMemory,
 ): AsyncGenerator<Window> {
   const reading = Promise.all(roots.map(readTreeXattrs));
   // It is waited for below, unless the walk fails first.
@@ -219,5 +219,6 @@ export function packTree(
     ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
   });
   const roots = layers.map(({ path }) => path);
-  return bytesOf(archive(roots, walkMerged(stack), new Set(), change));
+  const memory = createWindowMemory();
+  return bytesOf(archive(roots, walkMerged(stack), new Set(), change, memory), memory);
 }

@@ -93,7 +93,20 @@ export async function* windowsOf(
   yield* writer.rest();
 }
 
-/** The archive's bytes; @throws (while reading) as fillWindow */
-export async function* bytesOf(windows: AsyncIterable<Window>): AsyncGenerator<Buffer> {
-  for await (const window of windows) yield fillWindow(window);
+/**
+ * The archive's bytes, in memory that the reader may keep: a stream queues them, for one. They are
+ * copied, because memory that threads share does not make the collector run; windows that did not
+ * go back would stay until something else does.
+ * @param memory where the windows come from
+ * @throws (while reading) as fillWindow
+ */
+export async function* bytesOf(
+  windows: AsyncIterable<Window>,
+  memory: WindowMemory,
+): AsyncGenerator<Buffer> {
+  for await (const window of windows) {
+    const copy = Buffer.from(fillWindow(window));
+    memory.give(window.bytes);
+    yield copy;
+  }
 }

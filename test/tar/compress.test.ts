@@ -5,6 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
 import type { CompressOptions } from '../../src/tar/compress.js';
 import { compress as compressWindows } from '../../src/tar/compress.js';
+import type { WindowMemory } from '../../src/tar/windows.js';
 import { createWindowMemory, windowsOf } from '../../src/tar/windows.js';
 import { inPieces, sha256 } from './helpers.js';
 
@@ -16,7 +17,7 @@ const DECODERS = { gzip: ['gzip', '-dc'], zstd: ['zstd', '-dc'], none: ['cat'] }
 function compress(
   source: AsyncIterable<Buffer>,
   kind: keyof typeof DECODERS,
-  options: CompressOptions = {},
+  options: Omit<CompressOptions, 'memory'> = {},
 ) {
   const memory = createWindowMemory();
   return compressWindows(windowsOf(source, memory), kind, { ...options, memory });
@@ -125,4 +126,22 @@ test('a reader that goes away ends the source', async () => {
   for await (const _chunk of chunks) break;
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(ended).toBe(true);
+});
+
+test.each(['zstd', 'none'] as const)('%s uses the memory of windows again', async (kind) => {
+  const used = new Set<SharedArrayBuffer>();
+  const { take, give } = createWindowMemory();
+  const memory: WindowMemory = {
+    take() {
+      const bytes = take();
+      used.add(bytes.buffer);
+      return bytes;
+    },
+    give,
+  };
+  const { chunks } = compressWindows(windowsOf(inPieces(DATA), memory), kind, { memory });
+  // This reader keeps what it gets, which must not change any more.
+  const blob = await buffer(chunks);
+  expect(decode(kind, blob).equals(DATA)).toBe(true);
+  expect(used.size).toBe(1);
 });

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { PackOptions } from '../../src/tar/pack.js';
 import { packLayer } from '../../src/tar/pack.js';
-import { bytesOf } from '../../src/tar/windows.js';
+import { bytesOf, createWindowMemory } from '../../src/tar/windows.js';
 import { describeTree, EVERYTHING, gnuTar, made, run, scratch, sha256, unpack } from './helpers.js';
 
 async function pack(directory: string, options: Partial<PackOptions> = {}): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of bytesOf(packLayer(directory, { opaque: [], ...options }))) {
-    chunks.push(chunk as Buffer);
-  }
+  const memory = createWindowMemory();
+  const archive = packLayer(directory, { opaque: [], memory, ...options });
+  for await (const chunk of bytesOf(archive, memory)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
