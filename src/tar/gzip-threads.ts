@@ -10,12 +10,12 @@ export interface GzipThreads {
   prepare(): void;
   /**
    * Fills a window and compresses it as gzipMembers does: in another thread, or here and now when
-   * those have enough to do.
+   * those have enough to do, or can't be had.
    * @param window nobody may write to it until this resolves; it is complete then
-   * @throws as fillWindow
+   * @throws as fillWindow, and when the threads are closed
    */
   compress(window: Window, level: number): Promise<Buffer>;
-  /** Ends the threads; what they were at fails. */
+  /** Ends the threads; what they were at fails, and what is asked of them later. */
   close(): void;
 }
 
@@ -33,7 +33,11 @@ interface Thread {
   readonly waiting: { resolve(answer: GzipAnswer): void; reject(error: Error): void }[];
 }
 
-function startThread(): Thread {
+/**
+ * @param onEnd is told when it has ended, before its jobs are answered
+ * @throws when there can be no more threads
+ */
+function startThread(onEnd: (thread: Thread) => void): Thread {
   const thread: Thread = { worker: new Worker(new URL(WORKER, import.meta.url)), waiting: [] };
   const { worker, waiting } = thread;
   // A thread without work must not keep the process from ending.
@@ -42,12 +46,13 @@ function startThread(): Thread {
     waiting.shift()?.resolve(answer);
     if (waiting.length === 0) worker.unref();
   });
-  worker.on('error', (error) => fail(thread, error));
+  // It could not start, or ran out of memory: it ends, and what it was at is tried again here.
+  worker.on('error', () => {});
+  worker.on('exit', () => {
+    onEnd(thread);
+    for (const { resolve } of waiting.splice(0)) resolve(undefined);
+  });
   return thread;
-}
-
-function fail({ waiting }: Thread, error: Error): void {
-  for (const { reject } of waiting.splice(0)) reject(error);
 }
 
 function askThread({ worker, waiting }: Thread, job: GzipJob): Promise<GzipAnswer> {
@@ -64,12 +69,23 @@ export async function compressHere(window: Window, level: number): Promise<Buffe
 
 /** No thread is started before somebody asks for one; this one takes its share of the work. */
 export function createGzipThreads(): GzipThreads {
-  const most = Math.min(availableParallelism() - 1, MAX_THREADS);
-  const threads: Thread[] = [];
-  const start = (): Thread => {
-    const thread = startThread();
-    threads.push(thread);
-    return thread;
+  let most = Math.min(availableParallelism() - 1, MAX_THREADS);
+  let threads: readonly Thread[] = [];
+  let closed: Error | undefined;
+  /** Where one thread could not be had, or ended, the next one would fare no better. */
+  const giveUpThread = (ended?: Thread): void => {
+    threads = threads.filter((thread) => thread !== ended);
+    most = threads.length;
+  };
+  const start = (): Thread | undefined => {
+    try {
+      const thread = startThread(giveUpThread);
+      threads = [...threads, thread];
+      return thread;
+    } catch {
+      giveUpThread();
+      return undefined;
+    }
   };
   /** One that has room, the idlest of all; undefined when all have enough to do. */
   const next = (): Thread | undefined => {
@@ -82,6 +98,7 @@ export function createGzipThreads(): GzipThreads {
       if (threads.length === 0 && most > 0) start();
     },
     async compress(window, level) {
+      if (closed) throw closed;
       const thread = next();
       if (!thread) return compressHere(window, level);
       const { bytes, reads } = window;
@@ -90,9 +107,11 @@ export function createGzipThreads(): GzipThreads {
       return members ? Buffer.from(members) : compressHere(window, level);
     },
     close() {
-      for (const thread of threads.splice(0)) {
-        fail(thread, new Error('the compression was given up'));
-        thread.worker.terminate();
+      closed = new Error('the compression was given up');
+      most = 0;
+      for (const { worker, waiting } of threads) {
+        for (const { reject } of waiting.splice(0)) reject(closed);
+        worker.terminate();
       }
     },
   };

@@ -1,23 +1,10 @@
 /** The compiled code that is kept beside the bundle: used by the next run, whatever that one loads. */
-import { cpSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { execa } from 'execa';
+import { installed } from '../support/installed.js';
 import { startRegistry } from '../support/registry.js';
-import { context, dockerfile, tempDir, WIAC } from '../support/wiac.js';
-
-/** A command of its own: what other tests keep in dist/ must not decide what is tested here. */
-function installed(): { dist: string; run: (...args: string[]) => Promise<string> } {
-  const root = tempDir();
-  const dist = join(root, 'dist');
-  cpSync(dirname(WIAC), dist, { recursive: true });
-  symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'));
-  for (const name of readdirSync(dist)) if (name.endsWith('.compiled')) rmSync(join(dist, name));
-  const env = { WIAC_ROOT: join(root, 'store') };
-  const run = async (...args: string[]) =>
-    (await execa(process.execPath, [join(dist, 'wiac.cjs'), ...args], { env })).stdout;
-  return { dist, run };
-}
+import { context, dockerfile } from '../support/wiac.js';
 
 /** What is kept for a command, and since when: it is written anew when V8 refuses it. */
 function kept(dist: string, command: string): Record<string, number> {

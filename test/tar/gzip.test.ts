@@ -68,12 +68,15 @@ test('threads give what this thread gives, in the order in which they were asked
   }
 });
 
-test('what was asked of threads fails when they are closed', async () => {
+test('what is asked of threads fails when they are closed, before or after', async () => {
   const threads = createGzipThreads();
   threads.prepare();
-  const first = threads.compress(windowOf(deterministic(WINDOW)), 9);
+  const window = windowOf(deterministic(WINDOW));
+  const first = threads.compress(window, 9);
   threads.close();
   await expect(first).rejects.toThrow('given up');
+  // A thread that is started now would be ended by nobody.
+  await expect(threads.compress(window, 9)).rejects.toThrow('given up');
 });
 
 test.each([
