@@ -48,6 +48,13 @@ async function* metered(source: AsyncIterable<Buffer>, meter: Meter): AsyncGener
 /** Lets in what threads and readers have to say: packing files waits for nobody. */
 const turn = () => new Promise<void>((resume) => setImmediate(resume));
 
+/**
+ * Windows in memory at most. They leave it in their order: a thread whose files lie on a slow disk
+ * would let all that follow pile up. All threads together hold fewer (gzip-threads.ts), so that none
+ * of them waits for this.
+ */
+const MAX_RUNNING = 32;
+
 /** A window that is being compressed. */
 interface Running {
   readonly window: Window;
@@ -90,7 +97,8 @@ async function* gzipped(
         several = true;
         run(held, threads.compress(held, level));
         await turn();
-        while (running[0]?.settled) yield await finish(running.shift() as Running);
+        while (running[0]?.settled || running.length >= MAX_RUNNING)
+          yield await finish(running.shift() as Running);
       }
       held = window;
     }

@@ -5,8 +5,9 @@ import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
 import type { CompressOptions } from '../../src/tar/compress.js';
 import { compress as compressWindows } from '../../src/tar/compress.js';
+import type { GzipThreads } from '../../src/tar/gzip-threads.js';
 import type { WindowMemory } from '../../src/tar/windows.js';
-import { createWindowMemory, windowsOf } from '../../src/tar/windows.js';
+import { createWindowMemory, WINDOW, windowsOf } from '../../src/tar/windows.js';
 import { inPieces, sha256 } from './helpers.js';
 
 const TEXT = Buffer.from(Array.from({ length: 400_000 }, (_, n) => `${n * 7919}\n`).join(''));
@@ -128,7 +129,8 @@ test('a reader that goes away ends the source', async () => {
   expect(ended).toBe(true);
 });
 
-test.each(['zstd', 'none'] as const)('%s uses the memory of windows again', async (kind) => {
+/** Memory that tells which parts of it there are. */
+function countedMemory() {
   const used = new Set<SharedArrayBuffer>();
   const { take, give } = createWindowMemory();
   const memory: WindowMemory = {
@@ -139,9 +141,29 @@ test.each(['zstd', 'none'] as const)('%s uses the memory of windows again', asyn
     },
     give,
   };
+  return { memory, used };
+}
+
+test.each(['zstd', 'none'] as const)('%s uses the memory of windows again', async (kind) => {
+  const { memory, used } = countedMemory();
   const { chunks } = compressWindows(windowsOf(inPieces(DATA), memory), kind, { memory });
   // This reader keeps what it gets, which must not change any more.
   const blob = await buffer(chunks);
   expect(decode(kind, blob).equals(DATA)).toBe(true);
   expect(used.size).toBe(1);
+});
+
+test('a thread that is slow does not fill the memory', async () => {
+  const { memory, used } = countedMemory();
+  const first = new Promise<Buffer>((resume) => setTimeout(resume, 500, Buffer.from('first ')));
+  let asked = 0;
+  const threads: GzipThreads = {
+    prepare: () => {},
+    compress: () => (asked++ === 0 ? first : Promise.resolve(Buffer.from('next '))),
+    close: () => {},
+  };
+  const source = inPieces(Buffer.alloc(100 * WINDOW), WINDOW);
+  const { chunks } = compressWindows(windowsOf(source, memory), 'gzip', { memory, threads });
+  expect((await buffer(chunks)).toString()).toBe(`first ${'next '.repeat(99)}`);
+  expect(used.size).toBeLessThan(40);
 });
