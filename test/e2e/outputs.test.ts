@@ -339,4 +339,22 @@ describe('what makes no sense', () => {
     expect(readdirSync(work)).toEqual(['file']);
     expect(existsSync(join(work, 'no'))).toBe(false);
   });
+
+  test('a named pipe is written to, and stays one', async () => {
+    const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: 'f' });
+    const work = tempDir();
+    const { build } = machine();
+    await execa('mkfifo', [join(work, 'pipe'), join(work, 'metadata')]);
+    const [archive, metadata] = await Promise.all([
+      execa('tar', ['-tf', join(work, 'pipe')]),
+      execa('cat', [join(work, 'metadata')]),
+      build(
+        root,
+        ...['-o', `type=tar,dest=${work}/pipe`, '--metadata-file', join(work, 'metadata')],
+      ),
+    ]);
+    expect(archive.stdout).toBe('f');
+    expect(json(metadata.stdout)).toHaveProperty(['wiac.lowerdir']);
+    expect(lstatSync(join(work, 'pipe')).isFIFO()).toBe(true);
+  }, 20_000);
 });
