@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { WiacError } from '../errors.js';
 import {
   type ArchiveMember,
   type ArchiveOutput,
@@ -209,10 +210,15 @@ async function stageBlob(
     },
   });
   const unpack = compression === 'gzip' ? createGunzip() : new PassThrough();
-  await writeWhole(file, async (output) => {
-    const input = verified(await open(), descriptor, title, { reference: title });
-    await pipeline(input, unpack, count, output);
-  });
+  try {
+    await writeWhole(file, async (output) => {
+      const input = verified(await open(), descriptor, title, { reference: title });
+      await pipeline(input, unpack, count, output);
+    });
+  } catch (cause) {
+    if (cause instanceof WiacError) throw cause;
+    throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
+  }
   return { file, digest: digester.digest() };
 }
 

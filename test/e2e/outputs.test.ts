@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { emptyDisk } from '../support/power-cut.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { describeLayers, describeTree } from '../support/tree.js';
@@ -338,6 +339,21 @@ describe('what makes no sense', () => {
     }
     expect(readdirSync(work)).toEqual(['file']);
     expect(existsSync(join(work, 'no'))).toBe(false);
+  });
+
+  test('a full disk below an archive for docker is no bug of wiac', async () => {
+    const disk = await emptyDisk('1M');
+    try {
+      const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: '' });
+      writeFileSync(join(root, 'f'), randomBytes(2_000_000));
+      const output = `type=docker,dest=${disk.path}/x.tar`;
+      const { exitCode, stderr } = await machine().wiac(['build', '-q', '-o', output, root]);
+      expect(stderr).toMatch(/^wiac: cannot write docker-archive:.*no space left/);
+      expect(exitCode).toBe(11);
+      expect(readdirSync(disk.path).filter((name) => name !== 'lost+found')).toEqual([]);
+    } finally {
+      await disk.remove();
+    }
   });
 
   test('a named pipe is written to, and stays one', async () => {
