@@ -307,6 +307,8 @@ describe('what makes no sense', () => {
   test.each([
     [['-o', 'type=nothing'], 'no output of type nothing'],
     [['-o', 'type=oci,dest=x,what=1'], 'type=oci has no what'],
+    [['--iidfile', '/dev/null/x'], '--iidfile /dev/null/x: it cannot be written'],
+    [['--metadata-file', '/dev/null/x'], '--metadata-file /dev/null/x: it cannot be written'],
     [['-o', 'type=docker'], 'no dest'],
     [['-o', 'type=tar', '-o', 'type=oci'], 'only one output'],
     [['--push'], 'a push needs a name'],
