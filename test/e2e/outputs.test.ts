@@ -307,6 +307,10 @@ describe('what makes no sense', () => {
   test.each([
     [['-o', 'type=nothing'], 'no output of type nothing'],
     [['-o', 'type=oci,dest=x,what=1'], 'type=oci has no what'],
+    [['-o', 'dest=x'], 'it has no type'],
+    [['-o', ''], 'it is empty'],
+    [['-o', 'type=local,dest='], 'its dest is empty'],
+    [['-o', 'type=oci,dest='], 'its dest is empty'],
     [['--iidfile', '/dev/null/x'], '--iidfile /dev/null/x: it cannot be written'],
     [['--metadata-file', '/dev/null/x'], '--metadata-file /dev/null/x: it cannot be written'],
     [['-o', 'type=docker'], 'no dest'],
