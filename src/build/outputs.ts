@@ -12,7 +12,7 @@ import { dockerArchiveSink } from '../oci/docker-archive.js';
 import type { ImageSink } from '../oci/image.js';
 import { layoutSink } from '../oci/layout.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
-import type { PackTreeOptions } from '../tar/pack.js';
+import type { PackedTree } from '../tar/pack.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
 import { layerStack } from './session.js';
@@ -135,30 +135,27 @@ async function pushTo(
   return exported;
 }
 
-async function writeTree(
+async function writeTrees(
   { store, items, epoch, signal }: OutputRequest,
   { type, dest }: Output & { type: 'local' | 'tar' },
 ): Promise<void> {
+  const trees: PackedTree[] = [];
   for (const { image } of items) {
     const directory = items.length === 1 ? '' : image.platform.replaceAll('/', '_');
-    const layers = await layerStack(store, image.layers);
-    if (type === 'local') {
-      const { writeLocalTree } = await import('../tar/local-tree.js');
-      // As buildx does: the files belong to whoever builds.
-      const options: PackTreeOptions = { time: epoch, owner: { uid: 0, gid: 0 } };
-      const rootless = inUserNamespace();
-      await writeLocalTree(layers, directory === '' ? dest : `${dest}/${directory}`, {
-        ...options,
-        rootless,
-        signal,
-      });
-    } else {
-      const { writeTarTree } = await import('../tar/tar-tree.js');
-      await writeTarTree(layers, dest === STDOUT ? process.stdout : dest, {
-        time: epoch,
-        signal,
-      });
-    }
+    trees.push({ directory, layers: await layerStack(store, image.layers) });
+  }
+  if (type === 'tar') {
+    const { writeTarTree } = await import('../tar/tar-tree.js');
+    const output = dest === STDOUT ? process.stdout : dest;
+    return writeTarTree(trees, output, { time: epoch, signal });
+  }
+  const { writeLocalTree } = await import('../tar/local-tree.js');
+  // As buildx does: the files belong to whoever builds.
+  const owner = { uid: 0, gid: 0 };
+  const rootless = inUserNamespace();
+  for (const { layers, directory } of trees) {
+    const target = directory === '' ? dest : `${dest}/${directory}`;
+    await writeLocalTree(layers, target, { time: epoch, owner, rootless, signal });
   }
 }
 
@@ -174,7 +171,7 @@ export async function writeOutput(
   switch (output.type) {
     case 'local':
     case 'tar':
-      await writeTree(request, { ...output, type: output.type });
+      await writeTrees(request, { ...output, type: output.type });
       return undefined;
     case 'oci':
     case 'docker':

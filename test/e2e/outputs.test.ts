@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -93,6 +94,21 @@ describe('trees', () => {
     const file = join(tempDir(), 'tree.tar');
     await made.build(root, '--output', `type=tar,dest=${file}`);
     expect((await execa('tar', ['-tf', file])).stdout.split('\n')).toContain('made/null');
+  });
+
+  test('several platforms are directories of one archive', async () => {
+    const root = context({ Dockerfile: 'FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /d\n' });
+    writeTree(root, { 'amd64/f': 'x', 'amd64/s': '-> f', 'arm64/f': 'y' });
+    linkSync(join(root, 'amd64/f'), join(root, 'amd64/g'));
+    const file = join(tempDir(), 'tree.tar');
+    const platforms = ['--platform', 'linux/amd64,linux/arm64'];
+    const { lowerdirs } = await machine().build(root, ...platforms, '-o', `type=tar,dest=${file}`);
+    const unpacked = tempDir();
+    await execa('tar', ['--numeric-owner', '-xpf', file, '-C', unpacked]);
+    expect(readdirSync(unpacked)).toEqual(['linux_amd64', 'linux_arm64']);
+    const [amd64 = '', arm64 = ''] = lowerdirs.split('\n');
+    expect(describeTree(join(unpacked, 'linux_amd64'))).toEqual(await describeLayers(amd64));
+    expect(describeTree(join(unpacked, 'linux_arm64'))).toEqual(await describeLayers(arm64));
   });
 
   test('a tree goes into a directory that is not empty, and never out of it', async () => {
