@@ -73,14 +73,16 @@ async function writeTo(
 function archiveSink(
   output: Output & { type: 'oci' | 'docker' },
   signal: AbortSignal,
-  name?: string,
+  names: readonly string[],
 ): ImageSink {
   const { type, dest, tar } = output;
   const target = dest === STDOUT ? { stream: process.stdout, signal } : dest;
   if (type === 'docker') {
-    const named = name === undefined ? {} : { name: parseRegistryReference(name) };
-    return dockerArchiveSink({ kind: 'docker-archive', file: dest, ...named }, target);
+    const references = names.map(parseRegistryReference);
+    return dockerArchiveSink({ kind: 'docker-archive', file: dest }, target, references);
   }
+  // Programs that are not told which of several images to take refuse to choose: one name it is.
+  const [name] = names;
   const tag = name === undefined ? {} : { tag: parseRegistryReference(name).tag ?? 'latest' };
   if (!tar) return layoutSink({ kind: 'oci-layout', directory: dest, ...tag });
   return ociArchiveSink({ kind: 'oci-archive', file: dest, ...tag }, target);
@@ -96,7 +98,8 @@ async function writeArchiveOutput(
   output: Output & { type: 'oci' | 'docker' },
 ): Promise<Exported> {
   const options = exportOptions(output, request);
-  const [name] = output.names ?? request.names;
+  const names = output.names ?? request.names;
+  const [name] = names;
   // What containerd and `docker load` call an image that a layout holds.
   const fullName: Annotation[] =
     name === undefined
@@ -115,7 +118,7 @@ async function writeArchiveOutput(
     output.type === 'docker'
       ? { ...options.form, compression: 'none' as const, level: undefined, force: true }
       : options.form;
-  return writeTo(request, archiveSink(output, request.signal, name), {
+  return writeTo(request, archiveSink(output, request.signal, names), {
     ...options,
     form,
     annotations,

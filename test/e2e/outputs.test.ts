@@ -202,6 +202,14 @@ describe('images', () => {
     await buildah('umount', container);
   });
 
+  test('docker: the archive has all names', async () => {
+    const file = join(tempDir(), 'image.tar');
+    const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: 'f' });
+    await machine().build(root, '-t', 'a', '-t', 'b.c/d:2', '-o', `type=docker,dest=${file}`);
+    const { stdout } = await execa('tar', ['-xOf', file, 'manifest.json']);
+    expect(json(stdout)).toMatchObject([{ RepoTags: ['a:latest', 'b.c/d:2'] }]);
+  });
+
   test('--push, type=registry and push=true', async () => {
     const made = machine();
     const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nENV A=b\n' });
