@@ -12,7 +12,7 @@ import { dockerArchiveSink } from '../oci/docker-archive.js';
 import type { ImageSink } from '../oci/image.js';
 import { layoutSink } from '../oci/layout.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
-import type { PackTreeOptions } from '../tar/pack.js';
+import type { PackedTree } from '../tar/pack.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
 import { layerStack } from './session.js';
@@ -73,14 +73,16 @@ async function writeTo(
 function archiveSink(
   output: Output & { type: 'oci' | 'docker' },
   signal: AbortSignal,
-  name?: string,
+  names: readonly string[],
 ): ImageSink {
   const { type, dest, tar } = output;
   const target = dest === STDOUT ? { stream: process.stdout, signal } : dest;
   if (type === 'docker') {
-    const named = name === undefined ? {} : { name: parseRegistryReference(name) };
-    return dockerArchiveSink({ kind: 'docker-archive', file: dest, ...named }, target);
+    const references = names.map(parseRegistryReference);
+    return dockerArchiveSink({ kind: 'docker-archive', file: dest }, target, references);
   }
+  // Programs that are not told which of several images to take refuse to choose: one name it is.
+  const [name] = names;
   const tag = name === undefined ? {} : { tag: parseRegistryReference(name).tag ?? 'latest' };
   if (!tar) return layoutSink({ kind: 'oci-layout', directory: dest, ...tag });
   return ociArchiveSink({ kind: 'oci-archive', file: dest, ...tag }, target);
@@ -96,7 +98,8 @@ async function writeArchiveOutput(
   output: Output & { type: 'oci' | 'docker' },
 ): Promise<Exported> {
   const options = exportOptions(output, request);
-  const [name] = output.names ?? request.names;
+  const names = output.names ?? request.names;
+  const [name] = names;
   // What containerd and `docker load` call an image that a layout holds.
   const fullName: Annotation[] =
     name === undefined
@@ -115,7 +118,7 @@ async function writeArchiveOutput(
     output.type === 'docker'
       ? { ...options.form, compression: 'none' as const, level: undefined, force: true }
       : options.form;
-  return writeTo(request, archiveSink(output, request.signal, name), {
+  return writeTo(request, archiveSink(output, request.signal, names), {
     ...options,
     form,
     annotations,
@@ -135,30 +138,27 @@ async function pushTo(
   return exported;
 }
 
-async function writeTree(
+async function writeTrees(
   { store, items, epoch, signal }: OutputRequest,
   { type, dest }: Output & { type: 'local' | 'tar' },
 ): Promise<void> {
+  const trees: PackedTree[] = [];
   for (const { image } of items) {
     const directory = items.length === 1 ? '' : image.platform.replaceAll('/', '_');
-    const layers = await layerStack(store, image.layers);
-    if (type === 'local') {
-      const { writeLocalTree } = await import('../tar/local-tree.js');
-      // As buildx does: the files belong to whoever builds.
-      const options: PackTreeOptions = { time: epoch, owner: { uid: 0, gid: 0 } };
-      const rootless = inUserNamespace();
-      await writeLocalTree(layers, directory === '' ? dest : `${dest}/${directory}`, {
-        ...options,
-        rootless,
-        signal,
-      });
-    } else {
-      const { writeTarTree } = await import('../tar/tar-tree.js');
-      await writeTarTree(layers, dest === STDOUT ? process.stdout : dest, {
-        time: epoch,
-        signal,
-      });
-    }
+    trees.push({ directory, layers: await layerStack(store, image.layers) });
+  }
+  if (type === 'tar') {
+    const { writeTarTree } = await import('../tar/tar-tree.js');
+    const output = dest === STDOUT ? process.stdout : dest;
+    return writeTarTree(trees, output, { time: epoch, signal });
+  }
+  const { writeLocalTree } = await import('../tar/local-tree.js');
+  // As buildx does: the files belong to whoever builds.
+  const owner = { uid: 0, gid: 0 };
+  const rootless = inUserNamespace();
+  for (const { layers, directory } of trees) {
+    const target = directory === '' ? dest : `${dest}/${directory}`;
+    await writeLocalTree(layers, target, { time: epoch, owner, rootless, signal });
   }
 }
 
@@ -174,7 +174,7 @@ export async function writeOutput(
   switch (output.type) {
     case 'local':
     case 'tar':
-      await writeTree(request, { ...output, type: output.type });
+      await writeTrees(request, { ...output, type: output.type });
       return undefined;
     case 'oci':
     case 'docker':

@@ -1,5 +1,4 @@
 /** `wiac build` */
-import { writeFileSync } from 'node:fs';
 import { availableParallelism, constants } from 'node:os';
 import { build } from '../build/build.js';
 import { settle } from '../cache/durability.js';
@@ -203,8 +202,10 @@ async function buildPlatforms(
   for (const platform of platforms) {
     const given = platform === named ? names : [];
     const made = await buildInStore(path, input, { ...options, platform }, given, store, caches);
-    if (options.iidfile !== undefined && platform === named)
-      writeFileSync(options.iidfile, made.result.image.id);
+    if (options.iidfile !== undefined && platform === named) {
+      const { writeResultFile } = await import('./result-file.js');
+      await writeResultFile('--iidfile', options.iidfile, made.result.image.id);
+    }
     results.push(made);
   }
   return results;

@@ -1,6 +1,5 @@
 /** --output, --push, --metadata-file, --annotation: read before the build, carried out after it. */
 
-import { pipeline } from 'node:stream/promises';
 import type { BuildResult } from '../build/build.js';
 import type { Exported } from '../build/export-image.js';
 import { describeImage, writeOutput } from '../build/outputs.js';
@@ -11,11 +10,11 @@ import type { Annotation } from '../image/annotations.js';
 import { parseAnnotation } from '../image/annotations.js';
 import type { Output } from '../image/output.js';
 import { checkImageOutput, parseEpoch, parseOutput, usesStdout } from '../image/output.js';
-import { writeWhole } from '../oci/write-file.js';
 import type { Plan } from '../plan/plan.js';
 import type { AttestOptions, AttestPlan, BuildFacts } from './attestations.js';
 import { attestedItem, planAttestations } from './attestations.js';
 import { buildMetadata } from './build-metadata.js';
+import { writeResultFile } from './result-file.js';
 
 /** Options of `wiac build` that say where the result goes, as commander gives them. */
 export interface OutputOptions extends AttestOptions {
@@ -144,5 +143,5 @@ export async function writeOutputs(
   if (metadataFile === undefined) return;
   if (exported === undefined && names.length > 0) exported = await describeImage(request);
   const text = JSON.stringify(buildMetadata(results, names, exported), null, 2);
-  await writeWhole(metadataFile, (file) => pipeline([`${text}\n`], file));
+  await writeResultFile('--metadata-file', metadataFile, `${text}\n`);
 }

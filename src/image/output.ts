@@ -184,11 +184,21 @@ function namesOf(pairs: Pairs): string[] | undefined {
  * @throws UsageError, UnsupportedError
  */
 export function parseOutput(text: string): Output {
+  // An unset variable in a script: the files of the image would land in the working directory.
+  if (text === '') throw new UsageError('--output: it is empty', { hint: 'give a directory' });
   if (text === STDOUT) return { type: 'tar', dest: STDOUT };
   if (!text.includes('=')) return { type: 'local', dest: text };
   const pairs = parsePairs(text);
-  const type = pairs.get('type') ?? '';
+  const type = pairs.get('type');
+  if (type === undefined)
+    throw new UsageError(`--output ${text}: it has no type`, {
+      hint: `write type=${Object.keys(KEYS).join('|')}`,
+    });
   checkKeys(text, type, pairs);
+  if (pairs.get('dest') === '')
+    throw new UsageError(`--output ${text}: its dest is empty`, {
+      hint: 'give dest=FILE or dest=DIR',
+    });
   if (type === 'oci' || type === 'docker') return archiveOf(text, type, pairs);
   if (type === 'local' || type === 'tar') {
     const dest = pairs.get('dest') ?? (type === 'tar' ? STDOUT : undefined);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { WiacError } from '../errors.js';
 import {
   type ArchiveMember,
   type ArchiveOutput,
@@ -39,6 +40,7 @@ import {
   familiarReference,
   formatReference,
   parseRegistryReference,
+  type RegistryReference,
 } from './reference.js';
 import { collect } from './resolve.js';
 import { isGzip, openTar, type TarFile, type TarIndex } from './tar-index.js';
@@ -209,10 +211,15 @@ async function stageBlob(
     },
   });
   const unpack = compression === 'gzip' ? createGunzip() : new PassThrough();
-  await writeWhole(file, async (output) => {
-    const input = verified(await open(), descriptor, title, { reference: title });
-    await pipeline(input, unpack, count, output);
-  });
+  try {
+    await writeWhole(file, async (output) => {
+      const input = verified(await open(), descriptor, title, { reference: title });
+      await pipeline(input, unpack, count, output);
+    });
+  } catch (cause) {
+    if (cause instanceof WiacError) throw cause;
+    throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
+  }
   return { file, digest: digester.digest() };
 }
 
@@ -220,7 +227,7 @@ async function stageBlob(
 async function archiveMembers(
   manifest: ImageManifest,
   staged: ReadonlyMap<Digest, Staged>,
-  reference: DockerArchiveReference,
+  names: readonly RegistryReference[],
   title: string,
 ): Promise<ArchiveMember[]> {
   const find = (descriptor: Descriptor): Staged => {
@@ -235,7 +242,7 @@ async function archiveMembers(
     throw new ImageError(`${title}: the layers are not those of the config's diff_ids`);
   const configName = `${digestParts(manifest.config.digest).hex}.json`;
   const layerName = (layer: Staged) => `${digestParts(layer.digest).hex}.tar`;
-  const tagged = reference.name === undefined ? null : [familiarReference(reference.name)];
+  const tagged = names.length === 0 ? null : names.map(familiarReference);
   const list = [{ Config: configName, RepoTags: tagged, Layers: layers.map(layerName) }];
   const files = new Map(layers.map((layer) => [layerName(layer), layer.file]));
   return [
@@ -249,10 +256,12 @@ async function archiveMembers(
  * An archive for `docker load`; one that is there is replaced. It holds one image, so an index
  * can't be put. The image is collected next to it, in a directory that `close` removes.
  * @param output instead of the reference's file
+ * @param names instead of the reference's name
  */
 export function dockerArchiveSink(
   reference: DockerArchiveReference,
   output: ArchiveOutput = reference.file,
+  names: readonly RegistryReference[] = reference.name === undefined ? [] : [reference.name],
 ): ImageSink {
   const title = formatReference(reference);
   const staged = new Map<Digest, Staged>();
@@ -272,7 +281,7 @@ export function dockerArchiveSink(
           reference: title,
           hint: 'write an oci-archive for several platforms or attestations',
         });
-      const members = await archiveMembers(manifest, staged, reference, title);
+      const members = await archiveMembers(manifest, staged, names, title);
       await writeArchive(output, members, title);
       return { mediaType, digest: digestOf(bytes), size: bytes.length };
     },

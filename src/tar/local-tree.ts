@@ -19,7 +19,7 @@ import { join, resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { ImageError, messageOf } from '../oci/errors.js';
 import { fsPath } from './entry.js';
-import type { PackTreeOptions } from './pack.js';
+import type { PackedLayers, PackTreeOptions } from './pack.js';
 import { asStream, packTree } from './pack.js';
 import { unpackLayer } from './unpack.js';
 
@@ -60,7 +60,7 @@ function moveInto(from: string, to: string): void {
  * @throws ImageError when the destination can't be written, NoSpaceError, as packTree
  */
 export async function writeLocalTree(
-  layers: Parameters<typeof packTree>[0],
+  layers: PackedLayers,
   destination: string,
   options: PackTreeOptions & { readonly rootless: boolean; readonly signal: AbortSignal },
 ): Promise<void> {

@@ -35,6 +35,19 @@ export interface PackTreeOptions {
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
+/** Layers, topmost first, whose merged view is packed. */
+export type PackedLayers = readonly {
+  readonly path: string;
+  readonly opaque: ReadonlySet<string>;
+}[];
+
+/** One of several trees in an archive. */
+export interface PackedTree {
+  readonly layers: PackedLayers;
+  /** Where in the archive it is; empty: at its top. */
+  readonly directory: string;
+}
+
 /** What is done to an entry before it is written. */
 type Change = (entry: TarEntry) => TarEntry;
 
@@ -108,6 +121,7 @@ function* windowsOfMembers(
   opaque: ReadonlySet<ByteString>,
   change: Change,
   memory: WindowMemory,
+  last: boolean,
 ): Generator<Window> {
   const links = new Map<string, ByteString>();
   const writer = createWindowWriter(memory);
@@ -132,7 +146,7 @@ function* windowsOfMembers(
       yield* writer.add(encodeHeader({ ...NOTHING, name }));
     }
   }
-  yield* writer.add(ZEROS);
+  if (last) yield* writer.add(ZEROS);
   yield* writer.rest();
 }
 
@@ -159,6 +173,7 @@ async function* archive(
   opaque: ReadonlySet<ByteString>,
   change: Change,
   memory: WindowMemory,
+  last = true,
 ): AsyncGenerator<Window> {
   const reading = Promise.all(roots.map(readTreeXattrs));
   // It is waited for below, unless the walk fails first.
@@ -166,7 +181,7 @@ async function* archive(
   // getfattr works in a process of its own: until it is done there is something to do here.
   const members = readAhead(walk, READ_AHEAD);
   const xattrs = (await reading).flatMap((found) => [...found]);
-  yield* windowsOfMembers(members, new Map(xattrs), opaque, change, memory);
+  yield* windowsOfMembers(members, new Map(xattrs), opaque, change, memory, last);
 }
 
 /** An archive as a stream; who can take the chunks as they come saves a copy of each. */
@@ -198,27 +213,55 @@ export async function* packLayer(directory: string, options: PackOptions): Async
   onNewest?.(newest);
 }
 
+/** Puts the entries of a tree below a directory of the archive. */
+function below(directory: string): Change {
+  if (directory === '') return (entry) => entry;
+  const prefix = `${toBytes(directory)}/`;
+  return (entry) => ({
+    ...entry,
+    name: prefix + (entry.name === './' ? '' : entry.name),
+    linkName: entry.type === 'link' ? prefix + entry.linkName : entry.linkName,
+  });
+}
+
+async function* archiveTrees(
+  trees: readonly PackedTree[],
+  { time, owner }: PackTreeOptions,
+  memory: WindowMemory,
+): AsyncGenerator<Window> {
+  for (const tree of trees) {
+    const { layers, directory } = tree;
+    const stack = layers.map(
+      ({ path, opaque }): ByteLayer => ({
+        root: toBytes(path),
+        opaque: new Set([...opaque].map(toBytes)),
+      }),
+    );
+    const move = below(directory);
+    const change: Change = (entry) => ({
+      ...move(entry),
+      ...owner,
+      ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
+    });
+    const roots = layers.map(({ path }) => path);
+    const last = tree === trees.at(-1);
+    yield* archive(roots, walkMerged(stack), new Set(), change, memory, last);
+  }
+}
+
 /**
- * Packs the merged view of layers as a plain archive: no whiteouts, hard links as such.
- * @param layers topmost first
+ * Packs the merged views of layers as a plain archive: no whiteouts, hard links as such.
  * @throws as packLayer
  */
-export function packTree(
-  layers: readonly { readonly path: string; readonly opaque: ReadonlySet<string> }[],
-  { time, owner }: PackTreeOptions,
+export function packTrees(
+  trees: readonly PackedTree[],
+  options: PackTreeOptions,
 ): AsyncGenerator<Buffer> {
-  const stack = layers.map(
-    ({ path, opaque }): ByteLayer => ({
-      root: toBytes(path),
-      opaque: new Set([...opaque].map(toBytes)),
-    }),
-  );
-  const change: Change = (entry) => ({
-    ...entry,
-    ...owner,
-    ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
-  });
-  const roots = layers.map(({ path }) => path);
   const memory = createWindowMemory();
-  return bytesOf(archive(roots, walkMerged(stack), new Set(), change, memory), memory);
+  return bytesOf(archiveTrees(trees, options, memory), memory);
+}
+
+/** The same for one tree, at the top of the archive. */
+export function packTree(layers: PackedLayers, options: PackTreeOptions): AsyncGenerator<Buffer> {
+  return packTrees([{ layers, directory: '' }], options);
 }

@@ -1,25 +1,24 @@
-/** The merged tree of an image as one tar archive. */
+/** The merged trees of images as one tar archive. */
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { WiacError } from '../errors.js';
 import { ImageError, messageOf } from '../oci/errors.js';
 import { writeWhole } from '../oci/write-file.js';
 import { writeStream } from '../oci/write-stream.js';
-import type { PackTreeOptions } from './pack.js';
-import { packTree } from './pack.js';
+import type { PackedTree, PackTreeOptions } from './pack.js';
+import { packTrees } from './pack.js';
 
 /**
- * Writes the merged view of layers.
- * @param layers topmost first
+ * Writes merged views of layers.
  * @param output a file, which is there as a whole or not at all, or a stream that is left open
- * @throws ImageError when it can't be written, as packTree
+ * @throws ImageError when it can't be written, as packTrees
  */
 export async function writeTarTree(
-  layers: Parameters<typeof packTree>[0],
+  trees: readonly PackedTree[],
   output: string | Writable,
   options: PackTreeOptions & { readonly signal: AbortSignal },
 ): Promise<void> {
-  const archive = packTree(layers, options);
+  const archive = packTrees(trees, options);
   const { signal } = options;
   try {
     if (typeof output === 'string')

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -16,6 +17,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { emptyDisk } from '../support/power-cut.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { describeLayers, describeTree } from '../support/tree.js';
@@ -92,6 +94,21 @@ describe('trees', () => {
     const file = join(tempDir(), 'tree.tar');
     await made.build(root, '--output', `type=tar,dest=${file}`);
     expect((await execa('tar', ['-tf', file])).stdout.split('\n')).toContain('made/null');
+  });
+
+  test('several platforms are directories of one archive', async () => {
+    const root = context({ Dockerfile: 'FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /d\n' });
+    writeTree(root, { 'amd64/f': 'x', 'amd64/s': '-> f', 'arm64/f': 'y' });
+    linkSync(join(root, 'amd64/f'), join(root, 'amd64/g'));
+    const file = join(tempDir(), 'tree.tar');
+    const platforms = ['--platform', 'linux/amd64,linux/arm64'];
+    const { lowerdirs } = await machine().build(root, ...platforms, '-o', `type=tar,dest=${file}`);
+    const unpacked = tempDir();
+    await execa('tar', ['--numeric-owner', '-xpf', file, '-C', unpacked]);
+    expect(readdirSync(unpacked)).toEqual(['linux_amd64', 'linux_arm64']);
+    const [amd64 = '', arm64 = ''] = lowerdirs.split('\n');
+    expect(describeTree(join(unpacked, 'linux_amd64'))).toEqual(await describeLayers(amd64));
+    expect(describeTree(join(unpacked, 'linux_arm64'))).toEqual(await describeLayers(arm64));
   });
 
   test('a tree goes into a directory that is not empty, and never out of it', async () => {
@@ -183,6 +200,14 @@ describe('images', () => {
     const mounted = await buildah('mount', container);
     expect(describeTree(mounted)).toEqual(await describeLayers(lowerdirs));
     await buildah('umount', container);
+  });
+
+  test('docker: the archive has all names', async () => {
+    const file = join(tempDir(), 'image.tar');
+    const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: 'f' });
+    await machine().build(root, '-t', 'a', '-t', 'b.c/d:2', '-o', `type=docker,dest=${file}`);
+    const { stdout } = await execa('tar', ['-xOf', file, 'manifest.json']);
+    expect(json(stdout)).toMatchObject([{ RepoTags: ['a:latest', 'b.c/d:2'] }]);
   });
 
   test('--push, type=registry and push=true', async () => {
@@ -306,6 +331,12 @@ describe('what makes no sense', () => {
   test.each([
     [['-o', 'type=nothing'], 'no output of type nothing'],
     [['-o', 'type=oci,dest=x,what=1'], 'type=oci has no what'],
+    [['-o', 'dest=x'], 'it has no type'],
+    [['-o', ''], 'it is empty'],
+    [['-o', 'type=local,dest='], 'its dest is empty'],
+    [['-o', 'type=oci,dest='], 'its dest is empty'],
+    [['--iidfile', '/dev/null/x'], '--iidfile /dev/null/x: it cannot be written'],
+    [['--metadata-file', '/dev/null/x'], '--metadata-file /dev/null/x: it cannot be written'],
     [['-o', 'type=docker'], 'no dest'],
     [['-o', 'type=tar', '-o', 'type=oci'], 'only one output'],
     [['--push'], 'a push needs a name'],
@@ -339,4 +370,37 @@ describe('what makes no sense', () => {
     expect(readdirSync(work)).toEqual(['file']);
     expect(existsSync(join(work, 'no'))).toBe(false);
   });
+
+  test('a full disk below an archive for docker is no bug of wiac', async () => {
+    const disk = await emptyDisk('1M');
+    try {
+      const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: '' });
+      writeFileSync(join(root, 'f'), randomBytes(2_000_000));
+      const output = `type=docker,dest=${disk.path}/x.tar`;
+      const { exitCode, stderr } = await machine().wiac(['build', '-q', '-o', output, root]);
+      expect(stderr).toMatch(/^wiac: cannot write docker-archive:.*no space left/);
+      expect(exitCode).toBe(11);
+      expect(readdirSync(disk.path).filter((name) => name !== 'lost+found')).toEqual([]);
+    } finally {
+      await disk.remove();
+    }
+  });
+
+  test('a named pipe is written to, and stays one', async () => {
+    const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: 'f' });
+    const work = tempDir();
+    const { build } = machine();
+    await execa('mkfifo', [join(work, 'pipe'), join(work, 'metadata')]);
+    const [archive, metadata] = await Promise.all([
+      execa('tar', ['-tf', join(work, 'pipe')]),
+      execa('cat', [join(work, 'metadata')]),
+      build(
+        root,
+        ...['-o', `type=tar,dest=${work}/pipe`, '--metadata-file', join(work, 'metadata')],
+      ),
+    ]);
+    expect(archive.stdout).toBe('f');
+    expect(json(metadata.stdout)).toHaveProperty(['wiac.lowerdir']);
+    expect(lstatSync(join(work, 'pipe')).isFIFO()).toBe(true);
+  }, 20_000);
 });

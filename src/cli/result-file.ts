@@ -1,0 +1,17 @@
+/** Small files that say what a build made: --iidfile, --metadata-file. */
+import { pipeline } from 'node:stream/promises';
+import { UsageError } from '../errors.js';
+import { messageOf } from '../oci/errors.js';
+import { writeWhole } from '../oci/write-file.js';
+
+/** @throws UsageError that names the option when the file can't be written */
+export async function writeResultFile(option: string, path: string, text: string): Promise<void> {
+  try {
+    await writeWhole(path, (file) => pipeline([text], file));
+  } catch (cause) {
+    throw new UsageError(`${option} ${path}: it cannot be written: ${messageOf(cause)}`, {
+      cause,
+      hint: 'give a file in a directory that is there',
+    });
+  }
+}
