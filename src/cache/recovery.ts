@@ -44,7 +44,8 @@ function ignoreFailure(action: () => void): void {
 
 /**
  * Drops the layers and blobs that carry the mark of a former boot; see durability.ts.
- * @returns undefined when there is nothing to drop
+ * @returns undefined when no layer was dropped: a push leaves blobs that are not on disk, and makes
+ *   them again without a word
  */
 export function recoverStore(index: CacheIndex, paths: StorePaths): LostWork | undefined {
   if (formerMarks(index) === undefined) return undefined;
@@ -63,5 +64,6 @@ export function recoverStore(index: CacheIndex, paths: StorePaths): LostWork | u
     ignoreFailure(() => rmSync(blobPath(paths, digest), { force: true }));
   }
   for (const id of dropped.layers) ignoreFailure(() => removeLayer(paths, id));
+  if (dropped.layers.size === 0) return undefined;
   return { layers: dropped.layers.size, images: dropped.images };
 }

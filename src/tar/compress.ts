@@ -53,7 +53,7 @@ const turn = () => new Promise<void>((resume) => setImmediate(resume));
  * would let all that follow pile up. All threads together hold fewer (gzip-threads.ts), so that none
  * of them waits for this.
  */
-const MAX_RUNNING = 32;
+const MAX_RUNNING = 16;
 
 /** A window that is being compressed. */
 interface Running {

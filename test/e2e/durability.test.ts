@@ -159,11 +159,13 @@ test('blobs of a push: one that is not on disk is made again', async () => {
     async ({ wiac, path }) => {
       await wiac(['build', '-q', '-t', 'x', root]);
       const target = `oci-layout://${join(path, 'layout')}:x`;
-      expect((await wiac(['push', 'x', target], { WIAC_SYNC: 'none' })).exitCode).toBe(0);
+      // It does not wait for the disk.
+      expect((await wiac(['push', 'x', target])).exitCode).toBe(0);
     },
     async ({ wiac, path }) => {
       const target = `oci-layout://${join(path, 'again')}:x`;
-      expect(await wiac(['push', 'x', target])).toMatchObject({ exitCode: 0 });
+      // Nothing that anybody would miss is gone.
+      expect(await wiac(['push', 'x', target])).toMatchObject({ exitCode: 0, stderr: '' });
       expect((await wiac(['cache', 'verify', '--deep'])).exitCode).toBe(0);
     },
   );
