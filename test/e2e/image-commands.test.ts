@@ -55,9 +55,7 @@ describe('wiac images', () => {
     const made = await withImages();
     const [old = ''] = await lines(made, 'images', '-q', '-f', 'dangling=true');
     expect(old).toMatch(/^[0-9a-f]{12}$/);
-    expect(await lines(made, 'inspect', old, '--format', '{{.Config.Labels.word}}')).toEqual([
-      'first',
-    ]);
+    expect(await lines(made, 'inspect', old, '-f', '{{.Config.Labels.word}}')).toEqual(['first']);
     const [deleted = ''] = await lines(made, 'rmi', old);
     expect(deleted.startsWith(`Deleted: sha256:${old}`)).toBe(true);
     expect(await lines(made, 'images', '-q', '-f', 'dangling=true')).toEqual([]);
