@@ -10,9 +10,20 @@ import { addCacheBytes } from './totals.js';
 import { declareUse } from './uses.js';
 
 /** `name` without a tag means `name:latest`, as everywhere. */
-export function normalizeName(name: string): string {
+function withTag(name: string): string {
   const lastPart = name.slice(name.lastIndexOf('/') + 1);
   return /[:@]/.test(lastPart) ? name : `${name}:latest`;
+}
+
+/** docker.io/library/debian and docker://debian are debian, as docker shows it. */
+export function familiarName(name: string): string {
+  const hub = /^(?:index\.)?docker\.io\/(?:library\/(?=[^/]+$))?/;
+  return name.replace(/^docker(?:-image)?:\/\//, '').replace(hub, '');
+}
+
+/** The one way in which the store writes a name. */
+export function normalizeName(name: string): string {
+  return withTag(familiarName(name));
 }
 
 /** Is the text a name that an image may have (distribution spec, "pulling manifests")? */
@@ -87,7 +98,8 @@ export async function publishImage(
 
 /** Finds an image by name, id, or the beginning of its id (12 digits at least). */
 export function findImage(index: CacheIndex, reference: string): ImageRecord | undefined {
-  const named = index.names.get(normalizeName(reference));
+  // The second is how earlier versions kept a name.
+  const named = index.names.get(normalizeName(reference)) ?? index.names.get(withTag(reference));
   if (named !== undefined) return index.images.get(named);
   const digits = reference.replace(/^sha256:/, '');
   if (!/^[0-9a-f]{12,64}$/.test(digits)) return undefined;

@@ -1,5 +1,5 @@
 /** `wiac images` */
-import { findImage } from '../cache/images.js';
+import { familiarName, findImage } from '../cache/images.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import type { ImageRecord } from '../cache/records.js';
 import { matchPath } from '../context/gomatch.js';
@@ -61,7 +61,8 @@ function splitName(name: string): { repository: string; tag: string } {
 function fitsReference(name: string | undefined, pattern: string): boolean {
   if (name === undefined) return false;
   const { repository, tag } = splitName(name);
-  return [name, `${repository}:${tag}`, repository].some((text) => matchPath(pattern, text));
+  const wanted = familiarName(pattern);
+  return [name, `${repository}:${tag}`, repository].some((text) => matchPath(wanted, text));
 }
 
 function hasLabel({ config }: ImageRecord, wanted: string): boolean {

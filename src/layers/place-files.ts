@@ -8,6 +8,7 @@ import type { Scanned, ScannedDirectory } from '../context/listing.js';
 import type { Selection } from '../context/select.js';
 import type { TreeEntry, TreeReader } from '../context/tree.js';
 import { ContextError } from '../errors.js';
+import { fileTime } from '../file-time.js';
 import type { TreeDigest } from '../keys/digest.js';
 import type { Job } from './copy-job.js';
 import type { Subtree } from './link-subtrees.js';
@@ -144,8 +145,8 @@ function placeSubdirectory(
   job.made.delete(path);
   job.finish.push(() => {
     applyAttributes(job, listed, target);
-    const seconds = listed.stats.mtimeMs / 1000;
-    lutimesSync(target, seconds, seconds);
+    const time = fileTime(listed.stats.mtimeMs / 1000);
+    lutimesSync(target, time, time);
   });
 }
 

@@ -21,6 +21,9 @@ const ARCHITECTURES: ReadonlyMap<string, readonly [architecture: string, variant
     ['armel', ['arm', 'v6']],
   ] as const);
 
+/** Names that are a system when they stand alone, and no architecture. */
+const SYSTEMS: ReadonlySet<string> = new Set(['linux', 'windows', 'darwin', 'macos', 'freebsd']);
+
 /**
  * The one spelling of a platform: aliases resolved, lower case, default variants left out
  * (arm64's v8, amd64's v1) or filled in (arm's v7).
@@ -48,7 +51,7 @@ function canonicalVariant(architecture: string, variant: string | undefined): st
 }
 
 /**
- * Reads `os/architecture[/variant]`, or an architecture alone.
+ * Reads `os/architecture[/variant]`, an architecture or an os alone, or `local` for this machine's.
  * @throws ImageError
  */
 export function parsePlatform(text: string): Platform {
@@ -59,6 +62,9 @@ export function parsePlatform(text: string): Platform {
       hint: 'write os/architecture or os/architecture/variant, for example linux/arm64',
     });
   const [first = '', second, variant] = parts;
+  if (first.toLowerCase() === 'local' && second === undefined) return hostPlatform();
+  if (second === undefined && SYSTEMS.has(first.toLowerCase()))
+    return normalisePlatform({ os: first, architecture: hostPlatform().architecture });
   if (second === undefined) return normalisePlatform({ os: 'linux', architecture: first });
   return normalisePlatform({
     os: first,

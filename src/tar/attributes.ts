@@ -1,5 +1,6 @@
 /** Owner, permissions, xattrs and times of unpacked files. */
 import { chmodSync, fchmodSync, fchownSync, futimesSync, lchownSync, lutimesSync } from 'node:fs';
+import { fileTime } from '../file-time.js';
 import type { ByteString, TarEntry, TarTime } from './entry.js';
 import { fsPath } from './entry.js';
 import type { Pending } from './pending.js';
@@ -12,7 +13,7 @@ export interface NewFileOwner {
   readonly gid: number;
 }
 
-const asSeconds = ({ seconds, nanoseconds }: TarTime) => seconds + nanoseconds / 1e9;
+const asTime = ({ seconds, nanoseconds }: TarTime) => fileTime(seconds + nanoseconds / 1e9);
 
 /** overlayfs's marks in an archive would let it reach into other layers (redirect, metacopy). */
 const OVERLAY = /^(trusted|user)\.overlay\./;
@@ -54,7 +55,7 @@ export function setOpenFile(
 ): void {
   if (wanted.uid !== owner.uid || wanted.gid !== owner.gid) fchownSync(fd, wanted.uid, wanted.gid);
   if (!hasMode) fchmodSync(fd, wanted.mode);
-  const time = asSeconds(wanted.mtime);
+  const time = asTime(wanted.mtime);
   futimesSync(fd, time, time);
 }
 
@@ -64,7 +65,7 @@ export function setSymlink(full: ByteString, wanted: Attributes, owner: NewFileO
   if (wanted.uid !== owner.uid || wanted.gid !== owner.gid) {
     lchownSync(path, wanted.uid, wanted.gid);
   }
-  const time = asSeconds(wanted.mtime);
+  const time = asTime(wanted.mtime);
   lutimesSync(path, time, time);
 }
 
@@ -77,6 +78,6 @@ export function setDirectory(full: ByteString, wanted: Attributes): void {
 
 /** A directory's time, once nothing in it changes any more. */
 export function setDirectoryTime(full: ByteString, mtime: TarTime): void {
-  const time = asSeconds(mtime);
+  const time = asTime(mtime);
   lutimesSync(fsPath(full), time, time);
 }

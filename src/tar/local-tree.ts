@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
+import { fileTime } from '../file-time.js';
 import { ImageError, messageOf } from '../oci/errors.js';
 import { fsPath } from './entry.js';
 import type { PackedLayers, PackTreeOptions } from './pack.js';
@@ -30,7 +31,8 @@ const fileAt = (path: string) => lstatSync(fsPath(path), { throwIfNoEntry: false
 function adopt(path: string, { mode, uid, gid, mtimeMs }: Stats): void {
   lchownSync(fsPath(path), uid, gid);
   chmodSync(fsPath(path), mode & 0o7777);
-  lutimesSync(fsPath(path), mtimeMs / 1000, mtimeMs / 1000);
+  const time = fileTime(mtimeMs / 1000);
+  lutimesSync(fsPath(path), time, time);
 }
 
 /** Moves everything in one directory into another; paths are byte strings. */

@@ -55,9 +55,7 @@ describe('wiac images', () => {
     const made = await withImages();
     const [old = ''] = await lines(made, 'images', '-q', '-f', 'dangling=true');
     expect(old).toMatch(/^[0-9a-f]{12}$/);
-    expect(await lines(made, 'inspect', old, '--format', '{{.Config.Labels.word}}')).toEqual([
-      'first',
-    ]);
+    expect(await lines(made, 'inspect', old, '-f', '{{.Config.Labels.word}}')).toEqual(['first']);
     const [deleted = ''] = await lines(made, 'rmi', old);
     expect(deleted.startsWith(`Deleted: sha256:${old}`)).toBe(true);
     expect(await lines(made, 'images', '-q', '-f', 'dangling=true')).toEqual([]);
@@ -103,6 +101,23 @@ describe('wiac tag and rmi', () => {
       'Untagged: app:latest',
       expect.stringContaining('Deleted: '),
     ]);
+  });
+
+  test('docker.io/library and docker:// are the same name as without them', async () => {
+    const made = await withImages();
+    const same = ['docker.io/library/app', 'index.docker.io/library/app:latest', 'docker://app'];
+    const [id = ''] = await lines(made, 'inspect', 'app', '--format', '{{.Id}}');
+    for (const name of [...same, 'docker.io/app', 'docker-image://docker.io/library/app'])
+      expect(await lines(made, 'inspect', name, '--format', '{{.Id}}')).toEqual([id]);
+    for (const name of same) {
+      expect(await lines(made, 'tag', 'app', name)).toEqual([]);
+      const root = context({ Dockerfile: `FROM ${name}\nLABEL a=b\n` });
+      await made.build(root);
+    }
+    expect(await lines(made, ...NAMES, 'app')).toEqual(['app:latest']);
+    await lines(made, 'tag', 'app', 'docker.io/me/app');
+    expect(await lines(made, ...NAMES, 'docker.io/me/*')).toEqual(['me/app:latest']);
+    expect(await lines(made, 'rmi', 'docker.io/me/app')).toEqual(['Untagged: me/app:latest']);
   });
 
   test('what can be no name is refused', async () => {

@@ -169,6 +169,8 @@ describe('provenance', () => {
     [['--provenance'], 'need an output that is an image'],
     [['--sbom', '-o', 'type=docker,dest=x'], 'need an output that is an image'],
     [['--provenance=mode=most', '--push'], 'not understood'],
+    [['--provenance', 'mode=most', '--push'], 'not understood'],
+    [['--sbom', 'true', '--provenance', 'false'], 'need an output that is an image'],
     [['--attest=type=what'], 'no attestation of that type'],
   ])('%j makes no sense', async (flags, message) => {
     const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: 'f' });

@@ -4,6 +4,7 @@ import { OCI_MANIFEST } from '../../src/oci/media-types.js';
 import {
   choosePlatform,
   formatPlatform,
+  hostPlatform,
   parsePlatform,
   platformFit,
 } from '../../src/oci/platform.js';
@@ -41,6 +42,12 @@ describe('parsePlatform', () => {
     ['Linux/ARM/6', 'linux/arm/v6'],
   ])('%s is %s', (text, expected) => {
     expect(formatPlatform(parsePlatform(text))).toBe(expected);
+  });
+
+  test('local and a system alone are of this machine', () => {
+    expect(parsePlatform('local')).toEqual(hostPlatform());
+    expect(parsePlatform('linux')).toEqual(hostPlatform());
+    expect(parsePlatform('windows')).toEqual({ ...hostPlatform(), os: 'windows' });
   });
 
   test.each(['', 'a/b/c/d', 'linux/', 'linux/am d64'])('"%s" is refused', (text) => {

@@ -106,6 +106,14 @@ describe('archives of GNU tar', () => {
     expect(lstatSync(join(target, 'holes')).mtimeMs).toBe(5000);
   });
 
+  test.each([['--format=gnu'], ['--format=pax']])('times before 1970: %s', async (format) => {
+    const source = made('echo x > f; ln -s f s; mkdir d; touch -hd @-315619200 f s d');
+    const target = scratch();
+    await unpackLayer(inPieces(gnuTar(source, format)), target, { rootless: false });
+    for (const name of ['f', 's', 'd'])
+      expect(lstatSync(join(target, name)).mtimeMs).toBe(-315_619_200_000);
+  });
+
   test('names that are not UTF-8 keep their bytes', async () => {
     const source = made(
       `echo x > $'caf\\xe9'; ln -s $'t\\xff' $'l\\xfe'; ln $'caf\\xe9' $'h\\xe9'`,

@@ -69,7 +69,11 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     .command('inspect')
     .summary('show all that is known of images, as JSON')
     .argument('<names...>', 'names or ids of images')
-    .option('--format <format>', 'json, or fields like {{.Id}} and {{json .Config.Env}}', 'json')
+    .option(
+      '-f, --format <format>',
+      'json, or fields like {{.Id}} and {{json .Config.Env}}',
+      'json',
+    )
     .action(async (names: string[], options) => {
       await (await import('../inspect.js')).inspectCommand(names, options, setExitCode);
     });
