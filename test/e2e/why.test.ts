@@ -164,6 +164,31 @@ test('files of another stage', async () => {
   ]);
 });
 
+/** The answers of a build, without the names of the steps. */
+async function misses(made: Machine, root: string): Promise<string[]> {
+  const { stderr } = await made.wiac(['build', '--progress=plain', root]);
+  return stderr.split('\n').flatMap((line) => line.split('] miss: ')[1] ?? []);
+}
+
+test('one file from two stages: each COPY is compared with what it was itself', async () => {
+  const made = machine();
+  const text = `FROM scratch AS a
+COPY one /o/one
+FROM scratch AS b
+COPY two /o/two
+FROM scratch
+COPY --from=a /o /o
+COPY --from=b /o /o
+`;
+  const root = context({ Dockerfile: text, one: '1', two: '2' });
+  await made.build(root);
+  writeFileSync(join(root, 'one'), 'changed');
+  expect(await misses(made, root)).toEqual([
+    expect.stringMatching(/^one changed/),
+    expect.stringMatching(/^o\/one changed/),
+  ]);
+});
+
 test('a build says it in one line, and that it was not asked with --no-cache', async () => {
   const made = machine();
   const root = source();
