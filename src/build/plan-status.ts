@@ -74,7 +74,11 @@ async function statusOf(
   if (!isKeyed(step)) {
     return { step, ...base, status: 'none', afterMiss: false, keyed: undefined };
   }
-  const keyed = await keyStep(session, step, [base, ...reads]);
+  const parents = [base, ...reads].map(({ state, ...rest }) => ({
+    ...rest,
+    layers: state?.layers,
+  }));
+  const keyed = await keyStep(session, step, parents);
   const { key } = keyed;
   const maker = step.id;
   const miss = { step, key, maker, status: 'miss', keyed, state: undefined } as const;

@@ -189,6 +189,20 @@ COPY --from=b /o /o
   ]);
 });
 
+test('a step before that made the same files again is no reason', async () => {
+  const made = machine();
+  const text = (word: string) =>
+    dockerfile(
+      `RUN echo same > /f # ${word}`,
+      'RUN --mount=type=bind,source=src,target=/src ls /src',
+    );
+  const root = context({ Dockerfile: text('one'), 'src/a': 'a' });
+  await made.build(root);
+  writeFileSync(join(root, 'Dockerfile'), text('two'));
+  writeFileSync(join(root, 'src/a'), 'b');
+  expect((await misses(made, root)).at(-1)).toBe('[build context 1/1] changed');
+});
+
 test('a build says it in one line, and that it was not asked with --no-cache', async () => {
   const made = machine();
   const root = source();
