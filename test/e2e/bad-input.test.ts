@@ -219,6 +219,8 @@ describe('exit code 2: the command line', () => {
   test.each([
     [['bild', '.'], 'Did you mean build?'],
     [['build'], "missing required argument 'path'"],
+    [[], 'wiac: the command is missing\n'],
+    [['cache'], 'wiac: the command is missing\n'],
     [['build', '--nope', '.'], "unknown option '--nope'"],
     [['build', '--jobs', '0', '.'], 'whole number'],
     [['copy', 'layer', 'src'], 'no destination'],
