@@ -155,6 +155,17 @@ test('only what may be found by its content is said to depend on the steps befor
   expect(await depends('--build-arg=A=1')).toEqual(['WORKDIR /w']);
 });
 
+test('of two long values the part that differs is shown', async () => {
+  const made = machine();
+  const text = (word: string) => dockerfile('RUN <<E', `# ${'x'.repeat(99)}`, `echo ${word}`, 'E');
+  const root = context({ Dockerfile: text('one') });
+  await made.build(root);
+  writeFileSync(join(root, 'Dockerfile'), text('two'));
+  expect(await first(made, root)).toBe(
+    'RUN <<E: argv changed from ...xxxxx\\necho one\\n"] to ...xxxxx\\necho two\\n"]',
+  );
+});
+
 test('a base image that changed', async () => {
   const made = machine();
   await made.build(context({ Dockerfile: dockerfile('RUN echo 1 > /one') }), '-t', 'base');
