@@ -52,10 +52,10 @@ function whyMissed(
   keyed: KeyedInputs,
   { selections }: ContentLookup,
 ): Explanation {
-  const { key, operation, parents, step } = keyed;
+  const { step } = keyed;
   if (session.skipsCache(step)) return { kind: 'no cache' };
   const files = step.kind === 'copy' ? selections.map(selectionInput) : keyed.inputs.files;
-  const missed = { key, operation, inputs: { ...keyed.inputs, files }, parents };
+  const missed = { ...keyed, inputs: { ...keyed.inputs, files } };
   return explainMiss(session.store.index, missed, treeReader(session.scanStore.readTree));
 }
 

@@ -58,7 +58,14 @@ export interface KeyedInputs {
   readonly selections: readonly Selection[];
   /** The steps that `inputs.parents` are the keys of. */
   readonly parents: readonly StepId[];
+  /** Their layers; undefined where a step would have to run first. */
+  readonly parentLayers: readonly (readonly LayerId[] | undefined)[];
 }
+
+/** What is known of a step below or beside when the next one gets its key. */
+export type KnownParent = Pick<StepState, 'key' | 'maker'> & {
+  readonly layers: readonly LayerId[] | undefined;
+};
 
 /** What COPY and WORKDIR read of the layers below. */
 export interface DestinationReads {
@@ -71,7 +78,7 @@ export interface DestinationReads {
 export async function keyStep(
   session: BuildSession,
   step: KeyedStep,
-  parents: readonly Pick<StepState, 'key' | 'maker'>[],
+  parents: readonly KnownParent[],
 ): Promise<KeyedInputs> {
   const remote = step.kind === 'fetch' ? await remoteIdentity(session, step) : undefined;
   const operationPart = operationInputs(step, remote);
@@ -90,8 +97,9 @@ export async function keyStep(
   const known = parents.flatMap(({ key }) => key ?? []);
   const makers = parents.flatMap(({ key, maker }) => (key === undefined ? [] : (maker ?? [])));
   const inputs = { ...operationPart, text: step.text, files, parents: known };
+  const parentLayers = parents.flatMap(({ key, layers }) => (key === undefined ? [] : [layers]));
   const key = definitionKey(operation, files, known);
-  return { step, key, operation, inputs, selections, parents: makers };
+  return { step, key, operation, inputs, selections, parents: makers, parentLayers };
 }
 
 function sameLayers(a: readonly LayerId[], b: readonly LayerId[]): boolean {

@@ -1,11 +1,14 @@
 /** What the cache has of a plan: each step's key, and whether it would run. Runs nothing. */
+import { findByOperation } from '../cache/entries.js';
+import type { CacheIndex } from '../cache/index-db.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { noteImage } from '../cache/related.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import { useLayers } from '../cache/uses.js';
 import type { FileSource } from '../context/source.js';
-import type { DefinitionKey } from '../keys/digest.js';
+import type { DefinitionKey, Json } from '../keys/digest.js';
+import { canonicalJson } from '../keys/digest.js';
 import { isKeyed, selectionInput, sourceKey } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
@@ -25,8 +28,8 @@ export interface StepStatus {
   /** `none`: the step makes no layer and is never looked up. */
   readonly status: 'hit' | 'miss' | 'none';
   /**
-   * A miss because a step before it would run: should that leave the same files as before, this
-   * one is a hit after all.
+   * A miss only because a step before it would run: should that leave the same files as before,
+   * this one is a hit after all.
    */
   readonly afterMiss: boolean;
   /** What its key is made of; undefined for steps that make no layer. */
@@ -55,6 +58,18 @@ function sourceStatus({ images, store }: BuildSession, step: SourceStep): StepSt
   return { ...none, key, maker, state };
 }
 
+/**
+ * Could the step be found by its content, whatever the steps before it make? Only where the cache
+ * has its operation, and for files of the build context these very files.
+ */
+function mayHit(index: CacheIndex, { step, operation, inputs }: KeyedInputs): boolean {
+  const files = canonicalJson(inputs.files as unknown as Json);
+  const filesKnown = step.kind === 'copy' && step.from === undefined;
+  return findByOperation(index, operation).some(
+    (record) => !filesKnown || canonicalJson(record.inputs.files as unknown as Json) === files,
+  );
+}
+
 /** Content that would have to be fetched first is not looked at. */
 function whenMissing(error: unknown): 'not here' {
   if (error instanceof MissingLayersError) return 'not here';
@@ -74,22 +89,28 @@ async function statusOf(
   if (!isKeyed(step)) {
     return { step, ...base, status: 'none', afterMiss: false, keyed: undefined };
   }
-  const keyed = await keyStep(session, step, [base, ...reads]);
+  const parents = [base, ...reads].map(({ state, ...rest }) => ({
+    ...rest,
+    layers: state?.layers,
+  }));
+  const keyed = await keyStep(session, step, parents);
   const { key } = keyed;
   const maker = step.id;
   const miss = { step, key, maker, status: 'miss', keyed, state: undefined } as const;
   const complete = reads.flatMap(({ state }) => state ?? []);
-  if (!base.state || complete.length < reads.length) return { ...miss, afterMiss: true };
+  const { index } = session.store;
+  if (!base.state || complete.length < reads.length)
+    return { ...miss, afterMiss: mayHit(index, keyed) };
   const definition = lookupDefinition(session, keyed, base.state, complete);
   if (!definition) {
     // Looking for the content reads files of the layers below.
     const layers = [base.state, ...complete].flatMap((state) => state.layers);
-    useLayers(session.store.index, layers);
+    useLayers(index, layers);
   }
   const content = definition
     ? undefined
     : await lookupContent(session, keyed, base.state, complete).catch(whenMissing);
-  if (content === 'not here') return { ...miss, afterMiss: true };
+  if (content === 'not here') return { ...miss, afterMiss: mayHit(index, keyed) };
   const record = definition ?? content?.record;
   if (!record) {
     // Files of another step are known only now.

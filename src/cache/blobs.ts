@@ -2,10 +2,10 @@
 import {
   closeSync,
   createReadStream,
-  existsSync,
   mkdirSync,
   openSync,
   renameSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -31,6 +31,11 @@ export function placeBlob(store: Store, file: string, digest: string): void {
   mkdirSync(join(path, '..'), { recursive: true });
   renameSync(file, path);
   checkpoint('blob:placed');
+}
+
+/** Is the blob here, and whole as far as its size tells? One that is not is made again. */
+function isKept(store: Store, { digest, size }: BlobRecord): boolean {
+  return statSync(blobPath(store.paths, digest), { throwIfNoEntry: false })?.size === size;
 }
 
 /** How a layer is to be packed. */
@@ -89,9 +94,9 @@ function archiveOf(
   memory: WindowMemory,
 ): AsyncIterable<Window> {
   const { blob, key } = layer ?? {};
-  const path = blob && blobPath(store.paths, blob.digest);
-  if (path !== undefined && key === undefined && existsSync(path)) {
-    return windowsOf(decompressed(createReadStream(path)), memory);
+  if (blob !== undefined && key === undefined && isKept(store, blob)) {
+    const file = createReadStream(blobPath(store.paths, blob.digest));
+    return windowsOf(decompressed(file), memory);
   }
   const { latest } = form;
   const wholeSeconds = hasWholeSeconds(layer);
@@ -118,9 +123,8 @@ function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord)
 /** The blob of a layer in this form, if the store has it. */
 export function findBlob(store: Store, id: LayerId, form: BlobForm): LayerBlob | undefined {
   const record = knownBlob(store.index.layers.get(id), form);
-  if (!record) return undefined;
-  const path = blobPath(store.paths, record.digest);
-  return existsSync(path) ? { record, path } : undefined;
+  if (!record || !isKept(store, record)) return undefined;
+  return { record, path: blobPath(store.paths, record.digest) };
 }
 
 /** Bytes of a layer that several threads compress sooner than one. */

@@ -1,5 +1,6 @@
 /**
  * Which entry a step that is not in the cache is to be compared with: the newest of the same
+ * operation and instruction (COPY --from of two stages can be one operation), else of the same
  * operation, else of the same instruction, else what stood at the same place. Each is one look-up,
  * whatever the size of the index.
  */
@@ -56,11 +57,10 @@ export function findNearest(
   operation: OperationDigest,
   inputs: StepInputs,
 ): StepRecord | undefined {
-  const lists: (readonly DefinitionKey[])[] = [
-    index.operations.get(operation) ?? [],
-    ...rowsOf(inputs).map((row) => index.related.get(row) ?? []),
-  ];
-  for (const key of lists.flat()) {
+  const same = index.operations.get(operation) ?? [];
+  const [text = [], place = []] = rowsOf(inputs).map((row) => index.related.get(row) ?? []);
+  const both = same.filter((key) => text.includes(key));
+  for (const key of [...both, ...same, ...text, ...place]) {
     const record = index.steps.get(key);
     if (record) return record;
   }

@@ -1,11 +1,11 @@
 /** Opens the store: makes its folders, checks its format version, opens the index. */
-import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
 import { createStore } from './create-store.js';
 import type { SyncMode } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
+import { checkIndexFile } from './index-file.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
 import type { LostWork } from './recovery.js';
@@ -30,27 +30,6 @@ function readVersion(path: string): number | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** lmdb's data file has this number in its first page, behind the page's header of 24 bytes. */
-const LMDB_MAGIC = 0xbeefc0de;
-const LMDB_MAGIC_OFFSET = 24;
-
-/** lmdb maps the file and trusts it: a file that is something else would crash the process. */
-function checkIndexFile(index: string): void {
-  const file = join(index, 'data.mdb');
-  if (!existsSync(file)) return;
-  const start = Buffer.alloc(LMDB_MAGIC_OFFSET + 4);
-  const descriptor = openSync(file, 'r');
-  try {
-    if (readSync(descriptor, start, 0, start.length, 0) === 0) return;
-  } finally {
-    closeSync(descriptor);
-  }
-  if (start.readUInt32LE(LMDB_MAGIC_OFFSET) === LMDB_MAGIC) return;
-  throw new StoreError(`the index of the store is damaged: ${file} is no lmdb database`, {
-    hint: 'remove the store and build again, or restore it from a backup',
-  });
 }
 
 /** lmdb gives the number of the error where Node gives its name. */
@@ -86,7 +65,7 @@ export async function openStore(root: string, sync: SyncMode = 'batch'): Promise
         },
       );
     }
-    checkIndexFile(paths.index);
+    await checkIndexFile(paths.index);
     const index = openIndex(paths.index, false);
     return { paths, index, sync, lost: recoverStore(index, paths) };
   } catch (error) {

@@ -23,7 +23,10 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
     .configureOutput({ writeErr: () => {} })
     .exitOverride((error: CommanderError) => {
       if (error.exitCode === 0) throw error;
-      throw new UsageError(error.message.replace(/^error: /, ''), {
+      // Its message is "(outputHelp)": commander shows the help instead.
+      const missing = error.code === 'commander.help';
+      const message = missing ? 'the command is missing' : error.message.replace(/^error: /, '');
+      throw new UsageError(message, {
         hint: 'wiac --help shows the commands, wiac COMMAND --help their options',
       });
     });

@@ -24,7 +24,8 @@ interface Answer {
 function explain(index: CacheIndex, status: StepStatus): Answer {
   const { keyed, step } = status;
   if (status.status !== 'miss' || !keyed) return { status, explanation: undefined };
-  const filesUnknown = status.afterMiss && step.kind === 'copy' && step.from !== undefined;
+  const filesUnknown =
+    step.kind === 'copy' && step.from !== undefined && keyed.inputs.files.length === 0;
   const read = treeReader((digest) => index.trees.get(digest));
   return { status, explanation: explainMiss(index, { ...keyed, filesUnknown }, read) };
 }

@@ -66,6 +66,8 @@ async function readMembers(file: string): Promise<Map<string, Member>> {
     const found = memberOf(header);
     if (found !== undefined) members.set(...found);
     stream.on('end', next);
+    // Of an archive that is cut off the member's stream fails as well as the parser, which says it.
+    stream.on('error', () => {});
     stream.resume();
   });
   await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), parser);

@@ -102,10 +102,14 @@ function mountsOf(instruction: RunInstruction, scope: RunScope): Mounts {
       const mount = parseMount(value, location, (text) => expand(text, location));
       const source = mountSource(mount, findFiles);
       mountSources.push(source === undefined ? undefined : reads.push(source) - 1);
-      const { target } = mount;
-      return target === undefined
-        ? mount
-        : { ...mount, target: posix.resolve(config.WorkingDir, target) };
+      if (mount.target === undefined) return mount;
+      const target = posix.resolve(config.WorkingDir, mount.target);
+      if (target === '/') {
+        throw new DockerfileError(`--mount=${value} would hide the whole image`, location, {
+          hint: 'mount somewhere below /: target=/PATH',
+        });
+      }
+      return { ...mount, target };
     });
   return { mounts, mountSources, reads };
 }

@@ -6,14 +6,32 @@ import type { Difference } from './compare.js';
 /** Longer values are cut: a line is for reading. */
 const SHOWN = 60;
 
+/** How much of what two long values have in common stands before their difference. */
+const CONTEXT = 12;
+
 function short(text: string): string {
   const line = text.replaceAll('\n', ' ');
   return line.length > SHOWN ? `${line.slice(0, SHOWN - 3)}...` : line;
 }
 
+function textOf(value: Json | undefined): string {
+  return value === undefined || value === null ? 'nothing' : JSON.stringify(value);
+}
+
 function show(value: Json | undefined): string {
-  if (value === undefined || value === null) return 'nothing';
-  return short(typeof value === 'string' ? JSON.stringify(value) : JSON.stringify(value));
+  return short(textOf(value));
+}
+
+/** Two values beside each other; of long ones the part in which they differ. */
+function showBoth(before: Json | undefined, after: Json | undefined): [string, string] {
+  const texts = [textOf(before), textOf(after)] as const;
+  const [old, now] = texts;
+  let common = 0;
+  while (common < old.length && old[common] === now[common]) common += 1;
+  // What is cut off at the end must not be what differs.
+  if (common < SHOWN - CONTEXT) return [short(old), short(now)];
+  const from = common - CONTEXT;
+  return [`...${short(old.slice(from))}`, `...${short(now.slice(from))}`];
 }
 
 const octal = (mode: number) => mode.toString(8).padStart(4, '0');
@@ -83,7 +101,8 @@ export function describeDifference(
       const label = name.startsWith('env ') ? name.slice('env '.length) : name;
       if (before === undefined) return `${label} is set now: ${show(after)}`;
       if (after === undefined) return `${label} is not set any more, it was ${show(before)}`;
-      return `${label} changed from ${show(before)} to ${show(after)}`;
+      const [old, now] = showBoth(before, after);
+      return `${label} changed from ${old} to ${now}`;
     }
     case 'instruction':
       return `the instruction was ${short(difference.before)}`;

@@ -1,5 +1,6 @@
 /** Why a step is not in the cache: its inputs beside those of the nearest entry. */
 import type { CacheIndex } from '../cache/index-db.js';
+import type { LayerId, StepRecord } from '../cache/records.js';
 import { findNearest, imageDigest } from '../cache/related.js';
 import type { TreeReader } from '../context/tree.js';
 import type { DefinitionKey, OperationDigest } from '../keys/digest.js';
@@ -39,6 +40,8 @@ export interface MissedStep {
   readonly inputs: StepInputs;
   /** The steps that `inputs.parents` are the keys of. */
   readonly parents: readonly StepId[];
+  /** Their layers; undefined where they are not known. */
+  readonly parentLayers: readonly (readonly LayerId[] | undefined)[];
   /** Files of a step that has not run yet are not known. */
   readonly filesUnknown?: boolean;
 }
@@ -56,12 +59,53 @@ function changedParent(
   return { step, image: { before: imageDigest(index, difference.before), after } };
 }
 
+/** By their digests, as far as somebody needed them: of a step that ran again the look-up did. */
+function haveSameFiles(index: CacheIndex, a: readonly LayerId[], b: readonly LayerId[]): boolean {
+  const digest = (id: LayerId | undefined) => (id ? index.layers.get(id)?.digest : undefined);
+  const equal = (id: LayerId, other: LayerId | undefined) =>
+    id === other || (digest(id) !== undefined && digest(id) === digest(other));
+  return a.length === b.length && a.every((id, at) => equal(id, b[at]));
+}
+
+/**
+ * Is it a step that has another key, but made the files that the entry was made on (early
+ * cut-off)? Then it is not what made this one run.
+ */
+function isHarmless(
+  index: CacheIndex,
+  nearest: StepRecord,
+  missed: MissedStep,
+  difference: Difference,
+): boolean {
+  if (difference.kind !== 'parent') return false;
+  const { base, readLayers, inputs } = nearest;
+  // Scratch has layers, none, but no key.
+  const before = [base, ...readLayers].slice(-inputs.parents.length)[difference.index];
+  const after = missed.parentLayers[difference.index];
+  return before !== undefined && after !== undefined && haveSameFiles(index, before, after);
+}
+
+/** The first difference that can have made the step run; else the first of all. */
+function firstDifference(
+  index: CacheIndex,
+  nearest: StepRecord,
+  missed: MissedStep,
+  read: TreeReader,
+): Difference | undefined {
+  const files = missed.filesUnknown ? nearest.inputs.files : missed.inputs.files;
+  let first: Difference | undefined;
+  for (const difference of compareInputs(nearest.inputs, { ...missed.inputs, files }, read)) {
+    if (!isHarmless(index, nearest, missed, difference)) return difference;
+    first ??= difference;
+  }
+  return first;
+}
+
 /** Compares a missed step with the nearest entry. A few look-ups, whatever the index holds. */
 export function explainMiss(index: CacheIndex, missed: MissedStep, read: TreeReader): Explanation {
   const nearest = findNearest(index, missed.operation, missed.inputs);
   if (!nearest) return { kind: 'new' };
-  const files = missed.filesUnknown ? nearest.inputs.files : missed.inputs.files;
-  const [difference] = compareInputs(nearest.inputs, { ...missed.inputs, files }, read);
+  const difference = firstDifference(index, nearest, missed, read);
   if (!difference) return { kind: 'layers', entry: nearest.key };
   const parent = changedParent(index, missed, difference);
   const explanation = { kind: 'different', entry: nearest.key, difference } as const;

@@ -25,6 +25,12 @@ describe('exit code 3: the Dockerfile', () => {
     ['empty', '', 1, 'no instructions'],
     ['only comments', '# nothing\n', 1, 'no instructions'],
     ['unknown instruction', 'FROM scratch\nRUM echo\n', 2, 'RUM'],
+    [
+      'a mount that hides the image',
+      'FROM scratch\nRUN --mount=type=cache true\n',
+      2,
+      'would hide the whole image',
+    ],
     ['unterminated continuation', 'FROM scratch\nCOPY a \\\n', 2, ''],
     ['unterminated JSON', 'FROM scratch\nRUN ["echo", "a"\n', 2, 'JSON'],
     [
@@ -219,6 +225,8 @@ describe('exit code 2: the command line', () => {
   test.each([
     [['bild', '.'], 'Did you mean build?'],
     [['build'], "missing required argument 'path'"],
+    [[], 'wiac: the command is missing\n'],
+    [['cache'], 'wiac: the command is missing\n'],
     [['build', '--nope', '.'], "unknown option '--nope'"],
     [['build', '--jobs', '0', '.'], 'whole number'],
     [['copy', 'layer', 'src'], 'no destination'],

@@ -314,3 +314,17 @@ test.each([
   expect([2, 9, 11]).toContain(exitCode);
   expect(stderr).toContain(message);
 });
+
+test('an exported file that is cut off within a member is refused, whatever is left of it', async () => {
+  const a = machine();
+  await a.build(threeSteps());
+  const file = join(tempDir(), 'cache.tar');
+  await a.wiac(['cache', 'export', file]);
+  const bytes = readFileSync(file);
+  for (const part of [0.3, 0.6]) {
+    writeFileSync(file, bytes.subarray(0, bytes.length * part));
+    const { exitCode, stderr } = await machine().wiac(['cache', 'import', file]);
+    expect(stderr).toMatch(/^wiac: cannot read the archive .*: Unexpected end of data\n/);
+    expect(exitCode).toBe(11);
+  }
+});

@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -209,6 +210,14 @@ describe('blobs', () => {
       expect.stringContaining('damage blob the file'),
     ]);
     await expectRepaired(made, []);
+  });
+
+  test('one that is cut off is made again by whoever sends it', async () => {
+    const made = await built();
+    truncateSync(first(made), 10);
+    const target = `oci-layout://${join(tempDir(), 'layout')}:x`;
+    expect(await made.wiac(['push', 'image', target])).toMatchObject({ exitCode: 0 });
+    expect(await findings(made, true)).toEqual([]);
   });
 
   test('one with another content is found with --deep', async () => {
