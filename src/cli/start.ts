@@ -53,6 +53,16 @@ function keepCompiled(script: Script, path: string): void {
   }
 }
 
+/** What has to be compiled by this run, and where the next one finds it. */
+const fresh: { readonly script: Script; readonly filename: string; readonly path: string }[] = [];
+
+// At the end, when the functions that the command needs are compiled.
+process.on('exit', (code) => {
+  if (code !== 0 || fresh.length === 0 || !mayWrite()) return;
+  for (const { script, filename, path } of fresh)
+    if (existsSync(filename)) keepCompiled(script, path);
+});
+
 /** The value of module.exports of a file beside this one. */
 function load(name: string): unknown {
   const filename = join(__dirname, name);
@@ -64,12 +74,8 @@ function load(name: string): unknown {
   const compiled = join(__dirname, `${name}-${variant}.compiled`);
   const cachedData = command === undefined ? undefined : readCompiled(compiled);
   const script = new Script(wrapped, { filename, ...(cachedData && { cachedData }) });
-  if (command !== undefined && (!cachedData || script.cachedDataRejected) && mayWrite()) {
-    // At the end, when the functions that the command needs are compiled.
-    process.on('exit', (code) => {
-      if (code === 0 && existsSync(filename)) keepCompiled(script, compiled);
-    });
-  }
+  if (command !== undefined && (!cachedData || script.cachedDataRejected))
+    fresh.push({ script, filename, path: compiled });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, requireFrom, module, filename, __dirname);
   return module.exports;
