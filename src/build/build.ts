@@ -1,5 +1,6 @@
 /** One build from beginning to end: plan in, lowerdir string and image out. */
 
+import { requirePresent } from '../cache/adopt-layer.js';
 import { concludeBuild } from '../cache/conclude.js';
 import { settle } from '../cache/durability.js';
 import { imageRecord } from '../cache/images.js';
@@ -173,6 +174,8 @@ async function attempt(request: BuildRequest, scratch: () => string): Promise<Bu
   const resolution = await resolveResult(session, request);
   const layers = resolution.states.get(plan.target)?.layers ?? [];
   scanStore.flush();
+  // Whoever removed one by hand is told so, instead of who mounts the result.
+  requirePresent(store, layers, 'this build');
   const cache = await exportCaches(session, request, resolution.states);
   // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
   await settle(

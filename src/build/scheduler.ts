@@ -151,7 +151,7 @@ function resolveSource(session: BuildSession, step: SourceStep): StepState {
   noteImage(session.store.index, key, step.digest);
   const maker = step.id;
   if ('stored' in image) {
-    requirePresent(session.store, image.stored.layers, step.reference);
+    requirePresent(session.store, image.stored.layers, `the image ${step.reference}`);
     return { layers: image.stored.layers, key, maker };
   }
   if ('inPlace' in image) {

@@ -78,21 +78,26 @@ export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
 }
 
 /** Is a layer there, with its files? Those that another program keeps may go at any time. */
-export function isPresent({ index }: Store, id: LayerId): boolean {
+export function isPresent({ index, paths }: Store, id: LayerId): boolean {
   const record = index.layers.get(id);
-  if (record?.external === undefined) return record !== undefined;
-  return statSync(record.external, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (!record) return false;
+  const path = record.external ?? layerPath(paths, id);
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** @throws StoreError that says which layer is gone, and who had it */
-export function requirePresent(store: Store, ids: readonly LayerId[], image: string): void {
+/**
+ * @param what stands on these layers, for the message
+ * @throws StoreError that says which layer is gone, and who had it
+ */
+export function requirePresent(store: Store, ids: readonly LayerId[], what: string): void {
   const gone = ids.find((id) => !isPresent(store, id));
   if (gone === undefined) return;
   const { external } = store.index.layers.get(gone) ?? {};
-  throw new StoreError(
-    external === undefined
-      ? `the layer ${gone} of the image ${image} is not in the store`
-      : `the directory ${external} is gone, which the image ${image} stands on`,
-    { hint: 'pull or build the image it came from again, with the program that keeps it' },
-  );
+  const path = external ?? layerPath(store.paths, gone);
+  throw new StoreError(`the directory ${path} is gone, which ${what} stands on`, {
+    hint:
+      external === undefined
+        ? 'wiac cache verify --repair drops what is damaged; build or pull again after it'
+        : 'pull or build the image it came from again, with the program that keeps it',
+  });
 }

@@ -123,7 +123,7 @@ async function imageTarget(
         hint: `say what to run: wiac run ${name} PROGRAM`,
       });
     }
-    requirePresent(store, image.layers, name);
+    requirePresent(store, image.layers, `the image ${name}`);
     const lower = image.layers.map((id) => layerFiles(store, id)).reverse();
     return {
       lower,

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -13,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { createHash64 } from '../../src/build/hash64.js';
@@ -351,4 +352,21 @@ test('while a build runs: damage is reported, nothing is removed, the build is n
   writeFileSync(join(mounts, readdirSync(mounts)[0] ?? '', 'fifo'), 'go\n');
   expect((await build).exitCode).toBe(0);
   expect(await verify(made, '--repair')).toMatchObject({ exitCode: 0, repaired: true });
+});
+
+test('a layer that was removed by hand is named by the build that needs it, and made again', async () => {
+  const { root, wiac, build } = machine();
+  const directory = context({ Dockerfile: dockerfile('RUN echo made > /made') });
+  const { lowerdirs } = await build(directory);
+  const [top = ''] = lowerdirs.split(':');
+  const layer = realpathSync(top);
+  rmSync(layer, { recursive: true });
+  const gone = await wiac(['build', '-q', directory]);
+  expect(gone).toMatchObject({ exitCode: 7, stdout: '' });
+  expect(gone.stderr).toContain(`${layer} is gone`);
+  expect(gone.stderr).toContain('wiac cache verify --repair');
+  expect((await wiac(['cache', 'verify', '--repair'])).exitCode).toBe(0);
+  const again = await build(directory);
+  expect(ranSteps(again.events)).toEqual(['RUN echo made > /made']);
+  expect(existsSync(join(root, 'l', basename(again.lowerdirs.split(':')[0] ?? '')))).toBe(true);
 });
