@@ -1,5 +1,6 @@
 /** A build result as an image (image-spec: manifest.md, config.md, image-index.md), into any sink. */
 import { Readable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type { BlobForm } from '../cache/blobs.js';
 import { DEFAULT_FORM } from '../cache/blobs.js';
 import type { ImageRecord } from '../cache/records.js';
@@ -17,6 +18,7 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from '../oci/media-types.js';
+import { isIndex, parseManifest } from '../oci/parse.js';
 import { parsePlatform } from '../oci/platform.js';
 import { INLINE_MEMBER } from '../shared-cache/media-types.js';
 import type { ExportedLayer, MediaTypes } from './export-layers.js';
@@ -121,6 +123,27 @@ interface WrittenImage {
   readonly config: Descriptor;
 }
 
+/**
+ * Manifest and config as they were pulled: when nothing else is asked for, and the store has the
+ * layers as they came.
+ */
+function originalOf(
+  { original }: ImageRecord,
+  layers: readonly ExportedLayer[],
+  { form, mediaTypes, annotations }: ExportOptions,
+): (WrittenImage & { readonly configBytes: Uint8Array }) | undefined {
+  const asItIs = isDeepStrictEqual(form, DEFAULT_FORM) && annotations.length === 0;
+  if (!original || !asItIs || original.mediaType !== TYPES[mediaTypes].manifest) return undefined;
+  const { mediaType, config: configBytes } = original;
+  const bytes = Buffer.from(original.manifest);
+  const manifest = parseManifest(bytes, mediaType, 'the image as it was pulled');
+  if (isIndex(manifest) || manifest.layers.length !== layers.length) return undefined;
+  const same = manifest.layers.every(({ digest }, at) => digest === layers[at]?.descriptor.digest);
+  if (!same) return undefined;
+  const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
+  return { manifest: { bytes, descriptor }, config: manifest.config, configBytes };
+}
+
 /** Puts everything of an image but its manifest. */
 async function writeImage(
   store: Store,
@@ -131,6 +154,11 @@ async function writeImage(
 ): Promise<WrittenImage> {
   const { form, mediaTypes, annotations, epoch, signal } = options;
   const layers = await exportLayers(store, image.layers, sink, form, mediaTypes, scratch, signal);
+  const original = originalOf(image, layers, options);
+  if (original) {
+    await sink.putBlob(original.config, () => Readable.from([original.configBytes]));
+    return original;
+  }
   const created = createdAt(image, layers, epoch);
   const config = await putJson(
     sink,

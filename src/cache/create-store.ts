@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
+import { makeDirectories } from '../make-directories.js';
 import { openIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
 import { identitySuffix, ownIdentity } from './process-identity.js';
@@ -60,10 +61,7 @@ function writeVersion(paths: StorePaths, text: string): void {
 export async function createStore(paths: StorePaths, version: string): Promise<void> {
   // Layers hold other people's files with their owners and setuid bits: nobody else looks inside.
   for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts]) {
-    mkdirSync(path, {
-      recursive: true,
-      mode: path === paths.tmp || path === paths.mounts ? 0o700 : 0o755,
-    });
+    makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);
   }
   await createIndex(paths);
   writeVersion(paths, version);

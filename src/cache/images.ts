@@ -32,7 +32,9 @@ export function isImageName(name: string): boolean {
 }
 
 /** The record of a result; its id covers config, history and layers. */
-export function imageRecord(content: Omit<ImageRecord, 'id' | 'created'>): ImageRecord {
+export function imageRecord(
+  content: Omit<ImageRecord, 'id' | 'created' | 'original'>,
+): ImageRecord {
   const id = `sha256:${sha256(canonicalJson(content as unknown as Json))}`;
   return { ...content, id, created: Date.now() };
 }
@@ -61,7 +63,9 @@ export function putImage(
   made: ImageRecord,
   names: readonly string[],
 ): ImageRecord {
-  const image = index.images.get(made.id) ?? made;
+  const known = index.images.get(made.id);
+  // One that an earlier version pulled lacks the bytes that it came in.
+  const image = known?.original || !made.original ? (known ?? made) : made;
   index.images.putSync(made.id, image);
   for (const name of names.map(normalizeName)) {
     const before = index.names.get(name);

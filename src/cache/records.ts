@@ -126,6 +126,15 @@ export interface InlineCache {
   readonly signature?: string;
 }
 
+/** An image as it came: pushed on as it is, it keeps its digests. */
+export interface OriginalImage {
+  /** Of the manifest. */
+  readonly mediaType: string;
+  /** The bytes that their digests are made of. */
+  readonly manifest: Uint8Array;
+  readonly config: Uint8Array;
+}
+
 /** A build result that was given a name (-t) or asked for by id. */
 export interface ImageRecord {
   /** `sha256:` and 64 hex digits over config and layers. */
@@ -141,6 +150,8 @@ export interface ImageRecord {
   readonly history: readonly HistoryEntry[];
   /** Its entries for other machines (--cache-to type=inline). */
   readonly cache?: InlineCache;
+  /** Of an image that was pulled. */
+  readonly original?: OriginalImage;
 }
 
 /** What a server said of a file when it sent it last. */

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { ContextError, UsageError } from '../errors.js';
 import { resolve as resolveInLayer } from '../layers/stack.js';
 import { libraryClosure } from '../libs/closure.js';
+import { makeLayerDirectory } from './layer-directory.js';
 
 interface CopyOptions {
   readonly libs: boolean;
@@ -49,7 +50,7 @@ export async function copyCommand(
       });
     }
   }
-  mkdirSync(layerdir, { recursive: true });
+  makeLayerDirectory(layerdir);
   const layer = realpathSync(layerdir);
   const target = inLayer(layer, destination);
   const intoDirectory =

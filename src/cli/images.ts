@@ -1,11 +1,12 @@
 /** `wiac pull`, `wiac push` */
-import type { ExportOptions } from '../build/export-image.js';
 import { exportImages } from '../build/export-image.js';
 import { settleStep } from '../cache/durability.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { useLayers } from '../cache/uses.js';
 import { openImageSink } from '../image/image-sink.js';
 import { parseCompression, parseEpoch } from '../image/output.js';
+import { DOCKER_MANIFEST } from '../oci/media-types.js';
+import { parseReference } from '../oci/reference.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { requireImage } from './find-image.js';
@@ -42,19 +43,25 @@ export async function pushCommand(
 ): Promise<void> {
   const wanted = parseCompression(options.compression, options.compressionLevel);
   const { compression = 'gzip', level } = wanted;
-  const exportOptions: ExportOptions = {
+  const exportOptions = {
     form: { compression, level, force: options.forceCompression, latest: undefined },
-    mediaTypes: options.docker ? 'docker' : 'oci',
     annotations: [],
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
-  };
+  } as const;
   return withStoreAsRoot(setExitCode, async (store) => {
     const image = requireImage(store.index, name);
+    // A registry takes both kinds, and so an image keeps the one that it was pulled with.
+    const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;
+    const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';
+    const mediaTypes = options.docker || keepsKind ? 'docker' : 'oci';
     useLayers(store.index, image.layers);
     const sink = openImageSink(reference);
     const scratch = lazyScratch(store.paths);
     try {
-      const { root } = await exportImages(store, [{ image }], sink, scratch.path(), exportOptions);
+      const { root } = await exportImages(store, [{ image }], sink, scratch.path(), {
+        ...exportOptions,
+        mediaTypes,
+      });
       // The registry has it; to make a blob again after a power cut is cheaper than to wait for the disk.
       await settleStep(store);
       process.stdout.write(`${root.digest}\n`);

@@ -7,10 +7,18 @@ import type { Store } from '../cache/store.js';
 import { retryWhenPruned } from '../cache/uses.js';
 import { baseImage } from '../image/base-image.js';
 import { openImageSource } from '../image/image-source.js';
+import type { ResolvedImage } from '../oci/image.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
-import { isContainersStorage } from '../oci/reference.js';
+import { isContainersStorage, parseReference } from '../oci/reference.js';
 import { adoptStorageImage } from './storage-image.js';
 import { warnOfPlatform } from './warn-of-platform.js';
+
+/** The manifest of docker-archive is of our own making: there is nothing to keep. */
+function originalOf(reference: string, image: ResolvedImage): Pick<ImageRecord, 'original'> {
+  if (parseReference(reference).kind === 'docker-archive') return {};
+  const { manifestDescriptor, manifestBytes: manifest, configBytes: config } = image;
+  return { original: { mediaType: manifestDescriptor.mediaType, manifest, config } };
+}
 
 /**
  * Fetches the layers that the store lacks and keeps the image under a name.
@@ -45,7 +53,7 @@ export async function pullImage(
         config,
         history,
       });
-      return publishImage(store.index, made, [name]);
+      return publishImage(store.index, { ...made, ...originalOf(reference, resolved) }, [name]);
     });
   } finally {
     await source.close();

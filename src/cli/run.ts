@@ -1,5 +1,5 @@
 /** `wiac run` */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { requirePresent } from '../cache/adopt-layer.js';
 import { findImage } from '../cache/images.js';
@@ -16,6 +16,7 @@ import type { ContainerConfig } from '../image/config.js';
 import { DEFAULT_PATH, envPairs } from '../image/config.js';
 import { hasTransport } from '../oci/reference.js';
 import { parsePairs, wantedPlatform } from './dockerfile-input.js';
+import { makeLayerDirectory } from './layer-directory.js';
 import { imageToRun, type PullPolicy } from './run-image.js';
 import { openUserStore } from './user-store.js';
 
@@ -162,8 +163,7 @@ export async function runCommand(
   if (!image) await useLowerdirs(root, target.lower);
   const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
   try {
-    if (target.layer !== undefined && !existsSync(target.layer))
-      mkdirSync(target.layer, { recursive: true });
+    if (target.layer !== undefined && !existsSync(target.layer)) makeLayerDirectory(target.layer);
     // The upper and the work directory have to be on one file system (overlayfs documentation).
     const upperParent = target.layer === undefined ? scratch : dirname(target.layer);
     const exit = await runProgram({

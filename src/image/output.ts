@@ -1,4 +1,5 @@
 /** What --output says: where a result goes, and in which form (docs.docker.com/build/exporters). */
+import { resolve } from 'node:path';
 import { splitCsv } from '../dockerfile/csv.js';
 import { UnsupportedError, UsageError } from '../errors.js';
 import type { Annotation } from './annotations.js';
@@ -178,6 +179,14 @@ function namesOf(pairs: Pairs): string[] | undefined {
     .filter(Boolean);
 }
 
+/** An image's files in place of this machine's: nobody means that. @throws UsageError */
+function localDirectory(text: string, dest: string): string {
+  if (resolve(dest) !== '/') return dest;
+  throw new UsageError(`--output ${text}: it would replace files of this machine`, {
+    hint: 'give a directory of its own',
+  });
+}
+
 /**
  * Reads one --output: `type=...,key=value`, a directory (type=local), or `-` (a tar archive on
  * standard output).
@@ -187,7 +196,7 @@ export function parseOutput(text: string): Output {
   // An unset variable in a script: the files of the image would land in the working directory.
   if (text === '') throw new UsageError('--output: it is empty', { hint: 'give a directory' });
   if (text === STDOUT) return { type: 'tar', dest: STDOUT };
-  if (!text.includes('=')) return { type: 'local', dest: text };
+  if (!text.includes('=')) return { type: 'local', dest: localDirectory(text, text) };
   const pairs = parsePairs(text);
   const type = pairs.get('type');
   if (type === undefined)
@@ -204,7 +213,7 @@ export function parseOutput(text: string): Output {
     const dest = pairs.get('dest') ?? (type === 'tar' ? STDOUT : undefined);
     if (dest === undefined || (type === 'local' && dest === STDOUT))
       throw new UsageError(`--output ${text}: it has no directory`, { hint: 'give dest=DIR' });
-    return { type, dest };
+    return { type, dest: type === 'local' ? localDirectory(text, dest) : dest };
   }
   const push = type === 'registry' || (booleanOf(pairs, 'push') ?? false);
   return { type: 'image', names: namesOf(pairs), push, form: formOf(pairs) };

@@ -9,7 +9,6 @@ import {
   lchownSync,
   lstatSync,
   lutimesSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
@@ -18,6 +17,7 @@ import {
 import { join, resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { fileTime } from '../file-time.js';
+import { makeDirectories } from '../make-directories.js';
 import { ImageError, messageOf } from '../oci/errors.js';
 import { fsPath } from './entry.js';
 import type { PackedLayers, PackTreeOptions } from './pack.js';
@@ -69,7 +69,7 @@ export async function writeLocalTree(
   const target = resolve(destination);
   let staging: string | undefined;
   try {
-    mkdirSync(target, { recursive: true });
+    makeDirectories(target);
     // Below the destination, because only there it is certain to be on the same file system.
     staging = mkdtempSync(join(target, '.wiac-export-'));
     const archive = addAbortSignal(options.signal, asStream(packTree(layers, options)));

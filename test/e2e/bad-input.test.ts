@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { parseOutput } from '../../src/image/output.js';
 import {
   context,
   dockerfile,
@@ -263,3 +264,28 @@ describe('SIGINT in the middle of a step', () => {
     expect(ranSteps((await made.build(root)).events)).toEqual(['RUN true']);
   });
 });
+
+describe('directories that the kernel does not make', () => {
+  // Node's own recursive mkdir would go on forever.
+  test.each([
+    ['the store', 7, ['images'], { WIAC_ROOT: '/proc/nowhere/store' }],
+    ['an output', 11, ['build', '-q', '-o', '/proc/nowhere/out', '.'], {}],
+    ['a layer to copy to', 2, ['copy', '/proc/nowhere/layer', '/bin/busybox', '/sh'], {}],
+    ['a layer to run in', 125, ['run', '.', '/proc/nowhere/layer', '/sh'], {}],
+  ])('%s', async (_, exitCode, args, env) => {
+    const cwd = context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\n' });
+    const result = await machine().wiac(args, { cwd, env });
+    expect(result).toMatchObject({ exitCode, stdout: '' });
+    expect(result.stderr).toContain('/proc/nowhere');
+    expect(result.stderr).not.toContain('internal error');
+  });
+});
+
+// Refused when it is read: nothing here may ever write to the root of this machine.
+test.each(['/', '//', '/./', 'type=local,dest=/', 'type=local,dest=/tmp/..'])(
+  '--output %s would replace files of this machine',
+  (text) => {
+    expect(() => parseOutput(text)).toThrow('would replace files of this machine');
+    expect(parseOutput(`${text}tmp`)).toMatchObject({ type: 'local' });
+  },
+);
