@@ -4,8 +4,9 @@
  * zlib, which finds other matches on other processors and changes from release to release. It needs
  * half of zlib's time for the same size as well.
  */
+// libdeflate's own checksum takes three times as long in WebAssembly.
 import { crc32 } from 'node:zlib';
-import { gzip } from 'libdeflate';
+import { deflate } from 'libdeflate';
 import { isDense } from './dense.js';
 import { leavingProcessAlone } from './process-events.js';
 
@@ -17,8 +18,6 @@ const BLOCK = 64 << 10;
 
 /** No name, no time, and an unknown system (RFC 1952, 2.3.1). */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
-/** Where libdeflate says of some levels that they are the fastest or the smallest. */
-const EXTRA_FLAGS = 8;
 const TRAILER_BYTES = 8;
 
 /** Bytes of a stored block at most, and of what precedes them (RFC 1951, 3.2.4). */
@@ -67,24 +66,6 @@ function trailer(data: Buffer): Buffer {
   return bytes;
 }
 
-function deflated(data: Buffer, level: number): Buffer<ArrayBuffer> {
-  const { buffer } = leavingProcessAlone(() => gzip(data, level));
-  const member = Buffer.from(buffer as ArrayBuffer);
-  member[EXTRA_FLAGS] = 0;
-  return member;
-}
-
-/** Parts in memory of their own. */
-function joined(parts: readonly Uint8Array[]): Buffer<ArrayBuffer> {
-  const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
 /**
  * Compresses a window.
  * @param window the layer's bytes, in one piece
@@ -93,11 +74,20 @@ function joined(parts: readonly Uint8Array[]): Buffer<ArrayBuffer> {
  *   own, which can be handed to another thread
  */
 export function gzipMembers(window: Buffer, level: number): Buffer<ArrayBuffer> {
-  const members = runsOf(window).map(({ start, end, dense }) => {
+  const parts = runsOf(window).flatMap(({ start, end, dense }) => {
     const data = window.subarray(start, end);
-    return dense ? joined([HEADER, ...storedBlocks(data), trailer(data)]) : deflated(data, level);
+    return [
+      HEADER,
+      ...(dense ? storedBlocks(data) : [leavingProcessAlone(() => deflate(data, level))]),
+      trailer(data),
+    ];
   });
-  // Mostly it is one. A copy of that would leave a megabyte, and each thread collects 30 of those.
-  const [first, second] = members;
-  return first && !second ? first : joined(members);
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const members = Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  for (const part of parts) {
+    members.set(part, at);
+    at += part.length;
+  }
+  return members;
 }

@@ -25,8 +25,8 @@ const WORKER = import.meta.url.endsWith('.ts') ? '../../dist/gzip-worker.cjs' : 
 /** Windows of one thread: it is not to run out of them while this one compresses one itself. */
 const QUEUE = 3;
 
-/** Each takes 17 MB; a push is to stay below 200. */
-const MAX_THREADS = 4;
+/** Each takes 20 MB, half of it garbage of which V8 does not know: a push is to stay below 200. */
+const MAX_THREADS = 3;
 
 interface Thread {
   readonly worker: Worker;
