@@ -1,6 +1,5 @@
 /** Is the index a file that lmdb can read? lmdb maps it and trusts it: else the process crashes. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { StoreError } from '../errors.js';
 
@@ -44,7 +43,10 @@ function isShort(file: string, descriptor: number): boolean {
 
 /** What lies behind the end of the file ends whoever reads it with SIGBUS. */
 async function canBeRead(index: string): Promise<boolean> {
-  const { execa } = await import('execa');
+  const [{ execa }, { createRequire }] = await Promise.all([
+    import('execa'),
+    import('node:module'),
+  ]);
   const lmdb = createRequire(import.meta.url).resolve('lmdb');
   const { failed } = await execa(process.execPath, ['-e', READ_ALL, lmdb, index], {
     reject: false,

@@ -5,7 +5,6 @@
  * The compiled code lies beside the files, for one content of them, one Node and one command (each
  * needs other functions); where nobody may write there, each run compiles anew.
  */
-import './v8-flags.js';
 import {
   accessSync,
   constants,
@@ -53,14 +52,37 @@ function keepCompiled(script: Script, path: string): void {
   }
 }
 
+/** The parts of Node that only some runs pay for. */
+const v8 = (): typeof import('node:v8') => require('node:v8');
+const flags = (): typeof import('../v8-flags.js') => require('../v8-flags.js');
+
 /** What has to be compiled by this run, and where the next one finds it. */
-const fresh: { readonly script: Script; readonly filename: string; readonly path: string }[] = [];
+interface Fresh {
+  readonly script: Script;
+  readonly filename: string;
+  readonly path: string;
+  /** Compiled code counts for one set of V8's flags: those when the file was loaded. */
+  readonly tag: number;
+}
+
+let fresh: readonly Fresh[] = [];
+
+/** Keeps what was loaded with the flags that V8 has now. */
+function keepFresh(): void {
+  const tag = v8().cachedDataVersionTag();
+  for (const one of fresh)
+    if (one.tag === tag && existsSync(one.filename)) keepCompiled(one.script, one.path);
+  fresh = fresh.filter((one) => one.tag !== tag);
+}
 
 // At the end, when the functions that the command needs are compiled.
 process.on('exit', (code) => {
   if (code !== 0 || fresh.length === 0 || !mayWrite()) return;
-  for (const { script, filename, path } of fresh)
-    if (existsSync(filename)) keepCompiled(script, path);
+  keepFresh();
+  if (fresh.length === 0) return;
+  // It spoke to a registry.
+  flags().restoreWebAssembly();
+  keepFresh();
 });
 
 /** The value of module.exports of a file beside this one. */
@@ -75,7 +97,7 @@ function load(name: string): unknown {
   const cachedData = command === undefined ? undefined : readCompiled(compiled);
   const script = new Script(wrapped, { filename, ...(cachedData && { cachedData }) });
   if (command !== undefined && (!cachedData || script.cachedDataRejected))
-    fresh.push({ script, filename, path: compiled });
+    fresh = [...fresh, { script, filename, path: compiled, tag: v8().cachedDataVersionTag() }];
   const module = { exports: {} };
   script.runInThisContext()(module.exports, requireFrom, module, filename, __dirname);
   return module.exports;
@@ -93,4 +115,5 @@ const requireFrom = Object.assign(
   { resolve: require.resolve },
 );
 
+if (process.argv[2] === 'push' || process.argv[2] === 'pull') flags().deferOptimization();
 requireFrom('./main.cjs');

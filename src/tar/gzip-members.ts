@@ -2,7 +2,7 @@
  * A part of a layer as gzip members (RFC 1952, 2.2), which every reader takes as one file. The bytes
  * come from libdeflate in WebAssembly: they depend on the data and the level alone, not on Node's
  * zlib, which finds other matches on other processors and changes from release to release. It needs
- * half of zlib's time for the same size as well.
+ * half of zlib's time for nearly the same size as well.
  */
 // libdeflate's own checksum takes three times as long in WebAssembly.
 import { crc32 } from 'node:zlib';
