@@ -127,7 +127,7 @@ async function* zstded(source: AsyncIterable<Buffer>, level: number): AsyncGener
   }
 }
 
-/** libdeflate's 1 gives the size of buildah's default (Debian minbase: 64.4 and 63.3 MB). */
+/** libdeflate's 1 gives the size of buildah's default (Debian minbase: 65.1 and 63.3 MB). */
 const DEFAULT_LEVELS = { gzip: 1, zstd: 3 } as const;
 
 /** How a layer is compressed. */
