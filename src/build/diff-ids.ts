@@ -1,6 +1,6 @@
 /** What layers are called in an image config: rootfs.diff_ids (image-spec, config.md). */
 import { createHash } from 'node:crypto';
-import { hasWholeSeconds } from '../cache/blobs.js';
+import { packingOf } from '../cache/blobs.js';
 import { layerFiles } from '../cache/layer-store.js';
 import type { LayerId } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
@@ -18,9 +18,8 @@ export async function layerDiffId(store: Store, id: LayerId): Promise<string> {
   const path = layerFiles(store, id);
   const opaque = record?.opaque ?? (await opaqueDirectories(path));
   const hash = createHash('sha256');
-  const wholeSeconds = hasWholeSeconds(record);
   const memory = createWindowMemory();
-  const archive = packLayer(path, { opaque, wholeSeconds, memory });
+  const archive = packLayer(path, { opaque, ...packingOf(store, id), memory });
   for await (const chunk of bytesOf(archive, memory)) hash.update(chunk);
   return `sha256:${hash.digest('hex')}`;
 }

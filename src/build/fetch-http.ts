@@ -30,12 +30,18 @@ async function request(
   known: DownloadRecord | undefined,
   location: SourceLocation,
 ) {
-  const [{ default: undici }, { proxyFor }] = await Promise.all([
+  const [{ default: undici }, { proxyFor }, { trustedAuthorities }] = await Promise.all([
     import('undici'),
     import('../registry/transport.js'),
+    import('../registry/extra-certificates.js'),
   ]);
   const proxy = proxyFor(new URL(source.url), process.env);
-  const dispatcher = proxy === undefined ? new undici.Agent() : new undici.ProxyAgent(proxy);
+  const ca = trustedAuthorities(undefined, process.env);
+  const tls = ca === undefined ? {} : { ca };
+  const dispatcher =
+    proxy === undefined
+      ? new undici.Agent({ connect: tls })
+      : new undici.ProxyAgent({ uri: proxy, proxyTls: tls, requestTls: tls });
   const headers: Record<string, string> = {};
   if (known?.etag !== undefined) headers['if-none-match'] = known.etag;
   else if (known?.lastModified !== undefined) headers['if-modified-since'] = known.lastModified;

@@ -11,15 +11,18 @@ import {
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { checkpoint } from '../checkpoint.js';
+import { mayHaveXattrs } from '../context/tree.js';
 import { compress } from '../tar/compress.js';
 import { decompressed } from '../tar/decompress.js';
 import type { GzipThreads } from '../tar/gzip-threads.js';
+import type { PackOptions } from '../tar/pack.js';
 import { packLayer } from '../tar/pack.js';
 import type { Window, WindowMemory } from '../tar/windows.js';
 import { createWindowMemory, windowsOf } from '../tar/windows.js';
 import { blobMark, markUnsynced } from './durability.js';
 import { updateLayer } from './entries.js';
 import type { GrowingFile } from './growing-file.js';
+import type { CacheIndex } from './index-db.js';
 import { layerFiles } from './layer-store.js';
 import { blobPath } from './paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from './records.js';
@@ -78,9 +81,28 @@ function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord |
   return variants?.[variantName(form)];
 }
 
-/** Times are cut to seconds, but what was pulled should get the diffID again that it came with. */
-export function hasWholeSeconds(layer: LayerRecord | undefined): boolean {
-  return layer?.key !== undefined || layer?.external !== undefined;
+/** Does the index tell that no file of the layer has extended attributes? */
+function isWithoutXattrs(index: CacheIndex, layer: LayerRecord): boolean {
+  const step = layer.key === undefined ? undefined : index.steps.get(layer.key);
+  // An entry that was replaced says nothing of the layer that it had before.
+  if (step?.layer !== layer.id) return false;
+  const { kind, operands, files } = step.inputs;
+  // What is unpacked has the attributes that its archive says, a program sets what it likes.
+  if (kind !== 'copy' || operands.unpack !== 'never') return false;
+  return !files.some(({ tree }) => mayHaveXattrs((digest) => index.trees.get(digest), tree));
+}
+
+/** How a layer is packed, whoever asks for it: this decides its diffID. */
+export function packingOf(
+  { index }: Store,
+  id: LayerId,
+): Pick<PackOptions, 'wholeSeconds' | 'withoutXattrs'> {
+  const layer = index.layers.get(id);
+  return {
+    // What was pulled should get the diffID again that it came with.
+    wholeSeconds: layer?.key !== undefined || layer?.external !== undefined,
+    withoutXattrs: layer !== undefined && isWithoutXattrs(index, layer),
+  };
 }
 
 /** The archive; that of a base image's layer from its blob, which has the diffID. */
@@ -99,8 +121,8 @@ function archiveOf(
     return windowsOf(decompressed(file), memory);
   }
   const { latest } = form;
-  const wholeSeconds = hasWholeSeconds(layer);
-  return packLayer(layerFiles(store, id), { opaque, latest, wholeSeconds, onNewest, memory });
+  const packing = packingOf(store, id);
+  return packLayer(layerFiles(store, id), { opaque, latest, ...packing, onNewest, memory });
 }
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {

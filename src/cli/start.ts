@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * What `wiac` begins with: loads main.cjs, and the packages beside it when they are asked for, with
  * the code that V8 compiled in an earlier run. That halves the time until a command does something.
@@ -15,6 +14,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
+
+// For the programs that wiac starts: src/cli/launch.sh took it from the environment.
+const { WIAC_UNREAD_CA_CERTS: certificates } = process.env;
+if (certificates !== undefined) process.env.NODE_EXTRA_CA_CERTS = certificates;
 
 /** Length of the digest at the beginning of each file, with what is around it. */
 const DIGEST_START = 2;
@@ -52,37 +55,20 @@ function keepCompiled(script: Script, path: string): void {
   }
 }
 
-/** The parts of Node that only some runs pay for. */
-const v8 = (): typeof import('node:v8') => require('node:v8');
-const flags = (): typeof import('../v8-flags.js') => require('../v8-flags.js');
-
 /** What has to be compiled by this run, and where the next one finds it. */
 interface Fresh {
   readonly script: Script;
   readonly filename: string;
   readonly path: string;
-  /** Compiled code counts for one set of V8's flags: those when the file was loaded. */
-  readonly tag: number;
 }
 
 let fresh: readonly Fresh[] = [];
 
-/** Keeps what was loaded with the flags that V8 has now. */
-function keepFresh(): void {
-  const tag = v8().cachedDataVersionTag();
-  for (const one of fresh)
-    if (one.tag === tag && existsSync(one.filename)) keepCompiled(one.script, one.path);
-  fresh = fresh.filter((one) => one.tag !== tag);
-}
-
 // At the end, when the functions that the command needs are compiled.
 process.on('exit', (code) => {
   if (code !== 0 || fresh.length === 0 || !mayWrite()) return;
-  keepFresh();
-  if (fresh.length === 0) return;
-  // It spoke to a registry.
-  flags().restoreWebAssembly();
-  keepFresh();
+  for (const { script, filename, path } of fresh)
+    if (existsSync(filename)) keepCompiled(script, path);
 });
 
 /** The value of module.exports of a file beside this one. */
@@ -97,7 +83,7 @@ function load(name: string): unknown {
   const cachedData = command === undefined ? undefined : readCompiled(compiled);
   const script = new Script(wrapped, { filename, ...(cachedData && { cachedData }) });
   if (command !== undefined && (!cachedData || script.cachedDataRejected))
-    fresh = [...fresh, { script, filename, path: compiled, tag: v8().cachedDataVersionTag() }];
+    fresh = [...fresh, { script, filename, path: compiled }];
   const module = { exports: {} };
   script.runInThisContext()(module.exports, requireFrom, module, filename, __dirname);
   return module.exports;
@@ -115,5 +101,4 @@ const requireFrom = Object.assign(
   { resolve: require.resolve },
 );
 
-if (process.argv[2] === 'push' || process.argv[2] === 'pull') flags().deferOptimization();
 requireFrom('./main.cjs');

@@ -108,6 +108,24 @@ export function decodeTree(text: string): TreeEntry[] {
   );
 }
 
+/** A directory in a node's text, with the digest of its own node; names are quoted in JSON. */
+const SUBTREE = /^\[{1,2}"d",.*,\[\],"([0-9a-f]{64})",0\]/gm;
+
+/**
+ * May anything below a node have extended attributes? From the text, because objects of 20,000
+ * entries take longer than to ask the files.
+ * @param read the text of a node; one that is missing may hold anything
+ */
+export function mayHaveXattrs(
+  read: (digest: TreeDigest) => string | undefined,
+  digest: TreeDigest,
+): boolean {
+  const text = read(digest);
+  // A list in an entry is that of its attributes, empty or not; a name may look like one.
+  if (text === undefined || text.includes(',[[')) return true;
+  return [...text.matchAll(SUBTREE)].some(([, below]) => mayHaveXattrs(read, below as TreeDigest));
+}
+
 /** One difference between two trees; `path` is relative to their roots. */
 export type TreeChange =
   | { readonly change: 'added'; readonly path: string; readonly after: TreeEntry }

@@ -2,7 +2,7 @@
  * The parts of undici that a registry needs. The package as a whole brings fetch, websockets and
  * mocks along: a third of the time of a push that sends nothing.
  */
-import './defer-web-assembly.js';
+import './compile-parser.js';
 import type { Dispatcher } from 'undici';
 import methods from 'undici/lib/api/index.js';
 import BaseDispatcher from 'undici/lib/dispatcher/dispatcher.js';

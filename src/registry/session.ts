@@ -83,9 +83,11 @@ const MAX_RENEWALS = 2;
 const MAX_TOKEN_BYTES = 1024 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const TLS_TROUBLE = /^(?:EPROTO|ERR_SSL_|ECONNRESET|UND_ERR_SOCKET|HPE_)/;
+/** Codes of OpenSSL for a certificate that nobody vouches for. */
+const NOT_TRUSTED = /CERT|SIGNATURE/;
 
 async function exchange(
-  transport: Transport,
+  dispatcher: Transport['dispatcher'],
   url: URL,
   init: {
     method: Method;
@@ -94,7 +96,7 @@ async function exchange(
     signal?: AbortSignal;
   },
 ): Promise<RegistryResponse> {
-  const { statusCode, headers, body } = await send(transport.dispatcher(url), url, {
+  const { statusCode, headers, body } = await send(dispatcher(url), url, {
     method: init.method,
     headers: { 'user-agent': `wiac/${VERSION}`, ...init.headers },
     ...(init.body === undefined ? {} : { body: init.body }),
@@ -120,7 +122,7 @@ type Scheme = { current: 'https' | 'http' | undefined };
 
 /** Follows redirects. Authorization goes to the registry itself only, never to another origin. */
 async function follow(
-  transport: Transport,
+  dispatcher: Transport['dispatcher'],
   start: URL,
   request: RegistryRequest,
   authorization: string | undefined,
@@ -132,7 +134,7 @@ async function follow(
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const own = authorization !== undefined && url.origin === trustedOrigin;
     const withBody = request.body !== undefined && method === request.method;
-    const response = await exchange(transport, url, {
+    const response = await exchange(dispatcher, url, {
       method,
       headers: { ...request.headers, ...(own ? { authorization } : {}) },
       ...(withBody && request.body ? { body: await request.body() } : {}),
@@ -164,7 +166,11 @@ function tokenSender(
   return async ({ method, url, headers, body }) => {
     const what = `get a token from ${url.host}`;
     const response = await repeat(retry, registry, what, [200], true, () =>
-      exchange(transport, url, { method, headers, ...(body === undefined ? {} : { body }) }),
+      exchange(transport.dispatcher, url, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body }),
+      }),
     );
     const text = (await collect(response.body, MAX_TOKEN_BYTES, 'the token')).toString();
     try {
@@ -233,22 +239,24 @@ export function openSession(
     authorization: string | undefined,
   ): Promise<RegistryResponse> => {
     const { target } = request;
-    const tried = scheme.current;
-    const go = () => {
+    // Whether it is https is to be found out: what answers is mostly a registry of this machine.
+    const probing = endpoint.mayUseHttp && scheme.current === undefined;
+    const go = (dispatcher: Transport['dispatcher']) => {
       const url = typeof target === 'string' ? new URL(`/v2/${target}`, origin()) : target;
       const trusted = new URL(origin()).origin;
-      return follow(transport, url, request, authorization, trusted, endpoint);
+      return follow(dispatcher, url, request, authorization, trusted, endpoint);
     };
     try {
-      const response = await go();
+      const response = await go(probing ? transport.probe : transport.dispatcher);
       scheme.current ??= 'https';
       return response;
     } catch (error) {
+      const failed = (reason: RegExp) => errorCodes(error).some((code) => reason.test(code));
       // Requests that began together all have to find out, whichever is first.
-      const mayFallBack = endpoint.mayUseHttp && tried === undefined && scheme.current !== 'https';
-      if (!mayFallBack || !errorCodes(error).some((code) => TLS_TROUBLE.test(code))) throw error;
-      scheme.current = 'http';
-      return go();
+      if (probing && scheme.current !== 'https' && failed(TLS_TROUBLE)) scheme.current = 'http';
+      else if (probing && failed(NOT_TRUSTED)) scheme.current = 'https';
+      else throw error;
+      return go(transport.dispatcher);
     }
   };
 

@@ -1,7 +1,6 @@
 /** Entries as header blocks: ustar, with pax records only for what ustar can't say (POSIX pax). */
 import type { ByteString, TarEntry, TarType } from './entry.js';
 import { BLOCK, padding } from './entry.js';
-import { checksum } from './fields.js';
 
 const FLAGS: Readonly<Record<TarType, string>> = {
   file: '0',
@@ -18,6 +17,8 @@ const NAME_LENGTH = 100;
 const PREFIX_LENGTH = 155;
 const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
+
+const CHECKSUM_LENGTH = 8;
 
 const ZERO = 0x30;
 const BLANK = 0x20;
@@ -57,80 +58,108 @@ function decimalTime({ seconds, nanoseconds }: TarEntry['mtime']): string {
   return `${negative ? '-' : ''}${whole}.${digits}`;
 }
 
-/** Writes a number in octal digits and a NUL. */
-function putOctal(header: Buffer, value: number, offset: number, length: number): void {
-  const end = offset + length - 1;
+/**
+ * Writes a number in octal digits, before a NUL.
+ * @returns the sum of the digits' bytes, for the header's checksum
+ */
+function putOctal(bytes: Buffer, value: number, offset: number, length: number): number {
+  let sum = 0;
   let rest = value;
-  for (let at = end - 1; at >= offset; at -= 1) {
-    header[at] = ZERO + (rest % 8);
+  for (let at = offset + length - 2; at >= offset; at -= 1) {
+    const digit = ZERO + (rest % 8);
+    bytes[at] = digit;
+    sum += digit;
     rest = Math.floor(rest / 8);
   }
   // What doesn't fit is in a pax record, and readers take that.
-  if (rest !== 0) header.fill(ZERO, offset, end);
+  return rest === 0 ? sum : putOctal(bytes, 0, offset, length);
 }
 
-/** Writes text, cut to the field's length. */
-function putText(header: Buffer, text: ByteString, offset: number, length: number): void {
+/** Writes text, cut to the field's length. @returns the sum of its bytes */
+function putText(bytes: Buffer, text: ByteString, offset: number, length: number): number {
   const end = Math.min(text.length, length);
-  for (let at = 0; at < end; at += 1) header[offset + at] = text.charCodeAt(at);
-}
-
-/** Byte by byte: Node's own ways to write text take longer for fields as short as these. */
-function block(entry: TarEntry, name: ByteString, prefix: ByteString, flag: string): Buffer {
-  // From the pool: an allocation of its own for each file is what the collector would remember.
-  const header = Buffer.allocUnsafe(BLOCK).fill(0);
-  putText(header, name, 0, NAME_LENGTH);
-  putOctal(header, entry.mode, 100, 8);
-  putOctal(header, entry.uid, 108, 8);
-  putOctal(header, entry.gid, 116, 8);
-  putOctal(header, entry.size, 124, 12);
-  putOctal(header, entry.mtime.seconds, 136, 12);
-  putText(header, flag, 156, 1);
-  putText(header, entry.linkName, 157, NAME_LENGTH);
-  putText(header, 'ustar\x0000', 257, 8);
-  putOctal(header, entry.major, 329, 8);
-  putOctal(header, entry.minor, 337, 8);
-  putText(header, prefix, 345, PREFIX_LENGTH);
-  // Six digits, NUL, blank: so since the first tar.
-  putOctal(header, checksum(header), 148, 7);
-  header[155] = BLANK;
-  return header;
-}
-
-function paxRecords(entry: TarEntry, nameFits: boolean): Map<string, ByteString> {
-  const { name, linkName, uid, gid, size, mtime, xattrs } = entry;
-  const records = new Map<string, ByteString>();
-  if (!nameFits) records.set('path', name);
-  if (linkName.length > NAME_LENGTH || !isAscii(linkName)) records.set('linkpath', linkName);
-  if (uid > MAX_ID) records.set('uid', String(uid));
-  if (gid > MAX_ID) records.set('gid', String(gid));
-  if (size > MAX_SIZE) records.set('size', String(size));
-  if (mtime.nanoseconds !== 0 || mtime.seconds < 0 || mtime.seconds > MAX_SIZE) {
-    records.set('mtime', decimalTime(mtime));
+  let sum = 0;
+  for (let at = 0; at < end; at += 1) {
+    const byte = text.charCodeAt(at);
+    bytes[offset + at] = byte;
+    sum += byte;
   }
-  for (const [key, value] of xattrs) records.set(`SCHILY.xattr.${key}`, value);
+  return sum;
+}
+
+/**
+ * Writes the block of an entry at an offset. Byte by byte: Node's own ways to write text take longer
+ * for fields as short as these.
+ */
+function putBlock(
+  bytes: Buffer,
+  at: number,
+  entry: TarEntry,
+  name: ByteString,
+  prefix: ByteString,
+  flag: string,
+): void {
+  bytes.fill(0, at, at + BLOCK);
+  const sum =
+    putText(bytes, name, at, NAME_LENGTH) +
+    putOctal(bytes, entry.mode, at + 100, 8) +
+    putOctal(bytes, entry.uid, at + 108, 8) +
+    putOctal(bytes, entry.gid, at + 116, 8) +
+    putOctal(bytes, entry.size, at + 124, 12) +
+    putOctal(bytes, entry.mtime.seconds, at + 136, 12) +
+    putText(bytes, flag, at + 156, 1) +
+    putText(bytes, entry.linkName, at + 157, NAME_LENGTH) +
+    putText(bytes, 'ustar\x0000', at + 257, 8) +
+    putOctal(bytes, entry.major, at + 329, 8) +
+    putOctal(bytes, entry.minor, at + 337, 8) +
+    putText(bytes, prefix, at + 345, PREFIX_LENGTH);
+  // The field of the sum counts as blanks. Six digits, NUL, blank: so since the first tar.
+  putOctal(bytes, sum + CHECKSUM_LENGTH * BLANK, at + 148, CHECKSUM_LENGTH - 1);
+  bytes[at + 148 + CHECKSUM_LENGTH - 1] = BLANK;
+}
+
+/** What a header block can't say, by key. */
+function paxRecords(entry: TarEntry, nameFits: boolean): [key: string, value: ByteString][] {
+  const { name, linkName, uid, gid, size, mtime, xattrs } = entry;
+  const records: [string, ByteString][] = [];
+  if (!nameFits) records.push(['path', name]);
+  if (linkName.length > NAME_LENGTH || !isAscii(linkName)) records.push(['linkpath', linkName]);
+  if (uid > MAX_ID) records.push(['uid', String(uid)]);
+  if (gid > MAX_ID) records.push(['gid', String(gid)]);
+  if (size > MAX_SIZE) records.push(['size', String(size)]);
+  if (mtime.nanoseconds !== 0 || mtime.seconds < 0 || mtime.seconds > MAX_SIZE) {
+    records.push(['mtime', decimalTime(mtime)]);
+  }
+  for (const [key, value] of xattrs) records.push([`SCHILY.xattr.${key}`, value]);
   return records;
 }
 
 /**
- * The blocks that precede an entry's data. uname and gname are empty: names mean nothing outside
- * of the image.
- * @param entry with a slash at the end of a directory's name; `sparse` is not written
+ * Blocks that precede an entry's own, where that can't say everything: pax records, and the header
+ * that announces them.
  */
-export function encodeHeader(entry: TarEntry): Buffer {
-  const split = splitName(entry.name);
-  const [name, prefix] = split ?? [entry.name.slice(0, NAME_LENGTH), ''];
-  const header = block(entry, name, prefix, FLAGS[entry.type]);
-  const records = paxRecords(entry, split !== undefined);
-  if (records.size === 0) return header;
-  const text = [...records]
+export function paxBlocks(entry: TarEntry): Buffer | undefined {
+  const records = paxRecords(entry, splitName(entry.name) !== undefined);
+  if (records.length === 0) return undefined;
+  const text = records
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => paxRecord(key, value))
     .join('');
-  const data = Buffer.alloc(text.length + padding(text.length));
-  data.write(text, 'latin1');
+  const blocks = Buffer.alloc(BLOCK + text.length + padding(text.length));
+  blocks.write(text, BLOCK, 'latin1');
   const zero = { seconds: 0, nanoseconds: 0 };
   const own = { ...entry, mode: 0o644, uid: 0, gid: 0, size: text.length, mtime: zero };
-  const extended = block({ ...own, linkName: '', major: 0, minor: 0 }, 'PaxHeader', '', 'x');
-  return Buffer.concat([extended, data, header]);
+  putBlock(blocks, 0, { ...own, linkName: '', major: 0, minor: 0 }, 'PaxHeader', '', 'x');
+  return blocks;
+}
+
+/**
+ * Writes an entry's header block, which its data follows. uname and gname are empty: names mean
+ * nothing outside of the image.
+ * @param bytes room for one block, at the offset
+ * @param entry with a slash at the end of a directory's name; `sparse` is not written
+ */
+export function putHeader(bytes: Buffer, at: number, entry: TarEntry): void {
+  const [name, prefix] = splitName(entry.name) ?? [entry.name.slice(0, NAME_LENGTH), ''];
+  putBlock(bytes, at, entry, name, prefix, FLAGS[entry.type]);
 }

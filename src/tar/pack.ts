@@ -2,9 +2,9 @@
 import { readlinkSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { readTreeXattrs } from '../context/xattrs.js';
-import { encodeHeader } from './encode.js';
+import { paxBlocks, putHeader } from './encode.js';
 import type { ByteString, TarEntry } from './entry.js';
-import { BLOCK, fsPath, padding } from './entry.js';
+import { BLOCK, fsPath } from './entry.js';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './member-name.js';
 import type { ByteLayer, LayerMember, LocatedMember } from './walk-layer.js';
 import { walkLayer, walkMerged } from './walk-layer.js';
@@ -21,6 +21,8 @@ export interface PackOptions {
    * cost a pax header for each file.
    */
   readonly wholeSeconds?: boolean | undefined;
+  /** No file has extended attributes: to ask each of them takes a process of its own. */
+  readonly withoutXattrs?: boolean | undefined;
   /** Is told of the newest time that was written, in seconds, before the archive ends. */
   readonly onNewest?: ((seconds: number) => void) | undefined;
   /** Where the windows come from; the reader gives them back. */
@@ -73,12 +75,14 @@ const NOTHING: TarEntry = {
 
 const toBytes = (text: string): ByteString => Buffer.from(text).toString('latin1');
 
-function majorOf(device: bigint): number {
-  return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
+function majorOf(device: number): number {
+  const bits = BigInt(device);
+  return Number(((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n));
 }
 
-function minorOf(device: bigint): number {
-  return Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));
+function minorOf(device: number): number {
+  const bits = BigInt(device);
+  return Number((bits & 0xffn) | ((bits >> 12n) & 0xffffff00n));
 }
 
 function beside(path: ByteString, name: ByteString): ByteString {
@@ -96,22 +100,36 @@ function entryOf(
     const hidden = path.slice(path.lastIndexOf('/') + 1);
     return { ...NOTHING, name: beside(path, WHITEOUT_PREFIX + hidden) };
   }
-  const name = type === 'dir' ? `${path === '' ? '.' : path}/` : path;
-  const entry = { ...NOTHING, name, type, mode, uid, gid, size, mtime, xattrs };
   const first = inode === undefined ? undefined : links.get(inode);
-  if (first !== undefined) {
-    return { ...entry, type: 'link', size: 0, xattrs: [], linkName: first };
-  }
-  if (inode !== undefined) links.set(inode, path);
-  if (type === 'symlink') {
-    return { ...entry, linkName: readlinkSync(fsPath(file), 'latin1') };
-  }
-  return { ...entry, major: majorOf(device), minor: minorOf(device) };
+  if (inode !== undefined && first === undefined) links.set(inode, path);
+  const linkName = first ?? (type === 'symlink' ? readlinkSync(fsPath(file), 'latin1') : '');
+  return {
+    name: type === 'dir' ? `${path === '' ? '.' : path}/` : path,
+    type: first === undefined ? type : 'link',
+    mode,
+    uid,
+    gid,
+    size: first === undefined ? size : 0,
+    mtime,
+    linkName,
+    major: device === 0 || first !== undefined ? 0 : majorOf(device),
+    minor: device === 0 || first !== undefined ? 0 : minorOf(device),
+    xattrs: first === undefined ? xattrs : [],
+    sparse: undefined,
+  };
 }
 
 /** The layer's own directory is told only when it isn't as everybody would make it. */
 function isPlainRoot({ path, mode, uid, gid }: LayerMember, xattrs: Xattrs): boolean {
   return path === '' && mode === 0o755 && uid === 0 && gid === 0 && xattrs.length === 0;
+}
+
+const NO_XATTRS: Xattrs = [];
+
+/** Values of xattrs as bytes. */
+function rawXattrs(found: readonly (readonly [ByteString, string])[] | undefined): Xattrs {
+  if (found === undefined) return NO_XATTRS;
+  return found.map(([name, hex]) => [name, Buffer.from(hex, 'hex').toString('latin1')]);
 }
 
 /** The windows of the members, without a turn of the event loop for each of them. */
@@ -125,62 +143,63 @@ function* windowsOfMembers(
 ): Generator<Window> {
   const links = new Map<string, ByteString>();
   const writer = createWindowWriter(memory);
+  function* put(entry: TarEntry, file: ByteString): Generator<Window> {
+    const before = paxBlocks(entry);
+    if (before) yield* writer.add(before);
+    const { bytes, at } = writer.block();
+    putHeader(bytes, at, entry);
+    yield* writer.endBlock();
+    if (entry.size > 0) yield* writer.addFile(file, entry.size);
+  }
   for (const located of walk) {
     const { member, file } = located;
     // Mostly there are none: to look a path up in a table takes as long as to write its header.
-    const own = xattrsOf.size === 0 ? [] : (xattrsOf.get(file) ?? []);
-    const raw = own.map(([name, hex]): readonly [ByteString, ByteString] => [
-      name,
-      Buffer.from(hex, 'hex').toString('latin1'),
-    ]);
-    if (!isPlainRoot(member, raw)) {
-      const entry = change(entryOf(located, raw, links));
-      yield* writer.add(encodeHeader(entry));
-      if (entry.size > 0) {
-        yield* writer.addFile(file, entry.size);
-        yield* writer.add(ZEROS.subarray(0, padding(entry.size)));
-      }
-    }
+    const xattrs = xattrsOf.size === 0 ? NO_XATTRS : rawXattrs(xattrsOf.get(file));
+    if (!isPlainRoot(member, xattrs)) yield* put(change(entryOf(located, xattrs, links)), file);
     if (member.type === 'dir' && opaque.has(member.path)) {
       const name = member.path === '' ? OPAQUE_NAME : `${member.path}/${OPAQUE_NAME}`;
-      yield* writer.add(encodeHeader({ ...NOTHING, name }));
+      yield* put({ ...NOTHING, name }, file);
     }
   }
   if (last) yield* writer.add(ZEROS);
   yield* writer.rest();
 }
 
-/** Members that are looked up while getfattr is at work. */
-const READ_AHEAD = 2000;
+/** Members that are looked up while getfattr is at work: at most, and between two looks at it. */
+const READ_AHEAD = 50_000;
+const STEP = 500;
 
-/** The same members, the first of them read at once. */
-function readAhead<T>(members: Iterable<T>, count: number): Iterable<T> {
-  const rest = members[Symbol.iterator]();
-  const first: T[] = [];
-  for (let next = rest.next(); !next.done; next = rest.next()) {
-    first.push(next.value);
-    if (first.length === count) break;
-  }
-  return (function* () {
-    yield* first;
-    yield* { [Symbol.iterator]: () => rest };
-  })();
-}
+/** Lets in what other processes have to say. */
+const turn = () => new Promise<void>((resume) => setImmediate(resume));
 
+/** @param roots directories whose files may have extended attributes */
 async function* archive(
   roots: readonly string[],
-  walk: Iterable<LocatedMember>,
+  walk: Iterator<LocatedMember>,
   opaque: ReadonlySet<ByteString>,
   change: Change,
   memory: WindowMemory,
   last = true,
 ): AsyncGenerator<Window> {
-  const reading = Promise.all(roots.map(readTreeXattrs));
+  let done = roots.length === 0;
+  const reading = Promise.all(roots.map(readTreeXattrs)).finally(() => {
+    done = true;
+  });
   // It is waited for below, unless the walk fails first.
   reading.catch(() => {});
   // getfattr works in a process of its own: until it is done there is something to do here.
-  const members = readAhead(walk, READ_AHEAD);
+  const ahead: LocatedMember[] = [];
+  while (!done && ahead.length < READ_AHEAD) {
+    const { value, done: ended } = walk.next();
+    if (ended) break;
+    ahead.push(value);
+    if (ahead.length % STEP === 0) await turn();
+  }
   const xattrs = (await reading).flatMap((found) => [...found]);
+  const members = (function* () {
+    yield* ahead;
+    yield* { [Symbol.iterator]: () => walk };
+  })();
   yield* windowsOfMembers(members, new Map(xattrs), opaque, change, memory, last);
 }
 
@@ -197,19 +216,17 @@ export function asStream(chunks: AsyncIterable<Buffer>): Readable {
  * @throws (while reading) IsolationError when getfattr is not installed; see also fillWindow
  */
 export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Window> {
-  const { latest, wholeSeconds, onNewest, opaque, memory } = options;
+  const { latest, wholeSeconds, withoutXattrs, onNewest, opaque, memory } = options;
   let newest = 0;
   const change: Change = (entry) => {
-    const { seconds, nanoseconds } = entry.mtime;
+    const { seconds } = entry.mtime;
     const late = latest !== undefined && seconds >= latest;
-    const mtime = late
-      ? { seconds: latest, nanoseconds: 0 }
-      : { seconds, nanoseconds: wholeSeconds ? 0 : nanoseconds };
-    newest = Math.max(newest, mtime.seconds);
-    return { ...entry, mtime };
+    newest = Math.max(newest, late ? latest : seconds);
+    return late ? { ...entry, mtime: { seconds: latest, nanoseconds: 0 } } : entry;
   };
-  const walk = walkLayer(toBytes(directory));
-  yield* archive([directory], walk, new Set(opaque.map(toBytes)), change, memory);
+  const walk = walkLayer(toBytes(directory), wholeSeconds);
+  const roots = withoutXattrs ? [] : [directory];
+  yield* archive(roots, walk, new Set(opaque.map(toBytes)), change, memory);
   onNewest?.(newest);
 }
 

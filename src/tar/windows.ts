@@ -2,6 +2,7 @@
  * An archive in parts of one size, in memory that threads share. A window need not be complete: it
  * says which files' bytes belong where, so that whoever takes it reads them.
  */
+import { BLOCK, padding } from './entry.js';
 import type { FileRead } from './fill-window.js';
 import { fillWindow } from './fill-window.js';
 
@@ -38,48 +39,79 @@ export function createWindowMemory(): WindowMemory {
   };
 }
 
-/** Puts bytes into windows, one after the other; a window that was yielded is not touched again. */
+/**
+ * Puts bytes into windows, one after the other. What its functions return are windows that are full,
+ * and are not touched again: to be taken before the next call.
+ */
 export interface WindowWriter {
-  add(data: Buffer): Generator<Window>;
-  /** Leaves room for a file's first bytes. */
-  addFile(path: FileRead['path'], size: number): Generator<Window>;
+  add(data: Buffer): Iterable<Window>;
+  /** Room for one block; in an archive that has nothing but blocks none lies in two windows. */
+  block(): { readonly bytes: SharedBytes; readonly at: number };
+  /** The block has been written. */
+  endBlock(): Iterable<Window>;
+  /** Leaves room for a file's first bytes, and fills up its last block. */
+  addFile(path: FileRead['path'], size: number): Iterable<Window>;
   /** What is left; an archive of no bytes is one empty window. */
-  rest(): Generator<Window>;
+  rest(): Iterable<Window>;
 }
 
+const NONE: readonly Window[] = [];
+
 export function createWindowWriter(memory: WindowMemory): WindowWriter {
-  let bytes = memory.take();
+  let open: SharedBytes | undefined;
   let reads: FileRead[] = [];
   let used = 0;
   let complete = 0;
-  function* advance(count: number): Generator<Window> {
+  /** Taken when it is written to: whoever got the last one may have given that back. */
+  const bytes = (): SharedBytes => {
+    open ??= memory.take();
+    return open;
+  };
+  const advance = (count: number): readonly Window[] => {
     used += count;
-    if (used < WINDOW) return;
+    if (used < WINDOW) return NONE;
+    const full = [{ bytes: bytes(), reads }];
     complete += 1;
-    yield { bytes, reads };
-    bytes = memory.take();
+    open = undefined;
     reads = [];
     used = 0;
+    return full;
+  };
+  const leave = (path: FileRead['path'], from: number, length: number): readonly Window[] => {
+    reads.push({ path, from, to: used, length });
+    return advance(length);
+  };
+  const fillBlock = (): readonly Window[] => {
+    const count = padding(used);
+    bytes().fill(0, used, used + count);
+    return advance(count);
+  };
+  function* leaveAll(path: FileRead['path'], size: number): Generator<Window> {
+    for (let from = 0; from < size; ) {
+      const length = Math.min(size - from, WINDOW - used);
+      yield* leave(path, from, length);
+      from += length;
+    }
+    yield* fillBlock();
+  }
+  function* addAll(data: Buffer): Generator<Window> {
+    for (let at = 0; at < data.length; ) {
+      const count = data.copy(bytes(), used, at);
+      at += count;
+      yield* advance(count);
+    }
   }
   return {
-    *add(data) {
-      for (let at = 0; at < data.length; ) {
-        const count = data.copy(bytes, used, at);
-        at += count;
-        yield* advance(count);
-      }
+    add: addAll,
+    block: () => ({ bytes: bytes(), at: used }),
+    endBlock: () => advance(BLOCK),
+    addFile(path, size) {
+      // Most files are small: a generator for each takes as long as its header.
+      if (used + size >= WINDOW) return leaveAll(path, size);
+      leave(path, 0, size);
+      return fillBlock();
     },
-    *addFile(path, size) {
-      for (let from = 0; from < size; ) {
-        const length = Math.min(size - from, WINDOW - used);
-        reads.push({ path, from, to: used, length });
-        from += length;
-        yield* advance(length);
-      }
-    },
-    *rest() {
-      if (used > 0 || complete === 0) yield { bytes: bytes.subarray(0, used), reads };
-    },
+    rest: () => (used > 0 || complete === 0 ? [{ bytes: bytes().subarray(0, used), reads }] : NONE),
   };
 }
 
