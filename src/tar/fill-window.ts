@@ -14,6 +14,34 @@ export interface FileRead {
   readonly length: number;
 }
 
+/** Pieces of files as two values, not one object each: what is sent to a thread is copied. */
+export interface SentReads {
+  /** Separated by NUL, which no path has. */
+  readonly paths: string;
+  /** from, to and length of each. */
+  readonly numbers: Float64Array;
+}
+
+export function sendReads(reads: readonly FileRead[]): SentReads {
+  const numbers = new Float64Array(3 * reads.length);
+  reads.forEach(({ from, to, length }, index) => {
+    numbers[3 * index] = from;
+    numbers[3 * index + 1] = to;
+    numbers[3 * index + 2] = length;
+  });
+  return { paths: reads.map(({ path }) => path).join('\0'), numbers };
+}
+
+export function receiveReads({ paths, numbers }: SentReads): FileRead[] {
+  if (numbers.length === 0) return [];
+  return paths.split('\0').map((path, index) => ({
+    path,
+    from: numbers[3 * index] as number,
+    to: numbers[3 * index + 1] as number,
+    length: numbers[3 * index + 2] as number,
+  }));
+}
+
 function open(path: ByteString): number {
   try {
     return openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);

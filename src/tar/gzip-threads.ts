@@ -1,7 +1,7 @@
 /** Threads that read and compress windows of layers side by side, for one export. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { fillWindow } from './fill-window.js';
+import { fillWindow, sendReads } from './fill-window.js';
 import type { GzipAnswer, GzipJob } from './gzip-worker.js';
 import type { Window } from './windows.js';
 
@@ -102,8 +102,8 @@ export function createGzipThreads(): GzipThreads {
       if (closed) throw closed;
       const thread = next();
       if (!thread) return compressHere(window, level);
-      const { bytes, reads } = window;
-      const { buffer: memory, length } = bytes;
+      const { buffer: memory, length } = window.bytes;
+      const reads = sendReads(window.reads);
       const members = await askThread(thread, { memory, length, reads, level });
       return members ? Buffer.from(members) : compressHere(window, level);
     },

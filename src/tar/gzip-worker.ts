@@ -1,7 +1,7 @@
 /** What a thread of gzip-threads.ts does: windows in, members out, one after the other. */
 import { parentPort } from 'node:worker_threads';
-import type { FileRead } from './fill-window.js';
-import { fillWindow } from './fill-window.js';
+import type { SentReads } from './fill-window.js';
+import { fillWindow, receiveReads } from './fill-window.js';
 import { gzipMembers } from './gzip-members.js';
 
 /** A window to be filled and compressed. */
@@ -10,7 +10,7 @@ export interface GzipJob {
   readonly memory: SharedArrayBuffer;
   /** Bytes of it that count. */
   readonly length: number;
-  readonly reads: readonly FileRead[];
+  readonly reads: SentReads;
   readonly level: number;
 }
 
@@ -19,8 +19,8 @@ export type GzipAnswer = ArrayBuffer | undefined;
 
 function answer({ memory, length, reads, level }: GzipJob): GzipAnswer {
   try {
-    const bytes = fillWindow({ bytes: Buffer.from(memory, 0, length), reads });
-    return gzipMembers(bytes, level).buffer;
+    const window = { bytes: Buffer.from(memory, 0, length), reads: receiveReads(reads) };
+    return gzipMembers(fillWindow(window), level).buffer;
   } catch {
     return undefined;
   }
