@@ -15,8 +15,8 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
 const work = workDirectory();
 
 const wiac = (name) => ({
-  command: process.execPath,
-  args: [WIAC, 'build', '-q', join(work, name)],
+  command: WIAC,
+  args: ['build', '-q', join(work, name)],
   env: { WIAC_ROOT: join(work, `store-${name}`) },
 });
 const nothing = { command: process.execPath, args: ['-e', '0'] };

@@ -48,8 +48,8 @@ const emptyRegistry = () => {
 };
 
 const wiac = (args, store = 'store') => ({
-  command: process.execPath,
-  args: [WIAC, ...args],
+  command: WIAC,
+  args: [...args],
   env: { WIAC_ROOT: join(work, store) },
 });
 const storage = (store) => buildahStorage(join(work, store), 'vfs');

@@ -17,8 +17,8 @@ const work = workDirectory();
 
 function wiac(context, store) {
   return {
-    command: process.execPath,
-    args: [WIAC, 'build', '-q', context],
+    command: WIAC,
+    args: ['build', '-q', context],
     env: { WIAC_ROOT: join(work, store) },
   };
 }

@@ -15,7 +15,7 @@ import type { SelectionInput } from '../keys/inputs.js';
 import type { CopyReport, CopyRequest, Job } from './copy-job.js';
 import { copyFiles } from './cp.js';
 import { diskMeter } from './disk-usage.js';
-import { applyAttributes, placeSelections } from './place-files.js';
+import { applyAttributes, placeSelections, placeSubtrees } from './place-files.js';
 
 /** What a file takes at least on the usual file systems. */
 const BLOCK_BYTES = 4096;
@@ -44,16 +44,32 @@ function verify(job: Job, file: Scanned, target: string): void {
   applyAttributes(job, file, target);
 }
 
-async function runCopies(job: Job): Promise<void> {
+async function runCopies(job: Job, wanted: ReadonlyMap<string, Scanned>): Promise<void> {
   const { request, layer } = job;
-  const copies = [...job.copies].map(([path, { hostPath, stats }]) => {
+  const copies = [...wanted].map(([path, { hostPath, stats }]) => {
     // A link to the former layer must never be written through.
     if (job.links.delete(path)) rmSync(join(layer, path));
     return { from: hostPath, to: join(layer, path), stats };
   });
   const failure = await copyFiles(copies, layer, request.ownership === 'keep' && !request.owner);
   if (failure !== undefined) refuseCopy(job, failure);
-  for (const [path, file] of job.copies) verify(job, file, join(layer, path));
+  for (const [path, file] of wanted) verify(job, file, join(layer, path));
+}
+
+/** Links directories of the former layer and copies files at the same time. */
+async function fill(job: Job): Promise<void> {
+  const { former } = job.request;
+  const whole = placeSelections(job);
+  const noted = new Map(job.copies);
+  const both = await Promise.allSettled([
+    former && placeSubtrees(job, former.path, whole),
+    runCopies(job, noted),
+  ]);
+  // Both have ended: nothing writes to a layer that is given up.
+  for (const one of both) if (one.status === 'rejected') throw one.reason;
+  checkpoint('copy:linked');
+  // What could not be linked.
+  await runCopies(job, new Map([...job.copies].filter(([path]) => !noted.has(path))));
 }
 
 /**
@@ -129,9 +145,7 @@ export async function makeCopyLayer(
     finish: [],
     meter: diskMeter(),
   };
-  await placeSelections(job);
-  checkpoint('copy:linked');
-  await runCopies(job);
+  await fill(job);
   checkpoint('copy:copied');
   for (const finish of job.finish) finish();
   return reportOf(job);

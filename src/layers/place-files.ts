@@ -199,8 +199,15 @@ function placeFile(job: Job, selection: Selection, former: TreeDigest | undefine
   placeEntry(job, file, path, former !== undefined && selection.tree === former);
 }
 
-/** Links the subtrees that are worth a process; the others are placed file by file. */
-async function placeSubtrees(job: Job, former: string, found: readonly Subtree[]): Promise<void> {
+/**
+ * Links the subtrees that are worth a process; the others are placed file by file.
+ * @param former path of the layer that has them
+ */
+export async function placeSubtrees(
+  job: Job,
+  former: string,
+  found: readonly Subtree[],
+): Promise<void> {
   const groups = largeGroups(found);
   const failed = groups.length === 0 ? [] : await linkSubtrees(former, job.layer, groups);
   const linked = new Set(groups.flat().filter((subtree) => !failed.includes(subtree)));
@@ -212,9 +219,10 @@ async function placeSubtrees(job: Job, former: string, found: readonly Subtree[]
 /**
  * Places everything that is selected: directories are made, what the former layer has is linked,
  * the rest is noted in `job.copies`.
+ * @returns directories that the former layer has as a whole, for placeSubtrees
  * @throws ContextError when names collide, and the file system's errors
  */
-export async function placeSelections(job: Job): Promise<void> {
+export function placeSelections(job: Job): Subtree[] {
   const { selections, former } = job.request;
   makeAncestors(job);
   // Of several sources two may have the same directory.
@@ -228,5 +236,5 @@ export async function placeSelections(job: Job): Promise<void> {
       placeDirectory(job, selection.files, target, selection.tree, before, onSame);
     } else placeFile(job, selection, before);
   }
-  if (former) await placeSubtrees(job, former.path, whole);
+  return whole;
 }
