@@ -154,13 +154,16 @@ async function writeImage(
 ): Promise<WrittenImage> {
   const { form, mediaTypes, annotations, epoch, signal } = options;
   const layers = await exportLayers(store, image.layers, sink, form, mediaTypes, scratch, signal);
+  const arrived = () => Promise.all(layers.map(({ sent }) => sent));
   const original = originalOf(image, layers, options);
   if (original) {
-    await sink.putBlob(original.config, () => Readable.from([original.configBytes]));
+    const put = sink.putBlob(original.config, () => Readable.from([original.configBytes]));
+    await Promise.all([put, arrived()]);
     return original;
   }
   const created = createdAt(image, layers, epoch);
-  const config = await putJson(
+  // The registry may be busy with the layers for a while.
+  const put = putJson(
     sink,
     {
       created,
@@ -172,6 +175,7 @@ async function writeImage(
     },
     TYPES[mediaTypes].config,
   );
+  const [config] = await Promise.all([put, arrived()]);
   const own = annotationsOf(annotations, 'manifest', image.platform);
   const mediaType = TYPES[mediaTypes].manifest;
   const manifest = {

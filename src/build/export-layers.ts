@@ -37,10 +37,12 @@ const PARALLEL = 2;
 /** Bytes of one read of a blob. */
 const READ_BYTES = 1 << 20;
 
-/** A layer that a sink has. */
+/** A layer that a sink has, or will have. */
 export interface ExportedLayer {
   readonly descriptor: Descriptor;
   readonly record: BlobRecord;
+  /** Resolves when the sink has it. */
+  readonly sent: Promise<void>;
 }
 
 /** The blob of a layer that is here; see makeBlob. @throws NoSpaceError */
@@ -90,7 +92,9 @@ function makeAndSend(
   const made = blob.then(({ record }) => ({ digest: record.digest as Digest }));
   // Who waits for the blob itself gets the error; the sink may not have come to wait for it.
   made.catch(() => {});
-  const sent = sink?.putGrowingBlob?.(() => file.open(), made);
+  // The blob's first window is at work while the connection is being made, and not after it.
+  const { putGrowingBlob } = sink ?? {};
+  const sent = putGrowingBlob && file.started.then(() => putGrowingBlob(() => file.open(), made));
   Promise.allSettled([blob, sent]).then(() => file.close());
   return { blob, sent };
 }
@@ -98,6 +102,7 @@ function makeAndSend(
 /**
  * Puts layers into a sink: one is being sent while it, or the next one, is being compressed.
  * @param layers bottom first
+ * @returns when all are compressed; the sink may not have all of them yet
  * @throws ImageError, NoSpaceError
  */
 export async function exportLayers(
@@ -111,14 +116,14 @@ export async function exportLayers(
 ): Promise<ExportedLayer[]> {
   const inSlot = semaphore(PARALLEL);
   const threads = createGzipThreads();
-  const sent = new Map<string, Promise<void>>();
+  const sending = new Map<string, Promise<void>>();
   const send = (descriptor: Descriptor, path: string): Promise<void> => {
     // Two layers can be the same blob: an empty directory made twice.
-    const sending =
-      sent.get(descriptor.digest) ??
+    const sent =
+      sending.get(descriptor.digest) ??
       sink.putBlob(descriptor, () => createReadStream(path, { highWaterMark: READ_BYTES }));
-    sent.set(descriptor.digest, sending);
-    return sending;
+    sending.set(descriptor.digest, sent);
+    return sent;
   };
   const put = async (id: LayerId): Promise<ExportedLayer> => {
     const { blob, onItsWay } = await inSlot(async () => {
@@ -138,9 +143,14 @@ export async function exportLayers(
       digest: record.digest as Digest,
       size: record.size,
     };
-    // What failed on the way is sent again from the file, with all that is known about failures.
-    if (!(await onItsWay)) await send(descriptor, path);
-    return { descriptor, record };
+    const arrive = async () => {
+      // What failed on the way is sent again from the file, with all that is known about failures.
+      if (!(await onItsWay)) await send(descriptor, path);
+    };
+    const sent = arrive();
+    // Another layer may fail before anybody waits for this one.
+    sent.catch(() => {});
+    return { descriptor, record, sent };
   };
   try {
     return await Promise.all(layers.map(put));

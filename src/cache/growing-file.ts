@@ -1,12 +1,15 @@
 /** A file that is read while it is being written: a blob is sent while it is being compressed. */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { Readable } from 'node:stream';
+import { deferred } from '../deferred.js';
 
 /** Bytes of one read of what a slow reader has left behind. */
 const READ_BYTES = 1 << 20;
 
 /** A file that grows until it has ended. */
 export interface GrowingFile {
+  /** Resolves with its first bytes, or when it ends without any; rejects with what ends it then. */
+  readonly started: Promise<void>;
   /** From the first byte on; waits for what is still to come, and fails when writing does. */
   open(): Readable;
   /** Readers that keep up get the chunk itself, others read the file: memory stays as it is. */
@@ -28,6 +31,9 @@ export function createGrowingFile(path: string): GrowingFile {
   let last: Buffer = Buffer.alloc(0);
   let ended: { readonly failure?: unknown } | undefined;
   let waiting: (() => void)[] = [];
+  const { promise: started, resolve, reject } = deferred<void>();
+  // Who opens it gets the failure as well.
+  started.catch(() => {});
   const wake = () => {
     const readers = waiting;
     waiting = [];
@@ -55,15 +61,19 @@ export function createGrowingFile(path: string): GrowingFile {
   }
 
   return {
+    started,
     open: () => Readable.from(bytes(), { objectMode: false, highWaterMark: READ_BYTES }),
     write(chunk) {
       writeAll(fd, chunk);
       size += chunk.length;
       last = chunk;
+      resolve();
       wake();
     },
     end(failure) {
       ended = { failure };
+      if (failure === undefined) resolve();
+      else reject(failure);
       wake();
     },
     close() {

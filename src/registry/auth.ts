@@ -115,6 +115,8 @@ function tokenRequest(
 export function openAuthenticator(context: AuthContext): Authenticator {
   const { registry } = context;
   const tokens = new Map<string, Promise<Token>>();
+  /** What a registry did not take: requests that were sent together are refused together. */
+  const refused = new Set<string>();
   let challenge: Challenge | undefined;
   let credentials: Promise<Credentials | undefined> | undefined;
   const whoAmI = () => {
@@ -124,8 +126,14 @@ export function openAuthenticator(context: AuthContext): Authenticator {
 
   const bearer = async (asked: Challenge, scopes: readonly string[]): Promise<string> => {
     const key = [...scopes].sort().join(' ');
-    const known = await tokens.get(key);
-    if (known !== undefined && known.usableUntil > context.now()) return known.header;
+    for (let current = tokens.get(key); current !== undefined; ) {
+      const { header, usableUntil } = await current;
+      if (usableUntil > context.now() && !refused.has(header)) return header;
+      const next = tokens.get(key);
+      // Nobody else has asked for another one meanwhile.
+      if (next === current) break;
+      current = next;
+    }
     const fetched = (async () => {
       const request = tokenRequest(asked, scopes, await whoAmI(), context);
       return readToken(await context.send(request), registry, context.now());
@@ -156,17 +164,16 @@ export function openAuthenticator(context: AuthContext): Authenticator {
       const asked =
         known.find(({ scheme }) => scheme === 'bearer') ??
         known.find(({ scheme }) => scheme === 'basic');
-      const refused = sent?.startsWith('Basic ') && asked?.scheme === 'basic';
-      if (asked === undefined || refused)
+      const wrong = sent?.startsWith('Basic ') && asked?.scheme === 'basic';
+      if (asked === undefined || wrong)
         throw new ImageError(
-          refused
+          wrong
             ? `registry ${registry} does not accept the user name and password`
             : `registry ${registry} wants an authentication that wiac does not know: ${header}`,
           { registry, status: 401, hint: `log in with \`wiac login ${registry}\`` },
         );
       challenge = asked;
-      // Whatever was refused is not to be used again.
-      if (sent !== undefined) tokens.clear();
+      if (sent !== undefined) refused.add(sent);
     },
   };
 }

@@ -8,7 +8,13 @@ import { ImageError } from '../oci/errors.js';
 import { collect } from '../oci/resolve.js';
 import { VERSION } from '../version.js';
 import { type Authenticator, openAuthenticator, type TokenRequest } from './auth.js';
-import { type Endpoint, endpointOf, type RegistryConfig } from './config.js';
+import {
+  type Endpoint,
+  endpointOf,
+  hostnameOf,
+  isLoopback,
+  type RegistryConfig,
+} from './config.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { send } from './http.js';
 import { connectionError, statusError } from './http-errors.js';
@@ -82,12 +88,13 @@ const PUT_MS = 10 * 60_000;
 const MAX_RENEWALS = 2;
 const MAX_TOKEN_BYTES = 1024 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-const TLS_TROUBLE = /^(?:EPROTO|ERR_SSL_|ECONNRESET|UND_ERR_SOCKET|HPE_)/;
-/** Codes of OpenSSL for a certificate that nobody vouches for. */
-const NOT_TRUSTED = /CERT|SIGNATURE/;
+/** What comes of TLS with a server that speaks none, and the other way round. */
+const WRONG_SCHEME = /^(?:EPROTO|ERR_SSL_|ECONNRESET|UND_ERR_SOCKET|HPE_)/;
+/** So do most servers with TLS answer to a request without. */
+const BAD_REQUEST = 400;
 
 async function exchange(
-  dispatcher: Transport['dispatcher'],
+  transport: Transport,
   url: URL,
   init: {
     method: Method;
@@ -96,7 +103,7 @@ async function exchange(
     signal?: AbortSignal;
   },
 ): Promise<RegistryResponse> {
-  const { statusCode, headers, body } = await send(dispatcher(url), url, {
+  const { statusCode, headers, body } = await send(transport.dispatcher(url), url, {
     method: init.method,
     headers: { 'user-agent': `wiac/${VERSION}`, ...init.headers },
     ...(init.body === undefined ? {} : { body: init.body }),
@@ -117,12 +124,20 @@ async function exchange(
   };
 }
 
-/** https or http; undefined until one of them worked. */
-type Scheme = { current: 'https' | 'http' | undefined };
+type Scheme = 'https' | 'http';
+
+/**
+ * What to try until one works. On this machine registries rarely speak TLS, and nothing that is
+ * secret goes out with a first request; to get ready for TLS takes 30 ms.
+ */
+function schemesOf({ mayUseHttp, address }: Endpoint): readonly Scheme[] {
+  if (isLoopback(hostnameOf(address))) return ['http', 'https'];
+  return mayUseHttp ? ['https', 'http'] : ['https'];
+}
 
 /** Follows redirects. Authorization goes to the registry itself only, never to another origin. */
 async function follow(
-  dispatcher: Transport['dispatcher'],
+  transport: Transport,
   start: URL,
   request: RegistryRequest,
   authorization: string | undefined,
@@ -134,7 +149,7 @@ async function follow(
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const own = authorization !== undefined && url.origin === trustedOrigin;
     const withBody = request.body !== undefined && method === request.method;
-    const response = await exchange(dispatcher, url, {
+    const response = await exchange(transport, url, {
       method,
       headers: { ...request.headers, ...(own ? { authorization } : {}) },
       ...(withBody && request.body ? { body: await request.body() } : {}),
@@ -166,7 +181,7 @@ function tokenSender(
   return async ({ method, url, headers, body }) => {
     const what = `get a token from ${url.host}`;
     const response = await repeat(retry, registry, what, [200], true, () =>
-      exchange(transport.dispatcher, url, {
+      exchange(transport, url, {
         method,
         headers,
         ...(body === undefined ? {} : { body }),
@@ -221,7 +236,9 @@ export function openSession(
 ): RegistrySession {
   const { config, retry = DEFAULT_RETRY, now = Date.now } = options;
   const endpoint = endpointOf(host, config);
-  const scheme: Scheme = { current: undefined };
+  const schemes = schemesOf(endpoint);
+  /** The one that worked. */
+  let known: Scheme | undefined;
   const mayTrust = (url: URL) => !endpoint.verifyCertificate && url.host === endpoint.address;
   const transport = openTransport(config, mayTrust);
   const auth: Authenticator = openAuthenticator({
@@ -232,41 +249,64 @@ export function openSession(
     send: tokenSender(transport, host, retry),
     now,
   });
-  const origin = () => `${scheme.current ?? 'https'}://${endpoint.address}`;
+  const origin = (scheme = known ?? 'https') => `${scheme}://${endpoint.address}`;
 
+  const ask = (
+    request: RegistryRequest,
+    authorization: string | undefined,
+    scheme: Scheme,
+  ): Promise<RegistryResponse> => {
+    const { target } = request;
+    const url = typeof target === 'string' ? new URL(`/v2/${target}`, origin(scheme)) : target;
+    const trusted = new URL(origin(scheme)).origin;
+    return follow(transport, url, request, authorization, trusted, endpoint);
+  };
+
+  /** Finds out which scheme it is; requests that began together all have to. */
   const attempt = async (
     request: RegistryRequest,
     authorization: string | undefined,
   ): Promise<RegistryResponse> => {
-    const { target } = request;
-    // Whether it is https is to be found out: what answers is mostly a registry of this machine.
-    const probing = endpoint.mayUseHttp && scheme.current === undefined;
-    const go = (dispatcher: Transport['dispatcher']) => {
-      const url = typeof target === 'string' ? new URL(`/v2/${target}`, origin()) : target;
-      const trusted = new URL(origin()).origin;
-      return follow(dispatcher, url, request, authorization, trusted, endpoint);
-    };
-    try {
-      const response = await go(probing ? transport.probe : transport.dispatcher);
-      scheme.current ??= 'https';
-      return response;
-    } catch (error) {
-      const failed = (reason: RegExp) => errorCodes(error).some((code) => reason.test(code));
-      // Requests that began together all have to find out, whichever is first.
-      if (probing && scheme.current !== 'https' && failed(TLS_TROUBLE)) scheme.current = 'http';
-      else if (probing && failed(NOT_TRUSTED)) scheme.current = 'https';
-      else throw error;
-      return go(transport.dispatcher);
+    if (known !== undefined) return ask(request, authorization, known);
+    // What http gave counts, when https comes to nothing.
+    let refused: RegistryResponse | undefined;
+    let failure: unknown;
+    for (const scheme of schemes) {
+      const last = scheme === schemes.at(-1);
+      try {
+        const response = await ask(request, authorization, scheme);
+        if (scheme === 'http' && !last && response.status === BAD_REQUEST) {
+          refused = response;
+          continue;
+        }
+        known ??= scheme;
+        await refused?.dump();
+        return response;
+      } catch (error) {
+        if (!errorCodes(error).some((code) => WRONG_SCHEME.test(code)) || known === scheme)
+          throw error;
+        if (scheme === 'http') failure = error;
+        if (last && refused === undefined) throw failure ?? error;
+      }
     }
+    known ??= 'http';
+    return refused as RegistryResponse;
   };
 
+  /** What the registry took before: when it refuses that, it has run out. */
+  const taken = new Set<string | undefined>();
   const authenticated = async (request: RegistryRequest): Promise<RegistryResponse> => {
-    for (let renewals = 0; ; renewals++) {
+    for (let refusals = 0; ; ) {
       const authorization = await auth.header(request.scopes);
       const response = await attempt(request, authorization);
       // A 401 of another server, after a redirect, is not about our credentials.
       const ours = response.status === 401 && response.url.origin === new URL(origin()).origin;
-      if (!ours || renewals === MAX_RENEWALS) return response;
+      if (!ours) {
+        taken.add(authorization);
+        return response;
+      }
+      if (authorization === undefined || !taken.has(authorization)) refusals += 1;
+      if (refusals > MAX_RENEWALS) return response;
       await response.dump();
       auth.challenged(response.header('www-authenticate'), authorization);
     }

@@ -11,11 +11,6 @@ const CONNECT_MS = 20_000;
 /** Connections of one client, by where they go. */
 export interface Transport {
   dispatcher(url: URL): Dispatcher;
-  /**
-   * The same, but without authorities, which take 20 ms to read: to find out whether there is TLS
-   * at all. No certificate is valid.
-   */
-  probe(url: URL): Dispatcher;
   close(): Promise<void>;
 }
 
@@ -61,7 +56,8 @@ export function proxyFor(url: URL, env: NodeJS.ProcessEnv): string | undefined {
  */
 export function openTransport(config: RegistryConfig, mayTrust: (url: URL) => boolean): Transport {
   const dispatchers = new Map<string, Dispatcher>();
-  const make = (url: URL, proxy: string | undefined, ca: string[] | undefined): Dispatcher => {
+  const make = (url: URL, proxy: string | undefined): Dispatcher => {
+    const ca = url.protocol === 'https:' ? trustedAuthorities(config.ca, config.env) : undefined;
     const tls = {
       ...(ca === undefined ? {} : { ca }),
       ...(mayTrust(url) ? { rejectUnauthorized: false } : {}),
@@ -71,16 +67,14 @@ export function openTransport(config: RegistryConfig, mayTrust: (url: URL) => bo
     if (proxy === undefined) return new Agent({ ...limits, connect });
     return new ProxyAgent({ ...limits, uri: proxy, connect, requestTls: connect });
   };
-  const find = (url: URL, kind: 'any' | 'probe', ca: () => string[] | undefined): Dispatcher => {
-    const proxy = proxyFor(url, config.env);
-    const key = `${kind} ${mayTrust(url)} ${proxy ?? ''}`;
-    const found = dispatchers.get(key) ?? make(url, proxy, ca());
-    dispatchers.set(key, found);
-    return found;
-  };
   return {
-    dispatcher: (url) => find(url, 'any', () => trustedAuthorities(config.ca, config.env)),
-    probe: (url) => find(url, 'probe', () => []),
+    dispatcher(url) {
+      const proxy = proxyFor(url, config.env);
+      const key = `${url.protocol} ${mayTrust(url)} ${proxy ?? ''}`;
+      const found = dispatchers.get(key) ?? make(url, proxy);
+      dispatchers.set(key, found);
+      return found;
+    },
     async close() {
       await Promise.all([...dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
     },

@@ -1,6 +1,7 @@
 /** Layers into blobs: compression, digests and sizes in one pass. */
 import { createHash } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
+import { deferred } from '../deferred.js';
 import type { Compression } from './decompress.js';
 import type { GzipThreads } from './gzip-threads.js';
 import { compressHere, createGzipThreads } from './gzip-threads.js';
@@ -173,14 +174,4 @@ export function compress(
     resolve({ diffId: before.digest, uncompressedSize: before.size, ...after });
   }
   return { chunks: blob(), result };
-}
-
-function deferred<T>() {
-  let resolve: (value: T) => void = () => {};
-  let reject: (reason: unknown) => void = () => {};
-  const promise = new Promise<T>((onValue, onError) => {
-    resolve = onValue;
-    reject = onError;
-  });
-  return { promise, resolve, reject };
 }

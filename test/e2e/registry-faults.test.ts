@@ -213,6 +213,8 @@ describe('push', () => {
 test('a token that expires on the way is asked for again', async () => {
   const issued: string[] = [];
   let uses = 0;
+  // Requests that each token is good for, whatever was promised.
+  let good = 3;
   front.fault = (request, response) => {
     const { url = '', headers } = request;
     if (url.startsWith('/token')) {
@@ -221,9 +223,10 @@ test('a token that expires on the way is asked for again', async () => {
       response.end(JSON.stringify({ token: issued.at(-1), expires_in: 300 }));
       return true;
     }
-    uses += 1;
-    // Each is good for three requests, whatever was promised.
-    if (headers.authorization === `Bearer ${issued.at(-1)}` && uses <= 3) return false;
+    if (headers.authorization === `Bearer ${issued.at(-1)}` && uses < good) {
+      uses += 1;
+      return false;
+    }
     const challenge = `Bearer realm="http://${headers.host}/token",service="s"`;
     response.writeHead(401, { 'www-authenticate': challenge }).end();
     return true;
@@ -232,6 +235,10 @@ test('a token that expires on the way is asked for again', async () => {
   await expectPulled(made, await made.wiac(['pull', reference()]));
   expect(issued.length).toBeGreaterThan(1);
   await made.wiac(['tag', reference(), 'mine']);
+  // A push has several requests at a time, which must not use up each other's tokens.
+  good = 6;
+  const former = issued.length;
   const pushed = await made.wiac(['push', 'mine', `${front.host}/token:1`]);
   expect(pushed).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(issued.length).toBeGreaterThan(former + 1);
 });
