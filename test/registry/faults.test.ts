@@ -257,6 +257,16 @@ describe('pull', () => {
     expect(retry.waits).toEqual([]);
   });
 
+  test('400 is not taken for a wish for TLS where there is none', async () => {
+    front.fault = (_request, response) => {
+      response.writeHead(400).end('no sense');
+      return true;
+    };
+    const retry = impatient();
+    await expect(source(retry).resolve(AMD64)).rejects.toThrow('answered 400: no sense');
+    expect(retry.waits).toEqual([]);
+  });
+
   test('no registry there', async () => {
     const gone = await startServer(() => undefined);
     await gone.stop();

@@ -1,0 +1,96 @@
+/** What `wiac` does before it is Node: certificates are read by who needs them (src/cli/launch.sh). */
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:https';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { context, tempDir, WIAC } from '../support/wiac.js';
+
+let server: Server;
+let ca: string;
+/** Authorization of what was asked for. */
+const asked: (string | undefined)[] = [];
+
+beforeAll(async () => {
+  const root = tempDir();
+  const files = { key: join(root, 'key.pem'), certificate: join(root, 'certificate.pem') };
+  await execa('openssl', [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+    ...['-days', '2', '-subj', '/CN=server', '-addext', 'subjectAltName=IP:127.0.0.1'],
+    ...['-keyout', files.key, '-out', files.certificate],
+  ]);
+  const cert = readFileSync(files.certificate);
+  server = createServer({ key: readFileSync(files.key), cert }, (request, response) => {
+    asked.push(request.headers.authorization);
+    if (request.url === '/file') response.end('a file');
+    else if (request.headers.authorization === undefined)
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end();
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resume) => server.listen(0, '127.0.0.1', resume));
+  ca = cert.toString();
+});
+afterAll(async () => {
+  server.closeAllConnections();
+  await new Promise((resume) => server.close(resume));
+});
+
+/** As a command, the way npm links it, unless Node is told to run it. */
+function launch(args: readonly string[], env: Record<string, string>, node = false) {
+  const [command, first] = node ? [process.execPath, [WIAC]] : [WIAC, []];
+  const own = { WIAC_ROOT: join(tempDir(), 'store'), NODE_OPTIONS: '' };
+  return execa(command, [...first, ...args], { reject: false, env: { ...own, ...env } });
+}
+
+/** A file with the authority, in a variable. */
+function trusting(): { NODE_EXTRA_CA_CERTS: string } {
+  const file = join(tempDir(), 'ca.pem');
+  writeFileSync(file, ca);
+  return { NODE_EXTRA_CA_CERTS: file };
+}
+
+const host = () => `127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+test.each([
+  ['a command', false, {}],
+  ['an argument of Node', true, {}],
+  ['a command with options for Node', false, { NODE_OPTIONS: '--no-warnings' }],
+])('as %s it trusts NODE_EXTRA_CA_CERTS for ADD', async (_how, node, more) => {
+  const directory = context({ Dockerfile: `FROM scratch\nADD https://${host()}/file /file\n` });
+  const args = ['build', '-q', directory];
+  const built = await launch(args, { ...trusting(), ...more }, node);
+  expect(built).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(readFileSync(join(built.stdout, 'file'), 'utf8')).toBe('a file');
+  const refused = await launch(args, { NODE_EXTRA_CA_CERTS: '', ...more }, node);
+  expect(refused).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('certificate') });
+});
+
+test('and for registries, whose credential helpers get the variable as it was', async () => {
+  const home = tempDir();
+  mkdirSync(join(home, '.docker'));
+  writeFileSync(join(home, '.docker/config.json'), '{"credsStore": "tell"}');
+  const helper = join(home, 'docker-credential-tell');
+  writeFileSync(
+    helper,
+    `#!/bin/sh\necho "$NODE_EXTRA_CA_CERTS $WIAC_UNREAD_CA_CERTS" > ${home}/seen\necho '{"Username": "ann", "Secret": "secret"}'\n`,
+  );
+  chmodSync(helper, 0o755);
+  const variables = trusting();
+  const { NODE_EXTRA_CA_CERTS: file } = variables;
+  const env = { ...variables, HOME: home, PATH: `${home}:${process.env.PATH}` };
+  const pulled = await launch(['pull', `${host()}/app:1`], env);
+  // It came as far as the answer of the registry.
+  expect(pulled).toMatchObject({ exitCode: 11, stderr: expect.stringContaining('answered 404') });
+  expect(asked.at(-1)).toBe(`Basic ${Buffer.from('ann:secret').toString('base64')}`);
+  expect(readFileSync(join(home, 'seen'), 'utf8')).toBe(`${file} ${file}\n`);
+});
+
+test('a file that is not there is left to Node, which says so', async () => {
+  const { exitCode, stdout, stderr } = await launch(['--version'], {
+    NODE_EXTRA_CA_CERTS: '/nonexistent/ca.pem',
+  });
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^\d/) });
+  expect(stderr).toContain('/nonexistent/ca.pem');
+});

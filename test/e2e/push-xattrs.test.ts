@@ -1,0 +1,92 @@
+/** Extended attributes of layers that are packed: getfattr is asked only where the index can't tell. */
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { context, machine, tempDir } from '../support/wiac.js';
+
+/** A getfattr that leaves a mark before it does its work. */
+function watchedPath(): { PATH: string; mark: string } {
+  const directory = tempDir();
+  const mark = join(directory, 'asked');
+  const script = join(directory, 'getfattr');
+  writeFileSync(script, `#!/bin/sh\n: > ${mark}\nexec /usr/bin/getfattr "$@"\n`);
+  chmodSync(script, 0o755);
+  return { PATH: `${directory}:${process.env.PATH}`, mark };
+}
+
+async function setAttribute(file: string): Promise<void> {
+  await execa('setfattr', ['-n', 'user.note', '-v', 'kept', file]);
+}
+
+/** Packs the image of a context. @returns whether getfattr was asked, and which members have user.note */
+async function pack(directory: string) {
+  const { wiac, build } = machine();
+  await build(directory);
+  const { PATH, mark } = watchedPath();
+  const archive = join(tempDir(), 'image.tar');
+  // The step is in the cache: nothing but the output is made.
+  const made = await wiac(['build', '-q', '-o', `type=oci,dest=${archive}`, directory], {
+    env: { PATH },
+  });
+  expect(made).toMatchObject({ exitCode: 0, stderr: '' });
+  const root = join(tempDir(), 'bundle');
+  const layout = join(tempDir(), 'layout');
+  await execa('skopeo', ['copy', '-q', `oci-archive:${archive}`, `oci:${layout}:x`]);
+  await execa('umoci', ['unpack', '--image', `${layout}:x`, root]);
+  const { stdout } = await execa('getfattr', ['-R', '-n', 'user.note', '.'], {
+    cwd: join(root, 'rootfs'),
+    reject: false,
+  });
+  const noted = stdout.split('\n').filter((line) => line.startsWith('# file: '));
+  return { asked: existsSync(mark), noted: noted.map((line) => line.slice('# file: '.length)) };
+}
+
+const FILES = { 'src/a': 'a', 'src/deep/er/b': 'b', 'src/deep/c': 'c' };
+
+test('a COPY of files without any is packed without asking', async () => {
+  const directory = context({ Dockerfile: 'FROM scratch\nCOPY src /src\n', ...FILES });
+  expect(await pack(directory)).toEqual({ asked: false, noted: [] });
+});
+
+test('one file deep down has one', async () => {
+  const directory = context({ Dockerfile: 'FROM scratch\nCOPY src /src\n', ...FILES });
+  await setAttribute(join(directory, 'src/deep/er/b'));
+  expect(await pack(directory)).toEqual({ asked: true, noted: ['src/deep/er/b'] });
+});
+
+test('a name that looks like one costs no more than asking', async () => {
+  const name = 'src/x,[["user.note","00"]]';
+  const directory = context({
+    Dockerfile: 'FROM scratch\nCOPY src /src\n',
+    ...FILES,
+    [name]: 'x',
+  });
+  expect(await pack(directory)).toEqual({ asked: true, noted: [] });
+});
+
+test('archives and stages may have any', async () => {
+  const directory = context({ Dockerfile: 'FROM scratch\nADD all.tar /\n', ...FILES });
+  await setAttribute(join(directory, 'src/a'));
+  await execa('tar', ['--xattrs', '-cf', 'all.tar', 'src'], { cwd: directory });
+  expect(await pack(directory)).toEqual({ asked: true, noted: ['src/a'] });
+  const stages =
+    'FROM scratch AS files\nADD all.tar /\nFROM scratch\nCOPY --from=files /src /copied\n';
+  writeFileSync(join(directory, 'Dockerfile'), stages);
+  expect(await pack(directory)).toEqual({ asked: true, noted: ['copied/a'] });
+});
+
+test('what --no-cache made is judged by what it was made from', async () => {
+  const directory = context({ Dockerfile: 'FROM scratch\nCOPY src /src\n', ...FILES });
+  const { wiac, build } = machine();
+  await build(directory, '-t', 'former');
+  await build(directory, '-t', 'newer', '--no-cache');
+  const { PATH, mark } = watchedPath();
+  const archive = join(tempDir(), 'image.tar');
+  const push = (name: string) => wiac(['push', name, `oci-archive:${archive}`], { env: { PATH } });
+  expect(await push('newer')).toMatchObject({ exitCode: 0 });
+  expect(existsSync(mark)).toBe(false);
+  // Its entry is that of the newer layer now.
+  expect(await push('former')).toMatchObject({ exitCode: 0 });
+  expect(existsSync(mark)).toBe(true);
+});
