@@ -74,7 +74,15 @@ export async function executeStep(
   const { step, key } = keyed;
   // A clock that is set meanwhile must not make a duration negative.
   const started = performance.now();
-  emit({ type: 'started', step: step.id, key, why: whyMissed(session, keyed, found) });
+  emit({
+    type: 'started',
+    step: step.id,
+    key,
+    // Only for who reads it: `build --quiet` has better things to do.
+    get why() {
+      return whyMissed(session, keyed, found);
+    },
+  });
   const draft = beginDraft(store.paths);
   try {
     const made = await make(session, draft, keyed, base, reads, found);

@@ -107,10 +107,11 @@ function reportOf(job: Job): CopyReport {
     bytes += totals.bytes;
     linkedDisk += countListed(listed.directory, BLOCK_BYTES).bytes;
     linked += totals.entries - totals.directories.length;
-    for (const below of ['', ...totals.directories]) job.directories.add(join(path, below));
+    job.directories.add(path);
+    for (const below of totals.directories) job.directories.add(`${path}/${below}`);
   }
   for (const path of new Set(['', ...job.directories]))
-    job.meter.add(lstatSync(join(job.layer, path)));
+    job.meter.add(lstatSync(path === '' ? job.layer : `${job.layer}/${path}`));
   const files = job.directories.size + job.copies.size + linked;
   const disk = job.meter.total() + linkedDisk;
   return { files, bytes, disk, linked, linkedDisk, made: [...job.made] };
