@@ -141,7 +141,7 @@ const own = {
 
 const { outputFiles: command } = await build({
   ...own,
-  entryPoints: { main: 'src/cli/main.ts' },
+  entryPoints: { main: 'src/cli/main.ts', wiac: 'src/cli/start.ts' },
   plugins: [...own.plugins, ...lean],
   define: { ...own.define, ...ownUrl.define },
   format: 'cjs',
@@ -149,15 +149,6 @@ const { outputFiles: command } = await build({
   supported: { 'dynamic-import': false },
   outExtension: { '.js': '.cjs' },
   banner: ownUrl.banner,
-});
-
-/** What is run: by Node as it is, and by sh, which its first lines are for (src/cli/launch.sh). */
-const { outputFiles: start } = await build({
-  ...common,
-  entryPoints: { wiac: 'src/cli/start.ts' },
-  format: 'cjs',
-  outExtension: { '.js': '.cjs' },
-  banner: { js: readFileSync('src/cli/launch.sh', 'utf8').trimEnd() },
 });
 
 /** A thread has no part in the compiled code of main.cjs. */
@@ -181,9 +172,10 @@ const { outputFiles: inProcess } = await build({
 });
 
 const files = new Map(
-  [...packages, ...parts, ...command, ...start, ...worker, ...inProcess].map(
-    ({ path, contents }) => [basename(path), contents],
-  ),
+  [...packages, ...parts, ...command, ...worker, ...inProcess].map(({ path, contents }) => [
+    basename(path),
+    contents,
+  ]),
 );
 // Compiled code is kept under this name: V8 itself compares no more than the length.
 for (const [name, contents] of files) {

@@ -18,8 +18,7 @@ export type BuildEvent =
       readonly type: 'started';
       readonly step: StepId;
       readonly key: DefinitionKey;
-      /** Why the cache had nothing for it. */
-      /** Is looked up when it is read, which has to be at once. */
+      /** Why the cache had nothing for it; looked up when it is read, which has to be at once. */
       readonly why: Explanation;
     }
   | { readonly type: 'output'; readonly step: StepId; readonly text: string }

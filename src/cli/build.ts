@@ -1,12 +1,12 @@
 /** `wiac build` */
-import { availableParallelism, constants } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { build } from '../build/build.js';
 import { settle } from '../cache/durability.js';
 import { isImageName } from '../cache/images.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
 import { closeStore } from '../cache/store.js';
-import { InterruptedError, UsageError } from '../errors.js';
+import { UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { sha256 } from '../keys/digest.js';
@@ -15,6 +15,7 @@ import type { LogLevel } from '../ui/log.js';
 import { createLog } from '../ui/log.js';
 import type { ProgressMode } from '../ui/progress.js';
 import { openProgress } from '../ui/progress.js';
+import { abortOnSignal } from './abort-on-signal.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileInput, DockerfileOptions } from './dockerfile-input.js';
 import {
@@ -47,25 +48,6 @@ export interface BuildOptions extends DockerfileOptions, OutputOptions {
   readonly progress: ProgressMode;
   readonly isolation: Isolation;
   readonly logLevel: LogLevel;
-}
-
-const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** Aborts on a signal that asks the process to end; a second one ends it at once. */
-function abortOnSignal(): { signal: AbortSignal; dispose: () => void } {
-  const controller = new AbortController();
-  const handler = (name: NodeJS.Signals) => {
-    const error = new InterruptedError(name, constants.signals[name]);
-    if (controller.signal.aborted) process.exit(error.exitCode);
-    controller.abort(error);
-  };
-  for (const name of STOPPING) process.on(name, handler);
-  return {
-    signal: controller.signal,
-    dispose: () => {
-      for (const name of STOPPING) process.off(name, handler);
-    },
-  };
 }
 
 /** Is there more to do with the result than to keep it? */

@@ -6,7 +6,7 @@ import { indexScanStore } from '../cache/scan-store.js';
 import type { ArtifactSource } from '../oci/artifact.js';
 import type { SetExitCode } from './declare/options.js';
 import { cacheSource, cacheTarget } from './shared-caches.js';
-import { withStoreAsRoot } from './with-store.js';
+import { changeStore } from './with-store.js';
 
 /** `wiac cache export`: all entries with their layers, as an oci-archive. */
 export function exportCommand(
@@ -22,7 +22,7 @@ export function exportCommand(
     signKey,
     ignoreError: false,
   });
-  return withStoreAsRoot(setExitCode, async (store) => {
+  return changeStore(setExitCode, async (store) => {
     const scanStore = indexScanStore(store.index, await createHash64());
     const scratch = lazyScratch(store.paths);
     const { signal } = new AbortController();
@@ -49,7 +49,7 @@ export function importCommand(
     { place: { type: 'archive', file }, required: true, trustKeys: options.trustKey },
     (archive) => void opened.push(archive),
   );
-  return withStoreAsRoot(setExitCode, async (store) => {
+  return changeStore(setExitCode, async (store) => {
     try {
       const session = { store, signal: new AbortController().signal };
       const { entries, layers } = await importCache(session, await source.read());

@@ -1,9 +1,10 @@
 /** `wiac copy` */
-import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ContextError, UsageError } from '../errors.js';
 import { resolve as resolveInLayer } from '../layers/stack.js';
 import { libraryClosure } from '../libs/closure.js';
+import { makeDirectories } from '../make-directories.js';
 import { makeLayerDirectory } from './layer-directory.js';
 
 interface CopyOptions {
@@ -12,11 +13,11 @@ interface CopyOptions {
 
 async function cp(source: string, target: string): Promise<void> {
   const { execa } = await import('execa');
-  mkdirSync(dirname(target), { recursive: true });
+  makeDirectories(dirname(target));
   const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory() ?? false;
   // Of a directory the content is copied, as COPY does; a symbolic link that is named is followed.
   const from = isDirectory ? `${source}/.` : source;
-  if (isDirectory) mkdirSync(target, { recursive: true });
+  if (isDirectory) makeDirectories(target);
   const result = await execa('cp', ['-a', '-H', '-T', '--', from, target], {
     reject: false,
     env: { LC_ALL: 'C' },

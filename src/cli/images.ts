@@ -11,7 +11,7 @@ import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { requireImage } from './find-image.js';
 import { pullImage } from './pull-image.js';
-import { withStoreAsRoot } from './with-store.js';
+import { changeStore } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
 export function pullCommand(
@@ -19,7 +19,7 @@ export function pullCommand(
   options: { readonly tag?: string; readonly platform?: string },
   setExitCode: SetExitCode,
 ): Promise<void> {
-  return withStoreAsRoot(setExitCode, async (store) => {
+  return changeStore(setExitCode, async (store) => {
     const platform = wantedPlatform(options.platform);
     const image = await pullImage(store, reference, platform, options.tag ?? reference);
     process.stdout.write(`${image.id}\n`);
@@ -48,7 +48,7 @@ export async function pushCommand(
     annotations: [],
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   } as const;
-  return withStoreAsRoot(setExitCode, async (store) => {
+  return changeStore(setExitCode, async (store) => {
     const image = requireImage(store.index, name);
     // A registry takes both kinds, and so an image keeps the one that it was pulled with.
     const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;

@@ -1,3 +1,4 @@
+#!/usr/bin/env -S -u NODE_EXTRA_CA_CERTS WIAC_UNREAD_CA_CERTS=${NODE_EXTRA_CA_CERTS} node
 /**
  * What `wiac` begins with: loads main.cjs, and the packages beside it when they are asked for, with
  * the code that V8 compiled in an earlier run. That halves the time until a command does something.
@@ -15,9 +16,10 @@ import {
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 
-// For the programs that wiac starts: src/cli/launch.sh took it from the environment.
-const { WIAC_UNREAD_CA_CERTS: certificates } = process.env;
-if (certificates !== undefined) process.env.NODE_EXTRA_CA_CERTS = certificates;
+// The first line keeps it from Node (src/registry/extra-certificates.ts); programs that wiac starts
+// are to have it.
+const { WIAC_UNREAD_CA_CERTS: unread } = process.env;
+if (unread) process.env.NODE_EXTRA_CA_CERTS ??= unread;
 
 /** Length of the digest at the beginning of each file, with what is around it. */
 const DIGEST_START = 2;

@@ -5,7 +5,9 @@ import type { IndexScanStore } from '../cache/scan-store.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import { asStoreError, closeStore } from '../cache/store.js';
+import { sweepOwn, sweepStore } from '../cache/sweep.js';
 import { ensurePrivileges } from '../exec/privileges.js';
+import { abortOnSignal } from './abort-on-signal.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions, PlannedInput } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
@@ -36,6 +38,29 @@ export async function withStoreAsRoot(
   const relayed = await ensurePrivileges(storeRoot(process.env, process.getuid?.() === 0));
   if (relayed !== undefined) return setExitCode(relayed);
   await withStore(action);
+}
+
+/**
+ * The same for what writes to the store for a while: a signal ends it, and nothing half-made stays.
+ * @throws InterruptedError as well
+ */
+export function changeStore(
+  setExitCode: SetExitCode,
+  action: (store: Store) => Promise<void>,
+): Promise<void> {
+  return withStoreAsRoot(setExitCode, async (store) => {
+    sweepStore(store);
+    const { signal, dispose } = abortOnSignal();
+    const stopped = new Promise<never>((_resolve, refuse) => {
+      signal.addEventListener('abort', () => refuse(signal.reason), { once: true });
+    });
+    try {
+      await Promise.race([action(store), stopped]);
+    } finally {
+      dispose();
+      if (signal.aborted) sweepOwn(store);
+    }
+  });
 }
 
 /**

@@ -6,7 +6,6 @@
 import type { Stats } from 'node:fs';
 import { constants, lstatSync } from 'node:fs';
 import { ContextError } from '../errors.js';
-import { fromWithin } from '../from-within.js';
 import type { FileStats } from './file-stats.js';
 import { kindOf } from './file-stats.js';
 import type { FileSource, Listing } from './source.js';
@@ -123,17 +122,43 @@ function checkName(name: string, hostPath: Listing['hostPath']): void {
   }
 }
 
-/** lstat of names, in their order. */
+/** The current directory; undefined when there is no way back to it: it was removed, say. */
+function currentDirectory(): string | undefined {
+  try {
+    // Node remembers the name, and does not look whether it is still true.
+    const directory = process.cwd();
+    process.chdir(directory);
+    return directory;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * lstat of names, in their order. From within their directory, where there is one: otherwise the
+ * kernel walks its path for each of them, and each path is a string more (a tenth of a scan).
+ * Nothing else runs meanwhile, and all other paths are absolute.
+ */
 function lstatEach(
   names: readonly string[],
   { directory, hostPath }: Listing,
   onStats: (stats: Stats, index: number) => void,
 ): void {
-  fromWithin(directory, names.length, (within) => {
+  const former = directory === undefined ? undefined : currentDirectory();
+  if (former === undefined || directory === undefined) {
     names.forEach((name, index) => {
-      onStats(lstatSync(within ? name : hostPath(name)), index);
+      onStats(lstatSync(hostPath(name)), index);
     });
-  });
+    return;
+  }
+  process.chdir(directory);
+  try {
+    names.forEach((name, index) => {
+      onStats(lstatSync(name), index);
+    });
+  } finally {
+    process.chdir(former);
+  }
 }
 
 /** Numbers of some of the names that they stand for. */

@@ -109,7 +109,7 @@ export function decodeTree(text: string): TreeEntry[] {
 }
 
 /** A directory in a node's text, with the digest of its own node; names are quoted in JSON. */
-const SUBTREE = /^\[{1,2}"d",.*,\[\],"([0-9a-f]{64})",0\]/gm;
+const SUBTREE = /^\[{1,2}"d",[^\n]*,\[\],"([0-9a-f]{64})",0\]/gm;
 
 /**
  * May anything below a node have extended attributes? From the text, because objects of 20,000

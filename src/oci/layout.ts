@@ -1,8 +1,9 @@
 /** OCI image layout directories (image-spec image-layout.md) as source and sink. */
-import { access, mkdir, open, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { access, open, readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { WiacError } from '../errors.js';
+import { makeDirectories } from '../make-directories.js';
 import type { ArtifactSource } from './artifact.js';
 import { digestOf, verified } from './digest.js';
 import { ImageError, messageOf } from './errors.js';
@@ -37,7 +38,7 @@ function directoryFiles(directory: string, title: string): LayoutFiles {
 /** An image or an artifact in a layout directory. */
 export function layoutSource(reference: LayoutReference): ImageSource & ArtifactSource {
   const title = formatReference({ kind: 'oci-layout', directory: reference.directory });
-  return layoutFilesSource(directoryFiles(reference.directory, title), reference);
+  return layoutFilesSource(directoryFiles(resolve(reference.directory), title), reference);
 }
 
 async function writeBytes(path: string, bytes: string | Uint8Array): Promise<void> {
@@ -59,7 +60,7 @@ async function storeBlob(
 ): Promise<void> {
   const path = join(directory, blobPath(descriptor.digest));
   if (await exists(path)) return;
-  await mkdir(dirname(path), { recursive: true });
+  makeDirectories(dirname(path));
   await writeWhole(path, async (output) => {
     const input = verified(await openBlob(), descriptor, title, { reference: title });
     await pipeline(input, output);
@@ -82,7 +83,9 @@ async function writing<T>(title: string, action: () => Promise<T>): Promise<T> {
  * last. Two processes that name images in the same layout at the same moment are not kept apart.
  */
 export function layoutSink(reference: LayoutReference): ImageSink {
-  const { directory, tag } = reference;
+  const { tag } = reference;
+  // The current directory is another one for moments (src/context/listing.ts).
+  const directory = resolve(reference.directory);
   const title = formatReference(reference);
   const files = directoryFiles(directory, title);
   const blobFile = (digest: Digest) => join(directory, blobPath(digest));
@@ -106,7 +109,7 @@ export function layoutSink(reference: LayoutReference): ImageSink {
       writing(title, async () => {
         const digest = digestOf(bytes);
         const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
-        await mkdir(dirname(blobFile(digest)), { recursive: true });
+        makeDirectories(dirname(blobFile(digest)));
         await writeBytes(blobFile(digest), bytes);
         if (role === 'root') {
           const readBlob = (blob: Digest) => readFile(blobFile(blob));

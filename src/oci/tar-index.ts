@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, posix } from 'node:path';
+import { join, posix, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -111,7 +111,8 @@ async function plainArchive(file: string): Promise<{ path: string; temporary?: s
 export async function openTar(file: string): Promise<TarIndex> {
   let temporary: string | undefined;
   try {
-    const plain = await plainArchive(file);
+    // The current directory is another one for moments (src/context/listing.ts).
+    const plain = await plainArchive(resolve(file));
     temporary = plain.temporary;
     const members = await readMembers(plain.path);
     return indexOf(plain.path, members, temporary);

@@ -1,6 +1,7 @@
 /** Files that are there as a whole or not at all. */
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 
 /** Is it there, and no file: /dev/null, /dev/stdout, a named pipe? */
@@ -15,9 +16,11 @@ async function isDevice(path: string): Promise<boolean> {
  * @param fill writes the content and ends the stream, or throws
  */
 export async function writeWhole(
-  path: string,
+  target: string,
   fill: (output: Writable) => Promise<void>,
 ): Promise<void> {
+  // The current directory is another one for moments (src/context/listing.ts).
+  const path = resolve(target);
   // Renamed over, /dev/null would be a file from then on, for everybody.
   const device = await isDevice(path);
   const temporary = device ? path : `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;

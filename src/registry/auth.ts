@@ -136,7 +136,10 @@ export function openAuthenticator(context: AuthContext): Authenticator {
     }
     const fetched = (async () => {
       const request = tokenRequest(asked, scopes, await whoAmI(), context);
-      return readToken(await context.send(request), registry, context.now());
+      const token = readToken(await context.send(request), registry, context.now());
+      // Some servers give the same one again, and mean it.
+      refused.delete(token.header);
+      return token;
     })();
     tokens.set(key, fetched);
     try {

@@ -1,10 +1,28 @@
 /**
  * Certificates of NODE_EXTRA_CA_CERTS. Node 20 reads them, and its own 140, before it runs anything:
- * 50 ms of each command, also of those that speak to nobody. So `wiac` keeps the variable from Node
- * (src/cli/launch.sh), and they are read where they are needed.
+ * 50 ms of each command, also of those that speak to nobody. So the first line of src/cli/start.ts
+ * keeps the variable from Node, and they are read where they are needed. (sh could do that as well,
+ * but drops variables whose names it does not like.)
  */
 import { readFileSync } from 'node:fs';
-import { rootCertificates } from 'node:tls';
+import * as tls from 'node:tls';
+
+/** Since Node 22.15: with those of the system, if Node's options ask for them. */
+function ownAuthorities(): readonly string[] {
+  const { getCACertificates } = tls as { getCACertificates?: (type: 'default') => string[] };
+  return getCACertificates?.('default') ?? tls.rootCertificates;
+}
+
+/** As Node does: a file that can't be read is a warning. */
+function readUnread(file: string | undefined): string[] {
+  if (!file) return [];
+  try {
+    return [readFileSync(file, 'utf8')];
+  } catch (error) {
+    process.emitWarning(`NODE_EXTRA_CA_CERTS is ignored: ${(error as Error).message}`);
+    return [];
+  }
+}
 
 /**
  * Authorities for a TLS connection, as Node's `ca` option takes them.
@@ -15,8 +33,7 @@ export function trustedAuthorities(
   own: string | undefined,
   env: NodeJS.ProcessEnv,
 ): string[] | undefined {
-  const unread = env.WIAC_UNREAD_CA_CERTS;
-  const extra = unread === undefined ? [] : [readFileSync(unread, 'utf8')];
+  const extra = readUnread(env.WIAC_UNREAD_CA_CERTS);
   if (own === undefined && extra.length === 0) return undefined;
-  return [...rootCertificates, ...extra, ...(own === undefined ? [] : [own])];
+  return [...ownAuthorities(), ...extra, ...(own === undefined ? [] : [own])];
 }

@@ -84,14 +84,26 @@ export interface SessionOptions {
 const MAX_REDIRECTS = 5;
 /** Milliseconds: a registry reads a whole blob again before it answers to its last request. */
 const PUT_MS = 10 * 60_000;
-/** A 401 may come once for lack of a token, and once for a token that just ran out. */
-const MAX_RENEWALS = 2;
+/**
+ * A 401 may come once for lack of a token, once for a token that just ran out, and again where
+ * requests that are under way at the same time use up each other's.
+ */
+const MAX_RENEWALS = 5;
 const MAX_TOKEN_BYTES = 1024 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** What comes of TLS with a server that speaks none, and the other way round. */
 const WRONG_SCHEME = /^(?:EPROTO|ERR_SSL_|ECONNRESET|UND_ERR_SOCKET|HPE_)/;
-/** So do most servers with TLS answer to a request without. */
-const BAD_REQUEST = 400;
+/** Registries say so with each answer of their own (Docker's registry API, "API Version Check"). */
+const REGISTRY_HEADER = 'docker-distribution-api-version';
+/** So do most servers with TLS answer to a request without; also when a registry is behind them. */
+const WANTS_TLS = new Set([400, 426]);
+
+/** Is it a registry that answers to http, and not whoever keeps watch over its TLS? */
+function isOfRegistry({ status, url, header }: RegistryResponse, { address }: Endpoint): boolean {
+  if (WANTS_TLS.has(status)) return false;
+  if (url.protocol === 'https:' && hostnameOf(url.host) === hostnameOf(address)) return false;
+  return status < 400 || header(REGISTRY_HEADER) !== undefined;
+}
 
 async function exchange(
   transport: Transport,
@@ -131,7 +143,8 @@ type Scheme = 'https' | 'http';
  * secret goes out with a first request; to get ready for TLS takes 30 ms.
  */
 function schemesOf({ mayUseHttp, address }: Endpoint): readonly Scheme[] {
-  if (isLoopback(hostnameOf(address))) return ['http', 'https'];
+  // Without a port the two schemes are two servers.
+  if (isLoopback(hostnameOf(address)) && /:\d+$/.test(address)) return ['http', 'https'];
   return mayUseHttp ? ['https', 'http'] : ['https'];
 }
 
@@ -275,7 +288,7 @@ export function openSession(
       const last = scheme === schemes.at(-1);
       try {
         const response = await ask(request, authorization, scheme);
-        if (scheme === 'http' && !last && response.status === BAD_REQUEST) {
+        if (scheme === 'http' && !last && !isOfRegistry(response, endpoint)) {
           refused = response;
           continue;
         }
@@ -283,8 +296,10 @@ export function openSession(
         await refused?.dump();
         return response;
       } catch (error) {
-        if (!errorCodes(error).some((code) => WRONG_SCHEME.test(code)) || known === scheme)
+        if (!errorCodes(error).some((code) => WRONG_SCHEME.test(code)) || known === scheme) {
+          await refused?.dump();
           throw error;
+        }
         if (scheme === 'http') failure = error;
         if (last && refused === undefined) throw failure ?? error;
       }
@@ -293,20 +308,13 @@ export function openSession(
     return refused as RegistryResponse;
   };
 
-  /** What the registry took before: when it refuses that, it has run out. */
-  const taken = new Set<string | undefined>();
   const authenticated = async (request: RegistryRequest): Promise<RegistryResponse> => {
-    for (let refusals = 0; ; ) {
+    for (let renewals = 0; ; renewals++) {
       const authorization = await auth.header(request.scopes);
       const response = await attempt(request, authorization);
       // A 401 of another server, after a redirect, is not about our credentials.
       const ours = response.status === 401 && response.url.origin === new URL(origin()).origin;
-      if (!ours) {
-        taken.add(authorization);
-        return response;
-      }
-      if (authorization === undefined || !taken.has(authorization)) refusals += 1;
-      if (refusals > MAX_RENEWALS) return response;
+      if (!ours || renewals === MAX_RENEWALS) return response;
       await response.dump();
       auth.challenged(response.header('www-authenticate'), authorization);
     }

@@ -75,14 +75,12 @@ const NOTHING: TarEntry = {
 
 const toBytes = (text: string): ByteString => Buffer.from(text).toString('latin1');
 
-function majorOf(device: number): number {
-  const bits = BigInt(device);
-  return Number(((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n));
+function majorOf(device: bigint): number {
+  return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
 }
 
-function minorOf(device: number): number {
-  const bits = BigInt(device);
-  return Number((bits & 0xffn) | ((bits >> 12n) & 0xffffff00n));
+function minorOf(device: bigint): number {
+  return Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));
 }
 
 function beside(path: ByteString, name: ByteString): ByteString {
@@ -112,8 +110,8 @@ function entryOf(
     size: first === undefined ? size : 0,
     mtime,
     linkName,
-    major: device === 0 || first !== undefined ? 0 : majorOf(device),
-    minor: device === 0 || first !== undefined ? 0 : minorOf(device),
+    major: device === 0n || first !== undefined ? 0 : majorOf(device),
+    minor: device === 0n || first !== undefined ? 0 : minorOf(device),
     xattrs: first === undefined ? xattrs : [],
     sparse: undefined,
   };
@@ -224,7 +222,7 @@ export async function* packLayer(directory: string, options: PackOptions): Async
     newest = Math.max(newest, late ? latest : seconds);
     return late ? { ...entry, mtime: { seconds: latest, nanoseconds: 0 } } : entry;
   };
-  const walk = walkLayer(toBytes(directory), wholeSeconds);
+  const walk = walkLayer(toBytes(directory), wholeSeconds ?? false);
   const roots = withoutXattrs ? [] : [directory];
   yield* archive(roots, walk, new Set(opaque.map(toBytes)), change, memory);
   onNewest?.(newest);

@@ -1,7 +1,6 @@
 /** The files of a layer directory, or of a stack of them, in the order of their archive. */
-import type { BigIntStats, Stats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { lstatSync, readdirSync } from 'node:fs';
-import { fromWithin } from '../from-within.js';
 import type { ByteString, TarTime, TarType } from './entry.js';
 import { fsPath } from './entry.js';
 
@@ -15,8 +14,7 @@ export interface LayerMember {
   readonly gid: number;
   readonly size: number;
   readonly mtime: TarTime;
-  /** st_rdev; 0 unless it is a device. */
-  readonly device: number;
+  readonly device: bigint;
   /** Equal for hard links to one file; undefined when it has one name only. */
   readonly inode: string | undefined;
 }
@@ -34,90 +32,66 @@ export interface ByteLayer {
   readonly opaque: ReadonlySet<ByteString>;
 }
 
-const FORMAT = 0o170000;
-const TYPES: ReadonlyMap<number, LayerMember['type']> = new Map([
-  [0o100000, 'file'],
-  [0o040000, 'dir'],
-  [0o120000, 'symlink'],
-  [0o020000, 'char'],
-  [0o060000, 'block'],
-  [0o010000, 'fifo'],
+const FORMAT = 0o170000n;
+const TYPES: ReadonlyMap<bigint, LayerMember['type']> = new Map([
+  [0o100000n, 'file'],
+  [0o040000n, 'dir'],
+  [0o120000n, 'symlink'],
+  [0o020000n, 'char'],
+  [0o060000n, 'block'],
+  [0o010000n, 'fifo'],
 ]);
 
 const BILLION = 1_000_000_000n;
 
-function exactTime(nanoseconds: bigint): TarTime {
+function timeOf(nanoseconds: bigint, wholeSeconds: boolean): TarTime {
   const rest = ((nanoseconds % BILLION) + BILLION) % BILLION;
-  return { seconds: Number((nanoseconds - rest) / BILLION), nanoseconds: Number(rest) };
-}
-
-/** A double tells a quarter of a microsecond: the second is right but for its last moment. */
-function timeInSeconds(milliseconds: number): TarTime {
-  return { seconds: Math.floor(milliseconds / 1000), nanoseconds: 0 };
+  const seconds = Number((nanoseconds - rest) / BILLION);
+  return { seconds, nanoseconds: wholeSeconds ? 0 : Number(rest) };
 }
 
 /** @returns undefined for sockets, which mean nothing without their process */
-function member(path: ByteString, stats: Stats | BigIntStats): LayerMember | undefined {
-  const mode = Number(stats.mode);
-  const plain = TYPES.get(mode & FORMAT);
+function member(
+  path: ByteString,
+  stats: BigIntStats,
+  wholeSeconds: boolean,
+): LayerMember | undefined {
+  const plain = TYPES.get(stats.mode & FORMAT);
   if (plain === undefined) return undefined;
-  const device = Number(stats.rdev);
-  const type = plain === 'char' && device === 0 ? 'whiteout' : plain;
-  const linked = stats.nlink > 1 && type !== 'dir' && type !== 'whiteout';
+  const type = plain === 'char' && stats.rdev === 0n ? 'whiteout' : plain;
+  const linked = stats.nlink > 1n && type !== 'dir' && type !== 'whiteout';
   return {
     path,
     type,
-    mode: mode & 0o7777,
+    mode: Number(stats.mode & 0o7777n),
     uid: Number(stats.uid),
     gid: Number(stats.gid),
     size: type === 'file' ? Number(stats.size) : 0,
-    mtime:
-      typeof stats.mtimeMs === 'bigint'
-        ? exactTime((stats as BigIntStats).mtimeNs)
-        : timeInSeconds(stats.mtimeMs),
-    device,
+    mtime: timeOf(stats.mtimeNs, wholeSeconds),
+    device: stats.rdev,
     inode: linked ? `${stats.dev}:${stats.ino}` : undefined,
   };
 }
 
-/** How the times of files are read; those in whole seconds are read faster. */
-interface Precision {
-  readonly throwIfNoEntry: false;
-  readonly bigint?: true;
-}
-
-const EXACT: Precision = { bigint: true, throwIfNoEntry: false };
-const SECONDS: Precision = { throwIfNoEntry: false };
-
-const fileOf = (root: ByteString, path: ByteString) => (path === '' ? root : `${root}/${path}`);
-
-/**
- * The file at a path of a layer; undefined when nothing is there, or a socket.
- * @param reached how it is reached from the current directory
- */
+/** The file at a path of a layer; undefined when nothing is there, or a socket. */
 function look(
   root: ByteString,
   path: ByteString,
-  reached: ByteString,
-  precision: Precision,
+  wholeSeconds: boolean,
 ): LocatedMember | undefined {
-  const stats = lstatSync(fsPath(reached), precision);
-  const one = stats && member(path, stats);
-  return one && { member: one, file: fileOf(root, path) };
+  const file = path === '' ? root : `${root}/${path}`;
+  const stats = lstatSync(fsPath(file), { bigint: true, throwIfNoEntry: false });
+  const one = stats && member(path, stats, wholeSeconds);
+  return one && { member: one, file };
 }
 
-function children(root: ByteString, directory: ByteString, precision: Precision): LocatedMember[] {
-  const path = fsPath(fileOf(root, directory));
-  const names = readdirSync(path, 'latin1');
-  return fromWithin(path, names.length, (within) => {
-    const found: LocatedMember[] = [];
-    for (const name of names) {
-      const child = directory === '' ? name : `${directory}/${name}`;
-      const one = look(root, child, within ? name : fileOf(root, child), precision);
-      if (one !== undefined) found.push(one);
-    }
-    return found;
-  });
+function children(root: ByteString, directory: ByteString, wholeSeconds: boolean): LocatedMember[] {
+  const found: LocatedMember[] = [];
+  for (const name of readdirSync(fsPath(`${root}/${directory}`), 'latin1')) {
+    const one = look(root, directory === '' ? name : `${directory}/${name}`, wholeSeconds);
+    if (one !== undefined) found.push(one);
+  }
+  return found;
 }
 
 // layer.md: whiteouts should come before their siblings.
@@ -130,16 +104,15 @@ function inOrder<T extends LocatedMember>(members: T[]): T[] {
 /**
  * The layer itself, then everything below it: parents before what they hold, names of one
  * directory in the order of their bytes, whiteouts first.
- * @param wholeSeconds cut times to seconds
+ * @param wholeSeconds leave out what is behind the point in times
  */
-export function* walkLayer(root: ByteString, wholeSeconds = false): Generator<LocatedMember> {
-  const precision = wholeSeconds ? SECONDS : EXACT;
-  const top = look(root, '', root, precision);
+export function* walkLayer(root: ByteString, wholeSeconds: boolean): Generator<LocatedMember> {
+  const top = look(root, '', wholeSeconds);
   const stack = top === undefined ? [] : [top];
   for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
     yield one;
     const { type, path } = one.member;
-    if (type === 'dir') stack.push(...inOrder(children(root, path, precision)).reverse());
+    if (type === 'dir') stack.push(...inOrder(children(root, path, wholeSeconds)).reverse());
   }
 }
 
@@ -154,7 +127,7 @@ interface MergedMember extends LocatedMember {
 function mergedChildren({ member: { path }, layers }: MergedMember): MergedMember[] {
   const found = new Map<ByteString, MergedMember>();
   for (const layer of layers) {
-    for (const one of children(layer.root, path, EXACT)) {
+    for (const one of children(layer.root, path, false)) {
       const { type, path: name } = one.member;
       const upper = found.get(name);
       const open = type === 'dir' && !layer.opaque.has(name);
@@ -175,7 +148,7 @@ function mergedChildren({ member: { path }, layers }: MergedMember): MergedMembe
  */
 export function* walkMerged(layers: readonly ByteLayer[]): Generator<LocatedMember> {
   const [first] = layers;
-  const root = first && look(first.root, '', first.root, EXACT);
+  const root = first && look(first.root, '', false);
   const last = layers.findIndex(({ opaque }) => opaque.has(''));
   const visible = last === -1 ? [...layers] : layers.slice(0, last + 1);
   const stack: MergedMember[] = root ? [{ ...root, layers: visible, open: false }] : [];

@@ -1,4 +1,4 @@
-/** What `wiac` does before it is Node: certificates are read by who needs them (src/cli/launch.sh). */
+/** What `wiac` does before it is Node: certificates are read by who needs them (the first line of src/cli/start.ts). */
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:https';
 import { createServer } from 'node:https';
@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, tempDir, WIAC } from '../support/wiac.js';
+import { context, dockerfile, tempDir, WIAC } from '../support/wiac.js';
 
 let server: Server;
 let ca: string;
@@ -87,10 +87,22 @@ test('and for registries, whose credential helpers get the variable as it was', 
   expect(readFileSync(join(home, 'seen'), 'utf8')).toBe(`${file} ${file}\n`);
 });
 
-test('a file that is not there is left to Node, which says so', async () => {
-  const { exitCode, stdout, stderr } = await launch(['--version'], {
-    NODE_EXTRA_CA_CERTS: '/nonexistent/ca.pem',
+test('a file that can not be read is a warning, once it is needed', async () => {
+  const env = { NODE_EXTRA_CA_CERTS: tempDir() };
+  expect(await launch(['--version'], env)).toMatchObject({ exitCode: 0, stderr: '' });
+  const directory = context({ Dockerfile: `FROM scratch\nADD https://${host()}/file /file\n` });
+  const refused = await launch(['build', '-q', directory], env);
+  expect(refused.stderr).toContain('NODE_EXTRA_CA_CERTS is ignored');
+  expect(refused).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('certificate') });
+});
+
+test('other variables come through, whatever they are called', async () => {
+  const directory = context({
+    Dockerfile: dockerfile('RUN --mount=type=secret,id=s cat /run/secrets/s > /copy'),
   });
-  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^\d/) });
-  expect(stderr).toContain('/nonexistent/ca.pem');
+  const args = ['build', '-q', '--secret', 'id=s,env=my.token', directory];
+  const built = await launch(args, { 'my.token': 'a secret' });
+  expect(built).toMatchObject({ exitCode: 0, stderr: '' });
+  const [top = ''] = built.stdout.split(':');
+  expect(readFileSync(join(top, 'copy'), 'utf8')).toBe('a secret');
 });

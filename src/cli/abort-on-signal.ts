@@ -1,0 +1,25 @@
+/** What Ctrl-C does. */
+import { setMaxListeners } from 'node:events';
+import { constants } from 'node:os';
+import { InterruptedError } from '../errors.js';
+
+const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Aborts on a signal that asks the process to end; a second one ends it at once. */
+export function abortOnSignal(): { signal: AbortSignal; dispose: () => void } {
+  const controller = new AbortController();
+  // Each layer of an image listens.
+  setMaxListeners(0, controller.signal);
+  const handler = (name: NodeJS.Signals) => {
+    const error = new InterruptedError(name, constants.signals[name]);
+    if (controller.signal.aborted) process.exit(error.exitCode);
+    controller.abort(error);
+  };
+  for (const name of STOPPING) process.on(name, handler);
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      for (const name of STOPPING) process.off(name, handler);
+    },
+  };
+}
