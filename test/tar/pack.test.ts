@@ -127,6 +127,13 @@ describe('the archive', () => {
     expect((await pack(source, { wholeSeconds: true })).length).toBe(2 * 512 + 1024);
   });
 
+  test('the last moment of a second is not the next one', async () => {
+    const source = made('touch -d @1700000000.999999999 f');
+    const archive = await pack(source, { wholeSeconds: true });
+    const lines = listed(archive, '--full-time', '-v').join();
+    expect(lines).toContain(run('date', ['-d', '@1700000000', '+%H:%M:%S'], source).trim());
+  });
+
   test('has no names of users', async () => {
     const archive = await pack(made('touch f; touch -d @5 f'));
     expect(archive.subarray(265, 329).every((byte) => byte === 0)).toBe(true);
