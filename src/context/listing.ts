@@ -137,7 +137,8 @@ function currentDirectory(): string | undefined {
 /**
  * lstat of names, in their order. From within their directory, where there is one: otherwise the
  * kernel walks its path for each of them, and each path is a string more (a tenth of a scan).
- * Nothing else runs meanwhile, and all other paths are absolute.
+ * Nothing else of JavaScript runs meanwhile, but threads of Node may: paths that are handed to
+ * asynchronous functions have to be absolute.
  */
 function lstatEach(
   names: readonly string[],

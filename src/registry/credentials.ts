@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ImageError, messageOf } from '../oci/errors.js';
 import { callHelper, knowsNothing } from './credential-helper.js';
 
@@ -62,7 +62,7 @@ export function authFiles(env: NodeJS.ProcessEnv, uid: number): string[] {
 export async function readAuthFile(file: string, chosen: boolean): Promise<AuthFile | undefined> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await readFile(resolve(file), 'utf8');
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR' || (code === 'EACCES' && !chosen)) return undefined;
