@@ -1,10 +1,10 @@
 /** What layers are called in an image config: rootfs.diff_ids (image-spec, config.md). */
 import { createHash } from 'node:crypto';
 import { packingOf } from '../cache/blobs.js';
+import { opaqueOf } from '../cache/layer-marks.js';
 import { layerFiles } from '../cache/layer-store.js';
 import type { LayerId } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
-import { opaqueDirectories } from '../layers/layer-digest.js';
 import { packLayer } from '../tar/pack.js';
 import { bytesOf, createWindowMemory } from '../tar/windows.js';
 
@@ -15,11 +15,10 @@ import { bytesOf, createWindowMemory } from '../tar/windows.js';
 export async function layerDiffId(store: Store, id: LayerId): Promise<string> {
   const record = store.index.layers.get(id);
   if (record?.blob) return record.blob.diffId;
-  const path = layerFiles(store, id);
-  const opaque = record?.opaque ?? (await opaqueDirectories(path));
+  const opaque = await opaqueOf(store, id);
   const hash = createHash('sha256');
   const memory = createWindowMemory();
-  const archive = packLayer(path, { opaque, ...packingOf(store, id), memory });
+  const archive = packLayer(layerFiles(store, id), { opaque, ...packingOf(store, id), memory });
   for await (const chunk of bytesOf(archive, memory)) hash.update(chunk);
   return `sha256:${hash.digest('hex')}`;
 }

@@ -1,16 +1,18 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
 import { chmodSync, existsSync, lchownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { findByOperation, treeReader } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { layerPath } from '../cache/layer-store.js';
-import type { LayerId, LayerLinks } from '../cache/records.js';
+import type { LayerId, LayerRecord } from '../cache/records.js';
 import type { Selection } from '../context/select.js';
 import { canonicalJson } from '../keys/digest.js';
 import { isArchive, unpackArchive } from '../layers/archive.js';
 import type { CopyReport, FormerLayer } from '../layers/copy-job.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
 import { measureTree } from '../layers/disk-usage.js';
+import { layerMarks } from '../layers/layer-digest.js';
 import { NO_TIME, settleDirectories, stampTree, withAncestors } from '../layers/times.js';
 import { parseMode } from '../plan/mode.js';
 import type { CopyStep } from '../plan/step.js';
@@ -106,7 +108,7 @@ export async function executeCopy(
   keyed: KeyedInputs,
   reads: DestinationReads,
   selections: readonly Selection[],
-): Promise<CopyReport & { readonly links: LayerLinks | undefined }> {
+): Promise<CopyReport & Pick<LayerRecord, 'links' | 'withoutXattrs'>> {
   const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
   const archives = await archivesOf(step, selections);
   const linkable = archives.length === 0 && !session.skipsCache(step);
@@ -131,7 +133,16 @@ export async function executeCopy(
   const simple = archives.length === 0 && step.inline.length === 0;
   const links =
     former && report.linked > 0 ? { group: former.group, disk: report.linkedDisk } : undefined;
-  return { ...report, ...(simple ? {} : measureTree(draft.diff)), links };
+  if (simple) return { ...report, links };
+  if (archives.length === 0) return { ...report, ...measureTree(draft.diff), links };
+  // What an archive gives its files is looked up now, in a process beside this one, and need not
+  // be waited for by a push.
+  const [{ withoutXattrs }, measures] = await Promise.all([
+    layerMarks(draft.diff),
+    // Its process starts first.
+    setImmediate().then(() => measureTree(draft.diff)),
+  ]);
+  return { ...report, ...measures, links, withoutXattrs };
 }
 
 /**

@@ -4,7 +4,7 @@ import { settleStep } from '../cache/durability.js';
 import { publishEntry, treeReader } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/layer-store.js';
-import type { LayerLinks, LayerRecord, StepRecord } from '../cache/records.js';
+import type { LayerRecord, StepRecord } from '../cache/records.js';
 import { checkpoint } from '../checkpoint.js';
 import { selectionInput } from '../keys/inputs.js';
 import type { TreeMeasures } from '../layers/disk-usage.js';
@@ -17,9 +17,8 @@ import { executeFetch } from './fetch.js';
 import type { ContentLookup, KeyedInputs, StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
 
-interface Made extends TreeMeasures {
+interface Made extends TreeMeasures, Pick<LayerRecord, 'links' | 'withoutXattrs'> {
   readonly linked: number;
-  readonly links?: LayerLinks | undefined;
 }
 
 /** @returns undefined when the step leaves no layer */
@@ -117,6 +116,7 @@ export async function executeStep(
       files: made.files,
       // Only a program can leave an opaque directory.
       opaque: step.kind === 'run' ? undefined : [],
+      withoutXattrs: made.withoutXattrs,
       digest: undefined,
       tree: undefined,
     };

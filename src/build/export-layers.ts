@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import type { BlobForm, LayerBlob, MakeBlobOptions } from '../cache/blobs.js';
 import { findBlob, makeBlob } from '../cache/blobs.js';
 import { createGrowingFile } from '../cache/growing-file.js';
-import { layerFiles } from '../cache/layer-store.js';
+import { opaqueOf } from '../cache/layer-marks.js';
 import type { BlobRecord, LayerId } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
-import { opaqueDirectories } from '../layers/layer-digest.js';
 import type { Descriptor, Digest, ImageSink } from '../oci/image.js';
 import {
   DOCKER_LAYER,
@@ -80,8 +79,7 @@ function makeAndSend(
   const file = createGrowingFile(path);
   const make = async () => {
     try {
-      const opaque =
-        store.index.layers.get(id)?.opaque ?? (await opaqueDirectories(layerFiles(store, id)));
+      const opaque = await opaqueOf(store, id);
       return await makeBlob(store, id, opaque, form, { path, file }, options);
     } catch (error) {
       file.end(error);

@@ -78,10 +78,9 @@ async function fetchAndPublish(
     // A crash after a former rename leaves the directory of a name that is used again.
     if (known !== undefined) clearPlace(store.paths, known);
     placeLayer(store.paths, draft);
-    const { files, bytes, disk, opaque } = unpacked;
-    const blob = { digest, size, diffId: layer.diffId, compression };
-    const measures = { files, bytes, disk, opaque, blob };
-    publishFetchedLayer(store.index, layer.diffId, draft.id, measures);
+    const { diffId, ...measures } = unpacked;
+    const blob = { digest, size, diffId, compression };
+    publishFetchedLayer(store.index, diffId, draft.id, { ...measures, blob });
     checkpoint('pull:published');
     discardDraft(draft);
     await settleStep(store);

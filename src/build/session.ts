@@ -1,6 +1,7 @@
 /** What the parts of one build share. */
 
 import { updateLayer } from '../cache/entries.js';
+import { opaqueOf } from '../cache/layer-marks.js';
 import { layerFiles } from '../cache/layer-store.js';
 import type { LayerId } from '../cache/records.js';
 import type { IndexScanStore } from '../cache/scan-store.js';
@@ -8,7 +9,7 @@ import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
 import type { LayerDigest } from '../keys/digest.js';
-import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
+import { digestLayer } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
 import type { Step } from '../plan/step.js';
 import type { EventSink } from './events.js';
@@ -53,16 +54,10 @@ export type LayerReading = Pick<BuildSession, 'store' | 'scanStore' | 'origins' 
 
 /** Layers that are here with what reading them takes, topmost first. */
 export async function layerStack(store: Store, layers: readonly LayerId[]): Promise<Stack> {
-  const { index } = store;
   const stack = await Promise.all(
     layers.map(async (id) => {
-      const path = layerFiles(store, id);
-      let opaque = index.layers.get(id)?.opaque;
-      if (opaque === undefined) {
-        opaque = await opaqueDirectories(path);
-        updateLayer(index, id, { opaque });
-      }
-      return { path, opaque: new Set(opaque) };
+      const opaque = new Set(await opaqueOf(store, id));
+      return { path: layerFiles(store, id), opaque };
     }),
   );
   return stack.reverse();
@@ -91,11 +86,11 @@ export async function layerDigests(
     let digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
     if (digest === undefined) {
       await needLayers(session, [id]);
+      const opaque = await opaqueOf(session.store, id);
       const path = layerFiles(session.store, id);
-      const opaque = index.layers.get(id)?.opaque ?? (await opaqueDirectories(path));
       const computed = await digestLayer(path, opaque, session.scanStore);
       digest = computed.digest;
-      updateLayer(index, id, { ...computed, opaque });
+      updateLayer(index, id, computed);
     }
     digests.push(digest);
   }

@@ -83,6 +83,7 @@ function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord |
 
 /** Does the index tell that no file of the layer has extended attributes? */
 function isWithoutXattrs(index: CacheIndex, layer: LayerRecord): boolean {
+  if (layer.withoutXattrs !== undefined) return layer.withoutXattrs;
   const step = layer.key === undefined ? undefined : index.steps.get(layer.key);
   // An entry that was replaced says nothing of the layer that it had before.
   if (step?.layer !== layer.id) return false;

@@ -56,7 +56,7 @@ export function publishFetchedLayer(
   index: CacheIndex,
   diffId: string,
   id: LayerId,
-  measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'blob'>,
+  measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'withoutXattrs' | 'blob'>,
 ): void {
   index.environment.transactionSync(() => {
     const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };

@@ -1,7 +1,8 @@
 /** The files of a layer as a tree of digests: computed once, kept in the layer's record. */
 import type { TreeDigest } from '../keys/digest.js';
-import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
+import { digestLayer } from '../layers/layer-digest.js';
 import { updateLayer } from './entries.js';
+import { opaqueOf } from './layer-marks.js';
 import { layerFiles } from './layer-store.js';
 import type { LayerRecord } from './records.js';
 import type { IndexScanStore } from './scan-store.js';
@@ -14,11 +15,10 @@ export async function layerTree(
   scanStore: IndexScanStore,
 ): Promise<TreeDigest> {
   if (record.tree !== undefined) return record.tree;
-  const path = layerFiles(store, record.id);
-  const opaque = record.opaque ?? (await opaqueDirectories(path));
-  const computed = await digestLayer(path, opaque, scanStore);
+  const opaque = await opaqueOf(store, record.id);
+  const computed = await digestLayer(layerFiles(store, record.id), opaque, scanStore);
   // The record refers to tree nodes: they come first.
   scanStore.flush();
-  updateLayer(store.index, record.id, { ...computed, opaque });
+  updateLayer(store.index, record.id, computed);
   return computed.tree;
 }

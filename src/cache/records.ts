@@ -76,6 +76,8 @@ export interface LayerRecord {
   readonly files: number;
   /** Opaque directories, relative paths. */
   readonly opaque: readonly string[] | undefined;
+  /** No file has extended attributes of its own; undefined when nobody has asked yet. */
+  readonly withoutXattrs?: boolean | undefined;
   /** Digest over all of its entries, computed when it is first needed. */
   readonly digest: LayerDigest | undefined;
   /** Its compressed form, once somebody needed or sent it. */

@@ -128,16 +128,30 @@ export async function readTreeXattrs(root: string): Promise<Map<string, Xattrs>>
   return new Map(keptXattrs(parseDump(dump, 'latin1')));
 }
 
+const OPAQUE = /^(trusted|user)\.overlay\.opaque$/;
+
+/** What the extended attributes of a layer in overlayfs form say. */
+export interface LayerMarks {
+  /**
+   * Directories whose trusted. or user.overlay.opaque is `y` (overlayfs documentation, "whiteouts
+   * and opaque directories").
+   */
+  readonly opaque: readonly string[];
+  /** No file has attributes of its own. */
+  readonly withoutXattrs: boolean;
+}
+
 /**
- * The opaque directories of a layer in overlayfs form (overlayfs documentation, "whiteouts and
- * opaque directories"): absolute paths whose trusted. or user.overlay.opaque is `y`.
+ * Reads both at once: to ask every file is what takes the time.
+ * @returns absolute paths
+ * @throws IsolationError when getfattr is not installed
  */
-export async function readOpaqueDirectories(layer: string): Promise<string[]> {
-  const dump = await getfattr(['-R', '-P', '-m', '^(trusted|user)\\.overlay\\.opaque$'], [layer]);
+export async function readLayerMarks(layer: string): Promise<LayerMarks> {
+  const dump = parseDump(await getfattr(['-R', '-P', '-m', '-'], [layer]));
   const opaque: string[] = [];
-  for (const [path, pairs] of parseDump(dump)) {
+  for (const [path, pairs] of dump) {
     // 'x' marks a directory that holds xattr whiteouts; only 'y' hides the layers below.
-    if (pairs.some(([, value]) => value === '79')) opaque.push(path);
+    if (pairs.some(([name, value]) => OPAQUE.test(name) && value === '79')) opaque.push(path);
   }
-  return opaque;
+  return { opaque, withoutXattrs: keptXattrs(dump).next().done === true };
 }

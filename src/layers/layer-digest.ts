@@ -6,7 +6,8 @@ import type { ScanStore } from '../context/scan.js';
 import { digestTrees } from '../context/scan.js';
 import type { FileSource } from '../context/source.js';
 import { plainListing } from '../context/source.js';
-import { readOpaqueDirectories } from '../context/xattrs.js';
+import type { LayerMarks } from '../context/xattrs.js';
+import { readLayerMarks } from '../context/xattrs.js';
 import type { LayerDigest, TreeDigest } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
 
@@ -23,11 +24,20 @@ export function plainSource(root: string): FileSource {
   };
 }
 
-/** Opaque directories of a layer, relative to it. */
-export async function opaqueDirectories(layer: string): Promise<string[]> {
+/**
+ * What the extended attributes of a layer's files say; opaque directories relative to it, sorted.
+ * @throws IsolationError when getfattr is not installed
+ */
+export async function layerMarks(layer: string): Promise<LayerMarks> {
   // A lowerdir string names links to layers, and getfattr follows none.
   const root = realpathSync(layer);
-  return (await readOpaqueDirectories(root)).map((path) => relative(root, path)).sort();
+  const { opaque, withoutXattrs } = await readLayerMarks(root);
+  return { opaque: opaque.map((path) => relative(root, path)).sort(), withoutXattrs };
+}
+
+/** Opaque directories of a layer, relative to it. @throws IsolationError */
+export async function opaqueDirectories(layer: string): Promise<readonly string[]> {
+  return (await layerMarks(layer)).opaque;
 }
 
 /** Digests a layer's files, whiteouts and opaque directories; times do not count. */

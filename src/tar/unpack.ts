@@ -35,6 +35,8 @@ export interface UnpackedLayer {
   readonly disk: number;
   /** Opaque directories, relative to the layer, sorted. */
   readonly opaque: readonly string[];
+  /** The archive gives no file extended attributes. */
+  readonly withoutXattrs: boolean;
 }
 
 function translate(error: unknown): unknown {
@@ -71,11 +73,12 @@ function diskOf({ type, size, sparse, linkName }: TarEntry): number {
 
 /** A parser that writes files, and the counts it keeps. */
 function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
-  const counts = { files: 0, bytes: 0, disk: DISK_BLOCK };
+  const counts = { files: 0, bytes: 0, disk: DISK_BLOCK, withoutXattrs: true };
   const parser: TarParser = createTarParser((entry) => {
     counts.files += 1;
     counts.disk += diskOf(entry);
     counts.bytes += entry.sparse?.realSize ?? entry.size;
+    if (entry.xattrs.length > 0) counts.withoutXattrs = false;
     if (limits !== undefined && counts.files > limits.maxEntries) {
       throw new ImageError(`the layer holds more than ${limits.maxEntries} files`);
     }

@@ -1,35 +1,29 @@
-/** Extended attributes of layers that are packed: getfattr is asked only where the index can't tell. */
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+/** Extended attributes of layers that are packed: getfattr is asked only where the index can't tell, once. */
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, machine, tempDir } from '../support/wiac.js';
+import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
-/** A getfattr that leaves a mark before it does its work. */
-function watchedPath(): { PATH: string; mark: string } {
+/** A getfattr that is counted before it does its work. */
+function watchedPath(): { PATH: string; asked: () => number } {
   const directory = tempDir();
   const mark = join(directory, 'asked');
   const script = join(directory, 'getfattr');
-  writeFileSync(script, `#!/bin/sh\n: > ${mark}\nexec /usr/bin/getfattr "$@"\n`);
+  writeFileSync(script, `#!/bin/sh\necho >> ${mark}\nexec /usr/bin/getfattr "$@"\n`);
   chmodSync(script, 0o755);
-  return { PATH: `${directory}:${process.env.PATH}`, mark };
+  return {
+    PATH: `${directory}:${process.env.PATH}`,
+    asked: () => (existsSync(mark) ? readFileSync(mark).length : 0),
+  };
 }
 
 async function setAttribute(file: string): Promise<void> {
   await execa('setfattr', ['-n', 'user.note', '-v', 'kept', file]);
 }
 
-/** Packs the image of a context. @returns whether getfattr was asked, and which members have user.note */
-async function pack(directory: string) {
-  const { wiac, build } = machine();
-  await build(directory);
-  const { PATH, mark } = watchedPath();
-  const archive = join(tempDir(), 'image.tar');
-  // The step is in the cache: nothing but the output is made.
-  const made = await wiac(['build', '-q', '-o', `type=oci,dest=${archive}`, directory], {
-    env: { PATH },
-  });
-  expect(made).toMatchObject({ exitCode: 0, stderr: '' });
+/** The members of an image's archive that have user.note. */
+async function notedIn(archive: string): Promise<string[]> {
   const root = join(tempDir(), 'bundle');
   const layout = join(tempDir(), 'layout');
   await execa('skopeo', ['copy', '-q', `oci-archive:${archive}`, `oci:${layout}:x`]);
@@ -39,14 +33,28 @@ async function pack(directory: string) {
     reject: false,
   });
   const noted = stdout.split('\n').filter((line) => line.startsWith('# file: '));
-  return { asked: existsSync(mark), noted: noted.map((line) => line.slice('# file: '.length)) };
+  return noted.map((line) => line.slice('# file: '.length));
+}
+
+/** Packs the image of a context. @returns how often getfattr was asked, and which members have user.note */
+async function pack(directory: string) {
+  const { wiac, build } = machine();
+  await build(directory);
+  const { PATH, asked } = watchedPath();
+  const archive = join(tempDir(), 'image.tar');
+  // The step is in the cache: nothing but the output is made.
+  const made = await wiac(['build', '-q', '-o', `type=oci,dest=${archive}`, directory], {
+    env: { PATH },
+  });
+  expect(made).toMatchObject({ exitCode: 0, stderr: '' });
+  return { asked: asked(), noted: await notedIn(archive) };
 }
 
 const FILES = { 'src/a': 'a', 'src/deep/er/b': 'b', 'src/deep/c': 'c' };
 
 test('a COPY of files without any is packed without asking', async () => {
   const directory = context({ Dockerfile: 'FROM scratch\nCOPY src /src\n', ...FILES });
-  expect(await pack(directory)).toEqual({ asked: false, noted: [] });
+  expect(await pack(directory)).toEqual({ asked: 0, noted: [] });
 });
 
 // U+2028 ends a line for some, and JSON has it as it is.
@@ -58,7 +66,7 @@ test.each(['src/deep/er/b', 'src/a\u2028b/c'])('one file deep down has one: %s',
   });
   await setAttribute(join(directory, file));
   const { asked, noted } = await pack(directory);
-  expect({ asked, noted: noted.length }).toEqual({ asked: true, noted: 1 });
+  expect({ asked, noted: noted.length }).toEqual({ asked: 1, noted: 1 });
 });
 
 test('a name that looks like one costs no more than asking', async () => {
@@ -68,18 +76,50 @@ test('a name that looks like one costs no more than asking', async () => {
     ...FILES,
     [name]: 'x',
   });
-  expect(await pack(directory)).toEqual({ asked: true, noted: [] });
+  expect(await pack(directory)).toEqual({ asked: 1, noted: [] });
 });
 
 test('archives and stages may have any', async () => {
   const directory = context({ Dockerfile: 'FROM scratch\nADD all.tar /\n', ...FILES });
   await setAttribute(join(directory, 'src/a'));
   await execa('tar', ['--xattrs', '-cf', 'all.tar', 'src'], { cwd: directory });
-  expect(await pack(directory)).toEqual({ asked: true, noted: ['src/a'] });
+  expect(await pack(directory)).toEqual({ asked: 1, noted: ['src/a'] });
   const stages =
     'FROM scratch AS files\nADD all.tar /\nFROM scratch\nCOPY --from=files /src /copied\n';
   writeFileSync(join(directory, 'Dockerfile'), stages);
-  expect(await pack(directory)).toEqual({ asked: true, noted: ['copied/a'] });
+  expect(await pack(directory)).toEqual({ asked: 1, noted: ['copied/a'] });
+});
+
+test('an archive that gives its files none is known not to', async () => {
+  const directory = context({ Dockerfile: 'FROM scratch\nADD all.tar /\n', ...FILES });
+  await execa('tar', ['-cf', 'all.tar', 'src'], { cwd: directory });
+  expect(await pack(directory)).toEqual({ asked: 0, noted: [] });
+});
+
+test('what a program left is asked once, for attributes and opaque directories', async () => {
+  const run = 'RUN rm -r /src/deep && mkdir /src/deep && echo > /src/deep/new';
+  const directory = context({ Dockerfile: dockerfile('COPY src /src', run), ...FILES });
+  expect(await pack(directory)).toEqual({ asked: 1, noted: [] });
+});
+
+test.each([
+  ['none', false, { asked: 0, noted: [] }],
+  ['one', true, { asked: 1, noted: ['src/a'] }],
+])('a pulled layer whose archive gave its files %s, packed again', async (_, one, expected) => {
+  const directory = context({ Dockerfile: 'FROM scratch\nADD all.tar /\n', ...FILES });
+  if (one) await setAttribute(join(directory, 'src/a'));
+  await execa('tar', ['--xattrs', '-cf', 'all.tar', 'src'], { cwd: directory });
+  const archive = join(tempDir(), 'image.tar');
+  await machine().build(directory, '-o', `type=oci,dest=${archive}`);
+  const { wiac, root } = machine();
+  const pulled = await wiac(['pull', `oci-archive:${archive}`, '--tag', 'pulled']);
+  expect(pulled).toMatchObject({ exitCode: 0 });
+  rmSync(join(root, 'blobs'), { recursive: true });
+  const { PATH, asked } = watchedPath();
+  const again = join(tempDir(), 'again.tar');
+  const pushed = await wiac(['push', 'pulled', `oci-archive:${again}`], { env: { PATH } });
+  expect(pushed).toMatchObject({ exitCode: 0 });
+  expect({ asked: asked(), noted: await notedIn(again) }).toEqual(expected);
 });
 
 test('what --no-cache made is judged by what it was made from', async () => {
@@ -87,12 +127,12 @@ test('what --no-cache made is judged by what it was made from', async () => {
   const { wiac, build } = machine();
   await build(directory, '-t', 'former');
   await build(directory, '-t', 'newer', '--no-cache');
-  const { PATH, mark } = watchedPath();
+  const { PATH, asked } = watchedPath();
   const archive = join(tempDir(), 'image.tar');
   const push = (name: string) => wiac(['push', name, `oci-archive:${archive}`], { env: { PATH } });
   expect(await push('newer')).toMatchObject({ exitCode: 0 });
-  expect(existsSync(mark)).toBe(false);
+  expect(asked()).toBe(0);
   // Its entry is that of the newer layer now.
   expect(await push('former')).toMatchObject({ exitCode: 0 });
-  expect(existsSync(mark)).toBe(true);
+  expect(asked()).toBe(1);
 });
