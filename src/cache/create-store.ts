@@ -15,6 +15,7 @@ import { makeDirectories } from '../make-directories.js';
 import { openIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
 import { identitySuffix, ownIdentity } from './process-identity.js';
+import { spreadDrafts } from './spread-drafts.js';
 
 /**
  * Makes the index elsewhere and moves it to its place. lmdb loses transactions, or gives
@@ -63,6 +64,6 @@ export async function createStore(paths: StorePaths, version: string): Promise<v
   for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts]) {
     makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);
   }
-  await createIndex(paths);
+  await Promise.all([spreadDrafts(paths.tmp), createIndex(paths)]);
   writeVersion(paths, version);
 }
