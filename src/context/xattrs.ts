@@ -9,6 +9,8 @@ import type { Xattrs } from './tree.js';
 const OVERLAY = /^(trusted|user)\.overlay\./;
 /** SELinux labels belong to this machine's policy, as BuildKit and tar leave them out. */
 const HOST_ONLY = /^security\.selinux$/;
+/** Names that are asked for (regcomp(3)); a label on each file would make a line for each file. */
+const ASKED = '^(user|trusted|system)\\.|^security\\.([^s]|s[^e])';
 
 /** How names are read: as text, or byte by byte (`latin1`) since not every name is text. */
 type NameEncoding = 'utf8' | 'latin1';
@@ -113,7 +115,7 @@ function* keptXattrs(dump: ReadonlyMap<string, Xattrs>): Generator<[string, Xatt
 export async function readXattrs(paths: readonly string[]): Promise<Map<string, Xattrs>> {
   const found = new Map<string, Xattrs>();
   for (const batch of argumentBatches(paths)) {
-    const dump = parseDump(await getfattr(['-m', '-'], batch));
+    const dump = parseDump(await getfattr(['-m', ASKED], batch));
     for (const [path, pairs] of keptXattrs(dump)) found.set(path, pairs);
   }
   return found;
@@ -124,7 +126,7 @@ export async function readXattrs(paths: readonly string[]): Promise<Map<string, 
  * @returns by absolute path; paths and names are bytes (`latin1`)
  */
 export async function readTreeXattrs(root: string): Promise<Map<string, Xattrs>> {
-  const dump = await getfattr(['-R', '-P', '-m', '-'], [root], 'latin1');
+  const dump = await getfattr(['-R', '-P', '-m', ASKED], [root], 'latin1');
   return new Map(keptXattrs(parseDump(dump, 'latin1')));
 }
 
@@ -147,7 +149,7 @@ export interface LayerMarks {
  * @throws IsolationError when getfattr is not installed
  */
 export async function readLayerMarks(layer: string): Promise<LayerMarks> {
-  const dump = parseDump(await getfattr(['-R', '-P', '-m', '-'], [layer]));
+  const dump = parseDump(await getfattr(['-R', '-P', '-m', ASKED], [layer]));
   const opaque: string[] = [];
   for (const [path, pairs] of dump) {
     // 'x' marks a directory that holds xattr whiteouts; only 'y' hides the layers below.

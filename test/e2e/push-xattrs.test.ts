@@ -1,6 +1,7 @@
 /** Extended attributes of layers that are packed: getfattr is asked only where the index can't tell, once. */
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
@@ -120,6 +121,28 @@ test.each([
   const pushed = await wiac(['push', 'pulled', `oci-archive:${again}`], { env: { PATH } });
   expect(pushed).toMatchObject({ exitCode: 0 });
   expect({ asked: asked(), noted: await notedIn(again) }).toEqual(expected);
+});
+
+test("labels of this machine's SELinux are no attributes of a layer", async () => {
+  const directory = context({ Dockerfile: 'FROM scratch\nADD all.tar /\n', ...FILES });
+  await setAttribute(join(directory, 'src/a'));
+  await execa('setfattr', ['-n', 'security.selinux', '-v', 'label', join(directory, 'src/a')]);
+  await execa('setfattr', ['-n', 'security.selinux', '-v', 'label', join(directory, 'src/deep/c')]);
+  await execa('tar', ['--xattrs', '--xattrs-include=*', '-cf', 'all.tar', 'src'], {
+    cwd: directory,
+  });
+  const { wiac } = machine();
+  const archive = join(tempDir(), 'image.tar');
+  await wiac(['build', '-q', '-o', `type=oci,dest=${archive}`, directory]);
+  const layout = tempDir();
+  await execa('tar', ['-xf', archive, '-C', layout]);
+  const blobs = join(layout, 'blobs/sha256');
+  const texts = readdirSync(blobs).map((name) => {
+    const blob = readFileSync(join(blobs, name));
+    return (blob[0] === 0x1f ? gunzipSync(blob) : blob).toString('latin1');
+  });
+  expect(texts.join('')).toContain('SCHILY.xattr.user.note=kept');
+  expect(texts.join('')).not.toContain('selinux');
 });
 
 test('what --no-cache made is judged by what it was made from', async () => {
