@@ -2,7 +2,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -429,20 +428,9 @@ describe('redirects', () => {
   });
 
   test('a proxy that speaks TLS is trusted as registries are', async () => {
-    const proxy = createTlsServer({ cert: readFileSync(certificate), key: readFileSync(key) });
-    const [host, upstream] = registry.host.split(':');
-    proxy.on('connect', (_request, socket) => {
-      const onward = connect(Number(upstream), host, () => {
-        socket.write('HTTP/1.1 200 OK\r\n\r\n');
-        onward.pipe(socket);
-        socket.pipe(onward);
-      });
-      onward.on('error', () => socket.destroy());
-      socket.on('error', () => onward.destroy());
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    const { port } = proxy.address() as AddressInfo;
-    const address = `https://127.0.0.1:${port}`;
+    const tls = { cert: readFileSync(certificate), key: readFileSync(key) };
+    const proxy = await startConnectProxy(registry.host, createTlsServer(tls));
+    const address = `https://${proxy.host}`;
     const env = {
       ...{ HTTP_PROXY: address, HTTPS_PROXY: address, WIAC_REGISTRY_CA: certificate },
       WIAC_INSECURE_REGISTRIES: 'registry.test',
@@ -452,7 +440,7 @@ describe('redirects', () => {
     const layers = source.resolve(AMD64).then(readLayers);
     await expect(layers).resolves.toHaveLength(2);
     await source.close();
-    proxy.closeAllConnections();
-    await new Promise((resolve) => proxy.close(resolve));
+    await proxy.stop();
+    expect(new Set(proxy.log)).toEqual(new Set(['registry.test:5000']));
   });
 });

@@ -154,13 +154,17 @@ export async function startServer(
   return { host, stop: () => stop(server) };
 }
 
-/** A proxy for CONNECT that leads everybody to one address, and logs where they wanted to go. */
+/**
+ * A proxy for CONNECT that leads everybody to one address, and logs where they wanted to go.
+ * @param server what it listens with; plain http unless given
+ */
 export async function startConnectProxy(
   target: string,
+  server: Server = createServer(),
 ): Promise<TestRegistry & { readonly log: string[] }> {
   const log: string[] = [];
   const [targetHost, port] = target.split(':');
-  const server = createServer((_request, response) => response.writeHead(405).end());
+  server.on('request', (_request, response: ServerResponse) => response.writeHead(405).end());
   server.on('connect', (request, socket) => {
     log.push(request.url ?? '');
     const onward = connect(Number(port), targetHost, () => {
