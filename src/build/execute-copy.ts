@@ -7,6 +7,7 @@ import type { Draft } from '../cache/layer-store.js';
 import { layerPath } from '../cache/layer-store.js';
 import type { LayerId, LayerRecord } from '../cache/records.js';
 import type { Selection } from '../context/select.js';
+import type { SourceLocation } from '../errors.js';
 import { canonicalJson } from '../keys/digest.js';
 import { isArchive, unpackArchive } from '../layers/archive.js';
 import type { CopyReport, FormerLayer } from '../layers/copy-job.js';
@@ -85,6 +86,7 @@ async function unpackArchives(
   draft: Draft,
   archives: readonly Selection[],
   { destination, owner }: DestinationReads,
+  location: SourceLocation,
 ): Promise<void> {
   if (archives.length === 0) return;
   const target = join(draft.diff, destination.path);
@@ -93,7 +95,7 @@ async function unpackArchives(
   if (made && owner) lchownSync(target, owner.uid, owner.gid);
   for (const { files } of archives) {
     const [file] = files.children;
-    if (file) await unpackArchive(file.hostPath, target);
+    if (file) await unpackArchive(file.hostPath, target, location);
   }
   if (!owner) return;
   const { execa } = await import('execa');
@@ -128,7 +130,7 @@ export async function executeCopy(
     treeReader(session.scanStore.readTree),
   );
   writeInline(draft, step, reads, intoDirectory);
-  await unpackArchives(draft, archives, reads);
+  await unpackArchives(draft, archives, reads, step.location);
   settleDirectories(draft.diff, [...report.made, ...withAncestors(reads.destination.path)]);
   const simple = archives.length === 0 && step.inline.length === 0;
   const links =

@@ -17,7 +17,7 @@ import type { LayerId } from '../cache/records.js';
 import { isKnownLayer } from '../cache/remote-layers.js';
 import { checkpoint } from '../checkpoint.js';
 import { inUserNamespace } from '../exec/overlay.js';
-import { ImageError } from '../oci/errors.js';
+import { ImageError, sayingMore } from '../oci/errors.js';
 import type { ResolvedImage, ResolvedLayer } from '../oci/image.js';
 import { layerCompression } from '../oci/media-types.js';
 import { unpackLayer } from '../tar/unpack.js';
@@ -36,12 +36,10 @@ const POLL_MS = 100;
 /** What is wrong with the bytes of a layer shows before its digest is known: which layer it was. */
 function namingLayer(error: unknown, { descriptor: { digest } }: ResolvedLayer): unknown {
   if (!(error instanceof ImageError) || error.message.includes(digest)) return error;
-  const { message, hint, registry, reference, status } = error;
-  return new ImageError(`layer ${digest}: ${message}`, {
+  const { message, hint } = error;
+  return sayingMore(error, {
+    message: `layer ${digest}: ${message}`,
     hint: hint ?? 'it is damaged, where it is kept or on the way: try again, or push it again',
-    registry,
-    reference,
-    status,
     cause: error,
   });
 }

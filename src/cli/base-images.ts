@@ -3,10 +3,12 @@ import type { ImageRequest, PlanImage, PlanImages } from '../build/plan-images.j
 import { planImages } from '../build/plan-images.js';
 import type { ImageRecord } from '../cache/records.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
+import type { SourceLocation } from '../errors.js';
 import type { BaseImage } from '../image/base-image.js';
 import { baseImage } from '../image/base-image.js';
 import type { InPlaceImage } from '../image/in-place.js';
 import { platformWarning } from '../image/platform-warning.js';
+import { ImageError, sayingMore } from '../oci/errors.js';
 import type { ImageSource, Platform } from '../oci/image.js';
 import { parsePlatform } from '../oci/platform.js';
 import { isContainersStorage } from '../oci/reference.js';
@@ -87,11 +89,12 @@ export async function planWithImages(
   };
   try {
     for (;;) {
-      const missing = new Map<string, ImageRequest>();
-      const image = (reference: string, platform: string) => {
+      const missing = new Map<string, ImageRequest & { readonly location: SourceLocation }>();
+      const image: PlanOptions['image'] = (reference, platform, location) => {
         const known = images.get({ reference, platform });
         if (known) return baseOf(reference, known);
-        missing.set(`${platform} ${reference}`, { reference, platform });
+        const key = `${platform} ${reference}`;
+        if (!missing.has(key)) missing.set(key, { reference, platform, location });
         return placeholder(reference);
       };
       let plan: Plan | undefined;
@@ -110,7 +113,10 @@ export async function planWithImages(
         throw failure;
       }
       for (const request of missing.values()) {
-        const opened = await openImage(request, findStored, sources);
+        const opened = await openImage(request, findStored, sources).catch((error: unknown) => {
+          const { location } = request;
+          throw error instanceof ImageError ? sayingMore(error, { location }) : error;
+        });
         images.set(request, opened);
         const warning = platformWarning(request.reference, platformOf(opened), request.platform);
         if (warning !== undefined) warnings.push(warning);

@@ -4,7 +4,7 @@ import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import type { WiacError } from '../errors.js';
 import { NotFoundError } from '../errors.js';
-import { ImageError } from '../oci/errors.js';
+import { ImageError, sayingMore } from '../oci/errors.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
 import {
   formatReference,
@@ -50,16 +50,10 @@ function elsewhere(store: Store, name: string): string {
 /** A name that was mistyped must not end as a riddle about some registry. */
 function withSuggestion({ index }: Store, name: string, error: unknown): unknown {
   if (!(error instanceof ImageError)) return error;
-  const { message, hint, registry, reference, status, cause } = error;
+  const { hint } = error;
   const similar = similarName(index, name);
   const more = similar === undefined ? PATHS : `did you mean ${similar}, which is in the store?`;
-  return new ImageError(message, {
-    hint: hint === undefined ? more : `${hint}; ${more}`,
-    registry,
-    reference,
-    status,
-    cause,
-  });
+  return sayingMore(error, { hint: hint === undefined ? more : `${hint}; ${more}` });
 }
 
 /**

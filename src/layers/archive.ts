@@ -1,6 +1,7 @@
 /** Archives that ADD unpacks: tar, plain or compressed with gzip, bzip2, xz or zstd. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { NoSpaceError, UsageError } from '../errors.js';
+import type { SourceLocation } from '../errors.js';
+import { ContextError, NoSpaceError } from '../errors.js';
 
 const MAGIC: readonly (readonly [offset: number, bytes: string])[] = [
   [0, '\x1f\x8b'],
@@ -38,9 +39,14 @@ export async function isArchive(path: string): Promise<boolean> {
 /**
  * Unpacks an archive. GNU tar takes leading slashes off and refuses members that lead out with
  * `..`; it makes symbolic links last, so that none can lead a later member out.
- * @throws UsageError when it is damaged, NoSpaceError
+ * @param location of the ADD, for the error
+ * @throws ContextError when it is damaged, NoSpaceError
  */
-export async function unpackArchive(path: string, directory: string): Promise<void> {
+export async function unpackArchive(
+  path: string,
+  directory: string,
+  location: SourceLocation,
+): Promise<void> {
   const { execa } = await import('execa');
   const flags = [
     '--extract',
@@ -54,13 +60,14 @@ export async function unpackArchive(path: string, directory: string): Promise<vo
     env: { LC_ALL: 'C' },
   });
   if (result.exitCode === 0) return;
-  const reason = result.stderr.split('\n')[0] ?? '';
+  // gzip begins with an empty line.
+  const reason = result.stderr.split('\n').find((line) => line !== '') ?? 'tar gave no reason';
   if (/No space left|quota exceeded/i.test(result.stderr)) {
     throw new NoSpaceError(`no space left while ${path} was unpacked`, {
       hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
     });
   }
-  throw new UsageError(`${path} can't be unpacked: ${reason}`, {
+  throw new ContextError(`${path} can't be unpacked: ${reason}`, location, {
     hint: 'is the archive damaged? ADD --unpack=false copies it as it is',
   });
 }

@@ -38,7 +38,7 @@ function imageStep(
   text: string,
   location: SourceLocation,
 ): StepId {
-  const { digest } = options.image(reference, platform);
+  const { digest } = options.image(reference, platform, location);
   return graph.add({
     kind: 'source',
     reference,
@@ -152,8 +152,8 @@ function imageStart(
   reference: string,
   platform: string,
 ): StageStart {
-  const { config, history } = compilation.options.image(reference, platform);
   const { original, location } = stage.from;
+  const { config, history } = compilation.options.image(reference, platform, location);
   const head = imageStep(compilation, reference, platform, stage.title, original, location);
   return {
     platform,

@@ -1,4 +1,5 @@
 /** What a Dockerfile is compiled to. */
+import type { SourceLocation } from '../errors.js';
 import type { BaseImage } from '../image/base-image.js';
 import type { ContainerConfig, HistoryEntry } from '../image/config.js';
 import type { RunResources, Step, StepId } from './step.js';
@@ -32,8 +33,11 @@ export interface PlanOptions {
   readonly resources: RunResources;
   /** --build-context: what these names mean, before stages and images. */
   readonly contexts: ReadonlyMap<string, NamedContext>;
-  /** Config of an image for a platform; the plan asks only for images that it needs. */
-  readonly image: (reference: string, platform: string) => BaseImage;
+  /**
+   * Config of an image for a platform; the plan asks only for images that it needs, and says which
+   * instruction does.
+   */
+  readonly image: (reference: string, platform: string, location: SourceLocation) => BaseImage;
   /** --allow: what a Dockerfile may ask for beyond the sandbox. */
   readonly allowed: readonly Entitlement[];
 }

@@ -90,6 +90,36 @@ describe('exit code 3: the Dockerfile', () => {
   });
 });
 
+describe('exit code 11: images', () => {
+  test.each([
+    ['an archive that is not there', 'FROM oci-archive:/nowhere.tar\n', 1, 'FROM oci-archive'],
+    ['a registry that is not there', 'FROM scratch\nFROM 127.0.0.1:1/x:1\n', 2, 'FROM 127.0.0.1'],
+    [
+      'an image that files come from',
+      'FROM scratch\nCOPY bin /bin\nCOPY --from=oci-layout:///nowhere / /\n',
+      3,
+      'COPY --from=oci-layout',
+    ],
+  ])('%s: which instruction names it', async (_title, text, line, instruction) => {
+    const { exitCode, stderr, root } = await failed(text);
+    expect(exitCode).toBe(11);
+    expect(stderr).toContain(`${join(root, 'Dockerfile')}:${line}:1: `);
+    expect(stderr).toContain(`>>> ${instruction}`);
+    expect(stderr).toContain('hint: ');
+  });
+});
+
+test('an archive that ADD can not unpack: where, and why', async () => {
+  const root = context({ Dockerfile: 'FROM scratch\nADD cut.tar.gz /\n' });
+  const { stdout } = await execa('tar', ['-C', root, '-cz', 'bin'], { encoding: 'buffer' });
+  writeFileSync(join(root, 'cut.tar.gz'), stdout.subarray(0, stdout.length / 2));
+  const { exitCode, stderr } = await machine().wiac(['build', '--progress=plain', root]);
+  expect(exitCode).toBe(4);
+  expect(stderr).toContain(`${join(root, 'Dockerfile')}:2:1: `);
+  expect(stderr).toMatch(/cut\.tar\.gz can't be unpacked: gzip: .*unexpected end of file/);
+  expect(stderr).toContain('hint: is the archive damaged?');
+});
+
 describe('exit code 4: the build context', () => {
   test.each([
     ['missing source', 'COPY nope /x', 'nope is not in the build context'],
