@@ -1,5 +1,5 @@
 /** Prunes the store: measure, plan and remove in one transaction, then delete files. */
-import { removeTree } from '../layers/disk-usage.js';
+import { removeTree } from '../fs/remove.js';
 import type { MountSummary } from './mounts.js';
 import { listMounts, moveMountsAside } from './mounts.js';
 import type { PruneInput } from './prune-input.js';

@@ -6,8 +6,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
+import { removeTree } from '../fs/remove.js';
 import type { DefinitionKey } from '../keys/digest.js';
-import { removeTree } from '../layers/disk-usage.js';
 import { dropEntry } from './drop.js';
 import { blobMark, layerMark } from './durability.js';
 import type { CacheIndex } from './index-db.js';

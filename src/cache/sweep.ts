@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeTree } from '../layers/disk-usage.js';
+import { removeTree } from '../fs/remove.js';
 import type { CacheIndex } from './index-db.js';
 import { removeLayer } from './layer-store.js';
 import { identitySuffix, isAlive, ownIdentity, parseIdentitySuffix } from './process-identity.js';

@@ -1,6 +1,10 @@
 /** Disk usage as du(1) counts it: allocated blocks, each inode once however many names it has. */
 import type { Stats } from 'node:fs';
-import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
+import type { Directory } from '../fs/directory.js';
+import { listNames, lstatEntry } from '../fs/directory.js';
+import type { Walker } from '../fs/walker.js';
+import { openWalker } from '../fs/walker.js';
 
 /** stat(2): st_blocks counts units of 512 bytes, whatever the file system's block is. */
 const BLOCK_BYTES = 512;
@@ -27,23 +31,39 @@ export function diskMeter(): { add: (stats: Stats) => number; total: () => numbe
   };
 }
 
-/** What another process may have removed meanwhile. */
-function unlessGone<T>(action: () => T): T | undefined {
+/** A directory that another process removed meanwhile, or replaced, has nothing in it. */
+function namesIn(walker: Walker, path: string): { directory: Directory; names: string[] } {
   try {
-    return action();
+    const directory = walker.at(path);
+    return { directory, names: listNames(directory) };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (path === '' || (code !== 'ENOENT' && code !== 'ENOTDIR')) throw error;
+    return { directory: walker.at(''), names: [] };
   }
 }
 
 /** Visits everything below a directory and the directory itself; what vanishes is left out. */
 function visit(path: string, onFile: (stats: Stats) => void): void {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (!stats) return;
-  onFile(stats);
-  if (!stats.isDirectory()) return;
-  for (const name of unlessGone(() => readdirSync(path)) ?? []) visit(`${path}/${name}`, onFile);
+  const top = lstatSync(path, { throwIfNoEntry: false });
+  if (!top) return;
+  onFile(top);
+  if (!top.isDirectory()) return;
+  const walker = openWalker(path);
+  try {
+    const waiting = [''];
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+      const { directory, names } = namesIn(walker, at);
+      for (const name of names) {
+        const stats = lstatEntry(directory, name);
+        if (!stats) continue;
+        onFile(stats);
+        if (stats.isDirectory()) waiting.push(at === '' ? name : `${at}/${name}`);
+      }
+    }
+  } finally {
+    walker.close();
+  }
 }
 
 /** What a layer's files amount to. */
@@ -142,23 +162,4 @@ export function measureShared<Id extends string>(
     own.set(id, bytes);
   }
   return sumUp(own, inodes.values());
-}
-
-/**
- * Removes a file or a directory with everything in it.
- * @returns bytes that the file system got back: a file with other names gives none
- */
-export function removeTree(path: string): number {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (!stats) return 0;
-  const blocks = stats.blocks * BLOCK_BYTES;
-  if (!stats.isDirectory()) {
-    unlessGone(() => unlinkSync(path));
-    return stats.nlink === 1 ? blocks : 0;
-  }
-  let freed = blocks;
-  for (const name of unlessGone(() => readdirSync(path)) ?? [])
-    freed += removeTree(`${path}/${name}`);
-  unlessGone(() => rmdirSync(path));
-  return freed;
 }

@@ -1,0 +1,66 @@
+/**
+ * Directories that are held open, and single names below them. A name from a context, archive,
+ * repository or registry is never joined to a path: the kernel would follow each symbolic link on
+ * the way, and whoever owns one of the directories can put a link there at any moment. Here each
+ * component is opened by itself, from the descriptor of the directory that holds it, and a link in
+ * its place is an error (open(2), O_NOFOLLOW). Node has no openat(2); `/proc/self/fd/N/NAME` is the
+ * same: the kernel goes to the open directory itself, whatever its path leads to by now (proc(5)).
+ */
+import type { Stats } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
+
+/** open(2): a handle on the file itself, which needs no permission to read it. Node has no name for it. */
+const O_PATH = 0o10000000;
+
+const { O_DIRECTORY, O_NOFOLLOW } = constants;
+
+/** A directory that is held open. Everything below it is reached by `entryPath`. */
+export interface Directory {
+  readonly fd: number;
+  /** `/proc/self/fd/N`: means this very directory, for this process only. */
+  readonly path: string;
+}
+
+function directoryOf(fd: number): Directory {
+  return { fd, path: `/proc/self/fd/${fd}` };
+}
+
+/**
+ * Opens a directory by a path that is trusted: it is wiac's own, or the user has named it. Symbolic
+ * links in it are followed.
+ * @throws the file system's errors, ENOTDIR when it is no directory
+ */
+export function openRoot(path: string): Directory {
+  return directoryOf(openSync(path, O_PATH | O_DIRECTORY));
+}
+
+/**
+ * The path of an entry of a directory, for functions that do not follow a link that is the last
+ * component (lstat, readlink, mkdir, unlink, link, rename, lchown, open with O_NOFOLLOW).
+ * @param name one component. Anything else is refused here, whoever should have done so before
+ */
+export function entryPath(directory: Directory, name: string): string {
+  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
+    throw new Error(`${JSON.stringify(name)} is not the name of a file`);
+  }
+  return `${directory.path}/${name}`;
+}
+
+/** Opens a directory that is an entry of another one. @throws ENOTDIR for a symbolic link as well */
+export function openDirectory(parent: Directory, name: string): Directory {
+  return directoryOf(openSync(entryPath(parent, name), O_PATH | O_DIRECTORY | O_NOFOLLOW));
+}
+
+export function closeDirectory(directory: Directory): void {
+  closeSync(directory.fd);
+}
+
+/** Names in a directory, in no particular order. @throws EACCES when it may not be read */
+export function listNames(directory: Directory): string[] {
+  return readdirSync(directory.path);
+}
+
+/** lstat(2) of an entry; undefined when it is not there (any more). */
+export function lstatEntry(directory: Directory, name: string): Stats | undefined {
+  return lstatSync(entryPath(directory, name), { throwIfNoEntry: false });
+}
