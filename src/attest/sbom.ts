@@ -2,7 +2,7 @@
  * What packages an image holds, as SPDX 2.3 (spdx.github.io/spdx-spec/v2.3). Only what dpkg and apk
  * say they have installed: what was copied or compiled is not in it, and it does not claim to be.
  */
-import { readFileSync } from 'node:fs';
+import { readTextBelow } from '../fs/read.js';
 import type { Stack } from '../layers/stack.js';
 import { listDirectory, resolve } from '../layers/stack.js';
 import type { Descriptor } from '../oci/image.js';
@@ -13,7 +13,7 @@ export const SBOM_TYPE = 'https://spdx.dev/Document';
 
 function readText(stack: Stack, path: string): string | undefined {
   const entry = resolve(stack, path)?.entry;
-  return entry?.stats.isFile() ? readFileSync(entry.hostPath, 'utf8') : undefined;
+  return entry?.stats.isFile() ? readTextBelow(entry.root, entry.path) : undefined;
 }
 
 /** The packages of the merged tree, sorted. */

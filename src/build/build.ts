@@ -70,13 +70,24 @@ export interface BuildResult {
   readonly executed: number;
 }
 
-/** Opens each context once. */
-export function once(open: (name: string) => FileSource): (name: string) => FileSource {
+/** Contexts that are open, each once. */
+export interface OpenContexts {
+  readonly get: (name: string) => FileSource;
+  readonly close: () => void;
+}
+
+/** Opens each context when it is first asked for. */
+export function openOnce(open: (name: string) => FileSource): OpenContexts {
   const opened = new Map<string, FileSource>();
-  return (name) => {
-    const context = opened.get(name) ?? open(name);
-    opened.set(name, context);
-    return context;
+  return {
+    get: (name) => {
+      const context = opened.get(name) ?? open(name);
+      opened.set(name, context);
+      return context;
+    },
+    close: () => {
+      for (const context of opened.values()) context.close();
+    },
   };
 }
 
@@ -149,7 +160,11 @@ async function exportCaches(
 }
 
 /** Everything is looked up, and carried out where that fails; the result is kept. */
-async function attempt(request: BuildRequest, scratch: () => string): Promise<BuildResult> {
+async function attempt(
+  request: BuildRequest,
+  context: BuildSession['context'],
+  scratch: () => string,
+): Promise<BuildResult> {
   const { plan, store, emit, skipsCache, secret, sshAgent, isolation, signal } = request;
   const started = performance.now();
   const scanStore = indexScanStore(store.index, await createHash64());
@@ -158,7 +173,7 @@ async function attempt(request: BuildRequest, scratch: () => string): Promise<Bu
   const session: BuildSession = {
     store,
     scanStore,
-    context: once(request.openContext),
+    context,
     scratch,
     isolation,
     images: request.images,
@@ -212,10 +227,11 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   emit({ type: 'planned', steps: plan.steps });
   for (const message of plan.warnings) emit({ type: 'warning', message });
   const scratch = lazyScratch(store.paths);
+  const contexts = openOnce(request.openContext);
   try {
     return await retryWhenPruned(
       store.index,
-      () => attempt(request, scratch.path),
+      () => attempt(request, contexts.get, scratch.path),
       () => emit({ type: 'warning', message: 'the cache was pruned meanwhile: starting over' }),
     );
   } catch (error) {
@@ -223,6 +239,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     await settle(store).catch(() => {});
     throw asStoreError(store.paths.root, error);
   } finally {
+    contexts.close();
     scratch.remove();
   }
 }

@@ -39,6 +39,7 @@ async function fill(
   const selections = await selectFiles(files, session.scanStore, [mount.source], location);
   const request = {
     selections,
+    changes: false,
     destination: { path: '', kind: 'directory', ancestors: [], obstacle: undefined },
     intoDirectory: true,
     owner: undefined,
@@ -47,7 +48,8 @@ async function fill(
     former: undefined,
     location,
   } as const;
-  await makeCopyLayer(path, request, treeReader(session.scanStore.readTree));
+  const { readTree, writeTree } = session.scanStore;
+  await makeCopyLayer(path, request, { read: treeReader(readTree), write: writeTree });
 }
 
 async function create(

@@ -1,23 +1,25 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
-import { chmodSync, existsSync, lchownSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { findByOperation, treeReader } from '../cache/entries.js';
 import type { Draft } from '../cache/layer-store.js';
 import { layerPath } from '../cache/layer-store.js';
 import type { LayerId, LayerRecord } from '../cache/records.js';
+import { amendTree } from '../context/amend-tree.js';
 import type { Selection } from '../context/select.js';
-import type { SourceLocation } from '../errors.js';
+import { openWalker } from '../fs/walker.js';
+import { ensureEntry, setDirectory } from '../fs/write.js';
 import { canonicalJson } from '../keys/digest.js';
-import { isArchive, unpackArchive } from '../layers/archive.js';
+import { unpackSelection } from '../layers/archive.js';
 import type { CopyReport, FormerLayer } from '../layers/copy-job.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
 import { measureTree } from '../layers/disk-usage.js';
+import { ensureDirectories, writeInlineFiles } from '../layers/inline-files.js';
 import { layerMarks } from '../layers/layer-digest.js';
-import { NO_TIME, settleDirectories, stampTree, withAncestors } from '../layers/times.js';
+import { settleDirectories, withAncestors } from '../layers/times.js';
 import { parseMode } from '../plan/mode.js';
 import type { CopyStep } from '../plan/step.js';
-import type { DestinationReads, KeyedInputs } from './lookup.js';
+import type { CopySources, DestinationReads, KeyedInputs } from './lookup.js';
 import type { BuildSession } from './session.js';
 
 /**
@@ -47,60 +49,52 @@ function formerLayer(
   return undefined;
 }
 
-/** Files whose content stands in the Dockerfile. */
-function writeInline(
+/** Runs of selections that are copied together, and archives, each alone, in their order. */
+function* groups(
+  selections: readonly Selection[],
+  archives: readonly Selection[],
+): Generator<{ readonly copied: readonly Selection[] } | { readonly archive: Selection }> {
+  let copied: Selection[] = [];
+  for (const selection of selections) {
+    if (!archives.includes(selection)) {
+      copied.push(selection);
+      continue;
+    }
+    yield { copied };
+    copied = [];
+    yield { archive: selection };
+  }
+  yield { copied };
+}
+
+/** Unpacks one archive into the destination. @returns the selection as it was unpacked */
+async function unpackInto(
+  session: BuildSession,
   draft: Draft,
   step: CopyStep,
-  reads: DestinationReads,
-  intoDirectory: boolean,
-): void {
-  const { destination, owner } = reads;
-  const { uid, gid } = owner ?? { uid: 0, gid: 0 };
-  const mode =
-    step.chmod === undefined ? 0o644 : parseMode(step.chmod, step.location)(0o644, false);
-  for (const { name, content } of step.inline) {
-    const directory = intoDirectory || destination.kind === 'directory';
-    const path = join(draft.diff, destination.path, directory ? name : '');
-    mkdirSync(join(path, '..'), { recursive: true });
-    writeFileSync(path, content);
-    lchownSync(path, uid, gid);
-    chmodSync(path, mode);
-    stampTree(path, NO_TIME);
+  { destination, owner, stack }: DestinationReads,
+  archive: Selection,
+): Promise<Selection> {
+  const walker = openWalker(draft.diff);
+  try {
+    ensureDirectories(walker, destination.path, owner ?? { uid: 0, gid: 0 });
+  } finally {
+    walker.close();
   }
-}
-
-/** Which selections are archives that are to be unpacked. */
-async function archivesOf(step: CopyStep, selections: readonly Selection[]): Promise<Selection[]> {
-  if (step.unpack === 'never') return [];
-  const archives: Selection[] = [];
-  for (const selection of selections) {
-    const [file] = selection.files.children;
-    if (selection.kind !== 'file' || file?.stats.kind !== 'file') continue;
-    if (step.unpack === 'always' || (await isArchive(file.hostPath))) archives.push(selection);
-  }
-  return archives;
-}
-
-/** Unpacks archives into the destination, which becomes a directory. */
-async function unpackArchives(
-  draft: Draft,
-  archives: readonly Selection[],
-  { destination, owner }: DestinationReads,
-  location: SourceLocation,
-): Promise<void> {
-  if (archives.length === 0) return;
+  const read = treeReader(session.scanStore.readTree);
+  const [entry] = read(archive.tree);
+  if (entry?.type !== 'file') throw new Error(`${archive.path} is no file`);
   const target = join(draft.diff, destination.path);
-  const made = !existsSync(target);
-  mkdirSync(target, { recursive: true });
-  if (made && owner) lchownSync(target, owner.uid, owner.gid);
-  for (const { files } of archives) {
-    const [file] = files.children;
-    if (file) await unpackArchive(file.hostPath, target, location);
-  }
-  if (!owner) return;
-  const { execa } = await import('execa');
-  await execa('chown', ['-hR', `${owner.uid}:${owner.gid}`, '--', target]);
+  const { location } = step;
+  const request = { target, destination: destination.path, stack, owner, location };
+  const unpacked = await unpackSelection(archive, entry, request);
+  const changes = unpacked === entry ? new Map() : new Map([[entry.name, unpacked]]);
+  const tree = amendTree(read, session.scanStore.writeTree, archive.tree, changes);
+  return { ...archive, tree };
 }
+
+/** What was made, with the selections as they were copied. */
+export type CopyResult = CopyReport & Pick<LayerRecord, 'links' | 'withoutXattrs'>;
 
 /** Makes the layer of a COPY or ADD in the draft. */
 export async function executeCopy(
@@ -109,34 +103,51 @@ export async function executeCopy(
   step: CopyStep,
   keyed: KeyedInputs,
   reads: DestinationReads,
-  selections: readonly Selection[],
-): Promise<CopyReport & Pick<LayerRecord, 'links' | 'withoutXattrs'>> {
+  { selections, archives }: CopySources,
+): Promise<CopyResult> {
+  const { destination, owner } = reads;
+  const { location } = step;
   const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
-  const archives = await archivesOf(step, selections);
   const linkable = archives.length === 0 && !session.skipsCache(step);
   const former = linkable ? formerLayer(session, keyed, reads) : undefined;
-  const report = await makeCopyLayer(
-    draft.diff,
-    {
-      selections: selections.filter((selection) => !archives.includes(selection)),
-      destination: reads.destination,
-      intoDirectory,
-      owner: reads.owner,
-      ownership: step.from === undefined ? 'root' : 'keep',
-      chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, step.location),
-      former,
-      location: step.location,
-    },
-    treeReader(session.scanStore.readTree),
-  );
-  writeInline(draft, step, reads, intoDirectory);
-  await unpackArchives(draft, archives, reads, step.location);
-  settleDirectories(draft.diff, [...report.made, ...withAncestors(reads.destination.path)]);
-  const simple = archives.length === 0 && step.inline.length === 0;
+  const { readTree, writeTree } = session.scanStore;
+  const nodes = { read: treeReader(readTree), write: writeTree };
+  const request = {
+    changes: step.from === undefined,
+    destination,
+    intoDirectory,
+    owner,
+    ownership: step.from === undefined ? 'root' : 'keep',
+    chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, location),
+    former,
+    location,
+  } as const;
+  const reports: CopyReport[] = [];
+  const copied: Selection[] = [];
+  for (const group of groups(selections, archives)) {
+    if ('archive' in group)
+      copied.push(await unpackInto(session, draft, step, reads, group.archive));
+    else {
+      const part = { ...request, selections: group.copied };
+      const report = await makeCopyLayer(draft.diff, part, nodes, session.signal);
+      reports.push(report);
+      copied.push(...report.selections);
+    }
+  }
+  if (step.inline.length > 0) {
+    const mode = request.chmod ? request.chmod(0o644, false) : 0o644;
+    const inline = { ...request, owner: owner ?? { uid: 0, gid: 0 }, mode };
+    writeInlineFiles(draft.diff, step.inline, inline);
+  }
+  const made = reports.flatMap((report) => report.made);
+  settleDirectories(draft.diff, [...made, ...withAncestors(destination.path)]);
+  const [first] = reports;
+  if (!first) throw new Error('a COPY without a part');
   const links =
-    former && report.linked > 0 ? { group: former.group, disk: report.linkedDisk } : undefined;
-  if (simple) return { ...report, links };
-  if (archives.length === 0) return { ...report, ...measureTree(draft.diff), links };
+    former && first.linked > 0 ? { group: former.group, disk: first.linkedDisk } : undefined;
+  const report = { ...first, made, selections: copied, links };
+  if (archives.length === 0 && step.inline.length === 0) return report;
+  if (archives.length === 0) return { ...report, ...measureTree(draft.diff) };
   // What an archive gives its files is looked up now, in a process beside this one, and need not
   // be waited for by a push.
   const [{ withoutXattrs }, measures] = await Promise.all([
@@ -144,7 +155,7 @@ export async function executeCopy(
     // Its process starts first.
     setImmediate().then(() => measureTree(draft.diff)),
   ]);
-  return { ...report, ...measures, links, withoutXattrs };
+  return { ...report, ...measures, withoutXattrs };
 }
 
 /**
@@ -156,12 +167,15 @@ export function executeWorkdir(draft: Draft, reads: DestinationReads): boolean {
   if (destination.kind === 'directory' || destination.path === '') return false;
   const { uid, gid } = owner ?? { uid: 0, gid: 0 };
   const own = { path: destination.path, existing: undefined };
-  for (const { path, existing } of [...destination.ancestors, own]) {
-    const target = join(draft.diff, path);
-    mkdirSync(target);
-    const attributes = existing ?? { mode: 0o755, uid, gid };
-    lchownSync(target, attributes.uid, attributes.gid);
-    chmodSync(target, attributes.mode);
+  const walker = openWalker(draft.diff);
+  try {
+    for (const { path, existing } of [...destination.ancestors, own]) {
+      const parent = dirname(path);
+      ensureEntry(walker.at(parent === '.' ? '' : parent), basename(path));
+      setDirectory(walker.at(path), existing ?? { mode: 0o755, uid, gid });
+    }
+  } finally {
+    walker.close();
   }
   settleDirectories(draft.diff, withAncestors(destination.path));
   return true;

@@ -58,6 +58,7 @@ export async function executeFetch(
   checkpoint('fetch:moved');
   const modified =
     download.lastModified === undefined ? Number.NaN : Date.parse(download.lastModified);
-  stampTree(target, Number.isNaN(modified) ? NO_TIME : modified / 1000);
+  // Nothing else is in the layer.
+  stampTree(draft.diff, Number.isNaN(modified) ? NO_TIME : modified / 1000);
   rmSync(file, { force: true });
 }

@@ -24,6 +24,7 @@ import {
   operationInputs,
   selectionInput,
 } from '../keys/inputs.js';
+import { findArchives } from '../layers/archive.js';
 import type { Destination } from '../layers/destination.js';
 import { destinationFacts, inspectDestination } from '../layers/destination.js';
 import type { Stack } from '../layers/stack.js';
@@ -72,7 +73,18 @@ export interface DestinationReads {
   readonly destination: Destination;
   readonly owner: Owner | undefined;
   readonly facts: Json;
+  /** The layers below, for archives, whose names go through what is there. */
+  readonly stack: Stack;
 }
+
+/** What a COPY takes. */
+export interface CopySources {
+  readonly selections: readonly Selection[];
+  /** Those of them that ADD unpacks. */
+  readonly archives: readonly Selection[];
+}
+
+const NO_SOURCES: CopySources = { selections: [], archives: [] };
 
 /** Computes a step's definition key. Reads the build context, no layer. */
 export async function keyStep(
@@ -167,28 +179,35 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
   }
   const owner = ownerOf(stack, step);
   const facts = { destination: destinationFacts(destination), owner: owner ? { ...owner } : null };
-  return { destination, owner, facts };
+  return { destination, owner, facts, stack };
 }
 
-/** Several files can only go into a directory; a wildcard shows how many it means only here. */
-function refuseSeveral(
+/**
+ * Several sources can only go into a directory: one that is there, or directories, which merge into
+ * a new one. Of what one wildcard means the last file stays, as in BuildKit.
+ */
+function refuseDestination(
   step: CopyStep,
   destination: Destination,
-  selections: readonly Selection[],
+  { selections, archives }: CopySources,
 ): void {
-  if (
-    selections.length < 2 ||
-    step.parents ||
-    step.destination.endsWith('/') ||
-    destination.kind === 'directory'
-  )
-    return;
+  if (archives.length > 0 && destination.kind === 'other') {
+    throw new DockerfileError(
+      `an archive can't be unpacked into /${destination.path}, which is no directory`,
+      step.location,
+      { hint: 'choose another destination, or keep the archive as it is with --unpack=false' },
+    );
+  }
+  const several = step.sources.length + step.inline.length > 1;
+  if (!several || step.parents || step.destination.endsWith('/')) return;
+  if (destination.kind === 'directory') return;
+  const isTree = (selection: Selection) =>
+    selection.kind === 'directory' || archives.includes(selection);
+  if (step.inline.length === 0 && selections.every(isTree)) return;
   throw new DockerfileError(
-    `${step.sources.join(' ')} means ${selections.length} files, and ${step.destination} is no directory`,
+    `several sources (${step.sources.join(' ')}) can't become the file ${step.destination}`,
     step.location,
-    {
-      hint: `end the destination with a slash: ${step.destination}/`,
-    },
+    { hint: `end the destination with a slash: ${step.destination}/` },
   );
 }
 
@@ -227,17 +246,45 @@ function refuseConflicts(
 }
 
 /** The files a COPY takes, wherever from. */
-export async function copySelections(
+export async function copySources(
   session: BuildSession,
   keyed: KeyedInputs,
   step: CopyStep,
   reads: readonly StepState[],
-): Promise<readonly Selection[]> {
+): Promise<CopySources> {
   const [source] = reads;
-  if (step.from === undefined || !source) return keyed.selections;
+  if (step.from === undefined || !source) {
+    const { selections } = keyed;
+    const archives =
+      step.unpack === 'never'
+        ? []
+        : step.unpack === 'always'
+          ? selections.filter(({ kind }) => kind === 'file')
+          : await findArchives(selections);
+    return { selections, archives };
+  }
   const stack = await stackOf(session, source.layers);
   const files = stackSource(stack, 'the stage');
-  return selectFiles(files, session.scanStore, step.sources, step.location, step);
+  const selections = await selectFiles(files, session.scanStore, step.sources, step.location, step);
+  // `ADD --unpack` of a URL: the file is in a step of its own.
+  const archives = step.unpack === 'always' ? selections.filter(({ kind }) => kind === 'file') : [];
+  return { selections, archives };
+}
+
+/**
+ * The names of an archive go through directories and symbolic links of the layers below: then all
+ * of their files may decide what the step makes.
+ */
+async function withLayersBelow(
+  session: BuildSession,
+  reads: DestinationReads,
+  { archives }: CopySources,
+  base: StepState,
+): Promise<DestinationReads> {
+  if (archives.length === 0 || reads.destination.kind !== 'directory') return reads;
+  if (base.layers.length === 0) return reads;
+  const layers = await layerDigests(session, base.layers);
+  return { ...reads, facts: { ...(reads.facts as object), layers } };
 }
 
 /** What a content look-up found out, for whoever carries the step out next. */
@@ -246,7 +293,7 @@ export interface ContentLookup {
   /** Undefined when nobody needed it. */
   readonly contentKey: ContentKey | undefined;
   readonly destination: DestinationReads | undefined;
-  readonly selections: readonly Selection[];
+  readonly sources: CopySources;
 }
 
 /** Trees of the files that bind mounts show, and layers of what caches begin with. */
@@ -312,29 +359,42 @@ export async function lookupContent(
     const elsewhere = useCache && (await session.sharedCache?.hasOperation(operation));
     // In a cold build nobody has run this before: digesting the layers below can't find anything.
     if (candidates.length === 0 && !elsewhere) {
-      return { record: undefined, contentKey: undefined, destination: undefined, selections: [] };
+      return {
+        record: undefined,
+        contentKey: undefined,
+        destination: undefined,
+        sources: NO_SOURCES,
+      };
     }
     await completeCandidates(session, step, candidates);
     const readLayers = reads.map(({ layers }) => layers);
     const key = await runContentKey(session, step, operation, base.layers, readLayers);
     const record =
       findByContent(index, key) ?? (await session.sharedCache?.content(key, keyed, base, reads));
-    return { record, contentKey: key, destination: undefined, selections: [] };
+    return { record, contentKey: key, destination: undefined, sources: NO_SOURCES };
   }
   if (step.kind === 'fetch') {
-    return { record: undefined, contentKey: undefined, destination: undefined, selections: [] };
+    return {
+      record: undefined,
+      contentKey: undefined,
+      destination: undefined,
+      sources: NO_SOURCES,
+    };
   }
   const stack = await stackOf(session, base.layers);
-  const destination = readDestination(stack, step);
-  const selections = step.kind === 'copy' ? await copySelections(session, keyed, step, reads) : [];
+  const found = readDestination(stack, step);
+  const sources =
+    step.kind === 'copy' ? await copySources(session, keyed, step, reads) : NO_SOURCES;
+  const { selections } = sources;
   if (step.kind === 'copy') {
-    refuseSeveral(step, destination.destination, selections);
-    refuseConflicts(stack, step, destination.destination, selections);
+    refuseDestination(step, found.destination, sources);
+    refuseConflicts(stack, step, found.destination, selections);
   }
+  const destination = await withLayersBelow(session, found, sources, base);
   const files = selections.map(selectionInput);
   const key = contentKey(operation, files, destination.facts);
   const record = useCache
     ? (findByContent(index, key) ?? (await session.sharedCache?.content(key, keyed, base, reads)))
     : undefined;
-  return { record, contentKey: key, destination, selections };
+  return { record, contentKey: key, destination, sources };
 }

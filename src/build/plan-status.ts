@@ -12,7 +12,7 @@ import { canonicalJson } from '../keys/digest.js';
 import { isKeyed, selectionInput, sourceKey } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
-import { once } from './build.js';
+import { openOnce } from './build.js';
 import { createHash64 } from './hash64.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
@@ -114,7 +114,10 @@ async function statusOf(
   const record = definition ?? content?.record;
   if (!record) {
     // Files of another step are known only now.
-    const inputs = { ...keyed.inputs, files: (content?.selections ?? []).map(selectionInput) };
+    const inputs = {
+      ...keyed.inputs,
+      files: (content?.sources.selections ?? []).map(selectionInput),
+    };
     return { ...miss, keyed: { ...keyed, inputs }, afterMiss: false };
   }
   const layers =
@@ -132,10 +135,11 @@ export async function planStatus(
 ): Promise<StepStatus[]> {
   const scanStore = indexScanStore(store.index, await createHash64());
   const scratch = lazyScratch(store.paths);
+  const contexts = openOnce(openContext);
   const session: BuildSession = {
     store,
     scanStore,
-    context: once(openContext),
+    context: contexts.get,
     scratch: scratch.path,
     isolation: 'namespaces',
     images,
@@ -150,12 +154,16 @@ export async function planStatus(
   };
   const known = new Map<StepId, Known>();
   const statuses: StepStatus[] = [];
-  for (const step of plan.steps) {
-    const { key, maker, status, afterMiss, keyed, state } = await statusOf(session, step, known);
-    known.set(step.id, { key, maker, state });
-    statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss, keyed });
+  try {
+    for (const step of plan.steps) {
+      const { key, maker, status, afterMiss, keyed, state } = await statusOf(session, step, known);
+      known.set(step.id, { key, maker, state });
+      statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss, keyed });
+    }
+    scanStore.flush();
+    return statuses;
+  } finally {
+    contexts.close();
+    scratch.remove();
   }
-  scanStore.flush();
-  scratch.remove();
-  return statuses;
 }

@@ -111,6 +111,20 @@ async function resolveKeyed(
   await waitForLease(run, keyed, [base, ...reads]);
   // Publishing gives the lease back in the same transaction; everything else does it at the end.
   let held = true;
+  let taken: DefinitionKey | undefined;
+  // A context that changes while it is copied gives the step another key.
+  const findCopied = async (copied: KeyedInputs): Promise<StepRecord | undefined> => {
+    await waitForLease(run, copied, [base, ...reads]);
+    taken = copied.key;
+    const there = session.skipsCache(step)
+      ? undefined
+      : lookupDefinition(session, copied, base, reads);
+    if (there) {
+      releaseLease(session.store.index, copied.key);
+      taken = undefined;
+    }
+    return there;
+  };
   try {
     // Whoever held the lease may have done the work meanwhile.
     const done = session.skipsCache(step)
@@ -133,13 +147,16 @@ async function resolveKeyed(
     }
     const record = await run.inSlot(() => {
       session.signal.throwIfAborted();
-      return executeStep(session, keyed, base, reads, found);
+      return executeStep(session, keyed, base, reads, found, findCopied);
     });
-    held = false;
+    // Publishing gave back the lease of the entry's key: that of what was copied.
+    held = record.key !== keyed.key;
+    taken = undefined;
     run.executed += 1;
-    return stateAfter(base, record, keyed);
+    return stateAfter(base, record, { key: record.key, step });
   } finally {
     if (held) releaseLease(session.store.index, keyed.key);
+    if (taken !== undefined) releaseLease(session.store.index, taken);
   }
 }
 

@@ -1,14 +1,36 @@
 /** The build context: a directory of this machine, seen through .dockerignore. */
-import { lstatSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { fstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { ContextError } from '../errors.js';
+import type { Directory } from '../fs/directory.js';
+import { closeDirectory, listNames, lstatEntry, openRoot } from '../fs/directory.js';
+import { readLink } from '../fs/read.js';
+import type { Walker } from '../fs/walker.js';
+import { openWalker } from '../fs/walker.js';
 import type { IgnoreMatcher } from './ignore.js';
 import { compileIgnore, ignoreFileCandidates } from './ignore.js';
 import type { FileSource, Followed, Listing } from './source.js';
-import { plainListing } from './source.js';
 
 /** As many as the kernel follows in one path before it gives ELOOP. */
 const MAX_SYMLINKS = 40;
+
+/** @returns undefined when there is none */
+function readIgnoreFile(path: string): string | undefined {
+  let reason = 'it is no file';
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (!stats) return undefined;
+    // A fifo would be waited for.
+    if (stats.isFile()) return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    reason = (error as Error).message;
+  }
+  throw new ContextError(`${path} can't be read: ${reason}`, undefined, {
+    hint: 'it says which files of the context to leave out, one pattern a line',
+  });
+}
 
 /** The patterns of a context: those beside the Dockerfile, else those at its root. */
 export function contextIgnore(root: string, dockerfile: string | undefined): IgnoreMatcher {
@@ -17,14 +39,8 @@ export function contextIgnore(root: string, dockerfile: string | undefined): Ign
       ? [join(root, '.dockerignore')]
       : ignoreFileCandidates(dockerfile, root);
   for (const path of candidates) {
-    let text: string;
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-      throw error;
-    }
-    return compileIgnore(text, path);
+    const text = readIgnoreFile(path);
+    if (text !== undefined) return compileIgnore(text, path);
   }
   return compileIgnore('', '.dockerignore');
 }
@@ -44,7 +60,7 @@ function contextRoot(path: string): string {
 }
 
 /** Follows symlinks by hand: a target that leaves the context must not be taken for a file. */
-function followWithin(root: string, path: string): Followed {
+function followWithin(walker: Walker, path: string): Followed {
   const pending = path.split('/').filter(Boolean);
   const done: string[] = [];
   let followed = 0;
@@ -54,35 +70,60 @@ function followWithin(root: string, path: string): Followed {
       if (done.pop() === undefined) return { kind: 'outside' };
       continue;
     }
-    const here = join(root, ...done, name);
-    const stats = lstatSync(here, { throwIfNoEntry: false });
-    if (!stats) return { kind: 'missing' };
-    if (!stats.isSymbolicLink()) {
+    const target = linkTarget(walker, done.join('/'), name);
+    if (target === undefined) return { kind: 'missing' };
+    if (target === false) {
       done.push(name);
       continue;
     }
     followed += 1;
     if (followed > MAX_SYMLINKS) return { kind: 'missing' };
-    const target = readlinkSync(here);
     if (posix.isAbsolute(target)) return { kind: 'outside' };
     pending.unshift(...target.split('/').filter(Boolean));
   }
   return { kind: 'found', path: done.join('/') };
 }
 
+/** Target of a link; false for anything else, undefined when nothing is there. */
+function linkTarget(walker: Walker, path: string, name: string): string | false | undefined {
+  const directory = directoryAt(walker, path);
+  const stats = directory && lstatEntry(directory, name);
+  if (!directory || !stats) return undefined;
+  return stats.isSymbolicLink() ? readLink(directory, name) : false;
+}
+
+/** undefined when there is no directory at a path. */
+function directoryAt(walker: Walker, path: string): Directory | undefined {
+  try {
+    return walker.at(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function lstatAt(walker: Walker, path: string): Stats | undefined {
+  if (path === '') return fstatSync(walker.at('').fd);
+  const parent = posix.dirname(path);
+  const directory = directoryAt(walker, parent === '.' ? '' : parent);
+  return directory && lstatEntry(directory, posix.basename(path));
+}
+
 /**
- * Opens a build context.
+ * Opens a build context. It is held open until it is closed: it stays the same directory, whatever
+ * somebody else puts in its place.
  * @param dockerfile path of the Dockerfile, for its own ignore file; undefined for standard input
  * @throws ContextError when the directory is not there, DockerfileError for a bad ignore file
  */
 export function openContext(path: string, dockerfile: string | undefined): FileSource {
-  const root = contextRoot(path);
-  const ignore = contextIgnore(root, dockerfile);
-  const host = (relative: string) => (relative === '' ? root : `${root}/${relative}`);
-  const exists = (relative: string) =>
-    lstatSync(host(relative), { throwIfNoEntry: false }) !== undefined;
+  const name = contextRoot(path);
+  const ignore = contextIgnore(name, dockerfile);
+  const top = openRoot(name);
+  const root = top.path;
+  const walker = openWalker(root);
   const listVisible = (directory: string): Listing => {
-    const all = plainListing(host(directory));
+    const all = { names: listNames(walker.at(directory)), rootOf: () => root };
     if (ignore.empty) return all;
     const prefix = directory === '' ? '' : `${directory}/`;
     const onlyWithContent = new Set<string>();
@@ -94,16 +135,24 @@ export function openContext(path: string, dockerfile: string | undefined): FileS
     });
     return { ...all, names, onlyWithContent: (name) => onlyWithContent.has(name) };
   };
+  const isIgnored = (relative: string) =>
+    relative !== '' && !ignore.empty && ignore.ignores(relative);
   return {
     title: 'the build context',
     ownership: 'root',
-    fingerprintScope: root,
-    locate: (relative) =>
-      exists(relative) &&
-      (relative === '' || ignore.empty || !ignore.ignores(relative) || ignore.mayContain(relative))
-        ? host(relative)
-        : undefined,
-    follow: (relative) => followWithin(root, relative),
+    changes: true,
+    fingerprintScope: name,
+    locate: (relative) => {
+      const ignored = isIgnored(relative);
+      if (ignored && !ignore.mayContain(relative)) return undefined;
+      const stats = lstatAt(walker, relative);
+      return stats && { root, stats, onlyWithContent: ignored };
+    },
+    follow: (relative) => followWithin(walker, relative),
     list: listVisible,
+    close: () => {
+      walker.close();
+      closeDirectory(top);
+    },
   };
 }

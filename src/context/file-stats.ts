@@ -1,4 +1,5 @@
 /** What lstat says of a file, as far as it is of interest. */
+import type { Stats } from 'node:fs';
 import { constants } from 'node:fs';
 
 export type FileKind = 'file' | 'dir' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket';
@@ -35,4 +36,25 @@ const { S_IFMT } = constants;
 /** The kind of a file by its st_mode (inode(7)). */
 export function kindOf(mode: number): FileKind {
   return KINDS.get(mode & S_IFMT) ?? 'file';
+}
+
+const PERMISSIONS = 0o7777;
+
+/** lstat's answer in this form. */
+export function fileStats(stats: Stats): FileStats {
+  const { uid, gid, size, mtimeMs, ctimeMs, ino, dev, rdev, nlink } = stats;
+  const mode = stats.mode & PERMISSIONS;
+  return {
+    kind: kindOf(stats.mode),
+    mode,
+    uid,
+    gid,
+    size,
+    mtimeMs,
+    ctimeMs,
+    ino,
+    dev,
+    rdev,
+    nlink,
+  };
 }

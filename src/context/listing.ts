@@ -4,16 +4,20 @@
  * the garbage collector busy for longer than the system calls take, are made for who needs them.
  */
 import type { Stats } from 'node:fs';
-import { constants, lstatSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { ContextError } from '../errors.js';
+import { lstatEntry } from '../fs/directory.js';
+import type { Walkers } from '../fs/walker.js';
+import { withWalkers } from '../fs/walker.js';
 import type { FileStats } from './file-stats.js';
 import { kindOf } from './file-stats.js';
-import type { FileSource, Listing } from './source.js';
+import type { FileSource, Listing, Located, Place } from './source.js';
+import { unreadable } from './unreadable.js';
 
 /** One file as it was found; directories have their own entries in `children`. */
 export interface Scanned {
   readonly name: string;
-  readonly hostPath: string;
+  readonly place: Place;
   readonly stats: FileStats;
   /** Set for directories. */
   readonly directory: ScannedDirectory | undefined;
@@ -91,7 +95,7 @@ function statsAt(fields: Float64Array, others: Float64Array, index: number): Fil
 function scannedDirectory(
   path: string,
   names: readonly string[],
-  hostPath: Listing['hostPath'],
+  placeOf: (name: string) => Place,
   { fields, others }: { readonly fields: Float64Array; readonly others: Float64Array },
   subdirectories: ReadonlyMap<string, ScannedDirectory>,
 ): ScannedDirectory {
@@ -105,7 +109,7 @@ function scannedDirectory(
     get children() {
       children ??= names.map((name, index) => ({
         name,
-        hostPath: hostPath(name),
+        place: placeOf(name),
         stats: statsAt(fields, others, index),
         directory: subdirectories.get(name),
       }));
@@ -114,52 +118,12 @@ function scannedDirectory(
   };
 }
 
-function checkName(name: string, hostPath: Listing['hostPath']): void {
-  if (name.includes('\uFFFD')) {
-    throw new ContextError(`file name is not valid UTF-8: ${hostPath(name)}`, undefined, {
-      hint: 'rename the file or exclude it in .dockerignore',
-    });
-  }
-}
-
-/** The current directory; undefined when there is no way back to it: it was removed, say. */
-function currentDirectory(): string | undefined {
-  try {
-    // Node remembers the name, and does not look whether it is still true.
-    const directory = process.cwd();
-    process.chdir(directory);
-    return directory;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * lstat of names, in their order. From within their directory, where there is one: otherwise the
- * kernel walks its path for each of them, and each path is a string more (a tenth of a scan).
- * Nothing else of JavaScript runs meanwhile, but threads of Node may: paths that are handed to
- * asynchronous functions have to be absolute.
- */
-function lstatEach(
-  names: readonly string[],
-  { directory, hostPath }: Listing,
-  onStats: (stats: Stats, index: number) => void,
-): void {
-  const former = directory === undefined ? undefined : currentDirectory();
-  if (former === undefined || directory === undefined) {
-    names.forEach((name, index) => {
-      onStats(lstatSync(hostPath(name)), index);
-    });
-    return;
-  }
-  process.chdir(directory);
-  try {
-    names.forEach((name, index) => {
-      onStats(lstatSync(name), index);
-    });
-  } finally {
-    process.chdir(former);
-  }
+function checkName(name: string, directory: string, source: FileSource): void {
+  if (!name.includes('\uFFFD')) return;
+  const path = directory === '' ? name : `${directory}/${name}`;
+  throw new ContextError(`a file name in ${source.title} is not valid UTF-8: ${path}`, undefined, {
+    hint: 'rename the file or exclude it in .dockerignore',
+  });
 }
 
 /** Numbers of some of the names that they stand for. */
@@ -170,36 +134,81 @@ function pickNumbers(numbers: Float64Array, each: number, indexes: readonly numb
   return picked;
 }
 
-/** Reads the structure of a tree: names and stats, no content. */
-export function listTree(source: FileSource, path: string): ScannedDirectory {
-  const listing = source.list(path);
-  const { hostPath, onlyWithContent } = listing;
-  // Code unit order, as in trees.
-  const names = [...listing.names].sort();
+/** lstat of everything in a directory, in the order of the names. */
+interface DirectoryNumbers {
+  readonly fields: Float64Array;
+  readonly others: Float64Array;
+  readonly directories: readonly string[];
+  /** Names that were gone when they were looked at. */
+  readonly gone: ReadonlySet<string>;
+}
+
+function lstatEach(
+  names: readonly string[],
+  path: string,
+  { rootOf }: Listing,
+  walkers: Walkers,
+): DirectoryNumbers {
   const fields = new Float64Array(names.length * FINGERPRINT_FIELDS);
   const others = new Float64Array(names.length * OTHER_FIELDS);
   const directories: string[] = [];
-  for (const name of names) checkName(name, hostPath);
-  lstatEach(names, listing, (stats, index) => {
+  const gone = new Set<string>();
+  for (const [index, name] of names.entries()) {
+    const stats = lstatEntry(walkers.at(rootOf(name), path), name);
+    if (stats === undefined) {
+      gone.add(name);
+      continue;
+    }
     const isDirectory = (stats.mode & S_IFMT) === S_IFDIR;
     writeFields(fields, index * FINGERPRINT_FIELDS, stats, isDirectory);
     writeOthers(others, index * OTHER_FIELDS, stats);
-    if (isDirectory) directories.push(names[index] as string);
-  });
+    if (isDirectory) directories.push(name);
+  }
+  return { fields, others, directories, gone };
+}
+
+/** A subdirectory that another process removed, or replaced, since it was listed was not there. */
+function listIfThere(
+  source: FileSource,
+  path: string,
+  walkers: Walkers,
+): ScannedDirectory | undefined {
+  try {
+    return listBelow(source, path, walkers);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (source.changes && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined;
+    throw unreadable(error, source, path);
+  }
+}
+
+function listBelow(source: FileSource, path: string, walkers: Walkers): ScannedDirectory {
+  const listing = source.list(path);
+  const { onlyWithContent } = listing;
+  const prefix = path === '' ? '' : `${path}/`;
+  // Code unit order, as in trees.
+  const names = [...listing.names].sort();
+  for (const name of names) checkName(name, path, source);
+  const { fields, others, directories, gone } = lstatEach(names, path, listing, walkers);
+  const left = new Set(gone);
   const subdirectories = new Map<string, ScannedDirectory>();
   for (const name of directories) {
-    const directory = listTree(source, path === '' ? name : `${path}/${name}`);
-    if (directory.names.length > 0 || !onlyWithContent?.(name)) subdirectories.set(name, directory);
+    const directory = listIfThere(source, prefix + name, walkers);
+    const counts = directory && (directory.names.length > 0 || !onlyWithContent?.(name));
+    if (counts) subdirectories.set(name, directory);
+    else left.add(name);
   }
-  const numbers = { fields, others };
-  if (!onlyWithContent) return scannedDirectory(path, names, hostPath, numbers, subdirectories);
-  const kept = names.flatMap((name, index) =>
-    !onlyWithContent(name) || subdirectories.has(name) ? [index] : [],
-  );
+  if (onlyWithContent)
+    for (const name of names)
+      if (onlyWithContent(name) && !subdirectories.has(name)) left.add(name);
+  const placeOf = (name: string) => ({ root: listing.rootOf(name), path: prefix + name });
+  if (left.size === 0)
+    return scannedDirectory(path, names, placeOf, { fields, others }, subdirectories);
+  const kept = names.flatMap((name, index) => (left.has(name) ? [] : [index]));
   return scannedDirectory(
     path,
     kept.map((index) => names[index] as string),
-    hostPath,
+    placeOf,
     {
       fields: pickNumbers(fields, FINGERPRINT_FIELDS, kept),
       others: pickNumbers(others, OTHER_FIELDS, kept),
@@ -209,16 +218,26 @@ export function listTree(source: FileSource, path: string): ScannedDirectory {
 }
 
 /**
+ * Reads the structure of a tree: names and stats, no content. What another process removes
+ * meanwhile was not there.
+ * @throws ContextError for names that are not text, and the file system's errors
+ */
+export function listTree(source: FileSource, path: string): ScannedDirectory {
+  return withWalkers((walkers) => listBelow(source, path, walkers));
+}
+
+/**
  * A single file as a directory of one entry, so that it has fingerprints like any other. The path
  * can't be that of a real directory: those never hold an empty component.
+ * @param name that the file gets in the image
  */
-export function listSingle(path: string, name: string, hostPath: string): ScannedDirectory {
-  const stats = lstatSync(hostPath);
+export function listSingle(path: string, name: string, { root, stats }: Located): ScannedDirectory {
   const fields = new Float64Array(FINGERPRINT_FIELDS);
   const others = new Float64Array(OTHER_FIELDS);
   writeFields(fields, 0, stats, kindOf(stats.mode) === 'dir');
   writeOthers(others, 0, stats);
-  return scannedDirectory(`${path}//`, [name], () => hostPath, { fields, others }, new Map());
+  const place = { root, path };
+  return scannedDirectory(`${path}//`, [name], () => place, { fields, others }, new Map());
 }
 
 /** What a listed tree amounts to. */
@@ -248,4 +267,24 @@ export function countListed(directory: ScannedDirectory, blockSize = 1): ListedT
     directories.push(name, ...totals.directories.map((path) => `${name}/${path}`));
   }
   return { entries, directories, bytes };
+}
+
+/** A file that has several names, wherever they are. */
+export interface LinkedFile {
+  /** Relative to the directory that was asked for. */
+  readonly path: string;
+  /** Equal for names of one file. */
+  readonly inode: string;
+}
+
+/** Files with several names, from the numbers alone. */
+export function* linkedFiles(directory: ScannedDirectory, prefix = ''): Generator<LinkedFile> {
+  const { names, fields, others, subdirectories } = directory;
+  for (let index = 0; index < names.length; index += 1) {
+    if ((others[index * OTHER_FIELDS + 3] as number) < 2) continue;
+    if (((others[index * OTHER_FIELDS] as number) & S_IFMT) === S_IFDIR) continue;
+    const at = index * FINGERPRINT_FIELDS;
+    yield { path: prefix + names[index], inode: `${fields[at + 2]}:${fields[at + 1]}` };
+  }
+  for (const [name, below] of subdirectories) yield* linkedFiles(below, `${prefix}${name}/`);
 }

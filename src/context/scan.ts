@@ -3,45 +3,29 @@
  * have changed since it was read last, with git's rule for racily clean entries; a directory in
  * which nothing changed costs one readdir, one lstat a file and one look-up.
  */
-import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
-import type { FileDigest, TreeDigest } from '../keys/digest.js';
+import { basename, dirname } from 'node:path';
+import type { Directory } from '../fs/directory.js';
+import { lstatEntry } from '../fs/directory.js';
+import type { Content } from '../fs/read.js';
+import { digestEntry, readBuffer, readLink } from '../fs/read.js';
+import type { Walkers } from '../fs/walker.js';
+import { withWalkers } from '../fs/walker.js';
+import type { TreeDigest } from '../keys/digest.js';
+import type { FileStats } from './file-stats.js';
+import { fileStats } from './file-stats.js';
 import type { FingerprintStore } from './fingerprint.js';
 import { fingerprintDirectory, fingerprintEntry, isRacy } from './fingerprint.js';
 import type { Scanned, ScannedDirectory } from './listing.js';
-import type { FileSource } from './source.js';
-import type { TreeEntry, Xattrs } from './tree.js';
+import type { FileSource, Place } from './source.js';
+import type { SpecialEntry, TreeEntry, Xattrs } from './tree.js';
 import { decodeTree, encodeTree } from './tree.js';
+import { unreadable } from './unreadable.js';
 import { readXattrs } from './xattrs.js';
 
 /** What the scan needs from the cache's index. */
 export interface ScanStore extends FingerprintStore {
   readTree(digest: TreeDigest): string | undefined;
   writeTree(digest: TreeDigest, text: string): void;
-}
-
-/** Files up to this size are read at once; larger ones in pieces, so that memory stays bounded. */
-const ONE_READ_LIMIT = 1 << 20;
-
-/**
- * SHA-256 of a file's content.
- * @throws the file system's error when it can't be read
- */
-export function digestFile(path: string, size: number): FileDigest {
-  const hash = createHash('sha256');
-  if (size <= ONE_READ_LIMIT) return hash.update(readFileSync(path)).digest('hex') as FileDigest;
-  const descriptor = openSync(path, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(ONE_READ_LIMIT);
-    for (;;) {
-      const bytes = readSync(descriptor, buffer, 0, buffer.length, null);
-      if (bytes === 0) break;
-      hash.update(buffer.subarray(0, bytes));
-    }
-  } finally {
-    closeSync(descriptor);
-  }
-  return hash.digest('hex') as FileDigest;
 }
 
 const NO_XATTRS: Xattrs = [];
@@ -54,9 +38,17 @@ interface Scan {
   readonly seenAt: number;
   /** Filled while fingerprints are compared: everything that has to be read. */
   readonly dirty: Scanned[];
-  readonly contents: Map<string, FileDigest>;
-  xattrs: ReadonlyMap<string, Xattrs>;
+  /** What was read; a file that is missing here was gone by then. */
+  readonly read: Map<Scanned, ReadFile>;
+  xattrs: ReadonlyMap<Place, Xattrs>;
 }
+
+/** A file as it was when it was read. */
+type ReadFile = { readonly stats: FileStats } & (
+  | { readonly content: Content }
+  | { readonly target: string }
+  | { readonly device: number }
+);
 
 /** A directory after its fingerprints were compared. */
 interface Examined {
@@ -106,39 +98,96 @@ function examine(scan: Scan, directory: ScannedDirectory): Examined {
   return { directory, fingerprint, unchanged, known, subdirectories };
 }
 
+/**
+ * Reads what is behind a name, which may have become something else since it was listed: editors
+ * and compilers replace files at any moment.
+ * @returns undefined when it is gone, or a directory by now, whose files nobody has listed
+ */
+function readName(
+  directory: Directory,
+  name: string,
+  listed: FileStats,
+  buffer: Buffer,
+): ReadFile | undefined {
+  let stats = listed;
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    if (stats.kind === 'file') {
+      const content = digestEntry(directory, name, buffer);
+      if (content) return { stats, content };
+    } else if (stats.kind === 'symlink') {
+      const target = readLink(directory, name);
+      if (target !== undefined) return { stats, target };
+    } else if (stats.kind !== 'dir') return { stats, device: stats.rdev };
+    const now = lstatEntry(directory, name);
+    if (!now || now.isDirectory()) return undefined;
+    stats = fileStats(now);
+  }
+  return undefined;
+}
+
+function readDirty(scan: Scan, walkers: Walkers): void {
+  const buffer = readBuffer();
+  for (const file of scan.dirty) {
+    if (file.stats.kind === 'dir') continue;
+    const { root, path } = file.place;
+    const parent = dirname(path);
+    try {
+      const directory = walkers.at(root, parent === '.' ? '' : parent);
+      const found = readName(directory, basename(path), file.stats, buffer);
+      if (found) scan.read.set(file, found);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (scan.source.changes && (code === 'ENOENT' || code === 'ENOTDIR')) continue;
+      throw unreadable(error, scan.source, path);
+    }
+  }
+}
+
+/** @returns undefined when the file is gone */
 function newEntry(
   scan: Scan,
   child: Scanned,
   former: TreeEntry | undefined,
   tree: TreeDigest | undefined,
-): TreeEntry {
-  const { stats, name, hostPath } = child;
+): TreeEntry | undefined {
+  const { name, place } = child;
+  const found = scan.read.get(child);
+  const stats = found?.stats ?? child.stats;
   const keep = scan.source.ownership === 'keep';
   const base = {
     name,
     mode: stats.mode,
     uid: keep ? stats.uid : 0,
     gid: keep ? stats.gid : 0,
-    xattrs: former?.xattrs ?? scan.xattrs.get(hostPath) ?? NO_XATTRS,
+    xattrs: former?.xattrs ?? scan.xattrs.get(place) ?? NO_XATTRS,
   };
   if (tree !== undefined) return { ...base, type: 'dir', digest: tree };
   if (former !== undefined) return former;
-  if (stats.kind === 'file') {
-    const digest = scan.contents.get(hostPath) as FileDigest;
-    return { ...base, type: 'file', digest, size: stats.size };
-  }
-  if (stats.kind === 'symlink') return { ...base, type: 'symlink', target: readlinkSync(hostPath) };
-  if (stats.kind === 'dir') throw new Error(`${hostPath} has no tree`);
-  return { ...base, type: stats.kind, device: stats.rdev };
+  if (!found) return undefined;
+  if ('content' in found) return { ...base, type: 'file', ...found.content };
+  if ('target' in found) return { ...base, type: 'symlink', target: found.target };
+  return { ...base, type: specialKind(stats), device: found.device };
 }
 
-function remember(scan: Scan, { directory, fingerprint }: Examined, tree: TreeDigest): void {
+function specialKind({ kind }: FileStats): SpecialEntry['type'] {
+  if (kind === 'file' || kind === 'dir' || kind === 'symlink')
+    throw new Error(`${kind} is no device`);
+  return kind;
+}
+
+function remember(
+  scan: Scan,
+  { directory, fingerprint }: Examined,
+  tree: TreeDigest,
+  present: ReadonlySet<string>,
+): void {
   const scope = scan.source.fingerprintScope;
   if (scope === undefined) return;
   const entries: Record<string, string> = {};
   let clean = true;
   for (const child of directory.children) {
-    if (isRacy(child.stats, scan.seenAt)) clean = false;
+    // What was gone when it was to be read may be there again.
+    if (isRacy(child.stats, scan.seenAt) || !present.has(child.name)) clean = false;
     else entries[child.name] = fingerprintEntry(child.stats, scan.store.hash64);
   }
   scan.store.putDirectory(scope, directory.path, { all: fingerprint, clean, tree }, entries);
@@ -169,12 +218,12 @@ function conclude(scan: Scan, examined: Examined): TreeDigest {
   if (unchanged !== undefined) {
     known = new Map(decodeTree(scan.store.readTree(unchanged) ?? '[]').map((e) => [e.name, e]));
   }
-  const entries = examined.directory.children.map((child) =>
-    newEntry(scan, child, known.get(child.name), digests.get(child.name)),
+  const entries = examined.directory.children.flatMap(
+    (child) => newEntry(scan, child, known.get(child.name), digests.get(child.name)) ?? [],
   );
   const { digest, text } = encodeTree(entries);
   scan.store.writeTree(digest, text);
-  remember(scan, examined, digest);
+  remember(scan, examined, digest, new Set(entries.map(({ name }) => name)));
   return digest;
 }
 
@@ -189,14 +238,12 @@ export async function digestTrees(
   trees: readonly ScannedDirectory[],
   seenAt: number,
 ): Promise<TreeDigest[]> {
-  const scan: Scan = { source, store, seenAt, dirty: [], contents: new Map(), xattrs: new Map() };
+  const scan: Scan = { source, store, seenAt, dirty: [], read: new Map(), xattrs: new Map() };
   const examined = trees.map((tree) => examine(scan, tree));
   if (scan.dirty.length > 0) {
     // getfattr works on the other core while this thread reads the files.
-    const xattrs = readXattrs(scan.dirty.map((file) => file.hostPath));
-    for (const { hostPath, stats } of scan.dirty) {
-      if (stats.kind === 'file') scan.contents.set(hostPath, digestFile(hostPath, stats.size));
-    }
+    const xattrs = readXattrs(scan.dirty.map((file) => file.place));
+    withWalkers((walkers) => readDirty(scan, walkers));
     scan.xattrs = await xattrs;
   }
   return examined.map((tree) => conclude(scan, tree));

@@ -2,18 +2,21 @@
  * Which files a COPY takes: paths and wildcards of one source, resolved (Dockerfile reference,
  * COPY: wildcards have the meaning of Go's filepath.Match, directories give their content).
  */
-import { lstatSync } from 'node:fs';
 import { basename, dirname, posix } from 'node:path';
 import type { SourceLocation } from '../errors.js';
 import { ContextError } from '../errors.js';
+import type { TreeDigest } from '../keys/digest.js';
 import type { SelectionInput } from '../keys/inputs.js';
-import { hasWildcard } from './gomatch.js';
+import { compilePattern, hasWildcard } from './gomatch.js';
+import { linkGroups } from './hard-links.js';
 import { compileIgnore } from './ignore.js';
 import type { ScannedDirectory } from './listing.js';
 import { listSingle, listTree } from './listing.js';
 import type { ScanStore } from './scan.js';
 import { digestTrees } from './scan.js';
 import type { FileSource } from './source.js';
+import { EMPTY_TREE } from './tree.js';
+import { located, unreadable } from './unreadable.js';
 import { expandWildcard } from './wildcard.js';
 
 /** One thing to copy. */
@@ -22,6 +25,8 @@ export interface Selection extends SelectionInput {
   readonly name: string;
   /** The files as found. */
   readonly files: ScannedDirectory;
+  /** The instruction names it; what a wildcard means may be gone the next moment. */
+  readonly named: boolean;
 }
 
 /**
@@ -72,26 +77,41 @@ function selectionOf(
   path: string,
   followed: string,
   exclude: readonly string[],
-): Found | undefined {
-  const hostPath = source.locate(followed);
-  if (hostPath === undefined) return undefined;
+): Omit<Found, 'named'> | undefined {
+  const found = source.locate(followed);
+  if (!found) return undefined;
   const name = basename(path);
-  const stats = lstatSync(hostPath);
+  const { stats } = found;
   if (!stats.isDirectory()) {
-    const files = listSingle(followed, name, hostPath);
-    return { path, name, kind: 'file', files, directory: undefined, below: '' };
+    if (found.onlyWithContent) return undefined;
+    const files = listSingle(followed, name, found);
+    return { path, name, kind: 'file', files, directory: undefined, below: '', links: undefined };
   }
   const { uid, gid } = source.ownership === 'keep' ? stats : { uid: 0, gid: 0 };
   const directory = { mode: stats.mode & 0o7777, uid, gid };
   const files = listTree(excluding(source, followed, exclude), followed);
-  return { path, name, kind: 'directory', files, directory, below: '' };
+  if (found.onlyWithContent && files.names.length === 0) return undefined;
+  const links = linkGroups(files);
+  return { path, name, kind: 'directory', files, directory, below: '', links };
+}
+
+/** How many components of a match stand for the part of a pattern before the pivot. */
+function pivotDepth(base: string, match: string): number {
+  const names = match.split('/');
+  // Only `**` means any number of them.
+  if (!base.split('/').includes('**')) return base.split('/').length;
+  const pattern = compilePattern(base);
+  const depth = names.findIndex(
+    (_, index) => pattern.ok && pattern.matches(names.slice(0, index + 1).join('/')),
+  );
+  return depth + 1;
 }
 
 /** --parents: the part of a path that is kept, after the pivot `/./` if there is one. */
 function keptPath(written: string, match: string): string {
   const pivot = written.indexOf('/./');
   const base = pivot === -1 ? '' : clean(written.slice(0, pivot));
-  return base === '' ? match : match.slice(base.length + 1);
+  return base === '' ? match : match.split('/').slice(pivotDepth(base, match)).join('/');
 }
 
 /** How COPY's flags change what is selected. */
@@ -127,20 +147,69 @@ async function findSource(
       const below = selection.kind === 'directory' ? kept : dirname(kept);
       // What stands for the destination itself has its own attributes, as buildkit makes it.
       const directory = below === '' || below === '.' ? undefined : selection.directory;
-      found.push({ ...selection, directory, below: below === '.' ? '' : below });
+      const named = !wildcard;
+      found.push({ ...selection, directory, below: below === '.' ? '' : below, named });
     } else if (!wildcard) {
       if (leadsOut(written)) refuseOutside(source, written, location);
-      throw new ContextError(`${written} is not in ${source.title}`, location, {
-        hint: 'check the spelling, and whether .dockerignore excludes it',
-      });
+      refuseMissing(source, written, location);
     }
   }
   return found;
 }
 
+/** Names that are whiteouts in an archive of a layer (image-spec layer.md). */
+const WHITEOUT_PREFIX = '.wh.';
+
+/** As a file they would be lost, and remove another one, with the first push of the image. */
+function refuseWhiteouts(source: FileSource, found: readonly Found[], location: SourceLocation) {
+  const waiting = found.map(({ files, path, kind }) => ({
+    files,
+    path: kind === 'file' ? '' : path,
+  }));
+  for (let at = waiting.pop(); at; at = waiting.pop()) {
+    const prefix = at.path === '' ? '' : `${at.path}/`;
+    const name = at.files.names.find((one) => one.startsWith(WHITEOUT_PREFIX));
+    if (name !== undefined) {
+      throw new ContextError(
+        `${prefix}${name} in ${source.title} can't be copied: in an image its name means that ${name.slice(WHITEOUT_PREFIX.length)} is removed`,
+        location,
+        { hint: 'rename it, or leave it out with .dockerignore or --exclude' },
+      );
+    }
+    for (const [below, files] of at.files.subdirectories)
+      waiting.push({ files, path: prefix + below });
+  }
+}
+
+/** A file that was named, and is gone when it is to be read. */
+function refuseMissing(source: FileSource, written: string, location: SourceLocation): never {
+  throw new ContextError(`${written} is not in ${source.title}`, location, {
+    hint: 'check the spelling, and whether .dockerignore excludes it',
+  });
+}
+
+async function findSources(
+  source: FileSource,
+  sources: readonly string[],
+  location: SourceLocation,
+  options: SelectOptions,
+): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const written of sources) {
+    try {
+      found.push(...(await findSource(source, written, location, options)));
+    } catch (error) {
+      throw located(unreadable(error, source, clean(written)), location);
+    }
+  }
+  refuseWhiteouts(source, found, location);
+  return found;
+}
+
 /**
- * Resolves the sources of a COPY and digests what they select.
- * @throws ContextError when a source is missing or outside, with the location of the instruction
+ * Resolves the sources of a COPY and digests what they select. A wildcard may mean nothing at all.
+ * @throws ContextError when a source is missing, outside, or can't be read, with the location of the
+ *   instruction
  */
 export async function selectFiles(
   source: FileSource,
@@ -150,26 +219,22 @@ export async function selectFiles(
   options: SelectOptions = PLAIN,
 ): Promise<Selection[]> {
   const seenAt = Date.now();
-  const found: Found[] = [];
-  for (const written of sources)
-    found.push(...(await findSource(source, written, location, options)));
-  if (found.length === 0) {
-    throw new ContextError(`nothing in ${source.title} matches ${sources.join(' ')}`, location, {
-      hint: 'check the spelling, and what .dockerignore and --exclude leave out',
-    });
-  }
+  const found = await findSources(source, sources, location, options);
   // The same directories without what --exclude leaves out have fingerprints of their own.
   const scope = source.fingerprintScope;
   const fingerprintScope = scope && [scope, ...options.exclude].join('\0');
   const scoped = { ...source, fingerprintScope };
-  const trees = await digestTrees(
-    scoped,
-    store,
-    found.map(({ files }) => files),
-    seenAt,
-  );
-  return found.map((selection, index) => ({
-    ...selection,
-    tree: trees[index] as Selection['tree'],
-  }));
+  let trees: TreeDigest[];
+  try {
+    const listed = found.map(({ files }) => files);
+    trees = await digestTrees(scoped, store, listed, seenAt);
+  } catch (error) {
+    throw located(error, location);
+  }
+  return found.flatMap((selection, index) => {
+    const tree = trees[index] as TreeDigest;
+    if (selection.kind === 'directory' || tree !== EMPTY_TREE) return [{ ...selection, tree }];
+    // The file was gone when it was to be read.
+    return selection.named ? refuseMissing(source, selection.path, location) : [];
+  });
 }

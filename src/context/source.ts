@@ -2,26 +2,30 @@
  * Where COPY takes files from: a directory tree that is seen through one small interface, be it
  * the build context (with .dockerignore applied) or the merged layers of a step.
  */
-import { readdirSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+
+/**
+ * Where a file is. It is opened from `root` one component at a time (fs/walker.ts), so that no
+ * symbolic link on the way is ever followed.
+ */
+export interface Place {
+  /** Trusted path of a directory of this machine. */
+  readonly root: string;
+  /** Relative to it. */
+  readonly path: string;
+}
 
 /** What a directory of a source shows. */
 export interface Listing {
   /** In no particular order. */
   readonly names: readonly string[];
-  /** The file of this machine that is behind a name. */
-  readonly hostPath: (name: string) => string;
-  /** The directory of this machine that has all the names, if there is one. */
-  readonly directory?: string;
+  /** The root that a name's file is below, at the path that was listed. */
+  readonly rootOf: (name: string) => string;
   /**
    * Says of a name that .dockerignore excludes it, but a later `!` pattern may bring back something
    * below it: it is part of the context only if it is a directory that holds such a file.
    */
   readonly onlyWithContent?: (name: string) => boolean;
-}
-
-/** A directory of this machine that shows what is in it. */
-export function plainListing(directory: string): Listing {
-  return { names: readdirSync(directory), hostPath: (name) => `${directory}/${name}`, directory };
 }
 
 /**
@@ -33,21 +37,34 @@ export type Followed =
   | { readonly kind: 'missing' }
   | { readonly kind: 'outside' };
 
+/** A file of a source. */
+export interface Located {
+  /** The root that it is below, at the path that was asked for. */
+  readonly root: string;
+  readonly stats: Stats;
+  /** As in a Listing: it counts only if it is a directory that holds something. */
+  readonly onlyWithContent?: boolean;
+}
+
 /** A tree of files; paths are relative to its root, '' is the root, `/` separates. */
 export interface FileSource {
   /** What the source is, for messages: "the build context", "stage build". */
   readonly title: string;
   /** Who owns the files in the image: root for the build context, their owner for a step. */
   readonly ownership: 'root' | 'keep';
+  /** Other processes may change the files at any moment; those of layers never change. */
+  readonly changes: boolean;
   /**
    * Name under which fingerprints of its files are kept from build to build; undefined when it is
    * not worth it.
    */
   readonly fingerprintScope: string | undefined;
-  /** The visible file behind a path whose parent directories are no symlinks. */
-  locate(path: string): string | undefined;
+  /** The visible file at a path whose parent directories are no symlinks. */
+  locate(path: string): Located | undefined;
   /** Follows every symlink of a path within the source. */
   follow(path: string): Followed;
-  /** What a directory shows. */
+  /** What a directory shows. @throws ENOENT and ENOTDIR when it is gone */
   list(path: string): Listing;
+  /** Closes what is open. */
+  close(): void;
 }

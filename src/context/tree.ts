@@ -81,6 +81,9 @@ export function encodeTree(entries: readonly TreeEntry[]): { digest: TreeDigest;
   return { digest: sha256(text) as TreeDigest, text };
 }
 
+/** The node of a directory without entries. */
+export const EMPTY_TREE: TreeDigest = encodeTree([]).digest;
+
 type EncodedEntry = [string, string, number, number, number, Xattrs, string | number, number];
 
 /** The reverse of encodeTree. */

@@ -1,14 +1,28 @@
 /** Finds the paths of a source that a wildcard means. */
-
-import type { statSync } from 'node:fs';
-import { lstatSync } from 'node:fs';
+import type { lstatSync, Stats, statSync } from 'node:fs';
 import type { SourceLocation } from '../errors.js';
 import { DockerfileError } from '../errors.js';
+import { lstatEntry } from '../fs/directory.js';
+import { withWalkers } from '../fs/walker.js';
 import { compilePattern, hasWildcard } from './gomatch.js';
 import type { FileSource } from './source.js';
 
 function escapeGlob(component: string): string {
   return component.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
+}
+
+/** lstat's answer as readdir gives it; fast-glob asks for both. */
+function asDirent(name: string, stats: Stats): object {
+  return Object.assign(Object.create(stats) as object, {
+    name,
+    isDirectory: () => stats.isDirectory(),
+    isFile: () => stats.isFile(),
+    isSymbolicLink: () => stats.isSymbolicLink(),
+    isBlockDevice: () => stats.isBlockDevice(),
+    isCharacterDevice: () => stats.isCharacterDevice(),
+    isFIFO: () => stats.isFIFO(),
+    isSocket: () => stats.isSocket(),
+  });
 }
 
 /**
@@ -32,12 +46,11 @@ export async function expandWildcard(
     .map((part) => (part === '**' ? '**' : hasWildcard(part) ? '*' : escapeGlob(part)))
     .join('/');
   const toSource = (path: string) => path.replace(/^\/+/, '');
-  const host = (path: string) => source.locate(toSource(path));
   const missing = (path: string) => Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
   const lstat = (path: string) => {
-    const found = host(path);
+    const found = source.locate(toSource(path));
     if (found === undefined) throw missing(path);
-    return lstatSync(found);
+    return found.stats;
   };
   const found = fastGlob.sync(candidate, {
     cwd: '/',
@@ -45,23 +58,17 @@ export async function expandWildcard(
     onlyFiles: false,
     followSymbolicLinks: false,
     fs: {
-      lstatSync: lstat as typeof lstatSync,
-      statSync: lstat as typeof statSync,
+      lstatSync: lstat as unknown as typeof lstatSync,
+      statSync: lstat as unknown as typeof statSync,
       readdirSync: ((path: string) => {
-        const { names, hostPath } = source.list(toSource(path));
-        return names.map((name) => {
-          const stats = lstatSync(hostPath(name));
-          return Object.assign(Object.create(stats) as object, {
-            name,
-            isDirectory: () => stats.isDirectory(),
-            isFile: () => stats.isFile(),
-            isSymbolicLink: () => stats.isSymbolicLink(),
-            isBlockDevice: () => stats.isBlockDevice(),
-            isCharacterDevice: () => stats.isCharacterDevice(),
-            isFIFO: () => stats.isFIFO(),
-            isSocket: () => stats.isSocket(),
-          });
-        });
+        const directory = toSource(path);
+        const { names, rootOf } = source.list(directory);
+        return withWalkers((walkers) =>
+          names.flatMap((name) => {
+            const stats = lstatEntry(walkers.at(rootOf(name), directory), name);
+            return stats ? [asDirent(name, stats)] : [];
+          }),
+        );
       }) as never,
     },
   });

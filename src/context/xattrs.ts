@@ -2,7 +2,13 @@
  * Extended attributes, through getfattr(1) and setfattr(1): Node has no call for them, and the
  * files that have any are few, so that one process for all of them is cheap.
  */
+import { basename, dirname } from 'node:path';
 import { IsolationError } from '../errors.js';
+import type { Directory } from '../fs/directory.js';
+import { closeDirectory, openRoot } from '../fs/directory.js';
+import type { Walkers } from '../fs/walker.js';
+import { withWalkers } from '../fs/walker.js';
+import type { Place } from './source.js';
 import type { Xattrs } from './tree.js';
 
 /** overlayfs's own marks are part of the layer format, not of the files. */
@@ -55,6 +61,7 @@ async function getfattr(
   flags: readonly string[],
   paths: readonly string[],
   encoding: NameEncoding = 'utf8',
+  descriptors: readonly number[] = [],
 ): Promise<string> {
   const { execa } = await import('execa');
   const result = await execa(
@@ -66,6 +73,8 @@ async function getfattr(
       maxBuffer: 1 << 30,
       stripFinalNewline: false,
       env: { LC_ALL: 'C' },
+      // They get the numbers from 3 on, in their order; execa takes any, its types list a few.
+      stdio: ['ignore', 'pipe', 'pipe', ...(descriptors as readonly 3[])],
     },
   );
   if (result.exitCode === undefined) {
@@ -107,18 +116,88 @@ function* keptXattrs(dump: ReadonlyMap<string, Xattrs>): Generator<[string, Xatt
   }
 }
 
+/** Files of one directory. */
+interface SameDirectory {
+  readonly root: string;
+  readonly path: string;
+  readonly names: Map<string, Place>;
+}
+
+function byDirectory(places: readonly Place[]): SameDirectory[] {
+  const groups = new Map<string, SameDirectory>();
+  for (const place of places) {
+    const parent = dirname(place.path);
+    const path = parent === '.' ? '' : parent;
+    const key = `${place.root}\0${path}`;
+    const group = groups.get(key) ?? { root: place.root, path, names: new Map() };
+    groups.set(key, group);
+    group.names.set(basename(place.path), place);
+  }
+  return [...groups.values()];
+}
+
+/** getfattr gets so many open directories at most. */
+const MAX_DIRECTORIES = 200;
+
+/** Descriptors 0 to 2 are those of every program. */
+const FIRST_DESCRIPTOR = 3;
+
+/**
+ * Asks for files of directories that getfattr inherits open: it never walks a path, on which
+ * somebody could put a symbolic link meanwhile.
+ */
+async function askDirectories(
+  directories: readonly (SameDirectory & { readonly open: Directory })[],
+  found: Map<Place, Xattrs>,
+): Promise<void> {
+  const asked = new Map<string, Place>();
+  for (const [index, { names }] of directories.entries()) {
+    for (const [name, place] of names)
+      asked.set(`/proc/self/fd/${FIRST_DESCRIPTOR + index}/${name}`, place);
+  }
+  const descriptors = directories.map(({ open }) => open.fd);
+  for (const batch of argumentBatches([...asked.keys()])) {
+    const dump = parseDump(await getfattr(['-m', ASKED], batch, 'utf8', descriptors));
+    for (const [path, pairs] of keptXattrs(dump)) {
+      const place = asked.get(path);
+      if (place) found.set(place, pairs);
+    }
+  }
+}
+
 /**
  * Reads the extended attributes of files (not of what symlinks point to).
  * @returns only the files that have any; overlayfs's marks and SELinux labels are left out
  * @throws IsolationError when getfattr is not installed
  */
-export async function readXattrs(paths: readonly string[]): Promise<Map<string, Xattrs>> {
-  const found = new Map<string, Xattrs>();
-  for (const batch of argumentBatches(paths)) {
-    const dump = parseDump(await getfattr(['-m', ASKED], batch));
-    for (const [path, pairs] of keptXattrs(dump)) found.set(path, pairs);
+export async function readXattrs(places: readonly Place[]): Promise<Map<Place, Xattrs>> {
+  const found = new Map<Place, Xattrs>();
+  const groups = byDirectory(places);
+  for (let at = 0; at < groups.length; at += MAX_DIRECTORIES) {
+    const open = withWalkers((walkers) =>
+      groups.slice(at, at + MAX_DIRECTORIES).flatMap((group) => {
+        const directory = openAgain(walkers, group);
+        return directory ? [{ ...group, open: directory }] : [];
+      }),
+    );
+    try {
+      await askDirectories(open, found);
+    } finally {
+      for (const { open: directory } of open) closeDirectory(directory);
+    }
   }
   return found;
+}
+
+/** A directory that stays open; undefined when it is gone, with all that was in it. */
+function openAgain(walkers: Walkers, { root, path }: SameDirectory): Directory | undefined {
+  try {
+    return openRoot(walkers.at(root, path).path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
 }
 
 /**

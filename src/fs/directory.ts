@@ -8,11 +8,15 @@
  */
 import type { Stats } from 'node:fs';
 import { closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
+import { fsPath } from './byte-string.js';
 
 /** open(2): a handle on the file itself, which needs no permission to read it. Node has no name for it. */
 const O_PATH = 0o10000000;
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
+
+/** How names are given: as text in UTF-8, or each byte as a character (byte-string.ts). */
+export type NameForm = 'text' | 'bytes';
 
 /** A directory that is held open. Everything below it is reached by `entryPath`. */
 export interface Directory {
@@ -30,7 +34,7 @@ function directoryOf(fd: number): Directory {
  * links in it are followed.
  * @throws the file system's errors, ENOTDIR when it is no directory
  */
-export function openRoot(path: string): Directory {
+export function openRoot(path: string | Buffer): Directory {
   return directoryOf(openSync(path, O_PATH | O_DIRECTORY));
 }
 
@@ -46,9 +50,18 @@ export function entryPath(directory: Directory, name: string): string {
   return `${directory.path}/${name}`;
 }
 
-/** Opens a directory that is an entry of another one. @throws ENOTDIR for a symbolic link as well */
-export function openDirectory(parent: Directory, name: string): Directory {
-  return directoryOf(openSync(entryPath(parent, name), O_PATH | O_DIRECTORY | O_NOFOLLOW));
+/**
+ * Opens a directory that is an entry of another one.
+ * @throws ENOTDIR for a symbolic link as well
+ */
+export function openDirectory(
+  parent: Directory,
+  name: string,
+  names: NameForm = 'text',
+): Directory {
+  const path = entryPath(parent, name);
+  const flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+  return directoryOf(openSync(names === 'bytes' ? fsPath(path) : path, flags));
 }
 
 export function closeDirectory(directory: Directory): void {
@@ -58,6 +71,14 @@ export function closeDirectory(directory: Directory): void {
 /** Names in a directory, in no particular order. @throws EACCES when it may not be read */
 export function listNames(directory: Directory): string[] {
   return readdirSync(directory.path);
+}
+
+/** Names in a directory, with what readdir(3) says of them. */
+export function listKinds(directory: Directory): { name: string; isDevice: boolean }[] {
+  return readdirSync(directory.path, { withFileTypes: true }).map((dirent) => ({
+    name: dirent.name,
+    isDevice: dirent.isCharacterDevice(),
+  }));
 }
 
 /** lstat(2) of an entry; undefined when it is not there (any more). */

@@ -4,7 +4,7 @@
  * Paths may be longer than the kernel takes at once (PATH_MAX), and as deep as a file system allows.
  */
 import { UnsupportedError } from '../errors.js';
-import type { Directory } from './directory.js';
+import type { Directory, NameForm } from './directory.js';
 import { closeDirectory, openDirectory, openRoot } from './directory.js';
 
 /** Nobody nests directories so deep on purpose; the time to walk them grows with the square. */
@@ -25,8 +25,11 @@ export interface Walker {
   close(): void;
 }
 
-/** @param root trusted path of a directory; it is opened with the first call of `at` */
-export function openWalker(root: string): Walker {
+/**
+ * @param root trusted path of a directory; it is opened with the first call of `at`
+ * @param form of the names in paths
+ */
+export function openWalker(root: string, form: NameForm = 'text'): Walker {
   let top: Directory | undefined;
   let current = '';
   const names: string[] = [];
@@ -38,7 +41,7 @@ export function openWalker(root: string): Walker {
     names.length = depth;
   };
   const enter = (parent: Directory, name: string): Directory => {
-    const directory = openDirectory(parent, name);
+    const directory = openDirectory(parent, name, form);
     names.push(name);
     held.push(directory);
     const far = held.length - 1 - KEPT_OPEN;

@@ -10,7 +10,7 @@ import { canonicalJson, sha256 } from './digest.js';
  * Counts up whenever the meaning of a key changes (an encoding, or what a step does with the same
  * inputs), so that an entry of an older wiac is never taken for one of this.
  */
-export const KEY_VERSION = 2;
+export const KEY_VERSION = 3;
 
 /** A source of a COPY after wildcards were resolved, digested. */
 export interface SelectionInput {
@@ -26,6 +26,11 @@ export interface SelectionInput {
   readonly directory:
     | { readonly mode: number; readonly uid: number; readonly gid: number }
     | undefined;
+  /**
+   * Paths that are names of one file (hard links), each group and the list of them sorted; undefined
+   * when there are none. They stay one file in the layer, which programs can tell.
+   */
+  readonly links: readonly (readonly string[])[] | undefined;
 }
 
 /** What a step does, its files and parents left aside. */
@@ -94,8 +99,8 @@ export function isKeyed(step: Step): step is KeyedStep {
 
 /** The part of a selection that goes into keys and records. */
 export function selectionInput(selection: SelectionInput): SelectionInput {
-  const { path, kind, tree, directory, below } = selection;
-  return { path, kind, tree, directory, below };
+  const { path, kind, tree, directory, below, links } = selection;
+  return { path, kind, tree, directory, below, links };
 }
 
 function operandsOf(step: KeyedStep, remote: string | undefined): OperationInputs['operands'] {
@@ -132,7 +137,13 @@ export function operationDigest({
 
 function fileInputs(files: readonly SelectionInput[]): Json {
   // Where a file lay in its source does not matter, its name and content do.
-  return files.map(({ kind, tree, directory, below }) => ({ kind, tree, directory, below }));
+  return files.map(({ kind, tree, directory, below, links }) => ({
+    kind,
+    tree,
+    directory,
+    below,
+    links,
+  }));
 }
 
 /** The key of a base image: the digest of its manifest covers config and layers. */

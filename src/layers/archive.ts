@@ -1,73 +1,135 @@
 /** Archives that ADD unpacks: tar, plain or compressed with gzip, bzip2, xz or zstd. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { basename, dirname, posix } from 'node:path';
+import { Transform } from 'node:stream';
+import type { Selection } from '../context/select.js';
+import type { Place } from '../context/source.js';
+import type { FileEntry, TreeEntry } from '../context/tree.js';
 import type { SourceLocation } from '../errors.js';
 import { ContextError, NoSpaceError } from '../errors.js';
+import { inUserNamespace } from '../exec/overlay.js';
+import { fromByteString, toByteString } from '../fs/byte-string.js';
+import type { OpenFile } from '../fs/read.js';
+import { openFile, readLinkBelow } from '../fs/read.js';
+import { withWalkers } from '../fs/walker.js';
+import type { FileDigest } from '../keys/digest.js';
+import { ImageError } from '../oci/errors.js';
+import type { BaseEntry, BaseLookup } from '../tar/directories.js';
+import { isArchive, unpackArchive } from '../tar/unpack-archive.js';
+import type { Stack } from './stack.js';
+import { locate } from './stack.js';
+import type { Owner } from './users.js';
 
-const MAGIC: readonly (readonly [offset: number, bytes: string])[] = [
-  [0, '\x1f\x8b'],
-  [0, 'BZh'],
-  [0, '\xfd7zXZ\0'],
-  [0, '\x28\xb5\x2f\xfd'],
-  [257, 'ustar'],
-];
-
-function looksLikeArchive(path: string): boolean {
-  const start = Buffer.alloc(512);
-  const descriptor = openSync(path, 'r');
-  try {
-    readSync(descriptor, start, 0, start.length, 0);
-  } finally {
-    closeSync(descriptor);
-  }
-  const text = start.toString('latin1');
-  return MAGIC.some(([offset, bytes]) => text.startsWith(bytes, offset));
+function openPlace({ root, path }: Place): OpenFile | undefined {
+  const parent = dirname(path);
+  return withWalkers((walkers) =>
+    openFile(walkers.at(root, parent === '.' ? '' : parent), basename(path)),
+  );
 }
 
-/** Is it a tar archive? A compressed file of something else is none: its first member is read. */
-export async function isArchive(path: string): Promise<boolean> {
-  if (!looksLikeArchive(path)) return false;
-  const { execa } = await import('execa');
-  const listing = execa('tar', ['--list', '--file', path], { reject: false, buffer: false });
-  for await (const _line of listing) {
-    listing.kill();
-    await listing;
-    return true;
+/** The file behind a selection of a single file. */
+function fileOf({ kind, files }: Selection): Place | undefined {
+  const [file] = files.children;
+  return kind === 'file' && file?.stats.kind === 'file' ? file.place : undefined;
+}
+
+/** The selections that are archives, told by their content. */
+export async function findArchives(selections: readonly Selection[]): Promise<Selection[]> {
+  const archives: Selection[] = [];
+  for (const selection of selections) {
+    const place = fileOf(selection);
+    const file = place && openPlace(place);
+    if (file && (await isArchive(createReadStream('', { fd: file.fd })))) archives.push(selection);
   }
-  return false;
+  return archives;
+}
+
+/** What the layers below have in a directory, for the names of an archive. */
+function baseLookup(stack: Stack, directory: string): BaseLookup {
+  return (bytes): BaseEntry | undefined => {
+    const found = locate(stack, posix.join(directory, fromByteString(bytes)));
+    if (!found) return undefined;
+    const { stats, root, path } = found;
+    if (stats.isSymbolicLink())
+      return { kind: 'symlink', target: toByteString(readLinkBelow(root, path) ?? '') };
+    if (!stats.isDirectory()) return { kind: 'other' };
+    const { mode, uid, gid, mtimeMs } = stats;
+    const mtime = { seconds: Math.floor(mtimeMs / 1000), nanoseconds: 0 };
+    const attributes = { mode: mode & 0o7777, uid, gid, mtime, xattrs: [] };
+    return { kind: 'directory', attributes };
+  };
+}
+
+/** What an archive is unpacked into, and where it was asked for. */
+export interface UnpackRequest {
+  /** Trusted path of a directory. */
+  readonly target: string;
+  /** Where the directory is in the image. */
+  readonly destination: string;
+  /** The layers below. */
+  readonly stack: Stack;
+  readonly owner: Owner | undefined;
+  readonly location: SourceLocation;
+}
+
+function asContextError(error: unknown, name: string, location: SourceLocation): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new NoSpaceError(`no space left while ${name} was unpacked`, {
+      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+      cause: error,
+    });
+  }
+  if (!(error instanceof ImageError) && syscall === undefined) return error;
+  return new ContextError(`${name} can't be unpacked: ${message}`, location, {
+    hint: 'is the archive damaged? ADD --unpack=false copies it as it is',
+    cause: error,
+  });
 }
 
 /**
- * Unpacks an archive. GNU tar takes leading slashes off and refuses members that lead out with
- * `..`; it makes symbolic links last, so that none can lead a later member out.
- * @param location of the ADD, for the error
- * @throws ContextError when it is damaged, NoSpaceError
+ * Unpacks an archive. It is digested as it is read: what is in the layer is what the key says.
+ * @param entry what was digested before
+ * @returns what was unpacked: the same entry, or another one if the file has changed
+ * @throws ContextError when it is damaged or gone, NoSpaceError, IsolationError
  */
-export async function unpackArchive(
-  path: string,
-  directory: string,
-  location: SourceLocation,
-): Promise<void> {
-  const { execa } = await import('execa');
-  const flags = [
-    '--extract',
-    '--preserve-permissions',
-    '--numeric-owner',
-    '--xattrs',
-    '--xattrs-include=*',
-  ];
-  const result = await execa('tar', [...flags, '--file', path, '--directory', directory], {
-    reject: false,
-    env: { LC_ALL: 'C' },
-  });
-  if (result.exitCode === 0) return;
-  // gzip begins with an empty line.
-  const reason = result.stderr.split('\n').find((line) => line !== '') ?? 'tar gave no reason';
-  if (/No space left|quota exceeded/i.test(result.stderr)) {
-    throw new NoSpaceError(`no space left while ${path} was unpacked`, {
-      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+export async function unpackSelection(
+  selection: Selection,
+  entry: FileEntry,
+  { target, destination, stack, owner, location }: UnpackRequest,
+): Promise<TreeEntry> {
+  const place = fileOf(selection);
+  const file = place && openPlace(place);
+  if (!file) {
+    throw new ContextError(`${selection.path} was removed while it was copied`, location, {
+      hint: 'build again when it is there',
     });
   }
-  throw new ContextError(`${path} can't be unpacked: ${reason}`, location, {
-    hint: 'is the archive damaged? ADD --unpack=false copies it as it is',
+  const hash = createHash('sha256');
+  let size = 0;
+  const digesting = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      size += chunk.length;
+      done(null, chunk);
+    },
   });
+  const raw = createReadStream('', { fd: file.fd });
+  raw.on('error', (error) => digesting.destroy(error));
+  try {
+    await unpackArchive(raw.pipe(digesting), target, {
+      rootless: inUserNamespace(),
+      owner,
+      base: baseLookup(stack, destination),
+    });
+    // What follows the archive's end mark was not read by whoever unpacked it.
+    for await (const _rest of digesting);
+  } catch (error) {
+    throw asContextError(error, selection.path, location);
+  } finally {
+    raw.destroy();
+  }
+  const digest = hash.digest('hex') as FileDigest;
+  return digest === entry.digest && size === entry.size ? entry : { ...entry, digest, size };
 }

@@ -1,8 +1,9 @@
 /** What a COPY asks for, what is noted while its layer is being made, and what is said of it. */
 import type { Scanned } from '../context/listing.js';
 import type { Selection } from '../context/select.js';
-import type { TreeReader } from '../context/tree.js';
+import type { TreeEntry, TreeReader } from '../context/tree.js';
 import type { SourceLocation } from '../errors.js';
+import type { Walker, Walkers } from '../fs/walker.js';
 import type { SelectionInput } from '../keys/inputs.js';
 import type { Destination } from './destination.js';
 import type { diskMeter, TreeMeasures } from './disk-usage.js';
@@ -12,6 +13,8 @@ import type { Owner } from './users.js';
 /** What the new layer is made from. */
 export interface CopyRequest {
   readonly selections: readonly Selection[];
+  /** Other processes may change the sources while they are copied. */
+  readonly changes: boolean;
   readonly destination: Destination;
   /** The destination as written ends in a slash, or there are several sources. */
   readonly intoDirectory: boolean;
@@ -39,15 +42,35 @@ export interface CopyReport extends TreeMeasures {
   readonly linkedDisk: number;
   /** Directories that stand for no directory of a source, relative to the layer. */
   readonly made: readonly string[];
+  /** The selections as they were copied: some files may have changed since they were digested. */
+  readonly selections: readonly Selection[];
+}
+
+/** A file that is to be copied. */
+export interface FileCopy {
+  readonly file: Scanned;
+  /** What was digested: what the key says of it. */
+  readonly entry: TreeEntry;
+  /** Place of its selection in the request. */
+  readonly selection: number;
+  /** Path in the tree of its selection. */
+  readonly within: string;
+  /** Path in the layer of another name of the same file; it comes first. */
+  readonly sameAs: string | undefined;
 }
 
 /** A layer that is being made. */
 export interface Job {
+  /** Trusted path of its directory. */
   readonly layer: string;
+  /** Directories of the layer; walked by whoever places files. */
+  readonly target: Walker;
+  /** Directories of the sources and of the former layer. */
+  readonly sources: Walkers;
   readonly request: CopyRequest;
   readonly read: TreeReader;
   /** Files to be copied by their path in the layer: of two with one path the later one wins. */
-  readonly copies: Map<string, Scanned>;
+  readonly copies: Map<string, FileCopy>;
   /** Files that were linked, by path. */
   readonly links: Map<string, Scanned>;
   /** Directories of the former layer that are linked as they are. */
@@ -57,4 +80,6 @@ export interface Job {
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
   readonly meter: ReturnType<typeof diskMeter>;
+  /** For each selection: what was copied and is not what had been digested. */
+  readonly differences: readonly Map<string, TreeEntry | undefined>[];
 }

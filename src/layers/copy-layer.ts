@@ -3,73 +3,60 @@
  * content, mode, owner and attributes at the same path, is hard-linked from there: layers are
  * immutable and overlayfs copies up before any write. The rest is copied.
  */
-import { lstatSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { fstatSync } from 'node:fs';
 import { checkpoint } from '../checkpoint.js';
+import { amendTree } from '../context/amend-tree.js';
+import { withoutPaths } from '../context/hard-links.js';
 import type { Scanned } from '../context/listing.js';
 import { countListed } from '../context/listing.js';
+import type { Selection } from '../context/select.js';
 import type { TreeReader } from '../context/tree.js';
 import { walkTree } from '../context/tree.js';
 import { ContextError, NoSpaceError } from '../errors.js';
+import { openWalker, openWalkers } from '../fs/walker.js';
+import type { TreeDigest } from '../keys/digest.js';
 import type { SelectionInput } from '../keys/inputs.js';
+import { ImageError } from '../oci/errors.js';
+import { copyFiles } from './copy-files.js';
 import type { CopyReport, CopyRequest, Job } from './copy-job.js';
-import { copyFiles } from './cp.js';
 import { diskMeter } from './disk-usage.js';
-import { applyAttributes, placeSelections, placeSubtrees } from './place-files.js';
+import { placeSelections, placeSubtrees } from './place-files.js';
 
 /** What a file takes at least on the usual file systems. */
 const BLOCK_BYTES = 4096;
 
-function refuseCopy(job: Job, stderr: string): never {
-  if (/No space left on device|Disk quota exceeded/.test(stderr)) {
-    throw new NoSpaceError(`no space left while copying into ${job.layer}`, {
+/** Errors of single calls, as errors of the instruction. */
+function asCopyError(error: unknown, { layer, request: { location } }: Job): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new NoSpaceError(`no space left while copying into ${layer}`, {
       hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+      cause: error,
     });
   }
-  throw new ContextError(`cp failed: ${stderr.split('\n')[0] ?? ''}`, job.request.location, {
-    hint: 'is the build context changing while it is built?',
+  if (error instanceof ImageError)
+    return new ContextError(error.message, location, { hint: error.hint, cause: error });
+  if (syscall === undefined || code === 'EMFILE' || code === 'ENFILE') return error;
+  return new ContextError(`a file can't be copied: ${message}`, location, {
+    hint: 'is it readable, and does the file system of the store support what it has?',
+    cause: error,
   });
-}
-
-/** A copy that differs from what was digested would make the cache lie. */
-function verify(job: Job, file: Scanned, target: string): void {
-  const copied = lstatSync(target);
-  job.meter.add(copied);
-  const { stats } = file;
-  if (stats.kind === 'file' && (copied.size !== stats.size || copied.mtimeMs !== stats.mtimeMs)) {
-    throw new ContextError(`${file.hostPath} changed while it was copied`, job.request.location, {
-      hint: 'build again when nothing writes to the build context',
-    });
-  }
-  applyAttributes(job, file, target);
-}
-
-async function runCopies(job: Job, wanted: ReadonlyMap<string, Scanned>): Promise<void> {
-  const { request, layer } = job;
-  const copies = [...wanted].map(([path, { hostPath, stats }]) => {
-    // A link to the former layer must never be written through.
-    if (job.links.delete(path)) rmSync(join(layer, path));
-    return { from: hostPath, to: join(layer, path), stats };
-  });
-  const failure = await copyFiles(copies, layer, request.ownership === 'keep' && !request.owner);
-  if (failure !== undefined) refuseCopy(job, failure);
-  for (const [path, file] of wanted) verify(job, file, join(layer, path));
 }
 
 /** Links directories of the former layer and copies files at the same time. */
-async function fill(job: Job): Promise<void> {
+async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
   const { former } = job.request;
   const whole = placeSelections(job);
   const noted = new Map(job.copies);
   const both = await Promise.allSettled([
     former && placeSubtrees(job, former.path, whole),
-    runCopies(job, noted),
+    copyFiles(job, noted, signal),
   ]);
   // Both have ended: nothing writes to a layer that is given up.
   for (const one of both) if (one.status === 'rejected') throw one.reason;
   checkpoint('copy:linked');
   // What could not be linked.
-  await runCopies(job, new Map([...job.copies].filter(([path]) => !noted.has(path))));
+  await copyFiles(job, new Map([...job.copies].filter(([path]) => !noted.has(path))), signal);
 }
 
 /**
@@ -96,9 +83,41 @@ function bytesOf(files: Iterable<Scanned>, blockSize: number): number {
   return bytes;
 }
 
-function reportOf(job: Job): CopyReport {
+/** Apparent sizes of what was copied, with what has changed since it was digested. */
+function copiedBytes({ copies, differences }: Job): number {
+  let bytes = 0;
+  for (const { entry, selection, within } of copies.values()) {
+    const copied = differences[selection]?.get(within) ?? entry;
+    if (copied.type === 'file') bytes += copied.size;
+  }
+  return bytes;
+}
+
+/**
+ * The selections as they are in the layer.
+ * @throws ContextError when a file is gone that the instruction names
+ */
+function copiedSelections({ request, read, differences }: Job, write: TreeWriter): Selection[] {
+  return request.selections.flatMap((selection, index): Selection[] => {
+    const changes = differences[index] ?? new Map();
+    if (changes.size === 0) return [selection];
+    const tree = amendTree(read, write, selection.tree, changes);
+    const gone = [...changes].filter(([, entry]) => entry === undefined).map(([path]) => path);
+    const links = withoutPaths(selection.links, new Set(gone));
+    if (selection.kind === 'directory' || gone.length === 0) return [{ ...selection, tree, links }];
+    if (!selection.named) return [];
+    throw new ContextError(`${selection.path} was removed while it was copied`, request.location, {
+      hint: 'build again when it is there',
+    });
+  });
+}
+
+/** Keeps a tree node that is new. */
+export type TreeWriter = (digest: TreeDigest, text: string) => void;
+
+function reportOf(job: Job, write: TreeWriter): CopyReport {
   let linked = job.links.size;
-  let bytes = bytesOf(job.copies.values(), 1) + bytesOf(job.links.values(), 1);
+  let bytes = copiedBytes(job) + bytesOf(job.links.values(), 1);
   // To ask the file system for each would take a third of the time that linking takes. Where it
   // matters, for layers that share files, nobody relies on this: prune and du look at the inodes.
   let linkedDisk = bytesOf(job.links.values(), BLOCK_BYTES);
@@ -111,22 +130,30 @@ function reportOf(job: Job): CopyReport {
     for (const below of totals.directories) job.directories.add(`${path}/${below}`);
   }
   for (const path of new Set(['', ...job.directories]))
-    job.meter.add(lstatSync(path === '' ? job.layer : `${job.layer}/${path}`));
+    job.meter.add(fstatSync(job.target.at(path).fd));
   const files = job.directories.size + job.copies.size + linked;
   const disk = job.meter.total() + linkedDisk;
-  return { files, bytes, disk, linked, linkedDisk, made: [...job.made] };
+  const selections = copiedSelections(job, write);
+  return { files, bytes, disk, linked, linkedDisk, made: [...job.made], selections };
+}
+
+/** Where makeCopyLayer finds tree nodes, and keeps those of files that have changed meanwhile. */
+export interface TreeNodes {
+  readonly read: TreeReader;
+  readonly write: TreeWriter;
 }
 
 /**
- * Writes the files of a COPY into an empty layer directory.
- * @param read looks up tree nodes of the index
- * @throws ContextError when a file changed meanwhile or names collide, NoSpaceError, and the file
- *   system's errors
+ * Writes the files of a COPY into an empty layer directory. A source that changes while it is
+ * copied is taken as it is then, file by file; the report says what was copied.
+ * @throws ContextError when names collide, a file that is named is gone or can't be read;
+ *   NoSpaceError, the signal's reason
  */
 export async function makeCopyLayer(
   layer: string,
   request: CopyRequest,
-  read: TreeReader,
+  { read, write }: TreeNodes,
+  signal?: AbortSignal,
 ): Promise<CopyReport> {
   const former =
     request.former &&
@@ -136,6 +163,8 @@ export async function makeCopyLayer(
       : undefined;
   const job: Job = {
     layer,
+    target: openWalker(layer),
+    sources: openWalkers(),
     request: { ...request, former },
     read,
     copies: new Map(),
@@ -145,9 +174,17 @@ export async function makeCopyLayer(
     made: new Set(),
     finish: [],
     meter: diskMeter(),
+    differences: request.selections.map(() => new Map()),
   };
-  await fill(job);
-  checkpoint('copy:copied');
-  for (const finish of job.finish) finish();
-  return reportOf(job);
+  try {
+    await fill(job, signal);
+    checkpoint('copy:copied');
+    for (const finish of job.finish) finish();
+    return reportOf(job, write);
+  } catch (error) {
+    throw asCopyError(error, job);
+  } finally {
+    job.target.close();
+    job.sources.close();
+  }
 }

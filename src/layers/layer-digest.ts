@@ -1,26 +1,31 @@
 /** The digest of a published layer: all that a step can see of it. */
-import { lstatSync, realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { relative } from 'node:path';
+import { linkGroups } from '../context/hard-links.js';
 import { listTree } from '../context/listing.js';
 import type { ScanStore } from '../context/scan.js';
 import { digestTrees } from '../context/scan.js';
 import type { FileSource } from '../context/source.js';
-import { plainListing } from '../context/source.js';
 import type { LayerMarks } from '../context/xattrs.js';
 import { readLayerMarks } from '../context/xattrs.js';
+import { listNames } from '../fs/directory.js';
+import { openWalker } from '../fs/walker.js';
 import type { LayerDigest, TreeDigest } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
 
-/** A directory of this machine as it is. */
-export function plainSource(root: string): FileSource {
-  const host = (path: string) => (path === '' ? root : `${root}/${path}`);
+/** The files of a layer as they are, for its digest. */
+export function layerSource(root: string): FileSource {
+  const walker = openWalker(root);
   return {
     title: root,
     ownership: 'keep',
+    changes: false,
     fingerprintScope: undefined,
-    locate: host,
+    // Nothing is selected by name here.
+    locate: () => undefined,
     follow: (path) => ({ kind: 'found', path }),
-    list: (path) => plainListing(host(path)),
+    list: (path) => ({ names: listNames(walker.at(path)), rootOf: () => root }),
+    close: walker.close,
   };
 }
 
@@ -46,10 +51,17 @@ export async function digestLayer(
   opaque: readonly string[],
   store: ScanStore,
 ): Promise<{ digest: LayerDigest; tree: TreeDigest }> {
-  const source = plainSource(layer);
-  const [tree] = await digestTrees(source, store, [listTree(source, '')], Date.now());
-  const { mode, uid, gid } = lstatSync(layer);
-  const root = { mode: mode & 0o7777, uid, gid };
-  const text = canonicalJson({ tree: tree ?? null, opaque, root });
-  return { digest: sha256(text) as LayerDigest, tree: tree as TreeDigest };
+  const source = layerSource(layer);
+  try {
+    const files = listTree(source, '');
+    const [tree] = await digestTrees(source, store, [files], Date.now());
+    const { mode, uid, gid } = statSync(layer);
+    const root = { mode: mode & 0o7777, uid, gid };
+    // Left out when there are none, as they were before they counted.
+    const links = linkGroups(files);
+    const text = canonicalJson({ tree: tree ?? null, opaque, root, links });
+    return { digest: sha256(text) as LayerDigest, tree: tree as TreeDigest };
+  } finally {
+    source.close();
+  }
 }

@@ -2,27 +2,29 @@
  * Where the files of a COPY go in its layer: directories are made, what a former layer has is
  * linked, and what is left is noted for copying.
  */
-import { chmodSync, existsSync, lchownSync, linkSync, lutimesSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import type { LinkGroups } from '../context/hard-links.js';
 import type { Scanned, ScannedDirectory } from '../context/listing.js';
 import type { Selection } from '../context/select.js';
 import type { TreeEntry, TreeReader } from '../context/tree.js';
 import { ContextError } from '../errors.js';
-import { fileTime } from '../file-time.js';
+import type { EntryAttributes } from '../fs/write.js';
+import {
+  ensureEntry,
+  linkEntry,
+  removeEntry,
+  setDirectory,
+  setDirectoryTime,
+} from '../fs/write.js';
 import type { TreeDigest } from '../keys/digest.js';
-import type { Job } from './copy-job.js';
+import type { FileCopy, Job } from './copy-job.js';
 import type { Subtree } from './link-subtrees.js';
 import { largeGroups, linkSubtrees } from './link-subtrees.js';
-import type { Owner } from './users.js';
 
 /** What becomes of a subdirectory that is unchanged; without it each of its files is placed. */
 type OnSame = ((subtree: Subtree) => void) | undefined;
 
 const NEW_DIRECTORY_MODE = 0o755;
-
-interface Attributes extends Owner {
-  readonly mode: number;
-}
 
 /** A name can't be a directory and something else; which of the two is meant nobody can tell. */
 function refuseOverlap(job: Job, path: string): never {
@@ -35,23 +37,29 @@ function refuseOverlap(job: Job, path: string): never {
   );
 }
 
-/** Makes a directory of the layer if it is not there. */
-function ensureDirectory(job: Job, path: string): string {
-  const target = join(job.layer, path);
+const parentOf = (path: string) => {
+  const parent = dirname(path);
+  return parent === '.' ? '' : parent;
+};
+
+/**
+ * Makes a directory of the layer, and those above it, where they are not there.
+ * @returns false when it was there
+ */
+function ensureDirectory(job: Job, path: string): boolean {
   if (job.copies.has(path) || job.links.has(path)) refuseOverlap(job, path);
-  if (!job.directories.has(path)) mkdirSync(target, { recursive: true });
+  if (path === '' || job.directories.has(path)) return false;
+  ensureDirectory(job, parentOf(path));
   job.directories.add(path);
-  return target;
+  return ensureEntry(job.target.at(parentOf(path)), basename(path));
 }
 
-/** Makes a directory that is not itself copied; its attributes come last, cp may change them. */
-function makeDirectory(job: Job, path: string, attributes: Attributes): void {
-  const target = ensureDirectory(job, path);
+/** Makes a directory that is not itself copied; its attributes come last, when it is filled. */
+function makeDirectory(job: Job, path: string, attributes: EntryAttributes): void {
+  // What an archive before it has brought keeps what that says.
+  if (!ensureDirectory(job, path)) return;
   job.made.add(path);
-  job.finish.push(() => {
-    lchownSync(target, attributes.uid, attributes.gid);
-    chmodSync(target, attributes.mode);
-  });
+  job.finish.push(() => setDirectory(job.target.at(path), attributes));
 }
 
 /** The directories above the destination, with the attributes that the layers below have. */
@@ -77,7 +85,7 @@ function makeTargetDirectory(job: Job, selection: Selection): void {
   for (const [index] of components.entries()) {
     const path = components.slice(0, index + 1).join('/');
     const known = destination.kind === 'directory' && path === destination.path;
-    if (known || existsSync(join(job.layer, path))) continue;
+    if (known || job.directories.has(path)) continue;
     const last = path === target;
     const mode = (last ? selection.directory?.mode : undefined) ?? NEW_DIRECTORY_MODE;
     makeDirectory(job, path, {
@@ -88,26 +96,14 @@ function makeTargetDirectory(job: Job, selection: Selection): void {
   }
 }
 
-/** Gives a file the owner and mode that the instruction asks for. */
-export function applyAttributes(job: Job, file: Scanned, target: string): void {
-  const { owner, ownership, chmod } = job.request;
-  const { stats } = file;
-  const isDirectory = stats.kind === 'dir';
-  const newOwner = owner ?? (ownership === 'keep' && isDirectory ? stats : undefined);
-  if (newOwner) lchownSync(target, newOwner.uid, newOwner.gid);
-  if (stats.kind === 'symlink') return;
-  const { mode } = stats;
-  // chown clears setuid and setgid, so that the mode comes after it.
-  if (chmod || newOwner || isDirectory) chmodSync(target, chmod ? chmod(mode, isDirectory) : mode);
-}
-
-function linkFormer(job: Job, file: Scanned, relativePath: string): boolean {
+function linkFormer(job: Job, file: Scanned, path: string): boolean {
   const { former } = job.request;
   if (!former) return false;
+  const parent = parentOf(path);
+  const name = basename(path);
   try {
-    // Both are clean paths: join() would look at each character of both again.
-    linkSync(`${former.path}/${relativePath}`, `${job.layer}/${relativePath}`);
-    job.links.set(relativePath, file);
+    linkEntry(job.sources.at(former.path, parent), name, job.target.at(parent), name);
+    job.links.set(path, file);
     return true;
   } catch (error) {
     // EMLINK: ext4 allows 65,000 links to a file; ENOENT: the former layer was removed meanwhile.
@@ -118,14 +114,33 @@ function linkFormer(job: Job, file: Scanned, relativePath: string): boolean {
 }
 
 /** Puts a file into the layer: linked when it is unchanged, else noted for copying. */
-function placeEntry(job: Job, file: Scanned, path: string, unchanged: boolean): void {
+function placeEntry(
+  job: Job,
+  path: string,
+  copy: () => FileCopy | undefined,
+  file: Scanned,
+  unchanged: boolean,
+): void {
   if (job.directories.has(path)) refuseOverlap(job, path);
   if (unchanged && linkFormer(job, file, path)) return;
-  job.copies.set(path, file);
+  const noted = copy();
+  // What is not in the tree was gone when it was digested.
+  if (!noted) return;
+  if (job.links.delete(path)) removeEntry(job.target.at(parentOf(path)), basename(path));
+  job.copies.set(path, noted);
 }
 
 function entriesByName(read: TreeReader, tree: TreeDigest | undefined): Map<string, TreeEntry> {
   return new Map((tree === undefined ? [] : read(tree)).map((entry) => [entry.name, entry]));
+}
+
+/** Remembers what a function gives. */
+function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 /** Equal digest, mode, owner and attributes; the order of these lists is that of the encoding. */
@@ -133,62 +148,99 @@ function equalEntries(a: TreeEntry | undefined, b: TreeEntry | undefined): boole
   return a !== undefined && b !== undefined && JSON.stringify(a) === JSON.stringify(b);
 }
 
+/** A selection while its files are placed. */
+interface Placing {
+  readonly job: Job;
+  readonly selection: number;
+  /** Path in the layer of the selection's own directory. */
+  readonly target: string;
+  /** For each path of a hard link the first path of its group; those come first. */
+  readonly first: ReadonlyMap<string, string>;
+  readonly onSame: OnSame;
+}
+
+const joined = (directory: string, name: string) =>
+  directory === '' ? name : `${directory}/${name}`;
+
+function directoryAttributes(job: Job, { stats }: Scanned): EntryAttributes {
+  const { owner, ownership, chmod } = job.request;
+  const { uid, gid } = owner ?? (ownership === 'keep' ? stats : { uid: 0, gid: 0 });
+  return { mode: chmod ? chmod(stats.mode, true) : stats.mode, uid, gid };
+}
+
 function placeSubdirectory(
-  job: Job,
-  { path, listed, digest }: Subtree,
+  placing: Placing,
+  { path, listed, digest, within }: Subtree,
   former: TreeDigest | undefined,
-  onSame: OnSame,
 ): void {
-  const target = ensureDirectory(job, path);
-  placeDirectory(job, listed.directory, path, digest, former, onSame);
+  const { job } = placing;
+  ensureDirectory(job, path);
+  placeDirectory(placing, listed.directory, within, digest, former);
   // What one source has a directory for is as old as that, whoever made it first.
   job.made.delete(path);
   job.finish.push(() => {
-    applyAttributes(job, listed, target);
-    const time = fileTime(listed.stats.mtimeMs / 1000);
-    lutimesSync(target, time, time);
+    const directory = job.target.at(path);
+    setDirectory(directory, directoryAttributes(job, listed));
+    setDirectoryTime(directory, listed.stats.mtimeMs);
   });
+}
+
+/** What is to be copied where a file is not linked. */
+function copyOf(
+  { selection, target, first }: Placing,
+  file: Scanned,
+  entry: TreeEntry | undefined,
+  within: string,
+): FileCopy | undefined {
+  if (!entry || entry.type === 'dir') return undefined;
+  const leader = first.get(within);
+  const sameAs = leader === undefined || leader === within ? undefined : joined(target, leader);
+  return { file, entry, selection, within, sameAs };
 }
 
 /** Places a directory's entries; `onSame` takes subdirectories of which the former has all. */
 function placeDirectory(
-  job: Job,
+  placing: Placing,
   directory: ScannedDirectory,
-  relativePath: string,
+  inside: string,
   now: TreeDigest,
   former: TreeDigest | undefined,
-  onSame: OnSame,
 ): void {
+  const { job, target, first, onSame } = placing;
   const same = now === former;
-  const newEntries = same ? undefined : entriesByName(job.read, now);
-  const oldEntries = same ? undefined : entriesByName(job.read, former);
-  const subtrees = directory.children.some((child) => child.directory)
-    ? entriesByName(job.read, now)
-    : undefined;
+  const newEntries = once(() => entriesByName(job.read, now));
+  const oldEntries = same ? newEntries : once(() => entriesByName(job.read, former));
   for (const child of directory.children) {
-    const path = relativePath === '' ? child.name : `${relativePath}/${child.name}`;
-    const before = oldEntries?.get(child.name);
-    const entry = subtrees?.get(child.name);
-    if (child.directory && entry?.type === 'dir') {
+    const within = joined(inside, child.name);
+    const path = joined(target, within);
+    if (child.directory) {
+      const entry = newEntries().get(child.name);
+      const before = oldEntries().get(child.name);
+      if (entry?.type !== 'dir') continue;
       const { digest } = entry;
-      const subtree = { path, listed: { ...child, directory: child.directory }, digest };
-      const unchanged = same || equalEntries(entry, before);
-      if (unchanged && onSame) onSame(subtree);
-      else {
-        const oldDigest = same ? digest : before?.type === 'dir' ? before.digest : undefined;
-        placeSubdirectory(job, subtree, oldDigest, onSame);
-      }
+      const subtree = { path, within, listed: { ...child, directory: child.directory }, digest };
+      if (onSame && (same || equalEntries(entry, before))) onSame(subtree);
+      else placeSubdirectory(placing, subtree, before?.type === 'dir' ? before.digest : undefined);
       continue;
     }
-    const unchanged = same || equalEntries(newEntries?.get(child.name), before);
-    placeEntry(job, child, path, unchanged);
+    const unchanged =
+      !first.has(within) &&
+      (same || equalEntries(newEntries().get(child.name), oldEntries().get(child.name)));
+    const copy = () => copyOf(placing, child, newEntries().get(child.name), within);
+    placeEntry(job, path, copy, child, unchanged);
   }
 }
 
-function placeFile(job: Job, selection: Selection, former: TreeDigest | undefined): void {
+function placeFile(
+  job: Job,
+  selection: Selection,
+  index: number,
+  former: TreeDigest | undefined,
+): void {
   const { destination, intoDirectory } = job.request;
   const [file] = selection.files.children;
-  if (!file) return;
+  const [entry] = job.read(selection.tree);
+  if (!file || !entry) return;
   const into =
     intoDirectory ||
     destination.kind === 'directory' ||
@@ -196,7 +248,31 @@ function placeFile(job: Job, selection: Selection, former: TreeDigest | undefine
     selection.below !== '';
   if (into) makeTargetDirectory(job, selection);
   const path = into ? join(targetDirectory(job, selection), selection.name) : destination.path;
-  placeEntry(job, file, path, former !== undefined && selection.tree === former);
+  const copy = () => ({ file, entry, selection: index, within: entry.name, sameAs: undefined });
+  placeEntry(job, path, copy, file, former !== undefined && selection.tree === former);
+}
+
+/** The first path of each group of hard links, by every path of the group. */
+function leaders(groups: LinkGroups | undefined): Map<string, string> {
+  const first = new Map<string, string>();
+  for (const group of groups ?? []) {
+    const [leader = ''] = group;
+    for (const path of group) first.set(path, leader);
+  }
+  return first;
+}
+
+/**
+ * Where hard links are concerned, a former layer must not decide which names are one file: then no
+ * directory is linked as a whole, and none of these files alone.
+ */
+function placingOf(job: Job, selection: Selection, index: number, onSame: OnSame): Placing {
+  const before = job.request.former?.selections[index];
+  const first = leaders([...(before?.links ?? []), ...(selection.links ?? [])]);
+  const now = leaders(selection.links);
+  for (const path of first.keys()) first.set(path, now.get(path) ?? path);
+  const target = targetDirectory(job, selection);
+  return { job, selection: index, target, first, onSame: first.size > 0 ? undefined : onSame };
 }
 
 /**
@@ -212,8 +288,11 @@ export async function placeSubtrees(
   const failed = groups.length === 0 ? [] : await linkSubtrees(former, job.layer, groups);
   const linked = new Set(groups.flat().filter((subtree) => !failed.includes(subtree)));
   job.subtrees.push(...linked);
+  const [selection] = job.request.selections;
+  if (!selection) return;
+  const placing = placingOf(job, selection, 0, undefined);
   for (const subtree of found)
-    if (!linked.has(subtree)) placeSubdirectory(job, subtree, subtree.digest, undefined);
+    if (!linked.has(subtree)) placeSubdirectory(placing, subtree, subtree.digest);
 }
 
 /**
@@ -232,9 +311,9 @@ export function placeSelections(job: Job): Subtree[] {
     const before = former?.selections[index]?.tree;
     if (selection.kind === 'directory') {
       makeTargetDirectory(job, selection);
-      const target = targetDirectory(job, selection);
-      placeDirectory(job, selection.files, target, selection.tree, before, onSame);
-    } else placeFile(job, selection, before);
+      const placing = placingOf(job, selection, index, onSame);
+      placeDirectory(placing, selection.files, '', selection.tree, before);
+    } else placeFile(job, selection, index, before);
   }
   return whole;
 }

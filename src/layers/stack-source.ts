@@ -8,18 +8,18 @@ export function stackSource(stack: Stack, title: string): FileSource {
   return {
     title,
     ownership: 'keep',
+    changes: false,
     // Looked at only when a step below was rebuilt: fingerprints would cost more than they save.
     fingerprintScope: undefined,
-    locate: (path) => locate(stack, path)?.hostPath,
+    locate: (path) => locate(stack, path),
     follow: (path) => {
       const resolved = resolve(stack, path);
       return resolved?.entry ? { kind: 'found', path: resolved.path } : { kind: 'missing' };
     },
     list: (path) => {
-      const found = new Map(
-        listDirectory(stack, path).map(({ name, hostPath }) => [name, hostPath]),
-      );
-      return { names: [...found.keys()], hostPath: (name) => found.get(name) ?? '' };
+      const roots = new Map(listDirectory(stack, path).map(({ name, root }) => [name, root]));
+      return { names: [...roots.keys()], rootOf: (name) => roots.get(name) ?? '' };
     },
+    close: () => {},
   };
 }

@@ -5,7 +5,9 @@
  */
 
 import type { Stats } from 'node:fs';
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { listKinds, lstatEntry } from '../fs/directory.js';
+import { lstatBelow, readLinkBelow } from '../fs/read.js';
+import { withWalkers } from '../fs/walker.js';
 
 /** A layer directory with its opaque directories (paths relative to it, no leading slash). */
 export interface StackLayer {
@@ -16,21 +18,13 @@ export interface StackLayer {
 /** Layers, topmost first, as in a lowerdir string. */
 export type Stack = readonly StackLayer[];
 
-/** A file of the merged view; `hostPath` is in the topmost layer that has it. */
+/** A file of the merged view. */
 export interface StackEntry {
+  /** In the merged view, and below `root`. */
   readonly path: string;
-  readonly hostPath: string;
+  /** Path of the topmost layer that has it. */
+  readonly root: string;
   readonly stats: Stats;
-}
-
-function tryLstat(path: string): Stats | undefined {
-  try {
-    return lstatSync(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw error;
-  }
 }
 
 /** A whiteout is a character device with device number 0/0. */
@@ -46,7 +40,7 @@ function layersOf(stack: Stack, components: readonly string[]): Stack {
     path = path === '' ? name : `${path}/${name}`;
     const contributing: StackLayer[] = [];
     for (const layer of visible) {
-      const stats = tryLstat(`${layer.path}/${path}`);
+      const stats = lstatBelow(layer.path, path);
       if (stats === undefined) continue;
       // Anything but a directory ends the merge: a whiteout, or a file that hides what is below.
       if (!stats.isDirectory()) break;
@@ -71,30 +65,37 @@ export function locate(stack: Stack, path: string): StackEntry | undefined {
   const name = components.pop();
   const clean = name === undefined ? '' : [...components, name].join('/');
   for (const layer of layersOf(stack, components)) {
-    const hostPath = clean === '' ? layer.path : `${layer.path}/${clean}`;
-    const stats = tryLstat(hostPath);
+    // The layer itself may be a link to files that another program keeps.
+    const stats = lstatBelow(layer.path, clean === '' ? '.' : clean);
     if (stats === undefined) continue;
-    return isWhiteout(stats) ? undefined : { path: clean, hostPath, stats };
+    return isWhiteout(stats) ? undefined : { path: clean, root: layer.path, stats };
   }
   return undefined;
 }
 
+/** A name of the merged view, and the path of the topmost layer that has it. */
+export interface StackName {
+  readonly name: string;
+  readonly root: string;
+}
+
 /** The entries of a directory of the merged view, whiteouts applied, sorted by name. */
-export function listDirectory(stack: Stack, path: string): { name: string; hostPath: string }[] {
+export function listDirectory(stack: Stack, path: string): StackName[] {
   const components = split(path);
-  const prefix = components.length === 0 ? '' : `${components.join('/')}/`;
+  const clean = components.join('/');
   const found = new Map<string, string | undefined>();
-  for (const layer of layersOf(stack, components)) {
-    for (const dirent of readdirSync(`${layer.path}/${prefix}`, { withFileTypes: true })) {
-      if (found.has(dirent.name)) continue;
-      const hostPath = `${layer.path}/${prefix}${dirent.name}`;
-      const hidden = dirent.isCharacterDevice() && isWhiteout(lstatSync(hostPath));
-      found.set(dirent.name, hidden ? undefined : hostPath);
+  withWalkers((walkers) => {
+    for (const layer of layersOf(stack, components)) {
+      const directory = walkers.at(layer.path, clean);
+      for (const { name, isDevice } of listKinds(directory)) {
+        if (found.has(name)) continue;
+        const stats = isDevice ? lstatEntry(directory, name) : undefined;
+        found.set(name, stats && isWhiteout(stats) ? undefined : layer.path);
+      }
     }
-  }
-  const entries: { name: string; hostPath: string }[] = [];
-  for (const [name, hostPath] of found)
-    if (hostPath !== undefined) entries.push({ name, hostPath });
+  });
+  const entries: StackName[] = [];
+  for (const [name, root] of found) if (root !== undefined) entries.push({ name, root });
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -127,7 +128,7 @@ export function resolve(stack: Stack, path: string): Resolved | undefined {
     if (entry?.stats.isSymbolicLink()) {
       followed += 1;
       if (followed > MAX_SYMLINKS) return undefined;
-      const target = readlinkSync(entry.hostPath);
+      const target = readLinkBelow(entry.root, entry.path) ?? '';
       if (target.startsWith('/')) done.length = 0;
       pending.unshift(...split(target));
     } else done.push(name);

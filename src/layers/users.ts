@@ -1,5 +1,5 @@
 /** Users and groups of an image, from its own /etc/passwd and /etc/group (passwd(5), group(5)). */
-import { readFileSync } from 'node:fs';
+import { readTextBelow } from '../fs/read.js';
 import type { Stack } from './stack.js';
 import { resolve } from './stack.js';
 
@@ -22,9 +22,7 @@ export interface Owner {
 function readLines(stack: Stack, path: string): string[][] {
   const entry = resolve(stack, path)?.entry;
   if (!entry?.stats.isFile()) return [];
-  return readFileSync(entry.hostPath, 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'));
+  return (readTextBelow(entry.root, entry.path) ?? '').split('\n').map((line) => line.split(':'));
 }
 
 interface User {

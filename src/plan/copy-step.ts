@@ -1,6 +1,7 @@
 /** COPY and ADD as steps. */
 import { posix } from 'node:path';
 import type { CopyInstruction } from '../dockerfile/ast.js';
+import type { SourceLocation } from '../errors.js';
 import { DockerfileError } from '../errors.js';
 import type { ContainerConfig } from '../image/config.js';
 import { parseMode } from './mode.js';
@@ -102,28 +103,30 @@ function unpackMode(instruction: CopyInstruction, { from }: FilesFrom): CopyStep
   return from === undefined ? 'detect' : 'never';
 }
 
+/** A here-document is one file in the destination: its name leads nowhere else. */
+function fileName(name: string, location: SourceLocation): string {
+  if (name !== '.' && name !== '..' && !/[/\0]/.test(name)) return name;
+  throw new DockerfileError(`the here-document ${name} has a path, not a file name`, location, {
+    hint: 'name it without a slash; the destination says where it goes',
+  });
+}
+
 /**
  * The operands of COPY or ADD after expansion: one step for all sources, but for an ADD that mixes
  * sources of the build context and remote ones, whose steps follow each other in their order.
  * @throws DockerfileError
  */
 export function copySteps(instruction: CopyInstruction, scope: CopyScope): Operands[] {
-  const { location, flags, keyword } = instruction;
+  const { location, flags } = instruction;
   const { expand, config } = scope;
   const sources = instruction.sources.map((source) => expand(source, location));
   const inline = instruction.heredocs.map(
     ({ name, content, expand: wanted }): InlineFile => ({
-      name,
+      name: fileName(name, location),
       content: wanted ? expand(content, location, 'plain') : content,
     }),
   );
   const destination = destinationPath(config.WorkingDir, expand(instruction.destination, location));
-  if (sources.length + inline.length > 1 && !destination.endsWith('/')) {
-    const message = `${keyword.toUpperCase()} of several sources needs a directory as its destination`;
-    throw new DockerfileError(message, location, {
-      hint: `end it with a slash: ${instruction.destination}/`,
-    });
-  }
   const chmod = textFlag(instruction, 'chmod', expand);
   if (chmod !== undefined) parseMode(chmod, location);
   const groups =

@@ -1,8 +1,8 @@
 /** Owner, permissions, xattrs and times of unpacked files. */
-import { chmodSync, fchmodSync, fchownSync, futimesSync, lchownSync, lutimesSync } from 'node:fs';
+import { fchmodSync, fchownSync, futimesSync, lchownSync, lutimesSync, utimesSync } from 'node:fs';
 import { fileTime } from '../file-time.js';
+import type { Directory } from '../fs/directory.js';
 import type { ByteString, TarEntry, TarTime } from './entry.js';
-import { fsPath } from './entry.js';
 import type { Pending } from './pending.js';
 
 export type Attributes = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>;
@@ -60,8 +60,7 @@ export function setOpenFile(
 }
 
 /** The same for a symlink, which has no permissions. */
-export function setSymlink(full: ByteString, wanted: Attributes, owner: NewFileOwner): void {
-  const path = fsPath(full);
+export function setSymlink(path: string | Buffer, wanted: Attributes, owner: NewFileOwner): void {
   if (wanted.uid !== owner.uid || wanted.gid !== owner.gid) {
     lchownSync(path, wanted.uid, wanted.gid);
   }
@@ -69,15 +68,8 @@ export function setSymlink(full: ByteString, wanted: Attributes, owner: NewFileO
   lutimesSync(path, time, time);
 }
 
-/** The same for a directory that is known to be one, all but the time. */
-export function setDirectory(full: ByteString, wanted: Attributes): void {
-  const path = fsPath(full);
-  lchownSync(path, wanted.uid, wanted.gid);
-  chmodSync(path, wanted.mode);
-}
-
 /** A directory's time, once nothing in it changes any more. */
-export function setDirectoryTime(full: ByteString, mtime: TarTime): void {
+export function setDirectoryTime({ path }: Directory, mtime: TarTime): void {
   const time = asTime(mtime);
-  lutimesSync(fsPath(full), time, time);
+  utimesSync(path, time, time);
 }

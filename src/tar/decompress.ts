@@ -1,19 +1,29 @@
-/** Layers as they come: gzip, zstd or plain, told apart by their first bytes, not by media type. */
-import type { Transform } from 'node:stream';
+/**
+ * Layers and archives as they come, told apart by their first bytes, not by media type. Layers are
+ * gzip, zstd or plain (image-spec layer.md); ADD also takes bzip2 and xz.
+ */
+import type { Duplex, Transform } from 'node:stream';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ImageError } from '../oci/errors.js';
+import { programStream } from './program-stream.js';
 import { zstdStream } from './zstd.js';
 
-export type Compression = 'gzip' | 'zstd' | 'none';
+export type Compression = 'gzip' | 'zstd' | 'bzip2' | 'xz' | 'none';
 
 /** Bytes that `detectCompression` looks at. */
 const MAGIC_BYTES = 4;
+
+/** bzip2: "BZh"; xz (The .xz File Format, 2.1.1.1): FD "7zX", of which four bytes are looked at. */
+const BZIP2 = Buffer.from('BZh');
+const XZ = Buffer.from([0xfd, 0x37, 0x7a, 0x58]);
 
 /** RFC 1952 (gzip), RFC 8878 (zstd, whose first frame may be a skippable one). */
 export function detectCompression(head: Buffer): Compression {
   if (head.length >= 2 && head.readUInt16BE(0) === 0x1f8b) return 'gzip';
   if (head.length < MAGIC_BYTES) return 'none';
+  if (head.subarray(0, 3).equals(BZIP2)) return 'bzip2';
+  if (head.subarray(0, 4).equals(XZ)) return 'xz';
   const magic = head.readUInt32LE(0);
   return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50 ? 'zstd' : 'none';
 }
@@ -25,6 +35,13 @@ async function* rejoin(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerato
   } finally {
     await rest.return?.();
   }
+}
+
+/** What Node has no decompressor for is a program's work. */
+function decompressor(compression: Exclude<Compression, 'gzip' | 'none'>): Promise<Duplex> {
+  if (compression === 'zstd') return zstdStream(['-d']);
+  const packages = { bzip2: 'bzip2', xz: 'xz-utils' };
+  return programStream(compression, ['-d', '-c'], packages[compression]);
 }
 
 /** Big pieces and room for several, so that inflating goes on while files are being written. */
@@ -50,7 +67,7 @@ export async function* decompressed(source: Readable): AsyncGenerator<Buffer> {
   const input = Readable.from(whole, { objectMode: false }).on('error', (error) => {
     sourceError = error;
   });
-  const inflate = compression === 'gzip' ? createGunzip(INFLATE) : await zstdStream(['-d']);
+  const inflate = compression === 'gzip' ? createGunzip(INFLATE) : await decompressor(compression);
   try {
     // Errors come out of the last stream, which is read below.
     pipeline(input, inflate as Transform, () => {});

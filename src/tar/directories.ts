@@ -1,9 +1,12 @@
 /**
- * The directories of a layer that is being unpacked. The layer starts empty and nobody else writes
- * into it, so that every directory in it is one we made: what is a node here is a real directory,
- * never a symlink, and no lstat is needed to know it.
+ * The directories of a layer that is being unpacked. What is a node here is a real directory, never
+ * a symlink: one that was made here, or that was looked at. They are opened by descriptor, one
+ * component at a time (fs/walker.ts).
  */
 import { lstatSync, mkdirSync, readlinkSync } from 'node:fs';
+import { entryPath } from '../fs/directory.js';
+import type { Walker } from '../fs/walker.js';
+import { openWalker } from '../fs/walker.js';
 import { ImageError } from '../oci/errors.js';
 import type { Attributes } from './attributes.js';
 import type { ByteString } from './entry.js';
@@ -18,17 +21,33 @@ export interface DirectoryNode {
   readonly children: Map<ByteString, DirectoryNode>;
   /** Of the last entry for it; undefined: the archive has none. */
   attributes: Attributes | undefined;
+  /** It was there before the archive, which may have no entry for it. */
+  existed: boolean;
   opaque: boolean;
   /** Names in it that hide those of the layers below. */
   whiteouts: ByteString[] | undefined;
 }
 
+/** What the layers below have at a path. */
+export type BaseEntry =
+  | { readonly kind: 'directory'; readonly attributes: Attributes }
+  | { readonly kind: 'symlink'; readonly target: ByteString }
+  | { readonly kind: 'other' };
+
+/** Looks a path up in the layers below the one that is being unpacked. */
+export type BaseLookup = (path: ByteString) => BaseEntry | undefined;
+
 /** A layer that is being unpacked. */
 export interface LayerTree {
-  /** Path of the layer's directory. */
-  readonly root: ByteString;
+  /** Trusted path of the directory that it is unpacked into. */
+  readonly root: string;
+  readonly walker: Walker;
+  /** For two directories at once. */
+  readonly second: Walker;
   readonly top: DirectoryNode;
   readonly pending: Pending;
+  /** Undefined where an archive is a layer of its own: what is below it does not matter then. */
+  readonly base: BaseLookup | undefined;
 }
 
 /** As many as Linux follows in one path. */
@@ -44,18 +63,31 @@ function createNode(parent: DirectoryNode | undefined, name: ByteString): Direct
     parent,
     children: new Map(),
     attributes: undefined,
+    existed: false,
     opaque: false,
     whiteouts: undefined,
   };
 }
 
-/** @param directory the layer's directory, empty */
-export function createTree(directory: string): LayerTree {
+/** @param root trusted path of the directory that is unpacked into */
+export function createTree(root: string, base: BaseLookup | undefined): LayerTree {
   return {
-    root: Buffer.from(directory).toString('latin1'),
+    root,
+    walker: openWalker(root, 'bytes'),
+    second: openWalker(root, 'bytes'),
     top: createNode(undefined, ''),
-    pending: createPending(directory),
+    pending: createPending(root),
+    base,
   };
+}
+
+/** The path of a directory's entry for Node's functions; valid until the walker moves on. */
+export function entryAt(
+  walker: Walker,
+  directory: DirectoryNode,
+  name: ByteString,
+): string | Buffer {
+  return fsPath(entryPath(walker.at(directory.path), name));
 }
 
 /**
@@ -67,22 +99,45 @@ export function makeDirectory(
   parent: DirectoryNode,
   name: ByteString,
 ): DirectoryNode {
+  mkdirSync(entryAt(tree.walker, parent, name), { mode: 0o700 });
+  return adoptDirectory(parent, name);
+}
+
+/** A directory that is there already. */
+export function adoptDirectory(parent: DirectoryNode, name: ByteString): DirectoryNode {
   const node = createNode(parent, name);
-  mkdirSync(fsPath(`${tree.root}/${node.path}`), { mode: 0o700 });
   parent.children.set(name, node);
   return node;
 }
 
-/** The target of a symlink, or undefined when nothing is there. @throws ImageError for a file */
-function symlinkAt({ root, pending }: LayerTree, path: ByteString): ByteString | undefined {
-  if (pending.has(path)) pending.flush();
-  const full = fsPath(`${root}/${path}`);
-  const stats = lstatSync(full, { throwIfNoEntry: false });
-  if (stats === undefined) return undefined;
-  if (!stats.isSymbolicLink()) {
-    throw new ImageError(`the archive holds entries below ${display(path)}, which is no directory`);
-  }
-  return readlinkSync(full, 'buffer').toString('latin1');
+type Step = { readonly node: DirectoryNode } | { readonly target: ByteString } | undefined;
+
+function refuseFile(path: ByteString): never {
+  throw new ImageError(`the archive holds entries below ${display(path)}, which is no directory`);
+}
+
+/** What is at a name that is no node yet. @throws ImageError for a file */
+function look(tree: LayerTree, parent: DirectoryNode, name: ByteString): Step {
+  const path = childPath(parent, name);
+  if (tree.pending.has(path)) tree.pending.flush();
+  const entry = entryAt(tree.walker, parent, name);
+  const stats = lstatSync(entry, { throwIfNoEntry: false });
+  if (stats === undefined) return lookBelow(tree, parent, name);
+  if (stats.isDirectory()) return { node: adoptDirectory(parent, name) };
+  if (!stats.isSymbolicLink()) refuseFile(path);
+  return { target: readlinkSync(entry, 'buffer').toString('latin1') };
+}
+
+/** A directory of the layers below is there for the archive too: it gets an equal one on top. */
+function lookBelow(tree: LayerTree, parent: DirectoryNode, name: ByteString): Step {
+  const path = childPath(parent, name);
+  const below = tree.base?.(path);
+  if (below === undefined) return undefined;
+  if (below.kind === 'symlink') return { target: below.target };
+  if (below.kind === 'other') refuseFile(path);
+  const node = makeDirectory(tree, parent, name);
+  node.attributes = below.attributes;
+  return { node };
 }
 
 /**
@@ -112,12 +167,17 @@ export function findDirectory(
       at = known;
       continue;
     }
-    const target = symlinkAt(tree, childPath(at, part));
-    if (target === undefined) {
+    const found = look(tree, at, part);
+    if (found === undefined) {
       if (missing === 'give up') return undefined;
       at = makeDirectory(tree, at, part);
       continue;
     }
+    if ('node' in found) {
+      at = found.node;
+      continue;
+    }
+    const { target } = found;
     followed += 1;
     if (followed > MAX_SYMLINKS) {
       throw new ImageError(`the archive has a loop of symlinks at ${display(childPath(at, part))}`);

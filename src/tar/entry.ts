@@ -1,10 +1,9 @@
 /** What one member of a tar archive says (POSIX.1-2017 pax, GNU tar manual, "Basic Tar Format"). */
 
-/**
- * Bytes as a string of code units 0 to 255 (Node's `latin1`). Names in archives are bytes, not
- * text: this form keeps all of them, compares bytewise, and can be a Map's key.
- */
-export type ByteString = string;
+import type { ByteString } from '../fs/byte-string.js';
+
+export type { ByteString } from '../fs/byte-string.js';
+export { fsPath } from '../fs/byte-string.js';
 
 /** Time since the epoch; nanoseconds are 0 to 999,999,999 also before it. */
 export interface TarTime {
@@ -50,13 +49,6 @@ export const BLOCK = 512;
 /** Bytes that fill the last block of `size` bytes of data. */
 export function padding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
-}
-
-/** The form in which Node's file functions take a name of any bytes. */
-export function fsPath(bytes: ByteString): string | Buffer {
-  // Most names are ASCII, where both forms are the same and the string is faster.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL to DEL is what ASCII means.
-  return /^[\x00-\x7f]*$/.test(bytes) ? bytes : Buffer.from(bytes, 'latin1');
 }
 
 /** A name as people read it. */

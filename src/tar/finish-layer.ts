@@ -1,11 +1,11 @@
 /** What is done to an unpacked layer once its archive has ended. */
 import { linkSync, lstatSync } from 'node:fs';
+import { setDirectory } from '../fs/write.js';
 import type { Attributes } from './attributes.js';
-import { queueAttributes, setDirectory, setDirectoryTime } from './attributes.js';
+import { queueAttributes, setDirectoryTime } from './attributes.js';
 import type { DirectoryNode, LayerTree } from './directories.js';
-import { childPath, everyDirectory } from './directories.js';
+import { childPath, entryAt, everyDirectory } from './directories.js';
 import type { ByteString } from './entry.js';
-import { fsPath } from './entry.js';
 import { runSystemCalls } from './syscalls.js';
 
 /** Of directories that the archive has no entry for. A fixed time keeps the layer reproducible. */
@@ -23,34 +23,39 @@ const errorCode = (error: unknown) => (error as NodeJS.ErrnoException).code;
  * A function that makes whiteouts. All are links to one device node, as overlayfs itself makes
  * them: one link(2) each instead of a process for mknod.
  */
-function whiteoutMaker({ root }: LayerTree): (path: ByteString) => void {
-  let source: ByteString | undefined;
-  const makeNode = (path: ByteString) => {
-    if (lstatSync(fsPath(`${root}/${path}`), { throwIfNoEntry: false }) !== undefined) return;
-    const device = { type: 'char', mode: 0, uid: 0, gid: 0, major: 0, minor: 0 } as const;
-    runSystemCalls(Buffer.from(root, 'latin1').toString(), [{ call: 'mknod', path, ...device }]);
-    source = path;
+function whiteoutMaker(tree: LayerTree): (parent: DirectoryNode, name: ByteString) => void {
+  const { root, walker, second } = tree;
+  let source: { readonly parent: DirectoryNode; readonly name: ByteString } | undefined;
+  const makeNode = (parent: DirectoryNode, name: ByteString) => {
+    if (lstatSync(entryAt(walker, parent, name), { throwIfNoEntry: false }) !== undefined) return;
+    const device = { type: 'char', mode: 0, uid: 0, gid: 0, device: 0 } as const;
+    runSystemCalls(root, [{ call: 'mknod', path: childPath(parent, name), ...device }]);
+    source = { parent, name };
   };
-  return (path) => {
-    if (source === undefined) return makeNode(path);
+  return (parent, name) => {
+    if (source === undefined) return makeNode(parent, name);
     try {
-      return linkSync(fsPath(`${root}/${source}`), fsPath(`${root}/${path}`));
+      const from = entryAt(second, source.parent, source.name);
+      return linkSync(from, entryAt(walker, parent, name));
     } catch (error) {
       // The layer's own file hides what is below as well.
       if (errorCode(error) === 'EEXIST') return undefined;
       // ext4 allows 65,000 links to a file.
-      if (errorCode(error) === 'EMLINK') return makeNode(path);
+      if (errorCode(error) === 'EMLINK') return makeNode(parent, name);
       throw error;
     }
   };
 }
 
-function makeWhiteouts(node: DirectoryNode, make: (path: ByteString) => void) {
+function makeWhiteouts(
+  node: DirectoryNode,
+  make: (parent: DirectoryNode, name: ByteString) => void,
+) {
   for (const name of node.whiteouts ?? []) {
     const own = node.children.get(name);
     // "Gone, and a new directory of that name": it must not show what the old one held.
     if (own !== undefined) own.opaque = true;
-    else make(childPath(node, name));
+    else make(node, name);
   }
 }
 
@@ -62,7 +67,7 @@ function makeWhiteouts(node: DirectoryNode, make: (path: ByteString) => void) {
  * @throws ImageError, IsolationError
  */
 export function finishLayer(tree: LayerTree, rootless: boolean): string[] {
-  const { root, top, pending } = tree;
+  const { walker, top, pending } = tree;
   pending.flush();
   const makeWhiteout = whiteoutMaker(tree);
   const nodes = [...everyDirectory(top)];
@@ -77,10 +82,11 @@ export function finishLayer(tree: LayerTree, rootless: boolean): string[] {
       pending.add({ call: 'setxattr', path: path === '' ? '.' : path, name, value: 'y' });
     }
     // The layer's own directory keeps what its maker gave it, unless the archive says otherwise.
-    const attributes = node.attributes ?? (node === top ? undefined : IMPLIED);
+    const attributes = node.attributes ?? (node === top || node.existed ? undefined : IMPLIED);
     if (attributes === undefined) continue;
-    setDirectory(`${root}/${path}`, attributes);
-    setDirectoryTime(`${root}/${path}`, attributes.mtime);
+    const directory = walker.at(path);
+    setDirectory(directory, attributes);
+    setDirectoryTime(directory, attributes.mtime);
     queueAttributes(pending, path === '' ? '.' : path, attributes);
   }
   pending.flush();

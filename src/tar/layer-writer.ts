@@ -6,21 +6,30 @@ import {
   linkSync,
   lstatSync,
   openSync,
-  rmSync,
+  statSync,
   symlinkSync,
-  unlinkSync,
 } from 'node:fs';
+import { removeTree } from '../fs/remove.js';
+import { newFileOwner } from '../fs/write.js';
 import { ImageError } from '../oci/errors.js';
 import type { Attributes, NewFileOwner } from './attributes.js';
 import { keptXattrs, queueAttributes, setOpenFile, setSymlink } from './attributes.js';
-import type { DirectoryNode, LayerTree } from './directories.js';
-import { childPath, createTree, findDirectory, makeDirectory } from './directories.js';
+import type { BaseLookup, DirectoryNode, LayerTree } from './directories.js';
+import {
+  adoptDirectory,
+  childPath,
+  createTree,
+  entryAt,
+  findDirectory,
+  makeDirectory,
+} from './directories.js';
 import type { ByteString, TarEntry } from './entry.js';
 import { display, fsPath } from './entry.js';
 import { fileSink } from './file-sink.js';
 import { finishLayer } from './finish-layer.js';
-import { components, meaningOf } from './member-name.js';
+import { cleanComponents, components, meaningOf, refuseWhiteout } from './member-name.js';
 import type { EntrySink } from './parser.js';
+import { deviceNumber } from './syscalls.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
@@ -41,13 +50,21 @@ interface Slot {
   readonly parent: DirectoryNode;
   readonly name: ByteString;
   readonly path: ByteString;
-  readonly full: ByteString;
 }
 
-function newFileOwner(directory: string): NewFileOwner {
-  const stats = lstatSync(directory);
-  const gid = (stats.mode & 0o2000) === 0 ? (process.getegid?.() ?? 0) : stats.gid;
-  return { uid: process.geteuid?.() ?? 0, gid };
+/** How an archive is to be read. */
+export interface LayerWriterOptions {
+  /** Refuse device nodes, and leave out xattrs that a user namespace can't set. */
+  readonly rootless: boolean;
+  /**
+   * `layer`: names may be whiteouts, and no writer of layers produces `..` (image-spec layer.md).
+   * `archive`: names mean files; `..` is taken for what it says as long as it stays inside.
+   */
+  readonly names: 'layer' | 'archive';
+  /** Everything gets this owner. */
+  readonly owner?: NewFileOwner | undefined;
+  /** The layers below, whose directories and symbolic links the archive's names go through. */
+  readonly base?: BaseLookup | undefined;
 }
 
 /** Tells which permissions new files get when they are asked for. */
@@ -66,76 +83,85 @@ function createModeMemory() {
 }
 
 /** Removes what is at a slot, so that the later of two entries wins. */
-function clear(tree: LayerTree, { parent, name, path, full }: Slot): void {
+function clear(tree: LayerTree, { parent, name, path }: Slot): void {
   if (parent.children.has(name)) {
     tree.pending.flush();
-    rmSync(fsPath(full), { recursive: true });
+    // Neither walker may stay in what is removed now.
+    tree.second.at(parent.path);
+    removeTree(`${tree.walker.at(parent.path).path}/${name}`, 'bytes');
     parent.children.delete(name);
   } else if (tree.pending.has(path)) tree.pending.flush();
 }
 
 /** Calls `make`, which fails where something is; then removes that and calls it again. */
-function makeAnew<T>(slot: Slot, make: () => T): T {
+function makeAnew<T>(tree: LayerTree, slot: Slot, make: (path: string | Buffer) => T): T {
+  const path = entryAt(tree.walker, slot.parent, slot.name);
   try {
-    return make();
+    return make(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    unlinkSync(fsPath(slot.full));
-    return make();
+    removeTree(`${tree.walker.at(slot.parent.path).path}/${slot.name}`, 'bytes');
+    return make(path);
   }
 }
 
 function putDirectory(tree: LayerTree, slot: Slot, attributes: Attributes): void {
-  const { parent, name, path, full } = slot;
+  const { parent, name, path } = slot;
   let node = parent.children.get(name);
   if (node === undefined) {
     if (tree.pending.has(path)) tree.pending.flush();
-    node = makeAnew({ parent, name, path, full }, () => makeDirectory(tree, parent, name));
+    const entry = entryAt(tree.walker, parent, name);
+    // Only an archive that is unpacked over other files finds a directory that it has not made.
+    const there = lstatSync(entry, { throwIfNoEntry: false })?.isDirectory() ?? false;
+    node = there
+      ? adoptDirectory(parent, name)
+      : makeAnew(tree, slot, () => makeDirectory(tree, parent, name));
   }
   node.attributes = attributes;
 }
 
-function putLink(tree: LayerTree, slot: Slot, entry: TarEntry): void {
-  const parts = components(entry.linkName);
-  const name = parts.pop();
-  const directory = findDirectory(tree, parts, 'give up');
-  const target = name === undefined || !directory ? undefined : childPath(directory, name);
-  if (target === slot.path) return;
-  if (target !== undefined && tree.pending.has(target)) tree.pending.flush();
-  const stats =
-    target === undefined
-      ? undefined
-      : lstatSync(fsPath(`${tree.root}/${target}`), { throwIfNoEntry: false });
-  if (target === undefined || stats === undefined || stats.isDirectory()) {
+/** @param parts of the link's target */
+function putLink(tree: LayerTree, slot: Slot, parts: readonly ByteString[], entry: TarEntry): void {
+  const name = parts.at(-1);
+  const directory = findDirectory(tree, parts.slice(0, -1), 'give up');
+  const refuse = () => {
     const names = `${display(entry.name)} to ${display(entry.linkName)}`;
-    throw new ImageError(`the archive holds a hard link ${names}, which is no file before it`);
-  }
+    return new ImageError(`the archive holds a hard link ${names}, which is no file before it`);
+  };
+  if (name === undefined || !directory) throw refuse();
+  const target = childPath(directory, name);
+  if (target === slot.path) return;
+  if (tree.pending.has(target)) tree.pending.flush();
+  const source = entryAt(tree.second, directory, name);
+  const stats = lstatSync(source, { throwIfNoEntry: false });
+  if (stats === undefined || stats.isDirectory()) throw refuse();
   if (target.startsWith(`${slot.path}/`)) {
     throw new ImageError(`the hard link ${display(entry.name)} would replace its own target`);
   }
   clear(tree, slot);
   // link(2) does not follow a symlink that is the last component.
-  makeAnew(slot, () => linkSync(fsPath(`${tree.root}/${target}`), fsPath(slot.full)));
+  makeAnew(tree, slot, (path) => linkSync(source, path));
 }
 
 /**
- * @param directory an empty directory; nothing is ever written outside of it
- * @param rootless refuse device nodes, and leave out xattrs that a user namespace can't set
+ * @param directory trusted path; nothing is ever written outside of it. A layer's is empty
+ * @param options how names are read, and what is below
  */
-export function createLayerWriter(directory: string, rootless: boolean): LayerWriter {
-  const tree = createTree(directory);
+export function createLayerWriter(directory: string, options: LayerWriterOptions): LayerWriter {
+  const { rootless } = options;
+  const tree = createTree(directory, options.base);
+  const partsOf = options.names === 'layer' ? components : cleanComponents;
   const { pending } = tree;
-  const owner = newFileOwner(directory);
+  const owner = newFileOwner(statSync(directory));
   const modes = createModeMemory();
   let open: number | undefined;
 
   const putFile = (slot: Slot, entry: TarEntry, attributes: Attributes): EntrySink => {
-    const path = fsPath(slot.full);
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     // Most files get their permissions here, without a call of their own for that.
     const { mode } = attributes;
     const ask = modes.mayBeGiven(mode);
-    const fd = makeAnew(slot, () => openSync(path, flags, ask ? mode : 0o600));
+    const fd = makeAnew(tree, slot, (path) => openSync(path, flags, ask ? mode : 0o600));
     const hasMode = ask && modes.wasGiven(fd, mode);
     open = fd;
     const sink = fileSink(fd, entry.size, entry.sparse);
@@ -161,12 +187,13 @@ export function createLayerWriter(directory: string, rootless: boolean): LayerWr
     }
     const { mode, uid, gid, mtime } = attributes;
     // Nothing is there, or it has been removed: the call itself would not overwrite.
-    makeAnew(slot, () => {
-      if (lstatSync(fsPath(slot.full), { throwIfNoEntry: false }) !== undefined) {
+    makeAnew(tree, slot, (path) => {
+      if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
         throw Object.assign(new Error('exists'), { code: 'EEXIST' });
       }
     });
-    pending.add({ call: 'mknod', path: slot.path, type, mode, uid, gid, major, minor });
+    const device = deviceNumber(major, minor);
+    pending.add({ call: 'mknod', path: slot.path, type, mode, uid, gid, device });
     queueAttributes(pending, slot.path, attributes);
     if (mtime.nanoseconds === 0) pending.add({ call: 'utime', path: slot.path, time: mtime });
   };
@@ -175,13 +202,16 @@ export function createLayerWriter(directory: string, rootless: boolean): LayerWr
     if (entry.linkName === '' || entry.linkName.includes('\0')) {
       throw new ImageError(`the archive holds the symlink ${display(entry.name)} to nowhere`);
     }
-    makeAnew(slot, () => symlinkSync(fsPath(entry.linkName), fsPath(slot.full)));
-    setSymlink(slot.full, attributes, owner);
+    makeAnew(tree, slot, (path) => {
+      symlinkSync(fsPath(entry.linkName), path);
+      setSymlink(path, attributes, owner);
+    });
     queueAttributes(pending, slot.path, attributes);
   };
 
   const putEntry = (parts: readonly ByteString[], entry: TarEntry): EntrySink | undefined => {
-    const attributes = { ...entry, xattrs: keptXattrs(entry.xattrs, rootless) };
+    const xattrs = keptXattrs(entry.xattrs, rootless);
+    const attributes = { ...entry, ...options.owner, xattrs };
     const name = parts.at(-1);
     if (name === undefined) {
       if (entry.type !== 'dir') throw new ImageError('the archive replaces the root directory');
@@ -190,9 +220,9 @@ export function createLayerWriter(directory: string, rootless: boolean): LayerWr
     }
     const parent = findDirectory(tree, parts.slice(0, -1), 'make') ?? tree.top;
     const path = childPath(parent, name);
-    const slot = { parent, name, path, full: `${tree.root}/${path}` };
+    const slot = { parent, name, path };
     if (entry.type === 'dir') putDirectory(tree, slot, attributes);
-    else if (entry.type === 'link') putLink(tree, slot, entry);
+    else if (entry.type === 'link') putLink(tree, slot, partsOf(entry.linkName), entry);
     else {
       clear(tree, slot);
       if (entry.type === 'file') return putFile(slot, entry, attributes);
@@ -204,7 +234,11 @@ export function createLayerWriter(directory: string, rootless: boolean): LayerWr
 
   return {
     put(entry) {
-      const parts = components(entry.name);
+      const parts = partsOf(entry.name);
+      if (options.names === 'archive') {
+        refuseWhiteout(parts);
+        return putEntry(parts, entry);
+      }
       const meaning = meaningOf(parts);
       if (meaning.kind === 'entry') return putEntry(parts, entry);
       if (meaning.kind === 'ignored') return undefined;
@@ -218,6 +252,8 @@ export function createLayerWriter(directory: string, rootless: boolean): LayerWr
     abandon() {
       if (open !== undefined) closeSync(open);
       open = undefined;
+      tree.walker.close();
+      tree.second.close();
     },
   };
 }

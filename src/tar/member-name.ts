@@ -20,6 +20,33 @@ export function components(name: ByteString): ByteString[] {
   return parts;
 }
 
+/**
+ * The same for an archive that ADD unpacks: `..` takes the component before it away (moby, Untar).
+ * @throws ImageError when the name leads out
+ */
+export function cleanComponents(name: ByteString): ByteString[] {
+  const parts: ByteString[] = [];
+  for (const part of name.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined)
+      throw new ImageError(
+        `the archive holds ${display(name)}, which leads out of the destination`,
+      );
+  }
+  if (name.includes('\0')) throw new ImageError('the archive holds a name with a NUL byte');
+  return parts;
+}
+
+/** As a file it would be lost with the first push of the image. @throws ImageError */
+export function refuseWhiteout(parts: readonly ByteString[]): void {
+  if (!parts.some((part) => part.startsWith(WHITEOUT_PREFIX))) return;
+  throw new ImageError(
+    `the archive holds ${display(parts.join('/'))}, which in an image means that a file is removed`,
+    { hint: 'rename it in the archive: names that start with .wh. are reserved in OCI layers' },
+  );
+}
+
 /** What a member's name means in a layer. */
 export type Meaning =
   | { readonly kind: 'entry' }

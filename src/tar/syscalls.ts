@@ -14,12 +14,12 @@ export type SystemCall =
   | {
       readonly call: 'mknod';
       readonly path: ByteString;
-      readonly type: 'char' | 'block' | 'fifo';
+      readonly type: 'char' | 'block' | 'fifo' | 'socket';
       readonly mode: number;
       readonly uid: number;
       readonly gid: number;
-      readonly major: number;
-      readonly minor: number;
+      /** As mknod(2) takes it; 0 for fifos and sockets. */
+      readonly device: number;
     }
   | {
       readonly call: 'setxattr';
@@ -29,7 +29,7 @@ export type SystemCall =
     }
   | { readonly call: 'utime'; readonly path: ByteString; readonly time: TarTime };
 
-const TYPE_BITS = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
+const TYPE_BITS = { char: 0o020000, block: 0o060000, fifo: 0o010000, socket: 0o140000 } as const;
 
 /** Reads fields of one call each, ended by NUL; ends at the first call that fails. */
 const SCRIPT = `
@@ -70,8 +70,8 @@ export function deviceNumber(major: number, minor: number): number {
 function fields(call: SystemCall): (string | number)[] {
   switch (call.call) {
     case 'mknod': {
-      const { type, mode, uid, gid, major, minor } = call;
-      return [TYPE_BITS[type] | mode, deviceNumber(major, minor), uid, gid];
+      const { type, mode, uid, gid, device } = call;
+      return [TYPE_BITS[type] | mode, device, uid, gid];
     }
     case 'setxattr':
       return [call.name, Buffer.from(call.value, 'latin1').toString('hex')];

@@ -108,7 +108,7 @@ export async function unpackLayer(
   { limits, rootless }: UnpackOptions,
 ): Promise<UnpackedLayer> {
   const hash = createHash('sha256');
-  const writer = createLayerWriter(directory, rootless);
+  const writer = createLayerWriter(directory, { rootless, names: 'layer' });
   const { parser, counts } = limitedParser(writer, limits);
   let archiveBytes = 0;
   for await (const chunk of decompressed(source)) {

@@ -1,5 +1,5 @@
 /** Reads layers and blobs, and compares them with their digests. */
-import { createReadStream, mkdirSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { updateLayer } from '../cache/entries.js';
 import { layerFiles } from '../cache/layer-store.js';
@@ -7,10 +7,10 @@ import { blobPath } from '../cache/paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from '../cache/records.js';
 import type { IndexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
-import { digestFile } from '../context/scan.js';
 import type { TreeChange } from '../context/tree.js';
 import { decodeTree, diffTrees } from '../context/tree.js';
 import { inUserNamespace } from '../exec/overlay.js';
+import { digestFile } from '../fs/read.js';
 import type { LayerDigest, TreeDigest } from '../keys/digest.js';
 import { measureTree } from '../layers/disk-usage.js';
 import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
@@ -116,8 +116,7 @@ async function blobProblem(
   scratch: string,
 ): Promise<string | undefined> {
   const file = blobPath(store.paths, blob.digest);
-  const { size } = statSync(file);
-  if (`sha256:${digestFile(file, size)}` !== blob.digest) return 'its content has another digest';
+  if (`sha256:${digestFile(file)}` !== blob.digest) return 'its content has another digest';
   if (!layer) return undefined;
   const target = join(scratch, 'unpacked');
   mkdirSync(target);

@@ -16,7 +16,7 @@ import type { Scanned } from '../../src/context/listing.js';
 import { listSingle, listTree } from '../../src/context/listing.js';
 import type { TreeDigest } from '../../src/keys/digest.js';
 import { measureTree } from '../../src/layers/disk-usage.js';
-import { plainSource } from '../../src/layers/layer-digest.js';
+import { layerSource } from '../../src/layers/layer-digest.js';
 import type { Subtree } from '../../src/layers/link-subtrees.js';
 import { linkSubtrees } from '../../src/layers/link-subtrees.js';
 import { describeTree } from '../support/tree.js';
@@ -88,9 +88,11 @@ describe('one file of 3,000 changed', () => {
 
 describe('what cp(1) links', () => {
   function subtree(root: string, path: string): Subtree {
-    const [listed] = listSingle('', path, join(root, path)).children;
-    const directory = listTree(plainSource(root), path);
-    return { path, listed: { ...(listed as Scanned), directory }, digest: '' as TreeDigest };
+    const found = { root, stats: lstatSync(join(root, path)) };
+    const [listed] = listSingle(path, path, found).children;
+    const directory = listTree(layerSource(root), path);
+    const digest = '' as TreeDigest;
+    return { path, within: path, listed: { ...(listed as Scanned), directory }, digest };
   }
 
   test('directories that are whole; of one that lacks a file nothing is left', async () => {

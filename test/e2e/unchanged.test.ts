@@ -8,13 +8,14 @@ import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js'
 /** Files of a directory that a build opened, relative to it; directories are listed, not read. */
 async function openedFiles(root: string, store: string): Promise<string[]> {
   const trace = join(tempDir(), 'trace');
-  const flags = ['-f', '-qq', '-e', 'trace=open,openat,openat2', '-o', trace];
+  // -y: what a descriptor stands for, whatever name it was opened by.
+  const flags = ['-f', '-y', '-qq', '-e', 'trace=open,openat,openat2', '-o', trace];
   const command = [process.execPath, WIAC, 'build', '-q', root];
   await execa('strace', [...flags, ...command], { env: { WIAC_ROOT: store } });
   const lines = readFileSync(trace, 'utf8').split('\n');
   const opened = lines.filter((line) => !line.includes('O_DIRECTORY') && !line.includes('ENOENT'));
   return opened.flatMap((line) => {
-    const [, path] = /"([^"]+)"/.exec(line) ?? [];
+    const [, path] = /= \d+<([^>]+)>$/.exec(line) ?? [];
     return path?.startsWith(`${root}/`) ? [path.slice(root.length + 1)] : [];
   });
 }
