@@ -35,7 +35,8 @@ test('strace shows that no file is opened, and only the one that changed afterwa
   // What was written a moment ago is read once more, as git does with its index.
   await new Promise((resume) => setTimeout(resume, 100));
   const first = await openedFiles(root, store);
-  expect(first.filter((path) => path.startsWith('src/'))).toHaveLength(60);
+  // Each is read for the key, and digested once more as it is copied.
+  expect(new Set(first.filter((path) => path.startsWith('src/'))).size).toBe(60);
   const allowed = ['.dockerignore', 'Dockerfile'];
   expect((await openedFiles(root, store)).sort()).toEqual(allowed);
   utimesSync(join(root, 'src/one/file3'), LONG_AGO + 1, LONG_AGO + 1);
