@@ -10,12 +10,13 @@ import { useMount } from '../cache/mounts.js';
 import { checkpoint } from '../checkpoint.js';
 import { selectFiles } from '../context/select.js';
 import type { CacheMount } from '../dockerfile/mounts.js';
-import { sha256 } from '../keys/digest.js';
+import type { SourceLocation } from '../errors.js';
+import { canonicalJson, sha256 } from '../keys/digest.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
 import { stackSource } from '../layers/stack-source.js';
 import type { StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
-import { stackOf } from './session.js';
+import { layerDigests, stackOf } from './session.js';
 
 /** How often a cache that somebody else uses alone is looked at again. */
 const POLL_MS = 50;
@@ -31,10 +32,9 @@ async function fill(
   mount: CacheMount,
   source: StepState,
   path: string,
+  location: SourceLocation,
 ): Promise<void> {
   const stack = await stackOf(session, source.layers);
-  // The location is only used when the source is missing, and that stays the step's own error.
-  const location = { file: 'RUN --mount', line: 0, column: 0, endLine: 0 };
   const files = stackSource(stack, mount.from ?? '');
   const selections = await selectFiles(files, session.scanStore, [mount.source], location);
   const request = {
@@ -57,13 +57,14 @@ async function create(
   mount: CacheMount,
   source: StepState | undefined,
   path: string,
+  location: SourceLocation,
 ): Promise<void> {
   if (existsSync(path)) return;
   // Made in tmp/ and renamed: another process must never see it half filled, and what a killed
   // process leaves there is cleared up.
   const draft = join(session.scratch(), `mount-${session.nextNumber()}`);
   mkdirSync(draft);
-  if (source) await fill(session, mount, source, draft);
+  if (source) await fill(session, mount, source, draft, location);
   chownSync(draft, mount.uid, mount.gid);
   chmodSync(draft, mount.mode);
   checkpoint('mount:filled');
@@ -74,6 +75,30 @@ async function create(
     rmSync(draft, { recursive: true, force: true });
     if (!existsSync(path)) throw error;
   }
+}
+
+/** Attributes of a cache's directory when the Dockerfile says nothing of them. */
+const USUAL = { mode: 0o755, uid: 0, gid: 0 };
+
+/**
+ * The name of a cache's directory. Caches of one id are different ones when they begin with
+ * different files or belong to different users, as in BuildKit: what one stage's files became is
+ * no start for another's.
+ */
+async function cacheName(
+  session: BuildSession,
+  mount: CacheMount,
+  source: StepState | undefined,
+): Promise<string> {
+  const { id, mode, uid, gid } = mount;
+  const usual = mode === USUAL.mode && uid === USUAL.uid && gid === USUAL.gid;
+  if (!source && usual) return sha256(id).slice(0, 32);
+  const from = source && {
+    // Digests, not ids: a stage that ran again and made the same files has the same cache.
+    layers: await layerDigests(session, source.layers),
+    path: mount.source,
+  };
+  return sha256(canonicalJson({ id, mode, uid, gid, from: from ?? null })).slice(0, 32);
 }
 
 /** Takes the first directory of a cache that nobody uses alone; makes one more when all are taken. */
@@ -92,14 +117,19 @@ async function takeLocked(session: BuildSession, name: string): Promise<string> 
   return name;
 }
 
-/** Opens the cache of a mount, alone if its sharing mode says so. */
+/**
+ * Opens the cache of a mount, alone if its sharing mode says so.
+ * @param location the step, for an error about what the cache begins with
+ * @throws ContextError when `from` has no such path
+ */
 export async function openCacheMount(
   session: BuildSession,
   mount: CacheMount,
   source: StepState | undefined,
+  location: SourceLocation,
 ): Promise<OpenCache> {
   const { index, paths } = session.store;
-  const shared = sha256(mount.id).slice(0, 32);
+  const shared = await cacheName(session, mount, source);
   const name =
     mount.sharing === 'private'
       ? takePrivate(session, shared)
@@ -112,7 +142,7 @@ export async function openCacheMount(
   try {
     const path = join(paths.mounts, name);
     useMount(index, name, mount.id);
-    await create(session, mount, source, path);
+    await create(session, mount, source, path, location);
     return { path, close };
   } catch (error) {
     close();

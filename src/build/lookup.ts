@@ -305,7 +305,9 @@ async function mountedFiles(
   const files: Json[] = [];
   for (const [index, mount] of step.mounts.entries()) {
     const layers = reads[step.mountSources[index] ?? -1];
-    if (mount.type !== 'bind' || !layers) continue;
+    if (!layers) continue;
+    if (mount.type === 'cache') files.push(await layerDigests(session, layers));
+    if (mount.type !== 'bind') continue;
     const source = stackSource(await stackOf(session, layers), mount.from ?? 'the build context');
     const selections = await selectFiles(source, session.scanStore, [mount.source], step.location);
     files.push(selections.map(({ kind, tree }) => ({ kind, tree })));

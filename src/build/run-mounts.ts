@@ -170,7 +170,7 @@ export async function prepareMounts(
       const source = at === undefined ? undefined : reads[at];
       if (mount.type === 'bind' && source) await bindStep(preparation, mount, source);
       else if (mount.type === 'cache') {
-        const cache = await openCacheMount(session, mount, source);
+        const cache = await openCacheMount(session, mount, source, step.location);
         preparation.closers.push(cache.close);
         preparation.requests.push({
           source: cache.path,
