@@ -69,9 +69,15 @@ const TYPES = {
   docker: { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, index: DOCKER_INDEX },
 } as const;
 
+/** How many layers, from the top, no base image has: its history says when they were made. */
+function ownLayers({ history }: ImageRecord): number {
+  return history.filter(({ created, empty_layer }) => created === undefined && !empty_layer).length;
+}
+
 /**
  * When the image was created: SOURCE_DATE_EPOCH, else the newest time of a file in the layers of
- * this build, so that the same files give the same image; never before its base image.
+ * this build, so that the same files give the same image, wherever the layers came from; never
+ * before its base image.
  */
 function createdAt(
   image: ImageRecord,
@@ -80,7 +86,8 @@ function createdAt(
 ): string {
   const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
   if (epoch !== undefined) return iso(epoch);
-  const files = layers.map(({ record }) => record.newest ?? 0);
+  const own = layers.slice(Math.max(0, layers.length - ownLayers(image)));
+  const files = own.map(({ record }) => record.newest ?? 0);
   const base = image.history.map(({ created = '' }) => Date.parse(created) / 1000 || 0);
   return iso(Math.floor(Math.max(0, ...files, ...base)));
 }

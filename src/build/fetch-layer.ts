@@ -76,8 +76,8 @@ async function fetchAndPublish(
     // A crash after a former rename leaves the directory of a name that is used again.
     if (known !== undefined) clearPlace(store.paths, known);
     placeLayer(store.paths, draft);
-    const { diffId, ...measures } = unpacked;
-    const blob = { digest, size, diffId, compression };
+    const { diffId, newest, ...measures } = unpacked;
+    const blob = { digest, size, diffId, compression, newest };
     publishFetchedLayer(store.index, diffId, draft.id, { ...measures, blob });
     checkpoint('pull:published');
     discardDraft(draft);

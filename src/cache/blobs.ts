@@ -175,8 +175,9 @@ export async function makeBlob(
   { threads, signal }: MakeBlobOptions = {},
 ): Promise<LayerBlob> {
   const { compression, level } = form;
-  let newest: number | undefined;
   const layer = store.index.layers.get(id);
+  // Who compresses an archive anew does not look at its files.
+  let newest = layer?.blob?.newest;
   if (compression === 'gzip' && (layer?.bytes ?? 0) > LARGE) threads?.prepare();
   const memory = createWindowMemory();
   const onNewest = (seconds: number) => {

@@ -49,7 +49,7 @@ export interface BlobRecord {
   /** Digest of the archive without compression. */
   readonly diffId: string;
   readonly compression: 'none' | 'gzip' | 'zstd';
-  /** Newest time of a file in it, seconds since the epoch; undefined for blobs made elsewhere. */
+  /** Newest time of a file in it, seconds since the epoch; undefined for one of an older wiac. */
   readonly newest?: number;
 }
 

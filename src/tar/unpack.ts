@@ -37,6 +37,8 @@ export interface UnpackedLayer {
   readonly opaque: readonly string[];
   /** The archive gives no file extended attributes. */
   readonly withoutXattrs: boolean;
+  /** Newest time of a file in it, seconds since the epoch; 0 when none has one. */
+  readonly newest: number;
 }
 
 function translate(error: unknown): unknown {
@@ -73,12 +75,13 @@ function diskOf({ type, size, sparse, linkName }: TarEntry): number {
 
 /** A parser that writes files, and the counts it keeps. */
 function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
-  const counts = { files: 0, bytes: 0, disk: DISK_BLOCK, withoutXattrs: true };
+  const counts = { files: 0, bytes: 0, disk: DISK_BLOCK, withoutXattrs: true, newest: 0 };
   const parser: TarParser = createTarParser((entry) => {
     counts.files += 1;
     counts.disk += diskOf(entry);
     counts.bytes += entry.sparse?.realSize ?? entry.size;
     if (entry.xattrs.length > 0) counts.withoutXattrs = false;
+    counts.newest = Math.max(counts.newest, entry.mtime.seconds);
     if (limits !== undefined && counts.files > limits.maxEntries) {
       throw new ImageError(`the layer holds more than ${limits.maxEntries} files`);
     }

@@ -1,5 +1,5 @@
 /** --cache-to on one machine, --cache-from on another: each is a store of its own. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Registry } from '../support/registry.js';
@@ -196,6 +196,33 @@ describe('type=registry', () => {
     expect(warnings(without.events)).toEqual([
       expect.stringContaining('no image with a cache inside'),
     ]);
+  });
+});
+
+describe('an image made of what another machine made', () => {
+  /** Digest of the manifest that a build writes. */
+  async function digestOf({ build }: Machine, root: string, form: string, ...flags: string[]) {
+    const layout = join(tempDir(), 'layout');
+    const output = `--output=type=oci,dest=${layout},tar=false,compression=${form}`;
+    await build(root, output, ...flags);
+    const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'));
+    return String(index.manifests[0].digest);
+  }
+
+  test.each(['gzip', 'zstd'])('has the same digest (%s)', async (form) => {
+    const root = twoStages();
+    const [a, b, c] = [machine(), machine(), machine()];
+    const cache = join(tempDir(), 'cache');
+    const digest = await digestOf(a, root, form, `--cache-to=type=local,dest=${cache},mode=max`);
+    expect(await digestOf(b, root, form, `--cache-from=type=local,src=${cache}`)).toBe(digest);
+    const file = join(tempDir(), 'cache.tar');
+    expect((await a.wiac(['cache', 'export', file])).exitCode).toBe(0);
+    expect((await c.wiac(['cache', 'import', file])).exitCode).toBe(0);
+    expect(await digestOf(c, root, form)).toBe(digest);
+    // The store has it without its blobs as well.
+    rmSync(join(c.root, 'blobs/sha256'), { recursive: true });
+    mkdirSync(join(c.root, 'blobs/sha256'));
+    expect(await digestOf(c, root, form)).toBe(digest);
   });
 });
 
