@@ -40,6 +40,22 @@ function checkSignal(signal: string, location: Instruction['location']): string 
   });
 }
 
+/** Names and values after expansion. @throws DockerfileError for a name that is empty then */
+function expandPairs(
+  { keyword, pairs, location }: Instruction & { kind: 'env' | 'label' },
+  expand: Expander,
+): [string, string][] {
+  return pairs.map(({ key, value }) => {
+    const name = expand(key, location);
+    if (name !== '') return [name, expand(value, location)];
+    throw new DockerfileError(
+      `${keyword.toUpperCase()}: the name ${key} is empty after expansion`,
+      location,
+      { hint: 'give the variable a value, with a default for example: ${NAME:-default}' },
+    );
+  });
+}
+
 /** Config with variables set; a variable keeps its place when its value changes. */
 export function setEnv(
   config: ContainerConfig,
@@ -128,16 +144,10 @@ export function changeConfig(
   const shell = config.Shell ?? DEFAULT_SHELL;
   switch (instruction.kind) {
     case 'env':
-      return setEnv(
-        config,
-        instruction.pairs.map(({ key, value }) => [expand(key, location), expand(value, location)]),
-      );
+      return setEnv(config, expandPairs(instruction, expand));
     case 'label': {
-      const labels = instruction.pairs.map(({ key, value }) => [
-        expand(key, location),
-        expand(value, location),
-      ]);
-      return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(labels) } };
+      const labels = Object.fromEntries(expandPairs(instruction, expand));
+      return { ...config, Labels: { ...config.Labels, ...labels } };
     }
     case 'cmd':
       return { ...config, Cmd: commandArgv(instruction.command, shell) };

@@ -23,10 +23,13 @@ export interface CopyScope {
   readonly fetch: (source: RemoteSource) => StepId;
 }
 
-/** The destination as an absolute path that keeps its meaning of "must be a directory". */
+/**
+ * The destination as an absolute path that keeps its meaning of "must be a directory". Nothing at
+ * all, as when a variable is empty, is the working directory.
+ */
 export function destinationPath(workdir: string, written: string): string {
   const absolute = posix.resolve(workdir, written);
-  const directory = written.endsWith('/') || /(^|\/)\.\.?$/.test(written);
+  const directory = written === '' || written.endsWith('/') || /(^|\/)\.\.?$/.test(written);
   return directory && absolute !== '/' ? `${absolute}/` : absolute;
 }
 
@@ -36,9 +39,10 @@ function booleanFlag({ flags }: CopyInstruction, name: string): boolean | undefi
   return flag && flag.value?.toLowerCase() !== 'false';
 }
 
+/** A flag whose variables are all empty is as good as none. */
 function textFlag({ flags }: CopyInstruction, name: string, expand: Expander): string | undefined {
   const flag = flags.find((item) => item.name === name);
-  return flag && expand(flag.value ?? '', flag.location);
+  return (flag && expand(flag.value ?? '', flag.location)) || undefined;
 }
 
 interface FilesFrom {

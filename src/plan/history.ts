@@ -85,8 +85,8 @@ function copyText(instruction: CopyInstruction, { expand }: HistoryScope): strin
   const { keyword, flags, sources, heredocs, destination, location } = instruction;
   const flag = (name: string) => flags.find((item) => item.name === name);
   const shown = ['chown', 'chmod'].flatMap((name) => {
-    const found = flag(name);
-    return found ? [`--${name}=${expand(found.value ?? '', location)}`] : [];
+    const value = expand(flag(name)?.value ?? '', location);
+    return value === '' ? [] : [`--${name}=${value}`];
   });
   const parents = flag('parents');
   return [
