@@ -107,7 +107,7 @@ function describeContainer(
     root: rootfs.root,
     views: mounts.views,
     binds: rootfs.binds,
-    tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, target: rootfs.targets[index] ?? fs.target })),
+    tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, ...rootfs.places[index] })),
     network: step.network === 'none' ? 'none' : 'host',
     insecure: step.security === 'insecure',
     hostname: HOSTNAME,

@@ -77,6 +77,7 @@ async function bindStep(
     kind: found.entry.stats.isDirectory() ? 'directory' : 'file',
     readOnly: mount.readOnly,
     optional: false,
+    stubs: join(empty, found.path),
   });
 }
 

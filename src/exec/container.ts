@@ -9,11 +9,24 @@ import { CLONE, MS } from './operations.js';
 /** How much a container is kept apart from this machine. */
 export type Isolation = 'namespaces' | 'chroot';
 
-/** Something of this machine that is shown inside; `target` exists in the merged root. */
-export interface BindMount {
-  readonly source: string;
+/** Where something is mounted. */
+export interface MountPlace {
   /** Absolute path in the container, symlinks resolved. */
   readonly target: string;
+  /**
+   * The mount that it lies in, by its target, and the path below that: the mount point is made there
+   * if it is missing. Undefined: it exists in the merged root.
+   */
+  readonly within?: {
+    readonly base: string;
+    readonly path: string;
+    readonly kind: 'file' | 'directory';
+  };
+}
+
+/** Something of this machine that is shown inside. */
+export interface BindMount extends MountPlace {
+  readonly source: string;
   readonly readOnly: boolean;
 }
 
@@ -24,8 +37,7 @@ export interface View {
 }
 
 /** A tmpfs inside the container. */
-export interface TmpfsMount {
-  readonly target: string;
+export interface TmpfsMount extends MountPlace {
   /** mount(8) options such as `size=64m,mode=1777`. */
   readonly options: string;
 }
@@ -99,9 +111,21 @@ function mount(
   return { op: 'mount', source, target, type, flags, data };
 }
 
-function bind({ source, target, readOnly }: BindMount, root: string): Operation[] {
-  const path = `${root}${target}`;
-  const operations: Operation[] = [mount(source, path, '', MS.BIND | MS.REC)];
+/** The path to mount at, once the operations that make it have been carried out. */
+function mountPoint({ target, within }: MountPlace, root: string): [string, Operation[]] {
+  if (!within) return [`${root}${target}`, []];
+  const { base, path, kind } = within;
+  // It stays relative to the directory that was reached: no link on the way is ever followed.
+  return [
+    path.slice(path.lastIndexOf('/') + 1),
+    [{ op: 'mount-point', base: `${root}${base}`, path, kind }],
+  ];
+}
+
+function bind(item: BindMount, root: string): Operation[] {
+  const { source, readOnly } = item;
+  const [path, operations] = mountPoint(item, root);
+  operations.push(mount(source, path, '', MS.BIND | MS.REC));
   // A bind mount ignores MS_RDONLY at first (mount(2), "Remounting an existing mount").
   if (readOnly) operations.push(mount('none', path, '', MS.BIND | MS.REMOUNT | MS.RDONLY));
   return operations;
@@ -142,6 +166,21 @@ function ownSys(container: Container): Operation[] {
   const target = `${container.root}/sys`;
   if (container.mayMountSysfs) return [mount('sysfs', target, 'sysfs', HARDENED | MS.RDONLY)];
   return bind({ source: '/sys', target: '/sys', readOnly: false }, container.root);
+}
+
+function tmpfs(item: TmpfsMount, root: string): Operation[] {
+  const [path, operations] = mountPoint(item, root);
+  return [...operations, mount('tmpfs', path, 'tmpfs', MS.NOSUID | MS.NODEV, item.options)];
+}
+
+/** The mounts that a container was asked for: those around others come first. */
+function ownMounts({ root, tmpfs: memory, binds }: Container): Operation[] {
+  const depth = ({ target }: MountPlace) => target.split('/').length;
+  const all = [
+    ...memory.map((item) => ({ depth: depth(item), operations: tmpfs(item, root) })),
+    ...binds.map((item) => ({ depth: depth(item), operations: bind(item, root) })),
+  ];
+  return all.sort((a, b) => a.depth - b.depth).flatMap(({ operations }) => operations);
 }
 
 /** The article's way: this machine's own /proc, /dev and /sys, only the root is another. */
@@ -196,10 +235,7 @@ export function enterOperations(container: Container): Operation[] {
       mount('overlay', view.root, 'overlay', 0, view.overlay.options),
     ]),
     ...(isolated ? ownFileSystems(container) : sharedFileSystems(root)),
-    ...container.tmpfs.map((fs) =>
-      mount('tmpfs', `${root}${fs.target}`, 'tmpfs', MS.NOSUID | MS.NODEV, fs.options),
-    ),
-    ...container.binds.flatMap((item) => bind(item, root)),
+    ...ownMounts(container),
     ...container.limits.map((limit): Operation => ({ op: 'rlimit', ...limit })),
     isolated ? { op: 'pivot', root } : { op: 'chroot', root },
     // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.

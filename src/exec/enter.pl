@@ -27,7 +27,8 @@ my %SYSCALLS = (
     },
 );
 my ($PR_SET_PDEATHSIG, $PR_CAPBSET_DROP, $MNT_DETACH, $SIGKILL, $EINVAL) = (1, 24, 2, 9, 22);
-my ($F_SETFD, $FD_CLOEXEC, $ENOENT) = (2, 1, 2);
+my ($F_SETFD, $FD_CLOEXEC, $ENOENT, $ENOTDIR) = (2, 1, 2, 20);
+my ($O_CREAT, $O_EXCL) = (0100, 0200);
 
 my ($arch, $file) = @ARGV;
 my $status;
@@ -114,6 +115,29 @@ my %OPERATIONS = (
             return 0 unless -d $path || mkdir($path, 0755);
         }
         return 1;
+    },
+    # What was mounted around it belongs to others, who may exchange a directory for a link meanwhile:
+    # each name is entered by itself, and must be the directory that was looked at.
+    'mount-point' => sub {
+        my ($base, $path, $kind) = @_;
+        chdir($base) or return 0;
+        my @names = split(m{/}, $path);
+        my $last = pop @names;
+        for my $name (@names) {
+            lstat($name) || mkdir($name, 0755) || return 0;
+            my ($device, $inode) = lstat($name);
+            if (-l _ || !-d _) { $! = $ENOTDIR; return 0; }
+            chdir($name) or return 0;
+            my @entered = stat('.');
+            if ($entered[0] != $device || $entered[1] != $inode) { $! = $ENOTDIR; return 0; }
+        }
+        if (!lstat($last)) {
+            return mkdir($last, 0755) if $kind eq 'directory';
+            return sysopen(my $handle, $last, $O_CREAT | $O_EXCL, 0644);
+        }
+        return 1 if -d _ ? $kind eq 'directory' : !-l _ && $kind eq 'file';
+        $! = $ENOTDIR;
+        return 0;
     },
     # A new network namespace has its loopback device down.
     'loopback-up' => sub {

@@ -27,6 +27,16 @@ export type Operation =
   | { readonly op: 'touch'; readonly path: string }
   /** A directory with all above it; nothing happens when it is there. */
   | { readonly op: 'make-path'; readonly path: string }
+  /**
+   * Makes a file or directory below a mount unless it is there, without following links, and enters
+   * the directory that holds it.
+   */
+  | {
+      readonly op: 'mount-point';
+      readonly base: string;
+      readonly path: string;
+      readonly kind: 'file' | 'directory';
+    }
   | { readonly op: 'loopback-up' }
   | { readonly op: 'symlink'; readonly target: string; readonly path: string }
   | { readonly op: 'pivot'; readonly root: string }
@@ -95,6 +105,8 @@ function operands(operation: Operation): string[] {
       return [operation.path];
     case 'mkdir':
       return [operation.path, operation.mode];
+    case 'mount-point':
+      return [operation.base, operation.path, operation.kind];
     case 'symlink':
       return [operation.target, operation.path];
     case 'pivot':

@@ -1,8 +1,4 @@
-/**
- * Prepares the directories of a container: upper, work and merged directory, and the mount points
- * that its root lacks. Those come from one more lower directory at the very bottom of the stack,
- * so that no mount point made by us can end up in a layer.
- */
+/** Prepares the directories of a container: the merged view, and the mount points that it lacks. */
 import {
   chmodSync,
   chownSync,
@@ -12,17 +8,16 @@ import {
   mkdirSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { ContextError } from '../errors.js';
 import type { Stack } from '../layers/stack.js';
-import { locate, resolve } from '../layers/stack.js';
-import type { BindMount } from './container.js';
+import type { BindMount, MountPlace } from './container.js';
+import type { PointRequest } from './mount-points.js';
+import { hasCoveringPoints, placeMounts } from './mount-points.js';
 
 /** A file or directory of this machine to be shown at a path of the container. */
-export interface MountRequest {
+export interface MountRequest extends PointRequest {
   readonly source: string;
-  readonly path: string;
-  readonly kind: 'file' | 'directory';
   readonly readOnly: boolean;
   /** Leave it out when the image hides the place, instead of failing. */
   readonly optional: boolean;
@@ -35,20 +30,11 @@ const SYSTEM_DIRECTORIES = ['proc', 'dev', 'sys'];
 export interface Rootfs {
   /** Where the merged view is going to be mounted. */
   readonly root: string;
-  /** Lower directories, topmost first, the one with the mount points at the bottom. */
+  /** Lower directories, topmost first, those with the mount points among them. */
   readonly lower: readonly string[];
   readonly binds: readonly BindMount[];
-  /** Resolved targets of directories asked for without a source, in the order of the request. */
-  readonly targets: readonly string[];
-}
-
-function makePoint(stubs: string, path: string, kind: MountRequest['kind']): void {
-  const target = join(stubs, path);
-  if (kind === 'directory') mkdirSync(target, { recursive: true });
-  else {
-    mkdirSync(dirname(target), { recursive: true });
-    if (!existsSync(target)) writeFileSync(target, '');
-  }
+  /** Places of directories asked for without a source, in the order of the request. */
+  readonly places: readonly MountPlace[];
 }
 
 /**
@@ -65,31 +51,29 @@ export function prepareRootfs(
   directories: readonly string[],
 ): Rootfs {
   const root = join(scratch, 'merged');
-  const stubs = join(scratch, 'stubs');
-  for (const path of [root, stubs]) mkdirSync(path);
-  for (const name of SYSTEM_DIRECTORIES) makePoint(stubs, name, 'directory');
-  const withStubs = [...stack, { path: stubs, opaque: new Set<string>() }];
-  const place = (path: string, kind: MountRequest['kind']): string | undefined => {
-    const resolved = resolve(withStubs, path);
-    if (!resolved) return undefined;
-    if (!resolved.entry) makePoint(stubs, resolved.path, kind);
-    const found = locate(withStubs, resolved.path);
-    const fits = found && found.stats.isDirectory() === (kind === 'directory');
-    return fits ? `/${resolved.path}` : undefined;
-  };
+  const bottom = join(scratch, 'stubs');
+  for (const name of ['', ...SYSTEM_DIRECTORIES]) mkdirSync(join(bottom, name));
+  mkdirSync(root);
+  const points = { bottom, top: join(scratch, 'covering-stubs') };
+  const wanted: PointRequest[] = [
+    ...directories.map((path) => ({ path, kind: 'directory' as const })),
+    ...requests,
+  ];
+  const found = placeMounts(stack, stack.length - lower.length, points, wanted);
   const refuse = (path: string): never => {
     throw new ContextError(
       `nothing can be mounted at ${path}: the image has something else there`,
       undefined,
     );
   };
-  const binds = requests.flatMap(({ source, path, kind, readOnly, optional }): BindMount[] => {
-    const target = place(path, kind);
-    if (target !== undefined) return [{ source, target, readOnly }];
+  const places = directories.map((path, index) => found[index] ?? refuse(path));
+  const binds = requests.flatMap(({ source, path, readOnly, optional }, index): BindMount[] => {
+    const place = found[directories.length + index];
+    if (place) return [{ source, readOnly, ...place }];
     return optional ? [] : refuse(path);
   });
-  const targets = directories.map((path) => place(path, 'directory') ?? refuse(path));
-  return { root, lower: [...lower, stubs], binds, targets };
+  const covering = hasCoveringPoints(points) ? [points.top] : [];
+  return { root, lower: [...covering, ...lower, bottom], binds, places };
 }
 
 /** Gives a new upper directory the attributes of the root that it is going to cover. */

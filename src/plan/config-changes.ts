@@ -51,7 +51,7 @@ function expandPairs(
     throw new DockerfileError(
       `${keyword.toUpperCase()}: the name ${key} is empty after expansion`,
       location,
-      { hint: 'give the variable a value, with a default for example: ${NAME:-default}' },
+      { hint: `give the variable a value, with a default for example: \${NAME:-default}` },
     );
   });
 }

@@ -1,8 +1,9 @@
 /** RUN --mount=type=cache: whose content a cache has, and where it can be mounted. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { context, dockerfile, machine, outputOf } from '../support/wiac.js';
+import { describeLayers } from '../support/tree.js';
+import { context, dockerfile, machine, outputOf, tempDir } from '../support/wiac.js';
 
 const BEGIN = `FROM scratch AS source
 COPY bin /bin
@@ -34,5 +35,125 @@ describe('from=', () => {
     const { exitCode, stderr } = await machine().wiac(['build', root]);
     expect(exitCode).toBe(4);
     expect(stderr).toContain('Dockerfile:6');
+  });
+});
+
+describe('mounts in mounts', () => {
+  /** Output and the names in the topmost layer of a build of these lines on a base with a shell. */
+  async function run(lines: readonly string[], files: Readonly<Record<string, string>> = {}) {
+    const root = context({ Dockerfile: dockerfile(...lines), ...files });
+    const { events, lowerdirs } = await machine().build(root, '--jobs=1');
+    return { output: outputOf(events), left: readdirSync(lowerdirs.split(':')[0] ?? '') };
+  }
+
+  const NESTED = [
+    '--mount=type=cache,target=/root/.cache/go-build',
+    '--mount=type=cache,target=/root/.cache',
+  ];
+
+  test.each([
+    ['the inner one first', NESTED],
+    ['the outer one first', [...NESTED].reverse()],
+  ])('two caches, %s', async (_, mounts) => {
+    const { output, left } = await run([
+      `RUN ${mounts.join(' ')} echo inner > /root/.cache/go-build/f; echo outer > /root/.cache/f`,
+      'RUN --mount=type=cache,target=/root/.cache/go-build cat /root/.cache/go-build/f',
+      'RUN --mount=type=cache,target=/root/.cache cat /root/.cache/f; ls /root/.cache/go-build',
+    ]);
+    expect({ output, left }).toEqual({ output: ['inner', 'outer'], left: [] });
+  });
+
+  test.each([
+    ['a cache in a tmpfs', 'type=tmpfs,target=/run', 'type=cache,target=/run/a/b'],
+    ['a tmpfs in a cache', 'type=cache,target=/v', 'type=tmpfs,target=/v/t'],
+    ['a secret in a tmpfs', 'type=tmpfs,target=/run', 'type=secret,id=s,target=/run/x/s'],
+    ['a cache in files of the context', 'type=bind,source=d,target=/d', 'type=cache,target=/d/n/m'],
+    ['a cache in files that can be written to', 'source=d,target=/d,rw', 'type=cache,target=/d/n'],
+    ['a directory in one of the same', 'source=d,target=/d', 'source=d,target=/d/sub'],
+  ])('%s', async (_, outer, inner) => {
+    const target = /target=([^,]*)/.exec(inner)?.[1];
+    const root = context({
+      Dockerfile: dockerfile(
+        `RUN --mount=${outer} --mount=${inner} test -e ${target} && mount | grep -c " ${target} "`,
+      ),
+      'd/file': '',
+      'd/sub/file': '',
+      secret: 'x',
+    });
+    const secret = `--secret=id=s,src=${join(root, 'secret')}`;
+    const { events, lowerdirs } = await machine().build(root, secret);
+    expect(outputOf(events)).toEqual(['1']);
+    expect(readdirSync(lowerdirs.split(':')[0] ?? '')).toEqual([]);
+    expect(readdirSync(join(root, 'd'))).toEqual(['file', 'sub']);
+  });
+
+  test('a script of a here-document, where /run is a tmpfs', async () => {
+    const { output } = await run([
+      'RUN --mount=type=tmpfs,target=/run <<EOF',
+      '#!/bin/sh',
+      'echo ran',
+      'EOF',
+    ]);
+    expect(output).toEqual(['ran']);
+  });
+
+  test('a link that another step left in the cache is not followed', async () => {
+    const outside = tempDir();
+    const root = context({
+      Dockerfile: dockerfile(
+        `RUN --mount=type=cache,target=/c ln -s ${outside} /c/link; ln -s ${outside} /c/last`,
+        'ARG target',
+        'RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=$target true',
+      ),
+    });
+    const { wiac } = machine();
+    for (const target of ['/c/link/new', '/c/link/new/newer', '/c/last']) {
+      const args = ['build', `--build-arg=target=${target}`, root];
+      const { exitCode, stderr } = await wiac(args);
+      expect(exitCode).toBe(8);
+      expect(stderr).toContain('mount-point');
+    }
+    expect(readdirSync(outside)).toEqual([]);
+  });
+});
+
+describe('where the image hides the mount point', () => {
+  const MOUNT = '--mount=type=cache,target=/d/e/cache';
+
+  test.each([
+    ['a directory that was made anew', 'rm -r /d; mkdir -p /d/e'],
+    ['a directory that was removed', 'rm -r /d'],
+    ['a directory below one that was made anew', 'rm -r /d; mkdir /d'],
+    ['the place itself was removed', 'rm -r /d/e/cache'],
+  ])('%s', async (_, change) => {
+    const root = context({
+      Dockerfile: dockerfile(
+        'RUN mkdir -p /d/e/cache && echo old > /d/old',
+        `RUN ${change}`,
+        `RUN ${MOUNT} touch /d/e/cache/file`,
+        `RUN ${MOUNT} test -e /d/e/cache/file; test ! -e /d/old || echo old`,
+      ),
+    });
+    const { lowerdirs } = await machine().build(root);
+    for (const layer of lowerdirs.split(':').slice(0, 2)) expect(readdirSync(layer)).toEqual([]);
+  });
+
+  test('what is written beside it goes into a directory that looks as it did', async () => {
+    const lines = (mount: string) => [
+      'RUN mkdir -p /d/e/cache && mkdir /s',
+      'RUN rm -r /d; mkdir -m 2751 /d; mkdir -m 1707 /d/e; chown 7:8 /d /d/e; touch -d @1000 /d/e /d',
+      `RUN ${mount} echo beside > /d/e/file`,
+      // Times of directories change with what is made in them.
+      'RUN touch -d @2000 /d/e /d/e/file',
+    ];
+    const build = async (mount: string) => {
+      const { lowerdirs } = await machine().build(
+        context({ Dockerfile: dockerfile(...lines(mount)) }),
+      );
+      return { files: await describeLayers(lowerdirs), layer: lowerdirs.split(':')[1] ?? '' };
+    };
+    const made = await build(MOUNT);
+    expect(existsSync(join(made.layer, 'd/e/cache'))).toBe(false);
+    expect(made.files).toEqual((await build('')).files);
   });
 });
