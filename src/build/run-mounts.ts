@@ -106,7 +106,14 @@ function showSecret(preparation: Preparation, mount: SecretMount): void {
     );
   }
   const directory = secretDirectory(preparation);
-  if (mount.env !== undefined) preparation.env.push([mount.env, value.toString()]);
+  if (mount.env !== undefined) {
+    if (value.includes(0)) {
+      throw new UsageError(`the secret ${mount.id} holds a NUL byte, which no variable can have`, {
+        hint: `give it to the step as a file: --mount=type=secret,id=${mount.id},target=PATH`,
+      });
+    }
+    preparation.env.push([mount.env, value.toString()]);
+  }
   if (mount.target === undefined) return;
   const source = join(directory, String(preparation.requests.length));
   writeFileSync(source, value, { mode: 0o600 });

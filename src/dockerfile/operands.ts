@@ -28,14 +28,19 @@ export function operandError(
 /**
  * Strings of the JSON form, undefined when the operands are to be read in another form.
  *
- * @throws DockerfileError for arrays with other elements than strings, and unterminated ones
+ * @throws DockerfileError for arrays with other elements than strings, strings with a NUL byte, and
+ *   unterminated arrays
  */
 export function jsonStrings(
   context: OperandContext,
   operands: Word = context.operands,
 ): readonly string[] | undefined {
   const json = readJsonArray(operands.text);
-  if (json.kind === 'strings') return json.values;
+  if (json.kind === 'strings') {
+    if (!json.values.some((value) => value.includes('\0'))) return json.values;
+    const hint = 'neither a path nor an argument of a program can have one: remove \\u0000';
+    throw operandError(context, `${context.keyword} has a string with a NUL byte`, hint, operands);
+  }
   if (json.kind === 'none') return undefined;
   if (json.kind === 'unterminated') {
     throw operandError(

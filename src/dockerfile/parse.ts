@@ -66,6 +66,20 @@ function assertStage(instructions: readonly Instruction[], found: Instruction): 
   );
 }
 
+/** Neither paths nor arguments of programs can have one, and no editor shows it. */
+function assertText(text: string, file: string): void {
+  const at = text.indexOf('\0');
+  if (at < 0) return;
+  const before = text.slice(0, at);
+  const line = before.split('\n').length;
+  const column = at - before.lastIndexOf('\n');
+  throw new DockerfileError(
+    'there is a NUL byte here: this is no text file',
+    { file, line, column, endLine: line },
+    { hint: 'remove it, or save the file as UTF-8 if it is UTF-16' },
+  );
+}
+
 /**
  * Parses a whole Dockerfile.
  *
@@ -74,6 +88,7 @@ function assertStage(instructions: readonly Instruction[], found: Instruction): 
  * @throws DockerfileError with the place of the first mistake
  */
 export function parseDockerfile(text: string, file: string): Dockerfile {
+  assertText(text, file);
   const source = splitLines(text, file);
   const { directives, count } = readDirectives(source);
   const { escape: escapeChar } = directives;

@@ -2,6 +2,7 @@
  * The operations that enter.pl carries out, as data: what happens on the way into a container can
  * be built by pure functions, compared in tests, and shown to people.
  */
+import { IsolationError } from '../errors.js';
 
 /** One operation; the names are those of the system calls where there is one. */
 export type Operation =
@@ -131,11 +132,20 @@ function operands(operation: Operation): string[] {
   }
 }
 
-/** The file format of enter.pl: NUL-terminated fields, each operation with its operand count. */
+/**
+ * The file format of enter.pl: NUL-terminated fields, each operation with its operand count.
+ * @throws IsolationError for a value with a NUL byte: what follows it would be another operation
+ */
 export function encodeOperations(operations: readonly Operation[]): string {
   const fields: string[] = [];
   for (const operation of operations) {
     const values = operands(operation);
+    // Values can be secrets: only the operation is named.
+    if (values.some((value) => value.includes('\0'))) {
+      throw new IsolationError(`${operation.op}: a value holds a NUL byte`, {
+        hint: 'neither a path nor an argument or variable of a program can have one',
+      });
+    }
     fields.push(operation.op, String(values.length), ...values);
   }
   return `${fields.join('\0')}\0`;

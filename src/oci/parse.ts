@@ -124,7 +124,16 @@ const CONTAINER_STRINGS = ['User', 'WorkingDir', 'StopSignal'];
 const CONTAINER_LISTS = ['Env', 'Entrypoint', 'Cmd', 'OnBuild', 'Shell'];
 const CONTAINER_OBJECTS = ['ExposedPorts', 'Volumes', 'Healthcheck'];
 
+/** Does any string or name in the value have a NUL byte? */
+function holdsNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([name, member]) => name.includes('\0') || holdsNul(member));
+}
+
 function checkContainerConfig(value: JsonObject, where: string): void {
+  // No path, argument or variable of a program can have one.
+  if (holdsNul(value)) throw new ImageError(`config of ${where} has a NUL byte`);
   const wrong = (name: string) => new ImageError(`config of ${where}: ${name} has a wrong type`);
   for (const name of CONTAINER_STRINGS)
     if (value[name] !== undefined && typeof value[name] !== 'string') throw wrong(name);

@@ -88,17 +88,24 @@ function failure(stdout: string, calls: readonly SystemCall[]): string {
   return `${what} of ${display(path)}: ${reason}`;
 }
 
+/** @throws ImageError: a NUL byte would end the field, and what follows be another call */
+function encode(call: SystemCall): string {
+  const values = [call.call, call.path, ...fields(call)].map(String);
+  if (values.some((value) => value.includes('\0'))) {
+    throw new ImageError('the archive holds a name with a NUL byte');
+  }
+  return [...values, ''].join('\0');
+}
+
 /**
  * Carries the calls out, in order. It waits: what the archive holds next may build on them.
  * @param directory where the calls' relative paths start; no component but the last may be a
  *   symlink
- * @throws ImageError when a call fails, IsolationError when perl can't be started
+ * @throws ImageError when a name has a NUL byte or a call fails, IsolationError when perl can't be started
  */
 export function runSystemCalls(directory: string, calls: readonly SystemCall[]): void {
   if (calls.length === 0) return;
-  const input = calls
-    .map((call) => [call.call, call.path, ...fields(call), ''].join('\0'))
-    .join('');
+  const input = calls.map(encode).join('');
   const result = spawnSync('perl', ['-e', SCRIPT, process.arch], {
     cwd: directory,
     input: Buffer.from(input, 'latin1'),

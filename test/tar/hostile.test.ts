@@ -83,6 +83,13 @@ describe('names', () => {
     await expect(attacking).rejects.toMatchObject(refused(/NUL/));
   });
 
+  test('with a NUL byte in the name of an attribute: it would go on as another system call', async () => {
+    const victim = join(outside, 'victim');
+    const key = `SCHILY.xattr.user.a\0${'00'}\0setxattr\0${victim}\0user.evil`;
+    const attacking = attack({ name: 'a', pax: { [key]: 'x' } });
+    await expect(attacking).rejects.toMatchObject(refused(/NUL/));
+  });
+
   test('that is too long is refused', async () => {
     const attacking = attack({ name: 'n'.repeat(300), data: 'x' });
     await expect(attacking).rejects.toMatchObject(refused(/ENAMETOOLONG/));
