@@ -2,15 +2,17 @@
  * Cache mounts: directories in `mounts/` that outlive builds. Their content is no part of any key
  * and of no layer (Dockerfile reference, RUN --mount=type=cache).
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { treeReader } from '../cache/entries.js';
 import { releaseLease, tryLease } from '../cache/lease.js';
 import { useMount } from '../cache/mounts.js';
 import { checkpoint } from '../checkpoint.js';
 import { selectFiles } from '../context/select.js';
+import { withSource } from '../context/source.js';
 import type { CacheMount } from '../dockerfile/mounts.js';
 import type { SourceLocation } from '../errors.js';
+import { removeTree } from '../fs/remove.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
 import { stackSource } from '../layers/stack-source.js';
@@ -35,8 +37,9 @@ async function fill(
   location: SourceLocation,
 ): Promise<void> {
   const stack = await stackOf(session, source.layers);
-  const files = stackSource(stack, mount.from ?? '');
-  const selections = await selectFiles(files, session.scanStore, [mount.source], location);
+  const selections = await withSource(stackSource(stack, mount.from ?? ''), (files) =>
+    selectFiles(files, session.scanStore, [mount.source], location),
+  );
   const request = {
     selections,
     changes: false,
@@ -72,7 +75,7 @@ async function create(
     renameSync(draft, path);
     checkpoint('mount:placed');
   } catch (error) {
-    rmSync(draft, { recursive: true, force: true });
+    removeTree(draft);
     if (!existsSync(path)) throw error;
   }
 }

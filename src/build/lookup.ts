@@ -14,6 +14,7 @@ import type { LayerId, StepRecord } from '../cache/records.js';
 import { tryUseLayers } from '../cache/uses.js';
 import type { Selection } from '../context/select.js';
 import { selectFiles } from '../context/select.js';
+import { withSource } from '../context/source.js';
 import { DockerfileError } from '../errors.js';
 import type { ContentKey, DefinitionKey, Json, OperationDigest } from '../keys/digest.js';
 import type { KeyedStep, StepInputs } from '../keys/inputs.js';
@@ -308,8 +309,11 @@ async function mountedFiles(
     if (!layers) continue;
     if (mount.type === 'cache') files.push(await layerDigests(session, layers));
     if (mount.type !== 'bind') continue;
-    const source = stackSource(await stackOf(session, layers), mount.from ?? 'the build context');
-    const selections = await selectFiles(source, session.scanStore, [mount.source], step.location);
+    const stack = await stackOf(session, layers);
+    const selections = await withSource(
+      stackSource(stack, mount.from ?? 'the build context'),
+      (source) => selectFiles(source, session.scanStore, [mount.source], step.location),
+    );
     files.push(selections.map(({ kind, tree }) => ({ kind, tree })));
   }
   return files;

@@ -3,9 +3,10 @@
  * them and a record, and never their files.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { mkdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreError } from '../errors.js';
+import { removeTree } from '../fs/remove.js';
 import type { InPlaceLayer } from '../image/in-place.js';
 import { measureTree } from '../layers/disk-usage.js';
 import { layerMark, markUnsynced } from './durability.js';
@@ -73,7 +74,7 @@ export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
     markUnsynced(index, layerMark(id));
     declareUse(index, { layers: [id] });
   });
-  rmSync(note, { recursive: true, force: true });
+  removeTree(note);
   return id;
 }
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
+import { removeTree } from '../fs/remove.js';
 import type { CacheIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
 import { identitySuffix, ownIdentity } from './process-identity.js';
@@ -54,14 +55,14 @@ export function lazyScratch(paths: StorePaths): { path: () => string; remove: ()
       return made;
     },
     remove: () => {
-      if (made !== undefined) rmSync(made, { recursive: true, force: true });
+      if (made !== undefined) removeTree(made);
     },
   };
 }
 
 /** Removes a draft and whatever is in it. */
 export function discardDraft(draft: Draft): void {
-  rmSync(draft.path, { recursive: true, force: true });
+  removeTree(draft.path);
 }
 
 /**
@@ -118,13 +119,13 @@ export function announceRemoval(paths: StorePaths, id: LayerId): string {
 export function clearPlace(paths: StorePaths, id: LayerId): void {
   rmSync(layerLink(paths, id), { force: true });
   checkpoint('remove:unlinked');
-  rmSync(join(paths.layers, id), { recursive: true, force: true });
+  removeTree(join(paths.layers, id));
 }
 
 /** Removes a layer's files; the caller has announced it and removed it from the index. */
 export function removeLayer(paths: StorePaths, id: LayerId): void {
   clearPlace(paths, id);
-  rmSync(removalNote(paths, id), { recursive: true, force: true });
+  removeTree(removalNote(paths, id));
 }
 
 /** Gives a layer up that is not published, wherever it was on its way. */

@@ -68,3 +68,15 @@ export interface FileSource {
   /** Closes what is open. */
   close(): void;
 }
+
+/** Closes a source when it has been used. */
+export async function withSource<T>(
+  source: FileSource,
+  use: (source: FileSource) => Promise<T>,
+): Promise<T> {
+  try {
+    return await use(source);
+  } finally {
+    source.close();
+  }
+}

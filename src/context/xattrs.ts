@@ -16,10 +16,10 @@ const OVERLAY = /^(trusted|user)\.overlay\./;
 /** SELinux labels belong to this machine's policy, as BuildKit and tar leave them out. */
 const HOST_ONLY = /^security\.selinux$/;
 /** Names that are asked for (regcomp(3)); a label on each file would make a line for each file. */
-const ASKED = '^(user|trusted|system)\\.|^security\\.([^s]|s[^e])';
+export const ASKED = '^(user|trusted|system)\\.|^security\\.([^s]|s[^e])';
 
 /** How names are read: as text, or byte by byte (`latin1`) since not every name is text. */
-type NameEncoding = 'utf8' | 'latin1';
+export type NameEncoding = 'utf8' | 'latin1';
 
 function unescapePath(text: string, encoding: NameEncoding): string {
   // getfattr writes bytes that would break its line format as backslash and three octal digits.
@@ -37,7 +37,8 @@ function unescapePath(text: string, encoding: NameEncoding): string {
   return Buffer.from(bytes).toString(encoding);
 }
 
-function parseDump(
+/** getfattr's output: pairs by path, in the order of the files. */
+export function parseDump(
   dump: string,
   encoding: NameEncoding = 'utf8',
 ): Map<string, (readonly [string, string])[]> {
@@ -57,12 +58,17 @@ function parseDump(
   return all;
 }
 
-async function getfattr(
+/**
+ * Runs getfattr(1).
+ * @param descriptors open directories, which it finds as `/proc/self/fd/3` and so on
+ * @throws IsolationError when it is not installed
+ */
+export async function getfattr(
   flags: readonly string[],
   paths: readonly string[],
   encoding: NameEncoding = 'utf8',
   descriptors: readonly number[] = [],
-): Promise<string> {
+): Promise<{ readonly stdout: string; readonly stderr: string }> {
   const { execa } = await import('execa');
   const result = await execa(
     'getfattr',
@@ -84,7 +90,7 @@ async function getfattr(
     });
   }
   // getfattr exits with 1 when one of many files vanished; the caller's own lstat reports that.
-  return result.stdout;
+  return { stdout: result.stdout, stderr: result.stderr };
 }
 
 /** execve(2) takes 2 MiB of arguments in all; this leaves room for the environment. */
@@ -109,7 +115,7 @@ export function* argumentBatches(paths: readonly string[]): Generator<string[]> 
 }
 
 /** What belongs to the file itself, of those that have anything. */
-function* keptXattrs(dump: ReadonlyMap<string, Xattrs>): Generator<[string, Xattrs]> {
+export function* keptXattrs(dump: ReadonlyMap<string, Xattrs>): Generator<[string, Xattrs]> {
   for (const [path, pairs] of dump) {
     const kept = pairs.filter(([name]) => !OVERLAY.test(name) && !HOST_ONLY.test(name));
     if (kept.length > 0) yield [path, [...kept].sort(([a], [b]) => (a < b ? -1 : 1))];
@@ -140,7 +146,7 @@ function byDirectory(places: readonly Place[]): SameDirectory[] {
 const MAX_DIRECTORIES = 200;
 
 /** Descriptors 0 to 2 are those of every program. */
-const FIRST_DESCRIPTOR = 3;
+export const FIRST_DESCRIPTOR = 3;
 
 /**
  * Asks for files of directories that getfattr inherits open: it never walks a path, on which
@@ -157,7 +163,8 @@ async function askDirectories(
   }
   const descriptors = directories.map(({ open }) => open.fd);
   for (const batch of argumentBatches([...asked.keys()])) {
-    const dump = parseDump(await getfattr(['-m', ASKED], batch, 'utf8', descriptors));
+    const { stdout } = await getfattr(['-m', ASKED], batch, 'utf8', descriptors);
+    const dump = parseDump(stdout);
     for (const [path, pairs] of keptXattrs(dump)) {
       const place = asked.get(path);
       if (place) found.set(place, pairs);
@@ -198,41 +205,4 @@ function openAgain(walkers: Walkers, { root, path }: SameDirectory): Directory |
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw error;
   }
-}
-
-/**
- * The same for a directory and everything below it.
- * @returns by absolute path; paths and names are bytes (`latin1`)
- */
-export async function readTreeXattrs(root: string): Promise<Map<string, Xattrs>> {
-  const dump = await getfattr(['-R', '-P', '-m', ASKED], [root], 'latin1');
-  return new Map(keptXattrs(parseDump(dump, 'latin1')));
-}
-
-const OPAQUE = /^(trusted|user)\.overlay\.opaque$/;
-
-/** What the extended attributes of a layer in overlayfs form say. */
-export interface LayerMarks {
-  /**
-   * Directories whose trusted. or user.overlay.opaque is `y` (overlayfs documentation, "whiteouts
-   * and opaque directories").
-   */
-  readonly opaque: readonly string[];
-  /** No file has attributes of its own. */
-  readonly withoutXattrs: boolean;
-}
-
-/**
- * Reads both at once: to ask every file is what takes the time.
- * @returns absolute paths
- * @throws IsolationError when getfattr is not installed
- */
-export async function readLayerMarks(layer: string): Promise<LayerMarks> {
-  const dump = parseDump(await getfattr(['-R', '-P', '-m', ASKED], [layer]));
-  const opaque: string[] = [];
-  for (const [path, pairs] of dump) {
-    // 'x' marks a directory that holds xattr whiteouts; only 'y' hides the layers below.
-    if (pairs.some(([name, value]) => OPAQUE.test(name) && value === '79')) opaque.push(path);
-  }
-  return { opaque, withoutXattrs: keptXattrs(dump).next().done === true };
 }

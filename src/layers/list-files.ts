@@ -1,5 +1,8 @@
 /** The files of a layer for people: what `ls -l` would show of each, whiteouts by their name. */
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import type { Directory } from '../fs/directory.js';
+import { listNames, lstatEntry } from '../fs/directory.js';
+import { readLink } from '../fs/read.js';
+import { openWalker } from '../fs/walker.js';
 import { isWhiteout } from './stack.js';
 
 /** One entry of a layer. */
@@ -14,32 +17,38 @@ export interface LayerFile {
   readonly size: number;
 }
 
-function describe(root: string, path: string): LayerFile {
-  const hostPath = `${root}/${path}`;
-  const stats = lstatSync(hostPath);
+function describe(directory: Directory, path: string, name: string): LayerFile | undefined {
+  const stats = lstatEntry(directory, name);
+  if (!stats) return undefined;
   const { uid, gid } = stats;
   const permissions = (stats.mode & 0o7777).toString(8).padStart(4, '0');
   if (isWhiteout(stats)) return { path, mode: 'w', uid, gid, size: 0 };
   if (stats.isSymbolicLink()) {
-    return {
-      path: `${path} -> ${readlinkSync(hostPath)}`,
-      mode: `l${permissions}`,
-      uid,
-      gid,
-      size: 0,
-    };
+    const shown = `${path} -> ${readLink(directory, name)}`;
+    return { path: shown, mode: `l${permissions}`, uid, gid, size: 0 };
   }
   const letter = stats.isDirectory() ? 'd' : stats.isFile() ? 'f' : stats.isFIFO() ? 'p' : 's';
   return { path, mode: letter + permissions, uid, gid, size: stats.isFile() ? stats.size : 0 };
 }
 
 /** Every entry of a layer directory, sorted by path. */
-export function listLayerFiles(root: string, directory = ''): LayerFile[] {
+export function listLayerFiles(root: string): LayerFile[] {
+  const walker = openWalker(root);
   const files: LayerFile[] = [];
-  for (const dirent of readdirSync(`${root}/${directory}`, { withFileTypes: true })) {
-    const path = directory === '' ? dirent.name : `${directory}/${dirent.name}`;
-    files.push(describe(root, path));
-    if (dirent.isDirectory()) files.push(...listLayerFiles(root, path));
+  try {
+    // The list of directories grows while it is gone through.
+    const directories = [''];
+    for (const at of directories) {
+      const directory = walker.at(at);
+      for (const name of listNames(directory)) {
+        const path = at === '' ? name : `${at}/${name}`;
+        const file = describe(directory, path, name);
+        if (file) files.push(file);
+        if (file?.mode.startsWith('d')) directories.push(path);
+      }
+    }
+  } finally {
+    walker.close();
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }

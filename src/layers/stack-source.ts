@@ -1,10 +1,14 @@
 /** The merged layers of a step as a source of files for COPY --from. */
 import type { FileSource } from '../context/source.js';
 import type { Stack } from './stack.js';
-import { listDirectory, locate, resolve } from './stack.js';
+import { locate, openMergedView, resolve } from './stack.js';
 
-/** @param title for messages: "stage build" */
+/**
+ * @param title for messages: "stage build"
+ * @returns to be closed
+ */
 export function stackSource(stack: Stack, title: string): FileSource {
+  const view = openMergedView(stack);
   return {
     title,
     ownership: 'keep',
@@ -17,9 +21,9 @@ export function stackSource(stack: Stack, title: string): FileSource {
       return resolved?.entry ? { kind: 'found', path: resolved.path } : { kind: 'missing' };
     },
     list: (path) => {
-      const roots = new Map(listDirectory(stack, path).map(({ name, root }) => [name, root]));
+      const roots = new Map(view.list(path).map(({ name, root }) => [name, root]));
       return { names: [...roots.keys()], rootOf: (name) => roots.get(name) ?? '' };
     },
-    close: () => {},
+    close: view.close,
   };
 }

@@ -7,7 +7,8 @@
 import type { Stats } from 'node:fs';
 import { listKinds, lstatEntry } from '../fs/directory.js';
 import { lstatBelow, readLinkBelow } from '../fs/read.js';
-import { withWalkers } from '../fs/walker.js';
+import type { Walkers } from '../fs/walker.js';
+import { openWalkers, withWalkers } from '../fs/walker.js';
 
 /** A layer directory with its opaque directories (paths relative to it, no leading slash). */
 export interface StackLayer {
@@ -32,28 +33,41 @@ export function isWhiteout(stats: Stats): boolean {
   return stats.isCharacterDevice() && stats.rdev === 0;
 }
 
+function split(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+/**
+ * The layers that contribute to a directory, of those that contribute to the directory above it.
+ * @param lstat what a layer has at the path
+ */
+function contributing(
+  above: Stack,
+  path: string,
+  lstat: (layer: StackLayer) => Stats | undefined,
+): Stack {
+  const layers: StackLayer[] = [];
+  for (const layer of above) {
+    const stats = lstat(layer);
+    if (stats === undefined) continue;
+    // Anything but a directory ends the merge: a whiteout, or a file that hides what is below.
+    if (!stats.isDirectory()) break;
+    layers.push(layer);
+    if (layer.opaque.has(path)) break;
+  }
+  return layers;
+}
+
 /** The layers that contribute to a directory of the merged view, topmost first. */
 function layersOf(stack: Stack, components: readonly string[]): Stack {
   let visible = stack;
   let path = '';
   for (const name of components) {
     path = path === '' ? name : `${path}/${name}`;
-    const contributing: StackLayer[] = [];
-    for (const layer of visible) {
-      const stats = lstatBelow(layer.path, path);
-      if (stats === undefined) continue;
-      // Anything but a directory ends the merge: a whiteout, or a file that hides what is below.
-      if (!stats.isDirectory()) break;
-      contributing.push(layer);
-      if (layer.opaque.has(path)) break;
-    }
-    visible = contributing;
+    const at = path;
+    visible = contributing(visible, at, (layer) => lstatBelow(layer.path, at));
   }
   return visible;
-}
-
-function split(path: string): string[] {
-  return path.split('/').filter((name) => name !== '' && name !== '.');
 }
 
 /**
@@ -79,24 +93,56 @@ export interface StackName {
   readonly root: string;
 }
 
-/** The entries of a directory of the merged view, whiteouts applied, sorted by name. */
-export function listDirectory(stack: Stack, path: string): StackName[] {
-  const components = split(path);
-  const clean = components.join('/');
+function listLayers(layers: Stack, path: string, walkers: Walkers): StackName[] {
   const found = new Map<string, string | undefined>();
-  withWalkers((walkers) => {
-    for (const layer of layersOf(stack, components)) {
-      const directory = walkers.at(layer.path, clean);
-      for (const { name, isDevice } of listKinds(directory)) {
-        if (found.has(name)) continue;
-        const stats = isDevice ? lstatEntry(directory, name) : undefined;
-        found.set(name, stats && isWhiteout(stats) ? undefined : layer.path);
-      }
+  for (const layer of layers) {
+    const directory = walkers.at(layer.path, path);
+    for (const { name, isDevice } of listKinds(directory)) {
+      if (found.has(name)) continue;
+      const stats = isDevice ? lstatEntry(directory, name) : undefined;
+      found.set(name, stats && isWhiteout(stats) ? undefined : layer.path);
     }
-  });
+  }
   const entries: StackName[] = [];
   for (const [name, root] of found) if (root !== undefined) entries.push({ name, root });
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The entries of a directory of the merged view, whiteouts applied, sorted by name. */
+export function listDirectory(stack: Stack, path: string): StackName[] {
+  const components = split(path);
+  const layers = layersOf(stack, components);
+  return withWalkers((walkers) => listLayers(layers, components.join('/'), walkers));
+}
+
+/** Lists one directory after the other, parents before what is in them. */
+export interface MergedView {
+  /** As listDirectory. @param path clean: without empty components, `.` and `..` */
+  list(path: string): StackName[];
+  close(): void;
+}
+
+/**
+ * The merged view for those who walk it: which layers contribute to a directory is found out once,
+ * and directories stay open while what is in them is listed.
+ */
+export function openMergedView(stack: Stack): MergedView {
+  const walkers = openWalkers();
+  const known = new Map<string, Stack>([['', stack]]);
+  const layersAt = (path: string): Stack => {
+    const slash = path.lastIndexOf('/');
+    const parent = path.slice(0, Math.max(0, slash));
+    const above = known.get(parent) ?? layersOf(stack, split(parent));
+    const layers = contributing(above, path, (layer) =>
+      lstatEntry(walkers.at(layer.path, parent), path.slice(slash + 1)),
+    );
+    known.set(path, layers);
+    return layers;
+  };
+  return {
+    list: (path) => listLayers(known.get(path) ?? layersAt(path), path, walkers),
+    close: walkers.close,
+  };
 }
 
 /** As many as the kernel follows in one path before it gives ELOOP. */

@@ -1,8 +1,11 @@
 /** Reads the files that belong into a window of an archive: on the main thread or on another one. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { withShortPath } from '../fs/short-path.js';
 import { ImageError } from '../oci/errors.js';
 import type { ByteString } from './entry.js';
-import { display, fsPath } from './entry.js';
+import { display } from './entry.js';
+
+const { O_NOFOLLOW, O_RDONLY } = constants;
 
 /** A piece of a file, and where it goes. Offsets and lengths in bytes. */
 export interface FileRead {
@@ -44,7 +47,7 @@ export function receiveReads({ paths, numbers }: SentReads): FileRead[] {
 
 function open(path: ByteString): number {
   try {
-    return openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
+    return withShortPath(path, (short) => openSync(short, O_RDONLY | O_NOFOLLOW));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw new ImageError(`${display(path)} was removed while it was packed`, { cause: error });

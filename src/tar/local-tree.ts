@@ -4,54 +4,81 @@
  * above all, never decides where a file goes: rename(2) replaces a link and does not follow it.
  */
 import type { Stats } from 'node:fs';
-import {
-  chmodSync,
-  lchownSync,
-  lstatSync,
-  lutimesSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
-import { join, resolve } from 'node:path';
+import { lstatSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
-import { fileTime } from '../file-time.js';
+import type { ByteString } from '../fs/byte-string.js';
+import { fsPath } from '../fs/byte-string.js';
+import type { Directory } from '../fs/directory.js';
+import { closeDirectory, entryPath, openDirectory, openRoot } from '../fs/directory.js';
+import { removeTree } from '../fs/remove.js';
+import { setDirectory, setDirectoryTime } from '../fs/write.js';
 import { makeDirectories } from '../make-directories.js';
 import { ImageError, messageOf } from '../oci/errors.js';
-import { fsPath } from './entry.js';
 import type { PackedLayers, PackTreeOptions } from './pack.js';
 import { asStream, packTree } from './pack.js';
 import { unpackLayer } from './unpack.js';
 
-const bytes = (path: string) => Buffer.from(path).toString('latin1');
-const fileAt = (path: string) => lstatSync(fsPath(path), { throwIfNoEntry: false });
+const at = (directory: Directory, name: ByteString) => fsPath(entryPath(directory, name));
+const fileAt = (directory: Directory, name: ByteString) =>
+  lstatSync(at(directory, name), { throwIfNoEntry: false });
 
 /** A directory that stays gets what the image's directory had. */
-function adopt(path: string, { mode, uid, gid, mtimeMs }: Stats): void {
-  lchownSync(fsPath(path), uid, gid);
-  chmodSync(fsPath(path), mode & 0o7777);
-  const time = fileTime(mtimeMs / 1000);
-  lutimesSync(fsPath(path), time, time);
+function adopt(directory: Directory, { mode, uid, gid, mtimeMs }: Stats): void {
+  setDirectory(directory, { mode: mode & 0o7777, uid, gid });
+  setDirectoryTime(directory, mtimeMs);
 }
 
-/** Moves everything in one directory into another; paths are byte strings. */
-function moveInto(from: string, to: string): void {
-  for (const name of readdirSync(fsPath(from), 'latin1')) {
-    const source = `${from}/${name}`;
-    const target = `${to}/${name}`;
-    const existing = fileAt(target);
-    const moved = lstatSync(fsPath(source));
+/**
+ * Moves everything in one directory into another. Both are held open: whoever owns the destination
+ * may put a symbolic link anywhere in it meanwhile, and none is followed.
+ */
+function moveInto(from: Directory, to: Directory): void {
+  for (const name of readdirSync(from.path, 'latin1')) {
+    const moved = lstatSync(at(from, name));
+    const existing = fileAt(to, name);
     if (moved.isDirectory() && existing?.isDirectory()) {
-      moveInto(source, target);
-      adopt(target, moved);
+      mergeDirectory(from, to, name, moved);
       continue;
     }
     // rename(2) replaces files, but no directory by a file or a file by a directory.
-    if (existing && (moved.isDirectory() || existing.isDirectory())) {
-      rmSync(fsPath(target), { recursive: true });
+    if (existing && (moved.isDirectory() || existing.isDirectory()))
+      removeTree(entryPath(to, name), 'bytes');
+    renameSync(at(from, name), at(to, name));
+  }
+}
+
+function mergeDirectory(from: Directory, to: Directory, name: ByteString, stats: Stats): void {
+  const source = openDirectory(from, name, 'bytes');
+  try {
+    const target = openDirectory(to, name, 'bytes');
+    try {
+      moveInto(source, target);
+      adopt(target, stats);
+    } finally {
+      closeDirectory(target);
     }
-    renameSync(fsPath(source), fsPath(target));
+  } finally {
+    closeDirectory(source);
+  }
+}
+
+/** Unpacks beside what is there, and moves it from there. */
+async function unpackThrough(
+  archive: Readable,
+  target: Directory,
+  rootless: boolean,
+): Promise<void> {
+  // Below the destination, because only there it is certain to be on the same file system.
+  const path = mkdtempSync(`${target.path}/.wiac-export-`);
+  const staging = openDirectory(target, basename(path));
+  try {
+    await unpackLayer(archive, staging.path, { rootless });
+    moveInto(staging, target);
+  } finally {
+    closeDirectory(staging);
+    removeTree(path);
   }
 }
 
@@ -66,19 +93,17 @@ export async function writeLocalTree(
   destination: string,
   options: PackTreeOptions & { readonly rootless: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
-  const target = resolve(destination);
-  let staging: string | undefined;
+  let target: Directory | undefined;
   try {
-    makeDirectories(target);
-    // Below the destination, because only there it is certain to be on the same file system.
-    staging = mkdtempSync(join(target, '.wiac-export-'));
+    const path = resolve(destination);
+    makeDirectories(path);
+    target = openRoot(path);
     const archive = addAbortSignal(options.signal, asStream(packTree(layers, options)));
-    await unpackLayer(archive, staging, { rootless: options.rootless });
-    moveInto(bytes(staging), bytes(target));
+    await unpackThrough(archive, target, options.rootless);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
     throw new ImageError(`cannot write to ${destination}: ${messageOf(cause)}`, { cause });
   } finally {
-    if (staging !== undefined) rmSync(staging, { recursive: true, force: true });
+    if (target) closeDirectory(target);
   }
 }

@@ -1,10 +1,11 @@
 /** Layer directories into layer archives (OCI image-spec, layer.md), merged trees into plain ones. */
 import { readlinkSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { readTreeXattrs } from '../context/xattrs.js';
+import { readTreeXattrs } from '../context/tree-xattrs.js';
+import { withShortPath } from '../fs/short-path.js';
 import { paxBlocks, putHeader } from './encode.js';
 import type { ByteString, TarEntry } from './entry.js';
-import { BLOCK, fsPath } from './entry.js';
+import { BLOCK } from './entry.js';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './member-name.js';
 import type { ByteLayer, LayerMember, LocatedMember } from './walk-layer.js';
 import { walkLayer, walkMerged } from './walk-layer.js';
@@ -100,7 +101,8 @@ function entryOf(
   }
   const first = inode === undefined ? undefined : links.get(inode);
   if (inode !== undefined && first === undefined) links.set(inode, path);
-  const linkName = first ?? (type === 'symlink' ? readlinkSync(fsPath(file), 'latin1') : '');
+  const target = () => withShortPath(file, (short) => readlinkSync(short, 'latin1'));
+  const linkName = first ?? (type === 'symlink' ? target() : '');
   return {
     name: type === 'dir' ? `${path === '' ? '.' : path}/` : path,
     type: first === undefined ? type : 'link',

@@ -40,10 +40,15 @@ my ($MKNODAT, $LSETXATTR, $UTIMENSAT) = @$n;
 my ($AT_FDCWD, $NOFOLLOW, $OMIT) = (-100, 0x100, 0x3ffffffe);
 binmode STDIN; $/ = "\\0";
 sub field { my $f = <STDIN>; chomp $f; return $f }
+opendir(my $top, '.') or die "opendir: $!\\n";
 while (defined(my $call = <STDIN>)) {
   chomp $call;
-  my $path = field();
+  my $name = field();
+  my $path = $name;
   my $ok;
+  # The kernel takes 4096 bytes at once.
+  my $far = 0;
+  while (length $path > 4000 && $path =~ s{^(.{1,3900})/}{}s) { chdir $1; $far = 1 }
   if ($call eq 'mknod') {
     my ($mode, $dev, $uid, $gid) = map { field() + 0 } 1 .. 4;
     $ok = syscall($MKNODAT, $AT_FDCWD, $path, $mode, $dev) != -1
@@ -56,8 +61,10 @@ while (defined(my $call = <STDIN>)) {
     my $times = pack('q4', 0, $OMIT, $seconds, $nanoseconds);
     $ok = syscall($UTIMENSAT, $AT_FDCWD, $path, $times, $NOFOLLOW) != -1;
   }
+  my $reason = $!;
+  chdir $top if $far;
   next if $ok;
-  print $call, "\\0", unpack('H*', $path), "\\0", $!;
+  print $call, "\\0", unpack('H*', $name), "\\0", $reason;
   exit 3;
 }
 `;

@@ -1,8 +1,8 @@
 /** The files of a layer directory, or of a stack of them, in the order of their archive. */
 import type { BigIntStats } from 'node:fs';
 import { lstatSync, readdirSync } from 'node:fs';
+import { withShortPath } from '../fs/short-path.js';
 import type { ByteString, TarTime, TarType } from './entry.js';
-import { fsPath } from './entry.js';
 
 /** What a file of a layer is, as far as an archive can say. */
 export interface LayerMember {
@@ -80,14 +80,17 @@ function look(
   wholeSeconds: boolean,
 ): LocatedMember | undefined {
   const file = path === '' ? root : `${root}/${path}`;
-  const stats = lstatSync(fsPath(file), { bigint: true, throwIfNoEntry: false });
+  const stats = withShortPath(file, (short) =>
+    lstatSync(short, { bigint: true, throwIfNoEntry: false }),
+  );
   const one = stats && member(path, stats, wholeSeconds);
   return one && { member: one, file };
 }
 
 function children(root: ByteString, directory: ByteString, wholeSeconds: boolean): LocatedMember[] {
   const found: LocatedMember[] = [];
-  for (const name of readdirSync(fsPath(`${root}/${directory}`), 'latin1')) {
+  const names = withShortPath(`${root}/${directory}`, (short) => readdirSync(short, 'latin1'));
+  for (const name of names) {
     const one = look(root, directory === '' ? name : `${directory}/${name}`, wholeSeconds);
     if (one !== undefined) found.push(one);
   }

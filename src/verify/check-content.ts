@@ -1,5 +1,5 @@
 /** Reads layers and blobs, and compares them with their digests. */
-import { createReadStream, mkdirSync, rmSync } from 'node:fs';
+import { createReadStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { updateLayer } from '../cache/entries.js';
 import { layerFiles } from '../cache/layer-store.js';
@@ -11,6 +11,7 @@ import type { TreeChange } from '../context/tree.js';
 import { decodeTree, diffTrees } from '../context/tree.js';
 import { inUserNamespace } from '../exec/overlay.js';
 import { digestFile } from '../fs/read.js';
+import { removeTree } from '../fs/remove.js';
 import type { LayerDigest, TreeDigest } from '../keys/digest.js';
 import { measureTree } from '../layers/disk-usage.js';
 import { digestLayer, opaqueDirectories } from '../layers/layer-digest.js';
@@ -134,7 +135,7 @@ async function blobProblem(
     if (found.length === 0 && sameOpaque) return undefined;
     return `its files are not those of its layer${describeChanges(found)}`;
   } finally {
-    rmSync(target, { recursive: true, force: true });
+    removeTree(target);
   }
 }
 

@@ -6,6 +6,7 @@ import { announceRemoval, layerLink, layerLinkTarget, removeLayer } from '../cac
 import { otherProcesses } from '../cache/open-processes.js';
 import { blobPath } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
+import { removeTree } from '../fs/remove.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
 import type { Finding, Repair, RowTable } from './finding.js';
 
@@ -71,6 +72,6 @@ export function repairStore({ index, paths }: Store, findings: readonly Finding[
     rmSync(layerLink(paths, layer), { force: true });
     symlinkSync(layerLinkTarget(layer), layerLink(paths, layer));
   }
-  for (const { path } of select(findings, 'remove')) rmSync(path, { recursive: true, force: true });
+  for (const { path } of select(findings, 'remove')) removeTree(path);
   return [];
 }
