@@ -14,7 +14,7 @@ import type { Exit } from '../exec/sandbox.js';
 import { runContainer } from '../exec/sandbox.js';
 import { DEFAULT_PATH } from '../image/config.js';
 import type { TreeMeasures } from '../layers/disk-usage.js';
-import { measureTree } from '../layers/disk-usage.js';
+import { measureLayer } from '../layers/reserved-names.js';
 import type { Stack } from '../layers/stack.js';
 import type { Identity } from '../layers/users.js';
 import { resolveIdentity } from '../layers/users.js';
@@ -149,5 +149,5 @@ export async function executeRun(
   } finally {
     mounts.close();
   }
-  return measureTree(draft.diff);
+  return measureLayer(draft.diff, step.location);
 }

@@ -10,6 +10,7 @@ import type { Selection } from '../context/select.js';
 import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
 import type { TreeMeasures } from '../layers/disk-usage.js';
 import { measureTree } from '../layers/disk-usage.js';
+import { measureLayer } from '../layers/reserved-names.js';
 import type { Explanation } from '../why/explain.js';
 import { explainMiss } from '../why/explain.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
@@ -61,7 +62,7 @@ async function make(
   }
   if (step.kind === 'fetch') {
     await executeFetch(session, draft, step, String(keyed.inputs.operands.content));
-    return { ...measureTree(draft.diff), linked: 0 };
+    return { ...measureLayer(draft.diff, step.location), linked: 0 };
   }
   const { destination } = found;
   if (!destination) throw new Error(`${step.kind} without its destination`);

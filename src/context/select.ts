@@ -7,6 +7,7 @@ import type { SourceLocation } from '../errors.js';
 import { ContextError } from '../errors.js';
 import type { TreeDigest } from '../keys/digest.js';
 import type { SelectionInput } from '../keys/inputs.js';
+import { WHITEOUT_PREFIX } from '../tar/member-name.js';
 import { compilePattern, hasWildcard } from './gomatch.js';
 import { linkGroups } from './hard-links.js';
 import { compileIgnore } from './ignore.js';
@@ -156,9 +157,6 @@ async function findSource(
   }
   return found;
 }
-
-/** Names that are whiteouts in an archive of a layer (image-spec layer.md). */
-const WHITEOUT_PREFIX = '.wh.';
 
 /** As a file they would be lost, and remove another one, with the first push of the image. */
 function refuseWhiteouts(source: FileSource, found: readonly Found[], location: SourceLocation) {

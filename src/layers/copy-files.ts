@@ -16,6 +16,7 @@ import { basename, dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { FileEntry, SpecialEntry, SymlinkEntry, TreeEntry } from '../context/tree.js';
 import { sameEntry } from '../context/tree.js';
+import { ContextError } from '../errors.js';
 import { fileTime } from '../file-time.js';
 import type { Directory } from '../fs/directory.js';
 import { lstatEntry } from '../fs/directory.js';
@@ -147,12 +148,20 @@ function makeLink(
 }
 
 /** Devices, fifos and sockets. */
-function makeSpecial(copying: Copying, path: string, entry: SpecialEntry, mtimeMs: number): void {
+function makeSpecial(copying: Copying, path: string, copy: FileCopy, entry: SpecialEntry): void {
   const { uid, gid } = ownerOf(copying, entry) ?? { uid: 0, gid: 0 };
   const bytes = Buffer.from(path).toString('latin1');
   const mode = modeOf(copying, entry);
   const { type, device } = entry;
+  if (type === 'char' && device === 0) {
+    throw new ContextError(
+      `${copy.file.place.path} can't be copied: a device 0/0 means a removed file in a layer`,
+      copying.job.request.location,
+      { hint: 'leave it out with .dockerignore or --exclude' },
+    );
+  }
   copying.pending.add({ call: 'mknod', path: bytes, type, mode, uid, gid, device });
+  const { mtimeMs } = copy.file.stats;
   const seconds = Math.floor(mtimeMs / 1000);
   const nanoseconds = Math.min(999_999_999, Math.round((mtimeMs - seconds * 1000) * 1e6));
   copying.pending.add({ call: 'utime', path: bytes, time: { seconds, nanoseconds } });
@@ -193,7 +202,7 @@ function copyOne(copying: Copying, path: string, copy: FileCopy): TreeEntry | un
     if (!copied) return copyChanged(copying, path, copy, from, source.name);
     queueXattrs(copying, path, copied);
     return copied;
-  } else if (entry.type !== 'dir') makeSpecial(copying, path, entry, file.stats.mtimeMs);
+  } else if (entry.type !== 'dir') makeSpecial(copying, path, copy, entry);
   queueXattrs(copying, path, entry);
   return entry;
 }

@@ -44,10 +44,10 @@ function namesIn(walker: Walker, path: string): { directory: Directory; names: s
 }
 
 /** Visits everything below a directory and the directory itself; what vanishes is left out. */
-function visit(path: string, onFile: (stats: Stats) => void): void {
+function visit(path: string, onFile: (stats: Stats, name: string) => void): void {
   const top = lstatSync(path, { throwIfNoEntry: false });
   if (!top) return;
-  onFile(top);
+  onFile(top, '');
   if (!top.isDirectory()) return;
   const walker = openWalker(path);
   try {
@@ -57,7 +57,7 @@ function visit(path: string, onFile: (stats: Stats) => void): void {
       for (const name of names) {
         const stats = lstatEntry(directory, name);
         if (!stats) continue;
-        onFile(stats);
+        onFile(stats, name);
         if (stats.isDirectory()) waiting.push(at === '' ? name : `${at}/${name}`);
       }
     }
@@ -76,12 +76,16 @@ export interface TreeMeasures {
   readonly disk: number;
 }
 
-/** Measures a directory. */
-export function measureTree(path: string): TreeMeasures {
+/**
+ * Measures a directory.
+ * @param onName is told of each name in it
+ */
+export function measureTree(path: string, onName?: (name: string) => void): TreeMeasures {
   const meter = diskMeter();
   let files = -1;
   let bytes = 0;
-  visit(path, (stats) => {
+  visit(path, (stats, name) => {
+    onName?.(name);
     files += 1;
     if (stats.isFile()) bytes += stats.size;
     meter.add(stats);

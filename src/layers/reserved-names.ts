@@ -1,0 +1,22 @@
+/** Names that an archive of a layer has for whiteouts (image-spec layer.md): no file may have one. */
+import type { SourceLocation } from '../errors.js';
+import { DockerfileError } from '../errors.js';
+import { WHITEOUT_PREFIX } from '../tar/member-name.js';
+import type { TreeMeasures } from './disk-usage.js';
+import { measureTree } from './disk-usage.js';
+
+/**
+ * Measures what a program or a repository has left in a layer.
+ * @throws DockerfileError for a name that would mean a removal once the image is pushed: the file
+ *   would be lost then, and another one with it
+ */
+export function measureLayer(path: string, location: SourceLocation): TreeMeasures {
+  return measureTree(path, (name) => {
+    if (!name.startsWith(WHITEOUT_PREFIX)) return;
+    throw new DockerfileError(
+      `the step makes a file ${name}: in an image its name means that ${name.slice(WHITEOUT_PREFIX.length)} is removed`,
+      location,
+      { hint: 'give the file another name, or remove it before the step ends' },
+    );
+  });
+}
