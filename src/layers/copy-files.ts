@@ -61,6 +61,9 @@ function writeSparsely(fd: number, piece: Buffer, position: number): void {
   }
 }
 
+/** Every symbolic link has it (symlink(7)). */
+const LINK_MODE = 0o777;
+
 /** stat(2): st_blocks counts units of 512 bytes. */
 const hasHoles = ({ stats }: OpenFile) => stats.blocks * 512 < stats.size;
 
@@ -180,8 +183,8 @@ function copyChanged(
 ): TreeEntry | undefined {
   const target = readLink(from, fromName);
   if (target === undefined) return undefined;
-  const { name, mode, uid, gid, xattrs } = copy.entry;
-  const entry: SymlinkEntry = { type: 'symlink', name, mode, uid, gid, xattrs, target };
+  const { name, uid, gid, xattrs } = copy.entry;
+  const entry: SymlinkEntry = { type: 'symlink', name, mode: LINK_MODE, uid, gid, xattrs, target };
   const at = place(path);
   makeLink(copying, copying.job.target.at(at.parent), at.name, entry, copy.file.stats.mtimeMs);
   return entry;
@@ -227,7 +230,10 @@ function linkToFirst(copying: Copying, path: string, copy: FileCopy): boolean {
   const leader = copy.sameAs === undefined ? undefined : job.copies.get(copy.sameAs);
   if (!leader || copy.sameAs === undefined || leader.selection !== copy.selection) return false;
   const changed = job.differences[copy.selection]?.has(leader.within);
-  if (changed || !sameEntry(leader.entry, copy.entry) || copy.entry.type !== 'file') return false;
+  if (changed || !sameEntry(leader.entry, copy.entry) || copy.entry.type !== 'file') {
+    job.apart[copy.selection]?.add(copy.within);
+    return false;
+  }
   const from = place(copy.sameAs);
   const to = place(path);
   // Two directories are open at once: a walker's is valid until its next call.

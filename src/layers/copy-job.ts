@@ -82,4 +82,6 @@ export interface Job {
   readonly meter: ReturnType<typeof diskMeter>;
   /** For each selection: what was copied and is not what had been digested. */
   readonly differences: readonly Map<string, TreeEntry | undefined>[];
+  /** For each selection: names of one file that were two files when they were copied. */
+  readonly apart: readonly Set<string>[];
 }

@@ -97,13 +97,16 @@ function copiedBytes({ copies, differences }: Job): number {
  * The selections as they are in the layer.
  * @throws ContextError when a file is gone that the instruction names
  */
-function copiedSelections({ request, read, differences }: Job, write: TreeWriter): Selection[] {
+function copiedSelections(
+  { request, read, differences, apart }: Job,
+  write: TreeWriter,
+): Selection[] {
   return request.selections.flatMap((selection, index): Selection[] => {
     const changes = differences[index] ?? new Map();
-    if (changes.size === 0) return [selection];
+    if (changes.size === 0 && !apart[index]?.size) return [selection];
     const tree = amendTree(read, write, selection.tree, changes);
     const gone = [...changes].filter(([, entry]) => entry === undefined).map(([path]) => path);
-    const links = withoutPaths(selection.links, new Set(gone));
+    const links = withoutPaths(selection.links, new Set([...gone, ...(apart[index] ?? [])]));
     if (selection.kind === 'directory' || gone.length === 0) return [{ ...selection, tree, links }];
     if (!selection.named) return [];
     throw new ContextError(`${selection.path} was removed while it was copied`, request.location, {
@@ -175,6 +178,7 @@ export async function makeCopyLayer(
     finish: [],
     meter: diskMeter(),
     differences: request.selections.map(() => new Map()),
+    apart: request.selections.map(() => new Set()),
   };
   try {
     await fill(job, signal);
