@@ -1,12 +1,14 @@
 /**
  * Random Dockerfiles and random edits of them and of their context. After every edit the result is
  * what the model says, and exactly the steps ran whose inputs no build before had; at the end of
- * each sequence a build in an empty store gives the same files. WIAC_MODEL_RUNS is the number of
+ * each sequence a build in an empty store gives the same files. An edit may happen while a build
+ * runs: what that builds is one state of each file or another, and the next build must be right. WIAC_MODEL_RUNS is the number of
  * sequences, which are others each time then.
  */
 import {
   chmodSync,
   copyFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
@@ -21,12 +23,12 @@ import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import fc from 'fast-check';
 import { buildHere } from '../support/in-process.js';
-import type { FileNode, Files, Instruction, Node, Program } from './model.js';
-import { dockerfileOf, listing, predict } from './model.js';
+import type { FileNode, Instruction, Node, Program } from './model.js';
+import { dockerfileOf, IGNORES, LINK_TARGETS, listing, newInode, predict } from './model.js';
 
 const slot = fc.integer({ min: 0, max: 1 });
 const value = fc.integer({ min: 0, max: 2 });
-const source = fc.constantFrom<'a' | 'b' | 'd'>('a', 'b', 'd');
+const source = fc.constantFrom<'a' | 'b' | 'd' | 'l'>('a', 'b', 'd', 'l');
 
 const common: fc.Arbitrary<Instruction>[] = [
   fc.record({ kind: fc.constant('copy' as const), source, slot }),
@@ -55,7 +57,14 @@ type Edit =
   | { readonly edit: 'touch' | 'rewrite'; readonly path: string }
   | { readonly edit: 'delete'; readonly path: string }
   | { readonly edit: 'link'; readonly path: string; readonly value: number }
-  | { readonly edit: 'rename'; readonly path: string; readonly to: string }
+  | { readonly edit: 'rename' | 'hardlink'; readonly path: string; readonly to: string }
+  | { readonly edit: 'relink' | 'ignore'; readonly value: number }
+  | {
+      readonly edit: 'during';
+      readonly path: string;
+      readonly value: number;
+      readonly after: number;
+    }
   | { readonly edit: 'insert'; readonly at: number; readonly instruction: Instruction }
   | { readonly edit: 'drop'; readonly at: number }
   | { readonly edit: 'first'; readonly instruction: Instruction };
@@ -71,7 +80,19 @@ const editing: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ edit: fc.constantFrom('touch' as const, 'rewrite' as const), path }),
   fc.record({ edit: fc.constant('delete' as const), path: inside }),
   fc.record({ edit: fc.constant('link' as const), path: inside, value }),
-  fc.record({ edit: fc.constant('rename' as const), path: inside, to: inside }),
+  fc.record({
+    edit: fc.constantFrom('rename' as const, 'hardlink' as const),
+    path: inside,
+    to: inside,
+  }),
+  fc.record({ edit: fc.constant('relink' as const), value: fc.nat(LINK_TARGETS.length - 1) }),
+  fc.record({ edit: fc.constant('ignore' as const), value: fc.nat(IGNORES.length - 1) }),
+  fc.record({
+    edit: fc.constant('during' as const),
+    path: inside,
+    value,
+    after: fc.nat(40),
+  }),
   fc.record({ edit: fc.constant('insert' as const), at: fc.nat(4), instruction: inSecond }),
   fc.record({ edit: fc.constant('drop' as const), at: fc.nat(3) }),
   fc.record({ edit: fc.constant('first' as const), instruction: inFirst }),
@@ -82,6 +103,10 @@ interface World {
   readonly root: string;
   readonly files: Map<string, Node>;
   program: Program;
+  link: number;
+  ignore: number;
+  /** A file was edited while a build ran: what the cache holds since nobody can tell. */
+  raced: boolean;
 }
 
 /** The same time for every file: a change must be seen by something else. */
@@ -99,21 +124,32 @@ async function writeNode(world: World, name: string, node: Node): Promise<void> 
   utimesSync(file, LONG_AGO, LONG_AGO);
 }
 
-const FILE: FileNode = { type: 'f', content: '0\n', mode: 0o644, xattr: '' };
+const file0 = (): FileNode => ({
+  type: 'f',
+  content: '0\n',
+  mode: 0o644,
+  xattr: '',
+  inode: newInode(),
+});
 
-async function editFile(world: World, edit: Extract<Edit, { path: string }>): Promise<void> {
+type FileEdit = Exclude<Extract<Edit, { path: string }>, { edit: 'during' }>;
+
+async function editFile(world: World, edit: FileEdit): Promise<void> {
   const { root, files } = world;
   const file = join(root, edit.path);
   const before = files.get(edit.path);
-  const node = before?.type === 'f' ? before : FILE;
+  // Written anew it is a file of its own.
+  const node = { ...(before?.type === 'f' ? before : file0()), inode: newInode() };
   switch (edit.edit) {
     case 'content': {
       const content = `${edit.value}\n`;
       // In place, with the same size and time: as an editor's quick second save.
-      if (before?.type !== 'f') return writeNode(world, edit.path, { ...FILE, content });
+      if (before?.type !== 'f') return writeNode(world, edit.path, { ...file0(), content });
       writeFileSync(file, content);
       utimesSync(file, LONG_AGO, LONG_AGO);
-      files.set(edit.path, { ...before, content });
+      for (const [name, other] of files)
+        if (other.type === 'f' && other.inode === before.inode)
+          files.set(name, { ...other, content });
       return;
     }
     case 'mode':
@@ -121,6 +157,7 @@ async function editFile(world: World, edit: Extract<Edit, { path: string }>): Pr
     case 'xattr':
       return writeNode(world, edit.path, { ...node, xattr: String(edit.value) });
     case 'rewrite':
+      if (before?.type === 'f') return writeNode(world, edit.path, node);
       return before && writeNode(world, edit.path, before);
     case 'touch':
       if (before?.type === 'f') utimesSync(file, LONG_AGO + 1, LONG_AGO + 1);
@@ -132,11 +169,33 @@ async function editFile(world: World, edit: Extract<Edit, { path: string }>): Pr
     case 'link':
       return writeNode(world, edit.path, { type: 'l', target: `${'ab'[edit.value] ?? 'nowhere'}` });
     case 'rename':
-      if (!before || edit.to === edit.path) return;
+      if (!before || edit.to === edit.path || sameFile(before, files.get(edit.to))) return;
       renameSync(file, join(root, edit.to));
       files.delete(edit.path);
       files.set(edit.to, before);
+      return;
+    case 'hardlink':
+      if (before?.type !== 'f' || edit.to === edit.path) return;
+      rmSync(join(root, edit.to), { force: true });
+      linkSync(file, join(root, edit.to));
+      files.set(edit.to, before);
   }
+}
+
+/** rename(2) of one name of a file to another one does nothing. */
+function sameFile(a: Node, b: Node | undefined): boolean {
+  return a.type === 'f' && b?.type === 'f' && a.inode === b.inode;
+}
+
+function setLink(world: World, value: number): void {
+  rmSync(join(world.root, 'l'), { force: true });
+  symlinkSync(LINK_TARGETS[value] ?? '', join(world.root, 'l'));
+  world.link = value;
+}
+
+function setIgnore(world: World, value: number): void {
+  writeFileSync(join(world.root, '.dockerignore'), `${(IGNORES[value] ?? []).join('\n')}\n`);
+  world.ignore = value;
 }
 
 async function apply(world: World, edit: Edit): Promise<void> {
@@ -148,24 +207,36 @@ async function apply(world: World, edit: Edit): Promise<void> {
     if (two.length > 1) world.program = { one, two: two.filter((_, index) => index !== edit.at) };
   } else if (edit.edit === 'first') {
     world.program = { one: [edit.instruction, ...one.slice(1)], two };
-  } else await editFile(world, edit);
+  } else if (edit.edit === 'relink') setLink(world, edit.value);
+  else if (edit.edit === 'ignore') setIgnore(world, edit.value);
+  else if ('path' in edit && edit.edit !== 'during') await editFile(world, edit);
 }
 
 async function newWorld(root: string, written: Program): Promise<World> {
-  const world: World = { root, files: new Map(), program: written };
+  const world: World = {
+    root,
+    files: new Map(),
+    program: written,
+    link: 0,
+    ignore: 0,
+    raced: false,
+  };
   mkdirSync(join(root, 'bin'), { recursive: true });
   copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
   for (const applet of ['sh', 'cat', 'rm']) symlinkSync('busybox', join(root, 'bin', applet));
   for (const name of PATHS) {
     if (dirname(name) !== '.') await writeNode(world, dirname(name), { type: 'd' });
-    await writeNode(world, name, FILE);
+    await writeNode(world, name, file0());
   }
+  setLink(world, 0);
+  setIgnore(world, 0);
   return world;
 }
 
 const LISTING = `mount -t overlay overlay -o "ro,lowerdir=$1:$2" "$2" && cd "$2" || exit 1
 find . -mindepth 1 -path ./bin -prune -o -mindepth 1 -printf '%p %y %m %U:%G %l\\n'
 find . -path ./bin -prune -o -type f -exec grep -H '' {} +
+find . -path ./bin -prune -o -type f -links +1 -printf '%i %P\\n' | sort | awk '{ names[$1] = names[$1] " " $2 } END { for (i in names) if (split(names[i], n, " ") > 1) print "one file:" names[i] }'
 getfattr -h -P -R -m user.k -d . | sed -n 's/^# file: //;t name;/^user/{G;s/\\(.*\\)\\n\\(.*\\)/.\\/\\2 \\1/;p};b;:name;h'`;
 
 /** A lowerdir string mounted: names, types, modes, owners, content, attributes. */
@@ -178,19 +249,35 @@ async function mounted(lowerdirs: string, empty: string): Promise<string[]> {
 /** Builds and compares. @returns the files */
 async function check(world: World, store: string, empty: string, seen: Set<string>) {
   writeFileSync(join(world.root, 'Dockerfile'), dockerfileOf(world.program));
-  const { files, steps } = predict(world.program, world.files as Files);
-  const expected = steps.filter(({ inputs }) => {
+  const { files, steps: predicted } = predict(world.program, world);
+  const expected = predicted.filter(({ inputs }) => {
     const isNew = !seen.has(inputs);
     seen.add(inputs);
     return isNew;
   });
   const { lowerdirs, ran } = await buildHere(store, world.root);
   const actual = await mounted(lowerdirs, empty);
-  expect({ files: actual, ran: [...ran].sort() }).toEqual({
+  const steps = (texts: readonly string[]) => (world.raced ? undefined : [...texts].sort());
+  expect({ files: actual, ran: steps(ran) }).toEqual({
     files: listing(files),
-    ran: expected.map(({ text }) => text).sort(),
+    ran: steps(expected.map(({ text }) => text)),
   });
   return actual;
+}
+
+/** Edits a file some milliseconds after a build has begun. */
+async function editDuring(
+  world: World,
+  store: string,
+  { path: name, value: text, after }: Extract<Edit, { edit: 'during' }>,
+): Promise<void> {
+  world.raced = true;
+  const building = buildHere(store, world.root);
+  const editing = (async () => {
+    await new Promise((resume) => setTimeout(resume, after));
+    await editFile(world, { edit: 'content', path: name, value: text });
+  })();
+  await Promise.all([building, editing]);
 }
 
 async function sequence(written: Program, edits: readonly Edit[]): Promise<void> {
@@ -203,7 +290,8 @@ async function sequence(written: Program, edits: readonly Edit[]): Promise<void>
     const seen = new Set<string>();
     let files = await check(world, store, empty, seen);
     for (const edit of edits) {
-      await apply(world, edit);
+      if (edit.edit === 'during') await editDuring(world, store, edit);
+      else await apply(world, edit);
       files = await check(world, store, empty, seen);
     }
     const fresh = await buildHere(join(place, 'fresh'), world.root);

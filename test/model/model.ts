@@ -10,6 +10,8 @@ export interface FileNode {
   readonly mode: number;
   /** Value of the attribute user.k. */
   readonly xattr: string;
+  /** Equal for names of one file. */
+  readonly inode: number;
 }
 
 /** A file of the context or of an image. Everything belongs to root; directories have mode 755. */
@@ -21,6 +23,23 @@ export type Node =
 /** Nodes by path. */
 export type Files = ReadonlyMap<string, Node>;
 
+/** Where the link `l` of the context may lead, and what .dockerignore may say. */
+export const LINK_TARGETS = ['d', 'd/e'] as const;
+export const IGNORES = [[], ['d/a'], ['d/e/a'], ['d/*', '!d/e'], ['**/b', '!b']] as const;
+
+/** Does .dockerignore leave a path of the context out? Written out for the paths that there are. */
+function isIgnored(path: string, ignore: number): boolean {
+  const left = [[], ['d/a'], ['d/e/a'], ['d/a', 'd/b'], ['d/b', 'd/e/b']][ignore] ?? [];
+  return left.includes(path);
+}
+
+/** A context: its files, where `l` leads, and which of the ignore files it has. */
+export interface Context {
+  readonly files: Files;
+  readonly link: number;
+  readonly ignore: number;
+}
+
 /** RUN. */
 export interface RunInstruction {
   readonly kind: 'echo' | 'cat' | 'remove';
@@ -29,7 +48,7 @@ export interface RunInstruction {
 
 /** One instruction; `slot` numbers the places it works on, so that those of two stages differ. */
 export type Instruction =
-  | { readonly kind: 'copy'; readonly source: 'a' | 'b' | 'd'; readonly slot: number }
+  | { readonly kind: 'copy'; readonly source: 'a' | 'b' | 'd' | 'l'; readonly slot: number }
   | { readonly kind: 'from'; readonly slot: number }
   | { readonly kind: 'env'; readonly value: number }
   | { readonly kind: 'arg'; readonly value: number }
@@ -50,7 +69,7 @@ const place = (stage: StageName, slot: number) => `${stage}${slot}`;
 function line(stage: StageName, instruction: Instruction): string {
   switch (instruction.kind) {
     case 'copy': {
-      const slash = instruction.source === 'd' ? '' : '/';
+      const slash = instruction.source === 'd' || instruction.source === 'l' ? '' : '/';
       return `COPY ${instruction.source} /${place(stage, instruction.slot)}${slash}`;
     }
     case 'from':
@@ -120,14 +139,53 @@ function read(files: Files, path: string): string {
   return target?.type === 'f' ? target.content : '';
 }
 
+let inodes = 0;
+
+/** A number that no other file has. */
+export function newInode(): number {
+  inodes += 1;
+  return inodes;
+}
+
+/** Paths that are names of one file, in groups. */
+function groups(nodes: readonly [string, Node][]): string[][] {
+  const found = new Map<number, string[]>();
+  for (const [path, node] of nodes)
+    if (node.type === 'f') found.set(node.inode, [...(found.get(node.inode) ?? []), path]);
+  return [...found.values()].filter((paths) => paths.length > 1).map((paths) => paths.sort());
+}
+
+/** Nodes as text that is equal when they are, whatever the numbers of their inodes. */
+function described(nodes: readonly [string, Node][]): string {
+  const plainNodes = nodes.map(([path, node]) => [path, { ...node, inode: undefined }]);
+  return JSON.stringify([plainNodes, groups(nodes).sort()]);
+}
+
+/** Copies of files: names of one file stay names of one file. */
+function copied(nodes: readonly [string, Node][]): [string, Node][] {
+  const now = new Map<number, number>();
+  return nodes.map(([path, node]) => {
+    if (node.type !== 'f') return [path, node];
+    const inode = now.get(node.inode) ?? newInode();
+    now.set(node.inode, inode);
+    return [path, { ...node, inode }];
+  });
+}
+
 /** Writes nodes as one layer. */
 function write(state: State, nodes: readonly [string, Node][], removed: readonly string[]): void {
   for (const [path, node] of nodes) state.files.set(path, node);
   for (const path of removed) state.files.delete(path);
-  state.layers.push(JSON.stringify([nodes, removed]));
+  state.layers.push(`${described(nodes)} ${JSON.stringify(removed)}`);
 }
 
-const plain = (content: string): Node => ({ type: 'f', content, mode: 0o644, xattr: '' });
+const plain = (content: string): Node => ({
+  type: 'f',
+  content,
+  mode: 0o644,
+  xattr: '',
+  inode: newInode(),
+});
 
 /** Carries out what a RUN does. */
 function run(state: State, stage: StageName, { kind, slot }: RunInstruction): void {
@@ -146,9 +204,11 @@ function run(state: State, stage: StageName, { kind, slot }: RunInstruction): vo
 }
 
 /** Nodes that a COPY takes, by their path at the destination. */
-function selected(context: Files, source: string): [string, Node][] {
-  const node = context.get(source);
-  if (node?.type === 'd') return below(context, source);
+function selected({ files, link, ignore }: Context, source: string): [string, Node][] {
+  const path = source === 'l' ? (LINK_TARGETS[link] ?? '') : source;
+  const visible = new Map([...files].filter(([name]) => !isIgnored(name, ignore)));
+  const node = visible.get(path);
+  if (node?.type === 'd') return below(visible, path);
   return node ? [[source, node]] : [];
 }
 
@@ -159,7 +219,7 @@ function selected(context: Files, source: string): [string, Node][] {
 function predictStage(
   stage: StageName,
   instructions: readonly Instruction[],
-  context: Files,
+  context: Context,
   one: Files,
 ): Prediction {
   const state: State = { files: new Map(), layers: ['bin'], env: new Map(), workdir: '/' };
@@ -188,8 +248,14 @@ function predictStage(
       const nodes = from
         ? below(one, `one${instruction.slot}`)
         : selected(context, instruction.source);
-      steps.push({ text, inputs: JSON.stringify([text, nodes, state.files.has(target)]) });
-      const placed = nodes.map(([path, node]): [string, Node] => [`${target}/${path}`, node]);
+      steps.push({
+        text,
+        inputs: JSON.stringify([text, described(nodes), state.files.has(target)]),
+      });
+      const placed = copied(nodes).map(([path, node]): [string, Node] => [
+        `${target}/${path}`,
+        node,
+      ]);
       write(state, [[target, DIRECTORY], ...placed], []);
     } else {
       const env = ['V', 'A'].map((name) => state.env.get(name) ?? null);
@@ -201,7 +267,7 @@ function predictStage(
 }
 
 /** What a build of the program in this context is to give. */
-export function predict({ one, two }: Program, context: Files): Prediction {
+export function predict({ one, two }: Program, context: Context): Prediction {
   const seeds = [0, 1].map((slot): Instruction => ({ kind: 'copy', source: 'd', slot }));
   const first = predictStage('one', [...seeds, ...one], context, new Map());
   const second = predictStage('two', two, context, first.files);
@@ -211,6 +277,7 @@ export function predict({ one, two }: Program, context: Files): Prediction {
 
 /** Files as the listing of a mounted result has them; see cache-model.test.ts. */
 export function listing(files: Files): string[] {
+  const links = groups([...files]).map((paths) => `one file: ${paths.join(' ')}`);
   return [...files]
     .flatMap(([path, node]) => {
       if (node.type === 'd') return [`./${path} d 755 0:0 `];
@@ -222,5 +289,6 @@ export function listing(files: Files): string[] {
         ...(node.xattr === '' ? [] : [`./${path} user.k="${node.xattr}"`]),
       ];
     })
+    .concat(links)
     .sort();
 }
