@@ -18,7 +18,8 @@ async function cp(source: string, target: string): Promise<void> {
   // Of a directory the content is copied, as COPY does; a symbolic link that is named is followed.
   const from = isDirectory ? `${source}/.` : source;
   if (isDirectory) makeDirectories(target);
-  const result = await execa('cp', ['-a', '-H', '-T', '--', from, target], {
+  // A link that is in the layer is replaced, never written through.
+  const result = await execa('cp', ['-a', '-H', '-T', '--remove-destination', '--', from, target], {
     reject: false,
     env: { LC_ALL: 'C' },
   });
