@@ -25,17 +25,23 @@ function distance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
+/** Among more names than this nobody looks for a slip: it would take longer than the rest of the build. */
+const MAX_CANDIDATES = 200;
+
 /**
  * The candidate that `word` most likely was meant to be, or undefined when none is near: at most
  * one slip for words of up to four letters, two for up to seven, three beyond. Case is ignored; of
- * equally near candidates the first wins.
+ * equally near candidates the first wins, and only the first 200 are looked at.
  */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   const lower = word.toLowerCase();
   const limit = lower.length <= 4 ? 1 : lower.length <= 7 ? 2 : 3;
   let best: string | undefined;
   let bestDistance = limit + 1;
+  let looked = 0;
   for (const candidate of candidates) {
+    looked += 1;
+    if (looked > MAX_CANDIDATES) break;
     if (Math.abs(candidate.length - lower.length) >= bestDistance) continue;
     const slips = distance(lower, candidate.toLowerCase());
     if (slips < bestDistance) {

@@ -125,12 +125,13 @@ export type Base =
     };
 
 /** What the stage is based on; undefined when its FROM means nothing. */
-export function baseOf(context: CheckContext, { index, from }: Stage): Base | undefined {
-  const { dockerfile, globals, options, stages } = context;
+export function baseOf(context: CheckContext, current: Stage): Base | undefined {
+  const { dockerfile, globals, options } = context;
+  const { from } = current;
   const expand = (word: string) => expandWith(dockerfile, globals.values, word, from.location);
   const reference = expand(from.image)?.text;
   if (reference === undefined || reference === '') return undefined;
-  const stage = stageByName(stages.slice(0, index), reference);
+  const stage = stageByName(context, reference, current);
   if (stage !== undefined) return { kind: 'stage', stage };
   if (reference === 'scratch') return { kind: 'scratch' };
   const flag = from.flags.find(({ name }) => name === 'platform')?.value;

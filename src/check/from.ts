@@ -85,12 +85,12 @@ export function fromWords(context: CheckContext): Finding[] {
 export function defaultImages(context: CheckContext): Finding[] {
   const { dockerfile, stages } = context;
   const { values } = globalScope(context, {});
-  return stages.flatMap(({ index, from }): Finding[] => {
-    const { location, image } = from;
+  return stages.flatMap((stage): Finding[] => {
+    const { location, image } = stage.from;
     const text = expandWith(dockerfile, values, image, location)?.text;
     const isUsable =
       text === undefined ||
-      stageByName(stages.slice(0, index), text) !== undefined ||
+      stageByName(context, text, stage) !== undefined ||
       attempt(() => parseReference(text)) !== undefined;
     if (isUsable) return [];
     const detail = `With the defaults of its ARGs, FROM ${image} becomes '${text}', which is no image`;
@@ -123,13 +123,13 @@ export function baseImages(context: CheckContext): Finding[] {
 
 /** COPY --from an image for another platform. */
 export function copiedImages({ context, instruction, location }: Visit): Finding[] {
-  const { options, stages } = context;
+  const { options } = context;
   const reference = instruction.flags.find(({ name }) => name === 'from')?.value ?? '';
   const isImage =
     instruction.kind === 'copy' &&
     reference !== '' &&
     reference !== 'scratch' &&
-    stageByReference(stages, reference) === undefined;
+    stageByReference(context, reference) === undefined;
   if (!isImage) return [];
   const image = options.baseImage?.(reference, options.platform);
   return wrongPlatform(reference, options.platform, image, location);

@@ -6,15 +6,16 @@ import type { Visit } from './walk.js';
 
 /** Empty lines within instructions, one finding an instruction. */
 export function emptyContinuations({ dockerfile }: CheckContext): Finding[] {
-  const { emptyContinuationLines, instructions } = dockerfile;
+  const { emptyContinuationLines: lines, instructions } = dockerfile;
+  // Both are in the order of the file.
+  let at = 0;
   return instructions.flatMap(({ keyword, location }): Finding[] => {
-    const within = emptyContinuationLines.filter(
-      (line) => line >= location.line && line <= location.endLine,
-    );
-    const [line] = within;
-    if (line === undefined) return [];
+    while ((lines[at] ?? Number.POSITIVE_INFINITY) < location.line) at++;
+    const line = lines[at];
+    if (line === undefined || line > location.endLine) return [];
+    while ((lines[at] ?? Number.POSITIVE_INFINITY) <= location.endLine) at++;
     const detail = `Empty line within ${keyword}`;
-    const endLine = within.at(-1) ?? line;
+    const endLine = lines[at - 1] ?? line;
     return [
       { rule: 'NoEmptyContinuation', detail, location: { ...location, line, column: 1, endLine } },
     ];

@@ -5,6 +5,7 @@ import { parseTrigger } from '../dockerfile/parse.js';
 import type { SourceLocation } from '../errors.js';
 import { envPairs, SCRATCH_CONFIG } from '../image/config.js';
 import type { Stage } from '../plan/stages.js';
+import { COPIED_ENTRY, type TextBudget, textBudget } from '../plan/text-budget.js';
 import { attempt, type Base, baseOf, type CheckContext, givenArg } from './context.js';
 import type { Finding } from './rules.js';
 
@@ -56,10 +57,16 @@ export function isReservedArg(name: string): boolean {
   return NOT_IN_ENV.includes(name);
 }
 
-function begin(base: Base | undefined, done: ReadonlyMap<Stage, State>): State {
+function begin(
+  base: Base | undefined,
+  done: ReadonlyMap<Stage, State>,
+  budget: TextBudget,
+  location: SourceLocation,
+): State {
   const inherited = base?.kind === 'stage' ? done.get(base.stage) : undefined;
   if (inherited !== undefined) {
     const { env, args } = inherited;
+    budget.spend((env.size + args.size) * COPIED_ENTRY, location);
     return { ...inherited, env: new Map(env), args: new Set(args), last: new Map() };
   }
   const config = base?.kind === 'image' ? base.image?.config : undefined;
@@ -152,10 +159,11 @@ export function visitStages(
   rules: readonly InstructionRule[],
 ): readonly Finding[] {
   const done = new Map<Stage, State>();
+  const budget = textBudget();
   const findings: Finding[] = [];
   for (const stage of context.stages) {
     const base = baseOf(context, stage);
-    const state = begin(base, done);
+    const state = begin(base, done, budget, stage.from.location);
     for (const instruction of [...triggers(stage, base), ...stage.body].flatMap(singleArgs)) {
       const { location } = instruction;
       const expand = expanderOf(context, state, location);

@@ -42,6 +42,24 @@ export interface WordsExpansion extends Expansion {
 
 /** Nested deeper than this, a word is an attack on the stack rather than a Dockerfile. */
 const MAX_DEPTH = 200;
+
+/** Characters that a Dockerfile may have after expansion. Fourteen lines of `$A$A$A$A` have more. */
+export const MAX_TEXT = 64 << 20;
+
+/** The error for a Dockerfile that is larger. */
+export function tooLong(location: SourceLocation): DockerfileError {
+  return new DockerfileError(
+    `the Dockerfile has more than ${MAX_TEXT >> 20} MiB of text after expansion`,
+    location,
+    { hint: 'put what is that large into a file, and COPY it' },
+  );
+}
+
+/** Characters of a pattern times characters of a value: some seconds. */
+const MAX_MATCHING = 1 << 28;
+
+/** Everything that means something anywhere; all between two of them is taken as it is. */
+const MARKS = /[$'"\\`}/]/g;
 const LETTER_OR_DIGIT = /[\p{L}\p{Nd}_]/u;
 const DIGIT = /\p{Nd}/u;
 const SPECIAL_PARAMETERS = '@*#?-$!0';
@@ -55,10 +73,8 @@ interface State {
   depth: number;
 }
 
-interface Piece {
-  readonly text: string;
-  readonly words: readonly string[];
-}
+/** Where the words of a text are collected, if anybody wants them. */
+type Collector = ReturnType<typeof wordCollector>;
 
 function fail(state: State, problem: string, hint?: string): never {
   const shown = state.source.length > 80 ? `${state.source.slice(0, 77)}...` : state.source;
@@ -78,9 +94,12 @@ function wordCollector() {
       word += text;
     },
     split(text: string): void {
-      for (const ch of text) {
-        if (isSpace(ch)) flush();
-        else word += ch;
+      for (let at = 0; at < text.length; ) {
+        const start = at;
+        while (at < text.length && !isSpace(text.charAt(at))) at++;
+        word += text.slice(start, at);
+        if (at < text.length) flush();
+        at++;
       }
     },
     finish(): readonly string[] {
@@ -97,40 +116,56 @@ function lookUp(state: State, name: string, unsetIsHandled: boolean): string | u
   return value;
 }
 
+/** Index of the next character that may mean something; the end if there is none. */
+function nextMark({ source, position }: State): number {
+  MARKS.lastIndex = position;
+  return MARKS.exec(source)?.index ?? source.length;
+}
+
 /** Reads up to `stop` (consumed) or to the end when `stop` is undefined. */
-function readUntil(state: State, stop: '}' | '/' | undefined, keepEscapes: boolean): Piece {
+function readUntil(
+  state: State,
+  stop: '}' | '/' | undefined,
+  keepEscapes: boolean,
+  collector?: Collector,
+): string {
   const { source, options } = state;
-  const collector = wordCollector();
   let text = '';
   while (state.position < source.length) {
+    const plain = source.slice(state.position, nextMark(state));
+    state.position += plain.length;
+    text += plain;
+    collector?.split(plain);
+    if (state.position === source.length) break;
     const ch = source.charAt(state.position);
     if (ch === stop) {
       state.position++;
-      return { text, words: collector.finish() };
+      return text;
     }
     if (ch === '$') {
       const value = readDollar(state);
       text += value;
-      collector.split(value);
+      if (text.length > MAX_TEXT) throw tooLong(options.location);
+      collector?.split(value);
     } else if (options.quotes !== 'plain' && (ch === "'" || ch === '"')) {
       const quoted = ch === "'" ? readSingleQuoted(state) : readDoubleQuoted(state, keepEscapes);
       text += quoted;
-      collector.quoted(quoted);
+      collector?.quoted(quoted);
     } else if (ch === options.escape) {
       state.position++;
       const next = String.fromCodePoint(...codePointAt(source, state.position));
       const kept = keepEscapes ? ch + next : next;
       state.position += next.length;
       text += kept;
-      collector.quoted(kept);
+      collector?.quoted(kept);
     } else {
       state.position++;
       text += ch;
-      collector.split(ch);
+      collector?.split(ch);
     }
   }
   if (stop !== undefined) fail(state, `missing '${stop}'`, `close the reference with '${stop}'`);
-  return { text, words: collector.finish() };
+  return text;
 }
 
 /** The code point at `at` as a list of one, or an empty list at the end. */
@@ -156,7 +191,11 @@ function readDoubleQuoted(state: State, keepEscapes: boolean): string {
   const mark = options.quotes === 'keep' ? '"' : '';
   let text = mark;
   state.position++;
-  while (state.position < source.length) {
+  for (;;) {
+    const plain = source.slice(state.position, nextMark(state));
+    state.position += plain.length;
+    text += plain;
+    if (state.position === source.length) break;
     const ch = source.charAt(state.position);
     if (ch === '"') {
       state.position++;
@@ -164,6 +203,7 @@ function readDoubleQuoted(state: State, keepEscapes: boolean): string {
     }
     if (ch === '$') {
       text += readDollar(state);
+      if (text.length > MAX_TEXT) throw tooLong(options.location);
       continue;
     }
     state.position++;
@@ -253,7 +293,7 @@ function readBraces(state: State): string {
     );
   }
   const trims = operator === '#' || operator === '%';
-  const word = readUntil(state, '}', trims).text;
+  const word = readUntil(state, '}', trims);
   const value = lookUp(state, name, !trims);
   if (value === undefined && options.unset === 'keep') {
     return `\${${name}${emptyIsUnset ? ':' : ''}${operator}${word}}`;
@@ -280,7 +320,7 @@ function readBraces(state: State): string {
 
 function trimmed(state: State, operator: string, word: string, value: string): string {
   const longest = word.startsWith(operator);
-  const glob = globOrFail(state, longest ? word.slice(1) : word);
+  const glob = globOrFail(state, longest ? word.slice(1) : word, value);
   return operator === '%' ? trimSuffix(glob, value, longest) : trimPrefix(glob, value, longest);
 }
 
@@ -288,16 +328,23 @@ function trimmed(state: State, operator: string, word: string, value: string): s
 function readReplacement(state: State, name: string): string {
   const all = state.source.charAt(state.position) === '/';
   if (all) state.position++;
-  const pattern = readUntil(state, '/', true).text;
-  const replacement = readUntil(state, '}', true).text;
+  const pattern = readUntil(state, '/', true);
+  const replacement = readUntil(state, '}', true);
   const value = lookUp(state, name, false);
   if (value === undefined && state.options.unset === 'keep') {
     return `\${${name}/${pattern}/${replacement}}`;
   }
-  return replaceMatches(globOrFail(state, pattern), value ?? '', replacement, all);
+  const glob = globOrFail(state, pattern, value);
+  const replaced = replaceMatches(glob, value ?? '', replacement, all, MAX_TEXT);
+  if (replaced === undefined) throw tooLong(state.options.location);
+  return replaced;
 }
 
-function globOrFail(state: State, pattern: string) {
+/** A pattern to match a value with, which takes time proportional to the product of their lengths. */
+function globOrFail(state: State, pattern: string, value = '') {
+  if (pattern.length * value.length > MAX_MATCHING) {
+    fail(state, 'the pattern and the value are too long to be matched', 'do it in a RUN instead');
+  }
   const glob = compileGlob(pattern);
   if ('invalid' in glob) {
     const hint = 'only * ? \\ / and } can be escaped in a pattern';
@@ -311,9 +358,20 @@ function globOrFail(state: State, pattern: string) {
  * escaped; white space from a variable's value splits too.
  *
  * @throws DockerfileError for unterminated quotes and references, unknown modifiers, bad patterns
- *   and for `${name:?message}` when name is missing
+ *   for `${name:?message}` when name is missing, and for a result that is too long
  */
 export function expandWords(word: string, options: ExpandOptions): WordsExpansion {
+  const collector = wordCollector();
+  const expansion = expandInto(word, options, collector);
+  return { ...expansion, words: collector.finish() };
+}
+
+/** Expands `word` to one string; white space stays. Throws as {@link expandWords} does. */
+export function expand(word: string, options: ExpandOptions): Expansion {
+  return expandInto(word, options);
+}
+
+function expandInto(word: string, options: ExpandOptions, collector?: Collector): Expansion {
   const state: State = {
     source: word,
     options,
@@ -322,12 +380,6 @@ export function expandWords(word: string, options: ExpandOptions): WordsExpansio
     position: 0,
     depth: 0,
   };
-  const { text, words } = readUntil(state, undefined, options.escapes === 'keep');
-  return { text, words, used: state.used, undefinedNames: state.undefinedNames };
-}
-
-/** Expands `word` to one string; white space stays. Throws as {@link expandWords} does. */
-export function expand(word: string, options: ExpandOptions): Expansion {
-  const { text, used, undefinedNames } = expandWords(word, options);
-  return { text, used, undefinedNames };
+  const text = readUntil(state, undefined, options.escapes === 'keep', collector);
+  return { text, used: state.used, undefinedNames: state.undefinedNames };
 }

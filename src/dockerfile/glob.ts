@@ -113,18 +113,22 @@ export function trimSuffix(glob: Glob, value: string, longest: boolean): string 
 /**
  * `value` with the first match (or all that do not overlap, from the left) replaced; matches are
  * as long as possible. An empty match right after another match does not count.
+ * @param limit characters that the result may have
+ * @returns undefined when it would have more
  */
 export function replaceMatches(
   glob: Glob,
   value: string,
   replacement: string,
   all: boolean,
-): string {
+  limit: number,
+): string | undefined {
   const chars = Array.from(value);
   const find = finder(glob, chars, false, true);
   const out: string[] = [];
   let copied = 0;
   let previousEnd = -1;
+  let length = value.length;
   for (let at = 0; at <= chars.length; ) {
     const match = find(at);
     if (match === undefined) break;
@@ -132,6 +136,8 @@ export function replaceMatches(
     at = empty ? match.end + 1 : match.end;
     if (empty && match.start === previousEnd) continue;
     out.push(chars.slice(copied, match.start).join(''), replacement);
+    length += replacement.length;
+    if (length > limit) return undefined;
     copied = match.end;
     previousEnd = match.end;
     if (!all) break;

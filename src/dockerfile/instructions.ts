@@ -114,7 +114,8 @@ function readFlag(word: Word, locate: InstructionSource['locate']): InstructionF
 
 function unknownInstruction(keyword: string, location: SourceLocation): DockerfileError {
   const near = suggest(keyword, Object.keys(WANTED));
-  return new DockerfileError(`unknown instruction ${keyword}`, location, {
+  const shown = keyword.length > 40 ? `${keyword.slice(0, 40)}...` : keyword;
+  return new DockerfileError(`unknown instruction ${shown}`, location, {
     hint:
       near === undefined
         ? 'if this line continues the one above, that one has to end with the escape character'

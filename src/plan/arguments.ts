@@ -5,6 +5,7 @@ import type { PlanOptions } from './plan.js';
 import type { Expander } from './scope.js';
 import { expander, platformArgs, predefinedArgs } from './scope.js';
 import type { Stages } from './stages.js';
+import type { TextBudget } from './text-budget.js';
 
 /** Values of the ARGs before the first FROM and of the automatic platform arguments. */
 export function globalScope(
@@ -12,9 +13,10 @@ export function globalScope(
   options: PlanOptions,
   escapeCharacter: '\\' | '`',
   consumed: Set<string>,
+  budget: TextBudget,
 ): Map<string, string> {
   const scope = platformArgs(options.platform, options.buildPlatform, options.target);
-  const expand = expander(escapeCharacter, (name) => scope.get(name));
+  const expand = expander(escapeCharacter, (name) => scope.get(name), budget);
   for (const { args, location } of parts.globalArgs) {
     for (const { name, defaultValue } of args) {
       const given = options.buildArgs[name];
@@ -61,8 +63,5 @@ export function unusedArgs({ options, consumedArgs }: Compilation): string[] {
 
 /** Looks names up as an instruction of the stage sees them: ENV wins over ARG. */
 export function stageLookup(state: StageState): (name: string) => string | undefined {
-  return (name) => {
-    const variable = state.config.Env.find((item) => item.startsWith(`${name}=`));
-    return variable === undefined ? state.args.get(name) : variable.slice(name.length + 1);
-  };
+  return (name) => state.config.env.get(name) ?? state.args.get(name);
 }

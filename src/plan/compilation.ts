@@ -1,18 +1,22 @@
 /** What the parts of a compilation share. */
 import type { Dockerfile } from '../dockerfile/ast.js';
 import type { SourceLocation } from '../errors.js';
-import type { ContainerConfig, HistoryEntry } from '../image/config.js';
+import type { HistoryEntry } from '../image/config.js';
 import type { GraphBuilder } from './graph.js';
 import type { PlanOptions } from './plan.js';
-import type { Stage } from './stages.js';
+import type { StageConfig } from './stage-config.js';
+import type { Stage, StageTable } from './stages.js';
 import type { StepId } from './step.js';
+import type { TextBudget } from './text-budget.js';
 
 /** A stage while it is compiled, and what stages that build on it inherit. */
 export interface StageState {
   readonly stage: Stage;
   /** Of FROM --platform, else of the stage it is based on, else what is built for. */
   readonly platform: string;
-  config: ContainerConfig;
+  readonly config: StageConfig;
+  /** ONBUILD of what it is based on. */
+  readonly triggers: readonly string[];
   /** ARG values in effect. */
   args: Map<string, string>;
   head: StepId;
@@ -22,13 +26,16 @@ export interface StageState {
 }
 
 /** The compilation of one Dockerfile. */
-export interface Compilation {
+export interface Compilation extends StageTable {
   readonly dockerfile: Dockerfile;
   readonly options: PlanOptions;
-  readonly stages: readonly Stage[];
   /** Variables of the global scope. */
   readonly globals: ReadonlyMap<string, string>;
   readonly graph: GraphBuilder;
+  /** Text that was made of variables, whatever became of it. */
+  readonly expanded: TextBudget;
+  /** Text that the plan holds. */
+  readonly kept: TextBudget;
   /** Names of build arguments that some ARG asked for. */
   readonly consumedArgs: Set<string>;
   /** Compiles a stage, once. @throws DockerfileError when stages depend on each other in a circle */

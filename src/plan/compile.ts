@@ -10,7 +10,7 @@ import { HISTORY_COMMENT } from '../image/config.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { declareArgs, globalScope, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
-import { changeConfig } from './config-changes.js';
+import { configChange } from './config-changes.js';
 import { copySteps } from './copy-step.js';
 import type { NewStep } from './graph.js';
 import { graphBuilder } from './graph.js';
@@ -21,14 +21,18 @@ import type { RemoteSource } from './remote.js';
 import { runStep } from './run-step.js';
 import type { Expander } from './scope.js';
 import { expander } from './scope.js';
+import type { ConfigFields } from './stage-config.js';
+import { applyChange, changedFields, closeConfig } from './stage-config.js';
 import type { Stage } from './stages.js';
 import { splitStages, targetStage } from './stages.js';
+import { textBudget, textSize } from './text-budget.js';
 
 /** The state a stage begins with. */
 function begin(compilation: Compilation, stage: Stage): StageState {
-  const { dockerfile, globals } = compilation;
+  const { dockerfile, globals, expanded } = compilation;
   const { location } = stage.from;
-  const expand = expander(dockerfile.directives.escape, (name) => globals.get(name));
+  const { escape: escapeCharacter } = dockerfile.directives;
+  const expand = expander(escapeCharacter, (name) => globals.get(name), expanded);
   const image = expand(stage.from.image, location);
   if (image === '') {
     throw new DockerfileError(`FROM ${stage.from.image} is empty after expansion`, location, {
@@ -52,15 +56,20 @@ function stagePlatform({ options }: Compilation, from: FromInstruction, expand: 
   }
 }
 
-/** The steps of an instruction: one, but for an ADD that mixes local and remote sources. */
+/**
+ * The steps of an instruction: one, but for an ADD that mixes local and remote sources.
+ * @param config the config after it
+ */
 function stepsOf(
   compilation: Compilation,
   state: StageState,
+  config: ConfigFields,
   instruction: Instruction,
   expand: Expander,
 ): NewStep[] {
   const { options } = compilation;
-  const { config, args, stage, head, platform } = state;
+  const { args, stage, head, platform } = state;
+  const { env } = state.config;
   const { original: text, location } = instruction;
   const common = { parent: head, text, stage: stage.title, platform, location };
   const findOrigin = (reference: string) => originOf(compilation, reference, stage, instruction);
@@ -78,7 +87,15 @@ function stepsOf(
         if ('step' in origin) return origin.step;
         return contextFiles(compilation, origin.context, path, platform, location);
       };
-      const operands = runStep(instruction, { config, args, hidden, expand, options, findFiles });
+      const operands = runStep(instruction, {
+        config,
+        env,
+        args,
+        hidden,
+        expand,
+        options,
+        findFiles,
+      });
       return [{ ...common, ...operands }];
     }
     case 'workdir': {
@@ -99,27 +116,29 @@ function applyInstruction(
   expand: Expander,
 ): void {
   if (instruction.kind === 'arg') declareArgs(compilation, state, instruction, expand);
-  const config =
-    instruction.kind === 'arg'
-      ? state.config
-      : changeConfig(state.config, instruction, expand, state);
-  const steps = stepsOf(compilation, { ...state, config }, instruction, expand);
+  const change = configChange(instruction, expand, { ...state, ...state.config });
+  const config = changedFields(state.config.fields, change);
+  const steps = stepsOf(compilation, state, config, instruction, expand);
   // Words are expanded with what was set before the instruction: ENV PATH=/x:$PATH.
   const { args } = state;
   const lookup = stageLookup(state);
   const history = steps.map((step) =>
     createdBy(instruction, { config, args, lookup, expand, step }),
   );
-  state.config = config;
+  applyChange(state.config, change);
   if (instruction.kind === 'cmd') state.cmdInStage = true;
   for (const [index, step] of steps.entries()) {
-    state.head = compilation.graph.add({ ...step, parent: state.head });
     const created_by = history[index];
+    compilation.kept.spend(textSize(step) + textSize(created_by), instruction.location);
+    state.head = compilation.graph.add({ ...step, parent: state.head });
     if (created_by === undefined) continue;
     const empty_layer = !LAYERS.includes(instruction.kind);
     state.history.push({ created_by, empty_layer, comment: HISTORY_COMMENT, step: state.head });
   }
 }
+
+/** Stages that need each other; every one of them is a few calls deep. */
+const MAX_STAGES_DEEP = 300;
 
 /** A function that compiles each stage once, and notices when stages need each other. */
 function stageCompiler(compilation: () => Compilation): Compilation['compileStage'] {
@@ -138,9 +157,17 @@ function stageCompiler(compilation: () => Compilation): Compilation['compileStag
         },
       );
     }
+    if (active.length >= MAX_STAGES_DEEP) {
+      throw new DockerfileError(
+        `more than ${MAX_STAGES_DEEP} build stages need each other, one after the other`,
+        location,
+        { hint: 'join some of them' },
+      );
+    }
     active.push(stage);
+    const { dockerfile, expanded } = compilation();
     const state = begin(compilation(), stage);
-    const expand = expander(compilation().dockerfile.directives.escape, stageLookup(state));
+    const expand = expander(dockerfile.directives.escape, stageLookup(state), expanded);
     for (const instruction of [...takeTriggers(state), ...stage.body]) {
       applyInstruction(compilation(), state, instruction, expand);
     }
@@ -151,10 +178,8 @@ function stageCompiler(compilation: () => Compilation): Compilation['compileStag
 }
 
 /** ONBUILD of what the stage is based on: carried out first, and no longer part of the config. */
-function takeTriggers(state: StageState): Instruction[] {
-  const { OnBuild = [], ...config } = state.config;
-  state.config = config;
-  return OnBuild.map((text) => parseTrigger(text, state.stage.from.location));
+function takeTriggers({ triggers, stage }: StageState): Instruction[] {
+  return triggers.map((text) => parseTrigger(text, stage.from.location));
 }
 
 /**
@@ -164,29 +189,33 @@ function takeTriggers(state: StageState): Instruction[] {
 export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
   const parts = splitStages(dockerfile);
   const consumedArgs = new Set<string>();
-  const globals = globalScope(parts, options, dockerfile.directives.escape, consumedArgs);
+  // An instruction's words are expanded for the step, for the config and for the history.
+  const expanded = textBudget(4);
+  const { escape: escapeCharacter } = dockerfile.directives;
+  const globals = globalScope(parts, options, escapeCharacter, consumedArgs, expanded);
   const compilation: Compilation = {
     dockerfile,
     options,
     stages: parts.stages,
+    named: parts.named,
     globals,
     graph: graphBuilder(),
+    expanded,
+    kept: textBudget(),
     consumedArgs,
     compileStage: stageCompiler(() => compilation),
   };
   const last = dockerfile.instructions.at(-1)?.location;
   const location = last ?? { file: dockerfile.file, line: 1, column: 1, endLine: 1 };
-  const target = targetStage(parts.stages, options.target, location);
+  const target = targetStage(parts, options.target, location);
   const result = compilation.compileStage(target, location);
-  const labelled = Object.keys(options.labels).length > 0;
+  applyChange(result.config, { labels: Object.entries(options.labels) });
   const unused = unusedArgs(compilation);
   return {
     platform: result.platform,
     steps: compilation.graph.steps(),
     target: result.head,
-    config: labelled
-      ? { ...result.config, Labels: { ...result.config.Labels, ...options.labels } }
-      : result.config,
+    config: closeConfig(result.config),
     history: result.history,
     warnings: unused.map(
       (name) => `build argument ${name} was given, but no ARG of a built stage declares it`,

@@ -4,8 +4,9 @@ import { posix } from 'node:path';
 import type { Command, HealthcheckInstruction, Instruction } from '../dockerfile/ast.js';
 import { parseDuration } from '../dockerfile/duration.js';
 import { DockerfileError } from '../errors.js';
-import type { ContainerConfig, Healthcheck } from '../image/config.js';
+import type { Healthcheck } from '../image/config.js';
 import type { Expander } from './scope.js';
+import type { ConfigChange, ConfigFields } from './stage-config.js';
 
 /** SIGRTMAX of Linux. */
 const LAST_SIGNAL = 64;
@@ -56,20 +57,6 @@ function expandPairs(
   });
 }
 
-/** Config with variables set; a variable keeps its place when its value changes. */
-export function setEnv(
-  config: ContainerConfig,
-  pairs: readonly (readonly [string, string])[],
-): ContainerConfig {
-  const env = [...config.Env];
-  for (const [name, value] of pairs) {
-    const at = env.findIndex((item) => item.startsWith(`${name}=`));
-    if (at === -1) env.push(`${name}=${value}`);
-    else env[at] = `${name}=${value}`;
-  }
-  return { ...config, Env: env };
-}
-
 const DURATIONS = {
   interval: 'Interval',
   timeout: 'Timeout',
@@ -117,78 +104,58 @@ export function exposedPorts(
   });
 }
 
-function withSet(
-  set: Readonly<Record<string, Record<string, never>>> | undefined,
-  names: readonly string[],
-): Record<string, Record<string, never>> {
-  return { ...set, ...Object.fromEntries(names.map((name) => [name, {}])) };
-}
-
 /** WORKDIR's path: relative ones start at the one before. */
 export function joinWorkdir(current: string, path: string): string {
   return posix.resolve(current === '' ? '/' : current, path);
 }
 
 /**
- * The config after an instruction that makes no layer.
- * @param state.cmdInStage CMD was set in this stage: ENTRYPOINT resets only an inherited one
+ * What an instruction changes in the config.
+ * @param state.fields the config so far; state.cmdInStage: CMD was set in this stage, because
+ *   ENTRYPOINT resets only an inherited one
  * @throws DockerfileError for values that mean nothing
  */
-export function changeConfig(
-  config: ContainerConfig,
+export function configChange(
   instruction: Instruction,
   expand: Expander,
-  state: { readonly cmdInStage: boolean },
-): ContainerConfig {
+  { fields, cmdInStage }: { readonly fields: ConfigFields; readonly cmdInStage: boolean },
+): ConfigChange {
   const { location } = instruction;
-  const shell = config.Shell ?? DEFAULT_SHELL;
+  const shell = fields.Shell ?? DEFAULT_SHELL;
   switch (instruction.kind) {
     case 'env':
-      return setEnv(config, expandPairs(instruction, expand));
-    case 'label': {
-      const labels = Object.fromEntries(expandPairs(instruction, expand));
-      return { ...config, Labels: { ...config.Labels, ...labels } };
-    }
+      return { env: expandPairs(instruction, expand) };
+    case 'label':
+      return { labels: expandPairs(instruction, expand) };
     case 'cmd':
-      return { ...config, Cmd: commandArgv(instruction.command, shell) };
+      return { fields: { Cmd: commandArgv(instruction.command, shell) } };
     case 'entrypoint': {
-      const { Cmd, ...rest } = config;
       const Entrypoint = commandArgv(instruction.command, shell);
-      return state.cmdInStage && Cmd ? { ...rest, Cmd, Entrypoint } : { ...rest, Entrypoint };
+      return { fields: { Entrypoint, Cmd: cmdInStage ? fields.Cmd : undefined } };
     }
     case 'shell':
-      return { ...config, Shell: instruction.argv };
+      return { fields: { Shell: instruction.argv } };
     case 'user':
-      return { ...config, User: expand(instruction.value, location) };
+      return { fields: { User: expand(instruction.value, location) } };
     case 'stopsignal':
-      return { ...config, StopSignal: checkSignal(expand(instruction.value, location), location) };
-    case 'workdir':
-      return {
-        ...config,
-        WorkingDir: joinWorkdir(config.WorkingDir, expand(instruction.value, location)),
-      };
+      return { fields: { StopSignal: checkSignal(expand(instruction.value, location), location) } };
+    case 'workdir': {
+      const path = expand(instruction.value, location);
+      return { fields: { WorkingDir: joinWorkdir(fields.WorkingDir, path) } };
+    }
     case 'expose': {
       const values = instruction.values
         .map((value) => expand(value, location))
         .flatMap((text) => text.split(/\s+/));
-      return {
-        ...config,
-        ExposedPorts: withSet(config.ExposedPorts, exposedPorts(values.filter(Boolean), location)),
-      };
+      return { ports: exposedPorts(values.filter(Boolean), location) };
     }
     case 'volume':
-      return {
-        ...config,
-        Volumes: withSet(
-          config.Volumes,
-          instruction.values.map((value) => expand(value, location)),
-        ),
-      };
+      return { volumes: instruction.values.map((value) => expand(value, location)) };
     case 'healthcheck':
-      return { ...config, Healthcheck: healthcheck(instruction, shell) };
+      return { fields: { Healthcheck: healthcheck(instruction, shell) } };
     case 'onbuild':
-      return { ...config, OnBuild: [...(config.OnBuild ?? []), triggerText(instruction.trigger)] };
+      return { trigger: triggerText(instruction.trigger) };
     default:
-      return config;
+      return {};
   }
 }

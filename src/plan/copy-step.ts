@@ -3,19 +3,19 @@ import { posix } from 'node:path';
 import type { CopyInstruction } from '../dockerfile/ast.js';
 import type { SourceLocation } from '../errors.js';
 import { DockerfileError } from '../errors.js';
-import type { ContainerConfig } from '../image/config.js';
 import { parseMode } from './mode.js';
 import type { Origin } from './origins.js';
 import type { RemoteSource } from './remote.js';
 import { remoteSource } from './remote.js';
 import type { Expander } from './scope.js';
+import type { ConfigFields } from './stage-config.js';
 import type { CopyStep, InlineFile, StepId } from './step.js';
 
 type Operands = Omit<CopyStep, 'id' | 'parent' | 'text' | 'stage' | 'platform' | 'location'>;
 
 /** What COPY depends on besides its own words. */
 export interface CopyScope {
-  readonly config: ContainerConfig;
+  readonly config: ConfigFields;
   readonly expand: Expander;
   /** What --from= means; throws if it means nothing. */
   readonly findOrigin: (reference: string) => Origin;

@@ -3,15 +3,15 @@
  * shows and other tools read. Values are those after expansion.
  */
 import type { ArgInstruction, CopyInstruction, Instruction } from '../dockerfile/ast.js';
-import type { ContainerConfig } from '../image/config.js';
 import { exposedPorts } from './config-changes.js';
 import type { NewStep } from './graph.js';
 import type { Expander } from './scope.js';
+import type { ConfigFields } from './stage-config.js';
 
 /** What the words depend on besides the instruction. */
 export interface HistoryScope {
   /** Config after the instruction. */
-  readonly config: ContainerConfig;
+  readonly config: ConfigFields;
   /** ARG values in effect, in the order of their declaration. */
   readonly args: ReadonlyMap<string, string>;
   readonly lookup: (name: string) => string | undefined;

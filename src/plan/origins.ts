@@ -9,14 +9,19 @@ import { DockerfileError } from '../errors.js';
 import { SCRATCH_CONFIG } from '../image/config.js';
 import type { Compilation, StageState } from './compilation.js';
 import type { RemoteSource } from './remote.js';
-import type { Stage } from './stages.js';
+import { configSize, copyConfig, openConfig } from './stage-config.js';
+import type { Stage, StageTable } from './stages.js';
 import { nearStage, stageByName, stageByReference, stageHint } from './stages.js';
 import type { StepId } from './step.js';
+import { COPIED_ENTRY } from './text-budget.js';
 
 /** A step that holds the files, or a directory of this machine that does. */
 export type Origin = { readonly step: StepId } | { readonly context: string };
 
-type StageStart = Pick<StageState, 'config' | 'args' | 'head' | 'history' | 'platform'>;
+type StageStart = Pick<
+  StageState,
+  'config' | 'triggers' | 'args' | 'head' | 'history' | 'platform'
+>;
 
 function scratchStep(
   { graph }: Compilation,
@@ -108,11 +113,7 @@ export function remoteStep(
 }
 
 /** A word that is nearly the name of a stage is more likely a slip than an image of that name. */
-function refuseMisspelled(
-  stages: readonly Stage[],
-  reference: string,
-  location: SourceLocation,
-): void {
+function refuseMisspelled(stages: StageTable, reference: string, location: SourceLocation): void {
   if (nearStage(stages, reference) === undefined && !/^\d+$/.test(reference)) return;
   throw new DockerfileError(`--from=${reference}: there is no such build stage`, location, {
     hint: stageHint(stages, reference),
@@ -126,7 +127,7 @@ export function originOf(
   current: Stage,
   { location }: Instruction,
 ): Origin {
-  const { options, stages } = compilation;
+  const { options } = compilation;
   // BuildKit takes the image for what is built, also in a stage of another platform.
   const image = (name: string) => ({
     step: imageStep(compilation, name, options.platform, 'images', name, location),
@@ -135,14 +136,14 @@ export function originOf(
   if (named?.kind === 'directory') return { context: reference };
   if (named?.kind === 'image') return image(named.reference);
   const name = named?.kind === 'target' ? named.stage : reference;
-  const stage = stageByReference(stages, name);
+  const stage = stageByReference(compilation, name);
   if (stage === current) {
     throw new DockerfileError(`--from=${name}: a stage can't copy from itself`, location, {
       hint: 'split it into two stages',
     });
   }
   if (stage) return { step: compilation.compileStage(stage, location).head };
-  refuseMisspelled(stages, name, location);
+  refuseMisspelled(compilation, name, location);
   return image(name);
 }
 
@@ -157,11 +158,16 @@ function imageStart(
   const head = imageStep(compilation, reference, platform, stage.title, original, location);
   return {
     platform,
-    config,
+    config: openConfig(config),
+    triggers: config.OnBuild ?? [],
     args: new Map(),
     head,
     history: history.map((entry) => ({ ...entry, step: head })),
   };
+}
+
+function fromNothing(): Pick<StageStart, 'config' | 'triggers' | 'args' | 'history'> {
+  return { config: openConfig(SCRATCH_CONFIG), triggers: [], args: new Map(), history: [] };
 }
 
 /**
@@ -176,21 +182,31 @@ export function stageStart(
   image: string,
   platform: string,
 ): StageStart {
-  const { stages, options } = compilation;
+  const { options } = compilation;
   const { original, location } = stage.from;
   const named = options.contexts.get(image);
   if (named?.kind === 'directory') {
     const head = contextFiles(compilation, image, '/', platform, location);
-    return { platform, config: SCRATCH_CONFIG, args: new Map(), head, history: [] };
+    return { ...fromNothing(), platform, head };
   }
   if (named?.kind === 'image') return imageStart(compilation, stage, named.reference, platform);
   const name = named?.kind === 'target' ? named.stage : image;
-  const base = stageByName(stages.slice(0, stage.index), name);
+  const base = stageByName(compilation, name, stage);
   if (base) {
     const { config, args, head, history, platform } = compilation.compileStage(base, location);
-    return { platform, config, args: new Map(args), head, history: [...history] };
+    // What many stages inherit is copied for each of them.
+    const entries = configSize(config) + args.size + history.length;
+    compilation.kept.spend(entries * COPIED_ENTRY, location);
+    return {
+      platform,
+      config: copyConfig(config),
+      triggers: config.triggers,
+      args: new Map(args),
+      head,
+      history: [...history],
+    };
   }
   if (name !== 'scratch') return imageStart(compilation, stage, name, platform);
   const head = scratchStep(compilation, stage.title, platform, original, location);
-  return { platform, config: SCRATCH_CONFIG, args: new Map(), head, history: [] };
+  return { ...fromNothing(), platform, head };
 }

@@ -4,11 +4,10 @@ import type { InstructionFlag, RunInstruction } from '../dockerfile/ast.js';
 import type { RunMount } from '../dockerfile/mounts.js';
 import { parseMount } from '../dockerfile/mounts.js';
 import { DockerfileError } from '../errors.js';
-import type { ContainerConfig } from '../image/config.js';
-import { envPairs } from '../image/config.js';
 import { DEFAULT_SHELL } from './config-changes.js';
 import type { PlanOptions } from './plan.js';
 import type { Expander } from './scope.js';
+import type { ConfigFields } from './stage-config.js';
 import type { RunStep, StepId } from './step.js';
 
 type Operands = Omit<RunStep, 'id' | 'parent' | 'text' | 'stage' | 'platform' | 'location'>;
@@ -40,7 +39,9 @@ function command(
 
 /** What RUN depends on besides its own words. */
 export interface RunScope {
-  readonly config: ContainerConfig;
+  readonly config: ConfigFields;
+  /** Variables of ENV. */
+  readonly env: ReadonlyMap<string, string>;
   /** ARG values in effect: environment of the program, unless ENV sets the same name. */
   readonly args: ReadonlyMap<string, string>;
   /** Predefined arguments that stay out of the key. */
@@ -122,11 +123,11 @@ function mountSource(mount: RunMount, findFiles: RunScope['findFiles']): StepId 
 
 /** The operands of RUN. @throws DockerfileError */
 export function runStep(instruction: RunInstruction, scope: RunScope): Operands {
-  const { config, args, hidden, options } = scope;
+  const { config, env, args, hidden, options } = scope;
   return {
     kind: 'run',
     ...command(instruction, config.Shell ?? DEFAULT_SHELL),
-    env: [...new Map([...args, ...envPairs(config.Env)])],
+    env: [...new Map([...args, ...env])],
     hiddenEnv: hidden,
     workdir: config.WorkingDir,
     user: config.User ?? '',

@@ -1,6 +1,7 @@
 /** Build arguments and environment: which variables an instruction sees (Dockerfile reference, ARG and ENV). */
 import { expand } from '../dockerfile/expand.js';
 import type { SourceLocation } from '../errors.js';
+import type { TextBudget } from './text-budget.js';
 
 /**
  * Arguments that may be given without ARG and, unless a Dockerfile declares them, count neither for
@@ -46,15 +47,21 @@ export function platformArgs(
  */
 export type Expander = (word: string, location: SourceLocation, quotes?: 'plain') => string;
 
-/** An expander that looks names up in `lookup`. */
+/**
+ * An expander that looks names up in `lookup`.
+ * @param budget counts what it makes
+ */
 export function expander(
   escapeCharacter: '\\' | '`',
   lookup: (name: string) => string | undefined,
+  budget: TextBudget,
 ): Expander {
   return (word, location, quotes) => {
     // In a here-document the escape character is the shell's, whatever the directive says.
     const options =
       quotes === 'plain' ? { quotes, escape: '\\' as const } : { escape: escapeCharacter };
-    return expand(word, { lookup, location, ...options }).text;
+    const { text } = expand(word, { lookup, location, ...options });
+    budget.spend(text.length, location);
+    return text;
   };
 }

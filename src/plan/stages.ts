@@ -20,11 +20,17 @@ export interface Stage {
   readonly body: readonly Instruction[];
 }
 
+/** Stages in their order, and by their names. */
+export interface StageTable {
+  readonly stages: readonly Stage[];
+  /** Those of one name, in their order; names in lower case. */
+  readonly named: ReadonlyMap<string, readonly Stage[]>;
+}
+
 /** A Dockerfile in its parts. */
-export interface Stages {
+export interface Stages extends StageTable {
   /** ARG instructions before the first FROM. */
   readonly globalArgs: readonly ArgInstruction[];
-  readonly stages: readonly Stage[];
 }
 
 /** @throws DockerfileError when there is no FROM */
@@ -54,46 +60,75 @@ export function splitStages(dockerfile: Dockerfile): Stages {
       { hint: 'begin a build stage with FROM scratch or FROM an earlier stage' },
     );
   }
-  return { globalArgs, stages };
+  return { globalArgs, stages, named: byName(stages) };
 }
 
-/** The last stage of that name among the given ones; names are compared without case. */
-export function stageByName(stages: readonly Stage[], name: string): Stage | undefined {
-  return stages.findLast((stage) => stage.name === name.toLowerCase());
+function byName(stages: readonly Stage[]): Map<string, Stage[]> {
+  const named = new Map<string, Stage[]>();
+  for (const stage of stages) {
+    if (stage.name === undefined) continue;
+    const others = named.get(stage.name);
+    if (others) others.push(stage);
+    else named.set(stage.name, [stage]);
+  }
+  return named;
+}
+
+/**
+ * The last stage of that name; names are compared without case.
+ * @param before only stages before this one count
+ */
+export function stageByName(
+  { named }: StageTable,
+  name: string,
+  before?: Stage,
+): Stage | undefined {
+  const stages = named.get(name.toLowerCase()) ?? [];
+  if (!before) return stages.at(-1);
+  let low = 0;
+  let high = stages.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((stages[middle]?.index ?? 0) < before.index) low = middle + 1;
+    else high = middle;
+  }
+  return stages[low - 1];
 }
 
 /** A stage by name or, if it is a number, by index. */
-export function stageByReference(stages: readonly Stage[], reference: string): Stage | undefined {
-  const named = stageByName(stages, reference);
-  if (named || !/^\d+$/.test(reference)) return named;
-  return stages[Number(reference)];
+export function stageByReference(table: StageTable, reference: string): Stage | undefined {
+  const found = stageByName(table, reference);
+  if (found || !/^\d+$/.test(reference)) return found;
+  return table.stages[Number(reference)];
 }
 
 /** The stage name that a misspelled one may mean. */
-export function nearStage(stages: readonly Stage[], name: string): string | undefined {
-  const names = stages.flatMap((stage) => stage.name ?? []);
-  return suggest(name.toLowerCase(), names);
+export function nearStage({ named }: StageTable, name: string): string | undefined {
+  return suggest(name.toLowerCase(), named.keys());
 }
 
+/** So many names a hint tells. */
+const SHOWN_NAMES = 20;
+
 /** A hint for a stage name that does not exist. */
-export function stageHint(stages: readonly Stage[], name: string): string {
-  const names = stages.flatMap((stage) => stage.name ?? []);
-  const near = nearStage(stages, name);
+export function stageHint(table: StageTable, name: string): string {
+  const near = nearStage(table, name);
   if (near !== undefined) return `did you mean ${near}?`;
-  return names.length > 0
-    ? `stages of this file: ${names.join(', ')}`
-    : 'no stage of this file has a name';
+  const names = [...table.named.keys()];
+  if (names.length === 0) return 'no stage of this file has a name';
+  const rest = names.length > SHOWN_NAMES ? ' ...' : '';
+  return `stages of this file: ${names.slice(0, SHOWN_NAMES).join(', ')}${rest}`;
 }
 
 /** The stage --target asks for. @throws DockerfileError */
 export function targetStage(
-  stages: readonly Stage[],
+  table: StageTable,
   target: string | undefined,
   location: SourceLocation,
 ): Stage {
-  const stage = target === undefined ? stages.at(-1) : stageByReference(stages, target);
+  const stage = target === undefined ? table.stages.at(-1) : stageByReference(table, target);
   if (stage) return stage;
   throw new DockerfileError(`there is no build stage ${target}`, location, {
-    hint: stageHint(stages, target ?? ''),
+    hint: stageHint(table, target ?? ''),
   });
 }

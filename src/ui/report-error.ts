@@ -9,6 +9,14 @@ export function errorLocation(error: unknown): SourceLocation | undefined {
   return error.location as SourceLocation | undefined;
 }
 
+/** Longest message that is printed; what it quotes may be a line of megabytes. */
+const MAX_MESSAGE = 2000;
+
+function shorten(message: string): string {
+  if (message.length <= MAX_MESSAGE) return message;
+  return `${message.slice(0, MAX_MESSAGE)}... (${message.length} characters)`;
+}
+
 /**
  * Text for an error.
  * @param lines source lines of the file the error is about; undefined leaves the excerpt out
@@ -16,7 +24,7 @@ export function errorLocation(error: unknown): SourceLocation | undefined {
 export function describeError(error: WiacError, lines: readonly string[] | undefined): string {
   const location = errorLocation(error);
   const place = location ? `${location.file}:${location.line}:${location.column}: ` : '';
-  const parts = [`wiac: ${place}${error.message}`];
+  const parts = [`wiac: ${place}${shorten(error.message)}`];
   if (location && lines) parts.push(excerpt(lines, location));
   if (error instanceof StepFailedError && error.lastLines.length > 0) {
     parts.push(`last lines of its output:`, ...error.lastLines.map((line) => `  | ${line}`));
