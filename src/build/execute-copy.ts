@@ -86,7 +86,8 @@ async function unpackInto(
   if (entry?.type !== 'file') throw new Error(`${archive.path} is no file`);
   const target = join(draft.diff, destination.path);
   const { location } = step;
-  const request = { target, destination: destination.path, stack, owner, location };
+  const { limits } = session.store;
+  const request = { target, destination: destination.path, stack, owner, limits, location };
   const unpacked = await unpackSelection(archive, entry, request);
   const changes = unpacked === entry ? new Map() : new Map([[entry.name, unpacked]]);
   const tree = amendTree(read, session.scanStore.writeTree, archive.tree, changes);

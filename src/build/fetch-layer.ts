@@ -20,14 +20,14 @@ import { inUserNamespace } from '../exec/overlay.js';
 import { ImageError, sayingMore } from '../oci/errors.js';
 import type { ResolvedImage, ResolvedLayer } from '../oci/image.js';
 import { layerCompression } from '../oci/media-types.js';
+import { checkBytes } from '../tar/expansion-limit.js';
 import { unpackLayer } from '../tar/unpack.js';
 import type { BuildSession } from './session.js';
 
 /** What fetching needs of a build. */
 export type FetchSession = Pick<BuildSession, 'store' | 'signal'>;
 
-/** No honest layer is larger; an archive that claims to be would only fill the disk. */
-const MAX_LAYER_BYTES = 2 ** 40;
+/** No honest layer holds more files. */
 const MAX_LAYER_ENTRIES = 20_000_000;
 
 /** How often a layer that somebody else pulls is looked at again. */
@@ -51,11 +51,12 @@ async function fetchAndPublish(
 ): Promise<LayerId> {
   const draft = beginDraft(store.paths, known);
   try {
+    checkBytes(layer.descriptor.size, store.limits);
     const rootless = inUserNamespace();
     // The blob is kept as it came: pushing the image on must not give it another digest.
     const file = join(draft.path, 'blob');
     const source = Readable.from(teeToFile(await layer.open(), file), { objectMode: false });
-    const limits = { maxBytes: MAX_LAYER_BYTES, maxEntries: MAX_LAYER_ENTRIES };
+    const limits = { ...store.limits, maxEntries: MAX_LAYER_ENTRIES };
     const unpacked = await unpackLayer(source, draft.diff, { rootless, limits }).catch(
       (error: unknown) => {
         throw namingLayer(error, layer);

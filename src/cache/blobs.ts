@@ -119,7 +119,7 @@ function archiveOf(
   const { blob, key } = layer ?? {};
   if (blob !== undefined && key === undefined && isKept(store, blob)) {
     const file = createReadStream(blobPath(store.paths, blob.digest));
-    return windowsOf(decompressed(file), memory);
+    return windowsOf(decompressed(file, undefined), memory);
   }
   const { latest } = form;
   const packing = packingOf(store, id);

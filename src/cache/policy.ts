@@ -1,5 +1,7 @@
-/** The prune policy: what the config file says of it, and what holds without one. */
+/** The prune policy and the limits: what the config file says of them, and what holds without one. */
 import { suggest } from '../suggest.js';
+import type { ExpansionLimits } from '../tar/expansion-limit.js';
+import { DEFAULT_LIMITS } from '../tar/expansion-limit.js';
 import { parseSize } from './units.js';
 
 /** How large the cache may grow. */
@@ -48,15 +50,18 @@ function parseKeepBytes(value: unknown): PrunePolicy['keepBytes'] | PolicyProble
   };
 }
 
+/** What a config file can have. */
+const SECTIONS = ['prune', 'limits'];
+
 /**
- * Reads the content of a config file. What it does not name is as in DEFAULT_POLICY, except for the
- * limit: who gives `keepDays` alone wants to keep by age alone.
+ * Reads the prune policy of a config file. What it does not name is as in DEFAULT_POLICY, except for
+ * the limit: who gives `keepDays` alone wants to keep by age alone.
  * @param value what JSON.parse gave
  */
 export function parsePolicy(value: unknown): PrunePolicy | PolicyProblem {
   if (!isObject(value)) return { problem: 'it must hold a JSON object' };
   for (const name of Object.keys(value))
-    if (name !== 'prune') return unknownMember(name, ['prune'], '');
+    if (!SECTIONS.includes(name)) return unknownMember(name, SECTIONS, '');
   const { prune } = value;
   if (prune === undefined) return DEFAULT_POLICY;
   if (!isObject(prune)) return { problem: 'prune must be an object' };
@@ -77,6 +82,25 @@ export function parsePolicy(value: unknown): PrunePolicy | PolicyProblem {
   const keepBytes = parseKeepBytes(prune.keepBytes);
   if (keepBytes && 'problem' in keepBytes) return keepBytes;
   return { keepBytes, keepDays: isDays ? keepDays : undefined, auto };
+}
+
+const LIMITS = ['layerBytes', 'ratio'] as const;
+
+/** Reads the limits of a config file. @param value what JSON.parse gave */
+export function parseLimits(value: unknown): ExpansionLimits | PolicyProblem {
+  const { limits = {} } = isObject(value) ? value : {};
+  if (!isObject(limits)) return { problem: 'limits must be an object' };
+  for (const name of Object.keys(limits))
+    if (!LIMITS.some((known) => known === name)) return unknownMember(name, LIMITS, 'limits.');
+  const { layerBytes = DEFAULT_LIMITS.maxBytes, ratio = DEFAULT_LIMITS.maxRatio } = limits;
+  const maxBytes = typeof layerBytes === 'string' ? parseSize(layerBytes) : layerBytes;
+  if (typeof maxBytes !== 'number' || !(maxBytes > 0))
+    return {
+      problem: `limits.layerBytes is ${JSON.stringify(layerBytes)}, and must be bytes or a size such as "200G"`,
+    };
+  if (typeof ratio !== 'number' || !(ratio >= 1))
+    return { problem: `limits.ratio is ${JSON.stringify(ratio)}, and must be a number, 1 or more` };
+  return { maxBytes, maxRatio: ratio };
 }
 
 /** The limit in bytes. @param diskBytes size of the file system that the store is on */

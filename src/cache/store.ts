@@ -1,6 +1,8 @@
 /** Opens the store: makes its folders, checks its format version, opens the index. */
 import { readFileSync } from 'node:fs';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
+import type { ExpansionLimits } from '../tar/expansion-limit.js';
+import { DEFAULT_LIMITS } from '../tar/expansion-limit.js';
 import { createStore } from './create-store.js';
 import type { SyncMode } from './durability.js';
 import type { CacheIndex } from './index-db.js';
@@ -19,6 +21,8 @@ export interface Store {
   readonly paths: StorePaths;
   readonly index: CacheIndex;
   readonly sync: SyncMode;
+  /** What is accepted of layers and archives that come from elsewhere. */
+  readonly limits: ExpansionLimits;
   /** What had to be dropped, because the machine went down before it was on disk. */
   readonly lost: LostWork | undefined;
 }
@@ -49,7 +53,11 @@ export function asStoreError(root: string, error: unknown): unknown {
  * Opens a store and makes it if it is not there.
  * @throws StoreError when its format is newer or it can't be written; NoSpaceError
  */
-export async function openStore(root: string, sync: SyncMode = 'batch'): Promise<Store> {
+export async function openStore(
+  root: string,
+  sync: SyncMode = 'batch',
+  limits: ExpansionLimits = DEFAULT_LIMITS,
+): Promise<Store> {
   const paths = storePaths(root);
   try {
     const version = readVersion(paths.version);
@@ -67,7 +75,7 @@ export async function openStore(root: string, sync: SyncMode = 'batch'): Promise
     }
     await checkIndexFile(paths.index);
     const index = openIndex(paths.index, false);
-    return { paths, index, sync, lost: recoverStore(index, paths) };
+    return { paths, index, sync, limits, lost: recoverStore(index, paths) };
   } catch (error) {
     const typed = asStoreError(root, error);
     if (typed instanceof WiacError) throw typed;

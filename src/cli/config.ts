@@ -3,8 +3,10 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { PrunePolicy } from '../cache/policy.js';
-import { DEFAULT_POLICY, limitOf, parsePolicy } from '../cache/policy.js';
+import { DEFAULT_POLICY, limitOf, parseLimits, parsePolicy } from '../cache/policy.js';
+import { parseSize } from '../cache/units.js';
 import { UsageError } from '../errors.js';
+import type { ExpansionLimits } from '../tar/expansion-limit.js';
 
 /**
  * Where the config file may be; the first that exists counts: $WIAC_CONFIG alone when it is set,
@@ -33,22 +35,50 @@ function refuse(path: string, problem: string): never {
   });
 }
 
-/** The prune policy of this user. @throws UsageError for a file that makes no sense */
-export function readPolicy(environment: NodeJS.ProcessEnv): PrunePolicy {
+/** The content of the config file, with the path it has; undefined: there is none. */
+function readConfig(environment: NodeJS.ProcessEnv): { path: string; value: unknown } | undefined {
   for (const path of configPaths(environment)) {
     const text = readIfThere(path);
     if (text === undefined) continue;
-    let value: unknown;
     try {
-      value = JSON.parse(text);
+      return { path, value: JSON.parse(text) };
     } catch (error) {
       return refuse(path, (error as Error).message);
     }
-    const policy = parsePolicy(value);
-    return 'problem' in policy ? refuse(path, policy.problem) : policy;
   }
   if (environment.WIAC_CONFIG) refuse(environment.WIAC_CONFIG, 'it does not exist');
-  return DEFAULT_POLICY;
+  return undefined;
+}
+
+/** The prune policy of this user. @throws UsageError for a file that makes no sense */
+export function readPolicy(environment: NodeJS.ProcessEnv): PrunePolicy {
+  const config = readConfig(environment);
+  if (!config) return DEFAULT_POLICY;
+  const policy = parsePolicy(config.value);
+  return 'problem' in policy ? refuse(config.path, policy.problem) : policy;
+}
+
+/**
+ * What this user accepts of layers and archives that come from elsewhere: the environment counts
+ * before the config file.
+ * @throws UsageError for what makes no sense
+ */
+export function readLimits(environment: NodeJS.ProcessEnv): ExpansionLimits {
+  const config = readConfig(environment);
+  const limits = parseLimits(config?.value);
+  if ('problem' in limits) return refuse(config?.path ?? '', limits.problem);
+  const { WIAC_MAX_LAYER_BYTES: size, WIAC_MAX_RATIO: ratio } = environment;
+  const maxBytes = size ? parseSize(size) : limits.maxBytes;
+  if (maxBytes === undefined)
+    throw new UsageError(`WIAC_MAX_LAYER_BYTES=${size} is not a size`, {
+      hint: 'write bytes, or a size such as 200G',
+    });
+  const maxRatio = ratio ? Number(ratio) : limits.maxRatio;
+  if (!(maxRatio >= 1))
+    throw new UsageError(`WIAC_MAX_RATIO=${ratio} is not a ratio`, {
+      hint: 'write a number, 1 or more',
+    });
+  return { maxBytes, maxRatio };
 }
 
 /** The limit of a policy in bytes, for a store that is there; undefined: there is none. */

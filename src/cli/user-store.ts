@@ -3,6 +3,7 @@ import { syncMode } from '../cache/durability.js';
 import type { LostWork } from '../cache/recovery.js';
 import type { Store } from '../cache/store.js';
 import { openStore } from '../cache/store.js';
+import { readLimits } from './config.js';
 
 function describeLoss({ layers, images }: LostWork): string {
   const gone = images.length === 0 ? '' : `, with the images ${images.join(', ')}`;
@@ -15,13 +16,13 @@ function warnOnStderr(message: string): void {
 
 /**
  * @param warn gets a sentence when a power cut took something
- * @throws UsageError for a wrong $WIAC_SYNC, StoreError, NoSpaceError
+ * @throws UsageError for a wrong $WIAC_SYNC, limit or config file, StoreError, NoSpaceError
  */
 export async function openUserStore(
   root: string,
   warn: (message: string) => void = warnOnStderr,
 ): Promise<Store> {
-  const store = await openStore(root, syncMode(process.env));
+  const store = await openStore(root, syncMode(process.env), readLimits(process.env));
   if (store.lost) warn(describeLoss(store.lost));
   return store;
 }

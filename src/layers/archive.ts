@@ -6,7 +6,7 @@ import { Transform } from 'node:stream';
 import type { Selection } from '../context/select.js';
 import type { Place } from '../context/source.js';
 import type { FileEntry, TreeEntry } from '../context/tree.js';
-import type { SourceLocation } from '../errors.js';
+import type { SourceLocation, WiacError } from '../errors.js';
 import { ContextError, NoSpaceError } from '../errors.js';
 import { inUserNamespace } from '../exec/overlay.js';
 import { fromByteString, toByteString } from '../fs/byte-string.js';
@@ -16,6 +16,7 @@ import { withWalkers } from '../fs/walker.js';
 import type { FileDigest } from '../keys/digest.js';
 import { ImageError } from '../oci/errors.js';
 import type { BaseEntry, BaseLookup } from '../tar/directories.js';
+import type { ExpansionLimits } from '../tar/expansion-limit.js';
 import { isArchive, unpackArchive } from '../tar/unpack-archive.js';
 import type { Stack } from './stack.js';
 import { locate } from './stack.js';
@@ -70,6 +71,7 @@ export interface UnpackRequest {
   /** The layers below. */
   readonly stack: Stack;
   readonly owner: Owner | undefined;
+  readonly limits: ExpansionLimits;
   readonly location: SourceLocation;
 }
 
@@ -83,7 +85,8 @@ function asContextError(error: unknown, name: string, location: SourceLocation):
   }
   if (!(error instanceof ImageError) && syscall === undefined) return error;
   return new ContextError(`${name} can't be unpacked: ${message}`, location, {
-    hint: 'is the archive damaged? ADD --unpack=false copies it as it is',
+    hint:
+      (error as WiacError).hint ?? 'is the archive damaged? ADD --unpack=false copies it as it is',
     cause: error,
   });
 }
@@ -97,7 +100,7 @@ function asContextError(error: unknown, name: string, location: SourceLocation):
 export async function unpackSelection(
   selection: Selection,
   entry: FileEntry,
-  { target, destination, stack, owner, location }: UnpackRequest,
+  { target, destination, stack, owner, limits, location }: UnpackRequest,
 ): Promise<TreeEntry> {
   const place = fileOf(selection);
   const file = place && openPlace(place);
@@ -121,6 +124,7 @@ export async function unpackSelection(
     await unpackArchive(raw.pipe(digesting), target, {
       rootless: inUserNamespace(),
       owner,
+      limits,
       base: baseLookup(stack, destination),
     });
     // What follows the archive's end mark was not read by whoever unpacked it.

@@ -6,6 +6,8 @@ import type { Duplex, Transform } from 'node:stream';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ImageError } from '../oci/errors.js';
+import type { ExpansionLimits } from './expansion-limit.js';
+import { expansionGuard } from './expansion-limit.js';
 import { programStream } from './program-stream.js';
 import { zstdStream } from './zstd.js';
 
@@ -28,10 +30,19 @@ export function detectCompression(head: Buffer): Compression {
   return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50 ? 'zstd' : 'none';
 }
 
-async function* rejoin(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+/** @param count is told of the bytes of each piece before it is passed on */
+async function* rejoin(
+  head: Buffer,
+  rest: AsyncIterator<Buffer>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
   try {
+    count(head.length);
     yield head;
-    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+    for (let next = await rest.next(); !next.done; next = await rest.next()) {
+      count(next.value.length);
+      yield next.value;
+    }
   } finally {
     await rest.return?.();
   }
@@ -49,10 +60,14 @@ const INFLATE = { chunkSize: 256 << 10, readableHighWaterMark: 1 << 20 };
 
 /**
  * The bytes behind the compression.
+ * @param limits undefined only for what wiac has packed or unpacked itself
  * @throws (while reading) the source's own errors as they are; ImageError when they can't be
- *   decompressed; IsolationError when zstd is not installed
+ *   decompressed or are over the limits; IsolationError when zstd is not installed
  */
-export async function* decompressed(source: Readable): AsyncGenerator<Buffer> {
+export async function* decompressed(
+  source: Readable,
+  limits: ExpansionLimits | undefined,
+): AsyncGenerator<Buffer> {
   const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let head: Buffer = Buffer.alloc(0);
   while (head.length < MAGIC_BYTES) {
@@ -61,8 +76,21 @@ export async function* decompressed(source: Readable): AsyncGenerator<Buffer> {
     head = Buffer.concat([head, next.value]);
   }
   const compression = detectCompression(head);
-  const whole = rejoin(head, chunks);
-  if (compression === 'none') return yield* whole;
+  let compressedBytes = 0;
+  let bytes = 0;
+  const guard = limits && expansionGuard(limits);
+  const passOn = (chunk: Buffer): Buffer => {
+    bytes += chunk.length;
+    guard?.(compressedBytes, bytes);
+    return chunk;
+  };
+  const whole = rejoin(head, chunks, (length) => {
+    compressedBytes += length;
+  });
+  if (compression === 'none') {
+    for await (const chunk of whole) yield passOn(chunk);
+    return;
+  }
   let sourceError: unknown;
   const input = Readable.from(whole, { objectMode: false }).on('error', (error) => {
     sourceError = error;
@@ -71,9 +99,10 @@ export async function* decompressed(source: Readable): AsyncGenerator<Buffer> {
   try {
     // Errors come out of the last stream, which is read below.
     pipeline(input, inflate as Transform, () => {});
-    for await (const chunk of inflate) yield chunk as Buffer;
+    for await (const chunk of inflate) yield passOn(chunk as Buffer);
   } catch (error) {
     if (sourceError !== undefined) throw sourceError;
+    if (error instanceof ImageError) throw error;
     throw new ImageError(`the layer can't be decompressed (${compression})`, { cause: error });
   }
 }

@@ -5,6 +5,7 @@ import type { NewFileOwner } from './attributes.js';
 import { decompressed } from './decompress.js';
 import type { BaseLookup } from './directories.js';
 import { BLOCK } from './entry.js';
+import type { ExpansionLimits } from './expansion-limit.js';
 import { checksum, numberField } from './fields.js';
 import { createLayerWriter } from './layer-writer.js';
 import { createTarParser } from './parser.js';
@@ -15,6 +16,7 @@ export interface ArchiveOptions {
   readonly rootless: boolean;
   /** Everything gets this owner; undefined keeps what the archive says. */
   readonly owner: NewFileOwner | undefined;
+  readonly limits: ExpansionLimits;
   /** What the layers below have in the destination. */
   readonly base: BaseLookup;
 }
@@ -28,7 +30,8 @@ export interface ArchiveOptions {
 export async function isArchive(source: Readable): Promise<boolean> {
   let head = Buffer.alloc(0);
   try {
-    for await (const chunk of decompressed(source)) {
+    // The first block is all that is read.
+    for await (const chunk of decompressed(source, undefined)) {
       head = Buffer.concat([head, chunk]);
       if (head.length >= BLOCK) break;
     }
@@ -55,7 +58,7 @@ function hasChecksum(block: Buffer): boolean {
  * Unpacks an archive into a directory, over what is there: directories are merged, everything else
  * is replaced. Names go through symbolic links as a process would whose root is that directory.
  * @param directory trusted path; nothing is written outside of it
- * @throws ImageError when the archive is damaged or leads out, the file system's errors,
+ * @throws ImageError when the archive is damaged, leads out or is over the limits, the file system's errors,
  *   IsolationError
  */
 export async function unpackArchive(
@@ -66,7 +69,7 @@ export async function unpackArchive(
   const writer = createLayerWriter(directory, { ...options, names: 'archive' });
   try {
     const parser = createTarParser((entry) => writer.put(entry));
-    for await (const chunk of decompressed(source)) parser.write(chunk);
+    for await (const chunk of decompressed(source, options.limits)) parser.write(chunk);
     parser.end();
     writer.finish();
   } finally {

@@ -5,14 +5,14 @@ import { NoSpaceError, WiacError } from '../errors.js';
 import { ImageError } from '../oci/errors.js';
 import { decompressed } from './decompress.js';
 import type { TarEntry } from './entry.js';
+import type { ExpansionLimits } from './expansion-limit.js';
+import { checkBytes } from './expansion-limit.js';
 import type { LayerWriter } from './layer-writer.js';
 import { createLayerWriter } from './layer-writer.js';
 import type { TarParser } from './parser.js';
 import { createTarParser } from './parser.js';
 
-export interface UnpackLimits {
-  /** Of the archive without compression, and of the files in it with their holes. */
-  readonly maxBytes: number;
+export interface UnpackLimits extends ExpansionLimits {
   /** Members of the archive. */
   readonly maxEntries: number;
 }
@@ -85,16 +85,10 @@ function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
     if (limits !== undefined && counts.files > limits.maxEntries) {
       throw new ImageError(`the layer holds more than ${limits.maxEntries} files`);
     }
-    checkBytes(counts.bytes, limits);
+    if (limits !== undefined) checkBytes(counts.bytes, limits);
     return writer.put(entry);
   });
   return { parser, counts };
-}
-
-function checkBytes(bytes: number, limits: UnpackLimits | undefined): void {
-  if (limits !== undefined && bytes > limits.maxBytes) {
-    throw new ImageError(`the layer is larger than ${limits.maxBytes} bytes`);
-  }
 }
 
 /**
@@ -113,10 +107,7 @@ export async function unpackLayer(
   const hash = createHash('sha256');
   const writer = createLayerWriter(directory, { rootless, names: 'layer' });
   const { parser, counts } = limitedParser(writer, limits);
-  let archiveBytes = 0;
-  for await (const chunk of decompressed(source)) {
-    archiveBytes += chunk.length;
-    checkBytes(archiveBytes, limits);
+  for await (const chunk of decompressed(source, limits)) {
     hash.update(chunk);
     try {
       parser.write(chunk);

@@ -261,7 +261,7 @@ describe('overlayfs', () => {
 });
 
 describe('sizes', () => {
-  const limits = { maxBytes: 10 << 20, maxEntries: 1000 };
+  const limits = { maxBytes: 10 << 20, maxRatio: 200, maxEntries: 1000 };
   const limited = (data: Buffer) => unpack(data, layer, { limits });
 
   test('a bomb of zeros ends at the limit', async () => {

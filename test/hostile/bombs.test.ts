@@ -1,0 +1,115 @@
+/** Archives that become very large when they are unpacked. */
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { decompressed } from '../../src/tar/decompress.js';
+import { DEFAULT_LIMITS, expansionGuard, RATIO_FREE_BYTES } from '../../src/tar/expansion-limit.js';
+import type { Machine } from '../support/wiac.js';
+import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
+
+describe('the ratio', () => {
+  test('counts once there are many bytes', () => {
+    const guard = expansionGuard(DEFAULT_LIMITS);
+    expect(() => guard(1, RATIO_FREE_BYTES)).not.toThrow();
+    const next = RATIO_FREE_BYTES + DEFAULT_LIMITS.maxRatio;
+    expect(() => guard(next / DEFAULT_LIMITS.maxRatio, next)).not.toThrow();
+    expect(() => guard(1, next)).toThrow(/200 times as large/);
+    expect(() => guard(DEFAULT_LIMITS.maxBytes, DEFAULT_LIMITS.maxBytes + 1)).toThrow(/128 GB/);
+  });
+
+  test.each(['gzip', 'zstd'])('a bomb made with %s ends on the way', async (program) => {
+    const { stdout } = await execa('sh', ['-c', `head -c 2200M /dev/zero | ${program}`], {
+      encoding: 'buffer',
+      maxBuffer: 1 << 26,
+    });
+    const source = Readable.from([Buffer.from(stdout)], { objectMode: false });
+    let bytes = 0;
+    const reading = (async () => {
+      for await (const chunk of decompressed(source, DEFAULT_LIMITS)) bytes += chunk.length;
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'IMAGE', hint: /limits\.ratio/ });
+    expect(bytes).toBeLessThan(RATIO_FREE_BYTES + (1 << 20));
+  });
+});
+
+/** Everything a store has of layers, their blobs, and work in progress. */
+function kept({ root }: Machine): string[] {
+  return ['layers', 'blobs/sha256', 'tmp', 'l'].flatMap((name) => readdirSync(join(root, name)));
+}
+
+/** An image with a layer of 64 MB of zeros, and a cache of the same. */
+async function bomb(): Promise<{ image: string; cache: string }> {
+  const { build } = machine();
+  const [layout, cache] = [join(tempDir(), 'layout'), join(tempDir(), 'cache')];
+  const root = context({ Dockerfile: dockerfile('RUN head -c 64000000 /dev/zero > /zeros') });
+  const output = `--output=type=oci,dest=${layout},tar=false,name=bomb:x`;
+  await build(root, output, `--cache-to=type=local,dest=${cache},mode=max`);
+  return { image: `oci-layout://${layout}:x`, cache };
+}
+
+describe('the size', () => {
+  test('of a pulled layer, set in the environment', async () => {
+    const { image } = await bomb();
+    const made = machine();
+    const env = { WIAC_MAX_LAYER_BYTES: '20M' };
+    const { exitCode, stderr } = await made.wiac(['pull', image], { env });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 11,
+      stderr: expect.stringMatching(
+        /layer sha256:\w{64}: .* larger than 20000000 bytes.*WIAC_MAX/s,
+      ),
+    });
+    // The other layer is a good one.
+    expect(kept(made).length).toBeLessThanOrEqual(3);
+    expect(
+      (await made.wiac(['pull', image], { env: { WIAC_MAX_LAYER_BYTES: '80M' } })).exitCode,
+    ).toBe(0);
+  });
+
+  test('of a base image, set in the config file', async () => {
+    const { image } = await bomb();
+    const made = machine();
+    const file = join(tempDir(), 'config.json');
+    writeFileSync(file, '{"limits": {"layerBytes": "20M"}}');
+    const root = context({ Dockerfile: `FROM ${image}\nRUN true\n` });
+    const { exitCode, stderr } = await made.wiac(['build', root], { env: { WIAC_CONFIG: file } });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 11,
+      stderr: expect.stringContaining('larger than 20000000 bytes'),
+    });
+    expect(kept(made).length).toBeLessThanOrEqual(3);
+  });
+
+  test('of a layer in a cache of another machine: the step runs instead', async () => {
+    const { cache } = await bomb();
+    const made = machine();
+    const root = context({ Dockerfile: dockerfile('RUN head -c 64000000 /dev/zero > /zeros') });
+    const args = ['build', `--cache-from=type=local,src=${cache}`, root];
+    const { exitCode, stderr } = await made.wiac(args, { env: { WIAC_MAX_LAYER_BYTES: '20M' } });
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('larger than 20000000 bytes');
+  });
+
+  test('of an archive that ADD unpacks', async () => {
+    const root = context({ Dockerfile: 'FROM scratch\nADD a.tar.xz /x\n' });
+    await execa('sh', ['-c', 'head -c 64000000 /dev/zero > z; tar -cJf a.tar.xz z; rm z'], {
+      cwd: root,
+    });
+    const env = { WIAC_MAX_LAYER_BYTES: '20M' };
+    const { exitCode, stderr } = await machine().wiac(['build', root], { env });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 4,
+      stderr: expect.stringMatching(/Dockerfile:2:1: .*larger than 20000000 bytes.*WIAC_MAX/s),
+    });
+  });
+
+  test.each([
+    ['WIAC_MAX_LAYER_BYTES', 'much'],
+    ['WIAC_MAX_RATIO', '0'],
+  ])('%s=%s is refused', async (name, value) => {
+    const { exitCode, stderr } = await machine().wiac(['images'], { env: { [name]: value } });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringContaining(name) });
+  });
+});
