@@ -7,6 +7,7 @@ import type { SelectionInput } from '../keys/inputs.js';
 import { isDigest } from '../oci/digest.js';
 import type { Plan } from '../plan/plan.js';
 import type { RunStep, SourceStep, Step, StepId } from '../plan/step.js';
+import { withoutCredentials } from '../redact.js';
 import { digestSet, imagePurl } from './statement.js';
 
 export const PROVENANCE_TYPE = 'https://slsa.dev/provenance/v1';
@@ -38,11 +39,6 @@ export interface ProvenanceInput {
   readonly times: { readonly started: Date; readonly finished: Date } | undefined;
 }
 
-/** Whoever pushes the image publishes this: a password in a URL must not be part of it. */
-function withoutCredentials(url: string): string {
-  return url.replace(/^([a-z+]+:\/\/)[^/@]*@/, '$1');
-}
-
 function imageDependency({ reference, digest, platform }: SourceStep) {
   if (digest === undefined || !isDigest(digest)) return [];
   const transport = /^(oci-layout|oci-archive|docker-archive|containers-storage):/.test(reference);
@@ -57,11 +53,16 @@ function dependencies({ plan, resolved }: ProvenanceInput) {
     if (step.kind !== 'fetch') return [];
     const { content = '' } = resolved(step.id);
     const { source } = step;
-    const uri = withoutCredentials(source.url);
+    const uri = source.url;
     if (source.type === 'http')
       return [{ uri, digest: isDigest(content) ? digestSet(content) : {} }];
     const ref = source.ref === undefined ? '' : `#${source.ref}`;
-    return [{ uri: `${uri}${ref}`, digest: { sha1: content } }];
+    return [
+      {
+        uri: `${uri}${ref}`,
+        digest: content.length === 64 ? { sha256: content } : { sha1: content },
+      },
+    ];
   });
   return [...new Map(found.map((item) => [JSON.stringify(item), item])).values()];
 }
@@ -82,7 +83,11 @@ function credentials(plan: Plan, type: 'secret' | 'ssh') {
 function request(input: ProvenanceInput) {
   const { plan, mode, target, buildArgs, labels } = input;
   const prefixed = (prefix: string, pairs: Readonly<Record<string, string>>) =>
-    Object.entries(pairs).map(([name, value]): [string, string] => [`${prefix}:${name}`, value]);
+    // Whoever pushes the image publishes this: a password in a URL must not be part of it.
+    Object.entries(pairs).map(([name, value]): [string, string] => [
+      `${prefix}:${name}`,
+      withoutCredentials(value),
+    ]);
   const own: [string, string][] = [['platform', plan.platform]];
   if (target !== undefined) own.push(['target', target]);
   const all = [...own, ...prefixed('build-arg', buildArgs), ...prefixed('label', labels)];
@@ -106,7 +111,7 @@ function steps({ plan, resolved }: ProvenanceInput) {
       kind: step.kind,
       stage: step.stage,
       platform: step.platform,
-      text: withoutUrls(step.text),
+      text: withoutCredentials(step.text),
       inputs: [step.parent, ...step.reads].filter((id) => id !== undefined),
       ...(keyed && key !== undefined ? { key } : {}),
       ...(files.length > 0
@@ -114,10 +119,6 @@ function steps({ plan, resolved }: ProvenanceInput) {
         : {}),
     };
   });
-}
-
-function withoutUrls(text: string): string {
-  return text.replace(/([a-z+]+:\/\/)[^/@\s]*@/g, '$1');
 }
 
 /** The predicate of an image's provenance. */

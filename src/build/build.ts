@@ -18,6 +18,7 @@ import type { HistoryEntry } from '../image/config.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
+import { printedStep } from '../plan/step.js';
 import type { EventSink } from './events.js';
 import type { CacheTarget } from './export-cache.js';
 import { createHash64 } from './hash64.js';
@@ -181,6 +182,7 @@ async function attempt(
     sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),
     skipsCache,
     secret,
+    credentials: plan.credentials,
     sshAgent,
     nextNumber: counter(),
     emit,
@@ -224,7 +226,7 @@ async function attempt(
  */
 export async function build(request: BuildRequest): Promise<BuildResult> {
   const { plan, store, emit } = request;
-  emit({ type: 'planned', steps: plan.steps });
+  emit({ type: 'planned', steps: plan.steps.map(printedStep) });
   for (const message of plan.warnings) emit({ type: 'warning', message });
   const scratch = lazyScratch(store.paths);
   const contexts = openOnce(request.openContext);

@@ -1,89 +1,138 @@
 /** ADD of a git repository, with git(1): the commit decides the key. */
-import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SourceLocation } from '../errors.js';
 import { ContextError } from '../errors.js';
+import { removeTree } from '../fs/remove.js';
+import { resolve } from '../layers/stack.js';
 import { stampTree } from '../layers/times.js';
+import type { Credentials } from '../plan/git-url.js';
 import type { GitSource } from '../plan/remote.js';
+import { withoutCredentials } from '../redact.js';
+import type { Git, GitResult } from './git.js';
+import { safeGit } from './git.js';
 
-const COMMIT = /^[0-9a-f]{40}$/;
+/** SHA-1, or SHA-256 of a repository of that format. */
+const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
+const SHA256_DIGITS = 64;
 
-async function git(
-  source: GitSource,
-  args: readonly string[],
-  cwd: string,
-  location: SourceLocation,
-): Promise<string> {
-  const { execa } = await import('execa');
-  const result = await execa('git', args, {
-    cwd,
-    reject: false,
-    // Nobody is there to type a password.
-    env: { GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' },
-  });
-  if (result.exitCode === 0) return result.stdout;
-  const reason = result.stderr.trim().split('\n').at(-1) || result.shortMessage || 'git failed';
-  throw new ContextError(`${source.url} can't be fetched: ${reason}`, location, {
-    hint: 'check the URL, the ref, and your access to the repository',
-  });
+/** A repository that is asked for, by whom and where. */
+export interface GitRequest {
+  readonly source: GitSource;
+  readonly credentials: Credentials | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly location: SourceLocation;
 }
 
-/** The commit that a source means now. @throws ContextError */
-export async function resolveCommit(source: GitSource, location: SourceLocation): Promise<string> {
-  const ref = source.ref ?? 'HEAD';
-  const commit = COMMIT.test(ref) ? ref : await askRemote(source, ref, location);
-  const { checksum } = source;
-  if (checksum !== undefined && !commit.startsWith(checksum)) {
-    throw new ContextError(`${source.url} is at commit ${commit}, not ${checksum}`, location);
-  }
-  return commit;
+function openGit({ source, credentials, environment }: GitRequest): Promise<Git> {
+  return safeGit(environment, source.url, credentials);
 }
 
-async function askRemote(
-  source: GitSource,
-  ref: string,
-  location: SourceLocation,
-): Promise<string> {
-  const listed = await git(source, ['ls-remote', source.url, ref, `${ref}^{}`], '/', location);
+function refuse({ source, location }: GitRequest, { stderr, shortMessage }: GitResult): never {
+  const reason = stderr.trim().split('\n').at(-1) || shortMessage || 'git failed';
+  throw new ContextError(
+    `${source.url} can't be fetched: ${withoutCredentials(reason)}`,
+    location,
+    { hint: 'check the URL, the ref, and your access to the repository' },
+  );
+}
+
+/** Runs git. @throws ContextError when it fails */
+async function succeed(request: GitRequest, git: Git, cwd: string, ...args: string[]) {
+  const result = await git(cwd, ...args);
+  return result.exitCode === 0 ? result.stdout : refuse(request, result);
+}
+
+/** What a ref is: a commit, and the object of the tag that leads there. */
+interface Resolved {
+  readonly commit: string;
+  readonly tag: string | undefined;
+}
+
+async function askRemote(request: GitRequest, ref: string): Promise<Resolved> {
+  const { source, location } = request;
+  const git = await openGit(request);
+  const patterns = [ref, `${ref}^{}`];
+  const listed = await succeed(request, git, '/', 'ls-remote', '--', source.url, ...patterns);
   const refs = new Map(
     listed.split('\n').map((line): [string, string] => {
       const [commit = '', name = ''] = line.split('\t');
       return [name, commit];
     }),
   );
-  // An annotated tag is an object of its own; ^{} is the commit it stands for.
-  const names = [`refs/tags/${ref}^{}`, `refs/tags/${ref}`, `refs/heads/${ref}`, `${ref}^{}`, ref];
-  const found = names.map((name) => refs.get(name)).find((commit) => commit !== undefined);
-  if (found !== undefined) return found;
+  for (const name of [`refs/tags/${ref}`, `refs/heads/${ref}`, `refs/${ref}`, ref]) {
+    const object = refs.get(name);
+    // An annotated tag is an object of its own; ^{} is the commit it stands for.
+    const peeled = refs.get(`${name}^{}`);
+    if (object !== undefined)
+      return { commit: peeled ?? object, tag: peeled === undefined ? undefined : object };
+  }
   throw new ContextError(`${source.url} has no branch or tag ${ref}`, location);
 }
 
-/** Writes the files of a commit to a directory. @throws ContextError */
+/** The commit that a source means now. @throws ContextError */
+export async function resolveCommit(request: GitRequest): Promise<string> {
+  const { source, location } = request;
+  const { ref = 'HEAD', checksum } = source;
+  const { commit, tag } = COMMIT.test(ref)
+    ? { commit: ref, tag: undefined }
+    : await askRemote(request, ref);
+  if (checksum !== undefined && !commit.startsWith(checksum) && !tag?.startsWith(checksum)) {
+    throw new ContextError(`${source.url} is at commit ${commit}, not ${checksum}`, location);
+  }
+  return commit;
+}
+
+/** Fetches one commit; a server that gives only whole histories gives that. */
+async function fetchCommit(request: GitRequest, git: Git, work: string, commit: string) {
+  const { url } = request.source;
+  const format = commit.length === SHA256_DIGITS ? ['--object-format=sha256'] : [];
+  await succeed(request, git, work, 'init', '--quiet', '--template=', ...format);
+  const shallow = await git(work, 'fetch', '--quiet', '--depth=1', '--', url, commit);
+  if (shallow.exitCode === 0) return;
+  const everything = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*'];
+  const full = await git(work, 'fetch', '--quiet', '--no-tags', '--', url, ...everything);
+  if (full.exitCode !== 0) refuse(request, full);
+  const found = await git(work, 'cat-file', '-e', `${commit}^{commit}`);
+  if (found.exitCode !== 0) refuse(request, shallow);
+}
+
+/** The directory that was asked for. Links are followed within the repository, never out of it. */
+function findSubdirectory({ source, location }: GitRequest, work: string, commit: string): string {
+  if (source.subdirectory === '') return work;
+  const found = resolve([{ path: work, opaque: new Set() }], source.subdirectory)?.entry;
+  if (found?.stats.isDirectory()) return found.hostPath;
+  const problem = found ? 'is no directory' : 'is not there';
+  throw new ContextError(
+    `${source.url}: ${source.subdirectory} ${problem} at ${commit}`,
+    location,
+    { hint: 'name a directory of the repository; links that lead out of it lead nowhere' },
+  );
+}
+
+/** Writes the files of a commit to an empty directory. @throws ContextError */
 export async function checkOut(
-  source: GitSource,
+  request: GitRequest,
   commit: string,
   scratch: string,
   target: string,
-  location: SourceLocation,
 ): Promise<void> {
+  const { source } = request;
   const work = join(scratch, 'git');
-  mkdirSync(work);
-  const run = (...args: string[]) => git(source, args, work, location);
-  await run('init', '--quiet');
-  await run('fetch', '--quiet', '--depth=1', source.url, commit);
-  await run('-c', 'advice.detachedHead=false', 'checkout', '--quiet', 'FETCH_HEAD');
-  const committed = Number(await run('log', '-1', '--format=%ct', 'FETCH_HEAD'));
-  if (existsSync(join(work, '.gitmodules')))
-    await run('submodule', 'update', '--quiet', '--init', '--recursive', '--depth=1');
-  if (!source.keepGitDirectory) rmSync(join(work, '.git'), { recursive: true });
-  const from = join(work, source.subdirectory);
-  if (!existsSync(from)) {
-    throw new ContextError(
-      `${source.url} has no directory ${source.subdirectory} at ${commit}`,
-      location,
-    );
-  }
-  cpSync(from, target, { recursive: true, verbatimSymlinks: true });
+  mkdirSync(work, { mode: 0o755 });
+  const git = await openGit(request);
+  const run = (...args: string[]) => succeed(request, git, work, ...args);
+  await fetchCommit(request, git, work, commit);
+  await run('checkout', '--quiet', '--detach', commit);
+  const committed = Number(await run('log', '-1', '--format=%ct', commit));
+  const modules = lstatSync(join(work, '.gitmodules'), { throwIfNoEntry: false });
+  if (source.submodules && modules?.isFile())
+    await run('submodule', 'update', '--quiet', '--init', '--recursive', '--checkout', '--depth=1');
+  if (!source.keepGitDirectory) removeTree(join(work, '.git'));
+  const from = findSubdirectory(request, work, commit);
+  rmdirSync(target);
+  renameSync(from, target);
+  if (from !== work) removeTree(work);
   // git keeps no times of files: that of the commit is the same for everybody.
   stampTree(target, committed);
 }

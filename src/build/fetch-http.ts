@@ -5,7 +5,9 @@ import { pipeline } from 'node:stream/promises';
 import type { DownloadRecord } from '../cache/records.js';
 import type { SourceLocation } from '../errors.js';
 import { ContextError } from '../errors.js';
+import type { Credentials } from '../plan/git-url.js';
 import type { HttpSource } from '../plan/remote.js';
+import type { ExpansionLimits } from '../tar/expansion-limit.js';
 
 /** A file that was downloaded, or found unchanged. */
 export interface Download extends DownloadRecord {
@@ -13,23 +15,23 @@ export interface Download extends DownloadRecord {
   readonly written: boolean;
 }
 
-function refuse(
-  source: HttpSource,
-  location: SourceLocation,
-  reason: string,
-  cause?: unknown,
-): never {
+/** A file that is asked for, by whom and where. */
+export interface HttpRequest {
+  readonly source: HttpSource;
+  readonly credentials: Credentials | undefined;
+  readonly limits: Pick<ExpansionLimits, 'maxBytes'>;
+  readonly location: SourceLocation;
+}
+
+function refuse({ source, location }: HttpRequest, reason: string, cause?: unknown): never {
   throw new ContextError(`${source.url} can't be fetched: ${reason}`, location, {
     hint: 'check the URL, and HTTPS_PROXY and NO_PROXY if there is a proxy',
     cause,
   });
 }
 
-async function request(
-  source: HttpSource,
-  known: DownloadRecord | undefined,
-  location: SourceLocation,
-) {
+async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
+  const { source, credentials } = wanted;
   const [{ default: undici }, { proxyFor }, { trustedAuthorities }] = await Promise.all([
     import('undici'),
     import('../registry/transport.js'),
@@ -45,11 +47,16 @@ async function request(
   const headers: Record<string, string> = {};
   if (known?.etag !== undefined) headers['if-none-match'] = known.etag;
   else if (known?.lastModified !== undefined) headers['if-modified-since'] = known.lastModified;
+  // Left out by fetch where another server is redirected to (Fetch standard, HTTP-redirect fetch).
+  if (credentials !== undefined) {
+    const pair = Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64');
+    headers.authorization = `Basic ${pair}`;
+  }
   try {
     return await undici.fetch(source.url, { headers, dispatcher });
   } catch (error) {
     const { cause } = error as { cause?: Error };
-    return refuse(source, location, cause?.message ?? (error as Error).message, error);
+    return refuse(wanted, cause?.message ?? (error as Error).message, error);
   }
 }
 
@@ -60,21 +67,24 @@ async function request(
  * @throws ContextError when the server refuses, or the checksum is another
  */
 export async function downloadFile(
-  source: HttpSource,
+  wanted: HttpRequest,
   target: string,
   known: DownloadRecord | undefined,
-  location: SourceLocation,
 ): Promise<Download> {
-  const response = await request(source, known, location);
+  const { source, limits, location } = wanted;
+  const response = await send(wanted, known);
   if (known && response.status === 304) return { ...known, written: false };
-  if (!response.ok || !response.body)
-    refuse(source, location, `the server answered ${response.status}`);
+  if (!response.ok || !response.body) refuse(wanted, `the server answered ${response.status}`);
   const hash = createHash('sha256');
   const file = createWriteStream(target, { mode: 0o600 });
+  let bytes = 0;
   await pipeline(
     response.body,
     async function* (chunks: AsyncIterable<Uint8Array>) {
       for await (const chunk of chunks) {
+        bytes += chunk.length;
+        if (bytes > limits.maxBytes)
+          refuse(wanted, `it is larger than ${limits.maxBytes} bytes (limits.layerBytes)`);
         hash.update(chunk);
         yield chunk;
       }

@@ -13,14 +13,18 @@ import type { BuildSession } from './session.js';
 /** What identifies the content: the digest of a file, the commit of a repository. */
 export async function remoteIdentity(session: BuildSession, step: FetchStep): Promise<string> {
   const { source, location, id } = step;
-  if (source.type === 'git') return resolveCommit(source, location);
+  const credentials = session.credentials(id);
+  if (source.type === 'git')
+    return resolveCommit({ source, credentials, environment: process.env, location });
   // A checksum says what the content is; it is looked at when the file is really needed.
   if (source.checksum !== undefined) return source.checksum;
   const target = downloadPath(session, id);
   const known = session.skipsCache(step)
     ? undefined
     : session.store.index.downloads.get(source.url);
-  const download = await downloadFile(source, target, known, location);
+  const { limits } = session.store;
+  const request = { source, credentials, limits, location };
+  const download = await downloadFile(request, target, known);
   if (download.written) await remember(session, source.url, download);
   return download.digest;
 }
@@ -45,12 +49,15 @@ export async function executeFetch(
   identity: string,
 ): Promise<void> {
   const { source, location, id } = step;
+  const credentials = session.credentials(id);
   if (source.type === 'git') {
-    await checkOut(source, identity, draft.path, draft.diff, location);
+    const request = { source, credentials, environment: process.env, location };
+    await checkOut(request, identity, draft.path, draft.diff);
     return;
   }
   const file = downloadPath(session, id);
-  const download = await downloadFile(source, file, undefined, location);
+  const { limits } = session.store;
+  const download = await downloadFile({ source, credentials, limits, location }, file, undefined);
   checkpoint('fetch:downloaded');
   await remember(session, source.url, download);
   const target = join(draft.diff, source.name);

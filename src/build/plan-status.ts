@@ -147,6 +147,7 @@ export async function planStatus(
     sharedCache: undefined,
     skipsCache: () => false,
     secret: () => undefined,
+    credentials: plan.credentials,
     sshAgent: () => undefined,
     nextNumber: () => 0,
     emit: () => {},

@@ -11,7 +11,8 @@ import type { Isolation } from '../exec/container.js';
 import type { LayerDigest } from '../keys/digest.js';
 import { digestLayer } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
-import type { Step } from '../plan/step.js';
+import type { Credentials } from '../plan/git-url.js';
+import type { Step, StepId } from '../plan/step.js';
 import type { EventSink } from './events.js';
 import type { LayerOrigins } from './needed-layers.js';
 import { needLayers } from './needed-layers.js';
@@ -41,6 +42,8 @@ export interface BuildSession {
   readonly skipsCache: (step: Step) => boolean;
   /** Content of a secret; undefined when the build was given none of that id. */
   readonly secret: (id: string) => Buffer | undefined;
+  /** User and password for the server that a step fetches from. */
+  readonly credentials: (step: StepId) => Credentials | undefined;
   /** An ssh agent; undefined when the build was given none of that id. */
   readonly sshAgent: (id: string) => AgentSource | undefined;
   /** Counts up, for names that must not repeat within this process. */

@@ -3,6 +3,7 @@
 import type { StepStatus } from '../build/plan-status.js';
 import { planStatus } from '../build/plan-status.js';
 import type { Plan } from '../plan/plan.js';
+import { printedStep } from '../plan/step.js';
 import { formatTable } from '../ui/format.js';
 import { stepNames } from '../ui/step-names.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
@@ -29,7 +30,7 @@ function asText(statuses: readonly StepStatus[]): string {
 
 function asJson(plan: Plan, statuses: readonly StepStatus[]): string {
   const steps = statuses.map(({ step, key, status, afterMiss }) => ({
-    ...step,
+    ...printedStep(step),
     key: key ?? null,
     status,
     afterMiss,

@@ -1,4 +1,5 @@
 import type { SourceLocation } from '../errors.js';
+import { maskCredentials } from '../redact.js';
 
 /** Longest excerpt of an instruction; a RUN of hundreds of lines would push the message away. */
 const MAX_LINES = 20;
@@ -26,7 +27,7 @@ function blanksLike(text: string): string {
 
 /**
  * The source lines around `location` with their numbers, `>>>` at the lines it covers and a caret
- * under its column; long lines are cut. Ends without a line feed; empty when the location lies outside of `lines`.
+ * under its column; long lines are cut, passwords in URLs covered. Ends without a line feed; empty when the location lies outside of `lines`.
  *
  * @param lines physical lines of the file without line ends
  * @param context number of lines shown before and after the location
@@ -41,7 +42,7 @@ export function excerpt(lines: readonly string[], location: SourceLocation, cont
   const out: string[] = [];
   for (let number = from; number <= to; number++) {
     const { text, column } = cut(
-      lines[number - 1] ?? '',
+      maskCredentials(lines[number - 1] ?? ''),
       number === location.line ? location.column : 1,
     );
     const marked = number >= location.line && number <= last;

@@ -2,6 +2,7 @@
 import type { Dockerfile } from '../dockerfile/ast.js';
 import type { SourceLocation } from '../errors.js';
 import type { HistoryEntry } from '../image/config.js';
+import type { Credentials } from './git-url.js';
 import type { GraphBuilder } from './graph.js';
 import type { PlanOptions } from './plan.js';
 import type { StageConfig } from './stage-config.js';
@@ -32,6 +33,8 @@ export interface Compilation extends StageTable {
   /** Variables of the global scope. */
   readonly globals: ReadonlyMap<string, string>;
   readonly graph: GraphBuilder;
+  /** For the servers that steps fetch from; no part of any step. */
+  readonly credentials: Map<StepId, Credentials>;
   /** Text that was made of variables, whatever became of it. */
   readonly expanded: TextBudget;
   /** Text that the plan holds. */

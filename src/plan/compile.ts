@@ -8,6 +8,7 @@ import type { WiacError } from '../errors.js';
 import { DockerfileError } from '../errors.js';
 import { HISTORY_COMMENT } from '../image/config.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
+import { withoutCredentials } from '../redact.js';
 import { declareArgs, globalScope, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
 import { configChange } from './config-changes.js';
@@ -17,7 +18,7 @@ import { graphBuilder } from './graph.js';
 import { createdBy } from './history.js';
 import { contextFiles, originOf, remoteStep, stageStart } from './origins.js';
 import type { Plan, PlanOptions } from './plan.js';
-import type { RemoteSource } from './remote.js';
+import type { Remote } from './remote.js';
 import { runStep } from './run-step.js';
 import type { Expander } from './scope.js';
 import { expander } from './scope.js';
@@ -70,13 +71,15 @@ function stepsOf(
   const { options } = compilation;
   const { args, stage, head, platform } = state;
   const { env } = state.config;
-  const { original: text, location } = instruction;
+  const { original, location } = instruction;
+  // What a RUN says is in its operands as well; the URL of an ADD is not.
+  const text = instruction.kind === 'run' ? original : withoutCredentials(original);
   const common = { parent: head, text, stage: stage.title, platform, location };
   const findOrigin = (reference: string) => originOf(compilation, reference, stage, instruction);
   switch (instruction.kind) {
     case 'copy':
     case 'add': {
-      const fetch = (source: RemoteSource) => remoteStep(compilation, source, location);
+      const fetch = (remote: Remote) => remoteStep(compilation, remote, location);
       const scope = { config, expand, findOrigin, fetch };
       return copySteps(instruction, scope).map((operands) => ({ ...common, ...operands }));
     }
@@ -200,6 +203,7 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
     named: parts.named,
     globals,
     graph: graphBuilder(),
+    credentials: new Map(),
     expanded,
     kept: textBudget(),
     consumedArgs,
@@ -217,6 +221,7 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
     target: result.head,
     config: closeConfig(result.config),
     history: result.history,
+    credentials: (step) => compilation.credentials.get(step),
     warnings: unused.map(
       (name) => `build argument ${name} was given, but no ARG of a built stage declares it`,
     ),

@@ -5,8 +5,8 @@ import type { SourceLocation } from '../errors.js';
 import { DockerfileError } from '../errors.js';
 import { parseMode } from './mode.js';
 import type { Origin } from './origins.js';
-import type { RemoteSource } from './remote.js';
-import { remoteSource } from './remote.js';
+import type { Remote } from './remote.js';
+import { remotePath, remoteSource } from './remote.js';
 import type { Expander } from './scope.js';
 import type { ConfigFields } from './stage-config.js';
 import type { CopyStep, InlineFile, StepId } from './step.js';
@@ -20,7 +20,7 @@ export interface CopyScope {
   /** What --from= means; throws if it means nothing. */
   readonly findOrigin: (reference: string) => Origin;
   /** The step that fetches a source of ADD. */
-  readonly fetch: (source: RemoteSource) => StepId;
+  readonly fetch: (remote: Remote) => StepId;
 }
 
 /**
@@ -72,7 +72,7 @@ function addFiles(
   const { location } = instruction;
   const flags = {
     checksum: textFlag(instruction, 'checksum', scope.expand),
-    keepGitDirectory: booleanFlag(instruction, 'keep-git-dir') ?? false,
+    keepGitDirectory: booleanFlag(instruction, 'keep-git-dir'),
   };
   const groups: FilesFrom[] = [];
   let remotes = 0;
@@ -83,8 +83,12 @@ function addFiles(
       remotes += 1;
       const step = scope.fetch(remote);
       // A fetched file lies in a layer of its own, a repository at the root of one.
-      const path = remote.type === 'http' ? remote.name : '/';
-      groups.push({ reads: [step], from: step, context: '', sources: [path] });
+      groups.push({
+        reads: [step],
+        from: step,
+        context: '',
+        sources: [remotePath(remote.source)],
+      });
     } else if (last && last.from === undefined) {
       groups[groups.length - 1] = { ...last, sources: [...last.sources, source] };
     } else groups.push({ reads: [], from: undefined, context: '', sources: [source] });

@@ -3,6 +3,7 @@
  * shows and other tools read. Values are those after expansion.
  */
 import type { ArgInstruction, CopyInstruction, Instruction } from '../dockerfile/ast.js';
+import { withoutCredentials } from '../redact.js';
 import { exposedPorts } from './config-changes.js';
 import type { NewStep } from './graph.js';
 import type { Expander } from './scope.js';
@@ -93,7 +94,7 @@ function copyText(instruction: CopyInstruction, { expand }: HistoryScope): strin
     keyword.toUpperCase(),
     ...(parents && parents.value?.toLowerCase() !== 'false' ? ['--parents'] : []),
     ...shown,
-    ...sources.map((source) => expand(source, location)),
+    ...sources.map((source) => withoutCredentials(expand(source, location))),
     ...heredocs.map(({ name }) => `<<${name}`),
     expand(destination, location),
   ].join(' ');

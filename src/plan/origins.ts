@@ -8,7 +8,7 @@ import type { SourceLocation } from '../errors.js';
 import { DockerfileError } from '../errors.js';
 import { SCRATCH_CONFIG } from '../image/config.js';
 import type { Compilation, StageState } from './compilation.js';
-import type { RemoteSource } from './remote.js';
+import type { Remote } from './remote.js';
 import { configSize, copyConfig, openConfig } from './stage-config.js';
 import type { Stage, StageTable } from './stages.js';
 import { nearStage, stageByName, stageByReference, stageHint } from './stages.js';
@@ -95,12 +95,12 @@ export function contextFiles(
 
 /** The step that fetches a file or a repository from the network. */
 export function remoteStep(
-  { graph, options }: Compilation,
-  source: RemoteSource,
+  { graph, options, credentials: known }: Compilation,
+  { source, credentials }: Remote,
   location: SourceLocation,
 ): StepId {
   const text = `fetch ${source.url}`;
-  return graph.add({
+  const step = graph.add({
     kind: 'fetch',
     source,
     parent: undefined,
@@ -110,6 +110,8 @@ export function remoteStep(
     platform: options.platform,
     location,
   });
+  if (credentials !== undefined) known.set(step, credentials);
+  return step;
 }
 
 /** A word that is nearly the name of a stage is more likely a slip than an image of that name. */

@@ -2,6 +2,7 @@
 import type { SourceLocation } from '../errors.js';
 import type { BaseImage } from '../image/base-image.js';
 import type { ContainerConfig, HistoryEntry } from '../image/config.js';
+import type { Credentials } from './git-url.js';
 import type { RunResources, Step, StepId } from './step.js';
 
 /** Docker's default size of /dev/shm. */
@@ -52,6 +53,8 @@ export interface Plan {
   readonly config: ContainerConfig;
   /** With the step of each entry, because only a build knows which steps left no layer. */
   readonly history: readonly (HistoryEntry & { readonly step: StepId })[];
+  /** User and password for the server that a step fetches from. A function, so that no printed plan has them. */
+  readonly credentials: (step: StepId) => Credentials | undefined;
   /** Remarks that are no errors: build arguments that nobody asked for. */
   readonly warnings: readonly string[];
 }

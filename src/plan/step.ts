@@ -5,6 +5,7 @@
 
 import type { RunMount } from '../dockerfile/mounts.js';
 import type { SourceLocation } from '../errors.js';
+import { withoutCredentials } from '../redact.js';
 import type { RemoteSource } from './remote.js';
 
 /** Position-independent name of a step within its plan (`s1`, `s2` ...). */
@@ -122,3 +123,10 @@ export interface MetaStep extends StepBase {
 }
 
 export type Step = SourceStep | FetchStep | CopyStep | RunStep | WorkdirStep | MetaStep;
+
+/** A step as it may be printed: a proxy's address can hold a password. */
+export function printedStep<S extends Step>(step: S): S {
+  if (step.kind !== 'run') return step;
+  const hiddenEnv = step.hiddenEnv.map(([name, value]) => [name, withoutCredentials(value)]);
+  return { ...step, hiddenEnv };
+}

@@ -13,6 +13,7 @@ import type {
 import { canonicalJson } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
 import type { Digest } from '../oci/image.js';
+import { withoutCredentials } from '../redact.js';
 
 /** Version of the list; a reader ignores lists of other versions. */
 export const LIST_VERSION = 1;
@@ -69,16 +70,14 @@ export function encodeList(list: EntryList): Buffer {
   return Buffer.from(canonicalJson(list as unknown as Json));
 }
 
-const CREDENTIALS = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/gi;
-
-function withoutCredentials(value: Json): Json {
-  if (typeof value === 'string') return value.replace(CREDENTIALS, '$1');
-  if (Array.isArray(value)) return value.map(withoutCredentials);
+function redacted(value: Json): Json {
+  if (typeof value === 'string') return withoutCredentials(value);
+  if (Array.isArray(value)) return value.map(redacted);
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [
       name,
-      member === undefined ? undefined : withoutCredentials(member),
+      member === undefined ? undefined : redacted(member),
     ]),
   );
 }
@@ -94,8 +93,8 @@ export function publicInputs(inputs: StepInputs): StepInputs {
   const shown = { ...operands, ...(env === undefined ? {} : { env: nullsFor(names) }) };
   return {
     ...inputs,
-    text: String(withoutCredentials(inputs.text)),
-    operands: withoutCredentials(shown) as StepInputs['operands'],
+    text: withoutCredentials(inputs.text),
+    operands: redacted(shown) as StepInputs['operands'],
   };
 }
 

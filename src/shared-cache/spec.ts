@@ -2,6 +2,7 @@
 import { splitCsv } from '../dockerfile/csv.js';
 import { UnsupportedError, UsageError } from '../errors.js';
 import { parseRegistryReference } from '../oci/reference.js';
+import { withoutCredentials } from '../redact.js';
 
 /** A place in an S3 bucket. */
 export interface S3Place {
@@ -71,8 +72,12 @@ function refuse({ title }: Pick<Attributes, 'title'>, why: string): never {
   });
 }
 
+/** Attributes that no message may repeat, in quotes or not. */
+const SECRETS =
+  /"(access_key_id|secret_access_key|session_token)=([^"]|"")*"?|\b(access_key_id|secret_access_key|session_token)=[^,]*/gi;
+
 function splitAttributes(text: string, option: string): Attributes {
-  const title = `${option} ${text}`;
+  const title = `${option} ${withoutCredentials(text).replace(SECRETS, '$1$3=***')}`;
   const fields = splitCsv(text) ?? refuse({ title }, 'a quote is not closed');
   // As in buildx: a value that is one word is a reference.
   if (fields.length === 1 && !text.includes('=')) {

@@ -2,6 +2,7 @@
 import { excerpt } from '../dockerfile/excerpt.js';
 import type { SourceLocation } from '../errors.js';
 import { StepFailedError, WiacError } from '../errors.js';
+import { withoutCredentials } from '../redact.js';
 
 /** The place an error is about, if it has one. */
 export function errorLocation(error: unknown): SourceLocation | undefined {
@@ -24,7 +25,7 @@ function shorten(message: string): string {
 export function describeError(error: WiacError, lines: readonly string[] | undefined): string {
   const location = errorLocation(error);
   const place = location ? `${location.file}:${location.line}:${location.column}: ` : '';
-  const parts = [`wiac: ${place}${shorten(error.message)}`];
+  const parts = [`wiac: ${place}${shorten(withoutCredentials(error.message))}`];
   if (location && lines) parts.push(excerpt(lines, location));
   if (error instanceof StepFailedError && error.lastLines.length > 0) {
     parts.push(`last lines of its output:`, ...error.lastLines.map((line) => `  | ${line}`));
