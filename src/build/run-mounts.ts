@@ -116,10 +116,13 @@ async function mountAgent(preparation: Preparation, mount: SshMount): Promise<vo
     );
   }
   const { mode, uid, gid } = mount;
-  const { path: source, close } = await showAgent(agent, { mode, uid, gid });
-  preparation.closers.push(close);
   const number = preparation.sockets;
   preparation.sockets += 1;
+  // In the step's own directory: whoever clears up after a killed process removes it with the rest.
+  const directory = join(preparation.scratch, `ssh${number}`);
+  mkdirSync(directory, { mode: 0o700 });
+  const { path: source, close } = await showAgent(agent, { mode, uid, gid }, directory);
+  preparation.closers.push(close);
   const path = mount.target ?? `/run/buildkit/ssh_agent.${number}`;
   preparation.requests.push({ source, path, kind: 'file', readOnly: false, optional: false });
   if (number === 0) preparation.env.push(['SSH_AUTH_SOCK', path]);

@@ -180,13 +180,17 @@ function ownSys({ root, mayMountSysfs }: Container): Operation {
   return mountIn(root, 'sysfs', '/sys', 'sysfs', HARDENED | MS.RDONLY);
 }
 
-/** The article's way: this machine's own /proc and /dev, only the root is another. */
+/**
+ * The article's way: this machine's own /proc and /dev, only the root is another. What would change
+ * the running machine is for reading all the same.
+ */
 function sharedFileSystems(root: string): Operation[] {
   return [
     ...['/proc', '/dev'].map(
       (path): Operation => ({ op: 'bind-in', root, source: path, path, attributes: 0 }),
     ),
     sharedSys(root),
+    ...PROTECTED.map((path): Operation => ({ op: 'read-only', root, path })),
   ];
 }
 
