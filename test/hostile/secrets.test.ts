@@ -1,5 +1,5 @@
 /** What is left of secrets and ssh sockets, and who can read them meanwhile. */
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -53,10 +53,12 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
       await printed(child.stderr, `| ${SECRET}`);
       const places = ['/dev/shm', made.tmp, made.root];
       expect(await filesWithSecret(...places)).toEqual([]);
+      // In a user namespace another process works for the one that is killed, and ends after it.
+      const pids = processesWith(root);
       child.kill(signal);
       await child;
-      // In a user namespace another process works for the one that was killed, and ends after it.
-      while (processesWith(root).length > 0) await new Promise((resume) => setTimeout(resume, 20));
+      while (pids.some((pid) => existsSync(`/proc/${pid}`)))
+        await new Promise((resume) => setTimeout(resume, 20));
       await stepOutput(made, context({ Dockerfile: dockerfile() }), []);
       expect(await filesWithSecret(...places)).toEqual([]);
       expect(named('/dev/shm', 'wiac-')).toEqual([]);
