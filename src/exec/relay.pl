@@ -4,7 +4,7 @@ use strict;
 use warnings;
 
 my ($F_SETFL, $O_RDWR, $O_NOCTTY, $O_NONBLOCK) = (4, 2, 0x100, 0x800);
-my ($WNOHANG, $SIGIO) = (1, 29);
+my ($PIDFD_OPEN, $SIGIO) = (434, 29);
 
 # Each passes on what can be read `from` one handle `to` another; `data` is what was read.
 my @relays;
@@ -104,21 +104,29 @@ sub relay {
         delete $terminal->{slave};
     }
     close $_ for \*STDIN, \*STDOUT, \*STDERR;
-    # It only has to end select. One that comes just before that is noticed a second later.
-    local $SIG{CHLD} = sub { };
+    # A descriptor that can be read when the process has ended.
+    my $number = syscall($PIDFD_OPEN, $pid, 0);
+    open(my $process, '<&=', $number) or fail('setup', "pidfd_open: $!", 125);
     while (@relays) {
-        my ($readable, $writable, $pending) = ('', '', 0);
+        my ($readable, $writable, $pending, $unheard) = ('', '', 0, 0);
+        vec($readable, fileno $process, 1) = 1 unless defined $ended;
         for my $relay (@relays) {
             if (length $relay->{data}) { vec($writable, fileno $relay->{to}, 1) = $pending = 1 }
             elsif (!$relay->{keys} || listen_to_keys()) { vec($readable, fileno $relay->{from}, 1) = 1 }
+            else { $unheard = 1 }
         }
-        my $found = select($readable, $writable, undef, defined $ended && !$pending ? 0 : 1);
-        if ($found > 0) { @relays = grep { pass_on($_, $readable, $writable) } @relays }
-        elsif (defined $ended) { last unless $pending }
-        elsif (waitpid($pid, $WNOHANG) == $pid) {
-            $ended = $?;
-            @relays = grep { !$_->{keys} } @relays;
+        # Nobody tells a process that it is in the foreground now.
+        my $timeout = defined $ended && !$pending ? 0 : $unheard ? 1 : undef;
+        my $found = select($readable, $writable, undef, $timeout);
+        if ($found <= 0) {
+            last if defined $ended && !$pending;
+            next;
         }
+        @relays = grep { pass_on($_, $readable, $writable) } @relays;
+        next if defined $ended || !vec($readable, fileno $process, 1);
+        next unless waitpid($pid, 0) == $pid;
+        $ended = $?;
+        @relays = grep { !$_->{keys} } @relays;
     }
     @relays = ();
     return $ended;
