@@ -6,15 +6,15 @@
 # container's own tree) and hands the container's LD_PRELOAD to the host's programs. perl-base is
 # on every Debian and wherever git is.
 #
-# Usage: perl enter.pl ARCH
+# Usage: perl -w enter.pl ARCH
 #   ARCH     process.arch of node: x64 or arm64
 # Descriptor 3 receives "setup: ..." or "exec: ..." when the program could not be started; it is
 # closed on exec, so that an empty status means "started". Descriptor 4 gives the operations:
 # records of NUL-terminated fields, each with operation, number of operands, operands.
 # src/exec/operations.ts builds them; every operation below is one system call or a few, and none
-# of them decides anything.
+# of them decides anything. What a module would bring (-w, numbers of errors) costs milliseconds to
+# load, for each step of a build.
 use strict;
-use warnings;
 
 # System calls with one number on all architectures, and what they are given.
 my ($OPEN_TREE, $MOVE_MOUNT, $CLOSE_RANGE, $OPENAT2, $MOUNT_SETATTR);
@@ -59,7 +59,7 @@ BEGIN {
         }
         my $self = clone_tree($AT_FDCWD, '/proc/self/exe', 0, $RDONLY);
         fail('setup', "open_tree: $!", 125) if $self == -1;
-        exec { "/proc/self/fd/$self" } 'perl', $0, @ARGV, 'again' or fail('setup', "perl: $!", 125);
+        exec { "/proc/self/fd/$self" } 'perl', '-w', $0, @ARGV, 'again' or fail('setup', "perl: $!", 125);
     }
 }
 
@@ -78,6 +78,7 @@ my %SYSCALLS = (
 my ($PR_SET_PDEATHSIG, $PR_CAPBSET_DROP, $PR_SET_SECUREBITS, $PR_CAP_AMBIENT) = (1, 24, 28, 47);
 my ($MNT_DETACH, $SIGKILL) = (2, 9);
 my ($F_SETFD, $FD_CLOEXEC) = (2, 1);
+my ($EPERM, $ENOENT, $EINTR, $EINVAL, $ENOSYS) = (1, 2, 4, 22, 38);
 
 my ($arch) = @ARGV;
 my $numbers = $SYSCALLS{$arch} or fail('setup', "no system call numbers for $arch", 125);
@@ -118,7 +119,7 @@ sub supervise {
     my $ended = relay($pid);
     until (defined $ended) {
         if (waitpid($pid, 0) == $pid) { $ended = $? }
-        elsif (!$!{EINTR}) { exit 125 }
+        elsif ($! != $EINTR) { exit 125 }
     }
     restore_terminal();
     exit($ended & 127 ? 128 + ($ended & 127) : $ended >> 8);
@@ -139,7 +140,7 @@ sub inside {
     open(my $directory, '<', $root) or return 0;
     my $how = pack('Q3', $O_PATH | $O_CLOEXEC, 0, $RESOLVE_IN_ROOT);
     my $found = syscall($OPENAT2, fileno $directory, $path, $how, length $how);
-    return $!{ENOENT} ? undef : 0 if $found == -1;
+    return $! == $ENOENT ? undef : 0 if $found == -1;
     my $done = $action->($found);
     close_number($found);
     return $done;
@@ -174,7 +175,7 @@ my %OPERATIONS = (
     'drop-inherited' => sub {
         my ($CLEAR_ALL, $JOIN_SESSION_KEYRING, $VERSION_3) = (4, 1, 0x20080522);
         # A kernel or a sandbox without keyrings has none to read either.
-        call('keyctl', $JOIN_SESSION_KEYRING, 0, 0, 0, 0) || $!{ENOSYS} || $!{EPERM} or return 0;
+        call('keyctl', $JOIN_SESSION_KEYRING, 0, 0, 0, 0) || $! == $ENOSYS || $! == $EPERM or return 0;
         # Some bits can be locked, and then we are as restricted as our caller.
         call('prctl', $PR_SET_SECUREBITS, 0, 0, 0, 0);
         my ($header, $sets) = (pack('Ll', $VERSION_3, 0), pack('L6', (0) x 6));
@@ -286,7 +287,7 @@ my %OPERATIONS = (
         for my $capability (0 .. 63) {
             next if $keep{$capability};
             next if call('prctl', $PR_CAPBSET_DROP, $capability, 0, 0, 0);
-            return $!{EINVAL};
+            return $! == $EINVAL;
         }
         return 1;
     },
@@ -305,9 +306,8 @@ my %OPERATIONS = (
     },
     exec => sub {
         my @argv = @_;
-        no warnings 'exec';
-        exec { $argv[0] } @argv;
-        fail('exec', "$argv[0]: $!", $!{ENOENT} ? 127 : 126);
+        local $^W = 0;
+        exec { $argv[0] } @argv or fail('exec', "$argv[0]: $!", $! == $ENOENT ? 127 : 126);
     },
 );
 

@@ -1,10 +1,9 @@
 # The streams of a container's program: pipes and a terminal of its own, and what passes on what they
 # carry to the streams of our caller. For enter.pl.
 use strict;
-use warnings;
 
 my ($F_SETFL, $O_RDWR, $O_NOCTTY, $O_NONBLOCK) = (4, 2, 0x100, 0x800);
-my ($PIDFD_OPEN, $SIGIO) = (434, 29);
+my ($PIDFD_OPEN, $SIGIO, $EINTR, $EAGAIN) = (434, 29, 4, 11);
 
 # Each passes on what can be read `from` one handle `to` another; `data` is what was read.
 my @relays;
@@ -80,13 +79,13 @@ sub pass_on {
     if (length $relay->{data}) {
         return 1 unless vec($writable, fileno $to, 1);
         my $written = syswrite($to, $relay->{data});
-        return $!{EINTR} || $!{EAGAIN} unless defined $written;
+        return $! == $EINTR || $! == $EAGAIN unless defined $written;
         substr($relay->{data}, 0, $written) = '';
         return 1;
     }
     return 1 unless vec($readable, fileno $from, 1);
     my $read = sysread($from, $relay->{data}, 65536);
-    return defined $read ? $read > 0 : $!{EINTR} || $!{EAGAIN};
+    return defined $read ? $read > 0 : $! == $EINTR || $! == $EAGAIN;
 }
 
 # Passes on until the process has ended, with all that it wrote. Somebody outside of the container may

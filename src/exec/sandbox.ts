@@ -66,7 +66,7 @@ export async function runContainer(
   if (!onOutput) for (const name of FORWARDED) process.on(name, forward);
   // Through a pipe: they hold secrets, and a file would stay when this process is killed.
   const given = Buffer.from(encodeOperations(operations));
-  const child = execa('perl', [enterScript(), process.arch], {
+  const child = execa('perl', ['-w', enterScript(), process.arch], {
     stdio: [
       ...(onOutput
         ? (['ignore', 'pipe', 'inherit'] as const)
