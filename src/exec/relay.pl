@@ -3,10 +3,12 @@
 use strict;
 
 my ($F_SETFL, $O_RDWR, $O_NOCTTY, $O_NONBLOCK) = (4, 2, 0x100, 0x800);
-my ($PIDFD_OPEN, $SIGIO, $EINTR, $EAGAIN) = (434, 29, 4, 11);
+my ($PIDFD_OPEN, $SIGIO, $EINTR, $EAGAIN, $EPIPE) = (434, 29, 4, 11, 32);
 
 # Each passes on what can be read `from` one handle `to` another; `data` is what was read.
 my @relays;
+# Why output could not be passed on.
+my $lost;
 # The caller's terminal and our own, if the caller has one.
 my $terminal;
 
@@ -79,7 +81,12 @@ sub pass_on {
     if (length $relay->{data}) {
         return 1 unless vec($writable, fileno $to, 1);
         my $written = syswrite($to, $relay->{data});
-        return $! == $EINTR || $! == $EAGAIN unless defined $written;
+        if (!defined $written) {
+            return 1 if $! == $EINTR || $! == $EAGAIN;
+            # A reader that has seen enough is no failure; the program notices it as we do.
+            $lost //= "$!" unless $! == $EPIPE || $relay->{keys};
+            return 0;
+        }
         substr($relay->{data}, 0, $written) = '';
         return 1;
     }
@@ -130,6 +137,10 @@ sub relay {
     @relays = ();
     return $ended;
 }
+
+sub is_relaying { return @relays > 0 }
+
+sub lost_output { return $lost }
 
 sub restore_terminal {
     ioctl($terminal->{caller}, $TCSETSW, $terminal->{before}) if $terminal && $terminal->{raw};

@@ -48,7 +48,8 @@ function setupHint(message: string): string | undefined {
  * Runs a container to its end. All mounts are made in a mount namespace of its own: the kernel
  * removes them with the last process, however that ends.
  * @param signal kills every process of the container
- * @throws IsolationError when perl is missing or the kernel refuses an operation
+ * @throws IsolationError when perl is missing, the kernel refuses an operation, or a file that our
+ *   output goes to takes no more
  */
 export async function runContainer(
   container: Container,
@@ -107,6 +108,11 @@ export async function runContainer(
       {
         hint: setupHint(status),
       },
+    );
+  }
+  if (status.startsWith('output: ')) {
+    throw new IsolationError(
+      `the program's output could not be written: ${status.slice('output: '.length).trim()}`,
     );
   }
   const startError = status.startsWith('exec: ') ? status.slice('exec: '.length).trim() : undefined;

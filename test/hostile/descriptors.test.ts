@@ -133,6 +133,14 @@ describe("files that are a program's streams", () => {
   });
 });
 
+test('output that a file does not take is no success', async () => {
+  const { root } = await shellImage();
+  const cwd = tempDir();
+  const result = await shell(root, 'echo lost', '> /dev/full', cwd);
+  expect(result.stderr).toContain("the program's output could not be written: No space left");
+  expect(result.exitCode).toBe(125);
+});
+
 describe('the program that sets a container up', () => {
   test('can be changed by nobody in there', async () => {
     const bin = tempDir();
