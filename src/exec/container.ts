@@ -5,6 +5,7 @@
 import type { ResourceLimit } from '../plan/step.js';
 import type { MemoryFile, Operation } from './operations.js';
 import { CLONE, MS } from './operations.js';
+import { seccompFilter } from './seccomp.js';
 
 /** How much a container is kept apart from this machine. */
 export type Isolation = 'namespaces' | 'chroot';
@@ -238,6 +239,11 @@ function namespaceFlags({ isolation, network }: Container): number {
   return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP | net;
 }
 
+function refusedCalls(): Operation[] {
+  const filter = seccompFilter(process.arch);
+  return filter ? [{ op: 'seccomp', filter }] : [];
+}
+
 /**
  * The operations that start a container's program, in order.
  * @param parent the process that the container is to end with
@@ -280,7 +286,7 @@ export function enterOperations(
     { op: 'drop-inherited' },
     // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.
     ...(isolated && !container.insecure
-      ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const]
+      ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const, ...refusedCalls()]
       : []),
     { op: 'umask', mask: '0022' },
     { op: 'make-path', path: container.workdir },

@@ -8,8 +8,8 @@
 #
 # Usage: perl -w enter.pl ARCH
 #   ARCH     process.arch of node: x64 or arm64
-# Descriptor 3 receives "setup: ..." or "exec: ..." when the program could not be started; it is
-# closed on exec, so that an empty status means "started". Descriptor 4 gives the operations:
+# Descriptor 3 receives "setup: ..." or "exec: ..." when the program could not be started, and
+# "output: ..." when our caller's streams did not take what it wrote. Descriptor 4 gives the operations:
 # records of NUL-terminated fields, each with operation, number of operands, operands.
 # src/exec/operations.ts builds them; every operation below is one system call or a few, and none
 # of them decides anything. What a module would bring (-w, numbers of errors) costs milliseconds to
@@ -112,8 +112,8 @@ sub take_signals { $SIG{$_} = 'DEFAULT' for @PASSED_ON; %waiting = () }
 
 sub supervise {
     my ($pid) = @_;
-    # With --isolation=chroot the container's programs could reach it.
-    close $status;
+    # With --isolation=chroot the container's programs could reach it in the inner one of us.
+    close $status unless is_relaying();
     for my $name (@PASSED_ON) { $SIG{$name} = sub { kill $name, $pid }; }
     kill $_, $pid for keys %waiting;
     my $ended = relay($pid);
@@ -122,6 +122,7 @@ sub supervise {
         elsif ($! != $EINTR) { exit 125 }
     }
     restore_terminal();
+    fail('output', lost_output(), 125) if defined lost_output();
     exit($ended & 127 ? 128 + ($ended & 127) : $ended >> 8);
 }
 
@@ -290,6 +291,13 @@ my %OPERATIONS = (
             return $! == $EINVAL;
         }
         return 1;
+    },
+    # While we have a capability for it: else no program in there could be setuid.
+    seccomp => sub {
+        my ($PR_SET_SECCOMP, $MODE_FILTER) = (22, 2);
+        my $filter = pack('H*', $_[0]);
+        my $program = pack('S x6 P', length($filter) / 8, $filter);
+        return call('prctl', $PR_SET_SECCOMP, $MODE_FILTER, $program, 0, 0);
     },
     user => sub {
         my ($uid, $gid, @groups) = map { $_ + 0 } @_;

@@ -78,6 +78,8 @@ export type Operation =
     }
   /** Leaves only these capabilities in the bounding set. */
   | { readonly op: 'capabilities'; readonly keep: readonly number[] }
+  /** Refuses system calls; `filter` is a struct sock_filter[]. */
+  | { readonly op: 'seccomp'; readonly filter: Buffer }
   | {
       readonly op: 'user';
       readonly uid: number;
@@ -178,6 +180,8 @@ function operands(operation: Operation): string[] {
       return [operation.resource, operation.soft, operation.hard].map(String);
     case 'capabilities':
       return operation.keep.map(String);
+    case 'seccomp':
+      return [operation.filter.toString('hex')];
     case 'user':
       return [operation.uid, operation.gid, ...operation.groups].map(String);
     case 'env':

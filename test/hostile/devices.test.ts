@@ -81,6 +81,16 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
   });
 });
 
+test('a container with --security=insecure may use devices that it makes', async () => {
+  const script =
+    'mknod /node c 1 5 && test $(head -c 3 /node | /bin/busybox wc -c) = 3 && echo works';
+  const root = context({
+    Dockerfile: dockerfile(`RUN --security=insecure /bin/busybox ${script}`),
+  });
+  const { events } = await machine().build(root, '--allow=security.insecure');
+  expect(outputOf(events)).toEqual(['works']);
+});
+
 test("a step that changes its devices does not change this machine's", async () => {
   const changed = () => statSync('/dev/null', { bigint: true }).ctimeNs;
   const before = changed();

@@ -57,11 +57,12 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     const made = machineOf(user);
     const command = [...made.command, 'perl', '-e', WITH_KEY];
     const withKey = { ...made, command };
-    expect(await stepOutput(withKey, root, [...flags, '-t', 'app'])).toEqual([
-      'no: Required key not available',
-    ]);
+    // The default isolation refuses the question itself.
+    const no =
+      isolation === 'chroot' ? 'no: Required key not available' : 'no: Operation not permitted';
+    expect(await stepOutput(withKey, root, [...flags, '-t', 'app'])).toEqual([no]);
     const { stdout } = await wiacAs(withKey, ['run', ...flags, 'app', 'perl', '/find.pl']);
-    expect(stdout).toBe('no: Required key not available');
+    expect(stdout).toBe(no);
   });
 
   test('a step has a session of its own and no terminal', async () => {
@@ -92,6 +93,24 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     expect(line).toMatch(user === 'root' ? /Read-only file system/ : /Read-only|denied/);
   });
 });
+
+/** Tries to make a user namespace, where it could mount the control groups of this machine. */
+const NEW_USER = `$| = 1;
+my @tries = ([${SYSCALLS.unshare}, 0x12020000], [${SYSCALLS.clone}, 0x10000011], [${SYSCALLS.keyctl}, 0, -4]);
+print syscall($_->[0], $_->[1], $_->[2] // 0, 0, 0, 0) == -1 ? "no: $!" : "done", "\\n" for @tries;
+if (!fork) { print "forked\\n"; exit }
+wait;
+`;
+
+test.each(['root', 'ordinary'] as const)(
+  '%s: a step makes no user namespace, and no key of this machine',
+  async (user) => {
+    const root = await perlContext({ 'new.pl': NEW_USER }, 'COPY new.pl /', 'RUN perl -w /new.pl');
+    const lines = await stepOutput(machineOf(user), root, []);
+    const refused = 'no: Operation not permitted';
+    expect(lines).toEqual([refused, refused, refused, 'forked']);
+  },
+);
 
 test('a line of --add-host for the name of a step counts', async () => {
   const root = await perlContext({ 'find.pl': FIND_SELF }, 'COPY find.pl /', 'RUN perl /find.pl');

@@ -5,7 +5,9 @@ import { context, dockerfile, tempDir, WIAC } from './wiac.js';
 
 /** Numbers of system calls for perl's syscall(). */
 export const SYSCALLS: Readonly<Record<string, number>> =
-  process.arch === 'arm64' ? { add_key: 217, keyctl: 219 } : { add_key: 248, keyctl: 250 };
+  process.arch === 'arm64'
+    ? { add_key: 217, clone: 220, keyctl: 219, unshare: 97 }
+    : { add_key: 248, clone: 56, keyctl: 250, unshare: 272 };
 
 /** The lines come after those that bring /bin and perl. */
 export async function perlContext(
