@@ -76,7 +76,7 @@ my %SYSCALLS = (
     },
 );
 my ($PR_SET_PDEATHSIG, $PR_CAPBSET_DROP, $PR_SET_SECUREBITS, $PR_CAP_AMBIENT) = (1, 24, 28, 47);
-my ($MNT_DETACH, $SIGKILL) = (2, 9);
+my ($MNT_DETACH, $SIGKILL, $SIGIO) = (2, 9, 29);
 my ($F_SETFD, $FD_CLOEXEC) = (2, 1);
 my ($EPERM, $ENOENT, $EINTR, $EINVAL, $ENOSYS) = (1, 2, 4, 22, 38);
 
@@ -116,6 +116,10 @@ sub supervise {
     close $status unless is_relaying();
     for my $name (@PASSED_ON) { $SIG{$name} = sub { kill $name, $pid }; }
     kill $_, $pid for keys %waiting;
+    # SIGKILL would leave a setuid program running, which does not die with us, and a terminal as the
+    # program had it.
+    $SIG{IO} = sub { restore_terminal(); kill 'KILL', $pid };
+    die_with_parent($SIGIO);
     my $ended = relay($pid);
     until (defined $ended) {
         if (waitpid($pid, 0) == $pid) { $ended = $? }
@@ -127,7 +131,7 @@ sub supervise {
 }
 
 # A process that changes its user loses its parent-death signal, so that this is called again then.
-# With another signal it can clear up before it ends.
+# With another signal than SIGKILL it can clear up before it ends.
 sub die_with_parent { call('prctl', $PR_SET_PDEATHSIG, $_[0] // $SIGKILL, 0, 0, 0) }
 
 # ---- Mounts

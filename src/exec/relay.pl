@@ -3,7 +3,7 @@
 use strict;
 
 my ($F_SETFL, $O_RDWR, $O_NOCTTY, $O_NONBLOCK) = (4, 2, 0x100, 0x800);
-my ($PIDFD_OPEN, $SIGIO, $EINTR, $EAGAIN, $EPIPE) = (434, 29, 4, 11, 32);
+my ($PIDFD_OPEN, $EINTR, $EAGAIN, $EPIPE) = (434, 4, 11, 32);
 
 # Each passes on what can be read `from` one handle `to` another; `data` is what was read.
 my @relays;
@@ -105,8 +105,6 @@ sub relay {
     $SIG{$_} = 'IGNORE' for qw(PIPE TTOU);
     if ($terminal) {
         $SIG{WINCH} = \&copy_window_size;
-        # Our own parent has ended.
-        $SIG{IO} = sub { kill 'KILL', $pid };
         delete $terminal->{slave};
     }
     close $_ for \*STDIN, \*STDOUT, \*STDERR;
@@ -143,7 +141,8 @@ sub is_relaying { return @relays > 0 }
 sub lost_output { return $lost }
 
 sub restore_terminal {
-    ioctl($terminal->{caller}, $TCSETSW, $terminal->{before}) if $terminal && $terminal->{raw};
+    return unless $terminal && $terminal->{raw} && !$terminal->{restored}++;
+    ioctl($terminal->{caller}, $TCSETSW, $terminal->{before});
 }
 
 # The process that runs the program does not pass on anything.
@@ -184,8 +183,6 @@ sub relay_streams {
         my $master = $terminal->{master};
         push @relays, { from => $master, to => $screen, data => '' };
         push @relays, { from => $keys, to => $master, data => '', keys => 1 } if $keys;
-        # With SIGKILL we could not give the caller's terminal its settings back.
-        die_with_parent($SIGIO) or return 0;
     }
     open(STDIN, '<&', $terminal->{slave}) or return 0 if -t STDIN;
     my %pipes;

@@ -25,6 +25,8 @@ my $address = gethostbyname $name;
 print $address ? join(".", unpack "C4", $address) : "unknown", "\\n";
 `;
 
+const pause = () => new Promise((resume) => setTimeout(resume, 50));
+
 describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
   const flags = [`--isolation=${isolation}`];
   const docker = '00000000a80425fb';
@@ -118,33 +120,34 @@ test('a line of --add-host for the name of a step counts', async () => {
   expect(lines).toEqual(['10.1.2.3']);
 });
 
-describe('kill -9', () => {
-  test.each(['root', 'ordinary'] as const)('of wiac, by %s, ends its program', async (user) => {
+describe.each(['root', 'ordinary'] as const)('kill -9 of wiac, by %s', (user) => {
+  test.each([
+    ['its program', 'echo ready; exec sleep $0'],
+    // Such a program is not told of its parent's end.
+    ['a setuid one', 'echo ready; exec /suid/busybox sleep $0'],
+  ])('ends %s', async (_, script) => {
     const made = machineOf(user);
-    await stepOutput(made, context({ Dockerfile: dockerfile() }), ['-t', 'app']);
-    const number = 1_000_000 + process.pid;
+    const lines = [
+      'RUN mkdir /suid && cat /bin/busybox > /suid/busybox && chmod 4755 /suid/busybox',
+    ];
+    const root = context({ Dockerfile: dockerfile(...lines, 'USER 65534') });
+    await stepOutput(made, root, ['-t', 'app']);
+    const number = String(1_000_000 + process.pid);
     const [program = '', ...rest] = [
       ...made.command,
-      ...[
-        process.execPath,
-        WIAC,
-        'run',
-        'app',
-        '/bin/sh',
-        '-c',
-        `echo ready; exec sleep ${number}`,
-      ],
+      ...[process.execPath, WIAC, 'run', 'app', '/bin/sh', '-c', script, number],
     ];
     const child = execa(program, rest, { env: made.env, cwd: '/', reject: false });
     await printed(child.stdout, 'ready');
+    while (processesWith(`sleep\0${number}`).length === 0) await pause();
     // The commands in front of it were replaced by it.
     child.kill('SIGKILL');
     await child;
     let left: string[] = [];
-    for (let tries = 0; tries < 50; tries++) {
-      left = processesWith(String(number));
+    for (let tries = 0; tries < 100; tries++) {
+      left = processesWith(number);
       if (left.length === 0) break;
-      await new Promise((resume) => setTimeout(resume, 100));
+      await pause();
     }
     for (const pid of left) process.kill(Number(pid), 'SIGKILL');
     expect(left).toEqual([]);

@@ -95,9 +95,16 @@ function parentOf(pid: string): string | undefined {
 }
 
 describe('the terminal is as before', () => {
-  /** A shell that compares the settings before and after. */
+  /**
+   * A shell that compares the settings before and after. It goes on when wiac has ended, which may be
+   * a moment before the process that wiac's end tells to clear up.
+   */
   const compare = (command: string) =>
-    `before=$(stty -g); ${command}; test "$before" = "$(stty -g)" && echo same || echo other; stty sane`;
+    [
+      `before=$(stty -g); ${command}`,
+      'for try in 1 2 3 4 5 6 7 8 9; do test "$before" = "$(stty -g)" && break; sleep 0.1; done',
+      'test "$before" = "$(stty -g)" && echo same || echo other; stty sane',
+    ].join('; ');
 
   test.each([
     ['after the end of the program', 'true'],
@@ -123,6 +130,8 @@ describe('the terminal is as before', () => {
     const pid = name === 'wiac' ? wiac : relay;
     process.kill(Number(pid), 'SIGKILL');
     expect((await child).stdout).toMatch(/same$/);
+    for (let tries = 0; tries < 50 && processesWith(`sleep\0${number}`).length > 0; tries++)
+      await new Promise((resume) => setTimeout(resume, 100));
     expect(processesWith(`sleep\0${number}`)).toEqual([]);
   });
 });
