@@ -183,7 +183,7 @@ for (const [name, contents] of files) {
   const digest = createHash('sha256').update(contents).digest('hex').slice(0, 16);
   files.set(name, Buffer.concat([Buffer.from(`/*${digest}*/`), contents]));
 }
-files.set('enter.pl', readFileSync('src/exec/enter.pl'));
+for (const name of ['enter.pl', 'relay.pl']) files.set(name, readFileSync(`src/exec/${name}`));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds
 // too, and at no time is dist/ without a command that works.

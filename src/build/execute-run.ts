@@ -1,5 +1,6 @@
 /** Carries out RUN: an overlay over the layers below, a container in it, its upper directory. */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Draft } from '../cache/layer-store.js';
 import type { LayerId } from '../cache/records.js';
@@ -46,9 +47,14 @@ function environment(
   return [...new Map([...base, ...step.hiddenEnv, ...step.env, ...fromMounts])];
 }
 
-function fileMounts(scratch: string, step: RunStep): MountRequest[] {
+function fileMounts(
+  scratch: string,
+  step: RunStep,
+  isolation: BuildSession['isolation'],
+): MountRequest[] {
   const network = step.network === 'none' ? 'none' : 'host';
-  const mounts = networkFiles(scratch, network, step.resources.extraHosts);
+  const name = isolation === 'chroot' ? hostname() : HOSTNAME;
+  const mounts = networkFiles(scratch, network, step.resources.extraHosts, name);
   if (step.script === undefined) return mounts;
   const source = join(scratch, 'script');
   writeFileSync(source, step.script, { mode: 0o755 });
@@ -94,7 +100,7 @@ function describeContainer(
   stack: Stack,
   mounts: PreparedMounts,
 ): Container {
-  const requests = [...fileMounts(draft.path, step), ...mounts.requests];
+  const requests = [...fileMounts(draft.path, step, session.isolation), ...mounts.requests];
   const tmpfsTargets = mounts.tmpfs.map(({ target }) => target);
   const lower = stack.map(({ path }) => path);
   const rootfs = prepareRootfs(stack, lower, draft.path, requests, tmpfsTargets);
@@ -106,11 +112,13 @@ function describeContainer(
     overlay: overlayOptions({ lower: rootfs.lower, upper: draft.diff, work }, draft.path, true),
     root: rootfs.root,
     views: mounts.views,
+    memory: mounts.memory,
     binds: rootfs.binds,
     tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, ...rootfs.places[index] })),
     network: step.network === 'none' ? 'none' : 'host',
     insecure: step.security === 'insecure',
     hostname: HOSTNAME,
+    pts: join(draft.path, 'pts'),
     shmSize: step.resources.shmSize,
     limits: step.resources.ulimits,
     mayMountSysfs: !inUserNamespace(),
@@ -138,10 +146,8 @@ export async function executeRun(
     const lines = lineSplitter(LAST_LINES, (text) =>
       session.emit({ type: 'output', step: step.id, text }),
     );
-    const streams = { kind: 'capture', onOutput: lines.push, input: undefined } as const;
-    const scratch = mounts.secretDirectory ?? draft.path;
     checkpoint('run:prepared');
-    const exit = await runContainer(container, streams, scratch, session.signal);
+    const exit = await runContainer(container, lines.push, session.signal);
     checkpoint('run:ended');
     lines.end();
     if (session.signal.aborted) throw session.signal.reason;

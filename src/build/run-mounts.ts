@@ -1,18 +1,10 @@
 /** RUN --mount: from what the Dockerfile asks for to what the container shows. */
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BindMount, SecretMount, SshMount } from '../dockerfile/mounts.js';
 import { ContextError, UsageError } from '../errors.js';
-import type { TmpfsMount, View } from '../exec/container.js';
+import type { MemoryFiles, TmpfsMount, View } from '../exec/container.js';
+import type { MemoryFile } from '../exec/operations.js';
 import { overlayOptions } from '../exec/overlay.js';
 import type { MountRequest } from '../exec/rootfs.js';
 import { resolve } from '../layers/stack.js';
@@ -29,8 +21,8 @@ export interface PreparedMounts {
   readonly requests: readonly MountRequest[];
   readonly tmpfs: readonly TmpfsMount[];
   readonly env: readonly (readonly [string, string])[];
-  /** Directory in memory for what must not reach a disk; undefined when there are no secrets. */
-  readonly secretDirectory: string | undefined;
+  /** The secrets; undefined when there are none. */
+  readonly memory: MemoryFiles | undefined;
   readonly close: () => void;
 }
 
@@ -43,7 +35,7 @@ interface Preparation {
   readonly tmpfs: TmpfsMount[];
   readonly env: (readonly [string, string])[];
   readonly closers: (() => void)[];
-  secretDirectory: string | undefined;
+  readonly secrets: MemoryFile[];
   sockets: number;
 }
 
@@ -81,18 +73,11 @@ async function bindStep(
   });
 }
 
-/** A directory in memory: secrets never reach a disk. */
-function secretDirectory(preparation: Preparation): string {
-  if (preparation.secretDirectory === undefined) {
-    const directory = mkdtempSync(
-      join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'wiac-secrets-'),
-    );
-    preparation.secretDirectory = directory;
-    preparation.closers.push(() => rmSync(directory, { recursive: true, force: true }));
-  }
-  return preparation.secretDirectory;
+function secretDirectory({ scratch }: Preparation): string {
+  return join(scratch, 'secrets');
 }
 
+/** A secret is written to memory that only the container has: nothing can be left of it. */
 function showSecret(preparation: Preparation, mount: SecretMount): void {
   const { session, step } = preparation;
   const value = session.secret(mount.id);
@@ -105,7 +90,6 @@ function showSecret(preparation: Preparation, mount: SecretMount): void {
       },
     );
   }
-  const directory = secretDirectory(preparation);
   if (mount.env !== undefined) {
     if (value.includes(0)) {
       throw new UsageError(`the secret ${mount.id} holds a NUL byte, which no variable can have`, {
@@ -115,10 +99,9 @@ function showSecret(preparation: Preparation, mount: SecretMount): void {
     preparation.env.push([mount.env, value.toString()]);
   }
   if (mount.target === undefined) return;
-  const source = join(directory, String(preparation.requests.length));
-  writeFileSync(source, value, { mode: 0o600 });
-  chownSync(source, mount.uid, mount.gid);
-  chmodSync(source, mount.mode);
+  const source = join(secretDirectory(preparation), String(preparation.secrets.length));
+  const { mode, uid, gid } = mount;
+  preparation.secrets.push({ path: source, content: value, mode, uid, gid });
   preparation.requests.push({
     source,
     path: mount.target,
@@ -141,10 +124,13 @@ async function mountAgent(preparation: Preparation, mount: SshMount): Promise<vo
     );
   }
   const { mode, uid, gid } = mount;
-  const { path: source, close } = await showAgent(agent, { mode, uid, gid });
-  preparation.closers.push(close);
   const number = preparation.sockets;
   preparation.sockets += 1;
+  // In the step's own directory: whoever clears up after a killed process removes it with the rest.
+  const directory = join(preparation.scratch, `ssh${number}`);
+  mkdirSync(directory, { mode: 0o700 });
+  const { path: source, close } = await showAgent(agent, { mode, uid, gid }, directory);
+  preparation.closers.push(close);
   const path = mount.target ?? `/run/buildkit/ssh_agent.${number}`;
   preparation.requests.push({ source, path, kind: 'file', readOnly: false, optional: false });
   if (number === 0) preparation.env.push(['SSH_AUTH_SOCK', path]);
@@ -166,7 +152,7 @@ export async function prepareMounts(
     tmpfs: [],
     env: [],
     closers: [],
-    secretDirectory: undefined,
+    secrets: [],
     sockets: 0,
   };
   const close = () => {
@@ -197,6 +183,9 @@ export async function prepareMounts(
     close();
     throw error;
   }
-  const { views, requests, tmpfs, env } = preparation;
-  return { views, requests, tmpfs, env, secretDirectory: preparation.secretDirectory, close };
+  const { views, requests, tmpfs, env, secrets } = preparation;
+  const directory = secretDirectory(preparation);
+  if (secrets.length > 0) mkdirSync(directory);
+  const memory = secrets.length > 0 ? { directory, files: secrets } : undefined;
+  return { views, requests, tmpfs, env, memory, close };
 }

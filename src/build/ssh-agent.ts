@@ -1,7 +1,6 @@
 /** RUN --mount=type=ssh: an agent for the keys of --ssh, and its socket for a step's user. */
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, openSync, readFileSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
 
@@ -29,6 +28,9 @@ function readKey(file: string): Buffer {
   }
 }
 
+/** Name of the socket of an agent of our own. */
+const OWN_AGENT = 'keys';
+
 /** Left alone the agent would look only every ten seconds whether the program is still there. */
 const WAIT = 'echo ready; cat; kill $SSH_AGENT_PID';
 
@@ -36,10 +38,10 @@ const WAIT = 'echo ready; cat; kill $SSH_AGENT_PID';
  * Starts an agent with the keys. It runs a program that waits for the end of its input: when this
  * process ends, however that happens, the program ends and the agent with it.
  */
-async function startAgent(directory: string, keys: readonly string[]): Promise<ShownAgent> {
+async function startAgent(directory: string, keys: readonly string[]): Promise<() => void> {
   const { execa } = await import('execa');
-  const path = join(directory, 'keys');
-  const agent = execa('ssh-agent', ['-a', path, 'sh', '-c', WAIT], {
+  const agent = execa('ssh-agent', ['-a', OWN_AGENT, 'sh', '-c', WAIT], {
+    cwd: directory,
     stdin: 'pipe',
     reject: false,
     buffer: false,
@@ -57,9 +59,10 @@ async function startAgent(directory: string, keys: readonly string[]): Promise<S
   for (const key of keys) {
     // Through standard input, because ssh-add asks more of a file's mode than docker does.
     const { exitCode, stderr } = await execa('ssh-add', ['-q', '-'], {
+      cwd: directory,
       input: readKey(key),
       reject: false,
-      env: { SSH_AUTH_SOCK: path, SSH_ASKPASS_REQUIRE: 'never' },
+      env: { SSH_AUTH_SOCK: OWN_AGENT, SSH_ASKPASS_REQUIRE: 'never' },
     });
     if (exitCode === 0) continue;
     close();
@@ -67,14 +70,14 @@ async function startAgent(directory: string, keys: readonly string[]): Promise<S
       hint: 'a key with a passphrase has to be loaded into an ssh-agent: ssh-add FILE, then --ssh ID',
     });
   }
-  return { path, close };
+  return close;
 }
 
 /**
  * An agent answers its own user and root alone; a step of another user is passed on by us. So its
  * socket also has the mode and owner that the Dockerfile asks for.
  */
-async function relay(path: string, target: string, owner: SocketOwner): Promise<Server> {
+async function relay(path: string, target: string): Promise<Server> {
   const { connect, createServer } = await import('node:net');
   const server = createServer((client: Socket) => {
     const agent = connect(target);
@@ -88,30 +91,41 @@ async function relay(path: string, target: string, owner: SocketOwner): Promise<
   await new Promise<void>((resume, refuse) => {
     server.once('error', refuse).listen(path, resume);
   });
-  chmodSync(path, owner.mode);
-  chownSync(path, owner.uid, owner.gid);
   return server;
 }
 
-/** Opens an agent for one step. @throws UsageError for a key that can't be used */
-export async function showAgent(source: AgentSource, owner: SocketOwner): Promise<ShownAgent> {
-  // Not in the store: the path of a socket is limited to 107 bytes.
-  const directory = mkdtempSync(join(tmpdir(), 'wiac-ssh-'));
-  const removed = () => rmSync(directory, { recursive: true, force: true });
+/**
+ * Opens an agent for one step.
+ * @param directory an empty one for its sockets, which the caller removes
+ * @throws UsageError for a key that can't be used
+ */
+export async function showAgent(
+  source: AgentSource,
+  owner: SocketOwner,
+  directory: string,
+): Promise<ShownAgent> {
+  // The path of a socket is limited to 107 bytes, and the directory may be anywhere.
+  const descriptor = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const short = `/proc/self/fd/${descriptor}`;
+  let stopAgent = () => {};
   try {
-    const own = 'keys' in source ? await startAgent(directory, source.keys) : undefined;
+    if ('keys' in source) stopAgent = await startAgent(directory, source.keys);
+    const target = 'keys' in source ? join(short, OWN_AGENT) : source.socket;
+    const server = await relay(join(short, 'agent'), target);
     const path = join(directory, 'agent');
-    const server = await relay(path, own?.path ?? ('socket' in source ? source.socket : ''), owner);
+    chmodSync(path, owner.mode);
+    chownSync(path, owner.uid, owner.gid);
     return {
       path,
       close: () => {
         server.close();
-        own?.close();
-        removed();
+        stopAgent();
+        closeSync(descriptor);
       },
     };
   } catch (error) {
-    removed();
+    stopAgent();
+    closeSync(descriptor);
     throw error;
   }
 }

@@ -3,8 +3,9 @@
  */
 
 import type { ResourceLimit } from '../plan/step.js';
-import type { Operation } from './operations.js';
+import type { MemoryFile, Operation } from './operations.js';
 import { CLONE, MS } from './operations.js';
+import { seccompFilter } from './seccomp.js';
 
 /** How much a container is kept apart from this machine. */
 export type Isolation = 'namespaces' | 'chroot';
@@ -42,6 +43,23 @@ export interface TmpfsMount extends MountPlace {
   readonly options: string;
 }
 
+/**
+ * Files that are on no disk and in no directory of this machine: they vanish with the container.
+ * Binds may show them.
+ */
+export interface MemoryFiles {
+  /** Empty directory of this machine that they appear in, for the container only. */
+  readonly directory: string;
+  readonly files: readonly MemoryFile[];
+}
+
+/** Where the program's standard streams lead. */
+export type StreamKind =
+  /** Output and errors to the process that starts the container; no input. */
+  | 'capture'
+  /** Those of wiac's caller. */
+  | 'relay';
+
 /** Everything there is to know about a container before it starts. */
 export interface Container {
   readonly isolation: Isolation;
@@ -50,12 +68,15 @@ export interface Container {
   /** Empty directory of this machine where the merged view is mounted. */
   readonly root: string;
   readonly views: readonly View[];
+  readonly memory: MemoryFiles | undefined;
   readonly binds: readonly BindMount[];
   readonly tmpfs: readonly TmpfsMount[];
   readonly network: 'host' | 'none';
   /** All capabilities and no masked paths: RUN --security=insecure. */
   readonly insecure: boolean;
   readonly hostname: string | undefined;
+  /** Empty directory of this machine where the container's terminals are made first. */
+  readonly pts: string;
   /** Size of /dev/shm in bytes. */
   readonly shmSize: number;
   readonly limits: readonly ResourceLimit[];
@@ -90,7 +111,15 @@ const MASKED = [
 ];
 const PROTECTED = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
-const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+/** Names and numbers; Linux documentation, admin-guide/devices. */
+const DEVICES = [
+  ['null', 1, 3],
+  ['zero', 1, 5],
+  ['full', 1, 7],
+  ['random', 1, 8],
+  ['urandom', 1, 9],
+  ['tty', 5, 0],
+] as const;
 const DEVICE_LINKS = [
   ['/proc/self/fd', 'fd'],
   ['/proc/self/fd/0', 'stdin'],
@@ -101,108 +130,151 @@ const DEVICE_LINKS = [
 
 const HARDENED = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
-function mount(
-  source: string,
-  target: string,
-  type: string,
-  flags: number,
-  data = '',
-): Operation & { op: 'mount' } {
+function mount(source: string, target: string, type: string, flags: number, data = ''): Operation {
   return { op: 'mount', source, target, type, flags, data };
 }
 
-/** The path to mount at, once the operations that make it have been carried out. */
-function mountPoint({ target, within }: MountPlace, root: string): [string, Operation[]] {
-  if (!within) return [`${root}${target}`, []];
-  const { base, path, kind } = within;
-  // It stays relative to the directory that was reached: no link on the way is ever followed.
-  return [
-    path.slice(path.lastIndexOf('/') + 1),
-    [{ op: 'mount-point', base: `${root}${base}`, path, kind }],
-  ];
+/** A path of the container: its symlinks are followed within `root`. */
+interface At {
+  readonly root: string;
+  readonly path: string;
 }
 
-function bind(item: BindMount, root: string): Operation[] {
-  const { source, readOnly } = item;
-  const [path, operations] = mountPoint(item, root);
-  operations.push(mount(source, path, '', MS.BIND | MS.REC));
-  // A bind mount ignores MS_RDONLY at first (mount(2), "Remounting an existing mount").
-  if (readOnly) operations.push(mount('none', path, '', MS.BIND | MS.REMOUNT | MS.RDONLY));
-  return operations;
+/** Where to mount, once the operations that make the place have been carried out. */
+function mountPoint({ target, within }: MountPlace, root: string): [At, Operation[]] {
+  if (!within) return [{ root, path: target }, []];
+  const { base, path, kind } = within;
+  // From the directory that was reached: no link on the way is ever followed.
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return [{ root: '.', path: name }, [{ op: 'mount-point', root, base, path, kind }]];
 }
+
+function mountIn(
+  root: string,
+  source: string,
+  path: string,
+  type: string,
+  flags: number,
+  data = '',
+): Operation {
+  return { op: 'mount-in', root, source, path, type, flags, data };
+}
+
+/**
+ * Devices are what the container has in /dev. One that a program makes itself would be this
+ * machine's disk. RUN --security=insecure is asked for to work with those (mount an image's file).
+ */
+function devices({ insecure }: Container): number {
+  return insecure ? 0 : MS.NODEV;
+}
+
+function bind(container: Container, item: BindMount): Operation[] {
+  const { source, readOnly } = item;
+  const attributes = devices(container) | (readOnly ? MS.RDONLY : 0);
+  const [at, operations] = mountPoint(item, container.root);
+  return [...operations, { op: 'bind-in', source, ...at, attributes }];
+}
+
+function tmpfs(item: TmpfsMount, { root }: Container): Operation[] {
+  const [at, operations] = mountPoint(item, root);
+  const flags = MS.NOSUID | MS.NODEV;
+  return [...operations, mountIn(at.root, 'tmpfs', at.path, 'tmpfs', flags, item.options)];
+}
+
+const PTS_OPTIONS = 'newinstance,ptmxmode=0666,mode=0620';
 
 /** /dev as the OCI runtime-spec wants it: a few devices, nothing of this machine's hardware. */
-function ownDev(root: string, shmSize: number): Operation[] {
-  const dev = `${root}/dev`;
+function ownDev(container: Container, streams: StreamKind): Operation[] {
+  const { root, pts, shmSize } = container;
   return [
-    mount('tmpfs', dev, 'tmpfs', MS.NOSUID, 'mode=755,size=64k'),
-    ...DEVICES.flatMap((name): Operation[] => [
-      { op: 'touch', path: `${dev}/${name}` },
-      mount(`/dev/${name}`, `${dev}/${name}`, '', MS.BIND),
-    ]),
-    ...DEVICE_LINKS.map(
-      ([target, name]): Operation => ({
-        op: 'symlink',
-        target,
-        path: `${dev}/${name}`,
-      }),
-    ),
-    { op: 'mkdir', path: `${dev}/pts`, mode: '755' },
-    mount(
-      'devpts',
-      `${dev}/pts`,
-      'devpts',
-      MS.NOSUID | MS.NOEXEC,
-      'newinstance,ptmxmode=0666,mode=0620',
-    ),
-    { op: 'mkdir', path: `${dev}/shm`, mode: '1777' },
-    mount('shm', `${dev}/shm`, 'tmpfs', HARDENED, `mode=1777,size=${shmSize}`),
-    { op: 'mkdir', path: `${dev}/mqueue`, mode: '755' },
-    mount('mqueue', `${dev}/mqueue`, 'mqueue', HARDENED),
+    mountIn(root, 'tmpfs', '/dev', 'tmpfs', MS.NOSUID, 'mode=755,size=64k'),
+    // Nothing below is anybody's but ours: names will do.
+    { op: 'chdir-in', root, path: '/dev' },
+    ...DEVICES.map(([name, major, minor]): Operation => ({ op: 'device', name, major, minor })),
+    ...DEVICE_LINKS.map(([target, path]): Operation => ({ op: 'symlink', target, path })),
+    { op: 'mkdir', path: 'pts', mode: '755' },
+    streams === 'relay'
+      ? mount(pts, 'pts', '', MS.MOVE)
+      : mount('devpts', 'pts', 'devpts', MS.NOSUID | MS.NOEXEC, PTS_OPTIONS),
+    { op: 'mkdir', path: 'shm', mode: '1777' },
+    mount('shm', 'shm', 'tmpfs', HARDENED, `mode=1777,size=${shmSize}`),
+    { op: 'mkdir', path: 'mqueue', mode: '755' },
+    mount('mqueue', 'mqueue', 'mqueue', HARDENED),
+    // Each device above is a mount of its own, which this leaves alone.
+    { op: 'restrict', path: '.', attributes: devices(container) },
+    { op: 'chdir', path: '/' },
   ];
 }
 
-function ownSys(container: Container): Operation[] {
-  const target = `${container.root}/sys`;
-  if (container.mayMountSysfs) return [mount('sysfs', target, 'sysfs', HARDENED | MS.RDONLY)];
-  return bind({ source: '/sys', target: '/sys', readOnly: false }, container.root);
-}
-
-function tmpfs(item: TmpfsMount, root: string): Operation[] {
-  const [path, operations] = mountPoint(item, root);
-  return [...operations, mount('tmpfs', path, 'tmpfs', MS.NOSUID | MS.NODEV, item.options)];
+/** This machine's /sys, with the control groups below it: to be read, nothing else. */
+function sharedSys(root: string): Operation {
+  return { op: 'bind-in', root, source: '/sys', path: '/sys', attributes: HARDENED | MS.RDONLY };
 }
 
 /** The mounts that a container was asked for: those around others come first. */
-function ownMounts({ root, tmpfs: memory, binds }: Container): Operation[] {
+function ownMounts(container: Container): Operation[] {
   const depth = ({ target }: MountPlace) => target.split('/').length;
   const all = [
-    ...memory.map((item) => ({ depth: depth(item), operations: tmpfs(item, root) })),
-    ...binds.map((item) => ({ depth: depth(item), operations: bind(item, root) })),
+    ...container.tmpfs.map((item) => ({ depth: depth(item), operations: tmpfs(item, container) })),
+    ...container.binds.map((item) => ({ depth: depth(item), operations: bind(container, item) })),
   ];
-  return all.sort((a, b) => a.depth - b.depth).flatMap(({ operations }) => operations);
+  const mounts = all.sort((a, b) => a.depth - b.depth).flatMap(({ operations }) => operations);
+  return [...mounts, { op: 'chdir', path: '/' }];
 }
 
-/** The article's way: this machine's own /proc, /dev and /sys, only the root is another. */
+function ownSys({ root, mayMountSysfs }: Container): Operation {
+  if (!mayMountSysfs) return sharedSys(root);
+  return mountIn(root, 'sysfs', '/sys', 'sysfs', HARDENED | MS.RDONLY);
+}
+
+/**
+ * The article's way: this machine's own /proc and /dev, only the root is another. What would change
+ * the running machine is for reading all the same.
+ */
 function sharedFileSystems(root: string): Operation[] {
-  return ['/proc', '/dev', '/sys'].flatMap((path) =>
-    bind({ source: path, target: path, readOnly: false }, root),
-  );
+  return [
+    ...['/proc', '/dev'].map(
+      (path): Operation => ({ op: 'bind-in', root, source: path, path, attributes: 0 }),
+    ),
+    sharedSys(root),
+    ...PROTECTED.map((path): Operation => ({ op: 'read-only', root, path })),
+  ];
 }
 
-function ownFileSystems(container: Container): Operation[] {
+function ownFileSystems(container: Container, streams: StreamKind): Operation[] {
   const { root, insecure } = container;
   const hidden: Operation[] = insecure
     ? []
     : [
-        ...MASKED.map((path): Operation => ({ op: 'mask', path: `${root}${path}` })),
-        ...PROTECTED.map((path): Operation => ({ op: 'read-only', path: `${root}${path}` })),
+        ...MASKED.map((path): Operation => ({ op: 'mask', root, path })),
+        ...PROTECTED.map((path): Operation => ({ op: 'read-only', root, path })),
       ];
   return [
-    mount('proc', `${root}/proc`, 'proc', HARDENED),
-    ...ownDev(root, container.shmSize),
-    ...ownSys(container),
+    mountIn(root, 'proc', '/proc', 'proc', HARDENED),
+    ...ownDev(container, streams),
+    ownSys(container),
     ...hidden,
+  ];
+}
+
+/** @returns what is between the program and the streams of whoever started it */
+function ownStreams(container: Container, streams: StreamKind): Operation[] {
+  if (streams === 'capture') return [{ op: 'capture-output' }];
+  const { isolation, pts, user } = container;
+  if (isolation === 'chroot')
+    return [{ op: 'relay-streams', ptmx: '/dev/ptmx', pts: '/dev/pts', uid: user.uid }];
+  // Made before there is a container, so that the other end is open outside of it.
+  return [
+    mount('devpts', pts, 'devpts', MS.NOSUID | MS.NOEXEC, PTS_OPTIONS),
+    { op: 'relay-streams', ptmx: `${pts}/ptmx`, pts, uid: user.uid },
+  ];
+}
+
+function memoryFiles({ memory }: Container): Operation[] {
+  if (!memory) return [];
+  return [
+    mount('tmpfs', memory.directory, 'tmpfs', HARDENED, 'mode=700'),
+    ...memory.files.map((file): Operation => ({ op: 'write', ...file })),
   ];
 }
 
@@ -213,34 +285,51 @@ function namespaceFlags({ isolation, network }: Container): number {
   return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP | net;
 }
 
-/** The operations that start a container's program, in order. */
-export function enterOperations(container: Container): Operation[] {
+function refusedCalls(): Operation[] {
+  const filter = seccompFilter(process.arch);
+  return filter ? [{ op: 'seccomp', filter }] : [];
+}
+
+/**
+ * The operations that start a container's program, in order.
+ * @param parent the process that the container is to end with
+ */
+export function enterOperations(
+  container: Container,
+  streams: StreamKind,
+  parent: number,
+): Operation[] {
   const { isolation, root, overlay, user } = container;
   const isolated = isolation === 'namespaces';
   return [
-    { op: 'die-with-parent' },
+    { op: 'die-with-parent', parent },
     { op: 'unshare', flags: namespaceFlags(container) },
     // Without this every mount below would show up on the host and stay there.
     mount('none', '/', '', MS.REC | MS.PRIVATE),
+    ...ownStreams(container, streams),
     { op: 'fork' },
     // The article's program is no process 1, which would ignore signals it sends to itself: it gets
     // a parent in the namespace, and what it leaves behind ends with that.
     ...(isolated ? [] : [{ op: 'fork' } as const]),
+    { op: 'session' },
     ...(container.network === 'none' ? [{ op: 'loopback-up' } as const] : []),
     ...(isolated && container.hostname !== undefined
       ? [{ op: 'hostname', name: container.hostname } as const]
       : []),
     ...[{ root, overlay }, ...container.views].flatMap((view): Operation[] => [
       { op: 'chdir', path: view.overlay.base },
-      mount('overlay', view.root, 'overlay', 0, view.overlay.options),
+      mount('overlay', view.root, 'overlay', devices(container), view.overlay.options),
     ]),
-    ...(isolated ? ownFileSystems(container) : sharedFileSystems(root)),
+    ...memoryFiles(container),
+    ...(isolated ? ownFileSystems(container, streams) : sharedFileSystems(root)),
     ...ownMounts(container),
     ...container.limits.map((limit): Operation => ({ op: 'rlimit', ...limit })),
     isolated ? { op: 'pivot', root } : { op: 'chroot', root },
+    ...(streams === 'capture' ? [{ op: 'null-input' } as const] : []),
+    { op: 'drop-inherited' },
     // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.
     ...(isolated && !container.insecure
-      ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const]
+      ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const, ...refusedCalls()]
       : []),
     { op: 'umask', mask: '0022' },
     { op: 'make-path', path: container.workdir },

@@ -40,7 +40,11 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
     if (!hasRange(file, username, uid)) refuse(`${file} has no range for ${username}`);
   }
   const { execa } = await import('execa');
-  const unshare = ['--user', '--map-root-user', '--map-auto', '--mount'];
+  // When we are killed, what works for us ends too: execa could not tell it.
+  const unshare = [
+    ...['--user', '--map-root-user', '--map-auto', '--mount'],
+    ...['setpriv', '--pdeathsig', 'KILL', '--'],
+  ];
   const probe = await execa('unshare', [...unshare, 'true'], { reject: false });
   if (probe.exitCode !== 0) refuse(`unshare says: ${probe.stderr.trim() || probe.shortMessage}`);
   const { argv, execPath, execArgv } = process;
@@ -50,10 +54,11 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
     // In there we look like root; the store stays that of the user.
     env: { [INSIDE]: '1', WIAC_ROOT: store },
   });
-  const ignore = () => {};
-  // The terminal sends these to both; the one that does the work decides.
-  for (const name of ['SIGINT', 'SIGQUIT'] as const) process.on(name, ignore);
-  for (const name of ['SIGTERM', 'SIGHUP'] as const) process.on(name, () => child.kill(name));
+  // A terminal sends these to both; the one that does the work decides.
+  for (const name of ['SIGINT', 'SIGQUIT'] as const)
+    process.on(name, () => process.stdin.isTTY || child.kill(name));
+  for (const name of ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
+    process.on(name, () => child.kill(name));
   const result = await child;
   return result.exitCode ?? 128;
 }

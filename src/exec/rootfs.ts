@@ -91,15 +91,19 @@ const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopbac
  * /etc/hosts and /etc/resolv.conf of a container: copies in `scratch`, because a program may write
  * to its own, never to this machine's.
  * @param extraHosts further lines of /etc/hosts
+ * @param hostname the container's own: programs such as sudo ask for its address
  */
 export function networkFiles(
   scratch: string,
   network: 'host' | 'none',
   extraHosts: readonly string[],
+  hostname: string,
 ): MountRequest[] {
   const file = { kind: 'file', readOnly: false, optional: true } as const;
   const hosts = join(scratch, 'hosts');
-  writeFileSync(hosts, [...HOSTS, ...extraHosts, ''].join('\n'));
+  // After the others: a line of --add-host for the same name counts.
+  const own = `127.0.1.1\t${hostname}`;
+  writeFileSync(hosts, [...HOSTS, ...extraHosts, own, ''].join('\n'));
   const mounts: MountRequest[] = [{ ...file, source: hosts, path: '/etc/hosts' }];
   if (network === 'host' && existsSync('/etc/resolv.conf')) {
     const resolvConf = join(scratch, 'resolv.conf');

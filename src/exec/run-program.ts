@@ -58,9 +58,11 @@ export async function runProgram(request: ProgramRequest): Promise<Exit> {
     stack,
     lower,
     scratch,
-    networkFiles(scratch, request.network, []),
+    networkFiles(scratch, request.network, [], hostname()),
     [],
   );
+  const pts = join(scratch, 'pts');
+  mkdirSync(pts);
   const work = mkdtempSync(join(request.workParent, `.${basename(upper)}-work-`));
   const env = new Map([['HOME', identity.home], ...request.env]);
   try {
@@ -70,11 +72,13 @@ export async function runProgram(request: ProgramRequest): Promise<Exit> {
         overlay: overlayOptions({ lower: rootfs.lower, upper, work }, scratch, false),
         root: rootfs.root,
         views: [],
+        memory: undefined,
         binds: rootfs.binds,
         tmpfs: [],
         network: request.network,
         insecure: false,
         hostname: hostname(),
+        pts,
         shmSize: DEFAULT_SHM_BYTES,
         limits: [],
         mayMountSysfs: !inUserNamespace(),
@@ -83,8 +87,6 @@ export async function runProgram(request: ProgramRequest): Promise<Exit> {
         env: [...env],
         argv: request.argv,
       },
-      { kind: 'inherit' },
-      scratch,
       undefined,
     );
   } finally {

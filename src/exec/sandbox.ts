@@ -1,22 +1,13 @@
 /** Starts a container's program through enter.pl and reports how it ended. */
-import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IsolationError } from '../errors.js';
 import type { Container } from './container.js';
 import { enterOperations } from './container.js';
-import type { Operation } from './operations.js';
 import { encodeOperations } from './operations.js';
 
-/** Where the program's standard streams go. */
-export type Streams =
-  | { readonly kind: 'inherit' }
-  /** Output in pieces as it comes; input is empty or the given text. */
-  | {
-      readonly kind: 'capture';
-      readonly onOutput: (chunk: Buffer) => void;
-      readonly input: string | undefined;
-    };
+/** Gets the program's output in pieces as it comes. Without it the program has our streams. */
+export type OnOutput = (chunk: Buffer) => void;
 
 /** How a container's program ended. */
 export interface Exit {
@@ -49,50 +40,43 @@ function setupHint(message: string): string | undefined {
   if (/^setup: mount overlay/.test(message)) {
     return 'overlayfs refused these directories: is the store on overlayfs itself, or a layer missing? see dmesg';
   }
+  if (/Function not implemented/.test(message)) return 'wiac needs Linux 5.12 or newer';
   return undefined;
 }
 
 /**
  * Runs a container to its end. All mounts are made in a mount namespace of its own: the kernel
  * removes them with the last process, however that ends.
- * @param scratch directory for the list of operations, removed by the caller
  * @param signal kills every process of the container
- * @throws IsolationError when perl is missing or the kernel refuses an operation
+ * @throws IsolationError when perl is missing, the kernel refuses an operation, or a file that our
+ *   output goes to takes no more
  */
 export async function runContainer(
   container: Container,
-  streams: Streams,
-  scratch: string,
-  signal: AbortSignal | undefined,
+  onOutput: OnOutput | undefined,
+  signal?: AbortSignal,
 ): Promise<Exit> {
   const { execa } = await import('execa');
-  const program = join(scratch, 'operations');
-  const captured = streams.kind === 'capture';
-  const operations: Operation[] = [
-    ...(captured ? [{ op: 'merge-output' } as const] : []),
-    ...enterOperations(container),
-  ];
-  writeFileSync(program, encodeOperations(operations), { mode: 0o600 });
-  const detached = captured || !process.stdin.isTTY;
+  const operations = enterOperations(container, onOutput ? 'capture' : 'relay', process.pid);
   // The program may run, and whoever started us may send a signal, before execa has returned.
   const early: NodeJS.Signals[] = [];
   let send = (name: NodeJS.Signals): void => {
     early.push(name);
   };
-  const forward = (name: NodeJS.Signals) => {
-    // The terminal sends its signals to the whole foreground group, the program included.
-    const fromTerminal = process.stdin.isTTY && (name === 'SIGINT' || name === 'SIGQUIT');
-    if (!fromTerminal) send(name);
-  };
-  if (!captured) for (const name of FORWARDED) process.on(name, forward);
-  const child = execa('perl', [enterScript(), process.arch, program], {
-    stdio: captured
-      ? [streams.input === undefined ? 'ignore' : 'pipe', 'pipe', 'inherit', 'pipe']
-      : ['inherit', 'inherit', 'inherit', 'pipe'],
-    ...(captured && streams.input !== undefined ? { input: streams.input } : {}),
-    // Without a terminal a session of its own: a program that signals its process group must not
-    // reach ours. A step never has one; wiac decides what an interrupt means.
-    detached,
+  const forward = (name: NodeJS.Signals) => send(name);
+  if (!onOutput) for (const name of FORWARDED) process.on(name, forward);
+  // Through a pipe: they hold secrets, and a file would stay when this process is killed.
+  const given = Buffer.from(encodeOperations(operations));
+  const child = execa('perl', ['-w', enterScript(), process.arch], {
+    stdio: [
+      ...(onOutput
+        ? (['ignore', 'pipe', 'inherit'] as const)
+        : (['inherit', 'inherit', 'inherit'] as const)),
+      'pipe',
+      given,
+    ],
+    // What passes keys on to the program has to stay in the terminal's foreground.
+    detached: onOutput !== undefined || !process.stdin.isTTY,
     buffer: { fd3: true, stdout: false, stderr: false },
     reject: false,
     env: { PATH: process.env.PATH ?? '' },
@@ -103,17 +87,14 @@ export async function runContainer(
     child.kill('SIGKILL');
   };
   signal?.addEventListener('abort', kill, { once: true });
-  if (captured) {
-    child.stdout?.on('data', streams.onOutput);
-  }
+  if (onOutput) child.stdout?.on('data', onOutput);
   send = (name) => {
     child.kill(name);
   };
   for (const name of early) send(name);
   const result = await child;
   signal?.removeEventListener('abort', kill);
-  if (!captured) for (const name of FORWARDED) process.off(name, forward);
-  rmSync(program, { force: true });
+  if (!onOutput) for (const name of FORWARDED) process.off(name, forward);
   const status = String(result.stdio[3] ?? '');
   if (result.exitCode === undefined && result.signal === undefined) {
     throw new IsolationError('perl could not be started', {
@@ -127,6 +108,11 @@ export async function runContainer(
       {
         hint: setupHint(status),
       },
+    );
+  }
+  if (status.startsWith('output: ')) {
+    throw new IsolationError(
+      `the program's output could not be written: ${status.slice('output: '.length).trim()}`,
     );
   }
   const startError = status.startsWith('exec: ') ? status.slice('exec: '.length).trim() : undefined;

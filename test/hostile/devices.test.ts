@@ -1,0 +1,133 @@
+/** Devices, mounts and /sys: what of this machine a step can reach by them. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { MODES, machineOf, stepOutput } from '../support/rootless.js';
+import { context, dockerfile, machine, outputOf, tempDir } from '../support/wiac.js';
+
+const MOUNTS = [
+  '--mount=type=cache,target=/cache',
+  '--mount=type=bind,source=bin,target=/bind,rw',
+  '--mount=type=tmpfs,target=/tmpfs',
+].join(' ');
+
+/** Makes devices in a directory and opens them: /dev/zero and a loop device. */
+function openDevices(place: string): string {
+  const node = `${place}/node`;
+  const tries = ['c 1 5', 'b 7 0'].map(
+    (device) =>
+      `mknod ${node} ${device} && { (: < ${node}) && echo opened ${place} ${device}; rm ${node}; }`,
+  );
+  return tries.join('; ');
+}
+
+describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
+  // With --isolation=chroot /dev is this machine's; its directories are no place for tests.
+  const own = isolation === 'namespaces' ? ['/dev', '/dev/shm', '/dev/mqueue'] : [];
+  const flags = [`--isolation=${isolation}`];
+
+  test('no device that a step makes can be opened', async () => {
+    const places = ['', '/cache', '/bind', '/tmpfs', ...own];
+    const script = places.map(openDevices).join('\n');
+    const root = context({
+      Dockerfile: dockerfile(`RUN ${MOUNTS} <<EOF\n${script}\necho done\nEOF`),
+    });
+    await execa('ln', ['-s', 'busybox', join(root, 'bin/mknod')]);
+    const lines = await stepOutput(machineOf(user), root, flags);
+    expect(lines.at(-1)).toBe('done');
+    expect(lines.filter((line) => line.startsWith('opened'))).toEqual([]);
+    // Who can't make any has not tested anything.
+    const refusal = user === 'root' ? "can't open" : 'Operation not permitted';
+    expect(lines.filter((line) => line.includes(refusal)).length).toBeGreaterThanOrEqual(
+      isolation === 'chroot' ? 4 : 6,
+    );
+  });
+
+  test('the devices of /dev work', async () => {
+    const script = [
+      'echo nothing > /dev/null',
+      'cat /dev/null',
+      ...['zero', 'random', 'urandom'].map(
+        (name) => `test $(head -c 5 /dev/${name} | /bin/busybox wc -c) = 5`,
+      ),
+      '! echo full > /dev/full',
+      // There is no terminal, and no other reason.
+      '(: < /dev/tty) 2>&1 | grep "No such device or address"',
+    ].join(' && ');
+    const root = context({
+      Dockerfile: dockerfile(`RUN ${script}`, 'USER 65534', `RUN ${script} #`),
+    });
+    await stepOutput(machineOf(user), root, flags);
+  });
+
+  test('/sys can be read only, with the control groups below it', async () => {
+    // Opened for writing, nothing more: these are the files of this machine.
+    const script = [
+      "for file in $(/bin/busybox find /sys/fs/cgroup /sys/kernel -name 'cgroup.*' -o -name uevent_helper); do",
+      '( : >> $file) 2>/dev/null && echo opened $file;',
+      'done; grep " /sys" /proc/self/mounts',
+    ].join(' ');
+    const root = context({ Dockerfile: dockerfile(`RUN ${script}`) });
+    const lines = await stepOutput(machineOf(user), root, flags);
+    const [opened, mounts] = [
+      lines.filter((line) => line.startsWith('opened')),
+      lines.filter((line) => line.includes(' /sys')),
+    ];
+    expect(opened).toEqual([]);
+    expect(mounts.length).toBeGreaterThan(0);
+    for (const line of mounts.filter((mount) => !mount.includes(' /sys/firmware')))
+      expect(line).toMatch(/ ro,nosuid,nodev,noexec/);
+  });
+});
+
+test('a container with --security=insecure may use devices that it makes', async () => {
+  const script =
+    'mknod /node c 1 5 && test $(head -c 3 /node | /bin/busybox wc -c) = 3 && echo works';
+  const root = context({
+    Dockerfile: dockerfile(`RUN --security=insecure /bin/busybox ${script}`),
+  });
+  const { events } = await machine().build(root, '--allow=security.insecure');
+  expect(outputOf(events)).toEqual(['works']);
+});
+
+test("a step that changes its devices does not change this machine's", async () => {
+  const changed = () => statSync('/dev/null', { bigint: true }).ctimeNs;
+  const before = changed();
+  // The modes they have: a test that fails must not leave a machine without /dev/null.
+  const script =
+    'chmod 666 /dev/null /dev/stdin && chown 0:0 /dev/null && chmod 666 /proc/keys; true';
+  const root = context({ Dockerfile: dockerfile(`RUN ${script}`) });
+  const { events } = await machine().build(root);
+  expect(outputOf(events).filter((line) => !line.includes('/proc/keys'))).toEqual([]);
+  expect(changed()).toBe(before);
+});
+
+test("a link in a cache mount leads to the container's files, not to this machine's", async () => {
+  const made = machine();
+  const outside = tempDir();
+  const caches = ['one', 'two', 'three'].map((id) => `--mount=type=cache,id=${id},target=/${id}`);
+  const first = dockerfile(`RUN ${caches.join(' ')} echo > /three/mark`);
+  await made.build(context({ Dockerfile: first }));
+  const mounts = join(made.root, 'mounts');
+  const third = readdirSync(mounts).find((name) =>
+    readdirSync(join(mounts, name)).includes('mark'),
+  );
+  // The second mount is to come over the directory of all caches, with a third one of its own.
+  const prepare = `RUN ${caches.join(' ')} ln -s ${mounts} /one/link && ln -s ${outside} /two/${third}`;
+  const attack = [
+    '--mount=type=cache,id=one,target=/one',
+    '--mount=type=cache,id=two,target=/one/link',
+    '--mount=type=cache,id=three,target=/three',
+  ];
+  const root = context({
+    Dockerfile: dockerfile(
+      `RUN /bin/busybox mkdir -p ${mounts}`,
+      prepare,
+      `RUN ${attack.join(' ')} echo escaped > /three/escaped; ls /three`,
+    ),
+  });
+  const { events } = await made.build(root);
+  expect(readdirSync(outside)).toEqual([]);
+  expect(outputOf(events).sort()).toEqual(['escaped', 'mark']);
+});
