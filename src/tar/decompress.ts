@@ -103,6 +103,7 @@ export async function* decompressed(
   } catch (error) {
     if (sourceError !== undefined) throw sourceError;
     if (error instanceof ImageError) throw error;
-    throw new ImageError(`the layer can't be decompressed (${compression})`, { cause: error });
+    const reason = `${compression}): ${(error as Error).message.split('\n')[0]}`;
+    throw new ImageError(`the archive can't be decompressed (${reason}`, { cause: error });
   }
 }

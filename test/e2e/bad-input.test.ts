@@ -57,13 +57,7 @@ describe('exit code 3: the Dockerfile', () => {
       'several sources, no directory',
       'FROM scratch\nCOPY bin/sh bin/ls /x\n',
       2,
-      'end it with a slash: /x/',
-    ],
-    [
-      'a wildcard of several files, no directory',
-      'FROM scratch\nCOPY bin/s* /x\n',
-      2,
-      'end the destination with a slash',
+      'end the destination with a slash: /x/',
     ],
     ['unknown user', 'FROM scratch\nCOPY bin /bin\nUSER nobody\nRUN true\n', 4, 'nobody'],
     ['unknown flag', 'FROM scratch\nCOPY --form=x a b\n', 2, 'did you mean --from?'],
@@ -116,7 +110,7 @@ test('an archive that ADD can not unpack: where, and why', async () => {
   const { exitCode, stderr } = await machine().wiac(['build', '--progress=plain', root]);
   expect(exitCode).toBe(4);
   expect(stderr).toContain(`${join(root, 'Dockerfile')}:2:1: `);
-  expect(stderr).toMatch(/cut\.tar\.gz can't be unpacked: gzip: .*unexpected end of file/);
+  expect(stderr).toMatch(/cut\.tar\.gz can't be unpacked: .*\(gzip\): unexpected end of file/);
   expect(stderr).toContain('hint: is the archive damaged?');
 });
 
@@ -130,7 +124,6 @@ describe('exit code 4: the build context', () => {
       'COPY up/x /x',
       'leads out of the build context',
     ],
-    ['a wildcard that matches nothing', 'COPY *.nope /x/', 'nothing in the build context matches'],
     ['an ignored source', 'COPY ignored /x', '.dockerignore'],
   ])('%s', async (_, line, message) => {
     const root = context({

@@ -103,7 +103,7 @@ test("a step that changes its devices does not change this machine's", async () 
   expect(changed()).toBe(before);
 });
 
-test("a link in a cache mount leads to the container's files, not to this machine's", async () => {
+test('a link in a cache mount is no way for a mount to this machine', async () => {
   const made = machine();
   const outside = tempDir();
   const caches = ['one', 'two', 'three'].map((id) => `--mount=type=cache,id=${id},target=/${id}`);
@@ -127,7 +127,11 @@ test("a link in a cache mount leads to the container's files, not to this machin
       `RUN ${attack.join(' ')} echo escaped > /three/escaped; ls /three`,
     ),
   });
-  const { events } = await made.build(root);
+  // Whoever writes to the cache could exchange the link at any moment: none is followed there.
+  const { exitCode, stderr } = await made.wiac(['build', root]);
   expect(readdirSync(outside)).toEqual([]);
-  expect(outputOf(events).sort()).toEqual(['escaped', 'mark']);
+  expect({ exitCode, stderr }).toMatchObject({
+    exitCode: 8,
+    stderr: expect.stringContaining('/one link directory: Not a directory'),
+  });
 });
