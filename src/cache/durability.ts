@@ -13,8 +13,9 @@
  */
 import { checkpoint } from '../checkpoint.js';
 import { NoSpaceError, StoreError, UsageError } from '../errors.js';
+import { readBootId } from './boot-id.js';
 import type { CacheIndex } from './index-db.js';
-import { readBootId } from './process-identity.js';
+
 import type { LayerId } from './records.js';
 import type { Store } from './store.js';
 

@@ -7,6 +7,7 @@ import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
 import type { DirectoryRecord, EntryFingerprints } from '../context/fingerprint.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
+import type { LiveProcess } from './live-process.js';
 import type {
   DownloadRecord,
   ImageRecord,
@@ -23,6 +24,8 @@ import type { TimelineKey } from './timeline.js';
 
 /** The databases of the index by name; keys and values as in cache-format.md. */
 export interface CacheIndex {
+  /** The process that has it open. */
+  readonly self: LiveProcess;
   readonly environment: RootDatabase;
   readonly steps: Database<StepRecord, DefinitionKey>;
   /** Definition keys of entries by content key. */
@@ -61,9 +64,10 @@ export interface CacheIndex {
 }
 
 /** Opens (and if need be makes) the index. */
-export function openIndex(path: string, readOnly: boolean): CacheIndex {
+export function openIndex(path: string, self: LiveProcess, readOnly = false): CacheIndex {
   const environment = open({ path, maxDbs: 32, readOnly, noSubdir: false });
   return {
+    self,
     environment,
     steps: environment.openDB({ name: 'steps' }),
     contents: environment.openDB({ name: 'contents', encoding: 'string' }),

@@ -4,7 +4,7 @@
  */
 import { checkpoint } from '../checkpoint.js';
 import type { CacheIndex } from './index-db.js';
-import { isAlive, ownIdentity } from './process-identity.js';
+import { pidOf } from './live-process.js';
 import type { LayerId } from './records.js';
 import { declareUse } from './uses.js';
 
@@ -21,9 +21,9 @@ export function tryLease(
 ): number | undefined {
   const holder = index.environment.transactionSync(() => {
     const before = index.leases.get(key);
-    if (before && isAlive(before)) return before.pid;
+    if (before && index.self.isAlive(before.process)) return pidOf(before.process);
     declareUse(index, { layers });
-    index.leases.putSync(key, ownIdentity());
+    index.leases.putSync(key, { process: index.self.id });
     return undefined;
   });
   if (holder === undefined) checkpoint('lease:taken');

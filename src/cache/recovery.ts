@@ -1,12 +1,12 @@
 /** After an unclean reboot: drops what was published but never certainly on disk. */
 import { rmSync } from 'node:fs';
 import { checkpoint } from '../checkpoint.js';
+import { readBootId } from './boot-id.js';
 import { dropBlob, dropLayers } from './drop.js';
 import type { CacheIndex } from './index-db.js';
 import { announceRemoval, removeLayer } from './layer-store.js';
 import type { StorePaths } from './paths.js';
 import { blobPath } from './paths.js';
-import { readBootId } from './process-identity.js';
 import type { LayerId } from './records.js';
 
 /** What the machine went down on. */

@@ -1,18 +1,25 @@
 /** Opens the store: makes its folders, checks its format version, opens the index. */
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
-import { createStore } from './create-store.js';
+import { makeDirectories } from '../make-directories.js';
+import { closeToOthers } from './close-to-others.js';
+import { createStore, writeVersion } from './create-store.js';
 import type { SyncMode } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
 import { checkIndexFile } from './index-file.js';
+import { withIndexLock } from './index-lock.js';
+import type { LiveProcess } from './live-process.js';
+import { joinStore } from './live-process.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
 import type { LostWork } from './recovery.js';
 import { recoverStore } from './recovery.js';
+import { isUpgradable, upgradeStore } from './upgrade.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** An open store. */
 export interface Store {
@@ -45,30 +52,52 @@ export function asStoreError(root: string, error: unknown): unknown {
   });
 }
 
+/** @throws StoreError for a store that this wiac can't read */
+function checkVersion(root: string, version: number | undefined): void {
+  if (version === undefined || version === FORMAT_VERSION || isUpgradable(version)) return;
+  throw new StoreError(
+    `the store ${root} has format version ${version}, this wiac knows version ${FORMAT_VERSION}`,
+    {
+      hint:
+        version < FORMAT_VERSION
+          ? `its cache is of no use to this wiac: remove it (rm -r ${root}), or set WIAC_ROOT to another place`
+          : 'use the wiac that made it, or another store: set WIAC_ROOT',
+    },
+  );
+}
+
+/** Makes the store, or brings it up to date, and opens its index; nobody else does so meanwhile. */
+async function openLocked(paths: StorePaths): Promise<CacheIndex> {
+  const version = readVersion(paths.version);
+  checkVersion(paths.root, version);
+  if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
+  await checkIndexFile(paths.index);
+  const index = openIndex(paths.index, paths.self);
+  if (version !== undefined && version !== FORMAT_VERSION) {
+    upgradeStore(paths, index);
+    writeVersion(paths, `${FORMAT_VERSION}\n`);
+  }
+  return index;
+}
+
 /**
  * Opens a store and makes it if it is not there.
- * @throws StoreError when its format is newer or it can't be written; NoSpaceError
+ * @throws StoreError when its format is newer or it can't be written, PidTakenError; NoSpaceError
  */
 export async function openStore(root: string, sync: SyncMode = 'batch'): Promise<Store> {
-  const paths = storePaths(root);
+  const directories = storePaths(root);
+  let self: LiveProcess | undefined;
   try {
-    const version = readVersion(paths.version);
-    if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
-    else if (version !== FORMAT_VERSION) {
-      throw new StoreError(
-        `the store ${root} has format version ${version}, this wiac knows version ${FORMAT_VERSION}`,
-        {
-          hint:
-            version < FORMAT_VERSION
-              ? `its cache is of no use to this wiac: remove it (rm -r ${root}), or set WIAC_ROOT to another place`
-              : 'use the wiac that made it, or another store: set WIAC_ROOT',
-        },
-      );
-    }
-    await checkIndexFile(paths.index);
-    const index = openIndex(paths.index, false);
+    checkVersion(root, readVersion(directories.version));
+    makeDirectories(dirname(root), 0o755);
+    makeDirectories(root, 0o700);
+    closeToOthers(directories);
+    self = await joinStore(directories);
+    const paths = { ...directories, self };
+    const index = await withIndexLock(paths, () => openLocked(paths));
     return { paths, index, sync, lost: recoverStore(index, paths) };
   } catch (error) {
+    self?.leave();
     const typed = asStoreError(root, error);
     if (typed instanceof WiacError) throw typed;
     throw new StoreError(`the store ${root} can't be opened: ${(error as Error).message}`, {
@@ -78,7 +107,8 @@ export async function openStore(root: string, sync: SyncMode = 'batch'): Promise
   }
 }
 
-/** Closes the index; whatever was written is committed before. */
-export async function closeStore(store: Store): Promise<void> {
-  await store.index.environment.close();
+/** Closes the index; whatever was written is committed before. Its process uses nothing any more. */
+export async function closeStore({ index, paths }: Store): Promise<void> {
+  await withIndexLock(paths, () => index.environment.close());
+  paths.self.leave();
 }

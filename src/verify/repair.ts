@@ -3,7 +3,7 @@ import { rmSync, symlinkSync } from 'node:fs';
 import { dropBlob, dropEntry, dropImages, dropLayers } from '../cache/drop.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import { announceRemoval, layerLink, layerLinkTarget, removeLayer } from '../cache/layer-store.js';
-import { otherProcesses } from '../cache/open-processes.js';
+import { pidOf } from '../cache/live-process.js';
 import { blobPath } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
@@ -59,7 +59,7 @@ function repairRows(index: CacheIndex, findings: readonly Finding[]): string[] {
  */
 export function repairStore({ index, paths }: Store, findings: readonly Finding[]): number[] {
   const { busy, blobs } = index.environment.transactionSync(() => {
-    const others = otherProcesses(index);
+    const others = index.self.others().map(pidOf);
     if (others.length > 0) return { busy: others, blobs: [] };
     for (const { layer } of select(findings, 'drop-layer')) announceRemoval(paths, layer);
     return { busy: [], blobs: repairRows(index, findings) };
