@@ -5,20 +5,18 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { treeReader } from '../cache/entries.js';
-import { releaseLease, tryLease } from '../cache/lease.js';
+import type { Lease } from '../cache/lease.js';
+import { releaseLease, takeLease, tryLease } from '../cache/lease.js';
 import { useMount } from '../cache/mounts.js';
 import { checkpoint } from '../checkpoint.js';
 import { selectFiles } from '../context/select.js';
-import type { CacheMount } from '../dockerfile/mounts.js';
+import type { CacheMount, RunMount } from '../dockerfile/mounts.js';
 import { sha256 } from '../keys/digest.js';
 import { makeCopyLayer } from '../layers/copy-layer.js';
 import { stackSource } from '../layers/stack-source.js';
 import type { StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
 import { stackOf } from './session.js';
-
-/** How often a cache that somebody else uses alone is looked at again. */
-const POLL_MS = 50;
 
 /** A cache in use. */
 export interface OpenCache {
@@ -74,38 +72,63 @@ async function create(
   }
 }
 
+const PREFIX = 'mount:';
+
 /** Takes the first directory of a cache that nobody uses alone; makes one more when all are taken. */
-function takePrivate(session: BuildSession, name: string): string {
+function takePrivate({ store }: BuildSession, name: string): Lease {
   for (let number = 0; ; number++) {
     const candidate = number === 0 ? name : `${name}.${number}`;
-    if (tryLease(session.store.index, `mount:${candidate}`) === undefined) return candidate;
+    const taken = tryLease(store.index, PREFIX + candidate);
+    if (typeof taken !== 'number') return taken;
   }
 }
 
-async function takeLocked(session: BuildSession, name: string): Promise<string> {
-  while (tryLease(session.store.index, `mount:${name}`) !== undefined) {
-    session.signal.throwIfAborted();
-    await new Promise((resume) => setTimeout(resume, POLL_MS));
-  }
-  return name;
+/** Name of the cache's directory, the first one if it is private. */
+function nameOf({ id }: CacheMount): string {
+  return sha256(id).slice(0, 32);
 }
 
-/** Opens the cache of a mount, alone if its sharing mode says so. */
+/**
+ * Takes the caches that a step wants for itself (sharing=locked), before it opens any of them. Each
+ * once, although it may be mounted twice, and all in one order: else two steps could wait for each
+ * other for ever.
+ * @returns gives them back
+ */
+export async function lockCaches(
+  { store, signal }: BuildSession,
+  mounts: readonly RunMount[],
+): Promise<() => void> {
+  const { index } = store;
+  const names = mounts.flatMap((mount) =>
+    mount.type === 'cache' && mount.sharing === 'locked' ? [nameOf(mount)] : [],
+  );
+  const leases: Lease[] = [];
+  const release = () => {
+    for (const lease of leases) releaseLease(index, lease);
+  };
+  try {
+    for (const name of [...new Set(names)].sort()) {
+      const lease = await takeLease(index, PREFIX + name, { signal });
+      if (lease) leases.push(lease);
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return release;
+}
+
+/** Opens the cache of a mount: one of its own if it is private. A locked one was taken before. */
 export async function openCacheMount(
   session: BuildSession,
   mount: CacheMount,
   source: StepState | undefined,
 ): Promise<OpenCache> {
   const { index, paths } = session.store;
-  const shared = sha256(mount.id).slice(0, 32);
-  const name =
-    mount.sharing === 'private'
-      ? takePrivate(session, shared)
-      : mount.sharing === 'locked'
-        ? await takeLocked(session, shared)
-        : shared;
+  const lease = mount.sharing === 'private' ? takePrivate(session, nameOf(mount)) : undefined;
+  const name = lease?.key.slice(PREFIX.length) ?? nameOf(mount);
   const close = () => {
-    if (mount.sharing !== 'shared') releaseLease(index, `mount:${name}`);
+    if (lease) releaseLease(index, lease);
   };
   try {
     const path = join(paths.mounts, name);

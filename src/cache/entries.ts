@@ -49,6 +49,7 @@ export function publishEntry(
     index.usage.putSync(step.key, { lastUsed: step.created, hits: 0 });
     index.leases.removeSync(step.key);
   });
+  index.held.delete(step.key);
 }
 
 /** Makes a layer that was fetched visible: it is here from now on, in use by this process. */

@@ -7,6 +7,7 @@ import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
 import type { DirectoryRecord, EntryFingerprints } from '../context/fingerprint.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
+import type { Lease } from './lease.js';
 import type { LiveProcess } from './live-process.js';
 import type {
   DownloadRecord,
@@ -26,6 +27,8 @@ import type { TimelineKey } from './timeline.js';
 export interface CacheIndex {
   /** The process that has it open. */
   readonly self: LiveProcess;
+  /** The leases that this process holds, by key: see lease.ts. */
+  readonly held: Map<string, Lease>;
   readonly environment: RootDatabase;
   readonly steps: Database<StepRecord, DefinitionKey>;
   /** Definition keys of entries by content key. */
@@ -68,6 +71,7 @@ export function openIndex(path: string, self: LiveProcess, readOnly = false): Ca
   const environment = open({ path, maxDbs: 32, readOnly, noSubdir: false });
   return {
     self,
+    held: new Map(),
     environment,
     steps: environment.openDB({ name: 'steps' }),
     contents: environment.openDB({ name: 'contents', encoding: 'string' }),

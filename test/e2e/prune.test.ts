@@ -224,7 +224,7 @@ describe('what goes', () => {
   test('garbage of processes that died: layers, links, blobs and drafts nobody knows', async () => {
     const made = machine();
     await made.build(context({ Dockerfile: dockerfile() }), '-t', 'kept');
-    const dead = `aaaaaaaaaaaaaaaa.1.1.${'0'.repeat(8)}-0000-0000-0000-${'0'.repeat(12)}`;
+    const dead = 'aaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbb-1';
     writeTree(made.root, {
       'layers/aaaaaaaaaaaaaaaa/diff/file': 'x',
       'l/bbbbbbbbbbbbbbbb': '-> ../layers/bbbbbbbbbbbbbbbb/diff',

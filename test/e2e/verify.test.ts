@@ -301,7 +301,7 @@ describe('garbage', () => {
     const made = await built();
     mkdirSync(join(made.root, 'layers/aaaaaaaaaaaaaaaa/diff'), { recursive: true });
     symlinkSync('nowhere', join(made.root, 'l/aaaaaaaaaaaaaaaa'));
-    mkdirSync(join(made.root, 'tmp/bbbb.1.1.00000000-0000-0000-0000-000000000000'));
+    mkdirSync(join(made.root, 'tmp/bbbb.bbbbbbbbbbbbbbbb-1'));
     writeFileSync(join(made.root, 'tmp/what is this'), '');
     writeFileSync(join(made.root, 'blobs/sha256/cccc'), '');
     const report = await verify(made);
