@@ -2,6 +2,7 @@
 import { chmodSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { StoreDirectories } from './paths.js';
+import { DAMAGED } from './rebuild-index.js';
 
 function isOpenTo(path: string): boolean {
   const { mode, uid } = statSync(path);
@@ -14,12 +15,12 @@ function isOpenTo(path: string): boolean {
  * it are closed then.
  */
 export function closeToOthers(paths: StoreDirectories): void {
-  const { root, version, index, layers, links, blobs, tmp, mounts, live } = paths;
+  const { root, version, index, layers, links, blobs, tmp, mounts, live, records } = paths;
   if (!isOpenTo(root)) return;
-  const parts = [index, layers, links, blobs, tmp, mounts, live];
+  const parts = [index, layers, links, blobs, tmp, mounts, live, records];
   const own = new Set(['lost+found', ...[version, ...parts].map((path) => basename(path))]);
   const names = readdirSync(root);
-  const isOwn = (name: string) => own.has(name) || name.startsWith('index.damaged-');
+  const isOwn = (name: string) => own.has(name) || name.startsWith(DAMAGED);
   if (names.every(isOwn)) {
     chmodSync(root, 0o700);
     return;

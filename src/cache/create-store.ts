@@ -14,6 +14,7 @@ import { checkpoint } from '../checkpoint.js';
 import { makeDirectories } from '../make-directories.js';
 import { openIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
+import { makeRecordFolders } from './record-files.js';
 import { spreadDrafts } from './spread-drafts.js';
 
 /**
@@ -26,7 +27,7 @@ async function createIndex(paths: StorePaths): Promise<void> {
   const draft = join(paths.tmp, `index.${paths.self.id}`);
   try {
     mkdirSync(draft);
-    await openIndex(draft, paths.self).environment.close();
+    await openIndex(paths, draft).environment.close();
     renameSync(draft, paths.index);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
@@ -61,6 +62,7 @@ export function writeVersion(paths: StorePaths, text: string): void {
 export async function createStore(paths: StorePaths, version: string): Promise<void> {
   for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts])
     makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);
+  makeRecordFolders(paths);
   await Promise.all([spreadDrafts(paths.tmp), createIndex(paths)]);
   writeVersion(paths, version);
 }

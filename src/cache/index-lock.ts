@@ -17,7 +17,7 @@ import type { LiveProcess, ProcessId } from './live-process.js';
 import type { StorePaths } from './paths.js';
 
 /** How long one waits for a process that does not go on (stopped, say). ms */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT']);
 
@@ -68,7 +68,7 @@ function removeVoid(lock: string, self: LiveProcess): void {
 
 /**
  * Does something while no other process opens, closes or replaces the index. Whoever has waited for
- * ten seconds goes on without: the owner is stopped, and in all likelihood not at the worst place.
+ * a minute goes on without: the owner is stopped, and in all likelihood not at the worst place.
  */
 export async function withIndexLock<T>(
   { live, self }: StorePaths,

@@ -12,6 +12,7 @@ import { checkpoint } from '../checkpoint.js';
 import type { CacheIndex } from './index-db.js';
 import { pidOf } from './live-process.js';
 import type { LayerId, LeaseRecord } from './records.js';
+import { write } from './transaction.js';
 import { declareUse } from './uses.js';
 
 /** How often a lease that somebody else holds is looked at again. */
@@ -45,7 +46,7 @@ export function tryLease(
   // A look without a transaction: others write meanwhile.
   const seen = holderOf(index, key);
   if (seen !== undefined) return seen;
-  const holder = index.environment.transactionSync(() => {
+  const holder = write(index, () => {
     const before = holderOf(index, key);
     if (before !== undefined) return before;
     declareUse(index, { layers });
@@ -104,7 +105,7 @@ export function releaseLeases(index: CacheIndex): void {
   index.held.clear();
   const own = [...index.leases.getRange()].filter(({ value }) => value.process === index.self.id);
   if (own.length === 0) return;
-  index.environment.transactionSync(() => {
+  write(index, () => {
     for (const { key } of own) index.leases.removeSync(key);
   });
 }

@@ -46,6 +46,8 @@ export interface LiveProcess {
   readonly isAlive: (id: ProcessId) => boolean;
   /** Ids of the other processes that have the store open. */
   readonly others: () => ProcessId[];
+  /** Had one died when this one came? Not those that were swept away before. */
+  readonly foundDead: boolean;
   /** Takes the FIFOs of dead processes back. */
   readonly sweep: () => void;
   /** This process is as good as dead after it. */
@@ -55,7 +57,7 @@ export interface LiveProcess {
 /**
  * Another process with the same pid, in another pid namespace, has the store open. lmdb tells
  * processes by their pids: it would let the second one wait, and could take one for the other when
- * it is killed. The command has to be run again in a process of its own (cli/another-pid.ts).
+ * it is killed. The command has to be run again in a process of its own (cli/run-again.ts).
  */
 export class PidTakenError extends StoreError {
   constructor() {
@@ -162,6 +164,7 @@ export async function joinStore({ live, freeFifos }: StoreDirectories): Promise<
       if (!isAlive(other)) tryRename(pathOf(other), join(freeFifos, randomName()));
   };
   mkdirSync(freeFifos, { recursive: true, mode: 0o700 });
+  const foundDead = all().some((other) => !isAlive(other));
   let taken = takeFifo(freeFifos, pathOf(id));
   while (taken === undefined) {
     sweep();
@@ -181,6 +184,7 @@ export async function joinStore({ live, freeFifos }: StoreDirectories): Promise<
   return {
     id,
     isAlive,
+    foundDead,
     others: () => all().filter((other) => other !== id && isAlive(other)),
     sweep,
     leave,

@@ -23,6 +23,8 @@ export interface StoreDirectories {
   readonly live: string;
   /** FIFOs for processes to come. */
   readonly freeFifos: string;
+  /** What the index knows, in files: see record-files.ts. */
+  readonly records: string;
 }
 
 /** The parts of a store as the process sees them that has it open. */
@@ -56,6 +58,7 @@ export function storePaths(root: string): StoreDirectories {
     mounts: join(root, 'mounts'),
     live: join(root, 'live'),
     freeFifos: join(root, 'live/free'),
+    records: join(root, 'records'),
   };
 }
 

@@ -6,14 +6,17 @@ import { makeDirectories } from '../make-directories.js';
 import { closeToOthers } from './close-to-others.js';
 import { createStore, writeVersion } from './create-store.js';
 import type { SyncMode } from './durability.js';
+import { findDamage, IndexDamagedError, speaksOfDamage } from './index-damage.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
-import { checkIndexFile } from './index-file.js';
 import { withIndexLock } from './index-lock.js';
 import type { LiveProcess } from './live-process.js';
 import { joinStore } from './live-process.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
+import type { Rebuilt } from './rebuild-index.js';
+import { rebuildIndex } from './rebuild-index.js';
+import { makeRecordFolders } from './record-files.js';
 import type { LostWork } from './recovery.js';
 import { recoverStore } from './recovery.js';
 import { isUpgradable, upgradeStore } from './upgrade.js';
@@ -28,6 +31,8 @@ export interface Store {
   readonly sync: SyncMode;
   /** What had to be dropped, because the machine went down before it was on disk. */
   readonly lost: LostWork | undefined;
+  /** The index was damaged and had to be made again. */
+  readonly rebuilt: Rebuilt | undefined;
 }
 
 function readVersion(path: string): number | undefined {
@@ -42,8 +47,9 @@ function readVersion(path: string): number | undefined {
 /** lmdb gives the number of the error where Node gives its name. */
 const ENOSPC_NUMBER = 28;
 
-/** "No space left" from the file system or from lmdb as a typed error; others as they are. */
+/** What the file system or lmdb says, as a typed error where there is one. */
 export function asStoreError(root: string, error: unknown): unknown {
+  if (speaksOfDamage(error)) return new IndexDamagedError(root, error);
   const code: unknown = (error as { code?: unknown }).code;
   if (code !== 'ENOSPC' && code !== ENOSPC_NUMBER && code !== 'EDQUOT') return error;
   return new NoSpaceError(`no space left in the store ${root}`, {
@@ -67,17 +73,19 @@ function checkVersion(root: string, version: number | undefined): void {
 }
 
 /** Makes the store, or brings it up to date, and opens its index; nobody else does so meanwhile. */
-async function openLocked(paths: StorePaths): Promise<CacheIndex> {
+async function openLocked(paths: StorePaths): Promise<Pick<Store, 'index' | 'rebuilt'>> {
   const version = readVersion(paths.version);
   checkVersion(paths.root, version);
   if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
-  await checkIndexFile(paths.index);
-  const index = openIndex(paths.index, paths.self);
+  const damage = await findDamage(paths);
+  if (damage !== undefined) makeRecordFolders(paths);
+  const rebuilt = damage === undefined ? undefined : await rebuildIndex(paths, damage);
+  const index = openIndex(paths);
   if (version !== undefined && version !== FORMAT_VERSION) {
-    upgradeStore(paths, index);
+    await upgradeStore(paths, index);
     writeVersion(paths, `${FORMAT_VERSION}\n`);
   }
-  return index;
+  return { index, rebuilt };
 }
 
 /**
@@ -94,8 +102,9 @@ export async function openStore(root: string, sync: SyncMode = 'batch'): Promise
     closeToOthers(directories);
     self = await joinStore(directories);
     const paths = { ...directories, self };
-    const index = await withIndexLock(paths, () => openLocked(paths));
-    return { paths, index, sync, lost: recoverStore(index, paths) };
+    const { index, rebuilt } = await withIndexLock(paths, () => openLocked(paths));
+    self.sweep();
+    return { paths, index, sync, rebuilt, lost: recoverStore(index, paths) };
   } catch (error) {
     self?.leave();
     const typed = asStoreError(root, error);

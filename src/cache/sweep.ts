@@ -9,8 +9,11 @@ import type { CacheIndex } from './index-db.js';
 import { removeLayer } from './layer-store.js';
 import type { ProcessId } from './live-process.js';
 import { processOf } from './live-process.js';
+import { parseNote } from './record-files.js';
 import type { LayerId, LeaseRecord } from './records.js';
+import { repairRecord } from './repair-record.js';
 import type { Store } from './store.js';
+import { write } from './transaction.js';
 
 function isOthersDraft({ paths }: Store, name: string, id: LayerId): boolean {
   const owner = name.startsWith(`${id}.`) ? processOf(name) : undefined;
@@ -27,13 +30,15 @@ function sweepDrafts(store: Store, isGone: IsGone): number {
   for (const name of readdirSync(paths.tmp)) {
     const owner = processOf(name);
     if (owner === undefined || !isGone(owner)) continue;
+    const note = parseNote(name);
     const id = name.slice(0, name.indexOf('.')) as LayerId;
     try {
+      if (note) write(index, () => repairRecord(index, note.kind, note.file));
       // A layer that entries know by its name is fetched under it again.
       const taken = readdirSync(paths.tmp).some(
         (other) => other !== name && isOthersDraft(store, other, id),
       );
-      if (!taken && !index.layers.doesExist(id)) removeLayer(paths, id);
+      if (!note && !taken && !index.layers.doesExist(id)) removeLayer(paths, id);
       freed += removeTree(join(paths.tmp, name));
     } catch {
       // A cp(1) that outlived its wiac may still be writing there, or another process is sweeping:
@@ -46,7 +51,7 @@ function sweepDrafts(store: Store, isGone: IsGone): number {
 function sweepLeases(index: CacheIndex, isGone: IsGone): void {
   const isVoid = ({ value }: { readonly value: LeaseRecord }) => isGone(value.process);
   if (![...index.leases.getRange()].some(isVoid)) return;
-  index.environment.transactionSync(() => {
+  write(index, () => {
     for (const { key } of [...index.leases.getRange()].filter(isVoid)) index.leases.removeSync(key);
   });
 }

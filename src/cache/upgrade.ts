@@ -1,9 +1,12 @@
 /** Brings the store of an earlier version up to date. */
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { StoreError } from '../errors.js';
+import { syncFileSystem } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
+import { makeRecordFolders, noteSynced } from './record-files.js';
 
 /** Can a store of that version be brought up to date? */
 export function isUpgradable(version: number): boolean {
@@ -20,12 +23,26 @@ function openedBy({ environment }: CacheIndex): number[] {
   return [...new Set(pids)].filter((pid) => pid !== process.pid);
 }
 
+/** Puts what the index knows beside it. */
+function writeRecords({ files, layers, remoteLayers, steps, images, names }: CacheIndex): void {
+  for (const { value } of layers.getRange()) {
+    // Somebody may have removed its directory by hand: `verify` says so.
+    if (existsSync(join(files.layers.path, value.id))) files.layers.put(value);
+  }
+  for (const { value } of remoteLayers.getRange()) files.remoteLayers.put(value);
+  for (const { value } of steps.getRange()) files.steps.put(value);
+  for (const { value } of images.getRange()) files.images.put(value);
+  for (const { key: name, value: image } of names.getRange()) files.names.put({ name, image });
+}
+
 /**
  * Upgrades a store of version 2; the caller has the index lock and writes the new version after it.
  * Nothing that is cached is lost.
  * @throws StoreError when an earlier wiac is at work in it
  */
-export function upgradeStore({ root, tmp }: StorePaths, index: CacheIndex): void {
+export async function upgradeStore(paths: StorePaths, index: CacheIndex): Promise<void> {
+  const { root, tmp } = paths;
+  makeRecordFolders(paths);
   const busy = openedBy(index);
   if (busy.length > 0) {
     throw new StoreError(
@@ -36,7 +53,12 @@ export function upgradeStore({ root, tmp }: StorePaths, index: CacheIndex): void
   index.environment.transactionSync(() => {
     index.leases.clearSync();
     index.uses.clearSync();
+    writeRecords(index);
   });
+  index.files.committed();
   // Nobody goes on with what is in there.
   for (const name of readdirSync(tmp)) rmSync(join(tmp, name), { recursive: true, force: true });
+  const began = Math.floor(uptime());
+  await syncFileSystem(root);
+  noteSynced(paths, began);
 }

@@ -24,6 +24,7 @@ import type { CacheIndex } from './index-db.js';
 import { pidOf } from './live-process.js';
 import type { LayerId } from './records.js';
 import { isKnownLayer } from './remote-layers.js';
+import { write } from './transaction.js';
 
 /** Layers were removed by another process between finding them and using them. */
 export class LayersGoneError extends StoreError {
@@ -72,7 +73,7 @@ export function useLayers(index: CacheIndex, layers: readonly LayerId[]): void {
   const known = index.uses.get(index.self.id);
   const before = new Set(known?.layers);
   if (layers.every((id) => before.has(id))) return;
-  index.environment.transactionSync(() => declareUse(index, { layers }));
+  write(index, () => declareUse(index, { layers }));
 }
 
 /** Declares the use of layers that one can do without. @returns false when they are not there */
@@ -88,7 +89,7 @@ export function tryUseLayers(index: CacheIndex, layers: readonly LayerId[]): boo
 
 /** Lets nothing be removed by anybody as long as it is set and this process lives. */
 function holdEverything(index: CacheIndex, everything: boolean): void {
-  index.environment.transactionSync(() => declareUse(index, { everything }));
+  write(index, () => declareUse(index, { everything }));
 }
 
 /**

@@ -121,7 +121,7 @@ export async function buildCommand(
   const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
   const caches = await openCaches(options.cacheFrom, options.cacheTo);
   const started = new Date();
-  // Before anything is read: should this pid be taken, another process reads it (another-pid.ts).
+  // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(
     root,
     options.progress === 'json'

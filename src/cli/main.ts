@@ -1,7 +1,6 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
 import { CommanderError } from 'commander';
-import { PidTakenError } from '../cache/live-process.js';
-import { InterruptedError, WiacError } from '../errors.js';
+import { InterruptedError, StoreError, WiacError } from '../errors.js';
 import { withSwitchValues } from './declare/options.js';
 import { createProgram } from './program.js';
 
@@ -28,9 +27,9 @@ async function run(): Promise<void> {
       // --help and --version end by throwing; they have printed what they had to say.
       process.exitCode = error.exitCode;
     } else if (error instanceof WiacError) {
-      if (error instanceof PidTakenError) {
-        const { runWithAnotherPid } = await import('./another-pid.js');
-        const exitCode = await runWithAnotherPid();
+      if (error instanceof StoreError) {
+        const { runAgain } = await import('./run-again.js');
+        const exitCode = await runAgain(error);
         if (exitCode !== undefined) {
           process.exitCode = exitCode;
           return;
