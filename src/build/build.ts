@@ -5,6 +5,7 @@ import { concludeBuild } from '../cache/conclude.js';
 import { settle } from '../cache/durability.js';
 import { imageRecord } from '../cache/images.js';
 import { layerLink, lazyScratch } from '../cache/layer-store.js';
+import { releaseLeases } from '../cache/lease.js';
 import type { ImageRecord, InlineCache, LayerId } from '../cache/records.js';
 import { forgetRemoteLayers } from '../cache/remote-layers.js';
 import { indexScanStore } from '../cache/scan-store.js';
@@ -141,6 +142,7 @@ async function resolveResult(
       if (error.layers.some((id) => givenUp.has(id))) throw new LayersGoneError(error.layers);
       for (const id of error.layers) givenUp.add(id);
       forgetRemoteLayers(session.store.index, error.layers);
+      releaseLeases(session.store.index);
     } finally {
       request.signal.removeEventListener('abort', onAbort);
     }
@@ -234,7 +236,10 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     return await retryWhenPruned(
       store.index,
       () => attempt(request, contexts.get, scratch.path),
-      () => emit({ type: 'warning', message: 'the cache was pruned meanwhile: starting over' }),
+      () => {
+        releaseLeases(store.index);
+        emit({ type: 'warning', message: 'the cache was pruned meanwhile: starting over' });
+      },
     );
   } catch (error) {
     // What was done is worth keeping; why the build failed is worth more than why this failed.

@@ -5,12 +5,13 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { treeReader } from '../cache/entries.js';
-import { releaseLease, tryLease } from '../cache/lease.js';
+import type { Lease } from '../cache/lease.js';
+import { releaseLease, takeLease, tryLease } from '../cache/lease.js';
 import { useMount } from '../cache/mounts.js';
 import { checkpoint } from '../checkpoint.js';
 import { selectFiles } from '../context/select.js';
 import { withSource } from '../context/source.js';
-import type { CacheMount } from '../dockerfile/mounts.js';
+import type { CacheMount, RunMount } from '../dockerfile/mounts.js';
 import type { SourceLocation } from '../errors.js';
 import { removeTree } from '../fs/remove.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
@@ -19,9 +20,6 @@ import { stackSource } from '../layers/stack-source.js';
 import type { StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
 import { layerDigests, stackOf } from './session.js';
-
-/** How often a cache that somebody else uses alone is looked at again. */
-const POLL_MS = 50;
 
 /** A cache in use. */
 export interface OpenCache {
@@ -104,24 +102,55 @@ async function cacheName(
   return sha256(canonicalJson({ id, mode, uid, gid, from: from ?? null })).slice(0, 32);
 }
 
+const PREFIX = 'mount:';
+
 /** Takes the first directory of a cache that nobody uses alone; makes one more when all are taken. */
-function takePrivate(session: BuildSession, name: string): string {
+function takePrivate({ store }: BuildSession, name: string): Lease {
   for (let number = 0; ; number++) {
     const candidate = number === 0 ? name : `${name}.${number}`;
-    if (tryLease(session.store.index, `mount:${candidate}`) === undefined) return candidate;
+    const taken = tryLease(store.index, PREFIX + candidate);
+    if (typeof taken !== 'number') return taken;
   }
-}
-
-async function takeLocked(session: BuildSession, name: string): Promise<string> {
-  while (tryLease(session.store.index, `mount:${name}`) !== undefined) {
-    session.signal.throwIfAborted();
-    await new Promise((resume) => setTimeout(resume, POLL_MS));
-  }
-  return name;
 }
 
 /**
- * Opens the cache of a mount, alone if its sharing mode says so.
+/**
+ * Takes the caches that a step wants for itself (sharing=locked), before it opens any of them. Each
+ * once, although it may be mounted twice, and all in one order: else two steps could wait for each
+ * other for ever.
+ * @param sources what each mount begins with, in the order of the mounts
+ * @returns gives them back
+ */
+export async function lockCaches(
+  session: BuildSession,
+  mounts: readonly RunMount[],
+  sources: readonly (StepState | undefined)[],
+): Promise<() => void> {
+  const { store, signal } = session;
+  const { index } = store;
+  const names: string[] = [];
+  for (const [at, mount] of mounts.entries()) {
+    if (mount.type === 'cache' && mount.sharing === 'locked')
+      names.push(await cacheName(session, mount, sources[at]));
+  }
+  const leases: Lease[] = [];
+  const release = () => {
+    for (const lease of leases) releaseLease(index, lease);
+  };
+  try {
+    for (const name of [...new Set(names)].sort()) {
+      const lease = await takeLease(index, PREFIX + name, { signal });
+      if (lease) leases.push(lease);
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return release;
+}
+
+/**
+ * Opens the cache of a mount: one of its own if it is private. A locked one was taken before.
  * @param location the step, for an error about what the cache begins with
  * @throws ContextError when `from` has no such path
  */
@@ -133,14 +162,10 @@ export async function openCacheMount(
 ): Promise<OpenCache> {
   const { index, paths } = session.store;
   const shared = await cacheName(session, mount, source);
-  const name =
-    mount.sharing === 'private'
-      ? takePrivate(session, shared)
-      : mount.sharing === 'locked'
-        ? await takeLocked(session, shared)
-        : shared;
+  const lease = mount.sharing === 'private' ? takePrivate(session, shared) : undefined;
+  const name = lease?.key.slice(PREFIX.length) ?? shared;
   const close = () => {
-    if (mount.sharing !== 'shared') releaseLease(index, `mount:${name}`);
+    if (lease) releaseLease(index, lease);
   };
   try {
     const path = join(paths.mounts, name);

@@ -12,7 +12,7 @@ import {
   discardDraft,
   placeLayer,
 } from '../cache/layer-store.js';
-import { releaseLease, tryLease } from '../cache/lease.js';
+import { releaseLease, takeLease } from '../cache/lease.js';
 import type { LayerId } from '../cache/records.js';
 import { isKnownLayer } from '../cache/remote-layers.js';
 import { checkpoint } from '../checkpoint.js';
@@ -29,9 +29,6 @@ export type FetchSession = Pick<BuildSession, 'store' | 'signal'>;
 
 /** No honest layer holds more files. */
 const MAX_LAYER_ENTRIES = 20_000_000;
-
-/** How often a layer that somebody else pulls is looked at again. */
-const POLL_MS = 100;
 
 /** What is wrong with the bytes of a layer shows before its digest is known: which layer it was. */
 function namingLayer(error: unknown, { descriptor: { digest } }: ResolvedLayer): unknown {
@@ -106,14 +103,8 @@ export async function fetchLayer(
     const known = name();
     return known !== undefined && index.layers.doesExist(known) ? known : undefined;
   };
-  const lease = `pull:${layer.diffId}`;
-  for (;;) {
-    session.signal.throwIfAborted();
-    const known = here();
-    if (known !== undefined) return known;
-    if (tryLease(index, lease) === undefined) break;
-    await new Promise((resume) => setTimeout(resume, POLL_MS));
-  }
+  const isDone = () => here() !== undefined;
+  const lease = await takeLease(index, `pull:${layer.diffId}`, { signal: session.signal, isDone });
   try {
     const done = here();
     if (done !== undefined) return done;
@@ -121,7 +112,7 @@ export async function fetchLayer(
     const keepsName = known !== undefined && isKnownLayer(index, known);
     return await fetchAndPublish(session, layer, keepsName ? known : undefined);
   } finally {
-    releaseLease(index, lease);
+    if (lease) releaseLease(index, lease);
   }
 }
 

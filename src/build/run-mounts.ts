@@ -9,7 +9,7 @@ import { overlayOptions } from '../exec/overlay.js';
 import type { MountRequest } from '../exec/rootfs.js';
 import { resolve } from '../layers/stack.js';
 import type { RunStep } from '../plan/step.js';
-import { openCacheMount } from './cache-mount.js';
+import { lockCaches, openCacheMount } from './cache-mount.js';
 import type { StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
 import { stackOf } from './session.js';
@@ -156,12 +156,22 @@ export async function prepareMounts(
     sockets: 0,
   };
   const close = () => {
-    for (const closer of preparation.closers) closer();
+    // Whatever one of them says, the others are closed: a lease that stays would be waited for.
+    const failures = preparation.closers.flatMap((closer) => {
+      try {
+        closer();
+        return [];
+      } catch (error) {
+        return [error];
+      }
+    });
+    if (failures.length > 0) throw failures[0];
   };
   try {
+    const sources = step.mountSources.map((at) => (at === undefined ? undefined : reads[at]));
+    preparation.closers.push(await lockCaches(session, step.mounts, sources));
     for (const [index, mount] of step.mounts.entries()) {
-      const at = step.mountSources[index];
-      const source = at === undefined ? undefined : reads[at];
+      const source = sources[index];
       if (mount.type === 'bind' && source) await bindStep(preparation, mount, source);
       else if (mount.type === 'cache') {
         const cache = await openCacheMount(session, mount, source, step.location);

@@ -4,7 +4,8 @@
  */
 import { adoptLayer, requirePresent } from '../cache/adopt-layer.js';
 import { publishEntry } from '../cache/entries.js';
-import { releaseLease, tryLease } from '../cache/lease.js';
+import type { Lease } from '../cache/lease.js';
+import { releaseLease, takeLease } from '../cache/lease.js';
 import type { LayerId, StepRecord } from '../cache/records.js';
 import { noteImage } from '../cache/related.js';
 import { sweepStore } from '../cache/sweep.js';
@@ -27,9 +28,6 @@ export interface Resolution {
   readonly cached: number;
   readonly executed: number;
 }
-
-/** How often a lease that somebody else holds is looked at again. */
-const LEASE_POLL_MS = 20;
 
 interface Run {
   readonly session: BuildSession;
@@ -74,18 +72,14 @@ async function waitForLease(
   run: Run,
   keyed: KeyedInputs,
   states: readonly StepState[],
-): Promise<void> {
+): Promise<Lease | undefined> {
   for (const { layers } of states) for (const id of layers) run.layers.add(id);
-  const { index } = run.session.store;
-  let announced = false;
-  for (;;) {
-    run.session.signal.throwIfAborted();
-    const holder = tryLease(index, keyed.key, run.layers);
-    if (holder === undefined) return;
-    if (!announced) run.session.emit({ type: 'waiting', step: keyed.step.id, pid: holder });
-    announced = true;
-    await new Promise((resume) => setTimeout(resume, LEASE_POLL_MS));
-  }
+  const { store, signal, emit } = run.session;
+  return takeLease(store.index, keyed.key, {
+    signal,
+    layers: run.layers,
+    onWait: (pid) => emit({ type: 'waiting', step: keyed.step.id, pid }),
+  });
 }
 
 async function resolveKeyed(
@@ -108,22 +102,13 @@ async function resolveKeyed(
     ? undefined
     : lookupDefinition(session, keyed, base, reads);
   if (known) return hit(known, 'definition');
-  await waitForLease(run, keyed, [base, ...reads]);
+  const lease = await waitForLease(run, keyed, [base, ...reads]);
   // Publishing gives the lease back in the same transaction; everything else does it at the end.
-  let held = true;
-  let taken: DefinitionKey | undefined;
+  let copiedLease: Lease | undefined;
   // A context that changes while it is copied gives the step another key.
   const findCopied = async (copied: KeyedInputs): Promise<StepRecord | undefined> => {
-    await waitForLease(run, copied, [base, ...reads]);
-    taken = copied.key;
-    const there = session.skipsCache(step)
-      ? undefined
-      : lookupDefinition(session, copied, base, reads);
-    if (there) {
-      releaseLease(session.store.index, copied.key);
-      taken = undefined;
-    }
-    return there;
+    copiedLease = await waitForLease(run, copied, [base, ...reads]);
+    return session.skipsCache(step) ? undefined : lookupDefinition(session, copied, base, reads);
   };
   try {
     // Whoever held the lease may have done the work meanwhile.
@@ -136,27 +121,21 @@ async function resolveKeyed(
       : await session.sharedCache?.definition(keyed, base, reads);
     if (shared) {
       publishEntry(session.store.index, shared, undefined);
-      held = false;
       return hit(shared, 'definition');
     }
     const found = await lookupContent(session, keyed, base, reads);
     if (found.record) {
       const adopted = adopt(run, keyed, base, reads, found.record);
-      held = false;
       return hit(adopted, 'content');
     }
     const record = await run.inSlot(() => {
       session.signal.throwIfAborted();
       return executeStep(session, keyed, base, reads, found, findCopied);
     });
-    // Publishing gave back the lease of the entry's key: that of what was copied.
-    held = record.key !== keyed.key;
-    taken = undefined;
     run.executed += 1;
     return stateAfter(base, record, { key: record.key, step });
   } finally {
-    if (held) releaseLease(session.store.index, keyed.key);
-    if (taken !== undefined) releaseLease(session.store.index, taken);
+    for (const one of [lease, copiedLease]) if (one) releaseLease(session.store.index, one);
   }
 }
 

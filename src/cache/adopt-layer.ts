@@ -19,6 +19,7 @@ import {
 } from './layer-store.js';
 import type { LayerId, LayerRecord } from './records.js';
 import type { Store } from './store.js';
+import { write } from './transaction.js';
 import { declareUse } from './uses.js';
 
 /** The id that such a layer has in every store: made from where it is and what it is. */
@@ -68,8 +69,9 @@ export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
   // Whoever finds this after a crash removes the links (sweep.ts).
   const note = announceRemoval(paths, id);
   linkLayer(store, id, layer.path);
-  index.environment.transactionSync(() => {
+  write(index, () => {
     if (index.layers.doesExist(id)) return;
+    index.files.layers.put(record);
     index.layers.putSync(id, record);
     markUnsynced(index, layerMark(id));
     declareUse(index, { layers: [id] });

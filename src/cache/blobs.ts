@@ -20,13 +20,14 @@ import { packLayer } from '../tar/pack.js';
 import type { Window, WindowMemory } from '../tar/windows.js';
 import { createWindowMemory, windowsOf } from '../tar/windows.js';
 import { blobMark, markUnsynced } from './durability.js';
-import { updateLayer } from './entries.js';
+import { changeLayer } from './entries.js';
 import type { GrowingFile } from './growing-file.js';
 import type { CacheIndex } from './index-db.js';
 import { layerFiles } from './layer-store.js';
 import { blobPath } from './paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from './records.js';
 import type { Store } from './store.js';
+import { write } from './transaction.js';
 
 /** Moves a finished file to its place among the blobs. */
 export function placeBlob(store: Store, file: string, digest: string): void {
@@ -129,13 +130,13 @@ function archiveOf(
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
   const name = variantName(form);
   const { index } = store;
-  index.environment.transactionSync(() => {
+  write(index, () => {
     const layer = index.layers.get(id);
     const { blob } = layer ?? {};
     // One that is known, and was made anew, is gone.
     const replaces = blob === undefined || blob.compression === form.compression;
-    if (name === variantName(DEFAULT_FORM) && replaces) updateLayer(index, id, { blob: record });
-    else updateLayer(index, id, { variants: { ...layer?.variants, [name]: record } });
+    if (name === variantName(DEFAULT_FORM) && replaces) changeLayer(index, id, { blob: record });
+    else changeLayer(index, id, { variants: { ...layer?.variants, [name]: record } });
     markUnsynced(index, blobMark(record.digest));
     // An image, or a cache, that has the same layer need not bring it again.
     if (layer && index.diffIds.get(record.diffId) === undefined)

@@ -5,6 +5,7 @@ import { touchEntries } from './entries.js';
 import { isPublished, putImage } from './images.js';
 import type { CacheIndex } from './index-db.js';
 import type { ImageRecord, LayerId } from './records.js';
+import { write } from './transaction.js';
 import { LayersGoneError } from './uses.js';
 
 /** What a build has come to. */
@@ -35,7 +36,7 @@ export function concludeBuild(index: CacheIndex, conclusion: Conclusion): ImageR
     verify();
     return image;
   }
-  const kept = index.environment.transactionSync(() => {
+  const kept = write(index, () => {
     verify();
     touchEntries(index, used);
     return names === undefined ? image : putImage(index, image, names);

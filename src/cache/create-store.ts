@@ -14,7 +14,7 @@ import { checkpoint } from '../checkpoint.js';
 import { makeDirectories } from '../make-directories.js';
 import { openIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
-import { identitySuffix, ownIdentity } from './process-identity.js';
+import { makeRecordFolders } from './record-files.js';
 import { spreadDrafts } from './spread-drafts.js';
 
 /**
@@ -24,10 +24,10 @@ import { spreadDrafts } from './spread-drafts.js';
  */
 async function createIndex(paths: StorePaths): Promise<void> {
   if (existsSync(paths.index)) return;
-  const draft = join(paths.tmp, `index.${identitySuffix(ownIdentity())}`);
+  const draft = join(paths.tmp, `index.${paths.self.id}`);
   try {
     mkdirSync(draft);
-    await openIndex(draft, false).environment.close();
+    await openIndex(paths, draft).environment.close();
     renameSync(draft, paths.index);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
@@ -41,8 +41,8 @@ async function createIndex(paths: StorePaths): Promise<void> {
  * Whole or not at all, whenever the power is cut: a store with an empty version file can't be
  * opened any more.
  */
-function writeVersion(paths: StorePaths, text: string): void {
-  const draft = join(paths.tmp, `version.${identitySuffix(ownIdentity())}`);
+export function writeVersion(paths: StorePaths, text: string): void {
+  const draft = join(paths.tmp, `version.${paths.self.id}`);
   const descriptor = openSync(draft, 'w');
   try {
     writeSync(descriptor, text);
@@ -60,10 +60,9 @@ function writeVersion(paths: StorePaths, text: string): void {
  * @throws the file system's and lmdb's errors
  */
 export async function createStore(paths: StorePaths, version: string): Promise<void> {
-  // Layers hold other people's files with their owners and setuid bits: nobody else looks inside.
-  for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts]) {
+  for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts])
     makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);
-  }
+  makeRecordFolders(paths);
   await Promise.all([spreadDrafts(paths.tmp), createIndex(paths)]);
   writeVersion(paths, version);
 }

@@ -22,6 +22,7 @@ function digestsOf(record: LayerRecord | undefined): string[] {
 
 /** Removes an entry and its look-up rows; the caller is in a transaction. */
 export function dropEntry(index: CacheIndex, record: StepRecord): void {
+  index.files.steps.remove(record.key);
   index.steps.removeSync(record.key);
   index.usage.removeSync(record.key);
   forgetRelated(index, record);
@@ -34,11 +35,23 @@ export function dropEntry(index: CacheIndex, record: StepRecord): void {
   else index.operations.removeSync(record.operation);
 }
 
+/** Removes a name; the caller is in a transaction. */
+export function removeName(index: CacheIndex, name: string): void {
+  index.files.names.remove(name);
+  index.names.removeSync(name);
+}
+
+/** Removes an image, not its names; the caller is in a transaction. */
+export function removeImageRow(index: CacheIndex, id: string): void {
+  index.files.images.remove(id);
+  index.images.removeSync(id);
+}
+
 /** Removes images with their names; the caller is in a transaction. @returns names, else ids */
 export function dropImages(index: CacheIndex, ids: ReadonlySet<string>): string[] {
   const named = [...index.names.getRange()].filter(({ value }) => ids.has(value));
-  for (const { key } of named) index.names.removeSync(key);
-  for (const id of ids) index.images.removeSync(id);
+  for (const { key } of named) removeName(index, key);
+  for (const id of ids) removeImageRow(index, id);
   const unnamed = [...ids].filter((id) => !named.some(({ value }) => value === id));
   return [...named.map(({ key }) => key), ...unnamed];
 }
@@ -60,6 +73,7 @@ export function dropLayers(index: CacheIndex, ids: ReadonlySet<LayerId>): Droppe
   for (const { key } of diffIds) index.diffIds.removeSync(key);
   const blobs = new Set([...ids].flatMap((id) => digestsOf(index.layers.get(id))));
   for (const id of ids) {
+    index.files.layers.remove(id);
     index.layers.removeSync(id);
     index.unsynced.removeSync(layerMark(id));
   }
@@ -78,7 +92,10 @@ export function dropLayers(index: CacheIndex, ids: ReadonlySet<LayerId>): Droppe
 /** Forgets a blob; its layer stays. The caller is in a transaction. */
 export function dropBlob(index: CacheIndex, digest: string): void {
   for (const { key, value } of [...index.layers.getRange()]) {
-    if (digestsOf(value).includes(digest)) index.layers.putSync(key, withoutBlob(value, digest));
+    if (!digestsOf(value).includes(digest)) continue;
+    const without = withoutBlob(value, digest);
+    index.files.layers.put(without);
+    index.layers.putSync(key, without);
   }
   index.unsynced.removeSync(blobMark(digest));
 }

@@ -11,12 +11,16 @@
  *
  * Nothing is hashed, and a build in which every step is cached only reads a table that is empty.
  */
+import { uptime } from 'node:os';
 import { checkpoint } from '../checkpoint.js';
 import { NoSpaceError, StoreError, UsageError } from '../errors.js';
+import { readBootId } from './boot-id.js';
 import type { CacheIndex } from './index-db.js';
-import { readBootId } from './process-identity.js';
+
+import { noteSynced, parseNote } from './record-files.js';
 import type { LayerId } from './records.js';
 import type { Store } from './store.js';
+import { write } from './transaction.js';
 
 /** full: one sync a step; batch: one sync a build; none: never, a reboot drops what was made. */
 export type SyncMode = 'full' | 'batch' | 'none';
@@ -47,7 +51,7 @@ export function markUnsynced(index: CacheIndex, mark: string): void {
 }
 
 /** Everything on the file system is on disk when this resolves (syncfs(2), through sync(1)). */
-async function syncFileSystem(path: string): Promise<void> {
+export async function syncFileSystem(path: string): Promise<void> {
   const { execa } = await import('execa');
   const result = await execa('sync', ['--file-system', '--', path], {
     reject: false,
@@ -76,13 +80,17 @@ export async function settle(store: Store, needed?: Iterable<LayerId>): Promise<
   // Only what is marked before the sync begins is on disk when it ends.
   const marks = new Set([...index.unsynced.getRange()].map(({ key }) => key));
   const due =
-    needed === undefined ? marks.size > 0 : [...needed].some((id) => marks.has(layerMark(id)));
+    needed === undefined
+      ? [...marks].some((mark) => parseNote(mark) === undefined)
+      : [...needed].some((id) => marks.has(layerMark(id)));
   if (!due) return;
+  const began = uptime();
   await syncFileSystem(paths.root);
   checkpoint('sync:done');
-  index.environment.transactionSync(() => {
+  write(index, () => {
     for (const mark of marks) index.unsynced.removeSync(mark);
   });
+  noteSynced(paths, Math.floor(began));
   checkpoint('sync:noted');
 }
 

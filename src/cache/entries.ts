@@ -12,6 +12,7 @@ import { noteRelated } from './related.js';
 import { isKnownLayer } from './remote-layers.js';
 import { noteTime } from './timeline.js';
 import { addCacheBytes, addedBytes } from './totals.js';
+import { write } from './transaction.js';
 import { declareUse } from './uses.js';
 
 /** How many entries of one operation are remembered as candidates, newest first. */
@@ -28,27 +29,36 @@ export function publishEntry(
   step: StepRecord,
   layer: LayerRecord | undefined,
 ): void {
-  index.environment.transactionSync(() => {
-    const former = index.steps.get(step.key)?.contentKey;
-    if (former !== undefined && index.contents.get(former) === step.key) {
-      index.contents.removeSync(former);
-    }
-    noteTime(index, step);
-    index.steps.putSync(step.key, step);
-    if (step.contentKey !== undefined) index.contents.putSync(step.contentKey, step.key);
+  write(index, () => {
+    // This may fail: it comes before anything is written.
+    declareUse(index, { layers: layer || step.layer === undefined ? [] : [step.layer] });
+    index.files.steps.put(step);
     if (layer) {
+      index.files.layers.put(layer);
       index.layers.putSync(layer.id, layer);
       addCacheBytes(index, addedBytes(layer));
       markUnsynced(index, layerMark(layer.id));
     }
-    declareUse(index, { layers: step.layer === undefined ? [] : [step.layer] });
-    const candidates = index.operations.get(step.operation) ?? [];
-    const others = candidates.filter((key) => key !== step.key);
-    index.operations.putSync(step.operation, [step.key, ...others].slice(0, CANDIDATES));
-    noteRelated(index, step);
-    index.usage.putSync(step.key, { lastUsed: step.created, hits: 0 });
+    if (layer) declareUse(index, { layers: [layer.id] });
+    indexEntry(index, step);
     index.leases.removeSync(step.key);
   });
+  index.held.delete(step.key);
+}
+
+/** Writes a step and its rows in look-up tables. Part of the caller's write transaction. */
+export function indexEntry(index: CacheIndex, step: StepRecord): void {
+  const former = index.steps.get(step.key)?.contentKey;
+  if (former !== undefined && index.contents.get(former) === step.key)
+    index.contents.removeSync(former);
+  noteTime(index, step);
+  index.steps.putSync(step.key, step);
+  if (step.contentKey !== undefined) index.contents.putSync(step.contentKey, step.key);
+  const candidates = index.operations.get(step.operation) ?? [];
+  const others = candidates.filter((key) => key !== step.key);
+  index.operations.putSync(step.operation, [step.key, ...others].slice(0, CANDIDATES));
+  noteRelated(index, step);
+  index.usage.putSync(step.key, { lastUsed: step.created, hits: 0 });
 }
 
 /** Makes a layer that was fetched visible: it is here from now on, in use by this process. */
@@ -58,10 +68,13 @@ export function publishFetchedLayer(
   id: LayerId,
   measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'withoutXattrs' | 'blob'>,
 ): void {
-  index.environment.transactionSync(() => {
+  write(index, () => {
     const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };
     const made = { key, created: Date.now(), digest, tree: undefined };
-    index.layers.putSync(id, { id, ...measures, ...made });
+    const layer = { id, ...measures, ...made };
+    index.files.layers.put(layer);
+    index.files.remoteLayers.remove(id);
+    index.layers.putSync(id, layer);
     index.remoteLayers.removeSync(id);
     index.diffIds.putSync(diffId, id);
     markUnsynced(index, layerMark(id));
@@ -113,23 +126,29 @@ function blobBytes(record: LayerRecord): number {
   return blobsOf(record).reduce((sum, { size }) => sum + size, 0);
 }
 
+/** Changes the record of a layer, if it is there. Part of the caller's write transaction. */
+export function changeLayer(index: CacheIndex, id: LayerId, change: Partial<LayerRecord>): void {
+  const record = index.layers.get(id);
+  if (!record) return;
+  const changed = { ...record, ...change };
+  index.files.layers.put(changed);
+  index.layers.putSync(id, changed);
+  addCacheBytes(index, blobBytes(changed) - blobBytes(record));
+}
+
 /** Changes the record of a layer; one that was removed meanwhile stays removed. */
 export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<LayerRecord>): void {
-  index.environment.transactionSync(() => {
-    const record = index.layers.get(id);
-    if (!record) return;
-    const changed = { ...record, ...change };
-    index.layers.putSync(id, changed);
-    addCacheBytes(index, blobBytes(changed) - blobBytes(record));
-  });
+  write(index, () => changeLayer(index, id, change));
 }
 
 /** Gives an entry the content key that nobody had asked for before. */
 export function completeEntry(index: CacheIndex, key: DefinitionKey, contentKey: ContentKey): void {
-  index.environment.transactionSync(() => {
+  write(index, () => {
     const record = index.steps.get(key);
     if (!record || record.contentKey !== undefined) return;
-    index.steps.putSync(key, { ...record, contentKey });
+    const completed = { ...record, contentKey };
+    index.files.steps.put(completed);
+    index.steps.putSync(key, completed);
     index.contents.putSync(contentKey, key);
   });
 }

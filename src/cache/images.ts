@@ -7,6 +7,7 @@ import type { CacheIndex } from './index-db.js';
 import type { ImageRecord, LayerId } from './records.js';
 import type { Store } from './store.js';
 import { addCacheBytes } from './totals.js';
+import { write } from './transaction.js';
 import { declareUse } from './uses.js';
 
 /** `name` without a tag means `name:latest`, as everywhere. */
@@ -66,10 +67,14 @@ export function putImage(
   const known = index.images.get(made.id);
   // One that an earlier version pulled lacks the bytes that it came in.
   const image = known?.original || !made.original ? (known ?? made) : made;
-  index.images.putSync(made.id, image);
+  if (image !== known) {
+    index.files.images.put(image);
+    index.images.putSync(made.id, image);
+  }
   for (const name of names.map(normalizeName)) {
     const before = index.names.get(name);
     if (before === made.id) continue;
+    index.files.names.put({ name, image: made.id });
     index.names.putSync(name, made.id);
     const former = before === undefined ? undefined : index.images.get(before);
     if (former) returnToCache(index, former, made.layers);
@@ -92,7 +97,7 @@ export async function publishImage(
   made: ImageRecord,
   names: readonly string[],
 ): Promise<ImageRecord> {
-  const image = index.environment.transactionSync(() => {
+  const image = write(index, () => {
     declareUse(index, { layers: made.layers });
     return putImage(index, made, names);
   });

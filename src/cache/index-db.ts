@@ -3,10 +3,17 @@
  * all processes take turns by lmdb's own lock.
  */
 
+import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
 import type { DirectoryRecord, EntryFingerprints } from '../context/fingerprint.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
+import { readBootId } from './boot-id.js';
+import type { Lease } from './lease.js';
+import type { LiveProcess } from './live-process.js';
+import type { StorePaths } from './paths.js';
+import type { OnChange, RecordFiles } from './record-files.js';
+import { recordFiles, recordMark } from './record-files.js';
 import type {
   DownloadRecord,
   ImageRecord,
@@ -20,9 +27,19 @@ import type {
   UseRecord,
 } from './records.js';
 import type { TimelineKey } from './timeline.js';
+import { fileIdentity } from './transaction.js';
 
 /** The databases of the index by name; keys and values as in cache-format.md. */
 export interface CacheIndex {
+  /** The process that has it open. */
+  readonly self: LiveProcess;
+  /** The file, and which one it was when it was opened: see transaction.ts. */
+  readonly file: string;
+  readonly identity: string;
+  /** The same as files: written by whoever writes steps, layers, remoteLayers, images and names. */
+  readonly files: RecordFiles;
+  /** The leases that this process holds, by key: see lease.ts. */
+  readonly held: Map<string, Lease>;
   readonly environment: RootDatabase;
   readonly steps: Database<StepRecord, DefinitionKey>;
   /** Definition keys of entries by content key. */
@@ -60,10 +77,31 @@ export interface CacheIndex {
   readonly totals: Database<number, string>;
 }
 
-/** Opens (and if need be makes) the index. */
-export function openIndex(path: string, readOnly: boolean): CacheIndex {
-  const environment = open({ path, maxDbs: 32, readOnly, noSubdir: false });
+/** lmdb's environment alone. lmdb commits as it always did (no overlappingSync, which lmdb-js adds). */
+export function openEnvironment(path: string): RootDatabase {
+  return open({ path, maxDbs: 32, maxReaders: 512, noSubdir: false, overlappingSync: false });
+}
+
+/**
+ * Opens (and if need be makes) the index; the caller has the index lock. A transaction is on disk
+ * when it ends.
+ * @param path of its directory
+ */
+export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
+  const environment = openEnvironment(path);
+  const file = join(path, 'data.mdb');
+  const unsynced: Database<string, string> = environment.openDB({
+    name: 'unsynced',
+    encoding: 'string',
+  });
+  // Not certainly on disk: see durability.ts.
+  const onChange: OnChange = (kind, name) => unsynced.putSync(recordMark(kind, name), readBootId());
   return {
+    self: paths.self,
+    file,
+    identity: fileIdentity(file),
+    files: recordFiles(paths, onChange),
+    held: new Map(),
     environment,
     steps: environment.openDB({ name: 'steps' }),
     contents: environment.openDB({ name: 'contents', encoding: 'string' }),
@@ -82,7 +120,7 @@ export function openIndex(path: string, readOnly: boolean): CacheIndex {
     images: environment.openDB({ name: 'images' }),
     names: environment.openDB({ name: 'names', encoding: 'string' }),
     leases: environment.openDB({ name: 'leases' }),
-    unsynced: environment.openDB({ name: 'unsynced', encoding: 'string' }),
+    unsynced,
     uses: environment.openDB({ name: 'uses' }),
     mounts: environment.openDB({ name: 'mounts' }),
     totals: environment.openDB({ name: 'totals' }),

@@ -1,24 +1,21 @@
 /** Layer directories: work in progress in tmp/, published ones in layers/, both by name. */
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { removeTree } from '../fs/remove.js';
 import type { CacheIndex } from './index-db.js';
-import type { StorePaths } from './paths.js';
-import { identitySuffix, ownIdentity } from './process-identity.js';
+import type { StoreDirectories, StorePaths } from './paths.js';
+import { base32, randomName } from './random-name.js';
 import type { LayerId } from './records.js';
-
-const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** A layer id from 16 bytes or more, such as random ones. */
 export function layerIdFrom(bytes: Uint8Array): LayerId {
-  return Array.from(bytes.subarray(0, 16), (byte) => BASE32[byte & 31]).join('') as LayerId;
+  return base32(bytes) as LayerId;
 }
 
 /** A name for a layer that is not there yet. */
 export function newLayerId(): LayerId {
-  return layerIdFrom(randomBytes(16));
+  return randomName() as LayerId;
 }
 
 /** A layer that is being made. */
@@ -36,7 +33,7 @@ export interface Draft {
  * @param id a layer that entries refer to already; a new one unless given
  */
 export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft {
-  const path = join(paths.tmp, `${id}.${identitySuffix(ownIdentity())}`);
+  const path = join(paths.tmp, `${id}.${paths.self.id}`);
   const diff = join(path, 'layer', 'diff');
   mkdirSync(diff, { recursive: true, mode: 0o755 });
   checkpoint('draft:begun');
@@ -78,20 +75,20 @@ export function placeLayer(paths: StorePaths, draft: Draft): void {
 }
 
 /** Path of a published layer's files. */
-export function layerPath(paths: StorePaths, id: LayerId): string {
+export function layerPath(paths: StoreDirectories, id: LayerId): string {
   return join(paths.layers, id, 'diff');
 }
 
 /** Path of a layer's files, wherever they are: another program may keep them (adopt-layer.ts). */
 export function layerFiles(
-  { index, paths }: { readonly index: CacheIndex; readonly paths: StorePaths },
+  { index, paths }: { readonly index: CacheIndex; readonly paths: StoreDirectories },
   id: LayerId,
 ): string {
   return index.layers.get(id)?.external ?? layerPath(paths, id);
 }
 
 /** Path of the short symlink to a layer, as it stands in lowerdir strings. */
-export function layerLink(paths: StorePaths, id: LayerId): string {
+export function layerLink(paths: StoreDirectories, id: LayerId): string {
   return join(paths.links, id);
 }
 
@@ -101,7 +98,7 @@ export function layerLinkTarget(id: LayerId): string {
 }
 
 function removalNote(paths: StorePaths, id: LayerId): string {
-  return join(paths.tmp, `${id}.${identitySuffix(ownIdentity())}`);
+  return join(paths.tmp, `${id}.${paths.self.id}`);
 }
 
 /**
@@ -140,11 +137,11 @@ export function abandonDraft(
 
 /** A new name in tmp/; when this process is gone, what has it may be deleted by anybody. */
 export function temporaryPath(paths: StorePaths): string {
-  return join(paths.tmp, `${newLayerId()}.${identitySuffix(ownIdentity())}`);
+  return join(paths.tmp, `${newLayerId()}.${paths.self.id}`);
 }
 
 /** The layers that some of these directories are, by their link or their path; others are left out. */
-export function layerIdsOf(paths: StorePaths, directories: readonly string[]): LayerId[] {
+export function layerIdsOf(paths: StoreDirectories, directories: readonly string[]): LayerId[] {
   return directories.flatMap((path) => {
     const [, id] = /\/([a-z2-7]{16})(?:\/diff)?$/.exec(path) ?? [];
     if (id === undefined) return [];

@@ -5,6 +5,7 @@ import { measureTree } from '../layers/disk-usage.js';
 import type { CacheIndex } from './index-db.js';
 import { temporaryPath } from './layer-store.js';
 import type { Store } from './store.js';
+import { write } from './transaction.js';
 import { declareUse, type LiveUses } from './uses.js';
 
 /** A cache mount, as it is listed. */
@@ -21,7 +22,7 @@ export interface MountSummary {
 
 /** Notes that a step of this process uses a cache: it can't be pruned until the process ends. */
 export function useMount(index: CacheIndex, name: string, id: string): void {
-  index.environment.transactionSync(() => {
+  write(index, () => {
     declareUse(index, { mounts: [name] });
     index.mounts.putSync(name, { id, lastUsed: Date.now() });
   });

@@ -3,9 +3,10 @@
  */
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { LiveProcess } from './live-process.js';
 
 /** Absolute paths of the store's parts. */
-export interface StorePaths {
+export interface StoreDirectories {
   readonly root: string;
   /** Text file with the number of the format version. */
   readonly version: string;
@@ -18,6 +19,18 @@ export interface StorePaths {
   readonly tmp: string;
   /** Cache mounts (RUN --mount=type=cache). */
   readonly mounts: string;
+  /** FIFOs of the processes that have the store open: see live-process.ts. */
+  readonly live: string;
+  /** FIFOs for processes to come. */
+  readonly freeFifos: string;
+  /** What the index knows, in files: see record-files.ts. */
+  readonly records: string;
+}
+
+/** The parts of a store as the process sees them that has it open. */
+export interface StorePaths extends StoreDirectories {
+  /** The names of its work in progress end with its id. */
+  readonly self: LiveProcess;
 }
 
 /**
@@ -33,7 +46,7 @@ export function storeRoot(environment: NodeJS.ProcessEnv, isRoot: boolean): stri
 }
 
 /** Paths of a store's parts. */
-export function storePaths(root: string): StorePaths {
+export function storePaths(root: string): StoreDirectories {
   return {
     root,
     version: join(root, 'format-version'),
@@ -43,11 +56,14 @@ export function storePaths(root: string): StorePaths {
     blobs: join(root, 'blobs'),
     tmp: join(root, 'tmp'),
     mounts: join(root, 'mounts'),
+    live: join(root, 'live'),
+    freeFifos: join(root, 'live/free'),
+    records: join(root, 'records'),
   };
 }
 
 /** Where a blob is kept. @param digest begins with `sha256:` */
-export function blobPath({ blobs }: StorePaths, digest: string): string {
+export function blobPath({ blobs }: StoreDirectories, digest: string): string {
   return join(blobs, digest.replace(':', '/'));
 }
 

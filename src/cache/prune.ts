@@ -10,8 +10,10 @@ import type { EntryFilter } from './queries.js';
 import type { Leftovers } from './remove.js';
 import { deleteLeftovers, listFiles, orphans, removeFromIndex } from './remove.js';
 import type { Store } from './store.js';
+import { listRecords, strayRecords } from './stray-records.js';
 import { sweepStore } from './sweep.js';
 import { setCacheBytes } from './totals.js';
+import { write } from './transaction.js';
 import { liveUses } from './uses.js';
 
 /** What is to go. */
@@ -86,10 +88,12 @@ export function prune(store: Store, request: PruneRequest): PruneReport {
   const measured = measureLinked(store);
   const old = oldMounts(store, request.mountsUnusedFor, now);
   const listed = listFiles(store);
-  const { planned, leftovers, moved, heldBy } = index.environment.transactionSync(() => {
+  const records = listRecords(index);
+  const { planned, leftovers, moved, heldBy } = write(index, () => {
     const uses = liveUses(index);
     const planned = plan(readPruneInput(index, measured, uses, request.filter, now), request);
     const removed = removeFromIndex(store, planned);
+    if (!uses.publishing) for (const { remove } of strayRecords(records)) remove();
     setCacheBytes(index, planned.remaining);
     const held = uses.everythingBy !== undefined;
     const names = held ? [] : old.map(({ name }) => name);

@@ -9,6 +9,7 @@ import type {
   TreeDigest,
 } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
+import type { ProcessId } from './live-process.js';
 
 /** Name of a layer directory: 16 random base32 digits. It says nothing about the content. */
 export type LayerId = string & { readonly __brand: 'LayerId' };
@@ -166,11 +167,8 @@ export interface DownloadRecord {
 
 /** Who works on a step right now. */
 export interface LeaseRecord {
-  readonly pid: number;
-  /** Field 22 of /proc/PID/stat: tells a process from a later one with the same pid. */
-  readonly startTime: string;
-  /** /proc/sys/kernel/random/boot_id: a lease does not survive a reboot. */
-  readonly bootId: string;
+  /** Void when that process is dead: see live-process.ts. */
+  readonly process: ProcessId;
 }
 
 /** What a process must not lose while it lives; see uses.ts. */

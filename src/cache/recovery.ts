@@ -1,13 +1,16 @@
 /** After an unclean reboot: drops what was published but never certainly on disk. */
 import { rmSync } from 'node:fs';
 import { checkpoint } from '../checkpoint.js';
+import { readBootId } from './boot-id.js';
 import { dropBlob, dropLayers } from './drop.js';
 import type { CacheIndex } from './index-db.js';
 import { announceRemoval, removeLayer } from './layer-store.js';
 import type { StorePaths } from './paths.js';
 import { blobPath } from './paths.js';
-import { readBootId } from './process-identity.js';
+import { parseNote } from './record-files.js';
 import type { LayerId } from './records.js';
+import { repairRecord } from './repair-record.js';
+import { write } from './transaction.js';
 
 /** What the machine went down on. */
 export interface LostWork {
@@ -19,6 +22,8 @@ export interface LostWork {
 interface Marked {
   readonly layers: Set<LayerId>;
   readonly blobs: Set<string>;
+  /** Marks of records beside the index. */
+  readonly records: readonly string[];
 }
 
 /** Marks of former boots; reading an empty table is all that this costs as a rule. */
@@ -30,7 +35,8 @@ function formerMarks(index: CacheIndex): Marked | undefined {
   if (former.length === 0) return undefined;
   const named = (kind: string) =>
     former.filter((mark) => mark.startsWith(kind)).map((mark) => mark.slice(kind.length));
-  return { layers: new Set(named('layer:') as LayerId[]), blobs: new Set(named('blob:')) };
+  const records = former.filter((mark) => parseNote(mark) !== undefined);
+  return { layers: new Set(named('layer:') as LayerId[]), blobs: new Set(named('blob:')), records };
 }
 
 function ignoreFailure(action: () => void): void {
@@ -49,13 +55,18 @@ function ignoreFailure(action: () => void): void {
  */
 export function recoverStore(index: CacheIndex, paths: StorePaths): LostWork | undefined {
   if (formerMarks(index) === undefined) return undefined;
-  const dropped = index.environment.transactionSync(() => {
+  const dropped = write(index, () => {
     // Another process may have been faster.
     const marked = formerMarks(index);
     if (marked === undefined) return undefined;
     for (const id of marked.layers) announceRemoval(paths, id);
     const { images, blobs } = dropLayers(index, marked.layers);
     for (const digest of marked.blobs) dropBlob(index, digest);
+    for (const mark of marked.records) {
+      const note = parseNote(mark);
+      index.unsynced.removeSync(mark);
+      if (note) repairRecord(index, note.kind, note.file);
+    }
     return { layers: marked.layers, images, blobs: new Set([...marked.blobs, ...blobs]) };
   });
   if (dropped === undefined) return undefined;

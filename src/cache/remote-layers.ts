@@ -5,6 +5,7 @@
 import type { CacheIndex } from './index-db.js';
 import { newLayerId } from './layer-store.js';
 import type { LayerId, RemoteLayerRecord } from './records.js';
+import { write } from './transaction.js';
 
 /** Are the layer's files here, or is it known to be somewhere else? */
 export function isKnownLayer(index: CacheIndex, id: LayerId): boolean {
@@ -31,12 +32,14 @@ export function layerOfDiffId(
   };
   const known = find();
   if (known !== undefined) return known;
-  return index.environment.transactionSync(() => {
+  return write(index, () => {
     // Another process may have been faster.
     const there = find();
     if (there !== undefined) return there;
     const id = newLayerId();
-    index.remoteLayers.putSync(id, { id, diffId, ...facts });
+    const record = { id, diffId, ...facts };
+    index.files.remoteLayers.put(record);
+    index.remoteLayers.putSync(id, record);
     index.diffIds.putSync(diffId, id);
     return id;
   });
@@ -44,6 +47,7 @@ export function layerOfDiffId(
 
 function forget(index: CacheIndex, id: LayerId): void {
   const diffId = index.remoteLayers.get(id)?.diffId;
+  index.files.remoteLayers.remove(id);
   index.remoteLayers.removeSync(id);
   if (diffId !== undefined && index.diffIds.get(diffId) === id) index.diffIds.removeSync(diffId);
 }
@@ -66,7 +70,7 @@ export function forgetUnreferenced(index: CacheIndex): void {
 
 /** Gives layers up that nobody has any more; entries that need them are no hits from now on. */
 export function forgetRemoteLayers(index: CacheIndex, ids: readonly LayerId[]): void {
-  index.environment.transactionSync(() => {
+  write(index, () => {
     for (const id of ids) forget(index, id);
   });
 }

@@ -1,5 +1,6 @@
 /** Removes images: their names, and layers that nobody needs then. */
 import { NotFoundError } from '../errors.js';
+import { removeImageRow, removeName } from './drop.js';
 import type { ImageRemoval } from './images.js';
 import { findImage, isNamed, namesOf, normalizeName } from './images.js';
 import { planItems } from './prune-plan.js';
@@ -7,23 +8,24 @@ import { readPruneInput } from './prune-state.js';
 import { deleteLeftovers, removeFromIndex } from './remove.js';
 import type { Store } from './store.js';
 import { addCacheBytes } from './totals.js';
+import { write } from './transaction.js';
 import { liveUses } from './uses.js';
 
 /** What `removeImage` of images.ts does. @throws NotFoundError */
 export function removeImageRecord(store: Store, reference: string): ImageRemoval {
   const { index } = store;
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
-  const { untagged, removed, plan, leftovers } = index.environment.transactionSync(() => {
+  const { untagged, removed, plan, leftovers } = write(index, () => {
     const image = findImage(index, reference);
     if (!image)
       throw new NotFoundError(`there is no image ${reference}`, { hint: 'wiac images lists them' });
     const name = normalizeName(reference);
     const names = namesOf(index, image.id);
     const untagged = names.includes(name) ? [name] : names;
-    for (const key of untagged) index.names.removeSync(key);
+    for (const key of untagged) removeName(index, key);
     if (isNamed(index, image.id))
       return { untagged, removed: undefined, plan: undefined, leftovers: undefined };
-    index.images.removeSync(image.id);
+    removeImageRow(index, image.id);
     // What stays belongs to the cache now.
     for (const id of image.layers) addCacheBytes(index, index.layers.get(id)?.disk ?? 0);
     const input = readPruneInput(index, measured, liveUses(index), {}, Date.now());
@@ -40,6 +42,6 @@ export function removeImageRecord(store: Store, reference: string): ImageRemoval
     return { untagged, removed: image.id, plan, leftovers: removeFromIndex(store, plan) };
   });
   const freedBytes = leftovers ? deleteLeftovers(store, leftovers) : 0;
-  if (freedBytes > 0) index.environment.transactionSync(() => addCacheBytes(index, -freedBytes));
+  if (freedBytes > 0) write(index, () => addCacheBytes(index, -freedBytes));
   return { untagged, removed, layers: [...(plan?.layers ?? [])], freedBytes };
 }

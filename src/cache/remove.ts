@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { removeTree } from '../fs/remove.js';
 import type { DefinitionKey } from '../keys/digest.js';
-import { dropEntry } from './drop.js';
+import { dropEntry, removeImageRow } from './drop.js';
 import { blobMark, layerMark } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import { announceRemoval, layerLink, removeLayer, temporaryPath } from './layer-store.js';
@@ -22,6 +22,7 @@ import { blobsOf, withoutBlob } from './records.js';
 import { forgetUnreferenced } from './remote-layers.js';
 import type { Store } from './store.js';
 import { addCacheBytes } from './totals.js';
+import { write } from './transaction.js';
 import type { LiveUses } from './uses.js';
 import { liveUses } from './uses.js';
 
@@ -45,10 +46,13 @@ function removeItem(index: CacheIndex, { kind, id, layer }: PruneItem): void {
   if (kind === 'entry') {
     const record = index.steps.get(id as DefinitionKey);
     if (record) dropEntry(index, record);
-  } else if (kind === 'image') index.images.removeSync(id);
+  } else if (kind === 'image') removeImageRow(index, id);
   else if (kind === 'blob' && layer !== undefined) {
     const record = index.layers.get(layer);
-    if (record) index.layers.putSync(layer, withoutBlob(record, id));
+    if (!record) return;
+    const without = withoutBlob(record, id);
+    index.files.layers.put(without);
+    index.layers.putSync(layer, without);
   }
 }
 
@@ -65,6 +69,7 @@ export function removeFromIndex({ index, paths }: Store, { items, layers }: Prun
   for (const id of layers) {
     const record = index.layers.get(id);
     for (const { digest } of record ? blobsOf(record) : []) blobs.add(digest);
+    index.files.layers.remove(id);
     index.layers.removeSync(id);
     index.unsynced.removeSync(layerMark(id));
     announceRemoval(paths, id);
@@ -154,7 +159,7 @@ export function removeEntries(store: Store, records: readonly StepRecord[]): Rem
   const keys = new Set<string>(records.map(({ key }) => key));
   // What exactly is freed does not matter here, so that nothing has to be measured.
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
-  const leftovers = index.environment.transactionSync(() => {
+  const leftovers = write(index, () => {
     const input = readPruneInput(index, measured, liveUses(index), {}, Date.now());
     const plan = planItems(
       input,
@@ -163,7 +168,7 @@ export function removeEntries(store: Store, records: readonly StepRecord[]): Rem
     return removeFromIndex(store, plan);
   });
   const freed = deleteLeftovers(store, leftovers);
-  index.environment.transactionSync(() => addCacheBytes(index, -freed));
+  write(index, () => addCacheBytes(index, -freed));
   return records.map(({ key, layer }) => ({
     key,
     layerKept: layer !== undefined && index.layers.doesExist(layer),

@@ -4,6 +4,7 @@ import type { DirectoryRecord, EntryFingerprints, Hash64 } from '../context/fing
 import type { ScanStore } from '../context/scan.js';
 import type { TreeDigest } from '../keys/digest.js';
 import type { CacheIndex } from './index-db.js';
+import { write } from './transaction.js';
 
 /** lmdb limits keys to 1,978 bytes; a longer path is kept under its hash. */
 const MAX_KEY_BYTES = 1900;
@@ -47,7 +48,7 @@ export function indexScanStore(index: CacheIndex, hash64: Hash64): IndexScanStor
     },
     flush: () => {
       if (trees.size === 0 && directories.size === 0) return;
-      index.environment.transactionSync(() => {
+      write(index, () => {
         for (const [digest, text] of trees) index.trees.putSync(digest, text);
         for (const [key, [record, entries]] of directories) {
           index.directories.putSync(key, record);

@@ -1,20 +1,30 @@
 /** Opens the store: makes its folders, checks its format version, opens the index. */
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
+import { makeDirectories } from '../make-directories.js';
 import type { ExpansionLimits } from '../tar/expansion-limit.js';
 import { DEFAULT_LIMITS } from '../tar/expansion-limit.js';
-import { createStore } from './create-store.js';
+import { closeToOthers } from './close-to-others.js';
+import { createStore, writeVersion } from './create-store.js';
 import type { SyncMode } from './durability.js';
+import { findDamage, IndexDamagedError, speaksOfDamage } from './index-damage.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
-import { checkIndexFile } from './index-file.js';
+import { withIndexLock } from './index-lock.js';
+import type { LiveProcess } from './live-process.js';
+import { joinStore } from './live-process.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
+import type { Rebuilt } from './rebuild-index.js';
+import { rebuildIndex } from './rebuild-index.js';
+import { makeRecordFolders } from './record-files.js';
 import type { LostWork } from './recovery.js';
 import { recoverStore } from './recovery.js';
+import { isUpgradable, upgradeStore } from './upgrade.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** An open store. */
 export interface Store {
@@ -25,6 +35,8 @@ export interface Store {
   readonly limits: ExpansionLimits;
   /** What had to be dropped, because the machine went down before it was on disk. */
   readonly lost: LostWork | undefined;
+  /** The index was damaged and had to be made again. */
+  readonly rebuilt: Rebuilt | undefined;
 }
 
 function readVersion(path: string): number | undefined {
@@ -39,8 +51,9 @@ function readVersion(path: string): number | undefined {
 /** lmdb gives the number of the error where Node gives its name. */
 const ENOSPC_NUMBER = 28;
 
-/** "No space left" from the file system or from lmdb as a typed error; others as they are. */
+/** What the file system or lmdb says, as a typed error where there is one. */
 export function asStoreError(root: string, error: unknown): unknown {
+  if (speaksOfDamage(error)) return new IndexDamagedError(root, error);
   const code: unknown = (error as { code?: unknown }).code;
   if (code !== 'ENOSPC' && code !== ENOSPC_NUMBER && code !== 'EDQUOT') return error;
   return new NoSpaceError(`no space left in the store ${root}`, {
@@ -49,34 +62,59 @@ export function asStoreError(root: string, error: unknown): unknown {
   });
 }
 
+/** @throws StoreError for a store that this wiac can't read */
+function checkVersion(root: string, version: number | undefined): void {
+  if (version === undefined || version === FORMAT_VERSION || isUpgradable(version)) return;
+  throw new StoreError(
+    `the store ${root} has format version ${version}, this wiac knows version ${FORMAT_VERSION}`,
+    {
+      hint:
+        version < FORMAT_VERSION
+          ? `its cache is of no use to this wiac: remove it (rm -r ${root}), or set WIAC_ROOT to another place`
+          : 'use the wiac that made it, or another store: set WIAC_ROOT',
+    },
+  );
+}
+
+/** Makes the store, or brings it up to date, and opens its index; nobody else does so meanwhile. */
+async function openLocked(paths: StorePaths): Promise<Pick<Store, 'index' | 'rebuilt'>> {
+  const version = readVersion(paths.version);
+  checkVersion(paths.root, version);
+  if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
+  const damage = await findDamage(paths);
+  if (damage !== undefined) makeRecordFolders(paths);
+  const rebuilt = damage === undefined ? undefined : await rebuildIndex(paths, damage);
+  const index = openIndex(paths);
+  if (version !== undefined && version !== FORMAT_VERSION) {
+    await upgradeStore(paths, index);
+    writeVersion(paths, `${FORMAT_VERSION}\n`);
+  }
+  return { index, rebuilt };
+}
+
 /**
  * Opens a store and makes it if it is not there.
- * @throws StoreError when its format is newer or it can't be written; NoSpaceError
+ * @throws StoreError when its format is newer or it can't be written, PidTakenError; NoSpaceError
  */
 export async function openStore(
   root: string,
   sync: SyncMode = 'batch',
   limits: ExpansionLimits = DEFAULT_LIMITS,
 ): Promise<Store> {
-  const paths = storePaths(root);
+  const directories = storePaths(root);
+  let self: LiveProcess | undefined;
   try {
-    const version = readVersion(paths.version);
-    if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
-    else if (version !== FORMAT_VERSION) {
-      throw new StoreError(
-        `the store ${root} has format version ${version}, this wiac knows version ${FORMAT_VERSION}`,
-        {
-          hint:
-            version < FORMAT_VERSION
-              ? `its cache is of no use to this wiac: remove it (rm -r ${root}), or set WIAC_ROOT to another place`
-              : 'use the wiac that made it, or another store: set WIAC_ROOT',
-        },
-      );
-    }
-    await checkIndexFile(paths.index);
-    const index = openIndex(paths.index, false);
-    return { paths, index, sync, limits, lost: recoverStore(index, paths) };
+    checkVersion(root, readVersion(directories.version));
+    makeDirectories(dirname(root), 0o755);
+    makeDirectories(root, 0o700);
+    closeToOthers(directories);
+    self = await joinStore(directories);
+    const paths = { ...directories, self };
+    const { index, rebuilt } = await withIndexLock(paths, () => openLocked(paths));
+    self.sweep();
+    return { paths, index, sync, limits, rebuilt, lost: recoverStore(index, paths) };
   } catch (error) {
+    self?.leave();
     const typed = asStoreError(root, error);
     if (typed instanceof WiacError) throw typed;
     throw new StoreError(`the store ${root} can't be opened: ${(error as Error).message}`, {
@@ -86,7 +124,8 @@ export async function openStore(
   }
 }
 
-/** Closes the index; whatever was written is committed before. */
-export async function closeStore(store: Store): Promise<void> {
-  await store.index.environment.close();
+/** Closes the index; whatever was written is committed before. Its process uses nothing any more. */
+export async function closeStore({ index, paths }: Store): Promise<void> {
+  await withIndexLock(paths, () => index.environment.close());
+  paths.self.leave();
 }

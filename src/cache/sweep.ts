@@ -7,31 +7,38 @@ import { join } from 'node:path';
 import { removeTree } from '../fs/remove.js';
 import type { CacheIndex } from './index-db.js';
 import { removeLayer } from './layer-store.js';
-import { identitySuffix, isAlive, ownIdentity, parseIdentitySuffix } from './process-identity.js';
+import type { ProcessId } from './live-process.js';
+import { processOf } from './live-process.js';
+import { parseNote } from './record-files.js';
 import type { LayerId, LeaseRecord } from './records.js';
+import { repairRecord } from './repair-record.js';
 import type { Store } from './store.js';
+import { write } from './transaction.js';
 
-function isOthersDraft(name: string, id: LayerId): boolean {
-  const identity = name.startsWith(`${id}.`) ? parseIdentitySuffix(name) : undefined;
-  return identity !== undefined && isAlive(identity);
+function isOthersDraft({ paths }: Store, name: string, id: LayerId): boolean {
+  const owner = name.startsWith(`${id}.`) ? processOf(name) : undefined;
+  return owner !== undefined && paths.self.isAlive(owner);
 }
 
 /** Whose work it is that nobody goes on with. */
-type IsGone = (identity: LeaseRecord) => boolean;
+type IsGone = (process: ProcessId) => boolean;
 
 /** Drafts, and layers that were placed but not published; see cache-format.md, "Publishing". */
-function sweepDrafts({ index, paths }: Store, isGone: IsGone): number {
+function sweepDrafts(store: Store, isGone: IsGone): number {
+  const { index, paths } = store;
   let freed = 0;
   for (const name of readdirSync(paths.tmp)) {
-    const identity = parseIdentitySuffix(name);
-    if (!identity || !isGone(identity)) continue;
+    const owner = processOf(name);
+    if (owner === undefined || !isGone(owner)) continue;
+    const note = parseNote(name);
     const id = name.slice(0, name.indexOf('.')) as LayerId;
     try {
+      if (note) write(index, () => repairRecord(index, note.kind, note.file));
       // A layer that entries know by its name is fetched under it again.
       const taken = readdirSync(paths.tmp).some(
-        (other) => other !== name && isOthersDraft(other, id),
+        (other) => other !== name && isOthersDraft(store, other, id),
       );
-      if (!taken && !index.layers.doesExist(id)) removeLayer(paths, id);
+      if (!note && !taken && !index.layers.doesExist(id)) removeLayer(paths, id);
       freed += removeTree(join(paths.tmp, name));
     } catch {
       // A cp(1) that outlived its wiac may still be writing there, or another process is sweeping:
@@ -42,24 +49,26 @@ function sweepDrafts({ index, paths }: Store, isGone: IsGone): number {
 }
 
 function sweepLeases(index: CacheIndex, isGone: IsGone): void {
-  const isVoid = ({ value }: { readonly value: LeaseRecord }) => isGone(value);
+  const isVoid = ({ value }: { readonly value: LeaseRecord }) => isGone(value.process);
   if (![...index.leases.getRange()].some(isVoid)) return;
-  index.environment.transactionSync(() => {
+  write(index, () => {
     for (const { key } of [...index.leases.getRange()].filter(isVoid)) index.leases.removeSync(key);
   });
 }
 
 /** Removes drafts and leases of processes that are gone. @returns bytes of drafts that were freed */
 export function sweepStore(store: Store): number {
-  const isGone: IsGone = (identity) => !isAlive(identity);
+  const { self } = store.paths;
+  const isGone: IsGone = (owner) => !self.isAlive(owner);
   sweepLeases(store.index, isGone);
-  return sweepDrafts(store, isGone);
+  const freed = sweepDrafts(store, isGone);
+  self.sweep();
+  return freed;
 }
 
 /** Removes drafts and leases of this process, which goes on with none of them. */
 export function sweepOwn(store: Store): void {
-  const own = identitySuffix(ownIdentity());
-  const isGone: IsGone = (identity) => identitySuffix(identity) === own;
+  const isGone: IsGone = (owner) => owner === store.paths.self.id;
   sweepLeases(store.index, isGone);
   sweepDrafts(store, isGone);
 }

@@ -16,14 +16,15 @@
  * that takes the step's lease. So declarations cost no transaction of their own. Whoever gets
  * LayersGoneError starts over, and `retryWhenPruned` lets nothing be removed during the second try.
  *
- * Records are void when their process is gone (pid, start time and boot id tell), so that nobody
+ * Records are void when their process is dead (live-process.ts), so that nobody
  * has to give them back: a build's result stays in use until its process has ended.
  */
 import { StoreError } from '../errors.js';
 import type { CacheIndex } from './index-db.js';
-import { identitySuffix, isAlive, ownIdentity } from './process-identity.js';
-import type { LayerId, UseRecord } from './records.js';
+import { pidOf } from './live-process.js';
+import type { LayerId } from './records.js';
 import { isKnownLayer } from './remote-layers.js';
+import { write } from './transaction.js';
 
 /** Layers were removed by another process between finding them and using them. */
 export class LayersGoneError extends StoreError {
@@ -43,7 +44,7 @@ export interface Use {
 
 function sweepVoid(index: CacheIndex): void {
   for (const { key, value } of [...index.uses.getRange()]) {
-    if (!isAlive(value)) index.uses.removeSync(key);
+    if (!index.self.isAlive(value.process)) index.uses.removeSync(key);
   }
 }
 
@@ -52,29 +53,27 @@ function sweepVoid(index: CacheIndex): void {
  * @throws LayersGoneError, which undoes the transaction
  */
 export function declareUse(index: CacheIndex, use: Use): void {
-  const identity = ownIdentity();
-  const key = identitySuffix(identity);
-  const known = index.uses.get(key);
+  const { id } = index.self;
+  const known = index.uses.get(id);
   // Once in the life of a process somebody clears up after those that ended without.
   if (!known) sweepVoid(index);
   const before = new Set(known?.layers);
   const added = [...new Set(use.layers)].filter((id) => !before.has(id));
-  const gone = added.filter((id) => !isKnownLayer(index, id));
+  const gone = added.filter((layer) => !isKnownLayer(index, layer));
   if (gone.length > 0) throw new LayersGoneError(gone);
   const mounts = [...new Set([...(known?.mounts ?? []), ...(use.mounts ?? [])])];
   const everything = use.everything ?? known?.everything ?? false;
   const same = added.length === 0 && mounts.length === (known?.mounts.length ?? 0);
   if (known && same && everything === known.everything) return;
-  const record: UseRecord = { ...identity, layers: [...before, ...added], mounts, everything };
-  index.uses.putSync(key, record);
+  index.uses.putSync(id, { process: id, layers: [...before, ...added], mounts, everything });
 }
 
 /** Declares that this process uses layers. @throws LayersGoneError when they are not there */
 export function useLayers(index: CacheIndex, layers: readonly LayerId[]): void {
-  const known = index.uses.get(identitySuffix(ownIdentity()));
+  const known = index.uses.get(index.self.id);
   const before = new Set(known?.layers);
   if (layers.every((id) => before.has(id))) return;
-  index.environment.transactionSync(() => declareUse(index, { layers }));
+  write(index, () => declareUse(index, { layers }));
 }
 
 /** Declares the use of layers that one can do without. @returns false when they are not there */
@@ -90,7 +89,7 @@ export function tryUseLayers(index: CacheIndex, layers: readonly LayerId[]): boo
 
 /** Lets nothing be removed by anybody as long as it is set and this process lives. */
 function holdEverything(index: CacheIndex, everything: boolean): void {
-  index.environment.transactionSync(() => declareUse(index, { everything }));
+  write(index, () => declareUse(index, { everything }));
 }
 
 /**
@@ -137,14 +136,14 @@ export function liveUses(index: CacheIndex): LiveUses {
   let publishing = false;
   let others = false;
   for (const { value } of index.uses.getRange()) {
-    if (!isAlive(value)) continue;
-    others ||= value.pid !== process.pid;
+    if (!index.self.isAlive(value.process)) continue;
+    others ||= value.process !== index.self.id;
     for (const id of value.layers) layers.add(id);
     for (const name of value.mounts) mounts.add(name);
-    if (value.everything) everythingBy = value.pid;
+    if (value.everything) everythingBy = pidOf(value.process);
   }
   for (const { key, value } of index.leases.getRange()) {
-    if (!isAlive(value)) continue;
+    if (!index.self.isAlive(value.process)) continue;
     publishing = true;
     if (key.startsWith('mount:')) mounts.add(key.slice('mount:'.length));
   }

@@ -121,7 +121,7 @@ export async function buildCommand(
   const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
   const caches = await openCaches(options.cacheFrom, options.cacheTo);
   const started = new Date();
-  const input = readDockerfile(path, options);
+  // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(
     root,
     options.progress === 'json'
@@ -129,6 +129,7 @@ export async function buildCommand(
       : undefined,
   );
   try {
+    const input = readDockerfile(path, options);
     const names = outputs?.names ?? options.tag;
     const results = await buildPlatforms(path, input, options, names, store, caches);
     if (outputs) {

@@ -1,6 +1,6 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
 import { CommanderError } from 'commander';
-import { InterruptedError, WiacError } from '../errors.js';
+import { InterruptedError, StoreError, WiacError } from '../errors.js';
 import { withSwitchValues } from './declare/options.js';
 import { createProgram } from './program.js';
 
@@ -27,6 +27,14 @@ async function run(): Promise<void> {
       // --help and --version end by throwing; they have printed what they had to say.
       process.exitCode = error.exitCode;
     } else if (error instanceof WiacError) {
+      if (error instanceof StoreError) {
+        const { runAgain } = await import('./run-again.js');
+        const exitCode = await runAgain(error);
+        if (exitCode !== undefined) {
+          process.exitCode = exitCode;
+          return;
+        }
+      }
       const { reportError } = await import('./report.js');
       process.exitCode = await reportError(error, process.argv.slice(2));
       // Whoever stops wiac does not wait until somebody reads what is still in the pipe.

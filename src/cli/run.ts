@@ -5,6 +5,7 @@ import { requirePresent } from '../cache/adopt-layer.js';
 import { findImage } from '../cache/images.js';
 import { layerFiles, layerIdsOf } from '../cache/layer-store.js';
 import { storePaths, storeRoot, temporaryDirectory } from '../cache/paths.js';
+import type { Store } from '../cache/store.js';
 import { closeStore } from '../cache/store.js';
 import { useLayers } from '../cache/uses.js';
 import { NotFoundError, UsageError } from '../errors.js';
@@ -65,15 +66,20 @@ function readLowerdirs(text: string): string[] {
   return paths.map((path) => resolve(path));
 }
 
-/** Declares that this process uses the directories that are layers of the store. */
-async function useLowerdirs(root: string, lower: readonly string[]): Promise<void> {
+/**
+ * Declares that this process uses the directories that are layers of the store.
+ * @returns the store, whose layers are in use until it is closed
+ */
+async function useLowerdirs(root: string, lower: readonly string[]): Promise<Store | undefined> {
   const layers = layerIdsOf(storePaths(root), lower);
-  if (layers.length === 0) return;
+  if (layers.length === 0) return undefined;
   const store = await openUserStore(root);
   try {
     useLayers(store.index, layers);
-  } finally {
+    return store;
+  } catch (error) {
     await closeStore(store);
+    throw error;
   }
 }
 
@@ -98,43 +104,57 @@ function lowerdirTarget(
   return { lower, config: BARE_CONFIG, argv, layer: resolve(layer) };
 }
 
-/** @returns undefined when there are directories of that name, but no image */
 async function imageTarget(
+  store: Store,
+  name: string,
+  rest: readonly string[],
+  options: RunOptions,
+): Promise<Target> {
+  const platform = options.platform === undefined ? undefined : wantedPlatform(options.platform);
+  const image = await imageToRun(store, name, { pull: options.pull, platform });
+  // In use until the program has ended, whatever is pruned or named anew meanwhile.
+  useLayers(store.index, image.layers);
+  const { config } = image;
+  const entrypoint =
+    options.entrypoint === undefined ? (config.Entrypoint ?? []) : [options.entrypoint];
+  const cmd = rest.length > 0 || options.entrypoint !== undefined ? rest : (config.Cmd ?? []);
+  const argv = [...entrypoint, ...cmd];
+  if (argv.length === 0) {
+    throw new UsageError(`the image ${name} has neither ENTRYPOINT nor CMD`, {
+      hint: `say what to run: wiac run ${name} PROGRAM`,
+    });
+  }
+  requirePresent(store, image.layers, `the image ${name}`);
+  const lower = image.layers.map((id) => layerFiles(store, id)).reverse();
+  return {
+    lower,
+    config,
+    argv,
+    layer: options.layer === undefined ? undefined : resolve(options.layer),
+  };
+}
+
+/**
+ * What an image says is to be run, with the open store that has it.
+ * @returns undefined when there are directories of that name, but no image
+ */
+async function openImage(
   root: string,
   name: string,
   rest: readonly string[],
   options: RunOptions,
-): Promise<Target | undefined> {
+): Promise<{ readonly target: Target; readonly store: Store } | undefined> {
   const store = await openUserStore(root);
   try {
-    if (!findImage(store.index, name) && !hasTransport(name)) {
-      if (parseLowerdirs(name).every(isDirectory)) return undefined;
-    }
-    const platform = options.platform === undefined ? undefined : wantedPlatform(options.platform);
-    const image = await imageToRun(store, name, { pull: options.pull, platform });
-    // In use until the program has ended, whatever is pruned or named anew meanwhile.
-    useLayers(store.index, image.layers);
-    const { config } = image;
-    const entrypoint =
-      options.entrypoint === undefined ? (config.Entrypoint ?? []) : [options.entrypoint];
-    const cmd = rest.length > 0 || options.entrypoint !== undefined ? rest : (config.Cmd ?? []);
-    const argv = [...entrypoint, ...cmd];
-    if (argv.length === 0) {
-      throw new UsageError(`the image ${name} has neither ENTRYPOINT nor CMD`, {
-        hint: `say what to run: wiac run ${name} PROGRAM`,
-      });
-    }
-    requirePresent(store, image.layers, `the image ${name}`);
-    const lower = image.layers.map((id) => layerFiles(store, id)).reverse();
-    return {
-      lower,
-      config,
-      argv,
-      layer: options.layer === undefined ? undefined : resolve(options.layer),
-    };
-  } finally {
+    const isKnown = findImage(store.index, name) || hasTransport(name);
+    if (isKnown || !parseLowerdirs(name).every(isDirectory))
+      return { target: await imageTarget(store, name, rest, options), store };
+  } catch (error) {
     await closeStore(store);
+    throw error;
   }
+  await closeStore(store);
+  return undefined;
 }
 
 function environment(config: ContainerConfig, options: RunOptions): [string, string][] {
@@ -158,9 +178,9 @@ export async function runCommand(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return relayed;
-  const image = isWrittenAsPath(first) ? undefined : await imageTarget(root, first, rest, options);
-  const target = image ?? lowerdirTarget(readLowerdirs(first), rest, options);
-  if (!image) await useLowerdirs(root, target.lower);
+  const image = isWrittenAsPath(first) ? undefined : await openImage(root, first, rest, options);
+  const target = image?.target ?? lowerdirTarget(readLowerdirs(first), rest, options);
+  const store = image?.store ?? (await useLowerdirs(root, target.lower));
   const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
   try {
     if (target.layer !== undefined && !existsSync(target.layer)) makeLayerDirectory(target.layer);
@@ -183,5 +203,6 @@ export async function runCommand(
     return exit.code;
   } finally {
     rmSync(scratch, { recursive: true, force: true });
+    if (store) await closeStore(store);
   }
 }

@@ -1,5 +1,6 @@
 /** Opens the store as the user's environment says, and tells what a power cut took. */
 import { syncMode } from '../cache/durability.js';
+import type { Rebuilt } from '../cache/rebuild-index.js';
 import type { LostWork } from '../cache/recovery.js';
 import type { Store } from '../cache/store.js';
 import { openStore } from '../cache/store.js';
@@ -10,12 +11,16 @@ function describeLoss({ layers, images }: LostWork): string {
   return `the machine went down before ${layers} layers were on disk: they are dropped${gone}; build again to make them`;
 }
 
+function describeRebuilt({ damage, layers, entries, images }: Rebuilt): string {
+  return `the index of the store ${damage}: it was made again from what lies beside it (${entries} entries, ${layers} layers, ${images} images)`;
+}
+
 function warnOnStderr(message: string): void {
   process.stderr.write(`wiac: warning: ${message}\n`);
 }
 
 /**
- * @param warn gets a sentence when a power cut took something
+ * @param warn gets a sentence when something was lost or had to be repaired
  * @throws UsageError for a wrong $WIAC_SYNC, limit or config file, StoreError, NoSpaceError
  */
 export async function openUserStore(
@@ -23,6 +28,7 @@ export async function openUserStore(
   warn: (message: string) => void = warnOnStderr,
 ): Promise<Store> {
   const store = await openStore(root, syncMode(process.env), readLimits(process.env));
+  if (store.rebuilt) warn(describeRebuilt(store.rebuilt));
   if (store.lost) warn(describeLoss(store.lost));
   return store;
 }

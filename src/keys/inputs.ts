@@ -7,10 +7,16 @@ import type { ContentKey, DefinitionKey, Json, OperationDigest, TreeDigest } fro
 import { canonicalJson, sha256 } from './digest.js';
 
 /**
- * Counts up whenever the meaning of a key changes (an encoding, or what a step does with the same
- * inputs), so that an entry of an older wiac is never taken for one of this.
+ * Counts up whenever the meaning of a key changes (an encoding, or what a step of that kind does with
+ * the same inputs), so that an entry of an older wiac is never taken for one of this. Each kind by
+ * itself: a RUN on the same files as before is still found, by its content key.
  */
-export const KEY_VERSION = 3;
+const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
+  copy: 3,
+  fetch: 3,
+  run: 2,
+  workdir: 2,
+};
 
 /** A source of a COPY after wildcards were resolved, digested. */
 export interface SelectionInput {
@@ -122,7 +128,7 @@ function operandsOf(step: KeyedStep, remote: string | undefined): OperationInput
  */
 export function operationInputs(step: KeyedStep, remote?: string): OperationInputs {
   const { kind, platform } = step;
-  return { version: KEY_VERSION, kind, platform, operands: operandsOf(step, remote) };
+  return { version: KEY_VERSIONS[kind], kind, platform, operands: operandsOf(step, remote) };
 }
 
 /** "The same instruction": what the former layers of a step are looked up by. */

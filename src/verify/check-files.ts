@@ -1,7 +1,7 @@
 /** Files of the store that nothing refers to. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive, parseIdentitySuffix } from '../cache/process-identity.js';
+import { pidOf, processOf } from '../cache/live-process.js';
 import type { LayerId } from '../cache/records.js';
 import { blobsOf } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
@@ -27,8 +27,8 @@ export function* checkFiles({ index, paths }: Store): Generator<Finding> {
     found: names(directory),
   }));
   const blobFiles = names(blobs);
-  const drafts = names(paths.tmp).map((name) => ({ name, identity: parseIdentitySuffix(name) }));
-  const working = drafts.filter(({ identity }) => identity && isAlive(identity));
+  const drafts = names(paths.tmp).map((name) => ({ name, owner: processOf(name) }));
+  const working = drafts.filter(({ owner }) => owner && paths.self.isAlive(owner));
   const inWork = new Set(working.map(({ name }) => name.slice(0, name.indexOf('.'))));
   for (const { directory, found } of places) {
     for (const id of found) {
@@ -44,8 +44,9 @@ export function* checkFiles({ index, paths }: Store): Generator<Finding> {
     if (working.length === 0 && !known.has(`sha256:${name}`))
       yield garbage(blobs, name, 'is the blob of no layer');
   }
-  for (const { name, identity } of drafts) {
-    if (!identity) yield garbage(paths.tmp, name, 'belongs to nobody');
-    else if (!isAlive(identity)) yield garbage(paths.tmp, name, `process ${identity.pid} is gone`);
+  for (const { name, owner } of drafts) {
+    if (!owner) yield garbage(paths.tmp, name, 'belongs to nobody');
+    else if (!paths.self.isAlive(owner))
+      yield garbage(paths.tmp, name, `process ${pidOf(owner)} is gone`);
   }
 }

@@ -1,8 +1,8 @@
 /** Is the index consistent with itself and with the directories? Reads no content of layers. */
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import { layerLink, layerLinkTarget, layerPath } from '../cache/layer-store.js';
+import { pidOf } from '../cache/live-process.js';
 import { blobPath } from '../cache/paths.js';
-import { isAlive } from '../cache/process-identity.js';
 import type { ImageRecord, LayerRecord, StepRecord } from '../cache/records.js';
 import { blobsOf } from '../cache/records.js';
 import { isKnownLayer } from '../cache/remote-layers.js';
@@ -137,8 +137,8 @@ function* checkLookups({ index }: Store): Generator<Finding> {
 
 function* checkLeases({ index }: Store): Generator<Finding> {
   for (const { key, value } of index.leases.getRange()) {
-    if (!isAlive(value)) {
-      yield row('leases', key, `void: process ${value.pid} is gone`, 'garbage');
+    if (!index.self.isAlive(value.process)) {
+      yield row('leases', key, `void: process ${pidOf(value.process)} is gone`, 'garbage');
     }
   }
 }

@@ -23,13 +23,15 @@ export type Repair =
   | { readonly action: 'drop-blob'; readonly digest: string }
   | { readonly action: 'drop-row'; readonly table: RowTable; readonly key: string }
   | { readonly action: 'link'; readonly layer: LayerId }
-  | { readonly action: 'remove'; readonly path: string };
+  | { readonly action: 'remove'; readonly path: string }
+  /** Writes or removes a file beside the index. */
+  | { readonly action: 'write-record'; readonly write: () => void };
 
 /** One thing that is not as it should be. */
 export interface Finding {
   /** damage could give a wrong result or an error; garbage only takes space. */
   readonly severity: 'damage' | 'garbage';
-  readonly subject: 'layer' | 'entry' | 'image' | 'blob' | 'row' | 'file';
+  readonly subject: 'layer' | 'entry' | 'image' | 'blob' | 'row' | 'record' | 'file';
   /** Id, key, digest, path, or table and key. */
   readonly id: string;
   readonly problem: string;

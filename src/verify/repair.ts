@@ -1,11 +1,12 @@
 /** Puts findings right: rows in one transaction, files after it. */
 import { rmSync, symlinkSync } from 'node:fs';
-import { dropBlob, dropEntry, dropImages, dropLayers } from '../cache/drop.js';
+import { dropBlob, dropEntry, dropImages, dropLayers, removeName } from '../cache/drop.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import { announceRemoval, layerLink, layerLinkTarget, removeLayer } from '../cache/layer-store.js';
-import { otherProcesses } from '../cache/open-processes.js';
+import { pidOf } from '../cache/live-process.js';
 import { blobPath } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
+import { write } from '../cache/transaction.js';
 import { removeTree } from '../fs/remove.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../keys/digest.js';
 import type { Finding, Repair, RowTable } from './finding.js';
@@ -22,6 +23,7 @@ function dropRow(index: CacheIndex, table: RowTable, key: string): void {
   } else if (table === 'contents') index.contents.removeSync(key as ContentKey);
   else if (table === 'usage') index.usage.removeSync(key as DefinitionKey);
   else if (table === 'trees') index.trees.removeSync(key as TreeDigest);
+  else if (table === 'names') removeName(index, key);
   else index[table].removeSync(key);
 }
 
@@ -59,10 +61,11 @@ function repairRows(index: CacheIndex, findings: readonly Finding[]): string[] {
  * @returns pids of those processes, [] when everything was repaired
  */
 export function repairStore({ index, paths }: Store, findings: readonly Finding[]): number[] {
-  const { busy, blobs } = index.environment.transactionSync(() => {
-    const others = otherProcesses(index);
+  const { busy, blobs } = write(index, () => {
+    const others = index.self.others().map(pidOf);
     if (others.length > 0) return { busy: others, blobs: [] };
     for (const { layer } of select(findings, 'drop-layer')) announceRemoval(paths, layer);
+    for (const { write: repair } of select(findings, 'write-record')) repair();
     return { busy: [], blobs: repairRows(index, findings) };
   });
   if (busy.length > 0) return busy;

@@ -1,13 +1,17 @@
 /** Checks a store, or some of its entries, from the index down to the bytes. */
+import { auditIndex } from '../cache/index-audit.js';
+import { IndexDamagedError } from '../cache/index-damage.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import type { LayerRecord, StepRecord } from '../cache/records.js';
 import { blobsOf } from '../cache/records.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
+import { write } from '../cache/transaction.js';
 import type { Hash64 } from '../context/fingerprint.js';
 import { checkBlob, checkLayerContent } from './check-content.js';
 import { checkFiles } from './check-files.js';
 import { checkEntry, checkIndex, checkLayerFiles, treeCheck } from './check-index.js';
+import { checkRecords } from './check-records.js';
 import type { Finding } from './finding.js';
 
 /** How much was looked at. */
@@ -32,6 +36,7 @@ function* structure(store: Store, entries: readonly StepRecord[] | undefined): G
     // Files first: what is published in between is in the index then.
     yield* checkFiles(store);
     yield* checkIndex(store, isComplete);
+    yield* checkRecords(store);
     return;
   }
   for (const record of entries) {
@@ -48,6 +53,7 @@ function layersOf({ index }: Store, entries: readonly StepRecord[] | undefined):
 
 /**
  * Verifies; changes nothing but that layers without a digest get one.
+ * @throws IndexDamagedError when the index itself is
  * @param entries only these and their layers; undefined: the whole store
  * @param deep compare blobs with their digests, and unpacked with their layers
  */
@@ -58,6 +64,8 @@ export async function verifyStore(
   hash64: Hash64,
 ): Promise<Verification> {
   const { index, paths } = store;
+  const problem = entries ? undefined : write(index, () => auditIndex(index.file));
+  if (problem !== undefined) throw new IndexDamagedError(paths.root, new Error(`it ${problem}`));
   const findings = [...structure(store, entries)];
   const broken = new Set(findings.map(({ id }) => id));
   const layers = layersOf(store, entries);

@@ -8,6 +8,7 @@ import { publishEntry, updateLayer } from '../../src/cache/entries.js';
 import { findImage, imageRecord, publishImage, removeImage } from '../../src/cache/images.js';
 import { layerPath } from '../../src/cache/layer-store.js';
 import { tryLease } from '../../src/cache/lease.js';
+import type { ProcessId } from '../../src/cache/live-process.js';
 import { prune } from '../../src/cache/prune.js';
 import type { LayerId, LayerRecord, StepRecord } from '../../src/cache/records.js';
 import type { Store } from '../../src/cache/store.js';
@@ -101,7 +102,7 @@ describe('found, then removed by another process', () => {
     prune(store, EVERYTHING);
     expect(() => use(layer)).toThrow(LayersGoneError);
     // Nothing of the transaction was kept.
-    expect(tryLease(store.index, 'key')).toBe(undefined);
+    expect(tryLease(store.index, 'key')).toEqual({ key: 'key' });
     expect(findImage(store.index, 'app')).toBe(undefined);
   });
 
@@ -135,7 +136,7 @@ describe('declared, then pruned', () => {
   test('a process that is gone keeps nothing, and the next one clears up after it', () => {
     const { layer } = publish('a');
     forgetUses();
-    const dead = { pid: 1, startTime: '1', bootId: 'another boot' };
+    const dead = { process: 'aaaaaaaaaaaaaaaa-1' as ProcessId };
     const use = { ...dead, layers: [layer], mounts: [], everything: true };
     store.index.uses.putSync('dead', use);
     expect(prune(store, EVERYTHING).items).toHaveLength(1);

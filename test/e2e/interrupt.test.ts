@@ -1,5 +1,5 @@
 /** What is left when a build does not end as planned: nothing that runs, mounts, or misleads. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -203,40 +203,5 @@ describe('a store that cannot be used: exit code 7', () => {
     writeFileSync(join(made.root, 'format-version'), '99\n');
     for (const args of [['ls'], ['du'], ['show', 'abc'], ['rm', 'abc']])
       expect(await made.wiac(['cache', ...args])).toMatchObject({ exitCode: 7 });
-  });
-
-  test('its index is damaged', async () => {
-    const made = machine();
-    const root = context({ Dockerfile: dockerfile() });
-    await made.build(root);
-    writeFileSync(join(made.root, 'index/data.mdb'), 'this is no database'.repeat(1000));
-    const { exitCode, stderr } = await made.wiac(['build', root]);
-    expect(exitCode).toBe(7);
-    expect(stderr).toContain(made.root);
-  });
-
-  test('its index is cut off: an error says so, no signal ends the command', async () => {
-    const made = machine();
-    const root = context({ Dockerfile: dockerfile('RUN echo 1 > /one') });
-    await made.build(root);
-    const file = join(made.root, 'index/data.mdb');
-    const whole = readFileSync(file);
-    for (const size of [100, 5000, whole.length / 2]) {
-      writeFileSync(file, whole.subarray(0, size));
-      for (const args of [
-        ['build', root],
-        ['cache', 'ls'],
-        ['cache', 'verify', '--repair'],
-      ]) {
-        const { exitCode, stderr } = await made.wiac(args);
-        expect(stderr).toContain(`the index of the store is damaged: ${file}`);
-        expect(exitCode).toBe(7);
-      }
-    }
-    // Pages at the end may be free: then nothing is missing.
-    for (const pages of [1, 2, 4, 8]) {
-      writeFileSync(file, whole.subarray(0, whole.length - pages * 4096));
-      expect([0, 7]).toContain((await made.wiac(['cache', 'ls'])).exitCode);
-    }
   });
 });

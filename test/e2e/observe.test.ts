@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { openIndex } from '../../src/cache/index-db.js';
+import { closeStore, openStore } from '../../src/cache/store.js';
 import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
 
@@ -149,12 +149,13 @@ describe('cache ls', () => {
 
   /** Makes all that a store has older. @param ms by how much */
   async function makeOlder(root: string, ms: number): Promise<void> {
-    const { environment, steps, usage } = openIndex(join(root, 'index'), false);
+    const store = await openStore(root);
+    const { steps, usage } = store.index;
     for (const { key, value } of [...steps.getRange()])
       await steps.put(key, { ...value, created: value.created - ms });
     for (const { key, value } of [...usage.getRange()])
       await usage.put(key, { ...value, lastUsed: value.lastUsed - ms });
-    await environment.close();
+    await closeStore(store);
   }
 
   test('--older and --newer, --unused: an entry is on one side of every age', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { openIndex } from '../../src/cache/index-db.js';
+import { closeStore, openStore } from '../../src/cache/store.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
 import {
   context,
@@ -63,14 +63,15 @@ async function layerDiskUsage(root: string): Promise<number> {
 
 /** Changes when entries were last used. */
 async function age(made: Machine, days: number, filter: (text: string) => boolean): Promise<void> {
-  const index = openIndex(join(made.root, 'index'), false);
+  const store = await openStore(made.root);
+  const { index } = store;
   index.environment.transactionSync(() => {
     for (const { key, value } of [...index.steps.getRange()]) {
       if (filter(value.inputs.text))
         index.usage.putSync(key, { lastUsed: Date.now() - days * 86_400_000, hits: 0 });
     }
   });
-  await index.environment.close();
+  await closeStore(store);
 }
 
 describe('hard links', () => {
@@ -223,7 +224,7 @@ describe('what goes', () => {
   test('garbage of processes that died: layers, links, blobs and drafts nobody knows', async () => {
     const made = machine();
     await made.build(context({ Dockerfile: dockerfile() }), '-t', 'kept');
-    const dead = `aaaaaaaaaaaaaaaa.1.1.${'0'.repeat(8)}-0000-0000-0000-${'0'.repeat(12)}`;
+    const dead = 'aaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbb-1';
     writeTree(made.root, {
       'layers/aaaaaaaaaaaaaaaa/diff/file': 'x',
       'l/bbbbbbbbbbbbbbbb': '-> ../layers/bbbbbbbbbbbbbbbb/diff',
@@ -413,8 +414,8 @@ test('the running total is right after a prune', async () => {
   const made = machine();
   await made.build(context({ Dockerfile: dockerfile('RUN echo one', 'RUN echo two') }));
   const { cacheBytes } = await prune(made, '--keep-bytes=2M');
-  const index = openIndex(join(made.root, 'index'), true);
-  expect(index.totals.get('cacheBytes')).toBe(cacheBytes);
-  await index.environment.close();
+  const store = await openStore(made.root);
+  expect(store.index.totals.get('cacheBytes')).toBe(cacheBytes);
+  await closeStore(store);
   expect(readFileSync(QUIET.WIAC_CONFIG, 'utf8')).toBe('{}\n');
 });

@@ -18,6 +18,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { createHash64 } from '../../src/build/hash64.js';
+import type { ProcessId } from '../../src/cache/live-process.js';
 import type { Store } from '../../src/cache/store.js';
 import { closeStore, openStore } from '../../src/cache/store.js';
 import { verifyStore } from '../../src/verify/verify.js';
@@ -274,7 +275,7 @@ describe('the index', () => {
         index.operations.putSync(nowhere, [nowhere]);
         index.usage.putSync(nowhere, { lastUsed: 1, hits: 1 });
         index.diffIds.putSync(`sha256:${nowhere}`, nowhere);
-        index.leases.putSync(nowhere, { pid: 1, startTime: '1', bootId: 'gone' });
+        index.leases.putSync(nowhere, { process: 'aaaaaaaaaaaaaaaa-1' as ProcessId });
       },
       Array(5).fill('garbage row'),
       [],
@@ -300,7 +301,7 @@ describe('garbage', () => {
     const made = await built();
     mkdirSync(join(made.root, 'layers/aaaaaaaaaaaaaaaa/diff'), { recursive: true });
     symlinkSync('nowhere', join(made.root, 'l/aaaaaaaaaaaaaaaa'));
-    mkdirSync(join(made.root, 'tmp/bbbb.1.1.00000000-0000-0000-0000-000000000000'));
+    mkdirSync(join(made.root, 'tmp/bbbb.bbbbbbbbbbbbbbbb-1'));
     writeFileSync(join(made.root, 'tmp/what is this'), '');
     writeFileSync(join(made.root, 'blobs/sha256/cccc'), '');
     const report = await verify(made);

@@ -1,0 +1,206 @@
+/**
+ * The index is expendable: whatever happens to it, the next command makes it again, and nothing that
+ * was built has to be built again. Each case damages a store with entries, an image and a cache
+ * mount.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { auditIndex, glanceAtIndex } from '../../src/cache/index-audit.js';
+import { suspectIndex } from '../../src/cache/index-damage.js';
+import { closeStore, openStore } from '../../src/cache/store.js';
+import type { Machine } from '../support/wiac.js';
+import { context, dockerfile, machine, ranSteps, WIAC } from '../support/wiac.js';
+
+const PAGE = 4096;
+
+/** A store with an image, and the context that it was built from. */
+async function built(): Promise<Machine & { readonly path: string; readonly index: string }> {
+  const made = machine();
+  const path = context({
+    'src/a': 'a\n',
+    Dockerfile: dockerfile(
+      'WORKDIR /work',
+      'COPY src /src',
+      'RUN --mount=type=cache,target=/c echo kept > /c/kept && cat /src/a > /made',
+      'RUN true',
+      'CMD ["/bin/cat", "/made"]',
+    ),
+  });
+  await made.build(path, '-t', 'image');
+  // Other transactions, so that not all pages belong to the last one.
+  await made.build(path, '-t', 'other');
+  return { ...made, path, index: join(made.root, 'index/data.mdb') };
+}
+
+/** Nothing runs again, the image has its names and runs, the store is clean. */
+async function expectIntact(made: Awaited<ReturnType<typeof built>>): Promise<void> {
+  const { events } = await made.build(made.path);
+  expect(ranSteps(events)).toEqual([]);
+  const images = await made.wiac(['images', '--format', 'json']);
+  expect(images.stdout).toContain('image:latest');
+  expect(images.stdout).toContain('other:latest');
+  const run = await made.wiac(['run', 'image']);
+  expect(run.stdout).toBe('a\n');
+  const verified = await made.wiac(['cache', 'verify']);
+  expect(verified).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^checked /) });
+  expect(auditIndex(made.index)).toBe(undefined);
+}
+
+function zero(file: string, page: number): void {
+  const descriptor = openSync(file, 'r+');
+  writeSync(descriptor, Buffer.alloc(PAGE), 0, PAGE, page * PAGE);
+  closeSync(descriptor);
+}
+
+describe('noticed at the next start', () => {
+  test.each<[string, (index: string) => void]>([
+    ['the file is all zeros', (index) => writeFileSync(index, Buffer.alloc(statSync(index).size))],
+    ['the file is empty', (index) => truncateSync(index, 0)],
+    ['the file is cut in half', (index) => truncateSync(index, statSync(index).size / 2)],
+    ['the file is cut after one page', (index) => truncateSync(index, PAGE)],
+    ['the first page is zero', (index) => zero(index, 0)],
+    ['the second page is zero', (index) => zero(index, 1)],
+    ['the file is text', (index) => writeFileSync(index, 'x'.repeat(100_000))],
+    ['the file is gone', (index) => rmSync(index)],
+    ['the directory is gone', (index) => rmSync(join(index, '..'), { recursive: true })],
+  ])('%s', async (_, damage) => {
+    const made = await built();
+    damage(made.index);
+    const { stderr } = await made.wiac(['cache', 'ls']);
+    expect(stderr).toMatch(/it was made again from what lies beside it \(5 entries/);
+    expect((await made.wiac(['cache', 'ls'])).stderr).toBe('');
+    await expectIntact(made);
+  });
+});
+
+test('any page is zero: each command works, says so, or finds nothing wrong', async () => {
+  const made = await built();
+  const { size } = statSync(made.index);
+  for (let page = 2; page < size / PAGE; page++) {
+    zero(made.index, page);
+    const problem = glanceAtIndex(made.index) ?? auditIndex(made.index);
+    for (const command of [
+      ['build', made.path],
+      ['cache', 'prune', '--keep-bytes=1G'],
+    ]) {
+      const { exitCode, stderr } = await made.wiac(command);
+      expect({ page, stderr }).toEqual({
+        page,
+        stderr: expect.not.stringMatching(/internal error: /),
+      });
+      // lmdb may take the process down; the next one has to cope.
+      if (exitCode !== 0) expect((await made.wiac(command)).exitCode).toBe(0);
+    }
+    if (problem !== undefined) suspectIndex({ live: join(made.root, 'live') } as never);
+    await expectIntact(made);
+  }
+});
+
+describe('a damaged index and the commands that repair', () => {
+  test.each([
+    'cache verify --repair',
+    'cache verify',
+    'cache prune --all',
+    'cache du',
+    'images',
+    'rmi other',
+  ])('%s', async (command) => {
+    const made = await built();
+    for (let page = 2; page < statSync(made.index).size / PAGE; page++) zero(made.index, page);
+    const args = command.split(' ');
+    let result = await made.wiac(args);
+    if (result.exitCode !== 0) result = await made.wiac(args);
+    expect(result.exitCode).toBe(0);
+    expect((await made.wiac(['run', 'image'])).stdout).toBe('a\n');
+  });
+});
+
+test('a process that lmdb aborts leaves a sign, and the next one looks at the whole index', async () => {
+  const made = await built();
+  const { path } = made;
+  writeFileSync(join(path, 'Dockerfile'), dockerfile('RUN sleep 60'));
+  const child = spawn(process.execPath, [WIAC, 'build', path], {
+    env: { ...process.env, WIAC_ROOT: made.root },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  for await (const data of child.stderr) if (String(data).includes('RUN sleep')) break;
+  zero(made.index, 7);
+  child.kill('SIGABRT');
+  await once(child, 'exit');
+  const before = auditIndex(made.index);
+  const { stderr } = await made.wiac(['cache', 'ls']);
+  if (before === undefined) expect(stderr).toBe('');
+  else expect(stderr).toMatch(/it was made again/);
+  expect(auditIndex(made.index)).toBe(undefined);
+  expect((await made.wiac(['run', 'image'])).stdout).toBe('a\n');
+});
+
+test('two processes make it again at once, and one that is at work goes on', async () => {
+  const made = await built();
+  const { path } = made;
+  writeFileSync(
+    join(path, 'Dockerfile'),
+    dockerfile('RUN echo one > /one', 'RUN sleep 3', 'RUN echo two > /two'),
+  );
+  const atWork = made.build(path);
+  await new Promise((resume) => setTimeout(resume, 1200));
+  rmSync(join(made.root, 'index'), { recursive: true });
+  const others = await Promise.all([made.wiac(['images']), made.wiac(['images'])]);
+  for (const { exitCode, stdout } of others)
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringContaining('image') });
+  expect(others.filter(({ stderr }) => /made again/.test(stderr))).toHaveLength(1);
+  await atWork;
+  expect(ranSteps((await made.build(path)).events)).toEqual([]);
+  expect((await made.wiac(['cache', 'verify'])).exitCode).toBe(0);
+});
+
+test('a store of version 2 is brought up to date, and nothing is built again', async () => {
+  const made = await built();
+  writeFileSync(join(made.root, 'format-version'), '2\n');
+  rmSync(join(made.root, 'records'), { recursive: true });
+  rmSync(join(made.root, 'live'), { recursive: true });
+  for (const id of readdirSync(join(made.root, 'layers')))
+    rmSync(join(made.root, 'layers', id, 'record.json'));
+  const store = await openStore(made.root);
+  await closeStore(store);
+  rmSync(join(made.root, 'index'), { recursive: true });
+  await expectIntact(made);
+});
+
+test('what the index does not know after all: cache mounts keep their content', async () => {
+  const made = await built();
+  rmSync(made.index);
+  await made.wiac(['cache', 'ls']);
+  const [name = ''] = readdirSync(join(made.root, 'mounts'));
+  expect(existsSync(join(made.root, 'mounts', name, 'kept'))).toBe(true);
+  const pruned = await made.wiac(['cache', 'prune', '--all', '--format=json', '--keep-days=1']);
+  expect(pruned.exitCode === 2 || JSON.parse(pruned.stdout).mounts.length === 0).toBe(true);
+});
+
+test('an audit finds one zeroed page wherever lmdb would', async () => {
+  const made = await built();
+  const { size } = statSync(made.index);
+  const copy = join(made.root, 'copy.mdb');
+  let found = 0;
+  for (let page = 2; page < size / PAGE; page++) {
+    execFileSync('cp', [made.index, copy]);
+    zero(copy, page);
+    if (auditIndex(copy) !== undefined) found += 1;
+  }
+  rmSync(copy);
+  // The rest are free, or the middle of a long value.
+  expect(found).toBeGreaterThan(15);
+});
