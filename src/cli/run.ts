@@ -1,5 +1,5 @@
 /** `wiac run` */
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { requirePresent } from '../cache/adopt-layer.js';
 import { findImage } from '../cache/images.js';
@@ -13,6 +13,7 @@ import type { Isolation } from '../exec/container.js';
 import { parseLowerdirs } from '../exec/overlay.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { runProgram } from '../exec/run-program.js';
+import { removeTree } from '../fs/remove.js';
 import type { ContainerConfig } from '../image/config.js';
 import { DEFAULT_PATH, envPairs } from '../image/config.js';
 import { hasTransport } from '../oci/reference.js';
@@ -202,7 +203,7 @@ export async function runCommand(
       process.stderr.write(`wiac: can't start ${exit.startError}\n`);
     return exit.code;
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    removeTree(scratch);
     if (store) await closeStore(store);
   }
 }
