@@ -19,7 +19,8 @@ import { layerMarks } from '../layers/layer-digest.js';
 import { settleDirectories, withAncestors } from '../layers/times.js';
 import { parseMode } from '../plan/mode.js';
 import type { CopyStep } from '../plan/step.js';
-import type { CopySources, DestinationReads, KeyedInputs } from './lookup.js';
+import type { CopySources } from './copy-sources.js';
+import type { DestinationReads, KeyedInputs } from './lookup.js';
 import type { BuildSession } from './session.js';
 
 /**

@@ -2,7 +2,6 @@
  * Finds a step in the cache: by its definition key first, and where that fails by its content key
  * (early cut-off). No step is carried out here.
  */
-import { posix } from 'node:path';
 import { isPresent } from '../cache/adopt-layer.js';
 import {
   completeEntry,
@@ -25,15 +24,21 @@ import {
   operationInputs,
   selectionInput,
 } from '../keys/inputs.js';
-import { findArchives } from '../layers/archive.js';
 import type { Destination } from '../layers/destination.js';
 import { destinationFacts, inspectDestination } from '../layers/destination.js';
 import type { Stack } from '../layers/stack.js';
-import { locate } from '../layers/stack.js';
 import { stackSource } from '../layers/stack-source.js';
 import type { Owner } from '../layers/users.js';
 import { resolveIdentity, resolveOwner } from '../layers/users.js';
 import type { CopyStep, RunStep, StepId, WorkdirStep } from '../plan/step.js';
+import type { CopySources } from './copy-sources.js';
+import {
+  copySources,
+  NO_SOURCES,
+  refuseConflicts,
+  refuseDestination,
+  withLayersBelow,
+} from './copy-sources.js';
 import { remoteIdentity } from './fetch.js';
 import type { BuildSession, LayerReading } from './session.js';
 import { layerDigests, stackOf } from './session.js';
@@ -77,15 +82,6 @@ export interface DestinationReads {
   /** The layers below, for archives, whose names go through what is there. */
   readonly stack: Stack;
 }
-
-/** What a COPY takes. */
-export interface CopySources {
-  readonly selections: readonly Selection[];
-  /** Those of them that ADD unpacks. */
-  readonly archives: readonly Selection[];
-}
-
-const NO_SOURCES: CopySources = { selections: [], archives: [] };
 
 /** Computes a step's definition key. Reads the build context, no layer. */
 export async function keyStep(
@@ -181,111 +177,6 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
   const owner = ownerOf(stack, step);
   const facts = { destination: destinationFacts(destination), owner: owner ? { ...owner } : null };
   return { destination, owner, facts, stack };
-}
-
-/**
- * Several sources can only go into a directory: one that is there, or directories, which merge into
- * a new one. Of what one wildcard means the last file stays, as in BuildKit.
- */
-function refuseDestination(
-  step: CopyStep,
-  destination: Destination,
-  { selections, archives }: CopySources,
-): void {
-  if (archives.length > 0 && destination.kind === 'other') {
-    throw new DockerfileError(
-      `an archive can't be unpacked into /${destination.path}, which is no directory`,
-      step.location,
-      { hint: 'choose another destination, or keep the archive as it is with --unpack=false' },
-    );
-  }
-  const several = step.sources.length + step.inline.length > 1;
-  if (!several || step.parents || step.destination.endsWith('/')) return;
-  if (destination.kind === 'directory') return;
-  const isTree = (selection: Selection) =>
-    selection.kind === 'directory' || archives.includes(selection);
-  if (step.inline.length === 0 && selections.every(isTree)) return;
-  throw new DockerfileError(
-    `several sources (${step.sources.join(' ')}) can't become the file ${step.destination}`,
-    step.location,
-    { hint: `end the destination with a slash: ${step.destination}/` },
-  );
-}
-
-/**
- * BuildKit refuses to put a directory where the image has something else; hiding a symlink such as
- * /bin -> usr/bin below a new directory would break the image.
- */
-function refuseConflicts(
-  stack: Stack,
-  step: CopyStep,
-  destination: Destination,
-  selections: readonly Selection[],
-): void {
-  const check = (files: Selection['files'], path: string): void => {
-    for (const child of files.children) {
-      if (!child.directory) continue;
-      const target = path === '' ? child.name : `${path}/${child.name}`;
-      const there = locate(stack, target);
-      if (there && !there.stats.isDirectory()) {
-        throw new DockerfileError(
-          `COPY would put a directory over /${target}, which is none`,
-          step.location,
-          {
-            hint: there.stats.isSymbolicLink()
-              ? 'copy to the place the symbolic link leads to'
-              : undefined,
-          },
-        );
-      }
-      if (there) check(child.directory, target);
-    }
-  };
-  for (const { kind, files, below } of selections) {
-    if (kind === 'directory') check(files, posix.join(destination.path, below));
-  }
-}
-
-/** The files a COPY takes, wherever from. */
-export async function copySources(
-  session: BuildSession,
-  keyed: KeyedInputs,
-  step: CopyStep,
-  reads: readonly StepState[],
-): Promise<CopySources> {
-  const [source] = reads;
-  if (step.from === undefined || !source) {
-    const { selections } = keyed;
-    const archives =
-      step.unpack === 'never'
-        ? []
-        : step.unpack === 'always'
-          ? selections.filter(({ kind }) => kind === 'file')
-          : await findArchives(selections);
-    return { selections, archives };
-  }
-  const stack = await stackOf(session, source.layers);
-  const files = stackSource(stack, 'the stage');
-  const selections = await selectFiles(files, session.scanStore, step.sources, step.location, step);
-  // `ADD --unpack` of a URL: the file is in a step of its own.
-  const archives = step.unpack === 'always' ? selections.filter(({ kind }) => kind === 'file') : [];
-  return { selections, archives };
-}
-
-/**
- * The names of an archive go through directories and symbolic links of the layers below: then all
- * of their files may decide what the step makes.
- */
-async function withLayersBelow(
-  session: BuildSession,
-  reads: DestinationReads,
-  { archives }: CopySources,
-  base: StepState,
-): Promise<DestinationReads> {
-  if (archives.length === 0 || reads.destination.kind !== 'directory') return reads;
-  if (base.layers.length === 0) return reads;
-  const layers = await layerDigests(session, base.layers);
-  return { ...reads, facts: { ...(reads.facts as object), layers } };
 }
 
 /** What a content look-up found out, for whoever carries the step out next. */

@@ -6,7 +6,6 @@ import type { Stats } from 'node:fs';
 import {
   chmodSync,
   chownSync,
-  closeSync,
   constants,
   lchownSync,
   linkSync,
@@ -19,7 +18,7 @@ import {
 } from 'node:fs';
 import { fileTime } from '../file-time.js';
 import type { Directory } from './directory.js';
-import { entryPath, lstatEntry, openDirectory } from './directory.js';
+import { entryPath, lstatEntry } from './directory.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
@@ -115,21 +114,6 @@ export function setEntryTime(directory: Directory, name: string, mtimeMs: number
 /** Gives an entry its owner; a symbolic link is not followed. */
 export function setEntryOwner(directory: Directory, name: string, uid: number, gid: number): void {
   lchownSync(entryPath(directory, name), uid, gid);
-}
-
-/** Opens a directory after it was made, if it was not there. @throws as ensureEntry */
-export function makeDirectory(parent: Directory, name: string): Directory {
-  ensureEntry(parent, name);
-  return openDirectory(parent, name);
-}
-
-/** Closes a file, also when what was written to it failed. */
-export function writing<T>(fd: number, write: (fd: number) => T): T {
-  try {
-    return write(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** Who a new file in a directory belongs to when nobody says otherwise. */

@@ -12,7 +12,14 @@ const SRC = join(process.cwd(), 'src');
 /** Folders whose code has to do with names that are not wiac's own. */
 const FOLDERS = ['attest', 'context', 'layers', 'tar', 'why'];
 /** The files of build/ that make layers; the others have to do with the store's own files. */
-const MAKERS = ['execute.ts', 'execute-copy.ts', 'lookup.ts', 'scheduler.ts', 'session.ts'];
+const MAKERS = [
+  'copy-sources.ts',
+  'execute.ts',
+  'execute-copy.ts',
+  'lookup.ts',
+  'scheduler.ts',
+  'session.ts',
+];
 
 /** Functions that work on a descriptor, and values that are no functions. */
 const HARMLESS =
