@@ -78,8 +78,9 @@ export class StepFailedError extends WiacError {
     location: SourceLocation,
     stepExitCode: number,
     lastLines: readonly string[],
+    hint?: string,
   ) {
-    super(message);
+    super(message, { hint });
     this.location = location;
     this.stepExitCode = stepExitCode;
     this.lastLines = lastLines;
@@ -118,6 +119,12 @@ export class UnsupportedError extends WiacError {
     super(message, options);
     this.location = location;
   }
+}
+
+/** A limit of the system is too low: open files (RLIMIT_NOFILE, /proc/sys/fs/file-max). */
+export class LimitError extends WiacError {
+  readonly code = 'LIMIT';
+  readonly exitCode = 12;
 }
 
 /** A name, key or image that was asked for does not exist. */

@@ -4,7 +4,7 @@ import { requirePresent } from '../cache/adopt-layer.js';
 import { concludeBuild } from '../cache/conclude.js';
 import { settle } from '../cache/durability.js';
 import { imageRecord } from '../cache/images.js';
-import { layerLink, lazyScratch } from '../cache/layer-store.js';
+import { layerLinks, lazyScratch } from '../cache/layer-store.js';
 import { releaseLeases } from '../cache/lease.js';
 import type { ImageRecord, InlineCache, LayerId } from '../cache/records.js';
 import { forgetRemoteLayers } from '../cache/remote-layers.js';
@@ -218,7 +218,7 @@ async function attempt(
   });
   const { cached, executed } = resolution;
   emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
-  const links = withoutRepeats([...layers].reverse().map((id) => layerLink(store.paths, id)));
+  const links = withoutRepeats(layerLinks(store.paths, [...layers].reverse()));
   return { image, lowerdirs: formatLowerdirs(links), states: resolution.states, executed };
 }
 

@@ -1,5 +1,6 @@
 /** Carries out RUN: an overlay over the layers below, a container in it, its upper directory. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+
+import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Draft } from '../cache/layer-store.js';
@@ -68,12 +69,28 @@ function fileMounts(
   return [...mounts, script];
 }
 
-function stepFailure(step: RunStep, exit: Exit, lastLines: readonly string[]): StepFailedError {
+/** Less than this is as good as nothing: file systems keep some blocks back. */
+const NO_ROOM_BYTES = 1 << 20;
+
+/** Said of a step that failed on a full disk: its program may not have told, or been asked. */
+function hintAboutSpace(path: string): string | undefined {
+  const { bavail, bsize, files, ffree } = statfsSync(path);
+  if (bavail * bsize >= NO_ROOM_BYTES && (files === 0 || ffree > 0)) return undefined;
+  return `the file system of the store is full (${path}): free some space (wiac cache prune), or set WIAC_ROOT`;
+}
+
+function stepFailure(
+  step: RunStep,
+  exit: Exit,
+  lastLines: readonly string[],
+  draft: Draft,
+): StepFailedError {
   const message =
     exit.startError === undefined
       ? `the step ended with exit code ${exit.code}`
       : `the step could not be started: ${exit.startError}`;
-  return new StepFailedError(message, step.location, exit.code, lastLines);
+  const hint = hintAboutSpace(draft.path);
+  return new StepFailedError(message, step.location, exit.code, lastLines, hint);
 }
 
 function identityOf(stack: Stack, step: RunStep): Identity {
@@ -151,7 +168,7 @@ export async function executeRun(
     checkpoint('run:ended');
     lines.end();
     if (session.signal.aborted) throw session.signal.reason;
-    if (exit.code !== 0) throw stepFailure(step, exit, lines.last());
+    if (exit.code !== 0) throw stepFailure(step, exit, lines.last(), draft);
   } finally {
     mounts.close();
   }

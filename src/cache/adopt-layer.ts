@@ -20,7 +20,7 @@ import {
 import type { LayerId, LayerRecord } from './records.js';
 import type { Store } from './store.js';
 import { write } from './transaction.js';
-import { declareUse } from './uses.js';
+import { declareUse, LayersGoneError } from './uses.js';
 
 /** The id that such a layer has in every store: made from where it is and what it is. */
 export function adoptedId({ path, identity }: InPlaceLayer): LayerId {
@@ -90,11 +90,14 @@ export function isPresent({ index, paths }: Store, id: LayerId): boolean {
 
 /**
  * @param what stands on these layers, for the message
- * @throws StoreError that says which layer is gone, and who had it
+ * @throws LayersGoneError when another process removed one; StoreError that says which directory is
+ *   gone, and who had it
  */
 export function requirePresent(store: Store, ids: readonly LayerId[], what: string): void {
   const gone = ids.find((id) => !isPresent(store, id));
   if (gone === undefined) return;
+  store.index.environment.resetReadTxn();
+  if (!store.index.layers.doesExist(gone)) throw new LayersGoneError([gone]);
   const { external } = store.index.layers.get(gone) ?? {};
   const path = external ?? layerPath(store.paths, gone);
   throw new StoreError(`the directory ${path} is gone, which ${what} stands on`, {

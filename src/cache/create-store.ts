@@ -15,6 +15,7 @@ import { makeDirectories } from '../make-directories.js';
 import { openIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
 import { makeRecordFolders } from './record-files.js';
+import { requireFileTypes } from './require-file-types.js';
 import { spreadDrafts } from './spread-drafts.js';
 
 /**
@@ -57,12 +58,13 @@ export function writeVersion(paths: StorePaths, text: string): void {
 /**
  * Makes the folders and the index of a store; the version file comes last.
  * @param version content of the version file
- * @throws the file system's and lmdb's errors
+ * @throws StoreError for a file system that overlayfs can't use; its own errors and lmdb's
  */
 export async function createStore(paths: StorePaths, version: string): Promise<void> {
   for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts])
     makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);
   makeRecordFolders(paths);
+  await requireFileTypes(paths.tmp);
   await Promise.all([spreadDrafts(paths.tmp), createIndex(paths)]);
   writeVersion(paths, version);
 }

@@ -1,5 +1,5 @@
 /** Layer directories: work in progress in tmp/, published ones in layers/, both by name. */
-import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { removeTree } from '../fs/remove.js';
@@ -90,6 +90,22 @@ export function layerFiles(
 /** Path of the short symlink to a layer, as it stands in lowerdir strings. */
 export function layerLink(paths: StoreDirectories, id: LayerId): string {
   return join(paths.links, id);
+}
+
+/** Short symlinks to layers, made again where somebody removed them. @returns their paths */
+export function layerLinks(paths: StoreDirectories, ids: readonly LayerId[]): string[] {
+  return ids.map((id) => {
+    const path = layerLink(paths, id);
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) {
+      try {
+        symlinkSync(layerLinkTarget(id), path);
+      } catch (error) {
+        // Another process was faster.
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+    }
+    return path;
+  });
 }
 
 /** What the short symlink to a layer says. */

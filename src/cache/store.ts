@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { NoSpaceError, StoreError, WiacError } from '../errors.js';
 import { makeDirectories } from '../make-directories.js';
+import { asLimitError } from '../open-files.js';
 import type { ExpansionLimits } from '../tar/expansion-limit.js';
 import { DEFAULT_LIMITS } from '../tar/expansion-limit.js';
 import { closeToOthers } from './close-to-others.js';
@@ -53,6 +54,8 @@ const ENOSPC_NUMBER = 28;
 
 /** What the file system or lmdb says, as a typed error where there is one. */
 export function asStoreError(root: string, error: unknown): unknown {
+  const limit = asLimitError(error);
+  if (limit) return limit;
   if (speaksOfDamage(error)) return new IndexDamagedError(root, error);
   const code: unknown = (error as { code?: unknown }).code;
   if (code !== 'ENOSPC' && code !== ENOSPC_NUMBER && code !== 'EDQUOT') return error;

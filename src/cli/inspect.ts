@@ -1,7 +1,7 @@
 /** `wiac inspect`, `wiac history` */
 import { layerDiffId } from '../build/diff-ids.js';
 import { namesOf } from '../cache/images.js';
-import { layerFiles, layerLink } from '../cache/layer-store.js';
+import { layerFiles, layerLinks } from '../cache/layer-store.js';
 import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { formatLowerdirs, withoutRepeats } from '../exec/overlay.js';
@@ -44,7 +44,7 @@ async function describe(store: Store, image: ImageRecord): Promise<Record<string
       Size,
     });
   }
-  const links = [...image.layers].reverse().map((id) => layerLink(paths, id));
+  const links = layerLinks(paths, [...image.layers].reverse());
   return {
     Id: image.id,
     RepoTags: names,

@@ -1,6 +1,7 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
 import { CommanderError } from 'commander';
 import { InterruptedError, StoreError, WiacError } from '../errors.js';
+import { asLimitError, requireOpenFiles } from '../open-files.js';
 import { withSwitchValues } from './declare/options.js';
 import { createProgram } from './program.js';
 
@@ -21,8 +22,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 async function run(): Promise<void> {
   try {
+    requireOpenFiles();
     process.exitCode = await main();
-  } catch (error) {
+  } catch (thrown) {
+    const error = asLimitError(thrown) ?? thrown;
     if (error instanceof CommanderError) {
       // --help and --version end by throwing; they have printed what they had to say.
       process.exitCode = error.exitCode;

@@ -30,6 +30,22 @@ export interface Verification {
   readonly findings: readonly Finding[];
 }
 
+/**
+ * What is found twice: other processes may be publishing, or removing, what the first look was at.
+ */
+async function lasting(store: Store, look: () => Finding[]): Promise<Finding[]> {
+  const first = look();
+  if (first.length === 0 || store.index.self.others().length === 0) return first;
+  await new Promise((resume) => setTimeout(resume, SETTLING_MS));
+  store.index.environment.resetReadTxn();
+  const textOf = ({ id, problem }: Finding) => `${id} ${problem}`;
+  const second = new Set(look().map(textOf));
+  return first.filter((finding) => second.has(textOf(finding)));
+}
+
+/** Longer than placing a layer and publishing it are apart. ms */
+const SETTLING_MS = 200;
+
 function* structure(store: Store, entries: readonly StepRecord[] | undefined): Generator<Finding> {
   const isComplete = treeCheck(store);
   if (entries === undefined) {
@@ -66,7 +82,7 @@ export async function verifyStore(
   const { index, paths } = store;
   const problem = entries ? undefined : write(index, () => auditIndex(index.file));
   if (problem !== undefined) throw new IndexDamagedError(paths.root, new Error(`it ${problem}`));
-  const findings = [...structure(store, entries)];
+  const findings = await lasting(store, () => [...structure(store, entries)]);
   const broken = new Set(findings.map(({ id }) => id));
   const layers = layersOf(store, entries);
   const scratch = lazyScratch(paths);
