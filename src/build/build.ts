@@ -207,6 +207,7 @@ async function attempt(
     manifest: undefined,
     config: plan.config,
     history: historyOf(plan, resolution),
+    ...(plan.author === undefined ? {} : { author: plan.author }),
     ...(cache === undefined ? {} : { cache }),
   });
   const image = concludeBuild(store.index, {

@@ -174,6 +174,7 @@ async function writeImage(
     sink,
     {
       created,
+      ...(image.author === undefined ? {} : { author: image.author }),
       ...parsePlatform(image.platform),
       config: image.config,
       rootfs: { type: 'layers', diff_ids: layers.map(({ record }) => record.diffId) },

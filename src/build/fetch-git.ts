@@ -1,9 +1,11 @@
 /** ADD of a git repository, with git(1): the commit decides the key. */
 import { lstatSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { SourceLocation } from '../errors.js';
 import { ContextError } from '../errors.js';
+import { entryPath } from '../fs/directory.js';
 import { removeTree } from '../fs/remove.js';
+import { openWalker } from '../fs/walker.js';
 import { resolve } from '../layers/stack.js';
 import { stampTree } from '../layers/times.js';
 import type { Credentials } from '../plan/git-url.js';
@@ -97,9 +99,12 @@ async function fetchCommit(request: GitRequest, git: Git, work: string, commit: 
   if (found.exitCode !== 0) refuse(request, shallow);
 }
 
-/** The directory that was asked for. Links are followed within the repository, never out of it. */
+/**
+ * The directory that was asked for, relative to the checkout. Links are followed within the
+ * repository, never out of it.
+ */
 function findSubdirectory({ source, location }: GitRequest, work: string, commit: string): string {
-  if (source.subdirectory === '') return work;
+  if (source.subdirectory === '') return '';
   const found = resolve([{ path: work, opaque: new Set() }], source.subdirectory)?.entry;
   if (found?.stats.isDirectory()) return join(found.root, found.path);
   const problem = found ? 'is no directory' : 'is not there';
@@ -108,6 +113,23 @@ function findSubdirectory({ source, location }: GitRequest, work: string, commit
     location,
     { hint: 'name a directory of the repository; links that lead out of it lead nowhere' },
   );
+}
+
+/** Moves a directory below `work` to the place of an empty one; the rest of `work` is removed. */
+function moveDirectory(work: string, path: string, target: string): void {
+  rmdirSync(target);
+  if (path === '') {
+    renameSync(work, target);
+    return;
+  }
+  const walker = openWalker(work);
+  try {
+    const parent = dirname(path);
+    renameSync(entryPath(walker.at(parent === '.' ? '' : parent), basename(path)), target);
+  } finally {
+    walker.close();
+  }
+  removeTree(work);
 }
 
 /** Writes the files of a commit to an empty directory. @throws ContextError */
@@ -129,10 +151,7 @@ export async function checkOut(
   if (source.submodules && modules?.isFile())
     await run('submodule', 'update', '--quiet', '--init', '--recursive', '--checkout', '--depth=1');
   if (!source.keepGitDirectory) removeTree(join(work, '.git'));
-  const from = findSubdirectory(request, work, commit);
-  rmdirSync(target);
-  renameSync(from, target);
-  if (from !== work) removeTree(work);
+  moveDirectory(work, findSubdirectory(request, work, commit), target);
   // git keeps no times of files: that of the commit is the same for everybody.
   stampTree(target, committed);
 }

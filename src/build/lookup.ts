@@ -147,6 +147,8 @@ function ownerOf(stack: Stack, step: CopyStep | WorkdirStep): Owner | undefined 
   const spec = step.kind === 'copy' ? step.chown : step.user || undefined;
   if (spec === undefined) return undefined;
   const owner = step.kind === 'copy' ? resolveOwner(stack, spec) : resolveIdentity(stack, spec);
+  // BuildKit makes the directory as if there were no USER: the name may come with a later step.
+  if ('unknown' in owner && step.kind === 'workdir') return undefined;
   if ('unknown' in owner) {
     throw new DockerfileError(owner.unknown, step.location, {
       hint: 'add the user in a step before, or use numbers',

@@ -151,6 +151,8 @@ export interface ImageRecord {
   readonly manifest: string | undefined;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
+  /** MAINTAINER, or that of the base image. */
+  readonly author?: string;
   /** Its entries for other machines (--cache-to type=inline). */
   readonly cache?: InlineCache;
   /** Of an image that was pulled. */

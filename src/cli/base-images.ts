@@ -44,8 +44,8 @@ function platformOf(image: PlanImage): Platform {
 function baseOf(reference: string, image: PlanImage): BaseImage {
   if ('inPlace' in image) return inPlaceBase(reference, image.inPlace);
   if (!('stored' in image)) return baseImage(reference, image);
-  const { id, manifest = id, config, history } = image.stored;
-  return { reference, digest: manifest, config, history };
+  const { id, manifest = id, config, history, author } = image.stored;
+  return { reference, digest: manifest, config, history, author };
 }
 
 /**

@@ -161,7 +161,7 @@ function buildFacts({ text }: DockerfileInput, options: BuildOptions, started: D
     dockerfile: { path: options.file ?? 'Dockerfile', digest: sha256(text) },
     target: options.target,
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
-    labels: parsePairs(options.label ?? [], '--label'),
+    labels: parsePairs(options.label ?? [], '--label', 'empty'),
     started,
   };
 }

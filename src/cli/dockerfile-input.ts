@@ -38,8 +38,15 @@ export interface PlannedInput extends PlanWithImages {
   readonly openContext: (name: string) => FileSource;
 }
 
-/** `name=value` pairs; a bare name takes its value from the environment, or is left out. */
-export function parsePairs(items: readonly string[], option: string): Record<string, string> {
+/**
+ * `name=value` pairs.
+ * @param bare what a name alone means: the variable of the environment (or nothing), or an empty value
+ */
+export function parsePairs(
+  items: readonly string[],
+  option: string,
+  bare: 'environment' | 'empty' = 'environment',
+): Record<string, string> {
   const pairs: Record<string, string> = {};
   for (const item of items) {
     const at = item.indexOf('=');
@@ -48,7 +55,8 @@ export function parsePairs(items: readonly string[], option: string): Record<str
       throw new UsageError(`${option} ${item}: the name is missing`, {
         hint: `write ${option} NAME=VALUE`,
       });
-    const value = at === -1 ? process.env[name] : item.slice(at + 1);
+    const alone = bare === 'empty' ? '' : process.env[name];
+    const value = at === -1 ? alone : item.slice(at + 1);
     if (value !== undefined) pairs[name] = value;
   }
   return pairs;
@@ -154,7 +162,7 @@ export async function planDockerfile(
     target: options.target,
     platform: wantedPlatform(options.platform),
     buildPlatform: formatPlatform(hostPlatform()),
-    labels: parsePairs(options.label ?? [], '--label'),
+    labels: parsePairs(options.label ?? [], '--label', 'empty'),
     network: options.network ?? 'default',
     resources: parseResources(options),
     allowed: options.allow,

@@ -41,7 +41,7 @@ export async function pullImage(
   try {
     const resolved = await source.resolve(parsePlatform(platform));
     warnOfPlatform(reference, resolved.config, platform);
-    const { config, history } = baseImage(reference, resolved);
+    const { config, history, author } = baseImage(reference, resolved);
     return await retryWhenPruned(store.index, async () => {
       const { signal } = new AbortController();
       const layers = await fetchImageLayers({ store, signal }, resolved);
@@ -52,6 +52,7 @@ export async function pullImage(
         manifest: resolved.manifestDescriptor.digest,
         config,
         history,
+        ...(author === undefined ? {} : { author }),
       });
       return publishImage(store.index, { ...made, ...originalOf(reference, resolved) }, [name]);
     });

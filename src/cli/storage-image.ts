@@ -34,5 +34,6 @@ export function adoptStorageImage(store: Store, reference: string): ImageRecord 
     manifest: undefined,
     config: base.config,
     history: base.history,
+    ...(base.author === undefined ? {} : { author: base.author }),
   });
 }

@@ -284,7 +284,8 @@ function readBraces(state: State): string {
     operator = source.charAt(state.position);
     state.position++;
   }
-  if (operator === '' || !'-+?#%'.includes(operator)) {
+  const known = emptyIsUnset ? '-+?' : '-+?#%';
+  if (operator === '' || !known.includes(operator)) {
     const shown = emptyIsUnset ? `:${operator}` : operator;
     fail(
       state,

@@ -5,7 +5,13 @@ import { expandWords } from './expand.js';
 import type { SourceLines } from './lines.js';
 
 /** A here-document whose content has not been read yet. */
-export type HeredocHead = Omit<Heredoc, 'content'>;
+export interface HeredocHead extends Omit<Heredoc, 'content'> {
+  /**
+   * There are blanks between `<<` and the delimiter. A shell's `$((1 << 2))` looks the same: it is a
+   * here-document only if the delimiter follows.
+   */
+  readonly apart: boolean;
+}
 
 const HEREDOC = /^(\d*)<<(-?)([^<]*)$/;
 
@@ -30,7 +36,13 @@ export function readHeredocWord(word: string, location: SourceLocation): Heredoc
     expand: quoted === name,
     stripTabs: dash === '-',
     fd: fd === '' ? undefined : Number.parseInt(fd, 10),
+    apart: false,
   };
+}
+
+/** Is it the part of a here-document before the blanks: `<<`, `<<-` or `3<<`? */
+export function isHeredocOperator(word: string): boolean {
+  return /^\d*<<-?$/.test(word);
 }
 
 /**
@@ -46,7 +58,15 @@ export function findHeredocs(text: string, location: SourceLocation): readonly H
     if (error instanceof DockerfileError) return [];
     throw error;
   }
-  return words.map((word) => readHeredocWord(word, location)).filter((head) => head !== undefined);
+  const heads: HeredocHead[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    const apart = isHeredocOperator(word);
+    if (apart) at++;
+    const head = readHeredocWord(apart ? `${word}${words[at] ?? ''}` : word, location);
+    if (head !== undefined) heads.push({ ...head, apart });
+  }
+  return heads;
 }
 
 /**
@@ -74,9 +94,30 @@ export function readHeredocs(
       content.push(head.stripTabs ? withoutTabs(raw) : raw);
     }
     next++;
-    return { ...head, content: content.join('') };
+    const { apart: _, ...heredoc } = head;
+    return { ...heredoc, content: content.join('') };
   });
   return { heredocs, next };
+}
+
+/**
+ * The same where blanks may stand before a delimiter that never comes.
+ * @throws DockerfileError when the file ends before the delimiter of one without blanks
+ */
+export function readLikelyHeredocs(
+  source: SourceLines,
+  index: number,
+  heads: readonly HeredocHead[],
+  location: SourceLocation,
+): ReturnType<typeof readHeredocs> {
+  const sure = heads.filter(({ apart }) => !apart);
+  if (sure.length === heads.length) return readHeredocs(source, index, heads, location);
+  try {
+    return readHeredocs(source, index, heads, location);
+  } catch (error) {
+    if (error instanceof DockerfileError) return readHeredocs(source, index, sure, location);
+    throw error;
+  }
 }
 
 function withoutTabs(line: string): string {

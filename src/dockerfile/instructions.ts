@@ -9,7 +9,7 @@ import type {
   InstructionFlag,
 } from './ast.js';
 import { checkFlags } from './flags.js';
-import { readHeredocWord } from './heredoc.js';
+import { isHeredocOperator, readHeredocWord } from './heredoc.js';
 import {
   jsonStrings,
   type OperandContext,
@@ -251,12 +251,17 @@ function readCopy(
   }
   const sources: string[] = [];
   const used: Heredoc[] = [];
-  for (const word of words.slice(0, -1)) {
-    const head = readHeredocWord(word.text, locate(word.offset));
-    if (head === undefined) {
+  for (let at = 0; at < words.length - 1; at++) {
+    const word = words[at] ?? destination;
+    const apart = isHeredocOperator(word.text) && at + 2 < words.length;
+    const text = apart ? `${word.text}${words[at + 1]?.text}` : word.text;
+    const head = readHeredocWord(text, locate(word.offset));
+    // With blanks it is one only if its content was found.
+    if (head === undefined || (apart && heredocs[used.length]?.name !== head.name)) {
       sources.push(word.text);
       continue;
     }
+    if (apart) at++;
     const heredoc = heredocs[used.length];
     if (heredoc?.name !== head.name) throw misreadHeredoc(context, word);
     used.push(heredoc);

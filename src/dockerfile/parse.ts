@@ -6,7 +6,7 @@
 import { DockerfileError, type SourceLocation } from '../errors.js';
 import type { CommentBlock, Dockerfile, Instruction } from './ast.js';
 import { readDirectives } from './directives.js';
-import { findHeredocs, readHeredocs } from './heredoc.js';
+import { findHeredocs, readLikelyHeredocs } from './heredoc.js';
 import { instructionKind, readInstruction } from './instructions.js';
 import {
   isComment,
@@ -40,8 +40,8 @@ function readAt(
   const word = { text: line.text, offset: 0 };
   const start = locate(0, line.text.length);
   const heads = canHaveHeredocs(word) ? findHeredocs(line.text, start) : [];
-  const { heredocs, next } = readHeredocs(source, line.next, heads, start);
-  const endLine = heads.length > 0 ? Math.max(start.endLine, next) : start.endLine;
+  const { heredocs, next } = readLikelyHeredocs(source, line.next, heads, start);
+  const endLine = heredocs.length > 0 ? Math.max(start.endLine, next) : start.endLine;
   const { original } = line;
   return {
     instruction: readInstruction({ word, original, heredocs, escape: escapeChar, locate, endLine }),

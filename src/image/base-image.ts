@@ -12,6 +12,8 @@ export interface BaseImage {
   readonly digest: string;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
+  /** Who made it; undefined when it does not say. */
+  readonly author?: string | undefined;
 }
 
 function historyOf({ history, rootfs }: ImageConfig): HistoryEntry[] {
@@ -42,5 +44,6 @@ export function baseImage(
       WorkingDir: config.WorkingDir || '/',
     },
     history: historyOf(image.config),
+    author: image.config.author,
   };
 }

@@ -7,6 +7,11 @@ import { expander, platformArgs, predefinedArgs } from './scope.js';
 import type { Stages } from './stages.js';
 import type { TextBudget } from './text-budget.js';
 
+/** What TARGETSTAGE says: the stage that is asked for, or the last one if it has a name. */
+export function targetName({ stages }: Stages, target: string | undefined): string | undefined {
+  return target ?? stages.at(-1)?.name;
+}
+
 /** Values of the ARGs before the first FROM and of the automatic platform arguments. */
 export function globalScope(
   parts: Stages,
@@ -15,7 +20,11 @@ export function globalScope(
   consumed: Set<string>,
   budget: TextBudget,
 ): Map<string, string> {
-  const scope = platformArgs(options.platform, options.buildPlatform, options.target);
+  const scope = platformArgs(
+    options.platform,
+    options.buildPlatform,
+    targetName(parts, options.target),
+  );
   const expand = expander(escapeCharacter, (name) => scope.get(name), budget);
   for (const { args, location } of parts.globalArgs) {
     for (const { name, defaultValue } of args) {
@@ -39,17 +48,22 @@ export function declareArgs(
   const { options, globals, consumedArgs } = compilation;
   for (const { name, defaultValue } of instruction.args) {
     consumedArgs.add(name);
-    const fallback =
-      defaultValue === undefined ? globals.get(name) : expand(defaultValue, instruction.location);
-    const value = options.buildArgs[name] ?? fallback;
+    // A default that is not used can be a ${NAME:?message} that says what was to be given.
+    const value =
+      options.buildArgs[name] ??
+      (defaultValue === undefined ? globals.get(name) : expand(defaultValue, instruction.location));
     if (value !== undefined) state.args.set(name, value);
   }
 }
 
-/** Predefined arguments that were given and that the Dockerfile does not declare. */
+/**
+ * Predefined arguments that were given and that the Dockerfile does not declare. Programs look for
+ * either spelling: one that was given counts for both, as in BuildKit.
+ */
 export function hiddenArgs({ options }: Compilation, state: StageState): [string, string][] {
+  const { buildArgs } = options;
   return predefinedArgs().flatMap((name): [string, string][] => {
-    const value = options.buildArgs[name];
+    const value = buildArgs[name] ?? buildArgs[name.toLowerCase()] ?? buildArgs[name.toUpperCase()];
     return value === undefined || state.args.has(name) ? [] : [[name, value]];
   });
 }

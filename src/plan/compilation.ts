@@ -18,6 +18,8 @@ export interface StageState {
   readonly config: StageConfig;
   /** ONBUILD of what it is based on. */
   readonly triggers: readonly string[];
+  /** MAINTAINER of this stage or of what it is based on. */
+  author: string | undefined;
   /** ARG values in effect. */
   args: Map<string, string>;
   head: StepId;

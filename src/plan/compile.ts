@@ -130,6 +130,8 @@ function applyInstruction(
   );
   applyChange(state.config, change);
   if (instruction.kind === 'cmd') state.cmdInStage = true;
+  if (instruction.kind === 'maintainer')
+    state.author = expand(instruction.value, instruction.location);
   for (const [index, step] of steps.entries()) {
     const created_by = history[index];
     compilation.kept.spend(textSize(step) + textSize(created_by), instruction.location);
@@ -220,6 +222,7 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
     steps: compilation.graph.steps(),
     target: result.head,
     config: closeConfig(result.config),
+    author: result.author,
     history: result.history,
     credentials: (step) => compilation.credentials.get(step),
     warnings: unused.map(

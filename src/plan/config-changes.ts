@@ -1,4 +1,5 @@
 /** What each instruction that makes no layer does to the image config. Pure. */
+import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { posix } from 'node:path';
 import type { Command, HealthcheckInstruction, Instruction } from '../dockerfile/ast.js';
@@ -82,6 +83,26 @@ function healthcheck(instruction: HealthcheckInstruction, shell: readonly string
   return { Test, ...Object.fromEntries(numbers) };
 }
 
+/** Ports as `docker run -p` takes them: address and port of the host before the container's. */
+const PORTS = /^(?:(?:(\[[^\]]*\]|[^:[\]]*):)?(\d+(?:-\d+)?)?:)?(\d+(?:-\d+)?)(?:\/([a-z]+))?$/i;
+
+const MAX_PORT = 65535;
+
+/** First and last of a range; undefined when it is none. */
+function portRange(text: string): readonly [number, number] | undefined {
+  const [first = 0, last = first] = text.split('-').map(Number);
+  return last < first || last > MAX_PORT ? undefined : [first, last];
+}
+
+/** Where the host's side of a port goes to does not matter to an image; that it is one does. */
+function isHostSide(address = '', ports: string | undefined, count: number): boolean {
+  const bare = address.replace(/^\[(.*)\]$/, '$1');
+  if (bare !== '' && isIP(bare) === 0) return false;
+  const range = ports === undefined ? undefined : portRange(ports);
+  if (ports === undefined) return true;
+  return range !== undefined && (count === 1 || range[1] - range[0] + 1 === count);
+}
+
 /**
  * `port/protocol` of everything that EXPOSE names.
  * @throws DockerfileError
@@ -91,16 +112,32 @@ export function exposedPorts(
   location: Instruction['location'],
 ): string[] {
   return values.flatMap((value) => {
-    const match = /^(\d+)(?:-(\d+))?(?:\/([a-z]+))?$/i.exec(value);
-    const first = Number(match?.[1]);
-    const last = match?.[2] === undefined ? first : Number(match[2]);
-    const protocol = (match?.[3] ?? 'tcp').toLowerCase();
-    if (!match || last < first || last > 65535 || !['tcp', 'udp', 'sctp'].includes(protocol)) {
+    const [, address, hostPorts, ports = '', protocol = 'tcp'] = PORTS.exec(value) ?? [];
+    const range = ports === '' ? undefined : portRange(ports);
+    const name = protocol.toLowerCase();
+    const count = range === undefined ? 0 : range[1] - range[0] + 1;
+    const isPort = range !== undefined && isHostSide(address, hostPorts, count);
+    if (!isPort || !['tcp', 'udp', 'sctp'].includes(name)) {
       throw new DockerfileError(`EXPOSE ${value} is not a port`, location, {
         hint: 'write a port or a range with an optional protocol: 80, 8000-8010/udp',
       });
     }
-    return Array.from({ length: last - first + 1 }, (_, index) => `${first + index}/${protocol}`);
+    return Array.from({ length: count }, (_, index) => `${range[0] + index}/${name}`);
+  });
+}
+
+/** @throws DockerfileError for a path that is empty after expansion */
+function volumePaths(
+  values: readonly string[],
+  expand: Expander,
+  location: Instruction['location'],
+): string[] {
+  return values.map((value) => {
+    const path = expand(value, location);
+    if (path !== '') return path;
+    throw new DockerfileError(`VOLUME ${value} is empty after expansion`, location, {
+      hint: 'give the variable a value, or remove the VOLUME',
+    });
   });
 }
 
@@ -150,7 +187,7 @@ export function configChange(
       return { ports: exposedPorts(values.filter(Boolean), location) };
     }
     case 'volume':
-      return { volumes: instruction.values.map((value) => expand(value, location)) };
+      return { volumes: volumePaths(instruction.values, expand, location) };
     case 'healthcheck':
       return { fields: { Healthcheck: healthcheck(instruction, shell) } };
     case 'onbuild':

@@ -45,9 +45,12 @@ function applyClause(
 
 /** @throws DockerfileError when the text is no mode */
 export function parseMode(text: string, location: SourceLocation): ModeChange {
-  if (/^[0-7]{1,5}$/.test(text)) {
-    const mode = Number.parseInt(text, 8) & 0o7777;
-    return () => mode;
+  if (/^[0-7]+$/.test(text)) {
+    const mode = Number.parseInt(text, 8);
+    if (mode <= 0o7777) return () => mode;
+    throw new DockerfileError(`--chmod=${text} is more than 07777`, location, {
+      hint: 'write at most four octal digits, such as 0755',
+    });
   }
   const clauses = text.split(',').map((clause) => {
     const match = /^([ugoa]*)((?:[+\-=](?:[ugo]|[rwxXst]*))+)$/.exec(clause);

@@ -20,7 +20,7 @@ export type Origin = { readonly step: StepId } | { readonly context: string };
 
 type StageStart = Pick<
   StageState,
-  'config' | 'triggers' | 'args' | 'head' | 'history' | 'platform'
+  'config' | 'author' | 'triggers' | 'args' | 'head' | 'history' | 'platform'
 >;
 
 function scratchStep(
@@ -156,11 +156,12 @@ function imageStart(
   platform: string,
 ): StageStart {
   const { original, location } = stage.from;
-  const { config, history } = compilation.options.image(reference, platform, location);
+  const { config, history, author } = compilation.options.image(reference, platform, location);
   const head = imageStep(compilation, reference, platform, stage.title, original, location);
   return {
     platform,
     config: openConfig(config),
+    author,
     triggers: config.OnBuild ?? [],
     args: new Map(),
     head,
@@ -168,8 +169,14 @@ function imageStart(
   };
 }
 
-function fromNothing(): Pick<StageStart, 'config' | 'triggers' | 'args' | 'history'> {
-  return { config: openConfig(SCRATCH_CONFIG), triggers: [], args: new Map(), history: [] };
+function fromNothing(): Omit<StageStart, 'head' | 'platform'> {
+  return {
+    config: openConfig(SCRATCH_CONFIG),
+    author: undefined,
+    triggers: [],
+    args: new Map(),
+    history: [],
+  };
 }
 
 /**
@@ -195,13 +202,15 @@ export function stageStart(
   const name = named?.kind === 'target' ? named.stage : image;
   const base = stageByName(compilation, name, stage);
   if (base) {
-    const { config, args, head, history, platform } = compilation.compileStage(base, location);
+    const inherited = compilation.compileStage(base, location);
+    const { config, args, head, history, platform, author } = inherited;
     // What many stages inherit is copied for each of them.
     const entries = configSize(config) + args.size + history.length;
     compilation.kept.spend(entries * COPIED_ENTRY, location);
     return {
       platform,
       config: copyConfig(config),
+      author,
       triggers: config.triggers,
       args: new Map(args),
       head,

@@ -51,6 +51,8 @@ export interface Plan {
   /** The step whose file system is the result. */
   readonly target: StepId;
   readonly config: ContainerConfig;
+  /** MAINTAINER, or that of the base image. */
+  readonly author: string | undefined;
   /** With the step of each entry, because only a build knows which steps left no layer. */
   readonly history: readonly (HistoryEntry & { readonly step: StepId })[];
   /** User and password for the server that a step fetches from. A function, so that no printed plan has them. */

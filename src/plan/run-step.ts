@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { InstructionFlag, RunInstruction } from '../dockerfile/ast.js';
 import type { RunMount } from '../dockerfile/mounts.js';
 import { parseMount } from '../dockerfile/mounts.js';
-import { DockerfileError } from '../errors.js';
+import { DockerfileError, UnsupportedError } from '../errors.js';
 import { DEFAULT_SHELL } from './config-changes.js';
 import type { PlanOptions } from './plan.js';
 import type { Expander } from './scope.js';
@@ -121,9 +121,19 @@ function mountSource(mount: RunMount, findFiles: RunScope['findFiles']): StepId 
   return findFiles(mount.from, mount.source);
 }
 
-/** The operands of RUN. @throws DockerfileError */
+/** A step that asked for a device would be another one without it. */
+function refuseDevices(instruction: RunInstruction): void {
+  const flag = findFlag(instruction, 'device');
+  if (flag === undefined) return;
+  throw new UnsupportedError(`RUN --device=${flag.value}: wiac gives no devices`, flag.location, {
+    hint: 'build this stage with BuildKit, or take --device out if the step does without',
+  });
+}
+
+/** The operands of RUN. @throws DockerfileError, UnsupportedError */
 export function runStep(instruction: RunInstruction, scope: RunScope): Operands {
   const { config, env, args, hidden, options } = scope;
+  refuseDevices(instruction);
   return {
     kind: 'run',
     ...command(instruction, config.Shell ?? DEFAULT_SHELL),

@@ -1,5 +1,5 @@
 /** `wiac images`, `tag`, `rmi`, `inspect`, `history`. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -200,4 +200,30 @@ describe('wiac inspect and history', () => {
       exitCode: 2,
     });
   });
+});
+
+test('MAINTAINER is the author, of what is built on it as well', async () => {
+  const { wiac, build } = machine();
+  const layout = join(tempDir(), 'layout');
+  const author = (name: string) => {
+    const blob = (digest: string) =>
+      JSON.parse(readFileSync(join(layout, 'blobs/sha256', digest.slice(7)), 'utf8'));
+    const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as {
+      manifests: { digest: string; annotations: Record<string, string> }[];
+    };
+    const found = index.manifests.find(
+      ({ annotations }) => annotations['org.opencontainers.image.ref.name'] === name,
+    );
+    return blob(blob(found?.digest ?? '').config.digest).author;
+  };
+  await build(context({ Dockerfile: 'FROM scratch\nMAINTAINER Some Body <s@b>\n' }), '-t', 'one');
+  await build(context({ Dockerfile: 'FROM one AS a\nFROM a\nLABEL x=y\n' }), '-t', 'two');
+  await wiac(['push', 'one', `oci-layout://${layout}:one`]);
+  await wiac(['push', 'two', `oci-layout://${layout}:two`]);
+  expect([author('one'), author('two')]).toEqual(['Some Body <s@b>', 'Some Body <s@b>']);
+  const other = machine();
+  await other.wiac(['pull', '-t', 'one', `oci-layout://${layout}:one`]);
+  await other.build(context({ Dockerfile: 'FROM one\nLABEL z=y\n' }), '-t', 'three');
+  await other.wiac(['push', 'three', `oci-layout://${layout}:three`]);
+  expect(author('three')).toBe('Some Body <s@b>');
 });

@@ -115,7 +115,12 @@ describe('variables', () => {
 
   test('a proxy argument reaches RUN but no key; declared, it counts', () => {
     const hidden = plan(['FROM scratch', 'RUN x'], { buildArgs: { HTTP_PROXY: 'p' } }).steps.at(-1);
-    expect(hidden).toMatchObject({ hiddenEnv: [['HTTP_PROXY', 'p']] });
+    expect(hidden).toMatchObject({
+      hiddenEnv: [
+        ['HTTP_PROXY', 'p'],
+        ['http_proxy', 'p'],
+      ],
+    });
     expect(
       runEnv(['FROM scratch', 'ARG HTTP_PROXY', 'RUN x'], { buildArgs: { HTTP_PROXY: 'p' } }),
     ).toEqual({ HTTP_PROXY: 'p' });

@@ -42,6 +42,6 @@ test.each([
   }
 });
 
-test.each(['', '9', 'rwx', 'u~x', '077777777'])('%j is no mode', (text) => {
-  expect(() => parseMode(text, LOCATION)).toThrow('is not a mode');
+test.each(['', '9', 'rwx', 'u~x', '10000', '077777777'])('%j is no mode', (text) => {
+  expect(() => parseMode(text, LOCATION)).toThrow(/is not a mode|is more than 07777/);
 });
