@@ -106,7 +106,7 @@ async function fetchCommit(request: GitRequest, git: Git, work: string, commit: 
 function findSubdirectory({ source, location }: GitRequest, work: string, commit: string): string {
   if (source.subdirectory === '') return '';
   const found = resolve([{ path: work, opaque: new Set() }], source.subdirectory)?.entry;
-  if (found?.stats.isDirectory()) return join(found.root, found.path);
+  if (found?.stats.isDirectory()) return found.path;
   const problem = found ? 'is no directory' : 'is not there';
   throw new ContextError(
     `${source.url}: ${source.subdirectory} ${problem} at ${commit}`,
