@@ -16,17 +16,10 @@
  * then renames it to its own id: of two that opened the same one, one succeeds. It goes back when
  * the process ends, or when somebody finds that its process is dead.
  */
-import {
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  renameSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, readdirSync, readlinkSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { StoreError } from '../errors.js';
+import { hasReader, makeFifos, openFifo } from '../fifo.js';
 import type { StoreDirectories } from './paths.js';
 import { randomName } from './random-name.js';
 
@@ -81,17 +74,6 @@ function codeOf(error: unknown): unknown {
   return (error as NodeJS.ErrnoException).code;
 }
 
-/** Has anybody the reading end of the FIFO open? */
-function hasReader(path: string): boolean {
-  try {
-    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'ENXIO' || codeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
-
 /** @returns false when somebody else was faster */
 function tryRename(from: string, to: string): boolean {
   try {
@@ -109,7 +91,7 @@ function takeFifo(pool: string, path: string): number | undefined {
     const fifo = join(pool, name);
     let descriptor: number;
     try {
-      descriptor = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+      descriptor = openFifo(fifo);
     } catch (error) {
       if (codeOf(error) === 'ENOENT') continue;
       throw error;
@@ -122,18 +104,12 @@ function takeFifo(pool: string, path: string): number | undefined {
 }
 
 /** Makes FIFOs for processes to come. @throws StoreError when the file system has none */
-async function makeFifos(pool: string): Promise<void> {
-  const { spawnSync } = await import('node:child_process');
-  const paths = Array.from({ length: FIFOS }, () => join(pool, randomName()));
-  const { status, stderr, error } = spawnSync('mkfifo', ['--', ...paths], {
-    encoding: 'utf8',
-    env: { ...process.env, LC_ALL: 'C' },
-  });
-  if (error) throw error;
-  if (status === 0) return;
-  if (/No space left|quota exceeded/i.test(stderr))
-    throw Object.assign(new Error(stderr.trim()), { code: 'ENOSPC' });
-  throw new StoreError(`the store can't make a FIFO: ${stderr.trim()}`, {
+async function fillPool(pool: string): Promise<void> {
+  const problem = await makeFifos(Array.from({ length: FIFOS }, () => join(pool, randomName())));
+  if (problem === undefined) return;
+  if (/No space left|quota exceeded/i.test(problem))
+    throw Object.assign(new Error(problem), { code: 'ENOSPC' });
+  throw new StoreError(`the store can't make a FIFO: ${problem}`, {
     hint: 'it needs a file system of this machine with FIFOs, such as ext4 or xfs: set WIAC_ROOT',
   });
 }
@@ -168,7 +144,7 @@ export async function joinStore({ live, freeFifos }: StoreDirectories): Promise<
   let taken = takeFifo(freeFifos, pathOf(id));
   while (taken === undefined) {
     sweep();
-    if (readdirSync(freeFifos).length === 0) await makeFifos(freeFifos);
+    if (readdirSync(freeFifos).length === 0) await fillPool(freeFifos);
     taken = takeFifo(freeFifos, pathOf(id));
   }
   const descriptor = taken;

@@ -10,6 +10,8 @@ import { ImageError, messageOf } from './errors.js';
 import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './image.js';
 import { blobPath, type LayoutFiles, layoutFilesSource, readLayoutIndex } from './layout-files.js';
 import { EMPTY_INDEX, LAYOUT_MARKER, platformOf, rootEntry, withEntry } from './layout-index.js';
+import type { LayoutJournal } from './layout-journal.js';
+import { beginJournal } from './layout-journal.js';
 import { formatReference, type LayoutReference } from './reference.js';
 import { writeWhole } from './write-file.js';
 
@@ -57,10 +59,12 @@ async function storeBlob(
   descriptor: Descriptor,
   openBlob: OpenBlob,
   title: string,
+  journal: LayoutJournal | undefined,
 ): Promise<void> {
   const path = join(directory, blobPath(descriptor.digest));
   if (await exists(path)) return;
   makeDirectories(dirname(path));
+  journal?.note(descriptor.digest);
   await writeWhole(path, async (output) => {
     const input = verified(await openBlob(), descriptor, title, { reference: title });
     await pipeline(input, output);
@@ -89,6 +93,12 @@ export function layoutSink(reference: LayoutReference): ImageSink {
   const title = formatReference(reference);
   const files = directoryFiles(directory, title);
   const blobFile = (digest: Digest) => join(directory, blobPath(digest));
+  let begun: Promise<LayoutJournal | undefined> | undefined;
+  const journal = () => {
+    makeDirectories(directory);
+    begun ??= beginJournal(directory);
+    return begun;
+  };
 
   const addRoot = async (entry: Descriptor): Promise<void> => {
     if (reference.digest !== undefined && reference.digest !== entry.digest)
@@ -104,20 +114,30 @@ export function layoutSink(reference: LayoutReference): ImageSink {
     title,
     hasBlob: (digest) => exists(blobFile(digest)),
     putBlob: (descriptor, openBlob) =>
-      writing(title, () => storeBlob(directory, descriptor, openBlob, title)),
+      writing(title, async () =>
+        storeBlob(directory, descriptor, openBlob, title, await journal()),
+      ),
     putManifest: (bytes, mediaType, role, annotations) =>
       writing(title, async () => {
         const digest = digestOf(bytes);
         const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
         makeDirectories(dirname(blobFile(digest)));
+        const kept = await journal();
+        if (!(await exists(blobFile(digest)))) kept?.note(digest);
         await writeBytes(blobFile(digest), bytes);
         if (role === 'root') {
           const readBlob = (blob: Digest) => readFile(blobFile(blob));
           const platform = await platformOf(bytes, mediaType, readBlob, title);
           await addRoot(rootEntry({ ...descriptor, ...platform }, tag, annotations));
+          kept?.finish();
+          kept?.close();
+          // Whatever else is written belongs to another image.
+          begun = undefined;
         }
         return descriptor;
       }),
-    close: async () => undefined,
+    close: async () => {
+      (await begun)?.close();
+    },
   };
 }

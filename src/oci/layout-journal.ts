@@ -1,0 +1,99 @@
+/**
+ * What a writer of a layout directory has written so far, so that the next one can clear up after one
+ * that was killed: blobs that no index.json names would stay there for ever. Only blobs that are in
+ * such a journal are ever removed; others may be somebody else's who is still at work.
+ */
+import { randomBytes } from 'node:crypto';
+import { appendFileSync, closeSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasReader, makeFifos, openFifo } from '../fifo.js';
+import type { Descriptor, Digest } from './image.js';
+import { blobPath } from './layout-files.js';
+
+/** Beginning of the name of a journal's directory. */
+const PREFIX = '.wiac-';
+
+export interface LayoutJournal {
+  /** A blob is about to be written that was not there. */
+  readonly note: (digest: Digest) => void;
+  /** All that was written has its name: nothing is to be cleared up. */
+  readonly finish: () => void;
+  /** Nothing more is written. */
+  readonly close: () => void;
+}
+
+type Reference = Pick<Descriptor, 'digest'>;
+
+/** What index.json names, directly and through manifests. @throws when something can't be read */
+function referenced(directory: string): Set<Digest> {
+  const found = new Set<Digest>();
+  const visit = (path: string) => {
+    const { config, layers, manifests } = JSON.parse(readFileSync(path, 'utf8')) as {
+      config?: Reference;
+      layers?: Reference[];
+      manifests?: Reference[];
+    };
+    for (const { digest } of [...(config ? [config] : []), ...(layers ?? [])]) found.add(digest);
+    for (const { digest } of manifests ?? []) {
+      if (found.has(digest)) continue;
+      found.add(digest);
+      visit(join(directory, blobPath(digest)));
+    }
+  };
+  try {
+    visit(join(directory, 'index.json'));
+  } catch (error) {
+    // Nothing has a name yet: the first writer was killed.
+    if ((error as NodeJS.ErrnoException).path !== join(directory, 'index.json')) throw error;
+  }
+  return found;
+}
+
+function removeBlob(directory: string, digest: Digest): void {
+  const path = join(directory, blobPath(digest));
+  const folder = join(path, '..');
+  const name = path.slice(folder.length + 1);
+  for (const file of readdirSync(folder)) {
+    // Itself, and what was to become it (write-file.ts).
+    if (file === name || file.startsWith(`${name}.tmp-`)) rmSync(join(folder, file));
+  }
+}
+
+/** Clears up after writers that were killed; not while another one is at work. */
+function sweep(directory: string, own: string): void {
+  const journals = readdirSync(directory).filter((name) => name.startsWith(PREFIX));
+  const others = journals.map((name) => join(directory, name)).filter((path) => path !== own);
+  if (others.length === 0 || others.some((path) => hasReader(join(path, 'live')))) return;
+  const needed = referenced(directory);
+  for (const path of others) {
+    const written = readFileSync(join(path, 'blobs'), 'utf8').split('\n').filter(Boolean);
+    for (const digest of written as Digest[])
+      if (!needed.has(digest)) removeBlob(directory, digest);
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Begins to write to a layout directory, which is there, and clears up in it.
+ * @returns undefined where the file system has no FIFOs: nobody would know who is at work
+ */
+export async function beginJournal(directory: string): Promise<LayoutJournal | undefined> {
+  const path = join(directory, PREFIX + randomBytes(8).toString('hex'));
+  mkdirSync(path);
+  if ((await makeFifos([join(path, 'live')])) !== undefined) {
+    rmSync(path, { recursive: true });
+    return undefined;
+  }
+  const descriptor = openFifo(join(path, 'live'));
+  appendFileSync(join(path, 'blobs'), '');
+  try {
+    sweep(directory, path);
+  } catch {
+    // A manifest that can't be read: what it names is not known, so that everything stays.
+  }
+  return {
+    note: (digest) => appendFileSync(join(path, 'blobs'), `${digest}\n`),
+    finish: () => rmSync(path, { recursive: true, force: true }),
+    close: () => closeSync(descriptor),
+  };
+}
