@@ -26,6 +26,7 @@ import {
   wantedPlatform,
   wantedPlatforms,
 } from './dockerfile-input.js';
+import { lintBuild } from './lint.js';
 import type { OutputOptions, PlatformResult } from './outputs.js';
 import { parseCredentials } from './secrets.js';
 import type { SharedCaches } from './shared-caches.js';
@@ -183,7 +184,15 @@ async function buildPlatforms(
   const results: PlatformResult[] = [];
   for (const platform of platforms) {
     const given = platform === named ? names : [];
-    const made = await buildInStore(path, input, { ...options, platform }, given, store, caches);
+    const lint = platform === platforms[0];
+    const made = await buildInStore(
+      path,
+      input,
+      { ...options, platform, lint },
+      given,
+      store,
+      caches,
+    );
     if (options.iidfile !== undefined && platform === named) {
       const { writeResultFile } = await import('./result-file.js');
       await writeResultFile('--iidfile', options.iidfile, made.result.image.id);
@@ -193,10 +202,11 @@ async function buildPlatforms(
   return results;
 }
 
+/** @param options.lint shows what the linter says: once, however many platforms there are */
 async function buildInStore(
   path: string,
   input: DockerfileInput,
-  options: BuildOptions,
+  options: BuildOptions & { readonly lint: boolean },
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
@@ -210,7 +220,13 @@ async function buildInStore(
   const log = createLog(options.logLevel);
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
+  let warnings: ReturnType<typeof lintBuild>;
+  const showWarnings = () => {
+    if (warnings) progress.emit(warnings);
+    warnings = undefined;
+  };
   try {
+    if (options.lint) warnings = lintBuild(input, options, images);
     const result = await build({
       plan,
       store,
@@ -230,9 +246,12 @@ async function buildInStore(
       },
       signal: stop.signal,
     });
+    showWarnings();
     progress.close();
     return { plan, result };
   } finally {
+    // A build that failed has them as well: they may say why.
+    showWarnings();
     progress.close();
     stop.dispose();
     await close();

@@ -25,7 +25,7 @@ function readDirective(line: string) {
 
 /**
  * Reads the parser directives: comments of the form `# name=value` at the very top. The first line
- * that is none, be it a comment, ends them. Dockerfile reference, "Parser directives".
+ * that is none, be it a comment, ends them; a `#!` line may stand before them. Dockerfile reference, "Parser directives".
  *
  * @returns the directives and how many lines they take
  * @throws DockerfileError for a directive given twice and for an impossible escape character
@@ -34,7 +34,9 @@ export function readDirectives(source: SourceLines): { directives: Directives; c
   const values = new Map<DirectiveName, string>();
   let escapeChar: Directives['escape'] = '\\';
   let count = 0;
-  for (const line of source.lines) {
+  // A Dockerfile that is executable may begin with an interpreter line.
+  if (source.lines[0]?.startsWith('#!')) count = 1;
+  for (const line of source.lines.slice(count)) {
     const found = readDirective(line);
     if (found === undefined) break;
     const { name, value, start, valueStart } = found;
