@@ -114,7 +114,7 @@ export async function buildCommand(
   for (const name of options.tag) {
     if (!isImageName(name))
       throw new UsageError(`--tag ${name} is not a name`, {
-        hint: 'use letters, digits and . _ - / :',
+        hint: 'write NAME:TAG, the name in lower case with digits and . _ - /',
       });
   }
   // Most builds are for the cache alone, and need nothing of what writes images.

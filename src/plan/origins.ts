@@ -122,6 +122,26 @@ function refuseMisspelled(stages: StageTable, reference: string, location: Sourc
   });
 }
 
+/** The last stage of that name, or the one of that index, before a stage: Docker reads no further. */
+function earlierStage(
+  compilation: Compilation,
+  reference: string,
+  current: Stage,
+): Stage | undefined {
+  const named = stageByName(compilation, reference, current);
+  if (named || !/^\d+$/.test(reference) || Number(reference) >= current.index) return named;
+  return compilation.stages[Number(reference)];
+}
+
+function refuseOrder(name: string, isItself: boolean, location: SourceLocation): never {
+  const problem = isItself ? "a stage can't copy from itself" : 'that stage comes later';
+  throw new DockerfileError(`--from=${name}: ${problem}`, location, {
+    hint: isItself
+      ? 'split it into two stages'
+      : 'move it before this one: Docker reads no further',
+  });
+}
+
 /** What `from=` means. @throws DockerfileError */
 export function originOf(
   compilation: Compilation,
@@ -137,14 +157,15 @@ export function originOf(
   const named = options.contexts.get(reference);
   if (named?.kind === 'directory') return { context: reference };
   if (named?.kind === 'image') return image(named.reference);
-  const name = named?.kind === 'target' ? named.stage : reference;
-  const stage = stageByReference(compilation, name);
-  if (stage === current) {
-    throw new DockerfileError(`--from=${name}: a stage can't copy from itself`, location, {
-      hint: 'split it into two stages',
-    });
+  if (named?.kind === 'target') {
+    const stage = stageByReference(compilation, named.stage);
+    if (stage && stage !== current) return { step: compilation.compileStage(stage, location).head };
   }
+  const name = named?.kind === 'target' ? named.stage : reference;
+  const stage = earlierStage(compilation, name, current);
   if (stage) return { step: compilation.compileStage(stage, location).head };
+  const other = stageByReference(compilation, name);
+  if (other) refuseOrder(name, other === current, location);
   refuseMisspelled(compilation, name, location);
   return image(name);
 }

@@ -61,8 +61,8 @@ describe('the graph', () => {
 
   test('every step stands after what it depends on', () => {
     const { steps } = plan(
-      ['FROM scratch', 'COPY --from=1 /a /b', 'FROM scratch AS later', 'COPY x /a'],
-      { target: '0' },
+      ['FROM scratch AS first', 'COPY x /a', 'FROM scratch', 'COPY --from=0 /a /b'],
+      { target: '1' },
     );
     const seen = new Set<string>();
     for (const { id, parent, reads } of steps) {
