@@ -10,6 +10,7 @@ import { UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { sha256 } from '../keys/digest.js';
+import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Step } from '../plan/step.js';
 import type { LogLevel } from '../ui/log.js';
 import { createLog } from '../ui/log.js';
@@ -98,6 +99,20 @@ async function interruptibly(action: (signal: AbortSignal) => Promise<void>): Pr
   }
 }
 
+/** SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
+function epochOf({ dockerfile }: DockerfileInput, options: BuildOptions): number | undefined {
+  const buildArgs = buildArgsOf(options.buildArg);
+  const given = parseEpoch(buildArgs[EPOCH_ARGUMENT]);
+  if (given !== undefined) return given;
+  const platform = wantedPlatform(undefined);
+  return dockerfileEpoch(dockerfile, {
+    buildArgs,
+    target: options.target,
+    platform,
+    buildPlatform: platform,
+  });
+}
+
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
 export async function buildCommand(
   path: string,
@@ -119,10 +134,11 @@ export async function buildCommand(
   }
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
-  const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
+  const input = readDockerfile(path, options);
+  const epoch = epochOf(input, options);
+  const outputs = module?.planOutputs(options, epoch);
   const caches = await openCaches(options.cacheFrom, options.cacheTo);
   const started = new Date();
-  const input = readDockerfile(path, options);
   const store = await openUserStore(
     root,
     options.progress === 'json'
