@@ -6,7 +6,7 @@ import { posix } from 'node:path';
 import type { Instruction } from '../dockerfile/ast.js';
 import type { SourceLocation } from '../errors.js';
 import { DockerfileError } from '../errors.js';
-import { SCRATCH_CONFIG } from '../image/config.js';
+import { scratchConfig } from '../image/config.js';
 import type { Compilation, StageState } from './compilation.js';
 import type { Remote } from './remote.js';
 import { configSize, copyConfig, openConfig } from './stage-config.js';
@@ -190,9 +190,10 @@ function imageStart(
   };
 }
 
-function fromNothing(): Omit<StageStart, 'head' | 'platform'> {
+function fromNothing(platform: string): Omit<StageStart, 'head'> {
   return {
-    config: openConfig(SCRATCH_CONFIG),
+    platform,
+    config: openConfig(scratchConfig(platform)),
     author: undefined,
     triggers: [],
     args: new Map(),
@@ -217,7 +218,7 @@ export function stageStart(
   const named = options.contexts.get(image);
   if (named?.kind === 'directory') {
     const head = contextFiles(compilation, image, '/', platform, location);
-    return { ...fromNothing(), platform, head };
+    return { ...fromNothing(platform), head };
   }
   if (named?.kind === 'image') return imageStart(compilation, stage, named.reference, platform);
   const name = named?.kind === 'target' ? named.stage : image;
@@ -240,5 +241,5 @@ export function stageStart(
   }
   if (name !== 'scratch') return imageStart(compilation, stage, name, platform);
   const head = scratchStep(compilation, stage.title, platform, original, location);
-  return { ...fromNothing(), platform, head };
+  return { ...fromNothing(platform), head };
 }

@@ -29,3 +29,14 @@ test('names and hosts as they are', async () => {
   ];
   expect(await wiac(['build', '-q', ...flags, root])).toMatchObject({ exitCode: 0, stderr: '' });
 });
+
+test('an image for Windows is planned, and refused before anything is built', async () => {
+  const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nRUN dir\n' });
+  const { wiac } = machine();
+  expect((await wiac(['plan', '--platform=windows/amd64', root])).exitCode).toBe(0);
+  const { exitCode, stderr } = await wiac(['build', '--platform=windows/amd64', root]);
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 9,
+    stderr: expect.stringMatching(/Dockerfile:1:1: images for windows\/amd64/),
+  });
+});

@@ -231,3 +231,22 @@ describe('the config', () => {
     });
   });
 });
+
+test("stages for Windows have Windows' shell and PATH", () => {
+  const { steps, config } = plan(
+    ['FROM scratch', 'RUN dir', 'CMD dir', 'HEALTHCHECK CMD dir', 'FROM scratch AS linux'],
+    { platform: 'windows/amd64', target: '0' },
+  );
+  expect(config).toMatchObject({
+    Env: ['PATH=c:\\Windows\\System32;c:\\Windows'],
+    Cmd: ['cmd', '/S', '/C', 'dir'],
+    Healthcheck: { Test: ['CMD-SHELL', 'dir'] },
+  });
+  expect(steps.find(({ kind }) => kind === 'run')).toMatchObject({
+    argv: ['cmd', '/S', '/C', 'dir'],
+  });
+  const mixed = plan(['FROM --platform=linux/amd64 scratch', 'RUN x'], {
+    platform: 'windows/amd64',
+  });
+  expect(mixed.steps.at(-1)).toMatchObject({ argv: ['/bin/sh', '-c', 'x'] });
+});
