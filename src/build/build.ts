@@ -13,9 +13,11 @@ import type { Store } from '../cache/store.js';
 import { asStoreError } from '../cache/store.js';
 import { LayersGoneError, retryWhenPruned } from '../cache/uses.js';
 import type { FileSource } from '../context/source.js';
+import { UnsupportedError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { formatLowerdirs, withoutRepeats } from '../exec/overlay.js';
 import type { HistoryEntry } from '../image/config.js';
+import { isWindows } from '../image/config.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
@@ -223,12 +225,26 @@ async function attempt(
   return { image, lowerdirs: formatLowerdirs(links), states: resolution.states, executed };
 }
 
+/** Layers of Windows have registry hives and files of another system beside their files. */
+function refuseWindows(steps: readonly Step[]): void {
+  const step = steps.find(({ platform }) => isWindows(platform));
+  if (!step) return;
+  throw new UnsupportedError(
+    `images for ${step.platform} can be planned, not built`,
+    step.location,
+    {
+      hint: 'build them with BuildKit on Windows, or another target of this Dockerfile here',
+    },
+  );
+}
+
 /**
  * Carries a plan out.
  * @throws whatever made the first step fail; nothing is left running or mounted then
  */
 export async function build(request: BuildRequest): Promise<BuildResult> {
   const { plan, store, emit } = request;
+  refuseWindows(plan.steps);
   emit({ type: 'planned', steps: plan.steps.map(printedStep) });
   for (const message of plan.warnings) emit({ type: 'warning', message });
   const scratch = lazyScratch(store.paths);

@@ -32,6 +32,17 @@ export type BuildEvent =
       readonly linked: number;
     }
   | { readonly type: 'failed'; readonly step: StepId; readonly message: string }
+  /** What the linter says of the Dockerfile; there is none when that is nothing. */
+  | {
+      readonly type: 'lint';
+      readonly warnings: readonly {
+        readonly rule: string;
+        readonly detail: string;
+        readonly url: string;
+        readonly file: string;
+        readonly line: number;
+      }[];
+    }
   | {
       readonly type: 'built';
       readonly durationMs: number;

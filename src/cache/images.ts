@@ -3,6 +3,8 @@
 import { checkpoint } from '../checkpoint.js';
 import type { Json } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
+import { ImageError } from '../oci/errors.js';
+import { parseRegistryReference } from '../oci/reference.js';
 import type { CacheIndex } from './index-db.js';
 import type { ImageRecord, LayerId } from './records.js';
 import type { Store } from './store.js';
@@ -27,9 +29,14 @@ export function normalizeName(name: string): string {
   return withTag(familiarName(name));
 }
 
-/** Is the text a name that an image may have (distribution spec, "pulling manifests")? */
+/** Is the text a name that an image may have (distribution spec, "pulling manifests"), with a tag or without? */
 export function isImageName(name: string): boolean {
-  return /^[a-z0-9]+(?:[._/:-]+[a-zA-Z0-9_]+)*$/i.test(name);
+  try {
+    return parseRegistryReference(name).digest === undefined;
+  } catch (error) {
+    if (error instanceof ImageError) return false;
+    throw error;
+  }
 }
 
 /** The record of a result; its id covers config, history and layers. */

@@ -3,7 +3,7 @@ import type { Dockerfile } from '../dockerfile/ast.js';
 import type { SourceLocation } from '../errors.js';
 import { instructionCasing, stageCasing, stageNames } from './casing.js';
 import { type CheckContext, type CheckOptions, checkContext } from './context.js';
-import { directiveOf, isWanted } from './directive.js';
+import { directiveOf, isWanted, localSkips } from './directive.js';
 import { exposedPorts } from './expose.js';
 import { baseImages, copiedImages, defaultImages, fromWords } from './from.js';
 import {
@@ -84,8 +84,9 @@ export function checkDockerfile(dockerfile: Dockerfile, options: CheckOptions): 
     ...FILE_RULES.flatMap((rule) => rule(context)),
     ...visitStages(context, INSTRUCTION_RULES),
   ];
+  const skipped = localSkips(dockerfile);
   const warnings = findings
-    .filter(({ rule }) => isWanted(rule, directive))
+    .filter(({ rule, location }) => isWanted(rule, directive) && !skipped(rule, location.line))
     .sort((a, b) => a.location.line - b.location.line)
     .map((finding) => ({
       ...finding,

@@ -98,3 +98,34 @@ export function isWanted(rule: RuleName, { skip, experimental }: CheckDirective)
   if (isExperimental(rule)) return experimental === 'all' || experimental.has(rule);
   return skip !== 'all' && !skip.has(rule);
 }
+
+/**
+ * `# check=skip=Rule1,Rule2` right above an instruction is about that instruction alone.
+ *
+ * @returns does such a comment leave a rule out for what is found at a line?
+ */
+export function localSkips({
+  comments,
+  instructions,
+}: Pick<Dockerfile, 'comments' | 'instructions'>): (rule: string, line: number) => boolean {
+  const above = new Map<number, 'all' | ReadonlySet<string>>();
+  for (const { line, text } of comments) {
+    const lines = text.split('\n');
+    for (const comment of lines) {
+      const names = /^check\s*=\s*skip\s*=\s*(.*)$/i.exec(comment)?.[1];
+      if (names !== undefined) above.set(line + lines.length, readNames(names));
+    }
+  }
+  const skips = new Map<number, 'all' | ReadonlySet<string>>();
+  if (above.size > 0) {
+    for (const { location } of instructions) {
+      const names = above.get(location.line);
+      if (names === undefined) continue;
+      for (let line = location.line; line <= location.endLine; line++) skips.set(line, names);
+    }
+  }
+  return (rule, line) => {
+    const names = skips.get(line);
+    return names !== undefined && (names === 'all' || names.has(rule));
+  };
+}

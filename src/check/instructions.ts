@@ -45,14 +45,19 @@ export function ignoredSources({ context, instruction, location, expand }: Visit
     return [];
   }
   if (instruction.flags.some(({ name }) => name === 'from')) return [];
-  return instruction.sources
-    .map((source) => expand(source)?.text ?? '')
-    .filter((source) => !REMOTE.test(source))
-    .map((source) => posix.join('/', source).slice(1).replace(/\/$/, ''))
-    .filter((path) => path !== '' && ignores(path))
-    .map((path) => ({
-      rule: 'CopyIgnoredFile',
-      detail: `${instruction.keyword} '${path}' finds nothing: .dockerignore leaves it out`,
-      location,
-    }));
+  return (
+    instruction.sources
+      // A variable of which nobody knows the value, and a wildcard, may mean other files as well.
+      .flatMap((source) => expand(source) ?? [])
+      .filter(({ text, undefinedNames }) => undefinedNames.size === 0 && !/[*?[]/.test(text))
+      .map(({ text }) => text)
+      .filter((source) => !REMOTE.test(source))
+      .map((source) => posix.join('/', source).slice(1).replace(/\/$/, ''))
+      .filter((path) => path !== '' && ignores(path))
+      .map((path) => ({
+        rule: 'CopyIgnoredFile',
+        detail: `${instruction.keyword} '${path}' finds nothing: .dockerignore leaves it out`,
+        location,
+      }))
+  );
 }

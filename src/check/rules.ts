@@ -46,7 +46,6 @@ const RULES = {
   FromPlatformFlagConstDisallowed: { description: 'The --platform of a FROM is not a constant' },
   CopyIgnoredFile: {
     description: 'COPY and ADD name no file that .dockerignore leaves out',
-    experimental: true,
   },
   InvalidDefinitionDescription: {
     description:

@@ -3,7 +3,7 @@ import type { Instruction } from '../dockerfile/ast.js';
 import { expandWords, type WordsExpansion } from '../dockerfile/expand.js';
 import { parseTrigger } from '../dockerfile/parse.js';
 import type { SourceLocation } from '../errors.js';
-import { envPairs, SCRATCH_CONFIG } from '../image/config.js';
+import { envPairs } from '../image/config.js';
 import type { Stage } from '../plan/stages.js';
 import { COPIED_ENTRY, type TextBudget, textBudget } from '../plan/text-budget.js';
 import { attempt, type Base, baseOf, type CheckContext, givenArg } from './context.js';
@@ -72,7 +72,7 @@ function begin(
   const config = base?.kind === 'image' ? base.image?.config : undefined;
   return {
     // PATH is always set.
-    env: envPairs([...SCRATCH_CONFIG.Env, ...(config?.Env ?? [])]),
+    env: envPairs(['PATH=', ...(config?.Env ?? [])]),
     args: new Set(),
     unknownBase: base?.kind === 'image' && config === undefined ? base.reference : undefined,
     shellSet: (config?.Shell ?? []).length > 0,

@@ -10,6 +10,7 @@ import { UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { sha256 } from '../keys/digest.js';
+import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Step } from '../plan/step.js';
 import type { LogLevel } from '../ui/log.js';
 import { createLog } from '../ui/log.js';
@@ -26,6 +27,7 @@ import {
   wantedPlatform,
   wantedPlatforms,
 } from './dockerfile-input.js';
+import { lintBuild } from './lint.js';
 import type { OutputOptions, PlatformResult } from './outputs.js';
 import { parseCredentials } from './secrets.js';
 import type { SharedCaches } from './shared-caches.js';
@@ -97,6 +99,20 @@ async function interruptibly(action: (signal: AbortSignal) => Promise<void>): Pr
   }
 }
 
+/** SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
+function epochOf({ dockerfile }: DockerfileInput, options: BuildOptions): number | undefined {
+  const buildArgs = buildArgsOf(options.buildArg);
+  const given = parseEpoch(buildArgs[EPOCH_ARGUMENT]);
+  if (given !== undefined) return given;
+  const platform = wantedPlatform(undefined);
+  return dockerfileEpoch(dockerfile, {
+    buildArgs,
+    target: options.target,
+    platform,
+    buildPlatform: platform,
+  });
+}
+
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
 export async function buildCommand(
   path: string,
@@ -113,12 +129,11 @@ export async function buildCommand(
   for (const name of options.tag) {
     if (!isImageName(name))
       throw new UsageError(`--tag ${name} is not a name`, {
-        hint: 'use letters, digits and . _ - / :',
+        hint: 'write NAME:TAG, the name in lower case with digits and . _ - /',
       });
   }
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
-  const outputs = module?.planOutputs(options, buildArgsOf(options.buildArg).SOURCE_DATE_EPOCH);
   const caches = await openCaches(options.cacheFrom, options.cacheTo);
   const started = new Date();
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
@@ -130,6 +145,8 @@ export async function buildCommand(
   );
   try {
     const input = readDockerfile(path, options);
+    const epoch = epochOf(input, options);
+    const outputs = module?.planOutputs(options, epoch);
     const names = outputs?.names ?? options.tag;
     const results = await buildPlatforms(path, input, options, names, store, caches);
     if (outputs) {
@@ -184,7 +201,15 @@ async function buildPlatforms(
   const results: PlatformResult[] = [];
   for (const platform of platforms) {
     const given = platform === named ? names : [];
-    const made = await buildInStore(path, input, { ...options, platform }, given, store, caches);
+    const lint = platform === platforms[0];
+    const made = await buildInStore(
+      path,
+      input,
+      { ...options, platform, lint },
+      given,
+      store,
+      caches,
+    );
     if (options.iidfile !== undefined && platform === named) {
       const { writeResultFile } = await import('./result-file.js');
       await writeResultFile('--iidfile', options.iidfile, made.result.image.id);
@@ -194,10 +219,11 @@ async function buildPlatforms(
   return results;
 }
 
+/** @param options.lint shows what the linter says: once, however many platforms there are */
 async function buildInStore(
   path: string,
   input: DockerfileInput,
-  options: BuildOptions,
+  options: BuildOptions & { readonly lint: boolean },
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
@@ -211,7 +237,13 @@ async function buildInStore(
   const log = createLog(options.logLevel);
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
+  let warnings: ReturnType<typeof lintBuild>;
+  const showWarnings = () => {
+    if (warnings) progress.emit(warnings);
+    warnings = undefined;
+  };
   try {
+    if (options.lint) warnings = lintBuild(input, options, images);
     const result = await build({
       plan,
       store,
@@ -231,9 +263,12 @@ async function buildInStore(
       },
       signal: stop.signal,
     });
+    showWarnings();
     progress.close();
     return { plan, result };
   } finally {
+    // A build that failed has them as well: they may say why.
+    showWarnings();
     progress.close();
     stop.dispose();
     await close();

@@ -2,7 +2,6 @@
 import type { BaseImage, CheckOptions, CheckResult } from '../check/check.js';
 import { checkDockerfile, formatWarnings } from '../check/check.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
-import { DockerfileError } from '../errors.js';
 import { formatPlatform } from '../oci/platform.js';
 import type { FindStored } from './base-images.js';
 import { openImage } from './base-images.js';
@@ -13,6 +12,7 @@ import {
   wantedPlatform,
   withStoredImages,
 } from './dockerfile-input.js';
+import { refuseWarnings } from './lint.js';
 
 /** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
 async function lookUp(
@@ -75,14 +75,5 @@ export async function checkCommand(
   };
   const result = await checkWithImages(dockerfile, checkOptions, options.pull);
   process.stdout.write(formatWarnings(result, dockerfile, format));
-  const [first] = result.warnings;
-  if (result.error && first) {
-    throw new DockerfileError(
-      `the check found ${result.warnings.length} warnings`,
-      first.location,
-      {
-        hint: 'this Dockerfile asks for warnings to be errors: # check=error=true',
-      },
-    );
-  }
+  refuseWarnings(result);
 }

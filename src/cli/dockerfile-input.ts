@@ -1,5 +1,5 @@
 /** Reads the Dockerfile that the command line names and compiles it. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findImage } from '../cache/images.js';
 import type { CacheIndex } from '../cache/index-db.js';
@@ -131,9 +131,16 @@ export interface DockerfileInput {
   readonly ignores: (path: string) => boolean;
 }
 
+/** `Dockerfile`, or `dockerfile` where only that is there, as in BuildKit. */
+function usualPath(contextPath: string): string {
+  const path = join(contextPath, 'Dockerfile');
+  const other = join(contextPath, 'dockerfile');
+  return !existsSync(path) && existsSync(other) ? other : path;
+}
+
 /** Reads and parses the Dockerfile. @throws ContextError, DockerfileError */
 export function readDockerfile(contextPath: string, options: DockerfileOptions): DockerfileInput {
-  const path = options.file ?? join(contextPath, 'Dockerfile');
+  const path = options.file ?? usualPath(contextPath);
   const fromInput = path === '-';
   const text = readText(path);
   const named = fromInput ? undefined : path;

@@ -1,12 +1,14 @@
 /** `wiac pull`, `wiac push` */
+
 import { exportImages } from '../build/export-image.js';
 import { settleStep } from '../cache/durability.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { useLayers } from '../cache/uses.js';
 import { openImageSink } from '../image/image-sink.js';
-import { parseCompression, parseEpoch } from '../image/output.js';
+import { parseCompression } from '../image/output.js';
 import { DOCKER_MANIFEST } from '../oci/media-types.js';
 import { parseReference } from '../oci/reference.js';
+import { parseEpoch } from '../plan/epoch.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { requireImage } from './find-image.js';

@@ -9,7 +9,7 @@ import { UsageError } from '../errors.js';
 import type { Annotation } from '../image/annotations.js';
 import { parseAnnotation } from '../image/annotations.js';
 import type { Output } from '../image/output.js';
-import { checkImageOutput, parseEpoch, parseOutput, usesStdout } from '../image/output.js';
+import { checkImageOutput, parseOutput, usesStdout } from '../image/output.js';
 import type { Plan } from '../plan/plan.js';
 import type { AttestOptions, AttestPlan, BuildFacts } from './attestations.js';
 import { attestedItem, planAttestations } from './attestations.js';
@@ -94,17 +94,13 @@ function checkAttestations({ provenance, sbom }: AttestPlan, outputs: readonly O
 
 /**
  * Reads the options.
- * @param sourceDateEpoch SOURCE_DATE_EPOCH of the build arguments or the environment
+ * @param epoch SOURCE_DATE_EPOCH, in seconds since 1970
  * @throws UsageError, UnsupportedError
  */
-export function planOutputs(
-  options: OutputOptions,
-  sourceDateEpoch: string | undefined,
-): OutputPlan {
+export function planOutputs(options: OutputOptions, epoch: number | undefined): OutputPlan {
   const outputs = withPush(options.output.map(parseOutput), options.push);
   checkOutputs(outputs, options);
   const annotations = options.annotation.flatMap(parseAnnotation);
-  const epoch = parseEpoch(sourceDateEpoch);
   for (const output of outputs) {
     if ('form' in output) checkImageOutput(output, annotations, epoch);
   }

@@ -1,4 +1,5 @@
 /** --add-host, --shm-size, --ulimit: what a build gives its RUN steps. */
+import { isIP } from 'node:net';
 import { UsageError } from '../errors.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import type { ResourceLimit, RunResources } from '../plan/step.js';
@@ -40,13 +41,14 @@ function parseLimit(text: string): ResourceLimit {
 
 /** `name:address` or `name=address`; an IPv6 address may stand in brackets. */
 function parseHost(text: string): string {
-  const match = /^([^:=]+)[:=]\[?([0-9a-fA-F:.]+)\]?$/.exec(text);
-  if (!match) {
+  const match = /^([^\s:=]+)[:=](?:\[([^\]]+)\]|(.+))$/.exec(text);
+  const address = match?.[2] ?? match?.[3] ?? '';
+  if (!match || isIP(address) === 0) {
     throw new UsageError(`--add-host ${text}: not understood`, {
       hint: 'write it like registry:10.0.0.1',
     });
   }
-  return `${match[2]}\t${match[1]}`;
+  return `${address}\t${match[1]}`;
 }
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {

@@ -276,8 +276,16 @@ export function parseMount(
   for (const field of fields) {
     const equals = field.indexOf('=');
     const name = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
-    const value = equals < 0 ? undefined : expandValue(field.slice(equals + 1));
     const key = Object.hasOwn(SPELLINGS, name) ? SPELLINGS[name] : undefined;
+    const written = field.slice(equals + 1);
+    if (key === 'from' && equals >= 0 && written.includes('$')) {
+      return fail(
+        at,
+        'from takes no variables',
+        `give it a name that a FROM has: FROM ${written} AS name`,
+      );
+    }
+    const value = equals < 0 ? undefined : expandValue(written);
     if (key === undefined) {
       return fail(at, `unknown option '${field}'`, didYouMean(name, Object.keys(SPELLINGS)));
     }

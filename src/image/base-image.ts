@@ -2,7 +2,7 @@
 
 import type { ImageConfig } from '../oci/image.js';
 import type { ContainerConfig, HistoryEntry } from './config.js';
-import { DEFAULT_PATH } from './config.js';
+import { defaultPath } from './config.js';
 
 /** Manifest digest, config and history of a base image. */
 export interface BaseImage {
@@ -40,7 +40,7 @@ export function baseImage(
     digest: image.manifestDescriptor.digest,
     config: {
       ...config,
-      Env: hasPath ? env : [`PATH=${DEFAULT_PATH}`, ...env],
+      Env: hasPath ? env : [`PATH=${defaultPath(image.config.os)}`, ...env],
       WorkingDir: config.WorkingDir || '/',
     },
     history: historyOf(image.config),

@@ -46,8 +46,28 @@ export const HISTORY_COMMENT = 'buildkit.dockerfile.v0';
 /** PATH of a container whose image sets none; the value Docker and BuildKit use on Linux. */
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** The same on Windows. */
+const WINDOWS_PATH = 'c:\\Windows\\System32;c:\\Windows';
+
+/** Is it an image of Windows? @param platform `os/architecture` or the operating system alone */
+export function isWindows(platform: string): boolean {
+  return platform === 'windows' || platform.startsWith('windows/');
+}
+
+/** PATH of an image that sets none. @param platform as isWindows */
+export function defaultPath(platform: string): string {
+  return isWindows(platform) ? WINDOWS_PATH : DEFAULT_PATH;
+}
+
+/** The default of SHELL (Dockerfile reference, SHELL). @param platform as isWindows */
+export function defaultShell(platform: string): readonly string[] {
+  return isWindows(platform) ? ['cmd', '/S', '/C'] : ['/bin/sh', '-c'];
+}
+
 /** Config of FROM scratch, as BuildKit makes it. */
-export const SCRATCH_CONFIG: ContainerConfig = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: '/' };
+export function scratchConfig(platform: string): ContainerConfig {
+  return { Env: [`PATH=${defaultPath(platform)}`], WorkingDir: '/' };
+}
 
 /** `Env` as pairs; a name that comes twice counts once, with its last value at its first place. */
 export function envPairs(env: readonly string[]): Map<string, string> {

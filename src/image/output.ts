@@ -249,19 +249,6 @@ export function checkImageOutput(
     });
 }
 
-/**
- * Seconds since the epoch from SOURCE_DATE_EPOCH (reproducible-builds.org/specs).
- * @throws UsageError
- */
-export function parseEpoch(text: string | undefined): number | undefined {
-  if (text === undefined || text === '') return undefined;
-  const seconds = Number(text);
-  if (/^\d+$/.test(text) && seconds <= 253_402_300_799) return seconds;
-  throw new UsageError(`SOURCE_DATE_EPOCH=${text} is no time`, {
-    hint: 'it is the number of seconds since 1970-01-01',
-  });
-}
-
 /** Does it write to standard output? */
 export function usesStdout(output: Output): boolean {
   return 'dest' in output && output.dest === STDOUT;

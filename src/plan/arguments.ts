@@ -15,7 +15,7 @@ export function targetName({ stages }: Stages, target: string | undefined): stri
 /** Values of the ARGs before the first FROM and of the automatic platform arguments. */
 export function globalScope(
   parts: Stages,
-  options: PlanOptions,
+  options: Pick<PlanOptions, 'buildArgs' | 'target' | 'platform' | 'buildPlatform'>,
   escapeCharacter: '\\' | '`',
   consumed: Set<string>,
   budget: TextBudget,

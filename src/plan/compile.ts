@@ -97,6 +97,7 @@ function stepsOf(
         hidden,
         expand,
         options,
+        platform,
         findFiles,
       });
       return [{ ...common, ...operands }];

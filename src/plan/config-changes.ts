@@ -6,14 +6,12 @@ import type { Command, HealthcheckInstruction, Instruction } from '../dockerfile
 import { parseDuration } from '../dockerfile/duration.js';
 import { DockerfileError } from '../errors.js';
 import type { Healthcheck } from '../image/config.js';
+import { defaultShell } from '../image/config.js';
 import type { Expander } from './scope.js';
 import type { ConfigChange, ConfigFields } from './stage-config.js';
 
 /** SIGRTMAX of Linux. */
 const LAST_SIGNAL = 64;
-
-/** The default of SHELL on Linux (Dockerfile reference, SHELL). */
-export const DEFAULT_SHELL = ['/bin/sh', '-c'];
 
 /** Arguments of a command in either form, the shell in front of the shell form. */
 export function commandArgv(command: Command, shell: readonly string[]): readonly string[] {
@@ -65,13 +63,17 @@ const DURATIONS = {
   'start-interval': 'StartInterval',
 } as const;
 
-function healthcheck(instruction: HealthcheckInstruction, shell: readonly string[]): Healthcheck {
+function healthcheck(
+  instruction: HealthcheckInstruction,
+  own: readonly string[] | undefined,
+  shell: readonly string[],
+): Healthcheck {
   const { command, flags } = instruction;
   if (!command) return { Test: ['NONE'] };
   const Test =
     command.form === 'exec'
       ? ['CMD', ...command.argv]
-      : shell === DEFAULT_SHELL
+      : own === undefined
         ? ['CMD-SHELL', command.text]
         : ['CMD', ...shell, command.text];
   // The parser has checked the values.
@@ -146,19 +148,27 @@ export function joinWorkdir(current: string, path: string): string {
   return posix.resolve(current === '' ? '/' : current, path);
 }
 
+/** What an instruction's change depends on besides its words. */
+export interface ConfigState {
+  /** The config so far. */
+  readonly fields: ConfigFields;
+  /** CMD was set in this stage: ENTRYPOINT resets only an inherited one. */
+  readonly cmdInStage: boolean;
+  /** Of the stage: it decides the default of SHELL. */
+  readonly platform: string;
+}
+
 /**
  * What an instruction changes in the config.
- * @param state.fields the config so far; state.cmdInStage: CMD was set in this stage, because
- *   ENTRYPOINT resets only an inherited one
  * @throws DockerfileError for values that mean nothing
  */
 export function configChange(
   instruction: Instruction,
   expand: Expander,
-  { fields, cmdInStage }: { readonly fields: ConfigFields; readonly cmdInStage: boolean },
+  { fields, cmdInStage, platform }: ConfigState,
 ): ConfigChange {
   const { location } = instruction;
-  const shell = fields.Shell ?? DEFAULT_SHELL;
+  const shell = fields.Shell ?? defaultShell(platform);
   switch (instruction.kind) {
     case 'env':
       return { env: expandPairs(instruction, expand) };
@@ -189,7 +199,7 @@ export function configChange(
     case 'volume':
       return { volumes: volumePaths(instruction.values, expand, location) };
     case 'healthcheck':
-      return { fields: { Healthcheck: healthcheck(instruction, shell) } };
+      return { fields: { Healthcheck: healthcheck(instruction, fields.Shell, shell) } };
     case 'onbuild':
       return { trigger: triggerText(instruction.trigger) };
     default:

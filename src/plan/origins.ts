@@ -6,7 +6,7 @@ import { posix } from 'node:path';
 import type { Instruction } from '../dockerfile/ast.js';
 import type { SourceLocation } from '../errors.js';
 import { DockerfileError } from '../errors.js';
-import { SCRATCH_CONFIG } from '../image/config.js';
+import { scratchConfig } from '../image/config.js';
 import type { Compilation, StageState } from './compilation.js';
 import type { Remote } from './remote.js';
 import { configSize, copyConfig, openConfig } from './stage-config.js';
@@ -122,6 +122,26 @@ function refuseMisspelled(stages: StageTable, reference: string, location: Sourc
   });
 }
 
+/** The last stage of that name, or the one of that index, before a stage: Docker reads no further. */
+function earlierStage(
+  compilation: Compilation,
+  reference: string,
+  current: Stage,
+): Stage | undefined {
+  const named = stageByName(compilation, reference, current);
+  if (named || !/^\d+$/.test(reference) || Number(reference) >= current.index) return named;
+  return compilation.stages[Number(reference)];
+}
+
+function refuseOrder(name: string, isItself: boolean, location: SourceLocation): never {
+  const problem = isItself ? "a stage can't copy from itself" : 'that stage comes later';
+  throw new DockerfileError(`--from=${name}: ${problem}`, location, {
+    hint: isItself
+      ? 'split it into two stages'
+      : 'move it before this one: Docker reads no further',
+  });
+}
+
 /** What `from=` means. @throws DockerfileError */
 export function originOf(
   compilation: Compilation,
@@ -137,14 +157,15 @@ export function originOf(
   const named = options.contexts.get(reference);
   if (named?.kind === 'directory') return { context: reference };
   if (named?.kind === 'image') return image(named.reference);
-  const name = named?.kind === 'target' ? named.stage : reference;
-  const stage = stageByReference(compilation, name);
-  if (stage === current) {
-    throw new DockerfileError(`--from=${name}: a stage can't copy from itself`, location, {
-      hint: 'split it into two stages',
-    });
+  if (named?.kind === 'target') {
+    const stage = stageByReference(compilation, named.stage);
+    if (stage && stage !== current) return { step: compilation.compileStage(stage, location).head };
   }
+  const name = named?.kind === 'target' ? named.stage : reference;
+  const stage = earlierStage(compilation, name, current);
   if (stage) return { step: compilation.compileStage(stage, location).head };
+  const other = stageByReference(compilation, name);
+  if (other) refuseOrder(name, other === current, location);
   refuseMisspelled(compilation, name, location);
   return image(name);
 }
@@ -169,9 +190,10 @@ function imageStart(
   };
 }
 
-function fromNothing(): Omit<StageStart, 'head' | 'platform'> {
+function fromNothing(platform: string): Omit<StageStart, 'head'> {
   return {
-    config: openConfig(SCRATCH_CONFIG),
+    platform,
+    config: openConfig(scratchConfig(platform)),
     author: undefined,
     triggers: [],
     args: new Map(),
@@ -196,7 +218,7 @@ export function stageStart(
   const named = options.contexts.get(image);
   if (named?.kind === 'directory') {
     const head = contextFiles(compilation, image, '/', platform, location);
-    return { ...fromNothing(), platform, head };
+    return { ...fromNothing(platform), head };
   }
   if (named?.kind === 'image') return imageStart(compilation, stage, named.reference, platform);
   const name = named?.kind === 'target' ? named.stage : image;
@@ -219,5 +241,5 @@ export function stageStart(
   }
   if (name !== 'scratch') return imageStart(compilation, stage, name, platform);
   const head = scratchStep(compilation, stage.title, platform, original, location);
-  return { ...fromNothing(), platform, head };
+  return { ...fromNothing(platform), head };
 }

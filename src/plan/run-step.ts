@@ -4,7 +4,7 @@ import type { InstructionFlag, RunInstruction } from '../dockerfile/ast.js';
 import type { RunMount } from '../dockerfile/mounts.js';
 import { parseMount } from '../dockerfile/mounts.js';
 import { DockerfileError, UnsupportedError } from '../errors.js';
-import { DEFAULT_SHELL } from './config-changes.js';
+import { defaultShell } from '../image/config.js';
 import type { PlanOptions } from './plan.js';
 import type { Expander } from './scope.js';
 import type { ConfigFields } from './stage-config.js';
@@ -48,6 +48,8 @@ export interface RunScope {
   readonly hidden: readonly (readonly [string, string])[];
   readonly expand: Expander;
   readonly options: PlanOptions;
+  /** Of the stage. */
+  readonly platform: string;
   /**
    * The step that holds the files of a stage, image or context, at their own path; undefined is
    * the build context. Throws if there is none of that name.
@@ -136,7 +138,7 @@ export function runStep(instruction: RunInstruction, scope: RunScope): Operands 
   refuseDevices(instruction);
   return {
     kind: 'run',
-    ...command(instruction, config.Shell ?? DEFAULT_SHELL),
+    ...command(instruction, config.Shell ?? defaultShell(scope.platform)),
     env: [...new Map([...args, ...env])],
     hiddenEnv: hidden,
     workdir: config.WorkingDir,

@@ -5,6 +5,19 @@ import { describeExplanation } from '../why/explain.js';
 import { formatBytes, formatDuration } from './format.js';
 import { stepNames } from './step-names.js';
 
+/** So many warnings are told one by one: nobody reads more. */
+const SHOWN_WARNINGS = 50;
+
+function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings']): string {
+  const count = warnings.length;
+  const lines = warnings
+    .slice(0, SHOWN_WARNINGS)
+    .map(({ rule, detail, line }) => ` - ${rule}: ${detail} (line ${line})`);
+  if (count > SHOWN_WARNINGS) lines.push(` - and ${count - SHOWN_WARNINGS} more`);
+  const found = `${count} ${count === 1 ? 'warning' : 'warnings'} found`;
+  return ['', ` ${found} (wiac build --check shows the lines):`, ...lines].join('\n');
+}
+
 /** One event as text; undefined when there is nothing to say. */
 export function describeEvent(
   event: BuildEvent,
@@ -31,6 +44,8 @@ export function describeEvent(
       const size = `${event.files} files${linked}, ${formatBytes(event.bytes)}`;
       return `${name(event.step)} done in ${formatDuration(event.durationMs)} (${size})`;
     }
+    case 'lint':
+      return describeWarnings(event.warnings);
     case 'built':
       return `built in ${formatDuration(event.durationMs)}: ${event.cached} steps cached, ${event.executed} run`;
   }

@@ -76,12 +76,9 @@ describe('the check directive', () => {
 });
 
 describe('the rules', () => {
-  test('are the 22 of BuildKit, two of them experimental', () => {
+  test('are the 22 of BuildKit, one of them experimental', () => {
     expect(ruleNames()).toHaveLength(22);
-    expect(ruleNames().filter(isExperimental)).toEqual([
-      'CopyIgnoredFile',
-      'InvalidDefinitionDescription',
-    ]);
+    expect(ruleNames().filter(isExperimental)).toEqual(['InvalidDefinitionDescription']);
   });
 
   test('have pages of Docker', () => {

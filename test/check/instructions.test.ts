@@ -44,7 +44,7 @@ test('WorkdirRelativePath: the first one, with its variables expanded', () => {
 test('CopyIgnoredFile: sources of the context that .dockerignore leaves out', () => {
   const matcher = compileIgnore('**/*.log\nsecret\n', '.dockerignore');
   const options = { ignores: (path: string) => matcher.ignores(path) };
-  const head = '# check=experimental=CopyIgnoredFile\nFROM scratch AS a\n';
+  const head = '# check=skip=StageNameCasing\nFROM scratch AS a\n';
   expect(warned(`${head}COPY a.log /`, options)).toEqual(['3 CopyIgnoredFile']);
   expect(warned(`${head}ADD ./secret/key a.txt /d/`, options)).toEqual(['3 CopyIgnoredFile']);
   expect(warned(`${head}COPY /secret/ /`, options)).toEqual(['3 CopyIgnoredFile']);
@@ -58,7 +58,9 @@ test('CopyIgnoredFile: sources of the context that .dockerignore leaves out', ()
     expect(warned(head + quiet, options)).toEqual([]);
   }
   expect(warned(`${head}COPY a.log /`)).toEqual([]);
-  expect(warned(`${FROM}COPY a.log /`, options)).toEqual([]);
+  expect(warned(`${FROM}COPY a.log /`, options)).toEqual(['2 CopyIgnoredFile']);
+  // Other files may be meant.
+  expect(warned(`${head}ARG x\nCOPY *.log $x.log /`, options)).toEqual([]);
 });
 
 test('CopyIgnoredFile: an allow-list does not forbid to copy the whole context', () => {

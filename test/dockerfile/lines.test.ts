@@ -28,9 +28,9 @@ describe('parser directives', () => {
   });
 
   test('a directive given twice is an error at its name', () => {
-    const error = errorOf(() => parse('# syntax=a\n#  Syntax=b\nFROM a'));
+    const error = errorOf(() => parse('# syntax=docker/dockerfile:1\n#  Syntax=b\nFROM a'));
     expect(error.message).toContain('only one syntax');
-    expect(error.hint).toContain('# syntax=a');
+    expect(error.hint).toContain('# syntax=docker/dockerfile:1');
     expect(place(error)).toBe('2:4');
   });
 
@@ -113,7 +113,7 @@ describe('continuations', () => {
 describe('comments', () => {
   test('the block right above an instruction is kept, others are not', () => {
     const file = parse(
-      '# syntax=x\n# far\n\n# base  the base\n#  second \nFROM a AS base\n# end\n\nRUN x \\\n# in\n y\n#last',
+      '# syntax=docker/dockerfile:1\n# far\n\n# base  the base\n#  second \nFROM a AS base\n# end\n\nRUN x \\\n# in\n y\n#last',
     );
     expect(file.comments).toEqual([{ line: 4, text: 'base  the base\nsecond' }]);
   });
@@ -142,5 +142,34 @@ describe('whole files', () => {
 
   test('a file without FROM is an error', () => {
     expect(errorOf(() => parse('ARG v')).message).toBe('file with no FROM instruction');
+  });
+});
+
+describe('the language', () => {
+  test.each([
+    'docker/dockerfile:1',
+    'docker/dockerfile',
+    'docker.io/docker/dockerfile:1.7-labs',
+    'docker/dockerfile-upstream:master',
+    `docker/dockerfile:1@sha256:${'0'.repeat(64)}`,
+    'mirror.example.com:5000/hub/docker/dockerfile:1',
+    'dockerfile.v0',
+  ])("%s is Docker's", (syntax) => {
+    expect(parse(`#syntax=${syntax}\nFROM a`).directives.syntax).toBe(syntax);
+  });
+
+  test.each([
+    'example.com/nix',
+    'docker/dockerfile2',
+    'x/buildpacks:dockerfile',
+    'tonistiigi/copy',
+  ])('%s is another one', (syntax) => {
+    const text = `# escape=\`\n# syntax=${syntax}\nthis is no Dockerfile`;
+    expect(() => parse(text)).toThrow(
+      expect.objectContaining({
+        code: 'UNSUPPORTED',
+        location: expect.objectContaining({ line: 2 }),
+      }),
+    );
   });
 });

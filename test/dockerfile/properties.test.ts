@@ -66,7 +66,14 @@ const operands = text(
 );
 const dockerfiles = fc
   .tuple(
-    fc.constantFrom('', '', '# escape=`\n', '# syntax=x\n', '\ufeff', '# check=a\n# escape=x\n'),
+    fc.constantFrom(
+      '',
+      '',
+      '# escape=`\n',
+      '# syntax=docker/dockerfile:1\n',
+      '\ufeff',
+      '# check=a\n# escape=x\n',
+    ),
     fc.array(
       fc
         .tuple(

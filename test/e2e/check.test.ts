@@ -1,5 +1,5 @@
 /** `wiac build --check` */
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { context, machine, tempDir } from '../support/wiac.js';
 
 test('warnings as text and as JSON; nothing is built', async () => {
@@ -54,4 +54,84 @@ test('an image that cannot be looked up is said to be unchecked', async () => {
   expect(result.exitCode).toBe(0);
   expect(result.stderr).toContain('was not checked');
   expect(result.stdout).toContain('StageNameCasing');
+});
+
+describe('at the end of a build', () => {
+  const TEXT = 'FROM scratch as base\nMAINTAINER me\nCOPY . /\n';
+
+  test('warnings are shown once, in the output and as an event; not with --quiet', async () => {
+    const { wiac } = machine();
+    const root = context({ Dockerfile: TEXT });
+    const plain = await wiac(['build', '--platform=linux/amd64,linux/arm64', root]);
+    expect(plain.exitCode).toBe(0);
+    expect(plain.stderr.split('2 warnings found')).toHaveLength(2);
+    expect(plain.stderr).toContain(' - MaintainerDeprecated: ');
+    expect(plain.stderr).toContain('(line 2)');
+    const { stderr } = await wiac(['build', '--progress=json', root]);
+    const events = stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(events.filter(({ type }) => type === 'lint')).toEqual([
+      {
+        type: 'lint',
+        warnings: [
+          expect.objectContaining({ rule: 'FromAsCasing', line: 1 }),
+          expect.objectContaining({ rule: 'MaintainerDeprecated', line: 2 }),
+        ],
+      },
+    ]);
+    expect((await wiac(['build', '-q', root])).stderr).toBe('');
+  });
+
+  test('what a base image sets is known', async () => {
+    const { wiac, build } = machine();
+    await build(context({ Dockerfile: 'FROM scratch\nENV FIRST=/x\n' }), '-t', 'base');
+    const root = context({ Dockerfile: 'FROM base\nLABEL a=$FIRST b=$OTHER\n' });
+    const { stderr } = await wiac(['build', root]);
+    expect(stderr).toContain('$OTHER');
+    expect(stderr).not.toContain('$FIRST');
+  });
+
+  test('a build that fails shows them as well; error=true fails before it begins', async () => {
+    const { wiac } = machine();
+    const failing = context({ Dockerfile: `${TEXT}COPY nothing /\n` });
+    expect((await wiac(['build', failing])).stderr).toContain('2 warnings found');
+    const strict = context({ Dockerfile: `#!/usr/bin/env wiac\n# check=error=true\n${TEXT}` });
+    const { exitCode, stderr } = await wiac(['build', strict]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 3,
+      stderr: expect.stringMatching(/Dockerfile:3:1: the check found 2 warnings/),
+    });
+    expect(stderr).not.toContain('COPY . / ');
+  });
+
+  test('a rule is left out for one instruction', async () => {
+    const { wiac } = machine();
+    const root = context({
+      Dockerfile:
+        'FROM scratch\n# why\n# check=skip=MaintainerDeprecated,Other\nMAINTAINER a\nMAINTAINER b\n',
+    });
+    const { stderr } = await wiac(['build', root]);
+    expect(stderr).toContain('1 warning found');
+    expect(stderr).toContain('(line 5)');
+  });
+
+  test('files that .dockerignore leaves out, but not what a wildcard or a variable may mean', async () => {
+    const root = context({
+      Dockerfile: 'FROM scratch\nARG x\nCOPY bin/sh a* ${x}ax b /\n',
+      '.dockerignore': 'a\na?\nb\n',
+      ax: '',
+      b: '',
+    });
+    const { stdout } = await machine().wiac(['build', '--check', root]);
+    expect(stdout).toContain('CopyIgnoredFile');
+    expect(stdout).toContain("'b' finds nothing");
+    expect(stdout).not.toContain("'a*'");
+  });
+});
+
+test('a file called dockerfile is found where there is no Dockerfile', async () => {
+  const root = context({ dockerfile: 'FROM scratch\nLABEL a=b\n' });
+  expect((await machine().wiac(['build', '-q', root])).exitCode).toBe(0);
 });

@@ -1,9 +1,9 @@
 /** The same inputs give the same image: other stores, other checkouts, other days. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { machine, tempDir, writeTree } from '../support/wiac.js';
+import { context, machine, tempDir, writeTree } from '../support/wiac.js';
 
 const DOCKERFILE = [
   'FROM scratch',
@@ -112,4 +112,50 @@ test('SOURCE_DATE_EPOCH that is no time', async () => {
     env: { SOURCE_DATE_EPOCH: 'yesterday' },
   });
   expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringContaining('seconds') });
+});
+
+describe('SOURCE_DATE_EPOCH in the Dockerfile', () => {
+  async function created(text: string, ...flags: string[]) {
+    const layout = join(tempDir(), 'layout');
+    const output = `--output=type=oci,dest=${layout},tar=false,rewrite-timestamp=true`;
+    const { wiac } = machine();
+    const result = await wiac(['build', '-q', output, ...flags, context({ Dockerfile: text })]);
+    if (result.exitCode !== 0) return result;
+    const blob = (digest: string) =>
+      JSON.parse(readFileSync(join(layout, 'blobs/sha256', digest.slice(7)), 'utf8'));
+    const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'));
+    return blob(blob(index.manifests[0].digest).config.digest).created;
+  }
+
+  test('counts, before the first FROM and in the stage that is built', async () => {
+    expect(await created('ARG SOURCE_DATE_EPOCH=1000\nFROM scratch\nLABEL a=b\n')).toBe(
+      '1970-01-01T00:16:40Z',
+    );
+    expect(await created('FROM scratch\nARG SOURCE_DATE_EPOCH=1000\nLABEL a=b\n')).toBe(
+      '1970-01-01T00:16:40Z',
+    );
+    expect(
+      await created(
+        'ARG SOURCE_DATE_EPOCH=1000\nFROM scratch\nLABEL a=b\n',
+        '--build-arg=SOURCE_DATE_EPOCH=2000',
+      ),
+    ).toBe('1970-01-01T00:33:20Z');
+  });
+
+  test('a value that is no time is refused, with outputs or without', async () => {
+    const text = 'ARG SOURCE_DATE_EPOCH=yesterday\nFROM scratch\nLABEL a=b\n';
+    expect(await created(text)).toMatchObject({ exitCode: 3 });
+    const { wiac } = machine();
+    const { exitCode, stderr } = await wiac(['build', context({ Dockerfile: text })]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 3,
+      stderr: expect.stringContaining('Dockerfile:1:1: SOURCE_DATE_EPOCH=yesterday is no time'),
+    });
+    const given = [
+      'build',
+      '--build-arg=SOURCE_DATE_EPOCH=x',
+      context({ Dockerfile: 'FROM scratch\nLABEL a=b\n' }),
+    ];
+    expect((await wiac(given)).exitCode).toBe(2);
+  });
 });

@@ -61,8 +61,8 @@ describe('the graph', () => {
 
   test('every step stands after what it depends on', () => {
     const { steps } = plan(
-      ['FROM scratch', 'COPY --from=1 /a /b', 'FROM scratch AS later', 'COPY x /a'],
-      { target: '0' },
+      ['FROM scratch AS first', 'COPY x /a', 'FROM scratch', 'COPY --from=0 /a /b'],
+      { target: '1' },
     );
     const seen = new Set<string>();
     for (const { id, parent, reads } of steps) {
@@ -230,4 +230,23 @@ describe('the config', () => {
       security: 'insecure',
     });
   });
+});
+
+test("stages for Windows have Windows' shell and PATH", () => {
+  const { steps, config } = plan(
+    ['FROM scratch', 'RUN dir', 'CMD dir', 'HEALTHCHECK CMD dir', 'FROM scratch AS linux'],
+    { platform: 'windows/amd64', target: '0' },
+  );
+  expect(config).toMatchObject({
+    Env: ['PATH=c:\\Windows\\System32;c:\\Windows'],
+    Cmd: ['cmd', '/S', '/C', 'dir'],
+    Healthcheck: { Test: ['CMD-SHELL', 'dir'] },
+  });
+  expect(steps.find(({ kind }) => kind === 'run')).toMatchObject({
+    argv: ['cmd', '/S', '/C', 'dir'],
+  });
+  const mixed = plan(['FROM --platform=linux/amd64 scratch', 'RUN x'], {
+    platform: 'windows/amd64',
+  });
+  expect(mixed.steps.at(-1)).toMatchObject({ argv: ['/bin/sh', '-c', 'x'] });
 });

@@ -1,0 +1,56 @@
+/** What the linter has to say of a build, with the images that the build has resolved anyway. */
+import type { BuildEvent } from '../build/events.js';
+import type { PlanImages } from '../build/plan-images.js';
+import type { BaseImage, CheckResult } from '../check/check.js';
+import { checkDockerfile } from '../check/check.js';
+import { DockerfileError } from '../errors.js';
+import { formatPlatform } from '../oci/platform.js';
+import type { DockerfileInput, DockerfileOptions } from './dockerfile-input.js';
+import { buildArgsOf, wantedPlatform } from './dockerfile-input.js';
+
+function baseOf(images: PlanImages, reference: string, platform: string): BaseImage | undefined {
+  const image = images.get({ reference, platform });
+  if (image === undefined) return undefined;
+  if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
+  const { config } = 'inPlace' in image ? image.inPlace : image;
+  return { platform: formatPlatform(config), config: { Env: [], ...config.config } };
+}
+
+/** @throws DockerfileError when `# check=error=true` makes warnings one */
+export function refuseWarnings({ warnings, error }: CheckResult): void {
+  const [first] = warnings;
+  if (!error || !first) return;
+  const message = `the check found ${warnings.length} warnings, the first is ${first.rule}: ${first.detail}`;
+  throw new DockerfileError(message, first.location, {
+    hint: 'this Dockerfile asks for warnings to be errors: # check=error=true',
+  });
+}
+
+/**
+ * Checks the Dockerfile of a build.
+ * @returns the event that shows the warnings; undefined when there are none
+ * @throws DockerfileError as refuseWarnings
+ */
+export function lintBuild(
+  { dockerfile, ignores }: DockerfileInput,
+  options: DockerfileOptions,
+  images: PlanImages,
+): (BuildEvent & { type: 'lint' }) | undefined {
+  const result = checkDockerfile(dockerfile, {
+    buildArgs: buildArgsOf(options.buildArg),
+    platform: wantedPlatform(options.platform),
+    buildPlatform: wantedPlatform(undefined),
+    ignores,
+    baseImage: (reference, platform) => baseOf(images, reference, platform),
+  });
+  refuseWarnings(result);
+  if (result.warnings.length === 0) return undefined;
+  const warnings = result.warnings.map(({ rule, detail, url, location }) => ({
+    rule,
+    detail,
+    url,
+    file: location.file,
+    line: location.line,
+  }));
+  return { type: 'lint', warnings };
+}
