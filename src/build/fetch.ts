@@ -6,8 +6,8 @@ import type { DownloadRecord } from '../cache/records.js';
 import { checkpoint } from '../checkpoint.js';
 import { NO_TIME, stampTree } from '../layers/times.js';
 import type { FetchStep } from '../plan/step.js';
-import { checkOut, resolveCommit } from './fetch-git.js';
-import { downloadFile } from './fetch-http.js';
+import { checkOut, resolveCommit } from '../sources/fetch-git.js';
+import { downloadFile } from '../sources/fetch-http.js';
 import type { BuildSession } from './session.js';
 
 /** What identifies the content: the digest of a file, the commit of a repository. */

@@ -23,3 +23,26 @@ export function abortOnSignal(): { signal: AbortSignal; dispose: () => void } {
     },
   };
 }
+
+/** How long what is stopped may take to clear up after a signal. */
+const PATIENCE_MS = 2000;
+
+/** Does what a signal can end; then the error is that of the signal. */
+export async function interruptibly<T>(action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = abortOnSignal();
+  const { signal } = stop;
+  const patience = new Promise<never>((_resume, refuse) => {
+    const giveUp = () => setTimeout(() => refuse(signal.reason), PATIENCE_MS);
+    signal.addEventListener('abort', giveUp, { once: true });
+  });
+  try {
+    const result = await Promise.race([action(signal), patience]);
+    signal.throwIfAborted();
+    return result;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    stop.dispose();
+  }
+}

@@ -1,15 +1,12 @@
-/** --build-context: other directories, images and stages under a name. */
-
-import { openContext } from '../context/context.js';
-import type { FileSource } from '../context/source.js';
+/** --build-context: other contexts, images and stages under a name. */
 import { UsageError } from '../errors.js';
 import type { NamedContext } from '../plan/plan.js';
 import { parsePairs } from './dockerfile-input.js';
 
-/** Named contexts for the plan, and the directories of those that are one. */
+/** Named contexts for the plan, and where the files of those are that hold files. */
 export interface BuildContexts {
   readonly contexts: ReadonlyMap<string, NamedContext>;
-  readonly directories: ReadonlyMap<string, string>;
+  readonly sources: ReadonlyMap<string, string>;
 }
 
 /** Transports of images that an image source understands as they are. */
@@ -28,23 +25,11 @@ function parseValue(name: string, value: string): NamedContext {
 /** @throws UsageError */
 export function parseBuildContexts(items: readonly string[]): BuildContexts {
   const contexts = new Map<string, NamedContext>();
-  const directories = new Map<string, string>();
+  const sources = new Map<string, string>();
   for (const [name, value] of Object.entries(parsePairs(items, '--build-context'))) {
     const context = parseValue(name, value);
     contexts.set(name, context);
-    if (context.kind === 'directory') directories.set(name, value);
+    if (context.kind === 'directory') sources.set(name, value);
   }
-  return { contexts, directories };
-}
-
-/** Opens a context by name; '' is the main one, the only one that has a Dockerfile. */
-export function contextOpener(
-  path: string,
-  dockerfile: string | undefined,
-  directories: ReadonlyMap<string, string>,
-): (name: string) => FileSource {
-  return (name) =>
-    name === ''
-      ? openContext(path, dockerfile)
-      : openContext(directories.get(name) ?? name, undefined);
+  return { contexts, sources };
 }

@@ -3,9 +3,10 @@ import { availableParallelism } from 'node:os';
 import { build } from '../build/build.js';
 import { settle } from '../cache/durability.js';
 import { isImageName } from '../cache/images.js';
+import { lazyScratch } from '../cache/layer-store.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
-import { closeStore } from '../cache/store.js';
+import { asStoreError, closeStore } from '../cache/store.js';
 import { UsageError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
@@ -16,14 +17,15 @@ import type { LogLevel } from '../ui/log.js';
 import { createLog } from '../ui/log.js';
 import type { ProgressMode } from '../ui/progress.js';
 import { openProgress } from '../ui/progress.js';
-import { abortOnSignal } from './abort-on-signal.js';
+import { abortOnSignal, interruptibly } from './abort-on-signal.js';
+import type { BuildInput } from './build-input.js';
+import { openInput } from './build-input.js';
 import type { SetExitCode } from './declare/options.js';
-import type { DockerfileInput, DockerfileOptions } from './dockerfile-input.js';
+import type { DockerfileOptions } from './dockerfile-input.js';
 import {
   buildArgsOf,
   parsePairs,
   planDockerfile,
-  readDockerfile,
   wantedPlatform,
   wantedPlatforms,
 } from './dockerfile-input.js';
@@ -78,29 +80,8 @@ async function openCaches(from: readonly string[], to: readonly string[]): Promi
   return openSharedCaches(from, to);
 }
 
-/** How long an output may take to clear up after a signal. */
-const PATIENCE_MS = 2000;
-
-/** Does what a signal can end; then the error is that of the signal. */
-async function interruptibly(action: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const stop = abortOnSignal();
-  const { signal } = stop;
-  const patience = new Promise<void>((resume) => {
-    signal.addEventListener('abort', () => setTimeout(resume, PATIENCE_MS), { once: true });
-  });
-  try {
-    await Promise.race([action(signal), patience]);
-    signal.throwIfAborted();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    stop.dispose();
-  }
-}
-
 /** SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
-function epochOf({ dockerfile }: DockerfileInput, options: BuildOptions): number | undefined {
+function epochOf({ dockerfile }: BuildInput, options: BuildOptions): number | undefined {
   const buildArgs = buildArgsOf(options.buildArg);
   const given = parseEpoch(buildArgs[EPOCH_ARGUMENT]);
   if (given !== undefined) return given;
@@ -143,12 +124,17 @@ export async function buildCommand(
       ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`)
       : undefined,
   );
+  const scratch = lazyScratch(store.paths);
   try {
-    const input = readDockerfile(path, options);
-    const epoch = epochOf(input, options);
-    const outputs = module?.planOutputs(options, epoch);
+    const { limits } = store;
+    const input = await interruptibly((signal) =>
+      openInput(path, options.file, { scratch: scratch.path, limits, signal }),
+    ).catch((error: unknown) => {
+      throw asStoreError(root, error);
+    });
+    const outputs = module?.planOutputs(options, epochOf(input, options));
     const names = outputs?.names ?? options.tag;
-    const results = await buildPlatforms(path, input, options, names, store, caches);
+    const results = await buildPlatforms(input, options, names, store, caches);
     if (outputs) {
       const facts = buildFacts(input, options, started);
       await interruptibly(async (signal) => {
@@ -160,6 +146,7 @@ export async function buildCommand(
       for (const { result } of results) process.stdout.write(`${result.lowerdirs}\n`);
     if (results.some(({ result }) => result.executed > 0)) await pruneAfterwards(store, options);
   } finally {
+    scratch.remove();
     await caches.close();
     await closeStore(store);
   }
@@ -173,9 +160,9 @@ async function pruneAfterwards(store: Store, options: BuildOptions): Promise<voi
 }
 
 /** What a provenance says of the command line. */
-function buildFacts({ text }: DockerfileInput, options: BuildOptions, started: Date) {
+function buildFacts({ text, name }: BuildInput, options: BuildOptions, started: Date) {
   return {
-    dockerfile: { path: options.file ?? 'Dockerfile', digest: sha256(text) },
+    dockerfile: { path: name, digest: sha256(text) },
     target: options.target,
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
     labels: parsePairs(options.label ?? [], '--label', 'empty'),
@@ -188,8 +175,7 @@ function buildFacts({ text }: DockerfileInput, options: BuildOptions, started: D
  * the names, this machine's if it is among them.
  */
 async function buildPlatforms(
-  path: string,
-  input: DockerfileInput,
+  input: BuildInput,
   options: BuildOptions,
   names: readonly string[],
   store: Store,
@@ -202,14 +188,7 @@ async function buildPlatforms(
   for (const platform of platforms) {
     const given = platform === named ? names : [];
     const lint = platform === platforms[0];
-    const made = await buildInStore(
-      path,
-      input,
-      { ...options, platform, lint },
-      given,
-      store,
-      caches,
-    );
+    const made = await buildInStore(input, { ...options, platform, lint }, given, store, caches);
     if (options.iidfile !== undefined && platform === named) {
       const { writeResultFile } = await import('./result-file.js');
       await writeResultFile('--iidfile', options.iidfile, made.result.image.id);
@@ -221,19 +200,13 @@ async function buildPlatforms(
 
 /** @param options.lint shows what the linter says: once, however many platforms there are */
 async function buildInStore(
-  path: string,
-  input: DockerfileInput,
+  input: BuildInput,
   options: BuildOptions & { readonly lint: boolean },
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
 ): Promise<PlatformResult> {
-  const { plan, images, close, openContext } = await planDockerfile(
-    path,
-    options,
-    store.index,
-    input,
-  );
+  const { plan, images, close, openContext } = await planDockerfile(options, store.index, input);
   const log = createLog(options.logLevel);
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();

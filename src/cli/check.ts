@@ -3,15 +3,13 @@ import type { BaseImage, CheckOptions, CheckResult } from '../check/check.js';
 import { checkDockerfile, formatWarnings } from '../check/check.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { formatPlatform } from '../oci/platform.js';
+import { DEFAULT_LIMITS } from '../tar/expansion-limit.js';
 import type { FindStored } from './base-images.js';
 import { openImage } from './base-images.js';
+import type { BuildInput, Workspace } from './build-input.js';
+import { isElsewhere, openInput } from './build-input.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import {
-  parsePairs,
-  readDockerfile,
-  wantedPlatform,
-  withStoredImages,
-} from './dockerfile-input.js';
+import { parsePairs, wantedPlatform, withStoredImages } from './dockerfile-input.js';
 import { refuseWarnings } from './lint.js';
 
 /** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
@@ -57,16 +55,43 @@ async function checkWithImages(
   }
 }
 
+/** For a directory of this machine: no store is made to check it. */
+const NO_WORKSPACE: Workspace = {
+  scratch: () => {
+    throw new Error('what is elsewhere needs a store');
+  },
+  limits: DEFAULT_LIMITS,
+  signal: new AbortController().signal,
+};
+
+/** Reads what is to be checked, wherever it is. @throws what openInput throws */
+async function readInput(
+  path: string,
+  { file }: DockerfileOptions,
+  action: (input: BuildInput) => Promise<void>,
+): Promise<void> {
+  if (!isElsewhere(path, file)) return action(await openInput(path, file, NO_WORKSPACE));
+  const { withInput, withStore } = await import('./with-store.js');
+  await withStore((store) => withInput(path, file, store, action));
+}
+
 /**
  * Prints the warnings.
  * @throws DockerfileError when `# check=error=true` makes them one
  */
-export async function checkCommand(
+export function checkCommand(
   path: string,
   options: DockerfileOptions,
   format: 'text' | 'json',
 ): Promise<void> {
-  const { dockerfile, ignores } = readDockerfile(path, options);
+  return readInput(path, options, (input) => check(input, options, format));
+}
+
+async function check(
+  { dockerfile, ignores }: BuildInput,
+  options: DockerfileOptions,
+  format: 'text' | 'json',
+): Promise<void> {
   const checkOptions = {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
     platform: wantedPlatform(options.platform),

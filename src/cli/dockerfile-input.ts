@@ -1,20 +1,16 @@
-/** Reads the Dockerfile that the command line names and compiles it. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** Compiles a Dockerfile as the command line says. */
 import { findImage } from '../cache/images.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import { storeRoot } from '../cache/paths.js';
-import { contextIgnore } from '../context/context.js';
 import type { FileSource } from '../context/source.js';
-import type { Dockerfile } from '../dockerfile/ast.js';
-import { parseDockerfile } from '../dockerfile/parse.js';
 import type { WiacError } from '../errors.js';
-import { ContextError, UsageError } from '../errors.js';
+import { UsageError } from '../errors.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
-import type { Entitlement, PlanOptions } from '../plan/plan.js';
+import type { Entitlement, Plan, PlanOptions } from '../plan/plan.js';
 import type { FindStored, PlanWithImages } from './base-images.js';
 import { planWithImages } from './base-images.js';
-import { contextOpener, parseBuildContexts } from './build-contexts.js';
+import { parseBuildContexts } from './build-contexts.js';
+import type { BuildInput } from './build-input.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
@@ -60,17 +56,6 @@ export function parsePairs(
     if (value !== undefined) pairs[name] = value;
   }
   return pairs;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path === '-' ? 0 : path, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason =
-      code === 'ENOENT' ? `there is no Dockerfile ${path}` : `${path} can't be read: ${message}`;
-    throw new ContextError(reason, undefined, { hint: 'name it with -f FILE' });
-  }
 }
 
 /** The platform of --platform, else this machine's. @throws UsageError */
@@ -121,49 +106,32 @@ export async function withStoredImages(
   }
 }
 
-/** A parsed Dockerfile. */
-export interface DockerfileInput {
-  readonly dockerfile: Dockerfile;
-  readonly text: string;
-  /** Where it came from; undefined for standard input. */
-  readonly path: string | undefined;
-  /** Does .dockerignore leave a path of the context out? */
-  readonly ignores: (path: string) => boolean;
-}
-
-/** `Dockerfile`, or `dockerfile` where only that is there, as in BuildKit. */
-function usualPath(contextPath: string): string {
-  const path = join(contextPath, 'Dockerfile');
-  const other = join(contextPath, 'dockerfile');
-  return !existsSync(path) && existsSync(other) ? other : path;
-}
-
-/** Reads and parses the Dockerfile. @throws ContextError, DockerfileError */
-export function readDockerfile(contextPath: string, options: DockerfileOptions): DockerfileInput {
-  const path = options.file ?? usualPath(contextPath);
-  const fromInput = path === '-';
-  const text = readText(path);
-  const named = fromInput ? undefined : path;
-  return {
-    dockerfile: parseDockerfile(text, fromInput ? 'Dockerfile (standard input)' : path),
-    text,
-    path: named,
-    ignores: (file) => contextIgnore(contextPath, named).ignores(file),
-  };
+/** The contexts that a plan asks for by name, ready to be opened. */
+async function namedContexts(
+  { steps }: Plan,
+  sources: ReadonlyMap<string, string>,
+  { openNamed }: BuildInput,
+): Promise<Map<string, () => FileSource>> {
+  const opened = new Map<string, () => FileSource>();
+  for (const step of steps) {
+    if (step.kind !== 'copy' || step.from !== undefined || step.context === '') continue;
+    const source = sources.get(step.context);
+    if (source !== undefined && !opened.has(step.context))
+      opened.set(step.context, await openNamed(source));
+  }
+  return opened;
 }
 
 /**
- * Compiles a Dockerfile.
- * @param input read already: standard input can be read only once
+ * Compiles a Dockerfile, and brings the contexts here that it asks for.
  * @throws ContextError, DockerfileError, UnsupportedError, ImageError
  */
 export async function planDockerfile(
-  contextPath: string,
   options: DockerfileOptions,
   index: CacheIndex,
-  { dockerfile, path }: DockerfileInput = readDockerfile(contextPath, options),
+  input: BuildInput,
 ): Promise<PlannedInput> {
-  const { contexts, directories } = parseBuildContexts(options.buildContext);
+  const { contexts, sources } = parseBuildContexts(options.buildContext);
   const planOptions = {
     buildArgs: buildArgsOf(options.buildArg),
     target: options.target,
@@ -175,6 +143,13 @@ export async function planDockerfile(
     allowed: options.allow,
     contexts,
   };
-  const planned = await planWithImages(dockerfile, planOptions, storedImages(index, options.pull));
-  return { ...planned, openContext: contextOpener(contextPath, path, directories) };
+  const findStored = storedImages(index, options.pull);
+  const planned = await planWithImages(input.dockerfile, planOptions, findStored);
+  try {
+    const named = await namedContexts(planned.plan, sources, input);
+    return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };
+  } catch (error) {
+    await planned.close();
+    throw error;
+  }
 }

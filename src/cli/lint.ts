@@ -5,7 +5,8 @@ import type { BaseImage, CheckResult } from '../check/check.js';
 import { checkDockerfile } from '../check/check.js';
 import { DockerfileError } from '../errors.js';
 import { formatPlatform } from '../oci/platform.js';
-import type { DockerfileInput, DockerfileOptions } from './dockerfile-input.js';
+import type { BuildInput } from './build-input.js';
+import type { DockerfileOptions } from './dockerfile-input.js';
 import { buildArgsOf, wantedPlatform } from './dockerfile-input.js';
 
 function baseOf(images: PlanImages, reference: string, platform: string): BaseImage | undefined {
@@ -32,7 +33,7 @@ export function refuseWarnings({ warnings, error }: CheckResult): void {
  * @throws DockerfileError as refuseWarnings
  */
 export function lintBuild(
-  { dockerfile, ignores }: DockerfileInput,
+  { dockerfile, ignores }: BuildInput,
   options: DockerfileOptions,
   images: PlanImages,
 ): (BuildEvent & { type: 'lint' }) | undefined {

@@ -1,5 +1,6 @@
 /** The store for a command that asks questions of it. */
 import { createHash64 } from '../build/hash64.js';
+import { lazyScratch } from '../cache/layer-store.js';
 import { storeRoot } from '../cache/paths.js';
 import type { IndexScanStore } from '../cache/scan-store.js';
 import { indexScanStore } from '../cache/scan-store.js';
@@ -7,7 +8,9 @@ import type { Store } from '../cache/store.js';
 import { asStoreError, closeStore } from '../cache/store.js';
 import { sweepOwn, sweepStore } from '../cache/sweep.js';
 import { ensurePrivileges } from '../exec/privileges.js';
-import { abortOnSignal } from './abort-on-signal.js';
+import { abortOnSignal, interruptibly } from './abort-on-signal.js';
+import type { BuildInput } from './build-input.js';
+import { openInput } from './build-input.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions, PlannedInput } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
@@ -64,6 +67,28 @@ export function changeStore(
 }
 
 /**
+ * Reads a Dockerfile and its build context, which are there for as long as the action takes.
+ * @throws what openInput throws
+ */
+export async function withInput(
+  path: string,
+  file: string | undefined,
+  store: Store,
+  action: (input: BuildInput) => Promise<void>,
+): Promise<void> {
+  const scratch = lazyScratch(store.paths);
+  const { limits } = store;
+  try {
+    const input = await interruptibly((signal) =>
+      openInput(path, file, { scratch: scratch.path, limits, signal }),
+    );
+    await action(input);
+  } finally {
+    scratch.remove();
+  }
+}
+
+/**
  * Plans a Dockerfile and gives an action the plan with the store; runs nothing.
  * @throws what planDockerfile throws, and StoreError
  */
@@ -72,14 +97,16 @@ export async function withPlan(
   options: DockerfileOptions,
   action: (store: Store, planned: PlannedInput) => Promise<void>,
 ): Promise<void> {
-  await withStore(async (store) => {
-    const planned = await planDockerfile(path, options, store.index);
-    try {
-      await action(store, planned);
-    } finally {
-      await planned.close();
-    }
-  });
+  await withStore((store) =>
+    withInput(path, options.file, store, async (input) => {
+      const planned = await planDockerfile(options, store.index, input);
+      try {
+        await action(store, planned);
+      } finally {
+        await planned.close();
+      }
+    }),
+  );
 }
 
 /** Gives an action the tree nodes of the index; those it adds are kept. */

@@ -5,7 +5,7 @@ import { join, posix } from 'node:path';
 import { ContextError } from '../errors.js';
 import type { Directory } from '../fs/directory.js';
 import { closeDirectory, listNames, lstatEntry, openRoot } from '../fs/directory.js';
-import { readLink } from '../fs/read.js';
+import { readLink, readTextBelow } from '../fs/read.js';
 import type { Walker } from '../fs/walker.js';
 import { openWalker } from '../fs/walker.js';
 import type { IgnoreMatcher } from './ignore.js';
@@ -30,6 +30,41 @@ function readIgnoreFile(path: string): string | undefined {
   throw new ContextError(`${path} can't be read: ${reason}`, undefined, {
     hint: 'it says which files of the context to leave out, one pattern a line',
   });
+}
+
+/** A text file of a fetched context; undefined when nothing is there. @throws ContextError */
+export function readFetchedText(root: string, path: string): string | undefined {
+  const walker = openWalker(root);
+  try {
+    const followed = followWithin(walker, path);
+    if (followed.kind === 'missing') return undefined;
+    if (followed.kind === 'found') return readTextBelow(root, followed.path);
+  } finally {
+    walker.close();
+  }
+  throw new ContextError(`${path} leads out of the build context`, undefined, {
+    hint: 'name a file that is in it, and no link to one that is not',
+  });
+}
+
+/** Where the Dockerfile of a build is. */
+export type DockerfilePlace =
+  | { readonly kind: 'input' }
+  /** Path of a file of this machine. */
+  | { readonly kind: 'local'; readonly path: string }
+  /** Path in the context. */
+  | { readonly kind: 'context'; readonly path: string };
+
+/** The patterns of a fetched context, as contextIgnore; no link leads out of it. */
+export function fetchedIgnore(root: string, dockerfile: DockerfilePlace): IgnoreMatcher {
+  const own = dockerfile.kind === 'input' ? undefined : `${dockerfile.path}.dockerignore`;
+  const ownText =
+    own === undefined || dockerfile.kind === 'local'
+      ? own && readIgnoreFile(own)
+      : readFetchedText(root, own);
+  if (own !== undefined && ownText !== undefined) return compileIgnore(ownText, own);
+  const text = readFetchedText(root, '.dockerignore');
+  return compileIgnore(text ?? '', '.dockerignore (of the build context)');
 }
 
 /** The patterns of a context: those beside the Dockerfile, else those at its root. */
@@ -118,7 +153,24 @@ function lstatAt(walker: Walker, path: string): Stats | undefined {
  */
 export function openContext(path: string, dockerfile: string | undefined): FileSource {
   const name = contextRoot(path);
-  const ignore = contextIgnore(name, dockerfile);
+  return openTree(name, contextIgnore(name, dockerfile), name);
+}
+
+/**
+ * Opens a build context that was fetched to a directory of ours. It is never seen again at that
+ * place, so that no fingerprints are kept.
+ * @param root trusted path
+ * @throws ContextError for an ignore file that leads out, DockerfileError for a bad one
+ */
+export function openFetched(root: string, dockerfile: DockerfilePlace): FileSource {
+  return openTree(root, fetchedIgnore(root, dockerfile), undefined);
+}
+
+function openTree(
+  name: string,
+  ignore: IgnoreMatcher,
+  fingerprintScope: string | undefined,
+): FileSource {
   const top = openRoot(name);
   const root = top.path;
   const walker = openWalker(root);
@@ -141,7 +193,7 @@ export function openContext(path: string, dockerfile: string | undefined): FileS
     title: 'the build context',
     ownership: 'root',
     changes: true,
-    fingerprintScope: name,
+    fingerprintScope,
     locate: (relative) => {
       const ignored = isIgnored(relative);
       if (ignored && !ignore.mayContain(relative)) return undefined;

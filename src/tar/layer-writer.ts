@@ -63,6 +63,8 @@ export interface LayerWriterOptions {
   readonly names: 'layer' | 'archive';
   /** Everything gets this owner. */
   readonly owner?: NewFileOwner | undefined;
+  /** False: device nodes are refused, whoever unpacks them. */
+  readonly devices?: boolean;
   /** The layers below, whose directories and symbolic links the archive's names go through. */
   readonly base?: BaseLookup | undefined;
 }
@@ -180,6 +182,11 @@ export function createLayerWriter(directory: string, options: LayerWriterOptions
   const putSpecial = (slot: Slot, entry: TarEntry, attributes: Attributes): void => {
     const { type, major, minor } = entry;
     if (type !== 'fifo' && type !== 'char' && type !== 'block') return;
+    if (options.devices === false && type !== 'fifo') {
+      throw new ImageError(`the archive holds the device ${display(entry.name)}`, {
+        hint: 'a build context has no devices: leave them out of the archive',
+      });
+    }
     if (rootless && type !== 'fifo') {
       throw new ImageError(`the image holds the device ${display(entry.name)}`, {
         hint: 'only root can unpack images with devices: run wiac as root',

@@ -19,6 +19,8 @@ export interface ArchiveOptions {
   readonly limits: ExpansionLimits;
   /** What the layers below have in the destination. */
   readonly base: BaseLookup;
+  /** False: an archive with device nodes is refused, whoever unpacks it. */
+  readonly devices?: boolean;
 }
 
 /**

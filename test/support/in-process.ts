@@ -3,6 +3,7 @@ import { build } from '../../src/build/build.js';
 import type { BuildEvent } from '../../src/build/events.js';
 import { createHash64 } from '../../src/build/hash64.js';
 import { closeStore, openStore } from '../../src/cache/store.js';
+import { openInput } from '../../src/cli/build-input.js';
 import { planDockerfile } from '../../src/cli/dockerfile-input.js';
 import { checkFiles } from '../../src/verify/check-files.js';
 import { checkIndex, treeCheck } from '../../src/verify/check-index.js';
@@ -35,7 +36,13 @@ export async function buildHere(
   const store = await openStore(root, 'none');
   const events: BuildEvent[] = [];
   try {
-    const planned = await planDockerfile(path, { ...NOTHING, buildArg }, store.index);
+    const workspace = {
+      scratch: () => root,
+      limits: store.limits,
+      signal: new AbortController().signal,
+    };
+    const input = await openInput(path, undefined, workspace);
+    const planned = await planDockerfile({ ...NOTHING, buildArg }, store.index, input);
     try {
       const { lowerdirs } = await build({
         ...planned,

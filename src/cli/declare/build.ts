@@ -10,14 +10,17 @@ import {
   type SetExitCode,
 } from './options.js';
 
+/** What a build context can be. */
+const CONTEXT = 'directory, archive, URL or repository with the build context; - is standard input';
+
 /** wiac build */
 export function addBuild(program: Command, setExitCode: SetExitCode): void {
   dockerfileOptions(program.command('build'))
     .summary('build a Dockerfile, print the lowerdir string of the result')
     .description(
-      'Builds PATH/Dockerfile. Steps that the cache holds are not run. The lowerdir string of the\nresult, topmost layer first, is all that is printed on standard output.',
+      'Builds the Dockerfile of a build context. Steps that the cache holds are not run. The lowerdir\nstring of the result, topmost layer first, is all that is printed on standard output.',
     )
-    .argument('<path>', 'directory with the build context')
+    .argument('<path>', CONTEXT)
     .option('-t, --tag <name>', 'name for the result, can be given several times', collect, [])
     .option(
       '-o, --output <spec>',
@@ -95,7 +98,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
 export function addPlan(program: Command): void {
   dockerfileOptions(program.command('plan'))
     .summary('show the steps of a Dockerfile, their keys, and what the cache has; run nothing')
-    .argument('<path>', 'directory with the build context')
+    .argument('<path>', CONTEXT)
     .addOption(
       new Option('--format <format>', 'output format')
         .choices(['text', 'json', 'dot'])
@@ -114,7 +117,7 @@ export function addWhy(program: Command): void {
     .description(
       'For each step that the cache does not have: the first thing in its key that differs from the\nnearest entry of the cache, such as a file, an ARG, or the step before.',
     )
-    .argument('<path>', 'directory with the build context')
+    .argument('<path>', CONTEXT)
     .argument('[step]', "a step's id or name in wiac plan, or the beginning of its instruction")
     .addOption(
       new Option('--format <format>', 'output format').choices(['text', 'json']).default('text'),

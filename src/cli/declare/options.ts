@@ -45,7 +45,10 @@ export function positiveInteger(value: string): number {
 /** Options of every command that reads a Dockerfile: everything that can change a key. */
 export function dockerfileOptions(command: Command): Command {
   return command
-    .option('-f, --file <file>', 'the Dockerfile; - is standard input (default: PATH/Dockerfile)')
+    .option(
+      '-f, --file <file>',
+      'the Dockerfile; - is standard input, or a URL (default: Dockerfile of the context)',
+    )
     .option('--target <stage>', 'build this stage instead of the last one')
     .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
     .option('--pull', 'look base images up where they come from, not in the store first', false)
@@ -57,7 +60,7 @@ export function dockerfileOptions(command: Command): Command {
     )
     .option(
       '--build-context <name=source>',
-      'directory, docker-image://REF, oci-layout://DIR or target:STAGE for FROM and --from',
+      'directory, archive, URL, repository, docker-image://REF, oci-layout://DIR or\ntarget:STAGE for FROM and --from',
       collect,
       [],
     )

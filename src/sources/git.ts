@@ -94,6 +94,7 @@ export async function safeGit(
   environment: NodeJS.ProcessEnv,
   url: string,
   credentials: Credentials | undefined,
+  signal?: AbortSignal,
 ): Promise<Git> {
   const { execa } = await import('execa');
   const env = environmentFor(environment, url, credentials);
@@ -109,6 +110,7 @@ export async function safeGit(
         env,
         extendEnv: false,
         stdin: 'ignore',
+        ...(signal && { cancelSignal: signal }),
       });
       const { exitCode, stdout, stderr, shortMessage } = result;
       return { exitCode, stdout, stderr, shortMessage };

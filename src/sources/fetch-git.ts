@@ -1,4 +1,4 @@
-/** ADD of a git repository, with git(1): the commit decides the key. */
+/** Files of a git repository, for ADD and as a build context, with git(1). */
 import { lstatSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { SourceLocation } from '../errors.js';
@@ -23,11 +23,14 @@ export interface GitRequest {
   readonly source: GitSource;
   readonly credentials: Credentials | undefined;
   readonly environment: NodeJS.ProcessEnv;
-  readonly location: SourceLocation;
+  /** Ends git. */
+  readonly signal?: AbortSignal;
+  /** Undefined: the command line. */
+  readonly location: SourceLocation | undefined;
 }
 
-function openGit({ source, credentials, environment }: GitRequest): Promise<Git> {
-  return safeGit(environment, source.url, credentials);
+function openGit({ source, credentials, environment, signal }: GitRequest): Promise<Git> {
+  return safeGit(environment, source.url, credentials, signal);
 }
 
 function refuse({ source, location }: GitRequest, { stderr, shortMessage }: GitResult): never {

@@ -1,4 +1,7 @@
-/** ADD of a URL: the content decides the key, and an unchanged file is not sent again (RFC 9110, ETag). */
+/**
+ * A file of a URL, for ADD and as a build context: the content decides the key, and an unchanged
+ * file is not sent again (RFC 9110, ETag).
+ */
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
@@ -20,7 +23,10 @@ export interface HttpRequest {
   readonly source: HttpSource;
   readonly credentials: Credentials | undefined;
   readonly limits: Pick<ExpansionLimits, 'maxBytes'>;
-  readonly location: SourceLocation;
+  /** Ends the download. */
+  readonly signal?: AbortSignal;
+  /** Undefined: the command line. */
+  readonly location: SourceLocation | undefined;
 }
 
 function refuse({ source, location }: HttpRequest, reason: string, cause?: unknown): never {
@@ -31,7 +37,7 @@ function refuse({ source, location }: HttpRequest, reason: string, cause?: unkno
 }
 
 async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
-  const { source, credentials } = wanted;
+  const { source, credentials, signal = null } = wanted;
   const [{ default: undici }, { proxyFor }, { trustedAuthorities }] = await Promise.all([
     import('undici'),
     import('../registry/transport.js'),
@@ -53,7 +59,7 @@ async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
     headers.authorization = `Basic ${pair}`;
   }
   try {
-    return await undici.fetch(source.url, { headers, dispatcher });
+    return await undici.fetch(source.url, { headers, dispatcher, signal });
   } catch (error) {
     const { cause } = error as { cause?: Error };
     return refuse(wanted, cause?.message ?? (error as Error).message, error);

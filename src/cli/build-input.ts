@@ -1,0 +1,235 @@
+/** What a build reads: its Dockerfile and its contexts, from wherever the command line says. */
+import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, isAbsolute, join, posix } from 'node:path';
+import { text as readAll } from 'node:stream/consumers';
+import type { DockerfilePlace } from '../context/context.js';
+import {
+  contextIgnore,
+  fetchedIgnore,
+  openContext,
+  openFetched,
+  readFetchedText,
+} from '../context/context.js';
+import type { FileSource } from '../context/source.js';
+import type { Dockerfile } from '../dockerfile/ast.js';
+import { parseDockerfile } from '../dockerfile/parse.js';
+import { ContextError, UsageError } from '../errors.js';
+import { withoutCredentials } from '../redact.js';
+import type { ContextSource } from '../sources/context-source.js';
+import { contextSource, remoteAddress } from '../sources/context-source.js';
+import type { Fetched } from '../sources/fetch-context.js';
+import type { ExpansionLimits } from '../tar/expansion-limit.js';
+
+/** Where contexts from elsewhere are put for as long as a command needs them. */
+export interface Workspace {
+  /** A directory in the store's tmp/, which is removed on every way out. */
+  readonly scratch: () => string;
+  readonly limits: ExpansionLimits;
+  /** Ends what is on its way. */
+  readonly signal: AbortSignal;
+}
+
+/** A parsed Dockerfile, and the contexts of its build. */
+export interface BuildInput {
+  readonly dockerfile: Dockerfile;
+  readonly text: string;
+  /** Name of the Dockerfile for statements about the build, without user and password. */
+  readonly name: string;
+  /** Does .dockerignore leave a path of the context out? */
+  readonly ignores: (path: string) => boolean;
+  /** Opens the build context. */
+  readonly openContext: () => FileSource;
+  /** Opens another context. @param value as --build-context has it */
+  readonly openNamed: (value: string) => Promise<() => FileSource>;
+}
+
+const INPUT = 'standard input';
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Does reading the Dockerfile and the build context take a Workspace? @throws UsageError */
+export function isElsewhere(contextPath: string, file: string | undefined): boolean {
+  const source = contextSource(contextPath, isDirectory);
+  const isWeb = file !== undefined && /^https?:\/\//i.test(file);
+  const stats = source.kind === 'path' && statSync(source.path, { throwIfNoEntry: false });
+  return source.kind !== 'path' || isWeb || (stats && !stats.isDirectory()) === true;
+}
+
+/** Gives standard input away, once. */
+function standardInput(): (what: string) => NodeJS.ReadStream {
+  let taken: string | undefined;
+  return (what) => {
+    if (taken !== undefined)
+      throw new UsageError(`standard input can't be both ${taken} and ${what}`, {
+        hint: 'put one of them into a file',
+      });
+    taken = what;
+    return process.stdin;
+  };
+}
+
+/** What a context that is no directory of this machine brings; undefined for a directory. */
+function contextFetcher(workspace: Workspace, takeInput: (what: string) => NodeJS.ReadStream) {
+  let count = 0;
+  return async (source: ContextSource, what: string): Promise<Fetched | undefined> => {
+    const { path } = source.kind === 'path' ? source : { path: '' };
+    const stats = source.kind === 'path' ? statSync(path, { throwIfNoEntry: false }) : undefined;
+    // Neither a file nor a pipe (`<(tar c .)`): a directory, or nothing, which is told elsewhere.
+    if (source.kind === 'path' && !stats?.isFile() && !stats?.isFIFO()) return undefined;
+    const input = source.kind === 'input' ? takeInput(what) : undefined;
+    // Most contexts are directories, which need nothing of what unpacks and downloads.
+    const { fetchFile, fetchRemote, fetchStream } = await import('../sources/fetch-context.js');
+    count += 1;
+    const scratch = join(workspace.scratch(), `context-${count}`);
+    mkdirSync(scratch, { mode: 0o700 });
+    const { limits, signal } = workspace;
+    const options = { scratch, limits, signal, environment: process.env };
+    if (input) return fetchStream(input, INPUT, options);
+    if (source.kind === 'remote') return fetchRemote(source.remote, options);
+    if (stats?.isFIFO()) return fetchStream(createReadStream(path), path, options);
+    const fetched = await fetchFile(path, path, basename(path), options);
+    if (fetched.kind === 'files') return fetched;
+    throw new ContextError(`the build context ${path} is a file, but no archive`, undefined, {
+      hint: 'give the directory that holds the files to be copied, and the Dockerfile with -f FILE',
+    });
+  };
+}
+
+/** The text of a Dockerfile, and where it is. */
+interface Found {
+  readonly place: DockerfilePlace;
+  readonly text: string;
+  /** As messages have it. */
+  readonly title: string;
+}
+
+function readLocal(path: string): Found {
+  try {
+    return { place: { kind: 'local', path }, text: readFileSync(path, 'utf8'), title: path };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason =
+      code === 'ENOENT' ? `there is no Dockerfile ${path}` : `${path} can't be read: ${message}`;
+    throw new ContextError(reason, undefined, { hint: 'name it with -f FILE' });
+  }
+}
+
+/** BuildKit's frontend looks for both. */
+const NAMES = ['Dockerfile', 'dockerfile'];
+
+/** `Dockerfile`, or `dockerfile` where only that is there. */
+function usualPath(contextPath: string): string {
+  const paths = NAMES.map((name) => join(contextPath, name));
+  return paths.find((path) => existsSync(path)) ?? join(contextPath, 'Dockerfile');
+}
+
+function readInside(root: string, file: string | undefined, context: string): Found {
+  for (const name of file === undefined ? NAMES : [file]) {
+    const path = posix.normalize(name);
+    const text = readFetchedText(root, path);
+    if (text !== undefined)
+      return { place: { kind: 'context', path }, text, title: `${path} (${context})` };
+  }
+  throw new ContextError(`there is no ${file ?? 'Dockerfile'} in ${context}`, undefined, {
+    hint: 'name it with -f FILE, as it is in there',
+  });
+}
+
+async function readWeb(address: string, workspace: Workspace): Promise<Found> {
+  const remote = remoteAddress(address);
+  if (remote?.source.type !== 'http')
+    throw new UsageError(`--file ${withoutCredentials(address)} is no file`, {
+      hint: 'a repository is a build context: wiac build -f FILE REPOSITORY',
+    });
+  const { downloadFile } = await import('../sources/fetch-http.js');
+  const { limits, signal } = workspace;
+  const path = join(workspace.scratch(), 'Dockerfile');
+  await downloadFile(
+    { ...remote, source: remote.source, limits, signal, location: undefined },
+    path,
+    undefined,
+  );
+  return { ...readLocal(path), place: { kind: 'input' }, title: remote.source.url };
+}
+
+/**
+ * Reads and parses the Dockerfile, and brings the build context here if it is elsewhere.
+ * @param file value of --file
+ * @throws UsageError, ContextError, DockerfileError
+ */
+export async function openInput(
+  contextPath: string,
+  file: string | undefined,
+  workspace: Workspace,
+): Promise<BuildInput> {
+  const takeInput = standardInput();
+  const fetch = contextFetcher(workspace, takeInput);
+  const source = contextSource(contextPath, isDirectory);
+  const input = file === '-' ? takeInput('the Dockerfile') : undefined;
+  const fetched = await fetch(source, 'the build context');
+  // A build for several platforms asks for each several times.
+  const named = new Map<string, Promise<() => FileSource>>();
+  const context = source.kind === 'input' ? INPUT : withoutCredentials(contextPath);
+
+  const find = async (): Promise<Found> => {
+    if (fetched?.kind === 'file') {
+      if (file !== undefined)
+        throw new UsageError(`there are two Dockerfiles: ${context} is one, and --file`, {
+          hint: 'leave one of them out, or send an archive that holds the build context',
+        });
+      const title = source.kind === 'input' ? `Dockerfile (${INPUT})` : context;
+      return { ...readLocal(fetched.path), place: { kind: 'input' }, title };
+    }
+    if (input) {
+      return {
+        place: { kind: 'input' },
+        text: await readAll(input),
+        title: `Dockerfile (${INPUT})`,
+      };
+    }
+    if (file !== undefined && /^https?:\/\//i.test(file)) return readWeb(file, workspace);
+    if (fetched === undefined || (file !== undefined && isAbsolute(file)))
+      return readLocal(file ?? usualPath(contextPath));
+    return readInside(fetched.root, file, context);
+  };
+
+  const { place, text, title } = await find();
+  const path = place.kind === 'local' ? place.path : undefined;
+  const root = fetched?.kind === 'files' ? fetched.root : fetched && emptyDirectory(workspace);
+  return {
+    dockerfile: parseDockerfile(text, title),
+    text,
+    name: withoutCredentials(file ?? 'Dockerfile'),
+    ignores: (name) =>
+      (root === undefined ? contextIgnore(contextPath, path) : fetchedIgnore(root, place)).ignores(
+        name,
+      ),
+    openContext: () =>
+      root === undefined ? openContext(contextPath, path) : openFetched(root, place),
+    openNamed: (value) => {
+      const known = named.get(value) ?? openNamed(value, fetch);
+      named.set(value, known);
+      return known;
+    },
+  };
+}
+
+/** Opens a context that is not the main one; a file that is no archive is alone in it. */
+async function openNamed(
+  value: string,
+  fetch: ReturnType<typeof contextFetcher>,
+): Promise<() => FileSource> {
+  const fetched = await fetch(contextSource(value, isDirectory), 'a build context');
+  if (fetched === undefined) return () => openContext(value, undefined);
+  const { directoryOf } = await import('../sources/fetch-context.js');
+  const root = directoryOf(fetched);
+  return () => openFetched(root, { kind: 'input' });
+}
+
+function emptyDirectory({ scratch }: Workspace): string {
+  const path = join(scratch(), 'empty');
+  mkdirSync(path, { mode: 0o755 });
+  return path;
+}

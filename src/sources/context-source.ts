@@ -1,0 +1,48 @@
+/**
+ * What the command line calls a build context (Docker documentation, "Build context"; the values of
+ * `docker build PATH|URL|-` and of --build-context). The addresses are those that ADD takes.
+ */
+import { DockerfileError, UsageError } from '../errors.js';
+import type { Remote } from '../plan/remote.js';
+import { remoteSource } from '../plan/remote.js';
+
+/** Where the files of a build context come from. */
+export type ContextSource =
+  /** Standard input: an archive, or a Dockerfile without a context. */
+  | { readonly kind: 'input' }
+  /** A directory or an archive of this machine. */
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'remote'; readonly remote: Remote };
+
+/** No line of a file: what is thrown about it is told as an error of the command line. */
+const COMMAND_LINE = { file: '', line: 1, column: 1, endLine: 1 };
+
+/** `github.com/OWNER/NAME`, as docker takes it without a scheme. */
+const GITHUB = /^(github\.com\/[^/#?]+\/[^/#?]+?)(?:\.git)?([#?].*)?$/;
+
+/**
+ * An address as ADD has it; undefined when the text is a path.
+ * @throws UsageError for an address that contradicts itself
+ */
+export function remoteAddress(text: string): Remote | undefined {
+  try {
+    const address = text.replace(GITHUB, 'https://$1.git$2');
+    const flags = { checksum: undefined, keepGitDirectory: undefined };
+    return remoteSource(address, flags, COMMAND_LINE);
+  } catch (error) {
+    if (!(error instanceof DockerfileError)) throw error;
+    throw new UsageError(error.message, { hint: error.hint, cause: error });
+  }
+}
+
+/**
+ * Understands the name of a build context.
+ * @param exists is there such a directory? It comes before an address that looks like its name
+ * @throws UsageError
+ */
+export function contextSource(text: string, exists: (path: string) => boolean): ContextSource {
+  if (text === '-') return { kind: 'input' };
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && exists(text)) return { kind: 'path', path: text };
+  const remote = remoteAddress(text);
+  return remote ? { kind: 'remote', remote } : { kind: 'path', path: text };
+}
