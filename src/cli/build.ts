@@ -132,7 +132,9 @@ export async function buildCommand(
     ).catch((error: unknown) => {
       throw asStoreError(root, error);
     });
-    const outputs = module?.planOutputs(options, epochOf(input, options));
+    // A value that is no time is an error, also where nothing needs it.
+    const epoch = epochOf(input, options);
+    const outputs = module?.planOutputs(options, epoch);
     const names = outputs?.names ?? options.tag;
     const results = await buildPlatforms(input, options, names, store, caches);
     if (outputs) {

@@ -47,10 +47,10 @@ describe('exit code 3: the Dockerfile', () => {
       'from itself',
     ],
     [
-      'a circle of stages',
+      'a stage that comes later',
       'FROM scratch AS a\nCOPY --from=b /x /y\nFROM scratch AS b\nCOPY --from=a /x /y\n',
-      0,
-      'a -> b',
+      2,
+      'that stage comes later',
     ],
     ['unknown target', 'FROM scratch AS a\n', 0, 'no build stage z'],
     [
