@@ -32,7 +32,7 @@ export function normalizeName(name: string): string {
 /** Is the text a name that an image may have (distribution spec, "pulling manifests"), with a tag or without? */
 export function isImageName(name: string): boolean {
   try {
-    return parseRegistryReference(name).digest === undefined;
+    return parseRegistryReference(familiarName(name)).digest === undefined;
   } catch (error) {
     if (error instanceof ImageError) return false;
     throw error;

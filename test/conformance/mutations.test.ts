@@ -9,7 +9,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { checkDockerfile } from '../../src/check/check.js';
 import { parseDockerfile } from '../../src/dockerfile/parse.js';
-import { DockerfileError } from '../../src/errors.js';
+import { DockerfileError, UnsupportedError } from '../../src/errors.js';
 import { compile } from '../../src/plan/compile.js';
 import type { PlanOptions } from '../../src/plan/plan.js';
 
@@ -91,7 +91,8 @@ function isCompiled(text: string): boolean {
     expect(plan.steps.some(({ id }) => id === plan.target)).toBe(true);
     return true;
   } catch (error) {
-    if (!(error instanceof DockerfileError)) throw error;
+    const isTyped = error instanceof DockerfileError || error instanceof UnsupportedError;
+    if (!isTyped || error.location === undefined) throw error;
     const { line, endLine, column } = error.location;
     expect(line >= 1 && endLine >= line && column >= 1).toBe(true);
     expect(line).toBeLessThanOrEqual(text.split('\n').length);
