@@ -1,8 +1,8 @@
 /** Brings the store of an earlier version up to date. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { StoreError } from '../errors.js';
+import { sinceBoot } from './boot-id.js';
 import { syncFileSystem } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
@@ -58,7 +58,7 @@ export async function upgradeStore(paths: StorePaths, index: CacheIndex): Promis
   index.files.committed();
   // Nobody goes on with what is in there.
   for (const name of readdirSync(tmp)) rmSync(join(tmp, name), { recursive: true, force: true });
-  const began = Math.floor(uptime());
+  const began = sinceBoot();
   await syncFileSystem(root);
   noteSynced(paths, began);
 }
