@@ -1,7 +1,12 @@
-/** Which boot of the machine this is. */
+/** Which boot of the machine this is, and how long ago it was. */
 import { readFileSync } from 'node:fs';
 
 /** Differs from boot to boot. */
 export function readBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+}
+
+/** ms since the boot: the same for all processes, and no clock that somebody sets. */
+export function sinceBoot(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
 }

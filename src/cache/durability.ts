@@ -11,10 +11,9 @@
  *
  * Nothing is hashed, and a build in which every step is cached only reads a table that is empty.
  */
-import { uptime } from 'node:os';
 import { checkpoint } from '../checkpoint.js';
 import { NoSpaceError, StoreError, UsageError } from '../errors.js';
-import { readBootId } from './boot-id.js';
+import { readBootId, sinceBoot } from './boot-id.js';
 import type { CacheIndex } from './index-db.js';
 
 import { noteSynced, parseNote } from './record-files.js';
@@ -84,13 +83,13 @@ export async function settle(store: Store, needed?: Iterable<LayerId>): Promise<
       ? [...marks].some((mark) => parseNote(mark) === undefined)
       : [...needed].some((id) => marks.has(layerMark(id)));
   if (!due) return;
-  const began = uptime();
+  const began = sinceBoot();
   await syncFileSystem(paths.root);
   checkpoint('sync:done');
+  noteSynced(paths, began);
   write(index, () => {
     for (const mark of marks) index.unsynced.removeSync(mark);
   });
-  noteSynced(paths, Math.floor(began));
   checkpoint('sync:noted');
 }
 

@@ -3,21 +3,21 @@
  * fingerprints and trees of files are computed again, times of use begin anew.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { uptime } from 'node:os';
 import { join } from 'node:path';
-import { readBootId } from './boot-id.js';
+import { readBootId, sinceBoot } from './boot-id.js';
 import { blobMark, layerMark, markUnsynced, syncFileSystem } from './durability.js';
 import { indexEntry } from './entries.js';
 import type { CacheIndex } from './index-db.js';
 import { openIndex } from './index-db.js';
-import { layerPath } from './layer-store.js';
+import { clearPlace, layerPath } from './layer-store.js';
 import type { StorePaths } from './paths.js';
 import { blobPath } from './paths.js';
 import type { Kept, RecordFolder, Written } from './record-files.js';
-import { certainty, isWhole, noteSynced } from './record-files.js';
-import type { BlobRecord, LayerRecord } from './records.js';
+import { certainty, noteSynced } from './record-files.js';
+import type { BlobRecord, LayerId, LayerRecord } from './records.js';
 import { blobsOf } from './records.js';
 import { isKnownLayer } from './remote-layers.js';
+import { listRecords, strayRecords } from './stray-records.js';
 import { addCacheBytes, addedBytes } from './totals.js';
 
 /** What there is after the index was made again. */
@@ -53,7 +53,8 @@ function* recordsOf<T, K extends string>(
 
 /** The record with those of its blobs that are here. */
 function withBlobsHere(paths: StorePaths, layer: LayerRecord): LayerRecord {
-  const isHere = ({ digest, size }: BlobRecord) => isWhole(blobPath(paths, digest), size);
+  const isHere = ({ digest, size }: BlobRecord) =>
+    statSync(blobPath(paths, digest), { throwIfNoEntry: false })?.size === size;
   const { blob, variants, ...rest } = layer;
   const kept = Object.entries(variants ?? {}).filter(([, variant]) => isHere(variant));
   return {
@@ -108,16 +109,22 @@ function addImages(pass: Pass): void {
 
 /** Cache mounts begin a new life: one that seems to be unused for years would be pruned. */
 function addMounts({ paths, index }: Pass): void {
-  for (const name of readdirSync(paths.mounts)) {
-    const lastUsed = statSync(join(paths.mounts, name)).mtimeMs;
-    index.mounts.putSync(name, { id: name, lastUsed: Math.max(lastUsed, Date.now()) });
-  }
+  const lastUsed = Date.now();
+  for (const name of readdirSync(paths.mounts)) index.mounts.putSync(name, { id: name, lastUsed });
 }
 
 /** What running processes said they use is gone with the index: they keep everything till they end. */
 function holdForOthers({ index }: Pass): void {
   for (const process of index.self.others())
     index.uses.putSync(process, { process, layers: [], mounts: [], everything: true });
+}
+
+/** Layers and records that the new index does not have; nobody else is there to publish them. */
+function removeStrays({ paths, index }: Pass): void {
+  if (index.self.others().length > 0) return;
+  const ids = new Set([...readdirSync(paths.layers), ...readdirSync(paths.links)]) as Set<LayerId>;
+  for (const id of ids) if (!index.layers.doesExist(id)) clearPlace(paths, id);
+  for (const { remove } of strayRecords(listRecords(index))) remove();
 }
 
 /** Puts the new index in the place of the old one, which is kept under another name. */
@@ -135,7 +142,7 @@ function replaceIndex(paths: StorePaths, draft: string): void {
  * @throws NoSpaceError, StoreError when the file system reports an error
  */
 export async function rebuildIndex(paths: StorePaths, damage: string): Promise<Rebuilt> {
-  const began = Math.floor(uptime());
+  const began = sinceBoot();
   // Which layers were not certainly on disk is not known any more: now they are.
   await syncFileSystem(paths.root);
   const draft = join(paths.tmp, `index.${paths.self.id}`);
@@ -160,6 +167,7 @@ export async function rebuildIndex(paths: StorePaths, damage: string): Promise<R
     entries: index.steps.getCount(),
     images: index.images.getCount(),
   };
+  removeStrays(pass);
   await index.environment.close();
   replaceIndex(paths, draft);
   noteSynced(paths, began);

@@ -8,19 +8,20 @@
  * leave it to the next one to make that file what the index says (repair-record.ts).
  */
 import {
+  closeSync,
+  fsyncSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
-import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { DefinitionKey } from '../keys/digest.js';
 import { sha256 } from '../keys/digest.js';
-import { readBootId } from './boot-id.js';
+import { readBootId, sinceBoot } from './boot-id.js';
 import type { StorePaths } from './paths.js';
 import { randomName } from './random-name.js';
 import type {
@@ -42,7 +43,7 @@ export interface NameRecord {
 /** When a record was written: whether a power cut may have taken what it speaks of. */
 export interface Written {
   readonly boot: string;
-  /** Seconds since that boot. */
+  /** ms since that boot. */
   readonly at: number;
 }
 
@@ -161,7 +162,7 @@ function recordFolder<T, K extends string>(
     path: folder,
     put(record) {
       onChange(kind.kind, kind.nameOf(kind.keyOf(record)));
-      const written: Written = { boot: readBootId(), at: Math.floor(uptime()) };
+      const written: Written = { boot: readBootId(), at: sinceBoot() };
       const draft = join(tmp, `${randomName()}.${self.id}`);
       writeFileSync(draft, `{"written":${JSON.stringify(written)},"record":${textOf(record)}}\n`);
       renameSync(draft, path(kind.keyOf(record)));
@@ -291,7 +292,7 @@ export function makeRecordFolders({ records }: StorePaths): void {
     mkdirSync(join(records, name), { recursive: true, mode: 0o700 });
 }
 
-/** How far each boot of the machine has put everything on disk: seconds since boot, by boot id. */
+/** How far each boot of the machine has put everything on disk: ms since boot, by boot id. */
 type SyncedBoots = Readonly<Record<string, number>>;
 
 /** Boots that are remembered. */
@@ -305,14 +306,26 @@ function readSynced({ records }: StorePaths): SyncedBoots {
   }
 }
 
-/** Notes that everything that was written by a time of this boot is on disk. */
+/** Writes a file, or a directory's names, to disk. */
+function flush(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Notes that everything that was written by a time of this boot is on disk; so is the note. */
 export function noteSynced(paths: StorePaths, at: number): void {
   const boot = readBootId();
   const others = Object.entries(readSynced(paths)).filter(([id]) => id !== boot);
   const boots = Object.fromEntries([...others.slice(1 - MOST_BOOTS), [boot, at]]);
   const draft = join(paths.tmp, `${randomName()}.${paths.self.id}`);
   writeFileSync(draft, `${JSON.stringify(boots)}\n`);
+  flush(draft);
   renameSync(draft, join(paths.records, 'synced.json'));
+  flush(paths.records);
 }
 
 /** Tells records of what is certainly on disk, or in the hands of the running kernel, from others. */
@@ -320,9 +333,4 @@ export function certainty(paths: StorePaths): (written: Written) => boolean {
   const now = readBootId();
   const synced = readSynced(paths);
   return ({ boot, at }) => boot === now || (synced[boot] ?? -1) > at;
-}
-
-/** Is a blob here, as long as it should be? */
-export function isWhole(path: string, size: number): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.size === size;
 }

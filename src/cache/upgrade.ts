@@ -1,9 +1,9 @@
 /** Brings the store of an earlier version up to date. */
 import { existsSync, readdirSync } from 'node:fs';
-import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { StoreError } from '../errors.js';
 import { removeTree } from '../fs/remove.js';
+import { sinceBoot } from './boot-id.js';
 import { syncFileSystem } from './durability.js';
 import type { CacheIndex } from './index-db.js';
 import type { StorePaths } from './paths.js';
@@ -59,7 +59,7 @@ export async function upgradeStore(paths: StorePaths, index: CacheIndex): Promis
   index.files.committed();
   // Nobody goes on with what is in there.
   for (const name of readdirSync(tmp)) removeTree(join(tmp, name));
-  const began = Math.floor(uptime());
+  const began = sinceBoot();
   await syncFileSystem(root);
   noteSynced(paths, began);
 }

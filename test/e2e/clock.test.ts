@@ -3,6 +3,7 @@ import { lutimesSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { closeStore, openStore } from '../../src/cache/store.js';
+import { write } from '../../src/cache/transaction.js';
 import { buildHere } from '../support/in-process.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
@@ -36,12 +37,19 @@ async function storeOf(ageMs: number) {
   await buildHere(made.root, path, { names: ['image'] });
   const { index, ...store } = await openStore(made.root);
   const created = Date.now() - ageMs;
-  for (const { key, value } of [...index.steps.getRange()]) {
-    index.steps.putSync(key, { ...value, created });
-    index.usage.putSync(key, { lastUsed: created, hits: 0 });
-  }
-  for (const { key, value } of [...index.images.getRange()])
-    index.images.putSync(key, { ...value, created });
+  write(index, () => {
+    for (const { key, value } of [...index.steps.getRange()]) {
+      const step = { ...value, created };
+      index.files.steps.put(step);
+      index.steps.putSync(key, step);
+      index.usage.putSync(key, { lastUsed: created, hits: 0 });
+    }
+    for (const { key, value } of [...index.images.getRange()]) {
+      const image = { ...value, created };
+      index.files.images.put(image);
+      index.images.putSync(key, image);
+    }
+  });
   await closeStore({ ...store, index });
   return { ...made, path };
 }

@@ -1,5 +1,5 @@
 /** Power cuts: the next build never uses a layer that is not completely on disk. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { Disk } from '../support/power-cut.js';
@@ -99,6 +99,24 @@ describe('the power is cut when a build has just ended', () => {
         await wiac(['build', '-q', root]);
       },
       async (disk) => expect(ranSteps(await rebuild(disk, root))).toEqual([]),
+    );
+  });
+});
+
+describe('the power is cut, and the index is gone', () => {
+  test.each([
+    ['batch', 0],
+    ['none', 4],
+  ])('WIAC_SYNC=%s: %i steps run again, none is wrong', async (mode, expected) => {
+    const root = project();
+    await withPowerCut(
+      async ({ wiac }) => {
+        await wiac(['build', '-q', root], { WIAC_SYNC: mode });
+      },
+      async (disk) => {
+        rmSync(join(disk.path, 'store/index'), { recursive: true });
+        expect(ranSteps(await rebuild(disk, root))).toHaveLength(expected);
+      },
     );
   });
 });
