@@ -135,8 +135,6 @@ const own = {
   ...common,
   define: { WIAC_CHECKPOINTS: String(checkpoints) },
   plugins: [apart],
-  // It starts worker threads by file name.
-  external: ['pino', 'pino-pretty'],
 };
 
 const { outputFiles: command } = await build({

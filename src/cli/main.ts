@@ -1,16 +1,22 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { InterruptedError, WiacError } from '../errors.js';
+import { PROGRESS_VARIABLE } from '../ui/progress.js';
 import { withSwitchValues } from './declare/options.js';
+import { plainSwitches, valueGiven } from './declare/switches.js';
 import { createProgram } from './program.js';
 
-async function main(): Promise<number> {
-  let exitCode = 0;
-  const program = createProgram((code) => {
-    exitCode = code;
-  }, process.argv[2]);
-  await program.parseAsync(withSwitchValues(process.argv));
-  return exitCode;
+/** Is everything to be told as JSON, whatever else the command line says? */
+function wantsJson(program: Command): boolean {
+  const words = process.argv.slice(2);
+  if (words[0] !== 'build') return false;
+  const given = valueGiven(program, words, '--progress');
+  return (given ?? process.env[PROGRESS_VARIABLE]) === 'json';
+}
+
+async function main(program: Command): Promise<void> {
+  const words = plainSwitches(program, process.argv.slice(2));
+  await program.parseAsync(withSwitchValues([...process.argv.slice(0, 2), ...words]));
 }
 
 // Whoever reads our output has seen enough: `wiac cache ls | head`.
@@ -20,15 +26,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 async function run(): Promise<void> {
+  let exitCode = 0;
+  const program = createProgram((code) => {
+    exitCode = code;
+  }, process.argv[2]);
   try {
-    process.exitCode = await main();
+    await main(program);
+    process.exitCode = exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
       // --help and --version end by throwing; they have printed what they had to say.
       process.exitCode = error.exitCode;
     } else if (error instanceof WiacError) {
       const { reportError } = await import('./report.js');
-      process.exitCode = await reportError(error, process.argv.slice(2));
+      process.exitCode = await reportError(error, process.argv[2], wantsJson(program));
       // Whoever stops wiac does not wait until somebody reads what is still in the pipe.
       if (error instanceof InterruptedError) process.exit();
     } else {

@@ -48,7 +48,7 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
   const probe = await execa('unshare', [...unshare, 'true'], { reject: false });
   if (probe.exitCode !== 0) refuse(`unshare says: ${probe.stderr.trim() || probe.shortMessage}`);
   const { argv, execPath, execArgv } = process;
-  const child = execa('unshare', [...unshare, execPath, ...execArgv, ...argv.slice(1)], {
+  const child = execa('unshare', [...unshare, execPath, ...execArgv, '--', ...argv.slice(1)], {
     stdio: 'inherit',
     reject: false,
     // In there we look like root; the store stays that of the user.

@@ -5,6 +5,11 @@ import { describeExplanation } from '../why/explain.js';
 import { formatBytes, formatDuration } from './format.js';
 import { stepNames } from './step-names.js';
 
+/** A warning as a line, like those of every command. */
+export function describeWarning(message: string): string {
+  return `wiac: warning: ${message}`;
+}
+
 /** One event as text; undefined when there is nothing to say. */
 export function describeEvent(
   event: BuildEvent,
@@ -12,8 +17,9 @@ export function describeEvent(
   step: (id: StepId) => Step | undefined,
 ): string | undefined {
   switch (event.type) {
-    case 'planned':
     case 'warning':
+      return describeWarning(event.message);
+    case 'planned':
     case 'failed':
       return undefined;
     case 'cached': {

@@ -1,6 +1,5 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { LOG_LEVELS } from '../../ui/log.js';
 
 /** Tells main which exit code the process should end with. */
 export type SetExitCode = (code: number) => void;
@@ -95,9 +94,11 @@ export function isolationOption(): Option {
     .default('namespaces');
 }
 
+const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'];
+
 /** --log-level */
 export function logLevelOption(): Option {
-  return new Option('--log-level <level>', "level of wiac's own log")
+  return new Option('--log-level <level>', 'error and silent leave warnings out')
     .choices(LOG_LEVELS)
     .default('warn');
 }
