@@ -136,7 +136,7 @@ const own = {
   define: { WIAC_CHECKPOINTS: String(checkpoints) },
   plugins: [apart],
   // It starts worker threads by file name.
-  external: ['pino', 'pino-pretty'],
+  external: ['pino'],
 };
 
 const { outputFiles: command } = await build({

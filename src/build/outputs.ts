@@ -172,6 +172,8 @@ export async function writeOutput(
   output: Output,
 ): Promise<Exported | undefined> {
   switch (output.type) {
+    case 'cacheonly':
+      return undefined;
     case 'local':
     case 'tar':
       await writeTrees(request, { ...output, type: output.type });

@@ -13,13 +13,14 @@ import { ensurePrivileges } from '../exec/privileges.js';
 import { sha256 } from '../keys/digest.js';
 import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Step } from '../plan/step.js';
-import type { LogLevel } from '../ui/log.js';
-import { createLog } from '../ui/log.js';
+import type { LogFormat, LogLevel, WarningLog } from '../ui/log.js';
+import { openLog, showsWarnings } from '../ui/log.js';
 import type { ProgressMode } from '../ui/progress.js';
 import { openProgress } from '../ui/progress.js';
 import { abortOnSignal, interruptibly } from './abort-on-signal.js';
 import type { BuildInput } from './build-input.js';
 import { openInput } from './build-input.js';
+import { readPolicy } from './config.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import {
@@ -30,13 +31,16 @@ import {
   wantedPlatforms,
 } from './dockerfile-input.js';
 import { lintBuild } from './lint.js';
+import type { NoEffectOptions } from './no-effect.js';
+import { saidOfNoEffect } from './no-effect.js';
 import type { OutputOptions, PlatformResult } from './outputs.js';
+import type { Credentials } from './secrets.js';
 import { parseCredentials } from './secrets.js';
 import type { SharedCaches } from './shared-caches.js';
 import { openUserStore } from './user-store.js';
 
 /** Options of `wiac build`, as commander gives them. */
-export interface BuildOptions extends DockerfileOptions, OutputOptions {
+export interface BuildOptions extends DockerfileOptions, OutputOptions, NoEffectOptions {
   readonly cache: boolean;
   readonly cacheFilter?: string | boolean;
   readonly secret: readonly string[];
@@ -44,14 +48,12 @@ export interface BuildOptions extends DockerfileOptions, OutputOptions {
   readonly cacheFrom: readonly string[];
   readonly cacheTo: readonly string[];
   readonly quiet: boolean;
-  readonly check: boolean;
-  /** Of --check. */
-  readonly format: 'text' | 'json';
   readonly iidfile?: string;
   readonly jobs?: number;
   readonly progress: ProgressMode;
   readonly isolation: Isolation;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
 }
 
 /** Is there more to do with the result than to keep it? */
@@ -94,6 +96,14 @@ function epochOf({ dockerfile }: BuildInput, options: BuildOptions): number | un
   });
 }
 
+/** Says what is no event of a build, as its progress does. */
+async function openWarnings(options: BuildOptions): Promise<WarningLog> {
+  const { progress, logLevel, logFormat } = options;
+  if (progress === 'none' || !showsWarnings(logLevel)) return () => {};
+  if (progress !== 'json') return openLog(logLevel, logFormat);
+  return (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`);
+}
+
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
 export async function buildCommand(
   path: string,
@@ -101,12 +111,18 @@ export async function buildCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   const root = storeRoot(process.env, process.getuid?.() === 0);
+  const { format } = options;
+  const notices = saidOfNoEffect(options);
   if (options.check) {
     const { checkCommand } = await import('./check.js');
-    return checkCommand(path, options, options.format);
+    return checkCommand(path, options, format === 'json' ? 'json' : 'text');
   }
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
+  const warn = await openWarnings(options);
+  if (!options.quiet) notices.forEach(warn);
+  // A mistake in the config file is told before the build, not after it.
+  readPolicy(process.env);
   for (const name of options.tag) {
     if (!isImageName(name))
       throw new UsageError(`--tag ${name} is not a name`, {
@@ -116,14 +132,10 @@ export async function buildCommand(
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
   const caches = await openCaches(options.cacheFrom, options.cacheTo);
+  const credentials = parseCredentials(options.secret, options.ssh);
   const started = new Date();
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
-  const store = await openUserStore(
-    root,
-    options.progress === 'json'
-      ? (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`)
-      : undefined,
-  );
+  const store = await openUserStore(root, warn);
   const scratch = lazyScratch(store.paths);
   try {
     const { limits } = store;
@@ -136,7 +148,7 @@ export async function buildCommand(
     const epoch = epochOf(input, options);
     const outputs = module?.planOutputs(options, epoch);
     const names = outputs?.names ?? options.tag;
-    const results = await buildPlatforms(input, options, names, store, caches);
+    const results = await buildPlatforms(input, options, names, store, caches, credentials);
     if (outputs) {
       const facts = buildFacts(input, options, started);
       await interruptibly(async (signal) => {
@@ -158,7 +170,7 @@ export async function buildCommand(
 async function pruneAfterwards(store: Store, options: BuildOptions): Promise<void> {
   const { autoPrune } = await import('./auto-prune.js');
   const problem = await autoPrune(store);
-  if (problem !== undefined) await createLog(options.logLevel)('warn', problem);
+  if (problem !== undefined) (await openWarnings(options))(problem);
 }
 
 /** What a provenance says of the command line. */
@@ -182,6 +194,7 @@ async function buildPlatforms(
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
+  credentials: Credentials,
 ): Promise<PlatformResult[]> {
   const platforms = wantedPlatforms(options.platform);
   const own = wantedPlatform(undefined);
@@ -190,7 +203,14 @@ async function buildPlatforms(
   for (const platform of platforms) {
     const given = platform === named ? names : [];
     const lint = platform === platforms[0];
-    const made = await buildInStore(input, { ...options, platform, lint }, given, store, caches);
+    const made = await buildInStore(
+      input,
+      { ...options, platform, lint },
+      given,
+      store,
+      caches,
+      credentials,
+    );
     if (options.iidfile !== undefined && platform === named) {
       const { writeResultFile } = await import('./result-file.js');
       await writeResultFile('--iidfile', options.iidfile, made.result.image.id);
@@ -207,9 +227,9 @@ async function buildInStore(
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
+  credentials: Credentials,
 ): Promise<PlatformResult> {
   const { plan, images, close, openContext } = await planDockerfile(options, store.index, input);
-  const log = createLog(options.logLevel);
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
   let warnings: ReturnType<typeof lintBuild>;
@@ -226,15 +246,14 @@ async function buildInStore(
       openContext,
       isolation: options.isolation,
       skipsCache: cacheSkipper(options),
-      ...parseCredentials(options.secret, options.ssh),
+      ...credentials,
       cacheFrom: caches.from,
       cacheTo: caches.to,
       jobs: options.jobs ?? availableParallelism(),
       names,
       keepImage: names.length > 0 || options.iidfile !== undefined,
       emit: (event) => {
-        if (event.type === 'warning') void log('warn', event.message);
-        progress.emit(event);
+        if (event.type !== 'warning' || showsWarnings(options.logLevel)) progress.emit(event);
       },
       signal: stop.signal,
     });

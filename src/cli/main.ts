@@ -1,17 +1,23 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { InterruptedError, StoreError, WiacError } from '../errors.js';
 import { asLimitError, requireOpenFiles } from '../open-files.js';
+import { PROGRESS_VARIABLE } from '../ui/progress.js';
 import { withSwitchValues } from './declare/options.js';
+import { plainSwitches, valueGiven } from './declare/switches.js';
 import { createProgram } from './program.js';
 
-async function main(): Promise<number> {
-  let exitCode = 0;
-  const program = createProgram((code) => {
-    exitCode = code;
-  }, process.argv[2]);
-  await program.parseAsync(withSwitchValues(process.argv));
-  return exitCode;
+/** Is everything to be told as JSON, whatever else the command line says? */
+function wantsJson(program: Command): boolean {
+  const words = process.argv.slice(2);
+  if (words[0] !== 'build') return false;
+  const given = valueGiven(program, words, '--progress');
+  return (given ?? process.env[PROGRESS_VARIABLE]) === 'json';
+}
+
+async function main(program: Command): Promise<void> {
+  const words = plainSwitches(program, process.argv.slice(2));
+  await program.parseAsync(withSwitchValues([...process.argv.slice(0, 2), ...words]));
 }
 
 // Whoever reads our output has seen enough: `wiac cache ls | head`.
@@ -21,9 +27,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 async function run(): Promise<void> {
+  let exitCode = 0;
+  const program = createProgram((code) => {
+    exitCode = code;
+  }, process.argv[2]);
   try {
     requireOpenFiles();
-    process.exitCode = await main();
+    await main(program);
+    process.exitCode = exitCode;
   } catch (thrown) {
     const error = asLimitError(thrown) ?? thrown;
     if (error instanceof CommanderError) {
@@ -32,14 +43,14 @@ async function run(): Promise<void> {
     } else if (error instanceof WiacError) {
       if (error instanceof StoreError) {
         const { runAgain } = await import('./run-again.js');
-        const exitCode = await runAgain(error);
-        if (exitCode !== undefined) {
-          process.exitCode = exitCode;
+        const again = await runAgain(error);
+        if (again !== undefined) {
+          process.exitCode = again;
           return;
         }
       }
       const { reportError } = await import('./report.js');
-      process.exitCode = await reportError(error, process.argv.slice(2));
+      process.exitCode = await reportError(error, process.argv[2], wantsJson(program));
       // Whoever stops wiac does not wait until somebody reads what is still in the pipe.
       if (error instanceof InterruptedError) process.exit();
     } else {

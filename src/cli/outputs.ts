@@ -76,7 +76,7 @@ function checkOutputs(outputs: readonly Output[], options: OutputOptions): void 
     for (const name of names)
       if (!isImageName(name)) throw new UsageError(`--output: ${name} is not a name`);
   }
-  const images = outputs.some(({ type }) => type !== 'local' && type !== 'tar');
+  const images = outputs.some((output) => 'form' in output);
   if (options.annotation.length > 0 && !images)
     throw new UsageError('--annotation needs an output that is an image', {
       hint: 'add --push, or --output type=oci,dest=FILE',

@@ -16,10 +16,14 @@ function sourceLines(file: string): string[] | undefined {
   }
 }
 
-/** @returns the exit code of the process */
-export function reportError(error: WiacError, argv: readonly string[]): number {
+/**
+ * @param command that was run
+ * @param json whether it is to be an event of --progress=json
+ * @returns the exit code of the process
+ */
+export function reportError(error: WiacError, command: string | undefined, json: boolean): number {
   const location = errorLocation(error);
-  if (argv.includes('--progress=json')) {
+  if (json) {
     const { code, message, hint } = error;
     const step =
       error instanceof StepFailedError
@@ -29,5 +33,5 @@ export function reportError(error: WiacError, argv: readonly string[]): number {
       `${JSON.stringify({ type: 'error', code, message, hint, location, ...step })}\n`,
     );
   } else process.stderr.write(describeError(error, location && sourceLines(location.file)));
-  return argv[0] === 'run' ? RUN_EXIT_CODE : error.exitCode;
+  return command === 'run' ? RUN_EXIT_CODE : error.exitCode;
 }

@@ -1,6 +1,7 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
 import { readFileSync, statSync } from 'node:fs';
 import type { AgentSource } from '../build/ssh-agent.js';
+import { splitCsv } from '../dockerfile/csv.js';
 import { UsageError } from '../errors.js';
 
 /** Reads secrets and finds sockets when a step asks for them. */
@@ -13,24 +14,31 @@ type Secret = { readonly file: string } | { readonly variable: string };
 
 function parseSecret(text: string): [string, Secret] {
   const fields = new Map(
-    text.split(',').map((part): [string, string] => {
+    splitCsv(text)?.map((part): [string, string] => {
       const at = part.indexOf('=');
-      return at === -1 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)];
+      return at === -1 ? [part, ''] : [part.slice(0, at).toLowerCase(), part.slice(at + 1)];
     }),
   );
   const id = fields.get('id') ?? '';
-  const file = fields.get('src') ?? fields.get('source');
-  const variable = fields.get('env');
+  const type = fields.get('type');
+  const source = fields.get('src') ?? fields.get('source');
+  // Of type env the source is the name of a variable.
+  const file = type === 'env' ? undefined : source;
+  const variable = fields.get('env') ?? (type === 'env' ? source : undefined);
   const known = [...fields.keys()].every((name) =>
     ['id', 'src', 'source', 'env', 'type'].includes(name),
   );
-  if (id === '' || !known || (file !== undefined && variable !== undefined)) {
+  const isType = type === undefined || type === 'file' || type === 'env';
+  const both = source !== undefined && fields.has('env');
+  if (id === '' || !known || !isType || both || (type === 'file' && variable !== undefined)) {
     throw new UsageError(`--secret ${text}: not understood`, {
       hint: 'write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE',
     });
   }
   if (file !== undefined) return [id, { file }];
   if (variable !== undefined) return [id, { variable }];
+  if (type === 'env') return [id, { variable: id }];
+  if (type === 'file') return [id, { file: id }];
   // As docker build: without a source the variable of that name, or else the file.
   return [id, process.env[id] === undefined ? { file: id } : { variable: id }];
 }
@@ -74,11 +82,15 @@ function parseSsh(text: string): [string, AgentSource] {
 /** @throws UsageError for options that can't be understood; secrets are read when they are needed */
 export function parseCredentials(secrets: readonly string[], ssh: readonly string[]): Credentials {
   const known = new Map(secrets.map(parseSecret));
+  const read = new Map<string, Buffer>();
   const agents = new Map(ssh.map(parseSsh));
   return {
     secret: (id) => {
       const secret = known.get(id);
-      return secret && readSecret(id, secret);
+      // A pipe can be read only once, and all steps are to see the same.
+      const content = read.get(id) ?? (secret && readSecret(id, secret));
+      if (content) read.set(id, content);
+      return content;
     },
     sshAgent: (id) => agents.get(id),
   };

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S -u NODE_EXTRA_CA_CERTS WIAC_UNREAD_CA_CERTS=${NODE_EXTRA_CA_CERTS} node
+#!/usr/bin/env -S -u NODE_EXTRA_CA_CERTS WIAC_UNREAD_CA_CERTS=${NODE_EXTRA_CA_CERTS} node --
 /**
  * What `wiac` begins with: loads main.cjs, and the packages beside it when they are asked for, with
  * the code that V8 compiled in an earlier run. That halves the time until a command does something.

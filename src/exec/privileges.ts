@@ -45,10 +45,14 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
     ...['--user', '--map-root-user', '--map-auto', '--mount'],
     ...['setpriv', '--pdeathsig', 'KILL', '--'],
   ];
-  const probe = await execa('unshare', [...unshare, 'true'], { reject: false });
-  if (probe.exitCode !== 0) refuse(`unshare says: ${probe.stderr.trim() || probe.shortMessage}`);
+  // First without ranges: where no namespace is to be had, unshare's helper that waits to set them
+  // would go on waiting for ever, and we for it.
+  for (const flags of [['--user', '--mount', '--'], unshare]) {
+    const probe = await execa('unshare', [...flags, 'true'], { reject: false });
+    if (probe.exitCode !== 0) refuse(`unshare says: ${probe.stderr.trim() || probe.shortMessage}`);
+  }
   const { argv, execPath, execArgv } = process;
-  const child = execa('unshare', [...unshare, execPath, ...execArgv, ...argv.slice(1)], {
+  const child = execa('unshare', [...unshare, execPath, ...execArgv, '--', ...argv.slice(1)], {
     stdio: 'inherit',
     reject: false,
     // In there we look like root; the store stays that of the user.

@@ -20,6 +20,8 @@ export interface ImageForm {
 
 /** One --output. */
 export type Output =
+  /** Nothing is written: the result is in the cache. */
+  | { readonly type: 'cacheonly' }
   | { readonly type: 'local' | 'tar'; readonly dest: string }
   | {
       readonly type: 'oci' | 'docker';
@@ -55,6 +57,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   docker: ['dest', 'tar', ...IMAGE_KEYS],
   image: ['push', ...IMAGE_KEYS],
   registry: IMAGE_KEYS,
+  cacheonly: [],
 };
 
 type Pairs = ReadonlyMap<string, string>;
@@ -148,7 +151,7 @@ function checkKeys(text: string, type: string, pairs: Pairs): void {
   for (const key of pairs.keys()) {
     if (key === 'type' || known.includes(key) || (image && isAnnotation(key))) continue;
     throw new UsageError(`--output ${text}: type=${type} has no ${key}`, {
-      hint: `it has ${known.join(', ')}${image ? ', annotation.KEY' : ''}`,
+      hint: `it has ${known.join(', ') || 'nothing'}${image ? ', annotation.KEY' : ''}`,
     });
   }
 }
@@ -208,6 +211,7 @@ export function parseOutput(text: string): Output {
     throw new UsageError(`--output ${text}: its dest is empty`, {
       hint: 'give dest=FILE or dest=DIR',
     });
+  if (type === 'cacheonly') return { type };
   if (type === 'oci' || type === 'docker') return archiveOf(text, type, pairs);
   if (type === 'local' || type === 'tar') {
     const dest = pairs.get('dest') ?? (type === 'tar' ? STDOUT : undefined);

@@ -1,29 +1,29 @@
-/** wiac's own log: pino on stderr, pretty on a terminal, JSON otherwise. */
-import type { Logger } from 'pino';
+/** wiac's own log: what is no event of a build. Lines for people, or pino's records on request. */
+import { describeWarning } from './plain.js';
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Writes a record; pino is loaded with the first one, because most builds have nothing to log. */
-export type Log = (
-  level: Exclude<LogLevel, 'silent'>,
-  message: string,
-  fields?: object,
-) => Promise<void>;
+export const LOG_FORMATS = ['text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 
-async function openLogger(level: LogLevel): Promise<Logger> {
-  const { pino } = await import('pino');
-  if (!process.stderr.isTTY) return pino({ level }, pino.destination({ fd: 2, sync: true }));
-  const { PinoPretty } = await import('pino-pretty');
-  return pino({ level }, PinoPretty({ destination: 2, sync: true, ignore: 'pid,hostname' }));
+/** Writes a warning to standard error, at once. */
+export type WarningLog = (message: string) => void;
+
+/** Is a warning shown at this level? */
+export function showsWarnings(level: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf('warn');
 }
 
-/** A log that passes on records of this level and those above it. */
-export function createLog(threshold: LogLevel): Log {
-  let logger: Promise<Logger> | undefined;
-  return async (level, message, fields = {}) => {
-    if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(threshold)) return;
-    logger ??= openLogger(threshold);
-    (await logger)[level](fields, message);
-  };
+/**
+ * Opens the log.
+ * @param threshold records below it are left out
+ * @param format `json`: one record of pino a line; it is loaded only then
+ */
+export async function openLog(threshold: LogLevel, format: LogFormat): Promise<WarningLog> {
+  if (!showsWarnings(threshold)) return () => {};
+  if (format === 'text') return (message) => process.stderr.write(`${describeWarning(message)}\n`);
+  const { pino } = await import('pino');
+  const logger = pino({ level: threshold }, pino.destination({ fd: 2, sync: true }));
+  return (message) => logger.warn(message);
 }

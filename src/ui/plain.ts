@@ -18,6 +18,11 @@ function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings'])
   return ['', ` ${found} (wiac build --check shows the lines):`, ...lines].join('\n');
 }
 
+/** A warning as a line, like those of every command. */
+export function describeWarning(message: string): string {
+  return `wiac: warning: ${message}`;
+}
+
 /** One event as text; undefined when there is nothing to say. */
 export function describeEvent(
   event: BuildEvent,
@@ -25,8 +30,9 @@ export function describeEvent(
   step: (id: StepId) => Step | undefined,
 ): string | undefined {
   switch (event.type) {
-    case 'planned':
     case 'warning':
+      return describeWarning(event.message);
+    case 'planned':
     case 'failed':
       return undefined;
     case 'cached': {

@@ -1,8 +1,10 @@
 /** Chooses how a build's progress is shown. Everything goes to stderr; stdout is the result's. */
 import type { EventSink } from '../build/events.js';
-import { plainProgress } from './plain.js';
+import { describeWarning, plainProgress } from './plain.js';
 
-export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json'] as const;
+export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'quiet', 'none'] as const;
+/** Where buildx has the mode that is not on the command line. */
+export const PROGRESS_VARIABLE = 'BUILDKIT_PROGRESS';
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
 
 /** A sink and what has to be done at its end. */
@@ -11,14 +13,29 @@ export interface Progress {
   readonly close: () => void;
 }
 
+function onlyWarnings(stream: NodeJS.WritableStream): EventSink {
+  return (event) => {
+    if (event.type === 'warning') stream.write(`${describeWarning(event.message)}\n`);
+  };
+}
+
+/** A terminal that can be drawn on, with somebody before it. */
+export function isDrawable(
+  { isTTY }: { isTTY?: boolean },
+  { TERM, CI }: NodeJS.ProcessEnv,
+): boolean {
+  return isTTY === true && TERM !== 'dumb' && (CI ?? '') === '';
+}
+
 /** Opens the progress display of a build. */
 export async function openProgress(mode: ProgressMode, quiet: boolean): Promise<Progress> {
   const { stderr } = process;
-  if (quiet) return { emit: () => {}, close: () => {} };
+  if (mode === 'none') return { emit: () => {}, close: () => {} };
+  if (quiet || mode === 'quiet') return { emit: onlyWarnings(stderr), close: () => {} };
   if (mode === 'json') {
     return { emit: (event) => void stderr.write(`${JSON.stringify(event)}\n`), close: () => {} };
   }
-  if (mode === 'tty' || (mode === 'auto' && stderr.isTTY)) {
+  if (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env))) {
     const { ttyProgress } = await import('./tty.js');
     return ttyProgress(stderr);
   }

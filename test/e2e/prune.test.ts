@@ -387,7 +387,7 @@ describe('policy', () => {
     expect(await texts(made)).toHaveLength(3);
   });
 
-  test('a config that makes no sense: prune says where and what, a build only warns', async () => {
+  test('a config that makes no sense: prune and build say where and what, before they do anything', async () => {
     const made = machine();
     const env = config('{"prune": {"keepBites": 1}}');
     const { exitCode, stderr } = await made.wiac(['cache', 'prune'], { env });
@@ -395,9 +395,9 @@ describe('policy', () => {
     expect(stderr).toContain('wiac/config.json makes no sense');
     expect(stderr).toContain('did you mean keepBytes?');
     const built = await build(made, 'RUN echo one', env);
-    expect(built.exitCode).toBe(0);
-    expect(built.stderr).toContain('was not pruned');
-    expect(built.stdout).not.toBe('');
+    expect(built.exitCode).toBe(2);
+    expect(built.stderr).toContain('did you mean keepBytes?');
+    expect(await texts(made)).toEqual([]);
   });
 
   test.each([

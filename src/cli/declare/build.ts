@@ -1,10 +1,11 @@
 /** Declares `wiac build` and `wiac plan`. */
 import { type Command, Option } from 'commander';
-import { PROGRESS_MODES } from '../../ui/progress.js';
+import { PROGRESS_MODES, PROGRESS_VARIABLE } from '../../ui/progress.js';
 import {
   collect,
   dockerfileOptions,
   isolationOption,
+  logFormatOption,
   logLevelOption,
   positiveInteger,
   type SetExitCode,
@@ -15,7 +16,7 @@ const CONTEXT = 'directory, archive, URL or repository with the build context; -
 
 /** wiac build */
 export function addBuild(program: Command, setExitCode: SetExitCode): void {
-  dockerfileOptions(program.command('build'))
+  const command = dockerfileOptions(program.command('build'))
     .summary('build a Dockerfile, print the lowerdir string of the result')
     .description(
       'Builds the Dockerfile of a build context. Steps that the cache holds are not run. The lowerdir\nstring of the result, topmost layer first, is all that is printed on standard output.',
@@ -72,8 +73,8 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       false,
     )
     .addOption(
-      new Option('--format <format>', 'output format of --check')
-        .choices(['text', 'json'])
+      new Option('--format <format>', 'output format of --check: text or json')
+        .choices(['text', 'json', 'oci', 'docker'])
         .default('text'),
     )
     .option(
@@ -81,17 +82,34 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       'steps to run at the same time (default: number of CPUs)',
       positiveInteger,
     )
-    .addOption(
-      new Option('--progress <mode>', 'how progress is shown')
-        .choices(PROGRESS_MODES)
-        .default('auto'),
-    )
+    .addOption(progressOption())
     .addOption(isolationOption())
     .addOption(logLevelOption())
-    .action(async (path: string, options) => {
-      const { buildCommand } = await import('../build.js');
-      await buildCommand(path, options, setExitCode);
-    });
+    .addOption(logFormatOption());
+  withoutEffect(command).action(async (path: string, options) => {
+    const { buildCommand } = await import('../build.js');
+    await buildCommand(path, options, setExitCode);
+  });
+}
+
+/** What scripts for docker, podman and buildah give, and wiac has no use for. */
+function withoutEffect(command: Command): Command {
+  return command
+    .option('--load', 'changes nothing, as all that follow', false)
+    .option('--rm', 'of docker', false)
+    .option('--force-rm', 'of docker', false)
+    .option('--compress', 'of docker', false)
+    .option('--disable-content-trust', 'of docker', false)
+    .option('-D, --debug', 'of docker', false)
+    .option('--builder <name>', 'of docker')
+    .option('--layers', 'of buildah', false);
+}
+
+function progressOption(): Option {
+  const option = new Option('--progress <mode>', 'how progress is shown')
+    .choices(PROGRESS_MODES)
+    .default('auto');
+  return process.env[PROGRESS_VARIABLE] ? option.env(PROGRESS_VARIABLE) : option;
 }
 
 /** wiac plan */

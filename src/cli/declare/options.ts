@@ -1,6 +1,6 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { LOG_LEVELS } from '../../ui/log.js';
+import { LOG_FORMATS, LOG_LEVELS } from '../../ui/log.js';
 
 /** Tells main which exit code the process should end with. */
 export type SetExitCode = (code: number) => void;
@@ -97,7 +97,17 @@ export function isolationOption(): Option {
 
 /** --log-level */
 export function logLevelOption(): Option {
-  return new Option('--log-level <level>', "level of wiac's own log")
+  return new Option('--log-level <level>', 'error and silent leave warnings out')
     .choices(LOG_LEVELS)
     .default('warn');
+}
+
+/** --log-format */
+export function logFormatOption(): Option {
+  return new Option(
+    '--log-format <format>',
+    "warnings as lines or, for machines, as pino's records",
+  )
+    .choices(LOG_FORMATS)
+    .default('text');
 }

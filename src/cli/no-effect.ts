@@ -1,0 +1,42 @@
+/** Options of docker, podman and buildah that are taken for those who have them in scripts. */
+import { UsageError } from '../errors.js';
+
+/** As commander gives them. */
+export interface NoEffectOptions {
+  readonly load: boolean;
+  readonly rm: boolean;
+  readonly forceRm: boolean;
+  readonly compress: boolean;
+  readonly layers: boolean;
+  readonly disableContentTrust: boolean;
+  readonly debug: boolean;
+  readonly builder?: string;
+  readonly format: 'text' | 'json' | 'oci' | 'docker';
+  readonly check: boolean;
+}
+
+/** One line for each that was given. @throws UsageError when one contradicts --check */
+export function saidOfNoEffect(options: NoEffectOptions): string[] {
+  const { format, check } = options;
+  const isImageFormat = format === 'oci' || format === 'docker';
+  if (check && isImageFormat)
+    throw new UsageError(`--format ${format} is no format of --check`, {
+      hint: 'use text or json',
+    });
+  const lines: [boolean, string, string][] = [
+    [options.load, '--load', "the result is in wiac's store; there is no daemon to load it into"],
+    [options.rm, '--rm', 'no container is left in any case'],
+    [options.forceRm, '--force-rm', 'no container is left in any case'],
+    [options.compress, '--compress', 'the build context is sent to nobody'],
+    [options.layers, '--layers', 'every step is kept in any case'],
+    [options.disableContentTrust, '--disable-content-trust', 'there is no content trust'],
+    [options.builder !== undefined, '--builder', 'there is one builder, wiac'],
+    [options.debug, '--debug', '--progress=plain shows all there is'],
+    [
+      isImageFormat && !check,
+      `--format ${format}`,
+      'the form of an image is said where it goes: -o type=image,oci-mediatypes=true or false',
+    ],
+  ];
+  return lines.flatMap(([given, name, why]) => (given ? [`${name} changes nothing: ${why}`] : []));
+}

@@ -1,0 +1,61 @@
+/** An ordinary user of a machine that refuses user namespaces is told so, at once. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { ordinaryUser } from '../support/rootless.js';
+import { processesWith, tempDir, WIAC, writeTree } from '../support/wiac.js';
+
+/**
+ * In a namespace of its own, whose limit is nobody else's. What is executed once there is a root in
+ * it has that one's capabilities.
+ */
+const REFUSING = `
+read -r _mapped
+exec sh -ec 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"' sh "$@"`;
+
+test('a build, and whatever else needs one', async () => {
+  const { command, env } = ordinaryUser();
+  const root = tempDir();
+  // A number of its own: the command line is looked for below.
+  const name = `refused-${process.pid}`;
+  writeTree(root, { [`${name}/Dockerfile`]: 'FROM scratch\n' });
+  for (const args of [
+    ['build', join(root, name)],
+    ['run', '/lower', `/${name}`, '/bin/true'],
+  ]) {
+    const script = [...command, process.execPath, WIAC, ...args];
+    const running = execa(
+      'unshare',
+      ['--user', '--mount', 'sh', '-ec', REFUSING, 'sh', ...script],
+      {
+        reject: false,
+        env,
+        stdin: 'pipe',
+      },
+    );
+    for (const map of ['uid_map', 'gid_map']) await written(`/proc/${running.pid}/${map}`);
+    running.stdin?.end('\n');
+    const { exitCode, stderr } = await running;
+    expect([exitCode, stderr]).toEqual([
+      args[0] === 'run' ? 125 : 8,
+      expect.stringMatching(/needs root or a user namespace, and unshare says: .*\nhint: /),
+    ]);
+    // The helper of unshare(1) would wait for ever, with our pipes in its hands.
+    expect(processesWith(name)).toEqual([]);
+  }
+});
+
+/** Maps every user to itself, as soon as there is a namespace to be mapped. */
+async function written(path: string): Promise<void> {
+  for (;;) {
+    try {
+      writeFileSync(path, '0 0 4294967295\n');
+      return;
+    } catch (error) {
+      // The process is still in the namespace of everybody.
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+      await new Promise((resume) => setTimeout(resume, 10));
+    }
+  }
+}
