@@ -1,8 +1,9 @@
 /** Build contexts that are no directory: archives, standard input, the web, repositories. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { machineOf, wiacAs } from '../support/rootless.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
 import type { Machine, Result, RunOptions } from '../support/wiac.js';
@@ -296,6 +297,19 @@ describe('--build-context', () => {
     expect(await machine().wiac(['build', flag, root])).toMatchObject({ exitCode: 0 });
     expect(server.seen).toEqual([]);
   });
+});
+
+test('an ordinary user, in a user namespace and outside of it', async () => {
+  const { pack } = await prepare();
+  const archive = await pack('a.tar.gz', '-z');
+  await execa('chmod', ['755', dirname(archive)]);
+  const made = machineOf('ordinary');
+  const input = `exec < ${archive}`;
+  const { exitCode, stderr } = await wiacAs(made, ['build', '-'], input);
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  const plan = await wiacAs(made, ['plan', '--format=json', '-'], input);
+  expect(JSON.parse(plan.stdout).steps.at(-1).status).toBe('hit');
+  expect(readdirSync(join(made.root, 'tmp'))).toEqual([]);
 });
 
 test('several platforms read standard input once', async () => {
