@@ -214,7 +214,9 @@ async function buildInStore(
   caches: SharedCaches,
   credentials: Credentials,
 ): Promise<PlatformResult> {
-  const { plan, images, close, openContext } = await planDockerfile(options, store.index, input);
+  const { plan, images, close, openContext } = await interruptibly((signal) =>
+    planDockerfile(options, store.index, input, signal),
+  );
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
   try {

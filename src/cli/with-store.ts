@@ -99,7 +99,9 @@ export async function withPlan(
 ): Promise<void> {
   await withStore((store) =>
     withInput(path, options.file, store, async (input) => {
-      const planned = await planDockerfile(options, store.index, input);
+      const planned = await interruptibly((signal) =>
+        planDockerfile(options, store.index, input, signal),
+      );
       try {
         await action(store, planned);
       } finally {

@@ -1,5 +1,5 @@
 /** Build contexts that are no directory: archives, standard input, the web, repositories. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -39,6 +39,19 @@ async function prepare(files: Readonly<Record<string, string>> = FILES) {
 /** Nothing of a fetched context stays. */
 function expectSwept({ root }: Machine): void {
   expect(readdirSync(join(root, 'tmp'))).toEqual([]);
+}
+
+/** Resolves when a context is on its way. */
+async function fetching({ root }: Machine, name: string): Promise<void> {
+  for (;;) {
+    try {
+      const [directory = ''] = readdirSync(join(root, 'tmp'));
+      if (statSync(join(root, 'tmp', directory, 'context-1', name))) return;
+    } catch {
+      // Not yet there.
+    }
+    await new Promise((resume) => setTimeout(resume, 20));
+  }
 }
 
 function expectCached({ exitCode, stdout, stderr }: Result, lowerdirs: string): void {
@@ -159,7 +172,10 @@ describe('standard input', () => {
     expect(stderr).not.toContain('-/Dockerfile');
   });
 
-  test('a signal ends the wait, and nothing stays', async () => {
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGKILL', undefined],
+  ] as const)('%s while it is waited for: nothing stays', async (signal, code) => {
     const made = machine();
     const running = execa(process.execPath, [WIAC, 'build', '-'], {
       reject: false,
@@ -167,20 +183,11 @@ describe('standard input', () => {
       stdin: 'pipe',
     });
     running.stdin?.write('FROM scratch\n');
-    const waits = async () => {
-      for (;;) {
-        try {
-          const [directory = ''] = readdirSync(join(made.root, 'tmp'));
-          if (readFileSync(join(made.root, 'tmp', directory, 'context-1/stream'), 'utf8')) return;
-        } catch {
-          // Not yet there.
-        }
-        await new Promise((resume) => setTimeout(resume, 20));
-      }
-    };
-    await waits();
-    running.kill('SIGTERM');
-    expect((await running).exitCode).toBe(143);
+    await fetching(made, 'stream');
+    running.kill(signal);
+    expect((await running).exitCode).toBe(code);
+    // After a killed one the next clears up.
+    if (signal === 'SIGKILL') await made.wiac(['build', '-'], { input: 'FROM scratch\n' });
     expectSwept(made);
   });
 });
@@ -243,6 +250,14 @@ describe('a repository', () => {
     expectSwept(made);
   });
 
+  test.each(['http_proxy', 'HTTP_PROXY'])('through %s', async (name) => {
+    const { made, lowerdirs } = await prepare();
+    server = await serveFiles((await repository(FILES)).root);
+    const env = { [name]: `http://${server.host}` };
+    const built = await made.wiac(['build', 'http://repository.invalid/r.git'], { env });
+    expectCached(built, lowerdirs);
+  });
+
   test.each([
     ['#nosuch', 4, 'has no branch or tag nosuch'],
     ['?nosuch=1', 2, 'there is no nosuch in the query'],
@@ -287,6 +302,21 @@ describe('--build-context', () => {
     server = await serveFiles(root);
     const { stdout } = await build(made, `http://${server.host}/context/file`);
     expect(readdirSync(join(stdout.trim(), 'x'))).toEqual(['file']);
+  });
+
+  test('a signal while it is fetched: nothing stays', async () => {
+    const made = machine();
+    const root = tempDir();
+    writeTree(root, { Dockerfile: DOCKERFILE });
+    const running = execa(process.execPath, [WIAC, 'build', '--build-context=other=-', root], {
+      reject: false,
+      env: { WIAC_ROOT: made.root },
+      stdin: 'pipe',
+    });
+    await fetching(made, 'stream');
+    running.kill('SIGINT');
+    expect((await running).exitCode).toBe(130);
+    expectSwept(made);
   });
 
   test('what no step reads is not fetched', async () => {
