@@ -157,19 +157,28 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
   return { ...readLocal(path), place: { kind: 'input' }, title: remote.source.url };
 }
 
+/** The options that say what is read. */
+export interface InputOptions {
+  readonly file?: string;
+  readonly buildArg: readonly string[];
+}
+
+/** A build argument that BuildKit takes for itself (docs.docker.com, "BuildKit built-in build args"). */
+const KEEP_GIT = /^BUILDKIT_CONTEXT_KEEP_GIT_DIR=(1|t|true)$/i;
+
 /**
  * Reads and parses the Dockerfile, and brings the build context here if it is elsewhere.
- * @param file value of --file
  * @throws UsageError, ContextError, DockerfileError
  */
 export async function openInput(
   contextPath: string,
-  file: string | undefined,
+  { file, buildArg }: InputOptions,
   workspace: Workspace,
 ): Promise<BuildInput> {
+  const keepGit = buildArg.some((item) => KEEP_GIT.test(item)) || undefined;
   const takeInput = standardInput();
   const fetch = contextFetcher(workspace, takeInput);
-  const source = contextSource(contextPath, isDirectory);
+  const source = contextSource(contextPath, isDirectory, keepGit);
   const input = file === '-' ? takeInput('the Dockerfile') : undefined;
   const fetched = await fetch(source, 'the build context', workspace.signal);
   // A build for several platforms asks for each several times.

@@ -131,7 +131,7 @@ export async function buildCommand(
     const names = outputs?.names ?? options.tag;
     const { limits } = store;
     const input = await interruptibly((signal) =>
-      openInput(path, options.file, { scratch: scratch.path, limits, signal }),
+      openInput(path, options, { scratch: scratch.path, limits, signal }),
     ).catch((error: unknown) => {
       throw asStoreError(root, error);
     });

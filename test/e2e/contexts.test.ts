@@ -250,6 +250,24 @@ describe('a repository', () => {
     expectSwept(made);
   });
 
+  test('.git is there when it is asked for', async () => {
+    const made = machine();
+    const { root } = await repository({ Dockerfile: 'FROM scratch\nCOPY .git/HEAD /\n' });
+    const url = `file://${root}/r.git`;
+    expect((await made.wiac(['build', url])).exitCode).toBe(4);
+    for (const args of [
+      [`${url}?keep-git-dir=true`],
+      ['--build-arg=BUILDKIT_CONTEXT_KEEP_GIT_DIR=1', url],
+    ]) {
+      const { exitCode, stdout, stderr } = await made.wiac(['build', ...args]);
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 0,
+        stderr: expect.not.stringContaining('warning'),
+      });
+      expect(readdirSync(stdout.trim())).toEqual(['HEAD']);
+    }
+  });
+
   test.each(['http_proxy', 'HTTP_PROXY'])('through %s', async (name) => {
     const { made, lowerdirs } = await prepare();
     server = await serveFiles((await repository(FILES)).root);

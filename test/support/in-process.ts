@@ -38,7 +38,7 @@ export async function buildHere(
   try {
     const { signal } = new AbortController();
     const workspace = { scratch: () => root, limits: store.limits, signal };
-    const input = await openInput(path, undefined, workspace);
+    const input = await openInput(path, NOTHING, workspace);
     const planned = await planDockerfile({ ...NOTHING, buildArg }, store.index, input, signal);
     try {
       const { lowerdirs } = await build({
