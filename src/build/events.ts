@@ -32,6 +32,8 @@ export type BuildEvent =
       readonly linked: number;
     }
   | { readonly type: 'failed'; readonly step: StepId; readonly message: string }
+  /** Ended for what happened elsewhere: another step failed, or somebody pressed Ctrl-C. */
+  | { readonly type: 'stopped'; readonly step: StepId }
   /** What the linter says of the Dockerfile; there is none when that is nothing. */
   | {
       readonly type: 'lint';

@@ -175,7 +175,9 @@ async function resolveStep(
   } catch (error) {
     // Not the step's failure: the whole build starts over, or without a layer that nobody has.
     if (error instanceof LayersGoneError || error instanceof MissingLayersError) throw error;
-    run.session.emit({ type: 'failed', step: step.id, message: (error as Error).message });
+    const { emit, signal } = run.session;
+    if (signal.aborted && error === signal.reason) emit({ type: 'stopped', step: step.id });
+    else emit({ type: 'failed', step: step.id, message: (error as Error).message });
     throw error;
   }
 }

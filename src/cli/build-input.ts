@@ -39,8 +39,13 @@ export interface BuildInput {
   readonly ignores: (path: string) => boolean;
   /** Opens the build context. */
   readonly openContext: () => FileSource;
-  /** Opens another context. @param value as --build-context has it */
-  readonly openNamed: (value: string) => Promise<() => FileSource>;
+  /**
+   * Brings another context here.
+   * @param value as --build-context has it
+   * @param signal ends what is on its way
+   * @returns opens it
+   */
+  readonly bringNamed: (value: string, signal: AbortSignal) => Promise<() => FileSource>;
 }
 
 const INPUT = 'standard input';
@@ -73,7 +78,11 @@ function standardInput(): (what: string) => NodeJS.ReadStream {
 /** What a context that is no directory of this machine brings; undefined for a directory. */
 function contextFetcher(workspace: Workspace, takeInput: (what: string) => NodeJS.ReadStream) {
   let count = 0;
-  return async (source: ContextSource, what: string): Promise<Fetched | undefined> => {
+  return async (
+    source: ContextSource,
+    what: string,
+    signal: AbortSignal,
+  ): Promise<Fetched | undefined> => {
     const { path } = source.kind === 'path' ? source : { path: '' };
     const stats = source.kind === 'path' ? statSync(path, { throwIfNoEntry: false }) : undefined;
     // Neither a file nor a pipe (`<(tar c .)`): a directory, or nothing, which is told elsewhere.
@@ -84,7 +93,7 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => NodeJ
     count += 1;
     const scratch = join(workspace.scratch(), `context-${count}`);
     mkdirSync(scratch, { mode: 0o700 });
-    const { limits, signal } = workspace;
+    const { limits } = workspace;
     const options = { scratch, limits, signal, environment: process.env };
     if (input) return fetchStream(input, INPUT, options);
     if (source.kind === 'remote') return fetchRemote(source.remote, options);
@@ -154,21 +163,30 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
   return { ...readLocal(path), place: { kind: 'input' }, title: remote.source.url };
 }
 
+/** The options that say what is read. */
+export interface InputOptions {
+  readonly file?: string;
+  readonly buildArg: readonly string[];
+}
+
+/** A build argument that BuildKit takes for itself (docs.docker.com, "BuildKit built-in build args"). */
+const KEEP_GIT = /^BUILDKIT_CONTEXT_KEEP_GIT_DIR=(1|t|true)$/i;
+
 /**
  * Reads and parses the Dockerfile, and brings the build context here if it is elsewhere.
- * @param file value of --file
  * @throws UsageError, ContextError, DockerfileError
  */
 export async function openInput(
   contextPath: string,
-  file: string | undefined,
+  { file, buildArg }: InputOptions,
   workspace: Workspace,
 ): Promise<BuildInput> {
+  const keepGit = buildArg.some((item) => KEEP_GIT.test(item)) || undefined;
   const takeInput = standardInput();
   const fetch = contextFetcher(workspace, takeInput);
-  const source = contextSource(contextPath, isDirectory);
+  const source = contextSource(contextPath, isDirectory, keepGit);
   const input = file === '-' ? takeInput('the Dockerfile') : undefined;
-  const fetched = await fetch(source, 'the build context');
+  const fetched = await fetch(source, 'the build context', workspace.signal);
   // A build for several platforms asks for each several times.
   const named = new Map<string, Promise<() => FileSource>>();
   const context = source.kind === 'input' ? INPUT : withoutCredentials(contextPath);
@@ -208,20 +226,21 @@ export async function openInput(
       ),
     openContext: () =>
       root === undefined ? openContext(contextPath, path) : openFetched(root, place),
-    openNamed: (value) => {
-      const known = named.get(value) ?? openNamed(value, fetch);
+    bringNamed: (value, signal) => {
+      const known = named.get(value) ?? bringNamed(value, fetch, signal);
       named.set(value, known);
       return known;
     },
   };
 }
 
-/** Opens a context that is not the main one; a file that is no archive is alone in it. */
-async function openNamed(
+/** A context that is not the main one; a file that is no archive is alone in it. */
+async function bringNamed(
   value: string,
   fetch: ReturnType<typeof contextFetcher>,
+  signal: AbortSignal,
 ): Promise<() => FileSource> {
-  const fetched = await fetch(contextSource(value, isDirectory), 'a build context');
+  const fetched = await fetch(contextSource(value, isDirectory), 'a build context', signal);
   if (fetched === undefined) return () => openContext(value, undefined);
   const { directoryOf } = await import('../sources/fetch-context.js');
   const root = directoryOf(fetched);

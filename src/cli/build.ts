@@ -140,7 +140,7 @@ export async function buildCommand(
   try {
     const { limits } = store;
     const input = await interruptibly((signal) =>
-      openInput(path, options.file, { scratch: scratch.path, limits, signal }),
+      openInput(path, options, { scratch: scratch.path, limits, signal }),
     ).catch((error: unknown) => {
       throw asStoreError(root, error);
     });
@@ -229,7 +229,9 @@ async function buildInStore(
   caches: SharedCaches,
   credentials: Credentials,
 ): Promise<PlatformResult> {
-  const { plan, images, close, openContext } = await planDockerfile(options, store.index, input);
+  const { plan, images, close, openContext } = await interruptibly((signal) =>
+    planDockerfile(options, store.index, input, signal),
+  );
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
   let warnings: ReturnType<typeof lintBuild>;

@@ -67,12 +67,12 @@ const NO_WORKSPACE: Workspace = {
 /** Reads what is to be checked, wherever it is. @throws what openInput throws */
 async function readInput(
   path: string,
-  { file }: DockerfileOptions,
+  options: DockerfileOptions,
   action: (input: BuildInput) => Promise<void>,
 ): Promise<void> {
-  if (!isElsewhere(path, file)) return action(await openInput(path, file, NO_WORKSPACE));
+  if (!isElsewhere(path, options.file)) return action(await openInput(path, options, NO_WORKSPACE));
   const { withInput, withStore } = await import('./with-store.js');
-  await withStore((store) => withInput(path, file, store, action));
+  await withStore((store) => withInput(path, options, store, action));
 }
 
 /**

@@ -110,26 +110,29 @@ export async function withStoredImages(
 async function namedContexts(
   { steps }: Plan,
   sources: ReadonlyMap<string, string>,
-  { openNamed }: BuildInput,
+  { bringNamed }: BuildInput,
+  signal: AbortSignal,
 ): Promise<Map<string, () => FileSource>> {
   const opened = new Map<string, () => FileSource>();
   for (const step of steps) {
     if (step.kind !== 'copy' || step.from !== undefined || step.context === '') continue;
     const source = sources.get(step.context);
     if (source !== undefined && !opened.has(step.context))
-      opened.set(step.context, await openNamed(source));
+      opened.set(step.context, await bringNamed(source, signal));
   }
   return opened;
 }
 
 /**
  * Compiles a Dockerfile, and brings the contexts here that it asks for.
+ * @param signal ends what is on its way
  * @throws ContextError, DockerfileError, UnsupportedError, ImageError
  */
 export async function planDockerfile(
   options: DockerfileOptions,
   index: CacheIndex,
   input: BuildInput,
+  signal: AbortSignal,
 ): Promise<PlannedInput> {
   const { contexts, sources } = parseBuildContexts(options.buildContext);
   const planOptions = {
@@ -146,7 +149,7 @@ export async function planDockerfile(
   const findStored = storedImages(index, options.pull);
   const planned = await planWithImages(input.dockerfile, planOptions, findStored);
   try {
-    const named = await namedContexts(planned.plan, sources, input);
+    const named = await namedContexts(planned.plan, sources, input, signal);
     return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };
   } catch (error) {
     await planned.close();

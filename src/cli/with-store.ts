@@ -9,7 +9,7 @@ import { asStoreError, closeStore } from '../cache/store.js';
 import { sweepOwn, sweepStore } from '../cache/sweep.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { abortOnSignal, interruptibly } from './abort-on-signal.js';
-import type { BuildInput } from './build-input.js';
+import type { BuildInput, InputOptions } from './build-input.js';
 import { openInput } from './build-input.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions, PlannedInput } from './dockerfile-input.js';
@@ -72,7 +72,7 @@ export function changeStore(
  */
 export async function withInput(
   path: string,
-  file: string | undefined,
+  options: InputOptions,
   store: Store,
   action: (input: BuildInput) => Promise<void>,
 ): Promise<void> {
@@ -80,7 +80,7 @@ export async function withInput(
   const { limits } = store;
   try {
     const input = await interruptibly((signal) =>
-      openInput(path, file, { scratch: scratch.path, limits, signal }),
+      openInput(path, options, { scratch: scratch.path, limits, signal }),
     );
     await action(input);
   } finally {
@@ -98,8 +98,10 @@ export async function withPlan(
   action: (store: Store, planned: PlannedInput) => Promise<void>,
 ): Promise<void> {
   await withStore((store) =>
-    withInput(path, options.file, store, async (input) => {
-      const planned = await planDockerfile(options, store.index, input);
+    withInput(path, options, store, async (input) => {
+      const planned = await interruptibly((signal) =>
+        planDockerfile(options, store.index, input, signal),
+      );
       try {
         await action(store, planned);
       } finally {

@@ -22,12 +22,13 @@ const GITHUB = /^(github\.com\/[^/#?]+\/[^/#?]+?)(?:\.git)?([#?].*)?$/;
 
 /**
  * An address as ADD has it; undefined when the text is a path.
+ * @param keepGitDirectory of a repository whose address does not say it itself
  * @throws UsageError for an address that contradicts itself
  */
-export function remoteAddress(text: string): Remote | undefined {
+export function remoteAddress(text: string, keepGitDirectory?: boolean): Remote | undefined {
   try {
     const address = text.replace(GITHUB, 'https://$1.git$2');
-    const flags = { checksum: undefined, keepGitDirectory: undefined };
+    const flags = { checksum: undefined, keepGitDirectory };
     return remoteSource(address, flags, COMMAND_LINE);
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
@@ -38,11 +39,16 @@ export function remoteAddress(text: string): Remote | undefined {
 /**
  * Understands the name of a build context.
  * @param exists is there such a directory? It comes before an address that looks like its name
+ * @param keepGitDirectory as above
  * @throws UsageError
  */
-export function contextSource(text: string, exists: (path: string) => boolean): ContextSource {
+export function contextSource(
+  text: string,
+  exists: (path: string) => boolean,
+  keepGitDirectory?: boolean,
+): ContextSource {
   if (text === '-') return { kind: 'input' };
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && exists(text)) return { kind: 'path', path: text };
-  const remote = remoteAddress(text);
+  const remote = remoteAddress(text, keepGitDirectory);
   return remote ? { kind: 'remote', remote } : { kind: 'path', path: text };
 }

@@ -65,9 +65,12 @@ async function unpack(path: string, title: string, { scratch, limits }: FetchOpt
     const options = { rootless, owner, limits, base, devices: false };
     await unpackArchive(createReadStream(path), root, options);
   } catch (error) {
-    if (!(error instanceof ImageError)) throw error;
-    throw new ContextError(`${title} can't be unpacked: ${error.message}`, undefined, {
-      hint: error.hint ?? 'is the archive damaged?',
+    const { code, syscall, message } = error as NodeJS.ErrnoException;
+    const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+    if (isFull || !(error instanceof ImageError || syscall !== undefined)) throw error;
+    const hint = error instanceof ImageError ? error.hint : undefined;
+    throw new ContextError(`${title} can't be unpacked: ${message}`, undefined, {
+      hint: hint ?? 'is the archive damaged?',
       cause: error,
     });
   }

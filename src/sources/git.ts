@@ -49,6 +49,16 @@ function credentialSettings(url: string): [string, string][] {
   ];
 }
 
+/** As curl names them, which git uses: of HTTP_PROXY it knows only the small letters. */
+const PROXIES = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'] as const;
+
+function proxies(environment: NodeJS.ProcessEnv): [string, string][] {
+  return PROXIES.flatMap((name): [string, string][] => {
+    const value = environment[name] || environment[name.toUpperCase()];
+    return value ? [[name, value]] : [];
+  });
+}
+
 function environmentFor(
   environment: NodeJS.ProcessEnv,
   url: string,
@@ -65,6 +75,7 @@ function environmentFor(
   ]);
   return Object.fromEntries([
     ...entries,
+    ...proxies(environment),
     ...numbered,
     ['GIT_CONFIG_COUNT', String(settings.length)],
     // Nobody is there to type a password.

@@ -43,6 +43,8 @@ export function describeEvent(
       return `${name(event.step)} waits for process ${event.pid}, which runs the same step`;
     case 'started':
       return `${name(event.step)} ${step(event.step)?.text ?? ''}\n${name(event.step)} miss: ${describeExplanation(event.why, name)}`;
+    case 'stopped':
+      return `${name(event.step)} stopped`;
     case 'output':
       return `${name(event.step)} | ${event.text}`;
     case 'finished': {

@@ -41,7 +41,8 @@ export function ttyProgress(stream: NodeJS.WriteStream): { emit: EventSink; clos
       steps = new Map(event.steps.map((step) => [step.id, step]));
     }
     if (event.type === 'started') running.set(event.step, { since: Date.now(), lastLine: '' });
-    if (event.type === 'finished' || event.type === 'failed') running.delete(event.step);
+    if (event.type === 'finished' || event.type === 'failed' || event.type === 'stopped')
+      running.delete(event.step);
     if (event.type === 'output') {
       const state = running.get(event.step);
       if (state) state.lastLine = event.text;

@@ -137,6 +137,30 @@ describe('progress', () => {
     },
   );
 
+  test('a step that was only stopped says so', async () => {
+    const both = [
+      ...['FROM scratch AS base', 'COPY bin /bin', 'FROM base AS slow'],
+      ...['RUN sleep 1000', 'FROM base', 'RUN sleep 0.5; false', 'COPY --from=slow / /', ''],
+    ];
+    const root = context({ Dockerfile: both.join('\n') });
+    const { exitCode, stderr } = await machine().wiac(['build', '--progress=json', '-j2', root]);
+    expect(exitCode).toBe(5);
+    const events = eventsOf(stderr);
+    const stepOf = (text: string) =>
+      events
+        .find(({ type }) => type === 'planned')
+        .steps.find((step: { text: string }) => step.text.includes(text)).id;
+    const ends = events.filter(
+      ({ type, step }) =>
+        ['failed', 'stopped'].includes(type) && [stepOf('1000'), stepOf('false')].includes(step),
+    );
+    expect(ends.map(({ type, step }) => [type, step])).toEqual([
+      ['failed', stepOf('false')],
+      ['stopped', stepOf('1000')],
+    ]);
+    expect(events.filter(({ type }) => type === 'failed')).toHaveLength(1);
+  });
+
   test('BUILDKIT_PROGRESS', async () => {
     const { wiac } = machine();
     const root = plain();

@@ -1,8 +1,9 @@
 /** Build contexts that are no directory: archives, standard input, the web, repositories. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { machineOf, wiacAs } from '../support/rootless.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
 import type { Machine, Result, RunOptions } from '../support/wiac.js';
@@ -38,6 +39,19 @@ async function prepare(files: Readonly<Record<string, string>> = FILES) {
 /** Nothing of a fetched context stays. */
 function expectSwept({ root }: Machine): void {
   expect(readdirSync(join(root, 'tmp'))).toEqual([]);
+}
+
+/** Resolves when a context is on its way. */
+async function fetching({ root }: Machine, name: string): Promise<void> {
+  for (;;) {
+    try {
+      const [directory = ''] = readdirSync(join(root, 'tmp'));
+      if (statSync(join(root, 'tmp', directory, 'context-1', name))) return;
+    } catch {
+      // Not yet there.
+    }
+    await new Promise((resume) => setTimeout(resume, 20));
+  }
 }
 
 function expectCached({ exitCode, stdout, stderr }: Result, lowerdirs: string): void {
@@ -158,7 +172,10 @@ describe('standard input', () => {
     expect(stderr).not.toContain('-/Dockerfile');
   });
 
-  test('a signal ends the wait, and nothing stays', async () => {
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGKILL', undefined],
+  ] as const)('%s while it is waited for: nothing stays', async (signal, code) => {
     const made = machine();
     const running = execa(process.execPath, [WIAC, 'build', '-'], {
       reject: false,
@@ -166,20 +183,11 @@ describe('standard input', () => {
       stdin: 'pipe',
     });
     running.stdin?.write('FROM scratch\n');
-    const waits = async () => {
-      for (;;) {
-        try {
-          const [directory = ''] = readdirSync(join(made.root, 'tmp'));
-          if (readFileSync(join(made.root, 'tmp', directory, 'context-1/stream'), 'utf8')) return;
-        } catch {
-          // Not yet there.
-        }
-        await new Promise((resume) => setTimeout(resume, 20));
-      }
-    };
-    await waits();
-    running.kill('SIGTERM');
-    expect((await running).exitCode).toBe(143);
+    await fetching(made, 'stream');
+    running.kill(signal);
+    expect((await running).exitCode).toBe(code);
+    // After a killed one the next clears up.
+    if (signal === 'SIGKILL') await made.wiac(['build', '-'], { input: 'FROM scratch\n' });
     expectSwept(made);
   });
 });
@@ -242,6 +250,32 @@ describe('a repository', () => {
     expectSwept(made);
   });
 
+  test('.git is there when it is asked for', async () => {
+    const made = machine();
+    const { root } = await repository({ Dockerfile: 'FROM scratch\nCOPY .git/HEAD /\n' });
+    const url = `file://${root}/r.git`;
+    expect((await made.wiac(['build', url])).exitCode).toBe(4);
+    for (const args of [
+      [`${url}?keep-git-dir=true`],
+      ['--build-arg=BUILDKIT_CONTEXT_KEEP_GIT_DIR=1', url],
+    ]) {
+      const { exitCode, stdout, stderr } = await made.wiac(['build', ...args]);
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 0,
+        stderr: expect.not.stringContaining('warning'),
+      });
+      expect(readdirSync(stdout.trim())).toEqual(['HEAD']);
+    }
+  });
+
+  test.each(['http_proxy', 'HTTP_PROXY'])('through %s', async (name) => {
+    const { made, lowerdirs } = await prepare();
+    server = await serveFiles((await repository(FILES)).root);
+    const env = { [name]: `http://${server.host}` };
+    const built = await made.wiac(['build', 'http://repository.invalid/r.git'], { env });
+    expectCached(built, lowerdirs);
+  });
+
   test.each([
     ['#nosuch', 4, 'has no branch or tag nosuch'],
     ['?nosuch=1', 2, 'there is no nosuch in the query'],
@@ -288,6 +322,21 @@ describe('--build-context', () => {
     expect(readdirSync(join(stdout.trim(), 'x'))).toEqual(['file']);
   });
 
+  test('a signal while it is fetched: nothing stays', async () => {
+    const made = machine();
+    const root = tempDir();
+    writeTree(root, { Dockerfile: DOCKERFILE });
+    const running = execa(process.execPath, [WIAC, 'build', '--build-context=other=-', root], {
+      reject: false,
+      env: { WIAC_ROOT: made.root },
+      stdin: 'pipe',
+    });
+    await fetching(made, 'stream');
+    running.kill('SIGINT');
+    expect((await running).exitCode).toBe(130);
+    expectSwept(made);
+  });
+
   test('what no step reads is not fetched', async () => {
     const root = tempDir();
     writeTree(root, { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
@@ -296,6 +345,19 @@ describe('--build-context', () => {
     expect(await machine().wiac(['build', flag, root])).toMatchObject({ exitCode: 0 });
     expect(server.seen).toEqual([]);
   });
+});
+
+test('an ordinary user, in a user namespace and outside of it', async () => {
+  const { pack } = await prepare();
+  const archive = await pack('a.tar.gz', '-z');
+  await execa('chmod', ['755', dirname(archive)]);
+  const made = machineOf('ordinary');
+  const input = `exec < ${archive}`;
+  const { exitCode, stderr } = await wiacAs(made, ['build', '-'], input);
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  const plan = await wiacAs(made, ['plan', '--format=json', '-'], input);
+  expect(JSON.parse(plan.stdout).steps.at(-1).status).toBe('hit');
+  expect(readdirSync(join(made.root, 'tmp'))).toEqual([]);
 });
 
 test('several platforms read standard input once', async () => {

@@ -36,13 +36,10 @@ export async function buildHere(
   const store = await openStore(root, 'none');
   const events: BuildEvent[] = [];
   try {
-    const workspace = {
-      scratch: () => root,
-      limits: store.limits,
-      signal: new AbortController().signal,
-    };
-    const input = await openInput(path, undefined, workspace);
-    const planned = await planDockerfile({ ...NOTHING, buildArg }, store.index, input);
+    const { signal } = new AbortController();
+    const workspace = { scratch: () => root, limits: store.limits, signal };
+    const input = await openInput(path, NOTHING, workspace);
+    const planned = await planDockerfile({ ...NOTHING, buildArg }, store.index, input, signal);
     try {
       const { lowerdirs } = await build({
         ...planned,
@@ -57,7 +54,7 @@ export async function buildHere(
         names,
         keepImage: names.length > 0,
         emit: (event) => events.push(event),
-        signal: new AbortController().signal,
+        signal,
       });
       const texts = new Map(planned.plan.steps.map(({ id, text }) => [id, text]));
       const ran = events.flatMap((event) =>

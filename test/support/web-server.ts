@@ -31,7 +31,8 @@ export async function serveFiles(root: string, passwords?: readonly string[]): P
       response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end();
       return;
     }
-    const path = decodeURIComponent((request.url ?? '').split('?')[0] ?? '');
+    // Whoever takes it for a proxy sends the whole URL.
+    const path = decodeURIComponent(new URL(request.url ?? '', 'http://server').pathname);
     const file = join(root, path === '/' ? '/index' : path);
     if (statSync(file, { throwIfNoEntry: false })?.isFile())
       response.writeHead(200).end(readFileSync(file));

@@ -25,7 +25,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('-t, --tag <name>', 'name for the result, can be given several times', collect, [])
     .option(
       '-o, --output <spec>',
-      'where the result goes: a directory, - (a tar archive on standard output), or\ntype=local|tar|oci|docker|image|registry with dest=, name= and more; can be given several times',
+      'where the result goes: a directory, - (a tar archive on standard output), or\ntype=local|tar|oci|docker|image|registry|cacheonly with dest=, name= and more; can be given several times',
       collect,
       [],
     )
@@ -48,7 +48,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('--no-cache-filter <stages>', 'like --no-cache, for these stages (names, commas)')
     .option(
       '--secret <id=name,src=file|env=variable>',
-      'secret for RUN --mount=type=secret',
+      'secret for RUN --mount=type=secret, also as type=env,src=VARIABLE; read once',
       collect,
       [],
     )
@@ -65,7 +65,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       collect,
       [],
     )
-    .option('-q, --quiet', 'no progress, only the result and errors', false)
+    .option('-q, --quiet', 'no progress, only the result, warnings and errors', false)
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option(
       '--check',
