@@ -73,11 +73,11 @@ async function prepareContexts(): Promise<void> {
   first = join(place, 'first');
   await copyTree(
     context({
-      Dockerfile: `FROM ${layout} AS one
+      Dockerfile: `FROM scratch AS data
+COPY files/sub /
+FROM ${layout} AS one
 COPY files /files
 RUN --mount=type=cache,target=/c,from=data echo one > /one && ls /c > /cache
-FROM scratch AS data
-COPY files/sub /
 FROM ${layout}
 ADD http://127.0.0.1:${port}/file /file
 WORKDIR /made/here
