@@ -10,6 +10,7 @@ import {
   openFetched,
   readFetchedText,
 } from '../context/context.js';
+import type { IgnoreMatcher } from '../context/ignore.js';
 import type { FileSource } from '../context/source.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { parseDockerfile } from '../dockerfile/parse.js';
@@ -216,14 +217,16 @@ export async function openInput(
   const { place, text, title } = await find();
   const path = place.kind === 'local' ? place.path : undefined;
   const root = fetched?.kind === 'files' ? fetched.root : fetched && emptyDirectory(workspace);
+  let matcher: IgnoreMatcher | undefined;
+  const ignore = () => {
+    matcher ??= root === undefined ? contextIgnore(contextPath, path) : fetchedIgnore(root, place);
+    return matcher;
+  };
   return {
     dockerfile: parseDockerfile(text, title),
     text,
     name: withoutCredentials(file ?? 'Dockerfile'),
-    ignores: (name) =>
-      (root === undefined ? contextIgnore(contextPath, path) : fetchedIgnore(root, place)).ignores(
-        name,
-      ),
+    ignores: (name) => ignore().ignores(name),
     openContext: () =>
       root === undefined ? openContext(contextPath, path) : openFetched(root, place),
     bringNamed: (value, signal) => {
