@@ -157,7 +157,10 @@ test('much that is typed at once arrives, while much is printed', async () => {
   const program = '/bin/busybox stty -echo; echo ready; exec cat';
   const child = onTerminal(made, `${RUN} app /bin/sh -c "${program}"`);
   await printed(child.stdout, 'ready');
-  child.stdin.write(`${lines.join('\n')}\n\x04`);
+  child.stdin.write(`${lines.join('\n')}\n`);
+  // script(1) stops reading while it waits for the keyboard's buffer to be empty at the end.
+  await printed(child.stdout, 'line 2999');
+  child.stdin.write('\x04');
   child.stdin.end();
   const { stdout } = await child;
   expect(stdout.split('\r\n').filter((line) => line.startsWith('line'))).toEqual(lines);
