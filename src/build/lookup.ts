@@ -26,6 +26,7 @@ import {
 } from '../keys/inputs.js';
 import type { Destination } from '../layers/destination.js';
 import { destinationFacts, inspectDestination } from '../layers/destination.js';
+import { refuseWhiteoutPath } from '../layers/reserved-names.js';
 import type { Stack } from '../layers/stack.js';
 import { stackSource } from '../layers/stack-source.js';
 import type { Owner } from '../layers/users.js';
@@ -176,6 +177,7 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
       },
     );
   }
+  refuseWhiteoutPath(destination.path, step.location);
   const owner = ownerOf(stack, step);
   const facts = { destination: destinationFacts(destination), owner: owner ? { ...owner } : null };
   return { destination, owner, facts, stack };
@@ -207,7 +209,7 @@ async function mountedFiles(
       stackSource(stack, mount.from ?? 'the build context'),
       (source) => selectFiles(source, session.scanStore, [mount.source], step.location),
     );
-    files.push(selections.map(({ kind, tree }) => ({ kind, tree })));
+    files.push(selections.map(({ kind, tree, links }) => ({ kind, tree, links })));
   }
   return files;
 }

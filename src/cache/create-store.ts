@@ -55,15 +55,20 @@ export function writeVersion(paths: StorePaths, text: string): void {
   renameSync(draft, paths.version);
 }
 
+/** Makes the folders of a store that are not there: somebody may have removed one by hand. */
+export function ensureFolders(paths: StorePaths): void {
+  for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts])
+    makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);
+  makeRecordFolders(paths);
+}
+
 /**
  * Makes the folders and the index of a store; the version file comes last.
  * @param version content of the version file
  * @throws StoreError for a file system that overlayfs can't use; its own errors and lmdb's
  */
 export async function createStore(paths: StorePaths, version: string): Promise<void> {
-  for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts])
-    makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);
-  makeRecordFolders(paths);
+  ensureFolders(paths);
   await requireFileTypes(paths.tmp);
   await Promise.all([spreadDrafts(paths.tmp), createIndex(paths)]);
   writeVersion(paths, version);

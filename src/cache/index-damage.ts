@@ -58,7 +58,11 @@ async function auditAll(paths: StorePaths, file: string): Promise<string | undef
  */
 export async function findDamage(paths: StorePaths): Promise<string | undefined> {
   const file = join(paths.index, 'data.mdb');
-  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return 'is gone';
+  const folder = statSync(paths.index, { throwIfNoEntry: false });
+  if (folder && !folder.isDirectory()) return 'is no directory';
+  const stats = statSync(file, { throwIfNoEntry: false });
+  if ((stats?.size ?? 0) === 0) return 'is gone';
+  if (!stats?.isFile()) return 'is no file';
   const glance = glanceAtIndex(file);
   if (glance !== undefined) return glance;
   const isSuspect = existsSync(suspicion(paths));

@@ -7,6 +7,7 @@
  * mark in `unsynced` until the file is certainly on disk: a process that is killed, and a power cut,
  * leave it to the next one to make that file what the index says (repair-record.ts).
  */
+
 import {
   closeSync,
   fsyncSync,
@@ -24,6 +25,7 @@ import { sha256 } from '../keys/digest.js';
 import { readBootId, sinceBoot } from './boot-id.js';
 import type { StorePaths } from './paths.js';
 import { randomName } from './random-name.js';
+import { hasShape } from './record-shapes.js';
 import type {
   ImageRecord,
   LayerId,
@@ -151,6 +153,7 @@ function recordFolder<T, K extends string>(
   const read = (file: string): Kept<T> | undefined => {
     try {
       const { written, record } = JSON.parse(readFileSync(file, 'utf8'));
+      if (!hasShape(kind.kind, record) || typeof written?.at !== 'number') return undefined;
       return { written, record: kind.decode(record) };
     } catch {
       // Half of a file, after a power cut: as good as none.

@@ -7,7 +7,7 @@ import { asLimitError } from '../open-files.js';
 import type { ExpansionLimits } from '../tar/expansion-limit.js';
 import { DEFAULT_LIMITS } from '../tar/expansion-limit.js';
 import { closeToOthers } from './close-to-others.js';
-import { createStore, writeVersion } from './create-store.js';
+import { createStore, ensureFolders, writeVersion } from './create-store.js';
 import type { SyncMode } from './durability.js';
 import { findDamage, IndexDamagedError, speaksOfDamage } from './index-damage.js';
 import type { CacheIndex } from './index-db.js';
@@ -19,7 +19,6 @@ import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
 import type { Rebuilt } from './rebuild-index.js';
 import { rebuildIndex } from './rebuild-index.js';
-import { makeRecordFolders } from './record-files.js';
 import type { LostWork } from './recovery.js';
 import { recoverStore } from './recovery.js';
 import { isUpgradable, upgradeStore } from './upgrade.js';
@@ -84,8 +83,8 @@ async function openLocked(paths: StorePaths): Promise<Pick<Store, 'index' | 'reb
   const version = readVersion(paths.version);
   checkVersion(paths.root, version);
   if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
+  else ensureFolders(paths);
   const damage = await findDamage(paths);
-  if (damage !== undefined) makeRecordFolders(paths);
   const rebuilt = damage === undefined ? undefined : await rebuildIndex(paths, damage);
   const index = openIndex(paths);
   if (version !== undefined && version !== FORMAT_VERSION) {

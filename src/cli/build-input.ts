@@ -1,7 +1,18 @@
 /** What a build reads: its Dockerfile and its contexts, from wherever the command line says. */
-import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { basename, isAbsolute, join, posix } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 import type { DockerfilePlace } from '../context/context.js';
 import {
   contextIgnore,
@@ -115,10 +126,61 @@ interface Found {
   readonly title: string;
 }
 
-function readLocal(path: string): Found {
+/** Longer than any Dockerfile, and what a device without an end may give. */
+const MAX_TEXT = 64 << 20;
+
+/** How often a pipe is looked at, and how long for somebody who writes to it at all. */
+const LOOK_MS = 10;
+const PATIENCE_MS = 10_000;
+
+/**
+ * What a pipe or a device gives. It is looked at again and again: a thread that waits in open(2) or
+ * read(2) would keep wiac from ending at a signal.
+ */
+async function readPipe(path: string, signal: AbortSignal): Promise<string> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    return { place: { kind: 'local', path }, text: readFileSync(path, 'utf8'), title: path };
+    const pieces: Buffer[] = [];
+    const piece = Buffer.allocUnsafe(1 << 16);
+    const until = performance.now() + PATIENCE_MS;
+    for (let bytes = 0; bytes <= MAX_TEXT; ) {
+      const count = readNow(fd, piece);
+      // A pipe that nobody has written to yet looks like one that is closed.
+      if (count === 0 && (bytes > 0 || performance.now() > until))
+        return Buffer.concat(pieces).toString('utf8');
+      if (count > 0) pieces.push(Buffer.from(piece.subarray(0, count)));
+      else await setTimeout(LOOK_MS, undefined, { signal });
+      bytes += Math.max(0, count);
+    }
+    throw new Error('it has no end');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** @returns -1 when there is nothing to read now */
+function readNow(fd: number, buffer: Buffer): number {
+  try {
+    return readSync(fd, buffer);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return -1;
+    throw error;
+  }
+}
+
+/**
+ * @param isNamed by the command line: then it may be a pipe, such as `<(...)`. What lies in the
+ *   context is somebody else's, and a pipe there would be waited for
+ */
+async function readLocal(path: string, isNamed: boolean, signal: AbortSignal): Promise<Found> {
+  const place: DockerfilePlace = { kind: 'local', path };
+  try {
+    const stats = statSync(path);
+    if (stats.isFile()) return { place, text: readFileSync(path, 'utf8'), title: path };
+    if (!isNamed || stats.isDirectory()) throw new Error('it is no file');
+    return { place, text: await readPipe(path, signal), title: path };
+  } catch (error) {
+    signal.throwIfAborted();
     const { code, message } = error as NodeJS.ErrnoException;
     const reason =
       code === 'ENOENT' ? `there is no Dockerfile ${path}` : `${path} can't be read: ${message}`;
@@ -161,7 +223,8 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
     path,
     undefined,
   );
-  return { ...readLocal(path), place: { kind: 'input' }, title: remote.source.url };
+  const found = await readLocal(path, false, signal);
+  return { ...found, place: { kind: 'input' }, title: remote.source.url };
 }
 
 /** The options that say what is read. */
@@ -199,7 +262,8 @@ export async function openInput(
           hint: 'leave one of them out, or send an archive that holds the build context',
         });
       const title = source.kind === 'input' ? `Dockerfile (${INPUT})` : context;
-      return { ...readLocal(fetched.path), place: { kind: 'input' }, title };
+      const found = await readLocal(fetched.path, false, workspace.signal);
+      return { ...found, place: { kind: 'input' }, title };
     }
     if (input) {
       return {
@@ -210,7 +274,7 @@ export async function openInput(
     }
     if (file !== undefined && /^https?:\/\//i.test(file)) return readWeb(file, workspace);
     if (fetched === undefined || (file !== undefined && isAbsolute(file)))
-      return readLocal(file ?? usualPath(contextPath));
+      return readLocal(file ?? usualPath(contextPath), file !== undefined, workspace.signal);
     return readInside(fetched.root, file, context);
   };
 

@@ -160,6 +160,14 @@ async function findSource(
 
 /** As a file they would be lost, and remove another one, with the first push of the image. */
 function refuseWhiteouts(source: FileSource, found: readonly Found[], location: SourceLocation) {
+  for (const { below, path } of found) {
+    if (!below.split('/').some((part) => part.startsWith(WHITEOUT_PREFIX))) continue;
+    throw new ContextError(
+      `${path} in ${source.title} can't be copied with its directories: in an image a name that begins with ${WHITEOUT_PREFIX} means that a file is removed`,
+      location,
+      { hint: 'rename the directory, or copy it without --parents' },
+    );
+  }
   const waiting = found.map(({ files, path, kind }) => ({
     files,
     path: kind === 'file' ? '' : path,

@@ -5,6 +5,19 @@ import { WHITEOUT_PREFIX } from '../tar/member-name.js';
 import type { TreeMeasures } from './disk-usage.js';
 import { measureTree } from './disk-usage.js';
 
+/** @throws DockerfileError when a part of a path that a step makes has such a name */
+export function refuseWhiteoutPath(path: string, location: SourceLocation): void {
+  const name = path.split('/').find((part) => part.startsWith(WHITEOUT_PREFIX));
+  if (name === undefined) return;
+  throw new DockerfileError(
+    `/${path} can't be made: in an image the name ${name} means that ${name.slice(WHITEOUT_PREFIX.length)} is removed`,
+    location,
+    {
+      hint: 'choose another name: those that begin with .wh. are reserved (OCI image-spec, layer.md)',
+    },
+  );
+}
+
 /**
  * Measures what a program or a repository has left in a layer.
  * @throws DockerfileError for a name that would mean a removal once the image is pushed: the file

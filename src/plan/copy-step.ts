@@ -113,6 +113,13 @@ function unpackMode(instruction: CopyInstruction, { from }: FilesFrom): CopyStep
 
 /** A here-document is one file in the destination: its name leads nowhere else. */
 function fileName(name: string, location: SourceLocation): string {
+  if (name.startsWith('.wh.')) {
+    throw new DockerfileError(
+      `the here-document ${name} would mean in an image that ${name.slice(4)} is removed`,
+      location,
+      { hint: 'give it a name that does not begin with .wh.' },
+    );
+  }
   if (name !== '.' && name !== '..' && !/[/\0]/.test(name)) return name;
   throw new DockerfileError(`the here-document ${name} has a path, not a file name`, location, {
     hint: 'name it without a slash; the destination says where it goes',

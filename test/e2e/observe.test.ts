@@ -112,7 +112,8 @@ describe('a terminal', () => {
   async function onTerminal(store: string, ...args: string[]) {
     const command = [process.execPath, WIAC, ...args].join(' ');
     return execa('script', ['-qec', `stty rows 30 cols 70; ${command}`, '/dev/null'], {
-      env: { WIAC_ROOT: store },
+      // As at a person's terminal, also where the tests run in CI.
+      env: { WIAC_ROOT: store, CI: '', TERM: 'xterm-256color' },
       reject: false,
     });
   }

@@ -232,6 +232,21 @@ describe('hard links of a context', () => {
     expect(inode(layer, 'a')).not.toBe(inode(layer, 'b'));
   });
 
+  test('a RUN that sees them through a bind mount runs again when they come apart', async () => {
+    const root = context({
+      Dockerfile: dockerfile('RUN --mount=type=bind,source=src,target=/m stat -c %h /m/a > /links'),
+      'src/a': 'same',
+    });
+    linkSync(join(root, 'src/a'), join(root, 'src/b'));
+    const used = machine();
+    const links = async () =>
+      readFileSync(join(top((await used.build(root)).lowerdirs), 'links'), 'utf8');
+    expect(await links()).toBe('2\n');
+    rmSync(join(root, 'src/b'));
+    writeFileSync(join(root, 'src/b'), 'same');
+    expect(await links()).toBe('1\n');
+  });
+
   test('names that lie outside of what is copied do not count', async () => {
     const root = context({ Dockerfile: dockerfile('COPY src /d'), 'src/a': 'same', other: 'x' });
     linkSync(join(root, 'src/a'), join(root, 'elsewhere'));

@@ -223,3 +223,63 @@ describe('a directory that is exchanged with a link again and again while it is 
     expect(built).toBeGreaterThan(0);
   });
 });
+
+describe('names of whiteouts that an instruction itself makes', () => {
+  test.each([
+    ['a destination', 'COPY f /etc/.wh.passwd'],
+    ['a directory of a destination', 'COPY f /.wh.etc/'],
+    ['a here-document', 'COPY <<.wh.etc /\ntext\n.wh.etc'],
+    ['ADD', 'ADD f /a/.wh.z'],
+    ['--link', 'COPY --link f /.wh.x'],
+    ['WORKDIR', 'WORKDIR /.wh.etc/e'],
+  ])('%s', async (_what, line) => {
+    const { exitCode, stderr } = await machine().wiac(['build', files([line], { f: '' })]);
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringMatching(/Dockerfile:2:1: [^]*\.wh\./),
+    });
+  });
+
+  test('a directory that --parents keeps', async () => {
+    const root = files(['COPY --parents .wh.d/f /x/'], { '.wh.d/f': '' });
+    const { exitCode, stderr } = await machine().wiac(['build', root]);
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining('.wh.'),
+    });
+  });
+});
+
+describe('a Dockerfile of the context that is no file', () => {
+  test('a fifo, a link to a device without an end', async () => {
+    const root = files([]);
+    for (const make of ['mkfifo Dockerfile', 'ln -s /dev/zero Dockerfile', 'mkdir Dockerfile']) {
+      await execa('sh', ['-c', `rm -rf Dockerfile && ${make}`], { cwd: root });
+      const { exitCode, stderr } = await machine().wiac(['build', root]);
+      expect({ make, exitCode, stderr }).toMatchObject({
+        exitCode: 4,
+        stderr: expect.stringContaining('it is no file'),
+      });
+    }
+  });
+
+  test('one that is named may be a pipe; waiting for it ends at a signal', async () => {
+    const { root: store } = machine();
+    const root = files([]);
+    const env = { WIAC_ROOT: store };
+    const build = `"${process.execPath}" dist/wiac.cjs build -q -f`;
+    await execa('bash', ['-ec', `${build} <(printf 'FROM scratch\\n') "$0"`, root], { env });
+    await execa('mkfifo', [join(root, 'pipe')]);
+    const waiting = execa(
+      process.execPath,
+      ['dist/wiac.cjs', 'build', '-q', '-f', join(root, 'pipe'), root],
+      {
+        env,
+        reject: false,
+      },
+    );
+    await new Promise((resume) => setTimeout(resume, 700));
+    waiting.kill('SIGTERM');
+    expect((await waiting).exitCode).toBe(143);
+  });
+});
