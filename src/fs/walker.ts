@@ -7,8 +7,11 @@ import { UnsupportedError } from '../errors.js';
 import type { Directory, NameForm } from './directory.js';
 import { closeDirectory, openDirectory, openRoot } from './directory.js';
 
-/** Nobody nests directories so deep on purpose; the time to walk them grows with the square. */
-const MAX_DEPTH = 5000;
+/**
+ * Nobody nests directories so deep on purpose. The time to walk them grows with the square, and
+ * what goes through trees of them calls itself for each level: deeper, Node's stack would be full.
+ */
+const MAX_DEPTH = 1200;
 
 /** So many directories stay open at most, the deepest ones; those above are opened again. */
 const KEPT_OPEN = 64;

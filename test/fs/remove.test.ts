@@ -2,9 +2,8 @@ import { existsSync, linkSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { entryPath } from '../../src/fs/directory.js';
+import { closeDirectory, entryPath, openDirectory, openRoot } from '../../src/fs/directory.js';
 import { removeTree } from '../../src/fs/remove.js';
-import { openWalker } from '../../src/fs/walker.js';
 
 let root = '';
 beforeEach(() => {
@@ -40,16 +39,17 @@ test('says what was freed: a file with another name gives nothing back', () => {
 });
 
 test('3,000 directories within each other, with a sibling that has the name of one moved up', () => {
-  const walker = openWalker(root);
   mkdirSync(join(root, 'tree'));
   writeFileSync(join(root, 'tree/.moved-1'), '');
-  let path = 'tree';
+  let directory = openRoot(join(root, 'tree'));
   for (let depth = 0; depth < 3000; depth += 1) {
-    mkdirSync(entryPath(walker.at(path), 'd'));
-    path += '/d';
-    if (depth % 100 === 0) writeFileSync(entryPath(walker.at(path), 'file'), '');
+    mkdirSync(entryPath(directory, 'd'));
+    const next = openDirectory(directory, 'd');
+    closeDirectory(directory);
+    directory = next;
+    if (depth % 100 === 0) writeFileSync(entryPath(directory, 'file'), '');
   }
-  walker.close();
+  closeDirectory(directory);
   removeTree(join(root, 'tree'));
   expect(existsSync(join(root, 'tree'))).toBe(false);
 });

@@ -77,3 +77,16 @@ test('built, exported, pushed, pulled, verified and removed; nothing is left', a
   }
   expect(existsSync(join(root, 'deep'))).toBe(false);
 });
+
+test('deeper than wiac goes: a clear error, and what a step made is gone', async () => {
+  const { root: store, wiac } = machine();
+  const script =
+    'mkdir /made; i=0; while [ $i -lt 1300 ]; do mkdir /w; mv /made /w/d; mv /w /made; i=$((i+1)); done';
+  const root = context({ Dockerfile: dockerfile(`RUN ${script}`), 'bin/mv': '-> busybox' });
+  const { exitCode, stderr } = await wiac(['build', root]);
+  expect({ exitCode, stderr }).toMatchObject({
+    exitCode: 9,
+    stderr: expect.stringContaining('nested more than 1200 deep'),
+  });
+  expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+});
