@@ -37,6 +37,15 @@ function writeRecords({ files, layers, remoteLayers, steps, images, names }: Cac
 }
 
 /**
+ * Digests of version 2 say nothing of names of one file (hard links): a layer with such names would
+ * be taken for one without, and verify would call it damaged. They are computed again when need be.
+ */
+function forgetDigests({ layers }: CacheIndex): void {
+  for (const { key, value } of [...layers.getRange()])
+    if (value.digest !== undefined) layers.putSync(key, { ...value, digest: undefined });
+}
+
+/**
  * Upgrades a store of version 2; the caller has the index lock and writes the new version after it.
  * Nothing that is cached is lost.
  * @throws StoreError when an earlier wiac is at work in it
@@ -54,6 +63,7 @@ export async function upgradeStore(paths: StorePaths, index: CacheIndex): Promis
   index.environment.transactionSync(() => {
     index.leases.clearSync();
     index.uses.clearSync();
+    forgetDigests(index);
     writeRecords(index);
   });
   index.files.committed();
