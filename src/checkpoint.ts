@@ -10,6 +10,7 @@ declare const WIAC_CHECKPOINTS: boolean;
 
 /** `what:state`, named by what is done already. */
 export type Checkpoint =
+  | 'store:probed'
   | 'store:indexed'
   | 'store:drafted'
   | 'lease:taken'

@@ -69,7 +69,7 @@ export function ensureFolders(paths: StorePaths): void {
  */
 export async function createStore(paths: StorePaths, version: string): Promise<void> {
   ensureFolders(paths);
-  await requireFileTypes(paths.tmp);
+  await requireFileTypes(paths);
   await Promise.all([spreadDrafts(paths.tmp), createIndex(paths)]);
   writeVersion(paths, version);
 }

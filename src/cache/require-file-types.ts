@@ -1,5 +1,7 @@
 /** overlayfs needs a file system that says in a directory of which type each entry is. */
+import { checkpoint } from '../checkpoint.js';
 import { StoreError } from '../errors.js';
+import type { StorePaths } from './paths.js';
 
 /**
  * Prints the type (d_type of getdents64(2)) of the entry that it makes in the directory: 0 where the
@@ -22,18 +24,23 @@ for (my $at = 0; $at < $length; ) {
 }
 `;
 
-/** @throws StoreError when the file system of the directory does not know types of entries */
-export async function requireFileTypes(directory: string): Promise<void> {
-  const [{ spawnSync }, { mkdtempSync, rmSync }, { join }] = await Promise.all([
+/**
+ * Looks with a directory in tmp/ that has the name of this process: after a kill it is cleared away.
+ * @throws StoreError when the file system of the store does not know types of entries
+ */
+export async function requireFileTypes({ tmp, self }: StorePaths): Promise<void> {
+  const [{ spawnSync }, { mkdirSync, rmSync }, { join }] = await Promise.all([
     import('node:child_process'),
     import('node:fs'),
     import('node:path'),
   ]);
-  const path = mkdtempSync(join(directory, 'types-'));
+  const path = join(tmp, `types.${self.id}`);
   try {
+    mkdirSync(path);
+    checkpoint('store:probed');
     const { stdout } = spawnSync('perl', ['-e', SCRIPT, process.arch, path], { encoding: 'utf8' });
     if (stdout !== '0') return;
-    throw new StoreError(`the file system of ${directory} does not keep the types of files`, {
+    throw new StoreError(`the file system of ${tmp} does not keep the types of files`, {
       hint: 'overlayfs needs them: make it anew (mkfs.ext4 -O filetype, mkfs.xfs -n ftype=1), or set WIAC_ROOT to another one',
     });
   } finally {
