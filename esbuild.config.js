@@ -4,7 +4,7 @@
 // first module that imports them runs, and loaded in the same way. gzip-worker.cjs is what threads
 // run.
 // With --checkpoints to dist-checkpoints/, for tests: the same with the places where the crash test
-// kills it (src/checkpoint.ts), and builds without a command line (test/support/in-process.ts).
+// kills it (src/util/checkpoint.ts), and builds without a command line (test/support/in-process.ts).
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -28,7 +28,7 @@ const common = {
   target: 'node20',
   sourcemap: true,
   write: false,
-  // src/cache/native-addon.ts looks for lmdb where it is installed.
+  // src/store/index/native-addon.ts looks for lmdb where it is installed.
   logOverride: { 'require-resolve-not-external': 'silent' },
   minifySyntax: true,
   minifyWhitespace: true,
@@ -66,7 +66,7 @@ const lmdbApart = replaced('lmdb-apart', /^lmdb$/, loadOf);
 
 /**
  * lmdb as part of main.cjs, so that its compiled code is kept as well; but its native part is looked
- * for where it nearly always is (src/cache/native-addon.ts), and commander and lmdb load no more of
+ * for where it nearly always is (src/store/index/native-addon.ts), and commander and lmdb load no more of
  * Node than they use: child_process alone, which brings the network, takes 8 ms.
  */
 const lean = [
@@ -74,7 +74,7 @@ const lean = [
   replaced(
     'native-addon',
     /^node-gyp-build-optional-packages$/,
-    () => "require('./src/cache/native-addon.ts').loadAddon",
+    () => "require('./src/store/index/native-addon.ts').loadAddon",
   ),
   replaced(
     'child-process',
@@ -91,7 +91,7 @@ const lean = [
   replaced('extract', /^msgpackr-extract$/, () => 'undefined'),
 ];
 
-/** Of undici a registry needs a third (src/registry/http.ts). */
+/** Of undici a registry needs a third (src/oci/registry/http.ts). */
 const UNDICI_PARTS = [
   'undici/lib/api/index.js',
   'undici/lib/dispatcher/agent.js',
@@ -154,7 +154,7 @@ const { outputFiles: command } = await build({
 /** A thread has no part in the compiled code of main.cjs. */
 const { outputFiles: worker } = await build({
   ...common,
-  entryPoints: { 'gzip-worker': 'src/tar/gzip-worker.ts' },
+  entryPoints: { 'gzip-worker': 'src/fs/archive/gzip-worker.ts' },
   plugins: [apart],
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
@@ -183,7 +183,8 @@ for (const [name, contents] of files) {
   const digest = createHash('sha256').update(contents).digest('hex').slice(0, 16);
   files.set(name, Buffer.concat([Buffer.from(`/*${digest}*/`), contents]));
 }
-for (const name of ['enter.pl', 'relay.pl']) files.set(name, readFileSync(`src/exec/${name}`));
+for (const name of ['enter.pl', 'relay.pl'])
+  files.set(name, readFileSync(`src/executor/local/${name}`));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds
 // too, and at no time is dist/ without a command that works.

@@ -4,10 +4,10 @@
  * slsa-definitions.md); instead of LLB there are wiac's steps with their keys. Pure.
  */
 import type { SelectionInput } from '../keys/inputs.js';
-import { isDigest } from '../oci/digest.js';
+import { isDigest } from '../oci/blob-digest.js';
 import type { Plan } from '../plan/plan.js';
 import type { RunStep, SourceStep, Step, StepId } from '../plan/step.js';
-import { withoutCredentials } from '../redact.js';
+import { withoutCredentials } from '../util/redact.js';
 import { digestSet, imagePurl } from './statement.js';
 
 export const PROVENANCE_TYPE = 'https://slsa.dev/provenance/v1';

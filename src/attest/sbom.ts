@@ -2,10 +2,11 @@
  * What packages an image holds, as SPDX 2.3 (spdx.github.io/spdx-spec/v2.3). Only what dpkg and apk
  * say they have installed: what was copied or compiled is not in it, and it does not claim to be.
  */
+
+import type { Stack } from '../fs/layer/stack.js';
+import { listDirectory, resolve } from '../fs/layer/stack.js';
 import { readTextBelow } from '../fs/read.js';
-import type { Stack } from '../layers/stack.js';
-import { listDirectory, resolve } from '../layers/stack.js';
-import type { Descriptor } from '../oci/image.js';
+import type { Descriptor } from '../oci/resolved-image.js';
 import type { InstalledPackage } from './packages.js';
 import { parseApk, parseDpkg, parseOsId } from './packages.js';
 

@@ -1,9 +1,9 @@
 /** in-toto statements (in-toto attestation framework, spec/v1/statement.md). */
 
-import { digestParts } from '../oci/digest.js';
-import type { Descriptor } from '../oci/image.js';
+import { digestParts } from '../oci/blob-digest.js';
 import { formatPlatform } from '../oci/platform.js';
 import { familiarReference, parseRegistryReference } from '../oci/reference.js';
+import type { Descriptor } from '../oci/resolved-image.js';
 
 /** Something said about an image. */
 export interface Statement {

@@ -1,6 +1,6 @@
 /** StageNameCasing, FromAsCasing, ConsistentInstructionCasing, DuplicateStageName, ReservedStageName. */
 import type { FromInstruction } from '../dockerfile/ast.js';
-import type { CheckContext } from './context.js';
+import type { CheckContext } from './check-context.js';
 import type { Finding } from './rules.js';
 
 function isLower(text: string): boolean {

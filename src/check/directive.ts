@@ -1,7 +1,7 @@
 /** `# check=...`: Dockerfile reference, "check"; the build argument has the same syntax. */
 import type { Dockerfile } from '../dockerfile/ast.js';
-import { DockerfileError, type SourceLocation, UsageError } from '../errors.js';
-import { suggest } from '../suggest.js';
+import { DockerfileError, type SourceLocation, UsageError } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
 import { isExperimental, type RuleName } from './rules.js';
 
 /** Which rules a Dockerfile or a user wants. Names of rules that do not exist do no harm. */

@@ -3,11 +3,11 @@
  * FromPlatformFlagConstDisallowed, InvalidBaseImagePlatform.
  */
 import type { Expansion } from '../dockerfile/expand.js';
-import type { SourceLocation } from '../errors.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { parseReference } from '../oci/reference.js';
 import { type Stage, stageByName, stageByReference } from '../plan/stages.js';
-import { suggest } from '../suggest.js';
+import type { SourceLocation } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
 import {
   attempt,
   type BaseImage,
@@ -15,7 +15,7 @@ import {
   type CheckContext,
   expandWith,
   globalScope,
-} from './context.js';
+} from './check-context.js';
 import type { Finding } from './rules.js';
 import type { Visit } from './walk.js';
 

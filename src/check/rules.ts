@@ -2,7 +2,7 @@
  * The rules of BuildKit's linter by name (Docker documentation, "Build checks"); what they say is
  * in wiac's own words.
  */
-import type { SourceLocation } from '../errors.js';
+import type { SourceLocation } from '../util/errors.js';
 
 interface RuleInfo {
   readonly description: string;

@@ -1,6 +1,6 @@
 /** NoEmptyContinuation, MaintainerDeprecated, LegacyKeyValueFormat, InvalidDefinitionDescription. */
 import type { Instruction } from '../dockerfile/ast.js';
-import type { CheckContext } from './context.js';
+import type { CheckContext } from './check-context.js';
 import type { Finding } from './rules.js';
 import type { Visit } from './walk.js';
 

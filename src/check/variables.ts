@@ -1,9 +1,9 @@
 /** UndefinedVar and SecretsUsedInArgOrEnv. */
 import type { Instruction } from '../dockerfile/ast.js';
 import type { Expansion } from '../dockerfile/expand.js';
-import { parseMount } from '../dockerfile/mounts.js';
-import { suggest } from '../suggest.js';
-import { attempt, givenArg } from './context.js';
+import { parseMount } from '../dockerfile/mount-flags.js';
+import { suggest } from '../util/suggest.js';
+import { attempt, givenArg } from './check-context.js';
 import type { Finding } from './rules.js';
 import { isReservedArg, type Visit } from './walk.js';
 

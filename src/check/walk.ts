@@ -1,12 +1,12 @@
 /** Visits the instructions of every stage, with the variables that each of them sees. */
 import type { Instruction } from '../dockerfile/ast.js';
 import { expandWords, type WordsExpansion } from '../dockerfile/expand.js';
-import { parseTrigger } from '../dockerfile/parse.js';
-import type { SourceLocation } from '../errors.js';
-import { envPairs } from '../image/config.js';
+import { parseTrigger } from '../dockerfile/parse-dockerfile.js';
+import { envPairs } from '../oci/image-config.js';
 import type { Stage } from '../plan/stages.js';
 import { COPIED_ENTRY, type TextBudget, textBudget } from '../plan/text-budget.js';
-import { attempt, type Base, baseOf, type CheckContext, givenArg } from './context.js';
+import type { SourceLocation } from '../util/errors.js';
+import { attempt, type Base, baseOf, type CheckContext, givenArg } from './check-context.js';
 import type { Finding } from './rules.js';
 
 /** Instructions of which only the last one of a stage counts. */

@@ -1,7 +1,7 @@
 /** What Ctrl-C does. */
 import { setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
-import { InterruptedError } from '../errors.js';
+import { InterruptedError } from '../util/errors.js';
 
 const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 

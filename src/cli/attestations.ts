@@ -4,15 +4,15 @@ import type { ResolvedStep } from '../attest/provenance.js';
 import { PROVENANCE_TYPE, provenance } from '../attest/provenance.js';
 import { SBOM_TYPE, sbom } from '../attest/sbom.js';
 import { imageStatement } from '../attest/statement.js';
-import type { Attestation, ExportItem } from '../build/export-image.js';
-import { layerStack } from '../build/session.js';
-import type { Store } from '../cache/store.js';
 import { splitCsv } from '../dockerfile/csv.js';
-import { UnsupportedError, UsageError } from '../errors.js';
+import { layerStack } from '../engine/build-session.js';
+import type { Attestation, ExportItem } from '../engine/exports/export-image.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
-import { VERSION } from '../version.js';
-import type { PlatformResult } from './outputs.js';
+import type { Store } from '../store/store.js';
+import { UnsupportedError, UsageError } from '../util/errors.js';
+import { VERSION } from '../util/version.js';
+import type { PlatformResult } from './build-outputs.js';
 
 /** Options of `wiac build`, as commander gives them. */
 export interface AttestOptions {

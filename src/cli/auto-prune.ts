@@ -1,7 +1,8 @@
 /** Pruning after a build, when the policy asks for it. */
-import type { Store } from '../cache/store.js';
-import { readCacheBytes } from '../cache/totals.js';
-import { policyLimit, readPolicy } from './config.js';
+
+import { readCacheBytes } from '../store/index/totals.js';
+import type { Store } from '../store/store.js';
+import { policyLimit, readPolicy } from './config-file.js';
 
 /** What was used so shortly ago stays: somebody may have its lowerdir string and run it next. */
 const GRACE_MS = 10 * 60_000;
@@ -22,7 +23,7 @@ export async function autoPrune(store: Store): Promise<string | undefined> {
     if (!policy.auto) return undefined;
     const limit = policyLimit(policy, store.paths.root);
     if (limit === undefined || readCacheBytes(store.index) <= limit) return undefined;
-    const { prune } = await import('../cache/prune.js');
+    const { prune } = await import('../store/gc/prune-store.js');
     const unusedFor = Math.max((policy.keepDays ?? 0) * DAY_MS, GRACE_MS);
     const mountsUnusedFor = policy.keepDays === undefined ? undefined : unusedFor;
     prune(store, { keepBytes: limit * FILL, filter: { unusedFor }, mountsUnusedFor });

@@ -1,19 +1,20 @@
 /** Finds out which images a Dockerfile needs, and resolves them before it is compiled for good. */
-import type { ImageRequest, PlanImage, PlanImages } from '../build/plan-images.js';
-import { planImages } from '../build/plan-images.js';
-import type { ImageRecord } from '../cache/records.js';
+
 import type { Dockerfile } from '../dockerfile/ast.js';
-import type { SourceLocation } from '../errors.js';
-import type { BaseImage } from '../image/base-image.js';
-import { baseImage } from '../image/base-image.js';
-import type { InPlaceImage } from '../image/in-place.js';
-import { platformWarning } from '../image/platform-warning.js';
-import { ImageError, sayingMore } from '../oci/errors.js';
-import type { ImageSource, Platform } from '../oci/image.js';
+import type { InPlaceImage } from '../engine/sources/in-place.js';
+import type { ImageRequest, PlanImage, PlanImages } from '../engine/sources/plan-images.js';
+import { planImages } from '../engine/sources/plan-images.js';
+import { platformWarning } from '../engine/sources/platform-warning.js';
+import type { BaseImage } from '../oci/base-image.js';
+import { baseImage } from '../oci/base-image.js';
+import { ImageError, sayingMore } from '../oci/image-error.js';
 import { parsePlatform } from '../oci/platform.js';
 import { isContainersStorage } from '../oci/reference.js';
+import type { ImageSource, Platform } from '../oci/resolved-image.js';
 import { compile } from '../plan/compile.js';
 import type { Plan, PlanOptions } from '../plan/plan.js';
+import type { ImageRecord } from '../store/records.js';
+import type { SourceLocation } from '../util/errors.js';
 
 /** A plan with the images it is based on. */
 export interface PlanWithImages {
@@ -65,7 +66,7 @@ export async function openImage(
     return { inPlace: storageImage(request.reference) };
   }
   // The registry client is loaded only by Dockerfiles that are based on an image from elsewhere.
-  const { openImageSource } = await import('../image/image-source.js');
+  const { openImageSource } = await import('../engine/sources/image-source.js');
   const source = openImageSource(request.reference);
   sources.push(source);
   return source.resolve(parsePlatform(request.platform));

@@ -1,6 +1,7 @@
 /** --build-context: other contexts, images and stages under a name. */
-import { UsageError } from '../errors.js';
+
 import type { NamedContext } from '../plan/plan.js';
+import { UsageError } from '../util/errors.js';
 import { parsePairs } from './dockerfile-input.js';
 
 /** Named contexts for the plan, and where the files of those are that hold files. */

@@ -13,24 +13,24 @@ import {
 import { basename, isAbsolute, join, posix } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
-import type { DockerfilePlace } from '../context/context.js';
+import type { Dockerfile } from '../dockerfile/ast.js';
+import { parseDockerfile } from '../dockerfile/parse-dockerfile.js';
+import type { ContextSource } from '../engine/sources/context-source.js';
+import { contextSource, remoteAddress } from '../engine/sources/context-source.js';
+import type { Fetched } from '../engine/sources/fetch-context.js';
+import type { FileSource } from '../fs/scan/file-source.js';
+import type { DockerfilePlace } from '../fs/scan/local-context.js';
 import {
   contextIgnore,
   fetchedIgnore,
   openContext,
   openFetched,
   readFetchedText,
-} from '../context/context.js';
-import type { IgnoreMatcher } from '../context/ignore.js';
-import type { FileSource } from '../context/source.js';
-import type { Dockerfile } from '../dockerfile/ast.js';
-import { parseDockerfile } from '../dockerfile/parse.js';
-import { ContextError, UsageError } from '../errors.js';
-import { withoutCredentials } from '../redact.js';
-import type { ContextSource } from '../sources/context-source.js';
-import { contextSource, remoteAddress } from '../sources/context-source.js';
-import type { Fetched } from '../sources/fetch-context.js';
-import type { ExpansionLimits } from '../tar/expansion-limit.js';
+} from '../fs/scan/local-context.js';
+import type { IgnoreMatcher } from '../fs/select/ignore.js';
+import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
+import { ContextError, UsageError } from '../util/errors.js';
+import { withoutCredentials } from '../util/redact.js';
 
 /** Where contexts from elsewhere are put for as long as a command needs them. */
 export interface Workspace {
@@ -101,7 +101,9 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => NodeJ
     if (source.kind === 'path' && !stats?.isFile() && !stats?.isFIFO()) return undefined;
     const input = source.kind === 'input' ? takeInput(what) : undefined;
     // Most contexts are directories, which need nothing of what unpacks and downloads.
-    const { fetchFile, fetchRemote, fetchStream } = await import('../sources/fetch-context.js');
+    const { fetchFile, fetchRemote, fetchStream } = await import(
+      '../engine/sources/fetch-context.js'
+    );
     count += 1;
     const scratch = join(workspace.scratch(), `context-${count}`);
     mkdirSync(scratch, { mode: 0o700 });
@@ -215,7 +217,7 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
     throw new UsageError(`--file ${withoutCredentials(address)} is no file`, {
       hint: 'a repository is a build context: wiac build -f FILE REPOSITORY',
     });
-  const { downloadFile } = await import('../sources/fetch-http.js');
+  const { downloadFile } = await import('../engine/sources/fetch-http.js');
   const { limits, signal } = workspace;
   const path = join(workspace.scratch(), 'Dockerfile');
   await downloadFile(
@@ -309,7 +311,7 @@ async function bringNamed(
 ): Promise<() => FileSource> {
   const fetched = await fetch(contextSource(value, isDirectory), 'a build context', signal);
   if (fetched === undefined) return () => openContext(value, undefined);
-  const { directoryOf } = await import('../sources/fetch-context.js');
+  const { directoryOf } = await import('../engine/sources/fetch-context.js');
   const root = directoryOf(fetched);
   return () => openFetched(root, { kind: 'input' });
 }

@@ -1,7 +1,7 @@
 /** What --metadata-file says: buildx's members, and wiac's own behind `wiac.`. */
-import type { Exported } from '../build/export-image.js';
+import type { Exported } from '../engine/exports/export-image.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
-import type { PlatformResult } from './outputs.js';
+import type { PlatformResult } from './build-outputs.js';
 
 function stepsOf({ plan, result }: PlatformResult) {
   return plan.steps.map(({ id, kind, stage, text }) => {

@@ -1,15 +1,16 @@
 /** `wiac cache diff`: what went into two keys, and the files of their layers, beside each other. */
-import { treeReader } from '../cache/entries.js';
-import { layerTree } from '../cache/layer-tree.js';
-import { findEntry } from '../cache/queries.js';
-import type { StepRecord } from '../cache/records.js';
-import type { IndexScanStore } from '../cache/scan-store.js';
-import type { Store } from '../cache/store.js';
-import type { TreeChange } from '../context/tree.js';
-import { diffTrees } from '../context/tree.js';
+
+import type { TreeChange } from '../fs/scan/tree.js';
+import { diffTrees } from '../fs/scan/tree.js';
 import type { TreeDigest } from '../keys/digest.js';
+import { findEntry } from '../store/entries/cache-queries.js';
+import { treeReader } from '../store/entries/entries.js';
+import type { IndexScanStore } from '../store/entries/scan-store.js';
+import { layerTree } from '../store/layers/layer-tree.js';
+import type { StepRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
 import { compareInputs } from '../why/compare.js';
-import { describeChange, describeDifference } from '../why/describe.js';
+import { describeChange, describeDifference } from '../why/describe-change.js';
 import { withScanStore, withStore } from './with-store.js';
 
 async function treeOf(

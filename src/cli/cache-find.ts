@@ -1,12 +1,13 @@
 /** `wiac cache find`: which layers hold a file, in which version. */
-import { treeReader } from '../cache/entries.js';
-import { layerTree } from '../cache/layer-tree.js';
-import type { LayerRecord } from '../cache/records.js';
-import { compilePattern } from '../context/gomatch.js';
-import type { TreeEntry } from '../context/tree.js';
-import { walkTree } from '../context/tree.js';
-import { NotFoundError, UsageError } from '../errors.js';
+
+import type { TreeEntry } from '../fs/scan/tree.js';
+import { walkTree } from '../fs/scan/tree.js';
+import { compilePattern } from '../fs/select/gomatch.js';
+import { treeReader } from '../store/entries/entries.js';
+import { layerTree } from '../store/layers/layer-tree.js';
+import type { LayerRecord } from '../store/records.js';
 import { formatTable } from '../ui/format.js';
+import { NotFoundError, UsageError } from '../util/errors.js';
 import { withScanStore, withStore } from './with-store.js';
 
 interface Found {

@@ -1,9 +1,10 @@
 /** `wiac cache export FILE`, `wiac cache import FILE` */
-import { createHash64 } from '../build/hash64.js';
-import { gatherStore, importCache } from '../build/transfer-cache.js';
-import { lazyScratch } from '../cache/layer-store.js';
-import { indexScanStore } from '../cache/scan-store.js';
+
+import { gatherStore, importCache } from '../engine/exports/transfer-cache.js';
+import { createHash64 } from '../engine/hash64.js';
 import type { ArtifactSource } from '../oci/artifact.js';
+import { indexScanStore } from '../store/entries/scan-store.js';
+import { lazyScratch } from '../store/layers/layer-store.js';
 import type { SetExitCode } from './declare/options.js';
 import { cacheSource, cacheTarget } from './shared-caches.js';
 import { changeStore } from './with-store.js';

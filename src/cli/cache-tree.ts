@@ -1,7 +1,8 @@
 /** `wiac cache tree`: the entries as they were built on each other. */
-import type { StepRecord } from '../cache/records.js';
-import type { Store } from '../cache/store.js';
+
 import type { DefinitionKey } from '../keys/digest.js';
+import type { StepRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
 import { formatAge, formatBytes } from '../ui/format.js';
 import { withStore } from './with-store.js';
 

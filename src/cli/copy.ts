@@ -1,10 +1,10 @@
 /** `wiac copy` */
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { ContextError, UsageError } from '../errors.js';
-import { resolve as resolveInLayer } from '../layers/stack.js';
+import { resolve as resolveInLayer } from '../fs/layer/stack.js';
 import { libraryClosure } from '../libs/closure.js';
-import { makeDirectories } from '../make-directories.js';
+import { ContextError, UsageError } from '../util/errors.js';
+import { makeDirectories } from '../util/make-directories.js';
 import { makeLayerDirectory } from './layer-directory.js';
 
 interface CopyOptions {

@@ -1,12 +1,13 @@
 /** Compiles a Dockerfile as the command line says. */
-import { findImage } from '../cache/images.js';
-import type { CacheIndex } from '../cache/index-db.js';
-import { storeRoot } from '../cache/paths.js';
-import type { FileSource } from '../context/source.js';
-import type { WiacError } from '../errors.js';
-import { UsageError } from '../errors.js';
+
+import type { FileSource } from '../fs/scan/file-source.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
 import type { Entitlement, Plan, PlanOptions } from '../plan/plan.js';
+import { findImage } from '../store/images/store-images.js';
+import type { CacheIndex } from '../store/index/index-db.js';
+import { storeRoot } from '../store/paths.js';
+import type { WiacError } from '../util/errors.js';
+import { UsageError } from '../util/errors.js';
 import type { FindStored, PlanWithImages } from './base-images.js';
 import { planWithImages } from './base-images.js';
 import { parseBuildContexts } from './build-contexts.js';
@@ -97,7 +98,7 @@ export async function withStoredImages(
   pull: boolean | undefined,
   action: (findStored: FindStored) => Promise<void>,
 ): Promise<void> {
-  const { closeStore, openStore } = await import('../cache/store.js');
+  const { closeStore, openStore } = await import('../store/store.js');
   const store = await openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
     await action(storedImages(store.index, pull));

@@ -1,7 +1,7 @@
 /** Options that select entries of the cache. */
-import type { EntryFilter } from '../cache/queries.js';
-import { parseAge, parseSize } from '../cache/units.js';
-import { UsageError } from '../errors.js';
+import type { EntryFilter } from '../store/entries/cache-queries.js';
+import { UsageError } from '../util/errors.js';
+import { parseAge, parseSize } from '../util/units.js';
 
 /** As commander gives them. */
 export interface FilterOptions {

@@ -1,9 +1,9 @@
 /** Images of the store by what people call them, and what to say when there is none. */
-import { findImage } from '../cache/images.js';
-import type { CacheIndex } from '../cache/index-db.js';
-import type { ImageRecord } from '../cache/records.js';
-import { NotFoundError } from '../errors.js';
-import { suggest } from '../suggest.js';
+import { findImage } from '../store/images/store-images.js';
+import type { CacheIndex } from '../store/index/index-db.js';
+import type { ImageRecord } from '../store/records.js';
+import { NotFoundError } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
 
 /** The name of the store that a wrong one most likely was meant to be, as people write it. */
 export function similarName({ names }: CacheIndex, wrong: string): string | undefined {

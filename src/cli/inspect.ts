@@ -1,13 +1,13 @@
 /** `wiac inspect`, `wiac history` */
-import { layerDiffId } from '../build/diff-ids.js';
-import { namesOf } from '../cache/images.js';
-import { layerFiles, layerLinks } from '../cache/layer-store.js';
-import type { ImageRecord } from '../cache/records.js';
-import type { Store } from '../cache/store.js';
-import { formatLowerdirs, withoutRepeats } from '../exec/overlay.js';
-import { createdOf, historyRows } from '../image/describe.js';
+import { layerDiffId } from '../engine/exports/diff-ids.js';
+import { createdOf, historyRows } from '../engine/exports/image-history.js';
+import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
 import { parsePlatform } from '../oci/platform.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
+import { namesOf } from '../store/images/store-images.js';
+import { layerFiles, layerLinks } from '../store/layers/layer-store.js';
+import type { ImageRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import { fillTemplate, isTemplate } from '../ui/template.js';
 import type { SetExitCode } from './declare/options.js';

@@ -1,7 +1,8 @@
 /** The layer directory that `wiac copy` and `wiac run` write to. */
-import { UsageError } from '../errors.js';
-import { makeDirectories } from '../make-directories.js';
-import { messageOf } from '../oci/errors.js';
+
+import { messageOf } from '../oci/image-error.js';
+import { UsageError } from '../util/errors.js';
+import { makeDirectories } from '../util/make-directories.js';
 
 /** Makes it unless it is there. @throws UsageError when it can't be made */
 export function makeLayerDirectory(path: string): void {

@@ -1,10 +1,11 @@
 /** What the linter has to say of a build, with the images that the build has resolved anyway. */
-import type { BuildEvent } from '../build/events.js';
-import type { PlanImages } from '../build/plan-images.js';
-import type { BaseImage, CheckResult } from '../check/check.js';
-import { checkDockerfile } from '../check/check.js';
-import { DockerfileError } from '../errors.js';
+
+import type { BaseImage, CheckResult } from '../check/check-dockerfile.js';
+import { checkDockerfile } from '../check/check-dockerfile.js';
+import type { BuildEvent } from '../engine/events.js';
+import type { PlanImages } from '../engine/sources/plan-images.js';
 import { formatPlatform } from '../oci/platform.js';
+import { DockerfileError } from '../util/errors.js';
 import type { BuildInput } from './build-input.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { buildArgsOf, wantedPlatform } from './dockerfile-input.js';

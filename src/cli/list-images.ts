@@ -1,13 +1,14 @@
 /** `wiac images` */
-import { familiarName, findImage } from '../cache/images.js';
-import type { CacheIndex } from '../cache/index-db.js';
-import type { ImageRecord } from '../cache/records.js';
-import { matchPath } from '../context/gomatch.js';
-import { UsageError } from '../errors.js';
-import { createdOf } from '../image/describe.js';
+
+import { createdOf } from '../engine/exports/image-history.js';
+import { matchPath } from '../fs/select/gomatch.js';
 import { familiarReference, parseRegistryReference } from '../oci/reference.js';
+import { familiarName, findImage } from '../store/images/store-images.js';
+import type { CacheIndex } from '../store/index/index-db.js';
+import type { ImageRecord } from '../store/records.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import { fillTemplate, isTemplate } from '../ui/template.js';
+import { UsageError } from '../util/errors.js';
 import { requireImage } from './find-image.js';
 import { withStore } from './with-store.js';
 

@@ -1,8 +1,8 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
 import { type Command, CommanderError } from 'commander';
-import { InterruptedError, StoreError, WiacError } from '../errors.js';
-import { asLimitError, requireOpenFiles } from '../open-files.js';
 import { PROGRESS_VARIABLE } from '../ui/progress.js';
+import { InterruptedError, StoreError, WiacError } from '../util/errors.js';
+import { asLimitError, requireOpenFiles } from '../util/open-files.js';
 import { withSwitchValues } from './declare/options.js';
 import { plainSwitches, valueGiven } from './declare/switches.js';
 import { createProgram } from './program.js';

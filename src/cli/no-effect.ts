@@ -1,5 +1,5 @@
 /** Options of docker, podman and buildah that are taken for those who have them in scripts. */
-import { UsageError } from '../errors.js';
+import { UsageError } from '../util/errors.js';
 
 /** As commander gives them. */
 export interface NoEffectOptions {

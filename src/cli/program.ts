@@ -1,13 +1,13 @@
 /** The command line. Commands are declared in declare/; what a command does is in a file of its own. */
 import { Command, type CommanderError } from 'commander';
-import { UsageError } from '../errors.js';
-import { VERSION } from '../version.js';
-import { addBuild, addPlan, addWhy } from './declare/build.js';
-import { addCache } from './declare/cache.js';
-import { addImages } from './declare/images.js';
-import { addLogin } from './declare/login.js';
+import { UsageError } from '../util/errors.js';
+import { VERSION } from '../util/version.js';
+import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
+import { addCache } from './declare/declare-cache.js';
+import { addImages } from './declare/declare-images.js';
+import { addLogin } from './declare/declare-login.js';
+import { addCopy, addRun } from './declare/declare-run.js';
 import type { SetExitCode } from './declare/options.js';
-import { addCopy, addRun } from './declare/run.js';
 
 /**
  * The command line.

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { InterruptedError, UsageError } from '../errors.js';
+import { InterruptedError, UsageError } from '../util/errors.js';
 
 /** A conversation on standard error and standard input. */
 export interface Prompt {

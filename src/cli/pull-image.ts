@@ -1,15 +1,15 @@
 /** Pulls an image into the store, for `wiac pull` and for `wiac run` of what is not there. */
-import { fetchImageLayers } from '../build/fetch-layer.js';
-import { settle } from '../cache/durability.js';
-import { imageRecord, publishImage } from '../cache/images.js';
-import type { ImageRecord } from '../cache/records.js';
-import type { Store } from '../cache/store.js';
-import { retryWhenPruned } from '../cache/uses.js';
-import { baseImage } from '../image/base-image.js';
-import { openImageSource } from '../image/image-source.js';
-import type { ResolvedImage } from '../oci/image.js';
+import { fetchImageLayers } from '../engine/sources/fetch-layer.js';
+import { openImageSource } from '../engine/sources/image-source.js';
+import { baseImage } from '../oci/base-image.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { isContainersStorage, parseReference } from '../oci/reference.js';
+import type { ResolvedImage } from '../oci/resolved-image.js';
+import { imageRecord, publishImage } from '../store/images/store-images.js';
+import { retryWhenPruned } from '../store/pins/uses.js';
+import type { ImageRecord } from '../store/records.js';
+import { settle } from '../store/recovery/durability.js';
+import type { Store } from '../store/store.js';
 import { adoptStorageImage } from './storage-image.js';
 import { warnOfPlatform } from './warn-of-platform.js';
 

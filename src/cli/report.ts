@@ -1,8 +1,8 @@
 /** Writes an error to stderr in the form the command line asked for. */
 import { readFileSync } from 'node:fs';
-import type { WiacError } from '../errors.js';
-import { StepFailedError } from '../errors.js';
 import { describeError, errorLocation } from '../ui/report-error.js';
+import type { WiacError } from '../util/errors.js';
+import { StepFailedError } from '../util/errors.js';
 
 /** `wiac run` passes its program's exit code on; its own errors get Docker's code for that. */
 const RUN_EXIT_CODE = 125;

@@ -1,8 +1,8 @@
 /** Small files that say what a build made: --iidfile, --metadata-file. */
 import { pipeline } from 'node:stream/promises';
-import { UsageError } from '../errors.js';
-import { messageOf } from '../oci/errors.js';
+import { messageOf } from '../oci/image-error.js';
 import { writeWhole } from '../oci/write-file.js';
+import { UsageError } from '../util/errors.js';
 
 /** @throws UsageError that names the option when the file can't be written */
 export async function writeResultFile(option: string, path: string, text: string): Promise<void> {

@@ -1,10 +1,6 @@
 /** The image that `wiac run NAME` means: one of the store, else one that is pulled. */
-import { findImage } from '../cache/images.js';
-import type { ImageRecord } from '../cache/records.js';
-import type { Store } from '../cache/store.js';
-import type { WiacError } from '../errors.js';
-import { NotFoundError } from '../errors.js';
-import { ImageError, sayingMore } from '../oci/errors.js';
+
+import { ImageError, sayingMore } from '../oci/image-error.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
 import {
   formatReference,
@@ -12,6 +8,11 @@ import {
   isFileTransport,
   parseReference,
 } from '../oci/reference.js';
+import { findImage } from '../store/images/store-images.js';
+import type { ImageRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
+import type { WiacError } from '../util/errors.js';
+import { NotFoundError } from '../util/errors.js';
 import { similarName } from './find-image.js';
 import { warnOfPlatform } from './warn-of-platform.js';
 

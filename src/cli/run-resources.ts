@@ -1,8 +1,8 @@
 /** --add-host, --shm-size, --ulimit: what a build gives its RUN steps. */
 import { isIP } from 'node:net';
-import { UsageError } from '../errors.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import type { ResourceLimit, RunResources } from '../plan/step.js';
+import { UsageError } from '../util/errors.js';
 
 /** Numbers of linux/resource.h by the names that docker uses. */
 const RESOURCES: Readonly<Record<string, number>> = {

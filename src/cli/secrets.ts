@@ -1,8 +1,8 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
 import { readFileSync, statSync } from 'node:fs';
-import type { AgentSource } from '../build/ssh-agent.js';
 import { splitCsv } from '../dockerfile/csv.js';
-import { UsageError } from '../errors.js';
+import type { AgentSource } from '../executor/local/ssh-agent.js';
+import { UsageError } from '../util/errors.js';
 
 /** Reads secrets and finds sockets when a step asks for them. */
 export interface Credentials {

@@ -1,6 +1,6 @@
 /** --cache-from and --cache-to: from what the command line says to what a build uses. */
-import type { CacheTarget, OutgoingCache } from '../build/export-cache.js';
-import type { CacheSource } from '../build/shared-cache.js';
+import type { CacheTarget, OutgoingCache } from '../engine/exports/export-cache.js';
+import type { CacheSource } from '../engine/shared-cache.js';
 import type { ArtifactSource } from '../oci/artifact.js';
 import { hostPlatform } from '../oci/platform.js';
 import { makeInline } from '../shared-cache/inline.js';

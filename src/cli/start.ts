@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 
-// The first line keeps it from Node (src/registry/extra-certificates.ts); programs that wiac starts
+// The first line keeps it from Node (src/oci/registry/extra-certificates.ts); programs that wiac starts
 // are to have it.
 const { WIAC_UNREAD_CA_CERTS: unread } = process.env;
 if (unread) process.env.NODE_EXTRA_CA_CERTS ??= unread;

@@ -1,14 +1,15 @@
 /** Images of podman and buildah, as this process may see them. */
-import { adoptLayer } from '../cache/adopt-layer.js';
-import { imageRecord } from '../cache/images.js';
-import type { ImageRecord } from '../cache/records.js';
-import type { Store } from '../cache/store.js';
-import { openStorageImage } from '../containers-storage/image.js';
-import { inUserNamespace } from '../exec/overlay.js';
-import { baseImage } from '../image/base-image.js';
-import type { InPlaceImage } from '../image/in-place.js';
+
+import { openStorageImage } from '../containers-storage/storage-layers.js';
+import type { InPlaceImage } from '../engine/sources/in-place.js';
+import { inUserNamespace } from '../executor/local/overlay.js';
+import { baseImage } from '../oci/base-image.js';
 import { formatPlatform } from '../oci/platform.js';
 import { parseReference } from '../oci/reference.js';
+import { imageRecord } from '../store/images/store-images.js';
+import { adoptLayer } from '../store/layers/adopt-layer.js';
+import type { ImageRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
 
 /**
  * The image of a `containers-storage:` reference.

@@ -6,9 +6,9 @@ import {
   normalizeName,
   publishImage,
   removeImage,
-} from '../cache/images.js';
-import type { CacheIndex } from '../cache/index-db.js';
-import { UsageError } from '../errors.js';
+} from '../store/images/store-images.js';
+import type { CacheIndex } from '../store/index/index-db.js';
+import { UsageError } from '../util/errors.js';
 import type { SetExitCode } from './declare/options.js';
 import { requireImage } from './find-image.js';
 import { withStore, withStoreAsRoot } from './with-store.js';

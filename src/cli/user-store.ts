@@ -1,10 +1,11 @@
 /** Opens the store as the user's environment says, and tells what a power cut took. */
-import { syncMode } from '../cache/durability.js';
-import type { Rebuilt } from '../cache/rebuild-index.js';
-import type { LostWork } from '../cache/recovery.js';
-import type { Store } from '../cache/store.js';
-import { openStore } from '../cache/store.js';
-import { readLimits } from './config.js';
+
+import type { Rebuilt } from '../store/index/rebuild-index.js';
+import { syncMode } from '../store/recovery/durability.js';
+import type { LostWork } from '../store/recovery/recovery.js';
+import type { Store } from '../store/store.js';
+import { openStore } from '../store/store.js';
+import { readLimits } from './config-file.js';
 
 function describeLoss({ layers, images }: LostWork): string {
   const gone = images.length === 0 ? '' : `, with the images ${images.join(', ')}`;

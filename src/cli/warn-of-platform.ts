@@ -1,6 +1,6 @@
 /** Warns of images that are for another platform. */
-import { platformWarning } from '../image/platform-warning.js';
-import type { Platform } from '../oci/image.js';
+import { platformWarning } from '../engine/sources/platform-warning.js';
+import type { Platform } from '../oci/resolved-image.js';
 
 /** @param wanted `os/architecture[/variant]` */
 export function warnOfPlatform(reference: string, image: Platform, wanted: string): void {

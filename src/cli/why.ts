@@ -1,11 +1,11 @@
 /** `wiac why`: for each step that would run, what is not as it was when it ran last. */
-import type { StepStatus } from '../build/plan-status.js';
-import { planStatus } from '../build/plan-status.js';
-import { treeReader } from '../cache/entries.js';
-import type { CacheIndex } from '../cache/index-db.js';
-import { NotFoundError } from '../errors.js';
+import type { StepStatus } from '../engine/plan-status.js';
+import { planStatus } from '../engine/plan-status.js';
 import type { Step, StepId } from '../plan/step.js';
+import { treeReader } from '../store/entries/entries.js';
+import type { CacheIndex } from '../store/index/index-db.js';
 import { stepNames } from '../ui/step-names.js';
+import { NotFoundError } from '../util/errors.js';
 import type { Explanation } from '../why/explain.js';
 import { describeExplanation, explainMiss } from '../why/explain.js';
 import type { DockerfileOptions } from './dockerfile-input.js';

@@ -1,13 +1,13 @@
 /** The store for a command that asks questions of it. */
-import { createHash64 } from '../build/hash64.js';
-import { lazyScratch } from '../cache/layer-store.js';
-import { storeRoot } from '../cache/paths.js';
-import type { IndexScanStore } from '../cache/scan-store.js';
-import { indexScanStore } from '../cache/scan-store.js';
-import type { Store } from '../cache/store.js';
-import { asStoreError, closeStore } from '../cache/store.js';
-import { sweepOwn, sweepStore } from '../cache/sweep.js';
-import { ensurePrivileges } from '../exec/privileges.js';
+import { createHash64 } from '../engine/hash64.js';
+import { ensurePrivileges } from '../executor/local/privileges.js';
+import type { IndexScanStore } from '../store/entries/scan-store.js';
+import { indexScanStore } from '../store/entries/scan-store.js';
+import { sweepOwn, sweepStore } from '../store/gc/sweep.js';
+import { lazyScratch } from '../store/layers/layer-store.js';
+import { storeRoot } from '../store/paths.js';
+import type { Store } from '../store/store.js';
+import { asStoreError, closeStore } from '../store/store.js';
 import { abortOnSignal, interruptibly } from './abort-on-signal.js';
 import type { BuildInput, InputOptions } from './build-input.js';
 import { openInput } from './build-input.js';

@@ -4,8 +4,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { TomlTable, TomlValue } from 'smol-toml';
 import { parse, TomlDate } from 'smol-toml';
-import { UnsupportedError } from '../errors.js';
-import { ImageError, messageOf } from '../oci/errors.js';
+import { ImageError, messageOf } from '../oci/image-error.js';
+import { UnsupportedError } from '../util/errors.js';
 
 /** Drivers whose layers are directories that overlayfs can take as they are. */
 const DRIVERS = ['overlay', 'vfs'] as const;

@@ -3,7 +3,7 @@
  * (expansion needs the values of ARG and ENV, which only the plan knows). Terms are those of the
  * Dockerfile reference.
  */
-import type { SourceLocation } from '../errors.js';
+import type { SourceLocation } from '../util/errors.js';
 
 /** `--name=value` after the instruction's keyword; `value` is undefined for a bare `--name`. */
 export interface InstructionFlag {

@@ -1,5 +1,5 @@
-import type { SourceLocation } from '../errors.js';
-import { DockerfileError, UnsupportedError } from '../errors.js';
+import type { SourceLocation } from '../util/errors.js';
+import { DockerfileError, UnsupportedError } from '../util/errors.js';
 import type { Directives } from './ast.js';
 import type { SourceLines } from './lines.js';
 import { skipSpace, trimEndSpace } from './space.js';

@@ -1,5 +1,5 @@
-import type { SourceLocation } from '../errors.js';
-import { maskCredentials } from '../redact.js';
+import type { SourceLocation } from '../util/errors.js';
+import { maskCredentials } from '../util/redact.js';
 
 /** Longest excerpt of an instruction; a RUN of hundreds of lines would push the message away. */
 const MAX_LINES = 20;

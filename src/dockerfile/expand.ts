@@ -2,7 +2,7 @@
  * Variable expansion, quote removal and word splitting: Dockerfile reference, "Environment
  * replacement", in the way of BuildKit's shell lexer (which is not a POSIX shell: see the tests).
  */
-import { DockerfileError, type SourceLocation } from '../errors.js';
+import { DockerfileError, type SourceLocation } from '../util/errors.js';
 import { compileGlob, replaceMatches, trimPrefix, trimSuffix } from './glob.js';
 import { isSpace } from './space.js';
 

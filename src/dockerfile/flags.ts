@@ -1,6 +1,6 @@
 /** The flags of each instruction: their names, what values they take, how often they may stand. */
-import { DockerfileError } from '../errors.js';
-import { suggest } from '../suggest.js';
+import { DockerfileError } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
 import type { Instruction, InstructionFlag } from './ast.js';
 import { parseDuration } from './duration.js';
 

@@ -1,5 +1,5 @@
 /** Here-documents of RUN, COPY and ADD: Dockerfile reference, "Here-Documents". */
-import { DockerfileError, type SourceLocation } from '../errors.js';
+import { DockerfileError, type SourceLocation } from '../util/errors.js';
 import type { Heredoc } from './ast.js';
 import { expandWords } from './expand.js';
 import type { SourceLines } from './lines.js';

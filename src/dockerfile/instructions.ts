@@ -1,6 +1,6 @@
 /** One function for each form of instruction: Dockerfile reference, "Overview" and what follows. */
-import { DockerfileError, type SourceLocation } from '../errors.js';
-import { suggest } from '../suggest.js';
+import { DockerfileError, type SourceLocation } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
 import type {
   CopyInstruction,
   HealthcheckInstruction,

@@ -2,7 +2,7 @@
  * From physical to logical lines: continuations joined, comments between them dropped, with a map
  * back to line and column. Dockerfile reference, "Format" and "escape".
  */
-import { DockerfileError, type SourceLocation } from '../errors.js';
+import { DockerfileError, type SourceLocation } from '../util/errors.js';
 import { skipSpace, trimEndSpace } from './space.js';
 
 /** The lines of a file with and without their line ends (`\n`, `\r\n`), byte order mark removed. */

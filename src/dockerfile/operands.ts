@@ -1,5 +1,5 @@
 /** Operands shared by several instructions: commands, key-value pairs, lists of words. */
-import { DockerfileError, type SourceLocation } from '../errors.js';
+import { DockerfileError, type SourceLocation } from '../util/errors.js';
 import type { ArgInstruction, Command, KeyValue } from './ast.js';
 import { isBlank, skipSpace } from './space.js';
 import { readJsonArray, splitBlanks, splitQuoted, type Word } from './words.js';

@@ -8,7 +8,7 @@
  */
 import type { Stats } from 'node:fs';
 import { closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
-import { fsPath } from './byte-string.js';
+import { fsPath } from '../util/byte-string.js';
 
 /** open(2): a handle on the file itself, which needs no permission to read it. Node has no name for it. */
 const O_PATH = 0o10000000;

@@ -11,8 +11,8 @@ import {
   readSync,
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { WiacError } from '../errors.js';
 import type { FileDigest } from '../keys/digest.js';
+import { WiacError } from '../util/errors.js';
 import type { Directory } from './directory.js';
 import { entryPath, lstatEntry } from './directory.js';
 import { withWalkers } from './walker.js';

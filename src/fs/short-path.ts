@@ -1,6 +1,6 @@
 /** Paths that are longer than the kernel takes at once. */
-import type { ByteString } from './byte-string.js';
-import { fsPath } from './byte-string.js';
+import type { ByteString } from '../util/byte-string.js';
+import { fsPath } from '../util/byte-string.js';
 import type { Directory } from './directory.js';
 import { closeDirectory, openRoot } from './directory.js';
 

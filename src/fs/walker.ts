@@ -3,7 +3,7 @@
  * stays open: files of one directory, and directories beside each other, cost no further open(2).
  * Paths may be longer than the kernel takes at once (PATH_MAX), and as deep as a file system allows.
  */
-import { UnsupportedError } from '../errors.js';
+import { UnsupportedError } from '../util/errors.js';
 import type { Directory, NameForm } from './directory.js';
 import { closeDirectory, openDirectory, openRoot } from './directory.js';
 

@@ -16,7 +16,7 @@ import {
   unlinkSync,
   utimesSync,
 } from 'node:fs';
-import { fileTime } from '../file-time.js';
+import { fileTime } from '../util/file-time.js';
 import type { Directory } from './directory.js';
 import { entryPath, lstatEntry } from './directory.js';
 

@@ -5,7 +5,7 @@
  */
 import { realpathSync, statSync } from 'node:fs';
 import { basename, isAbsolute } from 'node:path';
-import { NotFoundError, UsageError } from '../errors.js';
+import { NotFoundError, UsageError } from '../util/errors.js';
 import type { ElfFile } from './elf.js';
 import { readElf } from './elf.js';
 import { readLoaderCache } from './ldcache.js';

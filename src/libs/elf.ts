@@ -4,7 +4,7 @@
  * dynamic section and the strings it names are read, whatever the size of the file.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { UsageError } from '../errors.js';
+import { UsageError } from '../util/errors.js';
 
 /** What kind of machine code it is: libraries must be of the same. */
 export interface ElfMachine {

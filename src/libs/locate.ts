@@ -3,7 +3,7 @@
  * order. LD_LIBRARY_PATH and LD_PRELOAD of this shell have no say in what a layer holds.
  */
 import { dirname, normalize } from 'node:path';
-import { NotFoundError, UsageError } from '../errors.js';
+import { NotFoundError, UsageError } from '../util/errors.js';
 import type { ElfFile } from './elf.js';
 import type { LoaderCache } from './ldcache.js';
 import type { Loader } from './search-path.js';

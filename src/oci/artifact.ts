@@ -1,8 +1,8 @@
 /** Manifests whose config is not that of an image (image-spec manifest.md, "Guidelines for Artifact Usage"). */
 import type { Readable } from 'node:stream';
-import { ImageError } from './errors.js';
-import type { Descriptor, ImageManifest, Platform } from './image.js';
+import { ImageError } from './image-error.js';
 import { type BlobReader, collect, findManifest, type RootManifest } from './resolve.js';
+import type { Descriptor, ImageManifest, Platform } from './resolved-image.js';
 
 /** A manifest with its config as bytes, whatever they mean; all verified. */
 export interface Artifact {

@@ -8,15 +8,31 @@ import { join } from 'node:path';
 import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { WiacError } from '../errors.js';
+import { WiacError } from '../util/errors.js';
+import { digestOf, digestParts, startDigest, verified } from './blob-digest.js';
+import { ImageError, messageOf } from './image-error.js';
+import {
+  DOCKER_CONFIG,
+  DOCKER_LAYER,
+  DOCKER_LAYER_GZIP,
+  DOCKER_MANIFEST,
+  layerCompression,
+} from './media-types.js';
 import {
   type ArchiveMember,
   type ArchiveOutput,
   stagingDirectory,
   writeArchive,
-} from './archive.js';
-import { digestOf, digestParts, startDigest, verified } from './digest.js';
-import { ImageError, messageOf } from './errors.js';
+} from './oci-archive.js';
+import { isIndex, MAX_JSON_BYTES, parseConfig, parseManifest } from './parse-manifest.js';
+import {
+  type DockerArchiveReference,
+  familiarReference,
+  formatReference,
+  parseRegistryReference,
+  type RegistryReference,
+} from './reference.js';
+import { collect } from './resolve.js';
 import type {
   Descriptor,
   Digest,
@@ -26,23 +42,7 @@ import type {
   OpenBlob,
   ResolvedImage,
   ResolvedLayer,
-} from './image.js';
-import {
-  DOCKER_CONFIG,
-  DOCKER_LAYER,
-  DOCKER_LAYER_GZIP,
-  DOCKER_MANIFEST,
-  layerCompression,
-} from './media-types.js';
-import { isIndex, MAX_JSON_BYTES, parseConfig, parseManifest } from './parse.js';
-import {
-  type DockerArchiveReference,
-  familiarReference,
-  formatReference,
-  parseRegistryReference,
-  type RegistryReference,
-} from './reference.js';
-import { collect } from './resolve.js';
+} from './resolved-image.js';
 import { isGzip, openTar, type TarFile, type TarIndex } from './tar-index.js';
 import { writeWhole } from './write-file.js';
 

@@ -1,13 +1,13 @@
 /** Reads images from an OCI image layout, wherever its files are: a directory or an archive. */
 import type { Readable } from 'node:stream';
 import { type ArtifactSource, resolveArtifact } from './artifact.js';
-import { digestOf, digestParts, verified } from './digest.js';
-import { ImageError, messageOf } from './errors.js';
-import type { Descriptor, Digest, ImageIndex, ImageSource } from './image.js';
+import { digestOf, digestParts, verified } from './blob-digest.js';
+import { ImageError, messageOf } from './image-error.js';
 import { OCI_INDEX } from './media-types.js';
-import { isIndex, MAX_JSON_BYTES, parseManifest } from './parse.js';
+import { isIndex, MAX_JSON_BYTES, parseManifest } from './parse-manifest.js';
 import { isAttestation } from './platform.js';
 import { type BlobReader, collect, type RootManifest, resolveImage } from './resolve.js';
+import type { Descriptor, Digest, ImageIndex, ImageSource } from './resolved-image.js';
 
 /** Annotation of index.json's entries that names an image (image-spec annotations.md). */
 export const REF_NAME = 'org.opencontainers.image.ref.name';

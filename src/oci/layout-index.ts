@@ -1,8 +1,9 @@
 /** What every writer of an OCI image layout needs for its index.json (image-spec image-layout.md). */
-import type { Descriptor, Digest, ImageIndex } from './image.js';
+
 import { REF_NAME } from './layout-files.js';
 import { DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX } from './media-types.js';
-import { isIndex, parseConfig, parseManifest } from './parse.js';
+import { isIndex, parseConfig, parseManifest } from './parse-manifest.js';
+import type { Descriptor, Digest, ImageIndex } from './resolved-image.js';
 
 /** Content of the file `oci-layout`. */
 export const LAYOUT_MARKER = { imageLayoutVersion: '1.0.0' } as const;

@@ -6,9 +6,9 @@
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, closeSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasReader, makeFifos, openFifo } from '../fifo.js';
-import type { Descriptor, Digest } from './image.js';
+import { hasReader, makeFifos, openFifo } from '../util/fifo.js';
 import { blobPath } from './layout-files.js';
+import type { Descriptor, Digest } from './resolved-image.js';
 
 /** Beginning of the name of a journal's directory. */
 const PREFIX = '.wiac-';

@@ -2,17 +2,17 @@
 import { access, open, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { WiacError } from '../errors.js';
-import { makeDirectories } from '../make-directories.js';
+import { WiacError } from '../util/errors.js';
+import { makeDirectories } from '../util/make-directories.js';
 import type { ArtifactSource } from './artifact.js';
-import { digestOf, verified } from './digest.js';
-import { ImageError, messageOf } from './errors.js';
-import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './image.js';
+import { digestOf, verified } from './blob-digest.js';
+import { ImageError, messageOf } from './image-error.js';
 import { blobPath, type LayoutFiles, layoutFilesSource, readLayoutIndex } from './layout-files.js';
 import { EMPTY_INDEX, LAYOUT_MARKER, platformOf, rootEntry, withEntry } from './layout-index.js';
 import type { LayoutJournal } from './layout-journal.js';
 import { beginJournal } from './layout-journal.js';
 import { formatReference, type LayoutReference } from './reference.js';
+import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './resolved-image.js';
 import { writeWhole } from './write-file.js';
 
 function isMissing(error: unknown): boolean {
@@ -88,7 +88,7 @@ async function writing<T>(title: string, action: () => Promise<T>): Promise<T> {
  */
 export function layoutSink(reference: LayoutReference): ImageSink {
   const { tag } = reference;
-  // The current directory is another one for moments (src/context/listing.ts).
+  // The current directory is another one for moments (src/fs/scan/listing.ts).
   const directory = resolve(reference.directory);
   const title = formatReference(reference);
   const files = directoryFiles(directory, title);

@@ -5,8 +5,8 @@
  * architecture is never chosen (arm for arm64, 386 for amd64): many machines cannot run it.
  */
 import { arch } from 'node:os';
-import { ImageError } from './errors.js';
-import type { Descriptor, Platform } from './image.js';
+import { ImageError } from './image-error.js';
+import type { Descriptor, Platform } from './resolved-image.js';
 
 const ARCHITECTURES: ReadonlyMap<string, readonly [architecture: string, variant?: string]> =
   new Map([

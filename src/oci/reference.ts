@@ -2,9 +2,9 @@
  * Names of images. Registry references follow the grammar and the defaults of Docker's
  * distribution/reference; the transports are those of BuildKit and of containers-transports(5).
  */
-import { isDigest } from './digest.js';
-import { ImageError } from './errors.js';
-import type { Digest } from './image.js';
+import { isDigest } from './blob-digest.js';
+import { ImageError } from './image-error.js';
+import type { Digest } from './resolved-image.js';
 
 /** An image in a registry. At least one of `tag` and `digest` is there; the digest decides. */
 export interface RegistryReference {

@@ -1,9 +1,15 @@
 /** From the manifest or index that a reference names to one image: the same for every source. */
 import type { Readable } from 'node:stream';
-import { ImageError, type ImageErrorContext } from './errors.js';
-import type { Descriptor, Digest, ImageManifest, Platform, ResolvedImage } from './image.js';
-import { isIndex, MAX_JSON_BYTES, parseConfig, parseManifest } from './parse.js';
+import { ImageError, type ImageErrorContext } from './image-error.js';
+import { isIndex, MAX_JSON_BYTES, parseConfig, parseManifest } from './parse-manifest.js';
 import { choosePlatform } from './platform.js';
+import type {
+  Descriptor,
+  Digest,
+  ImageManifest,
+  Platform,
+  ResolvedImage,
+} from './resolved-image.js';
 
 /** What a source must be able to do; all content is verified against the descriptor. */
 export interface BlobReader {

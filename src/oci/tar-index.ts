@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
-import { ImageError, messageOf } from './errors.js';
+import { ImageError, messageOf } from './image-error.js';
 
 /** A regular file within the archive. */
 export interface TarFile {
@@ -111,7 +111,7 @@ async function plainArchive(file: string): Promise<{ path: string; temporary?: s
 export async function openTar(file: string): Promise<TarIndex> {
   let temporary: string | undefined;
   try {
-    // The current directory is another one for moments (src/context/listing.ts).
+    // The current directory is another one for moments (src/fs/scan/listing.ts).
     const plain = await plainArchive(resolve(file));
     temporary = plain.temporary;
     const members = await readMembers(plain.path);

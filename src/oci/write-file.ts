@@ -19,7 +19,7 @@ export async function writeWhole(
   target: string,
   fill: (output: Writable) => Promise<void>,
 ): Promise<void> {
-  // The current directory is another one for moments (src/context/listing.ts).
+  // The current directory is another one for moments (src/fs/scan/listing.ts).
   const path = resolve(target);
   // Renamed over, /dev/null would be a file from then on, for everybody.
   const device = await isDevice(path);

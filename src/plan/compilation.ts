@@ -1,7 +1,7 @@
 /** What the parts of a compilation share. */
 import type { Dockerfile } from '../dockerfile/ast.js';
-import type { SourceLocation } from '../errors.js';
-import type { HistoryEntry } from '../image/config.js';
+import type { HistoryEntry } from '../oci/image-config.js';
+import type { SourceLocation } from '../util/errors.js';
 import type { Credentials } from './git-url.js';
 import type { GraphBuilder } from './graph.js';
 import type { PlanOptions } from './plan.js';

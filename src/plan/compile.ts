@@ -3,12 +3,12 @@
  * same plan, byte for byte.
  */
 import type { Dockerfile, FromInstruction, Instruction } from '../dockerfile/ast.js';
-import { parseTrigger } from '../dockerfile/parse.js';
-import type { WiacError } from '../errors.js';
-import { DockerfileError } from '../errors.js';
-import { HISTORY_COMMENT } from '../image/config.js';
+import { parseTrigger } from '../dockerfile/parse-dockerfile.js';
+import { HISTORY_COMMENT } from '../oci/image-config.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
-import { withoutCredentials } from '../redact.js';
+import type { WiacError } from '../util/errors.js';
+import { DockerfileError } from '../util/errors.js';
+import { withoutCredentials } from '../util/redact.js';
 import { declareArgs, globalScope, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
 import { configChange } from './config-changes.js';

@@ -4,9 +4,9 @@ import { constants } from 'node:os';
 import { posix } from 'node:path';
 import type { Command, HealthcheckInstruction, Instruction } from '../dockerfile/ast.js';
 import { parseDuration } from '../dockerfile/duration.js';
-import { DockerfileError } from '../errors.js';
-import type { Healthcheck } from '../image/config.js';
-import { defaultShell } from '../image/config.js';
+import type { Healthcheck } from '../oci/image-config.js';
+import { defaultShell } from '../oci/image-config.js';
+import { DockerfileError } from '../util/errors.js';
 import type { Expander } from './scope.js';
 import type { ConfigChange, ConfigFields } from './stage-config.js';
 

@@ -1,8 +1,8 @@
 /** COPY and ADD as steps. */
 import { posix } from 'node:path';
 import type { CopyInstruction } from '../dockerfile/ast.js';
-import type { SourceLocation } from '../errors.js';
-import { DockerfileError } from '../errors.js';
+import type { SourceLocation } from '../util/errors.js';
+import { DockerfileError } from '../util/errors.js';
 import { parseMode } from './mode.js';
 import type { Origin } from './origins.js';
 import type { Remote } from './remote.js';

@@ -1,7 +1,7 @@
 /** SOURCE_DATE_EPOCH (reproducible-builds.org/specs) as a Dockerfile can say it. */
 import type { Dockerfile } from '../dockerfile/ast.js';
-import type { SourceLocation } from '../errors.js';
-import { DockerfileError, UsageError } from '../errors.js';
+import type { SourceLocation } from '../util/errors.js';
+import { DockerfileError, UsageError } from '../util/errors.js';
 import { globalScope } from './arguments.js';
 import type { PlanOptions } from './plan.js';
 import { splitStages, targetStage } from './stages.js';

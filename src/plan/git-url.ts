@@ -3,10 +3,10 @@
  * documentation, build context, "URL fragments" and "URL queries"). Pure.
  */
 import { posix } from 'node:path';
-import type { SourceLocation } from '../errors.js';
-import { DockerfileError } from '../errors.js';
-import { withoutCredentials } from '../redact.js';
-import { suggest } from '../suggest.js';
+import type { SourceLocation } from '../util/errors.js';
+import { DockerfileError } from '../util/errors.js';
+import { withoutCredentials } from '../util/redact.js';
+import { suggest } from '../util/suggest.js';
 
 /** User and password for a server. */
 export interface Credentials {

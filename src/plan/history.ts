@@ -3,7 +3,7 @@
  * shows and other tools read. Values are those after expansion.
  */
 import type { ArgInstruction, CopyInstruction, Instruction } from '../dockerfile/ast.js';
-import { withoutCredentials } from '../redact.js';
+import { withoutCredentials } from '../util/redact.js';
 import { exposedPorts } from './config-changes.js';
 import type { NewStep } from './graph.js';
 import type { Expander } from './scope.js';

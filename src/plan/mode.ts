@@ -1,7 +1,7 @@
 /** --chmod: octal, or symbolic as chmod(1) has it (Dockerfile reference, COPY --chmod). */
 
-import type { SourceLocation } from '../errors.js';
-import { DockerfileError } from '../errors.js';
+import type { SourceLocation } from '../util/errors.js';
+import { DockerfileError } from '../util/errors.js';
 
 /** New permission bits from the old ones. */
 export type ModeChange = (mode: number, isDirectory: boolean) => number;

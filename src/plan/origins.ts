@@ -4,9 +4,9 @@
  */
 import { posix } from 'node:path';
 import type { Instruction } from '../dockerfile/ast.js';
-import type { SourceLocation } from '../errors.js';
-import { DockerfileError } from '../errors.js';
-import { scratchConfig } from '../image/config.js';
+import { scratchConfig } from '../oci/image-config.js';
+import type { SourceLocation } from '../util/errors.js';
+import { DockerfileError } from '../util/errors.js';
 import type { Compilation, StageState } from './compilation.js';
 import type { Remote } from './remote.js';
 import { configSize, copyConfig, openConfig } from './stage-config.js';

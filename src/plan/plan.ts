@@ -1,7 +1,8 @@
 /** What a Dockerfile is compiled to. */
-import type { SourceLocation } from '../errors.js';
-import type { BaseImage } from '../image/base-image.js';
-import type { ContainerConfig, HistoryEntry } from '../image/config.js';
+
+import type { BaseImage } from '../oci/base-image.js';
+import type { ContainerConfig, HistoryEntry } from '../oci/image-config.js';
+import type { SourceLocation } from '../util/errors.js';
 import type { Credentials } from './git-url.js';
 import type { RunResources, Step, StepId } from './step.js';
 

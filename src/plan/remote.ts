@@ -1,8 +1,8 @@
 /** Sources of ADD that are not in the build context: URLs and git repositories. */
 import { posix } from 'node:path';
-import type { SourceLocation } from '../errors.js';
-import { DockerfileError } from '../errors.js';
-import { withoutCredentials } from '../redact.js';
+import type { SourceLocation } from '../util/errors.js';
+import { DockerfileError } from '../util/errors.js';
+import { withoutCredentials } from '../util/redact.js';
 import type { Credentials } from './git-url.js';
 import { isGitAddress, parseGitAddress, splitCredentials } from './git-url.js';
 

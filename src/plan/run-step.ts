@@ -1,10 +1,10 @@
 /** RUN as a step. */
 import { posix } from 'node:path';
 import type { InstructionFlag, RunInstruction } from '../dockerfile/ast.js';
-import type { RunMount } from '../dockerfile/mounts.js';
-import { parseMount } from '../dockerfile/mounts.js';
-import { DockerfileError, UnsupportedError } from '../errors.js';
-import { defaultShell } from '../image/config.js';
+import type { RunMount } from '../dockerfile/mount-flags.js';
+import { parseMount } from '../dockerfile/mount-flags.js';
+import { defaultShell } from '../oci/image-config.js';
+import { DockerfileError, UnsupportedError } from '../util/errors.js';
 import type { PlanOptions } from './plan.js';
 import type { Expander } from './scope.js';
 import type { ConfigFields } from './stage-config.js';

@@ -1,6 +1,6 @@
 /** Build arguments and environment: which variables an instruction sees (Dockerfile reference, ARG and ENV). */
 import { expand } from '../dockerfile/expand.js';
-import type { SourceLocation } from '../errors.js';
+import type { SourceLocation } from '../util/errors.js';
 import type { TextBudget } from './text-budget.js';
 
 /**

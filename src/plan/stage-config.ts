@@ -2,7 +2,7 @@
  * The image config of a stage while its instructions are applied. Each adds to it what it changes:
  * to copy what is there would take quadratic time in a file with many of them.
  */
-import type { ContainerConfig } from '../image/config.js';
+import type { ContainerConfig } from '../oci/image-config.js';
 
 /** What instructions add to; everything else is replaced as a whole. */
 type Collected = 'Env' | 'Labels' | 'ExposedPorts' | 'Volumes' | 'OnBuild';

@@ -5,9 +5,9 @@ import type {
   FromInstruction,
   Instruction,
 } from '../dockerfile/ast.js';
-import type { SourceLocation } from '../errors.js';
-import { DockerfileError } from '../errors.js';
-import { suggest } from '../suggest.js';
+import type { SourceLocation } from '../util/errors.js';
+import { DockerfileError } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
 
 /** A build stage as written. */
 export interface Stage {

@@ -3,9 +3,9 @@
  * plan can be printed, compared, and a step be carried out by another machine.
  */
 
-import type { RunMount } from '../dockerfile/mounts.js';
-import type { SourceLocation } from '../errors.js';
-import { withoutCredentials } from '../redact.js';
+import type { RunMount } from '../dockerfile/mount-flags.js';
+import type { SourceLocation } from '../util/errors.js';
+import { withoutCredentials } from '../util/redact.js';
 import type { RemoteSource } from './remote.js';
 
 /** Position-independent name of a step within its plan (`s1`, `s2` ...). */

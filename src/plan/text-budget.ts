@@ -3,7 +3,7 @@
  * where it is too much is told before the memory is full.
  */
 import { MAX_TEXT, tooLong } from '../dockerfile/expand.js';
-import type { SourceLocation } from '../errors.js';
+import type { SourceLocation } from '../util/errors.js';
 
 /** Counts characters. */
 export interface TextBudget {

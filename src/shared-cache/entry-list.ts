@@ -12,8 +12,8 @@ import type {
 } from '../keys/digest.js';
 import { canonicalJson } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
-import type { Digest } from '../oci/image.js';
-import { withoutCredentials } from '../redact.js';
+import type { Digest } from '../oci/resolved-image.js';
+import { withoutCredentials } from '../util/redact.js';
 
 /** Version of the list; a reader ignores lists of other versions. */
 export const LIST_VERSION = 1;

@@ -1,9 +1,9 @@
 /** A cache inside of an image: a member of its config (image-spec config.md allows others' members). */
 import type { KeyObject } from 'node:crypto';
-import type { InlineCache } from '../cache/records.js';
-import type { ImageConfig } from '../oci/image.js';
+import type { ImageConfig } from '../oci/resolved-image.js';
+import type { InlineCache } from '../store/records.js';
+import { INLINE_MEMBER } from './cache-media-types.js';
 import { type EntryList, encodeList } from './entry-list.js';
-import { INLINE_MEMBER } from './media-types.js';
 import { signList } from './signature.js';
 
 /** Makes the member. Blobs are left out: the image's manifest has them, whoever copies it. */

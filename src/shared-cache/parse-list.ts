@@ -2,8 +2,8 @@
 import type { Json } from '../keys/digest.js';
 import type { SelectionInput, StepInputs } from '../keys/inputs.js';
 import { definitionKey } from '../keys/inputs.js';
-import { isDigest } from '../oci/digest.js';
-import { ImageError, messageOf } from '../oci/errors.js';
+import { isDigest } from '../oci/blob-digest.js';
+import { ImageError, messageOf } from '../oci/image-error.js';
 import type { EntryList, ListedEntry, ListedLayer } from './entry-list.js';
 import { LIST_VERSION } from './entry-list.js';
 

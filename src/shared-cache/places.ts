@@ -1,9 +1,10 @@
 /** Opens the places that `--cache-from` and `--cache-to` name. */
-import { ociArchiveSink, ociArchiveSource } from '../oci/archive.js';
+
 import type { ArtifactSource } from '../oci/artifact.js';
-import type { ImageSink } from '../oci/image.js';
 import { layoutSink, layoutSource } from '../oci/layout.js';
+import { ociArchiveSink, ociArchiveSource } from '../oci/oci-archive.js';
 import { parseRegistryReference } from '../oci/reference.js';
+import type { ImageSink } from '../oci/resolved-image.js';
 import type { CachePlace } from './spec.js';
 
 /** A cache is there to save time: it is not waited for as an image is. */
@@ -17,8 +18,8 @@ interface Place {
 
 async function registryPlace(text: string): Promise<Place> {
   const [{ registrySource, registrySink }, { DEFAULT_RETRY }] = await Promise.all([
-    import('../registry/registry.js'),
-    import('../registry/retry.js'),
+    import('../oci/registry/registry.js'),
+    import('../oci/registry/retry.js'),
   ]);
   const reference = parseRegistryReference(text);
   const retry = { ...DEFAULT_RETRY, attempts: ATTEMPTS };

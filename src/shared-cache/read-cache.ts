@@ -1,14 +1,14 @@
 /** Reads a shared cache: its entries at once, its layers when somebody opens them. */
 import type { KeyObject } from 'node:crypto';
 import type { Artifact } from '../oci/artifact.js';
-import { ImageError } from '../oci/errors.js';
-import type { Descriptor, ResolvedLayer } from '../oci/image.js';
+import { ImageError } from '../oci/image-error.js';
 import { OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../oci/media-types.js';
-import { parseConfig } from '../oci/parse.js';
+import { parseConfig } from '../oci/parse-manifest.js';
 import { pairLayers } from '../oci/resolve.js';
+import type { Descriptor, ResolvedLayer } from '../oci/resolved-image.js';
+import { CACHE_CONFIG, SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList, ListedBlob } from './entry-list.js';
 import { parseInline } from './inline.js';
-import { CACHE_CONFIG, SIGNATURE_ANNOTATION } from './media-types.js';
 import { parseList } from './parse-list.js';
 import { checkSignature } from './signature.js';
 

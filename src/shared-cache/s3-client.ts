@@ -3,19 +3,19 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { AwsV4Signer } from 'aws4fetch';
 import { request as send } from 'undici';
-import { digestParts } from '../oci/digest.js';
-import { ImageError, messageOf } from '../oci/errors.js';
-import type { Digest, OpenBlob } from '../oci/image.js';
-import { collect } from '../oci/resolve.js';
-import { readRegistryConfig } from '../registry/config.js';
+import { digestParts } from '../oci/blob-digest.js';
+import { ImageError, messageOf } from '../oci/image-error.js';
+import { readRegistryConfig } from '../oci/registry/auth-config.js';
 import {
   DEFAULT_RETRY,
   errorCodes,
   isTransientError,
   isTransientStatus,
   retryDelay,
-} from '../registry/retry.js';
-import { openTransport } from '../registry/transport.js';
+} from '../oci/registry/retry.js';
+import { openTransport } from '../oci/registry/transport.js';
+import { collect } from '../oci/resolve.js';
+import type { Digest, OpenBlob } from '../oci/resolved-image.js';
 import type { S3Place } from './spec.js';
 
 /** A cache is there to save time: it is not waited for long. */

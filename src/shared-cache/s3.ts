@@ -4,13 +4,13 @@
  */
 import { Readable } from 'node:stream';
 import { type ArtifactSource, resolveArtifact } from '../oci/artifact.js';
-import { digestOf, verified } from '../oci/digest.js';
-import { ImageError } from '../oci/errors.js';
-import type { Descriptor, ImageSink } from '../oci/image.js';
+import { digestOf, verified } from '../oci/blob-digest.js';
+import { ImageError } from '../oci/image-error.js';
 import { blobPath } from '../oci/layout-files.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
-import { MAX_JSON_BYTES } from '../oci/parse.js';
+import { MAX_JSON_BYTES } from '../oci/parse-manifest.js';
 import { type BlobReader, collect } from '../oci/resolve.js';
+import type { Descriptor, ImageSink } from '../oci/resolved-image.js';
 import { openS3 } from './s3-client.js';
 import type { S3Place } from './spec.js';
 

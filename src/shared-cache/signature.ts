@@ -1,8 +1,8 @@
 /** Signatures of entry lists: ed25519 (RFC 8032) over their bytes. */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { UsageError } from '../errors.js';
-import { ImageError } from '../oci/errors.js';
+import { ImageError } from '../oci/image-error.js';
+import { UsageError } from '../util/errors.js';
 
 const HOW =
   'make a pair with: openssl genpkey -algorithm ed25519 -out KEY, openssl pkey -in KEY -pubout -out PUBLIC';

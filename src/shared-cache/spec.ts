@@ -1,8 +1,8 @@
 /** `--cache-to` and `--cache-from`: values as docker buildx has them. */
 import { splitCsv } from '../dockerfile/csv.js';
-import { UnsupportedError, UsageError } from '../errors.js';
 import { parseRegistryReference } from '../oci/reference.js';
-import { withoutCredentials } from '../redact.js';
+import { UnsupportedError, UsageError } from '../util/errors.js';
+import { withoutCredentials } from '../util/redact.js';
 
 /** A place in an S3 bucket. */
 export interface S3Place {

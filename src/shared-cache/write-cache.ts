@@ -1,12 +1,12 @@
 /** Writes a shared cache: layers first, then the list of entries, then the manifest that names it. */
 import type { KeyObject } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { digestOf } from '../oci/digest.js';
-import type { Descriptor, ImageSink, OpenBlob } from '../oci/image.js';
+import { digestOf } from '../oci/blob-digest.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
+import type { Descriptor, ImageSink, OpenBlob } from '../oci/resolved-image.js';
+import { CACHE_ARTIFACT, CACHE_CONFIG, SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
-import { CACHE_ARTIFACT, CACHE_CONFIG, SIGNATURE_ANNOTATION } from './media-types.js';
 import { signList } from './signature.js';
 
 /** A layer that is to be sent, unless the place has it. */

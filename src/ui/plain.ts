@@ -1,5 +1,5 @@
 /** Progress as lines of text, each with its step's name in front: for logs and pipes. */
-import type { BuildEvent, EventSink } from '../build/events.js';
+import type { BuildEvent, EventSink } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
 import { describeExplanation } from '../why/explain.js';
 import { formatBytes, formatDuration } from './format.js';

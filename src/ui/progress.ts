@@ -1,5 +1,5 @@
 /** Chooses how a build's progress is shown. Everything goes to stderr; stdout is the result's. */
-import type { EventSink } from '../build/events.js';
+import type { EventSink } from '../engine/events.js';
 import { describeWarning, plainProgress } from './plain.js';
 
 export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'quiet', 'none'] as const;

@@ -1,8 +1,8 @@
 /** Errors for people: where, what is wrong, the lines around it, what to do. */
 import { excerpt } from '../dockerfile/excerpt.js';
-import type { SourceLocation } from '../errors.js';
-import { StepFailedError, WiacError } from '../errors.js';
-import { withoutCredentials } from '../redact.js';
+import type { SourceLocation } from '../util/errors.js';
+import { StepFailedError, WiacError } from '../util/errors.js';
+import { withoutCredentials } from '../util/redact.js';
 
 /** The place an error is about, if it has one. */
 export function errorLocation(error: unknown): SourceLocation | undefined {

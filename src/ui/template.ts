@@ -2,7 +2,7 @@
  * The part of Go's text/template that people use with --format: paths of fields. No functions but
  * `json`, no pipes, no loops; those are what jq is for.
  */
-import { UsageError } from '../errors.js';
+import { UsageError } from '../util/errors.js';
 
 const ACTION = /\{\{\s*(json\s+)?((?:\.[A-Za-z][A-Za-z0-9_]*)+|\.)\s*\}\}/g;
 

@@ -1,6 +1,6 @@
 /** Progress on a terminal: finished steps scroll by, running ones are a live list with times. */
 import { createLogUpdate } from 'log-update';
-import type { BuildEvent, EventSink } from '../build/events.js';
+import type { BuildEvent, EventSink } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
 import { formatDuration } from './format.js';
 import { describeEvent } from './plain.js';

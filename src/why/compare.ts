@@ -2,12 +2,12 @@
  * What differs between the inputs of two steps: the answer to "why did this step run". It compares
  * exactly what keys are made of (keys/inputs.ts), so that what is explained is what was hashed.
  */
-import type { TreeChange, TreeReader } from '../context/tree.js';
-import { diffTrees } from '../context/tree.js';
-import { StoreError } from '../errors.js';
+import type { TreeChange, TreeReader } from '../fs/scan/tree.js';
+import { diffTrees } from '../fs/scan/tree.js';
 import type { DefinitionKey, Json, TreeDigest } from '../keys/digest.js';
 import { canonicalJson } from '../keys/digest.js';
 import type { SelectionInput, StepInputs } from '../keys/inputs.js';
+import { StoreError } from '../util/errors.js';
 
 /** One difference, from the former inputs to the new ones. */
 export type Difference =

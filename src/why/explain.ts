@@ -1,14 +1,15 @@
 /** Why a step is not in the cache: its inputs beside those of the nearest entry. */
-import type { CacheIndex } from '../cache/index-db.js';
-import type { LayerId, StepRecord } from '../cache/records.js';
-import { findNearest, imageDigest } from '../cache/related.js';
-import type { TreeReader } from '../context/tree.js';
+
+import type { TreeReader } from '../fs/scan/tree.js';
 import type { DefinitionKey, OperationDigest } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
 import type { StepId } from '../plan/step.js';
+import { findNearest, imageDigest } from '../store/entries/related.js';
+import type { CacheIndex } from '../store/index/index-db.js';
+import type { LayerId, StepRecord } from '../store/records.js';
 import type { Difference } from './compare.js';
 import { compareInputs } from './compare.js';
-import { describeDifference } from './describe.js';
+import { describeDifference } from './describe-change.js';
 
 /** The answer; `entry` is the key of the entry it was compared with. */
 export type Explanation =

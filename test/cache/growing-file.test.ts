@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, expect, test } from '@jest/globals';
-import { createGrowingFile } from '../../src/cache/growing-file.js';
+import { createGrowingFile } from '../../src/store/blobs/growing-file.js';
 
 const root = mkdtempSync(join(tmpdir(), 'wiac-growing-'));
 afterAll(() => rmSync(root, { recursive: true }));

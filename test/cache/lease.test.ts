@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { Lease } from '../../src/cache/lease.js';
-import { releaseLease, releaseLeases, takeLease, tryLease } from '../../src/cache/lease.js';
-import type { LayerId } from '../../src/cache/records.js';
-import type { Store } from '../../src/cache/store.js';
-import { closeStore, openStore } from '../../src/cache/store.js';
-import { LayersGoneError } from '../../src/cache/uses.js';
+import type { Lease } from '../../src/store/pins/lease.js';
+import { releaseLease, releaseLeases, takeLease, tryLease } from '../../src/store/pins/lease.js';
+import { LayersGoneError } from '../../src/store/pins/uses.js';
+import type { LayerId } from '../../src/store/records.js';
+import type { Store } from '../../src/store/store.js';
+import { closeStore, openStore } from '../../src/store/store.js';
 
 let root: string;
 let store: Store;

@@ -14,12 +14,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { withIndexLock } from '../../src/cache/index-lock.js';
-import type { ProcessId } from '../../src/cache/live-process.js';
-import { joinStore, PidTakenError, processOf } from '../../src/cache/live-process.js';
-import type { StorePaths } from '../../src/cache/paths.js';
-import { storePaths } from '../../src/cache/paths.js';
-import { closeStore, openStore } from '../../src/cache/store.js';
+import { withIndexLock } from '../../src/store/index/index-lock.js';
+import type { StorePaths } from '../../src/store/paths.js';
+import { storePaths } from '../../src/store/paths.js';
+import type { ProcessId } from '../../src/store/pins/live-process.js';
+import { joinStore, PidTakenError, processOf } from '../../src/store/pins/live-process.js';
+import { closeStore, openStore } from '../../src/store/store.js';
 
 let root: string;
 

@@ -1,7 +1,7 @@
 /** The prune policy of the config file. */
 import { describe, expect, test } from '@jest/globals';
-import { DEFAULT_POLICY, limitOf, parsePolicy } from '../../src/cache/policy.js';
-import { parseAge, parseSize } from '../../src/cache/units.js';
+import { DEFAULT_POLICY, limitOf, parsePolicy } from '../../src/store/gc/prune-policy.js';
+import { parseAge, parseSize } from '../../src/util/units.js';
 
 describe('a config file', () => {
   test.each([

@@ -1,10 +1,10 @@
 /** What a prune would remove, for made-up caches. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { PruneInput, PruneItem } from '../../src/cache/prune-input.js';
-import { keepingValue } from '../../src/cache/prune-order.js';
-import { planAll, planItems, planToLimit } from '../../src/cache/prune-plan.js';
-import type { LayerId } from '../../src/cache/records.js';
+import type { PruneInput, PruneItem } from '../../src/store/gc/prune-input.js';
+import { keepingValue } from '../../src/store/gc/prune-order.js';
+import { planAll, planItems, planToLimit } from '../../src/store/gc/prune-plan.js';
+import type { LayerId } from '../../src/store/records.js';
 
 const MB = 1_000_000;
 const HOUR = 3_600_000;

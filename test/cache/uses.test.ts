@@ -3,19 +3,29 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { concludeBuild } from '../../src/cache/conclude.js';
-import { publishEntry, updateLayer } from '../../src/cache/entries.js';
-import { findImage, imageRecord, publishImage, removeImage } from '../../src/cache/images.js';
-import { layerPath } from '../../src/cache/layer-store.js';
-import { tryLease } from '../../src/cache/lease.js';
-import type { ProcessId } from '../../src/cache/live-process.js';
-import { prune } from '../../src/cache/prune.js';
-import type { LayerId, LayerRecord, StepRecord } from '../../src/cache/records.js';
-import type { Store } from '../../src/cache/store.js';
-import { closeStore, openStore } from '../../src/cache/store.js';
-import { readCacheBytes } from '../../src/cache/totals.js';
-import { LayersGoneError, liveUses, retryWhenPruned, useLayers } from '../../src/cache/uses.js';
 import type { DefinitionKey, OperationDigest } from '../../src/keys/digest.js';
+import { concludeBuild } from '../../src/store/entries/conclude.js';
+import { publishEntry, updateLayer } from '../../src/store/entries/entries.js';
+import { prune } from '../../src/store/gc/prune-store.js';
+import {
+  findImage,
+  imageRecord,
+  publishImage,
+  removeImage,
+} from '../../src/store/images/store-images.js';
+import { readCacheBytes } from '../../src/store/index/totals.js';
+import { layerPath } from '../../src/store/layers/layer-store.js';
+import { tryLease } from '../../src/store/pins/lease.js';
+import type { ProcessId } from '../../src/store/pins/live-process.js';
+import {
+  LayersGoneError,
+  liveUses,
+  retryWhenPruned,
+  useLayers,
+} from '../../src/store/pins/uses.js';
+import type { LayerId, LayerRecord, StepRecord } from '../../src/store/records.js';
+import type { Store } from '../../src/store/store.js';
+import { closeStore, openStore } from '../../src/store/store.js';
 
 let root: string;
 let store: Store;

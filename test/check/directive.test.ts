@@ -4,10 +4,10 @@ import {
   formatWarnings,
   parseCheckDirective,
   ruleNames,
-} from '../../src/check/check.js';
+} from '../../src/check/check-dockerfile.js';
 import { isExperimental, ruleUrl } from '../../src/check/rules.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
-import { DockerfileError, UsageError } from '../../src/errors.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
+import { DockerfileError, UsageError } from '../../src/util/errors.js';
 import { errorOf } from '../dockerfile/helpers.js';
 import { OPTIONS, warned } from './helpers.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { BaseImage } from '../../src/check/check.js';
+import type { BaseImage } from '../../src/check/check-dockerfile.js';
 import { details, warned } from './helpers.js';
 
 const arm: BaseImage = { platform: 'linux/arm64', config: { Env: [] } };

@@ -1,5 +1,5 @@
-import { type CheckOptions, checkDockerfile } from '../../src/check/check.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
+import { type CheckOptions, checkDockerfile } from '../../src/check/check-dockerfile.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 
 export const OPTIONS: CheckOptions = {
   buildArgs: {},

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { type BaseImage, checkDockerfile } from '../../src/check/check.js';
-import { compileIgnore } from '../../src/context/ignore.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
+import { type BaseImage, checkDockerfile } from '../../src/check/check-dockerfile.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
+import { compileIgnore } from '../../src/fs/select/ignore.js';
 import { details, OPTIONS, warned } from './helpers.js';
 
 const FROM = 'FROM scratch\n';

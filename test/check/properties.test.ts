@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { checkDockerfile, formatWarnings } from '../../src/check/check.js';
+import { checkDockerfile, formatWarnings } from '../../src/check/check-dockerfile.js';
 import type { Dockerfile } from '../../src/dockerfile/ast.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
-import { DockerfileError } from '../../src/errors.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
+import { DockerfileError } from '../../src/util/errors.js';
 
 /** The Dockerfile, or undefined when the text is none. */
 function parsed(text: string): Dockerfile | undefined {

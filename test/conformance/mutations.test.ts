@@ -7,11 +7,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { checkDockerfile } from '../../src/check/check.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
-import { DockerfileError, UnsupportedError } from '../../src/errors.js';
+import { checkDockerfile } from '../../src/check/check-dockerfile.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 import { compile } from '../../src/plan/compile.js';
 import type { PlanOptions } from '../../src/plan/plan.js';
+import { DockerfileError, UnsupportedError } from '../../src/util/errors.js';
 
 const ROOT = join(process.cwd(), 'test/conformance');
 const RUNS = Number(process.env.MUTATIONS ?? 10_000);

@@ -7,7 +7,7 @@ import {
   hasWildcard,
   literalPrefix,
   matchPath,
-} from '../../src/context/gomatch.js';
+} from '../../src/fs/select/gomatch.js';
 
 function compile(pattern: string, doubleStar?: DoubleStar) {
   const compiled = compilePattern(pattern, doubleStar);

@@ -7,8 +7,8 @@ import {
   type IgnoreMatcher,
   type IgnoreState,
   ignoreFileCandidates,
-} from '../../src/context/ignore.js';
-import { DockerfileError } from '../../src/errors.js';
+} from '../../src/fs/select/ignore.js';
+import { DockerfileError } from '../../src/util/errors.js';
 
 const compile = (...lines: string[]) => compileIgnore(lines.join('\n'), '.dockerignore');
 

@@ -1,8 +1,8 @@
 /** Listing changes the current directory for a moment. */
 import { readlinkSync, rmdirSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
-import { openContext } from '../../src/context/context.js';
-import { listTree } from '../../src/context/listing.js';
+import { listTree } from '../../src/fs/scan/listing.js';
+import { openContext } from '../../src/fs/scan/local-context.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 
 const home = process.cwd();

@@ -1,9 +1,9 @@
 /** Go's filepath.Match and .dockerignore. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { compilePattern, hasWildcard } from '../../src/context/gomatch.js';
-import { compileIgnore } from '../../src/context/ignore.js';
-import { DockerfileError } from '../../src/errors.js';
+import { compilePattern, hasWildcard } from '../../src/fs/select/gomatch.js';
+import { compileIgnore } from '../../src/fs/select/ignore.js';
+import { DockerfileError } from '../../src/util/errors.js';
 
 function matches(pattern: string, path: string): boolean | string {
   const compiled = compilePattern(pattern);

@@ -1,6 +1,6 @@
 import type { Instruction } from '../../src/dockerfile/ast.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
-import { DockerfileError, type SourceLocation } from '../../src/errors.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
+import { DockerfileError, type SourceLocation } from '../../src/util/errors.js';
 
 /** A location for functions that need one but whose test is not about it. */
 export const HERE: SourceLocation = { file: 'Dockerfile', line: 7, column: 3, endLine: 8 };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { readHeredocWord } from '../../src/dockerfile/heredoc.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 import { HERE, instruction, instructionError, place } from './helpers.js';
 
 const PLAIN = { name: 'EOF', expand: true, stripTabs: false, fd: undefined };

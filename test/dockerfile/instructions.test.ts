@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseDockerfile, parseTrigger } from '../../src/dockerfile/parse.js';
+import { parseDockerfile, parseTrigger } from '../../src/dockerfile/parse-dockerfile.js';
 import { errorOf, HERE, instruction, instructionError, place } from './helpers.js';
 
 describe('FROM', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 import { errorOf, instruction, place } from './helpers.js';
 
 const parse = (text: string) => parseDockerfile(text, 'Dockerfile');

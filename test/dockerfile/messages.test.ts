@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseDuration } from '../../src/dockerfile/duration.js';
 import { excerpt } from '../../src/dockerfile/excerpt.js';
-import { suggest } from '../../src/suggest.js';
+import { suggest } from '../../src/util/suggest.js';
 
 describe('excerpt', () => {
   const lines = ['FROM a', '', 'RUN b \\', '\t--x c', 'CMD d', 'USER e', 'EXPOSE 1'];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseMount } from '../../src/dockerfile/mounts.js';
+import { parseMount } from '../../src/dockerfile/mount-flags.js';
 import { errorOf, HERE } from './helpers.js';
 
 const CACHE = {

@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { excerpt } from '../../src/dockerfile/excerpt.js';
 import { expand, expandWords } from '../../src/dockerfile/expand.js';
 import { compileGlob, replaceMatches, trimPrefix, trimSuffix } from '../../src/dockerfile/glob.js';
-import { parseMount } from '../../src/dockerfile/mounts.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
-import { DockerfileError } from '../../src/errors.js';
+import { parseMount } from '../../src/dockerfile/mount-flags.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
+import { DockerfileError } from '../../src/util/errors.js';
 import { HERE } from './helpers.js';
 
 /** The result of `action`, or the DockerfileError that it threw; anything else is rethrown. */

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { parseOutput } from '../../src/image/output.js';
+import { parseOutput } from '../../src/engine/exports/output-spec.js';
 import {
   context,
   dockerfile,

@@ -2,8 +2,8 @@
 import { lutimesSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { closeStore, openStore } from '../../src/cache/store.js';
-import { write } from '../../src/cache/transaction.js';
+import { write } from '../../src/store/index/transaction.js';
+import { closeStore, openStore } from '../../src/store/store.js';
 import { buildHere } from '../support/in-process.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { closeStore, openStore } from '../../src/cache/store.js';
+import { closeStore, openStore } from '../../src/store/store.js';
 import type { Built } from '../support/in-process.js';
 import { inspectHere } from '../support/in-process.js';
 import { describeLayers } from '../support/tree.js';

@@ -12,17 +12,17 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import type { Scanned } from '../../src/context/listing.js';
-import { listSingle, listTree } from '../../src/context/listing.js';
+import { measureTree } from '../../src/fs/layer/disk-usage.js';
+import { layerSource } from '../../src/fs/layer/layer-digest.js';
+import type { Subtree } from '../../src/fs/layer/link-subtrees.js';
+import { linkSubtrees } from '../../src/fs/layer/link-subtrees.js';
+import type { Scanned } from '../../src/fs/scan/listing.js';
+import { listSingle, listTree } from '../../src/fs/scan/listing.js';
 import type { TreeDigest } from '../../src/keys/digest.js';
-import { measureTree } from '../../src/layers/disk-usage.js';
-import { layerSource } from '../../src/layers/layer-digest.js';
-import type { Subtree } from '../../src/layers/link-subtrees.js';
-import { linkSubtrees } from '../../src/layers/link-subtrees.js';
 import { describeTree } from '../support/tree.js';
 import { machine, tempDir, writeTree } from '../support/wiac.js';
 
-/** Enough for a process of its own (src/layers/link-subtrees.ts). */
+/** Enough for a process of its own (src/fs/layer/link-subtrees.ts). */
 const DIRECTORIES = 6;
 const FILES = 500;
 

@@ -223,7 +223,7 @@ describe('kill -9 at every checkpoint', () => {
   });
 
   test('every checkpoint of the sources was among them', () => {
-    const names = [...readFileSync('src/checkpoint.ts', 'utf8').matchAll(/\| '([a-z:]+)'/g)];
+    const names = [...readFileSync('src/util/checkpoint.ts', 'utf8').matchAll(/\| '([a-z:]+)'/g)];
     expect(names.map(([, name]) => name ?? '').filter((name) => !seen.has(name))).toEqual([]);
   });
 

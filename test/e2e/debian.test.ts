@@ -8,7 +8,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSyn
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { readTreeXattrs } from '../../src/context/tree-xattrs.js';
+import { readTreeXattrs } from '../../src/fs/scan/tree-xattrs.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { machine, tempDir, writeTree } from '../support/wiac.js';

@@ -67,7 +67,7 @@ describe('README', () => {
   });
 
   test('the exit codes are those of the error classes', () => {
-    const errors = readFileSync('src/errors.ts', 'utf8');
+    const errors = readFileSync('src/util/errors.ts', 'utf8');
     for (const [, code, exitCode] of errors.matchAll(
       /code = '([A-Z_]+)';\n {2}readonly exitCode = (\d+);/g,
     )) {

@@ -18,9 +18,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { auditIndex, glanceAtIndex } from '../../src/cache/index-audit.js';
-import { suspectIndex } from '../../src/cache/index-damage.js';
-import { closeStore, openStore } from '../../src/cache/store.js';
+import { auditIndex, glanceAtIndex } from '../../src/store/index/index-audit.js';
+import { suspectIndex } from '../../src/store/index/index-damage.js';
+import { closeStore, openStore } from '../../src/store/store.js';
 import type { Machine } from '../support/wiac.js';
 import { context, dockerfile, machine, ranSteps, WIAC } from '../support/wiac.js';
 

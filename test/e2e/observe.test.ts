@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { closeStore, openStore } from '../../src/cache/store.js';
+import { closeStore, openStore } from '../../src/store/store.js';
 import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { canRun } from '../../src/exec/binfmt.js';
+import { canRun } from '../../src/executor/local/binfmt.js';
 import { parsePlatform } from '../../src/oci/platform.js';
 import { context, dockerfile, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
 

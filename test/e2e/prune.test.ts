@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { closeStore, openStore } from '../../src/cache/store.js';
+import { closeStore, openStore } from '../../src/store/store.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
 import {
   context,

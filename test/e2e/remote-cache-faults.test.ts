@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
-import { digestOf } from '../../src/oci/digest.js';
+import { digestOf } from '../../src/oci/blob-digest.js';
 import { freePort, startRegistry } from '../support/registry.js';
 import { describeLayers } from '../support/tree.js';
 import type { BuildEvent } from '../support/wiac.js';

@@ -1,6 +1,6 @@
 /** The filter of system calls, run by an interpreter of the few instructions that it uses. */
 import { describe, expect, test } from '@jest/globals';
-import { seccompFilter } from '../../src/exec/seccomp.js';
+import { seccompFilter } from '../../src/executor/local/seccomp.js';
 
 const NEW_USER = 0x10000000;
 const NEW_NET = 0x40000000;

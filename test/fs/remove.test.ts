@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { closeDirectory, entryPath, openDirectory, openRoot } from '../../src/fs/directory.js';
-import { removeTree } from '../../src/fs/remove.js';
+import { removeTree } from '../../src/fs/remove-tree.js';
 
 let root = '';
 beforeEach(() => {

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { entryPath, listNames, openRoot } from '../../src/fs/directory.js';
-import { removeTree } from '../../src/fs/remove.js';
+import { removeTree } from '../../src/fs/remove-tree.js';
 import { openWalker } from '../../src/fs/walker.js';
 
 let root = '';

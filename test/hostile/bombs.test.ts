@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { decompressed } from '../../src/tar/decompress.js';
-import { DEFAULT_LIMITS, expansionGuard, RATIO_FREE_BYTES } from '../../src/tar/expansion-limit.js';
+import { decompressed } from '../../src/oci/compress/decompress.js';
+import {
+  DEFAULT_LIMITS,
+  expansionGuard,
+  RATIO_FREE_BYTES,
+} from '../../src/oci/tar/expansion-limit.js';
 import type { Machine } from '../support/wiac.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 

@@ -21,16 +21,16 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { createHash64 } from '../../src/build/hash64.js';
-import { treeReader } from '../../src/cache/entries.js';
-import { openContext } from '../../src/context/context.js';
-import type { ScanStore } from '../../src/context/scan.js';
-import type { Selection } from '../../src/context/select.js';
-import { selectFiles } from '../../src/context/select.js';
-import { withSource } from '../../src/context/source.js';
+import { createHash64 } from '../../src/engine/hash64.js';
+import type { CopyReport } from '../../src/fs/layer/copy-job.js';
+import { makeCopyLayer } from '../../src/fs/layer/copy-layer.js';
+import { withSource } from '../../src/fs/scan/file-source.js';
+import { openContext } from '../../src/fs/scan/local-context.js';
+import type { ScanStore } from '../../src/fs/scan/scan.js';
+import type { Selection } from '../../src/fs/select/select.js';
+import { selectFiles } from '../../src/fs/select/select.js';
 import { selectionInput } from '../../src/keys/inputs.js';
-import type { CopyReport } from '../../src/layers/copy-job.js';
-import { makeCopyLayer } from '../../src/layers/copy-layer.js';
+import { treeReader } from '../../src/store/entries/entries.js';
 import { describeTree } from '../support/tree.js';
 import { context, dockerfile, machine, ranSteps, tempDir, writeTree } from '../support/wiac.js';
 

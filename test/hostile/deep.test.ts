@@ -3,7 +3,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { removeTree } from '../../src/fs/remove.js';
+import { removeTree } from '../../src/fs/remove-tree.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
 const DEPTH = 900;

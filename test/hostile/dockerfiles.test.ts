@@ -3,9 +3,9 @@
  * quadratic or exponential ways that wiac had, none of these would end before the test does.
  */
 import { describe, expect, test } from '@jest/globals';
-import { checkDockerfile } from '../../src/check/check.js';
+import { checkDockerfile } from '../../src/check/check-dockerfile.js';
 import { MAX_TEXT } from '../../src/dockerfile/expand.js';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 import { compile } from '../../src/plan/compile.js';
 import type { PlanOptions } from '../../src/plan/plan.js';
 import { context, machine } from '../support/wiac.js';

@@ -5,8 +5,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { encodeOperations } from '../../src/exec/operations.js';
-import { digestOf } from '../../src/oci/digest.js';
+import { encodeOperations } from '../../src/executor/local/operations.js';
+import { digestOf } from '../../src/oci/blob-digest.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
 test('the list of operations takes no value with a NUL byte, and does not print it', () => {

@@ -1,12 +1,12 @@
 /** The order in which linkers look for a library. */
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { NotFoundError, UsageError } from '../../src/errors.js';
 import type { ElfFile } from '../../src/libs/elf.js';
 import { parseLoaderCache } from '../../src/libs/ldcache.js';
 import type { Loaded, SystemConfiguration } from '../../src/libs/locate.js';
 import { locateLibrary } from '../../src/libs/locate.js';
 import type { Loader } from '../../src/libs/search-path.js';
+import { NotFoundError, UsageError } from '../../src/util/errors.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 import { cacheBytes } from './synthetic.js';
 

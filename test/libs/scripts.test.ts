@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { NotFoundError, UsageError } from '../../src/errors.js';
 import type { LibraryFile } from '../../src/libs/closure.js';
 import { libraryClosure } from '../../src/libs/closure.js';
+import { NotFoundError, UsageError } from '../../src/util/errors.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 
 function pathsOf(files: readonly LibraryFile[]): string[] {

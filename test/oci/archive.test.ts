@@ -3,13 +3,13 @@ import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { ociArchiveSink, ociArchiveSource } from '../../src/oci/archive.js';
-import { digestOf } from '../../src/oci/digest.js';
+import { digestOf } from '../../src/oci/blob-digest.js';
 import { dockerArchiveSink, dockerArchiveSource } from '../../src/oci/docker-archive.js';
-import type { ImageSink } from '../../src/oci/image.js';
 import { OCI_INDEX, OCI_LAYER_ZSTD } from '../../src/oci/media-types.js';
+import { ociArchiveSink, ociArchiveSource } from '../../src/oci/oci-archive.js';
 import { parsePlatform } from '../../src/oci/platform.js';
 import { type DockerArchiveReference, parseReference } from '../../src/oci/reference.js';
+import type { ImageSink } from '../../src/oci/resolved-image.js';
 import {
   AMD64,
   layerDigests,

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, test } from '@jest/globals';
-import { digestOf, isDigest, verified } from '../../src/oci/digest.js';
+import { digestOf, isDigest, verified } from '../../src/oci/blob-digest.js';
 
 test('bytes beyond the expected size are not passed on, however many come', async () => {
   const expected = { digest: digestOf(Buffer.from('abcd')), size: 4 };

@@ -7,16 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll } from '@jest/globals';
 import { execa } from 'execa';
 import { pack } from 'tar-stream';
-import { digestOf } from '../../src/oci/digest.js';
-import type {
-  Descriptor,
-  Digest,
-  ImageConfig,
-  ImageManifest,
-  ImageSink,
-  Platform,
-  ResolvedImage,
-} from '../../src/oci/image.js';
+import { digestOf } from '../../src/oci/blob-digest.js';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER_GZIP,
@@ -27,6 +18,15 @@ import {
   OCI_MANIFEST,
 } from '../../src/oci/media-types.js';
 import { collect } from '../../src/oci/resolve.js';
+import type {
+  Descriptor,
+  Digest,
+  ImageConfig,
+  ImageManifest,
+  ImageSink,
+  Platform,
+  ResolvedImage,
+} from '../../src/oci/resolved-image.js';
 
 export const AMD64: Platform = { os: 'linux', architecture: 'amd64' };
 

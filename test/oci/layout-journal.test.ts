@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { digestOf } from '../../src/oci/digest.js';
-import type { Descriptor, ImageSink } from '../../src/oci/image.js';
+import { digestOf } from '../../src/oci/blob-digest.js';
 import { layoutSink } from '../../src/oci/layout.js';
 import { OCI_MANIFEST } from '../../src/oci/media-types.js';
+import type { Descriptor, ImageSink } from '../../src/oci/resolved-image.js';
 
 let directory: string;
 

@@ -2,11 +2,11 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import { ImageError } from '../../src/oci/errors.js';
-import type { Descriptor } from '../../src/oci/image.js';
+import { ImageError } from '../../src/oci/image-error.js';
 import { layoutSink, layoutSource } from '../../src/oci/layout.js';
 import { OCI_MANIFEST } from '../../src/oci/media-types.js';
 import { parsePlatform } from '../../src/oci/platform.js';
+import type { Descriptor } from '../../src/oci/resolved-image.js';
 import {
   AMD64,
   layerDigests,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../../src/oci/media-types.js';
-import { parseConfig, parseManifest } from '../../src/oci/parse.js';
+import { parseConfig, parseManifest } from '../../src/oci/parse-manifest.js';
 
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
 const DESCRIPTOR = { mediaType: 'x', digest: DIGEST, size: 1 };

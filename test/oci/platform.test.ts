@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Descriptor, Digest } from '../../src/oci/image.js';
 import { OCI_MANIFEST } from '../../src/oci/media-types.js';
 import {
   choosePlatform,
@@ -8,6 +7,7 @@ import {
   parsePlatform,
   platformFit,
 } from '../../src/oci/platform.js';
+import type { Descriptor, Digest } from '../../src/oci/resolved-image.js';
 
 function entry(platform: string | undefined, annotations?: Record<string, string>): Descriptor {
   const [os = '', architecture = '', variant] = (platform ?? '').split('/');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ImageError } from '../../src/oci/errors.js';
+import { ImageError } from '../../src/oci/image-error.js';
 import { familiarReference, formatReference, parseReference } from '../../src/oci/reference.js';
 
 const HEX = 'a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4';

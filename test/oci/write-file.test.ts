@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { expect, test } from '@jest/globals';
-import { writeArchive } from '../../src/oci/archive.js';
+import { writeArchive } from '../../src/oci/oci-archive.js';
 import { writeWhole } from '../../src/oci/write-file.js';
 import { temporaryDirectory } from './helpers.js';
 

@@ -1,6 +1,6 @@
 /** Dockerfile to DAG, without a store. */
 import { describe, expect, test } from '@jest/globals';
-import { parseDockerfile } from '../../src/dockerfile/parse.js';
+import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 import { compile } from '../../src/plan/compile.js';
 import type { PlanOptions } from '../../src/plan/plan.js';
 import { DEFAULT_SHM_BYTES } from '../../src/plan/plan.js';

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { ImageError } from '../../src/oci/errors.js';
-import type { Digest, ImageSink, ResolvedImage } from '../../src/oci/image.js';
+import { ImageError } from '../../src/oci/image-error.js';
 import { layoutSink, layoutSource } from '../../src/oci/layout.js';
 import { parsePlatform } from '../../src/oci/platform.js';
 import { parseRegistryReference } from '../../src/oci/reference.js';
@@ -13,7 +12,8 @@ import {
   type RegistrySource,
   registrySink,
   registrySource,
-} from '../../src/registry/registry.js';
+} from '../../src/oci/registry/registry.js';
+import type { Digest, ImageSink, ResolvedImage } from '../../src/oci/resolved-image.js';
 import {
   AMD64,
   layerDigests,

@@ -1,14 +1,15 @@
 /** Builds and checks within the test's own process: a fifth of the time of a command. */
-import { build } from '../../src/build/build.js';
-import type { BuildEvent } from '../../src/build/events.js';
-import { createHash64 } from '../../src/build/hash64.js';
-import { closeStore, openStore } from '../../src/cache/store.js';
+
 import { openInput } from '../../src/cli/build-input.js';
 import { planDockerfile } from '../../src/cli/dockerfile-input.js';
-import { checkFiles } from '../../src/verify/check-files.js';
-import { checkIndex, treeCheck } from '../../src/verify/check-index.js';
-import type { Finding } from '../../src/verify/finding.js';
-import { verifyStore } from '../../src/verify/verify.js';
+import type { BuildEvent } from '../../src/engine/events.js';
+import { createHash64 } from '../../src/engine/hash64.js';
+import { build } from '../../src/engine/run-build.js';
+import { closeStore, openStore } from '../../src/store/store.js';
+import { checkFiles } from '../../src/store/verify/check-files.js';
+import { checkIndex, treeCheck } from '../../src/store/verify/check-index.js';
+import type { Finding } from '../../src/store/verify/finding.js';
+import { verifyStore } from '../../src/store/verify/verify-store.js';
 
 /** What an in-process build left. */
 export interface Built {

@@ -7,7 +7,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { auditIndex } from '../../src/cache/index-audit.js';
+import { auditIndex } from '../../src/store/index/index-audit.js';
 import { context, dockerfile, machine, ranSteps, WIAC } from '../support/wiac.js';
 
 /** The process and all that it started. */

@@ -8,7 +8,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { auditIndex } from '../../src/cache/index-audit.js';
+import { auditIndex } from '../../src/store/index/index-audit.js';
 import { describeLayers } from '../support/tree.js';
 import { context, dockerfile, machine, mountsBelow, WIAC } from '../support/wiac.js';
 

@@ -3,7 +3,7 @@
  * `-q=false`. Commander knows a switch only as it is; here each becomes one that is there or not.
  */
 import type { Command, Option } from 'commander';
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../util/errors.js';
 
 /** What a command line says, word by word. */
 export interface Given {

@@ -1,0 +1,104 @@
+/** `wiac build --check`: BuildKit's linter rules in the place of a build. */
+import type { BaseImage, CheckOptions, CheckResult } from '../check/check-dockerfile.js';
+import { checkDockerfile, formatWarnings } from '../check/check-dockerfile.js';
+import type { Dockerfile } from '../dockerfile/ast.js';
+import { formatPlatform } from '../oci/platform.js';
+import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
+import type { FindStored } from './base-images.js';
+import { openImage } from './base-images.js';
+import type { BuildInput, Workspace } from './build-input.js';
+import { isElsewhere, openInput } from './build-input.js';
+import type { DockerfileOptions } from './dockerfile-input.js';
+import { parsePairs, wantedPlatform, withStoredImages } from './dockerfile-input.js';
+import { refuseWarnings } from './lint.js';
+
+/** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
+async function lookUp(
+  reference: string,
+  platform: string,
+  findStored: FindStored,
+): Promise<BaseImage | undefined> {
+  const sources: Parameters<typeof openImage>[2] = [];
+  try {
+    const image = await openImage({ reference, platform }, findStored, sources);
+    if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
+    const { config } = 'inPlace' in image ? image.inPlace : image;
+    return { platform: formatPlatform(config), config: { Env: [], ...config.config } };
+  } catch (error) {
+    process.stderr.write(`wiac: ${reference} was not checked: ${(error as Error).message}\n`);
+    return undefined;
+  } finally {
+    await Promise.all(sources.map((source) => source.close()));
+  }
+}
+
+/** Checks again and again, until every image that a rule asks for was looked up. */
+async function checkWithImages(
+  dockerfile: Dockerfile,
+  options: CheckOptions,
+  pull: boolean | undefined,
+): Promise<CheckResult> {
+  const images = new Map<string, BaseImage | undefined>();
+  for (;;) {
+    const missing = new Map<string, readonly [string, string]>();
+    const baseImage = (reference: string, platform: string) => {
+      const key = `${platform} ${reference}`;
+      if (!images.has(key)) missing.set(key, [reference, platform]);
+      return images.get(key);
+    };
+    const result = checkDockerfile(dockerfile, { ...options, baseImage });
+    if (missing.size === 0) return result;
+    await withStoredImages(pull, async (findStored) => {
+      for (const [key, [reference, platform]] of missing)
+        images.set(key, await lookUp(reference, platform, findStored));
+    });
+  }
+}
+
+/** For a directory of this machine: no store is made to check it. */
+const NO_WORKSPACE: Workspace = {
+  scratch: () => {
+    throw new Error('what is elsewhere needs a store');
+  },
+  limits: DEFAULT_LIMITS,
+  signal: new AbortController().signal,
+};
+
+/** Reads what is to be checked, wherever it is. @throws what openInput throws */
+async function readInput(
+  path: string,
+  options: DockerfileOptions,
+  action: (input: BuildInput) => Promise<void>,
+): Promise<void> {
+  if (!isElsewhere(path, options.file)) return action(await openInput(path, options, NO_WORKSPACE));
+  const { withInput, withStore } = await import('./with-store.js');
+  await withStore((store) => withInput(path, options, store, action));
+}
+
+/**
+ * Prints the warnings.
+ * @throws DockerfileError when `# check=error=true` makes them one
+ */
+export function checkCommand(
+  path: string,
+  options: DockerfileOptions,
+  format: 'text' | 'json',
+): Promise<void> {
+  return readInput(path, options, (input) => check(input, options, format));
+}
+
+async function check(
+  { dockerfile, ignores }: BuildInput,
+  options: DockerfileOptions,
+  format: 'text' | 'json',
+): Promise<void> {
+  const checkOptions = {
+    buildArgs: parsePairs(options.buildArg, '--build-arg'),
+    platform: wantedPlatform(options.platform),
+    buildPlatform: wantedPlatform(undefined),
+    ignores,
+  };
+  const result = await checkWithImages(dockerfile, checkOptions, options.pull);
+  process.stdout.write(formatWarnings(result, dockerfile, format));
+  refuseWarnings(result);
+}

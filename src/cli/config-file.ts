@@ -1,0 +1,90 @@
+/** wiac's config file: where it is, and what it says. */
+import { readFileSync, statfsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
+import type { PrunePolicy } from '../store/gc/prune-policy.js';
+import { DEFAULT_POLICY, limitOf, parseLimits, parsePolicy } from '../store/gc/prune-policy.js';
+import { UsageError } from '../util/errors.js';
+import { parseSize } from '../util/units.js';
+
+/**
+ * Where the config file may be; the first that exists counts: $WIAC_CONFIG alone when it is set,
+ * else that of the user, else that of the machine.
+ */
+export function configPaths(environment: NodeJS.ProcessEnv): string[] {
+  const { WIAC_CONFIG, XDG_CONFIG_HOME } = environment;
+  if (WIAC_CONFIG) return [resolve(WIAC_CONFIG)];
+  const own = XDG_CONFIG_HOME ? resolve(XDG_CONFIG_HOME) : join(homedir(), '.config');
+  return [join(own, 'wiac/config.json'), '/etc/wiac/config.json'];
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new UsageError(`the config file ${path} can't be read: ${message}`);
+  }
+}
+
+function refuse(path: string, problem: string): never {
+  throw new UsageError(`the config file ${path} makes no sense: ${problem}`, {
+    hint: 'write it like {"prune": {"keepBytes": "20G", "keepDays": 30, "auto": true}}',
+  });
+}
+
+/** The content of the config file, with the path it has; undefined: there is none. */
+function readConfig(environment: NodeJS.ProcessEnv): { path: string; value: unknown } | undefined {
+  for (const path of configPaths(environment)) {
+    const text = readIfThere(path);
+    if (text === undefined) continue;
+    try {
+      return { path, value: JSON.parse(text) };
+    } catch (error) {
+      return refuse(path, (error as Error).message);
+    }
+  }
+  if (environment.WIAC_CONFIG) refuse(environment.WIAC_CONFIG, 'it does not exist');
+  return undefined;
+}
+
+/** The prune policy of this user. @throws UsageError for a file that makes no sense */
+export function readPolicy(environment: NodeJS.ProcessEnv): PrunePolicy {
+  const config = readConfig(environment);
+  if (!config) return DEFAULT_POLICY;
+  const policy = parsePolicy(config.value);
+  return 'problem' in policy ? refuse(config.path, policy.problem) : policy;
+}
+
+/**
+ * What this user accepts of layers and archives that come from elsewhere: the environment counts
+ * before the config file.
+ * @throws UsageError for what makes no sense
+ */
+export function readLimits(environment: NodeJS.ProcessEnv): ExpansionLimits {
+  const config = readConfig(environment);
+  const limits = parseLimits(config?.value);
+  if ('problem' in limits) return refuse(config?.path ?? '', limits.problem);
+  const { WIAC_MAX_LAYER_BYTES: size, WIAC_MAX_RATIO: ratio } = environment;
+  const maxBytes = size ? parseSize(size) : limits.maxBytes;
+  if (maxBytes === undefined)
+    throw new UsageError(`WIAC_MAX_LAYER_BYTES=${size} is not a size`, {
+      hint: 'write bytes, or a size such as 200G',
+    });
+  const maxRatio = ratio ? Number(ratio) : limits.maxRatio;
+  if (!(maxRatio >= 1))
+    throw new UsageError(`WIAC_MAX_RATIO=${ratio} is not a ratio`, {
+      hint: 'write a number, 1 or more',
+    });
+  return { maxBytes, maxRatio };
+}
+
+/** The limit of a policy in bytes, for a store that is there; undefined: there is none. */
+export function policyLimit(policy: PrunePolicy, root: string): number | undefined {
+  return limitOf(policy, () => {
+    const { blocks, bsize } = statfsSync(root);
+    return blocks * bsize;
+  });
+}

@@ -1,0 +1,146 @@
+/** Declares `wiac build` and `wiac plan`. */
+import { type Command, Option } from 'commander';
+import { PROGRESS_MODES, PROGRESS_VARIABLE } from '../../ui/progress.js';
+import {
+  collect,
+  dockerfileOptions,
+  isolationOption,
+  logFormatOption,
+  logLevelOption,
+  positiveInteger,
+  type SetExitCode,
+} from './options.js';
+
+/** What a build context can be. */
+const CONTEXT = 'directory, archive, URL or repository with the build context; - is standard input';
+
+/** wiac build */
+export function addBuild(program: Command, setExitCode: SetExitCode): void {
+  const command = dockerfileOptions(program.command('build'))
+    .summary('build a Dockerfile, print the lowerdir string of the result')
+    .description(
+      'Builds the Dockerfile of a build context. Steps that the cache holds are not run. The lowerdir\nstring of the result, topmost layer first, is all that is printed on standard output.',
+    )
+    .argument('<path>', CONTEXT)
+    .option('-t, --tag <name>', 'name for the result, can be given several times', collect, [])
+    .option(
+      '-o, --output <spec>',
+      'where the result goes: a directory, - (a tar archive on standard output), or\ntype=local|tar|oci|docker|image|registry|cacheonly with dest=, name= and more; can be given several times',
+      collect,
+      [],
+    )
+    .option('--push', 'push the result to its names, as --output type=registry', false)
+    .option(
+      '--annotation <[part:]key=value>',
+      'annotation of the manifest, or of index, manifest-descriptor, index-descriptor',
+      collect,
+      [],
+    )
+    .option(
+      '--provenance <mode>',
+      'say how it was built: true, false, mode=min or mode=max (SLSA v1, needs an image output)',
+    )
+    .option('--sbom <wanted>', 'list the packages of dpkg and apk: true or false (SPDX)')
+    .option('--attest <type=...>', 'the same: type=provenance,mode=max or type=sbom', collect, [])
+    .option('--metadata-file <file>', 'write digests, names, step keys and lowerdir string as JSON')
+    .option('--label <name=value>', 'label for the result, can be given several times', collect, [])
+    .option('--no-cache', 'run every step; what it makes replaces what the cache had')
+    .option('--no-cache-filter <stages>', 'like --no-cache, for these stages (names, commas)')
+    .option(
+      '--secret <id=name,src=file|env=variable>',
+      'secret for RUN --mount=type=secret, also as type=env,src=VARIABLE; read once',
+      collect,
+      [],
+    )
+    .option('--ssh <id=socket|keyfile>', 'ssh agent or keys for RUN --mount=type=ssh', collect, [])
+    .option(
+      '--cache-from <source>',
+      'use entries of another machine: REF, type=registry,ref=REF, type=local,src=DIR, type=s3,...',
+      collect,
+      [],
+    )
+    .option(
+      '--cache-to <target>',
+      'give entries to other machines: as --cache-from with dest=DIR, [,mode=max], or type=inline',
+      collect,
+      [],
+    )
+    .option('-q, --quiet', 'no progress, only the result, warnings and errors', false)
+    .option('--iidfile <file>', 'write the id of the result to a file')
+    .option(
+      '--check',
+      "print what BuildKit's linter rules say of the Dockerfile, build nothing",
+      false,
+    )
+    .addOption(
+      new Option('--format <format>', 'output format of --check: text or json')
+        .choices(['text', 'json', 'oci', 'docker'])
+        .default('text'),
+    )
+    .option(
+      '-j, --jobs <n>',
+      'steps to run at the same time (default: number of CPUs)',
+      positiveInteger,
+    )
+    .addOption(progressOption())
+    .addOption(isolationOption())
+    .addOption(logLevelOption())
+    .addOption(logFormatOption());
+  withoutEffect(command).action(async (path: string, options) => {
+    const { buildCommand } = await import('../build-command.js');
+    await buildCommand(path, options, setExitCode);
+  });
+}
+
+/** What scripts for docker, podman and buildah give, and wiac has no use for. */
+function withoutEffect(command: Command): Command {
+  return command
+    .option('--load', 'changes nothing, as all that follow', false)
+    .option('--rm', 'of docker', false)
+    .option('--force-rm', 'of docker', false)
+    .option('--compress', 'of docker', false)
+    .option('--disable-content-trust', 'of docker', false)
+    .option('-D, --debug', 'of docker', false)
+    .option('--builder <name>', 'of docker')
+    .option('--layers', 'of buildah', false);
+}
+
+function progressOption(): Option {
+  const option = new Option('--progress <mode>', 'how progress is shown')
+    .choices(PROGRESS_MODES)
+    .default('auto');
+  return process.env[PROGRESS_VARIABLE] ? option.env(PROGRESS_VARIABLE) : option;
+}
+
+/** wiac plan */
+export function addPlan(program: Command): void {
+  dockerfileOptions(program.command('plan'))
+    .summary('show the steps of a Dockerfile, their keys, and what the cache has; run nothing')
+    .argument('<path>', CONTEXT)
+    .addOption(
+      new Option('--format <format>', 'output format')
+        .choices(['text', 'json', 'dot'])
+        .default('text'),
+    )
+    .action(async (path: string, options) => {
+      const { planCommand } = await import('../plan-command.js');
+      await planCommand(path, options);
+    });
+}
+
+/** wiac why */
+export function addWhy(program: Command): void {
+  dockerfileOptions(program.command('why'))
+    .summary('say why steps of a Dockerfile would run: what is not as it was; run nothing')
+    .description(
+      'For each step that the cache does not have: the first thing in its key that differs from the\nnearest entry of the cache, such as a file, an ARG, or the step before.',
+    )
+    .argument('<path>', CONTEXT)
+    .argument('[step]', "a step's id or name in wiac plan, or the beginning of its instruction")
+    .addOption(
+      new Option('--format <format>', 'output format').choices(['text', 'json']).default('text'),
+    )
+    .action(async (path: string, step: string | undefined, options) => {
+      await (await import('../why.js')).whyCommand(path, step, options);
+    });
+}

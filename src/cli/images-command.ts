@@ -1,0 +1,75 @@
+/** `wiac pull`, `wiac push` */
+
+import { exportImages } from '../engine/exports/export-image.js';
+import { openImageSink } from '../engine/exports/image-sink.js';
+import { parseCompression } from '../engine/exports/output-spec.js';
+import { DOCKER_MANIFEST } from '../oci/media-types.js';
+import { parseReference } from '../oci/reference.js';
+import { parseEpoch } from '../plan/epoch.js';
+import { lazyScratch } from '../store/layers/layer-store.js';
+import { useLayers } from '../store/pins/uses.js';
+import { settleStep } from '../store/recovery/durability.js';
+import type { SetExitCode } from './declare/options.js';
+import { wantedPlatform } from './dockerfile-input.js';
+import { requireImage } from './find-image.js';
+import { pullImage } from './pull-image.js';
+import { changeStore } from './with-store.js';
+
+/** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
+export function pullCommand(
+  reference: string,
+  options: { readonly tag?: string; readonly platform?: string },
+  setExitCode: SetExitCode,
+): Promise<void> {
+  return changeStore(setExitCode, async (store) => {
+    const platform = wantedPlatform(options.platform);
+    const image = await pullImage(store, reference, platform, options.tag ?? reference);
+    process.stdout.write(`${image.id}\n`);
+  });
+}
+
+/** Options of `wiac push`, as commander gives them. */
+export interface PushOptions {
+  readonly compression?: string;
+  readonly compressionLevel?: string;
+  readonly forceCompression: boolean;
+  readonly docker: boolean;
+}
+
+/** `wiac push NAME REF`: prints the manifest's digest. */
+export async function pushCommand(
+  name: string,
+  reference: string,
+  options: PushOptions,
+  setExitCode: SetExitCode,
+): Promise<void> {
+  const wanted = parseCompression(options.compression, options.compressionLevel);
+  const { compression = 'gzip', level } = wanted;
+  const exportOptions = {
+    form: { compression, level, force: options.forceCompression, latest: undefined },
+    annotations: [],
+    epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
+  } as const;
+  return changeStore(setExitCode, async (store) => {
+    const image = requireImage(store.index, name);
+    // A registry takes both kinds, and so an image keeps the one that it was pulled with.
+    const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;
+    const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';
+    const mediaTypes = options.docker || keepsKind ? 'docker' : 'oci';
+    useLayers(store.index, image.layers);
+    const sink = openImageSink(reference);
+    const scratch = lazyScratch(store.paths);
+    try {
+      const { root } = await exportImages(store, [{ image }], sink, scratch.path(), {
+        ...exportOptions,
+        mediaTypes,
+      });
+      // The registry has it; to make a blob again after a power cut is cheaper than to wait for the disk.
+      await settleStep(store);
+      process.stdout.write(`${root.digest}\n`);
+    } finally {
+      scratch.remove();
+      await sink.close();
+    }
+  });
+}

@@ -1,0 +1,115 @@
+/** images.json and layers.json of a store of podman and buildah (github.com/containers/storage). */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ImageError, messageOf } from '../oci/image-error.js';
+import type { StorageRoot } from './roots.js';
+
+/** What is read of an image's record. */
+export interface StorageImageRecord {
+  readonly id: string;
+  /** Of its manifest, `sha256:...`. */
+  readonly digest: string | undefined;
+  /** In full: `docker.io/library/debian:12`. */
+  readonly names: readonly string[];
+  /** The topmost layer; undefined for an image without files. */
+  readonly layer: string | undefined;
+  readonly root: StorageRoot;
+}
+
+/** What is read of a layer's record. */
+export interface StorageLayerRecord {
+  readonly id: string;
+  readonly parent: string | undefined;
+  /** diffID. */
+  readonly diffDigest: string | undefined;
+  /** It was not written to its end. */
+  readonly incomplete: boolean;
+  readonly root: StorageRoot;
+}
+
+function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/** @returns undefined when the file is not there */
+function readList(path: string): Record<string, unknown>[] | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw new ImageError(`cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+  try {
+    const list: unknown = JSON.parse(text);
+    if (Array.isArray(list)) return list.filter((item) => typeof item === 'object' && item);
+  } catch {
+    // Said below.
+  }
+  throw new ImageError(`${path} is damaged: it is no list`, {
+    hint: 'podman system check, or podman system reset, may repair it',
+  });
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** The images of a directory; undefined when it is no store. @throws ImageError */
+export function readImages(root: StorageRoot): StorageImageRecord[] | undefined {
+  const list = readList(join(root.path, `${root.driver}-images/images.json`));
+  return list?.flatMap(({ id, digest, names, layer }) => {
+    const known = Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
+    return typeof id === 'string'
+      ? [{ id, digest: text(digest), names: known, layer: text(layer), root }]
+      : [];
+  });
+}
+
+/** The layers of a directory by their ids. @throws ImageError */
+export function readLayers(root: StorageRoot): Map<string, StorageLayerRecord> {
+  const list = readList(join(root.path, `${root.driver}-layers/layers.json`)) ?? [];
+  return new Map(
+    list.flatMap((layer): [string, StorageLayerRecord][] => {
+      const { id, parent, flags } = layer;
+      if (typeof id !== 'string') return [];
+      const incomplete =
+        (flags as { incomplete?: unknown } | null | undefined)?.incomplete === true;
+      const diffDigest = text(layer['diff-digest']);
+      return [[id, { id, parent: text(parent), diffDigest, incomplete, root }]];
+    }),
+  );
+}
+
+/** A manifest or a config, which are kept beside the image's record. @throws ImageError */
+export function readBigData({ id, root }: StorageImageRecord, key: string): Buffer {
+  // Names that could be anything else than a file's are encoded.
+  const file = /^[a-zA-Z0-9]+$/.test(key) ? key : `=${Buffer.from(key).toString('base64')}`;
+  const path = join(root.path, `${root.driver}-images`, id, file);
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new ImageError(`the image ${id} in ${root.path} is damaged: ${messageOf(cause)}`, {
+      cause,
+      hint: 'pull or build it again with the program that keeps it',
+    });
+  }
+}
+
+/** Where the files of a layer are. */
+export function layerDirectory({ id, root }: StorageLayerRecord): string {
+  return root.driver === 'vfs'
+    ? join(root.path, 'vfs/dir', id)
+    : join(root.path, 'overlay', id, 'diff');
+}
+
+/**
+ * Does fuse-overlayfs mount the layers? It marks what it removes in a way of its own.
+ */
+export function hasMountProgram(root: StorageRoot): boolean {
+  try {
+    return readFileSync(join(root.path, 'overlay/.has-mount-program'), 'utf8').trim() === 'true';
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,131 @@
+/** What a COPY or ADD takes, and whether it can go where it is to go. */
+import { posix } from 'node:path';
+import type { Destination } from '../fs/layer/destination.js';
+import type { Stack } from '../fs/layer/stack.js';
+import { locate } from '../fs/layer/stack.js';
+import { stackSource } from '../fs/layer/stack-source.js';
+import { findArchives } from '../fs/layer/unpack-selection.js';
+import { withSource } from '../fs/scan/file-source.js';
+import type { Selection } from '../fs/select/select.js';
+import { selectFiles } from '../fs/select/select.js';
+import type { CopyStep } from '../plan/step.js';
+import { DockerfileError } from '../util/errors.js';
+import type { BuildSession } from './build-session.js';
+import { layerDigests, stackOf } from './build-session.js';
+import type { DestinationReads, KeyedInputs, StepState } from './lookup.js';
+
+/** What a COPY takes. */
+export interface CopySources {
+  readonly selections: readonly Selection[];
+  /** Those of them that ADD unpacks. */
+  readonly archives: readonly Selection[];
+}
+
+/** Of a step that copies nothing. */
+export const NO_SOURCES: CopySources = { selections: [], archives: [] };
+
+/**
+ * Several sources can only go into a directory: one that is there, or directories, which merge into
+ * a new one. Of what one wildcard means the last file stays, as in BuildKit.
+ */
+export function refuseDestination(
+  step: CopyStep,
+  destination: Destination,
+  { selections, archives }: CopySources,
+): void {
+  if (archives.length > 0 && destination.kind === 'other') {
+    throw new DockerfileError(
+      `an archive can't be unpacked into /${destination.path}, which is no directory`,
+      step.location,
+      { hint: 'choose another destination, or keep the archive as it is with --unpack=false' },
+    );
+  }
+  const several = step.sources.length + step.inline.length > 1;
+  if (!several || step.parents || step.destination.endsWith('/')) return;
+  if (destination.kind === 'directory') return;
+  const isTree = (selection: Selection) =>
+    selection.kind === 'directory' || archives.includes(selection);
+  if (step.inline.length === 0 && selections.every(isTree)) return;
+  throw new DockerfileError(
+    `several sources (${step.sources.join(' ')}) can't become the file ${step.destination}`,
+    step.location,
+    { hint: `end the destination with a slash: ${step.destination}/` },
+  );
+}
+
+/**
+ * BuildKit refuses to put a directory where the image has something else; hiding a symlink such as
+ * /bin -> usr/bin below a new directory would break the image.
+ */
+export function refuseConflicts(
+  stack: Stack,
+  step: CopyStep,
+  destination: Destination,
+  selections: readonly Selection[],
+): void {
+  const check = (files: Selection['files'], path: string): void => {
+    for (const child of files.children) {
+      if (!child.directory) continue;
+      const target = path === '' ? child.name : `${path}/${child.name}`;
+      const there = locate(stack, target);
+      if (there && !there.stats.isDirectory()) {
+        throw new DockerfileError(
+          `COPY would put a directory over /${target}, which is none`,
+          step.location,
+          {
+            hint: there.stats.isSymbolicLink()
+              ? 'copy to the place the symbolic link leads to'
+              : undefined,
+          },
+        );
+      }
+      if (there) check(child.directory, target);
+    }
+  };
+  for (const { kind, files, below } of selections) {
+    if (kind === 'directory') check(files, posix.join(destination.path, below));
+  }
+}
+
+/** The files a COPY takes, wherever from. */
+export async function copySources(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  step: CopyStep,
+  reads: readonly StepState[],
+): Promise<CopySources> {
+  const [source] = reads;
+  if (step.from === undefined || !source) {
+    const { selections } = keyed;
+    const archives =
+      step.unpack === 'never'
+        ? []
+        : step.unpack === 'always'
+          ? selections.filter(({ kind }) => kind === 'file')
+          : await findArchives(selections);
+    return { selections, archives };
+  }
+  const stack = await stackOf(session, source.layers);
+  const selections = await withSource(stackSource(stack, 'the stage'), (files) =>
+    selectFiles(files, session.scanStore, step.sources, step.location, step),
+  );
+  // `ADD --unpack` of a URL: the file is in a step of its own.
+  const archives = step.unpack === 'always' ? selections.filter(({ kind }) => kind === 'file') : [];
+  return { selections, archives };
+}
+
+/**
+ * The names of an archive go through directories and symbolic links of the layers below: then all
+ * of their files may decide what the step makes.
+ */
+export async function withLayersBelow(
+  session: BuildSession,
+  reads: DestinationReads,
+  { archives }: CopySources,
+  base: StepState,
+): Promise<DestinationReads> {
+  if (archives.length === 0 || reads.destination.kind !== 'directory') return reads;
+  if (base.layers.length === 0) return reads;
+  const layers = await layerDigests(session, base.layers);
+  return { ...reads, facts: { ...(reads.facts as object), layers } };
+}

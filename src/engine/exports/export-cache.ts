@@ -1,0 +1,248 @@
+/** Gives entries and layers of this store away (--cache-to, wiac cache export). */
+import { createReadStream } from 'node:fs';
+import type { DefinitionKey } from '../../keys/digest.js';
+import { isKeyed } from '../../keys/inputs.js';
+import { ImageError } from '../../oci/image-error.js';
+import { layerCompression } from '../../oci/media-types.js';
+import type { Digest } from '../../oci/resolved-image.js';
+import type { Plan } from '../../plan/plan.js';
+import type { Step, StepId } from '../../plan/step.js';
+import type {
+  EntryList,
+  ListedBlob,
+  ListedEntry,
+  ListedLayer,
+} from '../../shared-cache/entry-list.js';
+import { LIST_VERSION, publicInputs } from '../../shared-cache/entry-list.js';
+import { blobDescriptor } from '../../shared-cache/read-cache.js';
+import type { OutgoingLayer } from '../../shared-cache/write-cache.js';
+import { DEFAULT_FORM } from '../../store/blobs/blobs.js';
+import { completeEntry } from '../../store/entries/entries.js';
+import { diffIdOf } from '../../store/layers/remote-layers.js';
+import type { InlineCache, LayerId, StepRecord } from '../../store/records.js';
+import type { LayerReading } from '../build-session.js';
+import type { StepState } from '../lookup.js';
+import { runContentKey } from '../lookup.js';
+import { MissingLayersError, usableOrigin } from '../sources/needed-layers.js';
+import { blobOf } from './export-layers.js';
+
+/** What giving away needs of a build. */
+export type ExportSession = LayerReading & { readonly scratch: () => string };
+
+/** A list with the layers that go with it. */
+export interface OutgoingCache {
+  readonly list: EntryList;
+  readonly layers: readonly OutgoingLayer[];
+}
+
+interface Blob {
+  readonly listed: ListedBlob;
+  readonly diffId: Digest;
+  readonly open: OutgoingLayer['open'];
+}
+
+/** A layer's blob: packed here, or passed on from where it can be fetched without unpacking it. */
+async function blobFor(
+  { store, origins, scratch, signal }: ExportSession,
+  id: LayerId,
+  compression: 'gzip' | 'zstd',
+): Promise<Blob | undefined> {
+  const { index } = store;
+  if (index.layers.doesExist(id)) {
+    const form = { ...DEFAULT_FORM, compression };
+    const { record, path } = await blobOf(store, id, form, scratch(), signal);
+    const { digest, size, diffId, compression: is } = record;
+    return {
+      listed: { digest: digest as Digest, size, compression: is },
+      diffId: diffId as Digest,
+      open: () => createReadStream(path),
+    };
+  }
+  const diffId = index.remoteLayers.get(id)?.diffId;
+  const origin = diffId === undefined ? undefined : usableOrigin(origins, diffId);
+  if (!origin) return undefined;
+  const { digest, size, mediaType } = origin.layer.descriptor;
+  return {
+    listed: { digest, size, compression: layerCompression(mediaType) ?? 'gzip' },
+    diffId: origin.layer.diffId,
+    open: () => origin.layer.open(),
+  };
+}
+
+/** The list of layers while it grows. */
+interface LayerTable {
+  readonly rows: ListedLayer[];
+  /** The layer's place, undefined for one without a diffID. */
+  readonly place: (id: LayerId) => number | undefined;
+}
+
+function layerTable({ store }: ExportSession, blobs: ReadonlyMap<LayerId, Blob>): LayerTable {
+  const { index } = store;
+  const rows: ListedLayer[] = [];
+  const places = new Map<LayerId, number>();
+  return {
+    rows,
+    place: (id) => {
+      const known = places.get(id);
+      const blob = blobs.get(id);
+      const diffId = blob?.diffId ?? diffIdOf(index, id);
+      if (known !== undefined || diffId === undefined) return known;
+      const digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
+      places.set(id, rows.length);
+      rows.push({
+        diffId: diffId as Digest,
+        ...(digest === undefined ? {} : { digest }),
+        ...(blob === undefined ? {} : { blob: blob.listed }),
+      });
+      return rows.length - 1;
+    },
+  };
+}
+
+function allPlaces(table: LayerTable, layers: readonly LayerId[]): number[] | undefined {
+  const places = layers.map((id) => table.place(id)).filter((place) => place !== undefined);
+  return places.length === layers.length ? places : undefined;
+}
+
+/** @returns undefined for an entry that nobody could find */
+function listEntry(table: LayerTable, record: StepRecord): ListedEntry | undefined {
+  const base = allPlaces(table, record.base);
+  const reads = record.readLayers.map((layers) => allPlaces(table, layers));
+  const known = reads.filter((places) => places !== undefined);
+  const parents = base && known.length === reads.length ? { base, reads: known } : undefined;
+  const { key, contentKey, operation, inputs, created, durationMs } = record;
+  const layer = record.layer === undefined ? undefined : table.place(record.layer);
+  if (!parents && contentKey === undefined) return undefined;
+  return {
+    key,
+    operation,
+    inputs: publicInputs(inputs),
+    created,
+    durationMs,
+    ...(contentKey === undefined ? {} : { contentKey }),
+    ...(parents === undefined ? {} : { parents }),
+    ...(record.reads === undefined ? {} : { reads: record.reads }),
+    ...(layer === undefined ? {} : { layer }),
+  };
+}
+
+/**
+ * Packs the layers of entries and lists them. Entries whose layer nobody has any more are left out.
+ * @throws NoSpaceError
+ */
+export async function gatherCache(
+  session: ExportSession,
+  records: readonly StepRecord[],
+  compression: 'gzip' | 'zstd',
+): Promise<OutgoingCache> {
+  const blobs = new Map<LayerId, Blob>();
+  for (const { layer } of records) {
+    session.signal.throwIfAborted();
+    const blob =
+      layer === undefined || blobs.has(layer)
+        ? undefined
+        : await blobFor(session, layer, compression);
+    if (layer !== undefined && blob) blobs.set(layer, blob);
+  }
+  const table = layerTable(session, blobs);
+  const complete = records.filter(({ layer }) => layer === undefined || blobs.has(layer));
+  const entries = complete
+    .map((record) => listEntry(table, record))
+    .filter((entry) => entry !== undefined);
+  const layers = [
+    ...new Map([...blobs.values()].map((blob) => [blob.listed.digest, blob])).values(),
+  ];
+  return {
+    list: { version: LIST_VERSION, layers: table.rows, entries },
+    layers: layers.map(({ listed, open }) => ({ descriptor: blobDescriptor(listed), open })),
+  };
+}
+
+/** The steps whose layers the result is made of. */
+function resultSteps(plan: Plan): Step[] {
+  const steps = new Map(plan.steps.map((step) => [step.id, step]));
+  const chain: Step[] = [];
+  for (let step = steps.get(plan.target); step; ) {
+    chain.unshift(step);
+    step = step.parent === undefined ? undefined : steps.get(step.parent);
+  }
+  return chain;
+}
+
+/** Entries made before their content key was of interest get it now: other machines look for it. */
+async function withContentKey(
+  session: ExportSession,
+  step: Step,
+  record: StepRecord,
+): Promise<StepRecord> {
+  if (step.kind !== 'run' || record.contentKey !== undefined) return record;
+  const { operation, base, readLayers } = record;
+  try {
+    const contentKey = await runContentKey(session, step, operation, base, readLayers);
+    completeEntry(session.store.index, record.key, contentKey);
+    return { ...record, contentKey };
+  } catch (error) {
+    // Without the files below only the definition key can find it.
+    if (error instanceof MissingLayersError) return record;
+    throw error;
+  }
+}
+
+/**
+ * The entries of a build.
+ * @param mode `min`: those whose layers are in the result; `max`: those of all steps
+ */
+async function buildEntries(
+  session: ExportSession,
+  plan: Plan,
+  states: ReadonlyMap<StepId, StepState>,
+  mode: 'min' | 'max',
+): Promise<StepRecord[]> {
+  const records: StepRecord[] = [];
+  for (const step of mode === 'min' ? resultSteps(plan) : plan.steps) {
+    const key = isKeyed(step) ? states.get(step.id)?.key : undefined;
+    const record = key === undefined ? undefined : session.store.index.steps.get(key);
+    if (record) records.push(await withContentKey(session, step, record));
+  }
+  return records;
+}
+
+/** One `--cache-to`. */
+export interface CacheTarget {
+  readonly title: string;
+  readonly mode: 'min' | 'max';
+  readonly compression: 'gzip' | 'zstd';
+  /** A failure is a warning only. */
+  readonly ignoreError: boolean;
+  /** Grows with each build of a command: one for each platform, and all of them go to one place. */
+  readonly gathered: Map<DefinitionKey, StepRecord>;
+  /** Writes the cache somewhere, or gives it back for the image itself. @throws ImageError */
+  readonly write: (cache: OutgoingCache) => Promise<InlineCache | undefined>;
+}
+
+/**
+ * Writes the caches of a build, one after the other.
+ * @returns what goes into the image itself
+ * @throws ImageError, NoSpaceError
+ */
+export async function exportCache(
+  session: ExportSession,
+  plan: Plan,
+  states: ReadonlyMap<StepId, StepState>,
+  targets: readonly CacheTarget[],
+  warn: (message: string) => void,
+): Promise<InlineCache | undefined> {
+  let inline: InlineCache | undefined;
+  for (const { title, mode, compression, ignoreError, gathered, write } of targets) {
+    for (const record of await buildEntries(session, plan, states, mode))
+      gathered.set(record.key, record);
+    try {
+      const cache = await gatherCache(session, [...gathered.values()], compression);
+      inline = (await write(cache)) ?? inline;
+    } catch (error) {
+      if (!ignoreError || !(error instanceof ImageError)) throw error;
+      warn(`the cache ${title} was not written: ${error.message}`);
+    }
+  }
+  return inline;
+}

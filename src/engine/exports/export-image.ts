@@ -1,0 +1,285 @@
+/** A build result as an image (image-spec: manifest.md, config.md, image-index.md), into any sink. */
+import { Readable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
+import type { Annotation } from '../../oci/annotations.js';
+import { annotationsOf } from '../../oci/annotations.js';
+import { digestOf } from '../../oci/blob-digest.js';
+import { HISTORY_COMMENT } from '../../oci/image-config.js';
+import {
+  DOCKER_CONFIG,
+  DOCKER_INDEX,
+  DOCKER_MANIFEST,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from '../../oci/media-types.js';
+import { isIndex, parseManifest } from '../../oci/parse-manifest.js';
+import { parsePlatform } from '../../oci/platform.js';
+import type { Descriptor, ImageHistoryEntry, ImageSink } from '../../oci/resolved-image.js';
+import { INLINE_MEMBER } from '../../shared-cache/cache-media-types.js';
+import type { BlobForm } from '../../store/blobs/blobs.js';
+import { DEFAULT_FORM } from '../../store/blobs/blobs.js';
+import type { ImageRecord } from '../../store/records.js';
+import type { Store } from '../../store/store.js';
+import type { ExportedLayer, MediaTypes } from './export-layers.js';
+import { exportLayers } from './export-layers.js';
+
+/** How an image is written. */
+export interface ExportOptions {
+  readonly form: BlobForm;
+  readonly mediaTypes: MediaTypes;
+  readonly annotations: readonly Annotation[];
+  /** Seconds since the epoch for everything that has no time of its own; SOURCE_DATE_EPOCH. */
+  readonly epoch: number | undefined;
+  /** Ends the work early; its reason is not what is thrown then. */
+  readonly signal?: AbortSignal;
+}
+
+/** An OCI image with gzip layers. */
+export const DEFAULT_EXPORT: ExportOptions = {
+  form: DEFAULT_FORM,
+  mediaTypes: 'oci',
+  annotations: [],
+  epoch: undefined,
+};
+
+/** Statements about an image: predicate type and content of each. */
+export interface Attestation {
+  readonly predicateType: string;
+  readonly statement: unknown;
+}
+
+/** An image to be written, and what there is to be said about it once its digest is known. */
+export interface ExportItem {
+  readonly image: ImageRecord;
+  readonly attest?: ((manifest: Descriptor) => Promise<readonly Attestation[]>) | undefined;
+}
+
+/** What was written. */
+export interface Exported {
+  /** What the sink's reference names: a manifest, or an index. */
+  readonly root: Descriptor;
+  /** One for each item, with its platform. */
+  readonly manifests: readonly Descriptor[];
+  readonly configs: readonly Descriptor[];
+}
+
+const TYPES = {
+  oci: { manifest: OCI_MANIFEST, config: OCI_CONFIG, index: OCI_INDEX },
+  docker: { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, index: DOCKER_INDEX },
+} as const;
+
+/** How many layers, from the top, no base image has: its history says when they were made. */
+function ownLayers({ history }: ImageRecord): number {
+  return history.filter(({ created, empty_layer }) => created === undefined && !empty_layer).length;
+}
+
+/**
+ * When the image was created: SOURCE_DATE_EPOCH, else the newest time of a file in the layers of
+ * this build, so that the same files give the same image, wherever the layers came from; never
+ * before its base image.
+ */
+function createdAt(
+  image: ImageRecord,
+  layers: readonly ExportedLayer[],
+  epoch: number | undefined,
+): string {
+  const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+  if (epoch !== undefined) return iso(epoch);
+  const own = layers.slice(Math.max(0, layers.length - ownLayers(image)));
+  const files = own.map(({ record }) => record.newest ?? 0);
+  const base = image.history.map(({ created = '' }) => Date.parse(created) / 1000 || 0);
+  return iso(Math.floor(Math.max(0, ...files, ...base)));
+}
+
+/** Each layer has one entry that is not empty; layers no instruction speaks of get one as well. */
+function historyOf(image: ImageRecord, created: string): ImageHistoryEntry[] {
+  const entries = image.history.map(({ empty_layer, ...entry }): ImageHistoryEntry => {
+    const { created_by, author, comment } = entry;
+    return {
+      created: entry.created ?? created,
+      created_by,
+      ...(author === undefined ? {} : { author }),
+      ...(comment === undefined ? {} : { comment }),
+      ...(empty_layer ? { empty_layer } : {}),
+    };
+  });
+  const missing = image.layers.length - entries.filter((entry) => !entry.empty_layer).length;
+  const unnamed = { created, created_by: 'build context', comment: HISTORY_COMMENT };
+  return [...Array.from({ length: Math.max(0, missing) }, () => unnamed), ...entries];
+}
+
+interface JsonBlob {
+  readonly bytes: Buffer;
+  readonly descriptor: Descriptor;
+}
+
+function jsonBlob(value: unknown, mediaType: string): JsonBlob {
+  const bytes = Buffer.from(JSON.stringify(value));
+  return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };
+}
+
+async function putJson(sink: ImageSink, value: unknown, mediaType: string): Promise<Descriptor> {
+  const { bytes, descriptor } = jsonBlob(value, mediaType);
+  await sink.putBlob(descriptor, () => Readable.from([bytes]));
+  return descriptor;
+}
+
+interface WrittenImage {
+  readonly manifest: JsonBlob;
+  readonly config: Descriptor;
+}
+
+/**
+ * Manifest and config as they were pulled: when nothing else is asked for, and the store has the
+ * layers as they came.
+ */
+function originalOf(
+  { original }: ImageRecord,
+  layers: readonly ExportedLayer[],
+  { form, mediaTypes, annotations }: ExportOptions,
+): (WrittenImage & { readonly configBytes: Uint8Array }) | undefined {
+  const asItIs = isDeepStrictEqual(form, DEFAULT_FORM) && annotations.length === 0;
+  if (!original || !asItIs || original.mediaType !== TYPES[mediaTypes].manifest) return undefined;
+  const { mediaType, config: configBytes } = original;
+  const bytes = Buffer.from(original.manifest);
+  const manifest = parseManifest(bytes, mediaType, 'the image as it was pulled');
+  if (isIndex(manifest) || manifest.layers.length !== layers.length) return undefined;
+  const same = manifest.layers.every(({ digest }, at) => digest === layers[at]?.descriptor.digest);
+  if (!same) return undefined;
+  const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
+  return { manifest: { bytes, descriptor }, config: manifest.config, configBytes };
+}
+
+/** Puts everything of an image but its manifest. */
+async function writeImage(
+  store: Store,
+  image: ImageRecord,
+  sink: ImageSink,
+  scratch: string,
+  options: ExportOptions,
+): Promise<WrittenImage> {
+  const { form, mediaTypes, annotations, epoch, signal } = options;
+  const layers = await exportLayers(store, image.layers, sink, form, mediaTypes, scratch, signal);
+  const arrived = () => Promise.all(layers.map(({ sent }) => sent));
+  const original = originalOf(image, layers, options);
+  if (original) {
+    const put = sink.putBlob(original.config, () => Readable.from([original.configBytes]));
+    await Promise.all([put, arrived()]);
+    return original;
+  }
+  const created = createdAt(image, layers, epoch);
+  // The registry may be busy with the layers for a while.
+  const put = putJson(
+    sink,
+    {
+      created,
+      ...(image.author === undefined ? {} : { author: image.author }),
+      ...parsePlatform(image.platform),
+      config: image.config,
+      rootfs: { type: 'layers', diff_ids: layers.map(({ record }) => record.diffId) },
+      history: historyOf(image, created),
+      ...(image.cache === undefined ? {} : { [INLINE_MEMBER]: image.cache }),
+    },
+    TYPES[mediaTypes].config,
+  );
+  const [config] = await Promise.all([put, arrived()]);
+  const own = annotationsOf(annotations, 'manifest', image.platform);
+  const mediaType = TYPES[mediaTypes].manifest;
+  const manifest = {
+    schemaVersion: 2,
+    mediaType,
+    config,
+    layers: layers.map(({ descriptor }) => descriptor),
+    ...(own === undefined ? {} : { annotations: own }),
+  };
+  return { manifest: jsonBlob(manifest, mediaType), config };
+}
+
+/**
+ * The manifest of what is said about an image, as BuildKit stores it (docs/attestations/
+ * attestation-storage.md of moby/buildkit): one blob for each statement, no platform to run it on.
+ */
+async function putAttestations(
+  sink: ImageSink,
+  subject: Descriptor,
+  attestations: readonly Attestation[],
+): Promise<Descriptor> {
+  const layers: Descriptor[] = [];
+  for (const { predicateType, statement } of attestations) {
+    const blob = await putJson(sink, statement, 'application/vnd.in-toto+json');
+    layers.push({ ...blob, annotations: { 'in-toto.io/predicate-type': predicateType } });
+  }
+  const config = await putJson(
+    sink,
+    {
+      architecture: 'unknown',
+      os: 'unknown',
+      config: {},
+      rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
+    },
+    OCI_CONFIG,
+  );
+  const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers };
+  const bytes = Buffer.from(JSON.stringify(manifest));
+  return {
+    ...(await sink.putManifest(bytes, OCI_MANIFEST, 'child')),
+    annotations: {
+      'vnd.docker.reference.digest': subject.digest,
+      'vnd.docker.reference.type': 'attestation-manifest',
+    },
+    platform: { architecture: 'unknown', os: 'unknown' },
+  };
+}
+
+/**
+ * Writes images to a sink: one alone as a manifest, several or one with attestations as an index.
+ * @throws ImageError, NoSpaceError
+ */
+export async function exportImages(
+  store: Store,
+  items: readonly ExportItem[],
+  sink: ImageSink,
+  scratch: string,
+  options: ExportOptions,
+): Promise<Exported> {
+  const { annotations, mediaTypes } = options;
+  const [only] = items;
+  const single = items.length === 1 && only?.attest === undefined;
+  const manifests: Descriptor[] = [];
+  const attestations: Descriptor[] = [];
+  const configs: Descriptor[] = [];
+  for (const { image, attest } of items) {
+    const { manifest, config } = await writeImage(store, image, sink, scratch, options);
+    const own = annotationsOf(annotations, 'manifest-descriptor', image.platform);
+    const { bytes, descriptor } = manifest;
+    await sink.putManifest(bytes, descriptor.mediaType, single ? 'root' : 'child', own);
+    const described: Descriptor = {
+      ...descriptor,
+      platform: parsePlatform(image.platform),
+      ...(own === undefined ? {} : { annotations: own }),
+    };
+    manifests.push(described);
+    configs.push(config);
+    const statements = (await attest?.(described)) ?? [];
+    if (statements.length > 0)
+      attestations.push(await putAttestations(sink, described, statements));
+  }
+  const [root] = manifests;
+  if (single && root) return { root, manifests, configs };
+  const mediaType = TYPES[mediaTypes].index;
+  const own = annotationsOf(annotations, 'index');
+  const index = {
+    schemaVersion: 2,
+    mediaType,
+    manifests: [...manifests, ...attestations],
+    ...(own === undefined ? {} : { annotations: own }),
+  };
+  const bytes = Buffer.from(JSON.stringify(index));
+  const described = annotationsOf(annotations, 'index-descriptor');
+  return {
+    root: await sink.putManifest(bytes, mediaType, 'root', described),
+    manifests,
+    configs,
+  };
+}

@@ -1,0 +1,158 @@
+/** The layers of an image as blobs of a sink. */
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { createGzipThreads } from '../../fs/archive/gzip-threads.js';
+import {
+  DOCKER_LAYER,
+  DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_ZSTD,
+  OCI_LAYER,
+  OCI_LAYER_GZIP,
+  OCI_LAYER_ZSTD,
+} from '../../oci/media-types.js';
+import type { Descriptor, Digest, ImageSink } from '../../oci/resolved-image.js';
+import type { BlobForm, LayerBlob, MakeBlobOptions } from '../../store/blobs/blobs.js';
+import { findBlob, makeBlob } from '../../store/blobs/blobs.js';
+import { createGrowingFile } from '../../store/blobs/growing-file.js';
+import { opaqueOf } from '../../store/layers/layer-marks.js';
+import type { BlobRecord, LayerId } from '../../store/records.js';
+import type { Store } from '../../store/store.js';
+import { semaphore } from '../../util/semaphore.js';
+
+/** Names of the same things: those of OCI, or of Docker's schema 2. */
+export type MediaTypes = 'oci' | 'docker';
+
+const LAYER_TYPES = {
+  oci: { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD },
+  docker: { none: DOCKER_LAYER, gzip: DOCKER_LAYER_GZIP, zstd: DOCKER_LAYER_ZSTD },
+} as const;
+
+/**
+ * Layers that are compressed at the same time. One alone keeps all cores busy, but not while its
+ * first files are being read.
+ */
+const PARALLEL = 2;
+
+/** Bytes of one read of a blob. */
+const READ_BYTES = 1 << 20;
+
+/** A layer that a sink has, or will have. */
+export interface ExportedLayer {
+  readonly descriptor: Descriptor;
+  readonly record: BlobRecord;
+  /** Resolves when the sink has it. */
+  readonly sent: Promise<void>;
+}
+
+/** The blob of a layer that is here; see makeBlob. @throws NoSpaceError */
+export async function blobOf(
+  store: Store,
+  id: LayerId,
+  form: BlobForm,
+  scratch: string,
+  signal: AbortSignal | undefined,
+): Promise<LayerBlob> {
+  const known = findBlob(store, id, form);
+  if (known) return known;
+  const { blob } = makeAndSend(store, id, form, scratch, undefined, { signal });
+  return blob;
+}
+
+/** How a layer gets to a sink. */
+interface Sending {
+  /** The blob, once it is complete in the store. */
+  readonly blob: Promise<LayerBlob>;
+  /** The sink has it; undefined when it was not sent while it was being made. */
+  readonly sent: Promise<void> | undefined;
+}
+
+/** Makes a layer's blob, and lets the sink have it as it comes. */
+function makeAndSend(
+  store: Store,
+  id: LayerId,
+  form: BlobForm,
+  scratch: string,
+  sink: ImageSink | undefined,
+  options: MakeBlobOptions,
+): Sending {
+  const path = join(scratch, `blob-${id}-${form.compression}`);
+  const file = createGrowingFile(path);
+  const make = async () => {
+    try {
+      const opaque = await opaqueOf(store, id);
+      return await makeBlob(store, id, opaque, form, { path, file }, options);
+    } catch (error) {
+      file.end(error);
+      throw error;
+    }
+  };
+  const blob = make();
+  const made = blob.then(({ record }) => ({ digest: record.digest as Digest }));
+  // Who waits for the blob itself gets the error; the sink may not have come to wait for it.
+  made.catch(() => {});
+  // The blob's first window is at work while the connection is being made, and not after it.
+  const { putGrowingBlob } = sink ?? {};
+  const sent = putGrowingBlob && file.started.then(() => putGrowingBlob(() => file.open(), made));
+  Promise.allSettled([blob, sent]).then(() => file.close());
+  return { blob, sent };
+}
+
+/**
+ * Puts layers into a sink: one is being sent while it, or the next one, is being compressed.
+ * @param layers bottom first
+ * @returns when all are compressed; the sink may not have all of them yet
+ * @throws ImageError, NoSpaceError
+ */
+export async function exportLayers(
+  store: Store,
+  layers: readonly LayerId[],
+  sink: ImageSink,
+  form: BlobForm,
+  mediaTypes: MediaTypes,
+  scratch: string,
+  signal?: AbortSignal,
+): Promise<ExportedLayer[]> {
+  const inSlot = semaphore(PARALLEL);
+  const threads = createGzipThreads();
+  const sending = new Map<string, Promise<void>>();
+  const send = (descriptor: Descriptor, path: string): Promise<void> => {
+    // Two layers can be the same blob: an empty directory made twice.
+    const sent =
+      sending.get(descriptor.digest) ??
+      sink.putBlob(descriptor, () => createReadStream(path, { highWaterMark: READ_BYTES }));
+    sending.set(descriptor.digest, sent);
+    return sent;
+  };
+  const put = async (id: LayerId): Promise<ExportedLayer> => {
+    const { blob, onItsWay } = await inSlot(async () => {
+      const known = findBlob(store, id, form);
+      if (known) return { blob: known, onItsWay: undefined };
+      const made = makeAndSend(store, id, form, scratch, sink, { threads, signal });
+      // Whether it got there is asked below; until then a failure must not end the process.
+      const onItsWay = made.sent?.then(
+        () => true,
+        () => false,
+      );
+      return { blob: await made.blob, onItsWay };
+    });
+    const { record, path } = blob;
+    const descriptor: Descriptor = {
+      mediaType: LAYER_TYPES[mediaTypes][record.compression],
+      digest: record.digest as Digest,
+      size: record.size,
+    };
+    const arrive = async () => {
+      // What failed on the way is sent again from the file, with all that is known about failures.
+      if (!(await onItsWay)) await send(descriptor, path);
+    };
+    const sent = arrive();
+    // Another layer may fail before anybody waits for this one.
+    sent.catch(() => {});
+    return { descriptor, record, sent };
+  };
+  try {
+    return await Promise.all(layers.map(put));
+  } finally {
+    threads.close();
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * Finds a step in the cache: by its definition key first, and where that fails by its content key
+ * (early cut-off). No step is carried out here.
+ */
+
+import type { Destination } from '../fs/layer/destination.js';
+import { destinationFacts, inspectDestination } from '../fs/layer/destination.js';
+import { refuseWhiteoutPath } from '../fs/layer/reserved-names.js';
+import type { Stack } from '../fs/layer/stack.js';
+import { stackSource } from '../fs/layer/stack-source.js';
+import type { Owner } from '../fs/layer/users.js';
+import { resolveIdentity, resolveOwner } from '../fs/layer/users.js';
+import { withSource } from '../fs/scan/file-source.js';
+import type { Selection } from '../fs/select/select.js';
+import { selectFiles } from '../fs/select/select.js';
+import type { ContentKey, DefinitionKey, Json, OperationDigest } from '../keys/digest.js';
+import type { KeyedStep, StepInputs } from '../keys/inputs.js';
+import {
+  contentKey,
+  definitionKey,
+  operationDigest,
+  operationInputs,
+  selectionInput,
+} from '../keys/inputs.js';
+import type { CopyStep, RunStep, StepId, WorkdirStep } from '../plan/step.js';
+import {
+  completeEntry,
+  findByContent,
+  findByDefinition,
+  findByOperation,
+} from '../store/entries/entries.js';
+import { isPresent } from '../store/layers/adopt-layer.js';
+import { tryUseLayers } from '../store/pins/uses.js';
+import type { LayerId, StepRecord } from '../store/records.js';
+import { DockerfileError } from '../util/errors.js';
+import type { BuildSession, LayerReading } from './build-session.js';
+import { layerDigests, stackOf } from './build-session.js';
+import type { CopySources } from './copy-sources.js';
+import {
+  copySources,
+  NO_SOURCES,
+  refuseConflicts,
+  refuseDestination,
+  withLayersBelow,
+} from './copy-sources.js';
+import { remoteIdentity } from './sources/fetch-step.js';
+
+/** The file system of a step: its layers bottom first, and the key of the step that made it. */
+export interface StepState {
+  readonly layers: readonly LayerId[];
+  /** Undefined for scratch. */
+  readonly key: DefinitionKey | undefined;
+  /** The step whose key that is; instructions that make no layer pass it on. */
+  readonly maker: StepId | undefined;
+}
+
+/** Nothing at all: scratch. */
+export const NOTHING: StepState = { layers: [], key: undefined, maker: undefined };
+
+/** A step with all that its definition key is made of. */
+export interface KeyedInputs {
+  readonly step: KeyedStep;
+  readonly key: DefinitionKey;
+  readonly operation: OperationDigest;
+  readonly inputs: StepInputs;
+  /** Files of the build context; those of other steps are selected when they are needed. */
+  readonly selections: readonly Selection[];
+  /** The steps that `inputs.parents` are the keys of. */
+  readonly parents: readonly StepId[];
+  /** Their layers; undefined where a step would have to run first. */
+  readonly parentLayers: readonly (readonly LayerId[] | undefined)[];
+}
+
+/** What is known of a step below or beside when the next one gets its key. */
+export type KnownParent = Pick<StepState, 'key' | 'maker'> & {
+  readonly layers: readonly LayerId[] | undefined;
+};
+
+/** What COPY and WORKDIR read of the layers below. */
+export interface DestinationReads {
+  readonly destination: Destination;
+  readonly owner: Owner | undefined;
+  readonly facts: Json;
+  /** The layers below, for archives, whose names go through what is there. */
+  readonly stack: Stack;
+}
+
+/** Computes a step's definition key. Reads the build context, no layer. */
+export async function keyStep(
+  session: BuildSession,
+  step: KeyedStep,
+  parents: readonly KnownParent[],
+): Promise<KeyedInputs> {
+  const remote = step.kind === 'fetch' ? await remoteIdentity(session, step) : undefined;
+  const operationPart = operationInputs(step, remote);
+  const operation = operationDigest(operationPart);
+  const selections =
+    step.kind === 'copy' && step.from === undefined && step.sources.length > 0
+      ? await selectFiles(
+          session.context(step.context),
+          session.scanStore,
+          step.sources,
+          step.location,
+          step,
+        )
+      : [];
+  const files = selections.map(selectionInput);
+  const known = parents.flatMap(({ key }) => key ?? []);
+  const makers = parents.flatMap(({ key, maker }) => (key === undefined ? [] : (maker ?? [])));
+  const inputs = { ...operationPart, text: step.text, files, parents: known };
+  const parentLayers = parents.flatMap(({ key, layers }) => (key === undefined ? [] : [layers]));
+  const key = definitionKey(operation, files, known);
+  return { step, key, operation, inputs, selections, parents: makers, parentLayers };
+}
+
+function sameLayers(a: readonly LayerId[], b: readonly LayerId[]): boolean {
+  return a.length === b.length && a.every((id, index) => id === b[index]);
+}
+
+/** Was the entry made on exactly these layers, and from these? */
+function sameParents(
+  record: StepRecord,
+  base: readonly LayerId[],
+  reads: readonly (readonly LayerId[])[],
+): boolean {
+  return (
+    sameLayers(record.base, base) &&
+    record.readLayers.length === reads.length &&
+    reads.every((layers, index) => sameLayers(layers, record.readLayers[index] ?? []))
+  );
+}
+
+/**
+ * Looks a definition key up. An entry that was made on other layers does not count: its parents
+ * were rebuilt since, and only their content can tell whether it is still right.
+ */
+export function lookupDefinition(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  base: StepState,
+  reads: readonly StepState[],
+): StepRecord | undefined {
+  const record = findByDefinition(session.store.index, keyed.key);
+  const readLayers = reads.map(({ layers }) => layers);
+  return record && sameParents(record, base.layers, readLayers) ? record : undefined;
+}
+
+function ownerOf(stack: Stack, step: CopyStep | WorkdirStep): Owner | undefined {
+  const spec = step.kind === 'copy' ? step.chown : step.user || undefined;
+  if (spec === undefined) return undefined;
+  const owner = step.kind === 'copy' ? resolveOwner(stack, spec) : resolveIdentity(stack, spec);
+  // BuildKit makes the directory as if there were no USER: the name may come with a later step.
+  if ('unknown' in owner && step.kind === 'workdir') return undefined;
+  if ('unknown' in owner) {
+    throw new DockerfileError(owner.unknown, step.location, {
+      hint: 'add the user in a step before, or use numbers',
+    });
+  }
+  return { uid: owner.uid, gid: owner.gid };
+}
+
+/** Looks at the place a COPY or WORKDIR writes to. @throws DockerfileError */
+export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): DestinationReads {
+  const path = step.kind === 'copy' ? step.destination : step.path;
+  const follow = step.kind !== 'copy' || !step.link;
+  const destination = inspectDestination(stack, path, follow);
+  if (!destination) throw new DockerfileError(`too many symbolic links in ${path}`, step.location);
+  const obstacle =
+    step.kind === 'workdir' && destination.kind === 'other'
+      ? destination.path
+      : destination.obstacle;
+  if (obstacle !== undefined) {
+    throw new DockerfileError(
+      `${path} can't be made: /${obstacle} is no directory`,
+      step.location,
+      {
+        hint: 'remove it in a RUN before, or choose another path',
+      },
+    );
+  }
+  refuseWhiteoutPath(destination.path, step.location);
+  const owner = ownerOf(stack, step);
+  const facts = { destination: destinationFacts(destination), owner: owner ? { ...owner } : null };
+  return { destination, owner, facts, stack };
+}
+
+/** What a content look-up found out, for whoever carries the step out next. */
+export interface ContentLookup {
+  readonly record: StepRecord | undefined;
+  /** Undefined when nobody needed it. */
+  readonly contentKey: ContentKey | undefined;
+  readonly destination: DestinationReads | undefined;
+  readonly sources: CopySources;
+}
+
+/** Trees of the files that bind mounts show, and layers of what caches begin with. */
+async function mountedFiles(
+  session: LayerReading,
+  step: RunStep,
+  reads: readonly (readonly LayerId[])[],
+): Promise<Json[]> {
+  const files: Json[] = [];
+  for (const [index, mount] of step.mounts.entries()) {
+    const layers = reads[step.mountSources[index] ?? -1];
+    if (!layers) continue;
+    if (mount.type === 'cache') files.push(await layerDigests(session, layers));
+    if (mount.type !== 'bind') continue;
+    const stack = await stackOf(session, layers);
+    const selections = await withSource(
+      stackSource(stack, mount.from ?? 'the build context'),
+      (source) => selectFiles(source, session.scanStore, [mount.source], step.location),
+    );
+    files.push(selections.map(({ kind, tree, links }) => ({ kind, tree, links })));
+  }
+  return files;
+}
+
+/** The content key of a RUN. @throws MissingLayersError */
+export async function runContentKey(
+  session: LayerReading,
+  step: RunStep,
+  operation: OperationDigest,
+  base: readonly LayerId[],
+  reads: readonly (readonly LayerId[])[],
+): Promise<ContentKey> {
+  const layers = await layerDigests(session, base);
+  return contentKey(operation, [], { layers, mounts: await mountedFiles(session, step, reads) });
+}
+
+/** Entries made before their content key was of interest get it now. */
+async function completeCandidates(
+  session: BuildSession,
+  step: RunStep,
+  candidates: readonly StepRecord[],
+): Promise<void> {
+  const { index } = session.store;
+  for (const record of candidates) {
+    if (record.contentKey !== undefined) continue;
+    const needed = [...record.base, ...record.readLayers.flat()];
+    if (!needed.every((id) => isPresent(session.store, id))) continue;
+    const { operation, base, readLayers } = record;
+    // Digesting reads their files.
+    if (!tryUseLayers(index, needed)) continue;
+    const key = await runContentKey(session, step, operation, base, readLayers);
+    completeEntry(index, record.key, key);
+  }
+}
+
+/** Looks a step up by what it really reads from its parents. */
+export async function lookupContent(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  base: StepState,
+  reads: readonly StepState[],
+): Promise<ContentLookup> {
+  const { index } = session.store;
+  const { step, operation } = keyed;
+  const useCache = !session.skipsCache(step);
+  if (step.kind === 'run') {
+    const candidates = useCache ? findByOperation(index, operation) : [];
+    const elsewhere = useCache && (await session.sharedCache?.hasOperation(operation));
+    // In a cold build nobody has run this before: digesting the layers below can't find anything.
+    if (candidates.length === 0 && !elsewhere) {
+      return {
+        record: undefined,
+        contentKey: undefined,
+        destination: undefined,
+        sources: NO_SOURCES,
+      };
+    }
+    await completeCandidates(session, step, candidates);
+    const readLayers = reads.map(({ layers }) => layers);
+    const key = await runContentKey(session, step, operation, base.layers, readLayers);
+    const record =
+      findByContent(index, key) ?? (await session.sharedCache?.content(key, keyed, base, reads));
+    return { record, contentKey: key, destination: undefined, sources: NO_SOURCES };
+  }
+  if (step.kind === 'fetch') {
+    return {
+      record: undefined,
+      contentKey: undefined,
+      destination: undefined,
+      sources: NO_SOURCES,
+    };
+  }
+  const stack = await stackOf(session, base.layers);
+  const found = readDestination(stack, step);
+  const sources =
+    step.kind === 'copy' ? await copySources(session, keyed, step, reads) : NO_SOURCES;
+  const { selections } = sources;
+  if (step.kind === 'copy') {
+    refuseDestination(step, found.destination, sources);
+    refuseConflicts(stack, step, found.destination, selections);
+  }
+  const destination = await withLayersBelow(session, found, sources, base);
+  const files = selections.map(selectionInput);
+  const key = contentKey(operation, files, destination.facts);
+  const record = useCache
+    ? (findByContent(index, key) ?? (await session.sharedCache?.content(key, keyed, base, reads)))
+    : undefined;
+  return { record, contentKey: key, destination, sources };
+}

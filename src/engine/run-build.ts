@@ -1,0 +1,269 @@
+/** One build from beginning to end: plan in, lowerdir string and image out. */
+
+import type { Isolation } from '../executor/local/container.js';
+import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
+import type { AgentSource } from '../executor/local/ssh-agent.js';
+import type { FileSource } from '../fs/scan/file-source.js';
+import type { DefinitionKey } from '../keys/digest.js';
+import type { HistoryEntry } from '../oci/image-config.js';
+import { isWindows } from '../oci/image-config.js';
+import type { Plan } from '../plan/plan.js';
+import type { Step } from '../plan/step.js';
+import { printedStep } from '../plan/step.js';
+import { concludeBuild } from '../store/entries/conclude.js';
+import { indexScanStore } from '../store/entries/scan-store.js';
+import { imageRecord } from '../store/images/store-images.js';
+import { requirePresent } from '../store/layers/adopt-layer.js';
+import { layerLinks, lazyScratch } from '../store/layers/layer-store.js';
+import { forgetRemoteLayers } from '../store/layers/remote-layers.js';
+import { releaseLeases } from '../store/pins/lease.js';
+import { LayersGoneError, retryWhenPruned } from '../store/pins/uses.js';
+import type { ImageRecord, InlineCache, LayerId } from '../store/records.js';
+import { settle } from '../store/recovery/durability.js';
+import type { Store } from '../store/store.js';
+import { asStoreError } from '../store/store.js';
+import { UnsupportedError } from '../util/errors.js';
+import type { BuildSession } from './build-session.js';
+import type { EventSink } from './events.js';
+import type { CacheTarget } from './exports/export-cache.js';
+import { createHash64 } from './hash64.js';
+import type { Resolution } from './scheduler.js';
+import { resolvePlan } from './scheduler.js';
+import type { CacheSource } from './shared-cache.js';
+import { openSharedCache } from './shared-cache.js';
+import type { LayerOrigins } from './sources/needed-layers.js';
+import { MissingLayersError, needLayers } from './sources/needed-layers.js';
+import type { PlanImages } from './sources/plan-images.js';
+
+/** What a build needs besides its plan. */
+export interface BuildRequest {
+  readonly plan: Plan;
+  readonly store: Store;
+  /** The images that the plan is based on. */
+  readonly images: PlanImages;
+  /** Opens a build context by its name, '' is the main one. */
+  readonly openContext: (name: string) => FileSource;
+  readonly isolation: Isolation;
+  /** Is this step to be run although the cache may have it? */
+  readonly skipsCache: (step: Step) => boolean;
+  readonly secret: (id: string) => Buffer | undefined;
+  readonly sshAgent: (id: string) => AgentSource | undefined;
+  /** How many steps may run at the same time. */
+  readonly jobs: number;
+  /** Names the result gets. */
+  readonly names: readonly string[];
+  /** Keep the result so that it can be found by name or id. */
+  readonly keepImage: boolean;
+  /** Caches to look into that are not on this machine, in this order. */
+  readonly cacheFrom: readonly CacheSource[];
+  /** Where the build's entries go when it is done. */
+  readonly cacheTo: readonly CacheTarget[];
+  readonly emit: EventSink;
+  /** Aborted from outside (SIGINT); its reason is what the build throws then. */
+  readonly signal: AbortSignal;
+}
+
+/** What a build leaves. */
+export interface BuildResult {
+  readonly image: ImageRecord;
+  /** Layer directories, topmost first, as overlayfs takes them. */
+  readonly lowerdirs: string;
+  /** The layers and the key that each step of the plan came to. */
+  readonly states: Resolution['states'];
+  /** Number of steps that were carried out. */
+  readonly executed: number;
+}
+
+/** Contexts that are open, each once. */
+export interface OpenContexts {
+  readonly get: (name: string) => FileSource;
+  readonly close: () => void;
+}
+
+/** Opens each context when it is first asked for. */
+export function openOnce(open: (name: string) => FileSource): OpenContexts {
+  const opened = new Map<string, FileSource>();
+  return {
+    get: (name) => {
+      const context = opened.get(name) ?? open(name);
+      opened.set(name, context);
+      return context;
+    },
+    close: () => {
+      for (const context of opened.values()) context.close();
+    },
+  };
+}
+
+/** Counts up from 1. */
+function counter(): () => number {
+  let number = 0;
+  return () => {
+    number += 1;
+    return number;
+  };
+}
+
+/** A layer that a step did not make after all is an empty one for the image's history. */
+function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
+  const parents = new Map(plan.steps.map((step) => [step.id, step.parent]));
+  return plan.history.map(({ step, ...entry }) => {
+    const parent = parents.get(step);
+    const below = parent === undefined ? 0 : (states.get(parent)?.layers.length ?? 0);
+    const made = (states.get(step)?.layers.length ?? 0) > below;
+    return { ...entry, empty_layer: entry.empty_layer || !made };
+  });
+}
+
+/**
+ * Resolves a plan and makes sure that the files of its result are here. A layer that the cache knew
+ * of and that nobody delivers any more is given up, and the plan resolved again without it.
+ */
+async function resolveResult(
+  session: Omit<BuildSession, 'signal'>,
+  request: BuildRequest,
+): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
+  const { plan, jobs } = request;
+  const givenUp = new Set<LayerId>();
+  for (;;) {
+    const stopper = new AbortController();
+    const stop = (reason: unknown) => {
+      if (!stopper.signal.aborted) stopper.abort(reason);
+    };
+    const onAbort = () => stop(request.signal.reason);
+    request.signal.addEventListener('abort', onAbort, { once: true });
+    if (request.signal.aborted) onAbort();
+    const attempted = { ...session, signal: stopper.signal };
+    try {
+      const resolution = await resolvePlan(attempted, plan, jobs, stop);
+      await needLayers(attempted, resolution.states.get(plan.target)?.layers ?? []);
+      return resolution;
+    } catch (error) {
+      if (!(error instanceof MissingLayersError)) throw error;
+      // What was given up can't be missed once more, unless the index contradicts itself.
+      if (error.layers.some((id) => givenUp.has(id))) throw new LayersGoneError(error.layers);
+      for (const id of error.layers) givenUp.add(id);
+      forgetRemoteLayers(session.store.index, error.layers);
+      releaseLeases(session.store.index);
+    } finally {
+      request.signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+/** Writes the caches of --cache-to. @returns what goes into the image itself */
+async function exportCaches(
+  session: BuildSession,
+  { plan, cacheTo }: BuildRequest,
+  states: Resolution['states'],
+): Promise<InlineCache | undefined> {
+  if (cacheTo.length === 0) return undefined;
+  const { exportCache } = await import('./exports/export-cache.js');
+  return exportCache(session, plan, states, cacheTo, (message) =>
+    session.emit({ type: 'warning', message }),
+  );
+}
+
+/** Everything is looked up, and carried out where that fails; the result is kept. */
+async function attempt(
+  request: BuildRequest,
+  context: BuildSession['context'],
+  scratch: () => string,
+): Promise<BuildResult> {
+  const { plan, store, emit, skipsCache, secret, sshAgent, isolation, signal } = request;
+  const started = performance.now();
+  const scanStore = indexScanStore(store.index, await createHash64());
+  const origins: LayerOrigins = new Map();
+  const warn = (message: string) => emit({ type: 'warning', message });
+  const session: BuildSession = {
+    store,
+    scanStore,
+    context,
+    scratch,
+    isolation,
+    images: request.images,
+    origins,
+    sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),
+    skipsCache,
+    secret,
+    credentials: plan.credentials,
+    sshAgent,
+    nextNumber: counter(),
+    emit,
+    signal,
+  };
+  const resolution = await resolveResult(session, request);
+  const layers = resolution.states.get(plan.target)?.layers ?? [];
+  scanStore.flush();
+  // Whoever removed one by hand is told so, instead of who mounts the result.
+  requirePresent(store, layers, 'this build');
+  const cache = await exportCaches(session, request, resolution.states);
+  // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
+  await settle(
+    store,
+    [...resolution.states.values()].flatMap((state) => state.layers),
+  );
+  const made = imageRecord({
+    layers,
+    platform: plan.platform,
+    manifest: undefined,
+    config: plan.config,
+    history: historyOf(plan, resolution),
+    ...(plan.author === undefined ? {} : { author: plan.author }),
+    ...(cache === undefined ? {} : { cache }),
+  });
+  const image = concludeBuild(store.index, {
+    used: resolution.used,
+    layers,
+    image: made,
+    // Every image holds on to its layers: a result that nobody can ask for by name must not.
+    names: request.keepImage ? request.names : undefined,
+  });
+  const { cached, executed } = resolution;
+  emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
+  const links = withoutRepeats(layerLinks(store.paths, [...layers].reverse()));
+  return { image, lowerdirs: formatLowerdirs(links), states: resolution.states, executed };
+}
+
+/** Layers of Windows have registry hives and files of another system beside their files. */
+function refuseWindows(steps: readonly Step[]): void {
+  const step = steps.find(({ platform }) => isWindows(platform));
+  if (!step) return;
+  throw new UnsupportedError(
+    `images for ${step.platform} can be planned, not built`,
+    step.location,
+    {
+      hint: 'build them with BuildKit on Windows, or another target of this Dockerfile here',
+    },
+  );
+}
+
+/**
+ * Carries a plan out.
+ * @throws whatever made the first step fail; nothing is left running or mounted then
+ */
+export async function build(request: BuildRequest): Promise<BuildResult> {
+  const { plan, store, emit } = request;
+  refuseWindows(plan.steps);
+  emit({ type: 'planned', steps: plan.steps.map(printedStep) });
+  for (const message of plan.warnings) emit({ type: 'warning', message });
+  const scratch = lazyScratch(store.paths);
+  const contexts = openOnce(request.openContext);
+  try {
+    return await retryWhenPruned(
+      store.index,
+      () => attempt(request, contexts.get, scratch.path),
+      () => {
+        releaseLeases(store.index);
+        emit({ type: 'warning', message: 'the cache was pruned meanwhile: starting over' });
+      },
+    );
+  } catch (error) {
+    // What was done is worth keeping; why the build failed is worth more than why this failed.
+    await settle(store).catch(() => {});
+    throw asStoreError(store.paths.root, error);
+  } finally {
+    contexts.close();
+    scratch.remove();
+  }
+}

@@ -1,0 +1,160 @@
+/** Files of a git repository, for ADD and as a build context, with git(1). */
+import { lstatSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { entryPath } from '../../fs/directory.js';
+import { stampTree } from '../../fs/layer/settle-times.js';
+import { resolve } from '../../fs/layer/stack.js';
+import { removeTree } from '../../fs/remove-tree.js';
+import { openWalker } from '../../fs/walker.js';
+import type { Credentials } from '../../plan/git-url.js';
+import type { GitSource } from '../../plan/remote.js';
+import type { SourceLocation } from '../../util/errors.js';
+import { ContextError } from '../../util/errors.js';
+import { withoutCredentials } from '../../util/redact.js';
+import type { Git, GitResult } from './git.js';
+import { safeGit } from './git.js';
+
+/** SHA-1, or SHA-256 of a repository of that format. */
+const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
+const SHA256_DIGITS = 64;
+
+/** A repository that is asked for, by whom and where. */
+export interface GitRequest {
+  readonly source: GitSource;
+  readonly credentials: Credentials | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Ends git. */
+  readonly signal?: AbortSignal;
+  /** Undefined: the command line. */
+  readonly location: SourceLocation | undefined;
+}
+
+function openGit({ source, credentials, environment, signal }: GitRequest): Promise<Git> {
+  return safeGit(environment, source.url, credentials, signal);
+}
+
+function refuse({ source, location }: GitRequest, { stderr, shortMessage }: GitResult): never {
+  const reason = stderr.trim().split('\n').at(-1) || shortMessage || 'git failed';
+  throw new ContextError(
+    `${source.url} can't be fetched: ${withoutCredentials(reason)}`,
+    location,
+    { hint: 'check the URL, the ref, and your access to the repository' },
+  );
+}
+
+/** Runs git. @throws ContextError when it fails */
+async function succeed(request: GitRequest, git: Git, cwd: string, ...args: string[]) {
+  const result = await git(cwd, ...args);
+  return result.exitCode === 0 ? result.stdout : refuse(request, result);
+}
+
+/** What a ref is: a commit, and the object of the tag that leads there. */
+interface Resolved {
+  readonly commit: string;
+  readonly tag: string | undefined;
+}
+
+async function askRemote(request: GitRequest, ref: string): Promise<Resolved> {
+  const { source, location } = request;
+  const git = await openGit(request);
+  const patterns = [ref, `${ref}^{}`];
+  const listed = await succeed(request, git, '/', 'ls-remote', '--', source.url, ...patterns);
+  const refs = new Map(
+    listed.split('\n').map((line): [string, string] => {
+      const [commit = '', name = ''] = line.split('\t');
+      return [name, commit];
+    }),
+  );
+  for (const name of [`refs/tags/${ref}`, `refs/heads/${ref}`, `refs/${ref}`, ref]) {
+    const object = refs.get(name);
+    // An annotated tag is an object of its own; ^{} is the commit it stands for.
+    const peeled = refs.get(`${name}^{}`);
+    if (object !== undefined)
+      return { commit: peeled ?? object, tag: peeled === undefined ? undefined : object };
+  }
+  throw new ContextError(`${source.url} has no branch or tag ${ref}`, location);
+}
+
+/** The commit that a source means now. @throws ContextError */
+export async function resolveCommit(request: GitRequest): Promise<string> {
+  const { source, location } = request;
+  const { ref = 'HEAD', checksum } = source;
+  const { commit, tag } = COMMIT.test(ref)
+    ? { commit: ref, tag: undefined }
+    : await askRemote(request, ref);
+  if (checksum !== undefined && !commit.startsWith(checksum) && !tag?.startsWith(checksum)) {
+    throw new ContextError(`${source.url} is at commit ${commit}, not ${checksum}`, location);
+  }
+  return commit;
+}
+
+/** Fetches one commit; a server that gives only whole histories gives that. */
+async function fetchCommit(request: GitRequest, git: Git, work: string, commit: string) {
+  const { url } = request.source;
+  const format = commit.length === SHA256_DIGITS ? ['--object-format=sha256'] : [];
+  await succeed(request, git, work, 'init', '--quiet', '--template=', ...format);
+  const shallow = await git(work, 'fetch', '--quiet', '--depth=1', '--', url, commit);
+  if (shallow.exitCode === 0) return;
+  const everything = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*'];
+  const full = await git(work, 'fetch', '--quiet', '--no-tags', '--', url, ...everything);
+  if (full.exitCode !== 0) refuse(request, full);
+  const found = await git(work, 'cat-file', '-e', `${commit}^{commit}`);
+  if (found.exitCode !== 0) refuse(request, shallow);
+}
+
+/**
+ * The directory that was asked for, relative to the checkout. Links are followed within the
+ * repository, never out of it.
+ */
+function findSubdirectory({ source, location }: GitRequest, work: string, commit: string): string {
+  if (source.subdirectory === '') return '';
+  const found = resolve([{ path: work, opaque: new Set() }], source.subdirectory)?.entry;
+  if (found?.stats.isDirectory()) return found.path;
+  const problem = found ? 'is no directory' : 'is not there';
+  throw new ContextError(
+    `${source.url}: ${source.subdirectory} ${problem} at ${commit}`,
+    location,
+    { hint: 'name a directory of the repository; links that lead out of it lead nowhere' },
+  );
+}
+
+/** Moves a directory below `work` to the place of an empty one; the rest of `work` is removed. */
+function moveDirectory(work: string, path: string, target: string): void {
+  rmdirSync(target);
+  if (path === '') {
+    renameSync(work, target);
+    return;
+  }
+  const walker = openWalker(work);
+  try {
+    const parent = dirname(path);
+    renameSync(entryPath(walker.at(parent === '.' ? '' : parent), basename(path)), target);
+  } finally {
+    walker.close();
+  }
+  removeTree(work);
+}
+
+/** Writes the files of a commit to an empty directory. @throws ContextError */
+export async function checkOut(
+  request: GitRequest,
+  commit: string,
+  scratch: string,
+  target: string,
+): Promise<void> {
+  const { source } = request;
+  const work = join(scratch, 'git');
+  mkdirSync(work, { mode: 0o755 });
+  const git = await openGit(request);
+  const run = (...args: string[]) => succeed(request, git, work, ...args);
+  await fetchCommit(request, git, work, commit);
+  await run('checkout', '--quiet', '--detach', commit);
+  const committed = Number(await run('log', '-1', '--format=%ct', commit));
+  const modules = lstatSync(join(work, '.gitmodules'), { throwIfNoEntry: false });
+  if (source.submodules && modules?.isFile())
+    await run('submodule', 'update', '--quiet', '--init', '--recursive', '--checkout', '--depth=1');
+  if (!source.keepGitDirectory) removeTree(join(work, '.git'));
+  moveDirectory(work, findSubdirectory(request, work, commit), target);
+  // git keeps no times of files: that of the commit is the same for everybody.
+  stampTree(target, committed);
+}

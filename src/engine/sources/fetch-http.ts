@@ -1,0 +1,112 @@
+/**
+ * A file of a URL, for ADD and as a build context: the content decides the key, and an unchanged
+ * file is not sent again (RFC 9110, ETag).
+ */
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
+import type { Credentials } from '../../plan/git-url.js';
+import type { HttpSource } from '../../plan/remote.js';
+import type { DownloadRecord } from '../../store/records.js';
+import type { SourceLocation } from '../../util/errors.js';
+import { ContextError } from '../../util/errors.js';
+
+/** A file that was downloaded, or found unchanged. */
+export interface Download extends DownloadRecord {
+  /** False: the server said that it is the one of the record, and nothing was written. */
+  readonly written: boolean;
+}
+
+/** A file that is asked for, by whom and where. */
+export interface HttpRequest {
+  readonly source: HttpSource;
+  readonly credentials: Credentials | undefined;
+  readonly limits: Pick<ExpansionLimits, 'maxBytes'>;
+  /** Ends the download. */
+  readonly signal?: AbortSignal;
+  /** Undefined: the command line. */
+  readonly location: SourceLocation | undefined;
+}
+
+function refuse({ source, location }: HttpRequest, reason: string, cause?: unknown): never {
+  throw new ContextError(`${source.url} can't be fetched: ${reason}`, location, {
+    hint: 'check the URL, and HTTPS_PROXY and NO_PROXY if there is a proxy',
+    cause,
+  });
+}
+
+async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
+  const { source, credentials, signal = null } = wanted;
+  const [{ default: undici }, { proxyFor }, { trustedAuthorities }] = await Promise.all([
+    import('undici'),
+    import('../../oci/registry/transport.js'),
+    import('../../oci/registry/extra-certificates.js'),
+  ]);
+  const proxy = proxyFor(new URL(source.url), process.env);
+  const ca = trustedAuthorities(undefined, process.env);
+  const tls = ca === undefined ? {} : { ca };
+  const dispatcher =
+    proxy === undefined
+      ? new undici.Agent({ connect: tls })
+      : new undici.ProxyAgent({ uri: proxy, proxyTls: tls, requestTls: tls });
+  const headers: Record<string, string> = {};
+  if (known?.etag !== undefined) headers['if-none-match'] = known.etag;
+  else if (known?.lastModified !== undefined) headers['if-modified-since'] = known.lastModified;
+  // Left out by fetch where another server is redirected to (Fetch standard, HTTP-redirect fetch).
+  if (credentials !== undefined) {
+    const pair = Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64');
+    headers.authorization = `Basic ${pair}`;
+  }
+  try {
+    return await undici.fetch(source.url, { headers, dispatcher, signal });
+  } catch (error) {
+    const { cause } = error as { cause?: Error };
+    return refuse(wanted, cause?.message ?? (error as Error).message, error);
+  }
+}
+
+/**
+ * Downloads a file.
+ * @param target where to write it
+ * @param known what an earlier download left; undefined forces the server to send the file
+ * @throws ContextError when the server refuses, or the checksum is another
+ */
+export async function downloadFile(
+  wanted: HttpRequest,
+  target: string,
+  known: DownloadRecord | undefined,
+): Promise<Download> {
+  const { source, limits, location } = wanted;
+  const response = await send(wanted, known);
+  if (known && response.status === 304) return { ...known, written: false };
+  if (!response.ok || !response.body) refuse(wanted, `the server answered ${response.status}`);
+  const hash = createHash('sha256');
+  const file = createWriteStream(target, { mode: 0o600 });
+  let bytes = 0;
+  await pipeline(
+    response.body,
+    async function* (chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        bytes += chunk.length;
+        if (bytes > limits.maxBytes)
+          refuse(wanted, `it is larger than ${limits.maxBytes} bytes (limits.layerBytes)`);
+        hash.update(chunk);
+        yield chunk;
+      }
+    },
+    file,
+  );
+  const digest = `sha256:${hash.digest('hex')}`;
+  if (source.checksum !== undefined && source.checksum !== digest) {
+    throw new ContextError(
+      `${source.url} has the digest ${digest}, not ${source.checksum}`,
+      location,
+      {
+        hint: 'the file changed, or somebody changed it on the way: check it before you change --checksum',
+      },
+    );
+  }
+  const header = (name: string) => response.headers.get(name) ?? undefined;
+  return { digest, etag: header('etag'), lastModified: header('last-modified'), written: true };
+}

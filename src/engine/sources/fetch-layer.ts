@@ -1,0 +1,134 @@
+/** Layers of images and shared caches: fetched once, unpacked, found again by their diffID. */
+
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { inUserNamespace } from '../../executor/local/overlay.js';
+import { unpackLayer } from '../../fs/archive/unpack-layer.js';
+import { ImageError, sayingMore } from '../../oci/image-error.js';
+import { layerCompression } from '../../oci/media-types.js';
+import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
+import { checkBytes } from '../../oci/tar/expansion-limit.js';
+import { placeBlob, teeToFile } from '../../store/blobs/blobs.js';
+import { publishFetchedLayer } from '../../store/entries/entries.js';
+import {
+  abandonDraft,
+  beginDraft,
+  clearPlace,
+  discardDraft,
+  placeLayer,
+} from '../../store/layers/layer-store.js';
+import { isKnownLayer } from '../../store/layers/remote-layers.js';
+import { releaseLease, takeLease } from '../../store/pins/lease.js';
+import type { LayerId } from '../../store/records.js';
+import { settleStep } from '../../store/recovery/durability.js';
+import { checkpoint } from '../../util/checkpoint.js';
+import type { BuildSession } from '../build-session.js';
+
+/** What fetching needs of a build. */
+export type FetchSession = Pick<BuildSession, 'store' | 'signal'>;
+
+/** No honest layer holds more files. */
+const MAX_LAYER_ENTRIES = 20_000_000;
+
+/** What is wrong with the bytes of a layer shows before its digest is known: which layer it was. */
+function namingLayer(error: unknown, { descriptor: { digest } }: ResolvedLayer): unknown {
+  if (!(error instanceof ImageError) || error.message.includes(digest)) return error;
+  const { message, hint } = error;
+  return sayingMore(error, {
+    message: `layer ${digest}: ${message}`,
+    hint: hint ?? 'it is damaged, where it is kept or on the way: try again, or push it again',
+    cause: error,
+  });
+}
+
+async function fetchAndPublish(
+  { store }: FetchSession,
+  layer: ResolvedLayer,
+  known: LayerId | undefined,
+): Promise<LayerId> {
+  const draft = beginDraft(store.paths, known);
+  try {
+    checkBytes(layer.descriptor.size, store.limits);
+    const rootless = inUserNamespace();
+    // The blob is kept as it came: pushing the image on must not give it another digest.
+    const file = join(draft.path, 'blob');
+    const source = Readable.from(teeToFile(await layer.open(), file), { objectMode: false });
+    const limits = { ...store.limits, maxEntries: MAX_LAYER_ENTRIES };
+    const unpacked = await unpackLayer(source, draft.diff, { rootless, limits }).catch(
+      (error: unknown) => {
+        throw namingLayer(error, layer);
+      },
+    );
+    if (unpacked.diffId !== layer.diffId) {
+      throw new ImageError(
+        `a layer has the diffID ${unpacked.diffId}, its image says ${layer.diffId}`,
+        {
+          hint: 'the image is damaged: push it again',
+        },
+      );
+    }
+    const { digest, size, mediaType } = layer.descriptor;
+    const compression = layerCompression(mediaType) ?? 'gzip';
+    checkpoint('pull:unpacked');
+    placeBlob(store, file, digest);
+    // A crash after a former rename leaves the directory of a name that is used again.
+    if (known !== undefined) clearPlace(store.paths, known);
+    placeLayer(store.paths, draft);
+    const { diffId, newest, ...measures } = unpacked;
+    const blob = { digest, size, diffId, compression, newest };
+    publishFetchedLayer(store.index, diffId, draft.id, { ...measures, blob });
+    checkpoint('pull:published');
+    discardDraft(draft);
+    await settleStep(store);
+    return draft.id;
+  } catch (error) {
+    abandonDraft(store.paths, draft, (id) => store.index.layers.doesExist(id));
+    throw error;
+  }
+}
+
+/**
+ * A layer with its files, fetched unless they are here. Several processes fetch it once.
+ * @param id what entries call it; undefined: whatever the store calls it, if it knows it at all
+ * @throws ImageError, NoSpaceError
+ */
+export async function fetchLayer(
+  session: FetchSession,
+  layer: ResolvedLayer,
+  id?: LayerId,
+): Promise<LayerId> {
+  const { index } = session.store;
+  const name = () => id ?? index.diffIds.get(layer.diffId);
+  const here = () => {
+    const known = name();
+    return known !== undefined && index.layers.doesExist(known) ? known : undefined;
+  };
+  const isDone = () => here() !== undefined;
+  const lease = await takeLease(index, `pull:${layer.diffId}`, { signal: session.signal, isDone });
+  try {
+    const done = here();
+    if (done !== undefined) return done;
+    const known = name();
+    const keepsName = known !== undefined && isKnownLayer(index, known);
+    return await fetchAndPublish(session, layer, keepsName ? known : undefined);
+  } finally {
+    if (lease) releaseLease(index, lease);
+  }
+}
+
+/**
+ * The layers of an image with their files, bottom first; what the store lacks is fetched, in
+ * parallel.
+ * @throws ImageError, NoSpaceError
+ */
+export async function fetchImageLayers(
+  session: FetchSession,
+  image: ResolvedImage,
+): Promise<LayerId[]> {
+  const fetched = await Promise.allSettled(image.layers.map((layer) => fetchLayer(session, layer)));
+  // When one fails the others end before the process does: a draft must not stay behind.
+  return fetched.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * Layers whose files are needed now. Cache hits go by digests alone; files are fetched when a step
+ * runs on them or reads them, and for the result.
+ */
+
+import { ImageError } from '../../oci/image-error.js';
+import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
+import { layerOfDiffId } from '../../store/layers/remote-layers.js';
+import type { LayerId } from '../../store/records.js';
+import type { BuildSession } from '../build-session.js';
+
+/** A place that has a layer, open during this build. */
+export interface LayerOrigin {
+  readonly layer: ResolvedLayer;
+  /** False once the place has failed. */
+  readonly isUsable: () => boolean;
+  /** Told that it did not deliver the layer. @throws when that ends the build */
+  readonly reportFailure: (error: ImageError) => void;
+}
+
+/** Places by diffID, in the order in which they are asked. */
+export type LayerOrigins = Map<string, LayerOrigin[]>;
+
+/** What fetching layers needs of a build. */
+export type LayerSession = Pick<BuildSession, 'store' | 'signal' | 'origins'>;
+
+/**
+ * Layers that entries were found with and that nobody delivers. The build gives them up and
+ * resolves its steps again; those that made them are no hits then.
+ */
+export class MissingLayersError extends Error {
+  readonly layers: readonly LayerId[];
+
+  constructor(layers: readonly LayerId[]) {
+    super(`layers that are neither here nor anywhere else: ${layers.join(', ')}`);
+    this.layers = layers;
+  }
+}
+
+/** Adds a place that a layer can be fetched from. */
+export function addOrigin(origins: LayerOrigins, origin: LayerOrigin): void {
+  const { diffId } = origin.layer;
+  const known = origins.get(diffId) ?? [];
+  if (known.every(({ layer }) => layer !== origin.layer)) origins.set(diffId, [...known, origin]);
+}
+
+/** The place to fetch a layer from now; undefined when there is none. */
+export function usableOrigin(origins: LayerOrigins, diffId: string): LayerOrigin | undefined {
+  return origins.get(diffId)?.find(({ isUsable }) => isUsable());
+}
+
+/** The layers of a base image, bottom first, fetched or not. */
+export function imageLayers(
+  { store, origins }: Pick<LayerSession, 'store' | 'origins'>,
+  image: ResolvedImage,
+): LayerId[] {
+  return image.layers.map((layer) => {
+    const id = layerOfDiffId(store.index, layer.diffId, { digest: undefined, key: undefined });
+    const reportFailure = (error: ImageError) => {
+      throw error;
+    };
+    // Nothing can replace a base image.
+    if (!store.index.layers.doesExist(id))
+      addOrigin(origins, { layer, isUsable: () => true, reportFailure });
+    return id;
+  });
+}
+
+/** @returns whether the layer is here now */
+async function fetchFromOrigins(session: LayerSession, id: LayerId): Promise<boolean> {
+  const { origins, store } = session;
+  const diffId = store.index.remoteLayers.get(id)?.diffId;
+  if (diffId === undefined) return store.index.layers.doesExist(id);
+  const { fetchLayer } = await import('./fetch-layer.js');
+  for (let at = usableOrigin(origins, diffId); at; at = usableOrigin(origins, diffId)) {
+    try {
+      await fetchLayer(session, at.layer, id);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error;
+      at.reportFailure(error);
+    }
+  }
+  return false;
+}
+
+/**
+ * Makes sure that the files of layers are here.
+ * @throws MissingLayersError for those that no place delivers; ImageError when a base image or a
+ *   cache that is required fails
+ */
+export async function needLayers(session: LayerSession, layers: readonly LayerId[]): Promise<void> {
+  const { index } = session.store;
+  const absent = layers.filter((id) => !index.layers.doesExist(id));
+  if (absent.length === 0) return;
+  // Whatever the first failure is, nothing goes on behind the back of who handles it.
+  const fetched = await Promise.allSettled(absent.map((id) => fetchFromOrigins(session, id)));
+  for (const result of fetched) if (result.status === 'rejected') throw result.reason;
+  const missing = absent.filter((_, at) => {
+    const result = fetched[at];
+    return result?.status !== 'fulfilled' || !result.value;
+  });
+  if (missing.length > 0) throw new MissingLayersError(missing);
+}

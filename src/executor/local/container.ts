@@ -1,0 +1,341 @@
+/**
+ * From the description of a container to the operations that enter it. Pure: paths in, data out.
+ */
+
+import type { ResourceLimit } from '../../plan/step.js';
+import type { MemoryFile, Operation } from './operations.js';
+import { CLONE, MS } from './operations.js';
+import { seccompFilter } from './seccomp.js';
+
+/** How much a container is kept apart from this machine. */
+export type Isolation = 'namespaces' | 'chroot';
+
+/** Where something is mounted. */
+export interface MountPlace {
+  /** Absolute path in the container, symlinks resolved. */
+  readonly target: string;
+  /**
+   * The mount that it lies in, by its target, and the path below that: the mount point is made there
+   * if it is missing. Undefined: it exists in the merged root.
+   */
+  readonly within?: {
+    readonly base: string;
+    readonly path: string;
+    readonly kind: 'file' | 'directory';
+  };
+}
+
+/** Something of this machine that is shown inside. */
+export interface BindMount extends MountPlace {
+  readonly source: string;
+  readonly readOnly: boolean;
+}
+
+/** Another stack of layers, mounted outside of the container's root; binds show parts of it. */
+export interface View {
+  readonly root: string;
+  readonly overlay: { readonly options: string; readonly base: string };
+}
+
+/** A tmpfs inside the container. */
+export interface TmpfsMount extends MountPlace {
+  /** mount(8) options such as `size=64m,mode=1777`. */
+  readonly options: string;
+}
+
+/**
+ * Files that are on no disk and in no directory of this machine: they vanish with the container.
+ * Binds may show them.
+ */
+export interface MemoryFiles {
+  /** Empty directory of this machine that they appear in, for the container only. */
+  readonly directory: string;
+  readonly files: readonly MemoryFile[];
+}
+
+/** Where the program's standard streams lead. */
+export type StreamKind =
+  /** Output and errors to the process that starts the container; no input. */
+  | 'capture'
+  /** Those of wiac's caller. */
+  | 'relay';
+
+/** Everything there is to know about a container before it starts. */
+export interface Container {
+  readonly isolation: Isolation;
+  /** Data of the overlay mount, and the directory its relative lower directories start from. */
+  readonly overlay: { readonly options: string; readonly base: string };
+  /** Empty directory of this machine where the merged view is mounted. */
+  readonly root: string;
+  readonly views: readonly View[];
+  readonly memory: MemoryFiles | undefined;
+  readonly binds: readonly BindMount[];
+  readonly tmpfs: readonly TmpfsMount[];
+  readonly network: 'host' | 'none';
+  /** All capabilities and no masked paths: RUN --security=insecure. */
+  readonly insecure: boolean;
+  readonly hostname: string | undefined;
+  /** Empty directory of this machine where the container's terminals are made first. */
+  readonly pts: string;
+  /** Size of /dev/shm in bytes. */
+  readonly shmSize: number;
+  readonly limits: readonly ResourceLimit[];
+  /** False in a user namespace, where a new sysfs needs a network namespace of its own. */
+  readonly mayMountSysfs: boolean;
+  readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  readonly workdir: string;
+  readonly env: readonly (readonly [string, string])[];
+  readonly argv: readonly string[];
+}
+
+/**
+ * The capabilities Docker and containerd give by default: CHOWN, DAC_OVERRIDE, FOWNER, FSETID,
+ * KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE,
+ * SETFCAP; numbers of linux/capability.h.
+ */
+const DEFAULT_CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
+
+/** Paths that the OCI runtime-spec's defaults hide (maskedPaths) or protect (readonlyPaths). */
+const MASKED = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+const PROTECTED = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** Names and numbers; Linux documentation, admin-guide/devices. */
+const DEVICES = [
+  ['null', 1, 3],
+  ['zero', 1, 5],
+  ['full', 1, 7],
+  ['random', 1, 8],
+  ['urandom', 1, 9],
+  ['tty', 5, 0],
+] as const;
+const DEVICE_LINKS = [
+  ['/proc/self/fd', 'fd'],
+  ['/proc/self/fd/0', 'stdin'],
+  ['/proc/self/fd/1', 'stdout'],
+  ['/proc/self/fd/2', 'stderr'],
+  ['pts/ptmx', 'ptmx'],
+] as const;
+
+const HARDENED = MS.NOSUID | MS.NODEV | MS.NOEXEC;
+
+function mount(source: string, target: string, type: string, flags: number, data = ''): Operation {
+  return { op: 'mount', source, target, type, flags, data };
+}
+
+/** A path of the container: its symlinks are followed within `root`. */
+interface At {
+  readonly root: string;
+  readonly path: string;
+}
+
+/** Where to mount, once the operations that make the place have been carried out. */
+function mountPoint({ target, within }: MountPlace, root: string): [At, Operation[]] {
+  if (!within) return [{ root, path: target }, []];
+  const { base, path, kind } = within;
+  // From the directory that was reached: no link on the way is ever followed.
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return [{ root: '.', path: name }, [{ op: 'mount-point', root, base, path, kind }]];
+}
+
+function mountIn(
+  root: string,
+  source: string,
+  path: string,
+  type: string,
+  flags: number,
+  data = '',
+): Operation {
+  return { op: 'mount-in', root, source, path, type, flags, data };
+}
+
+/**
+ * Devices are what the container has in /dev. One that a program makes itself would be this
+ * machine's disk. RUN --security=insecure is asked for to work with those (mount an image's file).
+ */
+function devices({ insecure }: Container): number {
+  return insecure ? 0 : MS.NODEV;
+}
+
+function bind(container: Container, item: BindMount): Operation[] {
+  const { source, readOnly } = item;
+  const attributes = devices(container) | (readOnly ? MS.RDONLY : 0);
+  const [at, operations] = mountPoint(item, container.root);
+  return [...operations, { op: 'bind-in', source, ...at, attributes }];
+}
+
+function tmpfs(item: TmpfsMount, { root }: Container): Operation[] {
+  const [at, operations] = mountPoint(item, root);
+  const flags = MS.NOSUID | MS.NODEV;
+  return [...operations, mountIn(at.root, 'tmpfs', at.path, 'tmpfs', flags, item.options)];
+}
+
+const PTS_OPTIONS = 'newinstance,ptmxmode=0666,mode=0620';
+
+/** /dev as the OCI runtime-spec wants it: a few devices, nothing of this machine's hardware. */
+function ownDev(container: Container, streams: StreamKind): Operation[] {
+  const { root, pts, shmSize } = container;
+  return [
+    mountIn(root, 'tmpfs', '/dev', 'tmpfs', MS.NOSUID, 'mode=755,size=64k'),
+    // Nothing below is anybody's but ours: names will do.
+    { op: 'chdir-in', root, path: '/dev' },
+    ...DEVICES.map(([name, major, minor]): Operation => ({ op: 'device', name, major, minor })),
+    ...DEVICE_LINKS.map(([target, path]): Operation => ({ op: 'symlink', target, path })),
+    { op: 'mkdir', path: 'pts', mode: '755' },
+    streams === 'relay'
+      ? mount(pts, 'pts', '', MS.MOVE)
+      : mount('devpts', 'pts', 'devpts', MS.NOSUID | MS.NOEXEC, PTS_OPTIONS),
+    { op: 'mkdir', path: 'shm', mode: '1777' },
+    mount('shm', 'shm', 'tmpfs', HARDENED, `mode=1777,size=${shmSize}`),
+    { op: 'mkdir', path: 'mqueue', mode: '755' },
+    mount('mqueue', 'mqueue', 'mqueue', HARDENED),
+    // Each device above is a mount of its own, which this leaves alone.
+    { op: 'restrict', path: '.', attributes: devices(container) },
+    { op: 'chdir', path: '/' },
+  ];
+}
+
+/** This machine's /sys, with the control groups below it: to be read, nothing else. */
+function sharedSys(root: string): Operation {
+  return { op: 'bind-in', root, source: '/sys', path: '/sys', attributes: HARDENED | MS.RDONLY };
+}
+
+/** The mounts that a container was asked for: those around others come first. */
+function ownMounts(container: Container): Operation[] {
+  const depth = ({ target }: MountPlace) => target.split('/').length;
+  const all = [
+    ...container.tmpfs.map((item) => ({ depth: depth(item), operations: tmpfs(item, container) })),
+    ...container.binds.map((item) => ({ depth: depth(item), operations: bind(container, item) })),
+  ];
+  const mounts = all.sort((a, b) => a.depth - b.depth).flatMap(({ operations }) => operations);
+  return [...mounts, { op: 'chdir', path: '/' }];
+}
+
+function ownSys({ root, mayMountSysfs }: Container): Operation {
+  if (!mayMountSysfs) return sharedSys(root);
+  return mountIn(root, 'sysfs', '/sys', 'sysfs', HARDENED | MS.RDONLY);
+}
+
+/**
+ * The article's way: this machine's own /proc and /dev, only the root is another. What would change
+ * the running machine is for reading all the same.
+ */
+function sharedFileSystems(root: string): Operation[] {
+  return [
+    ...['/proc', '/dev'].map(
+      (path): Operation => ({ op: 'bind-in', root, source: path, path, attributes: 0 }),
+    ),
+    sharedSys(root),
+    ...PROTECTED.map((path): Operation => ({ op: 'read-only', root, path })),
+  ];
+}
+
+function ownFileSystems(container: Container, streams: StreamKind): Operation[] {
+  const { root, insecure } = container;
+  const hidden: Operation[] = insecure
+    ? []
+    : [
+        ...MASKED.map((path): Operation => ({ op: 'mask', root, path })),
+        ...PROTECTED.map((path): Operation => ({ op: 'read-only', root, path })),
+      ];
+  return [
+    mountIn(root, 'proc', '/proc', 'proc', HARDENED),
+    ...ownDev(container, streams),
+    ownSys(container),
+    ...hidden,
+  ];
+}
+
+/** @returns what is between the program and the streams of whoever started it */
+function ownStreams(container: Container, streams: StreamKind): Operation[] {
+  if (streams === 'capture') return [{ op: 'capture-output' }];
+  const { isolation, pts, user } = container;
+  if (isolation === 'chroot')
+    return [{ op: 'relay-streams', ptmx: '/dev/ptmx', pts: '/dev/pts', uid: user.uid }];
+  // Made before there is a container, so that the other end is open outside of it.
+  return [
+    mount('devpts', pts, 'devpts', MS.NOSUID | MS.NOEXEC, PTS_OPTIONS),
+    { op: 'relay-streams', ptmx: `${pts}/ptmx`, pts, uid: user.uid },
+  ];
+}
+
+function memoryFiles({ memory }: Container): Operation[] {
+  if (!memory) return [];
+  return [
+    mount('tmpfs', memory.directory, 'tmpfs', HARDENED, 'mode=700'),
+    ...memory.files.map((file): Operation => ({ op: 'write', ...file })),
+  ];
+}
+
+function namespaceFlags({ isolation, network }: Container): number {
+  const net = network === 'none' ? CLONE.NEWNET : 0;
+  // Even the article's way gets a pid namespace: what a program leaves behind ends with it.
+  if (isolation === 'chroot') return CLONE.NEWNS | CLONE.NEWPID | net;
+  return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP | net;
+}
+
+function refusedCalls(): Operation[] {
+  const filter = seccompFilter(process.arch);
+  return filter ? [{ op: 'seccomp', filter }] : [];
+}
+
+/**
+ * The operations that start a container's program, in order.
+ * @param parent the process that the container is to end with
+ */
+export function enterOperations(
+  container: Container,
+  streams: StreamKind,
+  parent: number,
+): Operation[] {
+  const { isolation, root, overlay, user } = container;
+  const isolated = isolation === 'namespaces';
+  return [
+    { op: 'die-with-parent', parent },
+    { op: 'unshare', flags: namespaceFlags(container) },
+    // Without this every mount below would show up on the host and stay there.
+    mount('none', '/', '', MS.REC | MS.PRIVATE),
+    ...ownStreams(container, streams),
+    { op: 'fork' },
+    // The article's program is no process 1, which would ignore signals it sends to itself: it gets
+    // a parent in the namespace, and what it leaves behind ends with that.
+    ...(isolated ? [] : [{ op: 'fork' } as const]),
+    { op: 'session' },
+    ...(container.network === 'none' ? [{ op: 'loopback-up' } as const] : []),
+    ...(isolated && container.hostname !== undefined
+      ? [{ op: 'hostname', name: container.hostname } as const]
+      : []),
+    ...[{ root, overlay }, ...container.views].flatMap((view): Operation[] => [
+      { op: 'chdir', path: view.overlay.base },
+      mount('overlay', view.root, 'overlay', devices(container), view.overlay.options),
+    ]),
+    ...memoryFiles(container),
+    ...(isolated ? ownFileSystems(container, streams) : sharedFileSystems(root)),
+    ...ownMounts(container),
+    ...container.limits.map((limit): Operation => ({ op: 'rlimit', ...limit })),
+    isolated ? { op: 'pivot', root } : { op: 'chroot', root },
+    ...(streams === 'capture' ? [{ op: 'null-input' } as const] : []),
+    { op: 'drop-inherited' },
+    // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.
+    ...(isolated && !container.insecure
+      ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const, ...refusedCalls()]
+      : []),
+    { op: 'umask', mask: '0022' },
+    { op: 'make-path', path: container.workdir },
+    { op: 'user', ...user },
+    { op: 'chdir', path: container.workdir },
+    { op: 'env', pairs: container.env },
+    { op: 'exec', argv: container.argv },
+  ];
+}

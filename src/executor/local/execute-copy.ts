@@ -1,0 +1,184 @@
+/** Carries out COPY and WORKDIR: a layer from files, without a mount. */
+import { basename, dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { BuildSession } from '../../engine/build-session.js';
+import type { CopySources } from '../../engine/copy-sources.js';
+import type { DestinationReads, KeyedInputs } from '../../engine/lookup.js';
+import type { CopyReport, FormerLayer } from '../../fs/layer/copy-job.js';
+import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
+import { measureTree } from '../../fs/layer/disk-usage.js';
+import { ensureDirectories, writeInlineFiles } from '../../fs/layer/inline-files.js';
+import { layerMarks } from '../../fs/layer/layer-digest.js';
+import { settleDirectories, withAncestors } from '../../fs/layer/settle-times.js';
+import { unpackSelection } from '../../fs/layer/unpack-selection.js';
+import { amendTree } from '../../fs/scan/amend-tree.js';
+import type { Selection } from '../../fs/select/select.js';
+import { openWalker } from '../../fs/walker.js';
+import { ensureEntry, setDirectory } from '../../fs/write.js';
+import { canonicalJson } from '../../keys/digest.js';
+import { parseMode } from '../../plan/mode.js';
+import type { CopyStep } from '../../plan/step.js';
+import { findByOperation, treeReader } from '../../store/entries/entries.js';
+import type { Draft } from '../../store/layers/layer-store.js';
+import { layerPath } from '../../store/layers/layer-store.js';
+import type { LayerId, LayerRecord } from '../../store/records.js';
+
+/**
+ * A layer that the same instruction made before at the same place. It is not declared as used: what
+ * is pruned before it is linked is copied.
+ */
+function formerLayer(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  reads: DestinationReads,
+): (FormerLayer & { readonly group: LayerId }) | undefined {
+  const facts = canonicalJson(reads.facts);
+  const { index, paths } = session.store;
+  for (const record of findByOperation(index, keyed.operation)) {
+    // Elsewhere, or beside other directories, the same file could get another path.
+    if (record.layer === undefined || canonicalJson(record.reads ?? null) !== facts) continue;
+    // What another machine made may be there without its files, or without the trees of them.
+    const trees = record.inputs.files.map(({ tree }) => tree);
+    if (!index.layers.doesExist(record.layer)) continue;
+    if (!trees.every((tree) => session.scanStore.readTree(tree) !== undefined)) continue;
+    return {
+      path: layerPath(paths, record.layer),
+      selections: record.inputs.files,
+      group: index.layers.get(record.layer)?.links?.group ?? record.layer,
+    };
+  }
+  return undefined;
+}
+
+/** Runs of selections that are copied together, and archives, each alone, in their order. */
+function* groups(
+  selections: readonly Selection[],
+  archives: readonly Selection[],
+): Generator<{ readonly copied: readonly Selection[] } | { readonly archive: Selection }> {
+  let copied: Selection[] = [];
+  for (const selection of selections) {
+    if (!archives.includes(selection)) {
+      copied.push(selection);
+      continue;
+    }
+    yield { copied };
+    copied = [];
+    yield { archive: selection };
+  }
+  yield { copied };
+}
+
+/** Unpacks one archive into the destination. @returns the selection as it was unpacked */
+async function unpackInto(
+  session: BuildSession,
+  draft: Draft,
+  step: CopyStep,
+  { destination, owner, stack }: DestinationReads,
+  archive: Selection,
+): Promise<Selection> {
+  const walker = openWalker(draft.diff);
+  try {
+    ensureDirectories(walker, destination.path, owner ?? { uid: 0, gid: 0 });
+  } finally {
+    walker.close();
+  }
+  const read = treeReader(session.scanStore.readTree);
+  const [entry] = read(archive.tree);
+  if (entry?.type !== 'file') throw new Error(`${archive.path} is no file`);
+  const target = join(draft.diff, destination.path);
+  const { location } = step;
+  const { limits } = session.store;
+  const request = { target, destination: destination.path, stack, owner, limits, location };
+  const unpacked = await unpackSelection(archive, entry, request);
+  const changes = unpacked === entry ? new Map() : new Map([[entry.name, unpacked]]);
+  const tree = amendTree(read, session.scanStore.writeTree, archive.tree, changes);
+  return { ...archive, tree };
+}
+
+/** What was made, with the selections as they were copied. */
+export type CopyResult = CopyReport & Pick<LayerRecord, 'links' | 'withoutXattrs'>;
+
+/** Makes the layer of a COPY or ADD in the draft. */
+export async function executeCopy(
+  session: BuildSession,
+  draft: Draft,
+  step: CopyStep,
+  keyed: KeyedInputs,
+  reads: DestinationReads,
+  { selections, archives }: CopySources,
+): Promise<CopyResult> {
+  const { destination, owner } = reads;
+  const { location } = step;
+  const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
+  const linkable = archives.length === 0 && !session.skipsCache(step);
+  const former = linkable ? formerLayer(session, keyed, reads) : undefined;
+  const { readTree, writeTree } = session.scanStore;
+  const nodes = { read: treeReader(readTree), write: writeTree };
+  const request = {
+    changes: step.from === undefined,
+    destination,
+    intoDirectory,
+    owner,
+    ownership: step.from === undefined ? 'root' : 'keep',
+    chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, location),
+    former,
+    location,
+  } as const;
+  const reports: CopyReport[] = [];
+  const copied: Selection[] = [];
+  for (const group of groups(selections, archives)) {
+    if ('archive' in group)
+      copied.push(await unpackInto(session, draft, step, reads, group.archive));
+    else {
+      const part = { ...request, selections: group.copied };
+      const report = await makeCopyLayer(draft.diff, part, nodes, session.signal);
+      reports.push(report);
+      copied.push(...report.selections);
+    }
+  }
+  if (step.inline.length > 0) {
+    const mode = request.chmod ? request.chmod(0o644, false) : 0o644;
+    const inline = { ...request, owner: owner ?? { uid: 0, gid: 0 }, mode };
+    writeInlineFiles(draft.diff, step.inline, inline);
+  }
+  const made = reports.flatMap((report) => report.made);
+  settleDirectories(draft.diff, [...made, ...withAncestors(destination.path)]);
+  const [first] = reports;
+  if (!first) throw new Error('a COPY without a part');
+  const links =
+    former && first.linked > 0 ? { group: former.group, disk: first.linkedDisk } : undefined;
+  const report = { ...first, made, selections: copied, links };
+  if (archives.length === 0 && step.inline.length === 0) return report;
+  if (archives.length === 0) return { ...report, ...measureTree(draft.diff) };
+  // What an archive gives its files is looked up now, in a process beside this one, and need not
+  // be waited for by a push.
+  const [{ withoutXattrs }, measures] = await Promise.all([
+    layerMarks(draft.diff),
+    // Its process starts first.
+    setImmediate().then(() => measureTree(draft.diff)),
+  ]);
+  return { ...report, ...measures, withoutXattrs };
+}
+
+/**
+ * Makes the directory of a WORKDIR.
+ * @returns false when it is there already and no layer is needed
+ */
+export function executeWorkdir(draft: Draft, reads: DestinationReads): boolean {
+  const { destination, owner } = reads;
+  if (destination.kind === 'directory' || destination.path === '') return false;
+  const { uid, gid } = owner ?? { uid: 0, gid: 0 };
+  const own = { path: destination.path, existing: undefined };
+  const walker = openWalker(draft.diff);
+  try {
+    for (const { path, existing } of [...destination.ancestors, own]) {
+      const parent = dirname(path);
+      ensureEntry(walker.at(parent === '.' ? '' : parent), basename(path));
+      setDirectory(walker.at(path), existing ?? { mode: 0o755, uid, gid });
+    }
+  } finally {
+    walker.close();
+  }
+  settleDirectories(draft.diff, withAncestors(destination.path));
+  return true;
+}

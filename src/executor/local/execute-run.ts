@@ -1,0 +1,176 @@
+/** Carries out RUN: an overlay over the layers below, a container in it, its upper directory. */
+
+import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { BuildSession } from '../../engine/build-session.js';
+import { stackOf } from '../../engine/build-session.js';
+import type { StepState } from '../../engine/lookup.js';
+import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
+import { measureLayer } from '../../fs/layer/reserved-names.js';
+import type { Stack } from '../../fs/layer/stack.js';
+import type { Identity } from '../../fs/layer/users.js';
+import { resolveIdentity } from '../../fs/layer/users.js';
+import { DEFAULT_PATH } from '../../oci/image-config.js';
+import { parsePlatform } from '../../oci/platform.js';
+import { SCRIPT_PATH } from '../../plan/run-step.js';
+import type { RunStep } from '../../plan/step.js';
+import type { Draft } from '../../store/layers/layer-store.js';
+import type { LayerId } from '../../store/records.js';
+import { checkpoint } from '../../util/checkpoint.js';
+import { DockerfileError, StepFailedError, UnsupportedError } from '../../util/errors.js';
+import { canRun } from './binfmt.js';
+import type { Container } from './container.js';
+import { lineSplitter } from './line-splitter.js';
+import { inUserNamespace, overlayOptions } from './overlay.js';
+import type { MountRequest } from './rootfs.js';
+import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
+import type { PreparedMounts } from './run-mounts.js';
+import { prepareMounts } from './run-mounts.js';
+import type { Exit } from './sandbox.js';
+import { runContainer } from './sandbox.js';
+
+/** How many lines of a failed step's output its error shows. */
+const LAST_LINES = 20;
+
+/** Same name on every machine, so that a step that records it gives the same files. */
+const HOSTNAME = 'wiac';
+
+function environment(
+  step: RunStep,
+  home: string,
+  fromMounts: PreparedMounts['env'],
+): [string, string][] {
+  const base: [string, string][] = [
+    ['PATH', DEFAULT_PATH],
+    ['HOME', home],
+  ];
+  return [...new Map([...base, ...step.hiddenEnv, ...step.env, ...fromMounts])];
+}
+
+function fileMounts(
+  scratch: string,
+  step: RunStep,
+  isolation: BuildSession['isolation'],
+): MountRequest[] {
+  const network = step.network === 'none' ? 'none' : 'host';
+  const name = isolation === 'chroot' ? hostname() : HOSTNAME;
+  const mounts = networkFiles(scratch, network, step.resources.extraHosts, name);
+  if (step.script === undefined) return mounts;
+  const source = join(scratch, 'script');
+  writeFileSync(source, step.script, { mode: 0o755 });
+  const script = {
+    source,
+    path: SCRIPT_PATH,
+    kind: 'file',
+    readOnly: true,
+    optional: false,
+  } as const;
+  return [...mounts, script];
+}
+
+/** Less than this is as good as nothing: file systems keep some blocks back. */
+const NO_ROOM_BYTES = 1 << 20;
+
+/** Said of a step that failed on a full disk: its program may not have told, or been asked. */
+function hintAboutSpace(path: string): string | undefined {
+  const { bavail, bsize, files, ffree } = statfsSync(path);
+  if (bavail * bsize >= NO_ROOM_BYTES && (files === 0 || ffree > 0)) return undefined;
+  return `the file system of the store is full (${path}): free some space (wiac cache prune), or set WIAC_ROOT`;
+}
+
+function stepFailure(
+  step: RunStep,
+  exit: Exit,
+  lastLines: readonly string[],
+  draft: Draft,
+): StepFailedError {
+  const message =
+    exit.startError === undefined
+      ? `the step ended with exit code ${exit.code}`
+      : `the step could not be started: ${exit.startError}`;
+  const hint = hintAboutSpace(draft.path);
+  return new StepFailedError(message, step.location, exit.code, lastLines, hint);
+}
+
+function identityOf(stack: Stack, step: RunStep): Identity {
+  const identity = resolveIdentity(stack, step.user);
+  if (!('unknown' in identity)) return identity;
+  throw new DockerfileError(identity.unknown, step.location, {
+    hint: 'add the user in a RUN before USER, or use numbers',
+  });
+}
+
+/** @throws UnsupportedError when this machine can't run programs of the step's platform */
+function requirePlatform({ platform, location }: RunStep): void {
+  if (canRun(parsePlatform(platform))) return;
+  throw new UnsupportedError(`RUN: this machine can't run programs for ${platform}`, location, {
+    hint: 'register an interpreter with binfmt_misc (apt-get install qemu-user-static), or cross-compile in a stage with FROM --platform=$BUILDPLATFORM',
+  });
+}
+
+/** Describes the step's container; its directories are made in the draft. */
+function describeContainer(
+  session: BuildSession,
+  draft: Draft,
+  step: RunStep,
+  stack: Stack,
+  mounts: PreparedMounts,
+): Container {
+  const requests = [...fileMounts(draft.path, step, session.isolation), ...mounts.requests];
+  const tmpfsTargets = mounts.tmpfs.map(({ target }) => target);
+  const lower = stack.map(({ path }) => path);
+  const rootfs = prepareRootfs(stack, lower, draft.path, requests, tmpfsTargets);
+  const work = join(draft.path, 'work');
+  mkdirSync(work);
+  const identity = identityOf(stack, step);
+  return {
+    isolation: session.isolation,
+    overlay: overlayOptions({ lower: rootfs.lower, upper: draft.diff, work }, draft.path, true),
+    root: rootfs.root,
+    views: mounts.views,
+    memory: mounts.memory,
+    binds: rootfs.binds,
+    tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, ...rootfs.places[index] })),
+    network: step.network === 'none' ? 'none' : 'host',
+    insecure: step.security === 'insecure',
+    hostname: HOSTNAME,
+    pts: join(draft.path, 'pts'),
+    shmSize: step.resources.shmSize,
+    limits: step.resources.ulimits,
+    mayMountSysfs: !inUserNamespace(),
+    user: identity,
+    workdir: step.workdir,
+    env: environment(step, identity.home, mounts.env),
+    argv: step.argv,
+  };
+}
+
+/** Runs the step's program with the draft's directory as the upper directory. */
+export async function executeRun(
+  session: BuildSession,
+  draft: Draft,
+  step: RunStep,
+  base: readonly LayerId[],
+  reads: readonly StepState[],
+): Promise<TreeMeasures> {
+  requirePlatform(step);
+  const stack = await stackOf(session, base);
+  inheritRoot(draft.diff, stack);
+  const mounts = await prepareMounts(session, step, reads, draft.path);
+  try {
+    const container = describeContainer(session, draft, step, stack, mounts);
+    const lines = lineSplitter(LAST_LINES, (text) =>
+      session.emit({ type: 'output', step: step.id, text }),
+    );
+    checkpoint('run:prepared');
+    const exit = await runContainer(container, lines.push, session.signal);
+    checkpoint('run:ended');
+    lines.end();
+    if (session.signal.aborted) throw session.signal.reason;
+    if (exit.code !== 0) throw stepFailure(step, exit, lines.last(), draft);
+  } finally {
+    mounts.close();
+  }
+  return measureLayer(draft.diff, step.location);
+}

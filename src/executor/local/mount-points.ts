@@ -1,0 +1,165 @@
+/**
+ * Mount points that an image lacks. They are made in lower directories of the step's own overlay, or
+ * in what is mounted around them, so that none of them can end up in a layer.
+ */
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Stack } from '../../fs/layer/stack.js';
+import { locate, resolve } from '../../fs/layer/stack.js';
+import type { MountPlace } from './container.js';
+
+/** What a mount point must be for what is mounted on it. */
+export type PointKind = 'file' | 'directory';
+
+/** A place that something is to be mounted at. */
+export interface PointRequest {
+  /** Absolute path as it was asked for. */
+  readonly path: string;
+  readonly kind: PointKind;
+  /**
+   * A directory of this machine whose content shows below this mount, should other mounts lie in it;
+   * undefined: they make their mount points in what is mounted here itself.
+   */
+  readonly stubs?: string | undefined;
+}
+
+/** Directories beside the image's layers that hold mount points. */
+export interface PointDirectories {
+  /** Below all layers: what is made here changes no directory of the image. */
+  readonly bottom: string;
+  /** Above all layers, for what an opaque directory would hide; made when the first one is needed. */
+  readonly top: string;
+}
+
+function makePoint(directory: string, path: string, kind: PointKind): void {
+  const target = join(directory, path);
+  mkdirSync(kind === 'directory' ? target : dirname(target), { recursive: true });
+  if (kind === 'file' && !existsSync(target)) writeFileSync(target, '');
+}
+
+/**
+ * Makes a mount point above the layers. The directories on the way cover those of the image, and look
+ * as they do.
+ * @returns false when the image has something on the way that is no directory
+ */
+function makeCoveringPoint(top: string, stack: Stack, path: string, kind: PointKind): boolean {
+  const names = path.split('/').slice(0, -1);
+  const above = names.map((_, index) => names.slice(0, index + 1).join('/'));
+  const found = above.map((directory) => locate(stack, directory)?.stats);
+  if (found.some((stats) => stats && !stats.isDirectory())) return false;
+  makePoint(top, path, kind);
+  // From the inside out: whatever is made in a directory changes its time.
+  for (const [index, directory] of [...above.entries()].reverse()) {
+    const stats = found[index];
+    if (!stats) continue;
+    const target = join(top, directory);
+    chownSync(target, stats.uid, stats.gid);
+    chmodSync(target, stats.mode & 0o7777);
+    utimesSync(target, stats.atime, stats.mtime);
+  }
+  return true;
+}
+
+/** The part of a path below a directory; undefined when it lies elsewhere. */
+function partBelow(path: string, directory: string): string | undefined {
+  return path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : undefined;
+}
+
+interface Placed extends PointRequest {
+  readonly target: string;
+}
+
+/** The mount that a path lies in, and the part of the path below it. */
+function enclosing(
+  placed: readonly Placed[],
+  path: string,
+  pathOf: (one: Placed) => string,
+): { around: Placed; rest: string } | undefined {
+  // Those that came last are the deepest.
+  for (const around of [...placed].reverse()) {
+    const rest = around.kind === 'directory' ? partBelow(path, pathOf(around)) : undefined;
+    if (rest !== undefined) return { around, rest };
+  }
+  return undefined;
+}
+
+const depthOf = (path: string) => path.split('/').length;
+
+/**
+ * Finds or makes the mount points of a container.
+ * @param stack the container's layers, topmost first; what it writes to before them, if it holds
+ *   anything
+ * @param covered how many of them lie above `directories.top`
+ * @returns a place for each request, undefined where the image has something else
+ */
+export function placeMounts(
+  stack: Stack,
+  covered: number,
+  directories: PointDirectories,
+  requests: readonly PointRequest[],
+): (MountPlace | undefined)[] {
+  const { bottom, top } = directories;
+  const opaque = new Set<string>();
+  const withStubs = (): Stack => [
+    ...stack.slice(0, covered),
+    ...(existsSync(top) ? [{ path: top, opaque }] : []),
+    ...stack.slice(covered),
+    { path: bottom, opaque },
+  ];
+  const fits = (path: string, kind: PointKind) => {
+    const found = locate(withStubs(), path);
+    return found && found.stats.isDirectory() === (kind === 'directory');
+  };
+  const placeInImage = (path: string, kind: PointKind): string | undefined => {
+    const resolved = resolve(withStubs(), path);
+    if (!resolved) return undefined;
+    const { path: found, entry } = resolved;
+    if (!entry) {
+      makePoint(bottom, found, kind);
+      if (!locate(withStubs(), found) && !makeCoveringPoint(top, stack, found, kind))
+        return undefined;
+    }
+    return fits(found, kind) ? `/${found}` : undefined;
+  };
+
+  const placed: Placed[] = [];
+  const placeIn = ({ around, rest }: { around: Placed; rest: string }, kind: PointKind) => {
+    if (around.stubs !== undefined) makePoint(around.stubs, rest, kind);
+    return {
+      target: `${around.target}/${rest}`,
+      within: { base: around.target, path: rest, kind },
+    };
+  };
+  const place = (request: PointRequest): MountPlace | undefined => {
+    const { path, kind } = request;
+    const asked = enclosing(placed, path, (one) => one.path);
+    if (asked) return placeIn(asked, kind);
+    const target = placeInImage(path, kind);
+    if (target === undefined) return undefined;
+    // A symbolic link of the image can lead into another mount as well.
+    const reached = enclosing(placed, target, (one) => one.target);
+    return reached ? placeIn(reached, kind) : { target };
+  };
+  const places: (MountPlace | undefined)[] = requests.map(() => undefined);
+  // What is mounted around others comes first, whatever the order in which they were asked for.
+  const order = [...requests.entries()].sort(([, a], [, b]) => depthOf(a.path) - depthOf(b.path));
+  for (const [index, request] of order) {
+    const found = place(request);
+    places[index] = found;
+    if (found) placed.push({ ...request, target: found.target });
+  }
+  return places;
+}
+
+/** Is there anything in the directory above the layers? */
+export function hasCoveringPoints({ top }: PointDirectories): boolean {
+  return lstatSync(top, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,179 @@
+/**
+ * Cache mounts: directories in `mounts/` that outlive builds. Their content is no part of any key
+ * and of no layer (Dockerfile reference, RUN --mount=type=cache).
+ */
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CacheMount, RunMount } from '../../dockerfile/mount-flags.js';
+import type { BuildSession } from '../../engine/build-session.js';
+import { layerDigests, stackOf } from '../../engine/build-session.js';
+import type { StepState } from '../../engine/lookup.js';
+import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
+import { stackSource } from '../../fs/layer/stack-source.js';
+import { removeTree } from '../../fs/remove-tree.js';
+import { withSource } from '../../fs/scan/file-source.js';
+import { selectFiles } from '../../fs/select/select.js';
+import { canonicalJson, sha256 } from '../../keys/digest.js';
+import { treeReader } from '../../store/entries/entries.js';
+import { useMount } from '../../store/pins/cache-mounts.js';
+import type { Lease } from '../../store/pins/lease.js';
+import { releaseLease, takeLease, tryLease } from '../../store/pins/lease.js';
+import { checkpoint } from '../../util/checkpoint.js';
+import type { SourceLocation } from '../../util/errors.js';
+
+/** A cache in use. */
+export interface OpenCache {
+  readonly path: string;
+  readonly close: () => void;
+}
+
+async function fill(
+  session: BuildSession,
+  mount: CacheMount,
+  source: StepState,
+  path: string,
+  location: SourceLocation,
+): Promise<void> {
+  const stack = await stackOf(session, source.layers);
+  const selections = await withSource(stackSource(stack, mount.from ?? ''), (files) =>
+    selectFiles(files, session.scanStore, [mount.source], location),
+  );
+  const request = {
+    selections,
+    changes: false,
+    destination: { path: '', kind: 'directory', ancestors: [], obstacle: undefined },
+    intoDirectory: true,
+    owner: undefined,
+    ownership: 'keep',
+    chmod: undefined,
+    former: undefined,
+    location,
+  } as const;
+  const { readTree, writeTree } = session.scanStore;
+  await makeCopyLayer(path, request, { read: treeReader(readTree), write: writeTree });
+}
+
+async function create(
+  session: BuildSession,
+  mount: CacheMount,
+  source: StepState | undefined,
+  path: string,
+  location: SourceLocation,
+): Promise<void> {
+  if (existsSync(path)) return;
+  // Made in tmp/ and renamed: another process must never see it half filled, and what a killed
+  // process leaves there is cleared up.
+  const draft = join(session.scratch(), `mount-${session.nextNumber()}`);
+  mkdirSync(draft);
+  if (source) await fill(session, mount, source, draft, location);
+  chownSync(draft, mount.uid, mount.gid);
+  chmodSync(draft, mount.mode);
+  checkpoint('mount:filled');
+  try {
+    renameSync(draft, path);
+    checkpoint('mount:placed');
+  } catch (error) {
+    removeTree(draft);
+    if (!existsSync(path)) throw error;
+  }
+}
+
+/** Attributes of a cache's directory when the Dockerfile says nothing of them. */
+const USUAL = { mode: 0o755, uid: 0, gid: 0 };
+
+/**
+ * The name of a cache's directory. Caches of one id are different ones when they begin with
+ * different files or belong to different users, as in BuildKit: what one stage's files became is
+ * no start for another's.
+ */
+async function cacheName(
+  session: BuildSession,
+  mount: CacheMount,
+  source: StepState | undefined,
+): Promise<string> {
+  const { id, mode, uid, gid } = mount;
+  const usual = mode === USUAL.mode && uid === USUAL.uid && gid === USUAL.gid;
+  if (!source && usual) return sha256(id).slice(0, 32);
+  const from = source && {
+    // Digests, not ids: a stage that ran again and made the same files has the same cache.
+    layers: await layerDigests(session, source.layers),
+    path: mount.source,
+  };
+  return sha256(canonicalJson({ id, mode, uid, gid, from: from ?? null })).slice(0, 32);
+}
+
+const PREFIX = 'mount:';
+
+/** Takes the first directory of a cache that nobody uses alone; makes one more when all are taken. */
+function takePrivate({ store }: BuildSession, name: string): Lease {
+  for (let number = 0; ; number++) {
+    const candidate = number === 0 ? name : `${name}.${number}`;
+    const taken = tryLease(store.index, PREFIX + candidate);
+    if (typeof taken !== 'number') return taken;
+  }
+}
+
+/**
+/**
+ * Takes the caches that a step wants for itself (sharing=locked), before it opens any of them. Each
+ * once, although it may be mounted twice, and all in one order: else two steps could wait for each
+ * other for ever.
+ * @param sources what each mount begins with, in the order of the mounts
+ * @returns gives them back
+ */
+export async function lockCaches(
+  session: BuildSession,
+  mounts: readonly RunMount[],
+  sources: readonly (StepState | undefined)[],
+): Promise<() => void> {
+  const { store, signal } = session;
+  const { index } = store;
+  const names: string[] = [];
+  for (const [at, mount] of mounts.entries()) {
+    if (mount.type === 'cache' && mount.sharing === 'locked')
+      names.push(await cacheName(session, mount, sources[at]));
+  }
+  const leases: Lease[] = [];
+  const release = () => {
+    for (const lease of leases) releaseLease(index, lease);
+  };
+  try {
+    for (const name of [...new Set(names)].sort()) {
+      const lease = await takeLease(index, PREFIX + name, { signal });
+      if (lease) leases.push(lease);
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return release;
+}
+
+/**
+ * Opens the cache of a mount: one of its own if it is private. A locked one was taken before.
+ * @param location the step, for an error about what the cache begins with
+ * @throws ContextError when `from` has no such path
+ */
+export async function openCacheMount(
+  session: BuildSession,
+  mount: CacheMount,
+  source: StepState | undefined,
+  location: SourceLocation,
+): Promise<OpenCache> {
+  const { index, paths } = session.store;
+  const shared = await cacheName(session, mount, source);
+  const lease = mount.sharing === 'private' ? takePrivate(session, shared) : undefined;
+  const name = lease?.key.slice(PREFIX.length) ?? shared;
+  const close = () => {
+    if (lease) releaseLease(index, lease);
+  };
+  try {
+    const path = join(paths.mounts, name);
+    useMount(index, name, mount.id);
+    await create(session, mount, source, path, location);
+    return { path, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * The operations that enter.pl carries out, as data: what happens on the way into a container can
+ * be built by pure functions, compared in tests, and shown to people.
+ */
+import { IsolationError } from '../../util/errors.js';
+
+/** A file system to be mounted. */
+interface Mount {
+  readonly source: string;
+  readonly type: string;
+  readonly flags: number;
+  readonly data: string;
+}
+
+/** A path of the container: its symlinks are followed within `root`, the container's root. */
+interface Inside {
+  readonly root: string;
+  readonly path: string;
+}
+
+/** One operation; the names are those of the system calls where there is one. */
+export type Operation =
+  /** SIGKILL when the process that started us ends, whose number this is. */
+  | { readonly op: 'die-with-parent'; readonly parent: number }
+  /** One pipe for output and errors, so that both keep their order. */
+  | { readonly op: 'capture-output' }
+  /** Standard input is the container's own /dev/null. */
+  | { readonly op: 'null-input' }
+  /**
+   * Keeps the caller's terminals and files from the program: it gets a terminal of its own (`ptmx`
+   * makes it, in the directory `pts`, for the user) and pipes.
+   */
+  | {
+      readonly op: 'relay-streams';
+      readonly ptmx: string;
+      readonly pts: string;
+      readonly uid: number;
+    }
+  | { readonly op: 'unshare'; readonly flags: number }
+  /** Continue as pid 1 of a new pid namespace; the parent waits and passes signals on. */
+  | { readonly op: 'fork' }
+  /** A session of its own. */
+  | { readonly op: 'session' }
+  /** Gives up the caller's keyring, securebits, inheritable and ambient capabilities. */
+  | { readonly op: 'drop-inherited' }
+  | ({ readonly op: 'mount'; readonly target: string } & Mount)
+  | ({ readonly op: 'mount-in' } & Inside & Mount)
+  /** Shows a tree of this machine, all its mounts included, with these attributes. */
+  | ({ readonly op: 'bind-in'; readonly source: string; readonly attributes: number } & Inside)
+  /** Adds attributes to the mount at a path. */
+  | { readonly op: 'restrict'; readonly path: string; readonly attributes: number }
+  | ({ readonly op: 'mask' } & Inside)
+  | ({ readonly op: 'read-only' } & Inside)
+  /** `mode` is octal. */
+  | { readonly op: 'mkdir'; readonly path: string; readonly mode: string }
+  /** A character device with the name and the numbers of one of this machine's. */
+  | {
+      readonly op: 'device';
+      readonly name: string;
+      readonly major: number;
+      readonly minor: number;
+    }
+  | ({ readonly op: 'write' } & MemoryFile)
+  /** A directory with all above it; nothing happens when it is there. */
+  | { readonly op: 'make-path'; readonly path: string }
+  /**
+   * Makes a file or directory below a mount unless it is there, without following links, and enters
+   * the directory that holds it.
+   */
+  | {
+      readonly op: 'mount-point';
+      /** The container's, in which `base` is found. */
+      readonly root: string;
+      readonly base: string;
+      readonly path: string;
+      readonly kind: 'file' | 'directory';
+    }
+  | { readonly op: 'loopback-up' }
+  | { readonly op: 'symlink'; readonly target: string; readonly path: string }
+  | { readonly op: 'pivot'; readonly root: string }
+  | { readonly op: 'chroot'; readonly root: string }
+  | { readonly op: 'chdir'; readonly path: string }
+  | ({ readonly op: 'chdir-in' } & Inside)
+  | { readonly op: 'umask'; readonly mask: string }
+  | { readonly op: 'hostname'; readonly name: string }
+  | {
+      readonly op: 'rlimit';
+      readonly resource: number;
+      readonly soft: number;
+      readonly hard: number;
+    }
+  /** Leaves only these capabilities in the bounding set. */
+  | { readonly op: 'capabilities'; readonly keep: readonly number[] }
+  /** Refuses system calls; `filter` is a struct sock_filter[]. */
+  | { readonly op: 'seccomp'; readonly filter: Buffer }
+  | {
+      readonly op: 'user';
+      readonly uid: number;
+      readonly gid: number;
+      readonly groups: readonly number[];
+    }
+  | { readonly op: 'env'; readonly pairs: readonly (readonly [string, string])[] }
+  | { readonly op: 'exec'; readonly argv: readonly string[] };
+
+/** A file that is written on the way into the container. */
+export interface MemoryFile {
+  readonly path: string;
+  readonly content: Buffer;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * mount(2) flags; values of linux/mount.h, the same on all architectures. The first four are
+ * attributes of mount_setattr(2) as well.
+ */
+export const MS = {
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  MOVE: 8192,
+  REC: 16384,
+  PRIVATE: 1 << 18,
+} as const;
+
+/** unshare(2) flags; values of linux/sched.h. */
+export const CLONE = {
+  NEWNS: 0x20000,
+  NEWCGROUP: 0x2000000,
+  NEWUTS: 0x4000000,
+  NEWIPC: 0x8000000,
+  NEWPID: 0x20000000,
+  NEWNET: 0x40000000,
+} as const;
+
+function operands(operation: Operation): string[] {
+  switch (operation.op) {
+    case 'capture-output':
+    case 'null-input':
+    case 'fork':
+    case 'session':
+    case 'drop-inherited':
+    case 'loopback-up':
+      return [];
+    case 'die-with-parent':
+      return [String(operation.parent)];
+    case 'relay-streams':
+      return [operation.ptmx, operation.pts, String(operation.uid)];
+    case 'unshare':
+      return [String(operation.flags)];
+    case 'mount': {
+      const { source, target, type, flags, data } = operation;
+      return [source, target, type, String(flags), data];
+    }
+    case 'mount-in': {
+      const { root, source, path, type, flags, data } = operation;
+      return [root, source, path, type, String(flags), data];
+    }
+    case 'bind-in': {
+      const { root, source, path, attributes } = operation;
+      return [root, source, path, String(attributes)];
+    }
+    case 'restrict':
+      return [operation.path, String(operation.attributes)];
+    case 'mask':
+    case 'read-only':
+    case 'chdir-in':
+      return [operation.root, operation.path];
+    case 'device':
+      return [operation.name, String(operation.major), String(operation.minor)];
+    case 'write': {
+      const { path, mode, uid, gid, content } = operation;
+      return [path, mode.toString(8), String(uid), String(gid), content.toString('hex')];
+    }
+    case 'make-path':
+      return [operation.path];
+    case 'mkdir':
+      return [operation.path, operation.mode];
+    case 'mount-point':
+      return [operation.root, operation.base, operation.path, operation.kind];
+    case 'symlink':
+      return [operation.target, operation.path];
+    case 'pivot':
+    case 'chroot':
+      return [operation.root];
+    case 'chdir':
+      return [operation.path];
+    case 'umask':
+      return [operation.mask];
+    case 'hostname':
+      return [operation.name];
+    case 'rlimit':
+      return [operation.resource, operation.soft, operation.hard].map(String);
+    case 'capabilities':
+      return operation.keep.map(String);
+    case 'seccomp':
+      return [operation.filter.toString('hex')];
+    case 'user':
+      return [operation.uid, operation.gid, ...operation.groups].map(String);
+    case 'env':
+      return operation.pairs.flat();
+    case 'exec':
+      return [...operation.argv];
+  }
+}
+
+/**
+ * The file format of enter.pl: NUL-terminated fields, each operation with its operand count.
+ * @throws IsolationError for a value with a NUL byte: what follows it would be another operation
+ */
+export function encodeOperations(operations: readonly Operation[]): string {
+  const fields: string[] = [];
+  for (const operation of operations) {
+    const values = operands(operation);
+    // Values can be secrets: only the operation is named.
+    if (values.some((value) => value.includes('\0'))) {
+      throw new IsolationError(`${operation.op}: a value holds a NUL byte`, {
+        hint: 'neither a path nor an argument or variable of a program can have one',
+      });
+    }
+    fields.push(operation.op, String(values.length), ...values);
+  }
+  return `${fields.join('\0')}\0`;
+}

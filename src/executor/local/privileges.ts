@@ -1,0 +1,68 @@
+/**
+ * Rootless use: everybody but root continues in a user namespace of their own, in which wiac may
+ * mount overlays and give files to other users (user_namespaces(7), newuidmap(1), subuid(5)).
+ */
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { IsolationError } from '../../util/errors.js';
+
+/** Set in the process that runs inside of the user namespace. */
+const INSIDE = 'WIAC_IN_USER_NAMESPACE';
+
+function hasRange(file: string, user: string, uid: number): boolean {
+  try {
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .some((line) => line.startsWith(`${user}:`) || line.startsWith(`${uid}:`));
+  } catch {
+    return false;
+  }
+}
+
+function refuse(reason: string): never {
+  throw new IsolationError(`wiac needs root or a user namespace, and ${reason}`, {
+    hint: 'run it as root, or: install uidmap, give your user ranges in /etc/subuid and /etc/subgid, and allow unprivileged user namespaces',
+  });
+}
+
+/**
+ * Makes sure that this process may mount and change owners.
+ * @param store root of the store to be used
+ * @returns undefined to go on; else this process only stood in for one in a user namespace, and
+ *   ends with the exit code given here
+ * @throws IsolationError when neither is possible
+ */
+export async function ensurePrivileges(store: string): Promise<number | undefined> {
+  const uid = process.getuid?.() ?? 0;
+  if (uid === 0 || process.env[INSIDE] !== undefined) return undefined;
+  const { username } = userInfo();
+  for (const file of ['/etc/subuid', '/etc/subgid']) {
+    if (!hasRange(file, username, uid)) refuse(`${file} has no range for ${username}`);
+  }
+  const { execa } = await import('execa');
+  // When we are killed, what works for us ends too: execa could not tell it.
+  const unshare = [
+    ...['--user', '--map-root-user', '--map-auto', '--mount'],
+    ...['setpriv', '--pdeathsig', 'KILL', '--'],
+  ];
+  // First without ranges: where no namespace is to be had, unshare's helper that waits to set them
+  // would go on waiting for ever, and we for it.
+  for (const flags of [['--user', '--mount', '--'], unshare]) {
+    const probe = await execa('unshare', [...flags, 'true'], { reject: false });
+    if (probe.exitCode !== 0) refuse(`unshare says: ${probe.stderr.trim() || probe.shortMessage}`);
+  }
+  const { argv, execPath, execArgv } = process;
+  const child = execa('unshare', [...unshare, execPath, ...execArgv, '--', ...argv.slice(1)], {
+    stdio: 'inherit',
+    reject: false,
+    // In there we look like root; the store stays that of the user.
+    env: { [INSIDE]: '1', WIAC_ROOT: store },
+  });
+  // A terminal sends these to both; the one that does the work decides.
+  for (const name of ['SIGINT', 'SIGQUIT'] as const)
+    process.on(name, () => process.stdin.isTTY || child.kill(name));
+  for (const name of ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
+    process.on(name, () => child.kill(name));
+  const result = await child;
+  return result.exitCode ?? 128;
+}

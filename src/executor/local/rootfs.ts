@@ -1,0 +1,114 @@
+/** Prepares the directories of a container: the merged view, and the mount points that it lacks. */
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { Stack } from '../../fs/layer/stack.js';
+import { ContextError } from '../../util/errors.js';
+import type { BindMount, MountPlace } from './container.js';
+import type { PointRequest } from './mount-points.js';
+import { hasCoveringPoints, placeMounts } from './mount-points.js';
+
+/** A file or directory of this machine to be shown at a path of the container. */
+export interface MountRequest extends PointRequest {
+  readonly source: string;
+  readonly readOnly: boolean;
+  /** Leave it out when the image hides the place, instead of failing. */
+  readonly optional: boolean;
+}
+
+/** Directories that every container needs to mount something on. */
+const SYSTEM_DIRECTORIES = ['proc', 'dev', 'sys'];
+
+/** Prepared directories of a container. */
+export interface Rootfs {
+  /** Where the merged view is going to be mounted. */
+  readonly root: string;
+  /** Lower directories, topmost first, those with the mount points among them. */
+  readonly lower: readonly string[];
+  readonly binds: readonly BindMount[];
+  /** Places of directories asked for without a source, in the order of the request. */
+  readonly places: readonly MountPlace[];
+}
+
+/**
+ * @param stack the container's layers, the upper directory included if it holds anything
+ * @param scratch directory for everything made here; on the file system of the upper directory
+ * @param directories further mount points for directories (tmpfs)
+ * @throws ContextError when a mount point lies below something that is no directory
+ */
+export function prepareRootfs(
+  stack: Stack,
+  lower: readonly string[],
+  scratch: string,
+  requests: readonly MountRequest[],
+  directories: readonly string[],
+): Rootfs {
+  const root = join(scratch, 'merged');
+  const bottom = join(scratch, 'stubs');
+  for (const name of ['', ...SYSTEM_DIRECTORIES]) mkdirSync(join(bottom, name));
+  mkdirSync(root);
+  const points = { bottom, top: join(scratch, 'covering-stubs') };
+  const wanted: PointRequest[] = [
+    ...directories.map((path) => ({ path, kind: 'directory' as const })),
+    ...requests,
+  ];
+  const found = placeMounts(stack, stack.length - lower.length, points, wanted);
+  const refuse = (path: string): never => {
+    throw new ContextError(
+      `nothing can be mounted at ${path}: the image has something else there`,
+      undefined,
+    );
+  };
+  const places = directories.map((path, index) => found[index] ?? refuse(path));
+  const binds = requests.flatMap(({ source, path, readOnly, optional }, index): BindMount[] => {
+    const place = found[directories.length + index];
+    if (place) return [{ source, readOnly, ...place }];
+    return optional ? [] : refuse(path);
+  });
+  const covering = hasCoveringPoints(points) ? [points.top] : [];
+  return { root, lower: [...covering, ...lower, bottom], binds, places };
+}
+
+/** Gives a new upper directory the attributes of the root that it is going to cover. */
+export function inheritRoot(upper: string, stack: Stack): void {
+  const [top] = stack;
+  if (!top) return;
+  const { mode, uid, gid } = lstatSync(top.path);
+  chownSync(upper, uid, gid);
+  chmodSync(upper, mode & 0o7777);
+}
+
+const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
+
+/**
+ * /etc/hosts and /etc/resolv.conf of a container: copies in `scratch`, because a program may write
+ * to its own, never to this machine's.
+ * @param extraHosts further lines of /etc/hosts
+ * @param hostname the container's own: programs such as sudo ask for its address
+ */
+export function networkFiles(
+  scratch: string,
+  network: 'host' | 'none',
+  extraHosts: readonly string[],
+  hostname: string,
+): MountRequest[] {
+  const file = { kind: 'file', readOnly: false, optional: true } as const;
+  const hosts = join(scratch, 'hosts');
+  // After the others: a line of --add-host for the same name counts.
+  const own = `127.0.1.1\t${hostname}`;
+  writeFileSync(hosts, [...HOSTS, ...extraHosts, own, ''].join('\n'));
+  const mounts: MountRequest[] = [{ ...file, source: hosts, path: '/etc/hosts' }];
+  if (network === 'host' && existsSync('/etc/resolv.conf')) {
+    const resolvConf = join(scratch, 'resolv.conf');
+    copyFileSync('/etc/resolv.conf', resolvConf);
+    mounts.push({ ...file, source: resolvConf, path: '/etc/resolv.conf' });
+  }
+  return mounts;
+}

@@ -1,0 +1,201 @@
+/** RUN --mount: from what the Dockerfile asks for to what the container shows. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BindMount, SecretMount, SshMount } from '../../dockerfile/mount-flags.js';
+import type { BuildSession } from '../../engine/build-session.js';
+import { stackOf } from '../../engine/build-session.js';
+import type { StepState } from '../../engine/lookup.js';
+import { resolve } from '../../fs/layer/stack.js';
+import type { RunStep } from '../../plan/step.js';
+import { ContextError, UsageError } from '../../util/errors.js';
+import type { MemoryFiles, TmpfsMount, View } from './container.js';
+import { lockCaches, openCacheMount } from './open-cache-mount.js';
+import type { MemoryFile } from './operations.js';
+import { overlayOptions } from './overlay.js';
+import type { MountRequest } from './rootfs.js';
+import { showAgent } from './ssh-agent.js';
+
+/** What a step's mounts need in its container; `close` when the step has ended. */
+export interface PreparedMounts {
+  readonly views: readonly View[];
+  readonly requests: readonly MountRequest[];
+  readonly tmpfs: readonly TmpfsMount[];
+  readonly env: readonly (readonly [string, string])[];
+  /** The secrets; undefined when there are none. */
+  readonly memory: MemoryFiles | undefined;
+  readonly close: () => void;
+}
+
+interface Preparation {
+  readonly session: BuildSession;
+  readonly step: RunStep;
+  readonly scratch: string;
+  readonly views: View[];
+  readonly requests: MountRequest[];
+  readonly tmpfs: TmpfsMount[];
+  readonly env: (readonly [string, string])[];
+  readonly closers: (() => void)[];
+  readonly secrets: MemoryFile[];
+  sockets: number;
+}
+
+/** Shows files of another step; writes go to a directory that is thrown away. */
+async function bindStep(
+  preparation: Preparation,
+  mount: BindMount,
+  source: StepState,
+): Promise<void> {
+  const { session, step, scratch, views } = preparation;
+  const stack = await stackOf(session, source.layers);
+  const found = resolve(stack, mount.source);
+  if (!found?.entry) {
+    throw new ContextError(
+      `--mount: there is no ${mount.source} in ${mount.from ?? 'the build context'}`,
+      step.location,
+    );
+  }
+  const place = join(scratch, `view${views.length}`);
+  const [root, empty, upper, work] = ['root', 'empty', 'upper', 'work'].map((name) =>
+    join(place, name),
+  ) as [string, string, string, string];
+  for (const path of [root, empty, upper, work]) mkdirSync(path, { recursive: true });
+  // Without an upper directory overlayfs wants two lower ones.
+  const lower = [...stack.map(({ path }) => path), empty];
+  const writable = mount.readOnly ? undefined : { upper, work };
+  views.push({ root, overlay: overlayOptions({ lower, ...writable }, place, !mount.readOnly) });
+  preparation.requests.push({
+    source: found.path === '' ? root : `${root}/${found.path}`,
+    path: mount.target,
+    kind: found.entry.stats.isDirectory() ? 'directory' : 'file',
+    readOnly: mount.readOnly,
+    optional: false,
+    stubs: join(empty, found.path),
+  });
+}
+
+function secretDirectory({ scratch }: Preparation): string {
+  return join(scratch, 'secrets');
+}
+
+/** A secret is written to memory that only the container has: nothing can be left of it. */
+function showSecret(preparation: Preparation, mount: SecretMount): void {
+  const { session, step } = preparation;
+  const value = session.secret(mount.id);
+  if (value === undefined) {
+    if (!mount.required) return;
+    throw new UsageError(
+      `the step needs the secret ${mount.id} (${step.location.file}:${step.location.line})`,
+      {
+        hint: `wiac build --secret id=${mount.id},src=FILE or --secret id=${mount.id},env=NAME`,
+      },
+    );
+  }
+  if (mount.env !== undefined) {
+    if (value.includes(0)) {
+      throw new UsageError(`the secret ${mount.id} holds a NUL byte, which no variable can have`, {
+        hint: `give it to the step as a file: --mount=type=secret,id=${mount.id},target=PATH`,
+      });
+    }
+    preparation.env.push([mount.env, value.toString()]);
+  }
+  if (mount.target === undefined) return;
+  const source = join(secretDirectory(preparation), String(preparation.secrets.length));
+  const { mode, uid, gid } = mount;
+  preparation.secrets.push({ path: source, content: value, mode, uid, gid });
+  preparation.requests.push({
+    source,
+    path: mount.target,
+    kind: 'file',
+    readOnly: true,
+    optional: false,
+  });
+}
+
+async function mountAgent(preparation: Preparation, mount: SshMount): Promise<void> {
+  const { session, step } = preparation;
+  const agent = session.sshAgent(mount.id);
+  if (agent === undefined) {
+    if (!mount.required) return;
+    throw new UsageError(
+      `the step needs the ssh agent ${mount.id} (${step.location.file}:${step.location.line})`,
+      {
+        hint: `wiac build --ssh ${mount.id} with $SSH_AUTH_SOCK set, or --ssh ${mount.id}=SOCKET or a key file`,
+      },
+    );
+  }
+  const { mode, uid, gid } = mount;
+  const number = preparation.sockets;
+  preparation.sockets += 1;
+  // In the step's own directory: whoever clears up after a killed process removes it with the rest.
+  const directory = join(preparation.scratch, `ssh${number}`);
+  mkdirSync(directory, { mode: 0o700 });
+  const { path: source, close } = await showAgent(agent, { mode, uid, gid }, directory);
+  preparation.closers.push(close);
+  const path = mount.target ?? `/run/buildkit/ssh_agent.${number}`;
+  preparation.requests.push({ source, path, kind: 'file', readOnly: false, optional: false });
+  if (number === 0) preparation.env.push(['SSH_AUTH_SOCK', path]);
+}
+
+/** Prepares the mounts of a step in their order. @throws ContextError, UsageError */
+export async function prepareMounts(
+  session: BuildSession,
+  step: RunStep,
+  reads: readonly StepState[],
+  scratch: string,
+): Promise<PreparedMounts> {
+  const preparation: Preparation = {
+    session,
+    step,
+    scratch,
+    views: [],
+    requests: [],
+    tmpfs: [],
+    env: [],
+    closers: [],
+    secrets: [],
+    sockets: 0,
+  };
+  const close = () => {
+    // Whatever one of them says, the others are closed: a lease that stays would be waited for.
+    const failures = preparation.closers.flatMap((closer) => {
+      try {
+        closer();
+        return [];
+      } catch (error) {
+        return [error];
+      }
+    });
+    if (failures.length > 0) throw failures[0];
+  };
+  try {
+    const sources = step.mountSources.map((at) => (at === undefined ? undefined : reads[at]));
+    preparation.closers.push(await lockCaches(session, step.mounts, sources));
+    for (const [index, mount] of step.mounts.entries()) {
+      const source = sources[index];
+      if (mount.type === 'bind' && source) await bindStep(preparation, mount, source);
+      else if (mount.type === 'cache') {
+        const cache = await openCacheMount(session, mount, source, step.location);
+        preparation.closers.push(cache.close);
+        preparation.requests.push({
+          source: cache.path,
+          path: mount.target,
+          kind: 'directory',
+          readOnly: mount.readOnly,
+          optional: false,
+        });
+      } else if (mount.type === 'tmpfs') {
+        const options = mount.size === undefined ? 'mode=1777' : `mode=1777,size=${mount.size}`;
+        preparation.tmpfs.push({ target: mount.target, options });
+      } else if (mount.type === 'secret') showSecret(preparation, mount);
+      else if (mount.type === 'ssh') await mountAgent(preparation, mount);
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  const { views, requests, tmpfs, env, secrets } = preparation;
+  const directory = secretDirectory(preparation);
+  if (secrets.length > 0) mkdirSync(directory);
+  const memory = secrets.length > 0 ? { directory, files: secrets } : undefined;
+  return { views, requests, tmpfs, env, memory, close };
+}

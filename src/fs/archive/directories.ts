@@ -1,0 +1,199 @@
+/**
+ * The directories of a layer that is being unpacked. What is a node here is a real directory, never
+ * a symlink: one that was made here, or that was looked at. They are opened by descriptor, one
+ * component at a time (fs/walker.ts).
+ */
+import { lstatSync, mkdirSync, readlinkSync } from 'node:fs';
+import { ImageError } from '../../oci/image-error.js';
+import type { ByteString } from '../../oci/tar/entry.js';
+import { display, fsPath } from '../../oci/tar/entry.js';
+import { entryPath } from '../directory.js';
+import type { Walker } from '../walker.js';
+import { openWalker } from '../walker.js';
+import type { Attributes } from './attributes.js';
+import type { Pending } from './pending.js';
+import { createPending } from './pending.js';
+
+export interface DirectoryNode {
+  /** Relative to the layer; empty for the layer itself. */
+  readonly path: ByteString;
+  readonly parent: DirectoryNode | undefined;
+  readonly children: Map<ByteString, DirectoryNode>;
+  /** Of the last entry for it; undefined: the archive has none. */
+  attributes: Attributes | undefined;
+  /** It was there before the archive, which may have no entry for it. */
+  existed: boolean;
+  opaque: boolean;
+  /** Names in it that hide those of the layers below. */
+  whiteouts: ByteString[] | undefined;
+}
+
+/** What the layers below have at a path. */
+export type BaseEntry =
+  | { readonly kind: 'directory'; readonly attributes: Attributes }
+  | { readonly kind: 'symlink'; readonly target: ByteString }
+  | { readonly kind: 'other' };
+
+/** Looks a path up in the layers below the one that is being unpacked. */
+export type BaseLookup = (path: ByteString) => BaseEntry | undefined;
+
+/** A layer that is being unpacked. */
+export interface LayerTree {
+  /** Trusted path of the directory that it is unpacked into. */
+  readonly root: string;
+  readonly walker: Walker;
+  /** For two directories at once. */
+  readonly second: Walker;
+  readonly top: DirectoryNode;
+  readonly pending: Pending;
+  /** Undefined where an archive is a layer of its own: what is below it does not matter then. */
+  readonly base: BaseLookup | undefined;
+}
+
+/** As many as Linux follows in one path. */
+const MAX_SYMLINKS = 40;
+
+export function childPath(directory: DirectoryNode, name: ByteString): ByteString {
+  return directory.path === '' ? name : `${directory.path}/${name}`;
+}
+
+function createNode(parent: DirectoryNode | undefined, name: ByteString): DirectoryNode {
+  return {
+    path: parent === undefined ? '' : childPath(parent, name),
+    parent,
+    children: new Map(),
+    attributes: undefined,
+    existed: false,
+    opaque: false,
+    whiteouts: undefined,
+  };
+}
+
+/** @param root trusted path of the directory that is unpacked into */
+export function createTree(root: string, base: BaseLookup | undefined): LayerTree {
+  return {
+    root,
+    walker: openWalker(root, 'bytes'),
+    second: openWalker(root, 'bytes'),
+    top: createNode(undefined, ''),
+    pending: createPending(root),
+    base,
+  };
+}
+
+/** The path of a directory's entry for Node's functions; valid until the walker moves on. */
+export function entryAt(
+  walker: Walker,
+  directory: DirectoryNode,
+  name: ByteString,
+): string | Buffer {
+  return fsPath(entryPath(walker.at(directory.path), name));
+}
+
+/**
+ * Makes a directory. Its permissions come at the end, so that until then entries can be made in a
+ * read-only one and don't inherit the group of a setgid one.
+ */
+export function makeDirectory(
+  tree: LayerTree,
+  parent: DirectoryNode,
+  name: ByteString,
+): DirectoryNode {
+  mkdirSync(entryAt(tree.walker, parent, name), { mode: 0o700 });
+  return adoptDirectory(parent, name);
+}
+
+/** A directory that is there already. */
+export function adoptDirectory(parent: DirectoryNode, name: ByteString): DirectoryNode {
+  const node = createNode(parent, name);
+  parent.children.set(name, node);
+  return node;
+}
+
+type Step = { readonly node: DirectoryNode } | { readonly target: ByteString } | undefined;
+
+function refuseFile(path: ByteString): never {
+  throw new ImageError(`the archive holds entries below ${display(path)}, which is no directory`);
+}
+
+/** What is at a name that is no node yet. @throws ImageError for a file */
+function look(tree: LayerTree, parent: DirectoryNode, name: ByteString): Step {
+  const path = childPath(parent, name);
+  if (tree.pending.has(path)) tree.pending.flush();
+  const entry = entryAt(tree.walker, parent, name);
+  const stats = lstatSync(entry, { throwIfNoEntry: false });
+  if (stats === undefined) return lookBelow(tree, parent, name);
+  if (stats.isDirectory()) return { node: adoptDirectory(parent, name) };
+  if (!stats.isSymbolicLink()) refuseFile(path);
+  return { target: readlinkSync(entry, 'buffer').toString('latin1') };
+}
+
+/** A directory of the layers below is there for the archive too: it gets an equal one on top. */
+function lookBelow(tree: LayerTree, parent: DirectoryNode, name: ByteString): Step {
+  const path = childPath(parent, name);
+  const below = tree.base?.(path);
+  if (below === undefined) return undefined;
+  if (below.kind === 'symlink') return { target: below.target };
+  if (below.kind === 'other') refuseFile(path);
+  const node = makeDirectory(tree, parent, name);
+  node.attributes = below.attributes;
+  return { node };
+}
+
+/**
+ * Finds a directory by its components, and makes what is missing. Symlinks are followed as a
+ * process in the container would: `/` is the layer, and `..` does not lead out of it. The kernel
+ * never gets to follow one.
+ * @param missing what to do at a component that does not exist: make it, or return undefined
+ * @throws ImageError when a component is neither directory nor symlink, or for a loop of symlinks
+ */
+export function findDirectory(
+  tree: LayerTree,
+  parts: readonly ByteString[],
+  missing: 'make' | 'give up',
+): DirectoryNode | undefined {
+  let at = tree.top;
+  let followed = 0;
+  // The next component is the last.
+  const todo = [...parts].reverse();
+  for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') {
+      at = at.parent ?? at;
+      continue;
+    }
+    const known = at.children.get(part);
+    if (known !== undefined) {
+      at = known;
+      continue;
+    }
+    const found = look(tree, at, part);
+    if (found === undefined) {
+      if (missing === 'give up') return undefined;
+      at = makeDirectory(tree, at, part);
+      continue;
+    }
+    if ('node' in found) {
+      at = found.node;
+      continue;
+    }
+    const { target } = found;
+    followed += 1;
+    if (followed > MAX_SYMLINKS) {
+      throw new ImageError(`the archive has a loop of symlinks at ${display(childPath(at, part))}`);
+    }
+    if (target.startsWith('/')) at = tree.top;
+    todo.push(...target.split('/').reverse());
+  }
+  return at;
+}
+
+/** A directory and all below it, parents first. */
+export function* everyDirectory(top: DirectoryNode): Generator<DirectoryNode> {
+  // A stack instead of recursion: archives may nest deeper than JavaScript can.
+  const stack = [top];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    yield node;
+    stack.push(...node.children.values());
+  }
+}

@@ -1,0 +1,119 @@
+/** Threads that read and compress windows of layers side by side, for one export. */
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { fillWindow, sendReads } from './fill-window.js';
+import type { GzipAnswer, GzipJob } from './gzip-worker.js';
+import type { Window } from './windows.js';
+
+export interface GzipThreads {
+  /** Starts a thread, which takes as long as compressing a few windows, before there is work. */
+  prepare(): void;
+  /**
+   * Fills a window and compresses it as gzipMembers does: in another thread, or here and now when
+   * those have enough to do, or can't be had.
+   * @param window nobody may write to it until this resolves; it is complete then
+   * @throws as fillWindow, and when the threads are closed
+   */
+  compress(window: Window, level: number): Promise<Buffer>;
+  /** Ends the threads; what they were at fails, and what is asked of them later. */
+  close(): void;
+}
+
+/** The sources have no compiled worker beside them; tests that run them build dist/ first. */
+const WORKER = import.meta.url.endsWith('.ts') ? '../../dist/gzip-worker.cjs' : './gzip-worker.cjs';
+
+/** Windows of one thread: it is not to run out of them while this one compresses one itself. */
+const QUEUE = 3;
+
+/** Each takes 20 MB, half of it garbage of which V8 does not know: a push is to stay below 200. */
+const MAX_THREADS = 3;
+
+interface Thread {
+  readonly worker: Worker;
+  /** In the order of their jobs. */
+  readonly waiting: { resolve(answer: GzipAnswer): void; reject(error: Error): void }[];
+}
+
+/**
+ * @param onEnd is told when it has ended, before its jobs are answered
+ * @throws when there can be no more threads
+ */
+function startThread(onEnd: (thread: Thread) => void): Thread {
+  const thread: Thread = { worker: new Worker(new URL(WORKER, import.meta.url)), waiting: [] };
+  const { worker, waiting } = thread;
+  // A thread without work must not keep the process from ending.
+  worker.unref();
+  worker.on('message', (answer: GzipAnswer) => {
+    waiting.shift()?.resolve(answer);
+    if (waiting.length === 0) worker.unref();
+  });
+  // It could not start, or ran out of memory: it ends, and what it was at is tried again here.
+  worker.on('error', () => {});
+  worker.on('exit', () => {
+    onEnd(thread);
+    for (const { resolve } of waiting.splice(0)) resolve(undefined);
+  });
+  return thread;
+}
+
+function askThread({ worker, waiting }: Thread, job: GzipJob): Promise<GzipAnswer> {
+  worker.ref();
+  worker.postMessage(job);
+  return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+}
+
+/** The same on this thread. */
+export async function compressHere(window: Window, level: number): Promise<Buffer> {
+  const { gzipMembers } = await import('../../oci/compress/gzip-members.js');
+  return gzipMembers(fillWindow(window), level);
+}
+
+/** No thread is started before somebody asks for one; this one takes its share of the work. */
+export function createGzipThreads(): GzipThreads {
+  let most = Math.min(availableParallelism() - 1, MAX_THREADS);
+  let threads: readonly Thread[] = [];
+  let closed: Error | undefined;
+  /** Where one thread could not be had, or ended, the next one would fare no better. */
+  const giveUpThread = (ended?: Thread): void => {
+    threads = threads.filter((thread) => thread !== ended);
+    most = threads.length;
+  };
+  const start = (): Thread | undefined => {
+    try {
+      const thread = startThread(giveUpThread);
+      threads = [...threads, thread];
+      return thread;
+    } catch {
+      giveUpThread();
+      return undefined;
+    }
+  };
+  /** One that has room, the idlest of all; undefined when all have enough to do. */
+  const next = (): Thread | undefined => {
+    const [idlest] = threads.toSorted((a, b) => a.waiting.length - b.waiting.length);
+    if (idlest && idlest.waiting.length < QUEUE) return idlest;
+    return threads.length < most ? start() : undefined;
+  };
+  return {
+    prepare() {
+      if (threads.length === 0 && most > 0) start();
+    },
+    async compress(window, level) {
+      if (closed) throw closed;
+      const thread = next();
+      if (!thread) return compressHere(window, level);
+      const { buffer: memory, length } = window.bytes;
+      const reads = sendReads(window.reads);
+      const members = await askThread(thread, { memory, length, reads, level });
+      return members ? Buffer.from(members) : compressHere(window, level);
+    },
+    close() {
+      closed = new Error('the compression was given up');
+      most = 0;
+      for (const { worker, waiting } of threads) {
+        for (const { reject } of waiting.splice(0)) reject(closed);
+        worker.terminate();
+      }
+    },
+  };
+}

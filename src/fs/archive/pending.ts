@@ -1,0 +1,42 @@
+/**
+ * What Node can't do to a layer's files, put off so that one process does it for all of them.
+ * Paths are remembered, because whoever replaces such a file must have it done first: another
+ * hard link may keep the file alive.
+ */
+import type { ByteString } from '../../oci/tar/entry.js';
+import type { SystemCall } from './syscalls.js';
+import { runSystemCalls } from './syscalls.js';
+
+/** Bytes of xattr values and paths that may wait: bounds the memory. */
+const MAX_WAITING = 4 << 20;
+
+export interface Pending {
+  add(call: SystemCall): void;
+  has(path: ByteString): boolean;
+  /** @throws ImageError when a call fails */
+  flush(): void;
+}
+
+/** @param directory the layer, which the calls' paths are relative to */
+export function createPending(directory: string): Pending {
+  let calls: SystemCall[] = [];
+  let bytes = 0;
+  const paths = new Set<ByteString>();
+  const flush = () => {
+    const batch = calls;
+    calls = [];
+    bytes = 0;
+    paths.clear();
+    runSystemCalls(directory, batch);
+  };
+  return {
+    add(call) {
+      calls.push(call);
+      paths.add(call.path);
+      bytes += 100 + call.path.length + (call.call === 'setxattr' ? call.value.length : 0);
+      if (bytes > MAX_WAITING) flush();
+    },
+    has: (path) => paths.has(path),
+    flush,
+  };
+}

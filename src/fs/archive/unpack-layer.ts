@@ -1,0 +1,128 @@
+/** Layer archives into layer directories (OCI image-spec, layer.md). */
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { decompressed } from '../../oci/compress/decompress.js';
+import { ImageError } from '../../oci/image-error.js';
+import type { TarEntry } from '../../oci/tar/entry.js';
+import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
+import { checkBytes } from '../../oci/tar/expansion-limit.js';
+import type { TarParser } from '../../oci/tar/parser.js';
+import { createTarParser } from '../../oci/tar/parser.js';
+import { NoSpaceError, WiacError } from '../../util/errors.js';
+import type { LayerWriter } from './layer-writer.js';
+import { createLayerWriter } from './layer-writer.js';
+
+export interface UnpackLimits extends ExpansionLimits {
+  /** Members of the archive. */
+  readonly maxEntries: number;
+}
+
+export interface UnpackOptions {
+  /** Without limits only the file system's size ends a hostile archive. */
+  readonly limits?: UnpackLimits | undefined;
+  /** In a user namespace: no device nodes, marks in `user.` xattrs. */
+  readonly rootless: boolean;
+}
+
+export interface UnpackedLayer {
+  /** `sha256:` and the hex digest of the archive without compression (image-spec, config.md). */
+  readonly diffId: string;
+  /** Members of the archive, whiteouts included. */
+  readonly files: number;
+  /** Bytes of all files' content. */
+  readonly bytes: number;
+  /** What du(1) says of the layer where a block has 4 KiB: to ask for each file costs more. */
+  readonly disk: number;
+  /** Opaque directories, relative to the layer, sorted. */
+  readonly opaque: readonly string[];
+  /** The archive gives no file extended attributes. */
+  readonly withoutXattrs: boolean;
+  /** Newest time of a file in it, seconds since the epoch; 0 when none has one. */
+  readonly newest: number;
+}
+
+function translate(error: unknown): unknown {
+  if (error instanceof WiacError) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  const syscall = (error as NodeJS.ErrnoException).syscall;
+  if (syscall === undefined) return error;
+  const message = `cannot unpack the layer: ${(error as Error).message}`;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new NoSpaceError(message, {
+      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+      cause: error,
+    });
+  }
+  return new ImageError(message, {
+    cause: error,
+    ...(code === 'EINVAL' && syscall.includes('chown')
+      ? { hint: 'the image uses an owner outside of your ranges in /etc/subuid and /etc/subgid' }
+      : {}),
+  });
+}
+
+/** A block of the usual file systems; what ext4 keeps of a symlink's target in the inode itself. */
+const DISK_BLOCK = 4096;
+const INLINE_TARGET = 60;
+
+/** Bytes of the blocks that an entry takes. */
+function diskOf({ type, size, sparse, linkName }: TarEntry): number {
+  if (type === 'dir') return DISK_BLOCK;
+  if (type === 'symlink') return linkName.length < INLINE_TARGET ? 0 : DISK_BLOCK;
+  const data = sparse?.segments?.reduce((sum, { length }) => sum + length, 0) ?? size;
+  return Math.ceil(data / DISK_BLOCK) * DISK_BLOCK;
+}
+
+/** A parser that writes files, and the counts it keeps. */
+function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
+  const counts = { files: 0, bytes: 0, disk: DISK_BLOCK, withoutXattrs: true, newest: 0 };
+  const parser: TarParser = createTarParser((entry) => {
+    counts.files += 1;
+    counts.disk += diskOf(entry);
+    counts.bytes += entry.sparse?.realSize ?? entry.size;
+    if (entry.xattrs.length > 0) counts.withoutXattrs = false;
+    counts.newest = Math.max(counts.newest, entry.mtime.seconds);
+    if (limits !== undefined && counts.files > limits.maxEntries) {
+      throw new ImageError(`the layer holds more than ${limits.maxEntries} files`);
+    }
+    if (limits !== undefined) checkBytes(counts.bytes, limits);
+    return writer.put(entry);
+  });
+  return { parser, counts };
+}
+
+/**
+ * Unpacks a layer in overlayfs form: whiteouts are character devices 0/0, opaque directories have
+ * an xattr. Memory does not depend on the layer's size, except for its directories.
+ * @param source the archive, compressed with gzip or zstd, or plain
+ * @param directory empty; after an error it holds a part of the layer
+ * @throws ImageError for archives that are damaged, hostile or over the limits; NoSpaceError;
+ *   IsolationError when perl or zstd is missing; the source's own errors as they are
+ */
+export async function unpackLayer(
+  source: Readable,
+  directory: string,
+  { limits, rootless }: UnpackOptions,
+): Promise<UnpackedLayer> {
+  const hash = createHash('sha256');
+  const writer = createLayerWriter(directory, { rootless, names: 'layer' });
+  const { parser, counts } = limitedParser(writer, limits);
+  for await (const chunk of decompressed(source, limits)) {
+    hash.update(chunk);
+    try {
+      parser.write(chunk);
+    } catch (error) {
+      writer.abandon();
+      throw translate(error);
+    }
+  }
+  try {
+    parser.end();
+    const opaque = writer.finish();
+    return { diffId: `sha256:${hash.digest('hex')}`, ...counts, opaque };
+  } catch (error) {
+    throw translate(error);
+  } finally {
+    writer.abandon();
+  }
+}

@@ -1,0 +1,88 @@
+/** What a COPY asks for, what is noted while its layer is being made, and what is said of it. */
+
+import type { SelectionInput } from '../../keys/inputs.js';
+import type { SourceLocation } from '../../util/errors.js';
+import type { Scanned } from '../scan/listing.js';
+import type { TreeEntry, TreeReader } from '../scan/tree.js';
+import type { Selection } from '../select/select.js';
+import type { Walker, Walkers } from '../walker.js';
+import type { Destination } from './destination.js';
+import type { diskMeter, TreeMeasures } from './disk-usage.js';
+import type { Subtree } from './link-subtrees.js';
+import type { Owner } from './users.js';
+
+/** What the new layer is made from. */
+export interface CopyRequest {
+  readonly selections: readonly Selection[];
+  /** Other processes may change the sources while they are copied. */
+  readonly changes: boolean;
+  readonly destination: Destination;
+  /** The destination as written ends in a slash, or there are several sources. */
+  readonly intoDirectory: boolean;
+  /** Everything gets this owner; undefined keeps what `ownership` says. */
+  readonly owner: Owner | undefined;
+  readonly ownership: 'root' | 'keep';
+  /** New mode from the old one; undefined keeps it. */
+  readonly chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
+  /** A layer that the same instruction made before, to link unchanged files from. */
+  readonly former: FormerLayer | undefined;
+  /** The instruction, for errors. */
+  readonly location: SourceLocation;
+}
+
+/** A layer to link from, and what it was made from. */
+export interface FormerLayer {
+  readonly path: string;
+  readonly selections: readonly SelectionInput[];
+}
+
+/** What was done, for the index. */
+export interface CopyReport extends TreeMeasures {
+  readonly linked: number;
+  /** The part of `disk` that is in linked files, in whole blocks of their size. */
+  readonly linkedDisk: number;
+  /** Directories that stand for no directory of a source, relative to the layer. */
+  readonly made: readonly string[];
+  /** The selections as they were copied: some files may have changed since they were digested. */
+  readonly selections: readonly Selection[];
+}
+
+/** A file that is to be copied. */
+export interface FileCopy {
+  readonly file: Scanned;
+  /** What was digested: what the key says of it. */
+  readonly entry: TreeEntry;
+  /** Place of its selection in the request. */
+  readonly selection: number;
+  /** Path in the tree of its selection. */
+  readonly within: string;
+  /** Path in the layer of another name of the same file; it comes first. */
+  readonly sameAs: string | undefined;
+}
+
+/** A layer that is being made. */
+export interface Job {
+  /** Trusted path of its directory. */
+  readonly layer: string;
+  /** Directories of the layer; walked by whoever places files. */
+  readonly target: Walker;
+  /** Directories of the sources and of the former layer. */
+  readonly sources: Walkers;
+  readonly request: CopyRequest;
+  readonly read: TreeReader;
+  /** Files to be copied by their path in the layer: of two with one path the later one wins. */
+  readonly copies: Map<string, FileCopy>;
+  /** Files that were linked, by path. */
+  readonly links: Map<string, Scanned>;
+  /** Directories of the former layer that are linked as they are. */
+  readonly subtrees: Subtree[];
+  readonly directories: Set<string>;
+  readonly made: Set<string>;
+  /** Attributes of directories come last: copying into them changes their times. */
+  readonly finish: (() => void)[];
+  readonly meter: ReturnType<typeof diskMeter>;
+  /** For each selection: what was copied and is not what had been digested. */
+  readonly differences: readonly Map<string, TreeEntry | undefined>[];
+  /** For each selection: names of one file that were two files when they were copied. */
+  readonly apart: readonly Set<string>[];
+}

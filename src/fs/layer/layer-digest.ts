@@ -1,0 +1,67 @@
+/** The digest of a published layer: all that a step can see of it. */
+import { realpathSync, statSync } from 'node:fs';
+import { relative } from 'node:path';
+import type { LayerDigest, TreeDigest } from '../../keys/digest.js';
+import { canonicalJson, sha256 } from '../../keys/digest.js';
+import { listNames } from '../directory.js';
+import type { FileSource } from '../scan/file-source.js';
+import { linkGroups } from '../scan/hard-links.js';
+import { listTree } from '../scan/listing.js';
+import type { ScanStore } from '../scan/scan.js';
+import { digestTrees } from '../scan/scan.js';
+import type { LayerMarks } from '../scan/tree-xattrs.js';
+import { readLayerMarks } from '../scan/tree-xattrs.js';
+import { openWalker } from '../walker.js';
+
+/** The files of a layer as they are, for its digest. */
+export function layerSource(root: string): FileSource {
+  const walker = openWalker(root);
+  return {
+    title: root,
+    ownership: 'keep',
+    changes: false,
+    fingerprintScope: undefined,
+    // Nothing is selected by name here.
+    locate: () => undefined,
+    follow: (path) => ({ kind: 'found', path }),
+    list: (path) => ({ names: listNames(walker.at(path)), rootOf: () => root }),
+    close: walker.close,
+  };
+}
+
+/**
+ * What the extended attributes of a layer's files say; opaque directories relative to it, sorted.
+ * @throws IsolationError when getfattr is not installed
+ */
+export async function layerMarks(layer: string): Promise<LayerMarks> {
+  // A lowerdir string names links to layers, and getfattr follows none.
+  const root = realpathSync(layer);
+  const { opaque, withoutXattrs } = await readLayerMarks(root);
+  return { opaque: opaque.map((path) => relative(root, path)).sort(), withoutXattrs };
+}
+
+/** Opaque directories of a layer, relative to it. @throws IsolationError */
+export async function opaqueDirectories(layer: string): Promise<readonly string[]> {
+  return (await layerMarks(layer)).opaque;
+}
+
+/** Digests a layer's files, whiteouts and opaque directories; times do not count. */
+export async function digestLayer(
+  layer: string,
+  opaque: readonly string[],
+  store: ScanStore,
+): Promise<{ digest: LayerDigest; tree: TreeDigest }> {
+  const source = layerSource(layer);
+  try {
+    const files = listTree(source, '');
+    const [tree] = await digestTrees(source, store, [files], Date.now());
+    const { mode, uid, gid } = statSync(layer);
+    const root = { mode: mode & 0o7777, uid, gid };
+    // Left out when there are none, as they were before they counted.
+    const links = linkGroups(files);
+    const text = canonicalJson({ tree: tree ?? null, opaque, root, links });
+    return { digest: sha256(text) as LayerDigest, tree: tree as TreeDigest };
+  } finally {
+    source.close();
+  }
+}

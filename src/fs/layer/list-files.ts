@@ -1,0 +1,54 @@
+/** The files of a layer for people: what `ls -l` would show of each, whiteouts by their name. */
+import type { Directory } from '../directory.js';
+import { listNames, lstatEntry } from '../directory.js';
+import { readLink } from '../read.js';
+import { openWalker } from '../walker.js';
+import { isWhiteout } from './stack.js';
+
+/** One entry of a layer. */
+export interface LayerFile {
+  /** Relative to the layer, with ` -> target` behind symbolic links. */
+  readonly path: string;
+  /** Type letter and permissions in octal: `f0644`, `d0755`, `w` for a whiteout. */
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes; 0 for anything but a file. */
+  readonly size: number;
+}
+
+function describe(directory: Directory, path: string, name: string): LayerFile | undefined {
+  const stats = lstatEntry(directory, name);
+  if (!stats) return undefined;
+  const { uid, gid } = stats;
+  const permissions = (stats.mode & 0o7777).toString(8).padStart(4, '0');
+  if (isWhiteout(stats)) return { path, mode: 'w', uid, gid, size: 0 };
+  if (stats.isSymbolicLink()) {
+    const shown = `${path} -> ${readLink(directory, name)}`;
+    return { path: shown, mode: `l${permissions}`, uid, gid, size: 0 };
+  }
+  const letter = stats.isDirectory() ? 'd' : stats.isFile() ? 'f' : stats.isFIFO() ? 'p' : 's';
+  return { path, mode: letter + permissions, uid, gid, size: stats.isFile() ? stats.size : 0 };
+}
+
+/** Every entry of a layer directory, sorted by path. */
+export function listLayerFiles(root: string): LayerFile[] {
+  const walker = openWalker(root);
+  const files: LayerFile[] = [];
+  try {
+    // The list of directories grows while it is gone through.
+    const directories = [''];
+    for (const at of directories) {
+      const directory = walker.at(at);
+      for (const name of listNames(directory)) {
+        const path = at === '' ? name : `${at}/${name}`;
+        const file = describe(directory, path, name);
+        if (file) files.push(file);
+        if (file?.mode.startsWith('d')) directories.push(path);
+      }
+    }
+  } finally {
+    walker.close();
+  }
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}

@@ -1,0 +1,184 @@
+/**
+ * The merged view of a stack of layers, read from the layer directories themselves: what a mounted
+ * overlay would show, without a mount (kernel documentation, filesystems/overlayfs: "Merging
+ * directories", "whiteouts and opaque directories").
+ */
+
+import type { Stats } from 'node:fs';
+import { listKinds, lstatEntry } from '../directory.js';
+import { lstatBelow, readLinkBelow } from '../read.js';
+import type { Walkers } from '../walker.js';
+import { openWalkers, withWalkers } from '../walker.js';
+
+/** A layer directory with its opaque directories (paths relative to it, no leading slash). */
+export interface StackLayer {
+  readonly path: string;
+  readonly opaque: ReadonlySet<string>;
+}
+
+/** Layers, topmost first, as in a lowerdir string. */
+export type Stack = readonly StackLayer[];
+
+/** A file of the merged view. */
+export interface StackEntry {
+  /** In the merged view, and below `root`. */
+  readonly path: string;
+  /** Path of the topmost layer that has it. */
+  readonly root: string;
+  readonly stats: Stats;
+}
+
+/** A whiteout is a character device with device number 0/0. */
+export function isWhiteout(stats: Stats): boolean {
+  return stats.isCharacterDevice() && stats.rdev === 0;
+}
+
+function split(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+/**
+ * The layers that contribute to a directory, of those that contribute to the directory above it.
+ * @param lstat what a layer has at the path
+ */
+function contributing(
+  above: Stack,
+  path: string,
+  lstat: (layer: StackLayer) => Stats | undefined,
+): Stack {
+  const layers: StackLayer[] = [];
+  for (const layer of above) {
+    const stats = lstat(layer);
+    if (stats === undefined) continue;
+    // Anything but a directory ends the merge: a whiteout, or a file that hides what is below.
+    if (!stats.isDirectory()) break;
+    layers.push(layer);
+    if (layer.opaque.has(path)) break;
+  }
+  return layers;
+}
+
+/** The layers that contribute to a directory of the merged view, topmost first. */
+function layersOf(stack: Stack, components: readonly string[]): Stack {
+  let visible = stack;
+  let path = '';
+  for (const name of components) {
+    path = path === '' ? name : `${path}/${name}`;
+    const at = path;
+    visible = contributing(visible, at, (layer) => lstatBelow(layer.path, at));
+  }
+  return visible;
+}
+
+/**
+ * Finds a path whose parent directories are taken literally: symlinks are not followed.
+ * @param path relative to the root of the stack, '' is the root
+ */
+export function locate(stack: Stack, path: string): StackEntry | undefined {
+  const components = split(path);
+  const name = components.pop();
+  const clean = name === undefined ? '' : [...components, name].join('/');
+  for (const layer of layersOf(stack, components)) {
+    // The layer itself may be a link to files that another program keeps.
+    const stats = lstatBelow(layer.path, clean === '' ? '.' : clean);
+    if (stats === undefined) continue;
+    return isWhiteout(stats) ? undefined : { path: clean, root: layer.path, stats };
+  }
+  return undefined;
+}
+
+/** A name of the merged view, and the path of the topmost layer that has it. */
+export interface StackName {
+  readonly name: string;
+  readonly root: string;
+}
+
+function listLayers(layers: Stack, path: string, walkers: Walkers): StackName[] {
+  const found = new Map<string, string | undefined>();
+  for (const layer of layers) {
+    const directory = walkers.at(layer.path, path);
+    for (const { name, isDevice } of listKinds(directory)) {
+      if (found.has(name)) continue;
+      const stats = isDevice ? lstatEntry(directory, name) : undefined;
+      found.set(name, stats && isWhiteout(stats) ? undefined : layer.path);
+    }
+  }
+  const entries: StackName[] = [];
+  for (const [name, root] of found) if (root !== undefined) entries.push({ name, root });
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The entries of a directory of the merged view, whiteouts applied, sorted by name. */
+export function listDirectory(stack: Stack, path: string): StackName[] {
+  const components = split(path);
+  const layers = layersOf(stack, components);
+  return withWalkers((walkers) => listLayers(layers, components.join('/'), walkers));
+}
+
+/** Lists one directory after the other, parents before what is in them. */
+export interface MergedView {
+  /** As listDirectory. @param path clean: without empty components, `.` and `..` */
+  list(path: string): StackName[];
+  close(): void;
+}
+
+/**
+ * The merged view for those who walk it: which layers contribute to a directory is found out once,
+ * and directories stay open while what is in them is listed.
+ */
+export function openMergedView(stack: Stack): MergedView {
+  const walkers = openWalkers();
+  const known = new Map<string, Stack>([['', stack]]);
+  const layersAt = (path: string): Stack => {
+    const slash = path.lastIndexOf('/');
+    const parent = path.slice(0, Math.max(0, slash));
+    const above = known.get(parent) ?? layersOf(stack, split(parent));
+    const layers = contributing(above, path, (layer) =>
+      lstatEntry(walkers.at(layer.path, parent), path.slice(slash + 1)),
+    );
+    known.set(path, layers);
+    return layers;
+  };
+  return {
+    list: (path) => listLayers(known.get(path) ?? layersAt(path), path, walkers),
+    close: walkers.close,
+  };
+}
+
+/** As many as the kernel follows in one path before it gives ELOOP. */
+const MAX_SYMLINKS = 40;
+
+/** Where a path leads when every symlink is followed within the stack's root. */
+export interface Resolved {
+  /** Path without symlinks, relative to the root, '' is the root. */
+  readonly path: string;
+  /** undefined when nothing is there (yet); the directories before it may be missing as well. */
+  readonly entry: StackEntry | undefined;
+}
+
+/**
+ * Follows symlinks as a process would whose root is the stack: absolute targets start at that
+ * root and `..` stops there.
+ * @returns undefined when there are too many symlinks (ELOOP)
+ */
+export function resolve(stack: Stack, path: string): Resolved | undefined {
+  const pending = split(path);
+  const done: string[] = [];
+  let followed = 0;
+  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+    if (name === '..') {
+      done.pop();
+      continue;
+    }
+    const entry = locate(stack, [...done, name].join('/'));
+    if (entry?.stats.isSymbolicLink()) {
+      followed += 1;
+      if (followed > MAX_SYMLINKS) return undefined;
+      const target = readLinkBelow(entry.root, entry.path) ?? '';
+      if (target.startsWith('/')) done.length = 0;
+      pending.unshift(...split(target));
+    } else done.push(name);
+  }
+  const clean = done.join('/');
+  return { path: clean, entry: locate(stack, clean) };
+}

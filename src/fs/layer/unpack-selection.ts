@@ -1,0 +1,139 @@
+/** Archives that ADD unpacks: tar, plain or compressed with gzip, bzip2, xz or zstd. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { basename, dirname, posix } from 'node:path';
+import { Transform } from 'node:stream';
+import { inUserNamespace } from '../../executor/local/overlay.js';
+import type { FileDigest } from '../../keys/digest.js';
+import { ImageError } from '../../oci/image-error.js';
+import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
+import { fromByteString, toByteString } from '../../util/byte-string.js';
+import type { SourceLocation, WiacError } from '../../util/errors.js';
+import { ContextError, NoSpaceError } from '../../util/errors.js';
+import type { BaseEntry, BaseLookup } from '../archive/directories.js';
+import { isArchive, unpackArchive } from '../archive/unpack-archive.js';
+import type { OpenFile } from '../read.js';
+import { openFile, readLinkBelow } from '../read.js';
+import type { Place } from '../scan/file-source.js';
+import type { FileEntry, TreeEntry } from '../scan/tree.js';
+import type { Selection } from '../select/select.js';
+import { withWalkers } from '../walker.js';
+import type { Stack } from './stack.js';
+import { locate } from './stack.js';
+import type { Owner } from './users.js';
+
+function openPlace({ root, path }: Place): OpenFile | undefined {
+  const parent = dirname(path);
+  return withWalkers((walkers) =>
+    openFile(walkers.at(root, parent === '.' ? '' : parent), basename(path)),
+  );
+}
+
+/** The file behind a selection of a single file. */
+function fileOf({ kind, files }: Selection): Place | undefined {
+  const [file] = files.children;
+  return kind === 'file' && file?.stats.kind === 'file' ? file.place : undefined;
+}
+
+/** The selections that are archives, told by their content. */
+export async function findArchives(selections: readonly Selection[]): Promise<Selection[]> {
+  const archives: Selection[] = [];
+  for (const selection of selections) {
+    const place = fileOf(selection);
+    const file = place && openPlace(place);
+    if (file && (await isArchive(createReadStream('', { fd: file.fd })))) archives.push(selection);
+  }
+  return archives;
+}
+
+/** What the layers below have in a directory, for the names of an archive. */
+function baseLookup(stack: Stack, directory: string): BaseLookup {
+  return (bytes): BaseEntry | undefined => {
+    const found = locate(stack, posix.join(directory, fromByteString(bytes)));
+    if (!found) return undefined;
+    const { stats, root, path } = found;
+    if (stats.isSymbolicLink())
+      return { kind: 'symlink', target: toByteString(readLinkBelow(root, path) ?? '') };
+    if (!stats.isDirectory()) return { kind: 'other' };
+    const { mode, uid, gid, mtimeMs } = stats;
+    const mtime = { seconds: Math.floor(mtimeMs / 1000), nanoseconds: 0 };
+    const attributes = { mode: mode & 0o7777, uid, gid, mtime, xattrs: [] };
+    return { kind: 'directory', attributes };
+  };
+}
+
+/** What an archive is unpacked into, and where it was asked for. */
+export interface UnpackRequest {
+  /** Trusted path of a directory. */
+  readonly target: string;
+  /** Where the directory is in the image. */
+  readonly destination: string;
+  /** The layers below. */
+  readonly stack: Stack;
+  readonly owner: Owner | undefined;
+  readonly limits: ExpansionLimits;
+  readonly location: SourceLocation;
+}
+
+function asContextError(error: unknown, name: string, location: SourceLocation): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new NoSpaceError(`no space left while ${name} was unpacked`, {
+      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+      cause: error,
+    });
+  }
+  if (!(error instanceof ImageError) && syscall === undefined) return error;
+  return new ContextError(`${name} can't be unpacked: ${message}`, location, {
+    hint:
+      (error as WiacError).hint ?? 'is the archive damaged? ADD --unpack=false copies it as it is',
+    cause: error,
+  });
+}
+
+/**
+ * Unpacks an archive. It is digested as it is read: what is in the layer is what the key says.
+ * @param entry what was digested before
+ * @returns what was unpacked: the same entry, or another one if the file has changed
+ * @throws ContextError when it is damaged or gone, NoSpaceError, IsolationError
+ */
+export async function unpackSelection(
+  selection: Selection,
+  entry: FileEntry,
+  { target, destination, stack, owner, limits, location }: UnpackRequest,
+): Promise<TreeEntry> {
+  const place = fileOf(selection);
+  const file = place && openPlace(place);
+  if (!file) {
+    throw new ContextError(`${selection.path} was removed while it was copied`, location, {
+      hint: 'build again when it is there',
+    });
+  }
+  const hash = createHash('sha256');
+  let size = 0;
+  const digesting = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      size += chunk.length;
+      done(null, chunk);
+    },
+  });
+  const raw = createReadStream('', { fd: file.fd });
+  raw.on('error', (error) => digesting.destroy(error));
+  try {
+    await unpackArchive(raw.pipe(digesting), target, {
+      rootless: inUserNamespace(),
+      owner,
+      limits,
+      base: baseLookup(stack, destination),
+    });
+    // What follows the archive's end mark was not read by whoever unpacked it.
+    for await (const _rest of digesting);
+  } catch (error) {
+    throw asContextError(error, selection.path, location);
+  } finally {
+    raw.destroy();
+  }
+  const digest = hash.digest('hex') as FileDigest;
+  return digest === entry.digest && size === entry.size ? entry : { ...entry, digest, size };
+}

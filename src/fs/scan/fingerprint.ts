@@ -1,0 +1,70 @@
+/**
+ * Fingerprints: what lstat says of a file, hashed. They only tell "certainly the same as before"
+ * from "must be read again", so that the fast, not collision-resistant xxhash64 is enough; git's
+ * index does the same with plain stat data (git documentation, racy-git).
+ */
+import type { TreeDigest } from '../../keys/digest.js';
+import type { FileStats } from './file-stats.js';
+import type { ScannedDirectory } from './listing.js';
+import { FINGERPRINT_FIELDS, writeFields } from './listing.js';
+
+/** xxhash64 of bytes. */
+export type Hash64 = (bytes: Uint8Array) => bigint;
+
+/** What is kept of a directory from the last scan. */
+export interface DirectoryRecord {
+  /** Fingerprint of all entries together, their names included. */
+  readonly all: string;
+  /** False when an entry was too young to be trusted; see isRacy. */
+  readonly clean: boolean;
+  readonly tree: TreeDigest;
+}
+
+/** Fingerprints of single entries by name; those too young to be trusted are left out. */
+export type EntryFingerprints = Readonly<Record<string, string>>;
+
+/** Where records are kept; `scope` names the tree, `path` the directory in it. */
+export interface FingerprintStore {
+  readonly hash64: Hash64;
+  getDirectory(scope: string, path: string): DirectoryRecord | undefined;
+  getEntries(scope: string, path: string): EntryFingerprints | undefined;
+  putDirectory(
+    scope: string,
+    path: string,
+    record: DirectoryRecord,
+    entries: EntryFingerprints,
+  ): void;
+}
+
+/** Fingerprint of a whole directory: one hash over all entries. */
+export function fingerprintDirectory(directory: ScannedDirectory, hash64: Hash64): string {
+  const { fields, names } = directory;
+  const numbers = new Uint8Array(fields.buffer, fields.byteOffset, fields.byteLength);
+  const text = names.length === 0 ? '' : `${names.join('\0')}\0`;
+  return `${hash64(numbers).toString(36)}.${hash64(Buffer.from(text)).toString(36)}`;
+}
+
+/** Fingerprint of a single entry. */
+export function fingerprintEntry(stats: FileStats, hash64: Hash64): string {
+  const fields = new Float64Array(FINGERPRINT_FIELDS);
+  writeFields(fields, 0, stats, stats.kind === 'dir');
+  return hash64(new Uint8Array(fields.buffer)).toString(36);
+}
+
+/**
+ * Timestamps move in steps of a clock tick (up to 10 ms) and, on some file systems, of up to two
+ * seconds (FAT); a file changed within one step after it was read keeps its fingerprint.
+ */
+const CLOCK_STEP_MS = 50;
+
+/**
+ * Was the file changed so shortly before it was looked at that another change could have left the
+ * same timestamps? Such a file is read again the next time (git: "racily clean").
+ * @param seenAt when the scan began, milliseconds since the epoch
+ */
+export function isRacy(stats: FileStats, seenAt: number): boolean {
+  return (
+    stats.ctimeMs > seenAt - CLOCK_STEP_MS ||
+    (stats.kind !== 'dir' && stats.mtimeMs > seenAt - CLOCK_STEP_MS)
+  );
+}

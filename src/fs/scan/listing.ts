@@ -1,0 +1,290 @@
+/**
+ * The structure of a tree: names, and what lstat says of them. A build with nothing to do asks only
+ * whether that is what it was, so it stays in arrays of numbers; objects, of which 20,000 would keep
+ * the garbage collector busy for longer than the system calls take, are made for who needs them.
+ */
+import type { Stats } from 'node:fs';
+import { constants } from 'node:fs';
+import { ContextError } from '../../util/errors.js';
+import { lstatEntry } from '../directory.js';
+import type { Walkers } from '../walker.js';
+import { withWalkers } from '../walker.js';
+import type { FileSource, Listing, Located, Place } from './file-source.js';
+import type { FileStats } from './file-stats.js';
+import { kindOf } from './file-stats.js';
+import { unreadable } from './unreadable.js';
+
+/** One file as it was found; directories have their own entries in `children`. */
+export interface Scanned {
+  readonly name: string;
+  readonly place: Place;
+  readonly stats: FileStats;
+  /** Set for directories. */
+  readonly directory: ScannedDirectory | undefined;
+}
+
+/** A directory with everything in it that the source shows, by name. */
+export interface ScannedDirectory {
+  readonly path: string;
+  readonly names: readonly string[];
+  /** What fingerprints are made of: `FINGERPRINT_FIELDS` numbers for each name. */
+  readonly fields: Float64Array;
+  /** The other numbers: `OTHER_FIELDS` for each name. */
+  readonly others: Float64Array;
+  readonly subdirectories: ReadonlyMap<string, ScannedDirectory>;
+  /** Made when first asked for. */
+  readonly children: readonly Scanned[];
+}
+
+/** mode, ino, dev, ctime, size, mtime, uid, gid. */
+export const FINGERPRINT_FIELDS = 8;
+
+/** st_mode, size, mtime, nlink, rdev. */
+const OTHER_FIELDS = 5;
+
+const PERMISSIONS = 0o7777;
+
+const { S_IFMT, S_IFDIR } = constants;
+
+/** Writes the numbers of one file that fingerprints are made of. */
+export function writeFields(
+  fields: Float64Array,
+  at: number,
+  stats: Omit<FileStats, 'kind' | 'nlink' | 'rdev'>,
+  isDirectory: boolean,
+): void {
+  // The Ms values are doubles of sub-microsecond resolution: finer than the kernel's clock tick.
+  fields[at] = stats.mode & PERMISSIONS;
+  fields[at + 1] = stats.ino;
+  fields[at + 2] = stats.dev;
+  fields[at + 3] = stats.ctimeMs;
+  // A directory's size and mtime tell of its entries, which are looked at one by one anyway.
+  fields[at + 4] = isDirectory ? 0 : stats.size;
+  fields[at + 5] = isDirectory ? 0 : stats.mtimeMs;
+  fields[at + 6] = stats.uid;
+  fields[at + 7] = stats.gid;
+}
+
+function writeOthers(others: Float64Array, at: number, stats: Stats): void {
+  others[at] = stats.mode;
+  others[at + 1] = stats.size;
+  others[at + 2] = stats.mtimeMs;
+  others[at + 3] = stats.nlink;
+  others[at + 4] = stats.rdev;
+}
+
+function statsAt(fields: Float64Array, others: Float64Array, index: number): FileStats {
+  const field = (number: number) => fields[index * FINGERPRINT_FIELDS + number] as number;
+  const other = (number: number) => others[index * OTHER_FIELDS + number] as number;
+  return {
+    kind: kindOf(other(0)),
+    mode: field(0),
+    uid: field(6),
+    gid: field(7),
+    size: other(1),
+    mtimeMs: other(2),
+    ctimeMs: field(3),
+    ino: field(1),
+    dev: field(2),
+    rdev: other(4),
+    nlink: other(3),
+  };
+}
+
+/** A directory that was listed. */
+function scannedDirectory(
+  path: string,
+  names: readonly string[],
+  placeOf: (name: string) => Place,
+  { fields, others }: { readonly fields: Float64Array; readonly others: Float64Array },
+  subdirectories: ReadonlyMap<string, ScannedDirectory>,
+): ScannedDirectory {
+  let children: Scanned[] | undefined;
+  return {
+    path,
+    names,
+    fields,
+    others,
+    subdirectories,
+    get children() {
+      children ??= names.map((name, index) => ({
+        name,
+        place: placeOf(name),
+        stats: statsAt(fields, others, index),
+        directory: subdirectories.get(name),
+      }));
+      return children;
+    },
+  };
+}
+
+function checkName(name: string, directory: string, source: FileSource): void {
+  if (!name.includes('\uFFFD')) return;
+  const path = directory === '' ? name : `${directory}/${name}`;
+  throw new ContextError(`a file name in ${source.title} is not valid UTF-8: ${path}`, undefined, {
+    hint: 'rename the file or exclude it in .dockerignore',
+  });
+}
+
+/** Numbers of some of the names that they stand for. */
+function pickNumbers(numbers: Float64Array, each: number, indexes: readonly number[]) {
+  const picked = new Float64Array(indexes.length * each);
+  for (const [to, from] of indexes.entries())
+    picked.set(numbers.subarray(from * each, (from + 1) * each), to * each);
+  return picked;
+}
+
+/** lstat of everything in a directory, in the order of the names. */
+interface DirectoryNumbers {
+  readonly fields: Float64Array;
+  readonly others: Float64Array;
+  readonly directories: readonly string[];
+  /** Names that were gone when they were looked at. */
+  readonly gone: ReadonlySet<string>;
+}
+
+function lstatEach(
+  names: readonly string[],
+  path: string,
+  { rootOf }: Listing,
+  walkers: Walkers,
+): DirectoryNumbers {
+  const fields = new Float64Array(names.length * FINGERPRINT_FIELDS);
+  const others = new Float64Array(names.length * OTHER_FIELDS);
+  const directories: string[] = [];
+  const gone = new Set<string>();
+  for (const [index, name] of names.entries()) {
+    const stats = lstatEntry(walkers.at(rootOf(name), path), name);
+    if (stats === undefined) {
+      gone.add(name);
+      continue;
+    }
+    const isDirectory = (stats.mode & S_IFMT) === S_IFDIR;
+    writeFields(fields, index * FINGERPRINT_FIELDS, stats, isDirectory);
+    writeOthers(others, index * OTHER_FIELDS, stats);
+    if (isDirectory) directories.push(name);
+  }
+  return { fields, others, directories, gone };
+}
+
+/** A subdirectory that another process removed, or replaced, since it was listed was not there. */
+function listIfThere(
+  source: FileSource,
+  path: string,
+  walkers: Walkers,
+): ScannedDirectory | undefined {
+  try {
+    return listBelow(source, path, walkers);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (source.changes && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined;
+    throw unreadable(error, source, path);
+  }
+}
+
+function listBelow(source: FileSource, path: string, walkers: Walkers): ScannedDirectory {
+  const listing = source.list(path);
+  const { onlyWithContent } = listing;
+  const prefix = path === '' ? '' : `${path}/`;
+  // Code unit order, as in trees.
+  const names = [...listing.names].sort();
+  for (const name of names) checkName(name, path, source);
+  const { fields, others, directories, gone } = lstatEach(names, path, listing, walkers);
+  const left = new Set(gone);
+  const subdirectories = new Map<string, ScannedDirectory>();
+  for (const name of directories) {
+    const directory = listIfThere(source, prefix + name, walkers);
+    const counts = directory && (directory.names.length > 0 || !onlyWithContent?.(name));
+    if (counts) subdirectories.set(name, directory);
+    else left.add(name);
+  }
+  if (onlyWithContent)
+    for (const name of names)
+      if (onlyWithContent(name) && !subdirectories.has(name)) left.add(name);
+  const placeOf = (name: string) => ({ root: listing.rootOf(name), path: prefix + name });
+  if (left.size === 0)
+    return scannedDirectory(path, names, placeOf, { fields, others }, subdirectories);
+  const kept = names.flatMap((name, index) => (left.has(name) ? [] : [index]));
+  return scannedDirectory(
+    path,
+    kept.map((index) => names[index] as string),
+    placeOf,
+    {
+      fields: pickNumbers(fields, FINGERPRINT_FIELDS, kept),
+      others: pickNumbers(others, OTHER_FIELDS, kept),
+    },
+    subdirectories,
+  );
+}
+
+/**
+ * Reads the structure of a tree: names and stats, no content. What another process removes
+ * meanwhile was not there.
+ * @throws ContextError for names that are not text, and the file system's errors
+ */
+export function listTree(source: FileSource, path: string): ScannedDirectory {
+  return withWalkers((walkers) => listBelow(source, path, walkers));
+}
+
+/**
+ * A single file as a directory of one entry, so that it has fingerprints like any other. The path
+ * can't be that of a real directory: those never hold an empty component.
+ * @param name that the file gets in the image
+ */
+export function listSingle(path: string, name: string, { root, stats }: Located): ScannedDirectory {
+  const fields = new Float64Array(FINGERPRINT_FIELDS);
+  const others = new Float64Array(OTHER_FIELDS);
+  writeFields(fields, 0, stats, kindOf(stats.mode) === 'dir');
+  writeOthers(others, 0, stats);
+  const place = { root, path };
+  return scannedDirectory(`${path}//`, [name], () => place, { fields, others }, new Map());
+}
+
+/** What a listed tree amounts to. */
+export interface ListedTotals {
+  /** Everything below the directory, directories included. */
+  readonly entries: number;
+  /** Paths of the directories below it, relative to it. */
+  readonly directories: readonly string[];
+  /** Sizes of the files in bytes, each rounded up to a multiple of `blockSize`. */
+  readonly bytes: number;
+}
+
+/** Adds up a tree from the numbers alone: no object is made for a file. */
+export function countListed(directory: ScannedDirectory, blockSize = 1): ListedTotals {
+  let entries = directory.names.length;
+  let bytes = 0;
+  for (let index = 0; index < directory.names.length; index += 1) {
+    const at = index * OTHER_FIELDS;
+    if (kindOf(directory.others[at] as number) !== 'file') continue;
+    bytes += Math.ceil((directory.others[at + 1] as number) / blockSize) * blockSize;
+  }
+  const directories: string[] = [];
+  for (const [name, below] of directory.subdirectories) {
+    const totals = countListed(below, blockSize);
+    entries += totals.entries;
+    bytes += totals.bytes;
+    directories.push(name, ...totals.directories.map((path) => `${name}/${path}`));
+  }
+  return { entries, directories, bytes };
+}
+
+/** A file that has several names, wherever they are. */
+export interface LinkedFile {
+  /** Relative to the directory that was asked for. */
+  readonly path: string;
+  /** Equal for names of one file. */
+  readonly inode: string;
+}
+
+/** Files with several names, from the numbers alone. */
+export function* linkedFiles(directory: ScannedDirectory, prefix = ''): Generator<LinkedFile> {
+  const { names, fields, others, subdirectories } = directory;
+  for (let index = 0; index < names.length; index += 1) {
+    if ((others[index * OTHER_FIELDS + 3] as number) < 2) continue;
+    if (((others[index * OTHER_FIELDS] as number) & S_IFMT) === S_IFDIR) continue;
+    const at = index * FINGERPRINT_FIELDS;
+    yield { path: prefix + names[index], inode: `${fields[at + 2]}:${fields[at + 1]}` };
+  }
+  for (const [name, below] of subdirectories) yield* linkedFiles(below, `${prefix}${name}/`);
+}

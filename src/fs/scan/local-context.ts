@@ -1,0 +1,210 @@
+/** The build context: a directory of this machine, seen through .dockerignore. */
+import type { Stats } from 'node:fs';
+import { fstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { ContextError } from '../../util/errors.js';
+import type { Directory } from '../directory.js';
+import { closeDirectory, listNames, lstatEntry, openRoot } from '../directory.js';
+import { readLink, readTextBelow } from '../read.js';
+import type { IgnoreMatcher } from '../select/ignore.js';
+import { compileIgnore, ignoreFileCandidates } from '../select/ignore.js';
+import type { Walker } from '../walker.js';
+import { openWalker } from '../walker.js';
+import type { FileSource, Followed, Listing } from './file-source.js';
+
+/** As many as the kernel follows in one path before it gives ELOOP. */
+const MAX_SYMLINKS = 40;
+
+/** @returns undefined when there is none */
+function readIgnoreFile(path: string): string | undefined {
+  let reason = 'it is no file';
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (!stats) return undefined;
+    // A fifo would be waited for.
+    if (stats.isFile()) return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    reason = (error as Error).message;
+  }
+  throw new ContextError(`${path} can't be read: ${reason}`, undefined, {
+    hint: 'it says which files of the context to leave out, one pattern a line',
+  });
+}
+
+/** A text file of a fetched context; undefined when nothing is there. @throws ContextError */
+export function readFetchedText(root: string, path: string): string | undefined {
+  const walker = openWalker(root);
+  try {
+    const followed = followWithin(walker, path);
+    if (followed.kind === 'missing') return undefined;
+    if (followed.kind === 'found') return readTextBelow(root, followed.path);
+  } finally {
+    walker.close();
+  }
+  throw new ContextError(`${path} leads out of the build context`, undefined, {
+    hint: 'name a file that is in it, and no link to one that is not',
+  });
+}
+
+/** Where the Dockerfile of a build is. */
+export type DockerfilePlace =
+  | { readonly kind: 'input' }
+  /** Path of a file of this machine. */
+  | { readonly kind: 'local'; readonly path: string }
+  /** Path in the context. */
+  | { readonly kind: 'context'; readonly path: string };
+
+/** The patterns of a fetched context, as contextIgnore; no link leads out of it. */
+export function fetchedIgnore(root: string, dockerfile: DockerfilePlace): IgnoreMatcher {
+  const own = dockerfile.kind === 'input' ? undefined : `${dockerfile.path}.dockerignore`;
+  const ownText =
+    own === undefined || dockerfile.kind === 'local'
+      ? own && readIgnoreFile(own)
+      : readFetchedText(root, own);
+  if (own !== undefined && ownText !== undefined) return compileIgnore(ownText, own);
+  const text = readFetchedText(root, '.dockerignore');
+  return compileIgnore(text ?? '', '.dockerignore (of the build context)');
+}
+
+/** The patterns of a context: those beside the Dockerfile, else those at its root. */
+export function contextIgnore(root: string, dockerfile: string | undefined): IgnoreMatcher {
+  const candidates =
+    dockerfile === undefined
+      ? [join(root, '.dockerignore')]
+      : ignoreFileCandidates(dockerfile, root);
+  for (const path of candidates) {
+    const text = readIgnoreFile(path);
+    if (text !== undefined) return compileIgnore(text, path);
+  }
+  return compileIgnore('', '.dockerignore');
+}
+
+function contextRoot(path: string): string {
+  try {
+    const root = realpathSync(path);
+    if (statSync(root).isDirectory()) return root;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+    throw new ContextError(`there is no build context ${path}`, undefined, {
+      hint: 'give the directory that holds the files to be copied',
+    });
+  }
+  throw new ContextError(`the build context ${path} is not a directory`, undefined);
+}
+
+/** Follows symlinks by hand: a target that leaves the context must not be taken for a file. */
+function followWithin(walker: Walker, path: string): Followed {
+  const pending = path.split('/').filter(Boolean);
+  const done: string[] = [];
+  let followed = 0;
+  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+    if (name === '.') continue;
+    if (name === '..') {
+      if (done.pop() === undefined) return { kind: 'outside' };
+      continue;
+    }
+    const target = linkTarget(walker, done.join('/'), name);
+    if (target === undefined) return { kind: 'missing' };
+    if (target === false) {
+      done.push(name);
+      continue;
+    }
+    followed += 1;
+    if (followed > MAX_SYMLINKS) return { kind: 'missing' };
+    if (posix.isAbsolute(target)) return { kind: 'outside' };
+    pending.unshift(...target.split('/').filter(Boolean));
+  }
+  return { kind: 'found', path: done.join('/') };
+}
+
+/** Target of a link; false for anything else, undefined when nothing is there. */
+function linkTarget(walker: Walker, path: string, name: string): string | false | undefined {
+  const directory = directoryAt(walker, path);
+  const stats = directory && lstatEntry(directory, name);
+  if (!directory || !stats) return undefined;
+  return stats.isSymbolicLink() ? readLink(directory, name) : false;
+}
+
+/** undefined when there is no directory at a path. */
+function directoryAt(walker: Walker, path: string): Directory | undefined {
+  try {
+    return walker.at(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function lstatAt(walker: Walker, path: string): Stats | undefined {
+  if (path === '') return fstatSync(walker.at('').fd);
+  const parent = posix.dirname(path);
+  const directory = directoryAt(walker, parent === '.' ? '' : parent);
+  return directory && lstatEntry(directory, posix.basename(path));
+}
+
+/**
+ * Opens a build context. It is held open until it is closed: it stays the same directory, whatever
+ * somebody else puts in its place.
+ * @param dockerfile path of the Dockerfile, for its own ignore file; undefined for standard input
+ * @throws ContextError when the directory is not there, DockerfileError for a bad ignore file
+ */
+export function openContext(path: string, dockerfile: string | undefined): FileSource {
+  const name = contextRoot(path);
+  return openTree(name, contextIgnore(name, dockerfile), name);
+}
+
+/**
+ * Opens a build context that was fetched to a directory of ours. It is never seen again at that
+ * place, so that no fingerprints are kept.
+ * @param root trusted path
+ * @throws ContextError for an ignore file that leads out, DockerfileError for a bad one
+ */
+export function openFetched(root: string, dockerfile: DockerfilePlace): FileSource {
+  return openTree(root, fetchedIgnore(root, dockerfile), undefined);
+}
+
+function openTree(
+  name: string,
+  ignore: IgnoreMatcher,
+  fingerprintScope: string | undefined,
+): FileSource {
+  const top = openRoot(name);
+  const root = top.path;
+  const walker = openWalker(root);
+  const listVisible = (directory: string): Listing => {
+    const all = { names: listNames(walker.at(directory)), rootOf: () => root };
+    if (ignore.empty) return all;
+    const prefix = directory === '' ? '' : `${directory}/`;
+    const onlyWithContent = new Set<string>();
+    const names = all.names.filter((name) => {
+      if (!ignore.ignores(prefix + name)) return true;
+      if (!ignore.mayContain(prefix + name)) return false;
+      onlyWithContent.add(name);
+      return true;
+    });
+    return { ...all, names, onlyWithContent: (name) => onlyWithContent.has(name) };
+  };
+  const isIgnored = (relative: string) =>
+    relative !== '' && !ignore.empty && ignore.ignores(relative);
+  return {
+    title: 'the build context',
+    ownership: 'root',
+    changes: true,
+    fingerprintScope,
+    locate: (relative) => {
+      const ignored = isIgnored(relative);
+      if (ignored && !ignore.mayContain(relative)) return undefined;
+      const stats = lstatAt(walker, relative);
+      return stats && { root, stats, onlyWithContent: ignored };
+    },
+    follow: (relative) => followWithin(walker, relative),
+    list: listVisible,
+    close: () => {
+      walker.close();
+      closeDirectory(top);
+    },
+  };
+}

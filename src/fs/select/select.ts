@@ -1,0 +1,246 @@
+/**
+ * Which files a COPY takes: paths and wildcards of one source, resolved (Dockerfile reference,
+ * COPY: wildcards have the meaning of Go's filepath.Match, directories give their content).
+ */
+import { basename, dirname, posix } from 'node:path';
+import type { TreeDigest } from '../../keys/digest.js';
+import type { SelectionInput } from '../../keys/inputs.js';
+import { WHITEOUT_PREFIX } from '../../oci/tar/member-name.js';
+import type { SourceLocation } from '../../util/errors.js';
+import { ContextError } from '../../util/errors.js';
+import type { FileSource } from '../scan/file-source.js';
+import { linkGroups } from '../scan/hard-links.js';
+import type { ScannedDirectory } from '../scan/listing.js';
+import { listSingle, listTree } from '../scan/listing.js';
+import type { ScanStore } from '../scan/scan.js';
+import { digestTrees } from '../scan/scan.js';
+import { EMPTY_TREE } from '../scan/tree.js';
+import { located, unreadable } from '../scan/unreadable.js';
+import { compilePattern, hasWildcard } from './gomatch.js';
+import { compileIgnore } from './ignore.js';
+import { expandWildcard } from './wildcard.js';
+
+/** One thing to copy. */
+export interface Selection extends SelectionInput {
+  /** Name in a destination directory; for a directory it is not used. */
+  readonly name: string;
+  /** The files as found. */
+  readonly files: ScannedDirectory;
+  /** The instruction names it; what a wildcard means may be gone the next moment. */
+  readonly named: boolean;
+}
+
+/**
+ * Cleans a source path; `..` leads no further than the root of the source (Dockerfile reference,
+ * ADD: parent directories outside of the build context are stripped).
+ */
+function clean(path: string): string {
+  return posix.normalize(`/${path}`).replace(/^\/+|\/+$/g, '');
+}
+
+function leadsOut(path: string): boolean {
+  return /^\.\.(\/|$)/.test(posix.normalize(path.replace(/^\/+/, '')));
+}
+
+function refuseOutside(source: FileSource, written: string, location: SourceLocation): never {
+  throw new ContextError(`${written} leads out of ${source.title}`, location, {
+    hint: 'only files below the root of the build context can be copied: move the file, or build from a directory above',
+  });
+}
+
+/** A source without what --exclude leaves out of a directory; patterns are relative to that. */
+function excluding(source: FileSource, root: string, patterns: readonly string[]): FileSource {
+  if (patterns.length === 0) return source;
+  const matcher = compileIgnore(patterns.join('\n'), '--exclude');
+  const below = (path: string) => (root === '' ? path : path.slice(root.length + 1));
+  return {
+    ...source,
+    list: (path) => {
+      const listing = source.list(path);
+      const relative = (name: string) => below(path === '' ? name : `${path}/${name}`);
+      const excluded = (name: string) => matcher.ignores(relative(name));
+      return {
+        ...listing,
+        names: listing.names.filter(
+          (name) => !excluded(name) || matcher.mayContain(relative(name)),
+        ),
+        onlyWithContent: (name) => excluded(name) || (listing.onlyWithContent?.(name) ?? false),
+      };
+    },
+  };
+}
+
+type Found = Omit<Selection, 'tree'>;
+
+/** @param followed the path without symbolic links */
+function selectionOf(
+  source: FileSource,
+  path: string,
+  followed: string,
+  exclude: readonly string[],
+): Omit<Found, 'named'> | undefined {
+  const found = source.locate(followed);
+  if (!found) return undefined;
+  const name = basename(path);
+  const { stats } = found;
+  if (!stats.isDirectory()) {
+    if (found.onlyWithContent) return undefined;
+    const files = listSingle(followed, name, found);
+    return { path, name, kind: 'file', files, directory: undefined, below: '', links: undefined };
+  }
+  const { uid, gid } = source.ownership === 'keep' ? stats : { uid: 0, gid: 0 };
+  const directory = { mode: stats.mode & 0o7777, uid, gid };
+  const files = listTree(excluding(source, followed, exclude), followed);
+  if (found.onlyWithContent && files.names.length === 0) return undefined;
+  const links = linkGroups(files);
+  return { path, name, kind: 'directory', files, directory, below: '', links };
+}
+
+/** How many components of a match stand for the part of a pattern before the pivot. */
+function pivotDepth(base: string, match: string): number {
+  const names = match.split('/');
+  // Only `**` means any number of them.
+  if (!base.split('/').includes('**')) return base.split('/').length;
+  const pattern = compilePattern(base);
+  const depth = names.findIndex(
+    (_, index) => pattern.ok && pattern.matches(names.slice(0, index + 1).join('/')),
+  );
+  return depth + 1;
+}
+
+/** --parents: the part of a path that is kept, after the pivot `/./` if there is one. */
+function keptPath(written: string, match: string): string {
+  const pivot = written.indexOf('/./');
+  const base = pivot === -1 ? '' : clean(written.slice(0, pivot));
+  return base === '' ? match : match.split('/').slice(pivotDepth(base, match)).join('/');
+}
+
+/** How COPY's flags change what is selected. */
+export interface SelectOptions {
+  /** --exclude patterns. */
+  readonly exclude: readonly string[];
+  /** --parents: keep the directories of the sources. */
+  readonly parents: boolean;
+}
+
+const PLAIN: SelectOptions = { exclude: [], parents: false };
+
+async function findSource(
+  source: FileSource,
+  written: string,
+  location: SourceLocation,
+  { exclude, parents }: SelectOptions,
+): Promise<Found[]> {
+  const path = clean(written);
+  const wildcard = hasWildcard(path);
+  const excluded =
+    exclude.length === 0 ? undefined : compileIgnore(exclude.join('\n'), '--exclude');
+  const found: Found[] = [];
+  for (const match of wildcard ? await expandWildcard(source, path, location) : [path]) {
+    if (wildcard && excluded?.ignores(basename(match))) continue;
+    const kept = parents ? keptPath(written, match) : '';
+    const followed = source.follow(match);
+    if (followed.kind === 'outside') refuseOutside(source, `the symbolic link ${match}`, location);
+    const selection =
+      followed.kind === 'found' ? selectionOf(source, match, followed.path, exclude) : undefined;
+    if (selection) {
+      // Of a directory the content is copied: with --parents below its own name.
+      const below = selection.kind === 'directory' ? kept : dirname(kept);
+      // What stands for the destination itself has its own attributes, as buildkit makes it.
+      const directory = below === '' || below === '.' ? undefined : selection.directory;
+      const named = !wildcard;
+      found.push({ ...selection, directory, below: below === '.' ? '' : below, named });
+    } else if (!wildcard) {
+      if (leadsOut(written)) refuseOutside(source, written, location);
+      refuseMissing(source, written, location);
+    }
+  }
+  return found;
+}
+
+/** As a file they would be lost, and remove another one, with the first push of the image. */
+function refuseWhiteouts(source: FileSource, found: readonly Found[], location: SourceLocation) {
+  for (const { below, path } of found) {
+    if (!below.split('/').some((part) => part.startsWith(WHITEOUT_PREFIX))) continue;
+    throw new ContextError(
+      `${path} in ${source.title} can't be copied with its directories: in an image a name that begins with ${WHITEOUT_PREFIX} means that a file is removed`,
+      location,
+      { hint: 'rename the directory, or copy it without --parents' },
+    );
+  }
+  const waiting = found.map(({ files, path, kind }) => ({
+    files,
+    path: kind === 'file' ? '' : path,
+  }));
+  for (let at = waiting.pop(); at; at = waiting.pop()) {
+    const prefix = at.path === '' ? '' : `${at.path}/`;
+    const name = at.files.names.find((one) => one.startsWith(WHITEOUT_PREFIX));
+    if (name !== undefined) {
+      throw new ContextError(
+        `${prefix}${name} in ${source.title} can't be copied: in an image its name means that ${name.slice(WHITEOUT_PREFIX.length)} is removed`,
+        location,
+        { hint: 'rename it, or leave it out with .dockerignore or --exclude' },
+      );
+    }
+    for (const [below, files] of at.files.subdirectories)
+      waiting.push({ files, path: prefix + below });
+  }
+}
+
+/** A file that was named, and is gone when it is to be read. */
+function refuseMissing(source: FileSource, written: string, location: SourceLocation): never {
+  throw new ContextError(`${written} is not in ${source.title}`, location, {
+    hint: 'check the spelling, and whether .dockerignore excludes it',
+  });
+}
+
+async function findSources(
+  source: FileSource,
+  sources: readonly string[],
+  location: SourceLocation,
+  options: SelectOptions,
+): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const written of sources) {
+    try {
+      found.push(...(await findSource(source, written, location, options)));
+    } catch (error) {
+      throw located(unreadable(error, source, clean(written)), location);
+    }
+  }
+  refuseWhiteouts(source, found, location);
+  return found;
+}
+
+/**
+ * Resolves the sources of a COPY and digests what they select. A wildcard may mean nothing at all.
+ * @throws ContextError when a source is missing, outside, or can't be read, with the location of the
+ *   instruction
+ */
+export async function selectFiles(
+  source: FileSource,
+  store: ScanStore,
+  sources: readonly string[],
+  location: SourceLocation,
+  options: SelectOptions = PLAIN,
+): Promise<Selection[]> {
+  const seenAt = Date.now();
+  const found = await findSources(source, sources, location, options);
+  // The same directories without what --exclude leaves out have fingerprints of their own.
+  const scope = source.fingerprintScope;
+  const fingerprintScope = scope && [scope, ...options.exclude].join('\0');
+  const scoped = { ...source, fingerprintScope };
+  let trees: TreeDigest[];
+  try {
+    const listed = found.map(({ files }) => files);
+    trees = await digestTrees(scoped, store, listed, seenAt);
+  } catch (error) {
+    throw located(error, location);
+  }
+  return found.flatMap((selection, index) => {
+    const tree = trees[index] as TreeDigest;
+    if (selection.kind === 'directory' || tree !== EMPTY_TREE) return [{ ...selection, tree }];
+    // The file was gone when it was to be read.
+    return selection.named ? refuseMissing(source, selection.path, location) : [];
+  });
+}

@@ -1,0 +1,79 @@
+/** Finds the paths of a source that a wildcard means. */
+import type { lstatSync, Stats, statSync } from 'node:fs';
+import type { SourceLocation } from '../../util/errors.js';
+import { DockerfileError } from '../../util/errors.js';
+import { lstatEntry } from '../directory.js';
+import type { FileSource } from '../scan/file-source.js';
+import { withWalkers } from '../walker.js';
+import { compilePattern, hasWildcard } from './gomatch.js';
+
+function escapeGlob(component: string): string {
+  return component.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
+}
+
+/** lstat's answer as readdir gives it; fast-glob asks for both. */
+function asDirent(name: string, stats: Stats): object {
+  return Object.assign(Object.create(stats) as object, {
+    name,
+    isDirectory: () => stats.isDirectory(),
+    isFile: () => stats.isFile(),
+    isSymbolicLink: () => stats.isSymbolicLink(),
+    isBlockDevice: () => stats.isBlockDevice(),
+    isCharacterDevice: () => stats.isCharacterDevice(),
+    isFIFO: () => stats.isFIFO(),
+    isSocket: () => stats.isSocket(),
+  });
+}
+
+/**
+ * fast-glob finds candidates that are a superset of what the pattern means (a component with any
+ * wildcard becomes `*`); Go's rules then decide.
+ */
+export async function expandWildcard(
+  source: FileSource,
+  pattern: string,
+  location: SourceLocation,
+): Promise<string[]> {
+  const compiled = compilePattern(pattern);
+  if (!compiled.ok) {
+    throw new DockerfileError(`${pattern} is not a pattern: ${compiled.reason}`, location, {
+      hint: 'write a backslash before a character that is meant literally',
+    });
+  }
+  const { default: fastGlob } = await import('fast-glob');
+  const candidate = pattern
+    .split('/')
+    .map((part) => (part === '**' ? '**' : hasWildcard(part) ? '*' : escapeGlob(part)))
+    .join('/');
+  const toSource = (path: string) => path.replace(/^\/+/, '');
+  const missing = (path: string) => Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
+  const lstat = (path: string) => {
+    const found = source.locate(toSource(path));
+    if (found === undefined) throw missing(path);
+    return found.stats;
+  };
+  const found = fastGlob.sync(candidate, {
+    cwd: '/',
+    dot: true,
+    onlyFiles: false,
+    followSymbolicLinks: false,
+    fs: {
+      lstatSync: lstat as unknown as typeof lstatSync,
+      statSync: lstat as unknown as typeof statSync,
+      readdirSync: ((path: string) => {
+        const directory = toSource(path);
+        const { names, rootOf } = source.list(directory);
+        return withWalkers((walkers) =>
+          names.flatMap((name) => {
+            const stats = lstatEntry(walkers.at(rootOf(name), directory), name);
+            return stats ? [asDirent(name, stats)] : [];
+          }),
+        );
+      }) as never,
+    },
+  });
+  return found
+    .map(toSource)
+    .filter((path) => compiled.matches(path))
+    .sort();
+}

@@ -1,0 +1,109 @@
+/**
+ * Layers and archives as they come, told apart by their first bytes, not by media type. Layers are
+ * gzip, zstd or plain (image-spec layer.md); ADD also takes bzip2 and xz.
+ */
+import type { Duplex, Transform } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { ImageError } from '../image-error.js';
+import type { ExpansionLimits } from '../tar/expansion-limit.js';
+import { expansionGuard } from '../tar/expansion-limit.js';
+import { programStream } from './program-stream.js';
+import { zstdStream } from './zstd.js';
+
+export type Compression = 'gzip' | 'zstd' | 'bzip2' | 'xz' | 'none';
+
+/** Bytes that `detectCompression` looks at. */
+const MAGIC_BYTES = 4;
+
+/** bzip2: "BZh"; xz (The .xz File Format, 2.1.1.1): FD "7zX", of which four bytes are looked at. */
+const BZIP2 = Buffer.from('BZh');
+const XZ = Buffer.from([0xfd, 0x37, 0x7a, 0x58]);
+
+/** RFC 1952 (gzip), RFC 8878 (zstd, whose first frame may be a skippable one). */
+export function detectCompression(head: Buffer): Compression {
+  if (head.length >= 2 && head.readUInt16BE(0) === 0x1f8b) return 'gzip';
+  if (head.length < MAGIC_BYTES) return 'none';
+  if (head.subarray(0, 3).equals(BZIP2)) return 'bzip2';
+  if (head.subarray(0, 4).equals(XZ)) return 'xz';
+  const magic = head.readUInt32LE(0);
+  return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50 ? 'zstd' : 'none';
+}
+
+/** @param count is told of the bytes of each piece before it is passed on */
+async function* rejoin(
+  head: Buffer,
+  rest: AsyncIterator<Buffer>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
+  try {
+    count(head.length);
+    yield head;
+    for (let next = await rest.next(); !next.done; next = await rest.next()) {
+      count(next.value.length);
+      yield next.value;
+    }
+  } finally {
+    await rest.return?.();
+  }
+}
+
+/** What Node has no decompressor for is a program's work. */
+function decompressor(compression: Exclude<Compression, 'gzip' | 'none'>): Promise<Duplex> {
+  if (compression === 'zstd') return zstdStream(['-d']);
+  const packages = { bzip2: 'bzip2', xz: 'xz-utils' };
+  return programStream(compression, ['-d', '-c'], packages[compression]);
+}
+
+/** Big pieces and room for several, so that inflating goes on while files are being written. */
+const INFLATE = { chunkSize: 256 << 10, readableHighWaterMark: 1 << 20 };
+
+/**
+ * The bytes behind the compression.
+ * @param limits undefined only for what wiac has packed or unpacked itself
+ * @throws (while reading) the source's own errors as they are; ImageError when they can't be
+ *   decompressed or are over the limits; IsolationError when zstd is not installed
+ */
+export async function* decompressed(
+  source: Readable,
+  limits: ExpansionLimits | undefined,
+): AsyncGenerator<Buffer> {
+  const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < MAGIC_BYTES) {
+    const next = await chunks.next();
+    if (next.done) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  const compression = detectCompression(head);
+  let compressedBytes = 0;
+  let bytes = 0;
+  const guard = limits && expansionGuard(limits);
+  const passOn = (chunk: Buffer): Buffer => {
+    bytes += chunk.length;
+    guard?.(compressedBytes, bytes);
+    return chunk;
+  };
+  const whole = rejoin(head, chunks, (length) => {
+    compressedBytes += length;
+  });
+  if (compression === 'none') {
+    for await (const chunk of whole) yield passOn(chunk);
+    return;
+  }
+  let sourceError: unknown;
+  const input = Readable.from(whole, { objectMode: false }).on('error', (error) => {
+    sourceError = error;
+  });
+  const inflate = compression === 'gzip' ? createGunzip(INFLATE) : await decompressor(compression);
+  try {
+    // Errors come out of the last stream, which is read below.
+    pipeline(input, inflate as Transform, () => {});
+    for await (const chunk of inflate) yield passOn(chunk as Buffer);
+  } catch (error) {
+    if (sourceError !== undefined) throw sourceError;
+    if (error instanceof ImageError) throw error;
+    const reason = `${compression}): ${(error as Error).message.split('\n')[0]}`;
+    throw new ImageError(`the archive can't be decompressed (${reason}`, { cause: error });
+  }
+}

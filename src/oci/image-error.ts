@@ -1,0 +1,58 @@
+/** The error of everything that goes wrong with an image outside of the store. */
+import { types } from 'node:util';
+import type { SourceLocation } from '../util/errors.js';
+import { WiacError } from '../util/errors.js';
+
+/** Where the trouble was; everything that is known is also in the message. */
+export interface ImageErrorContext {
+  /** `host[:port]` of the registry. */
+  readonly registry?: string | undefined;
+  /** The image as messages name it: `docker.io/library/debian:12`, `oci-archive:base.tar`. */
+  readonly reference?: string | undefined;
+  /** HTTP status of the registry's answer. */
+  readonly status?: number | undefined;
+  /** The instruction that names the image. */
+  readonly location?: SourceLocation | undefined;
+}
+
+/** An image cannot be read from, or written to, a registry, a layout or an archive. */
+export class ImageError extends WiacError {
+  readonly code = 'IMAGE';
+  readonly exitCode = 11;
+  readonly registry: string | undefined;
+  readonly reference: string | undefined;
+  readonly status: number | undefined;
+  readonly location: SourceLocation | undefined;
+
+  constructor(
+    message: string,
+    options: ImageErrorContext & { hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.registry = options.registry;
+    this.reference = options.reference;
+    this.status = options.status;
+    this.location = options.location;
+  }
+}
+
+/** The same error with more said of it. @param more takes the place of what it says itself */
+export function sayingMore(
+  error: ImageError,
+  {
+    message = error.message,
+    ...more
+  }: ImageErrorContext & {
+    readonly message?: string;
+    readonly hint?: string | undefined;
+    readonly cause?: unknown;
+  },
+): ImageError {
+  const { hint, registry, reference, status, location, cause } = error;
+  return new ImageError(message, { hint, registry, reference, status, location, cause, ...more });
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return types.isNativeError(error) ? error.message : String(error);
+}

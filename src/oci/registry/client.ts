@@ -1,0 +1,230 @@
+/** Pulls from a registry: "Pull" of the OCI distribution-spec 1.1. */
+import { Readable } from 'node:stream';
+import { digestOf, isDigest, verified, verifyBytes } from '../blob-digest.js';
+import { ImageError } from '../image-error.js';
+import { MANIFEST_MEDIA_TYPES } from '../media-types.js';
+import { MAX_JSON_BYTES } from '../parse-manifest.js';
+import { collect, type RootManifest } from '../resolve.js';
+import type { Descriptor, Digest } from '../resolved-image.js';
+import { connectionError } from './http-errors.js';
+import {
+  openSession,
+  type RegistryResponse,
+  type RegistrySession,
+  type SessionOptions,
+} from './registry-session.js';
+import { isTransientError, retryDelay } from './retry.js';
+
+/** One repository of one registry. */
+export interface RegistryClient {
+  readonly session: RegistrySession;
+  readonly repository: string;
+  /** Scopes of every request. */
+  readonly scopes: readonly string[];
+  /** The repository, for messages. */
+  readonly title: string;
+}
+
+/** A connection is resumed at most this often for one blob, however far it gets each time. */
+const MAX_RESUMPTIONS = 50;
+
+/**
+ * A client for a repository.
+ * @param actions as in a token's scope: `pull` or `pull,push`
+ */
+export function openClient(
+  host: string,
+  repository: string,
+  actions: 'pull' | 'pull,push',
+  options: SessionOptions,
+): RegistryClient {
+  return {
+    session: openSession(host, repository, options),
+    repository,
+    scopes: [`repository:${repository}:${actions}`],
+    title: `${host}/${repository}`,
+  };
+}
+
+function manifestTitle(client: RegistryClient, reference: string): string {
+  return `${client.title}${isDigest(reference) ? '@' : ':'}${reference}`;
+}
+
+function requestManifest(
+  client: RegistryClient,
+  method: 'GET' | 'HEAD',
+  reference: string,
+): Promise<RegistryResponse> {
+  return client.session.request({
+    method,
+    target: `${client.repository}/manifests/${reference}`,
+    headers: { accept: MANIFEST_MEDIA_TYPES.join(', ') },
+    scopes: client.scopes,
+    expect: [200],
+    what: `pull ${manifestTitle(client, reference)}`,
+  });
+}
+
+function contentType(response: RegistryResponse): string {
+  return (response.header('content-type') ?? '').replace(/;.*$/, '').trim();
+}
+
+/**
+ * What a tag means now, without its manifest. Some registries count no pull for it.
+ * @param reference a tag or a digest
+ * @returns undefined when the registry does not say
+ * @throws ImageError
+ */
+export async function headManifest(
+  client: RegistryClient,
+  reference: string,
+): Promise<Descriptor | undefined> {
+  const response = await requestManifest(client, 'HEAD', reference);
+  await response.dump();
+  const digest = response.header('docker-content-digest') ?? '';
+  const size = Number(response.header('content-length') ?? Number.NaN);
+  if (!isDigest(digest) || !Number.isSafeInteger(size)) return undefined;
+  return { mediaType: contentType(response), digest, size };
+}
+
+/** Asks again when the connection breaks after the answer began. */
+async function readManifest(
+  client: RegistryClient,
+  reference: string,
+  title: string,
+): Promise<{ response: RegistryResponse; bytes: Uint8Array }> {
+  const { retry, registry } = client.session;
+  for (let made = 1; ; made++) {
+    const response = await requestManifest(client, 'GET', reference);
+    try {
+      const bytes = await collect(response.body, MAX_JSON_BYTES, `manifest of ${title}`);
+      return { response, bytes };
+    } catch (error) {
+      if (error instanceof ImageError) throw error;
+      if (made >= retry.attempts || !isTransientError(error))
+        throw connectionError(error, registry, `pull ${title}`);
+    }
+    await retry.wait(retryDelay(made, undefined, retry));
+  }
+}
+
+/**
+ * Gets a manifest or an index and verifies it: against its digest when it is asked for by digest,
+ * else against the digest that the registry names.
+ * @param reference a tag or a digest
+ * @throws ImageError
+ */
+export async function getManifest(
+  client: RegistryClient,
+  reference: string,
+): Promise<RootManifest> {
+  const title = manifestTitle(client, reference);
+  const context = { registry: client.session.registry, reference: title };
+  const { response, bytes } = await readManifest(client, reference, title);
+  const named = response.header('docker-content-digest') ?? '';
+  const expected = isDigest(reference) ? reference : isDigest(named) ? named : digestOf(bytes);
+  verifyBytes(bytes, { digest: expected, size: bytes.length }, title, context);
+  return {
+    descriptor: { mediaType: contentType(response), digest: expected, size: bytes.length },
+    bytes,
+  };
+}
+
+/** Whether the repository has the blob. */
+export async function hasBlob(client: RegistryClient, digest: Digest): Promise<boolean> {
+  const response = await client.session.request({
+    method: 'HEAD',
+    target: `${client.repository}/blobs/${digest}`,
+    scopes: client.scopes,
+    expect: [200, 404],
+    what: `look for ${digest} in ${client.title}`,
+  });
+  await response.dump();
+  return response.status === 200;
+}
+
+function requestBlob(
+  client: RegistryClient,
+  digest: Digest,
+  offset: number,
+  signal: AbortSignal,
+): Promise<RegistryResponse> {
+  return client.session.request({
+    method: 'GET',
+    target: `${client.repository}/blobs/${digest}`,
+    headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
+    scopes: client.scopes,
+    expect: offset === 0 ? [200] : [200, 206],
+    what: `pull ${client.title}@${digest}`,
+    signal,
+  });
+}
+
+/** Bytes at the start of an answer that are there already: a server may ignore Range. */
+function surplus(response: RegistryResponse, offset: number, what: string): number {
+  if (response.status === 200) return offset;
+  const start = /^bytes (\d+)-/.exec(response.header('content-range') ?? '')?.[1];
+  if (Number(start) === offset) return 0;
+  throw new ImageError(`${what}: the registry answers with another range than asked for`, {
+    status: response.status,
+  });
+}
+
+/** The blob's bytes; goes on where it was after the connection broke. */
+async function* blobBytes(
+  client: RegistryClient,
+  { digest, size }: Descriptor,
+  first: RegistryResponse,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const { retry, registry } = client.session;
+  const what = `pull ${client.title}@${digest}`;
+  let response = first;
+  let offset = 0;
+  let failures = 0;
+  for (let resumptions = 0; ; resumptions++) {
+    let skip = offset === 0 ? 0 : surplus(response, offset, what);
+    const before = offset;
+    const chunks = (response.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+    let failure: unknown = new Error('the connection ended early');
+    for (;;) {
+      let step: IteratorResult<Buffer>;
+      try {
+        step = await chunks.next();
+      } catch (error) {
+        if (signal.aborted || !isTransientError(error))
+          throw connectionError(error, registry, what);
+        failure = error;
+        break;
+      }
+      if (step.done) break;
+      const fresh = step.value.subarray(skip);
+      skip -= step.value.length - fresh.length;
+      offset += fresh.length;
+      if (fresh.length > 0) yield fresh;
+    }
+    if (offset >= size) return;
+    failures = offset > before ? 1 : failures + 1;
+    if (failures >= retry.attempts || resumptions >= MAX_RESUMPTIONS)
+      throw connectionError(failure, registry, `${what}: ${offset} of ${size} bytes`);
+    await retry.wait(retryDelay(failures, undefined, retry));
+    response = await requestBlob(client, digest, offset, signal);
+  }
+}
+
+/**
+ * Opens a blob. A connection that breaks is resumed; size and digest are verified while it is
+ * read, so the stream may fail at its very end.
+ * @throws ImageError
+ */
+export async function openBlob(client: RegistryClient, descriptor: Descriptor): Promise<Readable> {
+  const abort = new AbortController();
+  const first = await requestBlob(client, descriptor.digest, 0, abort.signal);
+  const bytes = blobBytes(client, descriptor, first, abort.signal);
+  const stream = verified(Readable.from(bytes, { objectMode: false }), descriptor, client.title, {
+    registry: client.session.registry,
+    reference: `${client.title}@${descriptor.digest}`,
+  });
+  stream.once('close', () => abort.abort());
+  return stream;
+}

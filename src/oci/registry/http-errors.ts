@@ -1,0 +1,99 @@
+/** Turns answers and failures of a registry into messages that say what to do. */
+import { ImageError, messageOf } from '../image-error.js';
+import { collect } from '../resolve.js';
+import type { RegistryResponse } from './registry-session.js';
+import { errorCodes } from './retry.js';
+
+const MAX_ERROR_BYTES = 64 * 1024;
+const MAX_ERROR_TEXT = 300;
+
+interface SpecError {
+  readonly code?: unknown;
+  readonly message?: unknown;
+}
+
+/** What the registry says itself: distribution-spec, "Error Codes". */
+async function detail(response: RegistryResponse): Promise<string> {
+  let text: string;
+  try {
+    text = (await collect(response.body, MAX_ERROR_BYTES, 'error')).toString();
+  } catch {
+    return '';
+  }
+  try {
+    const { errors } = JSON.parse(text) as { errors?: readonly SpecError[] };
+    const said = (errors ?? []).map(({ code, message }) =>
+      [code, message].filter((part) => typeof part === 'string' && part !== '').join(' '),
+    );
+    return said.join('; ').slice(0, MAX_ERROR_TEXT);
+  } catch {
+    // Other servers answer with pages of HTML, which help nobody.
+    return /^\s*</.test(text) ? '' : text.trim().slice(0, MAX_ERROR_TEXT);
+  }
+}
+
+function hintFor(status: number, registry: string): string | undefined {
+  switch (status) {
+    case 401:
+      return `log in with \`wiac login ${registry}\``;
+    case 403:
+      return `log in with \`wiac login ${registry}\` as somebody who may do that`;
+    case 404:
+      return 'check the name and the tag; a private image may need `wiac login`';
+    case 429:
+      return 'the registry limits requests; wait, log in, or use a mirror (WIAC_REGISTRY_MIRRORS)';
+    default:
+      return status >= 500 ? 'the registry has trouble; try again later' : undefined;
+  }
+}
+
+/** The error for an answer that was not expected. Reads its body. */
+export async function statusError(
+  response: RegistryResponse,
+  registry: string,
+  what: string,
+): Promise<ImageError> {
+  const said = await detail(response);
+  const server = response.url.host === registry ? '' : ` (${response.url.host})`;
+  const message = `${what}: registry ${registry}${server} answered ${response.status}`;
+  return new ImageError(said === '' ? message : `${message}: ${said}`, {
+    registry,
+    status: response.status,
+    hint: hintFor(response.status, registry),
+  });
+}
+
+const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/;
+const FILE = /^(?:ENOENT|EACCES|EISDIR|EIO|EMFILE)$/;
+const NOT_TLS = /^(?:EPROTO|ERR_SSL_)/;
+
+function explain(codes: readonly string[], registry: string): { said?: string; hint: string } {
+  const has = (pattern: RegExp) => codes.some((code) => pattern.test(code));
+  if (has(CERTIFICATE))
+    return {
+      hint: `trust its authority with WIAC_REGISTRY_CA=FILE, or any with WIAC_INSECURE_REGISTRIES=${registry}`,
+    };
+  if (has(NOT_TLS))
+    return {
+      // OpenSSL's own words are of no help to anybody.
+      said: 'it does not speak TLS',
+      hint: `if it speaks http, set WIAC_INSECURE_REGISTRIES=${registry}`,
+    };
+  if (has(/^ENOTFOUND$/)) return { hint: 'check the name of the registry' };
+  return { hint: 'check the network and that the registry runs' };
+}
+
+/** The error for a connection that could not be made, or broke. */
+export function connectionError(error: unknown, registry: string, what: string): ImageError {
+  const codes = errorCodes(error);
+  // What is being pushed comes from a file, which can be missing or unreadable, too.
+  if (codes.some((code) => FILE.test(code)))
+    return new ImageError(`${what}: ${messageOf(error)}`, { cause: error });
+  const { said, hint } = explain(codes, registry);
+  const text = said ?? (messageOf(error) || codes.join(', '));
+  return new ImageError(`${what}: no connection to registry ${registry}: ${text}`, {
+    registry,
+    hint,
+    cause: error,
+  });
+}

@@ -1,0 +1,148 @@
+/** Registries as source and sink of images. */
+import type { Readable } from 'node:stream';
+import { type ArtifactSource, resolveArtifact } from '../artifact.js';
+import { digestOf } from '../blob-digest.js';
+import { ImageError } from '../image-error.js';
+import { formatReference, type RegistryReference } from '../reference.js';
+import { type BlobReader, resolveImage } from '../resolve.js';
+import type {
+  Descriptor,
+  Digest,
+  ImageSink,
+  ImageSource,
+  Platform,
+  ResolvedImage,
+} from '../resolved-image.js';
+import { readRegistryConfig } from './auth-config.js';
+import {
+  getManifest,
+  hasBlob,
+  headManifest,
+  openBlob,
+  openClient,
+  type RegistryClient,
+} from './client.js';
+import type { SessionOptions } from './registry-session.js';
+import { uploadGrowingBlob } from './stream-upload.js';
+import { putManifest, uploadBlob } from './upload.js';
+
+/** Options of sources and sinks; the environment's settings unless told otherwise. */
+export type RegistryOptions = Partial<SessionOptions>;
+
+function sessionOptions(options: RegistryOptions): SessionOptions {
+  return { ...options, config: options.config ?? readRegistryConfig(process.env) };
+}
+
+/** What to ask the registry for: the digest decides. */
+function wanted(reference: RegistryReference): string {
+  return reference.digest ?? reference.tag ?? 'latest';
+}
+
+/** A registry image; more than an ImageSource, since only a registry is far away. */
+export interface RegistrySource extends ImageSource, ArtifactSource {
+  /**
+   * What the reference means now: a short request, for cache lookups.
+   * @returns undefined when the registry does not say
+   * @throws ImageError
+   */
+  digest(): Promise<Digest | undefined>;
+}
+
+/**
+ * Asks one after the other.
+ * @throws what the last one threw: that is the registry itself, the others are its mirrors
+ */
+async function firstThatWorks<T>(
+  clients: readonly RegistryClient[],
+  ask: (client: RegistryClient) => Promise<T>,
+): Promise<T> {
+  let failure: unknown = new ImageError('no registry to ask');
+  for (const client of clients) {
+    try {
+      return await ask(client);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/**
+ * An image in a registry. Its mirrors are asked first; what they fail to deliver the registry
+ * itself does.
+ */
+export function registrySource(
+  reference: RegistryReference,
+  options: RegistryOptions = {},
+): RegistrySource {
+  const session = sessionOptions(options);
+  const { host, repository } = reference;
+  const hosts = [...(session.config.mirrors.get(host) ?? []), host];
+  const clients = hosts.map((name) => openClient(name, repository, 'pull', session));
+  const title = formatReference(reference);
+  const reader: BlobReader = {
+    title,
+    context: { registry: host, reference: title },
+    readManifest: async ({ digest }) =>
+      (await firstThatWorks(clients, (client) => getManifest(client, digest))).bytes,
+    openBlob: (descriptor): Promise<Readable> =>
+      firstThatWorks(clients, (client) => openBlob(client, descriptor)),
+  };
+  const root = () => firstThatWorks(clients, (client) => getManifest(client, wanted(reference)));
+  return {
+    title,
+    async digest() {
+      if (reference.digest !== undefined) return reference.digest;
+      const found = await firstThatWorks(clients, (client) =>
+        headManifest(client, wanted(reference)),
+      );
+      return found?.digest;
+    },
+    resolve: async (platform: Platform): Promise<ResolvedImage> =>
+      resolveImage(await root(), platform, reader),
+    artifact: async (platform, maxConfigBytes) =>
+      resolveArtifact(await root(), platform, reader, maxConfigBytes),
+    async close() {
+      await Promise.all(clients.map((client) => client.session.close()));
+    },
+  };
+}
+
+/** Options of a sink. */
+export interface RegistrySinkOptions extends RegistryOptions {
+  /** Another repository of the same registry that has the blob, if any is known. */
+  readonly mountFrom?: (digest: Digest) => string | undefined;
+  /** See UploadOptions. */
+  readonly chunkBytes?: number;
+}
+
+/** An image to be pushed to a registry. Mirrors have no part in it. */
+export function registrySink(
+  reference: RegistryReference,
+  options: RegistrySinkOptions = {},
+): ImageSink {
+  const { host, repository } = reference;
+  const client = openClient(host, repository, 'pull,push', sessionOptions(options));
+  const title = formatReference(reference);
+  return {
+    title,
+    hasBlob: (digest) => hasBlob(client, digest),
+    async putBlob(descriptor: Descriptor, open) {
+      const mountFrom = options.mountFrom?.(descriptor.digest);
+      const { chunkBytes } = options;
+      await uploadBlob(client, descriptor, open, { mountFrom, chunkBytes });
+    },
+    putGrowingBlob: (open, made) => uploadGrowingBlob(client, open, made),
+    async putManifest(bytes, mediaType, role) {
+      const digest = digestOf(bytes);
+      if (role === 'root' && reference.digest !== undefined && reference.digest !== digest)
+        throw new ImageError(`push ${title}: the image's digest is ${digest}`, {
+          registry: host,
+          reference: title,
+        });
+      const name = role === 'root' ? (reference.tag ?? digest) : digest;
+      return putManifest(client, bytes, mediaType, name);
+    },
+    close: () => client.session.close(),
+  };
+}

@@ -1,0 +1,85 @@
+/** Connections: TLS settings and proxies, as undici dispatchers. */
+import type { Dispatcher } from 'undici';
+import { isLoopback, type RegistryConfig } from './auth-config.js';
+import { trustedAuthorities } from './extra-certificates.js';
+import { Agent, ProxyAgent } from './http.js';
+
+/** Milliseconds until a silent registry counts as gone. */
+const SILENCE_MS = 60_000;
+const CONNECT_MS = 20_000;
+
+/** Connections of one client, by where they go. */
+export interface Transport {
+  dispatcher(url: URL): Dispatcher;
+  close(): Promise<void>;
+}
+
+function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  return env[name.toLowerCase()] || env[name] || undefined;
+}
+
+function splitPort(pattern: string): { name: string; port: string | undefined } {
+  const found = /^(.*?)(?::(\d+))?$/.exec(pattern);
+  return { name: (found?.[1] ?? pattern).replace(/^\*?\./, ''), port: found?.[2] };
+}
+
+/** Whether NO_PROXY has the host: `*`, a domain (with all below it), or `host:port`. */
+function isExcluded(url: URL, noProxy: string): boolean {
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  return noProxy
+    .split(/[\s,]+/)
+    .filter((pattern) => pattern !== '')
+    .some((pattern) => {
+      if (pattern === '*') return true;
+      const { name, port: wantedPort } = splitPort(pattern.toLowerCase());
+      if (wantedPort !== undefined && wantedPort !== port) return false;
+      return url.hostname === name || url.hostname.endsWith(`.${name}`);
+    });
+}
+
+/**
+ * The proxy for a URL, by the environment's rules (curl's, and those of Go programs): never for
+ * this machine itself.
+ * @returns the proxy's URL, undefined for a direct connection
+ */
+export function proxyFor(url: URL, env: NodeJS.ProcessEnv): string | undefined {
+  const proxy = variable(env, url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY');
+  if (proxy === undefined || isLoopback(url.hostname)) return undefined;
+  if (isExcluded(url, variable(env, 'NO_PROXY') ?? '')) return undefined;
+  return proxy.includes('://') ? proxy : `http://${proxy}`;
+}
+
+/**
+ * Connections for one client. Certificates are verified against the well-known authorities and
+ * those of the configuration.
+ * @param mayTrust whether the certificate of an `https:` URL need not be valid
+ */
+export function openTransport(config: RegistryConfig, mayTrust: (url: URL) => boolean): Transport {
+  const dispatchers = new Map<string, Dispatcher>();
+  const make = (url: URL, proxy: string | undefined): Dispatcher => {
+    // To read them takes 20 ms, and a registry of this machine mostly does without.
+    const speaksTls = url.protocol === 'https:' || proxy?.startsWith('https:');
+    const ca = speaksTls ? trustedAuthorities(config.ca, config.env) : undefined;
+    const tls = {
+      ...(ca === undefined ? {} : { ca }),
+      ...(mayTrust(url) ? { rejectUnauthorized: false } : {}),
+    };
+    const limits = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS };
+    const connect = { timeout: CONNECT_MS, ...tls };
+    if (proxy === undefined) return new Agent({ ...limits, connect });
+    const proxyTls = ca === undefined ? {} : { ca };
+    return new ProxyAgent({ ...limits, uri: proxy, connect, proxyTls, requestTls: connect });
+  };
+  return {
+    dispatcher(url) {
+      const proxy = proxyFor(url, config.env);
+      const key = `${url.protocol} ${mayTrust(url)} ${proxy ?? ''}`;
+      const found = dispatchers.get(key) ?? make(url, proxy);
+      dispatchers.set(key, found);
+      return found;
+    },
+    async close() {
+      await Promise.all([...dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
+    },
+  };
+}

@@ -1,0 +1,32 @@
+/** Keeps other users of the machine out of a store. */
+import { chmodSync, readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { DAMAGED } from './index/rebuild-index.js';
+import type { StoreDirectories } from './paths.js';
+
+function isOpenTo(path: string): boolean {
+  const { mode, uid } = statSync(path);
+  return (mode & 0o077) !== 0 && uid === process.geteuid?.();
+}
+
+/**
+ * Layers hold files with the owners and setuid bits that their images say: nobody else may look
+ * inside, or run one. A directory that is not the store's alone keeps its mode, the store's parts in
+ * it are closed then.
+ */
+export function closeToOthers(paths: StoreDirectories): void {
+  const { root, version, index, layers, links, blobs, tmp, mounts, live, records } = paths;
+  if (!isOpenTo(root)) return;
+  const parts = [index, layers, links, blobs, tmp, mounts, live, records];
+  const own = new Set(['lost+found', ...[version, ...parts].map((path) => basename(path))]);
+  const names = readdirSync(root);
+  const isOwn = (name: string) => own.has(name) || name.startsWith(DAMAGED);
+  if (names.every(isOwn)) {
+    chmodSync(root, 0o700);
+    return;
+  }
+  for (const name of names) {
+    const path = join(root, name);
+    if (parts.includes(path) && isOpenTo(path)) chmodSync(path, 0o700);
+  }
+}

@@ -1,0 +1,95 @@
+/** Questions people ask of the cache, and removal of entries. */
+
+import type { DefinitionKey } from '../../keys/digest.js';
+import { NotFoundError } from '../../util/errors.js';
+import type { CacheIndex } from '../index/index-db.js';
+import type { LayerId, StepRecord } from '../records.js';
+import { newestEntries } from './timeline.js';
+
+/** An entry as it is listed. Times in ms since the epoch. */
+export interface EntrySummary {
+  readonly key: DefinitionKey;
+  readonly kind: string;
+  readonly text: string;
+  readonly created: number;
+  readonly lastUsed: number;
+  readonly hits: number;
+  readonly durationMs: number;
+  readonly layer: LayerId | null;
+  /** Bytes of the layer's own files. */
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** Conditions that all have to hold; ages in ms, sizes in bytes. */
+export interface EntryFilter {
+  readonly text?: string | undefined;
+  readonly olderThan?: number | undefined;
+  readonly newerThan?: number | undefined;
+  readonly unusedFor?: number | undefined;
+  readonly largerThan?: number | undefined;
+  readonly smallerThan?: number | undefined;
+}
+
+/** An entry with its layer and its usage. */
+export function summarize(index: CacheIndex, record: StepRecord): EntrySummary {
+  const usage = index.usage.get(record.key);
+  const layer = record.layer === undefined ? undefined : index.layers.get(record.layer);
+  return {
+    key: record.key,
+    kind: record.inputs.kind,
+    text: record.inputs.text,
+    created: record.created,
+    lastUsed: usage?.lastUsed ?? record.created,
+    hits: usage?.hits ?? 0,
+    durationMs: record.durationMs,
+    layer: record.layer ?? null,
+    bytes: layer?.bytes ?? 0,
+    files: layer?.files ?? 0,
+  };
+}
+
+/** Does something fit a filter? Without a text of its own it fits no text. */
+export function fits(
+  entry: Pick<EntrySummary, 'text' | 'created' | 'lastUsed' | 'bytes'>,
+  filter: EntryFilter,
+  now: number,
+): boolean {
+  const { text, olderThan, newerThan, unusedFor, largerThan, smallerThan } = filter;
+  if (text !== undefined && !entry.text.toLowerCase().includes(text.toLowerCase())) return false;
+  if (olderThan !== undefined && now - entry.created <= olderThan) return false;
+  if (newerThan !== undefined && now - entry.created > newerThan) return false;
+  if (unusedFor !== undefined && now - entry.lastUsed <= unusedFor) return false;
+  if (largerThan !== undefined && entry.bytes <= largerThan) return false;
+  return smallerThan === undefined || entry.bytes < smallerThan;
+}
+
+/** Entries that fit, newest first. */
+export function* listEntries(
+  index: CacheIndex,
+  filter: EntryFilter,
+  now: number,
+): Generator<EntrySummary> {
+  for (const record of newestEntries(index)) {
+    const entry = summarize(index, record);
+    if (fits(entry, filter, now)) yield entry;
+  }
+}
+
+/**
+ * The entry whose key is or begins with the given digits.
+ * @throws NotFoundError when there is none or more than one
+ */
+export function findEntry(index: CacheIndex, prefix: string): StepRecord {
+  const matches: StepRecord[] = [];
+  for (const { key, value } of index.steps.getRange({ start: prefix as DefinitionKey })) {
+    if (!key.startsWith(prefix) || matches.length > 1) break;
+    matches.push(value);
+  }
+  const [only, second] = matches;
+  if (only && !second) return only;
+  throw new NotFoundError(
+    only ? `several keys begin with ${prefix}` : `no entry has a key that begins with ${prefix}`,
+    { hint: only ? 'give more digits' : 'wiac cache ls lists the keys' },
+  );
+}

@@ -1,0 +1,167 @@
+/** Reading and writing entries of the cache as a whole: step, layer and look-up tables together. */
+
+import type { TreeReader } from '../../fs/scan/tree.js';
+import { decodeTree } from '../../fs/scan/tree.js';
+import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../../keys/digest.js';
+import { StoreError } from '../../util/errors.js';
+import type { CacheIndex } from '../index/index-db.js';
+import { addCacheBytes, addedBytes } from '../index/totals.js';
+import { write } from '../index/transaction.js';
+import { isKnownLayer } from '../layers/remote-layers.js';
+import { declareUse } from '../pins/uses.js';
+import type { LayerId, LayerRecord, StepRecord } from '../records.js';
+import { blobsOf } from '../records.js';
+import { blobMark, layerMark, markUnsynced } from '../recovery/durability.js';
+import { noteRelated } from './related.js';
+import { noteTime } from './timeline.js';
+
+/** How many entries of one operation are remembered as candidates, newest first. */
+const CANDIDATES = 16;
+
+/**
+ * Makes a step and its layer visible, in one transaction, and gives the step's lease back. The
+ * layer is in use by this process from then on.
+ * @param layer undefined when the step has none, or one that is in the index already
+ * @throws LayersGoneError when that one was removed meanwhile
+ */
+export function publishEntry(
+  index: CacheIndex,
+  step: StepRecord,
+  layer: LayerRecord | undefined,
+): void {
+  write(index, () => {
+    // This may fail: it comes before anything is written.
+    declareUse(index, { layers: layer || step.layer === undefined ? [] : [step.layer] });
+    index.files.steps.put(step);
+    if (layer) {
+      index.files.layers.put(layer);
+      index.layers.putSync(layer.id, layer);
+      addCacheBytes(index, addedBytes(layer));
+      markUnsynced(index, layerMark(layer.id));
+    }
+    if (layer) declareUse(index, { layers: [layer.id] });
+    indexEntry(index, step);
+    index.leases.removeSync(step.key);
+  });
+  index.held.delete(step.key);
+}
+
+/** Writes a step and its rows in look-up tables. Part of the caller's write transaction. */
+export function indexEntry(index: CacheIndex, step: StepRecord): void {
+  const former = index.steps.get(step.key)?.contentKey;
+  if (former !== undefined && index.contents.get(former) === step.key)
+    index.contents.removeSync(former);
+  noteTime(index, step);
+  index.steps.putSync(step.key, step);
+  if (step.contentKey !== undefined) index.contents.putSync(step.contentKey, step.key);
+  const candidates = index.operations.get(step.operation) ?? [];
+  const others = candidates.filter((key) => key !== step.key);
+  index.operations.putSync(step.operation, [step.key, ...others].slice(0, CANDIDATES));
+  noteRelated(index, step);
+  index.usage.putSync(step.key, { lastUsed: step.created, hits: 0 });
+}
+
+/** Makes a layer that was fetched visible: it is here from now on, in use by this process. */
+export function publishFetchedLayer(
+  index: CacheIndex,
+  diffId: string,
+  id: LayerId,
+  measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'withoutXattrs' | 'blob'>,
+): void {
+  write(index, () => {
+    const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };
+    const made = { key, created: Date.now(), digest, tree: undefined };
+    const layer = { id, ...measures, ...made };
+    index.files.layers.put(layer);
+    index.files.remoteLayers.remove(id);
+    index.layers.putSync(id, layer);
+    index.remoteLayers.removeSync(id);
+    index.diffIds.putSync(diffId, id);
+    markUnsynced(index, layerMark(id));
+    if (measures.blob) markUnsynced(index, blobMark(measures.blob.digest));
+    addCacheBytes(index, measures.disk + (measures.blob?.size ?? 0));
+    declareUse(index, { layers: [id] });
+  });
+}
+
+/** Is everything that an entry needs still there, or known to be somewhere else? */
+function isComplete(index: CacheIndex, { layer }: StepRecord): boolean {
+  return layer === undefined || isKnownLayer(index, layer);
+}
+
+/** The entry of a definition key. */
+export function findByDefinition(index: CacheIndex, key: DefinitionKey): StepRecord | undefined {
+  const record = index.steps.get(key);
+  return record && isComplete(index, record) ? record : undefined;
+}
+
+/** The entry of a content key. */
+export function findByContent(index: CacheIndex, key: ContentKey): StepRecord | undefined {
+  const definition = index.contents.get(key);
+  const record = definition === undefined ? undefined : findByDefinition(index, definition);
+  // The entry may have been replaced since by one that read something else.
+  return record?.contentKey === key ? record : undefined;
+}
+
+/** Entries of the same operation, newest first. */
+export function findByOperation(index: CacheIndex, operation: OperationDigest): StepRecord[] {
+  return (index.operations.get(operation) ?? []).flatMap((key) => {
+    const record = findByDefinition(index, key);
+    return record ? [record] : [];
+  });
+}
+
+/** Notes that entries were used; part of the caller's write transaction. */
+export function touchEntries(index: CacheIndex, keys: readonly DefinitionKey[]): void {
+  const lastUsed = Date.now();
+  for (const key of keys) {
+    // It may have been removed since it was found, for another build's sake or by `cache rm`.
+    if (!index.steps.doesExist(key)) continue;
+    const hits = (index.usage.get(key)?.hits ?? 0) + 1;
+    index.usage.putSync(key, { lastUsed, hits });
+  }
+}
+
+function blobBytes(record: LayerRecord): number {
+  return blobsOf(record).reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Changes the record of a layer, if it is there. Part of the caller's write transaction. */
+export function changeLayer(index: CacheIndex, id: LayerId, change: Partial<LayerRecord>): void {
+  const record = index.layers.get(id);
+  if (!record) return;
+  const changed = { ...record, ...change };
+  index.files.layers.put(changed);
+  index.layers.putSync(id, changed);
+  addCacheBytes(index, blobBytes(changed) - blobBytes(record));
+}
+
+/** Changes the record of a layer; one that was removed meanwhile stays removed. */
+export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<LayerRecord>): void {
+  write(index, () => changeLayer(index, id, change));
+}
+
+/** Gives an entry the content key that nobody had asked for before. */
+export function completeEntry(index: CacheIndex, key: DefinitionKey, contentKey: ContentKey): void {
+  write(index, () => {
+    const record = index.steps.get(key);
+    if (!record || record.contentKey !== undefined) return;
+    const completed = { ...record, contentKey };
+    index.files.steps.put(completed);
+    index.steps.putSync(key, completed);
+    index.contents.putSync(contentKey, key);
+  });
+}
+
+/** A reader for tree nodes. @param lookup gives a node's text */
+export function treeReader(lookup: (digest: TreeDigest) => string | undefined): TreeReader {
+  return (digest) => {
+    const text = lookup(digest);
+    if (text === undefined) {
+      throw new StoreError(`the store lacks tree ${digest}`, {
+        hint: 'remove the entry with wiac cache rm and build again',
+      });
+    }
+    return decodeTree(text);
+  };
+}

@@ -1,0 +1,176 @@
+/**
+ * Removal: first one transaction, after which nobody finds what is to go, then the directories are
+ * moved to tmp/ and deleted. After a crash in between, the next build finds by the notes in tmp/
+ * which layers were to go (sweep.ts); the next prune collects whatever else the index does not know.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeTree } from '../../fs/remove-tree.js';
+import type { DefinitionKey } from '../../keys/digest.js';
+import { checkpoint } from '../../util/checkpoint.js';
+import { dropEntry, removeImageRow } from '../gc/drop.js';
+import type { PruneItem } from '../gc/prune-input.js';
+import type { PrunePlan } from '../gc/prune-plan.js';
+import { planItems } from '../gc/prune-plan.js';
+import { readPruneInput } from '../gc/prune-state.js';
+import type { CacheIndex } from '../index/index-db.js';
+import { addCacheBytes } from '../index/totals.js';
+import { write } from '../index/transaction.js';
+import { announceRemoval, layerLink, removeLayer, temporaryPath } from '../layers/layer-store.js';
+import { forgetUnreferenced } from '../layers/remote-layers.js';
+import { blobPath } from '../paths.js';
+import type { LiveUses } from '../pins/uses.js';
+import { liveUses } from '../pins/uses.js';
+import type { LayerId, StepRecord } from '../records.js';
+import { blobsOf, withoutBlob } from '../records.js';
+import { blobMark, layerMark } from '../recovery/durability.js';
+import type { Store } from '../store.js';
+
+/** What is left to delete after a removal from the index. */
+export interface Leftovers {
+  readonly layers: readonly LayerId[];
+  /** Digests of blobs that no layer has any more. */
+  readonly blobs: readonly string[];
+}
+
+/** Which of these blobs does no layer have? */
+function unneededBlobs(index: CacheIndex, digests: ReadonlySet<string>): string[] {
+  if (digests.size === 0) return [];
+  const needed = new Set<string>();
+  for (const { value } of index.layers.getRange())
+    for (const { digest } of blobsOf(value)) needed.add(digest);
+  return [...digests].filter((digest) => !needed.has(digest));
+}
+
+function removeItem(index: CacheIndex, { kind, id, layer }: PruneItem): void {
+  if (kind === 'entry') {
+    const record = index.steps.get(id as DefinitionKey);
+    if (record) dropEntry(index, record);
+  } else if (kind === 'image') removeImageRow(index, id);
+  else if (kind === 'blob' && layer !== undefined) {
+    const record = index.layers.get(layer);
+    if (!record) return;
+    const without = withoutBlob(record, id);
+    index.files.layers.put(without);
+    index.layers.putSync(layer, without);
+  }
+}
+
+/**
+ * Removes what a plan says from the index, and announces which files are going to go. Part of the
+ * caller's write transaction.
+ */
+export function removeFromIndex({ index, paths }: Store, { items, layers }: PrunePlan): Leftovers {
+  const blobs = new Set<string>();
+  for (const { item } of items) {
+    if (item.kind === 'blob') blobs.add(item.id);
+    removeItem(index, item);
+  }
+  for (const id of layers) {
+    const record = index.layers.get(id);
+    for (const { digest } of record ? blobsOf(record) : []) blobs.add(digest);
+    index.files.layers.remove(id);
+    index.layers.removeSync(id);
+    index.unsynced.removeSync(layerMark(id));
+    announceRemoval(paths, id);
+  }
+  if (layers.size > 0) {
+    for (const { key, value } of [...index.diffIds.getRange()])
+      if (layers.has(value)) index.diffIds.removeSync(key);
+  }
+  forgetUnreferenced(index);
+  const unneeded = unneededBlobs(index, blobs);
+  for (const digest of unneeded) index.unsynced.removeSync(blobMark(digest));
+  return { layers: [...layers], blobs: unneeded };
+}
+
+/** Moves a layer out of the way, unless somebody else did. */
+function moveAside(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/**
+ * Deletes the files of what was removed from the index.
+ * @returns bytes that the file system got back
+ */
+export function deleteLeftovers(store: Store, { layers, blobs }: Leftovers): number {
+  const { paths } = store;
+  checkpoint('remove:unlisted');
+  // In tmp/ under this process's name: if it dies half-way, the next one knows that it is garbage.
+  const aside = temporaryPath(paths);
+  mkdirSync(aside, { mode: 0o700 });
+  const moved = layers.filter((id) => {
+    rmSync(layerLink(paths, id), { force: true });
+    checkpoint('remove:unlinked');
+    return moveAside(join(paths.layers, id), join(aside, id));
+  });
+  let freed = 0;
+  for (const digest of blobs) freed += removeTree(blobPath(paths, digest));
+  for (const id of moved) freed += removeTree(join(aside, id));
+  for (const id of layers) removeLayer(paths, id);
+  rmdirSync(aside);
+  return freed;
+}
+
+/** Names in a directory that may not be there. */
+function namesIn(path: string): string[] {
+  return existsSync(path) ? readdirSync(path) : [];
+}
+
+/** Layers and blobs on disk, to be compared with the index later. */
+export function listFiles({ paths }: Store): Leftovers {
+  return {
+    layers: [...new Set([...namesIn(paths.layers), ...namesIn(paths.links)])] as LayerId[],
+    blobs: namesIn(join(paths.blobs, 'sha256')).map((digest) => `sha256:${digest}`),
+  };
+}
+
+/**
+ * What is on disk and not in the index. Part of a write transaction.
+ * @param listed what `listFiles` found before the transaction began: whoever had placed it by then
+ *   and not published it yet is still at work, and nothing of that kind is garbage for sure
+ */
+export function orphans(index: CacheIndex, listed: Leftovers, uses: LiveUses): Leftovers {
+  return {
+    layers: uses.publishing ? [] : listed.layers.filter((id) => !index.layers.doesExist(id)),
+    blobs: uses.compressing ? [] : unneededBlobs(index, new Set(listed.blobs)),
+  };
+}
+
+/** What a removal did. */
+export interface Removal {
+  readonly key: DefinitionKey;
+  /** Something else needs its layer, which stays here. */
+  readonly layerKept: boolean;
+}
+
+/**
+ * Removes entries, and layers that no other entry, image or running process needs. A layer that
+ * others were built on stays until they are gone.
+ */
+export function removeEntries(store: Store, records: readonly StepRecord[]): Removal[] {
+  const { index } = store;
+  const keys = new Set<string>(records.map(({ key }) => key));
+  // What exactly is freed does not matter here, so that nothing has to be measured.
+  const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
+  const leftovers = write(index, () => {
+    const input = readPruneInput(index, measured, liveUses(index), {}, Date.now());
+    const plan = planItems(
+      input,
+      input.items.filter(({ kind, id }) => kind === 'entry' && keys.has(id)),
+    );
+    return removeFromIndex(store, plan);
+  });
+  const freed = deleteLeftovers(store, leftovers);
+  write(index, () => addCacheBytes(index, -freed));
+  return records.map(({ key, layer }) => ({
+    key,
+    layerKept: layer !== undefined && index.layers.doesExist(layer),
+  }));
+}

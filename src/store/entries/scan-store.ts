@@ -1,0 +1,64 @@
+/** Fingerprints and tree nodes in the index, for context/scan.ts. */
+
+import type { DirectoryRecord, EntryFingerprints, Hash64 } from '../../fs/scan/fingerprint.js';
+import type { ScanStore } from '../../fs/scan/scan.js';
+import type { TreeDigest } from '../../keys/digest.js';
+import { checkpoint } from '../../util/checkpoint.js';
+import type { CacheIndex } from '../index/index-db.js';
+import { write } from '../index/transaction.js';
+
+/** lmdb limits keys to 1,978 bytes; a longer path is kept under its hash. */
+const MAX_KEY_BYTES = 1900;
+
+function directoryKey(hash64: Hash64, scope: string, path: string): string {
+  const key = `${scope}\0${path}`;
+  if (Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
+  return `${key.slice(0, 64)}\0${hash64(Buffer.from(key)).toString(36)}`;
+}
+
+/** A ScanStore that collects what is written; `flush` commits it. */
+export interface IndexScanStore extends ScanStore {
+  /** One transaction for everything since the last flush. @throws lmdb's error, out of space say */
+  readonly flush: () => void;
+}
+
+/**
+ * The index as a ScanStore. An entry that refers to a tree must be published after a flush;
+ * fingerprints only save time, so that losing them with a crash costs nothing else.
+ */
+export function indexScanStore(index: CacheIndex, hash64: Hash64): IndexScanStore {
+  // What is not committed yet must be found all the same.
+  const trees = new Map<TreeDigest, string>();
+  const directories = new Map<string, readonly [DirectoryRecord, EntryFingerprints]>();
+  return {
+    hash64,
+    getDirectory: (scope, path) => {
+      const key = directoryKey(hash64, scope, path);
+      return directories.get(key)?.[0] ?? index.directories.get(key);
+    },
+    getEntries: (scope, path) => {
+      const key = directoryKey(hash64, scope, path);
+      return directories.get(key)?.[1] ?? index.entries.get(key);
+    },
+    putDirectory: (scope, path, record, entries) => {
+      directories.set(directoryKey(hash64, scope, path), [record, entries]);
+    },
+    readTree: (digest) => trees.get(digest) ?? index.trees.get(digest),
+    writeTree: (digest, text) => {
+      trees.set(digest, text);
+    },
+    flush: () => {
+      if (trees.size === 0 && directories.size === 0) return;
+      write(index, () => {
+        for (const [digest, text] of trees) index.trees.putSync(digest, text);
+        for (const [key, [record, entries]] of directories) {
+          index.directories.putSync(key, record);
+          index.entries.putSync(key, entries);
+        }
+      });
+      checkpoint('trees:written');
+      trees.clear();
+      directories.clear();
+    },
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * Clears up after processes that were killed, at the beginning of a command by whoever comes first;
+ * and after this one, when it is stopped.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeTree } from '../../fs/remove-tree.js';
+import type { CacheIndex } from '../index/index-db.js';
+import { parseNote } from '../index/record-files.js';
+import { repairRecord } from '../index/repair-record.js';
+import { write } from '../index/transaction.js';
+import { removeLayer } from '../layers/layer-store.js';
+import type { ProcessId } from '../pins/live-process.js';
+import { processOf } from '../pins/live-process.js';
+import type { LayerId, LeaseRecord } from '../records.js';
+import type { Store } from '../store.js';
+
+function isOthersDraft({ paths }: Store, name: string, id: LayerId): boolean {
+  const owner = name.startsWith(`${id}.`) ? processOf(name) : undefined;
+  return owner !== undefined && paths.self.isAlive(owner);
+}
+
+/** Whose work it is that nobody goes on with. */
+type IsGone = (process: ProcessId) => boolean;
+
+/** Drafts, and layers that were placed but not published; see cache-format.md, "Publishing". */
+function sweepDrafts(store: Store, isGone: IsGone): number {
+  const { index, paths } = store;
+  let freed = 0;
+  for (const name of readdirSync(paths.tmp)) {
+    const owner = processOf(name);
+    if (owner === undefined || !isGone(owner)) continue;
+    const note = parseNote(name);
+    const id = name.slice(0, name.indexOf('.')) as LayerId;
+    try {
+      if (note) write(index, () => repairRecord(index, note.kind, note.file));
+      // A layer that entries know by its name is fetched under it again.
+      const taken = readdirSync(paths.tmp).some(
+        (other) => other !== name && isOthersDraft(store, other, id),
+      );
+      if (!note && !taken && !index.layers.doesExist(id)) removeLayer(paths, id);
+      freed += removeTree(join(paths.tmp, name));
+    } catch {
+      // A cp(1) that outlived its wiac may still be writing there, or another process is sweeping:
+      // garbage can wait, it must not make a build fail.
+    }
+  }
+  return freed;
+}
+
+function sweepLeases(index: CacheIndex, isGone: IsGone): void {
+  const isVoid = ({ value }: { readonly value: LeaseRecord }) => isGone(value.process);
+  if (![...index.leases.getRange()].some(isVoid)) return;
+  write(index, () => {
+    for (const { key } of [...index.leases.getRange()].filter(isVoid)) index.leases.removeSync(key);
+  });
+}
+
+/** Removes drafts and leases of processes that are gone. @returns bytes of drafts that were freed */
+export function sweepStore(store: Store): number {
+  const { self } = store.paths;
+  const isGone: IsGone = (owner) => !self.isAlive(owner);
+  sweepLeases(store.index, isGone);
+  const freed = sweepDrafts(store, isGone);
+  self.sweep();
+  return freed;
+}
+
+/** Removes drafts and leases of this process, which goes on with none of them. */
+export function sweepOwn(store: Store): void {
+  const isGone: IsGone = (owner) => owner === store.paths.self.id;
+  sweepLeases(store.index, isGone);
+  sweepDrafts(store, isGone);
+}

@@ -1,0 +1,47 @@
+/** Removes images: their names, and layers that nobody needs then. */
+import { NotFoundError } from '../../util/errors.js';
+import { deleteLeftovers, removeFromIndex } from '../entries/remove-entries.js';
+import { removeImageRow, removeName } from '../gc/drop.js';
+import { planItems } from '../gc/prune-plan.js';
+import { readPruneInput } from '../gc/prune-state.js';
+import { addCacheBytes } from '../index/totals.js';
+import { write } from '../index/transaction.js';
+import { liveUses } from '../pins/uses.js';
+import type { Store } from '../store.js';
+import type { ImageRemoval } from './store-images.js';
+import { findImage, isNamed, namesOf, normalizeName } from './store-images.js';
+
+/** What `removeImage` of images.ts does. @throws NotFoundError */
+export function removeImageRecord(store: Store, reference: string): ImageRemoval {
+  const { index } = store;
+  const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
+  const { untagged, removed, plan, leftovers } = write(index, () => {
+    const image = findImage(index, reference);
+    if (!image)
+      throw new NotFoundError(`there is no image ${reference}`, { hint: 'wiac images lists them' });
+    const name = normalizeName(reference);
+    const names = namesOf(index, image.id);
+    const untagged = names.includes(name) ? [name] : names;
+    for (const key of untagged) removeName(index, key);
+    if (isNamed(index, image.id))
+      return { untagged, removed: undefined, plan: undefined, leftovers: undefined };
+    removeImageRow(index, image.id);
+    // What stays belongs to the cache now.
+    for (const id of image.layers) addCacheBytes(index, index.layers.get(id)?.disk ?? 0);
+    const input = readPruneInput(index, measured, liveUses(index), {}, Date.now());
+    const own = new Set(image.layers);
+    const above = new Set(
+      input.items.flatMap(({ kind, base }) => (kind === 'blob' ? [] : [...base])),
+    );
+    // Entries stay: they are the cache's, and the next build may find them.
+    const pulled = input.items.filter(
+      ({ kind, layer }) =>
+        kind === 'pulled' && layer !== undefined && own.has(layer) && !above.has(layer),
+    );
+    const plan = planItems(input, pulled);
+    return { untagged, removed: image.id, plan, leftovers: removeFromIndex(store, plan) };
+  });
+  const freedBytes = leftovers ? deleteLeftovers(store, leftovers) : 0;
+  if (freedBytes > 0) write(index, () => addCacheBytes(index, -freedBytes));
+  return { untagged, removed, layers: [...(plan?.layers ?? [])], freedBytes };
+}

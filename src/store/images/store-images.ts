@@ -1,0 +1,155 @@
+/** Named build results. */
+
+import type { Json } from '../../keys/digest.js';
+import { canonicalJson, sha256 } from '../../keys/digest.js';
+import { ImageError } from '../../oci/image-error.js';
+import { parseRegistryReference } from '../../oci/reference.js';
+import { checkpoint } from '../../util/checkpoint.js';
+import type { CacheIndex } from '../index/index-db.js';
+import { addCacheBytes } from '../index/totals.js';
+import { write } from '../index/transaction.js';
+import { declareUse } from '../pins/uses.js';
+import type { ImageRecord, LayerId } from '../records.js';
+import type { Store } from '../store.js';
+
+/** `name` without a tag means `name:latest`, as everywhere. */
+function withTag(name: string): string {
+  const lastPart = name.slice(name.lastIndexOf('/') + 1);
+  return /[:@]/.test(lastPart) ? name : `${name}:latest`;
+}
+
+/** docker.io/library/debian and docker://debian are debian, as docker shows it. */
+export function familiarName(name: string): string {
+  const hub = /^(?:index\.)?docker\.io\/(?:library\/(?=[^/]+$))?/;
+  return name.replace(/^docker(?:-image)?:\/\//, '').replace(hub, '');
+}
+
+/** The one way in which the store writes a name. */
+export function normalizeName(name: string): string {
+  return withTag(familiarName(name));
+}
+
+/** Is the text a name that an image may have (distribution spec, "pulling manifests"), with a tag or without? */
+export function isImageName(name: string): boolean {
+  try {
+    return parseRegistryReference(familiarName(name)).digest === undefined;
+  } catch (error) {
+    if (error instanceof ImageError) return false;
+    throw error;
+  }
+}
+
+/** The record of a result; its id covers config, history and layers. */
+export function imageRecord(
+  content: Omit<ImageRecord, 'id' | 'created' | 'original'>,
+): ImageRecord {
+  const id = `sha256:${sha256(canonicalJson(content as unknown as Json))}`;
+  return { ...content, id, created: Date.now() };
+}
+
+/** Has the image a name? */
+export function isNamed(index: CacheIndex, id: string): boolean {
+  for (const { value } of index.names.getRange()) if (value === id) return true;
+  return false;
+}
+
+/** Layers of an image that lost its last name can be pruned now. Part of a write transaction. */
+function returnToCache(index: CacheIndex, image: ImageRecord, kept: readonly LayerId[]): void {
+  if (isNamed(index, image.id)) return;
+  const needed = new Set(kept);
+  for (const id of image.layers) {
+    if (!needed.has(id)) addCacheBytes(index, index.layers.get(id)?.disk ?? 0);
+  }
+}
+
+/**
+ * Keeps an image under its id and its names. Part of the caller's write transaction, which has made
+ * sure that the image's layers are there.
+ */
+export function putImage(
+  index: CacheIndex,
+  made: ImageRecord,
+  names: readonly string[],
+): ImageRecord {
+  const known = index.images.get(made.id);
+  // One that an earlier version pulled lacks the bytes that it came in.
+  const image = known?.original || !made.original ? (known ?? made) : made;
+  if (image !== known) {
+    index.files.images.put(image);
+    index.images.putSync(made.id, image);
+  }
+  for (const name of names.map(normalizeName)) {
+    const before = index.names.get(name);
+    if (before === made.id) continue;
+    index.files.names.put({ name, image: made.id });
+    index.names.putSync(name, made.id);
+    const former = before === undefined ? undefined : index.images.get(before);
+    if (former) returnToCache(index, former, made.layers);
+  }
+  return image;
+}
+
+/** Is the image there already, under all of these names? */
+export function isPublished(index: CacheIndex, id: string, names: readonly string[]): boolean {
+  const named = names.every((name) => index.names.get(normalizeName(name)) === id);
+  return named && index.images.doesExist(id);
+}
+
+/**
+ * Keeps an image under its id and its names; its layers can't be removed from the cache then.
+ * @throws LayersGoneError when another process removed one of its layers; see retryWhenPruned
+ */
+export async function publishImage(
+  index: CacheIndex,
+  made: ImageRecord,
+  names: readonly string[],
+): Promise<ImageRecord> {
+  const image = write(index, () => {
+    declareUse(index, { layers: made.layers });
+    return putImage(index, made, names);
+  });
+  checkpoint('image:published');
+  return image;
+}
+
+/** Finds an image by name, id, or the beginning of its id (12 digits at least). */
+export function findImage(index: CacheIndex, reference: string): ImageRecord | undefined {
+  // The second is how earlier versions kept a name.
+  const named = index.names.get(normalizeName(reference)) ?? index.names.get(withTag(reference));
+  if (named !== undefined) return index.images.get(named);
+  const digits = reference.replace(/^sha256:/, '');
+  if (!/^[0-9a-f]{12,64}$/.test(digits)) return undefined;
+  const start = `sha256:${digits}`;
+  for (const { key, value } of index.images.getRange({ start, limit: 1 })) {
+    if (key.startsWith(start)) return value;
+  }
+  return undefined;
+}
+
+/** The names of an image, sorted. */
+export function namesOf({ names }: CacheIndex, id: string): string[] {
+  return [...names.getRange()].flatMap(({ key, value }) => (value === id ? [key] : []));
+}
+
+/** What `removeImage` did. */
+export interface ImageRemoval {
+  /** Names that are gone. */
+  readonly untagged: readonly string[];
+  /** Id of the image, when it is gone too. */
+  readonly removed: string | undefined;
+  /** Layers that no image, entry or process needed any more. */
+  readonly layers: readonly LayerId[];
+  /** Bytes that the file system got back. */
+  readonly freedBytes: number;
+}
+
+/**
+ * Removes a name; with the last one the image, and layers that nobody needs then. Given an id, it
+ * removes all names of the image. Layers that entries of the cache have stay in the cache.
+ * @param reference name, id, or the beginning of an id
+ * @throws NotFoundError
+ */
+export async function removeImage(store: Store, reference: string): Promise<ImageRemoval> {
+  const { removeImageRecord } = await import('./remove-image.js');
+  return removeImageRecord(store, reference);
+}

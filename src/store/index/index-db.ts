@@ -1,0 +1,128 @@
+/**
+ * The index: typed access to the lmdb environment in `index/`. Readers never block; writers of
+ * all processes take turns by lmdb's own lock.
+ */
+
+import { join } from 'node:path';
+import type { Database, RootDatabase } from 'lmdb';
+import { open } from 'lmdb';
+import type { DirectoryRecord, EntryFingerprints } from '../../fs/scan/fingerprint.js';
+import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../../keys/digest.js';
+import type { TimelineKey } from '../entries/timeline.js';
+import type { StorePaths } from '../paths.js';
+import type { Lease } from '../pins/lease.js';
+import type { LiveProcess } from '../pins/live-process.js';
+import type {
+  DownloadRecord,
+  ImageRecord,
+  LayerId,
+  LayerRecord,
+  LeaseRecord,
+  MountRecord,
+  RemoteLayerRecord,
+  StepRecord,
+  UsageRecord,
+  UseRecord,
+} from '../records.js';
+import { readBootId } from '../recovery/boot-id.js';
+import type { OnChange, RecordFiles } from './record-files.js';
+import { recordFiles, recordMark } from './record-files.js';
+import { fileIdentity } from './transaction.js';
+
+/** The databases of the index by name; keys and values as in cache-format.md. */
+export interface CacheIndex {
+  /** The process that has it open. */
+  readonly self: LiveProcess;
+  /** The file, and which one it was when it was opened: see transaction.ts. */
+  readonly file: string;
+  readonly identity: string;
+  /** The same as files: written by whoever writes steps, layers, remoteLayers, images and names. */
+  readonly files: RecordFiles;
+  /** The leases that this process holds, by key: see lease.ts. */
+  readonly held: Map<string, Lease>;
+  readonly environment: RootDatabase;
+  readonly steps: Database<StepRecord, DefinitionKey>;
+  /** Definition keys of entries by content key. */
+  readonly contents: Database<DefinitionKey, ContentKey>;
+  /** Definition keys of entries by operation, the newest first. */
+  readonly operations: Database<readonly DefinitionKey[], OperationDigest>;
+  /** Definition keys by instruction and by place, newest first: see related.ts. */
+  readonly related: Database<readonly DefinitionKey[], string>;
+  /** Entries by when they were made: see timeline.ts. */
+  readonly timeline: Database<string, TimelineKey>;
+  /** Digests of images by the key that stands for them. */
+  readonly sources: Database<string, DefinitionKey>;
+  readonly usage: Database<UsageRecord, DefinitionKey>;
+  readonly layers: Database<LayerRecord, LayerId>;
+  /** Layers that entries refer to and whose files are not on this machine. */
+  readonly remoteLayers: Database<RemoteLayerRecord, LayerId>;
+  /** Layers by the digest of their uncompressed archive (`sha256:...`), where it is known. */
+  readonly diffIds: Database<LayerId, string>;
+  /** What servers said of files that ADD fetched, by URL. */
+  readonly downloads: Database<DownloadRecord, string>;
+  readonly trees: Database<string, TreeDigest>;
+  readonly directories: Database<DirectoryRecord, string>;
+  readonly entries: Database<EntryFingerprints, string>;
+  readonly images: Database<ImageRecord, string>;
+  /** Image ids by name. */
+  readonly names: Database<string, string>;
+  readonly leases: Database<LeaseRecord, string>;
+  /** Boot ids of layers and blobs that are not certainly on disk; see durability.ts. */
+  readonly unsynced: Database<string, string>;
+  /** What running processes use, by their identity. */
+  readonly uses: Database<UseRecord, string>;
+  /** Cache mounts by the name of their directory in mounts/. */
+  readonly mounts: Database<MountRecord, string>;
+  /** Running totals by name, in bytes. */
+  readonly totals: Database<number, string>;
+}
+
+/** lmdb's environment alone. lmdb commits as it always did (no overlappingSync, which lmdb-js adds). */
+export function openEnvironment(path: string): RootDatabase {
+  return open({ path, maxDbs: 32, maxReaders: 512, noSubdir: false, overlappingSync: false });
+}
+
+/**
+ * Opens (and if need be makes) the index; the caller has the index lock. A transaction is on disk
+ * when it ends.
+ * @param path of its directory
+ */
+export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
+  const environment = openEnvironment(path);
+  const file = join(path, 'data.mdb');
+  const unsynced: Database<string, string> = environment.openDB({
+    name: 'unsynced',
+    encoding: 'string',
+  });
+  // Not certainly on disk: see durability.ts.
+  const onChange: OnChange = (kind, name) => unsynced.putSync(recordMark(kind, name), readBootId());
+  return {
+    self: paths.self,
+    file,
+    identity: fileIdentity(file),
+    files: recordFiles(paths, onChange),
+    held: new Map(),
+    environment,
+    steps: environment.openDB({ name: 'steps' }),
+    contents: environment.openDB({ name: 'contents', encoding: 'string' }),
+    operations: environment.openDB({ name: 'operations' }),
+    related: environment.openDB({ name: 'related' }),
+    sources: environment.openDB({ name: 'sources', encoding: 'string' }),
+    timeline: environment.openDB({ name: 'timeline', encoding: 'string' }),
+    usage: environment.openDB({ name: 'usage' }),
+    layers: environment.openDB({ name: 'layers' }),
+    remoteLayers: environment.openDB({ name: 'remoteLayers' }),
+    diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),
+    downloads: environment.openDB({ name: 'downloads' }),
+    trees: environment.openDB({ name: 'trees', encoding: 'string' }),
+    directories: environment.openDB({ name: 'directories' }),
+    entries: environment.openDB({ name: 'entries' }),
+    images: environment.openDB({ name: 'images' }),
+    names: environment.openDB({ name: 'names', encoding: 'string' }),
+    leases: environment.openDB({ name: 'leases' }),
+    unsynced,
+    uses: environment.openDB({ name: 'uses' }),
+    mounts: environment.openDB({ name: 'mounts' }),
+    totals: environment.openDB({ name: 'totals' }),
+  };
+}

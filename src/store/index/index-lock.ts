@@ -1,0 +1,91 @@
+/**
+ * One process at a time opens or closes the index, makes it or replaces it.
+ *
+ * lmdb sets its file of locks up anew when nobody else has it open, and destroys the locks in it
+ * when it is closed last. Both happen while other processes wait to open it, and these go on with
+ * what they find (mdb_env_setup_locks, mdb_env_close_active): with destroyed mutexes ("Invalid
+ * argument"), with an empty file (a segmentation fault) or with the number of no transaction, which
+ * damages the index, when the process that was setting it up was killed. Not so if nobody waits
+ * within lmdb.
+ *
+ * The lock is a symbolic link to the id of its owner: made by one of many, void when that process is
+ * dead.
+ */
+import { linkSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { StorePaths } from '../paths.js';
+import type { LiveProcess, ProcessId } from '../pins/live-process.js';
+
+/** How long one waits for a process that does not go on (stopped, say). ms */
+const PATIENCE_MS = 60_000;
+
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT']);
+
+function codeOf(error: unknown): unknown {
+  return (error as NodeJS.ErrnoException).code;
+}
+
+function tryTake(lock: string, id: ProcessId): boolean {
+  try {
+    symlinkSync(id, lock);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    // On a full disk wiac must start all the same: to remove something.
+    if (FULL.has(codeOf(error))) return true;
+    throw error;
+  }
+}
+
+function ownerOf(path: string): ProcessId | undefined {
+  try {
+    return readlinkSync(path) as ProcessId;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Takes a dead owner's lock away: by renaming, because somebody else may be doing the same. */
+function removeVoid(lock: string, self: LiveProcess): void {
+  const aside = `${lock}.${self.id}`;
+  try {
+    renameSync(lock, aside);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  const owner = ownerOf(aside);
+  try {
+    // Another process has taken the lock meanwhile: it gets it back.
+    if (owner !== undefined && self.isAlive(owner)) linkSync(aside, lock);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+/**
+ * Does something while no other process opens, closes or replaces the index. Whoever has waited for
+ * a minute goes on without: the owner is stopped, and in all likelihood not at the worst place.
+ */
+export async function withIndexLock<T>(
+  { live, self }: StorePaths,
+  action: () => T | Promise<T>,
+): Promise<T> {
+  const lock = join(live, 'index-lock');
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!tryTake(lock, self.id)) {
+    const owner = ownerOf(lock);
+    if (owner === undefined) continue;
+    if (!self.isAlive(owner)) removeVoid(lock, self);
+    else if (performance.now() > deadline) break;
+    else await new Promise((resume) => setTimeout(resume, 1 + Math.random() * 4));
+  }
+  try {
+    return await action();
+  } finally {
+    if (ownerOf(lock) === self.id) rmSync(lock, { force: true });
+  }
+}

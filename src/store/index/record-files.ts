@@ -1,0 +1,339 @@
+/**
+ * What the index knows of layers, entries and images also lies beside them, each in a small file, so
+ * that the index can be made again (rebuild-index.ts). cache-format.md, "Records", specifies them.
+ *
+ * A file is written, or removed, within the transaction that does the same in the index: all
+ * processes do so one after the other. A note in tmp/ says so until the transaction is over, and a
+ * mark in `unsynced` until the file is certainly on disk: a process that is killed, and a power cut,
+ * leave it to the next one to make that file what the index says (repair-record.ts).
+ */
+
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { DefinitionKey } from '../../keys/digest.js';
+import { sha256 } from '../../keys/digest.js';
+import { randomName } from '../layers/random-name.js';
+import type { StorePaths } from '../paths.js';
+import type {
+  ImageRecord,
+  LayerId,
+  LayerRecord,
+  OriginalImage,
+  RemoteLayerRecord,
+  StepRecord,
+} from '../records.js';
+import { readBootId, sinceBoot } from '../recovery/boot-id.js';
+import { hasShape } from './record-shapes.js';
+
+/** A name of an image. */
+export interface NameRecord {
+  readonly name: string;
+  /** Id of the image. */
+  readonly image: string;
+}
+
+/** When a record was written: whether a power cut may have taken what it speaks of. */
+export interface Written {
+  readonly boot: string;
+  /** ms since that boot. */
+  readonly at: number;
+}
+
+/** A record as it lies beside the index. */
+export interface Kept<T> {
+  readonly written: Written;
+  readonly record: T;
+}
+
+/** Records of one kind. */
+export interface RecordFolder<T, K extends string> {
+  readonly path: string;
+  readonly put: (record: T) => void;
+  readonly remove: (key: K) => void;
+  /** Is there a record, and is it this one? */
+  readonly holds: (record: T) => boolean;
+  /** What a mark or a note on the record says. */
+  readonly markOf: (record: T) => string;
+  /** What the file of a record is called. */
+  readonly nameOf: (key: K) => string;
+  /** Names of the files, for `read` and `removeFile`. */
+  readonly names: () => string[];
+  /** Undefined when the file is not a whole record. */
+  readonly read: (name: string) => Kept<T> | undefined;
+  readonly removeFile: (name: string) => void;
+}
+
+/** Which record a note or a mark is about: what is kept in which file. */
+export type RecordKind = 'layers' | 'remoteLayers' | 'steps' | 'images' | 'names';
+
+/** All that lies beside the index. */
+export interface RecordFiles {
+  /** Removes the notes of what was written; when the transaction is over. */
+  readonly committed: () => void;
+  readonly layers: RecordFolder<LayerRecord, LayerId>;
+  readonly remoteLayers: RecordFolder<RemoteLayerRecord, LayerId>;
+  readonly steps: RecordFolder<StepRecord, DefinitionKey>;
+  readonly images: RecordFolder<ImageRecord, string>;
+  readonly names: RecordFolder<NameRecord, string>;
+}
+
+/** How records of a kind are kept. */
+interface Kind<T, K extends string> {
+  readonly kind: RecordKind;
+  readonly keyOf: (record: T) => K;
+  /** Name of a record's file, without what follows a dot. */
+  readonly nameOf: (key: K) => string;
+  /** What follows the name: a layer's record lies in its directory. */
+  readonly suffix: string;
+  readonly encode: (record: T) => unknown;
+  readonly decode: (value: unknown) => T;
+}
+
+const plain = {
+  encode: (record: unknown) => record,
+  decode: (value: unknown) => value as never,
+};
+
+function encodeImage({ original, ...rest }: ImageRecord): unknown {
+  if (!original) return rest;
+  const { manifest, config, mediaType } = original;
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+  return { ...rest, original: { mediaType, manifest: text(manifest), config: text(config) } };
+}
+
+function decodeImage(value: unknown): ImageRecord {
+  const { original, ...rest } = value as Omit<ImageRecord, 'original'> & {
+    original?: Record<string, string>;
+  };
+  if (!original) return rest;
+  const bytes = (text = '') => new Uint8Array(Buffer.from(text, 'base64'));
+  const decoded: OriginalImage = {
+    mediaType: original.mediaType ?? '',
+    manifest: bytes(original.manifest),
+    config: bytes(original.config),
+  };
+  return { ...rest, original: decoded };
+}
+
+/** Beginning of the name of a note in tmp/: it goes on with the kind and the name of the file. */
+const NOTE = 'record.';
+
+/** Key of the mark in `unsynced` of a record. */
+export function recordMark(kind: RecordKind, file: string): string {
+  return `${NOTE}${kind}.${file}`;
+}
+
+/** What a note, or a mark, is about; undefined when the name is not that of one. */
+export function parseNote(
+  name: string,
+): { readonly kind: RecordKind; readonly file: string } | undefined {
+  if (!name.startsWith(NOTE)) return undefined;
+  const [, kind, file] = name.split('.');
+  return { kind: kind as RecordKind, file: file ?? '' };
+}
+
+function recordFolder<T, K extends string>(
+  { tmp, self }: StorePaths,
+  folder: string,
+  kind: Kind<T, K>,
+  onChange: OnChange,
+): RecordFolder<T, K> {
+  const pathOf = (name: string) => join(folder, name + kind.suffix);
+  const path = (key: K) => pathOf(kind.nameOf(key));
+  const read = (file: string): Kept<T> | undefined => {
+    try {
+      const { written, record } = JSON.parse(readFileSync(file, 'utf8'));
+      if (!hasShape(kind.kind, record) || typeof written?.at !== 'number') return undefined;
+      return { written, record: kind.decode(record) };
+    } catch {
+      // Half of a file, after a power cut: as good as none.
+      return undefined;
+    }
+  };
+  const textOf = (record: T) => JSON.stringify(kind.encode(record));
+  return {
+    path: folder,
+    put(record) {
+      onChange(kind.kind, kind.nameOf(kind.keyOf(record)));
+      const written: Written = { boot: readBootId(), at: sinceBoot() };
+      const draft = join(tmp, `${randomName()}.${self.id}`);
+      writeFileSync(draft, `{"written":${JSON.stringify(written)},"record":${textOf(record)}}\n`);
+      renameSync(draft, path(kind.keyOf(record)));
+    },
+    remove(key) {
+      onChange(kind.kind, kind.nameOf(key));
+      rmSync(path(key), { force: true });
+    },
+    holds(record) {
+      const kept = read(path(kind.keyOf(record)));
+      return kept !== undefined && textOf(kept.record) === textOf(record);
+    },
+    markOf: (record) => recordMark(kind.kind, kind.nameOf(kind.keyOf(record))),
+    nameOf: kind.nameOf,
+    names: () => {
+      try {
+        return readdirSync(folder).map((name) => name.replace(/\.json$/, ''));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw error;
+      }
+    },
+    read: (name) => {
+      const kept = read(pathOf(name));
+      // A file that was renamed by hand is not what its name says.
+      return kept && kind.nameOf(kind.keyOf(kept.record)) === name ? kept : undefined;
+    },
+    removeFile: (name) => rmSync(pathOf(name), { recursive: true, force: true }),
+  };
+}
+
+/** Whoever reads it has none of its trees, as if another machine had made it. */
+function withoutOrigin({ imported: _, ...record }: StepRecord): unknown {
+  return record;
+}
+
+const suffix = '.json';
+
+/** The nodes of its tree are not kept: without them its digest says all there is to say. */
+function withoutTree({ tree: _, ...record }: LayerRecord): unknown {
+  return record;
+}
+
+/** Called before a file is written or removed, with what it is about. */
+export type OnChange = (kind: RecordKind, file: string) => void;
+
+/** The records beside the index of a store. */
+export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles {
+  const { records, tmp, self } = paths;
+  let notes: string[] = [];
+  const note: OnChange = (kind, file) => {
+    const path = join(tmp, `${recordMark(kind, file)}.${self.id}`);
+    writeFileSync(path, '');
+    notes.push(path);
+    onChange(kind, file);
+  };
+  return {
+    committed: () => {
+      for (const path of notes) rmSync(path, { force: true });
+      notes = [];
+    },
+    layers: recordFolder<LayerRecord, LayerId>(
+      paths,
+      paths.layers,
+      {
+        kind: 'layers',
+        keyOf: ({ id }) => id,
+        nameOf: (id) => id,
+        // It comes and goes with the layer's directory.
+        suffix: '/record.json',
+        encode: withoutTree,
+        decode: plain.decode,
+      },
+      note,
+    ),
+    remoteLayers: recordFolder<RemoteLayerRecord, LayerId>(
+      paths,
+      join(records, 'remote'),
+      { kind: 'remoteLayers', keyOf: ({ id }) => id, nameOf: (id) => id, suffix, ...plain },
+      note,
+    ),
+    steps: recordFolder<StepRecord, DefinitionKey>(
+      paths,
+      join(records, 'entries'),
+      {
+        kind: 'steps',
+        keyOf: ({ key }) => key,
+        nameOf: (key) => key,
+        suffix,
+        encode: withoutOrigin,
+        decode: plain.decode,
+      },
+      note,
+    ),
+    images: recordFolder<ImageRecord, string>(
+      paths,
+      join(records, 'images'),
+      {
+        kind: 'images',
+        keyOf: ({ id }) => id,
+        nameOf: (id) => id.replace(':', '-'),
+        suffix,
+        encode: encodeImage,
+        decode: decodeImage,
+      },
+      note,
+    ),
+    names: recordFolder<NameRecord, string>(
+      paths,
+      join(records, 'names'),
+      {
+        kind: 'names',
+        keyOf: ({ name }) => name,
+        // A name has slashes, and may be longer than a file's.
+        nameOf: (name) => sha256(name).slice(0, 32),
+        suffix,
+        ...plain,
+      },
+      note,
+    ),
+  };
+}
+
+/** Makes the folders of the records. */
+export function makeRecordFolders({ records }: StorePaths): void {
+  for (const name of ['remote', 'entries', 'images', 'names'])
+    mkdirSync(join(records, name), { recursive: true, mode: 0o700 });
+}
+
+/** How far each boot of the machine has put everything on disk: ms since boot, by boot id. */
+type SyncedBoots = Readonly<Record<string, number>>;
+
+/** Boots that are remembered. */
+const MOST_BOOTS = 1000;
+
+function readSynced({ records }: StorePaths): SyncedBoots {
+  try {
+    return JSON.parse(readFileSync(join(records, 'synced.json'), 'utf8'));
+  } catch {
+    return {};
+  }
+}
+
+/** Writes a file, or a directory's names, to disk. */
+function flush(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Notes that everything that was written by a time of this boot is on disk; so is the note. */
+export function noteSynced(paths: StorePaths, at: number): void {
+  const boot = readBootId();
+  const others = Object.entries(readSynced(paths)).filter(([id]) => id !== boot);
+  const boots = Object.fromEntries([...others.slice(1 - MOST_BOOTS), [boot, at]]);
+  const draft = join(paths.tmp, `${randomName()}.${paths.self.id}`);
+  writeFileSync(draft, `${JSON.stringify(boots)}\n`);
+  flush(draft);
+  renameSync(draft, join(paths.records, 'synced.json'));
+  flush(paths.records);
+}
+
+/** Tells records of what is certainly on disk, or in the hands of the running kernel, from others. */
+export function certainty(paths: StorePaths): (written: Written) => boolean {
+  const now = readBootId();
+  const synced = readSynced(paths);
+  return ({ boot, at }) => boot === now || (synced[boot] ?? -1) > at;
+}

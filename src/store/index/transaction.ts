@@ -1,0 +1,33 @@
+/** Write transactions of the index: of all processes one at a time, so they have to be short. */
+import { statSync } from 'node:fs';
+import { StoreError } from '../../util/errors.js';
+import type { CacheIndex } from './index-db.js';
+
+/** The index was damaged, and another process has made it again since this one opened it. */
+export class IndexReplacedError extends StoreError {
+  constructor() {
+    super('the index of the store was made again while it was in use', {
+      hint: 'run the command again: nothing that was built is lost',
+    });
+  }
+}
+
+/** Which file is there: differs when another one takes its place. */
+export function fileIdentity(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`;
+}
+
+/**
+ * Does something in a write transaction. Must not be nested: lmdb-js makes a transaction of its own
+ * of that, for no use.
+ * @throws IndexReplacedError; whatever the action throws, which undoes the transaction
+ */
+export function write<T>(index: CacheIndex, action: () => T): T {
+  const result = index.environment.transactionSync(() => {
+    if (fileIdentity(index.file) !== index.identity) throw new IndexReplacedError();
+    return action();
+  });
+  index.files.committed();
+  return result;
+}

@@ -1,0 +1,18 @@
+/** What the attributes of a layer's files say: asked once, kept in the layer's record. */
+import { layerMarks } from '../../fs/layer/layer-digest.js';
+import { updateLayer } from '../entries/entries.js';
+import type { LayerId } from '../records.js';
+import type { Store } from '../store.js';
+import { layerFiles } from './layer-store.js';
+
+/**
+ * The opaque directories of a layer that is here, relative to it.
+ * @throws IsolationError when getfattr is not installed
+ */
+export async function opaqueOf(store: Store, id: LayerId): Promise<readonly string[]> {
+  const known = store.index.layers.get(id)?.opaque;
+  if (known !== undefined) return known;
+  const marks = await layerMarks(layerFiles(store, id));
+  updateLayer(store.index, id, marks);
+  return marks.opaque;
+}

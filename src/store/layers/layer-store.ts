@@ -1,0 +1,167 @@
+/** Layer directories: work in progress in tmp/, published ones in layers/, both by name. */
+import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeTree } from '../../fs/remove-tree.js';
+import { checkpoint } from '../../util/checkpoint.js';
+import type { CacheIndex } from '../index/index-db.js';
+import type { StoreDirectories, StorePaths } from '../paths.js';
+import type { LayerId } from '../records.js';
+import { base32, randomName } from './random-name.js';
+
+/** A layer id from 16 bytes or more, such as random ones. */
+export function layerIdFrom(bytes: Uint8Array): LayerId {
+  return base32(bytes) as LayerId;
+}
+
+/** A name for a layer that is not there yet. */
+export function newLayerId(): LayerId {
+  return randomName() as LayerId;
+}
+
+/** A layer that is being made. */
+export interface Draft {
+  readonly id: LayerId;
+  /** Directory below tmp/ that holds everything of this draft. */
+  readonly path: string;
+  /** The layer's own files. */
+  readonly diff: string;
+}
+
+/**
+ * Begins a layer. The directory's name says which process works on it, so that anybody can tell
+ * garbage from work in progress.
+ * @param id a layer that entries refer to already; a new one unless given
+ */
+export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft {
+  const path = join(paths.tmp, `${id}.${paths.self.id}`);
+  const diff = join(path, 'layer', 'diff');
+  mkdirSync(diff, { recursive: true, mode: 0o755 });
+  checkpoint('draft:begun');
+  return { id, path, diff };
+}
+
+/** A directory in tmp/ for files of this process, made when it is first asked for. */
+export function lazyScratch(paths: StorePaths): { path: () => string; remove: () => void } {
+  let made: string | undefined;
+  return {
+    path: () => {
+      if (made === undefined) {
+        made = temporaryPath(paths);
+        mkdirSync(made, { mode: 0o700 });
+      }
+      return made;
+    },
+    remove: () => {
+      if (made !== undefined) removeTree(made);
+    },
+  };
+}
+
+/** Removes a draft and whatever is in it. */
+export function discardDraft(draft: Draft): void {
+  removeTree(draft.path);
+}
+
+/**
+ * Moves a finished layer to its place; only the index makes it visible after that. The draft's own
+ * directory stays until then: a process that is killed in between leaves it behind, and with it the
+ * knowledge of which directory in layers/ is garbage (sweep.ts).
+ */
+export function placeLayer(paths: StorePaths, draft: Draft): void {
+  renameSync(join(draft.path, 'layer'), join(paths.layers, draft.id));
+  checkpoint('layer:renamed');
+  symlinkSync(layerLinkTarget(draft.id), layerLink(paths, draft.id));
+  checkpoint('layer:linked');
+}
+
+/** Path of a published layer's files. */
+export function layerPath(paths: StoreDirectories, id: LayerId): string {
+  return join(paths.layers, id, 'diff');
+}
+
+/** Path of a layer's files, wherever they are: another program may keep them (adopt-layer.ts). */
+export function layerFiles(
+  { index, paths }: { readonly index: CacheIndex; readonly paths: StoreDirectories },
+  id: LayerId,
+): string {
+  return index.layers.get(id)?.external ?? layerPath(paths, id);
+}
+
+/** Path of the short symlink to a layer, as it stands in lowerdir strings. */
+export function layerLink(paths: StoreDirectories, id: LayerId): string {
+  return join(paths.links, id);
+}
+
+/** Short symlinks to layers, made again where somebody removed them. @returns their paths */
+export function layerLinks(paths: StoreDirectories, ids: readonly LayerId[]): string[] {
+  return ids.map((id) => {
+    const path = layerLink(paths, id);
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) {
+      try {
+        symlinkSync(layerLinkTarget(id), path);
+      } catch (error) {
+        // Another process was faster.
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+    }
+    return path;
+  });
+}
+
+/** What the short symlink to a layer says. */
+export function layerLinkTarget(id: LayerId): string {
+  return join('..', 'layers', id, 'diff');
+}
+
+function removalNote(paths: StorePaths, id: LayerId): string {
+  return join(paths.tmp, `${id}.${paths.self.id}`);
+}
+
+/**
+ * Says in tmp/ that this process is going to remove a layer; in the transaction that takes it out
+ * of the index. Should the process be killed after that, the files are found by this note (sweep.ts).
+ * @returns the note, a directory
+ */
+export function announceRemoval(paths: StorePaths, id: LayerId): string {
+  const note = removalNote(paths, id);
+  mkdirSync(note, { recursive: true });
+  return note;
+}
+
+/** Makes room for a layer: removes whatever has its name but is not in the index. */
+export function clearPlace(paths: StorePaths, id: LayerId): void {
+  rmSync(layerLink(paths, id), { force: true });
+  checkpoint('remove:unlinked');
+  removeTree(join(paths.layers, id));
+}
+
+/** Removes a layer's files; the caller has announced it and removed it from the index. */
+export function removeLayer(paths: StorePaths, id: LayerId): void {
+  clearPlace(paths, id);
+  removeTree(removalNote(paths, id));
+}
+
+/** Gives a layer up that is not published, wherever it was on its way. */
+export function abandonDraft(
+  paths: StorePaths,
+  draft: Draft,
+  isPublished: (id: LayerId) => boolean,
+): void {
+  if (!isPublished(draft.id)) removeLayer(paths, draft.id);
+  discardDraft(draft);
+}
+
+/** A new name in tmp/; when this process is gone, what has it may be deleted by anybody. */
+export function temporaryPath(paths: StorePaths): string {
+  return join(paths.tmp, `${newLayerId()}.${paths.self.id}`);
+}
+
+/** The layers that some of these directories are, by their link or their path; others are left out. */
+export function layerIdsOf(paths: StoreDirectories, directories: readonly string[]): LayerId[] {
+  return directories.flatMap((path) => {
+    const [, id] = /\/([a-z2-7]{16})(?:\/diff)?$/.exec(path) ?? [];
+    if (id === undefined) return [];
+    const layer = id as LayerId;
+    return [layerLink(paths, layer), layerPath(paths, layer)].includes(path) ? [layer] : [];
+  });
+}

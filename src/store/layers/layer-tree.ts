@@ -1,0 +1,25 @@
+/** The files of a layer as a tree of digests: computed once, kept in the layer's record. */
+
+import { digestLayer } from '../../fs/layer/layer-digest.js';
+import type { TreeDigest } from '../../keys/digest.js';
+import { updateLayer } from '../entries/entries.js';
+import type { IndexScanStore } from '../entries/scan-store.js';
+import type { LayerRecord } from '../records.js';
+import type { Store } from '../store.js';
+import { opaqueOf } from './layer-marks.js';
+import { layerFiles } from './layer-store.js';
+
+/** The tree of a layer; its files are read when nobody has digested it yet. */
+export async function layerTree(
+  store: Store,
+  record: LayerRecord,
+  scanStore: IndexScanStore,
+): Promise<TreeDigest> {
+  if (record.tree !== undefined) return record.tree;
+  const opaque = await opaqueOf(store, record.id);
+  const computed = await digestLayer(layerFiles(store, record.id), opaque, scanStore);
+  // The record refers to tree nodes: they come first.
+  scanStore.flush();
+  updateLayer(store.index, record.id, computed);
+  return computed.tree;
+}

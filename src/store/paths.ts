@@ -1,0 +1,73 @@
+/**
+ * Where the store is and what is where in it; cache-format.md, "Layout", is the specification.
+ */
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { LiveProcess } from './pins/live-process.js';
+
+/** Absolute paths of the store's parts. */
+export interface StoreDirectories {
+  readonly root: string;
+  /** Text file with the number of the format version. */
+  readonly version: string;
+  readonly index: string;
+  readonly layers: string;
+  /** Short symlinks to layer directories, for mount options limited to one page. */
+  readonly links: string;
+  /** Compressed layers, by digest as in an OCI image layout. */
+  readonly blobs: string;
+  readonly tmp: string;
+  /** Cache mounts (RUN --mount=type=cache). */
+  readonly mounts: string;
+  /** FIFOs of the processes that have the store open: see live-process.ts. */
+  readonly live: string;
+  /** FIFOs for processes to come. */
+  readonly freeFifos: string;
+  /** What the index knows, in files: see record-files.ts. */
+  readonly records: string;
+}
+
+/** The parts of a store as the process sees them that has it open. */
+export interface StorePaths extends StoreDirectories {
+  /** The names of its work in progress end with its id. */
+  readonly self: LiveProcess;
+}
+
+/**
+ * The store's root: $WIAC_ROOT, else $DATADIR (the article's variable), else /var/lib/wiac for
+ * root and $XDG_DATA_HOME/wiac (default ~/.local/share/wiac) for anybody else.
+ */
+export function storeRoot(environment: NodeJS.ProcessEnv, isRoot: boolean): string {
+  const { WIAC_ROOT, DATADIR, XDG_DATA_HOME } = environment;
+  if (WIAC_ROOT) return resolve(WIAC_ROOT);
+  if (DATADIR) return resolve(DATADIR);
+  if (isRoot) return '/var/lib/wiac';
+  return XDG_DATA_HOME ? resolve(XDG_DATA_HOME, 'wiac') : join(homedir(), '.local/share/wiac');
+}
+
+/** Paths of a store's parts. */
+export function storePaths(root: string): StoreDirectories {
+  return {
+    root,
+    version: join(root, 'format-version'),
+    index: join(root, 'index'),
+    layers: join(root, 'layers'),
+    links: join(root, 'l'),
+    blobs: join(root, 'blobs'),
+    tmp: join(root, 'tmp'),
+    mounts: join(root, 'mounts'),
+    live: join(root, 'live'),
+    freeFifos: join(root, 'live/free'),
+    records: join(root, 'records'),
+  };
+}
+
+/** Where a blob is kept. @param digest begins with `sha256:` */
+export function blobPath({ blobs }: StoreDirectories, digest: string): string {
+  return join(blobs, digest.replace(':', '/'));
+}
+
+/** Directory for mount points and other short-lived files outside of the store: $TMPDIR. */
+export function temporaryDirectory(): string {
+  return tmpdir();
+}

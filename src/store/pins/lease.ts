@@ -1,0 +1,111 @@
+/**
+ * Leases: two builds that need the same step run it once, and caches that are used alone. The key
+ * is a step's definition key, `pull:` and a diffID, or `mount:` and the name of a directory in mounts/.
+ *
+ * A process may need one key twice, for two steps that are the same: the second waits for the first.
+ * So the index says which process has a lease, and the process itself knows which ones it really
+ * holds (`held`), and each by itself: with publishing a step its lease is given back, and another step
+ * of this process may have it when the first one clears up. One that it has in the index alone was left behind by something that failed: it is
+ * void, and nobody waits for himself.
+ */
+import { checkpoint } from '../../util/checkpoint.js';
+import type { CacheIndex } from '../index/index-db.js';
+import { write } from '../index/transaction.js';
+import type { LayerId, LeaseRecord } from '../records.js';
+import { pidOf } from './live-process.js';
+import { declareUse } from './uses.js';
+
+/** How often a lease that somebody else holds is looked at again. */
+const POLL_MS = 20;
+
+/** A lease that this process holds, or held. */
+export interface Lease {
+  readonly key: string;
+}
+
+/** The holder's pid (it may be that of this process); undefined: the lease can be taken. */
+function holderOf(index: CacheIndex, key: string): number | undefined {
+  const lease: LeaseRecord | undefined = index.leases.get(key);
+  if (!lease) return undefined;
+  const { self, held } = index;
+  const isHeld = lease.process === self.id ? held.has(key) : self.isAlive(lease.process);
+  return isHeld ? pidOf(lease.process) : undefined;
+}
+
+/**
+ * Tries to take the lease on a step. A lease whose process is dead is void.
+ * @param layers what its holder is going to read: in use by this process from then on
+ * @throws LayersGoneError when one of them is not there any more; the lease is not taken then
+ * @returns the lease, or the pid of who holds it (it may be this process)
+ */
+export function tryLease(
+  index: CacheIndex,
+  key: string,
+  layers: Iterable<LayerId> = [],
+): Lease | number {
+  // A look without a transaction: others write meanwhile.
+  const seen = holderOf(index, key);
+  if (seen !== undefined) return seen;
+  const holder = write(index, () => {
+    const before = holderOf(index, key);
+    if (before !== undefined) return before;
+    declareUse(index, { layers });
+    index.leases.putSync(key, { process: index.self.id });
+    return undefined;
+  });
+  if (holder !== undefined) return holder;
+  const lease = { key };
+  index.held.set(key, lease);
+  checkpoint('lease:taken');
+  return lease;
+}
+
+/** How a lease is waited for. */
+export interface LeaseWait {
+  readonly signal: AbortSignal;
+  /** See tryLease. */
+  readonly layers?: Iterable<LayerId>;
+  /** Ends waiting: what the lease is for was done by somebody else. */
+  readonly isDone?: () => boolean;
+  /** Called once, if there is anything to wait for. @param pid of the holder */
+  readonly onWait?: (pid: number) => void;
+}
+
+/**
+ * Takes a lease, when its holder has given it back.
+ * @returns undefined when `isDone` came true before
+ * @throws LayersGoneError; the signal's reason
+ */
+export async function takeLease(
+  index: CacheIndex,
+  key: string,
+  wait: LeaseWait,
+): Promise<Lease | undefined> {
+  const { signal, layers = [], isDone = () => false, onWait } = wait;
+  for (let announced = false; ; announced = true) {
+    signal.throwIfAborted();
+    if (isDone()) return undefined;
+    const taken = tryLease(index, key, layers);
+    if (typeof taken !== 'number') return taken;
+    if (!announced) onWait?.(taken);
+    await new Promise((resume) => setTimeout(resume, POLL_MS));
+  }
+}
+
+/** Gives a lease back, unless that was done. */
+export function releaseLease(index: CacheIndex, lease: Lease): void {
+  if (index.held.get(lease.key) !== lease) return;
+  index.held.delete(lease.key);
+  index.leases.removeSync(lease.key);
+  checkpoint('lease:released');
+}
+
+/** Gives all leases of this process back, for work that begins again. */
+export function releaseLeases(index: CacheIndex): void {
+  index.held.clear();
+  const own = [...index.leases.getRange()].filter(({ value }) => value.process === index.self.id);
+  if (own.length === 0) return;
+  write(index, () => {
+    for (const { key } of own) index.leases.removeSync(key);
+  });
+}

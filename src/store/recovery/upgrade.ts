@@ -1,0 +1,75 @@
+/** Brings the store of an earlier version up to date. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeTree } from '../../fs/remove-tree.js';
+import { StoreError } from '../../util/errors.js';
+import type { CacheIndex } from '../index/index-db.js';
+import { makeRecordFolders, noteSynced } from '../index/record-files.js';
+import type { StorePaths } from '../paths.js';
+import { sinceBoot } from './boot-id.js';
+import { syncFileSystem } from './durability.js';
+
+/** Can a store of that version be brought up to date? */
+export function isUpgradable(version: number): boolean {
+  return version === 2;
+}
+
+/** Pids of processes that have the index open: version 2 knows no other sign of life. */
+function openedBy({ environment }: CacheIndex): number[] {
+  // Takes the rows of processes that are gone out of lmdb's table.
+  environment.readerCheck();
+  const pids = [...environment.readerList().matchAll(/^\s*(\d+)\s/gm)].map(([, pid]) =>
+    Number(pid),
+  );
+  return [...new Set(pids)].filter((pid) => pid !== process.pid);
+}
+
+/** Puts what the index knows beside it. */
+function writeRecords({ files, layers, remoteLayers, steps, images, names }: CacheIndex): void {
+  for (const { value } of layers.getRange()) {
+    // Somebody may have removed its directory by hand: `verify` says so.
+    if (existsSync(join(files.layers.path, value.id))) files.layers.put(value);
+  }
+  for (const { value } of remoteLayers.getRange()) files.remoteLayers.put(value);
+  for (const { value } of steps.getRange()) files.steps.put(value);
+  for (const { value } of images.getRange()) files.images.put(value);
+  for (const { key: name, value: image } of names.getRange()) files.names.put({ name, image });
+}
+
+/**
+ * Digests of version 2 say nothing of names of one file (hard links): a layer with such names would
+ * be taken for one without, and verify would call it damaged. They are computed again when need be.
+ */
+function forgetDigests({ layers }: CacheIndex): void {
+  for (const { key, value } of [...layers.getRange()])
+    if (value.digest !== undefined) layers.putSync(key, { ...value, digest: undefined });
+}
+
+/**
+ * Upgrades a store of version 2; the caller has the index lock and writes the new version after it.
+ * Nothing that is cached is lost.
+ * @throws StoreError when an earlier wiac is at work in it
+ */
+export async function upgradeStore(paths: StorePaths, index: CacheIndex): Promise<void> {
+  const { root, tmp } = paths;
+  makeRecordFolders(paths);
+  const busy = openedBy(index);
+  if (busy.length > 0) {
+    throw new StoreError(
+      `an earlier version of wiac uses the store ${root} (processes ${busy.join(', ')})`,
+      { hint: 'wait until it has ended' },
+    );
+  }
+  index.environment.transactionSync(() => {
+    index.leases.clearSync();
+    index.uses.clearSync();
+    forgetDigests(index);
+    writeRecords(index);
+  });
+  index.files.committed();
+  // Nobody goes on with what is in there.
+  for (const name of readdirSync(tmp)) removeTree(join(tmp, name));
+  const began = sinceBoot();
+  await syncFileSystem(root);
+  noteSynced(paths, began);
+}

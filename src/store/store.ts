@@ -1,0 +1,133 @@
+/** Opens the store: makes its folders, checks its format version, opens the index. */
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
+import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
+import { NoSpaceError, StoreError, WiacError } from '../util/errors.js';
+import { makeDirectories } from '../util/make-directories.js';
+import { asLimitError } from '../util/open-files.js';
+import { closeToOthers } from './close-to-others.js';
+import { createStore, ensureFolders, writeVersion } from './create-store.js';
+import { findDamage, IndexDamagedError, speaksOfDamage } from './index/index-damage.js';
+import type { CacheIndex } from './index/index-db.js';
+import { openIndex } from './index/index-db.js';
+import { withIndexLock } from './index/index-lock.js';
+import type { Rebuilt } from './index/rebuild-index.js';
+import { rebuildIndex } from './index/rebuild-index.js';
+import type { StorePaths } from './paths.js';
+import { storePaths } from './paths.js';
+import type { LiveProcess } from './pins/live-process.js';
+import { joinStore } from './pins/live-process.js';
+import type { SyncMode } from './recovery/durability.js';
+import type { LostWork } from './recovery/recovery.js';
+import { recoverStore } from './recovery/recovery.js';
+import { isUpgradable, upgradeStore } from './recovery/upgrade.js';
+
+/** Version of cache-format.md that this code reads and writes. */
+export const FORMAT_VERSION = 3;
+
+/** An open store. */
+export interface Store {
+  readonly paths: StorePaths;
+  readonly index: CacheIndex;
+  readonly sync: SyncMode;
+  /** What is accepted of layers and archives that come from elsewhere. */
+  readonly limits: ExpansionLimits;
+  /** What had to be dropped, because the machine went down before it was on disk. */
+  readonly lost: LostWork | undefined;
+  /** The index was damaged and had to be made again. */
+  readonly rebuilt: Rebuilt | undefined;
+}
+
+function readVersion(path: string): number | undefined {
+  try {
+    return Number(readFileSync(path, 'utf8').trim());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** lmdb gives the number of the error where Node gives its name. */
+const ENOSPC_NUMBER = 28;
+
+/** What the file system or lmdb says, as a typed error where there is one. */
+export function asStoreError(root: string, error: unknown): unknown {
+  const limit = asLimitError(error);
+  if (limit) return limit;
+  if (speaksOfDamage(error)) return new IndexDamagedError(root, error);
+  const code: unknown = (error as { code?: unknown }).code;
+  if (code !== 'ENOSPC' && code !== ENOSPC_NUMBER && code !== 'EDQUOT') return error;
+  return new NoSpaceError(`no space left in the store ${root}`, {
+    hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+    cause: error,
+  });
+}
+
+/** @throws StoreError for a store that this wiac can't read */
+function checkVersion(root: string, version: number | undefined): void {
+  if (version === undefined || version === FORMAT_VERSION || isUpgradable(version)) return;
+  throw new StoreError(
+    `the store ${root} has format version ${version}, this wiac knows version ${FORMAT_VERSION}`,
+    {
+      hint:
+        version < FORMAT_VERSION
+          ? `its cache is of no use to this wiac: remove it (rm -r ${root}), or set WIAC_ROOT to another place`
+          : 'use the wiac that made it, or another store: set WIAC_ROOT',
+    },
+  );
+}
+
+/** Makes the store, or brings it up to date, and opens its index; nobody else does so meanwhile. */
+async function openLocked(paths: StorePaths): Promise<Pick<Store, 'index' | 'rebuilt'>> {
+  const version = readVersion(paths.version);
+  checkVersion(paths.root, version);
+  if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
+  else ensureFolders(paths);
+  const damage = await findDamage(paths);
+  const rebuilt = damage === undefined ? undefined : await rebuildIndex(paths, damage);
+  const index = openIndex(paths);
+  if (version !== undefined && version !== FORMAT_VERSION) {
+    await upgradeStore(paths, index);
+    writeVersion(paths, `${FORMAT_VERSION}\n`);
+  }
+  return { index, rebuilt };
+}
+
+/**
+ * Opens a store and makes it if it is not there.
+ * @throws StoreError when its format is newer or it can't be written, PidTakenError; NoSpaceError
+ */
+export async function openStore(
+  root: string,
+  sync: SyncMode = 'batch',
+  limits: ExpansionLimits = DEFAULT_LIMITS,
+): Promise<Store> {
+  const directories = storePaths(root);
+  let self: LiveProcess | undefined;
+  try {
+    checkVersion(root, readVersion(directories.version));
+    makeDirectories(dirname(root), 0o755);
+    makeDirectories(root, 0o700);
+    closeToOthers(directories);
+    self = await joinStore(directories);
+    const paths = { ...directories, self };
+    const { index, rebuilt } = await withIndexLock(paths, () => openLocked(paths));
+    self.sweep();
+    return { paths, index, sync, limits, rebuilt, lost: recoverStore(index, paths) };
+  } catch (error) {
+    self?.leave();
+    const typed = asStoreError(root, error);
+    if (typed instanceof WiacError) throw typed;
+    throw new StoreError(`the store ${root} can't be opened: ${(error as Error).message}`, {
+      hint: 'check its owner and mode, or use another store: set WIAC_ROOT',
+      cause: error,
+    });
+  }
+}
+
+/** Closes the index; whatever was written is committed before. Its process uses nothing any more. */
+export async function closeStore({ index, paths }: Store): Promise<void> {
+  await withIndexLock(paths, () => index.environment.close());
+  paths.self.leave();
+}

@@ -1,0 +1,4 @@
+/** The version of package.json; esbuild and jest put it in. */
+import manifest from '../../package.json' with { type: 'json' };
+
+export const VERSION: string = manifest.version;
