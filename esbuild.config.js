@@ -164,7 +164,12 @@ const { outputFiles: worker } = await build({
 const { outputFiles: inProcess } = await build({
   ...own,
   plugins: [...own.plugins, lmdbApart],
-  entryPoints: checkpoints ? { 'in-process': 'test/support/in-process.ts' } : {},
+  entryPoints: checkpoints
+    ? {
+        'in-process': 'test/support/in-process.ts',
+        'executor-child': 'test/support/executor-child.ts',
+      }
+    : {},
   format: 'esm',
   banner: {
     js: "import { createRequire as wiacCreateRequire } from 'node:module'; const wiacRequire = wiacCreateRequire(import.meta.url); const require = wiacRequire;",

@@ -5,10 +5,11 @@ import { PROVENANCE_TYPE, provenance } from '../attest/provenance.js';
 import { SBOM_TYPE, sbom } from '../attest/sbom.js';
 import { imageStatement } from '../attest/statement.js';
 import { splitCsv } from '../dockerfile/csv.js';
-import { layerStack } from '../engine/build-session.js';
 import type { Attestation, ExportItem } from '../engine/exports/export-image.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
+import { findByDefinition } from '../store/entries/entries.js';
+import { layerStack } from '../store/layers/layer-stack.js';
 import type { Store } from '../store/store.js';
 import { UnsupportedError, UsageError } from '../util/errors.js';
 import { VERSION } from '../util/version.js';
@@ -105,7 +106,7 @@ export function planAttestations(options: AttestOptions): AttestPlan {
 function resolvedStep(store: Store, { result }: PlatformResult) {
   return (id: Parameters<typeof result.states.get>[0]): ResolvedStep => {
     const key = result.states.get(id)?.key;
-    const record = key === undefined ? undefined : store.index.steps.get(key as DefinitionKey);
+    const record = key === undefined ? undefined : findByDefinition(store, key as DefinitionKey);
     const content = record?.inputs.operands.content;
     return {
       key,

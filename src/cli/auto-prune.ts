@@ -1,6 +1,6 @@
 /** Pruning after a build, when the policy asks for it. */
 
-import { readCacheBytes } from '../store/index/totals.js';
+import { readCacheBytes } from '../store/gc/totals.js';
 import type { Store } from '../store/store.js';
 import { policyLimit, readPolicy } from './config-file.js';
 
@@ -22,7 +22,7 @@ export async function autoPrune(store: Store): Promise<string | undefined> {
     const policy = readPolicy(process.env);
     if (!policy.auto) return undefined;
     const limit = policyLimit(policy, store.paths.root);
-    if (limit === undefined || readCacheBytes(store.index) <= limit) return undefined;
+    if (limit === undefined || readCacheBytes(store) <= limit) return undefined;
     const { prune } = await import('../store/gc/prune-store.js');
     const unusedFor = Math.max((policy.keepDays ?? 0) * DAY_MS, GRACE_MS);
     const mountsUnusedFor = policy.keepDays === undefined ? undefined : unusedFor;

@@ -1,13 +1,13 @@
 /** Finds out which images a Dockerfile needs, and resolves them before it is compiled for good. */
 
 import type { Dockerfile } from '../dockerfile/ast.js';
-import type { InPlaceImage } from '../engine/sources/in-place.js';
-import type { ImageRequest, PlanImage, PlanImages } from '../engine/sources/plan-images.js';
-import { planImages } from '../engine/sources/plan-images.js';
-import { platformWarning } from '../engine/sources/platform-warning.js';
+import type { ImageRequest, PlanImage, PlanImages } from '../engine/images/plan-images.js';
+import { planImages } from '../engine/images/plan-images.js';
+import { platformWarning } from '../engine/images/platform-warning.js';
 import type { BaseImage } from '../oci/base-image.js';
 import { baseImage } from '../oci/base-image.js';
 import { ImageError, sayingMore } from '../oci/image-error.js';
+import type { InPlaceImage } from '../oci/in-place.js';
 import { parsePlatform } from '../oci/platform.js';
 import { isContainersStorage } from '../oci/reference.js';
 import type { ImageSource, Platform } from '../oci/resolved-image.js';
@@ -66,7 +66,7 @@ export async function openImage(
     return { inPlace: storageImage(request.reference) };
   }
   // The registry client is loaded only by Dockerfiles that are based on an image from elsewhere.
-  const { openImageSource } = await import('../engine/sources/image-source.js');
+  const { openImageSource } = await import('../engine/images/image-source.js');
   const source = openImageSource(request.reference);
   sources.push(source);
   return source.resolve(parsePlatform(request.platform));

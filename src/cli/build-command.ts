@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { build } from '../engine/run-build.js';
 import type { Isolation } from '../executor/local/container.js';
+import { localExecutor } from '../executor/local/local-executor.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
-import { sha256 } from '../keys/digest.js';
 import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Step } from '../plan/step.js';
 import { isImageName } from '../store/images/store-images.js';
@@ -16,6 +16,7 @@ import type { LogFormat, LogLevel, WarningLog } from '../ui/log.js';
 import { openLog, showsWarnings } from '../ui/log.js';
 import type { ProgressMode } from '../ui/progress.js';
 import { openProgress } from '../ui/progress.js';
+import { sha256 } from '../util/canonical-json.js';
 import { UsageError } from '../util/errors.js';
 import { abortOnSignal, interruptibly } from './abort-on-signal.js';
 import type { BuildInput } from './build-input.js';
@@ -230,7 +231,7 @@ async function buildInStore(
   credentials: Credentials,
 ): Promise<PlatformResult> {
   const { plan, images, close, openContext } = await interruptibly((signal) =>
-    planDockerfile(options, store.index, input, signal),
+    planDockerfile(options, store, input, signal),
   );
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
@@ -246,7 +247,7 @@ async function buildInStore(
       store,
       images,
       openContext,
-      isolation: options.isolation,
+      executor: (machine) => localExecutor({ ...machine, isolation: options.isolation }),
       skipsCache: cacheSkipper(options),
       ...credentials,
       cacheFrom: caches.from,

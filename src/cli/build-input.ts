@@ -15,9 +15,6 @@ import { text as readAll } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile.js';
-import type { ContextSource } from '../engine/sources/context-source.js';
-import { contextSource, remoteAddress } from '../engine/sources/context-source.js';
-import type { Fetched } from '../engine/sources/fetch-context.js';
 import type { FileSource } from '../fs/scan/file-source.js';
 import type { DockerfilePlace } from '../fs/scan/local-context.js';
 import {
@@ -29,6 +26,9 @@ import {
 } from '../fs/scan/local-context.js';
 import type { IgnoreMatcher } from '../fs/select/ignore.js';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
+import type { ContextSource } from '../sources/context-source.js';
+import { contextSource, remoteAddress } from '../sources/context-source.js';
+import type { Fetched } from '../sources/fetch-context.js';
 import { ContextError, UsageError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
 
@@ -101,9 +101,7 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => NodeJ
     if (source.kind === 'path' && !stats?.isFile() && !stats?.isFIFO()) return undefined;
     const input = source.kind === 'input' ? takeInput(what) : undefined;
     // Most contexts are directories, which need nothing of what unpacks and downloads.
-    const { fetchFile, fetchRemote, fetchStream } = await import(
-      '../engine/sources/fetch-context.js'
-    );
+    const { fetchFile, fetchRemote, fetchStream } = await import('../sources/fetch-context.js');
     count += 1;
     const scratch = join(workspace.scratch(), `context-${count}`);
     mkdirSync(scratch, { mode: 0o700 });
@@ -217,7 +215,7 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
     throw new UsageError(`--file ${withoutCredentials(address)} is no file`, {
       hint: 'a repository is a build context: wiac build -f FILE REPOSITORY',
     });
-  const { downloadFile } = await import('../engine/sources/fetch-http.js');
+  const { downloadFile } = await import('../sources/fetch-http.js');
   const { limits, signal } = workspace;
   const path = join(workspace.scratch(), 'Dockerfile');
   await downloadFile(
@@ -311,7 +309,7 @@ async function bringNamed(
 ): Promise<() => FileSource> {
   const fetched = await fetch(contextSource(value, isDirectory), 'a build context', signal);
   if (fetched === undefined) return () => openContext(value, undefined);
-  const { directoryOf } = await import('../engine/sources/fetch-context.js');
+  const { directoryOf } = await import('../sources/fetch-context.js');
   const root = directoryOf(fetched);
   return () => openFetched(root, { kind: 'input' });
 }

@@ -2,14 +2,15 @@
 
 import type { LayerFile } from '../fs/layer/list-files.js';
 import { listLayerFiles } from '../fs/layer/list-files.js';
-import type { Json } from '../keys/digest.js';
 import type { EntrySummary } from '../store/entries/cache-queries.js';
 import { findEntry, listEntries } from '../store/entries/cache-queries.js';
 import { removeEntries } from '../store/entries/remove-entries.js';
 import { summarizeUsage } from '../store/entries/usage.js';
+import { findLayer } from '../store/layers/find-layers.js';
 import { layerFiles } from '../store/layers/layer-store.js';
 import type { StepRecord } from '../store/records.js';
 import { formatAge, formatBytes, formatDuration, formatTable } from '../ui/format.js';
+import type { Json } from '../util/canonical-json.js';
 import type { SetExitCode } from './declare/options.js';
 import type { FilterOptions } from './filters.js';
 import { parseFilter } from './filters.js';
@@ -81,9 +82,9 @@ function sorted(
 /** `wiac cache ls` */
 export function listCommand(options: ListOptions): Promise<void> {
   const filter = parseFilter(options);
-  return withStore(({ index }) => {
+  return withStore((store) => {
     const now = Date.now();
-    const entries = sorted(listEntries(index, filter, now), options);
+    const entries = sorted(listEntries(store, filter, now), options);
     if (options.format === 'json') return printJson([...entries]);
     process.stdout.write(tableRow(COLUMNS.map(([name]) => name)));
     for (const entry of entries) process.stdout.write(entryRow(entry, now));
@@ -133,9 +134,8 @@ function showText(record: StepRecord, files: readonly LayerFile[], bytes: number
 /** `wiac cache show` */
 export function showCommand(key: string, options: FormatOption): Promise<void> {
   return withStore((store) => {
-    const { index } = store;
-    const record = findEntry(index, key);
-    const layer = record.layer === undefined ? undefined : index.layers.get(record.layer);
+    const record = findEntry(store, key);
+    const layer = record.layer === undefined ? undefined : findLayer(store, record.layer);
     const files = layer ? listLayerFiles(layerFiles(store, layer.id)) : [];
     if (options.format === 'json') printJson({ ...record, layerRecord: layer ?? null, files });
     else process.stdout.write(showText(record, files, layer?.bytes ?? 0));
@@ -179,7 +179,7 @@ export async function removeCommand(
 ): Promise<void> {
   // Layers of an ordinary user hold files of others: only in the user namespace they can go.
   return withStoreAsRoot(setExitCode, async (store) => {
-    const records = keys.map((key) => findEntry(store.index, key));
+    const records = keys.map((key) => findEntry(store, key));
     for (const { key, layerKept } of removeEntries(store, records))
       process.stdout.write(`removed ${key}${layerKept ? ', its layer is still needed' : ''}\n`);
   });

@@ -4,8 +4,9 @@ import type { TreeChange } from '../fs/scan/tree.js';
 import { diffTrees } from '../fs/scan/tree.js';
 import type { TreeDigest } from '../keys/digest.js';
 import { findEntry } from '../store/entries/cache-queries.js';
-import { treeReader } from '../store/entries/entries.js';
+import { findByDefinition, treeReader } from '../store/entries/entries.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
+import { findLayer } from '../store/layers/find-layers.js';
 import { layerTree } from '../store/layers/layer-tree.js';
 import type { StepRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
@@ -18,7 +19,7 @@ async function treeOf(
   { layer }: StepRecord,
   scanStore: IndexScanStore,
 ): Promise<TreeDigest | undefined> {
-  const record = layer === undefined ? undefined : store.index.layers.get(layer);
+  const record = layer === undefined ? undefined : findLayer(store, layer);
   return record && layerTree(store, record, scanStore);
 }
 
@@ -30,8 +31,8 @@ export function diffCommand(
 ): Promise<void> {
   return withStore((store) =>
     withScanStore(store, async (scanStore) => {
-      const before = findEntry(store.index, first);
-      const after = findEntry(store.index, second);
+      const before = findEntry(store, first);
+      const after = findEntry(store, second);
       const trees = [
         await treeOf(store, before, scanStore),
         await treeOf(store, after, scanStore),
@@ -48,7 +49,7 @@ export function diffCommand(
       }
       const parent = (index: number) => {
         const key = after.inputs.parents[index];
-        const text = key === undefined ? undefined : store.index.steps.get(key)?.inputs.text;
+        const text = key === undefined ? undefined : findByDefinition(store, key)?.inputs.text;
         return text === undefined ? `the step below (${key?.slice(0, 12) ?? 'none'})` : text;
       };
       const sections = [

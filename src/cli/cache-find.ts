@@ -3,7 +3,8 @@
 import type { TreeEntry } from '../fs/scan/tree.js';
 import { walkTree } from '../fs/scan/tree.js';
 import { compilePattern } from '../fs/select/gomatch.js';
-import { treeReader } from '../store/entries/entries.js';
+import { findByDefinition, treeReader } from '../store/entries/entries.js';
+import { allLayers } from '../store/layers/find-layers.js';
 import { layerTree } from '../store/layers/layer-tree.js';
 import type { LayerRecord } from '../store/records.js';
 import { formatTable } from '../ui/format.js';
@@ -56,9 +57,8 @@ export function findCommand(
   const matches = matcherOf(wanted);
   return withStore((store) =>
     withScanStore(store, async (scanStore) => {
-      const { index } = store;
       const found: Found[] = [];
-      for (const { value: layer } of [...index.layers.getRange()]) {
+      for (const layer of [...allLayers(store)]) {
         const tree = await layerTree(store, layer, scanStore);
         for (const { path, entry } of walkTree(treeReader(scanStore.readTree), tree))
           if (matches(path, entry)) found.push({ layer, path, entry });
@@ -70,7 +70,7 @@ export function findCommand(
       }
       const rows = found.map((item) => {
         const { key } = item.layer;
-        const text = key === undefined ? undefined : index.steps.get(key)?.inputs.text;
+        const text = key === undefined ? undefined : findByDefinition(store, key)?.inputs.text;
         return row(item, text ?? (key === undefined ? 'layer of an image' : 'removed entry'));
       });
       if (options.format === 'json') {

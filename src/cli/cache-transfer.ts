@@ -1,7 +1,7 @@
 /** `wiac cache export FILE`, `wiac cache import FILE` */
 
 import { gatherStore, importCache } from '../engine/exports/transfer-cache.js';
-import { createHash64 } from '../engine/hash64.js';
+import { createHash64 } from '../fs/scan/hash64.js';
 import type { ArtifactSource } from '../oci/artifact.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
@@ -24,7 +24,7 @@ export function exportCommand(
     ignoreError: false,
   });
   return changeStore(setExitCode, async (store) => {
-    const scanStore = indexScanStore(store.index, await createHash64());
+    const scanStore = indexScanStore(store, await createHash64());
     const scratch = lazyScratch(store.paths);
     const { signal } = new AbortController();
     try {

@@ -1,6 +1,8 @@
 /** `wiac cache tree`: the entries as they were built on each other. */
 
 import type { DefinitionKey } from '../keys/digest.js';
+import { allEntries } from '../store/entries/cache-queries.js';
+import { findLayer } from '../store/layers/find-layers.js';
 import type { StepRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import { formatAge, formatBytes } from '../ui/format.js';
@@ -13,9 +15,9 @@ interface Node {
 }
 
 /** Entries below the one they were built on; those on scratch, an image or a removed entry are roots. */
-function forest({ index }: Store): Node[] {
+function forest(store: Store): Node[] {
   const records = new Map(
-    [...index.steps.getRange()].map(({ key, value }): [DefinitionKey, StepRecord] => [key, value]),
+    [...allEntries(store)].map((record): [DefinitionKey, StepRecord] => [record.key, record]),
   );
   const children = new Map<DefinitionKey | undefined, StepRecord[]>();
   for (const record of records.values()) {
@@ -28,7 +30,7 @@ function forest({ index }: Store): Node[] {
       .sort((a, b) => a.created - b.created)
       .map((record) => ({
         record,
-        bytes: record.layer === undefined ? 0 : (index.layers.get(record.layer)?.bytes ?? 0),
+        bytes: record.layer === undefined ? 0 : (findLayer(store, record.layer)?.bytes ?? 0),
         children: nodes(record.key),
       }));
   return nodes(undefined);

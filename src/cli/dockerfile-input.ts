@@ -4,8 +4,8 @@ import type { FileSource } from '../fs/scan/file-source.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
 import type { Entitlement, Plan, PlanOptions } from '../plan/plan.js';
 import { findImage } from '../store/images/store-images.js';
-import type { CacheIndex } from '../store/index/index-db.js';
 import { storeRoot } from '../store/paths.js';
+import type { Store } from '../store/store.js';
 import type { WiacError } from '../util/errors.js';
 import { UsageError } from '../util/errors.js';
 import type { FindStored, PlanWithImages } from './base-images.js';
@@ -84,9 +84,9 @@ export function buildArgsOf(items: readonly string[]): Record<string, string> {
 }
 
 /** Looks an image up by a name of the store; --pull asks where the image comes from instead. */
-function storedImages(index: CacheIndex, pull: boolean | undefined): FindStored {
+function storedImages(store: Store, pull: boolean | undefined): FindStored {
   return ({ reference, platform }) => {
-    const image = pull ? undefined : findImage(index, reference);
+    const image = pull ? undefined : findImage(store, reference);
     if (image === undefined) return undefined;
     const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
     return fits ? image : undefined;
@@ -101,7 +101,7 @@ export async function withStoredImages(
   const { closeStore, openStore } = await import('../store/store.js');
   const store = await openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
-    await action(storedImages(store.index, pull));
+    await action(storedImages(store, pull));
   } finally {
     await closeStore(store);
   }
@@ -131,7 +131,7 @@ async function namedContexts(
  */
 export async function planDockerfile(
   options: DockerfileOptions,
-  index: CacheIndex,
+  store: Store,
   input: BuildInput,
   signal: AbortSignal,
 ): Promise<PlannedInput> {
@@ -147,7 +147,7 @@ export async function planDockerfile(
     allowed: options.allow,
     contexts,
   };
-  const findStored = storedImages(index, options.pull);
+  const findStored = storedImages(store, options.pull);
   const planned = await planWithImages(input.dockerfile, planOptions, findStored);
   try {
     const named = await namedContexts(planned.plan, sources, input, signal);

@@ -51,12 +51,12 @@ export async function pushCommand(
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   } as const;
   return changeStore(setExitCode, async (store) => {
-    const image = requireImage(store.index, name);
+    const image = requireImage(store, name);
     // A registry takes both kinds, and so an image keeps the one that it was pulled with.
     const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;
     const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';
     const mediaTypes = options.docker || keepsKind ? 'docker' : 'oci';
-    useLayers(store.index, image.layers);
+    useLayers(store, image.layers);
     const sink = openImageSink(reference);
     const scratch = lazyScratch(store.paths);
     try {

@@ -1,10 +1,12 @@
 /** `wiac inspect`, `wiac history` */
-import { layerDiffId } from '../engine/exports/diff-ids.js';
+
 import { createdOf, historyRows } from '../engine/exports/image-history.js';
 import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
 import { parsePlatform } from '../oci/platform.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
+import { layerDiffId } from '../store/blobs/diff-ids.js';
 import { namesOf } from '../store/images/store-images.js';
+import { findLayer } from '../store/layers/find-layers.js';
 import { layerFiles, layerLinks } from '../store/layers/layer-store.js';
 import type { ImageRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
@@ -31,12 +33,12 @@ function repoDigests(names: readonly string[], manifest: string | undefined): st
 
 /** Fields of docker image inspect, and after them those of wiac: its layer directories. */
 async function describe(store: Store, image: ImageRecord): Promise<Record<string, unknown>> {
-  const { index, paths } = store;
-  const names = namesOf(index, image.id);
+  const { paths } = store;
+  const names = namesOf(store, image.id);
   const { os, architecture, variant } = parsePlatform(image.platform);
   const layers: { Id: string; DiffId: string; Path: string; Size: number }[] = [];
   for (const id of image.layers) {
-    const Size = index.layers.get(id)?.bytes ?? 0;
+    const Size = findLayer(store, id)?.bytes ?? 0;
     layers.push({
       Id: id,
       DiffId: await layerDiffId(store, id),
@@ -70,7 +72,7 @@ export function inspectCommand(
   const template = isTemplate(format, ['json']);
   // A layer is read for its diffID: all of its files have to be readable.
   return withStoreAsRoot(setExitCode, async (store) => {
-    const images = names.map((name) => requireImage(store.index, name));
+    const images = names.map((name) => requireImage(store, name));
     const described: Record<string, unknown>[] = [];
     for (const image of images) described.push(await describe(store, image));
     if (!template) process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
@@ -91,12 +93,12 @@ export function historyCommand(
   name: string,
   options: { readonly format: 'table' | 'json'; readonly trunc: boolean },
 ): Promise<void> {
-  return withStore(({ index }) => {
-    const image = requireImage(index, name);
+  return withStore((store) => {
+    const image = requireImage(store, name);
     const rows = historyRows(image, image.layers).map(({ layer, ...row }) => ({
       ...row,
       layer: layer ?? null,
-      bytes: layer === undefined ? 0 : (index.layers.get(layer)?.bytes ?? 0),
+      bytes: layer === undefined ? 0 : (findLayer(store, layer)?.bytes ?? 0),
     }));
     if (options.format === 'json') {
       process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);

@@ -3,7 +3,7 @@
 import type { BaseImage, CheckResult } from '../check/check-dockerfile.js';
 import { checkDockerfile } from '../check/check-dockerfile.js';
 import type { BuildEvent } from '../engine/events.js';
-import type { PlanImages } from '../engine/sources/plan-images.js';
+import type { PlanImages } from '../engine/images/plan-images.js';
 import { formatPlatform } from '../oci/platform.js';
 import { DockerfileError } from '../util/errors.js';
 import type { BuildInput } from './build-input.js';

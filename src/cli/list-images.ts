@@ -3,9 +3,16 @@
 import { createdOf } from '../engine/exports/image-history.js';
 import { matchPath } from '../fs/select/gomatch.js';
 import { familiarReference, parseRegistryReference } from '../oci/reference.js';
-import { familiarName, findImage } from '../store/images/store-images.js';
-import type { CacheIndex } from '../store/index/index-db.js';
+import {
+  allImages,
+  allNames,
+  familiarName,
+  findImage,
+  imageById,
+} from '../store/images/store-images.js';
+import { findLayer } from '../store/layers/find-layers.js';
 import type { ImageRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import { fillTemplate, isTemplate } from '../ui/template.js';
 import { UsageError } from '../util/errors.js';
@@ -30,16 +37,16 @@ interface Row {
   readonly bytes: number;
 }
 
-function allRows(index: CacheIndex): Row[] {
+function allRows(store: Store): Row[] {
   const bytesOf = ({ layers }: ImageRecord) =>
-    layers.reduce((sum, id) => sum + (index.layers.get(id)?.bytes ?? 0), 0);
-  const named = [...index.names.getRange()].flatMap(({ key, value }): Row[] => {
-    const image = index.images.get(value);
-    return image ? [{ name: key, image, bytes: bytesOf(image) }] : [];
+    layers.reduce((sum, id) => sum + (findLayer(store, id)?.bytes ?? 0), 0);
+  const named = [...allNames(store)].flatMap(({ name, id }): Row[] => {
+    const image = imageById(store, id);
+    return image ? [{ name, image, bytes: bytesOf(image) }] : [];
   });
   const known = new Set(named.map(({ image }) => image.id));
-  const unnamed = [...index.images.getRange()].flatMap(({ key, value }): Row[] =>
-    known.has(key) ? [] : [{ name: undefined, image: value, bytes: bytesOf(value) }],
+  const unnamed = [...allImages(store)].flatMap((image): Row[] =>
+    known.has(image.id) ? [] : [{ name: undefined, image, bytes: bytesOf(image) }],
   );
   return [...named, ...unnamed];
 }
@@ -75,7 +82,7 @@ function hasLabel({ config }: ImageRecord, wanted: string): boolean {
 type Filter = (row: Row) => boolean;
 
 /** @throws UsageError for a filter that does not exist, NotFoundError */
-function parseFilter(index: CacheIndex, text: string): Filter {
+function parseFilter(store: Store, text: string): Filter {
   const at = text.indexOf('=');
   const key = at === -1 ? text : text.slice(0, at);
   const value = text.slice(at + 1);
@@ -95,7 +102,7 @@ function parseFilter(index: CacheIndex, text: string): Filter {
     }
     case 'before':
     case 'since': {
-      const other = createdOf(requireImage(index, value));
+      const other = createdOf(requireImage(store, value));
       return ({ image }) =>
         key === 'before' ? createdOf(image) < other : createdOf(image) > other;
     }
@@ -107,19 +114,19 @@ function parseFilter(index: CacheIndex, text: string): Filter {
 }
 
 function selectRows(
-  index: CacheIndex,
+  store: Store,
   reference: string | undefined,
   { all, filter }: ImagesOptions,
 ): Row[] {
-  const filters = filter.map((text) => parseFilter(index, text));
+  const filters = filter.map((text) => parseFilter(store, text));
   const withUnnamed = all || filter.some((text) => text.startsWith('dangling='));
-  return allRows(index).filter((row) => {
+  return allRows(store).filter((row) => {
     if (row.name === undefined && !withUnnamed) return false;
     // An id is as good as a name.
     const named =
       reference === undefined ||
       fitsReference(row.name, reference) ||
-      (/^[0-9a-f]{12,64}$/.test(reference) && findImage(index, reference)?.id === row.image.id);
+      (/^[0-9a-f]{12,64}$/.test(reference) && findImage(store, reference)?.id === row.image.id);
     return named && filters.every((fits) => fits(row));
   });
 }
@@ -183,8 +190,8 @@ export function imagesCommand(
   options: ImagesOptions,
 ): Promise<void> {
   const template = isTemplate(options.format, ['table', 'json']);
-  return withStore(({ index }) => {
-    const rows = selectRows(index, reference, options);
+  return withStore((store) => {
+    const rows = selectRows(store, reference, options);
     const { trunc, format } = options;
     const lines = (line: (row: Row) => string) =>
       process.stdout.write([...new Set(rows.map(line))].map((text) => `${text}\n`).join(''));

@@ -1,6 +1,6 @@
 /** Pulls an image into the store, for `wiac pull` and for `wiac run` of what is not there. */
-import { fetchImageLayers } from '../engine/sources/fetch-layer.js';
-import { openImageSource } from '../engine/sources/image-source.js';
+import { fetchImageLayers } from '../engine/images/fetch-layer.js';
+import { openImageSource } from '../engine/images/image-source.js';
 import { baseImage } from '../oci/base-image.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { isContainersStorage, parseReference } from '../oci/reference.js';
@@ -35,14 +35,14 @@ export async function pullImage(
     const image = adoptStorageImage(store, reference);
     await settle(store, image.layers);
     warnOfPlatform(reference, parsePlatform(image.platform), platform);
-    return publishImage(store.index, image, [name]);
+    return publishImage(store, image, [name]);
   }
   const source = openImageSource(reference);
   try {
     const resolved = await source.resolve(parsePlatform(platform));
     warnOfPlatform(reference, resolved.config, platform);
     const { config, history, author } = baseImage(reference, resolved);
-    return await retryWhenPruned(store.index, async () => {
+    return await retryWhenPruned(store, async () => {
       const { signal } = new AbortController();
       const layers = await fetchImageLayers({ store, signal }, resolved);
       await settle(store, layers);
@@ -54,7 +54,7 @@ export async function pullImage(
         history,
         ...(author === undefined ? {} : { author }),
       });
-      return publishImage(store.index, { ...made, ...originalOf(reference, resolved) }, [name]);
+      return publishImage(store, { ...made, ...originalOf(reference, resolved) }, [name]);
     });
   } finally {
     await source.close();

@@ -1,10 +1,10 @@
 /** Runs the command again in a process of its own, where this one can't go on. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { IndexDamagedError, suspectIndex } from '../store/index/index-damage.js';
-import { IndexReplacedError } from '../store/index/transaction.js';
+import { IndexReplacedError } from '../store/index-replaced.js';
 import { storePaths, storeRoot } from '../store/paths.js';
 import { PidTakenError } from '../store/pins/live-process.js';
+import { IndexDamagedError, suspectIndex } from '../store/recovery/index-damage.js';
 
 /** How often the command has been run again, by what it was that stopped it. */
 const COUNTERS = { pid: 'WIAC_PID_TRIES', index: 'WIAC_INDEX_TRIES' } as const;

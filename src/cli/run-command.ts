@@ -76,7 +76,7 @@ async function useLowerdirs(root: string, lower: readonly string[]): Promise<Sto
   if (layers.length === 0) return undefined;
   const store = await openUserStore(root);
   try {
-    useLayers(store.index, layers);
+    useLayers(store, layers);
     return store;
   } catch (error) {
     await closeStore(store);
@@ -114,7 +114,7 @@ async function imageTarget(
   const platform = options.platform === undefined ? undefined : wantedPlatform(options.platform);
   const image = await imageToRun(store, name, { pull: options.pull, platform });
   // In use until the program has ended, whatever is pruned or named anew meanwhile.
-  useLayers(store.index, image.layers);
+  useLayers(store, image.layers);
   const { config } = image;
   const entrypoint =
     options.entrypoint === undefined ? (config.Entrypoint ?? []) : [options.entrypoint];
@@ -147,7 +147,7 @@ async function openImage(
 ): Promise<{ readonly target: Target; readonly store: Store } | undefined> {
   const store = await openUserStore(root);
   try {
-    const isKnown = findImage(store.index, name) || hasTransport(name);
+    const isKnown = findImage(store, name) || hasTransport(name);
     if (isKnown || !parseLowerdirs(name).every(isDirectory))
       return { target: await imageTarget(store, name, rest, options), store };
   } catch (error) {

@@ -28,8 +28,8 @@ export interface ImageChoice {
 
 const PATHS = 'directories are written as ./DIR or /DIR';
 
-function notThere({ index }: Store, name: string): NotFoundError {
-  const similar = similarName(index, name);
+function notThere(store: Store, name: string): NotFoundError {
+  const similar = similarName(store, name);
   return new NotFoundError(`there is no image ${name}`, {
     hint:
       similar === undefined
@@ -49,10 +49,10 @@ function elsewhere(store: Store, name: string): string {
 }
 
 /** A name that was mistyped must not end as a riddle about some registry. */
-function withSuggestion({ index }: Store, name: string, error: unknown): unknown {
+function withSuggestion(store: Store, name: string, error: unknown): unknown {
   if (!(error instanceof ImageError)) return error;
   const { hint } = error;
-  const similar = similarName(index, name);
+  const similar = similarName(store, name);
   const more = similar === undefined ? PATHS : `did you mean ${similar}, which is in the store?`;
   return sayingMore(error, { hint: hint === undefined ? more : `${hint}; ${more}` });
 }
@@ -77,7 +77,7 @@ export async function imageToRun(
     const { adoptStorageImage } = await import('./storage-image.js');
     return isHere(adoptStorageImage(store, name));
   }
-  const stored = findImage(store.index, name);
+  const stored = findImage(store, name);
   const fits =
     platform === undefined ||
     (stored && platformFit(parsePlatform(platform), parsePlatform(stored.platform)) !== undefined);

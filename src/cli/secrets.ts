@@ -1,7 +1,7 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
 import { readFileSync, statSync } from 'node:fs';
 import { splitCsv } from '../dockerfile/csv.js';
-import type { AgentSource } from '../executor/local/ssh-agent.js';
+import type { AgentSource } from '../executor/agent-source.js';
 import { UsageError } from '../util/errors.js';
 
 /** Reads secrets and finds sockets when a step asks for them. */

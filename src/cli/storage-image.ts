@@ -1,15 +1,15 @@
 /** Images of podman and buildah, as this process may see them. */
 
 import { openStorageImage } from '../containers-storage/storage-layers.js';
-import type { InPlaceImage } from '../engine/sources/in-place.js';
-import { inUserNamespace } from '../executor/local/overlay.js';
 import { baseImage } from '../oci/base-image.js';
+import type { InPlaceImage } from '../oci/in-place.js';
 import { formatPlatform } from '../oci/platform.js';
 import { parseReference } from '../oci/reference.js';
 import { imageRecord } from '../store/images/store-images.js';
 import { adoptLayer } from '../store/layers/adopt-layer.js';
 import type { ImageRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
+import { inUserNamespace } from '../util/user-namespace.js';
 
 /**
  * The image of a `containers-storage:` reference.

@@ -1,13 +1,14 @@
 /** `wiac tag`, `wiac rmi` */
 import {
   findImage,
+  hasName,
   isImageName,
   namesOf,
   normalizeName,
   publishImage,
   removeImage,
 } from '../store/images/store-images.js';
-import type { CacheIndex } from '../store/index/index-db.js';
+import type { Store } from '../store/store.js';
 import { UsageError } from '../util/errors.js';
 import type { SetExitCode } from './declare/options.js';
 import { requireImage } from './find-image.js';
@@ -21,16 +22,16 @@ export function tagCommand(name: string, newNames: readonly string[]): Promise<v
         hint: 'use letters, digits and . _ - / :',
       });
   }
-  return withStore(async ({ index }) => {
-    await publishImage(index, requireImage(index, name), newNames);
+  return withStore(async (store) => {
+    await publishImage(store, requireImage(store, name), newNames);
   });
 }
 
 /** An id stands for all names of its image: those who gave it another one would not expect that. */
-function refuseSeveralNames(index: CacheIndex, reference: string): void {
-  const { id } = requireImage(index, reference);
-  if (index.names.doesExist(normalizeName(reference))) return;
-  const names = namesOf(index, id);
+function refuseSeveralNames(store: Store, reference: string): void {
+  const { id } = requireImage(store, reference);
+  if (hasName(store, normalizeName(reference))) return;
+  const names = namesOf(store, id);
   if (names.length > 1)
     throw new UsageError(`the image ${reference} has several names: ${names.join(', ')}`, {
       hint: 'give the names that are to go, or --force for all of them',
@@ -47,10 +48,10 @@ export function rmiCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   return withStoreAsRoot(setExitCode, async (store) => {
-    if (!force) for (const reference of references) refuseSeveralNames(store.index, reference);
+    if (!force) for (const reference of references) refuseSeveralNames(store, reference);
     for (const reference of references) {
       // Two of them may be names of one image, or the same name twice.
-      if (!findImage(store.index, reference)) continue;
+      if (!findImage(store, reference)) continue;
       const { untagged, removed } = await removeImage(store, reference);
       for (const name of untagged) process.stdout.write(`Untagged: ${name}\n`);
       if (removed !== undefined) process.stdout.write(`Deleted: ${removed}\n`);

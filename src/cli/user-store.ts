@@ -1,7 +1,7 @@
 /** Opens the store as the user's environment says, and tells what a power cut took. */
 
-import type { Rebuilt } from '../store/index/rebuild-index.js';
 import { syncMode } from '../store/recovery/durability.js';
+import type { Rebuilt } from '../store/recovery/rebuild-index.js';
 import type { LostWork } from '../store/recovery/recovery.js';
 import type { Store } from '../store/store.js';
 import { openStore } from '../store/store.js';

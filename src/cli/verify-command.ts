@@ -1,5 +1,5 @@
 /** `wiac cache verify` */
-import { createHash64 } from '../engine/hash64.js';
+import { createHash64 } from '../fs/scan/hash64.js';
 import { findEntry } from '../store/entries/cache-queries.js';
 import { asStoreError } from '../store/store.js';
 import type { Finding } from '../store/verify/finding.js';
@@ -70,9 +70,9 @@ export async function verifyCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   await withStoreAsRoot(setExitCode, async (store) => {
-    const { index, paths } = store;
+    const { paths } = store;
     try {
-      const entries = keys.length > 0 ? keys.map((key) => findEntry(index, key)) : undefined;
+      const entries = keys.length > 0 ? keys.map((key) => findEntry(store, key)) : undefined;
       const verification = await verifyStore(store, entries, options.deep, await createHash64());
       const { findings } = verification;
       const due = options.repair && findings.length > 0;

@@ -1,5 +1,5 @@
 /** Warns of images that are for another platform. */
-import { platformWarning } from '../engine/sources/platform-warning.js';
+import { platformWarning } from '../engine/images/platform-warning.js';
 import type { Platform } from '../oci/resolved-image.js';
 
 /** @param wanted `os/architecture[/variant]` */

@@ -2,8 +2,8 @@
 import type { StepStatus } from '../engine/plan-status.js';
 import { planStatus } from '../engine/plan-status.js';
 import type { Step, StepId } from '../plan/step.js';
-import { treeReader } from '../store/entries/entries.js';
-import type { CacheIndex } from '../store/index/index-db.js';
+import { treeNodes, treeReader } from '../store/entries/entries.js';
+import type { Store } from '../store/store.js';
 import { stepNames } from '../ui/step-names.js';
 import { NotFoundError } from '../util/errors.js';
 import type { Explanation } from '../why/explain.js';
@@ -21,13 +21,13 @@ interface Answer {
   readonly explanation: Explanation | undefined;
 }
 
-function explain(index: CacheIndex, status: StepStatus): Answer {
+function explain(store: Store, status: StepStatus): Answer {
   const { keyed, step } = status;
   if (status.status !== 'miss' || !keyed) return { status, explanation: undefined };
   const filesUnknown =
     step.kind === 'copy' && step.from !== undefined && keyed.inputs.files.length === 0;
-  const read = treeReader((digest) => index.trees.get(digest));
-  return { status, explanation: explainMiss(index, { ...keyed, filesUnknown }, read) };
+  const read = treeReader(treeNodes(store));
+  return { status, explanation: explainMiss(store, { ...keyed, filesUnknown }, read) };
 }
 
 /** By its id, its name as `wiac plan` prints it, or the beginning of its instruction. */
@@ -91,7 +91,7 @@ export function whyCommand(
         hint: 'wiac plan lists the steps',
       });
     }
-    const answers = statuses.map((status) => explain(store.index, status));
+    const answers = statuses.map((status) => explain(store, status));
     const format = options.format === 'json' ? asJson : asText;
     process.stdout.write(format(answers, name));
   });

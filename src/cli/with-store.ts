@@ -1,6 +1,7 @@
 /** The store for a command that asks questions of it. */
-import { createHash64 } from '../engine/hash64.js';
+
 import { ensurePrivileges } from '../executor/local/privileges.js';
+import { createHash64 } from '../fs/scan/hash64.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { sweepOwn, sweepStore } from '../store/gc/sweep.js';
@@ -100,7 +101,7 @@ export async function withPlan(
   await withStore((store) =>
     withInput(path, options, store, async (input) => {
       const planned = await interruptibly((signal) =>
-        planDockerfile(options, store.index, input, signal),
+        planDockerfile(options, store, input, signal),
       );
       try {
         await action(store, planned);
@@ -113,10 +114,10 @@ export async function withPlan(
 
 /** Gives an action the tree nodes of the index; those it adds are kept. */
 export async function withScanStore(
-  { index }: Store,
+  store: Store,
   action: (scanStore: IndexScanStore) => Promise<void>,
 ): Promise<void> {
-  const scanStore = indexScanStore(index, await createHash64());
+  const scanStore = indexScanStore(store, await createHash64());
   await action(scanStore);
   scanStore.flush();
 }

@@ -1,8 +1,8 @@
 /** An image of podman or buildah, to be used where it is: nothing is copied, nothing is written. */
 import { statSync } from 'node:fs';
-import type { InPlaceImage, InPlaceLayer } from '../engine/sources/in-place.js';
 import { digestOf } from '../oci/blob-digest.js';
 import { ImageError } from '../oci/image-error.js';
+import type { InPlaceImage, InPlaceLayer } from '../oci/in-place.js';
 import { isIndex, parseConfig, parseManifest } from '../oci/parse-manifest.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
 import type { Digest, ImageConfig } from '../oci/resolved-image.js';

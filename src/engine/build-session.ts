@@ -1,27 +1,25 @@
 /** What the parts of one build share. */
 
-import type { Isolation } from '../executor/local/container.js';
-import type { AgentSource } from '../executor/local/ssh-agent.js';
-import { digestLayer } from '../fs/layer/layer-digest.js';
+import type { AgentSource } from '../executor/agent-source.js';
+import type { Executor } from '../executor/executor.js';
+import type { CopySources } from '../executor/local/copy-sources.js';
 import type { Stack } from '../fs/layer/stack.js';
 import type { FileSource } from '../fs/scan/file-source.js';
 import type { LayerDigest } from '../keys/digest.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { Step, StepId } from '../plan/step.js';
-import { updateLayer } from '../store/entries/entries.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
-import { opaqueOf } from '../store/layers/layer-marks.js';
-import { layerFiles } from '../store/layers/layer-store.js';
+import { layerDigests as digestsOfLayers, layerStack } from '../store/layers/layer-stack.js';
 import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { EventSink } from './events.js';
+import type { LayerOrigins } from './images/needed-layers.js';
+import { needLayers } from './images/needed-layers.js';
+import type { PlanImages } from './images/plan-images.js';
 import type { SharedCache } from './shared-cache.js';
-import type { LayerOrigins } from './sources/needed-layers.js';
-import { needLayers } from './sources/needed-layers.js';
-import type { PlanImages } from './sources/plan-images.js';
 
-/** One build: where it reads from, writes to and reports to. */
-export interface BuildSession {
+/** What looking steps up takes: where a build reads from. */
+export interface LookupSession {
   readonly store: Store;
   readonly scanStore: IndexScanStore;
   /**
@@ -31,7 +29,6 @@ export interface BuildSession {
   readonly context: (name: string) => FileSource;
   /** Directory for short-lived files of this build, made when it is first asked for. */
   readonly scratch: () => string;
-  readonly isolation: Isolation;
   /** The images that the plan is based on. */
   readonly images: PlanImages;
   /** Where layers that are not here can be fetched. */
@@ -40,34 +37,28 @@ export interface BuildSession {
   readonly sharedCache: SharedCache | undefined;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
-  /** Content of a secret; undefined when the build was given none of that id. */
-  readonly secret: (id: string) => Buffer | undefined;
   /** User and password for the server that a step fetches from. */
   readonly credentials: (step: StepId) => Credentials | undefined;
-  /** An ssh agent; undefined when the build was given none of that id. */
-  readonly sshAgent: (id: string) => AgentSource | undefined;
-  /** Counts up, for names that must not repeat within this process. */
-  readonly nextNumber: () => number;
-  readonly emit: EventSink;
   readonly signal: AbortSignal;
 }
 
-/** What reading layers takes. */
-export type LayerReading = Pick<BuildSession, 'store' | 'scanStore' | 'origins' | 'signal'>;
-
-/** Layers that are here with what reading them takes, topmost first. */
-export async function layerStack(store: Store, layers: readonly LayerId[]): Promise<Stack> {
-  const stack = await Promise.all(
-    layers.map(async (id) => {
-      const opaque = new Set(await opaqueOf(store, id));
-      return { path: layerFiles(store, id), opaque };
-    }),
-  );
-  return stack.reverse();
+/** One build: what it looks up with, what carries steps out, and to whom it reports. */
+export interface BuildSession extends LookupSession {
+  /** Carries out what is not in the cache. */
+  readonly executor: Executor<CopySources>;
+  /** Content of a secret; undefined when the build was given none of that id. */
+  readonly secret: (id: string) => Buffer | undefined;
+  /** An ssh agent; undefined when the build was given none of that id. */
+  readonly sshAgent: (id: string) => AgentSource | undefined;
+  readonly emit: EventSink;
 }
 
+/** What reading layers takes. */
+export type LayerReading = Pick<LookupSession, 'store' | 'scanStore' | 'origins' | 'signal'>;
+
 /**
- * The layers of a step's file system, fetched if need be.
+ * The layers of a step's file system, fetched if need be, topmost first.
+ * @param layers bottom first
  * @throws MissingLayersError
  */
 export async function stackOf(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
@@ -76,26 +67,13 @@ export async function stackOf(session: LayerReading, layers: readonly LayerId[])
 }
 
 /**
- * Digests of layers, computed once for each layer and kept in the index.
+ * Digests of layers, fetched if they have to be read for it.
  * @throws MissingLayersError
  */
 export async function layerDigests(
   session: LayerReading,
   layers: readonly LayerId[],
 ): Promise<LayerDigest[]> {
-  const { index } = session.store;
-  const digests: LayerDigest[] = [];
-  for (const id of layers) {
-    let digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
-    if (digest === undefined) {
-      await needLayers(session, [id]);
-      const opaque = await opaqueOf(session.store, id);
-      const path = layerFiles(session.store, id);
-      const computed = await digestLayer(path, opaque, session.scanStore);
-      digest = computed.digest;
-      updateLayer(index, id, computed);
-    }
-    digests.push(digest);
-  }
-  return digests;
+  const { store, scanStore } = session;
+  return digestsOfLayers(store, scanStore, layers, (id) => needLayers(session, [id]));
 }

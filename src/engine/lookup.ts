@@ -3,7 +3,9 @@
  * (early cut-off). No step is carried out here.
  */
 
-import type { Destination } from '../fs/layer/destination.js';
+import type { WritePlace } from '../executor/executor.js';
+import type { CopySources } from '../executor/local/copy-sources.js';
+import { contextSources, NO_SOURCES, stageSources } from '../executor/local/copy-sources.js';
 import { destinationFacts, inspectDestination } from '../fs/layer/destination.js';
 import { refuseWhiteoutPath } from '../fs/layer/reserved-names.js';
 import type { Stack } from '../fs/layer/stack.js';
@@ -13,7 +15,7 @@ import { resolveIdentity, resolveOwner } from '../fs/layer/users.js';
 import { withSource } from '../fs/scan/file-source.js';
 import type { Selection } from '../fs/select/select.js';
 import { selectFiles } from '../fs/select/select.js';
-import type { ContentKey, DefinitionKey, Json, OperationDigest } from '../keys/digest.js';
+import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.js';
 import type { KeyedStep, StepInputs } from '../keys/inputs.js';
 import {
   contentKey,
@@ -32,18 +34,12 @@ import {
 import { isPresent } from '../store/layers/adopt-layer.js';
 import { tryUseLayers } from '../store/pins/uses.js';
 import type { LayerId, StepRecord } from '../store/records.js';
+import type { Json } from '../util/canonical-json.js';
 import { DockerfileError } from '../util/errors.js';
-import type { BuildSession, LayerReading } from './build-session.js';
+import type { LayerReading, LookupSession } from './build-session.js';
 import { layerDigests, stackOf } from './build-session.js';
-import type { CopySources } from './copy-sources.js';
-import {
-  copySources,
-  NO_SOURCES,
-  refuseConflicts,
-  refuseDestination,
-  withLayersBelow,
-} from './copy-sources.js';
-import { remoteIdentity } from './sources/fetch-step.js';
+import { refuseConflicts, refuseDestination, withLayersBelow } from './copy-checks.js';
+import { remoteIdentity } from './remote-identity.js';
 
 /** The file system of a step: its layers bottom first, and the key of the step that made it. */
 export interface StepState {
@@ -77,17 +73,14 @@ export type KnownParent = Pick<StepState, 'key' | 'maker'> & {
 };
 
 /** What COPY and WORKDIR read of the layers below. */
-export interface DestinationReads {
-  readonly destination: Destination;
-  readonly owner: Owner | undefined;
+export interface DestinationReads extends WritePlace {
+  /** The part of it that goes into the content key. */
   readonly facts: Json;
-  /** The layers below, for archives, whose names go through what is there. */
-  readonly stack: Stack;
 }
 
 /** Computes a step's definition key. Reads the build context, no layer. */
 export async function keyStep(
-  session: BuildSession,
+  session: LookupSession,
   step: KeyedStep,
   parents: readonly KnownParent[],
 ): Promise<KeyedInputs> {
@@ -135,12 +128,12 @@ function sameParents(
  * were rebuilt since, and only their content can tell whether it is still right.
  */
 export function lookupDefinition(
-  session: BuildSession,
+  session: LookupSession,
   keyed: KeyedInputs,
   base: StepState,
   reads: readonly StepState[],
 ): StepRecord | undefined {
-  const record = findByDefinition(session.store.index, keyed.key);
+  const record = findByDefinition(session.store, keyed.key);
   const readLayers = reads.map(({ layers }) => layers);
   return record && sameParents(record, base.layers, readLayers) ? record : undefined;
 }
@@ -181,7 +174,7 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
   refuseWhiteoutPath(destination.path, step.location);
   const owner = ownerOf(stack, step);
   const facts = { destination: destinationFacts(destination), owner: owner ? { ...owner } : null };
-  return { destination, owner, facts, stack };
+  return { destination, owner, facts };
 }
 
 /** What a content look-up found out, for whoever carries the step out next. */
@@ -229,35 +222,46 @@ export async function runContentKey(
 
 /** Entries made before their content key was of interest get it now. */
 async function completeCandidates(
-  session: BuildSession,
+  session: LookupSession,
   step: RunStep,
   candidates: readonly StepRecord[],
 ): Promise<void> {
-  const { index } = session.store;
+  const { store } = session;
   for (const record of candidates) {
     if (record.contentKey !== undefined) continue;
     const needed = [...record.base, ...record.readLayers.flat()];
     if (!needed.every((id) => isPresent(session.store, id))) continue;
     const { operation, base, readLayers } = record;
     // Digesting reads their files.
-    if (!tryUseLayers(index, needed)) continue;
+    if (!tryUseLayers(store, needed)) continue;
     const key = await runContentKey(session, step, operation, base, readLayers);
-    completeEntry(index, record.key, key);
+    completeEntry(store, record.key, key);
   }
+}
+
+/** The files a COPY takes, wherever from. */
+async function sourcesOf(
+  session: LookupSession,
+  { selections }: KeyedInputs,
+  step: CopyStep,
+  [source]: readonly StepState[],
+): Promise<CopySources> {
+  if (step.from === undefined || !source) return contextSources(step, selections);
+  return stageSources(step, await stackOf(session, source.layers), session.scanStore);
 }
 
 /** Looks a step up by what it really reads from its parents. */
 export async function lookupContent(
-  session: BuildSession,
+  session: LookupSession,
   keyed: KeyedInputs,
   base: StepState,
   reads: readonly StepState[],
 ): Promise<ContentLookup> {
-  const { index } = session.store;
+  const { store } = session;
   const { step, operation } = keyed;
   const useCache = !session.skipsCache(step);
   if (step.kind === 'run') {
-    const candidates = useCache ? findByOperation(index, operation) : [];
+    const candidates = useCache ? findByOperation(store, operation) : [];
     const elsewhere = useCache && (await session.sharedCache?.hasOperation(operation));
     // In a cold build nobody has run this before: digesting the layers below can't find anything.
     if (candidates.length === 0 && !elsewhere) {
@@ -272,7 +276,7 @@ export async function lookupContent(
     const readLayers = reads.map(({ layers }) => layers);
     const key = await runContentKey(session, step, operation, base.layers, readLayers);
     const record =
-      findByContent(index, key) ?? (await session.sharedCache?.content(key, keyed, base, reads));
+      findByContent(store, key) ?? (await session.sharedCache?.content(key, keyed, base, reads));
     return { record, contentKey: key, destination: undefined, sources: NO_SOURCES };
   }
   if (step.kind === 'fetch') {
@@ -285,8 +289,7 @@ export async function lookupContent(
   }
   const stack = await stackOf(session, base.layers);
   const found = readDestination(stack, step);
-  const sources =
-    step.kind === 'copy' ? await copySources(session, keyed, step, reads) : NO_SOURCES;
+  const sources = step.kind === 'copy' ? await sourcesOf(session, keyed, step, reads) : NO_SOURCES;
   const { selections } = sources;
   if (step.kind === 'copy') {
     refuseDestination(step, found.destination, sources);
@@ -296,7 +299,7 @@ export async function lookupContent(
   const files = selections.map(selectionInput);
   const key = contentKey(operation, files, destination.facts);
   const record = useCache
-    ? (findByContent(index, key) ?? (await session.sharedCache?.content(key, keyed, base, reads)))
+    ? (findByContent(store, key) ?? (await session.sharedCache?.content(key, keyed, base, reads)))
     : undefined;
   return { record, contentKey: key, destination, sources };
 }

@@ -1,25 +1,25 @@
 /** What the cache has of a plan: each step's key, and whether it would run. Runs nothing. */
 
 import type { FileSource } from '../fs/scan/file-source.js';
-import type { DefinitionKey, Json } from '../keys/digest.js';
-import { canonicalJson } from '../keys/digest.js';
+import { createHash64 } from '../fs/scan/hash64.js';
+import type { DefinitionKey } from '../keys/digest.js';
 import { isKeyed, selectionInput, sourceKey } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
 import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { findByOperation } from '../store/entries/entries.js';
 import { noteImage } from '../store/entries/related.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
-import type { CacheIndex } from '../store/index/index-db.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { useLayers } from '../store/pins/uses.js';
 import type { Store } from '../store/store.js';
-import type { BuildSession } from './build-session.js';
-import { createHash64 } from './hash64.js';
+import type { Json } from '../util/canonical-json.js';
+import { canonicalJson } from '../util/canonical-json.js';
+import type { LookupSession } from './build-session.js';
+import { MissingLayersError } from './images/needed-layers.js';
+import { knownLayers, type PlanImages } from './images/plan-images.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
 import { openOnce } from './run-build.js';
-import { MissingLayersError } from './sources/needed-layers.js';
-import { knownLayers, type PlanImages } from './sources/plan-images.js';
 
 /** A step with what the cache knows of it. */
 export interface StepStatus {
@@ -45,14 +45,14 @@ interface Known {
 }
 
 /** A base image whose layers are not all here would have to be pulled first. */
-function sourceStatus({ images, store }: BuildSession, step: SourceStep): StepStatus & Known {
+function sourceStatus({ images, store }: LookupSession, step: SourceStep): StepStatus & Known {
   const none = { step, status: 'none', afterMiss: false, keyed: undefined } as const;
   if (step.digest === undefined) {
     return { ...none, key: undefined, maker: undefined, state: NOTHING };
   }
   const key = sourceKey(step.digest);
-  noteImage(store.index, key, step.digest);
-  const layers = knownLayers(store.index, images.get(step));
+  noteImage(store, key, step.digest);
+  const layers = knownLayers(store, images.get(step));
   const known = layers.filter((id) => id !== undefined);
   const maker = step.id;
   const state = known.length === layers.length ? { layers: known, key, maker } : undefined;
@@ -63,10 +63,10 @@ function sourceStatus({ images, store }: BuildSession, step: SourceStep): StepSt
  * Could the step be found by its content, whatever the steps before it make? Only where the cache
  * has its operation, and for files of the build context these very files.
  */
-function mayHit(index: CacheIndex, { step, operation, inputs }: KeyedInputs): boolean {
+function mayHit(store: Store, { step, operation, inputs }: KeyedInputs): boolean {
   const files = canonicalJson(inputs.files as unknown as Json);
   const filesKnown = step.kind === 'copy' && step.from === undefined;
-  return findByOperation(index, operation).some(
+  return findByOperation(store, operation).some(
     (record) => !filesKnown || canonicalJson(record.inputs.files as unknown as Json) === files,
   );
 }
@@ -78,7 +78,7 @@ function whenMissing(error: unknown): 'not here' {
 }
 
 async function statusOf(
-  session: BuildSession,
+  session: LookupSession,
   step: Step,
   known: Map<StepId, Known>,
 ): Promise<StepStatus & Known> {
@@ -99,19 +99,19 @@ async function statusOf(
   const maker = step.id;
   const miss = { step, key, maker, status: 'miss', keyed, state: undefined } as const;
   const complete = reads.flatMap(({ state }) => state ?? []);
-  const { index } = session.store;
+  const { store } = session;
   if (!base.state || complete.length < reads.length)
-    return { ...miss, afterMiss: mayHit(index, keyed) };
+    return { ...miss, afterMiss: mayHit(store, keyed) };
   const definition = lookupDefinition(session, keyed, base.state, complete);
   if (!definition) {
     // Looking for the content reads files of the layers below.
     const layers = [base.state, ...complete].flatMap((state) => state.layers);
-    useLayers(index, layers);
+    useLayers(store, layers);
   }
   const content = definition
     ? undefined
     : await lookupContent(session, keyed, base.state, complete).catch(whenMissing);
-  if (content === 'not here') return { ...miss, afterMiss: mayHit(index, keyed) };
+  if (content === 'not here') return { ...miss, afterMiss: mayHit(store, keyed) };
   const record = definition ?? content?.record;
   if (!record) {
     // Files of another step are known only now.
@@ -134,24 +134,19 @@ export async function planStatus(
   openContext: (name: string) => FileSource,
   images: PlanImages,
 ): Promise<StepStatus[]> {
-  const scanStore = indexScanStore(store.index, await createHash64());
+  const scanStore = indexScanStore(store, await createHash64());
   const scratch = lazyScratch(store.paths);
   const contexts = openOnce(openContext);
-  const session: BuildSession = {
+  const session: LookupSession = {
     store,
     scanStore,
     context: contexts.get,
     scratch: scratch.path,
-    isolation: 'namespaces',
     images,
     origins: new Map(),
     sharedCache: undefined,
     skipsCache: () => false,
-    secret: () => undefined,
     credentials: plan.credentials,
-    sshAgent: () => undefined,
-    nextNumber: () => 0,
-    emit: () => {},
     signal: new AbortController().signal,
   };
   const known = new Map<StepId, Known>();

@@ -1,9 +1,12 @@
 /** One build from beginning to end: plan in, lowerdir string and image out. */
 
-import type { Isolation } from '../executor/local/container.js';
+import type { AgentSource } from '../executor/agent-source.js';
+import type { Executor } from '../executor/executor.js';
+import type { CopySources } from '../executor/local/copy-sources.js';
+import type { LocalMachine } from '../executor/local/local-machine.js';
 import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
-import type { AgentSource } from '../executor/local/ssh-agent.js';
 import type { FileSource } from '../fs/scan/file-source.js';
+import { createHash64 } from '../fs/scan/hash64.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { HistoryEntry } from '../oci/image-config.js';
 import { isWindows } from '../oci/image-config.js';
@@ -26,14 +29,16 @@ import { UnsupportedError } from '../util/errors.js';
 import type { BuildSession } from './build-session.js';
 import type { EventSink } from './events.js';
 import type { CacheTarget } from './exports/export-cache.js';
-import { createHash64 } from './hash64.js';
+import type { LayerOrigins } from './images/needed-layers.js';
+import { MissingLayersError, needLayers } from './images/needed-layers.js';
+import type { PlanImages } from './images/plan-images.js';
 import type { Resolution } from './scheduler.js';
 import { resolvePlan } from './scheduler.js';
 import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
-import type { LayerOrigins } from './sources/needed-layers.js';
-import { MissingLayersError, needLayers } from './sources/needed-layers.js';
-import type { PlanImages } from './sources/plan-images.js';
+
+/** What a build gives to an executor of this machine. */
+export type BuildMachine = Omit<LocalMachine, 'isolation'>;
 
 /** What a build needs besides its plan. */
 export interface BuildRequest {
@@ -43,7 +48,8 @@ export interface BuildRequest {
   readonly images: PlanImages;
   /** Opens a build context by its name, '' is the main one. */
   readonly openContext: (name: string) => FileSource;
-  readonly isolation: Isolation;
+  /** Carries out what is not in the cache; what it needs of this machine is given to it. */
+  readonly executor: (machine: BuildMachine) => Executor<CopySources>;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
   readonly secret: (id: string) => Buffer | undefined;
@@ -143,8 +149,8 @@ async function resolveResult(
       // What was given up can't be missed once more, unless the index contradicts itself.
       if (error.layers.some((id) => givenUp.has(id))) throw new LayersGoneError(error.layers);
       for (const id of error.layers) givenUp.add(id);
-      forgetRemoteLayers(session.store.index, error.layers);
-      releaseLeases(session.store.index);
+      forgetRemoteLayers(session.store, error.layers);
+      releaseLeases(session.store);
     } finally {
       request.signal.removeEventListener('abort', onAbort);
     }
@@ -170,9 +176,9 @@ async function attempt(
   context: BuildSession['context'],
   scratch: () => string,
 ): Promise<BuildResult> {
-  const { plan, store, emit, skipsCache, secret, sshAgent, isolation, signal } = request;
+  const { plan, store, emit, skipsCache, secret, sshAgent, signal } = request;
   const started = performance.now();
-  const scanStore = indexScanStore(store.index, await createHash64());
+  const scanStore = indexScanStore(store, await createHash64());
   const origins: LayerOrigins = new Map();
   const warn = (message: string) => emit({ type: 'warning', message });
   const session: BuildSession = {
@@ -180,7 +186,7 @@ async function attempt(
     scanStore,
     context,
     scratch,
-    isolation,
+    executor: request.executor({ store, scanStore, scratch, nextNumber: counter() }),
     images: request.images,
     origins,
     sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),
@@ -188,7 +194,6 @@ async function attempt(
     secret,
     credentials: plan.credentials,
     sshAgent,
-    nextNumber: counter(),
     emit,
     signal,
   };
@@ -212,7 +217,7 @@ async function attempt(
     ...(plan.author === undefined ? {} : { author: plan.author }),
     ...(cache === undefined ? {} : { cache }),
   });
-  const image = concludeBuild(store.index, {
+  const image = concludeBuild(store, {
     used: resolution.used,
     layers,
     image: made,
@@ -251,10 +256,10 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   const contexts = openOnce(request.openContext);
   try {
     return await retryWhenPruned(
-      store.index,
+      store,
       () => attempt(request, contexts.get, scratch.path),
       () => {
-        releaseLeases(store.index);
+        releaseLeases(store);
         emit({ type: 'warning', message: 'the cache was pruned meanwhile: starting over' });
       },
     );

@@ -18,10 +18,10 @@ import { LayersGoneError } from '../store/pins/uses.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import { semaphore } from '../util/semaphore.js';
 import type { BuildSession } from './build-session.js';
-import { executeStep } from './execute.js';
+import { executeStep } from './execute-step.js';
+import { imageLayers, MissingLayersError } from './images/needed-layers.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
-import { imageLayers, MissingLayersError } from './sources/needed-layers.js';
 
 /** How a plan's steps were resolved. */
 export interface Resolution {
@@ -64,7 +64,7 @@ function adopt(
     base: base.layers,
     readLayers: reads.map(({ layers }) => layers),
   };
-  publishEntry(run.session.store.index, record, undefined);
+  publishEntry(run.session.store, record, undefined);
   return record;
 }
 
@@ -76,7 +76,7 @@ async function waitForLease(
 ): Promise<Lease | undefined> {
   for (const { layers } of states) for (const id of layers) run.layers.add(id);
   const { store, signal, emit } = run.session;
-  return takeLease(store.index, keyed.key, {
+  return takeLease(store, keyed.key, {
     signal,
     layers: run.layers,
     onWait: (pid) => emit({ type: 'waiting', step: keyed.step.id, pid }),
@@ -121,7 +121,7 @@ async function resolveKeyed(
       ? undefined
       : await session.sharedCache?.definition(keyed, base, reads);
     if (shared) {
-      publishEntry(session.store.index, shared, undefined);
+      publishEntry(session.store, shared, undefined);
       return hit(shared, 'definition');
     }
     const found = await lookupContent(session, keyed, base, reads);
@@ -136,7 +136,7 @@ async function resolveKeyed(
     run.executed += 1;
     return stateAfter(base, record, { key: record.key, step });
   } finally {
-    for (const one of [lease, copiedLease]) if (one) releaseLease(session.store.index, one);
+    for (const one of [lease, copiedLease]) if (one) releaseLease(session.store, one);
   }
 }
 
@@ -145,7 +145,7 @@ function resolveSource(session: BuildSession, step: SourceStep): StepState {
   const image = session.images.get(step);
   if (step.digest === undefined || !image) return NOTHING;
   const key = sourceKey(step.digest);
-  noteImage(session.store.index, key, step.digest);
+  noteImage(session.store, key, step.digest);
   const maker = step.id;
   if ('stored' in image) {
     requirePresent(session.store, image.stored.layers, `the image ${step.reference}`);

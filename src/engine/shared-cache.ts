@@ -4,12 +4,13 @@ import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.
 import { ImageError } from '../oci/image-error.js';
 import type { EntryList, ListedEntry } from '../shared-cache/entry-list.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
+import { hasLayer, layerByDiffId } from '../store/layers/find-layers.js';
 import { diffIdOf, layerOfDiffId } from '../store/layers/remote-layers.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
+import type { LayerOrigin, LayerOrigins } from './images/needed-layers.js';
+import { addOrigin, usableOrigin } from './images/needed-layers.js';
 import type { KeyedInputs, StepState } from './lookup.js';
-import type { LayerOrigin, LayerOrigins } from './sources/needed-layers.js';
-import { addOrigin, usableOrigin } from './sources/needed-layers.js';
 
 /** One `--cache-from`. */
 export interface CacheSource {
@@ -97,15 +98,14 @@ function toRecord(
   base: StepState,
   reads: readonly StepState[],
 ): StepRecord | undefined {
-  const { index } = store;
   const listed = entry.layer === undefined ? undefined : list.layers[entry.layer];
   let layer: LayerId | undefined;
   if (listed) {
     const { diffId, digest } = listed;
-    const here = index.diffIds.get(diffId);
-    const isHere = here !== undefined && index.layers.doesExist(here);
+    const here = layerByDiffId(store, diffId);
+    const isHere = here !== undefined && hasLayer(store, here);
     if (!isHere && !usableOrigin(origins, diffId)) return undefined;
-    layer = layerOfDiffId(index, diffId, { digest, key: keyed.key });
+    layer = layerOfDiffId(store, diffId, { digest, key: keyed.key });
   }
   return {
     key: keyed.key,
@@ -140,13 +140,13 @@ export function openSharedCache(
     opened ??= openAll();
     return (await opened).filter((cache) => cache.isUsable());
   };
-  const { index } = session.store;
+  const { store } = session;
 
   const madeOn = ({ list }: OpenCache, places: readonly number[], { layers }: StepState): boolean =>
     places.length === layers.length &&
     layers.every((id, at) => {
       const listed = list.layers[places[at] ?? -1];
-      return listed !== undefined && listed.diffId === diffIdOf(index, id);
+      return listed !== undefined && listed.diffId === diffIdOf(store, id);
     });
 
   return {

@@ -3,8 +3,9 @@
  * and `why` read, so that what is explained is what was hashed.
  */
 import type { CopyStep, FetchStep, RunStep, Step, WorkdirStep } from '../plan/step.js';
-import type { ContentKey, DefinitionKey, Json, OperationDigest, TreeDigest } from './digest.js';
-import { canonicalJson, sha256 } from './digest.js';
+import type { Json } from '../util/canonical-json.js';
+import { canonicalJson, sha256 } from '../util/canonical-json.js';
+import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from './digest.js';
 
 /**
  * Counts up whenever the meaning of a key changes (an encoding, or what a step of that kind does with

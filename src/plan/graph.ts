@@ -1,6 +1,6 @@
 /** Collects steps; a step that is asked for twice is one node. */
-import type { Json } from '../keys/digest.js';
-import { canonicalJson } from '../keys/digest.js';
+import type { Json } from '../util/canonical-json.js';
+import { canonicalJson } from '../util/canonical-json.js';
 import type { Step, StepId } from './step.js';
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;

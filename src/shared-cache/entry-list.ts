@@ -3,16 +3,11 @@
  * specification. Layers are called by the digest of their archive, because their ids mean nothing
  * elsewhere.
  */
-import type {
-  ContentKey,
-  DefinitionKey,
-  Json,
-  LayerDigest,
-  OperationDigest,
-} from '../keys/digest.js';
-import { canonicalJson } from '../keys/digest.js';
+import type { ContentKey, DefinitionKey, LayerDigest, OperationDigest } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
 import type { Digest } from '../oci/resolved-image.js';
+import type { Json } from '../util/canonical-json.js';
+import { canonicalJson } from '../util/canonical-json.js';
 import { withoutCredentials } from '../util/redact.js';
 
 /** Version of the list; a reader ignores lists of other versions. */

@@ -1,9 +1,10 @@
 /** Reads lists of entries. They come from elsewhere: nothing is used before its shape is checked. */
-import type { Json } from '../keys/digest.js';
+
 import type { SelectionInput, StepInputs } from '../keys/inputs.js';
 import { definitionKey } from '../keys/inputs.js';
 import { isDigest } from '../oci/blob-digest.js';
 import { ImageError, messageOf } from '../oci/image-error.js';
+import type { Json } from '../util/canonical-json.js';
 import type { EntryList, ListedEntry, ListedLayer } from './entry-list.js';
 import { LIST_VERSION } from './entry-list.js';
 

@@ -1,8 +1,8 @@
 /** Keeps other users of the machine out of a store. */
 import { chmodSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { DAMAGED } from './index/rebuild-index.js';
 import type { StoreDirectories } from './paths.js';
+import { DAMAGED } from './recovery/rebuild-index.js';
 
 function isOpenTo(path: string): boolean {
   const { mode, uid } = statSync(path);

@@ -3,13 +3,13 @@
 import type {
   ContentKey,
   DefinitionKey,
-  Json,
   LayerDigest,
   OperationDigest,
   TreeDigest,
 } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
 import type { ContainerConfig, HistoryEntry } from '../oci/image-config.js';
+import type { Json } from '../util/canonical-json.js';
 import type { ProcessId } from './pins/live-process.js';
 
 /** Name of a layer directory: 16 random base32 digits. It says nothing about the content. */

@@ -8,17 +8,19 @@ import { makeDirectories } from '../util/make-directories.js';
 import { asLimitError } from '../util/open-files.js';
 import { closeToOthers } from './close-to-others.js';
 import { createStore, ensureFolders, writeVersion } from './create-store.js';
-import { findDamage, IndexDamagedError, speaksOfDamage } from './index/index-damage.js';
 import type { CacheIndex } from './index/index-db.js';
 import { openIndex } from './index/index-db.js';
 import { withIndexLock } from './index/index-lock.js';
-import type { Rebuilt } from './index/rebuild-index.js';
-import { rebuildIndex } from './index/rebuild-index.js';
+import type { StoreIndex } from './index/tables.js';
+import { tablesOf } from './index/tables.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
 import type { LiveProcess } from './pins/live-process.js';
 import { joinStore } from './pins/live-process.js';
 import type { SyncMode } from './recovery/durability.js';
+import { findDamage, IndexDamagedError, speaksOfDamage } from './recovery/index-damage.js';
+import type { Rebuilt } from './recovery/rebuild-index.js';
+import { rebuildIndex } from './recovery/rebuild-index.js';
 import type { LostWork } from './recovery/recovery.js';
 import { recoverStore } from './recovery/recovery.js';
 import { isUpgradable, upgradeStore } from './recovery/upgrade.js';
@@ -29,7 +31,8 @@ export const FORMAT_VERSION = 3;
 /** An open store. */
 export interface Store {
   readonly paths: StorePaths;
-  readonly index: CacheIndex;
+  /** What is known of everything else; only store/ can look into it. */
+  readonly index: StoreIndex;
   readonly sync: SyncMode;
   /** What is accepted of layers and archives that come from elsewhere. */
   readonly limits: ExpansionLimits;
@@ -79,7 +82,9 @@ function checkVersion(root: string, version: number | undefined): void {
 }
 
 /** Makes the store, or brings it up to date, and opens its index; nobody else does so meanwhile. */
-async function openLocked(paths: StorePaths): Promise<Pick<Store, 'index' | 'rebuilt'>> {
+async function openLocked(
+  paths: StorePaths,
+): Promise<Pick<Store, 'rebuilt'> & { readonly index: CacheIndex }> {
   const version = readVersion(paths.version);
   checkVersion(paths.root, version);
   if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
@@ -127,7 +132,8 @@ export async function openStore(
 }
 
 /** Closes the index; whatever was written is committed before. Its process uses nothing any more. */
-export async function closeStore({ index, paths }: Store): Promise<void> {
-  await withIndexLock(paths, () => index.environment.close());
+export async function closeStore(store: Store): Promise<void> {
+  const { paths } = store;
+  await withIndexLock(paths, () => tablesOf(store).environment.close());
   paths.self.leave();
 }

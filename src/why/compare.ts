@@ -4,9 +4,10 @@
  */
 import type { TreeChange, TreeReader } from '../fs/scan/tree.js';
 import { diffTrees } from '../fs/scan/tree.js';
-import type { DefinitionKey, Json, TreeDigest } from '../keys/digest.js';
-import { canonicalJson } from '../keys/digest.js';
+import type { DefinitionKey, TreeDigest } from '../keys/digest.js';
 import type { SelectionInput, StepInputs } from '../keys/inputs.js';
+import type { Json } from '../util/canonical-json.js';
+import { canonicalJson } from '../util/canonical-json.js';
 import { StoreError } from '../util/errors.js';
 
 /** One difference, from the former inputs to the new ones. */

@@ -1,6 +1,6 @@
 /** Differences in words, one line each. */
 import type { TreeChange, TreeEntry } from '../fs/scan/tree.js';
-import type { Json } from '../keys/digest.js';
+import type { Json } from '../util/canonical-json.js';
 import type { Difference } from './compare.js';
 
 /** Longer values are cut: a line is for reading. */

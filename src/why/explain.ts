@@ -5,8 +5,9 @@ import type { DefinitionKey, OperationDigest } from '../keys/digest.js';
 import type { StepInputs } from '../keys/inputs.js';
 import type { StepId } from '../plan/step.js';
 import { findNearest, imageDigest } from '../store/entries/related.js';
-import type { CacheIndex } from '../store/index/index-db.js';
+import { findLayer } from '../store/layers/find-layers.js';
 import type { LayerId, StepRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
 import type { Difference } from './compare.js';
 import { compareInputs } from './compare.js';
 import { describeDifference } from './describe-change.js';
@@ -48,21 +49,21 @@ export interface MissedStep {
 }
 
 function changedParent(
-  index: CacheIndex,
+  store: Store,
   missed: MissedStep,
   difference: Difference,
 ): ChangedParent | undefined {
   if (difference.kind !== 'parent') return undefined;
   const step = missed.parents[difference.index];
   if (step === undefined) return undefined;
-  const after = imageDigest(index, difference.after);
+  const after = imageDigest(store, difference.after);
   if (after === undefined) return { step };
-  return { step, image: { before: imageDigest(index, difference.before), after } };
+  return { step, image: { before: imageDigest(store, difference.before), after } };
 }
 
 /** By their digests, as far as somebody needed them: of a step that ran again the look-up did. */
-function haveSameFiles(index: CacheIndex, a: readonly LayerId[], b: readonly LayerId[]): boolean {
-  const digest = (id: LayerId | undefined) => (id ? index.layers.get(id)?.digest : undefined);
+function haveSameFiles(store: Store, a: readonly LayerId[], b: readonly LayerId[]): boolean {
+  const digest = (id: LayerId | undefined) => (id ? findLayer(store, id)?.digest : undefined);
   const equal = (id: LayerId, other: LayerId | undefined) =>
     id === other || (digest(id) !== undefined && digest(id) === digest(other));
   return a.length === b.length && a.every((id, at) => equal(id, b[at]));
@@ -73,7 +74,7 @@ function haveSameFiles(index: CacheIndex, a: readonly LayerId[], b: readonly Lay
  * cut-off)? Then it is not what made this one run.
  */
 function isHarmless(
-  index: CacheIndex,
+  store: Store,
   nearest: StepRecord,
   missed: MissedStep,
   difference: Difference,
@@ -83,12 +84,12 @@ function isHarmless(
   // Scratch has layers, none, but no key.
   const before = [base, ...readLayers].slice(-inputs.parents.length)[difference.index];
   const after = missed.parentLayers[difference.index];
-  return before !== undefined && after !== undefined && haveSameFiles(index, before, after);
+  return before !== undefined && after !== undefined && haveSameFiles(store, before, after);
 }
 
 /** The first difference that can have made the step run; else the first of all. */
 function firstDifference(
-  index: CacheIndex,
+  store: Store,
   nearest: StepRecord,
   missed: MissedStep,
   read: TreeReader,
@@ -96,19 +97,19 @@ function firstDifference(
   const files = missed.filesUnknown ? nearest.inputs.files : missed.inputs.files;
   let first: Difference | undefined;
   for (const difference of compareInputs(nearest.inputs, { ...missed.inputs, files }, read)) {
-    if (!isHarmless(index, nearest, missed, difference)) return difference;
+    if (!isHarmless(store, nearest, missed, difference)) return difference;
     first ??= difference;
   }
   return first;
 }
 
 /** Compares a missed step with the nearest entry. A few look-ups, whatever the index holds. */
-export function explainMiss(index: CacheIndex, missed: MissedStep, read: TreeReader): Explanation {
-  const nearest = findNearest(index, missed.operation, missed.inputs);
+export function explainMiss(store: Store, missed: MissedStep, read: TreeReader): Explanation {
+  const nearest = findNearest(store, missed.operation, missed.inputs);
   if (!nearest) return { kind: 'new' };
-  const difference = firstDifference(index, nearest, missed, read);
+  const difference = firstDifference(store, nearest, missed, read);
   if (!difference) return { kind: 'layers', entry: nearest.key };
-  const parent = changedParent(index, missed, difference);
+  const parent = changedParent(store, missed, difference);
   const explanation = { kind: 'different', entry: nearest.key, difference } as const;
   return parent ? { ...explanation, parent } : explanation;
 }

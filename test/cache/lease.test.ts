@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { tablesOf } from '../../src/store/index/tables.js';
 import type { Lease } from '../../src/store/pins/lease.js';
 import { releaseLease, releaseLeases, takeLease, tryLease } from '../../src/store/pins/lease.js';
 import { LayersGoneError } from '../../src/store/pins/uses.js';
@@ -25,70 +26,68 @@ afterEach(async () => {
 });
 
 function take(key: string): Lease {
-  const taken = tryLease(store.index, key);
+  const taken = tryLease(store, key);
   if (typeof taken === 'number') throw new Error(`${key} is held by ${taken}`);
   return taken;
 }
 
 test('the second of two equal steps of one process waits for the first', async () => {
-  const { index } = store;
   const first = take('key');
   const waited: number[] = [];
-  const second = takeLease(index, 'key', { signal, onWait: (pid) => waited.push(pid) });
+  const second = takeLease(store, 'key', { signal, onWait: (pid) => waited.push(pid) });
   await new Promise((resume) => setTimeout(resume, 100));
   expect(waited).toEqual([process.pid]);
-  releaseLease(index, first);
+  releaseLease(store, first);
   const lease = await second;
   expect(lease).toEqual({ key: 'key' });
   // The first one clears up late: that does not take the lease from the second.
-  releaseLease(index, first);
-  expect(tryLease(index, 'key')).toBe(process.pid);
+  releaseLease(store, first);
+  expect(tryLease(store, 'key')).toBe(process.pid);
 });
 
 test('a lease of this process that nothing in it holds any more is taken at once', async () => {
-  const { index } = store;
+  const index = tablesOf(store);
   index.leases.putSync('key', { process: index.self.id });
-  expect(tryLease(index, 'key')).toEqual({ key: 'key' });
+  expect(tryLease(store, 'key')).toEqual({ key: 'key' });
 });
 
 test('work that begins again has none of its leases', () => {
-  const { index } = store;
+  const index = tablesOf(store);
   const old = take('key');
   take('mount:cache');
-  releaseLeases(index);
+  releaseLeases(store);
   expect([...index.leases.getKeys()]).toEqual([]);
   const now = take('key');
-  releaseLease(index, old);
+  releaseLease(store, old);
   expect([...index.leases.getKeys()]).toEqual(['key']);
-  releaseLease(index, now);
+  releaseLease(store, now);
   expect([...index.leases.getKeys()]).toEqual([]);
 });
 
 test('it is not taken when a layer is gone', () => {
   const gone = 'a'.repeat(16) as LayerId;
-  expect(() => tryLease(store.index, 'key', [gone])).toThrow(LayersGoneError);
-  expect(tryLease(store.index, 'key')).toEqual({ key: 'key' });
+  expect(() => tryLease(store, 'key', [gone])).toThrow(LayersGoneError);
+  expect(tryLease(store, 'key')).toEqual({ key: 'key' });
 });
 
 test('waiting ends when the work is done, and when the build is stopped', async () => {
-  const { index } = store;
   take('key');
-  expect(await takeLease(index, 'key', { signal, isDone: () => true })).toBe(undefined);
+  expect(await takeLease(store, 'key', { signal, isDone: () => true })).toBe(undefined);
   const stop = new AbortController();
-  const waiting = takeLease(index, 'key', { signal: stop.signal });
+  const waiting = takeLease(store, 'key', { signal: stop.signal });
   stop.abort(new Error('stopped'));
   await expect(waiting).rejects.toThrow('stopped');
 });
 
 test('a lease of a process that has left is void', async () => {
   const other = await openStore(root, 'none');
-  tryLease(other.index, 'key');
-  expect(tryLease(store.index, 'key')).toBe(process.pid);
+  tryLease(other, 'key');
+  expect(tryLease(store, 'key')).toBe(process.pid);
   await closeStore(other);
   // It did not give it back.
   const after = await openStore(root, 'none');
-  after.index.leases.putSync('key', { process: other.index.self.id });
-  expect(tryLease(after.index, 'key')).toEqual({ key: 'key' });
+  tablesOf(after).leases.putSync('key', { process: tablesOf(other).self.id });
+  expect(tryLease(after, 'key')).toEqual({ key: 'key' });
   await closeStore(after);
   store = await openStore(root, 'none');
 });

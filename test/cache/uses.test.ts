@@ -7,13 +7,14 @@ import type { DefinitionKey, OperationDigest } from '../../src/keys/digest.js';
 import { concludeBuild } from '../../src/store/entries/conclude.js';
 import { publishEntry, updateLayer } from '../../src/store/entries/entries.js';
 import { prune } from '../../src/store/gc/prune-store.js';
+import { readCacheBytes } from '../../src/store/gc/totals.js';
 import {
   findImage,
   imageRecord,
   publishImage,
   removeImage,
 } from '../../src/store/images/store-images.js';
-import { readCacheBytes } from '../../src/store/index/totals.js';
+import { tablesOf } from '../../src/store/index/tables.js';
 import { layerPath } from '../../src/store/layers/layer-store.js';
 import { tryLease } from '../../src/store/pins/lease.js';
 import type { ProcessId } from '../../src/store/pins/live-process.js';
@@ -44,7 +45,7 @@ const EVERYTHING = { keepBytes: undefined, filter: {}, mountsUnusedFor: 0 };
 
 /** As if the process that used layers had ended. */
 function forgetUses(): void {
-  store.index.uses.clearSync();
+  tablesOf(store).uses.clearSync();
 }
 
 /** An entry with a layer, as a build makes them, of a process that has ended since. */
@@ -78,7 +79,7 @@ function publish(name: string, base: readonly LayerId[] = []): StepRecord & { la
     ...{ id: layer, key, created, ...measures },
     ...{ digest: undefined, tree: undefined },
   };
-  publishEntry(store.index, step, record);
+  publishEntry(store, step, record);
   return step;
 }
 
@@ -90,20 +91,20 @@ const image = (layers: readonly LayerId[]) =>
 
 describe('found, then removed by another process', () => {
   test.each([
-    ['the lease of a step on it', (id: LayerId) => tryLease(store.index, 'key', [id])],
-    ['the use of a layer', (id: LayerId) => useLayers(store.index, [id])],
+    ['the lease of a step on it', (id: LayerId) => tryLease(store, 'key', [id])],
+    ['the use of a layer', (id: LayerId) => useLayers(store, [id])],
     [
       'the end of a build',
       (id: LayerId) => {
         const names = ['app'];
-        concludeBuild(store.index, { used: [], layers: [id], image: image([id]), names });
+        concludeBuild(store, { used: [], layers: [id], image: image([id]), names });
       },
     ],
     [
       'the end of a build that keeps nothing',
       (id: LayerId) => {
         const names = undefined;
-        concludeBuild(store.index, { used: [], layers: [id], image: image([id]), names });
+        concludeBuild(store, { used: [], layers: [id], image: image([id]), names });
       },
     ],
   ])('%s notices', (_, use) => {
@@ -112,35 +113,33 @@ describe('found, then removed by another process', () => {
     prune(store, EVERYTHING);
     expect(() => use(layer)).toThrow(LayersGoneError);
     // Nothing of the transaction was kept.
-    expect(tryLease(store.index, 'key')).toEqual({ key: 'key' });
-    expect(findImage(store.index, 'app')).toBe(undefined);
+    expect(tryLease(store, 'key')).toEqual({ key: 'key' });
+    expect(findImage(store, 'app')).toBe(undefined);
   });
 
   test('an image of it is not published; an entry for it neither', async () => {
     const { layer, ...step } = publish('a');
     forgetUses();
     prune(store, EVERYTHING);
-    await expect(publishImage(store.index, image([layer]), ['app'])).rejects.toThrow(
-      LayersGoneError,
-    );
-    expect(() => publishEntry(store.index, { ...step, layer }, undefined)).toThrow(LayersGoneError);
-    expect(store.index.steps.getCount()).toBe(0);
-    updateLayer(store.index, layer, { opaque: [] });
-    expect(store.index.layers.getCount()).toBe(0);
+    await expect(publishImage(store, image([layer]), ['app'])).rejects.toThrow(LayersGoneError);
+    expect(() => publishEntry(store, { ...step, layer }, undefined)).toThrow(LayersGoneError);
+    expect(tablesOf(store).steps.getCount()).toBe(0);
+    updateLayer(tablesOf(store), layer, { opaque: [] });
+    expect(tablesOf(store).layers.getCount()).toBe(0);
   });
 });
 
 describe('declared, then pruned', () => {
   test.each([
-    ['a lease', (id: LayerId) => void tryLease(store.index, 'key', [id])],
-    ['a use', (id: LayerId) => useLayers(store.index, [id])],
+    ['a lease', (id: LayerId) => void tryLease(store, 'key', [id])],
+    ['a use', (id: LayerId) => useLayers(store, [id])],
   ])('%s keeps the layer', (_, declare) => {
     const { layer } = publish('a');
     publish('b');
     forgetUses();
     declare(layer);
     expect(prune(store, EVERYTHING).items.map(({ item }) => item.text)).toEqual(['b']);
-    expect([...liveUses(store.index).layers]).toEqual([layer]);
+    expect([...liveUses(tablesOf(store)).layers]).toEqual([layer]);
   });
 
   test('a process that is gone keeps nothing, and the next one clears up after it', () => {
@@ -148,22 +147,22 @@ describe('declared, then pruned', () => {
     forgetUses();
     const dead = { process: 'aaaaaaaaaaaaaaaa-1' as ProcessId };
     const use = { ...dead, layers: [layer], mounts: [], everything: true };
-    store.index.uses.putSync('dead', use);
+    tablesOf(store).uses.putSync('dead', use);
     expect(prune(store, EVERYTHING).items).toHaveLength(1);
-    tryLease(store.index, 'key');
-    expect(store.index.uses.get('dead')).toBe(undefined);
+    tryLease(store, 'key');
+    expect(tablesOf(store).uses.get('dead')).toBe(undefined);
   });
 });
 
 describe('starting over', () => {
   test('nothing is removed during the second try, everything can be after it', async () => {
     const tries: (number | undefined)[] = [];
-    await retryWhenPruned(store.index, async () => {
+    await retryWhenPruned(store, async () => {
       const { layer } = publish('a');
       forgetUsesOfLayers();
       const { items, heldBy } = prune(store, EVERYTHING);
       tries.push(heldBy);
-      if (items.length > 0) useLayers(store.index, [layer]);
+      if (items.length > 0) useLayers(store, [layer]);
     });
     expect(tries).toEqual([undefined, process.pid]);
     forgetUsesOfLayers();
@@ -172,7 +171,7 @@ describe('starting over', () => {
 
   test('other errors are passed on', async () => {
     let tries = 0;
-    const failing = retryWhenPruned(store.index, async () => {
+    const failing = retryWhenPruned(store, async () => {
       tries += 1;
       throw new Error('other');
     });
@@ -182,15 +181,15 @@ describe('starting over', () => {
 
   /** Keeps the record, and what it says of everything. */
   function forgetUsesOfLayers(): void {
-    for (const { key, value } of [...store.index.uses.getRange()])
-      store.index.uses.putSync(key, { ...value, layers: [] });
+    for (const { key, value } of [...tablesOf(store).uses.getRange()])
+      tablesOf(store).uses.putSync(key, { ...value, layers: [] });
   }
 });
 
 describe('removing images', () => {
   test('one name of two, then the other', async () => {
     const { layer } = publish('a');
-    const { id } = await publishImage(store.index, image([layer]), ['app', 'app:2']);
+    const { id } = await publishImage(store, image([layer]), ['app', 'app:2']);
     expect(await removeImage(store, 'app')).toEqual({
       untagged: ['app:latest'],
       removed: undefined,
@@ -199,17 +198,17 @@ describe('removing images', () => {
     });
     expect(await removeImage(store, 'app:2')).toMatchObject({ untagged: ['app:2'], removed: id });
     // The entry has the layer still.
-    expect(store.index.layers.getCount()).toBe(1);
+    expect(tablesOf(store).layers.getCount()).toBe(1);
     await expect(removeImage(store, 'app')).rejects.toThrow('there is no image app');
   });
 
   test('by id: all names; layers that nobody needs go', async () => {
     const { layer, key } = publish('a');
     // As if it had been pulled.
-    store.index.steps.removeSync(key);
-    updateLayer(store.index, layer, { key: undefined });
-    store.index.diffIds.putSync('sha256:1', layer);
-    const { id } = await publishImage(store.index, image([layer]), ['app', 'other']);
+    tablesOf(store).steps.removeSync(key);
+    updateLayer(tablesOf(store), layer, { key: undefined });
+    tablesOf(store).diffIds.putSync('sha256:1', layer);
+    const { id } = await publishImage(store, image([layer]), ['app', 'other']);
     forgetUses();
     const removal = await removeImage(store, id.slice(0, 20));
     expect(removal).toMatchObject({
@@ -218,16 +217,16 @@ describe('removing images', () => {
       layers: [layer],
     });
     expect(removal.freedBytes).toBeGreaterThan(0);
-    expect(store.index.diffIds.getCount()).toBe(0);
+    expect(tablesOf(store).diffIds.getCount()).toBe(0);
   });
 
   test('a process that runs in it keeps the layers until it ends', async () => {
     const { layer, key } = publish('a');
-    store.index.steps.removeSync(key);
-    updateLayer(store.index, layer, { key: undefined });
-    await publishImage(store.index, image([layer]), ['app']);
+    tablesOf(store).steps.removeSync(key);
+    updateLayer(tablesOf(store), layer, { key: undefined });
+    await publishImage(store, image([layer]), ['app']);
     expect(await removeImage(store, 'app')).toMatchObject({ layers: [], freedBytes: 0 });
-    expect(store.index.layers.getCount()).toBe(1);
+    expect(tablesOf(store).layers.getCount()).toBe(1);
     forgetUses();
     expect(prune(store, EVERYTHING).layers).toBe(1);
   });
@@ -235,15 +234,15 @@ describe('removing images', () => {
 
 test('the running total grows with layers, blobs and images that lose their name', async () => {
   const { layer } = publish('a');
-  expect(readCacheBytes(store.index)).toBe(4096);
+  expect(readCacheBytes(store)).toBe(4096);
   const digest = 'sha256:1';
   const blob = { digest, size: 100, diffId: digest, compression: 'gzip' } as const;
-  updateLayer(store.index, layer, { blob });
-  expect(readCacheBytes(store.index)).toBe(4196);
-  await publishImage(store.index, image([layer]), ['app']);
+  updateLayer(tablesOf(store), layer, { blob });
+  expect(readCacheBytes(store)).toBe(4196);
+  await publishImage(store, image([layer]), ['app']);
   expect(prune(store, { ...EVERYTHING, keepBytes: 1e9 }).remaining).toBe(100);
-  expect(readCacheBytes(store.index)).toBe(100);
+  expect(readCacheBytes(store)).toBe(100);
   const { layer: other } = publish('b');
-  await publishImage(store.index, image([other]), ['app']);
-  expect(readCacheBytes(store.index)).toBeGreaterThanOrEqual(100 + 4096 + 4096);
+  await publishImage(store, image([other]), ['app']);
+  expect(readCacheBytes(store)).toBeGreaterThanOrEqual(100 + 4096 + 4096);
 });

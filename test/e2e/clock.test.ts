@@ -2,6 +2,7 @@
 import { lutimesSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { tablesOf } from '../../src/store/index/tables.js';
 import { write } from '../../src/store/index/transaction.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { buildHere } from '../support/in-process.js';
@@ -35,7 +36,8 @@ async function storeOf(ageMs: number) {
   const made = machine();
   const path = context({ Dockerfile: dockerfile('RUN echo made > /made') });
   await buildHere(made.root, path, { names: ['image'] });
-  const { index, ...store } = await openStore(made.root);
+  const store = await openStore(made.root);
+  const index = tablesOf(store);
   const created = Date.now() - ageMs;
   write(index, () => {
     for (const { key, value } of [...index.steps.getRange()]) {
@@ -50,7 +52,7 @@ async function storeOf(ageMs: number) {
       index.images.putSync(key, image);
     }
   });
-  await closeStore({ ...store, index });
+  await closeStore(store);
   return { ...made, path };
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { tablesOf } from '../../src/store/index/tables.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
@@ -151,7 +152,7 @@ describe('cache ls', () => {
   /** Makes all that a store has older. @param ms by how much */
   async function makeOlder(root: string, ms: number): Promise<void> {
     const store = await openStore(root);
-    const { steps, usage } = store.index;
+    const { steps, usage } = tablesOf(store);
     for (const { key, value } of [...steps.getRange()])
       await steps.put(key, { ...value, created: value.created - ms });
     for (const { key, value } of [...usage.getRange()])

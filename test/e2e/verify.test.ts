@@ -17,9 +17,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { createHash64 } from '../../src/engine/hash64.js';
+import { createHash64 } from '../../src/fs/scan/hash64.js';
+import type { CacheIndex } from '../../src/store/index/index-db.js';
+import { tablesOf } from '../../src/store/index/tables.js';
 import type { ProcessId } from '../../src/store/pins/live-process.js';
-import type { Store } from '../../src/store/store.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { verifyStore } from '../../src/store/verify/verify-store.js';
 import { describeLayers } from '../support/tree.js';
@@ -100,7 +101,7 @@ async function built(): Promise<Built> {
   await execa('cp', ['-a', template.store, made.root]);
   const lowerdirs = template.lowerdirs.replaceAll('STORE', made.root);
   const layers = new Map<string, string>();
-  await withIndex(made.root, ({ index }) => {
+  await withIndex(made.root, (index) => {
     for (const { value } of index.steps.getRange())
       layers.set(value.inputs.text, join(made.root, 'layers', String(value.layer)));
   });
@@ -114,9 +115,9 @@ async function built(): Promise<Built> {
 }
 
 /** Changes the index as a defect of the software or the disk could. */
-async function withIndex(root: string, action: (store: Store) => void): Promise<void> {
+async function withIndex(root: string, action: (index: CacheIndex) => void): Promise<void> {
   const store = await openStore(root);
-  action(store);
+  action(tablesOf(store));
   await closeStore(store);
 }
 
@@ -238,7 +239,7 @@ describe('blobs', () => {
 
   test('one that is right, but is of another layer', async () => {
     const made = await built();
-    await withIndex(made.root, ({ index }) => {
+    await withIndex(made.root, (index) => {
       const [a, b] = [...index.layers.getRange()].map(({ value }) => value);
       if (a && b) index.layers.putSync(a.id, { ...a, ...(b.blob ? { blob: b.blob } : {}) });
     });
@@ -249,10 +250,10 @@ describe('blobs', () => {
 });
 
 describe('the index', () => {
-  test.each<[string, (store: Store) => void, string[], string[]]>([
+  test.each<[string, (index: CacheIndex) => void, string[], string[]]>([
     [
       'a layer has no record',
-      ({ index }) => {
+      (index) => {
         const last = [...index.steps.getRange()].find(({ value }) => value.inputs.kind === 'run');
         if (last?.value.layer) index.layers.removeSync(last.value.layer);
       },
@@ -261,7 +262,7 @@ describe('the index', () => {
     ],
     [
       'trees are damaged',
-      ({ index }) => {
+      (index) => {
         for (const key of [...index.trees.getKeys()]) index.trees.putSync(key, '[]');
       },
       ['damage entry the list of files', 'damage row its text has another digest'],
@@ -269,7 +270,7 @@ describe('the index', () => {
     ],
     [
       'look-up rows lead nowhere',
-      ({ index }) => {
+      (index) => {
         const nowhere = 'f'.repeat(64) as never;
         index.contents.putSync(nowhere, nowhere);
         index.operations.putSync(nowhere, [nowhere]);
@@ -282,7 +283,7 @@ describe('the index', () => {
     ],
     [
       'a name leads to no image',
-      ({ index }) => index.names.putSync('other:latest', 'sha256:none'),
+      (index) => index.names.putSync('other:latest', 'sha256:none'),
       ['damage row leads to no image'],
       [],
     ],

@@ -21,10 +21,10 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { createHash64 } from '../../src/engine/hash64.js';
 import type { CopyReport } from '../../src/fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../src/fs/layer/copy-layer.js';
 import { withSource } from '../../src/fs/scan/file-source.js';
+import { createHash64 } from '../../src/fs/scan/hash64.js';
 import { openContext } from '../../src/fs/scan/local-context.js';
 import type { ScanStore } from '../../src/fs/scan/scan.js';
 import type { Selection } from '../../src/fs/select/select.js';

@@ -3,8 +3,10 @@
 import { openInput } from '../../src/cli/build-input.js';
 import { planDockerfile } from '../../src/cli/dockerfile-input.js';
 import type { BuildEvent } from '../../src/engine/events.js';
-import { createHash64 } from '../../src/engine/hash64.js';
+import type { BuildRequest } from '../../src/engine/run-build.js';
 import { build } from '../../src/engine/run-build.js';
+import { localExecutor } from '../../src/executor/local/local-executor.js';
+import { createHash64 } from '../../src/fs/scan/hash64.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { checkFiles } from '../../src/store/verify/check-files.js';
 import { checkIndex, treeCheck } from '../../src/store/verify/check-index.js';
@@ -16,6 +18,8 @@ export interface Built {
   readonly lowerdirs: string;
   /** Texts of the steps that ran, in the order in which they began. */
   readonly ran: readonly string[];
+  /** Lines that programs wrote. */
+  readonly output: readonly string[];
 }
 
 const NOTHING = {
@@ -26,42 +30,62 @@ const NOTHING = {
   buildContext: [],
 } as const;
 
+/** What is not as in a build without options. */
+export interface HereOptions {
+  readonly names?: readonly string[];
+  readonly buildArg?: readonly string[];
+  readonly executor?: BuildRequest['executor'];
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Gets each line that a program writes. */
+  readonly onOutput?: (line: string) => void;
+}
+
 /** Builds as `wiac build` does. @param buildArg `name=value` */
 export async function buildHere(
   root: string,
   path: string,
-  options: { readonly names?: readonly string[]; readonly buildArg?: readonly string[] } = {},
+  options: HereOptions = {},
 ): Promise<Built> {
-  const { names = [], buildArg = [] } = options;
+  const {
+    names = [],
+    buildArg = [],
+    secrets = {},
+    signal = new AbortController().signal,
+  } = options;
   // The disk is not what these tests are about.
   const store = await openStore(root, 'none');
   const events: BuildEvent[] = [];
   try {
-    const { signal } = new AbortController();
     const workspace = { scratch: () => root, limits: store.limits, signal };
     const input = await openInput(path, NOTHING, workspace);
-    const planned = await planDockerfile({ ...NOTHING, buildArg }, store.index, input, signal);
+    const planned = await planDockerfile({ ...NOTHING, buildArg }, store, input, signal);
     try {
       const { lowerdirs } = await build({
         ...planned,
         store,
-        isolation: 'namespaces',
+        executor:
+          options.executor ?? ((machine) => localExecutor({ ...machine, isolation: 'namespaces' })),
         skipsCache: () => false,
-        secret: () => undefined,
+        secret: (id) => (secrets[id] === undefined ? undefined : Buffer.from(secrets[id])),
         sshAgent: () => undefined,
         cacheFrom: [],
         cacheTo: [],
         jobs: 2,
         names,
         keepImage: names.length > 0,
-        emit: (event) => events.push(event),
+        emit: (event) => {
+          events.push(event);
+          if (event.type === 'output') options.onOutput?.(event.text);
+        },
         signal,
       });
       const texts = new Map(planned.plan.steps.map(({ id, text }) => [id, text]));
       const ran = events.flatMap((event) =>
         event.type === 'started' ? [texts.get(event.step) ?? ''] : [],
       );
-      return { lowerdirs, ran };
+      const output = events.flatMap((event) => (event.type === 'output' ? [event.text] : []));
+      return { lowerdirs, ran, output };
     } finally {
       await planned.close();
     }

@@ -17,13 +17,14 @@ import { LIST_VERSION, publicInputs } from '../../shared-cache/entry-list.js';
 import { blobDescriptor } from '../../shared-cache/read-cache.js';
 import type { OutgoingLayer } from '../../shared-cache/write-cache.js';
 import { DEFAULT_FORM } from '../../store/blobs/blobs.js';
-import { completeEntry } from '../../store/entries/entries.js';
+import { completeEntry, findByDefinition } from '../../store/entries/entries.js';
+import { findLayer, findRemoteLayer, hasLayer } from '../../store/layers/find-layers.js';
 import { diffIdOf } from '../../store/layers/remote-layers.js';
 import type { InlineCache, LayerId, StepRecord } from '../../store/records.js';
 import type { LayerReading } from '../build-session.js';
+import { MissingLayersError, usableOrigin } from '../images/needed-layers.js';
 import type { StepState } from '../lookup.js';
 import { runContentKey } from '../lookup.js';
-import { MissingLayersError, usableOrigin } from '../sources/needed-layers.js';
 import { blobOf } from './export-layers.js';
 
 /** What giving away needs of a build. */
@@ -47,8 +48,7 @@ async function blobFor(
   id: LayerId,
   compression: 'gzip' | 'zstd',
 ): Promise<Blob | undefined> {
-  const { index } = store;
-  if (index.layers.doesExist(id)) {
+  if (hasLayer(store, id)) {
     const form = { ...DEFAULT_FORM, compression };
     const { record, path } = await blobOf(store, id, form, scratch(), signal);
     const { digest, size, diffId, compression: is } = record;
@@ -58,7 +58,7 @@ async function blobFor(
       open: () => createReadStream(path),
     };
   }
-  const diffId = index.remoteLayers.get(id)?.diffId;
+  const diffId = findRemoteLayer(store, id)?.diffId;
   const origin = diffId === undefined ? undefined : usableOrigin(origins, diffId);
   if (!origin) return undefined;
   const { digest, size, mediaType } = origin.layer.descriptor;
@@ -77,7 +77,6 @@ interface LayerTable {
 }
 
 function layerTable({ store }: ExportSession, blobs: ReadonlyMap<LayerId, Blob>): LayerTable {
-  const { index } = store;
   const rows: ListedLayer[] = [];
   const places = new Map<LayerId, number>();
   return {
@@ -85,9 +84,9 @@ function layerTable({ store }: ExportSession, blobs: ReadonlyMap<LayerId, Blob>)
     place: (id) => {
       const known = places.get(id);
       const blob = blobs.get(id);
-      const diffId = blob?.diffId ?? diffIdOf(index, id);
+      const diffId = blob?.diffId ?? diffIdOf(store, id);
       if (known !== undefined || diffId === undefined) return known;
-      const digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
+      const digest = (findLayer(store, id) ?? findRemoteLayer(store, id))?.digest;
       places.set(id, rows.length);
       rows.push({
         diffId: diffId as Digest,
@@ -179,7 +178,7 @@ async function withContentKey(
   const { operation, base, readLayers } = record;
   try {
     const contentKey = await runContentKey(session, step, operation, base, readLayers);
-    completeEntry(session.store.index, record.key, contentKey);
+    completeEntry(session.store, record.key, contentKey);
     return { ...record, contentKey };
   } catch (error) {
     // Without the files below only the definition key can find it.
@@ -201,7 +200,7 @@ async function buildEntries(
   const records: StepRecord[] = [];
   for (const step of mode === 'min' ? resultSteps(plan) : plan.steps) {
     const key = isKeyed(step) ? states.get(step.id)?.key : undefined;
-    const record = key === undefined ? undefined : session.store.index.steps.get(key);
+    const record = key === undefined ? undefined : findByDefinition(session.store, key);
     if (record) records.push(await withContentKey(session, step, record));
   }
   return records;

@@ -1,16 +1,18 @@
 /** `wiac cache export` and `import`: all entries of a store, without a build. */
 
-import type { Json } from '../../keys/digest.js';
 import { contentKey } from '../../keys/inputs.js';
 import type { ListedEntry } from '../../shared-cache/entry-list.js';
 import type { ReadCache } from '../../shared-cache/read-cache.js';
+import { allEntries } from '../../store/entries/cache-queries.js';
 import { findByDefinition, publishEntry } from '../../store/entries/entries.js';
+import { hasLayer } from '../../store/layers/find-layers.js';
 import { isKnownLayer, layerOfDiffId } from '../../store/layers/remote-layers.js';
 import type { LayerId, StepRecord } from '../../store/records.js';
+import type { Json } from '../../util/canonical-json.js';
 import { layerDigests } from '../build-session.js';
-import type { FetchSession } from '../sources/fetch-layer.js';
-import { fetchLayer } from '../sources/fetch-layer.js';
-import { MissingLayersError } from '../sources/needed-layers.js';
+import type { FetchSession } from '../images/fetch-layer.js';
+import { fetchLayer } from '../images/fetch-layer.js';
+import { MissingLayersError } from '../images/needed-layers.js';
 import type { ExportSession, OutgoingCache } from './export-cache.js';
 import { gatherCache } from './export-cache.js';
 
@@ -38,8 +40,8 @@ export async function gatherStore(
   compression: 'gzip' | 'zstd',
 ): Promise<OutgoingCache> {
   const records: StepRecord[] = [];
-  for (const { value } of session.store.index.steps.getRange()) {
-    if (value.layer === undefined || isKnownLayer(session.store.index, value.layer))
+  for (const value of allEntries(session.store)) {
+    if (value.layer === undefined || isKnownLayer(session.store, value.layer))
       records.push(await withContentKey(session, value));
   }
   return gatherCache(session, records, compression);
@@ -67,18 +69,18 @@ export async function importCache(
   session: FetchSession,
   { list, layers }: ReadCache,
 ): Promise<Imported> {
-  const { index } = session.store;
+  const { store } = session;
   const madeBy = makers(list.entries);
   const ids = list.layers.map(({ diffId, digest }, place): LayerId => {
     const key = madeBy.get(place)?.key;
-    return layerOfDiffId(index, diffId, { digest, key });
+    return layerOfDiffId(store, diffId, { digest, key });
   });
   const places = new Map(list.layers.map(({ diffId }, place) => [diffId as string, place]));
   let fetched = 0;
   for (const layer of layers) {
     const place = places.get(layer.diffId);
     const id = place === undefined || !madeBy.has(place) ? undefined : ids[place];
-    if (id === undefined || index.layers.doesExist(id)) continue;
+    if (id === undefined || hasLayer(store, id)) continue;
     await fetchLayer(session, layer, id);
     fetched += 1;
   }
@@ -87,11 +89,11 @@ export async function importCache(
   for (const entry of list.entries) {
     const { parents, layer, key, operation, inputs, created, durationMs } = entry;
     const id = layer === undefined ? undefined : ids[layer];
-    const isHere = id === undefined || index.layers.doesExist(id);
+    const isHere = id === undefined || hasLayer(store, id);
     // Without its parents an entry is found by content only, which needs a build to look for it.
-    if (!parents || !isHere || findByDefinition(index, key)) continue;
+    if (!parents || !isHere || findByDefinition(store, key)) continue;
     publishEntry(
-      index,
+      store,
       {
         key,
         contentKey: entry.contentKey,

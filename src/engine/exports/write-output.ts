@@ -1,6 +1,5 @@
 /** Results into what --output asks for. */
 import { addAbortSignal } from 'node:stream';
-import { inUserNamespace } from '../../executor/local/overlay.js';
 import type { PackedTree } from '../../fs/archive/pack.js';
 import type { Annotation } from '../../oci/annotations.js';
 import { digestOf } from '../../oci/blob-digest.js';
@@ -9,9 +8,10 @@ import { layoutSink } from '../../oci/layout.js';
 import { ociArchiveSink } from '../../oci/oci-archive.js';
 import { formatReference, parseRegistryReference } from '../../oci/reference.js';
 import type { ImageSink } from '../../oci/resolved-image.js';
+import { layerStack } from '../../store/layers/layer-stack.js';
 import { lazyScratch } from '../../store/layers/layer-store.js';
 import type { Store } from '../../store/store.js';
-import { layerStack } from '../build-session.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
 import type { ImageOutput, Output } from './output-spec.js';

@@ -1,54 +1,27 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
 import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { BuildSession } from '../../engine/build-session.js';
-import type { CopySources } from '../../engine/copy-sources.js';
-import type { DestinationReads, KeyedInputs } from '../../engine/lookup.js';
-import type { CopyReport, FormerLayer } from '../../fs/layer/copy-job.js';
+import type { CopyReport } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { ensureDirectories, writeInlineFiles } from '../../fs/layer/inline-files.js';
 import { layerMarks } from '../../fs/layer/layer-digest.js';
 import { settleDirectories, withAncestors } from '../../fs/layer/settle-times.js';
+import type { Stack } from '../../fs/layer/stack.js';
 import { unpackSelection } from '../../fs/layer/unpack-selection.js';
 import { amendTree } from '../../fs/scan/amend-tree.js';
 import type { Selection } from '../../fs/select/select.js';
 import { openWalker } from '../../fs/walker.js';
 import { ensureEntry, setDirectory } from '../../fs/write.js';
-import { canonicalJson } from '../../keys/digest.js';
 import { parseMode } from '../../plan/mode.js';
 import type { CopyStep } from '../../plan/step.js';
-import { findByOperation, treeReader } from '../../store/entries/entries.js';
+import { treeReader } from '../../store/entries/entries.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import { layerPath } from '../../store/layers/layer-store.js';
-import type { LayerId, LayerRecord } from '../../store/records.js';
-
-/**
- * A layer that the same instruction made before at the same place. It is not declared as used: what
- * is pruned before it is linked is copied.
- */
-function formerLayer(
-  session: BuildSession,
-  keyed: KeyedInputs,
-  reads: DestinationReads,
-): (FormerLayer & { readonly group: LayerId }) | undefined {
-  const facts = canonicalJson(reads.facts);
-  const { index, paths } = session.store;
-  for (const record of findByOperation(index, keyed.operation)) {
-    // Elsewhere, or beside other directories, the same file could get another path.
-    if (record.layer === undefined || canonicalJson(record.reads ?? null) !== facts) continue;
-    // What another machine made may be there without its files, or without the trees of them.
-    const trees = record.inputs.files.map(({ tree }) => tree);
-    if (!index.layers.doesExist(record.layer)) continue;
-    if (!trees.every((tree) => session.scanStore.readTree(tree) !== undefined)) continue;
-    return {
-      path: layerPath(paths, record.layer),
-      selections: record.inputs.files,
-      group: index.layers.get(record.layer)?.links?.group ?? record.layer,
-    };
-  }
-  return undefined;
-}
+import type { LayerRecord } from '../../store/records.js';
+import type { FormerCopy, WritePlace } from '../executor.js';
+import type { CopySources } from './copy-sources.js';
+import type { LocalMachine } from './local-machine.js';
 
 /** Runs of selections that are copied together, and archives, each alone, in their order. */
 function* groups(
@@ -70,10 +43,11 @@ function* groups(
 
 /** Unpacks one archive into the destination. @returns the selection as it was unpacked */
 async function unpackInto(
-  session: BuildSession,
+  { store, scanStore }: LocalMachine,
   draft: Draft,
   step: CopyStep,
-  { destination, owner, stack }: DestinationReads,
+  { destination, owner }: WritePlace,
+  stack: Stack,
   archive: Selection,
 ): Promise<Selection> {
   const walker = openWalker(draft.diff);
@@ -82,37 +56,45 @@ async function unpackInto(
   } finally {
     walker.close();
   }
-  const read = treeReader(session.scanStore.readTree);
+  const read = treeReader(scanStore.readTree);
   const [entry] = read(archive.tree);
   if (entry?.type !== 'file') throw new Error(`${archive.path} is no file`);
   const target = join(draft.diff, destination.path);
   const { location } = step;
-  const { limits } = session.store;
+  const { limits } = store;
   const request = { target, destination: destination.path, stack, owner, limits, location };
   const unpacked = await unpackSelection(archive, entry, request);
   const changes = unpacked === entry ? new Map() : new Map([[entry.name, unpacked]]);
-  const tree = amendTree(read, session.scanStore.writeTree, archive.tree, changes);
+  const tree = amendTree(read, scanStore.writeTree, archive.tree, changes);
   return { ...archive, tree };
 }
 
 /** What was made, with the selections as they were copied. */
 export type CopyResult = CopyReport & Pick<LayerRecord, 'links' | 'withoutXattrs'>;
 
+/** What a COPY needs besides the step. */
+export interface CopyInputs {
+  readonly place: WritePlace;
+  readonly sources: CopySources;
+  readonly former: FormerCopy | undefined;
+  /** The layers below, for archives, whose names go through what is there; topmost first. */
+  readonly stack: Stack;
+}
+
 /** Makes the layer of a COPY or ADD in the draft. */
 export async function executeCopy(
-  session: BuildSession,
+  machine: LocalMachine,
   draft: Draft,
   step: CopyStep,
-  keyed: KeyedInputs,
-  reads: DestinationReads,
-  { selections, archives }: CopySources,
+  { place, sources, former: known, stack }: CopyInputs,
+  signal: AbortSignal,
 ): Promise<CopyResult> {
-  const { destination, owner } = reads;
+  const { destination, owner } = place;
+  const { selections, archives } = sources;
   const { location } = step;
   const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
-  const linkable = archives.length === 0 && !session.skipsCache(step);
-  const former = linkable ? formerLayer(session, keyed, reads) : undefined;
-  const { readTree, writeTree } = session.scanStore;
+  const former = known && { ...known, path: layerPath(machine.store.paths, known.layer) };
+  const { readTree, writeTree } = machine.scanStore;
   const nodes = { read: treeReader(readTree), write: writeTree };
   const request = {
     changes: step.from === undefined,
@@ -128,10 +110,10 @@ export async function executeCopy(
   const copied: Selection[] = [];
   for (const group of groups(selections, archives)) {
     if ('archive' in group)
-      copied.push(await unpackInto(session, draft, step, reads, group.archive));
+      copied.push(await unpackInto(machine, draft, step, place, stack, group.archive));
     else {
       const part = { ...request, selections: group.copied };
-      const report = await makeCopyLayer(draft.diff, part, nodes, session.signal);
+      const report = await makeCopyLayer(draft.diff, part, nodes, signal);
       reports.push(report);
       copied.push(...report.selections);
     }
@@ -164,8 +146,7 @@ export async function executeCopy(
  * Makes the directory of a WORKDIR.
  * @returns false when it is there already and no layer is needed
  */
-export function executeWorkdir(draft: Draft, reads: DestinationReads): boolean {
-  const { destination, owner } = reads;
+export function executeWorkdir(draft: Draft, { destination, owner }: WritePlace): boolean {
   if (destination.kind === 'directory' || destination.path === '') return false;
   const { uid, gid } = owner ?? { uid: 0, gid: 0 };
   const own = { path: destination.path, existing: undefined };

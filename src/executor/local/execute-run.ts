@@ -3,9 +3,6 @@
 import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { BuildSession } from '../../engine/build-session.js';
-import { stackOf } from '../../engine/build-session.js';
-import type { StepState } from '../../engine/lookup.js';
 import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
 import type { Stack } from '../../fs/layer/stack.js';
@@ -15,14 +12,18 @@ import { DEFAULT_PATH } from '../../oci/image-config.js';
 import { parsePlatform } from '../../oci/platform.js';
 import { SCRIPT_PATH } from '../../plan/run-step.js';
 import type { RunStep } from '../../plan/step.js';
+import { layerStack } from '../../store/layers/layer-stack.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { DockerfileError, StepFailedError, UnsupportedError } from '../../util/errors.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
+import type { ExecutionIo } from '../executor.js';
 import { canRun } from './binfmt.js';
-import type { Container } from './container.js';
+import type { Container, Isolation } from './container.js';
 import { lineSplitter } from './line-splitter.js';
-import { inUserNamespace, overlayOptions } from './overlay.js';
+import type { LocalMachine } from './local-machine.js';
+import { overlayOptions } from './overlay.js';
 import type { MountRequest } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
@@ -48,11 +49,7 @@ function environment(
   return [...new Map([...base, ...step.hiddenEnv, ...step.env, ...fromMounts])];
 }
 
-function fileMounts(
-  scratch: string,
-  step: RunStep,
-  isolation: BuildSession['isolation'],
-): MountRequest[] {
+function fileMounts(scratch: string, step: RunStep, isolation: Isolation): MountRequest[] {
   const network = step.network === 'none' ? 'none' : 'host';
   const name = isolation === 'chroot' ? hostname() : HOSTNAME;
   const mounts = networkFiles(scratch, network, step.resources.extraHosts, name);
@@ -111,13 +108,13 @@ function requirePlatform({ platform, location }: RunStep): void {
 
 /** Describes the step's container; its directories are made in the draft. */
 function describeContainer(
-  session: BuildSession,
+  isolation: Isolation,
   draft: Draft,
   step: RunStep,
   stack: Stack,
   mounts: PreparedMounts,
 ): Container {
-  const requests = [...fileMounts(draft.path, step, session.isolation), ...mounts.requests];
+  const requests = [...fileMounts(draft.path, step, isolation), ...mounts.requests];
   const tmpfsTargets = mounts.tmpfs.map(({ target }) => target);
   const lower = stack.map(({ path }) => path);
   const rootfs = prepareRootfs(stack, lower, draft.path, requests, tmpfsTargets);
@@ -125,7 +122,7 @@ function describeContainer(
   mkdirSync(work);
   const identity = identityOf(stack, step);
   return {
-    isolation: session.isolation,
+    isolation,
     overlay: overlayOptions({ lower: rootfs.lower, upper: draft.diff, work }, draft.path, true),
     root: rootfs.root,
     views: mounts.views,
@@ -146,28 +143,32 @@ function describeContainer(
   };
 }
 
-/** Runs the step's program with the draft's directory as the upper directory. */
+/**
+ * Runs the step's program with the draft's directory as the upper directory.
+ * @param base the step's layers, bottom first
+ * @param reads those of the steps that its mounts show
+ * @throws StepFailedError when the program fails
+ */
 export async function executeRun(
-  session: BuildSession,
+  machine: LocalMachine,
   draft: Draft,
   step: RunStep,
   base: readonly LayerId[],
-  reads: readonly StepState[],
+  reads: readonly (readonly LayerId[])[],
+  io: ExecutionIo,
 ): Promise<TreeMeasures> {
   requirePlatform(step);
-  const stack = await stackOf(session, base);
+  const stack = await layerStack(machine.store, base);
   inheritRoot(draft.diff, stack);
-  const mounts = await prepareMounts(session, step, reads, draft.path);
+  const mounts = await prepareMounts(machine, step, reads, draft.path, io);
   try {
-    const container = describeContainer(session, draft, step, stack, mounts);
-    const lines = lineSplitter(LAST_LINES, (text) =>
-      session.emit({ type: 'output', step: step.id, text }),
-    );
+    const container = describeContainer(machine.isolation, draft, step, stack, mounts);
+    const lines = lineSplitter(LAST_LINES, io.output);
     checkpoint('run:prepared');
-    const exit = await runContainer(container, lines.push, session.signal);
+    const exit = await runContainer(container, lines.push, io.signal);
     checkpoint('run:ended');
     lines.end();
-    if (session.signal.aborted) throw session.signal.reason;
+    if (io.signal.aborted) throw io.signal.reason;
     if (exit.code !== 0) throw stepFailure(step, exit, lines.last(), draft);
   } finally {
     mounts.close();

@@ -5,21 +5,21 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CacheMount, RunMount } from '../../dockerfile/mount-flags.js';
-import type { BuildSession } from '../../engine/build-session.js';
-import { layerDigests, stackOf } from '../../engine/build-session.js';
-import type { StepState } from '../../engine/lookup.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
 import { stackSource } from '../../fs/layer/stack-source.js';
 import { removeTree } from '../../fs/remove-tree.js';
 import { withSource } from '../../fs/scan/file-source.js';
 import { selectFiles } from '../../fs/select/select.js';
-import { canonicalJson, sha256 } from '../../keys/digest.js';
 import { treeReader } from '../../store/entries/entries.js';
+import { layerDigests, layerStack } from '../../store/layers/layer-stack.js';
 import { useMount } from '../../store/pins/cache-mounts.js';
 import type { Lease } from '../../store/pins/lease.js';
 import { releaseLease, takeLease, tryLease } from '../../store/pins/lease.js';
+import type { LayerId } from '../../store/records.js';
+import { canonicalJson, sha256 } from '../../util/canonical-json.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import type { SourceLocation } from '../../util/errors.js';
+import type { LocalMachine } from './local-machine.js';
 
 /** A cache in use. */
 export interface OpenCache {
@@ -28,15 +28,15 @@ export interface OpenCache {
 }
 
 async function fill(
-  session: BuildSession,
+  machine: LocalMachine,
   mount: CacheMount,
-  source: StepState,
+  source: readonly LayerId[],
   path: string,
   location: SourceLocation,
 ): Promise<void> {
-  const stack = await stackOf(session, source.layers);
+  const stack = await layerStack(machine.store, source);
   const selections = await withSource(stackSource(stack, mount.from ?? ''), (files) =>
-    selectFiles(files, session.scanStore, [mount.source], location),
+    selectFiles(files, machine.scanStore, [mount.source], location),
   );
   const request = {
     selections,
@@ -49,23 +49,23 @@ async function fill(
     former: undefined,
     location,
   } as const;
-  const { readTree, writeTree } = session.scanStore;
+  const { readTree, writeTree } = machine.scanStore;
   await makeCopyLayer(path, request, { read: treeReader(readTree), write: writeTree });
 }
 
 async function create(
-  session: BuildSession,
+  machine: LocalMachine,
   mount: CacheMount,
-  source: StepState | undefined,
+  source: readonly LayerId[] | undefined,
   path: string,
   location: SourceLocation,
 ): Promise<void> {
   if (existsSync(path)) return;
   // Made in tmp/ and renamed: another process must never see it half filled, and what a killed
   // process leaves there is cleared up.
-  const draft = join(session.scratch(), `mount-${session.nextNumber()}`);
+  const draft = join(machine.scratch(), `mount-${machine.nextNumber()}`);
   mkdirSync(draft);
-  if (source) await fill(session, mount, source, draft, location);
+  if (source) await fill(machine, mount, source, draft, location);
   chownSync(draft, mount.uid, mount.gid);
   chmodSync(draft, mount.mode);
   checkpoint('mount:filled');
@@ -87,16 +87,16 @@ const USUAL = { mode: 0o755, uid: 0, gid: 0 };
  * no start for another's.
  */
 async function cacheName(
-  session: BuildSession,
+  machine: LocalMachine,
   mount: CacheMount,
-  source: StepState | undefined,
+  source: readonly LayerId[] | undefined,
 ): Promise<string> {
   const { id, mode, uid, gid } = mount;
   const usual = mode === USUAL.mode && uid === USUAL.uid && gid === USUAL.gid;
   if (!source && usual) return sha256(id).slice(0, 32);
   const from = source && {
     // Digests, not ids: a stage that ran again and made the same files has the same cache.
-    layers: await layerDigests(session, source.layers),
+    layers: await layerDigests(machine.store, machine.scanStore, source),
     path: mount.source,
   };
   return sha256(canonicalJson({ id, mode, uid, gid, from: from ?? null })).slice(0, 32);
@@ -105,15 +105,14 @@ async function cacheName(
 const PREFIX = 'mount:';
 
 /** Takes the first directory of a cache that nobody uses alone; makes one more when all are taken. */
-function takePrivate({ store }: BuildSession, name: string): Lease {
+function takePrivate({ store }: LocalMachine, name: string): Lease {
   for (let number = 0; ; number++) {
     const candidate = number === 0 ? name : `${name}.${number}`;
-    const taken = tryLease(store.index, PREFIX + candidate);
+    const taken = tryLease(store, PREFIX + candidate);
     if (typeof taken !== 'number') return taken;
   }
 }
 
-/**
 /**
  * Takes the caches that a step wants for itself (sharing=locked), before it opens any of them. Each
  * once, although it may be mounted twice, and all in one order: else two steps could wait for each
@@ -122,24 +121,24 @@ function takePrivate({ store }: BuildSession, name: string): Lease {
  * @returns gives them back
  */
 export async function lockCaches(
-  session: BuildSession,
+  machine: LocalMachine,
   mounts: readonly RunMount[],
-  sources: readonly (StepState | undefined)[],
+  sources: readonly (readonly LayerId[] | undefined)[],
+  signal: AbortSignal,
 ): Promise<() => void> {
-  const { store, signal } = session;
-  const { index } = store;
+  const { store } = machine;
   const names: string[] = [];
   for (const [at, mount] of mounts.entries()) {
     if (mount.type === 'cache' && mount.sharing === 'locked')
-      names.push(await cacheName(session, mount, sources[at]));
+      names.push(await cacheName(machine, mount, sources[at]));
   }
   const leases: Lease[] = [];
   const release = () => {
-    for (const lease of leases) releaseLease(index, lease);
+    for (const lease of leases) releaseLease(store, lease);
   };
   try {
     for (const name of [...new Set(names)].sort()) {
-      const lease = await takeLease(index, PREFIX + name, { signal });
+      const lease = await takeLease(store, PREFIX + name, { signal });
       if (lease) leases.push(lease);
     }
   } catch (error) {
@@ -155,22 +154,23 @@ export async function lockCaches(
  * @throws ContextError when `from` has no such path
  */
 export async function openCacheMount(
-  session: BuildSession,
+  machine: LocalMachine,
   mount: CacheMount,
-  source: StepState | undefined,
+  source: readonly LayerId[] | undefined,
   location: SourceLocation,
 ): Promise<OpenCache> {
-  const { index, paths } = session.store;
-  const shared = await cacheName(session, mount, source);
-  const lease = mount.sharing === 'private' ? takePrivate(session, shared) : undefined;
+  const { store } = machine;
+  const { paths } = store;
+  const shared = await cacheName(machine, mount, source);
+  const lease = mount.sharing === 'private' ? takePrivate(machine, shared) : undefined;
   const name = lease?.key.slice(PREFIX.length) ?? shared;
   const close = () => {
-    if (lease) releaseLease(index, lease);
+    if (lease) releaseLease(store, lease);
   };
   try {
     const path = join(paths.mounts, name);
-    useMount(index, name, mount.id);
-    await create(session, mount, source, path, location);
+    useMount(store, name, mount.id);
+    await create(machine, mount, source, path, location);
     return { path, close };
   } catch (error) {
     close();

@@ -1,6 +1,7 @@
 /** Options of the overlay mount (kernel documentation, filesystems/overlayfs). */
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { inUserNamespace } from '../../util/user-namespace.js';
 
 /** mount(2) copies one page of options, the terminating NUL included. */
 const MAX_OPTION_BYTES = 4095;
@@ -39,11 +40,6 @@ export interface OverlayDirectories {
   readonly upper?: string;
   /** Empty directory on the file system of `upper`. */
   readonly work?: string;
-}
-
-/** True in a user namespace, where overlayfs keeps its marks in user.overlay.* attributes. */
-export function inUserNamespace(): boolean {
-  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
 }
 
 /**

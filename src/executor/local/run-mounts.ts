@@ -2,13 +2,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BindMount, SecretMount, SshMount } from '../../dockerfile/mount-flags.js';
-import type { BuildSession } from '../../engine/build-session.js';
-import { stackOf } from '../../engine/build-session.js';
-import type { StepState } from '../../engine/lookup.js';
 import { resolve } from '../../fs/layer/stack.js';
 import type { RunStep } from '../../plan/step.js';
+import { layerStack } from '../../store/layers/layer-stack.js';
+import type { LayerId } from '../../store/records.js';
 import { ContextError, UsageError } from '../../util/errors.js';
+import type { ExecutionIo } from '../executor.js';
 import type { MemoryFiles, TmpfsMount, View } from './container.js';
+import type { LocalMachine } from './local-machine.js';
 import { lockCaches, openCacheMount } from './open-cache-mount.js';
 import type { MemoryFile } from './operations.js';
 import { overlayOptions } from './overlay.js';
@@ -26,8 +27,12 @@ export interface PreparedMounts {
   readonly close: () => void;
 }
 
+/** What the mounts of a step ask of the build. */
+type MountIo = Pick<ExecutionIo, 'secret' | 'sshAgent' | 'signal'>;
+
 interface Preparation {
-  readonly session: BuildSession;
+  readonly machine: LocalMachine;
+  readonly io: MountIo;
   readonly step: RunStep;
   readonly scratch: string;
   readonly views: View[];
@@ -43,10 +48,10 @@ interface Preparation {
 async function bindStep(
   preparation: Preparation,
   mount: BindMount,
-  source: StepState,
+  source: readonly LayerId[],
 ): Promise<void> {
-  const { session, step, scratch, views } = preparation;
-  const stack = await stackOf(session, source.layers);
+  const { machine, step, scratch, views } = preparation;
+  const stack = await layerStack(machine.store, source);
   const found = resolve(stack, mount.source);
   if (!found?.entry) {
     throw new ContextError(
@@ -79,8 +84,8 @@ function secretDirectory({ scratch }: Preparation): string {
 
 /** A secret is written to memory that only the container has: nothing can be left of it. */
 function showSecret(preparation: Preparation, mount: SecretMount): void {
-  const { session, step } = preparation;
-  const value = session.secret(mount.id);
+  const { io, step } = preparation;
+  const value = io.secret(mount.id);
   if (value === undefined) {
     if (!mount.required) return;
     throw new UsageError(
@@ -112,8 +117,8 @@ function showSecret(preparation: Preparation, mount: SecretMount): void {
 }
 
 async function mountAgent(preparation: Preparation, mount: SshMount): Promise<void> {
-  const { session, step } = preparation;
-  const agent = session.sshAgent(mount.id);
+  const { io, step } = preparation;
+  const agent = io.sshAgent(mount.id);
   if (agent === undefined) {
     if (!mount.required) return;
     throw new UsageError(
@@ -138,13 +143,15 @@ async function mountAgent(preparation: Preparation, mount: SshMount): Promise<vo
 
 /** Prepares the mounts of a step in their order. @throws ContextError, UsageError */
 export async function prepareMounts(
-  session: BuildSession,
+  machine: LocalMachine,
   step: RunStep,
-  reads: readonly StepState[],
+  reads: readonly (readonly LayerId[])[],
   scratch: string,
+  io: MountIo,
 ): Promise<PreparedMounts> {
   const preparation: Preparation = {
-    session,
+    machine,
+    io,
     step,
     scratch,
     views: [],
@@ -169,12 +176,12 @@ export async function prepareMounts(
   };
   try {
     const sources = step.mountSources.map((at) => (at === undefined ? undefined : reads[at]));
-    preparation.closers.push(await lockCaches(session, step.mounts, sources));
+    preparation.closers.push(await lockCaches(machine, step.mounts, sources, io.signal));
     for (const [index, mount] of step.mounts.entries()) {
       const source = sources[index];
       if (mount.type === 'bind' && source) await bindStep(preparation, mount, source);
       else if (mount.type === 'cache') {
-        const cache = await openCacheMount(session, mount, source, step.location);
+        const cache = await openCacheMount(machine, mount, source, step.location);
         preparation.closers.push(cache.close);
         preparation.requests.push({
           source: cache.path,

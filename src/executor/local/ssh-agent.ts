@@ -3,9 +3,7 @@ import { chmodSync, chownSync, closeSync, constants, openSync, readFileSync } fr
 import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { UsageError } from '../../util/errors.js';
-
-/** What --ssh gives an id: an agent that runs, or key files for one of our own. */
-export type AgentSource = { readonly socket: string } | { readonly keys: readonly string[] };
+import type { AgentSource } from '../agent-source.js';
 
 /** Who may use the socket in the container. */
 export interface SocketOwner {

@@ -2,7 +2,7 @@
  * What a COPY or WORKDIR finds where it is going to write. These facts, and nothing else of the
  * layers below, decide the step's result; so they stand for the parents in its content key.
  */
-import type { Json } from '../../keys/digest.js';
+import type { Json } from '../../util/canonical-json.js';
 import type { Stack } from './stack.js';
 import { locate, resolve } from './stack.js';
 

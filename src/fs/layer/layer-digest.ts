@@ -2,7 +2,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { LayerDigest, TreeDigest } from '../../keys/digest.js';
-import { canonicalJson, sha256 } from '../../keys/digest.js';
+import { canonicalJson, sha256 } from '../../util/canonical-json.js';
 import { listNames } from '../directory.js';
 import type { FileSource } from '../scan/file-source.js';
 import { linkGroups } from '../scan/hard-links.js';

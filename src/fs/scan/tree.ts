@@ -6,7 +6,7 @@
  */
 
 import type { FileDigest, TreeDigest } from '../../keys/digest.js';
-import { sha256 } from '../../keys/digest.js';
+import { sha256 } from '../../util/canonical-json.js';
 
 /** Extended attributes of an entry, name to value in hex, sorted by name. */
 export type Xattrs = readonly (readonly [name: string, hexValue: string])[];

@@ -21,6 +21,7 @@ import { decompressed } from '../../oci/compress/decompress.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { changeLayer } from '../entries/entries.js';
 import type { CacheIndex } from '../index/index-db.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { layerFiles } from '../layers/layer-store.js';
 import { blobPath } from '../paths.js';
@@ -96,9 +97,10 @@ function isWithoutXattrs(index: CacheIndex, layer: LayerRecord): boolean {
 
 /** How a layer is packed, whoever asks for it: this decides its diffID. */
 export function packingOf(
-  { index }: Store,
+  store: Store,
   id: LayerId,
 ): Pick<PackOptions, 'wholeSeconds' | 'withoutXattrs'> {
+  const index = tablesOf(store);
   const layer = index.layers.get(id);
   return {
     // What was pulled should get the diffID again that it came with.
@@ -129,7 +131,7 @@ function archiveOf(
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
   const name = variantName(form);
-  const { index } = store;
+  const index = tablesOf(store);
   write(index, () => {
     const layer = index.layers.get(id);
     const { blob } = layer ?? {};
@@ -146,7 +148,7 @@ function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord)
 
 /** The blob of a layer in this form, if the store has it. */
 export function findBlob(store: Store, id: LayerId, form: BlobForm): LayerBlob | undefined {
-  const record = knownBlob(store.index.layers.get(id), form);
+  const record = knownBlob(tablesOf(store).layers.get(id), form);
   if (!record || !isKept(store, record)) return undefined;
   return { record, path: blobPath(store.paths, record.digest) };
 }
@@ -176,7 +178,7 @@ export async function makeBlob(
   { threads, signal }: MakeBlobOptions = {},
 ): Promise<LayerBlob> {
   const { compression, level } = form;
-  const layer = store.index.layers.get(id);
+  const layer = tablesOf(store).layers.get(id);
   // Who compresses an archive anew does not look at its files.
   let newest = layer?.blob?.newest;
   if (compression === 'gzip' && (layer?.bytes ?? 0) > LARGE) threads?.prepare();

@@ -3,6 +3,8 @@
 import type { DefinitionKey } from '../../keys/digest.js';
 import { NotFoundError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import type { LayerId, StepRecord } from '../records.js';
 import { newestEntries } from './timeline.js';
 
@@ -66,10 +68,11 @@ export function fits(
 
 /** Entries that fit, newest first. */
 export function* listEntries(
-  index: CacheIndex,
+  store: Indexed,
   filter: EntryFilter,
   now: number,
 ): Generator<EntrySummary> {
+  const index = tablesOf(store);
   for (const record of newestEntries(index)) {
     const entry = summarize(index, record);
     if (fits(entry, filter, now)) yield entry;
@@ -80,7 +83,8 @@ export function* listEntries(
  * The entry whose key is or begins with the given digits.
  * @throws NotFoundError when there is none or more than one
  */
-export function findEntry(index: CacheIndex, prefix: string): StepRecord {
+export function findEntry(store: Indexed, prefix: string): StepRecord {
+  const index = tablesOf(store);
   const matches: StepRecord[] = [];
   for (const { key, value } of index.steps.getRange({ start: prefix as DefinitionKey })) {
     if (!key.startsWith(prefix) || matches.length > 1) break;
@@ -92,4 +96,9 @@ export function findEntry(index: CacheIndex, prefix: string): StepRecord {
     only ? `several keys begin with ${prefix}` : `no entry has a key that begins with ${prefix}`,
     { hint: only ? 'give more digits' : 'wiac cache ls lists the keys' },
   );
+}
+
+/** All entries. */
+export function* allEntries(store: Indexed): Generator<StepRecord> {
+  for (const { value } of tablesOf(store).steps.getRange()) yield value;
 }

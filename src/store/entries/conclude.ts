@@ -3,7 +3,8 @@
 import type { DefinitionKey } from '../../keys/digest.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { isPublished, putImage } from '../images/store-images.js';
-import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { LayersGoneError } from '../pins/uses.js';
 import type { ImageRecord, LayerId } from '../records.js';
@@ -27,7 +28,8 @@ export interface Conclusion {
  * @returns the image, with the time it was first made
  * @throws LayersGoneError when another process removed what was found
  */
-export function concludeBuild(index: CacheIndex, conclusion: Conclusion): ImageRecord {
+export function concludeBuild(store: Indexed, conclusion: Conclusion): ImageRecord {
+  const index = tablesOf(store);
   const { used, layers, image, names } = conclusion;
   const verify = () => {
     const gone = layers.filter((id) => !index.layers.doesExist(id));

@@ -4,8 +4,10 @@ import type { TreeReader } from '../../fs/scan/tree.js';
 import { decodeTree } from '../../fs/scan/tree.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../../keys/digest.js';
 import { StoreError } from '../../util/errors.js';
+import { addCacheBytes, addedBytes } from '../gc/totals.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { addCacheBytes, addedBytes } from '../index/totals.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import { declareUse } from '../pins/uses.js';
@@ -25,10 +27,11 @@ const CANDIDATES = 16;
  * @throws LayersGoneError when that one was removed meanwhile
  */
 export function publishEntry(
-  index: CacheIndex,
+  store: Indexed,
   step: StepRecord,
   layer: LayerRecord | undefined,
 ): void {
+  const index = tablesOf(store);
   write(index, () => {
     // This may fail: it comes before anything is written.
     declareUse(index, { layers: layer || step.layer === undefined ? [] : [step.layer] });
@@ -63,11 +66,12 @@ export function indexEntry(index: CacheIndex, step: StepRecord): void {
 
 /** Makes a layer that was fetched visible: it is here from now on, in use by this process. */
 export function publishFetchedLayer(
-  index: CacheIndex,
+  store: Indexed,
   diffId: string,
   id: LayerId,
   measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'withoutXattrs' | 'blob'>,
 ): void {
+  const index = tablesOf(store);
   write(index, () => {
     const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };
     const made = { key, created: Date.now(), digest, tree: undefined };
@@ -86,27 +90,30 @@ export function publishFetchedLayer(
 
 /** Is everything that an entry needs still there, or known to be somewhere else? */
 function isComplete(index: CacheIndex, { layer }: StepRecord): boolean {
-  return layer === undefined || isKnownLayer(index, layer);
+  return layer === undefined || isKnownLayer({ index }, layer);
 }
 
 /** The entry of a definition key. */
-export function findByDefinition(index: CacheIndex, key: DefinitionKey): StepRecord | undefined {
+export function findByDefinition(store: Indexed, key: DefinitionKey): StepRecord | undefined {
+  const index = tablesOf(store);
   const record = index.steps.get(key);
   return record && isComplete(index, record) ? record : undefined;
 }
 
 /** The entry of a content key. */
-export function findByContent(index: CacheIndex, key: ContentKey): StepRecord | undefined {
+export function findByContent(store: Indexed, key: ContentKey): StepRecord | undefined {
+  const index = tablesOf(store);
   const definition = index.contents.get(key);
-  const record = definition === undefined ? undefined : findByDefinition(index, definition);
+  const record = definition === undefined ? undefined : findByDefinition({ index }, definition);
   // The entry may have been replaced since by one that read something else.
   return record?.contentKey === key ? record : undefined;
 }
 
 /** Entries of the same operation, newest first. */
-export function findByOperation(index: CacheIndex, operation: OperationDigest): StepRecord[] {
+export function findByOperation(store: Indexed, operation: OperationDigest): StepRecord[] {
+  const index = tablesOf(store);
   return (index.operations.get(operation) ?? []).flatMap((key) => {
-    const record = findByDefinition(index, key);
+    const record = findByDefinition({ index }, key);
     return record ? [record] : [];
   });
 }
@@ -142,7 +149,8 @@ export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<Laye
 }
 
 /** Gives an entry the content key that nobody had asked for before. */
-export function completeEntry(index: CacheIndex, key: DefinitionKey, contentKey: ContentKey): void {
+export function completeEntry(store: Indexed, key: DefinitionKey, contentKey: ContentKey): void {
+  const index = tablesOf(store);
   write(index, () => {
     const record = index.steps.get(key);
     if (!record || record.contentKey !== undefined) return;
@@ -164,4 +172,10 @@ export function treeReader(lookup: (digest: TreeDigest) => string | undefined): 
     }
     return decodeTree(text);
   };
+}
+
+/** Reads nodes of the trees that the store has. */
+export function treeNodes(store: Indexed): (digest: TreeDigest) => string | undefined {
+  const { trees } = tablesOf(store);
+  return (digest) => trees.get(digest);
 }

@@ -6,9 +6,11 @@
  */
 
 import type { DefinitionKey, OperationDigest } from '../../keys/digest.js';
-import { sha256 } from '../../keys/digest.js';
 import type { StepInputs } from '../../keys/inputs.js';
+import { sha256 } from '../../util/canonical-json.js';
 import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import type { StepRecord } from '../records.js';
 
 /** How many entries are remembered for each instruction and place, newest first. */
@@ -42,21 +44,24 @@ export function forgetRelated(index: CacheIndex, { key, inputs }: StepRecord): v
  * Remembers which image a key stands for: a key alone does not tell. Written once for each image.
  * @param digest of its manifest, or the id of a build result
  */
-export function noteImage(index: CacheIndex, key: DefinitionKey, digest: string): void {
+export function noteImage(store: Indexed, key: DefinitionKey, digest: string): void {
+  const index = tablesOf(store);
   if (!index.sources.doesExist(key)) index.sources.putSync(key, digest);
 }
 
 /** The digest of the image that a key stands for; undefined when it is not that of an image. */
-export function imageDigest(index: CacheIndex, key: DefinitionKey | undefined): string | undefined {
+export function imageDigest(store: Indexed, key: DefinitionKey | undefined): string | undefined {
+  const index = tablesOf(store);
   return key === undefined ? undefined : index.sources.get(key);
 }
 
 /** The nearest entry; undefined when nothing like it is in the cache. */
 export function findNearest(
-  index: CacheIndex,
+  store: Indexed,
   operation: OperationDigest,
   inputs: StepInputs,
 ): StepRecord | undefined {
+  const index = tablesOf(store);
   const same = index.operations.get(operation) ?? [];
   const [text = [], place = []] = rowsOf(inputs).map((row) => index.related.get(row) ?? []);
   const both = same.filter((key) => text.includes(key));

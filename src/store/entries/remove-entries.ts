@@ -13,8 +13,9 @@ import type { PruneItem } from '../gc/prune-input.js';
 import type { PrunePlan } from '../gc/prune-plan.js';
 import { planItems } from '../gc/prune-plan.js';
 import { readPruneInput } from '../gc/prune-state.js';
+import { addCacheBytes } from '../gc/totals.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { addCacheBytes } from '../index/totals.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { announceRemoval, layerLink, removeLayer, temporaryPath } from '../layers/layer-store.js';
 import { forgetUnreferenced } from '../layers/remote-layers.js';
@@ -60,7 +61,9 @@ function removeItem(index: CacheIndex, { kind, id, layer }: PruneItem): void {
  * Removes what a plan says from the index, and announces which files are going to go. Part of the
  * caller's write transaction.
  */
-export function removeFromIndex({ index, paths }: Store, { items, layers }: PrunePlan): Leftovers {
+export function removeFromIndex(store: Store, { items, layers }: PrunePlan): Leftovers {
+  const { paths } = store;
+  const index = tablesOf(store);
   const blobs = new Set<string>();
   for (const { item } of items) {
     if (item.kind === 'blob') blobs.add(item.id);
@@ -155,7 +158,7 @@ export interface Removal {
  * others were built on stays until they are gone.
  */
 export function removeEntries(store: Store, records: readonly StepRecord[]): Removal[] {
-  const { index } = store;
+  const index = tablesOf(store);
   const keys = new Set<string>(records.map(({ key }) => key));
   // What exactly is freed does not matter here, so that nothing has to be measured.
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };

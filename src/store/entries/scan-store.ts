@@ -4,7 +4,8 @@ import type { DirectoryRecord, EntryFingerprints, Hash64 } from '../../fs/scan/f
 import type { ScanStore } from '../../fs/scan/scan.js';
 import type { TreeDigest } from '../../keys/digest.js';
 import { checkpoint } from '../../util/checkpoint.js';
-import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 
 /** lmdb limits keys to 1,978 bytes; a longer path is kept under its hash. */
@@ -26,7 +27,8 @@ export interface IndexScanStore extends ScanStore {
  * The index as a ScanStore. An entry that refers to a tree must be published after a flush;
  * fingerprints only save time, so that losing them with a crash costs nothing else.
  */
-export function indexScanStore(index: CacheIndex, hash64: Hash64): IndexScanStore {
+export function indexScanStore(store: Indexed, hash64: Hash64): IndexScanStore {
+  const index = tablesOf(store);
   // What is not committed yet must be found all the same.
   const trees = new Map<TreeDigest, string>();
   const directories = new Map<string, readonly [DirectoryRecord, EntryFingerprints]>();

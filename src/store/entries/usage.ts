@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { planAll } from '../gc/prune-plan.js';
 import { measureLinked, readPruneInput } from '../gc/prune-state.js';
+import { tablesOf } from '../index/tables.js';
 import type { MountSummary } from '../pins/cache-mounts.js';
 import { listMounts } from '../pins/cache-mounts.js';
 import { liveUses } from '../pins/uses.js';
@@ -29,7 +30,8 @@ export interface UsageSummary {
 
 /** Sums up what the cache holds: reads the index, the layers that share files, and all mounts. */
 export function summarizeUsage(store: Store): UsageSummary {
-  const { index, paths } = store;
+  const { paths } = store;
+  const index = tablesOf(store);
   const uses = liveUses(index);
   const input = readPruneInput(index, measureLinked(store), uses, {}, Date.now());
   const blobs = new Map<string, number>();

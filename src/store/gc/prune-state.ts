@@ -4,6 +4,7 @@ import { measureShared } from '../../fs/layer/disk-usage.js';
 import type { EntryFilter } from '../entries/cache-queries.js';
 import { fits, summarize } from '../entries/cache-queries.js';
 import type { CacheIndex } from '../index/index-db.js';
+import { tablesOf } from '../index/tables.js';
 import { layerPath } from '../layers/layer-store.js';
 import type { LiveUses } from '../pins/uses.js';
 import type { ImageRecord, LayerId, LayerRecord, StepRecord } from '../records.js';
@@ -28,7 +29,9 @@ export interface Measured extends SharedUsage<LayerId> {
  * shares goes on being used by the others, and only the inodes say by whom. So the walk is over
  * those layers alone, when somebody asks (du, prune): COPY layers that were made from each other.
  */
-export function measureLinked({ index, paths }: Store): Measured {
+export function measureLinked(store: Store): Measured {
+  const { paths } = store;
+  const index = tablesOf(store);
   const at = Date.now();
   const groups = new Map<LayerId, LayerId[]>();
   for (const { value } of index.layers.getRange()) {

@@ -4,7 +4,7 @@ import type { EntryFilter } from '../entries/cache-queries.js';
 import type { Leftovers } from '../entries/remove-entries.js';
 import { deleteLeftovers, listFiles, orphans, removeFromIndex } from '../entries/remove-entries.js';
 import { listRecords, strayRecords } from '../index/stray-records.js';
-import { setCacheBytes } from '../index/totals.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { MountSummary } from '../pins/cache-mounts.js';
 import { listMounts, moveMountsAside } from '../pins/cache-mounts.js';
@@ -15,6 +15,7 @@ import type { PlannedItem, PrunePlan } from './prune-plan.js';
 import { planAll, planToLimit } from './prune-plan.js';
 import { measureLinked, readPruneInput } from './prune-state.js';
 import { sweepStore } from './sweep.js';
+import { setCacheBytes } from './totals.js';
 
 /** What is to go. */
 export interface PruneRequest {
@@ -52,8 +53,8 @@ function oldMounts(store: Store, unusedFor: number | undefined, now: number): Mo
 /** What a prune would remove; nothing is changed. */
 export function previewPrune(store: Store, request: PruneRequest): PruneReport {
   const now = Date.now();
-  const uses = liveUses(store.index);
-  const input = readPruneInput(store.index, measureLinked(store), uses, request.filter, now);
+  const uses = liveUses(tablesOf(store));
+  const input = readPruneInput(tablesOf(store), measureLinked(store), uses, request.filter, now);
   const { items, layers, freed, remaining } = plan(input, request);
   const mounts = oldMounts(store, request.mountsUnusedFor, now).filter(
     ({ name }) => uses.everythingBy === undefined && !uses.mounts.has(name),
@@ -83,7 +84,7 @@ function merge(a: Leftovers, b: Leftovers): Leftovers {
  * after it, so that it takes milliseconds.
  */
 export function prune(store: Store, request: PruneRequest): PruneReport {
-  const { index } = store;
+  const index = tablesOf(store);
   const now = Date.now();
   const measured = measureLinked(store);
   const old = oldMounts(store, request.mountsUnusedFor, now);

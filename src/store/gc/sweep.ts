@@ -8,6 +8,7 @@ import { removeTree } from '../../fs/remove-tree.js';
 import type { CacheIndex } from '../index/index-db.js';
 import { parseNote } from '../index/record-files.js';
 import { repairRecord } from '../index/repair-record.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { removeLayer } from '../layers/layer-store.js';
 import type { ProcessId } from '../pins/live-process.js';
@@ -25,7 +26,8 @@ type IsGone = (process: ProcessId) => boolean;
 
 /** Drafts, and layers that were placed but not published; see cache-format.md, "Publishing". */
 function sweepDrafts(store: Store, isGone: IsGone): number {
-  const { index, paths } = store;
+  const { paths } = store;
+  const index = tablesOf(store);
   let freed = 0;
   for (const name of readdirSync(paths.tmp)) {
     const owner = processOf(name);
@@ -60,7 +62,7 @@ function sweepLeases(index: CacheIndex, isGone: IsGone): void {
 export function sweepStore(store: Store): number {
   const { self } = store.paths;
   const isGone: IsGone = (owner) => !self.isAlive(owner);
-  sweepLeases(store.index, isGone);
+  sweepLeases(tablesOf(store), isGone);
   const freed = sweepDrafts(store, isGone);
   self.sweep();
   return freed;
@@ -69,6 +71,6 @@ export function sweepStore(store: Store): number {
 /** Removes drafts and leases of this process, which goes on with none of them. */
 export function sweepOwn(store: Store): void {
   const isGone: IsGone = (owner) => owner === store.paths.self.id;
-  sweepLeases(store.index, isGone);
+  sweepLeases(tablesOf(store), isGone);
   sweepDrafts(store, isGone);
 }

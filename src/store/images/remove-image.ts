@@ -4,7 +4,8 @@ import { deleteLeftovers, removeFromIndex } from '../entries/remove-entries.js';
 import { removeImageRow, removeName } from '../gc/drop.js';
 import { planItems } from '../gc/prune-plan.js';
 import { readPruneInput } from '../gc/prune-state.js';
-import { addCacheBytes } from '../index/totals.js';
+import { addCacheBytes } from '../gc/totals.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { liveUses } from '../pins/uses.js';
 import type { Store } from '../store.js';
@@ -13,14 +14,14 @@ import { findImage, isNamed, namesOf, normalizeName } from './store-images.js';
 
 /** What `removeImage` of images.ts does. @throws NotFoundError */
 export function removeImageRecord(store: Store, reference: string): ImageRemoval {
-  const { index } = store;
+  const index = tablesOf(store);
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
   const { untagged, removed, plan, leftovers } = write(index, () => {
-    const image = findImage(index, reference);
+    const image = findImage({ index }, reference);
     if (!image)
       throw new NotFoundError(`there is no image ${reference}`, { hint: 'wiac images lists them' });
     const name = normalizeName(reference);
-    const names = namesOf(index, image.id);
+    const names = namesOf({ index }, image.id);
     const untagged = names.includes(name) ? [name] : names;
     for (const key of untagged) removeName(index, key);
     if (isNamed(index, image.id))

@@ -1,12 +1,14 @@
 /** Named build results. */
 
-import type { Json } from '../../keys/digest.js';
-import { canonicalJson, sha256 } from '../../keys/digest.js';
 import { ImageError } from '../../oci/image-error.js';
 import { parseRegistryReference } from '../../oci/reference.js';
+import type { Json } from '../../util/canonical-json.js';
+import { canonicalJson, sha256 } from '../../util/canonical-json.js';
 import { checkpoint } from '../../util/checkpoint.js';
+import { addCacheBytes } from '../gc/totals.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { addCacheBytes } from '../index/totals.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { declareUse } from '../pins/uses.js';
 import type { ImageRecord, LayerId } from '../records.js';
@@ -100,10 +102,11 @@ export function isPublished(index: CacheIndex, id: string, names: readonly strin
  * @throws LayersGoneError when another process removed one of its layers; see retryWhenPruned
  */
 export async function publishImage(
-  index: CacheIndex,
+  store: Indexed,
   made: ImageRecord,
   names: readonly string[],
 ): Promise<ImageRecord> {
+  const index = tablesOf(store);
   const image = write(index, () => {
     declareUse(index, { layers: made.layers });
     return putImage(index, made, names);
@@ -113,7 +116,8 @@ export async function publishImage(
 }
 
 /** Finds an image by name, id, or the beginning of its id (12 digits at least). */
-export function findImage(index: CacheIndex, reference: string): ImageRecord | undefined {
+export function findImage(store: Indexed, reference: string): ImageRecord | undefined {
+  const index = tablesOf(store);
   // The second is how earlier versions kept a name.
   const named = index.names.get(normalizeName(reference)) ?? index.names.get(withTag(reference));
   if (named !== undefined) return index.images.get(named);
@@ -126,8 +130,31 @@ export function findImage(index: CacheIndex, reference: string): ImageRecord | u
   return undefined;
 }
 
+/** All images. */
+export function* allImages(store: Indexed): Generator<ImageRecord> {
+  for (const { value } of tablesOf(store).images.getRange()) yield value;
+}
+
+/** All names with the ids of their images. */
+export function* allNames(
+  store: Indexed,
+): Generator<{ readonly name: string; readonly id: string }> {
+  for (const { key, value } of tablesOf(store).names.getRange()) yield { name: key, id: value };
+}
+
+/** Has an image this very name? */
+export function hasName(store: Indexed, name: string): boolean {
+  return tablesOf(store).names.doesExist(name);
+}
+
+/** An image by its whole id. */
+export function imageById(store: Indexed, id: string): ImageRecord | undefined {
+  return tablesOf(store).images.get(id);
+}
+
 /** The names of an image, sorted. */
-export function namesOf({ names }: CacheIndex, id: string): string[] {
+export function namesOf(store: Indexed, id: string): string[] {
+  const { names } = tablesOf(store);
   return [...names.getRange()].flatMap(({ key, value }) => (value === id ? [key] : []));
 }
 

@@ -27,10 +27,11 @@ import type {
 import { readBootId } from '../recovery/boot-id.js';
 import type { OnChange, RecordFiles } from './record-files.js';
 import { recordFiles, recordMark } from './record-files.js';
+import type { StoreIndex } from './tables.js';
 import { fileIdentity } from './transaction.js';
 
 /** The databases of the index by name; keys and values as in cache-format.md. */
-export interface CacheIndex {
+export interface CacheIndex extends StoreIndex {
   /** The process that has it open. */
   readonly self: LiveProcess;
   /** The file, and which one it was when it was opened: see transaction.ts. */
@@ -96,7 +97,7 @@ export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
   });
   // Not certainly on disk: see durability.ts.
   const onChange: OnChange = (kind, name) => unsynced.putSync(recordMark(kind, name), readBootId());
-  return {
+  const tables: Omit<CacheIndex, '__brand'> = {
     self: paths.self,
     file,
     identity: fileIdentity(file),
@@ -125,4 +126,5 @@ export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
     mounts: environment.openDB({ name: 'mounts' }),
     totals: environment.openDB({ name: 'totals' }),
   };
+  return tables as CacheIndex;
 }

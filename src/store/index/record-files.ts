@@ -21,7 +21,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { DefinitionKey } from '../../keys/digest.js';
-import { sha256 } from '../../keys/digest.js';
+import { sha256 } from '../../util/canonical-json.js';
 import { randomName } from '../layers/random-name.js';
 import type { StorePaths } from '../paths.js';
 import type {

@@ -1,16 +1,7 @@
 /** Write transactions of the index: of all processes one at a time, so they have to be short. */
 import { statSync } from 'node:fs';
-import { StoreError } from '../../util/errors.js';
+import { IndexReplacedError } from '../index-replaced.js';
 import type { CacheIndex } from './index-db.js';
-
-/** The index was damaged, and another process has made it again since this one opened it. */
-export class IndexReplacedError extends StoreError {
-  constructor() {
-    super('the index of the store was made again while it was in use', {
-      hint: 'run the command again: nothing that was built is lost',
-    });
-  }
-}
 
 /** Which file is there: differs when another one takes its place. */
 export function fileIdentity(path: string): string {

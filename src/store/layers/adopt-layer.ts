@@ -5,10 +5,11 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import type { InPlaceLayer } from '../../engine/sources/in-place.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { removeTree } from '../../fs/remove-tree.js';
+import type { InPlaceLayer } from '../../oci/in-place.js';
 import { StoreError } from '../../util/errors.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { declareUse, LayersGoneError } from '../pins/uses.js';
 import type { LayerId, LayerRecord } from '../records.js';
@@ -48,7 +49,8 @@ function linkLayer({ paths }: Store, id: LayerId, target: string): void {
  * @throws whatever reading its directories throws
  */
 export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
-  const { index, paths } = store;
+  const { paths } = store;
+  const index = tablesOf(store);
   const id = adoptedId(layer);
   if (index.layers.doesExist(id)) {
     linkLayer(store, id, layer.path);
@@ -81,7 +83,9 @@ export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
 }
 
 /** Is a layer there, with its files? Those that another program keeps may go at any time. */
-export function isPresent({ index, paths }: Store, id: LayerId): boolean {
+export function isPresent(store: Store, id: LayerId): boolean {
+  const { paths } = store;
+  const index = tablesOf(store);
   const record = index.layers.get(id);
   if (!record) return false;
   const path = record.external ?? layerPath(paths, id);
@@ -96,9 +100,9 @@ export function isPresent({ index, paths }: Store, id: LayerId): boolean {
 export function requirePresent(store: Store, ids: readonly LayerId[], what: string): void {
   const gone = ids.find((id) => !isPresent(store, id));
   if (gone === undefined) return;
-  store.index.environment.resetReadTxn();
-  if (!store.index.layers.doesExist(gone)) throw new LayersGoneError([gone]);
-  const { external } = store.index.layers.get(gone) ?? {};
+  tablesOf(store).environment.resetReadTxn();
+  if (!tablesOf(store).layers.doesExist(gone)) throw new LayersGoneError([gone]);
+  const { external } = tablesOf(store).layers.get(gone) ?? {};
   const path = external ?? layerPath(store.paths, gone);
   throw new StoreError(`the directory ${path} is gone, which ${what} stands on`, {
     hint:

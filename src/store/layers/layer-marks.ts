@@ -1,6 +1,7 @@
 /** What the attributes of a layer's files say: asked once, kept in the layer's record. */
 import { layerMarks } from '../../fs/layer/layer-digest.js';
 import { updateLayer } from '../entries/entries.js';
+import { tablesOf } from '../index/tables.js';
 import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
 import { layerFiles } from './layer-store.js';
@@ -10,9 +11,9 @@ import { layerFiles } from './layer-store.js';
  * @throws IsolationError when getfattr is not installed
  */
 export async function opaqueOf(store: Store, id: LayerId): Promise<readonly string[]> {
-  const known = store.index.layers.get(id)?.opaque;
+  const known = tablesOf(store).layers.get(id)?.opaque;
   if (known !== undefined) return known;
   const marks = await layerMarks(layerFiles(store, id));
-  updateLayer(store.index, id, marks);
+  updateLayer(tablesOf(store), id, marks);
   return marks.opaque;
 }

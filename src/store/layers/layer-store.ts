@@ -3,7 +3,8 @@ import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import { checkpoint } from '../../util/checkpoint.js';
-import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import type { StoreDirectories, StorePaths } from '../paths.js';
 import type { LayerId } from '../records.js';
 import { base32, randomName } from './random-name.js';
@@ -33,11 +34,16 @@ export interface Draft {
  * @param id a layer that entries refer to already; a new one unless given
  */
 export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft {
-  const path = join(paths.tmp, `${id}.${paths.self.id}`);
-  const diff = join(path, 'layer', 'diff');
-  mkdirSync(diff, { recursive: true, mode: 0o755 });
+  const draft = draftOf(paths, id);
+  mkdirSync(draft.diff, { recursive: true, mode: 0o755 });
   checkpoint('draft:begun');
-  return { id, path, diff };
+  return draft;
+}
+
+/** The draft of a layer that this process makes. */
+export function draftOf(paths: StorePaths, id: LayerId): Draft {
+  const path = join(paths.tmp, `${id}.${paths.self.id}`);
+  return { id, path, diff: join(path, 'layer', 'diff') };
 }
 
 /** A directory in tmp/ for files of this process, made when it is first asked for. */
@@ -81,10 +87,10 @@ export function layerPath(paths: StoreDirectories, id: LayerId): string {
 
 /** Path of a layer's files, wherever they are: another program may keep them (adopt-layer.ts). */
 export function layerFiles(
-  { index, paths }: { readonly index: CacheIndex; readonly paths: StoreDirectories },
+  store: Indexed & { readonly paths: StoreDirectories },
   id: LayerId,
 ): string {
-  return index.layers.get(id)?.external ?? layerPath(paths, id);
+  return tablesOf(store).layers.get(id)?.external ?? layerPath(store.paths, id);
 }
 
 /** Path of the short symlink to a layer, as it stands in lowerdir strings. */

@@ -4,6 +4,7 @@ import { digestLayer } from '../../fs/layer/layer-digest.js';
 import type { TreeDigest } from '../../keys/digest.js';
 import { updateLayer } from '../entries/entries.js';
 import type { IndexScanStore } from '../entries/scan-store.js';
+import { tablesOf } from '../index/tables.js';
 import type { LayerRecord } from '../records.js';
 import type { Store } from '../store.js';
 import { opaqueOf } from './layer-marks.js';
@@ -20,6 +21,6 @@ export async function layerTree(
   const computed = await digestLayer(layerFiles(store, record.id), opaque, scanStore);
   // The record refers to tree nodes: they come first.
   scanStore.flush();
-  updateLayer(store.index, record.id, computed);
+  updateLayer(tablesOf(store), record.id, computed);
   return computed.tree;
 }

@@ -3,17 +3,21 @@
  * can be put on them as on any other; only who needs their files has to fetch them first.
  */
 import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId, RemoteLayerRecord } from '../records.js';
 import { newLayerId } from './layer-store.js';
 
 /** Are the layer's files here, or is it known to be somewhere else? */
-export function isKnownLayer(index: CacheIndex, id: LayerId): boolean {
+export function isKnownLayer(store: Indexed, id: LayerId): boolean {
+  const index = tablesOf(store);
   return index.layers.doesExist(id) || index.remoteLayers.doesExist(id);
 }
 
 /** The diffID of a layer, here or not; undefined when it was never packed. */
-export function diffIdOf(index: CacheIndex, id: LayerId): string | undefined {
+export function diffIdOf(store: Indexed, id: LayerId): string | undefined {
+  const index = tablesOf(store);
   return index.layers.get(id)?.blob?.diffId ?? index.remoteLayers.get(id)?.diffId;
 }
 
@@ -22,13 +26,14 @@ export function diffIdOf(index: CacheIndex, id: LayerId): string | undefined {
  * @param facts what is said of it, should it not be known yet
  */
 export function layerOfDiffId(
-  index: CacheIndex,
+  store: Indexed,
   diffId: string,
   facts: Pick<RemoteLayerRecord, 'digest' | 'key'>,
 ): LayerId {
+  const index = tablesOf(store);
   const find = () => {
     const id = index.diffIds.get(diffId);
-    return id !== undefined && isKnownLayer(index, id) ? id : undefined;
+    return id !== undefined && isKnownLayer({ index }, id) ? id : undefined;
   };
   const known = find();
   if (known !== undefined) return known;
@@ -69,7 +74,8 @@ export function forgetUnreferenced(index: CacheIndex): void {
 }
 
 /** Gives layers up that nobody has any more; entries that need them are no hits from now on. */
-export function forgetRemoteLayers(index: CacheIndex, ids: readonly LayerId[]): void {
+export function forgetRemoteLayers(store: Indexed, ids: readonly LayerId[]): void {
+  const index = tablesOf(store);
   write(index, () => {
     for (const id of ids) forget(index, id);
   });

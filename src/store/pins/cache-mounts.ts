@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { measureTree } from '../../fs/layer/disk-usage.js';
-import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { temporaryPath } from '../layers/layer-store.js';
 import type { Store } from '../store.js';
@@ -21,7 +22,8 @@ export interface MountSummary {
 }
 
 /** Notes that a step of this process uses a cache: it can't be pruned until the process ends. */
-export function useMount(index: CacheIndex, name: string, id: string): void {
+export function useMount(store: Indexed, name: string, id: string): void {
+  const index = tablesOf(store);
   write(index, () => {
     declareUse(index, { mounts: [name] });
     index.mounts.putSync(name, { id, lastUsed: Date.now() });
@@ -36,7 +38,7 @@ function mountNames({ paths }: Store): string[] {
 /** All caches with their sizes: one lstat a file. */
 export function listMounts(store: Store): MountSummary[] {
   return mountNames(store).map((name) => {
-    const record = store.index.mounts.get(name);
+    const record = tablesOf(store).mounts.get(name);
     const bytes = measureTree(join(store.paths.mounts, name)).disk;
     return { name, id: record?.id ?? name, lastUsed: record?.lastUsed ?? 0, bytes };
   });
@@ -49,10 +51,12 @@ export function listMounts(store: Store): MountSummary[] {
  * @returns those that went, and the paths that are to be deleted
  */
 export function moveMountsAside(
-  { index, paths }: Store,
+  store: Store,
   names: readonly string[],
   uses: LiveUses,
 ): { names: string[]; paths: string[] } {
+  const { paths } = store;
+  const index = tablesOf(store);
   const isThere = (name: string) => existsSync(join(paths.mounts, name));
   const free = names.filter((name) => !uses.mounts.has(name) && isThere(name));
   const moved = free.map((name) => {

@@ -10,6 +10,8 @@
  */
 import { checkpoint } from '../../util/checkpoint.js';
 import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId, LeaseRecord } from '../records.js';
 import { pidOf } from './live-process.js';
@@ -39,10 +41,11 @@ function holderOf(index: CacheIndex, key: string): number | undefined {
  * @returns the lease, or the pid of who holds it (it may be this process)
  */
 export function tryLease(
-  index: CacheIndex,
+  store: Indexed,
   key: string,
   layers: Iterable<LayerId> = [],
 ): Lease | number {
+  const index = tablesOf(store);
   // A look without a transaction: others write meanwhile.
   const seen = holderOf(index, key);
   if (seen !== undefined) return seen;
@@ -77,15 +80,16 @@ export interface LeaseWait {
  * @throws LayersGoneError; the signal's reason
  */
 export async function takeLease(
-  index: CacheIndex,
+  store: Indexed,
   key: string,
   wait: LeaseWait,
 ): Promise<Lease | undefined> {
+  const index = tablesOf(store);
   const { signal, layers = [], isDone = () => false, onWait } = wait;
   for (let announced = false; ; announced = true) {
     signal.throwIfAborted();
     if (isDone()) return undefined;
-    const taken = tryLease(index, key, layers);
+    const taken = tryLease({ index }, key, layers);
     if (typeof taken !== 'number') return taken;
     if (!announced) onWait?.(taken);
     await new Promise((resume) => setTimeout(resume, POLL_MS));
@@ -93,7 +97,8 @@ export async function takeLease(
 }
 
 /** Gives a lease back, unless that was done. */
-export function releaseLease(index: CacheIndex, lease: Lease): void {
+export function releaseLease(store: Indexed, lease: Lease): void {
+  const index = tablesOf(store);
   if (index.held.get(lease.key) !== lease) return;
   index.held.delete(lease.key);
   index.leases.removeSync(lease.key);
@@ -101,7 +106,8 @@ export function releaseLease(index: CacheIndex, lease: Lease): void {
 }
 
 /** Gives all leases of this process back, for work that begins again. */
-export function releaseLeases(index: CacheIndex): void {
+export function releaseLeases(store: Indexed): void {
+  const index = tablesOf(store);
   index.held.clear();
   const own = [...index.leases.getRange()].filter(({ value }) => value.process === index.self.id);
   if (own.length === 0) return;

@@ -21,6 +21,8 @@
  */
 import { StoreError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import type { LayerId } from '../records.js';
@@ -59,7 +61,7 @@ export function declareUse(index: CacheIndex, use: Use): void {
   if (!known) sweepVoid(index);
   const before = new Set(known?.layers);
   const added = [...new Set(use.layers)].filter((id) => !before.has(id));
-  const gone = added.filter((layer) => !isKnownLayer(index, layer));
+  const gone = added.filter((layer) => !isKnownLayer({ index }, layer));
   if (gone.length > 0) throw new LayersGoneError(gone);
   const mounts = [...new Set([...(known?.mounts ?? []), ...(use.mounts ?? [])])];
   const everything = use.everything ?? known?.everything ?? false;
@@ -69,7 +71,8 @@ export function declareUse(index: CacheIndex, use: Use): void {
 }
 
 /** Declares that this process uses layers. @throws LayersGoneError when they are not there */
-export function useLayers(index: CacheIndex, layers: readonly LayerId[]): void {
+export function useLayers(store: Indexed, layers: readonly LayerId[]): void {
+  const index = tablesOf(store);
   const known = index.uses.get(index.self.id);
   const before = new Set(known?.layers);
   if (layers.every((id) => before.has(id))) return;
@@ -77,9 +80,10 @@ export function useLayers(index: CacheIndex, layers: readonly LayerId[]): void {
 }
 
 /** Declares the use of layers that one can do without. @returns false when they are not there */
-export function tryUseLayers(index: CacheIndex, layers: readonly LayerId[]): boolean {
+export function tryUseLayers(store: Indexed, layers: readonly LayerId[]): boolean {
+  const index = tablesOf(store);
   try {
-    useLayers(index, layers);
+    useLayers({ index }, layers);
     return true;
   } catch (error) {
     if (error instanceof LayersGoneError) return false;
@@ -98,10 +102,11 @@ function holdEverything(index: CacheIndex, everything: boolean): void {
  * @param onRetry called before the second try
  */
 export async function retryWhenPruned<T>(
-  index: CacheIndex,
+  store: Indexed,
   action: () => Promise<T>,
   onRetry: () => void = () => {},
 ): Promise<T> {
+  const index = tablesOf(store);
   try {
     return await action();
   } catch (error) {

@@ -1,7 +1,6 @@
 /** Reads layers and blobs, and compares them with their digests. */
 import { createReadStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { inUserNamespace } from '../../executor/local/overlay.js';
 import { unpackLayer } from '../../fs/archive/unpack-layer.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { digestLayer, opaqueDirectories } from '../../fs/layer/layer-digest.js';
@@ -10,8 +9,10 @@ import { removeTree } from '../../fs/remove-tree.js';
 import type { TreeChange } from '../../fs/scan/tree.js';
 import { decodeTree, diffTrees } from '../../fs/scan/tree.js';
 import type { LayerDigest, TreeDigest } from '../../keys/digest.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
 import { updateLayer } from '../entries/entries.js';
 import type { IndexScanStore } from '../entries/scan-store.js';
+import { tablesOf } from '../index/tables.js';
 import { layerFiles } from '../layers/layer-store.js';
 import { blobPath } from '../paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from '../records.js';
@@ -75,7 +76,7 @@ export async function checkLayerContent(
   record: LayerRecord,
   scanStore: IndexScanStore,
 ): Promise<LayerCheck> {
-  const { index } = store;
+  const index = tablesOf(store);
   const { id } = record;
   const path = layerFiles(store, id);
   const damage = (problem: string): LayerCheck => ({

@@ -1,6 +1,7 @@
 /** Files of the store that nothing refers to. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { tablesOf } from '../index/tables.js';
 import { pidOf, processOf } from '../pins/live-process.js';
 import type { LayerId } from '../records.js';
 import { blobsOf } from '../records.js';
@@ -12,7 +13,9 @@ function names(directory: string): string[] {
 }
 
 /** Everything in layers/, l/, blobs/ and tmp/ that neither the index nor a process knows. */
-export function* checkFiles({ index, paths }: Store): Generator<Finding> {
+export function* checkFiles(store: Store): Generator<Finding> {
+  const { paths } = store;
+  const index = tablesOf(store);
   const garbage = (directory: string, name: string, problem: string): Finding => ({
     severity: 'garbage',
     subject: 'file',

@@ -2,7 +2,8 @@
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import { decodeTree } from '../../fs/scan/tree.js';
 import type { TreeDigest } from '../../keys/digest.js';
-import { sha256 } from '../../keys/digest.js';
+import { sha256 } from '../../util/canonical-json.js';
+import { tablesOf } from '../index/tables.js';
 import { layerLink, layerLinkTarget, layerPath } from '../layers/layer-store.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import { blobPath } from '../paths.js';
@@ -16,7 +17,8 @@ import type { Finding, RowTable } from './finding.js';
 export type TreeCheck = (digest: TreeDigest) => boolean;
 
 /** Looks at each node of the index once. */
-export function treeCheck({ index }: Store): TreeCheck {
+export function treeCheck(store: Store): TreeCheck {
+  const index = tablesOf(store);
   const known = new Map<TreeDigest, boolean>();
   const isComplete = (digest: TreeDigest): boolean => {
     const before = known.get(digest);
@@ -44,13 +46,14 @@ function row(
 
 /** An entry: its layer and the trees it was made from. */
 export function* checkEntry(
-  { index }: Store,
+  store: Store,
   record: StepRecord,
   isComplete: TreeCheck,
 ): Generator<Finding> {
+  const index = tablesOf(store);
   const repair = { action: 'drop-entry', key: record.key } as const;
   const finding = { severity: 'damage', subject: 'entry', id: record.key, repair } as const;
-  if (record.layer !== undefined && !isKnownLayer(index, record.layer)) {
+  if (record.layer !== undefined && !isKnownLayer({ index }, record.layer)) {
     yield { ...finding, problem: `its layer ${record.layer} is not in the index` };
   } else if (!record.imported && !record.inputs.files.every(({ tree }) => isComplete(tree))) {
     yield { ...finding, problem: 'the list of files it was made from is incomplete' };
@@ -103,7 +106,8 @@ export function* checkLayerFiles({ paths }: Store, record: LayerRecord): Generat
   }
 }
 
-function* checkImage({ index }: Store, image: ImageRecord): Generator<Finding> {
+function* checkImage(store: Store, image: ImageRecord): Generator<Finding> {
+  const index = tablesOf(store);
   const missing = image.layers.filter((id) => !index.layers.doesExist(id));
   if (missing.length === 0) return;
   yield {
@@ -115,7 +119,8 @@ function* checkImage({ index }: Store, image: ImageRecord): Generator<Finding> {
   };
 }
 
-function* checkLookups({ index }: Store): Generator<Finding> {
+function* checkLookups(store: Store): Generator<Finding> {
+  const index = tablesOf(store);
   for (const { key, value } of index.contents.getRange()) {
     if (index.steps.get(value)?.contentKey !== key)
       yield row('contents', key, 'leads to no entry', 'garbage');
@@ -128,14 +133,15 @@ function* checkLookups({ index }: Store): Generator<Finding> {
     if (!index.steps.doesExist(key)) yield row('usage', key, 'counts for no entry', 'garbage');
   }
   for (const { key, value } of index.diffIds.getRange()) {
-    if (!isKnownLayer(index, value)) yield row('diffIds', key, 'leads to no layer', 'garbage');
+    if (!isKnownLayer({ index }, value)) yield row('diffIds', key, 'leads to no layer', 'garbage');
   }
   for (const { key, value } of index.names.getRange()) {
     if (!index.images.doesExist(value)) yield row('names', key, 'leads to no image', 'damage');
   }
 }
 
-function* checkLeases({ index }: Store): Generator<Finding> {
+function* checkLeases(store: Store): Generator<Finding> {
+  const index = tablesOf(store);
   for (const { key, value } of index.leases.getRange()) {
     if (!index.self.isAlive(value.process)) {
       yield row('leases', key, `void: process ${pidOf(value.process)} is gone`, 'garbage');
@@ -143,7 +149,8 @@ function* checkLeases({ index }: Store): Generator<Finding> {
   }
 }
 
-function* checkTrees({ index }: Store, isComplete: TreeCheck): Generator<Finding> {
+function* checkTrees(store: Store, isComplete: TreeCheck): Generator<Finding> {
+  const index = tablesOf(store);
   for (const { key, value } of index.trees.getRange()) {
     if (sha256(value) !== key) yield row('trees', key, 'its text has another digest', 'damage');
   }
@@ -160,7 +167,7 @@ function* checkTrees({ index }: Store, isComplete: TreeCheck): Generator<Finding
 
 /** Everything but the content of layers and blobs. */
 export function* checkIndex(store: Store, isComplete: TreeCheck): Generator<Finding> {
-  const { index } = store;
+  const index = tablesOf(store);
   for (const { value } of index.steps.getRange()) yield* checkEntry(store, value, isComplete);
   for (const { value } of index.layers.getRange()) yield* checkLayerFiles(store, value);
   for (const { value } of index.images.getRange()) yield* checkImage(store, value);

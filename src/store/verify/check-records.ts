@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { RecordFolder } from '../index/record-files.js';
 import { parseNote, recordMark } from '../index/record-files.js';
 import { listRecords, strayRecords } from '../index/stray-records.js';
+import { tablesOf } from '../index/tables.js';
 import type { Store } from '../store.js';
 import type { Finding } from './finding.js';
 
@@ -28,7 +29,9 @@ function* compare<T, K extends string>(
 }
 
 /** Compares the records with the index. A layer's directory without a record is check-files.ts's. */
-export function* checkRecords({ index, paths }: Store): Generator<Finding> {
+export function* checkRecords(store: Store): Generator<Finding> {
+  const { paths } = store;
+  const index = tablesOf(store);
   const { files, layers, remoteLayers, steps, images, names } = index;
   const values = <V>(table: { getRange(): Iterable<{ value: V }> }) =>
     [...table.getRange()].map(({ value }) => value);

@@ -4,6 +4,7 @@ import { removeTree } from '../../fs/remove-tree.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../../keys/digest.js';
 import { dropBlob, dropEntry, dropImages, dropLayers, removeName } from '../gc/drop.js';
 import type { CacheIndex } from '../index/index-db.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { announceRemoval, layerLink, layerLinkTarget, removeLayer } from '../layers/layer-store.js';
 import { blobPath } from '../paths.js';
@@ -60,7 +61,9 @@ function repairRows(index: CacheIndex, findings: readonly Finding[]): string[] {
  * what would be dropped.
  * @returns pids of those processes, [] when everything was repaired
  */
-export function repairStore({ index, paths }: Store, findings: readonly Finding[]): number[] {
+export function repairStore(store: Store, findings: readonly Finding[]): number[] {
+  const { paths } = store;
+  const index = tablesOf(store);
   const { busy, blobs } = write(index, () => {
     const others = index.self.others().map(pidOf);
     if (others.length > 0) return { busy: others, blobs: [] };

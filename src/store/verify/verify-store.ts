@@ -3,11 +3,12 @@
 import type { Hash64 } from '../../fs/scan/fingerprint.js';
 import { indexScanStore } from '../entries/scan-store.js';
 import { auditIndex } from '../index/index-audit.js';
-import { IndexDamagedError } from '../index/index-damage.js';
+import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { lazyScratch } from '../layers/layer-store.js';
 import type { LayerRecord, StepRecord } from '../records.js';
 import { blobsOf } from '../records.js';
+import { IndexDamagedError } from '../recovery/index-damage.js';
 import type { Store } from '../store.js';
 import { checkBlob, checkLayerContent } from './check-content.js';
 import { checkFiles } from './check-files.js';
@@ -36,9 +37,9 @@ export interface Verification {
  */
 async function lasting(store: Store, look: () => Finding[]): Promise<Finding[]> {
   const first = look();
-  if (first.length === 0 || store.index.self.others().length === 0) return first;
+  if (first.length === 0 || tablesOf(store).self.others().length === 0) return first;
   await new Promise((resume) => setTimeout(resume, SETTLING_MS));
-  store.index.environment.resetReadTxn();
+  tablesOf(store).environment.resetReadTxn();
   const textOf = ({ id, problem }: Finding) => `${id} ${problem}`;
   const second = new Set(look().map(textOf));
   return first.filter((finding) => second.has(textOf(finding)));
@@ -62,7 +63,8 @@ function* structure(store: Store, entries: readonly StepRecord[] | undefined): G
   }
 }
 
-function layersOf({ index }: Store, entries: readonly StepRecord[] | undefined): LayerRecord[] {
+function layersOf(store: Store, entries: readonly StepRecord[] | undefined): LayerRecord[] {
+  const index = tablesOf(store);
   if (entries === undefined) return [...index.layers.getRange()].map(({ value }) => value);
   const ids = new Set(entries.flatMap(({ layer }) => (layer === undefined ? [] : [layer])));
   return [...ids].flatMap((id) => index.layers.get(id) ?? []);
@@ -80,7 +82,8 @@ export async function verifyStore(
   deep: boolean,
   hash64: Hash64,
 ): Promise<Verification> {
-  const { index, paths } = store;
+  const { paths } = store;
+  const index = tablesOf(store);
   const problem = entries ? undefined : write(index, () => auditIndex(index.file));
   if (problem !== undefined) throw new IndexDamagedError(paths.root, new Error(`it ${problem}`));
   const findings = await lasting(store, () => [...structure(store, entries)]);
@@ -92,7 +95,7 @@ export async function verifyStore(
   try {
     for (const record of layers) {
       // A store of its own for each: the nodes of a layer are forgotten with it.
-      const scanStore = indexScanStore(index, hash64);
+      const scanStore = indexScanStore({ index }, hash64);
       const missing = findings.some(
         ({ repair }) => repair.action === 'drop-layer' && repair.layer === record.id,
       );

@@ -1,5 +1,5 @@
 /** Images whose layers are directories of this machine, to be used where they are. */
-import type { Digest, ImageConfig } from '../../oci/resolved-image.js';
+import type { Digest, ImageConfig } from './resolved-image.js';
 
 /** A layer in the form that overlayfs takes, kept by another program. */
 export interface InPlaceLayer {

@@ -1,16 +1,16 @@
 /** Files of a git repository, for ADD and as a build context, with git(1). */
 import { lstatSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { entryPath } from '../../fs/directory.js';
-import { stampTree } from '../../fs/layer/settle-times.js';
-import { resolve } from '../../fs/layer/stack.js';
-import { removeTree } from '../../fs/remove-tree.js';
-import { openWalker } from '../../fs/walker.js';
-import type { Credentials } from '../../plan/git-url.js';
-import type { GitSource } from '../../plan/remote.js';
-import type { SourceLocation } from '../../util/errors.js';
-import { ContextError } from '../../util/errors.js';
-import { withoutCredentials } from '../../util/redact.js';
+import { entryPath } from '../fs/directory.js';
+import { stampTree } from '../fs/layer/settle-times.js';
+import { resolve } from '../fs/layer/stack.js';
+import { removeTree } from '../fs/remove-tree.js';
+import { openWalker } from '../fs/walker.js';
+import type { Credentials } from '../plan/git-url.js';
+import type { GitSource } from '../plan/remote.js';
+import type { SourceLocation } from '../util/errors.js';
+import { ContextError } from '../util/errors.js';
+import { withoutCredentials } from '../util/redact.js';
 import type { Git, GitResult } from './git.js';
 import { safeGit } from './git.js';
 

@@ -3,9 +3,9 @@
  * `docker build PATH|URL|-` and of --build-context). The addresses are those that ADD takes.
  */
 
-import type { Remote } from '../../plan/remote.js';
-import { remoteSource } from '../../plan/remote.js';
-import { DockerfileError, UsageError } from '../../util/errors.js';
+import type { Remote } from '../plan/remote.js';
+import { remoteSource } from '../plan/remote.js';
+import { DockerfileError, UsageError } from '../util/errors.js';
 
 /** Where the files of a build context come from. */
 export type ContextSource =

@@ -3,7 +3,7 @@
  * is read for it, and the files are the same whatever this user's git is set to. What helps to reach
  * a server (ssh, proxies, certificates, credential helpers, url.insteadOf) stays as it is set.
  */
-import type { Credentials } from '../../plan/git-url.js';
+import type { Credentials } from '../plan/git-url.js';
 
 /** Settings that decide what is checked out or run. */
 const SETTINGS = [

@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
-import type { Credentials } from '../../plan/git-url.js';
-import type { HttpSource } from '../../plan/remote.js';
-import type { DownloadRecord } from '../../store/records.js';
-import type { SourceLocation } from '../../util/errors.js';
-import { ContextError } from '../../util/errors.js';
+import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
+import type { Credentials } from '../plan/git-url.js';
+import type { HttpSource } from '../plan/remote.js';
+import type { DownloadRecord } from '../store/records.js';
+import type { SourceLocation } from '../util/errors.js';
+import { ContextError } from '../util/errors.js';
 
 /** A file that was downloaded, or found unchanged. */
 export interface Download extends DownloadRecord {
@@ -40,8 +40,8 @@ async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
   const { source, credentials, signal = null } = wanted;
   const [{ default: undici }, { proxyFor }, { trustedAuthorities }] = await Promise.all([
     import('undici'),
-    import('../../oci/registry/transport.js'),
-    import('../../oci/registry/extra-certificates.js'),
+    import('../oci/registry/transport.js'),
+    import('../oci/registry/extra-certificates.js'),
   ]);
   const proxy = proxyFor(new URL(source.url), process.env);
   const ca = trustedAuthorities(undefined, process.env);

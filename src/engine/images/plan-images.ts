@@ -1,11 +1,12 @@
 /** The images that a plan is based on: resolved where their references say, held by the store, or kept by others. */
 
+import type { InPlaceImage } from '../../oci/in-place.js';
 import type { ResolvedImage } from '../../oci/resolved-image.js';
-import type { CacheIndex } from '../../store/index/index-db.js';
 import { adoptedId } from '../../store/layers/adopt-layer.js';
+import { hasLayer, layerByDiffId } from '../../store/layers/find-layers.js';
 import { isKnownLayer } from '../../store/layers/remote-layers.js';
 import type { ImageRecord, LayerId } from '../../store/records.js';
-import type { InPlaceImage } from './in-place.js';
+import type { Store } from '../../store/store.js';
 
 /** One of the three. */
 export type PlanImage = ResolvedImage | StoredImage | LocalImage;
@@ -45,19 +46,16 @@ export function planImages(): PlanImages {
 }
 
 /** Layers of an image, bottom first; undefined in the place of those that would have to be pulled. */
-export function knownLayers(
-  index: CacheIndex,
-  image: PlanImage | undefined,
-): (LayerId | undefined)[] {
+export function knownLayers(store: Store, image: PlanImage | undefined): (LayerId | undefined)[] {
   if (image === undefined) return [];
   if ('stored' in image) return [...image.stored.layers];
   if ('inPlace' in image)
     return image.inPlace.layers.map((layer) => {
       const id = adoptedId(layer);
-      return index.layers.doesExist(id) ? id : undefined;
+      return hasLayer(store, id) ? id : undefined;
     });
   return image.layers.map(({ diffId }) => {
-    const id = index.diffIds.get(diffId);
-    return id !== undefined && isKnownLayer(index, id) ? id : undefined;
+    const id = layerByDiffId(store, diffId);
+    return id !== undefined && isKnownLayer(store, id) ? id : undefined;
   });
 }

@@ -5,20 +5,20 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { indexEntry } from '../entries/entries.js';
+import { addCacheBytes, addedBytes } from '../gc/totals.js';
+import type { CacheIndex } from '../index/index-db.js';
+import { openIndex } from '../index/index-db.js';
+import type { Kept, RecordFolder, Written } from '../index/record-files.js';
+import { certainty, noteSynced } from '../index/record-files.js';
+import { listRecords, strayRecords } from '../index/stray-records.js';
 import { clearPlace, layerPath } from '../layers/layer-store.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import type { StorePaths } from '../paths.js';
 import { blobPath } from '../paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from '../records.js';
 import { blobsOf } from '../records.js';
-import { readBootId, sinceBoot } from '../recovery/boot-id.js';
-import { blobMark, layerMark, markUnsynced, syncFileSystem } from '../recovery/durability.js';
-import type { CacheIndex } from './index-db.js';
-import { openIndex } from './index-db.js';
-import type { Kept, RecordFolder, Written } from './record-files.js';
-import { certainty, noteSynced } from './record-files.js';
-import { listRecords, strayRecords } from './stray-records.js';
-import { addCacheBytes, addedBytes } from './totals.js';
+import { readBootId, sinceBoot } from './boot-id.js';
+import { blobMark, layerMark, markUnsynced, syncFileSystem } from './durability.js';
 
 /** What there is after the index was made again. */
 export interface Rebuilt {
@@ -79,7 +79,7 @@ function addLayers(pass: Pass): void {
     for (const { digest } of blobs) markUnsynced(index, blobMark(digest));
   }
   for (const { record } of recordsOf(pass, index.files.remoteLayers)) {
-    if (isKnownLayer(index, record.id)) continue;
+    if (isKnownLayer({ index }, record.id)) continue;
     index.remoteLayers.putSync(record.id, record);
     index.diffIds.putSync(record.diffId, record.id);
   }
@@ -89,7 +89,7 @@ function addEntries(pass: Pass): void {
   const { index } = pass;
   const steps = [...recordsOf(pass, index.files.steps)].map(({ record }) => record);
   for (const step of steps.sort((a, b) => a.created - b.created)) {
-    if (step.layer !== undefined && !isKnownLayer(index, step.layer)) continue;
+    if (step.layer !== undefined && !isKnownLayer({ index }, step.layer)) continue;
     // The trees of its files are gone: as if another machine had made it.
     indexEntry(index, { ...step, imported: true });
   }

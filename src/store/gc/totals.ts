@@ -4,8 +4,10 @@
  * of a named image is not taken off. Each prune, which knows better, sets it right.
  */
 
+import type { CacheIndex } from '../index/index-db.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
 import type { LayerRecord } from '../records.js';
-import type { CacheIndex } from './index-db.js';
 
 const CACHE_BYTES = 'cacheBytes';
 
@@ -16,7 +18,8 @@ export function addedBytes({ disk, links }: Pick<LayerRecord, 'disk' | 'links'>)
 
 /** Adds to the total; part of the caller's write transaction. */
 export function addCacheBytes(index: CacheIndex, bytes: number): void {
-  if (bytes !== 0) index.totals.putSync(CACHE_BYTES, Math.max(0, readCacheBytes(index) + bytes));
+  if (bytes !== 0)
+    index.totals.putSync(CACHE_BYTES, Math.max(0, readCacheBytes({ index }) + bytes));
 }
 
 /** Sets the total right; part of the caller's write transaction. */
@@ -25,6 +28,7 @@ export function setCacheBytes(index: CacheIndex, bytes: number): void {
 }
 
 /** At most so many bytes of the cache are not needed by an image with a name. */
-export function readCacheBytes(index: CacheIndex): number {
+export function readCacheBytes(store: Indexed): number {
+  const index = tablesOf(store);
   return index.totals.get(CACHE_BYTES) ?? 0;
 }

@@ -2,7 +2,6 @@
 
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { inUserNamespace } from '../../executor/local/overlay.js';
 import { unpackLayer } from '../../fs/archive/unpack-layer.js';
 import { ImageError, sayingMore } from '../../oci/image-error.js';
 import { layerCompression } from '../../oci/media-types.js';
@@ -10,6 +9,7 @@ import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
 import { checkBytes } from '../../oci/tar/expansion-limit.js';
 import { placeBlob, teeToFile } from '../../store/blobs/blobs.js';
 import { publishFetchedLayer } from '../../store/entries/entries.js';
+import { hasLayer, layerByDiffId } from '../../store/layers/find-layers.js';
 import {
   abandonDraft,
   beginDraft,
@@ -22,13 +22,14 @@ import { releaseLease, takeLease } from '../../store/pins/lease.js';
 import type { LayerId } from '../../store/records.js';
 import { settleStep } from '../../store/recovery/durability.js';
 import { checkpoint } from '../../util/checkpoint.js';
-import type { BuildSession } from '../build-session.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
+import type { LookupSession } from '../build-session.js';
 
 /** What fetching needs of a build. */
-export type FetchSession = Pick<BuildSession, 'store' | 'signal'>;
+export type FetchSession = Pick<LookupSession, 'store' | 'signal'>;
 
 /** No honest layer holds more files. */
-const MAX_LAYER_ENTRIES = 20_000_000;
+export const MAX_LAYER_ENTRIES = 20_000_000;
 
 /** What is wrong with the bytes of a layer shows before its digest is known: which layer it was. */
 function namingLayer(error: unknown, { descriptor: { digest } }: ResolvedLayer): unknown {
@@ -76,13 +77,13 @@ async function fetchAndPublish(
     placeLayer(store.paths, draft);
     const { diffId, newest, ...measures } = unpacked;
     const blob = { digest, size, diffId, compression, newest };
-    publishFetchedLayer(store.index, diffId, draft.id, { ...measures, blob });
+    publishFetchedLayer(store, diffId, draft.id, { ...measures, blob });
     checkpoint('pull:published');
     discardDraft(draft);
     await settleStep(store);
     return draft.id;
   } catch (error) {
-    abandonDraft(store.paths, draft, (id) => store.index.layers.doesExist(id));
+    abandonDraft(store.paths, draft, (id) => hasLayer(store, id));
     throw error;
   }
 }
@@ -97,22 +98,22 @@ export async function fetchLayer(
   layer: ResolvedLayer,
   id?: LayerId,
 ): Promise<LayerId> {
-  const { index } = session.store;
-  const name = () => id ?? index.diffIds.get(layer.diffId);
+  const { store } = session;
+  const name = () => id ?? layerByDiffId(store, layer.diffId);
   const here = () => {
     const known = name();
-    return known !== undefined && index.layers.doesExist(known) ? known : undefined;
+    return known !== undefined && hasLayer(store, known) ? known : undefined;
   };
   const isDone = () => here() !== undefined;
-  const lease = await takeLease(index, `pull:${layer.diffId}`, { signal: session.signal, isDone });
+  const lease = await takeLease(store, `pull:${layer.diffId}`, { signal: session.signal, isDone });
   try {
     const done = here();
     if (done !== undefined) return done;
     const known = name();
-    const keepsName = known !== undefined && isKnownLayer(index, known);
+    const keepsName = known !== undefined && isKnownLayer(store, known);
     return await fetchAndPublish(session, layer, keepsName ? known : undefined);
   } finally {
-    if (lease) releaseLease(index, lease);
+    if (lease) releaseLease(store, lease);
   }
 }
 

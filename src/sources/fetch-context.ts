@@ -15,14 +15,14 @@ import {
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { inUserNamespace } from '../../executor/local/overlay.js';
-import { isArchive, unpackArchive } from '../../fs/archive/unpack-archive.js';
-import { detectCompression } from '../../oci/compress/decompress.js';
-import { ImageError } from '../../oci/image-error.js';
-import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
-import { checkBytes } from '../../oci/tar/expansion-limit.js';
-import type { Remote } from '../../plan/remote.js';
-import { ContextError } from '../../util/errors.js';
+import { isArchive, unpackArchive } from '../fs/archive/unpack-archive.js';
+import { detectCompression } from '../oci/compress/decompress.js';
+import { ImageError } from '../oci/image-error.js';
+import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
+import { checkBytes } from '../oci/tar/expansion-limit.js';
+import type { Remote } from '../plan/remote.js';
+import { ContextError } from '../util/errors.js';
+import { inUserNamespace } from '../util/user-namespace.js';
 import { checkOut, resolveCommit } from './fetch-git.js';
 import { downloadFile } from './fetch-http.js';
 

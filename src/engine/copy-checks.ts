@@ -1,28 +1,15 @@
-/** What a COPY or ADD takes, and whether it can go where it is to go. */
+/** Whether what a COPY or ADD takes can go where it is to go, and what of the layers below decides it. */
 import { posix } from 'node:path';
+import type { CopySources } from '../executor/local/copy-sources.js';
 import type { Destination } from '../fs/layer/destination.js';
 import type { Stack } from '../fs/layer/stack.js';
 import { locate } from '../fs/layer/stack.js';
-import { stackSource } from '../fs/layer/stack-source.js';
-import { findArchives } from '../fs/layer/unpack-selection.js';
-import { withSource } from '../fs/scan/file-source.js';
 import type { Selection } from '../fs/select/select.js';
-import { selectFiles } from '../fs/select/select.js';
 import type { CopyStep } from '../plan/step.js';
 import { DockerfileError } from '../util/errors.js';
-import type { BuildSession } from './build-session.js';
-import { layerDigests, stackOf } from './build-session.js';
-import type { DestinationReads, KeyedInputs, StepState } from './lookup.js';
-
-/** What a COPY takes. */
-export interface CopySources {
-  readonly selections: readonly Selection[];
-  /** Those of them that ADD unpacks. */
-  readonly archives: readonly Selection[];
-}
-
-/** Of a step that copies nothing. */
-export const NO_SOURCES: CopySources = { selections: [], archives: [] };
+import type { LookupSession } from './build-session.js';
+import { layerDigests } from './build-session.js';
+import type { DestinationReads, StepState } from './lookup.js';
 
 /**
  * Several sources can only go into a directory: one that is there, or directories, which merge into
@@ -87,39 +74,12 @@ export function refuseConflicts(
   }
 }
 
-/** The files a COPY takes, wherever from. */
-export async function copySources(
-  session: BuildSession,
-  keyed: KeyedInputs,
-  step: CopyStep,
-  reads: readonly StepState[],
-): Promise<CopySources> {
-  const [source] = reads;
-  if (step.from === undefined || !source) {
-    const { selections } = keyed;
-    const archives =
-      step.unpack === 'never'
-        ? []
-        : step.unpack === 'always'
-          ? selections.filter(({ kind }) => kind === 'file')
-          : await findArchives(selections);
-    return { selections, archives };
-  }
-  const stack = await stackOf(session, source.layers);
-  const selections = await withSource(stackSource(stack, 'the stage'), (files) =>
-    selectFiles(files, session.scanStore, step.sources, step.location, step),
-  );
-  // `ADD --unpack` of a URL: the file is in a step of its own.
-  const archives = step.unpack === 'always' ? selections.filter(({ kind }) => kind === 'file') : [];
-  return { selections, archives };
-}
-
 /**
  * The names of an archive go through directories and symbolic links of the layers below: then all
  * of their files may decide what the step makes.
  */
 export async function withLayersBelow(
-  session: BuildSession,
+  session: LookupSession,
   reads: DestinationReads,
   { archives }: CopySources,
   base: StepState,

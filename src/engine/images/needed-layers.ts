@@ -5,9 +5,10 @@
 
 import { ImageError } from '../../oci/image-error.js';
 import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
+import { findRemoteLayer, hasLayer } from '../../store/layers/find-layers.js';
 import { layerOfDiffId } from '../../store/layers/remote-layers.js';
 import type { LayerId } from '../../store/records.js';
-import type { BuildSession } from '../build-session.js';
+import type { LookupSession } from '../build-session.js';
 
 /** A place that has a layer, open during this build. */
 export interface LayerOrigin {
@@ -22,7 +23,7 @@ export interface LayerOrigin {
 export type LayerOrigins = Map<string, LayerOrigin[]>;
 
 /** What fetching layers needs of a build. */
-export type LayerSession = Pick<BuildSession, 'store' | 'signal' | 'origins'>;
+export type LayerSession = Pick<LookupSession, 'store' | 'signal' | 'origins'>;
 
 /**
  * Layers that entries were found with and that nobody delivers. The build gives them up and
@@ -55,13 +56,12 @@ export function imageLayers(
   image: ResolvedImage,
 ): LayerId[] {
   return image.layers.map((layer) => {
-    const id = layerOfDiffId(store.index, layer.diffId, { digest: undefined, key: undefined });
+    const id = layerOfDiffId(store, layer.diffId, { digest: undefined, key: undefined });
     const reportFailure = (error: ImageError) => {
       throw error;
     };
     // Nothing can replace a base image.
-    if (!store.index.layers.doesExist(id))
-      addOrigin(origins, { layer, isUsable: () => true, reportFailure });
+    if (!hasLayer(store, id)) addOrigin(origins, { layer, isUsable: () => true, reportFailure });
     return id;
   });
 }
@@ -69,8 +69,8 @@ export function imageLayers(
 /** @returns whether the layer is here now */
 async function fetchFromOrigins(session: LayerSession, id: LayerId): Promise<boolean> {
   const { origins, store } = session;
-  const diffId = store.index.remoteLayers.get(id)?.diffId;
-  if (diffId === undefined) return store.index.layers.doesExist(id);
+  const diffId = findRemoteLayer(store, id)?.diffId;
+  if (diffId === undefined) return hasLayer(store, id);
   const { fetchLayer } = await import('./fetch-layer.js');
   for (let at = usableOrigin(origins, diffId); at; at = usableOrigin(origins, diffId)) {
     try {
@@ -90,8 +90,8 @@ async function fetchFromOrigins(session: LayerSession, id: LayerId): Promise<boo
  *   cache that is required fails
  */
 export async function needLayers(session: LayerSession, layers: readonly LayerId[]): Promise<void> {
-  const { index } = session.store;
-  const absent = layers.filter((id) => !index.layers.doesExist(id));
+  const { store } = session;
+  const absent = layers.filter((id) => !hasLayer(store, id));
   if (absent.length === 0) return;
   // Whatever the first failure is, nothing goes on behind the back of who handles it.
   const fetched = await Promise.allSettled(absent.map((id) => fetchFromOrigins(session, id)));

@@ -2,9 +2,9 @@
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreError } from '../../util/errors.js';
+import { auditIndex, glanceAtIndex } from '../index/index-audit.js';
+import { openEnvironment } from '../index/index-db.js';
 import type { StoreDirectories, StorePaths } from '../paths.js';
-import { auditIndex, glanceAtIndex } from './index-audit.js';
-import { openEnvironment } from './index-db.js';
 
 /** lmdb met something that should not be; the next start looks at the whole index. */
 export class IndexDamagedError extends StoreError {

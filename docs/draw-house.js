@@ -1,0 +1,112 @@
+// The rooms of src/ and what each of them uses, from the imports as they are.
+// `node docs/draw-house.js` writes the picture into CONTRIBUTING.md; test/architecture/imports.test.ts
+// fails when an import goes upwards, or when the picture is not that of the imports.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** The rooms from top to bottom: a room uses only those below it. */
+export const ROOMS = [
+  ['cli', 'the command line: a file a command'],
+  ['ui', 'progress, log, tables, error messages'],
+  ['engine', 'builds: look-ups, scheduler; images and contexts come in, results go out'],
+  ['engine/exports', 'results as images, archives, directories and shared caches'],
+  ['engine/images', 'images that a build is based on, and layers that have to be fetched'],
+  ['why', 'what differs between a step and the nearest entry'],
+  ['attest', 'provenance and SBOM of a build'],
+  ['shared-cache', 'the list of entries for other machines, where it is kept, signatures'],
+  ['executor', 'a step and its inputs in, a layer out'],
+  [
+    'executor/local',
+    'containers and copies on this machine; enter.pl and relay.pl make the system calls',
+  ],
+  ['sources', 'files of the web, of repositories and of archives, for ADD and as build contexts'],
+  ['store', 'what is kept: opening, format version, paths, records'],
+  ['store/index', 'lmdb, the records beside it, damage and repair'],
+  ['store/entries', 'steps that were carried out, by their keys'],
+  ['store/layers', 'directories of layers: drafts, publishing, layers of others'],
+  ['store/images', 'images by id and name'],
+  ['store/blobs', 'compressed layers'],
+  ['store/pins', 'who is alive, what they use, leases'],
+  ['store/gc', 'pruning, removal, clearing up after the dead'],
+  ['store/recovery', 'what a power cut takes, upgrades'],
+  ['store/verify', '`wiac cache verify`: is the store as it was written'],
+  ['fs', 'files below a directory that is held open: one name at a time, no link is followed'],
+  ['fs/scan', 'trees, fingerprints, attributes of a context or layer'],
+  ['fs/select', '.dockerignore, wildcards, what a COPY takes'],
+  ['fs/layer', 'layer directories: merged view, COPY, digests, users'],
+  ['fs/archive', 'layers from archives and into archives'],
+  ['containers-storage', 'images of podman and buildah, used where they are'],
+  ['keys', 'what goes into a key, digests'],
+  ['check', "the linter's rules"],
+  ['plan', 'instructions to a DAG of steps'],
+  ['oci', 'references, manifests, image configs, layouts and archives'],
+  ['oci/registry', 'the distribution protocol, credentials'],
+  ['oci/tar', 'members of archives, read and written'],
+  ['oci/compress', 'gzip, zstd and others as streams'],
+  ['dockerfile', 'text to instructions; variable expansion; excerpts for messages'],
+  ['libs', 'shared libraries that a program needs, from its ELF file'],
+  ['util', 'errors and small helpers that know nothing of wiac'],
+];
+
+/** The modules below a folder: paths from the top of the repository. */
+export function sources(directory) {
+  return readdirSync(join(ROOT, directory), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory()) return sources(path);
+    return path.endsWith('.ts') ? [path] : [];
+  });
+}
+
+const IMPORT = /(?:^(?:import|export)\b[^;']*?\bfrom\s*|\bimport\(\s*)'(\.[^']+)'/gms;
+
+/** Every import of one module of src/ by another: paths from the top of the repository. */
+export function imports() {
+  return sources('src').flatMap((from) =>
+    [...readFileSync(join(ROOT, from), 'utf8').matchAll(IMPORT)].map(([, specifier]) => ({
+      from,
+      to: normalize(join(dirname(from), specifier)).replace(/\.js$/, '.ts'),
+    })),
+  );
+}
+
+/** The room of a file: `store/index` for src/store/index/lease.ts. */
+export function roomOf(path) {
+  return dirname(path).replace(/^src\//, '');
+}
+
+/** The house that a room is in: `store` for `store/index`. */
+export function houseOf(room) {
+  return room.split('/')[0];
+}
+
+/** The table of CONTRIBUTING.md. */
+export function drawHouse() {
+  const used = new Map();
+  for (const { from, to } of imports()) {
+    const room = roomOf(from);
+    const other = houseOf(roomOf(to));
+    if (!to.startsWith('src/') || other === houseOf(room)) continue;
+    used.set(room, (used.get(room) ?? new Set()).add(other));
+  }
+  const order = ROOMS.map(([name]) => name);
+  const rows = ROOMS.map(([name, idea]) => {
+    const below = [...(used.get(name) ?? [])].sort((a, b) => order.indexOf(a) - order.indexOf(b));
+    return `| ${name}/ | ${idea} | ${below.join(', ')} |`;
+  });
+  return ['| room of src/ | what it does | uses |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+/** Where the table stands in CONTRIBUTING.md. */
+export const MARKS = ['<!-- drawn by docs/draw-house.js -->', '<!-- end of the drawing -->'];
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const path = join(ROOT, 'CONTRIBUTING.md');
+  const [begin, end] = MARKS;
+  const text = readFileSync(path, 'utf8');
+  const [before] = text.split(begin);
+  const [, after] = text.split(end);
+  writeFileSync(path, `${before}${begin}\n${drawHouse()}\n${end}${after}`);
+}

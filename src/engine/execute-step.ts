@@ -1,0 +1,233 @@
+/** Has a step carried out, and publishes its layer. */
+import type { ExecutionInputs, InputLayer, LayerArtifact } from '../executor/executor.js';
+import type { SelectionInput } from '../keys/inputs.js';
+import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
+import { layerArchive, layerDiffId } from '../store/blobs/diff-ids.js';
+import { publishEntry, treeReader } from '../store/entries/entries.js';
+import { hasLayer } from '../store/layers/find-layers.js';
+import type { Draft } from '../store/layers/layer-store.js';
+import { abandonDraft, discardDraft, draftOf, placeLayer } from '../store/layers/layer-store.js';
+import type { LayerId, LayerRecord, StepRecord } from '../store/records.js';
+import { settleStep } from '../store/recovery/durability.js';
+import { checkpoint } from '../util/checkpoint.js';
+import type { Explanation } from '../why/explain.js';
+import { explainMiss } from '../why/explain.js';
+import type { BuildSession } from './build-session.js';
+import { findFormerCopy } from './former-copy.js';
+import { needLayers } from './images/needed-layers.js';
+import { receiveArchive } from './images/receive-archive.js';
+import type { ContentLookup, KeyedInputs, StepState } from './lookup.js';
+
+/** A step with the files that it takes, as they go into its entry. */
+interface Entry {
+  readonly keyed: KeyedInputs;
+  readonly contentKey: ContentLookup['contentKey'];
+  readonly files: readonly SelectionInput[];
+}
+
+/**
+ * The step by what it has copied. A context may change between the scan that gave the step its key
+ * and the copy; an entry under that key would stand for files that it does not hold.
+ */
+function entryOfCopy(
+  keyed: KeyedInputs,
+  found: ContentLookup,
+  selections: readonly SelectionInput[] | undefined,
+): Entry {
+  const { step, inputs, operation } = keyed;
+  const looked = found.sources.selections.map(selectionInput);
+  const asFound = { keyed, contentKey: found.contentKey, files: looked };
+  // Another step's files don't change.
+  if (step.kind !== 'copy' || step.from !== undefined || !selections) return asFound;
+  const key = definitionKey(operation, selections, inputs.parents);
+  if (key === keyed.key) return asFound;
+  const facts = found.destination?.facts ?? null;
+  return {
+    keyed: { ...keyed, key, inputs: { ...inputs, files: selections } },
+    contentKey: contentKey(operation, selections, facts),
+    files: selections,
+  };
+}
+
+/** Looked up before the step is published, which makes it its own nearest entry. */
+function whyMissed(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  { sources: { selections } }: ContentLookup,
+): Explanation {
+  const { step } = keyed;
+  if (session.skipsCache(step)) return { kind: 'no cache' };
+  const files = step.kind === 'copy' ? selections.map(selectionInput) : keyed.inputs.files;
+  const missed = { ...keyed, inputs: { ...keyed.inputs, files } };
+  return explainMiss(session.store, missed, treeReader(session.scanStore.readTree));
+}
+
+/** Names layers as the executor knows them, and makes sure that their files are here. */
+async function inputLayers(
+  session: BuildSession,
+  layers: readonly LayerId[],
+): Promise<InputLayer[]> {
+  const { store, executor } = session;
+  await needLayers(session, layers);
+  if (executor.sharesStore) return layers.map((id) => ({ id, diffId: undefined }));
+  return Promise.all(layers.map(async (id) => ({ id, diffId: await layerDiffId(store, id) })));
+}
+
+async function inputsOf(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  base: StepState,
+  reads: readonly StepState[],
+  found: ContentLookup,
+): Promise<ExecutionInputs> {
+  const { step } = keyed;
+  const { sources, destination } = found;
+  const linkable =
+    step.kind === 'copy' &&
+    session.executor.sharesStore &&
+    sources.archives.length === 0 &&
+    !session.skipsCache(step);
+  const { content } = keyed.inputs.operands;
+  return {
+    base: await inputLayers(session, base.layers),
+    reads: await Promise.all(reads.map(({ layers }) => inputLayers(session, layers))),
+    place: destination && { destination: destination.destination, owner: destination.owner },
+    former: linkable && destination ? findFormerCopy(session, keyed, destination) : undefined,
+    identity: step.kind === 'fetch' ? String(content) : undefined,
+  };
+}
+
+async function carryOut(
+  session: BuildSession,
+  { step }: KeyedInputs,
+  inputs: ExecutionInputs,
+  { sources }: ContentLookup,
+): Promise<LayerArtifact> {
+  const { store, executor, emit, secret, sshAgent, signal } = session;
+  return executor.execute(step, inputs, {
+    output: (text) => emit({ type: 'output', step: step.id, text }),
+    signal,
+    secret,
+    sshAgent,
+    credentials: session.credentials(step.id),
+    sources: step.kind === 'copy' ? sources : undefined,
+    openLayer: ({ id }) => layerArchive(store, id),
+  });
+}
+
+/** The artifact's files as a draft of this store. */
+async function draftOfArtifact(
+  { store, executor }: BuildSession,
+  { content }: LayerArtifact,
+): Promise<Draft | undefined> {
+  if (content.kind === 'none') return undefined;
+  if (content.kind === 'draft') return draftOf(store.paths, content.id);
+  if (!executor.openArchive) throw new Error('an archive of an executor that has none');
+  return receiveArchive(store, content.diffId, await executor.openArchive(content.diffId));
+}
+
+/** An entry that is there already for what a step has copied; takes its lease if there is none. */
+export type FindCopied = (keyed: KeyedInputs) => Promise<StepRecord | undefined>;
+
+/**
+ * Has a step carried out and makes its layer visible: rename first, then one transaction. Whatever
+ * stops it in between leaves garbage in tmp/ or layers/, never an entry that is wrong.
+ * @param findCopied asked when a context has changed while it was copied
+ * @returns the entry, which has another key than the step then
+ */
+export async function executeStep(
+  session: BuildSession,
+  keyed: KeyedInputs,
+  base: StepState,
+  reads: readonly StepState[],
+  found: ContentLookup,
+  findCopied: FindCopied,
+): Promise<StepRecord> {
+  const { store, emit } = session;
+  const { step } = keyed;
+  // A clock that is set meanwhile must not make a duration negative.
+  const started = performance.now();
+  emit({
+    type: 'started',
+    step: step.id,
+    key: keyed.key,
+    // Only for who reads it: `build --quiet` has better things to do.
+    get why() {
+      return whyMissed(session, keyed, found);
+    },
+  });
+  const inputs = await inputsOf(session, keyed, base, reads, found);
+  const made = await carryOut(session, keyed, inputs, found);
+  const draft = await draftOfArtifact(session, made);
+  try {
+    checkpoint('layer:made');
+    const entry = entryOfCopy(keyed, found, made.selections);
+    // The entry refers to tree nodes: they come first.
+    session.scanStore.flush();
+    const there = entry.keyed === keyed ? undefined : await findCopied(entry.keyed);
+    if (there && draft) discardDraft(draft);
+    const durationMs = Math.round(performance.now() - started);
+    const record = there ?? publish(session, draft, entry, base, reads, found, made, durationMs);
+    await settleStep(store);
+    const { files, bytes, linked } = made;
+    emit({
+      type: 'finished',
+      step: step.id,
+      durationMs: Math.round(performance.now() - started),
+      files,
+      bytes,
+      linked,
+    });
+    return record;
+  } catch (error) {
+    if (draft) abandonDraft(store.paths, draft, (id) => hasLayer(store, id));
+    throw error;
+  }
+}
+
+/** Moves a draft to its place and makes the step's entry. */
+function publish(
+  { store }: BuildSession,
+  draft: Draft | undefined,
+  { keyed, contentKey, files }: Entry,
+  base: StepState,
+  reads: readonly StepState[],
+  found: ContentLookup,
+  made: LayerArtifact,
+  durationMs: number,
+): StepRecord {
+  const { key, step } = keyed;
+  if (draft) placeLayer(store.paths, draft);
+  const created = Date.now();
+  const record: StepRecord = {
+    key,
+    contentKey,
+    operation: keyed.operation,
+    inputs: { ...keyed.inputs, files },
+    base: base.layers,
+    readLayers: reads.map(({ layers }) => layers),
+    reads: found.destination?.facts,
+    layer: draft?.id,
+    created,
+    durationMs,
+  };
+  const layer: LayerRecord | undefined = draft && {
+    id: draft.id,
+    key,
+    created,
+    bytes: made.bytes,
+    disk: made.disk,
+    links: made.links,
+    files: made.files,
+    // Only a program can leave an opaque directory.
+    opaque: step.kind === 'run' ? undefined : [],
+    withoutXattrs: made.withoutXattrs,
+    digest: undefined,
+    tree: undefined,
+  };
+  publishEntry(store, record, layer);
+  checkpoint('entry:published');
+  if (draft) discardDraft(draft);
+  checkpoint('draft:removed');
+  return record;
+}

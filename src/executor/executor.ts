@@ -1,0 +1,117 @@
+/**
+ * The seam between a build and whatever carries its steps out. A step and its inputs are plain data
+ * that can be sent to another process or machine; files travel as layers, by digest. What is not
+ * data (output, cancellation, secrets) is behind `io`.
+ */
+import type { Readable } from 'node:stream';
+import type { Destination } from '../fs/layer/destination.js';
+import type { Owner } from '../fs/layer/users.js';
+import type { KeyedStep, SelectionInput } from '../keys/inputs.js';
+import type { Credentials } from '../plan/git-url.js';
+import type { LayerId, LayerLinks } from '../store/records.js';
+import type { AgentSource } from './agent-source.js';
+
+/** A layer that a step stands on or reads. */
+export interface InputLayer {
+  /** Its name in the build's store. Only an executor that shares the store knows it. */
+  readonly id: LayerId;
+  /**
+   * Digest of its archive without compression (image-spec, config.md, "diff_ids"): what an executor
+   * with a store of its own asks for it by. Undefined for an executor that shares the store.
+   */
+  readonly diffId: string | undefined;
+}
+
+/** Where a COPY or WORKDIR writes, as the look-up found it in the layers below. */
+export interface WritePlace {
+  readonly destination: Destination;
+  /** Undefined: files keep the owner that they have. */
+  readonly owner: Owner | undefined;
+}
+
+/** A layer that the same COPY made before: files that did not change are linked from it. */
+export interface FormerCopy {
+  readonly layer: LayerId;
+  /** What that layer was made from. */
+  readonly selections: readonly SelectionInput[];
+  /** The group of layers that share inodes; see LayerLinks. */
+  readonly group: LayerId;
+}
+
+/** Everything that a step's result depends on besides the step itself. Plain data. */
+export interface ExecutionInputs {
+  /** The layers of the step's file system, bottom first. */
+  readonly base: readonly InputLayer[];
+  /** For each step that it reads files of: the layers of that, bottom first. */
+  readonly reads: readonly (readonly InputLayer[])[];
+  /** COPY and WORKDIR. */
+  readonly place: WritePlace | undefined;
+  /** COPY; undefined when there is none, and for executors that don't share the store. */
+  readonly former: FormerCopy | undefined;
+  /** ADD from elsewhere: the digest of the file, or the commit of the repository. */
+  readonly identity: string | undefined;
+}
+
+/** What a step may ask of the build while it is carried out. */
+export interface ExecutionIo<Sources = unknown> {
+  /** Takes a line of the program's output. */
+  readonly output: (line: string) => void;
+  /** Its reason is what `execute` throws once it is aborted. */
+  readonly signal: AbortSignal;
+  /** Content of a secret; undefined when the build was given none of that id. */
+  readonly secret: (id: string) => Buffer | undefined;
+  /** An ssh agent; undefined when the build was given none of that id. */
+  readonly sshAgent: (id: string) => AgentSource | undefined;
+  /** User and password for the server that the step fetches from. */
+  readonly credentials: Credentials | undefined;
+  /**
+   * The files of a COPY as the look-up selected them. An executor of the same process takes them as
+   * they are; another one selects them again, from the layers of `reads`.
+   */
+  readonly sources: Sources | undefined;
+  /** The archive of an input layer, without compression, for executors with a store of their own. */
+  readonly openLayer: (layer: InputLayer) => Readable;
+}
+
+/** What a step left. Plain data but for the content, which is named. */
+export interface LayerArtifact {
+  /**
+   * Where the layer's files are: a draft in the build's store, or an archive that `openArchive`
+   * gives. `none`: the step leaves no layer.
+   */
+  readonly content:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'draft'; readonly id: LayerId }
+    | { readonly kind: 'archive'; readonly diffId: string };
+  readonly files: number;
+  /** Apparent size of its files. Bytes. */
+  readonly bytes: number;
+  /** Disk usage as du(1) counts it. Bytes. */
+  readonly disk: number;
+  /** How many files are links into a former layer. */
+  readonly linked: number;
+  readonly links: LayerLinks | undefined;
+  /** No file has extended attributes; undefined when nobody has looked. */
+  readonly withoutXattrs: boolean | undefined;
+  /** COPY: what was really copied; a context may have changed since the look-up. */
+  readonly selections: readonly SelectionInput[] | undefined;
+}
+
+/** Carries steps out. */
+export interface Executor<Sources = unknown> {
+  /** Does it find layers by their name in the build's store? Else they need their diffIDs. */
+  readonly sharesStore: boolean;
+  /**
+   * Carries one step out. Nothing of it is left running or mounted afterwards, and nothing of its
+   * files when it fails.
+   * @throws StepFailedError when its program fails; DockerfileError, ContextError, UsageError for
+   *   what the step asks for; the signal's reason
+   */
+  readonly execute: (
+    step: KeyedStep,
+    inputs: ExecutionInputs,
+    io: ExecutionIo<Sources>,
+  ) => Promise<LayerArtifact>;
+  /** The archive of an artifact, without compression; for executors with a store of their own. */
+  readonly openArchive?: (diffId: string) => Promise<Readable>;
+}

@@ -1,0 +1,71 @@
+/** Carries out what an ADD fetches: a file of the web, or a repository, becomes a layer of its own. */
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { NO_TIME, stampTree } from '../../fs/layer/settle-times.js';
+import type { Credentials } from '../../plan/git-url.js';
+import type { HttpSource } from '../../plan/remote.js';
+import type { FetchStep } from '../../plan/step.js';
+import { checkOut } from '../../sources/fetch-git.js';
+import { downloadFile } from '../../sources/fetch-http.js';
+import { findDownload, noteDownload } from '../../store/entries/downloads.js';
+import type { Draft } from '../../store/layers/layer-store.js';
+import type { DownloadRecord } from '../../store/records.js';
+import { checkpoint } from '../../util/checkpoint.js';
+import { ContextError } from '../../util/errors.js';
+import type { ExecutionIo } from '../executor.js';
+import type { LocalMachine } from './local-machine.js';
+
+/**
+ * The file with the content that the step's key says. The look-up has fetched it, unless the server
+ * said that it is still the one of a former build.
+ */
+async function fetchedFile(
+  { store }: Pick<LocalMachine, 'store'>,
+  { location }: FetchStep,
+  source: HttpSource,
+  file: string,
+  identity: string,
+  credentials: Credentials | undefined,
+): Promise<DownloadRecord> {
+  const known = findDownload(store, source.url);
+  if (existsSync(file) && known?.digest === identity) return known;
+  const request = { source, credentials, limits: store.limits, location };
+  const download = await downloadFile(request, file, undefined);
+  if (download.digest !== identity) {
+    throw new ContextError(`${source.url} changed while the build ran`, location, {
+      hint: 'run the build again, or say with --checksum which content it has to have',
+    });
+  }
+  await noteDownload(store, source.url, download);
+  return download;
+}
+
+/**
+ * Puts the content into the draft.
+ * @param identity the commit of a repository, or the digest of a file
+ * @throws ContextError
+ */
+export async function executeFetch(
+  machine: LocalMachine,
+  draft: Draft,
+  step: FetchStep,
+  identity: string,
+  { credentials }: Pick<ExecutionIo, 'credentials'>,
+): Promise<void> {
+  const { source, location, id } = step;
+  if (source.type === 'git') {
+    const request = { source, credentials, environment: process.env, location };
+    await checkOut(request, identity, draft.path, draft.diff);
+    return;
+  }
+  const file = join(machine.scratch(), `download-${id}`);
+  const download = await fetchedFile(machine, step, source, file, identity, credentials);
+  checkpoint('fetch:downloaded');
+  renameSync(file, join(draft.diff, source.name));
+  checkpoint('fetch:moved');
+  const modified =
+    download.lastModified === undefined ? Number.NaN : Date.parse(download.lastModified);
+  // Nothing else is in the layer.
+  stampTree(draft.diff, Number.isNaN(modified) ? NO_TIME : modified / 1000);
+  rmSync(file, { force: true });
+}

@@ -1,0 +1,107 @@
+/** Carries steps out on this machine, in the build's own store: each in a draft, which the build publishes. */
+import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
+import { measureTree } from '../../fs/layer/disk-usage.js';
+import { measureLayer } from '../../fs/layer/reserved-names.js';
+import type { KeyedStep } from '../../keys/inputs.js';
+import { selectionInput } from '../../keys/inputs.js';
+import type { CopyStep } from '../../plan/step.js';
+import { layerStack } from '../../store/layers/layer-stack.js';
+import type { Draft } from '../../store/layers/layer-store.js';
+import { beginDraft, discardDraft } from '../../store/layers/layer-store.js';
+import type { LayerId } from '../../store/records.js';
+import type {
+  ExecutionInputs,
+  ExecutionIo,
+  Executor,
+  InputLayer,
+  LayerArtifact,
+} from '../executor.js';
+import type { CopySources } from './copy-sources.js';
+import { stageSources } from './copy-sources.js';
+import { executeCopy, executeWorkdir } from './execute-copy.js';
+import { executeFetch } from './execute-fetch.js';
+import { executeRun } from './execute-run.js';
+import type { LocalMachine } from './local-machine.js';
+
+type Made = Omit<LayerArtifact, 'content'>;
+
+function measured({ files, bytes, disk }: TreeMeasures): Made {
+  const unknown = { links: undefined, withoutXattrs: undefined, selections: undefined };
+  return { files, bytes, disk, linked: 0, ...unknown };
+}
+
+function ids(layers: readonly InputLayer[]): LayerId[] {
+  return layers.map(({ id }) => id);
+}
+
+/** @throws Error for inputs that no look-up gives */
+function required<T>(value: T | undefined, step: KeyedStep, what: string): T {
+  if (value === undefined) throw new Error(`${step.kind} without its ${what}`);
+  return value;
+}
+
+async function copy(
+  machine: LocalMachine,
+  draft: Draft,
+  step: CopyStep,
+  inputs: ExecutionInputs,
+  io: ExecutionIo<CopySources>,
+): Promise<Made> {
+  const stack = await layerStack(machine.store, ids(inputs.base));
+  const select = async () => {
+    const [source] = inputs.reads;
+    const files = await layerStack(machine.store, ids(required(source, step, 'source')));
+    return stageSources(step, files, machine.scanStore);
+  };
+  const sources = io.sources ?? (await select());
+  const place = required(inputs.place, step, 'destination');
+  const request = { place, sources, former: inputs.former, stack };
+  const made = await executeCopy(machine, draft, step, request, io.signal);
+  const { linked, links, withoutXattrs } = made;
+  const selections = made.selections.map(selectionInput);
+  return { ...measured(made), linked, links, withoutXattrs, selections };
+}
+
+/** @returns undefined when the step leaves no layer */
+async function make(
+  machine: LocalMachine,
+  draft: Draft,
+  step: KeyedStep,
+  inputs: ExecutionInputs,
+  io: ExecutionIo<CopySources>,
+): Promise<Made | undefined> {
+  switch (step.kind) {
+    case 'run': {
+      const reads = inputs.reads.map(ids);
+      return measured(await executeRun(machine, draft, step, ids(inputs.base), reads, io));
+    }
+    case 'fetch':
+      await executeFetch(machine, draft, step, required(inputs.identity, step, 'identity'), io);
+      return measured(measureLayer(draft.diff, step.location));
+    case 'workdir':
+      return executeWorkdir(draft, required(inputs.place, step, 'destination'))
+        ? measured(measureTree(draft.diff))
+        : undefined;
+    case 'copy':
+      return copy(machine, draft, step, inputs, io);
+  }
+}
+
+/** The executor of this machine. It shares the build's store, and all of its layers are there. */
+export function localExecutor(machine: LocalMachine): Executor<CopySources> {
+  return {
+    sharesStore: true,
+    execute: async (step, inputs, io) => {
+      const draft = beginDraft(machine.store.paths);
+      try {
+        const made = await make(machine, draft, step, inputs, io);
+        if (made) return { ...made, content: { kind: 'draft', id: draft.id } };
+        discardDraft(draft);
+        return { ...measured({ files: 0, bytes: 0, disk: 0 }), content: { kind: 'none' } };
+      } catch (error) {
+        discardDraft(draft);
+        throw error;
+      }
+    },
+  };
+}

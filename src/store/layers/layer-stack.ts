@@ -1,0 +1,52 @@
+/** Layers of the store as what reads their files takes them, and their digests. */
+import { digestLayer } from '../../fs/layer/layer-digest.js';
+import type { Stack } from '../../fs/layer/stack.js';
+import type { LayerDigest } from '../../keys/digest.js';
+import { updateLayer } from '../entries/entries.js';
+import type { IndexScanStore } from '../entries/scan-store.js';
+import { tablesOf } from '../index/tables.js';
+import type { LayerId } from '../records.js';
+import type { Store } from '../store.js';
+import { opaqueOf } from './layer-marks.js';
+import { layerFiles } from './layer-store.js';
+
+/**
+ * Layers that are here with what reading them takes, topmost first.
+ * @param layers bottom first
+ */
+export async function layerStack(store: Store, layers: readonly LayerId[]): Promise<Stack> {
+  const stack = await Promise.all(
+    layers.map(async (id) => {
+      const opaque = new Set(await opaqueOf(store, id));
+      return { path: layerFiles(store, id), opaque };
+    }),
+  );
+  return stack.reverse();
+}
+
+/**
+ * Digests of layers, computed once for each layer and kept in the index.
+ * @param bring makes sure that the files of a layer are here, before they are read
+ * @throws what `bring` throws
+ */
+export async function layerDigests(
+  store: Store,
+  scanStore: IndexScanStore,
+  layers: readonly LayerId[],
+  bring: (id: LayerId) => Promise<void> = async () => {},
+): Promise<LayerDigest[]> {
+  const index = tablesOf(store);
+  const digests: LayerDigest[] = [];
+  for (const id of layers) {
+    let digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
+    if (digest === undefined) {
+      await bring(id);
+      const opaque = await opaqueOf(store, id);
+      const computed = await digestLayer(layerFiles(store, id), opaque, scanStore);
+      digest = computed.digest;
+      updateLayer(index, id, computed);
+    }
+    digests.push(digest);
+  }
+  return digests;
+}

@@ -1,0 +1,181 @@
+/**
+ * Nothing hostile is a path: what lies below a context, checkout, draft or layer is opened through
+ * src/fs/ alone, one name at a time. The store has its own files. Everybody else who takes a path of
+ * this machine is listed here with the reason; whoever adds to the list says why that path can't be
+ * led astray.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+
+const SRC = join(process.cwd(), 'src');
+
+/** Functions that work on a descriptor, and values that are no functions. */
+const HARMLESS =
+  /^(closeSync|constants|fchmodSync|fchownSync|fstatSync|ftruncateSync|futimesSync|readSync|writeSync)$/;
+
+/** The primitives themselves: they join one name to an open directory. */
+const PRIMITIVES = [
+  'fs/directory.ts',
+  'fs/read.ts',
+  'fs/remove-tree.ts',
+  'fs/short-path.ts',
+  'fs/walker.ts',
+  'fs/write.ts',
+];
+
+interface Reason {
+  readonly why: string;
+  /** Names that a file imports from node:fs, by file. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+const REASONS: readonly Reason[] = [
+  {
+    why: 'paths that entryPath gives, open directories and open files',
+    files: {
+      'fs/archive/attributes.ts': 'lchownSync lutimesSync utimesSync',
+      'fs/archive/directories.ts': 'lstatSync mkdirSync readlinkSync',
+      'fs/archive/finish-layer.ts': 'linkSync lstatSync',
+      'fs/archive/layer-writer.ts': 'linkSync lstatSync openSync statSync symlinkSync',
+      'fs/archive/local-tree.ts': 'lstatSync mkdtempSync readdirSync renameSync',
+      'fs/layer/inline-files.ts': 'writeFileSync',
+      'fs/layer/unpack-selection.ts': 'createReadStream',
+      'fs/scan/tree-xattrs.ts': 'readdirSync',
+      'sources/fetch-git.ts': 'lstatSync mkdirSync renameSync rmdirSync',
+    },
+  },
+  {
+    why: 'files of layers that are published: they never change, and only root or the user writes there',
+    files: {
+      'fs/archive/fill-window.ts': 'openSync',
+      'fs/archive/pack.ts': 'readlinkSync',
+      'fs/archive/walk-layer.ts': 'lstatSync readdirSync',
+      'fs/layer/disk-usage.ts': 'lstatSync',
+      'fs/layer/layer-digest.ts': 'realpathSync statSync',
+    },
+  },
+  {
+    why: "files of the build's own directory below tmp/, which no step sees",
+    files: {
+      'executor/local/execute-fetch.ts': 'existsSync renameSync rmSync',
+      'executor/local/execute-run.ts': 'mkdirSync statfsSync writeFileSync',
+      'executor/local/mount-points.ts':
+        'chmodSync chownSync existsSync lstatSync mkdirSync utimesSync writeFileSync',
+      'executor/local/overlay.ts': 'mkdirSync symlinkSync',
+      'executor/local/rootfs.ts':
+        'chmodSync chownSync copyFileSync existsSync lstatSync mkdirSync writeFileSync',
+      'executor/local/run-mounts.ts': 'mkdirSync',
+      'engine/exports/export-cache.ts': 'createReadStream',
+      'engine/exports/export-layers.ts': 'createReadStream',
+      'sources/fetch-context.ts':
+        'createReadStream createWriteStream mkdirSync openSync renameSync',
+      'sources/fetch-http.ts': 'createWriteStream',
+    },
+  },
+  {
+    why: "the store's own files: directories of cache mounts, by names that are digests",
+    files: {
+      'executor/local/open-cache-mount.ts': 'chmodSync chownSync existsSync mkdirSync renameSync',
+    },
+  },
+  {
+    why: 'paths that the user names: contexts, Dockerfiles, keys, secrets, layers, programs',
+    files: {
+      'cli/build-input.ts': 'createReadStream existsSync mkdirSync openSync readFileSync statSync',
+      'cli/copy.ts': 'existsSync realpathSync statSync',
+      'cli/run-command.ts': 'existsSync mkdtempSync statSync',
+      'cli/secrets.ts': 'readFileSync statSync',
+      'executor/local/run-program.ts': 'existsSync mkdirSync mkdtempSync realpathSync rmSync',
+      'executor/local/ssh-agent.ts': 'chmodSync chownSync openSync readFileSync',
+      'fs/scan/local-context.ts': 'readFileSync realpathSync statSync',
+      'libs/closure.ts': 'realpathSync statSync',
+      'libs/elf.ts': 'openSync',
+      'libs/script.ts': 'openSync',
+      'libs/search-path.ts': 'readFileSync realpathSync',
+      'shared-cache/signature.ts': 'readFileSync',
+    },
+  },
+  {
+    why: 'layouts and archives that the user names; names in them are digests',
+    files: {
+      'oci/docker-archive.ts': 'readFile rm',
+      'oci/layout-journal.ts': 'appendFileSync mkdirSync readdirSync readFileSync rmSync',
+      'oci/layout.ts': 'access open readFile',
+      'oci/oci-archive.ts': 'createReadStream lstat mkdtemp',
+      'oci/tar-index.ts': 'createReadStream mkdtemp open rm',
+      'oci/write-file.ts': 'open rename rm stat',
+    },
+  },
+  {
+    why: 'configuration and facts of this machine, at fixed paths or paths of the environment',
+    files: {
+      'cli/config-file.ts': 'readFileSync statfsSync',
+      'cli/report.ts': 'readFileSync',
+      'cli/start.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
+      'containers-storage/roots.ts': 'existsSync readFileSync',
+      'containers-storage/storage-layers.ts': 'statSync',
+      'containers-storage/storage-records.ts': 'readFileSync',
+      'executor/local/binfmt.ts': 'readdirSync readFileSync',
+      'executor/local/privileges.ts': 'readFileSync',
+      'libs/ldcache.ts': 'readFileSync',
+      'oci/registry/auth-config.ts': 'readFileSync',
+      'oci/registry/credentials.ts': 'readFile',
+      'oci/registry/extra-certificates.ts': 'readFileSync',
+      'oci/registry/save-credentials.ts': 'mkdir open realpath rename rm',
+      'util/checkpoint.ts': 'appendFileSync readFileSync',
+      'util/open-files.ts': 'readFileSync',
+      'util/user-namespace.ts': 'readFileSync',
+    },
+  },
+  {
+    why: 'helpers of the store, for directories of its own',
+    files: {
+      'util/fifo.ts': 'openSync',
+      'util/make-directories.ts': 'existsSync mkdirSync statSync',
+    },
+  },
+];
+
+const ALLOWED = new Map(REASONS.flatMap(({ files }) => Object.entries(files)));
+
+/** Values that a file imports from node:fs and node:fs/promises; types are left out. */
+function imported(path: string): string[] {
+  const text = readFileSync(join(SRC, path), 'utf8');
+  const found = text.matchAll(
+    /^import (type )?(?:\{([^}]*)\}|[^'{;]+) from 'node:fs(\/promises)?';/gms,
+  );
+  return [...found].flatMap(([, type, names]) => {
+    if (type !== undefined) return [];
+    if (names === undefined) return ['everything'];
+    return names
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '' && !name.startsWith('type '));
+  });
+}
+
+const guarded = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(
+  (path) => path.endsWith('.ts') && !path.startsWith('store/') && !PRIMITIVES.includes(path),
+);
+
+test.each(guarded)('%s opens no path but those that it is allowed', (path) => {
+  const names = imported(path).filter((name) => !HARMLESS.test(name));
+  expect(names.sort().join(' ')).toBe((ALLOWED.get(path) ?? '').split(' ').sort().join(' '));
+});
+
+test('nothing is listed that is not there', () => {
+  expect(
+    [...ALLOWED.keys(), ...PRIMITIVES].filter(
+      (path) => ![...guarded, ...PRIMITIVES].includes(path),
+    ),
+  ).toEqual([]);
+});
+
+test('node:fs is loaded by nobody when it is needed', () => {
+  // `import()` would not be seen by the test above.
+  const late = guarded.filter((path) =>
+    /import\('node:fs/.test(readFileSync(join(SRC, path), 'utf8')),
+  );
+  expect(late).toEqual([]);
+});
