@@ -141,6 +141,37 @@ describe('URLs', () => {
     expect(stderr).toContain(`has the digest sha256:${digest}`);
   });
 
+  /** Says another text to each request, and that nothing changed to who asks for that. */
+  async function serveOthers(): Promise<{ url: string; sent: () => number }> {
+    let sent = 0;
+    const made = createServer((request, response) => {
+      if (request.headers['if-none-match']) return response.writeHead(304).end();
+      sent += 1;
+      return response.writeHead(200, { etag: '"always"' }).end(`text ${sent}`);
+    });
+    await new Promise<void>((resume) => made.listen(0, '127.0.0.1', resume));
+    server = made;
+    const address = made.address();
+    const port = typeof address === 'object' ? address?.port : '';
+    return { url: `http://127.0.0.1:${port}`, sent: () => sent };
+  }
+
+  test('the layer holds what its key was made from, whatever the server says the next time', async () => {
+    const { url, sent } = await serveOthers();
+    const { build, wiac } = machine();
+    const root = context({ Dockerfile: `FROM scratch\nADD ${url}/f /f\n` });
+    const { lowerdirs } = await build(root);
+    expect(readFileSync(join(lowerdirs, 'f'), 'utf8')).toBe('text 1');
+    expect(sent()).toBe(1);
+    await wiac(['cache', 'prune', '--all']);
+    // The look-up hears that it is still `text 1`; what is sent then is another.
+    const again = await wiac(['build', root]);
+    expect({ exitCode: again.exitCode, stderr: again.stderr }).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining('changed while the build ran'),
+    });
+  });
+
   test('a file that is not there', async () => {
     const { url } = await serve();
     const { exitCode, stderr } = await machine().wiac([
