@@ -222,8 +222,10 @@ function publish(
     // Only a program can leave an opaque directory.
     opaque: step.kind === 'run' ? undefined : [],
     withoutXattrs: made.withoutXattrs,
-    digest: undefined,
-    tree: undefined,
+    // Nodes of a tree are in the store of whoever made it.
+    ...(made.content.kind === 'draft'
+      ? { digest: made.digest, tree: made.tree }
+      : { digest: undefined, tree: undefined }),
   };
   publishEntry(store, record, layer);
   checkpoint('entry:published');

@@ -6,6 +6,7 @@
 import type { Readable } from 'node:stream';
 import type { Destination } from '../fs/layer/destination.js';
 import type { Owner } from '../fs/layer/users.js';
+import type { LayerDigest, TreeDigest } from '../keys/digest.js';
 import type { KeyedStep, SelectionInput } from '../keys/inputs.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { LayerId, LayerLinks } from '../store/records.js';
@@ -93,6 +94,9 @@ export interface LayerArtifact {
   readonly links: LayerLinks | undefined;
   /** No file has extended attributes; undefined when nobody has looked. */
   readonly withoutXattrs: boolean | undefined;
+  /** The layer's tree and digest; undefined where its files have to be read to know. */
+  readonly tree: TreeDigest | undefined;
+  readonly digest: LayerDigest | undefined;
   /** COPY: what was really copied; a context may have changed since the look-up. */
   readonly selections: readonly SelectionInput[] | undefined;
 }

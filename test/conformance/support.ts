@@ -264,4 +264,11 @@ export function conformance(group: string): void {
       await runCase(tools, base, folder);
     });
   }
+  // Layers are told apart by digests that are put together from what was copied.
+  test('each layer holds what its digest says', async () => {
+    const { exitCode, stdout } = await tools.wiac('cache', 'verify', '--format=json');
+    const { findings } = JSON.parse(stdout) as { findings: { readonly severity: string }[] };
+    expect(findings.filter(({ severity }) => severity === 'damage')).toEqual([]);
+    expect(exitCode).toBe(0);
+  });
 }

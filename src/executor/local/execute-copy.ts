@@ -5,7 +5,7 @@ import type { CopyReport } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { ensureDirectories, writeInlineFiles } from '../../fs/layer/inline-files.js';
-import { layerMarks } from '../../fs/layer/layer-digest.js';
+import { layerDigest, layerMarks } from '../../fs/layer/layer-digest.js';
 import { settleDirectories, withAncestors } from '../../fs/layer/settle-times.js';
 import type { Stack } from '../../fs/layer/stack.js';
 import { unpackSelection } from '../../fs/layer/unpack-selection.js';
@@ -70,7 +70,9 @@ async function unpackInto(
 }
 
 /** What was made, with the selections as they were copied. */
-export type CopyResult = CopyReport & Pick<LayerRecord, 'links' | 'withoutXattrs'>;
+export type CopyResult = CopyReport &
+  Pick<LayerRecord, 'links' | 'withoutXattrs'> &
+  Partial<Pick<LayerRecord, 'digest' | 'tree'>>;
 
 /** What a COPY needs besides the step. */
 export interface CopyInputs {
@@ -130,7 +132,11 @@ export async function executeCopy(
   const links =
     former && first.linked > 0 ? { group: former.group, disk: first.linkedDisk } : undefined;
   const report = { ...first, made, selections: copied, links };
-  if (archives.length === 0 && step.inline.length === 0) return report;
+  if (archives.length === 0 && step.inline.length === 0) {
+    const { composed } = report;
+    if (!composed) return report;
+    return { ...report, tree: composed.tree, digest: layerDigest(draft.diff, composed, []) };
+  }
   if (archives.length === 0) return { ...report, ...measureTree(draft.diff) };
   // What an archive gives its files is looked up now, in a process beside this one, and need not
   // be waited for by a push.

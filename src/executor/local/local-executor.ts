@@ -26,7 +26,13 @@ import type { LocalMachine } from './local-machine.js';
 type Made = Omit<LayerArtifact, 'content'>;
 
 function measured({ files, bytes, disk }: TreeMeasures): Made {
-  const unknown = { links: undefined, withoutXattrs: undefined, selections: undefined };
+  const unknown = {
+    links: undefined,
+    withoutXattrs: undefined,
+    tree: undefined,
+    digest: undefined,
+    selections: undefined,
+  };
   return { files, bytes, disk, linked: 0, ...unknown };
 }
 
@@ -57,9 +63,9 @@ async function copy(
   const place = required(inputs.place, step, 'destination');
   const request = { place, sources, former: inputs.former, stack };
   const made = await executeCopy(machine, draft, step, request, io.signal);
-  const { linked, links, withoutXattrs } = made;
+  const { linked, links, withoutXattrs, tree, digest } = made;
   const selections = made.selections.map(selectionInput);
-  return { ...measured(made), linked, links, withoutXattrs, selections };
+  return { ...measured(made), linked, links, withoutXattrs, tree, digest, selections };
 }
 
 /** @returns undefined when the step leaves no layer */

@@ -6,6 +6,7 @@ import type { Scanned } from '../scan/listing.js';
 import type { TreeEntry, TreeReader } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import type { Walker, Walkers } from '../walker.js';
+import type { Composition } from './compose-tree.js';
 import type { Destination } from './destination.js';
 import type { diskMeter, TreeMeasures } from './disk-usage.js';
 import type { Subtree } from './link-subtrees.js';
@@ -45,6 +46,8 @@ export interface CopyReport extends TreeMeasures {
   readonly made: readonly string[];
   /** The selections as they were copied: some files may have changed since they were digested. */
   readonly selections: readonly Selection[];
+  /** What the layer holds now; undefined where it has to be looked at to know. */
+  readonly composed: Composition | undefined;
 }
 
 /** A file that is to be copied. */

@@ -4,7 +4,6 @@
  * immutable and overlayfs copies up before any write. The rest is copied.
  */
 import { fstatSync } from 'node:fs';
-import type { TreeDigest } from '../../keys/digest.js';
 import type { SelectionInput } from '../../keys/inputs.js';
 import { ImageError } from '../../oci/image-error.js';
 import { checkpoint } from '../../util/checkpoint.js';
@@ -17,6 +16,8 @@ import type { TreeReader } from '../scan/tree.js';
 import { walkTree } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import { openWalker, openWalkers } from '../walker.js';
+import type { TreeNodes } from './compose-tree.js';
+import { composeTree } from './compose-tree.js';
 import { copyFiles } from './copy-files.js';
 import type { CopyReport, CopyRequest, Job } from './copy-job.js';
 import { diskMeter } from './disk-usage.js';
@@ -99,7 +100,7 @@ function copiedBytes({ copies, differences }: Job): number {
  */
 function copiedSelections(
   { request, read, differences, apart }: Job,
-  write: TreeWriter,
+  write: TreeNodes['write'],
 ): Selection[] {
   return request.selections.flatMap((selection, index): Selection[] => {
     const changes = differences[index] ?? new Map();
@@ -115,10 +116,7 @@ function copiedSelections(
   });
 }
 
-/** Keeps a tree node that is new. */
-export type TreeWriter = (digest: TreeDigest, text: string) => void;
-
-function reportOf(job: Job, write: TreeWriter): CopyReport {
+function reportOf(job: Job, nodes: TreeNodes): CopyReport {
   let linked = job.links.size;
   let bytes = copiedBytes(job) + bytesOf(job.links.values(), 1);
   // To ask the file system for each would take a third of the time that linking takes. Where it
@@ -136,14 +134,11 @@ function reportOf(job: Job, write: TreeWriter): CopyReport {
     job.meter.add(fstatSync(job.target.at(path).fd));
   const files = job.directories.size + job.copies.size + linked;
   const disk = job.meter.total() + linkedDisk;
-  const selections = copiedSelections(job, write);
-  return { files, bytes, disk, linked, linkedDisk, made: [...job.made], selections };
-}
-
-/** Where makeCopyLayer finds tree nodes, and keeps those of files that have changed meanwhile. */
-export interface TreeNodes {
-  readonly read: TreeReader;
-  readonly write: TreeWriter;
+  const selections = copiedSelections(job, nodes.write);
+  const asDigested = selections.every((selection, at) => selection === job.request.selections[at]);
+  // Where a source changed meanwhile, directories may be there for what was gone.
+  const composed = asDigested ? composeTree(job.request, nodes) : undefined;
+  return { files, bytes, disk, linked, linkedDisk, made: [...job.made], selections, composed };
 }
 
 /**
@@ -155,9 +150,10 @@ export interface TreeNodes {
 export async function makeCopyLayer(
   layer: string,
   request: CopyRequest,
-  { read, write }: TreeNodes,
+  nodes: TreeNodes,
   signal?: AbortSignal,
 ): Promise<CopyReport> {
+  const { read } = nodes;
   const former =
     request.former &&
     !overlaps(read, request.former.selections) &&
@@ -184,7 +180,7 @@ export async function makeCopyLayer(
     await fill(job, signal);
     checkpoint('copy:copied');
     for (const finish of job.finish) finish();
-    return reportOf(job, write);
+    return reportOf(job, nodes);
   } catch (error) {
     throw asCopyError(error, job);
   } finally {

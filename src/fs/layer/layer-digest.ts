@@ -12,6 +12,7 @@ import { digestTrees } from '../scan/scan.js';
 import type { LayerMarks } from '../scan/tree-xattrs.js';
 import { readLayerMarks } from '../scan/tree-xattrs.js';
 import { openWalker } from '../walker.js';
+import type { Composition } from './compose-tree.js';
 
 /** The files of a layer as they are, for its digest. */
 export function layerSource(root: string): FileSource {
@@ -45,6 +46,21 @@ export async function opaqueDirectories(layer: string): Promise<readonly string[
   return (await layerMarks(layer)).opaque;
 }
 
+/**
+ * The digest of a layer from what is known of its files.
+ * @param layer its directory, whose own mode and owner count
+ */
+export function layerDigest(
+  layer: string,
+  { tree, links }: Composition,
+  opaque: readonly string[],
+): LayerDigest {
+  const { mode, uid, gid } = statSync(layer);
+  const root = { mode: mode & 0o7777, uid, gid };
+  // Links are left out when there are none, as they were before they counted.
+  return sha256(canonicalJson({ tree, opaque, root, links })) as LayerDigest;
+}
+
 /** Digests a layer's files, whiteouts and opaque directories; times do not count. */
 export async function digestLayer(
   layer: string,
@@ -55,12 +71,8 @@ export async function digestLayer(
   try {
     const files = listTree(source, '');
     const [tree] = await digestTrees(source, store, [files], Date.now());
-    const { mode, uid, gid } = statSync(layer);
-    const root = { mode: mode & 0o7777, uid, gid };
-    // Left out when there are none, as they were before they counted.
-    const links = linkGroups(files);
-    const text = canonicalJson({ tree: tree ?? null, opaque, root, links });
-    return { digest: sha256(text) as LayerDigest, tree: tree as TreeDigest };
+    if (tree === undefined) throw new Error(`no tree of ${layer}`);
+    return { digest: layerDigest(layer, { tree, links: linkGroups(files) }, opaque), tree };
   } finally {
     source.close();
   }

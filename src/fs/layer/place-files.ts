@@ -12,13 +12,18 @@ import type { Selection } from '../select/select.js';
 import type { EntryAttributes } from '../write.js';
 import { ensureEntry, linkEntry, removeEntry, setDirectory, setDirectoryTime } from '../write.js';
 import type { FileCopy, Job } from './copy-job.js';
+import type { NewDirectory } from './copy-target.js';
+import {
+  ancestorDirectories,
+  goesIntoDirectory,
+  targetDirectories,
+  targetPath,
+} from './copy-target.js';
 import type { Subtree } from './link-subtrees.js';
 import { largeGroups, linkSubtrees } from './link-subtrees.js';
 
 /** What becomes of a subdirectory that is unchanged; without it each of its files is placed. */
 type OnSame = ((subtree: Subtree) => void) | undefined;
-
-const NEW_DIRECTORY_MODE = 0o755;
 
 /** A name can't be a directory and something else; which of the two is meant nobody can tell. */
 function refuseOverlap(job: Job, path: string): never {
@@ -56,38 +61,9 @@ function makeDirectory(job: Job, path: string, attributes: EntryAttributes): voi
   job.finish.push(() => setDirectory(job.target.at(path), attributes));
 }
 
-/** The directories above the destination, with the attributes that the layers below have. */
-function makeAncestors(job: Job): void {
-  const { owner, destination } = job.request;
-  const { uid, gid } = owner ?? { uid: 0, gid: 0 };
-  for (const { path, existing } of destination.ancestors) {
-    makeDirectory(job, path, existing ?? { mode: NEW_DIRECTORY_MODE, uid, gid });
-  }
-}
-
-/** Where a selection goes: the destination, with --parents a directory below it. */
-function targetDirectory(job: Job, selection: Selection): string {
-  return join(job.request.destination.path, selection.below).replace(/^\.$/, '');
-}
-
-/** The directory that a source directory's content goes into, or several files go into. */
-function makeTargetDirectory(job: Job, selection: Selection): void {
-  const { destination, owner, chmod } = job.request;
-  const { uid, gid } = owner ?? selection.directory ?? { uid: 0, gid: 0 };
-  const target = targetDirectory(job, selection);
-  const components = target === '' ? [] : target.split('/');
-  for (const [index] of components.entries()) {
-    const path = components.slice(0, index + 1).join('/');
-    const known = destination.kind === 'directory' && path === destination.path;
-    if (known || job.directories.has(path)) continue;
-    const last = path === target;
-    const mode = (last ? selection.directory?.mode : undefined) ?? NEW_DIRECTORY_MODE;
-    makeDirectory(job, path, {
-      mode: chmod && last && selection.directory ? chmod(mode, true) : mode,
-      uid,
-      gid,
-    });
-  }
+function makeDirectories(job: Job, directories: readonly NewDirectory[]): void {
+  for (const { path, attributes } of directories)
+    if (!job.directories.has(path)) makeDirectory(job, path, attributes);
 }
 
 function linkFormer(job: Job, file: Scanned, path: string): boolean {
@@ -231,17 +207,13 @@ function placeFile(
   index: number,
   former: TreeDigest | undefined,
 ): void {
-  const { destination, intoDirectory } = job.request;
   const [file] = selection.files.children;
   const [entry] = job.read(selection.tree);
   if (!file || !entry) return;
-  const into =
-    intoDirectory ||
-    destination.kind === 'directory' ||
-    destination.path === '' ||
-    selection.below !== '';
-  if (into) makeTargetDirectory(job, selection);
-  const path = into ? join(targetDirectory(job, selection), selection.name) : destination.path;
+  const into = goesIntoDirectory(job.request, selection);
+  if (into) makeDirectories(job, targetDirectories(job.request, selection));
+  const target = targetPath(job.request, selection);
+  const path = into ? join(target, selection.name) : job.request.destination.path;
   const copy = () => ({ file, entry, selection: index, within: entry.name, sameAs: undefined });
   placeEntry(job, path, copy, file, former !== undefined && selection.tree === former);
 }
@@ -265,7 +237,7 @@ function placingOf(job: Job, selection: Selection, index: number, onSame: OnSame
   const first = leaders([...(before?.links ?? []), ...(selection.links ?? [])]);
   const now = leaders(selection.links);
   for (const path of first.keys()) first.set(path, now.get(path) ?? path);
-  const target = targetDirectory(job, selection);
+  const target = targetPath(job.request, selection);
   return { job, selection: index, target, first, onSame: first.size > 0 ? undefined : onSame };
 }
 
@@ -297,14 +269,14 @@ export async function placeSubtrees(
  */
 export function placeSelections(job: Job): Subtree[] {
   const { selections, former } = job.request;
-  makeAncestors(job);
+  makeDirectories(job, ancestorDirectories(job.request));
   // Of several sources two may have the same directory.
   const whole: Subtree[] = [];
   const onSame = former && selections.length === 1 ? whole.push.bind(whole) : undefined;
   for (const [index, selection] of selections.entries()) {
     const before = former?.selections[index]?.tree;
     if (selection.kind === 'directory') {
-      makeTargetDirectory(job, selection);
+      makeDirectories(job, targetDirectories(job.request, selection));
       const placing = placingOf(job, selection, index, onSame);
       placeDirectory(placing, selection.files, '', selection.tree, before);
     } else placeFile(job, selection, index, before);

@@ -1,0 +1,55 @@
+/** Where what a COPY selects goes in its layer, and the directories that are made for it. */
+import { join } from 'node:path';
+import type { Selection } from '../select/select.js';
+import type { EntryAttributes } from '../write.js';
+import type { CopyRequest } from './copy-job.js';
+
+/** A directory of the layer that is made where it is not there yet. */
+export interface NewDirectory {
+  /** Relative to the layer. */
+  readonly path: string;
+  readonly attributes: EntryAttributes;
+}
+
+const NEW_DIRECTORY_MODE = 0o755;
+
+/** The directories above the destination, with the attributes that the layers below have. */
+export function ancestorDirectories({ owner, destination }: CopyRequest): NewDirectory[] {
+  const { uid, gid } = owner ?? { uid: 0, gid: 0 };
+  return destination.ancestors.map(({ path, existing }) => ({
+    path,
+    attributes: existing ?? { mode: NEW_DIRECTORY_MODE, uid, gid },
+  }));
+}
+
+/** Where a selection goes: the destination, with --parents a directory below it; '' is the root. */
+export function targetPath({ destination }: CopyRequest, { below }: Selection): string {
+  return join(destination.path, below).replace(/^\.$/, '');
+}
+
+/** Does a selection go into a directory? Else it is a file that gets the name of the destination. */
+export function goesIntoDirectory(
+  { destination, intoDirectory }: CopyRequest,
+  { kind, below }: Selection,
+): boolean {
+  if (kind === 'directory' || intoDirectory || below !== '') return true;
+  return destination.kind === 'directory' || destination.path === '';
+}
+
+/**
+ * The directory that a source directory's content goes into, or several files go into, with those
+ * above it, outermost first.
+ */
+export function targetDirectories(request: CopyRequest, selection: Selection): NewDirectory[] {
+  const { destination, owner, chmod } = request;
+  const { uid, gid } = owner ?? selection.directory ?? { uid: 0, gid: 0 };
+  const target = targetPath(request, selection);
+  const components = target === '' ? [] : target.split('/');
+  return components.flatMap((_, index): NewDirectory[] => {
+    const path = components.slice(0, index + 1).join('/');
+    if (destination.kind === 'directory' && path === destination.path) return [];
+    const own = path === target ? selection.directory : undefined;
+    const mode = own?.mode ?? NEW_DIRECTORY_MODE;
+    return [{ path, attributes: { mode: chmod && own ? chmod(mode, true) : mode, uid, gid } }];
+  });
+}
