@@ -67,17 +67,25 @@ const LINK_MODE = 0o777;
 /** stat(2): st_blocks counts units of 512 bytes. */
 const hasHoles = ({ stats }: OpenFile) => stats.blocks * 512 < stats.size;
 
-/** @returns bytes and digest of what was read, and so of what was written */
-function copyContent(source: OpenFile, target: number, buffer: Buffer) {
-  const hash = createHash('sha256');
+/**
+ * @param known digest of a file that never changes; others are digested on their way
+ * @returns bytes and digest of what was read, and so of what was written
+ */
+function copyContent(
+  source: OpenFile,
+  target: number,
+  buffer: Buffer,
+  known: FileDigest | undefined,
+) {
+  const hash = known === undefined ? createHash('sha256') : undefined;
   const sparse = hasHoles(source);
   const size = readPieces(source, buffer, (piece, position) => {
-    hash.update(piece);
+    hash?.update(piece);
     if (sparse) writeSparsely(target, piece, position);
     else writeAll(target, piece, position);
   });
   if (sparse) ftruncateSync(target, size);
-  return { digest: hash.digest('hex') as FileDigest, size };
+  return { digest: known ?? (hash?.digest('hex') as FileDigest), size };
 }
 
 /** Who the copy belongs to; undefined: whoever makes it. */
@@ -116,7 +124,8 @@ function copyFile(
     const mode = modeOf(copying, entry);
     const fd = createFile(to, name, 0o600);
     try {
-      const content = copyContent(source, fd, copying.buffer);
+      const known = copying.job.request.changes ? undefined : entry.digest;
+      const content = copyContent(source, fd, copying.buffer, known);
       const owner = ownerOf(copying, entry);
       if (owner) fchownSync(fd, owner.uid, owner.gid);
       // chown clears setuid and setgid, so that the mode comes after it.

@@ -9,6 +9,7 @@ import { locate, openMergedView, resolve } from './stack.js';
  */
 export function stackSource(stack: Stack, title: string): FileSource {
   const view = openMergedView(stack);
+  const digested = new Map(stack.map((layer) => [layer.path, layer.digested]));
   return {
     title,
     ownership: 'keep',
@@ -24,6 +25,7 @@ export function stackSource(stack: Stack, title: string): FileSource {
       const roots = new Map(view.list(path).map(({ name, root }) => [name, root]));
       return { names: [...roots.keys()], rootOf: (name) => roots.get(name) ?? '' };
     },
+    known: ({ root, path }) => digested.get(root)?.(path),
     close: view.close,
   };
 }

@@ -7,6 +7,7 @@
 import type { Stats } from 'node:fs';
 import { listKinds, lstatEntry } from '../directory.js';
 import { lstatBelow, readLinkBelow } from '../read.js';
+import type { TreeEntry } from '../scan/tree.js';
 import type { Walkers } from '../walker.js';
 import { openWalkers, withWalkers } from '../walker.js';
 
@@ -14,6 +15,8 @@ import { openWalkers, withWalkers } from '../walker.js';
 export interface StackLayer {
   readonly path: string;
   readonly opaque: ReadonlySet<string>;
+  /** What was digested of its files, by their path in it; undefined when they have to be read. */
+  readonly digested?: ((path: string) => TreeEntry | undefined) | undefined;
 }
 
 /** Layers, topmost first, as in a lowerdir string. */

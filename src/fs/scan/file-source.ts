@@ -3,6 +3,7 @@
  * the build context (with .dockerignore applied) or the merged layers of a step.
  */
 import type { Stats } from 'node:fs';
+import type { TreeEntry } from './tree.js';
 
 /**
  * Where a file is. It is opened from `root` one component at a time (fs/walker.ts), so that no
@@ -65,6 +66,8 @@ export interface FileSource {
   follow(path: string): Followed;
   /** What a directory shows. @throws ENOENT and ENOTDIR when it is gone */
   list(path: string): Listing;
+  /** What was digested of a file that never changes; it need not be read again then. */
+  readonly known?: (place: Place) => TreeEntry | undefined;
   /** Closes what is open. */
   close(): void;
 }

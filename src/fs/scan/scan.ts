@@ -88,12 +88,19 @@ function examine(scan: Scan, directory: ScannedDirectory): Examined {
   const former = scope === undefined ? undefined : scan.store.getDirectory(scope, directory.path);
   const unchanged = former?.clean && former.all === fingerprint ? former.tree : undefined;
   const known =
-    former && unchanged === undefined ? knownEntries(scan, directory, former.tree) : new Map();
+    former && unchanged === undefined
+      ? knownEntries(scan, directory, former.tree)
+      : new Map<string, TreeEntry>();
   const subdirectories = new Map<string, Examined>();
   for (const [name, below] of directory.subdirectories)
     subdirectories.set(name, examine(scan, below));
   if (unchanged === undefined) {
-    for (const child of directory.children) if (!known.has(child.name)) scan.dirty.push(child);
+    for (const child of directory.children) {
+      if (known.has(child.name)) continue;
+      const entry = scan.source.known?.(child.place);
+      if (entry) known.set(child.name, { ...entry, name: child.name });
+      else scan.dirty.push(child);
+    }
   }
   return { directory, fingerprint, unchanged, known, subdirectories };
 }

@@ -1,6 +1,7 @@
 /** Layers of the store as what reads their files takes them, and their digests. */
 import { digestLayer } from '../../fs/layer/layer-digest.js';
 import type { Stack } from '../../fs/layer/stack.js';
+import { treeLookup } from '../../fs/scan/tree-lookup.js';
 import type { LayerDigest } from '../../keys/digest.js';
 import { updateLayer } from '../entries/entries.js';
 import type { IndexScanStore } from '../entries/scan-store.js';
@@ -15,10 +16,13 @@ import { layerFiles } from './layer-store.js';
  * @param layers bottom first
  */
 export async function layerStack(store: Store, layers: readonly LayerId[]): Promise<Stack> {
+  const index = tablesOf(store);
   const stack = await Promise.all(
     layers.map(async (id) => {
       const opaque = new Set(await opaqueOf(store, id));
-      return { path: layerFiles(store, id), opaque };
+      const { tree } = index.layers.get(id) ?? {};
+      const digested = tree && treeLookup((digest) => index.trees.get(digest), tree);
+      return { path: layerFiles(store, id), opaque, digested };
     }),
   );
   return stack.reverse();
