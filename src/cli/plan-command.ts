@@ -39,7 +39,12 @@ function asJson(plan: Plan, statuses: readonly StepStatus[]): string {
   return `${JSON.stringify({ platform, target, config, steps }, null, 2)}\n`;
 }
 
-const DOT_COLOURS = { hit: 'palegreen', miss: 'lightsalmon', none: 'lightgrey' };
+const DOT_COLOURS = {
+  hit: 'palegreen',
+  miss: 'lightsalmon',
+  none: 'lightgrey',
+  unneeded: 'white',
+};
 
 /** Graphviz dot; solid edges: file system below, dashed edges: files read from there. */
 function asDot(statuses: readonly StepStatus[]): string {

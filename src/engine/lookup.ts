@@ -40,6 +40,7 @@ import type { LayerReading, LookupSession } from './build-session.js';
 import { layerDigests, stackOf } from './build-session.js';
 import { refuseConflicts, refuseDestination, withLayersBelow } from './copy-checks.js';
 import { remoteIdentity } from './remote-identity.js';
+import { isStale } from './stale.js';
 
 /** The file system of a step: its layers bottom first, and the key of the step that made it. */
 export interface StepState {
@@ -99,28 +100,22 @@ export async function keyStep(
       : [];
   const files = selections.map(selectionInput);
   const known = parents.flatMap(({ key }) => key ?? []);
-  const makers = parents.flatMap(({ key, maker }) => (key === undefined ? [] : (maker ?? [])));
   const inputs = { ...operationPart, text: step.text, files, parents: known };
-  const parentLayers = parents.flatMap(({ key, layers }) => (key === undefined ? [] : [layers]));
   const key = definitionKey(operation, files, known);
-  return { step, key, operation, inputs, selections, parents: makers, parentLayers };
+  return { step, key, operation, inputs, selections, ...parentsOf(parents) };
 }
 
-function sameLayers(a: readonly LayerId[], b: readonly LayerId[]): boolean {
-  return a.length === b.length && a.every((id, index) => id === b[index]);
+/** The same key for parents whose layers are known by now. */
+export function withParents(keyed: KeyedInputs, parents: readonly KnownParent[]): KeyedInputs {
+  return { ...keyed, ...parentsOf(parents) };
 }
 
-/** Was the entry made on exactly these layers, and from these? */
-function sameParents(
-  record: StepRecord,
-  base: readonly LayerId[],
-  reads: readonly (readonly LayerId[])[],
-): boolean {
-  return (
-    sameLayers(record.base, base) &&
-    record.readLayers.length === reads.length &&
-    reads.every((layers, index) => sameLayers(layers, record.readLayers[index] ?? []))
-  );
+function parentsOf(parents: readonly KnownParent[]): Pick<KeyedInputs, 'parents' | 'parentLayers'> {
+  const keyed = parents.filter(({ key }) => key !== undefined);
+  return {
+    parents: keyed.flatMap(({ maker }) => maker ?? []),
+    parentLayers: keyed.map(({ layers }) => layers),
+  };
 }
 
 /**
@@ -134,8 +129,7 @@ export function lookupDefinition(
   reads: readonly StepState[],
 ): StepRecord | undefined {
   const record = findByDefinition(session.store, keyed.key);
-  const readLayers = reads.map(({ layers }) => layers);
-  return record && sameParents(record, base.layers, readLayers) ? record : undefined;
+  return record && !isStale(record, [base, ...reads]) ? record : undefined;
 }
 
 function ownerOf(stack: Stack, step: CopyStep | WorkdirStep): Owner | undefined {

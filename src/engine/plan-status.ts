@@ -18,7 +18,9 @@ import type { LookupSession } from './build-session.js';
 import { MissingLayersError } from './images/needed-layers.js';
 import { knownLayers, type PlanImages } from './images/plan-images.js';
 import type { KeyedInputs, StepState } from './lookup.js';
-import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
+import { keyStep, lookupContent, NOTHING } from './lookup.js';
+import type { Outlook } from './outlook.js';
+import { keyedOutlook } from './outlook.js';
 import { openOnce } from './run-build.js';
 
 /** A step with what the cache knows of it. */
@@ -26,8 +28,11 @@ export interface StepStatus {
   readonly step: Step;
   /** Undefined for steps that make no layer. */
   readonly key: DefinitionKey | undefined;
-  /** `none`: the step makes no layer and is never looked up. */
-  readonly status: 'hit' | 'miss' | 'none';
+  /**
+   * `none`: the step makes no layer and is never looked up. `unneeded`: the cache does not know it,
+   * and what follows it is found without.
+   */
+  readonly status: 'hit' | 'miss' | 'none' | 'unneeded';
   /**
    * A miss only because a step before it would run: should that leave the same files as before,
    * this one is a hit after all.
@@ -42,11 +47,18 @@ interface Known {
   readonly maker: StepId | undefined;
   /** Undefined when the layers are not known, because a step would have to run first. */
   readonly state: StepState | undefined;
+  /** Nothing that follows it is found before it is resolved: see Outlook.inTheWay. */
+  readonly open: boolean;
+}
+
+function asOutlook({ key, maker, state, open }: Known): Outlook {
+  const unkeyed = { keyed: undefined, record: undefined };
+  return { key, maker, layers: state?.layers, ...unkeyed, inTheWay: open };
 }
 
 /** A base image whose layers are not all here would have to be pulled first. */
 function sourceStatus({ images, store }: LookupSession, step: SourceStep): StepStatus & Known {
-  const none = { step, status: 'none', afterMiss: false, keyed: undefined } as const;
+  const none = { step, status: 'none', afterMiss: false, keyed: undefined, open: false } as const;
   if (step.digest === undefined) {
     return { ...none, key: undefined, maker: undefined, state: NOTHING };
   }
@@ -82,7 +94,7 @@ async function statusOf(
   step: Step,
   known: Map<StepId, Known>,
 ): Promise<StepStatus & Known> {
-  const nothing: Known = { key: undefined, maker: undefined, state: NOTHING };
+  const nothing: Known = { key: undefined, maker: undefined, state: NOTHING, open: false };
   const base = step.parent === undefined ? nothing : known.get(step.parent);
   const reads = step.reads.flatMap((id) => known.get(id) ?? []);
   if (!base) throw new Error(`step ${step.id} stands before its parent`);
@@ -90,41 +102,49 @@ async function statusOf(
   if (!isKeyed(step)) {
     return { step, ...base, status: 'none', afterMiss: false, keyed: undefined };
   }
-  const parents = [base, ...reads].map(({ state, ...rest }) => ({
-    ...rest,
-    layers: state?.layers,
-  }));
-  const keyed = await keyStep(session, step, parents);
+  const parents = [base, ...reads].map(asOutlook);
+  const outlook = await keyedOutlook(session, step, parents);
+  // What can't be read is told now.
+  const keyed = outlook.keyed ?? (await keyStep(session, step, parents));
   const { key } = keyed;
   const maker = step.id;
-  const miss = { step, key, maker, status: 'miss', keyed, state: undefined } as const;
+  const found = { step, key, maker, keyed, afterMiss: false };
+  if (outlook.layers)
+    return { ...found, status: 'hit', state: { layers: outlook.layers, key, maker }, open: false };
+  const miss = { ...found, status: 'miss', state: undefined, open: outlook.inTheWay } as const;
   const complete = reads.flatMap(({ state }) => state ?? []);
   const { store } = session;
   if (!base.state || complete.length < reads.length)
     return { ...miss, afterMiss: mayHit(store, keyed) };
-  const definition = lookupDefinition(session, keyed, base.state, complete);
-  if (!definition) {
-    // Looking for the content reads files of the layers below.
-    const layers = [base.state, ...complete].flatMap((state) => state.layers);
-    useLayers(store, layers);
-  }
-  const content = definition
-    ? undefined
-    : await lookupContent(session, keyed, base.state, complete).catch(whenMissing);
+  // Looking for the content reads files of the layers below.
+  const below = [base.state, ...complete].flatMap((state) => state.layers);
+  useLayers(store, below);
+  const content = await lookupContent(session, keyed, base.state, complete).catch(whenMissing);
   if (content === 'not here') return { ...miss, afterMiss: mayHit(store, keyed) };
-  const record = definition ?? content?.record;
+  const { record } = content;
   if (!record) {
     // Files of another step are known only now.
-    const inputs = {
-      ...keyed.inputs,
-      files: (content?.sources.selections ?? []).map(selectionInput),
-    };
-    return { ...miss, keyed: { ...keyed, inputs }, afterMiss: false };
+    const inputs = { ...keyed.inputs, files: content.sources.selections.map(selectionInput) };
+    return { ...miss, keyed: { ...keyed, inputs } };
   }
   const layers =
     record.layer === undefined ? base.state.layers : [...base.state.layers, record.layer];
   const state = { layers, key, maker };
-  return { step, key, maker, status: 'hit', keyed, afterMiss: false, state };
+  return { ...found, status: 'hit', state, open: false };
+}
+
+/** From the target back: a step that is found needs nothing of those below and beside it. */
+function withUnneeded(plan: Plan, statuses: readonly StepStatus[]): StepStatus[] {
+  const needed = new Set<StepId>([plan.target]);
+  for (const { step, status } of [...statuses].reverse()) {
+    if (!needed.has(step.id) || status === 'hit') continue;
+    for (const id of [step.parent, ...step.reads]) if (id !== undefined) needed.add(id);
+  }
+  return statuses.map((one) =>
+    one.status === 'miss' && !needed.has(one.step.id)
+      ? { ...one, status: 'unneeded', afterMiss: false }
+      : one,
+  );
 }
 
 /** The status of every step, in the order of the plan. */
@@ -153,12 +173,13 @@ export async function planStatus(
   const statuses: StepStatus[] = [];
   try {
     for (const step of plan.steps) {
-      const { key, maker, status, afterMiss, keyed, state } = await statusOf(session, step, known);
-      known.set(step.id, { key, maker, state });
+      const found = await statusOf(session, step, known);
+      const { key, maker, status, afterMiss, keyed, state, open } = found;
+      known.set(step.id, { key, maker, state, open });
       statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss, keyed });
     }
     scanStore.flush();
-    return statuses;
+    return withUnneeded(plan, statuses);
   } finally {
     contexts.close();
     scratch.remove();

@@ -5,13 +5,11 @@
 
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
-import { sourceKey } from '../keys/inputs.js';
+import { isKeyed, operationDigest, operationInputs } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
-import type { SourceStep, Step, StepId } from '../plan/step.js';
-import { publishEntry } from '../store/entries/entries.js';
-import { noteImage } from '../store/entries/related.js';
+import type { Step, StepId } from '../plan/step.js';
+import { findByOperation, publishEntry } from '../store/entries/entries.js';
 import { sweepStore } from '../store/gc/sweep.js';
-import { adoptLayer, requirePresent } from '../store/layers/adopt-layer.js';
 import type { Lease } from '../store/pins/lease.js';
 import { releaseLease, takeLease } from '../store/pins/lease.js';
 import { LayersGoneError } from '../store/pins/uses.js';
@@ -19,9 +17,14 @@ import type { LayerId, StepRecord } from '../store/records.js';
 import { semaphore } from '../util/semaphore.js';
 import type { BuildSession } from './build-session.js';
 import { executeStep } from './execute-step.js';
-import { imageLayers, MissingLayersError } from './images/needed-layers.js';
+import { MissingLayersError } from './images/needed-layers.js';
+import type { KnownLayers } from './infer-states.js';
+import { inferStates } from './infer-states.js';
 import type { KeyedInputs, StepState } from './lookup.js';
-import { keyStep, lookupContent, lookupDefinition, NOTHING } from './lookup.js';
+import { keyStep, lookupContent, lookupDefinition, NOTHING, withParents } from './lookup.js';
+import type { Outlook } from './outlook.js';
+import { keyedOutlook, openOutlook, sourceOutlook } from './outlook.js';
+import { isStale } from './stale.js';
 
 /** How a plan's steps were resolved. */
 export interface Resolution {
@@ -47,6 +50,24 @@ function stateAfter(
 ): StepState {
   const layers = record.layer === undefined ? base.layers : [...base.layers, record.layer];
   return { layers, key, maker: step.id };
+}
+
+function noteHit(run: Run, step: StepId, record: StepRecord, by: 'definition' | 'content'): void {
+  run.cached += 1;
+  run.used.push(record.key);
+  if (record.layer !== undefined) run.layers.add(record.layer);
+  run.session.emit({ type: 'cached', step, key: record.key, by });
+}
+
+function hit(
+  run: Run,
+  keyed: KeyedInputs,
+  base: StepState,
+  record: StepRecord,
+  by: 'definition' | 'content',
+): StepState {
+  noteHit(run, keyed.step.id, record, by);
+  return stateAfter(base, record, keyed);
 }
 
 /** Makes an entry that was found by its content known under this definition key as well. */
@@ -83,109 +104,210 @@ async function waitForLease(
   });
 }
 
-async function resolveKeyed(
+/** Resolves a step that its definition key alone did not find, once its parents are resolved. */
+async function resolveOpen(
   run: Run,
-  step: KeyedStep,
+  keyed: KeyedInputs,
   base: StepState,
   reads: readonly StepState[],
 ): Promise<StepState> {
   const { session } = run;
-  const { emit } = session;
-  const keyed = await keyStep(session, step, [base, ...reads]);
-  const hit = (record: StepRecord, by: 'definition' | 'content'): StepState => {
-    run.cached += 1;
-    run.used.push(keyed.key);
-    if (record.layer !== undefined) run.layers.add(record.layer);
-    emit({ type: 'cached', step: step.id, key: keyed.key, by });
-    return stateAfter(base, record, keyed);
-  };
-  const known = session.skipsCache(step)
-    ? undefined
-    : lookupDefinition(session, keyed, base, reads);
-  if (known) return hit(known, 'definition');
+  const { store } = session;
+  const { step } = keyed;
+  const mayHit = !session.skipsCache(step);
+  const lookUp = (wanted: KeyedInputs) =>
+    mayHit ? lookupDefinition(session, wanted, base, reads) : undefined;
+  const found = lookUp(keyed);
+  if (found) return hit(run, keyed, base, found, 'definition');
   const lease = await waitForLease(run, keyed, [base, ...reads]);
   // Publishing gives the lease back in the same transaction; everything else does it at the end.
   let copiedLease: Lease | undefined;
   // A context that changes while it is copied gives the step another key.
   const findCopied = async (copied: KeyedInputs): Promise<StepRecord | undefined> => {
     copiedLease = await waitForLease(run, copied, [base, ...reads]);
-    return session.skipsCache(step) ? undefined : lookupDefinition(session, copied, base, reads);
+    return lookUp(copied);
   };
   try {
     // Whoever held the lease may have done the work meanwhile.
-    const done = session.skipsCache(step)
-      ? undefined
-      : lookupDefinition(session, keyed, base, reads);
-    if (done) return hit(done, 'definition');
-    const shared = session.skipsCache(step)
-      ? undefined
-      : await session.sharedCache?.definition(keyed, base, reads);
-    if (shared) {
-      publishEntry(session.store, shared, undefined);
-      return hit(shared, 'definition');
+    const done = lookUp(keyed);
+    if (done) return hit(run, keyed, base, done, 'definition');
+    const shared = mayHit
+      ? await session.sharedCache?.definition(keyed, [base, ...reads])
+      : undefined;
+    if (shared && !isStale(shared, [base, ...reads])) {
+      publishEntry(store, shared, undefined);
+      return hit(run, keyed, base, shared, 'definition');
     }
-    const found = await lookupContent(session, keyed, base, reads);
-    if (found.record) {
-      const adopted = adopt(run, keyed, base, reads, found.record);
-      return hit(adopted, 'content');
-    }
+    const content = await lookupContent(session, keyed, base, reads);
+    if (content.record)
+      return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
     const record = await run.inSlot(() => {
       session.signal.throwIfAborted();
-      return executeStep(session, keyed, base, reads, found, findCopied);
+      return executeStep(session, keyed, base, reads, content, findCopied);
     });
     run.executed += 1;
     return stateAfter(base, record, { key: record.key, step });
   } finally {
-    for (const one of [lease, copiedLease]) if (one) releaseLease(session.store, one);
+    for (const one of [lease, copiedLease]) if (one) releaseLease(store, one);
   }
 }
 
-/** The layers that a stage begins with; a stage that only hits follow needs none of their files. */
-function resolveSource(session: BuildSession, step: SourceStep): StepState {
-  const image = session.images.get(step);
-  if (step.digest === undefined || !image) return NOTHING;
-  const key = sourceKey(step.digest);
-  noteImage(session.store, key, step.digest);
-  const maker = step.id;
-  if ('stored' in image) {
-    requirePresent(session.store, image.stored.layers, `the image ${step.reference}`);
-    return { layers: image.stored.layers, key, maker };
-  }
-  if ('inPlace' in image) {
-    const layers = image.inPlace.layers.map((layer) => adoptLayer(session.store, layer));
-    return { layers, key, maker };
-  }
-  return { layers: imageLayers(session, image), key, maker };
+/** The steps of a plan, each looked up and resolved once, when somebody asks for it. */
+interface Walk {
+  readonly run: Run;
+  readonly steps: ReadonlyMap<StepId, Step>;
+  readonly outlooks: Map<StepId, Promise<Outlook>>;
+  readonly states: Map<StepId, Promise<StepState>>;
+  /** Told of the first failure. */
+  readonly stop: (error: unknown) => void;
 }
 
-async function resolveStep(
-  run: Run,
-  step: Step,
-  states: Map<StepId, Promise<StepState>>,
+function stepAt({ steps }: Walk, id: StepId): Step {
+  const step = steps.get(id);
+  if (!step) throw new Error(`there is no step ${id}`);
+  return step;
+}
+
+/** The steps below and beside a step, the one below first; undefined: it stands on nothing. */
+function parentsOf({ parent, reads }: Step): readonly (StepId | undefined)[] {
+  return [parent, ...reads];
+}
+
+const EMPTY: Outlook = { ...NOTHING, keyed: undefined, record: undefined, inTheWay: false };
+
+/** Keeps what is begun for a step; whoever waits for it hears of its failure. */
+function once<T>(begun: Map<StepId, Promise<T>>, id: StepId, begin: () => Promise<T>): Promise<T> {
+  const known = begun.get(id);
+  if (known) return known;
+  const promise = begin();
+  promise.catch(() => {});
+  begun.set(id, promise);
+  return promise;
+}
+
+function lookAt(walk: Walk, id: StepId): Promise<Outlook> {
+  return once(walk.outlooks, id, () => makeOutlook(walk, stepAt(walk, id)));
+}
+
+async function makeOutlook(walk: Walk, step: Step): Promise<Outlook> {
+  const { run } = walk;
+  const { session } = run;
+  if (step.kind === 'source') return sourceOutlook(session, step);
+  const parents = await Promise.all(
+    parentsOf(step).map((id) => (id === undefined ? EMPTY : lookAt(walk, id))),
+  ).catch(() => undefined);
+  // Whoever resolves the parents is told what is wrong with them.
+  if (!parents) return openOutlook(step, undefined, true);
+  if (!isKeyed(step)) return parents[0] ?? EMPTY;
+  const outlook = await keyedOutlook(session, step, parents);
+  if (outlook.record) noteHit(run, step.id, outlook.record, 'definition');
+  return outlook;
+}
+
+/**
+ * May the definition key find the step? Where nobody has run its instruction, what stands below it is
+ * needed in any case, and need not wait until all keys are known.
+ */
+async function mayBeFound({ session }: Run, step: Step): Promise<boolean> {
+  if (!isKeyed(step) || step.kind === 'fetch') return true;
+  if (session.skipsCache(step)) return false;
+  const operation = operationDigest(operationInputs(step));
+  if (findByOperation(session.store, operation).length > 0) return true;
+  return (await session.sharedCache?.hasOperation(operation)) ?? false;
+}
+
+function resolve(walk: Walk, id: StepId): Promise<StepState> {
+  return once(walk.states, id, () => {
+    const state = makeState(walk, stepAt(walk, id));
+    state.catch(walk.stop);
+    return state;
+  });
+}
+
+async function makeState(walk: Walk, step: Step): Promise<StepState> {
+  const { run } = walk;
+  if (await mayBeFound(run, step)) {
+    const { layers, key, maker } = await reporting(run, step, () => lookAt(walk, step.id));
+    if (layers) return { layers, key, maker };
+  }
+  const parents = await Promise.all(
+    parentsOf(step).map((id) => (id === undefined ? NOTHING : resolve(walk, id))),
+  );
+  const [base = NOTHING] = parents;
+  if (!isKeyed(step)) return base;
+  return reporting(run, step, () => resolveBelow(walk, step, parents));
+}
+
+/** Resolves a step on what is below and beside it. */
+async function resolveBelow(
+  walk: Walk,
+  step: KeyedStep,
+  parents: readonly StepState[],
 ): Promise<StepState> {
-  const base = step.parent === undefined ? NOTHING : await states.get(step.parent);
-  const reads = await Promise.all(step.reads.map((id) => states.get(id)));
-  if (!base || reads.some((state) => state === undefined)) {
-    throw new Error(`step ${step.id} stands before a step it depends on`);
-  }
-  if (step.kind === 'meta') return base;
-  run.session.signal.throwIfAborted();
+  const { run } = walk;
+  const { session } = run;
+  session.signal.throwIfAborted();
+  const { layers, key, maker, keyed } = await lookAt(walk, step.id);
+  if (layers) return { layers, key, maker };
+  const keys = parents.flatMap((parent) => parent.key ?? []);
+  // A parent has another key when its context changed while it was copied.
+  const same = keyed !== undefined && keys.join() === keyed.inputs.parents.join();
+  const now = same ? withParents(keyed, parents) : await keyStep(session, step, parents);
+  const [base = NOTHING, ...reads] = parents;
+  return resolveOpen(run, now, base, reads);
+}
+
+/** Says of a step that it failed, or was only stopped. */
+async function reporting<T>(
+  { session: { emit, signal } }: Run,
+  { id }: Step,
+  action: () => Promise<T>,
+): Promise<T> {
   try {
-    if (step.kind === 'source') return resolveSource(run.session, step);
-    return await resolveKeyed(run, step, base, reads as StepState[]);
+    return await action();
   } catch (error) {
     // Not the step's failure: the whole build starts over, or without a layer that nobody has.
     if (error instanceof LayersGoneError || error instanceof MissingLayersError) throw error;
-    const { emit, signal } = run.session;
-    if (signal.aborted && error === signal.reason) emit({ type: 'stopped', step: step.id });
-    else emit({ type: 'failed', step: step.id, message: (error as Error).message });
+    if (signal.aborted && error === signal.reason) emit({ type: 'stopped', step: id });
+    else emit({ type: 'failed', step: id, message: (error as Error).message });
     throw error;
   }
 }
 
+/** Waits until nothing runs any more, whatever became of it. */
+async function settled<T>(begun: ReadonlyMap<StepId, Promise<T>>): Promise<void> {
+  for (let count = -1; count < begun.size; ) {
+    count = begun.size;
+    await Promise.allSettled(begun.values());
+  }
+}
+
+/** What is known of the plan's steps: what was resolved, what was found, what follows from that. */
+async function knownStates(
+  { outlooks, states }: Walk,
+  plan: Plan,
+): Promise<ReadonlyMap<StepId, StepState>> {
+  const known = new Map<StepId, StepState & KnownLayers>();
+  const keys = new Map<StepId, Pick<StepState, 'key' | 'maker'>>();
+  for (const { id } of plan.steps) {
+    const state = await states.get(id);
+    const outlook = await outlooks.get(id);
+    if (outlook) keys.set(id, outlook);
+    const { layers, key, maker } = state ?? outlook ?? {};
+    if (layers) known.set(id, { layers, key, maker, base: outlook?.record?.base });
+  }
+  const inferred = [...inferStates(plan, known)].map(([id, layers]): [StepId, StepState] => {
+    const { key, maker } = keys.get(id) ?? NOTHING;
+    return [id, { layers, key, maker }];
+  });
+  return new Map([...inferred, ...known]);
+}
+
 /**
- * Resolves every step of a plan.
+ * Resolves a plan from its target back: a step that its definition key finds needs nothing of those
+ * below and beside it; only one that is not found asks for them.
  * @param stop called with the first error, so that what runs beside it is stopped as well
+ * @returns the states of all steps but those that nobody needed and the cache does not know
  * @throws the first step's error, once nothing runs any more
  */
 export async function resolvePlan(
@@ -203,19 +325,21 @@ export async function resolvePlan(
     cached: 0,
     executed: 0,
   };
-  const states = new Map<StepId, Promise<StepState>>();
   let failure: { readonly error: unknown } | undefined;
-  for (const step of plan.steps) {
-    const state = resolveStep(run, step, states);
-    state.catch((error: unknown) => {
+  const walk: Walk = {
+    run,
+    steps: new Map(plan.steps.map((step) => [step.id, step])),
+    outlooks: new Map(),
+    states: new Map(),
+    stop: (error) => {
       failure ??= { error };
       stop(error);
-    });
-    states.set(step.id, state);
-  }
-  await Promise.allSettled(states.values());
+    },
+  };
+  await resolve(walk, plan.target).catch(() => {});
+  await settled(walk.states);
+  await settled(walk.outlooks);
   if (failure) throw failure.error;
-  const resolved = new Map<StepId, StepState>();
-  for (const [id, state] of states) resolved.set(id, await state);
-  return { states: resolved, cached: run.cached, executed: run.executed, used: run.used };
+  const { cached, executed, used } = run;
+  return { states: await knownStates(walk, plan), cached, executed, used };
 }

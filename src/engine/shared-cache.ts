@@ -2,7 +2,7 @@
 
 import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.js';
 import { ImageError } from '../oci/image-error.js';
-import type { EntryList, ListedEntry } from '../shared-cache/entry-list.js';
+import type { EntryList, ListedEntry, ListedLayer } from '../shared-cache/entry-list.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
 import { hasLayer, layerByDiffId } from '../store/layers/find-layers.js';
 import { diffIdOf, layerOfDiffId } from '../store/layers/remote-layers.js';
@@ -10,7 +10,7 @@ import type { LayerId, StepRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { LayerOrigin, LayerOrigins } from './images/needed-layers.js';
 import { addOrigin, usableOrigin } from './images/needed-layers.js';
-import type { KeyedInputs, StepState } from './lookup.js';
+import type { KeyedInputs, KnownParent, StepState } from './lookup.js';
 
 /** One `--cache-from`. */
 export interface CacheSource {
@@ -26,11 +26,13 @@ export interface CacheSource {
  * this store yet: the caller publishes it.
  */
 export interface SharedCache {
-  /** An entry with this definition key that was made on the same layers. */
+  /**
+   * An entry with this definition key that was made on the layers of the parents, as far as they
+   * are known.
+   */
   readonly definition: (
     keyed: KeyedInputs,
-    base: StepState,
-    reads: readonly StepState[],
+    parents: readonly KnownParent[],
   ) => Promise<StepRecord | undefined>;
   /** Is there an entry of the same instruction, so that a content key may find it? */
   readonly hasOperation: (operation: OperationDigest) => Promise<boolean>;
@@ -89,31 +91,42 @@ async function openOne(
   }
 }
 
+/**
+ * What this store calls a layer of a list; undefined when it is neither here nor to be had.
+ * @param key of the step that made it, where the list says so
+ */
+function knownLayer(
+  { store, origins }: SharedCacheSession,
+  listed: ListedLayer | undefined,
+  key?: DefinitionKey,
+): LayerId | undefined {
+  if (!listed) return undefined;
+  const { diffId, digest } = listed;
+  const here = layerByDiffId(store, diffId);
+  const isHere = here !== undefined && hasLayer(store, here);
+  if (!isHere && !usableOrigin(origins, diffId)) return undefined;
+  return layerOfDiffId(store, diffId, { digest, key });
+}
+
 /** The entry with the names that this store has for layers; undefined when its layer is gone. */
 function toRecord(
-  { store, origins }: SharedCacheSession,
+  session: SharedCacheSession,
   { list }: OpenCache,
   entry: ListedEntry,
   keyed: KeyedInputs,
-  base: StepState,
-  reads: readonly StepState[],
+  base: readonly LayerId[],
+  readLayers: readonly (readonly LayerId[])[],
 ): StepRecord | undefined {
   const listed = entry.layer === undefined ? undefined : list.layers[entry.layer];
-  let layer: LayerId | undefined;
-  if (listed) {
-    const { diffId, digest } = listed;
-    const here = layerByDiffId(store, diffId);
-    const isHere = here !== undefined && hasLayer(store, here);
-    if (!isHere && !usableOrigin(origins, diffId)) return undefined;
-    layer = layerOfDiffId(store, diffId, { digest, key: keyed.key });
-  }
+  const layer = knownLayer(session, listed, keyed.key);
+  if (listed && !layer) return undefined;
   return {
     key: keyed.key,
     contentKey: entry.contentKey,
     operation: keyed.operation,
     inputs: { ...keyed.inputs, files: entry.inputs.files },
-    base: base.layers,
-    readLayers: reads.map(({ layers }) => layers),
+    base,
+    readLayers,
     reads: entry.reads,
     layer,
     created: entry.created,
@@ -142,23 +155,42 @@ export function openSharedCache(
   };
   const { store } = session;
 
-  const madeOn = ({ list }: OpenCache, places: readonly number[], { layers }: StepState): boolean =>
+  /** The layers at places of a list, as this store calls them; undefined where one can't be had. */
+  const layersAt = ({ list }: OpenCache, places: readonly number[]): LayerId[] | undefined => {
+    const ids = places.map((place) => knownLayer(session, list.layers[place]));
+    const known = ids.filter((id) => id !== undefined);
+    return known.length === ids.length ? known : undefined;
+  };
+
+  const madeOn = (cache: OpenCache, places: readonly number[], layers: readonly LayerId[]) =>
     places.length === layers.length &&
     layers.every((id, at) => {
-      const listed = list.layers[places[at] ?? -1];
+      const listed = cache.list.layers[places[at] ?? -1];
       return listed !== undefined && listed.diffId === diffIdOf(store, id);
     });
 
+  /** What the entry was made on, if that is what the parents are, as far as they are known. */
+  const madeFrom = (cache: OpenCache, entry: ListedEntry, parents: readonly KnownParent[]) => {
+    const [below, ...beside] = parents;
+    const { base: places, reads: readPlaces } = entry.parents ?? {};
+    if (!places || !below) return undefined;
+    if (below.layers && !madeOn(cache, places, below.layers)) return undefined;
+    const base = below.layers ?? layersAt(cache, places);
+    // The list need not know the layers of files that were read: they are not needed either.
+    const known = readPlaces?.length === beside.length ? readPlaces : undefined;
+    const differs = beside.some(
+      ({ layers }, at) => layers && known && !madeOn(cache, known[at] ?? [], layers),
+    );
+    if (!base || differs) return undefined;
+    return { base, reads: beside.map(({ layers }) => layers ?? []) };
+  };
+
   return {
-    definition: async (keyed, base, reads) => {
+    definition: async (keyed, parents) => {
       for (const cache of await caches()) {
         const entry = cache.byKey.get(keyed.key);
-        const { parents } = entry ?? {};
-        if (!entry || parents?.reads.length !== reads.length) continue;
-        const same =
-          madeOn(cache, parents.base, base) &&
-          reads.every((state, at) => madeOn(cache, parents.reads[at] ?? [], state));
-        const record = same ? toRecord(session, cache, entry, keyed, base, reads) : undefined;
+        const made = entry && madeFrom(cache, entry, parents);
+        const record = made && toRecord(session, cache, entry, keyed, made.base, made.reads);
         if (record) return record;
       }
       return undefined;
@@ -168,7 +200,8 @@ export function openSharedCache(
     content: async (key, keyed, base, reads) => {
       for (const cache of await caches()) {
         const entry = cache.byContent.get(key);
-        const record = entry && toRecord(session, cache, entry, keyed, base, reads);
+        const layers = reads.map((state) => state.layers);
+        const record = entry && toRecord(session, cache, entry, keyed, base.layers, layers);
         if (record) return record;
       }
       return undefined;

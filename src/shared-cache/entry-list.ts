@@ -34,7 +34,7 @@ export interface ListedLayer {
 export interface ListedParents {
   /** Bottom first. */
   readonly base: readonly number[];
-  /** For each step that files were read from. */
+  /** For each step that files were read from; empty where their layers have no diffIDs. */
   readonly reads: readonly (readonly number[])[];
 }
 
@@ -44,7 +44,7 @@ export interface ListedEntry {
   readonly contentKey?: ContentKey;
   readonly operation: OperationDigest;
   readonly inputs: StepInputs;
-  /** Undefined when not all of the layers have a diffID: then only the content key finds it. */
+  /** Undefined when not all layers below have a diffID: then only the content key finds it. */
   readonly parents?: ListedParents;
   readonly reads?: Json;
   /** Undefined when the step left no layer. */

@@ -138,6 +138,76 @@ describe('cache show, du, rm', () => {
   });
 });
 
+describe('what follows a removed entry', () => {
+  /** A stage that is copied from, and a stage of several steps; each RUN has another result each time. */
+  const STAGES = [
+    dockerfile('RUN cat /proc/sys/kernel/random/uuid > /made').replace(
+      'scratch',
+      'scratch AS made',
+    ),
+    dockerfile(
+      'WORKDIR /made/here',
+      'COPY --from=made /made .',
+      'RUN cat /proc/sys/kernel/random/uuid > two',
+      'ENV A=b',
+      'RUN cat /proc/sys/kernel/random/uuid > three',
+    ),
+  ].join('\n');
+
+  async function without(...texts: string[]) {
+    const made = machine();
+    const path = context({ Dockerfile: STAGES });
+    const { lowerdirs } = await made.build(path, '-t', 'image');
+    for (const text of texts) {
+      const [entry] = await list(made, '--filter', text);
+      expect((await made.wiac(['cache', 'rm', entry?.key ?? ''])).exitCode).toBe(0);
+    }
+    return { ...made, path, lowerdirs };
+  }
+
+  test('a stage that is only copied from is not missed', async () => {
+    const made = await without('uuid > /made');
+    const again = await made.build(made.path);
+    expect(ranSteps(again.events)).toEqual([]);
+    expect(again.lowerdirs).toBe(made.lowerdirs);
+    const { stdout } = await made.wiac(['plan', made.path]);
+    expect(stdout.split('\n').filter((line) => / unneeded /.test(line))).toHaveLength(1);
+    // The step that copies from it has to run: now it is needed.
+    writeFileSync(join(made.path, 'Dockerfile'), STAGES.replace('/made .', '/made /elsewhere'));
+    const texts = ranSteps((await made.build(made.path)).events);
+    expect(texts[0]).toBe('RUN cat /proc/sys/kernel/random/uuid > /made');
+    expect(texts).toHaveLength(4);
+  });
+
+  test.each([
+    ['a RUN', ['uuid > two']],
+    ['WORKDIR and COPY', ['WORKDIR', 'COPY --from']],
+    ['all but the last', ['uuid > /made', 'WORKDIR', 'COPY --from', 'uuid > two']],
+  ])('%s of the result: nothing runs, and the image is the same', async (_, texts) => {
+    const made = await without(...texts);
+    const digestOf = async (name: string) => {
+      await made.wiac(['push', name, `oci-layout://${made.root}-layout:${name}`]);
+      return (await made.wiac(['inspect', '--format', '{{json .History}}', name])).stdout;
+    };
+    const before = await digestOf('image');
+    const again = await made.build(made.path, '-t', 'again');
+    expect(ranSteps(again.events)).toEqual([]);
+    expect(again.lowerdirs).toBe(made.lowerdirs);
+    expect(await digestOf('again')).toBe(before);
+  });
+
+  test('--no-cache makes a stage again, and what was copied from the former one is stale', async () => {
+    const made = await without();
+    const { events } = await made.build(made.path, '--target=made', '--no-cache');
+    expect(ranSteps(events)).toHaveLength(2);
+    expect(ranSteps((await made.build(made.path)).events)).toEqual([
+      'COPY --from=made /made .',
+      'RUN cat /proc/sys/kernel/random/uuid > two',
+      'RUN cat /proc/sys/kernel/random/uuid > three',
+    ]);
+  });
+});
+
 describe('plan', () => {
   test('text: hit and miss, before and after a change', async () => {
     const made = await filled();

@@ -65,13 +65,41 @@ describe('type=local', () => {
     expect(ranSteps((await b.build(root)).events)).toEqual([]);
   });
 
-  test('mode=min: the stage that is copied from runs, what is in the result does not', async () => {
+  test('mode=min: nothing runs, not even the stage that is copied from, whatever it would make', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = context({
+      Dockerfile: [
+        dockerfile('RUN head -c 100 /dev/urandom | sha256sum > /unique').replace(
+          'scratch',
+          'scratch AS base',
+        ),
+        'FROM scratch',
+        'COPY --from=base /unique /',
+        '',
+      ].join('\n'),
+    });
+    const cache = join(tempDir(), 'cache');
+    const made = await a.build(root, `--cache-to=type=local,dest=${cache}`);
+    const { events, lowerdirs } = await b.build(root, `--cache-from=type=local,src=${cache}`);
+    expect(ranSteps(events)).toEqual([]);
+    expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
+    expect(layersOf(b)).toHaveLength(1);
+    // Nor does it the next time, without the cache: what nobody needs is not missed.
+    expect(ranSteps((await b.build(root)).events)).toEqual([]);
+    // Who builds the stage has to run it, and what was copied from another one is copied again.
+    expect(ranSteps((await b.build(root, '--target=base')).events)).toHaveLength(2);
+    expect(ranSteps((await b.build(root)).events)).toEqual(['COPY --from=base /unique /']);
+  });
+
+  test('mode=min: a step above one that has to run finds what the result holds', async () => {
     const [a, b] = [machine(), machine()];
     const root = twoStages();
     const cache = join(tempDir(), 'cache');
     await a.build(root, `--cache-to=type=local,dest=${cache}`);
-    const { events } = await b.build(root, `--cache-from=type=local,src=${cache}`);
-    expect(ranSteps(events)).toEqual(['RUN mkdir /out && echo made > /out/made']);
+    const from = `--cache-from=type=local,src=${cache}`;
+    expect(ranSteps((await b.build(root, from)).events)).toEqual([]);
+    writeFileSync(join(root, 'Dockerfile'), `${TWO_STAGES}RUN echo more > /more\n`);
+    expect(ranSteps((await machine().build(root, from)).events)).toEqual(['RUN echo more > /more']);
   });
 
   test('a step that has to run gets the files that it needs, and no others', async () => {

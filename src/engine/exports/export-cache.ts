@@ -108,7 +108,8 @@ function listEntry(table: LayerTable, record: StepRecord): ListedEntry | undefin
   const base = allPlaces(table, record.base);
   const reads = record.readLayers.map((layers) => allPlaces(table, layers));
   const known = reads.filter((places) => places !== undefined);
-  const parents = base && known.length === reads.length ? { base, reads: known } : undefined;
+  // A stage that is only copied from may never have been packed: its key stands for it.
+  const parents = base && { base, reads: known.length === reads.length ? known : [] };
   const { key, contentKey, operation, inputs, created, durationMs } = record;
   const layer = record.layer === undefined ? undefined : table.place(record.layer);
   if (!parents && contentKey === undefined) return undefined;

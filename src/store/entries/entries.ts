@@ -44,7 +44,8 @@ export function publishEntry(
     }
     if (layer) declareUse(index, { layers: [layer.id] });
     indexEntry(index, step);
-    index.leases.removeSync(step.key);
+    // Another process may hold it: an entry of a shared cache is published without.
+    if (index.held.has(step.key)) index.leases.removeSync(step.key);
   });
   index.held.delete(step.key);
 }
