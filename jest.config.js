@@ -1,7 +1,20 @@
-// Tests run the TypeScript sources through swc as real ES modules; `npm test` sets the node flag.
+// Tests run the TypeScript sources through swc as real ES modules; the scripts of package.json set
+// the node flag, and WIAC_TIER for those that run a part of the tests.
+import { testFiles, tierOf } from './test/support/tiers.js';
+
+const { WIAC_TIER: tier } = process.env;
+
+/** Files of the tier that was asked for; all of them otherwise. */
+const testMatch =
+  tier === undefined
+    ? ['<rootDir>/test/**/*.test.ts']
+    : testFiles()
+        .filter((path) => tierOf(path) === tier)
+        .map((path) => `<rootDir>/test/${path}`);
+
 export default {
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testMatch,
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
@@ -10,7 +23,7 @@ export default {
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
     ],
   },
-  globalSetup: '<rootDir>/test/support/global-setup.js',
+  ...(tier === 'pure' ? {} : { globalSetup: '<rootDir>/test/support/global-setup.js' }),
   testTimeout: 120_000,
   maxWorkers: 2,
 };
