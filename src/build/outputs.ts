@@ -12,6 +12,7 @@ import { dockerArchiveSink } from '../oci/docker-archive.js';
 import type { ImageSink } from '../oci/image.js';
 import { layoutSink } from '../oci/layout.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
+import type { RegistryOptions } from '../registry/registry.js';
 import type { PackedTree } from '../tar/pack.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
@@ -28,6 +29,8 @@ export interface OutputRequest {
   readonly annotations: readonly Annotation[];
   /** SOURCE_DATE_EPOCH, seconds since the epoch. */
   readonly epoch: number | undefined;
+  /** How registries are reached. */
+  readonly registry: RegistryOptions;
   /** Ends the work early; its reason is not what is thrown then. */
   readonly signal: AbortSignal;
 }
@@ -133,7 +136,11 @@ async function pushTo(
   const { registrySink } = await import('../registry/registry.js');
   let exported: Exported | undefined;
   for (const name of names) {
-    exported = await writeTo(request, registrySink(parseRegistryReference(name)), options);
+    exported = await writeTo(
+      request,
+      registrySink(parseRegistryReference(name), request.registry),
+      options,
+    );
   }
   return exported;
 }

@@ -13,6 +13,7 @@ import { ensurePrivileges } from '../exec/privileges.js';
 import { sha256 } from '../keys/digest.js';
 import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Step } from '../plan/step.js';
+import type { RegistryOptions } from '../registry/registry.js';
 import type { LogFormat, LogLevel, WarningLog } from '../ui/log.js';
 import { openLog, showsWarnings } from '../ui/log.js';
 import type { ProgressMode } from '../ui/progress.js';
@@ -34,6 +35,7 @@ import { lintBuild } from './lint.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
 import type { OutputOptions, PlatformResult } from './outputs.js';
+import { registryAccess } from './registry-options.js';
 import type { Credentials } from './secrets.js';
 import { parseCredentials } from './secrets.js';
 import type { SharedCaches } from './shared-caches.js';
@@ -76,10 +78,13 @@ function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
 }
 
 /** The caches that the options name; nothing is loaded for a build without them. */
-async function openCaches(from: readonly string[], to: readonly string[]): Promise<SharedCaches> {
+async function openCaches(
+  { cacheFrom: from, cacheTo: to }: BuildOptions,
+  registry: RegistryOptions,
+): Promise<SharedCaches> {
   if (from.length + to.length === 0) return { from: [], to: [], close: async () => {} };
   const { openSharedCaches } = await import('./shared-caches.js');
-  return openSharedCaches(from, to);
+  return openSharedCaches(from, to, registry);
 }
 
 /** SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
@@ -131,7 +136,8 @@ export async function buildCommand(
   }
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
-  const caches = await openCaches(options.cacheFrom, options.cacheTo);
+  const registry = await registryAccess(options);
+  const caches = await openCaches(options, registry);
   const credentials = parseCredentials(options.secret, options.ssh);
   const started = new Date();
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
@@ -148,11 +154,18 @@ export async function buildCommand(
     const epoch = epochOf(input, options);
     const outputs = module?.planOutputs(options, epoch);
     const names = outputs?.names ?? options.tag;
-    const results = await buildPlatforms(input, options, names, store, caches, credentials);
+    const results = await buildPlatforms(
+      input,
+      { ...options, registry },
+      names,
+      store,
+      caches,
+      credentials,
+    );
     if (outputs) {
       const facts = buildFacts(input, options, started);
       await interruptibly(async (signal) => {
-        await module?.writeOutputs(outputs, store, results, facts, signal);
+        await module?.writeOutputs(outputs, store, results, facts, registry, signal);
       });
       await settle(store);
     }

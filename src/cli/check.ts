@@ -4,23 +4,25 @@ import { checkDockerfile, formatWarnings } from '../check/check.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { formatPlatform } from '../oci/platform.js';
 import { DEFAULT_LIMITS } from '../tar/expansion-limit.js';
-import type { FindStored } from './base-images.js';
+import type { FindStored, ImageAccess } from './base-images.js';
 import { openImage } from './base-images.js';
 import type { BuildInput, Workspace } from './build-input.js';
 import { isElsewhere, openInput } from './build-input.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { parsePairs, wantedPlatform, withStoredImages } from './dockerfile-input.js';
 import { refuseWarnings } from './lint.js';
+import { registryAccess } from './registry-options.js';
 
 /** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
 async function lookUp(
   reference: string,
   platform: string,
   findStored: FindStored,
+  access: ImageAccess,
 ): Promise<BaseImage | undefined> {
   const sources: Parameters<typeof openImage>[2] = [];
   try {
-    const image = await openImage({ reference, platform }, findStored, sources);
+    const image = await openImage({ reference, platform }, findStored, sources, access);
     if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
     const { config } = 'inPlace' in image ? image.inPlace : image;
     return { platform: formatPlatform(config), config: { Env: [], ...config.config } };
@@ -36,7 +38,7 @@ async function lookUp(
 async function checkWithImages(
   dockerfile: Dockerfile,
   options: CheckOptions,
-  pull: boolean | undefined,
+  access: ImageAccess,
 ): Promise<CheckResult> {
   const images = new Map<string, BaseImage | undefined>();
   for (;;) {
@@ -48,9 +50,9 @@ async function checkWithImages(
     };
     const result = checkDockerfile(dockerfile, { ...options, baseImage });
     if (missing.size === 0) return result;
-    await withStoredImages(pull, async (findStored) => {
+    await withStoredImages(async (findStored) => {
       for (const [key, [reference, platform]] of missing)
-        images.set(key, await lookUp(reference, platform, findStored));
+        images.set(key, await lookUp(reference, platform, findStored, access));
     });
   }
 }
@@ -98,7 +100,9 @@ async function check(
     buildPlatform: wantedPlatform(undefined),
     ignores,
   };
-  const result = await checkWithImages(dockerfile, checkOptions, options.pull);
+  const { pull, registry = await registryAccess(options) } = options;
+  const access = { registry, ...(pull === undefined ? {} : { pull }) };
+  const result = await checkWithImages(dockerfile, checkOptions, access);
   process.stdout.write(formatWarnings(result, dockerfile, format));
   refuseWarnings(result);
 }

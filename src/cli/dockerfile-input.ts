@@ -7,14 +7,18 @@ import type { WiacError } from '../errors.js';
 import { UsageError } from '../errors.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
 import type { Entitlement, Plan, PlanOptions } from '../plan/plan.js';
+import type { RegistryOptions } from '../registry/registry.js';
 import type { FindStored, PlanWithImages } from './base-images.js';
 import { planWithImages } from './base-images.js';
 import { parseBuildContexts } from './build-contexts.js';
 import type { BuildInput } from './build-input.js';
+import type { PullPolicy } from './declare/options.js';
+import type { RegistryAccessOptions } from './registry-options.js';
+import { registryAccess } from './registry-options.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
-export interface DockerfileOptions {
+export interface DockerfileOptions extends RegistryAccessOptions {
   readonly file?: string;
   readonly target?: string;
   readonly buildArg: readonly string[];
@@ -26,7 +30,9 @@ export interface DockerfileOptions {
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
   readonly platform?: string;
-  readonly pull?: boolean;
+  readonly pull?: PullPolicy;
+  /** How registries are reached; undefined: as the other options say. */
+  readonly registry?: RegistryOptions;
 }
 
 /** A plan with its images and contexts. */
@@ -82,10 +88,10 @@ export function buildArgsOf(items: readonly string[]): Record<string, string> {
   return { ...known, ...parsePairs(items, '--build-arg') };
 }
 
-/** Looks an image up by a name of the store; --pull asks where the image comes from instead. */
-function storedImages(index: CacheIndex, pull: boolean | undefined): FindStored {
+/** Looks an image up by a name of the store. */
+function storedImages(index: CacheIndex): FindStored {
   return ({ reference, platform }) => {
-    const image = pull ? undefined : findImage(index, reference);
+    const image = findImage(index, reference);
     if (image === undefined) return undefined;
     const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
     return fits ? image : undefined;
@@ -94,13 +100,12 @@ function storedImages(index: CacheIndex, pull: boolean | undefined): FindStored 
 
 /** Gives an action the images of the store, which is open for as long as it takes. */
 export async function withStoredImages(
-  pull: boolean | undefined,
   action: (findStored: FindStored) => Promise<void>,
 ): Promise<void> {
   const { closeStore, openStore } = await import('../cache/store.js');
   const store = await openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
-    await action(storedImages(store.index, pull));
+    await action(storedImages(store.index));
   } finally {
     await closeStore(store);
   }
@@ -146,8 +151,9 @@ export async function planDockerfile(
     allowed: options.allow,
     contexts,
   };
-  const findStored = storedImages(index, options.pull);
-  const planned = await planWithImages(input.dockerfile, planOptions, findStored);
+  const { pull, registry = await registryAccess(options) } = options;
+  const access = { registry, ...(pull === undefined ? {} : { pull }) };
+  const planned = await planWithImages(input.dockerfile, planOptions, storedImages(index), access);
   try {
     const named = await namedContexts(planned.plan, sources, input, signal);
     return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };

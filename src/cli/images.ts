@@ -13,23 +13,27 @@ import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { requireImage } from './find-image.js';
 import { pullImage } from './pull-image.js';
+import type { RegistryAccessOptions } from './registry-options.js';
+import { registryAccess } from './registry-options.js';
 import { changeStore } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
 export function pullCommand(
   reference: string,
-  options: { readonly tag?: string; readonly platform?: string },
+  options: RegistryAccessOptions & { readonly tag?: string; readonly platform?: string },
   setExitCode: SetExitCode,
 ): Promise<void> {
   return changeStore(setExitCode, async (store) => {
     const platform = wantedPlatform(options.platform);
-    const image = await pullImage(store, reference, platform, options.tag ?? reference);
+    const registry = await registryAccess(options);
+    const name = options.tag ?? reference;
+    const image = await pullImage(store, reference, platform, name, registry);
     process.stdout.write(`${image.id}\n`);
   });
 }
 
 /** Options of `wiac push`, as commander gives them. */
-export interface PushOptions {
+export interface PushOptions extends RegistryAccessOptions {
   readonly compression?: string;
   readonly compressionLevel?: string;
   readonly forceCompression: boolean;
@@ -57,7 +61,7 @@ export async function pushCommand(
     const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';
     const mediaTypes = options.docker || keepsKind ? 'docker' : 'oci';
     useLayers(store.index, image.layers);
-    const sink = openImageSink(reference);
+    const sink = openImageSink(reference, await registryAccess(options));
     const scratch = lazyScratch(store.paths);
     try {
       const { root } = await exportImages(store, [{ image }], sink, scratch.path(), {

@@ -16,8 +16,8 @@ function wantsJson(program: Command): boolean {
 }
 
 async function main(program: Command): Promise<void> {
-  const words = plainSwitches(program, process.argv.slice(2));
-  await program.parseAsync(withSwitchValues([...process.argv.slice(0, 2), ...words]));
+  const words = plainSwitches(program, withSwitchValues(process.argv.slice(2)));
+  await program.parseAsync(words, { from: 'user' });
 }
 
 // Whoever reads our output has seen enough: `wiac cache ls | head`.

@@ -11,6 +11,7 @@ import { parseAnnotation } from '../image/annotations.js';
 import type { Output } from '../image/output.js';
 import { checkImageOutput, parseOutput, usesStdout } from '../image/output.js';
 import type { Plan } from '../plan/plan.js';
+import type { RegistryOptions } from '../registry/registry.js';
 import type { AttestOptions, AttestPlan, BuildFacts } from './attestations.js';
 import { attestedItem, planAttestations } from './attestations.js';
 import { buildMetadata } from './build-metadata.js';
@@ -120,6 +121,7 @@ export function planOutputs(options: OutputOptions, epoch: number | undefined): 
 
 /**
  * Carries the outputs out, one after the other.
+ * @param registry how registries are reached
  * @param signal ends the work early; what is thrown then says nothing
  */
 export async function writeOutputs(
@@ -127,13 +129,14 @@ export async function writeOutputs(
   store: Store,
   results: readonly PlatformResult[],
   facts: Omit<BuildFacts, 'names' | 'epoch'>,
+  registry: RegistryOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { outputs, names, annotations, metadataFile, epoch } = plan;
   const items = results.map((built) =>
     attestedItem(plan.attestations, store, built, { ...facts, names, epoch }),
   );
-  const request = { store, items, names, annotations, epoch, signal };
+  const request = { store, items, names, annotations, epoch, registry, signal };
   let exported: Exported | undefined;
   for (const output of outputs) exported = (await writeOutput(request, output)) ?? exported;
   if (metadataFile === undefined) return;

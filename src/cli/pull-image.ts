@@ -10,6 +10,7 @@ import { openImageSource } from '../image/image-source.js';
 import type { ResolvedImage } from '../oci/image.js';
 import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import { isContainersStorage, parseReference } from '../oci/reference.js';
+import type { RegistryOptions } from '../registry/registry.js';
 import { adoptStorageImage } from './storage-image.js';
 import { warnOfPlatform } from './warn-of-platform.js';
 
@@ -23,6 +24,7 @@ function originalOf(reference: string, image: ResolvedImage): Pick<ImageRecord, 
 /**
  * Fetches the layers that the store lacks and keeps the image under a name.
  * @param platform `os/architecture[/variant]`
+ * @param registry how registries are reached
  * @throws ImageError, NoSpaceError, UnsupportedError
  */
 export async function pullImage(
@@ -30,6 +32,7 @@ export async function pullImage(
   reference: string,
   platform: string,
   name: string,
+  registry: RegistryOptions = {},
 ): Promise<ImageRecord> {
   if (isContainersStorage(reference)) {
     const image = adoptStorageImage(store, reference);
@@ -37,7 +40,7 @@ export async function pullImage(
     warnOfPlatform(reference, parsePlatform(image.platform), platform);
     return publishImage(store.index, image, [name]);
   }
-  const source = openImageSource(reference);
+  const source = openImageSource(reference, registry);
   try {
     const resolved = await source.resolve(parsePlatform(platform));
     warnOfPlatform(reference, resolved.config, platform);

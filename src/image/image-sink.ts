@@ -5,14 +5,18 @@ import { dockerArchiveSink } from '../oci/docker-archive.js';
 import type { ImageSink } from '../oci/image.js';
 import { layoutSink } from '../oci/layout.js';
 import { parseReference } from '../oci/reference.js';
+import type { RegistryOptions } from '../registry/registry.js';
 import { registrySink } from '../registry/registry.js';
 
-/** @throws ImageError for a text that is no reference, UnsupportedError */
-export function openImageSink(text: string): ImageSink {
+/**
+ * @param registry how registries are reached
+ * @throws ImageError for a text that is no reference, UnsupportedError
+ */
+export function openImageSink(text: string, registry: RegistryOptions = {}): ImageSink {
   const reference = parseReference(text);
   switch (reference.kind) {
     case 'registry':
-      return registrySink(reference);
+      return registrySink(reference, registry);
     case 'oci-layout':
       return layoutSink(reference);
     case 'oci-archive':

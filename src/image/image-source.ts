@@ -5,14 +5,18 @@ import { dockerArchiveSource } from '../oci/docker-archive.js';
 import type { ImageSource } from '../oci/image.js';
 import { layoutSource } from '../oci/layout.js';
 import { parseReference } from '../oci/reference.js';
+import type { RegistryOptions } from '../registry/registry.js';
 import { registrySource } from '../registry/registry.js';
 
-/** @throws ImageError for a text that is no reference, UnsupportedError */
-export function openImageSource(text: string): ImageSource {
+/**
+ * @param registry how registries are reached
+ * @throws ImageError for a text that is no reference, UnsupportedError
+ */
+export function openImageSource(text: string, registry: RegistryOptions = {}): ImageSource {
   const reference = parseReference(text);
   switch (reference.kind) {
     case 'registry':
-      return registrySource(reference);
+      return registrySource(reference, registry);
     case 'oci-layout':
       return layoutSource(reference);
     case 'oci-archive':

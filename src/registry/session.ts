@@ -144,7 +144,8 @@ type Scheme = 'https' | 'http';
  */
 function schemesOf({ mayUseHttp, address }: Endpoint): readonly Scheme[] {
   // Without a port the two schemes are two servers.
-  if (isLoopback(hostnameOf(address)) && /:\d+$/.test(address)) return ['http', 'https'];
+  if (mayUseHttp && isLoopback(hostnameOf(address)) && /:\d+$/.test(address))
+    return ['http', 'https'];
   return mayUseHttp ? ['https', 'http'] : ['https'];
 }
 

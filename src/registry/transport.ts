@@ -62,6 +62,9 @@ export function openTransport(config: RegistryConfig, mayTrust: (url: URL) => bo
     const ca = speaksTls ? trustedAuthorities(config.ca, config.env) : undefined;
     const tls = {
       ...(ca === undefined ? {} : { ca }),
+      ...(config.client === undefined
+        ? {}
+        : { cert: [...config.client.cert], key: [...config.client.key] }),
       ...(mayTrust(url) ? { rejectUnauthorized: false } : {}),
     };
     const limits = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS };

@@ -1,11 +1,11 @@
 /** Declares the commands for images: `wiac pull`, `push`, `images`, `tag` and so on. */
 import { type Command, Option } from 'commander';
 import { collect, type SetExitCode } from './options.js';
+import { registryOptions } from './registry.js';
 
 /** wiac pull, push, images, tag, rmi, inspect, history */
 export function addImages(program: Command, setExitCode: SetExitCode): void {
-  program
-    .command('pull')
+  registryOptions(program.command('pull'))
     .summary('fetch an image from a registry, an OCI layout or an archive')
     .argument(
       '<reference>',
@@ -16,8 +16,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     .action(async (reference: string, options) => {
       await (await import('../images.js')).pullCommand(reference, options, setExitCode);
     });
-  program
-    .command('push')
+  registryOptions(program.command('push'))
     .summary('write an image to a registry, an OCI layout or an archive')
     .argument('<name>', 'name or id of an image')
     .argument(

@@ -1,6 +1,8 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOG_FORMATS, LOG_LEVELS } from '../../ui/log.js';
+import { registryOptions } from './registry.js';
+import { parseBoolean } from './switches.js';
 
 /** Tells main which exit code the process should end with. */
 export type SetExitCode = (code: number) => void;
@@ -8,6 +10,19 @@ export type SetExitCode = (code: number) => void;
 /** Collects the values of an option that can be given several times. */
 export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
+}
+
+/** When a base image is asked for where it comes from. */
+export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
+
+/** As docker (a switch), podman and buildah have it. @throws InvalidArgumentError */
+function pullPolicy(value: string): PullPolicy {
+  const parsed = parseBoolean(value);
+  if (parsed !== undefined) return parsed ? 'always' : 'missing';
+  const policy = value.replace(/^if/, '');
+  if (policy === 'always' || policy === 'missing' || policy === 'newer' || policy === 'never')
+    return policy;
+  throw new InvalidArgumentError('Allowed are always, missing, newer, never, true and false.');
 }
 
 const ENTITLEMENTS = ['security.insecure', 'network.host'];
@@ -19,18 +34,30 @@ function collectEntitlements(value: string, before: readonly string[] = []): str
   return [...before, ...given];
 }
 
-/** Options whose value may be left out; commander would take the word after them for it. */
-const SWITCHES = ['--provenance', '--sbom'];
+/**
+ * Options whose value may be left out; commander would take the word after them for it. With what is
+ * a value when it stands alone, as docker takes it, and hardly a directory.
+ */
+const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
+  '--provenance': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
+  '--sbom': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
+  '--pull': undefined,
+  '--tls-verify': undefined,
+};
 
-/** What is a value of theirs when it stands alone, as docker takes it, and hardly a directory. */
-const SWITCH_VALUE = /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/;
+/** The commands that have them. */
+const WITH_SWITCHES = ['build', 'plan', 'why', 'pull', 'push', 'login'];
 
-/** A command line in which every such option has its value; what a container runs is left alone. */
-export function withSwitchValues(argv: readonly string[]): string[] {
-  if (argv[2] !== 'build') return [...argv];
-  return argv.map((word, at) => {
-    const hasValue = SWITCH_VALUE.test(argv[at + 1] ?? '');
-    return SWITCHES.includes(word) && !hasValue ? `${word}=true` : word;
+/**
+ * A command line in which every such option has its value; what a container runs is left alone.
+ * @param words without node and script
+ */
+export function withSwitchValues(words: readonly string[]): string[] {
+  if (!WITH_SWITCHES.includes(words[0] ?? '')) return [...words];
+  return words.map((word, at) => {
+    if (!Object.hasOwn(SWITCHES, word)) return word;
+    const hasValue = SWITCHES[word]?.test(words[at + 1] ?? '');
+    return hasValue ? word : `${word}=true`;
   });
 }
 
@@ -42,16 +69,21 @@ export function positiveInteger(value: string): number {
   return number;
 }
 
-/** Options of every command that reads a Dockerfile: everything that can change a key. */
+/** Options of every command that reads a Dockerfile: all that can change a key, and access to images. */
 export function dockerfileOptions(command: Command): Command {
-  return command
+  return registryOptions(command)
     .option(
       '-f, --file <file>',
       'the Dockerfile; - is standard input, or a URL (default: Dockerfile of the context)',
     )
     .option('--target <stage>', 'build this stage instead of the last one')
     .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
-    .option('--pull', 'look base images up where they come from, not in the store first', false)
+    .option(
+      '--pull <policy>',
+      'base images: missing (from the store first), newer or always (from where they come from\nfirst), never (only from the store); alone it is always',
+      pullPolicy,
+      'missing',
+    )
     .option(
       '--build-arg <name=value>',
       'value of an ARG; without =value from the environment',
