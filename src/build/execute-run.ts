@@ -55,7 +55,7 @@ function fileMounts(
 ): MountRequest[] {
   const network = step.network === 'none' ? 'none' : 'host';
   const name = isolation === 'chroot' ? hostname() : HOSTNAME;
-  const mounts = networkFiles(scratch, network, step.resources.extraHosts, name);
+  const mounts = networkFiles(scratch, network, step.resources.extraHosts, name, step.resources);
   if (step.script === undefined) return mounts;
   const source = join(scratch, 'script');
   writeFileSync(source, step.script, { mode: 0o755 });
@@ -134,6 +134,7 @@ function describeContainer(
     tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, ...rootfs.places[index] })),
     network: step.network === 'none' ? 'none' : 'host',
     insecure: step.security === 'insecure',
+    ...(step.resources.capabilities && { capabilities: step.resources.capabilities }),
     hostname: HOSTNAME,
     pts: join(draft.path, 'pts'),
     shmSize: step.resources.shmSize,

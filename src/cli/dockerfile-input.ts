@@ -15,18 +15,16 @@ import type { BuildInput } from './build-input.js';
 import type { PullPolicy } from './declare/options.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
+import type { ResourceOptions } from './run-resources.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
-export interface DockerfileOptions extends RegistryAccessOptions {
+export interface DockerfileOptions extends RegistryAccessOptions, ResourceOptions {
   readonly file?: string;
   readonly target?: string;
   readonly buildArg: readonly string[];
   readonly label?: readonly string[];
   readonly network?: PlanOptions['network'];
-  readonly addHost: readonly string[];
-  readonly shmSize?: string;
-  readonly ulimit: readonly string[];
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
   readonly platform?: string;

@@ -3,6 +3,7 @@
  */
 
 import type { ResourceLimit } from '../plan/step.js';
+import { ALL_CAPABILITIES, DEFAULT_CAPABILITIES } from './capabilities.js';
 import type { MemoryFile, Operation } from './operations.js';
 import { CLONE, MS } from './operations.js';
 import { seccompFilter } from './seccomp.js';
@@ -74,6 +75,8 @@ export interface Container {
   readonly network: 'host' | 'none';
   /** All capabilities and no masked paths: RUN --security=insecure. */
   readonly insecure: boolean;
+  /** More and less than is usual; what is dropped counts. Numbers of linux/capability.h. */
+  readonly capabilities?: { readonly add: readonly number[]; readonly drop: readonly number[] };
   readonly hostname: string | undefined;
   /** Empty directory of this machine where the container's terminals are made first. */
   readonly pts: string;
@@ -87,13 +90,6 @@ export interface Container {
   readonly env: readonly (readonly [string, string])[];
   readonly argv: readonly string[];
 }
-
-/**
- * The capabilities Docker and containerd give by default: CHOWN, DAC_OVERRIDE, FOWNER, FSETID,
- * KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE,
- * SETFCAP; numbers of linux/capability.h.
- */
-const DEFAULT_CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
 
 /** Paths that the OCI runtime-spec's defaults hide (maskedPaths) or protect (readonlyPaths). */
 const MASKED = [
@@ -285,6 +281,15 @@ function namespaceFlags({ isolation, network }: Container): number {
   return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP | net;
 }
 
+/** The article's chroot keeps every capability; that is one of the reasons it is no sandbox. */
+function keptCapabilities({ isolation, insecure, capabilities }: Container): Operation[] {
+  const { add = [], drop = [] } = capabilities ?? {};
+  const all = insecure || isolation === 'chroot';
+  if (all && drop.length === 0) return [];
+  const usual = all ? ALL_CAPABILITIES : [...DEFAULT_CAPABILITIES, ...add];
+  return [{ op: 'capabilities', keep: usual.filter((number) => !drop.includes(number)) }];
+}
+
 function refusedCalls(): Operation[] {
   const filter = seccompFilter(process.arch);
   return filter ? [{ op: 'seccomp', filter }] : [];
@@ -327,10 +332,8 @@ export function enterOperations(
     isolated ? { op: 'pivot', root } : { op: 'chroot', root },
     ...(streams === 'capture' ? [{ op: 'null-input' } as const] : []),
     { op: 'drop-inherited' },
-    // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.
-    ...(isolated && !container.insecure
-      ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const, ...refusedCalls()]
-      : []),
+    ...keptCapabilities(container),
+    ...(isolated && !container.insecure ? refusedCalls() : []),
     { op: 'umask', mask: '0022' },
     { op: 'make-path', path: container.workdir },
     { op: 'user', ...user },

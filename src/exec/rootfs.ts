@@ -6,14 +6,17 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { ContextError } from '../errors.js';
 import type { Stack } from '../layers/stack.js';
+import type { RunResources } from '../plan/step.js';
 import type { BindMount, MountPlace } from './container.js';
 import type { PointRequest } from './mount-points.js';
 import { hasCoveringPoints, placeMounts } from './mount-points.js';
+import { resolvConf } from './resolver.js';
 
 /** A file or directory of this machine to be shown at a path of the container. */
 export interface MountRequest extends PointRequest {
@@ -85,6 +88,7 @@ export function inheritRoot(upper: string, stack: Stack): void {
   chmodSync(upper, mode & 0o7777);
 }
 
+const RESOLV_CONF = '/etc/resolv.conf';
 const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
 
 /**
@@ -92,23 +96,30 @@ const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopbac
  * to its own, never to this machine's.
  * @param extraHosts further lines of /etc/hosts
  * @param hostname the container's own: programs such as sudo ask for its address
+ * @param asked what is to be otherwise than on this machine
  */
 export function networkFiles(
   scratch: string,
   network: 'host' | 'none',
   extraHosts: readonly string[],
   hostname: string,
+  { noHosts, resolver }: Pick<RunResources, 'noHosts' | 'resolver'> = {},
 ): MountRequest[] {
   const file = { kind: 'file', readOnly: false, optional: true } as const;
-  const hosts = join(scratch, 'hosts');
-  // After the others: a line of --add-host for the same name counts.
-  const own = `127.0.1.1\t${hostname}`;
-  writeFileSync(hosts, [...HOSTS, ...extraHosts, own, ''].join('\n'));
-  const mounts: MountRequest[] = [{ ...file, source: hosts, path: '/etc/hosts' }];
-  if (network === 'host' && existsSync('/etc/resolv.conf')) {
-    const resolvConf = join(scratch, 'resolv.conf');
-    copyFileSync('/etc/resolv.conf', resolvConf);
-    mounts.push({ ...file, source: resolvConf, path: '/etc/resolv.conf' });
+  const mounts: MountRequest[] = [];
+  if (!noHosts) {
+    const source = join(scratch, 'hosts');
+    // After the others: a line of --add-host for the same name counts.
+    const own = `127.0.1.1\t${hostname}`;
+    writeFileSync(source, [...HOSTS, ...extraHosts, own, ''].join('\n'));
+    mounts.push({ ...file, source, path: '/etc/hosts' });
+  }
+  if (network === 'host' && resolver !== 'none' && (resolver || existsSync(RESOLV_CONF))) {
+    const source = join(scratch, 'resolv.conf');
+    const machine = existsSync(RESOLV_CONF) ? readFileSync(RESOLV_CONF, 'utf8') : '';
+    if (resolver) writeFileSync(source, resolvConf(machine, resolver));
+    else copyFileSync(RESOLV_CONF, source);
+    mounts.push({ ...file, source, path: RESOLV_CONF });
   }
   return mounts;
 }

@@ -1,8 +1,8 @@
 /** Declares `wiac build` and `wiac plan`. */
 import { type Command, Option } from 'commander';
 import { PROGRESS_MODES, PROGRESS_VARIABLE } from '../../ui/progress.js';
+import { collect } from './collect.js';
 import {
-  collect,
   dockerfileOptions,
   isolationOption,
   logFormatOption,

@@ -1,6 +1,7 @@
 /** Declares the commands for images: `wiac pull`, `push`, `images`, `tag` and so on. */
 import { type Command, Option } from 'commander';
-import { collect, type SetExitCode } from './options.js';
+import { collect } from './collect.js';
+import type { SetExitCode } from './options.js';
 import { registryOptions } from './registry.js';
 
 /** wiac pull, push, images, tag, rmi, inspect, history */

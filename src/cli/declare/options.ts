@@ -1,16 +1,13 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOG_FORMATS, LOG_LEVELS } from '../../ui/log.js';
+import { collect } from './collect.js';
 import { registryOptions } from './registry.js';
+import { stepOptions } from './step-options.js';
 import { parseBoolean } from './switches.js';
 
 /** Tells main which exit code the process should end with. */
 export type SetExitCode = (code: number) => void;
-
-/** Collects the values of an option that can be given several times. */
-export function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value];
-}
 
 /** When a base image is asked for where it comes from. */
 export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
@@ -71,7 +68,7 @@ export function positiveInteger(value: string): number {
 
 /** Options of every command that reads a Dockerfile: all that can change a key, and access to images. */
 export function dockerfileOptions(command: Command): Command {
-  return registryOptions(command)
+  return stepOptions(registryOptions(command))
     .option(
       '-f, --file <file>',
       'the Dockerfile; - is standard input, or a URL (default: Dockerfile of the context)',
@@ -95,19 +92,6 @@ export function dockerfileOptions(command: Command): Command {
       'directory, archive, URL, repository, docker-image://REF, oci-layout://DIR or\ntarget:STAGE for FROM and --from',
       collect,
       [],
-    )
-    .option('--add-host <name:address>', 'line for /etc/hosts of RUN steps', collect, [])
-    .option('--shm-size <size>', 'size of /dev/shm of RUN steps (default: 64m)')
-    .option(
-      '--ulimit <name=soft:hard>',
-      'resource limit of RUN steps, such as nofile=1024',
-      collect,
-      [],
-    )
-    .addOption(
-      new Option('--network <mode>', 'network of RUN steps that ask for none in particular')
-        .choices(['default', 'none', 'host'])
-        .default('default'),
     )
     .option(
       '--allow <entitlement>',

@@ -1,6 +1,7 @@
 /** Declares `wiac run` and `wiac copy`. */
 import { type Command, Option } from 'commander';
-import { collect, isolationOption, type SetExitCode } from './options.js';
+import { collect } from './collect.js';
+import { isolationOption, type SetExitCode } from './options.js';
 
 /** wiac run */
 export function addRun(program: Command, setExitCode: SetExitCode): void {
