@@ -7,10 +7,13 @@ import { abandonDraft, beginDraft, discardDraft, placeLayer } from '../cache/lay
 import type { LayerRecord, StepRecord } from '../cache/records.js';
 import { checkpoint } from '../checkpoint.js';
 import type { Selection } from '../context/select.js';
+import { inUserNamespace } from '../exec/overlay.js';
+import { inheritRoot } from '../exec/rootfs.js';
 import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
 import type { TreeMeasures } from '../layers/disk-usage.js';
 import { measureTree } from '../layers/disk-usage.js';
 import { measureLayer } from '../layers/reserved-names.js';
+import { squashLayers } from '../layers/squash.js';
 import type { Explanation } from '../why/explain.js';
 import { explainMiss } from '../why/explain.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
@@ -18,9 +21,12 @@ import { executeRun } from './execute-run.js';
 import { executeFetch } from './fetch.js';
 import type { ContentLookup, KeyedInputs, StepState } from './lookup.js';
 import type { BuildSession } from './session.js';
+import { stackOf } from './session.js';
 
 interface Made extends TreeMeasures, Pick<LayerRecord, 'links' | 'withoutXattrs'> {
   readonly linked: number;
+  /** Undefined: nobody has looked yet. */
+  readonly opaque?: readonly string[];
   /** COPY: what was really copied. */
   readonly selections?: readonly Selection[];
 }
@@ -64,11 +70,29 @@ async function make(
     await executeFetch(session, draft, step, String(keyed.inputs.operands.content));
     return { ...measureLayer(draft.diff, step.location), linked: 0 };
   }
+  if (step.kind === 'squash') return executeSquash(session, draft, base, reads);
   const { destination } = found;
   if (!destination) throw new Error(`${step.kind} without its destination`);
   if (step.kind === 'copy')
     return executeCopy(session, draft, step, keyed, destination, found.sources);
   return executeWorkdir(draft, destination) ? { ...measureTree(draft.diff), linked: 0 } : undefined;
+}
+
+/** @returns undefined when there is nothing to squash */
+async function executeSquash(
+  session: BuildSession,
+  draft: Draft,
+  base: StepState,
+  reads: readonly StepState[],
+): Promise<Made | undefined> {
+  const layers = reads[0]?.layers ?? [];
+  if (layers.length === base.layers.length) return undefined;
+  const stack = await stackOf(session, layers);
+  const own = stack.slice(0, layers.length - base.layers.length);
+  inheritRoot(draft.diff, own);
+  const below = stack.slice(own.length);
+  const { opaque, withoutXattrs } = await squashLayers(own, below, draft.diff, inUserNamespace());
+  return { ...measureTree(draft.diff), opaque, withoutXattrs, linked: 0 };
 }
 
 /** Looked up before the step is published, which makes it its own nearest entry. */
@@ -176,7 +200,7 @@ function publish(
     links: made.links,
     files: made.files,
     // Only a program can leave an opaque directory.
-    opaque: step.kind === 'run' ? undefined : [],
+    opaque: made.opaque ?? (step.kind === 'run' ? undefined : []),
     withoutXattrs: made.withoutXattrs,
     digest: undefined,
     tree: undefined,

@@ -86,14 +86,20 @@ function createdAt(
 ): string {
   const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
   if (epoch !== undefined) return iso(epoch);
-  const own = layers.slice(Math.max(0, layers.length - ownLayers(image)));
+  // Without a history nobody can tell which layers those are.
+  const count = image.history.length === 0 ? layers.length : ownLayers(image);
+  const own = layers.slice(Math.max(0, layers.length - count));
   const files = own.map(({ record }) => record.newest ?? 0);
   const base = image.history.map(({ created = '' }) => Date.parse(created) / 1000 || 0);
   return iso(Math.floor(Math.max(0, ...files, ...base)));
 }
 
-/** Each layer has one entry that is not empty; layers no instruction speaks of get one as well. */
+/**
+ * Each layer has one entry that is not empty; layers no instruction speaks of get one as well. An image
+ * may also have none at all (image-spec, config.md).
+ */
 function historyOf(image: ImageRecord, created: string): ImageHistoryEntry[] {
+  if (image.history.length === 0) return [];
   const entries = image.history.map(({ empty_layer, ...entry }): ImageHistoryEntry => {
     const { created_by, author, comment } = entry;
     return {
@@ -169,6 +175,7 @@ async function writeImage(
     return original;
   }
   const created = createdAt(image, layers, epoch);
+  const history = historyOf(image, created);
   // The registry may be busy with the layers for a while.
   const put = putJson(
     sink,
@@ -178,7 +185,7 @@ async function writeImage(
       ...parsePlatform(image.platform),
       config: image.config,
       rootfs: { type: 'layers', diff_ids: layers.map(({ record }) => record.diffId) },
-      history: historyOf(image, created),
+      ...(history.length === 0 && layers.length > 0 ? {} : { history }),
       ...(image.cache === undefined ? {} : { [INLINE_MEMBER]: image.cache }),
     },
     TYPES[mediaTypes].config,

@@ -37,9 +37,15 @@ export interface OutputRequest {
 
 /** Options for one output. */
 function exportOptions(output: ImageOutput, { epoch, annotations }: OutputRequest): ExportOptions {
-  const { compression = 'gzip', level, force, rewriteTimestamp } = output.form;
+  const { compression = 'gzip', level, force, rewriteTimestamp, everyFile } = output.form;
   return {
-    form: { compression, level, force, latest: rewriteTimestamp ? epoch : undefined },
+    form: {
+      compression,
+      level,
+      force,
+      latest: rewriteTimestamp ? epoch : undefined,
+      ...(everyFile ? { everyFile } : {}),
+    },
     mediaTypes: mediaTypesOf(output),
     annotations: [...annotations, ...output.form.annotations],
     epoch,

@@ -51,6 +51,8 @@ export interface BlobForm {
   readonly force: boolean;
   /** Times in files that are later become this one, seconds since the epoch. */
   readonly latest: number | undefined;
+  /** So do all others. */
+  readonly everyFile?: boolean;
 }
 
 /** gzip as everybody reads it, nothing changed. */
@@ -68,8 +70,9 @@ export interface LayerBlob {
 }
 
 /** What a variant is called in the layer's record. */
-function variantName({ compression, level, latest }: BlobForm): string {
-  return [compression, level ?? 'default', latest ?? 'any'].join(':');
+function variantName({ compression, level, latest, everyFile }: BlobForm): string {
+  const words = [compression, level ?? 'default', latest ?? 'any'];
+  return [...words, ...(everyFile ? ['every'] : [])].join(':');
 }
 
 function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord | undefined {
@@ -122,9 +125,16 @@ function archiveOf(
     const file = createReadStream(blobPath(store.paths, blob.digest));
     return windowsOf(decompressed(file, undefined), memory);
   }
-  const { latest } = form;
+  const { latest, everyFile } = form;
   const packing = packingOf(store, id);
-  return packLayer(layerFiles(store, id), { opaque, latest, ...packing, onNewest, memory });
+  return packLayer(layerFiles(store, id), {
+    opaque,
+    latest,
+    everyFile,
+    ...packing,
+    onNewest,
+    memory,
+  });
 }
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {

@@ -17,6 +17,7 @@ import type { DockerfilePlace } from '../context/context.js';
 import {
   contextIgnore,
   fetchedIgnore,
+  namedIgnore,
   openContext,
   openFetched,
   readFetchedText,
@@ -26,6 +27,7 @@ import type { FileSource } from '../context/source.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { parseDockerfile } from '../dockerfile/parse.js';
 import { ContextError, UsageError } from '../errors.js';
+import { withFirstImage } from '../plan/stages.js';
 import { withoutCredentials } from '../redact.js';
 import type { ContextSource } from '../sources/context-source.js';
 import { contextSource, remoteAddress } from '../sources/context-source.js';
@@ -230,6 +232,10 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
 /** The options that say what is read. */
 export interface InputOptions {
   readonly file?: string;
+  /** A file with the patterns of .dockerignore, on this machine. */
+  readonly ignorefile?: string;
+  /** The image of the first FROM. */
+  readonly from?: string;
   readonly buildArg: readonly string[];
 }
 
@@ -242,7 +248,7 @@ const KEEP_GIT = /^BUILDKIT_CONTEXT_KEEP_GIT_DIR=(1|t|true)$/i;
  */
 export async function openInput(
   contextPath: string,
-  { file, buildArg }: InputOptions,
+  { file, buildArg, ignorefile, from }: InputOptions,
   workspace: Workspace,
 ): Promise<BuildInput> {
   const keepGit = buildArg.some((item) => KEEP_GIT.test(item)) || undefined;
@@ -252,7 +258,7 @@ export async function openInput(
   const input = file === '-' ? takeInput('the Dockerfile') : undefined;
   const fetched = await fetch(source, 'the build context', workspace.signal);
   // A build for several platforms asks for each several times.
-  const named = new Map<string, Promise<() => FileSource>>();
+  const brought = new Map<string, Promise<() => FileSource>>();
   const context = source.kind === 'input' ? INPUT : withoutCredentials(contextPath);
 
   const find = async (): Promise<Found> => {
@@ -283,19 +289,23 @@ export async function openInput(
   const root = fetched?.kind === 'files' ? fetched.root : fetched && emptyDirectory(workspace);
   let matcher: IgnoreMatcher | undefined;
   const ignore = () => {
+    if (ignorefile !== undefined) matcher ??= namedIgnore(ignorefile);
     matcher ??= root === undefined ? contextIgnore(contextPath, path) : fetchedIgnore(root, place);
     return matcher;
   };
+  // A mistake in it is told before anything is built.
+  const named = ignorefile === undefined ? undefined : ignore();
+  const dockerfile = parseDockerfile(text, title);
   return {
-    dockerfile: parseDockerfile(text, title),
+    dockerfile: from === undefined ? dockerfile : withFirstImage(dockerfile, from),
     text,
     name: withoutCredentials(file ?? 'Dockerfile'),
     ignores: (name) => ignore().ignores(name),
     openContext: () =>
-      root === undefined ? openContext(contextPath, path) : openFetched(root, place),
+      root === undefined ? openContext(contextPath, path, named) : openFetched(root, place, named),
     bringNamed: (value, signal) => {
-      const known = named.get(value) ?? bringNamed(value, fetch, signal);
-      named.set(value, known);
+      const known = brought.get(value) ?? bringNamed(value, fetch, signal);
+      brought.set(value, known);
       return known;
     },
   };

@@ -21,6 +21,7 @@ import { openProgress } from '../ui/progress.js';
 import { abortOnSignal, interruptibly } from './abort-on-signal.js';
 import type { BuildInput } from './build-input.js';
 import { openInput } from './build-input.js';
+import { combineOptions } from './combine-options.js';
 import { readPolicy } from './config.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
@@ -32,6 +33,7 @@ import {
   wantedPlatforms,
 } from './dockerfile-input.js';
 import { lintBuild } from './lint.js';
+import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
 import type { OutputOptions, PlatformResult } from './outputs.js';
@@ -50,6 +52,9 @@ export interface BuildOptions extends DockerfileOptions, OutputOptions, NoEffect
   readonly cacheFrom: readonly string[];
   readonly cacheTo: readonly string[];
   readonly quiet: boolean;
+  readonly logfile?: string;
+  /** Where progress goes instead of standard error. */
+  readonly log?: (text: string) => void;
   readonly iidfile?: string;
   readonly jobs?: number;
   readonly progress: ProgressMode;
@@ -87,8 +92,9 @@ async function openCaches(
   return openSharedCaches(from, to, registry);
 }
 
-/** SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
+/** --timestamp, else SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
 function epochOf({ dockerfile }: BuildInput, options: BuildOptions): number | undefined {
+  if (options.timestamp !== undefined) return options.timestamp;
   const buildArgs = buildArgsOf(options.buildArg);
   const given = parseEpoch(buildArgs[EPOCH_ARGUMENT]);
   if (given !== undefined) return given;
@@ -112,9 +118,10 @@ async function openWarnings(options: BuildOptions): Promise<WarningLog> {
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
 export async function buildCommand(
   path: string,
-  options: BuildOptions,
+  given: BuildOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
+  const options = combineOptions(given);
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const { format } = options;
   const notices = saidOfNoEffect(options);
@@ -137,6 +144,7 @@ export async function buildCommand(
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./outputs.js') : undefined;
   const registry = await registryAccess(options);
+  const log = options.logfile === undefined ? undefined : openLogFile(options.logfile);
   const caches = await openCaches(options, registry);
   const credentials = parseCredentials(options.secret, options.ssh);
   const started = new Date();
@@ -156,7 +164,7 @@ export async function buildCommand(
     const names = outputs?.names ?? options.tag;
     const results = await buildPlatforms(
       input,
-      { ...options, registry },
+      { ...options, registry, ...(log && { log }) },
       names,
       store,
       caches,
@@ -245,7 +253,7 @@ async function buildInStore(
   const { plan, images, close, openContext } = await interruptibly((signal) =>
     planDockerfile(options, store.index, input, signal),
   );
-  const progress = await openProgress(options.progress, options.quiet);
+  const progress = await openProgress(options.progress, options.quiet, options.log);
   const stop = abortOnSignal();
   let warnings: ReturnType<typeof lintBuild>;
   const showWarnings = () => {

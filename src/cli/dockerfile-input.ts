@@ -6,12 +6,13 @@ import type { FileSource } from '../context/source.js';
 import type { WiacError } from '../errors.js';
 import { UsageError } from '../errors.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
-import type { Entitlement, Plan, PlanOptions } from '../plan/plan.js';
+import type { Entitlement, Plan, PlanOptions, ResultOptions } from '../plan/plan.js';
 import type { RegistryOptions } from '../registry/registry.js';
 import type { FindStored, PlanWithImages } from './base-images.js';
 import { planWithImages } from './base-images.js';
 import { parseBuildContexts } from './build-contexts.js';
-import type { BuildInput } from './build-input.js';
+import type { BuildInput, InputOptions } from './build-input.js';
+import type { CombinedOptions } from './combine-options.js';
 import type { PullPolicy } from './declare/options.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
@@ -19,16 +20,23 @@ import type { ResourceOptions } from './run-resources.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
-export interface DockerfileOptions extends RegistryAccessOptions, ResourceOptions {
-  readonly file?: string;
+export interface DockerfileOptions
+  extends RegistryAccessOptions,
+    ResourceOptions,
+    CombinedOptions,
+    InputOptions {
   readonly target?: string;
-  readonly buildArg: readonly string[];
   readonly label?: readonly string[];
   readonly network?: PlanOptions['network'];
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
-  readonly platform?: string;
   readonly pull?: PullPolicy;
+  readonly env?: readonly string[];
+  readonly unsetenv?: readonly string[];
+  readonly unsetlabel?: readonly string[];
+  readonly squash?: boolean;
+  readonly squashAll?: boolean;
+  readonly omitHistory?: boolean;
   /** How registries are reached; undefined: as the other options say. */
   readonly registry?: RegistryOptions;
 }
@@ -109,6 +117,19 @@ export async function withStoredImages(
   }
 }
 
+/** What the options want of the result. @throws UsageError */
+function resultOf(options: DockerfileOptions): ResultOptions {
+  const { env = [], unsetenv = [], unsetlabel = [], squash, squashAll, omitHistory } = options;
+  if (squash && squashAll) throw new UsageError('--squash and --squash-all exclude each other');
+  return {
+    env: parsePairs(env, '--env'),
+    unsetEnv: unsetenv,
+    unsetLabels: unsetlabel,
+    squash: squashAll ? 'all' : squash ? 'new' : undefined,
+    omitHistory: omitHistory ?? false,
+  };
+}
+
 /** The contexts that a plan asks for by name, ready to be opened. */
 async function namedContexts(
   { steps }: Plan,
@@ -147,6 +168,7 @@ export async function planDockerfile(
     network: options.network ?? 'default',
     resources: parseResources(options),
     allowed: options.allow,
+    result: resultOf(options),
     contexts,
   };
   const { pull, registry = await registryAccess(options) } = options;

@@ -80,6 +80,13 @@ export function contextIgnore(root: string, dockerfile: string | undefined): Ign
   return compileIgnore('', '.dockerignore');
 }
 
+/** The patterns of a file that the command line names. @throws ContextError, DockerfileError */
+export function namedIgnore(path: string): IgnoreMatcher {
+  const text = readIgnoreFile(path);
+  if (text !== undefined) return compileIgnore(text, path);
+  throw new ContextError(`--ignorefile ${path}: there is no such file`, undefined);
+}
+
 function contextRoot(path: string): string {
   try {
     const root = realpathSync(path);
@@ -149,21 +156,31 @@ function lstatAt(walker: Walker, path: string): Stats | undefined {
  * Opens a build context. It is held open until it is closed: it stays the same directory, whatever
  * somebody else puts in its place.
  * @param dockerfile path of the Dockerfile, for its own ignore file; undefined for standard input
+ * @param ignore the patterns, if the command line names them
  * @throws ContextError when the directory is not there, DockerfileError for a bad ignore file
  */
-export function openContext(path: string, dockerfile: string | undefined): FileSource {
+export function openContext(
+  path: string,
+  dockerfile: string | undefined,
+  ignore?: IgnoreMatcher,
+): FileSource {
   const name = contextRoot(path);
-  return openTree(name, contextIgnore(name, dockerfile), name);
+  return openTree(name, ignore ?? contextIgnore(name, dockerfile), name);
 }
 
 /**
  * Opens a build context that was fetched to a directory of ours. It is never seen again at that
  * place, so that no fingerprints are kept.
  * @param root trusted path
+ * @param ignore the patterns, if the command line names them
  * @throws ContextError for an ignore file that leads out, DockerfileError for a bad one
  */
-export function openFetched(root: string, dockerfile: DockerfilePlace): FileSource {
-  return openTree(root, fetchedIgnore(root, dockerfile), undefined);
+export function openFetched(
+  root: string,
+  dockerfile: DockerfilePlace,
+  ignore?: IgnoreMatcher,
+): FileSource {
+  return openTree(root, ignore ?? fetchedIgnore(root, dockerfile), undefined);
 }
 
 function openTree(

@@ -15,6 +15,8 @@ export interface ImageForm {
   readonly force: boolean;
   readonly ociMediaTypes: boolean | undefined;
   readonly rewriteTimestamp: boolean;
+  /** Not only what is newer gets the time: --timestamp. */
+  readonly everyFile?: boolean;
   readonly annotations: readonly Annotation[];
 }
 

@@ -146,12 +146,24 @@ export interface WorkdirStep extends StepBase {
   readonly user: string;
 }
 
+/** --squash: the layers of the step in `reads` that are above those of the parent become one. */
+export interface SquashStep extends StepBase {
+  readonly kind: 'squash';
+}
+
 /** An instruction that changes the image config alone and makes no layer. */
 export interface MetaStep extends StepBase {
   readonly kind: 'meta';
 }
 
-export type Step = SourceStep | FetchStep | CopyStep | RunStep | WorkdirStep | MetaStep;
+export type Step =
+  | SourceStep
+  | FetchStep
+  | CopyStep
+  | RunStep
+  | WorkdirStep
+  | SquashStep
+  | MetaStep;
 
 /** A step as it may be printed: a proxy's address can hold a password. */
 export function printedStep<S extends Step>(step: S): S {

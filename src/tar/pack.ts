@@ -17,6 +17,8 @@ export interface PackOptions {
   readonly opaque: readonly string[];
   /** Later times become this one, in seconds since the epoch: BuildKit's rewrite-timestamp. */
   readonly latest?: number | undefined;
+  /** Earlier times become it as well. */
+  readonly everyFile?: boolean | undefined;
   /**
    * Leave out what is behind the point, as the layers of Docker, BuildKit and buildah do: it would
    * cost a pax header for each file.
@@ -216,11 +218,11 @@ export function asStream(chunks: AsyncIterable<Buffer>): Readable {
  * @throws (while reading) IsolationError when getfattr is not installed; see also fillWindow
  */
 export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Window> {
-  const { latest, wholeSeconds, withoutXattrs, onNewest, opaque, memory } = options;
+  const { latest, everyFile, wholeSeconds, withoutXattrs, onNewest, opaque, memory } = options;
   let newest = 0;
   const change: Change = (entry) => {
     const { seconds } = entry.mtime;
-    const late = latest !== undefined && seconds >= latest;
+    const late = latest !== undefined && (everyFile || seconds >= latest);
     newest = Math.max(newest, late ? latest : seconds);
     return late ? { ...entry, mtime: { seconds: latest, nanoseconds: 0 } } : entry;
   };

@@ -13,9 +13,9 @@ export interface Progress {
   readonly close: () => void;
 }
 
-function onlyWarnings(stream: NodeJS.WritableStream): EventSink {
+function onlyWarnings(write: (text: string) => void): EventSink {
   return (event) => {
-    if (event.type === 'warning') stream.write(`${describeWarning(event.message)}\n`);
+    if (event.type === 'warning') write(`${describeWarning(event.message)}\n`);
   };
 }
 
@@ -27,17 +27,25 @@ export function isDrawable(
   return isTTY === true && TERM !== 'dumb' && (CI ?? '') === '';
 }
 
-/** Opens the progress display of a build. */
-export async function openProgress(mode: ProgressMode, quiet: boolean): Promise<Progress> {
+/**
+ * Opens the progress display of a build.
+ * @param log where it goes instead of standard error
+ */
+export async function openProgress(
+  mode: ProgressMode,
+  quiet: boolean,
+  log?: (text: string) => void,
+): Promise<Progress> {
   const { stderr } = process;
+  const write = log ?? ((text: string) => void stderr.write(text));
   if (mode === 'none') return { emit: () => {}, close: () => {} };
-  if (quiet || mode === 'quiet') return { emit: onlyWarnings(stderr), close: () => {} };
+  if (quiet || mode === 'quiet') return { emit: onlyWarnings(write), close: () => {} };
   if (mode === 'json') {
-    return { emit: (event) => void stderr.write(`${JSON.stringify(event)}\n`), close: () => {} };
+    return { emit: (event) => write(`${JSON.stringify(event)}\n`), close: () => {} };
   }
-  if (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env))) {
+  if (!log && (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env)))) {
     const { ttyProgress } = await import('./tty.js');
     return ttyProgress(stderr);
   }
-  return { emit: plainProgress((text) => void stderr.write(text)), close: () => {} };
+  return { emit: plainProgress(write), close: () => {} };
 }

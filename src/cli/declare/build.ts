@@ -10,13 +10,14 @@ import {
   positiveInteger,
   type SetExitCode,
 } from './options.js';
+import { resultOptions } from './result.js';
 
 /** What a build context can be. */
 const CONTEXT = 'directory, archive, URL or repository with the build context; - is standard input';
 
 /** wiac build */
 export function addBuild(program: Command, setExitCode: SetExitCode): void {
-  const command = dockerfileOptions(program.command('build'))
+  const command = resultOptions(dockerfileOptions(program.command('build')))
     .summary('build a Dockerfile, print the lowerdir string of the result')
     .description(
       'Builds the Dockerfile of a build context. Steps that the cache holds are not run. The lowerdir\nstring of the result, topmost layer first, is all that is printed on standard output.',
@@ -43,7 +44,6 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('--sbom <wanted>', 'list the packages of dpkg and apk: true or false (SPDX)')
     .option('--attest <type=...>', 'the same: type=provenance,mode=max or type=sbom', collect, [])
     .option('--metadata-file <file>', 'write digests, names, step keys and lowerdir string as JSON')
-    .option('--label <name=value>', 'label for the result, can be given several times', collect, [])
     .option('--no-cache', 'run every step; what it makes replaces what the cache had')
     .option('--no-cache-filter <stages>', 'like --no-cache, for these stages (names, commas)')
     .option(
@@ -66,6 +66,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       [],
     )
     .option('-q, --quiet', 'no progress, only the result, warnings and errors', false)
+    .option('--logfile <file>', 'progress goes to this file, replaced if it is there')
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option(
       '--check',

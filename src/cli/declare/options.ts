@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOG_FORMATS, LOG_LEVELS } from '../../ui/log.js';
 import { collect } from './collect.js';
-import { registryOptions } from './registry.js';
+import { booleanOption, registryOptions } from './registry.js';
 import { stepOptions } from './step-options.js';
 import { parseBoolean } from './switches.js';
 
@@ -40,6 +40,7 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
   '--sbom': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
   '--pull': undefined,
   '--tls-verify': undefined,
+  '--http-proxy': undefined,
 };
 
 /** The commands that have them. */
@@ -73,8 +74,17 @@ export function dockerfileOptions(command: Command): Command {
       '-f, --file <file>',
       'the Dockerfile; - is standard input, or a URL (default: Dockerfile of the context)',
     )
+    .option('--ignorefile <file>', 'patterns instead of those of .dockerignore')
+    .option('--from <image>', 'the image of the first FROM')
     .option('--target <stage>', 'build this stage instead of the last one')
-    .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
+    .option(
+      '--platform <platform>',
+      "os/architecture[/variant] (default: this machine's), several with commas or given again",
+      (value, before?: string) => (before === undefined ? value : `${before},${value}`),
+    )
+    .option('--os <name>', 'operating system, as in --platform')
+    .option('--arch <name>', 'architecture, as in --platform')
+    .option('--variant <name>', 'variant of the architecture, as in --platform')
     .option(
       '--pull <policy>',
       'base images: missing (from the store first), newer or always (from where they come from\nfirst), never (only from the store); alone it is always',
@@ -86,6 +96,12 @@ export function dockerfileOptions(command: Command): Command {
       'value of an ARG; without =value from the environment',
       collect,
       [],
+    )
+    .option('--build-arg-file <file>', 'such arguments, one on each line', collect)
+    .option(
+      '--http-proxy <bool>',
+      'true: the proxies of the environment as build arguments (default: false)',
+      booleanOption,
     )
     .option(
       '--build-context <name=source>',

@@ -3,7 +3,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../../dockerfile/duration.js';
 import { parseBoolean } from './switches.js';
 
-function booleanOption(value: string): boolean {
+/** @throws InvalidArgumentError */
+export function booleanOption(value: string): boolean {
   const parsed = parseBoolean(value);
   if (parsed === undefined) throw new InvalidArgumentError('It is true or false.');
   return parsed;
