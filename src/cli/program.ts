@@ -7,6 +7,7 @@ import { addCache } from './declare/cache.js';
 import { addImages } from './declare/images.js';
 import { addLogin } from './declare/login.js';
 import type { SetExitCode } from './declare/options.js';
+import { insteadOf } from './declare/refused.js';
 import { addCopy, addRun } from './declare/run.js';
 
 /**
@@ -25,6 +26,10 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       if (error.exitCode === 0) throw error;
       // Its message is "(outputHelp)": commander shows the help instead.
       const missing = error.code === 'commander.help';
+      const [, flag = ''] = /unknown option '([^']*)'/.exec(error.message) ?? [];
+      const hint = wanted === 'build' ? insteadOf(flag) : undefined;
+      if (hint !== undefined)
+        throw new UsageError(`wiac build has no ${flag.replace(/=.*$/s, '')}`, { hint });
       const message = missing ? 'the command is missing' : error.message.replace(/^error: /, '');
       throw new UsageError(message, {
         hint: 'wiac --help shows the commands, wiac COMMAND --help their options',

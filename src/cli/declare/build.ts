@@ -10,6 +10,7 @@ import {
   positiveInteger,
   type SetExitCode,
 } from './options.js';
+import { booleanOption } from './registry.js';
 import { resultOptions } from './result.js';
 
 /** What a build context can be. */
@@ -45,7 +46,13 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('--attest <type=...>', 'the same: type=provenance,mode=max or type=sbom', collect, [])
     .option('--metadata-file <file>', 'write digests, names, step keys and lowerdir string as JSON')
     .option('--no-cache', 'run every step; what it makes replaces what the cache had')
-    .option('--no-cache-filter <stages>', 'like --no-cache, for these stages (names, commas)')
+    .option(
+      '--no-cache-filter <stages>',
+      'like --no-cache, for these stages (names, commas, or given again)',
+      // A switch that is called no-... has true at first.
+      (value, before?: string | boolean) =>
+        typeof before === 'string' ? `${before},${value}` : value,
+    )
     .option(
       '--secret <id=name,src=file|env=variable>',
       'secret for RUN --mount=type=secret, also as type=env,src=VARIABLE; read once',
@@ -103,6 +110,11 @@ function withoutEffect(command: Command): Command {
     .option('--disable-content-trust', 'of docker', false)
     .option('-D, --debug', 'of docker', false)
     .option('--builder <name>', 'of docker')
+    .option('--disable-compression', 'of buildah', false)
+    .option('--identity-label <bool>', 'of buildah', booleanOption)
+    .option('--no-hostname', 'of buildah')
+    .option('--skip-unused-stages <bool>', 'of buildah', booleanOption)
+    .option('--unsetannotation <name>', 'of buildah', collect)
     .option('--layers', 'of buildah', false);
 }
 

@@ -1,5 +1,6 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Isolation } from '../../exec/container.js';
 import { LOG_FORMATS, LOG_LEVELS } from '../../ui/log.js';
 import { collect } from './collect.js';
 import { booleanOption, registryOptions } from './registry.js';
@@ -41,6 +42,8 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
   '--pull': undefined,
   '--tls-verify': undefined,
   '--http-proxy': undefined,
+  '--identity-label': undefined,
+  '--skip-unused-stages': undefined,
 };
 
 /** The commands that have them. */
@@ -67,12 +70,19 @@ export function positiveInteger(value: string): number {
   return number;
 }
 
+/** buildah would join several files. @throws InvalidArgumentError */
+function onlyOnce(value: string, before?: string): string {
+  if (before === undefined) return value;
+  throw new InvalidArgumentError('There is one already: join them, cat A B | wiac build -f - .');
+}
+
 /** Options of every command that reads a Dockerfile: all that can change a key, and access to images. */
 export function dockerfileOptions(command: Command): Command {
   return stepOptions(registryOptions(command))
     .option(
       '-f, --file <file>',
       'the Dockerfile; - is standard input, or a URL (default: Dockerfile of the context)',
+      onlyOnce,
     )
     .option('--ignorefile <file>', 'patterns instead of those of .dockerignore')
     .option('--from <image>', 'the image of the first FROM')
@@ -117,13 +127,23 @@ export function dockerfileOptions(command: Command): Command {
     );
 }
 
+/** What docker and buildah call the usual one. */
+const USUAL_ISOLATION = ['namespaces', 'default', 'oci', 'rootless'];
+
+/** @throws InvalidArgumentError */
+function isolation(value: string): Isolation {
+  if (USUAL_ISOLATION.includes(value)) return 'namespaces';
+  if (value === 'chroot') return value;
+  throw new InvalidArgumentError('Allowed choices are namespaces, chroot.');
+}
+
 /** --isolation */
 export function isolationOption(): Option {
   return new Option(
     '--isolation <mode>',
     'namespaces: private mounts, processes, devices; chroot: only another root',
   )
-    .choices(['namespaces', 'chroot'])
+    .argParser(isolation)
     .default('namespaces');
 }
 
