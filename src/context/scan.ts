@@ -3,6 +3,7 @@
  * have changed since it was read last, with git's rule for racily clean entries; a directory in
  * which nothing changed costs one readdir, one lstat a file and one look-up.
  */
+import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import type { Directory } from '../fs/directory.js';
 import { lstatEntry } from '../fs/directory.js';
@@ -10,7 +11,7 @@ import type { Content } from '../fs/read.js';
 import { digestEntry, readBuffer, readLink } from '../fs/read.js';
 import type { Walkers } from '../fs/walker.js';
 import { withWalkers } from '../fs/walker.js';
-import type { TreeDigest } from '../keys/digest.js';
+import type { FileDigest, TreeDigest } from '../keys/digest.js';
 import type { FileStats } from './file-stats.js';
 import { fileStats } from './file-stats.js';
 import type { FingerprintStore } from './fingerprint.js';
@@ -29,6 +30,9 @@ export interface ScanStore extends FingerprintStore {
 }
 
 const NO_XATTRS: Xattrs = [];
+
+/** The content of an empty file. */
+const NOTHING: Content = { digest: createHash('sha256').digest('hex') as FileDigest, size: 0 };
 
 /** What one scan works with. */
 interface Scan {
@@ -162,6 +166,8 @@ function newEntry(
     xattrs: former?.xattrs ?? scan.xattrs.get(place) ?? NO_XATTRS,
   };
   if (tree !== undefined) return { ...base, type: 'dir', digest: tree };
+  // BuildKit sends it without saying what it is, and there is nothing in it to be sent.
+  if (!keep && stats.kind === 'socket') return { ...base, type: 'file', ...NOTHING };
   if (former !== undefined) return former;
   if (!found) return undefined;
   if ('content' in found) return { ...base, type: 'file', ...found.content };
