@@ -190,10 +190,10 @@ async function readLocal(path: string, isNamed: boolean, signal: AbortSignal): P
   }
 }
 
-/** BuildKit's frontend looks for both. */
-const NAMES = ['Dockerfile', 'dockerfile'];
+/** BuildKit's frontend looks for the first two, podman and buildah for the last as well. */
+const NAMES = ['Dockerfile', 'dockerfile', 'Containerfile'];
 
-/** `Dockerfile`, or `dockerfile` where only that is there. */
+/** `Dockerfile`, or another of its names where only that is there. */
 function usualPath(contextPath: string): string {
   const paths = NAMES.map((name) => join(contextPath, name));
   return paths.find((path) => existsSync(path)) ?? join(contextPath, 'Dockerfile');

@@ -9,7 +9,7 @@ import { readLink, readTextBelow } from '../fs/read.js';
 import type { Walker } from '../fs/walker.js';
 import { openWalker } from '../fs/walker.js';
 import type { IgnoreMatcher } from './ignore.js';
-import { compileIgnore, ignoreFileCandidates } from './ignore.js';
+import { compileIgnore, contextIgnoreNames, ignoreFileCandidates } from './ignore.js';
 import type { FileSource, Followed, Listing } from './source.js';
 
 /** As many as the kernel follows in one path before it gives ELOOP. */
@@ -63,8 +63,11 @@ export function fetchedIgnore(root: string, dockerfile: DockerfilePlace): Ignore
       ? own && readIgnoreFile(own)
       : readFetchedText(root, own);
   if (own !== undefined && ownText !== undefined) return compileIgnore(ownText, own);
-  const text = readFetchedText(root, '.dockerignore');
-  return compileIgnore(text ?? '', '.dockerignore (of the build context)');
+  for (const name of contextIgnoreNames(dockerfile.kind === 'input' ? '' : dockerfile.path)) {
+    const text = readFetchedText(root, name);
+    if (text !== undefined) return compileIgnore(text, `${name} (of the build context)`);
+  }
+  return compileIgnore('', '.dockerignore (of the build context)');
 }
 
 /** The patterns of a context: those beside the Dockerfile, else those at its root. */

@@ -82,6 +82,48 @@ describe('--ignorefile', () => {
   });
 });
 
+describe("podman's names", () => {
+  /** What is copied of a context with these files, from a directory and from an archive. */
+  async function copied(files: Readonly<Record<string, string>>): Promise<string[][]> {
+    const root = tempDir();
+    writeTree(root, files);
+    const archive = join(tempDir(), 'context.tar');
+    await execa('tar', ['-C', root, '-cf', archive, '.']);
+    const { wiac } = machine();
+    return Promise.all(
+      [root, archive].map(async (path) => {
+        const directory = join(tempDir(), 'out');
+        const { exitCode, stderr } = await wiac(['build', '-o', directory, path]);
+        if (exitCode !== 0) throw new Error(stderr);
+        return (await execa('ls', ['-A', directory])).stdout.split('\n');
+      }),
+    );
+  }
+
+  const text = 'FROM scratch\nCOPY [a-c] /\n';
+  const files = { a: '1', b: '2', c: '3', '.containerignore': 'a\n' };
+
+  test('a Containerfile with its .containerignore', async () => {
+    expect(await copied({ Containerfile: text, ...files })).toEqual([
+      ['b', 'c'],
+      ['b', 'c'],
+    ]);
+  });
+
+  test("Docker's come first, and a Dockerfile has no .containerignore", async () => {
+    const both = { Containerfile: 'FROM nosuch.invalid/x\n', Dockerfile: text };
+    expect(await copied({ ...both, ...files })).toEqual([
+      ['a', 'b', 'c'],
+      ['a', 'b', 'c'],
+    ]);
+    const ignored = { Containerfile: text, '.dockerignore': 'b\n' };
+    expect(await copied({ ...ignored, ...files })).toEqual([
+      ['a', 'c'],
+      ['a', 'c'],
+    ]);
+  });
+});
+
 describe('build arguments', () => {
   const root = () =>
     context({ Dockerfile: dockerfile('ARG A', 'ARG B', 'ARG C', 'RUN echo "$A/$B/$C"') });
