@@ -1,7 +1,7 @@
 /** --tls-verify, --authfile, --creds, --cert-dir, --retry: how this command reaches registries. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { UsageError } from '../errors.js';
+import { readCertificates } from '../registry/certificates.js';
 import { readRegistryConfig } from '../registry/config.js';
 import type { Credentials } from '../registry/credentials.js';
 import type { RegistryOptions } from '../registry/registry.js';
@@ -51,23 +51,10 @@ async function readCredentials(text: string): Promise<Credentials> {
   }
 }
 
-/** Certificates of a directory, as containers-certs.d(5) has them. */
-interface Certificates {
-  readonly ca: string | undefined;
-  readonly client?: { readonly cert: readonly string[]; readonly key: readonly string[] };
-}
-
-/** @throws UsageError */
-function readCertificates(directory: string): Certificates {
-  const read = (name: string) => readFileSync(join(directory, name), 'utf8');
+/** A directory that can't be read is a mistake of the command line, whoever needs it. @throws UsageError */
+function checkCertificates(directory: string): void {
   try {
-    const names = readdirSync(directory).sort();
-    const authorities = names.filter((name) => name.endsWith('.crt')).map(read);
-    const ca = authorities.length > 0 ? authorities.join('\n') : undefined;
-    const own = names.filter((name) => name.endsWith('.cert'));
-    if (own.length === 0) return { ca };
-    const keys = own.map((name) => read(`${name.slice(0, -'.cert'.length)}.key`));
-    return { ca, client: { cert: own.map(read), key: keys } };
+    readCertificates(directory);
   } catch (cause) {
     throw new UsageError(`--cert-dir ${directory}: ${(cause as Error).message}`, {
       cause,
@@ -95,15 +82,9 @@ export async function registryAccess(options: RegistryAccessOptions): Promise<Re
   const given = [tlsVerify, authfile, creds, certDir, retry];
   if (given.every((item) => item === undefined)) return {};
   const config = readRegistryConfig(environmentOf(options));
-  const { ca, ...client } = certDir === undefined ? { ca: undefined } : readCertificates(certDir);
-  const authorities = [config.ca, ca].filter((item) => item !== undefined);
+  if (certDir !== undefined) checkCertificates(certDir);
   return {
-    config: {
-      ...config,
-      ...client,
-      ca: authorities.length > 0 ? authorities.join('\n') : undefined,
-      tlsVerify,
-    },
+    config: { ...config, certDir, tlsVerify },
     ...(creds === undefined ? {} : { credentials: await readCredentials(creds) }),
     ...(retry === undefined ? {} : { retry }),
   };

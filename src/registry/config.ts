@@ -10,8 +10,8 @@ export interface RegistryConfig {
   readonly mirrors: ReadonlyMap<string, readonly string[]>;
   /** PEM certificates to trust besides the well-known ones. */
   readonly ca: string | undefined;
-  /** PEM certificates that say who we are, each with its key. */
-  readonly client?: { readonly cert: readonly string[]; readonly key: readonly string[] };
+  /** Certificates for every registry, instead of those that this machine has for each. */
+  readonly certDir?: string | undefined;
   /** What the command line says of every registry: true wants TLS, false takes anything. */
   readonly tlsVerify?: boolean | undefined;
   /** Environment for proxies: HTTP_PROXY, HTTPS_PROXY, NO_PROXY, and in lower case. */

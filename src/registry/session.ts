@@ -8,6 +8,7 @@ import { ImageError } from '../oci/errors.js';
 import { collect } from '../oci/resolve.js';
 import { VERSION } from '../version.js';
 import { type Authenticator, openAuthenticator, type TokenRequest } from './auth.js';
+import { certificatesFor } from './certificates.js';
 import {
   type Endpoint,
   endpointOf,
@@ -254,7 +255,7 @@ export function openSession(
   /** The one that worked. */
   let known: Scheme | undefined;
   const mayTrust = (url: URL) => !endpoint.verifyCertificate && url.host === endpoint.address;
-  const transport = openTransport(config, mayTrust);
+  const transport = openTransport(config, mayTrust, () => certificatesFor(host, config));
   const auth: Authenticator = openAuthenticator({
     registry: host,
     credentials: async () =>

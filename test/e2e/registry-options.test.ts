@@ -166,6 +166,26 @@ describe('--authfile, --cert-dir', () => {
   });
 });
 
+test('what this machine has for a registry is found where podman has it', async () => {
+  const home = stranger();
+  const name = `${secured.host}/team/machine:1`;
+  const { wiac } = machine();
+  const push = ['build', '-t', name, '--push', '--creds=ann:pass:word', small()];
+  expect(await wiac(push, home)).toMatchObject({ exitCode: 11 });
+  const directory = join(home.env?.HOME ?? '', 'containers/certs.d', secured.host);
+  mkdirSync(directory, { recursive: true });
+  copyFileSync(join(root, 'ca.pem'), join(directory, 'authority.crt'));
+  expect(await wiac(push, home)).toMatchObject({ exitCode: 0 });
+  writeFileSync(join(directory, 'alone.cert'), 'without a key');
+  expect(await wiac(['pull', name], home)).toMatchObject({
+    exitCode: 11,
+    stderr: expect.stringContaining('alone.key'),
+  });
+  // What the command line says counts before it.
+  const given = ['pull', '--cert-dir', certificates(), '--creds=ann:pass:word', name];
+  expect(await wiac(given, home)).toMatchObject({ exitCode: 0 });
+});
+
 test('--retry says how often, --retry-delay how soon', async () => {
   const faulty = await startFaulty(open.host);
   try {
