@@ -6,7 +6,7 @@ import { settle } from '../cache/durability.js';
 import { imageRecord } from '../cache/images.js';
 import { layerLinks, lazyScratch } from '../cache/layer-store.js';
 import { releaseLeases } from '../cache/lease.js';
-import type { ImageRecord, InlineCache, LayerId } from '../cache/records.js';
+import type { ImageRecord, ImageTimes, InlineCache, LayerId } from '../cache/records.js';
 import { forgetRemoteLayers } from '../cache/remote-layers.js';
 import { indexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
@@ -52,6 +52,8 @@ export interface BuildRequest {
   readonly jobs: number;
   /** Names the result gets. */
   readonly names: readonly string[];
+  /** Times of the result, wherever it is written. */
+  readonly times?: ImageTimes | undefined;
   /** Keep the result so that it can be found by name or id. */
   readonly keepImage: boolean;
   /** Caches to look into that are not on this machine, in this order. */
@@ -210,6 +212,7 @@ async function attempt(
     config: plan.config,
     history: historyOf(plan, resolution),
     ...(plan.author === undefined ? {} : { author: plan.author }),
+    ...(request.times === undefined ? {} : { times: request.times }),
     ...(cache === undefined ? {} : { cache }),
   });
   const image = concludeBuild(store.index, {

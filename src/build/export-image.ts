@@ -157,6 +157,13 @@ function originalOf(
   return { manifest: { bytes, descriptor }, config: manifest.config, configBytes };
 }
 
+/** The options with the times that the image itself has. */
+function withOwnTimes(options: ExportOptions, { times }: ImageRecord): ExportOptions {
+  if (times === undefined) return options;
+  const { seconds: latest, everyFile } = times;
+  return { ...options, epoch: latest, form: { ...options.form, latest, everyFile } };
+}
+
 /** Puts everything of an image but its manifest. */
 async function writeImage(
   store: Store,
@@ -257,7 +264,13 @@ export async function exportImages(
   const attestations: Descriptor[] = [];
   const configs: Descriptor[] = [];
   for (const { image, attest } of items) {
-    const { manifest, config } = await writeImage(store, image, sink, scratch, options);
+    const { manifest, config } = await writeImage(
+      store,
+      image,
+      sink,
+      scratch,
+      withOwnTimes(options, image),
+    );
     const own = annotationsOf(annotations, 'manifest-descriptor', image.platform);
     const { bytes, descriptor } = manifest;
     await sink.putManifest(bytes, descriptor.mediaType, single ? 'root' : 'child', own);

@@ -37,15 +37,9 @@ export interface OutputRequest {
 
 /** Options for one output. */
 function exportOptions(output: ImageOutput, { epoch, annotations }: OutputRequest): ExportOptions {
-  const { compression = 'gzip', level, force, rewriteTimestamp, everyFile } = output.form;
+  const { compression = 'gzip', level, force, rewriteTimestamp } = output.form;
   return {
-    form: {
-      compression,
-      level,
-      force,
-      latest: rewriteTimestamp ? epoch : undefined,
-      ...(everyFile ? { everyFile } : {}),
-    },
+    form: { compression, level, force, latest: rewriteTimestamp ? epoch : undefined },
     mediaTypes: mediaTypesOf(output),
     annotations: [...annotations, ...output.form.annotations],
     epoch,

@@ -138,6 +138,14 @@ export interface OriginalImage {
   readonly config: Uint8Array;
 }
 
+/** Times that an image and the files in layers of its build get when it is written. */
+export interface ImageTimes {
+  /** Since 1970. */
+  readonly seconds: number;
+  /** Every file gets it; else those that are newer. */
+  readonly everyFile: boolean;
+}
+
 /** A build result that was given a name (-t) or asked for by id. */
 export interface ImageRecord {
   /** `sha256:` and 64 hex digits over config and layers. */
@@ -153,6 +161,8 @@ export interface ImageRecord {
   readonly history: readonly HistoryEntry[];
   /** MAINTAINER, or that of the base image. */
   readonly author?: string;
+  /** --timestamp, --rewrite-timestamp: wherever it is written. */
+  readonly times?: ImageTimes;
   /** Its entries for other machines (--cache-to type=inline). */
   readonly cache?: InlineCache;
   /** Of an image that was pulled. */

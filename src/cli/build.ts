@@ -5,6 +5,7 @@ import { settle } from '../cache/durability.js';
 import { isImageName } from '../cache/images.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { storeRoot } from '../cache/paths.js';
+import type { ImageTimes } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { asStoreError, closeStore } from '../cache/store.js';
 import { UsageError } from '../errors.js';
@@ -52,7 +53,12 @@ export interface BuildOptions extends DockerfileOptions, OutputOptions, NoEffect
   readonly cacheFrom: readonly string[];
   readonly cacheTo: readonly string[];
   readonly quiet: boolean;
+  /** Seconds since 1970. */
+  readonly timestamp?: number;
+  readonly rewriteTimestamp?: boolean;
   readonly logfile?: string;
+  /** What the two options before come to. */
+  readonly times?: ImageTimes | undefined;
   /** Where progress goes instead of standard error. */
   readonly log?: (text: string) => void;
   readonly iidfile?: string;
@@ -104,6 +110,19 @@ function epochOf({ dockerfile }: BuildInput, options: BuildOptions): number | un
     target: options.target,
     platform,
     buildPlatform: platform,
+  });
+}
+
+/** @throws UsageError */
+function timesOf(
+  { timestamp, rewriteTimestamp }: BuildOptions,
+  epoch: number | undefined,
+): ImageTimes | undefined {
+  if (timestamp !== undefined) return { seconds: timestamp, everyFile: true };
+  if (!rewriteTimestamp) return undefined;
+  if (epoch !== undefined) return { seconds: epoch, everyFile: false };
+  throw new UsageError('--rewrite-timestamp needs SOURCE_DATE_EPOCH', {
+    hint: 'for example --source-date-epoch=$(git log -1 --pretty=%ct)',
   });
 }
 
@@ -160,11 +179,12 @@ export async function buildCommand(
     });
     // A value that is no time is an error, also where nothing needs it.
     const epoch = epochOf(input, options);
+    const times = timesOf(options, epoch);
     const outputs = module?.planOutputs(options, epoch);
     const names = outputs?.names ?? options.tag;
     const results = await buildPlatforms(
       input,
-      { ...options, registry, ...(log && { log }) },
+      { ...options, registry, times, ...(log && { log }) },
       names,
       store,
       caches,
@@ -274,6 +294,7 @@ async function buildInStore(
       cacheTo: caches.to,
       jobs: options.jobs ?? availableParallelism(),
       names,
+      times: options.times,
       keepImage: names.length > 0 || options.iidfile !== undefined,
       emit: (event) => {
         if (event.type !== 'warning' || showsWarnings(options.logLevel)) progress.emit(event);

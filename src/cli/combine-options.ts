@@ -10,6 +10,8 @@ export interface CombinedOptions {
   readonly buildArgFile?: readonly string[];
   readonly httpProxy?: boolean;
   readonly sourceDateEpoch?: number;
+  readonly timestamp?: number;
+  readonly rewriteTimestamp?: boolean;
   readonly platform?: string;
   readonly os?: string;
   readonly arch?: string;
@@ -60,6 +62,10 @@ function platformOf({ platform, os, arch, variant }: CombinedOptions): string | 
  */
 export function combineOptions<T extends CombinedOptions>(options: T): T {
   const { sourceDateEpoch: epoch, buildArg, buildArgFile = [] } = options;
+  if (options.timestamp !== undefined && (epoch !== undefined || options.rewriteTimestamp))
+    throw new UsageError('--timestamp says what --source-date-epoch and --rewrite-timestamp say', {
+      hint: 'leave one or the others out',
+    });
   const platform = platformOf(options);
   return {
     ...options,

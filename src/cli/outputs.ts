@@ -8,7 +8,7 @@ import type { Store } from '../cache/store.js';
 import { UsageError } from '../errors.js';
 import type { Annotation } from '../image/annotations.js';
 import { parseAnnotation } from '../image/annotations.js';
-import type { ImageForm, Output } from '../image/output.js';
+import type { Output } from '../image/output.js';
 import { checkImageOutput, parseOutput, usesStdout } from '../image/output.js';
 import type { Plan } from '../plan/plan.js';
 import type { RegistryOptions } from '../registry/registry.js';
@@ -24,10 +24,6 @@ export interface OutputOptions extends AttestOptions {
   readonly tag: readonly string[];
   readonly annotation: readonly string[];
   readonly metadataFile?: string;
-  /** Seconds since 1970: for the image, and for every file of its own layers. */
-  readonly timestamp?: number;
-  readonly rewriteTimestamp?: boolean;
-  readonly sourceDateEpoch?: number;
 }
 
 /** The same, understood. */
@@ -59,18 +55,6 @@ function withPush(outputs: readonly Output[], push: boolean): Output[] {
   return pushed.some(({ type }) => type === 'image')
     ? pushed
     : [...pushed, parseOutput('type=registry')];
-}
-
-/** @throws UsageError */
-function withTimes(form: ImageForm, options: OutputOptions): ImageForm {
-  const { timestamp, rewriteTimestamp = false, sourceDateEpoch } = options;
-  if (timestamp === undefined)
-    return { ...form, rewriteTimestamp: form.rewriteTimestamp || rewriteTimestamp };
-  if (sourceDateEpoch !== undefined || rewriteTimestamp)
-    throw new UsageError('--timestamp says what --source-date-epoch and --rewrite-timestamp say', {
-      hint: 'leave one or the others out',
-    });
-  return { ...form, rewriteTimestamp: true, everyFile: true };
 }
 
 function checkOutputs(outputs: readonly Output[], options: OutputOptions): void {
@@ -115,9 +99,7 @@ function checkAttestations({ provenance, sbom }: AttestPlan, outputs: readonly O
  * @throws UsageError, UnsupportedError
  */
 export function planOutputs(options: OutputOptions, epoch: number | undefined): OutputPlan {
-  const outputs = withPush(options.output.map(parseOutput), options.push).map((output) =>
-    'form' in output ? { ...output, form: withTimes(output.form, options) } : output,
-  );
+  const outputs = withPush(options.output.map(parseOutput), options.push);
   checkOutputs(outputs, options);
   const annotations = options.annotation.flatMap(parseAnnotation);
   for (const output of outputs) {

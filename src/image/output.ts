@@ -15,8 +15,6 @@ export interface ImageForm {
   readonly force: boolean;
   readonly ociMediaTypes: boolean | undefined;
   readonly rewriteTimestamp: boolean;
-  /** Not only what is newer gets the time: --timestamp. */
-  readonly everyFile?: boolean;
   readonly annotations: readonly Annotation[];
 }
 

@@ -235,6 +235,24 @@ describe('times', () => {
     expect(await timesOf(theirs.layers)).toEqual(new Set(['2023-11-14 22:13:20']));
   });
 
+  test('both stay with an image that is pushed later', async () => {
+    const made = machine();
+    const root = await oldAndNew();
+    const pushed = async (...flags: string[]) => {
+      await made.build(root, ...flags, '-t', 'timed');
+      const layout = join(tempDir(), 'layout');
+      const env = { SOURCE_DATE_EPOCH: '1' };
+      await made.wiac(['push', 'timed', `oci-layout://${layout}:x`], { env });
+      const { config, layers } = readLayout(layout);
+      expect(config.created).toBe('2023-11-14T22:13:20Z');
+      return [...(await timesOf(layers))].sort();
+    };
+    expect(await pushed('--timestamp=1700000000')).toEqual(['2023-11-14 22:13:20']);
+    const newer = await pushed('--source-date-epoch=1700000000', '--rewrite-timestamp');
+    expect(newer).toContain('1999-01-01 00:00:00');
+    expect(newer.at(-1)).toBe('2023-11-14 22:13:20');
+  });
+
   test('--source-date-epoch, and --rewrite-timestamp for what is newer', async () => {
     const root = await oldAndNew();
     const made = machine();
@@ -261,8 +279,7 @@ describe('times', () => {
     [['--rewrite-timestamp'], 'SOURCE_DATE_EPOCH'],
   ])('%j is refused', async (flags, message) => {
     const root = context({ Dockerfile: dockerfile() });
-    const output = `type=oci,dest=${join(tempDir(), 'image.tar')}`;
-    const { exitCode, stderr } = await machine().wiac(['build', '-o', output, ...flags, root]);
+    const { exitCode, stderr } = await machine().wiac(['build', ...flags, root]);
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)]);
   });
 });

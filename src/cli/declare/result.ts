@@ -20,7 +20,7 @@ export function resultOptions(command: Command): Command {
     .option('--omit-history', 'leave the history out of the result', false)
     .option(
       '--timestamp <seconds>',
-      'outputs: time of the image, and of every file in the layers of this build',
+      'time of the image, and of every file in the layers of this build',
       seconds,
     )
     .option(
@@ -28,5 +28,9 @@ export function resultOptions(command: Command): Command {
       'the same as --build-arg SOURCE_DATE_EPOCH=SECONDS',
       seconds,
     )
-    .option('--rewrite-timestamp', 'outputs: no file in layers of this build is newer', false);
+    .option(
+      '--rewrite-timestamp',
+      'no file in layers of this build is newer than SOURCE_DATE_EPOCH',
+      false,
+    );
 }
