@@ -8,6 +8,7 @@ import { addImages } from './declare/images.js';
 import { addLogin } from './declare/login.js';
 import type { SetExitCode } from './declare/options.js';
 import { addCopy, addRun } from './declare/run.js';
+import { usageOf } from './declare/usage.js';
 
 /**
  * The command line.
@@ -26,8 +27,9 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       // Its message is "(outputHelp)": commander shows the help instead.
       const missing = error.code === 'commander.help';
       const message = missing ? 'the command is missing' : error.message.replace(/^error: /, '');
+      const usage = error.code === 'commander.missingArgument' ? usageOf(wanted) : undefined;
       throw new UsageError(message, {
-        hint: 'wiac --help shows the commands, wiac COMMAND --help their options',
+        hint: usage ?? 'wiac --help shows the commands, wiac COMMAND --help their options',
       });
     });
   addBuild(program, setExitCode);

@@ -51,19 +51,19 @@ function parseHost(text: string): string {
   return `${address}\t${match[1]}`;
 }
 
-const SIZE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  k: 1024,
-  m: 1024 ** 2,
-  g: 1024 ** 3,
-};
+const SIZE_UNITS = ['', 'k', 'm', 'g', 't', 'p'];
 
-function parseSize(text: string): number {
-  const match = /^(\d+)([bkmg]?)$/i.exec(text);
-  const factor = SIZE_UNITS[(match?.[2] ?? '').toLowerCase()];
-  if (match && factor !== undefined) return Number(match[1]) * factor;
-  throw new UsageError(`--shm-size ${text}: not understood`, { hint: 'write it like 64m' });
+/**
+ * Bytes of a size as docker writes it: 1048576, 64m, 1.5g, 64MB and 64MiB are 1024 times as much each.
+ * @throws UsageError
+ */
+export function parseSize(text: string, option: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(text);
+  if (match) {
+    const power = SIZE_UNITS.indexOf((match[2] ?? '').toLowerCase());
+    return Math.floor(Number(match[1]) * 1024 ** power);
+  }
+  throw new UsageError(`${option} ${text}: not understood`, { hint: 'write it like 64m' });
 }
 
 /** @throws UsageError */
@@ -74,7 +74,8 @@ export function parseResources(options: {
 }): RunResources {
   return {
     extraHosts: options.addHost.map(parseHost),
-    shmSize: options.shmSize === undefined ? DEFAULT_SHM_BYTES : parseSize(options.shmSize),
+    shmSize:
+      options.shmSize === undefined ? DEFAULT_SHM_BYTES : parseSize(options.shmSize, '--shm-size'),
     ulimits: options.ulimit.map(parseLimit),
   };
 }

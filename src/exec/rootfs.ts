@@ -2,16 +2,16 @@
 import {
   chmodSync,
   chownSync,
-  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { ContextError } from '../errors.js';
 import type { Stack } from '../layers/stack.js';
-import type { BindMount, MountPlace } from './container.js';
+import type { BindMount, Isolation, MountPlace } from './container.js';
 import type { PointRequest } from './mount-points.js';
 import { hasCoveringPoints, placeMounts } from './mount-points.js';
 
@@ -49,6 +49,7 @@ export function prepareRootfs(
   scratch: string,
   requests: readonly MountRequest[],
   directories: readonly string[],
+  isolation: Isolation,
 ): Rootfs {
   const root = join(scratch, 'merged');
   const bottom = join(scratch, 'stubs');
@@ -59,7 +60,8 @@ export function prepareRootfs(
     ...directories.map((path) => ({ path, kind: 'directory' as const })),
     ...requests,
   ];
-  const found = placeMounts(stack, stack.length - lower.length, points, wanted);
+  const own = isolation === 'namespaces';
+  const found = placeMounts(stack, stack.length - lower.length, points, wanted, own);
   const refuse = (path: string): never => {
     throw new ContextError(
       `nothing can be mounted at ${path}: the image has something else there`,
@@ -85,19 +87,53 @@ export function inheritRoot(upper: string, stack: Stack): void {
   chmodSync(upper, mode & 0o7777);
 }
 
+const RESOLV_CONF = '/etc/resolv.conf';
 const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
+
+/** Lines of /etc/resolv.conf (resolv.conf(5)) that stand for those of this machine. */
+export interface Resolver {
+  readonly nameservers: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
+
+/** What a container's network is to be called and to know. */
+export interface NetworkNames {
+  readonly network: 'host' | 'none';
+  /** Further lines of /etc/hosts. */
+  readonly extraHosts: readonly string[];
+  /** The container's own: programs such as sudo ask for its address. */
+  readonly hostname: string;
+  readonly resolver?: Resolver;
+}
+
+/** This machine's settings, with each kind of line that was given in place of its own. */
+function resolverLines(machine: string, { nameservers, search, options }: Resolver): string {
+  const isReplaced = (line: string) =>
+    (nameservers.length > 0 && /^\s*nameserver\b/.test(line)) ||
+    (search.length > 0 && /^\s*(search|domain)\b/.test(line)) ||
+    (options.length > 0 && /^\s*options\b/.test(line));
+  const kept = machine.split('\n').filter((line) => line !== '' && !isReplaced(line));
+  // `--dns-search .` asks for none.
+  const domains = search.filter((domain) => domain !== '.');
+  return [
+    ...kept,
+    ...nameservers.map((address) => `nameserver ${address}`),
+    ...(domains.length > 0 ? [`search ${domains.join(' ')}`] : []),
+    ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
+    '',
+  ].join('\n');
+}
+
+const NO_RESOLVER: Resolver = { nameservers: [], search: [], options: [] };
 
 /**
  * /etc/hosts and /etc/resolv.conf of a container: copies in `scratch`, because a program may write
  * to its own, never to this machine's.
- * @param extraHosts further lines of /etc/hosts
- * @param hostname the container's own: programs such as sudo ask for its address
  */
 export function networkFiles(
   scratch: string,
-  network: 'host' | 'none',
-  extraHosts: readonly string[],
-  hostname: string,
+  { network, extraHosts, hostname, resolver = NO_RESOLVER }: NetworkNames,
 ): MountRequest[] {
   const file = { kind: 'file', readOnly: false, optional: true } as const;
   const hosts = join(scratch, 'hosts');
@@ -105,10 +141,12 @@ export function networkFiles(
   const own = `127.0.1.1\t${hostname}`;
   writeFileSync(hosts, [...HOSTS, ...extraHosts, own, ''].join('\n'));
   const mounts: MountRequest[] = [{ ...file, source: hosts, path: '/etc/hosts' }];
-  if (network === 'host' && existsSync('/etc/resolv.conf')) {
-    const resolvConf = join(scratch, 'resolv.conf');
-    copyFileSync('/etc/resolv.conf', resolvConf);
-    mounts.push({ ...file, source: resolvConf, path: '/etc/resolv.conf' });
+  const isThere = existsSync(RESOLV_CONF);
+  if (network === 'host' && (isThere || resolver !== NO_RESOLVER)) {
+    const copy = join(scratch, 'resolv.conf');
+    const machine = isThere ? readFileSync(RESOLV_CONF, 'utf8') : '';
+    writeFileSync(copy, resolver === NO_RESOLVER ? machine : resolverLines(machine, resolver));
+    mounts.push({ ...file, source: copy, path: RESOLV_CONF });
   }
   return mounts;
 }

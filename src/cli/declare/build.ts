@@ -1,6 +1,7 @@
 /** Declares `wiac build` and `wiac plan`. */
 import { type Command, Option } from 'commander';
 import { PROGRESS_MODES, PROGRESS_VARIABLE } from '../../ui/progress.js';
+import { limitOptions } from './limits.js';
 import {
   collect,
   dockerfileOptions,
@@ -86,7 +87,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .addOption(isolationOption())
     .addOption(logLevelOption())
     .addOption(logFormatOption());
-  withoutEffect(command).action(async (path: string, options) => {
+  withoutEffect(limitOptions(command)).action(async (path: string, options) => {
     const { buildCommand } = await import('../build.js');
     await buildCommand(path, options, setExitCode);
   });
