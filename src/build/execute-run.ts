@@ -171,6 +171,7 @@ function describeContainer(
     restrictions: DEFAULT_RESTRICTIONS,
     cgroups,
     hostname: HOSTNAME,
+    terminal: false,
     pts: join(draft.path, 'pts'),
     shmSize: step.resources.shmSize,
     limits: step.resources.ulimits,

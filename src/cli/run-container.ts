@@ -27,6 +27,7 @@ export type ContainerSettings = Pick<
   | 'privileged'
   | 'restrictions'
   | 'shmSize'
+  | 'terminal'
   | 'tmpfs'
 >;
 
@@ -122,6 +123,7 @@ export function containerSettings(options: RunOptions): ContainerSettings {
     devices: device.map(parseDevice),
     restrictions: restrictionsOf(options),
     shmSize,
+    terminal: options.tty,
     limits: ulimits,
   };
 }

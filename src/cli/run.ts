@@ -30,6 +30,7 @@ function environment({ config }: Target, options: RunOptions): Map<string, strin
   const base = envPairs(config.Env);
   // Programs ask the terminal's type, not whether it is there.
   if (process.stdin.isTTY && process.env.TERM !== undefined) base.set('TERM', process.env.TERM);
+  else if (options.tty && !base.has('TERM')) base.set('TERM', 'xterm');
   return runEnvironment(base, options, process.env);
 }
 

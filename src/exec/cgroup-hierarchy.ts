@@ -53,6 +53,8 @@ function ownGroup(cgroup: string, matches: (controllers: string) => boolean): st
 }
 
 function ownPath({ root, target }: Mount, group: string): string {
+  // Out of a namespace's view: the paths of groups above it begin so.
+  if (group.startsWith('/..')) return target;
   const below = posix.relative(root, group);
   return below === '..' || below.startsWith('../') ? target : posix.join(target, below);
 }

@@ -110,6 +110,8 @@ export interface Container {
   /** cgroup.procs of the control groups that it runs in. */
   readonly cgroups: readonly string[];
   readonly hostname: string | undefined;
+  /** A terminal for its streams, also where wiac's caller has none. */
+  readonly terminal: boolean;
   /** Empty directory of this machine where the container's terminals are made first. */
   readonly pts: string;
   /** Size of /dev/shm in bytes. */
@@ -283,13 +285,14 @@ function ownFileSystems(container: Container, streams: StreamKind): Operation[] 
 /** @returns what is between the program and the streams of whoever started it */
 function ownStreams(container: Container, streams: StreamKind): Operation[] {
   if (streams === 'capture') return [{ op: 'capture-output' }];
-  const { isolation, pts, user } = container;
+  const { isolation, pts, user, terminal: always } = container;
+  const { uid } = user;
   if (isolation === 'chroot')
-    return [{ op: 'relay-streams', ptmx: '/dev/ptmx', pts: '/dev/pts', uid: user.uid }];
+    return [{ op: 'relay-streams', ptmx: '/dev/ptmx', pts: '/dev/pts', uid, always }];
   // Made before there is a container, so that the other end is open outside of it.
   return [
     mount('devpts', pts, 'devpts', MS.NOSUID | MS.NOEXEC, PTS_OPTIONS),
-    { op: 'relay-streams', ptmx: `${pts}/ptmx`, pts, uid: user.uid },
+    { op: 'relay-streams', ptmx: `${pts}/ptmx`, pts, uid, always },
   ];
 }
 

@@ -29,13 +29,15 @@ export type Operation =
   | { readonly op: 'null-input' }
   /**
    * Keeps the caller's terminals and files from the program: it gets a terminal of its own (`ptmx`
-   * makes it, in the directory `pts`, for the user) and pipes.
+   * makes it, in the directory `pts`, for the user) and pipes. `always`: a terminal for all three
+   * streams, also where the caller has none.
    */
   | {
       readonly op: 'relay-streams';
       readonly ptmx: string;
       readonly pts: string;
       readonly uid: number;
+      readonly always: boolean;
     }
   | { readonly op: 'unshare'; readonly flags: number }
   /** Continue as pid 1 of a new pid namespace; the parent waits and passes signals on. */
@@ -151,7 +153,7 @@ function operands(operation: Operation): string[] {
     case 'die-with-parent':
       return [String(operation.parent)];
     case 'relay-streams':
-      return [operation.ptmx, operation.pts, String(operation.uid)];
+      return [operation.ptmx, operation.pts, String(operation.uid), operation.always ? '1' : ''];
     case 'unshare':
       return [String(operation.flags)];
     case 'mount': {

@@ -44,6 +44,8 @@ export interface ProgramRequest {
   readonly argv: readonly string[];
   readonly binds: readonly MountRequest[];
   readonly tmpfs: readonly TmpfsRequest[];
+  /** As in Container. */
+  readonly terminal: boolean;
   /** All rights, and all devices. */
   readonly privileged: boolean;
   readonly devices: readonly Device[];
@@ -112,6 +114,7 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
       restrictions: request.restrictions,
       cgroups: request.cgroups,
       hostname: names.hostname,
+      terminal: request.terminal,
       pts,
       shmSize: request.shmSize,
       limits: request.limits,

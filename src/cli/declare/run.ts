@@ -8,7 +8,7 @@ import { USAGES } from './usage.js';
 function programOptions(command: Command): Command {
   return command
     .option('-i, --interactive', 'standard input is passed on: it is in any case', false)
-    .option('-t, --tty', 'a terminal of its own: it has one whenever wiac has', false)
+    .option('-t, --tty', 'a terminal, also where wiac has none', false)
     .option(
       '-e, --env <name=value>',
       'set a variable; without =value it comes from the environment',
