@@ -8,6 +8,7 @@ import { UsageError } from '../errors.js';
 import { removeTree } from '../fs/remove.js';
 import { makeDirectories } from '../make-directories.js';
 import { messageOf } from '../oci/errors.js';
+import { abandonedNames, isProcessName, processName } from '../process-name.js';
 
 /** Where the parts of a layer directory are. */
 export interface LayerDirectory {
@@ -19,8 +20,8 @@ export interface LayerDirectory {
   readonly merged: string;
 }
 
-/** What overlayfs makes in its work directory. */
-const OVERLAY_WORK = ['work', 'index'];
+/** What overlayfs leaves in the work directory of the article's script. */
+const OF_THE_SCRIPT = ['work', 'index'];
 
 export function partsOf(layer: string): LayerDirectory {
   const [diff, work, merged] = ['diff', 'work', 'merged'].map((name) => join(layer, name));
@@ -39,27 +40,32 @@ export function makeLayerDirectory(path: string): void {
   }
 }
 
-/** Removes what overlayfs left in its work directory, nothing else. */
-export function emptyWork({ work }: LayerDirectory): void {
-  for (const name of OVERLAY_WORK) removeTree(join(work, name));
+/** A container layer while a program runs in it. */
+export interface OpenLayer {
+  readonly diff: string;
+  /** Overlayfs's work directory, for this process alone. */
+  readonly work: string;
+  readonly close: () => void;
 }
 
 /**
  * Makes `work` and `merged` of a container layer, and what is above them; `diff` is made by whoever
- * knows what its attributes have to be.
+ * knows what its attributes have to be. Two that run in one layer have a work directory each.
  * @throws UsageError when they can't be made, or are somebody's files
  */
-export function makeContainerLayer(layer: string): LayerDirectory {
-  const parts = partsOf(layer);
-  makeLayerDirectory(layer);
-  for (const path of [parts.work, parts.merged]) makeLayerDirectory(path);
-  if (statSync(parts.diff, { throwIfNoEntry: false })?.isDirectory() === false)
-    throw new UsageError(`${parts.diff} is not a directory`, { hint: 'name another layer' });
-  const others = readdirSync(parts.work).filter((name) => !OVERLAY_WORK.includes(name));
-  if (others.length > 0) {
-    throw new UsageError(`${parts.work} holds ${others[0]}, and overlayfs would work in it`, {
+export function openContainerLayer(layer: string): OpenLayer {
+  const { diff, work, merged } = partsOf(layer);
+  for (const path of [layer, work, merged]) makeLayerDirectory(path);
+  if (statSync(diff, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw new UsageError(`${diff} is not a directory`, { hint: 'name another layer' });
+  const names = readdirSync(work);
+  const other = names.find((name) => !OF_THE_SCRIPT.includes(name) && !isProcessName(name));
+  if (other !== undefined) {
+    throw new UsageError(`${work} holds ${other}, and overlayfs would work in it`, {
       hint: 'name a directory that is no other project, or one that is not there yet',
     });
   }
-  return parts;
+  for (const name of abandonedNames(names)) removeTree(join(work, name));
+  const own = join(work, processName());
+  return { diff, work: own, close: () => removeTree(own) };
 }

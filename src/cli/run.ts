@@ -11,8 +11,8 @@ import { runProgram } from '../exec/run-program.js';
 import { removeTree } from '../fs/remove.js';
 import { envPairs } from '../image/config.js';
 import { explainMissing } from '../libs/explain-missing.js';
-import type { LayerDirectory } from './layer-directory.js';
-import { emptyWork, makeContainerLayer, partsOf } from './layer-directory.js';
+import type { OpenLayer } from './layer-directory.js';
+import { openContainerLayer, partsOf } from './layer-directory.js';
 import { parseLimits } from './limits.js';
 import type { ContainerSettings } from './run-container.js';
 import { containerSettings } from './run-container.js';
@@ -51,7 +51,7 @@ function tellMissing(
 /** Runs the program. @returns its exit code */
 async function runTarget(
   target: Target,
-  layer: LayerDirectory,
+  layer: OpenLayer,
   scratch: string,
   options: RunOptions,
 ): Promise<number> {
@@ -101,11 +101,13 @@ export async function runCommand(
     checkRemoval(options, target.layer !== undefined);
     const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
     // What nobody keeps is on the file system of TMPDIR, with all else that is short-lived.
-    const layer = target.layer ? makeContainerLayer(target.layer) : partsOf(scratch);
+    const layer = target.layer
+      ? openContainerLayer(target.layer)
+      : { ...partsOf(scratch), close: () => {} };
     try {
       return await runTarget(target, layer, scratch, options);
     } finally {
-      if (target.layer) emptyWork(layer);
+      layer.close();
       removeTree(scratch);
     }
   } finally {

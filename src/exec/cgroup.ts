@@ -2,18 +2,11 @@
  * Control groups for containers: made before, removed after, swept away when whoever made them was
  * killed. Limits that were asked for are set or are an error, never ignored.
  */
-import { randomInt } from 'node:crypto';
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IsolationError } from '../errors.js';
+import { abandonedNames, processName } from '../process-name.js';
 import type { Hierarchy } from './cgroup-hierarchy.js';
 import { groupsAbove, hierarchyOf } from './cgroup-hierarchy.js';
 import type { ControlLimits, Controller, Setting } from './limits.js';
@@ -31,27 +24,6 @@ export interface ControlGroups {
 const NONE: ControlGroups = { members: [], memoryKills: () => 0, remove: async () => {} };
 
 const CONTROLLERS: readonly Controller[] = ['memory', 'cpu', 'cpuset', 'pids'];
-
-/** So that the groups of one process differ. */
-const MAX_NUMBER = 2 ** 32;
-
-/** `wiac-`, inode of a pid namespace, pid in it, start of that process in ticks, any number. */
-const NAME = /^wiac-(\d+)-(\d+)-(\d+)-\d+$/;
-
-function pidNamespace(): string {
-  return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
-}
-
-/** Field 22 of /proc/PID/stat. @returns undefined when there is no such process */
-function startOf(pid: number | 'self'): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is a name in parentheses, which may hold blanks.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
-}
 
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);
@@ -136,7 +108,8 @@ function makeNearby(name: string, hierarchy: Hierarchy, settings: readonly Setti
       refused.push(`${parent}: ${codeOf(error)}`);
     }
   }
-  const options = [...new Set(settings.map(({ option }) => option))].join(', ');
+  const asked = settings.filter(({ optional }) => !optional).map(({ option }) => option);
+  const options = [...new Set(asked)].join(', ');
   throw new IsolationError(
     `${options}: no control group can be made here (${refused.join('; ')})`,
     {
@@ -205,7 +178,7 @@ async function remove(group: string): Promise<void> {
 export function makeControlGroups(limits: ControlLimits): ControlGroups {
   const wanted = byHierarchy(limits);
   if (wanted.length === 0) return NONE;
-  const name = `wiac-${pidNamespace()}-${process.pid}-${startOf('self')}-${randomInt(MAX_NUMBER)}`;
+  const name = processName();
   const groups: string[] = [];
   try {
     for (const [hierarchy, settings] of wanted) groups.push(makeNearby(name, hierarchy, settings));
@@ -230,20 +203,12 @@ function namesIn(group: string): string[] {
   }
 }
 
-/** Has the process that made this group ended? Of another pid namespace nobody can say. */
-function isAbandoned(name: string, namespace: string): boolean {
-  const [, itsNamespace, pid, start] = NAME.exec(name) ?? [];
-  return itsNamespace === namespace && startOf(Number(pid)) !== start;
-}
-
 /** Removes the control groups of processes that were killed before they could do it. */
 export function sweepControlGroups(): void {
-  const namespace = pidNamespace();
   const hierarchies = CONTROLLERS.flatMap((controller) => readHierarchy(controller) ?? []);
   const parents = new Set(hierarchies.flatMap(groupsAbove));
   for (const parent of parents) {
-    for (const name of namesIn(parent)) {
-      if (!isAbandoned(name, namespace)) continue;
+    for (const name of abandonedNames(namesIn(parent))) {
       try {
         rmdirSync(join(parent, name));
       } catch {

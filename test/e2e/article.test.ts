@@ -3,7 +3,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, machine, tempDir, writeTree } from '../support/wiac.js';
+import { context, machine, printed, tempDir, WIAC, writeTree } from '../support/wiac.js';
 
 async function which(program: string): Promise<string> {
   return (await execa('which', [program])).stdout;
@@ -102,14 +102,28 @@ describe('layers made by hand', () => {
     expect(readdirSync(join(cwd, 'work'))).toEqual(['mine']);
   });
 
-  test('what overlayfs left of a killed run does not stand in the way of the next', async () => {
-    const { wiac } = machine();
+  test('two programs run in one container layer at a time, and one that is killed leaves nothing', async () => {
+    const { wiac, root } = machine();
     const cwd = tempDir();
     await wiac(['copy', './a', '/bin/busybox', '/bin/sh'], { cwd });
-    writeTree(cwd, { 'c/work/work/#1': 'x', 'c/work/index/x': 'x' });
-    const run = await wiac(['run', './a/diff', './c', '/bin/sh', '-c', 'echo x > /x'], { cwd });
-    expect(run).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    writeTree(cwd, { 'a/diff/file': 'lower\n' });
+    const start = (script: string) => {
+      const argv = [WIAC, 'run', './a/diff', './c', '/bin/sh', '-c', script];
+      return execa(process.execPath, argv, { cwd, env: { WIAC_ROOT: root }, reject: false });
+    };
+    // The second line takes overlayfs's work directory: a file of a lower layer is copied up.
+    const first = start('echo ready; read line; echo more >> /file && echo first');
+    const killed = start('echo ready; read line');
+    await Promise.all([first, killed].map(({ stdout }) => printed(stdout, 'ready')));
+    expect(readdirSync(join(cwd, 'c/work'))).toHaveLength(2);
+    killed.kill('SIGKILL');
+    await killed;
+    const second = await wiac(['run', './a/diff', './c', '/bin/sh', '-c', 'echo x > /x'], { cwd });
+    expect(second).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    first.stdin?.end('\n');
+    expect(await first).toMatchObject({ exitCode: 0, stdout: 'ready\nfirst' });
     expect(readdirSync(join(cwd, 'c/work'))).toEqual([]);
+    expect(readdirSync(join(cwd, 'c/diff')).sort()).toEqual(['file', 'x']);
   });
 });
 
