@@ -15,6 +15,7 @@ import { LayersGoneError, retryWhenPruned } from '../cache/uses.js';
 import type { FileSource } from '../context/source.js';
 import { UnsupportedError } from '../errors.js';
 import type { Isolation } from '../exec/container.js';
+import type { ControlLimits } from '../exec/limits.js';
 import { formatLowerdirs, withoutRepeats } from '../exec/overlay.js';
 import type { HistoryEntry } from '../image/config.js';
 import { isWindows } from '../image/config.js';
@@ -44,6 +45,8 @@ export interface BuildRequest {
   /** Opens a build context by its name, '' is the main one. */
   readonly openContext: (name: string) => FileSource;
   readonly isolation: Isolation;
+  /** What each RUN may use of this machine. */
+  readonly limits: ControlLimits;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
   readonly secret: (id: string) => Buffer | undefined;
@@ -172,7 +175,7 @@ async function attempt(
   context: BuildSession['context'],
   scratch: () => string,
 ): Promise<BuildResult> {
-  const { plan, store, emit, skipsCache, secret, sshAgent, isolation, signal } = request;
+  const { plan, store, emit, skipsCache, secret, sshAgent, isolation, limits, signal } = request;
   const started = performance.now();
   const scanStore = indexScanStore(store.index, await createHash64());
   const origins: LayerOrigins = new Map();
@@ -183,6 +186,7 @@ async function attempt(
     context,
     scratch,
     isolation,
+    limits,
     images: request.images,
     origins,
     sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),

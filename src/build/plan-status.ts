@@ -142,6 +142,7 @@ export async function planStatus(
     context: contexts.get,
     scratch: scratch.path,
     isolation: 'namespaces',
+    limits: {},
     images,
     origins: new Map(),
     sharedCache: undefined,

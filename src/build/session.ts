@@ -8,6 +8,7 @@ import type { IndexScanStore } from '../cache/scan-store.js';
 import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
 import type { Isolation } from '../exec/container.js';
+import type { ControlLimits } from '../exec/limits.js';
 import type { LayerDigest } from '../keys/digest.js';
 import { digestLayer } from '../layers/layer-digest.js';
 import type { Stack } from '../layers/stack.js';
@@ -32,6 +33,8 @@ export interface BuildSession {
   /** Directory for short-lived files of this build, made when it is first asked for. */
   readonly scratch: () => string;
   readonly isolation: Isolation;
+  /** What each RUN may use of this machine. */
+  readonly limits: ControlLimits;
   /** The images that the plan is based on. */
   readonly images: PlanImages;
   /** Where layers that are not here can be fetched. */

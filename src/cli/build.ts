@@ -9,6 +9,7 @@ import type { ImageTimes } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { asStoreError, closeStore } from '../cache/store.js';
 import { UsageError } from '../errors.js';
+import { sweepControlGroups } from '../exec/cgroup.js';
 import type { Isolation } from '../exec/container.js';
 import { ensurePrivileges } from '../exec/privileges.js';
 import { sha256 } from '../keys/digest.js';
@@ -33,6 +34,8 @@ import {
   wantedPlatform,
   wantedPlatforms,
 } from './dockerfile-input.js';
+import type { LimitOptions } from './limits.js';
+import { parseLimits } from './limits.js';
 import { lintBuild } from './lint.js';
 import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
@@ -45,7 +48,11 @@ import type { SharedCaches } from './shared-caches.js';
 import { openUserStore } from './user-store.js';
 
 /** Options of `wiac build`, as commander gives them. */
-export interface BuildOptions extends DockerfileOptions, OutputOptions, NoEffectOptions {
+export interface BuildOptions
+  extends DockerfileOptions,
+    OutputOptions,
+    NoEffectOptions,
+    LimitOptions {
   readonly cache: boolean;
   readonly cacheFilter?: string | boolean;
   readonly secret: readonly string[];
@@ -152,8 +159,9 @@ export async function buildCommand(
   if (relayed !== undefined) return setExitCode(relayed);
   const warn = await openWarnings(options);
   if (!options.quiet) notices.forEach(warn);
-  // A mistake in the config file is told before the build, not after it.
+  // A mistake in the config file, or in a limit, is told before the build, not in it.
   readPolicy(process.env);
+  parseLimits(options);
   for (const name of options.tag) {
     if (!isImageName(name))
       throw new UsageError(`--tag ${name} is not a name`, {
@@ -169,6 +177,7 @@ export async function buildCommand(
   const started = new Date();
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
+  if (store.paths.self.foundDead) sweepControlGroups();
   const scratch = lazyScratch(store.paths);
   try {
     const { limits } = store;
@@ -288,6 +297,7 @@ async function buildInStore(
       images,
       openContext,
       isolation: options.isolation,
+      limits: parseLimits(options),
       skipsCache: cacheSkipper(options),
       ...credentials,
       cacheFrom: caches.from,

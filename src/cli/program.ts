@@ -9,6 +9,7 @@ import { addLogin } from './declare/login.js';
 import type { SetExitCode } from './declare/options.js';
 import { insteadOf } from './declare/refused.js';
 import { addCopy, addRun } from './declare/run.js';
+import { usageOf } from './declare/usage.js';
 
 /**
  * The command line.
@@ -31,8 +32,9 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       if (hint !== undefined)
         throw new UsageError(`wiac build has no ${flag.replace(/=.*$/s, '')}`, { hint });
       const message = missing ? 'the command is missing' : error.message.replace(/^error: /, '');
+      const usage = error.code === 'commander.missingArgument' ? usageOf(wanted) : undefined;
       throw new UsageError(message, {
-        hint: 'wiac --help shows the commands, wiac COMMAND --help their options',
+        hint: usage ?? 'wiac --help shows the commands, wiac COMMAND --help their options',
       });
     });
   addBuild(program, setExitCode);

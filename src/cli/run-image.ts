@@ -21,6 +21,8 @@ export type PullPolicy = 'always' | 'missing' | 'never';
 /** What decides which image is run. */
 export interface ImageChoice {
   readonly pull: PullPolicy;
+  /** Do not say that something is pulled. */
+  readonly quiet: boolean;
   /** `os/architecture[/variant]`; undefined: this machine's, or whatever the store has. */
   readonly platform: string | undefined;
 }
@@ -65,7 +67,7 @@ function withSuggestion({ index }: Store, name: string, error: unknown): unknown
 export async function imageToRun(
   store: Store,
   name: string,
-  { pull, platform }: ImageChoice,
+  { pull, quiet, platform }: ImageChoice,
 ): Promise<ImageRecord> {
   const wanted = platform ?? formatPlatform(hostPlatform());
   const isHere = (image: ImageRecord) => {
@@ -85,7 +87,7 @@ export async function imageToRun(
   if (stored && fits && !isAsked) return isHere(stored);
   if (pull === 'never') throw notThere(store, name);
   const reference = elsewhere(store, name);
-  process.stderr.write(`wiac: pulling ${reference}\n`);
+  if (!quiet) process.stderr.write(`wiac: pulling ${reference}\n`);
   const { pullImage } = await import('./pull-image.js');
   try {
     return await pullImage(store, name, wanted, name);

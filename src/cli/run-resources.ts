@@ -87,26 +87,26 @@ function parseResolver(options: ResourceOptions): RunResources['resolver'] {
   }
   const wrong = servers.find((server) => isIP(server) === 0);
   if (wrong !== undefined)
-    throw new UsageError(`--dns ${wrong}: it is no address`, { hint: 'write it like 10.0.0.1' });
+    throw new UsageError(`--dns ${wrong}: that is no address`, { hint: 'write --dns 1.1.1.1' });
   const strange = [...search, ...words].find((word) => /\s/.test(word) || word === '');
   if (strange !== undefined)
     throw new UsageError(`--dns-search, --dns-option: "${strange}" is no word`);
   return { servers, search, options: words };
 }
 
-const SIZE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  k: 1024,
-  m: 1024 ** 2,
-  g: 1024 ** 3,
-};
+const SIZE_UNITS = ['', 'k', 'm', 'g', 't', 'p'];
 
-function parseSize(text: string): number {
-  const match = /^(\d+)([bkmg]?)$/i.exec(text);
-  const factor = SIZE_UNITS[(match?.[2] ?? '').toLowerCase()];
-  if (match && factor !== undefined) return Number(match[1]) * factor;
-  throw new UsageError(`--shm-size ${text}: not understood`, { hint: 'write it like 64m' });
+/**
+ * Bytes of a size as docker writes it: 1048576, 64m, 1.5g, 64MB and 64MiB are 1024 times as much each.
+ * @throws UsageError
+ */
+export function parseSize(text: string, option: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(text);
+  if (match) {
+    const power = SIZE_UNITS.indexOf((match[2] ?? '').toLowerCase());
+    return Math.floor(Number(match[1]) * 1024 ** power);
+  }
+  throw new UsageError(`${option} ${text}: not understood`, { hint: 'write it like 64m' });
 }
 
 /** As commander gives them. */
@@ -139,7 +139,8 @@ export function parseResources(options: ResourceOptions): RunResources {
     ...(add.length + drop.length > 0 ? { capabilities: { add, drop } } : {}),
     ...(volumes.length > 0 ? { volumes } : {}),
     extraHosts: options.addHost.flatMap(parseHost),
-    shmSize: options.shmSize === undefined ? DEFAULT_SHM_BYTES : parseSize(options.shmSize),
+    shmSize:
+      options.shmSize === undefined ? DEFAULT_SHM_BYTES : parseSize(options.shmSize, '--shm-size'),
     ulimits: options.ulimit.map(parseLimit),
   };
 }

@@ -1,29 +1,63 @@
-/** Capabilities by their names (capabilities(7)); each has its place in the list as its number. */
+/** Capabilities by the names of capabilities(7), as --cap-add and --cap-drop take them. */
+
+/** In the order of their numbers in linux/capability.h, from 0 on. */
 const NAMES = [
-  ...['chown', 'dac_override', 'dac_read_search', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid'],
-  ...['setpcap', 'linux_immutable', 'net_bind_service', 'net_broadcast', 'net_admin', 'net_raw'],
-  ...['ipc_lock', 'ipc_owner', 'sys_module', 'sys_rawio', 'sys_chroot', 'sys_ptrace', 'sys_pacct'],
-  ...['sys_admin', 'sys_boot', 'sys_nice', 'sys_resource', 'sys_time', 'sys_tty_config', 'mknod'],
-  ...['lease', 'audit_write', 'audit_control', 'setfcap', 'mac_override', 'mac_admin', 'syslog'],
-  ...['wake_alarm', 'block_suspend', 'audit_read', 'perfmon', 'bpf', 'checkpoint_restore'],
+  ...['CHOWN', 'DAC_OVERRIDE', 'DAC_READ_SEARCH', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID'],
+  ...['SETPCAP', 'LINUX_IMMUTABLE', 'NET_BIND_SERVICE', 'NET_BROADCAST', 'NET_ADMIN', 'NET_RAW'],
+  ...['IPC_LOCK', 'IPC_OWNER', 'SYS_MODULE', 'SYS_RAWIO', 'SYS_CHROOT', 'SYS_PTRACE', 'SYS_PACCT'],
+  ...['SYS_ADMIN', 'SYS_BOOT', 'SYS_NICE', 'SYS_RESOURCE', 'SYS_TIME', 'SYS_TTY_CONFIG', 'MKNOD'],
+  ...['LEASE', 'AUDIT_WRITE', 'AUDIT_CONTROL', 'SETFCAP', 'MAC_OVERRIDE', 'MAC_ADMIN', 'SYSLOG'],
+  ...['WAKE_ALARM', 'BLOCK_SUSPEND', 'AUDIT_READ', 'PERFMON', 'BPF', 'CHECKPOINT_RESTORE'],
+];
+
+/** The capabilities Docker and containerd give by default. */
+const DEFAULT_NAMES = [
+  ...['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID', 'SETPCAP'],
+  ...['NET_BIND_SERVICE', 'NET_RAW', 'SYS_CHROOT', 'MKNOD', 'AUDIT_WRITE', 'SETFCAP'],
 ];
 
 /** All of them. */
 export const ALL_CAPABILITIES: readonly number[] = NAMES.map((_, number) => number);
 
-/** What Docker and containerd give by default. */
-export const DEFAULT_CAPABILITIES: readonly number[] = [
-  ...['chown', 'dac_override', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid', 'setpcap'],
-  ...['net_bind_service', 'net_raw', 'sys_chroot', 'mknod', 'audit_write', 'setfcap'],
-].map((name) => NAMES.indexOf(name));
+/** Their numbers. */
+export const DEFAULT_CAPABILITIES: readonly number[] = DEFAULT_NAMES.map((name) =>
+  NAMES.indexOf(name),
+);
+
+/** Whoever has it may mount, which makes a filter of system calls pointless. */
+export const SYS_ADMIN = NAMES.indexOf('SYS_ADMIN');
 
 /**
- * Numbers of a name, with or without `CAP_`, in any case; `all` are all.
+ * Numbers of a name, with or without `CAP_`, in any case; `ALL` are all.
  * @returns undefined when there is none of that name
  */
 export function capabilitiesNamed(name: string): readonly number[] | undefined {
-  const lower = name.toLowerCase();
-  if (lower === 'all') return ALL_CAPABILITIES;
-  const number = NAMES.indexOf(lower.replace(/^cap_/, ''));
+  const plain = name.toUpperCase().replace(/^CAP_/, '');
+  if (plain === 'ALL') return ALL_CAPABILITIES;
+  const number = NAMES.indexOf(plain);
   return number === -1 ? undefined : [number];
+}
+
+/** A name that there is not. */
+export interface UnknownCapability {
+  readonly unknown: string;
+}
+
+/**
+ * The capabilities of a container that was given some and lost others. ALL stands for all of them;
+ * single names count before it, as with docker: `--cap-drop=ALL --cap-add=CHOWN` leaves one.
+ */
+export function capabilitiesOf(
+  add: readonly string[],
+  drop: readonly string[],
+): readonly number[] | UnknownCapability {
+  const unknown = [...add, ...drop].find((name) => capabilitiesNamed(name) === undefined);
+  if (unknown !== undefined) return { unknown };
+  const isAll = (name: string) => capabilitiesNamed(name) === ALL_CAPABILITIES;
+  const single = (names: readonly string[]) =>
+    names.filter((name) => !isAll(name)).flatMap((name) => capabilitiesNamed(name) ?? []);
+  const dropped = single(drop);
+  const start = add.some(isAll) ? ALL_CAPABILITIES : drop.some(isAll) ? [] : DEFAULT_CAPABILITIES;
+  const kept = start.filter((number) => !dropped.includes(number));
+  return [...new Set([...kept, ...single(add)])].sort((a, b) => a - b);
 }

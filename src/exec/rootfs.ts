@@ -2,7 +2,6 @@
 import {
   chmodSync,
   chownSync,
-  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -12,8 +11,8 @@ import {
 import { join } from 'node:path';
 import { ContextError } from '../errors.js';
 import type { Stack } from '../layers/stack.js';
-import type { RunResources } from '../plan/step.js';
-import type { BindMount, MountPlace } from './container.js';
+import type { Resolver } from '../plan/step.js';
+import type { BindMount, Isolation, MountPlace } from './container.js';
 import type { PointRequest } from './mount-points.js';
 import { hasCoveringPoints, placeMounts } from './mount-points.js';
 import { resolvConf } from './resolver.js';
@@ -52,6 +51,7 @@ export function prepareRootfs(
   scratch: string,
   requests: readonly MountRequest[],
   directories: readonly string[],
+  isolation: Isolation,
 ): Rootfs {
   const root = join(scratch, 'merged');
   const bottom = join(scratch, 'stubs');
@@ -62,7 +62,8 @@ export function prepareRootfs(
     ...directories.map((path) => ({ path, kind: 'directory' as const })),
     ...requests,
   ];
-  const found = placeMounts(stack, stack.length - lower.length, points, wanted);
+  const own = isolation === 'namespaces';
+  const found = placeMounts(stack, stack.length - lower.length, points, wanted, own);
   const refuse = (path: string): never => {
     throw new ContextError(
       `nothing can be mounted at ${path}: the image has something else there`,
@@ -91,19 +92,26 @@ export function inheritRoot(upper: string, stack: Stack): void {
 const RESOLV_CONF = '/etc/resolv.conf';
 const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
 
+/** What a container's network is to be called and to know. */
+export interface NetworkNames {
+  readonly network: 'host' | 'none';
+  /** Further lines of /etc/hosts. */
+  readonly extraHosts: readonly string[];
+  /** The container's own: programs such as sudo ask for its address. */
+  readonly hostname: string;
+  /** `none`: the image has its own /etc/resolv.conf. */
+  readonly resolver?: Resolver | 'none' | undefined;
+  /** The image has its own /etc/hosts. */
+  readonly noHosts?: boolean | undefined;
+}
+
 /**
  * /etc/hosts and /etc/resolv.conf of a container: copies in `scratch`, because a program may write
  * to its own, never to this machine's.
- * @param extraHosts further lines of /etc/hosts
- * @param hostname the container's own: programs such as sudo ask for its address
- * @param asked what is to be otherwise than on this machine
  */
 export function networkFiles(
   scratch: string,
-  network: 'host' | 'none',
-  extraHosts: readonly string[],
-  hostname: string,
-  { noHosts, resolver }: Pick<RunResources, 'noHosts' | 'resolver'> = {},
+  { network, extraHosts, hostname, resolver, noHosts }: NetworkNames,
 ): MountRequest[] {
   const file = { kind: 'file', readOnly: false, optional: true } as const;
   const mounts: MountRequest[] = [];
@@ -114,11 +122,11 @@ export function networkFiles(
     writeFileSync(source, [...HOSTS, ...extraHosts, own, ''].join('\n'));
     mounts.push({ ...file, source, path: '/etc/hosts' });
   }
-  if (network === 'host' && resolver !== 'none' && (resolver || existsSync(RESOLV_CONF))) {
+  const isThere = existsSync(RESOLV_CONF);
+  if (network === 'host' && resolver !== 'none' && (resolver || isThere)) {
     const source = join(scratch, 'resolv.conf');
-    const machine = existsSync(RESOLV_CONF) ? readFileSync(RESOLV_CONF, 'utf8') : '';
-    if (resolver) writeFileSync(source, resolvConf(machine, resolver));
-    else copyFileSync(RESOLV_CONF, source);
+    const machine = isThere ? readFileSync(RESOLV_CONF, 'utf8') : '';
+    writeFileSync(source, resolver ? resolvConf(machine, resolver) : machine);
     mounts.push({ ...file, source, path: RESOLV_CONF });
   }
   return mounts;

@@ -45,6 +45,7 @@ export async function buildHere(
         ...planned,
         store,
         isolation: 'namespaces',
+        limits: {},
         skipsCache: () => false,
         secret: () => undefined,
         sshAgent: () => undefined,

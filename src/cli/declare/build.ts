@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { PROGRESS_MODES, PROGRESS_VARIABLE } from '../../ui/progress.js';
 import { collect } from './collect.js';
+import { limitOptions } from './limits.js';
 import {
   dockerfileOptions,
   isolationOption,
@@ -94,7 +95,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .addOption(isolationOption())
     .addOption(logLevelOption())
     .addOption(logFormatOption());
-  withoutEffect(command).action(async (path: string, options) => {
+  withoutEffect(limitOptions(command)).action(async (path: string, options) => {
     const { buildCommand } = await import('../build.js');
     await buildCommand(path, options, setExitCode);
   });

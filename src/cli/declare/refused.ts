@@ -1,7 +1,5 @@
 /** Options of docker, podman and buildah that wiac build does not have, and what does the same. */
 
-const CGROUPS =
-  'it makes no control groups: limit the whole build (systemd-run --scope -p MemoryMax=2G wiac build ...) or its steps with --ulimit';
 const NAMESPACES = 'every step has namespaces of its own; --isolation=chroot has fewer';
 const COMPRESSION = 'say it where the image goes: -o type=image,push=true,compression=zstd';
 const SBOM = '--sbom lists the packages in SPDX, beside the image; --attest type=sbom is the same';
@@ -14,17 +12,12 @@ const WINDOWS = 'it is for images of Windows, which are not built';
 const REFUSED: Readonly<Record<string, string>> = {
   'all-platforms': 'name them: --platform linux/amd64,linux/arm64',
   'cache-ttl': '--no-cache runs every step, wiac cache prune --keep-days N forgets old ones',
-  'cgroup-parent': CGROUPS,
+  'cgroup-parent': 'limit the steps themselves: --memory, --cpus, --pids-limit',
   cgroupns: NAMESPACES,
   'compat-volumes': 'steps may change what is below a VOLUME, as with BuildKit',
   'compression-format': COMPRESSION,
   'compression-level': COMPRESSION,
   'cpp-flag': 'run the preprocessor yourself: cpp -E Dockerfile.in | wiac build -f - .',
-  'cpu-period': CGROUPS,
-  'cpu-quota': CGROUPS,
-  'cpu-shares': CGROUPS,
-  'cpuset-cpus': CGROUPS,
-  'cpuset-mems': CGROUPS,
   'created-annotation': '--annotation org.opencontainers.image.created=TIME says it',
   cw: 'encrypted disk images are not made',
   'decryption-key': 'decrypt the base image first: skopeo copy --decryption-key',
@@ -40,8 +33,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   'layer-label': 'steps are kept without labels: wiac cache ls finds them',
   logsplit: 'build each platform by itself, with a --logfile of its own',
   manifest: 'several --platform with --push make an index; wiac imagetools create joins images',
-  memory: CGROUPS,
-  'memory-swap': CGROUPS,
   mount: 'write it where it is needed: RUN --mount=...; --volume is for all steps',
   net: 'it is called --network',
   'os-feature': WINDOWS,
@@ -73,15 +64,12 @@ const REFUSED: Readonly<Record<string, string>> = {
   uts: NAMESPACES,
 };
 
-const SHORT: Readonly<Record<string, string>> = { c: 'cpu-shares', m: 'memory' };
-
 /**
  * What to do instead of an option.
- * @param flag as it was given: `--memory`, `--memory=1g`, `-m`
+ * @param flag as it was given: `--device` or `--device=...`
  * @returns undefined when nobody has it
  */
 export function insteadOf(flag: string): string | undefined {
-  const [, long] = /^--([^=]+)/.exec(flag) ?? [];
-  const name = long ?? SHORT[flag[1] ?? ''] ?? '';
+  const [, name = ''] = /^--([^=]+)/.exec(flag) ?? [];
   return Object.hasOwn(REFUSED, name) ? REFUSED[name] : undefined;
 }
