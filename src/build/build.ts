@@ -58,6 +58,8 @@ export interface BuildRequest {
   readonly cacheFrom: readonly CacheSource[];
   /** Where the build's entries go when it is done. */
   readonly cacheTo: readonly CacheTarget[];
+  /** SOURCE_DATE_EPOCH: when the result was made, seconds since 1970. */
+  readonly epoch?: number | undefined;
   readonly emit: EventSink;
   /** Aborted from outside (SIGINT); its reason is what the build throws then. */
   readonly signal: AbortSignal;
@@ -209,6 +211,7 @@ async function attempt(
     manifest: undefined,
     config: plan.config,
     history: historyOf(plan, resolution),
+    ...(request.epoch === undefined ? {} : { epoch: request.epoch }),
     ...(plan.author === undefined ? {} : { author: plan.author }),
     ...(cache === undefined ? {} : { cache }),
   });

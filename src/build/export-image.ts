@@ -7,9 +7,9 @@ import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import type { Annotation } from '../image/annotations.js';
 import { annotationsOf } from '../image/annotations.js';
-import { HISTORY_COMMENT } from '../image/config.js';
+import { configBytes } from '../image/config-blob.js';
 import { digestOf } from '../oci/digest.js';
-import type { Descriptor, ImageHistoryEntry, ImageSink } from '../oci/image.js';
+import type { Descriptor, ImageSink } from '../oci/image.js';
 import {
   DOCKER_CONFIG,
   DOCKER_INDEX,
@@ -18,9 +18,8 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from '../oci/media-types.js';
-import { isIndex, parseManifest } from '../oci/parse.js';
+import { isIndex, parseConfig, parseManifest } from '../oci/parse.js';
 import { parsePlatform } from '../oci/platform.js';
-import { INLINE_MEMBER } from '../shared-cache/media-types.js';
 import type { ExportedLayer, MediaTypes } from './export-layers.js';
 import { exportLayers } from './export-layers.js';
 
@@ -69,54 +68,34 @@ const TYPES = {
   docker: { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, index: DOCKER_INDEX },
 } as const;
 
-/** How many layers, from the top, no base image has: its history says when they were made. */
-function ownLayers({ history }: ImageRecord): number {
-  return history.filter(({ created, empty_layer }) => created === undefined && !empty_layer).length;
-}
-
-/**
- * When the image was created: SOURCE_DATE_EPOCH, else the newest time of a file in the layers of
- * this build, so that the same files give the same image, wherever the layers came from; never
- * before its base image.
- */
-function createdAt(
-  image: ImageRecord,
-  layers: readonly ExportedLayer[],
-  epoch: number | undefined,
-): string {
-  const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
-  if (epoch !== undefined) return iso(epoch);
-  const own = layers.slice(Math.max(0, layers.length - ownLayers(image)));
-  const files = own.map(({ record }) => record.newest ?? 0);
-  const base = image.history.map(({ created = '' }) => Date.parse(created) / 1000 || 0);
-  return iso(Math.floor(Math.max(0, ...files, ...base)));
-}
-
-/** Each layer has one entry that is not empty; layers no instruction speaks of get one as well. */
-function historyOf(image: ImageRecord, created: string): ImageHistoryEntry[] {
-  const entries = image.history.map(({ empty_layer, ...entry }): ImageHistoryEntry => {
-    const { created_by, author, comment } = entry;
-    return {
-      created: entry.created ?? created,
-      created_by,
-      ...(author === undefined ? {} : { author }),
-      ...(comment === undefined ? {} : { comment }),
-      ...(empty_layer ? { empty_layer } : {}),
-    };
-  });
-  const missing = image.layers.length - entries.filter((entry) => !entry.empty_layer).length;
-  const unnamed = { created, created_by: 'build context', comment: HISTORY_COMMENT };
-  return [...Array.from({ length: Math.max(0, missing) }, () => unnamed), ...entries];
-}
-
 interface JsonBlob {
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   readonly descriptor: Descriptor;
 }
 
-function jsonBlob(value: unknown, mediaType: string): JsonBlob {
-  const bytes = Buffer.from(JSON.stringify(value));
+function blobOf(bytes: Uint8Array, mediaType: string): JsonBlob {
   return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };
+}
+
+function jsonBlob(value: unknown, mediaType: string): JsonBlob {
+  return blobOf(Buffer.from(JSON.stringify(value)), mediaType);
+}
+
+/** The config that the image came with, as long as it has the same layers; else one of our own. */
+function configOf(
+  image: ImageRecord,
+  layers: readonly ExportedLayer[],
+  epoch: number | undefined,
+  mediaType: string,
+): JsonBlob {
+  const records = layers.map(({ record }) => record);
+  const { original } = image;
+  if (original) {
+    const { rootfs } = parseConfig(original.config, 'the image as it came');
+    const diffIds = records.map(({ diffId }) => diffId);
+    if (isDeepStrictEqual(rootfs.diff_ids, diffIds)) return blobOf(original.config, mediaType);
+  }
+  return blobOf(configBytes(image, records, epoch ?? image.epoch), mediaType);
 }
 
 async function putJson(sink: ImageSink, value: unknown, mediaType: string): Promise<Descriptor> {
@@ -140,8 +119,9 @@ function originalOf(
   { form, mediaTypes, annotations }: ExportOptions,
 ): (WrittenImage & { readonly configBytes: Uint8Array }) | undefined {
   const asItIs = isDeepStrictEqual(form, DEFAULT_FORM) && annotations.length === 0;
-  if (!original || !asItIs || original.mediaType !== TYPES[mediaTypes].manifest) return undefined;
+  if (!original?.manifest || !asItIs) return undefined;
   const { mediaType, config: configBytes } = original;
+  if (mediaType !== TYPES[mediaTypes].manifest) return undefined;
   const bytes = Buffer.from(original.manifest);
   const manifest = parseManifest(bytes, mediaType, 'the image as it was pulled');
   if (isIndex(manifest) || manifest.layers.length !== layers.length) return undefined;
@@ -168,32 +148,20 @@ async function writeImage(
     await Promise.all([put, arrived()]);
     return original;
   }
-  const created = createdAt(image, layers, epoch);
+  const config = configOf(image, layers, epoch, TYPES[mediaTypes].config);
   // The registry may be busy with the layers for a while.
-  const put = putJson(
-    sink,
-    {
-      created,
-      ...(image.author === undefined ? {} : { author: image.author }),
-      ...parsePlatform(image.platform),
-      config: image.config,
-      rootfs: { type: 'layers', diff_ids: layers.map(({ record }) => record.diffId) },
-      history: historyOf(image, created),
-      ...(image.cache === undefined ? {} : { [INLINE_MEMBER]: image.cache }),
-    },
-    TYPES[mediaTypes].config,
-  );
-  const [config] = await Promise.all([put, arrived()]);
+  const put = sink.putBlob(config.descriptor, () => Readable.from([config.bytes]));
+  await Promise.all([put, arrived()]);
   const own = annotationsOf(annotations, 'manifest', image.platform);
   const mediaType = TYPES[mediaTypes].manifest;
   const manifest = {
     schemaVersion: 2,
     mediaType,
-    config,
+    config: config.descriptor,
     layers: layers.map(({ descriptor }) => descriptor),
     ...(own === undefined ? {} : { annotations: own }),
   };
-  return { manifest: jsonBlob(manifest, mediaType), config };
+  return { manifest: jsonBlob(manifest, mediaType), config: config.descriptor };
 }
 
 /**

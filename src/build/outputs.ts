@@ -7,10 +7,10 @@ import type { Annotation } from '../image/annotations.js';
 import type { ImageOutput, Output } from '../image/output.js';
 import { mediaTypesOf, STDOUT } from '../image/output.js';
 import { ociArchiveSink } from '../oci/archive.js';
-import { digestOf } from '../oci/digest.js';
 import { dockerArchiveSink } from '../oci/docker-archive.js';
 import type { ImageSink } from '../oci/image.js';
 import { layoutSink } from '../oci/layout.js';
+import { nowhereSink } from '../oci/nowhere.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
 import type { PackedTree } from '../tar/pack.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
@@ -194,17 +194,6 @@ export async function writeOutput(
  * @throws ImageError, NoSpaceError
  */
 export function describeImage(request: OutputRequest): Promise<Exported> {
-  const nowhere: ImageSink = {
-    title: 'nowhere',
-    hasBlob: async () => true,
-    putBlob: async () => undefined,
-    putManifest: async (bytes, mediaType) => ({
-      mediaType,
-      digest: digestOf(bytes),
-      size: bytes.length,
-    }),
-    close: async () => undefined,
-  };
   const { annotations, epoch } = request;
-  return writeTo(request, nowhere, { ...DEFAULT_EXPORT, annotations, epoch });
+  return writeTo(request, nowhereSink(), { ...DEFAULT_EXPORT, annotations, epoch });
 }

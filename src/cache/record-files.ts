@@ -108,7 +108,8 @@ function encodeImage({ original, ...rest }: ImageRecord): unknown {
   if (!original) return rest;
   const { manifest, config, mediaType } = original;
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
-  return { ...rest, original: { mediaType, manifest: text(manifest), config: text(config) } };
+  const kept = { mediaType, manifest: manifest && text(manifest), config: text(config) };
+  return { ...rest, original: kept };
 }
 
 function decodeImage(value: unknown): ImageRecord {
@@ -116,11 +117,12 @@ function decodeImage(value: unknown): ImageRecord {
     original?: Record<string, string>;
   };
   if (!original) return rest;
-  const bytes = (text = '') => new Uint8Array(Buffer.from(text, 'base64'));
+  const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
+  const { mediaType = '', manifest, config = '' } = original;
   const decoded: OriginalImage = {
-    mediaType: original.mediaType ?? '',
-    manifest: bytes(original.manifest),
-    config: bytes(original.config),
+    mediaType,
+    manifest: manifest === undefined ? undefined : bytes(manifest),
+    config: bytes(config),
   };
   return { ...rest, original: decoded };
 }

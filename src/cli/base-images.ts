@@ -23,7 +23,7 @@ export interface PlanWithImages {
 }
 
 /** Finds an image that the store holds, for a platform. */
-export type FindStored = (request: ImageRequest) => ImageRecord | undefined;
+export type FindStored = (request: ImageRequest) => Promise<ImageRecord | undefined>;
 
 /** Stands for an image whose config is not known yet. */
 function placeholder(reference: string): BaseImage {
@@ -58,7 +58,7 @@ export async function openImage(
   findStored: FindStored,
   sources: ImageSource[],
 ): Promise<PlanImage> {
-  const stored = findStored(request);
+  const stored = await findStored(request);
   if (stored) return { stored };
   if (isContainersStorage(request.reference)) {
     const { storageImage } = await import('./storage-image.js');

@@ -56,6 +56,9 @@ export interface BuildOptions extends DockerfileOptions, OutputOptions, NoEffect
   readonly logFormat: LogFormat;
 }
 
+/** @param epoch SOURCE_DATE_EPOCH, seconds since 1970 */
+type TimedOptions = BuildOptions & { readonly epoch: number | undefined };
+
 /** Is there more to do with the result than to keep it? */
 function hasOutputs(options: OutputOptions): boolean {
   const { output, push, annotation, metadataFile, provenance, sbom, attest } = options;
@@ -148,7 +151,8 @@ export async function buildCommand(
     const epoch = epochOf(input, options);
     const outputs = module?.planOutputs(options, epoch);
     const names = outputs?.names ?? options.tag;
-    const results = await buildPlatforms(input, options, names, store, caches, credentials);
+    const timed = { ...options, epoch };
+    const results = await buildPlatforms(input, timed, names, store, caches, credentials);
     if (outputs) {
       const facts = buildFacts(input, options, started);
       await interruptibly(async (signal) => {
@@ -190,7 +194,7 @@ function buildFacts({ text, name }: BuildInput, options: BuildOptions, started: 
  */
 async function buildPlatforms(
   input: BuildInput,
-  options: BuildOptions,
+  options: TimedOptions,
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
@@ -212,8 +216,12 @@ async function buildPlatforms(
       credentials,
     );
     if (options.iidfile !== undefined && platform === named) {
-      const { writeResultFile } = await import('./result-file.js');
-      await writeResultFile('--iidfile', options.iidfile, made.result.image.id);
+      const [{ writeResultFile }, { imageId }] = await Promise.all([
+        import('./result-file.js'),
+        import('../build/image-ids.js'),
+      ]);
+      const id = await imageId(store, made.result.image);
+      await writeResultFile('--iidfile', options.iidfile, id);
     }
     results.push(made);
   }
@@ -223,14 +231,14 @@ async function buildPlatforms(
 /** @param options.lint shows what the linter says: once, however many platforms there are */
 async function buildInStore(
   input: BuildInput,
-  options: BuildOptions & { readonly lint: boolean },
+  options: TimedOptions & { readonly lint: boolean },
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
   credentials: Credentials,
 ): Promise<PlatformResult> {
   const { plan, images, close, openContext } = await interruptibly((signal) =>
-    planDockerfile(options, store.index, input, signal),
+    planDockerfile(options, store, input, signal),
   );
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
@@ -253,6 +261,7 @@ async function buildInStore(
       cacheTo: caches.to,
       jobs: options.jobs ?? availableParallelism(),
       names,
+      epoch: options.epoch,
       keepImage: names.length > 0 || options.iidfile !== undefined,
       emit: (event) => {
         if (event.type !== 'warning' || showsWarnings(options.logLevel)) progress.emit(event);

@@ -1,7 +1,7 @@
 /** Compiles a Dockerfile as the command line says. */
-import { findImage } from '../cache/images.js';
-import type { CacheIndex } from '../cache/index-db.js';
+import { findImage } from '../build/image-ids.js';
 import { storeRoot } from '../cache/paths.js';
+import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
 import type { WiacError } from '../errors.js';
 import { UsageError } from '../errors.js';
@@ -82,10 +82,13 @@ export function buildArgsOf(items: readonly string[]): Record<string, string> {
   return { ...known, ...parsePairs(items, '--build-arg') };
 }
 
+/** Digits of an id in a Dockerfile: a shorter word is the name of an image. */
+const ID_DIGITS = 12;
+
 /** Looks an image up by a name of the store; --pull asks where the image comes from instead. */
-function storedImages(index: CacheIndex, pull: boolean | undefined): FindStored {
-  return ({ reference, platform }) => {
-    const image = pull ? undefined : findImage(index, reference);
+function storedImages(store: Store, pull: boolean | undefined): FindStored {
+  return async ({ reference, platform }) => {
+    const image = pull ? undefined : await findImage(store, reference, ID_DIGITS);
     if (image === undefined) return undefined;
     const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
     return fits ? image : undefined;
@@ -100,7 +103,7 @@ export async function withStoredImages(
   const { closeStore, openStore } = await import('../cache/store.js');
   const store = await openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
-    await action(storedImages(store.index, pull));
+    await action(storedImages(store, pull));
   } finally {
     await closeStore(store);
   }
@@ -130,7 +133,7 @@ async function namedContexts(
  */
 export async function planDockerfile(
   options: DockerfileOptions,
-  index: CacheIndex,
+  store: Store,
   input: BuildInput,
   signal: AbortSignal,
 ): Promise<PlannedInput> {
@@ -146,7 +149,7 @@ export async function planDockerfile(
     allowed: options.allow,
     contexts,
   };
-  const findStored = storedImages(index, options.pull);
+  const findStored = storedImages(store, options.pull);
   const planned = await planWithImages(input.dockerfile, planOptions, findStored);
   try {
     const named = await namedContexts(planned.plan, sources, input, signal);

@@ -1,6 +1,7 @@
 /** `wiac pull`, `wiac push` */
 
 import { exportImages } from '../build/export-image.js';
+import { imageId } from '../build/image-ids.js';
 import { settleStep } from '../cache/durability.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { useLayers } from '../cache/uses.js';
@@ -24,7 +25,7 @@ export function pullCommand(
   return changeStore(setExitCode, async (store) => {
     const platform = wantedPlatform(options.platform);
     const image = await pullImage(store, reference, platform, options.tag ?? reference);
-    process.stdout.write(`${image.id}\n`);
+    process.stdout.write(`${await imageId(store, image)}\n`);
   });
 }
 
@@ -51,9 +52,10 @@ export async function pushCommand(
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   } as const;
   return changeStore(setExitCode, async (store) => {
-    const image = requireImage(store.index, name);
+    const image = await requireImage(store, name);
     // A registry takes both kinds, and so an image keeps the one that it was pulled with.
-    const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;
+    const { manifest, mediaType } = image.original ?? {};
+    const cameAsDocker = manifest !== undefined && mediaType === DOCKER_MANIFEST;
     const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';
     const mediaTypes = options.docker || keepsKind ? 'docker' : 'oci';
     useLayers(store.index, image.layers);

@@ -13,11 +13,21 @@ import { isContainersStorage, parseReference } from '../oci/reference.js';
 import { adoptStorageImage } from './storage-image.js';
 import { warnOfPlatform } from './warn-of-platform.js';
 
-/** The manifest of docker-archive is of our own making: there is nothing to keep. */
+/** The manifest of docker-archive is of our own making: there is only the config to keep. */
 function originalOf(reference: string, image: ResolvedImage): Pick<ImageRecord, 'original'> {
-  if (parseReference(reference).kind === 'docker-archive') return {};
-  const { manifestDescriptor, manifestBytes: manifest, configBytes: config } = image;
+  const isMade = parseReference(reference).kind === 'docker-archive';
+  const { manifestDescriptor, manifestBytes, configBytes: config } = image;
+  const manifest = isMade ? undefined : manifestBytes;
   return { original: { mediaType: manifestDescriptor.mediaType, manifest, config } };
+}
+
+/** The index, where the image is one of several. */
+function indexOf({
+  rootDescriptor,
+  manifestDescriptor,
+}: ResolvedImage): Pick<ImageRecord, 'index'> {
+  const { digest } = rootDescriptor;
+  return digest === manifestDescriptor.digest ? {} : { index: digest };
 }
 
 /**
@@ -50,6 +60,7 @@ export async function pullImage(
         layers,
         platform: formatPlatform(resolved.config),
         manifest: resolved.manifestDescriptor.digest,
+        ...indexOf(resolved),
         config,
         history,
         ...(author === undefined ? {} : { author }),

@@ -1,8 +1,8 @@
 /** `wiac run` */
 import { existsSync, mkdtempSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { findImage } from '../build/image-ids.js';
 import { requirePresent } from '../cache/adopt-layer.js';
-import { findImage } from '../cache/images.js';
 import { layerFiles, layerIdsOf } from '../cache/layer-store.js';
 import { storePaths, storeRoot, temporaryDirectory } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
@@ -147,7 +147,7 @@ async function openImage(
 ): Promise<{ readonly target: Target; readonly store: Store } | undefined> {
   const store = await openUserStore(root);
   try {
-    const isKnown = findImage(store.index, name) || hasTransport(name);
+    const isKnown = hasTransport(name) || (await findImage(store, name)) !== undefined;
     if (isKnown || !parseLowerdirs(name).every(isDirectory))
       return { target: await imageTarget(store, name, rest, options), store };
   } catch (error) {

@@ -26,9 +26,9 @@ export function storageImage(reference: string): InPlaceImage {
  * @throws ImageError, UnsupportedError
  */
 export function adoptStorageImage(store: Store, reference: string): ImageRecord {
-  const { config, digest, layers } = storageImage(reference);
+  const { config, configBytes, digest, layers } = storageImage(reference);
   const base = baseImage(reference, { config, manifestDescriptor: { digest } });
-  return imageRecord({
+  const made = imageRecord({
     layers: layers.map((layer) => adoptLayer(store, layer)),
     platform: formatPlatform(config),
     manifest: undefined,
@@ -36,4 +36,6 @@ export function adoptStorageImage(store: Store, reference: string): ImageRecord 
     history: base.history,
     ...(base.author === undefined ? {} : { author: base.author }),
   });
+  if (configBytes === undefined) return made;
+  return { ...made, original: { mediaType: '', manifest: undefined, config: configBytes } };
 }
