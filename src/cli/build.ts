@@ -49,6 +49,7 @@ export interface BuildOptions extends DockerfileOptions, OutputOptions, NoEffect
   readonly cacheTo: readonly string[];
   readonly quiet: boolean;
   readonly iidfile?: string;
+  readonly call?: string;
   readonly jobs?: number;
   readonly progress: ProgressMode;
   readonly isolation: Isolation;
@@ -116,9 +117,11 @@ export async function buildCommand(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const { format } = options;
   const notices = saidOfNoEffect(options);
-  if (options.check) {
-    const { checkCommand } = await import('./check.js');
-    return checkCommand(path, options, format === 'json' ? 'json' : 'text');
+  const asked = options.check ? 'check' : options.call;
+  if (asked !== undefined) {
+    const { callCommand, parseCall } = await import('./call.js');
+    const call = parseCall(asked, format === 'json' ? 'json' : 'text');
+    if (call.method !== 'build') return callCommand(path, call, options, setExitCode);
   }
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
