@@ -104,8 +104,12 @@ function epochOf({ dockerfile }: BuildInput, options: BuildOptions): number | un
 async function openWarnings(options: BuildOptions): Promise<WarningLog> {
   const { progress, logLevel, logFormat } = options;
   if (progress === 'none' || !showsWarnings(logLevel)) return () => {};
-  if (progress !== 'json') return openLog(logLevel, logFormat);
-  return (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`);
+  if (progress !== 'json' && progress !== 'rawjson') return openLog(logLevel, logFormat);
+  const { plainWarning } = await import('../ui/rawjson.js');
+  return (message) => {
+    const event = progress === 'json' ? { type: 'warning', message } : plainWarning(message);
+    process.stderr.write(`${JSON.stringify(event)}\n`);
+  };
 }
 
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */

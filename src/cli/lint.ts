@@ -46,8 +46,9 @@ export function lintBuild(
   });
   refuseWarnings(result);
   if (result.warnings.length === 0) return undefined;
-  const warnings = result.warnings.map(({ rule, detail, url, location }) => ({
+  const warnings = result.warnings.map(({ rule, description, detail, url, location }) => ({
     rule,
+    description,
     detail,
     url,
     file: location.file,

@@ -1,8 +1,7 @@
 /** `wiac build --call`: questions about a Dockerfile, as buildx asks them. */
 
 import { expect, test } from '@jest/globals';
-import { execa } from 'execa';
-import { context, machine, WIAC } from '../support/wiac.js';
+import { context, machine } from '../support/wiac.js';
 
 const TEXT = '# app is all\nFROM scratch AS app\n# V is used\nARG V=1\nWORKDIR x\n';
 
@@ -41,11 +40,8 @@ test('check, outline and targets print and build nothing', async () => {
 });
 
 test('a Dockerfile on standard input; what is no method is refused; build builds', async () => {
-  const { wiac, root: store } = machine();
-  const { stdout } = await execa(process.execPath, [WIAC, 'build', '--call=targets', '-'], {
-    input: TEXT,
-    env: { WIAC_ROOT: store },
-  });
+  const { wiac } = machine();
+  const { stdout } = await wiac(['build', '--call=targets', '-'], { input: TEXT });
   expect(stdout).toContain('app (default)');
   const root = context({ Dockerfile: TEXT });
   for (const call of ['', 'nothing', 'outline,targets', 'check,format=yaml', 'format=json'])
