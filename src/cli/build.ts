@@ -30,6 +30,7 @@ import {
   wantedPlatform,
   wantedPlatforms,
 } from './dockerfile-input.js';
+import type { LintEvent } from './lint.js';
 import { lintBuild } from './lint.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
@@ -249,13 +250,15 @@ async function buildInStore(
   );
   const progress = await openProgress(options.progress, options.quiet);
   const stop = abortOnSignal();
-  let warnings: ReturnType<typeof lintBuild>;
+  let lint: LintEvent | undefined;
+  let warnings: LintEvent | undefined;
   const showWarnings = () => {
     if (warnings) progress.emit(warnings);
     warnings = undefined;
   };
   try {
-    if (options.lint) warnings = lintBuild(input, options, images);
+    if (options.lint) lint = lintBuild(input, options, images);
+    warnings = lint;
     const result = await build({
       plan,
       store,
@@ -277,7 +280,7 @@ async function buildInStore(
     });
     showWarnings();
     progress.close();
-    return { plan, result };
+    return { plan, result, lint };
   } finally {
     // A build that failed has them as well: they may say why.
     showWarnings();
