@@ -2,17 +2,23 @@
 import { UnsupportedError } from '../errors.js';
 import { ociArchiveSink } from '../oci/archive.js';
 import { dockerArchiveSink } from '../oci/docker-archive.js';
-import type { ImageSink } from '../oci/image.js';
+import type { Digest, ImageSink } from '../oci/image.js';
 import { layoutSink } from '../oci/layout.js';
 import { parseReference } from '../oci/reference.js';
 import { registrySink } from '../registry/registry.js';
 
-/** @throws ImageError for a text that is no reference, UnsupportedError */
-export function openImageSink(text: string): ImageSink {
+/**
+ * @param mountFrom another repository of the registry that may have a blob, if any is known
+ * @throws ImageError for a text that is no reference, UnsupportedError
+ */
+export function openImageSink(
+  text: string,
+  mountFrom?: (digest: Digest) => string | undefined,
+): ImageSink {
   const reference = parseReference(text);
   switch (reference.kind) {
     case 'registry':
-      return registrySink(reference);
+      return registrySink(reference, mountFrom && { mountFrom });
     case 'oci-layout':
       return layoutSink(reference);
     case 'oci-archive':

@@ -20,14 +20,14 @@ function collectEntitlements(value: string, before: readonly string[] = []): str
 }
 
 /** Options whose value may be left out; commander would take the word after them for it. */
-const SWITCHES = ['--provenance', '--sbom'];
+const SWITCHES = ['--provenance', '--sbom', '--prefer-index'];
 
 /** What is a value of theirs when it stands alone, as docker takes it, and hardly a directory. */
 const SWITCH_VALUE = /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/;
 
 /** A command line in which every such option has its value; what a container runs is left alone. */
 export function withSwitchValues(argv: readonly string[]): string[] {
-  if (argv[2] !== 'build') return [...argv];
+  if (!['build', 'imagetools'].includes(argv[2] ?? '')) return [...argv];
   return argv.map((word, at) => {
     const hasValue = SWITCH_VALUE.test(argv[at + 1] ?? '');
     return SWITCHES.includes(word) && !hasValue ? `${word}=true` : word;
