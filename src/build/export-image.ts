@@ -119,9 +119,8 @@ function originalOf(
   { form, mediaTypes, annotations }: ExportOptions,
 ): (WrittenImage & { readonly configBytes: Uint8Array }) | undefined {
   const asItIs = isDeepStrictEqual(form, DEFAULT_FORM) && annotations.length === 0;
-  if (!original?.manifest || !asItIs) return undefined;
+  if (!original || !asItIs || original.mediaType !== TYPES[mediaTypes].manifest) return undefined;
   const { mediaType, config: configBytes } = original;
-  if (mediaType !== TYPES[mediaTypes].manifest) return undefined;
   const bytes = Buffer.from(original.manifest);
   const manifest = parseManifest(bytes, mediaType, 'the image as it was pulled');
   if (isIndex(manifest) || manifest.layers.length !== layers.length) return undefined;

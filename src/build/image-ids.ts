@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { updateLayer } from '../cache/entries.js';
 import {
-  idDigits,
+  idStart,
   imagesWithId,
   imagesWithManifest,
   knownArchive,
@@ -46,7 +46,7 @@ export function imageIdOrNone(store: Store, image: ImageRecord): Promise<string 
 export async function manifestDigests(store: Store, image: ImageRecord): Promise<string[]> {
   const { manifest, index, original } = image;
   // An archive of docker has none, and what stands for it says nothing to anybody else.
-  const isKnown = manifest !== undefined && (original === undefined || original.manifest);
+  const isKnown = manifest !== undefined && original?.mediaType !== '';
   if (isKnown) return [...(index === undefined ? [] : [index]), manifest];
   const scratch = lazyScratch(store.paths);
   try {
@@ -63,6 +63,9 @@ export async function manifestDigests(store: Store, image: ImageRecord): Promise
   }
 }
 
+/** Digits of an id that tables show. */
+const SHOWN_DIGITS = 12;
+
 /** Finds out the ids of images that are like this one; of all without one. */
 async function knowIds(store: Store, like?: ImageRecord): Promise<void> {
   for (const { value } of [...store.index.images.getRange()])
@@ -73,7 +76,7 @@ async function knowIds(store: Store, like?: ImageRecord): Promise<void> {
 export async function recordsOf(store: Store, image: ImageRecord): Promise<ImageRecord[]> {
   const id = await imageId(store, image);
   await knowIds(store, image);
-  return imagesWithId(store.index, id.slice('sha256:'.length)).map((found) => found.image);
+  return imagesWithId(store.index, id).map((found) => found.image);
 }
 
 /**
@@ -89,13 +92,14 @@ export async function imagesOf(
 ): Promise<ImageRecord[]> {
   const named = findNamedImage(store.index, reference);
   if (named) return [named];
-  const digits = idDigits(reference, fewest);
-  if (digits === undefined) return [];
-  const atOnce = imagesWithId(store.index, digits);
-  // Who gives an id has mostly seen it here, and then it is known.
-  if (atOnce.length === 0) await knowIds(store);
-  const found = atOnce.length > 0 ? atOnce : imagesWithId(store.index, digits);
-  if (found.length === 0) return imagesWithManifest(store.index, `sha256:${digits}`);
+  const start = idStart(reference, fewest);
+  if (start === undefined) return [];
+  const atOnce = imagesWithId(store.index, start);
+  // Who gives the first digits has seen the id here, and then it is known; nobody reads all layers
+  // for a word that may be anything.
+  if (atOnce.length === 0 && idStart(reference, SHOWN_DIGITS)) await knowIds(store);
+  const found = atOnce.length > 0 ? atOnce : imagesWithId(store.index, start);
+  if (found.length === 0) return imagesWithManifest(store.index, start);
   const ids = [...new Set(found.map(({ id }) => id))];
   if (ids.length > 1)
     throw new UsageError(`${reference} is the beginning of several ids: ${ids.join(', ')}`, {

@@ -27,23 +27,24 @@ export function knownImageId(index: CacheIndex, image: ImageRecord): string | un
 /** Fewest digits of an id that are one. */
 const FEWEST_DIGITS = 3;
 
-/** The digits of what may be an id, or its beginning. */
-export function idDigits(text: string, fewest = FEWEST_DIGITS): string | undefined {
+/** What may be an id or its beginning, as `sha256:...`. */
+export function idStart(text: string, fewest = FEWEST_DIGITS): string | undefined {
   const digits = text.replace(/^sha256:/, '');
-  return /^[0-9a-f]{1,64}$/.test(digits) && digits.length >= fewest ? digits : undefined;
+  const isId = /^[0-9a-f]{1,64}$/.test(digits) && digits.length >= fewest;
+  return isId ? `sha256:${digits}` : undefined;
 }
 
 /**
- * The images whose id, as far as it is known, begins with these digits. Several of one id differ in
+ * The images whose id, as far as it is known, is or begins with `sha256:...`. Several of one id differ in
  * what no config says: one was built here, another one pulled, a third one came in other blobs.
  */
 export function imagesWithId(
   index: CacheIndex,
-  digits: string,
+  start: string,
 ): { readonly id: string; readonly image: ImageRecord }[] {
   return [...index.images.getRange()].flatMap(({ value: image }) => {
     const id = knownImageId(index, image);
-    return id?.startsWith(`sha256:${digits}`) ? [{ id, image }] : [];
+    return id?.startsWith(start) ? [{ id, image }] : [];
   });
 }
 

@@ -108,8 +108,7 @@ function encodeImage({ original, ...rest }: ImageRecord): unknown {
   if (!original) return rest;
   const { manifest, config, mediaType } = original;
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
-  const kept = { mediaType, manifest: manifest && text(manifest), config: text(config) };
-  return { ...rest, original: kept };
+  return { ...rest, original: { mediaType, manifest: text(manifest), config: text(config) } };
 }
 
 function decodeImage(value: unknown): ImageRecord {
@@ -117,12 +116,11 @@ function decodeImage(value: unknown): ImageRecord {
     original?: Record<string, string>;
   };
   if (!original) return rest;
-  const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
-  const { mediaType = '', manifest, config = '' } = original;
+  const bytes = (text = '') => new Uint8Array(Buffer.from(text, 'base64'));
   const decoded: OriginalImage = {
-    mediaType,
-    manifest: manifest === undefined ? undefined : bytes(manifest),
-    config: bytes(config),
+    mediaType: original.mediaType ?? '',
+    manifest: bytes(original.manifest),
+    config: bytes(original.config),
   };
   return { ...rest, original: decoded };
 }

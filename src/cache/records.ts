@@ -144,12 +144,16 @@ export interface InlineCache {
 
 /** An image as it came: pushed on as it is, it keeps its digests. Bytes that these are made of. */
 export interface OriginalImage {
-  /** Of the manifest. */
+  /** Of the manifest; empty where images have none: in archives of docker, in podman's storage. */
   readonly mediaType: string;
-  /** Undefined where images have none: in archives of docker, in podman's storage. */
-  readonly manifest: Uint8Array | undefined;
+  readonly manifest: Uint8Array;
   /** Its digest is the id of the image for everybody. */
   readonly config: Uint8Array;
+}
+
+/** What is kept of an image that came without a manifest. */
+export function configAlone(config: Uint8Array): OriginalImage {
+  return { mediaType: '', manifest: new Uint8Array(), config };
 }
 
 /** A build result that was given a name (-t) or asked for by id. */

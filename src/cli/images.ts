@@ -54,8 +54,7 @@ export async function pushCommand(
   return changeStore(setExitCode, async (store) => {
     const image = await requireImage(store, name);
     // A registry takes both kinds, and so an image keeps the one that it was pulled with.
-    const { manifest, mediaType } = image.original ?? {};
-    const cameAsDocker = manifest !== undefined && mediaType === DOCKER_MANIFEST;
+    const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;
     const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';
     const mediaTypes = options.docker || keepsKind ? 'docker' : 'oci';
     useLayers(store.index, image.layers);

@@ -1,6 +1,6 @@
 /** `wiac images` */
 import { imageIdOrNone } from '../build/image-ids.js';
-import { idDigits } from '../cache/image-ids.js';
+import { idStart } from '../cache/image-ids.js';
 import { familiarName } from '../cache/images.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import type { ImageRecord } from '../cache/records.js';
@@ -121,8 +121,8 @@ async function parseFilter(store: Store, text: string): Promise<Filter> {
 /** An id is as good as a name. */
 function fitsNameOrId({ name, id }: ListedRow, reference: string | undefined): boolean {
   if (reference === undefined || fitsReference(name, reference)) return true;
-  const digits = idDigits(reference);
-  return digits !== undefined && id?.startsWith(`sha256:${digits}`) === true;
+  const start = idStart(reference);
+  return start !== undefined && id?.startsWith(start) === true;
 }
 
 async function selectRows(

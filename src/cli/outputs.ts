@@ -143,7 +143,8 @@ export async function writeOutputs(
   let exported: Exported | undefined;
   for (const output of outputs) exported = (await writeOutput(request, output)) ?? exported;
   if (metadata === undefined) return;
-  if (exported === undefined && names.length > 0) exported = await describeImage(request);
+  const isImage = names.length > 0 || outputs.length === 0;
+  if (exported === undefined && isImage) exported = await describeImage(request);
   const { file, provenance, warnings } = metadata;
   const finished = new Date();
   const content = buildMetadata(results, names, exported, {

@@ -3,6 +3,7 @@ import { fetchImageLayers } from '../build/fetch-layer.js';
 import { settle } from '../cache/durability.js';
 import { imageRecord, publishImage } from '../cache/images.js';
 import type { ImageRecord } from '../cache/records.js';
+import { configAlone } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { retryWhenPruned } from '../cache/uses.js';
 import { baseImage } from '../image/base-image.js';
@@ -15,9 +16,8 @@ import { warnOfPlatform } from './warn-of-platform.js';
 
 /** The manifest of docker-archive is of our own making: there is only the config to keep. */
 function originalOf(reference: string, image: ResolvedImage): Pick<ImageRecord, 'original'> {
-  const isMade = parseReference(reference).kind === 'docker-archive';
-  const { manifestDescriptor, manifestBytes, configBytes: config } = image;
-  const manifest = isMade ? undefined : manifestBytes;
+  const { manifestDescriptor, manifestBytes: manifest, configBytes: config } = image;
+  if (parseReference(reference).kind === 'docker-archive') return { original: configAlone(config) };
   return { original: { mediaType: manifestDescriptor.mediaType, manifest, config } };
 }
 

@@ -2,6 +2,7 @@
 import { adoptLayer } from '../cache/adopt-layer.js';
 import { imageRecord } from '../cache/images.js';
 import type { ImageRecord } from '../cache/records.js';
+import { configAlone } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { openStorageImage } from '../containers-storage/image.js';
 import { inUserNamespace } from '../exec/overlay.js';
@@ -37,5 +38,5 @@ export function adoptStorageImage(store: Store, reference: string): ImageRecord 
     ...(base.author === undefined ? {} : { author: base.author }),
   });
   if (configBytes === undefined) return made;
-  return { ...made, original: { mediaType: '', manifest: undefined, config: configBytes } };
+  return { ...made, original: configAlone(configBytes) };
 }

@@ -1,5 +1,6 @@
 /** `wiac tag`, `wiac rmi` */
 import { imageIdOrNone, imagesOf } from '../build/image-ids.js';
+import { imagesWithId } from '../cache/image-ids.js';
 import {
   findNamedImage,
   isImageName,
@@ -49,7 +50,9 @@ async function remove(store: Store, reference: string): Promise<void> {
     const id = await imageIdOrNone(store, image);
     const { untagged, removed } = await removeImage(store, image.id, name);
     for (const text of untagged) process.stdout.write(`Untagged: ${text}\n`);
-    if (removed) process.stdout.write(`Deleted: ${id ?? reference}\n`);
+    // It may be here once more: built, and pulled as somebody else pushed it.
+    const isGone = id === undefined || imagesWithId(store.index, id).length === 0;
+    if (removed && isGone) process.stdout.write(`Deleted: ${id ?? reference}\n`);
   }
 }
 
