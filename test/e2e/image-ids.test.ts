@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { startRegistry } from '../support/registry.js';
+import { buildahImage, startRegistry } from '../support/registry.js';
 import { context, dockerfile, type Machine, machine, tempDir } from '../support/wiac.js';
 
 async function lines({ wiac }: Machine, ...args: string[]): Promise<string[]> {
@@ -113,6 +113,24 @@ describe('the id of an image', () => {
     expect((await skopeo(`oci:${layout}:x`)).config).toBe(id);
   });
 
+  test('is that of buildah, also when the layers are compressed anew and the kind is another', async () => {
+    const { name, storage } = await buildahImage(['LABEL a=b', 'COPY Dockerfile /']);
+    const buildah = (...args: string[]) => execa('buildah', [...storage, ...args]);
+    const { stdout } = await buildah('inspect', '--type', 'image', '-f', '{{.FromImageID}}', name);
+    const archive = join(tempDir(), 'image.tar');
+    await buildah('push', '-q', name, `docker-archive:${archive}:app:1`);
+    const made = machine();
+    expect(await one(made, 'pull', `docker-archive:${archive}`, '-t', 'app')).toBe(
+      `sha256:${stdout}`,
+    );
+    const layout = join(tempDir(), 'layout');
+    for (const compression of ['gzip', 'zstd']) {
+      const flags = ['--compression', compression, '--force-compression'];
+      await lines(made, 'push', ...flags, 'app', `oci-layout://${layout}:x`);
+      expect((await skopeo(`oci:${layout}:x`)).config).toBe(`sha256:${stdout}`);
+    }
+  });
+
   test('SOURCE_DATE_EPOCH of the build is in it', async () => {
     const made = machine();
     const iidfile = join(tempDir(), 'iid');
@@ -122,6 +140,10 @@ describe('the id of an image', () => {
     const layout = join(tempDir(), 'layout');
     await lines(made, 'push', 'app', `oci-layout://${layout}:x`);
     expect((await skopeo(`oci:${layout}:x`)).config).toBe(readFileSync(iidfile, 'utf8'));
+    const { stdout } = await execa('skopeo', ['inspect', '--config', `oci:${layout}:x`]);
+    expect(JSON.parse(stdout).created).toBe('1970-01-02T00:00:00Z');
+    const created = await one(made, 'inspect', 'app', '--format', '{{.Created}}');
+    expect(created).toBe('1970-01-02T00:00:00.000Z');
   });
 
   test('its beginning is a name for run, tag, push, history, inspect, images, rmi and FROM', async () => {
