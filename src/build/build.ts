@@ -63,6 +63,8 @@ export interface BuildRequest {
   readonly cacheFrom: readonly CacheSource[];
   /** Where the build's entries go when it is done. */
   readonly cacheTo: readonly CacheTarget[];
+  /** SOURCE_DATE_EPOCH: when the result was made, seconds since 1970. */
+  readonly epoch?: number | undefined;
   readonly emit: EventSink;
   /** Aborted from outside (SIGINT); its reason is what the build throws then. */
   readonly signal: AbortSignal;
@@ -215,6 +217,7 @@ async function attempt(
     manifest: undefined,
     config: plan.config,
     history: historyOf(plan, resolution),
+    ...(request.epoch === undefined ? {} : { epoch: request.epoch }),
     ...(plan.author === undefined ? {} : { author: plan.author }),
     ...(request.times === undefined ? {} : { times: request.times }),
     ...(cache === undefined ? {} : { cache }),

@@ -25,7 +25,7 @@ import type { GrowingFile } from './growing-file.js';
 import type { CacheIndex } from './index-db.js';
 import { layerFiles } from './layer-store.js';
 import { blobPath } from './paths.js';
-import type { BlobRecord, LayerId, LayerRecord } from './records.js';
+import type { BlobRecord, ImageTimes, LayerId, LayerRecord } from './records.js';
 import type { Store } from './store.js';
 import { write } from './transaction.js';
 
@@ -63,6 +63,12 @@ export const DEFAULT_FORM: BlobForm = {
   latest: undefined,
 };
 
+/** The form of an image's layers, with the times that the image itself has. */
+export function withTimes(form: BlobForm, times: ImageTimes | undefined): BlobForm {
+  if (times === undefined) return form;
+  return { ...form, latest: times.seconds, everyFile: times.everyFile };
+}
+
 /** A blob and where it lies; one that is not kept lies in the scratch directory. */
 export interface LayerBlob {
   readonly record: BlobRecord;
@@ -75,7 +81,8 @@ function variantName({ compression, level, latest, everyFile }: BlobForm): strin
   return [...words, ...(everyFile ? ['every'] : [])].join(':');
 }
 
-function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord | undefined {
+/** What a layer is known to be in this form, whether its blob is still here or not. */
+export function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord | undefined {
   const { blob, variants, key } = layer ?? {};
   if (variantName(form) === variantName(DEFAULT_FORM)) {
     if (blob === undefined || blob.compression === form.compression) return blob;

@@ -5,6 +5,7 @@ import type { Json } from '../keys/digest.js';
 import { canonicalJson, sha256 } from '../keys/digest.js';
 import { ImageError } from '../oci/errors.js';
 import { parseRegistryReference } from '../oci/reference.js';
+import { imagesWithManifest } from './image-ids.js';
 import type { CacheIndex } from './index-db.js';
 import type { ImageRecord, LayerId } from './records.js';
 import type { Store } from './store.js';
@@ -112,18 +113,21 @@ export async function publishImage(
   return image;
 }
 
-/** Finds an image by name, id, or the beginning of its id (12 digits at least). */
-export function findImage(index: CacheIndex, reference: string): ImageRecord | undefined {
+/** Finds an image by its name; findImage of build/image-ids.ts knows ids as well. */
+export function findNamedImage(index: CacheIndex, name: string): ImageRecord | undefined {
   // The second is how earlier versions kept a name.
-  const named = index.names.get(normalizeName(reference)) ?? index.names.get(withTag(reference));
-  if (named !== undefined) return index.images.get(named);
-  const digits = reference.replace(/^sha256:/, '');
-  if (!/^[0-9a-f]{12,64}$/.test(digits)) return undefined;
-  const start = `sha256:${digits}`;
-  for (const { key, value } of index.images.getRange({ start, limit: 1 })) {
-    if (key.startsWith(start)) return value;
-  }
-  return undefined;
+  const named = index.names.get(normalizeName(name)) ?? index.names.get(withTag(name));
+  return named === undefined ? findByDigest(index, name) : index.images.get(named);
+}
+
+/** Finds the image of REPOSITORY[:TAG]@DIGEST that was pulled by another name of that repository. */
+function findByDigest(index: CacheIndex, name: string): ImageRecord | undefined {
+  const [full = '', digest] = familiarName(name).split('@');
+  if (digest === undefined) return undefined;
+  const repository = (text: string) => text.replace(/(?::[^:/@]*)?(?:@.*)?$/, '');
+  return imagesWithManifest(index, digest).find(({ id }) =>
+    namesOf(index, id).some((other) => repository(other) === repository(full)),
+  );
 }
 
 /** The names of an image, sorted. */
@@ -135,8 +139,8 @@ export function namesOf({ names }: CacheIndex, id: string): string[] {
 export interface ImageRemoval {
   /** Names that are gone. */
   readonly untagged: readonly string[];
-  /** Id of the image, when it is gone too. */
-  readonly removed: string | undefined;
+  /** Is the image gone too? */
+  readonly removed: boolean;
   /** Layers that no image, entry or process needed any more. */
   readonly layers: readonly LayerId[];
   /** Bytes that the file system got back. */
@@ -144,12 +148,16 @@ export interface ImageRemoval {
 }
 
 /**
- * Removes a name; with the last one the image, and layers that nobody needs then. Given an id, it
- * removes all names of the image. Layers that entries of the cache have stay in the cache.
- * @param reference name, id, or the beginning of an id
- * @throws NotFoundError
+ * Removes names; with the last one the image, and layers that nobody needs then. Layers that entries
+ * of the cache have stay in the cache.
+ * @param id key of the image's record
+ * @param name the only one that is to go; undefined: all that the image has
  */
-export async function removeImage(store: Store, reference: string): Promise<ImageRemoval> {
+export async function removeImage(
+  store: Store,
+  id: string,
+  name: string | undefined,
+): Promise<ImageRemoval> {
   const { removeImageRecord } = await import('./remove-image.js');
-  return removeImageRecord(store, reference);
+  return removeImageRecord(store, id, name);
 }

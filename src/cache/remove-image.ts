@@ -1,8 +1,7 @@
 /** Removes images: their names, and layers that nobody needs then. */
-import { NotFoundError } from '../errors.js';
 import { removeImageRow, removeName } from './drop.js';
 import type { ImageRemoval } from './images.js';
-import { findImage, isNamed, namesOf, normalizeName } from './images.js';
+import { isNamed, namesOf, normalizeName } from './images.js';
 import { planItems } from './prune-plan.js';
 import { readPruneInput } from './prune-state.js';
 import { deleteLeftovers, removeFromIndex } from './remove.js';
@@ -11,20 +10,26 @@ import { addCacheBytes } from './totals.js';
 import { write } from './transaction.js';
 import { liveUses } from './uses.js';
 
-/** What `removeImage` of images.ts does. @throws NotFoundError */
-export function removeImageRecord(store: Store, reference: string): ImageRemoval {
+const NOTHING = { removed: false, plan: undefined, leftovers: undefined };
+
+/** What `removeImage` of images.ts does. */
+export function removeImageRecord(
+  store: Store,
+  imageId: string,
+  name: string | undefined,
+): ImageRemoval {
   const { index } = store;
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
   const { untagged, removed, plan, leftovers } = write(index, () => {
-    const image = findImage(index, reference);
-    if (!image)
-      throw new NotFoundError(`there is no image ${reference}`, { hint: 'wiac images lists them' });
-    const name = normalizeName(reference);
-    const names = namesOf(index, image.id);
-    const untagged = names.includes(name) ? [name] : names;
+    const image = index.images.get(imageId);
+    // Another process may have been faster.
+    if (!image) return { untagged: [], ...NOTHING };
+    const wanted = name === undefined ? undefined : normalizeName(name);
+    const untagged = namesOf(index, imageId).filter(
+      (key) => wanted === undefined || key === wanted,
+    );
     for (const key of untagged) removeName(index, key);
-    if (isNamed(index, image.id))
-      return { untagged, removed: undefined, plan: undefined, leftovers: undefined };
+    if (isNamed(index, imageId)) return { untagged, ...NOTHING };
     removeImageRow(index, image.id);
     // What stays belongs to the cache now.
     for (const id of image.layers) addCacheBytes(index, index.layers.get(id)?.disk ?? 0);
@@ -39,7 +44,7 @@ export function removeImageRecord(store: Store, reference: string): ImageRemoval
         kind === 'pulled' && layer !== undefined && own.has(layer) && !above.has(layer),
     );
     const plan = planItems(input, pulled);
-    return { untagged, removed: image.id, plan, leftovers: removeFromIndex(store, plan) };
+    return { untagged, removed: true, plan, leftovers: removeFromIndex(store, plan) };
   });
   const freedBytes = leftovers ? deleteLeftovers(store, leftovers) : 0;
   if (freedBytes > 0) write(index, () => addCacheBytes(index, -freedBytes));

@@ -25,7 +25,7 @@ export interface PlanWithImages {
 }
 
 /** Finds an image that the store holds, for a platform. */
-export type FindStored = (request: ImageRequest) => ImageRecord | undefined;
+export type FindStored = (request: ImageRequest) => Promise<ImageRecord | undefined>;
 
 /** Stands for an image whose config is not known yet. */
 function placeholder(reference: string): BaseImage {
@@ -67,7 +67,7 @@ export async function openImage(
   sources: ImageSource[],
   { registry = {}, pull = 'missing' }: ImageAccess = {},
 ): Promise<PlanImage> {
-  const stored = findStored(request);
+  const stored = await findStored(request);
   if (stored && (pull === 'missing' || pull === 'never')) return { stored };
   if (isContainersStorage(request.reference)) {
     const { storageImage } = await import('./storage-image.js');

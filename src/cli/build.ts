@@ -36,6 +36,7 @@ import {
 } from './dockerfile-input.js';
 import type { LimitOptions } from './limits.js';
 import { parseLimits } from './limits.js';
+import type { LintEvent } from './lint.js';
 import { lintBuild } from './lint.js';
 import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
@@ -69,12 +70,16 @@ export interface BuildOptions
   /** Where progress goes instead of standard error. */
   readonly log?: (text: string) => void;
   readonly iidfile?: string;
+  readonly call?: string;
   readonly jobs?: number;
   readonly progress: ProgressMode;
   readonly isolation: Isolation;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
+
+/** @param epoch SOURCE_DATE_EPOCH, seconds since 1970 */
+type TimedOptions = BuildOptions & { readonly epoch: number | undefined };
 
 /** Is there more to do with the result than to keep it? */
 function hasOutputs(options: OutputOptions): boolean {
@@ -137,8 +142,12 @@ function timesOf(
 async function openWarnings(options: BuildOptions): Promise<WarningLog> {
   const { progress, logLevel, logFormat } = options;
   if (progress === 'none' || !showsWarnings(logLevel)) return () => {};
-  if (progress !== 'json') return openLog(logLevel, logFormat);
-  return (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`);
+  if (progress !== 'json' && progress !== 'rawjson') return openLog(logLevel, logFormat);
+  const { plainWarning } = await import('../ui/rawjson.js');
+  return (message) => {
+    const event = progress === 'json' ? { type: 'warning', message } : plainWarning(message);
+    process.stderr.write(`${JSON.stringify(event)}\n`);
+  };
 }
 
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
@@ -151,9 +160,11 @@ export async function buildCommand(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const { format } = options;
   const notices = saidOfNoEffect(options);
-  if (options.check) {
-    const { checkCommand } = await import('./check.js');
-    return checkCommand(path, options, format === 'json' ? 'json' : 'text');
+  const asked = options.check ? 'check' : options.call;
+  if (asked !== undefined) {
+    const { callCommand, parseCall } = await import('./call.js');
+    const call = parseCall(asked, format === 'json' ? 'json' : 'text');
+    if (call.method !== 'build') return callCommand(path, call, options, setExitCode);
   }
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
@@ -193,7 +204,7 @@ export async function buildCommand(
     const names = outputs?.names ?? options.tag;
     const results = await buildPlatforms(
       input,
-      { ...options, registry, times, ...(log && { log }) },
+      { ...options, epoch, registry, times, ...(log && { log }) },
       names,
       store,
       caches,
@@ -240,7 +251,7 @@ function buildFacts({ text, name }: BuildInput, options: BuildOptions, started: 
  */
 async function buildPlatforms(
   input: BuildInput,
-  options: BuildOptions,
+  options: TimedOptions,
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
@@ -262,8 +273,12 @@ async function buildPlatforms(
       credentials,
     );
     if (options.iidfile !== undefined && platform === named) {
-      const { writeResultFile } = await import('./result-file.js');
-      await writeResultFile('--iidfile', options.iidfile, made.result.image.id);
+      const [{ writeResultFile }, { imageId }] = await Promise.all([
+        import('./result-file.js'),
+        import('../build/image-ids.js'),
+      ]);
+      const id = await imageId(store, made.result.image);
+      await writeResultFile('--iidfile', options.iidfile, id);
     }
     results.push(made);
   }
@@ -273,24 +288,26 @@ async function buildPlatforms(
 /** @param options.lint shows what the linter says: once, however many platforms there are */
 async function buildInStore(
   input: BuildInput,
-  options: BuildOptions & { readonly lint: boolean },
+  options: TimedOptions & { readonly lint: boolean },
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
   credentials: Credentials,
 ): Promise<PlatformResult> {
   const { plan, images, close, openContext } = await interruptibly((signal) =>
-    planDockerfile(options, store.index, input, signal),
+    planDockerfile(options, store, input, signal),
   );
   const progress = await openProgress(options.progress, options.quiet, options.log);
   const stop = abortOnSignal();
-  let warnings: ReturnType<typeof lintBuild>;
+  let lint: LintEvent | undefined;
+  let warnings: LintEvent | undefined;
   const showWarnings = () => {
     if (warnings) progress.emit(warnings);
     warnings = undefined;
   };
   try {
-    if (options.lint) warnings = lintBuild(input, options, images);
+    if (options.lint) lint = lintBuild(input, options, images);
+    warnings = lint;
     const result = await build({
       plan,
       store,
@@ -305,6 +322,7 @@ async function buildInStore(
       jobs: options.jobs ?? availableParallelism(),
       names,
       times: options.times,
+      epoch: options.epoch,
       keepImage: names.length > 0 || options.iidfile !== undefined,
       emit: (event) => {
         if (event.type !== 'warning' || showsWarnings(options.logLevel)) progress.emit(event);
@@ -313,7 +331,7 @@ async function buildInStore(
     });
     showWarnings();
     progress.close();
-    return { plan, result };
+    return { plan, result, lint };
   } finally {
     // A build that failed has them as well: they may say why.
     showWarnings();

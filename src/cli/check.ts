@@ -8,6 +8,7 @@ import type { FindStored, ImageAccess } from './base-images.js';
 import { openImage } from './base-images.js';
 import type { BuildInput, Workspace } from './build-input.js';
 import { isElsewhere, openInput } from './build-input.js';
+import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { parsePairs, wantedPlatform, withStoredImages } from './dockerfile-input.js';
 import { refuseWarnings } from './lint.js';
@@ -67,7 +68,7 @@ const NO_WORKSPACE: Workspace = {
 };
 
 /** Reads what is to be checked, wherever it is. @throws what openInput throws */
-async function readInput(
+export async function readInput(
   path: string,
   options: DockerfileOptions,
   action: (input: BuildInput) => Promise<void>,
@@ -77,22 +78,18 @@ async function readInput(
   await withStore((store) => withInput(path, options, store, action));
 }
 
+/** Exit code when there are warnings: that of buildx. */
+const WARNINGS_FOUND = 1;
+
 /**
  * Prints the warnings.
  * @throws DockerfileError when `# check=error=true` makes them one
  */
-export function checkCommand(
-  path: string,
-  options: DockerfileOptions,
-  format: 'text' | 'json',
-): Promise<void> {
-  return readInput(path, options, (input) => check(input, options, format));
-}
-
-async function check(
+export async function checkInput(
   { dockerfile, ignores }: BuildInput,
   options: DockerfileOptions,
   format: 'text' | 'json',
+  setExitCode: SetExitCode,
 ): Promise<void> {
   const checkOptions = {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
@@ -104,5 +101,6 @@ async function check(
   const access = { registry, ...(pull === undefined ? {} : { pull }) };
   const result = await checkWithImages(dockerfile, checkOptions, access);
   process.stdout.write(formatWarnings(result, dockerfile, format));
+  if (result.warnings.length > 0) setExitCode(WARNINGS_FOUND);
   refuseWarnings(result);
 }

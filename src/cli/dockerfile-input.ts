@@ -1,7 +1,7 @@
 /** Compiles a Dockerfile as the command line says. */
-import { findImage } from '../cache/images.js';
-import type { CacheIndex } from '../cache/index-db.js';
+import { findImage } from '../build/image-ids.js';
 import { storeRoot } from '../cache/paths.js';
+import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
 import type { WiacError } from '../errors.js';
 import { UsageError } from '../errors.js';
@@ -94,10 +94,13 @@ export function buildArgsOf(items: readonly string[]): Record<string, string> {
   return { ...known, ...parsePairs(items, '--build-arg') };
 }
 
+/** Digits of an id in a Dockerfile: a shorter word is the name of an image. */
+const ID_DIGITS = 12;
+
 /** Looks an image up by a name of the store. */
-function storedImages(index: CacheIndex): FindStored {
-  return ({ reference, platform }) => {
-    const image = findImage(index, reference);
+function storedImages(store: Store): FindStored {
+  return async ({ reference, platform }) => {
+    const image = await findImage(store, reference, ID_DIGITS);
     if (image === undefined) return undefined;
     const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
     return fits ? image : undefined;
@@ -111,7 +114,7 @@ export async function withStoredImages(
   const { closeStore, openStore } = await import('../cache/store.js');
   const store = await openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
-    await action(storedImages(store.index));
+    await action(storedImages(store));
   } finally {
     await closeStore(store);
   }
@@ -154,7 +157,7 @@ async function namedContexts(
  */
 export async function planDockerfile(
   options: DockerfileOptions,
-  index: CacheIndex,
+  store: Store,
   input: BuildInput,
   signal: AbortSignal,
 ): Promise<PlannedInput> {
@@ -173,7 +176,7 @@ export async function planDockerfile(
   };
   const { pull, registry = await registryAccess(options) } = options;
   const access = { registry, ...(pull === undefined ? {} : { pull }) };
-  const planned = await planWithImages(input.dockerfile, planOptions, storedImages(index), access);
+  const planned = await planWithImages(input.dockerfile, planOptions, storedImages(store), access);
   try {
     const named = await namedContexts(planned.plan, sources, input, signal);
     return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };

@@ -1,7 +1,8 @@
 /** Images of the store by what people call them, and what to say when there is none. */
-import { findImage } from '../cache/images.js';
+import { imagesOf } from '../build/image-ids.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import type { ImageRecord } from '../cache/records.js';
+import type { Store } from '../cache/store.js';
 import { NotFoundError } from '../errors.js';
 import { suggest } from '../suggest.js';
 
@@ -15,12 +16,24 @@ export function similarName({ names }: CacheIndex, wrong: string): string | unde
 
 /**
  * An image by its name, its id, or the beginning of its id.
- * @throws NotFoundError that names what it may have been meant to be
+ * @throws NotFoundError that names what it may have been meant to be, UsageError for an id of several
  */
-export function requireImage(index: CacheIndex, name: string): ImageRecord {
-  const image = findImage(index, name);
-  if (image) return image;
-  const similar = similarName(index, name);
+export async function requireImage(store: Store, name: string): Promise<ImageRecord> {
+  const [image] = await requireImages(store, name);
+  return image;
+}
+
+/**
+ * All records that a name or an id means.
+ * @throws as requireImage
+ */
+export async function requireImages(
+  store: Store,
+  name: string,
+): Promise<[ImageRecord, ...ImageRecord[]]> {
+  const [image, ...others] = await imagesOf(store, name);
+  if (image) return [image, ...others];
+  const similar = similarName(store.index, name);
   throw new NotFoundError(`there is no image ${name}`, {
     hint:
       similar === undefined

@@ -1,6 +1,7 @@
 /** `wiac pull`, `wiac push` */
 
 import { exportImages } from '../build/export-image.js';
+import { imageId } from '../build/image-ids.js';
 import { settleStep } from '../cache/durability.js';
 import { lazyScratch } from '../cache/layer-store.js';
 import { useLayers } from '../cache/uses.js';
@@ -28,7 +29,7 @@ export function pullCommand(
     const registry = await registryAccess(options);
     const name = options.tag ?? reference;
     const image = await pullImage(store, reference, platform, name, registry);
-    process.stdout.write(`${image.id}\n`);
+    process.stdout.write(`${await imageId(store, image)}\n`);
   });
 }
 
@@ -55,7 +56,7 @@ export async function pushCommand(
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   } as const;
   return changeStore(setExitCode, async (store) => {
-    const image = requireImage(store.index, name);
+    const image = await requireImage(store, name);
     // A registry takes both kinds, and so an image keeps the one that it was pulled with.
     const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;
     const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';

@@ -12,7 +12,7 @@ function wantsJson(program: Command): boolean {
   const words = process.argv.slice(2);
   if (words[0] !== 'build') return false;
   const given = valueGiven(program, words, '--progress');
-  return (given ?? process.env[PROGRESS_VARIABLE]) === 'json';
+  return ['json', 'rawjson'].includes(given ?? process.env[PROGRESS_VARIABLE] ?? '');
 }
 
 async function main(program: Command): Promise<void> {

@@ -5,6 +5,7 @@ import { VERSION } from '../version.js';
 import { addBuild, addPlan, addWhy } from './declare/build.js';
 import { addCache } from './declare/cache.js';
 import { addImages } from './declare/images.js';
+import { addImagetools } from './declare/imagetools.js';
 import { addLogin } from './declare/login.js';
 import type { SetExitCode } from './declare/options.js';
 import { insteadOf } from './declare/refused.js';
@@ -47,6 +48,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addRun(program, setExitCode);
   addCopy(program);
   addImages(program, setExitCode);
+  addImagetools(program);
   addLogin(program);
   addPlan(program);
   addWhy(program);

@@ -3,6 +3,7 @@ import { fetchImageLayers } from '../build/fetch-layer.js';
 import { settle } from '../cache/durability.js';
 import { imageRecord, publishImage } from '../cache/images.js';
 import type { ImageRecord } from '../cache/records.js';
+import { configAlone } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { retryWhenPruned } from '../cache/uses.js';
 import { baseImage } from '../image/base-image.js';
@@ -14,11 +15,20 @@ import type { RegistryOptions } from '../registry/registry.js';
 import { adoptStorageImage } from './storage-image.js';
 import { warnOfPlatform } from './warn-of-platform.js';
 
-/** The manifest of docker-archive is of our own making: there is nothing to keep. */
+/** The manifest of docker-archive is of our own making: there is only the config to keep. */
 function originalOf(reference: string, image: ResolvedImage): Pick<ImageRecord, 'original'> {
-  if (parseReference(reference).kind === 'docker-archive') return {};
   const { manifestDescriptor, manifestBytes: manifest, configBytes: config } = image;
+  if (parseReference(reference).kind === 'docker-archive') return { original: configAlone(config) };
   return { original: { mediaType: manifestDescriptor.mediaType, manifest, config } };
+}
+
+/** The index, where the image is one of several. */
+function indexOf({
+  rootDescriptor,
+  manifestDescriptor,
+}: ResolvedImage): Pick<ImageRecord, 'index'> {
+  const { digest } = rootDescriptor;
+  return digest === manifestDescriptor.digest ? {} : { index: digest };
 }
 
 /**
@@ -53,6 +63,7 @@ export async function pullImage(
         layers,
         platform: formatPlatform(resolved.config),
         manifest: resolved.manifestDescriptor.digest,
+        ...indexOf(resolved),
         config,
         history,
         ...(author === undefined ? {} : { author }),

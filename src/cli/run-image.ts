@@ -1,5 +1,5 @@
 /** The image that `wiac run NAME` means: one of the store, else one that is pulled. */
-import { findImage } from '../cache/images.js';
+import { findImage } from '../build/image-ids.js';
 import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import type { WiacError } from '../errors.js';
@@ -78,7 +78,7 @@ export async function imageToRun(
     const { adoptStorageImage } = await import('./storage-image.js');
     return isHere(adoptStorageImage(store, name));
   }
-  const stored = findImage(store.index, name);
+  const stored = await findImage(store, name);
   const fits =
     platform === undefined ||
     (stored && platformFit(parsePlatform(platform), parsePlatform(stored.platform)) !== undefined);

@@ -1,8 +1,8 @@
 /** What `wiac run` is to run, and in what: directories, or an image with its config. */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { findImage } from '../build/image-ids.js';
 import { requirePresent } from '../cache/adopt-layer.js';
-import { findImage } from '../cache/images.js';
 import { layerFiles, layerIdsOf } from '../cache/layer-store.js';
 import { storePaths } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
@@ -153,7 +153,7 @@ async function openImage(
 ): Promise<OpenTarget | undefined> {
   const store = await openUserStore(root);
   try {
-    const isKnown = findImage(store.index, name) || hasTransport(name);
+    const isKnown = hasTransport(name) || (await findImage(store, name)) !== undefined;
     if (isKnown || !parseLowerdirs(name).every(isDirectory))
       return { target: await imageTarget(store, name, rest, options), store };
   } catch (error) {

@@ -2,6 +2,7 @@
 import { adoptLayer } from '../cache/adopt-layer.js';
 import { imageRecord } from '../cache/images.js';
 import type { ImageRecord } from '../cache/records.js';
+import { configAlone } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import { openStorageImage } from '../containers-storage/image.js';
 import { inUserNamespace } from '../exec/overlay.js';
@@ -26,9 +27,9 @@ export function storageImage(reference: string): InPlaceImage {
  * @throws ImageError, UnsupportedError
  */
 export function adoptStorageImage(store: Store, reference: string): ImageRecord {
-  const { config, digest, layers } = storageImage(reference);
+  const { config, configBytes, digest, layers } = storageImage(reference);
   const base = baseImage(reference, { config, manifestDescriptor: { digest } });
-  return imageRecord({
+  const made = imageRecord({
     layers: layers.map((layer) => adoptLayer(store, layer)),
     platform: formatPlatform(config),
     manifest: undefined,
@@ -36,4 +37,6 @@ export function adoptStorageImage(store: Store, reference: string): ImageRecord 
     history: base.history,
     ...(base.author === undefined ? {} : { author: base.author }),
   });
+  if (configBytes === undefined) return made;
+  return { ...made, original: configAlone(configBytes) };
 }

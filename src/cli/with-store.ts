@@ -102,7 +102,7 @@ export async function withPlan(
   await withStore((store) =>
     withInput(path, options, store, async (input) => {
       const planned = await interruptibly((signal) =>
-        planDockerfile(options, store.index, input, signal),
+        planDockerfile(options, store, input, signal),
       );
       try {
         await action(store, planned);

@@ -2,7 +2,7 @@
 import { UnsupportedError } from '../errors.js';
 import { ociArchiveSink } from '../oci/archive.js';
 import { dockerArchiveSink } from '../oci/docker-archive.js';
-import type { ImageSink } from '../oci/image.js';
+import type { Digest, ImageSink } from '../oci/image.js';
 import { layoutSink } from '../oci/layout.js';
 import { parseReference } from '../oci/reference.js';
 import type { RegistryOptions } from '../registry/registry.js';
@@ -10,13 +10,18 @@ import { registrySink } from '../registry/registry.js';
 
 /**
  * @param registry how registries are reached
+ * @param mountFrom another repository of the registry that may have a blob, if any is known
  * @throws ImageError for a text that is no reference, UnsupportedError
  */
-export function openImageSink(text: string, registry: RegistryOptions = {}): ImageSink {
+export function openImageSink(
+  text: string,
+  registry: RegistryOptions = {},
+  mountFrom?: (digest: Digest) => string | undefined,
+): ImageSink {
   const reference = parseReference(text);
   switch (reference.kind) {
     case 'registry':
-      return registrySink(reference, registry);
+      return registrySink(reference, { ...registry, ...(mountFrom && { mountFrom }) });
     case 'oci-layout':
       return layoutSink(reference);
     case 'oci-archive':

@@ -12,7 +12,7 @@ import type {
   ResolvedImage,
 } from '../oci/image.js';
 import { formatReference, type RegistryReference } from '../oci/reference.js';
-import { type BlobReader, resolveImage } from '../oci/resolve.js';
+import { type BlobReader, type ManifestSource, resolveImage } from '../oci/resolve.js';
 import {
   getManifest,
   hasBlob,
@@ -39,7 +39,7 @@ function wanted(reference: RegistryReference): string {
 }
 
 /** A registry image; more than an ImageSource, since only a registry is far away. */
-export interface RegistrySource extends ImageSource, ArtifactSource {
+export interface RegistrySource extends ImageSource, ArtifactSource, ManifestSource {
   /**
    * What the reference means now: a short request, for cache lookups.
    * @returns undefined when the registry does not say
@@ -91,6 +91,8 @@ export function registrySource(
   const root = () => firstThatWorks(clients, (client) => getManifest(client, wanted(reference)));
   return {
     title,
+    reader,
+    root,
     async digest() {
       if (reference.digest !== undefined) return reference.digest;
       const found = await firstThatWorks(clients, (client) =>

@@ -38,6 +38,8 @@ export interface PackTreeOptions {
   readonly time?: number | undefined;
   /** Everybody's owner; undefined: their own. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Is told of every entry before it is written, and may throw. */
+  readonly onEntry?: ((name: ByteString, isDirectory: boolean) => void) | undefined;
 }
 
 /** Layers, topmost first, whose merged view is packed. */
@@ -245,7 +247,7 @@ function below(directory: string): Change {
 
 async function* archiveTrees(
   trees: readonly PackedTree[],
-  { time, owner }: PackTreeOptions,
+  { time, owner, onEntry }: PackTreeOptions,
   memory: WindowMemory,
 ): AsyncGenerator<Window> {
   for (const tree of trees) {
@@ -257,11 +259,12 @@ async function* archiveTrees(
       }),
     );
     const move = below(directory);
-    const change: Change = (entry) => ({
-      ...move(entry),
-      ...owner,
-      ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
-    });
+    const change: Change = (entry) => {
+      const moved = move(entry);
+      onEntry?.(moved.name, moved.type === 'dir');
+      const times = time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } };
+      return { ...moved, ...owner, ...times };
+    };
     const roots = layers.map(({ path }) => path);
     const last = tree === trees.at(-1);
     yield* archive(roots, walkMerged(stack), new Set(), change, memory, last);

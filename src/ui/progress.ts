@@ -2,7 +2,7 @@
 import type { EventSink } from '../build/events.js';
 import { describeWarning, plainProgress } from './plain.js';
 
-export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'quiet', 'none'] as const;
+export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'rawjson', 'quiet', 'none'] as const;
 /** Where buildx has the mode that is not on the command line. */
 export const PROGRESS_VARIABLE = 'BUILDKIT_PROGRESS';
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
@@ -42,6 +42,11 @@ export async function openProgress(
   if (quiet || mode === 'quiet') return { emit: onlyWarnings(write), close: () => {} };
   if (mode === 'json') {
     return { emit: (event) => write(`${JSON.stringify(event)}\n`), close: () => {} };
+  }
+  if (mode === 'rawjson') {
+    const { rawJsonProgress } = await import('./rawjson.js');
+    const writeStatus = (status: unknown) => write(`${JSON.stringify(status)}\n`);
+    return { emit: rawJsonProgress(writeStatus, () => new Date().toISOString()), close: () => {} };
   }
   if (!log && (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env)))) {
     const { ttyProgress } = await import('./tty.js');

@@ -1,5 +1,7 @@
 /** Is the index consistent with itself and with the directories? Reads no content of layers. */
+
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
+import { knownImageId } from '../cache/image-ids.js';
 import { layerLink, layerLinkTarget, layerPath } from '../cache/layer-store.js';
 import { pidOf } from '../cache/live-process.js';
 import { blobPath } from '../cache/paths.js';
@@ -109,7 +111,7 @@ function* checkImage({ index }: Store, image: ImageRecord): Generator<Finding> {
   yield {
     severity: 'damage',
     subject: 'image',
-    id: image.id,
+    id: knownImageId(index, image) ?? image.id,
     problem: `its layers ${missing.join(', ')} are not in the index`,
     repair: { action: 'drop-image', image: image.id },
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { concludeBuild } from '../../src/cache/conclude.js';
 import { publishEntry, updateLayer } from '../../src/cache/entries.js';
-import { findImage, imageRecord, publishImage, removeImage } from '../../src/cache/images.js';
+import { findNamedImage, imageRecord, publishImage, removeImage } from '../../src/cache/images.js';
 import { layerPath } from '../../src/cache/layer-store.js';
 import { tryLease } from '../../src/cache/lease.js';
 import type { ProcessId } from '../../src/cache/live-process.js';
@@ -103,7 +103,7 @@ describe('found, then removed by another process', () => {
     expect(() => use(layer)).toThrow(LayersGoneError);
     // Nothing of the transaction was kept.
     expect(tryLease(store.index, 'key')).toEqual({ key: 'key' });
-    expect(findImage(store.index, 'app')).toBe(undefined);
+    expect(findNamedImage(store.index, 'app')).toBe(undefined);
   });
 
   test('an image of it is not published; an entry for it neither', async () => {
@@ -181,19 +181,20 @@ describe('removing images', () => {
   test('one name of two, then the other', async () => {
     const { layer } = publish('a');
     const { id } = await publishImage(store.index, image([layer]), ['app', 'app:2']);
-    expect(await removeImage(store, 'app')).toEqual({
+    expect(await removeImage(store, id, 'app')).toEqual({
       untagged: ['app:latest'],
-      removed: undefined,
+      removed: false,
       layers: [],
       freedBytes: 0,
     });
-    expect(await removeImage(store, 'app:2')).toMatchObject({ untagged: ['app:2'], removed: id });
+    const last = await removeImage(store, id, 'app:2');
+    expect(last).toMatchObject({ untagged: ['app:2'], removed: true });
     // The entry has the layer still.
     expect(store.index.layers.getCount()).toBe(1);
-    await expect(removeImage(store, 'app')).rejects.toThrow('there is no image app');
+    expect(await removeImage(store, id, 'app')).toMatchObject({ untagged: [], removed: false });
   });
 
-  test('by id: all names; layers that nobody needs go', async () => {
+  test('all names; layers that nobody needs go', async () => {
     const { layer, key } = publish('a');
     // As if it had been pulled.
     store.index.steps.removeSync(key);
@@ -201,10 +202,10 @@ describe('removing images', () => {
     store.index.diffIds.putSync('sha256:1', layer);
     const { id } = await publishImage(store.index, image([layer]), ['app', 'other']);
     forgetUses();
-    const removal = await removeImage(store, id.slice(0, 20));
+    const removal = await removeImage(store, id, undefined);
     expect(removal).toMatchObject({
       untagged: ['app:latest', 'other:latest'],
-      removed: id,
+      removed: true,
       layers: [layer],
     });
     expect(removal.freedBytes).toBeGreaterThan(0);
@@ -215,8 +216,8 @@ describe('removing images', () => {
     const { layer, key } = publish('a');
     store.index.steps.removeSync(key);
     updateLayer(store.index, layer, { key: undefined });
-    await publishImage(store.index, image([layer]), ['app']);
-    expect(await removeImage(store, 'app')).toMatchObject({ layers: [], freedBytes: 0 });
+    const { id } = await publishImage(store.index, image([layer]), ['app']);
+    expect(await removeImage(store, id, 'app')).toMatchObject({ layers: [], freedBytes: 0 });
     expect(store.index.layers.getCount()).toBe(1);
     forgetUses();
     expect(prune(store, EVERYTHING).layers).toBe(1);

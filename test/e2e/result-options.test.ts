@@ -20,7 +20,8 @@ function readLayout(layout: string) {
   const [{ digest }] = json(join(layout, 'index.json')).manifests;
   const manifest = json(blob(digest));
   const layers: string[] = manifest.layers.map((layer: { digest: string }) => blob(layer.digest));
-  return { config: json(blob(manifest.config.digest)) as Config, layers };
+  const configDigest: string = manifest.config.digest;
+  return { config: json(blob(configDigest)) as Config, layers, configDigest };
 }
 
 /** Builds into a layout. */
@@ -240,10 +241,12 @@ describe('times', () => {
     const root = await oldAndNew();
     const pushed = async (...flags: string[]) => {
       await made.build(root, ...flags, '-t', 'timed');
+      const { stdout: id } = await made.wiac(['images', '-q', '--no-trunc', 'timed']);
       const layout = join(tempDir(), 'layout');
       const env = { SOURCE_DATE_EPOCH: '1' };
       await made.wiac(['push', 'timed', `oci-layout://${layout}:x`], { env });
-      const { config, layers } = readLayout(layout);
+      const { config, layers, configDigest } = readLayout(layout);
+      expect(id.trim()).toBe(configDigest);
       expect(config.created).toBe('2023-11-14T22:13:20Z');
       return [...(await timesOf(layers))].sort();
     };

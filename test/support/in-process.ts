@@ -39,7 +39,7 @@ export async function buildHere(
     const { signal } = new AbortController();
     const workspace = { scratch: () => root, limits: store.limits, signal };
     const input = await openInput(path, NOTHING, workspace);
-    const planned = await planDockerfile({ ...NOTHING, buildArg }, store.index, input, signal);
+    const planned = await planDockerfile({ ...NOTHING, buildArg }, store, input, signal);
     try {
       const { lowerdirs } = await build({
         ...planned,

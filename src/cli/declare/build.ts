@@ -77,10 +77,10 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('--logfile <file>', 'progress goes to this file, replaced if it is there')
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option(
-      '--check',
-      "print what BuildKit's linter rules say of the Dockerfile, build nothing",
-      false,
+      '--call <method>',
+      'build, or print and build nothing: check (what the linter says), outline (arguments and\nsecrets of the target), targets (the stages); with ,format=json for programs',
     )
+    .option('--check', 'the same as --call=check; exit code 1 when there are warnings', false)
     .addOption(
       new Option('--format <format>', 'output format of --check: text or json')
         .choices(['text', 'json', 'oci', 'docker'])

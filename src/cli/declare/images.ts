@@ -47,7 +47,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     )
     .option('--format <format>', 'table, json, or fields like {{.Repository}}:{{.Tag}}', 'table')
     .action(async (reference: string | undefined, options) => {
-      await (await import('../list-images.js')).imagesCommand(reference, options);
+      await (await import('../list-images.js')).imagesCommand(reference, options, setExitCode);
     });
   program
     .command('tag')
@@ -55,7 +55,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     .argument('<name>', 'name or id of an image')
     .argument('<newnames...>', 'such as app:1.2, host:5000/app')
     .action(async (name: string, newNames: string[]) => {
-      await (await import('../tag.js')).tagCommand(name, newNames);
+      await (await import('../tag.js')).tagCommand(name, newNames, setExitCode);
     });
   program
     .command('rmi')
@@ -86,6 +86,6 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
       new Option('--format <format>', 'output format').choices(['table', 'json']).default('table'),
     )
     .action(async (name: string, options) => {
-      await (await import('../inspect.js')).historyCommand(name, options);
+      await (await import('../inspect.js')).historyCommand(name, options, setExitCode);
     });
 }

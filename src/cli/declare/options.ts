@@ -39,6 +39,7 @@ function collectEntitlements(value: string, before: readonly string[] = []): str
 const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
   '--provenance': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
   '--sbom': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
+  '--prefer-index': undefined,
   '--pull': undefined,
   '--tls-verify': undefined,
   '--http-proxy': undefined,
@@ -47,7 +48,7 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
 };
 
 /** The commands that have them. */
-const WITH_SWITCHES = ['build', 'plan', 'why', 'pull', 'push', 'login'];
+const WITH_SWITCHES = ['build', 'plan', 'why', 'pull', 'push', 'login', 'imagetools'];
 
 /**
  * A command line in which every such option has its value; what a container runs is left alone.
