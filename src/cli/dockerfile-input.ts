@@ -1,5 +1,4 @@
 /** Compiles a Dockerfile as the command line says. */
-import { findImage } from '../build/image-ids.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
@@ -11,6 +10,7 @@ import type { FindStored, PlanWithImages } from './base-images.js';
 import { planWithImages } from './base-images.js';
 import { parseBuildContexts } from './build-contexts.js';
 import type { BuildInput } from './build-input.js';
+import { findImage } from './find-image.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */

@@ -1,7 +1,6 @@
 /** `wiac run` */
 import { existsSync, mkdtempSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { findImage } from '../build/image-ids.js';
 import { requirePresent } from '../cache/adopt-layer.js';
 import { layerFiles, layerIdsOf } from '../cache/layer-store.js';
 import { storePaths, storeRoot, temporaryDirectory } from '../cache/paths.js';
@@ -18,6 +17,7 @@ import type { ContainerConfig } from '../image/config.js';
 import { DEFAULT_PATH, envPairs } from '../image/config.js';
 import { hasTransport } from '../oci/reference.js';
 import { parsePairs, wantedPlatform } from './dockerfile-input.js';
+import { findImage } from './find-image.js';
 import { makeLayerDirectory } from './layer-directory.js';
 import { imageToRun, type PullPolicy } from './run-image.js';
 import { openUserStore } from './user-store.js';
