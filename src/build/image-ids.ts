@@ -1,5 +1,6 @@
 /** Ids of images, for which layers are read that nobody has read before. */
 import { isDeepStrictEqual } from 'node:util';
+import { DEFAULT_FORM, findBlob } from '../cache/blobs.js';
 import { updateLayer } from '../cache/entries.js';
 import {
   idStart,
@@ -43,15 +44,33 @@ export function imageIdOrNone(store: Store, image: ImageRecord): Promise<string 
 }
 
 /**
+ * The digest of the manifest that an image was pulled by. An archive of docker has none, and what
+ * stands for it says nothing to anybody else.
+ */
+function keptManifest({ manifest, original }: ImageRecord): string | undefined {
+  return original?.mediaType === '' ? undefined : manifest;
+}
+
+/** The digest of the image's manifest, when no layer has to be compressed for it. */
+export async function manifestAtHand(
+  store: Store,
+  image: ImageRecord,
+): Promise<string | undefined> {
+  const kept = keptManifest(image);
+  const isAtHand = image.layers.every((id) => findBlob(store, id, DEFAULT_FORM) !== undefined);
+  if (kept !== undefined || !isAtHand) return kept;
+  return (await manifestDigests(store, image)).at(-1);
+}
+
+/**
  * Digests of the manifests that registries may have the image under: of the index it was pulled by
  * and of its own, or of the one that `wiac push` would write, for which the layers are compressed.
  * @throws what reading a layer throws, NoSpaceError
  */
 export async function manifestDigests(store: Store, image: ImageRecord): Promise<string[]> {
-  const { manifest, index, original } = image;
-  // An archive of docker has none, and what stands for it says nothing to anybody else.
-  const isKnown = manifest !== undefined && original?.mediaType !== '';
-  if (isKnown) return [...(index === undefined ? [] : [index]), manifest];
+  const { index } = image;
+  const manifest = keptManifest(image);
+  if (manifest !== undefined) return [...(index === undefined ? [] : [index]), manifest];
   return [(await writeNowhere(store, image)).root.digest];
 }
 
@@ -108,17 +127,4 @@ export async function imagesOf(
       hint: 'give more digits of the one that is meant',
     });
   return found.map(({ image }) => image);
-}
-
-/**
- * The image that a name, an id, or the beginning of an id means.
- * @throws UsageError as imagesOf
- */
-export async function findImage(
-  store: Store,
-  reference: string,
-  fewest?: number,
-): Promise<ImageRecord | undefined> {
-  const [image] = await imagesOf(store, reference, fewest);
-  return image;
 }

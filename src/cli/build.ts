@@ -170,6 +170,27 @@ export async function buildCommand(
   if (relayed !== undefined) return setExitCode(relayed);
   const warn = await openWarnings(options);
   if (!options.quiet) notices.forEach(warn);
+  const labels = await labelsOf(path, options, warn);
+  await buildAndWrite(root, path, { ...options, label: labels }, warn);
+}
+
+/** The labels of the command line, after those that BUILDX_GIT_LABELS asks for. */
+async function labelsOf(
+  path: string,
+  { file, label = [] }: BuildOptions,
+  warn: WarningLog,
+): Promise<readonly string[]> {
+  if (!process.env.BUILDX_GIT_LABELS) return label;
+  const { gitLabels } = await import('./git-labels.js');
+  return [...(await gitLabels(path, file, process.env, warn)), ...label];
+}
+
+async function buildAndWrite(
+  root: string,
+  path: string,
+  options: BuildOptions,
+  warn: WarningLog,
+): Promise<void> {
   // A mistake in the config file, or in a limit, is told before the build, not in it.
   readPolicy(process.env);
   parseLimits(options);

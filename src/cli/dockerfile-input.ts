@@ -1,5 +1,4 @@
 /** Compiles a Dockerfile as the command line says. */
-import { findImage } from '../build/image-ids.js';
 import { storeRoot } from '../cache/paths.js';
 import type { Store } from '../cache/store.js';
 import type { FileSource } from '../context/source.js';
@@ -14,6 +13,7 @@ import { parseBuildContexts } from './build-contexts.js';
 import type { BuildInput, InputOptions } from './build-input.js';
 import type { CombinedOptions } from './combine-options.js';
 import type { PullPolicy } from './declare/options.js';
+import { findImage } from './find-image.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
 import type { ResourceOptions } from './run-resources.js';

@@ -1,5 +1,6 @@
 /** Images of the store by what people call them, and what to say when there is none. */
-import { imagesOf } from '../build/image-ids.js';
+import { idStart } from '../cache/image-ids.js';
+import { findNamedImage } from '../cache/images.js';
 import type { CacheIndex } from '../cache/index-db.js';
 import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
@@ -12,6 +13,24 @@ export function similarName({ names }: CacheIndex, wrong: string): string | unde
     name.endsWith(':latest') ? [name.slice(0, -':latest'.length), name] : [name],
   );
   return suggest(wrong, known);
+}
+
+/**
+ * The image that a name, an id, or the beginning of an id means.
+ * @param fewest digits of an id that are one
+ * @throws UsageError for the beginning of several ids
+ */
+export async function findImage(
+  store: Store,
+  reference: string,
+  fewest?: number,
+): Promise<ImageRecord | undefined> {
+  const named = findNamedImage(store.index, reference);
+  if (named || idStart(reference, fewest) === undefined) return named;
+  // Hardly any build or run needs what reads layers for ids.
+  const { imagesOf } = await import('../build/image-ids.js');
+  const [image] = await imagesOf(store, reference, fewest);
+  return image;
 }
 
 /**
@@ -31,6 +50,7 @@ export async function requireImages(
   store: Store,
   name: string,
 ): Promise<[ImageRecord, ...ImageRecord[]]> {
+  const { imagesOf } = await import('../build/image-ids.js');
   const [image, ...others] = await imagesOf(store, name);
   if (image) return [image, ...others];
   const similar = similarName(store.index, name);

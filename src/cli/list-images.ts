@@ -1,5 +1,5 @@
 /** `wiac images` */
-import { imageIdOrNone } from '../build/image-ids.js';
+import { imageIdOrNone, manifestAtHand } from '../build/image-ids.js';
 import { idStart } from '../cache/image-ids.js';
 import { familiarName } from '../cache/images.js';
 import type { CacheIndex } from '../cache/index-db.js';
@@ -36,10 +36,21 @@ interface Row {
 /** A row with its id; undefined when layers of the image are gone. */
 interface ListedRow extends Row {
   readonly id: string | undefined;
+  /** Of the manifest, as far as the image was pulled, or its layers compressed for a push. */
+  readonly digest: string | undefined;
 }
 
-async function withId(store: Store, row: Row): Promise<ListedRow> {
-  return { ...row, id: await imageIdOrNone(store, row.image) };
+async function listed(
+  store: Store,
+  row: Row,
+  { digests, format }: ImagesOptions,
+): Promise<ListedRow> {
+  const isShown = digests || format !== 'table';
+  return {
+    ...row,
+    id: await imageIdOrNone(store, row.image),
+    digest: isShown ? await manifestAtHand(store, row.image) : undefined,
+  };
 }
 
 function allRows(index: CacheIndex): Row[] {
@@ -128,17 +139,18 @@ function fitsNameOrId({ name, id }: ListedRow, reference: string | undefined): b
 async function selectRows(
   store: Store,
   reference: string | undefined,
-  { all, filter }: ImagesOptions,
+  options: ImagesOptions,
 ): Promise<ListedRow[]> {
+  const { all, filter } = options;
   const filters: Filter[] = [];
   for (const text of filter) filters.push(await parseFilter(store, text));
   const withUnnamed = all || filter.some((text) => text.startsWith('dangling='));
   const rows = allRows(store.index).filter(
     (row) => (row.name !== undefined || withUnnamed) && filters.every((fits) => fits(row)),
   );
-  const listed: ListedRow[] = [];
-  for (const row of rows) listed.push(await withId(store, row));
-  return listed.filter((row) => fitsNameOrId(row, reference));
+  const found: ListedRow[] = [];
+  for (const row of rows) found.push(await listed(store, row, options));
+  return found.filter((row) => fitsNameOrId(row, reference));
 }
 
 const SHORT = 12;
@@ -152,7 +164,7 @@ function printTable(rows: readonly ListedRow[], { digests, trunc }: ImagesOption
   const head = ['NAME', ...digest('DIGEST'), 'ID', 'AGE', 'LAYERS', 'SIZE'];
   const cells = rows.map((row) => [
     row.name ?? '<none>',
-    ...digest(row.image.manifest ?? '<none>'),
+    ...digest(row.digest ?? '<none>'),
     shortId(row, trunc),
     formatAge(Date.now() - createdOf(row.image)),
     String(row.image.layers.length),
@@ -171,7 +183,7 @@ function templateFields(row: ListedRow, trunc: boolean): Record<string, string> 
     Name: name ?? '<none>',
     Repository: repository || '<none>',
     Tag: tag || '<none>',
-    Digest: image.manifest ?? '<none>',
+    Digest: row.digest ?? '<none>',
     Platform: image.platform,
     CreatedAt: new Date(created).toISOString(),
     CreatedSince: formatAge(Date.now() - created),
@@ -179,8 +191,8 @@ function templateFields(row: ListedRow, trunc: boolean): Record<string, string> 
   };
 }
 
-function jsonFields({ name, id, image, bytes }: ListedRow) {
-  const { layers, platform, manifest } = image;
+function jsonFields({ name, id, digest, image, bytes }: ListedRow) {
+  const { layers, platform } = image;
   return {
     name: name ?? null,
     id: id ?? null,
@@ -188,7 +200,7 @@ function jsonFields({ name, id, image, bytes }: ListedRow) {
     layers: layers.length,
     bytes,
     platform,
-    digest: manifest ?? null,
+    digest: digest ?? null,
   };
 }
 

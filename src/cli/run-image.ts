@@ -1,5 +1,4 @@
 /** The image that `wiac run NAME` means: one of the store, else one that is pulled. */
-import { findImage } from '../build/image-ids.js';
 import type { ImageRecord } from '../cache/records.js';
 import type { Store } from '../cache/store.js';
 import type { WiacError } from '../errors.js';
@@ -12,7 +11,7 @@ import {
   isFileTransport,
   parseReference,
 } from '../oci/reference.js';
-import { similarName } from './find-image.js';
+import { findImage, similarName } from './find-image.js';
 import { warnOfPlatform } from './warn-of-platform.js';
 
 /** When to ask where an image comes from: the values of docker run's --pull. */

@@ -1,7 +1,6 @@
 /** What `wiac run` is to run, and in what: directories, or an image with its config. */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { findImage } from '../build/image-ids.js';
 import { requirePresent } from '../cache/adopt-layer.js';
 import { layerFiles, layerIdsOf } from '../cache/layer-store.js';
 import { storePaths } from '../cache/paths.js';
@@ -15,6 +14,7 @@ import { DEFAULT_PATH } from '../image/config.js';
 import { hasTransport } from '../oci/reference.js';
 import { usageOf } from './declare/usage.js';
 import { wantedPlatform } from './dockerfile-input.js';
+import { findImage } from './find-image.js';
 import { imageToRun } from './run-image.js';
 import type { RunOptions } from './run-options.js';
 import { openUserStore } from './user-store.js';

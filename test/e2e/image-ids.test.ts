@@ -50,6 +50,7 @@ describe('the id of an image', () => {
       expect(await one(made, 'push', 'app', target)).toBe(digest.split('@')[1]);
       const pushed = await skopeo(`docker://${target}`);
       expect(pushed).toEqual({ config: id, manifest: digest.split('@')[1] });
+      expect(await one(made, 'images', '--format', '{{.Digest}}')).toBe(pushed.manifest);
       const metadata = JSON.parse(readFileSync(metadataFile, 'utf8'));
       expect(metadata).toMatchObject({
         'containerimage.config.digest': id,
@@ -154,7 +155,10 @@ describe('the id of an image', () => {
     expect(stdout).toBe('1\n');
     await lines(made, 'tag', id.slice(0, 4), 'second');
     const layout = join(tempDir(), 'layout');
-    await lines(made, 'push', `sha256:${id}`, `oci-layout://${layout}:x`);
+    const digest = () => one(made, 'images', '--format', '{{.Digest}}');
+    expect(await digest()).toBe('<none>');
+    const pushed = await one(made, 'push', `sha256:${id}`, `oci-layout://${layout}:x`);
+    expect(await digest()).toBe(pushed);
     expect(await lines(made, 'history', id)).not.toEqual([]);
     expect(await one(made, 'inspect', id, '-f', '{{json .RepoTags}}')).toContain('second:latest');
     expect(await lines(made, 'images', '--format', '{{.Name}}', id)).toHaveLength(2);

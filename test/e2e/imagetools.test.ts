@@ -118,7 +118,13 @@ describe('create', () => {
         mediaType: `${TYPE}.index.v1+json`,
         manifests: [entry('amd64'), entry('arm64')],
       });
-      expect(await machine().wiac(['pull', target])).toMatchObject({ exitCode: 0 });
+      const pulled = machine();
+      expect(await pulled.wiac(['pull', target])).toMatchObject({ exitCode: 0 });
+      const { stdout } = await pulled.wiac(['inspect', target, '-f', '{{json .RepoDigests}}']);
+      const own = digests[process.arch === 'x64' ? 'amd64' : 'arm64'];
+      const of = JSON.parse(readFileSync(metadata, 'utf8'))['containerimage.digest'];
+      const repository = target.slice(0, target.lastIndexOf(':'));
+      expect(JSON.parse(stdout)).toEqual([`${repository}@${of}`, `${repository}@${own}`]);
     }
     expect(JSON.parse(readFileSync(metadata, 'utf8'))).toMatchObject({
       'containerimage.descriptor': { mediaType: `${TYPE}.index.v1+json` },
