@@ -115,13 +115,15 @@ describe('layers made by hand', () => {
     const first = start('echo ready; read line; echo more >> /file && echo first');
     const killed = start('echo ready; read line');
     await Promise.all([first, killed].map(({ stdout }) => printed(stdout, 'ready')));
-    expect(readdirSync(join(cwd, 'c/work'))).toHaveLength(2);
+    const during = readdirSync(join(cwd, 'c/work'));
     killed.kill('SIGKILL');
     await killed;
     const second = await wiac(['run', './a/diff', './c', '/bin/sh', '-c', 'echo x > /x'], { cwd });
-    expect(second).toEqual({ exitCode: 0, stdout: '', stderr: '' });
     first.stdin?.end('\n');
-    expect(await first).toMatchObject({ exitCode: 0, stdout: 'ready\nfirst' });
+    const ended = await first;
+    expect(during).toHaveLength(2);
+    expect(second).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    expect(ended).toMatchObject({ exitCode: 0, stdout: 'ready\nfirst' });
     expect(readdirSync(join(cwd, 'c/work'))).toEqual([]);
     expect(readdirSync(join(cwd, 'c/diff')).sort()).toEqual(['file', 'x']);
   });

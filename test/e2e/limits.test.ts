@@ -1,7 +1,7 @@
 /** Control groups: limits of `wiac run` and of RUN steps are set, told, and leave nothing behind. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { Machine } from '../support/wiac.js';
 import { context, dockerfile, machine, printed, WIAC } from '../support/wiac.js';
@@ -39,11 +39,19 @@ async function prepare(): Promise<Machine> {
 
 const EAT = 'tail /dev/zero';
 
+const children: { kill(signal: 'SIGKILL'): boolean }[] = [];
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
 function start({ root }: Machine, ...args: string[]) {
-  return execa(process.execPath, [WIAC, 'run', ...args], {
+  const child = execa(process.execPath, [WIAC, 'run', ...args], {
     env: { WIAC_ROOT: root },
     reject: false,
   });
+  children.push(child);
+  return child;
 }
 
 describe('wiac run', () => {
