@@ -124,6 +124,13 @@ describe('formatWarnings', () => {
 
   test('json: the fields of BuildKit', () => {
     expect(JSON.parse(format('FROM scratch\nCMD a \\\n b', 'json'))).toEqual({
+      sources: [
+        {
+          filename: 'Dockerfile',
+          language: 'Dockerfile',
+          data: Buffer.from('FROM scratch\nCMD a \\\n b').toString('base64'),
+        },
+      ],
       warnings: [
         {
           ruleName: 'JSONArgsRecommended',
