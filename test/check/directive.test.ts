@@ -141,6 +141,6 @@ describe('formatWarnings', () => {
         },
       ],
     });
-    expect(JSON.parse(format('FROM scratch', 'json'))).toEqual({ warnings: [] });
+    expect(JSON.parse(format('FROM scratch', 'json'))).toMatchObject({ warnings: [] });
   });
 });
