@@ -11,10 +11,12 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const ROOMS = [
   ['cli', 'the command line: a file a command'],
   ['ui', 'progress, log, tables, error messages'],
+  ['imagetools', 'indexes of several images, remote inspection'],
   ['engine', 'builds: look-ups, scheduler; images and contexts come in, results go out'],
   ['engine/exports', 'results as images, archives, directories and shared caches'],
   ['engine/images', 'images that a build is based on, and layers that have to be fetched'],
   ['why', 'what differs between a step and the nearest entry'],
+  ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],
   ['attest', 'provenance and SBOM of a build'],
   ['shared-cache', 'the list of entries for other machines, where it is kept, signatures'],
   ['executor', 'a step and its inputs in, a layer out'],
@@ -23,6 +25,7 @@ export const ROOMS = [
     'containers and copies on this machine; enter.pl and relay.pl make the system calls',
   ],
   ['sources', 'files of the web, of repositories and of archives, for ADD and as build contexts'],
+  ['libs', 'what a program needs to be started: interpreter, shared libraries'],
   ['store', 'what is kept: opening, format version, paths, records'],
   ['store/index', 'lmdb, the records beside it, damage and repair'],
   ['store/entries', 'steps that were carried out, by their keys'],
@@ -47,7 +50,6 @@ export const ROOMS = [
   ['oci/tar', 'members of archives, read and written'],
   ['oci/compress', 'gzip, zstd and others as streams'],
   ['dockerfile', 'text to instructions; variable expansion; excerpts for messages'],
-  ['libs', 'shared libraries that a program needs, from its ELF file'],
   ['util', 'errors and small helpers that know nothing of wiac'],
 ];
 

@@ -22,7 +22,8 @@ function warningJson({ rule, description, url, detail, location }: Warning) {
 
 /**
  * The warnings as text with the lines around them, or as a JSON object whose `warnings` have
- * BuildKit's fields: ruleName, description, url, detail, location. Ends with a line feed.
+ * BuildKit's fields: ruleName, description, url, detail, location; `sources` has the Dockerfile in
+ * base64. Ends with a line feed.
  */
 export function formatWarnings(
   result: CheckResult,
@@ -30,5 +31,8 @@ export function formatWarnings(
   format: 'text' | 'json',
 ): string {
   if (format === 'text') return asText(result, dockerfile);
-  return `${JSON.stringify({ warnings: result.warnings.map(warningJson) }, null, 2)}\n`;
+  const { file: filename, lines } = dockerfile;
+  const data = Buffer.from(lines.join('\n')).toString('base64');
+  const sources = [{ filename, language: 'Dockerfile', data }];
+  return `${JSON.stringify({ warnings: result.warnings.map(warningJson), sources }, null, 2)}\n`;
 }

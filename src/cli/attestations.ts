@@ -116,6 +116,26 @@ function resolvedStep(store: Store, { result }: PlatformResult) {
   };
 }
 
+/** How a platform was built, as a predicate. */
+export function provenanceOf(
+  mode: 'min' | 'max',
+  store: Store,
+  built: PlatformResult,
+  facts: BuildFacts,
+  finished: Date,
+) {
+  const { started, epoch } = facts;
+  return provenance({
+    ...facts,
+    plan: built.plan,
+    mode,
+    resolved: resolvedStep(store, built),
+    builderPlatform: formatPlatform(hostPlatform()),
+    version: VERSION,
+    times: epoch === undefined ? { started, finished } : undefined,
+  });
+}
+
 /** An image, with what is to be said about it. */
 export function attestedItem(
   plan: AttestPlan,
@@ -126,7 +146,7 @@ export function attestedItem(
   const { image } = built.result;
   if (plan.provenance === undefined && !plan.sbom) return { image };
   const mode = plan.provenance;
-  const { names, epoch, started } = facts;
+  const { names, epoch } = facts;
   const now = new Date();
   return {
     image,
@@ -142,16 +162,7 @@ export function attestedItem(
         say(SBOM_TYPE, sbom(stack, manifest, names[0] ?? 'image', created, VERSION));
       }
       if (mode !== undefined) {
-        const predicate = provenance({
-          ...facts,
-          plan: built.plan,
-          mode,
-          resolved: resolvedStep(store, built),
-          builderPlatform: formatPlatform(hostPlatform()),
-          version: VERSION,
-          times: epoch === undefined ? { started, finished: now } : undefined,
-        });
-        say(PROVENANCE_TYPE, predicate);
+        say(PROVENANCE_TYPE, provenanceOf(mode, store, built, facts, now));
       }
       return said;
     },

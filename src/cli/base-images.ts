@@ -9,12 +9,14 @@ import { baseImage } from '../oci/base-image.js';
 import { ImageError, sayingMore } from '../oci/image-error.js';
 import type { InPlaceImage } from '../oci/in-place.js';
 import { parsePlatform } from '../oci/platform.js';
-import { isContainersStorage } from '../oci/reference.js';
+import { isContainersStorage, parseReference } from '../oci/reference.js';
+import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { ImageSource, Platform } from '../oci/resolved-image.js';
 import { compile } from '../plan/compile.js';
 import type { Plan, PlanOptions } from '../plan/plan.js';
 import type { ImageRecord } from '../store/records.js';
 import type { SourceLocation } from '../util/errors.js';
+import type { PullPolicy } from './declare/options.js';
 
 /** A plan with the images it is based on. */
 export interface PlanWithImages {
@@ -24,7 +26,7 @@ export interface PlanWithImages {
 }
 
 /** Finds an image that the store holds, for a platform. */
-export type FindStored = (request: ImageRequest) => ImageRecord | undefined;
+export type FindStored = (request: ImageRequest) => Promise<ImageRecord | undefined>;
 
 /** Stands for an image whose config is not known yet. */
 function placeholder(reference: string): BaseImage {
@@ -49,6 +51,12 @@ function baseOf(reference: string, image: PlanImage): BaseImage {
   return { reference, digest: manifest, config, history, author };
 }
 
+/** What --pull and the options for registries say. */
+export interface ImageAccess {
+  readonly registry?: RegistryOptions;
+  readonly pull?: PullPolicy;
+}
+
 /**
  * Asks the store first, as docker and podman do, then the source that the reference names.
  * @param sources gets the source that was opened, to be closed by the caller
@@ -58,18 +66,29 @@ export async function openImage(
   request: ImageRequest,
   findStored: FindStored,
   sources: ImageSource[],
+  { registry = {}, pull = 'missing' }: ImageAccess = {},
 ): Promise<PlanImage> {
-  const stored = findStored(request);
-  if (stored) return { stored };
+  const stored = await findStored(request);
+  if (stored && (pull === 'missing' || pull === 'never')) return { stored };
   if (isContainersStorage(request.reference)) {
     const { storageImage } = await import('./storage-image.js');
     return { inPlace: storageImage(request.reference) };
   }
   // The registry client is loaded only by Dockerfiles that are based on an image from elsewhere.
   const { openImageSource } = await import('../engine/images/image-source.js');
-  const source = openImageSource(request.reference);
+  if (pull === 'never' && parseReference(request.reference).kind === 'registry')
+    throw new ImageError(
+      `${request.reference} is not in the store, and --pull=never asks nobody else`,
+      {
+        reference: request.reference,
+        hint: 'wiac pull it, or build without --pull=never',
+      },
+    );
+  const source = openImageSource(request.reference, registry);
   sources.push(source);
-  return source.resolve(parsePlatform(request.platform));
+  const found = source.resolve(parsePlatform(request.platform));
+  // Newer than what is here can be only what is to be had.
+  return stored && pull === 'newer' ? found.catch(() => ({ stored })) : found;
 }
 
 /**
@@ -81,6 +100,7 @@ export async function planWithImages(
   dockerfile: Dockerfile,
   options: Omit<PlanOptions, 'image'>,
   findStored: FindStored,
+  access: ImageAccess,
 ): Promise<PlanWithImages> {
   const images = planImages();
   const warnings: string[] = [];
@@ -114,10 +134,12 @@ export async function planWithImages(
         throw failure;
       }
       for (const request of missing.values()) {
-        const opened = await openImage(request, findStored, sources).catch((error: unknown) => {
-          const { location } = request;
-          throw error instanceof ImageError ? sayingMore(error, { location }) : error;
-        });
+        const opened = await openImage(request, findStored, sources, access).catch(
+          (error: unknown) => {
+            const { location } = request;
+            throw error instanceof ImageError ? sayingMore(error, { location }) : error;
+          },
+        );
         images.set(request, opened);
         const warning = platformWarning(request.reference, platformOf(opened), request.platform);
         if (warning !== undefined) warnings.push(warning);

@@ -1,14 +1,17 @@
 /** `wiac build` */
 import { availableParallelism } from 'node:os';
 import { build } from '../engine/run-build.js';
+import { sweepControlGroups } from '../executor/local/cgroup.js';
 import type { Isolation } from '../executor/local/container.js';
 import { localExecutor } from '../executor/local/local-executor.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
+import type { RegistryOptions } from '../oci/registry/registry.js';
 import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Step } from '../plan/step.js';
 import { isImageName } from '../store/images/store-images.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { storeRoot } from '../store/paths.js';
+import type { ImageTimes } from '../store/records.js';
 import { settle } from '../store/recovery/durability.js';
 import type { Store } from '../store/store.js';
 import { asStoreError, closeStore } from '../store/store.js';
@@ -22,7 +25,10 @@ import { abortOnSignal, interruptibly } from './abort-on-signal.js';
 import type { BuildInput } from './build-input.js';
 import { openInput } from './build-input.js';
 import type { OutputOptions, PlatformResult } from './build-outputs.js';
+import { combineOptions } from './combine-options.js';
 import { readPolicy } from './config-file.js';
+import type { LimitOptions } from './container-limits.js';
+import { parseLimits } from './container-limits.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import {
@@ -32,16 +38,23 @@ import {
   wantedPlatform,
   wantedPlatforms,
 } from './dockerfile-input.js';
+import type { LintEvent } from './lint.js';
 import { lintBuild } from './lint.js';
+import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
+import { registryAccess } from './registry-options.js';
 import type { Credentials } from './secrets.js';
 import { parseCredentials } from './secrets.js';
 import type { SharedCaches } from './shared-caches.js';
 import { openUserStore } from './user-store.js';
 
 /** Options of `wiac build`, as commander gives them. */
-export interface BuildOptions extends DockerfileOptions, OutputOptions, NoEffectOptions {
+export interface BuildOptions
+  extends DockerfileOptions,
+    OutputOptions,
+    NoEffectOptions,
+    LimitOptions {
   readonly cache: boolean;
   readonly cacheFilter?: string | boolean;
   readonly secret: readonly string[];
@@ -49,13 +62,25 @@ export interface BuildOptions extends DockerfileOptions, OutputOptions, NoEffect
   readonly cacheFrom: readonly string[];
   readonly cacheTo: readonly string[];
   readonly quiet: boolean;
+  /** Seconds since 1970. */
+  readonly timestamp?: number;
+  readonly rewriteTimestamp?: boolean;
+  readonly logfile?: string;
+  /** What the two options before come to. */
+  readonly times?: ImageTimes | undefined;
+  /** Where progress goes instead of standard error. */
+  readonly log?: (text: string) => void;
   readonly iidfile?: string;
+  readonly call?: string;
   readonly jobs?: number;
   readonly progress: ProgressMode;
   readonly isolation: Isolation;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
+
+/** @param epoch SOURCE_DATE_EPOCH, seconds since 1970 */
+type TimedOptions = BuildOptions & { readonly epoch: number | undefined };
 
 /** Is there more to do with the result than to keep it? */
 function hasOutputs(options: OutputOptions): boolean {
@@ -77,14 +102,18 @@ function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
 }
 
 /** The caches that the options name; nothing is loaded for a build without them. */
-async function openCaches(from: readonly string[], to: readonly string[]): Promise<SharedCaches> {
+async function openCaches(
+  { cacheFrom: from, cacheTo: to }: BuildOptions,
+  registry: RegistryOptions,
+): Promise<SharedCaches> {
   if (from.length + to.length === 0) return { from: [], to: [], close: async () => {} };
   const { openSharedCaches } = await import('./shared-caches.js');
-  return openSharedCaches(from, to);
+  return openSharedCaches(from, to, registry);
 }
 
-/** SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
+/** --timestamp, else SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
 function epochOf({ dockerfile }: BuildInput, options: BuildOptions): number | undefined {
+  if (options.timestamp !== undefined) return options.timestamp;
   const buildArgs = buildArgsOf(options.buildArg);
   const given = parseEpoch(buildArgs[EPOCH_ARGUMENT]);
   if (given !== undefined) return given;
@@ -97,33 +126,75 @@ function epochOf({ dockerfile }: BuildInput, options: BuildOptions): number | un
   });
 }
 
+/** @throws UsageError */
+function timesOf(
+  { timestamp, rewriteTimestamp }: BuildOptions,
+  epoch: number | undefined,
+): ImageTimes | undefined {
+  if (timestamp !== undefined) return { seconds: timestamp, everyFile: true };
+  if (!rewriteTimestamp) return undefined;
+  if (epoch !== undefined) return { seconds: epoch, everyFile: false };
+  throw new UsageError('--rewrite-timestamp needs SOURCE_DATE_EPOCH', {
+    hint: 'for example --source-date-epoch=$(git log -1 --pretty=%ct)',
+  });
+}
+
 /** Says what is no event of a build, as its progress does. */
 async function openWarnings(options: BuildOptions): Promise<WarningLog> {
   const { progress, logLevel, logFormat } = options;
   if (progress === 'none' || !showsWarnings(logLevel)) return () => {};
-  if (progress !== 'json') return openLog(logLevel, logFormat);
-  return (message) => process.stderr.write(`${JSON.stringify({ type: 'warning', message })}\n`);
+  if (progress !== 'json' && progress !== 'rawjson') return openLog(logLevel, logFormat);
+  const { plainWarning } = await import('../ui/rawjson.js');
+  return (message) => {
+    const event = progress === 'json' ? { type: 'warning', message } : plainWarning(message);
+    process.stderr.write(`${JSON.stringify(event)}\n`);
+  };
 }
 
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
 export async function buildCommand(
   path: string,
-  options: BuildOptions,
+  given: BuildOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
+  const options = combineOptions(given);
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const { format } = options;
   const notices = saidOfNoEffect(options);
-  if (options.check) {
-    const { checkCommand } = await import('./check-command.js');
-    return checkCommand(path, options, format === 'json' ? 'json' : 'text');
+  const asked = options.check ? 'check' : options.call;
+  if (asked !== undefined) {
+    const { callCommand, parseCall } = await import('./call.js');
+    const call = parseCall(asked, format === 'json' ? 'json' : 'text');
+    if (call.method !== 'build') return callCommand(path, call, options, setExitCode);
   }
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
   const warn = await openWarnings(options);
   if (!options.quiet) notices.forEach(warn);
-  // A mistake in the config file is told before the build, not after it.
+  const labels = await labelsOf(path, options, warn);
+  await buildAndWrite(root, path, { ...options, label: labels }, warn);
+}
+
+/** The labels of the command line, after those that BUILDX_GIT_LABELS asks for. */
+async function labelsOf(
+  path: string,
+  { file, label = [] }: BuildOptions,
+  warn: WarningLog,
+): Promise<readonly string[]> {
+  if (!process.env.BUILDX_GIT_LABELS) return label;
+  const { gitLabels } = await import('./git-labels.js');
+  return [...(await gitLabels(path, file, process.env, warn)), ...label];
+}
+
+async function buildAndWrite(
+  root: string,
+  path: string,
+  options: BuildOptions,
+  warn: WarningLog,
+): Promise<void> {
+  // A mistake in the config file, or in a limit, is told before the build, not in it.
   readPolicy(process.env);
+  parseLimits(options);
   for (const name of options.tag) {
     if (!isImageName(name))
       throw new UsageError(`--tag ${name} is not a name`, {
@@ -132,11 +203,14 @@ export async function buildCommand(
   }
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./build-outputs.js') : undefined;
-  const caches = await openCaches(options.cacheFrom, options.cacheTo);
+  const registry = await registryAccess(options);
+  const log = options.logfile === undefined ? undefined : openLogFile(options.logfile);
+  const caches = await openCaches(options, registry);
   const credentials = parseCredentials(options.secret, options.ssh);
   const started = new Date();
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
+  if (store.paths.self.foundDead) sweepControlGroups();
   const scratch = lazyScratch(store.paths);
   try {
     const { limits } = store;
@@ -147,13 +221,21 @@ export async function buildCommand(
     });
     // A value that is no time is an error, also where nothing needs it.
     const epoch = epochOf(input, options);
+    const times = timesOf(options, epoch);
     const outputs = module?.planOutputs(options, epoch);
     const names = outputs?.names ?? options.tag;
-    const results = await buildPlatforms(input, options, names, store, caches, credentials);
+    const results = await buildPlatforms(
+      input,
+      { ...options, epoch, registry, times, ...(log && { log }) },
+      names,
+      store,
+      caches,
+      credentials,
+    );
     if (outputs) {
       const facts = buildFacts(input, options, started);
       await interruptibly(async (signal) => {
-        await module?.writeOutputs(outputs, store, results, facts, signal);
+        await module?.writeOutputs(outputs, store, results, facts, registry, signal);
       });
       await settle(store);
     }
@@ -191,7 +273,7 @@ function buildFacts({ text, name }: BuildInput, options: BuildOptions, started: 
  */
 async function buildPlatforms(
   input: BuildInput,
-  options: BuildOptions,
+  options: TimedOptions,
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
@@ -213,8 +295,12 @@ async function buildPlatforms(
       credentials,
     );
     if (options.iidfile !== undefined && platform === named) {
-      const { writeResultFile } = await import('./result-file.js');
-      await writeResultFile('--iidfile', options.iidfile, made.result.image.id);
+      const [{ writeResultFile }, { imageId }] = await Promise.all([
+        import('./result-file.js'),
+        import('../engine/images/settle-image-ids.js'),
+      ]);
+      const id = await imageId(store, made.result.image);
+      await writeResultFile('--iidfile', options.iidfile, id);
     }
     results.push(made);
   }
@@ -224,7 +310,7 @@ async function buildPlatforms(
 /** @param options.lint shows what the linter says: once, however many platforms there are */
 async function buildInStore(
   input: BuildInput,
-  options: BuildOptions & { readonly lint: boolean },
+  options: TimedOptions & { readonly lint: boolean },
   names: readonly string[],
   store: Store,
   caches: SharedCaches,
@@ -233,27 +319,36 @@ async function buildInStore(
   const { plan, images, close, openContext } = await interruptibly((signal) =>
     planDockerfile(options, store, input, signal),
   );
-  const progress = await openProgress(options.progress, options.quiet);
+  const progress = await openProgress(options.progress, options.quiet, options.log);
   const stop = abortOnSignal();
-  let warnings: ReturnType<typeof lintBuild>;
+  let lint: LintEvent | undefined;
+  let warnings: LintEvent | undefined;
   const showWarnings = () => {
     if (warnings) progress.emit(warnings);
     warnings = undefined;
   };
   try {
-    if (options.lint) warnings = lintBuild(input, options, images);
+    if (options.lint) lint = lintBuild(input, options, images);
+    warnings = lint;
     const result = await build({
       plan,
       store,
       images,
       openContext,
-      executor: (machine) => localExecutor({ ...machine, isolation: options.isolation }),
+      executor: (machine) =>
+        localExecutor({
+          ...machine,
+          isolation: options.isolation,
+          limits: parseLimits(options),
+        }),
       skipsCache: cacheSkipper(options),
       ...credentials,
       cacheFrom: caches.from,
       cacheTo: caches.to,
       jobs: options.jobs ?? availableParallelism(),
       names,
+      times: options.times,
+      epoch: options.epoch,
       keepImage: names.length > 0 || options.iidfile !== undefined,
       emit: (event) => {
         if (event.type !== 'warning' || showsWarnings(options.logLevel)) progress.emit(event);
@@ -262,7 +357,7 @@ async function buildInStore(
     });
     showWarnings();
     progress.close();
-    return { plan, result };
+    return { plan, result, lint };
   } finally {
     // A build that failed has them as well: they may say why.
     showWarnings();

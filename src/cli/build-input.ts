@@ -20,12 +20,14 @@ import type { DockerfilePlace } from '../fs/scan/local-context.js';
 import {
   contextIgnore,
   fetchedIgnore,
+  namedIgnore,
   openContext,
   openFetched,
   readFetchedText,
 } from '../fs/scan/local-context.js';
 import type { IgnoreMatcher } from '../fs/select/ignore.js';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
+import { withFirstImage } from '../plan/stages.js';
 import type { ContextSource } from '../sources/context-source.js';
 import { contextSource, remoteAddress } from '../sources/context-source.js';
 import type { Fetched } from '../sources/fetch-context.js';
@@ -188,10 +190,10 @@ async function readLocal(path: string, isNamed: boolean, signal: AbortSignal): P
   }
 }
 
-/** BuildKit's frontend looks for both. */
-const NAMES = ['Dockerfile', 'dockerfile'];
+/** BuildKit's frontend looks for the first two, podman and buildah for the last as well. */
+const NAMES = ['Dockerfile', 'dockerfile', 'Containerfile'];
 
-/** `Dockerfile`, or `dockerfile` where only that is there. */
+/** `Dockerfile`, or another of its names where only that is there. */
 function usualPath(contextPath: string): string {
   const paths = NAMES.map((name) => join(contextPath, name));
   return paths.find((path) => existsSync(path)) ?? join(contextPath, 'Dockerfile');
@@ -230,6 +232,10 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
 /** The options that say what is read. */
 export interface InputOptions {
   readonly file?: string;
+  /** A file with the patterns of .dockerignore, on this machine. */
+  readonly ignorefile?: string;
+  /** The image of the first FROM. */
+  readonly from?: string;
   readonly buildArg: readonly string[];
 }
 
@@ -242,7 +248,7 @@ const KEEP_GIT = /^BUILDKIT_CONTEXT_KEEP_GIT_DIR=(1|t|true)$/i;
  */
 export async function openInput(
   contextPath: string,
-  { file, buildArg }: InputOptions,
+  { file, buildArg, ignorefile, from }: InputOptions,
   workspace: Workspace,
 ): Promise<BuildInput> {
   const keepGit = buildArg.some((item) => KEEP_GIT.test(item)) || undefined;
@@ -252,7 +258,7 @@ export async function openInput(
   const input = file === '-' ? takeInput('the Dockerfile') : undefined;
   const fetched = await fetch(source, 'the build context', workspace.signal);
   // A build for several platforms asks for each several times.
-  const named = new Map<string, Promise<() => FileSource>>();
+  const brought = new Map<string, Promise<() => FileSource>>();
   const context = source.kind === 'input' ? INPUT : withoutCredentials(contextPath);
 
   const find = async (): Promise<Found> => {
@@ -283,19 +289,23 @@ export async function openInput(
   const root = fetched?.kind === 'files' ? fetched.root : fetched && emptyDirectory(workspace);
   let matcher: IgnoreMatcher | undefined;
   const ignore = () => {
+    if (ignorefile !== undefined) matcher ??= namedIgnore(ignorefile);
     matcher ??= root === undefined ? contextIgnore(contextPath, path) : fetchedIgnore(root, place);
     return matcher;
   };
+  // A mistake in it is told before anything is built.
+  const named = ignorefile === undefined ? undefined : ignore();
+  const dockerfile = parseDockerfile(text, title);
   return {
-    dockerfile: parseDockerfile(text, title),
+    dockerfile: from === undefined ? dockerfile : withFirstImage(dockerfile, from),
     text,
     name: withoutCredentials(file ?? 'Dockerfile'),
     ignores: (name) => ignore().ignores(name),
     openContext: () =>
-      root === undefined ? openContext(contextPath, path) : openFetched(root, place),
+      root === undefined ? openContext(contextPath, path, named) : openFetched(root, place, named),
     bringNamed: (value, signal) => {
-      const known = named.get(value) ?? bringNamed(value, fetch, signal);
-      named.set(value, known);
+      const known = brought.get(value) ?? bringNamed(value, fetch, signal);
+      brought.set(value, known);
       return known;
     },
   };

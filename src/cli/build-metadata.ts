@@ -1,6 +1,9 @@
 /** What --metadata-file says: buildx's members, and wiac's own behind `wiac.`. */
 import type { Exported } from '../engine/exports/export-image.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
+import type { VertexWarning } from '../ui/rawjson.js';
+import { lintWarnings, plainWarning } from '../ui/rawjson.js';
+import { UsageError } from '../util/errors.js';
 import type { PlatformResult } from './build-outputs.js';
 
 function stepsOf({ plan, result }: PlatformResult) {
@@ -11,18 +14,61 @@ function stepsOf({ plan, result }: PlatformResult) {
   });
 }
 
+/** What the environment wants the file to have. */
+export interface MetadataWishes {
+  readonly provenance: 'min' | 'max' | undefined;
+  readonly warnings: boolean;
+}
+
+/** A boolean of the environment, as Go reads them. @throws UsageError */
+function booleanOf(name: string, value: string): boolean {
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)?$/i.test(value)) return false;
+  throw new UsageError(`${name}=${value} is neither true nor false`);
+}
+
+/**
+ * BUILDX_METADATA_PROVENANCE (min, as when it is not set, max, disabled) and
+ * BUILDX_METADATA_WARNINGS.
+ * @throws UsageError
+ */
+export function metadataWishes(env: NodeJS.ProcessEnv): MetadataWishes {
+  const name = 'BUILDX_METADATA_PROVENANCE';
+  const mode = env[name]?.toLowerCase() || 'min';
+  const warnings = booleanOf('BUILDX_METADATA_WARNINGS', env.BUILDX_METADATA_WARNINGS ?? '');
+  if (mode === 'min' || mode === 'max') return { provenance: mode, warnings };
+  const wanted = mode !== 'disabled' && booleanOf(name, mode);
+  return { provenance: wanted ? 'min' : undefined, warnings };
+}
+
+/** The steps' warnings in BuildKit's form. */
+function warningsOf(results: readonly PlatformResult[]): readonly VertexWarning[] {
+  const messages = new Set(results.flatMap(({ plan }) => plan.warnings));
+  const plain = [...messages].flatMap((message) => plainWarning(message).warnings ?? []);
+  return [...plain, ...results.flatMap(({ lint }) => lintWarnings(lint?.warnings ?? []))];
+}
+
 /**
  * The content of the file.
  * @param exported undefined when no output was an image
+ * @param wanted what there is beside digests; provenance makes that of a platform
  */
 export function buildMetadata(
   results: readonly PlatformResult[],
   names: readonly string[],
   exported: Exported | undefined,
+  wanted: {
+    readonly provenance?: (built: PlatformResult) => unknown;
+    readonly warnings: boolean;
+  },
 ): Record<string, unknown> {
   const metadata: Record<string, unknown> = {};
   // As BuildKit: what there is once for each platform has its name behind a slash.
   const suffix = (platform: string) => (results.length === 1 ? '' : `/${platform}`);
+  if (wanted.provenance)
+    for (const built of results)
+      metadata[`buildx.build.provenance${suffix(built.plan.platform)}`] = wanted.provenance(built);
+  if (wanted.warnings) metadata['buildx.build.warnings'] = warningsOf(results);
   if (exported) {
     const { root, manifests, configs } = exported;
     const [only] = manifests;

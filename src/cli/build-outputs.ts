@@ -7,13 +7,16 @@ import { describeImage, writeOutput } from '../engine/exports/write-output.js';
 import type { BuildResult } from '../engine/run-build.js';
 import type { Annotation } from '../oci/annotations.js';
 import { parseAnnotation } from '../oci/annotations.js';
+import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Plan } from '../plan/plan.js';
 import { isImageName } from '../store/images/store-images.js';
 import type { Store } from '../store/store.js';
 import { UsageError } from '../util/errors.js';
 import type { AttestOptions, AttestPlan, BuildFacts } from './attestations.js';
-import { attestedItem, planAttestations } from './attestations.js';
-import { buildMetadata } from './build-metadata.js';
+import { attestedItem, planAttestations, provenanceOf } from './attestations.js';
+import type { MetadataWishes } from './build-metadata.js';
+import { buildMetadata, metadataWishes } from './build-metadata.js';
+import type { LintEvent } from './lint.js';
 import { writeResultFile } from './result-file.js';
 
 /** Options of `wiac build` that say where the result goes, as commander gives them. */
@@ -31,7 +34,7 @@ export interface OutputPlan {
   /** Names that the store keeps the result under. */
   readonly names: readonly string[];
   readonly annotations: readonly Annotation[];
-  readonly metadataFile: string | undefined;
+  readonly metadata: ({ readonly file: string } & MetadataWishes) | undefined;
   /** SOURCE_DATE_EPOCH, seconds since the epoch. */
   readonly epoch: number | undefined;
   readonly attestations: AttestPlan;
@@ -43,6 +46,8 @@ export interface OutputPlan {
 export interface PlatformResult {
   readonly plan: Plan;
   readonly result: BuildResult;
+  /** What the linter says; the first platform has it. */
+  readonly lint?: LintEvent | undefined;
 }
 
 /** --push is a registry output, or makes image outputs push. */
@@ -113,13 +118,17 @@ export function planOutputs(options: OutputOptions, epoch: number | undefined): 
     names: [...new Set([...options.tag, ...named])],
     annotations,
     epoch,
-    metadataFile: options.metadataFile,
+    metadata:
+      options.metadataFile === undefined
+        ? undefined
+        : { file: options.metadataFile, ...metadataWishes(process.env) },
     stdoutTaken: outputs.some(usesStdout),
   };
 }
 
 /**
  * Carries the outputs out, one after the other.
+ * @param registry how registries are reached
  * @param signal ends the work early; what is thrown then says nothing
  */
 export async function writeOutputs(
@@ -127,17 +136,26 @@ export async function writeOutputs(
   store: Store,
   results: readonly PlatformResult[],
   facts: Omit<BuildFacts, 'names' | 'epoch'>,
+  registry: RegistryOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { outputs, names, annotations, metadataFile, epoch } = plan;
-  const items = results.map((built) =>
-    attestedItem(plan.attestations, store, built, { ...facts, names, epoch }),
-  );
-  const request = { store, items, names, annotations, epoch, signal };
+  const { outputs, names, annotations, metadata, epoch } = plan;
+  const known = { ...facts, names, epoch };
+  const items = results.map((built) => attestedItem(plan.attestations, store, built, known));
+  const request = { store, items, names, annotations, epoch, registry, signal };
   let exported: Exported | undefined;
   for (const output of outputs) exported = (await writeOutput(request, output)) ?? exported;
-  if (metadataFile === undefined) return;
-  if (exported === undefined && names.length > 0) exported = await describeImage(request);
-  const text = JSON.stringify(buildMetadata(results, names, exported), null, 2);
-  await writeResultFile('--metadata-file', metadataFile, `${text}\n`);
+  if (metadata === undefined) return;
+  const isImage = names.length > 0 || outputs.length === 0;
+  if (exported === undefined && isImage) exported = await describeImage(request);
+  const { file, provenance, warnings } = metadata;
+  const finished = new Date();
+  const content = buildMetadata(results, names, exported, {
+    ...(provenance && {
+      provenance: (built) => provenanceOf(provenance, store, built, known, finished),
+    }),
+    warnings,
+  });
+  const text = JSON.stringify(content, null, 2);
+  await writeResultFile('--metadata-file', file, `${text}\n`);
 }

@@ -4,23 +4,26 @@ import { checkDockerfile, formatWarnings } from '../check/check-dockerfile.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { formatPlatform } from '../oci/platform.js';
 import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
-import type { FindStored } from './base-images.js';
+import type { FindStored, ImageAccess } from './base-images.js';
 import { openImage } from './base-images.js';
 import type { BuildInput, Workspace } from './build-input.js';
 import { isElsewhere, openInput } from './build-input.js';
+import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { parsePairs, wantedPlatform, withStoredImages } from './dockerfile-input.js';
 import { refuseWarnings } from './lint.js';
+import { registryAccess } from './registry-options.js';
 
 /** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
 async function lookUp(
   reference: string,
   platform: string,
   findStored: FindStored,
+  access: ImageAccess,
 ): Promise<BaseImage | undefined> {
   const sources: Parameters<typeof openImage>[2] = [];
   try {
-    const image = await openImage({ reference, platform }, findStored, sources);
+    const image = await openImage({ reference, platform }, findStored, sources, access);
     if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
     const { config } = 'inPlace' in image ? image.inPlace : image;
     return { platform: formatPlatform(config), config: { Env: [], ...config.config } };
@@ -36,7 +39,7 @@ async function lookUp(
 async function checkWithImages(
   dockerfile: Dockerfile,
   options: CheckOptions,
-  pull: boolean | undefined,
+  access: ImageAccess,
 ): Promise<CheckResult> {
   const images = new Map<string, BaseImage | undefined>();
   for (;;) {
@@ -48,9 +51,9 @@ async function checkWithImages(
     };
     const result = checkDockerfile(dockerfile, { ...options, baseImage });
     if (missing.size === 0) return result;
-    await withStoredImages(pull, async (findStored) => {
+    await withStoredImages(async (findStored) => {
       for (const [key, [reference, platform]] of missing)
-        images.set(key, await lookUp(reference, platform, findStored));
+        images.set(key, await lookUp(reference, platform, findStored, access));
     });
   }
 }
@@ -65,7 +68,7 @@ const NO_WORKSPACE: Workspace = {
 };
 
 /** Reads what is to be checked, wherever it is. @throws what openInput throws */
-async function readInput(
+export async function readInput(
   path: string,
   options: DockerfileOptions,
   action: (input: BuildInput) => Promise<void>,
@@ -75,22 +78,18 @@ async function readInput(
   await withStore((store) => withInput(path, options, store, action));
 }
 
+/** Exit code when there are warnings: that of buildx. */
+const WARNINGS_FOUND = 1;
+
 /**
  * Prints the warnings.
  * @throws DockerfileError when `# check=error=true` makes them one
  */
-export function checkCommand(
-  path: string,
-  options: DockerfileOptions,
-  format: 'text' | 'json',
-): Promise<void> {
-  return readInput(path, options, (input) => check(input, options, format));
-}
-
-async function check(
+export async function checkInput(
   { dockerfile, ignores }: BuildInput,
   options: DockerfileOptions,
   format: 'text' | 'json',
+  setExitCode: SetExitCode,
 ): Promise<void> {
   const checkOptions = {
     buildArgs: parsePairs(options.buildArg, '--build-arg'),
@@ -98,7 +97,10 @@ async function check(
     buildPlatform: wantedPlatform(undefined),
     ignores,
   };
-  const result = await checkWithImages(dockerfile, checkOptions, options.pull);
+  const { pull, registry = await registryAccess(options) } = options;
+  const access = { registry, ...(pull === undefined ? {} : { pull }) };
+  const result = await checkWithImages(dockerfile, checkOptions, access);
   process.stdout.write(formatWarnings(result, dockerfile, format));
+  if (result.warnings.length > 0) setExitCode(WARNINGS_FOUND);
   refuseWarnings(result);
 }

@@ -5,7 +5,8 @@ import { resolve as resolveInLayer } from '../fs/layer/stack.js';
 import { libraryClosure } from '../libs/closure.js';
 import { ContextError, UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
-import { makeLayerDirectory } from './layer-directory.js';
+import { usageOf } from './declare/declare-usage.js';
+import { makeLayerDirectory, partsOf } from './layer-directory.js';
 
 interface CopyOptions {
   readonly libs: boolean;
@@ -34,7 +35,7 @@ function inLayer(layer: string, path: string): string {
   return join(layer, resolved.path);
 }
 
-/** Copies files into a layer directory. @throws UsageError, ContextError, NotFoundError */
+/** Copies files into `diff` of a layer directory. @throws UsageError, ContextError, NotFoundError */
 export async function copyCommand(
   layerdir: string,
   paths: readonly string[],
@@ -43,7 +44,7 @@ export async function copyCommand(
   const sources = paths.slice(0, -1);
   const destination = paths.at(-1);
   if (destination === undefined || sources.length === 0) {
-    throw new UsageError('there is no destination', { hint: 'wiac copy LAYERDIR SRC... DST' });
+    throw new UsageError('there is no destination', { hint: usageOf('copy') });
   }
   for (const source of sources) {
     if (!statSync(source, { throwIfNoEntry: false })) {
@@ -52,8 +53,9 @@ export async function copyCommand(
       });
     }
   }
-  makeLayerDirectory(layerdir);
-  const layer = realpathSync(layerdir);
+  const { diff } = partsOf(layerdir);
+  makeLayerDirectory(diff);
+  const layer = realpathSync(diff);
   const target = inLayer(layer, destination);
   const intoDirectory =
     sources.length > 1 ||

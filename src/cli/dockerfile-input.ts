@@ -2,8 +2,8 @@
 
 import type { FileSource } from '../fs/scan/file-source.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
-import type { Entitlement, Plan, PlanOptions } from '../plan/plan.js';
-import { findImage } from '../store/images/store-images.js';
+import type { RegistryOptions } from '../oci/registry/registry.js';
+import type { Entitlement, Plan, PlanOptions, ResultOptions } from '../plan/plan.js';
 import { storeRoot } from '../store/paths.js';
 import type { Store } from '../store/store.js';
 import type { WiacError } from '../util/errors.js';
@@ -11,23 +11,35 @@ import { UsageError } from '../util/errors.js';
 import type { FindStored, PlanWithImages } from './base-images.js';
 import { planWithImages } from './base-images.js';
 import { parseBuildContexts } from './build-contexts.js';
-import type { BuildInput } from './build-input.js';
+import type { BuildInput, InputOptions } from './build-input.js';
+import type { CombinedOptions } from './combine-options.js';
+import type { PullPolicy } from './declare/options.js';
+import { findImage } from './find-image.js';
+import type { RegistryAccessOptions } from './registry-options.js';
+import { registryAccess } from './registry-options.js';
+import type { ResourceOptions } from './run-resources.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
-export interface DockerfileOptions {
-  readonly file?: string;
+export interface DockerfileOptions
+  extends RegistryAccessOptions,
+    ResourceOptions,
+    CombinedOptions,
+    InputOptions {
   readonly target?: string;
-  readonly buildArg: readonly string[];
   readonly label?: readonly string[];
   readonly network?: PlanOptions['network'];
-  readonly addHost: readonly string[];
-  readonly shmSize?: string;
-  readonly ulimit: readonly string[];
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
-  readonly platform?: string;
-  readonly pull?: boolean;
+  readonly pull?: PullPolicy;
+  readonly env?: readonly string[];
+  readonly unsetenv?: readonly string[];
+  readonly unsetlabel?: readonly string[];
+  readonly squash?: boolean;
+  readonly squashAll?: boolean;
+  readonly omitHistory?: boolean;
+  /** How registries are reached; undefined: as the other options say. */
+  readonly registry?: RegistryOptions;
 }
 
 /** A plan with its images and contexts. */
@@ -83,10 +95,13 @@ export function buildArgsOf(items: readonly string[]): Record<string, string> {
   return { ...known, ...parsePairs(items, '--build-arg') };
 }
 
-/** Looks an image up by a name of the store; --pull asks where the image comes from instead. */
-function storedImages(store: Store, pull: boolean | undefined): FindStored {
-  return ({ reference, platform }) => {
-    const image = pull ? undefined : findImage(store, reference);
+/** Digits of an id in a Dockerfile: a shorter word is the name of an image. */
+const ID_DIGITS = 12;
+
+/** Looks an image up by a name of the store. */
+function storedImages(store: Store): FindStored {
+  return async ({ reference, platform }) => {
+    const image = await findImage(store, reference, ID_DIGITS);
     if (image === undefined) return undefined;
     const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
     return fits ? image : undefined;
@@ -95,16 +110,28 @@ function storedImages(store: Store, pull: boolean | undefined): FindStored {
 
 /** Gives an action the images of the store, which is open for as long as it takes. */
 export async function withStoredImages(
-  pull: boolean | undefined,
   action: (findStored: FindStored) => Promise<void>,
 ): Promise<void> {
   const { closeStore, openStore } = await import('../store/store.js');
   const store = await openStore(storeRoot(process.env, process.getuid?.() === 0));
   try {
-    await action(storedImages(store, pull));
+    await action(storedImages(store));
   } finally {
     await closeStore(store);
   }
+}
+
+/** What the options want of the result. @throws UsageError */
+function resultOf(options: DockerfileOptions): ResultOptions {
+  const { env = [], unsetenv = [], unsetlabel = [], squash, squashAll, omitHistory } = options;
+  if (squash && squashAll) throw new UsageError('--squash and --squash-all exclude each other');
+  return {
+    env: parsePairs(env, '--env'),
+    unsetEnv: unsetenv,
+    unsetLabels: unsetlabel,
+    squash: squashAll ? 'all' : squash ? 'new' : undefined,
+    omitHistory: omitHistory ?? false,
+  };
 }
 
 /** The contexts that a plan asks for by name, ready to be opened. */
@@ -145,10 +172,12 @@ export async function planDockerfile(
     network: options.network ?? 'default',
     resources: parseResources(options),
     allowed: options.allow,
+    result: resultOf(options),
     contexts,
   };
-  const findStored = storedImages(store, options.pull);
-  const planned = await planWithImages(input.dockerfile, planOptions, findStored);
+  const { pull, registry = await registryAccess(options) } = options;
+  const access = { registry, ...(pull === undefined ? {} : { pull }) };
+  const planned = await planWithImages(input.dockerfile, planOptions, storedImages(store), access);
   try {
     const named = await namedContexts(planned.plan, sources, input, signal);
     return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };

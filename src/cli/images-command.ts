@@ -3,6 +3,7 @@
 import { exportImages } from '../engine/exports/export-image.js';
 import { openImageSink } from '../engine/exports/image-sink.js';
 import { parseCompression } from '../engine/exports/output-spec.js';
+import { imageId } from '../engine/images/settle-image-ids.js';
 import { DOCKER_MANIFEST } from '../oci/media-types.js';
 import { parseReference } from '../oci/reference.js';
 import { parseEpoch } from '../plan/epoch.js';
@@ -13,23 +14,27 @@ import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { requireImage } from './find-image.js';
 import { pullImage } from './pull-image.js';
+import type { RegistryAccessOptions } from './registry-options.js';
+import { registryAccess } from './registry-options.js';
 import { changeStore } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
 export function pullCommand(
   reference: string,
-  options: { readonly tag?: string; readonly platform?: string },
+  options: RegistryAccessOptions & { readonly tag?: string; readonly platform?: string },
   setExitCode: SetExitCode,
 ): Promise<void> {
   return changeStore(setExitCode, async (store) => {
     const platform = wantedPlatform(options.platform);
-    const image = await pullImage(store, reference, platform, options.tag ?? reference);
-    process.stdout.write(`${image.id}\n`);
+    const registry = await registryAccess(options);
+    const name = options.tag ?? reference;
+    const image = await pullImage(store, reference, platform, name, registry);
+    process.stdout.write(`${await imageId(store, image)}\n`);
   });
 }
 
 /** Options of `wiac push`, as commander gives them. */
-export interface PushOptions {
+export interface PushOptions extends RegistryAccessOptions {
   readonly compression?: string;
   readonly compressionLevel?: string;
   readonly forceCompression: boolean;
@@ -51,13 +56,13 @@ export async function pushCommand(
     epoch: parseEpoch(process.env.SOURCE_DATE_EPOCH),
   } as const;
   return changeStore(setExitCode, async (store) => {
-    const image = requireImage(store, name);
+    const image = await requireImage(store, name);
     // A registry takes both kinds, and so an image keeps the one that it was pulled with.
     const cameAsDocker = image.original?.mediaType === DOCKER_MANIFEST;
     const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';
     const mediaTypes = options.docker || keepsKind ? 'docker' : 'oci';
     useLayers(store, image.layers);
-    const sink = openImageSink(reference);
+    const sink = openImageSink(reference, await registryAccess(options));
     const scratch = lazyScratch(store.paths);
     try {
       const { root } = await exportImages(store, [{ image }], sink, scratch.path(), {

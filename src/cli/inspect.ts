@@ -1,6 +1,7 @@
 /** `wiac inspect`, `wiac history` */
 
 import { createdOf, historyRows } from '../engine/exports/image-history.js';
+import { imageId, manifestDigests, recordsOf } from '../engine/images/settle-image-ids.js';
 import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
 import { parsePlatform } from '../oci/platform.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
@@ -14,15 +15,14 @@ import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import { fillTemplate, isTemplate } from '../ui/template.js';
 import type { SetExitCode } from './declare/options.js';
 import { requireImage } from './find-image.js';
-import { withStore, withStoreAsRoot } from './with-store.js';
+import { withStoreAsRoot } from './with-store.js';
 
-/** Under which names and digest other tools can fetch what was pulled. */
-function repoDigests(names: readonly string[], manifest: string | undefined): string[] {
-  if (manifest === undefined) return [];
+/** Under which names and digests other tools can fetch it. */
+function repoDigests(names: readonly string[], digests: readonly string[]): string[] {
   const found = names.flatMap((name) => {
     try {
       const { kind, host, repository } = parseRegistryReference(name);
-      return [`${formatReference({ kind, host, repository })}@${manifest}`];
+      return digests.map((digest) => `${formatReference({ kind, host, repository })}@${digest}`);
     } catch {
       // A file or a layout that was pulled.
       return [];
@@ -31,10 +31,30 @@ function repoDigests(names: readonly string[], manifest: string | undefined): st
   return [...new Set(found)];
 }
 
-/** Fields of docker image inspect, and after them those of wiac: its layer directories. */
-async function describe(store: Store, image: ImageRecord): Promise<Record<string, unknown>> {
+/** Does a --format print digests of manifests, for which layers may have to be compressed? */
+function asksForDigests(format: string): boolean {
+  return format === 'json' || /\.RepoDigests|[{ ]\.[ }]/.test(format);
+}
+
+/**
+ * Fields of docker image inspect, and after them those of wiac: its layer directories.
+ * @param withDigests fills RepoDigests
+ */
+async function describe(
+  store: Store,
+  image: ImageRecord,
+  withDigests: boolean,
+): Promise<Record<string, unknown>> {
   const { paths } = store;
-  const names = namesOf(store, image.id);
+  const Id = await imageId(store, image);
+  const named: string[] = [];
+  const digests: string[] = [];
+  for (const other of await recordsOf(store, image)) {
+    const names = namesOf(store, other.id);
+    named.push(...names);
+    if (withDigests && names.length > 0)
+      digests.push(...repoDigests(names, await manifestDigests(store, other)));
+  }
   const { os, architecture, variant } = parsePlatform(image.platform);
   const layers: { Id: string; DiffId: string; Path: string; Size: number }[] = [];
   for (const id of image.layers) {
@@ -48,9 +68,9 @@ async function describe(store: Store, image: ImageRecord): Promise<Record<string
   }
   const links = layerLinks(paths, [...image.layers].reverse());
   return {
-    Id: image.id,
-    RepoTags: names,
-    RepoDigests: repoDigests(names, image.manifest),
+    Id,
+    RepoTags: named.toSorted(),
+    RepoDigests: [...new Set(digests)],
     Created: new Date(createdOf(image)).toISOString(),
     Architecture: architecture,
     Variant: variant ?? '',
@@ -72,9 +92,11 @@ export function inspectCommand(
   const template = isTemplate(format, ['json']);
   // A layer is read for its diffID: all of its files have to be readable.
   return withStoreAsRoot(setExitCode, async (store) => {
-    const images = names.map((name) => requireImage(store, name));
+    const images: ImageRecord[] = [];
+    for (const name of names) images.push(await requireImage(store, name));
     const described: Record<string, unknown>[] = [];
-    for (const image of images) described.push(await describe(store, image));
+    for (const image of images)
+      described.push(await describe(store, image, asksForDigests(format)));
     if (!template) process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
     else for (const item of described) process.stdout.write(`${fillTemplate(format, item)}\n`);
   });
@@ -92,9 +114,10 @@ function cut(text: string, trunc: boolean): string {
 export function historyCommand(
   name: string,
   options: { readonly format: 'table' | 'json'; readonly trunc: boolean },
+  setExitCode: SetExitCode,
 ): Promise<void> {
-  return withStore((store) => {
-    const image = requireImage(store, name);
+  return withStoreAsRoot(setExitCode, async (store) => {
+    const image = await requireImage(store, name);
     const rows = historyRows(image, image.layers).map(({ layer, ...row }) => ({
       ...row,
       layer: layer ?? null,

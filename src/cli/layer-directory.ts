@@ -1,10 +1,34 @@
-/** The layer directory that `wiac copy` and `wiac run` write to. */
-
+/**
+ * The directory of one layer, as the article's script has it: `diff` with the layer's files, `work`
+ * for overlayfs, and `merged`, where a running container sees its root.
+ */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeTree } from '../fs/remove-tree.js';
 import { messageOf } from '../oci/image-error.js';
 import { UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
+import { abandonedNames, isProcessName, processName } from '../util/process-name.js';
 
-/** Makes it unless it is there. @throws UsageError when it can't be made */
+/** Where the parts of a layer directory are. */
+export interface LayerDirectory {
+  /** The layer's files: this is what another run takes as a lower directory. */
+  readonly diff: string;
+  /** Overlayfs's own, on the file system of `diff`; empty but while a program runs. */
+  readonly work: string;
+  /** Always empty for others: the mount on it is seen by the container alone. */
+  readonly merged: string;
+}
+
+/** What overlayfs leaves in the work directory of the article's script. */
+const OF_THE_SCRIPT = ['work', 'index'];
+
+export function partsOf(layer: string): LayerDirectory {
+  const [diff, work, merged] = ['diff', 'work', 'merged'].map((name) => join(layer, name));
+  return { diff, work, merged } as LayerDirectory;
+}
+
+/** Makes a directory unless it is there. @throws UsageError when it can't be made */
 export function makeLayerDirectory(path: string): void {
   try {
     makeDirectories(path);
@@ -14,4 +38,34 @@ export function makeLayerDirectory(path: string): void {
       hint: 'name one that you may write to',
     });
   }
+}
+
+/** A container layer while a program runs in it. */
+export interface OpenLayer {
+  readonly diff: string;
+  /** Overlayfs's work directory, for this process alone. */
+  readonly work: string;
+  readonly close: () => void;
+}
+
+/**
+ * Makes `work` and `merged` of a container layer, and what is above them; `diff` is made by whoever
+ * knows what its attributes have to be. Two that run in one layer have a work directory each.
+ * @throws UsageError when they can't be made, or are somebody's files
+ */
+export function openContainerLayer(layer: string): OpenLayer {
+  const { diff, work, merged } = partsOf(layer);
+  for (const path of [layer, work, merged]) makeLayerDirectory(path);
+  if (statSync(diff, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw new UsageError(`${diff} is not a directory`, { hint: 'name another layer' });
+  const names = readdirSync(work);
+  const other = names.find((name) => !OF_THE_SCRIPT.includes(name) && !isProcessName(name));
+  if (other !== undefined) {
+    throw new UsageError(`${work} holds ${other}, and overlayfs would work in it`, {
+      hint: 'name a directory that is no other project, or one that is not there yet',
+    });
+  }
+  for (const name of abandonedNames(names)) removeTree(join(work, name));
+  const own = join(work, processName());
+  return { diff, work: own, close: () => removeTree(own) };
 }

@@ -18,6 +18,9 @@ function baseOf(images: PlanImages, reference: string, platform: string): BaseIm
   return { platform: formatPlatform(config), config: { Env: [], ...config.config } };
 }
 
+/** What shows the warnings of the linter. */
+export type LintEvent = BuildEvent & { readonly type: 'lint' };
+
 /** @throws DockerfileError when `# check=error=true` makes warnings one */
 export function refuseWarnings({ warnings, error }: CheckResult): void {
   const [first] = warnings;
@@ -37,7 +40,7 @@ export function lintBuild(
   { dockerfile, ignores }: BuildInput,
   options: DockerfileOptions,
   images: PlanImages,
-): (BuildEvent & { type: 'lint' }) | undefined {
+): LintEvent | undefined {
   const result = checkDockerfile(dockerfile, {
     buildArgs: buildArgsOf(options.buildArg),
     platform: wantedPlatform(options.platform),
@@ -47,8 +50,9 @@ export function lintBuild(
   });
   refuseWarnings(result);
   if (result.warnings.length === 0) return undefined;
-  const warnings = result.warnings.map(({ rule, detail, url, location }) => ({
+  const warnings = result.warnings.map(({ rule, description, detail, url, location }) => ({
     rule,
+    description,
     detail,
     url,
     file: location.file,

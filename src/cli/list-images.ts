@@ -1,23 +1,20 @@
 /** `wiac images` */
 
 import { createdOf } from '../engine/exports/image-history.js';
+import { imageIdOrNone, manifestAtHand } from '../engine/images/settle-image-ids.js';
 import { matchPath } from '../fs/select/gomatch.js';
 import { familiarReference, parseRegistryReference } from '../oci/reference.js';
-import {
-  allImages,
-  allNames,
-  familiarName,
-  findImage,
-  imageById,
-} from '../store/images/store-images.js';
+import { idStart } from '../store/images/image-ids.js';
+import { allImages, allNames, familiarName, imageById } from '../store/images/store-images.js';
 import { findLayer } from '../store/layers/find-layers.js';
 import type { ImageRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import { fillTemplate, isTemplate } from '../ui/template.js';
 import { UsageError } from '../util/errors.js';
+import type { SetExitCode } from './declare/options.js';
 import { requireImage } from './find-image.js';
-import { withStore } from './with-store.js';
+import { withStoreAsRoot } from './with-store.js';
 
 /** Options of `wiac images`, as commander gives them. */
 export interface ImagesOptions {
@@ -35,6 +32,26 @@ interface Row {
   readonly name: string | undefined;
   readonly image: ImageRecord;
   readonly bytes: number;
+}
+
+/** A row with its id; undefined when layers of the image are gone. */
+interface ListedRow extends Row {
+  readonly id: string | undefined;
+  /** Of the manifest, as far as the image was pulled, or its layers compressed for a push. */
+  readonly digest: string | undefined;
+}
+
+async function listed(
+  store: Store,
+  row: Row,
+  { digests, format }: ImagesOptions,
+): Promise<ListedRow> {
+  const isShown = digests || format !== 'table';
+  return {
+    ...row,
+    id: await imageIdOrNone(store, row.image),
+    digest: isShown ? await manifestAtHand(store, row.image) : undefined,
+  };
 }
 
 function allRows(store: Store): Row[] {
@@ -82,7 +99,7 @@ function hasLabel({ config }: ImageRecord, wanted: string): boolean {
 type Filter = (row: Row) => boolean;
 
 /** @throws UsageError for a filter that does not exist, NotFoundError */
-function parseFilter(store: Store, text: string): Filter {
+async function parseFilter(store: Store, text: string): Promise<Filter> {
   const at = text.indexOf('=');
   const key = at === -1 ? text : text.slice(0, at);
   const value = text.slice(at + 1);
@@ -102,7 +119,7 @@ function parseFilter(store: Store, text: string): Filter {
     }
     case 'before':
     case 'since': {
-      const other = createdOf(requireImage(store, value));
+      const other = createdOf(await requireImage(store, value));
       return ({ image }) =>
         key === 'before' ? createdOf(image) < other : createdOf(image) > other;
     }
@@ -113,54 +130,61 @@ function parseFilter(store: Store, text: string): Filter {
   }
 }
 
-function selectRows(
+/** An id is as good as a name. */
+function fitsNameOrId({ name, id }: ListedRow, reference: string | undefined): boolean {
+  if (reference === undefined || fitsReference(name, reference)) return true;
+  const start = idStart(reference);
+  return start !== undefined && id?.startsWith(start) === true;
+}
+
+async function selectRows(
   store: Store,
   reference: string | undefined,
-  { all, filter }: ImagesOptions,
-): Row[] {
-  const filters = filter.map((text) => parseFilter(store, text));
+  options: ImagesOptions,
+): Promise<ListedRow[]> {
+  const { all, filter } = options;
+  const filters: Filter[] = [];
+  for (const text of filter) filters.push(await parseFilter(store, text));
   const withUnnamed = all || filter.some((text) => text.startsWith('dangling='));
-  return allRows(store).filter((row) => {
-    if (row.name === undefined && !withUnnamed) return false;
-    // An id is as good as a name.
-    const named =
-      reference === undefined ||
-      fitsReference(row.name, reference) ||
-      (/^[0-9a-f]{12,64}$/.test(reference) && findImage(store, reference)?.id === row.image.id);
-    return named && filters.every((fits) => fits(row));
-  });
+  const rows = allRows(store).filter(
+    (row) => (row.name !== undefined || withUnnamed) && filters.every((fits) => fits(row)),
+  );
+  const found: ListedRow[] = [];
+  for (const row of rows) found.push(await listed(store, row, options));
+  return found.filter((row) => fitsNameOrId(row, reference));
 }
 
 const SHORT = 12;
 
-function shortId(id: string, trunc: boolean): string {
-  return trunc ? id.slice('sha256:'.length, 'sha256:'.length + SHORT) : id;
+function shortId({ id = '<none>' }: ListedRow, trunc: boolean): string {
+  return trunc && id !== '<none>' ? id.slice('sha256:'.length, 'sha256:'.length + SHORT) : id;
 }
 
-function printTable(rows: readonly Row[], { digests, trunc }: ImagesOptions): string {
+function printTable(rows: readonly ListedRow[], { digests, trunc }: ImagesOptions): string {
   const digest = (text: string) => (digests ? [text] : []);
   const head = ['NAME', ...digest('DIGEST'), 'ID', 'AGE', 'LAYERS', 'SIZE'];
-  const cells = rows.map(({ name, image, bytes }) => [
-    name ?? '<none>',
-    ...digest(image.manifest ?? '<none>'),
-    shortId(image.id, trunc),
-    formatAge(Date.now() - createdOf(image)),
-    String(image.layers.length),
-    formatBytes(bytes),
+  const cells = rows.map((row) => [
+    row.name ?? '<none>',
+    ...digest(row.digest ?? '<none>'),
+    shortId(row, trunc),
+    formatAge(Date.now() - createdOf(row.image)),
+    String(row.image.layers.length),
+    formatBytes(row.bytes),
   ]);
   return formatTable([head, ...cells]);
 }
 
 /** A row with the field names of docker images --format. */
-function templateFields({ name, image, bytes }: Row, trunc: boolean): Record<string, string> {
+function templateFields(row: ListedRow, trunc: boolean): Record<string, string> {
+  const { name, image, bytes } = row;
   const { repository, tag } = name === undefined ? { repository: '', tag: '' } : splitName(name);
   const created = createdOf(image);
   return {
-    ID: shortId(image.id, trunc),
+    ID: shortId(row, trunc),
     Name: name ?? '<none>',
     Repository: repository || '<none>',
     Tag: tag || '<none>',
-    Digest: image.manifest ?? '<none>',
+    Digest: row.digest ?? '<none>',
     Platform: image.platform,
     CreatedAt: new Date(created).toISOString(),
     CreatedSince: formatAge(Date.now() - created),
@@ -168,16 +192,16 @@ function templateFields({ name, image, bytes }: Row, trunc: boolean): Record<str
   };
 }
 
-function jsonFields({ name, image, bytes }: Row) {
-  const { id, layers, platform, manifest } = image;
+function jsonFields({ name, id, digest, image, bytes }: ListedRow) {
+  const { layers, platform } = image;
   return {
     name: name ?? null,
-    id,
+    id: id ?? null,
     created: createdOf(image),
     layers: layers.length,
     bytes,
     platform,
-    digest: manifest ?? null,
+    digest: digest ?? null,
   };
 }
 
@@ -188,14 +212,16 @@ function jsonFields({ name, image, bytes }: Row) {
 export function imagesCommand(
   reference: string | undefined,
   options: ImagesOptions,
+  setExitCode: SetExitCode,
 ): Promise<void> {
   const template = isTemplate(options.format, ['table', 'json']);
-  return withStore((store) => {
-    const rows = selectRows(store, reference, options);
+  // A layer that nobody has packed is read for the id: all of its files have to be readable.
+  return withStoreAsRoot(setExitCode, async (store) => {
+    const rows = await selectRows(store, reference, options);
     const { trunc, format } = options;
-    const lines = (line: (row: Row) => string) =>
+    const lines = (line: (row: ListedRow) => string) =>
       process.stdout.write([...new Set(rows.map(line))].map((text) => `${text}\n`).join(''));
-    if (options.quiet) lines(({ image }) => shortId(image.id, trunc));
+    if (options.quiet) lines((row) => shortId(row, trunc));
     else if (template) lines((row) => fillTemplate(format, templateFields(row, trunc)));
     else if (format === 'json')
       process.stdout.write(`${JSON.stringify(rows.map(jsonFields), null, 2)}\n`);

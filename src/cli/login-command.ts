@@ -6,12 +6,21 @@ import type { Login } from '../oci/registry/save-credentials.js';
 import { eraseLogin, otherLogins, saveLogin } from '../oci/registry/save-credentials.js';
 import { UsageError } from '../util/errors.js';
 import { openPrompt, type Prompt, readSecretInput } from './prompt.js';
+import { registryAccess } from './registry-options.js';
 
 /** Options of `wiac login`, as commander gives them. */
 export interface LoginOptions {
   readonly username?: string;
   readonly password?: string;
   readonly passwordStdin: boolean;
+  readonly authfile?: string;
+  readonly tlsVerify?: boolean;
+  readonly certDir?: string;
+}
+
+/** The environment with --authfile in the place of $REGISTRY_AUTH_FILE: the file need not be there. */
+function environmentOf({ authfile }: { readonly authfile?: string }): NodeJS.ProcessEnv {
+  return authfile === undefined ? process.env : { ...process.env, REGISTRY_AUTH_FILE: authfile };
 }
 
 /** @throws UsageError when nobody is there to be asked */
@@ -64,8 +73,13 @@ async function readLogin(host: string, options: LoginOptions): Promise<Login> {
 export async function loginCommand(registry: string, options: LoginOptions): Promise<void> {
   const host = loginHost(registry);
   const login = await readLogin(host, options);
-  const { env } = process;
-  await verifyCredentials(host, { kind: 'basic', ...login }, readRegistryConfig(env));
+  const env = environmentOf(options);
+  const { tlsVerify, certDir } = options;
+  const { config = readRegistryConfig(env) } = await registryAccess({
+    ...(tlsVerify === undefined ? {} : { tlsVerify }),
+    ...(certDir === undefined ? {} : { certDir }),
+  });
+  await verifyCredentials(host, { kind: 'basic', ...login }, config);
   const { place } = await saveLogin(host, login, env);
   process.stdout.write(`logged in to ${host}, kept in ${place}\n`);
   for (const file of await otherLogins(host, env))
@@ -73,9 +87,12 @@ export async function loginCommand(registry: string, options: LoginOptions): Pro
 }
 
 /** @throws ImageError */
-export async function logoutCommand(registry: string): Promise<void> {
+export async function logoutCommand(
+  registry: string,
+  options: { readonly authfile?: string },
+): Promise<void> {
   const host = loginHost(registry);
-  const { env } = process;
+  const env = environmentOf(options);
   const erased = await eraseLogin(host, env);
   process.stdout.write(erased ? `logged out of ${host}\n` : `not logged in to ${host}\n`);
   for (const file of await otherLogins(host, env))

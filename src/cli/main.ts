@@ -12,12 +12,12 @@ function wantsJson(program: Command): boolean {
   const words = process.argv.slice(2);
   if (words[0] !== 'build') return false;
   const given = valueGiven(program, words, '--progress');
-  return (given ?? process.env[PROGRESS_VARIABLE]) === 'json';
+  return ['json', 'rawjson'].includes(given ?? process.env[PROGRESS_VARIABLE] ?? '');
 }
 
 async function main(program: Command): Promise<void> {
-  const words = plainSwitches(program, process.argv.slice(2));
-  await program.parseAsync(withSwitchValues([...process.argv.slice(0, 2), ...words]));
+  const words = plainSwitches(program, withSwitchValues(process.argv.slice(2)));
+  await program.parseAsync(words, { from: 'user' });
 }
 
 // Whoever reads our output has seen enough: `wiac cache ls | head`.

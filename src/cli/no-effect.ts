@@ -11,6 +11,12 @@ export interface NoEffectOptions {
   readonly disableContentTrust: boolean;
   readonly debug: boolean;
   readonly builder?: string;
+  readonly disableCompression: boolean;
+  readonly identityLabel?: boolean;
+  /** False: --no-hostname. */
+  readonly hostname: boolean;
+  readonly skipUnusedStages?: boolean;
+  readonly unsetannotation?: readonly string[];
   readonly format: 'text' | 'json' | 'oci' | 'docker';
   readonly check: boolean;
 }
@@ -23,6 +29,10 @@ export function saidOfNoEffect(options: NoEffectOptions): string[] {
     throw new UsageError(`--format ${format} is no format of --check`, {
       hint: 'use text or json',
     });
+  if (options.skipUnusedStages === false)
+    throw new UsageError('--skip-unused-stages=false: stages that nobody needs are never built', {
+      hint: 'build them one by one with --target',
+    });
   const lines: [boolean, string, string][] = [
     [options.load, '--load', "the result is in wiac's store; there is no daemon to load it into"],
     [options.rm, '--rm', 'no container is left in any case'],
@@ -31,6 +41,15 @@ export function saidOfNoEffect(options: NoEffectOptions): string[] {
     [options.layers, '--layers', 'every step is kept in any case'],
     [options.disableContentTrust, '--disable-content-trust', 'there is no content trust'],
     [options.builder !== undefined, '--builder', 'there is one builder, wiac'],
+    [options.disableCompression, '--disable-compression', 'only what is pushed is compressed'],
+    [options.identityLabel !== undefined, '--identity-label', 'wiac adds no label of its own'],
+    [!options.hostname, '--no-hostname', '/etc/hostname is that of the image in any case'],
+    [options.skipUnusedStages === true, '--skip-unused-stages', 'they are skipped in any case'],
+    [
+      options.unsetannotation !== undefined,
+      '--unsetannotation',
+      'annotations of a base image are not taken over',
+    ],
     [options.debug, '--debug', '--progress=plain shows all there is'],
     [
       isImageFormat && !check,

@@ -5,9 +5,12 @@ import { VERSION } from '../util/version.js';
 import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
 import { addCache } from './declare/declare-cache.js';
 import { addImages } from './declare/declare-images.js';
+import { addImagetools } from './declare/declare-imagetools.js';
 import { addLogin } from './declare/declare-login.js';
 import { addCopy, addRun } from './declare/declare-run.js';
+import { usageOf } from './declare/declare-usage.js';
 import type { SetExitCode } from './declare/options.js';
+import { insteadOf } from './declare/refused.js';
 
 /**
  * The command line.
@@ -25,9 +28,14 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       if (error.exitCode === 0) throw error;
       // Its message is "(outputHelp)": commander shows the help instead.
       const missing = error.code === 'commander.help';
+      const [, flag = ''] = /unknown option '([^']*)'/.exec(error.message) ?? [];
+      const hint = wanted === 'build' ? insteadOf(flag) : undefined;
+      if (hint !== undefined)
+        throw new UsageError(`wiac build has no ${flag.replace(/=.*$/s, '')}`, { hint });
       const message = missing ? 'the command is missing' : error.message.replace(/^error: /, '');
+      const usage = error.code === 'commander.missingArgument' ? usageOf(wanted) : undefined;
       throw new UsageError(message, {
-        hint: 'wiac --help shows the commands, wiac COMMAND --help their options',
+        hint: usage ?? 'wiac --help shows the commands, wiac COMMAND --help their options',
       });
     });
   addBuild(program, setExitCode);
@@ -40,6 +48,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addRun(program, setExitCode);
   addCopy(program);
   addImages(program, setExitCode);
+  addImagetools(program);
   addLogin(program);
   addPlan(program);
   addWhy(program);

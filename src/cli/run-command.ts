@@ -1,170 +1,85 @@
 /** `wiac run` */
-import { existsSync, mkdtempSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import type { Isolation } from '../executor/local/container.js';
-import { parseLowerdirs } from '../executor/local/overlay.js';
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeControlGroups, sweepControlGroups } from '../executor/local/cgroup.js';
+import { memoryKillMessage } from '../executor/local/cgroup-limits.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
+import type { ProgramExit } from '../executor/local/run-program.js';
 import { runProgram } from '../executor/local/run-program.js';
 import { removeTree } from '../fs/remove-tree.js';
-import type { ContainerConfig } from '../oci/image-config.js';
-import { DEFAULT_PATH, envPairs } from '../oci/image-config.js';
-import { hasTransport } from '../oci/reference.js';
-import { findImage } from '../store/images/store-images.js';
-import { requirePresent } from '../store/layers/adopt-layer.js';
-import { layerFiles, layerIdsOf } from '../store/layers/layer-store.js';
-import { storePaths, storeRoot, temporaryDirectory } from '../store/paths.js';
-import { useLayers } from '../store/pins/uses.js';
-import type { Store } from '../store/store.js';
+import { explainMissing } from '../libs/explain-missing.js';
+import { envPairs } from '../oci/image-config.js';
+import { storeRoot, temporaryDirectory } from '../store/paths.js';
 import { closeStore } from '../store/store.js';
-import { NotFoundError, UsageError } from '../util/errors.js';
-import { parsePairs, wantedPlatform } from './dockerfile-input.js';
-import { makeLayerDirectory } from './layer-directory.js';
-import { imageToRun, type PullPolicy } from './run-image.js';
-import { openUserStore } from './user-store.js';
+import { parseLimits } from './container-limits.js';
+import type { OpenLayer } from './layer-directory.js';
+import { openContainerLayer, partsOf } from './layer-directory.js';
+import type { ContainerSettings } from './run-container.js';
+import { containerSettings } from './run-container.js';
+import { runEnvironment } from './run-environment.js';
+import type { RunOptions } from './run-options.js';
+import { checkRemoval, checkRunOptions } from './run-options.js';
+import type { Target } from './run-target.js';
+import { openTarget } from './run-target.js';
 
-/** Options of `wiac run`, as commander gives them. */
-export interface RunOptions {
-  readonly env: readonly string[];
-  readonly workdir?: string;
-  readonly user?: string;
-  readonly entrypoint?: string;
-  readonly layer?: string;
-  readonly network: 'host' | 'none';
-  readonly pull: PullPolicy;
-  readonly platform?: string;
-  readonly isolation: Isolation;
+function say(message: string, hint?: string): void {
+  process.stderr.write(`wiac: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`);
 }
 
-/** What is to run, where. */
-interface Target {
-  /** Absolute paths, topmost first. */
-  readonly lower: readonly string[];
-  readonly config: ContainerConfig;
-  readonly argv: readonly string[];
-  /** Directory that keeps what the program writes; undefined: nothing is kept. */
-  readonly layer: string | undefined;
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-/** Written as paths: never looked up as the name of an image. */
-function isWrittenAsPath(text: string): boolean {
-  if (hasTransport(text)) return false;
-  return parseLowerdirs(text).some((path) => path.startsWith('/') || path.startsWith('.'));
-}
-
-/** @throws NotFoundError when one of the directories does not exist */
-function readLowerdirs(text: string): string[] {
-  const paths = parseLowerdirs(text);
-  const missing = paths.find((path) => !isDirectory(path));
-  if (missing !== undefined) {
-    throw new NotFoundError(`the layer directory ${missing} does not exist`, {
-      hint: 'give existing directories, topmost first, separated by colons',
-    });
-  }
-  return paths.map((path) => resolve(path));
-}
-
-/**
- * Declares that this process uses the directories that are layers of the store.
- * @returns the store, whose layers are in use until it is closed
- */
-async function useLowerdirs(root: string, lower: readonly string[]): Promise<Store | undefined> {
-  const layers = layerIdsOf(storePaths(root), lower);
-  if (layers.length === 0) return undefined;
-  const store = await openUserStore(root);
-  try {
-    useLayers(store, layers);
-    return store;
-  } catch (error) {
-    await closeStore(store);
-    throw error;
-  }
-}
-
-/** The default environment of a container that has no config. */
-const BARE_CONFIG: ContainerConfig = { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: '/' };
-
-function lowerdirTarget(
-  lower: readonly string[],
-  rest: readonly string[],
-  options: RunOptions,
-): Target {
-  const [layer, ...argv] = rest;
-  if (layer === undefined || argv.length === 0) {
-    throw new UsageError('LOWERDIRS need a CONTAINERLAYER and an ENTRYPOINT', {
-      hint: 'wiac run LOWERDIRS CONTAINERLAYER ENTRYPOINT [ARGUMENT...]',
-    });
-  }
-  if (options.layer !== undefined) throw new UsageError('--layer goes with the name of an image');
-  if (existsSync(layer) && !isDirectory(layer)) {
-    throw new UsageError(`the CONTAINERLAYER ${layer} is not a directory`);
-  }
-  return { lower, config: BARE_CONFIG, argv, layer: resolve(layer) };
-}
-
-async function imageTarget(
-  store: Store,
-  name: string,
-  rest: readonly string[],
-  options: RunOptions,
-): Promise<Target> {
-  const platform = options.platform === undefined ? undefined : wantedPlatform(options.platform);
-  const image = await imageToRun(store, name, { pull: options.pull, platform });
-  // In use until the program has ended, whatever is pruned or named anew meanwhile.
-  useLayers(store, image.layers);
-  const { config } = image;
-  const entrypoint =
-    options.entrypoint === undefined ? (config.Entrypoint ?? []) : [options.entrypoint];
-  const cmd = rest.length > 0 || options.entrypoint !== undefined ? rest : (config.Cmd ?? []);
-  const argv = [...entrypoint, ...cmd];
-  if (argv.length === 0) {
-    throw new UsageError(`the image ${name} has neither ENTRYPOINT nor CMD`, {
-      hint: `say what to run: wiac run ${name} PROGRAM`,
-    });
-  }
-  requirePresent(store, image.layers, `the image ${name}`);
-  const lower = image.layers.map((id) => layerFiles(store, id)).reverse();
-  return {
-    lower,
-    config,
-    argv,
-    layer: options.layer === undefined ? undefined : resolve(options.layer),
-  };
-}
-
-/**
- * What an image says is to be run, with the open store that has it.
- * @returns undefined when there are directories of that name, but no image
- */
-async function openImage(
-  root: string,
-  name: string,
-  rest: readonly string[],
-  options: RunOptions,
-): Promise<{ readonly target: Target; readonly store: Store } | undefined> {
-  const store = await openUserStore(root);
-  try {
-    const isKnown = findImage(store, name) || hasTransport(name);
-    if (isKnown || !parseLowerdirs(name).every(isDirectory))
-      return { target: await imageTarget(store, name, rest, options), store };
-  } catch (error) {
-    await closeStore(store);
-    throw error;
-  }
-  await closeStore(store);
-  return undefined;
-}
-
-function environment(config: ContainerConfig, options: RunOptions): [string, string][] {
-  const env = envPairs(config.Env);
+function environment({ config }: Target, options: RunOptions): Map<string, string> {
+  const base = envPairs(config.Env);
   // Programs ask the terminal's type, not whether it is there.
-  if (process.stdin.isTTY && process.env.TERM !== undefined) env.set('TERM', process.env.TERM);
-  for (const [name, value] of Object.entries(parsePairs(options.env, '--env')))
-    env.set(name, value);
-  return [...env];
+  if (process.stdin.isTTY && process.env.TERM !== undefined) base.set('TERM', process.env.TERM);
+  else if (options.tty && !base.has('TERM')) base.set('TERM', 'xterm');
+  return runEnvironment(base, options, process.env);
+}
+
+/** Says why a program could not be started, or found something missing. */
+function tellMissing(
+  exit: ProgramExit,
+  { argv, name: layers }: Target,
+  { binds, tmpfs }: ContainerSettings,
+  env: ReadonlyMap<string, string>,
+  workdir: string,
+): void {
+  if (exit.startError !== undefined) say(`can't start ${exit.startError}`);
+  const mounts = [...binds.map(({ path }) => path), ...tmpfs.map(({ target }) => target)];
+  const reason = explainMissing({ ...exit, argv, env, workdir, mounts, layers });
+  if (reason) say(reason.message, reason.hint);
+}
+
+/** Runs the program. @returns its exit code */
+async function runTarget(
+  target: Target,
+  layer: OpenLayer,
+  scratch: string,
+  options: RunOptions,
+): Promise<number> {
+  const settings = containerSettings(options);
+  const limits = parseLimits(options);
+  const env = environment(target, options);
+  const workdir = options.workdir ?? (target.config.WorkingDir || '/');
+  const groups = makeControlGroups(limits);
+  try {
+    const exit = await runProgram({
+      ...settings,
+      lower: target.lower,
+      upper: layer.diff,
+      work: layer.work,
+      scratch,
+      user: options.user ?? target.config.User ?? '',
+      workdir,
+      env: [...env],
+      argv: target.argv,
+      cgroups: groups.members,
+    });
+    tellMissing(exit, target, settings, env, workdir);
+    const kills = groups.memoryKills();
+    if (kills > 0) say(memoryKillMessage(limits, kills));
+    return exit.code;
+  } finally {
+    await groups.remove();
+  }
 }
 
 /**
@@ -179,31 +94,26 @@ export async function runCommand(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return relayed;
-  const image = isWrittenAsPath(first) ? undefined : await openImage(root, first, rest, options);
-  const target = image?.target ?? lowerdirTarget(readLowerdirs(first), rest, options);
-  const store = image?.store ?? (await useLowerdirs(root, target.lower));
-  const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
+  for (const line of checkRunOptions(options)) say(`warning: ${line}`);
+  sweepControlGroups();
+  const { target, store } = await openTarget(root, first, rest, options);
   try {
-    if (target.layer !== undefined && !existsSync(target.layer)) makeLayerDirectory(target.layer);
-    // The upper and the work directory have to be on one file system (overlayfs documentation).
-    const upperParent = target.layer === undefined ? scratch : dirname(target.layer);
-    const exit = await runProgram({
-      lower: target.lower,
-      upper: target.layer ?? join(scratch, 'upper'),
-      workParent: upperParent,
-      scratch,
-      isolation: options.isolation,
-      network: options.network,
-      user: options.user ?? target.config.User ?? '',
-      workdir: options.workdir ?? target.config.WorkingDir,
-      env: environment(target.config, options),
-      argv: target.argv,
-    });
-    if (exit.startError !== undefined)
-      process.stderr.write(`wiac: can't start ${exit.startError}\n`);
-    return exit.code;
+    checkRemoval(options, target.layer !== undefined);
+    const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
+    try {
+      // What nobody keeps is on the file system of TMPDIR, with all else that is short-lived.
+      const layer = target.layer
+        ? openContainerLayer(target.layer)
+        : { ...partsOf(scratch), close: () => {} };
+      try {
+        return await runTarget(target, layer, scratch, options);
+      } finally {
+        layer.close();
+      }
+    } finally {
+      removeTree(scratch);
+    }
   } finally {
-    removeTree(scratch);
     if (store) await closeStore(store);
   }
 }

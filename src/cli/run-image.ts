@@ -8,12 +8,11 @@ import {
   isFileTransport,
   parseReference,
 } from '../oci/reference.js';
-import { findImage } from '../store/images/store-images.js';
 import type { ImageRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { WiacError } from '../util/errors.js';
 import { NotFoundError } from '../util/errors.js';
-import { similarName } from './find-image.js';
+import { findImage, similarName } from './find-image.js';
 import { warnOfPlatform } from './warn-of-platform.js';
 
 /** When to ask where an image comes from: the values of docker run's --pull. */
@@ -22,6 +21,8 @@ export type PullPolicy = 'always' | 'missing' | 'never';
 /** What decides which image is run. */
 export interface ImageChoice {
   readonly pull: PullPolicy;
+  /** Do not say that something is pulled. */
+  readonly quiet: boolean;
   /** `os/architecture[/variant]`; undefined: this machine's, or whatever the store has. */
   readonly platform: string | undefined;
 }
@@ -66,7 +67,7 @@ function withSuggestion(store: Store, name: string, error: unknown): unknown {
 export async function imageToRun(
   store: Store,
   name: string,
-  { pull, platform }: ImageChoice,
+  { pull, quiet, platform }: ImageChoice,
 ): Promise<ImageRecord> {
   const wanted = platform ?? formatPlatform(hostPlatform());
   const isHere = (image: ImageRecord) => {
@@ -77,7 +78,7 @@ export async function imageToRun(
     const { adoptStorageImage } = await import('./storage-image.js');
     return isHere(adoptStorageImage(store, name));
   }
-  const stored = findImage(store, name);
+  const stored = await findImage(store, name);
   const fits =
     platform === undefined ||
     (stored && platformFit(parsePlatform(platform), parsePlatform(stored.platform)) !== undefined);
@@ -86,7 +87,7 @@ export async function imageToRun(
   if (stored && fits && !isAsked) return isHere(stored);
   if (pull === 'never') throw notThere(store, name);
   const reference = elsewhere(store, name);
-  process.stderr.write(`wiac: pulling ${reference}\n`);
+  if (!quiet) process.stderr.write(`wiac: pulling ${reference}\n`);
   const { pullImage } = await import('./pull-image.js');
   try {
     return await pullImage(store, name, wanted, name);

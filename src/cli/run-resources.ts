@@ -1,8 +1,10 @@
-/** --add-host, --shm-size, --ulimit: what a build gives its RUN steps. */
+/** --add-host, --dns, --volume, --cap-add and so on: what a build gives its RUN steps. */
 import { isIP } from 'node:net';
+import { capabilitiesNamed } from '../executor/local/capabilities.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import type { ResourceLimit, RunResources } from '../plan/step.js';
 import { UsageError } from '../util/errors.js';
+import { parseVolume } from './volumes.js';
 
 /** Numbers of linux/resource.h by the names that docker uses. */
 const RESOURCES: Readonly<Record<string, number>> = {
@@ -39,42 +41,106 @@ function parseLimit(text: string): ResourceLimit {
   return { resource, soft, hard: match[3] === undefined ? soft : value(match[3]) };
 }
 
-/** `name:address` or `name=address`; an IPv6 address may stand in brackets. */
-function parseHost(text: string): string {
+/** Steps have this machine's network: what listens on its loopback address is reached by the same. */
+const HOST_GATEWAY = '127.0.0.1';
+
+/** `name[;name]:address` or `name=address`; an IPv6 address may stand in brackets. */
+function parseHost(text: string): string[] {
   const match = /^([^\s:=]+)[:=](?:\[([^\]]+)\]|(.+))$/.exec(text);
-  const address = match?.[2] ?? match?.[3] ?? '';
-  if (!match || isIP(address) === 0) {
+  const given = match?.[2] ?? match?.[3] ?? '';
+  const address = given === 'host-gateway' ? HOST_GATEWAY : given;
+  const names = match?.[1]?.split(';') ?? [];
+  if (isIP(address) === 0 || names.includes('')) {
     throw new UsageError(`--add-host ${text}: not understood`, {
-      hint: 'write it like registry:10.0.0.1',
+      hint: 'write it like registry:10.0.0.1, or registry:host-gateway for this machine',
     });
   }
-  return `${address}\t${match[1]}`;
+  return names.map((name) => `${address}\t${name}`);
 }
 
-const SIZE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  k: 1024,
-  m: 1024 ** 2,
-  g: 1024 ** 3,
-};
-
-function parseSize(text: string): number {
-  const match = /^(\d+)([bkmg]?)$/i.exec(text);
-  const factor = SIZE_UNITS[(match?.[2] ?? '').toLowerCase()];
-  if (match && factor !== undefined) return Number(match[1]) * factor;
-  throw new UsageError(`--shm-size ${text}: not understood`, { hint: 'write it like 64m' });
+function parseCapabilities(option: string, items: readonly string[]): number[] {
+  const numbers = items
+    .flatMap((item) => item.split(','))
+    .flatMap((name) => {
+      const found = capabilitiesNamed(name);
+      if (found) return found;
+      throw new UsageError(`${option} ${name}: there is no such capability`, {
+        hint: 'capabilities(7) lists them: NET_ADMIN, CAP_SYS_PTRACE, ALL ...',
+      });
+    });
+  return [...new Set(numbers)].sort((a, b) => a - b);
 }
 
-/** @throws UsageError */
-export function parseResources(options: {
+/** What is asked of the resolver; undefined for what this machine has. @throws UsageError */
+function parseResolver(options: ResourceOptions): RunResources['resolver'] {
+  const [servers = [], search = [], words = []] = [
+    options.dns,
+    options.dnsSearch,
+    options.dnsOption,
+  ].map((items) => items?.flatMap((item) => item.split(',')));
+  if (servers.length + search.length + words.length === 0) return undefined;
+  if (options.network === 'none')
+    throw new UsageError('--dns, --dns-search and --dns-option make no sense with --network=none');
+  if (servers.includes('none')) {
+    if (servers.length + search.length + words.length === 1) return 'none';
+    throw new UsageError('--dns none stands alone: the image has its own /etc/resolv.conf then');
+  }
+  const wrong = servers.find((server) => isIP(server) === 0);
+  if (wrong !== undefined)
+    throw new UsageError(`--dns ${wrong}: that is no address`, { hint: 'write --dns 1.1.1.1' });
+  const strange = [...search, ...words].find((word) => /\s/.test(word) || word === '');
+  if (strange !== undefined)
+    throw new UsageError(`--dns-search, --dns-option: "${strange}" is no word`);
+  return { servers, search, options: words };
+}
+
+const SIZE_UNITS = ['', 'k', 'm', 'g', 't', 'p'];
+
+/**
+ * Bytes of a size as docker writes it: 1048576, 64m, 1.5g, 64MB and 64MiB are 1024 times as much each.
+ * @throws UsageError
+ */
+export function parseSize(text: string, option: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(text);
+  if (match) {
+    const power = SIZE_UNITS.indexOf((match[2] ?? '').toLowerCase());
+    return Math.floor(Number(match[1]) * 1024 ** power);
+  }
+  throw new UsageError(`${option} ${text}: not understood`, { hint: 'write it like 64m' });
+}
+
+/** As commander gives them. */
+export interface ResourceOptions {
   readonly addHost: readonly string[];
   readonly shmSize?: string;
   readonly ulimit: readonly string[];
-}): RunResources {
+  readonly network?: string;
+  /** False: --no-hosts. */
+  readonly hosts?: boolean;
+  readonly dns?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsOption?: readonly string[];
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
+  readonly volume?: readonly string[];
+}
+
+/** @throws UsageError */
+export function parseResources(options: ResourceOptions): RunResources {
+  const resolver = parseResolver(options);
+  const add = parseCapabilities('--cap-add', options.capAdd ?? []);
+  const drop = parseCapabilities('--cap-drop', options.capDrop ?? []);
+  const volumes = options.volume?.map(parseVolume) ?? [];
+  if (options.hosts === false && options.addHost.length > 0)
+    throw new UsageError('--add-host and --no-hosts exclude each other');
   return {
-    extraHosts: options.addHost.map(parseHost),
-    shmSize: options.shmSize === undefined ? DEFAULT_SHM_BYTES : parseSize(options.shmSize),
+    ...(options.hosts === false ? { noHosts: true } : {}),
+    ...(resolver === undefined ? {} : { resolver }),
+    ...(add.length + drop.length > 0 ? { capabilities: { add, drop } } : {}),
+    ...(volumes.length > 0 ? { volumes } : {}),
+    extraHosts: options.addHost.flatMap(parseHost),
+    shmSize:
+      options.shmSize === undefined ? DEFAULT_SHM_BYTES : parseSize(options.shmSize, '--shm-size'),
     ulimits: options.ulimit.map(parseLimit),
   };
 }

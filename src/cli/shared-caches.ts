@@ -3,6 +3,7 @@ import type { CacheTarget, OutgoingCache } from '../engine/exports/export-cache.
 import type { CacheSource } from '../engine/shared-cache.js';
 import type { ArtifactSource } from '../oci/artifact.js';
 import { hostPlatform } from '../oci/platform.js';
+import type { RegistryOptions } from '../oci/registry/registry.js';
 import { makeInline } from '../shared-cache/inline.js';
 import { cachePlace } from '../shared-cache/places.js';
 import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
@@ -38,13 +39,14 @@ function titleOf(place: CachePlace | { readonly type: 'inline' }): string {
 export function cacheSource(
   { place, required, trustKeys }: CacheFromSpec,
   keep: (source: ArtifactSource) => void,
+  registry: RegistryOptions = {},
 ): CacheSource {
   const trusted = trustKeys.map(readTrustKey);
   return {
     title: titleOf(place),
     required,
     read: async () => {
-      const source = (await cachePlace(place)).source();
+      const source = (await cachePlace(place, registry)).source();
       keep(source);
       return readCache(await source.artifact(hostPlatform(), MAX_LIST_BYTES), trusted);
     },
@@ -52,12 +54,12 @@ export function cacheSource(
 }
 
 /** Writes a cache when it is asked to. */
-export function cacheTarget(spec: CacheToSpec): CacheTarget {
+export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): CacheTarget {
   const { place, mode, compression, ignoreError, signKey } = spec;
   const key = signKey === undefined ? undefined : readSignKey(signKey);
   const write = async ({ list, layers }: OutgoingCache) => {
     if (place.type === 'inline') return makeInline(list, key);
-    const sink = (await cachePlace(place)).sink();
+    const sink = (await cachePlace(place, registry)).sink();
     try {
       await writeCache(sink, list, layers, key);
     } finally {
@@ -68,13 +70,21 @@ export function cacheTarget(spec: CacheToSpec): CacheTarget {
   return { title: titleOf(place), mode, compression, ignoreError, gathered: new Map(), write };
 }
 
-/** @throws UsageError, UnsupportedError for values that can't be understood; opens nothing yet */
-export function openSharedCaches(from: readonly string[], to: readonly string[]): SharedCaches {
+/**
+ * Opens nothing yet.
+ * @param registry how registries are reached
+ * @throws UsageError, UnsupportedError for values that can't be understood
+ */
+export function openSharedCaches(
+  from: readonly string[],
+  to: readonly string[],
+  registry: RegistryOptions,
+): SharedCaches {
   const opened: ArtifactSource[] = [];
   const keep = (source: ArtifactSource) => void opened.push(source);
   return {
-    from: from.map((text) => cacheSource(parseCacheFrom(text, process.env), keep)),
-    to: to.map((text) => cacheTarget(parseCacheTo(text, process.env))),
+    from: from.map((text) => cacheSource(parseCacheFrom(text, process.env), keep, registry)),
+    to: to.map((text) => cacheTarget(parseCacheTo(text, process.env), registry)),
     close: async () => {
       await Promise.all(opened.map((source) => source.close()));
     },

@@ -8,6 +8,7 @@ import { parseReference } from '../oci/reference.js';
 import { imageRecord } from '../store/images/store-images.js';
 import { adoptLayer } from '../store/layers/adopt-layer.js';
 import type { ImageRecord } from '../store/records.js';
+import { configAlone } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import { inUserNamespace } from '../util/user-namespace.js';
 
@@ -27,9 +28,9 @@ export function storageImage(reference: string): InPlaceImage {
  * @throws ImageError, UnsupportedError
  */
 export function adoptStorageImage(store: Store, reference: string): ImageRecord {
-  const { config, digest, layers } = storageImage(reference);
+  const { config, configBytes, digest, layers } = storageImage(reference);
   const base = baseImage(reference, { config, manifestDescriptor: { digest } });
-  return imageRecord({
+  const made = imageRecord({
     layers: layers.map((layer) => adoptLayer(store, layer)),
     platform: formatPlatform(config),
     manifest: undefined,
@@ -37,4 +38,6 @@ export function adoptStorageImage(store: Store, reference: string): ImageRecord 
     history: base.history,
     ...(base.author === undefined ? {} : { author: base.author }),
   });
+  if (configBytes === undefined) return made;
+  return { ...made, original: configAlone(configBytes) };
 }

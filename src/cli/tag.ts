@@ -1,41 +1,59 @@
 /** `wiac tag`, `wiac rmi` */
+import { imageIdOrNone, imagesOf } from '../engine/images/settle-image-ids.js';
+import { imagesWithId } from '../store/images/image-ids.js';
 import {
-  findImage,
-  hasName,
+  findNamedImage,
   isImageName,
   namesOf,
-  normalizeName,
   publishImage,
   removeImage,
 } from '../store/images/store-images.js';
 import type { Store } from '../store/store.js';
 import { UsageError } from '../util/errors.js';
 import type { SetExitCode } from './declare/options.js';
-import { requireImage } from './find-image.js';
-import { withStore, withStoreAsRoot } from './with-store.js';
+import { requireImage, requireImages } from './find-image.js';
+import { withStoreAsRoot } from './with-store.js';
 
 /** `wiac tag NAME NEWNAME...` @throws NotFoundError, UsageError */
-export function tagCommand(name: string, newNames: readonly string[]): Promise<void> {
+export function tagCommand(
+  name: string,
+  newNames: readonly string[],
+  setExitCode: SetExitCode,
+): Promise<void> {
   for (const newName of newNames) {
     if (!isImageName(newName))
       throw new UsageError(`${newName} is not a name`, {
         hint: 'use letters, digits and . _ - / :',
       });
   }
-  return withStore(async (store) => {
-    await publishImage(store, requireImage(store, name), newNames);
+  return withStoreAsRoot(setExitCode, async (store) => {
+    await publishImage(store, await requireImage(store, name), newNames);
   });
 }
 
 /** An id stands for all names of its image: those who gave it another one would not expect that. */
-function refuseSeveralNames(store: Store, reference: string): void {
-  const { id } = requireImage(store, reference);
-  if (hasName(store, normalizeName(reference))) return;
-  const names = namesOf(store, id);
+async function refuseSeveralNames(store: Store, reference: string): Promise<void> {
+  const images = await requireImages(store, reference);
+  if (findNamedImage(store, reference)) return;
+  const names = images.flatMap(({ id }) => namesOf(store, id));
   if (names.length > 1)
     throw new UsageError(`the image ${reference} has several names: ${names.join(', ')}`, {
       hint: 'give the names that are to go, or --force for all of them',
     });
+}
+
+/** Removes what a name or an id means, and prints what is gone. */
+async function remove(store: Store, reference: string): Promise<void> {
+  const name = findNamedImage(store, reference) && reference;
+  for (const image of await imagesOf(store, reference)) {
+    // Afterwards nobody can tell it any more.
+    const id = await imageIdOrNone(store, image);
+    const { untagged, removed } = await removeImage(store, image.id, name);
+    for (const text of untagged) process.stdout.write(`Untagged: ${text}\n`);
+    // It may be here once more: built, and pulled as somebody else pushed it.
+    const isGone = id === undefined || imagesWithId(store, id).length === 0;
+    if (removed && isGone) process.stdout.write(`Deleted: ${id ?? reference}\n`);
+  }
 }
 
 /**
@@ -48,13 +66,8 @@ export function rmiCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   return withStoreAsRoot(setExitCode, async (store) => {
-    if (!force) for (const reference of references) refuseSeveralNames(store, reference);
-    for (const reference of references) {
-      // Two of them may be names of one image, or the same name twice.
-      if (!findImage(store, reference)) continue;
-      const { untagged, removed } = await removeImage(store, reference);
-      for (const name of untagged) process.stdout.write(`Untagged: ${name}\n`);
-      if (removed !== undefined) process.stdout.write(`Deleted: ${removed}\n`);
-    }
+    if (!force) for (const reference of references) await refuseSeveralNames(store, reference);
+    // Two of them may be names of one image, or the same name twice: the second finds nothing.
+    for (const reference of references) await remove(store, reference);
   });
 }

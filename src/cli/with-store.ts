@@ -12,6 +12,7 @@ import { asStoreError, closeStore } from '../store/store.js';
 import { abortOnSignal, interruptibly } from './abort-on-signal.js';
 import type { BuildInput, InputOptions } from './build-input.js';
 import { openInput } from './build-input.js';
+import { combineOptions } from './combine-options.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions, PlannedInput } from './dockerfile-input.js';
 import { planDockerfile } from './dockerfile-input.js';
@@ -95,9 +96,10 @@ export async function withInput(
  */
 export async function withPlan(
   path: string,
-  options: DockerfileOptions,
+  given: DockerfileOptions,
   action: (store: Store, planned: PlannedInput) => Promise<void>,
 ): Promise<void> {
+  const options = combineOptions(given);
   await withStore((store) =>
     withInput(path, options, store, async (input) => {
       const planned = await interruptibly((signal) =>

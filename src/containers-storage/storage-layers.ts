@@ -5,7 +5,7 @@ import { ImageError } from '../oci/image-error.js';
 import type { InPlaceImage, InPlaceLayer } from '../oci/in-place.js';
 import { isIndex, parseConfig, parseManifest } from '../oci/parse-manifest.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
-import type { Digest, ImageConfig } from '../oci/resolved-image.js';
+import type { ImageConfig } from '../oci/resolved-image.js';
 import { UnsupportedError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
 import type { StorageQuery, StorageRoot } from './roots.js';
@@ -126,14 +126,16 @@ function checkChain(
       throw damaged(image, `its layer ${id} has the diffID ${diffDigest}, not ${diffIds[at]}`);
 }
 
-function readConfig(image: StorageImageRecord): { digest: Digest; config: ImageConfig } {
+function readConfig(
+  image: StorageImageRecord,
+): Pick<InPlaceImage, 'digest' | 'config'> & { readonly configBytes: Uint8Array } {
   const title = `containers-storage:${image.names[0] ?? image.id}`;
   const manifest = parseManifest(readBigData(image, 'manifest'), undefined, title);
   if (isIndex(manifest)) throw damaged(image, 'its manifest is an index');
   const { digest } = manifest.config;
   const bytes = readBigData(image, digest);
   if (digestOf(bytes) !== digest) throw damaged(image, `its config is not that of ${digest}`);
-  return { digest, config: parseConfig(bytes, title) };
+  return { digest, config: parseConfig(bytes, title), configBytes: bytes };
 }
 
 /** A vfs layer holds all that is below it as well: the topmost one is the whole image. */
@@ -163,7 +165,7 @@ export function openStorageImage(
   const known = stores.flatMap((images) => images ?? []);
   const image = findImage(known, query.name);
   if (!image) throw notFound(query, stores[0] && known);
-  const { digest, config } = readConfig(image);
+  const { digest, config, configBytes } = readConfig(image);
   const chain = layerChain(image, query.roots);
   checkChain(image, chain, config);
   const mounted = chain.find(({ root }) => root.driver === 'overlay' && hasMountProgram(root));
@@ -183,6 +185,6 @@ export function openStorageImage(
   );
   const top = chain.at(-1);
   return top?.root.driver === 'vfs'
-    ? { digest, config: wholeImage(config), layers: layers.slice(-1) }
-    : { digest, config, layers };
+    ? { digest, config: wholeImage(config), configBytes: undefined, layers: layers.slice(-1) }
+    : { digest, config, configBytes, layers };
 }

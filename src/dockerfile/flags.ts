@@ -28,6 +28,11 @@ const FLAGS: Readonly<Partial<Record<Instruction['kind'], FlagTable>>> = {
   },
 };
 
+/** Names of the flags that an instruction takes, without dashes. */
+export function flagNames(kind: Instruction['kind']): readonly string[] {
+  return Object.keys(FLAGS[kind] ?? {});
+}
+
 /** Shorter intervals are refused, as the image specification's consumers do. */
 const MIN_DURATION_NANOSECONDS = 1e6;
 const MAX_COUNT = 2 ** 31 - 1;

@@ -66,10 +66,15 @@ const WANTED: Readonly<Record<Instruction['kind'], string>> = {
 const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/;
 const FORBIDDEN_TRIGGERS: readonly string[] = ['onbuild', 'from', 'maintainer'];
 
+/** Every instruction there is. */
+export function instructionKinds(): readonly Instruction['kind'][] {
+  return Object.keys(WANTED) as Instruction['kind'][];
+}
+
 /** The instruction that a keyword in any case names; undefined when there is none. */
 export function instructionKind(keyword: string): Instruction['kind'] | undefined {
   const lower = keyword.toLowerCase();
-  return Object.keys(WANTED).find((kind): kind is Instruction['kind'] => kind === lower);
+  return instructionKinds().find((kind) => kind === lower);
 }
 
 /**

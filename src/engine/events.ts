@@ -39,6 +39,8 @@ export type BuildEvent =
       readonly type: 'lint';
       readonly warnings: readonly {
         readonly rule: string;
+        /** What the rule asks for. */
+        readonly description: string;
         readonly detail: string;
         readonly url: string;
         readonly file: string;

@@ -220,7 +220,7 @@ function publish(
     links: made.links,
     files: made.files,
     // Only a program can leave an opaque directory.
-    opaque: step.kind === 'run' ? undefined : [],
+    opaque: made.opaque ?? (step.kind === 'run' ? undefined : []),
     withoutXattrs: made.withoutXattrs,
     // Nodes of a tree are in the store of whoever made it.
     ...(made.content.kind === 'draft'

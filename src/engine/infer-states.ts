@@ -27,7 +27,7 @@ function stageOf({ steps, target }: Pick<Plan, 'steps' | 'target'>): Step[] {
 
 /** How many layers a step makes; undefined: one or none. */
 function layersMade({ kind }: Step): number | undefined {
-  if (kind === 'workdir') return undefined;
+  if (kind === 'workdir' || kind === 'squash') return undefined;
   return kind === 'copy' || kind === 'run' ? 1 : 0;
 }
 
@@ -58,7 +58,7 @@ export function inferStates(
     for (const each of run) {
       inferred.set(each.id, layers);
       const made = layersMade(each) ?? (spare > 0 ? 1 : 0);
-      if (each.kind === 'workdir') spare -= made;
+      if (layersMade(each) === undefined) spare -= made;
       layers = layers.slice(0, layers.length - made);
     }
     at += run.length - 1;

@@ -273,6 +273,14 @@ export async function lookupContent(
       findByContent(store, key) ?? (await session.sharedCache?.content(key, keyed, base, reads));
     return { record, contentKey: key, destination: undefined, sources: NO_SOURCES };
   }
+  if (step.kind === 'squash') {
+    const layers = await layerDigests(session, reads[0]?.layers ?? []);
+    const key = contentKey(operation, [], { layers, below: base.layers.length });
+    const record = useCache
+      ? (findByContent(store, key) ?? (await session.sharedCache?.content(key, keyed, base, reads)))
+      : undefined;
+    return { record, contentKey: key, destination: undefined, sources: NO_SOURCES };
+  }
   if (step.kind === 'fetch') {
     return {
       record: undefined,

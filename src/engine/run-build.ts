@@ -21,7 +21,7 @@ import { layerLinks, lazyScratch } from '../store/layers/layer-store.js';
 import { forgetRemoteLayers } from '../store/layers/remote-layers.js';
 import { releaseLeases } from '../store/pins/lease.js';
 import { LayersGoneError, retryWhenPruned } from '../store/pins/uses.js';
-import type { ImageRecord, InlineCache, LayerId } from '../store/records.js';
+import type { ImageRecord, ImageTimes, InlineCache, LayerId } from '../store/records.js';
 import { settle } from '../store/recovery/durability.js';
 import type { Store } from '../store/store.js';
 import { asStoreError } from '../store/store.js';
@@ -38,7 +38,7 @@ import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
 
 /** What a build gives to an executor of this machine. */
-export type BuildMachine = Omit<LocalMachine, 'isolation'>;
+export type BuildMachine = Omit<LocalMachine, 'isolation' | 'limits'>;
 
 /** What a build needs besides its plan. */
 export interface BuildRequest {
@@ -58,12 +58,16 @@ export interface BuildRequest {
   readonly jobs: number;
   /** Names the result gets. */
   readonly names: readonly string[];
+  /** Times of the result, wherever it is written. */
+  readonly times?: ImageTimes | undefined;
   /** Keep the result so that it can be found by name or id. */
   readonly keepImage: boolean;
   /** Caches to look into that are not on this machine, in this order. */
   readonly cacheFrom: readonly CacheSource[];
   /** Where the build's entries go when it is done. */
   readonly cacheTo: readonly CacheTarget[];
+  /** SOURCE_DATE_EPOCH: when the result was made, seconds since 1970. */
+  readonly epoch?: number | undefined;
   readonly emit: EventSink;
   /** Aborted from outside (SIGINT); its reason is what the build throws then. */
   readonly signal: AbortSignal;
@@ -214,7 +218,9 @@ async function attempt(
     manifest: undefined,
     config: plan.config,
     history: historyOf(plan, resolution),
+    ...(request.epoch === undefined ? {} : { epoch: request.epoch }),
     ...(plan.author === undefined ? {} : { author: plan.author }),
+    ...(request.times === undefined ? {} : { times: request.times }),
     ...(cache === undefined ? {} : { cache }),
   });
   const image = concludeBuild(store, {

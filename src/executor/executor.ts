@@ -92,6 +92,8 @@ export interface LayerArtifact {
   /** How many files are links into a former layer. */
   readonly linked: number;
   readonly links: LayerLinks | undefined;
+  /** Opaque directories, relative paths; undefined when nobody has looked. */
+  readonly opaque: readonly string[] | undefined;
   /** No file has extended attributes; undefined when nobody has looked. */
   readonly withoutXattrs: boolean | undefined;
   /** The layer's tree and digest; undefined where its files have to be read to know. */

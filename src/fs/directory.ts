@@ -74,10 +74,13 @@ export function listNames(directory: Directory): string[] {
 }
 
 /** Names in a directory, with what readdir(3) says of them. */
-export function listKinds(directory: Directory): { name: string; isDevice: boolean }[] {
+export function listKinds(
+  directory: Directory,
+): { name: string; isDevice: boolean; isDirectory: boolean }[] {
   return readdirSync(directory.path, { withFileTypes: true }).map((dirent) => ({
     name: dirent.name,
     isDevice: dirent.isCharacterDevice(),
+    isDirectory: dirent.isDirectory(),
   }));
 }
 

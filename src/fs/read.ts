@@ -136,13 +136,16 @@ class OversizedFileError extends WiacError {
 }
 
 /**
- * Reads a text file below a root.
+ * Gives an action a regular file below a root, open for reading for as long as it takes.
  * @param root trusted path
  * @param path relative to it; no component is followed if it is a symbolic link
  * @returns undefined when there is no such regular file
- * @throws OversizedFileError when it is larger than any list of users or packages
  */
-export function readTextBelow(root: string, path: string): string | undefined {
+export function withFileBelow<T>(
+  root: string,
+  path: string,
+  action: (file: OpenFile) => T,
+): T | undefined {
   return withWalkers((walkers) => {
     let file: OpenFile | undefined;
     try {
@@ -154,15 +157,30 @@ export function readTextBelow(root: string, path: string): string | undefined {
     }
     if (!file) return undefined;
     try {
-      const pieces: Buffer[] = [];
-      if (file.stats.size > MAX_TEXT_BYTES)
-        throw new OversizedFileError(`/${path} of the image has ${file.stats.size} bytes`);
-      readPieces(file, readBuffer(), (piece) => pieces.push(Buffer.from(piece)));
-      return Buffer.concat(pieces).toString('utf8');
+      return action(file);
     } finally {
       closeSync(file.fd);
     }
   });
+}
+
+/**
+ * Reads a small file below a root, as withFileBelow.
+ * @throws OversizedFileError when it is larger than any list of users, packages or libraries
+ */
+export function readBytesBelow(root: string, path: string): Buffer | undefined {
+  return withFileBelow(root, path, (file) => {
+    const pieces: Buffer[] = [];
+    if (file.stats.size > MAX_TEXT_BYTES)
+      throw new OversizedFileError(`/${path} of the image has ${file.stats.size} bytes`);
+    readPieces(file, readBuffer(), (piece) => pieces.push(Buffer.from(piece)));
+    return Buffer.concat(pieces);
+  });
+}
+
+/** Reads a text file below a root, as readBytesBelow. */
+export function readTextBelow(root: string, path: string): string | undefined {
+  return readBytesBelow(root, path)?.toString('utf8');
 }
 
 /** Longest path that is handed to the kernel at once; PATH_MAX is 4096 with its NUL. */

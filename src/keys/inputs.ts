@@ -2,7 +2,7 @@
  * Everything that goes into a step's key, by name. One record that key computation, `cache show`
  * and `why` read, so that what is explained is what was hashed.
  */
-import type { CopyStep, FetchStep, RunStep, Step, WorkdirStep } from '../plan/step.js';
+import type { CopyStep, FetchStep, RunStep, SquashStep, Step, WorkdirStep } from '../plan/step.js';
 import type { Json } from '../util/canonical-json.js';
 import { canonicalJson, sha256 } from '../util/canonical-json.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from './digest.js';
@@ -17,6 +17,7 @@ const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
   fetch: 3,
   run: 2,
   workdir: 2,
+  squash: 1,
 };
 
 /** A source of a COPY after wildcards were resolved, digested. */
@@ -44,7 +45,7 @@ export interface SelectionInput {
 export interface OperationInputs {
   /** Version of the key format. */
   readonly version: number;
-  readonly kind: 'copy' | 'run' | 'workdir' | 'fetch';
+  readonly kind: 'copy' | 'run' | 'workdir' | 'fetch' | 'squash';
   /** `os/architecture`: programs behave differently on another one. */
   readonly platform: string;
   /** The operands after expansion, exactly those that change the result. */
@@ -97,7 +98,7 @@ function workdirOperands(step: WorkdirStep): OperationInputs['operands'] {
 }
 
 /** Steps that have a key of their own; sources and meta steps make no layer. */
-export type KeyedStep = CopyStep | FetchStep | RunStep | WorkdirStep;
+export type KeyedStep = CopyStep | FetchStep | RunStep | WorkdirStep | SquashStep;
 
 /** Does the step make a layer, and so have a key? */
 export function isKeyed(step: Step): step is KeyedStep {
@@ -118,6 +119,8 @@ function operandsOf(step: KeyedStep, remote: string | undefined): OperationInput
       return runOperands(step);
     case 'workdir':
       return workdirOperands(step);
+    case 'squash':
+      return {};
     case 'fetch':
       return { source: step.source as unknown as Json, content: remote ?? null };
   }

@@ -203,17 +203,23 @@ function readMachine(path: string, header: Buffer, length: number): ElfMachine {
 
 /**
  * Reads the dynamic part of an ELF file of either class and byte order.
+ * @param path for messages
  * @returns undefined when the file is something else
  * @throws UsageError when it is an ELF file but cut off or damaged
  */
+export function readOpenElf(descriptor: number, path: string): ElfFile | undefined {
+  const header = Buffer.alloc(ELF_HEADER_BYTES[64]);
+  const length = readSync(descriptor, header, 0, header.length, 0);
+  if (length < 4 || header.toString('latin1', 0, 4) !== '\x7fELF') return undefined;
+  const elf = readMachine(path, header, length);
+  return parse({ path, descriptor, size: fstatSync(descriptor).size }, elf, view(header));
+}
+
+/** As readOpenElf, for a file of this machine. */
 export function readElf(path: string): ElfFile | undefined {
   const descriptor = openSync(path, 'r');
   try {
-    const header = Buffer.alloc(ELF_HEADER_BYTES[64]);
-    const length = readSync(descriptor, header, 0, header.length, 0);
-    if (length < 4 || header.toString('latin1', 0, 4) !== '\x7fELF') return undefined;
-    const elf = readMachine(path, header, length);
-    return parse({ path, descriptor, size: fstatSync(descriptor).size }, elf, view(header));
+    return readOpenElf(descriptor, path);
   } finally {
     closeSync(descriptor);
   }

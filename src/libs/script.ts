@@ -26,13 +26,18 @@ export function parseShebang(start: string): Shebang | undefined {
   return { interpreter, lookedUp: isEnv ? envProgram(match?.[2]?.trim() ?? '') : undefined };
 }
 
-/** Reads the `#!` line of a file. @returns undefined when it has none */
+/** Reads the `#!` line of an open file. @returns undefined when it has none */
+export function readOpenShebang(descriptor: number): Shebang | undefined {
+  const start = Buffer.alloc(START_BYTES);
+  const length = readSync(descriptor, start, 0, start.length, 0);
+  return parseShebang(start.toString('utf8', 0, length));
+}
+
+/** As readOpenShebang, for a file of this machine. */
 export function readShebang(path: string): Shebang | undefined {
   const descriptor = openSync(path, 'r');
   try {
-    const start = Buffer.alloc(START_BYTES);
-    const length = readSync(descriptor, start, 0, start.length, 0);
-    return parseShebang(start.toString('utf8', 0, length));
+    return readOpenShebang(descriptor);
   } finally {
     closeSync(descriptor);
   }

@@ -51,9 +51,7 @@ export function libOfDirectory(directory: string): string | undefined {
   return /^\/(?:usr\/)?(lib\w*(?:\/[\w-]+-linux-gnu\w*)?)$/.exec(directory)?.[1];
 }
 
-function libDirectory(interpreter: string | undefined, elf: ElfMachine): string {
-  // PT_INTERP is often a link (/lib64 on Debian); only the real path shows the layout.
-  const directory = interpreter === undefined ? undefined : realDirectory(interpreter);
+function libDirectory(directory: string | undefined, elf: ElfMachine): string {
   const multiarch = MACHINES.get(elf.machine)?.multiarch;
   return libOfDirectory(directory ?? '') ?? (multiarch ? `lib/${multiarch}` : 'lib');
 }
@@ -65,9 +63,16 @@ function muslPathFile(interpreter: string | undefined): string | undefined {
   return join(dirname(dirname(interpreter)), 'etc', `${name}.path`);
 }
 
-/** What is known of a program's linker; for a library alone, of the machine's usual one. */
-export function describeLoader(interpreter: string | undefined, elf: ElfMachine): Loader {
-  const lib = libDirectory(interpreter, elf);
+/**
+ * What is known of a program's linker; for a library alone, of the machine's usual one.
+ * @param directory where the linker really is, if that is known
+ */
+export function loaderIn(
+  directory: string | undefined,
+  interpreter: string | undefined,
+  elf: ElfMachine,
+): Loader {
+  const lib = libDirectory(directory, elf);
   const pathFile = muslPathFile(interpreter);
   const names = [lib, 'lib', ...(elf.bits === 64 ? ['lib64'] : ['lib32'])];
   return {
@@ -78,6 +83,13 @@ export function describeLoader(interpreter: string | undefined, elf: ElfMachine)
       : [...new Set(names.flatMap((name) => [`/${name}`, `/usr/${name}`]))],
     muslPathFile: pathFile,
   };
+}
+
+/** The same for a linker of this machine. */
+export function describeLoader(interpreter: string | undefined, elf: ElfMachine): Loader {
+  // PT_INTERP is often a link (/lib64 on Debian); only the real path shows the layout.
+  const directory = interpreter === undefined ? undefined : realDirectory(interpreter);
+  return loaderIn(directory, interpreter, elf);
 }
 
 /**

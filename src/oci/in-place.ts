@@ -14,6 +14,8 @@ export interface InPlaceImage {
   /** Digest of its config, which names the diffIDs of all its layers. */
   readonly digest: Digest;
   readonly config: ImageConfig;
+  /** The bytes of the config, when the layers are those that it speaks of. */
+  readonly configBytes: Uint8Array | undefined;
   /** Bottom first. */
   readonly layers: readonly InPlaceLayer[];
 }

@@ -6,7 +6,13 @@ import { ImageError, messageOf } from './image-error.js';
 import { OCI_INDEX } from './media-types.js';
 import { isIndex, MAX_JSON_BYTES, parseManifest } from './parse-manifest.js';
 import { isAttestation } from './platform.js';
-import { type BlobReader, collect, type RootManifest, resolveImage } from './resolve.js';
+import {
+  type BlobReader,
+  collect,
+  type ManifestSource,
+  type RootManifest,
+  resolveImage,
+} from './resolve.js';
 import type { Descriptor, Digest, ImageIndex, ImageSource } from './resolved-image.js';
 
 /** Annotation of index.json's entries that names an image (image-spec annotations.md). */
@@ -154,7 +160,7 @@ async function findRoot(
 export function layoutFilesSource(
   files: LayoutFiles,
   selection: LayoutSelection,
-): ImageSource & ArtifactSource {
+): ImageSource & ArtifactSource & ManifestSource {
   const reader: BlobReader = {
     title: files.title,
     context: { reference: files.title },
@@ -162,12 +168,14 @@ export function layoutFilesSource(
     readManifest: async (descriptor) =>
       collect(await openBlob(files, descriptor), MAX_JSON_BYTES, `manifest of ${files.title}`),
   };
+  const root = () => findRoot(files, reader, selection);
   return {
     title: files.title,
-    resolve: async (platform) =>
-      resolveImage(await findRoot(files, reader, selection), platform, reader),
+    reader,
+    root,
+    resolve: async (platform) => resolveImage(await root(), platform, reader),
     artifact: async (platform, maxConfigBytes) =>
-      resolveArtifact(await findRoot(files, reader, selection), platform, reader, maxConfigBytes),
+      resolveArtifact(await root(), platform, reader, maxConfigBytes),
     close: () => files.close(),
   };
 }

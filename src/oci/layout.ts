@@ -12,6 +12,7 @@ import { EMPTY_INDEX, LAYOUT_MARKER, platformOf, rootEntry, withEntry } from './
 import type { LayoutJournal } from './layout-journal.js';
 import { beginJournal } from './layout-journal.js';
 import { formatReference, type LayoutReference } from './reference.js';
+import type { ManifestSource } from './resolve.js';
 import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './resolved-image.js';
 import { writeWhole } from './write-file.js';
 
@@ -38,7 +39,9 @@ function directoryFiles(directory: string, title: string): LayoutFiles {
 }
 
 /** An image or an artifact in a layout directory. */
-export function layoutSource(reference: LayoutReference): ImageSource & ArtifactSource {
+export function layoutSource(
+  reference: LayoutReference,
+): ImageSource & ArtifactSource & ManifestSource {
   const title = formatReference({ kind: 'oci-layout', directory: reference.directory });
   return layoutFilesSource(directoryFiles(resolve(reference.directory), title), reference);
 }

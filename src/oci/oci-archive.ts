@@ -13,7 +13,7 @@ import { blobPath, type LayoutFiles, layoutFilesSource } from './layout-files.js
 import { EMPTY_INDEX, LAYOUT_MARKER, platformOf, rootEntry } from './layout-index.js';
 import { MAX_JSON_BYTES } from './parse-manifest.js';
 import { formatReference, type OciArchiveReference } from './reference.js';
-import { collect } from './resolve.js';
+import { collect, type ManifestSource } from './resolve.js';
 import type { Descriptor, Digest, ImageSink, ImageSource, OpenBlob } from './resolved-image.js';
 import { openTar, type TarIndex } from './tar-index.js';
 import { writeWhole } from './write-file.js';
@@ -38,7 +38,9 @@ function archiveFiles(file: string, title: string): LayoutFiles {
 }
 
 /** An image or an artifact in an archive of a layout; plain or gzip. */
-export function ociArchiveSource(reference: OciArchiveReference): ImageSource & ArtifactSource {
+export function ociArchiveSource(
+  reference: OciArchiveReference,
+): ImageSource & ArtifactSource & ManifestSource {
   const title = formatReference({ kind: 'oci-archive', file: reference.file });
   return layoutFilesSource(archiveFiles(reference.file, title), { tag: reference.tag });
 }

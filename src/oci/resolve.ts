@@ -26,8 +26,16 @@ export interface RootManifest {
   readonly bytes: Uint8Array;
 }
 
+/** Where manifests come from, whatever they are of; bound to one reference. */
+export interface ManifestSource {
+  readonly reader: BlobReader;
+  /** What the reference names. @throws ImageError */
+  root(): Promise<RootManifest>;
+  close(): Promise<void>;
+}
+
 /** Indexes within indexes are followed to this depth. */
-const MAX_DEPTH = 4;
+export const MAX_DEPTH = 4;
 
 /**
  * Reads a whole stream into memory.
@@ -46,7 +54,7 @@ export async function collect(stream: Readable, limit: number, what: string): Pr
 }
 
 /** @throws ImageError for a manifest or config that is too large to be one */
-function checkJsonSize(descriptor: Descriptor, what: string): void {
+export function checkJsonSize(descriptor: Descriptor, what: string): void {
   if (descriptor.size > MAX_JSON_BYTES)
     throw new ImageError(`${what} is larger than ${MAX_JSON_BYTES} bytes`);
 }

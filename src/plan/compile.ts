@@ -16,6 +16,7 @@ import { copySteps } from './copy-step.js';
 import type { NewStep } from './graph.js';
 import { graphBuilder } from './graph.js';
 import { createdBy } from './history.js';
+import { finishResult } from './image-overrides.js';
 import { contextFiles, originOf, remoteStep, stageStart } from './origins.js';
 import type { Plan, PlanOptions } from './plan.js';
 import type { Remote } from './remote.js';
@@ -217,14 +218,17 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
   const target = targetStage(parts, options.target, location);
   const result = compilation.compileStage(target, location);
   applyChange(result.config, { labels: Object.entries(options.labels) });
+  const { head, history } = options.result
+    ? finishResult(compilation, result, options.result)
+    : result;
   const unused = unusedArgs(compilation);
   return {
     platform: result.platform,
     steps: compilation.graph.steps(),
-    target: result.head,
+    target: head,
     config: closeConfig(result.config),
     author: result.author,
-    history: result.history,
+    history,
     credentials: (step) => compilation.credentials.get(step),
     warnings: unused.map(
       (name) => `build argument ${name} was given, but no ARG of a built stage declares it`,

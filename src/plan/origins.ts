@@ -23,7 +23,8 @@ type StageStart = Pick<
   'config' | 'author' | 'triggers' | 'args' | 'head' | 'history' | 'platform'
 >;
 
-function scratchStep(
+/** A step that stands for nothing at all. */
+export function scratchStep(
   { graph }: Compilation,
   stage: string,
   platform: string,

@@ -18,6 +18,16 @@ export type NamedContext =
 /** What --allow can grant. */
 export type Entitlement = 'security.insecure' | 'network.host';
 
+/** What the command line changes in the image that the last instruction leaves. */
+export interface ResultOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly unsetEnv: readonly string[];
+  readonly unsetLabels: readonly string[];
+  /** One layer in the place of those that are new, or of all. */
+  readonly squash: 'new' | 'all' | undefined;
+  readonly omitHistory: boolean;
+}
+
 /** What the plan depends on besides the text of the Dockerfile. */
 export interface PlanOptions {
   /** Values of --build-arg. */
@@ -40,6 +50,8 @@ export interface PlanOptions {
    * instruction does.
    */
   readonly image: (reference: string, platform: string, location: SourceLocation) => BaseImage;
+  /** What the result is to be besides what its instructions say. */
+  readonly result?: ResultOptions;
   /** --allow: what a Dockerfile may ask for beyond the sandbox. */
   readonly allowed: readonly Entitlement[];
 }

@@ -63,6 +63,18 @@ export function splitStages(dockerfile: Dockerfile): Stages {
   return { globalArgs, stages, named: byName(stages) };
 }
 
+/** The Dockerfile with another image in its first FROM, as --from of buildah has it. */
+export function withFirstImage(dockerfile: Dockerfile, image: string): Dockerfile {
+  const first = dockerfile.instructions.findIndex(({ kind }) => kind === 'from');
+  const instructions = dockerfile.instructions.map((instruction, at) => {
+    if (at !== first || instruction.kind !== 'from') return instruction;
+    const { name, asKeyword = 'AS', keyword } = instruction;
+    const original = [keyword, image, ...(name === undefined ? [] : [asKeyword, name])].join(' ');
+    return { ...instruction, image: image.replace(/[$'"\\]/g, '\\$&'), original };
+  });
+  return { ...dockerfile, instructions };
+}
+
 function byName(stages: readonly Stage[]): Map<string, Stage[]> {
   const named = new Map<string, Stage[]>();
   for (const stage of stages) {

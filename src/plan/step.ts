@@ -94,13 +94,42 @@ export interface RunStep extends StepBase {
   readonly resources: RunResources;
 }
 
-/** What --add-host, --shm-size and --ulimit of a build give its RUN steps. */
+/** What --dns, --dns-search and --dns-option say; an empty list leaves what this machine has. */
+export interface Resolver {
+  readonly servers: readonly string[];
+  /** `.` alone: no domain is searched. */
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
+
+/** A directory or file of this machine that RUN steps see. Its content counts in no key. */
+export interface Volume {
+  /** Absolute path on this machine. */
+  readonly source: string;
+  /** Absolute path in the container. */
+  readonly target: string;
+  readonly readOnly: boolean;
+  /** What a step writes is thrown away when it ends. */
+  readonly discard: boolean;
+}
+
+/**
+ * What the command line of a build gives its RUN steps. All of it counts in their keys; members that
+ * were not asked for are left out.
+ */
 export interface RunResources {
   /** Lines for /etc/hosts. */
   readonly extraHosts: readonly string[];
   /** Bytes of /dev/shm. */
   readonly shmSize: number;
   readonly ulimits: readonly ResourceLimit[];
+  /** --no-hosts: /etc/hosts is that of the image. */
+  readonly noHosts?: true;
+  /** --dns and its like; `none`: /etc/resolv.conf is that of the image. */
+  readonly resolver?: Resolver | 'none';
+  /** Numbers of linux/capability.h, sorted. */
+  readonly capabilities?: { readonly add: readonly number[]; readonly drop: readonly number[] };
+  readonly volumes?: readonly Volume[];
 }
 
 /** Resource limit as setrlimit(2) takes it: number of linux/resource.h, soft and hard value. */
@@ -117,12 +146,24 @@ export interface WorkdirStep extends StepBase {
   readonly user: string;
 }
 
+/** --squash: the layers of the step in `reads` that are above those of the parent become one. */
+export interface SquashStep extends StepBase {
+  readonly kind: 'squash';
+}
+
 /** An instruction that changes the image config alone and makes no layer. */
 export interface MetaStep extends StepBase {
   readonly kind: 'meta';
 }
 
-export type Step = SourceStep | FetchStep | CopyStep | RunStep | WorkdirStep | MetaStep;
+export type Step =
+  | SourceStep
+  | FetchStep
+  | CopyStep
+  | RunStep
+  | WorkdirStep
+  | SquashStep
+  | MetaStep;
 
 /** A step as it may be printed: a proxy's address can hold a password. */
 export function printedStep<S extends Step>(step: S): S {

@@ -6,5 +6,3 @@ export const CACHE_CONFIG = 'application/vnd.wiac.cache.entries.v1+json';
 export const CACHE_ARTIFACT = 'application/vnd.wiac.cache.v1';
 /** Annotation of the manifest: ed25519 signature over the bytes of the entry list, base64. */
 export const SIGNATURE_ANNOTATION = 'dev.wiac.cache.signature';
-/** Member of an image's config that holds its cache. */
-export const INLINE_MEMBER = 'dev.wiac.cache.v1';

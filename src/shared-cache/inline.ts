@@ -1,8 +1,8 @@
 /** A cache inside of an image: a member of its config (image-spec config.md allows others' members). */
 import type { KeyObject } from 'node:crypto';
+import { INLINE_MEMBER } from '../oci/config-blob.js';
 import type { ImageConfig } from '../oci/resolved-image.js';
 import type { InlineCache } from '../store/records.js';
-import { INLINE_MEMBER } from './cache-media-types.js';
 import { type EntryList, encodeList } from './entry-list.js';
 import { signList } from './signature.js';
 

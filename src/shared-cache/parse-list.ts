@@ -11,7 +11,7 @@ import { LIST_VERSION } from './entry-list.js';
 type JsonObject = { readonly [name: string]: unknown };
 
 const HEX = /^[0-9a-f]{64}$/;
-const KINDS = ['copy', 'run', 'workdir', 'fetch'];
+const KINDS = ['copy', 'run', 'workdir', 'fetch', 'squash'];
 const COMPRESSIONS = ['none', 'gzip', 'zstd'];
 
 function isObject(value: unknown): value is JsonObject {

@@ -4,6 +4,7 @@ import type { ArtifactSource } from '../oci/artifact.js';
 import { layoutSink, layoutSource } from '../oci/layout.js';
 import { ociArchiveSink, ociArchiveSource } from '../oci/oci-archive.js';
 import { parseRegistryReference } from '../oci/reference.js';
+import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { ImageSink } from '../oci/resolved-image.js';
 import type { CachePlace } from './spec.js';
 
@@ -16,24 +17,28 @@ interface Place {
   readonly sink: () => ImageSink;
 }
 
-async function registryPlace(text: string): Promise<Place> {
+async function registryPlace(text: string, access: RegistryOptions): Promise<Place> {
   const [{ registrySource, registrySink }, { DEFAULT_RETRY }] = await Promise.all([
     import('../oci/registry/registry.js'),
     import('../oci/registry/retry.js'),
   ]);
   const reference = parseRegistryReference(text);
-  const retry = { ...DEFAULT_RETRY, attempts: ATTEMPTS };
+  const options = { retry: { ...DEFAULT_RETRY, attempts: ATTEMPTS }, ...access };
   return {
-    source: () => registrySource(reference, { retry }),
-    sink: () => registrySink(reference, { retry }),
+    source: () => registrySource(reference, options),
+    sink: () => registrySink(reference, options),
   };
 }
 
-/** What `--cache-from` and `--cache-to` name, to be read or written. @throws ImageError */
-export async function cachePlace(place: CachePlace): Promise<Place> {
+/**
+ * What `--cache-from` and `--cache-to` name, to be read or written.
+ * @param access how registries are reached
+ * @throws ImageError
+ */
+export async function cachePlace(place: CachePlace, access: RegistryOptions = {}): Promise<Place> {
   switch (place.type) {
     case 'registry':
-      return registryPlace(place.reference);
+      return registryPlace(place.reference, access);
     case 'local': {
       const { directory, tag } = place;
       const reference = { kind: 'oci-layout', directory, tag } as const;

@@ -63,6 +63,14 @@ export interface LayerLinks {
   readonly disk: number;
 }
 
+/** What an image's config says of a layer. */
+export interface ArchiveRecord {
+  /** Digest of the archive without compression, `sha256:...`. */
+  readonly diffId: string;
+  /** Newest time of a file in it, seconds since the epoch. */
+  readonly newest: number;
+}
+
 /** A published layer. */
 export interface LayerRecord {
   readonly id: LayerId;
@@ -82,6 +90,8 @@ export interface LayerRecord {
   readonly withoutXattrs?: boolean | undefined;
   /** Digest over all of its entries, computed when it is first needed. */
   readonly digest: LayerDigest | undefined;
+  /** What its archive is without compression, once an image's id was asked for. */
+  readonly archive?: ArchiveRecord;
   /** Its compressed form, once somebody needed or sent it. */
   readonly blob?: BlobRecord;
   /** Further forms that were asked for, by what they are: see cache/blobs.ts. */
@@ -100,9 +110,12 @@ export function blobsOf({ blob, variants = {} }: LayerRecord): BlobRecord[] {
 /** A layer's record without one of its blobs. */
 export function withoutBlob(record: LayerRecord, digest: string): LayerRecord {
   const { blob, variants, ...rest } = record;
+  const { archive = blob && { diffId: blob.diffId, newest: blob.newest ?? 0 } } = record;
   const kept = Object.entries(variants ?? {}).filter(([, { digest: other }]) => other !== digest);
   return {
     ...rest,
+    // The ids of images stay what they are.
+    ...(archive === undefined ? {} : { archive }),
     ...(blob === undefined || blob.digest === digest ? {} : { blob }),
     ...(kept.length === 0 ? {} : { variants: Object.fromEntries(kept) }),
   };
@@ -130,18 +143,34 @@ export interface InlineCache {
   readonly signature?: string;
 }
 
-/** An image as it came: pushed on as it is, it keeps its digests. */
+/** An image as it came: pushed on as it is, it keeps its digests. Bytes that these are made of. */
 export interface OriginalImage {
-  /** Of the manifest. */
+  /** Of the manifest; empty where images have none: in archives of docker, in podman's storage. */
   readonly mediaType: string;
-  /** The bytes that their digests are made of. */
   readonly manifest: Uint8Array;
+  /** Its digest is the id of the image for everybody. */
   readonly config: Uint8Array;
+}
+
+/** Times that an image and the files in layers of its build get when it is written. */
+export interface ImageTimes {
+  /** Since 1970. */
+  readonly seconds: number;
+  /** Every file gets it; else those that are newer. */
+  readonly everyFile: boolean;
+}
+
+/** What is kept of an image that came without a manifest. */
+export function configAlone(config: Uint8Array): OriginalImage {
+  return { mediaType: '', manifest: new Uint8Array(), config };
 }
 
 /** A build result that was given a name (-t) or asked for by id. */
 export interface ImageRecord {
-  /** `sha256:` and 64 hex digits over config and layers. */
+  /**
+   * `sha256:` and 64 hex digits over all that follows: the key of the record, and nobody else's
+   * business. What people call the id is the digest of the config; see image-ids.ts.
+   */
   readonly id: string;
   readonly created: number;
   /** Bottom first. */
@@ -150,13 +179,19 @@ export interface ImageRecord {
   readonly platform: string;
   /** Digest of the manifest of an image that was pulled: what FROM has in its key. */
   readonly manifest: string | undefined;
+  /** Digest of the index that it was pulled by, when it is one of several. */
+  readonly index?: string;
+  /** SOURCE_DATE_EPOCH of the build: when it was made, seconds since 1970. */
+  readonly epoch?: number;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
   /** MAINTAINER, or that of the base image. */
   readonly author?: string;
+  /** --timestamp, --rewrite-timestamp: wherever it is written. */
+  readonly times?: ImageTimes;
   /** Its entries for other machines (--cache-to type=inline). */
   readonly cache?: InlineCache;
-  /** Of an image that was pulled. */
+  /** Of an image that came from elsewhere. */
   readonly original?: OriginalImage;
 }
 

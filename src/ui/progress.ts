@@ -2,7 +2,7 @@
 import type { EventSink } from '../engine/events.js';
 import { describeWarning, plainProgress } from './plain.js';
 
-export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'quiet', 'none'] as const;
+export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'rawjson', 'quiet', 'none'] as const;
 /** Where buildx has the mode that is not on the command line. */
 export const PROGRESS_VARIABLE = 'BUILDKIT_PROGRESS';
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
@@ -13,9 +13,9 @@ export interface Progress {
   readonly close: () => void;
 }
 
-function onlyWarnings(stream: NodeJS.WritableStream): EventSink {
+function onlyWarnings(write: (text: string) => void): EventSink {
   return (event) => {
-    if (event.type === 'warning') stream.write(`${describeWarning(event.message)}\n`);
+    if (event.type === 'warning') write(`${describeWarning(event.message)}\n`);
   };
 }
 
@@ -27,17 +27,30 @@ export function isDrawable(
   return isTTY === true && TERM !== 'dumb' && (CI ?? '') === '';
 }
 
-/** Opens the progress display of a build. */
-export async function openProgress(mode: ProgressMode, quiet: boolean): Promise<Progress> {
+/**
+ * Opens the progress display of a build.
+ * @param log where it goes instead of standard error
+ */
+export async function openProgress(
+  mode: ProgressMode,
+  quiet: boolean,
+  log?: (text: string) => void,
+): Promise<Progress> {
   const { stderr } = process;
+  const write = log ?? ((text: string) => void stderr.write(text));
   if (mode === 'none') return { emit: () => {}, close: () => {} };
-  if (quiet || mode === 'quiet') return { emit: onlyWarnings(stderr), close: () => {} };
+  if (quiet || mode === 'quiet') return { emit: onlyWarnings(write), close: () => {} };
   if (mode === 'json') {
-    return { emit: (event) => void stderr.write(`${JSON.stringify(event)}\n`), close: () => {} };
+    return { emit: (event) => write(`${JSON.stringify(event)}\n`), close: () => {} };
   }
-  if (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env))) {
+  if (mode === 'rawjson') {
+    const { rawJsonProgress } = await import('./rawjson.js');
+    const writeStatus = (status: unknown) => write(`${JSON.stringify(status)}\n`);
+    return { emit: rawJsonProgress(writeStatus, () => new Date().toISOString()), close: () => {} };
+  }
+  if (!log && (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env)))) {
     const { ttyProgress } = await import('./tty.js');
     return ttyProgress(stderr);
   }
-  return { emit: plainProgress((text) => void stderr.write(text)), close: () => {} };
+  return { emit: plainProgress(write), close: () => {} };
 }

@@ -9,7 +9,7 @@ import { publishEntry, updateLayer } from '../../src/store/entries/entries.js';
 import { prune } from '../../src/store/gc/prune-store.js';
 import { readCacheBytes } from '../../src/store/gc/totals.js';
 import {
-  findImage,
+  findNamedImage,
   imageRecord,
   publishImage,
   removeImage,
@@ -114,7 +114,7 @@ describe('found, then removed by another process', () => {
     expect(() => use(layer)).toThrow(LayersGoneError);
     // Nothing of the transaction was kept.
     expect(tryLease(store, 'key')).toEqual({ key: 'key' });
-    expect(findImage(store, 'app')).toBe(undefined);
+    expect(findNamedImage(store, 'app')).toBe(undefined);
   });
 
   test('an image of it is not published; an entry for it neither', async () => {
@@ -190,19 +190,20 @@ describe('removing images', () => {
   test('one name of two, then the other', async () => {
     const { layer } = publish('a');
     const { id } = await publishImage(store, image([layer]), ['app', 'app:2']);
-    expect(await removeImage(store, 'app')).toEqual({
+    expect(await removeImage(store, id, 'app')).toEqual({
       untagged: ['app:latest'],
-      removed: undefined,
+      removed: false,
       layers: [],
       freedBytes: 0,
     });
-    expect(await removeImage(store, 'app:2')).toMatchObject({ untagged: ['app:2'], removed: id });
+    const last = await removeImage(store, id, 'app:2');
+    expect(last).toMatchObject({ untagged: ['app:2'], removed: true });
     // The entry has the layer still.
     expect(tablesOf(store).layers.getCount()).toBe(1);
-    await expect(removeImage(store, 'app')).rejects.toThrow('there is no image app');
+    expect(await removeImage(store, id, 'app')).toMatchObject({ untagged: [], removed: false });
   });
 
-  test('by id: all names; layers that nobody needs go', async () => {
+  test('all names; layers that nobody needs go', async () => {
     const { layer, key } = publish('a');
     // As if it had been pulled.
     tablesOf(store).steps.removeSync(key);
@@ -210,10 +211,10 @@ describe('removing images', () => {
     tablesOf(store).diffIds.putSync('sha256:1', layer);
     const { id } = await publishImage(store, image([layer]), ['app', 'other']);
     forgetUses();
-    const removal = await removeImage(store, id.slice(0, 20));
+    const removal = await removeImage(store, id, undefined);
     expect(removal).toMatchObject({
       untagged: ['app:latest', 'other:latest'],
-      removed: id,
+      removed: true,
       layers: [layer],
     });
     expect(removal.freedBytes).toBeGreaterThan(0);
@@ -224,8 +225,8 @@ describe('removing images', () => {
     const { layer, key } = publish('a');
     tablesOf(store).steps.removeSync(key);
     updateLayer(tablesOf(store), layer, { key: undefined });
-    await publishImage(store, image([layer]), ['app']);
-    expect(await removeImage(store, 'app')).toMatchObject({ layers: [], freedBytes: 0 });
+    const { id } = await publishImage(store, image([layer]), ['app']);
+    expect(await removeImage(store, id, 'app')).toMatchObject({ layers: [], freedBytes: 0 });
     expect(tablesOf(store).layers.getCount()).toBe(1);
     forgetUses();
     expect(prune(store, EVERYTHING).layers).toBe(1);

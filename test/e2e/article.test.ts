@@ -3,7 +3,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, machine, tempDir, writeTree } from '../support/wiac.js';
+import { context, machine, printed, tempDir, WIAC, writeTree } from '../support/wiac.js';
 
 async function which(program: string): Promise<string> {
   return (await execa('which', [program])).stdout;
@@ -17,8 +17,9 @@ describe('layers made by hand', () => {
     expect(
       await wiac(['copy', '--libs', './data/layer1', ...programs, '/usr/bin'], { cwd }),
     ).toMatchObject({ exitCode: 0 });
+    expect(readdirSync(join(cwd, 'data/layer1'))).toEqual(['diff']);
     const { stdout } = await execa('chroot', [
-      join(cwd, 'data/layer1'),
+      join(cwd, 'data/layer1/diff'),
       '/usr/bin/bash',
       '-c',
       'ls /usr/bin',
@@ -26,21 +27,41 @@ describe('layers made by hand', () => {
     expect(stdout).toBe('bash\nls');
   });
 
-  test('three layers: the upper hide the lower, writes stay in the container layer', async () => {
+  test('the diff of one run is a lower directory of the next', async () => {
     const { wiac } = machine();
     const cwd = tempDir();
-    await wiac(
-      [
-        'copy',
-        '--libs',
-        './data/layer1',
-        await which('bash'),
-        await which('cat'),
-        await which('rm'),
-        '/usr/bin',
-      ],
-      { cwd },
-    );
+    const programs = await Promise.all(['bash', 'cat', 'ls'].map(which));
+    await wiac(['copy', '--libs', './a', ...programs, '/usr/bin'], { cwd });
+    writeTree(cwd, { one: 'from b\n' });
+    await wiac(['copy', './b', './one', '/etc/one'], { cwd });
+    const bash = (lowerdirs: string, layer: string, script: string) =>
+      wiac(['run', lowerdirs, layer, '/usr/bin/bash', '-c', script], { cwd });
+    expect(await bash('./b/diff:./a/diff', './c', 'cat /etc/one; echo c > /kept')).toEqual({
+      exitCode: 0,
+      stdout: 'from b\n',
+      stderr: '',
+    });
+    // As the script leaves them: unmounted, and nothing of overlayfs in them.
+    const parts = ['diff', 'merged', 'work'].map((name) => readdirSync(join(cwd, 'c', name)));
+    expect(parts).toEqual([['kept'], [], []]);
+    expect(readdirSync(join(cwd, 'c'))).toEqual(['diff', 'merged', 'work']);
+    const next = await bash('./c/diff:./b/diff:./a/diff', './d', 'ls /etc; cat /kept');
+    expect(next.stdout).toContain('one\n');
+    expect(next.stdout.endsWith('c\n')).toBe(true);
+    // Another run continues in the same layer.
+    expect((await bash('./b/diff:./a/diff', './c', 'cat /kept')).stdout).toBe('c\n');
+    // The script's own mount shows the same.
+    const overlay = `mkdir m w u && mount -t overlay overlay -olowerdir=c/diff:b/diff:a/diff,upperdir=u,workdir=w m && chroot m /usr/bin/cat /etc/one /kept; umount m`;
+    expect((await execa('unshare', ['-m', 'sh', '-c', overlay], { cwd })).stdout).toBe('from b\nc');
+  });
+
+  test('directories without /diff are taken as they are: the upper hide the lower', async () => {
+    const { wiac } = machine();
+    const cwd = tempDir();
+    const programs = await Promise.all(['bash', 'cat', 'rm'].map(which));
+    await wiac(['copy', '--libs', './made', ...programs, '/usr/bin'], { cwd });
+    await execa('mkdir', [join(cwd, 'data')]);
+    await execa('mv', [join(cwd, 'made/diff'), join(cwd, 'data/layer1')]);
     writeTree(cwd, {
       'data/layer2/etc/one': 'from layer2\n',
       'data/layer2/etc/two': 'from layer2\n',
@@ -52,8 +73,9 @@ describe('layers made by hand', () => {
       cwd,
     });
     expect(run).toMatchObject({ exitCode: 0, stdout: 'from layer2\nfrom layer3\n' });
-    expect(readFileSync(join(cwd, 'data/container/etc/three'), 'utf8')).toBe('written\n');
-    expect(lstatSync(join(cwd, 'data/container/etc/one')).rdev).toBe(0);
+    const diff = join(cwd, 'data/container/diff');
+    expect(readFileSync(join(diff, 'etc/three'), 'utf8')).toBe('written\n');
+    expect(lstatSync(join(diff, 'etc/one')).rdev).toBe(0);
     expect(readFileSync(join(cwd, 'data/layer2/etc/one'), 'utf8')).toBe('from layer2\n');
     // Neither mount points nor overlayfs's work directory stay behind.
     expect(readdirSync(join(cwd, 'data')).sort()).toEqual([
@@ -62,11 +84,80 @@ describe('layers made by hand', () => {
       'layer2',
       'layer3',
     ]);
-    expect(readdirSync(join(cwd, 'data/container'))).toEqual(['etc']);
+    expect(readdirSync(diff)).toEqual(['etc']);
     const again = await wiac(['run', lowerdirs, './data/container', '/usr/bin/cat', '/etc/three'], {
       cwd,
     });
     expect(again.stdout).toBe('written\n');
+  });
+
+  test("a container layer in a project does not cost the project's own work directory", async () => {
+    const { wiac } = machine();
+    const cwd = tempDir();
+    await wiac(['copy', './a', '/bin/busybox', '/bin/sh'], { cwd });
+    writeTree(cwd, { 'work/mine': 'x' });
+    const refused = await wiac(['run', './a/diff', '.', '/bin/sh', '-c', 'true'], { cwd });
+    expect(refused).toMatchObject({ exitCode: 125, stdout: '' });
+    expect(refused.stderr).toContain('work holds mine');
+    expect(readdirSync(join(cwd, 'work'))).toEqual(['mine']);
+  });
+
+  test('two programs run in one container layer at a time, and one that is killed leaves nothing', async () => {
+    const { wiac, root } = machine();
+    const cwd = tempDir();
+    await wiac(['copy', './a', '/bin/busybox', '/bin/sh'], { cwd });
+    writeTree(cwd, { 'a/diff/file': 'lower\n' });
+    const start = (script: string) => {
+      const argv = [WIAC, 'run', './a/diff', './c', '/bin/sh', '-c', script];
+      return execa(process.execPath, argv, { cwd, env: { WIAC_ROOT: root }, reject: false });
+    };
+    // The second line takes overlayfs's work directory: a file of a lower layer is copied up.
+    const first = start('echo ready; read line; echo more >> /file && echo first');
+    const killed = start('echo ready; read line');
+    await Promise.all([first, killed].map(({ stdout }) => printed(stdout, 'ready')));
+    const during = readdirSync(join(cwd, 'c/work'));
+    killed.kill('SIGKILL');
+    await killed;
+    const second = await wiac(['run', './a/diff', './c', '/bin/sh', '-c', 'echo x > /x'], { cwd });
+    first.stdin?.end('\n');
+    const ended = await first;
+    expect(during).toHaveLength(2);
+    expect(second).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    expect(ended).toMatchObject({ exitCode: 0, stdout: 'ready\nfirst' });
+    expect(readdirSync(join(cwd, 'c/work'))).toEqual([]);
+    expect(readdirSync(join(cwd, 'c/diff')).sort()).toEqual(['file', 'x']);
+  });
+});
+
+describe("the script's usage lines are the hints", () => {
+  const lines = {
+    copy: 'copy <layerdir> <src>... <dst>',
+    run: 'run <lowerdirN>[:...:<lowerdir1>] <containerlayer> <entrypoint...>',
+    build: 'build <path>',
+  };
+
+  test.each([
+    [['copy'], 2, lines.copy],
+    [['copy', './layer', './src'], 2, lines.copy],
+    [['run'], 125, lines.run],
+    [['run', '.'], 125, lines.run],
+    [['run', '.', './c'], 125, lines.run],
+    [['build'], 2, lines.build],
+  ])('wiac %s', async (args, exitCode, usage) => {
+    const result = await machine().wiac(args, { cwd: tempDir() });
+    expect(result).toMatchObject({ exitCode, stdout: '' });
+    expect(result.stderr).toContain(`hint: wiac ${usage}\n`);
+  });
+
+  test.each(Object.entries(lines))('wiac %s --help', async (command, usage) => {
+    const { stdout } = await machine().wiac([command, '--help']);
+    expect(stdout.replace('[options] ', '')).toContain(`Usage: wiac ${usage}\n`);
+  });
+
+  test.each(['', ' ', ':'])('lower directories that are empty: "%s"', async (lowerdirs) => {
+    const result = await machine().wiac(['run', lowerdirs, './c', '/bin/sh'], { cwd: tempDir() });
+    expect(result).toMatchObject({ exitCode: 125, stdout: '' });
+    expect(result.stderr).toContain('did the build fail?');
   });
 });
 

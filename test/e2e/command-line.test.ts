@@ -50,10 +50,10 @@ describe("Go's way of switches", () => {
       stdout: expect.stringContaining('NAME'),
     });
     expect((await wiac(['cache', 'verify', '--repair=false'])).exitCode).toBe(0);
-    const { exitCode, stderr } = await wiac(['build', '--pull=maybe', plain()]);
+    const { exitCode, stderr } = await wiac(['build', '--no-cache=maybe', plain()]);
     expect([exitCode, stderr]).toEqual([
       2,
-      expect.stringContaining('--pull=maybe: maybe is neither true nor false'),
+      expect.stringContaining('--no-cache=maybe: maybe is neither true nor false'),
     ]);
   });
 

@@ -16,7 +16,7 @@ function clone(): { cwd: string; env: Record<string, string> } {
   const cwd = tempDir();
   cpSync('examples', join(cwd, 'examples'), {
     recursive: true,
-    filter: (path) => !path.endsWith('/bin'),
+    filter: (path) => !path.endsWith('/diff'),
   });
   const bin = tempDir();
   writeFileSync(join(bin, 'wiac'), `#!/bin/sh\nexec ${process.execPath} ${WIAC} "$@"\n`, {
@@ -44,7 +44,7 @@ describe('README', () => {
     for (const block of blocks)
       outputs.push((await execa('sh', ['-e', '-c', block], { cwd, env })).stdout);
     expect(outputs[0]).toContain('hello from a container');
-    expect(readFileSync('/tmp/upperlayer/note', 'utf8')).toBe('kept\n');
+    expect(readFileSync('/tmp/upperlayer/diff/note', 'utf8')).toBe('kept\n');
     rmSync('/tmp/upperlayer', { recursive: true });
     expect(outputs.join('\n')).toMatch(/imported \d+ entries/);
     expect(outputs.join('\n')).toContain('Untagged: example.org/hello:1');

@@ -132,12 +132,12 @@ describe('wiac inspect and history', () => {
     const made = await withImages();
     const [before] = JSON.parse((await made.wiac(['inspect', 'app'])).stdout) as Described[];
     const layout = join(tempDir(), 'layout');
-    await lines(made, 'push', 'app', `oci-layout://${layout}:app`);
+    const [digest] = await lines(made, 'push', 'app', `oci-layout://${layout}:app`);
     const { stdout } = await execa('skopeo', ['inspect', '--config', `oci:${layout}:app`]);
     const config = JSON.parse(stdout);
     expect(before).toMatchObject({
       RepoTags: ['app:latest'],
-      RepoDigests: [],
+      RepoDigests: [`docker.io/library/app@${digest}`],
       Architecture: config.architecture,
       Os: config.os,
       Config: config.config,

@@ -14,31 +14,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { startRegistry, startServer, type TestRegistry } from '../registry/helpers.js';
+import { makeAuthority, makeCertificate } from '../support/certificates.js';
 import { context, dockerfile, machine, printed, tempDir, WIAC } from '../support/wiac.js';
 
 const root = mkdtempSync(join(tmpdir(), 'wiac-login-'));
 const ca = join(root, 'ca.pem');
 let registry: TestRegistry;
 
-/** An authority of our own, and a certificate for this machine that it signed. */
-async function makeCertificate(): Promise<{ certificate: string; key: string }> {
-  const [certificate, key] = [join(root, 'cert.pem'), join(root, 'key.pem')];
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  await execa('openssl', [
-    ...['req', '-x509', ...newKey, '-days', '2', '-subj', '/CN=our own authority'],
-    ...['-keyout', join(root, 'ca.key'), '-out', ca],
-  ]);
-  await execa('openssl', [
-    ...['req', '-x509', ...newKey, '-days', '2', '-subj', '/CN=registry'],
-    ...['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=CA:false'],
-    ...['-CA', ca, '-CAkey', join(root, 'ca.key'), '-keyout', key, '-out', certificate],
-  ]);
-  return { certificate, key };
-}
-
 beforeAll(async () => {
+  await makeAuthority(root);
   const { stdout } = await execa('htpasswd', ['-nbB', 'ann', 'pass:wörd']);
-  registry = await startRegistry({ htpasswd: `${stdout.trim()}\n`, tls: await makeCertificate() });
+  registry = await startRegistry({
+    htpasswd: `${stdout.trim()}\n`,
+    tls: await makeCertificate(root),
+  });
 });
 afterAll(async () => {
   await registry.stop();

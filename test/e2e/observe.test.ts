@@ -286,7 +286,7 @@ RUN echo 'echo "Hello from $0"' >> /myapp.sh && chmod +x /myapp.sh
       env: { PATH: `${bin}:${process.env.PATH}`, WIAC_ROOT: root },
     });
     expect(stdout).toBe('Hello from /myapp.sh');
-    expect(readdirSync(upper)).toEqual([]);
+    expect(readdirSync(join(upper, 'diff'))).toEqual([]);
   });
 
   test('a deleted file is a whiteout in the container layer, which hides it the next time', async () => {
@@ -296,7 +296,7 @@ RUN echo 'echo "Hello from $0"' >> /myapp.sh && chmod +x /myapp.sh
     const upper = tempDir();
     remove[2] = upper;
     expect((await wiac(remove, { cwd })).exitCode).toBe(0);
-    const { stdout } = await execa('stat', ['-c', '%F %t:%T', join(upper, 'etc/gone')]);
+    const { stdout } = await execa('stat', ['-c', '%F %t:%T', join(upper, 'diff/etc/gone')]);
     expect(stdout).toBe('character special file 0:0');
     expect(existsSync(join(cwd, 'etc/gone'))).toBe(true);
     const list = await wiac(['run', '.', upper, '/bin/ls', '/etc/gone', '/etc/kept'], { cwd });

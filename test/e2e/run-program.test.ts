@@ -132,11 +132,11 @@ describe('signals', () => {
     // Perl counts every delivery; a shell would make one of two that come close together.
     await wiac(['copy', '--libs', './layer', '/usr/bin/perl', '/usr/bin/perl'], { cwd });
     writeFileSync(
-      join(cwd, 'layer/count.pl'),
+      join(cwd, 'layer/diff/count.pl'),
       '$| = 1; $SIG{INT} = sub { $n++ }; print "ready\\n"; select(undef, undef, undef, 0.1) for 1 .. 30; print "interrupts $n\\n";',
     );
     // exec: a shell that stays in between gets the interrupt too, and dash then ends with 130.
-    const command = `exec ${process.execPath} ${WIAC} run ./layer ./upper /usr/bin/perl /count.pl`;
+    const command = `exec ${process.execPath} ${WIAC} run ./layer/diff ./upper /usr/bin/perl /count.pl`;
     const child = execa('script', ['-qec', command, '/dev/null'], {
       cwd,
       env: { WIAC_ROOT: root },
@@ -262,10 +262,17 @@ test("only the program's files are in the container layer, none of the mount poi
   const cwd = tempDir();
   await wiac(['copy', './layer', '/bin/busybox', '/bin/sh'], { cwd });
   const { exitCode } = await wiac(
-    ['run', './layer', './upper', '/bin/sh', '-c', 'echo x > /x; echo "1.2.3.4 y" >> /etc/hosts'],
+    [
+      'run',
+      './layer/diff',
+      './upper',
+      '/bin/sh',
+      '-c',
+      'echo x > /x; echo "1.2.3.4 y" >> /etc/hosts',
+    ],
     { cwd },
   );
   expect(exitCode).toBe(0);
-  expect(readdirSync(join(cwd, 'upper'))).toEqual(['x']);
+  expect(readdirSync(join(cwd, 'upper/diff'))).toEqual(['x']);
   expect(readdirSync(cwd).sort()).toEqual(['layer', 'upper']);
 });

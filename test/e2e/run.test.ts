@@ -117,7 +117,7 @@ describe('the config of a named build', () => {
     expect((await wiac(['run', 'app', '/bin/ls', '/file'])).exitCode).toBe(1);
     const layer = join(tempDir(), 'layer');
     await wiac(['run', '--layer', layer, 'app', '/bin/touch', '/file']);
-    expect(existsSync(join(layer, 'file'))).toBe(true);
+    expect(existsSync(join(layer, 'diff/file'))).toBe(true);
   });
 
   test('an image without a command says what to do', async () => {
@@ -166,7 +166,7 @@ describe('isolation', () => {
     await execa('sh', ['-c', `echo text > ${file}`]);
     for (const [index, name] of names.entries())
       await execa('mkdir', ['-p', join(cwd, name, `d${index}`)]);
-    const lowerdirs = [...names, './data/base-layer'].join(':');
+    const lowerdirs = [...names, './data/base-layer/diff'].join(':');
     expect(lowerdirs.length).toBeGreaterThan(4096);
     const { stdout } = await wiac(['run', lowerdirs, './upper', '/bin/sh', '-c', 'echo /d*'], {
       cwd,

@@ -27,7 +27,7 @@ async function makeKey(passphrase = ''): Promise<Key> {
 
 /** A context with ssh-add, for RUN steps that ask their agent for its keys. */
 async function sshContext(...lines: string[]): Promise<string> {
-  const root = context({ Dockerfile: dockerfile('COPY tools /', ...lines) });
+  const root = context({ Dockerfile: dockerfile('COPY tools/diff /', ...lines) });
   const tools = join(root, 'tools');
   await machine().wiac(['copy', '--libs', tools, '/usr/bin/ssh-add', '/usr/bin/ssh-add']);
   return root;

@@ -152,7 +152,7 @@ describe('the program that sets a container up', () => {
       'script.pl':
         '#!/proc/self/exe\nprint chmod(04777, "/proc/self/exe") ? "changed\\n" : "refused: $!\\n";\n',
       Dockerfile: dockerfile(
-        'COPY tools /',
+        'COPY tools/diff /',
         'COPY --chmod=755 script.pl /script',
         'RUN ["/script"]',
       ),

@@ -31,6 +31,7 @@ const machine = {
   store,
   scanStore,
   isolation: 'namespaces' as const,
+  limits: {},
   scratch: scratch.path,
   nextNumber: () => {
     numbers += 1;

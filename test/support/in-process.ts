@@ -65,7 +65,8 @@ export async function buildHere(
         ...planned,
         store,
         executor:
-          options.executor ?? ((machine) => localExecutor({ ...machine, isolation: 'namespaces' })),
+          options.executor ??
+          ((machine) => localExecutor({ ...machine, isolation: 'namespaces', limits: {} })),
         skipsCache: () => false,
         secret: (id) => (secrets[id] === undefined ? undefined : Buffer.from(secrets[id])),
         sshAgent: () => undefined,

@@ -14,7 +14,7 @@ export async function perlContext(
   files: Readonly<Record<string, string>>,
   ...lines: string[]
 ): Promise<string> {
-  const root = context({ ...files, Dockerfile: dockerfile('COPY tools /', ...lines) });
+  const root = context({ ...files, Dockerfile: dockerfile('COPY tools/diff /', ...lines) });
   const argv = [WIAC, 'copy', '--libs', join(root, 'tools'), '/usr/bin/perl', '/usr/bin/perl'];
   await execa(process.execPath, argv, { env: { WIAC_ROOT: join(tempDir(), 'store') } });
   return root;

@@ -50,6 +50,13 @@ export async function startRegistry(): Promise<Registry> {
   };
 }
 
+/** Flags that give buildah a storage of its own. */
+export function buildahStorage(driver: 'vfs' | 'overlay'): string[] {
+  const root = tempDir();
+  const run = join(root, 'run');
+  return ['--root', join(root, 'root'), '--runroot', run, '--storage-driver', driver];
+}
+
 /**
  * Builds an image with buildah in a storage of its own.
  * @returns the image's name for buildah, and the flags that name its storage
@@ -58,9 +65,8 @@ export async function buildahImage(
   lines: readonly string[],
   driver: 'vfs' | 'overlay' = 'vfs',
 ): Promise<{ name: string; storage: string[]; graphRoot: string }> {
-  const root = tempDir();
-  const graphRoot = join(root, 'root');
-  const storage = ['--root', graphRoot, '--runroot', join(root, 'run'), '--storage-driver', driver];
+  const storage = buildahStorage(driver);
+  const [, graphRoot = ''] = storage;
   const directory = context({
     Dockerfile: ['FROM scratch', 'COPY bin /bin', ...lines, ''].join('\n'),
   });

@@ -1,8 +1,11 @@
 /** Declares `wiac build` and `wiac plan`. */
 import { type Command, Option } from 'commander';
 import { PROGRESS_MODES, PROGRESS_VARIABLE } from '../../ui/progress.js';
+import { collect } from './collect.js';
+import { limitOptions } from './declare-limits.js';
+import { booleanOption } from './declare-registry.js';
+import { resultOptions } from './declare-result.js';
 import {
-  collect,
   dockerfileOptions,
   isolationOption,
   logFormatOption,
@@ -16,7 +19,7 @@ const CONTEXT = 'directory, archive, URL or repository with the build context; -
 
 /** wiac build */
 export function addBuild(program: Command, setExitCode: SetExitCode): void {
-  const command = dockerfileOptions(program.command('build'))
+  const command = resultOptions(dockerfileOptions(program.command('build')))
     .summary('build a Dockerfile, print the lowerdir string of the result')
     .description(
       'Builds the Dockerfile of a build context. Steps that the cache holds are not run. The lowerdir\nstring of the result, topmost layer first, is all that is printed on standard output.',
@@ -43,9 +46,14 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('--sbom <wanted>', 'list the packages of dpkg and apk: true or false (SPDX)')
     .option('--attest <type=...>', 'the same: type=provenance,mode=max or type=sbom', collect, [])
     .option('--metadata-file <file>', 'write digests, names, step keys and lowerdir string as JSON')
-    .option('--label <name=value>', 'label for the result, can be given several times', collect, [])
     .option('--no-cache', 'run every step; what it makes replaces what the cache had')
-    .option('--no-cache-filter <stages>', 'like --no-cache, for these stages (names, commas)')
+    .option(
+      '--no-cache-filter <stages>',
+      'like --no-cache, for these stages (names, commas, or given again)',
+      // A switch that is called no-... has true at first.
+      (value, before?: string | boolean) =>
+        typeof before === 'string' ? `${before},${value}` : value,
+    )
     .option(
       '--secret <id=name,src=file|env=variable>',
       'secret for RUN --mount=type=secret, also as type=env,src=VARIABLE; read once',
@@ -66,12 +74,13 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       [],
     )
     .option('-q, --quiet', 'no progress, only the result, warnings and errors', false)
+    .option('--logfile <file>', 'progress goes to this file, replaced if it is there')
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option(
-      '--check',
-      "print what BuildKit's linter rules say of the Dockerfile, build nothing",
-      false,
+      '--call <method>',
+      'build, or print and build nothing: check (what the linter says), outline (arguments and\nsecrets of the target), targets (the stages); with ,format=json for programs',
     )
+    .option('--check', 'the same as --call=check; exit code 1 when there are warnings', false)
     .addOption(
       new Option('--format <format>', 'output format of --check: text or json')
         .choices(['text', 'json', 'oci', 'docker'])
@@ -86,7 +95,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .addOption(isolationOption())
     .addOption(logLevelOption())
     .addOption(logFormatOption());
-  withoutEffect(command).action(async (path: string, options) => {
+  withoutEffect(limitOptions(command)).action(async (path: string, options) => {
     const { buildCommand } = await import('../build-command.js');
     await buildCommand(path, options, setExitCode);
   });
@@ -102,6 +111,11 @@ function withoutEffect(command: Command): Command {
     .option('--disable-content-trust', 'of docker', false)
     .option('-D, --debug', 'of docker', false)
     .option('--builder <name>', 'of docker')
+    .option('--disable-compression', 'of buildah', false)
+    .option('--identity-label <bool>', 'of buildah', booleanOption)
+    .option('--no-hostname', 'of buildah')
+    .option('--skip-unused-stages <bool>', 'of buildah', booleanOption)
+    .option('--unsetannotation <name>', 'of buildah', collect)
     .option('--layers', 'of buildah', false);
 }
 

@@ -1,6 +1,7 @@
 /** Declares `wiac cache`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { collect, type SetExitCode } from './options.js';
+import { collect } from './collect.js';
+import type { SetExitCode } from './options.js';
 
 function days(value: string): number {
   const number = Number(value);

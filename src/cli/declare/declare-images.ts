@@ -1,11 +1,12 @@
 /** Declares the commands for images: `wiac pull`, `push`, `images`, `tag` and so on. */
 import { type Command, Option } from 'commander';
-import { collect, type SetExitCode } from './options.js';
+import { collect } from './collect.js';
+import { registryOptions } from './declare-registry.js';
+import type { SetExitCode } from './options.js';
 
 /** wiac pull, push, images, tag, rmi, inspect, history */
 export function addImages(program: Command, setExitCode: SetExitCode): void {
-  program
-    .command('pull')
+  registryOptions(program.command('pull'))
     .summary('fetch an image from a registry, an OCI layout or an archive')
     .argument(
       '<reference>',
@@ -16,8 +17,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     .action(async (reference: string, options) => {
       await (await import('../images-command.js')).pullCommand(reference, options, setExitCode);
     });
-  program
-    .command('push')
+  registryOptions(program.command('push'))
     .summary('write an image to a registry, an OCI layout or an archive')
     .argument('<name>', 'name or id of an image')
     .argument(
@@ -52,7 +52,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     )
     .option('--format <format>', 'table, json, or fields like {{.Repository}}:{{.Tag}}', 'table')
     .action(async (reference: string | undefined, options) => {
-      await (await import('../list-images.js')).imagesCommand(reference, options);
+      await (await import('../list-images.js')).imagesCommand(reference, options, setExitCode);
     });
   program
     .command('tag')
@@ -60,7 +60,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     .argument('<name>', 'name or id of an image')
     .argument('<newnames...>', 'such as app:1.2, host:5000/app')
     .action(async (name: string, newNames: string[]) => {
-      await (await import('../tag.js')).tagCommand(name, newNames);
+      await (await import('../tag.js')).tagCommand(name, newNames, setExitCode);
     });
   program
     .command('rmi')
@@ -91,6 +91,6 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
       new Option('--format <format>', 'output format').choices(['table', 'json']).default('table'),
     )
     .action(async (name: string, options) => {
-      await (await import('../inspect.js')).historyCommand(name, options);
+      await (await import('../inspect.js')).historyCommand(name, options, setExitCode);
     });
 }

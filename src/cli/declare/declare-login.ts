@@ -1,12 +1,13 @@
 /** Declares `wiac login` and `wiac logout`. */
 import type { Command } from 'commander';
+import { certificateOptions } from './declare-registry.js';
 
 const REGISTRY = 'host[:port]';
+const AUTHFILE = 'the file with the logins, instead of those that are looked for';
 
 /** wiac login, logout */
 export function addLogin(program: Command): void {
-  program
-    .command('login')
+  certificateOptions(program.command('login'))
     .summary('log in to a registry')
     .description(
       'Asks the registry whether it accepts the password, and keeps it in $REGISTRY_AUTH_FILE or\n$DOCKER_CONFIG/config.json (~/.docker), or with the helper that is named there.',
@@ -15,6 +16,7 @@ export function addLogin(program: Command): void {
     .option('-u, --username <user>', 'user name; asked for on the terminal otherwise')
     .option('-p, --password <password>', 'password; asked for on the terminal otherwise')
     .option('--password-stdin', 'read the password from standard input', false)
+    .option('--authfile <file>', AUTHFILE)
     .action(async (registry: string, options) => {
       await (await import('../login-command.js')).loginCommand(registry, options);
     });
@@ -22,7 +24,8 @@ export function addLogin(program: Command): void {
     .command('logout')
     .summary('forget the login to a registry')
     .argument('[registry]', REGISTRY, 'docker.io')
-    .action(async (registry: string) => {
-      await (await import('../login-command.js')).logoutCommand(registry);
+    .option('--authfile <file>', AUTHFILE)
+    .action(async (registry: string, options) => {
+      await (await import('../login-command.js')).logoutCommand(registry, options);
     });
 }

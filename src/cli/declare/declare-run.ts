@@ -1,40 +1,113 @@
 /** Declares `wiac run` and `wiac copy`. */
 import { type Command, Option } from 'commander';
-import { collect, isolationOption, type SetExitCode } from './options.js';
+import { collect } from './collect.js';
+import { limitOptions } from './declare-limits.js';
+import { USAGES } from './declare-usage.js';
+import { isolationOption, type SetExitCode } from './options.js';
 
-/** wiac run */
-export function addRun(program: Command, setExitCode: SetExitCode): void {
-  program
-    .command('run')
-    .summary('run a program in a stack of layers, or in an image by name')
-    .usage(
-      '[options] LOWERDIRS CONTAINERLAYER ENTRYPOINT [ARGUMENT...]\n       wiac run [options] NAME|REF [CMD...]',
-    )
-    .description(
-      'Mounts the lower directories (topmost first, separated by colons) with CONTAINERLAYER on top\nand runs the program in it; what it writes stays in CONTAINERLAYER. With the NAME of a build\n(wiac build -t NAME) or any reference that wiac pull takes, runs CMD or the command of its config,\nand keeps nothing; what the store lacks is pulled first.',
-    )
-    .argument('<lowerdirs-or-name>')
-    .argument('[arguments...]')
+/** Options of docker run and podman run about who the program is and what it is given. */
+function programOptions(command: Command): Command {
+  return command
+    .option('-i, --interactive', 'standard input is passed on: it is in any case', false)
+    .option('-t, --tty', 'a terminal, also where wiac has none', false)
     .option(
       '-e, --env <name=value>',
       'set a variable; without =value it comes from the environment',
       collect,
       [],
     )
-    .option('-w, --workdir <directory>', 'working directory in the container')
+    .option('--env-file <file>', 'set the variables of a file: lines of NAME=VALUE', collect, [])
+    .option('-w, --workdir <directory>', 'working directory in the container, made if need be')
     .option('-u, --user <user[:group]>', 'names or numbers, as in USER')
-    .option('--entrypoint <program>', 'run this instead of the ENTRYPOINT of the image')
-    .option('--layer <directory>', 'keep what the program writes in this directory (with NAME)')
-    .addOption(
-      new Option('--network <mode>', 'network of the container')
-        .choices(['host', 'none'])
-        .default('host'),
+    .option('--group-add <group>', 'a further group, name or number', collect, [])
+    .option('--entrypoint <program>', "run this instead of the image's ENTRYPOINT; '' is none")
+    .option('--layer <directory>', 'keep what the program writes, as CONTAINERLAYER (with NAME)')
+    .option('--rm', 'of an image nothing is kept in any case', false)
+    .option('--name <name>', 'changes nothing')
+    .option('--init', 'a process 1 that waits for orphans and passes signals on', false);
+}
+
+/** About the container's files. */
+function fileOptions(command: Command): Command {
+  return command
+    .option('-v, --volume <source:target[:ro]>', 'show a directory or file there', collect, [])
+    .option(
+      '--mount <spec>',
+      'type=bind,src=,dst=,readonly or type=tmpfs,dst=,tmpfs-size=,tmpfs-mode=',
+      collect,
+      [],
     )
+    .option('--tmpfs <target[:options]>', 'an empty directory in memory', collect, [])
+    .option('--read-only', 'only what is mounted in it can be written to', false)
+    .option('--device <path[:path]>', 'a device of this machine, below /dev', collect, [])
+    .option('--shm-size <size>', 'size of /dev/shm (default: 64m)');
+}
+
+function networkMode(flags: string): Option {
+  return new Option(flags, 'network of the container').choices(['host', 'none']);
+}
+
+/** About what the container is called, and what it reaches. */
+function networkOptions(command: Command): Command {
+  return command
+    .addOption(networkMode('--network <mode>').default('host'))
+    .addOption(networkMode('--net <mode>').hideHelp())
+    .option('-h, --hostname <name>', "its host name (default: this machine's)")
+    .option('--add-host <name:address>', 'line for /etc/hosts', collect, [])
+    .option('--dns <address>', 'name server in /etc/resolv.conf', collect, [])
+    .option('--dns-search <domain>', 'search domain in /etc/resolv.conf', collect, [])
+    .option('--dns-option <option>', 'option in /etc/resolv.conf', collect, [])
+    .option('-p, --publish <port:port>', 'changes nothing: the ports are open', collect, [])
+    .addOption(new Option('-P, --publish-all').default(false).hideHelp())
+    .addOption(new Option('--expose <port>').argParser(collect).default([]).hideHelp());
+}
+
+/** About what the program may do. */
+function rightsOptions(command: Command): Command {
+  return command
+    .option('--cap-add <capability>', 'such as NET_ADMIN, or ALL', collect, [])
+    .option('--cap-drop <capability>', 'such as NET_RAW, or ALL', collect, [])
+    .option('--security-opt <option>', 'no-new-privileges or seccomp=unconfined', collect, [])
+    .option('--privileged', 'all capabilities, all devices, /sys to be written to', false)
+    .option('--ulimit <name=soft:hard>', 'resource limit, such as nofile=1024', collect, []);
+}
+
+/** What is refused with a reason, or changes nothing and is hardly typed. */
+function otherOptions(command: Command): Command {
+  const values = ['--link', '--volumes-from', '--sysctl'];
+  const value = ['--restart', '--gpus', '--runtime', '--ipc', '--pid', '--uts', '--userns'];
+  const options = [
+    new Option('-d, --detach').default(false),
+    new Option('-l, --label <label>').argParser(collect).default([]),
+    ...values.map((name) => new Option(`${name} <value>`).argParser(collect).default([])),
+    ...[...value, '--cgroupns'].map((name) => new Option(`${name} <value>`)),
+  ];
+  for (const option of options) command.addOption(option.hideHelp());
+  return command;
+}
+
+/** wiac run */
+export function addRun(program: Command, setExitCode: SetExitCode): void {
+  const command = program
+    .command('run')
+    .summary('run a program in a stack of layers, or in an image by name')
+    .usage(`[options] ${USAGES.run}\n       wiac run [options] NAME|REF [CMD...]`)
+    .description(
+      'Mounts the lower directories (topmost first, separated by colons) with CONTAINERLAYER/diff on top and runs the program in it; what it writes stays there, and CONTAINERLAYER/diff can be a lower directory of the next run. With the NAME of a build (wiac build -t NAME) or any reference that wiac pull takes, runs CMD or the command of its config, and keeps nothing; what the store lacks is pulled first. Options are those of docker run, in the foreground.',
+    )
+    .argument('<lowerdirs-or-name>')
+    .argument('[arguments...]')
+    // -h is --hostname, as with docker.
+    .helpOption('--help', 'display help for command');
+  for (const declare of [programOptions, fileOptions, networkOptions, rightsOptions, limitOptions])
+    declare(command);
+  otherOptions(command)
     .addOption(
       new Option('--pull <when>', 'ask where the image comes from')
         .choices(['always', 'missing', 'never'])
         .default('missing'),
     )
+    .option('-q, --quiet', 'do not say that an image is pulled', false)
     .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
     .addOption(isolationOption())
     .passThroughOptions()
@@ -49,9 +122,9 @@ export function addCopy(program: Command): void {
   program
     .command('copy')
     .summary('copy files into a layer directory')
-    .usage('[options] LAYERDIR SRC... DST')
+    .usage(`[options] ${USAGES.copy}`)
     .description(
-      'Copies files and the content of directories to DST in LAYERDIR, which is made if need be.\nSeveral sources, a DST with a slash at its end or an existing directory: into that directory.',
+      'Copies files and the content of directories to DST in LAYERDIR/diff, which is made if need be.\nSeveral sources, a DST with a slash at its end or an existing directory: into that directory.',
     )
     .argument('<layerdir>')
     .argument('<paths...>', 'sources of this machine, then the destination in the layer')

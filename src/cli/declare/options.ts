@@ -1,13 +1,26 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Isolation } from '../../executor/local/container.js';
 import { LOG_FORMATS, LOG_LEVELS } from '../../ui/log.js';
+import { collect } from './collect.js';
+import { booleanOption, registryOptions } from './declare-registry.js';
+import { stepOptions } from './step-options.js';
+import { parseBoolean } from './switches.js';
 
 /** Tells main which exit code the process should end with. */
 export type SetExitCode = (code: number) => void;
 
-/** Collects the values of an option that can be given several times. */
-export function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value];
+/** When a base image is asked for where it comes from. */
+export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
+
+/** As docker (a switch), podman and buildah have it. @throws InvalidArgumentError */
+function pullPolicy(value: string): PullPolicy {
+  const parsed = parseBoolean(value);
+  if (parsed !== undefined) return parsed ? 'always' : 'missing';
+  const policy = value.replace(/^if/, '');
+  if (policy === 'always' || policy === 'missing' || policy === 'newer' || policy === 'never')
+    return policy;
+  throw new InvalidArgumentError('Allowed are always, missing, newer, never, true and false.');
 }
 
 const ENTITLEMENTS = ['security.insecure', 'network.host'];
@@ -19,18 +32,34 @@ function collectEntitlements(value: string, before: readonly string[] = []): str
   return [...before, ...given];
 }
 
-/** Options whose value may be left out; commander would take the word after them for it. */
-const SWITCHES = ['--provenance', '--sbom'];
+/**
+ * Options whose value may be left out; commander would take the word after them for it. With what is
+ * a value when it stands alone, as docker takes it, and hardly a directory.
+ */
+const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
+  '--provenance': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
+  '--sbom': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
+  '--prefer-index': undefined,
+  '--pull': undefined,
+  '--tls-verify': undefined,
+  '--http-proxy': undefined,
+  '--identity-label': undefined,
+  '--skip-unused-stages': undefined,
+};
 
-/** What is a value of theirs when it stands alone, as docker takes it, and hardly a directory. */
-const SWITCH_VALUE = /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/;
+/** The commands that have them. */
+const WITH_SWITCHES = ['build', 'plan', 'why', 'pull', 'push', 'login', 'imagetools'];
 
-/** A command line in which every such option has its value; what a container runs is left alone. */
-export function withSwitchValues(argv: readonly string[]): string[] {
-  if (argv[2] !== 'build') return [...argv];
-  return argv.map((word, at) => {
-    const hasValue = SWITCH_VALUE.test(argv[at + 1] ?? '');
-    return SWITCHES.includes(word) && !hasValue ? `${word}=true` : word;
+/**
+ * A command line in which every such option has its value; what a container runs is left alone.
+ * @param words without node and script
+ */
+export function withSwitchValues(words: readonly string[]): string[] {
+  if (!WITH_SWITCHES.includes(words[0] ?? '')) return [...words];
+  return words.map((word, at) => {
+    if (!Object.hasOwn(SWITCHES, word)) return word;
+    const hasValue = SWITCHES[word]?.test(words[at + 1] ?? '');
+    return hasValue ? word : `${word}=true`;
   });
 }
 
@@ -42,40 +71,54 @@ export function positiveInteger(value: string): number {
   return number;
 }
 
-/** Options of every command that reads a Dockerfile: everything that can change a key. */
+/** buildah would join several files. @throws InvalidArgumentError */
+function onlyOnce(value: string, before?: string): string {
+  if (before === undefined) return value;
+  throw new InvalidArgumentError('There is one already: join them, cat A B | wiac build -f - .');
+}
+
+/** Options of every command that reads a Dockerfile: all that can change a key, and access to images. */
 export function dockerfileOptions(command: Command): Command {
-  return command
+  return stepOptions(registryOptions(command))
     .option(
       '-f, --file <file>',
       'the Dockerfile; - is standard input, or a URL (default: Dockerfile of the context)',
+      onlyOnce,
     )
+    .option('--ignorefile <file>', 'patterns instead of those of .dockerignore')
+    .option('--from <image>', 'the image of the first FROM')
     .option('--target <stage>', 'build this stage instead of the last one')
-    .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
-    .option('--pull', 'look base images up where they come from, not in the store first', false)
+    .option(
+      '--platform <platform>',
+      "os/architecture[/variant] (default: this machine's), several with commas or given again",
+      (value, before?: string) => (before === undefined ? value : `${before},${value}`),
+    )
+    .option('--os <name>', 'operating system, as in --platform')
+    .option('--arch <name>', 'architecture, as in --platform')
+    .option('--variant <name>', 'variant of the architecture, as in --platform')
+    .option(
+      '--pull <policy>',
+      'base images: missing (from the store first), newer or always (from where they come from\nfirst), never (only from the store); alone it is always',
+      pullPolicy,
+      'missing',
+    )
     .option(
       '--build-arg <name=value>',
       'value of an ARG; without =value from the environment',
       collect,
       [],
     )
+    .option('--build-arg-file <file>', 'such arguments, one on each line', collect)
+    .option(
+      '--http-proxy <bool>',
+      'true: the proxies of the environment as build arguments (default: false)',
+      booleanOption,
+    )
     .option(
       '--build-context <name=source>',
       'directory, archive, URL, repository, docker-image://REF, oci-layout://DIR or\ntarget:STAGE for FROM and --from',
       collect,
       [],
-    )
-    .option('--add-host <name:address>', 'line for /etc/hosts of RUN steps', collect, [])
-    .option('--shm-size <size>', 'size of /dev/shm of RUN steps (default: 64m)')
-    .option(
-      '--ulimit <name=soft:hard>',
-      'resource limit of RUN steps, such as nofile=1024',
-      collect,
-      [],
-    )
-    .addOption(
-      new Option('--network <mode>', 'network of RUN steps that ask for none in particular')
-        .choices(['default', 'none', 'host'])
-        .default('default'),
     )
     .option(
       '--allow <entitlement>',
@@ -85,13 +128,23 @@ export function dockerfileOptions(command: Command): Command {
     );
 }
 
+/** What docker and buildah call the usual one. */
+const USUAL_ISOLATION = ['namespaces', 'default', 'oci', 'rootless'];
+
+/** @throws InvalidArgumentError */
+function isolation(value: string): Isolation {
+  if (USUAL_ISOLATION.includes(value)) return 'namespaces';
+  if (value === 'chroot') return value;
+  throw new InvalidArgumentError('Allowed choices are namespaces, chroot.');
+}
+
 /** --isolation */
 export function isolationOption(): Option {
   return new Option(
     '--isolation <mode>',
     'namespaces: private mounts, processes, devices; chroot: only another root',
   )
-    .choices(['namespaces', 'chroot'])
+    .argParser(isolation)
     .default('namespaces');
 }
 

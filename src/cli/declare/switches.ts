@@ -71,10 +71,17 @@ export function readWords(program: Command, words: readonly string[]): Given[] {
   return [...given, ...left];
 }
 
-/** The values that Go's strconv.ParseBool knows. @throws UsageError */
-function booleanOf(word: string, value: string): boolean {
+/** The values that Go's strconv.ParseBool knows; undefined for others. */
+export function parseBoolean(value: string): boolean | undefined {
   if (/^(1|t|T|TRUE|true|True)$/.test(value)) return true;
   if (/^(0|f|F|FALSE|false|False)$/.test(value)) return false;
+  return undefined;
+}
+
+/** @throws UsageError */
+function booleanOf(word: string, value: string): boolean {
+  const parsed = parseBoolean(value);
+  if (parsed !== undefined) return parsed;
   throw new UsageError(`${word}: ${value} is neither true nor false`, {
     hint: `write ${word.slice(0, word.indexOf('='))}, or =true or =false after it`,
   });

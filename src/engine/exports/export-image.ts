@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Annotation } from '../../oci/annotations.js';
 import { annotationsOf } from '../../oci/annotations.js';
 import { digestOf } from '../../oci/blob-digest.js';
-import { HISTORY_COMMENT } from '../../oci/image-config.js';
+import { configBytes } from '../../oci/config-blob.js';
 import {
   DOCKER_CONFIG,
   DOCKER_INDEX,
@@ -13,12 +13,11 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from '../../oci/media-types.js';
-import { isIndex, parseManifest } from '../../oci/parse-manifest.js';
+import { isIndex, parseConfig, parseManifest } from '../../oci/parse-manifest.js';
 import { parsePlatform } from '../../oci/platform.js';
-import type { Descriptor, ImageHistoryEntry, ImageSink } from '../../oci/resolved-image.js';
-import { INLINE_MEMBER } from '../../shared-cache/cache-media-types.js';
+import type { Descriptor, ImageSink } from '../../oci/resolved-image.js';
 import type { BlobForm } from '../../store/blobs/blobs.js';
-import { DEFAULT_FORM } from '../../store/blobs/blobs.js';
+import { DEFAULT_FORM, withTimes } from '../../store/blobs/blobs.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { ExportedLayer, MediaTypes } from './export-layers.js';
@@ -69,54 +68,34 @@ const TYPES = {
   docker: { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, index: DOCKER_INDEX },
 } as const;
 
-/** How many layers, from the top, no base image has: its history says when they were made. */
-function ownLayers({ history }: ImageRecord): number {
-  return history.filter(({ created, empty_layer }) => created === undefined && !empty_layer).length;
-}
-
-/**
- * When the image was created: SOURCE_DATE_EPOCH, else the newest time of a file in the layers of
- * this build, so that the same files give the same image, wherever the layers came from; never
- * before its base image.
- */
-function createdAt(
-  image: ImageRecord,
-  layers: readonly ExportedLayer[],
-  epoch: number | undefined,
-): string {
-  const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
-  if (epoch !== undefined) return iso(epoch);
-  const own = layers.slice(Math.max(0, layers.length - ownLayers(image)));
-  const files = own.map(({ record }) => record.newest ?? 0);
-  const base = image.history.map(({ created = '' }) => Date.parse(created) / 1000 || 0);
-  return iso(Math.floor(Math.max(0, ...files, ...base)));
-}
-
-/** Each layer has one entry that is not empty; layers no instruction speaks of get one as well. */
-function historyOf(image: ImageRecord, created: string): ImageHistoryEntry[] {
-  const entries = image.history.map(({ empty_layer, ...entry }): ImageHistoryEntry => {
-    const { created_by, author, comment } = entry;
-    return {
-      created: entry.created ?? created,
-      created_by,
-      ...(author === undefined ? {} : { author }),
-      ...(comment === undefined ? {} : { comment }),
-      ...(empty_layer ? { empty_layer } : {}),
-    };
-  });
-  const missing = image.layers.length - entries.filter((entry) => !entry.empty_layer).length;
-  const unnamed = { created, created_by: 'build context', comment: HISTORY_COMMENT };
-  return [...Array.from({ length: Math.max(0, missing) }, () => unnamed), ...entries];
-}
-
 interface JsonBlob {
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   readonly descriptor: Descriptor;
 }
 
-function jsonBlob(value: unknown, mediaType: string): JsonBlob {
-  const bytes = Buffer.from(JSON.stringify(value));
+function blobOf(bytes: Uint8Array, mediaType: string): JsonBlob {
   return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };
+}
+
+function jsonBlob(value: unknown, mediaType: string): JsonBlob {
+  return blobOf(Buffer.from(JSON.stringify(value)), mediaType);
+}
+
+/** The config that the image came with, as long as it has the same layers; else one of our own. */
+function configOf(
+  image: ImageRecord,
+  layers: readonly ExportedLayer[],
+  epoch: number | undefined,
+  mediaType: string,
+): JsonBlob {
+  const records = layers.map(({ record }) => record);
+  const { original } = image;
+  if (original) {
+    const { rootfs } = parseConfig(original.config, 'the image as it came');
+    const diffIds = records.map(({ diffId }) => diffId);
+    if (isDeepStrictEqual(rootfs.diff_ids, diffIds)) return blobOf(original.config, mediaType);
+  }
+  return blobOf(configBytes(image, records, epoch ?? image.epoch), mediaType);
 }
 
 async function putJson(sink: ImageSink, value: unknown, mediaType: string): Promise<Descriptor> {
@@ -151,6 +130,12 @@ function originalOf(
   return { manifest: { bytes, descriptor }, config: manifest.config, configBytes };
 }
 
+/** The options with the times that the image itself has. */
+function withOwnTimes(options: ExportOptions, { times }: ImageRecord): ExportOptions {
+  if (times === undefined) return options;
+  return { ...options, epoch: times.seconds, form: withTimes(options.form, times) };
+}
+
 /** Puts everything of an image but its manifest. */
 async function writeImage(
   store: Store,
@@ -168,32 +153,20 @@ async function writeImage(
     await Promise.all([put, arrived()]);
     return original;
   }
-  const created = createdAt(image, layers, epoch);
+  const config = configOf(image, layers, epoch, TYPES[mediaTypes].config);
   // The registry may be busy with the layers for a while.
-  const put = putJson(
-    sink,
-    {
-      created,
-      ...(image.author === undefined ? {} : { author: image.author }),
-      ...parsePlatform(image.platform),
-      config: image.config,
-      rootfs: { type: 'layers', diff_ids: layers.map(({ record }) => record.diffId) },
-      history: historyOf(image, created),
-      ...(image.cache === undefined ? {} : { [INLINE_MEMBER]: image.cache }),
-    },
-    TYPES[mediaTypes].config,
-  );
-  const [config] = await Promise.all([put, arrived()]);
+  const put = sink.putBlob(config.descriptor, () => Readable.from([config.bytes]));
+  await Promise.all([put, arrived()]);
   const own = annotationsOf(annotations, 'manifest', image.platform);
   const mediaType = TYPES[mediaTypes].manifest;
   const manifest = {
     schemaVersion: 2,
     mediaType,
-    config,
+    config: config.descriptor,
     layers: layers.map(({ descriptor }) => descriptor),
     ...(own === undefined ? {} : { annotations: own }),
   };
-  return { manifest: jsonBlob(manifest, mediaType), config };
+  return { manifest: jsonBlob(manifest, mediaType), config: config.descriptor };
 }
 
 /**
@@ -250,7 +223,13 @@ export async function exportImages(
   const attestations: Descriptor[] = [];
   const configs: Descriptor[] = [];
   for (const { image, attest } of items) {
-    const { manifest, config } = await writeImage(store, image, sink, scratch, options);
+    const { manifest, config } = await writeImage(
+      store,
+      image,
+      sink,
+      scratch,
+      withOwnTimes(options, image),
+    );
     const own = annotationsOf(annotations, 'manifest-descriptor', image.platform);
     const { bytes, descriptor } = manifest;
     await sink.putManifest(bytes, descriptor.mediaType, single ? 'root' : 'child', own);

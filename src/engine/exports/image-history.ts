@@ -6,6 +6,8 @@ import { HISTORY_COMMENT } from '../../oci/image-config.js';
 export interface DescribedImage {
   /** When the store got it; ms since the epoch. */
   readonly created: number;
+  /** SOURCE_DATE_EPOCH of its build, seconds since the epoch. */
+  readonly epoch?: number;
   readonly history: readonly HistoryEntry[];
 }
 
@@ -13,7 +15,8 @@ export interface DescribedImage {
  * When an image was made, ms since the epoch. The history of one that was pulled says it; an entry
  * of a build of this store has no time, so that the same build gives the same image.
  */
-export function createdOf({ created, history }: DescribedImage): number {
+export function createdOf({ created, epoch, history }: DescribedImage): number {
+  if (epoch !== undefined) return epoch * 1000;
   const last = Date.parse(history.at(-1)?.created ?? '');
   return Number.isNaN(last) ? created : last;
 }

@@ -22,7 +22,12 @@ export interface ImageForm {
 export type Output =
   /** Nothing is written: the result is in the cache. */
   | { readonly type: 'cacheonly' }
-  | { readonly type: 'local' | 'tar'; readonly dest: string }
+  | {
+      readonly type: 'local' | 'tar';
+      readonly dest: string;
+      /** A directory for each platform; undefined: if there are several. */
+      readonly split: boolean | undefined;
+    }
   | {
       readonly type: 'oci' | 'docker';
       readonly dest: string;
@@ -51,8 +56,8 @@ const IMAGE_KEYS = [
   'rewrite-timestamp',
 ];
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  local: ['dest'],
-  tar: ['dest'],
+  local: ['dest', 'platform-split'],
+  tar: ['dest', 'platform-split'],
   oci: ['dest', 'tar', ...IMAGE_KEYS],
   docker: ['dest', 'tar', ...IMAGE_KEYS],
   image: ['push', ...IMAGE_KEYS],
@@ -198,8 +203,9 @@ function localDirectory(text: string, dest: string): string {
 export function parseOutput(text: string): Output {
   // An unset variable in a script: the files of the image would land in the working directory.
   if (text === '') throw new UsageError('--output: it is empty', { hint: 'give a directory' });
-  if (text === STDOUT) return { type: 'tar', dest: STDOUT };
-  if (!text.includes('=')) return { type: 'local', dest: localDirectory(text, text) };
+  if (text === STDOUT) return { type: 'tar', dest: STDOUT, split: undefined };
+  if (!text.includes('='))
+    return { type: 'local', dest: localDirectory(text, text), split: undefined };
   const pairs = parsePairs(text);
   const type = pairs.get('type');
   if (type === undefined)
@@ -217,7 +223,8 @@ export function parseOutput(text: string): Output {
     const dest = pairs.get('dest') ?? (type === 'tar' ? STDOUT : undefined);
     if (dest === undefined || (type === 'local' && dest === STDOUT))
       throw new UsageError(`--output ${text}: it has no directory`, { hint: 'give dest=DIR' });
-    return { type, dest: type === 'local' ? localDirectory(text, dest) : dest };
+    const split = booleanOf(pairs, 'platform-split');
+    return { type, dest: type === 'local' ? localDirectory(text, dest) : dest, split };
   }
   const push = type === 'registry' || (booleanOf(pairs, 'push') ?? false);
   return { type: 'image', names: namesOf(pairs), push, form: formOf(pairs) };

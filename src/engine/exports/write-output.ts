@@ -2,11 +2,13 @@
 import { addAbortSignal } from 'node:stream';
 import type { PackedTree } from '../../fs/archive/pack.js';
 import type { Annotation } from '../../oci/annotations.js';
-import { digestOf } from '../../oci/blob-digest.js';
 import { dockerArchiveSink } from '../../oci/docker-archive.js';
+import { ImageError } from '../../oci/image-error.js';
 import { layoutSink } from '../../oci/layout.js';
+import { nowhereSink } from '../../oci/nowhere.js';
 import { ociArchiveSink } from '../../oci/oci-archive.js';
 import { formatReference, parseRegistryReference } from '../../oci/reference.js';
+import type { RegistryOptions } from '../../oci/registry/registry.js';
 import type { ImageSink } from '../../oci/resolved-image.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
 import { lazyScratch } from '../../store/layers/layer-store.js';
@@ -28,6 +30,8 @@ export interface OutputRequest {
   readonly annotations: readonly Annotation[];
   /** SOURCE_DATE_EPOCH, seconds since the epoch. */
   readonly epoch: number | undefined;
+  /** How registries are reached. */
+  readonly registry: RegistryOptions;
   /** Ends the work early; its reason is not what is thrown then. */
   readonly signal: AbortSignal;
 }
@@ -133,24 +137,46 @@ async function pushTo(
   const { registrySink } = await import('../../oci/registry/registry.js');
   let exported: Exported | undefined;
   for (const name of names) {
-    exported = await writeTo(request, registrySink(parseRegistryReference(name)), options);
+    exported = await writeTo(
+      request,
+      registrySink(parseRegistryReference(name), request.registry),
+      options,
+    );
   }
   return exported;
 }
 
+/**
+ * Notices files that several platforms have at one place, where all of them go to one directory; as
+ * with BuildKit nobody wins. @throws ImageError
+ */
+function refuseSameFiles(): (name: string, isDirectory: boolean) => void {
+  const directories = new Map<string, boolean>();
+  return (name, isDirectory) => {
+    const path = name.replace(/\/$/, '');
+    const known = directories.get(path);
+    directories.set(path, isDirectory);
+    if (known === undefined || (known && isDirectory)) return;
+    throw new ImageError(`several platforms have a file /${Buffer.from(path, 'latin1')}`, {
+      hint: 'leave platform-split=false out: each platform gets a directory of its own',
+    });
+  };
+}
+
 async function writeTrees(
   { store, items, epoch, signal }: OutputRequest,
-  { type, dest }: Output & { type: 'local' | 'tar' },
+  { type, dest, split = items.length > 1 }: Output & { type: 'local' | 'tar' },
 ): Promise<void> {
   const trees: PackedTree[] = [];
   for (const { image } of items) {
-    const directory = items.length === 1 ? '' : image.platform.replaceAll('/', '_');
+    const directory = split ? image.platform.replaceAll('/', '_') : '';
     trees.push({ directory, layers: await layerStack(store, image.layers) });
   }
+  const onEntry = !split && items.length > 1 ? refuseSameFiles() : undefined;
   if (type === 'tar') {
     const { writeTarTree } = await import('../../fs/archive/tar-tree.js');
     const output = dest === STDOUT ? process.stdout : dest;
-    return writeTarTree(trees, output, { time: epoch, signal });
+    return writeTarTree(trees, output, { time: epoch, onEntry, signal });
   }
   const { writeLocalTree } = await import('../../fs/archive/local-tree.js');
   // As buildx does: the files belong to whoever builds.
@@ -158,7 +184,7 @@ async function writeTrees(
   const rootless = inUserNamespace();
   for (const { layers, directory } of trees) {
     const target = directory === '' ? dest : `${dest}/${directory}`;
-    await writeLocalTree(layers, target, { time: epoch, owner, rootless, signal });
+    await writeLocalTree(layers, target, { time: epoch, owner, onEntry, rootless, signal });
   }
 }
 
@@ -194,17 +220,6 @@ export async function writeOutput(
  * @throws ImageError, NoSpaceError
  */
 export function describeImage(request: OutputRequest): Promise<Exported> {
-  const nowhere: ImageSink = {
-    title: 'nowhere',
-    hasBlob: async () => true,
-    putBlob: async () => undefined,
-    putManifest: async (bytes, mediaType) => ({
-      mediaType,
-      digest: digestOf(bytes),
-      size: bytes.length,
-    }),
-    close: async () => undefined,
-  };
   const { annotations, epoch } = request;
-  return writeTo(request, nowhere, { ...DEFAULT_EXPORT, annotations, epoch });
+  return writeTo(request, nowhereSink(), { ...DEFAULT_EXPORT, annotations, epoch });
 }

@@ -4,16 +4,20 @@ import { dockerArchiveSource } from '../../oci/docker-archive.js';
 import { layoutSource } from '../../oci/layout.js';
 import { ociArchiveSource } from '../../oci/oci-archive.js';
 import { parseReference } from '../../oci/reference.js';
+import type { RegistryOptions } from '../../oci/registry/registry.js';
 import { registrySource } from '../../oci/registry/registry.js';
 import type { ImageSource } from '../../oci/resolved-image.js';
 import { UnsupportedError } from '../../util/errors.js';
 
-/** @throws ImageError for a text that is no reference, UnsupportedError */
-export function openImageSource(text: string): ImageSource {
+/**
+ * @param registry how registries are reached
+ * @throws ImageError for a text that is no reference, UnsupportedError
+ */
+export function openImageSource(text: string, registry: RegistryOptions = {}): ImageSource {
   const reference = parseReference(text);
   switch (reference.kind) {
     case 'registry':
-      return registrySource(reference);
+      return registrySource(reference, registry);
     case 'oci-layout':
       return layoutSource(reference);
     case 'oci-archive':

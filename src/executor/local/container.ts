@@ -3,6 +3,9 @@
  */
 
 import type { ResourceLimit } from '../../plan/step.js';
+import { DEFAULT_CAPABILITIES, SYS_ADMIN } from './capabilities.js';
+import type { Device } from './devices.js';
+import { deviceOperations, STANDARD_DEVICES } from './devices.js';
 import type { MemoryFile, Operation } from './operations.js';
 import { CLONE, MS } from './operations.js';
 import { seccompFilter } from './seccomp.js';
@@ -41,6 +44,8 @@ export interface View {
 export interface TmpfsMount extends MountPlace {
   /** mount(8) options such as `size=64m,mode=1777`. */
   readonly options: string;
+  /** Of mount(2); no devices and no setuid programs when undefined. */
+  readonly flags?: number;
 }
 
 /**
@@ -60,6 +65,30 @@ export type StreamKind =
   /** Those of wiac's caller. */
   | 'relay';
 
+/** What a container may not do; all of it is off when the container is insecure, but `readOnly`. */
+export interface Restrictions {
+  /** Numbers of linux/capability.h that it keeps. */
+  readonly capabilities: readonly number[];
+  /** Also in the article's chroot and where there is no sandbox, which keep all otherwise. */
+  readonly everywhere?: boolean;
+  /** Refuse system calls, as Docker does? */
+  readonly seccomp: boolean;
+  readonly noNewPrivileges: boolean;
+  /** Only what is mounted in it can be written to. */
+  readonly readOnly: boolean;
+  /** A process 1 that waits for what its program leaves behind, and passes signals on. */
+  readonly init: boolean;
+}
+
+/** Docker's own. */
+export const DEFAULT_RESTRICTIONS: Restrictions = {
+  capabilities: DEFAULT_CAPABILITIES,
+  seccomp: true,
+  noNewPrivileges: false,
+  readOnly: false,
+  init: false,
+};
+
 /** Everything there is to know about a container before it starts. */
 export interface Container {
   readonly isolation: Isolation;
@@ -72,9 +101,19 @@ export interface Container {
   readonly binds: readonly BindMount[];
   readonly tmpfs: readonly TmpfsMount[];
   readonly network: 'host' | 'none';
-  /** All capabilities and no masked paths: RUN --security=insecure. */
+  /**
+   * All capabilities, no masked paths, /sys to be written to: RUN --security=insecure and
+   * --privileged.
+   */
   readonly insecure: boolean;
+  /** In /dev besides those that every container has. */
+  readonly devices: readonly Device[];
+  readonly restrictions: Restrictions;
+  /** cgroup.procs of the control groups that it runs in. */
+  readonly cgroups: readonly string[];
   readonly hostname: string | undefined;
+  /** A terminal for its streams, also where wiac's caller has none. */
+  readonly terminal: boolean;
   /** Empty directory of this machine where the container's terminals are made first. */
   readonly pts: string;
   /** Size of /dev/shm in bytes. */
@@ -87,13 +126,6 @@ export interface Container {
   readonly env: readonly (readonly [string, string])[];
   readonly argv: readonly string[];
 }
-
-/**
- * The capabilities Docker and containerd give by default: CHOWN, DAC_OVERRIDE, FOWNER, FSETID,
- * KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE,
- * SETFCAP; numbers of linux/capability.h.
- */
-const DEFAULT_CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
 
 /** Paths that the OCI runtime-spec's defaults hide (maskedPaths) or protect (readonlyPaths). */
 const MASKED = [
@@ -111,15 +143,6 @@ const MASKED = [
 ];
 const PROTECTED = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
-/** Names and numbers; Linux documentation, admin-guide/devices. */
-const DEVICES = [
-  ['null', 1, 3],
-  ['zero', 1, 5],
-  ['full', 1, 7],
-  ['random', 1, 8],
-  ['urandom', 1, 9],
-  ['tty', 5, 0],
-] as const;
 const DEVICE_LINKS = [
   ['/proc/self/fd', 'fd'],
   ['/proc/self/fd/0', 'stdin'],
@@ -177,20 +200,21 @@ function bind(container: Container, item: BindMount): Operation[] {
 
 function tmpfs(item: TmpfsMount, { root }: Container): Operation[] {
   const [at, operations] = mountPoint(item, root);
-  const flags = MS.NOSUID | MS.NODEV;
-  return [...operations, mountIn(at.root, 'tmpfs', at.path, 'tmpfs', flags, item.options)];
+  const { options, flags = MS.NOSUID | MS.NODEV } = item;
+  return [...operations, mountIn(at.root, 'tmpfs', at.path, 'tmpfs', flags, options)];
 }
 
 const PTS_OPTIONS = 'newinstance,ptmxmode=0666,mode=0620';
 
 /** /dev as the OCI runtime-spec wants it: a few devices, nothing of this machine's hardware. */
 function ownDev(container: Container, streams: StreamKind): Operation[] {
-  const { root, pts, shmSize } = container;
+  const { root, pts, shmSize, insecure } = container;
   return [
     mountIn(root, 'tmpfs', '/dev', 'tmpfs', MS.NOSUID, 'mode=755,size=64k'),
     // Nothing below is anybody's but ours: names will do.
     { op: 'chdir-in', root, path: '/dev' },
-    ...DEVICES.map(([name, major, minor]): Operation => ({ op: 'device', name, major, minor })),
+    ...deviceOperations(STANDARD_DEVICES, true),
+    ...deviceOperations(container.devices, !insecure),
     ...DEVICE_LINKS.map(([target, path]): Operation => ({ op: 'symlink', target, path })),
     { op: 'mkdir', path: 'pts', mode: '755' },
     streams === 'relay'
@@ -206,9 +230,10 @@ function ownDev(container: Container, streams: StreamKind): Operation[] {
   ];
 }
 
-/** This machine's /sys, with the control groups below it: to be read, nothing else. */
-function sharedSys(root: string): Operation {
-  return { op: 'bind-in', root, source: '/sys', path: '/sys', attributes: HARDENED | MS.RDONLY };
+/** This machine's /sys, with the control groups below it: to be read, unless all is allowed. */
+function sharedSys({ root, insecure }: Container): Operation {
+  const attributes = HARDENED | (insecure ? 0 : MS.RDONLY);
+  return { op: 'bind-in', root, source: '/sys', path: '/sys', attributes };
 }
 
 /** The mounts that a container was asked for: those around others come first. */
@@ -222,22 +247,24 @@ function ownMounts(container: Container): Operation[] {
   return [...mounts, { op: 'chdir', path: '/' }];
 }
 
-function ownSys({ root, mayMountSysfs }: Container): Operation {
-  if (!mayMountSysfs) return sharedSys(root);
-  return mountIn(root, 'sysfs', '/sys', 'sysfs', HARDENED | MS.RDONLY);
+function ownSys(container: Container): Operation {
+  const { root, mayMountSysfs, insecure } = container;
+  if (!mayMountSysfs) return sharedSys(container);
+  return mountIn(root, 'sysfs', '/sys', 'sysfs', HARDENED | (insecure ? 0 : MS.RDONLY));
 }
 
 /**
  * The article's way: this machine's own /proc and /dev, only the root is another. What would change
  * the running machine is for reading all the same.
  */
-function sharedFileSystems(root: string): Operation[] {
+function sharedFileSystems(container: Container): Operation[] {
+  const { root, insecure } = container;
   return [
     ...['/proc', '/dev'].map(
       (path): Operation => ({ op: 'bind-in', root, source: path, path, attributes: 0 }),
     ),
-    sharedSys(root),
-    ...PROTECTED.map((path): Operation => ({ op: 'read-only', root, path })),
+    sharedSys(container),
+    ...(insecure ? [] : PROTECTED.map((path): Operation => ({ op: 'read-only', root, path }))),
   ];
 }
 
@@ -260,13 +287,14 @@ function ownFileSystems(container: Container, streams: StreamKind): Operation[] 
 /** @returns what is between the program and the streams of whoever started it */
 function ownStreams(container: Container, streams: StreamKind): Operation[] {
   if (streams === 'capture') return [{ op: 'capture-output' }];
-  const { isolation, pts, user } = container;
+  const { isolation, pts, user, terminal: always } = container;
+  const { uid } = user;
   if (isolation === 'chroot')
-    return [{ op: 'relay-streams', ptmx: '/dev/ptmx', pts: '/dev/pts', uid: user.uid }];
+    return [{ op: 'relay-streams', ptmx: '/dev/ptmx', pts: '/dev/pts', uid, always }];
   // Made before there is a container, so that the other end is open outside of it.
   return [
     mount('devpts', pts, 'devpts', MS.NOSUID | MS.NOEXEC, PTS_OPTIONS),
-    { op: 'relay-streams', ptmx: `${pts}/ptmx`, pts, uid: user.uid },
+    { op: 'relay-streams', ptmx: `${pts}/ptmx`, pts, uid, always },
   ];
 }
 
@@ -282,12 +310,35 @@ function namespaceFlags({ isolation, network }: Container): number {
   const net = network === 'none' ? CLONE.NEWNET : 0;
   // Even the article's way gets a pid namespace: what a program leaves behind ends with it.
   if (isolation === 'chroot') return CLONE.NEWNS | CLONE.NEWPID | net;
-  return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP | net;
+  return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | net;
 }
 
-function refusedCalls(): Operation[] {
-  const filter = seccompFilter(process.arch);
-  return filter ? [{ op: 'seccomp', filter }] : [];
+/** The processes that the program is started by, and the control groups that it alone is in. */
+function processes({ isolation, cgroups, restrictions }: Container): Operation[] {
+  const isolated = isolation === 'namespaces';
+  return [
+    { op: 'fork' },
+    // The article's program is no process 1, which would ignore signals it sends to itself: it gets
+    // a parent in the namespace, and what it leaves behind ends with that.
+    ...(isolated && !restrictions.init ? [] : [{ op: 'fork' } as const]),
+    ...cgroups.map((path): Operation => ({ op: 'join-cgroup', path })),
+    ...(isolated ? [{ op: 'unshare', flags: CLONE.NEWCGROUP } as const] : []),
+    { op: 'session' },
+  ];
+}
+
+function rights({ isolation, insecure, restrictions }: Container): Operation[] {
+  const { capabilities, everywhere, seccomp, noNewPrivileges } = restrictions;
+  // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.
+  if (isolation === 'chroot' || insecure)
+    return everywhere ? [{ op: 'capabilities', keep: capabilities }] : [];
+  const isFiltered = seccomp && !capabilities.includes(SYS_ADMIN);
+  const filter = isFiltered ? seccompFilter(process.arch) : undefined;
+  return [
+    { op: 'capabilities', keep: capabilities },
+    ...(filter ? [{ op: 'seccomp', filter } as const] : []),
+    ...(noNewPrivileges ? [{ op: 'no-new-privileges' } as const] : []),
+  ];
 }
 
 /**
@@ -307,11 +358,7 @@ export function enterOperations(
     // Without this every mount below would show up on the host and stay there.
     mount('none', '/', '', MS.REC | MS.PRIVATE),
     ...ownStreams(container, streams),
-    { op: 'fork' },
-    // The article's program is no process 1, which would ignore signals it sends to itself: it gets
-    // a parent in the namespace, and what it leaves behind ends with that.
-    ...(isolated ? [] : [{ op: 'fork' } as const]),
-    { op: 'session' },
+    ...processes(container),
     ...(container.network === 'none' ? [{ op: 'loopback-up' } as const] : []),
     ...(isolated && container.hostname !== undefined
       ? [{ op: 'hostname', name: container.hostname } as const]
@@ -321,18 +368,18 @@ export function enterOperations(
       mount('overlay', view.root, 'overlay', devices(container), view.overlay.options),
     ]),
     ...memoryFiles(container),
-    ...(isolated ? ownFileSystems(container, streams) : sharedFileSystems(root)),
+    ...(isolated ? ownFileSystems(container, streams) : sharedFileSystems(container)),
     ...ownMounts(container),
     ...container.limits.map((limit): Operation => ({ op: 'rlimit', ...limit })),
     isolated ? { op: 'pivot', root } : { op: 'chroot', root },
     ...(streams === 'capture' ? [{ op: 'null-input' } as const] : []),
     { op: 'drop-inherited' },
-    // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.
-    ...(isolated && !container.insecure
-      ? [{ op: 'capabilities', keep: DEFAULT_CAPABILITIES } as const, ...refusedCalls()]
-      : []),
+    ...rights(container),
     { op: 'umask', mask: '0022' },
     { op: 'make-path', path: container.workdir },
+    ...(container.restrictions.readOnly
+      ? [{ op: 'restrict', path: '/', attributes: MS.RDONLY } as const]
+      : []),
     { op: 'user', ...user },
     { op: 'chdir', path: container.workdir },
     { op: 'env', pairs: container.env },

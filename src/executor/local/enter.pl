@@ -123,8 +123,10 @@ sub supervise {
     die_with_parent($SIGIO);
     my $ended = relay($pid);
     until (defined $ended) {
-        if (waitpid($pid, 0) == $pid) { $ended = $? }
-        elsif ($! != $EINTR) { exit 125 }
+        # Of a pid namespace's first process all orphans are children: they too are waited for.
+        my $found = waitpid(-1, 0);
+        if ($found == $pid) { $ended = $? }
+        elsif ($found == -1 && $! != $EINTR) { exit 125 }
     }
     restore_terminal();
     fail('output', lost_output(), 125) if defined lost_output();
@@ -233,18 +235,26 @@ my %OPERATIONS = (
             attach(clone_tree($_[0], '', $flags, $RDONLY | $HARDENED), $_[0]);
         }) // 1;
     },
-    # A device that works where devices do not, below the working directory. Made anew, because root
-    # may change the mode of the host's own; where that is refused, that one, read-only.
+    # A device below the working directory. Made anew, because root may change the mode of the host's
+    # own; where that is refused, that one, read-only. A mount of its own works where devices do not.
     device => sub {
-        my ($name, $major, $minor) = @_;
-        my $S_IFCHR = 020000;
-        my $number = $major << 8 | $minor;
-        if (call('mknodat', $AT_FDCWD, $name, $S_IFCHR | 0666, $number)) {
-            return chmod(0666, $name) && mount_at($name, $name, '', 4096, '');
+        my ($source, $path, $kind, $major, $minor, $mode, $uid, $gid, $mounted) = @_;
+        my ($BIND, $type) = (4096, $kind eq 'block' ? 060000 : 020000);
+        my $number = $minor & 0xff | ($major & 0xfff) << 8 | ($minor & ~0xff) << 12;
+        if (call('mknodat', $AT_FDCWD, $path, $type | $mode, $number)) {
+            return chmod($mode, $path)
+                && chown($uid, $gid, $path)
+                && (!$mounted || mount_at($path, $path, '', $BIND, ''));
         }
-        open(my $place, '>', $name) or return 0;
-        my $tree = clone_tree($AT_FDCWD, "/dev/$name", 0, $RDONLY);
+        open(my $place, '>', $path) or return 0;
+        my $tree = clone_tree($AT_FDCWD, $source, 0, $RDONLY);
+        # A device that was unplugged meanwhile.
+        return unlink $path if $tree == -1 && $! == $ENOENT;
         return attach($tree, fileno $place);
+    },
+    'join-cgroup' => sub {
+        open(my $members, '>', $_[0]) or return 0;
+        return syswrite($members, '0') && close $members;
     },
     mkdir => sub { my ($path, $mode) = @_; return mkdir($path, oct $mode) && chmod(oct $mode, $path) },
     # The content is written in hexadecimal digits.
@@ -320,6 +330,7 @@ my %OPERATIONS = (
         }
         return 1;
     },
+    'no-new-privileges' => sub { call('prctl', 38, 1, 0, 0, 0) },
     # While we have a capability for it: else no program in there could be setuid.
     seccomp => sub {
         my ($PR_SET_SECCOMP, $MODE_FILTER) = (22, 2);

@@ -8,6 +8,8 @@ import { measureLayer } from '../../fs/layer/reserved-names.js';
 import type { Stack } from '../../fs/layer/stack.js';
 import type { Identity } from '../../fs/layer/users.js';
 import { resolveIdentity } from '../../fs/layer/users.js';
+import type { Explanation } from '../../libs/explain-missing.js';
+import { explainMissing, nameLayers } from '../../libs/explain-missing.js';
 import { DEFAULT_PATH } from '../../oci/image-config.js';
 import { parsePlatform } from '../../oci/platform.js';
 import { SCRIPT_PATH } from '../../plan/run-step.js';
@@ -20,7 +22,13 @@ import { DockerfileError, StepFailedError, UnsupportedError } from '../../util/e
 import { inUserNamespace } from '../../util/user-namespace.js';
 import type { ExecutionIo } from '../executor.js';
 import { canRun } from './binfmt.js';
-import type { Container, Isolation } from './container.js';
+import { ALL_CAPABILITIES } from './capabilities.js';
+import type { ControlGroups } from './cgroup.js';
+import { makeControlGroups } from './cgroup.js';
+import { memoryKillMessage } from './cgroup-limits.js';
+import type { Container, Isolation, Restrictions } from './container.js';
+import { DEFAULT_RESTRICTIONS } from './container.js';
+import { hostDevices } from './devices.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
 import { overlayOptions } from './overlay.js';
@@ -52,7 +60,9 @@ function environment(
 function fileMounts(scratch: string, step: RunStep, isolation: Isolation): MountRequest[] {
   const network = step.network === 'none' ? 'none' : 'host';
   const name = isolation === 'chroot' ? hostname() : HOSTNAME;
-  const mounts = networkFiles(scratch, network, step.resources.extraHosts, name);
+  const { extraHosts, resolver, noHosts } = step.resources;
+  const names = { network, extraHosts, hostname: name, resolver, noHosts } as const;
+  const mounts = networkFiles(scratch, names);
   if (step.script === undefined) return mounts;
   const source = join(scratch, 'script');
   writeFileSync(source, step.script, { mode: 0o755 });
@@ -66,6 +76,16 @@ function fileMounts(scratch: string, step: RunStep, isolation: Isolation): Mount
   return [...mounts, script];
 }
 
+/** What a step may do in its container. */
+function restrictionsOf({ resources, security }: RunStep, isolation: Isolation): Restrictions {
+  const { add, drop } = resources.capabilities ?? { add: [], drop: [] };
+  const everywhere = drop.length > 0;
+  const all = security === 'insecure' || isolation === 'chroot';
+  const usual = all ? ALL_CAPABILITIES : [...DEFAULT_RESTRICTIONS.capabilities, ...add];
+  const capabilities = usual.filter((number) => !drop.includes(number));
+  return { ...DEFAULT_RESTRICTIONS, capabilities, everywhere };
+}
+
 /** Less than this is as good as nothing: file systems keep some blocks back. */
 const NO_ROOM_BYTES = 1 << 20;
 
@@ -76,17 +96,39 @@ function hintAboutSpace(path: string): string | undefined {
   return `the file system of the store is full (${path}): free some space (wiac cache prune), or set WIAC_ROOT`;
 }
 
+/** What the step's program, or one that its shell was to start, lacks in the layers. */
+function missingIn(
+  exit: Exit,
+  draft: Draft,
+  stack: Stack,
+  { argv, env, workdir, binds, tmpfs }: Container,
+): Explanation | undefined {
+  // What the step has made counts; directories that it made opaque only hide things.
+  const all = [{ path: draft.diff, opaque: new Set<string>() }, ...stack];
+  const layers = nameLayers(stack.map(({ path }) => path));
+  const mounts = [...binds, ...tmpfs].map(({ target }) => target);
+  return explainMissing({ ...exit, stack: all, argv, env: new Map(env), workdir, mounts, layers });
+}
+
+/** What is known of why a step failed, besides its exit code. */
+interface Reason {
+  readonly message: string;
+  readonly hint?: string;
+}
+
 function stepFailure(
   step: RunStep,
   exit: Exit,
   lastLines: readonly string[],
   draft: Draft,
+  reason: Reason | undefined,
 ): StepFailedError {
-  const message =
+  const ended =
     exit.startError === undefined
       ? `the step ended with exit code ${exit.code}`
       : `the step could not be started: ${exit.startError}`;
-  const hint = hintAboutSpace(draft.path);
+  const message = reason ? `${ended}; ${reason.message}` : ended;
+  const hint = hintAboutSpace(draft.path) ?? reason?.hint;
   return new StepFailedError(message, step.location, exit.code, lastLines, hint);
 }
 
@@ -108,16 +150,18 @@ function requirePlatform({ platform, location }: RunStep): void {
 
 /** Describes the step's container; its directories are made in the draft. */
 function describeContainer(
-  isolation: Isolation,
+  { isolation }: LocalMachine,
   draft: Draft,
   step: RunStep,
   stack: Stack,
   mounts: PreparedMounts,
+  cgroups: readonly string[],
 ): Container {
   const requests = [...fileMounts(draft.path, step, isolation), ...mounts.requests];
   const tmpfsTargets = mounts.tmpfs.map(({ target }) => target);
   const lower = stack.map(({ path }) => path);
-  const rootfs = prepareRootfs(stack, lower, draft.path, requests, tmpfsTargets);
+  const rootfs = prepareRootfs(stack, lower, draft.path, requests, tmpfsTargets, isolation);
+  const insecure = step.security === 'insecure';
   const work = join(draft.path, 'work');
   mkdirSync(work);
   const identity = identityOf(stack, step);
@@ -130,8 +174,12 @@ function describeContainer(
     binds: rootfs.binds,
     tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, ...rootfs.places[index] })),
     network: step.network === 'none' ? 'none' : 'host',
-    insecure: step.security === 'insecure',
+    insecure,
+    devices: insecure && isolation === 'namespaces' ? hostDevices() : [],
+    restrictions: restrictionsOf(step, isolation),
+    cgroups,
     hostname: HOSTNAME,
+    terminal: false,
     pts: join(draft.path, 'pts'),
     shmSize: step.resources.shmSize,
     limits: step.resources.ulimits,
@@ -141,6 +189,16 @@ function describeContainer(
     env: environment(step, identity.home, mounts.env),
     argv: step.argv,
   };
+}
+
+/** A step gets what the build may use at most, as with docker build. @throws IsolationError */
+function controlGroups({ limits }: LocalMachine, mounts: PreparedMounts): ControlGroups {
+  try {
+    return makeControlGroups(limits);
+  } catch (error) {
+    mounts.close();
+    throw error;
+  }
 }
 
 /**
@@ -161,17 +219,26 @@ export async function executeRun(
   const stack = await layerStack(machine.store, base);
   inheritRoot(draft.diff, stack);
   const mounts = await prepareMounts(machine, step, reads, draft.path, io);
+  const groups = controlGroups(machine, mounts);
   try {
-    const container = describeContainer(machine.isolation, draft, step, stack, mounts);
+    const container = describeContainer(machine, draft, step, stack, mounts, groups.members);
     const lines = lineSplitter(LAST_LINES, io.output);
     checkpoint('run:prepared');
     const exit = await runContainer(container, lines.push, io.signal);
     checkpoint('run:ended');
     lines.end();
     if (io.signal.aborted) throw io.signal.reason;
-    if (exit.code !== 0) throw stepFailure(step, exit, lines.last(), draft);
+    if (exit.code !== 0) {
+      const kills = groups.memoryKills();
+      const reason =
+        kills > 0
+          ? { message: memoryKillMessage(machine.limits, kills) }
+          : missingIn(exit, draft, stack, container);
+      throw stepFailure(step, exit, lines.last(), draft, reason);
+    }
   } finally {
     mounts.close();
+    await groups.remove();
   }
   return measureLayer(draft.diff, step.location);
 }

@@ -2,6 +2,7 @@
 import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
+import { squashLayers } from '../../fs/layer/squash.js';
 import type { KeyedStep } from '../../keys/inputs.js';
 import { selectionInput } from '../../keys/inputs.js';
 import type { CopyStep } from '../../plan/step.js';
@@ -9,6 +10,7 @@ import { layerStack } from '../../store/layers/layer-stack.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import { beginDraft, discardDraft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
 import type {
   ExecutionInputs,
   ExecutionIo,
@@ -22,12 +24,14 @@ import { executeCopy, executeWorkdir } from './execute-copy.js';
 import { executeFetch } from './execute-fetch.js';
 import { executeRun } from './execute-run.js';
 import type { LocalMachine } from './local-machine.js';
+import { inheritRoot } from './rootfs.js';
 
 type Made = Omit<LayerArtifact, 'content'>;
 
 function measured({ files, bytes, disk }: TreeMeasures): Made {
   const unknown = {
     links: undefined,
+    opaque: undefined,
     withoutXattrs: undefined,
     tree: undefined,
     digest: undefined,
@@ -68,6 +72,22 @@ async function copy(
   return { ...measured(made), linked, links, withoutXattrs, tree, digest, selections };
 }
 
+/** @returns undefined when there is nothing to squash */
+async function squash(
+  { store }: LocalMachine,
+  draft: Draft,
+  { base, reads: [layers = []] }: ExecutionInputs,
+): Promise<Made | undefined> {
+  const count = layers.length - base.length;
+  if (count === 0) return undefined;
+  const stack = await layerStack(store, ids(layers));
+  const own = stack.slice(0, count);
+  inheritRoot(draft.diff, own);
+  const below = stack.slice(count);
+  const { opaque, withoutXattrs } = await squashLayers(own, below, draft.diff, inUserNamespace());
+  return { ...measured(measureTree(draft.diff)), opaque, withoutXattrs };
+}
+
 /** @returns undefined when the step leaves no layer */
 async function make(
   machine: LocalMachine,
@@ -88,6 +108,8 @@ async function make(
       return executeWorkdir(draft, required(inputs.place, step, 'destination'))
         ? measured(measureTree(draft.diff))
         : undefined;
+    case 'squash':
+      return squash(machine, draft, inputs);
     case 'copy':
       return copy(machine, draft, step, inputs, io);
   }

@@ -1,12 +1,15 @@
 /** What steps share that are carried out on this machine, in the build's own store. */
 import type { IndexScanStore } from '../../store/entries/scan-store.js';
 import type { Store } from '../../store/store.js';
+import type { ControlLimits } from './cgroup-limits.js';
 import type { Isolation } from './container.js';
 
 export interface LocalMachine {
   readonly store: Store;
   readonly scanStore: IndexScanStore;
   readonly isolation: Isolation;
+  /** What each RUN may use of this machine. */
+  readonly limits: ControlLimits;
   /** Directory for short-lived files of this build, made when it is first asked for. */
   readonly scratch: () => string;
   /** Counts up, for names that must not repeat within this process. */

@@ -19,6 +19,12 @@ import type { MountPlace } from './container.js';
 /** What a mount point must be for what is mounted on it. */
 export type PointKind = 'file' | 'directory';
 
+/**
+ * Mounts of every container that others may lie in. Neither /proc nor /sys can have new mount points,
+ * but both have some.
+ */
+const SYSTEM_MOUNTS = ['/proc', '/dev', '/sys'];
+
 /** A place that something is to be mounted at. */
 export interface PointRequest {
   /** Absolute path as it was asked for. */
@@ -98,6 +104,7 @@ const depthOf = (path: string) => path.split('/').length;
  * @param stack the container's layers, topmost first; what it writes to before them, if it holds
  *   anything
  * @param covered how many of them lie above `directories.top`
+ * @param own are /dev, /proc and /sys the container's, not this machine's?
  * @returns a place for each request, undefined where the image has something else
  */
 export function placeMounts(
@@ -105,6 +112,7 @@ export function placeMounts(
   covered: number,
   directories: PointDirectories,
   requests: readonly PointRequest[],
+  own = true,
 ): (MountPlace | undefined)[] {
   const { bottom, top } = directories;
   const opaque = new Set<string>();
@@ -130,7 +138,9 @@ export function placeMounts(
     return fits(found, kind) ? `/${found}` : undefined;
   };
 
-  const placed: Placed[] = [];
+  const placed: Placed[] = own
+    ? SYSTEM_MOUNTS.map((path) => ({ path, kind: 'directory', target: path }))
+    : [];
   const placeIn = ({ around, rest }: { around: Placed; rest: string }, kind: PointKind) => {
     if (around.stubs !== undefined) makePoint(around.stubs, rest, kind);
     return {

@@ -3,6 +3,7 @@
  * be built by pure functions, compared in tests, and shown to people.
  */
 import { IsolationError } from '../../util/errors.js';
+import type { Device } from './devices.js';
 
 /** A file system to be mounted. */
 interface Mount {
@@ -28,17 +29,21 @@ export type Operation =
   | { readonly op: 'null-input' }
   /**
    * Keeps the caller's terminals and files from the program: it gets a terminal of its own (`ptmx`
-   * makes it, in the directory `pts`, for the user) and pipes.
+   * makes it, in the directory `pts`, for the user) and pipes. `always`: a terminal for all three
+   * streams, also where the caller has none.
    */
   | {
       readonly op: 'relay-streams';
       readonly ptmx: string;
       readonly pts: string;
       readonly uid: number;
+      readonly always: boolean;
     }
   | { readonly op: 'unshare'; readonly flags: number }
   /** Continue as pid 1 of a new pid namespace; the parent waits and passes signals on. */
   | { readonly op: 'fork' }
+  /** Becomes a member of a control group; `path` is its cgroup.procs. */
+  | { readonly op: 'join-cgroup'; readonly path: string }
   /** A session of its own. */
   | { readonly op: 'session' }
   /** Gives up the caller's keyring, securebits, inheritable and ambient capabilities. */
@@ -53,13 +58,11 @@ export type Operation =
   | ({ readonly op: 'read-only' } & Inside)
   /** `mode` is octal. */
   | { readonly op: 'mkdir'; readonly path: string; readonly mode: string }
-  /** A character device with the name and the numbers of one of this machine's. */
-  | {
-      readonly op: 'device';
-      readonly name: string;
-      readonly major: number;
-      readonly minor: number;
-    }
+  /**
+   * A device with the numbers of one of this machine's; where none can be made, that one itself, which
+   * is at `source`. `mounted`: as a mount of its own, which works where devices do not.
+   */
+  | ({ readonly op: 'device'; readonly mounted: boolean } & Device)
   | ({ readonly op: 'write' } & MemoryFile)
   /** A directory with all above it; nothing happens when it is there. */
   | { readonly op: 'make-path'; readonly path: string }
@@ -89,6 +92,8 @@ export type Operation =
       readonly soft: number;
       readonly hard: number;
     }
+  /** No program in there gets rights by its setuid bit or its capabilities. */
+  | { readonly op: 'no-new-privileges' }
   /** Leaves only these capabilities in the bounding set. */
   | { readonly op: 'capabilities'; readonly keep: readonly number[] }
   /** Refuses system calls; `filter` is a struct sock_filter[]. */
@@ -143,11 +148,12 @@ function operands(operation: Operation): string[] {
     case 'session':
     case 'drop-inherited':
     case 'loopback-up':
+    case 'no-new-privileges':
       return [];
     case 'die-with-parent':
       return [String(operation.parent)];
     case 'relay-streams':
-      return [operation.ptmx, operation.pts, String(operation.uid)];
+      return [operation.ptmx, operation.pts, String(operation.uid), operation.always ? '1' : ''];
     case 'unshare':
       return [String(operation.flags)];
     case 'mount': {
@@ -168,8 +174,13 @@ function operands(operation: Operation): string[] {
     case 'read-only':
     case 'chdir-in':
       return [operation.root, operation.path];
-    case 'device':
-      return [operation.name, String(operation.major), String(operation.minor)];
+    case 'device': {
+      const { source, path, kind, major, minor, mode, uid, gid, mounted } = operation;
+      const numbers = [major, minor, mode, uid, gid, mounted ? 1 : 0].map(String);
+      return [source, path, kind, ...numbers];
+    }
+    case 'join-cgroup':
+      return [operation.path];
     case 'write': {
       const { path, mode, uid, gid, content } = operation;
       return [path, mode.toString(8), String(uid), String(gid), content.toString('hex')];

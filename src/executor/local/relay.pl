@@ -28,11 +28,12 @@ sub raw {
 }
 
 sub copy_window_size {
+    return 1 unless $terminal->{caller};
     my $size = pack('S4', 0, 0, 0, 0);
     ioctl($terminal->{caller}, $TIOCGWINSZ, $size) && ioctl($terminal->{master}, $TIOCSWINSZ, $size);
 }
 
-# A terminal with the settings and the size of the caller's.
+# A terminal with the settings and the size of the caller's, if that has one.
 # $ptmx: what makes terminals; $pts: the directory where they appear
 sub open_terminal {
     my ($caller, $ptmx, $pts, $uid) = @_;
@@ -43,13 +44,15 @@ sub open_terminal {
     # So that its user can open it by name; not all may give theirs away, and it is open already.
     chown($uid, -1, $slave);
     fcntl($master, $F_SETFL, $O_RDWR | $O_NONBLOCK) or return 0;
+    $terminal = { caller => $caller, master => $master, slave => $slave };
+    return 1 unless $caller;
     my $settings = "\0" x 64;
     ioctl($caller, $TCGETS, $settings) or return 0;
     my @settings = unpack('L4 C C19', $settings);
     # Without its keyboard the caller's terminal stays as it is, and ends lines itself.
     $settings[1] &= ~$OPOST unless -t STDIN;
     ioctl($slave, $TCSETSW, pack('L4 C C19', @settings)) or return 0;
-    $terminal = { caller => $caller, master => $master, slave => $slave, before => $settings };
+    $terminal->{before} = $settings;
     return copy_window_size();
 }
 
@@ -168,28 +171,29 @@ sub capture_output {
 
 # For a program that has our caller's streams. Pipes are passed on as they are, each terminal is
 # replaced by one of our own, and other files by a pipe: with a descriptor a program could read
-# what is typed, or change a file's mode.
+# what is typed, or change a file's mode. With $always all three are one terminal of our own, also
+# where the caller has none.
 sub relay_streams {
-    my ($ptmx, $pts, $uid) = @_;
+    my ($ptmx, $pts, $uid, $always) = @_;
     my @caller;
     for my $stream (\*STDIN, \*STDOUT, \*STDERR) {
         my $mode = -t $stream ? '+<&' : $stream == \*STDIN ? '<&' : '>&';
         open($caller[@caller], $mode, $stream) or return 0;
     }
     my ($screen) = grep { -t $_ } @caller[1, 2, 0];
-    if ($screen) {
+    if ($screen || $always) {
         my $keys = -t STDIN ? $caller[0] : undef;
         open_terminal($keys // $screen, $ptmx, $pts, $uid) or return 0;
         my $master = $terminal->{master};
-        push @relays, { from => $master, to => $screen, data => '' };
+        push @relays, { from => $master, to => $always ? $caller[1] : $screen, data => '' };
         push @relays, { from => $keys, to => $master, data => '', keys => 1 } if $keys;
     }
-    open(STDIN, '<&', $terminal->{slave}) or return 0 if -t STDIN;
+    open(STDIN, '<&', $terminal->{slave}) or return 0 if $always || -t STDIN;
     my %pipes;
     for my $stream (\*STDOUT, \*STDERR) {
-        next if -p $stream;
+        next if -p $stream && !$always;
         my ($device, $inode) = stat $stream;
-        my $to = -t $stream ? $terminal->{slave}
+        my $to = $always || -t $stream ? $terminal->{slave}
             : ($pipes{"$device $inode"} //= relay_pipe($caller[fileno $stream]));
         $to && open($stream, '>&', $to) or return 0;
     }

@@ -2,18 +2,20 @@
 import {
   chmodSync,
   chownSync,
-  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Stack } from '../../fs/layer/stack.js';
+import type { Resolver } from '../../plan/step.js';
 import { ContextError } from '../../util/errors.js';
-import type { BindMount, MountPlace } from './container.js';
+import type { BindMount, Isolation, MountPlace } from './container.js';
 import type { PointRequest } from './mount-points.js';
 import { hasCoveringPoints, placeMounts } from './mount-points.js';
+import { resolvConf } from './resolver.js';
 
 /** A file or directory of this machine to be shown at a path of the container. */
 export interface MountRequest extends PointRequest {
@@ -49,6 +51,7 @@ export function prepareRootfs(
   scratch: string,
   requests: readonly MountRequest[],
   directories: readonly string[],
+  isolation: Isolation,
 ): Rootfs {
   const root = join(scratch, 'merged');
   const bottom = join(scratch, 'stubs');
@@ -59,7 +62,8 @@ export function prepareRootfs(
     ...directories.map((path) => ({ path, kind: 'directory' as const })),
     ...requests,
   ];
-  const found = placeMounts(stack, stack.length - lower.length, points, wanted);
+  const own = isolation === 'namespaces';
+  const found = placeMounts(stack, stack.length - lower.length, points, wanted, own);
   const refuse = (path: string): never => {
     throw new ContextError(
       `nothing can be mounted at ${path}: the image has something else there`,
@@ -85,30 +89,45 @@ export function inheritRoot(upper: string, stack: Stack): void {
   chmodSync(upper, mode & 0o7777);
 }
 
+const RESOLV_CONF = '/etc/resolv.conf';
 const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
+
+/** What a container's network is to be called and to know. */
+export interface NetworkNames {
+  readonly network: 'host' | 'none';
+  /** Further lines of /etc/hosts. */
+  readonly extraHosts: readonly string[];
+  /** The container's own: programs such as sudo ask for its address. */
+  readonly hostname: string;
+  /** `none`: the image has its own /etc/resolv.conf. */
+  readonly resolver?: Resolver | 'none' | undefined;
+  /** The image has its own /etc/hosts. */
+  readonly noHosts?: boolean | undefined;
+}
 
 /**
  * /etc/hosts and /etc/resolv.conf of a container: copies in `scratch`, because a program may write
  * to its own, never to this machine's.
- * @param extraHosts further lines of /etc/hosts
- * @param hostname the container's own: programs such as sudo ask for its address
  */
 export function networkFiles(
   scratch: string,
-  network: 'host' | 'none',
-  extraHosts: readonly string[],
-  hostname: string,
+  { network, extraHosts, hostname, resolver, noHosts }: NetworkNames,
 ): MountRequest[] {
   const file = { kind: 'file', readOnly: false, optional: true } as const;
-  const hosts = join(scratch, 'hosts');
-  // After the others: a line of --add-host for the same name counts.
-  const own = `127.0.1.1\t${hostname}`;
-  writeFileSync(hosts, [...HOSTS, ...extraHosts, own, ''].join('\n'));
-  const mounts: MountRequest[] = [{ ...file, source: hosts, path: '/etc/hosts' }];
-  if (network === 'host' && existsSync('/etc/resolv.conf')) {
-    const resolvConf = join(scratch, 'resolv.conf');
-    copyFileSync('/etc/resolv.conf', resolvConf);
-    mounts.push({ ...file, source: resolvConf, path: '/etc/resolv.conf' });
+  const mounts: MountRequest[] = [];
+  if (!noHosts) {
+    const source = join(scratch, 'hosts');
+    // After the others: a line of --add-host for the same name counts.
+    const own = `127.0.1.1\t${hostname}`;
+    writeFileSync(source, [...HOSTS, ...extraHosts, own, ''].join('\n'));
+    mounts.push({ ...file, source, path: '/etc/hosts' });
+  }
+  const isThere = existsSync(RESOLV_CONF);
+  if (network === 'host' && resolver !== 'none' && (resolver || isThere)) {
+    const source = join(scratch, 'resolv.conf');
+    const machine = isThere ? readFileSync(RESOLV_CONF, 'utf8') : '';
+    writeFileSync(source, resolver ? resolvConf(machine, resolver) : machine);
+    mounts.push({ ...file, source, path: RESOLV_CONF });
   }
   return mounts;
 }

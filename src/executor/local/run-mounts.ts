@@ -1,9 +1,9 @@
 /** RUN --mount: from what the Dockerfile asks for to what the container shows. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BindMount, SecretMount, SshMount } from '../../dockerfile/mount-flags.js';
 import { resolve } from '../../fs/layer/stack.js';
-import type { RunStep } from '../../plan/step.js';
+import type { RunStep, Volume } from '../../plan/step.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
 import type { LayerId } from '../../store/records.js';
 import { ContextError, UsageError } from '../../util/errors.js';
@@ -44,13 +44,39 @@ interface Preparation {
   sockets: number;
 }
 
+/** A directory that layers are shown in. @param lower topmost first */
+function addView(
+  { scratch, views }: Preparation,
+  lower: readonly string[],
+  readOnly: boolean,
+): { readonly root: string; readonly empty: string } {
+  const place = join(scratch, `view${views.length}`);
+  const [root, empty, upper, work] = ['root', 'empty', 'upper', 'work'].map((name) =>
+    join(place, name),
+  ) as [string, string, string, string];
+  for (const path of [root, empty, upper, work]) mkdirSync(path, { recursive: true });
+  // Without an upper directory overlayfs wants two lower ones.
+  const writable = readOnly ? undefined : { upper, work };
+  const directories = { lower: [...lower, empty], ...writable };
+  views.push({ root, overlay: overlayOptions(directories, place, !readOnly) });
+  return { root, empty };
+}
+
+/** Shows what --volume names. */
+function bindVolume(preparation: Preparation, volume: Volume): void {
+  const { source, target: path, readOnly, discard } = volume;
+  const kind = statSync(source).isDirectory() ? 'directory' : 'file';
+  const shown = discard ? addView(preparation, [source], readOnly).root : source;
+  preparation.requests.push({ source: shown, path, kind, readOnly, optional: false });
+}
+
 /** Shows files of another step; writes go to a directory that is thrown away. */
 async function bindStep(
   preparation: Preparation,
   mount: BindMount,
   source: readonly LayerId[],
 ): Promise<void> {
-  const { machine, step, scratch, views } = preparation;
+  const { machine, step } = preparation;
   const stack = await layerStack(machine.store, source);
   const found = resolve(stack, mount.source);
   if (!found?.entry) {
@@ -59,15 +85,8 @@ async function bindStep(
       step.location,
     );
   }
-  const place = join(scratch, `view${views.length}`);
-  const [root, empty, upper, work] = ['root', 'empty', 'upper', 'work'].map((name) =>
-    join(place, name),
-  ) as [string, string, string, string];
-  for (const path of [root, empty, upper, work]) mkdirSync(path, { recursive: true });
-  // Without an upper directory overlayfs wants two lower ones.
-  const lower = [...stack.map(({ path }) => path), empty];
-  const writable = mount.readOnly ? undefined : { upper, work };
-  views.push({ root, overlay: overlayOptions({ lower, ...writable }, place, !mount.readOnly) });
+  const lower = stack.map(({ path }) => path);
+  const { root, empty } = addView(preparation, lower, mount.readOnly);
   preparation.requests.push({
     source: found.path === '' ? root : `${root}/${found.path}`,
     path: mount.target,
@@ -175,6 +194,7 @@ export async function prepareMounts(
     if (failures.length > 0) throw failures[0];
   };
   try {
+    for (const volume of step.resources.volumes ?? []) bindVolume(preparation, volume);
     const sources = step.mountSources.map((at) => (at === undefined ? undefined : reads[at]));
     preparation.closers.push(await lockCaches(machine, step.mounts, sources, io.signal));
     for (const [index, mount] of step.mounts.entries()) {

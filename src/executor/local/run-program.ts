@@ -1,18 +1,29 @@
 /** Runs a program in a stack of layers with a layer on top, for `wiac run`. */
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { opaqueDirectories } from '../../fs/layer/layer-digest.js';
 import type { Stack } from '../../fs/layer/stack.js';
-import { resolveIdentity } from '../../fs/layer/users.js';
-import { DEFAULT_SHM_BYTES } from '../../plan/plan.js';
+import type { Identity } from '../../fs/layer/users.js';
+import { findGroups, resolveIdentity } from '../../fs/layer/users.js';
+import type { ResourceLimit } from '../../plan/step.js';
 import { UsageError } from '../../util/errors.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
-import type { Isolation } from './container.js';
+import type { Isolation, Restrictions } from './container.js';
+import type { Device } from './devices.js';
+import { hostDevices } from './devices.js';
 import { overlayOptions } from './overlay.js';
+import type { MountRequest, NetworkNames } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { Exit } from './sandbox.js';
 import { runContainer } from './sandbox.js';
+
+/** A tmpfs at a path of the container. */
+export interface TmpfsRequest {
+  readonly target: string;
+  /** As in TmpfsMount. */
+  readonly options: string;
+  readonly flags: number;
+}
 
 /** What to run, in what. */
 export interface ProgramRequest {
@@ -20,16 +31,35 @@ export interface ProgramRequest {
   readonly lower: readonly string[];
   /** Directory on top of them; made if it is not there. */
   readonly upper: string;
-  /** Directory on the file system of `upper` for overlayfs's work directory. */
-  readonly workParent: string;
+  /** Overlayfs's work directory, on the file system of `upper`; made if it is not there. */
+  readonly work: string;
   /** Empty directory for everything short-lived; removed by the caller. */
   readonly scratch: string;
   readonly isolation: Isolation;
-  readonly network: 'host' | 'none';
+  readonly names: NetworkNames;
   readonly user: string;
+  /** Further groups, names or numbers. */
+  readonly groups: readonly string[];
   readonly workdir: string;
   readonly env: readonly (readonly [string, string])[];
   readonly argv: readonly string[];
+  readonly binds: readonly MountRequest[];
+  readonly tmpfs: readonly TmpfsRequest[];
+  /** As in Container. */
+  readonly terminal: boolean;
+  /** All rights, and all devices. */
+  readonly privileged: boolean;
+  readonly devices: readonly Device[];
+  readonly restrictions: Restrictions;
+  readonly cgroups: readonly string[];
+  /** Bytes of /dev/shm. */
+  readonly shmSize: number;
+  readonly limits: readonly ResourceLimit[];
+}
+
+/** How a program ended, and the layers that it then had. */
+export interface ProgramExit extends Exit {
+  readonly stack: Stack;
 }
 
 async function readStack(paths: readonly string[]): Promise<Stack> {
@@ -41,56 +71,62 @@ async function readStack(paths: readonly string[]): Promise<Stack> {
   );
 }
 
+function identityOf(stack: Stack, { user, groups }: ProgramRequest): Identity {
+  const identity = resolveIdentity(stack, user);
+  if ('unknown' in identity)
+    throw new UsageError(identity.unknown, { hint: 'use a number, or another user' });
+  const further = findGroups(stack, groups);
+  if ('unknown' in further)
+    throw new UsageError(further.unknown, { hint: 'use a number, or another group' });
+  return { ...identity, groups: [...new Set([...identity.groups, ...further])] };
+}
+
 /**
  * Runs the program with this process's standard streams.
  * @throws UsageError for an unknown user, IsolationError when the kernel refuses
  */
-export async function runProgram(request: ProgramRequest): Promise<Exit> {
-  const { lower, upper, scratch } = request;
+export async function runProgram(request: ProgramRequest): Promise<ProgramExit> {
+  const { lower, upper, work, scratch, isolation, names, privileged, tmpfs } = request;
   const stack = await readStack(existsSync(upper) ? [upper, ...lower] : lower);
   if (!existsSync(upper)) {
     mkdirSync(upper);
     inheritRoot(upper, stack);
   }
-  const identity = resolveIdentity(stack, request.user);
-  if ('unknown' in identity)
-    throw new UsageError(identity.unknown, { hint: 'use a number, or another user' });
-  const rootfs = prepareRootfs(
-    stack,
-    lower,
-    scratch,
-    networkFiles(scratch, request.network, [], hostname()),
-    [],
-  );
+  const identity = identityOf(stack, request);
+  const binds = [...networkFiles(scratch, names), ...request.binds];
+  const directories = tmpfs.map(({ target }) => target);
+  const rootfs = prepareRootfs(stack, lower, scratch, binds, directories, isolation);
   const pts = join(scratch, 'pts');
-  mkdirSync(pts);
-  const work = mkdtempSync(join(request.workParent, `.${basename(upper)}-work-`));
+  for (const directory of [pts, work]) mkdirSync(directory, { recursive: true });
   const env = new Map([['HOME', identity.home], ...request.env]);
-  try {
-    return await runContainer(
-      {
-        isolation: request.isolation,
-        overlay: overlayOptions({ lower: rootfs.lower, upper, work }, scratch, false),
-        root: rootfs.root,
-        views: [],
-        memory: undefined,
-        binds: rootfs.binds,
-        tmpfs: [],
-        network: request.network,
-        insecure: false,
-        hostname: hostname(),
-        pts,
-        shmSize: DEFAULT_SHM_BYTES,
-        limits: [],
-        mayMountSysfs: !inUserNamespace(),
-        user: identity,
-        workdir: request.workdir,
-        env: [...env],
-        argv: request.argv,
-      },
-      undefined,
-    );
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  const allDevices = privileged && isolation === 'namespaces' ? hostDevices() : [];
+  const exit = await runContainer(
+    {
+      isolation,
+      overlay: overlayOptions({ lower: rootfs.lower, upper, work }, scratch, false),
+      root: rootfs.root,
+      views: [],
+      memory: undefined,
+      binds: rootfs.binds,
+      tmpfs: tmpfs.map((item, index) => ({ ...item, ...rootfs.places[index] })),
+      network: names.network,
+      insecure: privileged,
+      devices: [...allDevices, ...request.devices],
+      restrictions: request.restrictions,
+      cgroups: request.cgroups,
+      hostname: names.hostname,
+      terminal: request.terminal,
+      pts,
+      shmSize: request.shmSize,
+      limits: request.limits,
+      mayMountSysfs: !inUserNamespace(),
+      user: identity,
+      workdir: request.workdir,
+      env: [...env],
+      argv: request.argv,
+    },
+    undefined,
+  );
+  // It may have made files that were missing, and directories that hide those of layers below.
+  return { ...exit, stack: await readStack([upper, ...lower]) };
 }

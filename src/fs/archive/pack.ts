@@ -17,6 +17,8 @@ export interface PackOptions {
   readonly opaque: readonly string[];
   /** Later times become this one, in seconds since the epoch: BuildKit's rewrite-timestamp. */
   readonly latest?: number | undefined;
+  /** Earlier times become it as well. */
+  readonly everyFile?: boolean | undefined;
   /**
    * Leave out what is behind the point, as the layers of Docker, BuildKit and buildah do: it would
    * cost a pax header for each file.
@@ -36,6 +38,8 @@ export interface PackTreeOptions {
   readonly time?: number | undefined;
   /** Everybody's owner; undefined: their own. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Is told of every entry before it is written, and may throw. */
+  readonly onEntry?: ((name: ByteString, isDirectory: boolean) => void) | undefined;
 }
 
 /** Layers, topmost first, whose merged view is packed. */
@@ -216,11 +220,11 @@ export function asStream(chunks: AsyncIterable<Buffer>): Readable {
  * @throws (while reading) IsolationError when getfattr is not installed; see also fillWindow
  */
 export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Window> {
-  const { latest, wholeSeconds, withoutXattrs, onNewest, opaque, memory } = options;
+  const { latest, everyFile, wholeSeconds, withoutXattrs, onNewest, opaque, memory } = options;
   let newest = 0;
   const change: Change = (entry) => {
     const { seconds } = entry.mtime;
-    const late = latest !== undefined && seconds >= latest;
+    const late = latest !== undefined && (everyFile || seconds >= latest);
     newest = Math.max(newest, late ? latest : seconds);
     return late ? { ...entry, mtime: { seconds: latest, nanoseconds: 0 } } : entry;
   };
@@ -243,7 +247,7 @@ function below(directory: string): Change {
 
 async function* archiveTrees(
   trees: readonly PackedTree[],
-  { time, owner }: PackTreeOptions,
+  { time, owner, onEntry }: PackTreeOptions,
   memory: WindowMemory,
 ): AsyncGenerator<Window> {
   for (const tree of trees) {
@@ -255,11 +259,12 @@ async function* archiveTrees(
       }),
     );
     const move = below(directory);
-    const change: Change = (entry) => ({
-      ...move(entry),
-      ...owner,
-      ...(time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } }),
-    });
+    const change: Change = (entry) => {
+      const moved = move(entry);
+      onEntry?.(moved.name, moved.type === 'dir');
+      const times = time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } };
+      return { ...moved, ...owner, ...times };
+    };
     const roots = layers.map(({ path }) => path);
     const last = tree === trees.at(-1);
     yield* archive(roots, walkMerged(stack), new Set(), change, memory, last);

@@ -106,6 +106,33 @@ function queueXattrs({ pending }: Copying, path: string, { xattrs }: TreeEntry):
   }
 }
 
+/** Gives a new file, which is open, what belongs to it besides its content. */
+function finishFile(copying: Copying, fd: number, entry: FileEntry, mtimeMs: number): void {
+  const owner = ownerOf(copying, entry);
+  if (owner) fchownSync(fd, owner.uid, owner.gid);
+  // chown clears setuid and setgid, so that the mode comes after it.
+  fchmodSync(fd, modeOf(copying, entry));
+  const time = fileTime(mtimeMs / 1000);
+  futimesSync(fd, time, time);
+  copying.job.meter.add(fstatSync(fd));
+}
+
+/** A socket of a build context is an empty file in the image: nothing can be read from it. */
+function copySocket(
+  copying: Copying,
+  to: Directory,
+  name: string,
+  entry: FileEntry,
+  mtimeMs: number,
+): void {
+  const fd = createFile(to, name, 0o600);
+  try {
+    finishFile(copying, fd, entry, mtimeMs);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /**
  * Copies a regular file.
  * @returns what was copied; undefined when there is no such file any more
@@ -121,18 +148,11 @@ function copyFile(
   const source = openFile(from, fromName);
   if (!source) return undefined;
   try {
-    const mode = modeOf(copying, entry);
     const fd = createFile(to, name, 0o600);
     try {
       const known = copying.job.request.changes ? undefined : entry.digest;
       const content = copyContent(source, fd, copying.buffer, known);
-      const owner = ownerOf(copying, entry);
-      if (owner) fchownSync(fd, owner.uid, owner.gid);
-      // chown clears setuid and setgid, so that the mode comes after it.
-      fchmodSync(fd, mode);
-      const time = fileTime(source.stats.mtimeMs / 1000);
-      futimesSync(fd, time, time);
-      copying.job.meter.add(fstatSync(fd));
+      finishFile(copying, fd, entry, source.stats.mtimeMs);
       const same = content.digest === entry.digest && content.size === entry.size;
       return same ? entry : { ...entry, ...content };
     } finally {
@@ -206,6 +226,8 @@ function copyOne(copying: Copying, path: string, copy: FileCopy): TreeEntry | un
   const { parent, name } = place(path);
   if (entry.type === 'symlink')
     makeLink(copying, job.target.at(parent), name, entry, file.stats.mtimeMs);
+  else if (entry.type === 'file' && file.stats.kind === 'socket')
+    copySocket(copying, job.target.at(parent), name, entry, file.stats.mtimeMs);
   else if (entry.type === 'file') {
     const source = place(file.place.path);
     const from = sourceDirectory(job, file.place.root, source.parent);

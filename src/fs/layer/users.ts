@@ -69,6 +69,13 @@ function groupId(stack: Stack, group: string): number | UnknownName {
   return findGroup(stack, group) ?? { unknown: `group ${group} is not in the image's /etc/group` };
 }
 
+/** Numbers of groups, by name or number. */
+export function findGroups(stack: Stack, groups: readonly string[]): number[] | UnknownName {
+  const found = groups.map((group) => groupId(stack, group));
+  const unknown = found.find((group) => typeof group !== 'number');
+  return unknown ?? found.filter((group) => typeof group === 'number');
+}
+
 /**
  * The identity of USER: `user`, `uid`, `user:group`, `uid:gid` (Dockerfile reference, USER: without
  * a primary group the root group is used). Empty means root.

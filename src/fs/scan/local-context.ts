@@ -7,7 +7,7 @@ import type { Directory } from '../directory.js';
 import { closeDirectory, listNames, lstatEntry, openRoot } from '../directory.js';
 import { readLink, readTextBelow } from '../read.js';
 import type { IgnoreMatcher } from '../select/ignore.js';
-import { compileIgnore, ignoreFileCandidates } from '../select/ignore.js';
+import { compileIgnore, contextIgnoreNames, ignoreFileCandidates } from '../select/ignore.js';
 import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 import type { FileSource, Followed, Listing } from './file-source.js';
@@ -63,8 +63,11 @@ export function fetchedIgnore(root: string, dockerfile: DockerfilePlace): Ignore
       ? own && readIgnoreFile(own)
       : readFetchedText(root, own);
   if (own !== undefined && ownText !== undefined) return compileIgnore(ownText, own);
-  const text = readFetchedText(root, '.dockerignore');
-  return compileIgnore(text ?? '', '.dockerignore (of the build context)');
+  for (const name of contextIgnoreNames(dockerfile.kind === 'input' ? '' : dockerfile.path)) {
+    const text = readFetchedText(root, name);
+    if (text !== undefined) return compileIgnore(text, `${name} (of the build context)`);
+  }
+  return compileIgnore('', '.dockerignore (of the build context)');
 }
 
 /** The patterns of a context: those beside the Dockerfile, else those at its root. */
@@ -78,6 +81,13 @@ export function contextIgnore(root: string, dockerfile: string | undefined): Ign
     if (text !== undefined) return compileIgnore(text, path);
   }
   return compileIgnore('', '.dockerignore');
+}
+
+/** The patterns of a file that the command line names. @throws ContextError, DockerfileError */
+export function namedIgnore(path: string): IgnoreMatcher {
+  const text = readIgnoreFile(path);
+  if (text !== undefined) return compileIgnore(text, path);
+  throw new ContextError(`--ignorefile ${path}: there is no such file`, undefined);
 }
 
 function contextRoot(path: string): string {
@@ -149,21 +159,31 @@ function lstatAt(walker: Walker, path: string): Stats | undefined {
  * Opens a build context. It is held open until it is closed: it stays the same directory, whatever
  * somebody else puts in its place.
  * @param dockerfile path of the Dockerfile, for its own ignore file; undefined for standard input
+ * @param ignore the patterns, if the command line names them
  * @throws ContextError when the directory is not there, DockerfileError for a bad ignore file
  */
-export function openContext(path: string, dockerfile: string | undefined): FileSource {
+export function openContext(
+  path: string,
+  dockerfile: string | undefined,
+  ignore?: IgnoreMatcher,
+): FileSource {
   const name = contextRoot(path);
-  return openTree(name, contextIgnore(name, dockerfile), name);
+  return openTree(name, ignore ?? contextIgnore(name, dockerfile), name);
 }
 
 /**
  * Opens a build context that was fetched to a directory of ours. It is never seen again at that
  * place, so that no fingerprints are kept.
  * @param root trusted path
+ * @param ignore the patterns, if the command line names them
  * @throws ContextError for an ignore file that leads out, DockerfileError for a bad one
  */
-export function openFetched(root: string, dockerfile: DockerfilePlace): FileSource {
-  return openTree(root, fetchedIgnore(root, dockerfile), undefined);
+export function openFetched(
+  root: string,
+  dockerfile: DockerfilePlace,
+  ignore?: IgnoreMatcher,
+): FileSource {
+  return openTree(root, ignore ?? fetchedIgnore(root, dockerfile), undefined);
 }
 
 function openTree(

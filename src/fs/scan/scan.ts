@@ -3,8 +3,9 @@
  * have changed since it was read last, with git's rule for racily clean entries; a directory in
  * which nothing changed costs one readdir, one lstat a file and one look-up.
  */
+import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
-import type { TreeDigest } from '../../keys/digest.js';
+import type { FileDigest, TreeDigest } from '../../keys/digest.js';
 import type { Directory } from '../directory.js';
 import { lstatEntry } from '../directory.js';
 import type { Content } from '../read.js';
@@ -29,6 +30,9 @@ export interface ScanStore extends FingerprintStore {
 }
 
 const NO_XATTRS: Xattrs = [];
+
+/** The content of an empty file. */
+const NOTHING: Content = { digest: createHash('sha256').digest('hex') as FileDigest, size: 0 };
 
 /** What one scan works with. */
 interface Scan {
@@ -169,6 +173,8 @@ function newEntry(
     xattrs: former?.xattrs ?? scan.xattrs.get(place) ?? NO_XATTRS,
   };
   if (tree !== undefined) return { ...base, type: 'dir', digest: tree };
+  // BuildKit sends it without saying what it is, and there is nothing in it to be sent.
+  if (!keep && stats.kind === 'socket') return { ...base, type: 'file', ...NOTHING };
   if (former !== undefined) return former;
   if (!found) return undefined;
   if ('content' in found) return { ...base, type: 'file', ...found.content };

@@ -143,10 +143,21 @@ export function compileIgnore(text: string, file: string): IgnoreMatcher {
 }
 
 /**
+ * Names of the ignore file of a context, the first that exists counts. Where the Dockerfile is called
+ * as podman has it, so may this be (containerignore(5)).
+ * @param dockerfile its path
+ */
+export function contextIgnoreNames(dockerfile: string): string[] {
+  const podmans = /(^|\/)Containerfile[^/]*$/.test(dockerfile) ? ['.containerignore'] : [];
+  return ['.dockerignore', ...podmans];
+}
+
+/**
  * Where the ignore file of a build may be, the first that exists counts: the Dockerfile's own
  * beside it, then that of the context (Docker documentation, ".dockerignore files": "Filename and
  * location").
  */
 export function ignoreFileCandidates(dockerfilePath: string, contextDir: string): string[] {
-  return [`${dockerfilePath}.dockerignore`, join(contextDir, '.dockerignore')];
+  const names = contextIgnoreNames(dockerfilePath);
+  return [`${dockerfilePath}.dockerignore`, ...names.map((name) => join(contextDir, name))];
 }

@@ -10,6 +10,10 @@ export interface RegistryConfig {
   readonly mirrors: ReadonlyMap<string, readonly string[]>;
   /** PEM certificates to trust besides the well-known ones. */
   readonly ca: string | undefined;
+  /** Certificates for every registry, instead of those that this machine has for each. */
+  readonly certDir?: string | undefined;
+  /** What the command line says of every registry: true wants TLS, false takes anything. */
+  readonly tlsVerify?: boolean | undefined;
   /** Environment for proxies: HTTP_PROXY, HTTPS_PROXY, NO_PROXY, and in lower case. */
   readonly env: NodeJS.ProcessEnv;
 }
@@ -84,11 +88,13 @@ export interface Endpoint {
  * unlike there, when it does speak TLS its certificate counts.
  */
 export function endpointOf(host: string, config: RegistryConfig): Endpoint {
-  const insecure = config.insecure.has(host) || config.insecure.has(hostnameOf(host));
+  const { tlsVerify } = config;
+  const listed = config.insecure.has(host) || config.insecure.has(hostnameOf(host));
+  const insecure = tlsVerify === undefined ? listed : !tlsVerify;
   return {
     host,
     address: host === 'docker.io' ? 'registry-1.docker.io' : host,
-    mayUseHttp: insecure || isLoopback(hostnameOf(host)),
+    mayUseHttp: insecure || (tlsVerify === undefined && isLoopback(hostnameOf(host))),
     verifyCertificate: !insecure,
   };
 }

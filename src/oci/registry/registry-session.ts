@@ -15,6 +15,7 @@ import {
   isLoopback,
   type RegistryConfig,
 } from './auth-config.js';
+import { certificatesFor } from './certificates.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { send } from './http.js';
 import { connectionError, statusError } from './http-errors.js';
@@ -144,7 +145,8 @@ type Scheme = 'https' | 'http';
  */
 function schemesOf({ mayUseHttp, address }: Endpoint): readonly Scheme[] {
   // Without a port the two schemes are two servers.
-  if (isLoopback(hostnameOf(address)) && /:\d+$/.test(address)) return ['http', 'https'];
+  if (mayUseHttp && isLoopback(hostnameOf(address)) && /:\d+$/.test(address))
+    return ['http', 'https'];
   return mayUseHttp ? ['https', 'http'] : ['https'];
 }
 
@@ -253,7 +255,7 @@ export function openSession(
   /** The one that worked. */
   let known: Scheme | undefined;
   const mayTrust = (url: URL) => !endpoint.verifyCertificate && url.host === endpoint.address;
-  const transport = openTransport(config, mayTrust);
+  const transport = openTransport(config, mayTrust, () => certificatesFor(host, config));
   const auth: Authenticator = openAuthenticator({
     registry: host,
     credentials: async () =>

@@ -4,7 +4,7 @@ import { type ArtifactSource, resolveArtifact } from '../artifact.js';
 import { digestOf } from '../blob-digest.js';
 import { ImageError } from '../image-error.js';
 import { formatReference, type RegistryReference } from '../reference.js';
-import { type BlobReader, resolveImage } from '../resolve.js';
+import { type BlobReader, type ManifestSource, resolveImage } from '../resolve.js';
 import type {
   Descriptor,
   Digest,
@@ -39,7 +39,7 @@ function wanted(reference: RegistryReference): string {
 }
 
 /** A registry image; more than an ImageSource, since only a registry is far away. */
-export interface RegistrySource extends ImageSource, ArtifactSource {
+export interface RegistrySource extends ImageSource, ArtifactSource, ManifestSource {
   /**
    * What the reference means now: a short request, for cache lookups.
    * @returns undefined when the registry does not say
@@ -91,6 +91,8 @@ export function registrySource(
   const root = () => firstThatWorks(clients, (client) => getManifest(client, wanted(reference)));
   return {
     title,
+    reader,
+    root,
     async digest() {
       if (reference.digest !== undefined) return reference.digest;
       const found = await firstThatWorks(clients, (client) =>

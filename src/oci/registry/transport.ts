@@ -1,6 +1,7 @@
 /** Connections: TLS settings and proxies, as undici dispatchers. */
 import type { Dispatcher } from 'undici';
 import { isLoopback, type RegistryConfig } from './auth-config.js';
+import type { Certificates } from './certificates.js';
 import { trustedAuthorities } from './extra-certificates.js';
 import { Agent, ProxyAgent } from './http.js';
 
@@ -53,15 +54,24 @@ export function proxyFor(url: URL, env: NodeJS.ProcessEnv): string | undefined {
  * Connections for one client. Certificates are verified against the well-known authorities and
  * those of the configuration.
  * @param mayTrust whether the certificate of an `https:` URL need not be valid
+ * @param findCertificates further authorities, and who we are; asked before the first TLS connection
  */
-export function openTransport(config: RegistryConfig, mayTrust: (url: URL) => boolean): Transport {
+export function openTransport(
+  config: RegistryConfig,
+  mayTrust: (url: URL) => boolean,
+  findCertificates?: () => Certificates,
+): Transport {
   const dispatchers = new Map<string, Dispatcher>();
   const make = (url: URL, proxy: string | undefined): Dispatcher => {
     // To read them takes 20 ms, and a registry of this machine mostly does without.
     const speaksTls = url.protocol === 'https:' || proxy?.startsWith('https:');
-    const ca = speaksTls ? trustedAuthorities(config.ca, config.env) : undefined;
+    const certificates = speaksTls ? findCertificates?.() : undefined;
+    const own = [config.ca, certificates?.ca].filter((pem) => pem !== undefined);
+    const ownAuthorities = own.length > 0 ? own.join('\n') : undefined;
+    const ca = speaksTls ? trustedAuthorities(ownAuthorities, config.env) : undefined;
     const tls = {
       ...(ca === undefined ? {} : { ca }),
+      ...certificates?.client,
       ...(mayTrust(url) ? { rejectUnauthorized: false } : {}),
     };
     const limits = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS };

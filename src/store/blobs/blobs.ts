@@ -25,7 +25,7 @@ import { tablesOf } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { layerFiles } from '../layers/layer-store.js';
 import { blobPath } from '../paths.js';
-import type { BlobRecord, LayerId, LayerRecord } from '../records.js';
+import type { BlobRecord, ImageTimes, LayerId, LayerRecord } from '../records.js';
 import { blobMark, markUnsynced } from '../recovery/durability.js';
 import type { Store } from '../store.js';
 import type { GrowingFile } from './growing-file.js';
@@ -52,6 +52,8 @@ export interface BlobForm {
   readonly force: boolean;
   /** Times in files that are later become this one, seconds since the epoch. */
   readonly latest: number | undefined;
+  /** So do all others. */
+  readonly everyFile?: boolean;
 }
 
 /** gzip as everybody reads it, nothing changed. */
@@ -62,6 +64,12 @@ export const DEFAULT_FORM: BlobForm = {
   latest: undefined,
 };
 
+/** The form of an image's layers, with the times that the image itself has. */
+export function withTimes(form: BlobForm, times: ImageTimes | undefined): BlobForm {
+  if (times === undefined) return form;
+  return { ...form, latest: times.seconds, everyFile: times.everyFile };
+}
+
 /** A blob and where it lies; one that is not kept lies in the scratch directory. */
 export interface LayerBlob {
   readonly record: BlobRecord;
@@ -69,11 +77,13 @@ export interface LayerBlob {
 }
 
 /** What a variant is called in the layer's record. */
-function variantName({ compression, level, latest }: BlobForm): string {
-  return [compression, level ?? 'default', latest ?? 'any'].join(':');
+function variantName({ compression, level, latest, everyFile }: BlobForm): string {
+  const words = [compression, level ?? 'default', latest ?? 'any'];
+  return [...words, ...(everyFile ? ['every'] : [])].join(':');
 }
 
-function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord | undefined {
+/** What a layer is known to be in this form, whether its blob is still here or not. */
+export function knownBlob(layer: LayerRecord | undefined, form: BlobForm): BlobRecord | undefined {
   const { blob, variants, key } = layer ?? {};
   if (variantName(form) === variantName(DEFAULT_FORM)) {
     if (blob === undefined || blob.compression === form.compression) return blob;
@@ -124,9 +134,16 @@ function archiveOf(
     const file = createReadStream(blobPath(store.paths, blob.digest));
     return windowsOf(decompressed(file, undefined), memory);
   }
-  const { latest } = form;
+  const { latest, everyFile } = form;
   const packing = packingOf(store, id);
-  return packLayer(layerFiles(store, id), { opaque, latest, ...packing, onNewest, memory });
+  return packLayer(layerFiles(store, id), {
+    opaque,
+    latest,
+    everyFile,
+    ...packing,
+    onNewest,
+    memory,
+  });
 }
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {

@@ -1,5 +1,5 @@
 /** Removes images: their names, and layers that nobody needs then. */
-import { NotFoundError } from '../../util/errors.js';
+
 import { deleteLeftovers, removeFromIndex } from '../entries/remove-entries.js';
 import { removeImageRow, removeName } from '../gc/drop.js';
 import { planItems } from '../gc/prune-plan.js';
@@ -10,22 +10,28 @@ import { write } from '../index/transaction.js';
 import { liveUses } from '../pins/uses.js';
 import type { Store } from '../store.js';
 import type { ImageRemoval } from './store-images.js';
-import { findImage, isNamed, namesOf, normalizeName } from './store-images.js';
+import { isNamed, namesOf, normalizeName } from './store-images.js';
 
-/** What `removeImage` of images.ts does. @throws NotFoundError */
-export function removeImageRecord(store: Store, reference: string): ImageRemoval {
+const NOTHING = { removed: false, plan: undefined, leftovers: undefined };
+
+/** What `removeImage` of images.ts does. */
+export function removeImageRecord(
+  store: Store,
+  imageId: string,
+  name: string | undefined,
+): ImageRemoval {
   const index = tablesOf(store);
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
   const { untagged, removed, plan, leftovers } = write(index, () => {
-    const image = findImage({ index }, reference);
-    if (!image)
-      throw new NotFoundError(`there is no image ${reference}`, { hint: 'wiac images lists them' });
-    const name = normalizeName(reference);
-    const names = namesOf({ index }, image.id);
-    const untagged = names.includes(name) ? [name] : names;
+    const image = index.images.get(imageId);
+    // Another process may have been faster.
+    if (!image) return { untagged: [], ...NOTHING };
+    const wanted = name === undefined ? undefined : normalizeName(name);
+    const untagged = namesOf({ index }, imageId).filter(
+      (key) => wanted === undefined || key === wanted,
+    );
     for (const key of untagged) removeName(index, key);
-    if (isNamed(index, image.id))
-      return { untagged, removed: undefined, plan: undefined, leftovers: undefined };
+    if (isNamed(index, imageId)) return { untagged, ...NOTHING };
     removeImageRow(index, image.id);
     // What stays belongs to the cache now.
     for (const id of image.layers) addCacheBytes(index, index.layers.get(id)?.disk ?? 0);
@@ -40,7 +46,7 @@ export function removeImageRecord(store: Store, reference: string): ImageRemoval
         kind === 'pulled' && layer !== undefined && own.has(layer) && !above.has(layer),
     );
     const plan = planItems(input, pulled);
-    return { untagged, removed: image.id, plan, leftovers: removeFromIndex(store, plan) };
+    return { untagged, removed: true, plan, leftovers: removeFromIndex(store, plan) };
   });
   const freedBytes = leftovers ? deleteLeftovers(store, leftovers) : 0;
   if (freedBytes > 0) write(index, () => addCacheBytes(index, -freedBytes));

@@ -13,6 +13,7 @@ import { write } from '../index/transaction.js';
 import { declareUse } from '../pins/uses.js';
 import type { ImageRecord, LayerId } from '../records.js';
 import type { Store } from '../store.js';
+import { imagesWithManifest } from './image-ids.js';
 
 /** `name` without a tag means `name:latest`, as everywhere. */
 function withTag(name: string): string {
@@ -115,19 +116,22 @@ export async function publishImage(
   return image;
 }
 
-/** Finds an image by name, id, or the beginning of its id (12 digits at least). */
-export function findImage(store: Indexed, reference: string): ImageRecord | undefined {
+/** Finds an image by its name; findImage of engine/images knows ids as well. */
+export function findNamedImage(store: Indexed, name: string): ImageRecord | undefined {
   const index = tablesOf(store);
   // The second is how earlier versions kept a name.
-  const named = index.names.get(normalizeName(reference)) ?? index.names.get(withTag(reference));
-  if (named !== undefined) return index.images.get(named);
-  const digits = reference.replace(/^sha256:/, '');
-  if (!/^[0-9a-f]{12,64}$/.test(digits)) return undefined;
-  const start = `sha256:${digits}`;
-  for (const { key, value } of index.images.getRange({ start, limit: 1 })) {
-    if (key.startsWith(start)) return value;
-  }
-  return undefined;
+  const named = index.names.get(normalizeName(name)) ?? index.names.get(withTag(name));
+  return named === undefined ? findByDigest(index, name) : index.images.get(named);
+}
+
+/** Finds the image of REPOSITORY[:TAG]@DIGEST that was pulled by another name of that repository. */
+function findByDigest(index: CacheIndex, name: string): ImageRecord | undefined {
+  const [full = '', digest] = familiarName(name).split('@');
+  if (digest === undefined) return undefined;
+  const repository = (text: string) => text.replace(/(?::[^:/@]*)?(?:@.*)?$/, '');
+  return imagesWithManifest({ index }, digest).find(({ id }) =>
+    namesOf({ index }, id).some((other) => repository(other) === repository(full)),
+  );
 }
 
 /** All images. */
@@ -162,8 +166,8 @@ export function namesOf(store: Indexed, id: string): string[] {
 export interface ImageRemoval {
   /** Names that are gone. */
   readonly untagged: readonly string[];
-  /** Id of the image, when it is gone too. */
-  readonly removed: string | undefined;
+  /** Is the image gone too? */
+  readonly removed: boolean;
   /** Layers that no image, entry or process needed any more. */
   readonly layers: readonly LayerId[];
   /** Bytes that the file system got back. */
@@ -171,12 +175,16 @@ export interface ImageRemoval {
 }
 
 /**
- * Removes a name; with the last one the image, and layers that nobody needs then. Given an id, it
- * removes all names of the image. Layers that entries of the cache have stay in the cache.
- * @param reference name, id, or the beginning of an id
- * @throws NotFoundError
+ * Removes names; with the last one the image, and layers that nobody needs then. Layers that entries
+ * of the cache have stay in the cache.
+ * @param id key of the image's record
+ * @param name the only one that is to go; undefined: all that the image has
  */
-export async function removeImage(store: Store, reference: string): Promise<ImageRemoval> {
+export async function removeImage(
+  store: Store,
+  id: string,
+  name: string | undefined,
+): Promise<ImageRemoval> {
   const { removeImageRecord } = await import('./remove-image.js');
-  return removeImageRecord(store, reference);
+  return removeImageRecord(store, id, name);
 }

@@ -1,8 +1,9 @@
 /** What the store knows of layers. */
 
+import { updateLayer } from '../entries/entries.js';
 import type { Indexed } from '../index/tables.js';
 import { tablesOf } from '../index/tables.js';
-import type { LayerId, LayerRecord, RemoteLayerRecord } from '../records.js';
+import type { ArchiveRecord, LayerId, LayerRecord, RemoteLayerRecord } from '../records.js';
 
 /** Are the layer's files on this machine? */
 export function hasLayer(store: Indexed, id: LayerId): boolean {
@@ -27,4 +28,9 @@ export function findRemoteLayer(store: Indexed, id: LayerId): RemoteLayerRecord 
 /** The layer with an archive of this digest, here or elsewhere (image-spec, "diff_ids"). */
 export function layerByDiffId(store: Indexed, diffId: string): LayerId | undefined {
   return tablesOf(store).diffIds.get(diffId);
+}
+
+/** Keeps what packing a layer told of its archive. */
+export function noteArchive(store: Indexed, id: LayerId, archive: ArchiveRecord): void {
+  updateLayer(tablesOf(store), id, { archive });
 }

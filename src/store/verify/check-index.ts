@@ -1,8 +1,10 @@
 /** Is the index consistent with itself and with the directories? Reads no content of layers. */
+
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import { decodeTree } from '../../fs/scan/tree.js';
 import type { TreeDigest } from '../../keys/digest.js';
 import { sha256 } from '../../util/canonical-json.js';
+import { knownImageId } from '../images/image-ids.js';
 import { tablesOf } from '../index/tables.js';
 import { layerLink, layerLinkTarget, layerPath } from '../layers/layer-store.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
@@ -113,7 +115,7 @@ function* checkImage(store: Store, image: ImageRecord): Generator<Finding> {
   yield {
     severity: 'damage',
     subject: 'image',
-    id: image.id,
+    id: knownImageId(store, image) ?? image.id,
     problem: `its layers ${missing.join(', ')} are not in the index`,
     repair: { action: 'drop-image', image: image.id },
   };

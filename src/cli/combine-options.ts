@@ -1,0 +1,80 @@
+/** Options that say the same as others: what is behind them sees only one way. */
+import { readFileSync } from 'node:fs';
+import { formatPlatform, hostPlatform } from '../oci/platform.js';
+import { EPOCH_ARGUMENT } from '../plan/epoch.js';
+import { UsageError } from '../util/errors.js';
+
+/** As commander gives them. */
+export interface CombinedOptions {
+  readonly buildArg: readonly string[];
+  readonly buildArgFile?: readonly string[];
+  readonly httpProxy?: boolean;
+  readonly sourceDateEpoch?: number;
+  readonly timestamp?: number;
+  readonly rewriteTimestamp?: boolean;
+  readonly platform?: string;
+  readonly os?: string;
+  readonly arch?: string;
+  readonly variant?: string;
+}
+
+/** `NAME=VALUE` on each line; empty lines and those with a # first are left out. @throws UsageError */
+function readArguments(file: string): string[] {
+  try {
+    const lines = readFileSync(file, 'utf8').split(/\r?\n/);
+    return lines.map((line) => line.trimStart()).filter((line) => line !== '' && line[0] !== '#');
+  } catch (cause) {
+    throw new UsageError(`--build-arg-file ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+const PROXIES = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'all_proxy'];
+
+/** Those of the environment, by their names: their values are looked up like those of others. */
+function proxyArguments({ httpProxy }: CombinedOptions): string[] {
+  if (httpProxy !== true) return [];
+  const names = PROXIES.flatMap((name) => [name, name.toUpperCase()]);
+  return names.filter((name) => (process.env[name] ?? '') !== '');
+}
+
+/** --os, --arch and --variant as one platform. @throws UsageError */
+function platformOf({ platform, os, arch, variant }: CombinedOptions): string | undefined {
+  if (os === undefined && arch === undefined && variant === undefined) return platform;
+  if (platform !== undefined)
+    throw new UsageError('--platform says what --os, --arch and --variant say', {
+      hint: 'leave one or the others out',
+    });
+  const own = hostPlatform();
+  // The variant of this machine says nothing of another architecture.
+  const same = arch === undefined ? own.variant : undefined;
+  const chosen = variant ?? same;
+  return formatPlatform({
+    os: os ?? own.os,
+    architecture: arch ?? own.architecture,
+    ...(chosen === undefined ? {} : { variant: chosen }),
+  });
+}
+
+/**
+ * The options with build arguments and platform as they are meant: what stands on the command line
+ * itself counts before what a file says.
+ * @throws UsageError
+ */
+export function combineOptions<T extends CombinedOptions>(options: T): T {
+  const { sourceDateEpoch: epoch, buildArg, buildArgFile = [] } = options;
+  if (options.timestamp !== undefined && (epoch !== undefined || options.rewriteTimestamp))
+    throw new UsageError('--timestamp says what --source-date-epoch and --rewrite-timestamp say', {
+      hint: 'leave one or the others out',
+    });
+  const platform = platformOf(options);
+  return {
+    ...options,
+    buildArg: [
+      ...proxyArguments(options),
+      ...buildArgFile.flatMap(readArguments),
+      ...(epoch === undefined ? [] : [`${EPOCH_ARGUMENT}=${epoch}`]),
+      ...buildArg,
+    ],
+    ...(platform === undefined ? {} : { platform }),
+  };
+}

@@ -1,0 +1,122 @@
+/** From the options of `wiac run` to what a container may do and has. */
+import { statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { posix } from 'node:path';
+import { capabilitiesOf } from '../executor/local/capabilities.js';
+import type { Restrictions } from '../executor/local/container.js';
+import { DEFAULT_RESTRICTIONS } from '../executor/local/container.js';
+import type { Device } from '../executor/local/devices.js';
+import { deviceOf } from '../executor/local/devices.js';
+import type { ProgramRequest } from '../executor/local/run-program.js';
+import { UsageError } from '../util/errors.js';
+import { parseMounts } from './run-mount-options.js';
+import type { RunOptions } from './run-options.js';
+import { parseResources } from './run-resources.js';
+
+/** What the options alone decide. */
+export type ContainerSettings = Pick<
+  ProgramRequest,
+  | 'binds'
+  | 'devices'
+  | 'groups'
+  | 'isolation'
+  | 'limits'
+  | 'names'
+  | 'privileged'
+  | 'restrictions'
+  | 'shmSize'
+  | 'terminal'
+  | 'tmpfs'
+>;
+
+/** `/dev/NAME[:/dev/OTHER][:rwm]` */
+function parseDevice(value: string): Device {
+  const refuse = (problem: string, hint: string): never => {
+    throw new UsageError(`--device ${value}: ${problem}`, { hint });
+  };
+  const parts = value.split(':');
+  const last = parts.at(-1) ?? '';
+  const rights = parts.length > 1 && /^[rwm]+$/.test(last) ? last : undefined;
+  const [source = '', target = source, ...rest] = rights ? parts.slice(0, -1) : parts;
+  if (rest.length > 0) refuse('not understood', 'write /dev/NAME:/dev/NAME:rwm');
+  if (rights && !(rights.includes('r') && rights.includes('w')))
+    refuse(`wiac can't give it with ${rights} alone`, 'its mode says who may read and write it');
+  const path = posix.normalize(target);
+  if (!path.startsWith('/dev/')) refuse('it has to be below /dev', 'write /dev/NAME:/dev/NAME');
+  const stats = statSync(source, { throwIfNoEntry: false });
+  const device = stats && deviceOf(source, path.slice('/dev/'.length), stats);
+  return device ?? refuse('that is no device', 'name one of /dev');
+}
+
+interface SecurityOptions {
+  readonly seccomp: boolean;
+  readonly noNewPrivileges: boolean;
+}
+
+/** What docker's --security-opt takes and wiac has. */
+function parseSecurity(values: readonly string[]): SecurityOptions {
+  const result = { seccomp: true, noNewPrivileges: false };
+  for (const value of values) {
+    const [name, setting = ''] = value.split(/[=:](.*)/s);
+    if (name === 'no-new-privileges') result.noNewPrivileges = setting !== 'false';
+    else if (name === 'seccomp' && setting === 'unconfined') result.seccomp = false;
+    // wiac labels nothing, and has no profile that could be put aside.
+    else if (!(name === 'label' || (name === 'apparmor' && setting === 'unconfined'))) {
+      throw new UsageError(`--security-opt ${value}: wiac can't do that`, {
+        hint: 'no-new-privileges and seccomp=unconfined are there',
+      });
+    }
+  }
+  return result;
+}
+
+function restrictionsOf(options: RunOptions): Restrictions {
+  const { capAdd, capDrop, readOnly, init } = options;
+  const list = (values: readonly string[]) => values.flatMap((value) => value.split(','));
+  const capabilities = capabilitiesOf(list(capAdd), list(capDrop));
+  if ('unknown' in capabilities) {
+    throw new UsageError(`there is no capability ${capabilities.unknown}`, {
+      hint: 'capabilities(7) has their names, such as NET_ADMIN; ALL is all of them',
+    });
+  }
+  const security = parseSecurity(options.securityOpt);
+  return { ...DEFAULT_RESTRICTIONS, ...security, capabilities, readOnly, init };
+}
+
+/** A name that sethostname(2) and /etc/hosts take. */
+const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?$/;
+
+function hostnameOf({ hostname: name }: RunOptions): string {
+  if (name === undefined) return hostname();
+  if (HOSTNAME.test(name)) return name;
+  throw new UsageError(`--hostname ${name}: that is no host name`, {
+    hint: 'letters, digits, dots and hyphens, at most 64',
+  });
+}
+
+/** @throws UsageError */
+export function containerSettings(options: RunOptions): ContainerSettings {
+  const { isolation, net, network, privileged, device, groupAdd } = options;
+  const { addHost, ulimit, dns, dnsSearch, dnsOption } = options;
+  const { extraHosts, shmSize, ulimits, resolver } = parseResources({
+    ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
+    ...{ addHost, ulimit, dns, dnsSearch, dnsOption },
+  });
+  return {
+    isolation,
+    ...parseMounts(options),
+    names: {
+      network: net ?? network,
+      extraHosts,
+      hostname: hostnameOf(options),
+      resolver,
+    },
+    groups: groupAdd,
+    privileged,
+    devices: device.map(parseDevice),
+    restrictions: restrictionsOf(options),
+    shmSize,
+    terminal: options.tty,
+    limits: ulimits,
+  };
+}

@@ -1,0 +1,183 @@
+/** The options of `wiac run`, as commander gives them, and those of docker run that it does not take. */
+
+import type { Isolation } from '../executor/local/container.js';
+import { UsageError } from '../util/errors.js';
+import type { LimitOptions } from './container-limits.js';
+import type { PullPolicy } from './run-image.js';
+
+/** Options of `wiac run`. */
+export interface RunOptions extends LimitOptions {
+  readonly env: readonly string[];
+  readonly envFile: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly groupAdd: readonly string[];
+  readonly entrypoint?: string;
+  readonly layer?: string;
+  readonly network: 'host' | 'none';
+  readonly net?: 'host' | 'none';
+  readonly pull: PullPolicy;
+  readonly platform?: string;
+  readonly isolation: Isolation;
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  readonly rm: boolean;
+  readonly name?: string;
+  readonly volume: readonly string[];
+  readonly mount: readonly string[];
+  readonly tmpfs: readonly string[];
+  readonly readOnly: boolean;
+  readonly hostname?: string;
+  readonly addHost: readonly string[];
+  readonly dns: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly dnsOption: readonly string[];
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly securityOpt: readonly string[];
+  readonly privileged: boolean;
+  readonly device: readonly string[];
+  readonly init: boolean;
+  readonly shmSize?: string;
+  readonly ulimit: readonly string[];
+  readonly quiet: boolean;
+  readonly publish: readonly string[];
+  readonly publishAll: boolean;
+  readonly restart?: string;
+  readonly label: readonly string[];
+  readonly expose: readonly string[];
+  readonly detach: boolean;
+  readonly link: readonly string[];
+  readonly volumesFrom: readonly string[];
+  readonly sysctl: readonly string[];
+  readonly gpus?: string;
+  readonly runtime?: string;
+  readonly ipc?: string;
+  readonly pid?: string;
+  readonly uts?: string;
+  readonly userns?: string;
+  readonly cgroupns?: string;
+}
+
+/** `[ADDRESS:]PORT:PORT[/udp]`: with this machine's network both ports are one. */
+function isSamePort(text: string): boolean {
+  const ports = text.replace(/\/(tcp|udp|sctp)$/, '').split(':');
+  return ports.at(-1) === ports.at(-2);
+}
+
+type Refusal = readonly [given: boolean, option: string, why: string, hint: string];
+
+function refusals(options: RunOptions): Refusal[] {
+  const { restart, publish, network } = options;
+  const other = publish.find((text) => !isSamePort(text));
+  const own = 'leave it out, or run the image with podman';
+  const namespaces = (['ipc', 'pid', 'uts', 'userns', 'cgroupns'] as const).map(
+    (name): Refusal => [
+      options[name] !== undefined && options[name] !== 'private',
+      `--${name}=${options[name]}`,
+      'a container has one of its own',
+      own,
+    ],
+  );
+  return [
+    [
+      options.detach,
+      '--detach',
+      'wiac has no daemon that would look after it',
+      'leave -d out and let the shell do it: wiac run ... &, or systemd-run wiac run ...',
+    ],
+    [
+      restart !== undefined && restart !== 'no',
+      `--restart=${restart}`,
+      'nobody is there to start it again',
+      'let systemd do it: a unit with Restart= and ExecStart=wiac run ...',
+    ],
+    [
+      network === 'none' && (publish.length > 0 || options.publishAll),
+      '--publish',
+      'with --network=none nobody can reach a port',
+      'leave one of them out',
+    ],
+    [
+      other !== undefined,
+      `--publish ${other}`,
+      "the program has this machine's network, and listens on its own port there",
+      'let it listen on the port that you want, or give the same port twice',
+    ],
+    [options.link.length > 0, '--link', 'there are no other containers', own],
+    [options.volumesFrom.length > 0, '--volumes-from', 'there are no other containers', own],
+    [
+      options.sysctl.length > 0,
+      '--sysctl',
+      "its network is this machine's, whose settings it does not change",
+      own,
+    ],
+    [
+      options.gpus !== undefined,
+      '--gpus',
+      'wiac knows none',
+      'give its devices: --device /dev/...',
+    ],
+    [options.runtime !== undefined, '--runtime', 'wiac has one of its own', own],
+    ...namespaces,
+  ];
+}
+
+/** One line for each option that changes nothing. */
+function linesOf(options: RunOptions): string[] {
+  const { name, publish, publishAll, label, expose } = options;
+  const open = "the program has this machine's network: its ports are open on it";
+  const lines: [boolean, string, string][] = [
+    [name !== undefined, '--name', 'when the program ends nothing is left that could have a name'],
+    [publish.length > 0 || publishAll, '--publish', open],
+    [expose.length > 0, '--expose', open],
+    [label.length > 0, '--label', 'when the program ends nothing is left that could have one'],
+  ];
+  return lines.flatMap(([given, option, why]) =>
+    given ? [`${option} changes nothing: ${why}`] : [],
+  );
+}
+
+/** @throws UsageError for --rm where something is to be kept */
+export function checkRemoval({ rm }: RunOptions, keepsLayer: boolean): void {
+  if (!rm || !keepsLayer) return;
+  throw new UsageError('--rm: what the program writes is to stay in a directory', {
+    hint: 'leave --rm out, or run an image by its name without --layer: it leaves nothing',
+  });
+}
+
+/**
+ * @returns a line for each option that changes nothing
+ * @throws UsageError for those of docker run that wiac can't do, or that contradict each other
+ */
+export function checkRunOptions(options: RunOptions): string[] {
+  for (const [given, option, why, hint] of refusals(options))
+    if (given) throw new UsageError(`${option}: ${why}`, { hint });
+  const { tty, interactive, workdir, isolation } = options;
+  if (tty && interactive && !process.stdin.isTTY) {
+    throw new UsageError('-t: standard input is no terminal', {
+      hint: 'leave -t out; -i alone takes a pipe or a file',
+    });
+  }
+  if (workdir !== undefined && !workdir.startsWith('/')) {
+    throw new UsageError(`--workdir ${workdir}: it is no absolute path`, {
+      hint: `write --workdir /${workdir}`,
+    });
+  }
+  const { capAdd, capDrop, securityOpt, device, init, hostname } = options;
+  const needsNamespaces: [boolean, string][] = [
+    [capAdd.length > 0, '--cap-add'],
+    [capDrop.length > 0, '--cap-drop'],
+    [securityOpt.length > 0, '--security-opt'],
+    [device.length > 0, '--device'],
+    [init, '--init'],
+    [hostname !== undefined, '--hostname'],
+  ];
+  const [, option] = needsNamespaces.find(([given]) => given) ?? [];
+  if (isolation === 'chroot' && option !== undefined) {
+    throw new UsageError(`${option}: with --isolation=chroot only the root is another`, {
+      hint: 'leave one of them out',
+    });
+  }
+  return linesOf(options);
+}

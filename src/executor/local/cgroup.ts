@@ -1,0 +1,219 @@
+/**
+ * Control groups for containers: made before, removed after, swept away when whoever made them was
+ * killed. Limits that were asked for are set or are an error, never ignored.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { IsolationError } from '../../util/errors.js';
+import { abandonedNames, processName } from '../../util/process-name.js';
+import type { Hierarchy } from './cgroup-hierarchy.js';
+import { groupsAbove, hierarchyOf } from './cgroup-hierarchy.js';
+import type { ControlLimits, Controller, Setting } from './cgroup-limits.js';
+import { settingsV1, settingsV2 } from './cgroup-limits.js';
+
+/** Control groups of one container, one a hierarchy. */
+export interface ControlGroups {
+  /** cgroup.procs of each, for whoever is to run in them. */
+  readonly members: readonly string[];
+  /** How many of its processes the kernel has killed because the memory limit was reached. */
+  readonly memoryKills: () => number;
+  readonly remove: () => Promise<void>;
+}
+
+const NONE: ControlGroups = { members: [], memoryKills: () => 0, remove: async () => {} };
+
+const CONTROLLERS: readonly Controller[] = ['memory', 'cpu', 'cpuset', 'pids'];
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
+function readHierarchy(controller: Controller): Hierarchy | undefined {
+  const [mountinfo, cgroup] = ['mountinfo', 'cgroup'].map((name) =>
+    readFileSync(`/proc/self/${name}`, 'utf8'),
+  ) as [string, string];
+  return hierarchyOf(controller, mountinfo, cgroup);
+}
+
+/** Writes a file of the kernel's; it is never made, because that would fail in riddles. */
+function set(group: string, file: string, value: string): void {
+  writeFileSync(join(group, file), value, { flag: 'r+' });
+}
+
+function words(group: string, file: string): string[] {
+  return readFileSync(join(group, file), 'utf8').split(/\s+/).filter(Boolean);
+}
+
+/** Version 2: the groups in a group have the controllers that it hands on. */
+function handOn(group: string, controllers: readonly Controller[]): void {
+  const handed = words(group, 'cgroup.subtree_control');
+  const missing = controllers.filter((controller) => !handed.includes(controller));
+  if (missing.length === 0) return;
+  set(group, 'cgroup.subtree_control', missing.map((controller) => `+${controller}`).join(' '));
+}
+
+/** Version 1: a group has no CPUs and no memory nodes until it gets some. */
+function inheritCpuset(parent: string, group: string): void {
+  for (const file of ['cpuset.cpus', 'cpuset.mems'])
+    set(group, file, readFileSync(join(parent, file), 'utf8').trim());
+}
+
+function apply(group: string, settings: readonly Setting[]): void {
+  for (const { file, value, option, optional } of settings) {
+    try {
+      set(group, file, value);
+    } catch (error) {
+      const code = codeOf(error);
+      if (optional && (code === 'ENOENT' || code === 'EINVAL')) continue;
+      throw new IsolationError(`${option}: the kernel takes no ${value} for ${file} (${code})`, {
+        hint:
+          code === 'ENOENT'
+            ? 'it was built or started without that limit (swap: swapaccount=1)'
+            : 'a group can have no more than the groups around it',
+      });
+    }
+  }
+}
+
+/** Makes a group with its limits. @throws the file system's errors; IsolationError for a bad value */
+function makeGroup(
+  parent: string,
+  name: string,
+  { version }: Hierarchy,
+  settings: readonly Setting[],
+): string {
+  const controllers = [...new Set(settings.map(({ controller }) => controller))];
+  if (version === 2) handOn(parent, controllers);
+  const group = join(parent, name);
+  mkdirSync(group);
+  try {
+    if (version === 1 && controllers.includes('cpuset')) inheritCpuset(parent, group);
+    apply(group, settings);
+    return group;
+  } catch (error) {
+    rmdirSync(group);
+    throw error;
+  }
+}
+
+/** Makes the group as near to this process's own as the kernel and its rights allow. */
+function makeNearby(name: string, hierarchy: Hierarchy, settings: readonly Setting[]): string {
+  const refused: string[] = [];
+  for (const parent of groupsAbove(hierarchy)) {
+    try {
+      return makeGroup(parent, name, hierarchy, settings);
+    } catch (error) {
+      if (error instanceof IsolationError) throw error;
+      refused.push(`${parent}: ${codeOf(error)}`);
+    }
+  }
+  const asked = settings.filter(({ optional }) => !optional).map(({ option }) => option);
+  const options = [...new Set(asked)].join(', ');
+  throw new IsolationError(
+    `${options}: no control group can be made here (${refused.join('; ')})`,
+    {
+      hint: 'run wiac as root, or in a group of its own: systemd-run --user --scope -p Delegate=yes wiac ...',
+    },
+  );
+}
+
+/** The settings of each hierarchy, by its mount point. */
+function byHierarchy(limits: ControlLimits): [Hierarchy, Setting[]][] {
+  const found = new Map<string, [Hierarchy, Setting[]]>();
+  const [first, second] = [settingsV1(limits), settingsV2(limits)];
+  for (const controller of CONTROLLERS) {
+    const asked = first.filter((setting) => setting.controller === controller);
+    const [{ option } = { option: '' }] = asked;
+    if (asked.length === 0) continue;
+    const hierarchy = readHierarchy(controller);
+    if (!hierarchy) {
+      throw new IsolationError(`${option}: there is no control group for it on this machine`, {
+        hint: 'mount /sys/fs/cgroup, or leave the limit out',
+      });
+    }
+    const settings = (hierarchy.version === 1 ? first : second).filter(
+      (setting) => setting.controller === controller,
+    );
+    const before = found.get(hierarchy.mount)?.[1] ?? [];
+    found.set(hierarchy.mount, [hierarchy, [...before, ...settings]]);
+  }
+  return [...found.values()];
+}
+
+/** `memory.events` of version 2, `memory.oom_control` of version 1. */
+function memoryKills(groups: readonly string[]): number {
+  const counts = groups.flatMap((group) =>
+    ['memory.events', 'memory.oom_control'].map((file) => {
+      try {
+        return Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(group, file), 'utf8'))?.[1] ?? 0);
+      } catch {
+        // A file of the other version, or of a group without this controller.
+        return 0;
+      }
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** How long the kernel may take to let go of processes that have ended. */
+const PATIENCE_MS = [5, 20, 100, 400, 1000];
+
+async function remove(group: string): Promise<void> {
+  for (const pause of [...PATIENCE_MS, undefined]) {
+    try {
+      return rmdirSync(group);
+    } catch (error) {
+      // What can't be removed now, the next command sweeps away.
+      if (codeOf(error) !== 'EBUSY' || pause === undefined) return;
+    }
+    await sleep(pause);
+  }
+}
+
+/**
+ * Makes control groups with the limits.
+ * @throws IsolationError when this machine, the kernel or its rights do not allow that
+ */
+export function makeControlGroups(limits: ControlLimits): ControlGroups {
+  const wanted = byHierarchy(limits);
+  if (wanted.length === 0) return NONE;
+  const name = processName();
+  const groups: string[] = [];
+  try {
+    for (const [hierarchy, settings] of wanted) groups.push(makeNearby(name, hierarchy, settings));
+  } catch (error) {
+    for (const group of groups) rmdirSync(group);
+    throw error;
+  }
+  return {
+    members: groups.map((group) => join(group, 'cgroup.procs')),
+    memoryKills: () => memoryKills(groups),
+    remove: async () => {
+      for (const group of groups) await remove(group);
+    },
+  };
+}
+
+function namesIn(group: string): string[] {
+  try {
+    return readdirSync(group);
+  } catch {
+    return [];
+  }
+}
+
+/** Removes the control groups of processes that were killed before they could do it. */
+export function sweepControlGroups(): void {
+  const hierarchies = CONTROLLERS.flatMap((controller) => readHierarchy(controller) ?? []);
+  const parents = new Set(hierarchies.flatMap(groupsAbove));
+  for (const parent of parents) {
+    for (const name of abandonedNames(namesIn(parent))) {
+      try {
+        rmdirSync(join(parent, name));
+      } catch {
+        // Its processes are still about to end, or it is somebody else's.
+      }
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/** Configs and attestations of an image in a registry, for `wiac imagetools inspect --format`. */
+
+import { isIndex, parseManifest } from '../oci/parse-manifest.js';
+import { formatPlatform, isAttestation } from '../oci/platform.js';
+import type { BlobReader } from '../oci/resolve.js';
+import { checkJsonSize, collect } from '../oci/resolve.js';
+import type { Descriptor, ImageManifest } from '../oci/resolved-image.js';
+import type { Named } from './describe-manifest.js';
+
+/** Bytes of a statement: an SBOM of a large image has some megabytes. */
+const MAX_STATEMENT = 256 << 20;
+
+/** What a template can ask for. */
+export interface Details {
+  readonly Image: unknown;
+  readonly Provenance: unknown;
+  readonly SBOM: unknown;
+}
+
+async function readJson(reader: BlobReader, blob: Descriptor, limit: number): Promise<unknown> {
+  const title = `${blob.digest} of ${reader.title}`;
+  return JSON.parse((await collect(await reader.openBlob(blob), limit, title)).toString());
+}
+
+async function manifestOf(
+  reader: BlobReader,
+  child: Descriptor,
+): Promise<ImageManifest | undefined> {
+  checkJsonSize(child, `manifest of ${reader.title}`);
+  const bytes = await reader.readManifest(child);
+  const manifest = parseManifest(bytes, child.mediaType, reader.title);
+  return isIndex(manifest) ? undefined : manifest;
+}
+
+/** The predicates of a kind that an attestation manifest has. */
+async function predicates(
+  reader: BlobReader,
+  attestation: Descriptor,
+  isWanted: (predicateType: string) => boolean,
+): Promise<unknown[]> {
+  const manifest = await manifestOf(reader, attestation);
+  const layers = (manifest?.layers ?? []).filter(({ annotations }) =>
+    isWanted(annotations?.['in-toto.io/predicate-type'] ?? ''),
+  );
+  const found: unknown[] = [];
+  for (const layer of layers) {
+    const statement = (await readJson(reader, layer, MAX_STATEMENT)) as { predicate?: unknown };
+    found.push(statement.predicate);
+  }
+  return found;
+}
+
+/** Of an index by platform, of one image alone the value itself, as buildx has it. */
+function byPlatform(values: readonly (readonly [string, unknown])[]): unknown {
+  const present = values.filter(([, value]) => value !== undefined);
+  return present.length <= 1 ? (present[0]?.[1] ?? null) : Object.fromEntries(present);
+}
+
+async function imagesOf(reader: BlobReader, { manifest }: Named): Promise<unknown> {
+  const config = (own: ImageManifest) => {
+    checkJsonSize(own.config, `config of ${reader.title}`);
+    return readJson(reader, own.config, own.config.size);
+  };
+  if (!isIndex(manifest)) return config(manifest);
+  const values: [string, unknown][] = [];
+  for (const child of manifest.manifests) {
+    if (isAttestation(child) || !child.platform) continue;
+    const own = await manifestOf(reader, child);
+    if (own) values.push([formatPlatform(child.platform), await config(own)]);
+  }
+  return byPlatform(values);
+}
+
+async function attestationsOf(
+  reader: BlobReader,
+  { manifest }: Named,
+  isWanted: (predicateType: string) => boolean,
+  wrap: (predicate: unknown) => unknown,
+): Promise<unknown> {
+  if (!isIndex(manifest)) return null;
+  const values: [string, unknown][] = [];
+  for (const child of manifest.manifests) {
+    if (isAttestation(child) || !child.platform) continue;
+    const attestation = manifest.manifests.find(
+      ({ annotations }) => annotations?.['vnd.docker.reference.digest'] === child.digest,
+    );
+    const [found] = attestation ? await predicates(reader, attestation, isWanted) : [];
+    values.push([formatPlatform(child.platform), found === undefined ? undefined : wrap(found)]);
+  }
+  return byPlatform(values);
+}
+
+/**
+ * Reads what a template mentions; the rest is null.
+ * @throws ImageError
+ */
+export async function detailsOf(
+  reader: BlobReader,
+  named: Named,
+  mentions: (field: keyof Details) => boolean,
+): Promise<Details> {
+  const provenance = (type: string) => type.startsWith('https://slsa.dev/provenance/');
+  const sbom = (type: string) => type === 'https://spdx.dev/Document';
+  return {
+    Image: mentions('Image') ? await imagesOf(reader, named) : null,
+    Provenance: mentions('Provenance')
+      ? await attestationsOf(reader, named, provenance, (SLSA) => ({ SLSA }))
+      : null,
+    SBOM: mentions('SBOM') ? await attestationsOf(reader, named, sbom, (SPDX) => ({ SPDX })) : null,
+  };
+}

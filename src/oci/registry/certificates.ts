@@ -1,0 +1,63 @@
+/** Certificates for one registry, where docker and podman have them: containers-certs.d(5). */
+import { readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { ImageError, messageOf } from '../image-error.js';
+import type { RegistryConfig } from './auth-config.js';
+
+/** What a directory of certificates holds, as PEM. */
+export interface Certificates {
+  /** Authorities to trust besides the well-known ones: *.crt. */
+  readonly ca: string | undefined;
+  /** Who we are: *.cert, each with its *.key. */
+  readonly client: { readonly cert: string[]; readonly key: string[] } | undefined;
+}
+
+const NONE: Certificates = { ca: undefined, client: undefined };
+
+/** @throws the file system's errors, also when a certificate has no key */
+export function readCertificates(directory: string): Certificates {
+  const read = (name: string) => readFileSync(join(directory, name), 'utf8');
+  const names = readdirSync(directory).sort();
+  const authorities = names.filter((name) => name.endsWith('.crt')).map(read);
+  const own = names.filter((name) => name.endsWith('.cert'));
+  const keys = own.map((name) => read(`${name.slice(0, -'.cert'.length)}.key`));
+  return {
+    ca: authorities.length > 0 ? authorities.join('\n') : undefined,
+    client: own.length > 0 ? { cert: own.map(read), key: keys } : undefined,
+  };
+}
+
+/** Directories with one for each registry, the first that has this one counts. */
+function directories({ XDG_CONFIG_HOME, HOME }: NodeJS.ProcessEnv): string[] {
+  const config = XDG_CONFIG_HOME || join(HOME || homedir(), '.config');
+  const places = [join(config, 'containers'), '/etc/containers', '/etc/docker'];
+  return places.map((place) => join(place, 'certs.d'));
+}
+
+/** There is no such directory, or it is nobody's business: as with podman, the next one is asked. */
+const PASSED_OVER = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
+
+/**
+ * Those of --cert-dir, else of the first directory that is named after the registry.
+ * @param host `host[:port]` as in a reference
+ * @throws ImageError when one can't be read
+ */
+export function certificatesFor(host: string, { certDir, env }: RegistryConfig): Certificates {
+  // A host of a reference has no slash, and dots only between other characters.
+  const named = directories(env).map((directory) => join(directory, host));
+  for (const directory of certDir === undefined ? named : [certDir]) {
+    try {
+      return readCertificates(directory);
+    } catch (cause) {
+      const { code, syscall } = cause as NodeJS.ErrnoException;
+      if (syscall === 'scandir' && PASSED_OVER.has(code ?? '')) continue;
+      throw new ImageError(`certificates of ${directory}: ${messageOf(cause)}`, {
+        cause,
+        registry: host,
+        hint: 'it holds authorities (*.crt), and *.cert each with its *.key',
+      });
+    }
+  }
+  return NONE;
+}

@@ -1,0 +1,41 @@
+/** Which stages a target needs. */
+import type { Instruction } from '../dockerfile/ast.js';
+import { splitCsv } from '../dockerfile/csv.js';
+import type { Stage, StageTable } from '../plan/stages.js';
+import { stageByReference } from '../plan/stages.js';
+
+/** What COPY --from and RUN --mount from= name. */
+function referencesOf(instruction: Instruction): string[] {
+  const { flags, kind } = instruction;
+  if (kind === 'onbuild') return [];
+  return flags.flatMap(({ name, value = '' }) => {
+    if (name === 'from') return [value];
+    if (name !== 'mount') return [];
+    const fields = splitCsv(value) ?? [];
+    return fields.filter((field) => field.startsWith('from=')).map((field) => field.slice(5));
+  });
+}
+
+/**
+ * The target and all stages that it needs, in the order of the file.
+ * @param baseOf the stage that FROM names
+ */
+export function stagesFor(
+  table: StageTable,
+  target: Stage,
+  baseOf: (stage: Stage) => Stage | undefined,
+): Stage[] {
+  const found = new Set<Stage>();
+  const open = [target];
+  for (let stage = open.pop(); stage !== undefined; stage = open.pop()) {
+    if (found.has(stage)) continue;
+    found.add(stage);
+    const base = baseOf(stage);
+    if (base) open.push(base);
+    for (const reference of stage.body.flatMap(referencesOf)) {
+      const other = stageByReference(table, reference);
+      if (other) open.push(other);
+    }
+  }
+  return table.stages.filter((stage) => found.has(stage));
+}

@@ -1,0 +1,62 @@
+/**
+ * What people call the id of an image: the digest of its config, as with docker and podman. It
+ * takes the diffIDs of the layers, which nobody reads layers for before somebody asks.
+ */
+
+import { digestOf } from '../../oci/blob-digest.js';
+import { configBytes } from '../../oci/config-blob.js';
+import { DEFAULT_FORM, knownBlob, withTimes } from '../blobs/blobs.js';
+import type { Indexed } from '../index/tables.js';
+import { tablesOf } from '../index/tables.js';
+import type { ArchiveRecord, ImageRecord, ImageTimes, LayerId } from '../records.js';
+
+/** What a config says of a layer; undefined as long as nobody has asked. */
+export function knownArchive(
+  store: Indexed,
+  id: LayerId,
+  times?: ImageTimes,
+): Pick<ArchiveRecord, 'diffId'> | undefined {
+  const { layers } = tablesOf(store);
+  const layer = layers.get(id);
+  if (times !== undefined) return knownBlob(layer, withTimes(DEFAULT_FORM, times));
+  return layer?.blob ?? layer?.archive;
+}
+
+/** The id of an image, `sha256:...`; undefined when diffIDs of its layers are not known yet. */
+export function knownImageId(store: Indexed, image: ImageRecord): string | undefined {
+  if (image.original) return digestOf(image.original.config);
+  const archives = image.layers.flatMap((id) => knownArchive(store, id, image.times) ?? []);
+  if (archives.length < image.layers.length) return undefined;
+  return digestOf(configBytes(image, archives, image.times?.seconds ?? image.epoch));
+}
+
+/** Fewest digits of an id that are one. */
+const FEWEST_DIGITS = 3;
+
+/** What may be an id or its beginning, as `sha256:...`. */
+export function idStart(text: string, fewest = FEWEST_DIGITS): string | undefined {
+  const digits = text.replace(/^sha256:/, '');
+  const isId = /^[0-9a-f]{1,64}$/.test(digits) && digits.length >= fewest;
+  return isId ? `sha256:${digits}` : undefined;
+}
+
+/**
+ * The images whose id, as far as it is known, is or begins with `sha256:...`. Several of one id differ in
+ * what no config says: one was built here, another one pulled, a third one came in other blobs.
+ */
+export function imagesWithId(
+  store: Indexed,
+  start: string,
+): { readonly id: string; readonly image: ImageRecord }[] {
+  return [...tablesOf(store).images.getRange()].flatMap(({ value: image }) => {
+    const id = knownImageId(store, image);
+    return id?.startsWith(start) ? [{ id, image }] : [];
+  });
+}
+
+/** The images that were pulled by the manifest or the index of this digest. */
+export function imagesWithManifest(store: Indexed, digest: string): ImageRecord[] {
+  return [...tablesOf(store).images.getRange()].flatMap(({ value: image }) =>
+    image.manifest === digest || image.index === digest ? [image] : [],
+  );
+}

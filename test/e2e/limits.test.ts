@@ -1,0 +1,186 @@
+/** Control groups: limits of `wiac run` and of RUN steps are set, told, and leave nothing behind. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import type { Machine } from '../support/wiac.js';
+import { context, dockerfile, machine, printed, WIAC } from '../support/wiac.js';
+
+/** Groups of wiac in all hierarchies of this machine. */
+function groups(directory = '/sys/fs/cgroup'): string[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    if (!entry.isDirectory()) return [];
+    const path = join(directory, entry.name);
+    return [...(entry.name.startsWith('wiac-') ? [path] : []), ...groups(path)];
+  });
+}
+
+/** Groups that a process of wiac made. */
+function groupsOf(pid: number | undefined): string[] {
+  return groups().filter((path) => path.includes(`-${pid}-`));
+}
+
+/** The first of these files that a group has: they differ between the versions. */
+function read(paths: readonly string[], ...files: string[]): string | undefined {
+  for (const path of paths) {
+    const file = readdirSync(path).find((name) => files.includes(name));
+    if (file !== undefined) return readFileSync(join(path, file), 'utf8').trim();
+  }
+  return undefined;
+}
+
+/** An image whose `/eat` uses memory without end. */
+async function prepare(): Promise<Machine> {
+  const made = machine();
+  const root = context({ Dockerfile: dockerfile('RUN ln -s busybox /bin/tail') });
+  await made.build(root, '-t', 'app');
+  return made;
+}
+
+const EAT = 'tail /dev/zero';
+
+const children: { kill(signal: 'SIGKILL'): boolean }[] = [];
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+function start({ root }: Machine, ...args: string[]) {
+  const child = execa(process.execPath, [WIAC, 'run', ...args], {
+    env: { WIAC_ROOT: root },
+    reject: false,
+  });
+  children.push(child);
+  return child;
+}
+
+describe('wiac run', () => {
+  test('the groups have the limits, the program is in them, and they go with it', async () => {
+    const made = await prepare();
+    const flags = ['-m', '64m', '--cpus', '0.5', '--pids-limit', '77', '--cpu-shares', '512'];
+    const script = 'echo ready; read line';
+    const child = start(made, ...flags, '--cpuset-cpus', '0', 'app', '/bin/sh', '-c', script);
+    await printed(child.stdout, 'ready');
+    const own = groupsOf(child.pid);
+    expect(read(own, 'memory.max', 'memory.limit_in_bytes')).toBe(String(64 << 20));
+    expect(['50000 100000', '50000']).toContain(read(own, 'cpu.max', 'cpu.cfs_quota_us'));
+    expect(['20', '512']).toContain(read(own, 'cpu.weight', 'cpu.shares'));
+    expect(read(own, 'pids.max')).toBe('77');
+    expect(read(own, 'cpuset.cpus')).toBe('0');
+    // The shell alone: what started it is not limited.
+    for (const path of own)
+      expect(readFileSync(join(path, 'cgroup.procs'), 'utf8').trim().split('\n')).toHaveLength(1);
+    child.stdin?.end('\n');
+    expect((await child).exitCode).toBe(0);
+    expect(groupsOf(child.pid)).toEqual([]);
+  });
+
+  test('out of memory is named as such', async () => {
+    const { wiac } = await prepare();
+    const result = await wiac(['run', '--memory=32m', 'app', '/bin/sh', '-c', EAT]);
+    expect(result).toMatchObject({ exitCode: 137, stdout: '' });
+    expect(result.stderr).toContain(
+      'out of memory: the kernel killed a process, because the limit of --memory (33554432 bytes)',
+    );
+  });
+
+  test('--pids-limit', async () => {
+    const { wiac } = await prepare();
+    const script = 'for i in 1 2 3 4 5 6 7 8; do sleep 0.2 & done; wait';
+    const limited = await wiac(['run', '--pids-limit=4', 'app', '/bin/sh', '-c', script]);
+    expect(limited.stderr).toContain("can't fork: Resource temporarily unavailable");
+    const unlimited = await wiac(['run', '--pids-limit=-1', 'app', '/bin/sh', '-c', script]);
+    expect(unlimited).toMatchObject({ exitCode: 0, stderr: '' });
+  });
+
+  test('the program sees its own group as the root', async () => {
+    const { wiac } = await prepare();
+    const { stdout } = await wiac(['run', '-m', '64m', 'app', '/bin/cat', '/proc/self/cgroup']);
+    expect(stdout).not.toContain('wiac-');
+  });
+
+  test('after kill -9 the next command sweeps them away, and no others', async () => {
+    const made = await prepare();
+    const killed = start(made, '-m', '64m', 'app', '/bin/sh', '-c', 'echo ready; exec sleep 60');
+    const alive = start(made, '-m', '64m', 'app', '/bin/sh', '-c', 'echo ready; read line');
+    await Promise.all([printed(killed.stdout, 'ready'), printed(alive.stdout, 'ready')]);
+    expect(groupsOf(killed.pid)).toHaveLength(1);
+    killed.kill('SIGKILL');
+    await killed;
+    // The kernel may take a moment to end the program.
+    const [group = ''] = groupsOf(killed.pid);
+    while (group !== '' && readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '')
+      await new Promise((resume) => setTimeout(resume, 20));
+    await made.wiac(['build', '-q', context({ Dockerfile: dockerfile() })]);
+    expect(groupsOf(killed.pid)).toEqual([]);
+    expect(groupsOf(alive.pid)).toHaveLength(1);
+    alive.stdin?.end('\n');
+    expect((await alive).exitCode).toBe(0);
+  });
+
+  test.each([
+    [['-m', '1m'], 'at least 6m'],
+    [['-m', 'much'], 'write it like 64m'],
+    [['--memory-swap', '1g'], 'give --memory as well'],
+    [['-m', '1g', '--memory-swap', '64m'], 'at least --memory'],
+    [['--cpus', '0.001'], 'this machine has'],
+    [['--cpus', '10000'], 'this machine has'],
+    [['--cpus', '1', '--cpu-quota', '5000'], 'in one'],
+    [['--cpu-quota', '10'], 'at least 1000'],
+    [['--cpu-shares', '1'], '2 to 262144'],
+    [['--cpuset-cpus', '0-'], 'a list like'],
+    [['--cpuset-cpus', '99999'], 'the kernel takes no 99999 for cpuset.cpus'],
+    [['--pids-limit', 'x'], 'a number of processes'],
+  ])('refused: %j', async (flags, message) => {
+    const { wiac } = await prepare();
+    const result = await wiac(['run', ...flags, 'app', '/bin/echo', 'ran']);
+    expect(result).toMatchObject({ exitCode: 125, stdout: '' });
+    expect(result.stderr).toContain(message);
+  });
+
+  test('where no group can be made a limit is an error, and all else works', async () => {
+    const { root } = await prepare();
+    const run = (flags: string) => {
+      const command = `mount --bind -o ro /sys/fs/cgroup /sys/fs/cgroup; for d in /sys/fs/cgroup/*/; do mount -o remount,bind,ro $d 2> /dev/null; done; exec ${process.execPath} ${WIAC} run ${flags} app /bin/echo ran`;
+      return execa('unshare', ['-m', 'sh', '-c', command], {
+        env: { WIAC_ROOT: root },
+        reject: false,
+      });
+    };
+    const limited = await run('--memory=64m');
+    expect(limited).toMatchObject({ exitCode: 125, stdout: '' });
+    expect(limited.stderr).toContain('--memory: no control group can be made here (/');
+    expect(limited.stderr).toContain('EROFS');
+    expect(await run('')).toMatchObject({ exitCode: 0, stdout: 'ran' });
+  });
+});
+
+describe('wiac build', () => {
+  test('each RUN has the limits; out of memory is named; nothing is left', async () => {
+    const { wiac } = machine();
+    const root = context({
+      Dockerfile: dockerfile('RUN ln -s busybox /bin/tail', `RUN ${EAT}`),
+    });
+    const before = groups();
+    const result = await wiac(['build', '--memory=32m', '--pids-limit=50', '--cpus=1', root]);
+    expect(result.exitCode).toBe(5);
+    expect(result.stderr).toContain('exit code 137; out of memory: the kernel killed a process');
+    expect(groups().filter((path) => !before.includes(path))).toEqual([]);
+  });
+
+  test('limits are no part of a key, as with docker build', async () => {
+    const { build } = machine();
+    const root = context({ Dockerfile: dockerfile('RUN echo x > /x') });
+    await build(root);
+    const { events } = await build(root, '-m', '64m', '--cpu-period=50000', '--cpu-quota=25000');
+    expect(events.filter(({ type }) => type === 'started')).toEqual([]);
+  });
+
+  test('a limit that can mean nothing is told before anything is built', async () => {
+    const { wiac } = machine();
+    const root = context({ Dockerfile: dockerfile('RUN echo x > /x') });
+    const result = await wiac(['build', '--memory=1k', root]);
+    expect(result).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(result.stderr).toContain('at least 6m');
+  });
+});
