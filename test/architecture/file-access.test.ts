@@ -85,6 +85,7 @@ const REASONS: readonly Reason[] = [
       'cli/build-input.ts': 'createReadStream existsSync mkdirSync openSync readFileSync statSync',
       'cli/copy.ts': 'existsSync realpathSync statSync',
       'cli/combine-options.ts': 'readFileSync',
+      'cli/git-labels.ts': 'realpathSync',
       'cli/imagetools-command.ts': 'readFileSync',
       'cli/layer-directory.ts': 'readdirSync statSync',
       'cli/log-file.ts': 'appendFileSync writeFileSync',
