@@ -1,12 +1,12 @@
 /** `wiac cache export FILE`, `wiac cache import FILE` */
 
 import { gatherStore, importCache } from '../engine/exports/transfer-cache.js';
+import { cacheSource, cacheTarget } from '../engine/shared-caches.js';
 import { createHash64 } from '../fs/scan/hash64.js';
 import type { ArtifactSource } from '../oci/artifact.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import type { SetExitCode } from './declare/options.js';
-import { cacheSource, cacheTarget } from './shared-caches.js';
 import { changeStore } from './with-store.js';
 
 /** `wiac cache export`: all entries with their layers, as an oci-archive. */

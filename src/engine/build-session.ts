@@ -39,11 +39,15 @@ export interface LookupSession {
   readonly skipsCache: (step: Step) => boolean;
   /** User and password for the server that a step fetches from. */
   readonly credentials: (step: StepId) => Credentials | undefined;
+  /** Proxies, certificates and what git may know. */
+  readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
 }
 
 /** One build: what it looks up with, what carries steps out, and to whom it reports. */
 export interface BuildSession extends LookupSession {
+  /** Look for the reason of each miss. */
+  readonly explain: boolean;
   /** Carries out what is not in the cache. */
   readonly executor: Executor<CopySources>;
   /** Content of a secret; undefined when the build was given none of that id. */

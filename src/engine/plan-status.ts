@@ -147,12 +147,20 @@ function withUnneeded(plan: Plan, statuses: readonly StepStatus[]): StepStatus[]
   );
 }
 
+/** What looking steps up takes besides the plan. */
+export interface StatusOptions {
+  /** Proxies, certificates and what git may know. */
+  readonly environment?: NodeJS.ProcessEnv | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The status of every step, in the order of the plan. */
 export async function planStatus(
   plan: Plan,
   store: Store,
   openContext: (name: string) => FileSource,
   images: PlanImages,
+  { environment = {}, signal = new AbortController().signal }: StatusOptions = {},
 ): Promise<StepStatus[]> {
   const scanStore = indexScanStore(store, await createHash64());
   const scratch = lazyScratch(store.paths);
@@ -167,7 +175,8 @@ export async function planStatus(
     sharedCache: undefined,
     skipsCache: () => false,
     credentials: plan.credentials,
-    signal: new AbortController().signal,
+    environment,
+    signal,
   };
   const known = new Map<StepId, Known>();
   const statuses: StepStatus[] = [];

@@ -28,6 +28,7 @@ import { asStoreError } from '../store/store.js';
 import { UnsupportedError } from '../util/errors.js';
 import type { BuildSession } from './build-session.js';
 import type { EventSink } from './events.js';
+import { EVENTS_VERSION } from './events.js';
 import type { CacheTarget } from './exports/export-cache.js';
 import type { LayerOrigins } from './images/needed-layers.js';
 import { MissingLayersError, needLayers } from './images/needed-layers.js';
@@ -68,6 +69,10 @@ export interface BuildRequest {
   readonly cacheTo: readonly CacheTarget[];
   /** SOURCE_DATE_EPOCH: when the result was made, seconds since 1970. */
   readonly epoch?: number | undefined;
+  /** Look for the reason of each miss: a few look-ups a step. */
+  readonly explain: boolean;
+  /** Proxies, certificates and what git may know. */
+  readonly environment: NodeJS.ProcessEnv;
   readonly emit: EventSink;
   /** Aborted from outside (SIGINT); its reason is what the build throws then. */
   readonly signal: AbortSignal;
@@ -190,7 +195,15 @@ async function attempt(
     scanStore,
     context,
     scratch,
-    executor: request.executor({ store, scanStore, scratch, nextNumber: counter() }),
+    environment: request.environment,
+    explain: request.explain,
+    executor: request.executor({
+      store,
+      scanStore,
+      environment: request.environment,
+      scratch,
+      nextNumber: counter(),
+    }),
     images: request.images,
     origins,
     sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),
@@ -256,7 +269,7 @@ function refuseWindows(steps: readonly Step[]): void {
 export async function build(request: BuildRequest): Promise<BuildResult> {
   const { plan, store, emit } = request;
   refuseWindows(plan.steps);
-  emit({ type: 'planned', steps: plan.steps.map(printedStep) });
+  emit({ type: 'planned', version: EVENTS_VERSION, steps: plan.steps.map(printedStep) });
   for (const message of plan.warnings) emit({ type: 'warning', message });
   const scratch = lazyScratch(store.paths);
   const contexts = openOnce(request.openContext);

@@ -32,6 +32,7 @@ const machine = {
   scanStore,
   isolation: 'namespaces' as const,
   limits: {},
+  environment: {},
   scratch: scratch.path,
   nextNumber: () => {
     numbers += 1;

@@ -10,6 +10,8 @@ export interface LocalMachine {
   readonly isolation: Isolation;
   /** What each RUN may use of this machine. */
   readonly limits: ControlLimits;
+  /** Proxies, certificates and what git may know. */
+  readonly environment: NodeJS.ProcessEnv;
   /** Directory for short-lived files of this build, made when it is first asked for. */
   readonly scratch: () => string;
   /** Counts up, for names that must not repeat within this process. */
