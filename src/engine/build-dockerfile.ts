@@ -1,5 +1,4 @@
 /** Builds a Dockerfile, for one platform or several: what `wiac build` and programs call. */
-import { availableParallelism } from 'node:os';
 import { sweepControlGroups } from '../executor/local/cgroup.js';
 import type { ControlLimits } from '../executor/local/cgroup-limits.js';
 import type { Isolation } from '../executor/local/container.js';
@@ -21,6 +20,7 @@ import type { DockerfileRequest } from './request.js';
 import type { BuildRequest, BuildResult } from './run-build.js';
 import { build as runBuild } from './run-build.js';
 import type { SharedCaches } from './shared-caches.js';
+import { stepLimits } from './step-slots.js';
 
 /** What is to be built, and how. Everything that has a default may be left out. */
 export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
@@ -43,7 +43,7 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly secret?: BuildRequest['secret'] | undefined;
   /** An ssh agent by its id; asked when a step wants it. */
   readonly sshAgent?: BuildRequest['sshAgent'] | undefined;
-  /** How many steps may run at the same time. */
+  /** How many steps may run at the same time; see stepLimits for the default. */
   readonly jobs?: number | undefined;
   readonly isolation?: Isolation | undefined;
   /** What each RUN may use of this machine. */
@@ -180,7 +180,7 @@ async function buildPlatform(
       sshAgent: request.sshAgent ?? (() => undefined),
       cacheFrom: caches.from,
       cacheTo: caches.to,
-      jobs: request.jobs ?? availableParallelism(),
+      jobs: stepLimits(request.jobs),
       names,
       times,
       epoch,

@@ -37,6 +37,7 @@ import type { Resolution } from './scheduler.js';
 import { resolvePlan } from './scheduler.js';
 import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
+import type { StepLimits } from './step-slots.js';
 
 /** What a build gives to an executor of this machine. */
 export type BuildMachine = Omit<LocalMachine, 'isolation' | 'limits'>;
@@ -56,7 +57,7 @@ export interface BuildRequest {
   readonly secret: (id: string) => Buffer | undefined;
   readonly sshAgent: (id: string) => AgentSource | undefined;
   /** How many steps may run at the same time. */
-  readonly jobs: number;
+  readonly jobs: StepLimits;
   /** Names the result gets. */
   readonly names: readonly string[];
   /** Times of the result, wherever it is written. */
