@@ -9,7 +9,8 @@ import type { LayerDigest } from '../keys/digest.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { Step, StepId } from '../plan/step.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
-import { layerDigests as digestsOfLayers, layerStack } from '../store/layers/layer-stack.js';
+import type { StackTree } from '../store/layers/layer-stack.js';
+import { chainedStack, layerDigests as digestsOfLayers } from '../store/layers/layer-stack.js';
 import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { EventSink } from './events.js';
@@ -29,6 +30,8 @@ export interface LookupSession {
   readonly context: (name: string) => FileSource;
   /** Directory for short-lived files of this build, made when it is first asked for. */
   readonly scratch: () => string;
+  /** The stacks of steps, with what was found out about them. */
+  readonly stacks: StackTree;
   /** The images that the plan is based on. */
   readonly images: PlanImages;
   /** Where layers that are not here can be fetched. */
@@ -58,7 +61,10 @@ export interface BuildSession extends LookupSession {
 }
 
 /** What reading layers takes. */
-export type LayerReading = Pick<LookupSession, 'store' | 'scanStore' | 'origins' | 'signal'>;
+export type LayerReading = Pick<
+  LookupSession,
+  'store' | 'scanStore' | 'origins' | 'stacks' | 'signal'
+>;
 
 /**
  * The layers of a step's file system, fetched if need be, topmost first.
@@ -67,7 +73,7 @@ export type LayerReading = Pick<LookupSession, 'store' | 'scanStore' | 'origins'
  */
 export async function stackOf(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
   await needLayers(session, layers);
-  return layerStack(session.store, layers);
+  return chainedStack(session.store, layers, session.stacks);
 }
 
 /**

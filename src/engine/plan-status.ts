@@ -9,6 +9,7 @@ import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { findByOperation } from '../store/entries/entries.js';
 import { noteImage } from '../store/entries/related.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
+import { stackTree } from '../store/layers/layer-stack.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { useLayers } from '../store/pins/uses.js';
 import type { Store } from '../store/store.js';
@@ -170,6 +171,7 @@ export async function planStatus(
     scanStore,
     context: contexts.get,
     scratch: scratch.path,
+    stacks: stackTree(),
     images,
     origins: new Map(),
     sharedCache: undefined,

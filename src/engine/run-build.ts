@@ -17,6 +17,7 @@ import { concludeBuild } from '../store/entries/conclude.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { imageRecord } from '../store/images/store-images.js';
 import { requirePresent } from '../store/layers/adopt-layer.js';
+import { stackTree } from '../store/layers/layer-stack.js';
 import { layerLinks, lazyScratch } from '../store/layers/layer-store.js';
 import { forgetRemoteLayers } from '../store/layers/remote-layers.js';
 import { releaseLeases } from '../store/pins/lease.js';
@@ -191,11 +192,13 @@ async function attempt(
   const scanStore = indexScanStore(store, await createHash64());
   const origins: LayerOrigins = new Map();
   const warn = (message: string) => emit({ type: 'warning', message });
+  const stacks = stackTree();
   const session: BuildSession = {
     store,
     scanStore,
     context,
     scratch,
+    stacks,
     environment: request.environment,
     explain: request.explain,
     executor: request.executor({
@@ -203,6 +206,7 @@ async function attempt(
       scanStore,
       environment: request.environment,
       scratch,
+      stacks,
       nextNumber: counter(),
     }),
     images: request.images,
