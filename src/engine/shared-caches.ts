@@ -68,7 +68,14 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     }
     return undefined;
   };
-  return { title: titleOf(place), mode, compression, ignoreError, gathered: new Map(), write };
+  return {
+    title: titleOf(place),
+    mode,
+    compression,
+    ignoreError,
+    gathered: { records: new Map(), layers: new Set() },
+    write,
+  };
 }
 
 /**

@@ -24,6 +24,8 @@ export interface HereOptions {
   readonly names?: readonly string[];
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly executor?: BuildRequest['executor'];
+  readonly cacheFrom?: readonly string[];
+  readonly cacheTo?: readonly string[];
   readonly secrets?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Gets each line that a program writes. */
@@ -39,13 +41,15 @@ export async function buildHere(
   // The disk is not what these tests are about.
   const store = await openStore(root, 'none');
   const events: BuildEvent[] = [];
-  const { names, buildArgs, executor, secrets = {}, signal } = options;
+  const { names, buildArgs, executor, cacheFrom, cacheTo, secrets = {}, signal } = options;
   try {
     const { lowerdirs, named } = await buildDockerfile(store, {
       context: path,
       names,
       buildArgs,
       executor,
+      cacheFrom,
+      cacheTo,
       secret: (id) => (secrets[id] === undefined ? undefined : Buffer.from(secrets[id])),
       jobs: 2,
       signal,
