@@ -43,11 +43,18 @@ function parseSecret(text: string): [string, Secret] {
   return [id, process.env[id] === undefined ? { file: id } : { variable: id }];
 }
 
+/** sh starts wiac (src/start/launch.sh), and passes on variables with such names only. */
+const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const ODD_NAME_HINT =
+  'sh starts wiac and drops variables whose names are not letters, digits and _: choose another name, or src=FILE';
+
 function readSecret(id: string, secret: Secret): Buffer {
   if ('variable' in secret) {
     const value = process.env[secret.variable];
     if (value !== undefined) return Buffer.from(value);
-    throw new UsageError(`--secret id=${id}: the variable ${secret.variable} is not set`);
+    throw new UsageError(`--secret id=${id}: the variable ${secret.variable} is not set`, {
+      hint: SHELL_NAME.test(secret.variable) ? undefined : ODD_NAME_HINT,
+    });
   }
   try {
     return readFileSync(secret.file);
