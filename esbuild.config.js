@@ -18,6 +18,7 @@ import {
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { APART, apart, lmdbInside, lmdbOutside, withoutHttp2 } from './src/start/bundle.js';
+import { licencesOf } from './src/start/licences.js';
 
 const checkpoints = process.argv.includes('--checkpoints');
 const outdir = checkpoints ? 'dist-checkpoints' : 'dist';
@@ -29,6 +30,7 @@ const common = {
   target: 'node20',
   sourcemap: true,
   write: false,
+  metafile: true,
   minifySyntax: true,
   minifyWhitespace: true,
 };
@@ -41,7 +43,7 @@ const ownUrl = {
   },
 };
 
-const { outputFiles: packages } = await build({
+const { outputFiles: packages, metafile: packageFacts } = await build({
   ...common,
   ...ownUrl,
   plugins: [withoutHttp2],
@@ -59,7 +61,7 @@ const own = {
   plugins: [apart],
 };
 
-const { outputFiles: command } = await build({
+const { outputFiles: command, metafile: commandFacts } = await build({
   ...own,
   entryPoints: { main: 'src/cli/main.ts', wiac: 'src/start/launcher.ts' },
   plugins: [apart, ...lmdbInside],
@@ -117,6 +119,7 @@ const COPIED = [
   'src/oci/compress/libdeflate/libdeflate.wasm',
 ];
 for (const path of COPIED) files.set(basename(path), readFileSync(path));
+files.set('LICENSES.txt', licencesOf([packageFacts, commandFacts]));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds
 // too, and at no time is dist/ without a command that works.

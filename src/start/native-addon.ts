@@ -3,6 +3,7 @@
  * package that lmdb looks for it with (bundle.js).
  */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { IsolationError } from '../util/errors.js';
 
 type Addon = Record<string, unknown>;
 
@@ -38,15 +39,25 @@ function headOf(path: string): Buffer {
 /**
  * The addon for this processor, Node and C library, from the package that npm chose for this
  * machine.
- * @throws when it is not installed, or can't be loaded
+ * @throws IsolationError when it is not installed, or can't be loaded
  */
 export function loadAddon(): Addon {
   const { arch, execPath, versions } = process;
+  const libc = libcOf(headOf(execPath));
+  const [best, any] = addonNames(libc, versions.modules ?? '');
   const directory = `@lmdb/lmdb-linux-${arch}`;
-  const [best, any] = addonNames(libcOf(headOf(execPath)), versions.modules ?? '');
   try {
     return require(`${directory}/${best}`);
   } catch {
+    // There is none for this Node.
+  }
+  try {
     return require(`${directory}/${any}`);
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n');
+    throw new IsolationError(`the package ${directory} can't be loaded (${libc}): ${reason}`, {
+      hint: 'install wiac on this machine, with its optional dependencies: npm install --include=optional',
+      cause: error,
+    });
   }
 }

@@ -157,7 +157,7 @@ test('builds with the tools of busybox beside perl and getfattr', async () => {
   expect(built).toMatchObject({ exitCode: 0, stderr: '' });
   const run = await launch(['run', 'small', '/bin/sh', '-c', 'cat /all/some* /copied/er/7'], env);
   expect(run).toMatchObject({ exitCode: 0, stdout: 'x7' });
-  const layout = `oci:${tempDir()}/layout`;
+  const layout = `oci-layout://${tempDir()}/layout:small`;
   expect(await launch(['push', 'small', layout], env)).toMatchObject({ exitCode: 0 });
   expect(await launch(['cache', 'verify'], env)).toMatchObject({ exitCode: 0 });
 });
