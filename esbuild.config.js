@@ -111,7 +111,10 @@ for (const [name, contents] of files) {
   const digest = createHash('sha256').update(contents).digest('hex').slice(0, 16);
   files.set(name, Buffer.concat([Buffer.from(`/*${digest}*/`), contents]));
 }
-// sh reads the first lines, and Node all but the first: to it the others are texts and comments.
+// sh reads the first three lines, and exec ends it there. Node skips the first; in the others it sees
+// the text ':' and a comment, where sh sees a command that does nothing, and then another one.
+// `node --` comes first because Node 20 would take --env-file from what follows the script's name:
+// `wiac run image node --env-file=.env`.
 files.set('wiac.cjs', Buffer.concat([readFileSync('src/start/launch.sh'), files.get('wiac.cjs')]));
 const COPIED = [
   'src/executor/local/enter.pl',

@@ -25,7 +25,18 @@ const DIGEST_START = 2;
 const DIGEST_END = 18;
 
 /** Commands that are run often, or whose speed shows; others compile what they need. */
-const COMMANDS = ['build', 'cache', 'copy', 'images', 'plan', 'pull', 'push', 'run', 'why'];
+const COMMANDS = [
+  '--version',
+  'build',
+  'cache',
+  'copy',
+  'images',
+  'plan',
+  'pull',
+  'push',
+  'run',
+  'why',
+];
 
 /** Only a cache: what can't be read is compiled again. */
 function readCompiled(path: string): Buffer | undefined {
