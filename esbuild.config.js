@@ -63,7 +63,12 @@ const own = {
 
 const { outputFiles: command, metafile: commandFacts } = await build({
   ...own,
-  entryPoints: { main: 'src/cli/main.ts', wiac: 'src/start/launcher.ts' },
+  entryPoints: {
+    main: 'src/cli/main.ts',
+    wiac: 'src/start/launcher.ts',
+    // The library: programs import it as what package.json exports.
+    index: 'src/engine/index.ts',
+  },
   plugins: [apart, ...lmdbInside],
   define: { ...own.define, ...ownUrl.define },
   format: 'cjs',
@@ -83,7 +88,7 @@ const { outputFiles: worker } = await build({
   outExtension: { '.js': '.cjs' },
 });
 
-/** The library; with --checkpoints what tests run in processes of their own. */
+/** What tests run in processes of their own. */
 const { outputFiles: inProcess } = await build({
   ...own,
   plugins: [apart, lmdbOutside],
@@ -92,7 +97,7 @@ const { outputFiles: inProcess } = await build({
         'in-process': 'test/support/in-process.ts',
         'executor-child': 'test/support/executor-child.ts',
       }
-    : { index: 'src/engine/index.ts' },
+    : {},
   format: 'esm',
   banner: {
     js: "import { createRequire as wiacCreateRequire } from 'node:module'; const wiacRequire = wiacCreateRequire(import.meta.url); const require = wiacRequire;",
