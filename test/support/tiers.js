@@ -8,7 +8,7 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE =
-  /^(architecture|check|dockerfile|engine|shared-cache|start|ui|util|why)\/|^cache\/(policy|prune-plan)|^context\/(gomatch|ignore|patterns)|^exec\/seccomp|^oci\/(deflate|digest|parse|platform|reference)|^plan\/(compile|git-url)|^registry\/byte-cursor/;
+  /^(architecture|check|dockerfile|engine|shared-cache|start|ui|util|why)\/|^cache\/(policy|prune-plan)|^context\/(gomatch|ignore|patterns)|^oci\/(deflate|digest|parse|platform|reference)|^plan\/(compile|git-url)|^exec\/seccomp|^registry\/byte-cursor|^fs\/follow-links/;
 
 /** Other people's programs that tests run wiac beside. */
 const PEERS =
