@@ -7,12 +7,24 @@ import { fileURLToPath } from 'node:url';
 const TEST = fileURLToPath(new URL('..', import.meta.url));
 
 /** Pure logic: no root, no Debian package, no Linux. */
-const PURE =
-  /^(architecture|check|dockerfile|engine|shared-cache|ui|why)\/|^cache\/(policy|prune-plan)|^context\/(gomatch|ignore|patterns)|^exec\/seccomp|^oci\/(digest|parse|platform|reference)|^plan\/(compile|git-url)|^registry\/byte-cursor/;
+const PURE = new RegExp(
+  [
+    '^(architecture|attest|check|dockerfile|engine|shared-cache|ui|why)/',
+    '^executor/(capabilities|limits|seccomp)',
+    '^fs/(gomatch|ignore|patterns)',
+    '^oci/(digest|parse|platform|reference)',
+    '^oci/registry/byte-cursor',
+    '^plan/(compile|git-url)',
+    '^store/(policy|prune-plan)',
+  ].join('|'),
+);
 
 /** Other people's programs that tests run wiac beside. */
 const PEERS =
-  /\b(buildah|podman|skopeo|umoci|mmdebstrap|docker-registry)\b|support\/registry\.js|registry\/helpers\.js|tar\/helpers\.js/;
+  /\b(buildah|podman|skopeo|umoci|mmdebstrap|docker-registry)\b|support\/registry\.js|oci\/registry\/helpers\.js/;
+
+/** Directories whose own helpers start such programs. */
+const PEER_ROOMS = /^(conformance|oci\/registry)\//;
 
 /** @returns paths of test files below test/ */
 export function testFiles() {
@@ -24,6 +36,6 @@ export function testFiles() {
 /** `pure`, `root` (overlays, namespaces, Debian's usual tools) or `peers`. */
 export function tierOf(path) {
   if (PURE.test(path)) return 'pure';
-  if (path.startsWith('conformance/')) return 'peers';
+  if (PEER_ROOMS.test(path)) return 'peers';
   return PEERS.test(readFileSync(join(TEST, path), 'utf8')) ? 'peers' : 'root';
 }
