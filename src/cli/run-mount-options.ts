@@ -118,8 +118,7 @@ const TRUE = /^(1|t|true|)$/i;
 
 function parseAttributes(text: string, value: string): Map<string, string> {
   const fields = splitCsv(value);
-  if (!fields)
-    return refuse(text, 'a quote stands where none may', 'write type=bind,src=...,dst=...');
+  if (!fields) return refuse(text, 'a quote is misplaced', 'write type=bind,src=...,dst=...');
   return new Map(
     fields.map((field) => {
       const at = field.indexOf('=');

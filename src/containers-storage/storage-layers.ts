@@ -87,7 +87,7 @@ function damaged(image: StorageImageRecord, why: string): ImageError {
   return new ImageError(
     `the image ${image.names[0] ?? image.id} in ${image.root.path} is damaged: ${why}`,
     {
-      hint: 'pull or build it again with the program that keeps it',
+      hint: 'pull or build it again with podman or buildah',
     },
   );
 }

@@ -2,7 +2,7 @@
  * Splits one CSV record (RFC 4180) as the values of `--mount` are written: fields between commas,
  * a field in double quotes may hold commas, and `""` in it is one quote.
  *
- * @returns the fields, or undefined when a quote stands where none may or is not closed
+ * @returns the fields, or undefined when a quote is misplaced or is not closed
  */
 export function splitCsv(record: string): readonly string[] | undefined {
   const fields: string[] = [];

@@ -152,7 +152,7 @@ export function parseConfig(bytes: Uint8Array, where: string): ImageConfig {
   const value = withoutNulls(parseObject(bytes, `config of ${where}`));
   const { os, architecture, rootfs, history } = value;
   if (typeof os !== 'string' || typeof architecture !== 'string')
-    throw new ImageError(`config of ${where} says no os or architecture: this is no image`);
+    throw new ImageError(`config of ${where} has no os or architecture: this is no image`);
   if (!isObject(rootfs)) throw new ImageError(`config of ${where} has no rootfs`);
   const diffIds = rootfs.diff_ids ?? [];
   if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === 'string' && isDigest(id)))

@@ -88,7 +88,7 @@ function nameOf(url: URL, location: SourceLocation): string {
   const name = posix.basename(path);
   if (['', '.', '..'].includes(name)) return '__unnamed__';
   if (name.includes('\0') || Buffer.byteLength(name) > 255) {
-    throw new DockerfileError('the URL ends in what no file can be called', location);
+    throw new DockerfileError('the URL does not end in a file name', location);
   }
   return name;
 }

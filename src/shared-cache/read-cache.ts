@@ -48,7 +48,7 @@ export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): Re
   const config = parseConfig(configBytes, title);
   const inline = parseInline(config);
   if (inline === undefined)
-    throw new ImageError(`${title} is no cache, and no image with a cache inside`, {
+    throw new ImageError(`${title} is neither a cache nor an image with an inline cache`, {
       reference: title,
       hint: 'write one with wiac build --cache-to',
     });

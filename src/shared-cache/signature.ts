@@ -54,6 +54,6 @@ export function checkSignature(
   const made = Buffer.from(signature, 'base64');
   if (trusted.some((key) => verify(null, bytes, key, made))) return;
   throw new ImageError(`the cache entries of ${title} are not signed with a key that is trusted`, {
-    hint: 'somebody else wrote this cache, or changed it: do not use it before you know who',
+    hint: 'another key signed it, or its content was changed: find out who wrote it before you use it',
   });
 }

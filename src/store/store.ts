@@ -75,7 +75,7 @@ function checkVersion(root: string, version: number | undefined): void {
     {
       hint:
         version < FORMAT_VERSION
-          ? `its cache is of no use to this wiac: remove it (rm -r ${root}), or set WIAC_ROOT to another place`
+          ? `this wiac can't use its cache: remove it (rm -r ${root}), or set WIAC_ROOT to another directory`
           : 'use the wiac that made it, or another store: set WIAC_ROOT',
     },
   );

@@ -9,9 +9,11 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE = new RegExp(
   [
-    '^(architecture|attest|check|dockerfile|engine|shared-cache|ui|why)/',
-    '^executor/(capabilities|limits|seccomp)',
-    '^fs/(gomatch|ignore|patterns)',
+    '^(architecture|check|dockerfile|shared-cache|ui|why)/',
+    '^attest/(packages|provenance)',
+    '^engine/(?!outlook)',
+    '^executor/(capabilities|container|limits|operations|resolver|seccomp)',
+    '^fs/(amend-tree|compose-tree|gomatch|ignore|patterns|tree-lookup)',
     '^oci/(digest|parse|platform|reference)',
     '^oci/registry/byte-cursor',
     '^plan/(compile|git-url)',

@@ -129,7 +129,7 @@ function formOf(pairs: Pairs): ImageForm {
 
 function parsePairs(text: string): Map<string, string> {
   const fields = splitCsv(text);
-  if (!fields) throw new UsageError(`--output ${text}: a quote stands where none may`);
+  if (!fields) throw new UsageError(`--output ${text}: a quote is misplaced`);
   const pairs = new Map<string, string>();
   for (const field of fields) {
     const at = field.indexOf('=');

@@ -70,7 +70,7 @@ function apply(group: string, settings: readonly Setting[]): void {
         hint:
           code === 'ENOENT'
             ? 'it was built or started without that limit (swap: swapaccount=1)'
-            : 'a group can have no more than the groups around it',
+            : 'the control groups above it allow no more',
       });
     }
   }

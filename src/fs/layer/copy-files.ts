@@ -189,7 +189,7 @@ function makeSpecial(copying: Copying, path: string, copy: FileCopy, entry: Spec
     throw new ContextError(
       `${copy.file.place.path} can't be copied: a device 0/0 means a removed file in a layer`,
       copying.job.request.location,
-      { hint: 'leave it out with .dockerignore or --exclude' },
+      { hint: 'exclude it with .dockerignore or --exclude' },
     );
   }
   copying.pending.add({ call: 'mknod', path: bytes, type, mode, uid, gid, device });

@@ -39,7 +39,7 @@ function asCopyError(error: unknown, { layer, request: { location } }: Job): unk
     return new ContextError(error.message, location, { hint: error.hint, cause: error });
   if (syscall === undefined || code === 'EMFILE' || code === 'ENFILE') return error;
   return new ContextError(`a file can't be copied: ${message}`, location, {
-    hint: 'is it readable, and does the file system of the store support what it has?',
+    hint: 'is it readable, and does the file system of the store support its attributes?',
     cause: error,
   });
 }

@@ -43,7 +43,7 @@ export function readFetchedText(root: string, path: string): string | undefined 
     walker.close();
   }
   throw new ContextError(`${path} leads out of the build context`, undefined, {
-    hint: 'name a file that is in it, and no link to one that is not',
+    hint: 'name a file of the build context that is no link out of it',
   });
 }
 
@@ -98,7 +98,7 @@ function contextRoot(path: string): string {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
     throw new ContextError(`there is no build context ${path}`, undefined, {
-      hint: 'give the directory that holds the files to be copied',
+      hint: 'give the directory with the files that COPY reads',
     });
   }
   throw new ContextError(`the build context ${path} is not a directory`, undefined);

@@ -37,7 +37,7 @@ function hintFor(status: number, registry: string): string | undefined {
     case 401:
       return `log in with \`wiac login ${registry}\``;
     case 403:
-      return `log in with \`wiac login ${registry}\` as somebody who may do that`;
+      return `log in with \`wiac login ${registry}\` as a user who has that permission`;
     case 404:
       return 'check the name and the tag; a private image may need `wiac login`';
     case 429:

@@ -104,10 +104,10 @@ export function requirePresent(store: Store, ids: readonly LayerId[], what: stri
   if (!tablesOf(store).layers.doesExist(gone)) throw new LayersGoneError([gone]);
   const { external } = tablesOf(store).layers.get(gone) ?? {};
   const path = external ?? layerPath(store.paths, gone);
-  throw new StoreError(`the directory ${path} is gone, which ${what} stands on`, {
+  throw new StoreError(`the directory ${path}, which ${what} needs, is gone`, {
     hint:
       external === undefined
-        ? 'wiac cache verify --repair drops what is damaged; build or pull again after it'
-        : 'pull or build the image it came from again, with the program that keeps it',
+        ? 'wiac cache verify --repair removes damaged entries; then build or pull again'
+        : 'pull or build its image again with podman or buildah',
   });
 }

@@ -10,7 +10,7 @@ import type { StoreDirectories, StorePaths } from '../paths.js';
 export class IndexDamagedError extends StoreError {
   constructor(root: string, cause: Error) {
     super(`the index of the store ${root} can't be read: ${cause.message}`, {
-      hint: 'run the command again: a damaged index is made again from the records beside it',
+      hint: 'run the command again: wiac rebuilds a damaged index from the record files',
       cause,
     });
   }
