@@ -73,7 +73,7 @@ interface State {
   depth: number;
 }
 
-/** Where the words of a text are collected, if anybody wants them. */
+/** Where the words of a text are collected, if the caller wants them. */
 type Collector = ReturnType<typeof wordCollector>;
 
 function fail(state: State, problem: string, hint?: string): never {

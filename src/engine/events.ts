@@ -1,4 +1,4 @@
-/** Everything that happens during a build, as one discriminated union that ui/ and logs consume. */
+/** Everything that happens during a build, as one discriminated union. ui/ and logs consume it. */
 import type { DefinitionKey } from '../keys/digest.js';
 import type { Step, StepId } from '../plan/step.js';
 import type { Explanation } from '../why/explain.js';

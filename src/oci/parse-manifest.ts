@@ -72,7 +72,7 @@ function descriptors(value: unknown, where: string): Descriptor[] {
 
 /**
  * Reads a manifest or an index.
- * @param mediaType what the descriptor or the registry says it is; undefined when nobody says
+ * @param mediaType as the descriptor or the registry says; undefined when neither says
  * @param where the image, for messages
  * @throws ImageError when it is neither, or contradicts itself (image-spec manifest.md: the
  *   `mediaType` member must match; a document with both `manifests` and `layers` could be read in

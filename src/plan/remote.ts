@@ -35,7 +35,7 @@ export interface GitSource {
 
 export type RemoteSource = HttpSource | GitSource;
 
-/** A source, and what its server wants to know: that is kept apart, because nobody else may. */
+/** A source, and the credentials for its server. They are kept apart, so that no plan or key contains them. */
 export interface Remote {
   readonly source: RemoteSource;
   readonly credentials: Credentials | undefined;

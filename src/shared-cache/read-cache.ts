@@ -1,4 +1,4 @@
-/** Reads a shared cache: its entries at once, its layers when somebody opens them. */
+/** Reads a shared cache: its entries at once, its layers when a step opens them. */
 import type { KeyObject } from 'node:crypto';
 import type { Artifact } from '../oci/artifact.js';
 import { ImageError } from '../oci/image-error.js';
@@ -12,7 +12,7 @@ import { parseInline } from './inline.js';
 import { parseList } from './parse-list.js';
 import { checkSignature } from './signature.js';
 
-/** Some ten thousand entries; more is no list that anybody meant to write. */
+/** Some ten thousand entries; a longer list is damaged or hostile. */
 export const MAX_LIST_BYTES = 64 * 1024 * 1024;
 
 /** A list of entries and the layers that its place has. */

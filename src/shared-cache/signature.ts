@@ -37,7 +37,7 @@ export function signList(bytes: Uint8Array, key: KeyObject): string {
 
 /**
  * Checks who made a list.
- * @param trusted one of these must have signed it; none: anybody may have
+ * @param trusted one of these must have signed it; none: the signature is not checked
  * @throws ImageError
  */
 export function checkSignature(

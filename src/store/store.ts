@@ -81,7 +81,7 @@ function checkVersion(root: string, version: number | undefined): void {
   );
 }
 
-/** Makes the store, or brings it up to date, and opens its index; nobody else does so meanwhile. */
+/** Makes the store, or brings it up to date, and opens its index, while no other process does so. */
 async function openLocked(
   paths: StorePaths,
 ): Promise<Pick<Store, 'rebuilt'> & { readonly index: CacheIndex }> {

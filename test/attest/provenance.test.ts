@@ -97,17 +97,21 @@ describe('the request', () => {
   test('secrets by their ids, optional when no step requires them', () => {
     const secret = (id: string, required: boolean) => ({ type: 'secret', id, required });
     const steps = [
-      run({ mounts: [secret('a', false), secret('b', false)] }),
+      run({ mounts: [secret('a', false), secret('b', false), secret('c', true)] }),
       run({
         id: 's3',
-        mounts: [secret('a', true), { type: 'ssh', id: 'default', required: false }],
+        mounts: [
+          secret('a', true),
+          secret('c', false),
+          { type: 'ssh', id: 'default', required: false },
+        ],
       }),
     ];
     expect(request(steps)).toMatchObject({
-      secrets: [{ id: 'a' }, { id: 'b', optional: true }],
+      secrets: [{ id: 'a' }, { id: 'b', optional: true }, { id: 'c' }],
       ssh: [{ id: 'default', optional: true }],
     });
-    expect(request(steps).secrets[0]).toEqual({ id: 'a' });
+    for (const id of ['a', 'c']) expect(request(steps).secrets).toContainEqual({ id });
   });
 });
 

@@ -197,9 +197,9 @@ describe('file systems', () => {
   });
 
   test('mounts come after those around them, whatever their kind', () => {
-    const binds = [{ source: '/a', target: '/x/y/z', readOnly: true }];
+    const binds = [{ source: '/a', target: '/x', readOnly: true }];
     const tmpfs = [
-      { target: '/x', options: '' },
+      { target: '/x/y/z', options: '' },
       { target: '/x/y', options: 'size=1m' },
     ];
     const targets = enter({ binds, tmpfs }).flatMap((operation) =>

@@ -66,7 +66,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 /**
  * What to do instead of an option.
  * @param flag as it was given: `--device` or `--device=...`
- * @returns undefined when nobody has it
+ * @returns undefined for an option that none of the programs has
  */
 export function insteadOf(flag: string): string | undefined {
   const [, name = ''] = /^--([^=]+)/.exec(flag) ?? [];

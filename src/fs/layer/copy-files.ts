@@ -88,7 +88,7 @@ function copyContent(
   return { digest: known ?? (hash?.digest('hex') as FileDigest), size };
 }
 
-/** Who the copy belongs to; undefined: whoever makes it. */
+/** Owner of the copy; undefined: the process that makes it. */
 function ownerOf({ job: { request } }: Copying, entry: TreeEntry): Owner | undefined {
   return request.owner ?? (request.ownership === 'keep' ? entry : undefined);
 }

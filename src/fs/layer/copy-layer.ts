@@ -120,7 +120,7 @@ function reportOf(job: Job, nodes: TreeNodes): CopyReport {
   let linked = job.links.size;
   let bytes = copiedBytes(job) + bytesOf(job.links.values(), 1);
   // To ask the file system for each would take a third of the time that linking takes. Where it
-  // matters, for layers that share files, nobody relies on this: prune and du look at the inodes.
+  // matters, for layers that share files, no caller relies on this: prune and du look at the inodes.
   let linkedDisk = bytesOf(job.links.values(), BLOCK_BYTES);
   for (const { path, listed } of job.subtrees) {
     const totals = countListed(listed.directory);

@@ -157,7 +157,7 @@ function lstatAt(walker: Walker, path: string): Stats | undefined {
 
 /**
  * Opens a build context. It is held open until it is closed: it stays the same directory, whatever
- * somebody else puts in its place.
+ * another process puts in its place.
  * @param dockerfile path of the Dockerfile, for its own ignore file; undefined for standard input
  * @param ignore the patterns, if the command line names them
  * @throws ContextError when the directory is not there, DockerfileError for a bad ignore file

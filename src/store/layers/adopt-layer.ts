@@ -36,7 +36,7 @@ function link(target: string, path: string): void {
   }
 }
 
-/** Makes the links, which somebody may have swept away meanwhile: they say the same each time. */
+/** Makes the links, which a sweep may have removed meanwhile. They are the same each time. */
 function linkLayer({ paths }: Store, id: LayerId, target: string): void {
   const path = layerPath(paths, id);
   mkdirSync(join(path, '..'), { recursive: true });
@@ -68,7 +68,7 @@ export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
     tree: undefined,
     external: layer.path,
   };
-  // Whoever finds this after a crash removes the links (sweep.ts).
+  // After a crash the next sweep finds this and removes the links (sweep.ts).
   const note = announceRemoval(paths, id);
   linkLayer(store, id, layer.path);
   write(index, () => {
@@ -93,7 +93,7 @@ export function isPresent(store: Store, id: LayerId): boolean {
 }
 
 /**
- * @param what stands on these layers, for the message
+ * @param what the thing that needs these layers, for the message
  * @throws LayersGoneError when another process removed one; StoreError that says which directory is
  *   gone, and who had it
  */

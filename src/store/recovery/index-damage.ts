@@ -38,7 +38,7 @@ export function suspectIndex(paths: StoreDirectories): void {
   writeFileSync(suspicion(paths), '');
 }
 
-/** Looks at everything, and if need be once more while nobody can write. */
+/** Looks at everything, and if need be once more while no process can write. */
 async function auditAll(paths: StorePaths, file: string): Promise<string | undefined> {
   const problem = auditIndex(file);
   if (problem === undefined || paths.self.others().length === 0) return problem;
