@@ -161,6 +161,7 @@ const { outputFiles: worker } = await build({
   banner: ownUrl.banner,
 });
 
+/** The library; with --checkpoints what tests run in processes of their own. */
 const { outputFiles: inProcess } = await build({
   ...own,
   plugins: [...own.plugins, lmdbApart],
@@ -169,7 +170,7 @@ const { outputFiles: inProcess } = await build({
         'in-process': 'test/support/in-process.ts',
         'executor-child': 'test/support/executor-child.ts',
       }
-    : {},
+    : { index: 'src/engine/index.ts' },
   format: 'esm',
   banner: {
     js: "import { createRequire as wiacCreateRequire } from 'node:module'; const wiacRequire = wiacCreateRequire(import.meta.url); const require = wiacRequire;",
@@ -200,4 +201,6 @@ for (const [name, contents] of files) {
   if (name === 'wiac.cjs') chmodSync(unfinished, 0o755);
   renameSync(unfinished, path);
 }
-for (const name of readdirSync(outdir)) if (!files.has(name)) rmSync(join(outdir, name));
+// Types are written beside by tsc (src/tsconfig.json).
+for (const name of readdirSync(outdir))
+  if (!files.has(name) && name !== 'types') rmSync(join(outdir, name));

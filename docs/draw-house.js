@@ -14,6 +14,7 @@ export const ROOMS = [
   ['imagetools', 'indexes of several images, remote inspection'],
   ['engine', 'builds: look-ups, scheduler; images and contexts come in, results go out'],
   ['engine/exports', 'results as images, archives, directories and shared caches'],
+  ['engine/inputs', 'Dockerfiles and build contexts, wherever they are'],
   ['engine/images', 'images that a build is based on, and layers that have to be fetched'],
   ['why', 'what differs between a step and the nearest entry'],
   ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],

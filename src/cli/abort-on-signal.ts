@@ -1,6 +1,7 @@
 /** What Ctrl-C does. */
 import { setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
+import { abortable } from '../util/abort.js';
 import { InterruptedError } from '../util/errors.js';
 
 const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -24,25 +25,12 @@ export function abortOnSignal(): { signal: AbortSignal; dispose: () => void } {
   };
 }
 
-/** How long what is stopped may take to clear up after a signal. */
-const PATIENCE_MS = 2000;
-
 /** Does what a signal can end; then the error is that of the signal. */
 export async function interruptibly<T>(action: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const stop = abortOnSignal();
-  const { signal } = stop;
-  const patience = new Promise<never>((_resume, refuse) => {
-    const giveUp = () => setTimeout(() => refuse(signal.reason), PATIENCE_MS);
-    signal.addEventListener('abort', giveUp, { once: true });
-  });
+  const { signal, dispose } = abortOnSignal();
   try {
-    const result = await Promise.race([action(signal), patience]);
-    signal.throwIfAborted();
-    return result;
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
+    return await abortable(signal, () => action(signal));
   } finally {
-    stop.dispose();
+    dispose();
   }
 }

@@ -1,52 +1,31 @@
 /** `wiac build` */
-import { availableParallelism } from 'node:os';
-import { build } from '../engine/run-build.js';
-import { sweepControlGroups } from '../executor/local/cgroup.js';
+import type { DockerfileBuild, DockerfileResult } from '../engine/build-dockerfile.js';
+import { buildDockerfile } from '../engine/build-dockerfile.js';
+import type { EventSink } from '../engine/events.js';
 import type { Isolation } from '../executor/local/container.js';
-import { localExecutor } from '../executor/local/local-executor.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
-import type { RegistryOptions } from '../oci/registry/registry.js';
-import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
-import type { Step } from '../plan/step.js';
 import { isImageName } from '../store/images/store-images.js';
-import { lazyScratch } from '../store/layers/layer-store.js';
 import { storeRoot } from '../store/paths.js';
-import type { ImageTimes } from '../store/records.js';
-import { settle } from '../store/recovery/durability.js';
 import type { Store } from '../store/store.js';
-import { asStoreError, closeStore } from '../store/store.js';
+import { closeStore } from '../store/store.js';
 import type { LogFormat, LogLevel, WarningLog } from '../ui/log.js';
 import { openLog, showsWarnings } from '../ui/log.js';
-import type { ProgressMode } from '../ui/progress.js';
-import { openProgress } from '../ui/progress.js';
-import { sha256 } from '../util/canonical-json.js';
+import type { Progress, ProgressMode } from '../ui/progress.js';
+import { progressOpener } from '../ui/progress.js';
 import { UsageError } from '../util/errors.js';
-import { abortOnSignal, interruptibly } from './abort-on-signal.js';
-import type { BuildInput } from './build-input.js';
-import { openInput } from './build-input.js';
-import type { OutputOptions, PlatformResult } from './build-outputs.js';
+import { abortOnSignal } from './abort-on-signal.js';
+import type { OutputOptions } from './build-outputs.js';
 import { combineOptions } from './combine-options.js';
 import { readPolicy } from './config-file.js';
 import type { LimitOptions } from './container-limits.js';
 import { parseLimits } from './container-limits.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import {
-  buildArgsOf,
-  parsePairs,
-  planDockerfile,
-  wantedPlatform,
-  wantedPlatforms,
-} from './dockerfile-input.js';
-import type { LintEvent } from './lint.js';
-import { lintBuild } from './lint.js';
+import { dockerfileRequest, wantedPlatforms } from './dockerfile-input.js';
 import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
-import { registryAccess } from './registry-options.js';
-import type { Credentials } from './secrets.js';
 import { parseCredentials } from './secrets.js';
-import type { SharedCaches } from './shared-caches.js';
 import { openUserStore } from './user-store.js';
 
 /** Options of `wiac build`, as commander gives them. */
@@ -66,10 +45,6 @@ export interface BuildOptions
   readonly timestamp?: number;
   readonly rewriteTimestamp?: boolean;
   readonly logfile?: string;
-  /** What the two options before come to. */
-  readonly times?: ImageTimes | undefined;
-  /** Where progress goes instead of standard error. */
-  readonly log?: (text: string) => void;
   readonly iidfile?: string;
   readonly call?: string;
   readonly jobs?: number;
@@ -78,9 +53,6 @@ export interface BuildOptions
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
-
-/** @param epoch SOURCE_DATE_EPOCH, seconds since 1970 */
-type TimedOptions = BuildOptions & { readonly epoch: number | undefined };
 
 /** Is there more to do with the result than to keep it? */
 function hasOutputs(options: OutputOptions): boolean {
@@ -92,51 +64,10 @@ function hasOutputs(options: OutputOptions): boolean {
   );
 }
 
-/** Which steps are run although the cache may have them. */
-function cacheSkipper(options: BuildOptions): (step: Step) => boolean {
-  if (!options.cache) return () => true;
-  const { cacheFilter } = options;
-  if (typeof cacheFilter !== 'string') return () => false;
-  const stages = new Set(cacheFilter.toLowerCase().split(','));
-  return ({ stage }) => stages.has(stage.toLowerCase());
-}
-
-/** The caches that the options name; nothing is loaded for a build without them. */
-async function openCaches(
-  { cacheFrom: from, cacheTo: to }: BuildOptions,
-  registry: RegistryOptions,
-): Promise<SharedCaches> {
-  if (from.length + to.length === 0) return { from: [], to: [], close: async () => {} };
-  const { openSharedCaches } = await import('./shared-caches.js');
-  return openSharedCaches(from, to, registry);
-}
-
-/** --timestamp, else SOURCE_DATE_EPOCH of the command line, the environment or the Dockerfile, in this order. */
-function epochOf({ dockerfile }: BuildInput, options: BuildOptions): number | undefined {
-  if (options.timestamp !== undefined) return options.timestamp;
-  const buildArgs = buildArgsOf(options.buildArg);
-  const given = parseEpoch(buildArgs[EPOCH_ARGUMENT]);
-  if (given !== undefined) return given;
-  const platform = wantedPlatform(undefined);
-  return dockerfileEpoch(dockerfile, {
-    buildArgs,
-    target: options.target,
-    platform,
-    buildPlatform: platform,
-  });
-}
-
-/** @throws UsageError */
-function timesOf(
-  { timestamp, rewriteTimestamp }: BuildOptions,
-  epoch: number | undefined,
-): ImageTimes | undefined {
-  if (timestamp !== undefined) return { seconds: timestamp, everyFile: true };
-  if (!rewriteTimestamp) return undefined;
-  if (epoch !== undefined) return { seconds: epoch, everyFile: false };
-  throw new UsageError('--rewrite-timestamp needs SOURCE_DATE_EPOCH', {
-    hint: 'for example --source-date-epoch=$(git log -1 --pretty=%ct)',
-  });
+/** Steps that are run although the cache may have them. */
+function noCacheOf({ cache, cacheFilter }: BuildOptions): DockerfileBuild['noCache'] {
+  if (!cache) return true;
+  return typeof cacheFilter === 'string' ? cacheFilter.split(',') : false;
 }
 
 /** Says what is no event of a build, as its progress does. */
@@ -149,6 +80,21 @@ async function openWarnings(options: BuildOptions): Promise<WarningLog> {
     const event = progress === 'json' ? { type: 'warning', message } : plainWarning(message);
     process.stderr.write(`${JSON.stringify(event)}\n`);
   };
+}
+
+/** Shows the events of one platform after the other. */
+function showEvents(open: () => Progress, logLevel: LogLevel): Progress {
+  let shown: Progress | undefined;
+  const emit: EventSink = (event) => {
+    if (event.type === 'planned') {
+      shown?.close();
+      shown = undefined;
+    }
+    if (event.type === 'warning' && !showsWarnings(logLevel)) return;
+    shown ??= open();
+    shown.emit(event);
+  };
+  return { emit, close: () => shown?.close() };
 }
 
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
@@ -186,67 +132,87 @@ async function labelsOf(
   return [...(await gitLabels(path, file, process.env, warn)), ...label];
 }
 
+/** What the options ask of the engine. @throws UsageError */
+async function buildRequest(
+  path: string,
+  options: BuildOptions,
+  signal: AbortSignal,
+): Promise<DockerfileBuild> {
+  const { platform, ...others } = options;
+  return {
+    ...(await dockerfileRequest(path, others, signal)),
+    ...(platform === undefined ? {} : { platforms: wantedPlatforms(platform) }),
+    keep: options.iidfile !== undefined,
+    noCache: noCacheOf(options),
+    cacheFrom: options.cacheFrom,
+    cacheTo: options.cacheTo,
+    ...parseCredentials(options.secret, options.ssh),
+    jobs: options.jobs,
+    isolation: options.isolation,
+    limits: parseLimits(options),
+    timestamp: options.timestamp,
+    rewriteTimestamp: options.rewriteTimestamp,
+  };
+}
+
+function checkNames(names: readonly string[]): void {
+  for (const name of names) {
+    if (!isImageName(name))
+      throw new UsageError(`--tag ${name} is not a name`, {
+        hint: 'write NAME:TAG, the name in lower case with digits and . _ - /',
+      });
+  }
+}
+
 async function buildAndWrite(
   root: string,
   path: string,
   options: BuildOptions,
   warn: WarningLog,
 ): Promise<void> {
-  // A mistake in the config file, or in a limit, is told before the build, not in it.
+  // A mistake in the config file is told before the build, not after it.
   readPolicy(process.env);
-  parseLimits(options);
-  for (const name of options.tag) {
-    if (!isImageName(name))
-      throw new UsageError(`--tag ${name} is not a name`, {
-        hint: 'write NAME:TAG, the name in lower case with digits and . _ - /',
-      });
-  }
+  checkNames(options.tag);
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./build-outputs.js') : undefined;
-  const registry = await registryAccess(options);
   const log = options.logfile === undefined ? undefined : openLogFile(options.logfile);
-  const caches = await openCaches(options, registry);
-  const credentials = parseCredentials(options.secret, options.ssh);
-  const started = new Date();
+  const stop = abortOnSignal();
+  const request = await buildRequest(path, options, stop.signal);
+  const progress = showEvents(
+    await progressOpener(options.progress, options.quiet, log),
+    options.logLevel,
+  );
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
-  if (store.paths.self.foundDead) sweepControlGroups();
-  const scratch = lazyScratch(store.paths);
   try {
-    const { limits } = store;
-    const input = await interruptibly((signal) =>
-      openInput(path, options, { scratch: scratch.path, limits, signal }),
-    ).catch((error: unknown) => {
-      throw asStoreError(root, error);
+    const outputs = module?.planOutputs(options);
+    const result = await buildDockerfile(store, {
+      ...request,
+      names: outputs?.names ?? options.tag,
+      onEvent: progress.emit,
+      explain: !options.quiet && !['quiet', 'none'].includes(options.progress),
+      onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
+    }).finally(() => {
+      progress.close();
+      stop.dispose();
     });
-    // A value that is no time is an error, also where nothing needs it.
-    const epoch = epochOf(input, options);
-    const times = timesOf(options, epoch);
-    const outputs = module?.planOutputs(options, epoch);
-    const names = outputs?.names ?? options.tag;
-    const results = await buildPlatforms(
-      input,
-      { ...options, epoch, registry, times, ...(log && { log }) },
-      names,
-      store,
-      caches,
-      credentials,
-    );
-    if (outputs) {
-      const facts = buildFacts(input, options, started);
-      await interruptibly(async (signal) => {
-        await module?.writeOutputs(outputs, store, results, facts, registry, signal);
-      });
-      await settle(store);
-    }
+    if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
+    if (outputs) await module?.writeOutputs(outputs, store, result, request.registry ?? {});
     if (!outputs?.stdoutTaken)
-      for (const { result } of results) process.stdout.write(`${result.lowerdirs}\n`);
-    if (results.some(({ result }) => result.executed > 0)) await pruneAfterwards(store, options);
+      for (const built of result.platforms) process.stdout.write(`${built.result.lowerdirs}\n`);
+    if (result.platforms.some((built) => built.result.executed > 0))
+      await pruneAfterwards(store, options);
   } finally {
-    scratch.remove();
-    await caches.close();
     await closeStore(store);
   }
+}
+
+async function writeId(store: Store, file: string, { named }: DockerfileResult): Promise<void> {
+  const [{ writeResultFile }, { imageId }] = await Promise.all([
+    import('./result-file.js'),
+    import('../engine/images/settle-image-ids.js'),
+  ]);
+  await writeResultFile('--iidfile', file, await imageId(store, named.result.image));
 }
 
 /** Only a build that made something can have made the cache too large. */
@@ -254,115 +220,4 @@ async function pruneAfterwards(store: Store, options: BuildOptions): Promise<voi
   const { autoPrune } = await import('./auto-prune.js');
   const problem = await autoPrune(store);
   if (problem !== undefined) (await openWarnings(options))(problem);
-}
-
-/** What a provenance says of the command line. */
-function buildFacts({ text, name }: BuildInput, options: BuildOptions, started: Date) {
-  return {
-    dockerfile: { path: name, digest: sha256(text) },
-    target: options.target,
-    buildArgs: parsePairs(options.buildArg, '--build-arg'),
-    labels: parsePairs(options.label ?? [], '--label', 'empty'),
-    started,
-  };
-}
-
-/**
- * Builds for each platform of --platform, one after the other; only one of them gets
- * the names, this machine's if it is among them.
- */
-async function buildPlatforms(
-  input: BuildInput,
-  options: TimedOptions,
-  names: readonly string[],
-  store: Store,
-  caches: SharedCaches,
-  credentials: Credentials,
-): Promise<PlatformResult[]> {
-  const platforms = wantedPlatforms(options.platform);
-  const own = wantedPlatform(undefined);
-  const named = platforms.includes(own) ? own : platforms[0];
-  const results: PlatformResult[] = [];
-  for (const platform of platforms) {
-    const given = platform === named ? names : [];
-    const lint = platform === platforms[0];
-    const made = await buildInStore(
-      input,
-      { ...options, platform, lint },
-      given,
-      store,
-      caches,
-      credentials,
-    );
-    if (options.iidfile !== undefined && platform === named) {
-      const [{ writeResultFile }, { imageId }] = await Promise.all([
-        import('./result-file.js'),
-        import('../engine/images/settle-image-ids.js'),
-      ]);
-      const id = await imageId(store, made.result.image);
-      await writeResultFile('--iidfile', options.iidfile, id);
-    }
-    results.push(made);
-  }
-  return results;
-}
-
-/** @param options.lint shows what the linter says: once, however many platforms there are */
-async function buildInStore(
-  input: BuildInput,
-  options: TimedOptions & { readonly lint: boolean },
-  names: readonly string[],
-  store: Store,
-  caches: SharedCaches,
-  credentials: Credentials,
-): Promise<PlatformResult> {
-  const { plan, images, close, openContext } = await interruptibly((signal) =>
-    planDockerfile(options, store, input, signal),
-  );
-  const progress = await openProgress(options.progress, options.quiet, options.log);
-  const stop = abortOnSignal();
-  let lint: LintEvent | undefined;
-  let warnings: LintEvent | undefined;
-  const showWarnings = () => {
-    if (warnings) progress.emit(warnings);
-    warnings = undefined;
-  };
-  try {
-    if (options.lint) lint = lintBuild(input, options, images);
-    warnings = lint;
-    const result = await build({
-      plan,
-      store,
-      images,
-      openContext,
-      executor: (machine) =>
-        localExecutor({
-          ...machine,
-          isolation: options.isolation,
-          limits: parseLimits(options),
-        }),
-      skipsCache: cacheSkipper(options),
-      ...credentials,
-      cacheFrom: caches.from,
-      cacheTo: caches.to,
-      jobs: options.jobs ?? availableParallelism(),
-      names,
-      times: options.times,
-      epoch: options.epoch,
-      keepImage: names.length > 0 || options.iidfile !== undefined,
-      emit: (event) => {
-        if (event.type !== 'warning' || showsWarnings(options.logLevel)) progress.emit(event);
-      },
-      signal: stop.signal,
-    });
-    showWarnings();
-    progress.close();
-    return { plan, result, lint };
-  } finally {
-    // A build that failed has them as well: they may say why.
-    showWarnings();
-    progress.close();
-    stop.dispose();
-    await close();
-  }
 }

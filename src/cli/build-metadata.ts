@@ -1,10 +1,11 @@
 /** What --metadata-file says: buildx's members, and wiac's own behind `wiac.`. */
+
+import type { PlatformResult } from '../engine/build-dockerfile.js';
 import type { Exported } from '../engine/exports/export-image.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
 import type { VertexWarning } from '../ui/rawjson.js';
 import { lintWarnings, plainWarning } from '../ui/rawjson.js';
 import { UsageError } from '../util/errors.js';
-import type { PlatformResult } from './build-outputs.js';
 
 function stepsOf({ plan, result }: PlatformResult) {
   return plan.steps.map(({ id, kind, stage, text }) => {

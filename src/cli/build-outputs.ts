@@ -1,22 +1,22 @@
 /** --output, --push, --metadata-file, --annotation: read before the build, carried out after it. */
-
-import type { Exported } from '../engine/exports/export-image.js';
+import type { DockerfileResult } from '../engine/build-dockerfile.js';
+import type { AttestPlan } from '../engine/exports/attestations.js';
+import { provenanceOf } from '../engine/exports/attestations.js';
+import { describeResult, exportResult } from '../engine/exports/export-result.js';
 import type { Output } from '../engine/exports/output-spec.js';
 import { checkImageOutput, parseOutput, usesStdout } from '../engine/exports/output-spec.js';
-import { describeImage, writeOutput } from '../engine/exports/write-output.js';
-import type { BuildResult } from '../engine/run-build.js';
 import type { Annotation } from '../oci/annotations.js';
 import { parseAnnotation } from '../oci/annotations.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
-import type { Plan } from '../plan/plan.js';
 import { isImageName } from '../store/images/store-images.js';
+import { settle } from '../store/recovery/durability.js';
 import type { Store } from '../store/store.js';
 import { UsageError } from '../util/errors.js';
-import type { AttestOptions, AttestPlan, BuildFacts } from './attestations.js';
-import { attestedItem, planAttestations, provenanceOf } from './attestations.js';
+import { interruptibly } from './abort-on-signal.js';
+import type { AttestOptions } from './attest-options.js';
+import { planAttestations } from './attest-options.js';
 import type { MetadataWishes } from './build-metadata.js';
 import { buildMetadata, metadataWishes } from './build-metadata.js';
-import type { LintEvent } from './lint.js';
 import { writeResultFile } from './result-file.js';
 
 /** Options of `wiac build` that say where the result goes, as commander gives them. */
@@ -35,19 +35,9 @@ export interface OutputPlan {
   readonly names: readonly string[];
   readonly annotations: readonly Annotation[];
   readonly metadata: ({ readonly file: string } & MetadataWishes) | undefined;
-  /** SOURCE_DATE_EPOCH, seconds since the epoch. */
-  readonly epoch: number | undefined;
   readonly attestations: AttestPlan;
   /** The tar archive of an output takes standard output: nothing else may be printed there. */
   readonly stdoutTaken: boolean;
-}
-
-/** One platform's build. */
-export interface PlatformResult {
-  readonly plan: Plan;
-  readonly result: BuildResult;
-  /** What the linter says; the first platform has it. */
-  readonly lint?: LintEvent | undefined;
 }
 
 /** --push is a registry output, or makes image outputs push. */
@@ -97,18 +87,11 @@ function checkAttestations({ provenance, sbom }: AttestPlan, outputs: readonly O
     throw new UsageError('an archive for docker has no attestations', { hint });
 }
 
-/**
- * Reads the options.
- * @param epoch SOURCE_DATE_EPOCH, in seconds since 1970
- * @throws UsageError, UnsupportedError
- */
-export function planOutputs(options: OutputOptions, epoch: number | undefined): OutputPlan {
+/** Reads the options. @throws UsageError, UnsupportedError */
+export function planOutputs(options: OutputOptions): OutputPlan {
   const outputs = withPush(options.output.map(parseOutput), options.push);
   checkOutputs(outputs, options);
   const annotations = options.annotation.flatMap(parseAnnotation);
-  for (const output of outputs) {
-    if ('form' in output) checkImageOutput(output, annotations, epoch);
-  }
   const named = outputs.flatMap((output) => (output.type === 'image' ? (output.names ?? []) : []));
   const attestations = planAttestations(options);
   checkAttestations(attestations, outputs);
@@ -117,7 +100,6 @@ export function planOutputs(options: OutputOptions, epoch: number | undefined): 
     attestations,
     names: [...new Set([...options.tag, ...named])],
     annotations,
-    epoch,
     metadata:
       options.metadataFile === undefined
         ? undefined
@@ -126,36 +108,42 @@ export function planOutputs(options: OutputOptions, epoch: number | undefined): 
   };
 }
 
+/** @param epoch SOURCE_DATE_EPOCH, seconds since 1970 @throws UsageError for an output that needs it */
+export function checkTimes({ outputs, annotations }: OutputPlan, epoch: number | undefined): void {
+  for (const output of outputs) if ('form' in output) checkImageOutput(output, annotations, epoch);
+}
+
 /**
- * Carries the outputs out, one after the other.
+ * Carries the outputs out, one after the other; a signal ends it.
  * @param registry how registries are reached
- * @param signal ends the work early; what is thrown then says nothing
  */
-export async function writeOutputs(
+export function writeOutputs(
   plan: OutputPlan,
   store: Store,
-  results: readonly PlatformResult[],
-  facts: Omit<BuildFacts, 'names' | 'epoch'>,
+  result: DockerfileResult,
   registry: RegistryOptions,
-  signal: AbortSignal,
 ): Promise<void> {
-  const { outputs, names, annotations, metadata, epoch } = plan;
-  const known = { ...facts, names, epoch };
-  const items = results.map((built) => attestedItem(plan.attestations, store, built, known));
-  const request = { store, items, names, annotations, epoch, registry, signal };
-  let exported: Exported | undefined;
-  for (const output of outputs) exported = (await writeOutput(request, output)) ?? exported;
-  if (metadata === undefined) return;
-  const isImage = names.length > 0 || outputs.length === 0;
-  if (exported === undefined && isImage) exported = await describeImage(request);
-  const { file, provenance, warnings } = metadata;
-  const finished = new Date();
-  const content = buildMetadata(results, names, exported, {
-    ...(provenance && {
-      provenance: (built) => provenanceOf(provenance, store, built, known, finished),
-    }),
-    warnings,
+  return interruptibly(async (signal) => {
+    const { names, metadata } = plan;
+    const wanted = { ...plan, registry, stdout: process.stdout, signal };
+    const exported = await exportResult(store, result, wanted);
+    if (metadata === undefined) return;
+    const isImage = names.length > 0 || plan.outputs.length === 0;
+    const { file, provenance, warnings } = metadata;
+    const known = { ...result.facts, names };
+    const finished = new Date();
+    const content = buildMetadata(
+      result.platforms,
+      names,
+      exported ?? (isImage ? await describeResult(store, result, wanted) : undefined),
+      {
+        ...(provenance && {
+          provenance: (built) => provenanceOf(provenance, store, built, known, finished),
+        }),
+        warnings,
+      },
+    );
+    await writeResultFile('--metadata-file', file, `${JSON.stringify(content, null, 2)}\n`);
+    await settle(store);
   });
-  const text = JSON.stringify(content, null, 2);
-  await writeResultFile('--metadata-file', file, `${text}\n`);
 }

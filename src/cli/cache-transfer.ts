@@ -1,12 +1,13 @@
 /** `wiac cache export FILE`, `wiac cache import FILE` */
 
 import { gatherStore, importCache } from '../engine/exports/transfer-cache.js';
+import { cacheSource, cacheTarget } from '../engine/shared-caches.js';
 import { createHash64 } from '../fs/scan/hash64.js';
 import type { ArtifactSource } from '../oci/artifact.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
+import { stackTree } from '../store/layers/layer-stack.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import type { SetExitCode } from './declare/options.js';
-import { cacheSource, cacheTarget } from './shared-caches.js';
 import { changeStore } from './with-store.js';
 
 /** `wiac cache export`: all entries with their layers, as an oci-archive. */
@@ -28,7 +29,14 @@ export function exportCommand(
     const scratch = lazyScratch(store.paths);
     const { signal } = new AbortController();
     try {
-      const session = { store, scanStore, origins: new Map(), signal, scratch: scratch.path };
+      const session = {
+        store,
+        scanStore,
+        origins: new Map(),
+        stacks: stackTree(),
+        signal,
+        scratch: scratch.path,
+      };
       const cache = await gatherStore(session, compression);
       await target.write(cache);
       const { entries } = cache.list;

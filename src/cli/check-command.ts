@@ -2,16 +2,22 @@
 import type { BaseImage, CheckOptions, CheckResult } from '../check/check-dockerfile.js';
 import { checkDockerfile, formatWarnings } from '../check/check-dockerfile.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
+import type { FindStored, ImageAccess } from '../engine/images/base-images.js';
+import { openImage } from '../engine/images/base-images.js';
+import type { BuildInput, Workspace } from '../engine/inputs/build-input.js';
+import { isElsewhere, openInput } from '../engine/inputs/build-input.js';
+import { refuseWarnings } from '../engine/lint-build.js';
+import { openDockerfile } from '../engine/plan-dockerfile.js';
 import { formatPlatform } from '../oci/platform.js';
 import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
-import type { FindStored, ImageAccess } from './base-images.js';
-import { openImage } from './base-images.js';
-import type { BuildInput, Workspace } from './build-input.js';
-import { isElsewhere, openInput } from './build-input.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { parsePairs, wantedPlatform, withStoredImages } from './dockerfile-input.js';
-import { refuseWarnings } from './lint.js';
+import {
+  dockerfileRequest,
+  parsePairs,
+  wantedPlatform,
+  withStoredImages,
+} from './dockerfile-input.js';
 import { registryAccess } from './registry-options.js';
 
 /** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
@@ -64,6 +70,8 @@ const NO_WORKSPACE: Workspace = {
     throw new Error('what is elsewhere needs a store');
   },
   limits: DEFAULT_LIMITS,
+  environment: process.env,
+  input: undefined,
   signal: new AbortController().signal,
 };
 
@@ -73,9 +81,21 @@ export async function readInput(
   options: DockerfileOptions,
   action: (input: BuildInput) => Promise<void>,
 ): Promise<void> {
-  if (!isElsewhere(path, options.file)) return action(await openInput(path, options, NO_WORKSPACE));
-  const { withInput, withStore } = await import('./with-store.js');
-  await withStore((store) => withInput(path, options, store, action));
+  if (!isElsewhere(path, options.file)) {
+    const { signal } = NO_WORKSPACE;
+    const { platform: _, ...others } = options;
+    const request = await dockerfileRequest(path, others, signal);
+    return action(await openInput(path, request, NO_WORKSPACE));
+  }
+  const { withRequest } = await import('./with-store.js');
+  await withRequest(path, options, async (store, request) => {
+    const { input, close } = await openDockerfile(store, request);
+    try {
+      await action(input);
+    } finally {
+      close();
+    }
+  });
 }
 
 /** Exit code when there are warnings: that of buildx. */

@@ -1,12 +1,12 @@
 /** `wiac copy` */
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { makeLayerDirectory, partsOf } from '../executor/local/layer-directory.js';
 import { resolve as resolveInLayer } from '../fs/layer/stack.js';
 import { libraryClosure } from '../libs/closure.js';
 import { ContextError, UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
 import { usageOf } from './declare/declare-usage.js';
-import { makeLayerDirectory, partsOf } from './layer-directory.js';
 
 interface CopyOptions {
   readonly libs: boolean;

@@ -1,31 +1,25 @@
-/** Compiles a Dockerfile as the command line says. */
-
-import type { FileSource } from '../fs/scan/file-source.js';
-import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
+/** From the options of commands that read a Dockerfile to what they ask of the engine. */
+import type { FindStored } from '../engine/images/base-images.js';
+import { storedImages } from '../engine/plan-dockerfile.js';
+import type { DockerfileRequest, PullPolicy } from '../engine/request.js';
+import { formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
-import type { Entitlement, Plan, PlanOptions, ResultOptions } from '../plan/plan.js';
+import type { Entitlement, PlanOptions, ResultOptions } from '../plan/plan.js';
 import { storeRoot } from '../store/paths.js';
-import type { Store } from '../store/store.js';
 import type { WiacError } from '../util/errors.js';
 import { UsageError } from '../util/errors.js';
-import type { FindStored, PlanWithImages } from './base-images.js';
-import { planWithImages } from './base-images.js';
-import { parseBuildContexts } from './build-contexts.js';
-import type { BuildInput, InputOptions } from './build-input.js';
 import type { CombinedOptions } from './combine-options.js';
-import type { PullPolicy } from './declare/options.js';
-import { findImage } from './find-image.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
 import type { ResourceOptions } from './run-resources.js';
 import { parseResources } from './run-resources.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
-export interface DockerfileOptions
-  extends RegistryAccessOptions,
-    ResourceOptions,
-    CombinedOptions,
-    InputOptions {
+export interface DockerfileOptions extends RegistryAccessOptions, ResourceOptions, CombinedOptions {
+  readonly file?: string;
+  readonly ignorefile?: string;
+  readonly from?: string;
+  readonly buildArg: readonly string[];
   readonly target?: string;
   readonly label?: readonly string[];
   readonly network?: PlanOptions['network'];
@@ -40,11 +34,6 @@ export interface DockerfileOptions
   readonly omitHistory?: boolean;
   /** How registries are reached; undefined: as the other options say. */
   readonly registry?: RegistryOptions;
-}
-
-/** A plan with its images and contexts. */
-export interface PlannedInput extends PlanWithImages {
-  readonly openContext: (name: string) => FileSource;
 }
 
 /**
@@ -95,19 +84,6 @@ export function buildArgsOf(items: readonly string[]): Record<string, string> {
   return { ...known, ...parsePairs(items, '--build-arg') };
 }
 
-/** Digits of an id in a Dockerfile: a shorter word is the name of an image. */
-const ID_DIGITS = 12;
-
-/** Looks an image up by a name of the store. */
-function storedImages(store: Store): FindStored {
-  return async ({ reference, platform }) => {
-    const image = await findImage(store, reference, ID_DIGITS);
-    if (image === undefined) return undefined;
-    const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
-    return fits ? image : undefined;
-  };
-}
-
 /** Gives an action the images of the store, which is open for as long as it takes. */
 export async function withStoredImages(
   action: (findStored: FindStored) => Promise<void>,
@@ -134,55 +110,35 @@ function resultOf(options: DockerfileOptions): ResultOptions {
   };
 }
 
-/** The contexts that a plan asks for by name, ready to be opened. */
-async function namedContexts(
-  { steps }: Plan,
-  sources: ReadonlyMap<string, string>,
-  { bringNamed }: BuildInput,
-  signal: AbortSignal,
-): Promise<Map<string, () => FileSource>> {
-  const opened = new Map<string, () => FileSource>();
-  for (const step of steps) {
-    if (step.kind !== 'copy' || step.from !== undefined || step.context === '') continue;
-    const source = sources.get(step.context);
-    if (source !== undefined && !opened.has(step.context))
-      opened.set(step.context, await bringNamed(source, signal));
-  }
-  return opened;
-}
-
 /**
- * Compiles a Dockerfile, and brings the contexts here that it asks for.
- * @param signal ends what is on its way
- * @throws ContextError, DockerfileError, UnsupportedError, ImageError
+ * What the options ask of the engine.
+ * @param context the path or address of the command line
+ * @throws UsageError
  */
-export async function planDockerfile(
+export async function dockerfileRequest(
+  context: string,
   options: DockerfileOptions,
-  store: Store,
-  input: BuildInput,
   signal: AbortSignal,
-): Promise<PlannedInput> {
-  const { contexts, sources } = parseBuildContexts(options.buildContext);
-  const planOptions = {
+): Promise<DockerfileRequest> {
+  const { file, ignorefile, from, target, network, allow, pull } = options;
+  return {
+    context,
+    file,
+    ignoreFile: ignorefile,
+    firstImage: from,
+    contexts: parsePairs(options.buildContext, '--build-context'),
+    target,
+    ...(options.platform === undefined ? {} : { platform: wantedPlatform(options.platform) }),
     buildArgs: buildArgsOf(options.buildArg),
-    target: options.target,
-    platform: wantedPlatform(options.platform),
-    buildPlatform: formatPlatform(hostPlatform()),
     labels: parsePairs(options.label ?? [], '--label', 'empty'),
-    network: options.network ?? 'default',
+    network,
     resources: parseResources(options),
-    allowed: options.allow,
+    allowed: allow,
     result: resultOf(options),
-    contexts,
+    pull,
+    registry: options.registry ?? (await registryAccess(options)),
+    environment: process.env,
+    input: () => process.stdin,
+    signal,
   };
-  const { pull, registry = await registryAccess(options) } = options;
-  const access = { registry, ...(pull === undefined ? {} : { pull }) };
-  const planned = await planWithImages(input.dockerfile, planOptions, storedImages(store), access);
-  try {
-    const named = await namedContexts(planned.plan, sources, input, signal);
-    return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };
-  } catch (error) {
-    await planned.close();
-    throw error;
-  }
 }

@@ -3,6 +3,8 @@
 import { exportImages } from '../engine/exports/export-image.js';
 import { openImageSink } from '../engine/exports/image-sink.js';
 import { parseCompression } from '../engine/exports/output-spec.js';
+import { requireImage } from '../engine/images/find-image.js';
+import { pullImage } from '../engine/images/pull-image.js';
 import { imageId } from '../engine/images/settle-image-ids.js';
 import { DOCKER_MANIFEST } from '../oci/media-types.js';
 import { parseReference } from '../oci/reference.js';
@@ -12,10 +14,9 @@ import { useLayers } from '../store/pins/uses.js';
 import { settleStep } from '../store/recovery/durability.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
-import { requireImage } from './find-image.js';
-import { pullImage } from './pull-image.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
+import { warnOnStderr } from './warn-of-platform.js';
 import { changeStore } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
@@ -28,7 +29,11 @@ export function pullCommand(
     const platform = wantedPlatform(options.platform);
     const registry = await registryAccess(options);
     const name = options.tag ?? reference;
-    const image = await pullImage(store, reference, platform, name, registry);
+    const image = await pullImage(store, reference, platform, name, {
+      environment: process.env,
+      registry,
+      warn: warnOnStderr,
+    });
     process.stdout.write(`${await imageId(store, image)}\n`);
   });
 }

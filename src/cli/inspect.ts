@@ -1,6 +1,7 @@
 /** `wiac inspect`, `wiac history` */
 
 import { createdOf, historyRows } from '../engine/exports/image-history.js';
+import { requireImage } from '../engine/images/find-image.js';
 import { imageId, manifestDigests, recordsOf } from '../engine/images/settle-image-ids.js';
 import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
 import { parsePlatform } from '../oci/platform.js';
@@ -14,7 +15,6 @@ import type { Store } from '../store/store.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import { fillTemplate, isTemplate } from '../ui/template.js';
 import type { SetExitCode } from './declare/options.js';
-import { requireImage } from './find-image.js';
 import { withStoreAsRoot } from './with-store.js';
 
 /** Under which names and digests other tools can fetch it. */

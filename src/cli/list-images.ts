@@ -1,6 +1,7 @@
 /** `wiac images` */
 
 import { createdOf } from '../engine/exports/image-history.js';
+import { requireImage } from '../engine/images/find-image.js';
 import { imageIdOrNone, manifestAtHand } from '../engine/images/settle-image-ids.js';
 import { matchPath } from '../fs/select/gomatch.js';
 import { familiarReference, parseRegistryReference } from '../oci/reference.js';
@@ -13,7 +14,6 @@ import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import { fillTemplate, isTemplate } from '../ui/template.js';
 import { UsageError } from '../util/errors.js';
 import type { SetExitCode } from './declare/options.js';
-import { requireImage } from './find-image.js';
 import { withStoreAsRoot } from './with-store.js';
 
 /** Options of `wiac images`, as commander gives them. */

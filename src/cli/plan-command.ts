@@ -1,13 +1,13 @@
 /** `wiac plan` */
 
+import { planBuild } from '../engine/ask.js';
 import type { StepStatus } from '../engine/plan-status.js';
-import { planStatus } from '../engine/plan-status.js';
 import type { Plan } from '../plan/plan.js';
 import { printedStep } from '../plan/step.js';
 import { formatTable } from '../ui/format.js';
 import { stepNames } from '../ui/step-names.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { withPlan } from './with-store.js';
+import { withRequest } from './with-store.js';
 
 /** Options of `wiac plan`, as commander gives them. */
 export interface PlanCommandOptions extends DockerfileOptions {
@@ -61,8 +61,8 @@ function asDot(statuses: readonly StepStatus[]): string {
 
 /** Prints the plan with keys and status; runs nothing. */
 export function planCommand(path: string, options: PlanCommandOptions): Promise<void> {
-  return withPlan(path, options, async (store, { plan, images, openContext }) => {
-    const statuses = await planStatus(plan, store, openContext, images);
+  return withRequest(path, options, async (store, request) => {
+    const { plan, statuses } = await planBuild(store, request);
     const text =
       options.format === 'json'
         ? asJson(plan, statuses)

@@ -1,19 +1,13 @@
 /** `wiac run` */
-import { mkdtempSync } from 'node:fs';
-import { join } from 'node:path';
-import { makeControlGroups, sweepControlGroups } from '../executor/local/cgroup.js';
+import { runInLayers } from '../engine/run-in-layers.js';
 import { memoryKillMessage } from '../executor/local/cgroup-limits.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
 import type { ProgramExit } from '../executor/local/run-program.js';
-import { runProgram } from '../executor/local/run-program.js';
-import { removeTree } from '../fs/remove-tree.js';
 import { explainMissing } from '../libs/explain-missing.js';
 import { envPairs } from '../oci/image-config.js';
 import { storeRoot, temporaryDirectory } from '../store/paths.js';
 import { closeStore } from '../store/store.js';
 import { parseLimits } from './container-limits.js';
-import type { OpenLayer } from './layer-directory.js';
-import { openContainerLayer, partsOf } from './layer-directory.js';
 import type { ContainerSettings } from './run-container.js';
 import { containerSettings } from './run-container.js';
 import { runEnvironment } from './run-environment.js';
@@ -49,37 +43,26 @@ function tellMissing(
 }
 
 /** Runs the program. @returns its exit code */
-async function runTarget(
-  target: Target,
-  layer: OpenLayer,
-  scratch: string,
-  options: RunOptions,
-): Promise<number> {
+async function runTarget(target: Target, options: RunOptions): Promise<number> {
   const settings = containerSettings(options);
-  const limits = parseLimits(options);
+  const control = parseLimits(options);
   const env = environment(target, options);
   const workdir = options.workdir ?? (target.config.WorkingDir || '/');
-  const groups = makeControlGroups(limits);
-  try {
-    const exit = await runProgram({
-      ...settings,
-      lower: target.lower,
-      upper: layer.diff,
-      work: layer.work,
-      scratch,
-      user: options.user ?? target.config.User ?? '',
-      workdir,
-      env: [...env],
-      argv: target.argv,
-      cgroups: groups.members,
-    });
-    tellMissing(exit, target, settings, env, workdir);
-    const kills = groups.memoryKills();
-    if (kills > 0) say(memoryKillMessage(limits, kills));
-    return exit.code;
-  } finally {
-    await groups.remove();
-  }
+  const exit = await runInLayers({
+    ...settings,
+    lower: target.lower,
+    layer: target.layer,
+    // What nobody keeps is on the file system of TMPDIR, with all else that is short-lived.
+    temporary: temporaryDirectory(),
+    user: options.user ?? target.config.User ?? '',
+    workdir,
+    env: [...env],
+    argv: target.argv,
+    control,
+  });
+  tellMissing(exit, target, settings, env, workdir);
+  if (exit.memoryKills > 0) say(memoryKillMessage(control, exit.memoryKills));
+  return exit.code;
 }
 
 /**
@@ -95,24 +78,10 @@ export async function runCommand(
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return relayed;
   for (const line of checkRunOptions(options)) say(`warning: ${line}`);
-  sweepControlGroups();
   const { target, store } = await openTarget(root, first, rest, options);
   try {
     checkRemoval(options, target.layer !== undefined);
-    const scratch = mkdtempSync(join(temporaryDirectory(), 'wiac-run-'));
-    try {
-      // What nobody keeps is on the file system of TMPDIR, with all else that is short-lived.
-      const layer = target.layer
-        ? openContainerLayer(target.layer)
-        : { ...partsOf(scratch), close: () => {} };
-      try {
-        return await runTarget(target, layer, scratch, options);
-      } finally {
-        layer.close();
-      }
-    } finally {
-      removeTree(scratch);
-    }
+    return await runTarget(target, options);
   } finally {
     if (store) await closeStore(store);
   }

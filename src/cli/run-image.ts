@@ -1,5 +1,6 @@
 /** The image that `wiac run NAME` means: one of the store, else one that is pulled. */
 
+import { findImage, similarName } from '../engine/images/find-image.js';
 import { ImageError, sayingMore } from '../oci/image-error.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
 import {
@@ -12,8 +13,7 @@ import type { ImageRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { WiacError } from '../util/errors.js';
 import { NotFoundError } from '../util/errors.js';
-import { findImage, similarName } from './find-image.js';
-import { warnOfPlatform } from './warn-of-platform.js';
+import { warnOfPlatform, warnOnStderr } from './warn-of-platform.js';
 
 /** When to ask where an image comes from: the values of docker run's --pull. */
 export type PullPolicy = 'always' | 'missing' | 'never';
@@ -75,8 +75,8 @@ export async function imageToRun(
     return image;
   };
   if (isContainersStorage(name)) {
-    const { adoptStorageImage } = await import('./storage-image.js');
-    return isHere(adoptStorageImage(store, name));
+    const { adoptStorageImage } = await import('../engine/images/storage-image.js');
+    return isHere(adoptStorageImage(store, name, process.env));
   }
   const stored = await findImage(store, name);
   const fits =
@@ -88,9 +88,12 @@ export async function imageToRun(
   if (pull === 'never') throw notThere(store, name);
   const reference = elsewhere(store, name);
   if (!quiet) process.stderr.write(`wiac: pulling ${reference}\n`);
-  const { pullImage } = await import('./pull-image.js');
+  const { pullImage } = await import('../engine/images/pull-image.js');
   try {
-    return await pullImage(store, name, wanted, name);
+    return await pullImage(store, name, wanted, name, {
+      environment: process.env,
+      warn: warnOnStderr,
+    });
   } catch (error) {
     throw withSuggestion(store, name, error as WiacError);
   }

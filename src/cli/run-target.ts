@@ -1,6 +1,7 @@
 /** What `wiac run` is to run, and in what: directories, or an image with its config. */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { findImage } from '../engine/images/find-image.js';
 import { parseLowerdirs } from '../executor/local/overlay.js';
 import type { ContainerConfig } from '../oci/image-config.js';
 import { DEFAULT_PATH } from '../oci/image-config.js';
@@ -14,7 +15,6 @@ import { closeStore } from '../store/store.js';
 import { NotFoundError, UsageError } from '../util/errors.js';
 import { usageOf } from './declare/declare-usage.js';
 import { wantedPlatform } from './dockerfile-input.js';
-import { findImage } from './find-image.js';
 import { imageToRun } from './run-image.js';
 import type { RunOptions } from './run-options.js';
 import { openUserStore } from './user-store.js';

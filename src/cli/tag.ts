@@ -1,4 +1,6 @@
 /** `wiac tag`, `wiac rmi` */
+
+import { requireImage, requireImages } from '../engine/images/find-image.js';
 import { imageIdOrNone, imagesOf } from '../engine/images/settle-image-ids.js';
 import { imagesWithId } from '../store/images/image-ids.js';
 import {
@@ -11,7 +13,6 @@ import {
 import type { Store } from '../store/store.js';
 import { UsageError } from '../util/errors.js';
 import type { SetExitCode } from './declare/options.js';
-import { requireImage, requireImages } from './find-image.js';
 import { withStoreAsRoot } from './with-store.js';
 
 /** `wiac tag NAME NEWNAME...` @throws NotFoundError, UsageError */

@@ -1,33 +1,16 @@
 /** `wiac why`: for each step that would run, what is not as it was when it ran last. */
-import type { StepStatus } from '../engine/plan-status.js';
-import { planStatus } from '../engine/plan-status.js';
+import type { WhyAnswer } from '../engine/ask.js';
+import { explainBuild } from '../engine/ask.js';
 import type { Step, StepId } from '../plan/step.js';
-import { treeNodes, treeReader } from '../store/entries/entries.js';
-import type { Store } from '../store/store.js';
 import { stepNames } from '../ui/step-names.js';
 import { NotFoundError } from '../util/errors.js';
-import type { Explanation } from '../why/explain.js';
-import { describeExplanation, explainMiss } from '../why/explain.js';
+import { describeExplanation } from '../why/explain.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { withPlan } from './with-store.js';
+import { withRequest } from './with-store.js';
 
 /** Options of `wiac why`, as commander gives them. */
 export interface WhyOptions extends DockerfileOptions {
   readonly format: 'text' | 'json';
-}
-
-interface Answer {
-  readonly status: StepStatus;
-  readonly explanation: Explanation | undefined;
-}
-
-function explain(store: Store, status: StepStatus): Answer {
-  const { keyed, step } = status;
-  if (status.status !== 'miss' || !keyed) return { status, explanation: undefined };
-  const filesUnknown =
-    step.kind === 'copy' && step.from !== undefined && keyed.inputs.files.length === 0;
-  const read = treeReader(treeNodes(store));
-  return { status, explanation: explainMiss(store, { ...keyed, filesUnknown }, read) };
 }
 
 /** By its id, its name as `wiac plan` prints it, or the beginning of its instruction. */
@@ -41,7 +24,7 @@ function selects(wanted: string, step: Step, name: string): boolean {
   );
 }
 
-function asText(answers: readonly Answer[], name: (id: StepId) => string): string {
+function asText(answers: readonly WhyAnswer[], name: (id: StepId) => string): string {
   const missed = answers.filter(({ explanation }) => explanation !== undefined);
   if (missed.length === 0) return 'every step is in the cache\n';
   return missed
@@ -54,7 +37,7 @@ function asText(answers: readonly Answer[], name: (id: StepId) => string): strin
     .join('');
 }
 
-function asJson(answers: readonly Answer[], name: (id: StepId) => string): string {
+function asJson(answers: readonly WhyAnswer[], name: (id: StepId) => string): string {
   const rows = answers.map(({ status, explanation }) => ({
     step: status.step.id,
     name: name(status.step.id),
@@ -79,20 +62,19 @@ export function whyCommand(
   wanted: string | undefined,
   options: WhyOptions,
 ): Promise<void> {
-  return withPlan(path, options, async (store, { plan, images, openContext }) => {
+  return withRequest(path, options, async (store, request) => {
+    const { plan, answers } = await explainBuild(store, request);
     const names = stepNames(plan.steps);
     const name = (id: StepId) => names.get(id) ?? id;
-    const statuses = (await planStatus(plan, store, openContext, images)).filter(
-      ({ step, status }) =>
-        status !== 'none' && (wanted === undefined || selects(wanted, step, name(step.id))),
+    const chosen = answers.filter(
+      ({ status: { step } }) => wanted === undefined || selects(wanted, step, name(step.id)),
     );
-    if (wanted !== undefined && statuses.length === 0) {
+    if (wanted !== undefined && chosen.length === 0) {
       throw new NotFoundError(`there is no step ${wanted} that makes a layer`, {
         hint: 'wiac plan lists the steps',
       });
     }
-    const answers = statuses.map((status) => explain(store, status));
     const format = options.format === 'json' ? asJson : asText;
-    process.stdout.write(format(answers, name));
+    process.stdout.write(format(chosen, name));
   });
 }

@@ -1,21 +1,19 @@
 /** The store for a command that asks questions of it. */
 
+import type { DockerfileRequest } from '../engine/request.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
 import { createHash64 } from '../fs/scan/hash64.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { sweepOwn, sweepStore } from '../store/gc/sweep.js';
-import { lazyScratch } from '../store/layers/layer-store.js';
 import { storeRoot } from '../store/paths.js';
 import type { Store } from '../store/store.js';
 import { asStoreError, closeStore } from '../store/store.js';
-import { abortOnSignal, interruptibly } from './abort-on-signal.js';
-import type { BuildInput, InputOptions } from './build-input.js';
-import { openInput } from './build-input.js';
+import { abortOnSignal } from './abort-on-signal.js';
 import { combineOptions } from './combine-options.js';
 import type { SetExitCode } from './declare/options.js';
-import type { DockerfileOptions, PlannedInput } from './dockerfile-input.js';
-import { planDockerfile } from './dockerfile-input.js';
+import type { DockerfileOptions } from './dockerfile-input.js';
+import { dockerfileRequest } from './dockerfile-input.js';
 import { openUserStore } from './user-store.js';
 
 /** Opens the user's store for as long as the action takes. @throws StoreError, NoSpaceError */
@@ -69,49 +67,22 @@ export function changeStore(
 }
 
 /**
- * Reads a Dockerfile and its build context, which are there for as long as the action takes.
- * @throws what openInput throws
+ * Asks something about a build: with what the options ask of the engine, and the store. A signal ends it.
+ * @throws what the action throws, and StoreError
  */
-export async function withInput(
+export async function withRequest(
   path: string,
-  options: InputOptions,
-  store: Store,
-  action: (input: BuildInput) => Promise<void>,
+  options: DockerfileOptions,
+  action: (store: Store, request: DockerfileRequest) => Promise<void>,
 ): Promise<void> {
-  const scratch = lazyScratch(store.paths);
-  const { limits } = store;
-  try {
-    const input = await interruptibly((signal) =>
-      openInput(path, options, { scratch: scratch.path, limits, signal }),
-    );
-    await action(input);
-  } finally {
-    scratch.remove();
-  }
-}
-
-/**
- * Plans a Dockerfile and gives an action the plan with the store; runs nothing.
- * @throws what planDockerfile throws, and StoreError
- */
-export async function withPlan(
-  path: string,
-  given: DockerfileOptions,
-  action: (store: Store, planned: PlannedInput) => Promise<void>,
-): Promise<void> {
-  const options = combineOptions(given);
-  await withStore((store) =>
-    withInput(path, options, store, async (input) => {
-      const planned = await interruptibly((signal) =>
-        planDockerfile(options, store, input, signal),
-      );
-      try {
-        await action(store, planned);
-      } finally {
-        await planned.close();
-      }
-    }),
-  );
+  await withStore(async (store) => {
+    const { signal, dispose } = abortOnSignal();
+    try {
+      await action(store, await dockerfileRequest(path, combineOptions(options), signal));
+    } finally {
+      dispose();
+    }
+  });
 }
 
 /** Gives an action the tree nodes of the index; those it adds are kept. */

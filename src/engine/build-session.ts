@@ -9,7 +9,8 @@ import type { LayerDigest } from '../keys/digest.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { Step, StepId } from '../plan/step.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
-import { layerDigests as digestsOfLayers, layerStack } from '../store/layers/layer-stack.js';
+import type { StackTree } from '../store/layers/layer-stack.js';
+import { chainedStack, layerDigests as digestsOfLayers } from '../store/layers/layer-stack.js';
 import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { EventSink } from './events.js';
@@ -29,6 +30,8 @@ export interface LookupSession {
   readonly context: (name: string) => FileSource;
   /** Directory for short-lived files of this build, made when it is first asked for. */
   readonly scratch: () => string;
+  /** The stacks of steps, with what was found out about them. */
+  readonly stacks: StackTree;
   /** The images that the plan is based on. */
   readonly images: PlanImages;
   /** Where layers that are not here can be fetched. */
@@ -39,11 +42,15 @@ export interface LookupSession {
   readonly skipsCache: (step: Step) => boolean;
   /** User and password for the server that a step fetches from. */
   readonly credentials: (step: StepId) => Credentials | undefined;
+  /** Proxies, certificates and what git may know. */
+  readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
 }
 
 /** One build: what it looks up with, what carries steps out, and to whom it reports. */
 export interface BuildSession extends LookupSession {
+  /** Look for the reason of each miss. */
+  readonly explain: boolean;
   /** Carries out what is not in the cache. */
   readonly executor: Executor<CopySources>;
   /** Content of a secret; undefined when the build was given none of that id. */
@@ -54,7 +61,10 @@ export interface BuildSession extends LookupSession {
 }
 
 /** What reading layers takes. */
-export type LayerReading = Pick<LookupSession, 'store' | 'scanStore' | 'origins' | 'signal'>;
+export type LayerReading = Pick<
+  LookupSession,
+  'store' | 'scanStore' | 'origins' | 'stacks' | 'signal'
+>;
 
 /**
  * The layers of a step's file system, fetched if need be, topmost first.
@@ -63,7 +73,7 @@ export type LayerReading = Pick<LookupSession, 'store' | 'scanStore' | 'origins'
  */
 export async function stackOf(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
   await needLayers(session, layers);
-  return layerStack(session.store, layers);
+  return chainedStack(session.store, layers, session.stacks);
 }
 
 /**

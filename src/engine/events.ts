@@ -1,10 +1,21 @@
-/** Everything that happens during a build, as one discriminated union. ui/ and logs consume it. */
+/**
+ * Everything that happens during a build, as one discriminated union of plain data: it can be kept,
+ * printed as JSON, and sent elsewhere. docs/library.md describes it.
+ */
 import type { DefinitionKey } from '../keys/digest.js';
 import type { Step, StepId } from '../plan/step.js';
 import type { Explanation } from '../why/explain.js';
 
+/** Counts up when an event loses a member, or a member another meaning; new members may come. */
+export const EVENTS_VERSION = 1;
+
 export type BuildEvent =
-  | { readonly type: 'planned'; readonly steps: readonly Step[] }
+  /** The beginning of a platform's build. */
+  | {
+      readonly type: 'planned';
+      readonly version: typeof EVENTS_VERSION;
+      readonly steps: readonly Step[];
+    }
   | { readonly type: 'warning'; readonly message: string }
   | {
       readonly type: 'cached';
@@ -18,8 +29,8 @@ export type BuildEvent =
       readonly type: 'started';
       readonly step: StepId;
       readonly key: DefinitionKey;
-      /** Why the cache had nothing for it; looked up when it is read, which has to be at once. */
-      readonly why: Explanation;
+      /** Why the cache had nothing for it; left out when the build was not to look for reasons. */
+      readonly why?: Explanation;
     }
   | { readonly type: 'output'; readonly step: StepId; readonly text: string }
   | {

@@ -151,10 +151,7 @@ export async function executeStep(
     type: 'started',
     step: step.id,
     key: keyed.key,
-    // Only for who reads it: `build --quiet` has better things to do.
-    get why() {
-      return whyMissed(session, keyed, found);
-    },
+    ...(session.explain ? { why: whyMissed(session, keyed, found) } : {}),
   });
   const inputs = await inputsOf(session, keyed, base, reads, found);
   const made = await carryOut(session, keyed, inputs, found);

@@ -9,6 +9,7 @@ import type { SourceStep, Step, StepId } from '../plan/step.js';
 import { findByOperation } from '../store/entries/entries.js';
 import { noteImage } from '../store/entries/related.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
+import { stackTree } from '../store/layers/layer-stack.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { useLayers } from '../store/pins/uses.js';
 import type { Store } from '../store/store.js';
@@ -147,12 +148,20 @@ function withUnneeded(plan: Plan, statuses: readonly StepStatus[]): StepStatus[]
   );
 }
 
+/** What looking steps up takes besides the plan. */
+export interface StatusOptions {
+  /** Proxies, certificates and what git may know. */
+  readonly environment?: NodeJS.ProcessEnv | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The status of every step, in the order of the plan. */
 export async function planStatus(
   plan: Plan,
   store: Store,
   openContext: (name: string) => FileSource,
   images: PlanImages,
+  { environment = {}, signal = new AbortController().signal }: StatusOptions = {},
 ): Promise<StepStatus[]> {
   const scanStore = indexScanStore(store, await createHash64());
   const scratch = lazyScratch(store.paths);
@@ -162,12 +171,14 @@ export async function planStatus(
     scanStore,
     context: contexts.get,
     scratch: scratch.path,
+    stacks: stackTree(),
     images,
     origins: new Map(),
     sharedCache: undefined,
     skipsCache: () => false,
     credentials: plan.credentials,
-    signal: new AbortController().signal,
+    environment,
+    signal,
   };
   const known = new Map<StepId, Known>();
   const statuses: StepStatus[] = [];

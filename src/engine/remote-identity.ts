@@ -9,15 +9,14 @@ import type { LookupSession } from './build-session.js';
 /** What identifies the content: the digest of a file, the commit of a repository. @throws ContextError */
 export async function remoteIdentity(session: LookupSession, step: FetchStep): Promise<string> {
   const { source, location, id } = step;
-  const { store } = session;
+  const { store, environment } = session;
   const credentials = session.credentials(id);
-  if (source.type === 'git')
-    return resolveCommit({ source, credentials, environment: process.env, location });
+  if (source.type === 'git') return resolveCommit({ source, credentials, environment, location });
   // A checksum says what the content is; it is looked at when the file is really needed.
   if (source.checksum !== undefined) return source.checksum;
   const target = join(session.scratch(), `download-${id}`);
   const known = session.skipsCache(step) ? undefined : findDownload(store, source.url);
-  const request = { source, credentials, limits: store.limits, location };
+  const request = { source, credentials, limits: store.limits, environment, location };
   const download = await downloadFile(request, target, known);
   if (download.written) await noteDownload(store, source.url, download);
   return download.digest;

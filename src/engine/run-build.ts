@@ -17,6 +17,7 @@ import { concludeBuild } from '../store/entries/conclude.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { imageRecord } from '../store/images/store-images.js';
 import { requirePresent } from '../store/layers/adopt-layer.js';
+import { stackTree } from '../store/layers/layer-stack.js';
 import { layerLinks, lazyScratch } from '../store/layers/layer-store.js';
 import { forgetRemoteLayers } from '../store/layers/remote-layers.js';
 import { releaseLeases } from '../store/pins/lease.js';
@@ -28,6 +29,7 @@ import { asStoreError } from '../store/store.js';
 import { UnsupportedError } from '../util/errors.js';
 import type { BuildSession } from './build-session.js';
 import type { EventSink } from './events.js';
+import { EVENTS_VERSION } from './events.js';
 import type { CacheTarget } from './exports/export-cache.js';
 import type { LayerOrigins } from './images/needed-layers.js';
 import { MissingLayersError, needLayers } from './images/needed-layers.js';
@@ -36,6 +38,7 @@ import type { Resolution } from './scheduler.js';
 import { resolvePlan } from './scheduler.js';
 import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
+import type { StepLimits } from './step-slots.js';
 
 /** What a build gives to an executor of this machine. */
 export type BuildMachine = Omit<LocalMachine, 'isolation' | 'limits'>;
@@ -55,7 +58,7 @@ export interface BuildRequest {
   readonly secret: (id: string) => Buffer | undefined;
   readonly sshAgent: (id: string) => AgentSource | undefined;
   /** How many steps may run at the same time. */
-  readonly jobs: number;
+  readonly jobs: StepLimits;
   /** Names the result gets. */
   readonly names: readonly string[];
   /** Times of the result, wherever it is written. */
@@ -68,6 +71,10 @@ export interface BuildRequest {
   readonly cacheTo: readonly CacheTarget[];
   /** SOURCE_DATE_EPOCH: when the result was made, seconds since 1970. */
   readonly epoch?: number | undefined;
+  /** Look for the reason of each miss: a few look-ups a step. */
+  readonly explain: boolean;
+  /** Proxies, certificates and what git may know. */
+  readonly environment: NodeJS.ProcessEnv;
   readonly emit: EventSink;
   /** Aborted from outside (SIGINT); its reason is what the build throws then. */
   readonly signal: AbortSignal;
@@ -185,12 +192,23 @@ async function attempt(
   const scanStore = indexScanStore(store, await createHash64());
   const origins: LayerOrigins = new Map();
   const warn = (message: string) => emit({ type: 'warning', message });
+  const stacks = stackTree();
   const session: BuildSession = {
     store,
     scanStore,
     context,
     scratch,
-    executor: request.executor({ store, scanStore, scratch, nextNumber: counter() }),
+    stacks,
+    environment: request.environment,
+    explain: request.explain,
+    executor: request.executor({
+      store,
+      scanStore,
+      environment: request.environment,
+      scratch,
+      stacks,
+      nextNumber: counter(),
+    }),
     images: request.images,
     origins,
     sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),
@@ -256,7 +274,7 @@ function refuseWindows(steps: readonly Step[]): void {
 export async function build(request: BuildRequest): Promise<BuildResult> {
   const { plan, store, emit } = request;
   refuseWindows(plan.steps);
-  emit({ type: 'planned', steps: plan.steps.map(printedStep) });
+  emit({ type: 'planned', version: EVENTS_VERSION, steps: plan.steps.map(printedStep) });
   for (const message of plan.warnings) emit({ type: 'warning', message });
   const scratch = lazyScratch(store.paths);
   const contexts = openOnce(request.openContext);

@@ -1,6 +1,6 @@
 /**
  * Resolves the steps of a plan: from the cache where it can, else by carrying them out, in
- * parallel where the DAG allows, at most `jobs` at a time.
+ * parallel where the DAG allows (step-slots.ts).
  */
 
 import type { DefinitionKey } from '../keys/digest.js';
@@ -14,7 +14,6 @@ import type { Lease } from '../store/pins/lease.js';
 import { releaseLease, takeLease } from '../store/pins/lease.js';
 import { LayersGoneError } from '../store/pins/uses.js';
 import type { LayerId, StepRecord } from '../store/records.js';
-import { semaphore } from '../util/semaphore.js';
 import type { BuildSession } from './build-session.js';
 import { executeStep } from './execute-step.js';
 import { MissingLayersError } from './images/needed-layers.js';
@@ -25,6 +24,8 @@ import { keyStep, lookupContent, lookupDefinition, NOTHING, withParents } from '
 import type { Outlook } from './outlook.js';
 import { keyedOutlook, openOutlook, sourceOutlook } from './outlook.js';
 import { isStale } from './stale.js';
+import type { InSlot, StepLimits } from './step-slots.js';
+import { stepSlots } from './step-slots.js';
 
 /** How a plan's steps were resolved. */
 export interface Resolution {
@@ -35,7 +36,7 @@ export interface Resolution {
 
 interface Run {
   readonly session: BuildSession;
-  readonly inSlot: <T>(task: () => Promise<T>) => Promise<T>;
+  readonly inSlot: InSlot;
   readonly used: DefinitionKey[];
   /** Layers that this build has found so far; declared as used with the next lease. */
   readonly layers: Set<LayerId>;
@@ -141,7 +142,7 @@ async function resolveOpen(
     const content = await lookupContent(session, keyed, base, reads);
     if (content.record)
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
-    const record = await run.inSlot(() => {
+    const record = await run.inSlot(step, () => {
       session.signal.throwIfAborted();
       return executeStep(session, keyed, base, reads, content, findCopied);
     });
@@ -313,13 +314,13 @@ async function knownStates(
 export async function resolvePlan(
   session: BuildSession,
   plan: Plan,
-  jobs: number,
+  limits: StepLimits,
   stop: (reason: unknown) => void,
 ): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
   sweepStore(session.store);
   const run: Run = {
     session,
-    inSlot: semaphore(jobs),
+    inSlot: stepSlots(limits),
     used: [],
     layers: new Set(),
     cached: 0,

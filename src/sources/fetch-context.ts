@@ -139,7 +139,8 @@ export async function fetchRemote(
     return { kind: 'files', root };
   }
   const path = join(scratch, 'download');
-  await downloadFile({ source, credentials, limits, signal, location }, path, undefined);
+  const request = { source, credentials, limits, environment, signal, location };
+  await downloadFile(request, path, undefined);
   return fetchFile(path, source.url, source.name, options);
 }
 

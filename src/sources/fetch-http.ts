@@ -23,6 +23,8 @@ export interface HttpRequest {
   readonly source: HttpSource;
   readonly credentials: Credentials | undefined;
   readonly limits: Pick<ExpansionLimits, 'maxBytes'>;
+  /** Proxies, and further certificates. */
+  readonly environment: NodeJS.ProcessEnv;
   /** Ends the download. */
   readonly signal?: AbortSignal;
   /** Undefined: the command line. */
@@ -37,14 +39,14 @@ function refuse({ source, location }: HttpRequest, reason: string, cause?: unkno
 }
 
 async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
-  const { source, credentials, signal = null } = wanted;
+  const { source, credentials, environment, signal = null } = wanted;
   const [{ default: undici }, { proxyFor }, { trustedAuthorities }] = await Promise.all([
     import('undici'),
     import('../oci/registry/transport.js'),
     import('../oci/registry/extra-certificates.js'),
   ]);
-  const proxy = proxyFor(new URL(source.url), process.env);
-  const ca = trustedAuthorities(undefined, process.env);
+  const proxy = proxyFor(new URL(source.url), environment);
+  const ca = trustedAuthorities(undefined, environment);
   const tls = ca === undefined ? {} : { ca };
   const dispatcher =
     proxy === undefined

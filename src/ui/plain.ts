@@ -42,7 +42,10 @@ export function describeEvent(
     case 'waiting':
       return `${name(event.step)} waits for process ${event.pid}, which runs the same step`;
     case 'started':
-      return `${name(event.step)} ${step(event.step)?.text ?? ''}\n${name(event.step)} miss: ${describeExplanation(event.why, name)}`;
+      return [
+        `${name(event.step)} ${step(event.step)?.text ?? ''}`,
+        ...(event.why ? [`${name(event.step)} miss: ${describeExplanation(event.why, name)}`] : []),
+      ].join('\n');
     case 'stopped':
       return `${name(event.step)} stopped`;
     case 'output':

@@ -28,29 +28,32 @@ export function isDrawable(
 }
 
 /**
- * Opens the progress display of a build.
+ * Chooses the progress display of builds.
  * @param log where it goes instead of standard error
+ * @returns opens it, anew for each build
  */
-export async function openProgress(
+export async function progressOpener(
   mode: ProgressMode,
   quiet: boolean,
   log?: (text: string) => void,
-): Promise<Progress> {
+): Promise<() => Progress> {
   const { stderr } = process;
   const write = log ?? ((text: string) => void stderr.write(text));
-  if (mode === 'none') return { emit: () => {}, close: () => {} };
-  if (quiet || mode === 'quiet') return { emit: onlyWarnings(write), close: () => {} };
-  if (mode === 'json') {
-    return { emit: (event) => write(`${JSON.stringify(event)}\n`), close: () => {} };
-  }
+  const showing = (emit: EventSink) => () => ({ emit, close: () => {} });
+  if (mode === 'none') return showing(() => {});
+  if (quiet || mode === 'quiet') return showing(onlyWarnings(write));
+  if (mode === 'json') return showing((event) => write(`${JSON.stringify(event)}\n`));
   if (mode === 'rawjson') {
     const { rawJsonProgress } = await import('./rawjson.js');
     const writeStatus = (status: unknown) => write(`${JSON.stringify(status)}\n`);
-    return { emit: rawJsonProgress(writeStatus, () => new Date().toISOString()), close: () => {} };
+    return () => ({
+      emit: rawJsonProgress(writeStatus, () => new Date().toISOString()),
+      close: () => {},
+    });
   }
   if (!log && (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env)))) {
     const { ttyProgress } = await import('./tty.js');
-    return ttyProgress(stderr);
+    return () => ttyProgress(stderr);
   }
-  return { emit: plainProgress(write), close: () => {} };
+  return () => ({ emit: plainProgress(write), close: () => {} });
 }

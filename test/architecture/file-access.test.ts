@@ -67,6 +67,7 @@ const REASONS: readonly Reason[] = [
         'chmodSync chownSync existsSync lstatSync mkdirSync readFileSync writeFileSync',
       'executor/local/run-mounts.ts': 'mkdirSync statSync',
       'engine/exports/export-cache.ts': 'createReadStream',
+      'engine/run-in-layers.ts': 'mkdtempSync',
       'engine/exports/export-layers.ts': 'createReadStream',
       'sources/fetch-context.ts':
         'createReadStream createWriteStream mkdirSync openSync renameSync',
@@ -82,15 +83,15 @@ const REASONS: readonly Reason[] = [
   {
     why: 'paths that the user names: contexts, Dockerfiles, keys, secrets, layers, programs',
     files: {
-      'cli/build-input.ts': 'createReadStream existsSync mkdirSync openSync readFileSync statSync',
       'cli/copy.ts': 'existsSync realpathSync statSync',
       'cli/combine-options.ts': 'readFileSync',
       'cli/git-labels.ts': 'realpathSync',
       'cli/imagetools-command.ts': 'readFileSync',
-      'cli/layer-directory.ts': 'readdirSync statSync',
+      'engine/inputs/build-input.ts':
+        'createReadStream existsSync mkdirSync openSync readFileSync statSync',
+      'executor/local/layer-directory.ts': 'readdirSync statSync',
       'cli/log-file.ts': 'appendFileSync writeFileSync',
       'cli/registry-options.ts': 'existsSync',
-      'cli/run-command.ts': 'mkdtempSync',
       'cli/run-container.ts': 'statSync',
       'cli/run-environment.ts': 'readFileSync',
       'cli/run-mount-options.ts': 'statSync',

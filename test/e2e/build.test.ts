@@ -192,6 +192,25 @@ COPY --from=b /bin/sh /b
   });
 });
 
+test('steps that wait need no processor: eight stages run at the same time, without an option', async () => {
+  const numbers = [1, 2, 3, 4, 5, 6, 7, 8];
+  const meet = (own: number) =>
+    `RUN --mount=type=cache,target=/c touch /c/${own}; for i in $(ls /bin /bin /bin); do test -e /c/8 -a -e /c/7 -a -e /c/6 -a -e /c/5 -a -e /c/4 -a -e /c/3 -a -e /c/2 -a -e /c/1 && echo met && break; sleep 0.5; done`;
+  const stages = numbers.map((own) => `FROM base AS s${own}\n${meet(own)}`);
+  const copies = numbers.map((own) => `COPY --from=s${own} /bin/sh /s${own}`);
+  const root = context({
+    Dockerfile: [
+      'FROM scratch AS base',
+      'COPY bin /bin',
+      ...stages,
+      'FROM base',
+      ...copies,
+      '',
+    ].join('\n'),
+  });
+  expect(outputOf((await machine().build(root)).events)).toEqual(numbers.map(() => 'met'));
+});
+
 describe('what runs again', () => {
   test('a step that made the same files again does not make its followers run (early cut-off)', async () => {
     const { build } = machine();

@@ -15,6 +15,7 @@ import { createHash64 } from '../../src/fs/scan/hash64.js';
 import { OCI_LAYER } from '../../src/oci/media-types.js';
 import type { Digest } from '../../src/oci/resolved-image.js';
 import { indexScanStore } from '../../src/store/entries/scan-store.js';
+import { stackTree } from '../../src/store/layers/layer-stack.js';
 import type { Draft } from '../../src/store/layers/layer-store.js';
 import { discardDraft, draftOf, lazyScratch } from '../../src/store/layers/layer-store.js';
 import { closeStore, openStore } from '../../src/store/store.js';
@@ -32,6 +33,8 @@ const machine = {
   scanStore,
   isolation: 'namespaces' as const,
   limits: {},
+  environment: {},
+  stacks: stackTree(),
   scratch: scratch.path,
   nextNumber: () => {
     numbers += 1;

@@ -1,11 +1,8 @@
 /** Builds and checks within the test's own process: a fifth of the time of a command. */
 
-import { openInput } from '../../src/cli/build-input.js';
-import { planDockerfile } from '../../src/cli/dockerfile-input.js';
+import { buildDockerfile } from '../../src/engine/build-dockerfile.js';
 import type { BuildEvent } from '../../src/engine/events.js';
 import type { BuildRequest } from '../../src/engine/run-build.js';
-import { build } from '../../src/engine/run-build.js';
-import { localExecutor } from '../../src/executor/local/local-executor.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { checkFiles } from '../../src/store/verify/check-files.js';
@@ -22,74 +19,51 @@ export interface Built {
   readonly output: readonly string[];
 }
 
-const NOTHING = {
-  buildArg: [],
-  addHost: [],
-  ulimit: [],
-  allow: [],
-  buildContext: [],
-} as const;
-
 /** What is not as in a build without options. */
 export interface HereOptions {
   readonly names?: readonly string[];
-  readonly buildArg?: readonly string[];
+  readonly buildArgs?: Readonly<Record<string, string>>;
   readonly executor?: BuildRequest['executor'];
+  readonly cacheFrom?: readonly string[];
+  readonly cacheTo?: readonly string[];
   readonly secrets?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Gets each line that a program writes. */
   readonly onOutput?: (line: string) => void;
 }
 
-/** Builds as `wiac build` does. @param buildArg `name=value` */
+/** Builds as `wiac build` does. */
 export async function buildHere(
   root: string,
   path: string,
   options: HereOptions = {},
 ): Promise<Built> {
-  const {
-    names = [],
-    buildArg = [],
-    secrets = {},
-    signal = new AbortController().signal,
-  } = options;
   // The disk is not what these tests are about.
   const store = await openStore(root, 'none');
   const events: BuildEvent[] = [];
+  const { names, buildArgs, executor, cacheFrom, cacheTo, secrets = {}, signal } = options;
   try {
-    const workspace = { scratch: () => root, limits: store.limits, signal };
-    const input = await openInput(path, NOTHING, workspace);
-    const planned = await planDockerfile({ ...NOTHING, buildArg }, store, input, signal);
-    try {
-      const { lowerdirs } = await build({
-        ...planned,
-        store,
-        executor:
-          options.executor ??
-          ((machine) => localExecutor({ ...machine, isolation: 'namespaces', limits: {} })),
-        skipsCache: () => false,
-        secret: (id) => (secrets[id] === undefined ? undefined : Buffer.from(secrets[id])),
-        sshAgent: () => undefined,
-        cacheFrom: [],
-        cacheTo: [],
-        jobs: 2,
-        names,
-        keepImage: names.length > 0,
-        emit: (event) => {
-          events.push(event);
-          if (event.type === 'output') options.onOutput?.(event.text);
-        },
-        signal,
-      });
-      const texts = new Map(planned.plan.steps.map(({ id, text }) => [id, text]));
-      const ran = events.flatMap((event) =>
-        event.type === 'started' ? [texts.get(event.step) ?? ''] : [],
-      );
-      const output = events.flatMap((event) => (event.type === 'output' ? [event.text] : []));
-      return { lowerdirs, ran, output };
-    } finally {
-      await planned.close();
-    }
+    const { lowerdirs, named } = await buildDockerfile(store, {
+      context: path,
+      names,
+      buildArgs,
+      executor,
+      cacheFrom,
+      cacheTo,
+      secret: (id) => (secrets[id] === undefined ? undefined : Buffer.from(secrets[id])),
+      jobs: 2,
+      signal,
+      onEvent: (event) => {
+        events.push(event);
+        if (event.type === 'output') options.onOutput?.(event.text);
+      },
+    });
+    const texts = new Map(named.plan.steps.map(({ id, text }) => [id, text]));
+    const ran = events.flatMap((event) =>
+      event.type === 'started' ? [texts.get(event.step) ?? ''] : [],
+    );
+    const output = events.flatMap((event) => (event.type === 'output' ? [event.text] : []));
+    return { lowerdirs, ran, output };
   } finally {
     await closeStore(store);
   }

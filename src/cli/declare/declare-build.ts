@@ -88,7 +88,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     )
     .option(
       '-j, --jobs <n>',
-      'steps to run at the same time (default: number of CPUs)',
+      'steps to run at the same time (default: what the machine bears, 8 on a small one)',
       positiveInteger,
     )
     .addOption(progressOption())

@@ -1,5 +1,6 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { PullPolicy } from '../../engine/request.js';
 import type { Isolation } from '../../executor/local/container.js';
 import { LOG_FORMATS, LOG_LEVELS } from '../../ui/log.js';
 import { collect } from './collect.js';
@@ -9,9 +10,6 @@ import { parseBoolean } from './switches.js';
 
 /** Tells main which exit code the process should end with. */
 export type SetExitCode = (code: number) => void;
-
-/** When a base image is asked for where it comes from. */
-export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
 
 /** As docker (a switch), podman and buildah have it. @throws InvalidArgumentError */
 function pullPolicy(value: string): PullPolicy {

@@ -126,23 +126,29 @@ function listEntry(table: LayerTable, record: StepRecord): ListedEntry | undefin
   };
 }
 
+/** Did a step make the layer? Those of base images are had from their registries. */
+function isMade({ store }: ExportSession, id: LayerId): boolean {
+  return (findLayer(store, id) ?? findRemoteLayer(store, id))?.key !== undefined;
+}
+
 /**
  * Packs the layers of entries and lists them. Entries whose layer nobody has any more are left out.
+ * @param needed further layers, which entries stand on: their own entries may be gone
  * @throws NoSpaceError
  */
 export async function gatherCache(
   session: ExportSession,
   records: readonly StepRecord[],
   compression: 'gzip' | 'zstd',
+  needed: Iterable<LayerId> = [],
 ): Promise<OutgoingCache> {
   const blobs = new Map<LayerId, Blob>();
-  for (const { layer } of records) {
+  const own = records.flatMap(({ layer }) => layer ?? []);
+  const below = [...needed].filter((id) => isMade(session, id));
+  for (const layer of new Set([...own, ...below])) {
     session.signal.throwIfAborted();
-    const blob =
-      layer === undefined || blobs.has(layer)
-        ? undefined
-        : await blobFor(session, layer, compression);
-    if (layer !== undefined && blob) blobs.set(layer, blob);
+    const blob = await blobFor(session, layer, compression);
+    if (blob) blobs.set(layer, blob);
   }
   const table = layerTable(session, blobs);
   const complete = records.filter(({ layer }) => layer === undefined || blobs.has(layer));
@@ -215,7 +221,11 @@ export interface CacheTarget {
   /** A failure is a warning only. */
   readonly ignoreError: boolean;
   /** Grows with each build of a command: one for each platform, and all of them go to one place. */
-  readonly gathered: Map<DefinitionKey, StepRecord>;
+  readonly gathered: {
+    readonly records: Map<DefinitionKey, StepRecord>;
+    /** Layers of the results. */
+    readonly layers: Set<LayerId>;
+  };
   /** Writes the cache somewhere, or gives it back for the image itself. @throws ImageError */
   readonly write: (cache: OutgoingCache) => Promise<InlineCache | undefined>;
 }
@@ -235,9 +245,11 @@ export async function exportCache(
   let inline: InlineCache | undefined;
   for (const { title, mode, compression, ignoreError, gathered, write } of targets) {
     for (const record of await buildEntries(session, plan, states, mode))
-      gathered.set(record.key, record);
+      gathered.records.set(record.key, record);
+    for (const id of states.get(plan.target)?.layers ?? []) gathered.layers.add(id);
     try {
-      const cache = await gatherCache(session, [...gathered.values()], compression);
+      const records = [...gathered.records.values()];
+      const cache = await gatherCache(session, records, compression, gathered.layers);
       inline = (await write(cache)) ?? inline;
     } catch (error) {
       if (!ignoreError || !(error instanceof ImageError)) throw error;

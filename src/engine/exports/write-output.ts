@@ -1,4 +1,5 @@
 /** Results into what --output asks for. */
+import type { Writable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
 import type { PackedTree } from '../../fs/archive/pack.js';
 import type { Annotation } from '../../oci/annotations.js';
@@ -13,6 +14,7 @@ import type { ImageSink } from '../../oci/resolved-image.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
 import { lazyScratch } from '../../store/layers/layer-store.js';
 import type { Store } from '../../store/store.js';
+import { UsageError } from '../../util/errors.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
@@ -32,6 +34,8 @@ export interface OutputRequest {
   readonly epoch: number | undefined;
   /** How registries are reached. */
   readonly registry: RegistryOptions;
+  /** What an archive without a destination is written to. */
+  readonly stdout: Writable | undefined;
   /** Ends the work early; its reason is not what is thrown then. */
   readonly signal: AbortSignal;
 }
@@ -74,13 +78,22 @@ async function writeTo(
   }
 }
 
+/** @throws UsageError where there is nothing that it could go to */
+function standardOutput({ stdout }: OutputRequest): Writable {
+  if (stdout) return stdout;
+  throw new UsageError('there is no standard output for an archive', {
+    hint: 'give it a dest=FILE',
+  });
+}
+
 function archiveSink(
   output: Output & { type: 'oci' | 'docker' },
-  signal: AbortSignal,
+  request: OutputRequest,
   names: readonly string[],
 ): ImageSink {
   const { type, dest, tar } = output;
-  const target = dest === STDOUT ? { stream: process.stdout, signal } : dest;
+  const { signal } = request;
+  const target = dest === STDOUT ? { stream: standardOutput(request), signal } : dest;
   if (type === 'docker') {
     const references = names.map(parseRegistryReference);
     return dockerArchiveSink({ kind: 'docker-archive', file: dest }, target, references);
@@ -122,7 +135,7 @@ async function writeArchiveOutput(
     output.type === 'docker'
       ? { ...options.form, compression: 'none' as const, level: undefined, force: true }
       : options.form;
-  return writeTo(request, archiveSink(output, request.signal, names), {
+  return writeTo(request, archiveSink(output, request, names), {
     ...options,
     form,
     annotations,
@@ -164,9 +177,11 @@ function refuseSameFiles(): (name: string, isDirectory: boolean) => void {
 }
 
 async function writeTrees(
-  { store, items, epoch, signal }: OutputRequest,
-  { type, dest, split = items.length > 1 }: Output & { type: 'local' | 'tar' },
+  request: OutputRequest,
+  output: Output & { type: 'local' | 'tar' },
 ): Promise<void> {
+  const { store, items, epoch, signal } = request;
+  const { type, dest, split = items.length > 1 } = output;
   const trees: PackedTree[] = [];
   for (const { image } of items) {
     const directory = split ? image.platform.replaceAll('/', '_') : '';
@@ -175,8 +190,8 @@ async function writeTrees(
   const onEntry = !split && items.length > 1 ? refuseSameFiles() : undefined;
   if (type === 'tar') {
     const { writeTarTree } = await import('../../fs/archive/tar-tree.js');
-    const output = dest === STDOUT ? process.stdout : dest;
-    return writeTarTree(trees, output, { time: epoch, onEntry, signal });
+    const target = dest === STDOUT ? standardOutput(request) : dest;
+    return writeTarTree(trees, target, { time: epoch, onEntry, signal });
   }
   const { writeLocalTree } = await import('../../fs/archive/local-tree.js');
   // As buildx does: the files belong to whoever builds.

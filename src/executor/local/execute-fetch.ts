@@ -20,7 +20,7 @@ import type { LocalMachine } from './local-machine.js';
  * said that it is still the one of a former build.
  */
 async function fetchedFile(
-  { store }: Pick<LocalMachine, 'store'>,
+  { store, environment }: Pick<LocalMachine, 'store' | 'environment'>,
   { location }: FetchStep,
   source: HttpSource,
   file: string,
@@ -29,7 +29,7 @@ async function fetchedFile(
 ): Promise<DownloadRecord> {
   const known = findDownload(store, source.url);
   if (existsSync(file) && known?.digest === identity) return known;
-  const request = { source, credentials, limits: store.limits, location };
+  const request = { source, credentials, limits: store.limits, environment, location };
   const download = await downloadFile(request, file, undefined);
   if (download.digest !== identity) {
     throw new ContextError(`${source.url} changed while the build ran`, location, {
@@ -54,7 +54,7 @@ export async function executeFetch(
 ): Promise<void> {
   const { source, location, id } = step;
   if (source.type === 'git') {
-    const request = { source, credentials, environment: process.env, location };
+    const request = { source, credentials, environment: machine.environment, location };
     await checkOut(request, identity, draft.path, draft.diff);
     return;
   }

@@ -14,7 +14,7 @@ import { DEFAULT_PATH } from '../../oci/image-config.js';
 import { parsePlatform } from '../../oci/platform.js';
 import { SCRIPT_PATH } from '../../plan/run-step.js';
 import type { RunStep } from '../../plan/step.js';
-import { layerStack } from '../../store/layers/layer-stack.js';
+import { chainedStack } from '../../store/layers/layer-stack.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
 import { checkpoint } from '../../util/checkpoint.js';
@@ -216,7 +216,7 @@ export async function executeRun(
   io: ExecutionIo,
 ): Promise<TreeMeasures> {
   requirePlatform(step);
-  const stack = await layerStack(machine.store, base);
+  const stack = await chainedStack(machine.store, base, machine.stacks);
   inheritRoot(draft.diff, stack);
   const mounts = await prepareMounts(machine, step, reads, draft.path, io);
   const groups = controlGroups(machine, mounts);

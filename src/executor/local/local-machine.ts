@@ -1,5 +1,6 @@
 /** What steps share that are carried out on this machine, in the build's own store. */
 import type { IndexScanStore } from '../../store/entries/scan-store.js';
+import type { StackTree } from '../../store/layers/layer-stack.js';
 import type { Store } from '../../store/store.js';
 import type { ControlLimits } from './cgroup-limits.js';
 import type { Isolation } from './container.js';
@@ -10,8 +11,12 @@ export interface LocalMachine {
   readonly isolation: Isolation;
   /** What each RUN may use of this machine. */
   readonly limits: ControlLimits;
+  /** Proxies, certificates and what git may know. */
+  readonly environment: NodeJS.ProcessEnv;
   /** Directory for short-lived files of this build, made when it is first asked for. */
   readonly scratch: () => string;
+  /** The stacks of the build's steps, with what was found out about them. */
+  readonly stacks: StackTree;
   /** Counts up, for names that must not repeat within this process. */
   readonly nextNumber: () => number;
 }

@@ -20,7 +20,32 @@ export interface StackLayer {
 }
 
 /** Layers, topmost first, as in a lowerdir string. */
-export type Stack = readonly StackLayer[];
+export type Stack = readonly StackLayer[] & { readonly chain?: StackChain };
+
+/**
+ * What is known of a stack that stands on another one. Steps look for the same names again and again
+ * (/etc/passwd, mount points): with this each asks the layer on top alone, however many are below.
+ */
+interface StackChain {
+  readonly below: Stack;
+  readonly directories: Map<string, Shown>;
+  readonly entries: Map<string, StackEntry | undefined>;
+}
+
+/** Who shows a directory. */
+interface Shown {
+  readonly layers: Stack;
+  /** The layer on top is one of them. */
+  readonly onTop: boolean;
+  /** Nothing of what is below the layer on top is seen in it. */
+  readonly hidesBelow: boolean;
+}
+
+/** A stack with one more layer on top. The layers must not change any more. */
+export function stackOn(below: Stack, layer: StackLayer): Stack {
+  const chain: StackChain = { below, directories: new Map(), entries: new Map() };
+  return Object.assign([layer, ...below], { chain });
+}
 
 /** A file of the merged view. */
 export interface StackEntry {
@@ -61,8 +86,49 @@ function contributing(
   return layers;
 }
 
+function remembered<T>(known: Map<string, T>, path: string, find: () => T): T {
+  const there = known.get(path);
+  if (there !== undefined || known.has(path)) return there as T;
+  const found = find();
+  known.set(path, found);
+  return found;
+}
+
+const parentOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf('/')));
+
+/** layersOf for a chained stack. */
+function shownBy(stack: Stack, chain: StackChain, path: string): Shown {
+  const [top] = stack;
+  if (path === '' || !top) return { layers: stack, onTop: true, hidesBelow: false };
+  return remembered(chain.directories, path, () => {
+    const above = shownBy(stack, chain, parentOf(path));
+    const through = (): Stack => (above.hidesBelow ? [] : layersOf(chain.below, split(path)));
+    const stats = above.onTop ? lstatBelow(top.path, path) : undefined;
+    if (stats === undefined)
+      return { layers: through(), onTop: false, hidesBelow: above.hidesBelow };
+    // A whiteout, or a file that hides what is below.
+    if (!stats.isDirectory()) return { layers: [], onTop: false, hidesBelow: true };
+    if (above.hidesBelow || top.opaque.has(path))
+      return { layers: [top], onTop: true, hidesBelow: true };
+    return { layers: [top, ...through()], onTop: true, hidesBelow: false };
+  });
+}
+
+/** locate for a chained stack. */
+function locateChained(stack: Stack, chain: StackChain, path: string): StackEntry | undefined {
+  const [top] = stack;
+  if (!top) return undefined;
+  return remembered(chain.entries, path, () => {
+    const above = shownBy(stack, chain, parentOf(path));
+    const stats = above.onTop ? lstatBelow(top.path, path) : undefined;
+    if (stats) return isWhiteout(stats) ? undefined : { path, root: top.path, stats };
+    return above.hidesBelow ? undefined : locate(chain.below, path);
+  });
+}
+
 /** The layers that contribute to a directory of the merged view, topmost first. */
 function layersOf(stack: Stack, components: readonly string[]): Stack {
+  if (stack.chain) return shownBy(stack, stack.chain, components.join('/')).layers;
   let visible = stack;
   let path = '';
   for (const name of components) {
@@ -79,6 +145,8 @@ function layersOf(stack: Stack, components: readonly string[]): Stack {
  */
 export function locate(stack: Stack, path: string): StackEntry | undefined {
   const components = split(path);
+  if (stack.chain && components.length > 0)
+    return locateChained(stack, stack.chain, components.join('/'));
   const name = components.pop();
   const clean = name === undefined ? '' : [...components, name].join('/');
   for (const layer of layersOf(stack, components)) {

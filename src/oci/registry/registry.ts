@@ -27,10 +27,16 @@ import { uploadGrowingBlob } from './stream-upload.js';
 import { putManifest, uploadBlob } from './upload.js';
 
 /** Options of sources and sinks; the environment's settings unless told otherwise. */
-export type RegistryOptions = Partial<SessionOptions>;
+export type RegistryOptions = Partial<SessionOptions> & {
+  /** The variables that `config` is read from when it is not given; those of this process. */
+  readonly environment?: NodeJS.ProcessEnv;
+};
 
 function sessionOptions(options: RegistryOptions): SessionOptions {
-  return { ...options, config: options.config ?? readRegistryConfig(process.env) };
+  return {
+    ...options,
+    config: options.config ?? readRegistryConfig(options.environment ?? process.env),
+  };
 }
 
 /** What to ask the registry for: the digest decides. */

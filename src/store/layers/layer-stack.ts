@@ -1,6 +1,7 @@
 /** Layers of the store as what reads their files takes them, and their digests. */
 import { digestLayer } from '../../fs/layer/layer-digest.js';
 import type { Stack } from '../../fs/layer/stack.js';
+import { stackOn } from '../../fs/layer/stack.js';
 import { treeLookup } from '../../fs/scan/tree-lookup.js';
 import type { LayerDigest } from '../../keys/digest.js';
 import { updateLayer } from '../entries/entries.js';
@@ -10,6 +11,40 @@ import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
 import { opaqueOf } from './layer-marks.js';
 import { layerFiles } from './layer-store.js';
+
+/** A stack that others are put on; what was found out about it is kept as long as it is. */
+export interface StackTree {
+  readonly stack: Stack;
+  readonly above: Map<LayerId, StackTree>;
+}
+
+/** Begins a tree of stacks, for one build. */
+export function stackTree(): StackTree {
+  return { stack: [], above: new Map() };
+}
+
+/**
+ * layerStack for those that are asked for again and again, each with another layer on top. All of
+ * the layers are published: they never change.
+ */
+export async function chainedStack(
+  store: Store,
+  layers: readonly LayerId[],
+  tree: StackTree,
+): Promise<Stack> {
+  let at = tree;
+  for (const id of layers) {
+    let next = at.above.get(id);
+    if (!next) {
+      const [layer] = await layerStack(store, [id]);
+      if (!layer) throw new Error(`no stack of ${id}`);
+      next = at.above.get(id) ?? { stack: stackOn(at.stack, layer), above: new Map() };
+      at.above.set(id, next);
+    }
+    at = next;
+  }
+  return at.stack;
+}
 
 /**
  * Layers that are here with what reading them takes, topmost first.

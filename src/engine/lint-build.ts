@@ -2,13 +2,13 @@
 
 import type { BaseImage, CheckResult } from '../check/check-dockerfile.js';
 import { checkDockerfile } from '../check/check-dockerfile.js';
-import type { BuildEvent } from '../engine/events.js';
-import type { PlanImages } from '../engine/images/plan-images.js';
-import { formatPlatform } from '../oci/platform.js';
+import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { DockerfileError } from '../util/errors.js';
-import type { BuildInput } from './build-input.js';
-import type { DockerfileOptions } from './dockerfile-input.js';
-import { buildArgsOf, wantedPlatform } from './dockerfile-input.js';
+import type { BuildEvent } from './events.js';
+import type { PlanImages } from './images/plan-images.js';
+import type { BuildInput } from './inputs/build-input.js';
+import { platformOf } from './plan-dockerfile.js';
+import type { DockerfileRequest } from './request.js';
 
 function baseOf(images: PlanImages, reference: string, platform: string): BaseImage | undefined {
   const image = images.get({ reference, platform });
@@ -38,13 +38,13 @@ export function refuseWarnings({ warnings, error }: CheckResult): void {
  */
 export function lintBuild(
   { dockerfile, ignores }: BuildInput,
-  options: DockerfileOptions,
+  request: DockerfileRequest,
   images: PlanImages,
 ): LintEvent | undefined {
   const result = checkDockerfile(dockerfile, {
-    buildArgs: buildArgsOf(options.buildArg),
-    platform: wantedPlatform(options.platform),
-    buildPlatform: wantedPlatform(undefined),
+    buildArgs: request.buildArgs ?? {},
+    platform: platformOf(request),
+    buildPlatform: formatPlatform(hostPlatform()),
     ignores,
     baseImage: (reference, platform) => baseOf(images, reference, platform),
   });

@@ -11,12 +11,13 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, isAbsolute, join, posix } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
-import type { Dockerfile } from '../dockerfile/ast.js';
-import { parseDockerfile } from '../dockerfile/parse-dockerfile.js';
-import type { FileSource } from '../fs/scan/file-source.js';
-import type { DockerfilePlace } from '../fs/scan/local-context.js';
+import type { Dockerfile } from '../../dockerfile/ast.js';
+import { parseDockerfile } from '../../dockerfile/parse-dockerfile.js';
+import type { FileSource } from '../../fs/scan/file-source.js';
+import type { DockerfilePlace } from '../../fs/scan/local-context.js';
 import {
   contextIgnore,
   fetchedIgnore,
@@ -24,21 +25,25 @@ import {
   openContext,
   openFetched,
   readFetchedText,
-} from '../fs/scan/local-context.js';
-import type { IgnoreMatcher } from '../fs/select/ignore.js';
-import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
-import { withFirstImage } from '../plan/stages.js';
-import type { ContextSource } from '../sources/context-source.js';
-import { contextSource, remoteAddress } from '../sources/context-source.js';
-import type { Fetched } from '../sources/fetch-context.js';
-import { ContextError, UsageError } from '../util/errors.js';
-import { withoutCredentials } from '../util/redact.js';
+} from '../../fs/scan/local-context.js';
+import type { IgnoreMatcher } from '../../fs/select/ignore.js';
+import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
+import { withFirstImage } from '../../plan/stages.js';
+import type { ContextSource } from '../../sources/context-source.js';
+import { contextSource, remoteAddress } from '../../sources/context-source.js';
+import type { Fetched } from '../../sources/fetch-context.js';
+import { ContextError, UsageError } from '../../util/errors.js';
+import { withoutCredentials } from '../../util/redact.js';
 
 /** Where contexts from elsewhere are put for as long as a command needs them. */
 export interface Workspace {
   /** A directory in the store's tmp/, which is removed on every way out. */
   readonly scratch: () => string;
   readonly limits: ExpansionLimits;
+  /** Proxies, and what git may know. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** Gives what `-` stands for; undefined: there is no such input. */
+  readonly input: (() => Readable) | undefined;
   /** Ends what is on its way. */
   readonly signal: AbortSignal;
 }
@@ -77,7 +82,7 @@ export function isElsewhere(contextPath: string, file: string | undefined): bool
 }
 
 /** Gives standard input away, once. */
-function standardInput(): (what: string) => NodeJS.ReadStream {
+function standardInput(input: (() => Readable) | undefined): (what: string) => Readable {
   let taken: string | undefined;
   return (what) => {
     if (taken !== undefined)
@@ -85,12 +90,13 @@ function standardInput(): (what: string) => NodeJS.ReadStream {
         hint: 'put one of them into a file',
       });
     taken = what;
-    return process.stdin;
+    if (!input) throw new UsageError(`there is no standard input for ${what}`);
+    return input();
   };
 }
 
 /** What a context that is no directory of this machine brings; undefined for a directory. */
-function contextFetcher(workspace: Workspace, takeInput: (what: string) => NodeJS.ReadStream) {
+function contextFetcher(workspace: Workspace, takeInput: (what: string) => Readable) {
   let count = 0;
   return async (
     source: ContextSource,
@@ -103,12 +109,12 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => NodeJ
     if (source.kind === 'path' && !stats?.isFile() && !stats?.isFIFO()) return undefined;
     const input = source.kind === 'input' ? takeInput(what) : undefined;
     // Most contexts are directories, which need nothing of what unpacks and downloads.
-    const { fetchFile, fetchRemote, fetchStream } = await import('../sources/fetch-context.js');
+    const { fetchFile, fetchRemote, fetchStream } = await import('../../sources/fetch-context.js');
     count += 1;
     const scratch = join(workspace.scratch(), `context-${count}`);
     mkdirSync(scratch, { mode: 0o700 });
-    const { limits } = workspace;
-    const options = { scratch, limits, signal, environment: process.env };
+    const { limits, environment } = workspace;
+    const options = { scratch, limits, signal, environment };
     if (input) return fetchStream(input, INPUT, options);
     if (source.kind === 'remote') return fetchRemote(source.remote, options);
     if (stats?.isFIFO()) return fetchStream(createReadStream(path), path, options);
@@ -217,11 +223,11 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
     throw new UsageError(`--file ${withoutCredentials(address)} is no file`, {
       hint: 'a repository is a build context: wiac build -f FILE REPOSITORY',
     });
-  const { downloadFile } = await import('../sources/fetch-http.js');
-  const { limits, signal } = workspace;
+  const { downloadFile } = await import('../../sources/fetch-http.js');
+  const { limits, signal, environment } = workspace;
   const path = join(workspace.scratch(), 'Dockerfile');
   await downloadFile(
-    { ...remote, source: remote.source, limits, signal, location: undefined },
+    { ...remote, source: remote.source, limits, environment, signal, location: undefined },
     path,
     undefined,
   );
@@ -229,18 +235,19 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
   return { ...found, place: { kind: 'input' }, title: remote.source.url };
 }
 
-/** The options that say what is read. */
+/** What is read besides the build context. */
 export interface InputOptions {
-  readonly file?: string;
+  /** The Dockerfile: a path, a URL, or `-`. */
+  readonly file?: string | undefined;
   /** A file with the patterns of .dockerignore, on this machine. */
-  readonly ignorefile?: string;
+  readonly ignoreFile?: string | undefined;
   /** The image of the first FROM. */
-  readonly from?: string;
-  readonly buildArg: readonly string[];
+  readonly firstImage?: string | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A build argument that BuildKit takes for itself (docs.docker.com, "BuildKit built-in build args"). */
-const KEEP_GIT = /^BUILDKIT_CONTEXT_KEEP_GIT_DIR=(1|t|true)$/i;
+const KEEP_GIT = 'BUILDKIT_CONTEXT_KEEP_GIT_DIR';
 
 /**
  * Reads and parses the Dockerfile, and brings the build context here if it is elsewhere.
@@ -248,11 +255,11 @@ const KEEP_GIT = /^BUILDKIT_CONTEXT_KEEP_GIT_DIR=(1|t|true)$/i;
  */
 export async function openInput(
   contextPath: string,
-  { file, buildArg, ignorefile, from }: InputOptions,
+  { file, buildArgs, ignoreFile, firstImage }: InputOptions,
   workspace: Workspace,
 ): Promise<BuildInput> {
-  const keepGit = buildArg.some((item) => KEEP_GIT.test(item)) || undefined;
-  const takeInput = standardInput();
+  const keepGit = /^(1|t|true)$/i.test(buildArgs?.[KEEP_GIT] ?? '') || undefined;
+  const takeInput = standardInput(workspace.input);
   const fetch = contextFetcher(workspace, takeInput);
   const source = contextSource(contextPath, isDirectory, keepGit);
   const input = file === '-' ? takeInput('the Dockerfile') : undefined;
@@ -289,15 +296,15 @@ export async function openInput(
   const root = fetched?.kind === 'files' ? fetched.root : fetched && emptyDirectory(workspace);
   let matcher: IgnoreMatcher | undefined;
   const ignore = () => {
-    if (ignorefile !== undefined) matcher ??= namedIgnore(ignorefile);
+    if (ignoreFile !== undefined) matcher ??= namedIgnore(ignoreFile);
     matcher ??= root === undefined ? contextIgnore(contextPath, path) : fetchedIgnore(root, place);
     return matcher;
   };
   // A mistake in it is told before anything is built.
-  const named = ignorefile === undefined ? undefined : ignore();
+  const named = ignoreFile === undefined ? undefined : ignore();
   const dockerfile = parseDockerfile(text, title);
   return {
-    dockerfile: from === undefined ? dockerfile : withFirstImage(dockerfile, from),
+    dockerfile: firstImage === undefined ? dockerfile : withFirstImage(dockerfile, firstImage),
     text,
     name: withoutCredentials(file ?? 'Dockerfile'),
     ignores: (name) => ignore().ignores(name),
@@ -319,7 +326,7 @@ async function bringNamed(
 ): Promise<() => FileSource> {
   const fetched = await fetch(contextSource(value, isDirectory), 'a build context', signal);
   if (fetched === undefined) return () => openContext(value, undefined);
-  const { directoryOf } = await import('../sources/fetch-context.js');
+  const { directoryOf } = await import('../../sources/fetch-context.js');
   const root = directoryOf(fetched);
   return () => openFetched(root, { kind: 'input' });
 }

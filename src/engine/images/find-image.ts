@@ -1,10 +1,10 @@
 /** Images of the store by what people call them, and what to say when there is none. */
-import { idStart } from '../store/images/image-ids.js';
-import { allNames, findNamedImage } from '../store/images/store-images.js';
-import type { ImageRecord } from '../store/records.js';
-import type { Store } from '../store/store.js';
-import { NotFoundError } from '../util/errors.js';
-import { suggest } from '../util/suggest.js';
+import { idStart } from '../../store/images/image-ids.js';
+import { allNames, findNamedImage } from '../../store/images/store-images.js';
+import type { ImageRecord } from '../../store/records.js';
+import type { Store } from '../../store/store.js';
+import { NotFoundError } from '../../util/errors.js';
+import { suggest } from '../../util/suggest.js';
 
 /** The name of the store that a wrong one most likely was meant to be, as people write it. */
 export function similarName(store: Store, wrong: string): string | undefined {
@@ -27,7 +27,7 @@ export async function findImage(
   const named = findNamedImage(store, reference);
   if (named || idStart(reference, fewest) === undefined) return named;
   // Hardly any build or run needs what reads layers for ids.
-  const { imagesOf } = await import('../engine/images/settle-image-ids.js');
+  const { imagesOf } = await import('./settle-image-ids.js');
   const [image] = await imagesOf(store, reference, fewest);
   return image;
 }
@@ -49,7 +49,7 @@ export async function requireImages(
   store: Store,
   name: string,
 ): Promise<[ImageRecord, ...ImageRecord[]]> {
-  const { imagesOf } = await import('../engine/images/settle-image-ids.js');
+  const { imagesOf } = await import('./settle-image-ids.js');
   const [image, ...others] = await imagesOf(store, name);
   if (image) return [image, ...others];
   const similar = similarName(store, name);

@@ -1,6 +1,5 @@
 /** --cache-from and --cache-to: from what the command line says to what a build uses. */
-import type { CacheTarget, OutgoingCache } from '../engine/exports/export-cache.js';
-import type { CacheSource } from '../engine/shared-cache.js';
+
 import type { ArtifactSource } from '../oci/artifact.js';
 import { hostPlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
@@ -11,6 +10,8 @@ import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
 import type { CacheFromSpec, CachePlace, CacheToSpec } from '../shared-cache/spec.js';
 import { parseCacheFrom, parseCacheTo } from '../shared-cache/spec.js';
 import { writeCache } from '../shared-cache/write-cache.js';
+import type { CacheTarget, OutgoingCache } from './exports/export-cache.js';
+import type { CacheSource } from './shared-cache.js';
 
 /** The caches of a build. */
 export interface SharedCaches {
@@ -67,24 +68,33 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     }
     return undefined;
   };
-  return { title: titleOf(place), mode, compression, ignoreError, gathered: new Map(), write };
+  return {
+    title: titleOf(place),
+    mode,
+    compression,
+    ignoreError,
+    gathered: { records: new Map(), layers: new Set() },
+    write,
+  };
 }
 
 /**
  * Opens nothing yet.
  * @param registry how registries are reached
+ * @param environment of access keys (S3)
  * @throws UsageError, UnsupportedError for values that can't be understood
  */
 export function openSharedCaches(
   from: readonly string[],
   to: readonly string[],
   registry: RegistryOptions,
+  environment: NodeJS.ProcessEnv,
 ): SharedCaches {
   const opened: ArtifactSource[] = [];
   const keep = (source: ArtifactSource) => void opened.push(source);
   return {
-    from: from.map((text) => cacheSource(parseCacheFrom(text, process.env), keep, registry)),
-    to: to.map((text) => cacheTarget(parseCacheTo(text, process.env), registry)),
+    from: from.map((text) => cacheSource(parseCacheFrom(text, environment), keep, registry)),
+    to: to.map((text) => cacheTarget(parseCacheTo(text, environment), registry)),
     close: async () => {
       await Promise.all(opened.map((source) => source.close()));
     },

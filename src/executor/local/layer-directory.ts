@@ -4,11 +4,11 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeTree } from '../fs/remove-tree.js';
-import { messageOf } from '../oci/image-error.js';
-import { UsageError } from '../util/errors.js';
-import { makeDirectories } from '../util/make-directories.js';
-import { abandonedNames, isProcessName, processName } from '../util/process-name.js';
+import { removeTree } from '../../fs/remove-tree.js';
+import { messageOf } from '../../oci/image-error.js';
+import { UsageError } from '../../util/errors.js';
+import { makeDirectories } from '../../util/make-directories.js';
+import { abandonedNames, isProcessName, processName } from '../../util/process-name.js';
 
 /** Where the parts of a layer directory are. */
 export interface LayerDirectory {

@@ -1,22 +1,22 @@
 /** Finds out which images a Dockerfile needs, and resolves them before it is compiled for good. */
 
-import type { Dockerfile } from '../dockerfile/ast.js';
-import type { ImageRequest, PlanImage, PlanImages } from '../engine/images/plan-images.js';
-import { planImages } from '../engine/images/plan-images.js';
-import { platformWarning } from '../engine/images/platform-warning.js';
-import type { BaseImage } from '../oci/base-image.js';
-import { baseImage } from '../oci/base-image.js';
-import { ImageError, sayingMore } from '../oci/image-error.js';
-import type { InPlaceImage } from '../oci/in-place.js';
-import { parsePlatform } from '../oci/platform.js';
-import { isContainersStorage, parseReference } from '../oci/reference.js';
-import type { RegistryOptions } from '../oci/registry/registry.js';
-import type { ImageSource, Platform } from '../oci/resolved-image.js';
-import { compile } from '../plan/compile.js';
-import type { Plan, PlanOptions } from '../plan/plan.js';
-import type { ImageRecord } from '../store/records.js';
-import type { SourceLocation } from '../util/errors.js';
-import type { PullPolicy } from './declare/options.js';
+import type { Dockerfile } from '../../dockerfile/ast.js';
+import type { BaseImage } from '../../oci/base-image.js';
+import { baseImage } from '../../oci/base-image.js';
+import { ImageError, sayingMore } from '../../oci/image-error.js';
+import type { InPlaceImage } from '../../oci/in-place.js';
+import { parsePlatform } from '../../oci/platform.js';
+import { isContainersStorage, parseReference } from '../../oci/reference.js';
+import type { RegistryOptions } from '../../oci/registry/registry.js';
+import type { ImageSource, Platform } from '../../oci/resolved-image.js';
+import { compile } from '../../plan/compile.js';
+import type { Plan, PlanOptions } from '../../plan/plan.js';
+import type { ImageRecord } from '../../store/records.js';
+import type { SourceLocation } from '../../util/errors.js';
+import type { PullPolicy } from '../request.js';
+import type { ImageRequest, PlanImage, PlanImages } from './plan-images.js';
+import { planImages } from './plan-images.js';
+import { platformWarning } from './platform-warning.js';
 
 /** A plan with the images it is based on. */
 export interface PlanWithImages {
@@ -53,6 +53,8 @@ function baseOf(reference: string, image: PlanImage): BaseImage {
 
 /** What --pull and the options for registries say. */
 export interface ImageAccess {
+  /** Where podman and buildah keep their images. */
+  readonly environment?: NodeJS.ProcessEnv;
   readonly registry?: RegistryOptions;
   readonly pull?: PullPolicy;
 }
@@ -66,16 +68,16 @@ export async function openImage(
   request: ImageRequest,
   findStored: FindStored,
   sources: ImageSource[],
-  { registry = {}, pull = 'missing' }: ImageAccess = {},
+  { environment = {}, registry = {}, pull = 'missing' }: ImageAccess = {},
 ): Promise<PlanImage> {
   const stored = await findStored(request);
   if (stored && (pull === 'missing' || pull === 'never')) return { stored };
   if (isContainersStorage(request.reference)) {
     const { storageImage } = await import('./storage-image.js');
-    return { inPlace: storageImage(request.reference) };
+    return { inPlace: storageImage(request.reference, environment) };
   }
   // The registry client is loaded only by Dockerfiles that are based on an image from elsewhere.
-  const { openImageSource } = await import('../engine/images/image-source.js');
+  const { openImageSource } = await import('./image-source.js');
   if (pull === 'never' && parseReference(request.reference).kind === 'registry')
     throw new ImageError(
       `${request.reference} is not in the store, and --pull=never forbids to pull it`,

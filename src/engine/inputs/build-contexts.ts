@@ -1,8 +1,7 @@
 /** --build-context: other contexts, images and stages under a name. */
 
-import type { NamedContext } from '../plan/plan.js';
-import { UsageError } from '../util/errors.js';
-import { parsePairs } from './dockerfile-input.js';
+import type { NamedContext } from '../../plan/plan.js';
+import { UsageError } from '../../util/errors.js';
 
 /** Named contexts for the plan, and where the files of those are that hold files. */
 export interface BuildContexts {
@@ -23,11 +22,11 @@ function parseValue(name: string, value: string): NamedContext {
   return { kind: 'directory' };
 }
 
-/** @throws UsageError */
-export function parseBuildContexts(items: readonly string[]): BuildContexts {
+/** @param given values by name @throws UsageError */
+export function parseBuildContexts(given: Readonly<Record<string, string>>): BuildContexts {
   const contexts = new Map<string, NamedContext>();
   const sources = new Map<string, string>();
-  for (const [name, value] of Object.entries(parsePairs(items, '--build-context'))) {
+  for (const [name, value] of Object.entries(given)) {
     const context = parseValue(name, value);
     contexts.set(name, context);
     if (context.kind === 'directory') sources.set(name, value);

@@ -1,19 +1,20 @@
 /** Pulls an image into the store, for `wiac pull` and for `wiac run` of what is not there. */
-import { fetchImageLayers } from '../engine/images/fetch-layer.js';
-import { openImageSource } from '../engine/images/image-source.js';
-import { baseImage } from '../oci/base-image.js';
-import { formatPlatform, parsePlatform } from '../oci/platform.js';
-import { isContainersStorage, parseReference } from '../oci/reference.js';
-import type { RegistryOptions } from '../oci/registry/registry.js';
-import type { ResolvedImage } from '../oci/resolved-image.js';
-import { imageRecord, publishImage } from '../store/images/store-images.js';
-import { retryWhenPruned } from '../store/pins/uses.js';
-import type { ImageRecord } from '../store/records.js';
-import { configAlone } from '../store/records.js';
-import { settle } from '../store/recovery/durability.js';
-import type { Store } from '../store/store.js';
+
+import { baseImage } from '../../oci/base-image.js';
+import { formatPlatform, parsePlatform } from '../../oci/platform.js';
+import { isContainersStorage, parseReference } from '../../oci/reference.js';
+import type { RegistryOptions } from '../../oci/registry/registry.js';
+import type { Platform, ResolvedImage } from '../../oci/resolved-image.js';
+import { imageRecord, publishImage } from '../../store/images/store-images.js';
+import { retryWhenPruned } from '../../store/pins/uses.js';
+import type { ImageRecord } from '../../store/records.js';
+import { configAlone } from '../../store/records.js';
+import { settle } from '../../store/recovery/durability.js';
+import type { Store } from '../../store/store.js';
+import { fetchImageLayers } from './fetch-layer.js';
+import { openImageSource } from './image-source.js';
+import { platformWarning } from './platform-warning.js';
 import { adoptStorageImage } from './storage-image.js';
-import { warnOfPlatform } from './warn-of-platform.js';
 
 /** The manifest of docker-archive is of our own making: there is only the config to keep. */
 function originalOf(reference: string, image: ResolvedImage): Pick<ImageRecord, 'original'> {
@@ -31,10 +32,19 @@ function indexOf({
   return digest === manifestDescriptor.digest ? {} : { index: digest };
 }
 
+/** How an image is fetched. */
+export interface PullOptions {
+  /** Where podman and buildah keep their images. */
+  readonly environment?: NodeJS.ProcessEnv;
+  /** How registries are reached. */
+  readonly registry?: RegistryOptions;
+  /** Told of an image for another platform. */
+  readonly warn?: (message: string) => void;
+}
+
 /**
  * Fetches the layers that the store lacks and keeps the image under a name.
  * @param platform `os/architecture[/variant]`
- * @param registry how registries are reached
  * @throws ImageError, NoSpaceError, UnsupportedError
  */
 export async function pullImage(
@@ -42,18 +52,22 @@ export async function pullImage(
   reference: string,
   platform: string,
   name: string,
-  registry: RegistryOptions = {},
+  { environment = {}, registry = {}, warn = () => {} }: PullOptions = {},
 ): Promise<ImageRecord> {
+  const check = (image: Platform) => {
+    const warning = platformWarning(reference, image, platform);
+    if (warning !== undefined) warn(warning);
+  };
   if (isContainersStorage(reference)) {
-    const image = adoptStorageImage(store, reference);
+    const image = adoptStorageImage(store, reference, environment);
     await settle(store, image.layers);
-    warnOfPlatform(reference, parsePlatform(image.platform), platform);
+    check(parsePlatform(image.platform));
     return publishImage(store, image, [name]);
   }
   const source = openImageSource(reference, registry);
   try {
     const resolved = await source.resolve(parsePlatform(platform));
-    warnOfPlatform(reference, resolved.config, platform);
+    check(resolved.config);
     const { config, history, author } = baseImage(reference, resolved);
     return await retryWhenPruned(store, async () => {
       const { signal } = new AbortController();

@@ -1,0 +1,64 @@
+/** Writes the result of a build where it is wanted: registries, archives, layouts, directories. */
+import type { Writable } from 'node:stream';
+import type { Annotation } from '../../oci/annotations.js';
+import type { RegistryOptions } from '../../oci/registry/registry.js';
+import { settle } from '../../store/recovery/durability.js';
+import type { Store } from '../../store/store.js';
+import type { DockerfileResult } from '../build-dockerfile.js';
+import type { AttestPlan } from './attestations.js';
+import { attestedItem } from './attestations.js';
+import type { Exported } from './export-image.js';
+import type { Output } from './output-spec.js';
+import type { OutputRequest } from './write-output.js';
+import { describeImage, writeOutput } from './write-output.js';
+
+/** Where a result goes, and what is said about it. */
+export interface ResultExport {
+  /** As parseOutput reads them. */
+  readonly outputs: readonly Output[];
+  /** Names of the image where an output gives none. */
+  readonly names: readonly string[];
+  readonly annotations?: readonly Annotation[] | undefined;
+  readonly attestations?: AttestPlan | undefined;
+  /** How registries are reached. */
+  readonly registry?: RegistryOptions | undefined;
+  /** What an archive without a destination is written to. */
+  readonly stdout?: Writable | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const NOTHING_SAID: AttestPlan = { provenance: undefined, sbom: false };
+
+function requestOf(store: Store, result: DockerfileResult, wanted: ResultExport): OutputRequest {
+  const { names, annotations = [], attestations = NOTHING_SAID, registry = {}, stdout } = wanted;
+  const facts = { ...result.facts, names };
+  const items = result.platforms.map((built) => attestedItem(attestations, store, built, facts));
+  const { signal = new AbortController().signal } = wanted;
+  return { store, items, names, annotations, epoch: facts.epoch, registry, stdout, signal };
+}
+
+/**
+ * Writes the outputs, one after the other.
+ * @returns what the last one wrote that is an image
+ * @throws ImageError, NoSpaceError, UsageError; the signal's reason
+ */
+export async function exportResult(
+  store: Store,
+  result: DockerfileResult,
+  wanted: ResultExport,
+): Promise<Exported | undefined> {
+  const request = requestOf(store, result, wanted);
+  let exported: Exported | undefined;
+  for (const output of wanted.outputs) exported = (await writeOutput(request, output)) ?? exported;
+  await settle(store);
+  return exported;
+}
+
+/** What a result would be as an image that nobody has asked for; see describeImage. */
+export function describeResult(
+  store: Store,
+  result: DockerfileResult,
+  wanted: ResultExport,
+): Promise<Exported> {
+  return describeImage(requestOf(store, result, wanted));
+}

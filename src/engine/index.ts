@@ -1,0 +1,36 @@
+/**
+ * wiac as a library: the same engine that the commands use. docs/library.md shows how.
+ *
+ * What is exported here is public: names and meanings change only with a new major version. A program
+ * needs root, or a user namespace in which it is root, to build and to run; questions need neither.
+ */
+
+export type {
+  ExecutionInputs,
+  ExecutionIo,
+  Executor,
+  LayerArtifact,
+} from '../executor/executor.js';
+export { localExecutor } from '../executor/local/local-executor.js';
+export { findEntry, listEntries } from '../store/entries/cache-queries.js';
+export { prune } from '../store/gc/prune-store.js';
+export { storeRoot } from '../store/paths.js';
+export type { Store } from '../store/store.js';
+export { closeStore, openStore } from '../store/store.js';
+export type { SourceLocation } from '../util/errors.js';
+export * from '../util/errors.js';
+export type { PlanAnswer, WhyAnswer } from './ask.js';
+export { explainBuild as why, planBuild as plan } from './ask.js';
+export type { DockerfileBuild, DockerfileResult, PlatformResult } from './build-dockerfile.js';
+export { buildDockerfile as build } from './build-dockerfile.js';
+export type { BuildEvent, EventSink } from './events.js';
+export { EVENTS_VERSION } from './events.js';
+export type { ResultExport } from './exports/export-result.js';
+export { exportResult } from './exports/export-result.js';
+export type { Output } from './exports/output-spec.js';
+export { parseOutput } from './exports/output-spec.js';
+export type { OutputRequest } from './exports/write-output.js';
+export type { StepStatus } from './plan-status.js';
+export type { DockerfileRequest, PullPolicy } from './request.js';
+export type { LayersRun, ProgramRun, RunOutcome } from './run-in-layers.js';
+export { run } from './run-in-layers.js';

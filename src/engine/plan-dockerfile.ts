@@ -1,0 +1,146 @@
+/** From a Dockerfile to a plan whose images are known and whose contexts can be opened. */
+import type { FileSource } from '../fs/scan/file-source.js';
+import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
+import type { Plan, ResultOptions } from '../plan/plan.js';
+import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
+import type { RunResources } from '../plan/step.js';
+import { lazyScratch } from '../store/layers/layer-store.js';
+import type { Store } from '../store/store.js';
+import { asStoreError } from '../store/store.js';
+import { abortable } from '../util/abort.js';
+import type { FindStored, ImageAccess, PlanWithImages } from './images/base-images.js';
+import { planWithImages } from './images/base-images.js';
+import { findImage } from './images/find-image.js';
+import { parseBuildContexts } from './inputs/build-contexts.js';
+import type { BuildInput } from './inputs/build-input.js';
+import { openInput } from './inputs/build-input.js';
+import type { DockerfileRequest } from './request.js';
+
+/** A plan with its images and contexts. */
+export interface PlannedInput extends PlanWithImages {
+  readonly openContext: (name: string) => FileSource;
+}
+
+/** Digits of an id in a Dockerfile: a shorter word is the name of an image. */
+const ID_DIGITS = 12;
+
+/** Looks an image up by a name of the store. */
+export function storedImages(store: Store): FindStored {
+  return async ({ reference, platform }) => {
+    const image = await findImage(store, reference, ID_DIGITS);
+    if (image === undefined) return undefined;
+    const fits = platformFit(parsePlatform(platform), parsePlatform(image.platform)) !== undefined;
+    return fits ? image : undefined;
+  };
+}
+
+/** How a request has images asked for. */
+export function imageAccess({ pull, registry, environment = {} }: DockerfileRequest): ImageAccess {
+  return { environment, registry: { environment, ...registry }, ...(pull && { pull }) };
+}
+
+/** The platform of a request, else this machine's. */
+export function platformOf({ platform }: Pick<DockerfileRequest, 'platform'>): string {
+  return platform ?? formatPlatform(hostPlatform());
+}
+
+const NO_RESOURCES: RunResources = { extraHosts: [], shmSize: DEFAULT_SHM_BYTES, ulimits: [] };
+
+const PLAIN_RESULT: ResultOptions = {
+  env: {},
+  unsetEnv: [],
+  unsetLabels: [],
+  squash: undefined,
+  omitHistory: false,
+};
+
+/** The contexts that a plan asks for by name, ready to be opened. */
+async function namedContexts(
+  { steps }: Plan,
+  sources: ReadonlyMap<string, string>,
+  { bringNamed }: BuildInput,
+  signal: AbortSignal,
+): Promise<Map<string, () => FileSource>> {
+  const opened = new Map<string, () => FileSource>();
+  for (const step of steps) {
+    if (step.kind !== 'copy' || step.from !== undefined || step.context === '') continue;
+    const source = sources.get(step.context);
+    if (source !== undefined && !opened.has(step.context))
+      opened.set(step.context, await bringNamed(source, signal));
+  }
+  return opened;
+}
+
+/** What ends a request that nobody can end. */
+export function signalOf({ signal }: Pick<DockerfileRequest, 'signal'>): AbortSignal {
+  return signal ?? new AbortController().signal;
+}
+
+async function planInput(
+  store: Store,
+  input: BuildInput,
+  request: DockerfileRequest,
+): Promise<PlannedInput> {
+  const { contexts, sources } = parseBuildContexts(request.contexts ?? {});
+  const planOptions = {
+    buildArgs: request.buildArgs ?? {},
+    target: request.target,
+    platform: platformOf(request),
+    buildPlatform: formatPlatform(hostPlatform()),
+    labels: request.labels ?? {},
+    network: request.network ?? 'default',
+    resources: { ...NO_RESOURCES, ...request.resources },
+    allowed: request.allowed ?? [],
+    result: { ...PLAIN_RESULT, ...request.result },
+    contexts,
+  };
+  const access = imageAccess(request);
+  const planned = await planWithImages(input.dockerfile, planOptions, storedImages(store), access);
+  try {
+    const named = await namedContexts(planned.plan, sources, input, signalOf(request));
+    return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };
+  } catch (error) {
+    await planned.close();
+    throw error;
+  }
+}
+
+/**
+ * Compiles a Dockerfile, and brings the contexts here that it asks for.
+ * @throws ContextError, DockerfileError, UnsupportedError, ImageError; the signal's reason
+ */
+export function planDockerfile(
+  store: Store,
+  input: BuildInput,
+  request: DockerfileRequest,
+): Promise<PlannedInput> {
+  return abortable(signalOf(request), () => planInput(store, input, request));
+}
+
+/** A Dockerfile that was read; what was brought here for it is there until it is closed. */
+export interface OpenDockerfile {
+  readonly input: BuildInput;
+  readonly close: () => void;
+}
+
+/**
+ * Reads a Dockerfile, and brings its build context here if it is elsewhere.
+ * @throws what openInput throws
+ */
+export async function openDockerfile(
+  store: Store,
+  request: DockerfileRequest,
+): Promise<OpenDockerfile> {
+  const scratch = lazyScratch(store.paths);
+  const signal = signalOf(request);
+  const { environment = {}, input } = request;
+  const { limits } = store;
+  const workspace = { scratch: scratch.path, limits, environment, input, signal };
+  try {
+    const opened = await abortable(signal, () => openInput(request.context, request, workspace));
+    return { input: opened, close: scratch.remove };
+  } catch (error) {
+    scratch.remove();
+    throw asStoreError(store.paths.root, error);
+  }
+}

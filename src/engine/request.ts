@@ -1,0 +1,49 @@
+/** What a program asks of the engine. Everything that has a default may be left out. */
+import type { Readable } from 'node:stream';
+import type { RegistryOptions } from '../oci/registry/registry.js';
+import type { Entitlement, ResultOptions } from '../plan/plan.js';
+import type { RunResources } from '../plan/step.js';
+
+/** When an image is asked for where it comes from although the store has one of that name (podman). */
+export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
+
+/** A Dockerfile, its build context, and what is given to them. */
+export interface DockerfileRequest {
+  /** The build context: a directory, an archive, a URL, a repository, or `-` for `input`. */
+  readonly context: string;
+  /** The Dockerfile: a path, a URL, or `-`; `Dockerfile` in the build context by default. */
+  readonly file?: string | undefined;
+  /** A file with patterns in the place of the build context's .dockerignore. */
+  readonly ignoreFile?: string | undefined;
+  /** Takes the place of the image of the first FROM. */
+  readonly firstImage?: string | undefined;
+  /** Further contexts by their name (--build-context): directories, archives, images, targets. */
+  readonly contexts?: Readonly<Record<string, string>> | undefined;
+  /** Name or index of a stage; the last one by default. */
+  readonly target?: string | undefined;
+  /** `os/architecture[/variant]`; this machine's by default. */
+  readonly platform?: string | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  /** Labels that the result gets besides those of its instructions. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** The network of RUN steps that ask for nothing else. */
+  readonly network?: 'default' | 'none' | 'host' | undefined;
+  /** What RUN steps get besides: names of hosts, volumes, capabilities, limits. */
+  readonly resources?: Partial<RunResources> | undefined;
+  /** What the Dockerfile may ask for beyond the sandbox. */
+  readonly allowed?: readonly Entitlement[] | undefined;
+  /** What the result is to be besides what its instructions say. */
+  readonly result?: Partial<ResultOptions> | undefined;
+  readonly pull?: PullPolicy | undefined;
+  /** How registries are reached. */
+  readonly registry?: RegistryOptions | undefined;
+  /**
+   * Variables that decide how the network and other programs are reached: proxies, certificates,
+   * DOCKER_CONFIG and the like. The engine reads no other environment; none by default.
+   */
+  readonly environment?: NodeJS.ProcessEnv | undefined;
+  /** Gives what `-` stands for; asked at most once. */
+  readonly input?: (() => Readable) | undefined;
+  /** Ends whatever is on its way; its reason is what is thrown then. */
+  readonly signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,110 @@
+/** Runs a program in layers: what `wiac run` and programs call. */
+import { mkdtempSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { makeControlGroups, sweepControlGroups } from '../executor/local/cgroup.js';
+import type { ControlLimits } from '../executor/local/cgroup-limits.js';
+import type { Isolation } from '../executor/local/container.js';
+import { DEFAULT_RESTRICTIONS } from '../executor/local/container.js';
+import { openContainerLayer, partsOf } from '../executor/local/layer-directory.js';
+import { parseLowerdirs } from '../executor/local/overlay.js';
+import type { ProgramExit, ProgramRequest } from '../executor/local/run-program.js';
+import { runProgram } from '../executor/local/run-program.js';
+import { removeTree } from '../fs/remove-tree.js';
+import { DEFAULT_PATH } from '../oci/image-config.js';
+import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
+import { temporaryDirectory } from '../store/paths.js';
+
+/** A program, and the layers that it runs in. */
+export interface LayersRun extends Omit<ProgramRequest, 'upper' | 'work' | 'scratch' | 'cgroups'> {
+  /** A container layer: the program's changes are in its `diff` afterwards. Without it they are lost. */
+  readonly layer: string | undefined;
+  /** Where everything short-lived goes. */
+  readonly temporary: string;
+  readonly control: ControlLimits;
+}
+
+/** How it ended. */
+export interface RunOutcome extends ProgramExit {
+  /** How many of its processes the kernel ended for want of memory. */
+  readonly memoryKills: number;
+}
+
+async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcome> {
+  const layer = request.layer
+    ? openContainerLayer(request.layer)
+    : { ...partsOf(scratch), close: () => {} };
+  const groups = makeControlGroups(request.control);
+  try {
+    const { diff: upper, work } = layer;
+    const exit = await runProgram({ ...request, upper, work, scratch, cgroups: groups.members });
+    return { ...exit, memoryKills: groups.memoryKills() };
+  } finally {
+    await groups.remove();
+    layer.close();
+  }
+}
+
+/**
+ * Runs a program with this process's standard streams.
+ * @throws UsageError for an unknown user, IsolationError when the kernel refuses
+ */
+export async function runInLayers(request: LayersRun): Promise<RunOutcome> {
+  sweepControlGroups();
+  const scratch = mkdtempSync(join(request.temporary, 'wiac-run-'));
+  try {
+    return await runWithin(request, scratch);
+  } finally {
+    removeTree(scratch);
+  }
+}
+
+/** A program for `run`. Everything that has a default may be left out. */
+export interface ProgramRun {
+  /** Layer directories, topmost first, as a build gives them. */
+  readonly lowerdirs: string;
+  readonly argv: readonly string[];
+  /** A container layer that keeps what the program changes, in its `diff`; nothing does by default. */
+  readonly layer?: string | undefined;
+  /** Environment of the program; PATH has Docker's default. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** `user[:group]`, names or numbers; root by default. */
+  readonly user?: string | undefined;
+  /** Absolute path, made where it is missing; `/` by default. */
+  readonly workdir?: string | undefined;
+  readonly network?: 'host' | 'none' | undefined;
+  readonly hostname?: string | undefined;
+  /** The root file system can't be written to. */
+  readonly readOnly?: boolean | undefined;
+  readonly isolation?: Isolation | undefined;
+  /** What it may use of this machine. */
+  readonly limits?: ControlLimits | undefined;
+}
+
+/**
+ * Runs a program in layers, with this process's standard streams.
+ * @throws UsageError for an unknown user, IsolationError when the kernel refuses
+ */
+export function run(request: ProgramRun): Promise<RunOutcome> {
+  const { network = 'host', hostname = 'wiac', isolation = 'namespaces' } = request;
+  return runInLayers({
+    lower: parseLowerdirs(request.lowerdirs).map((path) => resolve(path)),
+    layer: request.layer,
+    temporary: temporaryDirectory(),
+    isolation,
+    names: { network, extraHosts: [], hostname },
+    user: request.user ?? '',
+    groups: [],
+    workdir: request.workdir ?? '/',
+    env: Object.entries({ PATH: DEFAULT_PATH, ...request.env }),
+    argv: request.argv,
+    binds: [],
+    tmpfs: [],
+    terminal: false,
+    privileged: false,
+    devices: [],
+    restrictions: { ...DEFAULT_RESTRICTIONS, readOnly: request.readOnly ?? false },
+    shmSize: DEFAULT_SHM_BYTES,
+    limits: [],
+    control: request.limits ?? {},
+  });
+}

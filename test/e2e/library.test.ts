@@ -1,0 +1,126 @@
+/** wiac as a library, from the packed tarball, as a program that has nothing else of wiac. */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { EVENTS_VERSION } from '../../src/engine/events.js';
+import { context, dockerfile } from '../support/wiac.js';
+
+let place: string;
+let program: string;
+
+beforeAll(async () => {
+  place = mkdtempSync(join(tmpdir(), 'wiac-library-'));
+  const packed = await execa('npm', ['pack', '--json', '--pack-destination', place]);
+  const [{ filename }] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as [
+    { filename: string },
+  ];
+  program = join(place, 'program');
+  mkdirSync(program);
+  writeFileSync(join(program, 'package.json'), '{"type":"module","private":true}\n');
+  await execa(
+    'npm',
+    ['install', '--no-audit', '--no-fund', '--prefer-offline', join(place, filename)],
+    {
+      cwd: program,
+    },
+  );
+  cpSync('examples/library/build.mjs', join(program, 'build.mjs'));
+}, 300_000);
+
+afterAll(() => rmSync(place, { recursive: true, force: true }));
+
+async function runProgram(name: string, ...args: string[]) {
+  const { exitCode, stdout, stderr } = await execa('node', [name, ...args], {
+    cwd: program,
+    reject: false,
+    env: { WIAC_ROOT: join(place, 'store') },
+  });
+  return { exitCode, stdout, stderr };
+}
+
+describe('examples/library', () => {
+  test('builds, says what is in the cache, and runs a program', async () => {
+    const root = context({ Dockerfile: dockerfile('RUN echo built; echo hello > /file') });
+    const first = await runProgram('build.mjs', root, '/bin/cat', '/file');
+    expect(first).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('| built') });
+    const [lowerdirs, printed] = first.stdout.split('\n');
+    expect(printed).toBe('hello');
+    expect(lowerdirs?.split(':')).toHaveLength(2);
+    const again = await runProgram('build.mjs', root, '/bin/sh', '-c', 'exit 7');
+    expect(again).toMatchObject({
+      exitCode: 7,
+      stdout: lowerdirs,
+      stderr: '2 steps are in the cache, 0 are not',
+    });
+  });
+
+  test('an error has its code and exit code', async () => {
+    const failed = await runProgram('build.mjs', context({ Dockerfile: dockerfile('RUN exit 3') }));
+    expect(failed.exitCode).toBe(5);
+    expect(failed.stderr).toContain('STEP_FAILED: the step ended with exit code 3');
+  });
+});
+
+test('its types hold for a program in strict TypeScript', async () => {
+  writeFileSync(
+    join(program, 'typed.ts'),
+    `import { build, type BuildEvent, closeStore, openStore, type DockerfileResult } from 'wiac';
+const store = await openStore('/tmp/x');
+const onEvent = (event: BuildEvent): string | undefined =>
+  event.type === 'output' ? event.text : undefined;
+const result: DockerfileResult = await build(store, { context: '.', onEvent: (event) => void onEvent(event) });
+const lowerdirs: string = result.lowerdirs;
+await closeStore(store);
+// @ts-expect-error a context is needed
+await build(store, { lowerdirs });
+`,
+  );
+  const flags = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022'];
+  const tsc = join(process.cwd(), 'node_modules/.bin/tsc');
+  const node = ['--module', 'nodenext', '--types', 'node', '--typeRoots'];
+  const types = join(process.cwd(), 'node_modules/@types');
+  const { stdout, exitCode } = await execa(tsc, [...flags, ...node, types, 'typed.ts'], {
+    cwd: program,
+    reject: false,
+  });
+  expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 0 });
+});
+
+test('a signal ends a build, and the engine leaves the process as it is', async () => {
+  writeFileSync(
+    join(program, 'stop.mjs'),
+    `import { build, closeStore, openStore } from 'wiac';
+const before = [process.cwd(), JSON.stringify(process.env), process.eventNames().sort().join()];
+const store = await openStore(process.env.WIAC_ROOT);
+const controller = new AbortController();
+const events = [];
+const onEvent = (event) => {
+  events.push(event);
+  if (event.type === 'output') controller.abort(new Error('enough'));
+};
+const failure = await build(store, { context: process.argv[2], signal: controller.signal, onEvent }).catch((error) => error);
+await closeStore(store);
+const after = [process.cwd(), JSON.stringify(process.env), process.eventNames().sort().join()];
+console.log(JSON.stringify({ message: failure.message, same: String(before) === String(after), events }));
+`,
+  );
+  const root = context({ Dockerfile: dockerfile('RUN echo begun; sleep 1000') });
+  const { stdout } = await runProgram('stop.mjs', root);
+  const { message, same, events } = JSON.parse(stdout);
+  expect({ message, same }).toEqual({ message: 'enough', same: true });
+  expect(events[0]).toMatchObject({ type: 'planned', version: EVENTS_VERSION });
+  expect(events.at(-1)).toMatchObject({ type: 'stopped' });
+});
+
+test('docs/library.md names every event and every function', () => {
+  const page = readFileSync('docs/library.md', 'utf8');
+  const events = readFileSync('src/engine/events.ts', 'utf8').matchAll(/readonly type: '(\w+)'/g);
+  for (const [, type] of events) expect(page).toContain(`| \`${type}\` |`);
+  const index = readFileSync('src/engine/index.ts', 'utf8');
+  const names = [...index.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, list = '']) =>
+    list.split(',').map((name) => name.trim().split(' as ').at(-1) ?? ''),
+  );
+  for (const name of names) expect(page).toContain(name);
+});
