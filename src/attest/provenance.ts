@@ -69,7 +69,7 @@ function dependencies({ plan, resolved }: ProvenanceInput) {
 
 const isRun = (step: Step): step is RunStep => step.kind === 'run';
 
-/** Ids of what was shown to steps without leaving a trace; what it was is nobody's business. */
+/** Ids of the secrets and ssh agents that steps had. The provenance never has their content. */
 function credentials(plan: Plan, type: 'secret' | 'ssh') {
   const mounts = plan.steps.filter(isRun).flatMap((step) => step.mounts);
   const found = new Map<string, boolean>();
@@ -83,7 +83,7 @@ function credentials(plan: Plan, type: 'secret' | 'ssh') {
 function request(input: ProvenanceInput) {
   const { plan, mode, target, buildArgs, labels } = input;
   const prefixed = (prefix: string, pairs: Readonly<Record<string, string>>) =>
-    // Whoever pushes the image publishes this: a password in a URL must not be part of it.
+    // Pushing the image publishes this: a password in a URL must not be part of it.
     Object.entries(pairs).map(([name, value]): [string, string] => [
       `${prefix}:${name}`,
       withoutCredentials(value),

@@ -47,7 +47,7 @@ export function ignoredSources({ context, instruction, location, expand }: Visit
   if (instruction.flags.some(({ name }) => name === 'from')) return [];
   return (
     instruction.sources
-      // A variable of which nobody knows the value, and a wildcard, may mean other files as well.
+      // A variable without a known value, and a wildcard, may mean other files as well.
       .flatMap((source) => expand(source) ?? [])
       .filter(({ text, undefinedNames }) => undefinedNames.size === 0 && !/[*?[]/.test(text))
       .map(({ text }) => text)

@@ -19,7 +19,7 @@ export interface StageScope {
   readonly env: ReadonlyMap<string, string>;
   /** Names of ARG, with or without a value. */
   readonly args: ReadonlySet<string>;
-  /** The base image of which nobody knows what it sets; undefined when all is known. */
+  /** The base image whose variables are unknown; undefined when all are known. */
   readonly unknownBase: string | undefined;
   readonly shellSet: boolean;
   readonly workdirSet: boolean;

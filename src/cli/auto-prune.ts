@@ -4,7 +4,7 @@ import { readCacheBytes } from '../store/gc/totals.js';
 import type { Store } from '../store/store.js';
 import { policyLimit, readPolicy } from './config-file.js';
 
-/** What was used so shortly ago stays: somebody may have its lowerdir string and run it next. */
+/** Entries used within this time stay: a script may have the lowerdir string and run it next. */
 const GRACE_MS = 10 * 60_000;
 
 /** How much of the limit is left full, so that not every build after it has to prune again. */

@@ -41,8 +41,8 @@ function proxyArguments({ httpProxy }: CombinedOptions): string[] {
 function platformOf({ platform, os, arch, variant }: CombinedOptions): string | undefined {
   if (os === undefined && arch === undefined && variant === undefined) return platform;
   if (platform !== undefined)
-    throw new UsageError('--platform says what --os, --arch and --variant say', {
-      hint: 'leave one or the others out',
+    throw new UsageError('--platform and --os, --arch or --variant exclude each other', {
+      hint: 'give only one of them',
     });
   const own = hostPlatform();
   // The variant of this machine says nothing of another architecture.
@@ -63,9 +63,12 @@ function platformOf({ platform, os, arch, variant }: CombinedOptions): string | 
 export function combineOptions<T extends CombinedOptions>(options: T): T {
   const { sourceDateEpoch: epoch, buildArg, buildArgFile = [] } = options;
   if (options.timestamp !== undefined && (epoch !== undefined || options.rewriteTimestamp))
-    throw new UsageError('--timestamp says what --source-date-epoch and --rewrite-timestamp say', {
-      hint: 'leave one or the others out',
-    });
+    throw new UsageError(
+      '--timestamp and --source-date-epoch or --rewrite-timestamp exclude each other',
+      {
+        hint: 'give only one of them',
+      },
+    );
   const platform = platformOf(options);
   return {
     ...options,

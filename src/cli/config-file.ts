@@ -30,7 +30,7 @@ function readIfThere(path: string): string | undefined {
 }
 
 function refuse(path: string, problem: string): never {
-  throw new UsageError(`the config file ${path} makes no sense: ${problem}`, {
+  throw new UsageError(`the config file ${path} is wrong: ${problem}`, {
     hint: 'write it like {"prune": {"keepBytes": "20G", "keepDays": 30, "auto": true}}',
   });
 }

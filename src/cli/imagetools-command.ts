@@ -56,7 +56,7 @@ function sourcesOf(sources: readonly string[], options: CreateOptions) {
     ...sources.map(parseSource),
   ];
   if (written.length === 0)
-    throw new UsageError('there is nothing to make an image of', {
+    throw new UsageError('no source is given', {
       hint: 'name images: wiac imagetools create -t REF SOURCE...',
     });
   return placeSources(written, tag.map(parseReference));

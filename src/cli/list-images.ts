@@ -215,7 +215,7 @@ export function imagesCommand(
   setExitCode: SetExitCode,
 ): Promise<void> {
   const template = isTemplate(options.format, ['table', 'json']);
-  // A layer that nobody has packed is read for the id: all of its files have to be readable.
+  // For the id wiac reads a layer that was never packed: all of its files have to be readable.
   return withStoreAsRoot(setExitCode, async (store) => {
     const rows = await selectRows(store, reference, options);
     const { trunc, format } = options;

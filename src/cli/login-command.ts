@@ -23,7 +23,7 @@ function environmentOf({ authfile }: { readonly authfile?: string }): NodeJS.Pro
   return authfile === undefined ? process.env : { ...process.env, REGISTRY_AUTH_FILE: authfile };
 }
 
-/** @throws UsageError when nobody is there to be asked */
+/** @throws UsageError when there is no terminal to ask on */
 function openTerminal(missing: string): Prompt {
   if (process.stdin.isTTY) return openPrompt();
   throw new UsageError(`there is no terminal to ask for the ${missing} on`, {

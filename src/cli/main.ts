@@ -20,7 +20,7 @@ async function main(program: Command): Promise<void> {
   await program.parseAsync(words, { from: 'user' });
 }
 
-// Whoever reads our output has seen enough: `wiac cache ls | head`.
+// The reader of our output has closed it: `wiac cache ls | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
@@ -51,7 +51,7 @@ async function run(): Promise<void> {
       }
       const { reportError } = await import('./report.js');
       process.exitCode = await reportError(error, process.argv[2], wantsJson(program));
-      // Whoever stops wiac does not wait until somebody reads what is still in the pipe.
+      // After a signal wiac does not wait until the rest of the pipe is read.
       if (error instanceof InterruptedError) process.exit();
     } else {
       process.stderr.write(`wiac: internal error: ${(error as Error).stack ?? error}\n`);

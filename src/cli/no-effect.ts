@@ -30,14 +30,14 @@ export function saidOfNoEffect(options: NoEffectOptions): string[] {
       hint: 'use text or json',
     });
   if (options.skipUnusedStages === false)
-    throw new UsageError('--skip-unused-stages=false: stages that nobody needs are never built', {
+    throw new UsageError('--skip-unused-stages=false: wiac never builds unneeded stages', {
       hint: 'build them one by one with --target',
     });
   const lines: [boolean, string, string][] = [
     [options.load, '--load', "the result is in wiac's store; there is no daemon to load it into"],
     [options.rm, '--rm', 'no container is left in any case'],
     [options.forceRm, '--force-rm', 'no container is left in any case'],
-    [options.compress, '--compress', 'the build context is sent to nobody'],
+    [options.compress, '--compress', 'wiac sends the build context nowhere'],
     [options.layers, '--layers', 'every step is kept in any case'],
     [options.disableContentTrust, '--disable-content-trust', 'there is no content trust'],
     [options.builder !== undefined, '--builder', 'there is one builder, wiac'],

@@ -39,7 +39,7 @@ async function readCredentials(text: string): Promise<Credentials> {
   const given = text.includes(':') ? text.slice(username.length + 1) : undefined;
   if (given !== undefined) return { kind: 'basic', username, password: given };
   if (!process.stdin.isTTY)
-    throw new UsageError('--creds: the password is missing, and nobody is there to be asked', {
+    throw new UsageError('--creds: the password is missing, and there is no terminal to ask', {
       hint: 'write --creds USER:PASSWORD, or wiac login --password-stdin and --authfile',
     });
   const { openPrompt } = await import('./prompt.js');
@@ -51,7 +51,7 @@ async function readCredentials(text: string): Promise<Credentials> {
   }
 }
 
-/** A directory that can't be read is a mistake of the command line, whoever needs it. @throws UsageError */
+/** Checks --cert-dir before any registry is asked. @throws UsageError */
 function checkCertificates(directory: string): void {
   try {
     readCertificates(directory);

@@ -89,13 +89,13 @@ function refusals(options: RunOptions): Refusal[] {
     [
       restart !== undefined && restart !== 'no',
       `--restart=${restart}`,
-      'nobody is there to start it again',
+      'no daemon is there to start it again',
       'let systemd do it: a unit with Restart= and ExecStart=wiac run ...',
     ],
     [
       network === 'none' && (publish.length > 0 || options.publishAll),
       '--publish',
-      'with --network=none nobody can reach a port',
+      'with --network=none no port can be reached',
       'leave one of them out',
     ],
     [

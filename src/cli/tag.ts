@@ -47,11 +47,11 @@ async function refuseSeveralNames(store: Store, reference: string): Promise<void
 async function remove(store: Store, reference: string): Promise<void> {
   const name = findNamedImage(store, reference) && reference;
   for (const image of await imagesOf(store, reference)) {
-    // Afterwards nobody can tell it any more.
+    // Afterwards it can't be told any more.
     const id = await imageIdOrNone(store, image);
     const { untagged, removed } = await removeImage(store, image.id, name);
     for (const text of untagged) process.stdout.write(`Untagged: ${text}\n`);
-    // It may be here once more: built, and pulled as somebody else pushed it.
+    // The store may have it twice: built here, and pulled as another machine pushed it.
     const isGone = id === undefined || imagesWithId(store, id).length === 0;
     if (removed && isGone) process.stdout.write(`Deleted: ${id ?? reference}\n`);
   }

@@ -108,7 +108,7 @@ function driverOf(path: string, wanted: string | undefined): StorageDriver {
  * Where the images of a reference are.
  * @param text what follows `containers-storage:`; `[DRIVER@ROOT+RUNROOT:OPTIONS]NAME` names a
  *   directory (containers-transports(5)), else $CONTAINERS_STORAGE and storage.conf do
- * @param rootless whether this is an ordinary user, who has images of his own
+ * @param rootless is wiac run by an ordinary user, who has a storage of his own?
  * @throws UnsupportedError for drivers other than overlay and vfs
  */
 export function findStorage(text: string, env: NodeJS.ProcessEnv, rootless: boolean): StorageQuery {

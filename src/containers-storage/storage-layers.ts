@@ -87,7 +87,7 @@ function damaged(image: StorageImageRecord, why: string): ImageError {
   return new ImageError(
     `the image ${image.names[0] ?? image.id} in ${image.root.path} is damaged: ${why}`,
     {
-      hint: 'pull or build it again with the program that keeps it',
+      hint: 'pull or build it again with podman or buildah',
     },
   );
 }
@@ -151,7 +151,7 @@ function wholeImage(config: ImageConfig): ImageConfig {
 /**
  * Finds an image and its layers.
  * @param text what follows `containers-storage:`
- * @param rootless whether this is an ordinary user, who has images of his own
+ * @param rootless is wiac run by an ordinary user, who has a storage of his own?
  * @throws ImageError when it is not there or damaged, UnsupportedError for layers that the kernel
  *   would read in another way than who wrote them
  */

@@ -91,7 +91,7 @@ export function readBigData({ id, root }: StorageImageRecord, key: string): Buff
   } catch (cause) {
     throw new ImageError(`the image ${id} in ${root.path} is damaged: ${messageOf(cause)}`, {
       cause,
-      hint: 'pull or build it again with the program that keeps it',
+      hint: 'pull or build it again with podman or buildah',
     });
   }
 }

@@ -51,7 +51,7 @@ export function tooLong(location: SourceLocation): DockerfileError {
   return new DockerfileError(
     `the Dockerfile has more than ${MAX_TEXT >> 20} MiB of text after expansion`,
     location,
-    { hint: 'put what is that large into a file, and COPY it' },
+    { hint: 'put the large text into a file, and COPY it' },
   );
 }
 
@@ -73,7 +73,7 @@ interface State {
   depth: number;
 }
 
-/** Where the words of a text are collected, if anybody wants them. */
+/** Where the words of a text are collected, if the caller wants them. */
 type Collector = ReturnType<typeof wordCollector>;
 
 function fail(state: State, problem: string, hint?: string): never {

@@ -70,7 +70,9 @@ export function refuseConflicts(
     }
   };
   for (const { kind, files, below } of selections) {
-    if (kind === 'directory') check(files, posix.join(destination.path, below));
+    // join() of nothing is '.'.
+    const target = posix.join(destination.path, below).replace(/^\.$/, '');
+    if (kind === 'directory') check(files, target);
   }
 }
 

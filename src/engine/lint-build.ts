@@ -27,7 +27,7 @@ export function refuseWarnings({ warnings, error }: CheckResult): void {
   if (!error || !first) return;
   const message = `the check found ${warnings.length} warnings, the first is ${first.rule}: ${first.detail}`;
   throw new DockerfileError(message, first.location, {
-    hint: 'this Dockerfile asks for warnings to be errors: # check=error=true',
+    hint: 'the Dockerfile makes warnings errors: # check=error=true',
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * The seam between a build and whatever carries its steps out. A step and its inputs are plain data
+ * The interface between a build and the executor that runs its steps. A step and its inputs are plain data
  * that can be sent to another process or machine; files travel as layers, by digest. What is not
  * data (output, cancellation, secrets) is behind `io`.
  */
@@ -92,9 +92,9 @@ export interface LayerArtifact {
   /** How many files are links into a former layer. */
   readonly linked: number;
   readonly links: LayerLinks | undefined;
-  /** Opaque directories, relative paths; undefined when nobody has looked. */
+  /** Opaque directories, relative paths; undefined when the executor did not look. */
   readonly opaque: readonly string[] | undefined;
-  /** No file has extended attributes; undefined when nobody has looked. */
+  /** No file has extended attributes; undefined when the executor did not look. */
   readonly withoutXattrs: boolean | undefined;
   /** The layer's tree and digest; undefined where its files have to be read to know. */
   readonly tree: TreeDigest | undefined;

@@ -1,7 +1,7 @@
 /**
  * Directories that are held open, and single names below them. A name from a context, archive,
  * repository or registry is never joined to a path: the kernel would follow each symbolic link on
- * the way, and whoever owns one of the directories can put a link there at any moment. Here each
+ * the way, and the owner of a directory can put a link there at any moment. Here each
  * component is opened by itself, from the descriptor of the directory that holds it, and a link in
  * its place is an error (open(2), O_NOFOLLOW). Node has no openat(2); `/proc/self/fd/N/NAME` is the
  * same: the kernel goes to the open directory itself, whatever its path leads to by now (proc(5)).
@@ -41,7 +41,7 @@ export function openRoot(path: string | Buffer): Directory {
 /**
  * The path of an entry of a directory, for functions that do not follow a link that is the last
  * component (lstat, readlink, mkdir, unlink, link, rename, lchown, open with O_NOFOLLOW).
- * @param name one component. Anything else is refused here, whoever should have done so before
+ * @param name one component. Anything else is refused here, even if the caller should have refused it
  */
 export function entryPath(directory: Directory, name: string): string {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {

@@ -8,7 +8,7 @@ import type { Directory, NameForm } from './directory.js';
 import { closeDirectory, openDirectory, openRoot } from './directory.js';
 
 /**
- * Nobody nests directories so deep on purpose. The time to walk them grows with the square, and
+ * No real tree has directories nested so deep. The time to walk them grows with the square, and
  * what goes through trees of them calls itself for each level: deeper, Node's stack would be full.
  */
 const MAX_DEPTH = 1200;

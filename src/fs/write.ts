@@ -116,7 +116,7 @@ export function setEntryOwner(directory: Directory, name: string, uid: number, g
   lchownSync(entryPath(directory, name), uid, gid);
 }
 
-/** Who a new file in a directory belongs to when nobody says otherwise. */
+/** Owner of a new file in a directory, unless the caller sets another one. */
 export function newFileOwner({ mode, gid }: Stats): { uid: number; gid: number } {
   const inherited = (mode & 0o2000) !== 0;
   return { uid: process.geteuid?.() ?? 0, gid: inherited ? gid : (process.getegid?.() ?? 0) };

@@ -104,7 +104,7 @@ export function combine(parts: readonly Part[], options: CombineOptions): Combin
   );
   const entries = unique(forPlatforms(all, options.platforms));
   if (entries.length === 0)
-    throw new UsageError('nothing is left to make an image of', {
+    throw new UsageError('no image is left for the index', {
       hint: 'wiac imagetools inspect shows the platforms of the sources',
     });
   const manifests = entries.map((entry) => annotated(entry, options.annotations));

@@ -12,7 +12,7 @@ export interface Attempt {
   readonly argv: readonly string[];
   readonly env: ReadonlyMap<string, string>;
   readonly workdir: string;
-  /** 127: somebody found a file missing, be it the kernel, the dynamic linker or a shell. */
+  /** 127: the kernel, the dynamic linker or a shell did not find a file. */
   readonly code: number;
   /** What the kernel said of the program, if it could not be started. */
   readonly startError: string | undefined;
@@ -65,7 +65,7 @@ export function nameLayers(paths: readonly string[]): string {
   return `the ${paths.length} layers from ${first} down to ${paths.at(-1)}`;
 }
 
-/** What a program lacks; a damaged file is another matter, and that of whoever starts it. */
+/** The files that a program lacks. A damaged file is not reported here: starting the program fails then. */
 function lacks(surroundings: Surroundings, path: string): MissingFile[] {
   try {
     return missingFiles(surroundings, path);

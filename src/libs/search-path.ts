@@ -38,7 +38,7 @@ function realDirectory(path: string): string | undefined {
   try {
     return dirname(realpathSync(path));
   } catch {
-    // Whoever needs the file reports that it is missing.
+    // The caller that needs the file reports that it is missing.
     return undefined;
   }
 }

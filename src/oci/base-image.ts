@@ -12,7 +12,7 @@ export interface BaseImage {
   readonly digest: string;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
-  /** Who made it; undefined when it does not say. */
+  /** The author of the image; undefined when its config has none. */
   readonly author?: string | undefined;
 }
 

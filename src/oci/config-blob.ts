@@ -41,7 +41,7 @@ function createdAt(
 ): string {
   const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
   if (epoch !== undefined) return iso(epoch);
-  // Without a history nobody can tell which layers those are.
+  // Without a history it is unknown which layers those are.
   const count = image.history.length === 0 ? layers.length : ownLayers(image);
   const own = layers.slice(Math.max(0, layers.length - count));
   const files = own.map(({ newest }) => newest ?? 0);

@@ -1,7 +1,7 @@
 /**
  * What a writer of a layout directory has written so far, so that the next one can clear up after one
  * that was killed: blobs that no index.json names would stay there for ever. Only blobs that are in
- * such a journal are ever removed; others may be somebody else's who is still at work.
+ * such a journal are ever removed; another process may still be writing the others.
  */
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, closeSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -75,7 +75,7 @@ function sweep(directory: string, own: string): void {
 
 /**
  * Begins to write to a layout directory, which is there, and clears up in it.
- * @returns undefined where the file system has no FIFOs: nobody would know who is at work
+ * @returns undefined where the file system has no FIFOs: other processes could not tell that this one lives
  */
 export async function beginJournal(directory: string): Promise<LayoutJournal | undefined> {
   const path = join(directory, PREFIX + randomBytes(8).toString('hex'));

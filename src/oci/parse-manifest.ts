@@ -72,7 +72,7 @@ function descriptors(value: unknown, where: string): Descriptor[] {
 
 /**
  * Reads a manifest or an index.
- * @param mediaType what the descriptor or the registry says it is; undefined when nobody says
+ * @param mediaType as the descriptor or the registry says; undefined when neither says
  * @param where the image, for messages
  * @throws ImageError when it is neither, or contradicts itself (image-spec manifest.md: the
  *   `mediaType` member must match; a document with both `manifests` and `layers` could be read in
@@ -152,7 +152,7 @@ export function parseConfig(bytes: Uint8Array, where: string): ImageConfig {
   const value = withoutNulls(parseObject(bytes, `config of ${where}`));
   const { os, architecture, rootfs, history } = value;
   if (typeof os !== 'string' || typeof architecture !== 'string')
-    throw new ImageError(`config of ${where} says no os or architecture: this is no image`);
+    throw new ImageError(`config of ${where} has no os or architecture: this is no image`);
   if (!isObject(rootfs)) throw new ImageError(`config of ${where} has no rootfs`);
   const diffIds = rootfs.diff_ids ?? [];
   if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === 'string' && isDigest(id)))

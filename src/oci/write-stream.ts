@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 
 /**
- * Writes all chunks, at the pace of whoever reads. (pipeline() would wait for a reader that reads
+ * Writes all chunks, at the pace of the reader. (pipeline() would wait for a reader that reads
  * no more, even after its signal.)
  * @throws the stream's error, the chunks' own, and the signal's reason
  */

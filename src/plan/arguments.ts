@@ -57,7 +57,7 @@ export function hiddenArgs({ options }: Compilation, state: StageState): [string
 
 /** Arguments that were given, and that no ARG of a stage that is built asks for. */
 export function unusedArgs({ options, consumedArgs }: Compilation): string[] {
-  // Read by whoever writes the image, or fetches the build context, whether a stage does or not.
+  // The export and the context's fetch read these, even when no stage declares them.
   const elsewhere = ['SOURCE_DATE_EPOCH', 'BUILDKIT_CONTEXT_KEEP_GIT_DIR'];
   const known = new Set([...consumedArgs, ...predefinedArgs(), ...elsewhere]);
   return Object.keys(options.buildArgs).filter((name) => !known.has(name));

@@ -160,7 +160,7 @@ function stageCompiler(compilation: () => Compilation): Compilation['compileStag
         `build stages depend on each other in a circle: ${circle.join(' -> ')}`,
         location,
         {
-          hint: 'a stage can only use what does not need the stage itself',
+          hint: 'a stage can use only stages that do not need it',
         },
       );
     }

@@ -56,7 +56,7 @@ export interface PlanOptions {
   readonly allowed: readonly Entitlement[];
 }
 
-/** The steps the target needs, each after all that it depends on; stages nobody needs are absent. */
+/** The steps that the target needs, each after all steps that it depends on. Other stages are left out. */
 export interface Plan {
   /** Platform of the stage that is the result. */
   readonly platform: string;
@@ -70,6 +70,6 @@ export interface Plan {
   readonly history: readonly (HistoryEntry & { readonly step: StepId })[];
   /** User and password for the server that a step fetches from. A function, so that no printed plan has them. */
   readonly credentials: (step: StepId) => Credentials | undefined;
-  /** Remarks that are no errors: build arguments that nobody asked for. */
+  /** Warnings: build arguments that no ARG of a built stage declares. */
   readonly warnings: readonly string[];
 }

@@ -35,7 +35,7 @@ export interface GitSource {
 
 export type RemoteSource = HttpSource | GitSource;
 
-/** A source, and what its server wants to know: that is kept apart, because nobody else may. */
+/** A source, and the credentials for its server. They are kept apart, so that no plan or key contains them. */
 export interface Remote {
   readonly source: RemoteSource;
   readonly credentials: Credentials | undefined;
@@ -88,7 +88,7 @@ function nameOf(url: URL, location: SourceLocation): string {
   const name = posix.basename(path);
   if (['', '.', '..'].includes(name)) return '__unnamed__';
   if (name.includes('\0') || Buffer.byteLength(name) > 255) {
-    throw new DockerfileError('the URL ends in what no file can be called', location);
+    throw new DockerfileError('the URL does not end in a file name', location);
   }
   return name;
 }

@@ -128,7 +128,7 @@ function refuseDevices(instruction: RunInstruction): void {
   const flag = findFlag(instruction, 'device');
   if (flag === undefined) return;
   throw new UnsupportedError(`RUN --device=${flag.value}: wiac gives no devices`, flag.location, {
-    hint: 'build this stage with BuildKit, or take --device out if the step does without',
+    hint: 'build this stage with BuildKit, or remove --device if the step works without it',
   });
 }
 

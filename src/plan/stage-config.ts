@@ -34,7 +34,7 @@ export interface ConfigChange {
   readonly trigger?: string;
 }
 
-/** A config to be added to. The triggers of ONBUILD are left to whoever carries them out. */
+/** A config to be added to. The caller carries out the triggers of ONBUILD. */
 export function openConfig(config: ContainerConfig): StageConfig {
   const { Env, Labels, ExposedPorts, Volumes, OnBuild: _, ...fields } = config;
   const env = Env.map((item): Pair => {
@@ -94,7 +94,7 @@ export function closeConfig(config: StageConfig): ContainerConfig {
   };
 }
 
-/** How much there is to copy: for whoever counts. */
+/** How much a copy of the config copies, for limits. */
 export function configSize({ env, labels, ports, volumes, triggers }: StageConfig): number {
   return env.size + labels.size + ports.size + volumes.size + triggers.length;
 }

@@ -78,7 +78,7 @@ function redacted(value: Json): Json {
 }
 
 /**
- * A step's inputs without what may be nobody else's business: values of variables (a build
+ * A step's inputs without values that may be secret: values of variables (a build
  * argument can be a password, however often people are told), user and password in URLs. Keys
  * were computed from all of it before, and who builds the same has the values.
  */

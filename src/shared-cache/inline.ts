@@ -6,7 +6,7 @@ import type { InlineCache } from '../store/records.js';
 import { type EntryList, encodeList } from './entry-list.js';
 import { signList } from './signature.js';
 
-/** Makes the member. Blobs are left out: the image's manifest has them, whoever copies it. */
+/** Makes the member. Blobs are left out: the image's manifest has them, also after a copy. */
 export function makeInline(list: EntryList, signKey: KeyObject | undefined): InlineCache {
   const layers = list.layers.map(({ blob: _, ...layer }) => layer);
   const bytes = encodeList({ ...list, layers });

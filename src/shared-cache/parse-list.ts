@@ -116,8 +116,8 @@ export function parseList(bytes: Uint8Array, title: string): EntryList {
     );
   const { layers, entries } = value;
   if (!Array.isArray(layers) || !layers.every(isLayer))
-    throw new ImageError(`the cache entries of ${title} mention layers that are none`);
+    throw new ImageError(`the cache entries of ${title} have a layer without a valid digest`);
   if (!Array.isArray(entries) || !entries.every((entry) => isEntry(entry, layers)))
-    throw new ImageError(`the cache entries of ${title} have one that contradicts itself`);
+    throw new ImageError(`the cache entries of ${title} have an entry that contradicts itself`);
   return value as unknown as EntryList;
 }

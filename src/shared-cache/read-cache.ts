@@ -1,4 +1,4 @@
-/** Reads a shared cache: its entries at once, its layers when somebody opens them. */
+/** Reads a shared cache: its entries at once, its layers when a step opens them. */
 import type { KeyObject } from 'node:crypto';
 import type { Artifact } from '../oci/artifact.js';
 import { ImageError } from '../oci/image-error.js';
@@ -12,7 +12,7 @@ import { parseInline } from './inline.js';
 import { parseList } from './parse-list.js';
 import { checkSignature } from './signature.js';
 
-/** Some ten thousand entries; more is no list that anybody meant to write. */
+/** Some ten thousand entries; a longer list is damaged or hostile. */
 export const MAX_LIST_BYTES = 64 * 1024 * 1024;
 
 /** A list of entries and the layers that its place has. */
@@ -48,7 +48,7 @@ export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): Re
   const config = parseConfig(configBytes, title);
   const inline = parseInline(config);
   if (inline === undefined)
-    throw new ImageError(`${title} is no cache, and no image with a cache inside`, {
+    throw new ImageError(`${title} is neither a cache nor an image with an inline cache`, {
       reference: title,
       hint: 'write one with wiac build --cache-to',
     });

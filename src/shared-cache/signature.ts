@@ -37,7 +37,7 @@ export function signList(bytes: Uint8Array, key: KeyObject): string {
 
 /**
  * Checks who made a list.
- * @param trusted one of these must have signed it; none: anybody may have
+ * @param trusted one of these must have signed it; none: the signature is not checked
  * @throws ImageError
  */
 export function checkSignature(
@@ -54,6 +54,6 @@ export function checkSignature(
   const made = Buffer.from(signature, 'base64');
   if (trusted.some((key) => verify(null, bytes, key, made))) return;
   throw new ImageError(`the cache entries of ${title} are not signed with a key that is trusted`, {
-    hint: 'somebody else wrote this cache, or changed it: do not use it before you know who',
+    hint: 'another key signed it, or its content was changed: find out who wrote it before you use it',
   });
 }

@@ -189,7 +189,7 @@ function refuseRest(attributes: Attributes): void {
 export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromSpec {
   const attributes = splitAttributes(text, '--cache-from');
   const type = takeNeeded(attributes, 'type');
-  if (type === 'inline') refuse(attributes, 'an image with its cache inside is type=registry');
+  if (type === 'inline') refuse(attributes, 'use type=registry for an image with an inline cache');
   const spec = {
     place: placeOf(attributes, type, 'src', env),
     required: takeFlag(attributes, 'required'),
@@ -219,7 +219,7 @@ export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec 
     ignoreError: takeFlag(attributes, 'ignore-error'),
   };
   if (type === 'inline' && spec.mode === 'max')
-    refuse(attributes, 'an image holds only its own layers: mode=min');
+    refuse(attributes, 'an inline cache has only the layers of its image: use mode=min');
   refuseRest(attributes);
   return spec;
 }

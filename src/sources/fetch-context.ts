@@ -1,6 +1,6 @@
 /**
  * Brings a build context to this machine that is not a directory of it: a repository, an archive
- * from the web, from standard input or of a file. The files are those of somebody else: nothing of
+ * from the web, from standard input or of a file. The files are not trusted: nothing of
  * them is opened by a plain path (context/context.ts, openFetched).
  */
 import {

@@ -105,7 +105,7 @@ export async function downloadFile(
       `${source.url} has the digest ${digest}, not ${source.checksum}`,
       location,
       {
-        hint: 'the file changed, or somebody changed it on the way: check it before you change --checksum',
+        hint: 'the file changed on its server or on the way: check it before you change --checksum',
       },
     );
   }

@@ -78,7 +78,7 @@ function environmentFor(
     ...proxies(environment),
     ...numbered,
     ['GIT_CONFIG_COUNT', String(settings.length)],
-    // Nobody is there to type a password.
+    // There is no terminal to type a password on.
     ['GIT_TERMINAL_PROMPT', '0'],
     ['GIT_ASKPASS', 'true'],
     ['SSH_ASKPASS', 'true'],

@@ -10,7 +10,7 @@ function isOpenTo(path: string): boolean {
 }
 
 /**
- * Layers hold files with the owners and setuid bits that their images say: nobody else may look
+ * Layers hold files with the owners and setuid bits that their images say: no other user may look
  * inside, or run one. A directory that is not the store's alone keeps its mode, the store's parts in
  * it are closed then.
  */

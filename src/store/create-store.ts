@@ -55,7 +55,7 @@ export function writeVersion(paths: StorePaths, text: string): void {
   renameSync(draft, paths.version);
 }
 
-/** Makes the folders of a store that are not there: somebody may have removed one by hand. */
+/** Makes the missing folders of a store: a user may have removed one by hand. */
 export function ensureFolders(paths: StorePaths): void {
   for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts])
     makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);

@@ -4,7 +4,7 @@ import { StoreError } from '../util/errors.js';
 /** The index was damaged, and another process has made it again since this one opened it. */
 export class IndexReplacedError extends StoreError {
   constructor() {
-    super('the index of the store was made again while it was in use', {
+    super('another process rebuilt the index of the store while this one used it', {
       hint: 'run the command again: nothing that was built is lost',
     });
   }

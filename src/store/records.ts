@@ -18,7 +18,7 @@ export type LayerId = string & { readonly __brand: 'LayerId' };
 /** A step that was carried out, under its definition key. Times in ms since the epoch. */
 export interface StepRecord {
   readonly key: DefinitionKey;
-  /** Known once somebody asked for it; see keys/content.ts. */
+  /** Known once a look-up computed it; see keys/inputs.ts. */
   readonly contentKey: ContentKey | undefined;
   readonly operation: OperationDigest;
   /** Everything that went into the key, by name. */
@@ -86,15 +86,15 @@ export interface LayerRecord {
   readonly files: number;
   /** Opaque directories, relative paths. */
   readonly opaque: readonly string[] | undefined;
-  /** No file has extended attributes of its own; undefined when nobody has asked yet. */
+  /** No file has extended attributes of its own; undefined while that is unknown. */
   readonly withoutXattrs?: boolean | undefined;
   /** Digest over all of its entries, computed when it is first needed. */
   readonly digest: LayerDigest | undefined;
   /** What its archive is without compression, once an image's id was asked for. */
   readonly archive?: ArchiveRecord;
-  /** Its compressed form, once somebody needed or sent it. */
+  /** Its compressed form, once it was needed or came with the layer. */
   readonly blob?: BlobRecord;
-  /** Further forms that were asked for, by what they are: see cache/blobs.ts. */
+  /** Further forms that were asked for, by their compression: see blobs/blobs.ts. */
   readonly variants?: Readonly<Record<string, BlobRecord>>;
   /** Absolute path of its files, when another program keeps them; see adopt-layer.ts. */
   readonly external?: string;
@@ -129,7 +129,7 @@ export interface RemoteLayerRecord {
   readonly id: LayerId;
   /** Digest of the archive without compression, `sha256:...`: what it is fetched and checked by. */
   readonly diffId: string;
-  /** As in LayerRecord, when whoever made the layer has said it. */
+  /** As in LayerRecord, when the maker of the layer gave it. */
   readonly digest: LayerDigest | undefined;
   /** As in LayerRecord. */
   readonly key: DefinitionKey | undefined;

@@ -75,13 +75,13 @@ function checkVersion(root: string, version: number | undefined): void {
     {
       hint:
         version < FORMAT_VERSION
-          ? `its cache is of no use to this wiac: remove it (rm -r ${root}), or set WIAC_ROOT to another place`
+          ? `this wiac can't use its cache: remove it (rm -r ${root}), or set WIAC_ROOT to another directory`
           : 'use the wiac that made it, or another store: set WIAC_ROOT',
     },
   );
 }
 
-/** Makes the store, or brings it up to date, and opens its index; nobody else does so meanwhile. */
+/** Makes the store, or brings it up to date, and opens its index, while no other process does so. */
 async function openLocked(
   paths: StorePaths,
 ): Promise<Pick<Store, 'rebuilt'> & { readonly index: CacheIndex }> {

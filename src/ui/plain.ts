@@ -5,7 +5,7 @@ import { describeExplanation } from '../why/explain.js';
 import { formatBytes, formatDuration } from './format.js';
 import { stepNames } from './step-names.js';
 
-/** So many warnings are told one by one: nobody reads more. */
+/** At most so many warnings are printed one by one. */
 const SHOWN_WARNINGS = 50;
 
 function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings']): string {

@@ -3,11 +3,11 @@ import type { EventSink } from '../engine/events.js';
 import { describeWarning, plainProgress } from './plain.js';
 
 export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'rawjson', 'quiet', 'none'] as const;
-/** Where buildx has the mode that is not on the command line. */
+/** buildx's variable for the mode; --progress overrides it. */
 export const PROGRESS_VARIABLE = 'BUILDKIT_PROGRESS';
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
 
-/** A sink and what has to be done at its end. */
+/** A sink for events, and the function that ends the display. */
 export interface Progress {
   readonly emit: EventSink;
   readonly close: () => void;
@@ -19,7 +19,7 @@ function onlyWarnings(write: (text: string) => void): EventSink {
   };
 }
 
-/** A terminal that can be drawn on, with somebody before it. */
+/** Is the stream a terminal that can be drawn on, and not that of a CI job? */
 export function isDrawable(
   { isTTY }: { isTTY?: boolean },
   { TERM, CI }: NodeJS.ProcessEnv,

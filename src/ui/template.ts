@@ -19,7 +19,7 @@ export interface TemplateOptions {
   readonly anyCase?: boolean;
 }
 
-/** A value as text; Go would print structures in a form of its own, which nobody reads back. */
+/** A value as text; structures are JSON, not Go's own form, so that programs can read them. */
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value ?? null);
 }

@@ -1,5 +1,5 @@
 /**
- * FIFOs as signs of life: whoever has the reading end open is alive, whatever its pid namespace, and
+ * FIFOs as signs of life: a process that holds the reading end open is alive, in every pid namespace, and
  * stopped or not. The kernel closes it with the process, and (O_CLOEXEC) in the programs it executes.
  */
 import { closeSync, constants, openSync } from 'node:fs';
@@ -9,7 +9,7 @@ export function openFifo(path: string): number {
   return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 }
 
-/** Has anybody the reading end of the FIFO open? Nobody has when there is no FIFO. */
+/** Does any process hold the reading end of the FIFO open? False when there is no FIFO. */
 export function hasReader(path: string): boolean {
   try {
     closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));

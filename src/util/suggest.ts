@@ -25,7 +25,7 @@ function distance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
-/** Among more names than this nobody looks for a slip: it would take longer than the rest of the build. */
+/** With more names than this no suggestion is made: comparing them would take longer than the build. */
 const MAX_CANDIDATES = 200;
 
 /**

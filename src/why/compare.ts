@@ -135,7 +135,7 @@ function* fileDifferences(
 
 /**
  * The differences between two inputs, the telling ones first: what the step itself says, its
- * files, then the steps it is based on. Lazy: whoever wants the first one pays for no more.
+ * files, then the steps it is based on. Lazy: a caller that wants only the first one pays for no more.
  * @param read finds the tree nodes of both
  */
 export function* compareInputs(

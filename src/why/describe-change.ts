@@ -93,7 +93,7 @@ export function describeDifference(
     case 'unlisted files':
       return `files of ${difference.path} changed`;
     case 'withheld variable':
-      return `${difference.name} may have another value now: the former one is not known here`;
+      return `${difference.name} may have another value now: this machine does not know the former one`;
     case 'parent':
       return `${parent(difference.index)} changed`;
     case 'operand': {

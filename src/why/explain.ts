@@ -61,7 +61,7 @@ function changedParent(
   return { step, image: { before: imageDigest(store, difference.before), after } };
 }
 
-/** By their digests, as far as somebody needed them: of a step that ran again the look-up did. */
+/** Compares digests that are already known: the look-up computed them for each step that ran again. */
 function haveSameFiles(store: Store, a: readonly LayerId[], b: readonly LayerId[]): boolean {
   const digest = (id: LayerId | undefined) => (id ? findLayer(store, id)?.digest : undefined);
   const equal = (id: LayerId, other: LayerId | undefined) =>

@@ -162,7 +162,7 @@ describe('options that say the usual', () => {
 
   test.each([
     ['--isolation=hyperv', 'Allowed choices are namespaces, chroot'],
-    ['--skip-unused-stages=false', 'never built'],
+    ['--skip-unused-stages=false', 'never builds'],
     ['-f=a -f=b', 'There is one already'],
   ])('%s is refused', async (flags, message) => {
     const { wiac } = machine();

@@ -138,7 +138,7 @@ test("README's example: the directories that podman names, a container layer, a 
     { cwd: bin, env: { PATH: `${bin}:${process.env.PATH}`, WIAC_ROOT: join(bin, 'store') } },
   );
   expect(stdout).toBe('shown');
-  expect(readFileSync(join(bin, 'data/containerlayer/etc/g'), 'utf8')).toBe('x\n');
+  expect(readFileSync(join(bin, 'data/containerlayer/diff/etc/g'), 'utf8')).toBe('x\n');
 });
 
 describe('what is not there', () => {

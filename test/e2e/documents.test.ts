@@ -1,6 +1,14 @@
 /** README, --help and examples say what works: every command in them is executed here. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { machine, tempDir, WIAC } from '../support/wiac.js';
@@ -10,6 +18,12 @@ function shellBlocks(markdown: string): string[] {
 }
 
 const README = readFileSync('README.md', 'utf8');
+const CI = readFileSync('.ci/run', 'utf8');
+
+/** Debian packages that a set-up installs. */
+function packagesIn(commands: string): string[] {
+  return /apt-get install -y -qq (.*)/.exec(commands)?.[1]?.split(' ') ?? [];
+}
 
 /** A place that looks like a clone, with the `wiac` command on the path. */
 function clone(): { cwd: string; env: Record<string, string> } {
@@ -28,13 +42,23 @@ function clone(): { cwd: string; env: Record<string, string> } {
 describe('README', () => {
   const [setUp = '', ...blocks] = shellBlocks(README);
 
-  test('the set-up commands are those of .ci/run', () => {
-    const ci = readFileSync('.ci/run', 'utf8');
-    const packages = (text: string) => /apt-get install -y -qq (.*)/.exec(text)?.[1];
-    expect(packages(setUp)).toBe(packages(ci));
-    expect(ci).toContain('npm install');
-    expect(ci).toContain('npm test');
+  test('the set-up is two commands, which .ci/run executes with more packages', () => {
+    expect(packagesIn(setUp)).not.toEqual([]);
+    expect(packagesIn(CI)).toEqual(expect.arrayContaining(packagesIn(setUp)));
+    expect(CI).toContain('npm install');
     expect(setUp.trim().split('\n')).toHaveLength(2);
+  });
+
+  test('the first build writes what the README shows', async () => {
+    const { cwd, env } = clone();
+    const [first = ''] = blocks;
+    const { stderr, stdout } = await execa('sh', ['-e', '-c', first], { cwd, env });
+    const [, progress = '', result = ''] =
+      /### What happened\n[^`]*`wiac build`.*?```\n(.*?)```.*?```\n(.*?)```/s.exec(README) ?? [];
+    const withoutTimes = (text: string) => text.trim().replace(/\d+\.\d+s|\d+\.\d+ MB/g, '#');
+    expect(withoutTimes(stderr)).toBe(withoutTimes(progress));
+    const names = (text: string) => text.trim().replace(/[^:\n]*\/l\/[a-z2-7]{16}/g, 'LAYER');
+    expect(names(stdout)).toContain(names(result));
   });
 
   test('the other commands work, in their order', async () => {
@@ -72,6 +96,42 @@ describe('README', () => {
       /code = '([A-Z_]+)';\n {2}readonly exitCode = (\d+);/g,
     )) {
       expect(README).toContain(`| ${exitCode} | ${code} |`);
+    }
+  });
+});
+
+describe('CONTRIBUTING', () => {
+  test('the set-up commands are those of .ci/run, in its order', () => {
+    const [setUp = ''] = shellBlocks(readFileSync('CONTRIBUTING.md', 'utf8'));
+    const commands = setUp.trim().split('\n');
+    const executed = CI.split('\n')
+      .map((line) => line.replace(/ 2>&1.*/, ''))
+      .filter((line) => commands.includes(line));
+    expect(executed).toEqual(commands);
+  });
+
+  test('the scripts of its table are those of package.json', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+    const named = readFileSync('CONTRIBUTING.md', 'utf8').matchAll(
+      /`(?:npm run )?((?:test|bench)(?::\w+)?)`/g,
+    );
+    expect([...named].map(([, name]) => name ?? '').filter((name) => !(name in scripts))).toEqual(
+      [],
+    );
+  });
+
+  test('documents link to files that are there', () => {
+    for (const document of [
+      'README.md',
+      'CONTRIBUTING.md',
+      'bench/README.md',
+      'docs/vocabulary.md',
+    ]) {
+      const links = readFileSync(document, 'utf8').matchAll(/\]\((?!https?:)([^)#]+)\)/g);
+      const missing = [...links].filter(
+        ([, path = '']) => !existsSync(join(dirname(document), path)),
+      );
+      expect({ document, missing }).toEqual({ document, missing: [] });
     }
   });
 });

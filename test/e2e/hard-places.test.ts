@@ -31,7 +31,7 @@ test('a file system that does not keep types of files is refused, and nothing st
     const { exitCode, stderr } = await machine().wiac(['build', root], { env });
     expect({ exitCode, stderr }).toEqual({
       exitCode: 7,
-      stderr: expect.stringMatching(/does not keep the types of files[\s\S]*ftype=1/),
+      stderr: expect.stringMatching(/has no file types in its directories[\s\S]*ftype=1/),
     });
     expect(existsSync(join(path, 'store/format-version'))).toBe(false);
   });

@@ -283,7 +283,7 @@ describe('refused', () => {
   test.each([
     [['create', 'x'], 2, 'the image needs a name'],
     [['create', '--append', '--dry-run', 'x'], 2, '--append needs the name'],
-    [['create', '--dry-run'], 2, 'nothing to make an image of'],
+    [['create', '--dry-run'], 2, 'no source is given'],
     [['create', '--dry-run', `sha256:${'0'.repeat(64)}`], 2, 'which repository is it in?'],
     [['create', '--dry-run', '-f', '/nonexistent/x'], 2, '--file /nonexistent/x'],
     [['create', '--dry-run', 'docker-archive:x.tar'], 9, 'have no manifests'],

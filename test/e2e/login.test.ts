@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { startRegistry, startServer, type TestRegistry } from '../registry/helpers.js';
+import { startRegistry, startServer, type TestRegistry } from '../oci/registry/helpers.js';
 import { makeAuthority, makeCertificate } from '../support/certificates.js';
 import { context, dockerfile, machine, printed, tempDir, WIAC } from '../support/wiac.js';
 

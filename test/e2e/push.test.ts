@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { type Fault, startFaulty } from '../registry/helpers.js';
+import { type Fault, startFaulty } from '../oci/registry/helpers.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { describeTree } from '../support/tree.js';

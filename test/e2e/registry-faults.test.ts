@@ -1,6 +1,6 @@
 /**
  * `wiac pull` and `push` with registries that do something wrong: they end right, or say what was
- * wrong and leave nothing half-made in the store. The client alone: test/registry/faults.test.ts.
+ * wrong and leave nothing half-made in the store. The client alone: test/oci/registry/faults.test.ts.
  */
 import { readdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -13,7 +13,7 @@ import {
   startFaulty,
   startRegistry,
   type TestRegistry,
-} from '../registry/helpers.js';
+} from '../oci/registry/helpers.js';
 import type { Machine, Result } from '../support/wiac.js';
 import { context, dockerfile, machine } from '../support/wiac.js';
 

@@ -222,7 +222,7 @@ describe('type=registry', () => {
     expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
     const without = await machine().build(root, `--cache-from=${registry.host}/base:1`);
     expect(warnings(without.events)).toEqual([
-      expect.stringContaining('no image with a cache inside'),
+      expect.stringContaining('neither a cache nor an image'),
     ]);
   });
 });

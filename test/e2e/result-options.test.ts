@@ -278,7 +278,7 @@ describe('times', () => {
   test.each([
     [['--timestamp=yesterday'], 'seconds'],
     [['--source-date-epoch=-1'], 'seconds'],
-    [['--timestamp=1', '--source-date-epoch=1'], 'leave one or the others out'],
+    [['--timestamp=1', '--source-date-epoch=1'], 'give only one of them'],
     [['--rewrite-timestamp'], 'SOURCE_DATE_EPOCH'],
   ])('%j is refused', async (flags, message) => {
     const root = context({ Dockerfile: dockerfile() });

@@ -339,9 +339,9 @@ describe('what is so in any case, and what is not to be had', () => {
 
   test.each([
     [['-d'], 'no daemon'],
-    [['--restart', 'always'], 'nobody is there to start it again'],
+    [['--restart', 'always'], 'no daemon is there to start it again'],
     [['-p', '8080:80'], 'its own port'],
-    [['-p', '80:80', '--network=none'], 'nobody can reach a port'],
+    [['-p', '80:80', '--network=none'], 'no port can be reached'],
     [['--network', 'bridge'], 'Allowed choices are host, none'],
     [['--link', 'db'], 'no other containers'],
     [['--sysctl', 'net.core.somaxconn=1'], 'does not change'],

@@ -7,12 +7,26 @@ import { fileURLToPath } from 'node:url';
 const TEST = fileURLToPath(new URL('..', import.meta.url));
 
 /** Pure logic: no root, no Debian package, no Linux. */
-const PURE =
-  /^(architecture|check|dockerfile|engine|shared-cache|start|ui|util|why)\/|^cache\/(policy|prune-plan)|^context\/(gomatch|ignore|patterns)|^oci\/(deflate|digest|parse|platform|reference)|^plan\/(compile|git-url)|^exec\/seccomp|^registry\/byte-cursor|^fs\/follow-links/;
+const PURE = new RegExp(
+  [
+    '^(architecture|check|dockerfile|shared-cache|start|ui|util|why)/',
+    '^attest/(packages|provenance)',
+    '^engine/(?!outlook)',
+    '^executor/(capabilities|container|limits|operations|resolver|seccomp)',
+    '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|patterns|tree-lookup)',
+    '^oci/(deflate|digest|parse|platform|reference)',
+    '^oci/registry/byte-cursor',
+    '^plan/(compile|git-url)',
+    '^store/(policy|prune-plan)',
+  ].join('|'),
+);
 
 /** Other people's programs that tests run wiac beside. */
 const PEERS =
-  /\b(buildah|podman|skopeo|umoci|mmdebstrap|docker-registry)\b|support\/registry\.js|registry\/helpers\.js|tar\/helpers\.js/;
+  /\b(buildah|podman|skopeo|umoci|mmdebstrap|docker-registry)\b|support\/registry\.js|oci\/registry\/helpers\.js/;
+
+/** Directories whose own helpers start such programs. */
+const PEER_ROOMS = /^(conformance|oci\/registry)\//;
 
 /** @returns paths of test files below test/ */
 export function testFiles() {
@@ -24,6 +38,6 @@ export function testFiles() {
 /** `pure`, `root` (overlays, namespaces, Debian's usual tools) or `peers`. */
 export function tierOf(path) {
   if (PURE.test(path)) return 'pure';
-  if (path.startsWith('conformance/')) return 'peers';
+  if (PEER_ROOMS.test(path)) return 'peers';
   return PEERS.test(readFileSync(join(TEST, path), 'utf8')) ? 'peers' : 'root';
 }

@@ -143,7 +143,7 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
     );
   cache
     .command('rm')
-    .summary('remove entries, and layers that nobody needs then')
+    .summary('remove entries, and layers that nothing needs then')
     .argument('<keys...>', 'keys, or their beginnings')
     .action(async (keys: string[]) =>
       (await import('../cache-command.js')).removeCommand(keys, setExitCode),

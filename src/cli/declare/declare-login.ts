@@ -3,14 +3,14 @@ import type { Command } from 'commander';
 import { certificateOptions } from './declare-registry.js';
 
 const REGISTRY = 'host[:port]';
-const AUTHFILE = 'the file with the logins, instead of those that are looked for';
+const AUTHFILE = 'file with the logins, instead of the usual ones';
 
 /** wiac login, logout */
 export function addLogin(program: Command): void {
   certificateOptions(program.command('login'))
     .summary('log in to a registry')
     .description(
-      'Asks the registry whether it accepts the password, and keeps it in $REGISTRY_AUTH_FILE or\n$DOCKER_CONFIG/config.json (~/.docker), or with the helper that is named there.',
+      'Asks the registry whether it accepts the password, and saves it in $REGISTRY_AUTH_FILE or\n$DOCKER_CONFIG/config.json (~/.docker), or with the credential helper that the file names.',
     )
     .argument('[registry]', REGISTRY, 'docker.io')
     .option('-u, --username <user>', 'user name; asked for on the terminal otherwise')

@@ -27,7 +27,7 @@ export function certificateOptions(command: Command): Command {
   return command
     .option(
       '--tls-verify <bool>',
-      'false: registries may do without TLS, or have a certificate that nobody vouches for',
+      'false: allow registries without TLS, or with an untrusted certificate',
       booleanOption,
     )
     .option(
@@ -41,10 +41,10 @@ export function registryOptions(command: Command): Command {
   return certificateOptions(command)
     .option('--authfile <file>', 'logins for registries, instead of $REGISTRY_AUTH_FILE')
     .option('--creds <user[:password]>', 'login for every registry that asks for one')
-    .option('--retry <n>', 'how often a request to a registry is made again (default: 4)', count)
+    .option('--retry <n>', 'number of retries of a request to a registry (default: 4)', count)
     .option(
       '--retry-delay <duration>',
-      'how long to wait before that, doubled each time (default: 300ms)',
+      'wait before the first retry, doubled each time (default: 300ms)',
       milliseconds,
     );
 }

@@ -8,8 +8,8 @@ import { isolationOption, type SetExitCode } from './options.js';
 /** Options of docker run and podman run about who the program is and what it is given. */
 function programOptions(command: Command): Command {
   return command
-    .option('-i, --interactive', 'standard input is passed on: it is in any case', false)
-    .option('-t, --tty', 'a terminal, also where wiac has none', false)
+    .option('-i, --interactive', 'pass standard input on (always on)', false)
+    .option('-t, --tty', 'give the program a terminal, even when wiac has none', false)
     .option(
       '-e, --env <name=value>',
       'set a variable; without =value it comes from the environment',
@@ -22,7 +22,7 @@ function programOptions(command: Command): Command {
     .option('--group-add <group>', 'a further group, name or number', collect, [])
     .option('--entrypoint <program>', "run this instead of the image's ENTRYPOINT; '' is none")
     .option('--layer <directory>', 'keep what the program writes, as CONTAINERLAYER (with NAME)')
-    .option('--rm', 'of an image nothing is kept in any case', false)
+    .option('--rm', 'keep nothing of a run of an image (always on)', false)
     .option('--name <name>', 'changes nothing')
     .option('--init', 'a process 1 that waits for orphans and passes signals on', false);
 }
@@ -38,7 +38,7 @@ function fileOptions(command: Command): Command {
       [],
     )
     .option('--tmpfs <target[:options]>', 'an empty directory in memory', collect, [])
-    .option('--read-only', 'only what is mounted in it can be written to', false)
+    .option('--read-only', 'make the root read-only; mounts stay writable', false)
     .option('--device <path[:path]>', 'a device of this machine, below /dev', collect, [])
     .option('--shm-size <size>', 'size of /dev/shm (default: 64m)');
 }
@@ -107,7 +107,7 @@ export function addRun(program: Command, setExitCode: SetExitCode): void {
         .choices(['always', 'missing', 'never'])
         .default('missing'),
     )
-    .option('-q, --quiet', 'do not say that an image is pulled', false)
+    .option('-q, --quiet', 'print nothing while an image is pulled', false)
     .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
     .addOption(isolationOption())
     .passThroughOptions()

@@ -1,16 +1,16 @@
 /** Options of docker, podman and buildah that wiac build does not have, and what does the same. */
 
 const NAMESPACES = 'every step has namespaces of its own; --isolation=chroot has fewer';
-const COMPRESSION = 'say it where the image goes: -o type=image,push=true,compression=zstd';
+const COMPRESSION = 'set it on the output: -o type=image,push=true,compression=zstd';
 const SBOM = '--sbom lists the packages in SPDX, beside the image; --attest type=sbom is the same';
 const RUNTIME = 'steps run without an OCI runtime';
 const STAGES = 'wiac build --target STAGE -t NAME names a stage; it is in the cache already';
 const POLICY = '--build-context NAME=docker-image://NAME@sha256:... says what an image name means';
-const WINDOWS = 'it is for images of Windows, which are not built';
+const WINDOWS = 'it is for Windows images, which wiac does not build';
 
 /** By the long name of the option, without dashes. */
 const REFUSED: Readonly<Record<string, string>> = {
-  'all-platforms': 'name them: --platform linux/amd64,linux/arm64',
+  'all-platforms': 'list the platforms: --platform linux/amd64,linux/arm64',
   'cache-ttl': '--no-cache runs every step, wiac cache prune --keep-days N forgets old ones',
   'cgroup-parent': 'limit the steps themselves: --memory, --cpus, --pids-limit',
   cgroupns: NAMESPACES,
@@ -19,22 +19,21 @@ const REFUSED: Readonly<Record<string, string>> = {
   'compression-level': COMPRESSION,
   'cpp-flag': 'run the preprocessor yourself: cpp -E Dockerfile.in | wiac build -f - .',
   'created-annotation': '--annotation org.opencontainers.image.created=TIME says it',
-  cw: 'encrypted disk images are not made',
+  cw: 'wiac makes no encrypted disk images',
   'decryption-key': 'decrypt the base image first: skopeo copy --decryption-key',
   device: 'RUN --security=insecure has all devices, with --allow security.insecure',
-  'force-compression':
-    'say it where the image goes: -o type=image,push=true,force-compression=true',
+  'force-compression': 'set it on the output: -o type=image,push=true,force-compression=true',
   'group-add': 'a step has the groups that /etc/group of the image gives its USER',
   'hooks-dir': RUNTIME,
   'iidfile-raw': '--iidfile writes it with sha256: before it: cut -d: -f2 FILE',
-  'inherit-annotations': 'annotations of a base image are never taken over',
+  'inherit-annotations': 'wiac never copies annotations of a base image',
   'inherit-labels': '--unsetlabel NAME leaves a label out',
   ipc: NAMESPACES,
-  'layer-label': 'steps are kept without labels: wiac cache ls finds them',
+  'layer-label': 'cached steps have no labels: wiac cache ls lists them',
   logsplit: 'build each platform by itself, with a --logfile of its own',
   manifest: 'several --platform with --push make an index; wiac imagetools create joins images',
-  mount: 'write it where it is needed: RUN --mount=...; --volume is for all steps',
-  net: 'it is called --network',
+  mount: 'write it into the Dockerfile: RUN --mount=...; --volume is for all steps',
+  net: 'use --network',
   'os-feature': WINDOWS,
   'os-version': WINDOWS,
   pid: NAMESPACES,
@@ -67,7 +66,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 /**
  * What to do instead of an option.
  * @param flag as it was given: `--device` or `--device=...`
- * @returns undefined when nobody has it
+ * @returns undefined for an option that none of the programs has
  */
 export function insteadOf(flag: string): string | undefined {
   const [, name = ''] = /^--([^=]+)/.exec(flag) ?? [];

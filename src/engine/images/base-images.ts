@@ -80,7 +80,7 @@ export async function openImage(
   const { openImageSource } = await import('./image-source.js');
   if (pull === 'never' && parseReference(request.reference).kind === 'registry')
     throw new ImageError(
-      `${request.reference} is not in the store, and --pull=never asks nobody else`,
+      `${request.reference} is not in the store, and --pull=never forbids to pull it`,
       {
         reference: request.reference,
         hint: 'wiac pull it, or build without --pull=never',

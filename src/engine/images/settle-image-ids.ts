@@ -122,7 +122,7 @@ export async function imagesOf(
   const ids = [...new Set(found.map(({ id }) => id))];
   if (ids.length > 1)
     throw new UsageError(`${reference} is the beginning of several ids: ${ids.join(', ')}`, {
-      hint: 'give more digits of the one that is meant',
+      hint: 'give more digits of the id',
     });
   return found.map(({ image }) => image);
 }

@@ -24,7 +24,7 @@ export const DEFAULT_CAPABILITIES: readonly number[] = DEFAULT_NAMES.map((name) 
   NAMES.indexOf(name),
 );
 
-/** Whoever has it may mount, which makes a filter of system calls pointless. */
+/** A program with it may mount, which makes a filter of system calls pointless. */
 export const SYS_ADMIN = NAMES.indexOf('SYS_ADMIN');
 
 /**

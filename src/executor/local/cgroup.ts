@@ -1,5 +1,5 @@
 /**
- * Control groups for containers: made before, removed after, swept away when whoever made them was
+ * Control groups for containers: made before, removed after, swept away when the process that made them was
  * killed. Limits that were asked for are set or are an error, never ignored.
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { settingsV1, settingsV2 } from './cgroup-limits.js';
 
 /** Control groups of one container, one a hierarchy. */
 export interface ControlGroups {
-  /** cgroup.procs of each, for whoever is to run in them. */
+  /** cgroup.procs of each, for the process that is to join them. */
   readonly members: readonly string[];
   /** How many of its processes the kernel has killed because the memory limit was reached. */
   readonly memoryKills: () => number;
@@ -70,7 +70,7 @@ function apply(group: string, settings: readonly Setting[]): void {
         hint:
           code === 'ENOENT'
             ? 'it was built or started without that limit (swap: swapaccount=1)'
-            : 'a group can have no more than the groups around it',
+            : 'the control groups above it allow no more',
       });
     }
   }
@@ -212,7 +212,7 @@ export function sweepControlGroups(): void {
       try {
         rmdirSync(join(parent, name));
       } catch {
-        // Its processes are still about to end, or it is somebody else's.
+        // Its processes have not ended yet, or another program made it.
       }
     }
   }

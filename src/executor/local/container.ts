@@ -65,7 +65,7 @@ export type StreamKind =
   /** Those of wiac's caller. */
   | 'relay';
 
-/** What a container may not do; all of it is off when the container is insecure, but `readOnly`. */
+/** Restrictions of a container. An insecure container has none of them but `readOnly`. */
 export interface Restrictions {
   /** Numbers of linux/capability.h that it keeps. */
   readonly capabilities: readonly number[];
@@ -74,9 +74,9 @@ export interface Restrictions {
   /** Refuse system calls, as Docker does? */
   readonly seccomp: boolean;
   readonly noNewPrivileges: boolean;
-  /** Only what is mounted in it can be written to. */
+  /** The root is read-only; mounts stay writable. */
   readonly readOnly: boolean;
-  /** A process 1 that waits for what its program leaves behind, and passes signals on. */
+  /** A process 1 that reaps the processes its program leaves behind, and passes signals on. */
   readonly init: boolean;
 }
 
@@ -211,7 +211,7 @@ function ownDev(container: Container, streams: StreamKind): Operation[] {
   const { root, pts, shmSize, insecure } = container;
   return [
     mountIn(root, 'tmpfs', '/dev', 'tmpfs', MS.NOSUID, 'mode=755,size=64k'),
-    // Nothing below is anybody's but ours: names will do.
+    // Only this process can change anything below: plain names are safe.
     { op: 'chdir-in', root, path: '/dev' },
     ...deviceOperations(STANDARD_DEVICES, true),
     ...deviceOperations(container.devices, !insecure),
@@ -284,7 +284,7 @@ function ownFileSystems(container: Container, streams: StreamKind): Operation[] 
   ];
 }
 
-/** @returns what is between the program and the streams of whoever started it */
+/** @returns the operations that connect the program with the streams of wiac's caller, or with wiac */
 function ownStreams(container: Container, streams: StreamKind): Operation[] {
   if (streams === 'capture') return [{ op: 'capture-output' }];
   const { isolation, pts, user, terminal: always } = container;

@@ -106,7 +106,7 @@ require $0 =~ s{[^/]*$}{relay.pl}r;
 # ended.
 my @PASSED_ON = qw(INT TERM HUP QUIT USR1 USR2 WINCH CONT);
 
-# A signal that comes before there is somebody to pass it on to waits.
+# A signal that comes before the program runs waits.
 my %waiting;
 sub hold_signals { for my $name (@PASSED_ON) { $SIG{$name} = sub { $waiting{$name} = 1 } } }
 sub take_signals { $SIG{$_} = 'DEFAULT' for @PASSED_ON; %waiting = () }

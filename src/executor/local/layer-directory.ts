@@ -49,9 +49,9 @@ export interface OpenLayer {
 }
 
 /**
- * Makes `work` and `merged` of a container layer, and what is above them; `diff` is made by whoever
+ * Makes `work` and `merged` of a container layer, and the directories above them; `diff` is made by the function that
  * knows what its attributes have to be. Two that run in one layer have a work directory each.
- * @throws UsageError when they can't be made, or are somebody's files
+ * @throws UsageError when they can't be made, or hold other files
  */
 export function openContainerLayer(layer: string): OpenLayer {
   const { diff, work, merged } = partsOf(layer);

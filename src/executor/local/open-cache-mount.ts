@@ -104,7 +104,7 @@ async function cacheName(
 
 const PREFIX = 'mount:';
 
-/** Takes the first directory of a cache that nobody uses alone; makes one more when all are taken. */
+/** Takes the first directory of a cache that no other step has alone; makes one more when all are taken. */
 function takePrivate({ store }: LocalMachine, name: string): Lease {
   for (let number = 0; ; number++) {
     const candidate = number === 0 ? name : `${name}.${number}`;

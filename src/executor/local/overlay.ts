@@ -55,7 +55,7 @@ export function overlayOptions(
   const { upper, work } = directories;
   const lower = withoutRepeats(directories.lower);
   const flags = [
-    // Layers with redirects or without data mean nothing to anybody but this kernel; in a user
+    // Layers with redirects or without data mean nothing to any program but this kernel; in a user
     // namespace neither is possible, and naming them is refused.
     inUserNamespace() ? 'userxattr' : 'redirect_dir=off,metacopy=off',
     ...(volatile ? ['volatile'] : []),

@@ -56,7 +56,7 @@ sub open_terminal {
     return copy_window_size();
 }
 
-# Job control: who reads or sets a terminal in the background is stopped.
+# Job control: the kernel stops a background process that reads or sets the terminal.
 sub in_foreground {
     my $group = pack('l', 0);
     return !ioctl($terminal->{caller}, $TIOCGPGRP, $group) || unpack('l', $group) == getpgrp;
@@ -122,7 +122,7 @@ sub relay {
             elsif (!$relay->{keys} || listen_to_keys()) { vec($readable, fileno $relay->{from}, 1) = 1 }
             else { $unheard = 1 }
         }
-        # Nobody tells a process that it is in the foreground now.
+        # A process gets no signal when it comes to the foreground.
         my $timeout = defined $ended && !$pending ? 0 : $unheard ? 1 : undef;
         my $found = select($readable, $writable, undef, $timeout);
         if ($found <= 0) {

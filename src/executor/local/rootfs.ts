@@ -66,7 +66,7 @@ export function prepareRootfs(
   const found = placeMounts(stack, stack.length - lower.length, points, wanted, own);
   const refuse = (path: string): never => {
     throw new ContextError(
-      `nothing can be mounted at ${path}: the image has something else there`,
+      `nothing can be mounted at ${path}: the image has a file of another type there`,
       undefined,
     );
   };

@@ -150,7 +150,7 @@ async function mountAgent(preparation: Preparation, mount: SshMount): Promise<vo
   const { mode, uid, gid } = mount;
   const number = preparation.sockets;
   preparation.sockets += 1;
-  // In the step's own directory: whoever clears up after a killed process removes it with the rest.
+  // In the step's own directory: the sweep after a killed process removes it with the rest.
   const directory = join(preparation.scratch, `ssh${number}`);
   mkdirSync(directory, { mode: 0o700 });
   const { path: source, close } = await showAgent(agent, { mode, uid, gid }, directory);

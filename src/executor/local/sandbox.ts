@@ -58,7 +58,7 @@ export async function runContainer(
 ): Promise<Exit> {
   const { execa } = await import('execa');
   const operations = enterOperations(container, onOutput ? 'capture' : 'relay', process.pid);
-  // The program may run, and whoever started us may send a signal, before execa has returned.
+  // The program may run, and our parent may send a signal, before execa has returned.
   const early: NodeJS.Signals[] = [];
   let send = (name: NodeJS.Signals): void => {
     early.push(name);

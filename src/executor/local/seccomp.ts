@@ -17,7 +17,7 @@ interface Architecture {
 }
 
 const ARCHITECTURES: Readonly<Record<string, readonly Architecture[]>> = {
-  // A 64-bit kernel takes the calls of 32-bit programs from anybody.
+  // A 64-bit kernel takes the system calls of 32-bit programs from every process.
   x64: [
     { audit: 0xc000003e, keys: [248, 249, 250], namespaces: [56, 272], end: 0x40000000 },
     { audit: 0x40000003, keys: [286, 287, 288], namespaces: [120, 310] },

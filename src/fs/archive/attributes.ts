@@ -7,7 +7,7 @@ import type { Pending } from './pending.js';
 
 export type Attributes = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>;
 
-/** Who a new file belongs to if nobody says otherwise. */
+/** Owner of a new file, unless the caller sets another one. */
 export interface NewFileOwner {
   readonly uid: number;
   readonly gid: number;

@@ -11,7 +11,7 @@ export interface GzipThreads {
   /**
    * Fills a window and compresses it as gzipMembers does: in another thread, or here and now when
    * those have enough to do, or can't be had.
-   * @param window nobody may write to it until this resolves; it is complete then
+   * @param window must not be written to until this resolves; it is complete then
    * @throws as fillWindow, and when the threads are closed
    */
   compress(window: Window, level: number): Promise<Buffer>;
@@ -68,7 +68,7 @@ export async function compressHere(window: Window, level: number): Promise<Buffe
   return gzipMembers(fillWindow(window), level);
 }
 
-/** No thread is started before somebody asks for one; this one takes its share of the work. */
+/** Threads are started when the first window comes; the calling thread takes its share of the work. */
 export function createGzipThreads(): GzipThreads {
   let most = Math.min(availableParallelism() - 1, MAX_THREADS);
   let threads: readonly Thread[] = [];

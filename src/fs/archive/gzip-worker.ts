@@ -6,7 +6,7 @@ import { fillWindow, receiveReads } from './fill-window.js';
 
 /** A window to be filled and compressed. */
 export interface GzipJob {
-  /** Nobody else writes to it. */
+  /** No other thread writes to it. */
   readonly memory: SharedArrayBuffer;
   /** Bytes of it that count. */
   readonly length: number;

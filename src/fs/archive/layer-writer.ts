@@ -68,7 +68,7 @@ export interface LayerWriterOptions {
   readonly names: 'layer' | 'archive';
   /** Everything gets this owner. */
   readonly owner?: NewFileOwner | undefined;
-  /** False: device nodes are refused, whoever unpacks them. */
+  /** False: device nodes are refused, also for root. */
   readonly devices?: boolean;
   /** The layers below, whose directories and symbolic links the archive's names go through. */
   readonly base?: BaseLookup | undefined;

@@ -31,7 +31,7 @@ function adopt(directory: Directory, { mode, uid, gid, mtimeMs }: Stats): void {
 }
 
 /**
- * Moves everything in one directory into another. Both are held open: whoever owns the destination
+ * Moves everything in one directory into another. Both are held open: the owner of the destination
  * may put a symbolic link anywhere in it meanwhile, and none is followed.
  */
 function moveInto(from: Directory, to: Directory): void {

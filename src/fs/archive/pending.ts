@@ -1,6 +1,6 @@
 /**
  * What Node can't do to a layer's files, put off so that one process does it for all of them.
- * Paths are remembered, because whoever replaces such a file must have it done first: another
+ * Paths are remembered, because replacing such a file must wait until it is done: another
  * hard link may keep the file alive.
  */
 import type { ByteString } from '../../oci/tar/entry.js';

@@ -19,7 +19,7 @@ export interface ArchiveOptions {
   readonly limits: ExpansionLimits;
   /** What the layers below have in the destination. */
   readonly base: BaseLookup;
-  /** False: an archive with device nodes is refused, whoever unpacks it. */
+  /** False: an archive with device nodes is refused, also for root. */
   readonly devices?: boolean;
 }
 

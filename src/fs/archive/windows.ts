@@ -1,6 +1,6 @@
 /**
  * An archive in parts of one size, in memory that threads share. A window need not be complete: it
- * says which files' bytes belong where, so that whoever takes it reads them.
+ * says which files' bytes belong where, so that the thread that takes it reads them.
  */
 import { BLOCK, padding } from '../../oci/tar/entry.js';
 import type { FileRead } from './fill-window.js';
@@ -21,11 +21,11 @@ export interface Window {
   readonly reads: readonly FileRead[];
 }
 
-/** Memory for windows: what nobody needs any more is used again, which spares the collector. */
+/** Memory for windows. A window that was given back is used again, which spares the garbage collector. */
 export interface WindowMemory {
   /** Memory for a window; what is in it is undefined. */
   take(): SharedBytes;
-  /** Gives a window back, which nobody may read any more. */
+  /** Gives a window back. It must not be read after that. */
   give(bytes: SharedBytes): void;
 }
 
@@ -62,7 +62,7 @@ export function createWindowWriter(memory: WindowMemory): WindowWriter {
   let reads: FileRead[] = [];
   let used = 0;
   let complete = 0;
-  /** Taken when it is written to: whoever got the last one may have given that back. */
+  /** Taken when it is written to: the receiver of the last one may have given that back. */
   const bytes = (): SharedBytes => {
     open ??= memory.take();
     return open;

@@ -89,7 +89,7 @@ function copyContent(
   return { digest: known ?? (hash?.digest('hex') as FileDigest), size };
 }
 
-/** Who the copy belongs to; undefined: whoever makes it. */
+/** Owner of the copy; undefined: the process that makes it. */
 function ownerOf({ job: { request } }: Copying, entry: TreeEntry): Owner | undefined {
   return request.owner ?? (request.ownership === 'keep' ? entry : undefined);
 }
@@ -190,7 +190,7 @@ function makeSpecial(copying: Copying, path: string, copy: FileCopy, entry: Spec
     throw new ContextError(
       `${copy.file.place.path} can't be copied: a device 0/0 means a removed file in a layer`,
       copying.job.request.location,
-      { hint: 'leave it out with .dockerignore or --exclude' },
+      { hint: 'exclude it with .dockerignore or --exclude' },
     );
   }
   copying.pending.add({ call: 'mknod', path: bytes, type, mode, uid, gid, device });

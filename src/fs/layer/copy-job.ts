@@ -67,7 +67,7 @@ export interface FileCopy {
 export interface Job {
   /** Trusted path of its directory. */
   readonly layer: string;
-  /** Directories of the layer; walked by whoever places files. */
+  /** Directories of the layer, for placing files. */
   readonly target: Walker;
   /** Directories of the sources and of the former layer. */
   readonly sources: Walkers;

@@ -39,7 +39,7 @@ function asCopyError(error: unknown, { layer, request: { location } }: Job): unk
     return new ContextError(error.message, location, { hint: error.hint, cause: error });
   if (syscall === undefined || code === 'EMFILE' || code === 'ENFILE') return error;
   return new ContextError(`a file can't be copied: ${message}`, location, {
-    hint: 'is it readable, and does the file system of the store support what it has?',
+    hint: 'is it readable, and does the file system of the store support its attributes?',
     cause: error,
   });
 }
@@ -120,7 +120,7 @@ function reportOf(job: Job, nodes: TreeNodes): CopyReport {
   let linked = job.links.size;
   let bytes = copiedBytes(job) + bytesOf(job.links.values(), 1);
   // To ask the file system for each would take a third of the time that linking takes. Where it
-  // matters, for layers that share files, nobody relies on this: prune and du look at the inodes.
+  // matters, for layers that share files, no caller relies on this: prune and du look at the inodes.
   let linkedDisk = bytesOf(job.links.values(), BLOCK_BYTES);
   for (const { path, listed } of job.subtrees) {
     const totals = countListed(listed.directory);

@@ -94,7 +94,7 @@ export function measureTree(path: string, onName?: (name: string) => void): Tree
   return { files: Math.max(0, files), bytes, disk: meter.total() };
 }
 
-/** Inodes that several of the measured directories have, summed up by who has them. */
+/** Inodes that several of the measured directories share, summed up by set of directories. */
 export interface Share<Id extends string> {
   /** The directories, in the order of the measurement. */
   readonly holders: readonly Id[];

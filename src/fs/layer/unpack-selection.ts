@@ -125,7 +125,7 @@ export async function unpackSelection(
       limits,
       base: baseLookup(stack, destination),
     });
-    // What follows the archive's end mark was not read by whoever unpacked it.
+    // What follows the archive's end mark was not read by the unpacker.
     for await (const _rest of digesting);
   } catch (error) {
     throw asContextError(error, selection.path, location);

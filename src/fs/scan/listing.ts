@@ -1,7 +1,7 @@
 /**
  * The structure of a tree: names, and what lstat says of them. A build with nothing to do asks only
  * whether that is what it was, so it stays in arrays of numbers; objects, of which 20,000 would keep
- * the garbage collector busy for longer than the system calls take, are made for who needs them.
+ * the garbage collector busy for longer than the system calls take, are made only when a caller asks for them.
  */
 import type { Stats } from 'node:fs';
 import { constants } from 'node:fs';

@@ -42,7 +42,7 @@ export function readFetchedText(root: string, path: string): string | undefined 
     walker.close();
   }
   throw new ContextError(`${path} leads out of the build context`, undefined, {
-    hint: 'name a file that is in it, and no link to one that is not',
+    hint: 'name a file of the build context that is no link out of it',
   });
 }
 
@@ -97,7 +97,7 @@ function contextRoot(path: string): string {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
     throw new ContextError(`there is no build context ${path}`, undefined, {
-      hint: 'give the directory that holds the files to be copied',
+      hint: 'give the directory with the files that COPY reads',
     });
   }
   throw new ContextError(`the build context ${path} is not a directory`, undefined);
@@ -138,7 +138,7 @@ function lstatAt(walker: Walker, path: string): Stats | undefined {
 
 /**
  * Opens a build context. It is held open until it is closed: it stays the same directory, whatever
- * somebody else puts in its place.
+ * another process puts in its place.
  * @param dockerfile path of the Dockerfile, for its own ignore file; undefined for standard input
  * @param ignore the patterns, if the command line names them
  * @throws ContextError when the directory is not there, DockerfileError for a bad ignore file

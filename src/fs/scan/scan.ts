@@ -113,7 +113,7 @@ function examine(scan: Scan, directory: ScannedDirectory): Examined {
 /**
  * Reads what is behind a name, which may have become something else since it was listed: editors
  * and compilers replace files at any moment.
- * @returns undefined when it is gone, or a directory by now, whose files nobody has listed
+ * @returns undefined when it is gone, or is a directory by now, whose files were not listed
  */
 function readName(
   directory: Directory,

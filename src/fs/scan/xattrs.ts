@@ -150,7 +150,7 @@ export const FIRST_DESCRIPTOR = 3;
 
 /**
  * Asks for files of directories that getfattr inherits open: it never walks a path, on which
- * somebody could put a symbolic link meanwhile.
+ * another process could put a symbolic link meanwhile.
  */
 async function askDirectories(
   directories: readonly (SameDirectory & { readonly open: Directory })[],

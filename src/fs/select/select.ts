@@ -180,7 +180,7 @@ function refuseWhiteouts(source: FileSource, found: readonly Found[], location: 
       throw new ContextError(
         `${prefix}${name} in ${source.title} can't be copied: in an image its name means that ${name.slice(WHITEOUT_PREFIX.length)} is removed`,
         location,
-        { hint: 'rename it, or leave it out with .dockerignore or --exclude' },
+        { hint: 'rename it, or exclude it with .dockerignore or --exclude' },
       );
     }
     for (const [below, files] of at.files.subdirectories)

@@ -15,7 +15,7 @@ export async function programStream(
 ): Promise<Duplex> {
   const { execa } = await import('execa');
   const child = execa(program, args, { buffer: false, encoding: 'buffer' });
-  // Its failure reaches whoever reads the stream.
+  // The reader of the stream gets its failure.
   child.catch(() => {});
   if (child.pid === undefined) {
     throw new IsolationError(`${program} could not be started`, {

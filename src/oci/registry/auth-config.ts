@@ -4,7 +4,7 @@ import { ImageError, messageOf } from '../image-error.js';
 
 /** Settings for all registries of one wiac process. */
 export interface RegistryConfig {
-  /** `host[:port]` of registries that may use http, or a certificate that nobody vouches for. */
+  /** `host[:port]` of registries that may use http, or an untrusted certificate. */
   readonly insecure: ReadonlySet<string>;
   /** Mirrors by the `host[:port]` that they mirror, in the order in which they are asked. */
   readonly mirrors: ReadonlyMap<string, readonly string[]>;

@@ -130,7 +130,7 @@ export function openAuthenticator(context: AuthContext): Authenticator {
       const { header, usableUntil } = await current;
       if (usableUntil > context.now() && !refused.has(header)) return header;
       const next = tokens.get(key);
-      // Nobody else has asked for another one meanwhile.
+      // No other request has asked for a new one meanwhile.
       if (next === current) break;
       current = next;
     }

@@ -35,7 +35,7 @@ function directories({ XDG_CONFIG_HOME, HOME }: NodeJS.ProcessEnv): string[] {
   return places.map((place) => join(place, 'certs.d'));
 }
 
-/** There is no such directory, or it is nobody's business: as with podman, the next one is asked. */
+/** The directory is missing or may not be read: as podman, wiac goes on with the next one. */
 const PASSED_OVER = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
 
 /**

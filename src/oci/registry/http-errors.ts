@@ -27,7 +27,7 @@ async function detail(response: RegistryResponse): Promise<string> {
     );
     return said.join('; ').slice(0, MAX_ERROR_TEXT);
   } catch {
-    // Other servers answer with pages of HTML, which help nobody.
+    // Other servers answer with pages of HTML, which are no help in a message.
     return /^\s*</.test(text) ? '' : text.trim().slice(0, MAX_ERROR_TEXT);
   }
 }
@@ -37,7 +37,7 @@ function hintFor(status: number, registry: string): string | undefined {
     case 401:
       return `log in with \`wiac login ${registry}\``;
     case 403:
-      return `log in with \`wiac login ${registry}\` as somebody who may do that`;
+      return `log in with \`wiac login ${registry}\` as a user who has that permission`;
     case 404:
       return 'check the name and the tag; a private image may need `wiac login`';
     case 429:
@@ -75,7 +75,7 @@ function explain(codes: readonly string[], registry: string): { said?: string; h
     };
   if (has(NOT_TLS))
     return {
-      // OpenSSL's own words are of no help to anybody.
+      // OpenSSL's own words are of no help to users.
       said: 'it does not speak TLS',
       hint: `if it speaks http, set WIAC_INSECURE_REGISTRIES=${registry}`,
     };

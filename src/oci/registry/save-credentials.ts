@@ -33,7 +33,7 @@ function withEntry(file: AuthFile, host: string, entry: AuthEntry | undefined): 
   return { ...file, auths: Object.fromEntries([...others, ...own]) };
 }
 
-/** Whoever reads the file meanwhile sees all of the old or all of the new; only its owner can. */
+/** Renames a new file over the old one: readers see all of the old or all of the new. Only the owner can read it. */
 async function writePrivate(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   // A link to a file elsewhere stays one.

@@ -37,7 +37,7 @@ export interface Upload {
 export function uploadOf(response: RegistryResponse, offset: number, what: string): Upload {
   const location = response.header('location');
   if (location === undefined)
-    throw new ImageError(`${what}: the registry names no place to upload to`, {
+    throw new ImageError(`${what}: the registry gave no location to upload to`, {
       status: response.status,
     });
   return {
@@ -200,7 +200,7 @@ async function sendPieces(
         what,
       );
       if (next.offset <= offset)
-        throw new ImageError(`${what}: the registry took nothing of a piece`, {
+        throw new ImageError(`${what}: the registry accepted no byte of a chunk`, {
           registry: client.session.registry,
         });
       upload = { ...next, minimumChunk };

@@ -105,7 +105,7 @@ function isWithoutXattrs(index: CacheIndex, layer: LayerRecord): boolean {
   return !files.some(({ tree }) => mayHaveXattrs((digest) => index.trees.get(digest), tree));
 }
 
-/** How a layer is packed, whoever asks for it: this decides its diffID. */
+/** How a layer is packed, for every caller: this decides its diffID. */
 export function packingOf(
   store: Store,
   id: LayerId,

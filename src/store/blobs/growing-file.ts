@@ -32,7 +32,7 @@ export function createGrowingFile(path: string): GrowingFile {
   let ended: { readonly failure?: unknown } | undefined;
   let waiting: (() => void)[] = [];
   const { promise: started, resolve, reject } = deferred<void>();
-  // Who opens it gets the failure as well.
+  // A reader that opens it gets the failure as well.
   started.catch(() => {});
   const wake = () => {
     const readers = waiting;

@@ -149,7 +149,7 @@ export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<Laye
   write(index, () => changeLayer(index, id, change));
 }
 
-/** Gives an entry the content key that nobody had asked for before. */
+/** Gives an entry its content key, which is computed when it is first needed. */
 export function completeEntry(store: Indexed, key: DefinitionKey, contentKey: ContentKey): void {
   const index = tablesOf(store);
   write(index, () => {

@@ -1,5 +1,5 @@
 /**
- * Removal: first one transaction, after which nobody finds what is to go, then the directories are
+ * Removal: first one transaction, after which no look-up finds the entries, then the directories are
  * moved to tmp/ and deleted. After a crash in between, the next build finds by the notes in tmp/
  * which layers were to go (sweep.ts); the next prune collects whatever else the index does not know.
  */
@@ -87,7 +87,7 @@ export function removeFromIndex(store: Store, { items, layers }: PrunePlan): Lef
   return { layers: [...layers], blobs: unneeded };
 }
 
-/** Moves a layer out of the way, unless somebody else did. */
+/** Moves a layer out of the way, unless another process did. */
 function moveAside(from: string, to: string): boolean {
   try {
     renameSync(from, to);

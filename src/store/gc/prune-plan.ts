@@ -21,7 +21,7 @@ export interface PrunePlan {
   readonly remaining: number;
 }
 
-/** Counts who needs each layer, and what is free when nobody does. */
+/** Counts the users of each layer, and the bytes that are free when it has none. */
 interface Ledger {
   readonly items: PlannedItem[];
   readonly layers: Set<LayerId>;
@@ -65,7 +65,7 @@ function createLedger({ items, own, shares, kept }: PruneInput): Ledger {
     }
     return bytes;
   };
-  // What nobody needs to begin with: left behind by crashes and --no-cache.
+  // Layers that nothing needs from the start: left behind by crashes and --no-cache.
   for (const [id, number] of users) if (number === 0) freed += drop(id);
   return {
     items: planned,
@@ -124,14 +124,14 @@ export function planToLimit(input: PruneInput, limit: number): PrunePlan {
   return conclude(input, ledger);
 }
 
-/** Plans to remove these items, whoever needs them; layers go that nobody needs then. */
+/** Plans to remove these items in any case, and the layers that nothing needs then. */
 export function planItems(input: PruneInput, items: readonly PruneItem[]): PrunePlan {
   const ledger = createLedger(input);
   for (const item of topFirst(items)) ledger.remove(item);
   return conclude(input, ledger);
 }
 
-/** Plans to remove all removable items that are not kept; layers go that nobody needs then. */
+/** Plans to remove all removable items that are not kept, and the layers that nothing needs then. */
 export function planAll(input: PruneInput): PrunePlan {
   const items = input.items.filter((item) => item.removable && !isKept(item, input.kept));
   return planItems(input, items);

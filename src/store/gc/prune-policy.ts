@@ -56,7 +56,7 @@ const SECTIONS = ['prune', 'limits'];
 
 /**
  * Reads the prune policy of a config file. What it does not name is as in DEFAULT_POLICY, except for
- * the limit: who gives `keepDays` alone wants to keep by age alone.
+ * the limit: a user that gives `keepDays` alone wants to keep by age alone.
  * @param value what JSON.parse gave
  */
 export function parsePolicy(value: unknown): PrunePolicy | PolicyProblem {

@@ -27,7 +27,7 @@ export interface Measured extends SharedUsage<LayerId> {
  * Measures the layers that may share files with another one that is still there. A layer's record
  * says what it took when it was published, and layers never change; but when a layer goes, what it
  * shares goes on being used by the others, and only the inodes say by whom. So the walk is over
- * those layers alone, when somebody asks (du, prune): COPY layers that were made from each other.
+ * those layers alone, for du and prune: COPY layers that were made from each other.
  */
 export function measureLinked(store: Store): Measured {
   const { paths } = store;
@@ -128,7 +128,7 @@ function blobItems(
     const pulled = layer.key === undefined;
     if (!maker || (pulled && named.has(id))) return [];
     const { text, lastUsed, base } = maker;
-    // Whoever uses a layer may be sending it.
+    // A process that uses a layer may be sending it.
     const removable = maker.removable && (named.has(id) || !kept.has(id));
     return blobsOf(layer).map(({ digest, size }): PruneItem => {
       const rebuildMs = pulled

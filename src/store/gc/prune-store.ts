@@ -31,7 +31,7 @@ export interface PruneRequest {
 export interface PruneReport {
   readonly items: readonly PlannedItem[];
   readonly mounts: readonly MountSummary[];
-  /** Number of layers, those that nobody knew any more among them. */
+  /** Number of layers, with those that no entry knew any more. */
   readonly layers: number;
   /** What the file system got back; of a dry run what it would, without garbage of crashes. */
   readonly freed: number;

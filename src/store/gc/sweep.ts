@@ -1,5 +1,5 @@
 /**
- * Clears up after processes that were killed, at the beginning of a command by whoever comes first;
+ * Clears up after processes that were killed, at the beginning of a command, by the first process that comes;
  * and after this one, when it is stopped.
  */
 import { readdirSync } from 'node:fs';
@@ -21,7 +21,7 @@ function isOthersDraft({ paths }: Store, name: string, id: LayerId): boolean {
   return owner !== undefined && paths.self.isAlive(owner);
 }
 
-/** Whose work it is that nobody goes on with. */
+/** Processes whose work no other process continues. */
 type IsGone = (process: ProcessId) => boolean;
 
 /** Drafts, and layers that were placed but not published; see cache-format.md, "Publishing". */

@@ -10,7 +10,7 @@ import type { Indexed } from '../index/tables.js';
 import { tablesOf } from '../index/tables.js';
 import type { ArchiveRecord, ImageRecord, ImageTimes, LayerId } from '../records.js';
 
-/** What a config says of a layer; undefined as long as nobody has asked. */
+/** diffID and time of a layer for an image's config; undefined until a command has asked for them. */
 export function knownArchive(
   store: Indexed,
   id: LayerId,

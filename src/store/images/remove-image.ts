@@ -1,4 +1,4 @@
-/** Removes images: their names, and layers that nobody needs then. */
+/** Removes images: their names, and layers that nothing needs then. */
 
 import { deleteLeftovers, removeFromIndex } from '../entries/remove-entries.js';
 import { removeImageRow, removeName } from '../gc/drop.js';

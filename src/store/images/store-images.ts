@@ -175,7 +175,7 @@ export interface ImageRemoval {
 }
 
 /**
- * Removes names; with the last one the image, and layers that nobody needs then. Layers that entries
+ * Removes names; with the last one the image, and layers that nothing needs then. Layers that entries
  * of the cache have stay in the cache.
  * @param id key of the image's record
  * @param name the only one that is to go; undefined: all that the image has

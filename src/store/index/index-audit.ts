@@ -189,7 +189,7 @@ export function glanceAtIndex(file: string): string | undefined {
 }
 
 /**
- * Reads all pages of the index. Nobody may write to it meanwhile, or damage is seen where there is none.
+ * Reads all pages of the index. No process may write to it meanwhile, or the audit sees damage where there is none.
  * @returns what is wrong, undefined when nothing is
  * @throws the file system's errors
  */

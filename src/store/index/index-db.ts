@@ -37,7 +37,7 @@ export interface CacheIndex extends StoreIndex {
   /** The file, and which one it was when it was opened: see transaction.ts. */
   readonly file: string;
   readonly identity: string;
-  /** The same as files: written by whoever writes steps, layers, remoteLayers, images and names. */
+  /** The same as files: each write to steps, layers, remoteLayers, images and names writes them too. */
   readonly files: RecordFiles;
   /** The leases that this process holds, by key: see lease.ts. */
   readonly held: Map<string, Lease>;

@@ -1,7 +1,7 @@
 /**
  * One process at a time opens or closes the index, makes it or replaces it.
  *
- * lmdb sets its file of locks up anew when nobody else has it open, and destroys the locks in it
+ * lmdb sets up its file of locks anew when no other process has it open, and destroys the locks in it
  * when it is closed last. Both happen while other processes wait to open it, and these go on with
  * what they find (mdb_env_setup_locks, mdb_env_close_active): with destroyed mutexes ("Invalid
  * argument"), with an empty file (a segmentation fault) or with the number of no transaction, which
@@ -46,7 +46,7 @@ function ownerOf(path: string): ProcessId | undefined {
   }
 }
 
-/** Takes a dead owner's lock away: by renaming, because somebody else may be doing the same. */
+/** Takes a dead owner's lock away: by renaming, because another process may be doing the same. */
 function removeVoid(lock: string, self: LiveProcess): void {
   const aside = `${lock}.${self.id}`;
   try {

@@ -197,7 +197,7 @@ function recordFolder<T, K extends string>(
   };
 }
 
-/** Whoever reads it has none of its trees, as if another machine had made it. */
+/** A reader of the file has none of its trees, as if another machine had made it. */
 function withoutOrigin({ imported: _, ...record }: StepRecord): unknown {
   return record;
 }

@@ -1,5 +1,5 @@
 /**
- * Is what a record's file holds such a record? Somebody may have written to it; what has another
+ * Is what a record's file holds such a record? A user may have edited it; a record of another
  * shape is as good as none. Only what the index can't do without is looked at.
  */
 import type { RecordKind } from './record-files.js';

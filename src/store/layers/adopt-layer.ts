@@ -36,7 +36,7 @@ function link(target: string, path: string): void {
   }
 }
 
-/** Makes the links, which somebody may have swept away meanwhile: they say the same each time. */
+/** Makes the links, which a sweep may have removed meanwhile. They are the same each time. */
 function linkLayer({ paths }: Store, id: LayerId, target: string): void {
   const path = layerPath(paths, id);
   mkdirSync(join(path, '..'), { recursive: true });
@@ -68,7 +68,7 @@ export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
     tree: undefined,
     external: layer.path,
   };
-  // Whoever finds this after a crash removes the links (sweep.ts).
+  // After a crash the next sweep finds this and removes the links (sweep.ts).
   const note = announceRemoval(paths, id);
   linkLayer(store, id, layer.path);
   write(index, () => {
@@ -93,7 +93,7 @@ export function isPresent(store: Store, id: LayerId): boolean {
 }
 
 /**
- * @param what stands on these layers, for the message
+ * @param what the thing that needs these layers, for the message
  * @throws LayersGoneError when another process removed one; StoreError that says which directory is
  *   gone, and who had it
  */
@@ -104,10 +104,10 @@ export function requirePresent(store: Store, ids: readonly LayerId[], what: stri
   if (!tablesOf(store).layers.doesExist(gone)) throw new LayersGoneError([gone]);
   const { external } = tablesOf(store).layers.get(gone) ?? {};
   const path = external ?? layerPath(store.paths, gone);
-  throw new StoreError(`the directory ${path} is gone, which ${what} stands on`, {
+  throw new StoreError(`the directory ${path}, which ${what} needs, is gone`, {
     hint:
       external === undefined
-        ? 'wiac cache verify --repair drops what is damaged; build or pull again after it'
-        : 'pull or build the image it came from again, with the program that keeps it',
+        ? 'wiac cache verify --repair removes damaged entries; then build or pull again'
+        : 'pull or build its image again with podman or buildah',
   });
 }

@@ -29,7 +29,7 @@ export interface Draft {
 }
 
 /**
- * Begins a layer. The directory's name says which process works on it, so that anybody can tell
+ * Begins a layer. The directory's name says which process works on it, so that every process can tell
  * garbage from work in progress.
  * @param id a layer that entries refer to already; a new one unless given
  */
@@ -98,7 +98,7 @@ export function layerLink(paths: StoreDirectories, id: LayerId): string {
   return join(paths.links, id);
 }
 
-/** Short symlinks to layers, made again where somebody removed them. @returns their paths */
+/** Short symlinks to layers, made again where a user removed them. @returns their paths */
 export function layerLinks(paths: StoreDirectories, ids: readonly LayerId[]): string[] {
   return ids.map((id) => {
     const path = layerLink(paths, id);
@@ -157,7 +157,7 @@ export function abandonDraft(
   discardDraft(draft);
 }
 
-/** A new name in tmp/; when this process is gone, what has it may be deleted by anybody. */
+/** A new name in tmp/. When this process is gone, any process may delete the directory. */
 export function temporaryPath(paths: StorePaths): string {
   return join(paths.tmp, `${newLayerId()}.${paths.self.id}`);
 }

@@ -10,7 +10,7 @@ import type { Store } from '../store.js';
 import { opaqueOf } from './layer-marks.js';
 import { layerFiles } from './layer-store.js';
 
-/** The tree of a layer; its files are read when nobody has digested it yet. */
+/** The tree of a layer. The layer's files are read if it has no digest yet. */
 export async function layerTree(
   store: Store,
   record: LayerRecord,

@@ -1,4 +1,4 @@
-/** Names that nobody has used before. */
+/** Names that were not used before. */
 import { randomBytes } from 'node:crypto';
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';

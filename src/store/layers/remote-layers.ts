@@ -1,6 +1,6 @@
 /**
  * Layers that are known by their diffID and not unpacked on this machine. Steps that the cache has
- * can be put on them as on any other; only who needs their files has to fetch them first.
+ * can be put on them as on any other; only a step that needs their files has to fetch them first.
  */
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
@@ -73,7 +73,7 @@ export function forgetUnreferenced(index: CacheIndex): void {
     if (!needed.has(key)) forget(index, key);
 }
 
-/** Gives layers up that nobody has any more; entries that need them are no hits from now on. */
+/** Gives up layers that no source delivers any more; entries that need them are no hits from now on. */
 export function forgetRemoteLayers(store: Indexed, ids: readonly LayerId[]): void {
   const index = tablesOf(store);
   write(index, () => {

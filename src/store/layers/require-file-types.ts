@@ -40,8 +40,8 @@ export async function requireFileTypes({ tmp, self }: StorePaths): Promise<void>
     checkpoint('store:probed');
     const { stdout } = spawnSync('perl', ['-e', SCRIPT, process.arch, path], { encoding: 'utf8' });
     if (stdout !== '0') return;
-    throw new StoreError(`the file system of ${tmp} does not keep the types of files`, {
-      hint: 'overlayfs needs them: make it anew (mkfs.ext4 -O filetype, mkfs.xfs -n ftype=1), or set WIAC_ROOT to another one',
+    throw new StoreError(`the file system of ${tmp} has no file types in its directories`, {
+      hint: 'overlayfs needs them: format the file system with them (mkfs.ext4 -O filetype, mkfs.xfs -n ftype=1), or set WIAC_ROOT to a directory on another one',
     });
   } finally {
     rmSync(path, { recursive: true, force: true });

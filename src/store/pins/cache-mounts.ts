@@ -45,7 +45,7 @@ export function listMounts(store: Store): MountSummary[] {
 }
 
 /**
- * Moves caches that nobody uses out of the way. Part of a write transaction, like the declaration
+ * Moves caches that no process uses out of the way. Part of a write transaction, like the declaration
  * of their use, so that a step either keeps its cache or makes a new one.
  * @param names caches that may go
  * @returns those that went, and the paths that are to be deleted

@@ -6,7 +6,7 @@
  * So the index says which process has a lease, and the process itself knows which ones it really
  * holds (`held`), and each by itself: with publishing a step its lease is given back, and another step
  * of this process may have it when the first one clears up. One that it has in the index alone was left behind by something that failed: it is
- * void, and nobody waits for himself.
+ * void, and no process waits for itself.
  */
 import { checkpoint } from '../../util/checkpoint.js';
 import type { CacheIndex } from '../index/index-db.js';
@@ -17,7 +17,7 @@ import type { LayerId, LeaseRecord } from '../records.js';
 import { pidOf } from './live-process.js';
 import { declareUse } from './uses.js';
 
-/** How often a lease that somebody else holds is looked at again. */
+/** How often a lease that another process holds is looked at again. */
 const POLL_MS = 20;
 
 /** A lease that this process holds, or held. */
@@ -68,7 +68,7 @@ export interface LeaseWait {
   readonly signal: AbortSignal;
   /** See tryLease. */
   readonly layers?: Iterable<LayerId>;
-  /** Ends waiting: what the lease is for was done by somebody else. */
+  /** Ends waiting: another process did the work that the lease is for. */
   readonly isDone?: () => boolean;
   /** Called once, if there is anything to wait for. @param pid of the holder */
   readonly onWait?: (pid: number) => void;

@@ -5,7 +5,7 @@
  * to know whether it lives opens the FIFO for writing, without waiting: that works as long as
  * somebody has the reading end, and fails with ENXIO when nobody has (fifo(7)). The kernel gives the
  * answer. It is the same in every pid namespace and container that shares the file system, it holds
- * for a process that is stopped, nobody has to renew anything, and no clock is asked. A file lock
+ * for a process that is stopped, no lease has to be renewed, and no clock is asked. A file lock
  * (flock, OFD) would say the same, but Node has no call for it, and who probes it holds it for a
  * moment, so that two who probe at once would take each other for the owner.
  *
@@ -14,7 +14,7 @@
  *
  * Node can't make FIFOs. mkfifo(1) makes some in advance, in `live/free/`. A process opens one and
  * then renames it to its own id: of two that opened the same one, one succeeds. It goes back when
- * the process ends, or when somebody finds that its process is dead.
+ * the process ends, or when another process finds that its process is dead.
  */
 import { closeSync, mkdirSync, readdirSync, readlinkSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -74,7 +74,7 @@ function codeOf(error: unknown): unknown {
   return (error as NodeJS.ErrnoException).code;
 }
 
-/** @returns false when somebody else was faster */
+/** @returns false when another process was faster */
 function tryRename(from: string, to: string): boolean {
   try {
     renameSync(from, to);

@@ -16,7 +16,7 @@
  * that takes the step's lease. So declarations cost no transaction of their own. Whoever gets
  * LayersGoneError starts over, and `retryWhenPruned` lets nothing be removed during the second try.
  *
- * Records are void when their process is dead (live-process.ts), so that nobody
+ * Records are void when their process is dead (live-process.ts), so that no process
  * has to give them back: a build's result stays in use until its process has ended.
  */
 import { StoreError } from '../../util/errors.js';
@@ -57,7 +57,7 @@ function sweepVoid(index: CacheIndex): void {
 export function declareUse(index: CacheIndex, use: Use): void {
   const { id } = index.self;
   const known = index.uses.get(id);
-  // Once in the life of a process somebody clears up after those that ended without.
+  // Each process clears up once after processes that ended without doing so.
   if (!known) sweepVoid(index);
   const before = new Set(known?.layers);
   const added = [...new Set(use.layers)].filter((id) => !before.has(id));
@@ -91,7 +91,7 @@ export function tryUseLayers(store: Indexed, layers: readonly LayerId[]): boolea
   }
 }
 
-/** Lets nothing be removed by anybody as long as it is set and this process lives. */
+/** As long as it is set and this process lives, no process removes anything. */
 function holdEverything(index: CacheIndex, everything: boolean): void {
   write(index, () => declareUse(index, { everything }));
 }
@@ -127,9 +127,9 @@ export interface LiveUses {
   readonly mounts: ReadonlySet<string>;
   /** Pid of a process that must not lose anything; undefined: there is none. */
   readonly everythingBy: number | undefined;
-  /** Is anybody about to publish a layer? That takes a lease. */
+  /** Is any process about to publish a layer? That takes a lease. */
   readonly publishing: boolean;
-  /** Is anybody about to publish a blob? That takes a lease or the use of its layer. */
+  /** Is any process about to publish a blob? That takes a lease or the use of its layer. */
   readonly compressing: boolean;
 }
 

@@ -6,7 +6,7 @@ export function readBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 }
 
-/** ms since the boot: the same for all processes, and no clock that somebody sets. */
+/** ms since the boot: the same for all processes, and no clock that can be set. */
 export function sinceBoot(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }

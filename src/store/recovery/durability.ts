@@ -5,7 +5,7 @@
  * Waiting for the disk before every entry would be right but slow (syncfs(2) waits for all that is
  * dirty, once a step), and fsync(2) of 20,000 files slower still. So an entry is published with a
  * mark that names the boot it was made in; one syncfs at the end of the build puts everything on
- * disk, then the marks go. Whoever opens the store in another boot and finds a mark knows that the
+ * disk, then the marks go. A process that opens the store in another boot and finds a mark knows that the
  * machine went down before that sync, and drops what the mark is on: such a step runs again. Within
  * one boot a mark means nothing, because what a killed process wrote is in the kernel's hands.
  *

@@ -10,7 +10,7 @@ import type { StoreDirectories, StorePaths } from '../paths.js';
 export class IndexDamagedError extends StoreError {
   constructor(root: string, cause: Error) {
     super(`the index of the store ${root} can't be read: ${cause.message}`, {
-      hint: 'run the command again: a damaged index is made again from the records beside it',
+      hint: 'run the command again: wiac rebuilds a damaged index from the record files',
       cause,
     });
   }
@@ -38,7 +38,7 @@ export function suspectIndex(paths: StoreDirectories): void {
   writeFileSync(suspicion(paths), '');
 }
 
-/** Looks at everything, and if need be once more while nobody can write. */
+/** Looks at everything, and if need be once more while no process can write. */
 async function auditAll(paths: StorePaths, file: string): Promise<string | undefined> {
   const problem = auditIndex(file);
   if (problem === undefined || paths.self.others().length === 0) return problem;

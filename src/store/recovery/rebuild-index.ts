@@ -29,7 +29,7 @@ export interface Rebuilt {
   readonly images: number;
 }
 
-/** Beginning of the name of a damaged index, which is kept for who wants to know why. */
+/** Beginning of the name of a damaged index, which is kept so that the damage can be examined. */
 export const DAMAGED = 'index.damaged-';
 
 /** What a pass over the records takes. */
@@ -119,7 +119,7 @@ function holdForOthers({ index }: Pass): void {
     index.uses.putSync(process, { process, layers: [], mounts: [], everything: true });
 }
 
-/** Layers and records that the new index does not have; nobody else is there to publish them. */
+/** Layers and records that the new index does not have; no other process is there to publish them. */
 function removeStrays({ paths, index }: Pass): void {
   if (index.self.others().length > 0) return;
   const ids = new Set([...readdirSync(paths.layers), ...readdirSync(paths.links)]) as Set<LayerId>;

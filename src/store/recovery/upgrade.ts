@@ -27,7 +27,7 @@ function openedBy({ environment }: CacheIndex): number[] {
 /** Puts what the index knows beside it. */
 function writeRecords({ files, layers, remoteLayers, steps, images, names }: CacheIndex): void {
   for (const { value } of layers.getRange()) {
-    // Somebody may have removed its directory by hand: `verify` says so.
+    // A user may have removed its directory by hand: `verify` says so.
     if (existsSync(join(files.layers.path, value.id))) files.layers.put(value);
   }
   for (const { value } of remoteLayers.getRange()) files.remoteLayers.put(value);
@@ -67,7 +67,7 @@ export async function upgradeStore(paths: StorePaths, index: CacheIndex): Promis
     writeRecords(index);
   });
   index.files.committed();
-  // Nobody goes on with what is in there.
+  // No process continues the work in there.
   for (const name of readdirSync(tmp)) removeTree(join(tmp, name));
   const began = sinceBoot();
   await syncFileSystem(root);

@@ -58,7 +58,7 @@ function problemOf(
     const found = record.tree === undefined ? [] : changes(scanStore, record.tree, read.tree);
     return `its files are not those of its digest${describeChanges(found)}`;
   }
-  // A layer that nobody has digested yet has only its size to be compared with. That of an
+  // A layer without a digest has only its size to be compared with. That of an
   // image's layer counts members of an archive, which may hold one file twice.
   if (record.key === undefined) return undefined;
   const { bytes } = measureTree(path);
@@ -68,7 +68,7 @@ function problemOf(
 }
 
 /**
- * Digests a layer anew. One without a digest (nobody needed it, and a build does not read again
+ * Digests a layer anew. One without a digest (no look-up needed it, and a build does not read again
  * what it has just written) gets it here, to be compared with from then on.
  */
 export async function checkLayerContent(
@@ -80,7 +80,7 @@ export async function checkLayerContent(
   const { id } = record;
   const path = layerFiles(store, id);
   const damage = (problem: string): LayerCheck => ({
-    // Somebody may have removed it while it was read.
+    // Another process may have removed it while it was read.
     finding: index.layers.doesExist(id)
       ? {
           severity: 'damage',

@@ -48,7 +48,7 @@ export function* checkFiles(store: Store): Generator<Finding> {
       yield garbage(blobs, name, 'is the blob of no layer');
   }
   for (const { name, owner } of drafts) {
-    if (!owner) yield garbage(paths.tmp, name, 'belongs to nobody');
+    if (!owner) yield garbage(paths.tmp, name, 'belongs to no process');
     else if (!paths.self.isAlive(owner))
       yield garbage(paths.tmp, name, `process ${pidOf(owner)} is gone`);
   }

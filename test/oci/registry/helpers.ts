@@ -11,9 +11,9 @@ import {
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readRegistryConfig } from '../../src/oci/registry/auth-config.js';
-import type { RegistryOptions } from '../../src/oci/registry/registry.js';
-import type { RetryPolicy } from '../../src/oci/registry/retry.js';
+import { readRegistryConfig } from '../../../src/oci/registry/auth-config.js';
+import type { RegistryOptions } from '../../../src/oci/registry/registry.js';
+import type { RetryPolicy } from '../../../src/oci/registry/retry.js';
 
 export interface TestRegistry {
   /** `127.0.0.1:PORT`. */

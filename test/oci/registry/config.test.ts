@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { parseRegistryReference } from '../../src/oci/reference.js';
-import { endpointOf, readRegistryConfig } from '../../src/oci/registry/auth-config.js';
-import { registrySink, registrySource } from '../../src/oci/registry/registry.js';
-import { errorCodes, parseRetryAfter, retryDelay } from '../../src/oci/registry/retry.js';
-import { proxyFor } from '../../src/oci/registry/transport.js';
-import type { Digest } from '../../src/oci/resolved-image.js';
+import { parseRegistryReference } from '../../../src/oci/reference.js';
+import { endpointOf, readRegistryConfig } from '../../../src/oci/registry/auth-config.js';
+import { registrySink, registrySource } from '../../../src/oci/registry/registry.js';
+import { errorCodes, parseRetryAfter, retryDelay } from '../../../src/oci/registry/retry.js';
+import { proxyFor } from '../../../src/oci/registry/transport.js';
+import type { Digest } from '../../../src/oci/resolved-image.js';
 import {
   AMD64,
   layerDigests,
@@ -12,7 +12,7 @@ import {
   putImage,
   readLayers,
   type TestImage,
-} from '../oci/helpers.js';
+} from '../helpers.js';
 import {
   type FaultyRegistry,
   impatient,

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, test } from '@jest/globals';
-import { openCursor } from '../../src/oci/registry/byte-cursor.js';
+import { openCursor } from '../../../src/oci/registry/byte-cursor.js';
 
 const CONTENT = 'abcdefghijklmnopqrstuvwxyz';
 

@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { parseRegistryReference } from '../../src/oci/reference.js';
-import { openAuthenticator } from '../../src/oci/registry/auth.js';
-import { parseChallenges } from '../../src/oci/registry/challenge.js';
-import { authFiles, findCredentials } from '../../src/oci/registry/credentials.js';
-import { registrySink, registrySource } from '../../src/oci/registry/registry.js';
-import type { Digest } from '../../src/oci/resolved-image.js';
+import { parseRegistryReference } from '../../../src/oci/reference.js';
+import { openAuthenticator } from '../../../src/oci/registry/auth.js';
+import { parseChallenges } from '../../../src/oci/registry/challenge.js';
+import { authFiles, findCredentials } from '../../../src/oci/registry/credentials.js';
+import { registrySink, registrySource } from '../../../src/oci/registry/registry.js';
+import type { Digest } from '../../../src/oci/resolved-image.js';
 import {
   AMD64,
   layerDigests,
@@ -19,7 +19,7 @@ import {
   readLayers,
   type TestImage,
   temporaryDirectory,
-} from '../oci/helpers.js';
+} from '../helpers.js';
 import {
   impatient,
   options,

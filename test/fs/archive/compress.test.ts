@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
-import type { GzipThreads } from '../../src/fs/archive/gzip-threads.js';
-import type { CompressOptions } from '../../src/fs/archive/pack-blob.js';
-import { compress as compressWindows } from '../../src/fs/archive/pack-blob.js';
-import type { WindowMemory } from '../../src/fs/archive/windows.js';
-import { createWindowMemory, WINDOW, windowsOf } from '../../src/fs/archive/windows.js';
+import type { GzipThreads } from '../../../src/fs/archive/gzip-threads.js';
+import type { CompressOptions } from '../../../src/fs/archive/pack-blob.js';
+import { compress as compressWindows } from '../../../src/fs/archive/pack-blob.js';
+import type { WindowMemory } from '../../../src/fs/archive/windows.js';
+import { createWindowMemory, WINDOW, windowsOf } from '../../../src/fs/archive/windows.js';
 import { inPieces, sha256 } from './helpers.js';
 
 const TEXT = Buffer.from(Array.from({ length: 400_000 }, (_, n) => `${n * 7919}\n`).join(''));

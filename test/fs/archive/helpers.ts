@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll } from '@jest/globals';
 import tarStream from 'tar-stream';
-import type { UnpackedLayer, UnpackOptions } from '../../src/fs/archive/unpack-layer.js';
-import { unpackLayer } from '../../src/fs/archive/unpack-layer.js';
+import type { UnpackedLayer, UnpackOptions } from '../../../src/fs/archive/unpack-layer.js';
+import { unpackLayer } from '../../../src/fs/archive/unpack-layer.js';
 
 const roots: string[] = [];
 

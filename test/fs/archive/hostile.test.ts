@@ -10,7 +10,7 @@ import {
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { unpackLayer } from '../../src/fs/archive/unpack-layer.js';
+import { unpackLayer } from '../../../src/fs/archive/unpack-layer.js';
 import type { Member } from './helpers.js';
 import { archiveOf, describeTree, inPieces, names, run, scratch, unpack } from './helpers.js';
 

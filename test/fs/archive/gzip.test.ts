@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
-import { createGzipThreads } from '../../src/fs/archive/gzip-threads.js';
-import { packLayer } from '../../src/fs/archive/pack.js';
-import { compress } from '../../src/fs/archive/pack-blob.js';
-import type { Window } from '../../src/fs/archive/windows.js';
-import { createWindowMemory, WINDOW } from '../../src/fs/archive/windows.js';
-import { gzipMembers } from '../../src/oci/compress/gzip-members.js';
-import { ImageError } from '../../src/oci/image-error.js';
+import { createGzipThreads } from '../../../src/fs/archive/gzip-threads.js';
+import { packLayer } from '../../../src/fs/archive/pack.js';
+import { compress } from '../../../src/fs/archive/pack-blob.js';
+import type { Window } from '../../../src/fs/archive/windows.js';
+import { createWindowMemory, WINDOW } from '../../../src/fs/archive/windows.js';
+import { gzipMembers } from '../../../src/oci/compress/gzip-members.js';
+import { ImageError } from '../../../src/oci/image-error.js';
 import { scratch, sha256 } from './helpers.js';
 
 /** The same bytes at every run: blocks of SHA-256, which are dense, and lines of hex digits. */

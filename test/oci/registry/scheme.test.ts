@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { parseRegistryReference } from '../../src/oci/reference.js';
-import { registrySource } from '../../src/oci/registry/registry.js';
+import { parseRegistryReference } from '../../../src/oci/reference.js';
+import { registrySource } from '../../../src/oci/registry/registry.js';
 import { options } from './helpers.js';
 
 const root = mkdtempSync(join(tmpdir(), 'wiac-scheme-'));

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { layoutSink } from '../../src/oci/layout.js';
-import { parseRegistryReference } from '../../src/oci/reference.js';
-import { registrySink, registrySource } from '../../src/oci/registry/registry.js';
-import type { RetryPolicy } from '../../src/oci/registry/retry.js';
-import type { Digest } from '../../src/oci/resolved-image.js';
+import { layoutSink } from '../../../src/oci/layout.js';
+import { parseRegistryReference } from '../../../src/oci/reference.js';
+import { registrySink, registrySource } from '../../../src/oci/registry/registry.js';
+import type { RetryPolicy } from '../../../src/oci/registry/retry.js';
+import type { Digest } from '../../../src/oci/resolved-image.js';
 import {
   AMD64,
   layerDigests,
@@ -17,7 +17,7 @@ import {
   readLayers,
   type TestImage,
   temporaryDirectory,
-} from '../oci/helpers.js';
+} from '../helpers.js';
 import {
   type FaultyRegistry,
   impatient,

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { ImageError } from '../../src/oci/image-error.js';
-import { layoutSink, layoutSource } from '../../src/oci/layout.js';
-import { parsePlatform } from '../../src/oci/platform.js';
-import { parseRegistryReference } from '../../src/oci/reference.js';
+import { ImageError } from '../../../src/oci/image-error.js';
+import { layoutSink, layoutSource } from '../../../src/oci/layout.js';
+import { parsePlatform } from '../../../src/oci/platform.js';
+import { parseRegistryReference } from '../../../src/oci/reference.js';
 import {
   type RegistrySinkOptions,
   type RegistrySource,
   registrySink,
   registrySource,
-} from '../../src/oci/registry/registry.js';
-import type { Digest, ImageSink, ResolvedImage } from '../../src/oci/resolved-image.js';
+} from '../../../src/oci/registry/registry.js';
+import type { Digest, ImageSink, ResolvedImage } from '../../../src/oci/resolved-image.js';
 import {
   AMD64,
   layerDigests,
@@ -25,7 +25,7 @@ import {
   skopeo,
   type TestImage,
   temporaryDirectory,
-} from '../oci/helpers.js';
+} from '../helpers.js';
 import { options, startFaulty, startRegistry, type TestRegistry } from './helpers.js';
 
 const root = temporaryDirectory();

@@ -3,9 +3,9 @@ import { lstatSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import type { PackOptions } from '../../src/fs/archive/pack.js';
-import { packLayer } from '../../src/fs/archive/pack.js';
-import { bytesOf, createWindowMemory } from '../../src/fs/archive/windows.js';
+import type { PackOptions } from '../../../src/fs/archive/pack.js';
+import { packLayer } from '../../../src/fs/archive/pack.js';
+import { bytesOf, createWindowMemory } from '../../../src/fs/archive/windows.js';
 import { describeTree, EVERYTHING, gnuTar, made, run, scratch, sha256, unpack } from './helpers.js';
 
 async function pack(directory: string, options: Partial<PackOptions> = {}): Promise<Buffer> {

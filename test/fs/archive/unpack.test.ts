@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
-import { unpackLayer } from '../../src/fs/archive/unpack-layer.js';
+import { unpackLayer } from '../../../src/fs/archive/unpack-layer.js';
 import {
   archiveOf,
   describeTree,

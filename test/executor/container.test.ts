@@ -1,0 +1,264 @@
+/** From the description of a container to the operations that enter it. */
+import { describe, expect, test } from '@jest/globals';
+import { DEFAULT_CAPABILITIES, SYS_ADMIN } from '../../src/executor/local/capabilities.js';
+import type { Container } from '../../src/executor/local/container.js';
+import { DEFAULT_RESTRICTIONS, enterOperations } from '../../src/executor/local/container.js';
+import type { Operation } from '../../src/executor/local/operations.js';
+import { CLONE, MS } from '../../src/executor/local/operations.js';
+
+const CONTAINER: Container = {
+  isolation: 'namespaces',
+  overlay: { options: 'lowerdir=a:b', base: '/store/l' },
+  root: '/scratch/merged',
+  views: [],
+  memory: undefined,
+  binds: [],
+  tmpfs: [],
+  network: 'host',
+  insecure: false,
+  devices: [],
+  restrictions: DEFAULT_RESTRICTIONS,
+  cgroups: [],
+  hostname: 'box',
+  terminal: false,
+  pts: '/scratch/pts',
+  shmSize: 1024,
+  limits: [],
+  mayMountSysfs: true,
+  user: { uid: 1000, gid: 1000, groups: [1000] },
+  workdir: '/work',
+  env: [['A', '1']],
+  argv: ['/bin/sh'],
+};
+
+const enter = (more: Partial<Container> = {}, streams: 'capture' | 'relay' = 'capture') =>
+  enterOperations({ ...CONTAINER, ...more }, streams, 42);
+const restricted = (more: Partial<Container['restrictions']>) => ({
+  restrictions: { ...DEFAULT_RESTRICTIONS, ...more },
+});
+
+type Of<K extends Operation['op']> = Extract<Operation, { op: K }>;
+const all = <K extends Operation['op']>(operations: Operation[], op: K) =>
+  operations.filter((operation): operation is Of<K> => operation.op === op);
+const one = <K extends Operation['op']>(operations: Operation[], op: K): Of<K> | undefined =>
+  all(operations, op)[0];
+
+/** Places in the order; all of them have to be there. */
+function order(operations: Operation[], ...ops: Operation['op'][]): Operation['op'][] {
+  const at = (op: Operation['op']) => operations.findIndex((each) => each.op === op);
+  expect(ops.map(at)).not.toContain(-1);
+  return [...ops].sort((a, b) => at(a) - at(b));
+}
+
+test('what has to happen first does', () => {
+  const operations = enter({
+    cgroups: ['/g/cgroup.procs'],
+    ...restricted({ noNewPrivileges: true, readOnly: true }),
+  });
+  const ops = [
+    'die-with-parent',
+    'unshare',
+    'mount',
+    'join-cgroup',
+    // The mounts of this machine are the program's no longer ...
+    'pivot',
+    'drop-inherited',
+    'capabilities',
+    // ... and only then does it become another user, and the program.
+    'make-path',
+    'user',
+    'env',
+    'exec',
+  ] as const;
+  expect(order(operations, ...ops)).toEqual(ops);
+  expect(operations.at(-1)).toEqual({ op: 'exec', argv: ['/bin/sh'] });
+});
+
+test('nothing is mounted before the mounts are private', () => {
+  const mounts = enter().filter(
+    ({ op }) => op === 'mount' || op === 'mount-in' || op === 'bind-in',
+  );
+  expect(mounts[0]).toMatchObject({ target: '/', flags: MS.REC | MS.PRIVATE });
+});
+
+describe('namespaces', () => {
+  const flags = (more: Partial<Container>) => one(enter(more), 'unshare')?.flags ?? 0;
+
+  test('all but the network, which is this machine’s unless it is none', () => {
+    const usual = CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS;
+    expect(flags({})).toBe(usual);
+    expect(flags({ network: 'none' })).toBe(usual | CLONE.NEWNET);
+    expect(one(enter({ network: 'none' }), 'loopback-up')).toBeDefined();
+    expect(one(enter(), 'loopback-up')).toBe(undefined);
+  });
+
+  test('--isolation=chroot has its mounts and processes, and no host name', () => {
+    expect(flags({ isolation: 'chroot' })).toBe(CLONE.NEWNS | CLONE.NEWPID);
+    expect(one(enter({ isolation: 'chroot' }), 'hostname')).toBe(undefined);
+    expect(one(enter(), 'hostname')).toEqual({ op: 'hostname', name: 'box' });
+  });
+
+  test('the control group namespace begins in the groups that were joined', () => {
+    const operations = enter({ cgroups: ['/g/cgroup.procs'] });
+    const joined = operations.findIndex(({ op }) => op === 'join-cgroup');
+    const own = operations.findIndex(
+      (operation) => operation.op === 'unshare' && operation.flags === CLONE.NEWCGROUP,
+    );
+    expect(own).toBeGreaterThan(joined);
+  });
+
+  test('--init and chroot have one process more', () => {
+    expect(all(enter(), 'fork')).toHaveLength(1);
+    expect(all(enter(restricted({ init: true })), 'fork')).toHaveLength(2);
+    expect(all(enter({ isolation: 'chroot' }), 'fork')).toHaveLength(2);
+  });
+});
+
+describe('rights', () => {
+  test("Docker's capabilities and its filter of system calls", () => {
+    const operations = enter();
+    expect(one(operations, 'capabilities')?.keep).toEqual(DEFAULT_CAPABILITIES);
+    expect(one(operations, 'no-new-privileges')).toBe(undefined);
+    expect(one(enter(restricted({ noNewPrivileges: true })), 'no-new-privileges')).toBeDefined();
+  });
+
+  test.each<[string, Partial<Container>]>([
+    ['insecure', { insecure: true }],
+    ['chroot', { isolation: 'chroot' }],
+  ])('%s keeps all of them, unless they were chosen', (_, more) => {
+    expect(one(enter(more), 'capabilities')).toBe(undefined);
+    expect(one(enter(more), 'seccomp')).toBe(undefined);
+    const chosen = { ...more, ...restricted({ capabilities: [1], everywhere: true }) };
+    expect(one(enter(chosen), 'capabilities')?.keep).toEqual([1]);
+  });
+
+  test('there is no filter for a program that may mount', () => {
+    const capabilities = [...DEFAULT_CAPABILITIES, SYS_ADMIN];
+    expect(one(enter(restricted({ capabilities })), 'seccomp')).toBe(undefined);
+    expect(one(enter(restricted({ seccomp: false })), 'seccomp')).toBe(undefined);
+  });
+
+  test('masked and protected paths of the runtime-spec, but not when all is allowed', () => {
+    const masked = all(enter(), 'mask').map(({ path }) => path);
+    expect(masked).toEqual(expect.arrayContaining(['/proc/kcore', '/proc/keys', '/sys/firmware']));
+    const readOnly = all(enter(), 'read-only').map(({ path }) => path);
+    expect(readOnly).toEqual(expect.arrayContaining(['/proc/sys', '/proc/sysrq-trigger']));
+    expect(all(enter({ insecure: true }), 'mask')).toEqual([]);
+    expect(all(enter({ insecure: true }), 'read-only')).toEqual([]);
+    expect(all(enter({ isolation: 'chroot' }), 'read-only')).not.toEqual([]);
+  });
+
+  test('devices work only when the container is insecure', () => {
+    const overlay = (more: Partial<Container>) =>
+      all(enter(more), 'mount').find(({ type }) => type === 'overlay')?.flags;
+    expect(overlay({})).toBe(MS.NODEV);
+    expect(overlay({ insecure: true })).toBe(0);
+  });
+
+  test('a read-only root stays writable until the working directory is made', () => {
+    const operations = enter(restricted({ readOnly: true }));
+    const made = operations.findIndex(({ op }) => op === 'make-path');
+    const restrict = operations.findIndex(
+      (operation) => operation.op === 'restrict' && operation.path === '/',
+    );
+    expect(restrict).toBeGreaterThan(made);
+    expect(enter().some((operation) => operation.op === 'restrict' && operation.path === '/')).toBe(
+      false,
+    );
+  });
+});
+
+describe('file systems', () => {
+  test('/proc and /dev are the container’s own; chroot shows this machine’s', () => {
+    const types = all(enter(), 'mount-in').map(({ path, type }) => [path, type]);
+    expect(types).toEqual(
+      expect.arrayContaining([
+        ['/proc', 'proc'],
+        ['/dev', 'tmpfs'],
+        ['/sys', 'sysfs'],
+      ]),
+    );
+    const chroot = enter({ isolation: 'chroot' });
+    expect(all(chroot, 'mount-in')).toEqual([]);
+    expect(all(chroot, 'bind-in').map(({ source }) => source)).toEqual(['/proc', '/dev', '/sys']);
+    expect(one(chroot, 'pivot')).toBe(undefined);
+    expect(one(chroot, 'chroot')).toBeDefined();
+  });
+
+  test('/sys is for reading, in a user namespace a view of this machine’s', () => {
+    const own = all(enter(), 'mount-in').find(({ path }) => path === '/sys');
+    expect((own?.flags ?? 0) & MS.RDONLY).toBe(MS.RDONLY);
+    const shared = all(enter({ mayMountSysfs: false }), 'bind-in').find(
+      ({ path }) => path === '/sys',
+    );
+    expect((shared?.attributes ?? 0) & MS.RDONLY).toBe(MS.RDONLY);
+    const insecure = all(enter({ insecure: true }), 'mount-in').find(({ path }) => path === '/sys');
+    expect((insecure?.flags ?? 0) & MS.RDONLY).toBe(0);
+  });
+
+  test('mounts come after those around them, whatever their kind', () => {
+    const binds = [{ source: '/a', target: '/x', readOnly: true }];
+    const tmpfs = [
+      { target: '/x/y/z', options: '' },
+      { target: '/x/y', options: 'size=1m' },
+    ];
+    const targets = enter({ binds, tmpfs }).flatMap((operation) =>
+      'path' in operation && operation.path.startsWith('/x') ? [operation.path] : [],
+    );
+    expect(targets).toEqual(['/x', '/x/y', '/x/y/z']);
+  });
+
+  test('a bind may be for reading, and has no devices', () => {
+    const bind = (readOnly: boolean) =>
+      all(enter({ binds: [{ source: '/a', target: '/x', readOnly }] }), 'bind-in')[0]?.attributes;
+    expect(bind(true)).toBe(MS.NODEV | MS.RDONLY);
+    expect(bind(false)).toBe(MS.NODEV);
+  });
+
+  test('a mount point that is missing is made where it was reached, without its path', () => {
+    const within = { base: '/dev', path: 'shm/x', kind: 'file' } as const;
+    const operations = enter({
+      binds: [{ source: '/a', target: '/dev/shm/x', within, readOnly: false }],
+    });
+    const at = operations.findIndex(({ op }) => op === 'mount-point');
+    expect(operations[at]).toMatchObject({ base: '/dev', path: 'shm/x' });
+    expect(operations[at + 1]).toMatchObject({ op: 'bind-in', root: '.', path: 'x' });
+  });
+
+  test('secrets are written to memory before anything shows them', () => {
+    const file = {
+      path: '/scratch/secrets/0',
+      content: Buffer.from('s'),
+      mode: 0o400,
+      uid: 0,
+      gid: 0,
+    };
+    const memory = { directory: '/scratch/secrets', files: [file] };
+    const binds = [{ source: file.path, target: '/run/secrets/s', readOnly: true }];
+    const operations = enter({ memory, binds });
+    expect(order(operations, 'bind-in', 'write')).toEqual(['write', 'bind-in']);
+    const tmpfs = all(operations, 'mount').find(({ target }) => target === memory.directory);
+    expect(tmpfs).toMatchObject({ type: 'tmpfs', data: 'mode=700' });
+  });
+});
+
+describe('streams', () => {
+  test('a step has no input, and output that wiac reads', () => {
+    expect(one(enter(), 'capture-output')).toBeDefined();
+    expect(one(enter(), 'null-input')).toBeDefined();
+    expect(one(enter(), 'relay-streams')).toBe(undefined);
+  });
+
+  test('a program of wiac run has a terminal that is made before the container', () => {
+    const operations = enter({ terminal: true }, 'relay');
+    expect(one(operations, 'relay-streams')).toMatchObject({
+      ptmx: '/scratch/pts/ptmx',
+      uid: 1000,
+      always: true,
+    });
+    expect(one(operations, 'null-input')).toBe(undefined);
+    // It is moved into /dev later.
+    const moved = all(operations, 'mount').find(({ flags }) => flags === MS.MOVE);
+    expect(moved).toMatchObject({ source: '/scratch/pts', target: 'pts' });
+  });
+});

@@ -1,0 +1,110 @@
+/** Progress as lines of text. */
+import { describe, expect, test } from '@jest/globals';
+import type { BuildEvent } from '../../src/engine/events.js';
+import type { DefinitionKey } from '../../src/keys/digest.js';
+import type { StepId } from '../../src/plan/step.js';
+import { describeEvent, plainProgress } from '../../src/ui/plain.js';
+import { stepNames } from '../../src/ui/step-names.js';
+import { stepOf } from '../support/steps.js';
+
+const step = 's2' as StepId;
+const key = 'k' as DefinitionKey;
+const steps = [
+  stepOf('source', 's1', { text: 'FROM scratch' }),
+  stepOf('run', 's2', { text: 'RUN make' }),
+  stepOf('source', 's3', { stage: 'final' }),
+];
+
+describe('stepNames', () => {
+  test('the place in the stage, of how many', () => {
+    expect([...stepNames(steps)]).toEqual([
+      ['s1', '[0 1/2]'],
+      ['s2', '[0 2/2]'],
+      ['s3', '[final 1/1]'],
+    ]);
+  });
+
+  test('stages whose steps are mixed count for themselves', () => {
+    const mixed = [
+      stepOf('run', 'a', { stage: 'x' }),
+      stepOf('run', 'b', { stage: 'y' }),
+      stepOf('run', 'c', { stage: 'x' }),
+    ];
+    expect([...stepNames(mixed).values()]).toEqual(['[x 1/2]', '[y 1/1]', '[x 2/2]']);
+  });
+});
+
+function lines(...events: BuildEvent[]): string {
+  let text = '';
+  const emit = plainProgress((more) => {
+    text += more;
+  });
+  for (const event of [{ type: 'planned', steps } as const, ...events]) emit(event);
+  return text;
+}
+
+test.each<[string, BuildEvent]>([
+  ['[0 2/2] CACHED RUN make\n', { type: 'cached', step, key, by: 'definition' }],
+  ['[0 2/2] CACHED (same content) RUN make\n', { type: 'cached', step, key, by: 'content' }],
+  ['[0 2/2] waits for process 7, which runs the same step\n', { type: 'waiting', step, pid: 7 }],
+  [
+    '[0 2/2] RUN make\n[0 2/2] miss: nothing like it is in the cache\n',
+    { type: 'started', step, key, why: { kind: 'new' } },
+  ],
+  ['[0 2/2] | a line\n', { type: 'output', step, text: 'a line' }],
+  [
+    '[0 2/2] done in 1.50s (3 files, 2 linked, 1.00 kB)\n',
+    { type: 'finished', step, durationMs: 1500, files: 3, bytes: 1000, linked: 2 },
+  ],
+  [
+    '[0 2/2] done in 1.50s (3 files, 1.00 kB)\n',
+    { type: 'finished', step, durationMs: 1500, files: 3, bytes: 1000, linked: 0 },
+  ],
+  ['[0 2/2] stopped\n', { type: 'stopped', step }],
+  // The error message that ends the command says it.
+  ['', { type: 'failed', step, message: 'x' }],
+  ['wiac: warning: careful\n', { type: 'warning', message: 'careful' }],
+  [
+    'built in 0.25s: 2 steps cached, 1 run\n',
+    { type: 'built', durationMs: 250, cached: 2, executed: 1 },
+  ],
+])('%j', (text, event) => {
+  expect(lines(event)).toBe(text);
+});
+
+test('a step before the plan is known is named by its id', () => {
+  const text = describeEvent(
+    { type: 'stopped', step },
+    (id) => id,
+    () => undefined,
+  );
+  expect(text).toBe('s2 stopped');
+});
+
+describe('warnings of the linter', () => {
+  const warning = (line: number) => ({
+    rule: 'Rule',
+    description: '',
+    detail: `detail ${line}`,
+    url: '',
+    file: 'Dockerfile',
+    line,
+  });
+  const lint = (count: number): BuildEvent => ({
+    type: 'lint',
+    warnings: Array.from({ length: count }, (_, at) => warning(at + 1)),
+  });
+
+  test('one', () => {
+    expect(lines(lint(1))).toBe(
+      '\n 1 warning found (wiac build --check shows the lines):\n - Rule: detail 1 (line 1)\n',
+    );
+  });
+
+  test('of very many the first fifty', () => {
+    const text = lines(lint(60)).trimEnd().split('\n');
+    expect(text[1]).toContain('60 warnings found');
+    expect(text.at(-2)).toBe(' - Rule: detail 50 (line 50)');
+    expect(text.at(-1)).toBe(' - and 10 more');
+  });
+});
