@@ -12,7 +12,7 @@ export interface AttestOptions {
 
 function parseFields(option: string, text: string): Map<string, string> {
   const fields = splitCsv(text);
-  if (!fields) throw new UsageError(`${option} ${text}: a quote stands where none may`);
+  if (!fields) throw new UsageError(`${option} ${text}: a quote is misplaced`);
   return new Map(
     fields.map((field): [string, string] => {
       const at = field.indexOf('=');

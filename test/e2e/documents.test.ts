@@ -126,6 +126,7 @@ describe('CONTRIBUTING', () => {
       'CONTRIBUTING.md',
       'bench/README.md',
       'docs/vocabulary.md',
+      'docs/library.md',
     ]) {
       const links = readFileSync(document, 'utf8').matchAll(/\]\((?!https?:)([^)#]+)\)/g);
       const missing = [...links].filter(

@@ -39,7 +39,7 @@ function lines(...events: BuildEvent[]): string {
   const emit = plainProgress((more) => {
     text += more;
   });
-  for (const event of [{ type: 'planned', steps } as const, ...events]) emit(event);
+  for (const event of [{ type: 'planned', version: 1, steps } as const, ...events]) emit(event);
   return text;
 }
 

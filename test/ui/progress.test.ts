@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { BuildEvent } from '../../src/engine/events.js';
 import type { ProgressMode } from '../../src/ui/progress.js';
-import { isDrawable, openProgress } from '../../src/ui/progress.js';
+import { isDrawable, progressOpener } from '../../src/ui/progress.js';
 
 test.each<[boolean, boolean | undefined, NodeJS.ProcessEnv]>([
   [true, true, { TERM: 'xterm' }],
@@ -14,7 +14,7 @@ test.each<[boolean, boolean | undefined, NodeJS.ProcessEnv]>([
   expect(isDrawable(isTTY === undefined ? {} : { isTTY }, env)).toBe(draws);
 });
 
-describe('openProgress', () => {
+describe('progressOpener', () => {
   const events: BuildEvent[] = [
     { type: 'warning', message: 'careful' },
     { type: 'built', durationMs: 0, cached: 1, executed: 0 },
@@ -22,9 +22,10 @@ describe('openProgress', () => {
 
   async function written(mode: ProgressMode, quiet = false): Promise<string> {
     let text = '';
-    const progress = await openProgress(mode, quiet, (more) => {
+    const open = await progressOpener(mode, quiet, (more) => {
       text += more;
     });
+    const progress = open();
     for (const event of events) progress.emit(event);
     progress.close();
     return text;
