@@ -15,7 +15,7 @@ export const PROVENANCE_TYPE = 'https://slsa.dev/provenance/v1';
 /** Says what the other members mean. */
 const BUILD_TYPE = 'urn:wiac:build:1';
 
-/** What is known of a step once it has been resolved. */
+/** The facts about a resolved step. */
 export interface ResolvedStep {
   readonly key: string | undefined;
   /** What COPY selected from a context. */

@@ -39,7 +39,7 @@ export interface CheckContext extends Stages {
   readonly globals: GlobalScope;
 }
 
-/** Undefined in place of an error of wiac: what is wrong is the build's to say, not the rules'. */
+/** Undefined in place of an error of wiac: the build reports errors, the rules do not. */
 export function attempt<T>(action: () => T): T | undefined {
   try {
     return action();

@@ -34,7 +34,7 @@ export interface Warning {
   readonly description: string;
   /** Docker's page about the rule. */
   readonly url: string;
-  /** What is wrong here. */
+  /** The warning for this place. */
   readonly detail: string;
   readonly location: SourceLocation;
 }

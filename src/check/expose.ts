@@ -5,7 +5,7 @@ import type { Visit } from './walk.js';
 /** None means tcp. */
 const PROTOCOLS = ['', 'tcp', 'udp', 'sctp'];
 
-/** Ports of EXPOSE; what is no port at all is the build's to refuse. */
+/** Ports of EXPOSE. The build refuses values that are no port. */
 export function exposedPorts({ instruction, location, expand }: Visit): Finding[] {
   if (instruction.kind !== 'expose') return [];
   const ports = instruction.values.flatMap((value) => expand(value)?.words ?? []);

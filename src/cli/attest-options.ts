@@ -1,4 +1,6 @@
-/** --provenance, --sbom, --attest: what is to be said about an image. */
+/** --provenance, --sbom, --attest: the attestations of an image. */
+import { splitCsv } from '../dockerfile/csv.js';
+
 import type { AttestPlan } from '../engine/exports/attestations.js';
 import { attributeMap, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
 import { UnsupportedError, UsageError } from '../util/errors.js';
@@ -47,7 +49,7 @@ function wantsSbom(option: string, text: string): boolean {
   return fields !== undefined;
 }
 
-/** Reads the options; without any nothing is said. @throws UsageError, UnsupportedError */
+/** Reads the options; without any there are no attestations. @throws UsageError, UnsupportedError */
 export function planAttestations(options: AttestOptions): AttestPlan {
   let mode: AttestPlan['provenance'];
   let list = false;

@@ -13,7 +13,7 @@ import { buildArgsOf, wantedPlatform } from './dockerfile-input.js';
 
 const METHODS = ['build', 'check', 'outline', 'targets'] as const;
 
-/** What is asked, and the form of the answer. */
+/** The question of --call, and the form of the answer. */
 export interface Call {
   readonly method: (typeof METHODS)[number];
   readonly format: 'text' | 'json';

@@ -1,4 +1,4 @@
-/** Options that say the same as others: what is behind them sees only one way. */
+/** Translates options that have the same meaning as others, so that the rest of wiac sees only one form. */
 import { readFileSync } from 'node:fs';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { EPOCH_ARGUMENT } from '../plan/epoch.js';

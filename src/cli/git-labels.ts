@@ -21,7 +21,7 @@ function wanted(value: string): 'some' | 'all' | undefined {
 /**
  * Labels of a build context in the working tree of a repository, as --label has them.
  * @param file of --file
- * @param warn is told when the directory is none
+ * @param warn is called when the directory is no repository
  * @throws UsageError
  */
 export async function gitLabels(

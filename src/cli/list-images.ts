@@ -130,7 +130,7 @@ async function parseFilter(store: Store, text: string): Promise<Filter> {
   }
 }
 
-/** An id is as good as a name. */
+/** An id works as a name. */
 function fitsNameOrId({ name, id }: ListedRow, reference: string | undefined): boolean {
   if (reference === undefined || fitsReference(name, reference)) return true;
   const start = idStart(reference);

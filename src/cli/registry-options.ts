@@ -29,7 +29,7 @@ function environmentOf({ authfile }: RegistryAccessOptions): NodeJS.ProcessEnv {
   return { ...process.env, REGISTRY_AUTH_FILE: authfile };
 }
 
-/** `user:password`; the password of `user` alone is asked for on the terminal. @throws UsageError */
+/** `user:password`; with `user` alone wiac asks for the password on the terminal. @throws UsageError */
 async function readCredentials(text: string): Promise<Credentials> {
   const [username = ''] = text.split(':', 1);
   if (username === '')

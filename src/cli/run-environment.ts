@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { messageOf } from '../oci/image-error.js';
 import { UsageError } from '../util/errors.js';
 
-/** What is done to one variable. */
+/** A change of one variable. */
 type Change = readonly [name: string, value: string | undefined];
 
 function split(item: string): [name: string, value: string | undefined] {

@@ -11,7 +11,7 @@ import { UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
 import { memorySize } from './run-resources.js';
 
-/** What is to be mounted in a container. */
+/** The mounts of a container. */
 export interface RunMounts {
   readonly binds: readonly MountRequest[];
   readonly tmpfs: readonly TmpfsRequest[];

@@ -72,7 +72,7 @@ function parseCapabilities(option: string, items: readonly string[]): number[] {
   return [...new Set(numbers)].sort((a, b) => a - b);
 }
 
-/** What is asked of the resolver; undefined for what this machine has. @throws UsageError */
+/** Options of the resolver; undefined: those of this machine. @throws UsageError */
 function parseResolver(options: ResourceOptions): RunResources['resolver'] {
   const [servers = [], search = [], words = []] = [
     options.dns,

@@ -19,7 +19,7 @@ import { imageToRun } from './run-image.js';
 import type { RunOptions } from './run-options.js';
 import { openUserStore } from './user-store.js';
 
-/** What is to run, where. */
+/** The program to run, and its layers. */
 export interface Target {
   /** Absolute paths, topmost first. */
   readonly lower: readonly string[];

@@ -43,7 +43,7 @@ async function refuseSeveralNames(store: Store, reference: string): Promise<void
     });
 }
 
-/** Removes what a name or an id means, and prints what is gone. */
+/** Removes the images that a name or an id means, and prints the names that are gone. */
 async function remove(store: Store, reference: string): Promise<void> {
   const name = findNamedImage(store, reference) && reference;
   for (const image of await imagesOf(store, reference)) {

@@ -25,7 +25,7 @@ export interface StorageQuery {
   readonly roots: readonly StorageRoot[];
 }
 
-/** What is read of storage.conf. */
+/** The members of storage.conf that wiac reads. */
 interface StorageConf {
   readonly driver?: string | undefined;
   readonly graphroot?: string | undefined;

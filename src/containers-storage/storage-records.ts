@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ImageError, messageOf } from '../oci/image-error.js';
 import type { StorageRoot } from './roots.js';
 
-/** What is read of an image's record. */
+/** The members of an image's record that wiac reads. */
 export interface StorageImageRecord {
   readonly id: string;
   /** Of its manifest, `sha256:...`. */
@@ -16,7 +16,7 @@ export interface StorageImageRecord {
   readonly root: StorageRoot;
 }
 
-/** What is read of a layer's record. */
+/** The members of a layer's record that wiac reads. */
 export interface StorageLayerRecord {
   readonly id: string;
   readonly parent: string | undefined;

@@ -50,7 +50,7 @@ function unknownFlag(keyword: string, flag: InstructionFlag, table: FlagTable): 
   return new DockerfileError(`unknown flag --${flag.name} for ${keyword}`, flag.location, { hint });
 }
 
-/** What is wrong with the value, as message and hint; undefined when nothing is. */
+/** The problem with a value, as message and hint; undefined when there is none. */
 function problemWith(flag: InstructionFlag, kind: FlagKind): [string, string] | undefined {
   const { name, value } = flag;
   if (kind === 'boolean') {

@@ -23,7 +23,7 @@ function unlessGone<T>(action: () => T): T | undefined {
   }
 }
 
-// Names are bytes: a program may have made one that is no text.
+// Names are bytes: a program may have made a name that is not UTF-8.
 const at = (directory: Directory, name: ByteString) => fsPath(entryPath(directory, name));
 const statsOf = (directory: Directory, name: ByteString) =>
   lstatSync(at(directory, name), { throwIfNoEntry: false });

@@ -79,7 +79,7 @@ export function openWalker(root: string, form: NameForm = 'text'): Walker {
     at(path) {
       top ??= openRoot(root);
       if (path === current) return names.length === 0 ? top : (held[names.length - 1] as Directory);
-      // Whatever goes wrong on the way, what is noted here is what is open.
+      // After any error this list still has exactly the open directories.
       current = '\0';
       const directory = reach(top, path);
       current = path;

@@ -1,5 +1,5 @@
 /**
- * Writes single entries of a directory that is held open. What is there already is replaced or
+ * Writes single entries of a directory that is held open. An existing entry is replaced or
  * refused, never written through: not a symbolic link, not a second name of a file elsewhere.
  */
 import type { Stats } from 'node:fs';

@@ -9,7 +9,7 @@ import { formatPlatform, isAttestation, parsePlatform, platformFit } from '../oc
 import type { Descriptor, ImageIndex, ImageManifest } from '../oci/resolved-image.js';
 import { UsageError } from '../util/errors.js';
 
-/** What is combined. */
+/** A source of an index. */
 export interface Part {
   /** Of a manifest with its platform, and what a file says of it. */
   readonly descriptor: Descriptor;
@@ -41,7 +41,7 @@ function refuseManifestAnnotations(annotations: readonly Annotation[]): void {
     });
 }
 
-/** Entries for the platforms, and what is said of them. */
+/** Entries for the platforms, and their attestations. */
 function forPlatforms(
   manifests: readonly Descriptor[],
   platforms: readonly string[],

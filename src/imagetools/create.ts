@@ -62,7 +62,7 @@ export async function openPart(
   return { descriptor: whole, bytes, manifest, reference, reader };
 }
 
-/** The place of a repository: what is in it has not to be copied there. */
+/** The location of a repository: blobs that it has need not be copied there. */
 function placeOf(reference: ImageReference): string {
   if (reference.kind === 'registry') return `${reference.host}/${reference.repository}`;
   const { kind } = reference;

@@ -1,6 +1,6 @@
 /**
  * Everything that goes into a step's key, by name. One record that key computation, `cache show`
- * and `why` read, so that what is explained is what was hashed.
+ * and `why` read, so that `why` explains exactly what was hashed.
  */
 import type { CopyStep, FetchStep, RunStep, SquashStep, Step, WorkdirStep } from '../plan/step.js';
 import type { Json } from '../util/canonical-json.js';

@@ -14,7 +14,7 @@ export interface Attempt {
   readonly workdir: string;
   /** 127: the kernel, the dynamic linker or a shell did not find a file. */
   readonly code: number;
-  /** What the kernel said of the program, if it could not be started. */
+  /** The kernel's error, if the program could not be started. */
   readonly startError: string | undefined;
   /** Absolute paths that something was mounted at. */
   readonly mounts: readonly string[];
@@ -22,7 +22,7 @@ export interface Attempt {
   readonly layers: string;
 }
 
-/** A sentence about what is missing, and what to do. */
+/** A message that names the missing files, with a hint. */
 export interface Explanation {
   readonly message: string;
   readonly hint: string;

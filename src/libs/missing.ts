@@ -57,7 +57,7 @@ function programPaths({ path = '', workdir }: Surroundings, name: string): strin
   return path.split(':').map((directory) => posix.resolve(workdir, directory, name));
 }
 
-/** Is a program nowhere, neither in the layers nor in what is mounted? */
+/** Is a program neither in the layers nor in a mount? */
 export function isNowhere(surroundings: Surroundings, name: string): boolean {
   return !programPaths(surroundings, name).some((path) => isThere(surroundings, path));
 }

@@ -253,7 +253,7 @@ async function archiveMembers(
 }
 
 /**
- * An archive for `docker load`; one that is there is replaced. It holds one image, so an index
+ * An archive for `docker load`; an existing one is replaced. It holds one image, so an index
  * can't be put. The image is collected next to it, in a directory that `close` removes.
  * @param output instead of the reference's file
  * @param names instead of the reference's name

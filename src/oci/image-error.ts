@@ -36,7 +36,7 @@ export class ImageError extends WiacError {
   }
 }
 
-/** The same error with more said of it. @param more takes the place of what it says itself */
+/** The same error with another message or hint. @param more replaces its members */
 export function sayingMore(
   error: ImageError,
   {

@@ -128,8 +128,8 @@ export async function stagingDirectory(output: ArchiveOutput, title: string): Pr
 }
 
 /**
- * An archive to write an image to; one that is there is replaced. Blobs are opened when the root
- * manifest is put, and not before: what is behind them has to stay until then.
+ * An archive to write an image to; an existing one is replaced. Blobs are opened when the root
+ * manifest is put, and not before: their files have to stay until then.
  * @param output instead of the reference's file
  */
 export function ociArchiveSink(

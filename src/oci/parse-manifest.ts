@@ -35,7 +35,7 @@ function parseObject(bytes: Uint8Array, where: string): JsonObject {
   return value;
 }
 
-/** Docker writes `null` for what is not set; a member that is null is as good as absent. */
+/** Docker writes `null` for members that are not set: null counts as absent. */
 function withoutNulls(object: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null));
 }

@@ -7,7 +7,7 @@ import { argValue, expander, globalScope, platformArgs, predefinedArgs } from '.
 import type { Stages } from './stages.js';
 import type { TextBudget } from './text-budget.js';
 
-/** What TARGETSTAGE says: the stage that is asked for, or the last one if it has a name. */
+/** Value of TARGETSTAGE: the stage of --target, or the last one if it has a name. */
 export function targetName({ stages }: Stages, target: string | undefined): string | undefined {
   return target ?? stages.at(-1)?.name;
 }

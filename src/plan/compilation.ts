@@ -13,12 +13,12 @@ import type { TextBudget } from './text-budget.js';
 /** A stage while it is compiled, and what stages that build on it inherit. */
 export interface StageState {
   readonly stage: Stage;
-  /** Of FROM --platform, else of the stage it is based on, else what is built for. */
+  /** FROM --platform, else the platform of its base stage, else --platform. */
   readonly platform: string;
   readonly config: StageConfig;
-  /** ONBUILD of what it is based on. */
+  /** ONBUILD triggers of its base. */
   readonly triggers: readonly string[];
-  /** MAINTAINER of this stage or of what it is based on. */
+  /** MAINTAINER of this stage or of its base. */
   author: string | undefined;
   /** ARG values in effect. */
   args: Map<string, string>;

@@ -45,7 +45,7 @@ function begin(compilation: Compilation, stage: Stage): StageState {
   return { stage, cmdInStage: false, ...stageStart(compilation, stage, image, platform) };
 }
 
-/** FROM --platform; empty means what is built for, as when an argument has no value. */
+/** FROM --platform; when it is empty, as when an argument has no value, the platform of the build. */
 function stagePlatform({ options }: Compilation, from: FromInstruction, expand: Expander): string {
   const flag = from.flags.find(({ name }) => name === 'platform');
   const platform = expand(flag?.value ?? '', flag?.location ?? from.location);

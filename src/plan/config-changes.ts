@@ -27,7 +27,7 @@ function triggerText(trigger: Instruction): string {
   return [trigger.original, ...heredocs.map(({ content, name }) => `\n${content}${name}`)].join('');
 }
 
-/** @throws DockerfileError for what is neither the name nor the number of a signal */
+/** @throws DockerfileError when the text is neither the name nor the number of a signal */
 function checkSignal(signal: string, location: Instruction['location']): string {
   const name = signal.toUpperCase().replace(/^SIG/, '');
   const number = Number(name);

@@ -39,7 +39,7 @@ function booleanFlag({ flags }: CopyInstruction, name: string): boolean | undefi
   return flag && flag.value?.toLowerCase() !== 'false';
 }
 
-/** A flag whose variables are all empty is as good as none. */
+/** A flag whose variables are all empty counts as absent. */
 function textFlag({ flags }: CopyInstruction, name: string, expand: Expander): string | undefined {
   const flag = flags.find((item) => item.name === name);
   return (flag && expand(flag.value ?? '', flag.location)) || undefined;

@@ -1,4 +1,4 @@
-/** Collects steps; a step that is asked for twice is one node. */
+/** Collects steps; the same step on the same parents is one node. */
 import type { Json } from '../util/canonical-json.js';
 import { canonicalJson } from '../util/canonical-json.js';
 import type { Step, StepId } from './step.js';

@@ -42,7 +42,7 @@ function squash(compilation: Compilation, state: StageState, all: boolean): Resu
   return { head: step, history: squashedHistory(history, bottom, all, step) };
 }
 
-/** Changes the config of the stage that is the result, and says what is on top. */
+/** Changes the config of the target's stage. @returns its top step */
 export function finishResult(
   compilation: Compilation,
   state: StageState,

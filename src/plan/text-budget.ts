@@ -1,6 +1,6 @@
 /**
  * How much text a plan may have. Variables that are made of each other grow exponentially; the line
- * where it is too much is told before the memory is full.
+ * the error names the place before the memory is full.
  */
 import { MAX_TEXT, tooLong } from '../dockerfile/expand.js';
 import type { SourceLocation } from '../util/errors.js';

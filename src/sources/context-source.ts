@@ -15,7 +15,7 @@ export type ContextSource =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'remote'; readonly remote: Remote };
 
-/** No line of a file: what is thrown about it is told as an error of the command line. */
+/** No location in a file: errors about it are errors of the command line. */
 const COMMAND_LINE = { file: '', line: 1, column: 1, endLine: 1 };
 
 /** `github.com/OWNER/NAME`, as docker takes it without a scheme. */

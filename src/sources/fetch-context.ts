@@ -37,7 +37,7 @@ export interface FetchOptions {
   readonly scratch: string;
   readonly limits: ExpansionLimits;
   readonly environment: NodeJS.ProcessEnv;
-  /** Ends what is on its way. */
+  /** Ends a running transfer. */
   readonly signal: AbortSignal;
 }
 

@@ -19,7 +19,7 @@ import { safeGit } from './git.js';
 const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 const SHA256_DIGITS = 64;
 
-/** A repository that is asked for, by whom and where. */
+/** A repository to fetch, and the instruction that needs it. */
 export interface GitRequest {
   readonly source: GitSource;
   readonly credentials: Credentials | undefined;

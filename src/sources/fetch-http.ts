@@ -18,7 +18,7 @@ export interface Download extends DownloadRecord {
   readonly written: boolean;
 }
 
-/** A file that is asked for, by whom and where. */
+/** A file to fetch, and the instruction that needs it. */
 export interface HttpRequest {
   readonly source: HttpSource;
   readonly credentials: Credentials | undefined;

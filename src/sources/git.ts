@@ -5,7 +5,7 @@
  */
 import type { Credentials } from '../plan/git-url.js';
 
-/** Settings that decide what is checked out or run. */
+/** Settings of git that decide which files it checks out and which programs it runs. */
 const SETTINGS = [
   'advice.detachedHead=false',
   'core.attributesFile=/dev/null',

@@ -1,4 +1,4 @@
-/** What a command is told whose index another process has made again. */
+/** The error of a command whose index another process has rebuilt. */
 import { StoreError } from '../util/errors.js';
 
 /** The index was damaged, and another process has made it again since this one opened it. */

@@ -1,5 +1,5 @@
 /**
- * Where the store is and what is where in it; cache-format.md, "Layout", is the specification.
+ * Paths of the store; cache-format.md, "Layout", specifies them.
  */
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';

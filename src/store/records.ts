@@ -27,7 +27,7 @@ export interface StepRecord {
   readonly base: readonly LayerId[];
   /** For each step it read files from: the layers of that, bottom first. */
   readonly readLayers: readonly (readonly LayerId[])[];
-  /** What it read of the layers below, where that is less than all of them (COPY, WORKDIR). */
+  /** The part of the layers below that it read, if not all of them (COPY, WORKDIR). */
   readonly reads: Json | undefined;
   /** Undefined when the step left no layer (WORKDIR of a directory that is there). */
   readonly layer: LayerId | undefined;
@@ -160,7 +160,7 @@ export interface ImageTimes {
   readonly everyFile: boolean;
 }
 
-/** What is kept of an image that came without a manifest. */
+/** The record of an image that came without a manifest. */
 export function configAlone(config: Uint8Array): OriginalImage {
   return { mediaType: '', manifest: new Uint8Array(), config };
 }
@@ -195,7 +195,7 @@ export interface ImageRecord {
   readonly original?: OriginalImage;
 }
 
-/** What a server said of a file when it sent it last. */
+/** The headers of a server when it last sent a file. */
 export interface DownloadRecord {
   /** `sha256:` and hex digits of the content. */
   readonly digest: string;
@@ -203,13 +203,13 @@ export interface DownloadRecord {
   readonly lastModified: string | undefined;
 }
 
-/** Who works on a step right now. */
+/** The process that runs a step now. */
 export interface LeaseRecord {
   /** Void when that process is dead: see live-process.ts. */
   readonly process: ProcessId;
 }
 
-/** What a process must not lose while it lives; see uses.ts. */
+/** Layers and mounts that stay while a process lives; see uses.ts. */
 export interface UseRecord extends LeaseRecord {
   readonly layers: readonly LayerId[];
   /** Names of directories in mounts/. */

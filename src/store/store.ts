@@ -31,10 +31,10 @@ export const FORMAT_VERSION = 3;
 /** An open store. */
 export interface Store {
   readonly paths: StorePaths;
-  /** What is known of everything else; only store/ can look into it. */
+  /** The index. Only store/ can look into it. */
   readonly index: StoreIndex;
   readonly sync: SyncMode;
-  /** What is accepted of layers and archives that come from elsewhere. */
+  /** Limits for layers and archives that come from elsewhere. */
   readonly limits: ExpansionLimits;
   /** What had to be dropped, because the machine went down before it was on disk. */
   readonly lost: LostWork | undefined;

@@ -1,4 +1,4 @@
-/** wiac's own log: what is no event of a build. Lines for people, or pino's records on request. */
+/** wiac's own log, for messages that are no events of a build: lines, or pino's records on request. */
 import { describeWarning } from './plain.js';
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;

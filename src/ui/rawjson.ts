@@ -19,7 +19,7 @@ interface Vertex {
   readonly error?: string;
 }
 
-/** One line; what is not there is left out. */
+/** One line of JSON; members without a value are left out. */
 export interface SolveStatus {
   readonly vertexes?: readonly Vertex[];
   readonly statuses?: readonly {

@@ -1,4 +1,4 @@
-/** Errors for people: where, what is wrong, the lines around it, what to do. */
+/** Formats errors: location, problem, excerpt, hint. */
 import { excerpt } from '../dockerfile/excerpt.js';
 import type { SourceLocation } from '../util/errors.js';
 import { StepFailedError, WiacError } from '../util/errors.js';

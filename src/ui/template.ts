@@ -89,7 +89,7 @@ export function fillTemplate(
     if (json === undefined) return textOf(field);
     return JSON.stringify(field ?? null, null, pretty ? 2 : undefined);
   };
-  // What stands between actions, and in turn what is in them.
+  // In turn the text between actions, and the content of an action.
   const pieces = template.split(ACTION);
   return pieces
     .map((piece, at) => (at % 2 === 1 ? fill(piece) : literal(piece, template)))

@@ -1,6 +1,6 @@
 /** Work that a signal ends. */
 
-/** How long what is stopped may take to clear up after a signal. */
+/** How long a stopped task may take to clear up after a signal. */
 const PATIENCE_MS = 2000;
 
 /**

@@ -8,7 +8,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 /** Set by esbuild; not defined where the sources are run as they are. */
 declare const WIAC_CHECKPOINTS: boolean;
 
-/** `what:state`, named by what is done already. */
+/** `what:state`; the state names the work that is done already. */
 export type Checkpoint =
   | 'store:probed'
   | 'store:indexed'

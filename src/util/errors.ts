@@ -25,13 +25,13 @@ export interface SourceLocation {
   readonly endLine: number;
 }
 
-/** Command line that makes no sense: unknown flag, missing operand, contradicting options. */
+/** A wrong command line: unknown flag, missing operand, contradicting options. */
 export class UsageError extends WiacError {
   readonly code = 'USAGE';
   readonly exitCode = 2;
 }
 
-/** The Dockerfile (or .dockerignore) cannot mean anything: syntax, unknown stage, cycle ... */
+/** A wrong Dockerfile or .dockerignore: syntax, unknown stage, cycle ... */
 export class DockerfileError extends WiacError {
   readonly code = 'DOCKERFILE';
   readonly exitCode = 3;
@@ -47,7 +47,7 @@ export class DockerfileError extends WiacError {
   }
 }
 
-/** The build context does not hold what the Dockerfile asks for, or leads outside of itself. */
+/** The build context lacks a file that the Dockerfile copies, or a path leads out of it. */
 export class ContextError extends WiacError {
   readonly code = 'CONTEXT';
   readonly exitCode = 4;

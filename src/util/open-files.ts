@@ -1,4 +1,4 @@
-/** How many files a process may have open (RLIMIT_NOFILE), and what is said when they are too few. */
+/** How many files a process may have open (RLIMIT_NOFILE), and the error when they are too few. */
 import { readFileSync } from 'node:fs';
 import { LimitError } from './errors.js';
 

@@ -1,6 +1,6 @@
 /**
  * What differs between the inputs of two steps: the answer to "why did this step run". It compares
- * exactly what keys are made of (keys/inputs.ts), so that what is explained is what was hashed.
+ * exactly the inputs of keys (keys/inputs.ts), so that it explains what was hashed.
  */
 import type { TreeChange, TreeReader } from '../fs/scan/tree.js';
 import { diffTrees } from '../fs/scan/tree.js';

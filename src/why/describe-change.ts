@@ -28,7 +28,7 @@ function showBoth(before: Json | undefined, after: Json | undefined): [string, s
   const [old, now] = texts;
   let common = 0;
   while (common < old.length && old[common] === now[common]) common += 1;
-  // What is cut off at the end must not be what differs.
+  // The part that is cut off at the end must not be the difference.
   if (common < SHOWN - CONTEXT) return [short(old), short(now)];
   const from = common - CONTEXT;
   return [`...${short(old.slice(from))}`, `...${short(now.slice(from))}`];

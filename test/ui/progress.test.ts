@@ -22,7 +22,7 @@ describe('progressOpener', () => {
 
   async function written(mode: ProgressMode, quiet = false): Promise<string> {
     let text = '';
-    const open = await progressOpener(mode, quiet, (more: string) => {
+    const open = await progressOpener(mode, quiet, (more) => {
       text += more;
     });
     const progress = open();

@@ -72,7 +72,7 @@ function rightsOptions(command: Command): Command {
     .option('--ulimit <name=soft:hard>', 'resource limit, such as nofile=1024', collect, []);
 }
 
-/** What is refused with a reason, or changes nothing and is hardly typed. */
+/** Options that are refused with a reason, and rare ones that change nothing. */
 function otherOptions(command: Command): Command {
   const values = ['--link', '--volumes-from', '--sysctl'];
   const value = ['--restart', '--gpus', '--runtime', '--ipc', '--pid', '--uts', '--userns'];

@@ -44,7 +44,7 @@ function settings(controller: Controller, lines: readonly Line[], optional = fal
   );
 }
 
-/** As docker: a container may swap as much as it has memory, unless it is said otherwise. */
+/** As docker: without --memory-swap a container may swap as much as it has memory. */
 function swapOf({ memory, memorySwap }: ControlLimits): number | undefined {
   if (memory === undefined) return undefined;
   return memorySwap ?? memory * 2;
@@ -114,7 +114,7 @@ export function settingsV2(limits: ControlLimits): Setting[] {
   ];
 }
 
-/** What is to be said of processes that the kernel killed. */
+/** Message about processes that the kernel killed. */
 export function memoryKillMessage({ memory }: ControlLimits, kills: number): string {
   const processes = kills === 1 ? 'a process' : `${kills} processes`;
   return `out of memory: the kernel killed ${processes}, because the limit of --memory (${memory} bytes) was reached`;

@@ -80,7 +80,7 @@ export interface CopyInputs {
   readonly place: WritePlace;
   readonly sources: CopySources;
   readonly former: FormerCopy | undefined;
-  /** The layers below, for archives, whose names go through what is there; topmost first. */
+  /** The layers below, topmost first: names of an archive can lead through their links and directories. */
   readonly stack: Stack;
 }
 

@@ -86,7 +86,7 @@ function restrictionsOf({ resources, security }: RunStep, isolation: Isolation):
   return { ...DEFAULT_RESTRICTIONS, capabilities, everywhere };
 }
 
-/** Less than this is as good as nothing: file systems keep some blocks back. */
+/** With fewer free bytes the file system counts as full: some blocks are reserved. */
 const NO_ROOM_BYTES = 1 << 20;
 
 /** Said of a step that failed on a full disk: its program may not have told, or been asked. */
@@ -96,7 +96,7 @@ function hintAboutSpace(path: string): string | undefined {
   return `the file system of the store is full (${path}): free some space (wiac cache prune), or set WIAC_ROOT`;
 }
 
-/** What the step's program, or one that its shell was to start, lacks in the layers. */
+/** Files missing in the layers that the step's program, or a program its shell started, needs. */
 function missingIn(
   exit: Exit,
   draft: Draft,
@@ -110,7 +110,7 @@ function missingIn(
   return explainMissing({ ...exit, stack: all, argv, env: new Map(env), workdir, mounts, layers });
 }
 
-/** What is known of why a step failed, besides its exit code. */
+/** Causes of a step's failure besides its exit code. */
 interface Reason {
   readonly message: string;
   readonly hint?: string;

@@ -16,7 +16,7 @@ import type { Stack } from '../../fs/layer/stack.js';
 import { locate, resolve } from '../../fs/layer/stack.js';
 import type { MountPlace } from './container.js';
 
-/** What a mount point must be for what is mounted on it. */
+/** Kind of a mount point: a file can only be mounted on a file, a directory on a directory. */
 export type PointKind = 'file' | 'directory';
 
 /**
@@ -32,14 +32,14 @@ export interface PointRequest {
   readonly kind: PointKind;
   /**
    * A directory of this machine whose content shows below this mount, should other mounts lie in it;
-   * undefined: they make their mount points in what is mounted here itself.
+   * undefined: their mount points are made inside this mount.
    */
   readonly stubs?: string | undefined;
 }
 
 /** Directories beside the image's layers that hold mount points. */
 export interface PointDirectories {
-  /** Below all layers: what is made here changes no directory of the image. */
+  /** Below all layers: a mount point here changes no directory of the image. */
   readonly bottom: string;
   /** Above all layers, for what an opaque directory would hide; made when the first one is needed. */
   readonly top: string;
@@ -159,7 +159,7 @@ export function placeMounts(
     return reached ? placeIn(reached, kind) : { target };
   };
   const places: (MountPlace | undefined)[] = requests.map(() => undefined);
-  // What is mounted around others comes first, whatever the order in which they were asked for.
+  // Outer mounts come before the mounts inside them, in whatever order they were requested.
   const order = [...requests.entries()].sort(([, a], [, b]) => depthOf(a.path) - depthOf(b.path));
   for (const [index, request] of order) {
     const found = place(request);

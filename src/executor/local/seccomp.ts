@@ -48,7 +48,7 @@ const answer = (value: number): Instruction => [0x06, 0, 0, value];
 const allow = answer(0x7fff0000);
 const fail = (errno: number): Instruction => answer(0x00050000 | errno);
 
-/** What is to be done when the loaded word equals a number. */
+/** Instructions for the case that the loaded word equals a number. */
 function when(number: number, body: readonly Instruction[]): Instruction[] {
   return [[0x15, 0, body.length, number], ...body];
 }

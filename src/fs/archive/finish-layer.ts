@@ -1,4 +1,4 @@
-/** What is done to an unpacked layer once its archive has ended. */
+/** The last work on an unpacked layer, after the end of its archive. */
 import { linkSync, lstatSync } from 'node:fs';
 import type { ByteString } from '../../oci/tar/entry.js';
 import { setDirectory } from '../write.js';

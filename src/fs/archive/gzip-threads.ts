@@ -15,7 +15,7 @@ export interface GzipThreads {
    * @throws as fillWindow, and when the threads are closed
    */
   compress(window: Window, level: number): Promise<Buffer>;
-  /** Ends the threads; what they were at fails, and what is asked of them later. */
+  /** Ends the threads; their running jobs and all later ones fail. */
   close(): void;
 }
 
@@ -35,7 +35,7 @@ interface Thread {
 }
 
 /**
- * @param onEnd is told when it has ended, before its jobs are answered
+ * @param onEnd is called when it has ended, before its jobs are answered
  * @throws when there can be no more threads
  */
 function startThread(onEnd: (thread: Thread) => void): Thread {

@@ -42,11 +42,11 @@ export interface LayerWriter {
   /** Makes one file; its data, if any, goes to the sink. @throws ImageError */
   put(entry: TarEntry): EntrySink | undefined;
   /**
-   * Makes what is made last: whiteouts, directories' permissions and times.
+   * Does the last work: whiteouts, directories' permissions and times.
    * @returns the opaque directories, relative to the layer, sorted
    */
   finish(): string[];
-  /** Closes what is open. */
+  /** Closes all descriptors. */
   abandon(): void;
 }
 
@@ -89,7 +89,7 @@ function createModeMemory() {
   };
 }
 
-/** Removes what is at a slot, so that the later of two entries wins. */
+/** Removes the entry at a slot, so that the later of two entries wins. */
 function clear(tree: LayerTree, { parent, name, path }: Slot): void {
   if (parent.children.has(name)) {
     tree.pending.flush();

@@ -64,7 +64,7 @@ function mergeDirectory(from: Directory, to: Directory, name: ByteString, stats:
   }
 }
 
-/** Unpacks beside what is there, and moves it from there. */
+/** Unpacks into a new directory beside the destination, and moves the result into it. */
 async function unpackThrough(
   archive: Readable,
   target: Directory,

@@ -55,7 +55,7 @@ export interface PackedTree {
   readonly directory: string;
 }
 
-/** What is done to an entry before it is written. */
+/** Changes to an entry before it is written. */
 type Change = (entry: TarEntry) => TarEntry;
 
 const ZEROS = Buffer.alloc(2 * BLOCK);
@@ -123,7 +123,7 @@ function entryOf(
   };
 }
 
-/** The layer's own directory is told only when it isn't as everybody would make it. */
+/** The layer's own directory gets a member only when its attributes are not the default ones. */
 function isPlainRoot({ path, mode, uid, gid }: LayerMember, xattrs: Xattrs): boolean {
   return path === '' && mode === 0o755 && uid === 0 && gid === 0 && xattrs.length === 0;
 }

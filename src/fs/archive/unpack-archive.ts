@@ -10,7 +10,7 @@ import type { NewFileOwner } from './attributes.js';
 import type { BaseLookup } from './directories.js';
 import { createLayerWriter } from './layer-writer.js';
 
-/** What is unpacked where. */
+/** Source and destination of an unpacking. */
 export interface ArchiveOptions {
   /** In a user namespace: no device nodes. */
   readonly rootless: boolean;

@@ -17,13 +17,13 @@ export type SharedBytes = Buffer<SharedArrayBuffer>;
 
 export interface Window {
   readonly bytes: SharedBytes;
-  /** What is missing in it; see fillWindow. */
+  /** The parts of it that are still to be read; see fillWindow. */
   readonly reads: readonly FileRead[];
 }
 
 /** Memory for windows. A window that was given back is used again, which spares the garbage collector. */
 export interface WindowMemory {
-  /** Memory for a window; what is in it is undefined. */
+  /** Memory for a window; its content is undefined. */
   take(): SharedBytes;
   /** Gives a window back. It must not be read after that. */
   give(bytes: SharedBytes): void;
@@ -51,7 +51,7 @@ export interface WindowWriter {
   endBlock(): Iterable<Window>;
   /** Leaves room for a file's first bytes, and fills up its last block. */
   addFile(path: FileRead['path'], size: number): Iterable<Window>;
-  /** What is left; an archive of no bytes is one empty window. */
+  /** The rest; an archive of no bytes is one empty window. */
   rest(): Iterable<Window>;
 }
 

@@ -52,7 +52,7 @@ function directoryAt(root: Growing, path: string): Growing {
   return directory;
 }
 
-/** Makes a directory where there is none; one that is there keeps its attributes. */
+/** Makes a missing directory; an existing one keeps its attributes. */
 function addDirectory(root: Growing, path: string, attributes: EntryAttributes): void {
   const parent = directoryAt(root, parentPath(path));
   const name = basename(path);
@@ -135,7 +135,7 @@ function linksOf(request: CopyRequest): LinkGroups | undefined {
 
 /**
  * @param request with the selections as they were copied
- * @returns undefined when only the layer itself can tell
+ * @returns undefined when the layer has to be read to know
  */
 export function composeTree(request: CopyRequest, nodes: TreeNodes): Composition | undefined {
   const root: Growing = { attributes: { mode: 0, uid: 0, gid: 0 }, entries: new Map() };

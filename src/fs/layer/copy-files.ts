@@ -54,7 +54,7 @@ function writeAll(fd: number, data: Buffer, position: number): void {
     done += writeSync(fd, data, done, data.length - done, position + done);
 }
 
-/** Writes what is not zero; the rest stays a hole. */
+/** Writes the blocks that are not zero; the rest stays a hole. */
 function writeSparsely(fd: number, piece: Buffer, position: number): void {
   for (let at = 0; at < piece.length; at += BLOCK) {
     const block = piece.subarray(at, at + BLOCK);

@@ -1,4 +1,4 @@
-/** What a COPY asks for, what is noted while its layer is being made, and what is said of it. */
+/** Types of a COPY: the request, the state while its layer is made, and the report. */
 
 import type { SelectionInput } from '../../keys/inputs.js';
 import type { SourceLocation } from '../../util/errors.js';

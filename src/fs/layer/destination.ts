@@ -20,7 +20,7 @@ export interface Ancestor {
 export interface Destination {
   /** Path without symlinks, relative to the root of the image; '' is the root. */
   readonly path: string;
-  /** What is there now. */
+  /** Kind of the existing entry. */
   readonly kind: 'missing' | 'directory' | 'other';
   /** The directories above `path`, outermost first; includes `path` itself if it is a directory. */
   readonly ancestors: readonly Ancestor[];

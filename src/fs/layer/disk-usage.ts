@@ -79,7 +79,7 @@ export interface TreeMeasures {
 
 /**
  * Measures a directory.
- * @param onName is told of each name in it
+ * @param onName is called with each name in it
  */
 export function measureTree(path: string, onName?: (name: string) => void): TreeMeasures {
   const meter = diskMeter();

@@ -47,7 +47,7 @@ export async function opaqueDirectories(layer: string): Promise<readonly string[
 }
 
 /**
- * The digest of a layer from what is known of its files.
+ * The digest of a layer from the tree of its files.
  * @param layer its directory, whose own mode and owner count
  */
 export function layerDigest(

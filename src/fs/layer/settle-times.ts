@@ -34,7 +34,7 @@ export function stampTree(root: string, seconds: number): void {
   }
 }
 
-/** Newest time of what is in a directory, in ms; an empty one has none. */
+/** Newest time of the entries of a directory, in ms; undefined for an empty one. */
 function newestIn(walker: Walker, path: string): number {
   const times = listNames(walker.at(path)).map(
     (name) => lstatEntry(walker.at(path), name)?.mtimeMs ?? 0,
@@ -43,7 +43,7 @@ function newestIn(walker: Walker, path: string): number {
 }
 
 /**
- * Gives directories that a step made the newest time of what is in them; an empty one has none.
+ * Gives directories that a step made the newest time of their entries; an empty one has none.
  * @param paths relative to the layer, in any order; what is no directory is left out
  */
 export function settleDirectories(layer: string, paths: Iterable<string>): void {

@@ -53,7 +53,7 @@ function isCut(stack: Stack, path: string): boolean {
   return false;
 }
 
-/** What the layers hide of what is below them; directories and files that are there no more. */
+/** Directories and files of the lower layers that these layers remove or hide. */
 function hiddenBelow(stack: Stack, below: Stack): { opaque: string[]; removed: string[] } {
   if (below.length === 0) return { opaque: [], removed: [] };
   const { directories, whiteouts } = readMarks(stack);

@@ -81,7 +81,7 @@ function contributing(
   for (const layer of above) {
     const stats = lstat(layer);
     if (stats === undefined) continue;
-    // Anything but a directory ends the merge: a whiteout, or a file that hides what is below.
+    // Anything but a directory ends the merge: a whiteout, or a file that hides the directory below.
     if (!stats.isDirectory()) break;
     layers.push(layer);
     if (layer.opaque.has(path)) break;

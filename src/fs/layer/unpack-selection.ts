@@ -90,7 +90,7 @@ function asContextError(error: unknown, name: string, location: SourceLocation):
 }
 
 /**
- * Unpacks an archive. It is digested as it is read: what is in the layer is what the key says.
+ * Unpacks an archive. It is digested while it is read, so that the layer has the content that the key names.
  * @param entry what was digested before
  * @returns what was unpacked: the same entry, or another one if the file has changed
  * @throws ContextError when it is damaged or gone, NoSpaceError, IsolationError

@@ -1,4 +1,4 @@
-/** Trees of what was really copied, where that is not what had been digested before. */
+/** Corrects trees for files that changed between digesting and copying. */
 import type { TreeDigest } from '../../keys/digest.js';
 import type { TreeEntry, TreeReader } from './tree.js';
 import { encodeTree } from './tree.js';

@@ -68,7 +68,7 @@ export interface FileSource {
   list(path: string): Listing;
   /** What was digested of a file that never changes; it need not be read again then. */
   readonly known?: (place: Place) => TreeEntry | undefined;
-  /** Closes what is open. */
+  /** Closes all descriptors. */
   close(): void;
 }
 

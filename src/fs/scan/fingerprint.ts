@@ -11,7 +11,7 @@ import { FINGERPRINT_FIELDS, writeFields } from './listing.js';
 /** xxhash64 of bytes. */
 export type Hash64 = (bytes: Uint8Array) => bigint;
 
-/** What is kept of a directory from the last scan. */
+/** Facts about a directory from the last scan. */
 export interface DirectoryRecord {
   /** Fingerprint of all entries together, their names included. */
   readonly all: string;

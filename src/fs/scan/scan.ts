@@ -86,7 +86,7 @@ function knownEntries(
   return known;
 }
 
-/** Compares a tree with its fingerprints; collects in `scan.dirty` what has to be read. */
+/** Compares a tree with its fingerprints; collects in `scan.dirty` the directories that have to be read. */
 function examine(scan: Scan, directory: ScannedDirectory): Examined {
   const scope = scan.source.fingerprintScope;
   const fingerprint = fingerprintDirectory(directory, scan.store.hash64);

@@ -10,7 +10,7 @@ type Entries = ReadonlyMap<string, TreeEntry>;
 /**
  * Looks entries up; each directory's node is decoded once.
  * @param read the text of a node; undefined where it is not known any more
- * @returns undefined for what is not in the tree, and where a node on the way is not known
+ * @returns undefined for a path that is not in the tree, or has an unknown node on the way
  */
 export function treeLookup(
   read: (digest: TreeDigest) => string | undefined,

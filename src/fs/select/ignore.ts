@@ -10,7 +10,7 @@ import { join, posix } from 'node:path';
 import { DockerfileError } from '../../util/errors.js';
 import { compilePattern } from './gomatch.js';
 
-/** What is known of a directory when a walk enters it; of use to the matcher it came from alone. */
+/** A matcher's state for a directory of a walk; only that matcher can use it. */
 export interface IgnoreState {
   /** Is the path left out of the context? */
   readonly ignored: boolean;

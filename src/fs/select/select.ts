@@ -116,7 +116,7 @@ function keptPath(written: string, match: string): string {
   return base === '' ? match : match.split('/').slice(pivotDepth(base, match)).join('/');
 }
 
-/** How COPY's flags change what is selected. */
+/** COPY's flags that change the selection. */
 export interface SelectOptions {
   /** --exclude patterns. */
   readonly exclude: readonly string[];

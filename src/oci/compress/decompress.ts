@@ -30,7 +30,7 @@ export function detectCompression(head: Buffer): Compression {
   return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50 ? 'zstd' : 'none';
 }
 
-/** @param count is told of the bytes of each piece before it is passed on */
+/** @param count gets the number of bytes of each chunk before the chunk is passed on */
 async function* rejoin(
   head: Buffer,
   rest: AsyncIterator<Buffer>,

@@ -18,7 +18,7 @@ function match(pattern: RegExp, text: string, at: number): RegExpExecArray | nul
 }
 
 /**
- * The challenges of a header, in its order. What is no challenge is skipped: a registry's answer
+ * The challenges of a header, in its order. Parts that are no challenge are skipped: a registry's answer
  * is never an error here, it just asks for nothing that we know.
  */
 export function parseChallenges(header: string): Challenge[] {

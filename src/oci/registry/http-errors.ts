@@ -86,7 +86,7 @@ function explain(codes: readonly string[], registry: string): { said?: string; h
 /** The error for a connection that could not be made, or broke. */
 export function connectionError(error: unknown, registry: string, what: string): ImageError {
   const codes = errorCodes(error);
-  // What is being pushed comes from a file, which can be missing or unreadable, too.
+  // The content of a push comes from a file, which can be missing or unreadable, too.
   if (codes.some((code) => FILE.test(code)))
     return new ImageError(`${what}: ${messageOf(error)}`, { cause: error });
   const { said, hint } = explain(codes, registry);

@@ -4,7 +4,7 @@
  */
 import { ImageError } from '../image-error.js';
 
-/** What is accepted. */
+/** Limits of an archive. */
 export interface ExpansionLimits {
   /** Bytes of one archive without compression, and of the files in it with their holes. */
   readonly maxBytes: number;

@@ -28,7 +28,7 @@ async function* archiveBytes(
   for await (const chunk of bytesOf(archive, memory)) yield Buffer.from(chunk);
 }
 
-/** Packs a layer for what is to be said of its archive; nothing of that is kept. */
+/** Packs a layer to compute its diffID and newest time; the archive is not kept. */
 export async function describeArchive(store: Store, id: LayerId): Promise<ArchiveRecord> {
   const hash = createHash('sha256');
   let newest = 0;

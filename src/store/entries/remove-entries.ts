@@ -27,7 +27,7 @@ import { blobsOf, withoutBlob } from '../records.js';
 import { blobMark, layerMark } from '../recovery/durability.js';
 import type { Store } from '../store.js';
 
-/** What is left to delete after a removal from the index. */
+/** The files to delete after a removal from the index. */
 export interface Leftovers {
   readonly layers: readonly LayerId[];
   /** Digests of blobs that no layer has any more. */
@@ -135,8 +135,8 @@ export function listFiles({ paths }: Store): Leftovers {
 }
 
 /**
- * What is on disk and not in the index. Part of a write transaction.
- * @param listed what `listFiles` found before the transaction began: whoever had placed it by then
+ * Files on disk that are not in the index. Part of a write transaction.
+ * @param listed what `listFiles` found before the transaction began: a process that had placed it by then
  *   and not published it yet is still at work, and nothing of that kind is garbage for sure
  */
 export function orphans(index: CacheIndex, listed: Leftovers, uses: LiveUses): Leftovers {

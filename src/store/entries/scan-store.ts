@@ -17,7 +17,7 @@ function directoryKey(hash64: Hash64, scope: string, path: string): string {
   return `${key.slice(0, 64)}\0${hash64(Buffer.from(key)).toString(36)}`;
 }
 
-/** A ScanStore that collects what is written; `flush` commits it. */
+/** A ScanStore that collects writes; `flush` commits them. */
 export interface IndexScanStore extends ScanStore {
   /** One transaction for everything since the last flush. @throws lmdb's error, out of space say */
   readonly flush: () => void;
@@ -29,7 +29,7 @@ export interface IndexScanStore extends ScanStore {
  */
 export function indexScanStore(store: Indexed, hash64: Hash64): IndexScanStore {
   const index = tablesOf(store);
-  // What is not committed yet must be found all the same.
+  // Reads must find rows that are not committed yet.
   const trees = new Map<TreeDigest, string>();
   const directories = new Map<string, readonly [DirectoryRecord, EntryFingerprints]>();
   return {

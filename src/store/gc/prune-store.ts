@@ -17,7 +17,7 @@ import { measureLinked, readPruneInput } from './prune-state.js';
 import { sweepStore } from './sweep.js';
 import { setCacheBytes } from './totals.js';
 
-/** What is to go. */
+/** What a prune removes. */
 export interface PruneRequest {
   /** Bytes the cache may take; undefined: everything goes that fits the filter. */
   readonly keepBytes: number | undefined;

@@ -174,7 +174,7 @@ function withFile(file: string, action: (descriptor: number) => void): string | 
 
 /**
  * Can lmdb open the file, as far as its beginning and its length tell?
- * @returns what is wrong, undefined when nothing is
+ * @returns the damage; undefined when there is none
  */
 export function glanceAtIndex(file: string): string | undefined {
   return withFile(file, (descriptor) => {
@@ -190,7 +190,7 @@ export function glanceAtIndex(file: string): string | undefined {
 
 /**
  * Reads all pages of the index. No process may write to it meanwhile, or the audit sees damage where there is none.
- * @returns what is wrong, undefined when nothing is
+ * @returns the damage; undefined when there is none
  * @throws the file system's errors
  */
 export function auditIndex(file: string): string | undefined {

@@ -59,7 +59,7 @@ export interface CacheIndex extends StoreIndex {
   readonly remoteLayers: Database<RemoteLayerRecord, LayerId>;
   /** Layers by the digest of their uncompressed archive (`sha256:...`), where it is known. */
   readonly diffIds: Database<LayerId, string>;
-  /** What servers said of files that ADD fetched, by URL. */
+  /** Headers of servers for files that ADD fetched, by URL. */
   readonly downloads: Database<DownloadRecord, string>;
   readonly trees: Database<string, TreeDigest>;
   readonly directories: Database<DirectoryRecord, string>;

@@ -156,7 +156,7 @@ function recordFolder<T, K extends string>(
       if (!hasShape(kind.kind, record) || typeof written?.at !== 'number') return undefined;
       return { written, record: kind.decode(record) };
     } catch {
-      // Half of a file, after a power cut: as good as none.
+      // Half of a file, after a power cut, counts as none.
       return undefined;
     }
   };

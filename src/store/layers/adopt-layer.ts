@@ -23,7 +23,7 @@ import {
   layerPath,
 } from './layer-store.js';
 
-/** The id that such a layer has in every store: made from where it is and what it is. */
+/** The id that such a layer has in every store: made from its path and its diffID. */
 export function adoptedId({ path, identity }: InPlaceLayer): LayerId {
   return layerIdFrom(createHash('sha256').update(`${path}\0${identity}`).digest());
 }

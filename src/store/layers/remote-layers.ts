@@ -23,7 +23,7 @@ export function diffIdOf(store: Indexed, id: LayerId): string | undefined {
 
 /**
  * The layer with a diffID: one that is here, or one that is to be fetched when it is needed.
- * @param facts what is said of it, should it not be known yet
+ * @param facts its record, if it is not known yet
  */
 export function layerOfDiffId(
   store: Indexed,

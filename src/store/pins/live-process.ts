@@ -43,7 +43,7 @@ export interface LiveProcess {
   readonly foundDead: boolean;
   /** Takes the FIFOs of dead processes back. */
   readonly sweep: () => void;
-  /** This process is as good as dead after it. */
+  /** After it other processes take this one for dead. */
   readonly leave: () => void;
 }
 

@@ -133,7 +133,7 @@ export interface LiveUses {
   readonly compressing: boolean;
 }
 
-/** Reads what is in use; binding only in the write transaction that removes something. */
+/** Reads the uses of living processes; binding only in the write transaction that removes something. */
 export function liveUses(index: CacheIndex): LiveUses {
   const layers = new Set<LayerId>();
   const mounts = new Set<string>();

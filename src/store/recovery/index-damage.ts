@@ -54,7 +54,7 @@ async function auditAll(paths: StorePaths, file: string): Promise<string | undef
  * Looks whether the index can be opened: at its beginning and its length; and at all of it when a
  * process of this store has died, which may be lmdb's doing, or when lmdb has complained.
  * The caller has the index lock.
- * @returns what is wrong, undefined when nothing is
+ * @returns the damage; undefined when there is none
  */
 export async function findDamage(paths: StorePaths): Promise<string | undefined> {
   const file = join(paths.index, 'data.mdb');

@@ -50,7 +50,7 @@ export function* checkRecords(store: Store): Generator<Finding> {
       repair: { action: 'write-record', write: remove },
     };
   }
-  // Of a layer whose directory is gone, that is what is to be said.
+  // A layer without its directory is reported as missing: its record is not compared.
   const here = values(layers).filter(({ id }) => existsSync(join(files.layers.path, id)));
   yield* compare(files.layers, noted, here, 'layer', ({ id }) => id);
   yield* compare(files.remoteLayers, noted, values(remoteLayers), 'remote layer', ({ id }) => id);

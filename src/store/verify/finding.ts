@@ -1,4 +1,4 @@
-/** What `wiac cache verify` can find, and what is to be done about it. */
+/** The findings of `wiac cache verify`, and their repairs. */
 
 import type { DefinitionKey } from '../../keys/digest.js';
 import type { LayerId } from '../records.js';
