@@ -1,6 +1,4 @@
 /** --provenance, --sbom, --attest: the attestations of an image. */
-import { splitCsv } from '../dockerfile/csv.js';
-
 import type { AttestPlan } from '../engine/exports/attestations.js';
 import { attributeMap, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
 import { UnsupportedError, UsageError } from '../util/errors.js';

@@ -19,26 +19,27 @@ import { imageRecord } from '../store/images/store-images.js';
 import { requirePresent } from '../store/layers/adopt-layer.js';
 import { stackTree } from '../store/layers/layer-stack.js';
 import { layerLinks, lazyScratch } from '../store/layers/layer-store.js';
-import { forgetRemoteLayers } from '../store/layers/remote-layers.js';
 import { releaseLeases } from '../store/pins/lease.js';
-import { LayersGoneError, retryWhenPruned } from '../store/pins/uses.js';
+import { retryWhenPruned } from '../store/pins/uses.js';
 import type { ImageRecord, ImageTimes, InlineCache, LayerId } from '../store/records.js';
 import { settle } from '../store/recovery/durability.js';
 import type { Store } from '../store/store.js';
 import { asStoreError } from '../store/store.js';
 import { UnsupportedError } from '../util/errors.js';
+import { stoppable } from '../util/stoppable.js';
 import type { BuildSession } from './build-session.js';
 import type { EventSink } from './events.js';
 import { EVENTS_VERSION } from './events.js';
 import type { CacheTarget } from './exports/export-cache.js';
 import type { LayerOrigins } from './images/needed-layers.js';
-import { MissingLayersError, needLayers } from './images/needed-layers.js';
+import { needLayers } from './images/needed-layers.js';
 import type { PlanImages } from './images/plan-images.js';
 import type { Resolution } from './scheduler.js';
 import { resolvePlan } from './scheduler.js';
 import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
 import type { StepLimits } from './step-slots.js';
+import { withoutMissing } from './without-missing.js';
 
 /** What a build gives to an executor of this machine. */
 export type BuildMachine = Omit<LocalMachine, 'isolation' | 'limits'>;
@@ -132,40 +133,19 @@ function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
   });
 }
 
-/**
- * Resolves a plan and makes sure that the files of its result are here. A layer that the cache knew
- * of and that nobody delivers any more is given up, and the plan resolved again without it.
- */
-async function resolveResult(
-  session: Omit<BuildSession, 'signal'>,
-  request: BuildRequest,
+/** Resolves a plan and makes sure that the files of its result are here. */
+function resolveResult(
+  session: BuildSession,
+  { plan, jobs }: BuildRequest,
 ): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
-  const { plan, jobs } = request;
-  const givenUp = new Set<LayerId>();
-  for (;;) {
-    const stopper = new AbortController();
-    const stop = (reason: unknown) => {
-      if (!stopper.signal.aborted) stopper.abort(reason);
-    };
-    const onAbort = () => stop(request.signal.reason);
-    request.signal.addEventListener('abort', onAbort, { once: true });
-    if (request.signal.aborted) onAbort();
-    const attempted = { ...session, signal: stopper.signal };
-    try {
+  return withoutMissing(session.store, () =>
+    stoppable(session.signal, async (signal, stop) => {
+      const attempted = { ...session, signal };
       const resolution = await resolvePlan(attempted, plan, jobs, stop);
       await needLayers(attempted, resolution.states.get(plan.target)?.layers ?? []);
       return resolution;
-    } catch (error) {
-      if (!(error instanceof MissingLayersError)) throw error;
-      // What was given up can't be missed once more, unless the index contradicts itself.
-      if (error.layers.some((id) => givenUp.has(id))) throw new LayersGoneError(error.layers);
-      for (const id of error.layers) givenUp.add(id);
-      forgetRemoteLayers(session.store, error.layers);
-      releaseLeases(session.store);
-    } finally {
-      request.signal.removeEventListener('abort', onAbort);
-    }
-  }
+    }),
+  );
 }
 
 /** Writes the caches of --cache-to. @returns what goes into the image itself */
@@ -181,35 +161,34 @@ async function exportCaches(
   );
 }
 
-/** Everything is looked up, and carried out where that fails; the result is kept. */
-async function attempt(
+/** What the steps of one attempt share. */
+async function openSession(
   request: BuildRequest,
   context: BuildSession['context'],
   scratch: () => string,
-): Promise<BuildResult> {
-  const { plan, store, emit, skipsCache, secret, sshAgent, signal } = request;
-  const started = performance.now();
+): Promise<BuildSession> {
+  const { plan, store, images, emit, skipsCache, secret, sshAgent, environment, signal } = request;
   const scanStore = indexScanStore(store, await createHash64());
   const origins: LayerOrigins = new Map();
   const warn = (message: string) => emit({ type: 'warning', message });
   const stacks = stackTree();
-  const session: BuildSession = {
+  return {
     store,
     scanStore,
     context,
     scratch,
     stacks,
-    environment: request.environment,
+    environment,
     explain: request.explain,
     executor: request.executor({
       store,
       scanStore,
-      environment: request.environment,
+      environment,
       scratch,
       stacks,
       nextNumber: counter(),
     }),
-    images: request.images,
+    images,
     origins,
     sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),
     skipsCache,
@@ -219,39 +198,59 @@ async function attempt(
     emit,
     signal,
   };
-  const resolution = await resolveResult(session, request);
-  const layers = resolution.states.get(plan.target)?.layers ?? [];
-  scanStore.flush();
-  // Whoever removed one by hand is told so, instead of who mounts the result.
-  requirePresent(store, layers, 'this build');
-  const cache = await exportCaches(session, request, resolution.states);
-  // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
-  await settle(
-    store,
-    [...resolution.states.values()].flatMap((state) => state.layers),
-  );
-  const made = imageRecord({
+}
+
+/** The image that a build's result is. */
+function resultImage(
+  { plan, epoch, times }: BuildRequest,
+  resolution: Resolution,
+  layers: readonly LayerId[],
+  cache: InlineCache | undefined,
+): ImageRecord {
+  return imageRecord({
     layers,
     platform: plan.platform,
     manifest: undefined,
     config: plan.config,
     history: historyOf(plan, resolution),
-    ...(request.epoch === undefined ? {} : { epoch: request.epoch }),
+    ...(epoch === undefined ? {} : { epoch }),
     ...(plan.author === undefined ? {} : { author: plan.author }),
-    ...(request.times === undefined ? {} : { times: request.times }),
+    ...(times === undefined ? {} : { times }),
     ...(cache === undefined ? {} : { cache }),
   });
+}
+
+/** Everything is looked up, and carried out where that fails; the result is kept. */
+async function attempt(
+  request: BuildRequest,
+  context: BuildSession['context'],
+  scratch: () => string,
+): Promise<BuildResult> {
+  const { plan, store, emit } = request;
+  const started = performance.now();
+  const session = await openSession(request, context, scratch);
+  const resolution = await resolveResult(session, request);
+  const { states, used, cached, executed } = resolution;
+  const layers = states.get(plan.target)?.layers ?? [];
+  session.scanStore.flush();
+  // Whoever removed one by hand is told so, instead of who mounts the result.
+  requirePresent(store, layers, 'this build');
+  const cache = await exportCaches(session, request, states);
+  // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
+  await settle(
+    store,
+    [...states.values()].flatMap((state) => state.layers),
+  );
   const image = concludeBuild(store, {
-    used: resolution.used,
+    used,
     layers,
-    image: made,
+    image: resultImage(request, resolution, layers, cache),
     // Every image holds on to its layers: a result that nobody can ask for by name must not.
     names: request.keepImage ? request.names : undefined,
   });
-  const { cached, executed } = resolution;
   emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
   const links = withoutRepeats(layerLinks(store.paths, [...layers].reverse()));
-  return { image, lowerdirs: formatLowerdirs(links), states: resolution.states, executed };
+  return { image, lowerdirs: formatLowerdirs(links), states, executed };
 }
 
 /** Layers of Windows have registry hives and files of another system beside their files. */

@@ -93,6 +93,52 @@ export async function openImage(
   return stored && pull === 'newer' ? found.catch(() => ({ stored })) : found;
 }
 
+/** An image that a plan asks for, and where. */
+type Wanted = ImageRequest & { readonly location: SourceLocation };
+
+/**
+ * Compiles with the images that are known.
+ * @returns the images that are missing, or the plan
+ * @throws what compile throws, when nothing is missing
+ */
+function compileWith(
+  dockerfile: Dockerfile,
+  options: Omit<PlanOptions, 'image'>,
+  images: PlanImages,
+): { readonly missing: readonly Wanted[] } | { readonly plan: Plan } {
+  const missing = new Map<string, Wanted>();
+  const image: PlanOptions['image'] = (reference, platform, location) => {
+    const known = images.get({ reference, platform });
+    if (known) return baseOf(reference, known);
+    const key = `${platform} ${reference}`;
+    if (!missing.has(key)) missing.set(key, { reference, platform, location });
+    return placeholder(reference);
+  };
+  try {
+    const plan = compile(dockerfile, { ...options, image });
+    return missing.size === 0 ? { plan } : { missing: [...missing.values()] };
+  } catch (error) {
+    // With a config that is not known yet an error may mean nothing.
+    if (missing.size === 0) throw error;
+    return { missing: [...missing.values()] };
+  }
+}
+
+/** Opens an image for a plan. @throws ImageError, which says what asks for the image */
+async function openWanted(
+  wanted: Wanted,
+  findStored: FindStored,
+  sources: ImageSource[],
+  access: ImageAccess,
+): Promise<PlanImage> {
+  try {
+    return await openImage(wanted, findStored, sources, access);
+  } catch (error) {
+    const { location } = wanted;
+    throw error instanceof ImageError ? sayingMore(error, { location }) : error;
+  }
+}
+
 /**
  * Compiles again and again, until every image that the plan asks for is known: which ones those
  * are can depend on the triggers (ONBUILD) of the ones before.
@@ -112,38 +158,16 @@ export async function planWithImages(
   };
   try {
     for (;;) {
-      const missing = new Map<string, ImageRequest & { readonly location: SourceLocation }>();
-      const image: PlanOptions['image'] = (reference, platform, location) => {
-        const known = images.get({ reference, platform });
-        if (known) return baseOf(reference, known);
-        const key = `${platform} ${reference}`;
-        if (!missing.has(key)) missing.set(key, { reference, platform, location });
-        return placeholder(reference);
-      };
-      let plan: Plan | undefined;
-      let failure: unknown;
-      try {
-        plan = compile(dockerfile, { ...options, image });
-      } catch (error) {
-        // With a config that is not known yet an error may mean nothing.
-        failure = error;
+      const compiled = compileWith(dockerfile, options, images);
+      if ('plan' in compiled) {
+        const { plan } = compiled;
+        const all = [...new Set([...plan.warnings, ...warnings])];
+        return { plan: { ...plan, warnings: all }, images, close };
       }
-      if (missing.size === 0) {
-        if (plan) {
-          const all = [...new Set([...plan.warnings, ...warnings])];
-          return { plan: { ...plan, warnings: all }, images, close };
-        }
-        throw failure;
-      }
-      for (const request of missing.values()) {
-        const opened = await openImage(request, findStored, sources, access).catch(
-          (error: unknown) => {
-            const { location } = request;
-            throw error instanceof ImageError ? sayingMore(error, { location }) : error;
-          },
-        );
-        images.set(request, opened);
-        const warning = platformWarning(request.reference, platformOf(opened), request.platform);
+      for (const wanted of compiled.missing) {
+        const opened = await openWanted(wanted, findStored, sources, access);
+        images.set(wanted, opened);
+        const warning = platformWarning(wanted.reference, platformOf(opened), wanted.platform);
         if (warning !== undefined) warnings.push(warning);
       }
     }
