@@ -1,6 +1,7 @@
 /** The layers of an image as blobs of a sink. */
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
+import type { GzipThreads } from '../../fs/archive/gzip-threads.js';
 import { createGzipThreads } from '../../fs/archive/gzip-threads.js';
 import {
   DOCKER_LAYER,
@@ -97,6 +98,48 @@ function makeAndSend(
   return { blob, sent };
 }
 
+/** What the layers of one export share. */
+interface LayerExport {
+  readonly store: Store;
+  readonly sink: ImageSink;
+  readonly form: BlobForm;
+  readonly scratch: string;
+  readonly threads: GzipThreads;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A layer's blob, complete in the store. */
+interface Prepared {
+  readonly blob: LayerBlob;
+  /** Has the sink got it while it was being made? */
+  readonly streamed: Promise<boolean>;
+}
+
+async function prepareBlob(job: LayerExport, id: LayerId): Promise<Prepared> {
+  const { store, sink, form, scratch, threads, signal } = job;
+  const known = findBlob(store, id, form);
+  if (known) return { blob: known, streamed: Promise.resolve(false) };
+  const { blob, sent } = makeAndSend(store, id, form, scratch, sink, { threads, signal });
+  // Whether it got there is asked later; until then a failure must not end the process.
+  const streamed = sent?.then(
+    () => true,
+    () => false,
+  );
+  return { blob: await blob, streamed: streamed ?? Promise.resolve(false) };
+}
+
+/** Sends blobs from their files, each once: two layers can be the same, an empty directory made twice. */
+function fileSender(sink: ImageSink): (descriptor: Descriptor, path: string) => Promise<void> {
+  const sending = new Map<string, Promise<void>>();
+  return (descriptor, path) => {
+    const sent =
+      sending.get(descriptor.digest) ??
+      sink.putBlob(descriptor, () => createReadStream(path, { highWaterMark: READ_BYTES }));
+    sending.set(descriptor.digest, sent);
+    return sent;
+  };
+}
+
 /**
  * Puts layers into a sink: one is being sent while it, or the next one, is being compressed.
  * @param layers bottom first
@@ -112,40 +155,20 @@ export async function exportLayers(
   scratch: string,
   signal?: AbortSignal,
 ): Promise<ExportedLayer[]> {
-  const inSlot = semaphore(PARALLEL);
   const threads = createGzipThreads();
-  const sending = new Map<string, Promise<void>>();
-  const send = (descriptor: Descriptor, path: string): Promise<void> => {
-    // Two layers can be the same blob: an empty directory made twice.
-    const sent =
-      sending.get(descriptor.digest) ??
-      sink.putBlob(descriptor, () => createReadStream(path, { highWaterMark: READ_BYTES }));
-    sending.set(descriptor.digest, sent);
-    return sent;
-  };
+  const job: LayerExport = { store, sink, form, scratch, threads, signal };
+  const inSlot = semaphore(PARALLEL);
+  const sendFile = fileSender(sink);
   const put = async (id: LayerId): Promise<ExportedLayer> => {
-    const { blob, onItsWay } = await inSlot(async () => {
-      const known = findBlob(store, id, form);
-      if (known) return { blob: known, onItsWay: undefined };
-      const made = makeAndSend(store, id, form, scratch, sink, { threads, signal });
-      // Whether it got there is asked below; until then a failure must not end the process.
-      const onItsWay = made.sent?.then(
-        () => true,
-        () => false,
-      );
-      return { blob: await made.blob, onItsWay };
-    });
+    const { blob, streamed } = await inSlot(() => prepareBlob(job, id));
     const { record, path } = blob;
     const descriptor: Descriptor = {
       mediaType: LAYER_TYPES[mediaTypes][record.compression],
       digest: record.digest as Digest,
       size: record.size,
     };
-    const arrive = async () => {
-      // What failed on the way is sent again from the file, with all that is known about failures.
-      if (!(await onItsWay)) await send(descriptor, path);
-    };
-    const sent = arrive();
+    // What failed on the way is sent again from the file, with all that is known about failures.
+    const sent = streamed.then((isThere) => (isThere ? undefined : sendFile(descriptor, path)));
     // Another layer may fail before anybody waits for this one.
     sent.catch(() => {});
     return { descriptor, record, sent };

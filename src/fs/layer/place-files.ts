@@ -2,18 +2,16 @@
  * Where the files of a COPY go in its layer: directories are made, what a former layer has is
  * linked, and what is left is noted for copying.
  */
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { TreeDigest } from '../../keys/digest.js';
-import { ContextError } from '../../util/errors.js';
 import type { LinkGroups } from '../scan/hard-links.js';
 import type { Scanned, ScannedDirectory } from '../scan/listing.js';
 import type { TreeEntry, TreeReader } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
-import { parentPath, pathBelow } from '../tree-path.js';
+import { pathBelow } from '../tree-path.js';
 import type { EntryAttributes } from '../write.js';
-import { ensureEntry, linkEntry, removeEntry, setDirectory, setDirectoryTime } from '../write.js';
+import { setDirectory, setDirectoryTime } from '../write.js';
 import type { FileCopy, Job } from './copy-job.js';
-import type { NewDirectory } from './copy-target.js';
 import {
   ancestorDirectories,
   goesIntoDirectory,
@@ -22,96 +20,39 @@ import {
 } from './copy-target.js';
 import type { Subtree } from './link-subtrees.js';
 import { largeGroups, linkSubtrees } from './link-subtrees.js';
+import { ensureDirectory, makeDirectories, placeEntry } from './place-entry.js';
 
 /** What becomes of a subdirectory that is unchanged; without it each of its files is placed. */
 type OnSame = ((subtree: Subtree) => void) | undefined;
 
-/** A name can't be a directory and something else; which of the two is meant nobody can tell. */
-function refuseOverlap(job: Job, path: string): never {
-  throw new ContextError(
-    `the sources have both a directory and a file for /${path}`,
-    job.request.location,
-    {
-      hint: 'leave one of them out with --exclude, or copy it elsewhere',
-    },
-  );
+/** A directory of the sources beside that of the former layer. */
+interface Comparison {
+  readonly now: (name: string) => TreeEntry | undefined;
+  readonly before: (name: string) => TreeEntry | undefined;
+  /** Equal digest, mode, owner and attributes; of nothing that is not in both. */
+  readonly isSame: (name: string) => boolean;
 }
 
-/**
- * Makes a directory of the layer, and those above it, where they are not there.
- * @returns false when it was there
- */
-function ensureDirectory(job: Job, path: string): boolean {
-  if (job.copies.has(path) || job.links.has(path)) refuseOverlap(job, path);
-  if (path === '' || job.directories.has(path)) return false;
-  ensureDirectory(job, parentPath(path));
-  job.directories.add(path);
-  return ensureEntry(job.target.at(parentPath(path)), basename(path));
-}
-
-/** Makes a directory that is not itself copied; its attributes come last, when it is filled. */
-function makeDirectory(job: Job, path: string, attributes: EntryAttributes): void {
-  // What an archive before it has brought keeps what that says.
-  if (!ensureDirectory(job, path)) return;
-  job.made.add(path);
-  job.finish.push(() => setDirectory(job.target.at(path), attributes));
-}
-
-function makeDirectories(job: Job, directories: readonly NewDirectory[]): void {
-  for (const { path, attributes } of directories)
-    if (!job.directories.has(path)) makeDirectory(job, path, attributes);
-}
-
-function linkFormer(job: Job, file: Scanned, path: string): boolean {
-  const { former } = job.request;
-  if (!former) return false;
-  const parent = parentPath(path);
-  const name = basename(path);
-  try {
-    linkEntry(job.sources.at(former.path, parent), name, job.target.at(parent), name);
-    job.links.set(path, file);
-    return true;
-  } catch (error) {
-    // EMLINK: ext4 allows 65,000 links to a file; ENOENT: the former layer was removed meanwhile.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EMLINK' || code === 'ENOENT' || code === 'EXDEV') return false;
-    throw error;
-  }
-}
-
-/** Puts a file into the layer: linked when it is unchanged, else noted for copying. */
-function placeEntry(
-  job: Job,
-  path: string,
-  copy: () => FileCopy | undefined,
-  file: Scanned,
-  unchanged: boolean,
-): void {
-  if (job.directories.has(path)) refuseOverlap(job, path);
-  if (unchanged && linkFormer(job, file, path)) return;
-  const noted = copy();
-  // What is not in the tree was gone when it was digested.
-  if (!noted) return;
-  if (job.links.delete(path)) removeEntry(job.target.at(parentPath(path)), basename(path));
-  job.copies.set(path, noted);
-}
-
-function entriesByName(read: TreeReader, tree: TreeDigest | undefined): Map<string, TreeEntry> {
-  return new Map((tree === undefined ? [] : read(tree)).map((entry) => [entry.name, entry]));
-}
-
-/** Remembers what a function gives. */
-function once<T extends object>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => {
-    made ??= make();
-    return made;
+/** Reads the trees when they are asked for: of a directory that is the same nobody may ask. */
+function compare(read: TreeReader, now: TreeDigest, before: TreeDigest | undefined): Comparison {
+  const entriesOf = (tree: TreeDigest | undefined) => {
+    let entries: ReadonlyMap<string, TreeEntry> | undefined;
+    return (name: string) => {
+      entries ??= new Map((tree === undefined ? [] : read(tree)).map((one) => [one.name, one]));
+      return entries.get(name);
+    };
   };
-}
-
-/** Equal digest, mode, owner and attributes; the order of these lists is that of the encoding. */
-function equalEntries(a: TreeEntry | undefined, b: TreeEntry | undefined): boolean {
-  return a !== undefined && b !== undefined && JSON.stringify(a) === JSON.stringify(b);
+  const [nowOf, beforeOf] = [entriesOf(now), entriesOf(before)];
+  return {
+    now: nowOf,
+    before: now === before ? nowOf : beforeOf,
+    isSame: (name) => {
+      if (now === before) return true;
+      const [a, b] = [nowOf(name), beforeOf(name)];
+      // The order of the lists in them is that of the encoding.
+      return a !== undefined && b !== undefined && JSON.stringify(a) === JSON.stringify(b);
+    },
+  };
 }
 
 /** A selection while its files are placed. */
@@ -170,27 +111,24 @@ function placeDirectory(
   former: TreeDigest | undefined,
 ): void {
   const { job, target, first, onSame } = placing;
-  const same = now === former;
-  const newEntries = once(() => entriesByName(job.read, now));
-  const oldEntries = same ? newEntries : once(() => entriesByName(job.read, former));
+  const { now: entryOf, before, isSame } = compare(job.read, now, former);
   for (const child of directory.children) {
-    const within = pathBelow(inside, child.name);
+    const { name } = child;
+    const within = pathBelow(inside, name);
     const path = pathBelow(target, within);
-    if (child.directory) {
-      const entry = newEntries().get(child.name);
-      const before = oldEntries().get(child.name);
-      if (entry?.type !== 'dir') continue;
-      const { digest } = entry;
-      const subtree = { path, within, listed: { ...child, directory: child.directory }, digest };
-      if (onSame && (same || equalEntries(entry, before))) onSame(subtree);
-      else placeSubdirectory(placing, subtree, before?.type === 'dir' ? before.digest : undefined);
+    if (!child.directory) {
+      const copy = () => copyOf(placing, child, entryOf(name), within);
+      placeEntry(job, path, copy, child, !first.has(within) && isSame(name));
       continue;
     }
-    const unchanged =
-      !first.has(within) &&
-      (same || equalEntries(newEntries().get(child.name), oldEntries().get(child.name)));
-    const copy = () => copyOf(placing, child, newEntries().get(child.name), within);
-    placeEntry(job, path, copy, child, unchanged);
+    const entry = entryOf(name);
+    // What is not in the tree was gone when it was digested.
+    if (entry?.type !== 'dir') continue;
+    const listed = { ...child, directory: child.directory };
+    const subtree = { path, within, listed, digest: entry.digest };
+    const old = before(name);
+    if (onSame && isSame(name)) onSame(subtree);
+    else placeSubdirectory(placing, subtree, old?.type === 'dir' ? old.digest : undefined);
   }
 }
 
