@@ -13,7 +13,7 @@ const PURE = new RegExp(
     '^attest/(packages|provenance)',
     '^engine/(?!outlook)',
     '^executor/(capabilities|container|limits|operations|resolver|seccomp)',
-    '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|patterns|tree-lookup)',
+    '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
     '^oci/(deflate|digest|parse|platform|reference)',
     '^oci/registry/byte-cursor',
     '^plan/(compile|git-url)',

@@ -2,6 +2,7 @@
 import type { BigIntStats } from 'node:fs';
 import { lstatSync, readdirSync } from 'node:fs';
 import type { ByteString, TarTime, TarType } from '../../oci/tar/entry.js';
+import { mergeDirectory } from '../merge-layers.js';
 import { withShortPath } from '../short-path.js';
 import { pathBelow } from '../tree-path.js';
 
@@ -122,27 +123,21 @@ export function* walkLayer(root: ByteString, wholeSeconds: boolean): Generator<L
 
 /** A member of the merged view; for a directory the layers that its content comes from. */
 interface MergedMember extends LocatedMember {
-  readonly layers: ByteLayer[];
-  /** Layers further down add to the directory. */
-  open: boolean;
+  readonly layers: readonly ByteLayer[];
 }
 
 /** The entries of a directory that several layers contribute to, topmost first. */
 function mergedChildren({ member: { path }, layers }: MergedMember): MergedMember[] {
-  const found = new Map<ByteString, MergedMember>();
-  for (const layer of layers) {
-    for (const one of children(layer.root, path, false)) {
-      const { type, path: name } = one.member;
-      const upper = found.get(name);
-      const open = type === 'dir' && !layer.opaque.has(name);
-      if (upper === undefined) found.set(name, { ...one, layers: [layer], open });
-      else if (upper.open) {
-        if (type === 'dir') upper.layers.push(layer);
-        upper.open = open;
-      }
-    }
-  }
-  return inOrder([...found.values()].filter(({ member: { type } }) => type !== 'whiteout'));
+  const merged = mergeDirectory(layers, {
+    list: ({ root }) => children(root, path, false).map((one) => [one.member.path, one] as const),
+    kindOf: (_, __, { member: { type } }) =>
+      type === 'dir' ? 'directory' : type === 'whiteout' ? 'whiteout' : 'other',
+    isOpaque: ({ opaque }, name) => opaque.has(name),
+  });
+  const found: MergedMember[] = [];
+  for (const { file, kind, layers: from } of merged.values())
+    if (kind !== 'whiteout') found.push({ ...file, layers: from });
+  return inOrder(found);
 }
 
 /**
@@ -155,7 +150,7 @@ export function* walkMerged(layers: readonly ByteLayer[]): Generator<LocatedMemb
   const root = first && look(first.root, '', false);
   const last = layers.findIndex(({ opaque }) => opaque.has(''));
   const visible = last === -1 ? [...layers] : layers.slice(0, last + 1);
-  const stack: MergedMember[] = root ? [{ ...root, layers: visible, open: false }] : [];
+  const stack: MergedMember[] = root ? [{ ...root, layers: visible }] : [];
   for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
     const { member: top, file } = one;
     yield { member: top, file };

@@ -8,6 +8,7 @@ import type { Stats } from 'node:fs';
 import { basename } from 'node:path';
 import { listKinds, lstatEntry } from '../directory.js';
 import { followLinks, pathTree } from '../follow-links.js';
+import { mergeDirectory } from '../merge-layers.js';
 import { lstatBelow, readLinkBelow } from '../read.js';
 import type { TreeEntry } from '../scan/tree.js';
 import { parentPath, pathBelow } from '../tree-path.js';
@@ -168,17 +169,19 @@ export interface StackName {
 }
 
 function listLayers(layers: Stack, path: string, walkers: Walkers): StackName[] {
-  const found = new Map<string, string | undefined>();
-  for (const layer of layers) {
-    const directory = walkers.at(layer.path, path);
-    for (const { name, isDevice } of listKinds(directory)) {
-      if (found.has(name)) continue;
-      const stats = isDevice ? lstatEntry(directory, name) : undefined;
-      found.set(name, stats && isWhiteout(stats) ? undefined : layer.path);
-    }
-  }
+  const merged = mergeDirectory(layers, {
+    list: (layer) =>
+      listKinds(walkers.at(layer.path, path)).map((kind) => [kind.name, kind] as const),
+    kindOf: ({ path: root }, name, { isDevice, isDirectory }) => {
+      const stats = isDevice ? lstatEntry(walkers.at(root, path), name) : undefined;
+      if (stats && isWhiteout(stats)) return 'whiteout';
+      return isDirectory ? 'directory' : 'other';
+    },
+    isOpaque: ({ opaque }, name) => opaque.has(pathBelow(path, name)),
+  });
   const entries: StackName[] = [];
-  for (const [name, root] of found) if (root !== undefined) entries.push({ name, root });
+  for (const [name, { kind, layers: from }] of merged)
+    if (kind !== 'whiteout' && from[0]) entries.push({ name, root: from[0].path });
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
