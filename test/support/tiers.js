@@ -15,7 +15,7 @@ const PURE = new RegExp(
     '^executor/(capabilities|container|limits|operations|resolver|seccomp)',
     '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
     '^oci/(deflate|digest|parse|platform|reference)',
-    '^oci/registry/byte-cursor',
+    '^oci/(registry/byte-cursor|tar/parser)',
     '^plan/(compile|git-url)',
     '^store/(policy|prune-plan)',
   ].join('|'),

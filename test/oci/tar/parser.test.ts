@@ -1,0 +1,74 @@
+/** Archives in pieces of any size, and archives that end too soon. */
+import { expect, test } from '@jest/globals';
+import { paxBlocks, putHeader } from '../../../src/oci/tar/encode.js';
+import type { TarEntry } from '../../../src/oci/tar/entry.js';
+import { BLOCK, padding } from '../../../src/oci/tar/entry.js';
+import { createTarParser } from '../../../src/oci/tar/parser.js';
+
+function member(name: string, data: string, change: Partial<TarEntry> = {}): Buffer {
+  const entry: TarEntry = {
+    ...{ name, type: 'file', mode: 0o644, uid: 0, gid: 0, size: data.length },
+    ...{ mtime: { seconds: 1, nanoseconds: 0 }, linkName: '', major: 0, minor: 0 },
+    ...{ xattrs: [], sparse: undefined, ...change },
+  };
+  const header = Buffer.alloc(BLOCK);
+  putHeader(header, 0, entry);
+  const body = Buffer.from(data.padEnd(data.length + padding(data.length), '\0'));
+  return Buffer.concat([paxBlocks(entry) ?? Buffer.alloc(0), header, body]);
+}
+
+const LONG = `${'d'.repeat(120)}/${'f'.repeat(120)}`;
+const MEMBERS = [
+  member('empty', ''),
+  member('one', 'x'.repeat(700)),
+  member(LONG, 'y', { xattrs: [['user.a', 'b']] }),
+  member('last', ''),
+];
+const END_MARK = Buffer.alloc(2 * BLOCK);
+
+/** What a parser says of an archive, in order. */
+function parse(archive: Buffer, pieceSize: number): string[] {
+  const said: string[] = [];
+  const parser = createTarParser(({ name, xattrs }) => {
+    let text = '';
+    return {
+      write: (piece) => {
+        text += piece.toString();
+      },
+      end: () => said.push(`${name} ${text} ${xattrs.join()}`),
+    };
+  });
+  for (let at = 0; at < archive.length; at += pieceSize)
+    parser.write(Buffer.from(archive.subarray(at, at + pieceSize)));
+  parser.end();
+  return said;
+}
+
+const ALL = ['empty  ', `one ${'x'.repeat(700)} `, `${LONG} y user.a,b`, 'last  '];
+
+test.each([1, 7, 511, 512, 513, 1000, 1 << 20])('pieces of %i bytes', (size) => {
+  const archive = Buffer.concat([...MEMBERS, END_MARK, Buffer.from('what follows means nothing')]);
+  expect(parse(archive, size)).toEqual(ALL);
+});
+
+test('the end mark may be short, or missing', () => {
+  for (const blocks of [0, 1, 2])
+    expect(parse(Buffer.concat([...MEMBERS, END_MARK.subarray(0, blocks * BLOCK)]), 512)).toEqual(
+      ALL,
+    );
+});
+
+test('an archive that is cut anywhere but between two members is refused', () => {
+  const archive = Buffer.concat(MEMBERS);
+  const ends = MEMBERS.map((_, at) => Buffer.concat(MEMBERS.slice(0, at + 1)).length);
+  for (let length = 1; length <= archive.length; length++) {
+    const read = () => parse(archive.subarray(0, length), 400);
+    if (ends.includes(length)) expect(read()).toEqual(ALL.slice(0, ends.indexOf(length) + 1));
+    else expect(read).toThrow('ends in the middle of an entry');
+  }
+});
+
+test('nothing follows half an end mark', () => {
+  const archive = Buffer.concat([END_MARK.subarray(0, BLOCK), ...MEMBERS]);
+  expect(() => parse(archive, 512)).toThrow('goes on behind an end mark');
+});
