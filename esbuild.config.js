@@ -1,6 +1,6 @@
 // Bundles src/ to dist/. All of wiac is one file, main.cjs, because Node 20 takes most of a
 // millisecond to find and link each further one; wiac.cjs loads it together with its compiled code
-// (src/cli/start.ts). Packages that most commands do without are files of their own, read when the
+// (src/start/). Packages that most commands do without are files of their own, read when the
 // first module that imports them runs, and loaded in the same way. gzip-worker.cjs is what threads
 // run.
 // With --checkpoints to dist-checkpoints/, for tests: the same with the places where the crash test
@@ -17,6 +17,8 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
+import { APART, apart, lmdbInside, lmdbOutside, withoutHttp2 } from './src/start/bundle.js';
+import { licencesOf } from './src/start/licences.js';
 
 const checkpoints = process.argv.includes('--checkpoints');
 const outdir = checkpoints ? 'dist-checkpoints' : 'dist';
@@ -28,76 +30,10 @@ const common = {
   target: 'node20',
   sourcemap: true,
   write: false,
-  // src/store/index/native-addon.ts looks for lmdb where it is installed.
-  logOverride: { 'require-resolve-not-external': 'silent' },
+  metafile: true,
   minifySyntax: true,
   minifyWhitespace: true,
 };
-
-const APART = ['execa', 'fast-glob', 'libdeflate', 'log-update', 'tar-stream', 'undici'];
-
-/** What loads a package from its own file. */
-function loadOf(path) {
-  if (path === 'lmdb') return "wiacRequire('lmdb')";
-  if (path.startsWith('undici/')) return `wiacRequire('./undici-parts.cjs')['${path}']`;
-  return `wiacRequire('./${path}.cjs')`;
-}
-
-/** Replaces modules by others: what is said of them here is CommonJS. */
-function replaced(name, filter, contentsOf, importer = /./) {
-  return {
-    name,
-    setup({ onResolve, onLoad }) {
-      onResolve({ filter }, ({ path, importer: by }) =>
-        importer.test(by) ? { path, namespace: name } : undefined,
-      );
-      onLoad({ filter: /./, namespace: name }, ({ path }) => ({
-        contents: `module.exports = ${contentsOf(path)};`,
-        resolveDir: '.',
-      }));
-    },
-  };
-}
-
-const apart = replaced('apart', new RegExp(`^(${APART.join('|')})$|^undici/lib/`), loadOf);
-
-/** The test's bundle is an ES module, and lmdb as part of one does not know where it is. */
-const lmdbApart = replaced('lmdb-apart', /^lmdb$/, loadOf);
-
-/**
- * lmdb as part of main.cjs, so that its compiled code is kept as well; but its native part is looked
- * for where it nearly always is (src/store/index/native-addon.ts), and commander and lmdb load no more of
- * Node than they use: child_process alone, which brings the network, takes 8 ms.
- */
-const lean = [
-  replaced('lmdb', /^lmdb$/, () => "require('./node_modules/lmdb/dist/index.cjs')"),
-  replaced(
-    'native-addon',
-    /^node-gyp-build-optional-packages$/,
-    () => "require('./src/store/index/native-addon.ts').loadAddon",
-  ),
-  replaced(
-    'child-process',
-    /^(node:)?child_process$/,
-    () => "{ spawn: (...args) => wiacRequire('node:child_process').spawn(...args) }",
-    /node_modules\/commander\//,
-  ),
-  replaced(
-    'node-module',
-    /^(node:)?module$/,
-    () => '{ createRequire: () => wiacRequire }',
-    /node_modules\/(lmdb|msgpackr)\//,
-  ),
-  replaced('extract', /^msgpackr-extract$/, () => 'undefined'),
-];
-
-/** Of undici a registry needs a third (src/oci/registry/http.ts). */
-const UNDICI_PARTS = [
-  'undici/lib/api/index.js',
-  'undici/lib/dispatcher/agent.js',
-  'undici/lib/dispatcher/dispatcher.js',
-  'undici/lib/dispatcher/proxy-agent.js',
-];
 
 /** What modules call import.meta.url, for files that are none. */
 const ownUrl = {
@@ -107,42 +43,33 @@ const ownUrl = {
   },
 };
 
-const { outputFiles: packages } = await build({
+const { outputFiles: packages, metafile: packageFacts } = await build({
   ...common,
   ...ownUrl,
-  entryPoints: Object.fromEntries(APART.map((name) => [name, name])),
+  plugins: [withoutHttp2],
+  entryPoints: {
+    ...Object.fromEntries(APART.map((name) => [name, name])),
+    undici: 'src/start/undici.ts',
+  },
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
-});
-
-/** Nobody asks a registry for HTTP/2; undici itself goes without where Node was built without. */
-const withoutHttp2 = replaced('http2', /^node:http2$/, () => '{ constants: {} }');
-
-const { outputFiles: parts } = await build({
-  ...common,
-  plugins: [withoutHttp2],
-  stdin: {
-    contents: UNDICI_PARTS.map((path) => `exports['${path}'] = require('${path}');`).join('\n'),
-    resolveDir: '.',
-    sourcefile: 'undici-parts.js',
-  },
-  outdir: undefined,
-  outfile: join(outdir, 'undici-parts.cjs'),
-  format: 'cjs',
 });
 
 const own = {
   ...common,
   define: { WIAC_CHECKPOINTS: String(checkpoints) },
   plugins: [apart],
-  // It starts worker threads by file name.
-  external: ['pino'],
 };
 
-const { outputFiles: command } = await build({
+const { outputFiles: command, metafile: commandFacts } = await build({
   ...own,
-  entryPoints: { main: 'src/cli/main.ts', wiac: 'src/cli/start.ts' },
-  plugins: [...own.plugins, ...lean],
+  entryPoints: {
+    main: 'src/cli/main.ts',
+    wiac: 'src/start/launcher.ts',
+    // The library: programs import it as what package.json exports.
+    index: 'src/engine/index.ts',
+  },
+  plugins: [apart, ...lmdbInside],
   define: { ...own.define, ...ownUrl.define },
   format: 'cjs',
   // Compiled code that is loaded from a file has no loader of ES modules.
@@ -154,23 +81,23 @@ const { outputFiles: command } = await build({
 /** A thread has no part in the compiled code of main.cjs. */
 const { outputFiles: worker } = await build({
   ...common,
+  ...ownUrl,
   entryPoints: { 'gzip-worker': 'src/fs/archive/gzip-worker.ts' },
   plugins: [apart],
   format: 'cjs',
   outExtension: { '.js': '.cjs' },
-  banner: ownUrl.banner,
 });
 
-/** The library; with --checkpoints what tests run in processes of their own. */
+/** What tests run in processes of their own. */
 const { outputFiles: inProcess } = await build({
   ...own,
-  plugins: [...own.plugins, lmdbApart],
+  plugins: [apart, lmdbOutside],
   entryPoints: checkpoints
     ? {
         'in-process': 'test/support/in-process.ts',
         'executor-child': 'test/support/executor-child.ts',
       }
-    : { index: 'src/engine/index.ts' },
+    : {},
   format: 'esm',
   banner: {
     js: "import { createRequire as wiacCreateRequire } from 'node:module'; const wiacRequire = wiacCreateRequire(import.meta.url); const require = wiacRequire;",
@@ -178,7 +105,7 @@ const { outputFiles: inProcess } = await build({
 });
 
 const files = new Map(
-  [...packages, ...parts, ...command, ...worker, ...inProcess].map(({ path, contents }) => [
+  [...packages, ...command, ...worker, ...inProcess].map(({ path, contents }) => [
     basename(path),
     contents,
   ]),
@@ -189,8 +116,18 @@ for (const [name, contents] of files) {
   const digest = createHash('sha256').update(contents).digest('hex').slice(0, 16);
   files.set(name, Buffer.concat([Buffer.from(`/*${digest}*/`), contents]));
 }
-for (const name of ['enter.pl', 'relay.pl'])
-  files.set(name, readFileSync(`src/executor/local/${name}`));
+// sh reads the first three lines, and exec ends it there. Node skips the first; in the others it sees
+// the text ':' and a comment, where sh sees a command that does nothing, and then another one.
+// `node --` comes first because Node 20 would take --env-file from what follows the script's name:
+// `wiac run image node --env-file=.env`.
+files.set('wiac.cjs', Buffer.concat([readFileSync('src/start/launch.sh'), files.get('wiac.cjs')]));
+const COPIED = [
+  'src/executor/local/enter.pl',
+  'src/executor/local/relay.pl',
+  'src/oci/compress/libdeflate/libdeflate.wasm',
+];
+for (const path of COPIED) files.set(basename(path), readFileSync(path));
+files.set('LICENSES.txt', licencesOf([packageFacts, commandFacts]));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds
 // too, and at no time is dist/ without a command that works.

@@ -9,6 +9,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** The rooms from top to bottom: a room uses only those below it. */
 export const ROOMS = [
+  ['start', 'all that makes `wiac` start fast, each trick with its gain; nothing else knows of it'],
   ['cli', 'the command line: a file a command'],
   ['ui', 'progress, log, tables, error messages'],
   ['imagetools', 'indexes of several images, remote inspection'],
@@ -50,6 +51,7 @@ export const ROOMS = [
   ['oci/registry', 'the distribution protocol, credentials'],
   ['oci/tar', 'members of archives, read and written'],
   ['oci/compress', 'gzip, zstd and others as streams'],
+  ['oci/compress/libdeflate', 'deflate data, by a library that is kept here with its licence'],
   ['dockerfile', 'text to instructions; variable expansion; excerpts for messages'],
   ['util', 'errors and small helpers that know nothing of wiac'],
 ];

@@ -2,7 +2,7 @@
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { expandWords, type WordsExpansion } from '../dockerfile/expand.js';
 import type { ContainerConfig } from '../oci/image-config.js';
-import { platformArgs } from '../plan/scope.js';
+import { type BuildArgs, type GlobalScope, globalScope, platformArgs } from '../plan/scope.js';
 import { type Stage, type Stages, splitStages, stageByName } from '../plan/stages.js';
 import { type SourceLocation, WiacError } from '../util/errors.js';
 
@@ -15,7 +15,7 @@ export interface BaseImage {
 
 export interface CheckOptions {
   /** Values of --build-arg. */
-  readonly buildArgs: Readonly<Record<string, string>>;
+  readonly buildArgs: BuildArgs;
   /** Platform that is built for, `os/architecture[/variant]`. */
   readonly platform: string;
   /** Platform of this machine; undefined: the same. */
@@ -30,13 +30,6 @@ export interface CheckOptions {
    * InvalidBaseImagePlatform says nothing, and the image counts as one that sets only PATH.
    */
   readonly baseImage?: ((reference: string, platform: string) => BaseImage | undefined) | undefined;
-}
-
-/** Variables of FROM: ARG before the first FROM, and those of the platform. */
-export interface GlobalScope {
-  readonly values: ReadonlyMap<string, string>;
-  /** Also those of ARG without a value. */
-  readonly names: ReadonlySet<string>;
 }
 
 /** One Dockerfile and what it is checked with. */
@@ -56,11 +49,6 @@ export function attempt<T>(action: () => T): T | undefined {
   }
 }
 
-/** Value of a --build-arg. */
-export function givenArg({ buildArgs }: CheckOptions, name: string): string | undefined {
-  return Object.hasOwn(buildArgs, name) ? buildArgs[name] : undefined;
-}
-
 /** Expands a word as the Dockerfile means it; undefined when it cannot be expanded. */
 export function expandWith(
   dockerfile: Dockerfile,
@@ -73,43 +61,25 @@ export function expandWith(
   return attempt(() => expandWords(word, { lookup, escape: directives.escape, location }));
 }
 
-/**
- * Variables that FROM sees.
- *
- * @param buildArgs values of --build-arg that count
- */
-export function globalScope(
+/** Variables that FROM sees. @param buildArgs values of --build-arg that count */
+export function checkedScope(
   { dockerfile, options, globalArgs, stages }: Omit<CheckContext, 'globals'>,
-  buildArgs: Readonly<Record<string, string>>,
+  buildArgs: BuildArgs,
 ): GlobalScope {
-  const values = platformArgs(
-    options.platform,
-    options.buildPlatform ?? options.platform,
-    stages.at(-1)?.name,
+  const { platform, buildPlatform = platform } = options;
+  const automatic = platformArgs(platform, buildPlatform, stages.at(-1)?.name);
+  return globalScope(
+    globalArgs,
+    automatic,
+    buildArgs,
+    (word, values, location) => expandWith(dockerfile, values, word, location)?.text,
   );
-  for (const name of values.keys()) {
-    const given = givenArg(options, name);
-    if (given !== undefined) values.set(name, given);
-  }
-  const names = new Set(values.keys());
-  for (const { args, location } of globalArgs) {
-    for (const { name, defaultValue } of args) {
-      names.add(name);
-      const value = Object.hasOwn(buildArgs, name)
-        ? buildArgs[name]
-        : defaultValue === undefined
-          ? undefined
-          : expandWith(dockerfile, values, defaultValue, location)?.text;
-      if (value !== undefined) values.set(name, value);
-    }
-  }
-  return { values, names };
 }
 
 /** @throws DockerfileError when there is no FROM, which the parser has refused already */
 export function checkContext(dockerfile: Dockerfile, options: CheckOptions): CheckContext {
   const context = { dockerfile, options, ...splitStages(dockerfile) };
-  return { ...context, globals: globalScope(context, options.buildArgs) };
+  return { ...context, globals: checkedScope(context, options.buildArgs) };
 }
 
 /** What a stage is based on. */

@@ -13,8 +13,8 @@ import {
   type BaseImage,
   baseOf,
   type CheckContext,
+  checkedScope,
   expandWith,
-  globalScope,
 } from './check-context.js';
 import type { Finding } from './rules.js';
 import type { Visit } from './walk.js';
@@ -84,7 +84,7 @@ export function fromWords(context: CheckContext): Finding[] {
 /** FROM, expanded as if no --build-arg were given, names neither a stage nor a possible image. */
 export function defaultImages(context: CheckContext): Finding[] {
   const { dockerfile, stages } = context;
-  const { values } = globalScope(context, {});
+  const { values } = checkedScope(context, {});
   return stages.flatMap((stage): Finding[] => {
     const { location, image } = stage.from;
     const text = expandWith(dockerfile, values, image, location)?.text;

@@ -2,8 +2,9 @@
 import type { Instruction } from '../dockerfile/ast.js';
 import type { Expansion } from '../dockerfile/expand.js';
 import { parseMount } from '../dockerfile/mount-flags.js';
+import { givenArg } from '../plan/scope.js';
 import { suggest } from '../util/suggest.js';
-import { attempt, givenArg } from './check-context.js';
+import { attempt } from './check-context.js';
 import type { Finding } from './rules.js';
 import { isReservedArg, type Visit } from './walk.js';
 
@@ -54,7 +55,7 @@ function expansionsOf(visit: Visit): readonly Expansion[] {
   if (instruction.kind === 'run') return mountExpansions(visit);
   const isOverridden =
     instruction.kind === 'arg' &&
-    instruction.args.every(({ name }) => givenArg(context.options, name) !== undefined);
+    instruction.args.every(({ name }) => givenArg(context.options.buildArgs, name) !== undefined);
   if (isOverridden) return [];
   const isCopy = instruction.kind === 'copy' || instruction.kind === 'add';
   const heredocs = isCopy ? instruction.heredocs.filter((heredoc) => heredoc.expand) : [];

@@ -3,10 +3,11 @@ import type { Instruction } from '../dockerfile/ast.js';
 import { expandWords, type WordsExpansion } from '../dockerfile/expand.js';
 import { parseTrigger } from '../dockerfile/parse-dockerfile.js';
 import { envPairs } from '../oci/image-config.js';
+import { argValue } from '../plan/scope.js';
 import type { Stage } from '../plan/stages.js';
 import { COPIED_ENTRY, type TextBudget, textBudget } from '../plan/text-budget.js';
 import type { SourceLocation } from '../util/errors.js';
-import { attempt, type Base, baseOf, type CheckContext, givenArg } from './check-context.js';
+import { attempt, type Base, baseOf, type CheckContext } from './check-context.js';
 import type { Finding } from './rules.js';
 
 /** Instructions of which only the last one of a stage counts. */
@@ -115,10 +116,14 @@ function expanderOf(
 
 function declareArgs(state: State, visit: Visit & { instruction: { kind: 'arg' } }): void {
   const { options, globals } = visit.context;
-  for (const { name, defaultValue } of visit.instruction.args) {
-    const value =
-      givenArg(options, name) ??
-      (defaultValue === undefined ? globals.values.get(name) : visit.expand(defaultValue)?.text);
+  for (const arg of visit.instruction.args) {
+    const { name } = arg;
+    const value = argValue(
+      arg,
+      options.buildArgs,
+      globals.values,
+      (word) => visit.expand(word)?.text,
+    );
     state.args.add(name);
     if (value !== undefined && !isReservedArg(name)) state.env.set(name, value);
   }

@@ -1,6 +1,6 @@
 /** --provenance, --sbom, --attest: the attestations of an image. */
-import { splitCsv } from '../dockerfile/csv.js';
 import type { AttestPlan } from '../engine/exports/attestations.js';
+import { attributeMap, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
 import { UnsupportedError, UsageError } from '../util/errors.js';
 
 /** Options of `wiac build`, as commander gives them. */
@@ -11,22 +11,15 @@ export interface AttestOptions {
 }
 
 function parseFields(option: string, text: string): Map<string, string> {
-  const fields = splitCsv(text);
-  if (!fields) throw new UsageError(`${option} ${text}: a quote is misplaced`);
-  return new Map(
-    fields.map((field): [string, string] => {
-      const at = field.indexOf('=');
-      return at === -1 ? [field, 'true'] : [field.slice(0, at), field.slice(at + 1)];
-    }),
-  );
+  return attributeMap(parseAttributes(text, refusing(option, text)), 'true');
 }
 
 /** `true`, `false`, or parameters. @returns undefined for "no" */
 function parametersOf(option: string, text: string): Map<string, string> | undefined {
-  if (['true', '1', ''].includes(text)) return new Map();
-  if (['false', '0'].includes(text)) return undefined;
+  const wanted = text === '' || parseBoolean(text);
+  if (wanted !== undefined) return wanted ? new Map() : undefined;
   const fields = parseFields(option, text);
-  return fields.get('disabled') === 'true' ? undefined : fields;
+  return parseBoolean(fields.get('disabled') ?? 'false') ? undefined : fields;
 }
 
 function provenanceMode(option: string, text: string): AttestPlan['provenance'] {
@@ -54,7 +47,7 @@ function wantsSbom(option: string, text: string): boolean {
   return fields !== undefined;
 }
 
-/** Reads the options; without any there are no attestations. @throws UsageError, UnsupportedError */
+/** Reads the options; without any nothing is said. @throws UsageError, UnsupportedError */
 export function planAttestations(options: AttestOptions): AttestPlan {
   let mode: AttestPlan['provenance'];
   let list = false;

@@ -1,10 +1,10 @@
 /** `wiac build --call`: questions about a Dockerfile in the place of a build, as buildx asks them. */
 import type { CheckOptions } from '../check/check-dockerfile.js';
-import { splitCsv } from '../dockerfile/csv.js';
 import type { BuildInput } from '../engine/inputs/build-input.js';
 import { formatOutline, formatTargets } from '../outline/format-outline.js';
 import { outlineOf } from '../outline/outline.js';
 import { listTargets } from '../outline/targets.js';
+import { splitCsv } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 import { checkInput, readInput } from './check-command.js';
 import type { SetExitCode } from './declare/options.js';

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { ControlLimits } from '../executor/local/cgroup-limits.js';
 import { UsageError } from '../util/errors.js';
-import { parseSize } from './run-resources.js';
+import { memorySize } from './run-resources.js';
 
 /** As commander gives them. */
 export interface LimitOptions {
@@ -42,7 +42,7 @@ function whole(
 
 function memoryOf({ memory }: LimitOptions): number | undefined {
   if (memory === undefined) return undefined;
-  const bytes = parseSize(memory, '--memory');
+  const bytes = memorySize(memory, '--memory');
   if (bytes === 0) return undefined;
   return bytes >= MIN_MEMORY ? bytes : refuse('--memory', memory, 'give it at least 6m');
 }
@@ -51,7 +51,7 @@ function swapOf({ memorySwap }: LimitOptions, memory: number | undefined): numbe
   if (memorySwap === undefined || memorySwap === '0') return undefined;
   if (memory === undefined) refuse('--memory-swap', memorySwap, 'give --memory as well');
   if (memorySwap === '-1') return -1;
-  const bytes = parseSize(memorySwap, '--memory-swap');
+  const bytes = memorySize(memorySwap, '--memory-swap');
   return bytes >= memory
     ? bytes
     : refuse('--memory-swap', memorySwap, 'it is memory and swap together: at least --memory');

@@ -27,7 +27,7 @@ function reasonFor(error: unknown): Reason | undefined {
 /** @returns the command's exit code */
 function runSelf(env: NodeJS.ProcessEnv): Promise<number> {
   const { argv, execPath, execArgv } = process;
-  const child = spawn(execPath, [...execArgv, ...argv.slice(1)], { stdio: 'inherit', env });
+  const child = spawn(execPath, [...execArgv, '--', ...argv.slice(1)], { stdio: 'inherit', env });
   // The terminal sends these to both; the one that does the work decides.
   for (const name of ['SIGINT', 'SIGQUIT'] as const) process.on(name, () => {});
   for (const name of ['SIGTERM', 'SIGHUP'] as const) process.on(name, () => child.kill(name));

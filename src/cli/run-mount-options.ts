@@ -2,14 +2,14 @@
 import type { Stats } from 'node:fs';
 import { statSync } from 'node:fs';
 import { posix, resolve } from 'node:path';
-import { splitCsv } from '../dockerfile/csv.js';
 import { MS } from '../executor/local/operations.js';
 import type { MountRequest } from '../executor/local/rootfs.js';
 import type { TmpfsRequest } from '../executor/local/run-program.js';
 import { messageOf } from '../oci/image-error.js';
+import { attributeMap, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
-import { parseSize } from './run-resources.js';
+import { memorySize } from './run-resources.js';
 
 /** The mounts of a container. */
 export interface RunMounts {
@@ -114,17 +114,21 @@ const NAMES: Readonly<Record<string, string>> = {
   readonly: 'ro',
 };
 
-const TRUE = /^(1|t|true|)$/i;
+function attributesOf(value: string): Map<string, string> {
+  const attributes = parseAttributes(value, refusing('--mount', value));
+  return attributeMap(
+    attributes.map((attribute) => ({
+      ...attribute,
+      name: NAMES[attribute.name] ?? attribute.name,
+    })),
+    '',
+  );
+}
 
-function parseAttributes(text: string, value: string): Map<string, string> {
-  const fields = splitCsv(value);
-  if (!fields) return refuse(text, 'a quote is misplaced', 'write type=bind,src=...,dst=...');
-  return new Map(
-    fields.map((field) => {
-      const at = field.indexOf('=');
-      const name = at === -1 ? field : field.slice(0, at);
-      return [NAMES[name] ?? name, at === -1 ? '' : field.slice(at + 1)];
-    }),
+function isSwitchedOn(text: string, value: string | undefined): boolean {
+  if (value === undefined || value === '') return value === '';
+  return (
+    parseBoolean(value) ?? refuse(text, `ro=${value} is no boolean`, 'write ro, or leave it out')
   );
 }
 
@@ -137,16 +141,15 @@ function known(text: string, attributes: ReadonlyMap<string, string>, names: rea
 /** `type=bind,src=,dst=,ro` or `type=tmpfs,dst=,tmpfs-size=,tmpfs-mode=` */
 function parseMount(value: string): RunMounts {
   const text = `--mount ${value}`;
-  const attributes = parseAttributes(text, value);
+  const attributes = attributesOf(value);
   const type = attributes.get('type') ?? 'volume';
   const path = targetOf(text, attributes.get('dst'));
-  const ro = attributes.get('ro');
-  const readOnly = ro !== undefined && TRUE.test(ro);
+  const readOnly = isSwitchedOn(text, attributes.get('ro'));
   if (type === 'tmpfs') {
     known(text, attributes, ['type', 'dst', 'ro', 'tmpfs-size', 'tmpfs-mode']);
     const [size, mode] = ['tmpfs-size', 'tmpfs-mode'].map((name) => attributes.get(name));
     const options = [
-      ...(size === undefined ? [] : [`size=${parseSize(size, 'tmpfs-size')}`]),
+      ...(size === undefined ? [] : [`size=${memorySize(size, 'tmpfs-size')}`]),
       ...(mode === undefined ? [] : [`mode=${mode}`]),
       ...(readOnly ? ['ro'] : []),
     ];

@@ -4,6 +4,7 @@ import { capabilitiesNamed } from '../executor/local/capabilities.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import type { ResourceLimit, RunResources } from '../plan/step.js';
 import { UsageError } from '../util/errors.js';
+import { parseBinarySize } from '../util/units.js';
 import { parseVolume } from './volumes.js';
 
 /** Numbers of linux/resource.h by the names that docker uses. */
@@ -94,18 +95,10 @@ function parseResolver(options: ResourceOptions): RunResources['resolver'] {
   return { servers, search, options: words };
 }
 
-const SIZE_UNITS = ['', 'k', 'm', 'g', 't', 'p'];
-
-/**
- * Bytes of a size as docker writes it: 1048576, 64m, 1.5g, 64MB and 64MiB are 1024 times as much each.
- * @throws UsageError
- */
-export function parseSize(text: string, option: string): number {
-  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(text);
-  if (match) {
-    const power = SIZE_UNITS.indexOf((match[2] ?? '').toLowerCase());
-    return Math.floor(Number(match[1]) * 1024 ** power);
-  }
+/** Bytes of memory that an option asks for. @throws UsageError */
+export function memorySize(text: string, option: string): number {
+  const bytes = parseBinarySize(text);
+  if (bytes !== undefined) return bytes;
   throw new UsageError(`${option} ${text}: not understood`, { hint: 'write it like 64m' });
 }
 
@@ -140,7 +133,7 @@ export function parseResources(options: ResourceOptions): RunResources {
     ...(volumes.length > 0 ? { volumes } : {}),
     extraHosts: options.addHost.flatMap(parseHost),
     shmSize:
-      options.shmSize === undefined ? DEFAULT_SHM_BYTES : parseSize(options.shmSize, '--shm-size'),
+      options.shmSize === undefined ? DEFAULT_SHM_BYTES : memorySize(options.shmSize, '--shm-size'),
     ulimits: options.ulimit.map(parseLimit),
   };
 }

@@ -1,7 +1,7 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
 import { readFileSync, statSync } from 'node:fs';
-import { splitCsv } from '../dockerfile/csv.js';
 import type { AgentSource } from '../executor/agent-source.js';
+import { attributeMap, parseAttributes, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 
 /** Reads secrets and finds sockets when a step asks for them. */
@@ -13,12 +13,9 @@ export interface Credentials {
 type Secret = { readonly file: string } | { readonly variable: string };
 
 function parseSecret(text: string): [string, Secret] {
-  const fields = new Map(
-    splitCsv(text)?.map((part): [string, string] => {
-      const at = part.indexOf('=');
-      return at === -1 ? [part, ''] : [part.slice(0, at).toLowerCase(), part.slice(at + 1)];
-    }),
-  );
+  const hint = 'write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE';
+  const refuse = refusing('--secret', text, hint);
+  const fields = attributeMap(parseAttributes(text, refuse), '');
   const id = fields.get('id') ?? '';
   const type = fields.get('type');
   const source = fields.get('src') ?? fields.get('source');
@@ -31,9 +28,7 @@ function parseSecret(text: string): [string, Secret] {
   const isType = type === undefined || type === 'file' || type === 'env';
   const both = source !== undefined && fields.has('env');
   if (id === '' || !known || !isType || both || (type === 'file' && variable !== undefined)) {
-    throw new UsageError(`--secret ${text}: not understood`, {
-      hint: 'write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE',
-    });
+    return refuse('not understood');
   }
   if (file !== undefined) return [id, { file }];
   if (variable !== undefined) return [id, { variable }];
@@ -43,11 +38,18 @@ function parseSecret(text: string): [string, Secret] {
   return [id, process.env[id] === undefined ? { file: id } : { variable: id }];
 }
 
+/** sh starts wiac (src/start/launch.sh), and passes on variables with such names only. */
+const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const ODD_NAME_HINT =
+  'sh starts wiac and drops variables whose names are not letters, digits and _: choose another name, or src=FILE';
+
 function readSecret(id: string, secret: Secret): Buffer {
   if ('variable' in secret) {
     const value = process.env[secret.variable];
     if (value !== undefined) return Buffer.from(value);
-    throw new UsageError(`--secret id=${id}: the variable ${secret.variable} is not set`);
+    throw new UsageError(`--secret id=${id}: the variable ${secret.variable} is not set`, {
+      hint: SHELL_NAME.test(secret.variable) ? undefined : ODD_NAME_HINT,
+    });
   }
   try {
     return readFileSync(secret.file);

@@ -1,8 +1,9 @@
 /** The values of `RUN --mount=`: Dockerfile reference, "RUN --mount". */
 import { posix } from 'node:path';
+import { parseAttributes, parseBoolean, type Refuse } from '../util/csv-attributes.js';
 import { DockerfileError, type SourceLocation } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
-import { splitCsv } from './csv.js';
+import { parseBinarySize } from '../util/units.js';
 
 interface BaseMount {
   /** Path in the container, relative to WORKDIR unless absolute; `.` when it was not given. */
@@ -124,16 +125,10 @@ const OPTIONS: Readonly<Record<MountType, readonly OptionKey[]>> = {
 const MAX_ID = 2 ** 32 - 1;
 
 interface Given {
-  readonly location: SourceLocation;
-  /** The whole value, for messages. */
-  readonly text: string;
+  readonly refuse: Refuse;
   readonly values: ReadonlyMap<OptionKey, string | undefined>;
   /** The last of `ro` and `rw`; undefined when neither was given. */
   readonly readOnly: boolean | undefined;
-}
-
-function fail(given: Pick<Given, 'location' | 'text'>, problem: string, hint: string): never {
-  throw new DockerfileError(`--mount=${given.text}: ${problem}`, given.location, { hint });
 }
 
 function didYouMean(word: string, candidates: readonly string[]): string {
@@ -141,15 +136,12 @@ function didYouMean(word: string, candidates: readonly string[]): string {
   return near === undefined ? `write one of ${candidates.join(', ')}` : `did you mean ${near}?`;
 }
 
-/** Go's strconv.ParseBool; an option without value is true. */
-function readBoolean(
-  given: Pick<Given, 'location' | 'text'>,
-  key: string,
-  value?: string,
-): boolean {
-  if (value === undefined || /^(1|t|T|TRUE|true|True)$/.test(value)) return true;
-  if (/^(0|f|F|FALSE|false|False)$/.test(value)) return false;
-  return fail(given, `'${value}' of ${key} is not a boolean`, `write ${key}=true or ${key}=false`);
+/** An option without value is true. */
+function readBoolean(refuse: Refuse, key: string, value?: string): boolean {
+  return (
+    (value === undefined || parseBoolean(value)) ??
+    refuse(`'${value}' of ${key} is not a boolean`, `write ${key}=true or ${key}=false`)
+  );
 }
 
 function readNumber(given: Given, key: 'mode' | 'uid' | 'gid', otherwise: number): number {
@@ -160,26 +152,24 @@ function readNumber(given: Given, key: 'mode' | 'uid' | 'gid', otherwise: number
   const number = Number.parseInt(value, octal ? 8 : 10);
   if (digits.test(value) && number <= MAX_ID) return number;
   return octal
-    ? fail(given, `'${value}' of mode is not an octal number`, 'write for example mode=0755')
-    : fail(given, `'${value}' of ${key} is not a number`, `${key} takes numbers, no names`);
+    ? given.refuse(`'${value}' of mode is not an octal number`, 'write for example mode=0755')
+    : given.refuse(`'${value}' of ${key} is not a number`, `${key} takes numbers, no names`);
 }
 
-/** A size in bytes with an optional binary unit: 64m, 1.5GiB, 4096. */
 function readSize(given: Given): number | undefined {
   const value = given.values.get('size');
   if (value === undefined) return undefined;
-  const match = /^(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgtp])?i?b?)$/i.exec(value);
-  const power = ' kmgtp'.indexOf((match?.[2] ?? ' ').toLowerCase());
-  const bytes = Math.floor(Number(match?.[1]) * 1024 ** power);
-  if (match !== null && Number.isSafeInteger(bytes)) return bytes;
-  return fail(given, `'${value}' of size is not a size`, 'write for example size=64m or size=1g');
+  return (
+    parseBinarySize(value) ??
+    given.refuse(`'${value}' of size is not a size`, 'write for example size=64m or size=1g')
+  );
 }
 
 /** Target of a mount that must not hide the whole file system. */
 function readTarget(given: Given): string {
   const target = given.values.get('target') || '.';
   if (posix.join('/', target) === '/' && target.startsWith('/')) {
-    fail(given, `invalid target '${target}'`, 'mount somewhere below /');
+    given.refuse(`invalid target '${target}'`, 'mount somewhere below /');
   }
   return target;
 }
@@ -188,7 +178,7 @@ function readSharing(given: Given): CacheMount['sharing'] {
   const sharing = (given.values.get('sharing') ?? 'shared').toLowerCase();
   if (sharing === 'shared' || sharing === 'private' || sharing === 'locked') return sharing;
   const hint = didYouMean(sharing, ['shared', 'private', 'locked']);
-  return fail(given, `unsupported sharing '${sharing}'`, hint);
+  return given.refuse(`unsupported sharing '${sharing}'`, hint);
 }
 
 function readOwner(given: Given, mode: number) {
@@ -201,7 +191,7 @@ function readOwner(given: Given, mode: number) {
 
 function readRequired(given: Given): boolean {
   if (!given.values.has('required')) return false;
-  return readBoolean(given, 'required', given.values.get('required'));
+  return readBoolean(given.refuse, 'required', given.values.get('required'));
 }
 
 function readSecret(given: Given): SecretMount {
@@ -210,10 +200,10 @@ function readSecret(given: Given): SecretMount {
   const target = values.get('target') || undefined;
   const env = values.get('env') || undefined;
   if (source && values.get('id')) {
-    fail(given, 'both id and source are given', 'source is another name for id: keep id');
+    given.refuse('both id and source are given', 'source is another name for id: keep id');
   }
   const id = values.get('id') || source || (target === undefined ? '' : posix.basename(target));
-  if (id === '') fail(given, 'the secret has no id', 'write type=secret,id=NAME');
+  if (id === '') given.refuse('the secret has no id', 'write type=secret,id=NAME');
   const file = target ?? (env === undefined ? `/run/secrets/${posix.basename(id)}` : undefined);
   const required = readRequired(given);
   return { type: 'secret', id, target: file, env, required, ...readOwner(given, 0o400) };
@@ -245,10 +235,10 @@ function build(type: MountType, given: Given): RunMount {
   }
 }
 
-function readType(at: Pick<Given, 'location' | 'text'>, value: string): MountType {
+function readType(refuse: Refuse, value: string): MountType {
   const types = Object.keys(OPTIONS);
   const found = types.find((type): type is MountType => type === value.toLowerCase());
-  return found ?? fail(at, `unsupported mount type '${value}'`, didYouMean(value, types));
+  return found ?? refuse(`unsupported mount type '${value}'`, didYouMean(value, types));
 }
 
 /**
@@ -265,43 +255,35 @@ export function parseMount(
   location: SourceLocation,
   expandValue: (value: string) => string = (value) => value,
 ): RunMount {
-  const at = { text, location };
-  const fields = splitCsv(text);
-  if (fields === undefined) {
-    return fail(at, 'misplaced double quote', 'quote a whole field: "source=a,b",target=/x');
-  }
+  const refuse: Refuse = (problem, hint) => {
+    throw new DockerfileError(`--mount=${text}: ${problem}`, location, { hint });
+  };
   const values = new Map<OptionKey, string | undefined>();
   let type: MountType = 'bind';
   let readOnly: boolean | undefined;
-  for (const field of fields) {
-    const equals = field.indexOf('=');
-    const name = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
+  for (const { name, value: written, field } of parseAttributes(text, refuse)) {
     const key = Object.hasOwn(SPELLINGS, name) ? SPELLINGS[name] : undefined;
-    const written = field.slice(equals + 1);
-    if (key === 'from' && equals >= 0 && written.includes('$')) {
-      return fail(
-        at,
-        'from takes no variables',
-        `give it a name that a FROM has: FROM ${written} AS name`,
-      );
+    if (key === 'from' && written?.includes('$')) {
+      const hint = `give it a name that a FROM has: FROM ${written} AS name`;
+      return refuse('from takes no variables', hint);
     }
-    const value = equals < 0 ? undefined : expandValue(written);
+    const value = written === undefined ? undefined : expandValue(written);
     if (key === undefined) {
-      return fail(at, `unknown option '${field}'`, didYouMean(name, Object.keys(SPELLINGS)));
+      return refuse(`unknown option '${field}'`, didYouMean(name, Object.keys(SPELLINGS)));
     }
     const isSwitch = key === 'readonly' || key === 'readwrite' || key === 'required';
     if (value === undefined && !isSwitch) {
-      return fail(at, `option '${name}' needs a value`, `write ${name}=VALUE`);
+      return refuse(`option '${name}' needs a value`, `write ${name}=VALUE`);
     }
-    if (key === 'type') type = readType(at, value ?? '');
+    if (key === 'type') type = readType(refuse, value ?? '');
     else values.set(key, value);
-    if (key === 'readonly') readOnly = readBoolean(at, name, value);
-    if (key === 'readwrite') readOnly = !readBoolean(at, name, value);
+    if (key === 'readonly') readOnly = readBoolean(refuse, name, value);
+    if (key === 'readwrite') readOnly = !readBoolean(refuse, name, value);
   }
   const options = OPTIONS[type];
   for (const key of values.keys()) {
     if (options.includes(key)) continue;
-    fail(at, `a ${type} mount has no option '${key}'`, `its options are ${options.join(', ')}`);
+    refuse(`a ${type} mount has no option '${key}'`, `its options are ${options.join(', ')}`);
   }
-  return build(type, { ...at, values, readOnly });
+  return build(type, { refuse, values, readOnly });
 }

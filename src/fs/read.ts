@@ -10,11 +10,12 @@ import {
   readlinkSync,
   readSync,
 } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import type { FileDigest } from '../keys/digest.js';
 import { WiacError } from '../util/errors.js';
 import type { Directory } from './directory.js';
 import { entryPath, lstatEntry } from './directory.js';
+import { parentPath } from './tree-path.js';
 import { withWalkers } from './walker.js';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
@@ -149,8 +150,7 @@ export function withFileBelow<T>(
   return withWalkers((walkers) => {
     let file: OpenFile | undefined;
     try {
-      const parent = dirname(path);
-      file = openFile(walkers.at(root, parent === '.' ? '' : parent), basename(path));
+      file = openFile(walkers.at(root, parentPath(path)), basename(path));
     } catch (error) {
       if (NO_FILE.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
       throw error;
@@ -196,8 +196,7 @@ function useBelow<T>(
     // A string has at most three bytes for each of its units.
     if ((root.length + path.length) * 3 < SHORT_PATH) return useShort(`${root}/${path}`);
     return withWalkers((walkers) => {
-      const parent = dirname(path);
-      return useEntry(walkers.at(root, parent === '.' ? '' : parent), basename(path));
+      return useEntry(walkers.at(root, parentPath(path)), basename(path));
     });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -4,12 +4,13 @@
  * not there.
  */
 
-import { attempt, baseOf, checkContext, expandWith, givenArg } from '../check/check-context.js';
+import { attempt, baseOf, checkContext, expandWith } from '../check/check-context.js';
 import type { CheckOptions } from '../check/check-dockerfile.js';
 import type { Visit } from '../check/walk.js';
 import { visitStages } from '../check/walk.js';
 import type { ArgInstruction, Dockerfile, RunInstruction } from '../dockerfile/ast.js';
 import { parseMount } from '../dockerfile/mount-flags.js';
+import { argValue, givenArg } from '../plan/scope.js';
 import type { Stage } from '../plan/stages.js';
 import { targetStage } from '../plan/stages.js';
 import type { SourceLocation } from '../util/errors.js';
@@ -113,7 +114,7 @@ function addGlobals(
     for (const { name, defaultValue } of instruction.args.toReversed()) {
       if (!used.has(name)) continue;
       found.args.push(argOf(instruction, name, globals.values.get(name), describe));
-      if (defaultValue === undefined || givenArg(options, name) !== undefined) continue;
+      if (defaultValue === undefined || givenArg(options.buildArgs, name) !== undefined) continue;
       for (const other of usedIn(defaultValue, instruction.location)) used.add(other);
     }
   }
@@ -162,10 +163,10 @@ export function outlineOf(
       if (!lines.has(location.line)) return [];
       if (instruction.kind === 'run') addMounts(found, instruction, expand);
       if (instruction.kind !== 'arg') return [];
-      for (const { name, defaultValue } of instruction.args) {
-        const own = defaultValue === undefined ? undefined : expand(defaultValue)?.text;
-        const value = givenArg(options, name) ?? own ?? globals.values.get(name);
-        found.args.push(argOf(instruction, name, value, describeArg));
+      for (const arg of instruction.args) {
+        const { buildArgs } = options;
+        const value = argValue(arg, buildArgs, globals.values, (word) => expand(word)?.text);
+        found.args.push(argOf(instruction, arg.name, value, describeArg));
       }
       return [];
     },

@@ -1,8 +1,9 @@
 /** Which stages a target needs. */
+import { attempt } from '../check/check-context.js';
 import type { Instruction } from '../dockerfile/ast.js';
-import { splitCsv } from '../dockerfile/csv.js';
 import type { Stage, StageTable } from '../plan/stages.js';
 import { stageByReference } from '../plan/stages.js';
+import { parseAttributes, refusing } from '../util/csv-attributes.js';
 
 /** What COPY --from and RUN --mount from= name. */
 function referencesOf(instruction: Instruction): string[] {
@@ -11,8 +12,9 @@ function referencesOf(instruction: Instruction): string[] {
   return flags.flatMap(({ name, value = '' }) => {
     if (name === 'from') return [value];
     if (name !== 'mount') return [];
-    const fields = splitCsv(value) ?? [];
-    return fields.filter((field) => field.startsWith('from=')).map((field) => field.slice(5));
+    // A mount that means nothing is the build's to refuse.
+    const attributes = attempt(() => parseAttributes(value, refusing('--mount', value))) ?? [];
+    return attributes.flatMap((each) => (each.name === 'from' ? (each.value ?? []) : []));
   });
 }
 

@@ -2,8 +2,8 @@
 import type { ArgInstruction } from '../dockerfile/ast.js';
 import type { Compilation, StageState } from './compilation.js';
 import type { PlanOptions } from './plan.js';
-import type { Expander } from './scope.js';
-import { expander, platformArgs, predefinedArgs } from './scope.js';
+import type { Expander, GlobalScope } from './scope.js';
+import { argValue, expander, globalScope, platformArgs, predefinedArgs } from './scope.js';
 import type { Stages } from './stages.js';
 import type { TextBudget } from './text-budget.js';
 
@@ -13,29 +13,17 @@ export function targetName({ stages }: Stages, target: string | undefined): stri
 }
 
 /** Values of the ARGs before the first FROM and of the automatic platform arguments. */
-export function globalScope(
+export function globalArguments(
   parts: Stages,
   options: Pick<PlanOptions, 'buildArgs' | 'target' | 'platform' | 'buildPlatform'>,
   escapeCharacter: '\\' | '`',
-  consumed: Set<string>,
   budget: TextBudget,
-): Map<string, string> {
-  const scope = platformArgs(
-    options.platform,
-    options.buildPlatform,
-    targetName(parts, options.target),
+): GlobalScope {
+  const { platform, buildPlatform, buildArgs } = options;
+  const automatic = platformArgs(platform, buildPlatform, targetName(parts, options.target));
+  return globalScope(parts.globalArgs, automatic, buildArgs, (word, values, location) =>
+    expander(escapeCharacter, (name) => values.get(name), budget)(word, location),
   );
-  const expand = expander(escapeCharacter, (name) => scope.get(name), budget);
-  for (const { args, location } of parts.globalArgs) {
-    for (const { name, defaultValue } of args) {
-      const given = options.buildArgs[name];
-      if (given !== undefined) {
-        scope.set(name, given);
-        consumed.add(name);
-      } else if (defaultValue !== undefined) scope.set(name, expand(defaultValue, location));
-    }
-  }
-  return scope;
 }
 
 /** ARG in a stage: what was given, else its default, else the value of the global scope. */
@@ -46,13 +34,12 @@ export function declareArgs(
   expand: Expander,
 ): void {
   const { options, globals, consumedArgs } = compilation;
-  for (const { name, defaultValue } of instruction.args) {
-    consumedArgs.add(name);
-    // A default that is not used can be a ${NAME:?message} that says what was to be given.
-    const value =
-      options.buildArgs[name] ??
-      (defaultValue === undefined ? globals.get(name) : expand(defaultValue, instruction.location));
-    if (value !== undefined) state.args.set(name, value);
+  for (const arg of instruction.args) {
+    consumedArgs.add(arg.name);
+    const value = argValue(arg, options.buildArgs, globals, (word) =>
+      expand(word, instruction.location),
+    );
+    if (value !== undefined) state.args.set(arg.name, value);
   }
 }
 

@@ -9,7 +9,7 @@ import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import type { WiacError } from '../util/errors.js';
 import { DockerfileError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
-import { declareArgs, globalScope, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
+import { declareArgs, globalArguments, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
 import { configChange } from './config-changes.js';
 import { copySteps } from './copy-step.js';
@@ -195,22 +195,21 @@ function takeTriggers({ triggers, stage }: StageState): Instruction[] {
  */
 export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
   const parts = splitStages(dockerfile);
-  const consumedArgs = new Set<string>();
   // An instruction's words are expanded for the step, for the config and for the history.
   const expanded = textBudget(4);
   const { escape: escapeCharacter } = dockerfile.directives;
-  const globals = globalScope(parts, options, escapeCharacter, consumedArgs, expanded);
+  const globals = globalArguments(parts, options, escapeCharacter, expanded);
   const compilation: Compilation = {
     dockerfile,
     options,
     stages: parts.stages,
     named: parts.named,
-    globals,
+    globals: globals.values,
     graph: graphBuilder(),
     credentials: new Map(),
     expanded,
     kept: textBudget(),
-    consumedArgs,
+    consumedArgs: new Set(globals.names),
     compileStage: stageCompiler(() => compilation),
   };
   const last = dockerfile.instructions.at(-1)?.location;

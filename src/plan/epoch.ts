@@ -2,7 +2,7 @@
 import type { Dockerfile } from '../dockerfile/ast.js';
 import type { SourceLocation } from '../util/errors.js';
 import { DockerfileError, UsageError } from '../util/errors.js';
-import { globalScope } from './arguments.js';
+import { globalArguments } from './arguments.js';
 import type { PlanOptions } from './plan.js';
 import { splitStages, targetStage } from './stages.js';
 import { textBudget } from './text-budget.js';
@@ -53,7 +53,7 @@ export function dockerfileEpoch(dockerfile: Dockerfile, options: EpochOptions): 
     instruction.args.map((arg) => ({ ...arg, location: instruction.location })),
   );
   if (!declared.some(({ name }) => name === EPOCH_ARGUMENT)) return undefined;
-  const scope = globalScope(parts, options, escapeCharacter, new Set(), textBudget());
+  const { values: scope } = globalArguments(parts, options, escapeCharacter, textBudget());
   for (const { name, defaultValue, location: place } of declared) {
     if (name !== EPOCH_ARGUMENT || defaultValue === undefined) continue;
     const text = /^\d+$/.test(defaultValue) ? defaultValue : (scope.get(name) ?? defaultValue);

@@ -1,4 +1,5 @@
 /** Build arguments and environment: which variables an instruction sees (Dockerfile reference, ARG and ENV). */
+import type { ArgInstruction } from '../dockerfile/ast.js';
 import { expand } from '../dockerfile/expand.js';
 import type { SourceLocation } from '../util/errors.js';
 import type { TextBudget } from './text-budget.js';
@@ -39,6 +40,71 @@ export function platformArgs(
   }
   args.set('TARGETSTAGE', targetStage ?? 'default');
   return args;
+}
+
+/** Values of --build-arg by name. */
+export type BuildArgs = Readonly<Record<string, string>>;
+
+/** What --build-arg says of a name, which may be one that every object has: `constructor`. */
+export function givenArg(buildArgs: BuildArgs, name: string): string | undefined {
+  return Object.hasOwn(buildArgs, name) ? buildArgs[name] : undefined;
+}
+
+/**
+ * The value of an ARG: what was given, else its default, else that of the same name in the scope
+ * around it. A default that does not count is not expanded: it may be a ${NAME:?message} that says
+ * what was to be given.
+ */
+export function argValue(
+  { name, defaultValue }: ArgInstruction['args'][number],
+  buildArgs: BuildArgs,
+  around: ReadonlyMap<string, string>,
+  expandDefault: (word: string) => string | undefined,
+): string | undefined {
+  const given = givenArg(buildArgs, name);
+  if (given !== undefined) return given;
+  return defaultValue === undefined ? around.get(name) : expandDefault(defaultValue);
+}
+
+/** Variables that FROM sees: ARG before the first FROM, and those of the platform. */
+export interface GlobalScope {
+  readonly values: ReadonlyMap<string, string>;
+  /** Also those of ARG without a value. */
+  readonly names: ReadonlySet<string>;
+}
+
+/**
+ * The global scope. As in BuildKit, --build-arg counts for the platform's arguments whether an ARG
+ * declares them or not.
+ * @param automatic the arguments of the platform
+ * @param expandDefault expands the default of an ARG with the values before it
+ */
+export function globalScope(
+  globalArgs: readonly ArgInstruction[],
+  automatic: ReadonlyMap<string, string>,
+  buildArgs: BuildArgs,
+  expandDefault: (
+    word: string,
+    values: ReadonlyMap<string, string>,
+    location: SourceLocation,
+  ) => string | undefined,
+): GlobalScope {
+  const values = new Map(automatic);
+  const names = new Set(automatic.keys());
+  for (const name of automatic.keys()) {
+    const given = givenArg(buildArgs, name);
+    if (given !== undefined) values.set(name, given);
+  }
+  for (const { args, location } of globalArgs) {
+    for (const arg of args) {
+      names.add(arg.name);
+      const value = argValue(arg, buildArgs, values, (word) =>
+        expandDefault(word, values, location),
+      );
+      if (value !== undefined) values.set(arg.name, value);
+    }
+  }
+  return { values, names };
 }
 
 /**

@@ -1,7 +1,8 @@
 /** `--cache-to` and `--cache-from`: values as docker buildx has them. */
-import { splitCsv } from '../dockerfile/csv.js';
 import { parseRegistryReference } from '../oci/reference.js';
-import { UnsupportedError, UsageError } from '../util/errors.js';
+import type { Refuse } from '../util/csv-attributes.js';
+import { attributePairs, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
+import { UnsupportedError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
 
 /** A place in an S3 bucket. */
@@ -56,6 +57,7 @@ export interface CacheToSpec {
 interface Attributes {
   /** The option as given, for messages. */
   readonly title: string;
+  readonly refuse: Refuse;
   readonly left: Map<string, string[]>;
 }
 
@@ -66,10 +68,8 @@ const EXAMPLES: ReadonlyMap<string, string> = new Map([
   ['inline', 'type=inline'],
 ]);
 
-function refuse({ title }: Pick<Attributes, 'title'>, why: string): never {
-  throw new UsageError(`${title}: ${why}`, {
-    hint: `write ${[...EXAMPLES.values()].join(', ')}`,
-  });
+function refuse(attributes: Attributes, why: string): never {
+  return attributes.refuse(why);
 }
 
 /** Attributes that no message may repeat, in quotes or not. */
@@ -77,26 +77,18 @@ const SECRETS =
   /"(access_key_id|secret_access_key|session_token)=([^"]|"")*"?|\b(access_key_id|secret_access_key|session_token)=[^,]*/gi;
 
 function splitAttributes(text: string, option: string): Attributes {
-  const title = `${option} ${withoutCredentials(text).replace(SECRETS, '$1$3=***')}`;
-  const fields = splitCsv(text) ?? refuse({ title }, 'a quote is not closed');
+  const shown = withoutCredentials(text).replace(SECRETS, '$1$3=***');
+  const refuse = refusing(option, shown, `write ${[...EXAMPLES.values()].join(', ')}`);
+  const attributes = parseAttributes(text, refuse);
   // As in buildx: a value that is one word is a reference.
-  if (fields.length === 1 && !text.includes('=')) {
-    return {
-      title,
-      left: new Map([
-        ['type', ['registry']],
-        ['ref', [text]],
-      ]),
-    };
-  }
+  const [only, ...others] = attributes;
+  const pairs =
+    only && others.length === 0 && only.value === undefined
+      ? [['type', 'registry'] as const, ['ref', text] as const]
+      : attributePairs(attributes, refuse);
   const left = new Map<string, string[]>();
-  for (const field of fields) {
-    const at = field.indexOf('=');
-    if (at < 1) refuse({ title }, `"${field}" is no NAME=VALUE`);
-    const name = field.slice(0, at).toLowerCase();
-    left.set(name, [...(left.get(name) ?? []), field.slice(at + 1)]);
-  }
-  return { title, left };
+  for (const [name, value] of pairs) left.set(name, [...(left.get(name) ?? []), value]);
+  return { title: `${option} ${shown}`, refuse, left };
 }
 
 function takeAll({ left }: Attributes, name: string): string[] {
@@ -126,8 +118,10 @@ function takeOneOf<T extends string>(
   return found ?? refuse(attributes, `${name} is one of ${values.join(', ')}`);
 }
 
-function takeFlag(attributes: Attributes, name: string): boolean {
-  return takeOneOf(attributes, name, ['false', 'true']) === 'true';
+function takeFlag(attributes: Attributes, name: string, otherwise = false): boolean {
+  const text = take(attributes, name);
+  if (text === undefined) return otherwise;
+  return parseBoolean(text) ?? refuse(attributes, `${name} is one of true, false`);
 }
 
 function s3Place(attributes: Attributes, env: NodeJS.ProcessEnv): S3Place {
@@ -146,12 +140,7 @@ function s3Place(attributes: Attributes, env: NodeJS.ProcessEnv): S3Place {
     endpoint,
     prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`,
     name: take(attributes, 'name') ?? 'wiac',
-    pathStyle:
-      takeOneOf(attributes, 'use_path_style', [
-        endpoint === undefined ? 'false' : 'true',
-        'true',
-        'false',
-      ]) === 'true',
+    pathStyle: takeFlag(attributes, 'use_path_style', endpoint !== undefined),
     accessKeyId: needed('access_key_id', 'AWS_ACCESS_KEY_ID'),
     secretAccessKey: needed('secret_access_key', 'AWS_SECRET_ACCESS_KEY'),
     sessionToken: setting('session_token', 'AWS_SESSION_TOKEN') || undefined,
@@ -220,8 +209,7 @@ export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec 
   const type = takeNeeded(attributes, 'type');
   // What buildx asks for with these is what wiac always writes.
   for (const name of ['image-manifest', 'oci-mediatypes']) {
-    if (takeOneOf(attributes, name, ['true', 'false']) === 'false')
-      refuse(attributes, `${name}=false is not supported`);
+    if (!takeFlag(attributes, name, true)) refuse(attributes, `${name}=false is not supported`);
   }
   const spec: CacheToSpec = {
     place: type === 'inline' ? { type } : placeOf(attributes, type, 'dest', env),

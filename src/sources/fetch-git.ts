@@ -1,10 +1,11 @@
 /** Files of a git repository, for ADD and as a build context, with git(1). */
 import { lstatSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { entryPath } from '../fs/directory.js';
 import { stampTree } from '../fs/layer/settle-times.js';
 import { resolve } from '../fs/layer/stack.js';
 import { removeTree } from '../fs/remove-tree.js';
+import { parentPath } from '../fs/tree-path.js';
 import { openWalker } from '../fs/walker.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { GitSource } from '../plan/remote.js';
@@ -127,8 +128,7 @@ function moveDirectory(work: string, path: string, target: string): void {
   }
   const walker = openWalker(work);
   try {
-    const parent = dirname(path);
-    renameSync(entryPath(walker.at(parent === '.' ? '' : parent), basename(path)), target);
+    renameSync(entryPath(walker.at(parentPath(path)), basename(path)), target);
   } finally {
     walker.close();
   }

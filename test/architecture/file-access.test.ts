@@ -125,7 +125,6 @@ const REASONS: readonly Reason[] = [
     files: {
       'cli/config-file.ts': 'readFileSync statfsSync',
       'cli/report.ts': 'readFileSync',
-      'cli/start.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
       'containers-storage/roots.ts': 'existsSync readFileSync',
       'containers-storage/storage-layers.ts': 'statSync',
       'containers-storage/storage-records.ts': 'readFileSync',
@@ -138,10 +137,18 @@ const REASONS: readonly Reason[] = [
       'oci/registry/credentials.ts': 'readFile',
       'oci/registry/extra-certificates.ts': 'readFileSync',
       'oci/registry/save-credentials.ts': 'mkdir open realpath rename rm',
+      'start/native-addon.ts': 'openSync',
       'util/checkpoint.ts': 'appendFileSync readFileSync',
       'util/open-files.ts': 'readFileSync',
       'util/process-name.ts': 'readFileSync readlinkSync',
       'util/user-namespace.ts': 'readFileSync',
+    },
+  },
+  {
+    why: "files of wiac's own package",
+    files: {
+      'oci/compress/libdeflate/deflate.ts': 'readFileSync',
+      'start/launcher.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
     },
   },
   {

@@ -21,7 +21,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(
-  (path) => path.endsWith('.ts') && !/^(cli|ui)\//.test(path),
+  (path) => path.endsWith('.ts') && !/^(start|cli|ui)\//.test(path),
 );
 
 const OF_THE_PROCESS =

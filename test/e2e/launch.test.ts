@@ -1,5 +1,6 @@
-/** What `wiac` does before it is Node: certificates are read by who needs them (the first line of src/cli/start.ts). */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+/** What `wiac` does before it is Node: certificates are read by who needs them (src/start/launch.sh). */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:https';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -96,13 +97,67 @@ test('a file that can not be read is a warning, once it is needed', async () => 
   expect(refused).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('certificate') });
 });
 
-test('other variables come through, whatever they are called', async () => {
+test('a variable that sh drops is a secret with a hint', async () => {
   const directory = context({
     Dockerfile: dockerfile('RUN --mount=type=secret,id=s cat /run/secrets/s > /copy'),
   });
   const args = ['build', '-q', '--secret', 'id=s,env=my.token', directory];
-  const built = await launch(args, { 'my.token': 'a secret' });
+  const env = { 'my.token': 'a secret' };
+  const refused = await launch(args, env);
+  expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('sh starts wiac') });
+  const built = await launch(args, env, true);
   expect(built).toMatchObject({ exitCode: 0, stderr: '' });
   const [top = ''] = built.stdout.split(':');
   expect(readFileSync(join(top, 'copy'), 'utf8')).toBe('a secret');
+});
+
+/** A directory with nothing in PATH but the programs given, and busybox for all it knows. */
+function smallMachine(...programs: readonly string[]): string {
+  const bin = tempDir();
+  execFileSync('busybox', ['--install', '-s', bin]);
+  for (const program of programs) {
+    rmSync(join(bin, program), { force: true });
+    const path = execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' });
+    symlinkSync(path.trim(), join(bin, program));
+  }
+  symlinkSync(process.execPath, join(bin, 'node'));
+  return bin;
+}
+
+test("busybox's sh starts it, by a link and with odd arguments", async () => {
+  const bin = smallMachine();
+  const wiac = join(bin, 'wiac');
+  symlinkSync(WIAC, wiac);
+  const args = ['run', 'no image', 'node', '--env-file=.env', '--', '*'];
+  const run = await execa(join(bin, 'sh'), [WIAC, ...args], { reject: false, env: { PATH: bin } });
+  const linked = await execa('wiac', args, { reject: false, env: { PATH: bin } });
+  for (const { exitCode, stderr } of [run, linked]) {
+    expect(exitCode).not.toBe(9);
+    expect(stderr).toContain('no image');
+    // Node would read the file, and end because there is none.
+    expect(stderr).not.toContain('.env: not found');
+  }
+});
+
+test('builds with the tools of busybox beside perl and getfattr', async () => {
+  const PATH = smallMachine('perl', 'getfattr', 'setfattr');
+  const directory = context({
+    Dockerfile: [
+      'FROM scratch AS first',
+      'COPY bin /bin',
+      'RUN mkdir -p /deep/er && echo 7 > /deep/er/7 && ln /deep/er/7 /7',
+      'FROM first',
+      'COPY --from=first /deep /copied/',
+      'COPY . /all/',
+    ].join('\n'),
+    'some file': 'x',
+  });
+  const env = { PATH, WIAC_ROOT: join(tempDir(), 'store') };
+  const built = await launch(['build', '-q', '-t', 'small', directory], env);
+  expect(built).toMatchObject({ exitCode: 0, stderr: '' });
+  const run = await launch(['run', 'small', '/bin/sh', '-c', 'cat /all/some* /copied/er/7'], env);
+  expect(run).toMatchObject({ exitCode: 0, stdout: 'x7' });
+  const layout = `oci-layout://${tempDir()}/layout:small`;
+  expect(await launch(['push', 'small', layout], env)).toMatchObject({ exitCode: 0 });
+  expect(await launch(['cache', 'verify'], env)).toMatchObject({ exitCode: 0 });
 });

@@ -310,7 +310,7 @@ test.each([
   ['--cache-from=type=s3,bucket=b,region=r', 'access_key_id is missing'],
   ['--cache-from=type=inline', 'type=registry'],
   ['--cache-from=No/Name', 'repository names are lower case'],
-  ['--cache-from=type=registry,ref="a', 'a quote is not closed'],
+  ['--cache-from=type=registry,ref="a', 'misplaced double quote'],
 ])('%s is refused', async (flag, message) => {
   const { exitCode, stderr } = await machine().wiac(['build', flag, tempDir()], {
     env: { AWS_ACCESS_KEY_ID: '' },

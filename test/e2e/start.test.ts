@@ -24,6 +24,7 @@ test('code compiled by one run serves the next', async () => {
     ['push', 'image', target],
     ['pull', target],
     ['images'],
+    ['--version'],
   ];
   // The first build runs a step, and loads what cached ones don't.
   for (const args of commands) await run(...args);

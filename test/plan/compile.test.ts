@@ -109,8 +109,33 @@ describe('variables', () => {
       { a: '2', b: '1' },
     ],
     ['TARGETARCH', ['FROM scratch', 'ARG TARGETARCH', 'RUN x'], {}, { TARGETARCH: 'amd64' }],
+    [
+      'TARGETARCH that was given',
+      ['FROM scratch', 'ARG TARGETARCH', 'RUN x'],
+      { TARGETARCH: 's390x' },
+      { TARGETARCH: 's390x' },
+    ],
+    [
+      'names that every object has',
+      ['ARG toString', 'FROM scratch', 'ARG constructor', 'ARG toString=1', 'RUN x'],
+      {},
+      { toString: '1' },
+    ],
   ])('%s', (_, lines, buildArgs, expected) => {
     expect(runEnv(lines, { buildArgs })).toEqual(expected);
+  });
+
+  test.each([
+    [{ buildArgs: {} }, 'base-amd64'],
+    [{ buildArgs: { TARGETARCH: 's390x' } }, 'base-s390x'],
+  ])('%j: FROM sees what was given for the platform', (options, reference) => {
+    const asked = new Set<string>();
+    const image: PlanOptions['image'] = (...request) => {
+      asked.add(request[0]);
+      return OPTIONS.image(...request);
+    };
+    const { warnings } = plan(['FROM base-$TARGETARCH', 'RUN x'], { ...options, image });
+    expect([[...asked], warnings]).toEqual([[reference], []]);
   });
 
   test('a proxy argument reaches RUN but no key; declared, it counts', () => {

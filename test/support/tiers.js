@@ -9,12 +9,12 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE = new RegExp(
   [
-    '^(architecture|check|dockerfile|shared-cache|ui|why)/',
+    '^(architecture|check|dockerfile|shared-cache|start|ui|util|why)/',
     '^attest/(packages|provenance)',
     '^engine/(?!outlook)',
     '^executor/(capabilities|container|limits|operations|resolver|seccomp)',
-    '^fs/(amend-tree|compose-tree|gomatch|ignore|patterns|tree-lookup)',
-    '^oci/(digest|parse|platform|reference)',
+    '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|patterns|tree-lookup)',
+    '^oci/(deflate|digest|parse|platform|reference)',
     '^oci/registry/byte-cursor',
     '^plan/(compile|git-url)',
     '^store/(policy|prune-plan)',

@@ -1,8 +1,13 @@
 /** What --output says: where a result goes, and in which form (docs.docker.com/build/exporters). */
 import { resolve } from 'node:path';
-import { splitCsv } from '../../dockerfile/csv.js';
 import type { Annotation } from '../../oci/annotations.js';
 import { parseAnnotation } from '../../oci/annotations.js';
+import {
+  attributePairs,
+  parseAttributes,
+  parseBoolean,
+  refusing,
+} from '../../util/csv-attributes.js';
 import { UnsupportedError, UsageError } from '../../util/errors.js';
 
 /** Standard output as a destination. */
@@ -74,8 +79,9 @@ function isAnnotation(key: string): boolean {
 function booleanOf(pairs: Pairs, key: string): boolean | undefined {
   const value = pairs.get(key);
   if (value === undefined) return undefined;
-  if (['true', '1', ''].includes(value)) return true;
-  if (['false', '0'].includes(value)) return false;
+  if (value === '') return true;
+  const given = parseBoolean(value);
+  if (given !== undefined) return given;
   throw new UsageError(`--output: ${key}=${value} is neither true nor false`);
 }
 
@@ -128,19 +134,11 @@ function formOf(pairs: Pairs): ImageForm {
 }
 
 function parsePairs(text: string): Map<string, string> {
-  const fields = splitCsv(text);
-  if (!fields) throw new UsageError(`--output ${text}: a quote is misplaced`);
+  const refuse = refusing('--output', text, 'write type=oci,dest=FILE or only a directory');
   const pairs = new Map<string, string>();
-  for (const field of fields) {
-    const at = field.indexOf('=');
-    if (at < 1)
-      throw new UsageError(`--output ${text}: ${field} is no key=value`, {
-        hint: 'write type=oci,dest=FILE or only a directory',
-      });
-    const key = field.slice(0, at).trim().toLowerCase();
+  for (const [key, value] of attributePairs(parseAttributes(text, refuse), refuse)) {
     // Several names are one field in quotes, or the key again.
     const before = key === 'name' ? pairs.get(key) : undefined;
-    const value = field.slice(at + 1);
     pairs.set(key, before === undefined ? value : `${before},${value}`);
   }
   return pairs;

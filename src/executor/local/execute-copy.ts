@@ -1,5 +1,5 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { CopyReport } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
@@ -11,6 +11,7 @@ import type { Stack } from '../../fs/layer/stack.js';
 import { unpackSelection } from '../../fs/layer/unpack-selection.js';
 import { amendTree } from '../../fs/scan/amend-tree.js';
 import type { Selection } from '../../fs/select/select.js';
+import { parentPath } from '../../fs/tree-path.js';
 import { openWalker } from '../../fs/walker.js';
 import { ensureEntry, setDirectory } from '../../fs/write.js';
 import { parseMode } from '../../plan/mode.js';
@@ -159,8 +160,7 @@ export function executeWorkdir(draft: Draft, { destination, owner }: WritePlace)
   const walker = openWalker(draft.diff);
   try {
     for (const { path, existing } of [...destination.ancestors, own]) {
-      const parent = dirname(path);
-      ensureEntry(walker.at(parent === '.' ? '' : parent), basename(path));
+      ensureEntry(walker.at(parentPath(path)), basename(path));
       setDirectory(walker.at(path), existing ?? { mode: 0o755, uid, gid });
     }
   } finally {

@@ -8,6 +8,9 @@ import { ImageError } from '../../oci/image-error.js';
 import type { ByteString } from '../../oci/tar/entry.js';
 import { display, fsPath } from '../../oci/tar/entry.js';
 import { entryPath } from '../directory.js';
+import type { Component } from '../follow-links.js';
+import { followLinks } from '../follow-links.js';
+import { pathBelow } from '../tree-path.js';
 import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 import type { Attributes } from './attributes.js';
@@ -50,11 +53,8 @@ export interface LayerTree {
   readonly base: BaseLookup | undefined;
 }
 
-/** As many as Linux follows in one path. */
-const MAX_SYMLINKS = 40;
-
 export function childPath(directory: DirectoryNode, name: ByteString): ByteString {
-  return directory.path === '' ? name : `${directory.path}/${name}`;
+  return pathBelow(directory.path, name);
 }
 
 function createNode(parent: DirectoryNode | undefined, name: ByteString): DirectoryNode {
@@ -110,34 +110,34 @@ export function adoptDirectory(parent: DirectoryNode, name: ByteString): Directo
   return node;
 }
 
-type Step = { readonly node: DirectoryNode } | { readonly target: ByteString } | undefined;
+type Found = Component<DirectoryNode> | undefined;
 
 function refuseFile(path: ByteString): never {
   throw new ImageError(`the archive holds entries below ${display(path)}, which is no directory`);
 }
 
 /** What is at a name that is no node yet. @throws ImageError for a file */
-function look(tree: LayerTree, parent: DirectoryNode, name: ByteString): Step {
+function look(tree: LayerTree, parent: DirectoryNode, name: ByteString): Found {
   const path = childPath(parent, name);
   if (tree.pending.has(path)) tree.pending.flush();
   const entry = entryAt(tree.walker, parent, name);
   const stats = lstatSync(entry, { throwIfNoEntry: false });
   if (stats === undefined) return lookBelow(tree, parent, name);
-  if (stats.isDirectory()) return { node: adoptDirectory(parent, name) };
+  if (stats.isDirectory()) return { place: adoptDirectory(parent, name) };
   if (!stats.isSymbolicLink()) refuseFile(path);
-  return { target: readlinkSync(entry, 'buffer').toString('latin1') };
+  return { link: readlinkSync(entry, 'buffer').toString('latin1') };
 }
 
 /** A directory of the layers below is there for the archive too: it gets an equal one on top. */
-function lookBelow(tree: LayerTree, parent: DirectoryNode, name: ByteString): Step {
+function lookBelow(tree: LayerTree, parent: DirectoryNode, name: ByteString): Found {
   const path = childPath(parent, name);
   const below = tree.base?.(path);
   if (below === undefined) return undefined;
-  if (below.kind === 'symlink') return { target: below.target };
+  if (below.kind === 'symlink') return { link: below.target };
   if (below.kind === 'other') refuseFile(path);
   const node = makeDirectory(tree, parent, name);
   node.attributes = below.attributes;
-  return { node };
+  return { place: node };
 }
 
 /**
@@ -152,40 +152,20 @@ export function findDirectory(
   parts: readonly ByteString[],
   missing: 'make' | 'give up',
 ): DirectoryNode | undefined {
-  let at = tree.top;
-  let followed = 0;
-  // The next component is the last.
-  const todo = [...parts].reverse();
-  for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
-    if (part === '' || part === '.') continue;
-    if (part === '..') {
-      at = at.parent ?? at;
-      continue;
-    }
-    const known = at.children.get(part);
-    if (known !== undefined) {
-      at = known;
-      continue;
-    }
-    const found = look(tree, at, part);
-    if (found === undefined) {
-      if (missing === 'give up') return undefined;
-      at = makeDirectory(tree, at, part);
-      continue;
-    }
-    if ('node' in found) {
-      at = found.node;
-      continue;
-    }
-    const { target } = found;
-    followed += 1;
-    if (followed > MAX_SYMLINKS) {
-      throw new ImageError(`the archive has a loop of symlinks at ${display(childPath(at, part))}`);
-    }
-    if (target.startsWith('/')) at = tree.top;
-    todo.push(...target.split('/').reverse());
+  const enter = (at: DirectoryNode, name: ByteString): Found => {
+    const known = at.children.get(name);
+    if (known !== undefined) return { place: known };
+    const found = look(tree, at, name);
+    if (found !== undefined || missing === 'give up') return found;
+    return { place: makeDirectory(tree, at, name) };
+  };
+  const above = ({ parent }: DirectoryNode) => parent;
+  const reached = followLinks({ top: tree.top, outside: 'nothing', enter, above }, parts);
+  if (reached.kind === 'loop') {
+    const path = childPath(reached.place, reached.name);
+    throw new ImageError(`the archive has a loop of symlinks at ${display(path)}`);
   }
-  return at;
+  return reached.kind === 'found' ? reached.place : undefined;
 }
 
 /** A directory and all below it, parents first. */

@@ -60,7 +60,47 @@ const MAX_RUNNING = 16;
 interface Running {
   readonly window: Window;
   readonly members: Promise<Buffer>;
-  settled: boolean;
+  readonly isSettled: () => boolean;
+}
+
+function watch(window: Window, members: Promise<Buffer>): Running {
+  let settled = false;
+  const settle = () => {
+    settled = true;
+  };
+  // It may fail before it is waited for.
+  members.then(settle, settle);
+  return { window, members, isSettled: () => settled };
+}
+
+/** The windows of an archive, each when it is known whether it is the only one. */
+async function* markOnly(
+  archive: AsyncIterable<Window>,
+): AsyncGenerator<{ readonly window: Window; readonly isOnly: boolean }> {
+  let last: { readonly window: Window; readonly isOnly: boolean } | undefined;
+  for await (const window of archive) {
+    if (last) yield { window: last.window, isOnly: false };
+    last = { window, isOnly: last === undefined };
+  }
+  if (last) yield last;
+}
+
+/** Starts to compress windows, as many at a time as may be in memory; gives them in their order. */
+async function* compressWindows(
+  archive: AsyncIterable<Window>,
+  threads: GzipThreads,
+  level: number,
+): AsyncGenerator<Running> {
+  const running: Running[] = [];
+  for await (const { window, isOnly } of markOnly(archive)) {
+    // Most layers are small: one window is compressed before a thread would have started.
+    const members = isOnly ? compressHere(window, level) : threads.compress(window, level);
+    running.push(watch(window, members));
+    if (!isOnly) await turn();
+    while (running[0]?.isSettled() || running.length >= MAX_RUNNING)
+      yield running.shift() as Running;
+  }
+  yield* running;
 }
 
 /**
@@ -74,38 +114,13 @@ async function* gzipped(
   { level = DEFAULT_LEVELS.gzip, threads: shared, memory }: CompressOptions,
 ): AsyncGenerator<Buffer> {
   const threads = shared ?? createGzipThreads();
-  const running: Running[] = [];
-  const run = (window: Window, members: Promise<Buffer>): void => {
-    const job: Running = { window, members, settled: false };
-    const settle = () => {
-      job.settled = true;
-    };
-    // It may fail before it is waited for.
-    members.then(settle, settle);
-    running.push(job);
-  };
-  const finish = async ({ window, members }: Running): Promise<Buffer> => {
-    const compressed = await members;
-    plain.update(window.bytes);
-    memory.give(window.bytes);
-    return compressed;
-  };
-  let held: Window | undefined;
-  let several = false;
   try {
-    for await (const window of archive) {
-      if (held) {
-        several = true;
-        run(held, threads.compress(held, level));
-        await turn();
-        while (running[0]?.settled || running.length >= MAX_RUNNING)
-          yield await finish(running.shift() as Running);
-      }
-      held = window;
+    for await (const { window, members } of compressWindows(archive, threads, level)) {
+      const compressed = await members;
+      plain.update(window.bytes);
+      memory.give(window.bytes);
+      yield compressed;
     }
-    // Most layers are small: one window is compressed before a thread would have started.
-    if (held) run(held, several ? threads.compress(held, level) : compressHere(held, level));
-    for (const job of running) yield await finish(job);
   } finally {
     if (!shared) threads.close();
   }

@@ -3,6 +3,7 @@ import type { BigIntStats } from 'node:fs';
 import { lstatSync, readdirSync } from 'node:fs';
 import type { ByteString, TarTime, TarType } from '../../oci/tar/entry.js';
 import { withShortPath } from '../short-path.js';
+import { pathBelow } from '../tree-path.js';
 
 /** What a file of a layer is, as far as an archive can say. */
 export interface LayerMember {
@@ -91,7 +92,7 @@ function children(root: ByteString, directory: ByteString, wholeSeconds: boolean
   const found: LocatedMember[] = [];
   const names = withShortPath(`${root}/${directory}`, (short) => readdirSync(short, 'latin1'));
   for (const name of names) {
-    const one = look(root, directory === '' ? name : `${directory}/${name}`, wholeSeconds);
+    const one = look(root, pathBelow(directory, name), wholeSeconds);
     if (one !== undefined) found.push(one);
   }
   return found;

@@ -2,12 +2,13 @@
  * The tree of a COPY's layer, put together from the trees of what was copied: the files, which were
  * digested on their way into the layer, need not be read for it again.
  */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { TreeDigest } from '../../keys/digest.js';
 import type { LinkGroups } from '../scan/hard-links.js';
 import type { DirectoryEntry, TreeEntry, TreeReader } from '../scan/tree.js';
 import { byName, encodeTree } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
+import { parentPath } from '../tree-path.js';
 import type { EntryAttributes } from '../write.js';
 import type { CopyRequest } from './copy-job.js';
 import {
@@ -53,9 +54,8 @@ function directoryAt(root: Growing, path: string): Growing {
 
 /** Makes a missing directory; an existing one keeps its attributes. */
 function addDirectory(root: Growing, path: string, attributes: EntryAttributes): void {
-  const slash = path.lastIndexOf('/');
-  const parent = directoryAt(root, slash === -1 ? '' : path.slice(0, slash));
-  const name = path.slice(slash + 1);
+  const parent = directoryAt(root, parentPath(path));
+  const name = basename(path);
   const there = parent.entries.get(name);
   if (there === undefined) parent.entries.set(name, { attributes, entries: new Map() });
   else if (!isGrowing(there)) throw new NotComposable();
@@ -108,9 +108,8 @@ function addSelection(
   const [entry] = nodes.read(selection.tree);
   if (!entry) return;
   const full = into ? join(path, selection.name) : request.destination.path;
-  const slash = full.lastIndexOf('/');
-  const parent = directoryAt(root, slash === -1 ? '' : full.slice(0, slash));
-  addEntry(parent, { ...copied(request, nodes, entry), name: full.slice(slash + 1) });
+  const parent = directoryAt(root, parentPath(full));
+  addEntry(parent, { ...copied(request, nodes, entry), name: basename(full) });
 }
 
 function finish({ entries }: Growing, write: TreeNodes['write']): TreeDigest {

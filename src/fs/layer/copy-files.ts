@@ -12,7 +12,7 @@ import {
   futimesSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { FileDigest } from '../../keys/digest.js';
 import { ContextError } from '../../util/errors.js';
@@ -25,6 +25,7 @@ import type { OpenFile } from '../read.js';
 import { openFile, readBuffer, readLink, readPieces } from '../read.js';
 import type { FileEntry, SpecialEntry, SymlinkEntry, TreeEntry } from '../scan/tree.js';
 import { sameEntry } from '../scan/tree.js';
+import { parentPath } from '../tree-path.js';
 import { createFile, createLink, linkEntry, setEntryOwner, setEntryTime } from '../write.js';
 import type { FileCopy, Job } from './copy-job.js';
 import type { Owner } from './users.js';
@@ -40,8 +41,8 @@ interface Copying {
 }
 
 function place(path: string): { parent: string; name: string } {
-  const parent = dirname(path);
-  return { parent: parent === '.' ? '' : parent, name: basename(path) };
+  const parent = parentPath(path);
+  return { parent, name: basename(path) };
 }
 
 /** A block of the usual file systems: a hole has that size at least. */

@@ -3,6 +3,7 @@ import type { Stats } from 'node:fs';
 import { lstatSync } from 'node:fs';
 import type { Directory } from '../directory.js';
 import { listNames, lstatEntry } from '../directory.js';
+import { pathBelow } from '../tree-path.js';
 import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 
@@ -58,7 +59,7 @@ function visit(path: string, onFile: (stats: Stats, name: string) => void): void
         const stats = lstatEntry(directory, name);
         if (!stats) continue;
         onFile(stats, name);
-        if (stats.isDirectory()) waiting.push(at === '' ? name : `${at}/${name}`);
+        if (stats.isDirectory()) waiting.push(pathBelow(at, name));
       }
     }
   } finally {

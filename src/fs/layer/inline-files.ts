@@ -1,7 +1,10 @@
 /** Files whose content stands in the Dockerfile (here-documents of COPY and ADD). */
+
 import { closeSync, fchmodSync, fchownSync, futimesSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { SourceLocation } from '../../util/errors.js';
 import { DockerfileError } from '../../util/errors.js';
+import { parentPath, pathBelow } from '../tree-path.js';
 import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 import { createFile, ensureEntry, setDirectory } from '../write.js';
@@ -23,7 +26,7 @@ export function ensureDirectories(walker: Walker, path: string, owner: Owner): v
   let at = '';
   for (const name of path === '' ? [] : path.split('/')) {
     const made = ensureEntry(walker.at(at), name);
-    at = at === '' ? name : `${at}/${name}`;
+    at = pathBelow(at, name);
     if (made) setDirectory(walker.at(at), { mode: 0o755, ...owner });
   }
 }
@@ -39,13 +42,12 @@ export function writeInlineFiles(
   { destination, intoDirectory, owner, mode, location }: InlineRequest,
 ): void {
   const into = intoDirectory || destination.kind === 'directory';
-  const slash = destination.path.lastIndexOf('/');
-  const parent = into ? destination.path : destination.path.slice(0, Math.max(0, slash));
+  const parent = into ? destination.path : parentPath(destination.path);
   const walker = openWalker(layer);
   try {
     for (const { name, content } of files) {
       ensureDirectories(walker, parent, owner);
-      const own = into ? name : destination.path.slice(slash + 1);
+      const own = into ? name : basename(destination.path);
       const fd = createInline(walker, parent, own, location);
       try {
         writeFileSync(fd, content);

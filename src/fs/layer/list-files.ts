@@ -2,6 +2,7 @@
 import type { Directory } from '../directory.js';
 import { listNames, lstatEntry } from '../directory.js';
 import { readLink } from '../read.js';
+import { pathBelow } from '../tree-path.js';
 import { openWalker } from '../walker.js';
 import { isWhiteout } from './stack.js';
 
@@ -41,7 +42,7 @@ export function listLayerFiles(root: string): LayerFile[] {
     for (const at of directories) {
       const directory = walker.at(at);
       for (const name of listNames(directory)) {
-        const path = at === '' ? name : `${at}/${name}`;
+        const path = pathBelow(at, name);
         const file = describe(directory, path, name);
         if (file) files.push(file);
         if (file?.mode.startsWith('d')) directories.push(path);

@@ -2,13 +2,14 @@
  * Where the files of a COPY go in its layer: directories are made, what a former layer has is
  * linked, and what is left is noted for copying.
  */
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { TreeDigest } from '../../keys/digest.js';
 import { ContextError } from '../../util/errors.js';
 import type { LinkGroups } from '../scan/hard-links.js';
 import type { Scanned, ScannedDirectory } from '../scan/listing.js';
 import type { TreeEntry, TreeReader } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
+import { parentPath, pathBelow } from '../tree-path.js';
 import type { EntryAttributes } from '../write.js';
 import { ensureEntry, linkEntry, removeEntry, setDirectory, setDirectoryTime } from '../write.js';
 import type { FileCopy, Job } from './copy-job.js';
@@ -36,11 +37,6 @@ function refuseOverlap(job: Job, path: string): never {
   );
 }
 
-const parentOf = (path: string) => {
-  const parent = dirname(path);
-  return parent === '.' ? '' : parent;
-};
-
 /**
  * Makes a directory of the layer, and those above it, where they are not there.
  * @returns false when it was there
@@ -48,9 +44,9 @@ const parentOf = (path: string) => {
 function ensureDirectory(job: Job, path: string): boolean {
   if (job.copies.has(path) || job.links.has(path)) refuseOverlap(job, path);
   if (path === '' || job.directories.has(path)) return false;
-  ensureDirectory(job, parentOf(path));
+  ensureDirectory(job, parentPath(path));
   job.directories.add(path);
-  return ensureEntry(job.target.at(parentOf(path)), basename(path));
+  return ensureEntry(job.target.at(parentPath(path)), basename(path));
 }
 
 /** Makes a directory that is not itself copied; its attributes come last, when it is filled. */
@@ -69,7 +65,7 @@ function makeDirectories(job: Job, directories: readonly NewDirectory[]): void {
 function linkFormer(job: Job, file: Scanned, path: string): boolean {
   const { former } = job.request;
   if (!former) return false;
-  const parent = parentOf(path);
+  const parent = parentPath(path);
   const name = basename(path);
   try {
     linkEntry(job.sources.at(former.path, parent), name, job.target.at(parent), name);
@@ -96,7 +92,7 @@ function placeEntry(
   const noted = copy();
   // What is not in the tree was gone when it was digested.
   if (!noted) return;
-  if (job.links.delete(path)) removeEntry(job.target.at(parentOf(path)), basename(path));
+  if (job.links.delete(path)) removeEntry(job.target.at(parentPath(path)), basename(path));
   job.copies.set(path, noted);
 }
 
@@ -128,9 +124,6 @@ interface Placing {
   readonly first: ReadonlyMap<string, string>;
   readonly onSame: OnSame;
 }
-
-const joined = (directory: string, name: string) =>
-  directory === '' ? name : `${directory}/${name}`;
 
 function directoryAttributes(job: Job, { stats }: Scanned): EntryAttributes {
   const { owner, ownership, chmod } = job.request;
@@ -164,7 +157,7 @@ function copyOf(
 ): FileCopy | undefined {
   if (!entry || entry.type === 'dir') return undefined;
   const leader = first.get(within);
-  const sameAs = leader === undefined || leader === within ? undefined : joined(target, leader);
+  const sameAs = leader === undefined || leader === within ? undefined : pathBelow(target, leader);
   return { file, entry, selection, within, sameAs };
 }
 
@@ -181,8 +174,8 @@ function placeDirectory(
   const newEntries = once(() => entriesByName(job.read, now));
   const oldEntries = same ? newEntries : once(() => entriesByName(job.read, former));
   for (const child of directory.children) {
-    const within = joined(inside, child.name);
-    const path = joined(target, within);
+    const within = pathBelow(inside, child.name);
+    const path = pathBelow(target, within);
     if (child.directory) {
       const entry = newEntries().get(child.name);
       const before = oldEntries().get(child.name);

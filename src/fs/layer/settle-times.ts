@@ -2,8 +2,8 @@
  * Times of what no source has a time for. If they were those of the clock, the same files would
  * make another layer archive, and another digest, on each machine and each day.
  */
-import { dirname } from 'node:path';
 import { listNames, lstatEntry } from '../directory.js';
+import { parentPath, pathBelow } from '../tree-path.js';
 import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 import { setDirectoryTime, setEntryTime } from '../write.js';
@@ -24,7 +24,7 @@ export function stampTree(root: string, seconds: number): void {
     for (const path of directories) {
       for (const name of listNames(walker.at(path))) {
         if (lstatEntry(walker.at(path), name)?.isDirectory())
-          directories.push(path === '' ? name : `${path}/${name}`);
+          directories.push(pathBelow(path, name));
         else setEntryTime(walker.at(path), name, seconds * 1000);
       }
     }
@@ -61,9 +61,9 @@ export function settleDirectories(layer: string, paths: Iterable<string>): void 
 
 function isDirectoryAt(walker: Walker, path: string): boolean {
   if (path === '') return true;
-  const parent = dirname(path);
+  const parent = parentPath(path);
   try {
-    const directory = walker.at(parent === '.' ? '' : parent);
+    const directory = walker.at(parent);
     return lstatEntry(directory, path.slice(path.lastIndexOf('/') + 1))?.isDirectory() ?? false;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -7,6 +7,7 @@ import type { UnpackedLayer } from '../archive/unpack-layer.js';
 import { unpackLayer } from '../archive/unpack-layer.js';
 import { listKinds, lstatEntry } from '../directory.js';
 import { lstatBelow } from '../read.js';
+import { parentPath } from '../tree-path.js';
 import { openWalker, withWalkers } from '../walker.js';
 import type { Stack } from './stack.js';
 import { isWhiteout, locate } from './stack.js';
@@ -40,11 +41,6 @@ function readMarks(stack: Stack): Marks {
   return { directories, whiteouts };
 }
 
-function parentOf(path: string): string {
-  const parent = posix.dirname(path);
-  return parent === '.' ? '' : parent;
-}
-
 const isDirectory = (stack: Stack, path: string) =>
   locate(stack, path)?.stats.isDirectory() === true;
 
@@ -63,7 +59,7 @@ function hiddenBelow(stack: Stack, below: Stack): { opaque: string[]; removed: s
   const { directories, whiteouts } = readMarks(stack);
   const opaque = new Set<string>();
   const isCovered = (path: string): boolean =>
-    path !== '' && (opaque.has(parentOf(path)) || isCovered(parentOf(path)));
+    path !== '' && (opaque.has(parentPath(path)) || isCovered(parentPath(path)));
   const byDepth = [...directories].sort((a, b) => a.split('/').length - b.split('/').length);
   for (const path of byDepth) {
     if (path === '' || isCovered(path)) continue;
@@ -73,7 +69,7 @@ function hiddenBelow(stack: Stack, below: Stack): { opaque: string[]; removed: s
   const removed = [...whiteouts].filter(
     (path) =>
       !locate(stack, path) &&
-      isDirectory(stack, parentOf(path)) &&
+      isDirectory(stack, parentPath(path)) &&
       !isCovered(path) &&
       locate(below, path) !== undefined,
   );
@@ -98,7 +94,7 @@ function markHidden(
   const walker = openWalker(directory);
   try {
     // To make an entry changes the time of its directory: it gets its own back.
-    const parents = new Set(removed.map(parentOf));
+    const parents = new Set(removed.map(parentPath));
     const times = [...parents].map((path) => {
       const { mtimeNs } = fstatSync(walker.at(path).fd, { bigint: true });
       // Before 1970 the seconds count down, the nanoseconds up.

@@ -5,9 +5,12 @@
  */
 
 import type { Stats } from 'node:fs';
+import { basename } from 'node:path';
 import { listKinds, lstatEntry } from '../directory.js';
+import { followLinks, pathTree } from '../follow-links.js';
 import { lstatBelow, readLinkBelow } from '../read.js';
 import type { TreeEntry } from '../scan/tree.js';
+import { parentPath, pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { openWalkers, withWalkers } from '../walker.js';
 
@@ -132,7 +135,7 @@ function layersOf(stack: Stack, components: readonly string[]): Stack {
   let visible = stack;
   let path = '';
   for (const name of components) {
-    path = path === '' ? name : `${path}/${name}`;
+    path = pathBelow(path, name);
     const at = path;
     visible = contributing(visible, at, (layer) => lstatBelow(layer.path, at));
   }
@@ -201,11 +204,10 @@ export function openMergedView(stack: Stack): MergedView {
   const walkers = openWalkers();
   const known = new Map<string, Stack>([['', stack]]);
   const layersAt = (path: string): Stack => {
-    const slash = path.lastIndexOf('/');
-    const parent = path.slice(0, Math.max(0, slash));
+    const parent = parentPath(path);
     const above = known.get(parent) ?? layersOf(stack, split(parent));
     const layers = contributing(above, path, (layer) =>
-      lstatEntry(walkers.at(layer.path, parent), path.slice(slash + 1)),
+      lstatEntry(walkers.at(layer.path, parent), basename(path)),
     );
     known.set(path, layers);
     return layers;
@@ -215,9 +217,6 @@ export function openMergedView(stack: Stack): MergedView {
     close: walkers.close,
   };
 }
-
-/** As many as the kernel follows in one path before it gives ELOOP. */
-const MAX_SYMLINKS = 40;
 
 /** Where a path leads when every symlink is followed within the stack's root. */
 export interface Resolved {
@@ -233,23 +232,12 @@ export interface Resolved {
  * @returns undefined when there are too many symlinks (ELOOP)
  */
 export function resolve(stack: Stack, path: string): Resolved | undefined {
-  const pending = split(path);
-  const done: string[] = [];
-  let followed = 0;
-  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
-    if (name === '..') {
-      done.pop();
-      continue;
-    }
-    const entry = locate(stack, [...done, name].join('/'));
-    if (entry?.stats.isSymbolicLink()) {
-      followed += 1;
-      if (followed > MAX_SYMLINKS) return undefined;
-      const target = readLinkBelow(entry.root, entry.path) ?? '';
-      if (target.startsWith('/')) done.length = 0;
-      pending.unshift(...split(target));
-    } else done.push(name);
-  }
-  const clean = done.join('/');
-  return { path: clean, entry: locate(stack, clean) };
+  const tree = pathTree('nothing', (at) => {
+    const entry = locate(stack, at);
+    if (!entry?.stats.isSymbolicLink()) return { place: at };
+    return { link: readLinkBelow(entry.root, entry.path) ?? '' };
+  });
+  const reached = followLinks(tree, path.split('/'));
+  if (reached.kind !== 'found') return undefined;
+  return { path: reached.place, entry: locate(stack, reached.place) };
 }

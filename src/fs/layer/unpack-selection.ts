@@ -1,7 +1,7 @@
 /** Archives that ADD unpacks: tar, plain or compressed with gzip, bzip2, xz or zstd. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { basename, dirname, posix } from 'node:path';
+import { basename, posix } from 'node:path';
 import { Transform } from 'node:stream';
 import type { FileDigest } from '../../keys/digest.js';
 import { ImageError } from '../../oci/image-error.js';
@@ -17,16 +17,14 @@ import { openFile, readLinkBelow } from '../read.js';
 import type { Place } from '../scan/file-source.js';
 import type { FileEntry, TreeEntry } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
+import { parentPath } from '../tree-path.js';
 import { withWalkers } from '../walker.js';
 import type { Stack } from './stack.js';
 import { locate } from './stack.js';
 import type { Owner } from './users.js';
 
 function openPlace({ root, path }: Place): OpenFile | undefined {
-  const parent = dirname(path);
-  return withWalkers((walkers) =>
-    openFile(walkers.at(root, parent === '.' ? '' : parent), basename(path)),
-  );
+  return withWalkers((walkers) => openFile(walkers.at(root, parentPath(path)), basename(path)));
 }
 
 /** The file behind a selection of a single file. */

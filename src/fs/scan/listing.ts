@@ -7,6 +7,7 @@ import type { Stats } from 'node:fs';
 import { constants } from 'node:fs';
 import { ContextError } from '../../util/errors.js';
 import { lstatEntry } from '../directory.js';
+import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { withWalkers } from '../walker.js';
 import type { FileSource, Listing, Located, Place } from './file-source.js';
@@ -120,7 +121,7 @@ function scannedDirectory(
 
 function checkName(name: string, directory: string, source: FileSource): void {
   if (!name.includes('\uFFFD')) return;
-  const path = directory === '' ? name : `${directory}/${name}`;
+  const path = pathBelow(directory, name);
   throw new ContextError(`a file name in ${source.title} is not valid UTF-8: ${path}`, undefined, {
     hint: 'rename the file or exclude it in .dockerignore',
   });

@@ -5,15 +5,14 @@ import { join, posix } from 'node:path';
 import { ContextError } from '../../util/errors.js';
 import type { Directory } from '../directory.js';
 import { closeDirectory, listNames, lstatEntry, openRoot } from '../directory.js';
+import { followLinks, pathTree } from '../follow-links.js';
 import { readLink, readTextBelow } from '../read.js';
 import type { IgnoreMatcher } from '../select/ignore.js';
 import { compileIgnore, contextIgnoreNames, ignoreFileCandidates } from '../select/ignore.js';
+import { parentPath } from '../tree-path.js';
 import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 import type { FileSource, Followed, Listing } from './file-source.js';
-
-/** As many as the kernel follows in one path before it gives ELOOP. */
-const MAX_SYMLINKS = 40;
 
 /** @returns undefined when there is none */
 function readIgnoreFile(path: string): string | undefined {
@@ -106,35 +105,18 @@ function contextRoot(path: string): string {
 
 /** Follows symlinks by hand: a target that leaves the context must not be taken for a file. */
 function followWithin(walker: Walker, path: string): Followed {
-  const pending = path.split('/').filter(Boolean);
-  const done: string[] = [];
-  let followed = 0;
-  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
-    if (name === '.') continue;
-    if (name === '..') {
-      if (done.pop() === undefined) return { kind: 'outside' };
-      continue;
-    }
-    const target = linkTarget(walker, done.join('/'), name);
-    if (target === undefined) return { kind: 'missing' };
-    if (target === false) {
-      done.push(name);
-      continue;
-    }
-    followed += 1;
-    if (followed > MAX_SYMLINKS) return { kind: 'missing' };
-    if (posix.isAbsolute(target)) return { kind: 'outside' };
-    pending.unshift(...target.split('/').filter(Boolean));
-  }
-  return { kind: 'found', path: done.join('/') };
-}
-
-/** Target of a link; false for anything else, undefined when nothing is there. */
-function linkTarget(walker: Walker, path: string, name: string): string | false | undefined {
-  const directory = directoryAt(walker, path);
-  const stats = directory && lstatEntry(directory, name);
-  if (!directory || !stats) return undefined;
-  return stats.isSymbolicLink() ? readLink(directory, name) : false;
+  const tree = pathTree('forbidden', (at) => {
+    const directory = directoryAt(walker, parentPath(at));
+    const name = posix.basename(at);
+    const stats = directory && lstatEntry(directory, name);
+    if (!directory || !stats) return undefined;
+    if (!stats.isSymbolicLink()) return { place: at };
+    const link = readLink(directory, name);
+    return link === undefined ? undefined : { link };
+  });
+  const reached = followLinks(tree, path.split('/'));
+  if (reached.kind === 'found') return { kind: 'found', path: reached.place };
+  return { kind: reached.kind === 'outside' ? 'outside' : 'missing' };
 }
 
 /** undefined when there is no directory at a path. */
@@ -150,8 +132,7 @@ function directoryAt(walker: Walker, path: string): Directory | undefined {
 
 function lstatAt(walker: Walker, path: string): Stats | undefined {
   if (path === '') return fstatSync(walker.at('').fd);
-  const parent = posix.dirname(path);
-  const directory = directoryAt(walker, parent === '.' ? '' : parent);
+  const directory = directoryAt(walker, parentPath(path));
   return directory && lstatEntry(directory, posix.basename(path));
 }
 

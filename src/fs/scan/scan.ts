@@ -4,12 +4,13 @@
  * which nothing changed costs one readdir, one lstat a file and one look-up.
  */
 import { createHash } from 'node:crypto';
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import type { FileDigest, TreeDigest } from '../../keys/digest.js';
 import type { Directory } from '../directory.js';
 import { lstatEntry } from '../directory.js';
 import type { Content } from '../read.js';
 import { digestEntry, readBuffer, readLink } from '../read.js';
+import { parentPath } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { withWalkers } from '../walker.js';
 import type { FileSource, Place } from './file-source.js';
@@ -141,9 +142,8 @@ function readDirty(scan: Scan, walkers: Walkers): void {
   for (const file of scan.dirty) {
     if (file.stats.kind === 'dir') continue;
     const { root, path } = file.place;
-    const parent = dirname(path);
     try {
-      const directory = walkers.at(root, parent === '.' ? '' : parent);
+      const directory = walkers.at(root, parentPath(path));
       const found = readName(directory, basename(path), file.stats, buffer);
       if (found) scan.read.set(file, found);
     } catch (error) {

@@ -1,5 +1,7 @@
 /** Entries of a tree by their path. */
+import { basename } from 'node:path';
 import type { TreeDigest } from '../../keys/digest.js';
+import { parentPath } from '../tree-path.js';
 import type { TreeEntry } from './tree.js';
 import { decodeTree } from './tree.js';
 
@@ -28,8 +30,7 @@ export function treeLookup(
     return directories.get(path);
   };
   const find = (path: string): TreeEntry | undefined => {
-    const slash = path.lastIndexOf('/');
-    return directoryAt(path.slice(0, Math.max(0, slash)))?.get(path.slice(slash + 1));
+    return directoryAt(parentPath(path))?.get(basename(path));
   };
   return find;
 }

@@ -2,10 +2,11 @@
  * Extended attributes, through getfattr(1) and setfattr(1): Node has no call for them, and the
  * files that have any are few, so that one process for all of them is cheap.
  */
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import { IsolationError } from '../../util/errors.js';
 import type { Directory } from '../directory.js';
 import { closeDirectory, openRoot } from '../directory.js';
+import { parentPath } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { withWalkers } from '../walker.js';
 import type { Place } from './file-source.js';
@@ -132,8 +133,7 @@ interface SameDirectory {
 function byDirectory(places: readonly Place[]): SameDirectory[] {
   const groups = new Map<string, SameDirectory>();
   for (const place of places) {
-    const parent = dirname(place.path);
-    const path = parent === '.' ? '' : parent;
+    const path = parentPath(place.path);
     const key = `${place.root}\0${path}`;
     const group = groups.get(key) ?? { root: place.root, path, names: new Map() };
     groups.set(key, group);

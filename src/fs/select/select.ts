@@ -16,6 +16,7 @@ import type { ScanStore } from '../scan/scan.js';
 import { digestTrees } from '../scan/scan.js';
 import { EMPTY_TREE } from '../scan/tree.js';
 import { located, unreadable } from '../scan/unreadable.js';
+import { pathBelow } from '../tree-path.js';
 import { compilePattern, hasWildcard } from './gomatch.js';
 import { compileIgnore } from './ignore.js';
 import { expandWildcard } from './wildcard.js';
@@ -57,7 +58,7 @@ function excluding(source: FileSource, root: string, patterns: readonly string[]
     ...source,
     list: (path) => {
       const listing = source.list(path);
-      const relative = (name: string) => below(path === '' ? name : `${path}/${name}`);
+      const relative = (name: string) => below(pathBelow(path, name));
       const excluded = (name: string) => matcher.ignores(relative(name));
       return {
         ...listing,

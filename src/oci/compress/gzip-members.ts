@@ -6,9 +6,8 @@
  */
 // libdeflate's own checksum takes three times as long in WebAssembly.
 import { crc32 } from 'node:zlib';
-import { deflate } from 'libdeflate';
 import { isDense } from './dense.js';
-import { leavingProcessAlone } from './process-events.js';
+import { deflate } from './libdeflate/deflate.js';
 
 /**
  * Bytes of which one part is looked at to tell whether they can be compressed. To change that, or
@@ -76,11 +75,7 @@ function trailer(data: Buffer): Buffer {
 export function gzipMembers(window: Buffer, level: number): Buffer<ArrayBuffer> {
   const parts = runsOf(window).flatMap(({ start, end, dense }) => {
     const data = window.subarray(start, end);
-    return [
-      HEADER,
-      ...(dense ? storedBlocks(data) : [leavingProcessAlone(() => deflate(data, level))]),
-      trailer(data),
-    ];
+    return [HEADER, ...(dense ? storedBlocks(data) : [deflate(data, level)]), trailer(data)];
   });
   const bytes = parts.reduce((sum, { length }) => sum + length, 0);
   const members = Buffer.allocUnsafeSlow(bytes);

@@ -6,13 +6,9 @@ import { MANIFEST_MEDIA_TYPES } from '../media-types.js';
 import { MAX_JSON_BYTES } from '../parse-manifest.js';
 import { collect, type RootManifest } from '../resolve.js';
 import type { Descriptor, Digest } from '../resolved-image.js';
+import type { RegistryResponse } from './exchange.js';
 import { connectionError } from './http-errors.js';
-import {
-  openSession,
-  type RegistryResponse,
-  type RegistrySession,
-  type SessionOptions,
-} from './registry-session.js';
+import { openSession, type RegistrySession, type SessionOptions } from './registry-session.js';
 import { isTransientError, retryDelay } from './retry.js';
 
 /** One repository of one registry. */

@@ -1,8 +1,7 @@
 /**
  * Certificates of NODE_EXTRA_CA_CERTS. Node 20 reads them, and its own 140, before it runs anything:
- * 50 ms of each command, also of those that speak to nobody. So the first line of src/cli/start.ts
- * keeps the variable from Node, and they are read where they are needed. (sh could do that as well,
- * but drops variables whose names it does not like.)
+ * 46 ms of each command, also of those that speak to nobody (22 and 24 read them when they need them). So src/start/launch.sh keeps the
+ * variable from Node, and they are read where they are needed.
  */
 import { readFileSync } from 'node:fs';
 import * as tls from 'node:tls';

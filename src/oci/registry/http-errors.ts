@@ -1,7 +1,7 @@
 /** Turns answers and failures of a registry into messages that say what to do. */
 import { ImageError, messageOf } from '../image-error.js';
 import { collect } from '../resolve.js';
-import type { RegistryResponse } from './registry-session.js';
+import type { RegistryResponse } from './exchange.js';
 import { errorCodes } from './retry.js';
 
 const MAX_ERROR_BYTES = 64 * 1024;

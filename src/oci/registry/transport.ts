@@ -1,9 +1,8 @@
 /** Connections: TLS settings and proxies, as undici dispatchers. */
-import type { Dispatcher } from 'undici';
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { isLoopback, type RegistryConfig } from './auth-config.js';
 import type { Certificates } from './certificates.js';
 import { trustedAuthorities } from './extra-certificates.js';
-import { Agent, ProxyAgent } from './http.js';
 
 /** Milliseconds until a silent registry counts as gone. */
 const SILENCE_MS = 60_000;

@@ -5,7 +5,7 @@ import { ImageError } from '../image-error.js';
 import type { Descriptor, Digest, OpenBlob } from '../resolved-image.js';
 import { openCursor } from './byte-cursor.js';
 import { hasBlob, type RegistryClient } from './client.js';
-import type { RegistryResponse } from './registry-session.js';
+import type { RegistryResponse } from './exchange.js';
 import { isTransientError, isTransientStatus, retryDelay } from './retry.js';
 
 /** How blobs are pushed. */

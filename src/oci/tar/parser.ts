@@ -4,10 +4,11 @@
  * and goes through a stream and several ticks for each member, where this one calls a function.
  */
 import { ImageError } from '../image-error.js';
-import type { ByteString, SparseSegment, TarEntry } from './entry.js';
+import type { SparseSegment, TarEntry } from './entry.js';
 import { BLOCK, padding } from './entry.js';
 import type { PaxRecords } from './fields.js';
 import { checksum, numberField, parsePax, textField } from './fields.js';
+import type { Extensions } from './header.js';
 import { mapGoesOn, NO_RECORDS, parseHeader } from './header.js';
 import { gnuSegments } from './sparse.js';
 
@@ -39,130 +40,141 @@ function verified(block: Buffer): void {
   }
 }
 
+/** Stands for the end of the archive among its pieces, none of which is empty. */
+const END = Buffer.alloc(0);
+
+/**
+ * Reads an archive top to bottom: it asks for so many bytes at most, and gets a piece of one byte or
+ * more. A piece is valid until the next one is asked for.
+ */
+type Reading<T> = Generator<number, T, Buffer>;
+
+const isZero = (block: Buffer) => block[0] === 0 && block.every((byte) => byte === 0);
+
+/** All of something in one piece. @param first its first bytes */
+function* gather(first: Buffer, count: number): Reading<Buffer> {
+  if (first === END) throw cut();
+  if (first.length === count) return first;
+  const whole = Buffer.alloc(count);
+  for (let filled = first.copy(whole); filled < count; ) {
+    const piece = yield count - filled;
+    if (piece === END) throw cut();
+    filled += piece.copy(whole, filled);
+  }
+  return whole;
+}
+
+/** The data of a file goes where the caller wants it; what fills its last block goes nowhere. */
+function* readFile(size: number, sink: EntrySink | undefined): Reading<void> {
+  for (let missing = size; missing > 0; ) {
+    const piece = yield missing;
+    if (piece === END) throw cut();
+    sink?.write(piece);
+    missing -= piece.length;
+  }
+  // A file ends with its last byte: what follows may be long in coming.
+  sink?.end();
+  for (let missing = padding(size); missing > 0; ) {
+    const piece = yield missing;
+    if (piece === END) throw cut();
+    missing -= piece.length;
+  }
+}
+
+/** The data of an extension, which has to be complete to mean anything. */
+function* readExtension(block: Buffer): Reading<Buffer> {
+  const size = numberField(block, 124, 12);
+  if (size < 0 || size > MAX_EXTENSION)
+    throw new ImageError('an extended header in the archive is too large');
+  if (size === 0) return block.subarray(0, 0);
+  const count = size + padding(size);
+  const data = yield* gather(yield count, count);
+  return data.subarray(0, size);
+}
+
+/** The map of GNU's sparse files, where it does not fit into the header. */
+function* readMap(): Reading<SparseSegment[]> {
+  const segments: SparseSegment[] = [];
+  for (;;) {
+    const block = yield* gather(yield BLOCK, BLOCK);
+    segments.push(...gnuSegments(block, 0, 21));
+    if (segments.length * 24 > MAX_EXTENSION)
+      throw new ImageError('the map of a sparse file in the archive is too large');
+    if (block[504] === 0) return segments;
+  }
+}
+
+/** What an extension says of the next entry, or, if it is global, of all that follow. */
+function extend(extended: Extensions, flag: string, data: Buffer): Extensions {
+  if (flag === 'L') return { ...extended, gnuName: textField(data, 0, data.length) };
+  if (flag === 'K') return { ...extended, gnuLinkName: textField(data, 0, data.length) };
+  if (flag === 'g')
+    return { ...extended, global: new Map([...extended.global, ...parsePax(data)]) };
+  return { ...extended, pax: parsePax(data) };
+}
+
+/** What holds for an entry without extensions of its own. */
+function onlyGlobal(global: PaxRecords): Extensions {
+  return { global, pax: NO_RECORDS, gnuName: undefined, gnuLinkName: undefined };
+}
+
+const isExtended = ({ pax, gnuName, gnuLinkName }: Extensions) =>
+  pax !== NO_RECORDS || gnuName !== undefined || gnuLinkName !== undefined;
+
+/** Two blocks of zeros end an archive. Some writers leave one or both out, as old tars do. */
+function* readEndMark(): Reading<void> {
+  const piece = yield BLOCK;
+  if (piece === END) return;
+  const block = yield* gather(piece, BLOCK);
+  if (!isZero(block)) throw new ImageError('the archive goes on behind an end mark');
+}
+
+function* readArchive(onEntry: (entry: TarEntry) => EntrySink | undefined): Reading<void> {
+  let extended = onlyGlobal(NO_RECORDS);
+  for (;;) {
+    const piece = yield BLOCK;
+    // The layer's digest vouches for an archive without an end mark.
+    if (piece === END && !isExtended(extended)) return;
+    if (piece === END) throw cut();
+    const block = piece.length === BLOCK ? piece : yield* gather(piece, BLOCK);
+    if (isZero(block)) {
+      if (isExtended(extended)) throw cut();
+      return yield* readEndMark();
+    }
+    verified(block);
+    const flag = block.toString('latin1', 156, 157);
+    if (EXTENSIONS.has(flag)) {
+      extended = extend(extended, flag, yield* readExtension(block));
+      continue;
+    }
+    const entry = mapGoesOn(block)
+      ? parseHeader(Buffer.from(block), extended, yield* readMap())
+      : parseHeader(block, extended, []);
+    extended = onlyGlobal(extended.global);
+    const sink = onEntry(entry);
+    // Most entries have no data: a generator for each takes as long as half of its header.
+    if (entry.size > 0) yield* readFile(entry.size, sink);
+    else sink?.end();
+  }
+}
+
 /**
  * A parser that calls `onEntry` for each entry, which returns where the data of a file goes
  * (undefined: nowhere).
  */
 export function createTarParser(onEntry: (entry: TarEntry) => EntrySink | undefined): TarParser {
-  const scratch = Buffer.alloc(BLOCK);
-  let filled = 0;
-  let state: 'header' | 'map' | 'extension' | 'data' | 'padding' | 'end' = 'header';
-  /** Bytes that the current state still takes, for all but blocks. */
-  let missing = 0;
-  let pad = 0;
-  let zeroBlocks = 0;
-  let sink: EntrySink | undefined;
-
-  let flag = '';
-  let pieces: Buffer[] = [];
-  let global: PaxRecords = NO_RECORDS;
-  let pax: PaxRecords = NO_RECORDS;
-  let gnuName: ByteString | undefined;
-  let gnuLinkName: ByteString | undefined;
-  let sparseHeader: Buffer | undefined;
-  let segments: SparseSegment[] = [];
-
-  const startEntry = (block: Buffer) => {
-    const entry = parseHeader(block, { global, pax, gnuName, gnuLinkName }, segments);
-    pax = NO_RECORDS;
-    gnuName = undefined;
-    gnuLinkName = undefined;
-    segments = [];
-    sink = onEntry(entry);
-    missing = entry.size;
-    pad = padding(entry.size);
-    state = 'data';
-  };
-
-  const header = (block: Buffer) => {
-    if (block[0] === 0 && block.every((byte) => byte === 0)) {
-      zeroBlocks += 1;
-      if (zeroBlocks === 2) state = 'end';
-      return;
-    }
-    if (zeroBlocks > 0) throw new ImageError('the archive goes on behind an end mark');
-    verified(block);
-    flag = block.toString('latin1', 156, 157);
-    if (EXTENSIONS.has(flag)) {
-      missing = numberField(block, 124, 12);
-      if (missing < 0 || missing > MAX_EXTENSION) {
-        throw new ImageError('an extended header in the archive is too large');
-      }
-      pad = padding(missing);
-      pieces = [];
-      state = 'extension';
-    } else if (mapGoesOn(block)) {
-      sparseHeader = Buffer.from(block);
-      state = 'map';
-    } else startEntry(block);
-  };
-
-  const mapBlock = (block: Buffer) => {
-    segments.push(...gnuSegments(block, 0, 21));
-    if (segments.length * 24 > MAX_EXTENSION) {
-      throw new ImageError('the map of a sparse file in the archive is too large');
-    }
-    if (block[504] === 0 && sparseHeader !== undefined) startEntry(sparseHeader);
-  };
-
-  const extension = (data: Buffer) => {
-    if (flag === 'L') gnuName = textField(data, 0, data.length);
-    else if (flag === 'K') gnuLinkName = textField(data, 0, data.length);
-    else if (flag === 'g') global = new Map([...global, ...parsePax(data)]);
-    else pax = parsePax(data);
-  };
-
-  /** States of no more bytes pass at once, so that an empty file ends before the next header. */
-  const settle = () => {
-    if (missing > 0) return;
-    if (state === 'data') {
-      sink?.end();
-      sink = undefined;
-    } else if (state === 'extension') extension(Buffer.concat(pieces));
-    if (state === 'data' || state === 'extension') {
-      state = 'padding';
-      missing = pad;
-    }
-    if (state === 'padding' && missing === 0) state = 'header';
-  };
-
-  /** Takes one block from the chunk; returns the bytes taken. */
-  const takeBlock = (chunk: Buffer, at: number): number => {
-    let block: Buffer = scratch;
-    let taken = BLOCK;
-    if (filled === 0 && chunk.length - at >= BLOCK) block = chunk.subarray(at, at + BLOCK);
-    else {
-      taken = chunk.copy(scratch, filled, at, at + BLOCK - filled);
-      filled += taken;
-      if (filled < BLOCK) return taken;
-      filled = 0;
-    }
-    if (state === 'header') header(block);
-    else mapBlock(block);
-    settle();
-    return taken;
-  };
-
+  const archive = readArchive(onEntry);
+  let wanted = archive.next();
   return {
     write(chunk) {
-      for (let at = 0; at < chunk.length && state !== 'end'; ) {
-        if (state === 'header' || state === 'map') {
-          at += takeBlock(chunk, at);
-          continue;
-        }
-        const piece = chunk.subarray(at, at + missing);
-        // The caller may reuse its chunk; an extension is kept until it is complete.
-        if (state === 'extension') pieces.push(Buffer.from(piece));
-        else if (state === 'data') sink?.write(piece);
+      for (let at = 0; at < chunk.length && !wanted.done; ) {
+        const piece = chunk.subarray(at, at + wanted.value);
         at += piece.length;
-        missing -= piece.length;
-        settle();
+        wanted = archive.next(piece);
       }
     },
     end() {
-      const extended = pax !== NO_RECORDS || gnuName !== undefined || gnuLinkName !== undefined;
-      // Some writers leave the end mark out, as old tars do; the layer's digest vouches for it.
-      if ((state !== 'header' && state !== 'end') || filled > 0 || extended) throw cut();
+      if (!wanted.done) wanted = archive.next(END);
     },
   };
 }

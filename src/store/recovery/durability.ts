@@ -52,7 +52,7 @@ export function markUnsynced(index: CacheIndex, mark: string): void {
 /** Everything on the file system is on disk when this resolves (syncfs(2), through sync(1)). */
 export async function syncFileSystem(path: string): Promise<void> {
   const { execa } = await import('execa');
-  const result = await execa('sync', ['--file-system', '--', path], {
+  const result = await execa('sync', ['-f', '--', path], {
     reject: false,
     env: { LC_ALL: 'C' },
   });

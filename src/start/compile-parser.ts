@@ -1,7 +1,7 @@
 /**
  * undici's HTTP parser is WebAssembly. V8 would begin to compile its one large function a second
- * time, optimized, after a few answers, and a process does not end before that is done: 70 ms for
- * nothing, because what goes through the parser are headers. So it is compiled with a budget that
+ * time, optimized, after a few answers, and a process does not end before that is done: 60 ms of a
+ * push (170 ms) for nothing, because what goes through the parser are headers. So it is compiled with a budget that
  * no command uses up.
  *
  * The flag is set for that moment only. As long as any flag differs from its default, V8 refuses

@@ -1,0 +1,63 @@
+/**
+ * Finds the native part of lmdb: the only package that an installed wiac has. It stands in for the
+ * package that lmdb looks for it with (bundle.js).
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { IsolationError } from '../util/errors.js';
+
+type Addon = Record<string, unknown>;
+
+/** The program header of an executable, with the path of its dynamic loader, is in here. */
+const HEAD_BYTES = 4096;
+
+/**
+ * The C library that a program is linked with.
+ * @param head the first bytes of the executable
+ */
+export function libcOf(head: Buffer): 'glibc' | 'musl' {
+  return head.includes('/ld-musl-') ? 'musl' : 'glibc';
+}
+
+/**
+ * Files of the package that hold the addon, best first: made for this Node's V8, or for any Node.
+ * @param modules process.versions.modules
+ */
+export function addonNames(libc: 'glibc' | 'musl', modules: string): readonly string[] {
+  return [`node.abi${modules}.${libc}.node`, `node.napi.${libc}.node`];
+}
+
+function headOf(path: string): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
+  const file = openSync(path, 'r');
+  try {
+    return head.subarray(0, readSync(file, head));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * The addon for this processor, Node and C library, from the package that npm chose for this
+ * machine.
+ * @throws IsolationError when it is not installed, or can't be loaded
+ */
+export function loadAddon(): Addon {
+  const { arch, execPath, versions } = process;
+  const libc = libcOf(headOf(execPath));
+  const [best, any] = addonNames(libc, versions.modules ?? '');
+  const directory = `@lmdb/lmdb-linux-${arch}`;
+  try {
+    return require(`${directory}/${best}`);
+  } catch {
+    // There is none for this Node.
+  }
+  try {
+    return require(`${directory}/${any}`);
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n');
+    throw new IsolationError(`the package ${directory} can't be loaded (${libc}): ${reason}`, {
+      hint: 'install wiac on this machine, with its optional dependencies: npm install --include=optional',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,36 @@
+/** Which file of lmdb's package a machine gets: by the C library of its Node. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import { addonNames, libcOf } from '../../src/start/native-addon.js';
+
+/** The beginning of a program: identification, then the path of its dynamic loader. */
+const program = (loader: string) =>
+  Buffer.concat([Buffer.from('\x7fELF'), Buffer.alloc(700), Buffer.from(`${loader}\0`)]);
+
+test.each([
+  ['/lib64/ld-linux-x86-64.so.2', 'glibc'],
+  ['/lib/ld-linux-aarch64.so.1', 'glibc'],
+  ['/lib/ld-musl-x86_64.so.1', 'musl'],
+  ['/lib/ld-musl-aarch64.so.1', 'musl'],
+])('a program that %s loads is linked with %s', (loader, libc) => {
+  expect(libcOf(program(loader))).toBe(libc);
+});
+
+test('the file for this Node comes first, and then the one for all', () => {
+  expect(addonNames('glibc', '115')).toEqual(['node.abi115.glibc.node', 'node.napi.glibc.node']);
+  expect(addonNames('musl', '115').at(-1)).toBe('node.napi.musl.node');
+});
+
+test("the packages that npm installs have the last file of each C library's list", () => {
+  const folders = readdirSync('node_modules/@lmdb').filter((name) =>
+    name.startsWith('lmdb-linux-'),
+  );
+  expect(folders.length).toBeGreaterThan(0);
+  for (const folder of folders) {
+    const path = (name: string) => `node_modules/@lmdb/${folder}/${name}`;
+    for (const libc of ['glibc', 'musl'] as const)
+      expect(existsSync(path(addonNames(libc, '0').at(-1) ?? ''))).toBe(true);
+    // It asks for no symbol of glibc.
+    expect(readFileSync(path('node.napi.musl.node')).includes('GLIBC_')).toBe(false);
+  }
+});
