@@ -47,7 +47,7 @@ function wantsSbom(option: string, text: string): boolean {
   return fields !== undefined;
 }
 
-/** Reads the options; without any there are no attestations. @throws UsageError, UnsupportedError */
+/** Reads the options; without any nothing is said. @throws UsageError, UnsupportedError */
 export function planAttestations(options: AttestOptions): AttestPlan {
   let mode: AttestPlan['provenance'];
   let list = false;

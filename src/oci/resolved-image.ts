@@ -130,7 +130,7 @@ export interface ImageSink {
    */
   putBlob(descriptor: Descriptor, open: OpenBlob): Promise<void>;
   /**
-   * Stores a blob while it is being made. Only where that saves time; whoever calls it puts the
+   * Stores a blob while it is being made. Only where that saves time; the caller puts the
    * blob in the usual way when this fails.
    * @param open the blob's bytes, which end when it is complete; called again for every new attempt
    * @param made what the blob turned out to be

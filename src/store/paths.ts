@@ -35,7 +35,7 @@ export interface StorePaths extends StoreDirectories {
 
 /**
  * The store's root: $WIAC_ROOT, else $DATADIR (the article's variable), else /var/lib/wiac for
- * root and $XDG_DATA_HOME/wiac (default ~/.local/share/wiac) for anybody else.
+ * root and $XDG_DATA_HOME/wiac (default ~/.local/share/wiac) for other users.
  */
 export function storeRoot(environment: NodeJS.ProcessEnv, isRoot: boolean): string {
   const { WIAC_ROOT, DATADIR, XDG_DATA_HOME } = environment;

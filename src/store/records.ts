@@ -168,8 +168,8 @@ export function configAlone(config: Uint8Array): OriginalImage {
 /** A build result that was given a name (-t) or asked for by id. */
 export interface ImageRecord {
   /**
-   * `sha256:` and 64 hex digits over all that follows: the key of the record, and nobody else's
-   * business. What people call the id is the digest of the config; see image-ids.ts.
+   * `sha256:` and 64 hex digits over all that follows: the key of the record, for the store
+   * only. The id that users see is the digest of the config; see image-ids.ts.
    */
   readonly id: string;
   readonly created: number;

@@ -1,5 +1,5 @@
 /**
- * Names for what a process makes outside of the store and removes when it ends. Whoever finds such a
+ * Names for what a process makes outside of the store and removes when it ends. A process that finds such a
  * name can tell whether its process was killed before it could do that.
  */
 import { randomInt } from 'node:crypto';
@@ -32,7 +32,7 @@ export function processName(): string {
 }
 
 /**
- * Tells which names are those of processes that have ended. Of another pid namespace nobody can say:
+ * Tells which names are those of processes that have ended. For another pid namespace this is unknown:
  * its names are left alone.
  */
 export function abandonedNames(names: readonly string[]): string[] {

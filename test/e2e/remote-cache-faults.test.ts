@@ -119,7 +119,11 @@ describe('a damaged cache', () => {
   test.each([
     ['no JSON', (): unknown => 'text', 'version undefined'],
     ['another version', (list: Json) => ({ ...list, version: 2 }), 'version 2'],
-    ['a layer that is none', (list: Json) => ({ ...list, layers: [{ diffId: '../x' }] }), 'none'],
+    [
+      'a layer that is none',
+      (list: Json) => ({ ...list, layers: [{ diffId: '../x' }] }),
+      'without a valid digest',
+    ],
     [
       'an entry whose key is another than what it was made of',
       (list: Json) => {

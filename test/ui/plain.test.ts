@@ -1,6 +1,7 @@
 /** Progress as lines of text. */
 import { describe, expect, test } from '@jest/globals';
 import type { BuildEvent } from '../../src/engine/events.js';
+import { EVENTS_VERSION } from '../../src/engine/events.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { StepId } from '../../src/plan/step.js';
 import { describeEvent, plainProgress } from '../../src/ui/plain.js';
@@ -39,7 +40,8 @@ function lines(...events: BuildEvent[]): string {
   const emit = plainProgress((more) => {
     text += more;
   });
-  for (const event of [{ type: 'planned', version: 1, steps } as const, ...events]) emit(event);
+  for (const event of [{ type: 'planned', version: EVENTS_VERSION, steps } as const, ...events])
+    emit(event);
   return text;
 }
 

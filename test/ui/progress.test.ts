@@ -22,7 +22,7 @@ describe('progressOpener', () => {
 
   async function written(mode: ProgressMode, quiet = false): Promise<string> {
     let text = '';
-    const open = await progressOpener(mode, quiet, (more) => {
+    const open = await progressOpener(mode, quiet, (more: string) => {
       text += more;
     });
     const progress = open();

@@ -22,7 +22,7 @@ export interface AuthEntry {
   readonly identitytoken?: unknown;
 }
 
-/** What is known of config.json and auth.json; whoever writes one keeps all the rest of it. */
+/** The members of config.json and auth.json that wiac reads. Writing a file keeps all other members. */
 export interface AuthFile {
   readonly auths?: Readonly<Record<string, AuthEntry>>;
   readonly credHelpers?: Readonly<Record<string, string>>;

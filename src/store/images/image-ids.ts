@@ -1,6 +1,6 @@
 /**
  * What people call the id of an image: the digest of its config, as with docker and podman. It
- * takes the diffIDs of the layers, which nobody reads layers for before somebody asks.
+ * takes the diffIDs of the layers, for which layers are read only when a command needs the id.
  */
 
 import { digestOf } from '../../oci/blob-digest.js';

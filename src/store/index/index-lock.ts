@@ -5,7 +5,7 @@
  * when it is closed last. Both happen while other processes wait to open it, and these go on with
  * what they find (mdb_env_setup_locks, mdb_env_close_active): with destroyed mutexes ("Invalid
  * argument"), with an empty file (a segmentation fault) or with the number of no transaction, which
- * damages the index, when the process that was setting it up was killed. Not so if nobody waits
+ * damages the index, when the process that was setting it up was killed. Not so if no process waits
  * within lmdb.
  *
  * The lock is a symbolic link to the id of its owner: made by one of many, void when that process is
@@ -67,7 +67,7 @@ function removeVoid(lock: string, self: LiveProcess): void {
 }
 
 /**
- * Does something while no other process opens, closes or replaces the index. Whoever has waited for
+ * Does something while no other process opens, closes or replaces the index. A process that has waited for
  * a minute goes on without: the owner is stopped, and in all likelihood not at the worst place.
  */
 export async function withIndexLock<T>(

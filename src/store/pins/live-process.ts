@@ -1,9 +1,9 @@
 /**
  * Which processes of a store are alive.
  *
- * Each process that opens the store holds the reading end of a FIFO, `live/<id>`, open. Whoever wants
- * to know whether it lives opens the FIFO for writing, without waiting: that works as long as
- * somebody has the reading end, and fails with ENXIO when nobody has (fifo(7)). The kernel gives the
+ * Each process that opens the store holds the reading end of a FIFO, `live/<id>`, open. To find out
+ * whether it lives, another process opens the FIFO for writing, without waiting: that works as long as
+ * a process has the reading end, and fails with ENXIO when none has (fifo(7)). The kernel gives the
  * answer. It is the same in every pid namespace and container that shares the file system, it holds
  * for a process that is stopped, no lease has to be renewed, and no clock is asked. A file lock
  * (flock, OFD) would say the same, but Node has no call for it, and who probes it holds it for a

@@ -13,7 +13,7 @@
  * A look-up alone declares nothing: it reads the index and no file, and a build with everything
  * cached is only look-ups. It verifies its layers in the one transaction at its end that notes what
  * was used (conclude.ts). A build that has to run a step declares its layers in the transaction
- * that takes the step's lease. So declarations cost no transaction of their own. Whoever gets
+ * that takes the step's lease. So declarations cost no transaction of their own. A build that gets
  * LayersGoneError starts over, and `retryWhenPruned` lets nothing be removed during the second try.
  *
  * Records are void when their process is dead (live-process.ts), so that no process
