@@ -18,7 +18,7 @@ import {
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { APART, apart, lmdbInside, lmdbOutside, withoutHttp2 } from './src/start/bundle.js';
-import { licencesOf } from './src/start/licences.js';
+import { getLicences } from './src/start/licences.js';
 
 const checkpoints = process.argv.includes('--checkpoints');
 const outdir = checkpoints ? 'dist-checkpoints' : 'dist';
@@ -127,7 +127,7 @@ const COPIED = [
   'src/oci/compress/libdeflate/libdeflate.wasm',
 ];
 for (const path of COPIED) files.set(basename(path), readFileSync(path));
-files.set('LICENSES.txt', licencesOf([packageFacts, commandFacts]));
+files.set('LICENSES.txt', getLicences([packageFacts, commandFacts]));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds
 // too, and at no time is dist/ without a command that works.

@@ -78,12 +78,12 @@ export function imports() {
 }
 
 /** The room of a file: `store/index` for src/store/index/lease.ts. */
-export function roomOf(path) {
+export function getRoom(path) {
   return dirname(path).replace(/^src\//, '');
 }
 
 /** The house that a room is in: `store` for `store/index`. */
-export function houseOf(room) {
+export function getHouse(room) {
   return room.split('/')[0];
 }
 
@@ -91,9 +91,9 @@ export function houseOf(room) {
 export function drawHouse() {
   const used = new Map();
   for (const { from, to } of imports()) {
-    const room = roomOf(from);
-    const other = houseOf(roomOf(to));
-    if (!to.startsWith('src/') || other === houseOf(room)) continue;
+    const room = getRoom(from);
+    const other = getHouse(getRoom(to));
+    if (!to.startsWith('src/') || other === getHouse(room)) continue;
     used.set(room, (used.get(room) ?? new Set()).add(other));
   }
   const order = ROOMS.map(([name]) => name);

@@ -80,7 +80,7 @@ export function sbom(
   const osRelease =
     readText(stack, 'etc/os-release') ?? readText(stack, 'usr/lib/os-release') ?? '';
   const ids = packages.map((_, index) => `SPDXRef-Package-${index + 1}`);
-  const distributionOf = ({ manager }: InstalledPackage) =>
+  const getDistribution = ({ manager }: InstalledPackage) =>
     parseOsId(osRelease) ?? (manager === 'dpkg' ? 'debian' : 'alpine');
   return {
     spdxVersion: 'SPDX-2.3',
@@ -104,7 +104,7 @@ export function sbom(
         copyrightText: 'NOASSERTION',
         primaryPackagePurpose: 'CONTAINER',
       },
-      ...packages.map((item, index) => spdxPackage(item, ids[index] ?? '', distributionOf(item))),
+      ...packages.map((item, index) => spdxPackage(item, ids[index] ?? '', getDistribution(item))),
     ],
     relationships: [
       {

@@ -95,7 +95,7 @@ export type Base =
     };
 
 /** What the stage is based on; undefined when its FROM means nothing. */
-export function baseOf(context: CheckContext, current: Stage): Base | undefined {
+export function getBase(context: CheckContext, current: Stage): Base | undefined {
   const { dockerfile, globals, options } = context;
   const { from } = current;
   const expand = (word: string) => expandWith(dockerfile, globals.values, word, from.location);

@@ -9,7 +9,7 @@ import {
   repeatedInstructions,
   shellForm,
 } from './check-instructions.js';
-import { directiveOf, isWanted, localSkips } from './directive.js';
+import { getDirective, isWanted, localSkips } from './directive.js';
 import { exposedPorts } from './expose.js';
 import { baseImages, copiedImages, defaultImages, fromWords } from './from.js';
 import { type Finding, type RuleName, ruleDescription, ruleUrl } from './rules.js';
@@ -78,7 +78,7 @@ const INSTRUCTION_RULES: readonly InstructionRule[] = [
  *   argument BUILDKIT_DOCKERFILE_CHECK does
  */
 export function checkDockerfile(dockerfile: Dockerfile, options: CheckOptions): CheckResult {
-  const directive = directiveOf(dockerfile, options.buildArgs);
+  const directive = getDirective(dockerfile, options.buildArgs);
   const context = checkContext(dockerfile, options);
   const findings = [
     ...FILE_RULES.flatMap((rule) => rule(context)),

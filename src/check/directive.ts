@@ -78,7 +78,7 @@ function directiveLocation({ file, lines }: Dockerfile): SourceLocation {
  *
  * @throws DockerfileError when the directive means nothing, UsageError when the argument does
  */
-export function directiveOf(
+export function getDirective(
   dockerfile: Dockerfile,
   buildArgs: Readonly<Record<string, string>>,
 ): CheckDirective {

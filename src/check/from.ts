@@ -11,10 +11,10 @@ import { suggest } from '../util/suggest.js';
 import {
   attempt,
   type BaseImage,
-  baseOf,
   type CheckContext,
   checkedScope,
   expandWith,
+  getBase,
 } from './check-context.js';
 import type { Finding } from './rules.js';
 import type { Visit } from './walk.js';
@@ -115,7 +115,7 @@ function wrongPlatform(
 /** Base images for another platform. */
 export function baseImages(context: CheckContext): Finding[] {
   return context.stages.flatMap((stage: Stage): Finding[] => {
-    const base = baseOf(context, stage);
+    const base = getBase(context, stage);
     if (base?.kind !== 'image') return [];
     return wrongPlatform(base.reference, base.platform, base.image, stage.from.location);
   });

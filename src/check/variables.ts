@@ -50,7 +50,7 @@ function mountExpansions({ instruction, expand }: Visit): readonly Expansion[] {
   return expansions;
 }
 
-function expansionsOf(visit: Visit): readonly Expansion[] {
+function getExpansions(visit: Visit): readonly Expansion[] {
   const { context, instruction, expand } = visit;
   if (instruction.kind === 'run') return mountExpansions(visit);
   const isOverridden =
@@ -77,7 +77,7 @@ function advice(name: string, { context, scope }: Visit): string {
 /** Variables that neither ARG nor ENV nor the base image defines, each once an instruction. */
 export function undefinedVariables(visit: Visit): Finding[] {
   const { scope, location } = visit;
-  const names = new Set(expansionsOf(visit).flatMap(({ undefinedNames }) => [...undefinedNames]));
+  const names = new Set(getExpansions(visit).flatMap(({ undefinedNames }) => [...undefinedNames]));
   return [...names]
     .filter((name) => !scope.args.has(name) && !isReservedArg(name))
     .map((name) => ({

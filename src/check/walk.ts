@@ -7,7 +7,7 @@ import { argValue } from '../plan/scope.js';
 import type { Stage } from '../plan/stages.js';
 import { COPIED_ENTRY, type TextBudget, textBudget } from '../plan/text-budget.js';
 import type { SourceLocation } from '../util/errors.js';
-import { attempt, type Base, baseOf, type CheckContext } from './check-context.js';
+import { attempt, type Base, type CheckContext, getBase } from './check-context.js';
 import type { Finding } from './rules.js';
 
 /** Instructions of which only the last one of a stage counts. */
@@ -99,7 +99,7 @@ function singleArgs(instruction: Instruction): readonly Instruction[] {
   return instruction.args.map((arg) => ({ ...instruction, args: [arg] }));
 }
 
-function expanderOf(
+function getExpander(
   { dockerfile }: CheckContext,
   { env }: State,
   location: SourceLocation,
@@ -167,11 +167,11 @@ export function visitStages(
   const budget = textBudget();
   const findings: Finding[] = [];
   for (const stage of context.stages) {
-    const base = baseOf(context, stage);
+    const base = getBase(context, stage);
     const state = begin(base, done, budget, stage.from.location);
     for (const instruction of [...triggers(stage, base), ...stage.body].flatMap(singleArgs)) {
       const { location } = instruction;
-      const expand = expanderOf(context, state, location);
+      const expand = getExpander(context, state, location);
       const visit: Visit = { context, instruction, location, scope: state, expand };
       for (const rule of rules) findings.push(...rule(visit));
       advance(state, visit);

@@ -15,7 +15,7 @@ function parseFields(option: string, text: string): Map<string, string> {
 }
 
 /** `true`, `false`, or parameters. @returns undefined for "no" */
-function parametersOf(option: string, text: string): Map<string, string> | undefined {
+function getParameters(option: string, text: string): Map<string, string> | undefined {
   const wanted = text === '' || parseBoolean(text);
   if (wanted !== undefined) return wanted ? new Map() : undefined;
   const fields = parseFields(option, text);
@@ -23,7 +23,7 @@ function parametersOf(option: string, text: string): Map<string, string> | undef
 }
 
 function provenanceMode(option: string, text: string): AttestPlan['provenance'] {
-  const fields = parametersOf(option, text);
+  const fields = getParameters(option, text);
   if (!fields) return undefined;
   const { mode = 'min', version = 'v1', ...others } = Object.fromEntries(fields);
   const unknown = Object.keys(others).find((key) => !['type', 'disabled'].includes(key));
@@ -39,7 +39,7 @@ function provenanceMode(option: string, text: string): AttestPlan['provenance'] 
 }
 
 function wantsSbom(option: string, text: string): boolean {
-  const fields = parametersOf(option, text);
+  const fields = getParameters(option, text);
   if (fields?.has('generator'))
     throw new UnsupportedError(`${option}: other generators are not supported`, undefined, {
       hint: 'leave generator= out: wiac lists the packages of dpkg and apk',

@@ -65,7 +65,7 @@ function hasOutputs(options: OutputOptions): boolean {
 }
 
 /** Steps that are run although the cache may have them. */
-function noCacheOf({ cache, cacheFilter }: BuildOptions): DockerfileBuild['noCache'] {
+function getNoCache({ cache, cacheFilter }: BuildOptions): DockerfileBuild['noCache'] {
   if (!cache) return true;
   return typeof cacheFilter === 'string' ? cacheFilter.split(',') : false;
 }
@@ -117,12 +117,12 @@ export async function buildCommand(
   if (relayed !== undefined) return setExitCode(relayed);
   const warn = await openWarnings(options);
   if (!options.quiet) notices.forEach(warn);
-  const labels = await labelsOf(path, options, warn);
+  const labels = await getLabels(path, options, warn);
   await buildAndWrite(root, path, { ...options, label: labels }, warn);
 }
 
 /** The labels of the command line, after those that BUILDX_GIT_LABELS asks for. */
-async function labelsOf(
+async function getLabels(
   path: string,
   { file, label = [] }: BuildOptions,
   warn: WarningLog,
@@ -143,7 +143,7 @@ async function buildRequest(
     ...(await dockerfileRequest(path, others, signal)),
     ...(platform === undefined ? {} : { platforms: wantedPlatforms(platform) }),
     keep: options.iidfile !== undefined,
-    noCache: noCacheOf(options),
+    noCache: getNoCache(options),
     cacheFrom: options.cacheFrom,
     cacheTo: options.cacheTo,
     ...parseCredentials(options.secret, options.ssh),

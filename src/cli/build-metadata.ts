@@ -7,7 +7,7 @@ import type { VertexWarning } from '../ui/rawjson.js';
 import { lintWarnings, plainWarning } from '../ui/rawjson.js';
 import { UsageError } from '../util/errors.js';
 
-function stepsOf({ plan, result }: PlatformResult) {
+function getSteps({ plan, result }: PlatformResult) {
   return plan.steps.map(({ id, kind, stage, text }) => {
     const state = result.states.get(id);
     const hasKey = kind !== 'meta' && kind !== 'source';
@@ -22,7 +22,7 @@ export interface MetadataWishes {
 }
 
 /** A boolean of the environment, as Go reads them. @throws UsageError */
-function booleanOf(name: string, value: string): boolean {
+function getBoolean(name: string, value: string): boolean {
   if (/^(1|t|true)$/i.test(value)) return true;
   if (/^(0|f|false)?$/i.test(value)) return false;
   throw new UsageError(`${name}=${value} is neither true nor false`);
@@ -36,14 +36,14 @@ function booleanOf(name: string, value: string): boolean {
 export function metadataWishes(env: NodeJS.ProcessEnv): MetadataWishes {
   const name = 'BUILDX_METADATA_PROVENANCE';
   const mode = env[name]?.toLowerCase() || 'min';
-  const warnings = booleanOf('BUILDX_METADATA_WARNINGS', env.BUILDX_METADATA_WARNINGS ?? '');
+  const warnings = getBoolean('BUILDX_METADATA_WARNINGS', env.BUILDX_METADATA_WARNINGS ?? '');
   if (mode === 'min' || mode === 'max') return { provenance: mode, warnings };
-  const wanted = mode !== 'disabled' && booleanOf(name, mode);
+  const wanted = mode !== 'disabled' && getBoolean(name, mode);
   return { provenance: wanted ? 'min' : undefined, warnings };
 }
 
 /** The steps' warnings in BuildKit's form. */
-function warningsOf(results: readonly PlatformResult[]): readonly VertexWarning[] {
+function getWarnings(results: readonly PlatformResult[]): readonly VertexWarning[] {
   const messages = new Set(results.flatMap(({ plan }) => plan.warnings));
   const plain = [...messages].flatMap((message) => plainWarning(message).warnings ?? []);
   return [...plain, ...results.flatMap(({ lint }) => lintWarnings(lint?.warnings ?? []))];
@@ -69,7 +69,7 @@ export function buildMetadata(
   if (wanted.provenance)
     for (const built of results)
       metadata[`buildx.build.provenance${suffix(built.plan.platform)}`] = wanted.provenance(built);
-  if (wanted.warnings) metadata['buildx.build.warnings'] = warningsOf(results);
+  if (wanted.warnings) metadata['buildx.build.warnings'] = getWarnings(results);
   if (exported) {
     const { root, manifests, configs } = exported;
     const [only] = manifests;
@@ -84,7 +84,7 @@ export function buildMetadata(
   }
   for (const item of results) {
     metadata[`wiac.lowerdir${suffix(item.plan.platform)}`] = item.result.lowerdirs;
-    metadata[`wiac.steps${suffix(item.plan.platform)}`] = stepsOf(item);
+    metadata[`wiac.steps${suffix(item.plan.platform)}`] = getSteps(item);
   }
   return metadata;
 }

@@ -1,7 +1,7 @@
 /** --output, --push, --metadata-file, --annotation: read before the build, carried out after it. */
 import type { DockerfileResult } from '../engine/build-dockerfile.js';
 import type { AttestPlan } from '../engine/exports/attestations.js';
-import { provenanceOf } from '../engine/exports/attestations.js';
+import { getProvenance } from '../engine/exports/attestations.js';
 import { describeResult, exportResult } from '../engine/exports/export-result.js';
 import type { Output } from '../engine/exports/output-spec.js';
 import { checkImageOutput, parseOutput, usesStdout } from '../engine/exports/output-spec.js';
@@ -138,7 +138,7 @@ export function writeOutputs(
       exported ?? (isImage ? await describeResult(store, result, wanted) : undefined),
       {
         ...(provenance && {
-          provenance: (built) => provenanceOf(provenance, store, built, known, finished),
+          provenance: (built) => getProvenance(provenance, store, built, known, finished),
         }),
         warnings,
       },

@@ -14,7 +14,7 @@ import { compareInputs } from '../why/compare.js';
 import { describeChange, describeDifference } from '../why/describe-change.js';
 import { withScanStore, withStore } from './with-store.js';
 
-async function treeOf(
+async function getTree(
   store: Store,
   { layer }: StepRecord,
   scanStore: IndexScanStore,
@@ -34,8 +34,8 @@ export function diffCommand(
       const before = findEntry(store, first);
       const after = findEntry(store, second);
       const trees = [
-        await treeOf(store, before, scanStore),
-        await treeOf(store, after, scanStore),
+        await getTree(store, before, scanStore),
+        await getTree(store, after, scanStore),
       ] as const;
       const read = treeReader(scanStore.readTree);
       const inputs = [...compareInputs(before.inputs, after.inputs, read)];

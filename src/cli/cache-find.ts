@@ -18,7 +18,7 @@ interface Found {
 }
 
 /** A path in the image, with wildcards as COPY has them, or the digest of a file's content. */
-function matcherOf(wanted: string): (path: string, entry: TreeEntry) => boolean {
+function getMatcher(wanted: string): (path: string, entry: TreeEntry) => boolean {
   const digest = wanted.replace(/^sha256:/, '');
   if (/^[0-9a-f]{12,64}$/.test(digest)) {
     return (_, entry) => entry.type === 'file' && entry.digest.startsWith(digest);
@@ -54,7 +54,7 @@ export function findCommand(
   wanted: string,
   options: { readonly format: 'table' | 'json' },
 ): Promise<void> {
-  const matches = matcherOf(wanted);
+  const matches = getMatcher(wanted);
   return withStore((store) =>
     withScanStore(store, async (scanStore) => {
       const found: Found[] = [];

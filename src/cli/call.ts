@@ -2,14 +2,14 @@
 import type { CheckOptions } from '../check/check-dockerfile.js';
 import type { BuildInput } from '../engine/inputs/build-input.js';
 import { formatOutline, formatTargets } from '../outline/format-outline.js';
-import { outlineOf } from '../outline/outline.js';
+import { getOutline } from '../outline/outline.js';
 import { listTargets } from '../outline/targets.js';
 import { splitCsv } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 import { checkInput, readInput } from './check-command.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { buildArgsOf, wantedPlatform } from './dockerfile-input.js';
+import { getBuildArgs, wantedPlatform } from './dockerfile-input.js';
 
 const METHODS = ['build', 'check', 'outline', 'targets'] as const;
 
@@ -54,7 +54,7 @@ function asked(
   options: DockerfileOptions,
 ): string {
   const checkOptions: CheckOptions = {
-    buildArgs: buildArgsOf(options.buildArg),
+    buildArgs: getBuildArgs(options.buildArg),
     platform: wantedPlatform(options.platform),
     buildPlatform: wantedPlatform(undefined),
     ignores: undefined,
@@ -64,7 +64,7 @@ function asked(
     const list = listTargets(dockerfile);
     return format === 'json' ? json(list) : formatTargets(list);
   }
-  const outline = outlineOf(dockerfile, checkOptions, options.target);
+  const outline = getOutline(dockerfile, checkOptions, options.target);
   return format === 'json' ? json(outline) : formatOutline(outline);
 }
 

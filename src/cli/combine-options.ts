@@ -38,7 +38,7 @@ function proxyArguments({ httpProxy }: CombinedOptions): string[] {
 }
 
 /** --os, --arch and --variant as one platform. @throws UsageError */
-function platformOf({ platform, os, arch, variant }: CombinedOptions): string | undefined {
+function getPlatform({ platform, os, arch, variant }: CombinedOptions): string | undefined {
   if (os === undefined && arch === undefined && variant === undefined) return platform;
   if (platform !== undefined)
     throw new UsageError('--platform and --os, --arch or --variant exclude each other', {
@@ -69,7 +69,7 @@ export function combineOptions<T extends CombinedOptions>(options: T): T {
         hint: 'give only one of them',
       },
     );
-  const platform = platformOf(options);
+  const platform = getPlatform(options);
   return {
     ...options,
     buildArg: [

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import type { PrunePolicy } from '../store/gc/prune-policy.js';
-import { DEFAULT_POLICY, limitOf, parseLimits, parsePolicy } from '../store/gc/prune-policy.js';
+import { DEFAULT_POLICY, getLimit, parseLimits, parsePolicy } from '../store/gc/prune-policy.js';
 import { UsageError } from '../util/errors.js';
 import { parseSize } from '../util/units.js';
 
@@ -83,7 +83,7 @@ export function readLimits(environment: NodeJS.ProcessEnv): ExpansionLimits {
 
 /** The limit of a policy in bytes, for a store that is there; undefined: there is none. */
 export function policyLimit(policy: PrunePolicy, root: string): number | undefined {
-  return limitOf(policy, () => {
+  return getLimit(policy, () => {
     const { blocks, bsize } = statfsSync(root);
     return blocks * bsize;
   });

@@ -40,14 +40,14 @@ function whole(
   return number >= least && number <= most ? number : refuse(option, text, hint);
 }
 
-function memoryOf({ memory }: LimitOptions): number | undefined {
+function getMemory({ memory }: LimitOptions): number | undefined {
   if (memory === undefined) return undefined;
   const bytes = memorySize(memory, '--memory');
   if (bytes === 0) return undefined;
   return bytes >= MIN_MEMORY ? bytes : refuse('--memory', memory, 'give it at least 6m');
 }
 
-function swapOf({ memorySwap }: LimitOptions, memory: number | undefined): number | undefined {
+function getSwap({ memorySwap }: LimitOptions, memory: number | undefined): number | undefined {
   if (memorySwap === undefined || memorySwap === '0') return undefined;
   if (memory === undefined) refuse('--memory-swap', memorySwap, 'give --memory as well');
   if (memorySwap === '-1') return -1;
@@ -57,7 +57,7 @@ function swapOf({ memorySwap }: LimitOptions, memory: number | undefined): numbe
     : refuse('--memory-swap', memorySwap, 'it is memory and swap together: at least --memory');
 }
 
-function quotaOf(options: LimitOptions): Pick<ControlLimits, 'cpuQuota' | 'cpuPeriod'> {
+function getQuota(options: LimitOptions): Pick<ControlLimits, 'cpuQuota' | 'cpuPeriod'> {
   const { cpus, cpuPeriod, cpuQuota } = options;
   const period = whole(
     '--cpu-period',
@@ -82,7 +82,7 @@ function quotaOf(options: LimitOptions): Pick<ControlLimits, 'cpuQuota' | 'cpuPe
   return { cpuQuota: Math.round(number * PERIOD_US), cpuPeriod: PERIOD_US };
 }
 
-function listOf(option: string, list: string | undefined): string | undefined {
+function getList(option: string, list: string | undefined): string | undefined {
   if (list === undefined || list === '') return undefined;
   const isList = /^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(list);
   return isList ? list : refuse(option, list, 'write a list like 0-2,4');
@@ -91,17 +91,17 @@ function listOf(option: string, list: string | undefined): string | undefined {
 /** @throws UsageError for a value that can mean nothing */
 export function parseLimits(options: LimitOptions): ControlLimits {
   const { cpuShares, cpusetCpus, cpusetMems, pidsLimit } = options;
-  const memory = memoryOf(options);
+  const memory = getMemory(options);
   const shares = cpuShares === '0' ? undefined : cpuShares;
   const most = Number.MAX_SAFE_INTEGER;
   const pids = whole('--pids-limit', pidsLimit, -1, most, 'write a number of processes');
   return {
     memory,
-    memorySwap: swapOf(options, memory),
-    ...quotaOf(options),
+    memorySwap: getSwap(options, memory),
+    ...getQuota(options),
     cpuShares: whole('--cpu-shares', shares, 2, 262_144, 'it is 2 to 262144'),
-    cpusetCpus: listOf('--cpuset-cpus', cpusetCpus),
-    cpusetMems: listOf('--cpuset-mems', cpusetMems),
+    cpusetCpus: getList('--cpuset-cpus', cpusetCpus),
+    cpusetMems: getList('--cpuset-mems', cpusetMems),
     pids: pids !== undefined && pids > 0 ? pids : undefined,
   };
 }

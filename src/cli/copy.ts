@@ -1,12 +1,12 @@
 /** `wiac copy` */
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { makeLayerDirectory, partsOf } from '../executor/local/layer-directory.js';
+import { getParts, makeLayerDirectory } from '../executor/local/layer-directory.js';
 import { resolve as resolveInLayer } from '../fs/layer/stack.js';
 import { libraryClosure } from '../libs/closure.js';
 import { ContextError, UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
-import { usageOf } from './declare/declare-usage.js';
+import { getUsage } from './declare/declare-usage.js';
 
 interface CopyOptions {
   readonly libs: boolean;
@@ -44,7 +44,7 @@ export async function copyCommand(
   const sources = paths.slice(0, -1);
   const destination = paths.at(-1);
   if (destination === undefined || sources.length === 0) {
-    throw new UsageError('there is no destination', { hint: usageOf('copy') });
+    throw new UsageError('there is no destination', { hint: getUsage('copy') });
   }
   for (const source of sources) {
     if (!statSync(source, { throwIfNoEntry: false })) {
@@ -53,7 +53,7 @@ export async function copyCommand(
       });
     }
   }
-  const { diff } = partsOf(layerdir);
+  const { diff } = getParts(layerdir);
   makeLayerDirectory(diff);
   const layer = realpathSync(diff);
   const target = inLayer(layer, destination);

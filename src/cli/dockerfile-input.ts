@@ -78,7 +78,7 @@ export function wantedPlatforms(option: string | undefined): string[] {
 }
 
 /** Build arguments; SOURCE_DATE_EPOCH is one without being asked for, as with buildx. */
-export function buildArgsOf(items: readonly string[]): Record<string, string> {
+export function getBuildArgs(items: readonly string[]): Record<string, string> {
   const { SOURCE_DATE_EPOCH } = process.env;
   const known = SOURCE_DATE_EPOCH === undefined ? {} : { SOURCE_DATE_EPOCH };
   return { ...known, ...parsePairs(items, '--build-arg') };
@@ -98,7 +98,7 @@ export async function withStoredImages(
 }
 
 /** What the options want of the result. @throws UsageError */
-function resultOf(options: DockerfileOptions): ResultOptions {
+function getResult(options: DockerfileOptions): ResultOptions {
   const { env = [], unsetenv = [], unsetlabel = [], squash, squashAll, omitHistory } = options;
   if (squash && squashAll) throw new UsageError('--squash and --squash-all exclude each other');
   return {
@@ -129,12 +129,12 @@ export async function dockerfileRequest(
     contexts: parsePairs(options.buildContext, '--build-context'),
     target,
     ...(options.platform === undefined ? {} : { platform: wantedPlatform(options.platform) }),
-    buildArgs: buildArgsOf(options.buildArg),
+    buildArgs: getBuildArgs(options.buildArg),
     labels: parsePairs(options.label ?? [], '--label', 'empty'),
     network,
     resources: parseResources(options),
     allowed: allow,
-    result: resultOf(options),
+    result: getResult(options),
     pull,
     registry: options.registry ?? (await registryAccess(options)),
     environment: process.env,

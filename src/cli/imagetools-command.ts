@@ -1,15 +1,15 @@
 /** `wiac imagetools`: indexes of several images, and images that are elsewhere. */
 import { readFileSync } from 'node:fs';
-import { combine, descriptorOf } from '../imagetools/combine.js';
+import { combine, getDescriptor } from '../imagetools/combine.js';
 import type { OpenPart } from '../imagetools/create.js';
 import { openPart, putCombined } from '../imagetools/create.js';
 import { describeManifest, manifestFields } from '../imagetools/describe-manifest.js';
 import type { Details } from '../imagetools/details.js';
-import { detailsOf } from '../imagetools/details.js';
+import { getDetails } from '../imagetools/details.js';
 import { openManifests } from '../imagetools/open-manifest.js';
 import { parseSource, parseSourceFile, placeSources } from '../imagetools/sources.js';
 import { parseAnnotation } from '../oci/annotations.js';
-import { messageOf } from '../oci/image-error.js';
+import { getMessage } from '../oci/image-error.js';
 import { parseManifest } from '../oci/parse-manifest.js';
 import { formatReference, parseReference } from '../oci/reference.js';
 import type { ManifestSource } from '../oci/resolve.js';
@@ -36,12 +36,12 @@ function readSourceFile(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (cause) {
-    throw new UsageError(`--file ${file}: it cannot be read: ${messageOf(cause)}`, { cause });
+    throw new UsageError(`--file ${file}: it cannot be read: ${getMessage(cause)}`, { cause });
   }
 }
 
 /** What the image is made of, in its order. @throws UsageError, ImageError */
-function sourcesOf(sources: readonly string[], options: CreateOptions) {
+function getSources(sources: readonly string[], options: CreateOptions) {
   const { append, tag, file, dryRun } = options;
   const [first] = tag;
   if (!dryRun && first === undefined)
@@ -65,7 +65,7 @@ function sourcesOf(sources: readonly string[], options: CreateOptions) {
 /** `wiac imagetools create SOURCE...`. @throws UsageError, ImageError, UnsupportedError */
 export function createCommand(sources: readonly string[], options: CreateOptions): Promise<void> {
   const targets = options.tag.map(parseReference);
-  const placed = sourcesOf(sources, options);
+  const placed = getSources(sources, options);
   const combineOptions = {
     annotations: options.annotation.flatMap(parseAnnotation),
     platforms: options.platform.flatMap(wantedPlatforms),
@@ -81,7 +81,7 @@ export function createCommand(sources: readonly string[], options: CreateOptions
         parts.push(await openPart(source, manifests));
       }
       const combined = combine(parts, combineOptions);
-      const descriptor = descriptorOf(combined);
+      const descriptor = getDescriptor(combined);
       if (options.dryRun) process.stdout.write(`${Buffer.from(combined.bytes)}\n`);
       else
         for (const target of targets) {
@@ -134,7 +134,7 @@ export function inspectRemoteCommand(
       };
       if (format === undefined || MANIFEST_ALONE.test(format))
         return void process.stdout.write(describeManifest(named));
-      const details = await detailsOf(reader, named, mentionedIn(format));
+      const details = await getDetails(reader, named, mentionedIn(format));
       const fields = { Name: named.name, Manifest: manifestFields(named), ...details };
       process.stdout.write(`${fillTemplate(format, fields, { pretty: true, anyCase: true })}\n`);
     } finally {

@@ -1,13 +1,13 @@
 /** `wiac inspect`, `wiac history` */
 
-import { createdOf, historyRows } from '../engine/exports/image-history.js';
+import { getCreated, historyRows } from '../engine/exports/image-history.js';
 import { requireImage } from '../engine/images/find-image.js';
-import { imageId, manifestDigests, recordsOf } from '../engine/images/settle-image-ids.js';
+import { getRecords, imageId, manifestDigests } from '../engine/images/settle-image-ids.js';
 import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
 import { parsePlatform } from '../oci/platform.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
 import { layerDiffId } from '../store/blobs/diff-ids.js';
-import { namesOf } from '../store/images/store-images.js';
+import { getNames } from '../store/images/store-images.js';
 import { findLayer } from '../store/layers/find-layers.js';
 import { layerFiles, layerLinks } from '../store/layers/layer-store.js';
 import type { ImageRecord } from '../store/records.js';
@@ -49,8 +49,8 @@ async function describe(
   const Id = await imageId(store, image);
   const named: string[] = [];
   const digests: string[] = [];
-  for (const other of await recordsOf(store, image)) {
-    const names = namesOf(store, other.id);
+  for (const other of await getRecords(store, image)) {
+    const names = getNames(store, other.id);
     named.push(...names);
     if (withDigests && names.length > 0)
       digests.push(...repoDigests(names, await manifestDigests(store, other)));
@@ -71,7 +71,7 @@ async function describe(
     Id,
     RepoTags: named.toSorted(),
     RepoDigests: [...new Set(digests)],
-    Created: new Date(createdOf(image)).toISOString(),
+    Created: new Date(getCreated(image)).toISOString(),
     Architecture: architecture,
     Variant: variant ?? '',
     Os: os,

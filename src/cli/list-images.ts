@@ -1,6 +1,6 @@
 /** `wiac images` */
 
-import { createdOf } from '../engine/exports/image-history.js';
+import { getCreated } from '../engine/exports/image-history.js';
 import { requireImage } from '../engine/images/find-image.js';
 import { imageIdOrNone, manifestAtHand } from '../engine/images/settle-image-ids.js';
 import { matchPath } from '../fs/select/gomatch.js';
@@ -55,15 +55,15 @@ async function listed(
 }
 
 function allRows(store: Store): Row[] {
-  const bytesOf = ({ layers }: ImageRecord) =>
+  const getBytes = ({ layers }: ImageRecord) =>
     layers.reduce((sum, id) => sum + (findLayer(store, id)?.bytes ?? 0), 0);
   const named = [...allNames(store)].flatMap(({ name, id }): Row[] => {
     const image = imageById(store, id);
-    return image ? [{ name, image, bytes: bytesOf(image) }] : [];
+    return image ? [{ name, image, bytes: getBytes(image) }] : [];
   });
   const known = new Set(named.map(({ image }) => image.id));
   const unnamed = [...allImages(store)].flatMap((image): Row[] =>
-    known.has(image.id) ? [] : [{ name: undefined, image, bytes: bytesOf(image) }],
+    known.has(image.id) ? [] : [{ name: undefined, image, bytes: getBytes(image) }],
   );
   return [...named, ...unnamed];
 }
@@ -119,9 +119,9 @@ async function parseFilter(store: Store, text: string): Promise<Filter> {
     }
     case 'before':
     case 'since': {
-      const other = createdOf(await requireImage(store, value));
+      const other = getCreated(await requireImage(store, value));
       return ({ image }) =>
-        key === 'before' ? createdOf(image) < other : createdOf(image) > other;
+        key === 'before' ? getCreated(image) < other : getCreated(image) > other;
     }
     default:
       throw new UsageError(`--filter ${text}: there is no filter ${key}`, {
@@ -167,7 +167,7 @@ function printTable(rows: readonly ListedRow[], { digests, trunc }: ImagesOption
     row.name ?? '<none>',
     ...digest(row.digest ?? '<none>'),
     shortId(row, trunc),
-    formatAge(Date.now() - createdOf(row.image)),
+    formatAge(Date.now() - getCreated(row.image)),
     String(row.image.layers.length),
     formatBytes(row.bytes),
   ]);
@@ -178,7 +178,7 @@ function printTable(rows: readonly ListedRow[], { digests, trunc }: ImagesOption
 function templateFields(row: ListedRow, trunc: boolean): Record<string, string> {
   const { name, image, bytes } = row;
   const { repository, tag } = name === undefined ? { repository: '', tag: '' } : splitName(name);
-  const created = createdOf(image);
+  const created = getCreated(image);
   return {
     ID: shortId(row, trunc),
     Name: name ?? '<none>',
@@ -197,7 +197,7 @@ function jsonFields({ name, id, digest, image, bytes }: ListedRow) {
   return {
     name: name ?? null,
     id: id ?? null,
-    created: createdOf(image),
+    created: getCreated(image),
     layers: layers.length,
     bytes,
     platform,

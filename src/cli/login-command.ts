@@ -19,7 +19,7 @@ export interface LoginOptions {
 }
 
 /** The environment with --authfile in the place of $REGISTRY_AUTH_FILE: the file need not be there. */
-function environmentOf({ authfile }: { readonly authfile?: string }): NodeJS.ProcessEnv {
+function getEnvironment({ authfile }: { readonly authfile?: string }): NodeJS.ProcessEnv {
   return authfile === undefined ? process.env : { ...process.env, REGISTRY_AUTH_FILE: authfile };
 }
 
@@ -73,7 +73,7 @@ async function readLogin(host: string, options: LoginOptions): Promise<Login> {
 export async function loginCommand(registry: string, options: LoginOptions): Promise<void> {
   const host = loginHost(registry);
   const login = await readLogin(host, options);
-  const env = environmentOf(options);
+  const env = getEnvironment(options);
   const { tlsVerify, certDir } = options;
   const { config = readRegistryConfig(env) } = await registryAccess({
     ...(tlsVerify === undefined ? {} : { tlsVerify }),
@@ -92,7 +92,7 @@ export async function logoutCommand(
   options: { readonly authfile?: string },
 ): Promise<void> {
   const host = loginHost(registry);
-  const env = environmentOf(options);
+  const env = getEnvironment(options);
   const erased = await eraseLogin(host, env);
   process.stdout.write(erased ? `logged out of ${host}\n` : `not logged in to ${host}\n`);
   for (const file of await otherLogins(host, env))

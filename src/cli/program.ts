@@ -8,7 +8,7 @@ import { addImages } from './declare/declare-images.js';
 import { addImagetools } from './declare/declare-imagetools.js';
 import { addLogin } from './declare/declare-login.js';
 import { addCopy, addRun } from './declare/declare-run.js';
-import { usageOf } from './declare/declare-usage.js';
+import { getUsage } from './declare/declare-usage.js';
 import type { SetExitCode } from './declare/options.js';
 import { insteadOf } from './declare/refused.js';
 
@@ -33,7 +33,7 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       if (hint !== undefined)
         throw new UsageError(`wiac build has no ${flag.replace(/=.*$/s, '')}`, { hint });
       const message = missing ? 'the command is missing' : error.message.replace(/^error: /, '');
-      const usage = error.code === 'commander.missingArgument' ? usageOf(wanted) : undefined;
+      const usage = error.code === 'commander.missingArgument' ? getUsage(wanted) : undefined;
       throw new UsageError(message, {
         hint: usage ?? 'wiac --help shows the commands, wiac COMMAND --help their options',
       });

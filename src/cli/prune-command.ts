@@ -20,7 +20,7 @@ export interface PruneOptions extends FilterOptions {
 
 const DAY_MS = 86_400_000;
 
-function requestOf(options: PruneOptions, root: string): PruneRequest {
+function getRequest(options: PruneOptions, root: string): PruneRequest {
   const filter = parseFilter(options);
   const keepBytes = sizeOption(options.keepBytes, '--keep-bytes');
   const { keepDays } = options;
@@ -90,7 +90,7 @@ function warn({ remaining, heldBy }: PruneReport, { keepBytes }: PruneRequest): 
 /** `wiac cache prune` */
 export async function pruneCommand(options: PruneOptions, setExitCode: SetExitCode): Promise<void> {
   await withStoreAsRoot(setExitCode, async (store) => {
-    const request = requestOf(options, store.paths.root);
+    const request = getRequest(options, store.paths.root);
     const report = options.dryRun ? previewPrune(store, request) : prune(store, request);
     if (options.format === 'json') printJson(report, options.dryRun);
     else printTable(report, options.dryRun, Date.now());

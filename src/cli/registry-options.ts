@@ -20,7 +20,7 @@ export interface RegistryAccessOptions {
 }
 
 /** The environment with --authfile in the place of $REGISTRY_AUTH_FILE. @throws UsageError */
-function environmentOf({ authfile }: RegistryAccessOptions): NodeJS.ProcessEnv {
+function getEnvironment({ authfile }: RegistryAccessOptions): NodeJS.ProcessEnv {
   if (authfile === undefined) return process.env;
   if (!existsSync(authfile))
     throw new UsageError(`--authfile ${authfile}: there is no such file`, {
@@ -63,7 +63,7 @@ function checkCertificates(directory: string): void {
   }
 }
 
-function retryOf({ retry, retryDelay }: RegistryAccessOptions): RetryPolicy | undefined {
+function getRetry({ retry, retryDelay }: RegistryAccessOptions): RetryPolicy | undefined {
   if (retry === undefined && retryDelay === undefined) return undefined;
   return {
     ...DEFAULT_RETRY,
@@ -78,10 +78,10 @@ function retryOf({ retry, retryDelay }: RegistryAccessOptions): RetryPolicy | un
  */
 export async function registryAccess(options: RegistryAccessOptions): Promise<RegistryOptions> {
   const { tlsVerify, authfile, creds, certDir } = options;
-  const retry = retryOf(options);
+  const retry = getRetry(options);
   const given = [tlsVerify, authfile, creds, certDir, retry];
   if (given.every((item) => item === undefined)) return {};
-  const config = readRegistryConfig(environmentOf(options));
+  const config = readRegistryConfig(getEnvironment(options));
   if (certDir !== undefined) checkCertificates(certDir);
   return {
     config: { ...config, certDir, tlsVerify },

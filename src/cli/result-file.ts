@@ -1,6 +1,6 @@
 /** Small files that say what a build made: --iidfile, --metadata-file. */
 import { pipeline } from 'node:stream/promises';
-import { messageOf } from '../oci/image-error.js';
+import { getMessage } from '../oci/image-error.js';
 import { writeWhole } from '../oci/write-file.js';
 import { UsageError } from '../util/errors.js';
 
@@ -9,7 +9,7 @@ export async function writeResultFile(option: string, path: string, text: string
   try {
     await writeWhole(path, (file) => pipeline([text], file));
   } catch (cause) {
-    throw new UsageError(`${option} ${path}: it cannot be written: ${messageOf(cause)}`, {
+    throw new UsageError(`${option} ${path}: it cannot be written: ${getMessage(cause)}`, {
       cause,
       hint: 'give a file in a directory that is there',
     });

@@ -2,11 +2,11 @@
 import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { posix } from 'node:path';
-import { capabilitiesOf } from '../executor/local/capabilities.js';
+import { getCapabilities } from '../executor/local/capabilities.js';
 import type { Restrictions } from '../executor/local/container.js';
 import { DEFAULT_RESTRICTIONS } from '../executor/local/container.js';
 import type { Device } from '../executor/local/devices.js';
-import { deviceOf } from '../executor/local/devices.js';
+import { getDevice } from '../executor/local/devices.js';
 import type { ProgramRequest } from '../executor/local/run-program.js';
 import { UsageError } from '../util/errors.js';
 import { parseMounts } from './run-mount-options.js';
@@ -44,7 +44,7 @@ function parseDevice(value: string): Device {
   const path = posix.normalize(target);
   if (!path.startsWith('/dev/')) refuse('it has to be below /dev', 'write /dev/NAME:/dev/NAME');
   const stats = statSync(source, { throwIfNoEntry: false });
-  const device = stats && deviceOf(source, path.slice('/dev/'.length), stats);
+  const device = stats && getDevice(source, path.slice('/dev/'.length), stats);
   return device ?? refuse('that is no device', 'name one of /dev');
 }
 
@@ -70,10 +70,10 @@ function parseSecurity(values: readonly string[]): SecurityOptions {
   return result;
 }
 
-function restrictionsOf(options: RunOptions): Restrictions {
+function getRestrictions(options: RunOptions): Restrictions {
   const { capAdd, capDrop, readOnly, init } = options;
   const list = (values: readonly string[]) => values.flatMap((value) => value.split(','));
-  const capabilities = capabilitiesOf(list(capAdd), list(capDrop));
+  const capabilities = getCapabilities(list(capAdd), list(capDrop));
   if ('unknown' in capabilities) {
     throw new UsageError(`there is no capability ${capabilities.unknown}`, {
       hint: 'capabilities(7) has their names, such as NET_ADMIN; ALL is all of them',
@@ -86,7 +86,7 @@ function restrictionsOf(options: RunOptions): Restrictions {
 /** A name that sethostname(2) and /etc/hosts take. */
 const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?$/;
 
-function hostnameOf({ hostname: name }: RunOptions): string {
+function getHostname({ hostname: name }: RunOptions): string {
   if (name === undefined) return hostname();
   if (HOSTNAME.test(name)) return name;
   throw new UsageError(`--hostname ${name}: that is no host name`, {
@@ -108,13 +108,13 @@ export function containerSettings(options: RunOptions): ContainerSettings {
     names: {
       network: net ?? network,
       extraHosts,
-      hostname: hostnameOf(options),
+      hostname: getHostname(options),
       resolver,
     },
     groups: groupAdd,
     privileged,
     devices: device.map(parseDevice),
-    restrictions: restrictionsOf(options),
+    restrictions: getRestrictions(options),
     shmSize,
     terminal: options.tty,
     limits: ulimits,

@@ -1,6 +1,6 @@
 /** The variables of a program that `wiac run` starts: -e and --env-file over those of its image. */
 import { readFileSync } from 'node:fs';
-import { messageOf } from '../oci/image-error.js';
+import { getMessage } from '../oci/image-error.js';
 import { UsageError } from '../util/errors.js';
 
 /** A change of one variable. */
@@ -25,7 +25,7 @@ function readEnvFile(path: string, environment: NodeJS.ProcessEnv): Change[] {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    return refuse(messageOf(error));
+    return refuse(getMessage(error));
   }
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   return lines.flatMap((line, index): Change[] => {

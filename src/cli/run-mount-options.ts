@@ -5,7 +5,7 @@ import { posix, resolve } from 'node:path';
 import { MS } from '../executor/local/operations.js';
 import type { MountRequest } from '../executor/local/rootfs.js';
 import type { TmpfsRequest } from '../executor/local/run-program.js';
-import { messageOf } from '../oci/image-error.js';
+import { getMessage } from '../oci/image-error.js';
 import { attributeMap, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
@@ -24,7 +24,7 @@ function refuse(text: string, problem: string, hint: string): never {
   throw new UsageError(`${text}: ${problem}`, { hint });
 }
 
-function targetOf(text: string, target: string | undefined): string {
+function getTarget(text: string, target: string | undefined): string {
   if (!target?.startsWith('/'))
     refuse(text, 'the place in the container is no absolute path', 'write it like /data');
   const path = posix.normalize(target).replace(/(.)\/$/, '$1');
@@ -59,7 +59,7 @@ function parseVolume(value: string): MountRequest {
       'what is written there goes with the container in any case: leave it out',
     );
   if (!/^[./]/.test(source)) refuse(text, `there is no volume ${source}`, NO_VOLUMES);
-  const path = targetOf(text, target);
+  const path = getTarget(text, target);
   const readOnly = isReadOnly(text, options.split(','));
   const place = resolve(source);
   const found = statSync(place, { throwIfNoEntry: false });
@@ -67,7 +67,11 @@ function parseVolume(value: string): MountRequest {
   try {
     makeDirectories(place);
   } catch (error) {
-    refuse(text, `${source} is not there, and can't be made: ${messageOf(error)}`, 'make it first');
+    refuse(
+      text,
+      `${source} is not there, and can't be made: ${getMessage(error)}`,
+      'make it first',
+    );
   }
   return bind(place, path, readOnly, statSync(place));
 }
@@ -103,7 +107,7 @@ function tmpfs(text: string, target: string, options: readonly string[]): TmpfsR
 function parseTmpfs(value: string): TmpfsRequest {
   const text = `--tmpfs ${value}`;
   const [target, ...options] = value.split(':');
-  return tmpfs(text, targetOf(text, target), options.join(':').split(','));
+  return tmpfs(text, getTarget(text, target), options.join(':').split(','));
 }
 
 /** The attributes of --mount under their first name. */
@@ -114,7 +118,7 @@ const NAMES: Readonly<Record<string, string>> = {
   readonly: 'ro',
 };
 
-function attributesOf(value: string): Map<string, string> {
+function getAttributes(value: string): Map<string, string> {
   const attributes = parseAttributes(value, refusing('--mount', value));
   return attributeMap(
     attributes.map((attribute) => ({
@@ -141,9 +145,9 @@ function known(text: string, attributes: ReadonlyMap<string, string>, names: rea
 /** `type=bind,src=,dst=,ro` or `type=tmpfs,dst=,tmpfs-size=,tmpfs-mode=` */
 function parseMount(value: string): RunMounts {
   const text = `--mount ${value}`;
-  const attributes = attributesOf(value);
+  const attributes = getAttributes(value);
   const type = attributes.get('type') ?? 'volume';
-  const path = targetOf(text, attributes.get('dst'));
+  const path = getTarget(text, attributes.get('dst'));
   const readOnly = isSwitchedOn(text, attributes.get('ro'));
   if (type === 'tmpfs') {
     known(text, attributes, ['type', 'dst', 'ro', 'tmpfs-size', 'tmpfs-mode']);

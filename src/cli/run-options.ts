@@ -124,7 +124,7 @@ function refusals(options: RunOptions): Refusal[] {
 }
 
 /** One line for each option that changes nothing. */
-function linesOf(options: RunOptions): string[] {
+function getLines(options: RunOptions): string[] {
   const { name, publish, publishAll, label, expose } = options;
   const open = "the program has this machine's network: its ports are open on it";
   const lines: [boolean, string, string][] = [
@@ -179,5 +179,5 @@ export function checkRunOptions(options: RunOptions): string[] {
       hint: 'leave one of them out',
     });
   }
-  return linesOf(options);
+  return getLines(options);
 }

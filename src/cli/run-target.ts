@@ -7,13 +7,13 @@ import type { ContainerConfig } from '../oci/image-config.js';
 import { DEFAULT_PATH } from '../oci/image-config.js';
 import { hasTransport } from '../oci/reference.js';
 import { requirePresent } from '../store/layers/adopt-layer.js';
-import { layerFiles, layerIdsOf } from '../store/layers/layer-store.js';
+import { getLayerIds, layerFiles } from '../store/layers/layer-store.js';
 import { storePaths } from '../store/paths.js';
 import { useLayers } from '../store/pins/uses.js';
 import type { Store } from '../store/store.js';
 import { closeStore } from '../store/store.js';
 import { NotFoundError, UsageError } from '../util/errors.js';
-import { usageOf } from './declare/declare-usage.js';
+import { getUsage } from './declare/declare-usage.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { imageToRun } from './run-image.js';
 import type { RunOptions } from './run-options.js';
@@ -53,7 +53,7 @@ function readLowerdirs(text: string): string[] {
   const missing = paths.find((path) => !isDirectory(path));
   if (missing !== undefined) {
     throw new NotFoundError(`the layer directory ${missing} does not exist`, {
-      hint: `give existing directories, topmost first, separated by colons: ${usageOf('run')}`,
+      hint: `give existing directories, topmost first, separated by colons: ${getUsage('run')}`,
     });
   }
   return paths.map((path) => resolve(path));
@@ -61,7 +61,7 @@ function readLowerdirs(text: string): string[] {
 
 /** Declares that this process uses the directories that are layers of the store. */
 async function useLowerdirs(root: string, lower: readonly string[]): Promise<Store | undefined> {
-  const layers = layerIdsOf(storePaths(root), lower);
+  const layers = getLayerIds(storePaths(root), lower);
   if (layers.length === 0) return undefined;
   const store = await openUserStore(root);
   try {
@@ -81,7 +81,7 @@ function lowerdirTarget(first: string, rest: readonly string[], options: RunOpti
   const [layer, ...argv] = rest;
   if (layer === undefined || argv.length === 0) {
     throw new UsageError('LOWERDIRS need a CONTAINERLAYER and an ENTRYPOINT', {
-      hint: usageOf('run'),
+      hint: getUsage('run'),
     });
   }
   const ofImages: [boolean, string][] = [
@@ -91,7 +91,7 @@ function lowerdirTarget(first: string, rest: readonly string[], options: RunOpti
   ];
   for (const [given, option] of ofImages) {
     if (given)
-      throw new UsageError(`${option} goes with the name of an image`, { hint: usageOf('run') });
+      throw new UsageError(`${option} goes with the name of an image`, { hint: getUsage('run') });
   }
   if (statSync(layer, { throwIfNoEntry: false })?.isDirectory() === false)
     throw new UsageError(`the CONTAINERLAYER ${layer} is not a directory`);
@@ -100,7 +100,7 @@ function lowerdirTarget(first: string, rest: readonly string[], options: RunOpti
 }
 
 /** podman's --entrypoint may be a JSON list; an empty one takes that of the image away. */
-function entrypointOf(text: string): string[] {
+function getEntrypoint(text: string): string[] {
   if (text === '') return [];
   if (!text.startsWith('[')) return [text];
   try {
@@ -125,7 +125,7 @@ async function imageTarget(
   useLayers(store, image.layers);
   const { config } = image;
   const given = options.entrypoint;
-  const entrypoint = given === undefined ? (config.Entrypoint ?? []) : entrypointOf(given);
+  const entrypoint = given === undefined ? (config.Entrypoint ?? []) : getEntrypoint(given);
   const cmd = rest.length > 0 || given !== undefined ? rest : (config.Cmd ?? []);
   const argv = [...entrypoint, ...cmd];
   if (argv.length === 0) {
@@ -176,7 +176,7 @@ export async function openTarget(
   options: RunOptions,
 ): Promise<OpenTarget> {
   if (parseLowerdirs(first.trim()).length === 0) {
-    throw new UsageError('LOWERDIRS is empty: did the build fail?', { hint: usageOf('run') });
+    throw new UsageError('LOWERDIRS is empty: did the build fail?', { hint: getUsage('run') });
   }
   const image = isWrittenAsPath(first) ? undefined : await openImage(root, first, rest, options);
   if (image) return image;

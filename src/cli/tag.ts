@@ -1,12 +1,12 @@
 /** `wiac tag`, `wiac rmi` */
 
 import { requireImage, requireImages } from '../engine/images/find-image.js';
-import { imageIdOrNone, imagesOf } from '../engine/images/settle-image-ids.js';
+import { getImages, imageIdOrNone } from '../engine/images/settle-image-ids.js';
 import { imagesWithId } from '../store/images/image-ids.js';
 import {
   findNamedImage,
+  getNames,
   isImageName,
-  namesOf,
   publishImage,
   removeImage,
 } from '../store/images/store-images.js';
@@ -36,7 +36,7 @@ export function tagCommand(
 async function refuseSeveralNames(store: Store, reference: string): Promise<void> {
   const images = await requireImages(store, reference);
   if (findNamedImage(store, reference)) return;
-  const names = images.flatMap(({ id }) => namesOf(store, id));
+  const names = images.flatMap(({ id }) => getNames(store, id));
   if (names.length > 1)
     throw new UsageError(`the image ${reference} has several names: ${names.join(', ')}`, {
       hint: 'give the names that are to go, or --force for all of them',
@@ -46,7 +46,7 @@ async function refuseSeveralNames(store: Store, reference: string): Promise<void
 /** Removes the images that a name or an id means, and prints the names that are gone. */
 async function remove(store: Store, reference: string): Promise<void> {
   const name = findNamedImage(store, reference) && reference;
-  for (const image of await imagesOf(store, reference)) {
+  for (const image of await getImages(store, reference)) {
     // Afterwards it can't be told any more.
     const id = await imageIdOrNone(store, image);
     const { untagged, removed } = await removeImage(store, image.id, name);

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { TomlTable, TomlValue } from 'smol-toml';
 import { parse, TomlDate } from 'smol-toml';
-import { ImageError, messageOf } from '../oci/image-error.js';
+import { getMessage, ImageError } from '../oci/image-error.js';
 import { UnsupportedError } from '../util/errors.js';
 
 /** Drivers whose layers are directories that overlayfs can take as they are. */
@@ -32,24 +32,24 @@ interface StorageConf {
   readonly additional: readonly string[];
 }
 
-function tableOf(value: TomlValue | undefined): TomlTable {
+function getTable(value: TomlValue | undefined): TomlTable {
   const isTable =
     typeof value === 'object' && !Array.isArray(value) && !(value instanceof TomlDate);
   return isTable ? value : {};
 }
 
-const stringOf = (value: TomlValue | undefined) => (typeof value === 'string' ? value : undefined);
+const getString = (value: TomlValue | undefined) => (typeof value === 'string' ? value : undefined);
 
 /** Reads what the file says of where images are. @throws TomlError */
 export function parseStorageConf(text: string, rootless: boolean): StorageConf {
-  const storage = tableOf(parse(text).storage);
-  const { additionalimagestores } = tableOf(storage.options);
+  const storage = getTable(parse(text).storage);
+  const { additionalimagestores } = getTable(storage.options);
   const additional = Array.isArray(additionalimagestores) ? additionalimagestores : [];
-  const ownPath = rootless ? stringOf(storage.rootless_storage_path) : undefined;
+  const ownPath = rootless ? getString(storage.rootless_storage_path) : undefined;
   return {
-    driver: stringOf(storage.driver),
-    graphroot: ownPath ?? (rootless ? undefined : stringOf(storage.graphroot)),
-    additional: additional.flatMap((item) => stringOf(item) ?? []),
+    driver: getString(storage.driver),
+    graphroot: ownPath ?? (rootless ? undefined : getString(storage.graphroot)),
+    additional: additional.flatMap((item) => getString(item) ?? []),
   };
 }
 
@@ -69,7 +69,7 @@ function readConf(env: NodeJS.ProcessEnv, rootless: boolean): StorageConf {
     return parseStorageConf(readFileSync(file, 'utf8'), rootless);
   } catch (cause) {
     // The message of TomlError has the line, the column and an excerpt.
-    throw new ImageError(`${file} can't be read: ${messageOf(cause)}`, {
+    throw new ImageError(`${file} can't be read: ${getMessage(cause)}`, {
       hint: 'correct it, or name the directory: containers-storage:[overlay@DIR]NAME',
       cause,
     });
@@ -90,7 +90,7 @@ function expand(path: string, env: NodeJS.ProcessEnv): string {
 }
 
 /** The driver that the images of a directory are kept with. */
-function driverOf(path: string, wanted: string | undefined): StorageDriver {
+function getDriver(path: string, wanted: string | undefined): StorageDriver {
   const known = DRIVERS.find((driver) => driver === wanted);
   if (wanted !== undefined && wanted !== '' && known === undefined)
     throw new UnsupportedError(
@@ -115,11 +115,11 @@ export function findStorage(text: string, env: NodeJS.ProcessEnv, rootless: bool
   const [, specifier, name = text] = /^\[([^\]]*)\](.*)$/s.exec(text) ?? [];
   if (specifier !== undefined) {
     const [, driver, path = ''] = /^(?:([^@]*)@)?([^+:]*)/.exec(specifier) ?? [];
-    return { name, roots: [{ path, driver: driverOf(path, driver) }] };
+    return { name, roots: [{ path, driver: getDriver(path, driver) }] };
   }
   const conf = readConf(env, rootless);
   const path = env.CONTAINERS_STORAGE || expand(conf.graphroot || defaultRoot(env, rootless), env);
-  const driver = driverOf(path, env.STORAGE_DRIVER || conf.driver);
+  const driver = getDriver(path, env.STORAGE_DRIVER || conf.driver);
   const additional = conf.additional.map((root) => expand(root, env));
   return { name, roots: [path, ...additional].map((root) => ({ path: root, driver })) };
 }

@@ -1,6 +1,6 @@
 /** An image of podman or buildah, to be used where it is: nothing is copied, nothing is written. */
 import { statSync } from 'node:fs';
-import { digestOf } from '../oci/blob-digest.js';
+import { getDigest } from '../oci/blob-digest.js';
 import { ImageError } from '../oci/image-error.js';
 import type { InPlaceImage, InPlaceLayer } from '../oci/in-place.js';
 import { isIndex, parseConfig, parseManifest } from '../oci/parse-manifest.js';
@@ -134,7 +134,7 @@ function readConfig(
   if (isIndex(manifest)) throw damaged(image, 'its manifest is an index');
   const { digest } = manifest.config;
   const bytes = readBigData(image, digest);
-  if (digestOf(bytes) !== digest) throw damaged(image, `its config is not that of ${digest}`);
+  if (getDigest(bytes) !== digest) throw damaged(image, `its config is not that of ${digest}`);
   return { digest, config: parseConfig(bytes, title), configBytes: bytes };
 }
 

@@ -1,7 +1,7 @@
 /** images.json and layers.json of a store of podman and buildah (github.com/containers/storage). */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImageError, messageOf } from '../oci/image-error.js';
+import { getMessage, ImageError } from '../oci/image-error.js';
 import type { StorageRoot } from './roots.js';
 
 /** The members of an image's record that wiac reads. */
@@ -38,7 +38,7 @@ function readList(path: string): Record<string, unknown>[] | undefined {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     if (isMissing(cause)) return undefined;
-    throw new ImageError(`cannot read ${path}: ${messageOf(cause)}`, { cause });
+    throw new ImageError(`cannot read ${path}: ${getMessage(cause)}`, { cause });
   }
   try {
     const list: unknown = JSON.parse(text);
@@ -89,7 +89,7 @@ export function readBigData({ id, root }: StorageImageRecord, key: string): Buff
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new ImageError(`the image ${id} in ${root.path} is damaged: ${messageOf(cause)}`, {
+    throw new ImageError(`the image ${id} in ${root.path} is damaged: ${getMessage(cause)}`, {
       cause,
       hint: 'pull or build it again with podman or buildah',
     });

@@ -4,7 +4,7 @@ import { treeNodes, treeReader } from '../store/entries/entries.js';
 import type { Store } from '../store/store.js';
 import type { Explanation } from '../why/explain.js';
 import { explainMiss } from '../why/explain.js';
-import { openDockerfile, planDockerfile, signalOf } from './plan-dockerfile.js';
+import { getSignal, openDockerfile, planDockerfile } from './plan-dockerfile.js';
 import type { StepStatus } from './plan-status.js';
 import { planStatus } from './plan-status.js';
 import type { DockerfileRequest } from './request.js';
@@ -31,7 +31,7 @@ export async function planBuild(store: Store, request: DockerfileRequest): Promi
     } = await planDockerfile(store, input, request);
     try {
       const { environment } = request;
-      const options = { environment, signal: signalOf(request) };
+      const options = { environment, signal: getSignal(request) };
       return { plan, statuses: await planStatus(plan, store, openContext, images, options) };
     } finally {
       await closeImages();

@@ -15,7 +15,7 @@ import type { EventSink } from './events.js';
 import type { BuildInput } from './inputs/build-input.js';
 import type { LintEvent } from './lint-build.js';
 import { lintBuild } from './lint-build.js';
-import { openDockerfile, planDockerfile, signalOf } from './plan-dockerfile.js';
+import { getSignal, openDockerfile, planDockerfile } from './plan-dockerfile.js';
 import type { DockerfileRequest } from './request.js';
 import type { BuildRequest, BuildResult } from './run-build.js';
 import { build as runBuild } from './run-build.js';
@@ -100,7 +100,7 @@ function cacheSkipper(noCache: DockerfileBuild['noCache']): (step: Step) => bool
 }
 
 /** --timestamp, else SOURCE_DATE_EPOCH of the build arguments or the Dockerfile, in this order. */
-function epochOf({ dockerfile }: BuildInput, request: DockerfileBuild): number | undefined {
+function getEpoch({ dockerfile }: BuildInput, request: DockerfileBuild): number | undefined {
   if (request.timestamp !== undefined) return request.timestamp;
   const { buildArgs = {}, target } = request;
   const given = parseEpoch(buildArgs[EPOCH_ARGUMENT]);
@@ -110,7 +110,7 @@ function epochOf({ dockerfile }: BuildInput, request: DockerfileBuild): number |
 }
 
 /** @throws UsageError */
-function timesOf(
+function getTimes(
   { timestamp, rewriteTimestamp }: DockerfileBuild,
   epoch: number | undefined,
 ): ImageTimes | undefined {
@@ -130,14 +130,14 @@ async function openCaches(request: DockerfileBuild): Promise<SharedCaches> {
   return openSharedCaches(cacheFrom, cacheTo, { environment, ...registry }, environment);
 }
 
-function factsOf(input: BuildInput, request: DockerfileBuild, started: Date): BuildFacts {
+function getFacts(input: BuildInput, request: DockerfileBuild, started: Date): BuildFacts {
   return {
     dockerfile: { path: input.name, digest: sha256(input.text) },
     target: request.target,
     buildArgs: request.buildArgs ?? {},
     labels: request.labels ?? {},
     started,
-    epoch: epochOf(input, request),
+    epoch: getEpoch(input, request),
   };
 }
 
@@ -188,7 +188,7 @@ async function buildPlatform(
       explain: request.explain ?? request.onEvent !== undefined,
       environment: request.environment ?? {},
       emit,
-      signal: signalOf(request),
+      signal: getSignal(request),
     });
     return { plan, result, lint };
   } finally {
@@ -212,9 +212,9 @@ export async function buildDockerfile(
   try {
     const { input, close } = await openDockerfile(store, request);
     try {
-      const facts = factsOf(input, request, started);
+      const facts = getFacts(input, request, started);
       const { epoch } = facts;
-      const shared = { store, input, request, caches, epoch, times: timesOf(request, epoch) };
+      const shared = { store, input, request, caches, epoch, times: getTimes(request, epoch) };
       request.onInput?.(facts);
       const own = formatPlatform(hostPlatform());
       const platforms = request.platforms ?? [own];

@@ -71,7 +71,7 @@ export type LayerReading = Pick<
  * @param layers bottom first
  * @throws MissingLayersError
  */
-export async function stackOf(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
+export async function getStack(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
   await needLayers(session, layers);
   return chainedStack(session.store, layers, session.stacks);
 }

@@ -6,7 +6,7 @@ import { layerArchive, layerDiffId } from '../store/blobs/diff-ids.js';
 import { publishEntry, treeReader } from '../store/entries/entries.js';
 import { hasLayer } from '../store/layers/find-layers.js';
 import type { Draft } from '../store/layers/layer-store.js';
-import { abandonDraft, discardDraft, draftOf, placeLayer } from '../store/layers/layer-store.js';
+import { abandonDraft, discardDraft, getDraft, placeLayer } from '../store/layers/layer-store.js';
 import type { LayerId, LayerRecord, StepRecord } from '../store/records.js';
 import { settleStep } from '../store/recovery/durability.js';
 import { checkpoint } from '../util/checkpoint.js';
@@ -73,7 +73,7 @@ async function inputLayers(
   return Promise.all(layers.map(async (id) => ({ id, diffId: await layerDiffId(store, id) })));
 }
 
-async function inputsOf(
+async function getInputs(
   session: BuildSession,
   keyed: KeyedInputs,
   base: StepState,
@@ -121,7 +121,7 @@ async function draftOfArtifact(
   { content }: LayerArtifact,
 ): Promise<Draft | undefined> {
   if (content.kind === 'none') return undefined;
-  if (content.kind === 'draft') return draftOf(store.paths, content.id);
+  if (content.kind === 'draft') return getDraft(store.paths, content.id);
   if (!executor.openArchive) throw new Error('an archive of an executor that has none');
   return receiveArchive(store, content.diffId, await executor.openArchive(content.diffId));
 }
@@ -153,7 +153,7 @@ export async function executeStep(
     key: keyed.key,
     ...(session.explain ? { why: whyMissed(session, keyed, found) } : {}),
   });
-  const inputs = await inputsOf(session, keyed, base, reads, found);
+  const inputs = await getInputs(session, keyed, base, reads, found);
   const made = await carryOut(session, keyed, inputs, found);
   const draft = await draftOfArtifact(session, made);
   try {

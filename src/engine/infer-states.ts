@@ -15,7 +15,7 @@ export interface KnownLayers {
 }
 
 /** The steps below a step that its stage consists of, and the step itself, topmost first. */
-function stageOf({ steps, target }: Pick<Plan, 'steps' | 'target'>): Step[] {
+function getStage({ steps, target }: Pick<Plan, 'steps' | 'target'>): Step[] {
   const byId = new Map(steps.map((step) => [step.id, step]));
   const stage: Step[] = [];
   for (let step = byId.get(target); step; ) {
@@ -41,7 +41,7 @@ export function inferStates(
   known: ReadonlyMap<StepId, KnownLayers>,
 ): Map<StepId, readonly LayerId[]> {
   const inferred = new Map<StepId, readonly LayerId[]>();
-  const stage = stageOf(plan);
+  const stage = getStage(plan);
   for (let at = 0; at < stage.length; at += 1) {
     const step = stage[at];
     const above = stage[at - 1];

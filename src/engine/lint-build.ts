@@ -7,10 +7,10 @@ import { DockerfileError } from '../util/errors.js';
 import type { BuildEvent } from './events.js';
 import type { PlanImages } from './images/plan-images.js';
 import type { BuildInput } from './inputs/build-input.js';
-import { platformOf } from './plan-dockerfile.js';
+import { getPlatform } from './plan-dockerfile.js';
 import type { DockerfileRequest } from './request.js';
 
-function baseOf(images: PlanImages, reference: string, platform: string): BaseImage | undefined {
+function getBase(images: PlanImages, reference: string, platform: string): BaseImage | undefined {
   const image = images.get({ reference, platform });
   if (image === undefined) return undefined;
   if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
@@ -43,10 +43,10 @@ export function lintBuild(
 ): LintEvent | undefined {
   const result = checkDockerfile(dockerfile, {
     buildArgs: request.buildArgs ?? {},
-    platform: platformOf(request),
+    platform: getPlatform(request),
     buildPlatform: formatPlatform(hostPlatform()),
     ignores,
-    baseImage: (reference, platform) => baseOf(images, reference, platform),
+    baseImage: (reference, platform) => getBase(images, reference, platform),
   });
   refuseWarnings(result);
   if (result.warnings.length === 0) return undefined;

@@ -37,7 +37,7 @@ import type { LayerId, StepRecord } from '../store/records.js';
 import type { Json } from '../util/canonical-json.js';
 import { DockerfileError } from '../util/errors.js';
 import type { LayerReading, LookupSession } from './build-session.js';
-import { layerDigests, stackOf } from './build-session.js';
+import { getStack, layerDigests } from './build-session.js';
 import { refuseConflicts, refuseDestination, withLayersBelow } from './copy-checks.js';
 import { remoteIdentity } from './remote-identity.js';
 import { isStale } from './stale.js';
@@ -102,15 +102,17 @@ export async function keyStep(
   const known = parents.flatMap(({ key }) => key ?? []);
   const inputs = { ...operationPart, text: step.text, files, parents: known };
   const key = definitionKey(operation, files, known);
-  return { step, key, operation, inputs, selections, ...parentsOf(parents) };
+  return { step, key, operation, inputs, selections, ...getParents(parents) };
 }
 
 /** The same key for parents whose layers are known by now. */
 export function withParents(keyed: KeyedInputs, parents: readonly KnownParent[]): KeyedInputs {
-  return { ...keyed, ...parentsOf(parents) };
+  return { ...keyed, ...getParents(parents) };
 }
 
-function parentsOf(parents: readonly KnownParent[]): Pick<KeyedInputs, 'parents' | 'parentLayers'> {
+function getParents(
+  parents: readonly KnownParent[],
+): Pick<KeyedInputs, 'parents' | 'parentLayers'> {
   const keyed = parents.filter(({ key }) => key !== undefined);
   return {
     parents: keyed.flatMap(({ maker }) => maker ?? []),
@@ -132,7 +134,7 @@ export function lookupDefinition(
   return record && !isStale(record, [base, ...reads]) ? record : undefined;
 }
 
-function ownerOf(stack: Stack, step: CopyStep | WorkdirStep): Owner | undefined {
+function getOwner(stack: Stack, step: CopyStep | WorkdirStep): Owner | undefined {
   const spec = step.kind === 'copy' ? step.chown : step.user || undefined;
   if (spec === undefined) return undefined;
   const owner = step.kind === 'copy' ? resolveOwner(stack, spec) : resolveIdentity(stack, spec);
@@ -166,7 +168,7 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
     );
   }
   refuseWhiteoutPath(destination.path, step.location);
-  const owner = ownerOf(stack, step);
+  const owner = getOwner(stack, step);
   const facts = { destination: destinationFacts(destination), owner: owner ? { ...owner } : null };
   return { destination, owner, facts };
 }
@@ -192,7 +194,7 @@ async function mountedFiles(
     if (!layers) continue;
     if (mount.type === 'cache') files.push(await layerDigests(session, layers));
     if (mount.type !== 'bind') continue;
-    const stack = await stackOf(session, layers);
+    const stack = await getStack(session, layers);
     const selections = await withSource(
       stackSource(stack, mount.from ?? 'the build context'),
       (source) => selectFiles(source, session.scanStore, [mount.source], step.location),
@@ -234,14 +236,14 @@ async function completeCandidates(
 }
 
 /** The files a COPY takes, wherever from. */
-async function sourcesOf(
+async function getSources(
   session: LookupSession,
   { selections }: KeyedInputs,
   step: CopyStep,
   [source]: readonly StepState[],
 ): Promise<CopySources> {
   if (step.from === undefined || !source) return contextSources(step, selections);
-  return stageSources(step, await stackOf(session, source.layers), session.scanStore);
+  return stageSources(step, await getStack(session, source.layers), session.scanStore);
 }
 
 /** Looks a step up by what it really reads from its parents. */
@@ -289,9 +291,9 @@ export async function lookupContent(
       sources: NO_SOURCES,
     };
   }
-  const stack = await stackOf(session, base.layers);
+  const stack = await getStack(session, base.layers);
   const found = readDestination(stack, step);
-  const sources = step.kind === 'copy' ? await sourcesOf(session, keyed, step, reads) : NO_SOURCES;
+  const sources = step.kind === 'copy' ? await getSources(session, keyed, step, reads) : NO_SOURCES;
   const { selections } = sources;
   if (step.kind === 'copy') {
     refuseDestination(step, found.destination, sources);

@@ -40,7 +40,7 @@ export function imageAccess({ pull, registry, environment = {} }: DockerfileRequ
 }
 
 /** The platform of a request, else this machine's. */
-export function platformOf({ platform }: Pick<DockerfileRequest, 'platform'>): string {
+export function getPlatform({ platform }: Pick<DockerfileRequest, 'platform'>): string {
   return platform ?? formatPlatform(hostPlatform());
 }
 
@@ -72,7 +72,7 @@ async function namedContexts(
 }
 
 /** What ends a request that nobody can end. */
-export function signalOf({ signal }: Pick<DockerfileRequest, 'signal'>): AbortSignal {
+export function getSignal({ signal }: Pick<DockerfileRequest, 'signal'>): AbortSignal {
   return signal ?? new AbortController().signal;
 }
 
@@ -85,7 +85,7 @@ async function planInput(
   const planOptions = {
     buildArgs: request.buildArgs ?? {},
     target: request.target,
-    platform: platformOf(request),
+    platform: getPlatform(request),
     buildPlatform: formatPlatform(hostPlatform()),
     labels: request.labels ?? {},
     network: request.network ?? 'default',
@@ -97,7 +97,7 @@ async function planInput(
   const access = imageAccess(request);
   const planned = await planWithImages(input.dockerfile, planOptions, storedImages(store), access);
   try {
-    const named = await namedContexts(planned.plan, sources, input, signalOf(request));
+    const named = await namedContexts(planned.plan, sources, input, getSignal(request));
     return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };
   } catch (error) {
     await planned.close();
@@ -114,7 +114,7 @@ export function planDockerfile(
   input: BuildInput,
   request: DockerfileRequest,
 ): Promise<PlannedInput> {
-  return abortable(signalOf(request), () => planInput(store, input, request));
+  return abortable(getSignal(request), () => planInput(store, input, request));
 }
 
 /** A Dockerfile that was read; what was brought here for it is there until it is closed. */
@@ -132,7 +132,7 @@ export async function openDockerfile(
   request: DockerfileRequest,
 ): Promise<OpenDockerfile> {
   const scratch = lazyScratch(store.paths);
-  const signal = signalOf(request);
+  const signal = getSignal(request);
   const { environment = {}, input } = request;
   const { limits } = store;
   const workspace = { scratch: scratch.path, limits, environment, input, signal };

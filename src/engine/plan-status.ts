@@ -90,7 +90,7 @@ function whenMissing(error: unknown): 'not here' {
   throw error;
 }
 
-async function statusOf(
+async function getStatus(
   session: LookupSession,
   step: Step,
   known: Map<StepId, Known>,
@@ -184,7 +184,7 @@ export async function planStatus(
   const statuses: StepStatus[] = [];
   try {
     for (const step of plan.steps) {
-      const found = await statusOf(session, step, known);
+      const found = await getStatus(session, step, known);
       const { key, maker, status, afterMiss, keyed, state, open } = found;
       known.set(step.id, { key, maker, state, open });
       statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss, keyed });

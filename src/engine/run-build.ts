@@ -123,7 +123,7 @@ function counter(): () => number {
 }
 
 /** A layer that a step did not make after all is an empty one for the image's history. */
-function historyOf(plan: Plan, { states }: Resolution): HistoryEntry[] {
+function getHistory(plan: Plan, { states }: Resolution): HistoryEntry[] {
   const parents = new Map(plan.steps.map((step) => [step.id, step.parent]));
   return plan.history.map(({ step, ...entry }) => {
     const parent = parents.get(step);
@@ -212,7 +212,7 @@ function resultImage(
     platform: plan.platform,
     manifest: undefined,
     config: plan.config,
-    history: historyOf(plan, resolution),
+    history: getHistory(plan, resolution),
     ...(epoch === undefined ? {} : { epoch }),
     ...(plan.author === undefined ? {} : { author: plan.author }),
     ...(times === undefined ? {} : { times }),

@@ -5,7 +5,7 @@ import { makeControlGroups, sweepControlGroups } from '../executor/local/cgroup.
 import type { ControlLimits } from '../executor/local/cgroup-limits.js';
 import type { Isolation } from '../executor/local/container.js';
 import { DEFAULT_RESTRICTIONS } from '../executor/local/container.js';
-import { openContainerLayer, partsOf } from '../executor/local/layer-directory.js';
+import { getParts, openContainerLayer } from '../executor/local/layer-directory.js';
 import { parseLowerdirs } from '../executor/local/overlay.js';
 import type { ProgramExit, ProgramRequest } from '../executor/local/run-program.js';
 import { runProgram } from '../executor/local/run-program.js';
@@ -32,7 +32,7 @@ export interface RunOutcome extends ProgramExit {
 async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcome> {
   const layer = request.layer
     ? openContainerLayer(request.layer)
-    : { ...partsOf(scratch), close: () => {} };
+    : { ...getParts(scratch), close: () => {} };
   const groups = makeControlGroups(request.control);
   try {
     const { diff: upper, work } = layer;

@@ -170,7 +170,7 @@ function stepAt({ steps }: Walk, id: StepId): Step {
 }
 
 /** The steps below and beside a step, the one below first; undefined: it stands on nothing. */
-function parentsOf({ parent, reads }: Step): readonly (StepId | undefined)[] {
+function getParents({ parent, reads }: Step): readonly (StepId | undefined)[] {
   return [parent, ...reads];
 }
 
@@ -195,7 +195,7 @@ async function makeOutlook(walk: Walk, step: Step): Promise<Outlook> {
   const { session } = run;
   if (step.kind === 'source') return sourceOutlook(session, step);
   const parents = await Promise.all(
-    parentsOf(step).map((id) => (id === undefined ? EMPTY : lookAt(walk, id))),
+    getParents(step).map((id) => (id === undefined ? EMPTY : lookAt(walk, id))),
   ).catch(() => undefined);
   // Whoever resolves the parents is told what is wrong with them.
   if (!parents) return openOutlook(step, undefined, true);
@@ -232,7 +232,7 @@ async function makeState(walk: Walk, step: Step): Promise<StepState> {
     if (layers) return { layers, key, maker };
   }
   const parents = await Promise.all(
-    parentsOf(step).map((id) => (id === undefined ? NOTHING : resolve(walk, id))),
+    getParents(step).map((id) => (id === undefined ? NOTHING : resolve(walk, id))),
   );
   const [base = NOTHING] = parents;
   if (!isKeyed(step)) return base;

@@ -5,7 +5,7 @@ import { ImageError } from '../oci/image-error.js';
 import type { EntryList, ListedEntry, ListedLayer } from '../shared-cache/entry-list.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
 import { hasLayer, layerByDiffId } from '../store/layers/find-layers.js';
-import { diffIdOf, layerOfDiffId } from '../store/layers/remote-layers.js';
+import { getDiffId, layerOfDiffId } from '../store/layers/remote-layers.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { LayerOrigin, LayerOrigins } from './images/needed-layers.js';
@@ -166,7 +166,7 @@ export function openSharedCache(
     places.length === layers.length &&
     layers.every((id, at) => {
       const listed = cache.list.layers[places[at] ?? -1];
-      return listed !== undefined && listed.diffId === diffIdOf(store, id);
+      return listed !== undefined && listed.diffId === getDiffId(store, id);
     });
 
   /** What the entry was made on, if that is what the parents are, as far as they are known. */

@@ -21,7 +21,7 @@ export interface SharedCaches {
   readonly close: () => Promise<void>;
 }
 
-function titleOf(place: CachePlace | { readonly type: 'inline' }): string {
+function getTitle(place: CachePlace | { readonly type: 'inline' }): string {
   switch (place.type) {
     case 'registry':
       return place.reference;
@@ -44,7 +44,7 @@ export function cacheSource(
 ): CacheSource {
   const trusted = trustKeys.map(readTrustKey);
   return {
-    title: titleOf(place),
+    title: getTitle(place),
     required,
     read: async () => {
       const source = (await cachePlace(place, registry)).source();
@@ -69,7 +69,7 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     return undefined;
   };
   return {
-    title: titleOf(place),
+    title: getTitle(place),
     mode,
     compression,
     ignoreError,

@@ -25,7 +25,7 @@ export interface Directory {
   readonly path: string;
 }
 
-function directoryOf(fd: number): Directory {
+function directoryFor(fd: number): Directory {
   return { fd, path: `/proc/self/fd/${fd}` };
 }
 
@@ -35,7 +35,7 @@ function directoryOf(fd: number): Directory {
  * @throws the file system's errors, ENOTDIR when it is no directory
  */
 export function openRoot(path: string | Buffer): Directory {
-  return directoryOf(openSync(path, O_PATH | O_DIRECTORY));
+  return directoryFor(openSync(path, O_PATH | O_DIRECTORY));
 }
 
 /**
@@ -61,7 +61,7 @@ export function openDirectory(
 ): Directory {
   const path = entryPath(parent, name);
   const flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
-  return directoryOf(openSync(names === 'bytes' ? fsPath(path) : path, flags));
+  return directoryFor(openSync(names === 'bytes' ? fsPath(path) : path, flags));
 }
 
 export function closeDirectory(directory: Directory): void {

@@ -20,7 +20,7 @@ export interface LayerReader<Layer, File> {
   /** What a layer has in the directory, by its name. */
   readonly list: (layer: Layer) => Iterable<readonly [name: string, file: File]>;
   /** Asked only where it makes a difference. */
-  readonly kindOf: (layer: Layer, name: string, file: File) => LayerKind;
+  readonly getKind: (layer: Layer, name: string, file: File) => LayerKind;
   /** Does the layer hide what those below it have in this directory of its own? */
   readonly isOpaque: (layer: Layer, name: string) => boolean;
 }
@@ -32,7 +32,7 @@ export interface LayerReader<Layer, File> {
  */
 export function mergeDirectory<Layer, File>(
   layers: readonly Layer[],
-  { list, kindOf, isOpaque }: LayerReader<Layer, File>,
+  { list, getKind, isOpaque }: LayerReader<Layer, File>,
 ): ReadonlyMap<string, Merged<Layer, File>> {
   interface Growing extends Merged<Layer, File> {
     readonly layers: Layer[];
@@ -44,7 +44,7 @@ export function mergeDirectory<Layer, File>(
     for (const [name, file] of list(layer)) {
       const upper = found.get(name);
       if (upper !== undefined && !upper.isOpen) continue;
-      const kind = kindOf(layer, name, file);
+      const kind = getKind(layer, name, file);
       const isDirectory = kind === 'directory';
       const isOpen = isDirectory && !isOpaque(layer, name);
       if (upper === undefined) found.set(name, { file, kind, layers: [layer], isOpen });

@@ -25,7 +25,7 @@ function unlessGone<T>(action: () => T): T | undefined {
 
 // Names are bytes: a program may have made a name that is not UTF-8.
 const at = (directory: Directory, name: ByteString) => fsPath(entryPath(directory, name));
-const statsOf = (directory: Directory, name: ByteString) =>
+const getStats = (directory: Directory, name: ByteString) =>
   lstatSync(at(directory, name), { throwIfNoEntry: false });
 
 /** A directory that is being removed, and how many others were moved up into it. */
@@ -39,7 +39,7 @@ function moveUp(removal: Removal, parent: Directory, name: ByteString): void {
   do {
     removal.moved += 1;
     target = `.moved-${removal.moved}`;
-  } while (statsOf(removal.top, target));
+  } while (getStats(removal.top, target));
   renameSync(at(parent, name), at(removal.top, target));
 }
 
@@ -72,7 +72,7 @@ function removeEntry(
 function removeContent(removal: Removal, directory: Directory, depth: number): number {
   let freed = 0;
   for (const name of unlessGone(() => readdirSync(directory.path, 'latin1')) ?? []) {
-    const stats = statsOf(directory, name);
+    const stats = getStats(directory, name);
     if (stats) freed += removeEntry(removal, directory, name, stats, depth);
   }
   return freed;
@@ -91,7 +91,7 @@ export function removeTree(path: string, form: NameForm = 'text'): number {
   if (!parent) return 0;
   try {
     const name = basename(bytes);
-    const stats = statsOf(parent, name);
+    const stats = getStats(parent, name);
     if (!stats?.isDirectory())
       return stats ? removeEntry({ top: parent, moved: 0 }, parent, name, stats, 0) : 0;
     const top = unlessGone(() => openDirectory(parent, name, 'bytes'));

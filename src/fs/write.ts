@@ -30,7 +30,7 @@ export interface EntryAttributes {
   readonly gid: number;
 }
 
-const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;
+const getCode = (error: unknown) => (error as NodeJS.ErrnoException).code;
 
 /** Calls `make`; where something is in the way that is no directory, it is removed first. */
 function makeAnew<T>(directory: Directory, name: string, make: (path: string) => T): T {
@@ -38,7 +38,7 @@ function makeAnew<T>(directory: Directory, name: string, make: (path: string) =>
   try {
     return make(path);
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (getCode(error) !== 'EEXIST') throw error;
     unlinkSync(path);
     return make(path);
   }
@@ -74,7 +74,7 @@ export function removeEntry(directory: Directory, name: string): void {
   try {
     unlinkSync(entryPath(directory, name));
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
+    if (getCode(error) !== 'ENOENT') throw error;
   }
 }
 
@@ -88,7 +88,7 @@ export function ensureEntry(directory: Directory, name: string): boolean {
     mkdirSync(entryPath(directory, name), { mode: 0o755 });
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST' && lstatEntry(directory, name)?.isDirectory()) return false;
+    if (getCode(error) === 'EEXIST' && lstatEntry(directory, name)?.isDirectory()) return false;
     throw error;
   }
 }

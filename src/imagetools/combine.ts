@@ -1,8 +1,8 @@
 /** One index of several images and indexes, as `docker buildx imagetools create` makes it. Pure. */
 
 import type { Annotation } from '../oci/annotations.js';
-import { annotationsOf } from '../oci/annotations.js';
-import { digestOf } from '../oci/blob-digest.js';
+import { getAnnotations } from '../oci/annotations.js';
+import { getDigest } from '../oci/blob-digest.js';
 import { DOCKER_INDEX, OCI_INDEX } from '../oci/media-types.js';
 import { isIndex } from '../oci/parse-manifest.js';
 import { formatPlatform, isAttestation, parsePlatform, platformFit } from '../oci/platform.js';
@@ -67,7 +67,7 @@ function forPlatforms(
 function annotated(entry: Descriptor, annotations: readonly Annotation[]): Descriptor {
   if (isAttestation(entry)) return entry;
   const platform = entry.platform && formatPlatform(entry.platform);
-  const own = annotationsOf(annotations, 'manifest-descriptor', platform);
+  const own = getAnnotations(annotations, 'manifest-descriptor', platform);
   if (own === undefined) return entry;
   return { ...entry, annotations: { ...entry.annotations, ...own } };
 }
@@ -110,7 +110,7 @@ export function combine(parts: readonly Part[], options: CombineOptions): Combin
   const manifests = entries.map((entry) => annotated(entry, options.annotations));
   const [only] = parts.length === 1 ? parts : [];
   const before = only && isIndex(only.manifest) ? only.manifest.annotations : undefined;
-  const own = annotationsOf(options.annotations, 'index');
+  const own = getAnnotations(options.annotations, 'index');
   const types = [...parts.map(({ manifest }) => manifest.mediaType), ...entries.map(typeOf)];
   const isDocker = own === undefined && types.every((type) => type.includes('.docker.'));
   const mediaType = isDocker ? DOCKER_INDEX : OCI_INDEX;
@@ -124,6 +124,6 @@ function typeOf({ mediaType }: Descriptor): string {
 }
 
 /** The descriptor of what was combined. */
-export function descriptorOf({ mediaType, bytes }: Combined): Descriptor {
-  return { mediaType, digest: digestOf(bytes), size: bytes.length };
+export function getDescriptor({ mediaType, bytes }: Combined): Descriptor {
+  return { mediaType, digest: getDigest(bytes), size: bytes.length };
 }

@@ -19,7 +19,7 @@ export interface OpenPart extends Part {
 }
 
 /** A manifest in an index has the platform of its config. */
-async function platformOf(
+async function getPlatform(
   reader: BlobReader,
   manifest: Part['manifest'],
 ): Promise<Pick<Descriptor, 'platform'>> {
@@ -54,7 +54,7 @@ export async function openPart(
   const { mediaType, digest, size } = descriptor;
   const manifest = parseManifest(bytes, mediaType, reader.title);
   const found = { mediaType: manifest.mediaType, digest, size };
-  const own = said.platform === undefined ? await platformOf(reader, manifest) : {};
+  const own = said.platform === undefined ? await getPlatform(reader, manifest) : {};
   const whole = parseDescriptor(
     { ...found, ...own, ...said, ...found },
     formatReference(reference),
@@ -63,7 +63,7 @@ export async function openPart(
 }
 
 /** The location of a repository: blobs that it has need not be copied there. */
-function placeOf(reference: ImageReference): string {
+function getPlace(reference: ImageReference): string {
   if (reference.kind === 'registry') return `${reference.host}/${reference.repository}`;
   const { kind } = reference;
   return kind === 'oci-layout' ? `${kind}:${reference.directory}` : formatReference(reference);
@@ -82,7 +82,7 @@ async function copySource(
   target: ImageReference,
   sink: ImageSink,
 ): Promise<void> {
-  if (placeOf(part.reference) === placeOf(target)) return;
+  if (getPlace(part.reference) === getPlace(target)) return;
   const { manifest, reader, descriptor, bytes } = part;
   if (!isIndex(manifest)) {
     const { mediaType } = manifest;

@@ -22,7 +22,7 @@ async function readJson(reader: BlobReader, blob: Descriptor, limit: number): Pr
   return JSON.parse((await collect(await reader.openBlob(blob), limit, title)).toString());
 }
 
-async function manifestOf(
+async function manifestFor(
   reader: BlobReader,
   child: Descriptor,
 ): Promise<ImageManifest | undefined> {
@@ -38,7 +38,7 @@ async function predicates(
   attestation: Descriptor,
   isWanted: (predicateType: string) => boolean,
 ): Promise<unknown[]> {
-  const manifest = await manifestOf(reader, attestation);
+  const manifest = await manifestFor(reader, attestation);
   const layers = (manifest?.layers ?? []).filter(({ annotations }) =>
     isWanted(annotations?.['in-toto.io/predicate-type'] ?? ''),
   );
@@ -56,7 +56,7 @@ function byPlatform(values: readonly (readonly [string, unknown])[]): unknown {
   return present.length <= 1 ? (present[0]?.[1] ?? null) : Object.fromEntries(present);
 }
 
-async function imagesOf(reader: BlobReader, { manifest }: Named): Promise<unknown> {
+async function getImages(reader: BlobReader, { manifest }: Named): Promise<unknown> {
   const config = (own: ImageManifest) => {
     checkJsonSize(own.config, `config of ${reader.title}`);
     return readJson(reader, own.config, own.config.size);
@@ -65,13 +65,13 @@ async function imagesOf(reader: BlobReader, { manifest }: Named): Promise<unknow
   const values: [string, unknown][] = [];
   for (const child of manifest.manifests) {
     if (isAttestation(child) || !child.platform) continue;
-    const own = await manifestOf(reader, child);
+    const own = await manifestFor(reader, child);
     if (own) values.push([formatPlatform(child.platform), await config(own)]);
   }
   return byPlatform(values);
 }
 
-async function attestationsOf(
+async function getAttestations(
   reader: BlobReader,
   { manifest }: Named,
   isWanted: (predicateType: string) => boolean,
@@ -94,7 +94,7 @@ async function attestationsOf(
  * Reads what a template mentions; the rest is null.
  * @throws ImageError
  */
-export async function detailsOf(
+export async function getDetails(
   reader: BlobReader,
   named: Named,
   mentions: (field: keyof Details) => boolean,
@@ -102,10 +102,12 @@ export async function detailsOf(
   const provenance = (type: string) => type.startsWith('https://slsa.dev/provenance/');
   const sbom = (type: string) => type === 'https://spdx.dev/Document';
   return {
-    Image: mentions('Image') ? await imagesOf(reader, named) : null,
+    Image: mentions('Image') ? await getImages(reader, named) : null,
     Provenance: mentions('Provenance')
-      ? await attestationsOf(reader, named, provenance, (SLSA) => ({ SLSA }))
+      ? await getAttestations(reader, named, provenance, (SLSA) => ({ SLSA }))
       : null,
-    SBOM: mentions('SBOM') ? await attestationsOf(reader, named, sbom, (SPDX) => ({ SPDX })) : null,
+    SBOM: mentions('SBOM')
+      ? await getAttestations(reader, named, sbom, (SPDX) => ({ SPDX }))
+      : null,
   };
 }

@@ -1,7 +1,7 @@
 /** What `wiac imagetools create` makes an image of: references, digests, descriptors in files. */
 
 import { isDigest } from '../oci/blob-digest.js';
-import { messageOf } from '../oci/image-error.js';
+import { getMessage } from '../oci/image-error.js';
 import type { ImageReference, RegistryReference } from '../oci/reference.js';
 import { formatReference, parseReference } from '../oci/reference.js';
 import type { Descriptor, Digest } from '../oci/resolved-image.js';
@@ -33,7 +33,7 @@ export function parseSourceFile(text: string, file: string): WrittenSource {
   try {
     descriptor = JSON.parse(content) as Partial<Descriptor>;
   } catch (cause) {
-    throw new UsageError(`--file ${file}: it is no JSON: ${messageOf(cause)}`, { cause });
+    throw new UsageError(`--file ${file}: it is no JSON: ${getMessage(cause)}`, { cause });
   }
   const { digest } = descriptor;
   if (typeof digest !== 'string' || !isDigest(digest))
@@ -43,7 +43,7 @@ export function parseSourceFile(text: string, file: string): WrittenSource {
   return { reference: undefined, digest, descriptor };
 }
 
-function repositoryOf({ kind, host, repository }: RegistryReference): RegistryReference {
+function getRepository({ kind, host, repository }: RegistryReference): RegistryReference {
   return { kind, host, repository };
 }
 
@@ -56,7 +56,7 @@ export function placeSources(
   const repositories = new Map(
     known.flatMap((reference) => {
       if (reference.kind !== 'registry') return [];
-      const repository = repositoryOf(reference);
+      const repository = getRepository(reference);
       return [[formatReference(repository), repository] as const];
     }),
   );

@@ -111,7 +111,7 @@ export function selectionInput(selection: SelectionInput): SelectionInput {
   return { path, kind, tree, directory, below, links };
 }
 
-function operandsOf(step: KeyedStep, remote: string | undefined): OperationInputs['operands'] {
+function getOperands(step: KeyedStep, remote: string | undefined): OperationInputs['operands'] {
   switch (step.kind) {
     case 'copy':
       return copyOperands(step);
@@ -132,7 +132,7 @@ function operandsOf(step: KeyedStep, remote: string | undefined): OperationInput
  */
 export function operationInputs(step: KeyedStep, remote?: string): OperationInputs {
   const { kind, platform } = step;
-  return { version: KEY_VERSIONS[kind], kind, platform, operands: operandsOf(step, remote) };
+  return { version: KEY_VERSIONS[kind], kind, platform, operands: getOperands(step, remote) };
 }
 
 /** "The same instruction": what the former layers of a step are looked up by. */

@@ -75,7 +75,7 @@ type Content =
   | { readonly kind: 'script'; readonly shebang: Shebang }
   | undefined;
 
-function contentOf({ root, path }: StackEntry): Content {
+function getContent({ root, path }: StackEntry): Content {
   return withFileBelow(root, path, ({ fd }): Content => {
     const elf = readOpenElf(fd, `/${path}`);
     if (elf) return { kind: 'elf', elf };
@@ -85,7 +85,7 @@ function contentOf({ root, path }: StackEntry): Content {
 }
 
 /** Where the linker looks is compiled into it; where it lies shows that, unless it was moved. */
-function loaderOf({ stack }: Surroundings, elf: ElfFile): Loader {
+function getLoader({ stack }: Surroundings, elf: ElfFile): Loader {
   const { interpreter } = elf;
   const found = interpreter === undefined ? undefined : resolve(stack, interpreter);
   const loader = loaderIn(found?.entry && dirname(`/${found.path}`), interpreter, elf);
@@ -126,7 +126,7 @@ function missingLibraries(
   program: ElfFile,
   path: string,
 ): MissingFile[] {
-  const loader = loaderOf(surroundings, program);
+  const loader = getLoader(surroundings, program);
   const seen = new Set<string>();
   const missing: MissingFile[] = [];
   const pending: { readonly elf: ElfFile; readonly path: string }[] = [{ elf: program, path }];
@@ -143,7 +143,7 @@ function missingLibraries(
       const found = all.find((place) => isThere(surroundings, place));
       if (found === undefined) missing.push({ name, neededBy: by.path, program: path });
       const entry = found === undefined ? undefined : fileAt(surroundings, found);
-      const content = entry && contentOf(entry);
+      const content = entry && getContent(entry);
       if (content?.kind === 'elf') pending.push({ elf: content.elf, path: found ?? '' });
     }
   }
@@ -174,7 +174,7 @@ function missingOfScript(
 export function missingFiles(surroundings: Surroundings, path: string, depth = 0): MissingFile[] {
   const entry = fileAt(surroundings, path);
   if (!entry || depth > MAX_SCRIPTS) return [];
-  const content = contentOf(entry);
+  const content = getContent(entry);
   if (content?.kind === 'script')
     return missingOfScript(surroundings, content.shebang, path, depth);
   if (content?.kind !== 'elf') return [];

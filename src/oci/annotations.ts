@@ -52,7 +52,7 @@ export function parseAnnotation(text: string): Annotation[] {
 }
 
 /** The annotations of one part of the image for one platform; undefined when there are none. */
-export function annotationsOf(
+export function getAnnotations(
   annotations: readonly Annotation[],
   target: AnnotationTarget,
   platform?: string,

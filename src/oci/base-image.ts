@@ -16,7 +16,7 @@ export interface BaseImage {
   readonly author?: string | undefined;
 }
 
-function historyOf({ history, rootfs }: ImageConfig): HistoryEntry[] {
+function getHistory({ history, rootfs }: ImageConfig): HistoryEntry[] {
   if (history) {
     return history.map((entry) => ({
       ...entry,
@@ -43,7 +43,7 @@ export function baseImage(
       Env: hasPath ? env : [`PATH=${defaultPath(image.config.os)}`, ...env],
       WorkingDir: config.WorkingDir || '/',
     },
-    history: historyOf(image.config),
+    history: getHistory(image.config),
     author: image.config.author,
   };
 }

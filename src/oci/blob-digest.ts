@@ -21,7 +21,7 @@ export function digestParts(digest: Digest): { algorithm: string; hex: string } 
  * Digest of a byte string.
  * @param algorithm as in a digest's first half
  */
-export function digestOf(bytes: Uint8Array, algorithm = 'sha256'): Digest {
+export function getDigest(bytes: Uint8Array, algorithm = 'sha256'): Digest {
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest;
 }
 
@@ -104,7 +104,7 @@ export function verifyBytes(
   where: string,
   context: ImageErrorContext = {},
 ): void {
-  const digest = digestOf(bytes, digestParts(expected.digest).algorithm);
+  const digest = getDigest(bytes, digestParts(expected.digest).algorithm);
   if (bytes.length !== expected.size || digest !== expected.digest)
     throw mismatch(expected, { size: bytes.length, digest }, where, context);
 }

@@ -53,7 +53,7 @@ function createdAt(
  * Each layer has one entry that is not empty; layers no instruction speaks of get one as well. An image
  * may also have none at all (image-spec, config.md).
  */
-function historyOf(
+function getHistory(
   { history }: ConfigContent,
   layers: readonly ConfigLayer[],
   created: string,
@@ -85,7 +85,7 @@ export function configBytes(
   epoch: number | undefined,
 ): Buffer {
   const created = createdAt(image, layers, epoch);
-  const history = historyOf(image, layers, created);
+  const history = getHistory(image, layers, created);
   const content = {
     created,
     ...(image.author === undefined ? {} : { author: image.author }),

@@ -9,8 +9,8 @@ import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { WiacError } from '../util/errors.js';
-import { digestOf, digestParts, startDigest, verified } from './blob-digest.js';
-import { ImageError, messageOf } from './image-error.js';
+import { digestParts, getDigest, startDigest, verified } from './blob-digest.js';
+import { getMessage, ImageError } from './image-error.js';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
@@ -62,7 +62,7 @@ function parseEntries(bytes: Uint8Array, title: string): ArchiveEntry[] {
   try {
     value = JSON.parse(Buffer.from(bytes).toString());
   } catch (cause) {
-    throw damaged(messageOf(cause));
+    throw damaged(getMessage(cause));
   }
   if (!Array.isArray(value)) throw damaged('it is no list');
   return value.map((item: unknown) => {
@@ -111,7 +111,7 @@ async function readMember(archive: TarIndex, path: string, title: string): Promi
 }
 
 /** Layers are plain tar files, whose digest is the diffID; a compressed one has to be read once. */
-async function layerOf(file: TarFile, diffId: Digest, title: string): Promise<ResolvedLayer> {
+async function getLayer(file: TarFile, diffId: Digest, title: string): Promise<ResolvedLayer> {
   const start = await collect(file.read({ start: 0, end: 2 }), 2, title);
   const compressed = isGzip(start);
   const descriptor = {
@@ -146,17 +146,17 @@ async function readImage(
     );
   const layers: ResolvedLayer[] = [];
   for (const [at, path] of entry.Layers.entries())
-    layers.push(await layerOf(member(archive, path, title), diffIds[at] as Digest, title));
+    layers.push(await getLayer(member(archive, path, title), diffIds[at] as Digest, title));
   const manifest: ImageManifest = {
     schemaVersion: 2,
     mediaType: DOCKER_MANIFEST,
-    config: { mediaType: DOCKER_CONFIG, size: configBytes.length, digest: digestOf(configBytes) },
+    config: { mediaType: DOCKER_CONFIG, size: configBytes.length, digest: getDigest(configBytes) },
     layers: layers.map((layer) => layer.descriptor),
   };
   const manifestBytes = Buffer.from(JSON.stringify(manifest));
   const manifestDescriptor = {
     mediaType: DOCKER_MANIFEST,
-    digest: digestOf(manifestBytes),
+    digest: getDigest(manifestBytes),
     size: manifestBytes.length,
   };
   return {
@@ -218,7 +218,10 @@ async function stageBlob(
     });
   } catch (cause) {
     if (cause instanceof WiacError) throw cause;
-    throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
+    throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
+      reference: title,
+      cause,
+    });
   }
   return { file, digest: digester.digest() };
 }
@@ -283,7 +286,7 @@ export function dockerArchiveSink(
         });
       const members = await archiveMembers(manifest, staged, names, title);
       await writeArchive(output, members, title);
-      return { mediaType, digest: digestOf(bytes), size: bytes.length };
+      return { mediaType, digest: getDigest(bytes), size: bytes.length };
     },
     async close() {
       const directory = await area?.catch(() => undefined);

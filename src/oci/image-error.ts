@@ -53,6 +53,6 @@ export function sayingMore(
 }
 
 /** The message of anything that was thrown. */
-export function messageOf(error: unknown): string {
+export function getMessage(error: unknown): string {
   return types.isNativeError(error) ? error.message : String(error);
 }

@@ -1,8 +1,8 @@
 /** Reads images from an OCI image layout, wherever its files are: a directory or an archive. */
 import type { Readable } from 'node:stream';
 import { type ArtifactSource, resolveArtifact } from './artifact.js';
-import { digestOf, digestParts, verified } from './blob-digest.js';
-import { ImageError, messageOf } from './image-error.js';
+import { digestParts, getDigest, verified } from './blob-digest.js';
+import { getMessage, ImageError } from './image-error.js';
 import { OCI_INDEX } from './media-types.js';
 import { isIndex, MAX_JSON_BYTES, parseManifest } from './parse-manifest.js';
 import { isAttestation } from './platform.js';
@@ -63,7 +63,7 @@ export async function readLayoutIndex(
   try {
     version = (JSON.parse(marker) as { imageLayoutVersion?: unknown }).imageLayoutVersion;
   } catch (cause) {
-    throw new ImageError(`${files.title}: oci-layout is not JSON: ${messageOf(cause)}`, { cause });
+    throw new ImageError(`${files.title}: oci-layout is not JSON: ${getMessage(cause)}`, { cause });
   }
   if (typeof version !== 'string' || !version.startsWith('1.'))
     throw new ImageError(`${files.title} is an OCI image layout of an unknown version: ${version}`);
@@ -148,7 +148,7 @@ async function findRoot(
   if (entry !== undefined) return { descriptor: entry, bytes: await reader.readManifest(entry) };
   if (selection.digest !== undefined) return unlistedRoot(files, selection.digest);
   return {
-    descriptor: { mediaType: OCI_INDEX, digest: digestOf(bytes), size: bytes.length },
+    descriptor: { mediaType: OCI_INDEX, digest: getDigest(bytes), size: bytes.length },
     bytes,
   };
 }

@@ -20,7 +20,7 @@ export type Annotations = Readonly<Record<string, string>>;
  * @returns nothing for indexes and artifacts
  * @throws ImageError
  */
-export async function platformOf(
+export async function getPlatform(
   bytes: Uint8Array,
   mediaType: string,
   readBlob: (digest: Digest) => Promise<Uint8Array>,

@@ -5,10 +5,10 @@ import { pipeline } from 'node:stream/promises';
 import { WiacError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
 import type { ArtifactSource } from './artifact.js';
-import { digestOf, verified } from './blob-digest.js';
-import { ImageError, messageOf } from './image-error.js';
+import { getDigest, verified } from './blob-digest.js';
+import { getMessage, ImageError } from './image-error.js';
 import { blobPath, type LayoutFiles, layoutFilesSource, readLayoutIndex } from './layout-files.js';
-import { EMPTY_INDEX, LAYOUT_MARKER, platformOf, rootEntry, withEntry } from './layout-index.js';
+import { EMPTY_INDEX, getPlatform, LAYOUT_MARKER, rootEntry, withEntry } from './layout-index.js';
 import type { LayoutJournal } from './layout-journal.js';
 import { beginJournal } from './layout-journal.js';
 import { formatReference, type LayoutReference } from './reference.js';
@@ -31,7 +31,7 @@ function directoryFiles(directory: string, title: string): LayoutFiles {
         return { size, stream: handle.createReadStream() };
       } catch (cause) {
         if (isMissing(cause)) return undefined;
-        throw new ImageError(`cannot read ${title}: ${messageOf(cause)}`, { cause });
+        throw new ImageError(`cannot read ${title}: ${getMessage(cause)}`, { cause });
       }
     },
     close: async () => undefined,
@@ -80,7 +80,10 @@ async function writing<T>(title: string, action: () => Promise<T>): Promise<T> {
     return await action();
   } catch (cause) {
     if (cause instanceof WiacError) throw cause;
-    throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
+    throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
+      reference: title,
+      cause,
+    });
   }
 }
 
@@ -122,7 +125,7 @@ export function layoutSink(reference: LayoutReference): ImageSink {
       ),
     putManifest: (bytes, mediaType, role, annotations) =>
       writing(title, async () => {
-        const digest = digestOf(bytes);
+        const digest = getDigest(bytes);
         const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
         makeDirectories(dirname(blobFile(digest)));
         const kept = await journal();
@@ -130,7 +133,7 @@ export function layoutSink(reference: LayoutReference): ImageSink {
         await writeBytes(blobFile(digest), bytes);
         if (role === 'root') {
           const readBlob = (blob: Digest) => readFile(blobFile(blob));
-          const platform = await platformOf(bytes, mediaType, readBlob, title);
+          const platform = await getPlatform(bytes, mediaType, readBlob, title);
           await addRoot(rootEntry({ ...descriptor, ...platform }, tag, annotations));
           kept?.finish();
           kept?.close();

@@ -1,5 +1,5 @@
 /** A sink that keeps nothing: for what the digests of an image would be. */
-import { digestOf } from './blob-digest.js';
+import { getDigest } from './blob-digest.js';
 import type { ImageSink } from './resolved-image.js';
 
 /** Every blob is there already, so that none is read. */
@@ -10,7 +10,7 @@ export function nowhereSink(): ImageSink {
     putBlob: async () => undefined,
     putManifest: async (bytes, mediaType) => ({
       mediaType,
-      digest: digestOf(bytes),
+      digest: getDigest(bytes),
       size: bytes.length,
     }),
     close: async () => undefined,

@@ -7,10 +7,10 @@ import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import type { ArtifactSource } from './artifact.js';
-import { digestOf, verified } from './blob-digest.js';
-import { ImageError, messageOf } from './image-error.js';
+import { getDigest, verified } from './blob-digest.js';
+import { getMessage, ImageError } from './image-error.js';
 import { blobPath, type LayoutFiles, layoutFilesSource } from './layout-files.js';
-import { EMPTY_INDEX, LAYOUT_MARKER, platformOf, rootEntry } from './layout-index.js';
+import { EMPTY_INDEX, getPlatform, LAYOUT_MARKER, rootEntry } from './layout-index.js';
 import { MAX_JSON_BYTES } from './parse-manifest.js';
 import { formatReference, type OciArchiveReference } from './reference.js';
 import { collect, type ManifestSource } from './resolve.js';
@@ -62,7 +62,7 @@ export type ArchiveOutput =
   | string
   | { readonly stream: Writable; readonly signal?: AbortSignal | undefined };
 
-async function sizeOf(content: MemberContent): Promise<number> {
+async function getSize(content: MemberContent): Promise<number> {
   if ('bytes' in content) return content.bytes.length;
   return 'file' in content ? (await lstat(content.file)).size : content.size;
 }
@@ -79,7 +79,7 @@ async function fillArchive(
   const archive = pack();
   const fill = async (): Promise<void> => {
     for (const { path, content } of members) {
-      const size = await sizeOf(content);
+      const size = await getSize(content);
       const header = { name: path, size, mode: 0o644, mtime: new Date(0), uid: 0, gid: 0 };
       await pipeline(await openContent(content), archive.entry(header));
     }
@@ -113,7 +113,10 @@ export async function writeArchive(
     await writeWhole(output, (file) => fillArchive(members, (archive) => pipeline(archive, file)));
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
-    throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
+    throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
+      reference: title,
+      cause,
+    });
   }
 }
 
@@ -123,7 +126,10 @@ export async function stagingDirectory(output: ArchiveOutput, title: string): Pr
   try {
     return await mkdtemp(`${parent}/.wiac-archive-`);
   } catch (cause) {
-    throw new ImageError(`cannot write ${title}: ${messageOf(cause)}`, { reference: title, cause });
+    throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
+      reference: title,
+      cause,
+    });
   }
 }
 
@@ -165,11 +171,11 @@ export function ociArchiveSink(
       blobs.set(descriptor.digest, { size: descriptor.size, open });
     },
     async putManifest(bytes, mediaType, role, annotations) {
-      const digest = digestOf(bytes);
+      const digest = getDigest(bytes);
       const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
       blobs.set(digest, { bytes });
       if (role === 'root') {
-        const platform = await platformOf(bytes, mediaType, readBlob, title);
+        const platform = await getPlatform(bytes, mediaType, readBlob, title);
         const entry = rootEntry({ ...descriptor, ...platform }, tag, annotations);
         await writeArchive(output, members(entry), title);
       }

@@ -3,7 +3,7 @@
  * strangers: nothing is used before its shape is checked here.
  */
 import { isDigest } from './blob-digest.js';
-import { ImageError, messageOf } from './image-error.js';
+import { getMessage, ImageError } from './image-error.js';
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from './media-types.js';
 import type { Descriptor, ImageConfig, ImageIndex, ImageManifest } from './resolved-image.js';
 
@@ -29,7 +29,7 @@ function parseObject(bytes: Uint8Array, where: string): JsonObject {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new ImageError(`${where} is not JSON: ${messageOf(cause)}`, { cause });
+    throw new ImageError(`${where} is not JSON: ${getMessage(cause)}`, { cause });
   }
   if (!isObject(value)) throw new ImageError(`${where} is not a JSON object`);
   return value;

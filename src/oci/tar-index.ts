@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
-import { ImageError, messageOf } from './image-error.js';
+import { getMessage, ImageError } from './image-error.js';
 
 /** A regular file within the archive. */
 export interface TarFile {
@@ -43,7 +43,7 @@ function contentOffset(header: Header): number {
   return byteOffset;
 }
 
-function memberOf(header: Header): readonly [path: string, member: Member] | undefined {
+function getMember(header: Header): readonly [path: string, member: Member] | undefined {
   const path = cleanPath(header.name);
   const target = header.linkname ?? '';
   switch (header.type) {
@@ -63,7 +63,7 @@ async function readMembers(file: string): Promise<Map<string, Member>> {
   const members = new Map<string, Member>();
   const parser = extract();
   parser.on('entry', (header, stream, next) => {
-    const found = memberOf(header);
+    const found = getMember(header);
     if (found !== undefined) members.set(...found);
     stream.on('end', next);
     // Of an archive that is cut off the member's stream fails as well as the parser, which says it.
@@ -74,7 +74,7 @@ async function readMembers(file: string): Promise<Map<string, Member>> {
   return members;
 }
 
-async function startOf(handle: FileHandle, length: number): Promise<Buffer> {
+async function getStart(handle: FileHandle, length: number): Promise<Buffer> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0);
   return buffer.subarray(0, bytesRead);
 }
@@ -88,7 +88,7 @@ export function isGzip(start: Uint8Array): boolean {
 async function plainArchive(file: string): Promise<{ path: string; temporary?: string }> {
   const handle = await open(file);
   try {
-    if (!isGzip(await startOf(handle, 2))) return { path: file };
+    if (!isGzip(await getStart(handle, 2))) return { path: file };
   } finally {
     await handle.close();
   }
@@ -118,7 +118,7 @@ export async function openTar(file: string): Promise<TarIndex> {
     return indexOf(plain.path, members, temporary);
   } catch (cause) {
     if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
-    throw new ImageError(`cannot read the archive ${file}: ${messageOf(cause)}`, {
+    throw new ImageError(`cannot read the archive ${file}: ${getMessage(cause)}`, {
       reference: file,
       hint: 'give a tar archive that is there, plain or gzip',
       cause,

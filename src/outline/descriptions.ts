@@ -8,7 +8,7 @@ export type Descriptions = (instruction: Instruction, name: string) => string | 
  * Descriptions are lines right above FROM and ARG that begin with the name (Docker documentation,
  * InvalidDefinitionDescription): `# VERSION is that of the program`.
  */
-export function descriptionsOf({ comments }: Dockerfile): Descriptions {
+export function getDescriptions({ comments }: Dockerfile): Descriptions {
   const above = new Map(
     comments.map(({ line, text }) => {
       const lines = text.split('\n');

@@ -10,11 +10,11 @@ export interface Location {
   }[];
 }
 
-export function locationOf({ line, endLine }: SourceLocation): Location {
+export function getLocation({ line, endLine }: SourceLocation): Location {
   return { ranges: [{ start: { line }, end: { line: endLine } }] };
 }
 
 /** The text of the Dockerfile in base64. */
-export function dataOf({ lines }: Dockerfile): string {
+export function getData({ lines }: Dockerfile): string {
   return Buffer.from(lines.join('\n')).toString('base64');
 }

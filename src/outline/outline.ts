@@ -4,7 +4,7 @@
  * not there.
  */
 
-import { attempt, baseOf, checkContext, expandWith } from '../check/check-context.js';
+import { attempt, checkContext, expandWith, getBase } from '../check/check-context.js';
 import type { CheckOptions } from '../check/check-dockerfile.js';
 import type { Visit } from '../check/walk.js';
 import { visitStages } from '../check/walk.js';
@@ -14,8 +14,8 @@ import { argValue, givenArg } from '../plan/scope.js';
 import type { Stage } from '../plan/stages.js';
 import { targetStage } from '../plan/stages.js';
 import type { SourceLocation } from '../util/errors.js';
-import { type Descriptions, descriptionsOf } from './descriptions.js';
-import { dataOf, type Location, locationOf } from './outline-source.js';
+import { type Descriptions, getDescriptions } from './descriptions.js';
+import { getData, getLocation, type Location } from './outline-source.js';
 import { stagesFor } from './reach.js';
 
 /** A build argument; members without a value are left out. */
@@ -51,7 +51,7 @@ interface Found {
   readonly cache: Map<string, Location>;
 }
 
-function argOf(
+function getArg(
   instruction: ArgInstruction,
   name: string,
   value: string | undefined,
@@ -62,7 +62,7 @@ function argOf(
     name,
     ...(description === undefined ? {} : { description }),
     ...(value === undefined || value === '' ? {} : { value }),
-    location: locationOf(instruction.location),
+    location: getLocation(instruction.location),
     line: instruction.location.line,
   };
 }
@@ -75,7 +75,7 @@ function addMount(
   place: SourceLocation,
 ): void {
   const known = mounts.get(name);
-  const location = known?.location ?? locationOf(place);
+  const location = known?.location ?? getLocation(place);
   const isRequired = required || known?.required === true;
   mounts.set(name, { name, ...(isRequired ? { required: true } : {}), location });
 }
@@ -88,7 +88,7 @@ function addMounts(found: Found, instruction: RunInstruction, expand: Visit['exp
     if (mount?.type === 'secret') addMount(found.secrets, mount.id, mount.required, location);
     if (mount?.type === 'ssh') addMount(found.ssh, mount.id, mount.required, location);
     if (mount?.type === 'cache' && !found.cache.has(mount.id))
-      found.cache.set(mount.id, locationOf(location));
+      found.cache.set(mount.id, getLocation(location));
   }
 }
 
@@ -113,7 +113,7 @@ function addGlobals(
   for (const instruction of globalArgs.toReversed()) {
     for (const { name, defaultValue } of instruction.args.toReversed()) {
       if (!used.has(name)) continue;
-      found.args.push(argOf(instruction, name, globals.values.get(name), describe));
+      found.args.push(getArg(instruction, name, globals.values.get(name), describe));
       if (defaultValue === undefined || givenArg(options.buildArgs, name) !== undefined) continue;
       for (const other of usedIn(defaultValue, instruction.location)) used.add(other);
     }
@@ -139,7 +139,7 @@ function present<T>(name: string, list: readonly T[]): Record<string, readonly T
  * @param target of --target; undefined: the last stage
  * @throws DockerfileError when there is no such stage
  */
-export function outlineOf(
+export function getOutline(
   dockerfile: Dockerfile,
   options: CheckOptions,
   target: string | undefined,
@@ -150,12 +150,12 @@ export function outlineOf(
   const place = end ?? { file: dockerfile.file, line: 1, column: 1, endLine: 1 };
   const stage = targetStage(context, target, place);
   const stages = stagesFor(context, stage, (each) => {
-    const base = baseOf(context, each);
+    const base = getBase(context, each);
     return base?.kind === 'stage' ? base.stage : undefined;
   });
   const lines = new Set(stages.flatMap(({ body }) => body.map(({ location }) => location.line)));
   const found: Found = { args: [], secrets: new Map(), ssh: new Map(), cache: new Map() };
-  const describe = descriptionsOf(dockerfile);
+  const describe = getDescriptions(dockerfile);
   const describeArg = withGlobals(describe, globalArgs);
   addGlobals(found, dockerfile, context, stages, describe);
   visitStages(context, [
@@ -166,7 +166,7 @@ export function outlineOf(
       for (const arg of instruction.args) {
         const { buildArgs } = options;
         const value = argValue(arg, buildArgs, globals.values, (word) => expand(word)?.text);
-        found.args.push(argOf(instruction, arg.name, value, describeArg));
+        found.args.push(getArg(instruction, arg.name, value, describeArg));
       }
       return [];
     },
@@ -182,6 +182,6 @@ export function outlineOf(
     ...present('secrets', [...found.secrets.values()]),
     ...present('ssh', [...found.ssh.values()]),
     ...present('cache', cache),
-    sources: [dataOf(dockerfile)],
+    sources: [getData(dockerfile)],
   };
 }

@@ -6,7 +6,7 @@ import { stageByReference } from '../plan/stages.js';
 import { parseAttributes, refusing } from '../util/csv-attributes.js';
 
 /** What COPY --from and RUN --mount from= name. */
-function referencesOf(instruction: Instruction): string[] {
+function getReferences(instruction: Instruction): string[] {
   const { flags, kind } = instruction;
   if (kind === 'onbuild') return [];
   return flags.flatMap(({ name, value = '' }) => {
@@ -20,21 +20,21 @@ function referencesOf(instruction: Instruction): string[] {
 
 /**
  * The target and all stages that it needs, in the order of the file.
- * @param baseOf the stage that FROM names
+ * @param getBase the stage that FROM names
  */
 export function stagesFor(
   table: StageTable,
   target: Stage,
-  baseOf: (stage: Stage) => Stage | undefined,
+  getBase: (stage: Stage) => Stage | undefined,
 ): Stage[] {
   const found = new Set<Stage>();
   const open = [target];
   for (let stage = open.pop(); stage !== undefined; stage = open.pop()) {
     if (found.has(stage)) continue;
     found.add(stage);
-    const base = baseOf(stage);
+    const base = getBase(stage);
     if (base) open.push(base);
-    for (const reference of stage.body.flatMap(referencesOf)) {
+    for (const reference of stage.body.flatMap(getReferences)) {
       const other = stageByReference(table, reference);
       if (other) open.push(other);
     }

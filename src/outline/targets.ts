@@ -1,8 +1,8 @@
 /** `--call=targets`: the stages of a Dockerfile, as BuildKit's subrequest frontend.targets. Pure. */
 import type { Dockerfile } from '../dockerfile/ast.js';
 import { splitStages } from '../plan/stages.js';
-import { descriptionsOf } from './descriptions.js';
-import { dataOf, type Location, locationOf } from './outline-source.js';
+import { getDescriptions } from './descriptions.js';
+import { getData, getLocation, type Location } from './outline-source.js';
 
 /** One stage; members without a value are left out. */
 export interface Target {
@@ -23,7 +23,7 @@ export interface TargetList {
 
 /** Lists all stages. @throws DockerfileError when there is none */
 export function listTargets(dockerfile: Dockerfile): TargetList {
-  const describe = descriptionsOf(dockerfile);
+  const describe = getDescriptions(dockerfile);
   const { stages } = splitStages(dockerfile);
   const targets = stages.map(({ name, from, index }): Target => {
     const platform = from.flags.find((flag) => flag.name === 'platform')?.value;
@@ -34,8 +34,8 @@ export function listTargets(dockerfile: Dockerfile): TargetList {
       ...(description === undefined ? {} : { description }),
       base: from.image,
       ...(platform === undefined ? {} : { platform }),
-      location: locationOf(from.location),
+      location: getLocation(from.location),
     };
   });
-  return { targets, sources: [dataOf(dockerfile)] };
+  return { targets, sources: [getData(dockerfile)] };
 }

@@ -17,7 +17,7 @@ import type { NewStep } from './graph.js';
 import { graphBuilder } from './graph.js';
 import { createdBy } from './history.js';
 import { finishResult } from './image-overrides.js';
-import { contextFiles, originOf, remoteStep, stageStart } from './origins.js';
+import { contextFiles, getOrigin, remoteStep, stageStart } from './origins.js';
 import type { Plan, PlanOptions } from './plan.js';
 import type { Remote } from './remote.js';
 import { runStep } from './run-step.js';
@@ -62,7 +62,7 @@ function stagePlatform({ options }: Compilation, from: FromInstruction, expand: 
  * The steps of an instruction: one, but for an ADD that mixes local and remote sources.
  * @param config the config after it
  */
-function stepsOf(
+function getSteps(
   compilation: Compilation,
   state: StageState,
   config: ConfigFields,
@@ -76,7 +76,7 @@ function stepsOf(
   // What a RUN says is in its operands as well; the URL of an ADD is not.
   const text = instruction.kind === 'run' ? original : withoutCredentials(original);
   const common = { parent: head, text, stage: stage.title, platform, location };
-  const findOrigin = (reference: string) => originOf(compilation, reference, stage, instruction);
+  const findOrigin = (reference: string) => getOrigin(compilation, reference, stage, instruction);
   switch (instruction.kind) {
     case 'copy':
     case 'add': {
@@ -123,7 +123,7 @@ function applyInstruction(
   if (instruction.kind === 'arg') declareArgs(compilation, state, instruction, expand);
   const change = configChange(instruction, expand, { ...state, ...state.config });
   const config = changedFields(state.config.fields, change);
-  const steps = stepsOf(compilation, state, config, instruction, expand);
+  const steps = getSteps(compilation, state, config, instruction, expand);
   // Words are expanded with what was set before the instruction: ENV PATH=/x:$PATH.
   const { args } = state;
   const lookup = stageLookup(state);

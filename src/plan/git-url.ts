@@ -93,7 +93,12 @@ function takeApart(source: string, location: SourceLocation): Address {
   return { url: plain.href, credentials: undefined, query, fragment };
 }
 
-function booleanOf(source: string, name: string, value: string, location: SourceLocation): boolean {
+function getBoolean(
+  source: string,
+  name: string,
+  value: string,
+  location: SourceLocation,
+): boolean {
   if (/^(|1|t|T|TRUE|true|True)$/.test(value)) return true;
   if (/^(0|f|F|FALSE|false|False)$/.test(value)) return false;
   return fail(
@@ -105,7 +110,7 @@ function booleanOf(source: string, name: string, value: string, location: Source
 }
 
 /** Values of the query by name. */
-function queryOf(source: string, query: URLSearchParams, location: SourceLocation) {
+function getQuery(source: string, query: URLSearchParams, location: SourceLocation) {
   const values = new Map<string, string>();
   for (const [name, value] of query) {
     if (!QUERY.includes(name)) {
@@ -142,7 +147,7 @@ function checkRef(source: string, ref: string | undefined, location: SourceLocat
 /** @throws DockerfileError when it contradicts itself */
 export function parseGitAddress(source: string, location: SourceLocation): GitAddress {
   const { url, credentials, query, fragment } = takeApart(source, location);
-  const values = queryOf(source, query, location);
+  const values = getQuery(source, query, location);
   const colon = fragment.indexOf(':');
   const ownRef = colon === -1 ? fragment : fragment.slice(0, colon);
   const ownDirectory = colon === -1 ? '' : fragment.slice(colon + 1);
@@ -162,7 +167,7 @@ export function parseGitAddress(source: string, location: SourceLocation): GitAd
     agree(source, 'subdir', [ownDirectory, values.get('subdir')], location) ?? '';
   const flag = (name: string) => {
     const value = values.get(name);
-    return value === undefined ? undefined : booleanOf(source, name, value, location);
+    return value === undefined ? undefined : getBoolean(source, name, value, location);
   };
   return {
     url,

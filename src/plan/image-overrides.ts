@@ -8,7 +8,7 @@ import type { StepId } from './step.js';
 type Result = Pick<StageState, 'head' | 'history'>;
 
 /** The step that a file system begins with. */
-function bottomOf({ graph }: Compilation, head: StepId): StepId {
+function getBottom({ graph }: Compilation, head: StepId): StepId {
   const parents = new Map(graph.steps().map(({ id, parent }) => [id, parent]));
   let bottom = head;
   for (let at: StepId | undefined = head; at !== undefined; at = parents.get(at)) bottom = at;
@@ -36,7 +36,7 @@ function squash(compilation: Compilation, state: StageState, all: boolean): Resu
   const { location } = stage.from;
   const text = all ? 'squash all layers' : 'squash the new layers';
   const common = { text, stage: stage.title, platform, location };
-  const bottom = bottomOf(compilation, head);
+  const bottom = getBottom(compilation, head);
   const parent = all ? scratchStep(compilation, stage.title, platform, text, location) : bottom;
   const step = compilation.graph.add({ ...common, kind: 'squash', parent, reads: [head] });
   return { head: step, history: squashedHistory(history, bottom, all, step) };

@@ -144,7 +144,7 @@ function refuseOrder(name: string, isItself: boolean, location: SourceLocation):
 }
 
 /** What `from=` means. @throws DockerfileError */
-export function originOf(
+export function getOrigin(
   compilation: Compilation,
   reference: string,
   current: Stage,

@@ -78,7 +78,7 @@ function gitSource(text: string, flags: RemoteFlags, location: SourceLocation): 
 }
 
 /** The name that a file of this URL gets, as BuildKit gives it. */
-function nameOf(url: URL, location: SourceLocation): string {
+function getName(url: URL, location: SourceLocation): string {
   let path = url.pathname;
   try {
     path = decodeURIComponent(path);
@@ -102,7 +102,7 @@ function httpSource(text: string, flags: RemoteFlags, location: SourceLocation):
       hint: 'write sha256: and 64 hexadecimal digits',
     });
   }
-  const name = nameOf(url, location);
+  const name = getName(url, location);
   const plain = credentials === undefined ? text : url.href;
   return { source: { type: 'http', url: plain, name, checksum: flags.checksum }, credentials };
 }

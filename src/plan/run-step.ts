@@ -69,7 +69,7 @@ function findFlag(instruction: RunInstruction, name: string): InstructionFlag | 
   return instruction.flags.find((item) => item.name === name);
 }
 
-function networkOf(instruction: RunInstruction, options: PlanOptions): RunStep['network'] {
+function getNetwork(instruction: RunInstruction, options: PlanOptions): RunStep['network'] {
   const flag = findFlag(instruction, 'network');
   const asked = flag === undefined ? 'default' : oneOf(flag, ['default', 'none', 'host']);
   const granted = options.network === 'host' || options.allowed.includes('network.host');
@@ -81,7 +81,7 @@ function networkOf(instruction: RunInstruction, options: PlanOptions): RunStep['
   return asked === 'default' ? options.network : asked;
 }
 
-function securityOf(instruction: RunInstruction, options: PlanOptions): RunStep['security'] {
+function getSecurity(instruction: RunInstruction, options: PlanOptions): RunStep['security'] {
   const flag = findFlag(instruction, 'security');
   if (flag === undefined) return 'sandbox';
   const security = oneOf(flag, ['sandbox', 'insecure']);
@@ -95,7 +95,7 @@ function securityOf(instruction: RunInstruction, options: PlanOptions): RunStep[
 
 type Mounts = Pick<RunStep, 'mounts' | 'mountSources' | 'reads'>;
 
-function mountsOf(instruction: RunInstruction, scope: RunScope): Mounts {
+function getMounts(instruction: RunInstruction, scope: RunScope): Mounts {
   const { config, expand, findFiles } = scope;
   const reads: StepId[] = [];
   const mountSources: (number | undefined)[] = [];
@@ -143,9 +143,9 @@ export function runStep(instruction: RunInstruction, scope: RunScope): Operands 
     hiddenEnv: hidden,
     workdir: config.WorkingDir,
     user: config.User ?? '',
-    ...mountsOf(instruction, scope),
-    network: networkOf(instruction, options),
-    security: securityOf(instruction, options),
+    ...getMounts(instruction, scope),
+    network: getNetwork(instruction, options),
+    security: getSecurity(instruction, options),
     resources: options.resources,
   };
 }

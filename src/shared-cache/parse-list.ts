@@ -3,7 +3,7 @@
 import type { SelectionInput, StepInputs } from '../keys/inputs.js';
 import { definitionKey } from '../keys/inputs.js';
 import { isDigest } from '../oci/blob-digest.js';
-import { ImageError, messageOf } from '../oci/image-error.js';
+import { getMessage, ImageError } from '../oci/image-error.js';
 import type { Json } from '../util/canonical-json.js';
 import type { EntryList, ListedEntry, ListedLayer } from './entry-list.js';
 import { LIST_VERSION } from './entry-list.js';
@@ -105,7 +105,7 @@ export function parseList(bytes: Uint8Array, title: string): EntryList {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json;
   } catch (cause) {
-    throw new ImageError(`the cache entries of ${title} are not JSON: ${messageOf(cause)}`, {
+    throw new ImageError(`the cache entries of ${title} are not JSON: ${getMessage(cause)}`, {
       cause,
     });
   }

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { AwsV4Signer } from 'aws4fetch';
 import { request as send } from 'undici';
 import { digestParts } from '../oci/blob-digest.js';
-import { ImageError, messageOf } from '../oci/image-error.js';
+import { getMessage, ImageError } from '../oci/image-error.js';
 import { readRegistryConfig } from '../oci/registry/auth-config.js';
 import {
   DEFAULT_RETRY,
@@ -72,7 +72,7 @@ async function* guarded(body: Readable, what: string): AsyncGenerator<Buffer> {
   try {
     yield* body as AsyncIterable<Buffer>;
   } catch (cause) {
-    throw new ImageError(`${what}: ${messageOf(cause)}`, { cause });
+    throw new ImageError(`${what}: ${getMessage(cause)}`, { cause });
   }
 }
 
@@ -128,7 +128,7 @@ export function openS3(place: S3Place): S3Client {
       } catch (error) {
         if (error instanceof ImageError) throw error;
         if (made >= ATTEMPTS || !isTransientError(error))
-          throw new ImageError(`${what}: ${messageOf(error) || errorCodes(error).join(', ')}`, {
+          throw new ImageError(`${what}: ${getMessage(error) || errorCodes(error).join(', ')}`, {
             hint: 'check the network and endpoint_url',
             cause: error,
           });

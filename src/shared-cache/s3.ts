@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream';
 import { type ArtifactSource, resolveArtifact } from '../oci/artifact.js';
-import { digestOf, verified } from '../oci/blob-digest.js';
+import { getDigest, verified } from '../oci/blob-digest.js';
 import { ImageError } from '../oci/image-error.js';
 import { blobPath } from '../oci/layout-files.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
@@ -14,13 +14,13 @@ import type { Descriptor, ImageSink } from '../oci/resolved-image.js';
 import { openS3 } from './s3-client.js';
 import type { S3Place } from './spec.js';
 
-function titleOf({ bucket, prefix, name }: S3Place): string {
+function getTitle({ bucket, prefix, name }: S3Place): string {
   return `s3://${bucket}/${prefix}${name}`;
 }
 
 /** A cache in a bucket. */
 export function s3Source(place: S3Place): ArtifactSource {
-  const title = titleOf(place);
+  const title = getTitle(place);
   const client = openS3(place);
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
     const found = await client.get(blobPath(descriptor.digest));
@@ -44,7 +44,7 @@ export function s3Source(place: S3Place): ArtifactSource {
           hint: 'write one with wiac build --cache-to',
         });
       const bytes = await collect(found, MAX_JSON_BYTES, `manifest of ${title}`);
-      const descriptor = { mediaType: OCI_MANIFEST, digest: digestOf(bytes), size: bytes.length };
+      const descriptor = { mediaType: OCI_MANIFEST, digest: getDigest(bytes), size: bytes.length };
       return resolveArtifact({ descriptor, bytes }, platform, reader, maxConfigBytes);
     },
     close: () => client.close(),
@@ -55,14 +55,14 @@ export function s3Source(place: S3Place): ArtifactSource {
 export function s3Sink(place: S3Place): ImageSink {
   const client = openS3(place);
   return {
-    title: titleOf(place),
+    title: getTitle(place),
     hasBlob: (digest) => client.has(blobPath(digest)),
     async putBlob({ digest, size }, open) {
       const key = blobPath(digest);
       if (!(await client.has(key))) await client.put(key, { digest, size, open });
     },
     async putManifest(bytes, mediaType, role) {
-      const digest = digestOf(bytes);
+      const digest = getDigest(bytes);
       const key = role === 'root' ? `manifests/${place.name}` : blobPath(digest);
       await client.put(key, { digest, size: bytes.length, open: () => Readable.from([bytes]) });
       return { mediaType, digest, size: bytes.length };

@@ -147,7 +147,7 @@ function s3Place(attributes: Attributes, env: NodeJS.ProcessEnv): S3Place {
   };
 }
 
-function placeOf(
+function getPlace(
   attributes: Attributes,
   type: string,
   directory: 'src' | 'dest',
@@ -191,7 +191,7 @@ export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromS
   const type = takeNeeded(attributes, 'type');
   if (type === 'inline') refuse(attributes, 'use type=registry for an image with an inline cache');
   const spec = {
-    place: placeOf(attributes, type, 'src', env),
+    place: getPlace(attributes, type, 'src', env),
     required: takeFlag(attributes, 'required'),
     trustKeys: takeAll(attributes, 'trust-key'),
   };
@@ -212,7 +212,7 @@ export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec 
     if (!takeFlag(attributes, name, true)) refuse(attributes, `${name}=false is not supported`);
   }
   const spec: CacheToSpec = {
-    place: type === 'inline' ? { type } : placeOf(attributes, type, 'dest', env),
+    place: type === 'inline' ? { type } : getPlace(attributes, type, 'dest', env),
     mode: takeOneOf(attributes, 'mode', ['min', 'max']),
     compression: takeOneOf(attributes, 'compression', ['gzip', 'zstd']),
     signKey: take(attributes, 'sign-key'),

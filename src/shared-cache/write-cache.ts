@@ -1,7 +1,7 @@
 /** Writes a shared cache: layers first, then the list of entries, then the manifest that names it. */
 import type { KeyObject } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { digestOf } from '../oci/blob-digest.js';
+import { getDigest } from '../oci/blob-digest.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
 import type { Descriptor, ImageSink, OpenBlob } from '../oci/resolved-image.js';
 import { CACHE_ARTIFACT, CACHE_CONFIG, SIGNATURE_ANNOTATION } from './cache-media-types.js';
@@ -41,7 +41,7 @@ export async function writeCache(
 ): Promise<Descriptor> {
   await putLayers(sink, layers);
   const bytes = encodeList(list);
-  const config = { mediaType: CACHE_CONFIG, digest: digestOf(bytes), size: bytes.length };
+  const config = { mediaType: CACHE_CONFIG, digest: getDigest(bytes), size: bytes.length };
   await sink.putBlob(config, () => Readable.from([bytes]));
   const manifest = {
     schemaVersion: 2,

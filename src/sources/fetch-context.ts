@@ -145,7 +145,7 @@ export async function fetchRemote(
 }
 
 /** A directory with what came. */
-export function directoryOf(fetched: Fetched): string {
+export function directoryFor(fetched: Fetched): string {
   if (fetched.kind === 'files') return fetched.root;
   const root = join(dirname(fetched.path), 'alone');
   mkdirSync(root, { mode: 0o755 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const LIBDEFLATE = 'src/oci/compress/libdeflate';
 
 /** Directories of packages that modules of a bundle are from. */
-function packagesOf(metafiles) {
+function getPackages(metafiles) {
   const inputs = metafiles.flatMap(({ inputs }) => Object.keys(inputs));
   const directories = inputs.map((path) => /^(.*node_modules\/(@[^/]+\/)?[^/]+)\//.exec(path)?.[1]);
   return [...new Set(directories)].filter((directory) => directory !== undefined).sort();
@@ -20,8 +20,8 @@ function licenceIn(directory) {
  * @param metafiles what esbuild says of bundles
  * @returns a text that names each package with its version and licence
  */
-export function licencesOf(metafiles) {
-  const packages = packagesOf(metafiles).map((directory) => {
+export function getLicences(metafiles) {
+  const packages = getPackages(metafiles).map((directory) => {
     const { name, version, license } = JSON.parse(
       readFileSync(join(directory, 'package.json'), 'utf8'),
     );

@@ -14,7 +14,7 @@ const HEAD_BYTES = 4096;
  * The C library that a program is linked with.
  * @param head the first bytes of the executable
  */
-export function libcOf(head: Buffer): 'glibc' | 'musl' {
+export function getLibc(head: Buffer): 'glibc' | 'musl' {
   return head.includes('/ld-musl-') ? 'musl' : 'glibc';
 }
 
@@ -26,7 +26,7 @@ export function addonNames(libc: 'glibc' | 'musl', modules: string): readonly st
   return [`node.abi${modules}.${libc}.node`, `node.napi.${libc}.node`];
 }
 
-function headOf(path: string): Buffer {
+function getHead(path: string): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
   const file = openSync(path, 'r');
   try {
@@ -43,7 +43,7 @@ function headOf(path: string): Buffer {
  */
 export function loadAddon(): Addon {
   const { arch, execPath, versions } = process;
-  const libc = libcOf(headOf(execPath));
+  const libc = getLibc(getHead(execPath));
   const [best, any] = addonNames(libc, versions.modules ?? '');
   const directory = `@lmdb/lmdb-linux-${arch}`;
   try {

@@ -103,7 +103,7 @@ export interface LayerRecord {
 }
 
 /** Every blob of a layer. */
-export function blobsOf({ blob, variants = {} }: LayerRecord): BlobRecord[] {
+export function getBlobs({ blob, variants = {} }: LayerRecord): BlobRecord[] {
   return [...(blob ? [blob] : []), ...Object.values(variants)];
 }
 

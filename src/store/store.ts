@@ -12,7 +12,7 @@ import type { CacheIndex } from './index/index-db.js';
 import { openIndex } from './index/index-db.js';
 import { withIndexLock } from './index/index-lock.js';
 import type { StoreIndex } from './index/tables.js';
-import { tablesOf } from './index/tables.js';
+import { getTables } from './index/tables.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
 import type { LiveProcess } from './pins/live-process.js';
@@ -134,6 +134,6 @@ export async function openStore(
 /** Closes the index; whatever was written is committed before. Its process uses nothing any more. */
 export async function closeStore(store: Store): Promise<void> {
   const { paths } = store;
-  await withIndexLock(paths, () => tablesOf(store).environment.close());
+  await withIndexLock(paths, () => getTables(store).environment.close());
   paths.self.leave();
 }

@@ -58,14 +58,14 @@ function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
 
-function digestOf(value: unknown): string {
+function getDigest(value: unknown): string {
   return `sha256:${sha256(canonicalJson(value as Json))}`;
 }
 
 /** Where BuildKit reads the Dockerfile: the vertex that the linter's warnings are about. */
 function definition(file: string): Pick<Vertex, 'digest' | 'name'> {
   const name = `[internal] load build definition from ${file}`;
-  return { digest: digestOf(name), name };
+  return { digest: getDigest(name), name };
 }
 
 /** What the linter says, as BuildKit's warnings. */
@@ -90,7 +90,7 @@ export function plainWarning(message: string): SolveStatus {
  * The steps of a plan as vertexes, by id. What changes the config alone is none, and neither is
  * scratch; images have been looked up by now.
  */
-function vertexesOf(steps: readonly Step[], now: string): Map<StepId, Vertex> {
+function getVertexes(steps: readonly Step[], now: string): Map<StepId, Vertex> {
   const names = stepNames(steps);
   const vertexes = new Map<StepId, Vertex>();
   /** What stands for a step in the inputs of those above it. */
@@ -103,7 +103,7 @@ function vertexesOf(steps: readonly Step[], now: string): Map<StepId, Vertex> {
     const [lowest] = inputs;
     if (step.kind === 'meta' && lowest !== undefined) digests.set(id, lowest);
     if (step.kind === 'meta' || (step.kind === 'source' && step.digest === undefined)) continue;
-    const digest = digestOf({ ...rest, text, inputs });
+    const digest = getDigest({ ...rest, text, inputs });
     digests.set(id, digest);
     vertexes.set(id, {
       digest,
@@ -136,7 +136,7 @@ export function rawJsonProgress(
     const timestamp = now();
     switch (event.type) {
       case 'planned':
-        vertexes = vertexesOf(event.steps, timestamp);
+        vertexes = getVertexes(event.steps, timestamp);
         return write({ vertexes: [...vertexes.values()] });
       case 'cached':
         return update(event.step, { started: timestamp, completed: timestamp, cached: true });

@@ -20,17 +20,17 @@ export interface TemplateOptions {
 }
 
 /** A value as text; structures are JSON, not Go's own form, so that programs can read them. */
-function textOf(value: unknown): string {
+function getText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value ?? null);
 }
 
-function memberOf(value: object, name: string, anyCase: boolean): string | undefined {
+function getMember(value: object, name: string, anyCase: boolean): string | undefined {
   if (Object.hasOwn(value, name)) return name;
   const plain = (text: string) => text.replaceAll('_', '').toLowerCase();
   return anyCase ? Object.keys(value).find((key) => plain(key) === plain(name)) : undefined;
 }
 
-function fieldOf(
+function getField(
   value: unknown,
   names: readonly string[],
   where: string,
@@ -41,7 +41,7 @@ function fieldOf(
   for (const name of names) {
     if (typeof current !== 'object' || current === null)
       throw new UsageError(`--format ${template}: there is nothing at ${where}`);
-    const member = memberOf(current, name, anyCase);
+    const member = getMember(current, name, anyCase);
     if (member === undefined)
       throw new UsageError(`--format ${template}: there is no field ${name} at ${where}`, {
         hint: `there are ${Object.keys(current).join(', ')}`,
@@ -51,10 +51,10 @@ function fieldOf(
   return current;
 }
 
-const namesOf = (path = '') => path.split('.').filter(Boolean);
+const getNames = (path = '') => path.split('.').filter(Boolean);
 
 /** The keys of `index`: texts in quotes, or numbers. */
-function keysOf(text: string): string[] {
+function keysFor(text: string): string[] {
   return [...text.matchAll(/"([^"]*)"|(\d+)/g)].map(([, quoted, digits]) => quoted ?? digits ?? '');
 }
 
@@ -83,10 +83,10 @@ export function fillTemplate(
     const found = EXPRESSION.exec(expression);
     if (!found) throw notUnderstood(template);
     const [, json, path, bare, bareKeys = '', inner, innerKeys = '', rest] = found;
-    const start = namesOf(path ?? bare ?? inner);
-    const names = [...start, ...keysOf(bareKeys + innerKeys), ...namesOf(rest)];
-    const field = fieldOf(value, names, expression.replace(/^json\s+/, ''), template, anyCase);
-    if (json === undefined) return textOf(field);
+    const start = getNames(path ?? bare ?? inner);
+    const names = [...start, ...keysFor(bareKeys + innerKeys), ...getNames(rest)];
+    const field = getField(value, names, expression.replace(/^json\s+/, ''), template, anyCase);
+    if (json === undefined) return getText(field);
     return JSON.stringify(field ?? null, null, pretty ? 2 : undefined);
   };
   // In turn the text between actions, and the content of an action.

@@ -16,7 +16,7 @@ function pidNamespace(): string {
 }
 
 /** Field 22 of /proc/PID/stat. @returns undefined when there is no such process */
-function startOf(pid: number | 'self'): string | undefined {
+function getStart(pid: number | 'self'): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The second field is a name in parentheses, which may hold blanks.
@@ -28,7 +28,7 @@ function startOf(pid: number | 'self'): string | undefined {
 
 /** A new name of this process. */
 export function processName(): string {
-  return `wiac-${pidNamespace()}-${process.pid}-${startOf('self')}-${randomInt(MAX_NUMBER)}`;
+  return `wiac-${pidNamespace()}-${process.pid}-${getStart('self')}-${randomInt(MAX_NUMBER)}`;
 }
 
 /**
@@ -39,7 +39,7 @@ export function abandonedNames(names: readonly string[]): string[] {
   const own = pidNamespace();
   return names.filter((name) => {
     const [, namespace, pid, start] = NAME.exec(name) ?? [];
-    return namespace === own && startOf(Number(pid)) !== start;
+    return namespace === own && getStart(Number(pid)) !== start;
   });
 }
 

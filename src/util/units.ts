@@ -4,7 +4,7 @@ const SIZE_UNITS = ['', 'k', 'm', 'g', 't', 'p'];
 const AGE_UNITS: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 };
 
 /** @param kilo what `k` stands for; `ki` is 1024 in any case */
-function bytesOf(text: string, kilo: 1000 | 1024): number | undefined {
+function getBytes(text: string, kilo: 1000 | 1024): number | undefined {
   const match = /^(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgtp])(i?))?b?$/i.exec(text);
   if (!match) return undefined;
   const [, number, unit = '', binary] = match;
@@ -17,7 +17,7 @@ function bytesOf(text: string, kilo: 1000 | 1024): number | undefined {
  * @returns bytes; undefined for others
  */
 export function parseSize(text: string): number | undefined {
-  return bytesOf(text, 1000);
+  return getBytes(text, 1000);
 }
 
 /**
@@ -25,7 +25,7 @@ export function parseSize(text: string): number | undefined {
  * @returns bytes; undefined for others, and for those that no number holds exactly
  */
 export function parseBinarySize(text: string): number | undefined {
-  const bytes = bytesOf(text, 1024);
+  const bytes = getBytes(text, 1024);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 

@@ -73,7 +73,7 @@ function* operandDifferences(
   }
 }
 
-function pathOf({ path, below }: SelectionInput): string {
+function getPath({ path, below }: SelectionInput): string {
   return [below, path].filter((part) => part !== '').join('/') || '.';
 }
 
@@ -110,17 +110,17 @@ function* fileDifferences(
   before: readonly SelectionInput[],
   after: readonly SelectionInput[],
 ): Generator<Difference> {
-  const names = (list: readonly SelectionInput[]) => list.map(pathOf);
+  const names = (list: readonly SelectionInput[]) => list.map(getPath);
   const [old, now] = [names(before), names(after)];
   const added = now.filter((path) => !old.includes(path));
   const removed = old.filter((path) => !now.includes(path));
   if (added.length + removed.length > 0) yield { kind: 'sources', added, removed };
   for (const selection of after) {
-    const former = before.find((item) => pathOf(item) === pathOf(selection));
+    const former = before.find((item) => getPath(item) === getPath(selection));
     if (!former) continue;
     const trees = [former.tree, selection.tree] as const;
     if (trees[0] !== trees[1] && !isListed(read, trees[0])) {
-      const path = pathOf(selection);
+      const path = getPath(selection);
       yield { kind: 'unlisted files', path, before: trees[0], after: trees[1] };
       continue;
     }
@@ -129,7 +129,7 @@ function* fileDifferences(
     }
     if (same(former.directory as Json, selection.directory as Json)) continue;
     const [a, b] = [former.directory as Json, selection.directory as Json];
-    yield { kind: 'operand', name: `directory ${pathOf(selection)}`, before: a, after: b };
+    yield { kind: 'operand', name: `directory ${getPath(selection)}`, before: a, after: b };
   }
 }
 

@@ -14,17 +14,17 @@ function short(text: string): string {
   return line.length > SHOWN ? `${line.slice(0, SHOWN - 3)}...` : line;
 }
 
-function textOf(value: Json | undefined): string {
+function getText(value: Json | undefined): string {
   return value === undefined || value === null ? 'nothing' : JSON.stringify(value);
 }
 
 function show(value: Json | undefined): string {
-  return short(textOf(value));
+  return short(getText(value));
 }
 
 /** Two values beside each other; of long ones the part in which they differ. */
 function showBoth(before: Json | undefined, after: Json | undefined): [string, string] {
-  const texts = [textOf(before), textOf(after)] as const;
+  const texts = [getText(before), getText(after)] as const;
   const [old, now] = texts;
   let common = 0;
   while (common < old.length && old[common] === now[common]) common += 1;

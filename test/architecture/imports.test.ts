@@ -4,26 +4,27 @@ import { basename } from 'node:path';
 import { expect, test } from '@jest/globals';
 import {
   drawHouse,
-  houseOf,
+  getHouse,
+  getRoom,
   imports,
   MARKS,
   ROOMS,
-  roomOf,
   sources,
 } from '../../docs/draw-house.js';
 
 const rooms = ROOMS.map(([name]) => name ?? '');
-const houses = [...new Set(rooms.map(houseOf))];
+const houses = [...new Set(rooms.map(getHouse))];
 const all = imports().filter(({ to }) => to.startsWith('src/'));
 
 test('every folder of src/ is a room of the picture', () => {
-  const there = new Set(all.map(({ from }) => roomOf(from)));
+  const there = new Set(all.map(({ from }) => getRoom(from)));
   expect([...there].filter((room) => !rooms.includes(room) && room !== 'cli/declare')).toEqual([]);
 });
 
 test('no import goes upwards', () => {
   const upwards = all.filter(
-    ({ from, to }) => houses.indexOf(houseOf(roomOf(to))) < houses.indexOf(houseOf(roomOf(from))),
+    ({ from, to }) =>
+      houses.indexOf(getHouse(getRoom(to))) < houses.indexOf(getHouse(getRoom(from))),
   );
   expect(upwards).toEqual([]);
 });
@@ -45,12 +46,12 @@ test("CONTRIBUTING.md's picture is that of the imports", () => {
 
 test('the tables of the index are known to store/ alone', () => {
   const others = all.filter(
-    ({ from, to }) => houseOf(roomOf(from)) !== 'store' && roomOf(to) === 'store/index',
+    ({ from, to }) => getHouse(getRoom(from)) !== 'store' && getRoom(to) === 'store/index',
   );
   expect(others).toEqual([]);
 });
 
 test('lmdb is known to store/index/ alone', () => {
   const known = sources('src').filter((path) => /from 'lmdb'/.test(readFileSync(path, 'utf8')));
-  expect(known.filter((path) => roomOf(path) !== 'store/index')).toEqual([]);
+  expect(known.filter((path) => getRoom(path) !== 'store/index')).toEqual([]);
 });

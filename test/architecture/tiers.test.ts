@@ -1,9 +1,9 @@
 /** Which tests run where: those of pure logic need nothing of the machine. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { testFiles, tierOf } from '../support/tiers.js';
+import { getTier, testFiles } from '../support/tiers.js';
 
-const tiers = (tier: string) => testFiles().filter((path) => tierOf(path) === tier);
+const tiers = (tier: string) => testFiles().filter((path) => getTier(path) === tier);
 
 test('each tier has tests', () => {
   expect(tiers('pure').length).toBeGreaterThan(20);

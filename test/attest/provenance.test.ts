@@ -6,12 +6,12 @@ import { digestSet, imagePurl, imageStatement } from '../../src/attest/statement
 import type { Digest } from '../../src/oci/resolved-image.js';
 import type { Plan } from '../../src/plan/plan.js';
 import type { Step, StepId } from '../../src/plan/step.js';
-import { stepOf } from '../support/steps.js';
+import { getStep } from '../support/steps.js';
 
 const HEX = 'a'.repeat(64);
 const MANIFEST = `sha256:${HEX}` as Digest;
 
-function inputOf(steps: Step[], more: Partial<ProvenanceInput> = {}): ProvenanceInput {
+function getInput(steps: Step[], more: Partial<ProvenanceInput> = {}): ProvenanceInput {
   const resolved = (): ResolvedStep => ({ key: 'k', files: [], content: undefined });
   return {
     plan: { platform: 'linux/amd64', steps, target: steps.at(-1)?.id as StepId } as unknown as Plan,
@@ -29,26 +29,26 @@ function inputOf(steps: Step[], more: Partial<ProvenanceInput> = {}): Provenance
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the predicate is JSON of any shape
-const predicate = (...args: Parameters<typeof inputOf>): any => provenance(inputOf(...args));
+const predicate = (...args: Parameters<typeof getInput>): any => provenance(getInput(...args));
 
-const base = stepOf('source', 's1', { reference: 'debian:12', digest: MANIFEST });
+const base = getStep('source', 's1', { reference: 'debian:12', digest: MANIFEST });
 const run = (members: object) =>
-  stepOf('run', 's2', { mounts: [], network: 'default', ...members });
+  getStep('run', 's2', { mounts: [], network: 'default', ...members });
 
 describe('resolvedDependencies', () => {
   const dependencies = (steps: Step[], more: Partial<ProvenanceInput> = {}) =>
     predicate(steps, more).buildDefinition.resolvedDependencies;
 
   test('an image once, however many stages begin with it; scratch is none', () => {
-    const again = stepOf('source', 's2', { reference: 'debian:12', digest: MANIFEST });
-    const scratch = stepOf('source', 's3', { reference: 'scratch', digest: undefined });
+    const again = getStep('source', 's2', { reference: 'debian:12', digest: MANIFEST });
+    const scratch = getStep('source', 's3', { reference: 'scratch', digest: undefined });
     expect(dependencies([base, again, scratch])).toEqual([
       { uri: 'pkg:docker/debian@12?platform=linux%2Famd64', digest: { sha256: HEX } },
     ]);
   });
 
   test('an image of a layout keeps its reference', () => {
-    const layout = stepOf('source', 's1', { reference: 'oci-layout://x:1', digest: MANIFEST });
+    const layout = getStep('source', 's1', { reference: 'oci-layout://x:1', digest: MANIFEST });
     expect(dependencies([layout])).toMatchObject([{ uri: 'oci-layout://x:1' }]);
   });
 
@@ -57,7 +57,7 @@ describe('resolvedDependencies', () => {
     [HEX, { sha256: HEX }],
   ])('a commit %s', (content, digest) => {
     const source = { type: 'git', url: 'https://example.org/r.git', ref: 'main' };
-    const step = stepOf('fetch', 's1', { source: source as never });
+    const step = getStep('fetch', 's1', { source: source as never });
     const resolved = () => ({ key: 'k', files: [], content });
     expect(dependencies([step], { resolved })).toEqual([
       { uri: 'https://example.org/r.git#main', digest },
@@ -67,8 +67,8 @@ describe('resolvedDependencies', () => {
   test('they are not complete when a step reads a context', () => {
     const complete = (steps: Step[]) =>
       predicate(steps).runDetails.metadata.buildkit_completeness.resolvedDependencies;
-    expect(complete([base, stepOf('copy', 's2', { from: base.id })])).toBe(true);
-    expect(complete([base, stepOf('copy', 's2', { from: undefined })])).toBe(false);
+    expect(complete([base, getStep('copy', 's2', { from: base.id })])).toBe(true);
+    expect(complete([base, getStep('copy', 's2', { from: undefined })])).toBe(false);
   });
 });
 

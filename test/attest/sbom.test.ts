@@ -6,7 +6,7 @@ import { tempDir, writeTree } from '../support/wiac.js';
 
 const MANIFEST = { mediaType: 'm', digest: `sha256:${'a'.repeat(64)}` as Digest, size: 1 };
 
-function stackOf(...layers: Record<string, string>[]) {
+function getStack(...layers: Record<string, string>[]) {
   return layers.map((files) => {
     const path = tempDir();
     writeTree(path, files);
@@ -18,7 +18,7 @@ const dpkg = (...names: string[]) =>
   names.map((name) => `Package: ${name}\nStatus: install ok installed\nVersion: 1\n`).join('\n');
 
 test('the database of the topmost layer counts', () => {
-  const stack = stackOf(
+  const stack = getStack(
     { 'var/lib/dpkg/status': dpkg('b', 'a') },
     { 'var/lib/dpkg/status': dpkg('old') },
   );
@@ -26,7 +26,7 @@ test('the database of the topmost layer counts', () => {
 });
 
 test('distroless images have a file a package, and checksums beside them', () => {
-  const stack = stackOf({
+  const stack = getStack({
     'var/lib/dpkg/status.d/base': 'Package: base\nVersion: 1\n',
     'var/lib/dpkg/status.d/base.md5sums': 'Package: wrong\nVersion: 1\n',
     'lib/apk/db/installed': 'P:musl\nV:2\n',
@@ -38,7 +38,7 @@ test('distroless images have a file a package, and checksums beside them', () =>
 });
 
 test('the document names the image, its packages and their distribution', () => {
-  const stack = stackOf({
+  const stack = getStack({
     'lib/apk/db/installed': 'P:a\nV:1\nL:MIT\n\nP:b\nV:1\nL:GPL-2.0-or-later AND MIT\n',
     'etc/os-release': 'ID=wolfi\n',
   });
@@ -66,5 +66,5 @@ test('the document names the image, its packages and their distribution', () => 
 });
 
 test('an image without a database has no packages', () => {
-  expect(installedPackages(stackOf({ 'bin/sh': '' }))).toEqual([]);
+  expect(installedPackages(getStack({ 'bin/sh': '' }))).toEqual([]);
 });

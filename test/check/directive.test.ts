@@ -8,7 +8,7 @@ import {
 import { isExperimental, ruleUrl } from '../../src/check/rules.js';
 import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 import { DockerfileError, UsageError } from '../../src/util/errors.js';
-import { errorOf } from '../dockerfile/helpers.js';
+import { getError } from '../dockerfile/helpers.js';
 import { OPTIONS, warned } from './helpers.js';
 
 const BODY = 'FROM scratch as base\ncopy Dockerfile .\n';
@@ -68,7 +68,7 @@ describe('the check directive', () => {
   });
 
   test('is an error at its place when it means nothing', () => {
-    const error = errorOf(() => check(`# syntax=docker/dockerfile:1\n#  check=skp=all\n${BODY}`));
+    const error = getError(() => check(`# syntax=docker/dockerfile:1\n#  check=skp=all\n${BODY}`));
     expect(error).toBeInstanceOf(DockerfileError);
     expect(error.location).toEqual({ file: 'Dockerfile', line: 2, column: 4, endLine: 2 });
     expect(error.hint).toBe('write skip=VALUE');

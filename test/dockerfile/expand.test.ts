@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a Dockerfile refers to a variable
 import { describe, expect, test } from '@jest/globals';
 import { type ExpandOptions, expand, expandWords } from '../../src/dockerfile/expand.js';
-import { errorOf, HERE } from './helpers.js';
+import { getError, HERE } from './helpers.js';
 
 const VARIABLES = new Map([
   ['v', 'value'],
@@ -174,7 +174,7 @@ describe('errors', () => {
     ['${unset?give $v}', 'unset: give value'],
     ['${a:-'.repeat(1000), 'deep'],
   ])('%j', (word, message) => {
-    const error = errorOf(() => expand(word, options()));
+    const error = getError(() => expand(word, options()));
     expect(error.message).toContain(message);
     expect(error.location).toBe(HERE);
   });

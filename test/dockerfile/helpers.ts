@@ -6,7 +6,7 @@ import { DockerfileError, type SourceLocation } from '../../src/util/errors.js';
 export const HERE: SourceLocation = { file: 'Dockerfile', line: 7, column: 3, endLine: 8 };
 
 /** Runs `action`, which must throw a DockerfileError, and returns that. */
-export function errorOf(action: () => unknown): DockerfileError {
+export function getError(action: () => unknown): DockerfileError {
   try {
     action();
   } catch (error) {
@@ -31,7 +31,7 @@ export function instruction<K extends Instruction['kind']>(kind: K, text: string
 
 /** The error of `text`, which gets a FROM in front: its first line is line 2. */
 export function instructionError(text: string): DockerfileError {
-  return errorOf(() => parseDockerfile(`FROM scratch\n${text}`, 'Dockerfile'));
+  return getError(() => parseDockerfile(`FROM scratch\n${text}`, 'Dockerfile'));
 }
 
 /** `line:column` of an error. */

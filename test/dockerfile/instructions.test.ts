@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseDockerfile, parseTrigger } from '../../src/dockerfile/parse-dockerfile.js';
-import { errorOf, HERE, instruction, instructionError, place } from './helpers.js';
+import { getError, HERE, instruction, instructionError, place } from './helpers.js';
 
 describe('FROM', () => {
   test('platform, image and name, each as written', () => {
@@ -191,7 +191,7 @@ describe('ENV, LABEL and ARG', () => {
 
   test('the escape directive counts between words', () => {
     const text = '# escape=`\nFROM a\nENV a=b` c d=e\\ f=g';
-    expect(errorOf(() => parseEnv(`${text} h`)).message).toContain("no '=' in 'h'");
+    expect(getError(() => parseEnv(`${text} h`)).message).toContain("no '=' in 'h'");
     expect(parseEnv(text)).toEqual(['a', 'd', 'f']);
   });
 
@@ -348,7 +348,7 @@ describe('parseTrigger', () => {
     ['RUN <<EOF\nx', 'unterminated heredoc'],
     ['FROM x', 'not allowed'],
   ])('%j is an error', (text, message) => {
-    const error = errorOf(() => parseTrigger(text, HERE));
+    const error = getError(() => parseTrigger(text, HERE));
     expect(error.location).toEqual(HERE);
     expect(error.message).toContain(`ONBUILD trigger '${text}' of the base image: `);
     expect(error.message).toContain(message);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
-import { errorOf, instruction, place } from './helpers.js';
+import { getError, instruction, place } from './helpers.js';
 
 const parse = (text: string) => parseDockerfile(text, 'Dockerfile');
 
@@ -28,14 +28,14 @@ describe('parser directives', () => {
   });
 
   test('a directive given twice is an error at its name', () => {
-    const error = errorOf(() => parse('# syntax=docker/dockerfile:1\n#  Syntax=b\nFROM a'));
+    const error = getError(() => parse('# syntax=docker/dockerfile:1\n#  Syntax=b\nFROM a'));
     expect(error.message).toContain('only one syntax');
     expect(error.hint).toContain('# syntax=docker/dockerfile:1');
     expect(place(error)).toBe('2:4');
   });
 
   test('only backslash and backtick can be the escape character', () => {
-    const error = errorOf(() => parse('# escape=^\nFROM a'));
+    const error = getError(() => parse('# escape=^\nFROM a'));
     expect(error.message).toContain("'^'");
     expect(place(error)).toBe('1:10');
   });
@@ -103,7 +103,7 @@ describe('continuations', () => {
     ['RUN a \\  \n\n# c\n', '2:7'],
     ['RUN a \\\n b \\\n', '3:4'],
   ])('the end of the file after %j is an error at the escape character', (text, at) => {
-    const error = errorOf(() => parse(`FROM x\n${text}`));
+    const error = getError(() => parse(`FROM x\n${text}`));
     expect(error.message).toContain('unterminated continuation');
     expect(error.message).toContain(`line ${error.location.line}`);
     expect(place(error)).toBe(at);
@@ -123,7 +123,7 @@ describe('whole files', () => {
   test.each(['', '\n\n', '# only a comment\n', '\ufeff', '# escape=`\n'])(
     '%j has no instructions',
     (text) => {
-      const error = errorOf(() => parse(text));
+      const error = getError(() => parse(text));
       expect(error.message).toBe('file with no instructions');
       expect(error.code).toBe('DOCKERFILE');
       expect(error.location).toEqual({ file: 'Dockerfile', line: 1, column: 1, endLine: 1 });
@@ -135,13 +135,13 @@ describe('whole files', () => {
       'arg',
       'from',
     ]);
-    const error = errorOf(() => parse('ARG v\n\nRUN x'));
+    const error = getError(() => parse('ARG v\n\nRUN x'));
     expect(error.message).toBe('RUN stands before the first FROM');
     expect(place(error)).toBe('3:1');
   });
 
   test('a file without FROM is an error', () => {
-    expect(errorOf(() => parse('ARG v')).message).toBe('file with no FROM instruction');
+    expect(getError(() => parse('ARG v')).message).toBe('file with no FROM instruction');
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseMount } from '../../src/dockerfile/mount-flags.js';
-import { errorOf, HERE } from './helpers.js';
+import { getError, HERE } from './helpers.js';
 
 const CACHE = {
   type: 'cache',
@@ -115,7 +115,7 @@ describe('parseMount', () => {
     ['"target=/a"b', 'misplaced double quote', 'quote'],
     ['', "unknown option ''", 'write one of'],
   ])('%j is an error', (text, message, hint) => {
-    const error = errorOf(() => parseMount(text, HERE));
+    const error = getError(() => parseMount(text, HERE));
     expect(error.message).toContain(message);
     expect(error.message).toContain(`--mount=${text}`);
     expect(error.hint).toContain(hint);

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { context, dockerfile, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 describe('RUN', () => {
   test('shell form, exec form, SHELL, ENV, ARG, WORKDIR', async () => {
@@ -18,7 +18,7 @@ describe('RUN', () => {
       ),
     });
     const { events } = await machine().build(root, '--build-arg=WORD=given', '--jobs=1');
-    expect(outputOf(events)).toEqual(['shell env given /some/where', 'exec $NAME', 'own shell']);
+    expect(getOutput(events)).toEqual(['shell env given /some/where', 'exec $NAME', 'own shell']);
   });
 
   test('USER by name and number, its home and groups', async () => {
@@ -32,7 +32,7 @@ describe('RUN', () => {
       ),
     });
     const { events } = await machine().build(root, '--jobs=1');
-    expect(outputOf(events)).toEqual(['1000', '1001', '1001 50', '/home/app', '12', '34']);
+    expect(getOutput(events)).toEqual(['1000', '1001', '1001 50', '/home/app', '12', '34']);
   });
 
   test('mount points never become part of a layer', async () => {
@@ -69,7 +69,7 @@ RUN --mount=type=secret,id=s cat /run/secrets/s
       '--jobs=1',
       `--secret=id=s,src=${join(root, 'secret')}`,
     );
-    expect(outputOf(events).filter((line) => !line.startsWith('touch:'))).toEqual([
+    expect(getOutput(events).filter((line) => !line.startsWith('touch:'))).toEqual([
       'from context',
       'read-only',
       'tool',
@@ -90,7 +90,7 @@ RUN --mount=type=secret,id=s cat /run/secrets/s
     // The file that is bind-mounted is.
     writeFileSync(join(root, 'sub/file'), 'changed\n');
     expect(
-      outputOf((await build(root, `--secret=id=s,src=${join(root, 'secret')}`)).events),
+      getOutput((await build(root, `--secret=id=s,src=${join(root, 'secret')}`)).events),
     ).toContain('changed');
   });
 
@@ -113,7 +113,7 @@ RUN --mount=type=secret,id=s cat /run/secrets/s
       ),
     });
     const { events } = await machine().build(root, '--jobs=1');
-    expect(outputOf(events)).toEqual(['one', '/bin/sh', 'a', 'b', 'script']);
+    expect(getOutput(events)).toEqual(['one', '/bin/sh', 'a', 'b', 'script']);
   });
 });
 
@@ -124,7 +124,7 @@ describe('isolation', () => {
         'RUN ls /proc/1/cwd/; echo pids $(ls /proc | grep -c "^[0-9]"); grep CapBnd /proc/1/status; ls /dev | grep -c "^[sv]d" || true',
       ),
     });
-    const output = outputOf((await machine().build(root)).events);
+    const output = getOutput((await machine().build(root)).events);
     expect(output).toContain('bin');
     expect(output).not.toContain('home');
     expect(output.find((line) => line.startsWith('pids'))).toMatch(/^pids [1-6]$/);
@@ -136,14 +136,14 @@ describe('isolation', () => {
     // The article takes process 1; a container host may protect that, never our own process.
     const root = context({ Dockerfile: dockerfile(`RUN ls /proc/${process.pid}/cwd/`) });
     const { events } = await machine().build(root, '--isolation=chroot');
-    expect(outputOf(events)).toContain('package.json');
+    expect(getOutput(events)).toContain('package.json');
   });
 
   test('--network=none leaves the loopback device alone', async () => {
     const root = context({
       Dockerfile: dockerfile('RUN --network=none cat /proc/net/dev | grep -c :'),
     });
-    expect(outputOf((await machine().build(root)).events)).toEqual(['1']);
+    expect(getOutput((await machine().build(root)).events)).toEqual(['1']);
   });
 });
 
@@ -187,8 +187,8 @@ COPY --from=b /bin/sh /b
 `,
     });
     const { build } = machine();
-    expect(outputOf((await build(root, '--jobs=2')).events)).toEqual(['met', 'met']);
-    expect(outputOf((await build(root, '--jobs=1', '--no-cache')).events)).toEqual([]);
+    expect(getOutput((await build(root, '--jobs=2')).events)).toEqual(['met', 'met']);
+    expect(getOutput((await build(root, '--jobs=1', '--no-cache')).events)).toEqual([]);
   });
 });
 
@@ -208,7 +208,7 @@ test('steps that wait need no processor: eight stages run at the same time, with
       '',
     ].join('\n'),
   });
-  expect(outputOf((await machine().build(root)).events)).toEqual(numbers.map(() => 'met'));
+  expect(getOutput((await machine().build(root)).events)).toEqual(numbers.map(() => 'met'));
 });
 
 describe('what runs again', () => {
@@ -258,13 +258,13 @@ COPY --from=make /out /out
   test('--no-cache runs everything, and what it made is used from then on', async () => {
     const { build } = machine();
     const root = context({ Dockerfile: dockerfile('RUN cat /proc/sys/kernel/random/uuid > /id') });
-    const idOf = (lowerdirs: string) =>
+    const getId = (lowerdirs: string) =>
       readFileSync(join(lowerdirs.split(':')[0] ?? '', 'id'), 'utf8');
-    const first = idOf((await build(root)).lowerdirs);
+    const first = getId((await build(root)).lowerdirs);
     const fresh = await build(root, '--no-cache');
     expect(ranSteps(fresh.events)).toHaveLength(2);
-    expect(idOf(fresh.lowerdirs)).not.toBe(first);
-    expect(idOf((await build(root)).lowerdirs)).toBe(idOf(fresh.lowerdirs));
+    expect(getId(fresh.lowerdirs)).not.toBe(first);
+    expect(getId((await build(root)).lowerdirs)).toBe(getId(fresh.lowerdirs));
   });
 
   test('an ARG counts for the steps after it alone, LABEL and CMD for none', async () => {
@@ -332,7 +332,7 @@ describe('options', () => {
     const tree = tempDir();
     const { lowerdirs, events } = await build(root, '-t', 'twice', '-o', tree);
     expect(events.filter(({ type, by }) => type === 'cached' && by === 'content')).toHaveLength(2);
-    expect(outputOf(events)).toEqual(['/sub/file /sub/other']);
+    expect(getOutput(events)).toEqual(['/sub/file /sub/other']);
     expect(new Set(lowerdirs.split(':')).size).toBe(lowerdirs.split(':').length);
     expect(readdirSync(join(tree, 'sub'))).toEqual(['file', 'other']);
     const run = await wiac(['run', 'twice', '/bin/sh', '-c', 'echo /sub/*']);

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { describeLayers } from '../support/tree.js';
-import { context, dockerfile, machine, outputOf, tempDir } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine, tempDir } from '../support/wiac.js';
 
 const BEGIN = `FROM scratch AS source
 COPY bin /bin
@@ -19,12 +19,12 @@ describe('from=', () => {
       'seed/file': 'first\n',
     });
     const { build } = machine();
-    expect(outputOf((await build(root)).events)).toEqual(['first']);
+    expect(getOutput((await build(root)).events)).toEqual(['first']);
     writeFileSync(join(root, 'seed/file'), 'second\n');
-    expect(outputOf((await build(root)).events)).toEqual(['second']);
+    expect(getOutput((await build(root)).events)).toEqual(['second']);
     // The former cache is still there, with what the step left in it.
     writeFileSync(join(root, 'seed/file'), 'first\n');
-    expect(outputOf((await build(root, '--no-cache')).events)).toEqual(['first', 'used']);
+    expect(getOutput((await build(root, '--no-cache')).events)).toEqual(['first', 'used']);
   });
 
   test('a directory that the source lacks is an error with its place', async () => {
@@ -43,7 +43,7 @@ describe('mounts in mounts', () => {
   async function run(lines: readonly string[], files: Readonly<Record<string, string>> = {}) {
     const root = context({ Dockerfile: dockerfile(...lines), ...files });
     const { events, lowerdirs } = await machine().build(root, '--jobs=1');
-    return { output: outputOf(events), left: readdirSync(lowerdirs.split(':')[0] ?? '') };
+    return { output: getOutput(events), left: readdirSync(lowerdirs.split(':')[0] ?? '') };
   }
 
   const NESTED = [
@@ -82,7 +82,7 @@ describe('mounts in mounts', () => {
     });
     const secret = `--secret=id=s,src=${join(root, 'secret')}`;
     const { events, lowerdirs } = await machine().build(root, secret);
-    expect(outputOf(events)).toEqual(['1']);
+    expect(getOutput(events)).toEqual(['1']);
     expect(readdirSync(lowerdirs.split(':')[0] ?? '')).toEqual([]);
     expect(readdirSync(join(root, 'd'))).toEqual(['file', 'sub']);
   });

@@ -28,7 +28,7 @@ async function json<T>(made: Machine, ...args: string[]): Promise<T> {
   return JSON.parse(stdout) as T;
 }
 
-async function keysOf(made: Machine, filter: string): Promise<string[]> {
+async function keysFor(made: Machine, filter: string): Promise<string[]> {
   const entries = await json<{ key: string }[]>(made, 'ls', '--filter', filter);
   return entries.map(({ key }) => key);
 }
@@ -54,7 +54,7 @@ test('tree: entries below the one they were built on', async () => {
 
 test('a removed entry leaves what was built on it as a root', async () => {
   const made = await twoBuilds();
-  const [key = ''] = await keysOf(made, 'COPY bin');
+  const [key = ''] = await keysFor(made, 'COPY bin');
   await made.wiac(['cache', 'rm', key]);
   const roots = await json<{ instruction: string }[]>(made, 'tree');
   expect(roots.map(({ instruction }) => instruction)).toEqual(['COPY src /src', 'COPY src /src']);
@@ -63,7 +63,7 @@ test('a removed entry leaves what was built on it as a root', async () => {
 describe('diff', () => {
   test('inputs and files of two layers', async () => {
     const made = await twoBuilds();
-    const [after = '', before = ''] = await keysOf(made, 'COPY src');
+    const [after = '', before = ''] = await keysFor(made, 'COPY src');
     const { stdout } = await made.wiac(['cache', 'diff', before, after]);
     const sha = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 12);
     const change = `content ${sha('first')} -> ${sha('second')}`;
@@ -76,7 +76,7 @@ describe('diff', () => {
 
   test('steps below, by their instruction; the other direction; no difference', async () => {
     const made = await twoBuilds();
-    const [after = '', before = ''] = await keysOf(made, 'RUN rm');
+    const [after = '', before = ''] = await keysFor(made, 'RUN rm');
     const { stdout } = await made.wiac(['cache', 'diff', after, before]);
     expect(stdout).toContain('input: COPY src /src changed\n');
     expect(stdout).toMatch(/^layer: made changed \(content /m);
@@ -85,7 +85,7 @@ describe('diff', () => {
 
   test('a key that is not there', async () => {
     const made = await twoBuilds();
-    const [key = ''] = await keysOf(made, 'COPY bin');
+    const [key = ''] = await keysFor(made, 'COPY bin');
     expect(await made.wiac(['cache', 'diff', key, 'ffffffffffff'])).toMatchObject({
       exitCode: 10,
       stdout: '',
@@ -171,7 +171,7 @@ describe('ls', () => {
     const root = context({ Dockerfile: dockerfile('RUN echo x') });
     await made.build(root);
     await made.build(root, '--no-cache');
-    expect(await keysOf(made, 'RUN')).toHaveLength(1);
-    expect(await keysOf(made, '')).toHaveLength(2);
+    expect(await keysFor(made, 'RUN')).toHaveLength(1);
+    expect(await keysFor(made, '')).toHaveLength(2);
   });
 });

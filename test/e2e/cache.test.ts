@@ -185,15 +185,15 @@ describe('what follows a removed entry', () => {
     ['all but the last', ['uuid > /made', 'WORKDIR', 'COPY --from', 'uuid > two']],
   ])('%s of the result: nothing runs, and the image is the same', async (_, texts) => {
     const made = await without(...texts);
-    const digestOf = async (name: string) => {
+    const getDigest = async (name: string) => {
       await made.wiac(['push', name, `oci-layout://${made.root}-layout:${name}`]);
       return (await made.wiac(['inspect', '--format', '{{json .History}}', name])).stdout;
     };
-    const before = await digestOf('image');
+    const before = await getDigest('image');
     const again = await made.build(made.path, '-t', 'again');
     expect(ranSteps(again.events)).toEqual([]);
     expect(again.lowerdirs).toBe(made.lowerdirs);
-    expect(await digestOf('again')).toBe(before);
+    expect(await getDigest('again')).toBe(before);
   });
 
   test('--no-cache makes a stage again, and what was copied from the former one is stale', async () => {

@@ -2,7 +2,7 @@
 import { lutimesSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import { write } from '../../src/store/index/transaction.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { buildHere } from '../support/in-process.js';
@@ -32,12 +32,12 @@ describe('times of files in the build context', () => {
 });
 
 /** A store whose entries were made and used at another time than now. */
-async function storeOf(ageMs: number) {
+async function getStore(ageMs: number) {
   const made = machine();
   const path = context({ Dockerfile: dockerfile('RUN echo made > /made') });
   await buildHere(made.root, path, { names: ['image'] });
   const store = await openStore(made.root);
-  const index = tablesOf(store);
+  const index = getTables(store);
   const created = Date.now() - ageMs;
   write(index, () => {
     for (const { key, value } of [...index.steps.getRange()]) {
@@ -57,7 +57,7 @@ async function storeOf(ageMs: number) {
 }
 
 test('entries from the future: no age, new, not unused, and found', async () => {
-  const { root, path, wiac } = await storeOf(-400 * DAY_MS);
+  const { root, path, wiac } = await getStore(-400 * DAY_MS);
   const count = async (...flags: string[]) =>
     JSON.parse((await wiac(['cache', 'ls', '--format=json', ...flags])).stdout).length;
   expect((await wiac(['cache', 'ls'])).stdout).toMatch(/^[0-9a-f]{12} +0s +0s /m);
@@ -70,7 +70,7 @@ test('entries from the future: no age, new, not unused, and found', async () => 
 });
 
 test('entries that are older than computers', async () => {
-  const { root, path, wiac } = await storeOf(Date.now() + DAY_MS);
+  const { root, path, wiac } = await getStore(Date.now() + DAY_MS);
   expect((await wiac(['cache', 'ls', '--older', '7d'])).stdout).toContain('RUN echo made');
   expect((await buildHere(root, path)).ran).toEqual([]);
 });

@@ -13,7 +13,7 @@ function plain(lines = 'COPY file /\n'): string {
   return root;
 }
 
-const eventsOf = (stderr: string) =>
+const getEvents = (stderr: string) =>
   stderr
     .split('\n')
     .filter(Boolean)
@@ -100,7 +100,7 @@ describe('options without effect', () => {
     const quiet = await wiac(['build', '-q', ...FLAGS, root]);
     expect(quiet).toMatchObject({ exitCode: 0, stderr: '' });
     const json = await wiac(['build', '--progress=json', ...FLAGS, root]);
-    const warnings = eventsOf(json.stderr).filter(({ type }) => type === 'warning');
+    const warnings = getEvents(json.stderr).filter(({ type }) => type === 'warning');
     expect(warnings).toHaveLength(FLAGS.length);
   });
 
@@ -124,7 +124,7 @@ describe('progress', () => {
     const root = plain('COPY nosuch /\n');
     const { exitCode, stderr } = await machine().wiac(['build', ...flags.split(' '), root]);
     expect(exitCode).toBeGreaterThan(1);
-    expect(eventsOf(stderr).at(-1)).toMatchObject({ type: 'error', code: expect.any(String) });
+    expect(getEvents(stderr).at(-1)).toMatchObject({ type: 'error', code: expect.any(String) });
   });
 
   test.each([['--build-arg --progress=json'], ['--progress=json --progress=plain']])(
@@ -145,18 +145,18 @@ describe('progress', () => {
     const root = context({ Dockerfile: both.join('\n') });
     const { exitCode, stderr } = await machine().wiac(['build', '--progress=json', '-j2', root]);
     expect(exitCode).toBe(5);
-    const events = eventsOf(stderr);
-    const stepOf = (text: string) =>
+    const events = getEvents(stderr);
+    const getStep = (text: string) =>
       events
         .find(({ type }) => type === 'planned')
         .steps.find((step: { text: string }) => step.text.includes(text)).id;
     const ends = events.filter(
       ({ type, step }) =>
-        ['failed', 'stopped'].includes(type) && [stepOf('1000'), stepOf('false')].includes(step),
+        ['failed', 'stopped'].includes(type) && [getStep('1000'), getStep('false')].includes(step),
     );
     expect(ends.map(({ type, step }) => [type, step])).toEqual([
-      ['failed', stepOf('false')],
-      ['stopped', stepOf('1000')],
+      ['failed', getStep('false')],
+      ['stopped', getStep('1000')],
     ]);
     expect(events.filter(({ type }) => type === 'failed')).toHaveLength(1);
   });
@@ -166,8 +166,8 @@ describe('progress', () => {
     const root = plain();
     const run = (mode: string, ...args: string[]) =>
       wiac(['build', ...args, root], { env: { BUILDKIT_PROGRESS: mode } });
-    expect(eventsOf((await run('json')).stderr).at(-1)).toMatchObject({ type: 'built' });
-    expect(eventsOf((await run('json', '--nosuch')).stderr)).toMatchObject([{ code: 'USAGE' }]);
+    expect(getEvents((await run('json')).stderr).at(-1)).toMatchObject({ type: 'built' });
+    expect(getEvents((await run('json', '--nosuch')).stderr)).toMatchObject([{ code: 'USAGE' }]);
     expect((await run('json', '--progress=plain')).stderr).toContain('CACHED');
     expect((await run('')).stderr).toContain('CACHED');
     expect((await run('quiet')).stderr).toBe('');

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import type { Built } from '../support/in-process.js';
 import { inspectHere } from '../support/in-process.js';
@@ -106,7 +106,7 @@ test('eight processes, one store', async () => {
     }
   });
   const store = await openStore(root);
-  expect([...tablesOf(store).leases.getKeys()]).toEqual([]);
+  expect([...getTables(store).leases.getKeys()]).toEqual([]);
   await closeStore(store);
   expect(await inspectHere(root)).toEqual([]);
 });

@@ -16,9 +16,9 @@ import { buildahImage } from '../support/registry.js';
 import { describeLayers, describeTree } from '../support/tree.js';
 import {
   context,
+  getOutput,
   machine,
   mountsBelow,
-  outputOf,
   ranSteps,
   tempDir,
   WIAC,
@@ -41,23 +41,23 @@ beforeAll(async () => {
 afterAll(() => rmSync(built, { recursive: true }));
 
 /** A storage with the image `base`, for this test alone. */
-async function storageOf(driver: 'overlay' | 'vfs'): Promise<string> {
+async function getStorage(driver: 'overlay' | 'vfs'): Promise<string> {
   const graphRoot = join(tempDir(), 'storage');
   await execa('cp', ['-a', join(built, driver), graphRoot]);
   return graphRoot;
 }
 
 /** Everything of a directory that a write would change. */
-async function stateOf(directory: string): Promise<string> {
+async function getState(directory: string): Promise<string> {
   const format = '%P %i %n %C@ %T@ %s %m\n';
   return (await execa('find', [directory, '-printf', format])).stdout;
 }
 
 describe.each(['overlay', 'vfs'] as const)('the driver %s', (driver) => {
   test('FROM, COPY --from, run, push: nothing is copied, nothing is written there', async () => {
-    const graphRoot = await storageOf(driver);
+    const graphRoot = await getStorage(driver);
     const reference = `containers-storage:[${driver}@${graphRoot}]base`;
-    const before = await stateOf(graphRoot);
+    const before = await getState(graphRoot);
     const made = machine();
     const { wiac, root } = made;
     expect(await wiac(['run', reference])).toEqual({
@@ -68,7 +68,7 @@ describe.each(['overlay', 'vfs'] as const)('the driver %s', (driver) => {
     const Dockerfile = `FROM ${reference}\nRUN ls -d /d/* /gone; echo $BASE > /new\nCOPY --from=${reference} /etc/f /copied\n`;
     const directory = context({ Dockerfile });
     const { lowerdirs, events } = await made.build(directory, '-t', 'top', '--jobs=1');
-    expect(outputOf(events)).toEqual(['ls: /gone: No such file or directory', '/d/shown']);
+    expect(getOutput(events)).toEqual(['ls: /gone: No such file or directory', '/d/shown']);
     expect(ranSteps((await made.build(directory)).events)).toEqual([]);
     const files = (
       await execa('find', [
@@ -98,13 +98,13 @@ describe.each(['overlay', 'vfs'] as const)('the driver %s', (driver) => {
     expect(describeTree(join(bundle, 'rootfs'))).toEqual(await describeLayers(lowerdirs));
     const verified = await wiac(['cache', 'verify', '--deep']);
     expect(verified).toMatchObject({ exitCode: 0 });
-    expect(await stateOf(graphRoot)).toBe(before);
+    expect(await getState(graphRoot)).toBe(before);
     expect(mountsBelow(graphRoot)).toEqual([]);
   });
 });
 
 test('a name may be kept without a copy; what is dropped here stays there', async () => {
-  const graphRoot = await storageOf('overlay');
+  const graphRoot = await getStorage('overlay');
   const env = { CONTAINERS_STORAGE: graphRoot };
   const { wiac } = machine();
   const pulled = await wiac(['pull', 'containers-storage:base', '-t', 'mine'], { env });
@@ -115,14 +115,14 @@ test('a name may be kept without a copy; what is dropped here stays there', asyn
   expect(await wiac(['cache', 'verify'])).toMatchObject({ exitCode: 0 });
   const [layer = ''] = readdirSync(join(graphRoot, 'overlay')).filter((name) => name.length === 64);
   writeFileSync(join(graphRoot, 'overlay', layer, 'diff/changed'), '');
-  const before = await stateOf(graphRoot);
+  const before = await getState(graphRoot);
   expect((await wiac(['cache', 'verify', '--repair'])).stdout).toContain('added changed');
   expect((await wiac(['images', '-q'])).stdout).toBe('');
-  expect(await stateOf(graphRoot)).toBe(before);
+  expect(await getState(graphRoot)).toBe(before);
 });
 
 test("README's example: the directories that podman names, a container layer, a command", async () => {
-  const graphRoot = await storageOf('overlay');
+  const graphRoot = await getStorage('overlay');
   const line = /^wiac run .*podman image inspect.*$/m.exec(readFileSync('README.md', 'utf8'))?.[0];
   expect(line).toBeDefined();
   const bin = tempDir();
@@ -148,7 +148,7 @@ describe('what is not there', () => {
     const nothing = await wiac(['pull', `containers-storage:[overlay@${empty}]base`]);
     expect(nothing).toMatchObject({ exitCode: 11, stdout: '' });
     expect(nothing.stderr).toContain('CONTAINERS_STORAGE');
-    const graphRoot = await storageOf('overlay');
+    const graphRoot = await getStorage('overlay');
     const env = { CONTAINERS_STORAGE: graphRoot };
     const mistyped = await wiac(['pull', 'containers-storage:bsae'], { env });
     expect(mistyped).toMatchObject({ exitCode: 11, stdout: '' });
@@ -158,7 +158,7 @@ describe('what is not there', () => {
   });
 
   test('a damaged image: which part, and what to do', async () => {
-    const graphRoot = await storageOf('overlay');
+    const graphRoot = await getStorage('overlay');
     const env = { CONTAINERS_STORAGE: graphRoot };
     const made = machine();
     const directory = context({ Dockerfile: 'FROM containers-storage:base\nRUN echo x > /x\n' });
@@ -203,7 +203,7 @@ describe('what is not there', () => {
 });
 
 test('an additional store of storage.conf is looked into as well', async () => {
-  const graphRoot = await storageOf('overlay');
+  const graphRoot = await getStorage('overlay');
   const own = tempDir();
   mkdirSync(join(own, 'overlay-images'));
   writeFileSync(join(own, 'overlay-images/images.json'), '[]');

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { machineOf, wiacAs } from '../support/rootless.js';
+import { getMachine, wiacAs } from '../support/rootless.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
 import type { Machine, Result, RunOptions } from '../support/wiac.js';
@@ -351,7 +351,7 @@ test('an ordinary user, in a user namespace and outside of it', async () => {
   const { pack } = await prepare();
   const archive = await pack('a.tar.gz', '-z');
   await execa('chmod', ['755', dirname(archive)]);
-  const made = machineOf('ordinary');
+  const made = getMachine('ordinary');
   const input = `exec < ${archive}`;
   const { exitCode, stderr } = await wiacAs(made, ['build', '-'], input);
   expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });

@@ -30,7 +30,7 @@ interface Operation {
 }
 
 /** Where the store is when the command runs. */
-function storeOf(name: string): string {
+function getStore(name: string): string {
   return join(place, 'stores', name);
 }
 
@@ -64,10 +64,10 @@ const layoutOfBase = () => `oci-layout://${join(place, 'layout')}:base`;
 async function prepareContexts(): Promise<void> {
   const { port } = server.address() as AddressInfo;
   const base = context({ Dockerfile: dockerfile() });
-  await buildHere(storeOf('base'), base, { names: ['base'] });
+  await buildHere(getStore('base'), base, { names: ['base'] });
   const layout = layoutOfBase();
   const pushed = await execa(process.execPath, [WIAC, 'push', 'base', layout], {
-    env: { WIAC_ROOT: storeOf('base') },
+    env: { WIAC_ROOT: getStore('base') },
   });
   expect(pushed.exitCode).toBe(0);
   first = join(place, 'first');
@@ -100,44 +100,44 @@ RUN rm /files/a && mkdir /files/d && echo x > /files/d/x
 
 async function prepareOperations(): Promise<void> {
   fresh = {
-    first: await describeLayers((await buildHere(storeOf('fresh1'), first)).lowerdirs),
-    edited: await describeLayers((await buildHere(storeOf('fresh2'), edited)).lowerdirs),
+    first: await describeLayers((await buildHere(getStore('fresh1'), first)).lowerdirs),
+    edited: await describeLayers((await buildHere(getStore('fresh2'), edited)).lowerdirs),
   };
-  await buildHere(storeOf('built'), first, { names: ['image'] });
+  await buildHere(getStore('built'), first, { names: ['image'] });
   // An entry whose layer nobody needs, with a blob.
   const alone = context({ Dockerfile: dockerfile('RUN echo alone > /alone') });
-  await buildHere(storeOf('alone'), alone, { names: ['alone'] });
+  await buildHere(getStore('alone'), alone, { names: ['alone'] });
   const { stdout } = await execa(process.execPath, [WIAC, 'cache', 'ls', '--format=json'], {
-    env: { WIAC_ROOT: storeOf('built') },
+    env: { WIAC_ROOT: getStore('built') },
   });
-  const keyOf = (text: string) =>
+  const getKey = (text: string) =>
     JSON.parse(stdout).find((entry: { text: string }) => entry.text.startsWith(text)).key;
-  await copyTree(storeOf('built'), storeOf('unnamed'));
+  await copyTree(getStore('built'), getStore('unnamed'));
   const shared = join(place, 'shared');
   const cacheTo = `--cache-to=type=local,dest=${shared},mode=max`;
   await execa(process.execPath, [WIAC, 'build', '-q', cacheTo, first], {
-    env: { WIAC_ROOT: storeOf('sharing') },
+    env: { WIAC_ROOT: getStore('sharing') },
   });
   operations = {
     'a build in an empty store': { args: ['build', '-q', '-t', 'image', first], store: '' },
     'a build with one file changed': {
       args: ['build', '-q', '-t', 'image', edited],
-      store: storeOf('built'),
+      store: getStore('built'),
     },
     'a push': {
       args: ['push', 'image', `oci-layout://${join(place, 'pushed')}:x`],
-      store: storeOf('built'),
+      store: getStore('built'),
     },
     'a pull': { args: ['pull', layoutOfBase()], store: '' },
     'a build from a shared cache': {
       args: ['build', '-q', '-t', 'image', `--cache-from=type=local,src=${shared}`, first],
       store: '',
     },
-    'a prune': { args: ['cache', 'prune', '--all'], store: storeOf('fresh1') },
-    'a removal': { args: ['cache', 'rm', keyOf('RUN rm /files/a')], store: storeOf('fresh1') },
+    'a prune': { args: ['cache', 'prune', '--all'], store: getStore('fresh1') },
+    'a removal': { args: ['cache', 'rm', getKey('RUN rm /files/a')], store: getStore('fresh1') },
     'the first command after a power cut': {
       args: ['cache', 'ls'],
-      store: storeOf('built'),
+      store: getStore('built'),
       rebooted: true,
     },
   };

@@ -75,7 +75,7 @@ beforeAll(async () => {
 afterAll(() => registry.stop());
 
 /** One line a file: all that there is to say of it but its time. */
-async function treeOf(root: string): Promise<string[]> {
+async function getTree(root: string): Promise<string[]> {
   const xattrs = await readTreeXattrs(root);
   const names = new Map<number, string[]>();
   const lines: string[] = [];
@@ -121,12 +121,12 @@ describe('Debian minbase', () => {
       await execa('skopeo', ['copy', '-q', '--src-tls-verify=false', from, layout]);
       const image = `${join(root, 'layout')}:proof`;
       await execa('umoci', ['unpack', '--image', image, join(root, 'bundle')]);
-      const ours = await treeOf(join(root, 'bundle/rootfs'));
+      const ours = await getTree(join(root, 'bundle/rootfs'));
 
       const flags = ['--isolation', 'chroot', '--tls-verify=false', '-q', '-t', 'proof'];
       await buildah('build', ...flags, context);
       const container = await buildah('from', '--pull-never', 'proof');
-      const theirs = await treeOf(await buildah('mount', container));
+      const theirs = await getTree(await buildah('mount', container));
       await buildah('umount', container);
 
       // What buildah mounts its own file over is left behind in the first layer of a RUN.

@@ -25,7 +25,7 @@ async function withPowerCut(
   }
 }
 
-function eventsOf({ stderr }: Result): BuildEvent[] {
+function getEvents({ stderr }: Result): BuildEvent[] {
   return stderr
     .split('\n')
     .filter(Boolean)
@@ -48,7 +48,7 @@ async function rebuild(disk: Disk, root: string): Promise<BuildEvent[]> {
   expect(await describeLayers(result.stdout.trimEnd())).toEqual(fresh);
   const verified = await disk.wiac(['cache', 'verify', '--deep', '--format', 'json']);
   expect(JSON.parse(verified.stdout)).toMatchObject({ findings: [] });
-  return eventsOf(result);
+  return getEvents(result);
 }
 
 describe('the power is cut when a build has just ended', () => {

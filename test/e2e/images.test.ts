@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import type { Registry } from '../support/registry.js';
 import { buildahImage, startRegistry } from '../support/registry.js';
 import { describeLayers, describeTree } from '../support/tree.js';
-import { context, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
+import { context, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 let registry: Registry;
 beforeAll(async () => {
@@ -44,7 +44,7 @@ test('a base image: its files without what it removed, its config, nothing pulle
     Dockerfile: `FROM ${reference}\nRUN ls -d /d/* /gone; echo $BASE $(pwd) $(id -u)\n`,
   });
   const { events, lowerdirs } = await made.build(root, '-t', 'top', '--jobs=1');
-  expect(outputOf(events)).toEqual([
+  expect(getOutput(events)).toEqual([
     'ls: /gone: No such file or directory',
     '/d/shown',
     'yes /base 5',
@@ -127,7 +127,7 @@ test('what wiac pushes is what other tools unpack; what it pulls it pushes on un
   expect((await other.wiac(['run', 'pulled', '/bin/cat', '/kept'])).stdout).toBe('y\n');
   expect((await other.wiac(['images'])).stdout).toMatch(/^pulled:latest +[0-9a-f]{12} /m);
   await other.wiac(['push', 'pulled', `${registry.host}/again:1`]);
-  const layersOf = async (name: string) =>
+  const getLayers = async (name: string) =>
     JSON.parse(
       (
         await execa('skopeo', [
@@ -137,7 +137,7 @@ test('what wiac pushes is what other tools unpack; what it pulls it pushes on un
         ])
       ).stdout,
     ).Layers;
-  expect(await layersOf('again')).toEqual(await layersOf('app'));
+  expect(await getLayers('again')).toEqual(await getLayers('app'));
 });
 
 test.each(['oci-archive', 'docker-archive'])(
@@ -153,7 +153,7 @@ test.each(['oci-archive', 'docker-archive'])(
     expect((await made.wiac(['push', 'app', `${transport}:${file}:app:1`])).exitCode).toBe(0);
     await execa('skopeo', ['inspect', `${transport}:${file}:app:1`]);
     const root = context({ Dockerfile: `FROM ${transport}:${file}:app:1\nRUN cat /x\n` });
-    expect(outputOf((await machine().build(root)).events)).toEqual(['x']);
+    expect(getOutput((await machine().build(root)).events)).toEqual(['x']);
   },
 );
 
@@ -161,7 +161,7 @@ test('ONBUILD of the base runs, and is gone afterwards', async () => {
   const reference = await pushBase(['RUN true', 'ONBUILD RUN echo triggered > /trigger']);
   const made = machine();
   const root = context({ Dockerfile: `FROM ${reference}\nRUN cat /trigger\n` });
-  expect(outputOf((await made.build(root)).events)).toEqual(['triggered']);
+  expect(getOutput((await made.build(root)).events)).toEqual(['triggered']);
   const { config } = JSON.parse((await made.wiac(['plan', '--format=json', root])).stdout);
   expect(config.OnBuild).toBeUndefined();
 });

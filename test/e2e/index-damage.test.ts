@@ -19,7 +19,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { auditIndex, glanceAtIndex } from '../../src/store/index/index-audit.js';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import { suspectIndex } from '../../src/store/recovery/index-damage.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import type { Machine } from '../support/wiac.js';
@@ -179,7 +179,7 @@ test('a store of version 2 is brought up to date, and nothing is built again', a
     rmSync(join(made.root, 'layers', id, 'record.json'));
   const store = await openStore(made.root);
   // Version 2 computed them without the names of one file.
-  const digests = [...tablesOf(store).layers.getRange()].map(({ value }) => value.digest);
+  const digests = [...getTables(store).layers.getRange()].map(({ value }) => value.digest);
   await closeStore(store);
   expect(digests.length).toBeGreaterThan(0);
   expect(digests.filter((digest) => digest !== undefined)).toEqual([]);

@@ -7,8 +7,8 @@ import { buildahStorage } from '../support/registry.js';
 import {
   context,
   dockerfile,
+  getOutput,
   machine,
-  outputOf,
   ranSteps,
   tempDir,
   writeTree,
@@ -31,7 +31,7 @@ describe('--from', () => {
       ].join('\n'),
     });
     const { events } = await build(root, '--from=one', '--jobs=1');
-    expect(outputOf(events).sort()).toEqual(['one', 'one', 'two']);
+    expect(getOutput(events).sort()).toEqual(['one', 'one', 'two']);
     const text = events.flatMap((event) => (event.type === 'planned' ? JSON.stringify(event) : []));
     expect(text.join()).toContain('FROM one AS first');
     const scratch = context({ Dockerfile: 'FROM one\nCOPY bin /other\n' });
@@ -134,7 +134,7 @@ describe('build arguments', () => {
     const { build, wiac } = machine();
     const flags = ['--build-arg=C=command line', '--build-arg-file', file];
     const { events } = await build(root(), ...flags);
-    expect(outputOf(events)).toEqual(['1/two words /command line']);
+    expect(getOutput(events)).toEqual(['1/two words /command line']);
     const missing = await wiac(['build', '--build-arg-file', `${file}.not`, root()]);
     expect(missing).toMatchObject({ exitCode: 2 });
   });

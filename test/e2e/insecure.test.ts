@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { hostDevices } from '../../src/executor/local/devices.js';
-import { context, dockerfile, machine, outputOf } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine } from '../support/wiac.js';
 
 const LOOK = [
   'grep CapEff /proc/self/status',
@@ -18,7 +18,7 @@ test('all capabilities, all devices, nothing hidden, /sys to be written to', asy
   const lines = [applets, `RUN --security=insecure ${LOOK}`, `RUN : sandbox; ${LOOK}`];
   const root = context({ Dockerfile: dockerfile(...lines) });
   const { events } = await build(root, '--allow=security.insecure');
-  const output = outputOf(events);
+  const output = getOutput(events);
   const at = output.findLastIndex((line) => line.startsWith('CapEff'));
   const [insecure, sandbox] = [output.slice(0, at), output.slice(at)];
   const devices = (lines: readonly string[]) => lines.filter((line) => line.startsWith('/dev/'));
@@ -56,7 +56,7 @@ test('a device works: the image of a file system is mounted', async () => {
   const root = context({ Dockerfile: dockerfile(umount, 'COPY image /', mount) });
   await execa('mkfs.ext2', ['-q', join(root, 'image'), '1m']);
   const { events } = await build(root, '--allow=security.insecure');
-  expect(outputOf(events)).toEqual(['lost+found']);
+  expect(getOutput(events)).toEqual(['lost+found']);
   expect((await execa('losetup', ['-a'])).stdout).not.toContain('/image');
 });
 

@@ -16,7 +16,7 @@ function groups(directory = '/sys/fs/cgroup'): string[] {
 }
 
 /** Groups that a process of wiac made. */
-function groupsOf(pid: number | undefined): string[] {
+function getGroups(pid: number | undefined): string[] {
   return groups().filter((path) => path.includes(`-${pid}-`));
 }
 
@@ -61,7 +61,7 @@ describe('wiac run', () => {
     const script = 'echo ready; read line';
     const child = start(made, ...flags, '--cpuset-cpus', '0', 'app', '/bin/sh', '-c', script);
     await printed(child.stdout, 'ready');
-    const own = groupsOf(child.pid);
+    const own = getGroups(child.pid);
     expect(read(own, 'memory.max', 'memory.limit_in_bytes')).toBe(String(64 << 20));
     expect(['50000 100000', '50000']).toContain(read(own, 'cpu.max', 'cpu.cfs_quota_us'));
     expect(['20', '512']).toContain(read(own, 'cpu.weight', 'cpu.shares'));
@@ -72,7 +72,7 @@ describe('wiac run', () => {
       expect(readFileSync(join(path, 'cgroup.procs'), 'utf8').trim().split('\n')).toHaveLength(1);
     child.stdin?.end('\n');
     expect((await child).exitCode).toBe(0);
-    expect(groupsOf(child.pid)).toEqual([]);
+    expect(getGroups(child.pid)).toEqual([]);
   });
 
   test('out of memory is named as such', async () => {
@@ -104,16 +104,16 @@ describe('wiac run', () => {
     const killed = start(made, '-m', '64m', 'app', '/bin/sh', '-c', 'echo ready; exec sleep 60');
     const alive = start(made, '-m', '64m', 'app', '/bin/sh', '-c', 'echo ready; read line');
     await Promise.all([printed(killed.stdout, 'ready'), printed(alive.stdout, 'ready')]);
-    expect(groupsOf(killed.pid)).toHaveLength(1);
+    expect(getGroups(killed.pid)).toHaveLength(1);
     killed.kill('SIGKILL');
     await killed;
     // The kernel may take a moment to end the program.
-    const [group = ''] = groupsOf(killed.pid);
+    const [group = ''] = getGroups(killed.pid);
     while (group !== '' && readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '')
       await new Promise((resume) => setTimeout(resume, 20));
     await made.wiac(['build', '-q', context({ Dockerfile: dockerfile() })]);
-    expect(groupsOf(killed.pid)).toEqual([]);
-    expect(groupsOf(alive.pid)).toHaveLength(1);
+    expect(getGroups(killed.pid)).toEqual([]);
+    expect(getGroups(alive.pid)).toHaveLength(1);
     alive.stdin?.end('\n');
     expect((await alive).exitCode).toBe(0);
   });

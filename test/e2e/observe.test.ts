@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
@@ -152,7 +152,7 @@ describe('cache ls', () => {
   /** Makes all that a store has older. @param ms by how much */
   async function makeOlder(root: string, ms: number): Promise<void> {
     const store = await openStore(root);
-    const { steps, usage } = tablesOf(store);
+    const { steps, usage } = getTables(store);
     for (const { key, value } of [...steps.getRange()])
       await steps.put(key, { ...value, created: value.created - ms });
     for (const { key, value } of [...usage.getRange()])
@@ -193,7 +193,7 @@ describe('cache ls', () => {
 });
 
 describe('cache show', () => {
-  async function inputsOf(text: string, root: string, ...flags: string[]) {
+  async function getInputs(text: string, root: string, ...flags: string[]) {
     const { build, wiac } = machine();
     await build(root, ...flags);
     const listed = JSON.parse(
@@ -209,7 +209,7 @@ describe('cache show', () => {
       Dockerfile: dockerfile('ARG GIVEN', 'ENV SET=1', 'RUN echo marker', 'ENV LATER=2'),
     });
     const shown = JSON.stringify(
-      (await inputsOf('marker', root, '--build-arg=GIVEN=argument')).inputs.operands,
+      (await getInputs('marker', root, '--build-arg=GIVEN=argument')).inputs.operands,
     );
     for (const text of ['GIVEN', 'argument', 'SET']) expect(shown).toContain(text);
     expect(shown).not.toContain('LATER');
@@ -221,7 +221,7 @@ describe('cache show', () => {
       secret: 'do-not-show',
     });
     const flag = `--secret=id=token,src=${join(root, 'secret')}`;
-    const shown = JSON.stringify(await inputsOf('marker', root, flag));
+    const shown = JSON.stringify(await getInputs('marker', root, flag));
     expect(shown).toContain('token');
     expect(shown).not.toContain('do-not-show');
   });

@@ -58,7 +58,7 @@ async function rawManifest(reference: string) {
   );
 }
 
-async function configOf(reference: string) {
+async function getConfig(reference: string) {
   return json(
     (await execa('skopeo', ['inspect', '--config', '--tls-verify=false', reference])).stdout,
   );
@@ -220,7 +220,7 @@ describe('images', () => {
     const first = await rawManifest(`docker://${name('a')}`);
     for (const tag of ['b', 'c', 'd', 'e'])
       expect(await rawManifest(`docker://${name(tag)}`)).toEqual(first);
-    expect((await configOf(`docker://${name('a')}`)).history).toMatchObject([
+    expect((await getConfig(`docker://${name('a')}`)).history).toMatchObject([
       { created_by: 'COPY bin /bin # buildkit', comment: 'buildkit.dockerfile.v0' },
       { created_by: 'ENV A=b', empty_layer: true },
     ]);
@@ -250,7 +250,7 @@ describe('images', () => {
     // The configs say the same, whatever the layers are compressed with.
     const base = join(tempDir(), 'base');
     await made.build(root, '-o', `type=oci,tar=false,dest=${base}`);
-    expect(await configOf(`oci:${layout}`)).toEqual(await configOf(`oci:${base}`));
+    expect(await getConfig(`oci:${layout}`)).toEqual(await getConfig(`oci:${base}`));
     expect(lowerdirs).not.toBe('');
   });
 
@@ -268,13 +268,13 @@ describe('images', () => {
     };
     expect(await types(',compression=zstd')).toEqual(['gzip', 'zstd']);
     expect(await types(',compression=zstd,force-compression=true')).toEqual(['zstd', 'zstd']);
-    const ids = (await configOf(`oci:${work}/base`)).rootfs.diff_ids;
+    const ids = (await getConfig(`oci:${work}/base`)).rootfs.diff_ids;
     await made.build(
       root,
       '-o',
       `type=oci,tar=false,dest=${work}/top,compression=zstd,force-compression=true`,
     );
-    expect((await configOf(`oci:${work}/top`)).rootfs.diff_ids[0]).toBe(ids[0]);
+    expect((await getConfig(`oci:${work}/top`)).rootfs.diff_ids[0]).toBe(ids[0]);
   });
 
   test('annotations go where they are sent', async () => {

@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { canRun } from '../../src/executor/local/binfmt.js';
 import { parsePlatform } from '../../src/oci/platform.js';
-import { context, dockerfile, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 describe('platforms', () => {
   test('a stage for another platform is built where nothing has to run', async () => {
@@ -131,17 +131,17 @@ describe('images of the store', () => {
       '--target',
       '0',
     );
-    expect(outputOf(events)).toEqual(['hello from the base']);
+    expect(getOutput(events)).toEqual(['hello from the base']);
   });
 
   test('a new image of that name is a new base, the same one is cached', async () => {
     const { build } = machine();
     const child = context({ Dockerfile: 'FROM tools\nRUN echo $V\n' });
     await build(context({ Dockerfile: dockerfile('ENV V=1') }), '-t', 'tools');
-    expect(outputOf((await build(child)).events)).toEqual(['1']);
+    expect(getOutput((await build(child)).events)).toEqual(['1']);
     expect(ranSteps((await build(child)).events)).toEqual([]);
     await build(context({ Dockerfile: dockerfile('ENV V=2') }), '-t', 'tools');
-    expect(outputOf((await build(child)).events)).toEqual(['2']);
+    expect(getOutput((await build(child)).events)).toEqual(['2']);
   });
 
   test('--pull asks where the image comes from', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
 import {
@@ -65,7 +65,7 @@ async function layerDiskUsage(root: string): Promise<number> {
 /** Changes when entries were last used. */
 async function age(made: Machine, days: number, filter: (text: string) => boolean): Promise<void> {
   const store = await openStore(made.root);
-  const index = tablesOf(store);
+  const index = getTables(store);
   index.environment.transactionSync(() => {
     for (const { key, value } of [...index.steps.getRange()]) {
       if (filter(value.inputs.text))
@@ -416,7 +416,7 @@ test('the running total is right after a prune', async () => {
   await made.build(context({ Dockerfile: dockerfile('RUN echo one', 'RUN echo two') }));
   const { cacheBytes } = await prune(made, '--keep-bytes=2M');
   const store = await openStore(made.root);
-  expect(tablesOf(store).totals.get('cacheBytes')).toBe(cacheBytes);
+  expect(getTables(store).totals.get('cacheBytes')).toBe(cacheBytes);
   await closeStore(store);
   expect(readFileSync(QUIET.WIAC_CONFIG, 'utf8')).toBe('{}\n');
 });

@@ -20,7 +20,7 @@ async function raw(reference: string): Promise<string> {
   return (await execa('skopeo', [...flags, `docker://${reference}`])).stdout;
 }
 
-async function configOf(reference: string) {
+async function getConfig(reference: string) {
   const flags = ['inspect', '--config', '--raw', '--tls-verify=false'];
   return (await execa('skopeo', [...flags, `docker://${reference}`])).stdout;
 }
@@ -49,8 +49,8 @@ test.each(['oci', 'v2s2'] as const)(
     const pushed = await wiac(['push', 'mine', on], { env: { SOURCE_DATE_EPOCH: '1' } });
     expect(pushed).toMatchObject({ exitCode: 0 });
     expect(await raw(on)).toBe(await raw(base));
-    expect(await configOf(on)).toBe(await configOf(base));
-    expect(await configOf(on)).toContain('somebody');
+    expect(await getConfig(on)).toBe(await getConfig(base));
+    expect(await getConfig(on)).toContain('somebody');
     const { stdout } = await execa('skopeo', ['inspect', '--tls-verify=false', `docker://${base}`]);
     expect(pushed.stdout.trim()).toBe(JSON.parse(stdout).Digest);
   },
@@ -75,7 +75,7 @@ test('an image that stands on a pulled one is a new image', async () => {
   const directory = context({ Dockerfile: `FROM ${reference}\nLABEL a=b\n` });
   const target = `${registry.host}/above:1`;
   expect((await wiac(['build', '-q', '-t', target, '--push', directory])).exitCode).toBe(0);
-  expect(JSON.parse(await configOf(target)).config.Labels).toMatchObject({ a: 'b' });
+  expect(JSON.parse(await getConfig(target)).config.Labels).toMatchObject({ a: 'b' });
 });
 
 test('from layout to layout, and from there into a registry', async () => {

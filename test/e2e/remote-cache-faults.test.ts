@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
-import { digestOf } from '../../src/oci/blob-digest.js';
+import { getDigest } from '../../src/oci/blob-digest.js';
 import { freePort, startRegistry } from '../support/registry.js';
 import { describeLayers } from '../support/tree.js';
 import type { BuildEvent } from '../support/wiac.js';
@@ -45,7 +45,7 @@ function rewrite(cache: string, list: Json, change: Json = {}): void {
   const { manifest } = openLayout(cache);
   const put = (value: Json) => {
     const bytes = Buffer.from(JSON.stringify(value));
-    const digest = digestOf(bytes);
+    const digest = getDigest(bytes);
     writeFileSync(blob(cache, digest), bytes);
     return { digest, size: bytes.length };
   };

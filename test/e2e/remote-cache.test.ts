@@ -7,7 +7,7 @@ import { startRegistry } from '../support/registry.js';
 import { startS3 } from '../support/s3.js';
 import { describeLayers } from '../support/tree.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 let registry: Registry;
 beforeAll(async () => {
@@ -34,7 +34,7 @@ function twoStages(): string {
   return context({ Dockerfile: TWO_STAGES, file: 'content' });
 }
 
-function blobsOf({ root }: Machine): string[] {
+function getBlobs({ root }: Machine): string[] {
   return readdirSync(join(root, 'blobs/sha256'));
 }
 
@@ -43,7 +43,7 @@ function warnings(events: readonly BuildEvent[]): string[] {
 }
 
 /** What a store has unpacked. */
-function layersOf({ root }: Machine): string[] {
+function getLayers({ root }: Machine): string[] {
   return readdirSync(join(root, 'layers'));
 }
 
@@ -58,8 +58,8 @@ describe('type=local', () => {
     expect(ranSteps(events)).toEqual([]);
     expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
     expect(lowerdirs.split(':')).toHaveLength(6);
-    expect(layersOf(b)).toHaveLength(6);
-    expect(blobsOf(b)).toHaveLength(6);
+    expect(getLayers(b)).toHaveLength(6);
+    expect(getBlobs(b)).toHaveLength(6);
     // What was found belongs to the store now, the stage nobody unpacked included.
     rmSync(cache, { recursive: true });
     expect(ranSteps((await b.build(root)).events)).toEqual([]);
@@ -83,7 +83,7 @@ describe('type=local', () => {
     const { events, lowerdirs } = await b.build(root, `--cache-from=type=local,src=${cache}`);
     expect(ranSteps(events)).toEqual([]);
     expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
-    expect(layersOf(b)).toHaveLength(1);
+    expect(getLayers(b)).toHaveLength(1);
     // Nor does it the next time, without the cache: what nobody needs is not missed.
     expect(ranSteps((await b.build(root)).events)).toEqual([]);
     // Who builds the stage has to run it, and what was copied from another one is copied again.
@@ -150,7 +150,7 @@ describe('type=local', () => {
       `--cache-from=type=local,src=${first}`,
       `--cache-to=type=local,dest=${second},mode=max`,
     );
-    expect(layersOf(b)).toHaveLength(6);
+    expect(getLayers(b)).toHaveLength(6);
     rmSync(first, { recursive: true });
     const { events } = await c.build(root, `--cache-from=type=local,src=${second}`);
     expect(ranSteps(events)).toEqual([]);
@@ -199,13 +199,13 @@ describe('type=registry', () => {
     expect(ranSteps(events)).toEqual([]);
     expect(warnings(events)).toEqual([]);
     expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
-    expect(blobsOf(b)).toHaveLength(3);
+    expect(getBlobs(b)).toHaveLength(3);
     // The base image has a layer with the same files as COPY bin, and brings it in gzip.
-    const blobs = blobsOf(b).map((name) => readFileSync(join(b.root, 'blobs/sha256', name)));
+    const blobs = getBlobs(b).map((name) => readFileSync(join(b.root, 'blobs/sha256', name)));
     expect(blobs.map((blob) => blob.readUInt32BE(0))).toContain(0x28b52ffd);
     // A step on top of that base image needs its files after all.
     writeFileSync(join(root, 'Dockerfile'), `FROM ${reference}\nRUN cat /base\n`);
-    expect(outputOf((await b.build(root, `--cache-from=${cache}`)).events)).toEqual(['base']);
+    expect(getOutput((await b.build(root, `--cache-from=${cache}`)).events)).toEqual(['base']);
   });
 
   test('type=inline: the image is its own cache', async () => {
@@ -229,7 +229,7 @@ describe('type=registry', () => {
 
 describe('an image made of what another machine made', () => {
   /** Digest of the manifest that a build writes. */
-  async function digestOf({ build }: Machine, root: string, form: string, ...flags: string[]) {
+  async function getDigest({ build }: Machine, root: string, form: string, ...flags: string[]) {
     const layout = join(tempDir(), 'layout');
     const output = `--output=type=oci,dest=${layout},tar=false,compression=${form}`;
     await build(root, output, ...flags);
@@ -241,16 +241,16 @@ describe('an image made of what another machine made', () => {
     const root = twoStages();
     const [a, b, c] = [machine(), machine(), machine()];
     const cache = join(tempDir(), 'cache');
-    const digest = await digestOf(a, root, form, `--cache-to=type=local,dest=${cache},mode=max`);
-    expect(await digestOf(b, root, form, `--cache-from=type=local,src=${cache}`)).toBe(digest);
+    const digest = await getDigest(a, root, form, `--cache-to=type=local,dest=${cache},mode=max`);
+    expect(await getDigest(b, root, form, `--cache-from=type=local,src=${cache}`)).toBe(digest);
     const file = join(tempDir(), 'cache.tar');
     expect((await a.wiac(['cache', 'export', file])).exitCode).toBe(0);
     expect((await c.wiac(['cache', 'import', file])).exitCode).toBe(0);
-    expect(await digestOf(c, root, form)).toBe(digest);
+    expect(await getDigest(c, root, form)).toBe(digest);
     // The store has it without its blobs as well.
     rmSync(join(c.root, 'blobs/sha256'), { recursive: true });
     mkdirSync(join(c.root, 'blobs/sha256'));
-    expect(await digestOf(c, root, form)).toBe(digest);
+    expect(await getDigest(c, root, form)).toBe(digest);
   });
 });
 

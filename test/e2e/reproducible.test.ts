@@ -42,7 +42,7 @@ async function archive(root: string, flags: string[], env: Record<string, string
   return { file, bytes: readFileSync(file) };
 }
 
-async function configOf(file: string) {
+async function getConfig(file: string) {
   return JSON.parse((await execa('skopeo', ['inspect', '--config', `oci-archive:${file}`])).stdout);
 }
 
@@ -52,7 +52,7 @@ test('without SOURCE_DATE_EPOCH: files with the same times give the same archive
   await execa('cp', ['-a', root, copy]);
   const [first, second] = [await archive(root, []), await archive(copy, [])];
   expect(second.bytes.equals(first.bytes)).toBe(true);
-  const config = await configOf(first.file);
+  const config = await getConfig(first.file);
   expect(config.created).toBe('2020-01-02T03:04:05Z');
   expect(new Set(config.history.map(({ created }: { created: string }) => created))).toEqual(
     new Set(['2020-01-02T03:04:05Z']),
@@ -72,11 +72,11 @@ test('rewrite-timestamp: times and order of the files do not matter', async () =
     `--build-arg=SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`,
   ]);
   expect(second.bytes.equals(first.bytes)).toBe(true);
-  expect((await configOf(first.file)).created).toBe('2020-09-13T12:26:40Z');
+  expect((await getConfig(first.file)).created).toBe('2020-09-13T12:26:40Z');
   // The argument wins over the environment, and the times do count without rewrite-timestamp.
   const plain = await archive(one, [''], { SOURCE_DATE_EPOCH });
   const other = await archive(two, [''], { SOURCE_DATE_EPOCH });
-  expect((await configOf(plain.file)).created).toBe('2020-09-13T12:26:40Z');
+  expect((await getConfig(plain.file)).created).toBe('2020-09-13T12:26:40Z');
   expect(other.bytes.equals(plain.bytes)).toBe(false);
 });
 

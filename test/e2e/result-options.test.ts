@@ -103,7 +103,7 @@ describe('--squash', () => {
   }
 
   /** Type, mode, owner, links and time of every file, by tar(1). */
-  async function treeOf({ wiac }: Machine, root: string, ...flags: string[]): Promise<string> {
+  async function getTree({ wiac }: Machine, root: string, ...flags: string[]): Promise<string> {
     const file = join(tempDir(), 'tree.tar');
     await wiac(['build', '-o', `type=tar,dest=${file}`, ...flags, root]);
     const { stdout } = await execa('tar', ['--numeric-owner', '--full-time', '-tvf', file]);
@@ -115,10 +115,10 @@ describe('--squash', () => {
     ['--squash-all', 1],
   ])('%s: %i layers, with the files of all', async (flag, count) => {
     const { made, root } = await prepared();
-    const whole = await treeOf(made, root);
+    const whole = await getTree(made, root);
     const { config, layers, layout } = await built(made, root, flag);
     expect(layers).toHaveLength(count);
-    expect(await treeOf(made, root, flag)).toBe(whole);
+    expect(await getTree(made, root, flag)).toBe(whole);
     // What other programs make of the layers' whiteouts.
     const bundle = join(tempDir(), 'bundle');
     await execa('skopeo', ['copy', `oci:${layout}`, `oci:${layout}:x`]);
@@ -220,7 +220,7 @@ describe('times', () => {
   }
 
   /** Times that files of an image have. */
-  async function timesOf(layers: readonly string[]): Promise<Set<string>> {
+  async function getTimes(layers: readonly string[]): Promise<Set<string>> {
     const all = await Promise.all(layers.map(members));
     return new Set(all.flatMap((layer) => [...layer.values()]));
   }
@@ -232,8 +232,8 @@ describe('times', () => {
     const theirs = await buildahBuilt(root, ...flags);
     expect(own.config.created).toBe(theirs.config.created);
     expect(own.config.created).toBe('2023-11-14T22:13:20Z');
-    expect(await timesOf(own.layers)).toEqual(new Set(['2023-11-14 22:13:20']));
-    expect(await timesOf(theirs.layers)).toEqual(new Set(['2023-11-14 22:13:20']));
+    expect(await getTimes(own.layers)).toEqual(new Set(['2023-11-14 22:13:20']));
+    expect(await getTimes(theirs.layers)).toEqual(new Set(['2023-11-14 22:13:20']));
   });
 
   test('both stay with an image that is pushed later', async () => {
@@ -248,7 +248,7 @@ describe('times', () => {
       const { config, layers, configDigest } = readLayout(layout);
       expect(id.trim()).toBe(configDigest);
       expect(config.created).toBe('2023-11-14T22:13:20Z');
-      return [...(await timesOf(layers))].sort();
+      return [...(await getTimes(layers))].sort();
     };
     expect(await pushed('--timestamp=1700000000')).toEqual(['2023-11-14 22:13:20']);
     const newer = await pushed('--source-date-epoch=1700000000', '--rewrite-timestamp');
@@ -262,9 +262,9 @@ describe('times', () => {
     const epoch = '--source-date-epoch=1700000000';
     const alone = await built(made, root, epoch);
     expect(alone.config.created).toBe('2023-11-14T22:13:20Z');
-    expect(await timesOf(alone.layers)).toContain('2040-01-01 00:00:00');
+    expect(await getTimes(alone.layers)).toContain('2040-01-01 00:00:00');
     const { layers } = await built(made, root, epoch, '--rewrite-timestamp');
-    const times = await timesOf(layers);
+    const times = await getTimes(layers);
     expect([...times].sort().at(-1)).toBe('2023-11-14 22:13:20');
     expect(times).toContain('1999-01-01 00:00:00');
     const argument = context({

@@ -2,14 +2,14 @@
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { MODES, machineOf, ORDINARY_UID, stepOutput, wiacAs } from '../support/rootless.js';
+import { getMachine, MODES, ORDINARY_UID, stepOutput, wiacAs } from '../support/rootless.js';
 import { context, dockerfile, tempDir } from '../support/wiac.js';
 
 describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
   const flags = [`--isolation=${isolation}`];
 
   test('--volume, --dns, --no-hosts, --cap-drop', async () => {
-    const made = machineOf(user);
+    const made = getMachine(user);
     const source = tempDir();
     chmodSync(source, 0o777);
     if (user === 'ordinary') chownSync(source, ORDINARY_UID, ORDINARY_UID);
@@ -33,7 +33,7 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
   });
 
   test('--squash', async () => {
-    const made = machineOf(user);
+    const made = getMachine(user);
     const base = context({
       Dockerfile: dockerfile('RUN mkdir /dir /gone && touch /dir/old /gone/old /file'),
     });

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { context, dockerfile, machine, outputOf, ranSteps } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine, ranSteps } from '../support/wiac.js';
 
 /** Somebody listens, as agents and debuggers do. */
 async function withSocket(path: string, action: () => Promise<void>): Promise<void> {
@@ -34,7 +34,7 @@ test('a socket is an empty file with its mode, alone and in a directory', async 
     chmodSync(socket, 0o755);
     const { build } = machine();
     const first = await build(root);
-    expect(outputOf(first.events)).toEqual([
+    expect(getOutput(first.events)).toEqual([
       'read',
       '/dir/socket regular empty file 755 0',
       '/alone regular empty file 640 5',
@@ -54,6 +54,6 @@ test('of a named context too', async () => {
   const named = context({});
   await withSocket(join(named, 'socket'), async () => {
     const { events } = await build(root, '--build-context', `named=${named}`);
-    expect(outputOf(events)).toEqual([expect.stringContaining('/copied regular empty file')]);
+    expect(getOutput(events)).toEqual([expect.stringContaining('/copied regular empty file')]);
   });
 });

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { BuildEvent } from '../support/wiac.js';
-import { context, dockerfile, machine, outputOf, processesWith, tempDir } from '../support/wiac.js';
+import {
+  context,
+  dockerfile,
+  getOutput,
+  machine,
+  processesWith,
+  tempDir,
+} from '../support/wiac.js';
 
 const stops: (() => void)[] = [];
 afterEach(() => {
@@ -34,7 +41,7 @@ async function sshContext(...lines: string[]): Promise<string> {
 }
 
 function fingerprints(events: readonly BuildEvent[]): string[] {
-  return outputOf(events).flatMap((line) => /SHA256:\S+/.exec(line)?.[0] ?? []);
+  return getOutput(events).flatMap((line) => /SHA256:\S+/.exec(line)?.[0] ?? []);
 }
 
 /** No directory of an agent and no agent may outlive its step; it may still be ending. */
@@ -66,7 +73,7 @@ test('a step of another user may use the agent that the mount gives to it', asyn
   );
   const { events } = await machine().build(root, '--ssh', `mine=${file}`);
   expect(fingerprints(events)).toEqual([fingerprint]);
-  expect(outputOf(events)).toContain('600 1234');
+  expect(getOutput(events)).toContain('600 1234');
 });
 
 test('the socket of an agent that runs already', async () => {

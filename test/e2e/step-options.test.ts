@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { resolvConf } from '../../src/executor/local/resolver.js';
 import { buildahStorage } from '../support/registry.js';
-import { context, dockerfile, machine, outputOf, ranSteps, tempDir } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 /** What RUN steps print; each build is asked a second time, when it has to be in the cache. */
 async function printed(lines: readonly string[], ...flags: string[]): Promise<string[]> {
@@ -13,7 +13,7 @@ async function printed(lines: readonly string[], ...flags: string[]): Promise<st
   const root = context({ Dockerfile: dockerfile(...lines) });
   const { events } = await build(root, ...flags);
   expect(ranSteps((await build(root, ...flags)).events)).toEqual([]);
-  return outputOf(events);
+  return getOutput(events);
 }
 
 /** The same with buildah. */
@@ -48,8 +48,8 @@ describe('/etc/hosts and /etc/resolv.conf', () => {
     const lines = ['COPY hosts /etc/hosts', 'RUN cat /etc/hosts'];
     const { build, wiac } = machine();
     const root = context({ Dockerfile: dockerfile(...lines), hosts: '10.9.9.9 own\n' });
-    expect(outputOf((await build(root, '--no-hosts')).events)).toEqual(['10.9.9.9 own']);
-    expect(outputOf((await build(root)).events)).not.toContain('10.9.9.9 own');
+    expect(getOutput((await build(root, '--no-hosts')).events)).toEqual(['10.9.9.9 own']);
+    expect(getOutput((await build(root)).events)).not.toContain('10.9.9.9 own');
     const both = await wiac(['build', '--no-hosts', '--add-host=a:1.1.1.1', root]);
     expect(both).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--no-hosts') });
   });
@@ -138,7 +138,7 @@ describe('--volume', () => {
       Dockerfile: dockerfile('RUN cat /v/file && echo back > /v/written', 'RUN ls /v'),
     });
     const { events } = await build(root, '-v', `${source}:/v`, '-t', 'result');
-    expect(outputOf(events)).toEqual(['of the machine', 'file', 'written']);
+    expect(getOutput(events)).toEqual(['of the machine', 'file', 'written']);
     expect(readFileSync(join(source, 'written'), 'utf8')).toBe('back\n');
     const { stdout } = await wiac(['run', 'result', '/bin/ls', '/']);
     expect(stdout.split('\n')).not.toContain('v');

@@ -19,7 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
 import type { CacheIndex } from '../../src/store/index/index-db.js';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import type { ProcessId } from '../../src/store/pins/live-process.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { verifyStore } from '../../src/store/verify/verify-store.js';
@@ -117,7 +117,7 @@ async function built(): Promise<Built> {
 /** Changes the index as a defect of the software or the disk could. */
 async function withIndex(root: string, action: (index: CacheIndex) => void): Promise<void> {
   const store = await openStore(root);
-  action(tablesOf(store));
+  action(getTables(store));
   await closeStore(store);
 }
 
@@ -317,15 +317,15 @@ describe('some entries only', () => {
   test('the damage of others is not looked at', async () => {
     const made = await built();
     appendFileSync(join(made.layer('RUN echo made > /made'), 'diff/made'), 'x');
-    const keyOf = async (text: string) =>
+    const getKey = async (text: string) =>
       JSON.parse(
         (await made.wiac(['cache', 'ls', '--format', 'json', '--filter', text])).stdout,
       )[0].key.slice(0, 16);
-    expect(await verify(made, await keyOf('COPY files'))).toMatchObject({
+    expect(await verify(made, await getKey('COPY files'))).toMatchObject({
       exitCode: 0,
       checked: { entries: 1, layers: 1 },
     });
-    expect(await verify(made, await keyOf('RUN echo made'))).toMatchObject({ exitCode: 7 });
+    expect(await verify(made, await getKey('RUN echo made'))).toMatchObject({ exitCode: 7 });
     expect((await made.wiac(['cache', 'verify', 'ffffffff'])).exitCode).toBe(10);
   });
 });

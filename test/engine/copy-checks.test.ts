@@ -9,7 +9,7 @@ import type { ScannedDirectory } from '../../src/fs/scan/listing.js';
 import type { Selection } from '../../src/fs/select/select.js';
 import type { CopyStep } from '../../src/plan/step.js';
 import { DockerfileError } from '../../src/util/errors.js';
-import { stepOf } from '../support/steps.js';
+import { getStep } from '../support/steps.js';
 
 const at = (path: string, kind: Destination['kind']): Destination => ({
   path,
@@ -35,7 +35,7 @@ const directory = (tree: Tree = {}) =>
 
 describe('several sources', () => {
   const copy = (members: Partial<CopyStep>) =>
-    stepOf('copy', 's1', {
+    getStep('copy', 's1', {
       sources: ['a', 'b'],
       inline: [],
       destination: '/x',
@@ -103,7 +103,7 @@ describe('a directory over something else', () => {
   const check = (tree: Tree, path = '', below = '') =>
     refuseConflicts(
       [{ path: layer, opaque: new Set() }],
-      stepOf('copy', 's1'),
+      getStep('copy', 's1'),
       at(path, 'directory'),
       [{ ...directory(tree), below }],
     );

@@ -10,12 +10,12 @@ import { keyedOutlook } from '../../src/engine/outlook.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { RunStep } from '../../src/plan/step.js';
 import { publishEntry } from '../../src/store/entries/entries.js';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import { layerPath } from '../../src/store/layers/layer-store.js';
 import type { LayerId, LayerRecord, StepRecord } from '../../src/store/records.js';
 import type { Store } from '../../src/store/store.js';
 import { closeStore, openStore } from '../../src/store/store.js';
-import { stepOf } from '../support/steps.js';
+import { getStep } from '../support/steps.js';
 
 let root: string;
 let store: Store;
@@ -39,7 +39,7 @@ const BELOW: Outlook = {
   inTheWay: false,
 };
 
-const step: RunStep = stepOf('run', 's2', {
+const step: RunStep = getStep('run', 's2', {
   argv: ['make'],
   env: [],
   mounts: [],
@@ -74,7 +74,7 @@ function addLayer(id: LayerId): LayerRecord {
 /** The entry of the step, made on the layer below. */
 async function publish(): Promise<StepRecord> {
   const below = addLayer(layer('b'));
-  await tablesOf(store).layers.put(below.id, below);
+  await getTables(store).layers.put(below.id, below);
   const { key, operation, inputs } = await keyStep(session(), step, [BELOW]);
   const record: StepRecord = {
     key,
@@ -112,7 +112,7 @@ test('an entry that was made on other layers is not taken', async () => {
 
 test('nor one whose layers are gone', async () => {
   await publish();
-  await tablesOf(store).layers.remove(layer('b'));
+  await getTables(store).layers.remove(layer('b'));
   expect(await look([{ ...BELOW, layers: undefined }])).toMatchObject({
     record: undefined,
     inTheWay: true,
@@ -134,7 +134,7 @@ test('below a step whose files cannot be read there is no key', async () => {
 });
 
 test('an unreadable context is told when the step is resolved, an interruption at once', async () => {
-  const copy = stepOf('copy', 's2', { sources: ['a'], inline: [], from: undefined, context: '' });
+  const copy = getStep('copy', 's2', { sources: ['a'], inline: [], from: undefined, context: '' });
   const fails = () => {
     throw new Error('unreadable');
   };

@@ -1,6 +1,6 @@
 /** --cap-add and --cap-drop. */
 import { expect, test } from '@jest/globals';
-import { capabilitiesOf, DEFAULT_CAPABILITIES } from '../../src/executor/local/capabilities.js';
+import { DEFAULT_CAPABILITIES, getCapabilities } from '../../src/executor/local/capabilities.js';
 
 /** Numbers of linux/capability.h. */
 const [CHOWN, NET_ADMIN, NET_RAW, CHECKPOINT_RESTORE] = [0, 12, 13, 40];
@@ -12,18 +12,18 @@ test.each([
   ['all go, one comes', ['CAP_CHOWN'], ['ALL'], [CHOWN]],
   ['all go', [], ['all'], []],
 ])('%s', (_, add, drop, expected) => {
-  expect(capabilitiesOf(add, drop)).toEqual(expected);
+  expect(getCapabilities(add, drop)).toEqual(expected);
 });
 
 test('all come, one goes', () => {
-  const kept = capabilitiesOf(['ALL'], ['CHOWN']) as readonly number[];
+  const kept = getCapabilities(['ALL'], ['CHOWN']) as readonly number[];
   expect(kept[0]).toBe(1);
   expect(kept.at(-1)).toBe(CHECKPOINT_RESTORE);
   expect(kept).toHaveLength(CHECKPOINT_RESTORE);
 });
 
 test('a name that there is not', () => {
-  expect(capabilitiesOf(['CHOWN', 'FLY'], [])).toEqual({ unknown: 'FLY' });
+  expect(getCapabilities(['CHOWN', 'FLY'], [])).toEqual({ unknown: 'FLY' });
 });
 
 test('the numbers of the default', () => {

@@ -6,12 +6,12 @@ import { mergeDirectory } from '../../src/fs/merge-layers.js';
 function merged(...layers: string[]): string {
   const plain = (text: string) => text.replace(/^-|[/!]$/g, '');
   const numbers = [...layers.keys()];
-  const wordsOf = (number: number) => layers[number]?.split(' ') ?? [];
+  const getWords = (number: number) => layers[number]?.split(' ') ?? [];
   const found = mergeDirectory(numbers, {
-    list: (number) => wordsOf(number).map((text) => [plain(text), text] as const),
-    kindOf: (_, __, text) =>
+    list: (number) => getWords(number).map((text) => [plain(text), text] as const),
+    getKind: (_, __, text) =>
       text.startsWith('-') ? 'whiteout' : /[/!]$/.test(text) ? 'directory' : 'other',
-    isOpaque: (number, name) => wordsOf(number).includes(`${name}!`),
+    isOpaque: (number, name) => getWords(number).includes(`${name}!`),
   });
   return [...found]
     .filter(([, { kind }]) => kind !== 'whiteout')

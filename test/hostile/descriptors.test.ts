@@ -3,9 +3,9 @@ import { chmodSync, copyFileSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { MODES, machineOf, stepOutput, wiacAs } from '../support/rootless.js';
+import { getMachine, MODES, stepOutput, wiacAs } from '../support/rootless.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, outputOf, tempDir, WIAC } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine, tempDir, WIAC } from '../support/wiac.js';
 
 /** Opens a directory and a file with numbers far apart, as lock files of shells have them. */
 const ODD = 'exec 200</ 57</etc/passwd 11</etc';
@@ -16,13 +16,13 @@ const LIST = 'ls -l /proc/self/fd | grep -v "3$\\|total" ; ls /proc/self/fd';
 describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
   test('a step has standard input, output and errors, nothing else', async () => {
     const root = context({ Dockerfile: dockerfile(`RUN ${LIST}`, 'USER 65534', `RUN ${LIST} #`) });
-    const lines = await stepOutput(machineOf(user), root, [`--isolation=${isolation}`], ODD);
+    const lines = await stepOutput(getMachine(user), root, [`--isolation=${isolation}`], ODD);
     expect(lines.filter((line) => /^\d+$/.test(line))).toEqual([...'0123', ...'0123']);
     expect(lines.join('\n')).not.toContain('mdb');
   });
 
   test('so has a program', async () => {
-    const made = machineOf(user);
+    const made = getMachine(user);
     const root = context({ Dockerfile: dockerfile() });
     await stepOutput(made, root, ['-t', 'app']);
     const argv = ['run', `--isolation=${isolation}`, 'app', '/bin/ls', '/proc/self/fd'];
@@ -39,9 +39,14 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     const script = ['RUN mkdir -m 1777 /tmp', `RUN ${use}`, 'USER 65534', `RUN ${use} && true`];
     const root = context({ Dockerfile: dockerfile(...script.slice(0, 2)) });
     const flags = [`--isolation=${isolation}`];
-    expect(await stepOutput(machineOf(user), root, flags)).toEqual(['one', 'two', 'three', 'four']);
+    expect(await stepOutput(getMachine(user), root, flags)).toEqual([
+      'one',
+      'two',
+      'three',
+      'four',
+    ]);
     const other = context({ Dockerfile: dockerfile('RUN mkdir -m 1777 /tmp', ...script.slice(2)) });
-    expect(await stepOutput(machineOf(user), other, flags)).toEqual([
+    expect(await stepOutput(getMachine(user), other, flags)).toEqual([
       'one',
       'two',
       'three',
@@ -56,13 +61,13 @@ test('a process that changed its user can open them as well', async () => {
   const { events } = await machine().build(
     context({ passwd, Dockerfile: dockerfile('COPY passwd /etc/passwd', run) }),
   );
-  expect(outputOf(events)).toEqual(['1000', 'out', 'err']);
+  expect(getOutput(events)).toEqual(['1000', 'out', 'err']);
 });
 
 describe('output of a step', () => {
   async function output(command: string): Promise<string[]> {
     const root = context({ Dockerfile: dockerfile(`RUN ${command}`) });
-    return outputOf((await machine().build(root)).events);
+    return getOutput((await machine().build(root)).events);
   }
 
   test('is complete when the step ends right after it', async () => {

@@ -3,8 +3,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { MODES, machineOf, stepOutput } from '../support/rootless.js';
-import { context, dockerfile, machine, outputOf, tempDir } from '../support/wiac.js';
+import { getMachine, MODES, stepOutput } from '../support/rootless.js';
+import { context, dockerfile, getOutput, machine, tempDir } from '../support/wiac.js';
 
 const MOUNTS = [
   '--mount=type=cache,target=/cache',
@@ -34,7 +34,7 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
       Dockerfile: dockerfile(`RUN ${MOUNTS} <<EOF\n${script}\necho done\nEOF`),
     });
     await execa('ln', ['-s', 'busybox', join(root, 'bin/mknod')]);
-    const lines = await stepOutput(machineOf(user), root, flags);
+    const lines = await stepOutput(getMachine(user), root, flags);
     expect(lines.at(-1)).toBe('done');
     expect(lines.filter((line) => line.startsWith('opened'))).toEqual([]);
     // Who can't make any has not tested anything.
@@ -58,7 +58,7 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     const root = context({
       Dockerfile: dockerfile(`RUN ${script}`, 'USER 65534', `RUN ${script} #`),
     });
-    await stepOutput(machineOf(user), root, flags);
+    await stepOutput(getMachine(user), root, flags);
   });
 
   test('/sys can be read only, with the control groups below it', async () => {
@@ -69,7 +69,7 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
       'done; grep " /sys" /proc/self/mounts',
     ].join(' ');
     const root = context({ Dockerfile: dockerfile(`RUN ${script}`) });
-    const lines = await stepOutput(machineOf(user), root, flags);
+    const lines = await stepOutput(getMachine(user), root, flags);
     const [opened, mounts] = [
       lines.filter((line) => line.startsWith('opened')),
       lines.filter((line) => line.includes(' /sys')),
@@ -88,7 +88,7 @@ test('a container with --security=insecure may use devices that it makes', async
     Dockerfile: dockerfile(`RUN --security=insecure /bin/busybox ${script}`),
   });
   const { events } = await machine().build(root, '--allow=security.insecure');
-  expect(outputOf(events)).toEqual(['works']);
+  expect(getOutput(events)).toEqual(['works']);
 });
 
 test("a step that changes its devices does not change this machine's", async () => {
@@ -99,7 +99,7 @@ test("a step that changes its devices does not change this machine's", async () 
     'chmod 666 /dev/null /dev/stdin && chown 0:0 /dev/null && chmod 666 /proc/keys; true';
   const root = context({ Dockerfile: dockerfile(`RUN ${script}`) });
   const { events } = await machine().build(root);
-  expect(outputOf(events).filter((line) => !line.includes('/proc/keys'))).toEqual([]);
+  expect(getOutput(events).filter((line) => !line.includes('/proc/keys'))).toEqual([]);
   expect(changed()).toBe(before);
 });
 

@@ -28,8 +28,8 @@ const OPTIONS: PlanOptions = {
 const lines = (count: number, line: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => line(index)).join('\n');
 
-const planOf = (text: string) => compile(parseDockerfile(text, 'Dockerfile'), OPTIONS);
-const warningsOf = (text: string) =>
+const getPlan = (text: string) => compile(parseDockerfile(text, 'Dockerfile'), OPTIONS);
+const getWarnings = (text: string) =>
   checkDockerfile(parseDockerfile(text, 'Dockerfile'), {
     buildArgs: {},
     platform: 'linux/amd64',
@@ -60,14 +60,14 @@ describe('too much text after expansion is an error of the line that has it', ()
       `FROM scratch\nARG A=${MEGABYTE}\nLABEL ${lines(300, (i) => `a${i}=$A`).replaceAll('\n', ' ')}`,
     ],
   ])('%s', (_, line, text) => {
-    expect(() => planOf(text)).toThrow(
+    expect(() => getPlan(text)).toThrow(
       expect.objectContaining({
         code: 'DOCKERFILE',
         message: `the Dockerfile has more than ${MAX_TEXT >> 20} MiB of text after expansion`,
         location: expect.objectContaining({ line }),
       }),
     );
-    expect(warningsOf(text)).toBeDefined();
+    expect(getWarnings(text)).toBeDefined();
   });
 
   test.each([
@@ -76,15 +76,15 @@ describe('too much text after expansion is an error of the line that has it', ()
     ['WORKDIR', lines(30_000, () => 'WORKDIR directory')],
     ['ranges of EXPOSE', lines(300, () => 'EXPOSE 1-65535')],
   ])('of all together: %s', (_, body) => {
-    expect(() => planOf(`FROM scratch\n${body}`)).toThrow(/more than 64 MiB/);
+    expect(() => getPlan(`FROM scratch\n${body}`)).toThrow(/more than 64 MiB/);
   });
 
   test('what many stages inherit', () => {
     const stages = lines(20_000, (index) => `FROM a AS b${index}\nCOPY --from=a / /`);
     const text = `FROM scratch AS a\n${lines(20_000, (index) => `ENV A${index}=1`)}\n${stages}`;
-    expect(() => warningsOf(text)).toThrow(/more than 64 MiB/);
+    expect(() => getWarnings(text)).toThrow(/more than 64 MiB/);
     const used = lines(20_000, (index) => `COPY --from=b${index} / /`);
-    expect(() => planOf(`${text}\nFROM scratch\n${used}`)).toThrow(/more than 64 MiB/);
+    expect(() => getPlan(`${text}\nFROM scratch\n${used}`)).toThrow(/more than 64 MiB/);
   });
 
   test('a build says so', async () => {
@@ -122,15 +122,15 @@ describe('large files are planned and checked', () => {
       `FROM scratch\nCOPY ${lines(N, (index) => `<<e${index}`).replaceAll('\n', ' ')} /\n${lines(N, (index) => `x\ne${index}`)}`,
     ],
   ])('%s', (_, text) => {
-    expect(planOf(text).steps.length).toBeGreaterThan(0);
-    expect(warningsOf(text)).toBeDefined();
+    expect(getPlan(text).steps.length).toBeGreaterThan(0);
+    expect(getWarnings(text)).toBeDefined();
   });
 
   test('names that are nearly right, among very many', () => {
     const count = 5000;
     const known = lines(count, (index) => `ENV ABC${index}=b`);
     const text = `FROM scratch\n${known}\n${lines(count, (index) => `ENV x=$ABD${index}`)}`;
-    expect(warningsOf(text).length).toBe(count);
+    expect(getWarnings(text).length).toBe(count);
   });
 });
 
@@ -140,17 +140,17 @@ describe('depth', () => {
     ['COPY --from', (index: number) => `FROM scratch AS s${index}\nCOPY --from=s${index - 1} / /`],
   ])('stages that need each other: %s', (_, stage) => {
     const text = `FROM scratch AS s0\nCOPY x /\n${lines(5000, (index) => stage(index + 1))}`;
-    expect(() => planOf(text)).toThrow(
+    expect(() => getPlan(text)).toThrow(
       expect.objectContaining({ code: 'DOCKERFILE', message: expect.stringContaining('300') }),
     );
-    expect(warningsOf(text)).toBeDefined();
+    expect(getWarnings(text)).toBeDefined();
   });
 
   test.each([
     ['references', `ENV A=${'${a:-'.repeat(10_000)}x${'}'.repeat(10_000)}`],
     ['unclosed', `ENV A=${'${a:-'.repeat(10_000)}`],
   ])('of %s', (_, line) => {
-    expect(() => planOf(`FROM scratch\n${line}`)).toThrow(
+    expect(() => getPlan(`FROM scratch\n${line}`)).toThrow(
       expect.objectContaining({ code: 'DOCKERFILE' }),
     );
   });
@@ -158,7 +158,7 @@ describe('depth', () => {
 
 test('a pattern and a value that are too long to be matched', () => {
   const text = `FROM scratch\nENV A=${'a'.repeat(1 << 20)}\nENV B=\${A##${'*a'.repeat(1000)}b}`;
-  expect(() => planOf(text)).toThrow(/too long to be matched/);
+  expect(() => getPlan(text)).toThrow(/too long to be matched/);
 });
 
 test('messages quote no megabytes', async () => {

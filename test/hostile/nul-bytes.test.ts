@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { encodeOperations } from '../../src/executor/local/operations.js';
-import { digestOf } from '../../src/oci/blob-digest.js';
+import { getDigest } from '../../src/oci/blob-digest.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
 test('the list of operations takes no value with a NUL byte, and does not print it', () => {
@@ -45,7 +45,7 @@ test('in the config of an image that is pulled', async () => {
   mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
   const put = (value: unknown) => {
     const bytes = Buffer.from(JSON.stringify(value));
-    const digest = digestOf(bytes);
+    const digest = getDigest(bytes);
     writeFileSync(join(layout, 'blobs/sha256', digest.slice('sha256:'.length)), bytes);
     return { digest, size: bytes.length };
   };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { perlContext, SYSCALLS } from '../support/perl-image.js';
-import { MODES, machineOf, stepOutput, wiacAs } from '../support/rootless.js';
+import { getMachine, MODES, stepOutput, wiacAs } from '../support/rootless.js';
 import { context, dockerfile, printed, processesWith, WIAC } from '../support/wiac.js';
 
 /** Makes a session keyring with a key in it, and runs a program with it. */
@@ -33,30 +33,30 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
   const none = '0000000000000000';
 
   test('inheritable and ambient capabilities of the caller are not handed on', async () => {
-    const made = machineOf(
+    const made = getMachine(
       user,
       '--inh-caps=+sys_admin,+net_admin',
       '--ambient-caps=+sys_admin,+net_admin',
     );
     const show = 'grep Cap /proc/self/status';
     const root = context({ Dockerfile: dockerfile(`RUN ${show}`, 'USER 65534', `RUN ${show} #`) });
-    const setsOf = (lines: readonly string[]) =>
+    const getSets = (lines: readonly string[]) =>
       Object.fromEntries(lines.map((line) => line.replace('Cap', '').split(':\t')));
     const lines = await stepOutput(made, root, [...flags, '-t', 'app']);
     const argv = ['run', ...flags, '--user=65534', 'app', '/bin/sh', '-c', show];
     const { stdout } = await wiacAs(made, argv);
-    const asRoot = setsOf(lines.slice(0, 5));
+    const asRoot = getSets(lines.slice(0, 5));
     // The article's chroot has all that wiac has.
     const Bnd = isolation === 'chroot' ? asRoot.Bnd : docker;
     expect(asRoot).toEqual({ Inh: none, Prm: Bnd, Eff: Bnd, Bnd, Amb: none });
     const asOther = { Inh: none, Prm: none, Eff: none, Bnd, Amb: none };
-    expect(setsOf(lines.slice(5))).toEqual(asOther);
-    expect(setsOf(stdout.split('\n'))).toEqual(asOther);
+    expect(getSets(lines.slice(5))).toEqual(asOther);
+    expect(getSets(stdout.split('\n'))).toEqual(asOther);
   });
 
   test("the caller's session keyring is another one", async () => {
     const root = await perlContext({ 'find.pl': FIND_KEY }, 'COPY find.pl /', 'RUN perl /find.pl');
-    const made = machineOf(user);
+    const made = getMachine(user);
     const command = [...made.command, 'perl', '-e', WITH_KEY];
     const withKey = { ...made, command };
     // The default isolation refuses the question itself.
@@ -71,12 +71,12 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     const script =
       'read pid name state parent group session tty rest < /proc/self/stat; echo $((session - pid)) $tty';
     const root = context({ Dockerfile: dockerfile(`RUN ${script}`) });
-    expect(await stepOutput(machineOf(user), root, flags)).toEqual(['0 0']);
+    expect(await stepOutput(getMachine(user), root, flags)).toEqual(['0 0']);
   });
 
   test('its own name is known, and no layer knows of that', async () => {
     const root = await perlContext({ 'find.pl': FIND_SELF }, 'COPY find.pl /', 'RUN perl /find.pl');
-    const made = machineOf(user);
+    const made = getMachine(user);
     expect(await stepOutput(made, root, [...flags, '-t', 'app'])).toEqual(['127.0.1.1']);
     const { stdout } = await wiacAs(made, ['run', ...flags, 'app', 'perl', '/find.pl']);
     expect(stdout).toBe('127.0.1.1');
@@ -91,7 +91,7 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     const file = '/proc/sys/vm/swappiness';
     const script = `read value < ${file}; (echo $value > ${file}) 2>&1`;
     const root = context({ Dockerfile: dockerfile(`RUN ${script}; true`) });
-    const [line] = await stepOutput(machineOf(user), root, flags);
+    const [line] = await stepOutput(getMachine(user), root, flags);
     expect(line).toMatch(user === 'root' ? /Read-only file system/ : /Read-only|denied/);
   });
 });
@@ -108,7 +108,7 @@ test.each(['root', 'ordinary'] as const)(
   '%s: a step makes no user namespace, and no key of this machine',
   async (user) => {
     const root = await perlContext({ 'new.pl': NEW_USER }, 'COPY new.pl /', 'RUN perl -w /new.pl');
-    const lines = await stepOutput(machineOf(user), root, []);
+    const lines = await stepOutput(getMachine(user), root, []);
     const refused = 'no: Operation not permitted';
     expect(lines).toEqual([refused, refused, refused, 'forked']);
   },
@@ -116,7 +116,7 @@ test.each(['root', 'ordinary'] as const)(
 
 test('a line of --add-host for the name of a step counts', async () => {
   const root = await perlContext({ 'find.pl': FIND_SELF }, 'COPY find.pl /', 'RUN perl /find.pl');
-  const lines = await stepOutput(machineOf('root'), root, ['--add-host=wiac:10.1.2.3']);
+  const lines = await stepOutput(getMachine('root'), root, ['--add-host=wiac:10.1.2.3']);
   expect(lines).toEqual(['10.1.2.3']);
 });
 
@@ -126,7 +126,7 @@ describe.each(['root', 'ordinary'] as const)('kill -9 of wiac, by %s', (user) =>
     // Such a program is not told of its parent's end.
     ['a setuid one', 'echo ready; exec /suid/busybox sleep $0'],
   ])('ends %s', async (_, script) => {
-    const made = machineOf(user);
+    const made = getMachine(user);
     const lines = [
       'RUN mkdir /suid && cat /bin/busybox > /suid/busybox && chmod 4755 /suid/busybox',
     ];
@@ -155,7 +155,7 @@ describe.each(['root', 'ordinary'] as const)('kill -9 of wiac, by %s', (user) =>
 });
 
 test('a build that is told to end by somebody else than a terminal ends', async () => {
-  const made = machineOf('ordinary');
+  const made = getMachine('ordinary');
   const number = 2_000_000 + process.pid;
   const root = context({ Dockerfile: dockerfile(`RUN echo ready; exec sleep ${number}`) });
   await execa('chmod', ['755', root]);

@@ -23,7 +23,7 @@ async function add(source: string, options: RunOptions = {}) {
 const names = (files: readonly string[]) => files.map((line) => line.split(' ')[0]);
 
 describe.each(['file', 'http'])('a directory of a repository over %s', (protocol) => {
-  async function urlOf(root: string): Promise<string> {
+  async function getUrl(root: string): Promise<string> {
     if (protocol === 'file') return `file://${root}/r.git`;
     server = await serveFiles(root);
     return `http://${server.host}/r.git`;
@@ -39,7 +39,7 @@ describe.each(['file', 'http'])('a directory of a repository over %s', (protocol
     writeTree(outside, { 'sub/secret': 'secret' });
     const link = target.replace('OUTSIDE', outside).replace('..//', '../');
     const files = { l: `-> ${link}`, m: `-> ${outside}`, 'd/file': 'x' };
-    const url = await urlOf((await repository(files)).root);
+    const url = await getUrl((await repository(files)).root);
     const { exitCode, stderr } = await add(`${url}#main:${directory}`);
     expect({ exitCode, stderr }).toEqual({
       exitCode: 4,
@@ -49,7 +49,7 @@ describe.each(['file', 'http'])('a directory of a repository over %s', (protocol
 
   test('a link within is followed; links in it stay links', async () => {
     const files = { l: '-> /d/e', 'd/e/file': 'x', 'd/e/passwd': '-> /etc/passwd' };
-    const url = await urlOf((await repository(files)).root);
+    const url = await getUrl((await repository(files)).root);
     const { files: found } = await add(`${url}#main:l`);
     expect(found).toEqual([
       'x 755 0:0 dir',
@@ -59,7 +59,7 @@ describe.each(['file', 'http'])('a directory of a repository over %s', (protocol
   });
 
   test('a file is no directory', async () => {
-    const url = await urlOf((await repository({ file: 'x' })).root);
+    const url = await getUrl((await repository({ file: 'x' })).root);
     for (const [directory, problem] of [
       ['file', 'is no directory'],
       ['file/below', 'is not there'],

@@ -3,12 +3,12 @@ import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { machineOf, stepOutput } from '../support/rootless.js';
+import { getMachine, stepOutput } from '../support/rootless.js';
 import {
   context,
   dockerfile,
+  getOutput,
   machine,
-  outputOf,
   printed,
   processesWith,
   WIAC,
@@ -30,7 +30,7 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
   test.each(['SIGTERM', 'SIGKILL'] as const)(
     'nothing is left of a build after %s',
     async (signal) => {
-      const made = machineOf(user);
+      const made = getMachine(user);
       const mounts = '--mount=type=secret,id=s --mount=type=secret,id=s,env=S --mount=type=ssh';
       const root = context({
         Dockerfile: dockerfile(`RUN ${mounts} cat /run/secrets/s; echo; exec sleep 100`),
@@ -68,7 +68,7 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
   );
 
   test('a secret has the bytes, the owner and the mode that were asked for', async () => {
-    const made = machineOf(user);
+    const made = getMachine(user);
     const file = join(made.tmp, 'bytes');
     const bytes = Buffer.from(Array.from({ length: 1000 }, (_, index) => index % 256));
     writeFileSync(file, bytes, { mode: 0o644 });
@@ -103,7 +103,7 @@ test('secrets of steps that run at once are apart', async () => {
   const { stderr } = await machine().wiac(['build', '--progress=json', '-j4', ...secrets, root], {
     env,
   });
-  const output = outputOf(
+  const output = getOutput(
     stderr
       .split('\n')
       .filter(Boolean)

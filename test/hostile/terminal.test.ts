@@ -4,13 +4,13 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { perlContext } from '../support/perl-image.js';
 import type { UserMachine } from '../support/rootless.js';
-import { MODES, machineOf, stepOutput } from '../support/rootless.js';
+import { getMachine, MODES, stepOutput } from '../support/rootless.js';
 import { context, dockerfile, printed, processesWith, tempDir, WIAC } from '../support/wiac.js';
 
 const RUN = `${process.execPath} ${WIAC} run`;
 
 async function shellMachine(user: 'root' | 'ordinary' = 'root'): Promise<UserMachine> {
-  const made = machineOf(user);
+  const made = getMachine(user);
   await stepOutput(made, context({ Dockerfile: dockerfile() }), ['-t', 'app']);
   return made;
 }
@@ -70,7 +70,7 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
 test("a program can type nothing into its caller's terminal", async () => {
   const inject = 'ioctl(STDIN, 0x5412, my $key = $_) for split //, "injected\\n"; print "done\\n";';
   const root = await perlContext({ 'inject.pl': inject }, 'COPY inject.pl /');
-  const made = machineOf('root');
+  const made = getMachine('root');
   await stepOutput(made, root, ['-t', 'app']);
   const child = onTerminal(made, `${RUN} app perl /inject.pl; read -t 2 line; echo "[$line]"`);
   await printed(child.stdout, 'done');
@@ -90,7 +90,7 @@ test("a program whose errors alone go to the caller's terminal does not have it"
   expect(lines).not.toContain('\r\r');
 });
 
-function parentOf(pid: string): string | undefined {
+function getParent(pid: string): string | undefined {
   return /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
 }
 
@@ -122,11 +122,11 @@ describe('the terminal is as before', () => {
     const run = `${RUN} app /bin/sh -c "echo ready; exec sleep ${number}"`;
     const child = onTerminal(made, compare(run));
     await printed(child.stdout, 'ready');
-    const programOf = (pid: string) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const getProgram = (pid: string) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
     const wiac = processesWith(String(number)).find(
-      (pid) => programOf(pid)[0] === process.execPath,
+      (pid) => getProgram(pid)[0] === process.execPath,
     );
-    const relay = processesWith('enter.pl').find((pid) => parentOf(pid) === wiac);
+    const relay = processesWith('enter.pl').find((pid) => getParent(pid) === wiac);
     const pid = name === 'wiac' ? wiac : relay;
     process.kill(Number(pid), 'SIGKILL');
     expect((await child).stdout).toMatch(/same$/);

@@ -18,7 +18,7 @@ async function ldd(program: string): Promise<string[]> {
   return paths.map((path) => normalize(path)).sort();
 }
 
-function pathsOf(files: readonly LibraryFile[]): string[] {
+function getPaths(files: readonly LibraryFile[]): string[] {
   return files.map(({ path }) => path);
 }
 
@@ -26,7 +26,7 @@ test.each(['/bin/bash', '/bin/ls', '/usr/bin/perl', '/usr/bin/git', process.exec
   '%s: what ldd finds',
   async (program) => {
     const ours = libraryClosure([program]).filter(({ kind }) => kind !== 'loader-config');
-    expect(pathsOf(ours).sort()).toEqual(await ldd(program));
+    expect(getPaths(ours).sort()).toEqual(await ldd(program));
   },
 );
 
@@ -47,7 +47,7 @@ test('the linker is listed where PT_INTERP has it, with the real file', async ()
 });
 
 test('a file that several programs need is listed once', () => {
-  const paths = pathsOf(libraryClosure(['/bin/bash', '/bin/ls', '/bin/bash']));
+  const paths = getPaths(libraryClosure(['/bin/bash', '/bin/ls', '/bin/bash']));
   expect(new Set(paths).size).toBe(paths.length);
 });
 
@@ -80,7 +80,7 @@ function elfTree(files: Readonly<Record<string, ElfShape>>): string {
 
 /** Paths of the closure of `program` in such a directory, relative to it. */
 function closureIn(root: string): string[] {
-  return pathsOf(libraryClosure([join(root, 'program')])).map((path) =>
+  return getPaths(libraryClosure([join(root, 'program')])).map((path) =>
     path.replace(`${root}/`, ''),
   );
 }

@@ -7,7 +7,7 @@ import { libraryClosure } from '../../src/libs/closure.js';
 import { NotFoundError, UsageError } from '../../src/util/errors.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 
-function pathsOf(files: readonly LibraryFile[]): string[] {
+function getPaths(files: readonly LibraryFile[]): string[] {
   return files.map(({ path }) => path);
 }
 
@@ -22,7 +22,7 @@ describe('scripts', () => {
     const file = script('#!/bin/bash -e\necho hi\n');
     const [first, ...rest] = libraryClosure([file]);
     expect(first).toMatchObject({ path: '/bin/bash', neededBy: file, kind: 'script-interpreter' });
-    expect(pathsOf(rest)).toEqual(pathsOf(libraryClosure(['/bin/bash'])));
+    expect(getPaths(rest)).toEqual(getPaths(libraryClosure(['/bin/bash'])));
   });
 
   test.each(['#!/usr/bin/env bash', '#! /usr/bin/env -S A=1 bash -e', '#!/usr/bin/env /bin/bash'])(
@@ -40,7 +40,7 @@ describe('scripts', () => {
 
   test('a script that is run by a script', () => {
     const inner = script('#!/bin/bash\n');
-    expect(pathsOf(libraryClosure([script(`#!${inner}\n`)])).slice(0, 2)).toEqual([
+    expect(getPaths(libraryClosure([script(`#!${inner}\n`)])).slice(0, 2)).toEqual([
       inner,
       '/bin/bash',
     ]);
@@ -49,7 +49,7 @@ describe('scripts', () => {
   test('scripts that run each other come to an end', () => {
     const root = tempDir();
     writeTree(root, { one: `#!${root}/two\n`, two: `#!${root}/one\n` });
-    expect(pathsOf(libraryClosure([join(root, 'one')]))).toEqual([
+    expect(getPaths(libraryClosure([join(root, 'one')]))).toEqual([
       join(root, 'two'),
       join(root, 'one'),
     ]);

@@ -12,13 +12,13 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { buildHere } from '../support/in-process.js';
 import type { Program } from './model.js';
-import { dockerfileOf, listing, predict } from './model.js';
+import { getDockerfile, listing, predict } from './model.js';
 import type { Edit, World } from './world.js';
 import { apply, editFile, editing, mounted, newWorld, program } from './world.js';
 
 /** Builds and compares. @returns the files */
 async function check(world: World, store: string, empty: string, seen: Set<string>) {
-  writeFileSync(join(world.root, 'Dockerfile'), dockerfileOf(world.program));
+  writeFileSync(join(world.root, 'Dockerfile'), getDockerfile(world.program));
   const { files, steps: predicted } = predict(world.program, world);
   const expected = predicted.filter(({ inputs }) => {
     const isNew = !seen.has(inputs);

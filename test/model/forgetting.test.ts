@@ -14,7 +14,7 @@ import type { LayerId } from '../../src/store/records.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { buildHere, verifyHere } from '../support/in-process.js';
 import type { Program } from './model.js';
-import { dockerfileOf, listing, predict } from './model.js';
+import { getDockerfile, listing, predict } from './model.js';
 import type { Edit, World } from './world.js';
 import { apply, editing, mounted, newWorld, program } from './world.js';
 
@@ -42,7 +42,7 @@ interface Places {
 }
 
 async function check(world: World, places: Places, mask: number): Promise<void> {
-  writeFileSync(join(world.root, 'Dockerfile'), dockerfileOf(world.program));
+  writeFileSync(join(world.root, 'Dockerfile'), getDockerfile(world.program));
   const expected = listing(predict(world.program, world).files);
   const cacheTo = [`type=local,dest=${places.cache}`];
   const { lowerdirs } = await buildHere(places.store, world.root, { cacheTo });

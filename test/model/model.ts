@@ -92,7 +92,7 @@ function line(stage: StageName, instruction: Instruction): string {
 }
 
 /** The Dockerfile. */
-export function dockerfileOf({ one, two }: Program): string {
+export function getDockerfile({ one, two }: Program): string {
   const stage = (name: StageName, instructions: readonly Instruction[]) => [
     `FROM scratch AS ${name}`,
     'COPY bin /bin',

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { digestOf } from '../../src/oci/blob-digest.js';
+import { getDigest } from '../../src/oci/blob-digest.js';
 import { dockerArchiveSink, dockerArchiveSource } from '../../src/oci/docker-archive.js';
 import { OCI_INDEX, OCI_LAYER_ZSTD } from '../../src/oci/media-types.js';
 import { ociArchiveSink, ociArchiveSource } from '../../src/oci/oci-archive.js';
@@ -12,6 +12,7 @@ import { type DockerArchiveReference, parseReference } from '../../src/oci/refer
 import type { ImageSink } from '../../src/oci/resolved-image.js';
 import {
   AMD64,
+  getTar,
   layerDigests,
   makeImage,
   NOWHERE,
@@ -19,7 +20,6 @@ import {
   putIndex,
   readLayers,
   skopeo,
-  tarOf,
   temporaryDirectory,
 } from './helpers.js';
 
@@ -155,7 +155,7 @@ describe('docker-archive', () => {
   });
 
   test('reads old archives: links between layers, compressed layers', async () => {
-    const layer = await tarOf({ a: 'a' });
+    const layer = await getTar({ a: 'a' });
     const image = await makeImage({ layers: [layer, layer, layer] });
     const config = image.blobs[0]?.bytes ?? Buffer.alloc(0);
     const directory = mkdtempSync(join(root, 'tree-'));
@@ -172,9 +172,9 @@ describe('docker-archive', () => {
     await execa('tar', ['-cf', file, '.'], { cwd: directory });
     const source = dockerArchiveSource(dockerArchive(file));
     const [first, second, third] = await readLayers(await source.resolve(AMD64));
-    expect(first).toBe(digestOf(layer));
-    expect(second).toBe(digestOf(layer));
-    expect(third).toBe(digestOf(gzipSync(layer)));
+    expect(first).toBe(getDigest(layer));
+    expect(second).toBe(getDigest(layer));
+    expect(third).toBe(getDigest(gzipSync(layer)));
     await source.close();
   });
 
@@ -188,12 +188,12 @@ describe('docker-archive', () => {
   });
 
   test('a layer that is not that of the config is found', async () => {
-    const image = await makeImage({ layers: [await tarOf({ a: 'a' })] });
+    const image = await makeImage({ layers: [await getTar({ a: 'a' })] });
     const file = freshFile();
-    const other = await tarOf({ a: 'b' });
+    const other = await getTar({ a: 'b' });
     writeFileSync(
       file,
-      await tarOf({
+      await getTar({
         'c.json': image.blobs[0]?.bytes ?? '',
         'l.tar': other,
         'manifest.json': JSON.stringify([{ Config: 'c.json', Layers: ['l.tar'] }]),

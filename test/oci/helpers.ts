@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll } from '@jest/globals';
 import { execa } from 'execa';
 import { pack } from 'tar-stream';
-import { digestOf } from '../../src/oci/blob-digest.js';
+import { getDigest } from '../../src/oci/blob-digest.js';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER_GZIP,
@@ -59,11 +59,11 @@ export interface TestImage {
 }
 
 function blob(mediaType: string, bytes: Buffer): TestBlob {
-  return { descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length }, bytes };
+  return { descriptor: { mediaType, digest: getDigest(bytes), size: bytes.length }, bytes };
 }
 
 /** A tar archive of files. */
-export async function tarOf(files: Readonly<Record<string, string | Buffer>>): Promise<Buffer> {
+export async function getTar(files: Readonly<Record<string, string | Buffer>>): Promise<Buffer> {
   const archive = pack();
   for (const [name, content] of Object.entries(files))
     archive.entry({ name, mtime: new Date(0) }, content);
@@ -79,8 +79,8 @@ export async function makeImage(
 ): Promise<TestImage> {
   const { size = 1000, platform = AMD64, docker = false } = options;
   const tars = options.layers ?? [
-    await tarOf({ 'etc/hello': `hello from ${platform.architecture}\n` }),
-    await tarOf({ 'data/random': randomBytes(size) }),
+    await getTar({ 'etc/hello': `hello from ${platform.architecture}\n` }),
+    await getTar({ 'data/random': randomBytes(size) }),
   ];
   const layers = tars.map((tar) =>
     blob(docker ? DOCKER_LAYER_GZIP : OCI_LAYER_GZIP, gzipSync(tar, { level: 1 })),
@@ -89,7 +89,7 @@ export async function makeImage(
     ...platform,
     created: '2024-01-02T03:04:05Z',
     config: { Env: ['A=b'], Cmd: ['/bin/true'], WorkingDir: '/' },
-    rootfs: { type: 'layers', diff_ids: tars.map((tar) => digestOf(tar)) },
+    rootfs: { type: 'layers', diff_ids: tars.map((tar) => getDigest(tar)) },
     history: tars.map((_, at) => ({ created_by: `layer ${at}` })),
   };
   const configBlob = blob(docker ? DOCKER_CONFIG : OCI_CONFIG, Buffer.from(JSON.stringify(config)));
@@ -139,14 +139,14 @@ export async function putIndex(sink: ImageSink, images: readonly TestImage[]): P
 export async function readLayers(image: ResolvedImage): Promise<Digest[]> {
   return Promise.all(
     image.layers.map(async (layer) =>
-      digestOf(await collect(await layer.open(), 1 << 30, 'layer')),
+      getDigest(await collect(await layer.open(), 1 << 30, 'layer')),
     ),
   );
 }
 
 /** What readLayers gives for an undamaged image. */
 export function layerDigests(image: TestImage): Digest[] {
-  return image.layers.map((layer) => digestOf(layer.bytes));
+  return image.layers.map((layer) => getDigest(layer.bytes));
 }
 
 /** A digest that no blob has. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { digestOf } from '../../src/oci/blob-digest.js';
+import { getDigest } from '../../src/oci/blob-digest.js';
 import { layoutSink } from '../../src/oci/layout.js';
 import { OCI_MANIFEST } from '../../src/oci/media-types.js';
 import type { Descriptor, ImageSink } from '../../src/oci/resolved-image.js';
@@ -25,7 +25,7 @@ function sink(tag: string): ImageSink {
 
 async function putText(to: ImageSink, text: string): Promise<Descriptor> {
   const bytes = Buffer.from(text);
-  const descriptor = { mediaType: 'text/plain', digest: digestOf(bytes), size: bytes.length };
+  const descriptor = { mediaType: 'text/plain', digest: getDigest(bytes), size: bytes.length };
   await to.putBlob(descriptor, () => Readable.from([bytes]));
   return descriptor;
 }
@@ -40,7 +40,7 @@ async function putArtifact(to: ImageSink, ...texts: string[]): Promise<void> {
 }
 
 function has(text: string): boolean {
-  const digest = digestOf(Buffer.from(text));
+  const digest = getDigest(Buffer.from(text));
   return existsSync(join(directory, 'blobs/sha256', digest.slice('sha256:'.length)));
 }
 
@@ -49,7 +49,7 @@ test('what a killed writer left is gone with the next one; what has a name stays
   const killed = sink('second');
   await putText(killed, 'half');
   await putText(killed, 'kept');
-  const unfinished = digestOf(Buffer.from('half')).slice('sha256:'.length);
+  const unfinished = getDigest(Buffer.from('half')).slice('sha256:'.length);
   writeFileSync(join(directory, 'blobs/sha256', `${unfinished}.tmp-1-abc`), 'ha');
   // As if it had been killed: the kernel closes what it has open.
   await killed.close();

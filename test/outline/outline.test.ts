@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 import { formatOutline, formatTargets } from '../../src/outline/format-outline.js';
-import { outlineOf } from '../../src/outline/outline.js';
+import { getOutline } from '../../src/outline/outline.js';
 import { listTargets } from '../../src/outline/targets.js';
 
 const TEXT = `# VERSION is that of the program
@@ -32,7 +32,7 @@ const dockerfile = parseDockerfile(TEXT, 'Dockerfile');
 
 function outline(buildArgs: Readonly<Record<string, string>> = {}, target?: string) {
   const platform = 'linux/amd64';
-  return outlineOf(dockerfile, { buildArgs, platform, ignores: undefined }, target);
+  return getOutline(dockerfile, { buildArgs, platform, ignores: undefined }, target);
 }
 
 const at = (line: number) => ({ ranges: [{ start: { line }, end: { line } }] });

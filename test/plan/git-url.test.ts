@@ -75,7 +75,7 @@ test.each([
 });
 
 describe('files of web servers', () => {
-  const nameOf = (url: string) => {
+  const getName = (url: string) => {
     const found = remoteSource(url, { checksum: undefined, keepGitDirectory: undefined }, HERE);
     return found && [(found.source as { name: string }).name, remotePath(found.source)];
   };
@@ -87,10 +87,10 @@ describe('files of web servers', () => {
     ['http://host/a/', 'a'],
     ['http://host/%2e%2e%2f%2e%2e', '__unnamed__'],
   ])('%s is called %s', (url, name) => {
-    expect(nameOf(url)).toEqual([name, name]);
+    expect(getName(url)).toEqual([name, name]);
   });
   test('a wildcard in the name is none', () => {
-    expect(nameOf('http://host/a*[b]')).toEqual(['a*[b]', 'a\\*\\[b\\]']);
+    expect(getName('http://host/a*[b]')).toEqual(['a*[b]', 'a\\*\\[b\\]']);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Which file of lmdb's package a machine gets: by the C library of its Node. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { addonNames, libcOf } from '../../src/start/native-addon.js';
+import { addonNames, getLibc } from '../../src/start/native-addon.js';
 
 /** The beginning of a program: identification, then the path of its dynamic loader. */
 const program = (loader: string) =>
@@ -13,7 +13,7 @@ test.each([
   ['/lib/ld-musl-x86_64.so.1', 'musl'],
   ['/lib/ld-musl-aarch64.so.1', 'musl'],
 ])('a program that %s loads is linked with %s', (loader, libc) => {
-  expect(libcOf(program(loader))).toBe(libc);
+  expect(getLibc(program(loader))).toBe(libc);
 });
 
 test('the file for this Node comes first, and then the one for all', () => {

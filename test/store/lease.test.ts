@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import type { Lease } from '../../src/store/pins/lease.js';
 import { releaseLease, releaseLeases, takeLease, tryLease } from '../../src/store/pins/lease.js';
 import { LayersGoneError } from '../../src/store/pins/uses.js';
@@ -46,13 +46,13 @@ test('the second of two equal steps of one process waits for the first', async (
 });
 
 test('a lease of this process that nothing in it holds any more is taken at once', async () => {
-  const index = tablesOf(store);
+  const index = getTables(store);
   index.leases.putSync('key', { process: index.self.id });
   expect(tryLease(store, 'key')).toEqual({ key: 'key' });
 });
 
 test('work that begins again has none of its leases', () => {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const old = take('key');
   take('mount:cache');
   releaseLeases(store);
@@ -86,7 +86,7 @@ test('a lease of a process that has left is void', async () => {
   await closeStore(other);
   // It did not give it back.
   const after = await openStore(root, 'none');
-  tablesOf(after).leases.putSync('key', { process: tablesOf(other).self.id });
+  getTables(after).leases.putSync('key', { process: getTables(other).self.id });
   expect(tryLease(after, 'key')).toEqual({ key: 'key' });
   await closeStore(after);
   store = await openStore(root, 'none');

@@ -18,7 +18,7 @@ import { withIndexLock } from '../../src/store/index/index-lock.js';
 import type { StorePaths } from '../../src/store/paths.js';
 import { storePaths } from '../../src/store/paths.js';
 import type { ProcessId } from '../../src/store/pins/live-process.js';
-import { joinStore, PidTakenError, processOf } from '../../src/store/pins/live-process.js';
+import { getProcess, joinStore, PidTakenError } from '../../src/store/pins/live-process.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 
 let root: string;
@@ -90,8 +90,8 @@ describe('processes', () => {
   });
 
   test('the id is found at the end of a name in tmp/', () => {
-    expect(processOf(`bbbbbbbbbbbbbbbb.${DEAD}`)).toBe(DEAD);
-    expect(processOf('index.1.2.3')).toBe(undefined);
+    expect(getProcess(`bbbbbbbbbbbbbbbb.${DEAD}`)).toBe(DEAD);
+    expect(getProcess('index.1.2.3')).toBe(undefined);
   });
 });
 
@@ -123,7 +123,7 @@ describe('the lock of the index', () => {
 });
 
 describe('the mode of a store', () => {
-  const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+  const getMode = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
   test.each(['new', 'old'])('a %s one is closed to others', async (age) => {
     const store = join(root, 'store');
@@ -132,7 +132,7 @@ describe('the mode of a store', () => {
       chmodSync(store, 0o755);
     }
     await closeStore(await openStore(store));
-    expect(modeOf(store)).toBe('700');
+    expect(getMode(store)).toBe('700');
   });
 
   test('a directory with other things in it keeps its mode, the parts of the store are closed', async () => {
@@ -141,9 +141,9 @@ describe('the mode of a store', () => {
     mkdirSync(join(root, 'layers'), { mode: 0o755 });
     await closeStore(await openStore(root));
     await closeStore(await openStore(root));
-    expect(modeOf(root)).toBe('755');
+    expect(getMode(root)).toBe('755');
     expect(
-      ['layers', 'index', 'l', 'tmp', 'mounts', 'live'].map((name) => modeOf(join(root, name))),
+      ['layers', 'index', 'l', 'tmp', 'mounts', 'live'].map((name) => getMode(join(root, name))),
     ).toEqual(Array(6).fill('700'));
   });
 });

@@ -1,6 +1,6 @@
 /** The prune policy of the config file. */
 import { describe, expect, test } from '@jest/globals';
-import { DEFAULT_POLICY, limitOf, parsePolicy } from '../../src/store/gc/prune-policy.js';
+import { DEFAULT_POLICY, getLimit, parsePolicy } from '../../src/store/gc/prune-policy.js';
 import { parseAge, parseSize } from '../../src/util/units.js';
 
 describe('a config file', () => {
@@ -47,12 +47,12 @@ describe('a config file', () => {
     const disk = () => 1001;
     const limit = (keepBytes: unknown) => {
       const policy = parsePolicy({ prune: { keepBytes } });
-      return 'problem' in policy ? policy.problem : limitOf(policy, disk);
+      return 'problem' in policy ? policy.problem : getLimit(policy, disk);
     };
     expect([
       limit('10%'),
       limit(7),
-      limitOf({ ...DEFAULT_POLICY, keepBytes: undefined }, disk),
+      getLimit({ ...DEFAULT_POLICY, keepBytes: undefined }, disk),
     ]).toEqual([100, 7, undefined]);
   });
 });

@@ -248,7 +248,7 @@ const caches = fc
   });
 
 /** What a set of layers takes that no named image needs, counted anew. */
-function sizeOf({ own, shares, named }: PruneInput, gone: ReadonlySet<LayerId>): number {
+function getSize({ own, shares, named }: PruneInput, gone: ReadonlySet<LayerId>): number {
   const left = [...own].filter(([layer]) => !gone.has(layer) && !named.has(layer));
   const shared = shares.filter(
     ({ holders }) =>
@@ -265,8 +265,8 @@ test('property: bytes add up, nothing goes that must stay, the limit is kept if 
     fc.property(caches, fc.nat({ max: 500 }), (cache, limit) => {
       const plan = planToLimit(cache, limit * MB);
       const gone = new Set(plan.items.map(({ item }) => item));
-      expect(plan.remaining).toBe(sizeOf(cache, plan.layers));
-      expect(plan.remaining).toBe(sizeOf(cache, new Set()) - plan.freed);
+      expect(plan.remaining).toBe(getSize(cache, plan.layers));
+      expect(plan.remaining).toBe(getSize(cache, new Set()) - plan.freed);
       for (const layer of plan.layers) expect(cache.kept.has(layer)).toBe(false);
       const stays = cache.items.filter((item) => !gone.has(item));
       for (const item of stays)

@@ -14,7 +14,7 @@ import {
   publishImage,
   removeImage,
 } from '../../src/store/images/store-images.js';
-import { tablesOf } from '../../src/store/index/tables.js';
+import { getTables } from '../../src/store/index/tables.js';
 import { layerPath } from '../../src/store/layers/layer-store.js';
 import { tryLease } from '../../src/store/pins/lease.js';
 import type { ProcessId } from '../../src/store/pins/live-process.js';
@@ -45,7 +45,7 @@ const EVERYTHING = { keepBytes: undefined, filter: {}, mountsUnusedFor: 0 };
 
 /** As if the process that used layers had ended. */
 function forgetUses(): void {
-  tablesOf(store).uses.clearSync();
+  getTables(store).uses.clearSync();
 }
 
 /** An entry with a layer, as a build makes them, of a process that has ended since. */
@@ -123,9 +123,9 @@ describe('found, then removed by another process', () => {
     prune(store, EVERYTHING);
     await expect(publishImage(store, image([layer]), ['app'])).rejects.toThrow(LayersGoneError);
     expect(() => publishEntry(store, { ...step, layer }, undefined)).toThrow(LayersGoneError);
-    expect(tablesOf(store).steps.getCount()).toBe(0);
-    updateLayer(tablesOf(store), layer, { opaque: [] });
-    expect(tablesOf(store).layers.getCount()).toBe(0);
+    expect(getTables(store).steps.getCount()).toBe(0);
+    updateLayer(getTables(store), layer, { opaque: [] });
+    expect(getTables(store).layers.getCount()).toBe(0);
   });
 });
 
@@ -139,7 +139,7 @@ describe('declared, then pruned', () => {
     forgetUses();
     declare(layer);
     expect(prune(store, EVERYTHING).items.map(({ item }) => item.text)).toEqual(['b']);
-    expect([...liveUses(tablesOf(store)).layers]).toEqual([layer]);
+    expect([...liveUses(getTables(store)).layers]).toEqual([layer]);
   });
 
   test('a process that is gone keeps nothing, and the next one clears up after it', () => {
@@ -147,10 +147,10 @@ describe('declared, then pruned', () => {
     forgetUses();
     const dead = { process: 'aaaaaaaaaaaaaaaa-1' as ProcessId };
     const use = { ...dead, layers: [layer], mounts: [], everything: true };
-    tablesOf(store).uses.putSync('dead', use);
+    getTables(store).uses.putSync('dead', use);
     expect(prune(store, EVERYTHING).items).toHaveLength(1);
     tryLease(store, 'key');
-    expect(tablesOf(store).uses.get('dead')).toBe(undefined);
+    expect(getTables(store).uses.get('dead')).toBe(undefined);
   });
 });
 
@@ -181,8 +181,8 @@ describe('starting over', () => {
 
   /** Keeps the record, and what it says of everything. */
   function forgetUsesOfLayers(): void {
-    for (const { key, value } of [...tablesOf(store).uses.getRange()])
-      tablesOf(store).uses.putSync(key, { ...value, layers: [] });
+    for (const { key, value } of [...getTables(store).uses.getRange()])
+      getTables(store).uses.putSync(key, { ...value, layers: [] });
   }
 });
 
@@ -199,16 +199,16 @@ describe('removing images', () => {
     const last = await removeImage(store, id, 'app:2');
     expect(last).toMatchObject({ untagged: ['app:2'], removed: true });
     // The entry has the layer still.
-    expect(tablesOf(store).layers.getCount()).toBe(1);
+    expect(getTables(store).layers.getCount()).toBe(1);
     expect(await removeImage(store, id, 'app')).toMatchObject({ untagged: [], removed: false });
   });
 
   test('all names; layers that nobody needs go', async () => {
     const { layer, key } = publish('a');
     // As if it had been pulled.
-    tablesOf(store).steps.removeSync(key);
-    updateLayer(tablesOf(store), layer, { key: undefined });
-    tablesOf(store).diffIds.putSync('sha256:1', layer);
+    getTables(store).steps.removeSync(key);
+    updateLayer(getTables(store), layer, { key: undefined });
+    getTables(store).diffIds.putSync('sha256:1', layer);
     const { id } = await publishImage(store, image([layer]), ['app', 'other']);
     forgetUses();
     const removal = await removeImage(store, id, undefined);
@@ -218,16 +218,16 @@ describe('removing images', () => {
       layers: [layer],
     });
     expect(removal.freedBytes).toBeGreaterThan(0);
-    expect(tablesOf(store).diffIds.getCount()).toBe(0);
+    expect(getTables(store).diffIds.getCount()).toBe(0);
   });
 
   test('a process that runs in it keeps the layers until it ends', async () => {
     const { layer, key } = publish('a');
-    tablesOf(store).steps.removeSync(key);
-    updateLayer(tablesOf(store), layer, { key: undefined });
+    getTables(store).steps.removeSync(key);
+    updateLayer(getTables(store), layer, { key: undefined });
     const { id } = await publishImage(store, image([layer]), ['app']);
     expect(await removeImage(store, id, 'app')).toMatchObject({ layers: [], freedBytes: 0 });
-    expect(tablesOf(store).layers.getCount()).toBe(1);
+    expect(getTables(store).layers.getCount()).toBe(1);
     forgetUses();
     expect(prune(store, EVERYTHING).layers).toBe(1);
   });
@@ -238,7 +238,7 @@ test('the running total grows with layers, blobs and images that lose their name
   expect(readCacheBytes(store)).toBe(4096);
   const digest = 'sha256:1';
   const blob = { digest, size: 100, diffId: digest, compression: 'gzip' } as const;
-  updateLayer(tablesOf(store), layer, { blob });
+  updateLayer(getTables(store), layer, { blob });
   expect(readCacheBytes(store)).toBe(4196);
   await publishImage(store, image([layer]), ['app']);
   expect(prune(store, { ...EVERYTHING, keepBytes: 1e9 }).remaining).toBe(100);

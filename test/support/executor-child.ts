@@ -9,7 +9,7 @@ import { fetchLayer } from '../../src/engine/images/fetch-layer.js';
 import type { InputLayer, LayerArtifact } from '../../src/executor/executor.js';
 import { localExecutor } from '../../src/executor/local/local-executor.js';
 import { packLayer } from '../../src/fs/archive/pack.js';
-import { bytesOf, createWindowMemory } from '../../src/fs/archive/windows.js';
+import { createWindowMemory, getBytes } from '../../src/fs/archive/windows.js';
 import { layerMarks } from '../../src/fs/layer/layer-digest.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
 import { OCI_LAYER } from '../../src/oci/media-types.js';
@@ -17,7 +17,7 @@ import type { Digest } from '../../src/oci/resolved-image.js';
 import { indexScanStore } from '../../src/store/entries/scan-store.js';
 import { stackTree } from '../../src/store/layers/layer-stack.js';
 import type { Draft } from '../../src/store/layers/layer-store.js';
-import { discardDraft, draftOf, lazyScratch } from '../../src/store/layers/layer-store.js';
+import { discardDraft, getDraft, lazyScratch } from '../../src/store/layers/layer-store.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { StepFailedError } from '../../src/util/errors.js';
 import type { FromExecutor, ToExecutor } from './executor-messages.js';
@@ -80,7 +80,7 @@ async function send(draft: Draft): Promise<string> {
   const hash = createHash('sha256');
   const path = join(exchange, `sending-${draft.id}`);
   writeFileSync(path, '');
-  for await (const chunk of bytesOf(packLayer(draft.diff, { opaque, memory }), memory)) {
+  for await (const chunk of getBytes(packLayer(draft.diff, { opaque, memory }), memory)) {
     hash.update(chunk);
     writeFileSync(path, chunk, { flag: 'a' });
   }
@@ -116,7 +116,7 @@ async function execute(message: ToExecutor & { type: 'execute' }): Promise<Layer
   );
   scanStore.flush();
   if (made.content.kind !== 'draft') return made;
-  const draft = draftOf(store.paths, made.content.id);
+  const draft = getDraft(store.paths, made.content.id);
   try {
     return { ...made, content: { kind: 'archive', diffId: await send(draft) } };
   } finally {

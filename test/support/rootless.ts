@@ -6,7 +6,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { BuildEvent, Result } from './wiac.js';
-import { outputOf, tempDir, WIAC } from './wiac.js';
+import { getOutput, tempDir, WIAC } from './wiac.js';
 
 /** Number of the user and the group. */
 export const ORDINARY_UID = 12_345;
@@ -73,7 +73,7 @@ export interface UserMachine {
 }
 
 /** @param flags of setpriv(1), for what the user is to have inherited */
-export function machineOf(user: Mode['user'], ...flags: string[]): UserMachine {
+export function getMachine(user: Mode['user'], ...flags: string[]): UserMachine {
   if (user === 'ordinary') {
     const { home, command, env } = ordinaryUser(...flags);
     return { root: join(home, 'store'), command, env, tmp: join(home, 'tmp') };
@@ -122,5 +122,5 @@ export async function stepOutput(
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as BuildEvent);
-  return outputOf(events);
+  return getOutput(events);
 }

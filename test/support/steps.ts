@@ -2,7 +2,7 @@
 import type { Step, StepId } from '../../src/plan/step.js';
 
 /** A step with defaults that no test depends on. */
-export function stepOf<K extends Step['kind']>(
+export function getStep<K extends Step['kind']>(
   kind: K,
   id: string,
   members: Partial<Extract<Step, { kind: K }>> = {},

@@ -1,2 +1,2 @@
 export declare function testFiles(): string[];
-export declare function tierOf(path: string): 'pure' | 'root' | 'peers';
+export declare function getTier(path: string): 'pure' | 'root' | 'peers';

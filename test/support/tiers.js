@@ -36,7 +36,7 @@ export function testFiles() {
 }
 
 /** `pure`, `root` (overlays, namespaces, Debian's usual tools) or `peers`. */
-export function tierOf(path) {
+export function getTier(path) {
   if (PURE.test(path)) return 'pure';
   if (PEER_ROOMS.test(path)) return 'peers';
   return PEERS.test(readFileSync(join(TEST, path), 'utf8')) ? 'peers' : 'root';

@@ -194,6 +194,6 @@ export function ranSteps(events: readonly BuildEvent[]): string[] {
 }
 
 /** Output lines of a build's steps. */
-export function outputOf(events: readonly BuildEvent[]): string[] {
+export function getOutput(events: readonly BuildEvent[]): string[] {
   return events.filter(({ type }) => type === 'output').map(({ text }) => String(text));
 }

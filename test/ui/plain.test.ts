@@ -6,14 +6,14 @@ import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { StepId } from '../../src/plan/step.js';
 import { describeEvent, plainProgress } from '../../src/ui/plain.js';
 import { stepNames } from '../../src/ui/step-names.js';
-import { stepOf } from '../support/steps.js';
+import { getStep } from '../support/steps.js';
 
 const step = 's2' as StepId;
 const key = 'k' as DefinitionKey;
 const steps = [
-  stepOf('source', 's1', { text: 'FROM scratch' }),
-  stepOf('run', 's2', { text: 'RUN make' }),
-  stepOf('source', 's3', { stage: 'final' }),
+  getStep('source', 's1', { text: 'FROM scratch' }),
+  getStep('run', 's2', { text: 'RUN make' }),
+  getStep('source', 's3', { stage: 'final' }),
 ];
 
 describe('stepNames', () => {
@@ -27,9 +27,9 @@ describe('stepNames', () => {
 
   test('stages whose steps are mixed count for themselves', () => {
     const mixed = [
-      stepOf('run', 'a', { stage: 'x' }),
-      stepOf('run', 'b', { stage: 'y' }),
-      stepOf('run', 'c', { stage: 'x' }),
+      getStep('run', 'a', { stage: 'x' }),
+      getStep('run', 'b', { stage: 'y' }),
+      getStep('run', 'c', { stage: 'x' }),
     ];
     expect([...stepNames(mixed).values()]).toEqual(['[x 1/2]', '[y 1/1]', '[x 2/2]']);
   });

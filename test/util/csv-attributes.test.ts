@@ -58,21 +58,21 @@ describe('attributes', () => {
   });
 
   test('errors are of the command line and name the option', () => {
-    const errorOf = (action: () => unknown) => {
+    const getError = (action: () => unknown) => {
       try {
         return action();
       } catch (error) {
         return error;
       }
     };
-    const quote = errorOf(() => parseAttributes('"a', refuse));
+    const quote = getError(() => parseAttributes('"a', refuse));
     expect(quote).toBeInstanceOf(UsageError);
     expect(quote).toMatchObject({
       message: '--output TEXT: misplaced double quote',
       hint: expect.stringContaining('quotes'),
     });
     for (const text of ['word', '=x'])
-      expect(errorOf(() => attributePairs(parseAttributes(text, refuse), refuse))).toMatchObject({
+      expect(getError(() => attributePairs(parseAttributes(text, refuse), refuse))).toMatchObject({
         message: `--output TEXT: '${text}' is no NAME=VALUE`,
         hint: 'the usual hint',
       });

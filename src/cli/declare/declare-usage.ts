@@ -10,6 +10,6 @@ function isKnown(name: string | undefined): name is keyof typeof USAGES {
 }
 
 /** How a command is used, in one line. @returns undefined for a command that the script has not */
-export function usageOf(name: string | undefined): string | undefined {
+export function getUsage(name: string | undefined): string | undefined {
   return isKnown(name) ? `wiac ${name} ${USAGES[name]}` : undefined;
 }

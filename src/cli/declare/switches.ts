@@ -79,7 +79,7 @@ export function parseBoolean(value: string): boolean | undefined {
 }
 
 /** @throws UsageError */
-function booleanOf(word: string, value: string): boolean {
+function getBoolean(word: string, value: string): boolean {
   const parsed = parseBoolean(value);
   if (parsed !== undefined) return parsed;
   throw new UsageError(`${word}: ${value} is neither true nor false`, {
@@ -101,7 +101,7 @@ export function plainSwitches(program: Command, words: readonly string[]): strin
       const before = kept.filter((other) => other.option !== option);
       kept.splice(0, kept.length, ...before);
       const flag = word.slice(0, word.indexOf('='));
-      if (booleanOf(word, value)) kept.push({ option, value: undefined, words: [flag] });
+      if (getBoolean(word, value)) kept.push({ option, value: undefined, words: [flag] });
     }
   }
   return kept.flatMap(({ words: own }) => own);

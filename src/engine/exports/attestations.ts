@@ -45,7 +45,7 @@ function resolvedStep(store: Store, { result }: PlatformResult) {
 }
 
 /** How a platform was built, as a predicate. */
-export function provenanceOf(
+export function getProvenance(
   mode: 'min' | 'max',
   store: Store,
   built: PlatformResult,
@@ -90,7 +90,7 @@ export function attestedItem(
         say(SBOM_TYPE, sbom(stack, manifest, names[0] ?? 'image', created, VERSION));
       }
       if (mode !== undefined) {
-        say(PROVENANCE_TYPE, provenanceOf(mode, store, built, facts, now));
+        say(PROVENANCE_TYPE, getProvenance(mode, store, built, facts, now));
       }
       return said;
     },

@@ -19,13 +19,13 @@ import type { OutgoingLayer } from '../../shared-cache/write-cache.js';
 import { DEFAULT_FORM } from '../../store/blobs/blobs.js';
 import { completeEntry, findByDefinition } from '../../store/entries/entries.js';
 import { findLayer, findRemoteLayer, hasLayer } from '../../store/layers/find-layers.js';
-import { diffIdOf } from '../../store/layers/remote-layers.js';
+import { getDiffId } from '../../store/layers/remote-layers.js';
 import type { InlineCache, LayerId, StepRecord } from '../../store/records.js';
 import type { LayerReading } from '../build-session.js';
 import { MissingLayersError, usableOrigin } from '../images/needed-layers.js';
 import type { StepState } from '../lookup.js';
 import { runContentKey } from '../lookup.js';
-import { blobOf } from './export-layers.js';
+import { getBlob } from './export-layers.js';
 
 /** What giving away needs of a build. */
 export type ExportSession = LayerReading & { readonly scratch: () => string };
@@ -50,7 +50,7 @@ async function blobFor(
 ): Promise<Blob | undefined> {
   if (hasLayer(store, id)) {
     const form = { ...DEFAULT_FORM, compression };
-    const { record, path } = await blobOf(store, id, form, scratch(), signal);
+    const { record, path } = await getBlob(store, id, form, scratch(), signal);
     const { digest, size, diffId, compression: is } = record;
     return {
       listed: { digest: digest as Digest, size, compression: is },
@@ -84,7 +84,7 @@ function layerTable({ store }: ExportSession, blobs: ReadonlyMap<LayerId, Blob>)
     place: (id) => {
       const known = places.get(id);
       const blob = blobs.get(id);
-      const diffId = blob?.diffId ?? diffIdOf(store, id);
+      const diffId = blob?.diffId ?? getDiffId(store, id);
       if (known !== undefined || diffId === undefined) return known;
       const digest = (findLayer(store, id) ?? findRemoteLayer(store, id))?.digest;
       places.set(id, rows.length);

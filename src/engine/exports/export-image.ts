@@ -2,8 +2,8 @@
 import { Readable } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
 import type { Annotation } from '../../oci/annotations.js';
-import { annotationsOf } from '../../oci/annotations.js';
-import { digestOf } from '../../oci/blob-digest.js';
+import { getAnnotations } from '../../oci/annotations.js';
+import { getDigest } from '../../oci/blob-digest.js';
 import { configBytes } from '../../oci/config-blob.js';
 import {
   DOCKER_CONFIG,
@@ -73,16 +73,16 @@ interface JsonBlob {
   readonly descriptor: Descriptor;
 }
 
-function blobOf(bytes: Uint8Array, mediaType: string): JsonBlob {
-  return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };
+function getBlob(bytes: Uint8Array, mediaType: string): JsonBlob {
+  return { bytes, descriptor: { mediaType, digest: getDigest(bytes), size: bytes.length } };
 }
 
 function jsonBlob(value: unknown, mediaType: string): JsonBlob {
-  return blobOf(Buffer.from(JSON.stringify(value)), mediaType);
+  return getBlob(Buffer.from(JSON.stringify(value)), mediaType);
 }
 
 /** The config that the image came with, as long as it has the same layers; else one of our own. */
-function configOf(
+function getConfig(
   image: ImageRecord,
   layers: readonly ExportedLayer[],
   epoch: number | undefined,
@@ -93,9 +93,9 @@ function configOf(
   if (original) {
     const { rootfs } = parseConfig(original.config, 'the image as it came');
     const diffIds = records.map(({ diffId }) => diffId);
-    if (isDeepStrictEqual(rootfs.diff_ids, diffIds)) return blobOf(original.config, mediaType);
+    if (isDeepStrictEqual(rootfs.diff_ids, diffIds)) return getBlob(original.config, mediaType);
   }
-  return blobOf(configBytes(image, records, epoch ?? image.epoch), mediaType);
+  return getBlob(configBytes(image, records, epoch ?? image.epoch), mediaType);
 }
 
 async function putJson(sink: ImageSink, value: unknown, mediaType: string): Promise<Descriptor> {
@@ -113,7 +113,7 @@ interface WrittenImage {
  * Manifest and config as they were pulled: when nothing else is asked for, and the store has the
  * layers as they came.
  */
-function originalOf(
+function getOriginal(
   { original }: ImageRecord,
   layers: readonly ExportedLayer[],
   { form, mediaTypes, annotations }: ExportOptions,
@@ -126,7 +126,7 @@ function originalOf(
   if (isIndex(manifest) || manifest.layers.length !== layers.length) return undefined;
   const same = manifest.layers.every(({ digest }, at) => digest === layers[at]?.descriptor.digest);
   if (!same) return undefined;
-  const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
+  const descriptor = { mediaType, digest: getDigest(bytes), size: bytes.length };
   return { manifest: { bytes, descriptor }, config: manifest.config, configBytes };
 }
 
@@ -147,17 +147,17 @@ async function writeImage(
   const { form, mediaTypes, annotations, epoch, signal } = options;
   const layers = await exportLayers(store, image.layers, sink, form, mediaTypes, scratch, signal);
   const arrived = () => Promise.all(layers.map(({ sent }) => sent));
-  const original = originalOf(image, layers, options);
+  const original = getOriginal(image, layers, options);
   if (original) {
     const put = sink.putBlob(original.config, () => Readable.from([original.configBytes]));
     await Promise.all([put, arrived()]);
     return original;
   }
-  const config = configOf(image, layers, epoch, TYPES[mediaTypes].config);
+  const config = getConfig(image, layers, epoch, TYPES[mediaTypes].config);
   // The registry may be busy with the layers for a while.
   const put = sink.putBlob(config.descriptor, () => Readable.from([config.bytes]));
   await Promise.all([put, arrived()]);
-  const own = annotationsOf(annotations, 'manifest', image.platform);
+  const own = getAnnotations(annotations, 'manifest', image.platform);
   const mediaType = TYPES[mediaTypes].manifest;
   const manifest = {
     schemaVersion: 2,
@@ -230,7 +230,7 @@ export async function exportImages(
       scratch,
       withOwnTimes(options, image),
     );
-    const own = annotationsOf(annotations, 'manifest-descriptor', image.platform);
+    const own = getAnnotations(annotations, 'manifest-descriptor', image.platform);
     const { bytes, descriptor } = manifest;
     await sink.putManifest(bytes, descriptor.mediaType, single ? 'root' : 'child', own);
     const described: Descriptor = {
@@ -247,7 +247,7 @@ export async function exportImages(
   const [root] = manifests;
   if (single && root) return { root, manifests, configs };
   const mediaType = TYPES[mediaTypes].index;
-  const own = annotationsOf(annotations, 'index');
+  const own = getAnnotations(annotations, 'index');
   const index = {
     schemaVersion: 2,
     mediaType,
@@ -255,7 +255,7 @@ export async function exportImages(
     ...(own === undefined ? {} : { annotations: own }),
   };
   const bytes = Buffer.from(JSON.stringify(index));
-  const described = annotationsOf(annotations, 'index-descriptor');
+  const described = getAnnotations(annotations, 'index-descriptor');
   return {
     root: await sink.putManifest(bytes, mediaType, 'root', described),
     manifests,

@@ -15,7 +15,7 @@ import type { Descriptor, Digest, ImageSink } from '../../oci/resolved-image.js'
 import type { BlobForm, LayerBlob, MakeBlobOptions } from '../../store/blobs/blobs.js';
 import { findBlob, makeBlob } from '../../store/blobs/blobs.js';
 import { createGrowingFile } from '../../store/blobs/growing-file.js';
-import { opaqueOf } from '../../store/layers/layer-marks.js';
+import { getOpaque } from '../../store/layers/layer-marks.js';
 import type { BlobRecord, LayerId } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import { semaphore } from '../../util/semaphore.js';
@@ -46,7 +46,7 @@ export interface ExportedLayer {
 }
 
 /** The blob of a layer that is here; see makeBlob. @throws NoSpaceError */
-export async function blobOf(
+export async function getBlob(
   store: Store,
   id: LayerId,
   form: BlobForm,
@@ -80,7 +80,7 @@ function makeAndSend(
   const file = createGrowingFile(path);
   const make = async () => {
     try {
-      const opaque = await opaqueOf(store, id);
+      const opaque = await getOpaque(store, id);
       return await makeBlob(store, id, opaque, form, { path, file }, options);
     } catch (error) {
       file.end(error);

@@ -29,7 +29,7 @@ export interface ResultExport {
 
 const NOTHING_SAID: AttestPlan = { provenance: undefined, sbom: false };
 
-function requestOf(store: Store, result: DockerfileResult, wanted: ResultExport): OutputRequest {
+function getRequest(store: Store, result: DockerfileResult, wanted: ResultExport): OutputRequest {
   const { names, annotations = [], attestations = NOTHING_SAID, registry = {}, stdout } = wanted;
   const facts = { ...result.facts, names };
   const items = result.platforms.map((built) => attestedItem(attestations, store, built, facts));
@@ -47,7 +47,7 @@ export async function exportResult(
   result: DockerfileResult,
   wanted: ResultExport,
 ): Promise<Exported | undefined> {
-  const request = requestOf(store, result, wanted);
+  const request = getRequest(store, result, wanted);
   let exported: Exported | undefined;
   for (const output of wanted.outputs) exported = (await writeOutput(request, output)) ?? exported;
   await settle(store);
@@ -60,5 +60,5 @@ export function describeResult(
   result: DockerfileResult,
   wanted: ResultExport,
 ): Promise<Exported> {
-  return describeImage(requestOf(store, result, wanted));
+  return describeImage(getRequest(store, result, wanted));
 }

@@ -15,7 +15,7 @@ export interface DescribedImage {
  * When an image was made, ms since the epoch. The history of one that was pulled says it; an entry
  * of a build of this store has no time, so that the same build gives the same image.
  */
-export function createdOf({ created, epoch, history }: DescribedImage): number {
+export function getCreated({ created, epoch, history }: DescribedImage): number {
   if (epoch !== undefined) return epoch * 1000;
   const last = Date.parse(history.at(-1)?.created ?? '');
   return Number.isNaN(last) ? created : last;

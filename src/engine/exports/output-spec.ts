@@ -76,7 +76,7 @@ function isAnnotation(key: string): boolean {
   return /^annotation(-[a-z-]+)?(\[[^\]]*\])?\./.test(key);
 }
 
-function booleanOf(pairs: Pairs, key: string): boolean | undefined {
+function getBoolean(pairs: Pairs, key: string): boolean | undefined {
   const value = pairs.get(key);
   if (value === undefined) return undefined;
   if (value === '') return true;
@@ -113,7 +113,7 @@ export function parseCompression(
   return { compression, level: number };
 }
 
-function annotationsOf(pairs: Pairs): Annotation[] {
+function getAnnotations(pairs: Pairs): Annotation[] {
   return [...pairs].flatMap(([key, value]) => {
     if (!isAnnotation(key)) return [];
     const dot = key.indexOf('.', key.indexOf(']') + 1);
@@ -123,13 +123,13 @@ function annotationsOf(pairs: Pairs): Annotation[] {
   });
 }
 
-function formOf(pairs: Pairs): ImageForm {
+function getForm(pairs: Pairs): ImageForm {
   return {
     ...parseCompression(pairs.get('compression'), pairs.get('compression-level')),
-    force: booleanOf(pairs, 'force-compression') ?? false,
-    ociMediaTypes: booleanOf(pairs, 'oci-mediatypes'),
-    rewriteTimestamp: booleanOf(pairs, 'rewrite-timestamp') ?? false,
-    annotations: annotationsOf(pairs),
+    force: getBoolean(pairs, 'force-compression') ?? false,
+    ociMediaTypes: getBoolean(pairs, 'oci-mediatypes'),
+    rewriteTimestamp: getBoolean(pairs, 'rewrite-timestamp') ?? false,
+    annotations: getAnnotations(pairs),
   };
 }
 
@@ -159,8 +159,8 @@ function checkKeys(text: string, type: string, pairs: Pairs): void {
   }
 }
 
-function archiveOf(text: string, type: 'oci' | 'docker', pairs: Pairs): Output {
-  const tar = booleanOf(pairs, 'tar') ?? true;
+function getArchive(text: string, type: 'oci' | 'docker', pairs: Pairs): Output {
+  const tar = getBoolean(pairs, 'tar') ?? true;
   const dest = pairs.get('dest') ?? (type === 'oci' && tar ? STDOUT : undefined);
   if (dest === undefined)
     throw new UsageError(`--output ${text}: it has no dest`, {
@@ -174,10 +174,10 @@ function archiveOf(text: string, type: 'oci' | 'docker', pairs: Pairs): Output {
       hint: 'write type=oci,tar=false',
     });
   if (!tar && dest === STDOUT) throw new UsageError(`--output ${text}: a directory needs a dest`);
-  return { type, dest, tar, names: namesOf(pairs), form: formOf(pairs) };
+  return { type, dest, tar, names: getNames(pairs), form: getForm(pairs) };
 }
 
-function namesOf(pairs: Pairs): string[] | undefined {
+function getNames(pairs: Pairs): string[] | undefined {
   return pairs
     .get('name')
     ?.split(',')
@@ -216,20 +216,20 @@ export function parseOutput(text: string): Output {
       hint: 'give dest=FILE or dest=DIR',
     });
   if (type === 'cacheonly') return { type };
-  if (type === 'oci' || type === 'docker') return archiveOf(text, type, pairs);
+  if (type === 'oci' || type === 'docker') return getArchive(text, type, pairs);
   if (type === 'local' || type === 'tar') {
     const dest = pairs.get('dest') ?? (type === 'tar' ? STDOUT : undefined);
     if (dest === undefined || (type === 'local' && dest === STDOUT))
       throw new UsageError(`--output ${text}: it has no directory`, { hint: 'give dest=DIR' });
-    const split = booleanOf(pairs, 'platform-split');
+    const split = getBoolean(pairs, 'platform-split');
     return { type, dest: type === 'local' ? localDirectory(text, dest) : dest, split };
   }
-  const push = type === 'registry' || (booleanOf(pairs, 'push') ?? false);
-  return { type: 'image', names: namesOf(pairs), push, form: formOf(pairs) };
+  const push = type === 'registry' || (getBoolean(pairs, 'push') ?? false);
+  return { type: 'image', names: getNames(pairs), push, form: getForm(pairs) };
 }
 
 /** The media types of an output: OCI's, but Docker's in an archive for docker. */
-export function mediaTypesOf({ type, form }: ImageOutput): 'oci' | 'docker' {
+export function getMediaTypes({ type, form }: ImageOutput): 'oci' | 'docker' {
   return (form.ociMediaTypes ?? type !== 'docker') ? 'oci' : 'docker';
 }
 
@@ -246,7 +246,7 @@ export function checkImageOutput(
 ): void {
   const { form, type } = output;
   const annotated = annotations.length + form.annotations.length > 0;
-  if (annotated && mediaTypesOf(output) === 'docker')
+  if (annotated && getMediaTypes(output) === 'docker')
     throw new UsageError("Docker's media types have no annotations", {
       hint: 'leave the annotations out, or write oci-mediatypes=true',
     });

@@ -19,7 +19,7 @@ import { inUserNamespace } from '../../util/user-namespace.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
 import type { ImageOutput, Output } from './output-spec.js';
-import { mediaTypesOf, STDOUT } from './output-spec.js';
+import { getMediaTypes, STDOUT } from './output-spec.js';
 
 /** What the outputs of one build share. */
 export interface OutputRequest {
@@ -45,7 +45,7 @@ function exportOptions(output: ImageOutput, { epoch, annotations }: OutputReques
   const { compression = 'gzip', level, force, rewriteTimestamp } = output.form;
   return {
     form: { compression, level, force, latest: rewriteTimestamp ? epoch : undefined },
-    mediaTypes: mediaTypesOf(output),
+    mediaTypes: getMediaTypes(output),
     annotations: [...annotations, ...output.form.annotations],
     epoch,
   };

@@ -39,12 +39,12 @@ export function inPlaceBase(reference: string, { config, digest }: InPlaceImage)
 }
 
 /** The platform that an image is for, which need not be the one that was asked for. */
-function platformOf(image: PlanImage): Platform {
+function getPlatform(image: PlanImage): Platform {
   if ('inPlace' in image) return image.inPlace.config;
   return 'stored' in image ? parsePlatform(image.stored.platform) : image.config;
 }
 
-function baseOf(reference: string, image: PlanImage): BaseImage {
+function getBase(reference: string, image: PlanImage): BaseImage {
   if ('inPlace' in image) return inPlaceBase(reference, image.inPlace);
   if (!('stored' in image)) return baseImage(reference, image);
   const { id, manifest = id, config, history, author } = image.stored;
@@ -109,7 +109,7 @@ function compileWith(
   const missing = new Map<string, Wanted>();
   const image: PlanOptions['image'] = (reference, platform, location) => {
     const known = images.get({ reference, platform });
-    if (known) return baseOf(reference, known);
+    if (known) return getBase(reference, known);
     const key = `${platform} ${reference}`;
     if (!missing.has(key)) missing.set(key, { reference, platform, location });
     return placeholder(reference);
@@ -167,7 +167,7 @@ export async function planWithImages(
       for (const wanted of compiled.missing) {
         const opened = await openWanted(wanted, findStored, sources, access);
         images.set(wanted, opened);
-        const warning = platformWarning(wanted.reference, platformOf(opened), wanted.platform);
+        const warning = platformWarning(wanted.reference, getPlatform(opened), wanted.platform);
         if (warning !== undefined) warnings.push(warning);
       }
     }

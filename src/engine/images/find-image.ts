@@ -27,8 +27,8 @@ export async function findImage(
   const named = findNamedImage(store, reference);
   if (named || idStart(reference, fewest) === undefined) return named;
   // Hardly any build or run needs what reads layers for ids.
-  const { imagesOf } = await import('./settle-image-ids.js');
-  const [image] = await imagesOf(store, reference, fewest);
+  const { getImages } = await import('./settle-image-ids.js');
+  const [image] = await getImages(store, reference, fewest);
   return image;
 }
 
@@ -49,8 +49,8 @@ export async function requireImages(
   store: Store,
   name: string,
 ): Promise<[ImageRecord, ...ImageRecord[]]> {
-  const { imagesOf } = await import('./settle-image-ids.js');
-  const [image, ...others] = await imagesOf(store, name);
+  const { getImages } = await import('./settle-image-ids.js');
+  const [image, ...others] = await getImages(store, name);
   if (image) return [image, ...others];
   const similar = similarName(store, name);
   throw new NotFoundError(`there is no image ${name}`, {

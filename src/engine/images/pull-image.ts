@@ -17,7 +17,7 @@ import { platformWarning } from './platform-warning.js';
 import { adoptStorageImage } from './storage-image.js';
 
 /** The manifest of docker-archive is of our own making: there is only the config to keep. */
-function originalOf(reference: string, image: ResolvedImage): Pick<ImageRecord, 'original'> {
+function getOriginal(reference: string, image: ResolvedImage): Pick<ImageRecord, 'original'> {
   const { manifestDescriptor, manifestBytes: manifest, configBytes: config } = image;
   if (parseReference(reference).kind === 'docker-archive') return { original: configAlone(config) };
   return { original: { mediaType: manifestDescriptor.mediaType, manifest, config } };
@@ -82,7 +82,7 @@ export async function pullImage(
         history,
         ...(author === undefined ? {} : { author }),
       });
-      return publishImage(store, { ...made, ...originalOf(reference, resolved) }, [name]);
+      return publishImage(store, { ...made, ...getOriginal(reference, resolved) }, [name]);
     });
   } finally {
     await source.close();

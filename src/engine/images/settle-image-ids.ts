@@ -92,7 +92,7 @@ async function knowIds(store: Store, like?: ImageRecord): Promise<void> {
 }
 
 /** Every record of an image: it may have been built here, and pulled as somebody else pushed it. */
-export async function recordsOf(store: Store, image: ImageRecord): Promise<ImageRecord[]> {
+export async function getRecords(store: Store, image: ImageRecord): Promise<ImageRecord[]> {
   const id = await imageId(store, image);
   await knowIds(store, image);
   return imagesWithId(store, id).map((found) => found.image);
@@ -104,7 +104,7 @@ export async function recordsOf(store: Store, image: ImageRecord): Promise<Image
  * @param fewest digits of an id that are one
  * @throws UsageError when the beginning of an id is that of several
  */
-export async function imagesOf(
+export async function getImages(
   store: Store,
   reference: string,
   fewest?: number,

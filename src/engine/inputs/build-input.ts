@@ -326,8 +326,8 @@ async function bringNamed(
 ): Promise<() => FileSource> {
   const fetched = await fetch(contextSource(value, isDirectory), 'a build context', signal);
   if (fetched === undefined) return () => openContext(value, undefined);
-  const { directoryOf } = await import('../../sources/fetch-context.js');
-  const root = directoryOf(fetched);
+  const { directoryFor } = await import('../../sources/fetch-context.js');
+  const root = directoryFor(fetched);
   return () => openFetched(root, { kind: 'input' });
 }
 

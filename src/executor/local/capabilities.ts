@@ -47,7 +47,7 @@ export interface UnknownCapability {
  * The capabilities of a container that was given some and lost others. ALL stands for all of them;
  * single names count before it, as with docker: `--cap-drop=ALL --cap-add=CHOWN` leaves one.
  */
-export function capabilitiesOf(
+export function getCapabilities(
   add: readonly string[],
   drop: readonly string[],
 ): readonly number[] | UnknownCapability {

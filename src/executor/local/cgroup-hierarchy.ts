@@ -64,7 +64,7 @@ function ownPath({ root, target }: Mount, group: string): string {
  * one of them; which of them version 2 has, its files say.
  * @returns undefined when none is mounted
  */
-export function hierarchyOf(
+export function getHierarchy(
   controller: Controller,
   mountinfo: string,
   cgroup: string,

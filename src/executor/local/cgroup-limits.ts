@@ -45,7 +45,7 @@ function settings(controller: Controller, lines: readonly Line[], optional = fal
 }
 
 /** As docker: without --memory-swap a container may swap as much as it has memory. */
-function swapOf({ memory, memorySwap }: ControlLimits): number | undefined {
+function getSwap({ memory, memorySwap }: ControlLimits): number | undefined {
   if (memory === undefined) return undefined;
   return memorySwap ?? memory * 2;
 }
@@ -64,7 +64,7 @@ export function settingsV1(limits: ControlLimits): Setting[] {
     ...settings('memory', [['memory.limit_in_bytes', memory, '--memory']]),
     ...settings(
       'memory',
-      [['memory.memsw.limit_in_bytes', swapOf(limits), '--memory-swap']],
+      [['memory.memsw.limit_in_bytes', getSwap(limits), '--memory-swap']],
       memorySwap === undefined,
     ),
     ...settings('cpu', [
@@ -81,7 +81,7 @@ const MAX_SHARES = 262_144;
 const MAX_WEIGHT = 10_000;
 
 /** cpu.weight of 1 to 10,000 for cpu.shares of 2 to 262,144, as the OCI runtimes convert it. */
-function weightOf(shares: number): number {
+function getWeight(shares: number): number {
   return Math.floor(1 + ((shares - 2) * (MAX_WEIGHT - 1)) / (MAX_SHARES - 2));
 }
 
@@ -90,7 +90,7 @@ const DEFAULT_PERIOD = 100_000;
 /** Files of version 2. */
 export function settingsV2(limits: ControlLimits): Setting[] {
   const { memory, memorySwap, cpuQuota, cpuPeriod, cpuShares, pids } = limits;
-  const swap = swapOf(limits);
+  const swap = getSwap(limits);
   const swapMax = swap === undefined ? undefined : swap < 0 ? 'max' : swap - (memory ?? 0);
   const quota = cpuQuota === undefined || cpuQuota < 0 ? 'max' : cpuQuota;
   const isCpuLimited = cpuQuota !== undefined || cpuPeriod !== undefined;
@@ -102,7 +102,7 @@ export function settingsV2(limits: ControlLimits): Setting[] {
       memorySwap === undefined,
     ),
     ...settings('cpu', [
-      ['cpu.weight', cpuShares === undefined ? undefined : weightOf(cpuShares), '--cpu-shares'],
+      ['cpu.weight', cpuShares === undefined ? undefined : getWeight(cpuShares), '--cpu-shares'],
       [
         'cpu.max',
         isCpuLimited ? `${quota} ${cpuPeriod ?? DEFAULT_PERIOD}` : undefined,

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { IsolationError } from '../../util/errors.js';
 import { abandonedNames, processName } from '../../util/process-name.js';
 import type { Hierarchy } from './cgroup-hierarchy.js';
-import { groupsAbove, hierarchyOf } from './cgroup-hierarchy.js';
+import { getHierarchy, groupsAbove } from './cgroup-hierarchy.js';
 import type { ControlLimits, Controller, Setting } from './cgroup-limits.js';
 import { settingsV1, settingsV2 } from './cgroup-limits.js';
 
@@ -25,7 +25,7 @@ const NONE: ControlGroups = { members: [], memoryKills: () => 0, remove: async (
 
 const CONTROLLERS: readonly Controller[] = ['memory', 'cpu', 'cpuset', 'pids'];
 
-function codeOf(error: unknown): string {
+function getCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);
 }
 
@@ -33,7 +33,7 @@ function readHierarchy(controller: Controller): Hierarchy | undefined {
   const [mountinfo, cgroup] = ['mountinfo', 'cgroup'].map((name) =>
     readFileSync(`/proc/self/${name}`, 'utf8'),
   ) as [string, string];
-  return hierarchyOf(controller, mountinfo, cgroup);
+  return getHierarchy(controller, mountinfo, cgroup);
 }
 
 /** Writes a file of the kernel's; it is never made, because that would fail in riddles. */
@@ -64,7 +64,7 @@ function apply(group: string, settings: readonly Setting[]): void {
     try {
       set(group, file, value);
     } catch (error) {
-      const code = codeOf(error);
+      const code = getCode(error);
       if (optional && (code === 'ENOENT' || code === 'EINVAL')) continue;
       throw new IsolationError(`${option}: the kernel takes no ${value} for ${file} (${code})`, {
         hint:
@@ -105,7 +105,7 @@ function makeNearby(name: string, hierarchy: Hierarchy, settings: readonly Setti
       return makeGroup(parent, name, hierarchy, settings);
     } catch (error) {
       if (error instanceof IsolationError) throw error;
-      refused.push(`${parent}: ${codeOf(error)}`);
+      refused.push(`${parent}: ${getCode(error)}`);
     }
   }
   const asked = settings.filter(({ optional }) => !optional).map(({ option }) => option);
@@ -165,7 +165,7 @@ async function remove(group: string): Promise<void> {
       return rmdirSync(group);
     } catch (error) {
       // What can't be removed now, the next command sweeps away.
-      if (codeOf(error) !== 'EBUSY' || pause === undefined) return;
+      if (getCode(error) !== 'EBUSY' || pause === undefined) return;
     }
     await sleep(pause);
   }

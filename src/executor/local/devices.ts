@@ -48,22 +48,22 @@ const LOOPS = 8;
 const LOOP_CONTROL = { major: 10, minor: 237 } as const;
 
 /** dev_t of glibc, gnu_dev_major(3); minor numbers above 2^20 - 1 do not exist. */
-function majorOf(number: number): number {
+function getMajor(number: number): number {
   return (number >> 8) & 0xfff;
 }
-function minorOf(number: number): number {
+function getMinor(number: number): number {
   return (number & 0xff) | ((number >>> 12) & 0xfff00);
 }
 
 /** @returns undefined when the file is no device */
-export function deviceOf(source: string, path: string, stats: Stats): Device | undefined {
+export function getDevice(source: string, path: string, stats: Stats): Device | undefined {
   if (!stats.isCharacterDevice() && !stats.isBlockDevice()) return undefined;
   return {
     source,
     path,
     kind: stats.isBlockDevice() ? 'block' : 'character',
-    major: majorOf(stats.rdev),
-    minor: minorOf(stats.rdev),
+    major: getMajor(stats.rdev),
+    minor: getMinor(stats.rdev),
     mode: stats.mode & 0o7777,
     uid: stats.uid,
     gid: stats.gid,
@@ -80,7 +80,7 @@ function listDevices(root: string, below: string): Device[] {
     const source = join(root, path);
     // A device can be unplugged meanwhile.
     const stats = statSync(source, { throwIfNoEntry: false });
-    return (stats && deviceOf(source, path, stats)) ?? [];
+    return (stats && getDevice(source, path, stats)) ?? [];
   });
 }
 

@@ -77,7 +77,7 @@ function fileMounts(scratch: string, step: RunStep, isolation: Isolation): Mount
 }
 
 /** What a step may do in its container. */
-function restrictionsOf({ resources, security }: RunStep, isolation: Isolation): Restrictions {
+function getRestrictions({ resources, security }: RunStep, isolation: Isolation): Restrictions {
   const { add, drop } = resources.capabilities ?? { add: [], drop: [] };
   const everywhere = drop.length > 0;
   const all = security === 'insecure' || isolation === 'chroot';
@@ -132,7 +132,7 @@ function stepFailure(
   return new StepFailedError(message, step.location, exit.code, lastLines, hint);
 }
 
-function identityOf(stack: Stack, step: RunStep): Identity {
+function getIdentity(stack: Stack, step: RunStep): Identity {
   const identity = resolveIdentity(stack, step.user);
   if (!('unknown' in identity)) return identity;
   throw new DockerfileError(identity.unknown, step.location, {
@@ -164,7 +164,7 @@ function describeContainer(
   const insecure = step.security === 'insecure';
   const work = join(draft.path, 'work');
   mkdirSync(work);
-  const identity = identityOf(stack, step);
+  const identity = getIdentity(stack, step);
   return {
     isolation,
     overlay: overlayOptions({ lower: rootfs.lower, upper: draft.diff, work }, draft.path, true),
@@ -176,7 +176,7 @@ function describeContainer(
     network: step.network === 'none' ? 'none' : 'host',
     insecure,
     devices: insecure && isolation === 'namespaces' ? hostDevices() : [],
-    restrictions: restrictionsOf(step, isolation),
+    restrictions: getRestrictions(step, isolation),
     cgroups,
     hostname: HOSTNAME,
     terminal: false,

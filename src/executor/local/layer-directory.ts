@@ -5,7 +5,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
-import { messageOf } from '../../oci/image-error.js';
+import { getMessage } from '../../oci/image-error.js';
 import { UsageError } from '../../util/errors.js';
 import { makeDirectories } from '../../util/make-directories.js';
 import { abandonedNames, isProcessName, processName } from '../../util/process-name.js';
@@ -23,7 +23,7 @@ export interface LayerDirectory {
 /** What overlayfs leaves in the work directory of the article's script. */
 const OF_THE_SCRIPT = ['work', 'index'];
 
-export function partsOf(layer: string): LayerDirectory {
+export function getParts(layer: string): LayerDirectory {
   const [diff, work, merged] = ['diff', 'work', 'merged'].map((name) => join(layer, name));
   return { diff, work, merged } as LayerDirectory;
 }
@@ -33,7 +33,7 @@ export function makeLayerDirectory(path: string): void {
   try {
     makeDirectories(path);
   } catch (cause) {
-    throw new UsageError(`the layer directory ${path} can't be made: ${messageOf(cause)}`, {
+    throw new UsageError(`the layer directory ${path} can't be made: ${getMessage(cause)}`, {
       cause,
       hint: 'name one that you may write to',
     });
@@ -54,7 +54,7 @@ export interface OpenLayer {
  * @throws UsageError when they can't be made, or hold other files
  */
 export function openContainerLayer(layer: string): OpenLayer {
-  const { diff, work, merged } = partsOf(layer);
+  const { diff, work, merged } = getParts(layer);
   for (const path of [layer, work, merged]) makeLayerDirectory(path);
   if (statSync(diff, { throwIfNoEntry: false })?.isDirectory() === false)
     throw new UsageError(`${diff} is not a directory`, { hint: 'name another layer' });

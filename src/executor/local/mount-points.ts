@@ -87,17 +87,17 @@ interface Placed extends PointRequest {
 function enclosing(
   placed: readonly Placed[],
   path: string,
-  pathOf: (one: Placed) => string,
+  getPath: (one: Placed) => string,
 ): { around: Placed; rest: string } | undefined {
   // Those that came last are the deepest.
   for (const around of [...placed].reverse()) {
-    const rest = around.kind === 'directory' ? partBelow(path, pathOf(around)) : undefined;
+    const rest = around.kind === 'directory' ? partBelow(path, getPath(around)) : undefined;
     if (rest !== undefined) return { around, rest };
   }
   return undefined;
 }
 
-const depthOf = (path: string) => path.split('/').length;
+const getDepth = (path: string) => path.split('/').length;
 
 /**
  * Finds or makes the mount points of a container.
@@ -160,7 +160,7 @@ export function placeMounts(
   };
   const places: (MountPlace | undefined)[] = requests.map(() => undefined);
   // Outer mounts come before the mounts inside them, in whatever order they were requested.
-  const order = [...requests.entries()].sort(([, a], [, b]) => depthOf(a.path) - depthOf(b.path));
+  const order = [...requests.entries()].sort(([, a], [, b]) => getDepth(a.path) - getDepth(b.path));
   for (const [index, request] of order) {
     const found = place(request);
     places[index] = found;

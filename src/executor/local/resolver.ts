@@ -2,7 +2,7 @@
 import type { Resolver } from '../../plan/step.js';
 
 /** Values of all lines that begin with one of the words. */
-function valuesOf(text: string, words: readonly string[]): string[] {
+function getValues(text: string, words: readonly string[]): string[] {
   return text.split('\n').flatMap((line) => {
     const [word = '', ...values] = line.split(/\s+/);
     return words.includes(word) ? values.filter(Boolean) : [];
@@ -15,7 +15,7 @@ function valuesOf(text: string, words: readonly string[]): string[] {
  */
 export function resolvConf(text: string, { servers, search, options }: Resolver): string {
   const or = (given: readonly string[], ...words: string[]) =>
-    given.length > 0 ? given : valuesOf(text, words);
+    given.length > 0 ? given : getValues(text, words);
   const domains = or(search, 'search', 'domain').filter((domain) => domain !== '.');
   const wanted = or(options, 'options');
   const lines = [

@@ -71,7 +71,7 @@ async function readStack(paths: readonly string[]): Promise<Stack> {
   );
 }
 
-function identityOf(stack: Stack, { user, groups }: ProgramRequest): Identity {
+function getIdentity(stack: Stack, { user, groups }: ProgramRequest): Identity {
   const identity = resolveIdentity(stack, user);
   if ('unknown' in identity)
     throw new UsageError(identity.unknown, { hint: 'use a number, or another user' });
@@ -92,7 +92,7 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
     mkdirSync(upper);
     inheritRoot(upper, stack);
   }
-  const identity = identityOf(stack, request);
+  const identity = getIdentity(stack, request);
   const binds = [...networkFiles(scratch, names), ...request.binds];
   const directories = tmpfs.map(({ target }) => target);
   const rootfs = prepareRootfs(stack, lower, scratch, binds, directories, isolation);

@@ -15,7 +15,7 @@ import { display, fsPath } from '../../oci/tar/entry.js';
 import {
   cleanComponents,
   components,
-  meaningOf,
+  getMeaning,
   refuseWhiteout,
 } from '../../oci/tar/member-name.js';
 import type { EntrySink } from '../../oci/tar/parser.js';
@@ -157,7 +157,7 @@ function putLink(tree: LayerTree, slot: Slot, parts: readonly ByteString[], entr
 export function createLayerWriter(directory: string, options: LayerWriterOptions): LayerWriter {
   const { rootless } = options;
   const tree = createTree(directory, options.base);
-  const partsOf = options.names === 'layer' ? components : cleanComponents;
+  const getParts = options.names === 'layer' ? components : cleanComponents;
   const { pending } = tree;
   const owner = newFileOwner(statSync(directory));
   const modes = createModeMemory();
@@ -234,7 +234,7 @@ export function createLayerWriter(directory: string, options: LayerWriterOptions
     const path = childPath(parent, name);
     const slot = { parent, name, path };
     if (entry.type === 'dir') putDirectory(tree, slot, attributes);
-    else if (entry.type === 'link') putLink(tree, slot, partsOf(entry.linkName), entry);
+    else if (entry.type === 'link') putLink(tree, slot, getParts(entry.linkName), entry);
     else {
       clear(tree, slot);
       if (entry.type === 'file') return putFile(slot, entry, attributes);
@@ -246,12 +246,12 @@ export function createLayerWriter(directory: string, options: LayerWriterOptions
 
   return {
     put(entry) {
-      const parts = partsOf(entry.name);
+      const parts = getParts(entry.name);
       if (options.names === 'archive') {
         refuseWhiteout(parts);
         return putEntry(parts, entry);
       }
-      const meaning = meaningOf(parts);
+      const meaning = getMeaning(parts);
       if (meaning.kind === 'entry') return putEntry(parts, entry);
       if (meaning.kind === 'ignored') return undefined;
       const node = findDirectory(tree, parts.slice(0, -1), 'make') ?? tree.top;

@@ -8,7 +8,7 @@ import { lstatSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
-import { ImageError, messageOf } from '../../oci/image-error.js';
+import { getMessage, ImageError } from '../../oci/image-error.js';
 import type { ByteString } from '../../util/byte-string.js';
 import { fsPath } from '../../util/byte-string.js';
 import { makeDirectories } from '../../util/make-directories.js';
@@ -102,7 +102,7 @@ export async function writeLocalTree(
     await unpackThrough(archive, target, options.rootless);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
-    throw new ImageError(`cannot write to ${destination}: ${messageOf(cause)}`, { cause });
+    throw new ImageError(`cannot write to ${destination}: ${getMessage(cause)}`, { cause });
   } finally {
     if (target) closeDirectory(target);
   }

@@ -7,7 +7,7 @@ import { deferred } from '../../util/deferred.js';
 import type { GzipThreads } from './gzip-threads.js';
 import { compressHere, createGzipThreads } from './gzip-threads.js';
 import type { Window, WindowMemory } from './windows.js';
-import { bytesOf } from './windows.js';
+import { getBytes } from './windows.js';
 
 /** A layer before and after compression (image-spec, descriptor.md and config.md). */
 export interface CompressedLayer {
@@ -176,7 +176,7 @@ export function compress(
     const plain = createMeter();
     const packed = createMeter();
     try {
-      const input = () => metered(bytesOf(archive, options.memory), plain);
+      const input = () => metered(getBytes(archive, options.memory), plain);
       if (compression === 'gzip') yield* metered(gzipped(archive, plain, options), packed);
       else if (compression === 'none') yield* input();
       else yield* metered(zstded(input(), options.level ?? DEFAULT_LEVELS.zstd), packed);

@@ -10,7 +10,7 @@ import { withShortPath } from '../short-path.js';
 import type { ByteLayer, LayerMember, LocatedMember } from './walk-layer.js';
 import { walkLayer, walkMerged } from './walk-layer.js';
 import type { Window, WindowMemory } from './windows.js';
-import { bytesOf, createWindowMemory, createWindowWriter, WINDOW } from './windows.js';
+import { createWindowMemory, createWindowWriter, getBytes, WINDOW } from './windows.js';
 
 export interface PackOptions {
   /** The layer's opaque directories, relative to it. */
@@ -80,11 +80,11 @@ const NOTHING: TarEntry = {
 
 const toBytes = (text: string): ByteString => Buffer.from(text).toString('latin1');
 
-function majorOf(device: bigint): number {
+function getMajor(device: bigint): number {
   return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
 }
 
-function minorOf(device: bigint): number {
+function getMinor(device: bigint): number {
   return Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));
 }
 
@@ -93,7 +93,7 @@ function beside(path: ByteString, name: ByteString): ByteString {
 }
 
 /** What a member is in the archive; links maps inodes to the name that has the data. */
-function entryOf(
+function getEntry(
   { member, file }: LocatedMember,
   xattrs: Xattrs,
   links: Map<string, ByteString>,
@@ -116,8 +116,8 @@ function entryOf(
     size: first === undefined ? size : 0,
     mtime,
     linkName,
-    major: device === 0n || first !== undefined ? 0 : majorOf(device),
-    minor: device === 0n || first !== undefined ? 0 : minorOf(device),
+    major: device === 0n || first !== undefined ? 0 : getMajor(device),
+    minor: device === 0n || first !== undefined ? 0 : getMinor(device),
     xattrs: first === undefined ? xattrs : [],
     sparse: undefined,
   };
@@ -139,7 +139,7 @@ function rawXattrs(found: readonly (readonly [ByteString, string])[] | undefined
 /** The windows of the members, without a turn of the event loop for each of them. */
 function* windowsOfMembers(
   walk: Iterable<LocatedMember>,
-  xattrsOf: ReadonlyMap<ByteString, readonly (readonly [ByteString, string])[]>,
+  getXattrs: ReadonlyMap<ByteString, readonly (readonly [ByteString, string])[]>,
   opaque: ReadonlySet<ByteString>,
   change: Change,
   memory: WindowMemory,
@@ -158,8 +158,8 @@ function* windowsOfMembers(
   for (const located of walk) {
     const { member, file } = located;
     // Mostly there are none: to look a path up in a table takes as long as to write its header.
-    const xattrs = xattrsOf.size === 0 ? NO_XATTRS : rawXattrs(xattrsOf.get(file));
-    if (!isPlainRoot(member, xattrs)) yield* put(change(entryOf(located, xattrs, links)), file);
+    const xattrs = getXattrs.size === 0 ? NO_XATTRS : rawXattrs(getXattrs.get(file));
+    if (!isPlainRoot(member, xattrs)) yield* put(change(getEntry(located, xattrs, links)), file);
     if (member.type === 'dir' && opaque.has(member.path)) {
       const name = member.path === '' ? OPAQUE_NAME : `${member.path}/${OPAQUE_NAME}`;
       yield* put({ ...NOTHING, name }, file);
@@ -280,7 +280,7 @@ export function packTrees(
   options: PackTreeOptions,
 ): AsyncGenerator<Buffer> {
   const memory = createWindowMemory();
-  return bytesOf(archiveTrees(trees, options, memory), memory);
+  return getBytes(archiveTrees(trees, options, memory), memory);
 }
 
 /** The same for one tree, at the top of the archive. */

@@ -66,7 +66,7 @@ const DISK_BLOCK = 4096;
 const INLINE_TARGET = 60;
 
 /** Bytes of the blocks that an entry takes. */
-function diskOf({ type, size, sparse, linkName }: TarEntry): number {
+function getDisk({ type, size, sparse, linkName }: TarEntry): number {
   if (type === 'dir') return DISK_BLOCK;
   if (type === 'symlink') return linkName.length < INLINE_TARGET ? 0 : DISK_BLOCK;
   const data = sparse?.segments?.reduce((sum, { length }) => sum + length, 0) ?? size;
@@ -78,7 +78,7 @@ function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
   const counts = { files: 0, bytes: 0, disk: DISK_BLOCK, withoutXattrs: true, newest: 0 };
   const parser: TarParser = createTarParser((entry) => {
     counts.files += 1;
-    counts.disk += diskOf(entry);
+    counts.disk += getDisk(entry);
     counts.bytes += entry.sparse?.realSize ?? entry.size;
     if (entry.xattrs.length > 0) counts.withoutXattrs = false;
     counts.newest = Math.max(counts.newest, entry.mtime.seconds);

@@ -46,7 +46,7 @@ const TYPES: ReadonlyMap<bigint, LayerMember['type']> = new Map([
 
 const BILLION = 1_000_000_000n;
 
-function timeOf(nanoseconds: bigint, wholeSeconds: boolean): TarTime {
+function getTime(nanoseconds: bigint, wholeSeconds: boolean): TarTime {
   const rest = ((nanoseconds % BILLION) + BILLION) % BILLION;
   const seconds = Number((nanoseconds - rest) / BILLION);
   return { seconds, nanoseconds: wholeSeconds ? 0 : Number(rest) };
@@ -69,7 +69,7 @@ function member(
     uid: Number(stats.uid),
     gid: Number(stats.gid),
     size: type === 'file' ? Number(stats.size) : 0,
-    mtime: timeOf(stats.mtimeNs, wholeSeconds),
+    mtime: getTime(stats.mtimeNs, wholeSeconds),
     device: stats.rdev,
     inode: linked ? `${stats.dev}:${stats.ino}` : undefined,
   };
@@ -130,7 +130,7 @@ interface MergedMember extends LocatedMember {
 function mergedChildren({ member: { path }, layers }: MergedMember): MergedMember[] {
   const merged = mergeDirectory(layers, {
     list: ({ root }) => children(root, path, false).map((one) => [one.member.path, one] as const),
-    kindOf: (_, __, { member: { type } }) =>
+    getKind: (_, __, { member: { type } }) =>
       type === 'dir' ? 'directory' : type === 'whiteout' ? 'whiteout' : 'other',
     isOpaque: ({ opaque }, name) => opaque.has(name),
   });

@@ -116,7 +116,7 @@ export function createWindowWriter(memory: WindowMemory): WindowWriter {
 }
 
 /** Cuts an archive that comes as a stream into windows. */
-export async function* windowsOf(
+export async function* getWindows(
   source: AsyncIterable<Buffer>,
   memory: WindowMemory,
 ): AsyncGenerator<Window> {
@@ -132,7 +132,7 @@ export async function* windowsOf(
  * @param memory where the windows come from
  * @throws (while reading) as fillWindow
  */
-export async function* bytesOf(
+export async function* getBytes(
   windows: AsyncIterable<Window>,
   memory: WindowMemory,
 ): AsyncGenerator<Buffer> {

@@ -123,7 +123,7 @@ function finish({ entries }: Growing, write: TreeNodes['write']): TreeDigest {
   return digest;
 }
 
-function linksOf(request: CopyRequest): LinkGroups | undefined {
+function getLinks(request: CopyRequest): LinkGroups | undefined {
   const groups = request.selections.flatMap((selection) =>
     (selection.links ?? []).map((group) =>
       group.map((path) => join(targetPath(request, selection), path)).sort(),
@@ -147,5 +147,5 @@ export function composeTree(request: CopyRequest, nodes: TreeNodes): Composition
     if (error instanceof NotComposable) return undefined;
     throw error;
   }
-  return { tree: finish(root, nodes.write), links: linksOf(request) };
+  return { tree: finish(root, nodes.write), links: getLinks(request) };
 }

@@ -90,11 +90,11 @@ function copyContent(
 }
 
 /** Owner of the copy; undefined: the process that makes it. */
-function ownerOf({ job: { request } }: Copying, entry: TreeEntry): Owner | undefined {
+function getOwner({ job: { request } }: Copying, entry: TreeEntry): Owner | undefined {
   return request.owner ?? (request.ownership === 'keep' ? entry : undefined);
 }
 
-function modeOf({ job: { request } }: Copying, entry: TreeEntry): number {
+function getMode({ job: { request } }: Copying, entry: TreeEntry): number {
   return request.chmod ? request.chmod(entry.mode, false) : entry.mode;
 }
 
@@ -109,10 +109,10 @@ function queueXattrs({ pending }: Copying, path: string, { xattrs }: TreeEntry):
 
 /** Gives a new file, which is open, what belongs to it besides its content. */
 function finishFile(copying: Copying, fd: number, entry: FileEntry, mtimeMs: number): void {
-  const owner = ownerOf(copying, entry);
+  const owner = getOwner(copying, entry);
   if (owner) fchownSync(fd, owner.uid, owner.gid);
   // chown clears setuid and setgid, so that the mode comes after it.
-  fchmodSync(fd, modeOf(copying, entry));
+  fchmodSync(fd, getMode(copying, entry));
   const time = fileTime(mtimeMs / 1000);
   futimesSync(fd, time, time);
   copying.job.meter.add(fstatSync(fd));
@@ -173,7 +173,7 @@ function makeLink(
   mtimeMs: number,
 ): void {
   createLink(to, name, entry.target);
-  const owner = ownerOf(copying, entry);
+  const owner = getOwner(copying, entry);
   if (owner) setEntryOwner(to, name, owner.uid, owner.gid);
   setEntryTime(to, name, mtimeMs);
   const stats = lstatEntry(to, name);
@@ -182,9 +182,9 @@ function makeLink(
 
 /** Devices, fifos and sockets. */
 function makeSpecial(copying: Copying, path: string, copy: FileCopy, entry: SpecialEntry): void {
-  const { uid, gid } = ownerOf(copying, entry) ?? { uid: 0, gid: 0 };
+  const { uid, gid } = getOwner(copying, entry) ?? { uid: 0, gid: 0 };
   const bytes = Buffer.from(path).toString('latin1');
-  const mode = modeOf(copying, entry);
+  const mode = getMode(copying, entry);
   const { type, device } = entry;
   if (type === 'char' && device === 0) {
     throw new ContextError(

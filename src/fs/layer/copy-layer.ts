@@ -77,7 +77,7 @@ function overlaps(read: TreeReader, selections: readonly SelectionInput[]): bool
   return false;
 }
 
-function bytesOf(files: Iterable<Scanned>, blockSize: number): number {
+function getBytes(files: Iterable<Scanned>, blockSize: number): number {
   let bytes = 0;
   for (const { stats } of files)
     if (stats.kind === 'file') bytes += Math.ceil(stats.size / blockSize) * blockSize;
@@ -116,12 +116,12 @@ function copiedSelections(
   });
 }
 
-function reportOf(job: Job, nodes: TreeNodes): CopyReport {
+function getReport(job: Job, nodes: TreeNodes): CopyReport {
   let linked = job.links.size;
-  let bytes = copiedBytes(job) + bytesOf(job.links.values(), 1);
+  let bytes = copiedBytes(job) + getBytes(job.links.values(), 1);
   // To ask the file system for each would take a third of the time that linking takes. Where it
   // matters, for layers that share files, no caller relies on this: prune and du look at the inodes.
-  let linkedDisk = bytesOf(job.links.values(), BLOCK_BYTES);
+  let linkedDisk = getBytes(job.links.values(), BLOCK_BYTES);
   for (const { path, listed } of job.subtrees) {
     const totals = countListed(listed.directory);
     bytes += totals.bytes;
@@ -180,7 +180,7 @@ export async function makeCopyLayer(
     await fill(job, signal);
     checkpoint('copy:copied');
     for (const finish of job.finish) finish();
-    return reportOf(job, nodes);
+    return getReport(job, nodes);
   } catch (error) {
     throw asCopyError(error, job);
   } finally {

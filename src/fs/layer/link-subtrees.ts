@@ -28,7 +28,7 @@ export interface Subtree {
 const MIN_FILES = 2000;
 
 /** The subtrees' own directories counted. */
-function entriesOf(subtrees: readonly Subtree[]): number {
+function entriesFor(subtrees: readonly Subtree[]): number {
   let entries = subtrees.length;
   for (const { listed } of subtrees) entries += countListed(listed.directory).entries;
   return entries;
@@ -43,7 +43,7 @@ export function largeGroups(subtrees: readonly Subtree[]): Subtree[][] {
     if (group) group.push(subtree);
     else groups.set(parent, [subtree]);
   }
-  return [...groups.values()].filter((group) => entriesOf(group) >= MIN_FILES);
+  return [...groups.values()].filter((group) => entriesFor(group) >= MIN_FILES);
 }
 
 /**

@@ -35,14 +35,14 @@ interface Comparison {
 
 /** Reads the trees when they are asked for: of a directory that is the same nobody may ask. */
 function compare(read: TreeReader, now: TreeDigest, before: TreeDigest | undefined): Comparison {
-  const entriesOf = (tree: TreeDigest | undefined) => {
+  const entriesFor = (tree: TreeDigest | undefined) => {
     let entries: ReadonlyMap<string, TreeEntry> | undefined;
     return (name: string) => {
       entries ??= new Map((tree === undefined ? [] : read(tree)).map((one) => [one.name, one]));
       return entries.get(name);
     };
   };
-  const [nowOf, beforeOf] = [entriesOf(now), entriesOf(before)];
+  const [nowOf, beforeOf] = [entriesFor(now), entriesFor(before)];
   return {
     now: nowOf,
     before: now === before ? nowOf : beforeOf,
@@ -90,7 +90,7 @@ function placeSubdirectory(
 }
 
 /** What is to be copied where a file is not linked. */
-function copyOf(
+function getCopy(
   { selection, target, first }: Placing,
   file: Scanned,
   entry: TreeEntry | undefined,
@@ -111,17 +111,17 @@ function placeDirectory(
   former: TreeDigest | undefined,
 ): void {
   const { job, target, first, onSame } = placing;
-  const { now: entryOf, before, isSame } = compare(job.read, now, former);
+  const { now: getEntry, before, isSame } = compare(job.read, now, former);
   for (const child of directory.children) {
     const { name } = child;
     const within = pathBelow(inside, name);
     const path = pathBelow(target, within);
     if (!child.directory) {
-      const copy = () => copyOf(placing, child, entryOf(name), within);
+      const copy = () => getCopy(placing, child, getEntry(name), within);
       placeEntry(job, path, copy, child, !first.has(within) && isSame(name));
       continue;
     }
-    const entry = entryOf(name);
+    const entry = getEntry(name);
     // What is not in the tree was gone when it was digested.
     if (entry?.type !== 'dir') continue;
     const listed = { ...child, directory: child.directory };
@@ -163,7 +163,7 @@ function leaders(groups: LinkGroups | undefined): Map<string, string> {
  * Where hard links are concerned, a former layer must not decide which names are one file: then no
  * directory is linked as a whole, and none of these files alone.
  */
-function placingOf(job: Job, selection: Selection, index: number, onSame: OnSame): Placing {
+function getPlacing(job: Job, selection: Selection, index: number, onSame: OnSame): Placing {
   const before = job.request.former?.selections[index];
   const first = leaders([...(before?.links ?? []), ...(selection.links ?? [])]);
   const now = leaders(selection.links);
@@ -187,7 +187,7 @@ export async function placeSubtrees(
   job.subtrees.push(...linked);
   const [selection] = job.request.selections;
   if (!selection) return;
-  const placing = placingOf(job, selection, 0, undefined);
+  const placing = getPlacing(job, selection, 0, undefined);
   for (const subtree of found)
     if (!linked.has(subtree)) placeSubdirectory(placing, subtree, subtree.digest);
 }
@@ -208,7 +208,7 @@ export function placeSelections(job: Job): Subtree[] {
     const before = former?.selections[index]?.tree;
     if (selection.kind === 'directory') {
       makeDirectories(job, targetDirectories(job.request, selection));
-      const placing = placingOf(job, selection, index, onSame);
+      const placing = getPlacing(job, selection, index, onSame);
       placeDirectory(placing, selection.files, '', selection.tree, before);
     } else placeFile(job, selection, index, before);
   }

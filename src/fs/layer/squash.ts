@@ -80,7 +80,7 @@ function hiddenBelow(stack: Stack, below: Stack): { opaque: string[]; removed: s
 const GIGA = 1_000_000_000n;
 
 /** The same bytes as one character each, as system calls are queued. */
-const bytesOf = (path: string) => Buffer.from(path).toString('latin1');
+const getBytes = (path: string) => Buffer.from(path).toString('latin1');
 
 function markHidden(
   directory: string,
@@ -90,7 +90,7 @@ function markHidden(
   const pending = createPending(directory);
   const name = rootless ? 'user.overlay.opaque' : 'trusted.overlay.opaque';
   for (const path of opaque)
-    pending.add({ call: 'setxattr', path: bytesOf(path), name, value: 'y' });
+    pending.add({ call: 'setxattr', path: getBytes(path), name, value: 'y' });
   const walker = openWalker(directory);
   try {
     // To make an entry changes the time of its directory: it gets its own back.
@@ -101,10 +101,10 @@ function markHidden(
       const nanoseconds = ((mtimeNs % GIGA) + GIGA) % GIGA;
       const seconds = Number((mtimeNs - nanoseconds) / GIGA);
       const time = { seconds, nanoseconds: Number(nanoseconds) };
-      return { call: 'utime', path: bytesOf(path) || '.', time } as const;
+      return { call: 'utime', path: getBytes(path) || '.', time } as const;
     });
     const device = { call: 'mknod', type: 'char', mode: 0, uid: 0, gid: 0, device: 0 } as const;
-    for (const path of removed) pending.add({ ...device, path: bytesOf(path) });
+    for (const path of removed) pending.add({ ...device, path: getBytes(path) });
     for (const call of times) pending.add(call);
   } finally {
     walker.close();

@@ -98,15 +98,15 @@ function remembered<T>(known: Map<string, T>, path: string, find: () => T): T {
   return found;
 }
 
-const parentOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf('/')));
+const getParent = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
-/** layersOf for a chained stack. */
+/** getLayers for a chained stack. */
 function shownBy(stack: Stack, chain: StackChain, path: string): Shown {
   const [top] = stack;
   if (path === '' || !top) return { layers: stack, onTop: true, hidesBelow: false };
   return remembered(chain.directories, path, () => {
-    const above = shownBy(stack, chain, parentOf(path));
-    const through = (): Stack => (above.hidesBelow ? [] : layersOf(chain.below, split(path)));
+    const above = shownBy(stack, chain, getParent(path));
+    const through = (): Stack => (above.hidesBelow ? [] : getLayers(chain.below, split(path)));
     const stats = above.onTop ? lstatBelow(top.path, path) : undefined;
     if (stats === undefined)
       return { layers: through(), onTop: false, hidesBelow: above.hidesBelow };
@@ -123,7 +123,7 @@ function locateChained(stack: Stack, chain: StackChain, path: string): StackEntr
   const [top] = stack;
   if (!top) return undefined;
   return remembered(chain.entries, path, () => {
-    const above = shownBy(stack, chain, parentOf(path));
+    const above = shownBy(stack, chain, getParent(path));
     const stats = above.onTop ? lstatBelow(top.path, path) : undefined;
     if (stats) return isWhiteout(stats) ? undefined : { path, root: top.path, stats };
     return above.hidesBelow ? undefined : locate(chain.below, path);
@@ -131,7 +131,7 @@ function locateChained(stack: Stack, chain: StackChain, path: string): StackEntr
 }
 
 /** The layers that contribute to a directory of the merged view, topmost first. */
-function layersOf(stack: Stack, components: readonly string[]): Stack {
+function getLayers(stack: Stack, components: readonly string[]): Stack {
   if (stack.chain) return shownBy(stack, stack.chain, components.join('/')).layers;
   let visible = stack;
   let path = '';
@@ -153,7 +153,7 @@ export function locate(stack: Stack, path: string): StackEntry | undefined {
     return locateChained(stack, stack.chain, components.join('/'));
   const name = components.pop();
   const clean = name === undefined ? '' : [...components, name].join('/');
-  for (const layer of layersOf(stack, components)) {
+  for (const layer of getLayers(stack, components)) {
     // The layer itself may be a link to files that another program keeps.
     const stats = lstatBelow(layer.path, clean === '' ? '.' : clean);
     if (stats === undefined) continue;
@@ -172,7 +172,7 @@ function listLayers(layers: Stack, path: string, walkers: Walkers): StackName[] 
   const merged = mergeDirectory(layers, {
     list: (layer) =>
       listKinds(walkers.at(layer.path, path)).map((kind) => [kind.name, kind] as const),
-    kindOf: ({ path: root }, name, { isDevice, isDirectory }) => {
+    getKind: ({ path: root }, name, { isDevice, isDirectory }) => {
       const stats = isDevice ? lstatEntry(walkers.at(root, path), name) : undefined;
       if (stats && isWhiteout(stats)) return 'whiteout';
       return isDirectory ? 'directory' : 'other';
@@ -188,7 +188,7 @@ function listLayers(layers: Stack, path: string, walkers: Walkers): StackName[] 
 /** The entries of a directory of the merged view, whiteouts applied, sorted by name. */
 export function listDirectory(stack: Stack, path: string): StackName[] {
   const components = split(path);
-  const layers = layersOf(stack, components);
+  const layers = getLayers(stack, components);
   return withWalkers((walkers) => listLayers(layers, components.join('/'), walkers));
 }
 
@@ -208,7 +208,7 @@ export function openMergedView(stack: Stack): MergedView {
   const known = new Map<string, Stack>([['', stack]]);
   const layersAt = (path: string): Stack => {
     const parent = parentPath(path);
-    const above = known.get(parent) ?? layersOf(stack, split(parent));
+    const above = known.get(parent) ?? getLayers(stack, split(parent));
     const layers = contributing(above, path, (layer) =>
       lstatEntry(walkers.at(layer.path, parent), basename(path)),
     );

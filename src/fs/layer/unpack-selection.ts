@@ -28,7 +28,7 @@ function openPlace({ root, path }: Place): OpenFile | undefined {
 }
 
 /** The file behind a selection of a single file. */
-function fileOf({ kind, files }: Selection): Place | undefined {
+function getFile({ kind, files }: Selection): Place | undefined {
   const [file] = files.children;
   return kind === 'file' && file?.stats.kind === 'file' ? file.place : undefined;
 }
@@ -37,7 +37,7 @@ function fileOf({ kind, files }: Selection): Place | undefined {
 export async function findArchives(selections: readonly Selection[]): Promise<Selection[]> {
   const archives: Selection[] = [];
   for (const selection of selections) {
-    const place = fileOf(selection);
+    const place = getFile(selection);
     const file = place && openPlace(place);
     if (file && (await isArchive(createReadStream('', { fd: file.fd })))) archives.push(selection);
   }
@@ -100,7 +100,7 @@ export async function unpackSelection(
   entry: FileEntry,
   { target, destination, stack, owner, limits, location }: UnpackRequest,
 ): Promise<TreeEntry> {
-  const place = fileOf(selection);
+  const place = getFile(selection);
   const file = place && openPlace(place);
   if (!file) {
     throw new ContextError(`${selection.path} was removed while it was copied`, location, {

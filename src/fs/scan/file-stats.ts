@@ -34,7 +34,7 @@ const KINDS: ReadonlyMap<number, FileKind> = new Map([
 const { S_IFMT } = constants;
 
 /** The kind of a file by its st_mode (inode(7)). */
-export function kindOf(mode: number): FileKind {
+export function getKind(mode: number): FileKind {
   return KINDS.get(mode & S_IFMT) ?? 'file';
 }
 
@@ -45,7 +45,7 @@ export function fileStats(stats: Stats): FileStats {
   const { uid, gid, size, mtimeMs, ctimeMs, ino, dev, rdev, nlink } = stats;
   const mode = stats.mode & PERMISSIONS;
   return {
-    kind: kindOf(stats.mode),
+    kind: getKind(stats.mode),
     mode,
     uid,
     gid,

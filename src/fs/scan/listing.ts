@@ -12,7 +12,7 @@ import type { Walkers } from '../walker.js';
 import { withWalkers } from '../walker.js';
 import type { FileSource, Listing, Located, Place } from './file-source.js';
 import type { FileStats } from './file-stats.js';
-import { kindOf } from './file-stats.js';
+import { getKind } from './file-stats.js';
 import { unreadable } from './unreadable.js';
 
 /** One file as it was found; directories have their own entries in `children`. */
@@ -78,7 +78,7 @@ function statsAt(fields: Float64Array, others: Float64Array, index: number): Fil
   const field = (number: number) => fields[index * FINGERPRINT_FIELDS + number] as number;
   const other = (number: number) => others[index * OTHER_FIELDS + number] as number;
   return {
-    kind: kindOf(other(0)),
+    kind: getKind(other(0)),
     mode: field(0),
     uid: field(6),
     gid: field(7),
@@ -96,7 +96,7 @@ function statsAt(fields: Float64Array, others: Float64Array, index: number): Fil
 function scannedDirectory(
   path: string,
   names: readonly string[],
-  placeOf: (name: string) => Place,
+  getPlace: (name: string) => Place,
   { fields, others }: { readonly fields: Float64Array; readonly others: Float64Array },
   subdirectories: ReadonlyMap<string, ScannedDirectory>,
 ): ScannedDirectory {
@@ -110,7 +110,7 @@ function scannedDirectory(
     get children() {
       children ??= names.map((name, index) => ({
         name,
-        place: placeOf(name),
+        place: getPlace(name),
         stats: statsAt(fields, others, index),
         directory: subdirectories.get(name),
       }));
@@ -202,14 +202,14 @@ function listBelow(source: FileSource, path: string, walkers: Walkers): ScannedD
   if (onlyWithContent)
     for (const name of names)
       if (onlyWithContent(name) && !subdirectories.has(name)) left.add(name);
-  const placeOf = (name: string) => ({ root: listing.rootOf(name), path: prefix + name });
+  const getPlace = (name: string) => ({ root: listing.rootOf(name), path: prefix + name });
   if (left.size === 0)
-    return scannedDirectory(path, names, placeOf, { fields, others }, subdirectories);
+    return scannedDirectory(path, names, getPlace, { fields, others }, subdirectories);
   const kept = names.flatMap((name, index) => (left.has(name) ? [] : [index]));
   return scannedDirectory(
     path,
     kept.map((index) => names[index] as string),
-    placeOf,
+    getPlace,
     {
       fields: pickNumbers(fields, FINGERPRINT_FIELDS, kept),
       others: pickNumbers(others, OTHER_FIELDS, kept),
@@ -235,7 +235,7 @@ export function listTree(source: FileSource, path: string): ScannedDirectory {
 export function listSingle(path: string, name: string, { root, stats }: Located): ScannedDirectory {
   const fields = new Float64Array(FINGERPRINT_FIELDS);
   const others = new Float64Array(OTHER_FIELDS);
-  writeFields(fields, 0, stats, kindOf(stats.mode) === 'dir');
+  writeFields(fields, 0, stats, getKind(stats.mode) === 'dir');
   writeOthers(others, 0, stats);
   const place = { root, path };
   return scannedDirectory(`${path}//`, [name], () => place, { fields, others }, new Map());
@@ -257,7 +257,7 @@ export function countListed(directory: ScannedDirectory, blockSize = 1): ListedT
   let bytes = 0;
   for (let index = 0; index < directory.names.length; index += 1) {
     const at = index * OTHER_FIELDS;
-    if (kindOf(directory.others[at] as number) !== 'file') continue;
+    if (getKind(directory.others[at] as number) !== 'file') continue;
     bytes += Math.ceil((directory.others[at + 1] as number) / blockSize) * blockSize;
   }
   const directories: string[] = [];

@@ -227,7 +227,7 @@ function toExpression(token: Token): string {
  */
 const EXPRESSION_LIMITS = { stars: 3, pathLength: 512 };
 
-function matcherOf(tokens: readonly Token[]): (path: string) => boolean {
+function getMatcher(tokens: readonly Token[]): (path: string) => boolean {
   const byAutomaton = (path: string) => readText(tokens, path).includes(tokens.length);
   if (tokens.filter(isOptional).length > EXPRESSION_LIMITS.stars) return byAutomaton;
   const expression = new RegExp(`^${tokens.map(toExpression).join('')}$`, 'u');
@@ -258,7 +258,7 @@ export function compilePattern(
   }
   const prefix = literalText(tokens.slice(0, firstWild));
   const suffix = literalText(tokens.slice(tokens.findLastIndex(isWild) + 1));
-  const matchesAll = matcherOf(tokens);
+  const matchesAll = getMatcher(tokens);
   return {
     ok: true,
     matches: (path) => path.startsWith(prefix) && path.endsWith(suffix) && matchesAll(path),

@@ -118,12 +118,12 @@ export function compileIgnore(text: string, file: string): IgnoreMatcher {
   };
   // Files ask for the state of their directory, which is the same for all of its files.
   const directories = new Map<string, IgnoreState>([['', root]]);
-  const stateOf = (path: string): IgnoreState => {
+  const getState = (path: string): IgnoreState => {
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
     return path === '' ? root : child(directoryState(parent), path);
   };
   const directoryState = (path: string): IgnoreState => {
-    const state = directories.get(path) ?? stateOf(path);
+    const state = directories.get(path) ?? getState(path);
     directories.set(path, state);
     return state;
   };
@@ -131,7 +131,7 @@ export function compileIgnore(text: string, file: string): IgnoreMatcher {
     empty: patterns.length === 0,
     root,
     child,
-    ignores: (path) => stateOf(path).ignored,
+    ignores: (path) => getState(path).ignored,
     mayContain: (directory) => {
       const { ignored, decidedBy } = directoryState(directory);
       // An exception before the pattern that decided is overruled by it below as well.

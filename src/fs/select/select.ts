@@ -74,7 +74,7 @@ function excluding(source: FileSource, root: string, patterns: readonly string[]
 type Found = Omit<Selection, 'tree'>;
 
 /** @param followed the path without symbolic links */
-function selectionOf(
+function getSelection(
   source: FileSource,
   path: string,
   followed: string,
@@ -143,7 +143,7 @@ async function findSource(
     const followed = source.follow(match);
     if (followed.kind === 'outside') refuseOutside(source, `the symbolic link ${match}`, location);
     const selection =
-      followed.kind === 'found' ? selectionOf(source, match, followed.path, exclude) : undefined;
+      followed.kind === 'found' ? getSelection(source, match, followed.path, exclude) : undefined;
     if (selection) {
       // Of a directory the content is copied: with --parents below its own name.
       const below = selection.kind === 'directory' ? kept : dirname(kept);

@@ -31,7 +31,7 @@ interface Run {
   readonly dense: boolean;
 }
 
-function runsOf(window: Buffer): Run[] {
+function getRuns(window: Buffer): Run[] {
   const runs: Run[] = [];
   for (let start = 0; start < window.length; start += BLOCK) {
     const end = Math.min(start + BLOCK, window.length);
@@ -73,7 +73,7 @@ function trailer(data: Buffer): Buffer {
  *   own, which can be handed to another thread
  */
 export function gzipMembers(window: Buffer, level: number): Buffer<ArrayBuffer> {
-  const parts = runsOf(window).flatMap(({ start, end, dense }) => {
+  const parts = getRuns(window).flatMap(({ start, end, dense }) => {
     const data = window.subarray(start, end);
     return [HEADER, ...(dense ? storedBlocks(data) : [deflate(data, level)]), trailer(data)];
   });

@@ -1,6 +1,6 @@
 /** Which registries are reached how: insecure ones, mirrors, an own certificate authority. */
 import { readFileSync } from 'node:fs';
-import { ImageError, messageOf } from '../image-error.js';
+import { getMessage, ImageError } from '../image-error.js';
 
 /** Settings for all registries of one wiac process. */
 export interface RegistryConfig {
@@ -43,7 +43,7 @@ function readCa(file: string | undefined): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new ImageError(`WIAC_REGISTRY_CA: cannot read ${file}: ${messageOf(cause)}`, { cause });
+    throw new ImageError(`WIAC_REGISTRY_CA: cannot read ${file}: ${getMessage(cause)}`, { cause });
   }
 }
 
@@ -67,7 +67,7 @@ export function isLoopback(hostname: string): boolean {
 }
 
 /** Host name of `host[:port]`, without brackets. */
-export function hostnameOf(host: string): string {
+export function getHostname(host: string): string {
   return host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
@@ -87,14 +87,14 @@ export interface Endpoint {
  * The endpoint of a registry. As with Docker, a registry on this machine may speak http; but
  * unlike there, when it does speak TLS its certificate counts.
  */
-export function endpointOf(host: string, config: RegistryConfig): Endpoint {
+export function getEndpoint(host: string, config: RegistryConfig): Endpoint {
   const { tlsVerify } = config;
-  const listed = config.insecure.has(host) || config.insecure.has(hostnameOf(host));
+  const listed = config.insecure.has(host) || config.insecure.has(getHostname(host));
   const insecure = tlsVerify === undefined ? listed : !tlsVerify;
   return {
     host,
     address: host === 'docker.io' ? 'registry-1.docker.io' : host,
-    mayUseHttp: insecure || (tlsVerify === undefined && isLoopback(hostnameOf(host))),
+    mayUseHttp: insecure || (tlsVerify === undefined && isLoopback(getHostname(host))),
     verifyCertificate: !insecure,
   };
 }

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ImageError, messageOf } from '../image-error.js';
+import { getMessage, ImageError } from '../image-error.js';
 import type { RegistryConfig } from './auth-config.js';
 
 /** What a directory of certificates holds, as PEM. */
@@ -52,7 +52,7 @@ export function certificatesFor(host: string, { certDir, env }: RegistryConfig):
     } catch (cause) {
       const { code, syscall } = cause as NodeJS.ErrnoException;
       if (syscall === 'scandir' && PASSED_OVER.has(code ?? '')) continue;
-      throw new ImageError(`certificates of ${directory}: ${messageOf(cause)}`, {
+      throw new ImageError(`certificates of ${directory}: ${getMessage(cause)}`, {
         cause,
         registry: host,
         hint: 'it holds authorities (*.crt), and *.cert each with its *.key',

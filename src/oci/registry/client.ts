@@ -1,6 +1,6 @@
 /** Pulls from a registry: "Pull" of the OCI distribution-spec 1.1. */
 import { Readable } from 'node:stream';
-import { digestOf, isDigest, verified, verifyBytes } from '../blob-digest.js';
+import { getDigest, isDigest, verified, verifyBytes } from '../blob-digest.js';
 import { ImageError } from '../image-error.js';
 import { MANIFEST_MEDIA_TYPES } from '../media-types.js';
 import { MAX_JSON_BYTES } from '../parse-manifest.js';
@@ -118,7 +118,7 @@ export async function getManifest(
   const context = { registry: client.session.registry, reference: title };
   const { response, bytes } = await readManifest(client, reference, title);
   const named = response.header('docker-content-digest') ?? '';
-  const expected = isDigest(reference) ? reference : isDigest(named) ? named : digestOf(bytes);
+  const expected = isDigest(reference) ? reference : isDigest(named) ? named : getDigest(bytes);
   verifyBytes(bytes, { digest: expected, size: bytes.length }, title, context);
   return {
     descriptor: { mediaType: contentType(response), digest: expected, size: bytes.length },

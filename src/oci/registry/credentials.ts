@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ImageError, messageOf } from '../image-error.js';
+import { getMessage, ImageError } from '../image-error.js';
 import { callHelper, knowsNothing } from './credential-helper.js';
 
 /** Who we are to a registry. */
@@ -66,7 +66,7 @@ export async function readAuthFile(file: string, chosen: boolean): Promise<AuthF
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR' || (code === 'EACCES' && !chosen)) return undefined;
-    throw new ImageError(`cannot read credentials from ${file}: ${messageOf(cause)}`, { cause });
+    throw new ImageError(`cannot read credentials from ${file}: ${getMessage(cause)}`, { cause });
   }
   try {
     const value: unknown = text.trim() === '' ? {} : JSON.parse(text);
@@ -90,7 +90,7 @@ export function bareHost(text: string): string {
 }
 
 /** Keys under which an image's credentials may be, the most specific first. */
-function keysOf(host: string, repository: string): string[] {
+function keysFor(host: string, repository: string): string[] {
   const parts = repository.split('/');
   const keys = parts.map((_, at) => [host, ...parts.slice(0, parts.length - at)].join('/'));
   const aliases = host === 'docker.io' ? [DOCKER_HUB_KEY, 'index.docker.io', 'docker.io'] : [host];
@@ -119,7 +119,7 @@ function fromAuths(
   repository: string,
   file: string,
 ): Credentials | undefined {
-  const exact = keysOf(host, repository).find((key) => Object.hasOwn(auths, key));
+  const exact = keysFor(host, repository).find((key) => Object.hasOwn(auths, key));
   const loose = Object.keys(auths).find((key) => hostOfKey(key) === host && key.includes('://'));
   const entry = auths[exact ?? loose ?? ''];
   return entry === undefined ? undefined : fromEntry(entry, file);

@@ -1,5 +1,5 @@
 /** Turns answers and failures of a registry into messages that say what to do. */
-import { ImageError, messageOf } from '../image-error.js';
+import { getMessage, ImageError } from '../image-error.js';
 import { collect } from '../resolve.js';
 import type { RegistryResponse } from './exchange.js';
 import { errorCodes } from './retry.js';
@@ -88,9 +88,9 @@ export function connectionError(error: unknown, registry: string, what: string):
   const codes = errorCodes(error);
   // The content of a push comes from a file, which can be missing or unreadable, too.
   if (codes.some((code) => FILE.test(code)))
-    return new ImageError(`${what}: ${messageOf(error)}`, { cause: error });
+    return new ImageError(`${what}: ${getMessage(error)}`, { cause: error });
   const { said, hint } = explain(codes, registry);
-  const text = said ?? (messageOf(error) || codes.join(', '));
+  const text = said ?? (getMessage(error) || codes.join(', '));
   return new ImageError(`${what}: no connection to registry ${registry}: ${text}`, {
     registry,
     hint,

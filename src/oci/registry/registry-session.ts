@@ -3,7 +3,7 @@ import { WiacError } from '../../util/errors.js';
 import { ImageError } from '../image-error.js';
 import { collect } from '../resolve.js';
 import { type Authenticator, openAuthenticator, type TokenRequest } from './auth.js';
-import { endpointOf, type RegistryConfig } from './auth-config.js';
+import { getEndpoint, type RegistryConfig } from './auth-config.js';
 import { certificatesFor } from './certificates.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { exchange, follow, type RegistryRequest, type RegistryResponse } from './exchange.js';
@@ -125,7 +125,7 @@ export function openSession(
   options: SessionOptions,
 ): RegistrySession {
   const { config, retry = DEFAULT_RETRY, now = Date.now } = options;
-  const endpoint = endpointOf(host, config);
+  const endpoint = getEndpoint(host, config);
   const schemes = schemeFinder(endpoint);
   const mayTrust = (url: URL) => !endpoint.verifyCertificate && url.host === endpoint.address;
   const transport = openTransport(config, mayTrust, () => certificatesFor(host, config));

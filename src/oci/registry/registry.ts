@@ -1,7 +1,7 @@
 /** Registries as source and sink of images. */
 import type { Readable } from 'node:stream';
 import { type ArtifactSource, resolveArtifact } from '../artifact.js';
-import { digestOf } from '../blob-digest.js';
+import { getDigest } from '../blob-digest.js';
 import { ImageError } from '../image-error.js';
 import { formatReference, type RegistryReference } from '../reference.js';
 import { type BlobReader, type ManifestSource, resolveImage } from '../resolve.js';
@@ -142,7 +142,7 @@ export function registrySink(
     },
     putGrowingBlob: (open, made) => uploadGrowingBlob(client, open, made),
     async putManifest(bytes, mediaType, role) {
-      const digest = digestOf(bytes);
+      const digest = getDigest(bytes);
       if (role === 'root' && reference.digest !== undefined && reference.digest !== digest)
         throw new ImageError(`push ${title}: the image's digest is ${digest}`, {
           registry: host,

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, realpath, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ImageError, messageOf } from '../image-error.js';
+import { getMessage, ImageError } from '../image-error.js';
 import { callHelper, knowsNothing } from './credential-helper.js';
 import type { AuthEntry, AuthFile } from './credentials.js';
 import { authFiles, bareHost, findCredentials, readAuthFile, serverKey } from './credentials.js';
@@ -56,11 +56,11 @@ async function writeAuthFile(path: string, file: AuthFile): Promise<void> {
   try {
     await writePrivate(path, `${JSON.stringify(file, null, '\t')}\n`);
   } catch (cause) {
-    throw new ImageError(`cannot write ${path}: ${messageOf(cause)}`, { cause });
+    throw new ImageError(`cannot write ${path}: ${getMessage(cause)}`, { cause });
   }
 }
 
-function helperOf(file: AuthFile, host: string): string | undefined {
+function getHelper(file: AuthFile, host: string): string | undefined {
   return (
     file.credHelpers?.[host] ??
     file.credHelpers?.[serverKey(host)] ??
@@ -87,7 +87,7 @@ export async function saveLogin(
 ): Promise<Saved> {
   const path = loginFile(env);
   const file = (await readAuthFile(path, false)) ?? {};
-  const helper = helperOf(file, host);
+  const helper = getHelper(file, host);
   if (helper === undefined) {
     const auth = Buffer.from(`${username}:${password}`).toString('base64');
     await writeAuthFile(path, withEntry(file, host, { auth }));
@@ -115,7 +115,7 @@ export async function eraseLogin(host: string, env: NodeJS.ProcessEnv): Promise<
   const path = loginFile(env);
   const file = await readAuthFile(path, false);
   if (file === undefined) return false;
-  const helper = helperOf(file, host);
+  const helper = getHelper(file, host);
   let erased = false;
   if (helper !== undefined) {
     const known = await callHelper(helper, 'get', serverKey(host), env);

@@ -1,5 +1,5 @@
 /** https or http: which of the two a registry speaks shows with the first answer. */
-import { type Endpoint, hostnameOf, isLoopback } from './auth-config.js';
+import { type Endpoint, getHostname, isLoopback } from './auth-config.js';
 import type { RegistryResponse } from './exchange.js';
 import { errorCodes } from './retry.js';
 
@@ -15,7 +15,7 @@ const WANTS_TLS = new Set([400, 426]);
 /** Is it a registry that answers to http, and not whoever keeps watch over its TLS? */
 function isOfRegistry({ status, url, header }: RegistryResponse, { address }: Endpoint): boolean {
   if (WANTS_TLS.has(status)) return false;
-  if (url.protocol === 'https:' && hostnameOf(url.host) === hostnameOf(address)) return false;
+  if (url.protocol === 'https:' && getHostname(url.host) === getHostname(address)) return false;
   return status < 400 || header(REGISTRY_HEADER) !== undefined;
 }
 
@@ -25,7 +25,7 @@ function isOfRegistry({ status, url, header }: RegistryResponse, { address }: En
  */
 function isPlainFirst({ mayUseHttp, address }: Endpoint): boolean {
   // Without a port the two schemes are two servers.
-  return mayUseHttp && isLoopback(hostnameOf(address)) && /:\d+$/.test(address);
+  return mayUseHttp && isLoopback(getHostname(address)) && /:\d+$/.test(address);
 }
 
 /** Sends the request of an attempt with one of the schemes. */

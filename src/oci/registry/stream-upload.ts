@@ -1,7 +1,7 @@
 /** Pushes a blob while it is being made: its bytes go out before its digest is known. */
 import type { Descriptor, OpenBlob } from '../resolved-image.js';
 import type { RegistryClient } from './client.js';
-import { begin, finish, uploadOf } from './upload.js';
+import { begin, finish, getUpload } from './upload.js';
 
 /**
  * One PATCH without a length, as docker and skopeo send it ("stream upload" in the API of Docker's
@@ -29,5 +29,5 @@ export async function uploadGrowingBlob(
   });
   await response.dump();
   const { digest } = await made;
-  await finish(client, uploadOf(response, 0, what), digest, what);
+  await finish(client, getUpload(response, 0, what), digest, what);
 }

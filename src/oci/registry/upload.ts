@@ -1,6 +1,6 @@
 /** Pushes to a registry: "Push" of the OCI distribution-spec 1.1. */
 import { Readable } from 'node:stream';
-import { digestOf } from '../blob-digest.js';
+import { getDigest } from '../blob-digest.js';
 import { ImageError } from '../image-error.js';
 import type { Descriptor, Digest, OpenBlob } from '../resolved-image.js';
 import { openCursor } from './byte-cursor.js';
@@ -34,7 +34,7 @@ export interface Upload {
 }
 
 /** The upload that an answer speaks of. @throws ImageError */
-export function uploadOf(response: RegistryResponse, offset: number, what: string): Upload {
+export function getUpload(response: RegistryResponse, offset: number, what: string): Upload {
   const location = response.header('location');
   if (location === undefined)
     throw new ImageError(`${what}: the registry gave no location to upload to`, {
@@ -64,7 +64,7 @@ export async function begin(client: RegistryClient, what: string): Promise<Uploa
     what,
   });
   await response.dump();
-  return uploadOf(response, 0, what);
+  return getUpload(response, 0, what);
 }
 
 /** @returns the upload that the registry begins instead; undefined when it refuses altogether */
@@ -85,7 +85,7 @@ async function mount(
   });
   await response.dump();
   if (response.status === 201) return 'mounted';
-  return response.status === 202 ? uploadOf(response, 0, what) : undefined;
+  return response.status === 202 ? getUpload(response, 0, what) : undefined;
 }
 
 function withDigest(location: URL, digest: Digest): URL {
@@ -150,7 +150,7 @@ async function continueUpload(
   await response.dump();
   if (response.status < 300 && response.header('location') !== undefined)
     return {
-      ...uploadOf(response, receivedBytes(response), what),
+      ...getUpload(response, receivedBytes(response), what),
       minimumChunk: upload.minimumChunk,
     };
   return begin(client, what);
@@ -194,7 +194,7 @@ async function sendPieces(
         retry: false,
       });
       await response.dump();
-      const next = uploadOf(
+      const next = getUpload(
         response,
         response.header('range') ? receivedBytes(response) : end,
         what,
@@ -273,7 +273,7 @@ export async function putManifest(
     what,
   });
   await response.dump();
-  const digest = digestOf(bytes);
+  const digest = getDigest(bytes);
   const named = response.header('docker-content-digest');
   if (named?.startsWith('sha256:') && named !== digest)
     throw new ImageError(`${what}: the registry stored ${named} instead of ${digest}`, {

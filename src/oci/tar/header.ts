@@ -41,7 +41,7 @@ function headerName(block: Buffer): ByteString {
   return prefix === '' ? name : `${prefix}/${name}`;
 }
 
-function xattrsOf(records: readonly PaxRecords[]): (readonly [ByteString, ByteString])[] {
+function getXattrs(records: readonly PaxRecords[]): (readonly [ByteString, ByteString])[] {
   const found = new Map<string, ByteString>();
   for (const pax of records) {
     for (const [key, values] of pax) {
@@ -113,7 +113,7 @@ export function parseHeader(
     linkName: record('linkpath') ?? extensions.gnuLinkName ?? textField(block, 157, 100),
     major: device ? numberField(block, 329, 8) : 0,
     minor: device ? numberField(block, 337, 8) : 0,
-    xattrs: xattrsOf([global, pax]),
+    xattrs: getXattrs([global, pax]),
     sparse,
   };
 }

@@ -57,7 +57,7 @@ export type Meaning =
   | { readonly kind: 'ignored' };
 
 /** @throws ImageError for names that use the reserved prefix in any other way */
-export function meaningOf(parts: readonly ByteString[]): Meaning {
+export function getMeaning(parts: readonly ByteString[]): Meaning {
   const at = parts.findIndex((part) => part.startsWith(WHITEOUT_PREFIX));
   if (at === -1) return { kind: 'entry' };
   const part = parts[at] as ByteString;

@@ -15,13 +15,13 @@ import type { PackOptions } from '../../fs/archive/pack.js';
 import { packLayer } from '../../fs/archive/pack.js';
 import { compress } from '../../fs/archive/pack-blob.js';
 import type { Window, WindowMemory } from '../../fs/archive/windows.js';
-import { createWindowMemory, windowsOf } from '../../fs/archive/windows.js';
+import { createWindowMemory, getWindows } from '../../fs/archive/windows.js';
 import { mayHaveXattrs } from '../../fs/scan/tree.js';
 import { decompressed } from '../../oci/compress/decompress.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { changeLayer } from '../entries/entries.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { layerFiles } from '../layers/layer-store.js';
 import { blobPath } from '../paths.js';
@@ -106,11 +106,11 @@ function isWithoutXattrs(index: CacheIndex, layer: LayerRecord): boolean {
 }
 
 /** How a layer is packed, for every caller: this decides its diffID. */
-export function packingOf(
+export function getPacking(
   store: Store,
   id: LayerId,
 ): Pick<PackOptions, 'wholeSeconds' | 'withoutXattrs'> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const layer = index.layers.get(id);
   return {
     // What was pulled should get the diffID again that it came with.
@@ -120,7 +120,7 @@ export function packingOf(
 }
 
 /** The archive; that of a base image's layer from its blob, which has the diffID. */
-function archiveOf(
+function getArchive(
   store: Store,
   layer: LayerRecord | undefined,
   id: LayerId,
@@ -132,10 +132,10 @@ function archiveOf(
   const { blob, key } = layer ?? {};
   if (blob !== undefined && key === undefined && isKept(store, blob)) {
     const file = createReadStream(blobPath(store.paths, blob.digest));
-    return windowsOf(decompressed(file, undefined), memory);
+    return getWindows(decompressed(file, undefined), memory);
   }
   const { latest, everyFile } = form;
-  const packing = packingOf(store, id);
+  const packing = getPacking(store, id);
   return packLayer(layerFiles(store, id), {
     opaque,
     latest,
@@ -148,7 +148,7 @@ function archiveOf(
 
 function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
   const name = variantName(form);
-  const index = tablesOf(store);
+  const index = getTables(store);
   write(index, () => {
     const layer = index.layers.get(id);
     const { blob } = layer ?? {};
@@ -165,7 +165,7 @@ function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord)
 
 /** The blob of a layer in this form, if the store has it. */
 export function findBlob(store: Store, id: LayerId, form: BlobForm): LayerBlob | undefined {
-  const record = knownBlob(tablesOf(store).layers.get(id), form);
+  const record = knownBlob(getTables(store).layers.get(id), form);
   if (!record || !isKept(store, record)) return undefined;
   return { record, path: blobPath(store.paths, record.digest) };
 }
@@ -195,7 +195,7 @@ export async function makeBlob(
   { threads, signal }: MakeBlobOptions = {},
 ): Promise<LayerBlob> {
   const { compression, level } = form;
-  const layer = tablesOf(store).layers.get(id);
+  const layer = getTables(store).layers.get(id);
   // Who compresses an archive anew does not look at its files.
   let newest = layer?.blob?.newest;
   if (compression === 'gzip' && (layer?.bytes ?? 0) > LARGE) threads?.prepare();
@@ -203,7 +203,7 @@ export async function makeBlob(
   const onNewest = (seconds: number) => {
     newest = seconds;
   };
-  const archive = archiveOf(store, layer, id, opaque, form, onNewest, memory);
+  const archive = getArchive(store, layer, id, opaque, form, onNewest, memory);
   const { chunks, result } = compress(archive, compression, { level, threads, memory });
   for await (const chunk of chunks) {
     signal?.throwIfAborted();

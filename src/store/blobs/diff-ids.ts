@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { packLayer } from '../../fs/archive/pack.js';
-import { bytesOf, createWindowMemory } from '../../fs/archive/windows.js';
+import { createWindowMemory, getBytes } from '../../fs/archive/windows.js';
 import { knownArchive } from '../images/image-ids.js';
-import { opaqueOf } from '../layers/layer-marks.js';
+import { getOpaque } from '../layers/layer-marks.js';
 import { layerFiles } from '../layers/layer-store.js';
 import type { ArchiveRecord, LayerId } from '../records.js';
 import type { Store } from '../store.js';
-import { packingOf } from './blobs.js';
+import { getPacking } from './blobs.js';
 
 /** The archive of a layer that is here, without compression (image-spec, layer.md). */
 export function layerArchive(store: Store, id: LayerId): Readable {
@@ -20,12 +20,12 @@ async function* archiveBytes(
   id: LayerId,
   onNewest: (seconds: number) => void = () => {},
 ): AsyncGenerator<Buffer> {
-  const opaque = await opaqueOf(store, id);
+  const opaque = await getOpaque(store, id);
   const memory = createWindowMemory();
-  const packing = packingOf(store, id);
+  const packing = getPacking(store, id);
   const archive = packLayer(layerFiles(store, id), { opaque, ...packing, onNewest, memory });
   // The memory is used again for the next piece.
-  for await (const chunk of bytesOf(archive, memory)) yield Buffer.from(chunk);
+  for await (const chunk of getBytes(archive, memory)) yield Buffer.from(chunk);
 }
 
 /** Packs a layer to compute its diffID and newest time; the archive is not kept. */

@@ -4,7 +4,7 @@ import type { DefinitionKey } from '../../keys/digest.js';
 import { NotFoundError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { LayerId, StepRecord } from '../records.js';
 import { newestEntries } from './timeline.js';
 
@@ -72,7 +72,7 @@ export function* listEntries(
   filter: EntryFilter,
   now: number,
 ): Generator<EntrySummary> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   for (const record of newestEntries(index)) {
     const entry = summarize(index, record);
     if (fits(entry, filter, now)) yield entry;
@@ -84,7 +84,7 @@ export function* listEntries(
  * @throws NotFoundError when there is none or more than one
  */
 export function findEntry(store: Indexed, prefix: string): StepRecord {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const matches: StepRecord[] = [];
   for (const { key, value } of index.steps.getRange({ start: prefix as DefinitionKey })) {
     if (!key.startsWith(prefix) || matches.length > 1) break;
@@ -100,5 +100,5 @@ export function findEntry(store: Indexed, prefix: string): StepRecord {
 
 /** All entries. */
 export function* allEntries(store: Indexed): Generator<StepRecord> {
-  for (const { value } of tablesOf(store).steps.getRange()) yield value;
+  for (const { value } of getTables(store).steps.getRange()) yield value;
 }

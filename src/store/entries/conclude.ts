@@ -4,7 +4,7 @@ import type { DefinitionKey } from '../../keys/digest.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { isPublished, putImage } from '../images/store-images.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { LayersGoneError } from '../pins/uses.js';
 import type { ImageRecord, LayerId } from '../records.js';
@@ -29,7 +29,7 @@ export interface Conclusion {
  * @throws LayersGoneError when another process removed what was found
  */
 export function concludeBuild(store: Indexed, conclusion: Conclusion): ImageRecord {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const { used, layers, image, names } = conclusion;
   const verify = () => {
     const gone = layers.filter((id) => !index.layers.doesExist(id));

@@ -1,12 +1,12 @@
 /** Headers of servers for files that ADD fetched, by URL: an unchanged file is not sent again. */
 
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { DownloadRecord } from '../records.js';
 import type { Store } from '../store.js';
 
 /** The record of a URL. */
 export function findDownload(store: Store, url: string): DownloadRecord | undefined {
-  const index = tablesOf(store);
+  const index = getTables(store);
   return index.downloads.get(url);
 }
 
@@ -16,6 +16,6 @@ export async function noteDownload(
   url: string,
   { digest, etag, lastModified }: DownloadRecord,
 ): Promise<void> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   await index.downloads.put(url, { digest, etag, lastModified });
 }

@@ -7,12 +7,12 @@ import { StoreError } from '../../util/errors.js';
 import { addCacheBytes, addedBytes } from '../gc/totals.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import { declareUse } from '../pins/uses.js';
 import type { LayerId, LayerRecord, StepRecord } from '../records.js';
-import { blobsOf } from '../records.js';
+import { getBlobs } from '../records.js';
 import { blobMark, layerMark, markUnsynced } from '../recovery/durability.js';
 import { noteRelated } from './related.js';
 import { noteTime } from './timeline.js';
@@ -31,7 +31,7 @@ export function publishEntry(
   step: StepRecord,
   layer: LayerRecord | undefined,
 ): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   write(index, () => {
     // This may fail: it comes before anything is written.
     declareUse(index, { layers: layer || step.layer === undefined ? [] : [step.layer] });
@@ -72,7 +72,7 @@ export function publishFetchedLayer(
   id: LayerId,
   measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'withoutXattrs' | 'blob'>,
 ): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   write(index, () => {
     const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };
     const made = { key, created: Date.now(), digest, tree: undefined };
@@ -96,14 +96,14 @@ function isComplete(index: CacheIndex, { layer }: StepRecord): boolean {
 
 /** The entry of a definition key. */
 export function findByDefinition(store: Indexed, key: DefinitionKey): StepRecord | undefined {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const record = index.steps.get(key);
   return record && isComplete(index, record) ? record : undefined;
 }
 
 /** The entry of a content key. */
 export function findByContent(store: Indexed, key: ContentKey): StepRecord | undefined {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const definition = index.contents.get(key);
   const record = definition === undefined ? undefined : findByDefinition({ index }, definition);
   // The entry may have been replaced since by one that read something else.
@@ -112,7 +112,7 @@ export function findByContent(store: Indexed, key: ContentKey): StepRecord | und
 
 /** Entries of the same operation, newest first. */
 export function findByOperation(store: Indexed, operation: OperationDigest): StepRecord[] {
-  const index = tablesOf(store);
+  const index = getTables(store);
   return (index.operations.get(operation) ?? []).flatMap((key) => {
     const record = findByDefinition({ index }, key);
     return record ? [record] : [];
@@ -131,7 +131,7 @@ export function touchEntries(index: CacheIndex, keys: readonly DefinitionKey[]):
 }
 
 function blobBytes(record: LayerRecord): number {
-  return blobsOf(record).reduce((sum, { size }) => sum + size, 0);
+  return getBlobs(record).reduce((sum, { size }) => sum + size, 0);
 }
 
 /** Changes the record of a layer, if it is there. Part of the caller's write transaction. */
@@ -151,7 +151,7 @@ export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<Laye
 
 /** Gives an entry its content key, which is computed when it is first needed. */
 export function completeEntry(store: Indexed, key: DefinitionKey, contentKey: ContentKey): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   write(index, () => {
     const record = index.steps.get(key);
     if (!record || record.contentKey !== undefined) return;
@@ -177,6 +177,6 @@ export function treeReader(lookup: (digest: TreeDigest) => string | undefined): 
 
 /** Reads nodes of the trees that the store has. */
 export function treeNodes(store: Indexed): (digest: TreeDigest) => string | undefined {
-  const { trees } = tablesOf(store);
+  const { trees } = getTables(store);
   return (digest) => trees.get(digest);
 }

@@ -10,13 +10,13 @@ import type { StepInputs } from '../../keys/inputs.js';
 import { sha256 } from '../../util/canonical-json.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { StepRecord } from '../records.js';
 
 /** How many entries are remembered for each instruction and place, newest first. */
 const REMEMBERED = 4;
 
-function rowsOf({ kind, text, platform, parents }: StepInputs): string[] {
+function getRows({ kind, text, platform, parents }: StepInputs): string[] {
   return [
     `text:${sha256(`${kind} ${text}`).slice(0, 32)}`,
     `after:${kind}:${platform}:${parents[0] ?? 'nothing'}`,
@@ -25,7 +25,7 @@ function rowsOf({ kind, text, platform, parents }: StepInputs): string[] {
 
 /** Notes an entry under its instruction and its place; the caller is in a transaction. */
 export function noteRelated(index: CacheIndex, { key, inputs }: StepRecord): void {
-  for (const row of rowsOf(inputs)) {
+  for (const row of getRows(inputs)) {
     const others = (index.related.get(row) ?? []).filter((other) => other !== key);
     index.related.putSync(row, [key, ...others].slice(0, REMEMBERED));
   }
@@ -33,7 +33,7 @@ export function noteRelated(index: CacheIndex, { key, inputs }: StepRecord): voi
 
 /** Takes an entry out of the rows again; the caller is in a transaction. */
 export function forgetRelated(index: CacheIndex, { key, inputs }: StepRecord): void {
-  for (const row of rowsOf(inputs)) {
+  for (const row of getRows(inputs)) {
     const others = (index.related.get(row) ?? []).filter((other) => other !== key);
     if (others.length > 0) index.related.putSync(row, others);
     else index.related.removeSync(row);
@@ -45,13 +45,13 @@ export function forgetRelated(index: CacheIndex, { key, inputs }: StepRecord): v
  * @param digest of its manifest, or the id of a build result
  */
 export function noteImage(store: Indexed, key: DefinitionKey, digest: string): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   if (!index.sources.doesExist(key)) index.sources.putSync(key, digest);
 }
 
 /** The digest of the image that a key stands for; undefined when it is not that of an image. */
 export function imageDigest(store: Indexed, key: DefinitionKey | undefined): string | undefined {
-  const index = tablesOf(store);
+  const index = getTables(store);
   return key === undefined ? undefined : index.sources.get(key);
 }
 
@@ -61,9 +61,9 @@ export function findNearest(
   operation: OperationDigest,
   inputs: StepInputs,
 ): StepRecord | undefined {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const same = index.operations.get(operation) ?? [];
-  const [text = [], place = []] = rowsOf(inputs).map((row) => index.related.get(row) ?? []);
+  const [text = [], place = []] = getRows(inputs).map((row) => index.related.get(row) ?? []);
   const both = same.filter((key) => text.includes(key));
   for (const key of [...both, ...same, ...text, ...place]) {
     const record = index.steps.get(key);

@@ -15,7 +15,7 @@ import { planItems } from '../gc/prune-plan.js';
 import { readPruneInput } from '../gc/prune-state.js';
 import { addCacheBytes } from '../gc/totals.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { announceRemoval, layerLink, removeLayer, temporaryPath } from '../layers/layer-store.js';
 import { forgetUnreferenced } from '../layers/remote-layers.js';
@@ -23,7 +23,7 @@ import { blobPath } from '../paths.js';
 import type { LiveUses } from '../pins/uses.js';
 import { liveUses } from '../pins/uses.js';
 import type { LayerId, StepRecord } from '../records.js';
-import { blobsOf, withoutBlob } from '../records.js';
+import { getBlobs, withoutBlob } from '../records.js';
 import { blobMark, layerMark } from '../recovery/durability.js';
 import type { Store } from '../store.js';
 
@@ -39,7 +39,7 @@ function unneededBlobs(index: CacheIndex, digests: ReadonlySet<string>): string[
   if (digests.size === 0) return [];
   const needed = new Set<string>();
   for (const { value } of index.layers.getRange())
-    for (const { digest } of blobsOf(value)) needed.add(digest);
+    for (const { digest } of getBlobs(value)) needed.add(digest);
   return [...digests].filter((digest) => !needed.has(digest));
 }
 
@@ -63,7 +63,7 @@ function removeItem(index: CacheIndex, { kind, id, layer }: PruneItem): void {
  */
 export function removeFromIndex(store: Store, { items, layers }: PrunePlan): Leftovers {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const blobs = new Set<string>();
   for (const { item } of items) {
     if (item.kind === 'blob') blobs.add(item.id);
@@ -71,7 +71,7 @@ export function removeFromIndex(store: Store, { items, layers }: PrunePlan): Lef
   }
   for (const id of layers) {
     const record = index.layers.get(id);
-    for (const { digest } of record ? blobsOf(record) : []) blobs.add(digest);
+    for (const { digest } of record ? getBlobs(record) : []) blobs.add(digest);
     index.files.layers.remove(id);
     index.layers.removeSync(id);
     index.unsynced.removeSync(layerMark(id));
@@ -158,7 +158,7 @@ export interface Removal {
  * others were built on stays until they are gone.
  */
 export function removeEntries(store: Store, records: readonly StepRecord[]): Removal[] {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const keys = new Set<string>(records.map(({ key }) => key));
   // What exactly is freed does not matter here, so that nothing has to be measured.
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };

@@ -5,7 +5,7 @@ import type { ScanStore } from '../../fs/scan/scan.js';
 import type { TreeDigest } from '../../keys/digest.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 
 /** lmdb limits keys to 1,978 bytes; a longer path is kept under its hash. */
@@ -28,7 +28,7 @@ export interface IndexScanStore extends ScanStore {
  * fingerprints only save time, so that losing them with a crash costs nothing else.
  */
 export function indexScanStore(store: Indexed, hash64: Hash64): IndexScanStore {
-  const index = tablesOf(store);
+  const index = getTables(store);
   // Reads must find rows that are not committed yet.
   const trees = new Map<TreeDigest, string>();
   const directories = new Map<string, readonly [DirectoryRecord, EntryFingerprints]>();

@@ -3,11 +3,11 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { planAll } from '../gc/prune-plan.js';
 import { measureLinked, readPruneInput } from '../gc/prune-state.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { MountSummary } from '../pins/cache-mounts.js';
 import { listMounts } from '../pins/cache-mounts.js';
 import { liveUses } from '../pins/uses.js';
-import { blobsOf } from '../records.js';
+import { getBlobs } from '../records.js';
 import type { Store } from '../store.js';
 
 /** Counts, and bytes. */
@@ -31,7 +31,7 @@ export interface UsageSummary {
 /** Sums up what the cache holds: reads the index, the layers that share files, and all mounts. */
 export function summarizeUsage(store: Store): UsageSummary {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const uses = liveUses(index);
   const input = readPruneInput(index, measureLinked(store), uses, {}, Date.now());
   const blobs = new Map<string, number>();
@@ -42,7 +42,7 @@ export function summarizeUsage(store: Store): UsageSummary {
     if (value.external !== undefined) continue;
     layers += 1;
     bytes += value.bytes;
-    for (const { digest, size } of blobsOf(value)) blobs.set(digest, size);
+    for (const { digest, size } of getBlobs(value)) blobs.set(digest, size);
   }
   const sum = (numbers: Iterable<number>) => [...numbers].reduce((total, next) => total + next, 0);
   const mounts = listMounts(store);

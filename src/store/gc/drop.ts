@@ -4,7 +4,7 @@ import { forgetRelated } from '../entries/related.js';
 import { forgetTime } from '../entries/timeline.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { LayerId, LayerRecord, StepRecord } from '../records.js';
-import { blobsOf, withoutBlob } from '../records.js';
+import { getBlobs, withoutBlob } from '../records.js';
 import { blobMark, layerMark } from '../recovery/durability.js';
 
 /** What went from the index. */
@@ -16,8 +16,8 @@ export interface Dropped {
   readonly blobs: readonly string[];
 }
 
-function digestsOf(record: LayerRecord | undefined): string[] {
-  return record === undefined ? [] : blobsOf(record).map(({ digest }) => digest);
+function getDigests(record: LayerRecord | undefined): string[] {
+  return record === undefined ? [] : getBlobs(record).map(({ digest }) => digest);
 }
 
 /** Removes an entry and its look-up rows; the caller is in a transaction. */
@@ -71,7 +71,7 @@ export function dropLayers(index: CacheIndex, ids: ReadonlySet<LayerId>): Droppe
   );
   const diffIds = [...index.diffIds.getRange()].filter(({ value }) => ids.has(value));
   for (const { key } of diffIds) index.diffIds.removeSync(key);
-  const blobs = new Set([...ids].flatMap((id) => digestsOf(index.layers.get(id))));
+  const blobs = new Set([...ids].flatMap((id) => getDigests(index.layers.get(id))));
   for (const id of ids) {
     index.files.layers.remove(id);
     index.layers.removeSync(id);
@@ -79,7 +79,7 @@ export function dropLayers(index: CacheIndex, ids: ReadonlySet<LayerId>): Droppe
   }
   if (blobs.size > 0) {
     for (const { value } of index.layers.getRange())
-      for (const digest of digestsOf(value)) blobs.delete(digest);
+      for (const digest of getDigests(value)) blobs.delete(digest);
   }
   for (const digest of blobs) index.unsynced.removeSync(blobMark(digest));
   return {
@@ -92,7 +92,7 @@ export function dropLayers(index: CacheIndex, ids: ReadonlySet<LayerId>): Droppe
 /** Forgets a blob; its layer stays. The caller is in a transaction. */
 export function dropBlob(index: CacheIndex, digest: string): void {
   for (const { key, value } of [...index.layers.getRange()]) {
-    if (!digestsOf(value).includes(digest)) continue;
+    if (!getDigests(value).includes(digest)) continue;
     const without = withoutBlob(value, digest);
     index.files.layers.put(without);
     index.layers.putSync(key, without);

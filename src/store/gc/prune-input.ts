@@ -39,11 +39,11 @@ export interface PruneInput {
 /** Everything that has to do with one layer, as a multimap. */
 export function groupByLayer<T>(
   values: Iterable<T>,
-  layersOf: (value: T) => readonly LayerId[],
+  getLayers: (value: T) => readonly LayerId[],
 ): Map<LayerId, T[]> {
   const groups = new Map<LayerId, T[]>();
   for (const value of values) {
-    for (const id of layersOf(value)) {
+    for (const id of getLayers(value)) {
       const group = groups.get(id);
       if (group) group.push(value);
       else groups.set(id, [value]);
@@ -53,7 +53,7 @@ export function groupByLayer<T>(
 }
 
 /** All layers of an item. */
-export function layersOf({ layer, base }: PruneItem): readonly LayerId[] {
+export function getLayers({ layer, base }: PruneItem): readonly LayerId[] {
   return layer === undefined ? base : [...base, layer];
 }
 

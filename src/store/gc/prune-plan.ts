@@ -2,7 +2,7 @@
 
 import type { LayerId } from '../records.js';
 import type { PruneInput, PruneItem } from './prune-input.js';
-import { groupByLayer, layersOf, topFirst } from './prune-input.js';
+import { getLayers, groupByLayer, topFirst } from './prune-input.js';
 import { leastValuable } from './prune-order.js';
 
 /** An item that goes, with the bytes that are free then and were not before. */
@@ -38,12 +38,12 @@ function createLedger({ items, own, shares, kept }: PruneInput): Ledger {
   );
   for (const item of items) {
     if (item.kind !== 'blob')
-      for (const id of layersOf(item)) users.set(id, (users.get(id) ?? 0) + 1);
+      for (const id of getLayers(item)) users.set(id, (users.get(id) ?? 0) + 1);
   }
   const freeable = shares
     .filter(({ elsewhere, holders }) => !elsewhere && !holders.some((id) => kept.has(id)))
     .map(({ holders, bytes }) => ({ holders, bytes, left: holders.length }));
-  const sharesOf = groupByLayer(freeable, ({ holders }) => holders);
+  const getShares = groupByLayer(freeable, ({ holders }) => holders);
   const gone = new Set<PruneItem>();
   const planned: PlannedItem[] = [];
   const layers = new Set<LayerId>();
@@ -59,7 +59,7 @@ function createLedger({ items, own, shares, kept }: PruneInput): Ledger {
     layers.add(id);
     for (const blob of blobs.get(id) ?? []) note(blob, blob.bytes);
     let bytes = own.get(id) ?? 0;
-    for (const share of sharesOf.get(id) ?? []) {
+    for (const share of getShares.get(id) ?? []) {
       share.left -= 1;
       if (share.left === 0) bytes += share.bytes;
     }
@@ -74,7 +74,7 @@ function createLedger({ items, own, shares, kept }: PruneInput): Ledger {
     remove: (item) => {
       if (gone.has(item)) return;
       let { bytes } = item;
-      for (const id of item.kind === 'blob' ? [] : layersOf(item)) {
+      for (const id of item.kind === 'blob' ? [] : getLayers(item)) {
         const left = (users.get(id) ?? 0) - 1;
         users.set(id, left);
         if (left === 0) bytes += drop(id);

@@ -105,7 +105,7 @@ export function parseLimits(value: unknown): ExpansionLimits | PolicyProblem {
 }
 
 /** The limit in bytes. @param diskBytes size of the file system that the store is on */
-export function limitOf({ keepBytes }: PrunePolicy, diskBytes: () => number): number | undefined {
+export function getLimit({ keepBytes }: PrunePolicy, diskBytes: () => number): number | undefined {
   if (!keepBytes) return undefined;
   return 'bytes' in keepBytes ? keepBytes.bytes : Math.floor(keepBytes.part * diskBytes());
 }

@@ -4,11 +4,11 @@ import { measureShared } from '../../fs/layer/disk-usage.js';
 import type { EntryFilter } from '../entries/cache-queries.js';
 import { fits, summarize } from '../entries/cache-queries.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { layerPath } from '../layers/layer-store.js';
 import type { LiveUses } from '../pins/uses.js';
 import type { ImageRecord, LayerId, LayerRecord, StepRecord } from '../records.js';
-import { blobsOf } from '../records.js';
+import { getBlobs } from '../records.js';
 import type { Store } from '../store.js';
 import type { PruneInput, PruneItem } from './prune-input.js';
 
@@ -31,7 +31,7 @@ export interface Measured extends SharedUsage<LayerId> {
  */
 export function measureLinked(store: Store): Measured {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const at = Date.now();
   const groups = new Map<LayerId, LayerId[]>();
   for (const { value } of index.layers.getRange()) {
@@ -130,7 +130,7 @@ function blobItems(
     const { text, lastUsed, base } = maker;
     // A process that uses a layer may be sending it.
     const removable = maker.removable && (named.has(id) || !kept.has(id));
-    return blobsOf(layer).map(({ digest, size }): PruneItem => {
+    return getBlobs(layer).map(({ digest, size }): PruneItem => {
       const rebuildMs = pulled
         ? size / PULLED_BYTES_PER_MS
         : uncompressed / COMPRESSED_BYTES_PER_MS;

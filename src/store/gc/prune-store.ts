@@ -4,7 +4,7 @@ import type { EntryFilter } from '../entries/cache-queries.js';
 import type { Leftovers } from '../entries/remove-entries.js';
 import { deleteLeftovers, listFiles, orphans, removeFromIndex } from '../entries/remove-entries.js';
 import { listRecords, strayRecords } from '../index/stray-records.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { MountSummary } from '../pins/cache-mounts.js';
 import { listMounts, moveMountsAside } from '../pins/cache-mounts.js';
@@ -53,8 +53,8 @@ function oldMounts(store: Store, unusedFor: number | undefined, now: number): Mo
 /** What a prune would remove; nothing is changed. */
 export function previewPrune(store: Store, request: PruneRequest): PruneReport {
   const now = Date.now();
-  const uses = liveUses(tablesOf(store));
-  const input = readPruneInput(tablesOf(store), measureLinked(store), uses, request.filter, now);
+  const uses = liveUses(getTables(store));
+  const input = readPruneInput(getTables(store), measureLinked(store), uses, request.filter, now);
   const { items, layers, freed, remaining } = plan(input, request);
   const mounts = oldMounts(store, request.mountsUnusedFor, now).filter(
     ({ name }) => uses.everythingBy === undefined && !uses.mounts.has(name),
@@ -84,7 +84,7 @@ function merge(a: Leftovers, b: Leftovers): Leftovers {
  * after it, so that it takes milliseconds.
  */
 export function prune(store: Store, request: PruneRequest): PruneReport {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const now = Date.now();
   const measured = measureLinked(store);
   const old = oldMounts(store, request.mountsUnusedFor, now);

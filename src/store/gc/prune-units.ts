@@ -1,7 +1,7 @@
 /** What can only go together, and what that frees as more and more of it goes. */
 import type { LayerId } from '../records.js';
 import type { PruneInput, PruneItem } from './prune-input.js';
-import { layersOf } from './prune-input.js';
+import { getLayers } from './prune-input.js';
 import { createWeights } from './prune-weights.js';
 
 /** A layer with everything that stands on it, or a blob: what can only go together. */
@@ -21,13 +21,13 @@ function newUnit(): Unit {
 }
 
 /** The units of the cache, and those that each item is part of. */
-function unitsOf(input: PruneInput): { units: Unit[]; unitsWith: Map<PruneItem, Unit[]> } {
+function getUnits(input: PruneInput): { units: Unit[]; unitsWith: Map<PruneItem, Unit[]> } {
   const byLayer = new Map<LayerId, Unit>();
   for (const id of input.own.keys()) if (!input.kept.has(id)) byLayer.set(id, newUnit());
   const unitsWith = new Map<PruneItem, Unit[]>();
   const units = [...byLayer.values()];
   for (const item of input.items) {
-    const found = layersOf(item).flatMap((id) => byLayer.get(id) ?? []);
+    const found = getLayers(item).flatMap((id) => byLayer.get(id) ?? []);
     if (item.kind === 'blob') {
       const alone = newUnit();
       units.push(alone);
@@ -53,7 +53,7 @@ export interface Units {
 }
 
 export function createUnits(input: PruneInput): Units {
-  const { units, unitsWith } = unitsOf(input);
+  const { units, unitsWith } = getUnits(input);
   const weights = createWeights(input);
   const gone = new Set<PruneItem>();
   /** Adds to all units that an item is part of. */

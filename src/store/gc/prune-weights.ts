@@ -31,9 +31,9 @@ export function createWeights({ items, own, shares, kept }: PruneInput): Weights
     .map((share) => ({ bytes: share.bytes, holders: new Set(share.holders) }));
   for (const share of freeable)
     for (const id of share.holders) add(id, share.bytes / share.holders.size);
-  const sharesOf = groupByLayer(freeable, ({ holders }) => [...holders]);
+  const getShares = groupByLayer(freeable, ({ holders }) => [...holders]);
   const passOn = (id: LayerId): (readonly [PruneItem, number])[] =>
-    (sharesOf.get(id) ?? []).flatMap((share) => {
+    (getShares.get(id) ?? []).flatMap((share) => {
       const before = share.bytes / share.holders.size;
       share.holders.delete(id);
       const more = share.bytes / share.holders.size - before;

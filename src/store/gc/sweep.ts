@@ -8,16 +8,16 @@ import { removeTree } from '../../fs/remove-tree.js';
 import type { CacheIndex } from '../index/index-db.js';
 import { parseNote } from '../index/record-files.js';
 import { repairRecord } from '../index/repair-record.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { removeLayer } from '../layers/layer-store.js';
 import type { ProcessId } from '../pins/live-process.js';
-import { processOf } from '../pins/live-process.js';
+import { getProcess } from '../pins/live-process.js';
 import type { LayerId, LeaseRecord } from '../records.js';
 import type { Store } from '../store.js';
 
 function isOthersDraft({ paths }: Store, name: string, id: LayerId): boolean {
-  const owner = name.startsWith(`${id}.`) ? processOf(name) : undefined;
+  const owner = name.startsWith(`${id}.`) ? getProcess(name) : undefined;
   return owner !== undefined && paths.self.isAlive(owner);
 }
 
@@ -27,10 +27,10 @@ type IsGone = (process: ProcessId) => boolean;
 /** Drafts, and layers that were placed but not published; see cache-format.md, "Publishing". */
 function sweepDrafts(store: Store, isGone: IsGone): number {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   let freed = 0;
   for (const name of readdirSync(paths.tmp)) {
-    const owner = processOf(name);
+    const owner = getProcess(name);
     if (owner === undefined || !isGone(owner)) continue;
     const note = parseNote(name);
     const id = name.slice(0, name.indexOf('.')) as LayerId;
@@ -62,7 +62,7 @@ function sweepLeases(index: CacheIndex, isGone: IsGone): void {
 export function sweepStore(store: Store): number {
   const { self } = store.paths;
   const isGone: IsGone = (owner) => !self.isAlive(owner);
-  sweepLeases(tablesOf(store), isGone);
+  sweepLeases(getTables(store), isGone);
   const freed = sweepDrafts(store, isGone);
   self.sweep();
   return freed;
@@ -71,6 +71,6 @@ export function sweepStore(store: Store): number {
 /** Removes drafts and leases of this process, which goes on with none of them. */
 export function sweepOwn(store: Store): void {
   const isGone: IsGone = (owner) => owner === store.paths.self.id;
-  sweepLeases(tablesOf(store), isGone);
+  sweepLeases(getTables(store), isGone);
   sweepDrafts(store, isGone);
 }

@@ -6,7 +6,7 @@
 
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { LayerRecord } from '../records.js';
 
 const CACHE_BYTES = 'cacheBytes';
@@ -29,6 +29,6 @@ export function setCacheBytes(index: CacheIndex, bytes: number): void {
 
 /** At most so many bytes of the cache are not needed by an image with a name. */
 export function readCacheBytes(store: Indexed): number {
-  const index = tablesOf(store);
+  const index = getTables(store);
   return index.totals.get(CACHE_BYTES) ?? 0;
 }

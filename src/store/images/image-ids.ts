@@ -3,11 +3,11 @@
  * takes the diffIDs of the layers, for which layers are read only when a command needs the id.
  */
 
-import { digestOf } from '../../oci/blob-digest.js';
+import { getDigest } from '../../oci/blob-digest.js';
 import { configBytes } from '../../oci/config-blob.js';
 import { DEFAULT_FORM, knownBlob, withTimes } from '../blobs/blobs.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { ArchiveRecord, ImageRecord, ImageTimes, LayerId } from '../records.js';
 
 /** diffID and time of a layer for an image's config; undefined until a command has asked for them. */
@@ -16,7 +16,7 @@ export function knownArchive(
   id: LayerId,
   times?: ImageTimes,
 ): Pick<ArchiveRecord, 'diffId'> | undefined {
-  const { layers } = tablesOf(store);
+  const { layers } = getTables(store);
   const layer = layers.get(id);
   if (times !== undefined) return knownBlob(layer, withTimes(DEFAULT_FORM, times));
   return layer?.blob ?? layer?.archive;
@@ -24,10 +24,10 @@ export function knownArchive(
 
 /** The id of an image, `sha256:...`; undefined when diffIDs of its layers are not known yet. */
 export function knownImageId(store: Indexed, image: ImageRecord): string | undefined {
-  if (image.original) return digestOf(image.original.config);
+  if (image.original) return getDigest(image.original.config);
   const archives = image.layers.flatMap((id) => knownArchive(store, id, image.times) ?? []);
   if (archives.length < image.layers.length) return undefined;
-  return digestOf(configBytes(image, archives, image.times?.seconds ?? image.epoch));
+  return getDigest(configBytes(image, archives, image.times?.seconds ?? image.epoch));
 }
 
 /** Fewest digits of an id that are one. */
@@ -48,7 +48,7 @@ export function imagesWithId(
   store: Indexed,
   start: string,
 ): { readonly id: string; readonly image: ImageRecord }[] {
-  return [...tablesOf(store).images.getRange()].flatMap(({ value: image }) => {
+  return [...getTables(store).images.getRange()].flatMap(({ value: image }) => {
     const id = knownImageId(store, image);
     return id?.startsWith(start) ? [{ id, image }] : [];
   });
@@ -56,7 +56,7 @@ export function imagesWithId(
 
 /** The images that were pulled by the manifest or the index of this digest. */
 export function imagesWithManifest(store: Indexed, digest: string): ImageRecord[] {
-  return [...tablesOf(store).images.getRange()].flatMap(({ value: image }) =>
+  return [...getTables(store).images.getRange()].flatMap(({ value: image }) =>
     image.manifest === digest || image.index === digest ? [image] : [],
   );
 }

@@ -5,12 +5,12 @@ import { removeImageRow, removeName } from '../gc/drop.js';
 import { planItems } from '../gc/prune-plan.js';
 import { readPruneInput } from '../gc/prune-state.js';
 import { addCacheBytes } from '../gc/totals.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { liveUses } from '../pins/uses.js';
 import type { Store } from '../store.js';
 import type { ImageRemoval } from './store-images.js';
-import { isNamed, namesOf, normalizeName } from './store-images.js';
+import { getNames, isNamed, normalizeName } from './store-images.js';
 
 const NOTHING = { removed: false, plan: undefined, leftovers: undefined };
 
@@ -20,14 +20,14 @@ export function removeImageRecord(
   imageId: string,
   name: string | undefined,
 ): ImageRemoval {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const measured = { at: Number.POSITIVE_INFINITY, own: new Map(), shares: [] };
   const { untagged, removed, plan, leftovers } = write(index, () => {
     const image = index.images.get(imageId);
     // Another process may have been faster.
     if (!image) return { untagged: [], ...NOTHING };
     const wanted = name === undefined ? undefined : normalizeName(name);
-    const untagged = namesOf({ index }, imageId).filter(
+    const untagged = getNames({ index }, imageId).filter(
       (key) => wanted === undefined || key === wanted,
     );
     for (const key of untagged) removeName(index, key);

@@ -8,7 +8,7 @@ import { checkpoint } from '../../util/checkpoint.js';
 import { addCacheBytes } from '../gc/totals.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { declareUse } from '../pins/uses.js';
 import type { ImageRecord, LayerId } from '../records.js';
@@ -107,7 +107,7 @@ export async function publishImage(
   made: ImageRecord,
   names: readonly string[],
 ): Promise<ImageRecord> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const image = write(index, () => {
     declareUse(index, { layers: made.layers });
     return putImage(index, made, names);
@@ -118,7 +118,7 @@ export async function publishImage(
 
 /** Finds an image by its name; findImage of engine/images knows ids as well. */
 export function findNamedImage(store: Indexed, name: string): ImageRecord | undefined {
-  const index = tablesOf(store);
+  const index = getTables(store);
   // The second is how earlier versions kept a name.
   const named = index.names.get(normalizeName(name)) ?? index.names.get(withTag(name));
   return named === undefined ? findByDigest(index, name) : index.images.get(named);
@@ -130,35 +130,35 @@ function findByDigest(index: CacheIndex, name: string): ImageRecord | undefined 
   if (digest === undefined) return undefined;
   const repository = (text: string) => text.replace(/(?::[^:/@]*)?(?:@.*)?$/, '');
   return imagesWithManifest({ index }, digest).find(({ id }) =>
-    namesOf({ index }, id).some((other) => repository(other) === repository(full)),
+    getNames({ index }, id).some((other) => repository(other) === repository(full)),
   );
 }
 
 /** All images. */
 export function* allImages(store: Indexed): Generator<ImageRecord> {
-  for (const { value } of tablesOf(store).images.getRange()) yield value;
+  for (const { value } of getTables(store).images.getRange()) yield value;
 }
 
 /** All names with the ids of their images. */
 export function* allNames(
   store: Indexed,
 ): Generator<{ readonly name: string; readonly id: string }> {
-  for (const { key, value } of tablesOf(store).names.getRange()) yield { name: key, id: value };
+  for (const { key, value } of getTables(store).names.getRange()) yield { name: key, id: value };
 }
 
 /** Has an image this very name? */
 export function hasName(store: Indexed, name: string): boolean {
-  return tablesOf(store).names.doesExist(name);
+  return getTables(store).names.doesExist(name);
 }
 
 /** An image by its whole id. */
 export function imageById(store: Indexed, id: string): ImageRecord | undefined {
-  return tablesOf(store).images.get(id);
+  return getTables(store).images.get(id);
 }
 
 /** The names of an image, sorted. */
-export function namesOf(store: Indexed, id: string): string[] {
-  const { names } = tablesOf(store);
+export function getNames(store: Indexed, id: string): string[] {
+  const { names } = getTables(store);
   return [...names.getRange()].flatMap(({ key, value }) => (value === id ? [key] : []));
 }
 

@@ -69,7 +69,7 @@ function readPage({ descriptor, pageSize }: Audit, number: bigint): Buffer {
 }
 
 /** The nodes of a page: where they begin. */
-function nodesOf(page: Buffer, number: bigint): number[] {
+function getNodes(page: Buffer, number: bigint): number[] {
   const count = page.readUInt16LE(LOWER) / 2;
   if (count < 0 || count * 2 + HEADER > page.length || !Number.isInteger(count))
     throw new Damage(`has nonsense in page ${number}`);
@@ -123,7 +123,7 @@ function visitDatabase(audit: Audit, database: Buffer, onValue?: OnValue): void 
     const page = readPage(audit, number);
     const flags = page.readUInt16LE(FLAGS);
     if ((flags & (BRANCH | LEAF)) === 0) throw new Damage(`has something else in page ${number}`);
-    for (const node of nodesOf(page, number)) {
+    for (const node of getNodes(page, number)) {
       if ((flags & LEAF) !== 0) visitLeafNode(audit, page, node, onValue);
       else waiting.push(BigInt(page.readUIntLE(node, 6)));
     }

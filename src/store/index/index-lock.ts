@@ -21,7 +21,7 @@ const PATIENCE_MS = 60_000;
 
 const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT']);
 
-function codeOf(error: unknown): unknown {
+function getCode(error: unknown): unknown {
   return (error as NodeJS.ErrnoException).code;
 }
 
@@ -30,18 +30,18 @@ function tryTake(lock: string, id: ProcessId): boolean {
     symlinkSync(id, lock);
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
+    if (getCode(error) === 'EEXIST') return false;
     // On a full disk wiac must start all the same: to remove something.
-    if (FULL.has(codeOf(error))) return true;
+    if (FULL.has(getCode(error))) return true;
     throw error;
   }
 }
 
-function ownerOf(path: string): ProcessId | undefined {
+function getOwner(path: string): ProcessId | undefined {
   try {
     return readlinkSync(path) as ProcessId;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
+    if (getCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -52,15 +52,15 @@ function removeVoid(lock: string, self: LiveProcess): void {
   try {
     renameSync(lock, aside);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
+    if (getCode(error) === 'ENOENT') return;
     throw error;
   }
-  const owner = ownerOf(aside);
+  const owner = getOwner(aside);
   try {
     // Another process has taken the lock meanwhile: it gets it back.
     if (owner !== undefined && self.isAlive(owner)) linkSync(aside, lock);
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (getCode(error) !== 'EEXIST') throw error;
   } finally {
     rmSync(aside, { force: true });
   }
@@ -77,7 +77,7 @@ export async function withIndexLock<T>(
   const lock = join(live, 'index-lock');
   const deadline = performance.now() + PATIENCE_MS;
   while (!tryTake(lock, self.id)) {
-    const owner = ownerOf(lock);
+    const owner = getOwner(lock);
     if (owner === undefined) continue;
     if (!self.isAlive(owner)) removeVoid(lock, self);
     else if (performance.now() > deadline) break;
@@ -86,6 +86,6 @@ export async function withIndexLock<T>(
   try {
     return await action();
   } finally {
-    if (ownerOf(lock) === self.id) rmSync(lock, { force: true });
+    if (getOwner(lock) === self.id) rmSync(lock, { force: true });
   }
 }

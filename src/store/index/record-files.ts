@@ -65,7 +65,7 @@ export interface RecordFolder<T, K extends string> {
   /** What a mark or a note on the record says. */
   readonly markOf: (record: T) => string;
   /** What the file of a record is called. */
-  readonly nameOf: (key: K) => string;
+  readonly getName: (key: K) => string;
   /** Names of the files, for `read` and `removeFile`. */
   readonly names: () => string[];
   /** Undefined when the file is not a whole record. */
@@ -90,9 +90,9 @@ export interface RecordFiles {
 /** How records of a kind are kept. */
 interface Kind<T, K extends string> {
   readonly kind: RecordKind;
-  readonly keyOf: (record: T) => K;
+  readonly getKey: (record: T) => K;
   /** Name of a record's file, without what follows a dot. */
-  readonly nameOf: (key: K) => string;
+  readonly getName: (key: K) => string;
   /** What follows the name: a layer's record lies in its directory. */
   readonly suffix: string;
   readonly encode: (record: T) => unknown;
@@ -148,8 +148,8 @@ function recordFolder<T, K extends string>(
   kind: Kind<T, K>,
   onChange: OnChange,
 ): RecordFolder<T, K> {
-  const pathOf = (name: string) => join(folder, name + kind.suffix);
-  const path = (key: K) => pathOf(kind.nameOf(key));
+  const getPath = (name: string) => join(folder, name + kind.suffix);
+  const path = (key: K) => getPath(kind.getName(key));
   const read = (file: string): Kept<T> | undefined => {
     try {
       const { written, record } = JSON.parse(readFileSync(file, 'utf8'));
@@ -160,26 +160,26 @@ function recordFolder<T, K extends string>(
       return undefined;
     }
   };
-  const textOf = (record: T) => JSON.stringify(kind.encode(record));
+  const getText = (record: T) => JSON.stringify(kind.encode(record));
   return {
     path: folder,
     put(record) {
-      onChange(kind.kind, kind.nameOf(kind.keyOf(record)));
+      onChange(kind.kind, kind.getName(kind.getKey(record)));
       const written: Written = { boot: readBootId(), at: sinceBoot() };
       const draft = join(tmp, `${randomName()}.${self.id}`);
-      writeFileSync(draft, `{"written":${JSON.stringify(written)},"record":${textOf(record)}}\n`);
-      renameSync(draft, path(kind.keyOf(record)));
+      writeFileSync(draft, `{"written":${JSON.stringify(written)},"record":${getText(record)}}\n`);
+      renameSync(draft, path(kind.getKey(record)));
     },
     remove(key) {
-      onChange(kind.kind, kind.nameOf(key));
+      onChange(kind.kind, kind.getName(key));
       rmSync(path(key), { force: true });
     },
     holds(record) {
-      const kept = read(path(kind.keyOf(record)));
-      return kept !== undefined && textOf(kept.record) === textOf(record);
+      const kept = read(path(kind.getKey(record)));
+      return kept !== undefined && getText(kept.record) === getText(record);
     },
-    markOf: (record) => recordMark(kind.kind, kind.nameOf(kind.keyOf(record))),
-    nameOf: kind.nameOf,
+    markOf: (record) => recordMark(kind.kind, kind.getName(kind.getKey(record))),
+    getName: kind.getName,
     names: () => {
       try {
         return readdirSync(folder).map((name) => name.replace(/\.json$/, ''));
@@ -189,11 +189,11 @@ function recordFolder<T, K extends string>(
       }
     },
     read: (name) => {
-      const kept = read(pathOf(name));
+      const kept = read(getPath(name));
       // A file that was renamed by hand is not what its name says.
-      return kept && kind.nameOf(kind.keyOf(kept.record)) === name ? kept : undefined;
+      return kept && kind.getName(kind.getKey(kept.record)) === name ? kept : undefined;
     },
-    removeFile: (name) => rmSync(pathOf(name), { recursive: true, force: true }),
+    removeFile: (name) => rmSync(getPath(name), { recursive: true, force: true }),
   };
 }
 
@@ -232,8 +232,8 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
       paths.layers,
       {
         kind: 'layers',
-        keyOf: ({ id }) => id,
-        nameOf: (id) => id,
+        getKey: ({ id }) => id,
+        getName: (id) => id,
         // It comes and goes with the layer's directory.
         suffix: '/record.json',
         encode: withoutTree,
@@ -244,7 +244,7 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
     remoteLayers: recordFolder<RemoteLayerRecord, LayerId>(
       paths,
       join(records, 'remote'),
-      { kind: 'remoteLayers', keyOf: ({ id }) => id, nameOf: (id) => id, suffix, ...plain },
+      { kind: 'remoteLayers', getKey: ({ id }) => id, getName: (id) => id, suffix, ...plain },
       note,
     ),
     steps: recordFolder<StepRecord, DefinitionKey>(
@@ -252,8 +252,8 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
       join(records, 'entries'),
       {
         kind: 'steps',
-        keyOf: ({ key }) => key,
-        nameOf: (key) => key,
+        getKey: ({ key }) => key,
+        getName: (key) => key,
         suffix,
         encode: withoutOrigin,
         decode: plain.decode,
@@ -265,8 +265,8 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
       join(records, 'images'),
       {
         kind: 'images',
-        keyOf: ({ id }) => id,
-        nameOf: (id) => id.replace(':', '-'),
+        getKey: ({ id }) => id,
+        getName: (id) => id.replace(':', '-'),
         suffix,
         encode: encodeImage,
         decode: decodeImage,
@@ -278,9 +278,9 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
       join(records, 'names'),
       {
         kind: 'names',
-        keyOf: ({ name }) => name,
+        getKey: ({ name }) => name,
         // A name has slashes, and may be longer than a file's.
-        nameOf: (name) => sha256(name).slice(0, 32),
+        getName: (name) => sha256(name).slice(0, 32),
         suffix,
         ...plain,
       },

@@ -9,7 +9,7 @@ function repair<T, K extends string>(
   file: string,
 ): void {
   for (const key of keys) {
-    if (folder.nameOf(key) !== file) continue;
+    if (folder.getName(key) !== file) continue;
     const record = get(key);
     if (record !== undefined && !folder.holds(record)) folder.put(record);
     return;

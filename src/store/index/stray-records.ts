@@ -21,14 +21,14 @@ export function listRecords(index: CacheIndex): ListedRecords {
     folder: {
       readonly path: string;
       readonly names: () => string[];
-      readonly nameOf: (key: K) => string;
+      readonly getName: (key: K) => string;
       readonly removeFile: (name: string) => void;
     },
     keys: () => Iterable<K>,
   ): Counted => ({
     path: folder.path,
     found: folder.names(),
-    known: () => new Set([...keys()].map(folder.nameOf)),
+    known: () => new Set([...keys()].map(folder.getName)),
     removeFile: folder.removeFile,
   });
   return [

@@ -12,6 +12,6 @@ export interface Indexed {
 }
 
 /** The tables of a store's index; for store/. */
-export function tablesOf({ index }: Indexed): CacheIndex {
+export function getTables({ index }: Indexed): CacheIndex {
   return index as CacheIndex;
 }

@@ -9,7 +9,7 @@ import { measureTree } from '../../fs/layer/disk-usage.js';
 import { removeTree } from '../../fs/remove-tree.js';
 import type { InPlaceLayer } from '../../oci/in-place.js';
 import { StoreError } from '../../util/errors.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { declareUse, LayersGoneError } from '../pins/uses.js';
 import type { LayerId, LayerRecord } from '../records.js';
@@ -50,7 +50,7 @@ function linkLayer({ paths }: Store, id: LayerId, target: string): void {
  */
 export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const id = adoptedId(layer);
   if (index.layers.doesExist(id)) {
     linkLayer(store, id, layer.path);
@@ -85,7 +85,7 @@ export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
 /** Is a layer there, with its files? Those that another program keeps may go at any time. */
 export function isPresent(store: Store, id: LayerId): boolean {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const record = index.layers.get(id);
   if (!record) return false;
   const path = record.external ?? layerPath(paths, id);
@@ -100,9 +100,9 @@ export function isPresent(store: Store, id: LayerId): boolean {
 export function requirePresent(store: Store, ids: readonly LayerId[], what: string): void {
   const gone = ids.find((id) => !isPresent(store, id));
   if (gone === undefined) return;
-  tablesOf(store).environment.resetReadTxn();
-  if (!tablesOf(store).layers.doesExist(gone)) throw new LayersGoneError([gone]);
-  const { external } = tablesOf(store).layers.get(gone) ?? {};
+  getTables(store).environment.resetReadTxn();
+  if (!getTables(store).layers.doesExist(gone)) throw new LayersGoneError([gone]);
+  const { external } = getTables(store).layers.get(gone) ?? {};
   const path = external ?? layerPath(store.paths, gone);
   throw new StoreError(`the directory ${path}, which ${what} needs, is gone`, {
     hint:

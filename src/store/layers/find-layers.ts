@@ -2,35 +2,35 @@
 
 import { updateLayer } from '../entries/entries.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { ArchiveRecord, LayerId, LayerRecord, RemoteLayerRecord } from '../records.js';
 
 /** Are the layer's files on this machine? */
 export function hasLayer(store: Indexed, id: LayerId): boolean {
-  return tablesOf(store).layers.doesExist(id);
+  return getTables(store).layers.doesExist(id);
 }
 
 /** A layer whose files are on this machine. */
 export function findLayer(store: Indexed, id: LayerId): LayerRecord | undefined {
-  return tablesOf(store).layers.get(id);
+  return getTables(store).layers.get(id);
 }
 
 /** All layers whose files are on this machine. */
 export function* allLayers(store: Indexed): Generator<LayerRecord> {
-  for (const { value } of tablesOf(store).layers.getRange()) yield value;
+  for (const { value } of getTables(store).layers.getRange()) yield value;
 }
 
 /** A layer that entries refer to and whose files are elsewhere. */
 export function findRemoteLayer(store: Indexed, id: LayerId): RemoteLayerRecord | undefined {
-  return tablesOf(store).remoteLayers.get(id);
+  return getTables(store).remoteLayers.get(id);
 }
 
 /** The layer with an archive of this digest, here or elsewhere (image-spec, "diff_ids"). */
 export function layerByDiffId(store: Indexed, diffId: string): LayerId | undefined {
-  return tablesOf(store).diffIds.get(diffId);
+  return getTables(store).diffIds.get(diffId);
 }
 
 /** Keeps what packing a layer told of its archive. */
 export function noteArchive(store: Indexed, id: LayerId, archive: ArchiveRecord): void {
-  updateLayer(tablesOf(store), id, { archive });
+  updateLayer(getTables(store), id, { archive });
 }

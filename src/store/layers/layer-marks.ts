@@ -1,7 +1,7 @@
 /** What the attributes of a layer's files say: asked once, kept in the layer's record. */
 import { layerMarks } from '../../fs/layer/layer-digest.js';
 import { updateLayer } from '../entries/entries.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
 import { layerFiles } from './layer-store.js';
@@ -10,10 +10,10 @@ import { layerFiles } from './layer-store.js';
  * The opaque directories of a layer that is here, relative to it.
  * @throws IsolationError when getfattr is not installed
  */
-export async function opaqueOf(store: Store, id: LayerId): Promise<readonly string[]> {
-  const known = tablesOf(store).layers.get(id)?.opaque;
+export async function getOpaque(store: Store, id: LayerId): Promise<readonly string[]> {
+  const known = getTables(store).layers.get(id)?.opaque;
   if (known !== undefined) return known;
   const marks = await layerMarks(layerFiles(store, id));
-  updateLayer(tablesOf(store), id, marks);
+  updateLayer(getTables(store), id, marks);
   return marks.opaque;
 }

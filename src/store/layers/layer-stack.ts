@@ -6,10 +6,10 @@ import { treeLookup } from '../../fs/scan/tree-lookup.js';
 import type { LayerDigest } from '../../keys/digest.js';
 import { updateLayer } from '../entries/entries.js';
 import type { IndexScanStore } from '../entries/scan-store.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
-import { opaqueOf } from './layer-marks.js';
+import { getOpaque } from './layer-marks.js';
 import { layerFiles } from './layer-store.js';
 
 /** A stack that others are put on; what was found out about it is kept as long as it is. */
@@ -51,10 +51,10 @@ export async function chainedStack(
  * @param layers bottom first
  */
 export async function layerStack(store: Store, layers: readonly LayerId[]): Promise<Stack> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const stack = await Promise.all(
     layers.map(async (id) => {
-      const opaque = new Set(await opaqueOf(store, id));
+      const opaque = new Set(await getOpaque(store, id));
       const { tree } = index.layers.get(id) ?? {};
       const digested = tree && treeLookup((digest) => index.trees.get(digest), tree);
       return { path: layerFiles(store, id), opaque, digested };
@@ -74,13 +74,13 @@ export async function layerDigests(
   layers: readonly LayerId[],
   bring: (id: LayerId) => Promise<void> = async () => {},
 ): Promise<LayerDigest[]> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const digests: LayerDigest[] = [];
   for (const id of layers) {
     let digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
     if (digest === undefined) {
       await bring(id);
-      const opaque = await opaqueOf(store, id);
+      const opaque = await getOpaque(store, id);
       const computed = await digestLayer(layerFiles(store, id), opaque, scanStore);
       digest = computed.digest;
       updateLayer(index, id, computed);

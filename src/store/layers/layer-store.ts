@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { StoreDirectories, StorePaths } from '../paths.js';
 import type { LayerId } from '../records.js';
 import { base32, randomName } from './random-name.js';
@@ -34,14 +34,14 @@ export interface Draft {
  * @param id a layer that entries refer to already; a new one unless given
  */
 export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft {
-  const draft = draftOf(paths, id);
+  const draft = getDraft(paths, id);
   mkdirSync(draft.diff, { recursive: true, mode: 0o755 });
   checkpoint('draft:begun');
   return draft;
 }
 
 /** The draft of a layer that this process makes. */
-export function draftOf(paths: StorePaths, id: LayerId): Draft {
+export function getDraft(paths: StorePaths, id: LayerId): Draft {
   const path = join(paths.tmp, `${id}.${paths.self.id}`);
   return { id, path, diff: join(path, 'layer', 'diff') };
 }
@@ -90,7 +90,7 @@ export function layerFiles(
   store: Indexed & { readonly paths: StoreDirectories },
   id: LayerId,
 ): string {
-  return tablesOf(store).layers.get(id)?.external ?? layerPath(store.paths, id);
+  return getTables(store).layers.get(id)?.external ?? layerPath(store.paths, id);
 }
 
 /** Path of the short symlink to a layer, as it stands in lowerdir strings. */
@@ -163,7 +163,7 @@ export function temporaryPath(paths: StorePaths): string {
 }
 
 /** The layers that some of these directories are, by their link or their path; others are left out. */
-export function layerIdsOf(paths: StoreDirectories, directories: readonly string[]): LayerId[] {
+export function getLayerIds(paths: StoreDirectories, directories: readonly string[]): LayerId[] {
   return directories.flatMap((path) => {
     const [, id] = /\/([a-z2-7]{16})(?:\/diff)?$/.exec(path) ?? [];
     if (id === undefined) return [];

@@ -4,10 +4,10 @@ import { digestLayer } from '../../fs/layer/layer-digest.js';
 import type { TreeDigest } from '../../keys/digest.js';
 import { updateLayer } from '../entries/entries.js';
 import type { IndexScanStore } from '../entries/scan-store.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { LayerRecord } from '../records.js';
 import type { Store } from '../store.js';
-import { opaqueOf } from './layer-marks.js';
+import { getOpaque } from './layer-marks.js';
 import { layerFiles } from './layer-store.js';
 
 /** The tree of a layer. The layer's files are read if it has no digest yet. */
@@ -17,10 +17,10 @@ export async function layerTree(
   scanStore: IndexScanStore,
 ): Promise<TreeDigest> {
   if (record.tree !== undefined) return record.tree;
-  const opaque = await opaqueOf(store, record.id);
+  const opaque = await getOpaque(store, record.id);
   const computed = await digestLayer(layerFiles(store, record.id), opaque, scanStore);
   // The record refers to tree nodes: they come first.
   scanStore.flush();
-  updateLayer(tablesOf(store), record.id, computed);
+  updateLayer(getTables(store), record.id, computed);
   return computed.tree;
 }

@@ -4,20 +4,20 @@
  */
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId, RemoteLayerRecord } from '../records.js';
 import { newLayerId } from './layer-store.js';
 
 /** Are the layer's files here, or is it known to be somewhere else? */
 export function isKnownLayer(store: Indexed, id: LayerId): boolean {
-  const index = tablesOf(store);
+  const index = getTables(store);
   return index.layers.doesExist(id) || index.remoteLayers.doesExist(id);
 }
 
 /** The diffID of a layer, here or not; undefined when it was never packed. */
-export function diffIdOf(store: Indexed, id: LayerId): string | undefined {
-  const index = tablesOf(store);
+export function getDiffId(store: Indexed, id: LayerId): string | undefined {
+  const index = getTables(store);
   return index.layers.get(id)?.blob?.diffId ?? index.remoteLayers.get(id)?.diffId;
 }
 
@@ -30,7 +30,7 @@ export function layerOfDiffId(
   diffId: string,
   facts: Pick<RemoteLayerRecord, 'digest' | 'key'>,
 ): LayerId {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const find = () => {
     const id = index.diffIds.get(diffId);
     return id !== undefined && isKnownLayer({ index }, id) ? id : undefined;
@@ -75,7 +75,7 @@ export function forgetUnreferenced(index: CacheIndex): void {
 
 /** Gives up layers that no source delivers any more; entries that need them are no hits from now on. */
 export function forgetRemoteLayers(store: Indexed, ids: readonly LayerId[]): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   write(index, () => {
     for (const id of ids) forget(index, id);
   });

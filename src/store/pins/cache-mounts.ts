@@ -3,7 +3,7 @@ import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { temporaryPath } from '../layers/layer-store.js';
 import type { Store } from '../store.js';
@@ -23,7 +23,7 @@ export interface MountSummary {
 
 /** Notes that a step of this process uses a cache: it can't be pruned until the process ends. */
 export function useMount(store: Indexed, name: string, id: string): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   write(index, () => {
     declareUse(index, { mounts: [name] });
     index.mounts.putSync(name, { id, lastUsed: Date.now() });
@@ -38,7 +38,7 @@ function mountNames({ paths }: Store): string[] {
 /** All caches with their sizes: one lstat a file. */
 export function listMounts(store: Store): MountSummary[] {
   return mountNames(store).map((name) => {
-    const record = tablesOf(store).mounts.get(name);
+    const record = getTables(store).mounts.get(name);
     const bytes = measureTree(join(store.paths.mounts, name)).disk;
     return { name, id: record?.id ?? name, lastUsed: record?.lastUsed ?? 0, bytes };
   });
@@ -56,7 +56,7 @@ export function moveMountsAside(
   uses: LiveUses,
 ): { names: string[]; paths: string[] } {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const isThere = (name: string) => existsSync(join(paths.mounts, name));
   const free = names.filter((name) => !uses.mounts.has(name) && isThere(name));
   const moved = free.map((name) => {

@@ -11,10 +11,10 @@
 import { checkpoint } from '../../util/checkpoint.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId, LeaseRecord } from '../records.js';
-import { pidOf } from './live-process.js';
+import { getPid } from './live-process.js';
 import { declareUse } from './uses.js';
 
 /** How often a lease that another process holds is looked at again. */
@@ -26,12 +26,12 @@ export interface Lease {
 }
 
 /** The holder's pid (it may be that of this process); undefined: the lease can be taken. */
-function holderOf(index: CacheIndex, key: string): number | undefined {
+function getHolder(index: CacheIndex, key: string): number | undefined {
   const lease: LeaseRecord | undefined = index.leases.get(key);
   if (!lease) return undefined;
   const { self, held } = index;
   const isHeld = lease.process === self.id ? held.has(key) : self.isAlive(lease.process);
-  return isHeld ? pidOf(lease.process) : undefined;
+  return isHeld ? getPid(lease.process) : undefined;
 }
 
 /**
@@ -45,12 +45,12 @@ export function tryLease(
   key: string,
   layers: Iterable<LayerId> = [],
 ): Lease | number {
-  const index = tablesOf(store);
+  const index = getTables(store);
   // A look without a transaction: others write meanwhile.
-  const seen = holderOf(index, key);
+  const seen = getHolder(index, key);
   if (seen !== undefined) return seen;
   const holder = write(index, () => {
-    const before = holderOf(index, key);
+    const before = getHolder(index, key);
     if (before !== undefined) return before;
     declareUse(index, { layers });
     index.leases.putSync(key, { process: index.self.id });
@@ -84,7 +84,7 @@ export async function takeLease(
   key: string,
   wait: LeaseWait,
 ): Promise<Lease | undefined> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const { signal, layers = [], isDone = () => false, onWait } = wait;
   for (let announced = false; ; announced = true) {
     signal.throwIfAborted();
@@ -98,7 +98,7 @@ export async function takeLease(
 
 /** Gives a lease back, unless that was done. */
 export function releaseLease(store: Indexed, lease: Lease): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   if (index.held.get(lease.key) !== lease) return;
   index.held.delete(lease.key);
   index.leases.removeSync(lease.key);
@@ -107,7 +107,7 @@ export function releaseLease(store: Indexed, lease: Lease): void {
 
 /** Gives all leases of this process back, for work that begins again. */
 export function releaseLeases(store: Indexed): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   index.held.clear();
   const own = [...index.leases.getRange()].filter(({ value }) => value.process === index.self.id);
   if (own.length === 0) return;

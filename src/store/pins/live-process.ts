@@ -61,16 +61,16 @@ export class PidTakenError extends StoreError {
 }
 
 /** The pid that an id names: it means something in the process's own pid namespace only. */
-export function pidOf(id: ProcessId): number {
+export function getPid(id: ProcessId): number {
   return Number(id.slice(id.indexOf('-') + 1));
 }
 
 /** The id at the end of a name in tmp/; undefined when there is none. */
-export function processOf(name: string): ProcessId | undefined {
+export function getProcess(name: string): ProcessId | undefined {
   return ID.exec(name)?.[0] as ProcessId | undefined;
 }
 
-function codeOf(error: unknown): unknown {
+function getCode(error: unknown): unknown {
   return (error as NodeJS.ErrnoException).code;
 }
 
@@ -80,7 +80,7 @@ function tryRename(from: string, to: string): boolean {
     renameSync(from, to);
     return true;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
+    if (getCode(error) === 'ENOENT') return false;
     throw error;
   }
 }
@@ -93,7 +93,7 @@ function takeFifo(pool: string, path: string): number | undefined {
     try {
       descriptor = openFifo(fifo);
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') continue;
+      if (getCode(error) === 'ENOENT') continue;
       throw error;
     }
     // It is open before it has its name: at no time is a living process taken for a dead one.
@@ -131,28 +131,28 @@ function isOwn(id: ProcessId): boolean {
  * @throws PidTakenError; StoreError when the file system has no FIFOs
  */
 export async function joinStore({ live, freeFifos }: StoreDirectories): Promise<LiveProcess> {
-  const pathOf = (other: ProcessId) => join(live, other);
+  const getPath = (other: ProcessId) => join(live, other);
   const id = `${randomName()}-${process.pid}` as ProcessId;
-  const isAlive = (other: ProcessId) => other === id || hasReader(pathOf(other));
+  const isAlive = (other: ProcessId) => other === id || hasReader(getPath(other));
   const all = () => readdirSync(live).filter((name): name is ProcessId => WHOLE_ID.test(name));
   const sweep = () => {
     for (const other of all())
-      if (!isAlive(other)) tryRename(pathOf(other), join(freeFifos, randomName()));
+      if (!isAlive(other)) tryRename(getPath(other), join(freeFifos, randomName()));
   };
   mkdirSync(freeFifos, { recursive: true, mode: 0o700 });
   const foundDead = all().some((other) => !isAlive(other));
-  let taken = takeFifo(freeFifos, pathOf(id));
+  let taken = takeFifo(freeFifos, getPath(id));
   while (taken === undefined) {
     sweep();
     if (readdirSync(freeFifos).length === 0) await fillPool(freeFifos);
-    taken = takeFifo(freeFifos, pathOf(id));
+    taken = takeFifo(freeFifos, getPath(id));
   }
   const descriptor = taken;
   const leave = () => {
-    tryRename(pathOf(id), join(freeFifos, randomName()));
+    tryRename(getPath(id), join(freeFifos, randomName()));
     closeSync(descriptor);
   };
-  const samePid = all().filter((other) => other !== id && pidOf(other) === process.pid);
+  const samePid = all().filter((other) => other !== id && getPid(other) === process.pid);
   if (samePid.some((other) => isAlive(other) && !isOwn(other))) {
     leave();
     throw new PidTakenError();

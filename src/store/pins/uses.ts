@@ -22,11 +22,11 @@
 import { StoreError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import type { LayerId } from '../records.js';
-import { pidOf } from './live-process.js';
+import { getPid } from './live-process.js';
 
 /** Layers were removed by another process between finding them and using them. */
 export class LayersGoneError extends StoreError {
@@ -72,7 +72,7 @@ export function declareUse(index: CacheIndex, use: Use): void {
 
 /** Declares that this process uses layers. @throws LayersGoneError when they are not there */
 export function useLayers(store: Indexed, layers: readonly LayerId[]): void {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const known = index.uses.get(index.self.id);
   const before = new Set(known?.layers);
   if (layers.every((id) => before.has(id))) return;
@@ -81,7 +81,7 @@ export function useLayers(store: Indexed, layers: readonly LayerId[]): void {
 
 /** Declares the use of layers that one can do without. @returns false when they are not there */
 export function tryUseLayers(store: Indexed, layers: readonly LayerId[]): boolean {
-  const index = tablesOf(store);
+  const index = getTables(store);
   try {
     useLayers({ index }, layers);
     return true;
@@ -106,7 +106,7 @@ export async function retryWhenPruned<T>(
   action: () => Promise<T>,
   onRetry: () => void = () => {},
 ): Promise<T> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   try {
     return await action();
   } catch (error) {
@@ -145,7 +145,7 @@ export function liveUses(index: CacheIndex): LiveUses {
     others ||= value.process !== index.self.id;
     for (const id of value.layers) layers.add(id);
     for (const name of value.mounts) mounts.add(name);
-    if (value.everything) everythingBy = pidOf(value.process);
+    if (value.everything) everythingBy = getPid(value.process);
   }
   for (const { key, value } of index.leases.getRange()) {
     if (!index.self.isAlive(value.process)) continue;

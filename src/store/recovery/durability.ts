@@ -15,7 +15,7 @@ import { checkpoint } from '../../util/checkpoint.js';
 import { NoSpaceError, StoreError, UsageError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
 import { noteSynced, parseNote } from '../index/record-files.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
@@ -75,7 +75,7 @@ export async function syncFileSystem(path: string): Promise<void> {
  */
 export async function settle(store: Store, needed?: Iterable<LayerId>): Promise<void> {
   const { paths, sync } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   if (sync === 'none') return;
   // Only what is marked before the sync begins is on disk when it ends.
   const marks = new Set([...index.unsynced.getRange()].map(({ key }) => key));

@@ -16,7 +16,7 @@ import { isKnownLayer } from '../layers/remote-layers.js';
 import type { StorePaths } from '../paths.js';
 import { blobPath } from '../paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from '../records.js';
-import { blobsOf } from '../records.js';
+import { getBlobs } from '../records.js';
 import { readBootId, sinceBoot } from './boot-id.js';
 import { blobMark, layerMark, markUnsynced, syncFileSystem } from './durability.js';
 
@@ -41,7 +41,7 @@ interface Pass {
   readonly isRecent: (written: Written) => boolean;
 }
 
-function* recordsOf<T, K extends string>(
+function* getRecords<T, K extends string>(
   { isCertain }: Pass,
   folder: RecordFolder<T, K>,
 ): Generator<Kept<T>> {
@@ -66,19 +66,19 @@ function withBlobsHere(paths: StorePaths, layer: LayerRecord): LayerRecord {
 
 function addLayers(pass: Pass): void {
   const { paths, index, isRecent } = pass;
-  for (const { record, written } of recordsOf(pass, index.files.layers)) {
+  for (const { record, written } of getRecords(pass, index.files.layers)) {
     // One that another program keeps is there, or not, whatever the index says.
     if (!record.external && !existsSync(layerPath(paths, record.id))) continue;
     const layer = withBlobsHere(paths, record);
     index.layers.putSync(layer.id, layer);
-    const blobs = blobsOf(layer);
+    const blobs = getBlobs(layer);
     for (const { diffId } of blobs) index.diffIds.putSync(diffId, layer.id);
     addCacheBytes(index, addedBytes(layer) + blobs.reduce((sum, { size }) => sum + size, 0));
     if (!isRecent(written)) continue;
     markUnsynced(index, layerMark(layer.id));
     for (const { digest } of blobs) markUnsynced(index, blobMark(digest));
   }
-  for (const { record } of recordsOf(pass, index.files.remoteLayers)) {
+  for (const { record } of getRecords(pass, index.files.remoteLayers)) {
     if (isKnownLayer({ index }, record.id)) continue;
     index.remoteLayers.putSync(record.id, record);
     index.diffIds.putSync(record.diffId, record.id);
@@ -87,7 +87,7 @@ function addLayers(pass: Pass): void {
 
 function addEntries(pass: Pass): void {
   const { index } = pass;
-  const steps = [...recordsOf(pass, index.files.steps)].map(({ record }) => record);
+  const steps = [...getRecords(pass, index.files.steps)].map(({ record }) => record);
   for (const step of steps.sort((a, b) => a.created - b.created)) {
     if (step.layer !== undefined && !isKnownLayer({ index }, step.layer)) continue;
     // The trees of its files are gone: as if another machine had made it.
@@ -97,11 +97,11 @@ function addEntries(pass: Pass): void {
 
 function addImages(pass: Pass): void {
   const { index } = pass;
-  for (const { record } of recordsOf(pass, index.files.images)) {
+  for (const { record } of getRecords(pass, index.files.images)) {
     if (record.layers.every((id) => index.layers.doesExist(id)))
       index.images.putSync(record.id, record);
   }
-  for (const { record } of recordsOf(pass, index.files.names)) {
+  for (const { record } of getRecords(pass, index.files.names)) {
     const { name, image } = record;
     if (index.images.doesExist(image)) index.names.putSync(name, image);
   }

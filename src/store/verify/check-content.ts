@@ -12,7 +12,7 @@ import type { LayerDigest, TreeDigest } from '../../keys/digest.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
 import { updateLayer } from '../entries/entries.js';
 import type { IndexScanStore } from '../entries/scan-store.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { layerFiles } from '../layers/layer-store.js';
 import { blobPath } from '../paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from '../records.js';
@@ -47,7 +47,7 @@ function describeChanges(found: readonly TreeChange[]): string {
   return `: ${first.change} ${first.path}${more}`;
 }
 
-function problemOf(
+function getProblem(
   record: LayerRecord,
   read: ReadLayer,
   path: string,
@@ -76,7 +76,7 @@ export async function checkLayerContent(
   record: LayerRecord,
   scanStore: IndexScanStore,
 ): Promise<LayerCheck> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const { id } = record;
   const path = layerFiles(store, id);
   const damage = (problem: string): LayerCheck => ({
@@ -96,7 +96,7 @@ export async function checkLayerContent(
   try {
     const opaque = await opaqueDirectories(path);
     const read = { ...(await digestLayer(path, opaque, scanStore)), opaque };
-    const problem = problemOf(record, read, path, scanStore);
+    const problem = getProblem(record, read, path, scanStore);
     if (problem !== undefined) return damage(problem);
     if (record.digest === undefined) {
       scanStore.flush();

@@ -1,10 +1,10 @@
 /** Files of the store that nothing refers to. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { tablesOf } from '../index/tables.js';
-import { pidOf, processOf } from '../pins/live-process.js';
+import { getTables } from '../index/tables.js';
+import { getPid, getProcess } from '../pins/live-process.js';
 import type { LayerId } from '../records.js';
-import { blobsOf } from '../records.js';
+import { getBlobs } from '../records.js';
 import type { Store } from '../store.js';
 import type { Finding } from './finding.js';
 
@@ -15,7 +15,7 @@ function names(directory: string): string[] {
 /** Everything in layers/, l/, blobs/ and tmp/ that neither the index nor a process knows. */
 export function* checkFiles(store: Store): Generator<Finding> {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const garbage = (directory: string, name: string, problem: string): Finding => ({
     severity: 'garbage',
     subject: 'file',
@@ -30,7 +30,7 @@ export function* checkFiles(store: Store): Generator<Finding> {
     found: names(directory),
   }));
   const blobFiles = names(blobs);
-  const drafts = names(paths.tmp).map((name) => ({ name, owner: processOf(name) }));
+  const drafts = names(paths.tmp).map((name) => ({ name, owner: getProcess(name) }));
   const working = drafts.filter(({ owner }) => owner && paths.self.isAlive(owner));
   const inWork = new Set(working.map(({ name }) => name.slice(0, name.indexOf('.'))));
   for (const { directory, found } of places) {
@@ -40,7 +40,7 @@ export function* checkFiles(store: Store): Generator<Finding> {
     }
   }
   const known = new Set(
-    [...index.layers.getRange()].flatMap(({ value }) => blobsOf(value).map((blob) => blob.digest)),
+    [...index.layers.getRange()].flatMap(({ value }) => getBlobs(value).map((blob) => blob.digest)),
   );
   for (const name of blobFiles) {
     // A pull places its blob before it publishes the layer; its draft is still there then.
@@ -50,6 +50,6 @@ export function* checkFiles(store: Store): Generator<Finding> {
   for (const { name, owner } of drafts) {
     if (!owner) yield garbage(paths.tmp, name, 'belongs to no process');
     else if (!paths.self.isAlive(owner))
-      yield garbage(paths.tmp, name, `process ${pidOf(owner)} is gone`);
+      yield garbage(paths.tmp, name, `process ${getPid(owner)} is gone`);
   }
 }

@@ -5,13 +5,13 @@ import { decodeTree } from '../../fs/scan/tree.js';
 import type { TreeDigest } from '../../keys/digest.js';
 import { sha256 } from '../../util/canonical-json.js';
 import { knownImageId } from '../images/image-ids.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { layerLink, layerLinkTarget, layerPath } from '../layers/layer-store.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import { blobPath } from '../paths.js';
-import { pidOf } from '../pins/live-process.js';
+import { getPid } from '../pins/live-process.js';
 import type { ImageRecord, LayerRecord, StepRecord } from '../records.js';
-import { blobsOf } from '../records.js';
+import { getBlobs } from '../records.js';
 import type { Store } from '../store.js';
 import type { Finding, RowTable } from './finding.js';
 
@@ -20,7 +20,7 @@ export type TreeCheck = (digest: TreeDigest) => boolean;
 
 /** Looks at each node of the index once. */
 export function treeCheck(store: Store): TreeCheck {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const known = new Map<TreeDigest, boolean>();
   const isComplete = (digest: TreeDigest): boolean => {
     const before = known.get(digest);
@@ -52,7 +52,7 @@ export function* checkEntry(
   record: StepRecord,
   isComplete: TreeCheck,
 ): Generator<Finding> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const repair = { action: 'drop-entry', key: record.key } as const;
   const finding = { severity: 'damage', subject: 'entry', id: record.key, repair } as const;
   if (record.layer !== undefined && !isKnownLayer({ index }, record.layer)) {
@@ -92,7 +92,7 @@ export function* checkLayerFiles({ paths }: Store, record: LayerRecord): Generat
       repair: { action: 'link', layer: id },
     };
   }
-  for (const blob of blobsOf(record)) {
+  for (const blob of getBlobs(record)) {
     const size = statSync(blobPath(paths, blob.digest), { throwIfNoEntry: false })?.size;
     if (size === blob.size) continue;
     yield {
@@ -109,7 +109,7 @@ export function* checkLayerFiles({ paths }: Store, record: LayerRecord): Generat
 }
 
 function* checkImage(store: Store, image: ImageRecord): Generator<Finding> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   const missing = image.layers.filter((id) => !index.layers.doesExist(id));
   if (missing.length === 0) return;
   yield {
@@ -122,7 +122,7 @@ function* checkImage(store: Store, image: ImageRecord): Generator<Finding> {
 }
 
 function* checkLookups(store: Store): Generator<Finding> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   for (const { key, value } of index.contents.getRange()) {
     if (index.steps.get(value)?.contentKey !== key)
       yield row('contents', key, 'leads to no entry', 'garbage');
@@ -143,16 +143,16 @@ function* checkLookups(store: Store): Generator<Finding> {
 }
 
 function* checkLeases(store: Store): Generator<Finding> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   for (const { key, value } of index.leases.getRange()) {
     if (!index.self.isAlive(value.process)) {
-      yield row('leases', key, `void: process ${pidOf(value.process)} is gone`, 'garbage');
+      yield row('leases', key, `void: process ${getPid(value.process)} is gone`, 'garbage');
     }
   }
 }
 
 function* checkTrees(store: Store, isComplete: TreeCheck): Generator<Finding> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   for (const { key, value } of index.trees.getRange()) {
     if (sha256(value) !== key) yield row('trees', key, 'its text has another digest', 'damage');
   }
@@ -169,7 +169,7 @@ function* checkTrees(store: Store, isComplete: TreeCheck): Generator<Finding> {
 
 /** Everything but the content of layers and blobs. */
 export function* checkIndex(store: Store, isComplete: TreeCheck): Generator<Finding> {
-  const index = tablesOf(store);
+  const index = getTables(store);
   for (const { value } of index.steps.getRange()) yield* checkEntry(store, value, isComplete);
   for (const { value } of index.layers.getRange()) yield* checkLayerFiles(store, value);
   for (const { value } of index.images.getRange()) yield* checkImage(store, value);

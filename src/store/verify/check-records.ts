@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { RecordFolder } from '../index/record-files.js';
 import { parseNote, recordMark } from '../index/record-files.js';
 import { listRecords, strayRecords } from '../index/stray-records.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import type { Store } from '../store.js';
 import type { Finding } from './finding.js';
 
@@ -13,7 +13,7 @@ function* compare<T, K extends string>(
   noted: ReadonlySet<string>,
   records: Iterable<T>,
   what: string,
-  idOf: (record: T) => string,
+  getId: (record: T) => string,
 ): Generator<Finding> {
   for (const record of records) {
     // A process that was killed left a note on it: the next build puts it right.
@@ -21,7 +21,7 @@ function* compare<T, K extends string>(
     yield {
       severity: 'damage',
       subject: 'record',
-      id: `${what} ${idOf(record)}`,
+      id: `${what} ${getId(record)}`,
       problem: 'it is not as the index has it',
       repair: { action: 'write-record', write: () => folder.put(record) },
     };
@@ -31,7 +31,7 @@ function* compare<T, K extends string>(
 /** Compares the records with the index. A layer's directory without a record is check-files.ts's. */
 export function* checkRecords(store: Store): Generator<Finding> {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const { files, layers, remoteLayers, steps, images, names } = index;
   const values = <V>(table: { getRange(): Iterable<{ value: V }> }) =>
     [...table.getRange()].map(({ value }) => value);

@@ -4,11 +4,11 @@ import { removeTree } from '../../fs/remove-tree.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../../keys/digest.js';
 import { dropBlob, dropEntry, dropImages, dropLayers, removeName } from '../gc/drop.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { announceRemoval, layerLink, layerLinkTarget, removeLayer } from '../layers/layer-store.js';
 import { blobPath } from '../paths.js';
-import { pidOf } from '../pins/live-process.js';
+import { getPid } from '../pins/live-process.js';
 import type { Store } from '../store.js';
 import type { Finding, Repair, RowTable } from './finding.js';
 
@@ -63,9 +63,9 @@ function repairRows(index: CacheIndex, findings: readonly Finding[]): string[] {
  */
 export function repairStore(store: Store, findings: readonly Finding[]): number[] {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const { busy, blobs } = write(index, () => {
-    const others = index.self.others().map(pidOf);
+    const others = index.self.others().map(getPid);
     if (others.length > 0) return { busy: others, blobs: [] };
     for (const { layer } of select(findings, 'drop-layer')) announceRemoval(paths, layer);
     for (const { write: repair } of select(findings, 'write-record')) repair();

@@ -3,11 +3,11 @@
 import type { Hash64 } from '../../fs/scan/fingerprint.js';
 import { indexScanStore } from '../entries/scan-store.js';
 import { auditIndex } from '../index/index-audit.js';
-import { tablesOf } from '../index/tables.js';
+import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { lazyScratch } from '../layers/layer-store.js';
 import type { LayerRecord, StepRecord } from '../records.js';
-import { blobsOf } from '../records.js';
+import { getBlobs } from '../records.js';
 import { IndexDamagedError } from '../recovery/index-damage.js';
 import type { Store } from '../store.js';
 import { checkBlob, checkLayerContent } from './check-content.js';
@@ -37,12 +37,12 @@ export interface Verification {
  */
 async function lasting(store: Store, look: () => Finding[]): Promise<Finding[]> {
   const first = look();
-  if (first.length === 0 || tablesOf(store).self.others().length === 0) return first;
+  if (first.length === 0 || getTables(store).self.others().length === 0) return first;
   await new Promise((resume) => setTimeout(resume, SETTLING_MS));
-  tablesOf(store).environment.resetReadTxn();
-  const textOf = ({ id, problem }: Finding) => `${id} ${problem}`;
-  const second = new Set(look().map(textOf));
-  return first.filter((finding) => second.has(textOf(finding)));
+  getTables(store).environment.resetReadTxn();
+  const getText = ({ id, problem }: Finding) => `${id} ${problem}`;
+  const second = new Set(look().map(getText));
+  return first.filter((finding) => second.has(getText(finding)));
 }
 
 /** Longer than placing a layer and publishing it are apart. ms */
@@ -59,12 +59,12 @@ function* structure(store: Store, entries: readonly StepRecord[] | undefined): G
   }
   for (const record of entries) {
     yield* checkEntry(store, record, isComplete);
-    for (const layer of layersOf(store, [record])) yield* checkLayerFiles(store, layer);
+    for (const layer of getLayers(store, [record])) yield* checkLayerFiles(store, layer);
   }
 }
 
-function layersOf(store: Store, entries: readonly StepRecord[] | undefined): LayerRecord[] {
-  const index = tablesOf(store);
+function getLayers(store: Store, entries: readonly StepRecord[] | undefined): LayerRecord[] {
+  const index = getTables(store);
   if (entries === undefined) return [...index.layers.getRange()].map(({ value }) => value);
   const ids = new Set(entries.flatMap(({ layer }) => (layer === undefined ? [] : [layer])));
   return [...ids].flatMap((id) => index.layers.get(id) ?? []);
@@ -83,12 +83,12 @@ export async function verifyStore(
   hash64: Hash64,
 ): Promise<Verification> {
   const { paths } = store;
-  const index = tablesOf(store);
+  const index = getTables(store);
   const problem = entries ? undefined : write(index, () => auditIndex(index.file));
   if (problem !== undefined) throw new IndexDamagedError(paths.root, new Error(`it ${problem}`));
   const findings = await lasting(store, () => [...structure(store, entries)]);
   const broken = new Set(findings.map(({ id }) => id));
-  const layers = layersOf(store, entries);
+  const layers = getLayers(store, entries);
   const scratch = lazyScratch(paths);
   let recorded = 0;
   let blobs = 0;
@@ -102,7 +102,7 @@ export async function verifyStore(
       const check = missing ? undefined : await checkLayerContent(store, record, scanStore);
       if (check?.recorded) recorded += 1;
       if (check?.finding) findings.push(check.finding);
-      for (const blob of deep ? blobsOf(record) : []) {
+      for (const blob of deep ? getBlobs(record) : []) {
         if (broken.has(blob.digest)) continue;
         blobs += 1;
         const { id } = record;

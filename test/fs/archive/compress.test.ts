@@ -7,7 +7,7 @@ import type { GzipThreads } from '../../../src/fs/archive/gzip-threads.js';
 import type { CompressOptions } from '../../../src/fs/archive/pack-blob.js';
 import { compress as compressWindows } from '../../../src/fs/archive/pack-blob.js';
 import type { WindowMemory } from '../../../src/fs/archive/windows.js';
-import { createWindowMemory, WINDOW, windowsOf } from '../../../src/fs/archive/windows.js';
+import { createWindowMemory, getWindows, WINDOW } from '../../../src/fs/archive/windows.js';
 import { inPieces, sha256 } from './helpers.js';
 
 const TEXT = Buffer.from(Array.from({ length: 400_000 }, (_, n) => `${n * 7919}\n`).join(''));
@@ -21,7 +21,7 @@ function compress(
   options: Omit<CompressOptions, 'memory'> = {},
 ) {
   const memory = createWindowMemory();
-  return compressWindows(windowsOf(source, memory), kind, { ...options, memory });
+  return compressWindows(getWindows(source, memory), kind, { ...options, memory });
 }
 
 function decode(kind: keyof typeof DECODERS, blob: Buffer): Buffer {
@@ -146,7 +146,7 @@ function countedMemory() {
 
 test.each(['zstd', 'none'] as const)('%s uses the memory of windows again', async (kind) => {
   const { memory, used } = countedMemory();
-  const { chunks } = compressWindows(windowsOf(inPieces(DATA), memory), kind, { memory });
+  const { chunks } = compressWindows(getWindows(inPieces(DATA), memory), kind, { memory });
   // This reader keeps what it gets, which must not change any more.
   const blob = await buffer(chunks);
   expect(decode(kind, blob).equals(DATA)).toBe(true);
@@ -163,7 +163,7 @@ test('a thread that is slow does not fill the memory', async () => {
     close: () => {},
   };
   const source = inPieces(Buffer.alloc(100 * WINDOW), WINDOW);
-  const { chunks } = compressWindows(windowsOf(source, memory), 'gzip', { memory, threads });
+  const { chunks } = compressWindows(getWindows(source, memory), 'gzip', { memory, threads });
   expect((await buffer(chunks)).toString()).toBe(`first ${'next '.repeat(99)}`);
   expect(used.size).toBeLessThan(20);
 });

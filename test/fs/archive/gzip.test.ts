@@ -26,7 +26,7 @@ function deterministic(bytes: number): Buffer {
   return Buffer.concat(parts).subarray(0, bytes);
 }
 
-function windowOf(data: Buffer): Window {
+function getWindow(data: Buffer): Window {
   const bytes = createWindowMemory().take();
   data.copy(bytes);
   return { bytes: bytes.subarray(0, data.length), reads: [] };
@@ -60,7 +60,7 @@ test('threads give what this thread gives, in the order in which they were asked
   const threads = createGzipThreads();
   threads.prepare();
   try {
-    const members = await Promise.all(parts.map((part) => threads.compress(windowOf(part), 1)));
+    const members = await Promise.all(parts.map((part) => threads.compress(getWindow(part), 1)));
     for (const [index, part] of parts.entries())
       expect(members[index]?.equals(gzipMembers(part, 1))).toBe(true);
   } finally {
@@ -71,7 +71,7 @@ test('threads give what this thread gives, in the order in which they were asked
 test('what is asked of threads fails when they are closed, before or after', async () => {
   const threads = createGzipThreads();
   threads.prepare();
-  const window = windowOf(deterministic(WINDOW));
+  const window = getWindow(deterministic(WINDOW));
   const first = threads.compress(window, 9);
   threads.close();
   await expect(first).rejects.toThrow('given up');

@@ -65,7 +65,7 @@ export function unpack(
 export type Member = Partial<tarStream.Header> & { name: string; data?: string | Buffer };
 
 /** An archive with exactly these members, in this order, whatever they say. */
-export async function archiveOf(members: readonly Member[]): Promise<Buffer> {
+export async function getArchive(members: readonly Member[]): Promise<Buffer> {
   const pack = tarStream.pack();
   for (const { data = '', ...header } of members) {
     pack.entry({ mtime: new Date(0), mode: 0o644, ...header }, data);
@@ -76,7 +76,7 @@ export async function archiveOf(members: readonly Member[]): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-function contentOf(path: string): string {
+function getContent(path: string): string {
   const stats = lstatSync(path);
   return stats.isFile() ? `${stats.size} ${sha256(readFileSync(path))}` : '';
 }
@@ -95,17 +95,17 @@ export function describeTree(root: string, options: { rootTime?: boolean } = {})
       .map((block) => block.split('\n'))
       .map(([file = '', ...values]) => [file.replace('# file: ', '').replace(/^\.\//, ''), values]),
   );
-  const firstOf = new Map<string, string>();
+  const getFirst = new Map<string, string>();
   return listed.map((line) => {
     const [path = '', type = '', mode, owner, target, mtime, inode = '', links] = line.split('\t');
     const full = path === '' ? root : join(root, path);
-    const first = type === 'd' || links === '1' ? '' : (firstOf.get(inode) ?? path);
-    firstOf.set(inode, first);
+    const first = type === 'd' || links === '1' ? '' : (getFirst.get(inode) ?? path);
+    getFirst.set(inode, first);
     const device = type === 'c' || type === 'b' ? String(lstatSync(full).rdev) : '';
     const time = path === '' && options.rootTime === false ? '' : mtime;
     const shared = type === 'c' && device === '0' ? '' : first;
     const attributes = (xattrs.get(path === '' ? '.' : path) ?? []).sort().join(' ');
-    return [path, type, mode, owner, target, device, time, contentOf(full), shared, attributes]
+    return [path, type, mode, owner, target, device, time, getContent(full), shared, attributes]
       .join(' | ')
       .trim();
   });

@@ -12,7 +12,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { unpackLayer } from '../../../src/fs/archive/unpack-layer.js';
 import type { Member } from './helpers.js';
-import { archiveOf, describeTree, inPieces, names, run, scratch, unpack } from './helpers.js';
+import { describeTree, getArchive, inPieces, names, run, scratch, unpack } from './helpers.js';
 
 let layer = '';
 let outside = '';
@@ -37,7 +37,7 @@ afterEach(() => {
   expect(names(dirname(layer))).toEqual(['layer', 'outside']);
 });
 
-const attack = async (...members: Member[]) => unpack(await archiveOf(members), layer);
+const attack = async (...members: Member[]) => unpack(await getArchive(members), layer);
 const refused = (pattern: RegExp) => ({
   code: 'IMAGE',
   exitCode: 11,
@@ -232,7 +232,7 @@ describe('hard links', () => {
 
 describe('rootless', () => {
   test.each(['character-device', 'block-device'] as const)('a %s is refused', async (type) => {
-    const archive = await archiveOf([{ name: 'sda', type, devmajor: 8, devminor: 0 }]);
+    const archive = await getArchive([{ name: 'sda', type, devmajor: 8, devminor: 0 }]);
     await expect(unpack(archive, layer, { rootless: true })).rejects.toMatchObject(
       refused(/device "sda"/),
     );
@@ -240,7 +240,7 @@ describe('rootless', () => {
   });
 
   test('a fifo is not', async () => {
-    const archive = await archiveOf([{ name: 'p', type: 'fifo', mode: 0o600 }]);
+    const archive = await getArchive([{ name: 'p', type: 'fifo', mode: 0o600 }]);
     await unpack(archive, layer, { rootless: true });
     expect(lstatSync(join(layer, 'p')).isFIFO()).toBe(true);
   });
@@ -265,7 +265,7 @@ describe('sizes', () => {
   const limited = (data: Buffer) => unpack(data, layer, { limits });
 
   test('a bomb of zeros ends at the limit', async () => {
-    const archive = await archiveOf([{ name: 'zeros', data: Buffer.alloc(64 << 20) }]);
+    const archive = await getArchive([{ name: 'zeros', data: Buffer.alloc(64 << 20) }]);
     const bomb = gzipSync(archive, { level: 9 });
     expect(bomb.length).toBeLessThan(100_000);
     await expect(limited(bomb)).rejects.toMatchObject(refused(/larger than 10485760 bytes/));
@@ -274,31 +274,31 @@ describe('sizes', () => {
   });
 
   test('so do zeros behind the end mark, and extended headers', async () => {
-    const empty = await archiveOf([]);
+    const empty = await getArchive([]);
     const tail = gzipSync(Buffer.concat([empty, Buffer.alloc(32 << 20)]));
     await expect(limited(tail)).rejects.toMatchObject(refused(/larger/));
     const pax = { comment: 'c'.repeat(1 << 20) };
-    const many = await archiveOf(Array.from({ length: 12 }, () => ({ name: 'f', pax })));
+    const many = await getArchive(Array.from({ length: 12 }, () => ({ name: 'f', pax })));
     await expect(limited(many)).rejects.toMatchObject(refused(/larger/));
   });
 
   test('too many entries', async () => {
     const members = Array.from({ length: 1001 }, (_, index) => ({ name: `f${index}` }));
-    await expect(limited(await archiveOf(members))).rejects.toMatchObject(refused(/1000 files/));
-    await expect(limited(await archiveOf(members.slice(1)))).resolves.toMatchObject({
+    await expect(limited(await getArchive(members))).rejects.toMatchObject(refused(/1000 files/));
+    await expect(limited(await getArchive(members.slice(1)))).resolves.toMatchObject({
       files: 1000,
     });
   });
 
   test('a sparse file counts with its holes', async () => {
     const pax = { 'GNU.sparse.size': String(2 ** 40), 'GNU.sparse.map': '' };
-    await expect(limited(await archiveOf([{ name: 'f', pax }]))).rejects.toMatchObject(
+    await expect(limited(await getArchive([{ name: 'f', pax }]))).rejects.toMatchObject(
       refused(/larger/),
     );
   });
 
   test('an extended header of gigabytes is refused before it is read', async () => {
-    const archive = await archiveOf([{ name: 'f', pax: { comment: 'x' } }]);
+    const archive = await getArchive([{ name: 'f', pax: { comment: 'x' } }]);
     archive.write('77777777777', 124, 'latin1');
     const sum = archive.subarray(0, 512).reduce((total, byte, at) => {
       return total + (at >= 148 && at < 156 ? 0x20 : byte);
@@ -335,7 +335,7 @@ test("a layer directory below a symlink of the user is the user's choice", async
   const alias = join(outside, 'sub', 'alias');
   const real = scratch();
   symlinkSync(real, alias);
-  await unpackLayer(inPieces(await archiveOf([{ name: 'f', data: 'x' }])), alias, {
+  await unpackLayer(inPieces(await getArchive([{ name: 'f', data: 'x' }])), alias, {
     rootless: false,
   });
   expect(names(real)).toEqual(['f']);

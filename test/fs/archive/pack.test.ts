@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { PackOptions } from '../../../src/fs/archive/pack.js';
 import { packLayer } from '../../../src/fs/archive/pack.js';
-import { bytesOf, createWindowMemory } from '../../../src/fs/archive/windows.js';
+import { createWindowMemory, getBytes } from '../../../src/fs/archive/windows.js';
 import { describeTree, EVERYTHING, gnuTar, made, run, scratch, sha256, unpack } from './helpers.js';
 
 async function pack(directory: string, options: Partial<PackOptions> = {}): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const memory = createWindowMemory();
   const archive = packLayer(directory, { opaque: [], memory, ...options });
-  for await (const chunk of bytesOf(archive, memory)) chunks.push(chunk);
+  for await (const chunk of getBytes(archive, memory)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

@@ -6,9 +6,9 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { unpackLayer } from '../../../src/fs/archive/unpack-layer.js';
 import {
-  archiveOf,
   describeTree,
   EVERYTHING,
+  getArchive,
   gnuTar,
   inPieces,
   made,
@@ -159,7 +159,7 @@ describe('streams', () => {
   });
 
   test('bytes behind the end mark count for the diffID', async () => {
-    const archive = Buffer.concat([await archiveOf([{ name: 'f' }]), Buffer.alloc(4096)]);
+    const archive = Buffer.concat([await getArchive([{ name: 'f' }]), Buffer.alloc(4096)]);
     expect((await unpack(archive, scratch())).diffId).toBe(sha256(archive));
   });
 
@@ -210,7 +210,7 @@ describe('whiteouts', () => {
   test('become devices 0/0 and opaque marks, as overlayfs wants them', async () => {
     const target = scratch();
     const { opaque, files } = await unpack(
-      await archiveOf([
+      await getArchive([
         { name: 'a/', type: 'directory', mode: 0o755 },
         { name: 'a/.wh.gone' },
         { name: 'implied/.wh.gone' },
@@ -235,7 +235,7 @@ describe('whiteouts', () => {
   test('only hide what is below: a file or directory of the same layer stays', async () => {
     const target = scratch();
     const { opaque } = await unpack(
-      await archiveOf([
+      await getArchive([
         { name: 'file', data: 'mine' },
         { name: '.wh.file' },
         { name: '.wh.dir' },
@@ -252,14 +252,14 @@ describe('whiteouts', () => {
   test('more of them than one inode may have links', async () => {
     const target = scratch();
     const members = Array.from({ length: 66_000 }, (_, index) => ({ name: `.wh.f${index}` }));
-    await unpack(await archiveOf(members), target);
+    await unpack(await getArchive(members), target);
     const count = run('find', ['.', '-type', 'c', '-printf', '.'], target).length;
     expect(count).toBe(66_000);
   });
 
   test('rootless: marked in user., without device nodes but whiteouts', async () => {
     const target = scratch();
-    const archive = await archiveOf([
+    const archive = await getArchive([
       { name: '.wh..wh..opq' },
       { name: '.wh.gone' },
       { name: 'f', pax: { 'SCHILY.xattr.trusted.x': '1', 'SCHILY.xattr.user.x': '2' } },
@@ -313,7 +313,7 @@ describe('entries that come twice', () => {
     const target = scratch();
     const xattr = { 'SCHILY.xattr.user.a': '1' };
     await unpack(
-      await archiveOf([
+      await getArchive([
         { name: 'f', data: 'first, and longer', pax: xattr },
         { name: 'kept', type: 'link', linkname: 'f' },
         { name: 'f', data: 'second' },
@@ -356,7 +356,7 @@ describe('entries that come twice', () => {
 
   test('directories without an entry are 0755, of root, at the epoch', async () => {
     const target = scratch();
-    await unpack(await archiveOf([{ name: './/x/./y//f', data: '1' }]), target);
+    await unpack(await getArchive([{ name: './/x/./y//f', data: '1' }]), target);
     const stats = lstatSync(join(target, 'x/y'));
     expect([stats.mode & 0o7777, stats.uid, stats.gid, stats.mtimeMs]).toEqual([0o755, 0, 0, 0]);
   });
@@ -365,7 +365,7 @@ describe('entries that come twice', () => {
     const target = scratch();
     run('chown', ['0:77', target]);
     run('chmod', ['2755', target]);
-    await unpack(await archiveOf([{ name: 'f' }, { name: 'd/g' }]), target);
+    await unpack(await getArchive([{ name: 'f' }, { name: 'd/g' }]), target);
     expect([lstatSync(join(target, 'f')).gid, lstatSync(join(target, 'd/g')).gid]).toEqual([0, 0]);
   });
 });

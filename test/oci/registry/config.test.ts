@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseRegistryReference } from '../../../src/oci/reference.js';
-import { endpointOf, readRegistryConfig } from '../../../src/oci/registry/auth-config.js';
+import { getEndpoint, readRegistryConfig } from '../../../src/oci/registry/auth-config.js';
 import { registrySink, registrySource } from '../../../src/oci/registry/registry.js';
 import { errorCodes, parseRetryAfter, retryDelay } from '../../../src/oci/registry/retry.js';
 import { proxyFor } from '../../../src/oci/registry/transport.js';
@@ -25,16 +25,16 @@ import {
 describe('settings', () => {
   test('insecure registries', () => {
     const config = readRegistryConfig({ WIAC_INSECURE_REGISTRIES: 'a.io:5000, b.io' });
-    const http = (host: string) => endpointOf(host, config).mayUseHttp;
+    const http = (host: string) => getEndpoint(host, config).mayUseHttp;
     expect(
       ['a.io:5000', 'b.io', 'b.io:1', 'localhost:1', '127.9.9.9', '[::1]:5'].map(http),
     ).toEqual([true, true, true, true, true, true]);
     expect(
       ['a.io', 'c.io', 'docker.io', 'localhost.io', '128.0.0.1', '127.0.0.1.io'].map(http),
     ).toEqual([false, false, false, false, false, false]);
-    expect(endpointOf('localhost:1', config).verifyCertificate).toBe(true);
-    expect(endpointOf('b.io', config).verifyCertificate).toBe(false);
-    expect(endpointOf('docker.io', config).address).toBe('registry-1.docker.io');
+    expect(getEndpoint('localhost:1', config).verifyCertificate).toBe(true);
+    expect(getEndpoint('b.io', config).verifyCertificate).toBe(false);
+    expect(getEndpoint('docker.io', config).address).toBe('registry-1.docker.io');
   });
 
   test('what is wrong in them', () => {

@@ -27,7 +27,7 @@ export interface RegistrySetup {
   readonly tls?: { readonly certificate: string; readonly key: string };
 }
 
-function configOf(directory: string, setup: RegistrySetup): object {
+function getConfig(directory: string, setup: RegistrySetup): object {
   const tls =
     setup.tls === undefined
       ? {}
@@ -64,7 +64,7 @@ export async function startRegistry(setup: RegistrySetup = {}): Promise<TestRegi
   if (setup.htpasswd !== undefined) writeFileSync(join(directory, 'htpasswd'), setup.htpasswd);
   const config = join(directory, 'config.yml');
   // JSON is YAML.
-  writeFileSync(config, JSON.stringify(configOf(directory, setup)));
+  writeFileSync(config, JSON.stringify(getConfig(directory, setup)));
   const child = spawn('docker-registry', ['serve', config], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: process.env.PATH, OTEL_TRACES_EXPORTER: 'none' },

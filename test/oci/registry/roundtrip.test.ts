@@ -35,20 +35,20 @@ afterEach(async () => {
   for (const item of opened.splice(0)) await item.close();
 });
 
-function sinkOf(name: string, settings: RegistrySinkOptions = options()): ImageSink {
+function getSink(name: string, settings: RegistrySinkOptions = options()): ImageSink {
   const sink = registrySink(parseRegistryReference(name), settings);
   opened.push(sink);
   return sink;
 }
 
-function sourceOf(name: string, env: NodeJS.ProcessEnv = {}): RegistrySource {
+function getSource(name: string, env: NodeJS.ProcessEnv = {}): RegistrySource {
   const source = registrySource(parseRegistryReference(name), options(env));
   opened.push(source);
   return source;
 }
 
 async function push(name: string, image: TestImage, env: NodeJS.ProcessEnv = {}): Promise<void> {
-  await putImage(sinkOf(name, options(env)), image);
+  await putImage(getSink(name, options(env)), image);
 }
 
 async function pull(
@@ -56,7 +56,7 @@ async function pull(
   env: NodeJS.ProcessEnv = {},
   platform = AMD64,
 ): Promise<ResolvedImage & { readonly content: Digest[] }> {
-  const image = await sourceOf(name, env).resolve(platform);
+  const image = await getSource(name, env).resolve(platform);
   return { ...image, content: await readLayers(image) };
 }
 
@@ -108,7 +108,7 @@ describe('an anonymous registry', () => {
   test('indexes', async () => {
     const arm = parsePlatform('linux/arm64');
     const images = [await makeImage(), await makeImage({ platform: arm })];
-    const index = await putIndex(sinkOf(`${registry.host}/multi:1`), images);
+    const index = await putIndex(getSink(`${registry.host}/multi:1`), images);
     const found = await pull(`${registry.host}/multi:1`, {}, arm);
     expect(found.rootDescriptor.digest).toBe(index.digest);
     expect(found.config.architecture).toBe('arm64');
@@ -119,13 +119,16 @@ describe('an anonymous registry', () => {
       `docker://${registry.host}/multi:1`,
     );
     expect(JSON.parse(raw).manifests).toHaveLength(2);
-    expect(await sourceOf(`${registry.host}/multi:1`).digest()).toBe(index.digest);
+    expect(await getSource(`${registry.host}/multi:1`).digest()).toBe(index.digest);
   });
 
   test('chunks', async () => {
     const image = await makeImage({ size: 1_000_000 });
     const front = await startFaulty(registry.host);
-    await putImage(sinkOf(`${front.host}/chunked:1`, { ...options(), chunkBytes: 300_000 }), image);
+    await putImage(
+      getSink(`${front.host}/chunked:1`, { ...options(), chunkBytes: 300_000 }),
+      image,
+    );
     await front.stop();
     expect(front.log.filter((line) => line.startsWith('PATCH'))).toHaveLength(4 + 2);
     expect((await pull(`${registry.host}/chunked:1`)).content).toEqual(layerDigests(image));
@@ -135,7 +138,7 @@ describe('an anonymous registry', () => {
     const image = await makeImage();
     await push(`${registry.host}/mount/from:1`, image);
     const front = await startFaulty(registry.host);
-    const sink = sinkOf(`${front.host}/mount/to:1`, {
+    const sink = getSink(`${front.host}/mount/to:1`, {
       ...options(),
       mountFrom: () => 'mount/from',
     });
@@ -154,7 +157,7 @@ describe('an anonymous registry', () => {
 
   test('a mount of what is not there becomes an upload', async () => {
     const image = await makeImage();
-    const sink = sinkOf(`${registry.host}/mount/none:1`, {
+    const sink = getSink(`${registry.host}/mount/none:1`, {
       ...options(),
       mountFrom: () => 'mount/nowhere',
     });
@@ -163,7 +166,7 @@ describe('an anonymous registry', () => {
   });
 
   test('an empty blob', async () => {
-    const sink = sinkOf(`${registry.host}/empty:1`);
+    const sink = getSink(`${registry.host}/empty:1`);
     const digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
     const descriptor = { mediaType: 'x', digest: digest as typeof NOWHERE, size: 0 };
     await sink.putBlob(descriptor, () => Readable.from([]));
@@ -184,7 +187,7 @@ describe('an anonymous registry', () => {
   });
 
   test('content that is not that of its digest is refused by the registry', async () => {
-    const sink = sinkOf(`${registry.host}/wrong:1`);
+    const sink = getSink(`${registry.host}/wrong:1`);
     const put = sink.putBlob({ mediaType: 'x', digest: NOWHERE, size: 3 }, () =>
       Readable.from([Buffer.from('abc')]),
     );
@@ -196,7 +199,7 @@ describe('an anonymous registry', () => {
   });
 
   test('a file to push that is not there is not the registry’s fault', async () => {
-    const sink = sinkOf(`${registry.host}/wrong:1`);
+    const sink = getSink(`${registry.host}/wrong:1`);
     const put = sink.putBlob({ mediaType: 'x', digest: NOWHERE, size: 3 }, () =>
       createReadStream('/nonexistent/blob'),
     );
