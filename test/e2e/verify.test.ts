@@ -266,7 +266,8 @@ describe('the index', () => {
         for (const key of [...index.trees.getKeys()]) index.trees.putSync(key, '[]');
       },
       ['damage entry the list of files', 'damage row its text has another digest'],
-      ['COPY bin /bin', 'COPY files /files'],
+      // The entries of COPY are gone; that of the step above them is found without.
+      [],
     ],
     [
       'look-up rows lead nowhere',
@@ -365,7 +366,7 @@ test('a layer that was removed by hand is named by the build that needs it, and 
   rmSync(layer, { recursive: true });
   const gone = await wiac(['build', '-q', directory]);
   expect(gone).toMatchObject({ exitCode: 7, stdout: '' });
-  expect(gone.stderr).toContain(`${layer} is gone`);
+  expect(gone.stderr).toContain(`${layer}, which this build needs, is gone`);
   expect(gone.stderr).toContain('wiac cache verify --repair');
   expect((await wiac(['cache', 'verify', '--repair'])).exitCode).toBe(0);
   const again = await build(directory);
