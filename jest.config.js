@@ -1,6 +1,6 @@
 // Tests run the TypeScript sources through swc as real ES modules; the scripts of package.json set
 // the node flag, and WIAC_TIER for those that run a part of the tests.
-import { testFiles, getTier } from './test/support/tiers.js';
+import { getTier, testFiles } from './test/support/tiers.js';
 
 const { WIAC_TIER: tier } = process.env;
 

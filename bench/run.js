@@ -1,6 +1,6 @@
 // npm run bench: wiac beside `buildah build --layers --isolation chroot`, the same Dockerfiles in
 // one run. Every cold build gets a store of its own, and nothing is deleted before the end: ext4
-// is slow to make files shortly after many were removed, which would hit whoever comes next.
+// is slow to make files shortly after many were removed, which would slow the next measurement down.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { cpus } from 'node:os';

@@ -1,4 +1,4 @@
-/** Options of docker, podman and buildah that are taken for those who have them in scripts. */
+/** Options of docker, podman and buildah that are taken because scripts have them. */
 import { UsageError } from '../util/errors.js';
 
 /** As commander gives them. */

@@ -52,7 +52,7 @@ async function runTarget(target: Target, options: RunOptions): Promise<number> {
     ...settings,
     lower: target.lower,
     layer: target.layer,
-    // What nobody keeps is on the file system of TMPDIR, with all else that is short-lived.
+    // What is not kept is on the file system of TMPDIR, with all else that is short-lived.
     temporary: temporaryDirectory(),
     user: options.user ?? target.config.User ?? '',
     workdir,

@@ -32,7 +32,7 @@ export function tagCommand(
   });
 }
 
-/** An id stands for all names of its image: those who gave it another one would not expect that. */
+/** An id stands for all names of its image: a user who gave it another name would not expect that. */
 async function refuseSeveralNames(store: Store, reference: string): Promise<void> {
   const images = await requireImages(store, reference);
   if (findNamedImage(store, reference)) return;

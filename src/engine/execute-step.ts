@@ -219,7 +219,7 @@ function publish(
     // Only a program can leave an opaque directory.
     opaque: made.opaque ?? (step.kind === 'run' ? undefined : []),
     withoutXattrs: made.withoutXattrs,
-    // Nodes of a tree are in the store of whoever made it.
+    // Nodes of a tree are in the store of the executor that made it.
     ...(made.content.kind === 'draft'
       ? { digest: made.digest, tree: made.tree }
       : { digest: undefined, tree: undefined }),

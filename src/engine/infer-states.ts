@@ -1,5 +1,5 @@
 /**
- * The layers of steps that nobody looked for, because a step above them was found: that one's entry
+ * The layers of steps that were not looked for, because a step above them was found: that one's entry
  * says which layers it stands on. The history of the image wants to know which step made which.
  */
 import type { Plan } from '../plan/plan.js';

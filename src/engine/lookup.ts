@@ -173,10 +173,10 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
   return { destination, owner, facts };
 }
 
-/** What a content look-up found out, for whoever carries the step out next. */
+/** What a content look-up found out, for the function that carries the step out next. */
 export interface ContentLookup {
   readonly record: StepRecord | undefined;
-  /** Undefined when nobody needed it. */
+  /** Undefined when it was not needed. */
   readonly contentKey: ContentKey | undefined;
   readonly destination: DestinationReads | undefined;
   readonly sources: CopySources;
@@ -259,7 +259,7 @@ export async function lookupContent(
   if (step.kind === 'run') {
     const candidates = useCache ? findByOperation(store, operation) : [];
     const elsewhere = useCache && (await session.sharedCache?.hasOperation(operation));
-    // In a cold build nobody has run this before: digesting the layers below can't find anything.
+    // In a cold build this has never run before: digesting the layers below can't find anything.
     if (candidates.length === 0 && !elsewhere) {
       return {
         record: undefined,

@@ -71,7 +71,7 @@ async function namedContexts(
   return opened;
 }
 
-/** What ends a request that nobody can end. */
+/** A signal that never fires, for callers that gave none. */
 export function getSignal({ signal }: Pick<DockerfileRequest, 'signal'>): AbortSignal {
   return signal ?? new AbortController().signal;
 }

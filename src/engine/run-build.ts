@@ -233,7 +233,7 @@ async function attempt(
   const { states, used, cached, executed } = resolution;
   const layers = states.get(plan.target)?.layers ?? [];
   session.scanStore.flush();
-  // Whoever removed one by hand is told so, instead of who mounts the result.
+  // If one was removed by hand, this build says so; otherwise the mount of the result would fail.
   requirePresent(store, layers, 'this build');
   const cache = await exportCaches(session, request, states);
   // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
@@ -245,7 +245,7 @@ async function attempt(
     used,
     layers,
     image: resultImage(request, resolution, layers, cache),
-    // Every image holds on to its layers: a result that nobody can ask for by name must not.
+    // Every image holds on to its layers: a result without a name must not.
     names: request.keepImage ? request.names : undefined,
   });
   emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });

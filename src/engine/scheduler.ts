@@ -129,7 +129,7 @@ async function resolveOpen(
     return lookUp(copied);
   };
   try {
-    // Whoever held the lease may have done the work meanwhile.
+    // The build that held the lease may have done the work meanwhile.
     const done = lookUp(keyed);
     if (done) return hit(run, keyed, base, done, 'definition');
     const shared = mayHit
@@ -176,7 +176,7 @@ function getParents({ parent, reads }: Step): readonly (StepId | undefined)[] {
 
 const EMPTY: Outlook = { ...NOTHING, keyed: undefined, record: undefined, inTheWay: false };
 
-/** Keeps what is begun for a step; whoever waits for it hears of its failure. */
+/** Keeps what is begun for a step; a caller that waits for it hears of its failure. */
 function once<T>(begun: Map<StepId, Promise<T>>, id: StepId, begin: () => Promise<T>): Promise<T> {
   const known = begun.get(id);
   if (known) return known;
@@ -197,7 +197,7 @@ async function makeOutlook(walk: Walk, step: Step): Promise<Outlook> {
   const parents = await Promise.all(
     getParents(step).map((id) => (id === undefined ? EMPTY : lookAt(walk, id))),
   ).catch(() => undefined);
-  // Whoever resolves the parents is told what is wrong with them.
+  // The call that resolves the parents reports what is wrong with them.
   if (!parents) return openOutlook(step, undefined, true);
   if (!isKeyed(step)) return parents[0] ?? EMPTY;
   const outlook = await keyedOutlook(session, step, parents);
@@ -206,7 +206,7 @@ async function makeOutlook(walk: Walk, step: Step): Promise<Outlook> {
 }
 
 /**
- * May the definition key find the step? Where nobody has run its instruction, what stands below it is
+ * May the definition key find the step? Where its instruction was never run, what stands below it is
  * needed in any case, and need not wait until all keys are known.
  */
 async function mayBeFound({ session }: Run, step: Step): Promise<boolean> {
@@ -267,7 +267,7 @@ async function reporting<T>(
   try {
     return await action();
   } catch (error) {
-    // Not the step's failure: the whole build starts over, or without a layer that nobody has.
+    // Not the step's failure: the whole build starts over, or without a layer that no source has.
     if (error instanceof LayersGoneError || error instanceof MissingLayersError) throw error;
     if (signal.aborted && error === signal.reason) emit({ type: 'stopped', step: id });
     else emit({ type: 'failed', step: id, message: (error as Error).message });
@@ -308,7 +308,7 @@ async function knownStates(
  * Resolves a plan from its target back: a step that its definition key finds needs nothing of those
  * below and beside it; only one that is not found asks for them.
  * @param stop called with the first error, so that what runs beside it is stopped as well
- * @returns the states of all steps but those that nobody needed and the cache does not know
+ * @returns the states of all steps but those that were not needed and that the cache does not know
  * @throws the first step's error, once nothing runs any more
  */
 export async function resolvePlan(

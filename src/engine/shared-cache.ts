@@ -143,7 +143,7 @@ export function openSharedCache(
   const openAll = async (): Promise<OpenCache[]> => {
     const all = await Promise.all(sources.map((source) => openOne(session, source)));
     const usable = all.filter((cache) => cache !== undefined);
-    // In the order of the command line, whoever answered first.
+    // In the order of the command line, not in the order of the answers.
     for (const { origins } of usable)
       for (const origin of origins) addOrigin(session.origins, origin);
     return usable;

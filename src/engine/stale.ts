@@ -7,8 +7,8 @@ function sameLayers(a: readonly LayerId[], b: readonly LayerId[]): boolean {
 }
 
 /**
- * Was the entry made on other layers than those below and beside the step now? Layers that nobody
- * knows don't count.
+ * Was the entry made on other layers than those below and beside the step now? Layers that
+ * are not known don't count.
  */
 export function isStale(
   { base, readLayers }: Pick<StepRecord, 'base' | 'readLayers'>,

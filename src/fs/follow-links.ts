@@ -1,5 +1,5 @@
 /**
- * Symbolic links, followed one component at a time by whoever knows what is at each: the kernel, which
+ * Symbolic links, followed one component at a time. The caller says what is at each of them: the kernel, which
  * would look outside of a layer or context, is never asked to.
  */
 

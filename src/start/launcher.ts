@@ -2,7 +2,7 @@
  * What `wiac` begins with: loads main.cjs, and the packages beside it when they are asked for, with
  * the code that V8 compiled in an earlier run: 69 ms of a cached build that takes 85 with it.
  * The compiled code lies beside the files, for one content of them, one Node and one command (each
- * needs other functions); where nobody may write there, each run compiles anew.
+ * needs other functions); where that place is not writable, each run compiles anew.
  */
 import {
   accessSync,

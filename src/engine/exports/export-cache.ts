@@ -103,7 +103,7 @@ function allPlaces(table: LayerTable, layers: readonly LayerId[]): number[] | un
   return places.length === layers.length ? places : undefined;
 }
 
-/** @returns undefined for an entry that nobody could find */
+/** @returns undefined for an entry that no build could find */
 function listEntry(table: LayerTable, record: StepRecord): ListedEntry | undefined {
   const base = allPlaces(table, record.base);
   const reads = record.readLayers.map((layers) => allPlaces(table, layers));
@@ -132,7 +132,7 @@ function isMade({ store }: ExportSession, id: LayerId): boolean {
 }
 
 /**
- * Packs the layers of entries and lists them. Entries whose layer nobody has any more are left out.
+ * Packs the layers of entries and lists them. Entries whose layer is nowhere any more are left out.
  * @param needed further layers, which entries stand on: their own entries may be gone
  * @throws NoSpaceError
  */

@@ -54,7 +54,7 @@ export async function exportResult(
   return exported;
 }
 
-/** What a result would be as an image that nobody has asked for; see describeImage. */
+/** What a result would be as an image, when no image was asked for; see describeImage. */
 export function describeResult(
   store: Store,
   result: DockerfileResult,

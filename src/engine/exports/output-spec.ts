@@ -185,7 +185,7 @@ function getNames(pairs: Pairs): string[] | undefined {
     .filter(Boolean);
 }
 
-/** An image's files in place of this machine's: nobody means that. @throws UsageError */
+/** An image's files in place of this machine's: that is never meant. @throws UsageError */
 function localDirectory(text: string, dest: string): string {
   if (resolve(dest) !== '/') return dest;
   throw new UsageError(`--output ${text}: it would replace files of this machine`, {

@@ -161,7 +161,7 @@ async function pushTo(
 
 /**
  * Notices files that several platforms have at one place, where all of them go to one directory; as
- * with BuildKit nobody wins. @throws ImageError
+ * with BuildKit none of them wins. @throws ImageError
  */
 function refuseSameFiles(): (name: string, isDirectory: boolean) => void {
   const directories = new Map<string, boolean>();
@@ -194,7 +194,7 @@ async function writeTrees(
     return writeTarTree(trees, target, { time: epoch, onEntry, signal });
   }
   const { writeLocalTree } = await import('../../fs/archive/local-tree.js');
-  // As buildx does: the files belong to whoever builds.
+  // As buildx does: the files belong to the user who builds.
   const owner = { uid: 0, gid: 0 };
   const rootless = inUserNamespace();
   for (const { layers, directory } of trees) {

@@ -26,7 +26,7 @@ export type LayerOrigins = Map<string, LayerOrigin[]>;
 export type LayerSession = Pick<LookupSession, 'store' | 'signal' | 'origins'>;
 
 /**
- * Layers that entries were found with and that nobody delivers. The build gives them up and
+ * Layers that entries were found with and that no source has any more. The build gives them up and
  * resolves its steps again; those that made them are no hits then.
  */
 export class MissingLayersError extends Error {

@@ -1,4 +1,4 @@
-/** Ids of images, for which layers are read that nobody has read before. */
+/** Ids of images, for which layers are read that were not read before. */
 import { isDeepStrictEqual } from 'node:util';
 import { nowhereSink } from '../../oci/nowhere.js';
 import { DEFAULT_FORM, findBlob } from '../../store/blobs/blobs.js';
@@ -114,8 +114,8 @@ export async function getImages(
   const start = idStart(reference, fewest);
   if (start === undefined) return [];
   const atOnce = imagesWithId(store, start);
-  // Who gives the first digits has seen the id here, and then it is known; nobody reads all layers
-  // for a word that may be anything.
+  // A user who gives the first digits has seen the id here, and then it is known. So layers are not
+  // all read for a word that may be anything.
   if (atOnce.length === 0 && idStart(reference, SHOWN_DIGITS)) await knowIds(store);
   const found = atOnce.length > 0 ? atOnce : imagesWithId(store, start);
   if (found.length === 0) return imagesWithManifest(store, start);

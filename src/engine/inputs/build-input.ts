@@ -153,7 +153,7 @@ async function readPipe(path: string, signal: AbortSignal): Promise<string> {
     const until = performance.now() + PATIENCE_MS;
     for (let bytes = 0; bytes <= MAX_TEXT; ) {
       const count = readNow(fd, piece);
-      // A pipe that nobody has written to yet looks like one that is closed.
+      // A pipe that has no bytes yet looks like one that is closed.
       if (count === 0 && (bytes > 0 || performance.now() > until))
         return Buffer.concat(pieces).toString('utf8');
       if (count > 0) pieces.push(Buffer.from(piece.subarray(0, count)));

@@ -46,7 +46,7 @@ async function* metered(source: AsyncIterable<Buffer>, meter: Meter): AsyncGener
   }
 }
 
-/** Lets in what threads and readers have to say: packing files waits for nobody. */
+/** Gives threads and readers their turn: packing files never waits by itself. */
 const turn = () => new Promise<void>((resume) => setImmediate(resume));
 
 /**
@@ -160,7 +160,7 @@ export interface CompressOptions {
  * Compresses a layer while it is being packed. The same bytes and level give the same blob, whatever
  * the machine; for zstd, with one version of it.
  * @returns the blob's bytes, and what is known once they have ended. The promise rejects with the
- *   error that ends them, and stays pending when nobody reads on.
+ *   error that ends them, and stays pending when the blob is not read to its end.
  * @throws (while reading) the archive's own errors, as fillWindow; IsolationError when zstd is not
  *   installed
  */
@@ -170,7 +170,7 @@ export function compress(
   options: CompressOptions,
 ): { readonly chunks: AsyncGenerator<Buffer>; readonly result: Promise<CompressedLayer> } {
   const { promise: result, resolve, reject } = deferred<CompressedLayer>();
-  // Whoever only reads the bytes gets the error there.
+  // A caller that only reads the bytes gets the error there.
   result.catch(() => {});
   async function* blob(): AsyncGenerator<Buffer> {
     const plain = createMeter();

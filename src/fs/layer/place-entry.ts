@@ -8,7 +8,7 @@ import { ensureEntry, linkEntry, removeEntry, setDirectory } from '../write.js';
 import type { FileCopy, Job } from './copy-job.js';
 import type { NewDirectory } from './copy-target.js';
 
-/** A name can't be a directory and something else; which of the two is meant nobody can tell. */
+/** A name can't be a directory and something else; there is no telling which of the two is meant. */
 function refuseOverlap(job: Job, path: string): never {
   throw new ContextError(
     `the sources have both a directory and a file for /${path}`,

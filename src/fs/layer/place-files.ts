@@ -33,7 +33,7 @@ interface Comparison {
   readonly isSame: (name: string) => boolean;
 }
 
-/** Reads the trees when they are asked for: of a directory that is the same nobody may ask. */
+/** Reads the trees when they are asked for: for a directory that is the same they may never be asked for. */
 function compare(read: TreeReader, now: TreeDigest, before: TreeDigest | undefined): Comparison {
   const entriesFor = (tree: TreeDigest | undefined) => {
     let entries: ReadonlyMap<string, TreeEntry> | undefined;
@@ -80,7 +80,7 @@ function placeSubdirectory(
   const { job } = placing;
   ensureDirectory(job, path);
   placeDirectory(placing, listed.directory, within, digest, former);
-  // What one source has a directory for is as old as that, whoever made it first.
+  // What one source has a directory for is as old as that, no matter which source made it first.
   job.made.delete(path);
   job.finish.push(() => {
     const directory = job.target.at(path);

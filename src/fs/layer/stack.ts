@@ -200,7 +200,7 @@ export interface MergedView {
 }
 
 /**
- * The merged view for those who walk it: which layers contribute to a directory is found out once,
+ * The merged view for walking: which layers contribute to a directory is found out once,
  * and directories stay open while what is in them is listed.
  */
 export function openMergedView(stack: Stack): MergedView {

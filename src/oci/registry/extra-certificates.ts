@@ -1,6 +1,6 @@
 /**
  * Certificates of NODE_EXTRA_CA_CERTS. Node 20 reads them, and its own 140, before it runs anything:
- * 46 ms of each command, also of those that speak to nobody (22 and 24 read them when they need them). So src/start/launch.sh keeps the
+ * 46 ms of each command, also of those that speak to no registry (22 and 24 read them when they need them). So src/start/launch.sh keeps the
  * variable from Node, and they are read where they are needed.
  */
 import { readFileSync } from 'node:fs';

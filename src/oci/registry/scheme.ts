@@ -12,7 +12,7 @@ const REGISTRY_HEADER = 'docker-distribution-api-version';
 /** So do most servers with TLS answer to a request without; also when a registry is behind them. */
 const WANTS_TLS = new Set([400, 426]);
 
-/** Is it a registry that answers to http, and not whoever keeps watch over its TLS? */
+/** Is it a registry that answers to http, and not a proxy in front of its TLS port? */
 function isOfRegistry({ status, url, header }: RegistryResponse, { address }: Endpoint): boolean {
   if (WANTS_TLS.has(status)) return false;
   if (url.protocol === 'https:' && getHostname(url.host) === getHostname(address)) return false;

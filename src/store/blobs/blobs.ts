@@ -174,7 +174,7 @@ export function findBlob(store: Store, id: LayerId, form: BlobForm): LayerBlob |
 const LARGE = 4 << 20;
 
 export interface MakeBlobOptions {
-  /** Shared by those who make several blobs. */
+  /** Shared by callers that make several blobs. */
   readonly threads?: GzipThreads | undefined;
   readonly signal?: AbortSignal | undefined;
 }

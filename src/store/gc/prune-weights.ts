@@ -16,7 +16,7 @@ export interface Weights {
 
 /**
  * Shared files are divided evenly among the layers that have them: the last one to go frees all of
- * them, and nobody knows which that will be. When one goes the others get its part.
+ * them, and which that will be is not known yet. When one goes the others get its part.
  */
 export function createWeights({ items, own, shares, kept }: PruneInput): Weights {
   const makers = groupByLayer(

@@ -43,8 +43,8 @@ function ignoreFailure(action: () => void): void {
   try {
     action();
   } catch {
-    // An ordinary user outside of the user namespace can't remove every file: a directory nobody
-    // refers to is garbage that `wiac cache verify --repair` removes.
+    // An ordinary user outside of the user namespace can't remove every file: a directory that
+    // no record names is garbage that `wiac cache verify --repair` removes.
   }
 }
 
