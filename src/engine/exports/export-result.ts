@@ -2,6 +2,7 @@
 import type { Writable } from 'node:stream';
 import type { Annotation } from '../../oci/annotations.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
+import { useLayers } from '../../store/pins/uses.js';
 import { settle } from '../../store/recovery/durability.js';
 import type { Store } from '../../store/store.js';
 import type { DockerfileResult } from '../build-dockerfile.js';
@@ -31,6 +32,9 @@ const NOTHING_SAID: AttestPlan = { provenance: undefined, sbom: false };
 
 function getRequest(store: Store, result: DockerfileResult, wanted: ResultExport): OutputRequest {
   const { names, annotations = [], attestations = NOTHING_SAID, registry = {}, stdout } = wanted;
+  // A build that found every step has declared no use of its layers; their files are read now.
+  const layers = result.platforms.flatMap((built) => built.result.image.layers);
+  useLayers(store, layers);
   const facts = { ...result.facts, names };
   const items = result.platforms.map((built) => attestedItem(attestations, store, built, facts));
   const { signal = new AbortController().signal } = wanted;
@@ -40,7 +44,8 @@ function getRequest(store: Store, result: DockerfileResult, wanted: ResultExport
 /**
  * Writes the outputs, one after the other.
  * @returns what the last one wrote that is an image
- * @throws ImageError, NoSpaceError, UsageError; the signal's reason
+ * @throws ImageError, NoSpaceError, UsageError; LayersGoneError when another process removed a
+ *   layer since the build ended; the signal's reason
  */
 export async function exportResult(
   store: Store,

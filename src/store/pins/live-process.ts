@@ -43,7 +43,7 @@ export interface LiveProcess {
   readonly foundDead: boolean;
   /** Takes the FIFOs of dead processes back. */
   readonly sweep: () => void;
-  /** After it other processes take this one for dead. */
+  /** After it other processes take this one for dead. Once more does nothing. */
   readonly leave: () => void;
 }
 
@@ -148,7 +148,11 @@ export async function joinStore({ live, freeFifos }: StoreDirectories): Promise<
     taken = takeFifo(freeFifos, getPath(id));
   }
   const descriptor = taken;
+  let left = false;
   const leave = () => {
+    // The number of a closed descriptor soon belongs to another file of this process.
+    if (left) return;
+    left = true;
     tryRename(getPath(id), join(freeFifos, randomName()));
     closeSync(descriptor);
   };
