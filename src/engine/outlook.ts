@@ -14,9 +14,11 @@ import { isKnownLayer } from '../store/layers/remote-layers.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import type { LookupSession } from './build-session.js';
 import { imageLayers } from './images/needed-layers.js';
+import type { PlanImage } from './images/plan-images.js';
 import type { KeyedInputs, KnownParent } from './lookup.js';
 import { keyStep, NOTHING } from './lookup.js';
-import { isStale } from './stale.js';
+import type { Ground } from './stale.js';
+import { groundOfEntry, groundOfUnknown, isOffGround, isStale, NO_GROUND } from './stale.js';
 
 /** A step as the cache knows it. */
 export interface Outlook {
@@ -35,34 +37,40 @@ export interface Outlook {
    * stand in the way of those that follow: the cache may have forgotten it, or never got it.
    */
   readonly inTheWay: boolean;
+  /** What is sure of its layers, also when they are not all known. */
+  readonly ground: Ground;
 }
 
 /** The layers that a stage begins with; a stage that only hits follow needs none of their files. */
 export function sourceOutlook(session: LookupSession, step: SourceStep): Outlook {
   const image = session.images.get(step);
   const rest = { keyed: undefined, record: undefined, inTheWay: false };
-  if (step.digest === undefined || !image) return { ...NOTHING, ...rest };
+  if (step.digest === undefined || !image) return { ...NOTHING, ...rest, ground: NO_GROUND };
   const key = sourceKey(step.digest);
   const { store } = session;
   noteImage(store, key, step.digest);
-  const found = { ...rest, key, maker: step.id };
-  if ('stored' in image) {
-    requirePresent(store, image.stored.layers, `the image ${step.reference}`);
-    return { ...found, layers: image.stored.layers };
-  }
-  if ('inPlace' in image)
-    return { ...found, layers: image.inPlace.layers.map((layer) => adoptLayer(store, layer)) };
-  return { ...found, layers: imageLayers(session, image) };
+  const layers = sourceLayers(session, step, image);
+  return { ...rest, key, maker: step.id, layers, ground: { ...NO_GROUND, floor: layers } };
 }
 
-/** A step that can't be found, whatever the cache has. */
-export function openOutlook(
-  step: Step,
-  keyed: KeyedInputs | undefined,
-  inTheWay: boolean,
-): Outlook {
-  const { id: maker } = step;
-  return { key: keyed?.key, maker, layers: undefined, keyed, record: undefined, inTheWay };
+function sourceLayers(
+  session: LookupSession,
+  { reference }: SourceStep,
+  image: PlanImage,
+): readonly LayerId[] {
+  const { store } = session;
+  if ('stored' in image) {
+    requirePresent(store, image.stored.layers, `the image ${reference}`);
+    return image.stored.layers;
+  }
+  if ('inPlace' in image) return image.inPlace.layers.map((layer) => adoptLayer(store, layer));
+  return imageLayers(session, image);
+}
+
+/** A step that has to be resolved before anything that follows it can be found. */
+export function openOutlook({ id: maker }: Step, keyed: KeyedInputs | undefined): Outlook {
+  const open = { layers: undefined, record: undefined, inTheWay: true, ground: NO_GROUND };
+  return { ...open, key: keyed?.key, maker, keyed };
 }
 
 /** A step whose own files can't be read. */
@@ -99,20 +107,23 @@ export async function keyedOutlook(
   parents: readonly Outlook[],
 ): Promise<Outlook> {
   // Without the keys of all parents it has none.
-  if (parents.some(isUnreadable)) return openOutlook(step, undefined, true);
+  if (parents.some(isUnreadable)) return openOutlook(step, undefined);
   let keyed: KeyedInputs;
   try {
     keyed = await keyStep(session, step, parents);
   } catch (error) {
     if (session.signal.aborted) throw error;
     // What is wrong is said when the step is resolved: what comes before it may have more to say.
-    return openOutlook(step, undefined, true);
+    return openOutlook(step, undefined);
   }
   if (session.skipsCache(step) || parents.some(({ inTheWay }) => inTheWay))
-    return openOutlook(step, keyed, true);
+    return openOutlook(step, keyed);
+  const grounds = parents.map(({ ground }) => ground);
   const record = await findEntry(session, keyed, parents);
-  if (!record) return openOutlook(step, keyed, false);
-  if (isStale(record, parents) || !hasBase(session, record)) return openOutlook(step, keyed, true);
+  const found = { key: keyed.key, maker: step.id, keyed, record, inTheWay: false };
+  if (!record) return { ...found, layers: undefined, ground: groundOfUnknown(step, grounds) };
+  if (isStale(record, parents) || isOffGround(record, grounds) || !hasBase(session, record))
+    return openOutlook(step, keyed);
   const layers = record.layer === undefined ? record.base : [...record.base, record.layer];
-  return { key: keyed.key, maker: step.id, layers, keyed, record, inTheWay: false };
+  return { ...found, layers, ground: groundOfEntry(step, layers, grounds) };
 }

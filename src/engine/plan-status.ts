@@ -23,6 +23,8 @@ import { keyStep, lookupContent, NOTHING } from './lookup.js';
 import type { Outlook } from './outlook.js';
 import { keyedOutlook } from './outlook.js';
 import { openOnce } from './run-build.js';
+import type { Ground } from './stale.js';
+import { groundOfEntry, NO_GROUND } from './stale.js';
 
 /** A step with what the cache knows of it. */
 export interface StepStatus {
@@ -50,26 +52,26 @@ interface Known {
   readonly state: StepState | undefined;
   /** Nothing that follows it is found before it is resolved: see Outlook.inTheWay. */
   readonly open: boolean;
+  readonly ground: Ground;
 }
 
-function asOutlook({ key, maker, state, open }: Known): Outlook {
+function asOutlook({ key, maker, state, open, ground }: Known): Outlook {
   const unkeyed = { keyed: undefined, record: undefined };
-  return { key, maker, layers: state?.layers, ...unkeyed, inTheWay: open };
+  return { key, maker, layers: state?.layers, ...unkeyed, inTheWay: open, ground };
 }
 
 /** A base image whose layers are not all here would have to be pulled first. */
 function sourceStatus({ images, store }: LookupSession, step: SourceStep): StepStatus & Known {
   const none = { step, status: 'none', afterMiss: false, keyed: undefined, open: false } as const;
-  if (step.digest === undefined) {
-    return { ...none, key: undefined, maker: undefined, state: NOTHING };
-  }
+  if (step.digest === undefined)
+    return { ...none, key: undefined, maker: undefined, state: NOTHING, ground: NO_GROUND };
   const key = sourceKey(step.digest);
   noteImage(store, key, step.digest);
   const layers = knownLayers(store, images.get(step));
   const known = layers.filter((id) => id !== undefined);
   const maker = step.id;
   const state = known.length === layers.length ? { layers: known, key, maker } : undefined;
-  return { ...none, key, maker, state };
+  return { ...none, key, maker, state, ground: { ...NO_GROUND, floor: state?.layers ?? [] } };
 }
 
 /**
@@ -95,7 +97,8 @@ async function getStatus(
   step: Step,
   known: Map<StepId, Known>,
 ): Promise<StepStatus & Known> {
-  const nothing: Known = { key: undefined, maker: undefined, state: NOTHING, open: false };
+  const unkeyed = { key: undefined, maker: undefined, open: false } as const;
+  const nothing: Known = { ...unkeyed, state: NOTHING, ground: NO_GROUND };
   const base = step.parent === undefined ? nothing : known.get(step.parent);
   const reads = step.reads.flatMap((id) => known.get(id) ?? []);
   if (!base) throw new Error(`step ${step.id} stands before its parent`);
@@ -109,7 +112,8 @@ async function getStatus(
   const keyed = outlook.keyed ?? (await keyStep(session, step, parents));
   const { key } = keyed;
   const maker = step.id;
-  const found = { step, key, maker, keyed, afterMiss: false };
+  const { ground } = outlook;
+  const found = { step, key, maker, keyed, afterMiss: false, ground };
   if (outlook.layers)
     return { ...found, status: 'hit', state: { layers: outlook.layers, key, maker }, open: false };
   const miss = { ...found, status: 'miss', state: undefined, open: outlook.inTheWay } as const;
@@ -131,7 +135,12 @@ async function getStatus(
   const layers =
     record.layer === undefined ? base.state.layers : [...base.state.layers, record.layer];
   const state = { layers, key, maker };
-  return { ...found, status: 'hit', state, open: false };
+  const made = groundOfEntry(
+    step,
+    layers,
+    parents.map((parent) => parent.ground),
+  );
+  return { ...found, status: 'hit', state, open: false, ground: made };
 }
 
 /** From the target back: a step that is found needs nothing of those below and beside it. */
@@ -185,8 +194,8 @@ export async function planStatus(
   try {
     for (const step of plan.steps) {
       const found = await getStatus(session, step, known);
-      const { key, maker, status, afterMiss, keyed, state, open } = found;
-      known.set(step.id, { key, maker, state, open });
+      const { key, status, afterMiss, keyed } = found;
+      known.set(step.id, found);
       statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss, keyed });
     }
     scanStore.flush();

@@ -23,7 +23,7 @@ import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition, NOTHING, withParents } from './lookup.js';
 import type { Outlook } from './outlook.js';
 import { keyedOutlook, openOutlook, sourceOutlook } from './outlook.js';
-import { isStale } from './stale.js';
+import { isStale, NO_GROUND } from './stale.js';
 import type { InSlot, StepLimits } from './step-slots.js';
 import { stepSlots } from './step-slots.js';
 
@@ -174,7 +174,13 @@ function getParents({ parent, reads }: Step): readonly (StepId | undefined)[] {
   return [parent, ...reads];
 }
 
-const EMPTY: Outlook = { ...NOTHING, keyed: undefined, record: undefined, inTheWay: false };
+const EMPTY: Outlook = {
+  ...NOTHING,
+  keyed: undefined,
+  record: undefined,
+  inTheWay: false,
+  ground: NO_GROUND,
+};
 
 /** Keeps what is begun for a step; a caller that waits for it hears of its failure. */
 function once<T>(begun: Map<StepId, Promise<T>>, id: StepId, begin: () => Promise<T>): Promise<T> {
@@ -198,7 +204,7 @@ async function makeOutlook(walk: Walk, step: Step): Promise<Outlook> {
     getParents(step).map((id) => (id === undefined ? EMPTY : lookAt(walk, id))),
   ).catch(() => undefined);
   // The call that resolves the parents reports what is wrong with them.
-  if (!parents) return openOutlook(step, undefined, true);
+  if (!parents) return openOutlook(step, undefined);
   if (!isKeyed(step)) return parents[0] ?? EMPTY;
   const outlook = await keyedOutlook(session, step, parents);
   if (outlook.record) noteHit(run, step.id, outlook.record, 'definition');

@@ -1,39 +1,75 @@
 /** Files that are there as a whole or not at all. */
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { createWriteStream } from 'node:fs';
+import { open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 
-/** Is it there, and no file: /dev/null, /dev/stdout, a named pipe? */
-async function isDevice(path: string): Promise<boolean> {
-  const stats = await stat(path).catch(() => undefined);
-  return stats !== undefined && !stats.isFile() && !stats.isDirectory();
+/** As many links as the kernel follows, path_resolution(7). */
+const MAX_LINKS = 40;
+
+/** Where a path leads: links are followed up to a file, or up to a descriptor of this process. */
+async function followLinks(path: string): Promise<string> {
+  let at = path;
+  for (let links = 0; links < MAX_LINKS; links += 1) {
+    const parent = await realpath(dirname(at)).catch(() => dirname(at));
+    at = join(parent, basename(at));
+    if (getDescriptor(at) !== undefined) return at;
+    const link = await readlink(at).catch(() => undefined);
+    if (link === undefined) return at;
+    at = resolve(parent, link);
+  }
+  return at;
+}
+
+/** The descriptor that /dev/stdout, /dev/fd/3 and the like lead to. */
+function getDescriptor(path: string): number | undefined {
+  const [, pid, descriptor] = /^\/proc\/(\d+)\/fd\/(\d+)$/.exec(path) ?? [];
+  return Number(pid) === process.pid ? Number(descriptor) : undefined;
+}
+
+type Fill = (output: Writable) => Promise<void>;
+
+/** Writes to what is there: a device, a pipe, or a file that this process has open. */
+async function writeInto(path: string, isFile: boolean, fill: Fill): Promise<void> {
+  // A file is written where its descriptor stands, so that nothing else that goes there is lost.
+  const fd = isFile ? getDescriptor(path) : undefined;
+  const output =
+    fd === undefined
+      ? (await open(path, 'w')).createWriteStream()
+      : createWriteStream('', { fd, autoClose: false });
+  try {
+    await fill(output);
+  } catch (error) {
+    output.destroy();
+    throw error;
+  }
 }
 
 /**
  * Writes a file under another name next to it and renames it when it is complete; one that is
- * there is replaced. A failure leaves nothing. Devices and pipes are written to as they are.
+ * there is replaced. A failure leaves nothing. Links stay: what they lead to is replaced. Devices,
+ * pipes and open descriptors are written to as they are: renamed over, /dev/null or /dev/stdout
+ * would be a file from then on, for everybody.
  * @param fill writes the content and ends the stream, or throws
  */
-export async function writeWhole(
-  target: string,
-  fill: (output: Writable) => Promise<void>,
-): Promise<void> {
-  // The current directory is another one for moments (src/fs/scan/listing.ts).
-  const path = resolve(target);
-  // Renamed over, /dev/null would be a file from then on, for everybody.
-  const device = await isDevice(path);
-  const temporary = device ? path : `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
+export async function writeWhole(target: string, fill: Fill): Promise<void> {
+  const path = await followLinks(resolve(target));
+  const stats = await stat(path).catch(() => undefined);
+  const isFile = stats?.isFile() ?? false;
+  if (getDescriptor(path) !== undefined || (stats && !isFile && !stats.isDirectory()))
+    return writeInto(path, isFile, fill);
+  const temporary = `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
   // A stream that opens the file itself may do so after a failure, when it was removed already.
-  const handle = await open(temporary, device ? 'w' : 'wx');
+  const handle = await open(temporary, 'wx');
   const output = handle.createWriteStream();
   try {
     await fill(output);
-    if (!device) await rename(temporary, path);
+    await rename(temporary, path);
   } catch (error) {
     output.destroy();
     await handle.close().catch(() => undefined);
-    if (!device) await rm(temporary, { force: true });
+    await rm(temporary, { force: true });
     throw error;
   }
 }

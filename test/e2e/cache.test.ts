@@ -181,7 +181,8 @@ describe('what follows a removed entry', () => {
 
   test.each([
     ['a RUN', ['uuid > two']],
-    ['WORKDIR and COPY', ['WORKDIR', 'COPY --from']],
+    ['WORKDIR', ['WORKDIR']],
+    ['WORKDIR, COPY and what it copied', ['uuid > /made', 'WORKDIR', 'COPY --from']],
     ['all but the last', ['uuid > /made', 'WORKDIR', 'COPY --from', 'uuid > two']],
   ])('%s of the result: nothing runs, and the image is the same', async (_, texts) => {
     const made = await without(...texts);
@@ -205,6 +206,31 @@ describe('what follows a removed entry', () => {
       'RUN cat /proc/sys/kernel/random/uuid > two',
       'RUN cat /proc/sys/kernel/random/uuid > three',
     ]);
+  });
+
+  const COUNT = (from: string, to: string) => `RUN cat ${from} > ${to}`;
+  const RANDOM = COUNT('/proc/sys/kernel/random/uuid', '/a');
+  test.each([
+    ['a chain', `FROM a AS b\n${COUNT('/a', '/b')}`, COUNT('/a', '/b')],
+    ['a COPY', 'FROM sh AS b\nCOPY --from=a /a /b', 'COPY --from=a'],
+    [
+      'a bind mount',
+      `FROM sh AS b\nRUN --mount=from=a,target=/m cat /m/a > /b`,
+      'RUN --mount=from=a',
+    ],
+  ])('%s: a step below it was made again, and the one between is gone', async (_, b, between) => {
+    const made = machine();
+    const last = `FROM b AS c\n${COUNT('/b', '/c')}`;
+    const sh = dockerfile().replace('scratch', 'scratch AS sh').trimEnd();
+    const path = context({ Dockerfile: [sh, 'FROM sh AS a', RANDOM, b, last, ''].join('\n') });
+    await made.build(path, '-t', 'image');
+    const [entry] = await list(made, '--filter', between);
+    expect((await made.wiac(['cache', 'rm', entry?.key ?? ''])).exitCode).toBe(0);
+    await made.build(path, '--target=a', '--no-cache-filter=a', '-t', 'a');
+    expect(ranSteps((await made.build(path, '-t', 'image')).events)).toHaveLength(2);
+    const read = async (name: string, file: string) =>
+      (await made.wiac(['run', name, '/bin/cat', file])).stdout;
+    expect(await read('image', '/c')).toBe(await read('a', '/a'));
   });
 });
 

@@ -87,7 +87,7 @@ test('eight processes, one store', async () => {
   await withWorkers(async (workers) => {
     for (let round = 0; round < Number(process.env.WIAC_ROUNDS ?? 50); round++) {
       for (const path of paths) writeFileSync(join(path, 'changing'), `round ${round}\n`);
-      const options = { buildArg: [`ROUND=${round}`] };
+      const options = { buildArgs: { ROUND: `${round}` } };
       const built = await Promise.all(
         workers.map((worker, which) => ask(worker, { root, path: paths[which], options })),
       );
@@ -116,7 +116,7 @@ test('eight processes make a store at once, again and again', async () => {
   await withWorkers(async (workers) => {
     for (let round = 0; round < 20; round++) {
       const { root } = machine();
-      const request = { root, path, options: { buildArg: [`ROUND=${round}`] } };
+      const request = { root, path, options: { buildArgs: { ROUND: `${round}` } } };
       await Promise.all(workers.map((worker) => ask(worker, request)));
       expect(logged(root, round)).toEqual(['new']);
       expect(await inspectHere(root)).toEqual([]);

@@ -7,6 +7,7 @@ import type { LookupSession } from '../../src/engine/build-session.js';
 import { keyStep } from '../../src/engine/lookup.js';
 import type { Outlook } from '../../src/engine/outlook.js';
 import { keyedOutlook } from '../../src/engine/outlook.js';
+import { NO_GROUND } from '../../src/engine/stale.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { RunStep } from '../../src/plan/step.js';
 import { publishEntry } from '../../src/store/entries/entries.js';
@@ -37,6 +38,7 @@ const BELOW: Outlook = {
   keyed: undefined,
   record: undefined,
   inTheWay: false,
+  ground: { ...NO_GROUND, floor: [layer('b')] },
 };
 
 const step: RunStep = getStep('run', 's2', {

@@ -1,8 +1,10 @@
 /** Is an entry's layer still made on the layers that are below and beside the step? */
 import { expect, test } from '@jest/globals';
 import type { KnownParent } from '../../src/engine/lookup.js';
-import { isStale } from '../../src/engine/stale.js';
+import { groundOfEntry, groundOfUnknown, isOffGround, isStale } from '../../src/engine/stale.js';
+import type { Step } from '../../src/plan/step.js';
 import type { LayerId } from '../../src/store/records.js';
+import { getStep } from '../support/steps.js';
 
 const layers = (text: string) => [...text] as unknown as LayerId[];
 
@@ -35,4 +37,52 @@ test.each<[string, string, string[], string, boolean]>([
 
 test('a step without a parent, on nothing', () => {
   expect(isStale({ base: [], readLayers: [] }, [])).toBe(false);
+});
+
+/** `layers/marks`: v varies, e a varying entry is part of it, u reads one unseen. */
+function ground(text: string) {
+  const [floor = '', marks = ''] = text.split('/');
+  return {
+    floor: layers(floor),
+    varies: marks.includes('v'),
+    onVarying: marks.includes('e'),
+    readsUnseen: marks.includes('u'),
+  };
+}
+
+const copy = getStep('copy', 's2', {});
+const run = getStep('run', 's2', {});
+
+test.each<[string, Step, string[], string]>([
+  ['on a base image', copy, ['a'], 'a'],
+  ['beside a base image', copy, ['a', 'x'], 'a'],
+  ['on an entry that varies', copy, ['ab/ve'], 'ab/ve'],
+  ['beside an entry that varies', copy, ['a', 'x/ve'], 'a/veu'],
+  ['beside a step that varies, and is not known', copy, ['a', 'x/v'], 'a/v'],
+  ['on what reads an entry', copy, ['a/veu'], 'a/veu'],
+  ['beside what reads an entry', copy, ['a', 'x/veu'], 'a/veu'],
+  ['that is a RUN', run, ['a', 'x'], 'a/v'],
+  ['on nothing', copy, [], ''],
+])('the ground of an unknown step %s', (_, step, below, expected) => {
+  expect(groundOfUnknown(step, below.map(ground))).toEqual(ground(expected));
+});
+
+test.each<[string, Step, string[], string]>([
+  ['a COPY', copy, ['a'], 'ab'],
+  ['a COPY on a RUN', copy, ['a/v'], 'ab/ve'],
+  ['a RUN', run, ['a'], 'ab/ve'],
+])('the ground of an entry of %s', (_, step, below, expected) => {
+  expect(groundOfEntry(step, layers('ab'), below.map(ground))).toEqual(ground(expected));
+});
+
+test.each<[string, string[], boolean]>([
+  ['made on it', ['a/ve'], false],
+  ['made on another one', ['x/ve'], true],
+  ['whose layers do not show what was read', ['a/veu'], true],
+  ['with a source made on it', ['ab', 'r'], false],
+  ['with a source made on another one', ['ab', 's'], true],
+  ['with fewer layers than it', ['abc'], true],
+])('an entry %s', (_, parents, off) => {
+  const record = { base: layers('ab'), readLayers: [layers('rs')] };
+  expect(isOffGround(record, parents.map(ground))).toBe(off);
 });

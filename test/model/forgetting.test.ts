@@ -1,7 +1,7 @@
 /**
  * Random Dockerfiles, edits, and entries that are removed in between. A build needs the entry of its
- * target, and nothing else of the cache: whatever is removed besides, nothing runs and the files are
- * the same; and another machine that gets the result's layers alone (mode=min) runs nothing either.
+ * target, and nothing else of the cache: whatever is removed besides, the files are the same; where
+ * all else is removed, nothing runs; and another machine that gets the result's layers alone (mode=min) runs nothing either.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,8 +48,12 @@ async function check(world: World, places: Places, mask: number): Promise<void> 
   const { lowerdirs } = await buildHere(places.store, world.root, { cacheTo });
   expect(await mounted(lowerdirs, places.empty)).toEqual(expected);
   await forget(places.store, lowerdirs, mask);
-  const again = await buildHere(places.store, world.root);
-  expect(again).toMatchObject({ ran: [], lowerdirs });
+  // Where a RUN is known, and a step that read it is not, what follows can't be sure of it.
+  const part = await buildHere(places.store, world.root);
+  expect(await mounted(part.lowerdirs, places.empty)).toEqual(expected);
+  await forget(places.store, part.lowerdirs, -1);
+  const { lowerdirs: same } = part;
+  expect(await buildHere(places.store, world.root)).toMatchObject({ ran: [], lowerdirs: same });
   expect((await verifyHere(places.store)).filter(({ severity }) => severity === 'damage')).toEqual(
     [],
   );

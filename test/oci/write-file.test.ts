@@ -1,44 +1,82 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+/** Files that are written as a whole, and what must not be replaced by one. */
+import {
+  closeSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { expect, test } from '@jest/globals';
-import { writeArchive } from '../../src/oci/oci-archive.js';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { writeWhole } from '../../src/oci/write-file.js';
-import { temporaryDirectory } from './helpers.js';
 
-const root = temporaryDirectory();
-const file = join(root, 'file');
+let directory: string;
+const at = (name: string) => join(directory, name);
+const write = (name: string, text: string) => writeWhole(at(name), (out) => pipeline([text], out));
 
-async function* breaking(): AsyncGenerator<Buffer> {
-  yield Buffer.from('half');
-  throw new Error('broken');
-}
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'wiac-write-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
 
-test('a failure leaves the file that was there, and nothing else', async () => {
-  await writeWhole(file, (output) => pipeline([Buffer.from('whole')], output));
-  const atOnce = writeWhole(file, async () => {
-    throw new Error('broken');
-  });
-  await expect(atOnce).rejects.toThrow('broken');
-  const halfWay = writeWhole(file, (output) =>
-    pipeline(Readable.from(breaking(), { objectMode: false }), output),
-  );
-  await expect(halfWay).rejects.toThrow('broken');
-  expect(readdirSync(root)).toEqual(['file']);
-  expect(readFileSync(file, 'utf8')).toBe('whole');
+test('a new file, and one in the place of another', async () => {
+  for (const text of ['one', 'two']) {
+    await write('file', text);
+    expect(readFileSync(at('file'), 'utf8')).toBe(text);
+  }
+  expect(readdirSync(directory)).toEqual(['file']);
 });
 
-test('an archive whose member is missing leaves the archive that was there', async () => {
-  const archive = join(root, 'archive.tar');
-  writeFileSync(archive, 'before');
-  const members = [
-    { path: 'a', content: { bytes: Buffer.from('a') } },
-    { path: 'b', content: { file: join(root, 'missing') } },
-  ];
-  await expect(writeArchive(archive, members, 'oci-archive:x')).rejects.toThrow(
-    /^cannot write oci-archive:x: ENOENT/,
-  );
-  expect(readdirSync(root).sort()).toEqual(['archive.tar', 'file']);
-  expect(readFileSync(archive, 'utf8')).toBe('before');
+test('a failure leaves the former file', async () => {
+  await write('file', 'one');
+  const failing = writeWhole(at('file'), async () => {
+    throw new Error('full');
+  });
+  await expect(failing).rejects.toThrow('full');
+  expect(readFileSync(at('file'), 'utf8')).toBe('one');
+  expect(readdirSync(directory)).toEqual(['file']);
+});
+
+test.each(['file', './file'])('a link to %s stays one', async (link) => {
+  writeFileSync(at('file'), 'one');
+  symlinkSync(link, at('link'));
+  symlinkSync('link', at('second'));
+  await write('second', 'two');
+  expect(readFileSync(at('file'), 'utf8')).toBe('two');
+  for (const name of ['link', 'second']) expect(lstatSync(at(name)).isSymbolicLink()).toBe(true);
+});
+
+test('a link to a file that is not there yet', async () => {
+  symlinkSync('file', at('link'));
+  await write('link', 'one');
+  expect(readFileSync(at('file'), 'utf8')).toBe('one');
+  expect(lstatSync(at('link')).isSymbolicLink()).toBe(true);
+});
+
+test.each(['/proc/self/fd', '/dev/fd'])('an open file below %s, as /dev/stdout', async (below) => {
+  const descriptor = openSync(at('file'), 'w');
+  try {
+    symlinkSync(`${below}/${descriptor}`, at('stdout'));
+    writeSync(descriptor, 'before ');
+    await write('stdout', 'result');
+    writeSync(descriptor, ' after');
+    expect(lstatSync(at('stdout')).isSymbolicLink()).toBe(true);
+    expect(readFileSync(at('file'), 'utf8')).toBe('before result after');
+  } finally {
+    closeSync(descriptor);
+  }
+});
+
+test('/dev/null stays a device', async () => {
+  symlinkSync('/dev/null', at('null'));
+  await write('null', 'nothing');
+  expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
+  expect(readdirSync(directory)).toEqual(['null']);
 });
