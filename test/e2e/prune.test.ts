@@ -388,12 +388,12 @@ describe('policy', () => {
     expect(await texts(made)).toHaveLength(3);
   });
 
-  test('a config that makes no sense: prune and build say where and what, before they do anything', async () => {
+  test('a config that is wrong: prune and build say where and what, before they do anything', async () => {
     const made = machine();
     const env = config('{"prune": {"keepBites": 1}}');
     const { exitCode, stderr } = await made.wiac(['cache', 'prune'], { env });
     expect(exitCode).toBe(2);
-    expect(stderr).toContain('wiac/config.json makes no sense');
+    expect(stderr).toContain('wiac/config.json is wrong');
     expect(stderr).toContain('did you mean keepBytes?');
     const built = await build(made, 'RUN echo one', env);
     expect(built.exitCode).toBe(2);
