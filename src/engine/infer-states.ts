@@ -32,8 +32,28 @@ function layersMade({ kind }: Step): number | undefined {
 }
 
 /**
- * Where several WORKDIR could have made fewer layers, the upper ones did: their number is right then,
- * which is all that an image needs.
+ * The steps that may have made a layer. A WORKDIR that a lower one names as well, or below whose
+ * path a lower one is, found its directory there.
+ * @param run topmost first
+ */
+function getCandidates(run: readonly Step[]): Step[] {
+  const made: string[] = [];
+  return [...run]
+    .reverse()
+    .filter((step) => {
+      if (layersMade(step) !== undefined) return false;
+      if (step.kind !== 'workdir') return true;
+      const below = step.path.endsWith('/') ? step.path : `${step.path}/`;
+      const isThere = made.some((path) => path === step.path || path.startsWith(below));
+      made.push(step.path);
+      return !isThere;
+    })
+    .reverse();
+}
+
+/**
+ * Where several WORKDIR could have made fewer layers, the upper ones did: what is below /a can't
+ * have been there when /a was made.
  * @returns the layers of the unknown steps of the target's stage
  */
 export function inferStates(
@@ -54,11 +74,11 @@ export function inferStates(
     const below = (bottom && known.get(bottom.id)?.layers.length) ?? 0;
     let layers = known.get(above.id)?.base ?? [];
     const certain = run.reduce((sum, each) => sum + (layersMade(each) ?? 0), 0);
-    let spare = layers.length - below - certain;
+    const spare = layers.length - below - certain;
+    const makers = new Set(getCandidates(run).slice(0, spare));
     for (const each of run) {
       inferred.set(each.id, layers);
-      const made = layersMade(each) ?? (spare > 0 ? 1 : 0);
-      if (layersMade(each) === undefined) spare -= made;
+      const made = layersMade(each) ?? (makers.has(each) ? 1 : 0);
       layers = layers.slice(0, layers.length - made);
     }
     at += run.length - 1;

@@ -19,8 +19,9 @@ import { imageRecord } from '../store/images/store-images.js';
 import { requirePresent } from '../store/layers/adopt-layer.js';
 import { stackTree } from '../store/layers/layer-stack.js';
 import { layerLinks, lazyScratch } from '../store/layers/layer-store.js';
+import { isKnownLayer } from '../store/layers/remote-layers.js';
 import { releaseLeases } from '../store/pins/lease.js';
-import { retryWhenPruned } from '../store/pins/uses.js';
+import { retryWhenPruned, useLayers } from '../store/pins/uses.js';
 import type { ImageRecord, ImageTimes, InlineCache, LayerId } from '../store/records.js';
 import { settle } from '../store/recovery/durability.js';
 import type { Store } from '../store/store.js';
@@ -156,6 +157,12 @@ async function exportCaches(
 ): Promise<InlineCache | undefined> {
   if (cacheTo.length === 0) return undefined;
   const { exportCache } = await import('./exports/export-cache.js');
+  // A build that found every step has declared no use of its layers; their files are read now.
+  const layers = [...states.values()].flatMap((state) => state.layers);
+  useLayers(
+    session.store,
+    layers.filter((id) => isKnownLayer(session.store, id)),
+  );
   return exportCache(session, plan, states, cacheTo, (message) =>
     session.emit({ type: 'warning', message }),
   );

@@ -117,7 +117,7 @@ const REASONS: readonly Reason[] = [
       'oci/layout.ts': 'access open readFile',
       'oci/oci-archive.ts': 'createReadStream lstat mkdtemp',
       'oci/tar-index.ts': 'createReadStream mkdtemp open rm',
-      'oci/write-file.ts': 'open rename rm stat',
+      'oci/write-file.ts': 'createWriteStream open readlink realpath rename rm stat',
     },
   },
   {

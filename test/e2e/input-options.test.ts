@@ -63,6 +63,8 @@ describe('--ignorefile', () => {
     writeFileSync(file, 'drop\nDockerfile\n.dockerignore\n');
     expect(await copied()).toEqual(['drop', 'keep']);
     expect(await copied('--ignorefile', file)).toEqual(['keep', 'other']);
+    const all = ['.dockerignore', 'Dockerfile', 'drop', 'keep', 'other'];
+    expect(await copied('--ignorefile', '/dev/null')).toEqual(all);
   });
 
   test('of a context from elsewhere too, and in --check', async () => {

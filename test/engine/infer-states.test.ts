@@ -9,7 +9,12 @@ import type { LayerId } from '../../src/store/records.js';
 function stage(...kinds: Step['kind'][]) {
   const steps = kinds.map(
     (kind, at) =>
-      ({ kind, id: `s${at}`, parent: at === 0 ? undefined : `s${at - 1}` }) as unknown as Step,
+      ({
+        kind,
+        id: `s${at}`,
+        parent: at === 0 ? undefined : `s${at - 1}`,
+        path: `/${at}`,
+      }) as unknown as Step,
   );
   return { steps, target: `s${kinds.length - 1}` as StepId };
 }
@@ -66,4 +71,20 @@ test.each<[string, Step['kind'][], Parameters<typeof known>[0], Record<string, s
 ])('%s', (_, kinds, states, expected) => {
   const inferred = [...inferStates(stage(...kinds), known(states))];
   expect(Object.fromEntries(inferred.map(([id, found]) => [id, found.join('')]))).toEqual(expected);
+});
+
+test.each<[string, string[], string, string]>([
+  ['the same path: the lower one', ['/w', '/w', '/w'], 'x', 'x x x'],
+  ['one below the other: the one below', ['/usr', '/usr/app'], 'x', ' x'],
+  ['the directory of a former one', ['/usr/app', '/usr', '/'], 'x', 'x x x'],
+  ['both', ['/a', '/b'], 'xy', 'x xy'],
+  ['none', ['/a', '/b'], '', ' '],
+])('which WORKDIR made a layer: %s', (_, paths, made, expected) => {
+  const { steps, target } = stage('source', ...paths.map(() => 'workdir' as const), 'run');
+  const withPaths = steps.map((step, at) => ({ ...step, path: paths[at - 1] }) as Step);
+  const last = `s${paths.length + 1}`;
+  const states = known({ s0: { layers: '' }, [last]: { layers: `${made}r`, base: made } });
+  const inferred = inferStates({ steps: withPaths, target }, states);
+  const found = paths.map((__, at) => inferred.get(`s${at + 1}` as StepId)?.join('') ?? '?');
+  expect(found.join(' ')).toBe(expected);
 });

@@ -48,6 +48,8 @@ interface Ended {
   readonly hurt: string | undefined;
   readonly code: number | null;
   readonly signal: string | null;
+  /** What verify found is there. */
+  readonly stdout: string;
   readonly stderr: string;
 }
 
@@ -67,9 +69,13 @@ async function run(
     : command;
   const child = spawn(file, rest, {
     env: { ...process.env, WIAC_ROOT: root, WIAC_SYNC: 'none' },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let stdout = '';
   let stderr = '';
+  child.stdout.on('data', (data: Buffer) => {
+    stdout += data.toString();
+  });
   child.stderr.on('data', (data: Buffer) => {
     stderr += data.toString();
   });
@@ -89,7 +95,7 @@ async function run(
     child.once('close', (...result) => resolve(result));
   });
   clearTimeout(timer);
-  return { args, hurt, code, signal, stderr };
+  return { args, hurt, code, signal, stdout, stderr };
 }
 
 test(

@@ -13,6 +13,7 @@ import {
 import { allImages, findNamedImage } from '../../store/images/store-images.js';
 import { noteArchive } from '../../store/layers/find-layers.js';
 import { lazyScratch } from '../../store/layers/layer-store.js';
+import { useLayers } from '../../store/pins/uses.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import { UsageError } from '../../util/errors.js';
@@ -29,6 +30,8 @@ export async function imageId(store: Store, image: ImageRecord): Promise<string>
     await writeNowhere(store, image);
   for (const id of image.original || image.times ? [] : image.layers) {
     if (knownArchive(store, id)) continue;
+    // A build that found every step has declared no use of its layers; their files are read now.
+    useLayers(store, image.layers);
     noteArchive(store, id, await describeArchive(store, id));
   }
   const id = knownImageId(store, image);

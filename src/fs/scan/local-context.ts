@@ -20,7 +20,8 @@ function readIgnoreFile(path: string): string | undefined {
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
     if (!stats) return undefined;
-    // A fifo would be waited for.
+    // A fifo would be waited for. /dev/null is the usual way to say: leave nothing out.
+    if (path === '/dev/null') return '';
     if (stats.isFile()) return readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;

@@ -79,20 +79,14 @@ export async function checkLayerContent(
   const index = getTables(store);
   const { id } = record;
   const path = layerFiles(store, id);
-  const damage = (problem: string): LayerCheck => ({
-    // Another process may have removed it while it was read.
-    finding: index.layers.doesExist(id)
-      ? {
-          severity: 'damage',
-          subject: 'layer',
-          id,
-          problem,
-          repair: { action: 'drop-layer', layer: id },
-        }
-      : undefined,
-    recorded: false,
-    read: undefined,
-  });
+  const damage = (problem: string): LayerCheck => {
+    // Another process may have removed it while it was read: what is asked is the index of now.
+    index.environment.resetReadTxn();
+    const repair = { action: 'drop-layer', layer: id } as const;
+    const finding = { severity: 'damage', subject: 'layer', id, problem, repair } as const;
+    const isThere = index.layers.doesExist(id);
+    return { finding: isThere ? finding : undefined, recorded: false, read: undefined };
+  };
   try {
     const opaque = await opaqueDirectories(path);
     const read = { ...(await digestLayer(path, opaque, scanStore)), opaque };
