@@ -13,6 +13,7 @@ import { removeTree } from '../fs/remove-tree.js';
 import { DEFAULT_PATH } from '../oci/image-config.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import { temporaryDirectory } from '../store/paths.js';
+import { UsageError } from '../util/errors.js';
 
 /** A program, and the layers that it runs in. */
 export interface LayersRun extends Omit<ProgramRequest, 'upper' | 'work' | 'scratch' | 'cgroups'> {
@@ -37,6 +38,7 @@ async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcom
   try {
     const { diff: upper, work } = layer;
     const exit = await runProgram({ ...request, upper, work, scratch, cgroups: groups.members });
+    request.signal?.throwIfAborted();
     return { ...exit, memoryKills: groups.memoryKills() };
   } finally {
     await groups.remove();
@@ -46,9 +48,10 @@ async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcom
 
 /**
  * Runs a program with this process's standard streams.
- * @throws UsageError for an unknown user, IsolationError when the kernel refuses
+ * @throws UsageError for an unknown user, IsolationError when the kernel refuses; the signal's reason
  */
 export async function runInLayers(request: LayersRun): Promise<RunOutcome> {
+  request.signal?.throwIfAborted();
   sweepControlGroups();
   const scratch = mkdtempSync(join(request.temporary, 'wiac-run-'));
   try {
@@ -78,16 +81,22 @@ export interface ProgramRun {
   readonly isolation?: Isolation | undefined;
   /** What it may use of this machine. */
   readonly limits?: ControlLimits | undefined;
+  /** Ends the program, with all processes of its container; `run` throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Runs a program in layers, with this process's standard streams.
- * @throws UsageError for an unknown user, IsolationError when the kernel refuses
+ * @throws UsageError for no layers, no program, or an unknown user; IsolationError when the kernel
+ *   refuses; the signal's reason
  */
-export function run(request: ProgramRun): Promise<RunOutcome> {
+export async function run(request: ProgramRun): Promise<RunOutcome> {
   const { network = 'host', hostname = 'wiac', isolation = 'namespaces' } = request;
+  const lower = parseLowerdirs(request.lowerdirs).map((path) => resolve(path));
+  if (lower.length === 0) throw new UsageError('lowerdirs is empty: did the build fail?');
+  if (request.argv.length === 0) throw new UsageError('argv is empty: there is no program to run');
   return runInLayers({
-    lower: parseLowerdirs(request.lowerdirs).map((path) => resolve(path)),
+    lower,
     layer: request.layer,
     temporary: temporaryDirectory(),
     isolation,
@@ -106,5 +115,6 @@ export function run(request: ProgramRun): Promise<RunOutcome> {
     shmSize: DEFAULT_SHM_BYTES,
     limits: [],
     control: request.limits ?? {},
+    signal: request.signal,
   });
 }

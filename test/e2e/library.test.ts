@@ -63,6 +63,37 @@ describe('examples/library', () => {
   });
 });
 
+test('run can be stopped, and says what is missing', async () => {
+  writeFileSync(
+    join(program, 'stop.mjs'),
+    `import { build, closeStore, openStore, run } from 'wiac';
+const store = await openStore(process.env.WIAC_ROOT);
+const { lowerdirs } = await build(store, { context: process.argv[2] });
+await closeStore(store);
+const argv = ['/bin/sh', '-c', 'sleep 98765 & sleep 98765'];
+for (const isolation of ['namespaces', 'chroot'])
+  for (const stop of [AbortSignal.abort('before'), AbortSignal.timeout(1000)])
+    console.log(isolation, await run({ lowerdirs, argv, signal: stop, isolation }).catch((error) => error.name ?? error));
+for (const wrong of [{ lowerdirs: '', argv }, { lowerdirs, argv: [] }])
+  console.log(await run(wrong).catch(({ code, message }) => code + ': ' + message));
+`,
+  );
+  const root = context({ Dockerfile: dockerfile() });
+  const { stdout, exitCode } = await runProgram('stop.mjs', root);
+  expect({ lines: stdout.split('\n'), exitCode }).toEqual({
+    lines: [
+      'namespaces before',
+      'namespaces TimeoutError',
+      'chroot before',
+      'chroot TimeoutError',
+      'USAGE: lowerdirs is empty: did the build fail?',
+      'USAGE: argv is empty: there is no program to run',
+    ],
+    exitCode: 0,
+  });
+  expect((await execa('pgrep', ['-f', 'sleep 98765'], { reject: false })).stdout).toBe('');
+});
+
 test('its types hold for a program in strict TypeScript', async () => {
   writeFileSync(
     join(program, 'typed.ts'),

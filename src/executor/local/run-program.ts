@@ -55,6 +55,8 @@ export interface ProgramRequest {
   /** Bytes of /dev/shm. */
   readonly shmSize: number;
   readonly limits: readonly ResourceLimit[];
+  /** Ends the program, with all processes of its container. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How a program ended, and the layers that it then had. */
@@ -126,6 +128,7 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
       argv: request.argv,
     },
     undefined,
+    request.signal,
   );
   // It may have made files that were missing, and directories that hide those of layers below.
   return { ...exit, stack: await readStack([upper, ...lower]) };
