@@ -40,18 +40,17 @@ function refuse({ source, location }: HttpRequest, reason: string, cause?: unkno
 
 async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
   const { source, credentials, environment, signal = null } = wanted;
-  const [{ default: undici }, { proxyFor }, { trustedAuthorities }] = await Promise.all([
-    import('undici'),
-    import('../oci/registry/transport.js'),
-    import('../oci/registry/extra-certificates.js'),
-  ]);
+  const [{ default: undici }, { openConnections }, { proxyFor }, { trustedAuthorities }] =
+    await Promise.all([
+      import('undici'),
+      import('../oci/registry/connections.js'),
+      import('../oci/registry/transport.js'),
+      import('../oci/registry/extra-certificates.js'),
+    ]);
   const proxy = proxyFor(new URL(source.url), environment);
   const ca = trustedAuthorities(undefined, environment);
   const tls = ca === undefined ? {} : { ca };
-  const dispatcher =
-    proxy === undefined
-      ? new undici.Agent({ connect: tls })
-      : new undici.ProxyAgent({ uri: proxy, proxyTls: tls, requestTls: tls });
+  const dispatcher = openConnections({ proxy, connect: tls, proxyTls: tls });
   const headers: Record<string, string> = {};
   if (known?.etag !== undefined) headers['if-none-match'] = known.etag;
   else if (known?.lastModified !== undefined) headers['if-modified-since'] = known.lastModified;

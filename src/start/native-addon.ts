@@ -2,20 +2,18 @@
  * Finds the native part of lmdb: the only package that an installed wiac has. It stands in for the
  * package that lmdb looks for it with (bundle.js).
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { readElf } from '../libs/elf.js';
 import { IsolationError } from '../util/errors.js';
 
 type Addon = Record<string, unknown>;
 
-/** The program header of an executable, with the path of its dynamic loader, is in here. */
-const HEAD_BYTES = 4096;
-
 /**
  * The C library that a program is linked with.
- * @param head the first bytes of the executable
+ * @param interpreter its PT_INTERP. Tools that change an executable (patchelf, postject) move it
+ *   away from the file's beginning, so it is found by the program header.
  */
-export function getLibc(head: Buffer): 'glibc' | 'musl' {
-  return head.includes('/ld-musl-') ? 'musl' : 'glibc';
+export function getLibc(interpreter: string | undefined): 'glibc' | 'musl' {
+  return interpreter?.includes('/ld-musl-') ? 'musl' : 'glibc';
 }
 
 /**
@@ -26,16 +24,6 @@ export function addonNames(libc: 'glibc' | 'musl', modules: string): readonly st
   return [`node.abi${modules}.${libc}.node`, `node.napi.${libc}.node`];
 }
 
-function getHead(path: string): Buffer {
-  const head = Buffer.alloc(HEAD_BYTES);
-  const file = openSync(path, 'r');
-  try {
-    return head.subarray(0, readSync(file, head));
-  } finally {
-    closeSync(file);
-  }
-}
-
 /**
  * The addon for this processor, Node and C library, from the package that npm chose for this
  * machine.
@@ -43,7 +31,7 @@ function getHead(path: string): Buffer {
  */
 export function loadAddon(): Addon {
   const { arch, execPath, versions } = process;
-  const libc = getLibc(getHead(execPath));
+  const libc = getLibc(readElf(execPath)?.interpreter);
   const [best, any] = addonNames(libc, versions.modules ?? '');
   const directory = `@lmdb/lmdb-linux-${arch}`;
   try {

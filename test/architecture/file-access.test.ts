@@ -137,7 +137,6 @@ const REASONS: readonly Reason[] = [
       'oci/registry/credentials.ts': 'readFile',
       'oci/registry/extra-certificates.ts': 'readFileSync',
       'oci/registry/save-credentials.ts': 'mkdir open realpath rename rm',
-      'start/native-addon.ts': 'openSync',
       'util/checkpoint.ts': 'appendFileSync readFileSync',
       'util/open-files.ts': 'readFileSync',
       'util/process-name.ts': 'readFileSync readlinkSync',

@@ -1,7 +1,8 @@
 /** Connections: TLS settings and proxies, as undici dispatchers. */
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import type { Dispatcher } from 'undici';
 import { isLoopback, type RegistryConfig } from './auth-config.js';
 import type { Certificates } from './certificates.js';
+import { openConnections } from './connections.js';
 import { trustedAuthorities } from './extra-certificates.js';
 
 /** Milliseconds until a silent registry counts as gone. */
@@ -73,11 +74,9 @@ export function openTransport(
       ...certificates?.client,
       ...(mayTrust(url) ? { rejectUnauthorized: false } : {}),
     };
-    const limits = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS };
     const connect = { timeout: CONNECT_MS, ...tls };
-    if (proxy === undefined) return new Agent({ ...limits, connect });
     const proxyTls = ca === undefined ? {} : { ca };
-    return new ProxyAgent({ ...limits, uri: proxy, connect, proxyTls, requestTls: connect });
+    return openConnections({ proxy, connect, proxyTls, silence: SILENCE_MS });
   };
   return {
     dispatcher(url) {
