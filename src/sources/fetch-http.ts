@@ -62,8 +62,27 @@ async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
   try {
     return await undici.fetch(source.url, { headers, dispatcher, signal });
   } catch (error) {
-    const { cause } = error as { cause?: Error };
-    return refuse(wanted, cause?.message ?? (error as Error).message, error);
+    return refuse(wanted, getReason(error), error);
+  }
+}
+
+/** fetch says only that it failed; what failed is the cause. */
+function getReason(error: unknown): string {
+  const { cause, message } = error as Error & { readonly cause?: Error };
+  return cause?.message ?? message;
+}
+
+/** What the server sends. @throws ContextError when it ends before all is there */
+async function* readBody(wanted: HttpRequest, body: AsyncIterable<Uint8Array>) {
+  try {
+    yield* body;
+  } catch (error) {
+    wanted.signal?.throwIfAborted();
+    refuse(
+      wanted,
+      `the connection failed before the whole file was here: ${getReason(error)}`,
+      error,
+    );
   }
 }
 
@@ -86,7 +105,7 @@ export async function downloadFile(
   const file = createWriteStream(target, { mode: 0o600 });
   let bytes = 0;
   await pipeline(
-    response.body,
+    readBody(wanted, response.body),
     async function* (chunks: AsyncIterable<Uint8Array>) {
       for await (const chunk of chunks) {
         bytes += chunk.length;

@@ -66,6 +66,8 @@ describe('URLs', () => {
     const made = createServer((request, response) => {
       const etag = `"${content.text}"`;
       if (request.url === '/missing') response.writeHead(404).end();
+      else if (request.url === '/cut')
+        response.writeHead(200, { 'content-length': 1 << 20 }).write('x', () => request.destroy());
       else if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
       else {
         sent += 1;
@@ -102,6 +104,17 @@ describe('URLs', () => {
       'second\n',
     ]);
     expect(ranSteps(events)).toContain(`fetch ${url}/file`);
+  });
+
+  test('of a file that ends before its length nothing is kept', async () => {
+    const { url } = await serve();
+    const root = context({ Dockerfile: `FROM scratch\nADD ${url}/cut /x\n` });
+    const { wiac } = machine();
+    const failed = await wiac(['build', root]);
+    expect(failed.exitCode).toBe(4);
+    expect(failed.stderr).toContain('Dockerfile:2:1');
+    expect(failed.stderr).toContain("can't be fetched: the connection failed");
+    expect((await wiac(['cache', 'ls', '-q'])).stdout).toBe('');
   });
 
   test('name, mode and time; sent again and run again only when it changed', async () => {

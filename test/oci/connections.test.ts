@@ -28,12 +28,19 @@ async function listen(serve: (socket: Socket) => void): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
-/** Answers with a body, and ends the connection with it. */
-function answer(headers: string): Promise<number> {
+/**
+ * Answers with a body, and ends the connection.
+ * @param pause milliseconds between the two
+ */
+function answer(headers: string, pause = 0): Promise<number> {
   return listen((socket) =>
-    socket.once('data', () => {
+    socket.once('data', async () => {
       socket.write(`${HEAD}${headers}\r\n`);
-      socket.end(Buffer.alloc(SIZE, 'x'));
+      if (pause > 0) {
+        socket.write(Buffer.alloc(SIZE, 'x'));
+        await sleep(pause);
+        socket.end();
+      } else socket.end(Buffer.alloc(SIZE, 'x'));
     }),
   );
 }
@@ -71,13 +78,21 @@ async function readSlowly(port: number, through?: number): Promise<number> {
 }
 
 test.each([
-  ['its length in a header', `Content-Length: ${SIZE}\r\n`],
-  ['no length', ''],
-])('a body with %s that ends with its connection is read to the end', async (_, headers) => {
-  const port = await answer(headers);
+  ['its length in a header', `Content-Length: ${SIZE}\r\n`, 0],
+  ['no length', '', 0],
+  ['its length, and an end that comes later,', `Content-Length: ${SIZE}\r\n`, 10],
+  ['no length, and an end that comes later,', '', 10],
+])('a body with %s that ends with its connection is read to the end', async (_, headers, pause) => {
+  const port = await answer(headers, pause);
   const sizes = await Promise.all(Array.from({ length: ENDS }, () => readSlowly(port)));
   expect(sizes).toEqual(Array(ENDS).fill(SIZE));
   expect(await readSlowly(port, await proxy())).toBe(SIZE);
+});
+
+test('a body that is shorter than its length is a failure', async () => {
+  const read = readSlowly(await answer(`Content-Length: ${SIZE + 1}\r\n`));
+  await expect(read).rejects.toMatchObject({ code: expect.stringMatching(/^UND_ERR/) });
+  expect(isTransientError(await read.catch((error) => error))).toBe(true);
 });
 
 test('a reset is a failure that may pass, not the end of a body', async () => {

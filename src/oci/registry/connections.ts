@@ -22,16 +22,36 @@ function resetError(cause: Error): Error {
 }
 
 /**
- * Keeps the end of a connection from undici until it has taken all that came before. When all bytes
- * are read at once, Node tells the end together with the last of them. undici's parser may have
- * paused in there, because nobody took the body yet, and a paused parser that is told of the end
- * fails an assertion in a callback that nobody can catch (nodejs/undici, issue 5360; mended in
- * versions that Node 20 can't run). Asked for a number of bytes Node leaves the end to the next read,
- * and a paused parser does not read.
+ * Keeps the end of a connection from undici until it has taken all that came before. undici's parser
+ * pauses while nobody takes the body, and a paused parser that is told of the end fails an assertion
+ * in a callback that nobody can catch (nodejs/undici, issue 5360; mended in versions that Node 20
+ * can't run). A parser that is not paused reads until there is nothing more: then it may be told.
  */
 export function deferEnd(socket: Socket): Socket {
+  const push = socket.push.bind(socket);
   const read = socket.read.bind(socket);
-  socket.read = (size) => read(size ?? (socket.readableLength || undefined));
+  let isWaiting = true;
+  let isEnd = false;
+  socket.push = (chunk, encoding) => {
+    if (chunk !== null || isWaiting) return push(chunk, encoding);
+    isEnd = true;
+    return false;
+  };
+  socket.read = (size) => {
+    // Of bytes that are asked for by their number Node does not tell that they were the last.
+    const bytes = read(size ?? (socket.readableLength || undefined));
+    // Node itself reads 0 bytes to be told of more.
+    if (size !== undefined) return bytes;
+    isWaiting = bytes === null;
+    if (isWaiting && isEnd) {
+      isEnd = false;
+      process.nextTick(() => {
+        push(null);
+        read(0);
+      });
+    }
+    return bytes;
+  };
   // For undici a reset is an end as well, and the body before it complete. It may be cut off.
   const destroy = socket.destroy.bind(socket);
   socket.destroy = (error) => {
