@@ -3,9 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { composeTree } from '../../src/fs/layer/compose-tree.js';
 import type { CopyRequest } from '../../src/fs/layer/copy-job.js';
 import type { Destination } from '../../src/fs/layer/destination.js';
+import type { TreeEntry } from '../../src/fs/scan/tree.js';
+import { encodeTree, walkTree } from '../../src/fs/scan/tree.js';
 import type { Selection } from '../../src/fs/select/select.js';
+import type { TreeDigest } from '../../src/keys/digest.js';
 import type { Files } from '../support/memory-tree.js';
-import { memoryTrees } from '../support/memory-tree.js';
+import { fileEntry, memoryTrees } from '../support/memory-tree.js';
 
 const trees = memoryTrees();
 
@@ -103,4 +106,36 @@ test('with --parents a file goes below its own directories', () => {
   expect(listed([file('a', '1', { below: 'x/y' })])).toEqual(
     expected({ app: { x: { y: { a: '1' } } } }),
   );
+});
+
+describe('extended attributes', () => {
+  const pairs = [['user.a', '31']] as const;
+  const node = (entries: TreeEntry[]) => {
+    const { digest, text } = encodeTree(entries);
+    trees.write(digest, text);
+    return digest;
+  };
+  const below = (xattrs: TreeEntry['xattrs']): TreeEntry => ({
+    ...{ type: 'dir', name: 'd', mode: 0o755, uid: 0, gid: 0, xattrs },
+    digest: trees.add({ a: '1' }),
+  });
+  const outer = (entry: TreeEntry) =>
+    directory(
+      {},
+      { tree: node([{ ...below([]), name: 'o', digest: node([entry]) } as TreeEntry]) },
+    );
+
+  test.each([
+    ['without an owner', {}],
+    ['with an owner', { owner: { uid: 1, gid: 1 } }],
+  ])('of a directory are not copied: the layer itself is read, %s', (_, more) => {
+    expect(composed([outer(below(pairs))], more)).toBe(undefined);
+    expect(composed([outer(below([]))], more)).toBeDefined();
+  });
+
+  test('of a file are copied', () => {
+    const entry = { ...fileEntry('f', '1'), xattrs: pairs };
+    const tree = composed([outer(entry)])?.tree as TreeDigest;
+    expect([...walkTree(trees.read, tree)].at(-1)?.entry).toEqual(entry);
+  });
 });

@@ -74,7 +74,7 @@ async function copyWhile(root: string, sources: string[], happens: () => void): 
         former: undefined,
         location,
       },
-      { read: treeReader(store.readTree), write: store.writeTree },
+      { read: treeReader(store.readTree), text: store.readTree, write: store.writeTree },
     );
     return { layer, before, report };
   });

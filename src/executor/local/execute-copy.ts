@@ -98,7 +98,7 @@ export async function executeCopy(
   const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
   const former = known && { ...known, path: layerPath(machine.store.paths, known.layer) };
   const { readTree, writeTree } = machine.scanStore;
-  const nodes = { read: treeReader(readTree), write: writeTree };
+  const nodes = { read: treeReader(readTree), text: readTree, write: writeTree };
   const request = {
     changes: step.from === undefined,
     destination,

@@ -50,7 +50,8 @@ async function fill(
     location,
   } as const;
   const { readTree, writeTree } = machine.scanStore;
-  await makeCopyLayer(path, request, { read: treeReader(readTree), write: writeTree });
+  const nodes = { read: treeReader(readTree), text: readTree, write: writeTree };
+  await makeCopyLayer(path, request, nodes);
 }
 
 async function create(
