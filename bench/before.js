@@ -8,7 +8,9 @@ import { compare, markdownTable, workDirectory } from './harness.js';
 
 const [before] = process.argv.slice(2);
 if (before === undefined) {
-  process.stderr.write('usage: npm run bench:before -- FILE, the dist/wiac.cjs of the other version\n');
+  process.stderr.write(
+    'usage: npm run bench:before -- FILE, the dist/wiac.cjs of the other version\n',
+  );
   process.exit(2);
 }
 const directory = import.meta.dirname ?? new URL('.', import.meta.url).pathname;

@@ -5,12 +5,16 @@ import { join } from 'node:path';
 
 const BUSYBOX = '/bin/busybox';
 
-/** 20 RUN steps on a busybox base. */
-export function runContext(directory) {
+function addBusybox(directory) {
   mkdirSync(join(directory, 'bin'), { recursive: true });
   copyFileSync(BUSYBOX, join(directory, 'bin/busybox'));
   for (const name of ['sh', 'echo', 'cat', 'ls'])
     symlinkSync('busybox', join(directory, 'bin', name));
+}
+
+/** 20 RUN steps on a busybox base. */
+export function runContext(directory) {
+  addBusybox(directory);
   const steps = Array.from({ length: 20 }, (_, index) => `RUN echo ${index} > /file${index}`);
   writeFileSync(
     join(directory, 'Dockerfile'),
@@ -18,8 +22,12 @@ export function runContext(directory) {
   );
 }
 
-/** Files of 4 KiB, 100 in a folder; 200 folders are 20,000 files and 80 MB. */
+/**
+ * Files of 4 KiB, 100 in a folder; 200 folders are 20,000 files and 80 MB. A RUN is behind their COPY:
+ * nobody copies files without doing something with them.
+ */
 export function filesContext(directory, folders = 200) {
+  addBusybox(directory);
   for (let folder = 0; folder < folders; folder++) {
     const path = join(directory, 'src', `folder${folder}`);
     mkdirSync(path, { recursive: true });
@@ -30,7 +38,10 @@ export function filesContext(directory, folders = 200) {
       );
     }
   }
-  writeFileSync(join(directory, 'Dockerfile'), 'FROM scratch\nCOPY src /src\n');
+  writeFileSync(
+    join(directory, 'Dockerfile'),
+    'FROM scratch\nCOPY bin /bin\nCOPY src /src\nRUN ls /src > /list\n',
+  );
 }
 
 /** Debian minbase, as mmdebstrap makes it: 170 MB in 7,000 files. */

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { getTables } from '../../src/store/index/tables.js';
+import { useLayers } from '../../src/store/pins/uses.js';
+import type { LayerId } from '../../src/store/records.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
 import {
@@ -204,6 +206,20 @@ describe('what goes', () => {
     await other.wiac(['pull', reference, '-t', 'kept']);
     expect((await prune(other, '--all')).removed.map(({ kind }) => kind)).toEqual(['entry']);
     expect((await usage(other)).blobBytes).toBeGreaterThan(500_000);
+  });
+
+  test('compressed layers of a named image stay while a process uses them: it may be sending them', async () => {
+    const made = machine();
+    await made.build(context({ Dockerfile: dockerfile('RUN echo base > /base') }), '-t', 'base');
+    await made.wiac(['push', 'base', `oci-layout:${tempDir()}:base`]);
+    const store = await openStore(made.root);
+    useLayers(
+      store,
+      [...getTables(store).layers.getKeys()].map((id) => id as LayerId),
+    );
+    expect((await prune(made, '--all')).removed).toEqual([]);
+    expect((await prune(made, '--keep-bytes=0')).removed).toEqual([]);
+    await closeStore(store);
   });
 
   test('cache mounts: with --all, by age, listed by du', async () => {

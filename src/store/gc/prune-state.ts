@@ -64,17 +64,13 @@ function namedLayers({ images, named }: Records): Set<LayerId> {
   return new Set(images.filter(({ id }) => named.has(id)).flatMap(({ layers }) => layers));
 }
 
-function keptLayers(
-  records: Records,
-  named: ReadonlySet<LayerId>,
-  uses: LiveUses,
-  since: number,
-): Set<LayerId> {
-  const kept = new Set([...named, ...uses.layers]);
-  for (const { id, created } of records.layers.values()) {
-    if (uses.everythingBy !== undefined || created >= since) kept.add(id);
+/** Layers that processes use, or may be about to use. */
+function usedLayers({ layers }: Records, uses: LiveUses, since: number): Set<LayerId> {
+  const used = new Set(uses.layers);
+  for (const { id, created } of layers.values()) {
+    if (uses.everythingBy !== undefined || created >= since) used.add(id);
   }
-  return kept;
+  return used;
 }
 
 type IsRemovable = (times: { created: number; lastUsed: number; bytes: number }) => boolean;
@@ -118,7 +114,7 @@ function imageItem(image: ImageRecord, isRemovable: IsRemovable): PruneItem {
 function blobItems(
   records: Records,
   makers: ReadonlyMap<LayerId, PruneItem>,
-  kept: ReadonlySet<LayerId>,
+  used: ReadonlySet<LayerId>,
   named: ReadonlySet<LayerId>,
 ): PruneItem[] {
   const counted = new Set<string>();
@@ -129,7 +125,7 @@ function blobItems(
     if (!maker || (pulled && named.has(id))) return [];
     const { text, lastUsed, base } = maker;
     // A process that uses a layer may be sending it.
-    const removable = maker.removable && (named.has(id) || !kept.has(id));
+    const removable = maker.removable && !used.has(id);
     return getBlobs(layer).map(({ digest, size }): PruneItem => {
       const rebuildMs = pulled
         ? size / PULLED_BYTES_PER_MS
@@ -157,7 +153,8 @@ export function readPruneInput(
 ): PruneInput {
   const records = readRecords(index);
   const named = namedLayers(records);
-  const kept = keptLayers(records, named, uses, measured.at);
+  const used = usedLayers(records, uses, measured.at);
+  const kept = new Set([...named, ...used]);
   const isRemovable: IsRemovable = (times) => fits({ text: '', ...times }, filter, now);
   const makers = new Map<LayerId, PruneItem>();
   const lastUsedAbove = new Map<LayerId, number>();
@@ -182,7 +179,7 @@ export function readPruneInput(
   }
   for (const image of records.images)
     if (!records.named.has(image.id)) items.push(imageItem(image, isRemovable));
-  items.push(...blobItems(records, makers, kept, named));
+  items.push(...blobItems(records, makers, used, named));
   const own = new Map(
     [...records.layers].map(([id, { disk }]) => [id, measured.own.get(id) ?? disk]),
   );
