@@ -211,7 +211,8 @@ describe('what goes', () => {
   test('compressed layers of a named image stay while a process uses them: it may be sending them', async () => {
     const made = machine();
     await made.build(context({ Dockerfile: dockerfile('RUN echo base > /base') }), '-t', 'base');
-    await made.wiac(['push', 'base', `oci-layout:${tempDir()}:base`]);
+    await made.wiac(['push', 'base', `oci-layout://${tempDir()}:base`]);
+    expect((await usage(made)).blobBytes).toBeGreaterThan(500_000);
     const store = await openStore(made.root);
     useLayers(
       store,
