@@ -81,9 +81,21 @@ function parseSsh(text: string): [string, AgentSource] {
   });
 }
 
-/** @throws UsageError for options that can't be understood; secrets are read when they are needed */
+/** A wrong path is told at once, as with docker build, and not after an hour by the step that asks. */
+function requireFile([id, secret]: [string, Secret]): void {
+  if (!('file' in secret) || statSync(secret.file, { throwIfNoEntry: false })) return;
+  throw new UsageError(`--secret id=${id}: ${secret.file} does not exist`, {
+    hint: 'write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE',
+  });
+}
+
+/**
+ * @throws UsageError for options that can't be understood and files that are not there; secrets are
+ *   read when they are needed
+ */
 export function parseCredentials(secrets: readonly string[], ssh: readonly string[]): Credentials {
   const known = new Map(secrets.map(parseSecret));
+  for (const secret of known) requireFile(secret);
   const read = new Map<string, Buffer>();
   const agents = new Map(ssh.map(parseSsh));
   return {

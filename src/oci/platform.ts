@@ -21,6 +21,12 @@ const ARCHITECTURES: ReadonlyMap<string, readonly [architecture: string, variant
     ['armel', ['arm', 'v6']],
   ] as const);
 
+/** What may stand alone; the values of GOARCH that containers are made for. */
+const KNOWN_ARCHITECTURES: ReadonlySet<string> = new Set([
+  ...['386', 'amd64', 'arm', 'arm64', 'loong64', 'mips', 'mips64', 'mips64le', 'mipsle'],
+  ...['ppc64', 'ppc64le', 'riscv64', 's390x', 'wasm'],
+]);
+
 /** Names that are a system when they stand alone, and no architecture. */
 const SYSTEMS: ReadonlySet<string> = new Set(['linux', 'windows', 'darwin', 'macos', 'freebsd']);
 
@@ -65,7 +71,13 @@ export function parsePlatform(text: string): Platform {
   if (first.toLowerCase() === 'local' && second === undefined) return hostPlatform();
   if (second === undefined && SYSTEMS.has(first.toLowerCase()))
     return normalisePlatform({ os: first, architecture: hostPlatform().architecture });
-  if (second === undefined) return normalisePlatform({ os: 'linux', architecture: first });
+  if (second === undefined) {
+    const platform = normalisePlatform({ os: 'linux', architecture: first });
+    if (KNOWN_ARCHITECTURES.has(platform.architecture)) return platform;
+    throw new ImageError(`"${text}" is neither an operating system nor an architecture`, {
+      hint: 'write os/architecture or os/architecture/variant, for example linux/arm64',
+    });
+  }
   return normalisePlatform({
     os: first,
     architecture: second,

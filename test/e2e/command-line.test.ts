@@ -246,6 +246,13 @@ describe('--secret', () => {
     expect((await build(secret, plain())).exitCode).toBe(2);
   });
 
+  test('a file that is not there is told before any step runs', async () => {
+    const { exitCode, stderr } = await build('id=other,src=/nosuch/file');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('--secret id=other: /nosuch/file does not exist');
+    expect(stderr).not.toContain('cat /run');
+  });
+
   test('a pipe is read once for all steps', async () => {
     const { root } = machine();
     const image = context({ Dockerfile: READS });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { ImageError } from '../../src/oci/image-error.js';
 import { OCI_MANIFEST } from '../../src/oci/media-types.js';
 import {
   choosePlatform,
@@ -42,6 +43,10 @@ describe('parsePlatform', () => {
     ['Linux/ARM/6', 'linux/arm/v6'],
   ])('%s is %s', (text, expected) => {
     expect(formatPlatform(parsePlatform(text))).toBe(expected);
+  });
+
+  test.each(['all', 'nonsense', 'linux/', '/amd64', 'a/b/c/d'])('%s is no platform', (text) => {
+    expect(() => parsePlatform(text)).toThrow(ImageError);
   });
 
   test('local and a system alone are of this machine', () => {
