@@ -5,7 +5,8 @@ import { join } from 'node:path';
 
 const BUSYBOX = '/bin/busybox';
 
-function addBusybox(directory) {
+/** What a RUN needs. */
+export function addBusybox(directory) {
   mkdirSync(join(directory, 'bin'), { recursive: true });
   copyFileSync(BUSYBOX, join(directory, 'bin/busybox'));
   for (const name of ['sh', 'echo', 'cat', 'ls'])
