@@ -3,6 +3,7 @@
 // (src/start/). Packages that most commands do without are files of their own, read when the
 // first module that imports them runs, and loaded in the same way. gzip-worker.cjs is what threads
 // run.
+// wiac-sys-* are compiled from native/.
 // With --checkpoints to dist-checkpoints/, for tests: the same with the places where the crash test
 // kills it (src/util/checkpoint.ts), and builds without a command line (test/support/in-process.ts).
 import { createHash } from 'node:crypto';
@@ -17,6 +18,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
+import { compileAll } from './compile-native.js';
 import { APART, apart, lmdbInside, lmdbOutside, withoutHttp2 } from './src/start/bundle.js';
 import { getLicences } from './src/start/licences.js';
 
@@ -138,6 +140,8 @@ for (const [name, contents] of files) {
   if (name === 'wiac.cjs') chmodSync(unfinished, 0o755);
   renameSync(unfinished, path);
 }
+const programs = compileAll(outdir);
+for (const { name, unfinished } of programs) renameSync(unfinished, join(outdir, name));
+const written = new Set([...files.keys(), ...programs.map(({ name }) => name), 'types']);
 // Types are written beside by tsc (src/tsconfig.json).
-for (const name of readdirSync(outdir))
-  if (!files.has(name) && name !== 'types') rmSync(join(outdir, name));
+for (const name of readdirSync(outdir)) if (!written.has(name)) rmSync(join(outdir, name));

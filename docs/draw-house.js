@@ -43,6 +43,7 @@ export const ROOMS = [
   ['fs/select', '.dockerignore, wildcards, what a COPY takes'],
   ['fs/layer', 'layer directories: merged view, COPY, digests, users'],
   ['fs/archive', 'layers from archives and into archives'],
+  ['native', "wiac-sys, the program of native/ that makes the system calls Node can't"],
   ['containers-storage', 'images of podman and buildah, used where they are'],
   ['keys', 'what goes into a key, digests'],
   ['check', "the linter's rules"],

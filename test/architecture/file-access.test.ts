@@ -146,6 +146,7 @@ const REASONS: readonly Reason[] = [
   {
     why: "files of wiac's own package",
     files: {
+      'native/binary.ts': 'existsSync',
       'oci/compress/libdeflate/deflate.ts': 'readFileSync',
       'start/launcher.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
     },

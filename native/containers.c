@@ -1,0 +1,3 @@
+#include "message.h"
+
+const struct request_type CONTAINER_REQUESTS[] = {{0, NULL}};

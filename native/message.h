@@ -1,0 +1,69 @@
+// Messages between wiac and this program, over a Unix stream socket.
+//
+// A frame is: length of the payload (4 bytes, little-endian), number of the request (4 bytes,
+// little-endian), kind (1 byte), payload. src/native/frames.ts has the same numbers.
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The two programs come from one package; this tells those apart that do not.
+#define PROTOCOL "1"
+
+enum { SOCKET = 3, HEADER_BYTES = 9, MAX_PAYLOAD = 256 << 20 };
+
+// What wiac asks for.
+enum request_kind {
+    ASK_VERSION = 1,
+    // Payload: the operations of a container, see operations.h.
+    ASK_RUN = 2,
+    // Payload: number of a signal (4 bytes), for the container that the request's number names.
+    ASK_SIGNAL = 3,
+};
+
+// What it is told.
+enum reply_kind {
+    TELL_VERSION = 1,
+    // Bytes that the container's program has written.
+    TELL_OUTPUT = 2,
+    // Payload: exit code (4 bytes), then why the program could not be started, if that is so.
+    TELL_ENDED = 3,
+    // Payload: what is wrong with a request.
+    TELL_REFUSED = 4,
+};
+
+// Carries out a request. The payload may be changed, and is gone when this returns.
+typedef void request_handler(uint32_t id, uint8_t *payload, size_t length);
+
+struct request_type {
+    uint8_t kind;
+    request_handler *handle;
+};
+
+// Each face of this program has a table of the requests it takes; the last entry has no handler.
+extern const struct request_type CONTAINER_REQUESTS[];
+
+// Reads what has come, and calls the handler of each complete request. False at the end of the
+// stream, and when what comes is no message.
+bool take_messages(int socket, const struct request_type *const *tables);
+
+// Waits for one request, and keeps it. Returns its payload, or NULL when none comes.
+uint8_t *await_request(int socket, uint8_t kind, uint32_t *id, size_t *length);
+
+void tell(uint32_t id, uint8_t kind, const void *payload, size_t length);
+
+// Where to put up to `room` bytes of a payload, for `tell_prepared`: so they are copied once.
+uint8_t *prepare_payload(size_t room);
+void tell_prepared(uint32_t id, uint8_t kind, size_t length);
+
+// Sends what waits, as much as the socket takes. False when nobody reads any longer.
+bool send_waiting(int socket);
+
+bool has_waiting(void);
+
+// So much waits that no more output should be read for now.
+bool is_congested(void);
+
+#endif
