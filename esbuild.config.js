@@ -123,12 +123,8 @@ for (const [name, contents] of files) {
 // `node --` comes first because Node 20 would take --env-file from what follows the script's name:
 // `wiac run image node --env-file=.env`.
 files.set('wiac.cjs', Buffer.concat([readFileSync('src/start/launch.sh'), files.get('wiac.cjs')]));
-const COPIED = [
-  'src/executor/local/enter.pl',
-  'src/executor/local/relay.pl',
-  'src/oci/compress/libdeflate/libdeflate.wasm',
-];
-for (const path of COPIED) files.set(basename(path), readFileSync(path));
+const wasm = 'src/oci/compress/libdeflate/libdeflate.wasm';
+files.set(basename(wasm), readFileSync(wasm));
 files.set('LICENSES.txt', getLicences([packageFacts, commandFacts]));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds

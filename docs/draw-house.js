@@ -22,10 +22,7 @@ export const ROOMS = [
   ['attest', 'provenance and SBOM of a build'],
   ['shared-cache', 'the list of entries for other machines, where it is kept, signatures'],
   ['executor', 'a step and its inputs in, a layer out'],
-  [
-    'executor/local',
-    'containers and copies on this machine; enter.pl and relay.pl make the system calls',
-  ],
+  ['executor/local', 'containers and copies on this machine'],
   ['sources', 'files of the web, of repositories and of archives, for ADD and as build contexts'],
   ['libs', 'what a program needs to be started: interpreter, shared libraries'],
   ['store', 'what is kept: opening, format version, paths, records'],

@@ -1,3 +1,150 @@
-#include "message.h"
+// Containers of a build: begins them, passes on what they write, says how they ended.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-const struct request_type CONTAINER_REQUESTS[] = {{0, NULL}};
+#include "containers.h"
+#include "loop.h"
+#include "message.h"
+#include "operations.h"
+#include "process.h"
+
+enum { OUTPUT_BYTES = 64 << 10 };
+
+struct container {
+    // Of the request that began it.
+    uint32_t id;
+    struct child child;
+    struct watch process, output;
+    struct container *next;
+};
+
+static struct container *containers;
+
+// Why this process must not begin any, if that is so.
+static const char *danger;
+
+void refuse_containers(const char *reason) { danger = reason; }
+
+static void tell_failure(uint32_t id, const char *what, int error) {
+    char status[STATUS_BYTES / 2];
+    int length = snprintf(status, sizeof status, "setup: %s: %s", what, get_reason(error));
+    tell_ended(id, 125, status, length);
+}
+
+// Reads once, `room` bytes at most. Returns as read(2) does.
+static ssize_t pass_output_on(struct container *container, size_t room) {
+    ssize_t count = read(container->output.descriptor, prepare_payload(room), room);
+    if (count > 0) tell_prepared(container->id, TELL_OUTPUT, count);
+    return count;
+}
+
+static void close_output(struct container *container) {
+    if (container->output.descriptor == -1) return;
+    remove_watch(&container->output);
+    close(container->output.descriptor);
+    container->output.descriptor = -1;
+}
+
+static void on_output(struct watch *watch) {
+    struct container *container =
+        (struct container *)((char *)watch - offsetof(struct container, output));
+    ssize_t count = pass_output_on(container, OUTPUT_BYTES);
+    if (count == 0 || (count == -1 && errno != EAGAIN && errno != EINTR)) close_output(container);
+}
+
+// Somebody outside of the container may hold its pipe open for longer, and write on: whatever its own
+// processes wrote is in it by now. A pipe holds so little that it need not wait for the socket.
+static void pass_rest_on(struct container *container) {
+    int left = 0;
+    ioctl(container->output.descriptor, FIONREAD, &left);
+    while (left > 0) {
+        ssize_t count = pass_output_on(container, left);
+        if (count <= 0) return;
+        left -= count;
+    }
+}
+
+static void on_end(struct watch *watch) {
+    struct container *container =
+        (struct container *)((char *)watch - offsetof(struct container, process));
+    if (container->output.descriptor != -1) pass_rest_on(container);
+    close_output(container);
+    remove_watch(&container->process);
+    char status[STATUS_BYTES];
+    uint32_t code;
+    size_t length = end_child(&container->child, status, sizeof status, &code);
+    tell_ended(container->id, code, status, length);
+    for (struct container **at = &containers; *at != NULL; at = &(*at)->next) {
+        if (*at != container) continue;
+        *at = container->next;
+        break;
+    }
+    free(container);
+}
+
+static void add_container(uint32_t id, struct child child, int output) {
+    struct container *container = calloc(1, sizeof *container);
+    if (container == NULL) _exit(1);
+    container->id = id;
+    container->child = child;
+    container->process = (struct watch){.descriptor = child.descriptor, .ready = on_end};
+    container->output = (struct watch){.descriptor = output, .feeds_wiac = true, .ready = on_output};
+    container->next = containers;
+    containers = container;
+    add_watch(&container->output);
+    add_watch(&container->process);
+}
+
+// The first of the operations is ours: with what namespaces the container's process is cloned.
+static void begin_container(uint32_t id, struct operations *list) {
+    struct operation clone;
+    if (!next_operation(list, &clone) || strcmp(clone.name, "clone") != 0 || clone.count != 1)
+        return tell_failure(id, "the list does not begin with clone", EINVAL);
+    int ends[2];
+    if (!make_output_pipe(ends)) return tell_failure(id, "pipe", errno);
+    struct child child;
+    bool done = begin_child(&child, list, number(clone.operands[0]), ends[1]);
+    int error = errno;
+    close(ends[1]);
+    if (done) {
+        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        return add_container(id, child, ends[0]);
+    }
+    close(ends[0]);
+    tell_failure(id, "clone", error);
+}
+
+static void on_run(uint32_t id, uint8_t *payload, size_t length) {
+    if (danger != NULL) return tell_ended(id, 125, danger, strlen(danger));
+    struct operations list;
+    if (!split_operations((char *)payload, length, &list))
+        return tell_failure(id, "the operations are no list", EINVAL);
+    char **fields = list.fields;
+    begin_container(id, &list);
+    free(fields);
+}
+
+// One that has ended meanwhile gets nothing.
+static void on_signal(uint32_t id, uint8_t *payload, size_t length) {
+    uint32_t signal;
+    if (length != sizeof signal) return;
+    memcpy(&signal, payload, sizeof signal);
+    for (struct container *each = containers; each != NULL; each = each->next)
+        if (each->id == id) send_signal(&each->child, signal);
+}
+
+void kill_containers(void) {
+    // One that became another user does not notice that we end.
+    for (struct container *each = containers; each != NULL; each = each->next)
+        send_signal(&each->child, SIGKILL);
+}
+
+const struct request_type CONTAINER_REQUESTS[] = {
+    {ASK_RUN, on_run}, {ASK_SIGNAL, on_signal}, {0, NULL}};

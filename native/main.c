@@ -1,21 +1,42 @@
 // wiac-sys makes the system calls that Node can't. It decides nothing: wiac says what to do.
 //
-//   wiac-sys serve      many containers, for wiac's build; requests come over descriptor 3
+//   wiac-sys serve        the containers of a build; requests come over descriptor 3
+//   wiac-sys run PARENT   one container that has our own streams, for `wiac run`; PARENT is wiac
 //   wiac-sys --version
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "containers.h"
+#include "itself.h"
 #include "loop.h"
 #include "message.h"
+#include "run.h"
+
+static int serve_build(char **argv) {
+    const char *reason = protect_itself(argv);
+    if (reason != NULL) refuse_containers(reason);
+    // No directory is kept from being unmounted.
+    if (chdir("/") == -1) return 1;
+    serve(SOCKET);
+    kill_containers();
+    return 0;
+}
 
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         printf("wiac-sys " PROTOCOL "\n");
         return 0;
     }
-    if (argc >= 2 && strcmp(argv[1], "serve") == 0) {
-        serve(SOCKET);
-        return 0;
+    // What the caller opened ends here.
+    syscall(SYS_close_range, SOCKET + 1, ~0u, 0);
+    if (argc >= 2 && fcntl(SOCKET, F_SETFD, 0) != -1) {
+        if (strcmp(argv[1], "serve") == 0) return serve_build(argv);
+        if (strcmp(argv[1], "run") == 0 && argc >= 3) return run_program(argv, atoi(argv[2]));
     }
     fprintf(stderr, "wiac-sys is started by wiac\n");
     return 2;

@@ -8,6 +8,8 @@ import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
 import type { FileSource } from '../fs/scan/file-source.js';
 import { createHash64 } from '../fs/scan/hash64.js';
 import type { DefinitionKey } from '../keys/digest.js';
+import type { WiacSys } from '../native/wiac-sys.js';
+import { lazyWiacSys } from '../native/wiac-sys.js';
 import type { HistoryEntry } from '../oci/image-config.js';
 import { isWindows } from '../oci/image-config.js';
 import type { Plan } from '../plan/plan.js';
@@ -173,6 +175,7 @@ async function openSession(
   request: BuildRequest,
   context: BuildSession['context'],
   scratch: () => string,
+  sys: WiacSys,
 ): Promise<BuildSession> {
   const { plan, store, images, emit, skipsCache, secret, sshAgent, environment, signal } = request;
   const scanStore = indexScanStore(store, await createHash64());
@@ -193,6 +196,7 @@ async function openSession(
       environment,
       scratch,
       stacks,
+      sys,
       nextNumber: counter(),
     }),
     images,
@@ -232,10 +236,11 @@ async function attempt(
   request: BuildRequest,
   context: BuildSession['context'],
   scratch: () => string,
+  sys: WiacSys,
 ): Promise<BuildResult> {
   const { plan, store, emit } = request;
   const started = performance.now();
-  const session = await openSession(request, context, scratch);
+  const session = await openSession(request, context, scratch, sys);
   const resolution = await resolveResult(session, request);
   const { states, used, cached, executed } = resolution;
   const layers = states.get(plan.target)?.layers ?? [];
@@ -283,11 +288,12 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   emit({ type: 'planned', version: EVENTS_VERSION, steps: plan.steps.map(printedStep) });
   for (const message of plan.warnings) emit({ type: 'warning', message });
   const scratch = lazyScratch(store.paths);
+  const sys = lazyWiacSys();
   const contexts = openOnce(request.openContext);
   try {
     return await retryWhenPruned(
       store,
-      () => attempt(request, contexts.get, scratch.path),
+      () => attempt(request, contexts.get, scratch.path, sys),
       () => {
         releaseLeases(store);
         emit({ type: 'warning', message: 'the cache was pruned meanwhile: starting over' });
@@ -298,6 +304,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     await settle(store).catch(() => {});
     throw asStoreError(store.paths.root, error);
   } finally {
+    sys.close();
     contexts.close();
     scratch.remove();
   }

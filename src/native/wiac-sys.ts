@@ -44,7 +44,14 @@ interface Running {
 }
 
 /** Descriptor of the socket in wiac-sys: the three before it are its standard streams. */
-const SOCKET = 3;
+export const SOCKET = 3;
+
+export function startError(binary: string, cause: Error): IsolationError {
+  return new IsolationError(`${binary} could not be started: ${cause.message}`, {
+    hint: 'install wiac again; in a clone of its repository: npm run build',
+    cause,
+  });
+}
 
 function describeEnd(child: ChildProcess): string {
   const { exitCode, signalCode } = child;
@@ -65,14 +72,7 @@ async function start(
     env: {},
   });
   const socket = child.stdio[SOCKET] as Socket | undefined;
-  child.on('error', (cause) =>
-    onEnd(
-      new IsolationError(`${binary} could not be started: ${cause.message}`, {
-        hint: 'install wiac again; in a clone of its repository: npm run build',
-        cause,
-      }),
-    ),
-  );
+  child.on('error', (cause) => onEnd(startError(binary, cause)));
   // When all that it had sent is read.
   child.on('close', () =>
     onEnd(

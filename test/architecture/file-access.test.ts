@@ -62,7 +62,6 @@ const REASONS: readonly Reason[] = [
       'executor/local/execute-run.ts': 'mkdirSync statfsSync writeFileSync',
       'executor/local/mount-points.ts':
         'chmodSync chownSync existsSync lstatSync mkdirSync utimesSync writeFileSync',
-      'executor/local/overlay.ts': 'mkdirSync symlinkSync',
       'executor/local/rootfs.ts':
         'chmodSync chownSync existsSync lstatSync mkdirSync readFileSync writeFileSync',
       'executor/local/run-mounts.ts': 'mkdirSync statSync',

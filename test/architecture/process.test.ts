@@ -11,8 +11,7 @@ const SRC = join(process.cwd(), 'src');
 const ALLOWED: Readonly<Record<string, string>> = {
   'executor/local/privileges.ts':
     'the command goes on in a user namespace; programs do that themselves',
-  'executor/local/sandbox.ts':
-    "PATH for perl; a program that has this process's streams gets its signals",
+  'native/run-on-streams.ts': "a program that has this process's streams gets its signals",
   'fs/archive/syscalls.ts': 'PATH for perl',
   'util/fifo.ts': 'PATH for mkfifo',
   'util/checkpoint.ts': 'the crash test, in the bundle for tests alone',

@@ -85,6 +85,27 @@ test('it brings the package that it loads, and no other', async () => {
   });
 });
 
+test('it brings the program that starts containers, for each processor', () => {
+  // From the header of ELF: 64 bits, little-endian, and the machine.
+  const machines = ['x64', 'arm64'].map((architecture) => {
+    const path = join(modules, 'wiac/dist', `wiac-sys-${architecture}`);
+    expect(statSync(path).mode & 0o777).toBe(0o755);
+    const bytes = readFileSync(path);
+    // No program header of type PT_INTERP: it is linked statically.
+    const [first, size, count] = [bytes.readUInt32LE(32), bytes.readUInt16LE(54), bytes[56]];
+    const types = Array.from({ length: count ?? 0 }, (_, index) =>
+      bytes.readUInt32LE(first + index * size),
+    );
+    expect(types).not.toContain(3);
+    return [...bytes.subarray(0, 6), bytes.readUInt16LE(18)];
+  });
+  const elf = [0x7f, 0x45, 0x4c, 0x46, 2, 1];
+  expect(machines).toEqual([
+    [...elf, 62],
+    [...elf, 183],
+  ]);
+});
+
 test('what is loaded late is in it as well', async () => {
   const wiac = installedIn(join(tempDir(), 'store'));
   const directory = context({ Dockerfile: dockerfile('ADD *.txt /texts/'), 'a.txt': 'a' });

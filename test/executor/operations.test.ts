@@ -1,4 +1,4 @@
-/** The operations that enter.pl carries out, as it reads them. */
+/** The operations that wiac-sys carries out, as it reads them. */
 import { expect, test } from '@jest/globals';
 import type { Operation } from '../../src/executor/local/operations.js';
 import { encodeOperations } from '../../src/executor/local/operations.js';
@@ -9,7 +9,18 @@ const fields = (...operations: Operation[]) =>
 
 test.each<[Operation, string[]]>([
   [{ op: 'fork' }, []],
-  [{ op: 'die-with-parent', parent: 7 }, ['7']],
+  [{ op: 'clone', flags: 0x20000 }, ['131072']],
+  [
+    {
+      op: 'overlay',
+      target: '/t',
+      flags: 4,
+      lower: ['/a', '/b'],
+      upper: { directory: '/u', work: '/w' },
+      options: 'volatile',
+    },
+    ['/t', '4', 'volatile', '/u', '/w', '/a', '/b'],
+  ],
   [{ op: 'unshare', flags: 0x20000 }, ['131072']],
   [
     { op: 'mount', source: 'tmpfs', target: '/t', type: 'tmpfs', flags: 2, data: 'mode=755' },

@@ -1,11 +1,15 @@
 /** Which open files a step or a program finds, and what it can do with them. */
-import { chmodSync, copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { getBinary } from '../../src/native/binary.js';
 import { getMachine, MODES, stepOutput, wiacAs } from '../support/rootless.js';
 import type { Machine } from '../support/wiac.js';
 import { context, dockerfile, getOutput, machine, tempDir, WIAC } from '../support/wiac.js';
+
+const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
 /** Opens a directory and a file with numbers far apart, as lock files of shells have them. */
 const ODD = 'exec 200</ 57</etc/passwd 11</etc';
@@ -147,28 +151,42 @@ test('output that a file does not take is no success', async () => {
 });
 
 describe('the program that sets a container up', () => {
-  test('can be changed by nobody in there', async () => {
-    const bin = tempDir();
-    const perl = join(bin, 'perl');
-    copyFileSync('/usr/bin/perl', perl);
-    chmodSync(perl, 0o755);
+  const attack = 'chmod 4777 $exe 2>&1; (: > $exe) 2>&1; (: >> $exe) 2>&1';
+  const unchanged = () => {
+    const binary = getBinary();
+    return { mode: statSync(binary).mode & 0o7777, digest: digest(readFileSync(binary)) };
+  };
+
+  test('is nothing that a container can use', async () => {
     const root = context({
-      // The interpreter is whoever runs it: the perl that was to become the program.
-      'script.pl':
-        '#!/proc/self/exe\nprint chmod(04777, "/proc/self/exe") ? "changed\\n" : "refused: $!\\n";\n',
-      Dockerfile: dockerfile(
-        'COPY tools/diff /',
-        'COPY --chmod=755 script.pl /script',
-        'RUN ["/script"]',
-      ),
+      // The interpreter is whoever runs it: what was to become the program.
+      script: '#!/proc/self/exe\n',
+      Dockerfile: dockerfile('COPY --chmod=755 script /script', 'RUN ["/script"]'),
     });
-    const made = machine();
-    // What perl needs; in an attack these libraries would be the attacker's.
-    await made.wiac(['copy', '--libs', join(root, 'tools'), '/usr/bin/perl', '/usr/bin/perl']);
-    const { stderr } = await made.wiac(['build', '--progress=plain', root], {
-      env: { PATH: `${bin}:${process.env.PATH}` },
-    });
-    expect(stderr).toContain('refused: Read-only file system');
-    expect(statSync(perl).mode & 0o7777).toBe(0o755);
+    const { stderr } = await machine().wiac(['build', '--progress=plain', root]);
+    expect(stderr).toContain('| wiac-sys is started by wiac');
+  });
+
+  test('can be changed by nobody in there, while it waits for the program', async () => {
+    const before = unchanged();
+    const { wiac } = await shellImage();
+    const script = `exe=/proc/1/exe; ${attack}`;
+    const { stdout } = await wiac(['run', '--init', 'app', '/bin/sh', '-c', script]);
+    const refused = expect.stringMatching(/Read-only|denied/);
+    expect(stdout.trim().split('\n')).toEqual([refused, refused, refused]);
+    expect(unchanged()).toEqual(before);
+  });
+
+  test("nor where a program sees this machine's processes", async () => {
+    const before = unchanged();
+    const { wiac } = await shellImage();
+    // Only those of the binary that is compared.
+    const script = `for pid in /proc/[0-9]*; do
+      read -r line < $pid/cmdline; case "$line" in ${getBinary()}*) exe=$pid/exe; ${attack};; esac
+    done 2> /dev/null`;
+    const flags = ['--isolation=chroot', '--privileged'];
+    const { stdout } = await wiac(['run', ...flags, 'app', '/bin/sh', '-c', script]);
+    expect(stdout.match(/Read-only/g)?.length).toBeGreaterThanOrEqual(3);
+    expect(unchanged()).toEqual(before);
   });
 });

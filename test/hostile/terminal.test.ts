@@ -126,7 +126,7 @@ describe('the terminal is as before', () => {
     const wiac = processesWith(String(number)).find(
       (pid) => getProgram(pid)[0] === process.execPath,
     );
-    const relay = processesWith('enter.pl').find((pid) => getParent(pid) === wiac);
+    const relay = processesWith('wiac-sys').find((pid) => getParent(pid) === wiac);
     const pid = name === 'wiac' ? wiac : relay;
     process.kill(Number(pid), 'SIGKILL');
     expect((await child).stdout).toMatch(/same$/);

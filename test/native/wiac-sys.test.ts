@@ -1,11 +1,23 @@
 /** wiac's side of wiac-sys: starting it, talking to it, and how it ends. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { getBinary } from '../../src/native/binary.js';
-import { ASK, PROTOCOL, TELL } from '../../src/native/frames.js';
+import { binaryName, getBinary } from '../../src/native/binary.js';
+import type { Frame } from '../../src/native/frames.js';
+import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from '../../src/native/frames.js';
 import type { WiacSys } from '../../src/native/wiac-sys.js';
 import { checkVersion, lazyWiacSys } from '../../src/native/wiac-sys.js';
-import { processesWith } from '../support/wiac.js';
+import {
+  context,
+  dockerfile,
+  machine,
+  mountsBelow,
+  printed,
+  processesWith,
+  WIAC,
+} from '../support/wiac.js';
 
 let sys: WiacSys | undefined;
 afterEach(() => {
@@ -14,7 +26,11 @@ afterEach(() => {
 });
 
 const own = () =>
-  processesWith(`${getBinary()}\0serve`).filter((pid) => Number(pid) !== process.pid);
+  processesWith(`${binaryName(process.arch)}\0serve`).filter((pid) => Number(pid) !== process.pid);
+
+function getParent(pid: string): string | undefined {
+  return /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+}
 
 test('it says which messages it understands', async () => {
   expect((await execa(getBinary(), ['--version'])).stdout).toBe(`wiac-sys ${PROTOCOL}`);
@@ -43,4 +59,46 @@ test('it is started once, by the first request, and ends with its wiac', async (
   for (let tries = 0; tries < 100 && own().length > before.length; tries++)
     await new Promise((resume) => setTimeout(resume, 20));
   expect(own()).toEqual(before);
+});
+
+test('the one for arm64 starts and answers', async () => {
+  const binary = getBinary().replace(/[^-]+$/, 'arm64');
+  const qemu = process.arch === 'arm64' ? [] : ['qemu-aarch64'];
+  const [program = '', ...args] = [...qemu, binary];
+  expect((await execa(program, [...args, '--version'])).stdout).toBe(`wiac-sys ${PROTOCOL}`);
+  const child = spawn(program, [...args, 'serve'], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  const socket = child.stdio[3] as Socket;
+  const frame = await new Promise<Frame>((resolve) => {
+    socket.on('data', frameReader(resolve));
+    socket.write(encodeFrame({ id: 5, kind: ASK.version, payload: Buffer.alloc(0) }));
+  });
+  expect({ ...frame, payload: String(frame.payload) }).toEqual({
+    id: 5,
+    kind: TELL.version,
+    payload: PROTOCOL,
+  });
+  socket.end();
+  await new Promise((resume) => child.on('close', resume));
+  expect(child.exitCode).toBe(0);
+});
+
+test('a build whose wiac-sys is killed ends, with its containers, and says so', async () => {
+  const made = machine();
+  const root = context({
+    Dockerfile: dockerfile(`RUN echo ready; sleep ${3_500_000 + process.pid}`),
+  });
+  const child = execa(process.execPath, [WIAC, 'build', '--progress=plain', root], {
+    env: { WIAC_ROOT: made.root },
+    reject: false,
+  });
+  await printed(child.stderr, '| ready');
+  const pid = own().find((each) => getParent(each) === String(child.pid));
+  process.kill(Number(pid), 'SIGKILL');
+  const { exitCode, stderr } = await child;
+  expect({ exitCode, stderr }).toMatchObject({
+    exitCode: 8,
+    stderr: expect.stringContaining('wiac-sys, which runs the containers, has ended: SIGKILL'),
+  });
+  expect(processesWith(`sleep\0${3_500_000 + process.pid}`)).toEqual([]);
+  expect(mountsBelow(made.root)).toEqual([]);
 });

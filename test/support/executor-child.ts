@@ -12,6 +12,7 @@ import { packLayer } from '../../src/fs/archive/pack.js';
 import { createWindowMemory, getBytes } from '../../src/fs/archive/windows.js';
 import { layerMarks } from '../../src/fs/layer/layer-digest.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
+import { lazyWiacSys } from '../../src/native/wiac-sys.js';
 import { OCI_LAYER } from '../../src/oci/media-types.js';
 import type { Digest } from '../../src/oci/resolved-image.js';
 import { indexScanStore } from '../../src/store/entries/scan-store.js';
@@ -36,6 +37,7 @@ const machine = {
   environment: {},
   stacks: stackTree(),
   scratch: scratch.path,
+  sys: lazyWiacSys(),
   nextNumber: () => {
     numbers += 1;
     return numbers;

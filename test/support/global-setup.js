@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 
 const TOOLS = {
   perl: 'perl-base',
+  cc: 'gcc',
+  'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu',
+  'qemu-aarch64': 'qemu-user',
   getfattr: 'attr',
   setfattr: 'attr',
   busybox: 'busybox-static',

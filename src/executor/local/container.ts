@@ -6,7 +6,7 @@ import type { ResourceLimit } from '../../plan/step.js';
 import { DEFAULT_CAPABILITIES, SYS_ADMIN } from './capabilities.js';
 import type { Device } from './devices.js';
 import { deviceOperations, STANDARD_DEVICES } from './devices.js';
-import type { MemoryFile, Operation } from './operations.js';
+import type { MemoryFile, Operation, Overlay } from './operations.js';
 import { CLONE, MS } from './operations.js';
 import { seccompFilter } from './seccomp.js';
 
@@ -37,7 +37,7 @@ export interface BindMount extends MountPlace {
 /** Another stack of layers, mounted outside of the container's root; binds show parts of it. */
 export interface View {
   readonly root: string;
-  readonly overlay: { readonly options: string; readonly base: string };
+  readonly overlay: Overlay;
 }
 
 /** A tmpfs inside the container. */
@@ -92,8 +92,7 @@ export const DEFAULT_RESTRICTIONS: Restrictions = {
 /** Everything there is to know about a container before it starts. */
 export interface Container {
   readonly isolation: Isolation;
-  /** Data of the overlay mount, and the directory its relative lower directories start from. */
-  readonly overlay: { readonly options: string; readonly base: string };
+  readonly overlay: Overlay;
   /** Empty directory of this machine where the merged view is mounted. */
   readonly root: string;
   readonly views: readonly View[];
@@ -284,9 +283,8 @@ function ownFileSystems(container: Container, streams: StreamKind): Operation[] 
   ];
 }
 
-/** @returns the operations that connect the program with the streams of wiac's caller, or with wiac */
-function ownStreams(container: Container, streams: StreamKind): Operation[] {
-  if (streams === 'capture') return [{ op: 'capture-output' }];
+/** Connects the program with the streams of wiac's caller. */
+function ownStreams(container: Container): Operation[] {
   const { isolation, pts, user, terminal: always } = container;
   const { uid } = user;
   if (isolation === 'chroot')
@@ -317,7 +315,6 @@ function namespaceFlags({ isolation, network }: Container): number {
 function processes({ isolation, cgroups, restrictions }: Container): Operation[] {
   const isolated = isolation === 'namespaces';
   return [
-    { op: 'fork' },
     // The article's program is no process 1, which would ignore signals it sends to itself: it gets
     // a parent in the namespace, and what it leaves behind ends with that.
     ...(isolated && !restrictions.init ? [] : [{ op: 'fork' } as const]),
@@ -341,31 +338,34 @@ function rights({ isolation, insecure, restrictions }: Container): Operation[] {
   ];
 }
 
-/**
- * The operations that start a container's program, in order.
- * @param parent the process that the container is to end with
- */
-export function enterOperations(
-  container: Container,
-  streams: StreamKind,
-  parent: number,
-): Operation[] {
+/** Up to the first process of the container, in a mount namespace whose mounts are its own. */
+function firstProcess(container: Container, streams: StreamKind): Operation[] {
+  const flags = namespaceFlags(container);
+  // Without this every mount would show up on the host and stay there.
+  const own = mount('none', '/', '', MS.REC | MS.PRIVATE);
+  if (streams === 'capture') return [{ op: 'clone', flags }, own];
+  // The terminal is made first, in the mount namespace that the container goes on in.
+  return [
+    { op: 'unshare', flags: CLONE.NEWNS },
+    own,
+    ...ownStreams(container),
+    { op: 'clone', flags: flags & ~CLONE.NEWNS },
+  ];
+}
+
+/** The operations that start a container's program, in order. */
+export function enterOperations(container: Container, streams: StreamKind): Operation[] {
   const { isolation, root, overlay, user } = container;
   const isolated = isolation === 'namespaces';
   return [
-    { op: 'die-with-parent', parent },
-    { op: 'unshare', flags: namespaceFlags(container) },
-    // Without this every mount below would show up on the host and stay there.
-    mount('none', '/', '', MS.REC | MS.PRIVATE),
-    ...ownStreams(container, streams),
+    ...firstProcess(container, streams),
     ...processes(container),
     ...(container.network === 'none' ? [{ op: 'loopback-up' } as const] : []),
     ...(isolated && container.hostname !== undefined
       ? [{ op: 'hostname', name: container.hostname } as const]
       : []),
     ...[{ root, overlay }, ...container.views].flatMap((view): Operation[] => [
-      { op: 'chdir', path: view.overlay.base },
-      mount('overlay', view.root, 'overlay', devices(container), view.overlay.options),
+      { op: 'overlay', target: view.root, flags: devices(container), ...view.overlay },
     ]),
     ...memoryFiles(container),
     ...(isolated ? ownFileSystems(container, streams) : sharedFileSystems(container)),

@@ -31,13 +31,13 @@ import { DEFAULT_RESTRICTIONS } from './container.js';
 import { hostDevices } from './devices.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
-import { overlayOptions } from './overlay.js';
+import { describeOverlay } from './overlay.js';
 import type { MountRequest } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
 import { prepareMounts } from './run-mounts.js';
 import type { Exit } from './sandbox.js';
-import { runContainer } from './sandbox.js';
+import { runCaptured } from './sandbox.js';
 
 /** How many lines of a failed step's output its error shows. */
 const LAST_LINES = 20;
@@ -167,7 +167,7 @@ function describeContainer(
   const identity = getIdentity(stack, step);
   return {
     isolation,
-    overlay: overlayOptions({ lower: rootfs.lower, upper: draft.diff, work }, draft.path, true),
+    overlay: describeOverlay(rootfs.lower, { directory: draft.diff, work }, true),
     root: rootfs.root,
     views: mounts.views,
     memory: mounts.memory,
@@ -224,7 +224,7 @@ export async function executeRun(
     const container = describeContainer(machine, draft, step, stack, mounts, groups.members);
     const lines = lineSplitter(LAST_LINES, io.output);
     checkpoint('run:prepared');
-    const exit = await runContainer(container, lines.push, io.signal);
+    const exit = await runCaptured(machine.sys, container, lines.push, io.signal);
     checkpoint('run:ended');
     lines.end();
     if (io.signal.aborted) throw io.signal.reason;

@@ -1,4 +1,6 @@
 /** What steps share that are carried out on this machine, in the build's own store. */
+
+import type { WiacSys } from '../../native/wiac-sys.js';
 import type { IndexScanStore } from '../../store/entries/scan-store.js';
 import type { StackTree } from '../../store/layers/layer-stack.js';
 import type { Store } from '../../store/store.js';
@@ -17,6 +19,8 @@ export interface LocalMachine {
   readonly scratch: () => string;
   /** The stacks of the build's steps, with what was found out about them. */
   readonly stacks: StackTree;
+  /** Runs the containers. */
+  readonly sys: WiacSys;
   /** Counts up, for names that must not repeat within this process. */
   readonly nextNumber: () => number;
 }

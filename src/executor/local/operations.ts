@@ -1,6 +1,6 @@
 /**
- * The operations that enter.pl carries out, as data: what happens on the way into a container can
- * be built by pure functions, compared in tests, and shown to people.
+ * The operations that wiac-sys carries out (native/operations.c), as data: what happens on the way
+ * into a container can be built by pure functions, compared in tests, and shown to people.
  */
 import { IsolationError } from '../../util/errors.js';
 import type { Device } from './devices.js';
@@ -13,6 +13,16 @@ interface Mount {
   readonly data: string;
 }
 
+/** Directories that are mounted as one (kernel documentation, filesystems/overlayfs). */
+export interface Overlay {
+  /** Absolute paths, topmost first. */
+  readonly lower: readonly string[];
+  /** Undefined for a view that can't be written to; it needs two lower directories. */
+  readonly upper: { readonly directory: string; readonly work: string } | undefined;
+  /** Those that name no directory. */
+  readonly options: string;
+}
+
 /** A path of the container: its symlinks are followed within `root`, the container's root. */
 interface Inside {
   readonly root: string;
@@ -21,10 +31,11 @@ interface Inside {
 
 /** One operation; the names are those of the system calls where there is one. */
 export type Operation =
-  /** SIGKILL when the process that started us ends, whose number this is. */
-  | { readonly op: 'die-with-parent'; readonly parent: number }
-  /** One pipe for output and errors, so that both keep their order. */
-  | { readonly op: 'capture-output' }
+  /**
+   * The container's first process, in new namespaces, is cloned from wiac-sys, and carries out what
+   * follows. SIGKILL ends it with that.
+   */
+  | { readonly op: 'clone'; readonly flags: number }
   /** Standard input is the container's own /dev/null. */
   | { readonly op: 'null-input' }
   /**
@@ -40,7 +51,7 @@ export type Operation =
       readonly always: boolean;
     }
   | { readonly op: 'unshare'; readonly flags: number }
-  /** Continue as pid 1 of a new pid namespace; the parent waits and passes signals on. */
+  /** Continue as a child; the parent waits for it and passes signals on. */
   | { readonly op: 'fork' }
   /** Becomes a member of a control group; `path` is its cgroup.procs. */
   | { readonly op: 'join-cgroup'; readonly path: string }
@@ -50,6 +61,7 @@ export type Operation =
   | { readonly op: 'drop-inherited' }
   | ({ readonly op: 'mount'; readonly target: string } & Mount)
   | ({ readonly op: 'mount-in' } & Inside & Mount)
+  | ({ readonly op: 'overlay'; readonly target: string; readonly flags: number } & Overlay)
   /** Shows a tree of this machine, all its mounts included, with these attributes. */
   | ({ readonly op: 'bind-in'; readonly source: string; readonly attributes: number } & Inside)
   /** Adds attributes to the mount at a path. */
@@ -142,7 +154,6 @@ export const CLONE = {
 
 function operands(operation: Operation): string[] {
   switch (operation.op) {
-    case 'capture-output':
     case 'null-input':
     case 'fork':
     case 'session':
@@ -150,15 +161,18 @@ function operands(operation: Operation): string[] {
     case 'loopback-up':
     case 'no-new-privileges':
       return [];
-    case 'die-with-parent':
-      return [String(operation.parent)];
     case 'relay-streams':
       return [operation.ptmx, operation.pts, String(operation.uid), operation.always ? '1' : ''];
+    case 'clone':
     case 'unshare':
       return [String(operation.flags)];
     case 'mount': {
       const { source, target, type, flags, data } = operation;
       return [source, target, type, String(flags), data];
+    }
+    case 'overlay': {
+      const { target, flags, options, upper, lower } = operation;
+      return [target, String(flags), options, upper?.directory ?? '', upper?.work ?? '', ...lower];
     }
     case 'mount-in': {
       const { root, source, path, type, flags, data } = operation;
@@ -218,7 +232,7 @@ function operands(operation: Operation): string[] {
 }
 
 /**
- * The file format of enter.pl: NUL-terminated fields, each operation with its operand count.
+ * As wiac-sys reads them: NUL-terminated fields, each operation with its operand count.
  * @throws IsolationError for a value with a NUL byte: what follows it would be another operation
  */
 export function encodeOperations(operations: readonly Operation[]): string {

@@ -1,10 +1,6 @@
 /** Options of the overlay mount (kernel documentation, filesystems/overlayfs). */
-import { mkdirSync, symlinkSync } from 'node:fs';
-import { join, relative } from 'node:path';
 import { inUserNamespace } from '../../util/user-namespace.js';
-
-/** mount(2) copies one page of options, the terminating NUL included. */
-const MAX_OPTION_BYTES = 4095;
+import type { Overlay } from './operations.js';
 
 /** Splits a lowerdir string at colons; `\:` stands for a colon in a path. */
 export function parseLowerdirs(text: string): string[] {
@@ -27,54 +23,20 @@ export function withoutRepeats(paths: readonly string[]): string[] {
   return [...new Set(paths)];
 }
 
-/** Commas separate mount options, so that a path with one has to be escaped once more. */
-function option(path: string): string {
-  return path.replace(/[\\,:]/g, '\\$&');
-}
-
-/** The directories of one overlay mount. */
-export interface OverlayDirectories {
-  /** Absolute paths, topmost first. */
-  readonly lower: readonly string[];
-  /** Undefined for a view that can't be written to; it needs two lower directories. */
-  readonly upper?: string;
-  /** Empty directory on the file system of `upper`. */
-  readonly work?: string;
-}
-
 /**
- * Options for the mount, with lower directories relative to `base`; long stacks get short symlinks
- * in `scratch`, because all options together must fit one page.
+ * The overlay mount of some directories.
  * @param volatile true skips every sync: right where the upper directory is thrown away on a crash
  */
-export function overlayOptions(
-  directories: OverlayDirectories,
-  scratch: string,
+export function describeOverlay(
+  lower: readonly string[],
+  upper: Overlay['upper'],
   volatile: boolean,
-): { options: string; base: string } {
-  const { upper, work } = directories;
-  const lower = withoutRepeats(directories.lower);
+): Overlay {
   const flags = [
     // Layers with redirects or without data mean nothing to any program but this kernel; in a user
     // namespace neither is possible, and naming them is refused.
     inUserNamespace() ? 'userxattr' : 'redirect_dir=off,metacopy=off',
     ...(volatile ? ['volatile'] : []),
-  ].join(',');
-  const format = (lowerdirs: readonly string[], place: (path: string) => string) => {
-    const writable =
-      upper === undefined || work === undefined
-        ? ''
-        : `upperdir=${option(place(upper))},workdir=${option(place(work))},`;
-    return `lowerdir=${lowerdirs.map(option).join(':')},${writable}${flags}`;
-  };
-  const plain = format(lower, (path) => path);
-  if (Buffer.byteLength(plain) <= MAX_OPTION_BYTES) return { options: plain, base: '/' };
-  const links = join(scratch, 'lower');
-  mkdirSync(links);
-  const short = lower.map((path, index) => {
-    const name = index.toString(36);
-    symlinkSync(path, join(links, name));
-    return name;
-  });
-  return { options: format(short, (path) => relative(links, path)), base: links };
+  ];
+  return { lower: withoutRepeats(lower), upper, options: flags.join(',') };
 }

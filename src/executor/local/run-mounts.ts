@@ -12,7 +12,7 @@ import type { MemoryFiles, TmpfsMount, View } from './container.js';
 import type { LocalMachine } from './local-machine.js';
 import { lockCaches, openCacheMount } from './open-cache-mount.js';
 import type { MemoryFile } from './operations.js';
-import { overlayOptions } from './overlay.js';
+import { describeOverlay } from './overlay.js';
 import type { MountRequest } from './rootfs.js';
 import { showAgent } from './ssh-agent.js';
 
@@ -56,9 +56,8 @@ function addView(
   ) as [string, string, string, string];
   for (const path of [root, empty, upper, work]) mkdirSync(path, { recursive: true });
   // Without an upper directory overlayfs wants two lower ones.
-  const writable = readOnly ? undefined : { upper, work };
-  const directories = { lower: [...lower, empty], ...writable };
-  views.push({ root, overlay: overlayOptions(directories, place, !readOnly) });
+  const writable = readOnly ? undefined : { directory: upper, work };
+  views.push({ root, overlay: describeOverlay([...lower, empty], writable, !readOnly) });
   return { root, empty };
 }
 

@@ -11,11 +11,11 @@ import { inUserNamespace } from '../../util/user-namespace.js';
 import type { Isolation, Restrictions } from './container.js';
 import type { Device } from './devices.js';
 import { hostDevices } from './devices.js';
-import { overlayOptions } from './overlay.js';
+import { describeOverlay } from './overlay.js';
 import type { MountRequest, NetworkNames } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { Exit } from './sandbox.js';
-import { runContainer } from './sandbox.js';
+import { runAttached } from './sandbox.js';
 
 /** A tmpfs at a path of the container. */
 export interface TmpfsRequest {
@@ -102,10 +102,10 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
   for (const directory of [pts, work]) mkdirSync(directory, { recursive: true });
   const env = new Map([['HOME', identity.home], ...request.env]);
   const allDevices = privileged && isolation === 'namespaces' ? hostDevices() : [];
-  const exit = await runContainer(
+  const exit = await runAttached(
     {
       isolation,
-      overlay: overlayOptions({ lower: rootfs.lower, upper, work }, scratch, false),
+      overlay: describeOverlay(rootfs.lower, { directory: upper, work }, false),
       root: rootfs.root,
       views: [],
       memory: undefined,
@@ -127,7 +127,6 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
       env: [...env],
       argv: request.argv,
     },
-    undefined,
     request.signal,
   );
   // It may have made files that were missing, and directories that hide those of layers below.

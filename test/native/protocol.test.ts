@@ -1,0 +1,330 @@
+/**
+ * wiac-sys alone, by the bytes that it is sent, as a build with AddressSanitizer and
+ * UndefinedBehaviorSanitizer: whatever comes, it neither reads nor writes where it must not.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { compile } from '../../compile-native.js';
+import type { Operation } from '../../src/executor/local/operations.js';
+import { CLONE, encodeOperations } from '../../src/executor/local/operations.js';
+import type { Frame } from '../../src/native/frames.js';
+import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from '../../src/native/frames.js';
+
+let directory: string;
+let binary: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'wiac-sanitized-'));
+  binary = join(directory, 'wiac-sys');
+  const sanitizers = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  expect(compile('cc', binary, sanitizers)).toBe(true);
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+interface Talk {
+  readonly child: ChildProcess;
+  readonly socket: Socket;
+  readonly frames: Frame[];
+  readonly send: (...frames: Frame[]) => void;
+  /** The first reply that fits. */
+  readonly reply: (id: number, kind?: number) => Promise<Frame>;
+  /** Exit code or signal, and what sanitizers say. */
+  readonly ended: Promise<{ code: number | null; said: string }>;
+}
+
+const begun: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of begun.splice(0)) child.kill('SIGKILL');
+});
+
+function talk(...args: string[]): Talk {
+  const child = spawn(binary, args.length === 0 ? ['serve'] : args, {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  begun.push(child);
+  const socket = child.stdio[3] as Socket;
+  socket.on('error', () => {});
+  const frames: Frame[] = [];
+  let waiters: (() => void)[] = [];
+  const woken = () => {
+    for (const wake of waiters) wake();
+    waiters = [];
+  };
+  const read = frameReader((frame) => {
+    frames.push({ ...frame, payload: Buffer.from(frame.payload) });
+    woken();
+  });
+  socket.on('data', read);
+  let said = '';
+  child.stderr?.on('data', (chunk) => {
+    said += chunk;
+  });
+  const ended = new Promise<{ code: number | null; said: string }>((resolve) => {
+    child.on('close', (code) => {
+      resolve({ code, said });
+      woken();
+    });
+  });
+  const reply = async (id: number, kind?: number): Promise<Frame> => {
+    for (;;) {
+      const found = frames.find((one) => one.id === id && (kind ?? one.kind) === one.kind);
+      if (found) return found;
+      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said}`);
+      await new Promise<void>((resume) => {
+        waiters.push(resume);
+      });
+    }
+  };
+  const send = (...all: Frame[]) => {
+    socket.write(Buffer.concat(all.map(encodeFrame)));
+  };
+  return { child, socket, frames, send, reply, ended };
+}
+
+const version = (id: number): Frame => ({ id, kind: ASK.version, payload: Buffer.alloc(0) });
+const run = (id: number, ...operations: Operation[]): Frame => ({
+  id,
+  kind: ASK.run,
+  payload: Buffer.from(encodeOperations(operations)),
+});
+const program = (id: number, script: string): Frame =>
+  run(
+    id,
+    { op: 'clone', flags: CLONE.NEWPID },
+    { op: 'session' },
+    { op: 'exec', argv: ['/bin/sh', '-c', script] },
+  );
+const killing = (id: number, signal = 9): Frame => {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt32LE(signal);
+  return { id, kind: ASK.signal, payload };
+};
+
+function outputOf({ frames }: Talk, id: number): string {
+  const parts = frames.filter((one) => one.id === id && one.kind === TELL.output);
+  return Buffer.concat(parts.map(({ payload }) => payload)).toString();
+}
+
+async function endOf(made: Talk, id: number): Promise<{ code: number; status: string }> {
+  const { payload } = await made.reply(id, TELL.ended);
+  return { code: payload.readUInt32LE(0), status: payload.toString('utf8', 4) };
+}
+
+/** Ends it as wiac does, and expects no complaint. */
+async function finish({ socket, ended }: Talk): Promise<void> {
+  socket.end();
+  expect(await ended).toEqual({ code: 0, said: '' });
+}
+
+test('a program: its output, how it ended', async () => {
+  const made = talk();
+  made.send(program(7, 'echo out; echo err >&2; exit 3'));
+  expect(await endOf(made, 7)).toEqual({ code: 3, status: '' });
+  expect(outputOf(made, 7)).toBe('out\nerr\n');
+  await finish(made);
+});
+
+test('several at once; one is ended, the others go on', async () => {
+  const made = talk();
+  made.send(program(1, 'echo one; sleep 1000'), program(2, 'sleep 1; echo two'), version(3));
+  expect(String((await made.reply(3)).payload)).toBe(PROTOCOL);
+  await made.reply(1, TELL.output);
+  // To nobody, and to one that is there.
+  made.send(killing(99), killing(1));
+  expect((await endOf(made, 1)).code).toBe(137);
+  expect((await endOf(made, 2)).code).toBe(0);
+  expect(outputOf(made, 2)).toBe('two\n');
+  // It has ended.
+  made.send(killing(2));
+  await finish(made);
+});
+
+test('much output waits for its reader, and nothing of it is lost', async () => {
+  const made = talk();
+  made.socket.pause();
+  made.send(program(1, 'head -c 50000000 /dev/zero; echo end'));
+  await new Promise((resume) => setTimeout(resume, 1500));
+  const memory = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${made.child.pid}/status`, 'utf8'))?.[1];
+  expect(Number(memory)).toBeLessThan(30_000);
+  made.socket.resume();
+  expect((await endOf(made, 1)).code).toBe(0);
+  expect(outputOf(made, 1)).toHaveLength(50_000_004);
+  await finish(made);
+});
+
+test('a program that cannot be started, or not be set up, says why and nothing secret', async () => {
+  const made = talk();
+  const clone: Operation = { op: 'clone', flags: CLONE.NEWPID };
+  made.send(
+    run(1, clone, { op: 'exec', argv: ['/nowhere', 'x'] }),
+    run(2, clone, { op: 'exec', argv: ['/etc/passwd'] }),
+    run(3, clone, { op: 'chdir', path: '/nowhere' }, { op: 'exec', argv: ['/bin/true'] }),
+    run(4, clone, {
+      op: 'write',
+      path: '/nowhere/x',
+      mode: 0o400,
+      uid: 0,
+      gid: 0,
+      content: Buffer.from('hush'),
+    }),
+    run(5, clone),
+    run(6, { op: 'session' }),
+    run(7, clone, { op: 'chdir', path: 'x'.repeat(100_000) }),
+  );
+  const said = [];
+  for (const id of [1, 2, 3, 4, 5, 6]) said.push(await endOf(made, id));
+  expect(said).toEqual([
+    { code: 127, status: 'exec: /nowhere: No such file or directory' },
+    { code: 126, status: 'exec: /etc/passwd: Permission denied' },
+    { code: 125, status: 'setup: chdir /nowhere: No such file or directory' },
+    { code: 125, status: 'setup: write: No such file or directory' },
+    { code: 125, status: 'setup: the program has no exec' },
+    { code: 125, status: 'setup: the list does not begin with clone: Invalid argument' },
+  ]);
+  expect((await endOf(made, 7)).status).toMatch(/^setup: chdir x+: File name too long$/);
+  await finish(made);
+});
+
+test('environment and arguments arrive as they are', async () => {
+  const made = talk();
+  const show = 'printf "%s\\n" "$0" "$@"; /usr/bin/env | grep -v ^PWD= | grep -v ^_= | sort';
+  made.send(
+    run(
+      1,
+      { op: 'clone', flags: CLONE.NEWPID },
+      {
+        op: 'env',
+        pairs: [
+          ['B', 'x=y\n'],
+          ['A', ''],
+          ['PATH', '/usr/bin:/bin'],
+        ],
+      },
+      // Found by PATH.
+      { op: 'exec', argv: ['sh', '-c', show, 'zero', '', 'two words'] },
+    ),
+    run(
+      2,
+      { op: 'clone', flags: 0 },
+      { op: 'env', pairs: [] },
+      { op: 'exec', argv: ['/usr/bin/env'] },
+    ),
+  );
+  await endOf(made, 1);
+  expect(outputOf(made, 1)).toBe('zero\n\ntwo words\n\nA=\nB=x=y\nPATH=/usr/bin:/bin\n');
+  await endOf(made, 2);
+  expect(outputOf(made, 2)).toBe('');
+  await finish(made);
+});
+
+test('its containers end with it, and it with its wiac', async () => {
+  const made = talk();
+  made.send(program(1, 'echo $$; exec sleep 1000'), program(2, 'trap "" TERM; echo x; sleep 1000'));
+  await Promise.all([made.reply(1, TELL.output), made.reply(2, TELL.output)]);
+  const path = `/proc/${made.child.pid}/task/${made.child.pid}/children`;
+  const children = readFileSync(path, 'utf8').trim().split(' ');
+  expect(children).toHaveLength(2);
+  made.child.kill('SIGKILL');
+  await made.ended;
+  for (let tries = 0; tries < 100; tries++) {
+    if (!children.some((pid) => existsSync(`/proc/${pid}`))) break;
+    await new Promise((resume) => setTimeout(resume, 20));
+  }
+  expect(children.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+  const other = talk();
+  other.send(program(1, 'echo x; exec sleep 1000'));
+  await other.reply(1, TELL.output);
+  await finish(other);
+});
+
+test('frames that come byte by byte, and many in one piece', async () => {
+  const made = talk();
+  const frames = Buffer.concat([1, 2, 3].map((id) => encodeFrame(version(id))));
+  for (const byte of frames) {
+    made.socket.write(Buffer.from([byte]));
+    await new Promise(setImmediate);
+  }
+  for (const id of [1, 2, 3]) await made.reply(id);
+  made.send(...Array.from({ length: 2000 }, (_, index) => version(10 + index)));
+  await made.reply(2009);
+  await finish(made);
+});
+
+test('a length that no message has ends it, without a crash', async () => {
+  for (const length of [0xffffffff, 0x80000000, 0x10000001]) {
+    const made = talk();
+    const header = Buffer.alloc(9);
+    header.writeUInt32LE(length);
+    made.socket.write(header);
+    expect(await made.ended).toEqual({ code: 0, said: '' });
+  }
+});
+
+test('the end of the stream within a message', async () => {
+  const made = talk();
+  made.socket.end(encodeFrame(program(1, 'echo never')).subarray(0, 20));
+  expect(await made.ended).toEqual({ code: 0, said: '' });
+  expect(made.frames).toEqual([]);
+});
+
+/** Names and words that operations have, and others. */
+const field = fc.oneof(
+  fc.constantFrom('clone', 'env', 'exec', 'overlay', 'chdir', 'write', 'seccomp', 'mount', 'user'),
+  fc.constantFrom('0', '1', '2', '-1', '99999999999999999999', '4294967295', 'x', '', '/nowhere'),
+  fc.string({ maxLength: 20 }),
+);
+
+test('lists of operations that are none: each is answered', async () => {
+  const made = talk();
+  let id = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(field, { maxLength: 12 }),
+      fc.constantFrom('', '\0'),
+      fc.boolean(),
+      async (fields, end, cloned) => {
+        id += 1;
+        // Nothing may be mounted here, should the list happen to be one.
+        const begin = cloned ? ['clone', '1', String(CLONE.NEWNS | CLONE.NEWPID)] : [];
+        const own = cloned ? ['mount', '5', 'none', '/', '', String((1 << 18) | 16384), ''] : [];
+        const safe = fields.map((text) => (!cloned && text === 'clone' ? 'clown' : text));
+        const payload = Buffer.from([...begin, ...own, ...safe].join('\0') + end);
+        made.send({ id, kind: ASK.run, payload });
+        const { code, status } = await endOf(made, id);
+        expect(code).toBeGreaterThanOrEqual(125);
+        expect(status).toMatch(/^(setup|exec): /);
+      },
+    ),
+    { numRuns: 300 },
+  );
+  await finish(made);
+});
+
+test('requests of any kind with any payload: each is answered, or ignored', async () => {
+  const made = talk();
+  let id = 0;
+  const any = fc.record({
+    kind: fc.integer({ min: 0, max: 255 }),
+    payload: fc.uint8Array({ maxLength: 40 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(any, async ({ kind, payload }) => {
+      id += 2;
+      made.send({ id, kind, payload: Buffer.from(payload) }, version(id + 1));
+      await made.reply(id + 1);
+    }),
+    { numRuns: 300 },
+  );
+  await finish(made);
+});
+
+test('without a socket, or with other words, it says who starts it', async () => {
+  const made = talk('sing');
+  expect(await made.ended).toEqual({ code: 2, said: 'wiac-sys is started by wiac\n' });
+});
