@@ -45,6 +45,15 @@ static bool arrange_descriptors(int parent, int status, int output) {
            syscall(SYS_close_range, FIRST_FREE, ~0u, 0) == 0;
 }
 
+static void give_up(int status, const char *what) __attribute__((noreturn));
+static void give_up(int status, const char *what) {
+    struct operation operation = {.name = what};
+    char text[STATUS_BYTES];
+    size_t length = describe_failure(text, &operation, errno);
+    if (write(status, text, length) == -1) _exit(125);
+    _exit(125);
+}
+
 bool begin_child(struct child *child, struct operations *list, unsigned long namespaces, int output) {
     int ends[2], parent = syscall(SYS_pidfd_open, getpid(), 0);
     if (parent == -1) return false;
@@ -55,9 +64,9 @@ bool begin_child(struct child *child, struct operations *list, unsigned long nam
     int error = errno;
     if (child->number == 0) {
         close(ends[0]);
-        if (!arrange_descriptors(parent, ends[1], output)) _exit(125);
+        if (!arrange_descriptors(parent, ends[1], output)) give_up(ends[1], "close_range");
         take_signals();
-        if (!die_with_parent()) _exit(125);
+        if (!die_with_parent()) give_up(STATUS, "prctl");
         carry_out(list);
     }
     close(parent);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -109,9 +110,10 @@ int run_program(char **argv, pid_t parent) {
     char *payload = (char *)await_request(SOCKET, ASK_RUN, &id, &length);
     struct operations list;
     if (payload == NULL || !split_operations(payload, length, &list)) return 1;
-    char status[STATUS_BYTES];
+    char status[STATUS_BYTES], **fields = list.fields;
     size_t failed = danger != NULL ? (size_t)snprintf(status, STATUS_BYTES, "%s", danger)
                                    : begin(&list, status);
+    free(fields);
     if (failed > 0) {
         tell_end(id, 125, status, failed);
         return 0;

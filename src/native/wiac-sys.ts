@@ -97,14 +97,14 @@ async function start(
 export function lazyWiacSys(): WiacSys {
   const pending = new Map<number, Pending>();
   let running: Promise<Running> | undefined;
-  let isClosed = false;
+  /** Why there is none any more. */
+  let ended: IsolationError | undefined;
   let numbers = 0;
 
-  const settle = async (id: number): Promise<Pending | undefined> => {
-    const found = pending.get(id);
+  const settle = async (id: number): Promise<void> => {
     pending.delete(id);
-    if (pending.size === 0) (await running)?.hold(false);
-    return found;
+    const process = await running?.catch(() => undefined);
+    process?.hold(pending.size > 0);
   };
   const onFrame = ({ id, kind, payload }: Frame) => {
     const found = pending.get(id);
@@ -117,7 +117,8 @@ export function lazyWiacSys(): WiacSys {
     }
   };
   const onEnd = (error: IsolationError) => {
-    running = undefined;
+    // It was killed, or has a bug: no other one takes its place, and the build ends.
+    ended ??= error;
     const left = [...pending.values()];
     pending.clear();
     for (const { reject } of left) reject(error);
@@ -125,15 +126,17 @@ export function lazyWiacSys(): WiacSys {
 
   const request = async (kind: number, payload: Buffer, io: RequestIo = {}): Promise<Reply> => {
     const { onPart = () => {}, signal } = io;
-    if (isClosed) throw new IsolationError('wiac-sys has been ended');
+    if (ended) throw ended;
     numbers += 1;
     const id = numbers;
     const replied = new Promise<Reply>((resolve, reject) => {
       pending.set(id, { resolve, reject, onPart });
     });
+    // It may end before we wait for it.
+    replied.catch(() => {});
     running ??= start(onFrame, onEnd);
     const process = await running;
-    process.hold(true);
+    process.hold(pending.size > 0);
     const kill = Buffer.alloc(4);
     kill.writeUInt32LE(SIGKILL);
     const abort = () => process.send({ id, kind: ASK.signal, payload: kill });
@@ -149,8 +152,11 @@ export function lazyWiacSys(): WiacSys {
   return {
     request,
     close: () => {
-      isClosed = true;
-      running?.then(({ end }) => end());
+      ended ??= new IsolationError('wiac-sys has been ended');
+      running?.then(
+        ({ end }) => end(),
+        () => {},
+      );
     },
   };
 }

@@ -20,7 +20,7 @@ export interface Exit {
 }
 
 function setupHint(message: string): string | undefined {
-  if (/^(clone|unshare)\b.*Operation not permitted/.test(message)) {
+  if (/^(clone|unshare|open_tree)\b.*Operation not permitted/.test(message)) {
     return 'run wiac as root, or allow unprivileged user namespaces on this machine';
   }
   if (/^overlay /.test(message)) {
