@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Stack, StackLayer } from '../../src/fs/layer/stack.js';
-import { listDirectory, locate, resolve, stackOn } from '../../src/fs/layer/stack.js';
+import { listDirectory, locate, locateAbove, resolve, stackOn } from '../../src/fs/layer/stack.js';
 
 const place = mkdtempSync(join(tmpdir(), 'wiac-stack-'));
 afterAll(() => rmSync(place, { recursive: true, force: true }));
@@ -26,6 +26,7 @@ const kind = fc.constantFrom<Kind>(
   'link',
 );
 const layer = fc.tuple(...PATHS.map(() => kind));
+const bottom = fc.tuple(...PATHS.map(() => fc.constantFrom<Kind>('none', 'file', 'dir')));
 
 let count = 0;
 
@@ -53,8 +54,9 @@ function make(kinds: readonly Kind[]): StackLayer {
 
 test('the same entries, names and targets of links', () => {
   fc.assert(
-    fc.property(fc.array(layer, { minLength: 1, maxLength: 5 }), (all) => {
+    fc.property(fc.array(layer, { minLength: 1, maxLength: 5 }), bottom, (all, lowest) => {
       const layers = all.map(make);
+      const below = make(lowest);
       const plain: Stack = [...layers].reverse();
       let chained: Stack = [];
       for (const one of layers) chained = stackOn(chained, one);
@@ -64,6 +66,9 @@ test('the same entries, names and targets of links', () => {
         expect([path, found(chained)]).toEqual([path, found(plain)]);
         expect(resolve(chained, path)?.path).toBe(resolve(plain, path)?.path);
         expect(listDirectory(chained, path)).toEqual(listDirectory(plain, path));
+        const all = locate([...plain, below], path)?.root;
+        for (const stack of [chained, plain])
+          expect([path, locateAbove(stack, below.path, path)?.root]).toEqual([path, all]);
       }
     }),
     { numRuns: 150 },

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Stack } from '../../fs/layer/stack.js';
-import { locate, resolve } from '../../fs/layer/stack.js';
+import { locate, locateAbove, resolveBy } from '../../fs/layer/stack.js';
 import type { MountPlace } from './container.js';
 
 /** Kind of a mount point: a file can only be mounted on a file, a directory on a directory. */
@@ -115,25 +115,25 @@ export function placeMounts(
   own = true,
 ): (MountPlace | undefined)[] {
   const { bottom, top } = directories;
-  const opaque = new Set<string>();
-  const withStubs = (): Stack => [
-    ...stack.slice(0, covered),
-    ...(existsSync(top) ? [{ path: top, opaque }] : []),
-    ...stack.slice(covered),
-    { path: bottom, opaque },
-  ];
+  let stubbed = stack;
+  const locateHere = (path: string) => locateAbove(stubbed, bottom, path);
+  const cover = (path: string, kind: PointKind): boolean => {
+    if (!makeCoveringPoint(top, stack, path, kind)) return false;
+    const points = { path: top, opaque: new Set<string>() };
+    stubbed = [...stack.slice(0, covered), points, ...stack.slice(covered)];
+    return true;
+  };
   const fits = (path: string, kind: PointKind) => {
-    const found = locate(withStubs(), path);
+    const found = locateHere(path);
     return found && found.stats.isDirectory() === (kind === 'directory');
   };
   const placeInImage = (path: string, kind: PointKind): string | undefined => {
-    const resolved = resolve(withStubs(), path);
+    const resolved = resolveBy(locateHere, path);
     if (!resolved) return undefined;
     const { path: found, entry } = resolved;
     if (!entry) {
       makePoint(bottom, found, kind);
-      if (!locate(withStubs(), found) && !makeCoveringPoint(top, stack, found, kind))
-        return undefined;
+      if (!locateHere(found) && !cover(found, kind)) return undefined;
     }
     return fits(found, kind) ? `/${found}` : undefined;
   };

@@ -162,6 +162,33 @@ export function locate(stack: Stack, path: string): StackEntry | undefined {
   return undefined;
 }
 
+/** May a layer below the stack show something at a path that no layer of the stack has? */
+function isOpen(stack: Stack, path: string): boolean {
+  const { chain } = stack;
+  if (chain) return !shownBy(stack, chain, path).hidesBelow && isOpen(chain.below, path);
+  const names = split(path);
+  const prefixes = names.map((_, index) => names.slice(0, index + 1).join('/'));
+  return stack.every((layer) => {
+    for (const prefix of prefixes) {
+      const stats = lstatBelow(layer.path, prefix);
+      if (stats === undefined) return true;
+      if (!stats.isDirectory() || layer.opaque.has(prefix)) return false;
+    }
+    return true;
+  });
+}
+
+/**
+ * As locate, with one more layer below all others. What is remembered of the stack stays of use.
+ * @param bottom directory without symbolic links, whiteouts and opaque directories
+ */
+export function locateAbove(stack: Stack, bottom: string, path: string): StackEntry | undefined {
+  const clean = split(path).join('/');
+  const found = locate(stack, clean);
+  if (found || !isOpen(stack, clean)) return found;
+  return locate([{ path: bottom, opaque: new Set() }], clean);
+}
+
 /** A name of the merged view, and the path of the topmost layer that has it. */
 export interface StackName {
   readonly name: string;
@@ -235,12 +262,20 @@ export interface Resolved {
  * @returns undefined when there are too many symlinks (ELOOP)
  */
 export function resolve(stack: Stack, path: string): Resolved | undefined {
+  return resolveBy((at) => locate(stack, at), path);
+}
+
+/** As resolve. @param find locates a path in the merged view */
+export function resolveBy(
+  find: (path: string) => StackEntry | undefined,
+  path: string,
+): Resolved | undefined {
   const tree = pathTree('nothing', (at) => {
-    const entry = locate(stack, at);
+    const entry = find(at);
     if (!entry?.stats.isSymbolicLink()) return { place: at };
     return { link: readLinkBelow(entry.root, entry.path) ?? '' };
   });
   const reached = followLinks(tree, path.split('/'));
   if (reached.kind !== 'found') return undefined;
-  return { path: reached.place, entry: locate(stack, reached.place) };
+  return { path: reached.place, entry: find(reached.place) };
 }
