@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -135,13 +136,20 @@ static bool add_option(char options[OPTIONS_BYTES], size_t *length, const char *
 static bool add_directory(char options[OPTIONS_BYTES], size_t *length, const char *text,
                           const char *path) {
     int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory == -1) blame(path);
     return directory != -1 && add_option(options, length, text, directory);
 }
 
-// TARGET FLAGS OPTIONS UPPER WORK LOWER ...: without an upper directory for reading. The directories
-// are named by their descriptors: so hundreds of them fit into the page that mount(2) takes, no
-// character in them means anything, and nothing in the container can read where they are.
-bool do_overlay(char **operands, size_t count) {
+// Each directory takes a descriptor. Whoever may raises the limit for that, not for the program.
+static void allow_descriptors(const struct rlimit *before, size_t count) {
+    enum { SPARE = 64 };
+    if (before->rlim_cur >= count + SPARE) return;
+    struct rlimit enough = {.rlim_cur = count + SPARE, .rlim_max = before->rlim_max};
+    if (enough.rlim_max < enough.rlim_cur) enough.rlim_max = enough.rlim_cur;
+    setrlimit(RLIMIT_NOFILE, &enough);
+}
+
+static bool mount_overlay(char **operands, size_t count) {
     char options[OPTIONS_BYTES];
     size_t length = 0;
     for (size_t index = 5; index < count; index++)
@@ -154,12 +162,24 @@ bool do_overlay(char **operands, size_t count) {
     if (operands[2][0] != '\0')
         if (!add_option(options, &length, ",", -1) || !add_option(options, &length, operands[2], -1))
             return false;
-    if (chdir("/proc/self/fd") == -1) return false;
-    bool done = mount("overlay", operands[0], "overlay", number(operands[1]), options) == 0;
+    blame(operands[0]);
+    return chdir("/proc/self/fd") == 0 &&
+           mount("overlay", operands[0], "overlay", number(operands[1]), options) == 0;
+}
+
+// TARGET FLAGS OPTIONS UPPER WORK LOWER ...: without an upper directory for reading. The directories
+// are named by their descriptors: so hundreds of them fit into the page that mount(2) takes, no
+// character in them means anything, and nothing in the container can read where they are.
+bool do_overlay(char **operands, size_t count) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1) return false;
+    allow_descriptors(&limit, count);
+    bool done = mount_overlay(operands, count);
     int error = errno;
     syscall(SYS_close_range, FIRST_FREE, ~0u, 0);
+    setrlimit(RLIMIT_NOFILE, &limit);
     errno = error;
-    return chdir("/") == 0 && done;
+    return done && chdir("/") == 0;
 }
 
 // pivot_root(".", ".") stacks the old root over the new one; detaching it leaves the new one.

@@ -71,12 +71,17 @@ static size_t add_reason(char text[STATUS_BYTES], size_t length, int error) {
     return length + snprintf(text + length, REASON_BYTES, ": %s", get_reason(error));
 }
 
+static const char *culprit;
+
+void blame(const char *path) { culprit = path; }
+
 // Only the names of what failed: env and write hold secrets, which never belong in a message.
 size_t describe_failure(char text[STATUS_BYTES], const struct operation *operation, int error) {
     size_t length = 0;
     add_text(text, &length, "setup: ", operation->name);
     bool is_secret = strcmp(operation->name, "env") == 0 || strcmp(operation->name, "write") == 0;
-    for (size_t index = 0; index < operation->count && !is_secret; index++)
+    if (culprit != NULL) add_text(text, &length, " ", culprit);
+    for (size_t index = 0; index < operation->count && !is_secret && culprit == NULL; index++)
         add_text(text, &length, " ", operation->operands[index]);
     return add_reason(text, length, error);
 }
@@ -214,6 +219,7 @@ static const struct {
 };
 
 bool perform(const struct operation *operation) {
+    culprit = NULL;
     for (size_t index = 0; index < sizeof ACTIONS / sizeof *ACTIONS; index++) {
         if (strcmp(ACTIONS[index].name, operation->name) != 0) continue;
         if (operation->count < ACTIONS[index].operands) break;

@@ -34,6 +34,9 @@ bool next_operation(struct operations *list, struct operation *operation);
 // Carries out one operation. False, with errno, when that is not possible.
 bool perform(const struct operation *operation);
 
+// What the operation that is being performed fails at, should it have too many operands to name.
+void blame(const char *path);
+
 // What did not work, as a text: "setup: OPERATION OPERANDS: ERROR". Returns its length.
 enum { STATUS_BYTES = 8192 };
 size_t describe_failure(char text[STATUS_BYTES], const struct operation *operation, int error);

@@ -12,6 +12,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -51,8 +52,16 @@ afterEach(() => {
   for (const child of begun.splice(0)) child.kill('SIGKILL');
 });
 
-function talk({ argv = ['serve'], stdout }: { argv?: string[]; stdout?: number } = {}): Talk {
-  const child = spawn(binary, argv, { stdio: ['ignore', stdout ?? 'pipe', 'pipe', 'pipe'] });
+interface How {
+  readonly argv?: readonly string[];
+  /** Instead of the program itself. */
+  readonly command?: readonly string[];
+  readonly stdout?: number;
+}
+
+function talk({ argv = ['serve'], command = [binary, ...argv], stdout }: How = {}): Talk {
+  const [program = '', ...rest] = command;
+  const child = spawn(program, rest, { stdio: ['ignore', stdout ?? 'pipe', 'pipe', 'pipe'] });
   if (stdout !== undefined) closeSync(stdout);
   begun.push(child);
   const socket = child.stdio[3] as Socket;
@@ -228,6 +237,47 @@ test('environment and arguments arrive as they are', async () => {
   await endOf(made, 2);
   expect(outputOf(made, 2)).toBe('');
   await finish(made);
+});
+
+describe('an overlay', () => {
+  const layers = (count: number) =>
+    Array.from({ length: count }, (_, index) => {
+      const path = join(directory, `layer,\\:${index}`);
+      mkdirSync(path, { recursive: true });
+      writeFileSync(join(path, `file${index}`), `content ${index}`);
+      return path;
+    });
+  const mounted = (lower: readonly string[], file: string): Operation[] => {
+    const target = join(directory, 'merged');
+    mkdirSync(target, { recursive: true });
+    return [
+      { op: 'clone', flags: CLONE.NEWPID | CLONE.NEWNS },
+      { op: 'mount', source: 'none', target: '/', type: '', flags: MS.REC | MS.PRIVATE, data: '' },
+      { op: 'overlay', target, flags: MS.NODEV, lower, upper: undefined, options: 'metacopy=off' },
+      { op: 'exec', argv: ['/bin/cat', join(target, file)] },
+    ];
+  };
+
+  test('has as many layers as the kernel takes, whatever their names and however few open files', async () => {
+    const script = 'ulimit -Sn 100; exec "$0" serve';
+    const made = talk({ command: ['/bin/sh', '-c', script, binary] });
+    const lower = layers(501);
+    made.send(run(1, ...mounted(lower.slice(0, 500), 'file499')));
+    expect(await endOf(made, 1)).toEqual({ code: 0, status: '' });
+    expect(outputOf(made, 1)).toBe('content 499');
+    made.send(run(2, ...mounted(lower, 'file0')));
+    const status = `setup: overlay ${join(directory, 'merged')}: Invalid argument`;
+    expect(await endOf(made, 2)).toEqual({ code: 125, status });
+    await finish(made);
+  });
+
+  test('without a layer: that one is named', async () => {
+    const made = talk();
+    made.send(run(1, ...mounted([...layers(2), join(directory, 'gone')], 'file0')));
+    const status = `setup: overlay ${join(directory, 'gone')}: No such file or directory`;
+    expect(await endOf(made, 1)).toEqual({ code: 125, status });
+    await finish(made);
+  });
 });
 
 test('its containers end with it, and it with its wiac', async () => {
