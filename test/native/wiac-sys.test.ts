@@ -1,8 +1,9 @@
 /** wiac's side of wiac-sys: starting it, talking to it, and how it ends. */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, symlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { afterEach, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { binaryName, getBinary } from '../../src/native/binary.js';
 import type { Frame } from '../../src/native/frames.js';
@@ -16,21 +17,31 @@ import {
   mountsBelow,
   printed,
   processesWith,
+  tempDir,
   WIAC,
 } from '../support/wiac.js';
 
 let sys: WiacSys | undefined;
-afterEach(() => {
+afterEach(async () => {
   sys?.close();
   sys = undefined;
+  while (startedBy(process.pid).length > 0) await new Promise((resume) => setTimeout(resume, 20));
 });
 
-const own = () =>
-  processesWith(`${binaryName(process.arch)}\0serve`).filter((pid) => Number(pid) !== process.pid);
-
 function getParent(pid: string): string | undefined {
-  return /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  try {
+    return /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  } catch {
+    // It has ended meanwhile.
+    return undefined;
+  }
 }
+
+/** Processes of wiac-sys that a process has started. */
+const startedBy = (parent: number | undefined) =>
+  processesWith(`${binaryName(process.arch)}\0serve`).filter(
+    (pid) => getParent(pid) === String(parent),
+  );
 
 test('it says which messages it understands', async () => {
   expect((await execa(getBinary(), ['--version'])).stdout).toBe(`wiac-sys ${PROTOCOL}`);
@@ -50,15 +61,15 @@ test('a request of a kind that it does not know is refused, and others go on', a
 });
 
 test('it is started once, by the first request, and ends with its wiac', async () => {
-  const before = own();
+  const own = () => startedBy(process.pid);
   sys = lazyWiacSys();
-  expect(own()).toEqual(before);
+  expect(own()).toEqual([]);
   await Promise.all([checkVersion(sys), checkVersion(sys)]);
-  expect(own()).toHaveLength(before.length + 1);
+  expect(own()).toHaveLength(1);
   sys.close();
-  for (let tries = 0; tries < 100 && own().length > before.length; tries++)
+  for (let tries = 0; tries < 100 && own().length > 0; tries++)
     await new Promise((resume) => setTimeout(resume, 20));
-  expect(own()).toEqual(before);
+  expect(own()).toEqual([]);
 });
 
 test('the one for arm64 starts and answers', async () => {
@@ -92,7 +103,7 @@ test('a build whose wiac-sys is killed ends, with its containers, and says so', 
     reject: false,
   });
   await printed(child.stderr, '| ready');
-  const pid = own().find((each) => getParent(each) === String(child.pid));
+  const [pid] = startedBy(child.pid);
   process.kill(Number(pid), 'SIGKILL');
   const { exitCode, stderr } = await child;
   expect({ exitCode, stderr }).toMatchObject({
@@ -101,4 +112,33 @@ test('a build whose wiac-sys is killed ends, with its containers, and says so', 
   });
   expect(processesWith(`sleep\0${3_500_000 + process.pid}`)).toEqual([]);
   expect(mountsBelow(made.root)).toEqual([]);
+});
+
+describe('compiled', () => {
+  /** Where only these programs are. */
+  const compileWith = (programs: readonly string[], env: Readonly<Record<string, string>> = {}) => {
+    const bin = tempDir();
+    for (const name of programs) symlinkSync(`/usr/bin/${name}`, join(bin, name));
+    const script = `import('./compile-native.js').then(({ compileAll }) =>
+      console.log(compileAll(${JSON.stringify(bin)}).map(({ name }) => name).join()))`;
+    return execa(process.execPath, ['-e', script], {
+      env: { PATH: bin, ...env },
+      extendEnv: false,
+      reject: false,
+    });
+  };
+
+  test('without a compiler: which packages to install', async () => {
+    const { exitCode, stderr } = await compileWith([]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('wiac needs a C compiler to be built: apt-get install gcc libc6-dev');
+  });
+
+  test('for this processor alone where there is no other compiler; a package says so', async () => {
+    const own = ['cc', 'as', 'ld'];
+    const made = await compileWith(own, { npm_command: 'pack' });
+    expect(made).toMatchObject({ exitCode: 0, stdout: `wiac-sys-${process.arch}` });
+    expect(made.stderr).toMatch(/^no wiac-sys-\w+ in this package: apt-get install gcc-/);
+    expect((await compileWith(own)).stderr).toBe('');
+  });
 });
