@@ -78,12 +78,12 @@ bool take_messages(int socket, const struct request_type *const *tables) {
         static const char unknown[] = "no request of this kind is known";
         if (handle != NULL) handle(id, message + HEADER_BYTES, size - HEADER_BYTES);
         else tell(id, TELL_REFUSED, unknown, sizeof unknown - 1);
-        // Secrets do not stay where later containers begin.
-        explicit_bzero(message, size);
         start += size;
     }
     input_length -= start;
     memmove(input, input + start, input_length);
+    // Later containers begin as copies of this process: no secret of former ones stays.
+    explicit_bzero(input + input_length, start);
     return input_length < HEADER_BYTES || get_number(input) <= MAX_PAYLOAD;
 }
 
