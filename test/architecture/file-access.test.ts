@@ -62,8 +62,8 @@ const REASONS: readonly Reason[] = [
       'executor/local/execute-run.ts': 'mkdirSync statfsSync writeFileSync',
       'executor/local/mount-points.ts':
         'chmodSync chownSync existsSync lstatSync mkdirSync utimesSync writeFileSync',
-      'executor/local/rootfs.ts':
-        'chmodSync chownSync existsSync lstatSync mkdirSync readFileSync writeFileSync',
+      'executor/local/rootfs.ts': 'chmodSync chownSync existsSync lstatSync readFileSync',
+      'executor/local/shared-places.ts': 'chmodSync mkdtempSync',
       'executor/local/run-mounts.ts': 'mkdirSync statSync',
       'engine/exports/export-cache.ts': 'createReadStream',
       'engine/run-in-layers.ts': 'mkdtempSync',

@@ -11,7 +11,7 @@ const CONTAINER: Container = {
   overlay: { lower: ['/a', '/b'], upper: undefined, options: '' },
   root: '/scratch/merged',
   views: [],
-  memory: undefined,
+  memory: { directory: '/memory', files: [] },
   binds: [],
   tmpfs: [],
   network: 'host',

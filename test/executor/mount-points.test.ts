@@ -5,16 +5,16 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { PointRequest } from '../../src/executor/local/mount-points.js';
+import type { PointRequest, Stubs } from '../../src/executor/local/mount-points.js';
 import { hasCoveringPoints, placeMounts } from '../../src/executor/local/mount-points.js';
 import type { MountRequest } from '../../src/executor/local/rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from '../../src/executor/local/rootfs.js';
+import { sharedPlaces } from '../../src/executor/local/shared-places.js';
 import { ContextError } from '../../src/util/errors.js';
 import { tempDir } from '../support/wiac.js';
 
@@ -24,6 +24,7 @@ let scratch = '';
 beforeEach(() => {
   layer = tempDir();
   scratch = tempDir();
+  stubs = new Map();
   mkdirSync(join(layer, 'etc'));
   writeFileSync(join(layer, 'etc/hosts'), '');
   symlinkSync('/etc', join(layer, 'link'));
@@ -34,20 +35,16 @@ const stack = (...opaque: string[]) => [{ path: layer, opaque: new Set(opaque) }
 const file = (path: string): PointRequest => ({ path, kind: 'file' });
 const directory = (path: string): PointRequest => ({ path, kind: 'directory' });
 
-function points() {
-  const bottom = join(scratch, 'bottom');
-  mkdirSync(bottom, { recursive: true });
-  return { bottom, top: join(scratch, 'top') };
-}
+let stubs: Stubs = new Map();
+const points = () => ({ bottom: stubs, top: join(scratch, 'top') });
 
 const place = (...requests: PointRequest[]) => placeMounts(stack(), 0, points(), requests);
-const made = (path: string) => lstatSync(join(scratch, 'bottom', path), { throwIfNoEntry: false });
 
 describe('placeMounts', () => {
   test('what the image has is used; symbolic links are resolved in the image', () => {
     expect(place(file('/etc/hosts'))).toEqual([{ target: '/etc/hosts' }]);
     expect(place(directory('/link'))).toEqual([{ target: '/etc' }]);
-    expect(readdirSync(join(scratch, 'bottom'))).toEqual([]);
+    expect([...stubs]).toEqual([]);
   });
 
   test('what it lacks is made below the layers', () => {
@@ -55,8 +52,12 @@ describe('placeMounts', () => {
       { target: '/run/secrets/a' },
       { target: '/cache' },
     ]);
-    expect(made('run/secrets/a')?.isFile()).toBe(true);
-    expect(made('cache')?.isDirectory()).toBe(true);
+    expect(Object.fromEntries(stubs)).toEqual({
+      cache: 'directory',
+      run: 'directory',
+      'run/secrets': 'directory',
+      'run/secrets/a': 'file',
+    });
     expect(existsSync(join(layer, 'run'))).toBe(false);
   });
 
@@ -81,7 +82,7 @@ describe('placeMounts', () => {
   test('inside of another mount the place is made there, whatever the order', () => {
     const inner = { target: '/a/b/c', within: { base: '/a', path: 'b/c', kind: 'file' } };
     expect(place(file('/a/b/c'), directory('/a'))).toEqual([inner, { target: '/a' }]);
-    expect(made('a/b')).toBe(undefined);
+    expect(stubs.has('a/b')).toBe(false);
   });
 
   test('the deepest mount around it counts', () => {
@@ -90,10 +91,10 @@ describe('placeMounts', () => {
   });
 
   test('a directory whose content is not known yet gets the place beside it', () => {
-    const stubs = join(scratch, 'stubs');
-    mkdirSync(stubs);
-    place({ ...directory('/a'), stubs }, file('/a/x'));
-    expect(readdirSync(stubs)).toEqual(['x']);
+    const beside = join(scratch, 'stubs');
+    mkdirSync(beside);
+    place({ ...directory('/a'), stubs: beside }, file('/a/x'));
+    expect(readdirSync(beside)).toEqual(['x']);
   });
 
   test('/dev, /proc and /sys are mounts of the container, also by a link', () => {
@@ -119,14 +120,16 @@ describe('prepareRootfs', () => {
   });
   const prepare = (requests: MountRequest[], directories: string[] = []) => {
     const parent = tempDir();
-    return prepareRootfs(stack(), ['lower'], parent, requests, directories, 'namespaces');
+    const places = sharedPlaces(() => parent);
+    return prepareRootfs(stack(), ['lower'], parent, requests, directories, 'namespaces', places);
   };
 
   test('binds have their places, tmpfs theirs, in the order of the request', () => {
     const { binds, places, lower, root } = prepare([request('/etc/hosts')], ['/b', '/a']);
     expect(binds).toEqual([{ source: '/source', readOnly: true, target: '/etc/hosts' }]);
     expect(places).toEqual([{ target: '/b' }, { target: '/a' }]);
-    expect(lower).toEqual(['lower', join(dirname(root), 'stubs')]);
+    expect(readdirSync(root)).toEqual([]);
+    expect(lower).toEqual(['lower', expect.any(String)]);
     expect(readdirSync(lower[1] ?? '').sort()).toEqual(['a', 'b', 'dev', 'proc', 'sys']);
   });
 
@@ -135,6 +138,29 @@ describe('prepareRootfs', () => {
     expect(() => prepare([request('/etc')])).toThrow(ContextError);
     expect(() => prepare([], ['/etc/hosts'])).toThrow('nothing can be mounted at /etc/hosts');
   });
+});
+
+test('containers with the same mount points share a directory of them', () => {
+  const parent = tempDir();
+  const places = sharedPlaces(() => parent);
+  const one = places.stubs(
+    new Map([
+      ['a', 'directory'],
+      ['a/f', 'file'],
+    ]),
+  );
+  expect(
+    places.stubs(
+      new Map([
+        ['a/f', 'file'],
+        ['a', 'directory'],
+      ]),
+    ),
+  ).toBe(one);
+  expect(lstatSync(join(one, 'a/f')).isFile()).toBe(true);
+  const other = places.stubs(new Map([['b', 'directory']]));
+  expect(readdirSync(other)).toEqual(['b']);
+  expect([places.root(), places.memory()]).toEqual([places.root(), places.memory()]);
 });
 
 test('a new upper directory looks as the root that it covers', () => {
@@ -148,14 +174,16 @@ test('a new upper directory looks as the root that it covers', () => {
 describe('networkFiles', () => {
   const names = { network: 'host', extraHosts: ['10.0.0.1\tbox'], hostname: 'box' } as const;
   const servers = { servers: ['1.1.1.1'], search: ['.'], options: [] };
-  const paths = (more: object) =>
-    networkFiles(scratch, { ...names, ...more }).map(({ path }) => path);
-  const read = (name: string) => readFileSync(join(scratch, name), 'utf8').split('\n');
+  const made = (more: object) => networkFiles('/memory', { ...names, ...more });
+  const paths = (more: object) => made(more).requests.map(({ path }) => path);
 
   test('a line of --add-host counts before the container’s own name', () => {
     expect(paths({ resolver: servers })).toEqual(['/etc/hosts', '/etc/resolv.conf']);
-    expect(read('hosts').slice(2)).toEqual(['10.0.0.1\tbox', '127.0.1.1\tbox', '']);
-    expect(read('resolv.conf')[0]).toBe('nameserver 1.1.1.1');
+    const { files, requests } = made({ resolver: servers });
+    expect(requests.map(({ source }) => source)).toEqual(files.map(({ path }) => path));
+    const [hosts, resolver] = files.map(({ content }) => String(content).split('\n'));
+    expect(hosts?.slice(2)).toEqual(['10.0.0.1\tbox', '127.0.1.1\tbox', '']);
+    expect(resolver?.[0]).toBe('nameserver 1.1.1.1');
   });
 
   test('the image’s own files, where the build says so', () => {

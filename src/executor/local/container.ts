@@ -96,7 +96,7 @@ export interface Container {
   /** Empty directory of this machine where the merged view is mounted. */
   readonly root: string;
   readonly views: readonly View[];
-  readonly memory: MemoryFiles | undefined;
+  readonly memory: MemoryFiles;
   readonly binds: readonly BindMount[];
   readonly tmpfs: readonly TmpfsMount[];
   readonly network: 'host' | 'none';
@@ -297,7 +297,6 @@ function ownStreams(container: Container): Operation[] {
 }
 
 function memoryFiles({ memory }: Container): Operation[] {
-  if (!memory) return [];
   return [
     mount('tmpfs', memory.directory, 'tmpfs', HARDENED, 'mode=700'),
     ...memory.files.map((file): Operation => ({ op: 'write', ...file })),

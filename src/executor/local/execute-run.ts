@@ -32,7 +32,7 @@ import { hostDevices } from './devices.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
 import { describeOverlay } from './overlay.js';
-import type { MountRequest } from './rootfs.js';
+import type { ShownFiles } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
 import { prepareMounts } from './run-mounts.js';
@@ -57,13 +57,15 @@ function environment(
   return [...new Map([...base, ...step.hiddenEnv, ...step.env, ...fromMounts])];
 }
 
-function fileMounts(scratch: string, step: RunStep, isolation: Isolation): MountRequest[] {
+/** Files of the step's own: its network's, and the script of a heredoc. */
+function ownFiles({ places, isolation }: LocalMachine, scratch: string, step: RunStep): ShownFiles {
   const network = step.network === 'none' ? 'none' : 'host';
   const name = isolation === 'chroot' ? hostname() : HOSTNAME;
   const { extraHosts, resolver, noHosts } = step.resources;
   const names = { network, extraHosts, hostname: name, resolver, noHosts } as const;
-  const mounts = networkFiles(scratch, names);
-  if (step.script === undefined) return mounts;
+  const { files, requests } = networkFiles(places.memory(), names);
+  if (step.script === undefined) return { files, requests };
+  // Not in memory, where nothing can be executed.
   const source = join(scratch, 'script');
   writeFileSync(source, step.script, { mode: 0o755 });
   const script = {
@@ -73,7 +75,7 @@ function fileMounts(scratch: string, step: RunStep, isolation: Isolation): Mount
     readOnly: true,
     optional: false,
   } as const;
-  return [...mounts, script];
+  return { files, requests: [...requests, script] };
 }
 
 /** What a step may do in its container. */
@@ -150,17 +152,19 @@ function requirePlatform({ platform, location }: RunStep): void {
 
 /** Describes the step's container; its directories are made in the draft. */
 function describeContainer(
-  { isolation }: LocalMachine,
+  machine: LocalMachine,
   draft: Draft,
   step: RunStep,
   stack: Stack,
   mounts: PreparedMounts,
   cgroups: readonly string[],
 ): Container {
-  const requests = [...fileMounts(draft.path, step, isolation), ...mounts.requests];
+  const { isolation, places } = machine;
+  const own = ownFiles(machine, draft.path, step);
+  const requests = [...own.requests, ...mounts.requests];
   const tmpfsTargets = mounts.tmpfs.map(({ target }) => target);
   const lower = stack.map(({ path }) => path);
-  const rootfs = prepareRootfs(stack, lower, draft.path, requests, tmpfsTargets, isolation);
+  const rootfs = prepareRootfs(stack, lower, draft.path, requests, tmpfsTargets, isolation, places);
   const insecure = step.security === 'insecure';
   const work = join(draft.path, 'work');
   mkdirSync(work);
@@ -170,7 +174,7 @@ function describeContainer(
     overlay: describeOverlay(rootfs.lower, { directory: draft.diff, work }, true),
     root: rootfs.root,
     views: mounts.views,
-    memory: mounts.memory,
+    memory: { directory: places.memory(), files: [...own.files, ...mounts.secrets] },
     binds: rootfs.binds,
     tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, ...rootfs.places[index] })),
     network: step.network === 'none' ? 'none' : 'host',

@@ -25,6 +25,7 @@ import { executeFetch } from './execute-fetch.js';
 import { executeRun } from './execute-run.js';
 import type { LocalMachine } from './local-machine.js';
 import { inheritRoot } from './rootfs.js';
+import { sharedPlaces } from './shared-places.js';
 
 type Made = Omit<LayerArtifact, 'content'>;
 
@@ -116,7 +117,8 @@ async function make(
 }
 
 /** The executor of this machine. It shares the build's store, and all of its layers are there. */
-export function localExecutor(machine: LocalMachine): Executor<CopySources> {
+export function localExecutor(shared: Omit<LocalMachine, 'places'>): Executor<CopySources> {
+  const machine: LocalMachine = { ...shared, places: sharedPlaces(shared.scratch) };
   return {
     sharesStore: true,
     execute: async (step, inputs, io) => {

@@ -6,6 +6,7 @@ import type { StackTree } from '../../store/layers/layer-stack.js';
 import type { Store } from '../../store/store.js';
 import type { ControlLimits } from './cgroup-limits.js';
 import type { Isolation } from './container.js';
+import type { SharedPlaces } from './shared-places.js';
 
 export interface LocalMachine {
   readonly store: Store;
@@ -19,6 +20,8 @@ export interface LocalMachine {
   readonly scratch: () => string;
   /** The stacks of the build's steps, with what was found out about them. */
   readonly stacks: StackTree;
+  /** What its containers have in common. */
+  readonly places: SharedPlaces;
   /** Runs the containers. */
   readonly sys: WiacSys;
   /** Counts up, for names that must not repeat within this process. */

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Stack } from '../../fs/layer/stack.js';
-import { locate, locateAbove, resolveBy } from '../../fs/layer/stack.js';
+import { getLink, isOpen, locate, resolveBy } from '../../fs/layer/stack.js';
 import type { MountPlace } from './container.js';
 
 /** Kind of a mount point: a file can only be mounted on a file, a directory on a directory. */
@@ -37,15 +37,25 @@ export interface PointRequest {
   readonly stubs?: string | undefined;
 }
 
-/** Directories beside the image's layers that hold mount points. */
-export interface PointDirectories {
-  /** Below all layers: a mount point here changes no directory of the image. */
-  readonly bottom: string;
-  /** Above all layers, for what an opaque directory would hide; made when the first one is needed. */
+/** What is to be made below all layers, by its path: so it changes no directory of the image. */
+export type Stubs = Map<string, PointKind>;
+
+/** Where mount points can be beside the image's layers. */
+export interface PointPlaces {
+  readonly bottom: Stubs;
+  /** A directory above all layers, for what an opaque one would hide; made when it is needed first. */
   readonly top: string;
 }
 
-function makePoint(directory: string, path: string, kind: PointKind): void {
+function addStub(bottom: Stubs, path: string, kind: PointKind): void {
+  const names = path.split('/');
+  for (let length = 1; length < names.length; length++)
+    bottom.set(names.slice(0, length).join('/'), 'directory');
+  bottom.set(path, kind);
+}
+
+/** Makes a mount point below a directory, unless it is there. */
+export function makePoint(directory: string, path: string, kind: PointKind): void {
   const target = join(directory, path);
   mkdirSync(kind === 'directory' ? target : dirname(target), { recursive: true });
   if (kind === 'file' && !existsSync(target)) writeFileSync(target, '');
@@ -79,6 +89,13 @@ function partBelow(path: string, directory: string): string | undefined {
   return path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : undefined;
 }
 
+/** What is at a path of the container, before anything is mounted. */
+interface Found {
+  readonly isDirectory: boolean;
+  /** Target of a symbolic link. */
+  readonly link: string | undefined;
+}
+
 interface Placed extends PointRequest {
   readonly target: string;
 }
@@ -103,20 +120,25 @@ const getDepth = (path: string) => path.split('/').length;
  * Finds or makes the mount points of a container.
  * @param stack the container's layers, topmost first; what it writes to before them, if it holds
  *   anything
- * @param covered how many of them lie above `directories.top`
+ * @param covered how many of them lie above `places.top`
  * @param own are /dev, /proc and /sys the container's, not this machine's?
  * @returns a place for each request, undefined where the image has something else
  */
 export function placeMounts(
   stack: Stack,
   covered: number,
-  directories: PointDirectories,
+  places: PointPlaces,
   requests: readonly PointRequest[],
   own = true,
 ): (MountPlace | undefined)[] {
-  const { bottom, top } = directories;
+  const { bottom, top } = places;
   let stubbed = stack;
-  const locateHere = (path: string) => locateAbove(stubbed, bottom, path);
+  const find = (path: string): Found | undefined => {
+    const entry = locate(stubbed, path);
+    if (entry) return { isDirectory: entry.stats.isDirectory(), link: getLink(entry) };
+    const kind = isOpen(stubbed, path) ? bottom.get(path) : undefined;
+    return kind && { isDirectory: kind === 'directory', link: undefined };
+  };
   const cover = (path: string, kind: PointKind): boolean => {
     if (!makeCoveringPoint(top, stack, path, kind)) return false;
     const points = { path: top, opaque: new Set<string>() };
@@ -124,16 +146,16 @@ export function placeMounts(
     return true;
   };
   const fits = (path: string, kind: PointKind) => {
-    const found = locateHere(path);
-    return found && found.stats.isDirectory() === (kind === 'directory');
+    const found = find(path);
+    return found && found.isDirectory === (kind === 'directory');
   };
   const placeInImage = (path: string, kind: PointKind): string | undefined => {
-    const resolved = resolveBy(locateHere, path);
+    const resolved = resolveBy(find, ({ link }) => link, path);
     if (!resolved) return undefined;
     const { path: found, entry } = resolved;
     if (!entry) {
-      makePoint(bottom, found, kind);
-      if (!locateHere(found) && !cover(found, kind)) return undefined;
+      addStub(bottom, found, kind);
+      if (!find(found) && !cover(found, kind)) return undefined;
     }
     return fits(found, kind) ? `/${found}` : undefined;
   };
@@ -158,18 +180,18 @@ export function placeMounts(
     const reached = enclosing(placed, target, (one) => one.target);
     return reached ? placeIn(reached, kind) : { target };
   };
-  const places: (MountPlace | undefined)[] = requests.map(() => undefined);
+  const all: (MountPlace | undefined)[] = requests.map(() => undefined);
   // Outer mounts come before the mounts inside them, in whatever order they were requested.
   const order = [...requests.entries()].sort(([, a], [, b]) => getDepth(a.path) - getDepth(b.path));
   for (const [index, request] of order) {
     const found = place(request);
-    places[index] = found;
+    all[index] = found;
     if (found) placed.push({ ...request, target: found.target });
   }
-  return places;
+  return all;
 }
 
 /** Is there anything in the directory above the layers? */
-export function hasCoveringPoints({ top }: PointDirectories): boolean {
+export function hasCoveringPoints({ top }: PointPlaces): boolean {
   return lstatSync(top, { throwIfNoEntry: false }) !== undefined;
 }

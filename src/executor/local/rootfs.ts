@@ -1,21 +1,15 @@
 /** Prepares the directories of a container: the merged view, and the mount points that it lacks. */
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, chownSync, existsSync, lstatSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { Stack } from '../../fs/layer/stack.js';
 import type { Resolver } from '../../plan/step.js';
 import { ContextError } from '../../util/errors.js';
 import type { BindMount, Isolation, MountPlace } from './container.js';
-import type { PointRequest } from './mount-points.js';
+import type { PointRequest, Stubs } from './mount-points.js';
 import { hasCoveringPoints, placeMounts } from './mount-points.js';
+import type { MemoryFile } from './operations.js';
 import { resolvConf } from './resolver.js';
+import type { SharedPlaces } from './shared-places.js';
 
 /** A file or directory of this machine to be shown at a path of the container. */
 export interface MountRequest extends PointRequest {
@@ -41,7 +35,7 @@ export interface Rootfs {
 
 /**
  * @param stack the container's layers, the upper directory included if it holds anything
- * @param scratch directory for everything made here; on the file system of the upper directory
+ * @param scratch directory for what is this container's own; on the file system of the layers
  * @param directories further mount points for directories (tmpfs)
  * @throws ContextError when a mount point lies below something that is no directory
  */
@@ -52,11 +46,9 @@ export function prepareRootfs(
   requests: readonly MountRequest[],
   directories: readonly string[],
   isolation: Isolation,
+  shared: SharedPlaces,
 ): Rootfs {
-  const root = join(scratch, 'merged');
-  const bottom = join(scratch, 'stubs');
-  for (const name of ['', ...SYSTEM_DIRECTORIES]) mkdirSync(join(bottom, name));
-  mkdirSync(root);
+  const bottom: Stubs = new Map(SYSTEM_DIRECTORIES.map((name) => [name, 'directory']));
   const points = { bottom, top: join(scratch, 'covering-stubs') };
   const wanted: PointRequest[] = [
     ...directories.map((path) => ({ path, kind: 'directory' as const })),
@@ -77,7 +69,12 @@ export function prepareRootfs(
     return optional ? [] : refuse(path);
   });
   const covering = hasCoveringPoints(points) ? [points.top] : [];
-  return { root, lower: [...covering, ...lower, bottom], binds, places };
+  return {
+    root: shared.root(),
+    lower: [...covering, ...lower, shared.stubs(bottom)],
+    binds,
+    places,
+  };
 }
 
 /** Gives a new upper directory the attributes of the root that it is going to cover. */
@@ -105,29 +102,38 @@ export interface NetworkNames {
   readonly noHosts?: boolean | undefined;
 }
 
+/** Files in memory, and where the container shows them. */
+export interface ShownFiles {
+  readonly files: readonly MemoryFile[];
+  readonly requests: readonly MountRequest[];
+}
+
 /**
- * /etc/hosts and /etc/resolv.conf of a container: copies in `scratch`, because a program may write
- * to its own, never to this machine's.
+ * /etc/hosts and /etc/resolv.conf of a container: its own, because a program may write to them.
+ * @param directory of the files in memory
  */
 export function networkFiles(
-  scratch: string,
+  directory: string,
   { network, extraHosts, hostname, resolver, noHosts }: NetworkNames,
-): MountRequest[] {
-  const file = { kind: 'file', readOnly: false, optional: true } as const;
-  const mounts: MountRequest[] = [];
-  if (!noHosts) {
-    const source = join(scratch, 'hosts');
-    // After the others: a line of --add-host for the same name counts.
-    const own = `127.0.1.1\t${hostname}`;
-    writeFileSync(source, [...HOSTS, ...extraHosts, own, ''].join('\n'));
-    mounts.push({ ...file, source, path: '/etc/hosts' });
-  }
+): ShownFiles {
+  const contents: (readonly [path: string, content: string])[] = [];
+  // After the others: a line of --add-host for the same name counts.
+  const hosts = [...HOSTS, ...extraHosts, `127.0.1.1\t${hostname}`, ''];
+  if (!noHosts) contents.push(['/etc/hosts', hosts.join('\n')]);
   const isThere = existsSync(RESOLV_CONF);
   if (network === 'host' && resolver !== 'none' && (resolver || isThere)) {
-    const source = join(scratch, 'resolv.conf');
     const machine = isThere ? readFileSync(RESOLV_CONF, 'utf8') : '';
-    writeFileSync(source, resolver ? resolvConf(machine, resolver) : machine);
-    mounts.push({ ...file, source, path: RESOLV_CONF });
+    contents.push([RESOLV_CONF, resolver ? resolvConf(machine, resolver) : machine]);
   }
-  return mounts;
+  const file = { kind: 'file', readOnly: false, optional: true } as const;
+  const attributes = { mode: 0o644, uid: 0, gid: 0 };
+  const sourceOf = (path: string) => join(directory, basename(path));
+  return {
+    files: contents.map(([path, content]) => ({
+      path: sourceOf(path),
+      content: Buffer.from(content),
+      ...attributes,
+    })),
+    requests: contents.map(([path]) => ({ ...file, source: sourceOf(path), path })),
+  };
 }

@@ -8,7 +8,7 @@ import { layerStack } from '../../store/layers/layer-stack.js';
 import type { LayerId } from '../../store/records.js';
 import { ContextError, UsageError } from '../../util/errors.js';
 import type { ExecutionIo } from '../executor.js';
-import type { MemoryFiles, TmpfsMount, View } from './container.js';
+import type { TmpfsMount, View } from './container.js';
 import type { LocalMachine } from './local-machine.js';
 import { lockCaches, openCacheMount } from './open-cache-mount.js';
 import type { MemoryFile } from './operations.js';
@@ -22,8 +22,7 @@ export interface PreparedMounts {
   readonly requests: readonly MountRequest[];
   readonly tmpfs: readonly TmpfsMount[];
   readonly env: readonly (readonly [string, string])[];
-  /** The secrets; undefined when there are none. */
-  readonly memory: MemoryFiles | undefined;
+  readonly secrets: readonly MemoryFile[];
   readonly close: () => void;
 }
 
@@ -96,10 +95,6 @@ async function bindStep(
   });
 }
 
-function secretDirectory({ scratch }: Preparation): string {
-  return join(scratch, 'secrets');
-}
-
 /** A secret is written to memory that only the container has: nothing can be left of it. */
 function showSecret(preparation: Preparation, mount: SecretMount): void {
   const { io, step } = preparation;
@@ -122,9 +117,10 @@ function showSecret(preparation: Preparation, mount: SecretMount): void {
     preparation.env.push([mount.env, value.toString()]);
   }
   if (mount.target === undefined) return;
-  const source = join(secretDirectory(preparation), String(preparation.secrets.length));
+  const { machine, secrets } = preparation;
+  const source = join(machine.places.memory(), `secret${secrets.length}`);
   const { mode, uid, gid } = mount;
-  preparation.secrets.push({ path: source, content: value, mode, uid, gid });
+  secrets.push({ path: source, content: value, mode, uid, gid });
   preparation.requests.push({
     source,
     path: mount.target,
@@ -220,8 +216,5 @@ export async function prepareMounts(
     throw error;
   }
   const { views, requests, tmpfs, env, secrets } = preparation;
-  const directory = secretDirectory(preparation);
-  if (secrets.length > 0) mkdirSync(directory);
-  const memory = secrets.length > 0 ? { directory, files: secrets } : undefined;
-  return { views, requests, tmpfs, env, memory, close };
+  return { views, requests, tmpfs, env, secrets, close };
 }

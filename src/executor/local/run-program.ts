@@ -16,6 +16,7 @@ import type { MountRequest, NetworkNames } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { Exit } from './sandbox.js';
 import { runAttached } from './sandbox.js';
+import { sharedPlaces } from './shared-places.js';
 
 /** A tmpfs at a path of the container. */
 export interface TmpfsRequest {
@@ -95,9 +96,11 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
     inheritRoot(upper, stack);
   }
   const identity = getIdentity(stack, request);
-  const binds = [...networkFiles(scratch, names), ...request.binds];
+  const places = sharedPlaces(() => scratch);
+  const network = networkFiles(places.memory(), names);
+  const binds = [...network.requests, ...request.binds];
   const directories = tmpfs.map(({ target }) => target);
-  const rootfs = prepareRootfs(stack, lower, scratch, binds, directories, isolation);
+  const rootfs = prepareRootfs(stack, lower, scratch, binds, directories, isolation, places);
   const pts = join(scratch, 'pts');
   for (const directory of [pts, work]) mkdirSync(directory, { recursive: true });
   const env = new Map([['HOME', identity.home], ...request.env]);
@@ -108,7 +111,7 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
       overlay: describeOverlay(rootfs.lower, { directory: upper, work }, false),
       root: rootfs.root,
       views: [],
-      memory: undefined,
+      memory: { directory: places.memory(), files: network.files },
       binds: rootfs.binds,
       tmpfs: tmpfs.map((item, index) => ({ ...item, ...rootfs.places[index] })),
       network: names.network,

@@ -34,6 +34,7 @@ interface StackChain {
   readonly below: Stack;
   readonly directories: Map<string, Shown>;
   readonly entries: Map<string, StackEntry | undefined>;
+  readonly open: Map<string, boolean>;
 }
 
 /** Who shows a directory. */
@@ -47,7 +48,7 @@ interface Shown {
 
 /** A stack with one more layer on top. The layers must not change any more. */
 export function stackOn(below: Stack, layer: StackLayer): Stack {
-  const chain: StackChain = { below, directories: new Map(), entries: new Map() };
+  const chain: StackChain = { below, directories: new Map(), entries: new Map(), open: new Map() };
   return Object.assign([layer, ...below], { chain });
 }
 
@@ -162,10 +163,18 @@ export function locate(stack: Stack, path: string): StackEntry | undefined {
   return undefined;
 }
 
-/** May a layer below the stack show something at a path that no layer of the stack has? */
-function isOpen(stack: Stack, path: string): boolean {
+/**
+ * May a layer below the stack show something at a path that no layer of the stack has?
+ * @param path clean: without empty components, `.` and `..`
+ */
+export function isOpen(stack: Stack, path: string): boolean {
   const { chain } = stack;
-  if (chain) return !shownBy(stack, chain, path).hidesBelow && isOpen(chain.below, path);
+  if (chain)
+    return remembered(
+      chain.open,
+      path,
+      () => !shownBy(stack, chain, path).hidesBelow && isOpen(chain.below, path),
+    );
   const names = split(path);
   const prefixes = names.map((_, index) => names.slice(0, index + 1).join('/'));
   return stack.every((layer) => {
@@ -176,17 +185,6 @@ function isOpen(stack: Stack, path: string): boolean {
     }
     return true;
   });
-}
-
-/**
- * As locate, with one more layer below all others. What is remembered of the stack stays of use.
- * @param bottom directory without symbolic links, whiteouts and opaque directories
- */
-export function locateAbove(stack: Stack, bottom: string, path: string): StackEntry | undefined {
-  const clean = split(path).join('/');
-  const found = locate(stack, clean);
-  if (found || !isOpen(stack, clean)) return found;
-  return locate([{ path: bottom, opaque: new Set() }], clean);
 }
 
 /** A name of the merged view, and the path of the topmost layer that has it. */
@@ -249,33 +247,40 @@ export function openMergedView(stack: Stack): MergedView {
 }
 
 /** Where a path leads when every symlink is followed within the stack's root. */
-export interface Resolved {
+export interface Resolved<Entry = StackEntry> {
   /** Path without symlinks, relative to the root, '' is the root. */
   readonly path: string;
   /** undefined when nothing is there (yet); the directories before it may be missing as well. */
-  readonly entry: StackEntry | undefined;
+  readonly entry: Entry | undefined;
+}
+
+/** The target of a symbolic link; undefined for anything else. */
+export function getLink({ root, path, stats }: StackEntry): string | undefined {
+  return stats.isSymbolicLink() ? (readLinkBelow(root, path) ?? '') : undefined;
 }
 
 /**
- * Follows symlinks as a process would whose root is the stack: absolute targets start at that
+ * Follows symlinks as a process would whose root is a merged view: absolute targets start at that
  * root and `..` stops there.
+ * @param find what is at a path whose symlinks are not followed
  * @returns undefined when there are too many symlinks (ELOOP)
  */
-export function resolve(stack: Stack, path: string): Resolved | undefined {
-  return resolveBy((at) => locate(stack, at), path);
-}
-
-/** As resolve. @param find locates a path in the merged view */
-export function resolveBy(
-  find: (path: string) => StackEntry | undefined,
+export function resolveBy<Entry>(
+  find: (path: string) => Entry | undefined,
+  linkOf: (entry: Entry) => string | undefined,
   path: string,
-): Resolved | undefined {
+): Resolved<Entry> | undefined {
   const tree = pathTree('nothing', (at) => {
     const entry = find(at);
-    if (!entry?.stats.isSymbolicLink()) return { place: at };
-    return { link: readLinkBelow(entry.root, entry.path) ?? '' };
+    const link = entry === undefined ? undefined : linkOf(entry);
+    return link === undefined ? { place: at } : { link };
   });
   const reached = followLinks(tree, path.split('/'));
   if (reached.kind !== 'found') return undefined;
   return { path: reached.place, entry: find(reached.place) };
+}
+
+/** As resolveBy, in a stack. */
+export function resolve(stack: Stack, path: string): Resolved | undefined {
+  return resolveBy((at) => locate(stack, at), getLink, path);
 }
