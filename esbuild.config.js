@@ -106,6 +106,25 @@ const { outputFiles: inProcess } = await build({
   },
 });
 
+/** Filters of system calls, by the modules that make them at run time too. */
+async function seccompFilters() {
+  const { outputFiles } = await build({
+    ...common,
+    stdin: {
+      contents: `export { defaultFilters } from './src/executor/seccomp/default-filters.ts';
+        export { DEFAULT_CAPABILITIES, namesOf } from './src/executor/local/capabilities.ts';`,
+      resolveDir: '.',
+    },
+    sourcemap: false,
+    format: 'esm',
+    platform: 'node',
+  });
+  const [{ contents }] = outputFiles;
+  const code = Buffer.from(contents).toString('base64');
+  const made = await import(`data:text/javascript;base64,${code}`);
+  return made.defaultFilters(made.namesOf(made.DEFAULT_CAPABILITIES));
+}
+
 const files = new Map(
   [...packages, ...command, ...worker, ...inProcess].map(({ path, contents }) => [
     basename(path),
@@ -125,6 +144,7 @@ for (const [name, contents] of files) {
 files.set('wiac.cjs', Buffer.concat([readFileSync('src/start/launch.sh'), files.get('wiac.cjs')]));
 const wasm = 'src/oci/compress/libdeflate/libdeflate.wasm';
 files.set(basename(wasm), readFileSync(wasm));
+for (const [name, filter] of await seccompFilters()) files.set(name, filter);
 files.set('LICENSES.txt', getLicences([packageFacts, commandFacts]));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds

@@ -23,6 +23,7 @@ export const ROOMS = [
   ['shared-cache', 'the list of entries for other machines, where it is kept, signatures'],
   ['executor', 'a step and its inputs in, a layer out'],
   ['executor/local', 'containers and copies on this machine'],
+  ['executor/seccomp', 'which system calls a container may make: profiles to filters'],
   ['sources', 'files of the web, of repositories and of archives, for ADD and as build contexts'],
   ['libs', 'what a program needs to be started: interpreter, shared libraries'],
   ['store', 'what is kept: opening, format version, paths, records'],

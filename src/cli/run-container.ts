@@ -1,5 +1,5 @@
 /** From the options of `wiac run` to what a container may do and has. */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { posix } from 'node:path';
 import { getCapabilities } from '../executor/local/capabilities.js';
@@ -8,6 +8,8 @@ import { DEFAULT_RESTRICTIONS } from '../executor/local/container.js';
 import type { Device } from '../executor/local/devices.js';
 import { getDevice } from '../executor/local/devices.js';
 import type { ProgramRequest } from '../executor/local/run-program.js';
+import type { Profile } from '../executor/seccomp/profile.js';
+import { parseProfile } from '../executor/seccomp/profile-file.js';
 import { UsageError } from '../util/errors.js';
 import { parseMounts } from './run-mount-options.js';
 import type { RunOptions } from './run-options.js';
@@ -48,26 +50,42 @@ function parseDevice(value: string): Device {
   return device ?? refuse('that is no device', 'name one of /dev');
 }
 
-interface SecurityOptions {
-  readonly seccomp: boolean;
-  readonly noNewPrivileges: boolean;
+type SecurityOptions = Pick<Restrictions, 'seccomp' | 'noNewPrivileges'>;
+
+/** @throws UsageError for a file that is no profile */
+function readProfile(file: string): Profile {
+  const bad = (why: string) =>
+    new UsageError(`--security-opt seccomp=${file}: ${why}`, {
+      hint: 'it takes unconfined, or a file such as seccomp/default.json of moby/profiles',
+    });
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw bad(`it can't be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const profile = parseProfile(text);
+  if ('wrong' in profile) throw bad(`it is no profile: ${profile.wrong}`);
+  return profile;
 }
 
 /** What docker's --security-opt takes and wiac has. */
 function parseSecurity(values: readonly string[]): SecurityOptions {
-  const result = { seccomp: true, noNewPrivileges: false };
+  let { seccomp, noNewPrivileges } = DEFAULT_RESTRICTIONS;
   for (const value of values) {
     const [name, setting = ''] = value.split(/[=:](.*)/s);
-    if (name === 'no-new-privileges') result.noNewPrivileges = setting !== 'false';
-    else if (name === 'seccomp' && setting === 'unconfined') result.seccomp = false;
+    if (name === 'no-new-privileges') noNewPrivileges = setting !== 'false';
+    else if (name === 'seccomp' && setting === 'unconfined') seccomp = undefined;
+    else if (name === 'seccomp' && setting === 'builtin') seccomp = DEFAULT_RESTRICTIONS.seccomp;
+    else if (name === 'seccomp' && setting !== '') seccomp = readProfile(setting);
     // wiac labels nothing, and has no profile that could be put aside.
     else if (!(name === 'label' || (name === 'apparmor' && setting === 'unconfined'))) {
       throw new UsageError(`--security-opt ${value}: wiac can't do that`, {
-        hint: 'no-new-privileges and seccomp=unconfined are there',
+        hint: 'no-new-privileges, seccomp=unconfined and seccomp=FILE are there',
       });
     }
   }
-  return result;
+  return { seccomp, noNewPrivileges };
 }
 
 function getRestrictions(options: RunOptions): Restrictions {

@@ -91,7 +91,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/layer-directory.ts': 'readdirSync statSync',
       'cli/log-file.ts': 'appendFileSync writeFileSync',
       'cli/registry-options.ts': 'existsSync',
-      'cli/run-container.ts': 'statSync',
+      'cli/run-container.ts': 'readFileSync statSync',
       'cli/run-environment.ts': 'readFileSync',
       'cli/run-mount-options.ts': 'statSync',
       'cli/run-target.ts': 'statSync',
@@ -145,6 +145,7 @@ const REASONS: readonly Reason[] = [
   {
     why: "files of wiac's own package",
     files: {
+      'executor/local/seccomp.ts': 'readFileSync',
       'native/binary.ts': 'existsSync',
       'oci/compress/libdeflate/deflate.ts': 'readFileSync',
       'start/launcher.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',

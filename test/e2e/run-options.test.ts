@@ -252,6 +252,20 @@ describe('rights', () => {
     ]);
   });
 
+  test('--security-opt seccomp=FILE: a profile of the user', async () => {
+    const { run, cwd } = await prepare();
+    const mkdir = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 28 };
+    const profile = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [mkdir] };
+    writeTree(cwd, { 'profile.json': JSON.stringify(profile) });
+    const flags = ['--security-opt', 'seccomp=profile.json'];
+    const script = 'mkdir /new; echo $?';
+    const { stdout, stderr } = await run(flags, script);
+    expect(stdout).toBe('1\n');
+    expect(stderr).toContain('No space left on device');
+    const builtin = await run([...flags, '--security-opt', 'seccomp=builtin'], script);
+    expect(builtin.stdout).toBe('0\n');
+  });
+
   test('--privileged has all devices of this machine; --device one of them', async () => {
     const { run } = await prepare();
     const there = 'for d in /dev/full /dev/kmsg /dev/sub/log; do test -e $d && echo $d; done; true';
@@ -289,7 +303,9 @@ describe('rights', () => {
     [['--device', '/etc/passwd:/dev/x'], 'that is no device'],
     [['--device', '/dev/null:/x'], 'has to be below /dev'],
     [['--device', '/dev/null:/dev/x:r'], "can't give it with r alone"],
-    [['--security-opt', 'seccomp=profile.json'], "can't do that"],
+    [['--security-opt', 'seccomp=none.json'], "it can't be read (ENOENT)"],
+    [['--security-opt', 'seccomp=/etc/passwd'], 'it is no profile: '],
+    [['--security-opt', 'selinux=on'], "can't do that"],
     [['--dns', 'one'], 'that is no address'],
     [['--hostname', 'a b'], 'no host name'],
     [['--isolation=chroot', '--cap-drop=ALL'], '--cap-drop: with --isolation=chroot'],

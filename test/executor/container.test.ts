@@ -1,6 +1,6 @@
 /** From the description of a container to the operations that enter it. */
 import { describe, expect, test } from '@jest/globals';
-import { DEFAULT_CAPABILITIES, SYS_ADMIN } from '../../src/executor/local/capabilities.js';
+import { ALL_CAPABILITIES, DEFAULT_CAPABILITIES } from '../../src/executor/local/capabilities.js';
 import type { Container } from '../../src/executor/local/container.js';
 import { DEFAULT_RESTRICTIONS, enterOperations } from '../../src/executor/local/container.js';
 import type { Operation } from '../../src/executor/local/operations.js';
@@ -131,10 +131,19 @@ describe('rights', () => {
     expect(one(enter(chosen), 'capabilities')?.keep).toEqual([1]);
   });
 
-  test('there is no filter for a program that may mount', () => {
-    const capabilities = [...DEFAULT_CAPABILITIES, SYS_ADMIN];
-    expect(one(enter(restricted({ capabilities })), 'seccomp')).toBe(undefined);
-    expect(one(enter(restricted({ seccomp: false })), 'seccomp')).toBe(undefined);
+  test('a program with more capabilities has another filter, none when that was asked for', () => {
+    const usual = one(enter(), 'seccomp')?.filter;
+    const more = one(enter(restricted({ capabilities: ALL_CAPABILITIES })), 'seccomp')?.filter;
+    expect(usual).toBeDefined();
+    expect(more).toBeDefined();
+    expect(more).not.toEqual(usual);
+    expect(one(enter(restricted({ seccomp: undefined })), 'seccomp')).toBe(undefined);
+  });
+
+  test('the filter comes after all that it would refuse', () => {
+    const operations = enter(restricted({ readOnly: true })).map(({ op }) => op);
+    const after = operations.slice(operations.indexOf('seccomp') + 1);
+    expect(after).toEqual(['user', 'chdir', 'env', 'exec']);
   });
 
   test('masked and protected paths of the runtime-spec, but not when all is allowed', () => {

@@ -1,13 +1,13 @@
 /** A context with perl, for programs that need system calls; and their numbers. */
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { systemCalls } from '../../src/executor/seccomp/system-calls.js';
 import { context, dockerfile, tempDir, WIAC } from './wiac.js';
 
 /** Numbers of system calls for perl's syscall(). */
-export const SYSCALLS: Readonly<Record<string, number>> =
-  process.arch === 'arm64'
-    ? { add_key: 217, clone: 220, keyctl: 219, unshare: 97 }
-    : { add_key: 248, clone: 56, keyctl: 250, unshare: 272 };
+export const SYSCALLS: Readonly<Record<string, number>> = Object.fromEntries(
+  systemCalls(process.arch === 'arm64' ? 'arm64' : 'x64'),
+);
 
 /** The lines come after those that bring /bin and perl. */
 export async function perlContext(

@@ -67,7 +67,12 @@ function rightsOptions(command: Command): Command {
   return command
     .option('--cap-add <capability>', 'such as NET_ADMIN, or ALL', collect, [])
     .option('--cap-drop <capability>', 'such as NET_RAW, or ALL', collect, [])
-    .option('--security-opt <option>', 'no-new-privileges or seccomp=unconfined', collect, [])
+    .option(
+      '--security-opt <option>',
+      'no-new-privileges, seccomp=unconfined or seccomp=FILE',
+      collect,
+      [],
+    )
     .option('--privileged', 'all capabilities, all devices, /sys to be written to', false)
     .option('--ulimit <name=soft:hard>', 'resource limit, such as nofile=1024', collect, []);
 }

@@ -24,8 +24,10 @@ export const DEFAULT_CAPABILITIES: readonly number[] = DEFAULT_NAMES.map((name) 
   NAMES.indexOf(name),
 );
 
-/** A program with it may mount, which makes a filter of system calls pointless. */
-export const SYS_ADMIN = NAMES.indexOf('SYS_ADMIN');
+/** Their names, without `CAP_`. */
+export function namesOf(capabilities: readonly number[]): string[] {
+  return capabilities.flatMap((number) => NAMES[number] ?? []);
+}
 
 /**
  * Numbers of a name, with or without `CAP_`, in any case; `ALL` are all.

@@ -3,12 +3,14 @@
  */
 
 import type { ResourceLimit } from '../../plan/step.js';
-import { DEFAULT_CAPABILITIES, SYS_ADMIN } from './capabilities.js';
+import { DOCKER_PROFILE } from '../seccomp/docker-profile.js';
+import type { Profile } from '../seccomp/profile.js';
+import { DEFAULT_CAPABILITIES } from './capabilities.js';
 import type { Device } from './devices.js';
 import { deviceOperations, STANDARD_DEVICES } from './devices.js';
 import type { MemoryFile, Operation, Overlay } from './operations.js';
 import { CLONE, MS } from './operations.js';
-import { seccompFilter } from './seccomp.js';
+import { containerFilter } from './seccomp.js';
 
 /** How much a container is kept apart from this machine. */
 export type Isolation = 'namespaces' | 'chroot';
@@ -71,8 +73,8 @@ export interface Restrictions {
   readonly capabilities: readonly number[];
   /** Also in the article's chroot and where there is no sandbox, which keep all otherwise. */
   readonly everywhere?: boolean;
-  /** Refuse system calls, as Docker does? */
-  readonly seccomp: boolean;
+  /** Which system calls it may make; undefined: all. */
+  readonly seccomp: Profile | undefined;
   readonly noNewPrivileges: boolean;
   /** The root is read-only; mounts stay writable. */
   readonly readOnly: boolean;
@@ -83,7 +85,7 @@ export interface Restrictions {
 /** Docker's own. */
 export const DEFAULT_RESTRICTIONS: Restrictions = {
   capabilities: DEFAULT_CAPABILITIES,
-  seccomp: true,
+  seccomp: DOCKER_PROFILE,
   noNewPrivileges: false,
   readOnly: false,
   init: false,
@@ -324,17 +326,22 @@ function processes({ isolation, cgroups, restrictions }: Container): Operation[]
 }
 
 function rights({ isolation, insecure, restrictions }: Container): Operation[] {
-  const { capabilities, everywhere, seccomp, noNewPrivileges } = restrictions;
+  const { capabilities, everywhere, noNewPrivileges } = restrictions;
   // The article's chroot keeps every capability; that is one of the reasons it is no sandbox.
   if (isolation === 'chroot' || insecure)
     return everywhere ? [{ op: 'capabilities', keep: capabilities }] : [];
-  const isFiltered = seccomp && !capabilities.includes(SYS_ADMIN);
-  const filter = isFiltered ? seccompFilter(process.arch) : undefined;
   return [
     { op: 'capabilities', keep: capabilities },
-    ...(filter ? [{ op: 'seccomp', filter } as const] : []),
     ...(noNewPrivileges ? [{ op: 'no-new-privileges' } as const] : []),
   ];
+}
+
+/** Comes last of what needs rights: it refuses some of the calls that make a container. */
+function filter({ isolation, insecure, restrictions }: Container): Operation[] {
+  const { capabilities, seccomp } = restrictions;
+  if (isolation === 'chroot' || insecure || !seccomp) return [];
+  const made = containerFilter(seccomp, capabilities);
+  return made ? [{ op: 'seccomp', filter: made }] : [];
 }
 
 /** Up to the first process of the container, in a mount namespace whose mounts are its own. */
@@ -379,6 +386,7 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
     ...(container.restrictions.readOnly
       ? [{ op: 'restrict', path: '/', attributes: MS.RDONLY } as const]
       : []),
+    ...filter(container),
     { op: 'user', ...user },
     { op: 'chdir', path: container.workdir },
     { op: 'env', pairs: container.env },
