@@ -129,6 +129,7 @@ const REASONS: readonly Reason[] = [
       'containers-storage/storage-records.ts': 'readFileSync',
       'executor/local/binfmt.ts': 'readdirSync readFileSync',
       'executor/local/cgroup.ts': 'mkdirSync readFileSync readdirSync rmdirSync writeFileSync',
+      'executor/local/masked-paths.ts': 'readdirSync',
       'executor/local/privileges.ts': 'readFileSync',
       'libs/ldcache.ts': 'readFileSync',
       'oci/registry/auth-config.ts': 'readFileSync',

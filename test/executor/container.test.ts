@@ -1,8 +1,12 @@
 /** From the description of a container to the operations that enter it. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { ALL_CAPABILITIES, DEFAULT_CAPABILITIES } from '../../src/executor/local/capabilities.js';
 import type { Container } from '../../src/executor/local/container.js';
 import { DEFAULT_RESTRICTIONS, enterOperations } from '../../src/executor/local/container.js';
+import { MASKED, thermalPaths } from '../../src/executor/local/masked-paths.js';
 import type { Operation } from '../../src/executor/local/operations.js';
 import { CLONE, MS } from '../../src/executor/local/operations.js';
 
@@ -16,6 +20,7 @@ const CONTAINER: Container = {
   tmpfs: [],
   network: 'host',
   insecure: false,
+  masked: [...MASKED, '/sys/hot'],
   devices: [],
   restrictions: DEFAULT_RESTRICTIONS,
   cgroups: [],
@@ -146,9 +151,21 @@ describe('rights', () => {
     expect(after).toEqual(['user', 'chdir', 'env', 'exec']);
   });
 
+  test('what counts how hot a CPU was is masked, where there is such a thing', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'wiac-cpus-'));
+    for (const path of ['cpu0/thermal_throttle', 'cpu1', 'cpu12/thermal_throttle', 'cpufreq'])
+      mkdirSync(join(directory, path), { recursive: true });
+    const paths = thermalPaths(directory);
+    rmSync(directory, { recursive: true });
+    const wanted = ['cpu0', 'cpu12'].map((name) => join(directory, name, 'thermal_throttle'));
+    expect(paths.sort()).toEqual(wanted);
+    expect(thermalPaths(join(directory, 'none'))).toEqual([]);
+  });
+
   test('masked and protected paths of the runtime-spec, but not when all is allowed', () => {
     const masked = all(enter(), 'mask').map(({ path }) => path);
-    expect(masked).toEqual(expect.arrayContaining(['/proc/kcore', '/proc/keys', '/sys/firmware']));
+    const some = ['/proc/kcore', '/proc/keys', '/proc/interrupts', '/sys/firmware', '/sys/hot'];
+    expect(masked).toEqual(expect.arrayContaining(some));
     const readOnly = all(enter(), 'read-only').map(({ path }) => path);
     expect(readOnly).toEqual(expect.arrayContaining(['/proc/sys', '/proc/sysrq-trigger']));
     expect(all(enter({ insecure: true }), 'mask')).toEqual([]);

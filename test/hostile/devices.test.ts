@@ -61,6 +61,20 @@ describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
     await stepOutput(getMachine(user), root, flags);
   });
 
+  test('what tells of other programs of this machine is empty', async () => {
+    const paths = 'interrupts kcore keys timer_list sched_debug';
+    const size = '$(head -c 3 $f 2>/dev/null | /bin/busybox wc -c)';
+    const script = `cd /proc; for f in ${paths}; do test -e $f && echo $f ${size}; done; true`;
+    const root = context({
+      Dockerfile: dockerfile(`RUN ${script}`, 'USER 65534', `RUN ${script} #`),
+    });
+    const lines = await stepOutput(getMachine(user), root, flags);
+    expect(lines.length).toBeGreaterThanOrEqual(6);
+    // The article's chroot has this machine's own /proc.
+    const full = isolation === 'chroot' ? expect.arrayContaining(['interrupts 3']) : [];
+    expect(lines.filter((line) => !line.endsWith(' 0'))).toEqual(full);
+  });
+
   test('/sys can be read only, with the control groups below it', async () => {
     // Opened for writing, nothing more: these are the files of this machine.
     const script = [

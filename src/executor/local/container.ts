@@ -8,6 +8,7 @@ import type { Profile } from '../seccomp/profile.js';
 import { DEFAULT_CAPABILITIES } from './capabilities.js';
 import type { Device } from './devices.js';
 import { deviceOperations, STANDARD_DEVICES } from './devices.js';
+import { PROTECTED } from './masked-paths.js';
 import type { MemoryFile, Operation, Overlay } from './operations.js';
 import { CLONE, MS } from './operations.js';
 import { containerFilter } from './seccomp.js';
@@ -107,6 +108,8 @@ export interface Container {
    * --privileged.
    */
   readonly insecure: boolean;
+  /** Paths that it sees as empty, unless it is insecure. */
+  readonly masked: readonly string[];
   /** In /dev besides those that every container has. */
   readonly devices: readonly Device[];
   readonly restrictions: Restrictions;
@@ -127,22 +130,6 @@ export interface Container {
   readonly env: readonly (readonly [string, string])[];
   readonly argv: readonly string[];
 }
-
-/** Paths that the OCI runtime-spec's defaults hide (maskedPaths) or protect (readonlyPaths). */
-const MASKED = [
-  '/proc/acpi',
-  '/proc/asound',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
-  '/sys/devices/virtual/powercap',
-];
-const PROTECTED = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 const DEVICE_LINKS = [
   ['/proc/self/fd', 'fd'],
@@ -270,11 +257,11 @@ function sharedFileSystems(container: Container): Operation[] {
 }
 
 function ownFileSystems(container: Container, streams: StreamKind): Operation[] {
-  const { root, insecure } = container;
+  const { root, insecure, masked } = container;
   const hidden: Operation[] = insecure
     ? []
     : [
-        ...MASKED.map((path): Operation => ({ op: 'mask', root, path })),
+        ...masked.map((path): Operation => ({ op: 'mask', root, path })),
         ...PROTECTED.map((path): Operation => ({ op: 'read-only', root, path })),
       ];
   return [

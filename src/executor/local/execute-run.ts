@@ -31,6 +31,7 @@ import { DEFAULT_RESTRICTIONS } from './container.js';
 import { hostDevices } from './devices.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
+import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
 import type { ShownFiles } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
@@ -179,6 +180,7 @@ function describeContainer(
     tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, ...rootfs.places[index] })),
     network: step.network === 'none' ? 'none' : 'host',
     insecure,
+    masked: maskedPaths(),
     devices: insecure && isolation === 'namespaces' ? hostDevices() : [],
     restrictions: getRestrictions(step, isolation),
     cgroups,

@@ -11,6 +11,7 @@ import { inUserNamespace } from '../../util/user-namespace.js';
 import type { Isolation, Restrictions } from './container.js';
 import type { Device } from './devices.js';
 import { hostDevices } from './devices.js';
+import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
 import type { MountRequest, NetworkNames } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
@@ -116,6 +117,7 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
       tmpfs: tmpfs.map((item, index) => ({ ...item, ...rootfs.places[index] })),
       network: names.network,
       insecure: privileged,
+      masked: maskedPaths(),
       devices: [...allDevices, ...request.devices],
       restrictions: request.restrictions,
       cgroups: request.cgroups,
