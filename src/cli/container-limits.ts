@@ -102,6 +102,6 @@ export function parseLimits(options: LimitOptions): ControlLimits {
     cpuShares: whole('--cpu-shares', shares, 2, 262_144, 'it is 2 to 262144'),
     cpusetCpus: getList('--cpuset-cpus', cpusetCpus),
     cpusetMems: getList('--cpuset-mems', cpusetMems),
-    pids: pids !== undefined && pids > 0 ? pids : undefined,
+    pids: pids === 0 ? -1 : pids,
   };
 }

@@ -1,6 +1,6 @@
 /** `wiac run` */
 import { runInLayers } from '../engine/run-in-layers.js';
-import { memoryKillMessage } from '../executor/local/cgroup-limits.js';
+import { memoryKillMessage, refusedProcessesMessage } from '../executor/local/cgroup-limits.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
 import type { ProgramExit } from '../executor/local/run-program.js';
 import { explainMissing } from '../libs/explain-missing.js';
@@ -62,6 +62,8 @@ async function runTarget(target: Target, options: RunOptions): Promise<number> {
   });
   tellMissing(exit, target, settings, env, workdir);
   if (exit.memoryKills > 0) say(memoryKillMessage(control, exit.memoryKills));
+  if (exit.maxProcesses !== undefined && exit.refusedProcesses > 0)
+    say(refusedProcessesMessage(exit.maxProcesses), '--pids-limit=NUMBER allows more, or fewer');
   return exit.code;
 }
 

@@ -28,6 +28,9 @@ export interface LayersRun extends Omit<ProgramRequest, 'upper' | 'work' | 'scra
 export interface RunOutcome extends ProgramExit {
   /** How many of its processes the kernel ended for want of memory. */
   readonly memoryKills: number;
+  /** How many it did not start because the limit of processes was reached, and that limit. */
+  readonly refusedProcesses: number;
+  readonly maxProcesses: number | undefined;
 }
 
 async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcome> {
@@ -39,7 +42,12 @@ async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcom
     const { diff: upper, work } = layer;
     const exit = await runProgram({ ...request, upper, work, scratch, cgroups: groups.members });
     request.signal?.throwIfAborted();
-    return { ...exit, memoryKills: groups.memoryKills() };
+    const { maxProcesses } = groups;
+    const counts = {
+      memoryKills: groups.memoryKills(),
+      refusedProcesses: groups.refusedProcesses(),
+    };
+    return { ...exit, ...counts, maxProcesses };
   } finally {
     await groups.remove();
     layer.close();

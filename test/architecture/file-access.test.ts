@@ -131,6 +131,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/cgroup.ts': 'mkdirSync readFileSync readdirSync rmdirSync writeFileSync',
       'executor/local/masked-paths.ts': 'readdirSync',
       'executor/local/privileges.ts': 'readFileSync',
+      'executor/local/resource-ends.ts': 'readFileSync',
       'libs/ldcache.ts': 'readFileSync',
       'oci/registry/auth-config.ts': 'readFileSync',
       'oci/registry/certificates.ts': 'readFileSync readdirSync',

@@ -1,5 +1,12 @@
 /** Control groups: limits of `wiac run` and of RUN steps are set, told, and leave nothing behind. */
-import { readdirSync, readFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -89,6 +96,7 @@ describe('wiac run', () => {
     const script = 'for i in 1 2 3 4 5 6 7 8; do sleep 0.2 & done; wait';
     const limited = await wiac(['run', '--pids-limit=4', 'app', '/bin/sh', '-c', script]);
     expect(limited.stderr).toContain("can't fork: Resource temporarily unavailable");
+    expect(limited.stderr).toContain('the limit of processes and threads (4) was reached');
     const unlimited = await wiac(['run', '--pids-limit=-1', 'app', '/bin/sh', '-c', script]);
     expect(unlimited).toMatchObject({ exitCode: 0, stderr: '' });
   });
@@ -104,7 +112,8 @@ describe('wiac run', () => {
     const killed = start(made, '-m', '64m', 'app', '/bin/sh', '-c', 'echo ready; exec sleep 60');
     const alive = start(made, '-m', '64m', 'app', '/bin/sh', '-c', 'echo ready; read line');
     await Promise.all([printed(killed.stdout, 'ready'), printed(alive.stdout, 'ready')]);
-    expect(getGroups(killed.pid)).toHaveLength(1);
+    expect(getGroups(killed.pid)).not.toEqual([]);
+    const kept = getGroups(alive.pid);
     killed.kill('SIGKILL');
     await killed;
     // The kernel may take a moment to end the program.
@@ -113,7 +122,7 @@ describe('wiac run', () => {
       await new Promise((resume) => setTimeout(resume, 20));
     await made.wiac(['build', '-q', context({ Dockerfile: dockerfile() })]);
     expect(getGroups(killed.pid)).toEqual([]);
-    expect(getGroups(alive.pid)).toHaveLength(1);
+    expect(getGroups(alive.pid)).toEqual(kept);
     alive.stdin?.end('\n');
     expect((await alive).exitCode).toBe(0);
   });
@@ -166,6 +175,66 @@ describe('wiac build', () => {
     expect(result.exitCode).toBe(5);
     expect(result.stderr).toContain('exit code 137; out of memory: the kernel killed a process');
     expect(groups().filter((path) => !before.includes(path))).toEqual([]);
+  });
+
+  test.each([
+    ['whose shells wait for each other', 'b() { b | b; }; b', 200],
+    ['that goes on in the background', 'b() { b | b & }; while b; do sleep 0.1; done', 200],
+    ['that nobody minds', 'for i in 1 2 3 4 5 6 7 8 9; do (sleep 1 &) 2>/dev/null; done; true', 5],
+  ])('a fork bomb %s ends as a failed step', async (_, script, limit) => {
+    const { wiac } = machine();
+    const before = groups();
+    const root = context({ Dockerfile: dockerfile(`RUN ${script}`) });
+    const result = await wiac(['build', `--pids-limit=${limit}`, root]);
+    expect(result.exitCode).toBe(5);
+    expect(result.stderr).toContain(`the limit of processes and threads (${limit}) was reached`);
+    expect(result.stderr).toContain('--pids-limit=NUMBER');
+    expect(groups().filter((path) => !before.includes(path))).toEqual([]);
+  });
+
+  test('steps have a limit of processes that nobody asked for; -1 takes it away', async () => {
+    const made = machine();
+    const root = context({ Dockerfile: dockerfile('RUN echo ready; exec sleep 100') });
+    const limits = async (...flags: string[]) => {
+      const argv = [WIAC, 'build', '--progress=plain', ...flags, root];
+      const child = execa(process.execPath, argv, {
+        env: { WIAC_ROOT: made.root },
+        reject: false,
+      });
+      await printed(child.stderr, '| ready');
+      const found = read(getGroups(child.pid), 'pids.max');
+      child.kill('SIGTERM');
+      await child;
+      expect(getGroups(child.pid)).toEqual([]);
+      return found;
+    };
+    expect(Number(await limits())).toBeGreaterThanOrEqual(2048);
+    expect(await limits('--pids-limit=-1')).toBe(undefined);
+  });
+
+  test('out of memory is named also where it is not for a limit of ours', async () => {
+    const made = machine();
+    const root = context({
+      Dockerfile: dockerfile('RUN ln -s busybox /bin/tail', `RUN exec ${EAT}`),
+    });
+    const all = '/sys/fs/cgroup';
+    const v1 = existsSync(join(all, 'memory'));
+    const group = join(v1 ? join(all, 'memory') : all, `test-${process.pid}`);
+    mkdirSync(group);
+    try {
+      const [file, swap] = v1
+        ? ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes']
+        : ['memory.max', 'memory.swap.max'];
+      writeFileSync(join(group, file), String(600 << 20));
+      if (existsSync(join(group, swap))) writeFileSync(join(group, swap), v1 ? '629145600' : '0');
+      const command = `echo $$ > ${group}/cgroup.procs; exec "$@"`;
+      const argv = ['-c', command, 'sh', process.execPath, WIAC, 'build', root];
+      const result = await execa('sh', argv, { env: { WIAC_ROOT: made.root }, reject: false });
+      expect(result.exitCode).toBe(5);
+      expect(result.stderr).toContain('the kernel has ended a process, because memory ran out');
+    } finally {
+      rmdirSync(group);
+    }
   });
 
   test('limits are no part of a key, as with docker build', async () => {

@@ -12,5 +12,8 @@ export function limitOptions(command: Command): Command {
     .option('-c, --cpu-shares <weight>', 'its share of busy CPUs: 2 to 262144, others have 1024')
     .option('--cpuset-cpus <list>', 'CPUs that it may run on, such as 0-2,4')
     .option('--cpuset-mems <list>', 'memory nodes that it may use')
-    .option('--pids-limit <n>', 'processes and threads that it may have; -1: no limit');
+    .option(
+      '--pids-limit <n>',
+      'processes and threads that it may have; -1: no limit; 2048 or 256 a CPU',
+    );
 }

@@ -18,8 +18,16 @@ export interface ControlLimits {
   /** Lists such as 0-2,4. */
   readonly cpusetCpus?: string | undefined;
   readonly cpusetMems?: string | undefined;
-  /** Processes and threads. */
+  /** Processes and threads; -1: no limit. Undefined: DEFAULT_PIDS, where a group can be made for it. */
   readonly pids?: number | undefined;
+}
+
+/**
+ * Processes and threads of a container that was given no limit: podman's default, and more on large machines. A
+ * program that starts others without end is to end itself, not the machine.
+ */
+export function defaultPids(cpus: number): number {
+  return Math.max(2048, 256 * cpus);
 }
 
 /** What limits one kind of thing. */
@@ -50,6 +58,10 @@ function getSwap({ memory, memorySwap }: ControlLimits): number | undefined {
   return memorySwap ?? memory * 2;
 }
 
+function getPids(pids: number | undefined): number | undefined {
+  return pids !== undefined && pids > 0 ? pids : undefined;
+}
+
 function cpusets({ cpusetCpus, cpusetMems }: ControlLimits): Setting[] {
   return settings('cpuset', [
     ['cpuset.cpus', cpusetCpus, '--cpuset-cpus'],
@@ -73,7 +85,7 @@ export function settingsV1(limits: ControlLimits): Setting[] {
       ['cpu.cfs_quota_us', cpuQuota, '--cpu-quota'],
     ]),
     ...cpusets(limits),
-    ...settings('pids', [['pids.max', pids, '--pids-limit']]),
+    ...settings('pids', [['pids.max', getPids(pids), '--pids-limit']]),
   ];
 }
 
@@ -110,8 +122,13 @@ export function settingsV2(limits: ControlLimits): Setting[] {
       ],
     ]),
     ...cpusets(limits),
-    ...settings('pids', [['pids.max', pids, '--pids-limit']]),
+    ...settings('pids', [['pids.max', getPids(pids), '--pids-limit']]),
   ];
+}
+
+/** Message about processes that the kernel did not start. */
+export function refusedProcessesMessage(limit: number): string {
+  return `the limit of processes and threads (${limit}) was reached, and the kernel started no more: what was made is not whole`;
 }
 
 /** Message about processes that the kernel killed. */

@@ -113,7 +113,7 @@ export interface Container {
   /** In /dev besides those that every container has. */
   readonly devices: readonly Device[];
   readonly restrictions: Restrictions;
-  /** cgroup.procs of the control groups that it runs in. */
+  /** cgroup.procs or tasks of the control groups that it runs in. */
   readonly cgroups: readonly string[];
   readonly hostname: string | undefined;
   /** A terminal for its streams, also where wiac's caller has none. */

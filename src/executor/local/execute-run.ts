@@ -25,7 +25,6 @@ import { canRun } from './binfmt.js';
 import { ALL_CAPABILITIES } from './capabilities.js';
 import type { ControlGroups } from './cgroup.js';
 import { makeControlGroups } from './cgroup.js';
-import { memoryKillMessage } from './cgroup-limits.js';
 import type { Container, Isolation, Restrictions } from './container.js';
 import { DEFAULT_RESTRICTIONS } from './container.js';
 import { hostDevices } from './devices.js';
@@ -33,6 +32,7 @@ import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
 import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
+import { watchResources } from './resource-ends.js';
 import type { ShownFiles } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
@@ -230,17 +230,17 @@ export async function executeRun(
     const container = describeContainer(machine, draft, step, stack, mounts, groups.members);
     const lines = lineSplitter(LAST_LINES, io.output);
     checkpoint('run:prepared');
-    const exit = await runCaptured(machine.sys, container, lines.push, io.signal);
+    const watch = watchResources(groups, machine.limits);
+    const signal = AbortSignal.any([io.signal, watch.signal]);
+    const exit = await runCaptured(machine.sys, container, lines.push, signal).finally(watch.stop);
     checkpoint('run:ended');
     lines.end();
     if (io.signal.aborted) throw io.signal.reason;
-    if (exit.code !== 0) {
-      const kills = groups.memoryKills();
-      const reason =
-        kills > 0
-          ? { message: memoryKillMessage(machine.limits, kills) }
-          : missingIn(exit, draft, stack, container);
-      throw stepFailure(step, exit, lines.last(), draft, reason);
+    const reason = watch.reason(exit.code);
+    // A step that was refused processes has not made all that it was to make, whatever it says.
+    if (exit.code !== 0 || reason) {
+      const cause = reason ?? missingIn(exit, draft, stack, container);
+      throw stepFailure(step, exit, lines.last(), draft, cause);
     }
   } finally {
     mounts.close();
