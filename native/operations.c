@@ -117,6 +117,15 @@ static bool do_join_cgroup(char **operands, size_t count) {
     return done;
 }
 
+static bool do_join_network(char **operands, size_t count) {
+    (void)count;
+    int network = open(operands[0], O_RDONLY | O_CLOEXEC);
+    if (network == -1) return false;
+    bool done = setns(network, CLONE_NEWNET) == 0;
+    close(network);
+    return done;
+}
+
 static bool do_null_input(char **operands, size_t count) {
     (void)operands, (void)count;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -195,6 +204,7 @@ static const struct {
     {"fork", 0, do_fork},
     {"hostname", 1, do_hostname},
     {"join-cgroup", 1, do_join_cgroup},
+    {"join-network", 1, do_join_network},
     {"loopback-up", 0, do_loopback_up},
     {"make-path", 1, do_make_path},
     {"mask", 2, do_mask},

@@ -149,6 +149,7 @@ async function buildRequest(
     ...parseCredentials(options.secret, options.ssh),
     jobs: options.jobs,
     isolation: options.isolation,
+    privateNetwork: options.network === 'private',
     limits: parseLimits(options),
     timestamp: options.timestamp,
     rewriteTimestamp: options.rewriteTimestamp,

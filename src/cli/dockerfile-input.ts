@@ -22,7 +22,7 @@ export interface DockerfileOptions extends RegistryAccessOptions, ResourceOption
   readonly buildArg: readonly string[];
   readonly target?: string;
   readonly label?: readonly string[];
-  readonly network?: PlanOptions['network'];
+  readonly network?: PlanOptions['network'] | 'private';
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
   readonly pull?: PullPolicy;
@@ -131,7 +131,8 @@ export async function dockerfileRequest(
     ...(options.platform === undefined ? {} : { platform: wantedPlatform(options.platform) }),
     buildArgs: getBuildArgs(options.buildArg),
     labels: parsePairs(options.label ?? [], '--label', 'empty'),
-    network,
+    // What this machine makes of a network that was not asked for is no part of the plan.
+    network: network === 'private' ? 'default' : network,
     resources: parseResources(options),
     allowed: allow,
     result: getResult(options),

@@ -115,16 +115,18 @@ function getHostname({ hostname: name }: RunOptions): string {
 /** @throws UsageError */
 export function containerSettings(options: RunOptions): ContainerSettings {
   const { isolation, net, network, privileged, device, groupAdd } = options;
+  const mode = net ?? network;
   const { addHost, ulimit, dns, dnsSearch, dnsOption } = options;
   const { extraHosts, shmSize, ulimits, resolver } = parseResources({
     ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
     ...{ addHost, ulimit, dns, dnsSearch, dnsOption },
+    ...(mode === 'private' ? { network: mode } : {}),
   });
   return {
     isolation,
     ...parseMounts(options),
     names: {
-      network: net ?? network,
+      network: mode,
       extraHosts,
       hostname: getHostname(options),
       resolver,

@@ -14,8 +14,8 @@ export interface RunOptions extends LimitOptions {
   readonly groupAdd: readonly string[];
   readonly entrypoint?: string;
   readonly layer?: string;
-  readonly network: 'host' | 'none';
-  readonly net?: 'host' | 'none';
+  readonly network: 'host' | 'none' | 'private';
+  readonly net?: RunOptions['network'];
   readonly pull: PullPolicy;
   readonly platform?: string;
   readonly isolation: Isolation;
@@ -68,7 +68,8 @@ function isSamePort(text: string): boolean {
 type Refusal = readonly [given: boolean, option: string, why: string, hint: string];
 
 function refusals(options: RunOptions): Refusal[] {
-  const { restart, publish, network } = options;
+  const { restart, publish, net } = options;
+  const network = net ?? options.network;
   const other = publish.find((text) => !isSamePort(text));
   const own = 'leave it out, or run the image with podman';
   const namespaces = (['ipc', 'pid', 'uts', 'userns', 'cgroupns'] as const).map(
@@ -93,9 +94,9 @@ function refusals(options: RunOptions): Refusal[] {
       'let systemd do it: a unit with Restart= and ExecStart=wiac run ...',
     ],
     [
-      network === 'none' && (publish.length > 0 || options.publishAll),
+      network !== 'host' && (publish.length > 0 || options.publishAll),
       '--publish',
-      'with --network=none no port can be reached',
+      `with --network=${network} no port can be reached`,
       'leave one of them out',
     ],
     [

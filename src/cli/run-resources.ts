@@ -46,11 +46,16 @@ function parseLimit(text: string): ResourceLimit {
 const HOST_GATEWAY = '127.0.0.1';
 
 /** `name[;name]:address` or `name=address`; an IPv6 address may stand in brackets. */
-function parseHost(text: string): string[] {
+function parseHost(text: string, network: string | undefined): string[] {
   const match = /^([^\s:=]+)[:=](?:\[([^\]]+)\]|(.+))$/.exec(text);
   const given = match?.[2] ?? match?.[3] ?? '';
   const address = given === 'host-gateway' ? HOST_GATEWAY : given;
   const names = match?.[1]?.split(';') ?? [];
+  if (given === 'host-gateway' && network === 'private') {
+    throw new UsageError(`--add-host ${text}: a private network does not lead to this machine`, {
+      hint: 'give an address that others reach this machine by, or use --network=host',
+    });
+  }
   if (isIP(address) === 0 || names.includes('')) {
     throw new UsageError(`--add-host ${text}: not understood`, {
       hint: 'write it like registry:10.0.0.1, or registry:host-gateway for this machine',
@@ -131,7 +136,7 @@ export function parseResources(options: ResourceOptions): RunResources {
     ...(resolver === undefined ? {} : { resolver }),
     ...(add.length + drop.length > 0 ? { capabilities: { add, drop } } : {}),
     ...(volumes.length > 0 ? { volumes } : {}),
-    extraHosts: options.addHost.flatMap(parseHost),
+    extraHosts: options.addHost.flatMap((text) => parseHost(text, options.network)),
     shmSize:
       options.shmSize === undefined ? DEFAULT_SHM_BYTES : memorySize(options.shmSize, '--shm-size'),
     ulimits: options.ulimit.map(parseLimit),

@@ -46,6 +46,11 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   /** How many steps may run at the same time; see stepLimits for the default. */
   readonly jobs?: number | undefined;
   readonly isolation?: Isolation | undefined;
+  /**
+   * RUN steps that ask for no network in particular have one of their own, which leads out and not in: pasta or
+   * slirp4netns has to be installed. In no key, as all of this machine's sandbox.
+   */
+  readonly privateNetwork?: boolean | undefined;
   /** What each RUN may use of this machine. */
   readonly limits?: ControlLimits | undefined;
   /** Carries steps out; on this machine by default. */
@@ -169,12 +174,15 @@ async function buildPlatform(
   try {
     lint = checks ? lintBuild(input, asked, images) : undefined;
     const { isolation = 'namespaces', limits = {} } = request;
+    const network = request.privateNetwork ? 'private' : 'host';
     const result = await runBuild({
       plan,
       store,
       images,
       openContext,
-      executor: request.executor ?? ((machine) => localExecutor({ ...machine, isolation, limits })),
+      executor:
+        request.executor ??
+        ((machine) => localExecutor({ ...machine, isolation, limits, network })),
       skipsCache: cacheSkipper(request.noCache),
       secret: request.secret ?? (() => undefined),
       sshAgent: request.sshAgent ?? (() => undefined),

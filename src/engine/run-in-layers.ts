@@ -7,6 +7,7 @@ import type { Isolation } from '../executor/local/container.js';
 import { DEFAULT_RESTRICTIONS } from '../executor/local/container.js';
 import { getParts, openContainerLayer } from '../executor/local/layer-directory.js';
 import { parseLowerdirs } from '../executor/local/overlay.js';
+import type { NetworkMode } from '../executor/local/rootfs.js';
 import type { ProgramExit, ProgramRequest } from '../executor/local/run-program.js';
 import { runProgram } from '../executor/local/run-program.js';
 import { removeTree } from '../fs/remove-tree.js';
@@ -82,7 +83,7 @@ export interface ProgramRun {
   readonly user?: string | undefined;
   /** Absolute path, made where it is missing; `/` by default. */
   readonly workdir?: string | undefined;
-  readonly network?: 'host' | 'none' | undefined;
+  readonly network?: NetworkMode | undefined;
   readonly hostname?: string | undefined;
   /** The root file system can't be written to. */
   readonly readOnly?: boolean | undefined;

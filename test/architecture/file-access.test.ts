@@ -130,6 +130,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/binfmt.ts': 'readdirSync readFileSync',
       'executor/local/cgroup.ts': 'mkdirSync readFileSync readdirSync rmdirSync writeFileSync',
       'executor/local/masked-paths.ts': 'readdirSync',
+      'executor/local/private-network.ts': 'readFileSync',
       'executor/local/privileges.ts': 'readFileSync',
       'executor/local/resource-ends.ts': 'readFileSync',
       'libs/ldcache.ts': 'readFileSync',

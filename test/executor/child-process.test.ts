@@ -30,7 +30,7 @@ afterAll(async () => {
 
 /** What reads the build context is carried out where the context is. */
 const executor: BuildRequest['executor'] = (machine) => {
-  const local = localExecutor({ ...machine, isolation: 'namespaces', limits: {} });
+  const local = localExecutor({ ...machine, isolation: 'namespaces', limits: {}, network: 'host' });
   const readsContext = (step: KeyedStep) => step.kind === 'copy' && step.from === undefined;
   return {
     ...child.executor,

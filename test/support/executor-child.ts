@@ -33,6 +33,7 @@ const machine = {
   store,
   scanStore,
   isolation: 'namespaces' as const,
+  network: 'host' as const,
   limits: {},
   environment: {},
   stacks: stackTree(),

@@ -44,7 +44,7 @@ function fileOptions(command: Command): Command {
 }
 
 function networkMode(flags: string): Option {
-  return new Option(flags, 'network of the container').choices(['host', 'none']);
+  return new Option(flags, 'network of the container').choices(['host', 'none', 'private']);
 }
 
 /** About what the container is called, and what it reaches. */

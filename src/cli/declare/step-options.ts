@@ -31,7 +31,7 @@ export function stepOptions(command: Command): Command {
     )
     .addOption(
       new Option('--network <mode>', 'network of RUN steps that ask for none in particular')
-        .choices(['default', 'none', 'host'])
+        .choices(['default', 'none', 'host', 'private'])
         .default('default'),
     );
 }

@@ -102,7 +102,7 @@ export interface Container {
   readonly memory: MemoryFiles;
   readonly binds: readonly BindMount[];
   readonly tmpfs: readonly TmpfsMount[];
-  readonly network: 'host' | 'none';
+  readonly network: 'host' | 'none' | { readonly namespace: string };
   /**
    * All capabilities, no masked paths, /sys to be written to: RUN --security=insecure and
    * --privileged.
@@ -352,6 +352,10 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
   const isolated = isolation === 'namespaces';
   return [
     ...firstProcess(container, streams),
+    // Its path is one of /proc as it is here.
+    ...(typeof container.network === 'object'
+      ? [{ op: 'join-network', path: container.network.namespace } as const]
+      : []),
     ...processes(container),
     ...(container.network === 'none' ? [{ op: 'loopback-up' } as const] : []),
     ...(isolated && container.hostname !== undefined

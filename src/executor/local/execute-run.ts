@@ -32,8 +32,10 @@ import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
 import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
+import type { PlainNetwork, PrivateNetwork } from './private-network.js';
+import { containerNetwork, openNetwork } from './private-network.js';
 import { watchResources } from './resource-ends.js';
-import type { ShownFiles } from './rootfs.js';
+import type { NetworkMode, ShownFiles } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
 import { prepareMounts } from './run-mounts.js';
@@ -58,12 +60,22 @@ function environment(
   return [...new Map([...base, ...step.hiddenEnv, ...step.env, ...fromMounts])];
 }
 
+/** The network that a step gets on this machine. */
+function networkMode({ network: usual }: LocalMachine, { network }: RunStep): NetworkMode {
+  return network === 'default' ? usual : network;
+}
+
 /** Files of the step's own: its network's, and the script of a heredoc. */
-function ownFiles({ places, isolation }: LocalMachine, scratch: string, step: RunStep): ShownFiles {
-  const network = step.network === 'none' ? 'none' : 'host';
+function ownFiles(
+  { places, isolation }: LocalMachine,
+  scratch: string,
+  step: RunStep,
+  network: NetworkMode,
+  nameserver: string | undefined,
+): ShownFiles {
   const name = isolation === 'chroot' ? hostname() : HOSTNAME;
   const { extraHosts, resolver, noHosts } = step.resources;
-  const names = { network, extraHosts, hostname: name, resolver, noHosts } as const;
+  const names = { network, nameserver, extraHosts, hostname: name, resolver, noHosts } as const;
   const { files, requests } = networkFiles(places.memory(), names);
   if (step.script === undefined) return { files, requests };
   // Not in memory, where nothing can be executed.
@@ -151,17 +163,24 @@ function requirePlatform({ platform, location }: RunStep): void {
   });
 }
 
+/** What ends with a step, besides its processes. */
+interface Prepared {
+  readonly mounts: PreparedMounts;
+  readonly groups: ControlGroups;
+  readonly network: PrivateNetwork | PlainNetwork;
+}
+
 /** Describes the step's container; its directories are made in the draft. */
 function describeContainer(
   machine: LocalMachine,
   draft: Draft,
   step: RunStep,
   stack: Stack,
-  mounts: PreparedMounts,
-  cgroups: readonly string[],
+  { mounts, groups, network }: Prepared,
 ): Container {
   const { isolation, places } = machine;
-  const own = ownFiles(machine, draft.path, step);
+  const mode = networkMode(machine, step);
+  const own = ownFiles(machine, draft.path, step, mode, network.nameserver);
   const requests = [...own.requests, ...mounts.requests];
   const tmpfsTargets = mounts.tmpfs.map(({ target }) => target);
   const lower = stack.map(({ path }) => path);
@@ -178,12 +197,12 @@ function describeContainer(
     memory: { directory: places.memory(), files: [...own.files, ...mounts.secrets] },
     binds: rootfs.binds,
     tmpfs: mounts.tmpfs.map((fs, index) => ({ ...fs, ...rootfs.places[index] })),
-    network: step.network === 'none' ? 'none' : 'host',
+    network: containerNetwork(mode, network),
     insecure,
     masked: maskedPaths(),
     devices: insecure && isolation === 'namespaces' ? hostDevices() : [],
     restrictions: getRestrictions(step, isolation),
-    cgroups,
+    cgroups: groups.members,
     hostname: HOSTNAME,
     terminal: false,
     pts: join(draft.path, 'pts'),
@@ -197,12 +216,22 @@ function describeContainer(
   };
 }
 
-/** A step gets what the build may use at most, as with docker build. @throws IsolationError */
-function controlGroups({ limits }: LocalMachine, mounts: PreparedMounts): ControlGroups {
+/**
+ * Makes what a step needs besides its files. It gets what the build may use at most, as with docker build.
+ * @throws IsolationError
+ */
+async function prepare(
+  machine: LocalMachine,
+  step: RunStep,
+  mounts: PreparedMounts,
+): Promise<Prepared> {
+  const undo = [mounts.close];
   try {
-    return makeControlGroups(limits);
+    const network = await openNetwork(networkMode(machine, step));
+    undo.push(network.close);
+    return { mounts, network, groups: makeControlGroups(machine.limits) };
   } catch (error) {
-    mounts.close();
+    for (const close of undo) close();
     throw error;
   }
 }
@@ -225,9 +254,10 @@ export async function executeRun(
   const stack = await chainedStack(machine.store, base, machine.stacks);
   inheritRoot(draft.diff, stack);
   const mounts = await prepareMounts(machine, step, reads, draft.path, io);
-  const groups = controlGroups(machine, mounts);
+  const prepared = await prepare(machine, step, mounts);
+  const { groups, network } = prepared;
   try {
-    const container = describeContainer(machine, draft, step, stack, mounts, groups.members);
+    const container = describeContainer(machine, draft, step, stack, prepared);
     const lines = lineSplitter(LAST_LINES, io.output);
     checkpoint('run:prepared');
     const watch = watchResources(groups, machine.limits);
@@ -244,6 +274,7 @@ export async function executeRun(
     }
   } finally {
     mounts.close();
+    network.close();
     await groups.remove();
   }
   return measureLayer(draft.diff, step.location);

@@ -51,6 +51,8 @@ export type Operation =
       readonly always: boolean;
     }
   | { readonly op: 'unshare'; readonly flags: number }
+  /** Enters a network namespace (setns(2)). */
+  | { readonly op: 'join-network'; readonly path: string }
   /** Continue as a child; the parent waits for it and passes signals on. */
   | { readonly op: 'fork' }
   /** Becomes a member of a control group; `path` is its cgroup.procs. */
@@ -194,6 +196,7 @@ function operands(operation: Operation): string[] {
       return [source, path, kind, ...numbers];
     }
     case 'join-cgroup':
+    case 'join-network':
       return [operation.path];
     case 'write': {
       const { path, mode, uid, gid, content } = operation;

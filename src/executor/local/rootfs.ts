@@ -89,9 +89,14 @@ export function inheritRoot(upper: string, stack: Stack): void {
 const RESOLV_CONF = '/etc/resolv.conf';
 const HOSTS = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
 
+/** This machine's, none, or one of its own that leads out (private-network.ts). */
+export type NetworkMode = 'host' | 'none' | 'private';
+
 /** What a container's network is to be called and to know. */
 export interface NetworkNames {
-  readonly network: 'host' | 'none';
+  readonly network: NetworkMode;
+  /** In the place of this machine's name servers, which a private network may not reach. */
+  readonly nameserver?: string | undefined;
   /** Further lines of /etc/hosts. */
   readonly extraHosts: readonly string[];
   /** The container's own: programs such as sudo ask for its address. */
@@ -100,6 +105,13 @@ export interface NetworkNames {
   readonly resolver?: Resolver | 'none' | undefined;
   /** The image has its own /etc/hosts. */
   readonly noHosts?: boolean | undefined;
+}
+
+/** @param nameserver takes the place of all others, where there is one */
+function withNameserver(text: string, nameserver: string | undefined): string {
+  if (nameserver === undefined) return text;
+  const rest = text.split('\n').filter((line) => line !== '' && !/^\s*nameserver\b/.test(line));
+  return [`nameserver ${nameserver}`, ...rest, ''].join('\n');
 }
 
 /** Files in memory, and where the container shows them. */
@@ -114,15 +126,15 @@ export interface ShownFiles {
  */
 export function networkFiles(
   directory: string,
-  { network, extraHosts, hostname, resolver, noHosts }: NetworkNames,
+  { network, nameserver, extraHosts, hostname, resolver, noHosts }: NetworkNames,
 ): ShownFiles {
   const contents: (readonly [path: string, content: string])[] = [];
   // After the others: a line of --add-host for the same name counts.
   const hosts = [...HOSTS, ...extraHosts, `127.0.1.1\t${hostname}`, ''];
   if (!noHosts) contents.push(['/etc/hosts', hosts.join('\n')]);
   const isThere = existsSync(RESOLV_CONF);
-  if (network === 'host' && resolver !== 'none' && (resolver || isThere)) {
-    const machine = isThere ? readFileSync(RESOLV_CONF, 'utf8') : '';
+  if (network !== 'none' && resolver !== 'none' && (resolver || nameserver || isThere)) {
+    const machine = withNameserver(isThere ? readFileSync(RESOLV_CONF, 'utf8') : '', nameserver);
     contents.push([RESOLV_CONF, resolver ? resolvConf(machine, resolver) : machine]);
   }
   const file = { kind: 'file', readOnly: false, optional: true } as const;

@@ -13,6 +13,8 @@ import type { Device } from './devices.js';
 import { hostDevices } from './devices.js';
 import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
+import type { PlainNetwork, PrivateNetwork } from './private-network.js';
+import { containerNetwork, openNetwork } from './private-network.js';
 import type { MountRequest, NetworkNames } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { Exit } from './sandbox.js';
@@ -90,6 +92,18 @@ function getIdentity(stack: Stack, { user, groups }: ProgramRequest): Identity {
  * @throws UsageError for an unknown user, IsolationError when the kernel refuses
  */
 export async function runProgram(request: ProgramRequest): Promise<ProgramExit> {
+  const network = await openNetwork(request.names.network);
+  try {
+    return await runConnected(request, network);
+  } finally {
+    network.close();
+  }
+}
+
+async function runConnected(
+  request: ProgramRequest,
+  network: PrivateNetwork | PlainNetwork,
+): Promise<ProgramExit> {
   const { lower, upper, work, scratch, isolation, names, privileged, tmpfs } = request;
   const stack = await readStack(existsSync(upper) ? [upper, ...lower] : lower);
   if (!existsSync(upper)) {
@@ -97,9 +111,10 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
     inheritRoot(upper, stack);
   }
   const identity = getIdentity(stack, request);
+  const { nameserver } = network;
   const places = sharedPlaces(() => scratch);
-  const network = networkFiles(places.memory(), names);
-  const binds = [...network.requests, ...request.binds];
+  const files = networkFiles(places.memory(), { ...names, nameserver });
+  const binds = [...files.requests, ...request.binds];
   const directories = tmpfs.map(({ target }) => target);
   const rootfs = prepareRootfs(stack, lower, scratch, binds, directories, isolation, places);
   const pts = join(scratch, 'pts');
@@ -112,10 +127,10 @@ export async function runProgram(request: ProgramRequest): Promise<ProgramExit> 
       overlay: describeOverlay(rootfs.lower, { directory: upper, work }, false),
       root: rootfs.root,
       views: [],
-      memory: { directory: places.memory(), files: network.files },
+      memory: { directory: places.memory(), files: files.files },
       binds: rootfs.binds,
       tmpfs: tmpfs.map((item, index) => ({ ...item, ...rootfs.places[index] })),
-      network: names.network,
+      network: containerNetwork(names.network, network),
       insecure: privileged,
       masked: maskedPaths(),
       devices: [...allDevices, ...request.devices],
