@@ -2,6 +2,8 @@
 //
 //   wiac-sys serve        the containers of a build; requests come over descriptor 3
 //   wiac-sys run PARENT   one container that has our own streams, for `wiac run`; PARENT is wiac
+//   wiac-sys files        what is to be done with files, over descriptor 3
+//   wiac-sys files once   the same over the standard streams, until there is no more
 //   wiac-sys --version
 #include <fcntl.h>
 #include <signal.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "containers.h"
+#include "files.h"
 #include "itself.h"
 #include "loop.h"
 #include "message.h"
@@ -37,7 +40,9 @@ int main(int argc, char **argv) {
     if (argc >= 2 && fcntl(SOCKET, F_SETFD, 0) != -1) {
         if (strcmp(argv[1], "serve") == 0) return serve_build(argv);
         if (strcmp(argv[1], "run") == 0 && argc >= 3) return run_program(argv, atoi(argv[2]));
+        if (strcmp(argv[1], "files") == 0 && argc == 2) return serve_files(SOCKET, SOCKET);
     }
+    if (argc == 3 && strcmp(argv[1], "files") == 0) return serve_files(STDIN_FILENO, STDOUT_FILENO);
     fprintf(stderr, "wiac-sys is started by wiac\n");
     return 2;
 }

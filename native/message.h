@@ -21,6 +21,17 @@ enum request_kind {
     ASK_RUN = 2,
     // Payload: number of a signal (4 bytes), for the container that the request's number names.
     ASK_SIGNAL = 3,
+    // Those of files.h. Extended attributes of a list of files, and of a tree.
+    ASK_XATTRS = 16,
+    ASK_TREE = 17,
+    // Devices, extended attributes, times.
+    ASK_SET = 18,
+    // Trees of one directory into another one: by links, by copies.
+    ASK_LINK = 19,
+    ASK_COPY = 20,
+    ASK_SYNC = 21,
+    ASK_SPREAD = 22,
+    ASK_TYPES = 23,
 };
 
 // What it is told.
@@ -32,6 +43,11 @@ enum reply_kind {
     TELL_ENDED = 3,
     // Payload: what is wrong with a request.
     TELL_REFUSED = 4,
+    // Records of an answer that has more of them.
+    TELL_PART = 16,
+    TELL_DONE = 17,
+    // Payload: number of the error (4 bytes), system call and reason (each ended by NUL), path.
+    TELL_FAILED = 18,
 };
 
 // Carries out a request. The payload may be changed, and is gone when this returns.

@@ -1,9 +1,10 @@
 /** `wiac copy` */
 import { existsSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { getParts, makeLayerDirectory } from '../executor/local/layer-directory.js';
 import { resolve as resolveInLayer } from '../fs/layer/stack.js';
 import { libraryClosure } from '../libs/closure.js';
+import { copyFileTree } from '../native/transfer-files.js';
 import { ContextError, UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
 import { getUsage } from './declare/declare-usage.js';
@@ -12,20 +13,25 @@ interface CopyOptions {
   readonly libs: boolean;
 }
 
+const placeOf = (path: string) => ({ root: dirname(path), path: basename(path) });
+
 async function cp(source: string, target: string): Promise<void> {
-  const { execa } = await import('execa');
   makeDirectories(dirname(target));
-  const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  // Of a directory the content is copied, as COPY does; a symbolic link that is named is followed.
-  const from = isDirectory ? `${source}/.` : source;
+  // A symbolic link that is named is followed.
+  const from = realpathSync(source);
+  const isDirectory = statSync(from).isDirectory();
+  // Of a directory the content is copied, as COPY does.
   if (isDirectory) makeDirectories(target);
-  // A link that is in the layer is replaced, never written through.
-  const result = await execa('cp', ['-a', '-H', '-T', '--remove-destination', '--', from, target], {
-    reject: false,
-    env: { LC_ALL: 'C' },
-  });
-  if (result.exitCode !== 0)
-    throw new ContextError(result.stderr.split('\n')[0] ?? 'cp failed', undefined);
+  try {
+    // A link that is in the layer is replaced, never written through.
+    const into = isDirectory ? { root: target, path: '' } : placeOf(target);
+    await copyFileTree(isDirectory ? { root: from, path: '' } : placeOf(from), into);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new ContextError(`${source} can't be copied: ${(error as Error).message}`, undefined, {
+      cause: error,
+    });
+  }
 }
 
 /** Where a path of the image is in the layer directory, its symbolic links followed inside. */

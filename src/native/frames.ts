@@ -1,10 +1,30 @@
 /** Messages between wiac and wiac-sys; native/message.h has the same numbers. Pure. */
 
 /** What wiac-sys is asked for. */
-export const ASK = { version: 1, run: 2, signal: 3 } as const;
+export const ASK = {
+  version: 1,
+  run: 2,
+  signal: 3,
+  xattrs: 16,
+  tree: 17,
+  set: 18,
+  link: 19,
+  copy: 20,
+  sync: 21,
+  spread: 22,
+  types: 23,
+} as const;
 
 /** What it tells. */
-export const TELL = { version: 1, output: 2, ended: 3, refused: 4 } as const;
+export const TELL = {
+  version: 1,
+  output: 2,
+  ended: 3,
+  refused: 4,
+  part: 16,
+  done: 17,
+  failed: 18,
+} as const;
 
 /** Of messages that this wiac understands. */
 export const PROTOCOL = '1';

@@ -43,6 +43,11 @@ interface Running {
   readonly end: () => void;
 }
 
+/** What a process does, as its argument says it; and for messages. */
+const FACES = { serve: 'runs the containers', files: 'sees to files' } as const;
+
+export type Face = keyof typeof FACES;
+
 /** Descriptor of the socket in wiac-sys: the three before it are its standard streams. */
 export const SOCKET = 3;
 
@@ -60,13 +65,14 @@ function describeEnd(child: ChildProcess): string {
 
 /** @param onEnd called once, when it has ended by itself or could not be started */
 async function start(
+  face: Face,
   onFrame: (frame: Frame) => void,
   onEnd: (error: IsolationError) => void,
 ): Promise<Running> {
   const { spawn } = await import('node:child_process');
   const binary = getBinary();
   // A session of its own: what a terminal sends is for wiac, which ends the containers itself.
-  const child = spawn(binary, ['serve'], {
+  const child = spawn(binary, [face], {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     detached: true,
     env: {},
@@ -75,9 +81,7 @@ async function start(
   child.on('error', (cause) => onEnd(startError(binary, cause)));
   // When all that it had sent is read.
   child.on('close', () =>
-    onEnd(
-      new IsolationError(`wiac-sys, which runs the containers, has ended: ${describeEnd(child)}`),
-    ),
+    onEnd(new IsolationError(`wiac-sys, which ${FACES[face]}, has ended: ${describeEnd(child)}`)),
   );
   // The end says more than a write that fails because of it.
   socket?.on('error', () => {});
@@ -94,7 +98,7 @@ async function start(
 }
 
 /** Starts nothing yet. */
-export function lazyWiacSys(): WiacSys {
+export function lazyWiacSys(face: Face = 'serve'): WiacSys {
   const pending = new Map<number, Pending>();
   let running: Promise<Running> | undefined;
   /** Why there is none any more. */
@@ -108,7 +112,7 @@ export function lazyWiacSys(): WiacSys {
   };
   const onFrame = ({ id, kind, payload }: Frame) => {
     const found = pending.get(id);
-    if (kind === TELL.output) found?.onPart(payload);
+    if (kind === TELL.output || kind === TELL.part) found?.onPart(payload);
     else {
       settle(id);
       if (kind === TELL.refused)
@@ -134,7 +138,7 @@ export function lazyWiacSys(): WiacSys {
     });
     // It may end before we wait for it.
     replied.catch(() => {});
-    running ??= start(onFrame, onEnd);
+    running ??= start(face, onFrame, onEnd);
     const process = await running;
     process.hold(pending.size > 0);
     const kill = Buffer.alloc(4);

@@ -1,4 +1,4 @@
-/** Directories of many files that are as they were: cp(1) links them from the former layer. */
+/** Directories of many files that are as they were: wiac-sys links them from the former layer. */
 import {
   appendFileSync,
   chmodSync,
@@ -22,7 +22,7 @@ import type { TreeDigest } from '../../src/keys/digest.js';
 import { describeTree } from '../support/tree.js';
 import { machine, tempDir, writeTree } from '../support/wiac.js';
 
-/** Enough for a process of its own (src/fs/layer/link-subtrees.ts). */
+/** Enough for a request (src/fs/layer/link-subtrees.ts). */
 const DIRECTORIES = 6;
 const FILES = 500;
 
@@ -86,7 +86,7 @@ describe('one file of 3,000 changed', () => {
   });
 });
 
-describe('what cp(1) links', () => {
+describe('what wiac-sys links', () => {
   function subtree(root: string, path: string): Subtree {
     const found = { root, stats: lstatSync(join(root, path)) };
     const [listed] = listSingle(path, path, found).children;
@@ -105,10 +105,10 @@ describe('what cp(1) links', () => {
       'torn/a': '3',
       'torn/c': '4',
     });
-    const groups = ['whole', 'torn'].map((path) => [subtree(former, path)]);
+    const subtrees = ['whole', 'torn'].map((path) => subtree(former, path));
     rmSync(join(former, 'torn/c'));
-    const failed = await linkSubtrees(former, layer, groups);
-    expect(failed).toEqual(groups[1]);
+    const failed = await linkSubtrees(former, layer, subtrees);
+    expect(failed).toEqual(subtrees.slice(1));
     expect(readdirSync(layer)).toEqual(['whole']);
     expect(describeTree(join(layer, 'whole'))).toEqual(describeTree(join(former, 'whole')));
   });

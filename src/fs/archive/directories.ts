@@ -119,7 +119,7 @@ function refuseFile(path: ByteString): never {
 /** What is at a name that is no node yet. @throws ImageError for a file */
 function look(tree: LayerTree, parent: DirectoryNode, name: ByteString): Found {
   const path = childPath(parent, name);
-  if (tree.pending.has(path)) tree.pending.flush();
+  if (tree.pending.has(path)) tree.pending.flushNow();
   const entry = entryAt(tree.walker, parent, name);
   const stats = lstatSync(entry, { throwIfNoEntry: false });
   if (stats === undefined) return lookBelow(tree, parent, name);

@@ -19,24 +19,28 @@ const IMPLIED: Attributes = {
 
 const errorCode = (error: unknown) => (error as NodeJS.ErrnoException).code;
 
+/** Makes a whiteout; most need not be waited for. */
+type WhiteoutMaker = (parent: DirectoryNode, name: ByteString) => Promise<void> | undefined;
+
 /**
  * A function that makes whiteouts. All are links to one device node, as overlayfs itself makes
- * them: one link(2) each instead of a process for mknod.
+ * them: one link(2) each instead of a request for mknod.
  */
-function whiteoutMaker(tree: LayerTree): (parent: DirectoryNode, name: ByteString) => void {
+function whiteoutMaker(tree: LayerTree): WhiteoutMaker {
   const { root, walker, second } = tree;
   let source: { readonly parent: DirectoryNode; readonly name: ByteString } | undefined;
-  const makeNode = (parent: DirectoryNode, name: ByteString) => {
+  const makeNode = async (parent: DirectoryNode, name: ByteString) => {
     if (lstatSync(entryAt(walker, parent, name), { throwIfNoEntry: false }) !== undefined) return;
     const device = { type: 'char', mode: 0, uid: 0, gid: 0, device: 0 } as const;
-    runSystemCalls(root, [{ call: 'mknod', path: childPath(parent, name), ...device }]);
+    await runSystemCalls(root, [{ call: 'mknod', path: childPath(parent, name), ...device }]);
     source = { parent, name };
   };
   return (parent, name) => {
     if (source === undefined) return makeNode(parent, name);
     try {
       const from = entryAt(second, source.parent, source.name);
-      return linkSync(from, entryAt(walker, parent, name));
+      linkSync(from, entryAt(walker, parent, name));
+      return undefined;
     } catch (error) {
       // The layer's own file hides what is below as well.
       if (errorCode(error) === 'EEXIST') return undefined;
@@ -47,15 +51,15 @@ function whiteoutMaker(tree: LayerTree): (parent: DirectoryNode, name: ByteStrin
   };
 }
 
-function makeWhiteouts(
-  node: DirectoryNode,
-  make: (parent: DirectoryNode, name: ByteString) => void,
-) {
+async function makeWhiteouts(node: DirectoryNode, make: WhiteoutMaker): Promise<void> {
   for (const name of node.whiteouts ?? []) {
     const own = node.children.get(name);
     // "Gone, and a new directory of that name": it must not show what the old one held.
     if (own !== undefined) own.opaque = true;
-    else make(node, name);
+    else {
+      const making = make(node, name);
+      if (making) await making;
+    }
   }
 }
 
@@ -66,12 +70,12 @@ function makeWhiteouts(
  * @returns the opaque directories, relative to the layer, sorted
  * @throws ImageError, IsolationError
  */
-export function finishLayer(tree: LayerTree, rootless: boolean): string[] {
+export async function finishLayer(tree: LayerTree, rootless: boolean): Promise<string[]> {
   const { walker, top, pending } = tree;
-  pending.flush();
+  await pending.flush();
   const makeWhiteout = whiteoutMaker(tree);
   const nodes = [...everyDirectory(top)];
-  for (const node of nodes) makeWhiteouts(node, makeWhiteout);
+  for (const node of nodes) await makeWhiteouts(node, makeWhiteout);
   const opaque: string[] = [];
   const namespace = rootless ? 'user' : 'trusted';
   for (const node of nodes) {
@@ -89,6 +93,6 @@ export function finishLayer(tree: LayerTree, rootless: boolean): string[] {
     setDirectoryTime(directory, attributes.mtime);
     queueAttributes(pending, path === '' ? '.' : path, attributes);
   }
-  pending.flush();
+  await pending.flush();
   return opaque.sort();
 }

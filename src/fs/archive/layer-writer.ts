@@ -45,7 +45,7 @@ export interface LayerWriter {
    * Does the last work: whiteouts, directories' permissions and times.
    * @returns the opaque directories, relative to the layer, sorted
    */
-  finish(): string[];
+  finish(): Promise<string[]>;
   /** Closes all descriptors. */
   abandon(): void;
 }
@@ -92,12 +92,12 @@ function createModeMemory() {
 /** Removes the entry at a slot, so that the later of two entries wins. */
 function clear(tree: LayerTree, { parent, name, path }: Slot): void {
   if (parent.children.has(name)) {
-    tree.pending.flush();
+    tree.pending.flushNow();
     // Neither walker may stay in what is removed now.
     tree.second.at(parent.path);
     removeTree(`${tree.walker.at(parent.path).path}/${name}`, 'bytes');
     parent.children.delete(name);
-  } else if (tree.pending.has(path)) tree.pending.flush();
+  } else if (tree.pending.has(path)) tree.pending.flushNow();
 }
 
 /** Calls `make`, which fails where something is; then removes that and calls it again. */
@@ -116,7 +116,7 @@ function putDirectory(tree: LayerTree, slot: Slot, attributes: Attributes): void
   const { parent, name, path } = slot;
   let node = parent.children.get(name);
   if (node === undefined) {
-    if (tree.pending.has(path)) tree.pending.flush();
+    if (tree.pending.has(path)) tree.pending.flushNow();
     const entry = entryAt(tree.walker, parent, name);
     // Only an archive that is unpacked over other files finds a directory that it has not made.
     const there = lstatSync(entry, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -138,7 +138,7 @@ function putLink(tree: LayerTree, slot: Slot, parts: readonly ByteString[], entr
   if (name === undefined || !directory) throw refuse();
   const target = childPath(directory, name);
   if (target === slot.path) return;
-  if (tree.pending.has(target)) tree.pending.flush();
+  if (tree.pending.has(target)) tree.pending.flushNow();
   const source = entryAt(tree.second, directory, name);
   const stats = lstatSync(source, { throwIfNoEntry: false });
   if (stats === undefined || stats.isDirectory()) throw refuse();

@@ -169,7 +169,7 @@ function* windowsOfMembers(
   yield* writer.rest();
 }
 
-/** Members that are looked up while getfattr is at work: at most, and between two looks at it. */
+/** Members that are looked up while wiac-sys is at work: at most, and between two looks at it. */
 const READ_AHEAD = 50_000;
 const STEP = 500;
 
@@ -191,7 +191,7 @@ async function* archive(
   });
   // It is waited for below, unless the walk fails first.
   reading.catch(() => {});
-  // getfattr works in a process of its own: until it is done there is something to do here.
+  // wiac-sys is a process of its own: until it is done there is something to do here.
   const ahead: LocatedMember[] = [];
   while (!done && ahead.length < READ_AHEAD) {
     const { value, done: ended } = walk.next();
@@ -217,7 +217,7 @@ export function asStream(chunks: AsyncIterable<Buffer>): Readable {
  * in a fixed order, no names of users, no times of access, only the pax records that are needed.
  * Sockets are left out; sparse files are written with their holes as zeros.
  * @returns the archive's windows, which files are to be read into
- * @throws (while reading) IsolationError when getfattr is not installed; see also fillWindow
+ * @throws (while reading) the file system's errors, IsolationError; see also fillWindow
  */
 export async function* packLayer(directory: string, options: PackOptions): AsyncGenerator<Window> {
   const { latest, everyFile, wholeSeconds, withoutXattrs, onNewest, opaque, memory } = options;

@@ -73,7 +73,7 @@ export async function unpackArchive(
     const parser = createTarParser((entry) => writer.put(entry));
     for await (const chunk of decompressed(source, options.limits)) parser.write(chunk);
     parser.end();
-    writer.finish();
+    await writer.finish();
   } finally {
     writer.abandon();
   }

@@ -97,7 +97,7 @@ function limitedParser(writer: LayerWriter, limits: UnpackLimits | undefined) {
  * @param source the archive, compressed with gzip or zstd, or plain
  * @param directory empty; after an error it holds a part of the layer
  * @throws ImageError for archives that are damaged, hostile or over the limits; NoSpaceError;
- *   IsolationError when perl or zstd is missing; the source's own errors as they are
+ *   IsolationError when zstd is missing; the source's own errors as they are
  */
 export async function unpackLayer(
   source: Readable,
@@ -118,7 +118,7 @@ export async function unpackLayer(
   }
   try {
     parser.end();
-    const opaque = writer.finish();
+    const opaque = await writer.finish();
     return { diffId: `sha256:${hash.digest('hex')}`, ...counts, opaque };
   } catch (error) {
     throw translate(error);

@@ -301,5 +301,5 @@ export async function copyFiles(
     signal?.throwIfAborted();
     until = performance.now() + SLICE_MS;
   }
-  copying.pending.flush();
+  await copying.pending.flush();
 }

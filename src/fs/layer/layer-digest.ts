@@ -1,6 +1,5 @@
 /** The digest of a published layer: all that a step can see of it. */
-import { realpathSync, statSync } from 'node:fs';
-import { relative } from 'node:path';
+import { statSync } from 'node:fs';
 import type { LayerDigest, TreeDigest } from '../../keys/digest.js';
 import { canonicalJson, sha256 } from '../../util/canonical-json.js';
 import { listNames } from '../directory.js';
@@ -32,13 +31,11 @@ export function layerSource(root: string): FileSource {
 
 /**
  * What the extended attributes of a layer's files say; opaque directories relative to it, sorted.
- * @throws IsolationError when getfattr is not installed
+ * @throws the file system's errors, IsolationError
  */
 export async function layerMarks(layer: string): Promise<LayerMarks> {
-  // A lowerdir string names links to layers, and getfattr follows none.
-  const root = realpathSync(layer);
-  const { opaque, withoutXattrs } = await readLayerMarks(root);
-  return { opaque: opaque.map((path) => relative(root, path)).sort(), withoutXattrs };
+  const { opaque, withoutXattrs } = await readLayerMarks(layer);
+  return { opaque: [...opaque].sort(), withoutXattrs };
 }
 
 /** Opaque directories of a layer, relative to it. @throws IsolationError */

@@ -19,7 +19,7 @@ import {
   targetPath,
 } from './copy-target.js';
 import type { Subtree } from './link-subtrees.js';
-import { largeGroups, linkSubtrees } from './link-subtrees.js';
+import { areWorthLinking, linkSubtrees } from './link-subtrees.js';
 import { ensureDirectory, makeDirectories, placeEntry } from './place-entry.js';
 
 /** What becomes of a subdirectory that is unchanged; without it each of its files is placed. */
@@ -173,7 +173,7 @@ function getPlacing(job: Job, selection: Selection, index: number, onSame: OnSam
 }
 
 /**
- * Links the subtrees that are worth a process; the others are placed file by file.
+ * Links the subtrees where they are worth a request; else they are placed file by file.
  * @param former path of the layer that has them
  */
 export async function placeSubtrees(
@@ -181,9 +181,9 @@ export async function placeSubtrees(
   former: string,
   found: readonly Subtree[],
 ): Promise<void> {
-  const groups = largeGroups(found);
-  const failed = groups.length === 0 ? [] : await linkSubtrees(former, job.layer, groups);
-  const linked = new Set(groups.flat().filter((subtree) => !failed.includes(subtree)));
+  const failed = areWorthLinking(found) ? await linkSubtrees(former, job.layer, found) : found;
+  const linked = new Set(found);
+  for (const subtree of failed) linked.delete(subtree);
   job.subtrees.push(...linked);
   const [selection] = job.request.selections;
   if (!selection) return;

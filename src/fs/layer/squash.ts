@@ -82,11 +82,11 @@ const GIGA = 1_000_000_000n;
 /** The same bytes as one character each, as system calls are queued. */
 const getBytes = (path: string) => Buffer.from(path).toString('latin1');
 
-function markHidden(
+async function markHidden(
   directory: string,
   { opaque, removed }: ReturnType<typeof hiddenBelow>,
   rootless: boolean,
-): void {
+): Promise<void> {
   const pending = createPending(directory);
   const name = rootless ? 'user.overlay.opaque' : 'trusted.overlay.opaque';
   for (const path of opaque)
@@ -109,7 +109,7 @@ function markHidden(
   } finally {
     walker.close();
   }
-  pending.flush();
+  await pending.flush();
 }
 
 /**
@@ -127,6 +127,6 @@ export async function squashLayers(
   const hidden = hiddenBelow(stack, below);
   const archive = asStream(packTree(stack, {}));
   const unpacked = await unpackLayer(archive, directory, { rootless });
-  markHidden(directory, hidden, rootless);
+  await markHidden(directory, hidden, rootless);
   return { opaque: hidden.opaque, withoutXattrs: unpacked.withoutXattrs };
 }

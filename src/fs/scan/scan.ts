@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { FileDigest, TreeDigest } from '../../keys/digest.js';
 import type { Directory } from '../directory.js';
 import { lstatEntry } from '../directory.js';
@@ -243,7 +244,7 @@ function conclude(scan: Scan, examined: Examined): TreeDigest {
 /**
  * Digests trees as listTree and listSingle found them.
  * @returns one digest for each tree, in the same order
- * @throws IsolationError when getfattr is missing, and the file system's errors
+ * @throws the file system's errors, IsolationError
  */
 export async function digestTrees(
   source: FileSource,
@@ -254,8 +255,11 @@ export async function digestTrees(
   const scan: Scan = { source, store, seenAt, dirty: [], read: new Map(), xattrs: new Map() };
   const examined = trees.map((tree) => examine(scan, tree));
   if (scan.dirty.length > 0) {
-    // getfattr works on the other core while this thread reads the files.
+    // wiac-sys works on the other core while this thread reads the files.
     const xattrs = readXattrs(scan.dirty.map((file) => file.place));
+    // Reading may fail before it is waited for.
+    xattrs.catch(() => {});
+    await setImmediate();
     withWalkers((walkers) => readDirty(scan, walkers));
     scan.xattrs = await xattrs;
   }

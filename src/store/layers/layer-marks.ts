@@ -8,7 +8,7 @@ import { layerFiles } from './layer-store.js';
 
 /**
  * The opaque directories of a layer that is here, relative to it.
- * @throws IsolationError when getfattr is not installed
+ * @throws the file system's errors, IsolationError
  */
 export async function getOpaque(store: Store, id: LayerId): Promise<readonly string[]> {
   const known = getTables(store).layers.get(id)?.opaque;

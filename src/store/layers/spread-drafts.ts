@@ -1,4 +1,5 @@
 /** Where ext4 puts the layers of a store on its disk. */
+import { markTopDirectory } from '../../native/store-files.js';
 
 /**
  * Marks a directory as the top of trees that have nothing to do with each other (chattr(1), `T`):
@@ -9,7 +10,6 @@
  * of 0.2 s. Other file systems don't know the mark and don't need it.
  */
 export async function spreadDrafts(directory: string): Promise<void> {
-  const { execa } = await import('execa');
   // Nothing but speed depends on it.
-  await execa('chattr', ['+T', directory], { reject: false, stdio: 'ignore' });
+  await markTopDirectory(directory).catch(() => {});
 }

@@ -11,6 +11,7 @@
  *
  * Nothing is hashed, and a build in which every step is cached only reads a table that is empty.
  */
+import { syncFileSystemOf } from '../../native/store-files.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { NoSpaceError, StoreError, UsageError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
@@ -49,23 +50,23 @@ export function markUnsynced(index: CacheIndex, mark: string): void {
   index.unsynced.putSync(mark, readBootId());
 }
 
-/** Everything on the file system is on disk when this resolves (syncfs(2), through sync(1)). */
+/** Everything on the file system is on disk when this resolves (syncfs(2)). */
 export async function syncFileSystem(path: string): Promise<void> {
-  const { execa } = await import('execa');
-  const result = await execa('sync', ['-f', '--', path], {
-    reject: false,
-    env: { LC_ALL: 'C' },
-  });
-  if (result.exitCode === 0) return;
-  const reason = result.stderr || result.shortMessage || 'sync failed';
-  if (/No space left|quota exceeded/i.test(reason)) {
-    throw new NoSpaceError(`no space left in the store ${path}`, {
-      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+  try {
+    await syncFileSystemOf(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      throw new NoSpaceError(`no space left in the store ${path}`, {
+        hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
+        cause: error,
+      });
+    }
+    throw new StoreError(`the store ${path} can't be written to disk: ${message}`, {
+      hint: 'look at dmesg for errors of the disk; WIAC_SYNC=none builds without waiting for it',
+      cause: error,
     });
   }
-  throw new StoreError(`the store ${path} can't be written to disk: ${reason}`, {
-    hint: 'look at dmesg for errors of the disk; WIAC_SYNC=none builds without waiting for it',
-  });
 }
 
 /**

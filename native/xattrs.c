@@ -1,0 +1,97 @@
+#include "xattrs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "beneath.h"
+
+struct xattr_buffer *make_xattr_buffer(void) {
+    struct xattr_buffer *buffer = malloc(sizeof *buffer);
+    if (buffer == NULL) _exit(1);
+    return buffer;
+}
+
+static bool begins_with(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+// A label of SELinux is on each file: to tell it would take as long as to read the file.
+static bool is_told(const char *name) {
+    if (begins_with(name, "security.")) return !begins_with(name, "security.se");
+    return begins_with(name, "user.") || begins_with(name, "trusted.") || begins_with(name, "system.");
+}
+
+// It vanished, or its file system has none, or we may not look.
+static bool is_none(int error) {
+    return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENODATA ||
+           error == EOPNOTSUPP || error == EACCES || error == EPERM;
+}
+
+int put_xattrs(struct answer *answer, const char *name, struct xattr_buffer *buffer) {
+    ssize_t length = llistxattr(name, buffer->names, sizeof buffer->names);
+    if (length == -1) return is_none(errno) ? 0 : -1;
+    int count = 0;
+    for (const char *each = buffer->names; each < buffer->names + length; each += strlen(each) + 1) {
+        if (!is_told(each)) continue;
+        ssize_t size = lgetxattr(name, each, buffer->value, sizeof buffer->value);
+        if (size == -1 && is_none(errno)) continue;
+        if (size == -1) return -1;
+        put_bytes(answer, each, strlen(each) + 1);
+        put_number(answer, size);
+        put_bytes(answer, buffer->value, size);
+        count++;
+    }
+    return count;
+}
+
+// A record: number of the file, length of the rest, attributes. Of a file that has none, nothing.
+static bool put_file(struct answer *answer, uint32_t number, const char *name, struct xattr_buffer *buffer) {
+    size_t start = answer->length;
+    put_number(answer, number);
+    size_t size = leave_number(answer), from = answer->length;
+    int count = put_xattrs(answer, name, buffer);
+    if (count == -1) return false;
+    if (count == 0) answer->length = start;
+    else fill_number(answer, size, answer->length - from);
+    end_record(answer);
+    return true;
+}
+
+// Root, then for each directory: its path, number of names, names.
+static void list_directories(int root, struct request *request, struct answer *answer,
+                             struct xattr_buffer *buffer) {
+    uint32_t number = 0, count;
+    const char *path, *name;
+    while (!is_empty(request)) {
+        if (!take_text(request, &path) || !take_number(request, &count)) return tell_malformed(answer);
+        int directory = open_beneath(root, path, O_PATH);
+        bool gone = directory == -1 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
+        if (directory == -1 && !gone) return tell_failed(answer, "open", path, errno);
+        bool entered = gone || fchdir(directory) == 0;
+        int error = errno;
+        if (!gone) close(directory);
+        if (!entered) return tell_failed(answer, "fchdir", path, error);
+        for (; count > 0; count--, number++) {
+            if (!take_text(request, &name) || strchr(name, '/') != NULL || strcmp(name, "..") == 0)
+                return tell_malformed(answer);
+            if (!gone && !put_file(answer, number, name, buffer))
+                return tell_failed(answer, "listxattr", name, errno);
+        }
+    }
+    tell_done(answer);
+}
+
+void list_xattrs(struct request *request, struct answer *answer) {
+    const char *path;
+    if (!take_text(request, &path)) return tell_malformed(answer);
+    int root = open_root(path);
+    if (root == -1) return tell_failed(answer, "open", path, errno);
+    struct xattr_buffer *buffer = make_xattr_buffer();
+    list_directories(root, request, answer, buffer);
+    free(buffer);
+    close(root);
+}
