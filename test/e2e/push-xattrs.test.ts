@@ -10,11 +10,7 @@ import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js'
 async function asked(root: string, ...args: string[]): Promise<number> {
   const trace = join(tempDir(), 'trace');
   const flags = ['-f', '-qq', '-e', 'trace=llistxattr', '-o', trace, '--', process.execPath, WIAC];
-  const made = await execa('strace', [...flags, ...args], {
-    env: { WIAC_ROOT: root },
-    stripFinalNewline: false,
-  });
-  expect(made.stderr).toBe('');
+  await execa('strace', [...flags, ...args], { env: { WIAC_ROOT: root } });
   // Each tree's own directory is asked first.
   return readFileSync(trace, 'utf8').split('llistxattr(".",').length - 1;
 }
@@ -113,7 +109,7 @@ test.each([
   expect(pulled).toMatchObject({ exitCode: 0 });
   rmSync(join(root, 'blobs'), { recursive: true });
   const again = join(tempDir(), 'again.tar');
-  const times = await asked(root, 'push', '-q', 'pulled', `oci-archive:${again}`);
+  const times = await asked(root, 'push', 'pulled', `oci-archive:${again}`);
   expect({ asked: times, noted: await notedIn(again) }).toEqual(expected);
 });
 
@@ -145,7 +141,7 @@ test('what --no-cache made is judged by what it was made from', async () => {
   await build(directory, '-t', 'former');
   await build(directory, '-t', 'newer', '--no-cache');
   const archive = join(tempDir(), 'image.tar');
-  expect(await asked(root, 'push', '-q', 'newer', `oci-archive:${archive}`)).toBe(0);
+  expect(await asked(root, 'push', 'newer', `oci-archive:${archive}`)).toBe(0);
   // Its entry is that of the newer layer now.
-  expect(await asked(root, 'push', '-q', 'former', `oci-archive:${archive}`)).toBe(1);
+  expect(await asked(root, 'push', 'former', `oci-archive:${archive}`)).toBe(1);
 });
