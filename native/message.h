@@ -32,6 +32,8 @@ enum request_kind {
     ASK_SYNC = 21,
     ASK_SPREAD = 22,
     ASK_TYPES = 23,
+    // What lstat says of a list of files.
+    ASK_STATS = 24,
 };
 
 // What it is told.

@@ -1,13 +1,12 @@
 #include "xattrs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "beneath.h"
+#include "listed.h"
 
 struct xattr_buffer *make_xattr_buffer(void) {
     struct xattr_buffer *buffer = malloc(sizeof *buffer);
@@ -49,49 +48,21 @@ int put_xattrs(struct answer *answer, const char *name, struct xattr_buffer *buf
 }
 
 // A record: number of the file, length of the rest, attributes. Of a file that has none, nothing.
-static bool put_file(struct answer *answer, uint32_t number, const char *name, struct xattr_buffer *buffer) {
+static bool put_file(struct listed *listed, const char *name) {
+    if (listed->gone) return true;
+    struct answer *answer = listed->answer;
     size_t start = answer->length;
-    put_number(answer, number);
+    put_number(answer, listed->number);
     size_t size = leave_number(answer), from = answer->length;
-    int count = put_xattrs(answer, name, buffer);
-    if (count == -1) return false;
+    int count = put_xattrs(answer, name, listed->context);
     if (count == 0) answer->length = start;
-    else fill_number(answer, size, answer->length - from);
-    end_record(answer);
-    return true;
-}
-
-// Root, then for each directory: its path, number of names, names.
-static void list_directories(int root, struct request *request, struct answer *answer,
-                             struct xattr_buffer *buffer) {
-    uint32_t number = 0, count;
-    const char *path, *name;
-    while (!is_empty(request)) {
-        if (!take_text(request, &path) || !take_number(request, &count)) return tell_malformed(answer);
-        int directory = open_beneath(root, path, O_PATH);
-        bool gone = directory == -1 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
-        if (directory == -1 && !gone) return tell_failed(answer, "open", path, errno);
-        bool entered = gone || fchdir(directory) == 0;
-        int error = errno;
-        if (!gone) close(directory);
-        if (!entered) return tell_failed(answer, "fchdir", path, error);
-        for (; count > 0; count--, number++) {
-            if (!take_text(request, &name) || strchr(name, '/') != NULL || strcmp(name, "..") == 0)
-                return tell_malformed(answer);
-            if (!gone && !put_file(answer, number, name, buffer))
-                return tell_failed(answer, "listxattr", name, errno);
-        }
-    }
-    tell_done(answer);
+    if (count > 0) fill_number(answer, size, answer->length - from);
+    return count != -1;
 }
 
 void list_xattrs(struct request *request, struct answer *answer) {
-    const char *path;
-    if (!take_text(request, &path)) return tell_malformed(answer);
-    int root = open_root(path);
-    if (root == -1) return tell_failed(answer, "open", path, errno);
     struct xattr_buffer *buffer = make_xattr_buffer();
-    list_directories(root, request, answer, buffer);
+    struct listed listed = {.answer = answer, .put = put_file, .call = "listxattr", .context = buffer};
+    take_listed(request, &listed);
     free(buffer);
-    close(root);
 }

@@ -13,6 +13,7 @@ export const ASK = {
   sync: 21,
   spread: 22,
   types: 23,
+  stats: 24,
 } as const;
 
 /** What it tells. */

@@ -1,22 +1,13 @@
 /** Extended attributes of files, read by wiac-sys: their names begin with user., trusted., system. or security. */
 import { requestFiles, rootPath } from './file-server.js';
 import { ASK } from './frames.js';
+import type { NamedFiles } from './named-files.js';
+import { requestListed } from './named-files.js';
 import type { PayloadReader } from './payload.js';
 import { payloadReader, payloadWriter } from './payload.js';
 
 /** Name and value of each. */
 export type RawXattrs = readonly (readonly [name: Buffer, value: Buffer])[];
-
-/** Files of one directory. */
-export interface NamedFiles {
-  /** Relative to the root. */
-  readonly directory: string;
-  /** '' is the directory itself. */
-  readonly names: readonly string[];
-}
-
-/** Bytes of one request: while one is answered, the next one is written. */
-const REQUEST_BYTES = 256 << 10;
 
 function readPairs(record: Buffer): RawXattrs {
   const pairs: [Buffer, Buffer][] = [];
@@ -32,26 +23,6 @@ function recordReader(onRecord: (reader: PayloadReader) => void): (records: Buff
   };
 }
 
-/** Directories with so many names that they make a request. */
-function* batches(files: readonly NamedFiles[]): Generator<NamedFiles[]> {
-  let batch: NamedFiles[] = [];
-  let size = 0;
-  for (const { directory, names } of files) {
-    let from = 0;
-    size += directory.length;
-    for (const [index, name] of names.entries()) {
-      size += name.length + 1;
-      if (size < REQUEST_BYTES) continue;
-      yield [...batch, { directory, names: names.slice(from, index + 1) }];
-      batch = [];
-      size = 0;
-      from = index + 1;
-    }
-    batch.push({ directory, names: names.slice(from) });
-  }
-  if (batch.length > 0) yield batch;
-}
-
 /**
  * Reads the attributes of files, not of what symbolic links point to.
  * @param root trusted path
@@ -64,23 +35,12 @@ export async function readListedXattrs(
   files: readonly NamedFiles[],
   onFile: (index: number, xattrs: RawXattrs) => void,
 ): Promise<void> {
-  let first = 0;
-  const running: Promise<void>[] = [];
-  for (const batch of batches(files)) {
-    const payload = payloadWriter().text(rootPath(root));
-    const start = first;
-    for (const { directory, names } of batch) {
-      payload.text(directory).number(names.length);
-      for (const name of names) payload.text(name === '' ? '.' : name);
-      first += names.length;
-    }
-    const onRecords = recordReader((reader) => {
-      const index = start + reader.number();
+  await requestListed(ASK.xattrs, root, files, (first) =>
+    recordReader((reader) => {
+      const index = first + reader.number();
       onFile(index, readPairs(reader.bytes()));
-    });
-    running.push(requestFiles(ASK.xattrs, payload.end(), onRecords).then(onRecords));
-  }
-  await Promise.all(running);
+    }),
+  );
 }
 
 /**

@@ -87,10 +87,10 @@ describe('one file of 3,000 changed', () => {
 });
 
 describe('what wiac-sys links', () => {
-  function subtree(root: string, path: string): Subtree {
+  async function subtree(root: string, path: string): Promise<Subtree> {
     const found = { root, stats: lstatSync(join(root, path)) };
     const [listed] = listSingle(path, path, found).children;
-    const directory = listTree(layerSource(root), path);
+    const directory = await listTree(layerSource(root), path);
     const digest = '' as TreeDigest;
     return { path, within: path, listed: { ...(listed as Scanned), directory }, digest };
   }
@@ -105,7 +105,7 @@ describe('what wiac-sys links', () => {
       'torn/a': '3',
       'torn/c': '4',
     });
-    const subtrees = ['whole', 'torn'].map((path) => subtree(former, path));
+    const subtrees = await Promise.all(['whole', 'torn'].map((path) => subtree(former, path)));
     rmSync(join(former, 'torn/c'));
     const failed = await linkSubtrees(former, layer, subtrees);
     expect(failed).toEqual(subtrees.slice(1));

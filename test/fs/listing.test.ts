@@ -1,31 +1,97 @@
-/** Listing changes the current directory for a moment. */
-import { readlinkSync, rmdirSync } from 'node:fs';
+/** Listings: the same by Node's calls and by wiac-sys, from whatever directory. */
+import { spawnSync } from 'node:child_process';
+import { readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { listTree } from '../../src/fs/scan/listing.js';
 import { openContext } from '../../src/fs/scan/local-context.js';
+import type { DirectoryNumbers } from '../../src/fs/scan/stat-names.js';
+import { lstatEach, statMany } from '../../src/fs/scan/stat-names.js';
+import { withWalkers } from '../../src/fs/walker.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 
 const home = process.cwd();
 afterEach(() => process.chdir(home));
 
-function listed(): readonly string[] {
+async function listed(): Promise<readonly string[]> {
   const root = tempDir();
   writeTree(root, { 'a/b/c': '1', d: '2' });
-  const { names, subdirectories } = listTree(openContext(root, undefined), '');
+  const { names, subdirectories } = await listTree(openContext(root, undefined), '');
   return [...names, ...(subdirectories.get('a')?.subdirectories.get('b')?.names ?? [])];
 }
 
-test('the current directory is what it was', () => {
-  expect(listed()).toEqual(['a', 'd', 'c']);
+test('the current directory is what it was', async () => {
+  expect(await listed()).toEqual(['a', 'd', 'c']);
   expect(process.cwd()).toBe(home);
 });
 
-test('one that has been removed is no obstacle, and is not left', () => {
+test('one that has been removed is no obstacle, and is not left', async () => {
   const gone = tempDir();
   process.chdir(gone);
   // Node remembers what it is called.
   expect(process.cwd()).toContain(gone);
   rmdirSync(gone);
-  expect(listed()).toEqual(['a', 'd', 'c']);
+  expect(await listed()).toEqual(['a', 'd', 'c']);
   expect(readlinkSync('/proc/self/cwd')).toBe(`${gone} (deleted)`);
+});
+
+/** Directories of a root, to be looked at. */
+function directories(root: string, all: Readonly<Record<string, readonly string[]>>) {
+  const listing = { names: [], rootOf: () => root };
+  return Object.entries(all).map(([path, names]) => {
+    const numbers: DirectoryNumbers | undefined = undefined;
+    return { path, names, listing, numbers: numbers as DirectoryNumbers | undefined };
+  });
+}
+
+test('wiac-sys says of files what Node says, to the last bit', async () => {
+  const root = tempDir();
+  writeTree(root, { 'd/f': 'f', 'd/link': '-> /nowhere', 'd/e/x': 'x', 'd/b\u00e4r': 'x' });
+  const script =
+    'mkfifo fifo; mknod node c 259 65539; ln f again; chmod 6751 f; chown 7:4294967294 f; truncate -s 9T big; touch -d @-1.000000001 fifo; touch -d "2026-11-28 12:00:00.123456789" again; touch -h -d @1000000000 link; touch -d @4294967295.999999999 e/x';
+  expect(String(spawnSync('sh', ['-ec', script], { cwd: join(root, 'd') }).stderr)).toBe('');
+  const names = ['again', 'big', 'bär', 'e', 'f', 'fifo', 'gone', 'link', 'node'];
+  const all = directories(root, { d: names, '': ['d', 'gone'], 'd/e': ['x'] });
+  await statMany(all);
+  for (const directory of all) {
+    const node = withWalkers((walkers) => lstatEach(directory, walkers));
+    expect(directory.numbers).toEqual(node);
+  }
+  expect(all[0]?.numbers?.directories).toEqual(['e']);
+  expect([...(all[0]?.numbers?.gone ?? [])]).toEqual(['gone']);
+});
+
+test('a directory that is gone, or is a link by now, has no numbers', async () => {
+  const root = tempDir();
+  writeTree(root, { 'd/f': 'f', link: '-> d', 'file/x': '' });
+  rmSync(join(root, 'file'), { recursive: true });
+  writeTree(root, { file: '' });
+  const all = directories(root, { gone: ['f'], d: ['f'], link: ['f'], file: ['x'], none: [] });
+  await statMany(all);
+  expect(all.map(({ numbers }) => numbers?.gone.size)).toEqual([
+    undefined,
+    0,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+test('many files: a tree that is listed by wiac-sys', async () => {
+  const root = tempDir();
+  const script =
+    'for d in 1 2 3 4 5 6; do mkdir -p $d/in; (cd $d/in; seq 1000 1999 | xargs touch); done; touch 3/last';
+  spawnSync('sh', ['-c', script], { cwd: root });
+  const source = openContext(root, undefined);
+  const { subdirectories } = await listTree(source, '');
+  expect([...subdirectories.keys()]).toEqual(['1', '2', '3', '4', '5', '6']);
+  for (const [name, { names, subdirectories: below }] of subdirectories) {
+    expect(names).toEqual(name === '3' ? ['in', 'last'] : ['in']);
+    expect(below.get('in')?.names).toHaveLength(1000);
+    expect(below.get('in')?.children.at(-1)).toMatchObject({
+      name: '1999',
+      stats: { kind: 'file' },
+    });
+  }
+  source.close();
 });

@@ -66,7 +66,7 @@ export async function digestLayer(
 ): Promise<{ digest: LayerDigest; tree: TreeDigest }> {
   const source = layerSource(layer);
   try {
-    const files = listTree(source, '');
+    const files = await listTree(source, '');
     const [tree] = await digestTrees(source, store, [files], Date.now());
     if (tree === undefined) throw new Error(`no tree of ${layer}`);
     return { digest: layerDigest(layer, { tree, links: linkGroups(files) }, opaque), tree };

@@ -7,7 +7,6 @@ import type { TreeDigest } from '../../keys/digest.js';
 import { linkTrees } from '../../native/transfer-files.js';
 import { removeTree } from '../remove-tree.js';
 import type { Scanned, ScannedDirectory } from '../scan/listing.js';
-import { countListed } from '../scan/listing.js';
 
 /** A directory that is as it was when the former layer was made, with everything below it. */
 export interface Subtree {
@@ -22,8 +21,14 @@ export interface Subtree {
 /** Fewer files than this are linked sooner than a request is made. */
 const MIN_FILES = 300;
 
-/** The subtree's own directory counted. */
-const entriesOf = ({ listed }: Subtree) => countListed(listed.directory).entries + 1;
+/** The directory itself counted. */
+function countEntries({ names, subdirectories }: ScannedDirectory): number {
+  let entries = names.length + 1 - subdirectories.size;
+  for (const below of subdirectories.values()) entries += countEntries(below);
+  return entries;
+}
+
+const entriesOf = ({ listed }: Subtree) => countEntries(listed.directory);
 
 /** Are there enough files in them? */
 export function areWorthLinking(subtrees: readonly Subtree[]): boolean {

@@ -6,7 +6,7 @@
 import type { TreeDigest } from '../../keys/digest.js';
 import type { FileStats } from './file-stats.js';
 import type { ScannedDirectory } from './listing.js';
-import { FINGERPRINT_FIELDS, writeFields } from './listing.js';
+import { FINGERPRINT_FIELDS, writeFields } from './stat-names.js';
 
 /** xxhash64 of bytes. */
 export type Hash64 = (bytes: Uint8Array) => bigint;

@@ -3,16 +3,22 @@
  * whether that is what it was, so it stays in arrays of numbers; objects, of which 20,000 would keep
  * the garbage collector busy for longer than the system calls take, are made only when a caller asks for them.
  */
-import type { Stats } from 'node:fs';
-import { constants } from 'node:fs';
 import { ContextError } from '../../util/errors.js';
-import { lstatEntry } from '../directory.js';
 import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
-import { withWalkers } from '../walker.js';
-import type { FileSource, Listing, Located, Place } from './file-source.js';
+import { openWalkers } from '../walker.js';
+import type { FileSource, Located, Place } from './file-source.js';
 import type { FileStats } from './file-stats.js';
 import { getKind } from './file-stats.js';
+import type { DirectoryNumbers, NamedDirectory } from './stat-names.js';
+import {
+  FINGERPRINT_FIELDS,
+  lstatEach,
+  OTHER_FIELDS,
+  statMany,
+  writeFields,
+  writeOthers,
+} from './stat-names.js';
 import { unreadable } from './unreadable.js';
 
 /** One file as it was found; directories have their own entries in `children`. */
@@ -35,43 +41,6 @@ export interface ScannedDirectory {
   readonly subdirectories: ReadonlyMap<string, ScannedDirectory>;
   /** Made when first asked for. */
   readonly children: readonly Scanned[];
-}
-
-/** mode, ino, dev, ctime, size, mtime, uid, gid. */
-export const FINGERPRINT_FIELDS = 8;
-
-/** st_mode, size, mtime, nlink, rdev. */
-const OTHER_FIELDS = 5;
-
-const PERMISSIONS = 0o7777;
-
-const { S_IFMT, S_IFDIR } = constants;
-
-/** Writes the numbers of one file that fingerprints are made of. */
-export function writeFields(
-  fields: Float64Array,
-  at: number,
-  stats: Omit<FileStats, 'kind' | 'nlink' | 'rdev'>,
-  isDirectory: boolean,
-): void {
-  // The Ms values are doubles of sub-microsecond resolution: finer than the kernel's clock tick.
-  fields[at] = stats.mode & PERMISSIONS;
-  fields[at + 1] = stats.ino;
-  fields[at + 2] = stats.dev;
-  fields[at + 3] = stats.ctimeMs;
-  // A directory's size and mtime tell of its entries, which are looked at one by one anyway.
-  fields[at + 4] = isDirectory ? 0 : stats.size;
-  fields[at + 5] = isDirectory ? 0 : stats.mtimeMs;
-  fields[at + 6] = stats.uid;
-  fields[at + 7] = stats.gid;
-}
-
-function writeOthers(others: Float64Array, at: number, stats: Stats): void {
-  others[at] = stats.mode;
-  others[at + 1] = stats.size;
-  others[at + 2] = stats.mtimeMs;
-  others[at + 3] = stats.nlink;
-  others[at + 4] = stats.rdev;
 }
 
 function statsAt(fields: Float64Array, others: Float64Array, index: number): FileStats {
@@ -135,47 +104,28 @@ function pickNumbers(numbers: Float64Array, each: number, indexes: readonly numb
   return picked;
 }
 
-/** lstat of everything in a directory, in the order of the names. */
-interface DirectoryNumbers {
-  readonly fields: Float64Array;
-  readonly others: Float64Array;
-  readonly directories: readonly string[];
-  /** Names that were gone when they were looked at. */
-  readonly gone: ReadonlySet<string>;
+/** A directory whose names are known, with what is found out about them level by level. */
+interface Listed extends NamedDirectory {
+  numbers: DirectoryNumbers | undefined;
+  /** By their names. */
+  readonly below: Map<string, Listed>;
 }
 
-function lstatEach(
-  names: readonly string[],
-  path: string,
-  { rootOf }: Listing,
-  walkers: Walkers,
-): DirectoryNumbers {
-  const fields = new Float64Array(names.length * FINGERPRINT_FIELDS);
-  const others = new Float64Array(names.length * OTHER_FIELDS);
-  const directories: string[] = [];
-  const gone = new Set<string>();
-  for (const [index, name] of names.entries()) {
-    const stats = lstatEntry(walkers.at(rootOf(name), path), name);
-    if (stats === undefined) {
-      gone.add(name);
-      continue;
-    }
-    const isDirectory = (stats.mode & S_IFMT) === S_IFDIR;
-    writeFields(fields, index * FINGERPRINT_FIELDS, stats, isDirectory);
-    writeOthers(others, index * OTHER_FIELDS, stats);
-    if (isDirectory) directories.push(name);
-  }
-  return { fields, others, directories, gone };
+function listNamesOf(source: FileSource, path: string): Listed {
+  const listing = source.list(path);
+  // Code unit order, as in trees.
+  const names = [...listing.names].sort();
+  for (const name of names) checkName(name, path, source);
+  return { path, listing, names, numbers: undefined, below: new Map() };
 }
 
-/** A subdirectory that another process removed, or replaced, since it was listed was not there. */
-function listIfThere(
-  source: FileSource,
-  path: string,
-  walkers: Walkers,
-): ScannedDirectory | undefined {
+/**
+ * A directory that another process removed, or replaced, since it was seen was not there.
+ * @throws what else is wrong, with its path
+ */
+function ifThere<T>(source: FileSource, path: string, look: () => T): T | undefined {
   try {
-    return listBelow(source, path, walkers);
+    return look();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (source.changes && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined;
@@ -183,18 +133,32 @@ function listIfThere(
   }
 }
 
-function listBelow(source: FileSource, path: string, walkers: Walkers): ScannedDirectory {
-  const listing = source.list(path);
+/** The directories in these ones that are there. */
+function listLevel(source: FileSource, level: readonly Listed[]): Listed[] {
+  const next: Listed[] = [];
+  for (const { path, numbers, below } of level) {
+    for (const name of numbers?.directories ?? []) {
+      const at = pathBelow(path, name);
+      const listed = ifThere(source, at, () => listNamesOf(source, at));
+      if (!listed) continue;
+      below.set(name, listed);
+      next.push(listed);
+    }
+  }
+  return next;
+}
+
+/** A tree from the leaves up; undefined for a directory that was gone when it was looked at. */
+function conclude({ path, listing, names, numbers, below }: Listed): ScannedDirectory | undefined {
+  if (!numbers) return undefined;
+  const { fields, others, directories, gone } = numbers;
   const { onlyWithContent } = listing;
   const prefix = path === '' ? '' : `${path}/`;
-  // Code unit order, as in trees.
-  const names = [...listing.names].sort();
-  for (const name of names) checkName(name, path, source);
-  const { fields, others, directories, gone } = lstatEach(names, path, listing, walkers);
   const left = new Set(gone);
   const subdirectories = new Map<string, ScannedDirectory>();
   for (const name of directories) {
-    const directory = listIfThere(source, prefix + name, walkers);
+    const listed = below.get(name);
+    const directory = listed && conclude(listed);
     const counts = directory && (directory.names.length > 0 || !onlyWithContent?.(name));
     if (counts) subdirectories.set(name, directory);
     else left.add(name);
@@ -218,13 +182,41 @@ function listBelow(source: FileSource, path: string, walkers: Walkers): ScannedD
   );
 }
 
+/** So many files are looked at sooner than another process is started for them. */
+const MANY = 4000;
+
+async function listBelow(
+  source: FileSource,
+  top: string,
+  walkers: Walkers,
+): Promise<ScannedDirectory> {
+  const root = listNamesOf(source, top);
+  let count = root.names.length;
+  if (count > MANY) await statMany([root]);
+  root.numbers ??= lstatEach(root, walkers);
+  for (let level = listLevel(source, [root]); level.length > 0; level = listLevel(source, level)) {
+    for (const { names } of level) count += names.length;
+    if (count > MANY) await statMany(level);
+    for (const listed of level)
+      listed.numbers ??= ifThere(source, listed.path, () => lstatEach(listed, walkers));
+  }
+  const tree = conclude(root);
+  if (!tree) throw new Error(`${top} was not listed`);
+  return tree;
+}
+
 /**
  * Reads the structure of a tree: names and stats, no content. What another process removes
  * meanwhile was not there.
  * @throws ContextError for names that are not text, and the file system's errors
  */
-export function listTree(source: FileSource, path: string): ScannedDirectory {
-  return withWalkers((walkers) => listBelow(source, path, walkers));
+export async function listTree(source: FileSource, path: string): Promise<ScannedDirectory> {
+  const walkers = openWalkers();
+  try {
+    return await listBelow(source, path, walkers);
+  } finally {
+    walkers.close();
+  }
 }
 
 /**
@@ -283,7 +275,7 @@ export function* linkedFiles(directory: ScannedDirectory, prefix = ''): Generato
   const { names, fields, others, subdirectories } = directory;
   for (let index = 0; index < names.length; index += 1) {
     if ((others[index * OTHER_FIELDS + 3] as number) < 2) continue;
-    if (((others[index * OTHER_FIELDS] as number) & S_IFMT) === S_IFDIR) continue;
+    if (getKind(others[index * OTHER_FIELDS] as number) === 'dir') continue;
     const at = index * FINGERPRINT_FIELDS;
     yield { path: prefix + names[index], inode: `${fields[at + 2]}:${fields[at + 1]}` };
   }

@@ -1,6 +1,7 @@
 /** Extended attributes that belong to files themselves. */
 import { basename } from 'node:path';
-import type { NamedFiles, RawXattrs } from '../../native/read-xattrs.js';
+import type { NamedFiles } from '../../native/named-files.js';
+import type { RawXattrs } from '../../native/read-xattrs.js';
 import { readListedXattrs } from '../../native/read-xattrs.js';
 import { parentPath } from '../tree-path.js';
 import type { Place } from './file-source.js';

@@ -74,12 +74,12 @@ function excluding(source: FileSource, root: string, patterns: readonly string[]
 type Found = Omit<Selection, 'tree'>;
 
 /** @param followed the path without symbolic links */
-function getSelection(
+async function getSelection(
   source: FileSource,
   path: string,
   followed: string,
   exclude: readonly string[],
-): Omit<Found, 'named'> | undefined {
+): Promise<Omit<Found, 'named'> | undefined> {
   const found = source.locate(followed);
   if (!found) return undefined;
   const name = basename(path);
@@ -91,7 +91,7 @@ function getSelection(
   }
   const { uid, gid } = source.ownership === 'keep' ? stats : { uid: 0, gid: 0 };
   const directory = { mode: stats.mode & 0o7777, uid, gid };
-  const files = listTree(excluding(source, followed, exclude), followed);
+  const files = await listTree(excluding(source, followed, exclude), followed);
   if (found.onlyWithContent && files.names.length === 0) return undefined;
   const links = linkGroups(files);
   return { path, name, kind: 'directory', files, directory, below: '', links };
@@ -143,7 +143,9 @@ async function findSource(
     const followed = source.follow(match);
     if (followed.kind === 'outside') refuseOutside(source, `the symbolic link ${match}`, location);
     const selection =
-      followed.kind === 'found' ? getSelection(source, match, followed.path, exclude) : undefined;
+      followed.kind === 'found'
+        ? await getSelection(source, match, followed.path, exclude)
+        : undefined;
     if (selection) {
       // Of a directory the content is copied: with --parents below its own name.
       const below = selection.kind === 'directory' ? kept : dirname(kept);
