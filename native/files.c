@@ -78,6 +78,10 @@ void end_record(struct answer *answer) {
     if (answer->length >= RECORD_BYTES) send_frame(answer, TELL_PART);
 }
 
+void end_records(struct answer *answer) {
+    if (answer->length > 0) send_frame(answer, TELL_PART);
+}
+
 void tell_done(struct answer *answer) { send_frame(answer, TELL_DONE); }
 
 void tell_failed(struct answer *answer, const char *call, const char *path, int error) {

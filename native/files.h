@@ -41,6 +41,8 @@ void fill_number(struct answer *answer, size_t at, uint32_t number);
 
 // The record is complete.
 void end_record(struct answer *answer);
+// It was the last one: what comes is something else.
+void end_records(struct answer *answer);
 
 // The last thing that is told: all went well, and what else is in `answer` belongs to it.
 void tell_done(struct answer *answer);

@@ -21,7 +21,7 @@ enum request_kind {
     ASK_RUN = 2,
     // Payload: number of a signal (4 bytes), for the container that the request's number names.
     ASK_SIGNAL = 3,
-    // Those of files.h. Extended attributes of a list of files, and of a tree.
+    // Those of files.h. Extended attributes of a list of files; and of a tree, with its measures.
     ASK_XATTRS = 16,
     ASK_TREE = 17,
     // Devices, extended attributes, times.

@@ -43,19 +43,40 @@ export async function readListedXattrs(
   );
 }
 
+/** What a tree amounts to. */
+export interface TreeTotals {
+  /** Entries below the root, itself left out. */
+  readonly entries: number;
+  /** Sizes of the files, each of its names counted. Bytes. */
+  readonly bytes: number;
+  /** What du(1) says of it: each inode once. Bytes. */
+  readonly disk: number;
+}
+
+export interface WalkOptions {
+  /** Tell what it amounts to. */
+  readonly measure?: boolean;
+  /** Files whose names begin so are told as well, be it without attributes. */
+  readonly prefix?: string;
+}
+
 /**
  * Reads those of a directory and of everything below it.
  * @param root trusted path
  * @param onFile gets the path of each file that has any, relative to the root; '' is the root
+ * @returns zeros, where nothing is to be measured
  * @throws as readListedXattrs
  */
 export async function readXattrsBelow(
   root: string,
   onFile: (path: Buffer, xattrs: RawXattrs) => void,
-): Promise<void> {
+  { measure = false, prefix = '' }: WalkOptions = {},
+): Promise<TreeTotals> {
   const onRecords = recordReader((reader) => {
     const path = reader.text();
     onFile(path, readPairs(reader.bytes()));
   });
-  onRecords(await requestFiles(ASK.tree, payloadWriter().text(rootPath(root)).end(), onRecords));
+  const payload = payloadWriter().text(rootPath(root)).number(Number(measure)).text(prefix);
+  const last = payloadReader(await requestFiles(ASK.tree, payload.end(), onRecords));
+  return { entries: last.large(), bytes: last.large(), disk: last.large() };
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { compile } from '../../compile-native.js';
+import { measureTree } from '../../src/fs/layer/disk-usage.js';
 import type { Frame } from '../../src/native/frames.js';
 import { ASK, encodeFrame, frameReader, TELL } from '../../src/native/frames.js';
 import type { PayloadWriter } from '../../src/native/payload.js';
@@ -48,6 +49,16 @@ function done(kind: number, payload: PayloadWriter): Buffer {
   const frames = ask([kind, payload]);
   expect(frames.at(-1)).toMatchObject({ kind: TELL.done });
   return Buffer.concat(frames.map((frame) => frame.payload));
+}
+
+/** Records of a tree's files, and what it amounts to. */
+function walked(root: string, measure = 0, prefix = ''): { records: Buffer; totals: number[] } {
+  const frames = ask([ASK.tree, texts(root).number(measure).text(prefix)]);
+  const last = frames.pop();
+  expect(last?.kind).toBe(TELL.done);
+  const reader = payloadReader(last?.payload);
+  const records = Buffer.concat(frames.map(({ payload }) => payload));
+  return { records, totals: [reader.large(), reader.large(), reader.large()] };
 }
 
 /** One request that fails. @returns number of the error, call, path */
@@ -94,7 +105,7 @@ test('attributes of a tree: of each kind of file, in names of any bytes, but no 
   const odd = Buffer.concat([Buffer.from(root), Buffer.from('/\xff\n\\012', 'latin1')]);
   writeFileSync(odd, '');
   spawnSync('/bin/sh', ['-c', 'setfattr -n user.odd -v "a\nb" ./*012'], { cwd: root });
-  expect(attributes(done(ASK.tree, texts(root)), true)).toEqual({
+  expect(attributes(walked(root).records, true)).toEqual({
     a: { 'user.x': 'one' },
     d: { 'trusted.overlay.opaque': 'y' },
     'd/link': { 'trusted.l': '' },
@@ -113,10 +124,32 @@ test('attributes of many files come in parts, and of each once', () => {
   const script =
     'for f in f*; do n=${f#f}; v=; setfattr -n user.big -v "$(yes $n | head -1000 | tr -d "\\n")" $f; done';
   spawnSync('/bin/sh', ['-c', script], { cwd: root });
-  const frames = ask([ASK.tree, texts(root)]);
+  const frames = ask([ASK.tree, texts(root).number(0).text('')]);
+  expect(frames.pop()?.kind).toBe(TELL.done);
   expect(frames.filter(({ kind }) => kind === TELL.part).length).toBeGreaterThan(3);
   const records = Buffer.concat(frames.map(({ payload }) => payload));
   expect(attributes(records, true)).toEqual(expected);
+});
+
+test('what a tree amounts to, and names that mean something', () => {
+  const root = tempDir();
+  fullTree(root);
+  writeTree(root, { 'top/.wh.x': 'x', 'top/d/.wh..y': 'y' });
+  setfattr(join(root, 'top/.wh.x'), 'user.x', 'z');
+  const { files, bytes, disk } = measureTree(root);
+  const { records, totals } = walked(root, 1, '.wh.');
+  expect(totals).toEqual([files, bytes, disk]);
+  const found = attributes(records, true);
+  expect([found['top/.wh.x'], found['top/d/.wh..y']]).toEqual([{ 'user.x': 'z' }, {}]);
+  expect(walked(root).totals).toEqual([0, 0, 0]);
+});
+
+test('of thousands of files with several names each counts once', () => {
+  const root = tempDir();
+  const script = 'mkdir a b; cd a; seq 1 3000 | xargs touch; cp -al . ../b; echo x > 7';
+  spawnSync('sh', ['-c', script], { cwd: root });
+  const { files, bytes, disk } = measureTree(root);
+  expect(walked(root, 1).totals).toEqual([files, bytes, disk]);
 });
 
 test('attributes of listed files; what is gone or behind a link has none', () => {
@@ -157,16 +190,16 @@ test('trees that are deeper than a path may be long: read, linked and copied', (
   const [root, target] = [tempDir(), tempDir()];
   mkdirSync(join(root, 'top'));
   const length = deepTree(join(root, 'top'));
-  const found = attributes(done(ASK.tree, texts(join(root, 'top'))), true);
+  const found = attributes(walked(join(root, 'top')).records, true);
   expect(Object.entries(found).map(([path, own]) => [path.length, own])).toEqual([
     [length, { 'user.deep': 'yes' }],
   ]);
   const linked = payloadReader(done(ASK.link, texts(root, target, 'top')));
   expect([linked.number(), linked.number()]).toEqual([102, 0]);
-  expect(attributes(done(ASK.tree, texts(join(target, 'top'))), true)).toEqual(found);
+  expect(attributes(walked(join(target, 'top')).records, true)).toEqual(found);
   mkdirSync(join(target, 'copy'));
   done(ASK.copy, texts(root, 'top', target, 'copy'));
-  expect(attributes(done(ASK.tree, texts(join(target, 'copy'))), true)).toEqual(found);
+  expect(attributes(walked(join(target, 'copy')).records, true)).toEqual(found);
   for (const path of [root, target]) spawnSync('rm', ['-r', path]);
   for (const path of [root, target]) mkdirSync(path);
 });
@@ -199,7 +232,7 @@ test('devices, attributes and times; the first call that fails ends it', () => {
   ]);
   const fifo = lstatSync(join(root, 'd/fifo'));
   expect([fifo.isFIFO(), fifo.mode & 0o7777]).toEqual([true, 0o4755]);
-  expect(attributes(done(ASK.tree, texts(root)), true)).toEqual({
+  expect(attributes(walked(root).records, true)).toEqual({
     '': { 'user.root': '' },
     'd/f': { 'user.x': 'a\0b' },
   });
@@ -216,9 +249,7 @@ test('devices, attributes and times; the first call that fails ends it', () => {
   twice.number(0).text('d/f').number(0o020000).number(0).number(0).number(0);
   twice.number(1).text('d/f').text('user.late').bytes(value);
   expect(failed(ASK.set, twice)).toEqual([EEXIST, 'mknod', 'd/f']);
-  expect(Object.keys(attributes(done(ASK.tree, texts(root)), true)['d/f'] ?? {})).toEqual([
-    'user.x',
-  ]);
+  expect(Object.keys(attributes(walked(root).records, true)['d/f'] ?? {})).toEqual(['user.x']);
 });
 
 /** A tree with one of everything. */
@@ -254,7 +285,7 @@ test('trees are linked, their directories are equal', () => {
   for (const path of ['top/a', 'top/d/link', 'top/c', 'top/s', 'top/f'])
     expect(inodeOf(join(target, path))).toBe(inodeOf(join(root, path)));
   expect(lstatSync(join(target, 'top')).mtimeMs).toBe(77_000);
-  expect(attributes(done(ASK.tree, texts(target)), true)['top/d']).toEqual({ 'user.x': 'z' });
+  expect(attributes(walked(target).records, true)['top/d']).toEqual({ 'user.x': 'z' });
 });
 
 test('a tree is copied as cp -a copies it', () => {
@@ -267,9 +298,7 @@ test('a tree is copied as cp -a copies it', () => {
   const flags = ['-a', '-T', '--remove-destination', join(root, 'top'), join(peer, 'top')];
   expect(spawnSync('cp', flags).status).toBe(0);
   expect(describeTree(join(target, 'top'))).toEqual(describeTree(join(peer, 'top')));
-  expect(attributes(done(ASK.tree, texts(target)), true)).toEqual(
-    attributes(done(ASK.tree, texts(peer)), true),
-  );
+  expect(attributes(walked(target).records, true)).toEqual(attributes(walked(peer).records, true));
   expect(inodeOf(join(target, 'top/a'))).toBe(inodeOf(join(target, 'top/d/again')));
   expect(lstatSync(join(target, 'top/hole')).blocks).toBe(lstatSync(join(peer, 'top/hole')).blocks);
   for (const path of ['top', 'top/d', 'top/d/b', 'top/d/link'])
@@ -347,7 +376,8 @@ test('a long request does not keep a short one waiting', async () => {
 test('any payload for any request: each is answered, and nothing is read behind its end', () => {
   const root = tempDir();
   writeTree(root, { 'a/b': 'b', c: '-> a' });
-  const kinds = [ASK.xattrs, ASK.tree, ASK.set, ASK.link, ASK.copy, ASK.spread, ASK.types];
+  const { xattrs, stats, tree, set, link, copy, spread, types } = ASK;
+  const kinds = [xattrs, stats, tree, set, link, copy, spread, types];
   const number = fc.constantFrom(0, 1, 2, 3, 0xff, 0xffff_ffff).map((value) => {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(value);

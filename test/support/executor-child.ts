@@ -10,8 +10,8 @@ import type { InputLayer, LayerArtifact } from '../../src/executor/executor.js';
 import { localExecutor } from '../../src/executor/local/local-executor.js';
 import { packLayer } from '../../src/fs/archive/pack.js';
 import { createWindowMemory, getBytes } from '../../src/fs/archive/windows.js';
-import { layerMarks } from '../../src/fs/layer/layer-digest.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
+import { readLayerMarks } from '../../src/fs/scan/tree-xattrs.js';
 import { lazyWiacSys } from '../../src/native/wiac-sys.js';
 import { OCI_LAYER } from '../../src/oci/media-types.js';
 import type { Digest } from '../../src/oci/resolved-image.js';
@@ -78,7 +78,7 @@ async function bring(
 
 /** Puts a layer into the exchange directory. @returns its digest */
 async function send(draft: Draft): Promise<string> {
-  const { opaque } = await layerMarks(draft.diff);
+  const { opaque } = await readLayerMarks(draft.diff);
   const memory = createWindowMemory();
   const hash = createHash('sha256');
   const path = join(exchange, `sending-${draft.id}`);

@@ -1,15 +1,15 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
 import { basename, join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import type { CopyReport } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { ensureDirectories, writeInlineFiles } from '../../fs/layer/inline-files.js';
-import { layerDigest, layerMarks } from '../../fs/layer/layer-digest.js';
+import { layerDigest } from '../../fs/layer/layer-digest.js';
 import { settleDirectories, withAncestors } from '../../fs/layer/settle-times.js';
 import type { Stack } from '../../fs/layer/stack.js';
 import { unpackSelection } from '../../fs/layer/unpack-selection.js';
 import { amendTree } from '../../fs/scan/amend-tree.js';
+import { surveyLayer } from '../../fs/scan/tree-xattrs.js';
 import type { Selection } from '../../fs/select/select.js';
 import { parentPath } from '../../fs/tree-path.js';
 import { openWalker } from '../../fs/walker.js';
@@ -139,14 +139,10 @@ export async function executeCopy(
     return { ...report, tree: composed.tree, digest: layerDigest(draft.diff, composed, []) };
   }
   if (archives.length === 0) return { ...report, ...measureTree(draft.diff) };
-  // What an archive gives its files is looked up now, in a process beside this one, and need not
-  // be waited for by a push.
-  const [{ withoutXattrs }, measures] = await Promise.all([
-    layerMarks(draft.diff),
-    // Its process starts first.
-    setImmediate().then(() => measureTree(draft.diff)),
-  ]);
-  return { ...report, ...measures, withoutXattrs };
+  // What an archive gives its files is looked up now, and need not be waited for by a push.
+  const { totals, withoutXattrs } = await surveyLayer(draft.diff, { measure: true });
+  const { entries: files, bytes, disk } = totals;
+  return { ...report, files, bytes, disk, withoutXattrs };
 }
 
 /**

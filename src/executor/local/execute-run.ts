@@ -8,6 +8,7 @@ import { measureLayer } from '../../fs/layer/reserved-names.js';
 import type { Stack } from '../../fs/layer/stack.js';
 import type { Identity } from '../../fs/layer/users.js';
 import { resolveIdentity } from '../../fs/layer/users.js';
+import type { LayerMarks } from '../../fs/scan/tree-xattrs.js';
 import type { Explanation } from '../../libs/explain-missing.js';
 import { explainMissing, nameLayers } from '../../libs/explain-missing.js';
 import { DEFAULT_PATH } from '../../oci/image-config.js';
@@ -249,7 +250,7 @@ export async function executeRun(
   base: readonly LayerId[],
   reads: readonly (readonly LayerId[])[],
   io: ExecutionIo,
-): Promise<TreeMeasures> {
+): Promise<TreeMeasures & LayerMarks> {
   requirePlatform(step);
   const stack = await chainedStack(machine.store, base, machine.stacks);
   inheritRoot(draft.diff, stack);

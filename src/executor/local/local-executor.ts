@@ -3,6 +3,7 @@ import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
 import { squashLayers } from '../../fs/layer/squash.js';
+import type { LayerMarks } from '../../fs/scan/tree-xattrs.js';
 import type { KeyedStep } from '../../keys/inputs.js';
 import { selectionInput } from '../../keys/inputs.js';
 import type { CopyStep } from '../../plan/step.js';
@@ -29,16 +30,18 @@ import { sharedPlaces } from './shared-places.js';
 
 type Made = Omit<LayerArtifact, 'content'>;
 
-function measured({ files, bytes, disk }: TreeMeasures): Made {
+/** What is known of them. */
+type SomeMarks = { readonly [Mark in keyof LayerMarks]?: LayerMarks[Mark] | undefined };
+
+function measured(made: TreeMeasures & SomeMarks): Made {
+  const { files, bytes, disk, opaque, withoutXattrs } = made;
   const unknown = {
     links: undefined,
-    opaque: undefined,
-    withoutXattrs: undefined,
     tree: undefined,
     digest: undefined,
     selections: undefined,
   };
-  return { files, bytes, disk, linked: 0, ...unknown };
+  return { files, bytes, disk, linked: 0, opaque, withoutXattrs, ...unknown };
 }
 
 function ids(layers: readonly InputLayer[]): LayerId[] {
@@ -104,7 +107,7 @@ async function make(
     }
     case 'fetch':
       await executeFetch(machine, draft, step, required(inputs.identity, step, 'identity'), io);
-      return measured(measureLayer(draft.diff, step.location));
+      return measured(await measureLayer(draft.diff, step.location));
     case 'workdir':
       return executeWorkdir(draft, required(inputs.place, step, 'destination'))
         ? measured(measureTree(draft.diff))

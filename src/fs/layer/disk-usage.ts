@@ -45,10 +45,10 @@ function namesIn(walker: Walker, path: string): { directory: Directory; names: s
 }
 
 /** Visits everything below a directory and the directory itself; what vanishes is left out. */
-function visit(path: string, onFile: (stats: Stats, name: string) => void): void {
+function visit(path: string, onFile: (stats: Stats) => void): void {
   const top = lstatSync(path, { throwIfNoEntry: false });
   if (!top) return;
-  onFile(top, '');
+  onFile(top);
   if (!top.isDirectory()) return;
   const walker = openWalker(path);
   try {
@@ -58,7 +58,7 @@ function visit(path: string, onFile: (stats: Stats, name: string) => void): void
       for (const name of names) {
         const stats = lstatEntry(directory, name);
         if (!stats) continue;
-        onFile(stats, name);
+        onFile(stats);
         if (stats.isDirectory()) waiting.push(pathBelow(at, name));
       }
     }
@@ -77,16 +77,12 @@ export interface TreeMeasures {
   readonly disk: number;
 }
 
-/**
- * Measures a directory.
- * @param onName is called with each name in it
- */
-export function measureTree(path: string, onName?: (name: string) => void): TreeMeasures {
+/** Measures a directory. */
+export function measureTree(path: string): TreeMeasures {
   const meter = diskMeter();
   let files = -1;
   let bytes = 0;
-  visit(path, (stats, name) => {
-    onName?.(name);
+  visit(path, (stats) => {
     files += 1;
     if (stats.isFile()) bytes += stats.size;
     meter.add(stats);

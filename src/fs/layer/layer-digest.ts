@@ -8,7 +8,6 @@ import { linkGroups } from '../scan/hard-links.js';
 import { listTree } from '../scan/listing.js';
 import type { ScanStore } from '../scan/scan.js';
 import { digestTrees } from '../scan/scan.js';
-import type { LayerMarks } from '../scan/tree-xattrs.js';
 import { readLayerMarks } from '../scan/tree-xattrs.js';
 import { openWalker } from '../walker.js';
 import type { Composition } from './compose-tree.js';
@@ -29,18 +28,9 @@ export function layerSource(root: string): FileSource {
   };
 }
 
-/**
- * What the extended attributes of a layer's files say; opaque directories relative to it, sorted.
- * @throws the file system's errors, IsolationError
- */
-export async function layerMarks(layer: string): Promise<LayerMarks> {
-  const { opaque, withoutXattrs } = await readLayerMarks(layer);
-  return { opaque: [...opaque].sort(), withoutXattrs };
-}
-
 /** Opaque directories of a layer, relative to it. @throws IsolationError */
 export async function opaqueDirectories(layer: string): Promise<readonly string[]> {
-  return (await layerMarks(layer)).opaque;
+  return (await readLayerMarks(layer)).opaque;
 }
 
 /**

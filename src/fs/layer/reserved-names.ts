@@ -3,8 +3,9 @@
 import { WHITEOUT_PREFIX } from '../../oci/tar/member-name.js';
 import type { SourceLocation } from '../../util/errors.js';
 import { DockerfileError } from '../../util/errors.js';
+import type { LayerMarks } from '../scan/tree-xattrs.js';
+import { surveyLayer } from '../scan/tree-xattrs.js';
 import type { TreeMeasures } from './disk-usage.js';
-import { measureTree } from './disk-usage.js';
 
 /** @throws DockerfileError when a part of a path that a step makes has such a name */
 export function refuseWhiteoutPath(path: string, location: SourceLocation): void {
@@ -20,17 +21,22 @@ export function refuseWhiteoutPath(path: string, location: SourceLocation): void
 }
 
 /**
- * Measures what a program or a repository has left in a layer.
+ * Measures what a program or a repository has left in a layer, and reads its marks.
  * @throws DockerfileError for a name that would mean a removal once the image is pushed: the file
- *   would be lost then, and another one with it
+ *   would be lost then, and another one with it; the file system's errors, IsolationError
  */
-export function measureLayer(path: string, location: SourceLocation): TreeMeasures {
-  return measureTree(path, (name) => {
-    if (!name.startsWith(WHITEOUT_PREFIX)) return;
+export async function measureLayer(
+  path: string,
+  location: SourceLocation,
+): Promise<TreeMeasures & LayerMarks> {
+  const survey = await surveyLayer(path, { measure: true, prefix: WHITEOUT_PREFIX });
+  const { opaque, withoutXattrs, totals, named } = survey;
+  const [name] = named;
+  if (name !== undefined)
     throw new DockerfileError(
       `the step makes a file ${name}: in an image its name means that ${name.slice(WHITEOUT_PREFIX.length)} is removed`,
       location,
       { hint: 'give the file another name, or remove it before the step ends' },
     );
-  });
+  return { files: totals.entries, bytes: totals.bytes, disk: totals.disk, opaque, withoutXattrs };
 }

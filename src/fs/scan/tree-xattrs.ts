@@ -1,5 +1,6 @@
 /** Extended attributes of whole trees, as layers are. */
-import type { RawXattrs } from '../../native/read-xattrs.js';
+import { basename } from 'node:path';
+import type { RawXattrs, TreeTotals, WalkOptions } from '../../native/read-xattrs.js';
 import { readXattrsBelow } from '../../native/read-xattrs.js';
 import type { Xattrs } from './tree.js';
 import { keptXattrs } from './xattrs.js';
@@ -27,7 +28,7 @@ const OPAQUE = /^(trusted|user)\.overlay\.opaque$/;
 export interface LayerMarks {
   /**
    * Directories whose trusted. or user.overlay.opaque is `y` (overlayfs documentation, "whiteouts
-   * and opaque directories"), relative to the layer.
+   * and opaque directories"), relative to the layer, sorted.
    */
   readonly opaque: readonly string[];
   /** No file has attributes of its own. */
@@ -39,17 +40,39 @@ function isOpaque(xattrs: RawXattrs): boolean {
   return xattrs.some(([name, value]) => OPAQUE.test(name.toString()) && value.toString() === 'y');
 }
 
+/** What a layer amounts to, and what its files' attributes say. */
+export interface LayerSurvey extends LayerMarks {
+  readonly totals: TreeTotals;
+  /** Names that begin with the prefix. */
+  readonly named: readonly string[];
+}
+
 /**
- * Reads both at once: to ask every file is what takes the time.
+ * Reads all of it in one walk.
+ * @param layer trusted path
+ * @throws the file system's errors, IsolationError
+ */
+export async function surveyLayer(layer: string, options: WalkOptions): Promise<LayerSurvey> {
+  const opaque: string[] = [];
+  const named: string[] = [];
+  let withoutXattrs = true;
+  const { prefix } = options;
+  const onFile = (path: Buffer, xattrs: RawXattrs) => {
+    if (isOpaque(xattrs)) opaque.push(path.toString());
+    withoutXattrs &&= keptXattrs(xattrs, 'utf8').length === 0;
+    const name = basename(path.toString());
+    if (prefix !== undefined && name.startsWith(prefix)) named.push(name);
+  };
+  const totals = await readXattrsBelow(layer, onFile, options);
+  return { opaque: opaque.sort(), withoutXattrs, named, totals };
+}
+
+/**
+ * The marks alone: to ask every file is what takes the time.
  * @param layer trusted path
  * @throws the file system's errors, IsolationError
  */
 export async function readLayerMarks(layer: string): Promise<LayerMarks> {
-  const opaque: string[] = [];
-  let withoutXattrs = true;
-  await readXattrsBelow(layer, (path, xattrs) => {
-    if (isOpaque(xattrs)) opaque.push(path.toString());
-    withoutXattrs &&= keptXattrs(xattrs, 'utf8').length === 0;
-  });
+  const { opaque, withoutXattrs } = await surveyLayer(layer, {});
   return { opaque, withoutXattrs };
 }

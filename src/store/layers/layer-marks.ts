@@ -1,5 +1,5 @@
 /** What the attributes of a layer's files say: asked once, kept in the layer's record. */
-import { layerMarks } from '../../fs/layer/layer-digest.js';
+import { readLayerMarks } from '../../fs/scan/tree-xattrs.js';
 import { updateLayer } from '../entries/entries.js';
 import { getTables } from '../index/tables.js';
 import type { LayerId } from '../records.js';
@@ -13,7 +13,7 @@ import { layerFiles } from './layer-store.js';
 export async function getOpaque(store: Store, id: LayerId): Promise<readonly string[]> {
   const known = getTables(store).layers.get(id)?.opaque;
   if (known !== undefined) return known;
-  const marks = await layerMarks(layerFiles(store, id));
+  const marks = await readLayerMarks(layerFiles(store, id));
   updateLayer(getTables(store), id, marks);
   return marks.opaque;
 }
