@@ -3,7 +3,7 @@
 //   wiac-sys serve        the containers of a build; requests come over descriptor 3
 //   wiac-sys run PARENT   one container that has our own streams, for `wiac run`; PARENT is wiac
 //   wiac-sys files        what is to be done with files, over descriptor 3
-//   wiac-sys files once   the same over the standard streams, until there is no more
+//   wiac-sys once         the same over the standard streams, until there is no more
 //   wiac-sys --version
 #include <fcntl.h>
 #include <signal.h>
@@ -30,6 +30,13 @@ static int serve_build(char **argv) {
     return 0;
 }
 
+// A container that sees this machine's processes must not get at this file by ours. Who may not mount
+// it anew may not run containers.
+static int serve_wiac(char **argv, int input, int output) {
+    protect_itself(argv);
+    return serve_files(input, output);
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         printf("wiac-sys " PROTOCOL "\n");
@@ -40,9 +47,9 @@ int main(int argc, char **argv) {
     if (argc >= 2 && fcntl(SOCKET, F_SETFD, 0) != -1) {
         if (strcmp(argv[1], "serve") == 0) return serve_build(argv);
         if (strcmp(argv[1], "run") == 0 && argc >= 3) return run_program(argv, atoi(argv[2]));
-        if (strcmp(argv[1], "files") == 0 && argc == 2) return serve_files(SOCKET, SOCKET);
+        if (strcmp(argv[1], "files") == 0) return serve_wiac(argv, SOCKET, SOCKET);
     }
-    if (argc == 3 && strcmp(argv[1], "files") == 0) return serve_files(STDIN_FILENO, STDOUT_FILENO);
+    if (argc >= 2 && strcmp(argv[1], "once") == 0) return serve_wiac(argv, STDIN_FILENO, STDOUT_FILENO);
     fprintf(stderr, "wiac-sys is started by wiac\n");
     return 2;
 }

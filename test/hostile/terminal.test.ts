@@ -126,7 +126,9 @@ describe('the terminal is as before', () => {
     const wiac = processesWith(String(number)).find(
       (pid) => getProgram(pid)[0] === process.execPath,
     );
-    const relay = processesWith('wiac-sys').find((pid) => getParent(pid) === wiac);
+    const relay = processesWith('wiac-sys').find(
+      (pid) => getProgram(pid)[1] === 'run' && getParent(pid) === wiac,
+    );
     const pid = name === 'wiac' ? wiac : relay;
     process.kill(Number(pid), 'SIGKILL');
     expect((await child).stdout).toMatch(/same$/);

@@ -34,7 +34,7 @@ function ask(...requests: (readonly [kind: number, payload: PayloadWriter | Buff
   const input = requests.map(([kind, payload], id) =>
     encodeFrame({ id, kind, payload: Buffer.isBuffer(payload) ? payload : payload.end() }),
   );
-  const { stdout, stderr, status } = spawnSync(binary, ['files', 'once'], {
+  const { stdout, stderr, status } = spawnSync(binary, ['once'], {
     input: Buffer.concat(input),
     maxBuffer: 1 << 28,
   });
@@ -412,7 +412,7 @@ test('a length that no message has, and the end within one, end it', () => {
     Buffer.alloc(3),
     encodeFrame({ id: 1, kind: ASK.tree, payload: Buffer.from('/x') }).subarray(0, 10),
   ]) {
-    const { status, stdout, stderr } = spawnSync(binary, ['files', 'once'], { input });
+    const { status, stdout, stderr } = spawnSync(binary, ['once'], { input });
     expect([status, String(stdout), String(stderr)]).toEqual([0, '', '']);
   }
 });
