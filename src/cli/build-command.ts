@@ -25,6 +25,7 @@ import { dockerfileRequest, wantedPlatforms } from './dockerfile-input.js';
 import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
+import { findRuntime } from './runtime.js';
 import { parseCredentials } from './secrets.js';
 import { openUserStore } from './user-store.js';
 
@@ -50,6 +51,7 @@ export interface BuildOptions
   readonly jobs?: number;
   readonly progress: ProgressMode;
   readonly isolation: Isolation;
+  readonly runtime?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -149,6 +151,7 @@ async function buildRequest(
     ...parseCredentials(options.secret, options.ssh),
     jobs: options.jobs,
     isolation: options.isolation,
+    runtime: findRuntime(options),
     privateNetwork: options.network === 'private',
     limits: parseLimits(options),
     timestamp: options.timestamp,

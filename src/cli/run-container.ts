@@ -14,6 +14,7 @@ import { UsageError } from '../util/errors.js';
 import { parseMounts } from './run-mount-options.js';
 import type { RunOptions } from './run-options.js';
 import { parseResources } from './run-resources.js';
+import { findRuntime } from './runtime.js';
 
 /** What the options alone decide. */
 export type ContainerSettings = Pick<
@@ -22,6 +23,7 @@ export type ContainerSettings = Pick<
   | 'devices'
   | 'groups'
   | 'isolation'
+  | 'runtime'
   | 'limits'
   | 'names'
   | 'privileged'
@@ -124,6 +126,7 @@ export function containerSettings(options: RunOptions): ContainerSettings {
   });
   return {
     isolation,
+    runtime: findRuntime(options),
     ...parseMounts(options),
     names: {
       network: mode,

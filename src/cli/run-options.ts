@@ -19,6 +19,7 @@ export interface RunOptions extends LimitOptions {
   readonly pull: PullPolicy;
   readonly platform?: string;
   readonly isolation: Isolation;
+  readonly runtime?: string;
   readonly interactive: boolean;
   readonly tty: boolean;
   readonly rm: boolean;
@@ -51,7 +52,6 @@ export interface RunOptions extends LimitOptions {
   readonly volumesFrom: readonly string[];
   readonly sysctl: readonly string[];
   readonly gpus?: string;
-  readonly runtime?: string;
   readonly ipc?: string;
   readonly pid?: string;
   readonly uts?: string;
@@ -119,7 +119,6 @@ function refusals(options: RunOptions): Refusal[] {
       'wiac knows none',
       'give its devices: --device /dev/...',
     ],
-    [options.runtime !== undefined, '--runtime', 'wiac has one of its own', own],
     ...namespaces,
   ];
 }
@@ -178,6 +177,11 @@ export function checkRunOptions(options: RunOptions): string[] {
   if (isolation === 'chroot' && option !== undefined) {
     throw new UsageError(`${option}: with --isolation=chroot only the root is another`, {
       hint: 'leave one of them out',
+    });
+  }
+  if (options.runtime !== undefined && init) {
+    throw new UsageError('--init: an OCI runtime has none', {
+      hint: 'leave out --runtime or --init',
     });
   }
   return getLines(options);

@@ -46,6 +46,8 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   /** How many steps may run at the same time; see stepLimits for the default. */
   readonly jobs?: number | undefined;
   readonly isolation?: Isolation | undefined;
+  /** Path of an OCI runtime with runc's command line, which makes the containers of RUN. */
+  readonly runtime?: string | undefined;
   /**
    * RUN steps that ask for no network in particular have one of their own, which leads out and not in: pasta or
    * slirp4netns has to be installed. In no key, as all of this machine's sandbox.
@@ -173,7 +175,7 @@ async function buildPlatform(
   let lint: LintEvent | undefined;
   try {
     lint = checks ? lintBuild(input, asked, images) : undefined;
-    const { isolation = 'namespaces', limits = {} } = request;
+    const { isolation = 'namespaces', runtime, limits = {} } = request;
     const network = request.privateNetwork ? 'private' : 'host';
     const result = await runBuild({
       plan,
@@ -182,7 +184,7 @@ async function buildPlatform(
       openContext,
       executor:
         request.executor ??
-        ((machine) => localExecutor({ ...machine, isolation, limits, network })),
+        ((machine) => localExecutor({ ...machine, isolation, runtime, limits, network })),
       skipsCache: cacheSkipper(request.noCache),
       secret: request.secret ?? (() => undefined),
       sshAgent: request.sshAgent ?? (() => undefined),

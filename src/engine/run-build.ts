@@ -45,7 +45,10 @@ import type { StepLimits } from './step-slots.js';
 import { withoutMissing } from './without-missing.js';
 
 /** What a build gives to an executor of this machine. */
-export type BuildMachine = Omit<LocalMachine, 'isolation' | 'limits' | 'network' | 'places'>;
+export type BuildMachine = Omit<
+  LocalMachine,
+  'isolation' | 'runtime' | 'limits' | 'network' | 'places'
+>;
 
 /** What a build needs besides its plan. */
 export interface BuildRequest {

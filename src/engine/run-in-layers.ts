@@ -88,6 +88,8 @@ export interface ProgramRun {
   /** The root file system can't be written to. */
   readonly readOnly?: boolean | undefined;
   readonly isolation?: Isolation | undefined;
+  /** Path of an OCI runtime with runc's command line, which makes the container. */
+  readonly runtime?: string | undefined;
   /** What it may use of this machine. */
   readonly limits?: ControlLimits | undefined;
   /** Ends the program, with all processes of its container; `run` throws the signal's reason. */
@@ -109,6 +111,7 @@ export async function run(request: ProgramRun): Promise<RunOutcome> {
     layer: request.layer,
     temporary: temporaryDirectory(),
     isolation,
+    runtime: request.runtime,
     names: { network, extraHosts: [], hostname },
     user: request.user ?? '',
     groups: [],

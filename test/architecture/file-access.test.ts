@@ -125,6 +125,7 @@ const REASONS: readonly Reason[] = [
       'cli/report.ts': 'readFileSync',
       'containers-storage/roots.ts': 'existsSync readFileSync',
       'containers-storage/storage-layers.ts': 'statSync',
+      'cli/runtime.ts': 'accessSync',
       'containers-storage/storage-records.ts': 'readFileSync',
       'executor/local/binfmt.ts': 'readdirSync readFileSync',
       'executor/local/cgroup.ts': 'mkdirSync readFileSync readdirSync rmdirSync writeFileSync',

@@ -30,7 +30,13 @@ afterAll(async () => {
 
 /** What reads the build context is carried out where the context is. */
 const executor: BuildRequest['executor'] = (machine) => {
-  const local = localExecutor({ ...machine, isolation: 'namespaces', limits: {}, network: 'host' });
+  const local = localExecutor({
+    ...machine,
+    isolation: 'namespaces',
+    runtime: undefined,
+    limits: {},
+    network: 'host',
+  });
   const readsContext = (step: KeyedStep) => step.kind === 'copy' && step.from === undefined;
   return {
     ...child.executor,

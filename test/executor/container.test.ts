@@ -12,6 +12,7 @@ import { CLONE, MS } from '../../src/executor/local/operations.js';
 
 const CONTAINER: Container = {
   isolation: 'namespaces',
+  runtime: undefined,
   overlay: { lower: ['/a', '/b'], upper: undefined, options: '' },
   root: '/scratch/merged',
   views: [],

@@ -33,6 +33,7 @@ const machine = {
   store,
   scanStore,
   isolation: 'namespaces' as const,
+  runtime: undefined,
   network: 'host' as const,
   limits: {},
   environment: {},

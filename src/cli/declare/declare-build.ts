@@ -11,6 +11,7 @@ import {
   logFormatOption,
   logLevelOption,
   positiveInteger,
+  runtimeOption,
   type SetExitCode,
 } from './options.js';
 
@@ -93,6 +94,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     )
     .addOption(progressOption())
     .addOption(isolationOption())
+    .addOption(runtimeOption())
     .addOption(logLevelOption())
     .addOption(logFormatOption());
   withoutEffect(limitOptions(command)).action(async (path: string, options) => {

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
 import { limitOptions } from './declare-limits.js';
 import { USAGES } from './declare-usage.js';
-import { isolationOption, type SetExitCode } from './options.js';
+import { isolationOption, runtimeOption, type SetExitCode } from './options.js';
 
 /** Options of docker run and podman run about who the program is and what it is given. */
 function programOptions(command: Command): Command {
@@ -80,7 +80,7 @@ function rightsOptions(command: Command): Command {
 /** Options that are refused with a reason, and rare ones that change nothing. */
 function otherOptions(command: Command): Command {
   const values = ['--link', '--volumes-from', '--sysctl'];
-  const value = ['--restart', '--gpus', '--runtime', '--ipc', '--pid', '--uts', '--userns'];
+  const value = ['--restart', '--gpus', '--ipc', '--pid', '--uts', '--userns'];
   const options = [
     new Option('-d, --detach').default(false),
     new Option('-l, --label <label>').argParser(collect).default([]),
@@ -115,6 +115,7 @@ export function addRun(program: Command, setExitCode: SetExitCode): void {
     .option('-q, --quiet', 'print nothing while an image is pulled', false)
     .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
     .addOption(isolationOption())
+    .addOption(runtimeOption())
     .passThroughOptions()
     .action(async (first: string, rest: string[], options) => {
       const { runCommand } = await import('../run-command.js');

@@ -146,6 +146,14 @@ export function isolationOption(): Option {
     .default('namespaces');
 }
 
+/** --runtime */
+export function runtimeOption(): Option {
+  return new Option(
+    '--runtime <program>',
+    'an OCI runtime such as crun or runc makes the containers (default: wiac itself)',
+  );
+}
+
 /** --log-level */
 export function logLevelOption(): Option {
   return new Option('--log-level <level>', 'error and silent leave warnings out')

@@ -3,7 +3,7 @@
 const NAMESPACES = 'every step has namespaces of its own; --isolation=chroot has fewer';
 const COMPRESSION = 'set it on the output: -o type=image,push=true,compression=zstd';
 const SBOM = '--sbom lists the packages in SPDX, beside the image; --attest type=sbom is the same';
-const RUNTIME = 'steps run without an OCI runtime';
+const RUNTIME = 'wiac calls no hooks; an OCI runtime of your own can: --runtime';
 const STAGES = 'wiac build --target STAGE -t NAME names a stage; it is in the cache already';
 const POLICY = '--build-context NAME=docker-image://NAME@sha256:... says what an image name means';
 const WINDOWS = 'it is for Windows images, which wiac does not build';
@@ -39,8 +39,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   pid: NAMESPACES,
   policy: POLICY,
   'raw-iidfile': '--iidfile writes it with sha256: before it: cut -d: -f2 FILE',
-  runtime: RUNTIME,
-  'runtime-flag': RUNTIME,
+  'runtime-flag': 'write a script that gives the flag, and name it with --runtime',
   'save-stages': STAGES,
   'sbom-image-output': SBOM,
   'sbom-image-purl-output': SBOM,

@@ -95,6 +95,8 @@ export const DEFAULT_RESTRICTIONS: Restrictions = {
 /** Everything there is to know about a container before it starts. */
 export interface Container {
   readonly isolation: Isolation;
+  /** Path of the OCI runtime that makes it; undefined: wiac itself does. */
+  readonly runtime: string | undefined;
   readonly overlay: Overlay;
   /** Empty directory of this machine where the merged view is mounted. */
   readonly root: string;
@@ -285,7 +287,8 @@ function ownStreams(container: Container): Operation[] {
   ];
 }
 
-function memoryFiles({ memory }: Container): Operation[] {
+/** Mounts the tmpfs of the files in memory, and writes them. */
+export function memoryFiles({ memory }: Container): Operation[] {
   return [
     mount('tmpfs', memory.directory, 'tmpfs', HARDENED, 'mode=700'),
     ...memory.files.map((file): Operation => ({ op: 'write', ...file })),
@@ -332,7 +335,7 @@ function filter({ isolation, insecure, restrictions }: Container): Operation[] {
 }
 
 /** Up to the first process of the container, in a mount namespace whose mounts are its own. */
-function firstProcess(container: Container, streams: StreamKind): Operation[] {
+export function firstProcess(container: Container, streams: StreamKind): Operation[] {
   const flags = namespaceFlags(container);
   // Without this every mount would show up on the host and stay there.
   const own = mount('none', '/', '', MS.REC | MS.PRIVATE);
@@ -346,24 +349,32 @@ function firstProcess(container: Container, streams: StreamKind): Operation[] {
   ];
 }
 
+/** Enters a network that is there already. Its path is one of /proc as it is here. */
+export function joinNetwork({ network }: Container): Operation[] {
+  return typeof network === 'object' ? [{ op: 'join-network', path: network.namespace }] : [];
+}
+
+/** Mounts the layers, and what binds show of others. */
+export function mountOverlays(container: Container): Operation[] {
+  const { root, overlay, views } = container;
+  return [{ root, overlay }, ...views].map((view): Operation => {
+    return { op: 'overlay', target: view.root, flags: devices(container), ...view.overlay };
+  });
+}
+
 /** The operations that start a container's program, in order. */
 export function enterOperations(container: Container, streams: StreamKind): Operation[] {
-  const { isolation, root, overlay, user } = container;
+  const { isolation, root, user } = container;
   const isolated = isolation === 'namespaces';
   return [
     ...firstProcess(container, streams),
-    // Its path is one of /proc as it is here.
-    ...(typeof container.network === 'object'
-      ? [{ op: 'join-network', path: container.network.namespace } as const]
-      : []),
+    ...joinNetwork(container),
     ...processes(container),
     ...(container.network === 'none' ? [{ op: 'loopback-up' } as const] : []),
     ...(isolated && container.hostname !== undefined
       ? [{ op: 'hostname', name: container.hostname } as const]
       : []),
-    ...[{ root, overlay }, ...container.views].flatMap((view): Operation[] => [
-      { op: 'overlay', target: view.root, flags: devices(container), ...view.overlay },
-    ]),
+    ...mountOverlays(container),
     ...memoryFiles(container),
     ...(isolated ? ownFileSystems(container, streams) : sharedFileSystems(container)),
     ...ownMounts(container),

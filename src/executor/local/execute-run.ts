@@ -192,6 +192,7 @@ function describeContainer(
   const identity = getIdentity(stack, step);
   return {
     isolation,
+    runtime: machine.runtime,
     overlay: describeOverlay(rootfs.lower, { directory: draft.diff, work }, true),
     root: rootfs.root,
     views: mounts.views,

@@ -12,6 +12,8 @@ export interface LocalMachine {
   readonly store: Store;
   readonly scanStore: IndexScanStore;
   readonly isolation: Isolation;
+  /** As in Container. */
+  readonly runtime: string | undefined;
   /** What a RUN gets that asks for no network in particular. */
   readonly network: 'host' | 'private';
   /** What each RUN may use of this machine. */

@@ -40,6 +40,8 @@ export interface ProgramRequest {
   /** Empty directory for everything short-lived; removed by the caller. */
   readonly scratch: string;
   readonly isolation: Isolation;
+  /** As in Container. */
+  readonly runtime: string | undefined;
   readonly names: NetworkNames;
   readonly user: string;
   /** Further groups, names or numbers. */
@@ -124,6 +126,7 @@ async function runConnected(
   const exit = await runAttached(
     {
       isolation,
+      runtime: request.runtime,
       overlay: describeOverlay(rootfs.lower, { directory: upper, work }, false),
       root: rootfs.root,
       views: [],

@@ -7,6 +7,7 @@ import { IsolationError } from '../../util/errors.js';
 import type { Container, StreamKind } from './container.js';
 import { enterOperations } from './container.js';
 import { encodeOperations } from './operations.js';
+import { runtimeOperations } from './runtime-operations.js';
 
 /** Gets the program's output in pieces as it comes. */
 export type OnOutput = (chunk: Buffer) => void;
@@ -46,7 +47,12 @@ function getExit({ payload }: Reply): Exit {
 }
 
 function encode(container: Container, streams: StreamKind): Buffer {
-  return Buffer.from(encodeOperations(enterOperations(container, streams)));
+  const { runtime } = container;
+  const operations =
+    runtime === undefined
+      ? enterOperations(container, streams)
+      : runtimeOperations(container, streams, runtime);
+  return Buffer.from(encodeOperations(operations));
 }
 
 /**

@@ -7,7 +7,8 @@ import { seccompFilter } from '../seccomp/filter.js';
 import type { Profile } from '../seccomp/profile.js';
 import { DEFAULT_CAPABILITIES, namesOf } from './capabilities.js';
 
-function kernelVersion(): readonly [number, number] {
+/** Major and minor version of this machine's kernel. */
+export function kernelVersion(): readonly [number, number] {
   const [major = 0, minor = 0] = release()
     .split('.')
     .map((part) => Number.parseInt(part, 10));

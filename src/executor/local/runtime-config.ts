@@ -1,0 +1,165 @@
+/**
+ * A container as an OCI runtime takes it: config.json of a bundle (runtime-spec, config.md and
+ * config-linux.md). Pure: paths in, data out.
+ */
+import type { Condition, Profile, Rule } from '../seccomp/profile.js';
+import { ALLOW, applicableRules, KILL_PROCESS, LOG, TRACE, TRAP } from '../seccomp/profile.js';
+import { ALL_CAPABILITIES, namesOf } from './capabilities.js';
+import type { Container } from './container.js';
+import type { Device } from './devices.js';
+import { PROTECTED } from './masked-paths.js';
+import { MS } from './operations.js';
+import { kernelVersion } from './seccomp.js';
+
+/** Names of setrlimit(2) by their numbers in asm-generic/resource.h. */
+const LIMITS = [
+  ...['CPU', 'FSIZE', 'DATA', 'STACK', 'CORE', 'RSS', 'NPROC', 'NOFILE', 'MEMLOCK', 'AS', 'LOCKS'],
+  ...['SIGPENDING', 'MSGQUEUE', 'NICE', 'RTPRIO', 'RTTIME'],
+];
+
+const OPERATORS = {
+  '==': 'SCMP_CMP_EQ',
+  '!=': 'SCMP_CMP_NE',
+  '<': 'SCMP_CMP_LT',
+  '<=': 'SCMP_CMP_LE',
+  '>': 'SCMP_CMP_GT',
+  '>=': 'SCMP_CMP_GE',
+  masked: 'SCMP_CMP_MASKED_EQ',
+} as const;
+
+/** The convention of the machine, and those that its kernel takes besides. */
+const CONVENTIONS: Readonly<Record<string, readonly string[]>> = {
+  x64: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'],
+  arm64: ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM'],
+};
+
+const ERRNO = 0x00050000;
+const DATA = 0xffff;
+
+function action(value: number): { action: string; errnoRet?: number } {
+  const kind = value & ~DATA;
+  if (value === ALLOW) return { action: 'SCMP_ACT_ALLOW' };
+  if (kind === ERRNO) return { action: 'SCMP_ACT_ERRNO', errnoRet: value & DATA };
+  if (value === LOG) return { action: 'SCMP_ACT_LOG' };
+  if (kind === TRACE) return { action: 'SCMP_ACT_TRACE', errnoRet: value & DATA };
+  if (value === TRAP) return { action: 'SCMP_ACT_TRAP' };
+  return { action: value === KILL_PROCESS ? 'SCMP_ACT_KILL_PROCESS' : 'SCMP_ACT_KILL' };
+}
+
+function argument({ argument: index, operator, value, masked }: Condition) {
+  const second = masked === undefined ? {} : { valueTwo: Number(masked) };
+  return { index, op: OPERATORS[operator], value: Number(value), ...second };
+}
+
+function systemCalls({ calls, action: value, conditions }: Rule) {
+  return { names: calls, ...action(value), args: conditions.map(argument) };
+}
+
+function seccomp(profile: Profile, capabilities: readonly string[]) {
+  const given = { architecture: process.arch, kernel: kernelVersion() };
+  const rules = applicableRules(profile, { ...given, capabilities: new Set(capabilities) });
+  const { action: defaultAction, errnoRet } = action(profile.otherwise);
+  return {
+    defaultAction,
+    ...(errnoRet === undefined ? {} : { defaultErrnoRet: errnoRet }),
+    architectures: CONVENTIONS[process.arch] ?? [],
+    syscalls: rules.map(systemCalls),
+  };
+}
+
+interface Mount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+const HARDENED = ['nosuid', 'noexec', 'nodev'];
+
+function systemMounts({ insecure, mayMountSysfs, shmSize }: Container): Mount[] {
+  const access = insecure ? 'rw' : 'ro';
+  const sys = mayMountSysfs
+    ? { type: 'sysfs', source: 'sysfs', options: [...HARDENED, access] }
+    : { type: 'bind', source: '/sys', options: ['rbind', ...HARDENED, access] };
+  const tmpfs = (destination: string, ...options: string[]) => ({
+    ...{ destination, type: 'tmpfs', source: 'tmpfs' },
+    options,
+  });
+  return [
+    { destination: '/proc', type: 'proc', source: 'proc', options: HARDENED },
+    tmpfs('/dev', 'nosuid', 'mode=755', 'size=64k'),
+    {
+      ...{ destination: '/dev/pts', type: 'devpts', source: 'devpts' },
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+    },
+    tmpfs('/dev/shm', ...HARDENED, 'mode=1777', `size=${shmSize}`),
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: HARDENED },
+    { destination: '/sys', ...sys },
+  ];
+}
+
+/** Those around others come first. */
+function ownMounts({ binds, tmpfs, insecure }: Container): Mount[] {
+  const devices = insecure ? [] : ['nodev'];
+  const depth = ({ destination }: Mount) => destination.split('/').length;
+  const all = [
+    ...tmpfs.map(({ target, options, flags = MS.NOSUID | MS.NODEV }): Mount => {
+      const set = [
+        ...(flags & MS.NOSUID ? ['nosuid'] : []),
+        ...(flags & MS.NODEV ? ['nodev'] : []),
+        ...(flags & MS.NOEXEC ? ['noexec'] : []),
+        ...(flags & MS.RDONLY ? ['ro'] : []),
+      ];
+      const own = options === '' ? [] : options.split(',');
+      return { destination: target, type: 'tmpfs', source: 'tmpfs', options: [...set, ...own] };
+    }),
+    ...binds.map(({ target, source, readOnly }): Mount => {
+      const options = ['rbind', 'rprivate', ...devices, readOnly ? 'ro' : 'rw'];
+      return { destination: target, type: 'bind', source, options };
+    }),
+  ];
+  return all.sort((a, b) => depth(a) - depth(b));
+}
+
+function device({ path, kind, major, minor, mode, uid, gid }: Device) {
+  const type = kind === 'block' ? 'b' : 'c';
+  return { path: `/dev/${path}`, type, major, minor, fileMode: mode, uid, gid };
+}
+
+/** config.json. */
+export function runtimeConfig(container: Container): object {
+  const { restrictions, insecure, user, limits, network, hostname, masked } = container;
+  const capabilities = insecure ? ALL_CAPABILITIES : restrictions.capabilities;
+  const names = namesOf(capabilities);
+  const own = names.map((name) => `CAP_${name}`);
+  // A program of another user has none of them, but may get them by its file (capabilities(7)).
+  const given = user.uid === 0 ? own : [];
+  const profile = insecure ? undefined : restrictions.seccomp;
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      terminal: false,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.groups, umask: 0o022 },
+      args: container.argv,
+      env: container.env.map(([name, value]) => `${name}=${value}`),
+      cwd: container.workdir,
+      capabilities: { bounding: own, effective: given, permitted: given },
+      rlimits: limits.map(({ resource, soft, hard }) => {
+        return { type: `RLIMIT_${LIMITS[resource]}`, soft, hard };
+      }),
+      noNewPrivileges: restrictions.noNewPrivileges,
+    },
+    root: { path: container.root, readonly: restrictions.readOnly },
+    ...(hostname === undefined ? {} : { hostname }),
+    mounts: [...systemMounts(container), ...ownMounts(container)],
+    linux: {
+      namespaces: [
+        ...['mount', 'pid', 'ipc', 'uts', 'cgroup'],
+        ...(network === 'none' ? ['network'] : []),
+      ].map((type) => ({ type })),
+      devices: container.devices.map(device),
+      ...(insecure ? {} : { maskedPaths: masked, readonlyPaths: PROTECTED }),
+      ...(profile ? { seccomp: seccomp(profile, names) } : {}),
+    },
+  };
+}
