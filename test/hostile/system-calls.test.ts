@@ -1,7 +1,10 @@
 /** System calls that Docker's profile refuses: from a step, from a container, with more rights and with all. */
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 import { perlContext, SYSCALLS } from '../support/perl-image.js';
 import { getMachine, stepOutput, wiacAs } from '../support/rootless.js';
+import { context, dockerfile } from '../support/wiac.js';
 
 /** Calls with arguments that do no harm where nobody refuses them. */
 const CALLS: Readonly<Record<string, readonly number[]>> = {
@@ -98,3 +101,25 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
     expect(more).toEqual(['process_madvise', 'pidfd_getfd', 'kcmp']);
   });
 });
+
+const onX64 = process.arch === 'x64' ? test : test.skip;
+
+onX64.each(['root', 'ordinary'] as const)(
+  '%s: the other conventions of this machine are no way around it',
+  async (user) => {
+    const root = context({ Dockerfile: dockerfile('COPY try /', 'RUN /try') });
+    const flags = ['-static', '-Wall', '-Wextra', '-Werror'];
+    await execa('cc', [...flags, '-o', join(root, 'try'), 'test/hostile/conventions.c']);
+    const lines = await stepOutput(getMachine(user), root, []);
+    const refused = ['keyctl', 'unshare', 'mount'].map((name) => `x86 ${name} -${EPERM}`);
+    expect(lines).toEqual([
+      // A kernel may do without these programs.
+      expect.stringMatching(/^x86 getpid (works|fails)$/),
+      ...refused,
+      `x86 clone3 -${ENOSYS}`,
+      `x32 keyctl -${EPERM}`,
+      `x32 unshare -${EPERM}`,
+      `x64 unshare -${EPERM}`,
+    ]);
+  },
+);
