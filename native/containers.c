@@ -105,12 +105,13 @@ static void add_container(uint32_t id, struct child child, int output) {
 // The first of the operations is ours: with what namespaces the container's process is cloned.
 static void begin_container(uint32_t id, struct operations *list) {
     struct operation clone;
-    if (!next_operation(list, &clone) || strcmp(clone.name, "clone") != 0 || clone.count != 1)
+    if (!next_operation(list, &clone) || strcmp(clone.name, "clone") != 0 || clone.count < 1)
         return tell_failure(id, "the list does not begin with clone", EINVAL);
     int ends[2];
     if (!make_output_pipe(ends)) return tell_failure(id, "pipe", errno);
     struct child child;
-    bool done = begin_child(&child, list, number(clone.operands[0]), ends[1]);
+    const char *group = clone.count > 1 ? clone.operands[1] : NULL;
+    bool done = begin_child(&child, list, number(clone.operands[0]), group, ends[1]);
     int error = errno;
     close(ends[1]);
     if (done) {

@@ -108,7 +108,7 @@ static bool do_session(char **operands, size_t count) {
     return true;
 }
 
-static bool do_join_cgroup(char **operands, size_t count) {
+bool do_join_cgroup(char **operands, size_t count) {
     (void)count;
     int members = open(operands[0], O_WRONLY | O_CLOEXEC);
     if (members == -1) return false;

@@ -47,6 +47,8 @@ void carry_out(struct operations *list) __attribute__((noreturn));
 // Each carries out one operation. False, with errno, when that is not possible.
 typedef bool action(char **operands, size_t count);
 
+// operations.c
+action do_join_cgroup;
 // mounts.c
 action do_bind_in, do_chroot, do_mask, do_mount, do_mount_in, do_overlay, do_pivot, do_read_only,
     do_restrict;

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -54,19 +57,51 @@ static void give_up(int status, const char *what) {
     _exit(125);
 }
 
-bool begin_child(struct child *child, struct operations *list, unsigned long namespaces, int output) {
+// A copy of this process in a control group. Errors: those of clone3(2), which sandboxes may not have.
+static pid_t copy_into(const char *group, unsigned long namespaces, int *descriptor) {
+    int directory = open(group, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory == -1) return -1;
+    struct clone_args how = {
+        .flags = namespaces | CLONE_PIDFD | CLONE_INTO_CGROUP,
+        .pidfd = (uintptr_t)descriptor,
+        .exit_signal = SIGCHLD,
+        .cgroup = directory,
+    };
+    pid_t copy = syscall(SYS_clone3, &how, sizeof how);
+    int error = errno;
+    if (copy != 0) close(directory);
+    errno = error;
+    return copy;
+}
+
+// The slower way: the kernel waits until no process forks.
+static bool join_group(const char *group) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/cgroup.procs", group) >= (int)sizeof path)
+        return errno = ENAMETOOLONG, false;
+    char *operand = path;
+    return do_join_cgroup(&operand, 1);
+}
+
+bool begin_child(struct child *child, struct operations *list, unsigned long namespaces,
+                 const char *group, int output) {
     int ends[2], parent = syscall(SYS_pidfd_open, getpid(), 0);
     if (parent == -1) return false;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) return close(parent), false;
     // A copy of this process: the C library's fork has no namespaces. Its third operand is where the
     // child's descriptor is put, on all architectures.
-    child->number = syscall(SYS_clone, namespaces | CLONE_PIDFD | SIGCHLD, NULL, &child->descriptor, 0, 0);
+    child->number = group != NULL ? copy_into(group, namespaces, &child->descriptor) : -1;
+    if (child->number != -1) group = NULL;
+    else
+        child->number =
+            syscall(SYS_clone, namespaces | CLONE_PIDFD | SIGCHLD, NULL, &child->descriptor, 0, 0);
     int error = errno;
     if (child->number == 0) {
         close(ends[0]);
         if (!arrange_descriptors(parent, ends[1], output)) give_up(ends[1], "close_range");
         take_signals();
         if (!die_with_parent()) give_up(STATUS, "prctl");
+        if (group != NULL && !join_group(group)) give_up(STATUS, "join-cgroup");
         carry_out(list);
     }
     close(parent);

@@ -18,8 +18,10 @@ struct child {
 
 // Clones a process that carries out operations.
 // namespaces: flags of clone(2)
+// group: directory of the control group, of version 2, that it begins in; NULL for our own
 // output: where its output and errors go; -1 for our own streams
-bool begin_child(struct child *child, struct operations *list, unsigned long namespaces, int output);
+bool begin_child(struct child *child, struct operations *list, unsigned long namespaces,
+                 const char *group, int output);
 
 // Tells wiac how a container ended: its exit code, and why the program did not begin, if that is so.
 void tell_ended(uint32_t id, uint32_t code, const char *status, size_t length);

@@ -82,8 +82,9 @@ static bool perform_here(const struct operation *operation) {
 static size_t begin(struct operations *list, char status[STATUS_BYTES]) {
     struct operation operation;
     while (next_operation(list, &operation)) {
-        bool is_clone = strcmp(operation.name, "clone") == 0 && operation.count == 1;
-        bool done = is_clone ? begin_child(&program, list, number(operation.operands[0]), -1)
+        bool is_clone = strcmp(operation.name, "clone") == 0 && operation.count >= 1;
+        const char *group = operation.count > 1 ? operation.operands[1] : NULL;
+        bool done = is_clone ? begin_child(&program, list, number(operation.operands[0]), group, -1)
                              : perform_here(&operation);
         if (!done) return describe_failure(status, &operation, errno);
         if (is_clone) return 0;

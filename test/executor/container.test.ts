@@ -58,7 +58,7 @@ function order(operations: Operation[], ...ops: Operation['op'][]): Operation['o
 
 test('what has to happen first does', () => {
   const operations = enter({
-    cgroups: ['/g/cgroup.procs'],
+    cgroups: ['/g/tasks'],
     ...restricted({ noNewPrivileges: true, readOnly: true }),
   });
   const ops = [
@@ -104,12 +104,27 @@ describe('namespaces', () => {
   });
 
   test('the control group namespace begins in the groups that were joined', () => {
-    const operations = enter({ cgroups: ['/g/cgroup.procs'] });
+    const operations = enter({ cgroups: ['/g/tasks'] });
     const joined = operations.findIndex(({ op }) => op === 'join-cgroup');
     const own = operations.findIndex(
       (operation) => operation.op === 'unshare' && operation.flags === CLONE.NEWCGROUP,
     );
     expect(own).toBeGreaterThan(joined);
+  });
+
+  test('a program that is the first process begins in its group of version 2', () => {
+    const cgroups = ['/memory/g/tasks', '/sys/fs/cgroup/g/cgroup.procs'];
+    const groups = (more: Partial<Container>, streams?: 'relay') => {
+      const operations = enter({ cgroups, ...more }, streams);
+      const joined = all(operations, 'join-cgroup').map(({ path }) => path);
+      return [one(operations, 'clone')?.group, ...joined];
+    };
+    expect(groups({})).toEqual(['/sys/fs/cgroup/g', '/memory/g/tasks']);
+    expect(groups({}, 'relay')).toEqual(['/sys/fs/cgroup/g', '/memory/g/tasks']);
+    // What starts it is not in its groups.
+    expect(groups(restricted({ init: true }))).toEqual([undefined, ...cgroups]);
+    expect(groups({ isolation: 'chroot' })).toEqual([undefined, ...cgroups]);
+    expect(groups({ cgroups: [] })).toEqual([undefined]);
   });
 
   test('--init and chroot have one process more', () => {

@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -18,6 +19,7 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 import fc from 'fast-check';
 import { compile } from '../../compile-native.js';
 import type { Operation } from '../../src/executor/local/operations.js';
@@ -35,6 +37,18 @@ beforeAll(() => {
   expect(compile('cc', binary, sanitizers)).toBe(true);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Runs a program for which clone3 does not exist. */
+const REFUSE_CLONE3 = `
+#include <seccomp.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (argc < 2 || seccomp_rule_add(filter, SCMP_ACT_ERRNO(38), SCMP_SYS(clone3), 0)) return 1;
+    if (seccomp_load(filter)) return 1;
+    execv(argv[1], argv + 1);
+    return 1;
+}`;
 
 interface Talk {
   readonly child: ChildProcess;
@@ -237,6 +251,49 @@ test('environment and arguments arrive as they are', async () => {
   await endOf(made, 2);
   expect(outputOf(made, 2)).toBe('');
   await finish(made);
+});
+
+/** Where control groups of version 2 are, with controllers or without. */
+const UNIFIED = readFileSync('/proc/self/mountinfo', 'utf8')
+  .split('\n')
+  .find((line) => line.includes(' - cgroup2 '))
+  ?.split(' ')[4];
+
+describe('a control group of version 2', () => {
+  const inGroup = async (group: string, command: readonly string[] = []) => {
+    const made = talk({ command: [...command, binary, 'serve'] });
+    const show = 'grep ^0: /proc/self/cgroup';
+    made.send(
+      run(1, { op: 'clone', flags: 0, group }, { op: 'exec', argv: ['/bin/sh', '-c', show] }),
+    );
+    const { status } = await endOf(made, 1);
+    await finish(made);
+    return { status, output: outputOf(made, 1) };
+  };
+
+  test('is what a process begins in, also where clone3 is refused', async () => {
+    expect(UNIFIED).toBeDefined();
+    const group = join(UNIFIED ?? '', `test-${process.pid}`);
+    mkdirSync(group);
+    try {
+      const expected = { status: '', output: expect.stringMatching(/^0::.*\/test-\d+\n$/) };
+      expect(await inGroup(group)).toEqual(expected);
+      // As in a container of Docker's.
+      const preload = join(directory, 'refuse');
+      const source = join(directory, 'refuse.c');
+      writeFileSync(source, REFUSE_CLONE3);
+      await execa('cc', ['-o', preload, source, '-lseccomp']);
+      expect(await inGroup(group, [preload])).toEqual(expected);
+    } finally {
+      rmdirSync(group);
+    }
+  });
+
+  test('that is not there is an error', async () => {
+    const { status, output } = await inGroup('/nowhere');
+    expect(status).toMatch(/^setup: join-cgroup: No such file/);
+    expect(output).toBe('');
+  });
 });
 
 describe('an overlay', () => {

@@ -5,6 +5,9 @@
 import { posix } from 'node:path';
 import type { Controller } from './cgroup-limits.js';
 
+/** The file of a group of version 2 that lists its processes. */
+export const UNIFIED_MEMBERS = 'cgroup.procs';
+
 /** A hierarchy of control groups that is mounted here. */
 export interface Hierarchy {
   readonly version: 1 | 2;

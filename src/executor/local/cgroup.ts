@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { IsolationError } from '../../util/errors.js';
 import { abandonedNames, processName } from '../../util/process-name.js';
 import type { Hierarchy } from './cgroup-hierarchy.js';
-import { getHierarchy, groupsAbove } from './cgroup-hierarchy.js';
+import { getHierarchy, groupsAbove, UNIFIED_MEMBERS } from './cgroup-hierarchy.js';
 import type { ControlLimits, Controller, Setting } from './cgroup-limits.js';
 import { defaultPids, settingsV1, settingsV2 } from './cgroup-limits.js';
 
@@ -183,11 +183,11 @@ async function remove(group: string): Promise<void> {
 }
 
 /**
- * A thread joins in 0.3 ms. For a process the kernel first waits until no other one forks, 13 ms here: version 2 has
- * nothing else, where clone3(2) makes the process in its group at once.
+ * A thread joins in 0.3 ms. For a process the kernel first waits until no other one forks: version 2 has nothing
+ * else, but processes may begin in a group (container.ts).
  */
 function memberFile({ version }: Hierarchy): string {
-  return version === 1 ? 'tasks' : 'cgroup.procs';
+  return version === 1 ? 'tasks' : UNIFIED_MEMBERS;
 }
 
 function makeLimited(limits: ControlLimits): ControlGroups {

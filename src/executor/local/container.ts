@@ -2,10 +2,12 @@
  * From the description of a container to the operations that enter it. Pure: paths in, data out.
  */
 
+import { posix } from 'node:path';
 import type { ResourceLimit } from '../../plan/step.js';
 import { DOCKER_PROFILE } from '../seccomp/docker-profile.js';
 import type { Profile } from '../seccomp/profile.js';
 import { DEFAULT_CAPABILITIES } from './capabilities.js';
+import { UNIFIED_MEMBERS } from './cgroup-hierarchy.js';
 import type { Device } from './devices.js';
 import { deviceOperations, STANDARD_DEVICES } from './devices.js';
 import { PROTECTED } from './masked-paths.js';
@@ -115,7 +117,7 @@ export interface Container {
   /** In /dev besides those that every container has. */
   readonly devices: readonly Device[];
   readonly restrictions: Restrictions;
-  /** cgroup.procs or tasks of the control groups that it runs in. */
+  /** cgroup.procs of version 2 and tasks of version 1, of the control groups that it runs in. */
   readonly cgroups: readonly string[];
   readonly hostname: string | undefined;
   /** A terminal for its streams, also where wiac's caller has none. */
@@ -302,14 +304,28 @@ function namespaceFlags({ isolation, network }: Container): number {
   return CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | net;
 }
 
+/**
+ * The article's program is no process 1, which would ignore signals it sends to itself: it gets a parent
+ * in the namespace, and what it leaves behind ends with that.
+ */
+function isFirst({ isolation, restrictions }: Container): boolean {
+  return isolation === 'namespaces' && !restrictions.init;
+}
+
+/** Group of version 2 that the first process begins in, because joining one takes 7 to 16 ms. */
+function firstGroup(container: Container): string | undefined {
+  const unified = container.cgroups.find((path) => path.endsWith(`/${UNIFIED_MEMBERS}`));
+  return unified !== undefined && isFirst(container) ? posix.dirname(unified) : undefined;
+}
+
 /** The processes that the program is started by, and the control groups that it alone is in. */
-function processes({ isolation, cgroups, restrictions }: Container): Operation[] {
-  const isolated = isolation === 'namespaces';
+function processes(container: Container): Operation[] {
+  const isolated = container.isolation === 'namespaces';
+  const begun = firstGroup(container);
+  const joined = container.cgroups.filter((path) => posix.dirname(path) !== begun);
   return [
-    // The article's program is no process 1, which would ignore signals it sends to itself: it gets
-    // a parent in the namespace, and what it leaves behind ends with that.
-    ...(isolated && !restrictions.init ? [] : [{ op: 'fork' } as const]),
-    ...cgroups.map((path): Operation => ({ op: 'join-cgroup', path })),
+    ...(isFirst(container) ? [] : [{ op: 'fork' } as const]),
+    ...joined.map((path): Operation => ({ op: 'join-cgroup', path })),
     ...(isolated ? [{ op: 'unshare', flags: CLONE.NEWCGROUP } as const] : []),
     { op: 'session' },
   ];
@@ -337,15 +353,16 @@ function filter({ isolation, insecure, restrictions }: Container): Operation[] {
 /** Up to the first process of the container, in a mount namespace whose mounts are its own. */
 export function firstProcess(container: Container, streams: StreamKind): Operation[] {
   const flags = namespaceFlags(container);
+  const group = firstGroup(container);
   // Without this every mount would show up on the host and stay there.
   const own = mount('none', '/', '', MS.REC | MS.PRIVATE);
-  if (streams === 'capture') return [{ op: 'clone', flags }, own];
+  if (streams === 'capture') return [{ op: 'clone', flags, group }, own];
   // The terminal is made first, in the mount namespace that the container goes on in.
   return [
     { op: 'unshare', flags: CLONE.NEWNS },
     own,
     ...ownStreams(container),
-    { op: 'clone', flags: flags & ~CLONE.NEWNS },
+    { op: 'clone', flags: flags & ~CLONE.NEWNS, group },
   ];
 }
 

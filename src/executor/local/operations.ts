@@ -33,9 +33,9 @@ interface Inside {
 export type Operation =
   /**
    * The container's first process, in new namespaces, is cloned from wiac-sys, and carries out what
-   * follows. SIGKILL ends it with that.
+   * follows. SIGKILL ends it with that. `group`: the directory of the control group, of version 2, that it begins in.
    */
-  | { readonly op: 'clone'; readonly flags: number }
+  | { readonly op: 'clone'; readonly flags: number; readonly group?: string | undefined }
   /** Standard input is the container's own /dev/null. */
   | { readonly op: 'null-input' }
   /**
@@ -166,6 +166,7 @@ function operands(operation: Operation): string[] {
     case 'relay-streams':
       return [operation.ptmx, operation.pts, String(operation.uid), operation.always ? '1' : ''];
     case 'clone':
+      return [String(operation.flags), ...(operation.group === undefined ? [] : [operation.group])];
     case 'unshare':
       return [String(operation.flags)];
     case 'mount': {
