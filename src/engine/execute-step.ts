@@ -159,9 +159,8 @@ export async function executeStep(
   try {
     checkpoint('layer:made');
     const entry = entryOfCopy(keyed, found, made.selections);
-    // The entry refers to tree nodes: they come first.
-    session.scanStore.flush();
     const there = entry.keyed === keyed ? undefined : await findCopied(entry.keyed);
+    if (there) session.scanStore.flush();
     if (there && draft) discardDraft(draft);
     const durationMs = Math.round(performance.now() - started);
     const record = there ?? publish(session, draft, entry, base, reads, found, made, durationMs);
@@ -184,7 +183,7 @@ export async function executeStep(
 
 /** Moves a draft to its place and makes the step's entry. */
 function publish(
-  { store }: BuildSession,
+  { store, scanStore }: BuildSession,
   draft: Draft | undefined,
   { keyed, contentKey, files }: Entry,
   base: StepState,
@@ -224,7 +223,7 @@ function publish(
       ? { digest: made.digest, tree: made.tree }
       : { digest: undefined, tree: undefined }),
   };
-  publishEntry(store, record, layer);
+  publishEntry(store, record, layer, scanStore.unwritten());
   checkpoint('entry:published');
   if (draft) discardDraft(draft);
   checkpoint('draft:removed');

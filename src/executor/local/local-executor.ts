@@ -1,6 +1,7 @@
 /** Carries steps out on this machine, in the build's own store: each in a draft, which the build publishes. */
 import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
+import { digestLayer } from '../../fs/layer/layer-digest.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
 import { squashLayers } from '../../fs/layer/squash.js';
 import type { LayerMarks } from '../../fs/scan/tree-xattrs.js';
@@ -103,7 +104,10 @@ async function make(
   switch (step.kind) {
     case 'run': {
       const reads = inputs.reads.map(ids);
-      return measured(await executeRun(machine, draft, step, ids(inputs.base), reads, io));
+      const made = await executeRun(machine, draft, step, ids(inputs.base), reads, io);
+      // The step behind it asks for the digest; known now, it is published with the layer.
+      const digested = await digestLayer(draft.diff, made.opaque, machine.scanStore);
+      return { ...measured(made), ...digested };
     }
     case 'fetch':
       await executeFetch(machine, draft, step, required(inputs.identity, step, 'identity'), io);

@@ -15,6 +15,7 @@ import type { LayerId, LayerRecord, StepRecord } from '../records.js';
 import { getBlobs } from '../records.js';
 import { blobMark, layerMark, markUnsynced } from '../recovery/durability.js';
 import { noteRelated } from './related.js';
+import type { Unwritten } from './scan-store.js';
 import { noteTime } from './timeline.js';
 
 /** How many entries of one operation are remembered as candidates, newest first. */
@@ -24,17 +25,20 @@ const CANDIDATES = 16;
  * Makes a step and its layer visible, in one transaction, and gives the step's lease back. The
  * layer is in use by this process from then on.
  * @param layer undefined when the step has none, or one that is in the index already
+ * @param unwritten what the entry refers to: it becomes visible with the entry
  * @throws LayersGoneError when that one was removed meanwhile
  */
 export function publishEntry(
   store: Indexed,
   step: StepRecord,
   layer: LayerRecord | undefined,
+  unwritten?: Unwritten,
 ): void {
   const index = getTables(store);
   write(index, () => {
     // This may fail: it comes before anything is written.
     declareUse(index, { layers: layer || step.layer === undefined ? [] : [step.layer] });
+    unwritten?.put();
     index.files.steps.put(step);
     if (layer) {
       index.files.layers.put(layer);
@@ -47,6 +51,7 @@ export function publishEntry(
     // Another process may hold it: an entry of a shared cache is published without.
     if (index.held.has(step.key)) index.leases.removeSync(step.key);
   });
+  unwritten?.written();
   index.held.delete(step.key);
 }
 

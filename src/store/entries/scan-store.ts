@@ -17,14 +17,24 @@ function directoryKey(hash64: Hash64, scope: string, path: string): string {
   return `${key.slice(0, 64)}\0${hash64(Buffer.from(key)).toString(36)}`;
 }
 
-/** A ScanStore that collects writes; `flush` commits them. */
+/** What waits to be written to the index. */
+export interface Unwritten {
+  /** Writes it. Part of the caller's write transaction. */
+  readonly put: () => void;
+  /** It is in the index: the transaction was committed. */
+  readonly written: () => void;
+}
+
+/** A ScanStore that collects writes. */
 export interface IndexScanStore extends ScanStore {
-  /** One transaction for everything since the last flush. @throws lmdb's error, out of space say */
+  /** Everything since it was written last; undefined: nothing. */
+  readonly unwritten: () => Unwritten | undefined;
+  /** Writes it in a transaction of its own. @throws lmdb's error, out of space say */
   readonly flush: () => void;
 }
 
 /**
- * The index as a ScanStore. An entry that refers to a tree must be published after a flush;
+ * The index as a ScanStore. A tree must be written with the entry that refers to it, or before;
  * fingerprints only save time, so that losing them with a crash costs nothing else.
  */
 export function indexScanStore(store: Indexed, hash64: Hash64): IndexScanStore {
@@ -32,6 +42,23 @@ export function indexScanStore(store: Indexed, hash64: Hash64): IndexScanStore {
   // Reads must find rows that are not committed yet.
   const trees = new Map<TreeDigest, string>();
   const directories = new Map<string, readonly [DirectoryRecord, EntryFingerprints]>();
+  const unwritten = (): Unwritten | undefined => {
+    if (trees.size === 0 && directories.size === 0) return undefined;
+    return {
+      put: () => {
+        for (const [digest, text] of trees) index.trees.putSync(digest, text);
+        for (const [key, [record, entries]] of directories) {
+          index.directories.putSync(key, record);
+          index.entries.putSync(key, entries);
+        }
+      },
+      written: () => {
+        checkpoint('trees:written');
+        trees.clear();
+        directories.clear();
+      },
+    };
+  };
   return {
     hash64,
     getDirectory: (scope, path) => {
@@ -49,18 +76,12 @@ export function indexScanStore(store: Indexed, hash64: Hash64): IndexScanStore {
     writeTree: (digest, text) => {
       trees.set(digest, text);
     },
+    unwritten,
     flush: () => {
-      if (trees.size === 0 && directories.size === 0) return;
-      write(index, () => {
-        for (const [digest, text] of trees) index.trees.putSync(digest, text);
-        for (const [key, [record, entries]] of directories) {
-          index.directories.putSync(key, record);
-          index.entries.putSync(key, entries);
-        }
-      });
-      checkpoint('trees:written');
-      trees.clear();
-      directories.clear();
+      const all = unwritten();
+      if (!all) return;
+      write(index, all.put);
+      all.written();
     },
   };
 }
