@@ -124,6 +124,7 @@ describe('namespaces', () => {
     // What starts it is not in its groups.
     expect(groups(restricted({ init: true }))).toEqual([undefined, ...cgroups]);
     expect(groups({ isolation: 'chroot' })).toEqual([undefined, ...cgroups]);
+    expect(groups({ runtime: '/usr/bin/crun' })).toEqual([undefined, ...cgroups]);
     expect(groups({ cgroups: [] })).toEqual([undefined]);
   });
 

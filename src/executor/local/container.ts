@@ -306,10 +306,10 @@ function namespaceFlags({ isolation, network }: Container): number {
 
 /**
  * The article's program is no process 1, which would ignore signals it sends to itself: it gets a parent
- * in the namespace, and what it leaves behind ends with that.
+ * in the namespace, and what it leaves behind ends with that. An OCI runtime has its own.
  */
-function isFirst({ isolation, restrictions }: Container): boolean {
-  return isolation === 'namespaces' && !restrictions.init;
+function isFirst({ isolation, restrictions, runtime }: Container): boolean {
+  return isolation === 'namespaces' && !restrictions.init && runtime === undefined;
 }
 
 /** Group of version 2 that the first process begins in, because joining one takes 7 to 16 ms. */
