@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 // So many directories stay open at most; those above them are found again by "..".
-enum { KEPT_OPEN = 32, ENTRY_BYTES = 64 << 10 };
+enum { KEPT_OPEN = 16, ENTRY_BYTES = 64 << 10 };
 
 // A directory whose entries are visited, while the directories among them are entered.
 struct level {

@@ -73,7 +73,7 @@ function failed(kind: number, payload: PayloadWriter): (string | number)[] {
 const texts = (...all: (string | Buffer)[]) =>
   all.reduce((payload: PayloadWriter, text) => payload.text(text), payloadWriter());
 
-const [ENOENT, EEXIST, ENOTDIR, EISDIR, EINVAL, EXDEV] = [2, 17, 20, 21, 22, 18];
+const [ENOENT, EEXIST, ENOTDIR, EISDIR, EINVAL, EXDEV, ELOOP] = [2, 17, 20, 21, 22, 18, 40];
 
 function setfattr(path: string, name: string, value: string): void {
   expect(spawnSync('setfattr', ['-h', '-n', name, '-v', value, path]).status).toBe(0);
@@ -154,7 +154,8 @@ test('of thousands of files with several names each counts once', () => {
 
 test('attributes of listed files; what is gone or behind a link has none', () => {
   const root = tempDir();
-  writeTree(root, { 'd/a': 'a', 'd/b': 'b', 'd/link': '-> a', out: '-> d' });
+  writeTree(root, { 'd/a': 'a', 'd/b': 'b', 'd/link': '-> a', out: '-> d', 'd/e/x': 'x' });
+  setfattr(join(root, 'd/e/x'), 'user.n', 'x');
   for (const name of ['a', 'b']) setfattr(join(root, 'd', name), 'user.n', name);
   setfattr(join(root, 'd'), 'user.n', 'd');
   setfattr(root, 'user.n', 'root');
@@ -164,13 +165,14 @@ test('attributes of listed files; what is gone or behind a link has none', () =>
   list(payload, 'd', 'b', 'gone', 'link', 'a');
   list(payload, 'gone', 'a');
   list(payload, 'out', 'a');
+  list(payload, 'out/e', 'x');
   list(payload, 'd/a', 'a');
   list(payload, '', 'd', '.');
   expect(attributes(done(ASK.xattrs, payload), false)).toEqual({
     0: { 'user.n': 'b' },
     3: { 'user.n': 'a' },
-    7: { 'user.n': 'd' },
-    8: { 'user.n': 'root' },
+    8: { 'user.n': 'd' },
+    9: { 'user.n': 'root' },
   });
   const other = list(texts(join(root, 'd')), '..', 'd');
   expect(failed(ASK.xattrs, other)).toEqual([EXDEV, 'open', '..']);
@@ -206,7 +208,7 @@ test('trees that are deeper than a path may be long: read, linked and copied', (
 
 test('devices, attributes and times; the first call that fails ends it', () => {
   const root = tempDir();
-  writeTree(root, { 'd/f': 'f', 'd/link': '-> f', out: '-> /' });
+  writeTree(root, { 'd/f': 'f', 'd/link': '-> f', out: '-> /', 'd/e/x': 'x', within: '-> d' });
   const calls = texts(root);
   calls.number(0).text('d/node').number(0o020640).number(259).number(7).number(8);
   calls
@@ -242,6 +244,7 @@ test('devices, attributes and times; the first call that fails ends it', () => {
   const set = (path: string) => texts(root).number(1).text(path).text('user.y').bytes(value);
   expect(failed(ASK.set, set('gone/f'))).toEqual([ENOENT, 'setxattr', 'gone/f']);
   expect(failed(ASK.set, set('out/etc'))).toEqual([ENOTDIR, 'setxattr', 'out/etc']);
+  expect(failed(ASK.set, set('within/e/x'))).toEqual([ELOOP, 'setxattr', 'within/e/x']);
   expect(failed(ASK.set, set('d/../../x'))).toEqual([EXDEV, 'setxattr', 'd/../../x']);
   expect(failed(ASK.set, set('..'))).toEqual([EINVAL, 'setxattr', '..']);
   expect(failed(ASK.set, set('/etc/passwd'))[0]).toBe(EXDEV);
