@@ -1,4 +1,5 @@
 // What a tree holds: extended attributes, names that mean something, counts, sizes. One walk for it all.
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@ struct tree {
     bool measures;
     // Entries below the root; bytes in files, several names of one in full; bytes on the disk.
     uint64_t entries, bytes, disk;
+    // Directories within each other, at most.
+    uint64_t depth;
     struct inodes seen;
 };
 
@@ -43,8 +46,8 @@ static bool is_named(const struct tree *tree, const char *name) {
 
 // A record: path, length of the rest, attributes.
 static bool visit(struct walk *walk, unsigned char type) {
-    (void)type;
     struct tree *tree = walk->context;
+    if (type == DT_DIR && walk->path_length > 0 && walk->depth >= tree->depth) tree->depth = walk->depth + 1;
     struct answer *answer = tree->answer;
     if (tree->measures && !measure(walk, tree)) return false;
     size_t start = answer->length;
@@ -68,6 +71,7 @@ static void walk_root(struct answer *answer, int root, const char *prefix, bool 
         put_large(answer, tree.entries > 0 ? tree.entries - 1 : 0);
         put_large(answer, tree.bytes);
         put_large(answer, tree.disk);
+        put_large(answer, tree.depth);
         tell_done(answer);
     } else tell_failed(answer, walk.call, walk.path, errno);
     free_inodes(&tree.seen);
@@ -76,7 +80,7 @@ static void walk_root(struct answer *answer, int root, const char *prefix, bool 
 }
 
 // Root, 1 if it is to be measured, beginning of names that are told, or "". Parts have the records of
-// files that have attributes or such a name; entries, bytes and bytes on the disk come last.
+// files that have attributes or such a name; entries, bytes, bytes on the disk and depth come last.
 void walk_tree(struct request *request, struct answer *answer) {
     const char *path, *prefix;
     uint32_t measures;

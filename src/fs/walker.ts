@@ -13,6 +13,16 @@ import { closeDirectory, openDirectory, openRoot } from './directory.js';
  */
 const MAX_DEPTH = 1200;
 
+/** @throws UnsupportedError when directories are nested too deep */
+export function checkDepth(depth: number, where: () => string): void {
+  if (depth <= MAX_DEPTH) return;
+  throw new UnsupportedError(
+    `directories are nested more than ${MAX_DEPTH} deep, in ${where()}`,
+    undefined,
+    { hint: 'remove them: no tool but rm -r can handle them' },
+  );
+}
+
 /** So many directories stay open at most, the deepest ones; those above are opened again. */
 const KEPT_OPEN = 64;
 
@@ -58,13 +68,7 @@ export function openWalker(root: string, form: NameForm = 'text'): Walker {
 
   const reach = (root: Directory, path: string): Directory => {
     const wanted = path === '' ? [] : path.split('/');
-    if (wanted.length > MAX_DEPTH) {
-      throw new UnsupportedError(
-        `directories are nested more than ${MAX_DEPTH} deep, in ${wanted.slice(0, 3).join('/')}/...`,
-        undefined,
-        { hint: 'remove them: no tool but rm -r can handle them' },
-      );
-    }
+    checkDepth(wanted.length, () => `${wanted.slice(0, 3).join('/')}/...`);
     let same = 0;
     while (same < wanted.length && same < names.length && wanted[same] === names[same]) same += 1;
     leaveTo(same);

@@ -51,6 +51,8 @@ export interface TreeTotals {
   readonly bytes: number;
   /** What du(1) says of it: each inode once. Bytes. */
   readonly disk: number;
+  /** Directories within each other, at most. */
+  readonly depth: number;
 }
 
 export interface WalkOptions {
@@ -64,7 +66,7 @@ export interface WalkOptions {
  * Reads those of a directory and of everything below it.
  * @param root trusted path
  * @param onFile gets the path of each file that has any, relative to the root; '' is the root
- * @returns zeros, where nothing is to be measured
+ * @returns zeros but for the depth, where nothing is to be measured
  * @throws as readListedXattrs
  */
 export async function readXattrsBelow(
@@ -78,5 +80,6 @@ export async function readXattrsBelow(
   });
   const payload = payloadWriter().text(rootPath(root)).number(Number(measure)).text(prefix);
   const last = payloadReader(await requestFiles(ASK.tree, payload.end(), onRecords));
-  return { entries: last.large(), bytes: last.large(), disk: last.large() };
+  const [entries, bytes, disk, depth] = [last.large(), last.large(), last.large(), last.large()];
+  return { entries, bytes, disk, depth };
 }

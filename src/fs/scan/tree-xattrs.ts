@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import type { RawXattrs, TreeTotals, WalkOptions } from '../../native/read-xattrs.js';
 import { readXattrsBelow } from '../../native/read-xattrs.js';
+import { checkDepth } from '../walker.js';
 import type { Xattrs } from './tree.js';
 import { keptXattrs } from './xattrs.js';
 
@@ -50,7 +51,7 @@ export interface LayerSurvey extends LayerMarks {
 /**
  * Reads all of it in one walk.
  * @param layer trusted path
- * @throws the file system's errors, IsolationError
+ * @throws the file system's errors, IsolationError; UnsupportedError when it is too deep
  */
 export async function surveyLayer(layer: string, options: WalkOptions): Promise<LayerSurvey> {
   const opaque: string[] = [];
@@ -64,6 +65,7 @@ export async function surveyLayer(layer: string, options: WalkOptions): Promise<
     if (prefix !== undefined && name.startsWith(prefix)) named.push(name);
   };
   const totals = await readXattrsBelow(layer, onFile, options);
+  checkDepth(totals.depth, () => 'a layer');
   return { opaque: opaque.sort(), withoutXattrs, named, totals };
 }
 
