@@ -409,14 +409,35 @@ test('any payload for any request: each is answered, and nothing is read behind 
   );
 });
 
-test('a length that no message has, and the end within one, end it', () => {
+test('lengths and counts that lead behind the end', () => {
+  const root = tempDir();
+  writeTree(root, { f: 'f' });
+  const set = () => texts(root).number(1).text('f').text('user.x');
+  const list = () => texts(root, '');
+  for (const [kind, payload] of [
+    [ASK.set, set().number(1)],
+    [ASK.set, set().number(0xffff)],
+    [ASK.set, set().number(0xffff_ffff)],
+    [ASK.set, texts(root).number(2).text('f').number(0)],
+    [ASK.set, texts(root).number(3).text('f')],
+    [ASK.stats, list().number(2).text('f')],
+    [ASK.xattrs, list().number(0xffff_ffff).text('f')],
+  ] as const)
+    expect(ask([kind, payload]).at(-1)?.kind).toBe(TELL.refused);
+});
+
+test('a length that no message has ends it, before more has come', async () => {
   const header = Buffer.alloc(9);
-  header.writeUInt32LE(0xffffffff);
-  for (const input of [
-    header,
-    Buffer.alloc(3),
-    encodeFrame({ id: 1, kind: ASK.tree, payload: Buffer.from('/x') }).subarray(0, 10),
-  ]) {
+  header.writeUInt32LE(0xffff_ffff);
+  const child = spawn(binary, ['files'], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+  (child.stdio[3] as Socket).write(header);
+  await new Promise((resume) => child.on('exit', resume));
+  expect(child.exitCode).toBe(0);
+});
+
+test('the end within a message ends it', () => {
+  const frame = encodeFrame({ id: 1, kind: ASK.tree, payload: Buffer.from('/x') });
+  for (const input of [Buffer.alloc(3), frame.subarray(0, 10)]) {
     const { status, stdout, stderr } = spawnSync(binary, ['once'], { input });
     expect([status, String(stdout), String(stderr)]).toEqual([0, '', '']);
   }
