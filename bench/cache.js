@@ -99,8 +99,8 @@ add(
   changed.wiac,
   `cp -a: ${seconds(changed.cp)}`,
   (changed.wiac / changed.cp).toFixed(2),
-  '<= 0.4 s',
-  changed.wiac <= 400,
+  '<= 0.6 s',
+  changed.wiac <= 600,
 );
 
 const many = compare({ wiac: () => wiac('many'), find: () => find('many') }, Math.min(ROUNDS, 3));

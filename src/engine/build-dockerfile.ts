@@ -2,7 +2,7 @@
 import { sweepControlGroups } from '../executor/local/cgroup.js';
 import type { ControlLimits } from '../executor/local/cgroup-limits.js';
 import type { Isolation } from '../executor/local/container.js';
-import { localExecutor } from '../executor/local/local-executor.js';
+import { lazyExecutor } from '../executor/local/lazy-executor.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Plan } from '../plan/plan.js';
@@ -184,7 +184,7 @@ async function buildPlatform(
       openContext,
       executor:
         request.executor ??
-        ((machine) => localExecutor({ ...machine, isolation, runtime, limits, network })),
+        ((machine) => lazyExecutor({ ...machine, isolation, runtime, limits, network })),
       skipsCache: cacheSkipper(request.noCache),
       secret: request.secret ?? (() => undefined),
       sshAgent: request.sshAgent ?? (() => undefined),

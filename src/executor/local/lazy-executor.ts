@@ -1,0 +1,20 @@
+/** The executor of this machine, loaded by the first step that is carried out: a cached build does without. */
+import type { Executor } from '../executor.js';
+import type { CopySources } from './copy-sources.js';
+import type { LocalMachine } from './local-machine.js';
+
+/** As localExecutor. */
+export function lazyExecutor(machine: Omit<LocalMachine, 'places'>): Executor<CopySources> {
+  let loaded: Promise<Executor<CopySources>> | undefined;
+  const load = async () => {
+    const { localExecutor } = await import('./local-executor.js');
+    return localExecutor(machine);
+  };
+  return {
+    sharesStore: true,
+    execute: async (...request) => {
+      loaded ??= load();
+      return (await loaded).execute(...request);
+    },
+  };
+}
