@@ -18,8 +18,8 @@ bool do_chdir(char **operands, size_t count) {
     return chdir(operands[0]) == 0;
 }
 
-static bool enter_inside(const char *root, const char *path) {
-    int directory = open_inside(root, path);
+// Enters a directory, and closes it.
+static bool enter(int directory) {
     if (directory == -1) return false;
     bool done = fchdir(directory) == 0;
     int error = errno;
@@ -27,6 +27,8 @@ static bool enter_inside(const char *root, const char *path) {
     errno = error;
     return done;
 }
+
+static bool enter_inside(const char *root, const char *path) { return enter(open_inside(root, path)); }
 
 // ROOT PATH
 bool do_chdir_in(char **operands, size_t count) {
@@ -90,13 +92,7 @@ bool do_mkdir(char **operands, size_t count) {
 // Enters a directory, made if it is missing, that is no link.
 static bool enter_name(const char *name) {
     if (mkdir(name, 0755) == -1 && errno != EEXIST) return false;
-    int directory = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (directory == -1) return false;
-    bool done = fchdir(directory) == 0;
-    int error = errno;
-    close(directory);
-    errno = error;
-    return done;
+    return enter(open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
 // ROOT BASE PATH KIND. What was mounted around it belongs to others, who may exchange a directory for

@@ -9,6 +9,7 @@
 
 #include "beneath.h"
 #include "files.h"
+#include "walk.h"
 
 #ifndef FS_TOPDIR_FL
 #define FS_TOPDIR_FL 0x00020000
@@ -51,14 +52,6 @@ void spread_tree(struct request *request, struct answer *answer) {
     tell_result(answer, "ioctl", path, done && ioctl(directory, FS_IOC_SETFLAGS, &flags) == 0);
     close(directory);
 }
-
-struct entry {
-    ino64_t inode;
-    off64_t offset;
-    unsigned short size;
-    unsigned char type;
-    char name[];
-};
 
 // Tells the types of a directory's entries, as the directory itself has them: 0 where it has none.
 void probe_types(struct request *request, struct answer *answer) {

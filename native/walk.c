@@ -76,14 +76,6 @@ static bool visit_entry(struct walk *walk, struct level *level, const char *name
     return true;
 }
 
-struct entry {
-    ino64_t inode;
-    off64_t offset;
-    unsigned short size;
-    unsigned char type;
-    char name[];
-};
-
 static bool visit_entries(struct walk *walk, struct levels *levels, struct level *level, int directory) {
     for (;;) {
         ssize_t length = getdents64(directory, levels->entries, ENTRY_BYTES);

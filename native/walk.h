@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct walk {
     // Of the entry that is visited: relative to the root, ended by NUL; its name is at the end of it.
@@ -29,5 +30,14 @@ struct walk {
 
 // Begins with the root itself. False with errno, `call` and `path` when something failed.
 bool walk_from(struct walk *walk, int root);
+
+// What getdents64(2) gives.
+struct entry {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short size;
+    unsigned char type;
+    char name[];
+};
 
 #endif
