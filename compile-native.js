@@ -24,7 +24,9 @@ export function compile(compiler, output, flags = ['-static', '-s']) {
   if (error?.code === 'ENOENT') return false;
   if (error) throw error;
   if (status !== 0)
-    throw new Error(`${compiler} could not compile native/ (is libc6-dev installed?)`);
+    throw new Error(
+      `${compiler} could not compile native/, for the reasons above. A missing header: apt-get install libc6-dev, or for another processor libc6-dev-arm64-cross or libc6-dev-amd64-cross`,
+    );
   return true;
 }
 

@@ -102,11 +102,11 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
   });
 });
 
-const onX64 = process.arch === 'x64' ? test : test.skip;
-
-onX64.each(['root', 'ordinary'] as const)(
+test.each(['root', 'ordinary'] as const)(
   '%s: the other conventions of this machine are no way around it',
   async (user) => {
+    // Another processor has other conventions: conventions.c is to be written for it first.
+    expect(process.arch).toBe('x64');
     const root = context({ Dockerfile: dockerfile('COPY try /', 'RUN /try') });
     const flags = ['-static', '-Wall', '-Wextra', '-Werror'];
     await execa('cc', [...flags, '-o', join(root, 'try'), 'test/hostile/conventions.c']);

@@ -14,6 +14,6 @@ export function limitOptions(command: Command): Command {
     .option('--cpuset-mems <list>', 'memory nodes that it may use')
     .option(
       '--pids-limit <n>',
-      'processes and threads that it may have; -1: no limit; 2048 or 256 a CPU',
+      'processes and threads that it may have, -1: no limit (default: 2048, or 256 for each CPU if that is more)',
     );
 }

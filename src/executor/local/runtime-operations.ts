@@ -4,7 +4,7 @@
  */
 import { basename, join } from 'node:path';
 import type { Container, StreamKind } from './container.js';
-import { firstProcess, joinNetwork, memoryFiles, mountOverlays } from './container.js';
+import { firstProcess, joinNetwork, memoryFiles, mountOverlays } from './enter-operations.js';
 import type { Operation } from './operations.js';
 import { MS } from './operations.js';
 import { runtimeConfig } from './runtime-config.js';
@@ -13,9 +13,9 @@ import { runtimeConfig } from './runtime-config.js';
 const HOST_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * The container stays in the control groups that wiac made for it, with their limits. runc leaves them
- * alone when it may be without and can't write to them; crun does not look at them, but for the mode,
- * and gives up where version 2 is mounted beside version 1.
+ * The container stays in the control groups that wiac made for it, with their limits. runc would make a
+ * group of its own; with --rootless=true it goes on without one where /sys/fs/cgroup is read-only. crun
+ * is told to make none, but refuses machines that mount version 2 beside version 1: that mount is hidden.
  */
 const CONTROL_GROUPS = '/sys/fs/cgroup';
 const keepGroups: readonly Operation[] = [

@@ -5,7 +5,7 @@ import { runOnStreams } from '../../native/run-on-streams.js';
 import type { Reply, WiacSys } from '../../native/wiac-sys.js';
 import { IsolationError } from '../../util/errors.js';
 import type { Container, StreamKind } from './container.js';
-import { enterOperations } from './container.js';
+import { enterOperations } from './enter-operations.js';
 import { encodeOperations } from './operations.js';
 import { runtimeOperations } from './runtime-operations.js';
 

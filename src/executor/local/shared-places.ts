@@ -26,7 +26,7 @@ export function sharedPlaces(parent: () => string): SharedPlaces {
     const known = made.get(name);
     if (known !== undefined) return known;
     const path = mkdtempSync(join(parent(), 'container-'));
-    // Of the lowest layer the container sees the mode.
+    // A container whose image has no layers sees this directory's mode as that of its root.
     chmodSync(path, 0o755);
     fill(path);
     made.set(name, path);
