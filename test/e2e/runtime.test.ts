@@ -1,7 +1,8 @@
 /** --runtime: an OCI runtime makes the same container. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { getMachine, stepOutput } from '../support/rootless.js';
 import { context, dockerfile, getOutput, machine, tempDir } from '../support/wiac.js';
 
 const RUNC = '--runtime=runc';
@@ -54,6 +55,15 @@ test.each(['runc', 'crun'])(
     expect(failed.stderr).toContain('the limit of --memory (67108864 bytes) was reached');
   },
 );
+
+test.each(['runc', 'crun'])('with %s an ordinary user has the same sandbox', async (name) => {
+  const look = 'RUN id -u && grep -E "^(CapEff|Seccomp):" /proc/self/status';
+  const root = context({ Dockerfile: dockerfile(look) });
+  chmodSync(root, 0o755);
+  const own = await stepOutput(getMachine('ordinary'), root, []);
+  expect(own).toEqual(['0', expect.stringMatching(/^CapEff/), expect.stringMatching(/2$/)]);
+  expect(await stepOutput(getMachine('ordinary'), root, [`--runtime=${name}`])).toEqual(own);
+});
 
 test('what it writes is in the layer, its exit code is that of wiac', async () => {
   const made = machine();
