@@ -26,7 +26,7 @@ interface Holder {
   readonly close: () => void;
 }
 
-/** Makes the namespace, in a user namespace of its own, whose root pasta may be without being ours. */
+/** Makes the namespace in a user namespace of its own: pasta is root in there, and nobody outside. */
 async function startHolder(): Promise<Holder> {
   const { execa } = await import('execa');
   const flags = ['--user', '--map-root-user', '--net', '--'];
@@ -123,7 +123,7 @@ function failure(program: string, stderr: string): IsolationError {
   });
 }
 
-/** A network that leads out or is none: nothing has to be closed. */
+/** This machine's network, or none: there is nothing to close. */
 export interface PlainNetwork {
   readonly namespace?: undefined;
   readonly nameserver?: undefined;

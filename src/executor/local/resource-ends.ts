@@ -16,7 +16,7 @@ function machineKills(): number {
 const KILLED = 137;
 const WATCH_MS = 1000;
 
-/** From then on the program does not end by itself: each of its processes goes on trying. */
+/** So many refused processes are a fork bomb, which never ends by itself: wiac ends it. */
 const MANY = 100;
 
 /** Looks after one container, from its start to its end. */

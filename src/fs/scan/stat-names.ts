@@ -167,7 +167,7 @@ async function statBelow(root: string, directories: readonly Unknown[]): Promise
 
 /**
  * Looks at the names of directories, by wiac-sys.
- * @param directories get their numbers; those of which that says nothing are left to lstatEach
+ * @param directories get their numbers; those that wiac-sys says nothing of are left for lstatEach
  * @throws IsolationError
  */
 export async function statMany(directories: readonly Unknown[]): Promise<void> {
