@@ -57,8 +57,8 @@ export function writeVersion(paths: StorePaths, text: string): void {
 
 /** Makes the missing folders of a store: a user may have removed one by hand. */
 export function ensureFolders(paths: StorePaths): void {
-  for (const path of [paths.layers, paths.links, paths.tmp, paths.mounts])
-    makeDirectories(path, path === paths.tmp || path === paths.mounts ? 0o700 : 0o755);
+  for (const path of [paths.layers, paths.links]) makeDirectories(path, 0o755);
+  for (const path of [paths.tmp, paths.mounts, paths.leases]) makeDirectories(path, 0o700);
   makeRecordFolders(paths);
 }
 

@@ -23,6 +23,8 @@ export interface StoreDirectories {
   readonly live: string;
   /** FIFOs for processes to come. */
   readonly freeFifos: string;
+  /** Who runs which step: see lease.ts. */
+  readonly leases: string;
   /** What the index knows, in files: see record-files.ts. */
   readonly records: string;
 }
@@ -58,6 +60,7 @@ export function storePaths(root: string): StoreDirectories {
     mounts: join(root, 'mounts'),
     live: join(root, 'live'),
     freeFifos: join(root, 'live/free'),
+    leases: join(root, 'leases'),
     records: join(root, 'records'),
   };
 }

@@ -203,14 +203,10 @@ export interface DownloadRecord {
   readonly lastModified: string | undefined;
 }
 
-/** The process that runs a step now. */
-export interface LeaseRecord {
+/** Layers and mounts that stay while a process lives; see uses.ts. */
+export interface UseRecord {
   /** Void when that process is dead: see live-process.ts. */
   readonly process: ProcessId;
-}
-
-/** Layers and mounts that stay while a process lives; see uses.ts. */
-export interface UseRecord extends LeaseRecord {
   readonly layers: readonly LayerId[];
   /** Names of directories in mounts/. */
   readonly mounts: readonly string[];

@@ -26,7 +26,7 @@ import { recoverStore } from './recovery/recovery.js';
 import { isUpgradable, upgradeStore } from './recovery/upgrade.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 4;
 
 /** An open store. */
 export interface Store {
@@ -93,7 +93,7 @@ async function openLocked(
   const rebuilt = damage === undefined ? undefined : await rebuildIndex(paths, damage);
   const index = openIndex(paths);
   if (version !== undefined && version !== FORMAT_VERSION) {
-    await upgradeStore(paths, index);
+    await upgradeStore(paths, index, version);
     writeVersion(paths, `${FORMAT_VERSION}\n`);
   }
   return { index, rebuilt };
@@ -134,6 +134,8 @@ export async function openStore(
 /** Closes the index; whatever was written is committed before. Its process uses nothing any more. */
 export async function closeStore(store: Store): Promise<void> {
   const { paths } = store;
-  await withIndexLock(paths, () => getTables(store).environment.close());
+  const { files, environment } = getTables(store);
+  await withIndexLock(paths, () => environment.close());
+  files.close();
   paths.self.leave();
 }

@@ -106,7 +106,7 @@ test('eight processes, one store', async () => {
     }
   });
   const store = await openStore(root);
-  expect([...getTables(store).leases.getKeys()]).toEqual([]);
+  expect(getTables(store).leases.list()).toEqual([]);
   await closeStore(store);
   expect(await inspectHere(root)).toEqual([]);
 });

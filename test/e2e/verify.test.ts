@@ -288,9 +288,9 @@ describe('the index', () => {
         index.operations.putSync(nowhere, [nowhere]);
         index.usage.putSync(nowhere, { lastUsed: 1, hits: 1 });
         index.diffIds.putSync(`sha256:${nowhere}`, nowhere);
-        index.leases.putSync(nowhere, { process: 'aaaaaaaaaaaaaaaa-1' as ProcessId });
+        index.leases.take(nowhere, 'aaaaaaaaaaaaaaaa-1' as ProcessId);
       },
-      Array(5).fill('garbage row'),
+      [...Array(4).fill('garbage row'), 'garbage file void: process 1 is gone'],
       [],
     ],
     [

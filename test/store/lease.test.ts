@@ -47,7 +47,7 @@ test('the second of two equal steps of one process waits for the first', async (
 
 test('a lease of this process that nothing in it holds any more is taken at once', async () => {
   const index = getTables(store);
-  index.leases.putSync('key', { process: index.self.id });
+  index.leases.take('key', index.self.id);
   expect(tryLease(store, 'key')).toEqual({ key: 'key' });
 });
 
@@ -56,12 +56,12 @@ test('work that begins again has none of its leases', () => {
   const old = take('key');
   take('mount:cache');
   releaseLeases(store);
-  expect([...index.leases.getKeys()]).toEqual([]);
+  expect(index.leases.list().map(({ key }) => key)).toEqual([]);
   const now = take('key');
   releaseLease(store, old);
-  expect([...index.leases.getKeys()]).toEqual(['key']);
+  expect(index.leases.list().map(({ key }) => key)).toEqual(['key']);
   releaseLease(store, now);
-  expect([...index.leases.getKeys()]).toEqual([]);
+  expect(index.leases.list().map(({ key }) => key)).toEqual([]);
 });
 
 test('it is not taken when a layer is gone', () => {
@@ -86,7 +86,7 @@ test('a lease of a process that has left is void', async () => {
   await closeStore(other);
   // It did not give it back.
   const after = await openStore(root, 'none');
-  getTables(after).leases.putSync('key', { process: getTables(other).self.id });
+  getTables(after).leases.take('key', getTables(other).self.id);
   expect(tryLease(after, 'key')).toEqual({ key: 'key' });
   await closeStore(after);
   store = await openStore(root, 'none');

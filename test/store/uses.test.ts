@@ -149,7 +149,7 @@ describe('declared, then pruned', () => {
     const use = { ...dead, layers: [layer], mounts: [], everything: true };
     getTables(store).uses.putSync('dead', use);
     expect(prune(store, EVERYTHING).items).toHaveLength(1);
-    tryLease(store, 'key');
+    useLayers(store, [publish('b').layer]);
     expect(getTables(store).uses.get('dead')).toBe(undefined);
   });
 });

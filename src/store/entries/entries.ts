@@ -22,7 +22,7 @@ import { noteTime } from './timeline.js';
 const CANDIDATES = 16;
 
 /**
- * Makes a step and its layer visible, in one transaction, and gives the step's lease back. The
+ * Makes a step and its layer visible, in one transaction, then gives the step's lease back. The
  * layer is in use by this process from then on.
  * @param layer undefined when the step has none, or one that is in the index already
  * @param unwritten what the entry refers to: it becomes visible with the entry
@@ -48,11 +48,10 @@ export function publishEntry(
     }
     if (layer) declareUse(index, { layers: [layer.id] });
     indexEntry(index, step);
-    // Another process may hold it: an entry of a shared cache is published without.
-    if (index.held.has(step.key)) index.leases.removeSync(step.key);
   });
   unwritten?.written();
-  index.held.delete(step.key);
+  // Another process may hold it: an entry of a shared cache is published without.
+  if (index.held.delete(step.key)) index.leases.remove(step.key);
 }
 
 /** Writes a step and its rows in look-up tables. Part of the caller's write transaction. */

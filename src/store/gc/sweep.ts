@@ -6,14 +6,14 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { parseNote } from '../index/record-files.js';
-import { repairRecord } from '../index/repair-record.js';
+import { readNotes } from '../index/record-files.js';
+import { repairNoted } from '../index/repair-record.js';
 import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { removeLayer } from '../layers/layer-store.js';
 import type { ProcessId } from '../pins/live-process.js';
 import { getProcess } from '../pins/live-process.js';
-import type { LayerId, LeaseRecord } from '../records.js';
+import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
 
 function isOthersDraft({ paths }: Store, name: string, id: LayerId): boolean {
@@ -32,15 +32,15 @@ function sweepDrafts(store: Store, isGone: IsGone): number {
   for (const name of readdirSync(paths.tmp)) {
     const owner = getProcess(name);
     if (owner === undefined || !isGone(owner)) continue;
-    const note = parseNote(name);
+    const notes = readNotes(paths.tmp, name);
     const id = name.slice(0, name.indexOf('.')) as LayerId;
     try {
-      if (note) write(index, () => repairRecord(index, note.kind, note.file));
+      if (notes && notes.length > 0) write(index, () => repairNoted(index, notes));
       // A layer that entries know by its name is fetched under it again.
       const taken = readdirSync(paths.tmp).some(
         (other) => other !== name && isOthersDraft(store, other, id),
       );
-      if (!note && !taken && !index.layers.doesExist(id)) removeLayer(paths, id);
+      if (!notes && !taken && !index.layers.doesExist(id)) removeLayer(paths, id);
       freed += removeTree(join(paths.tmp, name));
     } catch {
       // A cp(1) that outlived its wiac may still be writing there, or another process is sweeping:
@@ -51,10 +51,11 @@ function sweepDrafts(store: Store, isGone: IsGone): number {
 }
 
 function sweepLeases(index: CacheIndex, isGone: IsGone): void {
-  const isVoid = ({ value }: { readonly value: LeaseRecord }) => isGone(value.process);
-  if (![...index.leases.getRange()].some(isVoid)) return;
+  const voids = () => index.leases.list().filter(({ process }) => isGone(process));
+  if (voids().length === 0) return;
+  // Another process may be taking one of them over.
   write(index, () => {
-    for (const { key } of [...index.leases.getRange()].filter(isVoid)) index.leases.removeSync(key);
+    for (const { key } of voids()) index.leases.remove(key);
   });
 }
 

@@ -11,13 +11,14 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../
 import type { TimelineKey } from '../entries/timeline.js';
 import type { StorePaths } from '../paths.js';
 import type { Lease } from '../pins/lease.js';
+import type { LeaseLinks } from '../pins/lease-links.js';
+import { leaseLinks } from '../pins/lease-links.js';
 import type { LiveProcess } from '../pins/live-process.js';
 import type {
   DownloadRecord,
   ImageRecord,
   LayerId,
   LayerRecord,
-  LeaseRecord,
   MountRecord,
   RemoteLayerRecord,
   StepRecord,
@@ -39,7 +40,9 @@ export interface CacheIndex extends StoreIndex {
   readonly identity: string;
   /** The same as files: each write to steps, layers, remoteLayers, images and names writes them too. */
   readonly files: RecordFiles;
-  /** The leases that this process holds, by key: see lease.ts. */
+  /** The leases of all processes. */
+  readonly leases: LeaseLinks;
+  /** Those that this process holds, by key: see lease.ts. */
   readonly held: Map<string, Lease>;
   readonly environment: RootDatabase;
   readonly steps: Database<StepRecord, DefinitionKey>;
@@ -67,7 +70,6 @@ export interface CacheIndex extends StoreIndex {
   readonly images: Database<ImageRecord, string>;
   /** Image ids by name. */
   readonly names: Database<string, string>;
-  readonly leases: Database<LeaseRecord, string>;
   /** Boot ids of layers and blobs that are not certainly on disk; see durability.ts. */
   readonly unsynced: Database<string, string>;
   /** What running processes use, by their identity. */
@@ -102,6 +104,7 @@ export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
     file,
     identity: fileIdentity(file),
     files: recordFiles(paths, onChange),
+    leases: leaseLinks(paths.leases),
     held: new Map(),
     environment,
     steps: environment.openDB({ name: 'steps' }),
@@ -120,7 +123,6 @@ export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
     entries: environment.openDB({ name: 'entries' }),
     images: environment.openDB({ name: 'images' }),
     names: environment.openDB({ name: 'names', encoding: 'string' }),
-    leases: environment.openDB({ name: 'leases' }),
     unsynced,
     uses: environment.openDB({ name: 'uses' }),
     mounts: environment.openDB({ name: 'mounts' }),

@@ -3,12 +3,14 @@
  * that the index can be made again (rebuild-index.ts). cache-format.md, "Records", specifies them.
  *
  * A file is written, or removed, within the transaction that does the same in the index: all
- * processes do so one after the other. A note in tmp/ says so until the transaction is over, and a
- * mark in `unsynced` until the file is certainly on disk: a process that is killed, and a power cut,
- * leave it to the next one to make that file what the index says (repair-record.ts).
+ * processes do so one after the other. A line in the process's notes in tmp/ says so until the
+ * transaction is over, and a mark in `unsynced` until the file is certainly on disk: a process that is
+ * killed, and a power cut, leave it to the next one to make that file what the index says
+ * (repair-record.ts).
  */
 
 import {
+  appendFileSync,
   closeSync,
   fsyncSync,
   mkdirSync,
@@ -17,6 +19,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -62,7 +65,7 @@ export interface RecordFolder<T, K extends string> {
   readonly remove: (key: K) => void;
   /** Is there a record, and is it this one? */
   readonly holds: (record: T) => boolean;
-  /** What a mark or a note on the record says. */
+  /** What a mark on the record says. */
   readonly markOf: (record: T) => string;
   /** What the file of a record is called. */
   readonly getName: (key: K) => string;
@@ -73,13 +76,15 @@ export interface RecordFolder<T, K extends string> {
   readonly removeFile: (name: string) => void;
 }
 
-/** Which record a note or a mark is about: what is kept in which file. */
+/** Which record a mark is about: what is kept in which file. */
 export type RecordKind = 'layers' | 'remoteLayers' | 'steps' | 'images' | 'names';
 
 /** All that lies beside the index. */
 export interface RecordFiles {
-  /** Removes the notes of what was written; when the transaction is over. */
+  /** Empties the notes; when the transaction is over. */
   readonly committed: () => void;
+  /** Removes them; when the store is closed. */
+  readonly close: () => void;
   readonly layers: RecordFolder<LayerRecord, LayerId>;
   readonly remoteLayers: RecordFolder<RemoteLayerRecord, LayerId>;
   readonly steps: RecordFolder<StepRecord, DefinitionKey>;
@@ -125,21 +130,36 @@ function decodeImage(value: unknown): ImageRecord {
   return { ...rest, original: decoded };
 }
 
-/** Beginning of the name of a note in tmp/: it goes on with the kind and the name of the file. */
-const NOTE = 'record.';
+/** Beginning of a mark: it goes on with the kind and the name of the file. */
+const MARK = 'record.';
 
-/** Key of the mark in `unsynced` of a record. */
+/** Key of the mark in `unsynced` of a record, and a line of notes. */
 export function recordMark(kind: RecordKind, file: string): string {
-  return `${NOTE}${kind}.${file}`;
+  return `${MARK}${kind}.${file}`;
 }
 
-/** What a note, or a mark, is about; undefined when the name is not that of one. */
-export function parseNote(
-  name: string,
+/** What a mark is about; undefined when it is not that of a record. */
+export function parseMark(
+  mark: string,
 ): { readonly kind: RecordKind; readonly file: string } | undefined {
-  if (!name.startsWith(NOTE)) return undefined;
-  const [, kind, file] = name.split('.');
+  if (!mark.startsWith(MARK)) return undefined;
+  const [, kind, file] = mark.split('.');
   return { kind: kind as RecordKind, file: file ?? '' };
+}
+
+/** Beginning of the name of a process's notes in tmp/: it goes on with the id of the process. */
+const NOTES = 'records.';
+
+/** The marks in a process's notes; undefined when the name is not that of any. @param name in tmp/ */
+export function readNotes(tmp: string, name: string): string[] | undefined {
+  if (!name.startsWith(NOTES)) return undefined;
+  try {
+    return readFileSync(join(tmp, name), 'utf8').split('\n').filter(Boolean);
+  } catch (error) {
+    // Its process has closed the store meanwhile.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function recordFolder<T, K extends string>(
@@ -215,18 +235,20 @@ export type OnChange = (kind: RecordKind, file: string) => void;
 /** The records beside the index of a store. */
 export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles {
   const { records, tmp, self } = paths;
-  let notes: string[] = [];
+  const notes = join(tmp, NOTES + self.id);
+  let noted = false;
   const note: OnChange = (kind, file) => {
-    const path = join(tmp, `${recordMark(kind, file)}.${self.id}`);
-    writeFileSync(path, '');
-    notes.push(path);
+    appendFileSync(notes, `${recordMark(kind, file)}\n`);
+    noted = true;
     onChange(kind, file);
   };
   return {
     committed: () => {
-      for (const path of notes) rmSync(path, { force: true });
-      notes = [];
+      // To make a file and to remove it costs more.
+      if (noted) truncateSync(notes);
+      noted = false;
     },
+    close: () => rmSync(notes, { force: true }),
     layers: recordFolder<LayerRecord, LayerId>(
       paths,
       paths.layers,

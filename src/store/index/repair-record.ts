@@ -1,6 +1,7 @@
 /** Makes a record beside the index what the index says. */
 import type { CacheIndex } from './index-db.js';
 import type { RecordFolder, RecordKind } from './record-files.js';
+import { parseMark } from './record-files.js';
 
 function repair<T, K extends string>(
   folder: RecordFolder<T, K>,
@@ -17,11 +18,8 @@ function repair<T, K extends string>(
   folder.removeFile(file);
 }
 
-/**
- * Writes or removes the file of one record, which may have been left behind by a process that was
- * killed, or by a power cut. Part of the caller's write transaction.
- */
-export function repairRecord(index: CacheIndex, kind: RecordKind, file: string): void {
+/** Writes or removes the file of one record. */
+function repairRecord(index: CacheIndex, kind: RecordKind, file: string): void {
   const { files, layers, remoteLayers, steps, images, names } = index;
   if (kind === 'layers') repair(files.layers, layers.getKeys(), (id) => layers.get(id), file);
   else if (kind === 'remoteLayers')
@@ -38,4 +36,16 @@ export function repairRecord(index: CacheIndex, kind: RecordKind, file: string):
       },
       file,
     );
+}
+
+/**
+ * Writes or removes the files of records that a process which was killed, or a power cut, may have left
+ * half-way. Part of the caller's write transaction.
+ * @param marks of records; others are left out
+ */
+export function repairNoted(index: CacheIndex, marks: readonly string[]): void {
+  for (const mark of marks) {
+    const noted = parseMark(mark);
+    if (noted) repairRecord(index, noted.kind, noted.file);
+  }
 }

@@ -3,19 +3,19 @@
  * is a step's definition key, `pull:` and a diffID, or `mount:` and the name of a directory in mounts/.
  *
  * A process may need one key twice, for two steps that are the same: the second waits for the first.
- * So the index says which process has a lease, and the process itself knows which ones it really
- * holds (`held`), and each by itself: with publishing a step its lease is given back, and another step
- * of this process may have it when the first one clears up. One that it has in the index alone was left behind by something that failed: it is
- * void, and no process waits for itself.
+ * So `leases/` says which process has a lease (lease-links.ts), and the process itself knows which ones
+ * it really holds (`held`), and each by itself: with publishing a step its lease is given back, and
+ * another step of this process may have it when the first one clears up. One that it has in `leases/`
+ * alone was left behind by something that failed: it is void, and no process waits for itself.
  */
 import { checkpoint } from '../../util/checkpoint.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
-import type { LayerId, LeaseRecord } from '../records.js';
+import type { LayerId } from '../records.js';
 import { getPid } from './live-process.js';
-import { declareUse } from './uses.js';
+import { useLayers } from './uses.js';
 
 /** How often a lease that another process holds is looked at again. */
 const POLL_MS = 20;
@@ -27,11 +27,21 @@ export interface Lease {
 
 /** The holder's pid (it may be that of this process); undefined: the lease can be taken. */
 function getHolder(index: CacheIndex, key: string): number | undefined {
-  const lease: LeaseRecord | undefined = index.leases.get(key);
-  if (!lease) return undefined;
+  const process = index.leases.get(key);
+  if (process === undefined) return undefined;
   const { self, held } = index;
-  const isHeld = lease.process === self.id ? held.has(key) : self.isAlive(lease.process);
-  return isHeld ? getPid(lease.process) : undefined;
+  const isHeld = process === self.id ? held.has(key) : self.isAlive(process);
+  return isHeld ? getPid(process) : undefined;
+}
+
+/**
+ * Removes a lease that is void. Two processes that find it void must not both remove it, and with it
+ * the lease of the one that was faster: they take turns by a transaction.
+ */
+function removeVoid(index: CacheIndex, key: string): void {
+  write(index, () => {
+    if (getHolder(index, key) === undefined) index.leases.remove(key);
+  });
 }
 
 /**
@@ -46,17 +56,15 @@ export function tryLease(
   layers: Iterable<LayerId> = [],
 ): Lease | number {
   const index = getTables(store);
-  // A look without a transaction: others write meanwhile.
   const seen = getHolder(index, key);
   if (seen !== undefined) return seen;
-  const holder = write(index, () => {
-    const before = getHolder(index, key);
-    if (before !== undefined) return before;
-    declareUse(index, { layers });
-    index.leases.putSync(key, { process: index.self.id });
-    return undefined;
-  });
-  if (holder !== undefined) return holder;
+  // Costs a transaction only if one of them is new to this process.
+  useLayers(store, [...layers]);
+  while (!index.leases.take(key, index.self.id)) {
+    const holder = getHolder(index, key);
+    if (holder !== undefined) return holder;
+    removeVoid(index, key);
+  }
   const lease = { key };
   index.held.set(key, lease);
   checkpoint('lease:taken');
@@ -101,7 +109,7 @@ export function releaseLease(store: Indexed, lease: Lease): void {
   const index = getTables(store);
   if (index.held.get(lease.key) !== lease) return;
   index.held.delete(lease.key);
-  index.leases.removeSync(lease.key);
+  index.leases.remove(lease.key);
   checkpoint('lease:released');
 }
 
@@ -109,9 +117,6 @@ export function releaseLease(store: Indexed, lease: Lease): void {
 export function releaseLeases(store: Indexed): void {
   const index = getTables(store);
   index.held.clear();
-  const own = [...index.leases.getRange()].filter(({ value }) => value.process === index.self.id);
-  if (own.length === 0) return;
-  write(index, () => {
-    for (const { key } of own) index.leases.removeSync(key);
-  });
+  for (const { key, process } of index.leases.list())
+    if (process === index.self.id) index.leases.remove(key);
 }

@@ -12,9 +12,15 @@
  *
  * A look-up alone declares nothing: it reads the index and no file, and a build with everything
  * cached is only look-ups. It verifies its layers in the one transaction at its end that notes what
- * was used (conclude.ts). A build that has to run a step declares its layers in the transaction
- * that takes the step's lease. So declarations cost no transaction of their own. A build that gets
- * LayersGoneError starts over, and `retryWhenPruned` lets nothing be removed during the second try.
+ * was used (conclude.ts). A build that has to run a step declares its layers before it takes the
+ * step's lease, and a layer that it has made in the transaction that publishes it: so a chain of steps
+ * declares what it begins with, and nothing after that. A build that gets LayersGoneError starts
+ * over, and `retryWhenPruned` lets nothing be removed during the second try.
+ *
+ * Leases are no part of the index. Files that are not in the index yet are nevertheless safe: their
+ * process takes the lease, then places the files, publishes them and gives the lease back. Pruning
+ * lists files, then reads the leases within its transaction. Of a file that it lists and does not find
+ * in the index it sees the lease.
  *
  * Records are void when their process is dead (live-process.ts), so that no process
  * has to give them back: a build's result stays in use until its process has ended.
@@ -147,8 +153,8 @@ export function liveUses(index: CacheIndex): LiveUses {
     for (const name of value.mounts) mounts.add(name);
     if (value.everything) everythingBy = getPid(value.process);
   }
-  for (const { key, value } of index.leases.getRange()) {
-    if (!index.self.isAlive(value.process)) continue;
+  for (const { key, process } of index.leases.list()) {
+    if (!index.self.isAlive(process)) continue;
     publishing = true;
     if (key.startsWith('mount:')) mounts.add(key.slice('mount:'.length));
   }

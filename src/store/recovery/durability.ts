@@ -15,7 +15,7 @@ import { syncFileSystemOf } from '../../native/store-files.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { NoSpaceError, StoreError, UsageError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { noteSynced, parseNote } from '../index/record-files.js';
+import { noteSynced, parseMark } from '../index/record-files.js';
 import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId } from '../records.js';
@@ -82,7 +82,7 @@ export async function settle(store: Store, needed?: Iterable<LayerId>): Promise<
   const marks = new Set([...index.unsynced.getRange()].map(({ key }) => key));
   const due =
     needed === undefined
-      ? [...marks].some((mark) => parseNote(mark) === undefined)
+      ? [...marks].some((mark) => parseMark(mark) === undefined)
       : [...needed].some((id) => marks.has(layerMark(id)));
   if (!due) return;
   const began = sinceBoot();

@@ -3,8 +3,8 @@ import { rmSync } from 'node:fs';
 import { checkpoint } from '../../util/checkpoint.js';
 import { dropBlob, dropLayers } from '../gc/drop.js';
 import type { CacheIndex } from '../index/index-db.js';
-import { parseNote } from '../index/record-files.js';
-import { repairRecord } from '../index/repair-record.js';
+import { parseMark } from '../index/record-files.js';
+import { repairNoted } from '../index/repair-record.js';
 import { write } from '../index/transaction.js';
 import { announceRemoval, removeLayer } from '../layers/layer-store.js';
 import type { StorePaths } from '../paths.js';
@@ -35,7 +35,7 @@ function formerMarks(index: CacheIndex): Marked | undefined {
   if (former.length === 0) return undefined;
   const named = (kind: string) =>
     former.filter((mark) => mark.startsWith(kind)).map((mark) => mark.slice(kind.length));
-  const records = former.filter((mark) => parseNote(mark) !== undefined);
+  const records = former.filter((mark) => parseMark(mark) !== undefined);
   return { layers: new Set(named('layer:') as LayerId[]), blobs: new Set(named('blob:')), records };
 }
 
@@ -62,11 +62,8 @@ export function recoverStore(index: CacheIndex, paths: StorePaths): LostWork | u
     for (const id of marked.layers) announceRemoval(paths, id);
     const { images, blobs } = dropLayers(index, marked.layers);
     for (const digest of marked.blobs) dropBlob(index, digest);
-    for (const mark of marked.records) {
-      const note = parseNote(mark);
-      index.unsynced.removeSync(mark);
-      if (note) repairRecord(index, note.kind, note.file);
-    }
+    for (const mark of marked.records) index.unsynced.removeSync(mark);
+    repairNoted(index, marked.records);
     return { layers: marked.layers, images, blobs: new Set([...marked.blobs, ...blobs]) };
   });
   if (dropped === undefined) return undefined;

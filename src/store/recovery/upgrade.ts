@@ -9,12 +9,15 @@ import type { StorePaths } from '../paths.js';
 import { sinceBoot } from './boot-id.js';
 import { syncFileSystem } from './durability.js';
 
+/** Version 3 has a file in tmp/ for each record that is being written. */
+const FORMER_NOTE = 'record.';
+
 /** Can a store of that version be brought up to date? */
 export function isUpgradable(version: number): boolean {
-  return version === 2;
+  return version === 2 || version === 3;
 }
 
-/** Pids of processes that have the index open: version 2 knows no other sign of life. */
+/** Pids of processes that have the index open: version 2 knows no other sign of life, and lmdb knows it of all. */
 function openedBy({ environment }: CacheIndex): number[] {
   // Takes the rows of processes that are gone out of lmdb's table.
   environment.readerCheck();
@@ -46,11 +49,16 @@ function forgetDigests({ layers }: CacheIndex): void {
 }
 
 /**
- * Upgrades a store of version 2; the caller has the index lock and writes the new version after it.
+ * Upgrades a store of version 2, which has no records and no FIFOs, or 3, which keeps leases in the index
+ * and a note for each record; the caller has the index lock and writes the new version after it.
  * Nothing that is cached is lost.
  * @throws StoreError when an earlier wiac is at work in it
  */
-export async function upgradeStore(paths: StorePaths, index: CacheIndex): Promise<void> {
+export async function upgradeStore(
+  paths: StorePaths,
+  index: CacheIndex,
+  version: number,
+): Promise<void> {
   const { root, tmp } = paths;
   makeRecordFolders(paths);
   const busy = openedBy(index);
@@ -60,15 +68,16 @@ export async function upgradeStore(paths: StorePaths, index: CacheIndex): Promis
       { hint: 'wait until it has ended' },
     );
   }
+  index.environment.openDB({ name: 'leases' }).clearSync();
   index.environment.transactionSync(() => {
-    index.leases.clearSync();
     index.uses.clearSync();
-    forgetDigests(index);
+    if (version === 2) forgetDigests(index);
     writeRecords(index);
   });
   index.files.committed();
-  // No process continues the work in there.
-  for (const name of readdirSync(tmp)) removeTree(join(tmp, name));
+  // No process continues the work in there. What version 3 has, a sweep knows how to remove.
+  for (const name of readdirSync(tmp))
+    if (version === 2 || name.startsWith(FORMER_NOTE)) removeTree(join(tmp, name));
   const began = sinceBoot();
   await syncFileSystem(root);
   noteSynced(paths, began);

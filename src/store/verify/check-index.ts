@@ -1,6 +1,7 @@
 /** Is the index consistent with itself and with the directories? Reads no content of layers. */
 
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { decodeTree } from '../../fs/scan/tree.js';
 import type { TreeDigest } from '../../keys/digest.js';
 import { sha256 } from '../../util/canonical-json.js';
@@ -144,10 +145,15 @@ function* checkLookups(store: Store): Generator<Finding> {
 
 function* checkLeases(store: Store): Generator<Finding> {
   const index = getTables(store);
-  for (const { key, value } of index.leases.getRange()) {
-    if (!index.self.isAlive(value.process)) {
-      yield row('leases', key, `void: process ${getPid(value.process)} is gone`, 'garbage');
-    }
+  for (const { key, process } of index.leases.list()) {
+    if (index.self.isAlive(process)) continue;
+    yield {
+      severity: 'garbage',
+      subject: 'file',
+      id: `leases/${key}`,
+      problem: `void: process ${getPid(process)} is gone`,
+      repair: { action: 'remove', path: join(store.paths.leases, key) },
+    };
   }
 }
 

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RecordFolder } from '../index/record-files.js';
-import { parseNote, recordMark } from '../index/record-files.js';
+import { readNotes } from '../index/record-files.js';
 import { listRecords, strayRecords } from '../index/stray-records.js';
 import { getTables } from '../index/tables.js';
 import type { Store } from '../store.js';
@@ -16,7 +16,7 @@ function* compare<T, K extends string>(
   getId: (record: T) => string,
 ): Generator<Finding> {
   for (const record of records) {
-    // A process that was killed left a note on it: the next build puts it right.
+    // A process that was killed has noted it: the next build puts it right.
     if (noted.has(folder.markOf(record)) || folder.holds(record)) continue;
     yield {
       severity: 'damage',
@@ -35,12 +35,7 @@ export function* checkRecords(store: Store): Generator<Finding> {
   const { files, layers, remoteLayers, steps, images, names } = index;
   const values = <V>(table: { getRange(): Iterable<{ value: V }> }) =>
     [...table.getRange()].map(({ value }) => value);
-  const noted = new Set(
-    readdirSync(paths.tmp).flatMap((name) => {
-      const note = parseNote(name);
-      return note ? [recordMark(note.kind, note.file)] : [];
-    }),
-  );
+  const noted = new Set(readdirSync(paths.tmp).flatMap((name) => readNotes(paths.tmp, name) ?? []));
   for (const { path, remove } of strayRecords(listRecords(index))) {
     yield {
       severity: 'garbage',

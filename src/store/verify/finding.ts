@@ -10,7 +10,6 @@ export type RowTable =
   | 'usage'
   | 'names'
   | 'diffIds'
-  | 'leases'
   | 'unsynced'
   | 'trees'
   | 'directories';

@@ -1,0 +1,50 @@
+/**
+ * Leases as they lie in the store: each a symbolic link in `leases/`, named by its key, whose text is the id of the
+ * process that has it. symlink(2) makes it whole or not at all, and for one process only. So a lease
+ * costs no transaction of the index, which waits for the disk.
+ */
+import { readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ProcessId } from './live-process.js';
+
+/** The leases of a store. Keys are names of files: see lease.ts. */
+export interface LeaseLinks {
+  /** Who has it. */
+  readonly get: (key: string) => ProcessId | undefined;
+  /** @returns false when a process has it, be it alive or not */
+  readonly take: (key: string, process: ProcessId) => boolean;
+  readonly remove: (key: string) => void;
+  readonly list: () => { readonly key: string; readonly process: ProcessId }[];
+}
+
+function readLease(path: string): ProcessId | undefined {
+  try {
+    return readlinkSync(path) as ProcessId;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** @param directory trusted path */
+export function leaseLinks(directory: string): LeaseLinks {
+  const at = (key: string) => join(directory, key);
+  return {
+    get: (key) => readLease(at(key)),
+    take(key, process) {
+      try {
+        symlinkSync(process, at(key));
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+        throw error;
+      }
+    },
+    remove: (key) => rmSync(at(key), { force: true }),
+    list: () =>
+      readdirSync(directory).flatMap((key) => {
+        const process = readLease(at(key));
+        return process === undefined ? [] : [{ key, process }];
+      }),
+  };
+}
