@@ -1,12 +1,13 @@
-/** Has a step carried out, and publishes its layer. */
+/** Has a step carried out, and has its layer published. */
 import type { ExecutionInputs, InputLayer, LayerArtifact } from '../executor/executor.js';
 import type { SelectionInput } from '../keys/inputs.js';
 import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
 import { layerArchive, layerDiffId } from '../store/blobs/diff-ids.js';
 import { publishEntry, treeReader } from '../store/entries/entries.js';
-import { hasLayer } from '../store/layers/find-layers.js';
+import { isPublished } from '../store/layers/find-layers.js';
 import type { Draft } from '../store/layers/layer-store.js';
 import { abandonDraft, discardDraft, getDraft, placeLayer } from '../store/layers/layer-store.js';
+import { addUnpublished, dropUnpublished } from '../store/layers/unpublished.js';
 import type { LayerId, LayerRecord, StepRecord } from '../store/records.js';
 import { settleStep } from '../store/recovery/durability.js';
 import { checkpoint } from '../util/checkpoint.js';
@@ -17,6 +18,7 @@ import { findFormerCopy } from './former-copy.js';
 import { needLayers } from './images/needed-layers.js';
 import { receiveArchive } from './images/receive-archive.js';
 import type { ContentLookup, KeyedInputs, StepState } from './lookup.js';
+import type { Publication, Publisher } from './publisher.js';
 
 /** A step with the files that it takes, as they go into its entry. */
 interface Entry {
@@ -129,11 +131,20 @@ async function draftOfArtifact(
 /** An entry that is there already for what a step has copied; takes its lease if there is none. */
 export type FindCopied = (keyed: KeyedInputs) => Promise<StepRecord | undefined>;
 
+/** What carrying a step out takes besides its inputs. */
+export interface StepServices {
+  /** Asked when a context has changed while it was copied. */
+  readonly findCopied: FindCopied;
+  readonly publisher: Publisher;
+  /** Gives the step's lease back: called when its entry is there, or is given up. */
+  readonly release: () => void;
+}
+
 /**
- * Has a step carried out and makes its layer visible: rename first, then one transaction. Whatever
- * stops it in between leaves garbage in tmp/ or layers/, never an entry that is wrong.
- * @param findCopied asked when a context has changed while it was copied
- * @returns the entry, which has another key than the step then
+ * Has a step carried out and makes its layer visible: rename first, then one transaction, which other
+ * steps need not wait for. Whatever stops it in between leaves garbage in tmp/ or layers/, never an
+ * entry that is wrong.
+ * @returns the entry, which has another key than the step when its context has changed
  */
 export async function executeStep(
   session: BuildSession,
@@ -141,7 +152,7 @@ export async function executeStep(
   base: StepState,
   reads: readonly StepState[],
   found: ContentLookup,
-  findCopied: FindCopied,
+  { findCopied, publisher, release }: StepServices,
 ): Promise<StepRecord> {
   const { store, emit } = session;
   const { step } = keyed;
@@ -163,7 +174,13 @@ export async function executeStep(
     if (there) session.scanStore.flush();
     if (there && draft) discardDraft(draft);
     const durationMs = Math.round(performance.now() - started);
-    const record = there ?? publish(session, draft, entry, base, reads, found, made, durationMs);
+    const { record, layer } = there
+      ? { record: there, layer: undefined }
+      : place(session, draft, entry, base, reads, found, made, durationMs);
+    if (there) release();
+    else publisher.add(publicationOf(session, draft, record, layer, release));
+    // The disk of another machine's executor, and one sync a step, are waited for.
+    if (!session.executor.sharesStore || store.sync === 'full') publisher.flush();
     await settleStep(store);
     const { files, bytes, linked } = made;
     emit({
@@ -176,14 +193,14 @@ export async function executeStep(
     });
     return record;
   } catch (error) {
-    if (draft) abandonDraft(store.paths, draft, (id) => hasLayer(store, id));
+    if (draft) abandonDraft(store.paths, draft, (id) => isPublished(store, id));
     throw error;
   }
 }
 
-/** Moves a draft to its place and makes the step's entry. */
-function publish(
-  { store, scanStore }: BuildSession,
+/** Moves a draft to its place, and says what its entry is. */
+function place(
+  { store }: BuildSession,
   draft: Draft | undefined,
   { keyed, contentKey, files }: Entry,
   base: StepState,
@@ -191,7 +208,7 @@ function publish(
   found: ContentLookup,
   made: LayerArtifact,
   durationMs: number,
-): StepRecord {
+): { readonly record: StepRecord; readonly layer: LayerRecord | undefined } {
   const { key, step } = keyed;
   if (draft) placeLayer(store.paths, draft);
   const created = Date.now();
@@ -223,9 +240,30 @@ function publish(
       ? { digest: made.digest, tree: made.tree }
       : { digest: undefined, tree: undefined }),
   };
-  publishEntry(store, record, layer, scanStore.unwritten());
-  checkpoint('entry:published');
-  if (draft) discardDraft(draft);
-  checkpoint('draft:removed');
-  return record;
+  return { record, layer };
+}
+
+/** How what was placed is published; the steps behind it can use the layer at once. */
+function publicationOf(
+  { store, scanStore }: BuildSession,
+  draft: Draft | undefined,
+  record: StepRecord,
+  layer: LayerRecord | undefined,
+  release: () => void,
+): Publication {
+  if (layer) addUnpublished(store, layer);
+  return {
+    publish() {
+      publishEntry(store, record, layer && dropUnpublished(store, layer.id), scanStore.unwritten());
+      checkpoint('entry:published');
+      release();
+      if (draft) discardDraft(draft);
+      checkpoint('draft:removed');
+    },
+    abandon() {
+      if (layer) dropUnpublished(store, layer.id);
+      if (draft) abandonDraft(store.paths, draft, (id) => isPublished(store, id));
+      release();
+    },
+  };
 }

@@ -23,6 +23,8 @@ import type { KeyedInputs, StepState } from './lookup.js';
 import { keyStep, lookupContent, lookupDefinition, NOTHING, withParents } from './lookup.js';
 import type { Outlook } from './outlook.js';
 import { keyedOutlook, openOutlook, sourceOutlook } from './outlook.js';
+import type { Publisher } from './publisher.js';
+import { openPublisher } from './publisher.js';
 import { isStale, NO_GROUND } from './stale.js';
 import type { InSlot, StepLimits } from './step-slots.js';
 import { stepSlots } from './step-slots.js';
@@ -37,6 +39,7 @@ export interface Resolution {
 interface Run {
   readonly session: BuildSession;
   readonly inSlot: InSlot;
+  readonly publisher: Publisher;
   readonly used: DefinitionKey[];
   /** Layers that this build has found so far; declared as used with the next lease. */
   readonly layers: Set<LayerId>;
@@ -121,8 +124,12 @@ async function resolveOpen(
   const found = lookUp(keyed);
   if (found) return hit(run, keyed, base, found, 'definition');
   const lease = await waitForLease(run, keyed, [base, ...reads]);
-  // Publishing gives the lease back in the same transaction; everything else does it at the end.
+  // What is published later gives the lease back by then; everything else does it at the end.
+  let isPublishing = false;
   let copiedLease: Lease | undefined;
+  const release = () => {
+    for (const one of [lease, copiedLease]) if (one) releaseLease(store, one);
+  };
   // A context that changes while it is copied gives the step another key.
   const findCopied = async (copied: KeyedInputs): Promise<StepRecord | undefined> => {
     copiedLease = await waitForLease(run, copied, [base, ...reads]);
@@ -144,12 +151,14 @@ async function resolveOpen(
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
     const record = await run.inSlot(step, () => {
       session.signal.throwIfAborted();
-      return executeStep(session, keyed, base, reads, content, findCopied);
+      const services = { findCopied, publisher: run.publisher, release };
+      return executeStep(session, keyed, base, reads, content, services);
     });
+    isPublishing = true;
     run.executed += 1;
     return stateAfter(base, record, { key: record.key, step });
   } finally {
-    for (const one of [lease, copiedLease]) if (one) releaseLease(store, one);
+    if (!isPublishing) release();
   }
 }
 
@@ -324,28 +333,31 @@ export async function resolvePlan(
   stop: (reason: unknown) => void,
 ): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
   sweepStore(session.store);
+  let failure: { readonly error: unknown } | undefined;
+  const fail = (error: unknown) => {
+    failure ??= { error };
+    stop(error);
+  };
   const run: Run = {
     session,
     inSlot: stepSlots(limits),
+    publisher: openPublisher(fail),
     used: [],
     layers: new Set(),
     cached: 0,
     executed: 0,
   };
-  let failure: { readonly error: unknown } | undefined;
   const walk: Walk = {
     run,
     steps: new Map(plan.steps.map((step) => [step.id, step])),
     outlooks: new Map(),
     states: new Map(),
-    stop: (error) => {
-      failure ??= { error };
-      stop(error);
-    },
+    stop: fail,
   };
   await resolve(walk, plan.target).catch(() => {});
   await settled(walk.states);
   await settled(walk.outlooks);
+  run.publisher.settle();
   if (failure) throw failure.error;
   const { cached, executed, used } = run;
   return { states: await knownStates(walk, plan), cached, executed, used };

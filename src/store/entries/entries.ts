@@ -150,7 +150,9 @@ export function changeLayer(index: CacheIndex, id: LayerId, change: Partial<Laye
 
 /** Changes the record of a layer; one that was removed meanwhile stays removed. */
 export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<LayerRecord>): void {
-  write(index, () => changeLayer(index, id, change));
+  const unpublished = index.unpublished.get(id);
+  if (unpublished) index.unpublished.set(id, { ...unpublished, ...change });
+  else write(index, () => changeLayer(index, id, change));
 }
 
 /** Gives an entry its content key, which is computed when it is first needed. */

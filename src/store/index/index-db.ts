@@ -44,6 +44,8 @@ export interface CacheIndex extends StoreIndex {
   readonly leases: LeaseLinks;
   /** Those that this process holds, by key: see lease.ts. */
   readonly held: Map<string, Lease>;
+  /** Layers that this process alone knows of: see unpublished.ts. */
+  readonly unpublished: Map<LayerId, LayerRecord>;
   readonly environment: RootDatabase;
   readonly steps: Database<StepRecord, DefinitionKey>;
   /** Definition keys of entries by content key. */
@@ -106,6 +108,7 @@ export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
     files: recordFiles(paths, onChange),
     leases: leaseLinks(paths.leases),
     held: new Map(),
+    unpublished: new Map(),
     environment,
     steps: environment.openDB({ name: 'steps' }),
     contents: environment.openDB({ name: 'contents', encoding: 'string' }),

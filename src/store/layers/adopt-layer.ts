@@ -15,6 +15,7 @@ import { declareUse, LayersGoneError } from '../pins/uses.js';
 import type { LayerId, LayerRecord } from '../records.js';
 import { layerMark, markUnsynced } from '../recovery/durability.js';
 import type { Store } from '../store.js';
+import { findLayer } from './find-layers.js';
 import {
   announceRemoval,
   layerIdFrom,
@@ -85,8 +86,7 @@ export function adoptLayer(store: Store, layer: InPlaceLayer): LayerId {
 /** Is a layer there, with its files? Those that another program keeps may go at any time. */
 export function isPresent(store: Store, id: LayerId): boolean {
   const { paths } = store;
-  const index = getTables(store);
-  const record = index.layers.get(id);
+  const record = findLayer(store, id);
   if (!record) return false;
   const path = record.external ?? layerPath(paths, id);
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

@@ -5,14 +5,21 @@ import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
 import type { ArchiveRecord, LayerId, LayerRecord, RemoteLayerRecord } from '../records.js';
 
+/** Are the layer's files on this machine, as all processes see it? */
+export function isPublished(store: Indexed, id: LayerId): boolean {
+  return getTables(store).layers.doesExist(id);
+}
+
 /** Are the layer's files on this machine? */
 export function hasLayer(store: Indexed, id: LayerId): boolean {
-  return getTables(store).layers.doesExist(id);
+  const { layers, unpublished } = getTables(store);
+  return unpublished.has(id) || layers.doesExist(id);
 }
 
 /** A layer whose files are on this machine. */
 export function findLayer(store: Indexed, id: LayerId): LayerRecord | undefined {
-  return getTables(store).layers.get(id);
+  const { layers, unpublished } = getTables(store);
+  return unpublished.get(id) ?? layers.get(id);
 }
 
 /** All layers whose files are on this machine. */

@@ -4,6 +4,7 @@ import { updateLayer } from '../entries/entries.js';
 import { getTables } from '../index/tables.js';
 import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
+import { findLayer } from './find-layers.js';
 import { layerFiles } from './layer-store.js';
 
 /**
@@ -11,7 +12,7 @@ import { layerFiles } from './layer-store.js';
  * @throws the file system's errors, IsolationError
  */
 export async function getOpaque(store: Store, id: LayerId): Promise<readonly string[]> {
-  const known = getTables(store).layers.get(id)?.opaque;
+  const known = findLayer(store, id)?.opaque;
   if (known !== undefined) return known;
   const marks = await readLayerMarks(layerFiles(store, id));
   updateLayer(getTables(store), id, marks);

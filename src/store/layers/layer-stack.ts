@@ -9,6 +9,7 @@ import type { IndexScanStore } from '../entries/scan-store.js';
 import { getTables } from '../index/tables.js';
 import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
+import { findLayer } from './find-layers.js';
 import { getOpaque } from './layer-marks.js';
 import { layerFiles } from './layer-store.js';
 
@@ -55,7 +56,7 @@ export async function layerStack(store: Store, layers: readonly LayerId[]): Prom
   const stack = await Promise.all(
     layers.map(async (id) => {
       const opaque = new Set(await getOpaque(store, id));
-      const { tree } = index.layers.get(id) ?? {};
+      const { tree } = findLayer(store, id) ?? {};
       const digested = tree && treeLookup((digest) => index.trees.get(digest), tree);
       return { path: layerFiles(store, id), opaque, digested };
     }),
@@ -77,7 +78,7 @@ export async function layerDigests(
   const index = getTables(store);
   const digests: LayerDigest[] = [];
   for (const id of layers) {
-    let digest = (index.layers.get(id) ?? index.remoteLayers.get(id))?.digest;
+    let digest = (findLayer(store, id) ?? index.remoteLayers.get(id))?.digest;
     if (digest === undefined) {
       await bring(id);
       const opaque = await getOpaque(store, id);

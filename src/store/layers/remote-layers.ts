@@ -7,12 +7,13 @@ import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId, RemoteLayerRecord } from '../records.js';
+import { hasLayer } from './find-layers.js';
 import { newLayerId } from './layer-store.js';
 
 /** Are the layer's files here, or is it known to be somewhere else? */
 export function isKnownLayer(store: Indexed, id: LayerId): boolean {
   const index = getTables(store);
-  return index.layers.doesExist(id) || index.remoteLayers.doesExist(id);
+  return hasLayer(store, id) || index.remoteLayers.doesExist(id);
 }
 
 /** The diffID of a layer, here or not; undefined when it was never packed. */

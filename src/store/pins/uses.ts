@@ -81,8 +81,9 @@ export function useLayers(store: Indexed, layers: readonly LayerId[]): void {
   const index = getTables(store);
   const known = index.uses.get(index.self.id);
   const before = new Set(known?.layers);
-  if (layers.every((id) => before.has(id))) return;
-  write(index, () => declareUse(index, { layers }));
+  // One that is not published yet is this process's own, and declared when it is.
+  const added = layers.filter((id) => !before.has(id) && !index.unpublished.has(id));
+  if (added.length > 0) write(index, () => declareUse(index, { layers: added }));
 }
 
 /** Declares the use of layers that one can do without. @returns false when they are not there */

@@ -1,0 +1,59 @@
+/**
+ * Publishes what steps have made while the steps behind them already run: a container is another process's
+ * work, the index is this one's. What is published later is under its lease until then, so that other
+ * processes wait for it as for a step that runs.
+ */
+
+/** What a step has made, and where it is to go. */
+export interface Publication {
+  /** Makes it visible, in one transaction. */
+  readonly publish: () => void;
+  /** Gives it up. Nothing that was made on it is published either. */
+  readonly abandon: () => void;
+}
+
+export interface Publisher {
+  /** It is published soon, or given up when one before it failed: it could stand on what is not there. */
+  readonly add: (publication: Publication) => void;
+  /** Publishes what waits, in the order in which it was made; once nothing is made any more. */
+  readonly settle: () => void;
+  /** The same. @throws the first failure */
+  readonly flush: () => void;
+}
+
+/** @param onFailure told of the first failure, wherever it comes up */
+export function openPublisher(onFailure: (error: unknown) => void): Publisher {
+  const waiting: Publication[] = [];
+  let failure: { readonly error: unknown } | undefined;
+  let due: NodeJS.Immediate | undefined;
+  const publishNext = ({ publish, abandon }: Publication) => {
+    if (failure) return abandon();
+    try {
+      publish();
+    } catch (error) {
+      failure = { error };
+      abandon();
+      onFailure(error);
+    }
+  };
+  const publishAll = () => {
+    due = undefined;
+    for (let next = waiting.shift(); next; next = waiting.shift()) publishNext(next);
+  };
+  const settle = () => {
+    clearImmediate(due);
+    publishAll();
+  };
+  return {
+    settle,
+    add(publication) {
+      waiting.push(publication);
+      // Promises are settled first: a step behind it begins its container meanwhile.
+      due ??= setImmediate(publishAll);
+    },
+    flush() {
+      settle();
+      if (failure) throw failure.error;
+    },
+  };
+}
