@@ -1,12 +1,14 @@
 // Containers of a build: begins them, passes on what they write, says how they ended.
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "containers.h"
@@ -14,14 +16,21 @@
 #include "message.h"
 #include "operations.h"
 #include "process.h"
+#include "survey.h"
 
-enum { OUTPUT_BYTES = 64 << 10 };
+// To look at so many files keeps other containers waiting for some milliseconds.
+enum { OUTPUT_BYTES = 64 << 10, MOST_SURVEYED = 2000 };
+
+// Names that begin so are reserved: wiac wants to know of them (image-spec layer.md, "Whiteouts").
+static const char RESERVED[] = ".wh.";
 
 struct container {
     // Of the request that began it.
     uint32_t id;
     struct child child;
     struct watch process, output;
+    // What it writes to, which is looked at when it has ended; NULL: nothing is.
+    char *written;
     struct container *next;
 };
 
@@ -35,7 +44,7 @@ void refuse_containers(const char *reason) { danger = reason; }
 static void tell_failure(uint32_t id, const char *what, int error) {
     char status[STATUS_BYTES / 2];
     int length = snprintf(status, sizeof status, "setup: %s: %s", what, get_reason(error));
-    tell_ended(id, 125, status, length);
+    tell_ended(id, 125, status, length, NULL, 0);
 }
 
 // Reads once, `room` bytes at most. Returns as read(2) does.
@@ -71,6 +80,17 @@ static void pass_rest_on(struct container *container) {
     }
 }
 
+// What cannot be looked at here, wiac looks at itself, and says what is wrong.
+static void tell_survey(const struct container *container, uint32_t code, const char *status,
+                        size_t length) {
+    struct answer survey = {.id = container->id};
+    bool done = container->written != NULL && length == 0 &&
+                survey_tree(&survey, container->written, RESERVED, MOST_SURVEYED);
+    tell_ended(container->id, code, status, length, survey.bytes, done ? survey.length : 0);
+    free(survey.bytes);
+    if (chdir("/") == -1) _exit(1);
+}
+
 static void on_end(struct watch *watch) {
     struct container *container =
         (struct container *)((char *)watch - offsetof(struct container, process));
@@ -80,20 +100,22 @@ static void on_end(struct watch *watch) {
     char status[STATUS_BYTES];
     uint32_t code;
     size_t length = end_child(&container->child, status, sizeof status, &code);
-    tell_ended(container->id, code, status, length);
+    tell_survey(container, code, status, length);
     for (struct container **at = &containers; *at != NULL; at = &(*at)->next) {
         if (*at != container) continue;
         *at = container->next;
         break;
     }
+    free(container->written);
     free(container);
 }
 
-static void add_container(uint32_t id, struct child child, int output) {
+static void add_container(uint32_t id, struct child child, int output, char *written) {
     struct container *container = calloc(1, sizeof *container);
     if (container == NULL) _exit(1);
     container->id = id;
     container->child = child;
+    container->written = written;
     container->process = (struct watch){.descriptor = child.descriptor, .ready = on_end};
     container->output = (struct watch){.descriptor = output, .feeds_wiac = true, .ready = on_output};
     container->next = containers;
@@ -102,28 +124,46 @@ static void add_container(uint32_t id, struct child child, int output) {
     add_watch(&container->process);
 }
 
-// The first of the operations is ours: with what namespaces the container's process is cloned.
+// What children without a mount namespace of their own mount, all that come later see, and nobody else.
+static bool isolate_mounts(void) {
+    static bool isolated;
+    if (isolated) return true;
+    // What is mounted on this machine meanwhile shows up here, not the other way round.
+    isolated = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0;
+    return isolated;
+}
+
+// The first of the operations is ours: with what namespaces the container's process is cloned, in which
+// control group, and what it writes to.
 static void begin_container(uint32_t id, struct operations *list) {
     struct operation clone;
-    if (!next_operation(list, &clone) || strcmp(clone.name, "clone") != 0 || clone.count < 1)
+    bool has_first = next_operation(list, &clone);
+    if (has_first && strcmp(clone.name, "share-mounts") == 0) {
+        if (!isolate_mounts()) return tell_failure(id, "unshare", errno);
+        has_first = next_operation(list, &clone);
+    }
+    if (!has_first || strcmp(clone.name, "clone") != 0 || clone.count < 1)
         return tell_failure(id, "the list does not begin with clone", EINVAL);
     int ends[2];
     if (!make_output_pipe(ends)) return tell_failure(id, "pipe", errno);
     struct child child;
-    const char *group = clone.count > 1 ? clone.operands[1] : NULL;
-    bool done = begin_child(&child, list, number(clone.operands[0]), group, ends[1]);
+    const char *directory = get_operand(&clone, 2);
+    char *written = directory != NULL ? strdup(directory) : NULL;
+    bool done =
+        begin_child(&child, list, number(clone.operands[0]), get_operand(&clone, 1), ends[1]);
     int error = errno;
     close(ends[1]);
     if (done) {
         fcntl(ends[0], F_SETFL, O_NONBLOCK);
-        return add_container(id, child, ends[0]);
+        return add_container(id, child, ends[0], written);
     }
     close(ends[0]);
+    free(written);
     tell_failure(id, "clone", error);
 }
 
 static void on_run(uint32_t id, uint8_t *payload, size_t length) {
-    if (danger != NULL) return tell_ended(id, 125, danger, strlen(danger));
+    if (danger != NULL) return tell_ended(id, 125, danger, strlen(danger), NULL, 0);
     struct operations list;
     if (!split_operations((char *)payload, length, &list))
         return tell_failure(id, "the operations are no list", EINVAL);

@@ -75,7 +75,7 @@ static void send_frame(struct answer *answer, uint8_t kind) {
 }
 
 void end_record(struct answer *answer) {
-    if (answer->length >= RECORD_BYTES) send_frame(answer, TELL_PART);
+    if (answer->length >= RECORD_BYTES && answer->send != NULL) answer->send(answer, TELL_PART);
 }
 
 void end_records(struct answer *answer) {
@@ -102,7 +102,7 @@ void tell_malformed(struct answer *answer) {
 }
 
 static void carry_out_job(struct job *job) {
-    struct answer answer = {.id = job->id};
+    struct answer answer = {.id = job->id, .send = send_frame};
     struct request request = {job->payload, job->payload + job->length};
     files_handler *handle = NULL;
     for (size_t index = 0; index < sizeof HANDLERS / sizeof *HANDLERS; index++)

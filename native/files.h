@@ -29,6 +29,8 @@ struct answer {
     uint32_t id;
     uint8_t *bytes;
     size_t length, capacity;
+    // Sends what has collected; NULL: all of it stays.
+    void (*send)(struct answer *answer, uint8_t kind);
 };
 
 void put_bytes(struct answer *answer, const void *bytes, size_t length);

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 // The two programs come from one package; this tells those apart that do not.
-#define PROTOCOL "1"
+#define PROTOCOL "2"
 
 enum { SOCKET = 3, HEADER_BYTES = 9, MAX_PAYLOAD = 256 << 20 };
 
@@ -41,7 +41,8 @@ enum reply_kind {
     TELL_VERSION = 1,
     // Bytes that the container's program has written.
     TELL_OUTPUT = 2,
-    // Payload: exit code (4 bytes), then why the program could not be started, if that is so.
+    // Payload: exit code (4 bytes), then why the program could not be started, if that is so, ended by
+    // NUL; then what survey.h puts together of the directory that was to be looked at, if that was done.
     TELL_ENDED = 3,
     // Payload: what is wrong with a request.
     TELL_REFUSED = 4,

@@ -40,6 +40,11 @@ bool next_operation(struct operations *list, struct operation *operation) {
     return true;
 }
 
+const char *get_operand(const struct operation *operation, size_t index) {
+    if (index >= operation->count || operation->operands[index][0] == '\0') return NULL;
+    return operation->operands[index];
+}
+
 unsigned long long number(const char *text) { return strtoull(text, NULL, 10); }
 
 size_t decode_hex(char *text) {
@@ -176,6 +181,12 @@ static bool do_env(char **operands, size_t count) {
     return true;
 }
 
+// Ends this process: what it was to mount is mounted.
+static bool do_end(char **operands, size_t count) {
+    (void)operands, (void)count;
+    _exit(0);
+}
+
 static bool do_exec(char **operands, size_t count) {
     operands[count] = NULL;
     execvp(operands[0], operands);
@@ -199,6 +210,7 @@ static const struct {
     {"chroot", 1, do_chroot},
     {"device", 9, do_device},
     {"drop-inherited", 0, do_drop_inherited},
+    {"end", 0, do_end},
     {"env", 0, do_env},
     {"exec", 1, do_exec},
     {"fork", 0, do_fork},

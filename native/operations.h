@@ -31,6 +31,9 @@ bool split_operations(char *payload, size_t length, struct operations *list);
 // Takes the next operation from the list. False at its end, and when the rest is no operation.
 bool next_operation(struct operations *list, struct operation *operation);
 
+// An operand that may be left out, or be empty: NULL then.
+const char *get_operand(const struct operation *operation, size_t index);
+
 // Carries out one operation. False, with errno, when that is not possible.
 bool perform(const struct operation *operation);
 

@@ -113,11 +113,15 @@ bool begin_child(struct child *child, struct operations *list, unsigned long nam
     return false;
 }
 
-void tell_ended(uint32_t id, uint32_t code, const char *status, size_t length) {
-    uint8_t *payload = prepare_payload(sizeof code + length);
+void tell_ended(uint32_t id, uint32_t code, const char *status, size_t length, const void *survey,
+                size_t surveyed) {
+    size_t size = sizeof code + length + 1 + surveyed;
+    uint8_t *payload = prepare_payload(size);
     memcpy(payload, &code, sizeof code);
     memcpy(payload + sizeof code, status, length);
-    tell_prepared(id, TELL_ENDED, sizeof code + length);
+    payload[sizeof code + length] = '\0';
+    if (surveyed > 0) memcpy(payload + sizeof code + length + 1, survey, surveyed);
+    tell_prepared(id, TELL_ENDED, size);
 }
 
 size_t end_child(struct child *child, char *status, size_t room, uint32_t *code) {

@@ -24,7 +24,9 @@ bool begin_child(struct child *child, struct operations *list, unsigned long nam
                  const char *group, int output);
 
 // Tells wiac how a container ended: its exit code, and why the program did not begin, if that is so.
-void tell_ended(uint32_t id, uint32_t code, const char *status, size_t length);
+// survey: what the directory holds that it wrote to, `surveyed` bytes
+void tell_ended(uint32_t id, uint32_t code, const char *status, size_t length, const void *survey,
+                size_t surveyed);
 
 // Waits for a child, and closes its descriptors. Its exit code is as a shell has it.
 // Text of `status`: what it wrote, without a NUL; returns the length.

@@ -83,8 +83,8 @@ static size_t begin(struct operations *list, char status[STATUS_BYTES]) {
     struct operation operation;
     while (next_operation(list, &operation)) {
         bool is_clone = strcmp(operation.name, "clone") == 0 && operation.count >= 1;
-        const char *group = operation.count > 1 ? operation.operands[1] : NULL;
-        bool done = is_clone ? begin_child(&program, list, number(operation.operands[0]), group, -1)
+        bool done = is_clone ? begin_child(&program, list, number(operation.operands[0]),
+                                           get_operand(&operation, 1), -1)
                              : perform_here(&operation);
         if (!done) return describe_failure(status, &operation, errno);
         if (is_clone) return 0;
@@ -93,7 +93,7 @@ static size_t begin(struct operations *list, char status[STATUS_BYTES]) {
 }
 
 static void tell_end(uint32_t id, uint32_t code, const char *status, size_t length) {
-    tell_ended(id, code, status, length);
+    tell_ended(id, code, status, length, NULL, 0);
     while (send_waiting(SOCKET) && has_waiting()) {
         struct pollfd writable = {.fd = SOCKET, .events = POLLOUT};
         poll(&writable, 1, -1);

@@ -9,6 +9,7 @@
 #include "beneath.h"
 #include "files.h"
 #include "inodes.h"
+#include "survey.h"
 #include "walk.h"
 #include "xattrs.h"
 
@@ -22,6 +23,8 @@ struct tree {
     uint64_t entries, bytes, disk;
     // Directories within each other, at most.
     uint64_t depth;
+    // So many entries are looked at; more are too many.
+    uint64_t most;
     struct inodes seen;
 };
 
@@ -31,7 +34,7 @@ static bool measure(struct walk *walk, struct tree *tree) {
         walk->call = "lstat";
         return errno == ENOENT;
     }
-    tree->entries++;
+    if (++tree->entries > tree->most) return errno = E2BIG, false;
     if (S_ISREG(stats.st_mode)) tree->bytes += stats.st_size;
     bool counts = stats.st_nlink < 2 || S_ISDIR(stats.st_mode) ||
                   add_inode(&tree->seen, stats.st_dev, stats.st_ino);
@@ -62,21 +65,41 @@ static bool visit(struct walk *walk, unsigned char type) {
     return true;
 }
 
+static void put_measures(struct answer *answer, const struct tree *tree) {
+    put_large(answer, tree->entries > 0 ? tree->entries - 1 : 0);
+    put_large(answer, tree->bytes);
+    put_large(answer, tree->disk);
+    put_large(answer, tree->depth);
+}
+
 static void walk_root(struct answer *answer, int root, const char *prefix, bool measures) {
-    struct tree tree = {.answer = answer, .buffer = make_xattr_buffer(), .measures = measures};
+    struct tree tree = {
+        .answer = answer, .buffer = make_xattr_buffer(), .measures = measures, .most = UINT64_MAX};
     if (prefix[0] != 0) tree.prefix = prefix;
     struct walk walk = {.visit = visit, .context = &tree, .may_vanish = true};
     if (walk_from(&walk, root)) {
         end_records(answer);
-        put_large(answer, tree.entries > 0 ? tree.entries - 1 : 0);
-        put_large(answer, tree.bytes);
-        put_large(answer, tree.disk);
-        put_large(answer, tree.depth);
+        put_measures(answer, &tree);
         tell_done(answer);
     } else tell_failed(answer, walk.call, walk.path, errno);
     free_inodes(&tree.seen);
     free(walk.path);
     free(tree.buffer);
+}
+
+bool survey_tree(struct answer *answer, const char *path, const char *prefix, uint64_t most) {
+    int root = open_root(path);
+    if (root == -1) return false;
+    struct tree tree = {
+        .answer = answer, .buffer = make_xattr_buffer(), .prefix = prefix, .measures = true, .most = most};
+    struct walk walk = {.visit = visit, .context = &tree};
+    bool done = walk_from(&walk, root);
+    if (done) put_measures(answer, &tree);
+    free_inodes(&tree.seen);
+    free(walk.path);
+    free(tree.buffer);
+    close(root);
+    return done;
 }
 
 // Root, 1 if it is to be measured, beginning of names that are told, or "". Parts have the records of

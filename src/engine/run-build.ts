@@ -47,7 +47,7 @@ import { withoutMissing } from './without-missing.js';
 /** What a build gives to an executor of this machine. */
 export type BuildMachine = Omit<
   LocalMachine,
-  'isolation' | 'runtime' | 'limits' | 'network' | 'places'
+  'isolation' | 'runtime' | 'limits' | 'network' | 'places' | 'deep'
 >;
 
 /** What a build needs besides its plan. */

@@ -28,7 +28,7 @@ export const TELL = {
 } as const;
 
 /** Of messages that this wiac understands. */
-export const PROTOCOL = '1';
+export const PROTOCOL = '2';
 
 /** Length of the payload, number of the request, kind. */
 const HEADER_BYTES = 9;

@@ -45,6 +45,7 @@ export interface PayloadReader {
   /** Ended by NUL, or by the end. */
   readonly text: () => Buffer;
   readonly bytes: () => Buffer;
+  readonly rest: () => Buffer;
 }
 
 export function payloadReader(payload: Buffer = EMPTY): PayloadReader {
@@ -68,5 +69,6 @@ export function payloadReader(payload: Buffer = EMPTY): PayloadReader {
       const length = number();
       return payload.subarray(take(length), at);
     },
+    rest: () => payload.subarray(take(payload.length - at)),
   };
 }

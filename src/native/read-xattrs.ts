@@ -55,6 +55,31 @@ export interface TreeTotals {
   readonly depth: number;
 }
 
+const TOTALS_BYTES = 4 * 8;
+
+function readTotals(bytes: Buffer): TreeTotals {
+  const last = payloadReader(bytes);
+  const [entries, size, disk, depth] = [last.large(), last.large(), last.large(), last.large()];
+  return { entries, bytes: size, disk, depth };
+}
+
+/** What a walk tells of a file. */
+export type OnFile = (path: Buffer, xattrs: RawXattrs) => void;
+
+function walkReader(onFile: OnFile): (records: Buffer) => void {
+  return recordReader((reader) => {
+    const path = reader.text();
+    onFile(path, readPairs(reader.bytes()));
+  });
+}
+
+/** Reads what wiac-sys has put together of a directory when its container had ended (native/survey.h). */
+export function readSurvey(survey: Buffer, onFile: OnFile): TreeTotals {
+  const end = survey.length - TOTALS_BYTES;
+  walkReader(onFile)(survey.subarray(0, end));
+  return readTotals(survey.subarray(end));
+}
+
 export interface WalkOptions {
   /** Tell what it amounts to. */
   readonly measure?: boolean;
@@ -71,15 +96,9 @@ export interface WalkOptions {
  */
 export async function readXattrsBelow(
   root: string,
-  onFile: (path: Buffer, xattrs: RawXattrs) => void,
+  onFile: OnFile,
   { measure = false, prefix = '' }: WalkOptions = {},
 ): Promise<TreeTotals> {
-  const onRecords = recordReader((reader) => {
-    const path = reader.text();
-    onFile(path, readPairs(reader.bytes()));
-  });
   const payload = payloadWriter().text(rootPath(root)).number(Number(measure)).text(prefix);
-  const last = payloadReader(await requestFiles(ASK.tree, payload.end(), onRecords));
-  const [entries, bytes, disk, depth] = [last.large(), last.large(), last.large(), last.large()];
-  return { entries, bytes, disk, depth };
+  return readTotals(await requestFiles(ASK.tree, payload.end(), walkReader(onFile)));
 }

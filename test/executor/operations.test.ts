@@ -9,8 +9,9 @@ const fields = (...operations: Operation[]) =>
 
 test.each<[Operation, string[]]>([
   [{ op: 'fork' }, []],
-  [{ op: 'clone', flags: 0x20000 }, ['131072']],
-  [{ op: 'clone', flags: 0, group: '/g' }, ['0', '/g']],
+  [{ op: 'clone', flags: 0x20000 }, ['131072', '', '']],
+  [{ op: 'clone', flags: 0, group: '/g' }, ['0', '/g', '']],
+  [{ op: 'clone', flags: 0, written: '/w' }, ['0', '', '/w']],
   [
     {
       op: 'overlay',

@@ -26,6 +26,7 @@ import type { Operation } from '../../src/executor/local/operations.js';
 import { CLONE, encodeOperations, MS } from '../../src/executor/local/operations.js';
 import type { Frame } from '../../src/native/frames.js';
 import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from '../../src/native/frames.js';
+import { payloadReader } from '../../src/native/payload.js';
 
 let directory: string;
 let binary: string;
@@ -143,7 +144,8 @@ function outputOf({ frames }: Talk, id: number): string {
 
 async function endOf(made: Talk, id: number): Promise<{ code: number; status: string }> {
   const { payload } = await made.reply(id, TELL.ended);
-  return { code: payload.readUInt32LE(0), status: payload.toString('utf8', 4) };
+  const reader = payloadReader(payload);
+  return { code: reader.number(), status: reader.text().toString() };
 }
 
 /** Ends it as wiac does, and expects no complaint. */

@@ -229,7 +229,8 @@ export function firstProcess(container: Container, streams: StreamKind): Operati
   const group = firstGroup(container);
   // Without this every mount would show up on the host and stay there.
   const own = mount('none', '/', '', MS.REC | MS.PRIVATE);
-  if (streams === 'capture') return [{ op: 'clone', flags, group }, own];
+  const written = container.overlay.upper?.directory;
+  if (streams === 'capture') return [{ op: 'clone', flags, group, written }, own];
   // The terminal is made first, in the mount namespace that the container goes on in.
   return [
     { op: 'unshare', flags: CLONE.NEWNS },

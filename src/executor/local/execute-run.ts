@@ -258,14 +258,18 @@ export async function executeRun(
   const mounts = await prepareMounts(machine, step, reads, draft.path, io);
   const prepared = await prepare(machine, step, mounts);
   const { groups, network } = prepared;
+  let survey: Buffer | undefined;
   try {
-    const container = describeContainer(machine, draft, step, stack, prepared);
+    const described = describeContainer(machine, draft, step, stack, prepared);
+    const overlay = await machine.deep.shorten(described.overlay);
+    const container = { ...described, overlay };
     const lines = lineSplitter(LAST_LINES, io.output);
     checkpoint('run:prepared');
     const watch = watchResources(groups, machine.limits);
     const signal = AbortSignal.any([io.signal, watch.signal]);
     const exit = await runCaptured(machine.sys, container, lines.push, signal).finally(watch.stop);
     checkpoint('run:ended');
+    survey = exit.survey;
     lines.end();
     if (io.signal.aborted) throw io.signal.reason;
     const reason = watch.reason(exit.code);
@@ -279,5 +283,5 @@ export async function executeRun(
     network.close();
     await groups.remove();
   }
-  return measureLayer(draft.diff, step.location);
+  return measureLayer(draft.diff, step.location, survey);
 }

@@ -4,7 +4,9 @@ import type { CopySources } from './copy-sources.js';
 import type { LocalMachine } from './local-machine.js';
 
 /** As localExecutor. */
-export function lazyExecutor(machine: Omit<LocalMachine, 'places'>): Executor<CopySources> {
+export function lazyExecutor(
+  machine: Omit<LocalMachine, 'places' | 'deep'>,
+): Executor<CopySources> {
   let loaded: Promise<Executor<CopySources>> | undefined;
   const load = async () => {
     const { localExecutor } = await import('./local-executor.js');

@@ -22,6 +22,7 @@ import type {
 } from '../executor.js';
 import type { CopySources } from './copy-sources.js';
 import { stageSources } from './copy-sources.js';
+import { deepStacks } from './deep-stacks.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
 import { executeFetch } from './execute-fetch.js';
 import { executeRun } from './execute-run.js';
@@ -106,7 +107,8 @@ async function make(
       const reads = inputs.reads.map(ids);
       const made = await executeRun(machine, draft, step, ids(inputs.base), reads, io);
       // The step behind it asks for the digest; known now, it is published with the layer.
-      const digested = await digestLayer(draft.diff, made.opaque, machine.scanStore);
+      const { opaque, withoutXattrs } = made;
+      const digested = await digestLayer(draft.diff, opaque, machine.scanStore, withoutXattrs);
       return { ...measured(made), ...digested };
     }
     case 'fetch':
@@ -124,8 +126,12 @@ async function make(
 }
 
 /** The executor of this machine. It shares the build's store, and all of its layers are there. */
-export function localExecutor(shared: Omit<LocalMachine, 'places'>): Executor<CopySources> {
-  const machine: LocalMachine = { ...shared, places: sharedPlaces(shared.scratch) };
+export function localExecutor(
+  shared: Omit<LocalMachine, 'places' | 'deep'>,
+): Executor<CopySources> {
+  const { scratch, sys } = shared;
+  const own = { places: sharedPlaces(scratch), deep: deepStacks(sys, scratch) };
+  const machine: LocalMachine = { ...shared, ...own };
   return {
     sharesStore: true,
     execute: async (step, inputs, io) => {

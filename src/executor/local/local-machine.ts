@@ -6,6 +6,7 @@ import type { StackTree } from '../../store/layers/layer-stack.js';
 import type { Store } from '../../store/store.js';
 import type { ControlLimits } from './cgroup-limits.js';
 import type { Isolation } from './container.js';
+import type { DeepStacks } from './deep-stacks.js';
 import type { SharedPlaces } from './shared-places.js';
 
 export interface LocalMachine {
@@ -26,6 +27,8 @@ export interface LocalMachine {
   readonly stacks: StackTree;
   /** What its containers have in common. */
   readonly places: SharedPlaces;
+  /** Mounts that its containers stand on. */
+  readonly deep: DeepStacks;
   /** Runs the containers. */
   readonly sys: WiacSys;
   /** Counts up, for names that must not repeat within this process. */

@@ -32,10 +32,21 @@ interface Inside {
 /** One operation; the names are those of the system calls where there is one. */
 export type Operation =
   /**
-   * The container's first process, in new namespaces, is cloned from wiac-sys, and carries out what
-   * follows. SIGKILL ends it with that. `group`: the directory of the control group, of version 2, that it begins in.
+   * Comes before `clone`: what a process without a mount namespace of its own mounts, the containers that
+   * are cloned later have as well. It is gone when wiac-sys ends, and no other process sees it.
    */
-  | { readonly op: 'clone'; readonly flags: number; readonly group?: string | undefined }
+  | { readonly op: 'share-mounts' }
+  /**
+   * The container's first process, in new namespaces, is cloned from wiac-sys, and carries out what
+   * follows. SIGKILL ends it with that. `group`: the directory of the control group, of version 2, that
+   * it begins in. `written`: a directory that is looked at when it has ended.
+   */
+  | {
+      readonly op: 'clone';
+      readonly flags: number;
+      readonly group?: string | undefined;
+      readonly written?: string | undefined;
+    }
   /** Standard input is the container's own /dev/null. */
   | { readonly op: 'null-input' }
   /**
@@ -119,7 +130,9 @@ export type Operation =
       readonly groups: readonly number[];
     }
   | { readonly op: 'env'; readonly pairs: readonly (readonly [string, string])[] }
-  | { readonly op: 'exec'; readonly argv: readonly string[] };
+  | { readonly op: 'exec'; readonly argv: readonly string[] }
+  /** In the place of exec, where there is no program to be run. */
+  | { readonly op: 'end' };
 
 /** A file that is written on the way into the container. */
 export interface MemoryFile {
@@ -156,6 +169,8 @@ export const CLONE = {
 
 function operands(operation: Operation): string[] {
   switch (operation.op) {
+    case 'share-mounts':
+    case 'end':
     case 'null-input':
     case 'fork':
     case 'session':
@@ -166,7 +181,7 @@ function operands(operation: Operation): string[] {
     case 'relay-streams':
       return [operation.ptmx, operation.pts, String(operation.uid), operation.always ? '1' : ''];
     case 'clone':
-      return [String(operation.flags), ...(operation.group === undefined ? [] : [operation.group])];
+      return [String(operation.flags), operation.group ?? '', operation.written ?? ''];
     case 'unshare':
       return [String(operation.flags)];
     case 'mount': {

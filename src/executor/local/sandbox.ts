@@ -1,11 +1,13 @@
 /** Starts a container's program through wiac-sys and reports how it ended. */
 
 import { ASK } from '../../native/frames.js';
+import { payloadReader } from '../../native/payload.js';
 import { runOnStreams } from '../../native/run-on-streams.js';
 import type { Reply, WiacSys } from '../../native/wiac-sys.js';
 import { IsolationError } from '../../util/errors.js';
 import type { Container, StreamKind } from './container.js';
 import { enterOperations } from './enter-operations.js';
+import type { Operation } from './operations.js';
 import { encodeOperations } from './operations.js';
 import { runtimeOperations } from './runtime-operations.js';
 
@@ -31,10 +33,17 @@ function setupHint(message: string): string | undefined {
   return undefined;
 }
 
+/** The end of a container whose output wiac gets. */
+export interface CapturedExit extends Exit {
+  /** What wiac-sys has read of what it wrote to; undefined: too much to do so (fs/scan/tree-xattrs.ts). */
+  readonly survey: Buffer | undefined;
+}
+
 /** @throws IsolationError when the container could not be set up, or its output not be written */
-function getExit({ payload }: Reply): Exit {
-  const code = payload.readUInt32LE(0);
-  const [, kind, message = ''] = /^(\w+): (.*)$/s.exec(payload.toString('utf8', 4)) ?? [];
+function getExit({ payload }: Reply): CapturedExit {
+  const reader = payloadReader(payload);
+  const code = reader.number();
+  const [, kind, message = ''] = /^(\w+): (.*)$/s.exec(reader.text().toString()) ?? [];
   if (kind === 'setup') {
     throw new IsolationError(`the container could not be set up: ${message}`, {
       hint: setupHint(message),
@@ -43,7 +52,8 @@ function getExit({ payload }: Reply): Exit {
   if (kind === 'output') {
     throw new IsolationError(`the program's output could not be written: ${message}`);
   }
-  return { code, startError: kind === 'exec' ? message : undefined };
+  const survey = reader.isEmpty() ? undefined : reader.rest();
+  return { code, startError: kind === 'exec' ? message : undefined, survey };
 }
 
 function encode(container: Container, streams: StreamKind): Buffer {
@@ -53,6 +63,14 @@ function encode(container: Container, streams: StreamKind): Buffer {
       ? enterOperations(container, streams)
       : runtimeOperations(container, streams, runtime);
   return Buffer.from(encodeOperations(operations));
+}
+
+/**
+ * Has operations carried out that end without a program.
+ * @throws IsolationError when the kernel refuses one, or wiac-sys ends
+ */
+export async function runOperations(sys: WiacSys, operations: readonly Operation[]): Promise<void> {
+  getExit(await sys.request(ASK.run, Buffer.from(encodeOperations(operations))));
 }
 
 /**
@@ -66,7 +84,7 @@ export async function runCaptured(
   container: Container,
   onOutput: OnOutput,
   signal: AbortSignal,
-): Promise<Exit> {
+): Promise<CapturedExit> {
   const io = { onPart: onOutput, signal };
   return getExit(await sys.request(ASK.run, encode(container, 'capture'), io));
 }

@@ -12,13 +12,17 @@ import { readLayerMarks } from '../scan/tree-xattrs.js';
 import { openWalker } from '../walker.js';
 import type { Composition } from './compose-tree.js';
 
-/** The files of a layer as they are, for its digest. */
-export function layerSource(root: string): FileSource {
+/**
+ * The files of a layer as they are, for its digest.
+ * @param withoutXattrs no file has extended attributes, as is known already
+ */
+export function layerSource(root: string, withoutXattrs = false): FileSource {
   const walker = openWalker(root);
   return {
     title: root,
     ownership: 'keep',
     changes: false,
+    withoutXattrs,
     fingerprintScope: undefined,
     // Nothing is selected by name here.
     locate: () => undefined,
@@ -53,8 +57,9 @@ export async function digestLayer(
   layer: string,
   opaque: readonly string[],
   store: ScanStore,
+  withoutXattrs = false,
 ): Promise<{ digest: LayerDigest; tree: TreeDigest }> {
-  const source = layerSource(layer);
+  const source = layerSource(layer, withoutXattrs);
   try {
     const files = await listTree(source, '');
     const [tree] = await digestTrees(source, store, [files], Date.now());

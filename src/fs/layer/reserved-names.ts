@@ -4,7 +4,7 @@ import { WHITEOUT_PREFIX } from '../../oci/tar/member-name.js';
 import type { SourceLocation } from '../../util/errors.js';
 import { DockerfileError } from '../../util/errors.js';
 import type { LayerMarks } from '../scan/tree-xattrs.js';
-import { surveyLayer } from '../scan/tree-xattrs.js';
+import { surveyLayer, surveyTold } from '../scan/tree-xattrs.js';
 import type { TreeMeasures } from './disk-usage.js';
 
 /** @throws DockerfileError when a part of a path that a step makes has such a name */
@@ -22,14 +22,18 @@ export function refuseWhiteoutPath(path: string, location: SourceLocation): void
 
 /**
  * Measures what a program or a repository has left in a layer, and reads its marks.
+ * @param told what wiac-sys has read of the layer; undefined: it is read now
  * @throws DockerfileError for a name that would mean a removal once the image is pushed: the file
  *   would be lost then, and another one with it; the file system's errors, IsolationError
  */
 export async function measureLayer(
   path: string,
   location: SourceLocation,
+  told?: Buffer | undefined,
 ): Promise<TreeMeasures & LayerMarks> {
-  const survey = await surveyLayer(path, { measure: true, prefix: WHITEOUT_PREFIX });
+  const survey = told
+    ? surveyTold(told, WHITEOUT_PREFIX)
+    : await surveyLayer(path, { measure: true, prefix: WHITEOUT_PREFIX });
   const { opaque, withoutXattrs, totals, named } = survey;
   const [name] = named;
   if (name !== undefined)

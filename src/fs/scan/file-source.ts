@@ -66,6 +66,8 @@ export interface FileSource {
   follow(path: string): Followed;
   /** What a directory shows. @throws ENOENT and ENOTDIR when it is gone */
   list(path: string): Listing;
+  /** No file has extended attributes: none is asked for them. */
+  readonly withoutXattrs?: boolean;
   /** What was digested of a file that never changes; it need not be read again then. */
   readonly known?: (place: Place) => TreeEntry | undefined;
   /** Closes all descriptors. */

@@ -254,7 +254,9 @@ export async function digestTrees(
 ): Promise<TreeDigest[]> {
   const scan: Scan = { source, store, seenAt, dirty: [], read: new Map(), xattrs: new Map() };
   const examined = trees.map((tree) => examine(scan, tree));
-  if (scan.dirty.length > 0) {
+  if (scan.dirty.length > 0 && source.withoutXattrs) {
+    withWalkers((walkers) => readDirty(scan, walkers));
+  } else if (scan.dirty.length > 0) {
     // wiac-sys works on the other core while this thread reads the files.
     const xattrs = readXattrs(scan.dirty.map((file) => file.place));
     // Reading may fail before it is waited for.

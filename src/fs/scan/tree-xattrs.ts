@@ -1,7 +1,7 @@
 /** Extended attributes of whole trees, as layers are. */
 import { basename } from 'node:path';
-import type { RawXattrs, TreeTotals, WalkOptions } from '../../native/read-xattrs.js';
-import { readXattrsBelow } from '../../native/read-xattrs.js';
+import type { OnFile, RawXattrs, TreeTotals, WalkOptions } from '../../native/read-xattrs.js';
+import { readSurvey, readXattrsBelow } from '../../native/read-xattrs.js';
 import { checkDepth } from '../walker.js';
 import type { Xattrs } from './tree.js';
 import { keptXattrs } from './xattrs.js';
@@ -48,25 +48,43 @@ export interface LayerSurvey extends LayerMarks {
   readonly named: readonly string[];
 }
 
+/** Puts together what a walk tells. @throws UnsupportedError when the layer is too deep */
+function collectSurvey(prefix: string | undefined): {
+  readonly onFile: OnFile;
+  readonly conclude: (totals: TreeTotals) => LayerSurvey;
+} {
+  const opaque: string[] = [];
+  const named: string[] = [];
+  let withoutXattrs = true;
+  const onFile: OnFile = (path, xattrs) => {
+    if (isOpaque(xattrs)) opaque.push(path.toString());
+    withoutXattrs &&= keptXattrs(xattrs, 'utf8').length === 0;
+    const name = basename(path.toString());
+    if (prefix !== undefined && name.startsWith(prefix)) named.push(name);
+  };
+  return {
+    onFile,
+    conclude: (totals) => {
+      checkDepth(totals.depth, () => 'a layer');
+      return { opaque: opaque.sort(), withoutXattrs, named, totals };
+    },
+  };
+}
+
 /**
  * Reads all of it in one walk.
  * @param layer trusted path
  * @throws the file system's errors, IsolationError; UnsupportedError when it is too deep
  */
 export async function surveyLayer(layer: string, options: WalkOptions): Promise<LayerSurvey> {
-  const opaque: string[] = [];
-  const named: string[] = [];
-  let withoutXattrs = true;
-  const { prefix } = options;
-  const onFile = (path: Buffer, xattrs: RawXattrs) => {
-    if (isOpaque(xattrs)) opaque.push(path.toString());
-    withoutXattrs &&= keptXattrs(xattrs, 'utf8').length === 0;
-    const name = basename(path.toString());
-    if (prefix !== undefined && name.startsWith(prefix)) named.push(name);
-  };
-  const totals = await readXattrsBelow(layer, onFile, options);
-  checkDepth(totals.depth, () => 'a layer');
-  return { opaque: opaque.sort(), withoutXattrs, named, totals };
+  const { onFile, conclude } = collectSurvey(options.prefix);
+  return conclude(await readXattrsBelow(layer, onFile, options));
+}
+
+/** The same of what was read when the layer's container had ended. @throws UnsupportedError */
+export function surveyTold(survey: Buffer, prefix: string): LayerSurvey {
+  const { onFile, conclude } = collectSurvey(prefix);
+  return conclude(readSurvey(survey, onFile));
 }
 
 /**
