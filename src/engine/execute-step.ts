@@ -253,6 +253,7 @@ function publicationOf(
 ): Publication {
   if (layer) addUnpublished(store, layer);
   return {
+    operation: record.operation,
     publish() {
       publishEntry(store, record, layer && dropUnpublished(store, layer.id), scanStore.unwritten());
       checkpoint('entry:published');

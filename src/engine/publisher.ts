@@ -3,9 +3,12 @@
  * work, the index is this one's. What is published later is under its lease until then, so that other
  * processes wait for it as for a step that runs.
  */
+import type { OperationDigest } from '../keys/digest.js';
 
 /** What a step has made, and where it is to go. */
 export interface Publication {
+  /** Of the entry: another step with the same one may find it by its content. */
+  readonly operation: OperationDigest;
   /** Makes it visible, in one transaction. */
   readonly publish: () => void;
   /** Gives it up. Nothing that was made on it is published either. */
@@ -15,6 +18,8 @@ export interface Publication {
 export interface Publisher {
   /** It is published soon, or given up when one before it failed: it could stand on what is not there. */
   readonly add: (publication: Publication) => void;
+  /** Publishes what waits if the look-up of a step could find it. @throws the first failure */
+  readonly flushFor: (operation: OperationDigest) => void;
   /** Publishes what waits, in the order in which it was made; once nothing is made any more. */
   readonly settle: () => void;
   /** The same. @throws the first failure */
@@ -44,16 +49,20 @@ export function openPublisher(onFailure: (error: unknown) => void): Publisher {
     clearImmediate(due);
     publishAll();
   };
+  const flush = () => {
+    settle();
+    if (failure) throw failure.error;
+  };
   return {
     settle,
+    flush,
+    flushFor(operation) {
+      if (waiting.some((publication) => publication.operation === operation)) flush();
+    },
     add(publication) {
       waiting.push(publication);
       // Promises are settled first: a step behind it begins its container meanwhile.
       due ??= setImmediate(publishAll);
-    },
-    flush() {
-      settle();
-      if (failure) throw failure.error;
     },
   };
 }

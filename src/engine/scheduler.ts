@@ -146,6 +146,7 @@ async function resolveOpen(
       publishEntry(store, shared, undefined);
       return hit(run, keyed, base, shared, 'definition');
     }
+    run.publisher.flushFor(keyed.operation);
     const content = await lookupContent(session, keyed, base, reads);
     if (content.record)
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');

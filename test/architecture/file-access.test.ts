@@ -62,6 +62,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/mount-points.ts':
         'chmodSync chownSync existsSync lstatSync mkdirSync utimesSync writeFileSync',
       'executor/local/rootfs.ts': 'chmodSync chownSync existsSync lstatSync readFileSync',
+      'executor/local/deep-stacks.ts': 'mkdirSync',
       'executor/local/shared-places.ts': 'chmodSync mkdtempSync',
       'executor/local/run-mounts.ts': 'mkdirSync statSync',
       'engine/exports/export-cache.ts': 'createReadStream',

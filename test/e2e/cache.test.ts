@@ -287,8 +287,8 @@ describe('several processes', () => {
     await child;
     expect(mountsBelow(made.root)).toEqual([]);
     expect((await execa('pgrep', ['-f', 'sleep 76543'], { reject: false })).stdout).toBe('');
-    // Its draft, and what its containers shared.
-    expect(readdirSync(join(made.root, 'tmp'))).toHaveLength(2);
+    // Its draft, what its containers shared, and its notes of records.
+    expect(readdirSync(join(made.root, 'tmp'))).toHaveLength(3);
     writeFileSync(join(path, 'Dockerfile'), dockerfile('RUN true'));
     expect(ranSteps((await made.build(path)).events)).toEqual(['RUN true']);
     expect(readdirSync(join(made.root, 'tmp'))).toEqual([]);
