@@ -28,6 +28,7 @@ const CONTAINER: Container = {
   cgroups: [],
   hostname: 'box',
   terminal: false,
+  maySetGroups: true,
   pts: '/scratch/pts',
   shmSize: 1024,
   limits: [],

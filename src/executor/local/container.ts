@@ -121,6 +121,8 @@ export interface Container {
   /** False in a user namespace, where a new sysfs needs a network namespace of its own. */
   readonly mayMountSysfs: boolean;
   readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** False in a user namespace of one user, where the kernel leaves its groups as they are. */
+  readonly maySetGroups: boolean;
   readonly workdir: string;
   readonly env: readonly (readonly [string, string])[];
   readonly argv: readonly string[];

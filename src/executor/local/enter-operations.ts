@@ -279,7 +279,7 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
       ? [{ op: 'restrict', path: '/', attributes: MS.RDONLY } as const]
       : []),
     ...filter(container),
-    { op: 'user', ...user },
+    { op: 'user', ...user, groups: container.maySetGroups ? user.groups : undefined },
     { op: 'chdir', path: container.workdir },
     { op: 'env', pairs: container.env },
     { op: 'exec', argv: container.argv },

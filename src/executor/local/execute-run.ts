@@ -20,7 +20,7 @@ import type { Draft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { DockerfileError, StepFailedError, UnsupportedError } from '../../util/errors.js';
-import { inUserNamespace } from '../../util/user-namespace.js';
+import { inUserNamespace, maySetGroups } from '../../util/user-namespace.js';
 import type { ExecutionIo } from '../executor.js';
 import { canRun } from './binfmt.js';
 import { ALL_CAPABILITIES } from './capabilities.js';
@@ -35,6 +35,7 @@ import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
 import type { PlainNetwork, PrivateNetwork } from './private-network.js';
 import { containerNetwork, openNetwork } from './private-network.js';
+import { requireOwner } from './require-owner.js';
 import { watchResources } from './resource-ends.js';
 import type { NetworkMode, ShownFiles } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
@@ -190,6 +191,7 @@ function describeContainer(
   const work = join(draft.path, 'work');
   mkdirSync(work);
   const identity = getIdentity(stack, step);
+  requireOwner(identity, 'USER', step.location);
   return {
     isolation,
     runtime: machine.runtime,
@@ -211,6 +213,7 @@ function describeContainer(
     shmSize: step.resources.shmSize,
     limits: step.resources.ulimits,
     mayMountSysfs: !inUserNamespace(),
+    maySetGroups: maySetGroups(),
     user: identity,
     workdir: step.workdir,
     env: environment(step, identity.home, mounts.env),

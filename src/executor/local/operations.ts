@@ -116,7 +116,8 @@ export type Operation =
       readonly op: 'user';
       readonly uid: number;
       readonly gid: number;
-      readonly groups: readonly number[];
+      /** Undefined: they stay as they are. */
+      readonly groups: readonly number[] | undefined;
     }
   | { readonly op: 'env'; readonly pairs: readonly (readonly [string, string])[] }
   | { readonly op: 'exec'; readonly argv: readonly string[] };
@@ -227,7 +228,7 @@ function operands(operation: Operation): string[] {
     case 'seccomp':
       return [operation.filter.toString('hex')];
     case 'user':
-      return [operation.uid, operation.gid, ...operation.groups].map(String);
+      return [operation.uid, operation.gid, ...(operation.groups ?? ['keep'])].map(String);
     case 'env':
       return operation.pairs.flat();
     case 'exec':

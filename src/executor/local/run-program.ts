@@ -7,7 +7,7 @@ import type { Identity } from '../../fs/layer/users.js';
 import { findGroups, resolveIdentity } from '../../fs/layer/users.js';
 import type { ResourceLimit } from '../../plan/step.js';
 import { UsageError } from '../../util/errors.js';
-import { inUserNamespace } from '../../util/user-namespace.js';
+import { inUserNamespace, maySetGroups } from '../../util/user-namespace.js';
 import type { Isolation, Restrictions } from './container.js';
 import type { Device } from './devices.js';
 import { hostDevices } from './devices.js';
@@ -15,6 +15,7 @@ import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
 import type { PlainNetwork, PrivateNetwork } from './private-network.js';
 import { containerNetwork, openNetwork } from './private-network.js';
+import { requireOwner } from './require-owner.js';
 import type { MountRequest, NetworkNames } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { Exit } from './sandbox.js';
@@ -113,6 +114,7 @@ async function runConnected(
     inheritRoot(upper, stack);
   }
   const identity = getIdentity(stack, request);
+  requireOwner(identity, '--user');
   const { nameserver } = network;
   const places = sharedPlaces(() => scratch);
   const files = networkFiles(places.memory(), { ...names, nameserver });
@@ -145,6 +147,7 @@ async function runConnected(
       shmSize: request.shmSize,
       limits: request.limits,
       mayMountSysfs: !inUserNamespace(),
+      maySetGroups: maySetGroups(),
       user: identity,
       workdir: request.workdir,
       env: [...env],
