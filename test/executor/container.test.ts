@@ -26,6 +26,7 @@ const CONTAINER: Container = {
   devices: [],
   restrictions: DEFAULT_RESTRICTIONS,
   cgroups: [],
+  deviceFilter: undefined,
   hostname: 'box',
   terminal: false,
   maySetGroups: true,

@@ -28,6 +28,7 @@ import type { ControlGroups } from './cgroup.js';
 import { makeControlGroups } from './cgroup.js';
 import type { Container, Isolation, Restrictions } from './container.js';
 import { DEFAULT_RESTRICTIONS } from './container.js';
+import { deviceRules } from './device-rules.js';
 import { hostDevices } from './devices.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
@@ -207,6 +208,7 @@ function describeContainer(
     devices: insecure && isolation === 'namespaces' ? hostDevices() : [],
     restrictions: getRestrictions(step, isolation),
     cgroups: groups.members,
+    deviceFilter: groups.deviceFilter,
     hostname: HOSTNAME,
     terminal: false,
     pts: join(draft.path, 'pts'),
@@ -234,7 +236,9 @@ async function prepare(
   try {
     const network = await openNetwork(networkMode(machine, step));
     undo.push(network.close);
-    return { mounts, network, groups: makeControlGroups(machine.limits) };
+    const all = step.security === 'insecure' || machine.isolation === 'chroot';
+    const devices = all ? undefined : deviceRules([]);
+    return { mounts, network, groups: makeControlGroups(machine.limits, devices) };
   } catch (error) {
     for (const close of undo) close();
     throw error;

@@ -29,6 +29,14 @@ interface Inside {
   readonly path: string;
 }
 
+/** What answers for the devices of a control group of version 2. */
+export interface DeviceFilter {
+  /** Its directory. */
+  readonly group: string;
+  /** A struct bpf_insn[]. */
+  readonly program: Buffer;
+}
+
 /** One operation; the names are those of the system calls where there is one. */
 export type Operation =
   /**
@@ -77,6 +85,8 @@ export type Operation =
    * is at `source`. `mounted`: as a mount of its own, which works where devices do not.
    */
   | ({ readonly op: 'device'; readonly mounted: boolean } & Device)
+  /** Restricts the devices of a control group of version 2; `program` is a struct bpf_insn[]. */
+  | ({ readonly op: 'device-filter' } & DeviceFilter)
   | ({ readonly op: 'write' } & MemoryFile)
   /** A directory with all above it; nothing happens when it is there. */
   | { readonly op: 'make-path'; readonly path: string }
@@ -197,6 +207,8 @@ function operands(operation: Operation): string[] {
       const numbers = [major, minor, mode, uid, gid, mounted ? 1 : 0].map(String);
       return [source, path, kind, ...numbers];
     }
+    case 'device-filter':
+      return [operation.group, operation.program.toString('hex')];
     case 'join-cgroup':
     case 'join-network':
       return [operation.path];

@@ -8,6 +8,7 @@ import { findGroups, resolveIdentity } from '../../fs/layer/users.js';
 import type { ResourceLimit } from '../../plan/step.js';
 import { UsageError } from '../../util/errors.js';
 import { inUserNamespace, maySetGroups } from '../../util/user-namespace.js';
+import type { ControlGroups } from './cgroup.js';
 import type { Isolation, Restrictions } from './container.js';
 import type { Device } from './devices.js';
 import { hostDevices } from './devices.js';
@@ -58,7 +59,7 @@ export interface ProgramRequest {
   readonly privileged: boolean;
   readonly devices: readonly Device[];
   readonly restrictions: Restrictions;
-  readonly cgroups: readonly string[];
+  readonly controlGroups: Pick<ControlGroups, 'members' | 'deviceFilter'>;
   /** Bytes of /dev/shm. */
   readonly shmSize: number;
   readonly limits: readonly ResourceLimit[];
@@ -140,7 +141,8 @@ async function runConnected(
       masked: maskedPaths(),
       devices: [...allDevices, ...request.devices],
       restrictions: request.restrictions,
-      cgroups: request.cgroups,
+      cgroups: request.controlGroups.members,
+      deviceFilter: request.controlGroups.deviceFilter,
       hostname: names.hostname,
       terminal: request.terminal,
       pts,
