@@ -98,6 +98,7 @@ const { outputFiles: inProcess } = await build({
     ? {
         'in-process': 'test/support/in-process.ts',
         'executor-child': 'test/support/executor-child.ts',
+        'rootless-worker': 'test/conformance/rootless-worker.ts',
       }
     : {},
   format: 'esm',

@@ -209,6 +209,7 @@ static const struct {
     {"chdir-in", 2, do_chdir_in},
     {"chroot", 1, do_chroot},
     {"device", 9, do_device},
+    {"device-filter", 2, do_device_filter},
     {"drop-inherited", 0, do_drop_inherited},
     {"end", 0, do_end},
     {"env", 0, do_env},

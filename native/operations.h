@@ -52,6 +52,8 @@ typedef bool action(char **operands, size_t count);
 
 // operations.c
 action do_join_cgroup;
+// devices.c
+action do_device_filter;
 // mounts.c
 action do_bind_in, do_chroot, do_mask, do_mount, do_mount_in, do_overlay, do_pivot, do_read_only,
     do_restrict;

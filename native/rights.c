@@ -5,6 +5,7 @@
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -61,14 +62,16 @@ bool do_seccomp(char **operands, size_t count) {
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }
 
-// UID GID GROUP ... By the system calls themselves: those of the C library tell all threads of the
-// process, and a copy of a process has none of those that it believes in.
+// UID GID GROUP ..., or UID GID keep, where nobody may change the groups. By the system calls
+// themselves: those of the C library tell all threads of the process, and a copy of a process has none
+// of those that it believes in.
 bool do_user(char **operands, size_t count) {
     uid_t uid = number(operands[0]);
     gid_t gid = number(operands[1]), groups[MAX_GROUPS];
     if (count - 2 > MAX_GROUPS) return errno = EINVAL, false;
+    bool keep = count == 3 && strcmp(operands[2], "keep") == 0;
     for (size_t index = 2; index < count; index++) groups[index - 2] = number(operands[index]);
-    return syscall(SYS_setgroups, count - 2, groups) == 0 &&
+    return (keep || syscall(SYS_setgroups, count - 2, groups) == 0) &&
            syscall(SYS_setresgid, gid, gid, gid) == 0 &&
            syscall(SYS_setresuid, uid, uid, uid) == 0 &&
            // Whoever changes its user loses it.

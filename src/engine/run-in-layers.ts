@@ -5,6 +5,7 @@ import { makeControlGroups, sweepControlGroups } from '../executor/local/cgroup.
 import type { ControlLimits } from '../executor/local/cgroup-limits.js';
 import type { Isolation } from '../executor/local/container.js';
 import { DEFAULT_RESTRICTIONS } from '../executor/local/container.js';
+import { deviceRules } from '../executor/local/device-rules.js';
 import { getParts, openContainerLayer } from '../executor/local/layer-directory.js';
 import { parseLowerdirs } from '../executor/local/overlay.js';
 import type { NetworkMode } from '../executor/local/rootfs.js';
@@ -17,7 +18,8 @@ import { temporaryDirectory } from '../store/paths.js';
 import { UsageError } from '../util/errors.js';
 
 /** A program, and the layers that it runs in. */
-export interface LayersRun extends Omit<ProgramRequest, 'upper' | 'work' | 'scratch' | 'cgroups'> {
+export interface LayersRun
+  extends Omit<ProgramRequest, 'upper' | 'work' | 'scratch' | 'controlGroups'> {
   /** A container layer: the program's changes are in its `diff` afterwards. Without it they are lost. */
   readonly layer: string | undefined;
   /** Where everything short-lived goes. */
@@ -38,10 +40,12 @@ async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcom
   const layer = request.layer
     ? openContainerLayer(request.layer)
     : { ...getParts(scratch), close: () => {} };
-  const groups = makeControlGroups(request.control);
+  const { control, privileged, isolation, devices } = request;
+  const all = privileged || isolation === 'chroot';
+  const groups = makeControlGroups(control, all ? undefined : deviceRules(devices));
   try {
     const { diff: upper, work } = layer;
-    const exit = await runProgram({ ...request, upper, work, scratch, cgroups: groups.members });
+    const exit = await runProgram({ ...request, upper, work, scratch, controlGroups: groups });
     request.signal?.throwIfAborted();
     const { maxProcesses } = groups;
     const counts = {

@@ -1,11 +1,41 @@
-/** Whether this process has a user namespace of its own (user_namespaces(7)). */
+/** The user namespace that this process is in (user_namespaces(7)). */
 import { readFileSync } from 'node:fs';
 
 let known: boolean | undefined;
+/** What gives a user namespace more users. */
+export const RANGES_HINT =
+  'give your user ranges in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER), or run wiac as root';
+
+/** A row of /proc/self/uid_map or gid_map. */
+interface Range {
+  /** First number in the namespace. */
+  readonly first: number;
+  readonly count: number;
+}
+
+function readRanges(file: 'uid_map' | 'gid_map'): Range[] {
+  const rows = readFileSync(`/proc/self/${file}`, 'latin1').trim().split('\n');
+  return rows.map((row) => {
+    const [first = 0, , count = 0] = row.trim().split(/\s+/).map(Number);
+    return { first, count };
+  });
+}
 
 /** True in a user namespace, where overlayfs keeps its marks in user.overlay.* attributes. */
 export function inUserNamespace(): boolean {
   // Read once: a process with threads, as Node is, can't enter another one.
   known ??= !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
   return known;
+}
+
+/** Can files belong to this user and this group? Others do not exist in the namespace. */
+export function isMapped({ uid, gid }: { readonly uid: number; readonly gid: number }): boolean {
+  const has = (ranges: readonly Range[], id: number) =>
+    ranges.some(({ first, count }) => id >= first && id < first + count);
+  return has(readRanges('uid_map'), uid) && has(readRanges('gid_map'), gid);
+}
+
+/** May a process change its supplementary groups? Not where its user has no range of groups. */
+export function maySetGroups(): boolean {
+  return readFileSync('/proc/self/setgroups', 'latin1').trim() !== 'deny';
 }

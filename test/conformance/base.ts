@@ -20,8 +20,12 @@ const FILES = {
   'base/absolute': '-> /base/dir',
 };
 
-/** Writes the image as an OCI layout with the name `base`. @returns its directory */
-export async function makeBase(directory: string): Promise<string> {
+/**
+ * Writes the image as an OCI layout with the name `base`.
+ * @param owned a user has a home; else all files are root's
+ * @returns its directory
+ */
+export async function makeBase(directory: string, owned = true): Promise<string> {
   const root = join(directory, 'base-root');
   for (const path of ['bin', 'dev', 'proc', 'sys', 'run', 'tmp', 'root', 'home/app', 'etc', 'base'])
     mkdirSync(join(root, path), { recursive: true });
@@ -30,7 +34,7 @@ export async function makeBase(directory: string): Promise<string> {
   writeTree(root, FILES);
   chmodSync(join(root, 'tmp'), 0o1777);
   chmodSync(join(root, 'base/file'), 0o640);
-  await execa('chown', ['-R', '1000:1000', join(root, 'home/app')]);
+  if (owned) await execa('chown', ['-R', '1000:1000', join(root, 'home/app')]);
   const layout = join(directory, 'base-layout');
   const tar = join(directory, 'base.tar');
   await execa('tar', ['--sort=name', '--numeric-owner', '-cf', tar, '-C', root, '.']);

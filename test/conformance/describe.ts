@@ -74,10 +74,14 @@ export async function describeFiles(root: string): Promise<Map<string, string>> 
   return found;
 }
 
-/** Mounts a lowerdir string read-only with mount(8), and unmounts it whatever happens. */
+/**
+ * Mounts a lowerdir string read-only with mount(8), and unmounts it whatever happens.
+ * @param more options of overlayfs
+ */
 export async function withMounted<T>(
   lowerdirs: string,
   action: (root: string) => Promise<T>,
+  more: readonly string[] = [],
 ): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), 'wiac-mounted-'));
   const empty = join(directory, 'empty');
@@ -86,7 +90,7 @@ export async function withMounted<T>(
   mkdirSync(merged);
   const lower = [lowerdirs, empty].filter((part) => part !== '').join(':');
   // overlayfs wants two lower directories or more where there is no upper one.
-  const options = `ro,lowerdir=${lower === empty ? `${empty}:${merged}` : lower}`;
+  const options = `${['ro', ...more].join(',')},lowerdir=${lower === empty ? `${empty}:${merged}` : lower}`;
   await execa('mount', ['-t', 'overlay', 'overlay', '-o', options, merged]);
   try {
     return await action(merged);

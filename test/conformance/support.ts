@@ -3,103 +3,17 @@
  * buildah knows the behaviour, with what buildah makes of it. README.md beside this file tells
  * what a case is made of.
  */
-import {
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { WIAC } from '../support/wiac.js';
 import { makeBase } from './base.js';
+import type { Case, Made } from './cases.js';
+import { listCases, ours, pickConfig, prepareContext, readCase } from './cases.js';
+import { compareWithExpectation } from './compare.js';
 import { describeFiles, withMounted } from './describe.js';
-
-/** case.json */
-interface Case {
-  /** The behaviour, in one sentence. */
-  readonly what: string;
-  /** Flags of `build` that both tools have. */
-  readonly args?: readonly string[];
-  /** Flags for wiac alone. */
-  readonly wiac?: readonly string[];
-  /** The build must fail like this. */
-  readonly error?: { readonly exitCode: number; readonly message: string };
-  /** Why buildah can't be asked. */
-  readonly withoutBuildah?: string;
-  /** Where wiac means to differ from buildah: paths, or `config.Field`. */
-  readonly differs?: readonly { readonly at: string; readonly sentence: string }[];
-}
-
-/** What an image is made of. */
-interface Made {
-  readonly files: ReadonlyMap<string, string>;
-  readonly config: Readonly<Record<string, unknown>>;
-}
-
-const ROOT = join(process.cwd(), 'test/conformance');
-/** Writes expectations instead of comparing with them: look at the difference before you commit. */
-const UPDATE = process.env.CONFORMANCE_UPDATE === '1';
-
-/** Files of the base image say nothing about a case; what a RUN mounts is not part of it. */
-const NOT_OURS = /^(bin|dev|proc|sys|run)\//;
-
-const CONFIG_FIELDS = [
-  'User',
-  'ExposedPorts',
-  'Env',
-  'Entrypoint',
-  'Cmd',
-  'Volumes',
-  'WorkingDir',
-  'Labels',
-  'StopSignal',
-  'Healthcheck',
-  'OnBuild',
-  'Shell',
-] as const;
-
-function isEmpty(value: unknown): boolean {
-  return (
-    value === undefined ||
-    value === null ||
-    value === '' ||
-    (typeof value === 'object' && Object.keys(value).length === 0)
-  );
-}
-
-/** The fields that say something, in one order. */
-function pickConfig(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    CONFIG_FIELDS.filter((field) => !isEmpty(config[field]))
-      // BuildKit and wiac write the default working directory down, buildah does not.
-      .filter((field) => field !== 'WorkingDir' || config[field] !== '/')
-      .map((field) => [field, config[field]]),
-  );
-}
-
-function readCase(folder: string): Case {
-  return JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as Case;
-}
-
-/** Copies the context and runs setup.sh in it, for what git does not keep: modes, owners, xattrs. */
-async function prepareContext(folder: string, target: string): Promise<string> {
-  const context = join(target, 'context');
-  mkdirSync(context);
-  const source = join(folder, 'context');
-  if (existsSync(source)) cpSync(source, context, { recursive: true, verbatimSymlinks: true });
-  cpSync(join(folder, 'Dockerfile'), join(context, 'Dockerfile'));
-  const setup = join(folder, 'setup.sh');
-  if (existsSync(setup)) await execa('bash', ['-eu', setup], { cwd: context });
-  return context;
-}
 
 interface Outcome {
   readonly exitCode: number | undefined;
@@ -167,13 +81,6 @@ async function inspectBuildah(tools: Tools, image: string): Promise<Made> {
   return { files, config: pickConfig(inspected.Docker.config) };
 }
 
-function ours(files: ReadonlyMap<string, string>, without: readonly string[] = []): string[] {
-  return [...files]
-    .filter(([path]) => !NOT_OURS.test(path))
-    .filter(([path]) => !without.some((at) => path === at || path.startsWith(`${at}/`)))
-    .map(([path, description]) => `${path} ${description}`);
-}
-
 function withoutFields(made: Made, at: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(made.config).filter(([field]) => !at.includes(`config.${field}`)),
@@ -194,27 +101,10 @@ function expectDifferences(wiac: Made, buildah: Made, differs: Case['differs'] =
   }
 }
 
-function compareWithExpectation(folder: string, made: Made, base: Made): void {
-  const lines = ours(made.files).filter((line) => !ours(base.files).includes(line));
-  const onBase = made.files.has('bin/busybox');
-  const gone = [...base.files.keys()]
-    .filter((path) => onBase && !made.files.has(path))
-    .map((path) => `- ${path}`);
-  const tree = `${[...lines, ...gone].join('\n')}\n`;
-  const config = `${JSON.stringify(made.config, null, 2)}\n`;
-  if (UPDATE) {
-    writeFileSync(join(folder, 'tree.txt'), tree);
-    writeFileSync(join(folder, 'config.json'), config);
-    return;
-  }
-  expect(tree).toBe(readFileSync(join(folder, 'tree.txt'), 'utf8'));
-  expect(config).toBe(readFileSync(join(folder, 'config.json'), 'utf8'));
-}
-
-async function runCase(tools: Tools, base: Made, folder: string): Promise<void> {
-  const { args = [], wiac = [], error, withoutBuildah, differs } = readCase(folder);
+async function runCase(tools: Tools, base: Made, name: string): Promise<void> {
+  const { args = [], wiac = [], error, withoutBuildah, differs } = readCase(name);
   const temporary = mkdtempSync(join(tools.directory, 'case-'));
-  const context = await prepareContext(folder, temporary);
+  const context = await prepareContext(name, temporary);
   const place = (flag: string) => flag.replaceAll('{context}', context);
   const { outcome, iid } = await buildWithWiac(tools, context, [...args, ...wiac].map(place));
   const buildahFlags = [
@@ -232,7 +122,7 @@ async function runCase(tools: Tools, base: Made, folder: string): Promise<void> 
     return;
   }
   const made = await inspectWiac(tools, succeed(outcome), iid);
-  compareWithExpectation(folder, made, base);
+  compareWithExpectation(name, made, base);
   if (withoutBuildah !== undefined) return;
   const image =
     succeed(await askBuildah())
@@ -256,12 +146,9 @@ export function conformance(group: string): void {
   afterAll(() => {
     rmSync(tools.directory, { recursive: true, force: true });
   });
-  const folders = readdirSync(join(ROOT, group))
-    .map((name) => join(ROOT, group, name))
-    .filter((path) => lstatSync(path).isDirectory());
-  for (const folder of folders) {
-    test(`${folder.slice(ROOT.length + 1)}: ${readCase(folder).what}`, async () => {
-      await runCase(tools, base, folder);
+  for (const name of listCases(group)) {
+    test(`${name}: ${readCase(name).what}`, async () => {
+      await runCase(tools, base, name);
     });
   }
   // Layers are told apart by digests that are put together from what was copied.

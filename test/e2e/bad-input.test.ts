@@ -1,9 +1,10 @@
 /** Bad input: a message with file and line, an exit code of its own, and nothing left behind. */
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { parseOutput } from '../../src/engine/exports/output-spec.js';
+import { ordinaryUser, wiacAs } from '../support/rootless.js';
 import {
   context,
   dockerfile,
@@ -222,16 +223,16 @@ describe('exit code 7: the store', () => {
   });
 });
 
-describe('exit code 8: neither root nor a user namespace', () => {
-  test('a user without ranges in /etc/subuid', async () => {
-    const root = context({ Dockerfile: dockerfile() });
-    const { exitCode, stderr } = await execa(
-      'setpriv',
-      ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, WIAC, 'build', root],
-      { reject: false, env: { WIAC_ROOT: join(tempDir(), 'store') } },
-    );
+describe('exit code 8: no user namespace, or one without the user that is needed', () => {
+  test('a user without ranges in /etc/subuid is root alone', async () => {
+    const root = context({ Dockerfile: dockerfile('RUN id -u', 'USER 5:6', 'RUN id') });
+    chmodSync(root, 0o755);
+    const { command, env, home } = ordinaryUser({ ranges: false });
+    const user = { command, env, root: join(home, 'store'), tmp: join(home, 'tmp') };
+    const { exitCode, stderr } = await wiacAs(user, ['build', root]);
     expect(exitCode).toBe(8);
-    expect(stderr).toContain('needs root or a user namespace');
+    expect(stderr).toContain('Dockerfile:5: USER: there is no user 5 with the group 6');
+    expect(stderr).toMatch(/^\[0 3\/5\] \| 0$/m);
   });
 });
 

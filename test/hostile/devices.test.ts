@@ -1,10 +1,11 @@
 /** Devices, mounts and /sys: what of this machine a step can reach by them. */
 import { readdirSync, statSync } from 'node:fs';
+import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { getMachine, MODES, stepOutput } from '../support/rootless.js';
-import { context, dockerfile, getOutput, machine, tempDir } from '../support/wiac.js';
+import { context, dockerfile, getOutput, machine, tempDir, WIAC } from '../support/wiac.js';
 
 const MOUNTS = [
   '--mount=type=cache,target=/cache',
@@ -104,6 +105,43 @@ test('a container with --security=insecure may use devices that it makes', async
   const { events } = await machine().build(root, '--allow=security.insecure');
   expect(getOutput(events)).toEqual(['works']);
 });
+
+/** Version 2 sees to devices where version 1 does not. */
+const VERSIONS = {
+  1: [],
+  2: ['unshare', '--mount', 'sh', '-ec', 'umount -l /sys/fs/cgroup/devices; exec "$@"', 'sh'],
+};
+
+test.each([1, 2] as const)(
+  'a container that may mount can make no place for other devices: version %s',
+  async (version) => {
+    // Each version is to be tried, and this machine has to have it.
+    expect(readdirSync('/sys/fs/cgroup')).toEqual(expect.arrayContaining(['devices', 'unified']));
+    const made = machine();
+    const root = context({ Dockerfile: dockerfile('RUN mkdir /mnt') });
+    await symlink('busybox', join(root, 'bin/mknod'));
+    await made.build(root, '-t', 'app');
+    const [ours, machines] = ['c 1 5', 'b 7 0'];
+    const open = (device: string) =>
+      `mknod /mnt/n ${device} && (: < /mnt/n) 2>&1 && echo opened; rm -f /mnt/n`;
+    const script = `mount -t tmpfs t /mnt; ${open(ours)}; ${open(machines)}; : < /dev/tty; : < /dev/null`;
+    const run = async (...flags: string[]) => {
+      const [program = '', ...args] = [...VERSIONS[version], process.execPath, WIAC, 'run'];
+      const shell = ['app', '/bin/sh', '-c', script];
+      const options = { env: { WIAC_ROOT: made.root }, reject: false } as const;
+      const ran = await execa(program, [...args, '-t', ...flags, ...shell], options);
+      return ran.stdout.split(/\r?\n/);
+    };
+    const refused = expect.stringContaining("can't open /mnt/n: Operation not permitted");
+    expect(await run('--cap-add=SYS_ADMIN')).toEqual(['opened', refused]);
+    const given = ['--cap-add=SYS_ADMIN', '--device=/dev/loop0'];
+    expect(await run(...given)).toEqual(['opened', 'opened']);
+    expect(await run('--privileged')).toEqual(['opened', 'opened']);
+    expect(
+      readdirSync('/sys/fs/cgroup/devices').filter((name) => name.startsWith('wiac-')),
+    ).toEqual([]);
+  },
+);
 
 test("a step that changes its devices does not change this machine's", async () => {
   const changed = () => statSync('/dev/null', { bigint: true }).ctimeNs;

@@ -22,15 +22,24 @@ export interface OrdinaryUser {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** @param flags of setpriv(1), such as `--ambient-caps=+net_raw` */
-export function ordinaryUser(...flags: string[]): OrdinaryUser {
-  const directory = tempDir();
+/** What a user is to have. */
+interface Given {
+  /** Flags of setpriv(1), such as `--ambient-caps=+net_raw`. */
+  readonly flags?: readonly string[];
+  /** In /etc/subuid and /etc/subgid. */
+  readonly ranges?: boolean;
+  /** Everything of that user is made below it; undefined: it goes with the test. */
+  readonly below?: string;
+}
+
+export function ordinaryUser({ flags = [], ranges = true, below }: Given = {}): OrdinaryUser {
+  const directory = below ?? tempDir();
   chmodSync(directory, 0o755);
   const files = {
     passwd: `${readFileSync('/etc/passwd', 'utf8')}${NAME}:x:${ORDINARY_UID}:${ORDINARY_UID}::/:/bin/sh\n`,
     group: `${readFileSync('/etc/group', 'utf8')}${NAME}:x:${ORDINARY_UID}:\n`,
-    subuid: `${NAME}:200000:65536\n`,
-    subgid: `${NAME}:200000:65536\n`,
+    subuid: ranges ? `${NAME}:200000:65536\n` : '',
+    subgid: ranges ? `${NAME}:200000:65536\n` : '',
   };
   const mounts = Object.entries(files).map(([name, text]) => {
     const path = join(directory, name);
@@ -75,7 +84,7 @@ export interface UserMachine {
 /** @param flags of setpriv(1), for what the user is to have inherited */
 export function getMachine(user: Mode['user'], ...flags: string[]): UserMachine {
   if (user === 'ordinary') {
-    const { home, command, env } = ordinaryUser(...flags);
+    const { home, command, env } = ordinaryUser({ flags });
     return { root: join(home, 'store'), command, env, tmp: join(home, 'tmp') };
   }
   const tmp = tempDir();

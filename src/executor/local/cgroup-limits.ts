@@ -3,6 +3,9 @@
  * versions (Linux documentation, admin-guide/cgroup-v1 and admin-guide/cgroup-v2). Pure.
  */
 
+import type { DeviceRule } from './device-rules.js';
+import { ruleLine } from './device-rules.js';
+
 /** Limits that were asked for; undefined: none. */
 export interface ControlLimits {
   /** Bytes. */
@@ -31,7 +34,7 @@ export function defaultPids(cpus: number): number {
 }
 
 /** What limits one kind of thing. */
-export type Controller = 'cpu' | 'cpuset' | 'memory' | 'pids';
+export type Controller = 'cpu' | 'cpuset' | 'devices' | 'memory' | 'pids';
 
 /** A value for a file of a control group. */
 export interface Setting {
@@ -124,6 +127,15 @@ export function settingsV2(limits: ControlLimits): Setting[] {
     ...cpusets(limits),
     ...settings('pids', [['pids.max', getPids(pids), '--pids-limit']]),
   ];
+}
+
+/** Files of version 1 that leave only these devices. */
+export function deviceSettings(rules: readonly DeviceRule[]): Setting[] {
+  const [option, optional] = ['--device', false];
+  const allowed = rules.map(ruleLine);
+  return [['devices.deny', 'a'], ...allowed.map((line) => ['devices.allow', line])].map(
+    ([file = '', value = '']) => ({ controller: 'devices', file, value, option, optional }),
+  );
 }
 
 /** Message about processes that the kernel did not start. */

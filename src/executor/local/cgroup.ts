@@ -4,19 +4,25 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IsolationError } from '../../util/errors.js';
 import { abandonedNames, processName } from '../../util/process-name.js';
+import { inUserNamespace } from '../../util/user-namespace.js';
 import type { Hierarchy } from './cgroup-hierarchy.js';
 import { getHierarchy, groupsAbove, UNIFIED_MEMBERS } from './cgroup-hierarchy.js';
 import type { ControlLimits, Controller, Setting } from './cgroup-limits.js';
-import { defaultPids, settingsV1, settingsV2 } from './cgroup-limits.js';
+import { defaultPids, deviceSettings, settingsV1, settingsV2 } from './cgroup-limits.js';
+import { deviceProgram } from './device-program.js';
+import type { DeviceRule } from './device-rules.js';
+import type { DeviceFilter } from './operations.js';
 
 /** Control groups of one container, one a hierarchy. */
 export interface ControlGroups {
   /** The file of each that the process writes 0 to which is to join them; it has one thread. */
   readonly members: readonly string[];
+  /** What restricts the devices of the one of version 2. */
+  readonly deviceFilter: DeviceFilter | undefined;
   /** How many of its processes the kernel has killed because the memory limit was reached. */
   readonly memoryKills: () => number;
   /** How many processes the kernel did not start because the limit was reached. */
@@ -28,13 +34,14 @@ export interface ControlGroups {
 
 const NONE: ControlGroups = {
   members: [],
+  deviceFilter: undefined,
   memoryKills: () => 0,
   refusedProcesses: () => 0,
   maxProcesses: undefined,
   remove: async () => {},
 };
 
-const CONTROLLERS: readonly Controller[] = ['memory', 'cpu', 'cpuset', 'pids'];
+const CONTROLLERS: readonly Controller[] = ['memory', 'cpu', 'cpuset', 'pids', 'devices'];
 
 function getCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);
@@ -59,7 +66,10 @@ function words(group: string, file: string): string[] {
 /** Version 2: the groups in a group have the controllers that it hands on. */
 function handOn(group: string, controllers: readonly Controller[]): void {
   const handed = words(group, 'cgroup.subtree_control');
-  const missing = controllers.filter((controller) => !handed.includes(controller));
+  // Devices are no controller there: a program sees to them.
+  const missing = controllers.filter(
+    (controller) => controller !== 'devices' && !handed.includes(controller),
+  );
   if (missing.length === 0) return;
   set(group, 'cgroup.subtree_control', missing.map((controller) => `+${controller}`).join(' '));
 }
@@ -129,10 +139,18 @@ function makeNearby(name: string, hierarchy: Hierarchy, settings: readonly Setti
   );
 }
 
+/** What a container may use of this machine. */
+interface Wanted {
+  readonly limits: ControlLimits;
+  /** Undefined: all devices. */
+  readonly devices: readonly DeviceRule[] | undefined;
+}
+
 /** The settings of each hierarchy, by its mount point. */
-function byHierarchy(limits: ControlLimits): [Hierarchy, Setting[]][] {
+function byHierarchy({ limits, devices }: Wanted): [Hierarchy, Setting[]][] {
   const found = new Map<string, [Hierarchy, Setting[]]>();
-  const [first, second] = [settingsV1(limits), settingsV2(limits)];
+  const rules = devices ? deviceSettings(devices) : [];
+  const [first, second] = [[...settingsV1(limits), ...rules], settingsV2(limits)];
   for (const controller of CONTROLLERS) {
     const asked = first.filter((setting) => setting.controller === controller);
     const [{ option } = { option: '' }] = asked;
@@ -190,8 +208,19 @@ function memberFile({ version }: Hierarchy): string {
   return version === 1 ? 'tasks' : UNIFIED_MEMBERS;
 }
 
-function makeLimited(limits: ControlLimits): ControlGroups {
-  const wanted = byHierarchy(limits);
+/** The program for the hierarchy that devices are in, should that be of version 2. */
+function makeFilter(
+  devices: readonly DeviceRule[] | undefined,
+  members: readonly string[],
+): DeviceFilter | undefined {
+  const unified = members.find((path) => path.endsWith(`/${UNIFIED_MEMBERS}`));
+  if (!devices || unified === undefined || readHierarchy('devices')?.version !== 2)
+    return undefined;
+  return { group: dirname(unified), program: deviceProgram(devices) };
+}
+
+function makeLimited(asked: Wanted): ControlGroups {
+  const wanted = byHierarchy(asked);
   if (wanted.length === 0) return NONE;
   const name = processName();
   const groups: string[] = [];
@@ -208,9 +237,10 @@ function makeLimited(limits: ControlLimits): ControlGroups {
   }
   return {
     members,
+    deviceFilter: makeFilter(asked.devices, members),
     memoryKills: () => count(groups, ['memory.events', 'memory.oom_control'], /^oom_kill (\d+)$/m),
     refusedProcesses: () => count(groups, ['pids.events'], /^max (\d+)$/m),
-    maxProcesses: limits.pids,
+    maxProcesses: asked.limits.pids,
     remove: async () => {
       for (const group of groups) await remove(group);
     },
@@ -218,16 +248,31 @@ function makeLimited(limits: ControlLimits): ControlGroups {
 }
 
 /**
- * Makes control groups with the limits, and with one of processes, where that is possible, which nobody asked for.
+ * Makes control groups with the limits; where that is possible, also with what nobody asked for: a limit of
+ * processes, and the devices that a container may use.
+ * @param devices undefined: all
  * @throws IsolationError when this machine, the kernel or its rights do not allow what was asked for
  */
-export function makeControlGroups(limits: ControlLimits): ControlGroups {
-  if (limits.pids !== undefined) return makeLimited(limits);
-  try {
-    return makeLimited({ ...limits, pids: defaultPids(availableParallelism()) });
-  } catch {
-    return makeLimited(limits);
+export function makeControlGroups(
+  limits: ControlLimits,
+  devices: readonly DeviceRule[] | undefined,
+): ControlGroups {
+  const pids = limits.pids ?? defaultPids(availableParallelism());
+  const usual = { ...limits, pids };
+  const attempts: readonly Wanted[] = [
+    // In a user namespace no node is a device, and nobody may set rules.
+    ...(devices && !inUserNamespace() ? [{ limits: usual, devices }] : []),
+    { limits: usual, devices: undefined },
+    ...(devices && !inUserNamespace() ? [{ limits, devices }] : []),
+  ];
+  for (const attempt of attempts) {
+    try {
+      return makeLimited(attempt);
+    } catch {
+      // Told below, when it is the limits that are not possible.
+    }
   }
+  return makeLimited({ limits, devices: undefined });
 }
 
 function namesIn(group: string): string[] {

@@ -4,7 +4,7 @@ import { DOCKER_PROFILE } from '../seccomp/docker-profile.js';
 import type { Profile } from '../seccomp/profile.js';
 import { DEFAULT_CAPABILITIES } from './capabilities.js';
 import type { Device } from './devices.js';
-import type { MemoryFile, Overlay } from './operations.js';
+import type { DeviceFilter, MemoryFile, Overlay } from './operations.js';
 
 /** How much a container is kept apart from this machine. */
 export type Isolation = 'namespaces' | 'chroot';
@@ -110,6 +110,8 @@ export interface Container {
   readonly restrictions: Restrictions;
   /** cgroup.procs of version 2 and tasks of version 1, of the control groups that it runs in. */
   readonly cgroups: readonly string[];
+  /** For the one of version 2; undefined: version 1 has rules of its own, or all devices may be used. */
+  readonly deviceFilter: DeviceFilter | undefined;
   readonly hostname: string | undefined;
   /** A terminal for its streams, also where wiac's caller has none. */
   readonly terminal: boolean;
@@ -121,6 +123,8 @@ export interface Container {
   /** False in a user namespace, where a new sysfs needs a network namespace of its own. */
   readonly mayMountSysfs: boolean;
   readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** False in a user namespace of one user, where the kernel leaves its groups as they are. */
+  readonly maySetGroups: boolean;
   readonly workdir: string;
   readonly env: readonly (readonly [string, string])[];
   readonly argv: readonly string[];

@@ -191,14 +191,25 @@ function firstGroup(container: Container): string | undefined {
   return unified !== undefined && isFirst(container) ? posix.dirname(unified) : undefined;
 }
 
+/**
+ * Joins the control groups, and restricts their devices.
+ * @param begun the one that the process is in already
+ */
+export function joinGroups({ cgroups, deviceFilter }: Container, begun?: string): Operation[] {
+  const joined = cgroups.filter((path) => posix.dirname(path) !== begun);
+  return [
+    ...joined.map((path): Operation => ({ op: 'join-cgroup', path })),
+    ...(deviceFilter ? [{ op: 'device-filter', ...deviceFilter } as const] : []),
+  ];
+}
+
 /** The processes that the program is started by, and the control groups that it alone is in. */
 function processes(container: Container): Operation[] {
   const isolated = container.isolation === 'namespaces';
   const begun = firstGroup(container);
-  const joined = container.cgroups.filter((path) => posix.dirname(path) !== begun);
   return [
     ...(isFirst(container) ? [] : [{ op: 'fork' } as const]),
-    ...joined.map((path): Operation => ({ op: 'join-cgroup', path })),
+    ...joinGroups(container, begun),
     ...(isolated ? [{ op: 'unshare', flags: CLONE.NEWCGROUP } as const] : []),
     { op: 'session' },
   ];
@@ -280,7 +291,7 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
       ? [{ op: 'restrict', path: '/', attributes: MS.RDONLY } as const]
       : []),
     ...filter(container),
-    { op: 'user', ...user },
+    { op: 'user', ...user, groups: container.maySetGroups ? user.groups : undefined },
     { op: 'chdir', path: container.workdir },
     { op: 'env', pairs: container.env },
     { op: 'exec', argv: container.argv },

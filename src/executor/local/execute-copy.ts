@@ -20,9 +20,11 @@ import { treeReader } from '../../store/entries/entries.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import { layerPath } from '../../store/layers/layer-store.js';
 import type { LayerRecord } from '../../store/records.js';
+import type { SourceLocation } from '../../util/errors.js';
 import type { FormerCopy, WritePlace } from '../executor.js';
 import type { CopySources } from './copy-sources.js';
 import type { LocalMachine } from './local-machine.js';
+import { requireOwner } from './require-owner.js';
 
 /** Runs of selections that are copied together, and archives, each alone, in their order. */
 function* groups(
@@ -95,6 +97,7 @@ export async function executeCopy(
   const { destination, owner } = place;
   const { selections, archives } = sources;
   const { location } = step;
+  if (owner) requireOwner(owner, '--chown', location);
   const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
   const former = known && { ...known, path: layerPath(machine.store.paths, known.layer) };
   const { readTree, writeTree } = machine.scanStore;
@@ -149,9 +152,14 @@ export async function executeCopy(
  * Makes the directory of a WORKDIR.
  * @returns false when it is there already and no layer is needed
  */
-export function executeWorkdir(draft: Draft, { destination, owner }: WritePlace): boolean {
+export function executeWorkdir(
+  draft: Draft,
+  { destination, owner }: WritePlace,
+  location: SourceLocation,
+): boolean {
   if (destination.kind === 'directory' || destination.path === '') return false;
   const { uid, gid } = owner ?? { uid: 0, gid: 0 };
+  requireOwner({ uid, gid }, 'WORKDIR', location);
   const own = { path: destination.path, existing: undefined };
   const walker = openWalker(draft.diff);
   try {

@@ -20,7 +20,7 @@ import type { Draft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { DockerfileError, StepFailedError, UnsupportedError } from '../../util/errors.js';
-import { inUserNamespace } from '../../util/user-namespace.js';
+import { inUserNamespace, maySetGroups } from '../../util/user-namespace.js';
 import type { ExecutionIo } from '../executor.js';
 import { canRun } from './binfmt.js';
 import { ALL_CAPABILITIES } from './capabilities.js';
@@ -28,6 +28,7 @@ import type { ControlGroups } from './cgroup.js';
 import { makeControlGroups } from './cgroup.js';
 import type { Container, Isolation, Restrictions } from './container.js';
 import { DEFAULT_RESTRICTIONS } from './container.js';
+import { deviceRules } from './device-rules.js';
 import { hostDevices } from './devices.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
@@ -35,6 +36,7 @@ import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
 import type { PlainNetwork, PrivateNetwork } from './private-network.js';
 import { containerNetwork, openNetwork } from './private-network.js';
+import { requireOwner } from './require-owner.js';
 import { watchResources } from './resource-ends.js';
 import type { NetworkMode, ShownFiles } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
@@ -190,6 +192,7 @@ function describeContainer(
   const work = join(draft.path, 'work');
   mkdirSync(work);
   const identity = getIdentity(stack, step);
+  requireOwner(identity, 'USER', step.location);
   return {
     isolation,
     runtime: machine.runtime,
@@ -205,12 +208,14 @@ function describeContainer(
     devices: insecure && isolation === 'namespaces' ? hostDevices() : [],
     restrictions: getRestrictions(step, isolation),
     cgroups: groups.members,
+    deviceFilter: groups.deviceFilter,
     hostname: HOSTNAME,
     terminal: false,
     pts: join(draft.path, 'pts'),
     shmSize: step.resources.shmSize,
     limits: step.resources.ulimits,
     mayMountSysfs: !inUserNamespace(),
+    maySetGroups: maySetGroups(),
     user: identity,
     workdir: step.workdir,
     env: environment(step, identity.home, mounts.env),
@@ -231,7 +236,9 @@ async function prepare(
   try {
     const network = await openNetwork(networkMode(machine, step));
     undo.push(network.close);
-    return { mounts, network, groups: makeControlGroups(machine.limits) };
+    const all = step.security === 'insecure' || machine.isolation === 'chroot';
+    const devices = all ? undefined : deviceRules([]);
+    return { mounts, network, groups: makeControlGroups(machine.limits, devices) };
   } catch (error) {
     for (const close of undo) close();
     throw error;

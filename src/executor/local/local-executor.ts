@@ -115,7 +115,7 @@ async function make(
       await executeFetch(machine, draft, step, required(inputs.identity, step, 'identity'), io);
       return measured(await measureLayer(draft.diff, step.location));
     case 'workdir':
-      return executeWorkdir(draft, required(inputs.place, step, 'destination'))
+      return executeWorkdir(draft, required(inputs.place, step, 'destination'), step.location)
         ? measured(measureTree(draft.diff))
         : undefined;
     case 'squash':

@@ -20,6 +20,7 @@ import { canonicalJson, sha256 } from '../../util/canonical-json.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import type { SourceLocation } from '../../util/errors.js';
 import type { LocalMachine } from './local-machine.js';
+import { requireOwner } from './require-owner.js';
 
 /** A cache in use. */
 export interface OpenCache {
@@ -67,6 +68,7 @@ async function create(
   const draft = join(machine.scratch(), `mount-${machine.nextNumber()}`);
   mkdirSync(draft);
   if (source) await fill(machine, mount, source, draft, location);
+  requireOwner(mount, '--mount=type=cache', location);
   chownSync(draft, mount.uid, mount.gid);
   chmodSync(draft, mount.mode);
   checkpoint('mount:filled');

@@ -29,6 +29,14 @@ interface Inside {
   readonly path: string;
 }
 
+/** What answers for the devices of a control group of version 2. */
+export interface DeviceFilter {
+  /** Its directory. */
+  readonly group: string;
+  /** A struct bpf_insn[]. */
+  readonly program: Buffer;
+}
+
 /** One operation; the names are those of the system calls where there is one. */
 export type Operation =
   /**
@@ -88,6 +96,8 @@ export type Operation =
    * is at `source`. `mounted`: as a mount of its own, which works where devices do not.
    */
   | ({ readonly op: 'device'; readonly mounted: boolean } & Device)
+  /** Restricts the devices of a control group of version 2; `program` is a struct bpf_insn[]. */
+  | ({ readonly op: 'device-filter' } & DeviceFilter)
   | ({ readonly op: 'write' } & MemoryFile)
   /** A directory with all above it; nothing happens when it is there. */
   | { readonly op: 'make-path'; readonly path: string }
@@ -127,7 +137,8 @@ export type Operation =
       readonly op: 'user';
       readonly uid: number;
       readonly gid: number;
-      readonly groups: readonly number[];
+      /** Undefined: they stay as they are. */
+      readonly groups: readonly number[] | undefined;
     }
   | { readonly op: 'env'; readonly pairs: readonly (readonly [string, string])[] }
   | { readonly op: 'exec'; readonly argv: readonly string[] }
@@ -211,6 +222,8 @@ function operands(operation: Operation): string[] {
       const numbers = [major, minor, mode, uid, gid, mounted ? 1 : 0].map(String);
       return [source, path, kind, ...numbers];
     }
+    case 'device-filter':
+      return [operation.group, operation.program.toString('hex')];
     case 'join-cgroup':
     case 'join-network':
       return [operation.path];
@@ -242,7 +255,7 @@ function operands(operation: Operation): string[] {
     case 'seccomp':
       return [operation.filter.toString('hex')];
     case 'user':
-      return [operation.uid, operation.gid, ...operation.groups].map(String);
+      return [operation.uid, operation.gid, ...(operation.groups ?? ['keep'])].map(String);
     case 'env':
       return operation.pairs.flat();
     case 'exec':

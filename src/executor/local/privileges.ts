@@ -19,14 +19,23 @@ function hasRange(file: string, user: string, uid: number): boolean {
   }
 }
 
+/** Who is not in /etc/passwd has a number alone. */
+function userName(uid: number): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(uid);
+  }
+}
+
 function refuse(reason: string): never {
   throw new IsolationError(`wiac needs root or a user namespace, and ${reason}`, {
-    hint: 'run it as root, or: install uidmap, give your user ranges in /etc/subuid and /etc/subgid, and allow unprivileged user namespaces',
+    hint: 'run it as root, or: install uidmap and allow unprivileged user namespaces',
   });
 }
 
 /**
- * Makes sure that this process may mount and change owners.
+ * Makes sure that this process may mount and, where its user has ranges, change owners.
  * @param store root of the store to be used
  * @returns undefined to go on; else this process only stood in for one in a user namespace, and
  *   ends with the exit code given here
@@ -35,14 +44,13 @@ function refuse(reason: string): never {
 export async function ensurePrivileges(store: string): Promise<number | undefined> {
   const uid = process.getuid?.() ?? 0;
   if (uid === 0 || process.env[INSIDE] !== undefined) return undefined;
-  const { username } = userInfo();
-  for (const file of ['/etc/subuid', '/etc/subgid']) {
-    if (!hasRange(file, username, uid)) refuse(`${file} has no range for ${username}`);
-  }
+  const username = userName(uid);
+  // Without ranges there is one user in the namespace, root, and that is enough for many an image.
+  const ranges = ['/etc/subuid', '/etc/subgid'].every((file) => hasRange(file, username, uid));
   const { execa } = await import('execa');
   // When we are killed, what works for us ends too: execa could not tell it.
   const unshare = [
-    ...['--user', '--map-root-user', '--map-auto', '--mount'],
+    ...['--user', '--map-root-user', ...(ranges ? ['--map-auto'] : []), '--mount'],
     ...['setpriv', '--pdeathsig', 'KILL', '--'],
   ];
   // First without ranges: where no namespace is to be had, unshare's helper that waits to set them

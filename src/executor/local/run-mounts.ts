@@ -13,6 +13,7 @@ import type { LocalMachine } from './local-machine.js';
 import { lockCaches, openCacheMount } from './open-cache-mount.js';
 import type { MemoryFile } from './operations.js';
 import { describeOverlay } from './overlay.js';
+import { requireOwner } from './require-owner.js';
 import type { MountRequest } from './rootfs.js';
 import { showAgent } from './ssh-agent.js';
 
@@ -120,6 +121,7 @@ function showSecret(preparation: Preparation, mount: SecretMount): void {
   const { machine, secrets } = preparation;
   const source = join(machine.places.memory(), `secret${secrets.length}`);
   const { mode, uid, gid } = mount;
+  requireOwner(mount, '--mount=type=secret', step.location);
   secrets.push({ path: source, content: value, mode, uid, gid });
   preparation.requests.push({
     source,
@@ -143,6 +145,7 @@ async function mountAgent(preparation: Preparation, mount: SshMount): Promise<vo
     );
   }
   const { mode, uid, gid } = mount;
+  requireOwner(mount, '--mount=type=ssh', step.location);
   const number = preparation.sockets;
   preparation.sockets += 1;
   // In the step's own directory: the sweep after a killed process removes it with the rest.

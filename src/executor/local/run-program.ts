@@ -7,7 +7,8 @@ import type { Identity } from '../../fs/layer/users.js';
 import { findGroups, resolveIdentity } from '../../fs/layer/users.js';
 import type { ResourceLimit } from '../../plan/step.js';
 import { UsageError } from '../../util/errors.js';
-import { inUserNamespace } from '../../util/user-namespace.js';
+import { inUserNamespace, maySetGroups } from '../../util/user-namespace.js';
+import type { ControlGroups } from './cgroup.js';
 import type { Isolation, Restrictions } from './container.js';
 import type { Device } from './devices.js';
 import { hostDevices } from './devices.js';
@@ -15,6 +16,7 @@ import { maskedPaths } from './masked-paths.js';
 import { describeOverlay } from './overlay.js';
 import type { PlainNetwork, PrivateNetwork } from './private-network.js';
 import { containerNetwork, openNetwork } from './private-network.js';
+import { requireOwner } from './require-owner.js';
 import type { MountRequest, NetworkNames } from './rootfs.js';
 import { inheritRoot, networkFiles, prepareRootfs } from './rootfs.js';
 import type { Exit } from './sandbox.js';
@@ -57,7 +59,7 @@ export interface ProgramRequest {
   readonly privileged: boolean;
   readonly devices: readonly Device[];
   readonly restrictions: Restrictions;
-  readonly cgroups: readonly string[];
+  readonly controlGroups: Pick<ControlGroups, 'members' | 'deviceFilter'>;
   /** Bytes of /dev/shm. */
   readonly shmSize: number;
   readonly limits: readonly ResourceLimit[];
@@ -113,6 +115,7 @@ async function runConnected(
     inheritRoot(upper, stack);
   }
   const identity = getIdentity(stack, request);
+  requireOwner(identity, '--user');
   const { nameserver } = network;
   const places = sharedPlaces(() => scratch);
   const files = networkFiles(places.memory(), { ...names, nameserver });
@@ -138,13 +141,15 @@ async function runConnected(
       masked: maskedPaths(),
       devices: [...allDevices, ...request.devices],
       restrictions: request.restrictions,
-      cgroups: request.cgroups,
+      cgroups: request.controlGroups.members,
+      deviceFilter: request.controlGroups.deviceFilter,
       hostname: names.hostname,
       terminal: request.terminal,
       pts,
       shmSize: request.shmSize,
       limits: request.limits,
       mayMountSysfs: !inUserNamespace(),
+      maySetGroups: maySetGroups(),
       user: identity,
       workdir: request.workdir,
       env: [...env],

@@ -139,7 +139,12 @@ export function runtimeConfig(container: Container): object {
     ociVersion: '1.0.2',
     process: {
       terminal: false,
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.groups, umask: 0o022 },
+      user: {
+        uid: user.uid,
+        gid: user.gid,
+        additionalGids: container.maySetGroups ? user.groups : [],
+        umask: 0o022,
+      },
       args: container.argv,
       env: container.env.map(([name, value]) => `${name}=${value}`),
       cwd: container.workdir,

@@ -4,7 +4,13 @@
  */
 import { basename, join } from 'node:path';
 import type { Container, StreamKind } from './container.js';
-import { firstProcess, joinNetwork, memoryFiles, mountOverlays } from './enter-operations.js';
+import {
+  firstProcess,
+  joinGroups,
+  joinNetwork,
+  memoryFiles,
+  mountOverlays,
+} from './enter-operations.js';
 import type { Operation } from './operations.js';
 import { MS } from './operations.js';
 import { runtimeConfig } from './runtime-config.js';
@@ -33,7 +39,7 @@ export function runtimeOperations(
   streams: StreamKind,
   runtime: string,
 ): Operation[] {
-  const { memory, cgroups } = container;
+  const { memory } = container;
   const { directory } = memory;
   const config: Operation = {
     op: 'write',
@@ -50,7 +56,7 @@ export function runtimeOperations(
     ...joinNetwork(container),
     // The runtime is no process 1, which would have to take in what others leave behind.
     { op: 'fork' },
-    ...cgroups.map((path): Operation => ({ op: 'join-cgroup', path })),
+    ...joinGroups(container),
     { op: 'session' },
     ...mountOverlays(container),
     ...memoryFiles(container),

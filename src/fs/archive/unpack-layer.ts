@@ -9,6 +9,7 @@ import { checkBytes } from '../../oci/tar/expansion-limit.js';
 import type { TarParser } from '../../oci/tar/parser.js';
 import { createTarParser } from '../../oci/tar/parser.js';
 import { NoSpaceError, WiacError } from '../../util/errors.js';
+import { RANGES_HINT } from '../../util/user-namespace.js';
 import type { LayerWriter } from './layer-writer.js';
 import { createLayerWriter } from './layer-writer.js';
 
@@ -56,7 +57,9 @@ function translate(error: unknown): unknown {
   return new ImageError(message, {
     cause: error,
     ...(code === 'EINVAL' && syscall.includes('chown')
-      ? { hint: 'the image uses an owner outside of your ranges in /etc/subuid and /etc/subgid' }
+      ? {
+          hint: `the image has files of somebody who is not in your user namespace: ${RANGES_HINT}`,
+        }
       : {}),
   });
 }

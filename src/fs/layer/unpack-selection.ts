@@ -9,7 +9,7 @@ import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
 import { fromByteString, toByteString } from '../../util/byte-string.js';
 import type { SourceLocation, WiacError } from '../../util/errors.js';
 import { ContextError, NoSpaceError } from '../../util/errors.js';
-import { inUserNamespace } from '../../util/user-namespace.js';
+import { inUserNamespace, RANGES_HINT } from '../../util/user-namespace.js';
 import type { BaseEntry, BaseLookup } from '../archive/directories.js';
 import { isArchive, unpackArchive } from '../archive/unpack-archive.js';
 import type { OpenFile } from '../read.js';
@@ -82,9 +82,12 @@ function asContextError(error: unknown, name: string, location: SourceLocation):
     });
   }
   if (!(error instanceof ImageError) && syscall === undefined) return error;
+  const owner = code === 'EINVAL' && syscall?.includes('chown');
   return new ContextError(`${name} can't be unpacked: ${message}`, location, {
-    hint:
-      (error as WiacError).hint ?? 'is the archive damaged? ADD --unpack=false copies it as it is',
+    hint: owner
+      ? `a file in it belongs to somebody who is not in your user namespace: ${RANGES_HINT}`
+      : ((error as WiacError).hint ??
+        'is the archive damaged? ADD --unpack=false copies it as it is'),
     cause: error,
   });
 }
