@@ -8,7 +8,7 @@ import type { Selection } from '../select/select.js';
 import type { Walker, Walkers } from '../walker.js';
 import type { Composition } from './compose-tree.js';
 import type { Destination } from './destination.js';
-import type { diskMeter, TreeMeasures } from './disk-usage.js';
+import type { DiskMeter, TreeMeasures } from './disk-usage.js';
 import type { Subtree } from './link-subtrees.js';
 import type { Owner } from './users.js';
 
@@ -83,7 +83,7 @@ export interface Job {
   readonly made: Set<string>;
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
-  readonly meter: ReturnType<typeof diskMeter>;
+  readonly meter: DiskMeter;
   /** For each selection: what was copied and is not what had been digested. */
   readonly differences: readonly Map<string, TreeEntry | undefined>[];
   /** For each selection: names of one file that were two files when they were copied. */

@@ -4,16 +4,15 @@
  * which nothing changed costs one readdir, one lstat a file and one look-up.
  */
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import type { FileDigest, TreeDigest } from '../../keys/digest.js';
 import type { Directory } from '../directory.js';
 import { lstatEntry } from '../directory.js';
 import type { Content } from '../read.js';
 import { digestEntry, readBuffer, readLink } from '../read.js';
-import { parentPath } from '../tree-path.js';
+import { lastName, parentPath } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { withWalkers } from '../walker.js';
+import { digestFiles } from './digest-files.js';
 import type { FileSource, Place } from './file-source.js';
 import type { FileStats } from './file-stats.js';
 import { fileStats } from './file-stats.js';
@@ -138,14 +137,15 @@ function readName(
   return undefined;
 }
 
-function readDirty(scan: Scan, walkers: Walkers): void {
+/** Reads what wiac-sys has not read: links and devices, and what has changed since it was listed. */
+function readOthers(scan: Scan, walkers: Walkers): void {
   const buffer = readBuffer();
   for (const file of scan.dirty) {
-    if (file.stats.kind === 'dir') continue;
+    if (file.stats.kind === 'dir' || scan.read.has(file)) continue;
     const { root, path } = file.place;
     try {
       const directory = walkers.at(root, parentPath(path));
-      const found = readName(directory, basename(path), file.stats, buffer);
+      const found = readName(directory, lastName(path), file.stats, buffer);
       if (found) scan.read.set(file, found);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -153,6 +153,16 @@ function readDirty(scan: Scan, walkers: Walkers): void {
       throw unreadable(error, scan.source, path);
     }
   }
+}
+
+async function readDirty(scan: Scan): Promise<void> {
+  const files = scan.dirty.filter(({ stats }) => stats.kind === 'file');
+  const [xattrs] = await Promise.all([
+    readXattrs(scan.dirty),
+    digestFiles(files, (file, content) => scan.read.set(file, { stats: file.stats, content })),
+  ]);
+  scan.xattrs = xattrs;
+  withWalkers((walkers) => readOthers(scan, walkers));
 }
 
 /** @returns undefined when the file is gone */
@@ -254,14 +264,6 @@ export async function digestTrees(
 ): Promise<TreeDigest[]> {
   const scan: Scan = { source, store, seenAt, dirty: [], read: new Map(), xattrs: new Map() };
   const examined = trees.map((tree) => examine(scan, tree));
-  if (scan.dirty.length > 0) {
-    // wiac-sys works on the other core while this thread reads the files.
-    const xattrs = readXattrs(scan.dirty.map((file) => file.place));
-    // Reading may fail before it is waited for.
-    xattrs.catch(() => {});
-    await setImmediate();
-    withWalkers((walkers) => readDirty(scan, walkers));
-    scan.xattrs = await xattrs;
-  }
+  if (scan.dirty.length > 0) await readDirty(scan);
   return examined.map((tree) => conclude(scan, tree));
 }
