@@ -14,7 +14,9 @@
 // What a copy gets, and what its source was when wiac read it. In a request it has this form.
 struct wanted {
     uint64_t size;
-    uint32_t mode, uid, gid, unused;
+    uint32_t mode, uid, gid;
+    // The copy may be another name of the source, where the file system allows that.
+    uint32_t may_link;
     uint8_t digest[SHA256_BYTES];
 };
 
@@ -27,10 +29,23 @@ struct fill {
     // The sources may change: what is copied is digested.
     bool changes;
     uint32_t number;
-    // Bytes that the copies take.
-    uint64_t disk;
+    // Bytes that the copies take; how many are other names of their sources, and what those take.
+    uint64_t disk, linked, linked_disk;
     const char *call;
 };
+
+static uint64_t get_disk(const struct stat *stats) { return (uint64_t)stats->st_blocks * 512; }
+
+// False where it has to be copied: a file has as many names as the file system allows, say.
+static bool link_one(struct fill *fill, int from, const char *name, int into, const char *target) {
+    struct stat stats;
+    if (from == -1 || fstatat(from, name, &stats, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(stats.st_mode) ||
+        linkat(from, name, into, target, 0) == -1)
+        return false;
+    fill->linked++;
+    fill->linked_disk += get_disk(&stats);
+    return true;
+}
 
 // What is there is replaced, never written through.
 static int make_file(int directory, const char *name) {
@@ -51,7 +66,7 @@ static bool finish(struct fill *fill, int copy, const struct stat *source, const
     if (fchmod(copy, wanted->mode) == -1) return false;
     fill->call = "utime";
     if (futimens(copy, times) == -1 || fstat(copy, &stats) == -1) return false;
-    fill->disk += (uint64_t)stats.st_blocks * 512;
+    fill->disk += get_disk(&stats);
     return true;
 }
 
@@ -77,6 +92,7 @@ static bool copy_content(struct fill *fill, int source, const struct stat *stats
 static bool copy_one(struct fill *fill, int from, const char *name, int into, const char *target,
                      const struct wanted *wanted) {
     struct stat stats;
+    if (wanted->may_link && link_one(fill, from, name, into, target)) return true;
     int source = from == -1 ? -1 : open_regular(from, name, &stats);
     if (source == -1) return tell_other(fill, NOT_COPIED, &(struct content){0}), true;
     fill->call = "open";
@@ -145,6 +161,8 @@ static void take_all(struct fill *fill, struct request *request) {
         if (take_directory(fill, request) == TOLD) return;
     end_records(fill->answer);
     put_large(fill->answer, fill->disk);
+    put_large(fill->answer, fill->linked);
+    put_large(fill->answer, fill->linked_disk);
     tell_done(fill->answer);
 }
 

@@ -16,6 +16,8 @@ export interface FileToCopy {
   /** What the source was when it was digested. Bytes; SHA-256 in hex. */
   readonly size: number;
   readonly digest: string;
+  /** The copy may be another name of the source: nobody changes that, and all else of them is equal. */
+  readonly mayLink: boolean;
 }
 
 /** Files of one directory that go into another one. */
@@ -34,6 +36,14 @@ export type OtherCopy =
   /** It was copied as it is now. */
   | { readonly kind: 'changed'; readonly size: number; readonly digest: string };
 
+/** What was made. Sizes are what files take on the disk, in bytes. */
+export interface Filled {
+  readonly disk: number;
+  /** Other names of their sources; `linkedDisk` is not in `disk`. */
+  readonly linked: number;
+  readonly linkedDisk: number;
+}
+
 /** Trusted paths of two directories. */
 export interface FillRoots {
   readonly from: string;
@@ -42,7 +52,7 @@ export interface FillRoots {
   readonly changes: boolean;
 }
 
-/** In the order of native/fill.c: size, mode, owner, group, nothing, digest. */
+/** In the order of native/fill.c: size, mode, owner, group, whether it may be linked, digest. */
 const WANTED_BYTES = 24 + DIGEST_BYTES;
 
 const NOT_COPIED = 0;
@@ -52,12 +62,13 @@ const NOBODY = 0xffffffff;
 
 function encodeWanted(files: readonly FileToCopy[]): Buffer {
   const wanted = Buffer.alloc(files.length * WANTED_BYTES);
-  for (const [index, { size, mode, owner, digest }] of files.entries()) {
+  for (const [index, { size, mode, owner, digest, mayLink }] of files.entries()) {
     const at = index * WANTED_BYTES;
     wanted.writeBigUInt64LE(BigInt(size), at);
     wanted.writeUInt32LE(mode, at + 8);
     wanted.writeUInt32LE(owner?.uid ?? NOBODY, at + 12);
     wanted.writeUInt32LE(owner?.gid ?? NOBODY, at + 16);
+    wanted.writeUInt32LE(Number(mayLink), at + 20);
     wanted.write(digest, at + 24, DIGEST_BYTES, 'hex');
   }
   return wanted;
@@ -66,14 +77,13 @@ function encodeWanted(files: readonly FileToCopy[]): Buffer {
 /**
  * @param onOther gets the number of each file that was not copied as it had been digested, in the
  *   order of `directories`
- * @returns bytes that the copies take on the disk
  * @throws the file system's errors, IsolationError
  */
 export async function fillDirectories(
   { from, into, changes }: FillRoots,
   directories: readonly DirectoryToFill[],
   onOther: (index: number, other: OtherCopy) => void,
-): Promise<number> {
+): Promise<Filled> {
   const payload = payloadWriter().text(rootPath(from)).text(rootPath(into)).number(Number(changes));
   for (const directory of directories) {
     const { files } = directory;
@@ -92,5 +102,6 @@ export async function fillDirectories(
       );
     }
   };
-  return payloadReader(await requestFiles(ASK.fill, payload.end(), onRecords)).large();
+  const reader = payloadReader(await requestFiles(ASK.fill, payload.end(), onRecords));
+  return { disk: reader.large(), linked: reader.large(), linkedDisk: reader.large() };
 }

@@ -7,7 +7,7 @@ import type { DirectoryToFill, FileToCopy, OtherCopy } from '../../native/fill-d
 import { fillDirectories } from '../../native/fill-directories.js';
 import type { FileEntry } from '../scan/tree.js';
 import { lastName, parentPath } from '../tree-path.js';
-import type { FileCopy, Job } from './copy-job.js';
+import type { CopyRequest, FileCopy, Job } from './copy-job.js';
 import { copiedMode, copiedOwner } from './copy-target.js';
 
 /** A file with its path in the layer. */
@@ -47,10 +47,36 @@ function* batches(files: readonly RegularCopy[]): Generator<RegularCopy[]> {
   }
 }
 
+/**
+ * Can a copy be another name of its source? Only at the same path: else a program that sees both
+ * layers would see two names of one file.
+ */
+function isLinkable(
+  { owner, chmod, linkable }: CopyRequest,
+  { path, copy: { file, alone }, entry }: RegularCopy,
+): boolean {
+  const isSame = !owner && !chmod && file.place.path === path;
+  // Attributes are set when all is copied: they would be set in both layers.
+  return isSame && alone && entry.xattrs.length === 0 && linkable.has(file.place.root);
+}
+
+/** The group with the most files that can be linked: a layer shares files with one group alone. */
+function chooseGroup(request: CopyRequest, files: Iterable<RegularCopy>): string | undefined {
+  if (request.former) return request.former.group;
+  const counts = new Map<string, number>();
+  for (const file of files) {
+    const group = request.linkable.get(file.copy.file.place.root);
+    if (group === undefined || !isLinkable(request, file)) continue;
+    counts.set(group, (counts.get(group) ?? 0) + 1);
+  }
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
+}
+
 /** Files by their directories: mostly those of one come one after the other. */
-function byDirectory({ request }: Job, batch: readonly RegularCopy[]): DirectoryToFill[] {
+function byDirectory({ request, group }: Job, batch: readonly RegularCopy[]): DirectoryToFill[] {
   const directories: (DirectoryToFill & { readonly files: FileToCopy[] })[] = [];
-  for (const { path, copy, entry } of batch) {
+  for (const file of batch) {
+    const { path, copy, entry } = file;
     const [from, into] = [parentPath(copy.file.place.path), parentPath(path)];
     let last = directories.at(-1);
     if (last?.from !== from || last.into !== into) {
@@ -64,6 +90,8 @@ function byDirectory({ request }: Job, batch: readonly RegularCopy[]): Directory
       owner: copiedOwner(request, entry),
       size: entry.size,
       digest: entry.digest,
+      mayLink:
+        isLinkable(request, file) && request.linkable.get(file.copy.file.place.root) === group,
     });
   }
   return directories;
@@ -88,7 +116,10 @@ async function copyBatch(job: Job, batch: readonly RegularCopy[]): Promise<Regul
   };
   const from = batch[0]?.copy.file.place.root ?? '';
   const roots = { from, into: job.layer, changes: job.request.changes };
-  job.meter.addBytes(await fillDirectories(roots, byDirectory(job, batch), onOther));
+  const filled = await fillDirectories(roots, byDirectory(job, batch), onOther);
+  job.meter.addBytes(filled.disk);
+  job.linked.files += filled.linked;
+  job.linked.disk += filled.linkedDisk;
   return left;
 }
 
@@ -102,6 +133,7 @@ export async function copyRegularFiles(
   files: readonly RegularCopy[],
   signal: AbortSignal | undefined,
 ): Promise<RegularCopy[]> {
+  job.group ??= chooseGroup(job.request, files);
   const left: RegularCopy[] = [];
   const waiting = batches(files);
   let failed = false;
