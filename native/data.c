@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/fs.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -63,4 +64,45 @@ bool copy_data(int from, int to) {
         at = end;
     }
     return ftruncate(to, stats.st_size) == 0;
+}
+
+// A block of the usual file systems: a hole has that size at least. stat(2): st_blocks counts units of
+// 512 bytes.
+enum { BLOCK = 4096, STAT_BLOCK = 512 };
+
+static bool is_zero(const char *bytes, size_t length) {
+    static const char zeros[BLOCK];
+    return memcmp(bytes, zeros, length) == 0;
+}
+
+// Blocks that are zero stay holes.
+static bool write_sparsely(int to, const char *bytes, size_t length, off_t at) {
+    for (size_t done = 0; done < length; done += BLOCK) {
+        size_t block = length - done < BLOCK ? length - done : BLOCK;
+        if (!is_zero(bytes + done, block) && !write_all(to, bytes + done, block, at + done)) return false;
+    }
+    return true;
+}
+
+bool read_data(int from, const struct stat *stats, int to, struct content *content) {
+    char buffer[BUFFER];
+    struct sha256 hash;
+    bool sparse = stats->st_blocks * STAT_BLOCK < stats->st_size;
+    off_t at = 0;
+    ssize_t count;
+    // Where the file system lets two files share their blocks, nobody changes those of the new one.
+    if (to != -1 && ioctl(to, FICLONE, from) == 0) from = to, to = -1;
+    sha256_begin(&hash);
+    while ((count = pread(from, buffer, BUFFER, at)) != 0) {
+        if (count == -1 && errno == EINTR) continue;
+        if (count == -1) return false;
+        sha256_add(&hash, buffer, count);
+        if (to != -1 && !(sparse ? write_sparsely : write_all)(to, buffer, count, at)) return false;
+        at += count;
+        // The end of a small file need not be asked for.
+        if (count < BUFFER && at >= stats->st_size) break;
+    }
+    sha256_end(&hash, content->digest);
+    content->size = at;
+    return to == -1 || !sparse || ftruncate(to, at) == 0;
 }

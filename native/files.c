@@ -24,6 +24,7 @@ static const struct {
     {ASK_XATTRS, list_xattrs}, {ASK_TREE, walk_tree},     {ASK_SET, set_attributes},
     {ASK_LINK, link_trees},    {ASK_COPY, copy_tree},     {ASK_SYNC, sync_files},
     {ASK_SPREAD, spread_tree}, {ASK_TYPES, probe_types}, {ASK_STATS, list_stats},
+    {ASK_DIGESTS, list_digests}, {ASK_FILL, fill_directories},
 };
 
 struct job {

@@ -34,6 +34,9 @@ enum request_kind {
     ASK_TYPES = 23,
     // What lstat says of a list of files.
     ASK_STATS = 24,
+    // Digests of a list of files, and copies of them.
+    ASK_DIGESTS = 25,
+    ASK_FILL = 26,
 };
 
 // What it is told.

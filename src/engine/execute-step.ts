@@ -230,15 +230,14 @@ function place(
     created,
     bytes: made.bytes,
     disk: made.disk,
-    links: made.links,
     files: made.files,
     // Only a program can leave an opaque directory.
     opaque: made.opaque ?? (step.kind === 'run' ? undefined : []),
     withoutXattrs: made.withoutXattrs,
-    // Nodes of a tree are in the store of the executor that made it.
+    // Nodes of a tree, and files with other names, are in the store of the executor that made it.
     ...(made.content.kind === 'draft'
-      ? { digest: made.digest, tree: made.tree }
-      : { digest: undefined, tree: undefined }),
+      ? { digest: made.digest, tree: made.tree, links: made.links }
+      : { digest: undefined, tree: undefined, links: undefined }),
   };
   return { record, layer };
 }

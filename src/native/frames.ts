@@ -14,6 +14,8 @@ export const ASK = {
   spread: 22,
   types: 23,
   stats: 24,
+  digests: 25,
+  fill: 26,
 } as const;
 
 /** What it tells. */

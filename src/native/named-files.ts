@@ -8,20 +8,25 @@ export interface NamedFiles {
   readonly directory: string;
   /** '' is the directory itself. */
   readonly names: readonly string[];
+  /** What of each file is read, where that takes time. */
+  readonly bytes?: readonly number[];
 }
 
 /** Bytes of one request: while one is answered, the next one is written. */
 const REQUEST_BYTES = 64 << 10;
 
-/** Directories with so many names that they make a request. */
+/** To read so many bytes takes as long as to handle a byte of a name. */
+const READ_BYTES = 64;
+
+/** Directories with so many names, or so much in their files, that they make a request. */
 function* batches(files: readonly NamedFiles[]): Generator<NamedFiles[]> {
   let batch: NamedFiles[] = [];
   let size = 0;
-  for (const { directory, names } of files) {
+  for (const { directory, names, bytes } of files) {
     let from = 0;
     size += directory.length;
     for (const [index, name] of names.entries()) {
-      size += name.length + 1;
+      size += name.length + 1 + (bytes?.[index] ?? 0) / READ_BYTES;
       if (size < REQUEST_BYTES) continue;
       yield [...batch, { directory, names: names.slice(from, index + 1) }];
       batch = [];

@@ -46,6 +46,7 @@ export interface PayloadReader {
   readonly text: () => Buffer;
   readonly bytes: () => Buffer;
   readonly rest: () => Buffer;
+  readonly hex: (length: number) => string;
 }
 
 export function payloadReader(payload: Buffer = EMPTY): PayloadReader {
@@ -59,6 +60,7 @@ export function payloadReader(payload: Buffer = EMPTY): PayloadReader {
     isEmpty: () => at === payload.length,
     number,
     large: () => Number(payload.readBigUInt64LE(take(8))),
+    hex: (length) => payload.toString('hex', take(length), at),
     text() {
       const end = payload.indexOf(0, at);
       const text = payload.subarray(at, end === -1 ? payload.length : end);

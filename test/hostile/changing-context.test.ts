@@ -22,6 +22,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { CopyReport } from '../../src/fs/layer/copy-job.js';
+import { NOTHING_TO_LINK } from '../../src/fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../src/fs/layer/copy-layer.js';
 import { withSource } from '../../src/fs/scan/file-source.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
@@ -72,6 +73,7 @@ async function copyWhile(root: string, sources: string[], happens: () => void): 
         ownership: 'root',
         chmod: undefined,
         former: undefined,
+        linkable: NOTHING_TO_LINK,
         location,
       },
       { read: treeReader(store.readTree), text: store.readTree, write: store.writeTree },

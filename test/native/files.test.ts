@@ -3,53 +3,21 @@
  * it does with trees, and what it refuses.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { compile } from '../../compile-native.js';
 import { measureTree } from '../../src/fs/layer/disk-usage.js';
-import type { Frame } from '../../src/native/frames.js';
 import { ASK, encodeFrame, frameReader, TELL } from '../../src/native/frames.js';
 import type { PayloadWriter } from '../../src/native/payload.js';
-import { payloadReader, payloadWriter } from '../../src/native/payload.js';
+import { payloadReader } from '../../src/native/payload.js';
+import { requestsTo, sanitizedBinary, texts } from '../support/native-requests.js';
 import { describeTree } from '../support/tree.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 
-let directory: string;
-let binary: string;
-
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'wiac-sanitized-'));
-  binary = join(directory, 'wiac-sys');
-  const sanitizers = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-  expect(compile('cc', binary, sanitizers)).toBe(true);
-});
-afterAll(() => rmSync(directory, { recursive: true }));
-
-/** Sends requests and then the end of the stream. @returns all that is told, in its order */
-function ask(...requests: (readonly [kind: number, payload: PayloadWriter | Buffer])[]): Frame[] {
-  const input = requests.map(([kind, payload], id) =>
-    encodeFrame({ id, kind, payload: Buffer.isBuffer(payload) ? payload : payload.end() }),
-  );
-  const { stdout, stderr, status } = spawnSync(binary, ['once'], {
-    input: Buffer.concat(input),
-    maxBuffer: 1 << 28,
-  });
-  expect({ status, stderr: String(stderr) }).toEqual({ status: 0, stderr: '' });
-  const frames: Frame[] = [];
-  frameReader((frame) => frames.push({ ...frame, payload: Buffer.from(frame.payload) }))(stdout);
-  return frames;
-}
-
-/** One request that goes well. @returns its records */
-function done(kind: number, payload: PayloadWriter): Buffer {
-  const frames = ask([kind, payload]);
-  expect(frames.at(-1)).toMatchObject({ kind: TELL.done });
-  return Buffer.concat(frames.map((frame) => frame.payload));
-}
+const binary = sanitizedBinary();
+const { ask, done, failed } = requestsTo(binary);
 
 /** Records of a tree's files, and what it amounts to. */
 function walked(root: string, measure = 0, prefix = ''): { records: Buffer; totals: number[] } {
@@ -61,18 +29,6 @@ function walked(root: string, measure = 0, prefix = ''): { records: Buffer; tota
   const totals = [reader.large(), reader.large(), reader.large(), reader.large()];
   return { records, totals };
 }
-
-/** One request that fails. @returns number of the error, call, path */
-function failed(kind: number, payload: PayloadWriter): (string | number)[] {
-  const [frame, ...more] = ask([kind, payload]);
-  expect([frame?.kind, more]).toEqual([TELL.failed, []]);
-  const reader = payloadReader(frame?.payload);
-  const [error, call, , path] = [reader.number(), reader.text(), reader.text(), reader.text()];
-  return [error, String(call), String(path)];
-}
-
-const texts = (...all: (string | Buffer)[]) =>
-  all.reduce((payload: PayloadWriter, text) => payload.text(text), payloadWriter());
 
 const [ENOENT, EEXIST, ENOTDIR, EISDIR, EINVAL, EXDEV, ELOOP] = [2, 17, 20, 21, 22, 18, 40];
 
@@ -381,8 +337,8 @@ test('a long request does not keep a short one waiting', async () => {
 test('any payload for any request: each is answered, and nothing is read behind its end', () => {
   const root = tempDir();
   writeTree(root, { 'a/b': 'b', c: '-> a' });
-  const { xattrs, stats, tree, set, link, copy, spread, types } = ASK;
-  const kinds = [xattrs, stats, tree, set, link, copy, spread, types];
+  const { xattrs, stats, digests, fill, tree, set, link, copy, spread, types } = ASK;
+  const kinds = [xattrs, stats, digests, fill, tree, set, link, copy, spread, types];
   const number = fc.constantFrom(0, 1, 2, 3, 0xff, 0xffff_ffff).map((value) => {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(value);
@@ -422,6 +378,9 @@ test('lengths and counts that lead behind the end', () => {
     [ASK.set, texts(root).number(3).text('f')],
     [ASK.stats, list().number(2).text('f')],
     [ASK.xattrs, list().number(0xffff_ffff).text('f')],
+    [ASK.digests, list().number(2).text('f')],
+    [ASK.fill, texts(root, root).number(1).text('').text('').number(1).number(56)],
+    [ASK.fill, texts(root, root).number(1).text('').text('').number(0xffff_ffff).number(0)],
   ] as const)
     expect(ask([kind, payload]).at(-1)?.kind).toBe(TELL.refused);
 });

@@ -1,6 +1,7 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
 import { basename, join } from 'node:path';
-import type { CopyReport } from '../../fs/layer/copy-job.js';
+import type { CopyReport, LinkableSources } from '../../fs/layer/copy-job.js';
+import { NOTHING_TO_LINK } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { ensureDirectories, writeInlineFiles } from '../../fs/layer/inline-files.js';
@@ -17,9 +18,10 @@ import { ensureEntry, setDirectory } from '../../fs/write.js';
 import { parseMode } from '../../plan/mode.js';
 import type { CopyStep } from '../../plan/step.js';
 import { treeReader } from '../../store/entries/entries.js';
+import { findLayer } from '../../store/layers/find-layers.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import { layerPath } from '../../store/layers/layer-store.js';
-import type { LayerRecord } from '../../store/records.js';
+import type { LayerId, LayerRecord } from '../../store/records.js';
 import type { SourceLocation } from '../../util/errors.js';
 import type { FormerCopy, WritePlace } from '../executor.js';
 import type { CopySources } from './copy-sources.js';
@@ -82,8 +84,21 @@ export interface CopyInputs {
   readonly place: WritePlace;
   readonly sources: CopySources;
   readonly former: FormerCopy | undefined;
+  /** The layers of the step that the files are from. */
+  readonly reads: readonly LayerId[];
   /** The layers below, topmost first: names of an archive can lead through their links and directories. */
   readonly stack: Stack;
+}
+
+/** Layers of this store never change; those that another program keeps are not ours to link. */
+function linkableSources({ store }: LocalMachine, layers: readonly LayerId[]): LinkableSources {
+  const linkable = new Map<string, string>();
+  for (const id of layers) {
+    const record = findLayer(store, id);
+    if (record && record.external === undefined)
+      linkable.set(layerPath(store.paths, id), record.links?.group ?? id);
+  }
+  return linkable;
 }
 
 /** Makes the layer of a COPY or ADD in the draft. */
@@ -91,7 +106,7 @@ export async function executeCopy(
   machine: LocalMachine,
   draft: Draft,
   step: CopyStep,
-  { place, sources, former: known, stack }: CopyInputs,
+  { place, sources, former: known, reads, stack }: CopyInputs,
   signal: AbortSignal,
 ): Promise<CopyResult> {
   const { destination, owner } = place;
@@ -110,6 +125,7 @@ export async function executeCopy(
     ownership: step.from === undefined ? 'root' : 'keep',
     chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, location),
     former,
+    linkable: archives.length === 0 ? linkableSources(machine, reads) : NOTHING_TO_LINK,
     location,
   } as const;
   const reports: CopyReport[] = [];
@@ -133,8 +149,8 @@ export async function executeCopy(
   settleDirectories(draft.diff, [...made, ...withAncestors(destination.path)]);
   const [first] = reports;
   if (!first) throw new Error('a COPY without a part');
-  const links =
-    former && first.linked > 0 ? { group: former.group, disk: first.linkedDisk } : undefined;
+  const { group, linkedDisk } = first;
+  const links = group === undefined ? undefined : { group: group as LayerId, disk: linkedDisk };
   const report = { ...first, made, selections: copied, links };
   if (archives.length === 0 && step.inline.length === 0) {
     const { composed } = report;

@@ -71,7 +71,8 @@ async function copy(
   };
   const sources = io.sources ?? (await select());
   const place = required(inputs.place, step, 'destination');
-  const request = { place, sources, former: inputs.former, stack };
+  const reads = ids(inputs.reads[0] ?? []);
+  const request = { place, sources, former: inputs.former, reads, stack };
   const made = await executeCopy(machine, draft, step, request, io.signal);
   const { linked, links, withoutXattrs, tree, digest } = made;
   const selections = made.selections.map(selectionInput);

@@ -5,6 +5,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CacheMount, RunMount } from '../../dockerfile/mount-flags.js';
+import { NOTHING_TO_LINK } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
 import { stackSource } from '../../fs/layer/stack-source.js';
 import { removeTree } from '../../fs/remove-tree.js';
@@ -48,6 +49,8 @@ async function fill(
     ownership: 'keep',
     chmod: undefined,
     former: undefined,
+    // Programs change what is in it.
+    linkable: NOTHING_TO_LINK,
     location,
   } as const;
   const { readTree, writeTree } = machine.scanStore;

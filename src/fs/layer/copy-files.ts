@@ -1,34 +1,21 @@
-/**
- * Copies files into a layer. Each is opened by descriptor on both sides and digested as it is
- * copied: what the layer holds is what its key says, whatever happens to the source meanwhile.
- */
-import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  ftruncateSync,
-  futimesSync,
-  writeSync,
-} from 'node:fs';
-import { basename } from 'node:path';
+/** Copies files into a layer. Regular files are copied by wiac-sys, the few others here. */
+import { closeSync, fchmodSync, fchownSync, fstatSync, futimesSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import type { FileDigest } from '../../keys/digest.js';
 import { ContextError } from '../../util/errors.js';
 import { fileTime } from '../../util/file-time.js';
 import type { Pending } from '../archive/pending.js';
 import { createPending } from '../archive/pending.js';
 import type { Directory } from '../directory.js';
 import { lstatEntry } from '../directory.js';
-import type { OpenFile } from '../read.js';
-import { openFile, readBuffer, readLink, readPieces } from '../read.js';
+import { openFile, readLink } from '../read.js';
 import type { FileEntry, SpecialEntry, SymlinkEntry, TreeEntry } from '../scan/tree.js';
 import { sameEntry } from '../scan/tree.js';
-import { parentPath } from '../tree-path.js';
+import { lastName, parentPath } from '../tree-path.js';
 import { createFile, createLink, linkEntry, setEntryOwner, setEntryTime } from '../write.js';
 import type { FileCopy, Job } from './copy-job.js';
-import type { Owner } from './users.js';
+import type { RegularCopy } from './copy-regular.js';
+import { copyRegularFiles } from './copy-regular.js';
+import { copiedMode, copiedOwner } from './copy-target.js';
 
 /** Everything else of this process waits for so long at most. */
 const SLICE_MS = 20;
@@ -37,82 +24,39 @@ const SLICE_MS = 20;
 interface Copying {
   readonly job: Job;
   readonly pending: Pending;
-  readonly buffer: Buffer;
+  /** Paths that get no attributes: another name has them, or something else is there by now. */
+  readonly bare: Set<string>;
 }
 
 function place(path: string): { parent: string; name: string } {
   const parent = parentPath(path);
-  return { parent, name: basename(path) };
-}
-
-/** A block of the usual file systems: a hole has that size at least. */
-const BLOCK = 4096;
-const ZEROS = Buffer.alloc(BLOCK);
-
-function writeAll(fd: number, data: Buffer, position: number): void {
-  for (let done = 0; done < data.length; )
-    done += writeSync(fd, data, done, data.length - done, position + done);
-}
-
-/** Writes the blocks that are not zero; the rest stays a hole. */
-function writeSparsely(fd: number, piece: Buffer, position: number): void {
-  for (let at = 0; at < piece.length; at += BLOCK) {
-    const block = piece.subarray(at, at + BLOCK);
-    if (!block.equals(ZEROS.subarray(0, block.length))) writeAll(fd, block, position + at);
-  }
+  return { parent, name: lastName(path) };
 }
 
 /** Every symbolic link has it (symlink(7)). */
 const LINK_MODE = 0o777;
 
-/** stat(2): st_blocks counts units of 512 bytes. */
-const hasHoles = ({ stats }: OpenFile) => stats.blocks * 512 < stats.size;
-
-/**
- * @param known digest of a file that never changes; others are digested on their way
- * @returns bytes and digest of what was read, and so of what was written
- */
-function copyContent(
-  source: OpenFile,
-  target: number,
-  buffer: Buffer,
-  known: FileDigest | undefined,
-) {
-  const hash = known === undefined ? createHash('sha256') : undefined;
-  const sparse = hasHoles(source);
-  const size = readPieces(source, buffer, (piece, position) => {
-    hash?.update(piece);
-    if (sparse) writeSparsely(target, piece, position);
-    else writeAll(target, piece, position);
-  });
-  if (sparse) ftruncateSync(target, size);
-  return { digest: known ?? (hash?.digest('hex') as FileDigest), size };
-}
-
-/** Owner of the copy; undefined: the process that makes it. */
-function getOwner({ job: { request } }: Copying, entry: TreeEntry): Owner | undefined {
-  return request.owner ?? (request.ownership === 'keep' ? entry : undefined);
-}
-
-function getMode({ job: { request } }: Copying, entry: TreeEntry): number {
-  return request.chmod ? request.chmod(entry.mode, false) : entry.mode;
-}
-
 /** What Node has no call for; chown(2) removes capabilities, so that they come after it. */
-function queueXattrs({ pending }: Copying, path: string, { xattrs }: TreeEntry): void {
-  const bytes = Buffer.from(path).toString('latin1');
-  for (const [name, value] of xattrs) {
-    const text = Buffer.from(value, 'hex').toString('latin1');
-    pending.add({ call: 'setxattr', path: bytes, name, value: text });
+function queueXattrs(
+  { pending, bare }: Copying,
+  copies: Iterable<readonly [path: string, copy: FileCopy]>,
+): void {
+  for (const [path, { entry }] of copies) {
+    if (entry.xattrs.length === 0 || bare.has(path)) continue;
+    const bytes = Buffer.from(path).toString('latin1');
+    for (const [name, value] of entry.xattrs) {
+      const text = Buffer.from(value, 'hex').toString('latin1');
+      pending.add({ call: 'setxattr', path: bytes, name, value: text });
+    }
   }
 }
 
 /** Gives a new file, which is open, what belongs to it besides its content. */
 function finishFile(copying: Copying, fd: number, entry: FileEntry, mtimeMs: number): void {
-  const owner = getOwner(copying, entry);
+  const owner = copiedOwner(copying.job.request, entry);
   if (owner) fchownSync(fd, owner.uid, owner.gid);
   // chown clears setuid and setgid, so that the mode comes after it.
-  fchmodSync(fd, getMode(copying, entry));
+  fchmodSync(fd, copiedMode(copying.job.request, entry));
   const time = fileTime(mtimeMs / 1000);
   futimesSync(fd, time, time);
   copying.job.meter.add(fstatSync(fd));
@@ -134,36 +78,6 @@ function copySocket(
   }
 }
 
-/**
- * Copies a regular file.
- * @returns what was copied; undefined when there is no such file any more
- */
-function copyFile(
-  copying: Copying,
-  from: Directory,
-  fromName: string,
-  to: Directory,
-  name: string,
-  entry: FileEntry,
-): FileEntry | undefined {
-  const source = openFile(from, fromName);
-  if (!source) return undefined;
-  try {
-    const fd = createFile(to, name, 0o600);
-    try {
-      const known = copying.job.request.changes ? undefined : entry.digest;
-      const content = copyContent(source, fd, copying.buffer, known);
-      finishFile(copying, fd, entry, source.stats.mtimeMs);
-      const same = content.digest === entry.digest && content.size === entry.size;
-      return same ? entry : { ...entry, ...content };
-    } finally {
-      closeSync(fd);
-    }
-  } finally {
-    closeSync(source.fd);
-  }
-}
-
 /** Makes a symbolic link with the target that was digested: nothing is read for it. */
 function makeLink(
   copying: Copying,
@@ -173,7 +87,7 @@ function makeLink(
   mtimeMs: number,
 ): void {
   createLink(to, name, entry.target);
-  const owner = getOwner(copying, entry);
+  const owner = copiedOwner(copying.job.request, entry);
   if (owner) setEntryOwner(to, name, owner.uid, owner.gid);
   setEntryTime(to, name, mtimeMs);
   const stats = lstatEntry(to, name);
@@ -182,9 +96,9 @@ function makeLink(
 
 /** Devices, fifos and sockets. */
 function makeSpecial(copying: Copying, path: string, copy: FileCopy, entry: SpecialEntry): void {
-  const { uid, gid } = getOwner(copying, entry) ?? { uid: 0, gid: 0 };
+  const { uid, gid } = copiedOwner(copying.job.request, entry) ?? { uid: 0, gid: 0 };
   const bytes = Buffer.from(path).toString('latin1');
-  const mode = getMode(copying, entry);
+  const mode = copiedMode(copying.job.request, entry);
   const { type, device } = entry;
   if (type === 'char' && device === 0) {
     throw new ContextError(
@@ -220,26 +134,15 @@ function copyChanged(
   return entry;
 }
 
-/** @returns what was copied; undefined when it was gone */
-function copyOne(copying: Copying, path: string, copy: FileCopy): TreeEntry | undefined {
+/** Copies what is no regular file. */
+function copyOne(copying: Copying, path: string, copy: FileCopy): void {
   const { job } = copying;
   const { file, entry } = copy;
   const { parent, name } = place(path);
-  if (entry.type === 'symlink')
-    makeLink(copying, job.target.at(parent), name, entry, file.stats.mtimeMs);
-  else if (entry.type === 'file' && file.stats.kind === 'socket')
-    copySocket(copying, job.target.at(parent), name, entry, file.stats.mtimeMs);
-  else if (entry.type === 'file') {
-    const source = place(file.place.path);
-    const from = sourceDirectory(job, file.place.root, source.parent);
-    if (!from) return undefined;
-    const copied = copyFile(copying, from, source.name, job.target.at(parent), name, entry);
-    if (!copied) return copyChanged(copying, path, copy, from, source.name);
-    queueXattrs(copying, path, copied);
-    return copied;
-  } else if (entry.type !== 'dir') makeSpecial(copying, path, copy, entry);
-  queueXattrs(copying, path, entry);
-  return entry;
+  const { mtimeMs } = file.stats;
+  if (entry.type === 'symlink') makeLink(copying, job.target.at(parent), name, entry, mtimeMs);
+  else if (entry.type === 'file') copySocket(copying, job.target.at(parent), name, entry, mtimeMs);
+  else if (entry.type !== 'dir') makeSpecial(copying, path, copy, entry);
 }
 
 /** undefined when another process removed it, or put something else in its place. */
@@ -271,12 +174,76 @@ function linkToFirst(copying: Copying, path: string, copy: FileCopy): boolean {
   // Two directories are open at once: a walker's is valid until its next call.
   const { layer, sources, target } = job;
   linkEntry(sources.at(layer, from.parent), from.name, target.at(to.parent), to.name);
+  copying.bare.add(path);
   return true;
+}
+
+/** Is there a regular file after all? @throws EACCES, EIO and others that say why it can't be read */
+function isReadable(directory: Directory, name: string): boolean {
+  const file = openFile(directory, name);
+  if (file) closeSync(file.fd);
+  return file !== undefined;
+}
+
+/** What wiac-sys found to be no regular file: it may be one again, a link, or gone. */
+async function copyOthers(
+  copying: Copying,
+  files: readonly RegularCopy[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { job } = copying;
+  const source = ({ copy: { file } }: RegularCopy) => {
+    const { parent, name } = place(file.place.path);
+    return { from: sourceDirectory(job, file.place.root, parent), name };
+  };
+  const readable = files.filter((file) => {
+    const { from, name } = source(file);
+    return from !== undefined && isReadable(from, name);
+  });
+  const again = new Set(await copyRegularFiles(job, readable, signal));
+  const copied = new Set(readable.filter((file) => !again.has(file)));
+  for (const file of files) {
+    if (copied.has(file)) continue;
+    const { path, copy } = file;
+    const { from, name } = source(file);
+    const now = from && copyChanged(copying, path, copy, from, name);
+    job.differences[copy.selection]?.set(copy.within, now);
+    copying.bare.add(path);
+    if (now === undefined) job.copies.delete(path);
+  }
+}
+
+type Copies = readonly (readonly [path: string, copy: FileCopy])[];
+
+/** Copies files, none of which is another name of one that was copied. */
+async function copyApart(
+  copying: Copying,
+  copies: Copies,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const regular: RegularCopy[] = [];
+  const others: [string, FileCopy][] = [];
+  for (const [path, copy] of copies) {
+    const { entry, file } = copy;
+    // A socket of a build context is an empty file in the image.
+    const isRegular = entry.type === 'file' && file.stats.kind !== 'socket';
+    if (isRegular) regular.push({ path, copy, entry });
+    else others.push([path, copy]);
+  }
+  await copyOthers(copying, await copyRegularFiles(copying.job, regular, signal), signal);
+  let until = performance.now() + SLICE_MS;
+  for (const [path, copy] of others) {
+    copyOne(copying, path, copy);
+    if (performance.now() < until) continue;
+    await setImmediate();
+    signal?.throwIfAborted();
+    until = performance.now() + SLICE_MS;
+  }
 }
 
 /**
  * Carries out what was noted in `wanted`; what is not as it was digested goes to `job.differences`.
- * @param signal stops between two files
+ * @param signal stops between two requests
  * @throws the file system's errors, and the signal's reason
  */
 export async function copyFiles(
@@ -284,22 +251,13 @@ export async function copyFiles(
   wanted: ReadonlyMap<string, FileCopy>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const copying: Copying = { job, pending: createPending(job.layer), buffer: readBuffer() };
+  const copying: Copying = { job, pending: createPending(job.layer), bare: new Set() };
   // Names of one file come last, when the first of them is there.
-  const inOrder = [
-    ...[...wanted].filter(([, { sameAs }]) => sameAs === undefined),
-    ...[...wanted].filter(([, { sameAs }]) => sameAs !== undefined),
-  ];
-  let until = performance.now() + SLICE_MS;
-  for (const [path, copy] of inOrder) {
-    if (linkToFirst(copying, path, copy)) continue;
-    const copied = copyOne(copying, path, copy);
-    if (copied !== copy.entry) job.differences[copy.selection]?.set(copy.within, copied);
-    if (copied === undefined) job.copies.delete(path);
-    if (performance.now() < until) continue;
-    await setImmediate();
-    signal?.throwIfAborted();
-    until = performance.now() + SLICE_MS;
-  }
+  const first = [...wanted].filter(([, { sameAs }]) => sameAs === undefined);
+  const further = [...wanted].filter(([, { sameAs }]) => sameAs !== undefined);
+  await copyApart(copying, first, signal);
+  const apart = further.filter(([path, copy]) => !linkToFirst(copying, path, copy));
+  await copyApart(copying, apart, signal);
+  queueXattrs(copying, wanted);
   await copying.pending.flush();
 }

@@ -8,7 +8,7 @@ import type { Selection } from '../select/select.js';
 import type { Walker, Walkers } from '../walker.js';
 import type { Composition } from './compose-tree.js';
 import type { Destination } from './destination.js';
-import type { diskMeter, TreeMeasures } from './disk-usage.js';
+import type { DiskMeter, TreeMeasures } from './disk-usage.js';
 import type { Subtree } from './link-subtrees.js';
 import type { Owner } from './users.js';
 
@@ -27,13 +27,25 @@ export interface CopyRequest {
   readonly chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
   /** A layer that the same instruction made before, to link unchanged files from. */
   readonly former: FormerLayer | undefined;
+  /** Sources whose files may get another name in the layer. */
+  readonly linkable: LinkableSources;
   /** The instruction, for errors. */
   readonly location: SourceLocation;
 }
 
+/**
+ * Layers of the same store, by their trusted paths; the values are their groups: all layers that share
+ * files are in one group.
+ */
+export type LinkableSources = ReadonlyMap<string, string>;
+
+export const NOTHING_TO_LINK: LinkableSources = new Map();
+
 /** A layer to link from, and what it was made from. */
 export interface FormerLayer {
   readonly path: string;
+  /** That of its layer, as in LinkableSources. */
+  readonly group: string;
   readonly selections: readonly SelectionInput[];
 }
 
@@ -42,6 +54,8 @@ export interface CopyReport extends TreeMeasures {
   readonly linked: number;
   /** The part of `disk` that is in linked files, in whole blocks of their size. */
   readonly linkedDisk: number;
+  /** Of the layers that they are linked from; undefined where there are none. */
+  readonly group: string | undefined;
   /** Directories that stand for no directory of a source, relative to the layer. */
   readonly made: readonly string[];
   /** The selections as they were copied: some files may have changed since they were digested. */
@@ -61,6 +75,8 @@ export interface FileCopy {
   readonly within: string;
   /** Path in the layer of another name of the same file; it comes first. */
   readonly sameAs: string | undefined;
+  /** No other name of it is copied. */
+  readonly alone: boolean;
 }
 
 /** A layer that is being made. */
@@ -83,7 +99,11 @@ export interface Job {
   readonly made: Set<string>;
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
-  readonly meter: ReturnType<typeof diskMeter>;
+  readonly meter: DiskMeter;
+  /** Files of `copies` that are other names of their sources. */
+  readonly linked: { files: number; disk: number };
+  /** The group that they are linked from; set when it is known which ones can be. */
+  group: string | undefined;
   /** For each selection: what was copied and is not what had been digested. */
   readonly differences: readonly Map<string, TreeEntry | undefined>[];
   /** For each selection: names of one file that were two files when they were copied. */

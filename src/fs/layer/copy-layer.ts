@@ -133,12 +133,25 @@ function getReport(job: Job, nodes: TreeNodes): CopyReport {
   for (const path of new Set(['', ...job.directories]))
     job.meter.add(fstatSync(job.target.at(path).fd));
   const files = job.directories.size + job.copies.size + linked;
+  linked += job.linked.files;
+  linkedDisk += job.linked.disk;
   const disk = job.meter.total() + linkedDisk;
+  const group = linked > 0 ? job.group : undefined;
   const selections = copiedSelections(job, nodes.write);
   const asDigested = selections.every((selection, at) => selection === job.request.selections[at]);
   // Where a source changed meanwhile, directories may be there for what was gone.
   const composed = asDigested ? composeTree(job.request, nodes) : undefined;
-  return { files, bytes, disk, linked, linkedDisk, made: [...job.made], selections, composed };
+  return {
+    files,
+    bytes,
+    disk,
+    linked,
+    linkedDisk,
+    group,
+    made: [...job.made],
+    selections,
+    composed,
+  };
 }
 
 /**
@@ -173,6 +186,8 @@ export async function makeCopyLayer(
     made: new Set(),
     finish: [],
     meter: diskMeter(),
+    linked: { files: 0, disk: 0 },
+    group: former?.group,
     differences: request.selections.map(() => new Map()),
     apart: request.selections.map(() => new Set()),
   };

@@ -1,8 +1,10 @@
 /** Where what a COPY selects goes in its layer, and the directories that are made for it. */
 import { join } from 'node:path';
+import type { TreeEntry } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import type { EntryAttributes } from '../write.js';
 import type { CopyRequest } from './copy-job.js';
+import type { Owner } from './users.js';
 
 /** A directory of the layer that is made where it is not there yet. */
 export interface NewDirectory {
@@ -52,4 +54,17 @@ export function targetDirectories(request: CopyRequest, selection: Selection): N
     const mode = own?.mode ?? NEW_DIRECTORY_MODE;
     return [{ path, attributes: { mode: chmod && own ? chmod(mode, true) : mode, uid, gid } }];
   });
+}
+
+/** Owner of a copy; undefined: the process that makes it. */
+export function copiedOwner(
+  { owner, ownership }: CopyRequest,
+  entry: TreeEntry,
+): Owner | undefined {
+  return owner ?? (ownership === 'keep' ? entry : undefined);
+}
+
+/** Permission bits of a copy that is no directory. */
+export function copiedMode({ chmod }: CopyRequest, { mode }: TreeEntry): number {
+  return chmod ? chmod(mode, false) : mode;
 }

@@ -14,8 +14,16 @@ function isShared(stats: Stats): boolean {
   return stats.nlink > 1 && !stats.isDirectory();
 }
 
-/** Adds up what lstat says. @returns the bytes that this file added: 0 for an inode seen before */
-export function diskMeter(): { add: (stats: Stats) => number; total: () => number } {
+/** Adds up what files take on the disk. Bytes. */
+export interface DiskMeter {
+  /** What lstat says. @returns the bytes that this file added: 0 for an inode seen before */
+  readonly add: (stats: Stats) => number;
+  /** What files take that have one name each. */
+  readonly addBytes: (bytes: number) => void;
+  readonly total: () => number;
+}
+
+export function diskMeter(): DiskMeter {
   const seen = new Set<number>();
   let total = 0;
   return {
@@ -27,6 +35,9 @@ export function diskMeter(): { add: (stats: Stats) => number; total: () => numbe
       const bytes = stats.blocks * BLOCK_BYTES;
       total += bytes;
       return bytes;
+    },
+    addBytes: (bytes) => {
+      total += bytes;
     },
     total: () => total,
   };

@@ -99,7 +99,7 @@ function getCopy(
   if (!entry || entry.type === 'dir') return undefined;
   const leader = first.get(within);
   const sameAs = leader === undefined || leader === within ? undefined : pathBelow(target, leader);
-  return { file, entry, selection, within, sameAs };
+  return { file, entry, selection, within, sameAs, alone: leader === undefined };
 }
 
 /** Places a directory's entries; `onSame` takes subdirectories of which the former has all. */
@@ -145,7 +145,9 @@ function placeFile(
   if (into) makeDirectories(job, targetDirectories(job.request, selection));
   const target = targetPath(job.request, selection);
   const path = into ? join(target, selection.name) : job.request.destination.path;
-  const copy = () => ({ file, entry, selection: index, within: entry.name, sameAs: undefined });
+  const within = entry.name;
+  const alone = true;
+  const copy = () => ({ file, entry, selection: index, within, sameAs: undefined, alone });
   placeEntry(job, path, copy, file, former !== undefined && selection.tree === former);
 }
 

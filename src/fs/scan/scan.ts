@@ -4,16 +4,15 @@
  * which nothing changed costs one readdir, one lstat a file and one look-up.
  */
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import type { FileDigest, TreeDigest } from '../../keys/digest.js';
 import type { Directory } from '../directory.js';
 import { lstatEntry } from '../directory.js';
 import type { Content } from '../read.js';
 import { digestEntry, readBuffer, readLink } from '../read.js';
-import { parentPath } from '../tree-path.js';
+import { lastName, parentPath } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { withWalkers } from '../walker.js';
+import { digestFiles } from './digest-files.js';
 import type { FileSource, Place } from './file-source.js';
 import type { FileStats } from './file-stats.js';
 import { fileStats } from './file-stats.js';
@@ -32,6 +31,10 @@ export interface ScanStore extends FingerprintStore {
 }
 
 const NO_XATTRS: Xattrs = [];
+
+/** So few are read here before another process could be asked: what most steps leave. */
+const FEW_FILES = 16;
+const FEW_BYTES = 256 << 10;
 
 /** The content of an empty file. */
 const NOTHING: Content = { digest: createHash('sha256').digest('hex') as FileDigest, size: 0 };
@@ -138,14 +141,15 @@ function readName(
   return undefined;
 }
 
-function readDirty(scan: Scan, walkers: Walkers): void {
+/** Reads what wiac-sys has not read: links and devices, and what has changed since it was listed. */
+function readOthers(scan: Scan, walkers: Walkers): void {
   const buffer = readBuffer();
   for (const file of scan.dirty) {
-    if (file.stats.kind === 'dir') continue;
+    if (file.stats.kind === 'dir' || scan.read.has(file)) continue;
     const { root, path } = file.place;
     try {
       const directory = walkers.at(root, parentPath(path));
-      const found = readName(directory, basename(path), file.stats, buffer);
+      const found = readName(directory, lastName(path), file.stats, buffer);
       if (found) scan.read.set(file, found);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -153,6 +157,19 @@ function readDirty(scan: Scan, walkers: Walkers): void {
       throw unreadable(error, scan.source, path);
     }
   }
+}
+
+async function readDirty(scan: Scan): Promise<void> {
+  const all = scan.dirty.filter(({ stats }) => stats.kind === 'file');
+  const bytes = all.reduce((sum, { stats }) => sum + stats.size, 0);
+  // The others are read below.
+  const files = all.length <= FEW_FILES && bytes <= FEW_BYTES ? [] : all;
+  const [xattrs] = await Promise.all([
+    scan.source.withoutXattrs ? new Map() : readXattrs(scan.dirty),
+    digestFiles(files, (file, content) => scan.read.set(file, { stats: file.stats, content })),
+  ]);
+  scan.xattrs = xattrs;
+  withWalkers((walkers) => readOthers(scan, walkers));
 }
 
 /** @returns undefined when the file is gone */
@@ -254,16 +271,6 @@ export async function digestTrees(
 ): Promise<TreeDigest[]> {
   const scan: Scan = { source, store, seenAt, dirty: [], read: new Map(), xattrs: new Map() };
   const examined = trees.map((tree) => examine(scan, tree));
-  if (scan.dirty.length > 0 && source.withoutXattrs) {
-    withWalkers((walkers) => readDirty(scan, walkers));
-  } else if (scan.dirty.length > 0) {
-    // wiac-sys works on the other core while this thread reads the files.
-    const xattrs = readXattrs(scan.dirty.map((file) => file.place));
-    // Reading may fail before it is waited for.
-    xattrs.catch(() => {});
-    await setImmediate();
-    withWalkers((walkers) => readDirty(scan, walkers));
-    scan.xattrs = await xattrs;
-  }
+  if (scan.dirty.length > 0) await readDirty(scan);
   return examined.map((tree) => conclude(scan, tree));
 }

@@ -1,10 +1,8 @@
 /** Extended attributes that belong to files themselves. */
-import { basename } from 'node:path';
-import type { NamedFiles } from '../../native/named-files.js';
 import type { RawXattrs } from '../../native/read-xattrs.js';
 import { readListedXattrs } from '../../native/read-xattrs.js';
-import { parentPath } from '../tree-path.js';
 import type { Place } from './file-source.js';
+import { byRoot } from './places.js';
 import type { Xattrs } from './tree.js';
 
 /** overlayfs's own marks are part of the layer format, not of the files. */
@@ -23,48 +21,23 @@ export function keptXattrs(xattrs: RawXattrs, encoding: NameEncoding): Xattrs {
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Files below one root, by their directories. */
-interface SameRoot {
-  readonly files: NamedFiles[];
-  /** In the order of the files. */
-  readonly places: Place[];
-}
-
-function byRoot(places: readonly Place[]): Map<string, SameRoot> {
-  const directories = new Map<string, Map<string, Place[]>>();
-  for (const place of places) {
-    const below = directories.get(place.root) ?? new Map<string, Place[]>();
-    directories.set(place.root, below);
-    const path = parentPath(place.path);
-    const there = below.get(path);
-    if (there) there.push(place);
-    else below.set(path, [place]);
-  }
-  const roots = new Map<string, SameRoot>();
-  for (const [root, below] of directories) {
-    const files = [...below].map(([directory, there]) => ({
-      directory,
-      names: there.map(({ path }) => basename(path)),
-    }));
-    roots.set(root, { files, places: [...below.values()].flat() });
-  }
-  return roots;
-}
-
 /**
  * Reads the extended attributes of files (not of what symlinks point to).
  * @returns only the files that have any; overlayfs's marks and SELinux labels are left out
  * @throws the file system's errors, IsolationError
  */
-export async function readXattrs(places: readonly Place[]): Promise<Map<Place, Xattrs>> {
+export async function readXattrs(
+  files: readonly { readonly place: Place }[],
+): Promise<Map<Place, Xattrs>> {
   const found = new Map<Place, Xattrs>();
-  const reading = [...byRoot(places)].map(([root, same]) =>
-    readListedXattrs(root, same.files, (index, xattrs) => {
-      const place = same.places[index];
+  const reading = [...byRoot(files)].map(([root, directories]) => {
+    const inOrder = directories.flatMap((directory) => directory.files);
+    return readListedXattrs(root, directories, (index, xattrs) => {
+      const file = inOrder[index];
       const kept = keptXattrs(xattrs, 'utf8');
-      if (place && kept.length > 0) found.set(place, kept);
-    }),
-  );
+      if (file && kept.length > 0) found.set(file.place, kept);
+    });
+  });
   await Promise.all(reading);
   return found;
 }

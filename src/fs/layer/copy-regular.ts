@@ -1,0 +1,156 @@
+/**
+ * Copies the regular files of a COPY, by wiac-sys, which digests each as it is copied: what the layer
+ * holds is what its key says, whatever happens to the source meanwhile.
+ */
+import type { FileDigest } from '../../keys/digest.js';
+import type { DirectoryToFill, FileToCopy, OtherCopy } from '../../native/fill-directories.js';
+import { fillDirectories } from '../../native/fill-directories.js';
+import type { FileEntry } from '../scan/tree.js';
+import { lastName, parentPath } from '../tree-path.js';
+import type { CopyRequest, FileCopy, Job } from './copy-job.js';
+import { copiedMode, copiedOwner } from './copy-target.js';
+
+/** A file with its path in the layer. */
+export interface RegularCopy {
+  readonly path: string;
+  readonly copy: FileCopy;
+  readonly entry: FileEntry;
+}
+
+/** Files of one request: many, or one that is large. Bytes; each file counts as some. */
+const REQUEST_BYTES = 4 << 20;
+const FILE_BYTES = 4 << 10;
+
+/** So many requests wait for wiac-sys at once: its threads have enough to do, and a signal is heeded. */
+const AT_ONCE = 8;
+
+/** Files of one root, in pieces. */
+function* batches(files: readonly RegularCopy[]): Generator<RegularCopy[]> {
+  const roots = new Map<string, RegularCopy[]>();
+  for (const file of files) {
+    const { root } = file.copy.file.place;
+    const same = roots.get(root);
+    if (same) same.push(file);
+    else roots.set(root, [file]);
+  }
+  for (const same of roots.values()) {
+    let first = 0;
+    let bytes = 0;
+    for (const [index, { entry }] of same.entries()) {
+      bytes += FILE_BYTES + entry.size;
+      if (bytes < REQUEST_BYTES) continue;
+      yield same.slice(first, index + 1);
+      first = index + 1;
+      bytes = 0;
+    }
+    if (first < same.length) yield same.slice(first);
+  }
+}
+
+/**
+ * Can a copy be another name of its source? Only at the same path: else a program that sees both
+ * layers would see two names of one file.
+ */
+function isLinkable(
+  { owner, chmod, linkable }: CopyRequest,
+  { path, copy: { file, alone }, entry }: RegularCopy,
+): boolean {
+  const isSame = !owner && !chmod && file.place.path === path;
+  // Attributes are set when all is copied: they would be set in both layers.
+  return isSame && alone && entry.xattrs.length === 0 && linkable.has(file.place.root);
+}
+
+/** The group with the most files that can be linked: a layer shares files with one group alone. */
+function chooseGroup(request: CopyRequest, files: Iterable<RegularCopy>): string | undefined {
+  if (request.former) return request.former.group;
+  const counts = new Map<string, number>();
+  for (const file of files) {
+    const group = request.linkable.get(file.copy.file.place.root);
+    if (group === undefined || !isLinkable(request, file)) continue;
+    counts.set(group, (counts.get(group) ?? 0) + 1);
+  }
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
+}
+
+/** Files by their directories: mostly those of one come one after the other. */
+function byDirectory({ request, group }: Job, batch: readonly RegularCopy[]): DirectoryToFill[] {
+  const directories: (DirectoryToFill & { readonly files: FileToCopy[] })[] = [];
+  for (const file of batch) {
+    const { path, copy, entry } = file;
+    const [from, into] = [parentPath(copy.file.place.path), parentPath(path)];
+    let last = directories.at(-1);
+    if (last?.from !== from || last.into !== into) {
+      last = { from, into, files: [] };
+      directories.push(last);
+    }
+    last.files.push({
+      name: lastName(copy.file.place.path),
+      target: lastName(path),
+      mode: copiedMode(request, entry),
+      owner: copiedOwner(request, entry),
+      size: entry.size,
+      digest: entry.digest,
+      mayLink:
+        isLinkable(request, file) && request.linkable.get(file.copy.file.place.root) === group,
+    });
+  }
+  return directories;
+}
+
+/** @returns files that were not copied */
+async function copyBatch(job: Job, batch: readonly RegularCopy[]): Promise<RegularCopy[]> {
+  const left: RegularCopy[] = [];
+  const onOther = (index: number, other: OtherCopy) => {
+    const file = batch[index];
+    if (!file) return;
+    if (other.kind === 'not copied') left.push(file);
+    else {
+      const { size, digest } = other;
+      const { selection, within } = file.copy;
+      job.differences[selection]?.set(within, {
+        ...file.entry,
+        size,
+        digest: digest as FileDigest,
+      });
+    }
+  };
+  const from = batch[0]?.copy.file.place.root ?? '';
+  const roots = { from, into: job.layer, changes: job.request.changes };
+  const filled = await fillDirectories(roots, byDirectory(job, batch), onOther);
+  job.meter.addBytes(filled.disk);
+  job.linked.files += filled.linked;
+  job.linked.disk += filled.linkedDisk;
+  return left;
+}
+
+/**
+ * Copies them; one whose content is not what was digested goes to `job.differences`.
+ * @returns those that have become something else, or can't be read: nothing was done for them
+ * @throws the file system's errors, IsolationError, the signal's reason; nothing is written any more then
+ */
+export async function copyRegularFiles(
+  job: Job,
+  files: readonly RegularCopy[],
+  signal: AbortSignal | undefined,
+): Promise<RegularCopy[]> {
+  job.group ??= chooseGroup(job.request, files);
+  const left: RegularCopy[] = [];
+  const waiting = batches(files);
+  let failed = false;
+  const copyNext = async () => {
+    while (!failed && !signal?.aborted) {
+      const { value: batch } = waiting.next();
+      if (!batch) return;
+      try {
+        left.push(...(await copyBatch(job, batch)));
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: AT_ONCE }, copyNext));
+  for (const one of ended) if (one.status === 'rejected') throw one.reason;
+  signal?.throwIfAborted();
+  return left;
+}
