@@ -2,7 +2,7 @@
 import type { RawXattrs } from '../../native/read-xattrs.js';
 import { readListedXattrs } from '../../native/read-xattrs.js';
 import type { Place } from './file-source.js';
-import { byRoot } from './places.js';
+import { byRoot } from './by-root.js';
 import type { Xattrs } from './tree.js';
 
 /** overlayfs's own marks are part of the layer format, not of the files. */
