@@ -54,7 +54,7 @@ static bool copy_xattrs(const char *from, int directory, const char *name) {
     return done;
 }
 
-bool copy_attributes(const char *from, const struct stat *stats, int directory, const char *name) {
+bool copy_attributes(const char *from, const struct stat *stats, int directory, const char *name, bool plain) {
     mode_t mode = stats->st_mode & 07777;
     if (fchownat(directory, name, stats->st_uid, stats->st_gid, AT_SYMLINK_NOFOLLOW) == -1) {
         if (errno != EPERM) return false;
@@ -63,6 +63,6 @@ bool copy_attributes(const char *from, const struct stat *stats, int directory, 
     }
     if (!S_ISLNK(stats->st_mode) && fchmodat(directory, name, mode, 0) == -1) return false;
     struct timespec times[] = {stats->st_atim, stats->st_mtim};
-    return copy_xattrs(from, directory, name) &&
+    return (plain || copy_xattrs(from, directory, name)) &&
            utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) == 0;
 }

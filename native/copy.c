@@ -23,34 +23,40 @@ struct copied {
 
 enum { BUCKETS = 4096 };
 
-struct memory {
+struct copies {
     struct copied *buckets[BUCKETS];
 };
 
-static struct copied *find_copied(struct memory *memory, const struct stat *stats) {
-    struct copied *each = memory->buckets[stats->st_ino % BUCKETS];
+static struct copied *find_copied(struct copies *copies, const struct stat *stats) {
+    struct copied *each = copies->buckets[stats->st_ino % BUCKETS];
     while (each != NULL && (each->device != stats->st_dev || each->inode != stats->st_ino)) each = each->next;
     return each;
 }
 
-static void note_copied(struct memory *memory, const struct stat *stats, const char *path) {
+static void note_copied(struct copies *copies, const struct stat *stats, const char *path) {
     struct copied *copied = malloc(sizeof *copied);
     char *own = strdup(path);
     if (copied == NULL || own == NULL) _exit(1);
-    struct copied **bucket = &memory->buckets[stats->st_ino % BUCKETS];
+    struct copied **bucket = &copies->buckets[stats->st_ino % BUCKETS];
     *copied = (struct copied){stats->st_dev, stats->st_ino, own, *bucket};
     *bucket = copied;
 }
 
-static void forget_all(struct memory *memory) {
+struct copies *begin_copies(void) {
+    struct copies *copies = calloc(1, sizeof *copies);
+    if (copies == NULL) _exit(1);
+    return copies;
+}
+
+void end_copies(struct copies *copies) {
     for (int index = 0; index < BUCKETS; index++) {
-        for (struct copied *each = memory->buckets[index], *next; each != NULL; each = next) {
+        for (struct copied *each = copies->buckets[index], *next; each != NULL; each = next) {
             next = each->next;
             free(each->path);
             free(each);
         }
     }
-    free(memory);
+    free(copies);
 }
 
 static bool link_copied(struct transfer *transfer, const char *path, const char *name) {
@@ -99,41 +105,40 @@ static bool copy_file(int target, const char *from, const char *name) {
     return done;
 }
 
-static bool make_copy(int target, const char *from, const char *name, const struct stat *stats) {
+static bool make_copy(int target, const char *from, const char *name, const struct stat *stats, bool plain) {
     // What is there is replaced, never written through: all but a directory.
     if (unlinkat(target, name, 0) == -1 && errno != ENOENT) return false;
     bool made = false;
     if (S_ISREG(stats->st_mode)) made = copy_file(target, from, name);
     else if (S_ISLNK(stats->st_mode)) made = copy_link(target, from, name, stats->st_size);
     else made = mknodat(target, name, (stats->st_mode & S_IFMT) | 0600, stats->st_rdev) == 0;
-    return made && copy_attributes(from, stats, target, name);
+    return made && copy_attributes(from, stats, target, name, plain);
 }
 
-static bool put_copy(struct transfer *transfer, const char *name) {
-    struct memory *memory = transfer->context;
+bool put_copy(struct transfer *transfer, const char *name) {
+    struct copies *copies = transfer->context;
     struct stat stats;
     if (lstat(name, &stats) == -1) return false;
     if (stats.st_nlink > 1) {
-        const struct copied *copied = find_copied(memory, &stats);
+        const struct copied *copied = find_copied(copies, &stats);
         if (copied != NULL) {
             if (unlinkat(transfer->target, name, 0) == -1 && errno != ENOENT) return false;
             return link_copied(transfer, copied->path, name);
         }
-        note_copied(memory, &stats, transfer->path);
+        note_copied(copies, &stats, transfer->path);
     }
-    return make_copy(transfer->target, name, name, &stats);
+    return make_copy(transfer->target, name, name, &stats, transfer->plain);
 }
 
 static void copy_directory(struct answer *answer, int from, int into, const char *target) {
-    struct memory *memory = calloc(1, sizeof *memory);
-    if (memory == NULL) _exit(1);
-    struct transfer transfer = {.into = into, .put = put_copy, .merges = true, .context = memory};
+    struct copies *copies = begin_copies();
+    struct transfer transfer = {.into = into, .put = put_copy, .merges = true, .context = copies};
     const char *call;
     char *at;
     if (transfer_tree(&transfer, from, target, &call, &at)) tell_done(answer);
     else tell_failed(answer, call, at, errno);
     free(at);
-    forget_all(memory);
+    end_copies(copies);
 }
 
 // The source's directory is the working directory.
@@ -145,7 +150,7 @@ static void copy_one(struct answer *answer, const char *from, int into, const ch
     if (parent == NULL) _exit(1);
     int directory = open_beneath(into, parent, O_PATH);
     if (directory == -1) tell_failed(answer, "open", parent, errno);
-    else if (make_copy(directory, from, name, stats)) tell_done(answer);
+    else if (make_copy(directory, from, name, stats, false)) tell_done(answer);
     else tell_failed(answer, "copy", target, errno);
     if (directory != -1) close(directory);
     free(parent);

@@ -75,7 +75,7 @@ static bool leave(struct walk *walk) {
     struct stat stats;
     if (!open_target(transfer, walk)) return false;
     walk->call = "chmod";
-    return stat(".", &stats) == 0 && copy_attributes(".", &stats, transfer->target, ".");
+    return stat(".", &stats) == 0 && copy_attributes(".", &stats, transfer->target, ".", transfer->plain);
 }
 
 bool transfer_tree(struct transfer *transfer, int from, const char *prefix, const char **call, char **path) {

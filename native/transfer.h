@@ -22,6 +22,8 @@ struct transfer {
     bool (*put)(struct transfer *transfer, const char *name);
     // Directories that are there already are entered.
     bool merges;
+    // Extended attributes belong to layers, not to files, and stay where they are.
+    bool plain;
     void *context;
 };
 
@@ -32,7 +34,13 @@ bool transfer_tree(struct transfer *transfer, int from, const char *prefix, cons
 // Gives a new file owner, mode, extended attributes and times of another one.
 // from: in the working directory
 // name: in `directory`; "." for itself
+// plain: without extended attributes
 // What only root may set is left out where we are not.
-bool copy_attributes(const char *from, const struct stat *stats, int directory, const char *name);
+bool copy_attributes(const char *from, const struct stat *stats, int directory, const char *name, bool plain);
+
+// For `put`: copies the entry; names of one file stay that. `context` is what begin_copies returns.
+bool put_copy(struct transfer *transfer, const char *name);
+struct copies *begin_copies(void);
+void end_copies(struct copies *copies);
 
 #endif

@@ -4,35 +4,44 @@ import { ASK } from './frames.js';
 import { payloadReader, payloadWriter } from './payload.js';
 
 /** What became of a tree. */
-export interface LinkedTree {
+export interface PlacedTree {
   /** Entries in the new tree, its own directory counted. */
   readonly entries: number;
   /** Nothing failed; a part of the tree may be there otherwise. */
   readonly done: boolean;
 }
 
+/** Paths below both directories. */
+export interface TreePaths {
+  readonly from: string;
+  readonly into: string;
+}
+
 /**
- * Links trees into another directory, at the same paths; their directories get the same attributes.
+ * Links or copies trees into another directory; their directories get the same mode, owner and time,
+ * and no extended attributes.
  * @param from trusted path
  * @param into trusted path; the directories that hold the trees are there
  * @returns one for each path
  * @throws the file system's errors where a root can't be opened, IsolationError
  */
-export async function linkTrees(
+export async function placeTrees(
+  how: 'link' | 'copy',
   from: string,
   into: string,
-  paths: readonly string[],
-): Promise<LinkedTree[]> {
+  trees: readonly TreePaths[],
+): Promise<PlacedTree[]> {
   const payload = payloadWriter().text(rootPath(from)).text(rootPath(into));
-  for (const path of paths) payload.text(path);
-  const linked: LinkedTree[] = [];
+  payload.number(Number(how === 'copy'));
+  for (const tree of trees) payload.text(tree.from).text(tree.into);
+  const placed: PlacedTree[] = [];
   const onRecords = (records: Buffer) => {
     const reader = payloadReader(records);
     while (!reader.isEmpty())
-      linked.push({ entries: reader.number(), done: reader.number() === 0 });
+      placed.push({ entries: reader.number(), done: reader.number() === 0 });
   };
   onRecords(await requestFiles(ASK.link, payload.end(), onRecords));
-  return linked;
+  return placed;
 }
 
 /** A file below a directory. */

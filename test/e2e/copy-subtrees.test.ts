@@ -14,15 +14,15 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { measureTree } from '../../src/fs/layer/disk-usage.js';
 import { layerSource } from '../../src/fs/layer/layer-digest.js';
-import type { Subtree } from '../../src/fs/layer/link-subtrees.js';
-import { linkSubtrees } from '../../src/fs/layer/link-subtrees.js';
+import type { Subtree } from '../../src/fs/layer/place-subtrees.js';
+import { placeWhole } from '../../src/fs/layer/place-subtrees.js';
 import type { Scanned } from '../../src/fs/scan/listing.js';
 import { listSingle, listTree } from '../../src/fs/scan/listing.js';
 import type { TreeDigest } from '../../src/keys/digest.js';
 import { describeTree } from '../support/tree.js';
 import { machine, tempDir, writeTree } from '../support/wiac.js';
 
-/** Enough for a request (src/fs/layer/link-subtrees.ts). */
+/** Enough for a request (src/fs/layer/place-subtrees.ts). */
 const DIRECTORIES = 6;
 const FILES = 500;
 
@@ -92,7 +92,8 @@ describe('what wiac-sys links', () => {
     const [listed] = listSingle(path, path, found).children;
     const directory = await listTree(layerSource(root), path);
     const digest = '' as TreeDigest;
-    return { path, within: path, listed: { ...(listed as Scanned), directory }, digest };
+    const from = { root, path, how: 'link' } as const;
+    return { path, within: path, listed: { ...(listed as Scanned), directory }, digest, from };
   }
 
   test('directories that are whole; of one that lacks a file nothing is left', async () => {
@@ -107,7 +108,7 @@ describe('what wiac-sys links', () => {
     });
     const subtrees = await Promise.all(['whole', 'torn'].map((path) => subtree(former, path)));
     rmSync(join(former, 'torn/c'));
-    const failed = await linkSubtrees(former, layer, subtrees);
+    const failed = await placeWhole(layer, subtrees);
     expect(failed).toEqual(subtrees.slice(1));
     expect(readdirSync(layer)).toEqual(['whole']);
     expect(describeTree(join(layer, 'whole'))).toEqual(describeTree(join(former, 'whole')));

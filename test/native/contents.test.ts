@@ -80,13 +80,14 @@ test('nothing is told of what is no regular file, and no link or fifo is opened'
   expect(ask([ASK.digests, texts(root, '').number(1).text('../a')])[0]?.kind).toBe(TELL.refused);
 });
 
-/** Size, mode, owner, group, digest. */
-function wanted(content: Buffer | string, mode: number, uid = -1, gid = -1): Buffer {
+/** Size, mode, owner, group, whether it may be linked, digest. */
+function wanted(content: Buffer | string, mode: number, uid = -1, gid = -1, link = 0): Buffer {
   const record = Buffer.alloc(56);
   record.writeBigUInt64LE(BigInt(content.length));
   record.writeUInt32LE(mode, 8);
   record.writeInt32LE(uid, 12);
   record.writeInt32LE(gid, 16);
+  record.writeUInt32LE(link, 20);
   record.write(sha256(content), 24, 'hex');
   return record;
 }
@@ -107,14 +108,15 @@ function fill(roots: [string, string], directories: [string, string, Named[]][],
   return payload;
 }
 
-/** Number, outcome, size and digest of those that are not as they were wanted. */
-function others(payload: ReturnType<typeof fill>): [unknown[], number] {
+/** Number, outcome, size and digest of those that are not as they were wanted; what was made. */
+function others(payload: ReturnType<typeof fill>): [told: unknown[], made: number[]] {
   const records = done(ASK.fill, payload);
-  const reader = payloadReader(records.subarray(0, -8));
+  const reader = payloadReader(records.subarray(0, -24));
   const told = [];
   while (!reader.isEmpty())
     told.push([reader.number(), reader.number(), reader.large(), reader.hex(DIGEST_BYTES)]);
-  return [told, Number(records.readBigUInt64LE(records.length - 8))];
+  const totals = payloadReader(records.subarray(-24));
+  return [told, [totals.large(), totals.large(), totals.large()]];
 }
 
 const one = (name: string, content: Buffer | string, mode = 0o644): Named => ({
@@ -137,7 +139,7 @@ test('copies have the mode, owner and time that they are to have; what they hold
     one('e', ''),
   ];
   const gone = sha256('').replace(/./g, '0');
-  const [told, disk] = others(
+  const [told, made] = others(
     fill(
       [root, target],
       [
@@ -160,7 +162,7 @@ test('copies have the mode, owner and time that they are to have; what they hold
   ]);
   expect(readFileSync(join(target, 'x/y/b'), 'utf8')).toBe('other');
   const blocks = ['b', 'e', 'renamed'].map((name) => lstatSync(join(target, 'x/y', name)).blocks);
-  expect(disk).toBe(512 * blocks.reduce((a, b) => a + b));
+  expect(made).toEqual([512 * blocks.reduce((a, b) => a + b), 0, 0]);
 });
 
 test.each([
@@ -174,6 +176,27 @@ test.each([
   expect(others(fill([root, target], [['', '', [one('hole', bytes)]]], changes))[0]).toEqual([]);
   expect(readFileSync(join(target, 'hole')).equals(bytes)).toBe(true);
   expect(lstatSync(join(target, 'hole')).blocks).toBe(lstatSync(join(root, 'hole')).blocks);
+});
+
+test('what may be linked is linked where it can be, else copied', () => {
+  const [root, target] = [tempDir(), tempDir()];
+  writeTree(root, { a: 'a', b: 'b', link: '-> a' });
+  writeTree(target, { b: 'there' });
+  const linked = (name: string, content: string): Named => ({
+    from: name,
+    into: name,
+    wanted: wanted(content, 0o600, 3, 4, 1),
+  });
+  const files = [linked('a', 'a'), linked('b', 'b'), linked('link', 'a'), linked('gone', 'g')];
+  const [told, made] = others(fill([root, target], [['', '', files]], 0));
+  expect(told.map((one) => (one as unknown[]).slice(0, 2))).toEqual([
+    [2, 0],
+    [3, 0],
+  ]);
+  const [a, b] = ['a', 'b'].map((name) => lstatSync(join(target, name)));
+  expect(made).toEqual([(b?.blocks ?? 0) * 512, 1, (a?.blocks ?? 0) * 512]);
+  expect([a?.ino, a?.nlink, b?.nlink]).toEqual([lstatSync(join(root, 'a')).ino, 2, 1]);
+  expect([b?.mode, b?.uid, b?.gid]).toEqual([0o100600, 3, 4]);
 });
 
 test('what is in the place of a copy is replaced, never written through', () => {

@@ -154,7 +154,7 @@ test('trees that are deeper than a path may be long: read, linked and copied', (
   expect(Object.entries(found).map(([path, own]) => [path.length, own])).toEqual([
     [length, { 'user.deep': 'yes' }],
   ]);
-  const linked = payloadReader(done(ASK.link, texts(root, target, 'top')));
+  const linked = payloadReader(done(ASK.link, trees(root, target, 0, 'top')));
   expect([linked.number(), linked.number()]).toEqual([102, 0]);
   expect(attributes(walked(join(target, 'top')).records, true)).toEqual(found);
   mkdirSync(join(target, 'copy'));
@@ -228,12 +228,19 @@ function fullTree(root: string): void {
   expect(String(made.stderr)).toBe('');
 }
 
+/** A request to link trees, or to copy them, at the same paths. */
+function trees(from: string, into: string, copied: number, ...paths: string[]): PayloadWriter {
+  const payload = texts(from, into).number(copied);
+  for (const path of paths) payload.text(path).text(path);
+  return payload;
+}
+
 const inodeOf = (path: string) => lstatSync(path).ino;
 
 test('trees are linked, their directories are equal', () => {
   const [root, target] = [tempDir(), tempDir()];
   fullTree(root);
-  const records = payloadReader(done(ASK.link, texts(root, target, 'top', 'gone', 'top')));
+  const records = payloadReader(done(ASK.link, trees(root, target, 0, 'top', 'gone', 'top')));
   const told = [];
   while (!records.isEmpty()) told.push([records.number(), records.number()]);
   // Of what was not there, and of what is there by now, nothing.
@@ -246,7 +253,22 @@ test('trees are linked, their directories are equal', () => {
   for (const path of ['top/a', 'top/d/link', 'top/c', 'top/s', 'top/f'])
     expect(inodeOf(join(target, path))).toBe(inodeOf(join(root, path)));
   expect(lstatSync(join(target, 'top')).mtimeMs).toBe(77_000);
-  expect(attributes(walked(target).records, true)['top/d']).toEqual({ 'user.x': 'z' });
+  // Of files, which are the same; directories have none.
+  expect(Object.keys(attributes(walked(target).records, true))).toEqual(['top/d/b', 'top/d/link']);
+});
+
+test('trees are copied to other paths, without extended attributes', () => {
+  const [root, target] = [tempDir(), tempDir()];
+  fullTree(root);
+  mkdirSync(join(target, 'x'));
+  const payload = texts(root, target).number(1).text('top').text('x/copy').text('no').text('x/no');
+  const records = payloadReader(done(ASK.link, payload));
+  const told = [records.number(), records.number(), records.number(), records.number()];
+  expect(told).toEqual([12, 0, 1, ENOENT]);
+  expect(describeTree(join(target, 'x/copy'))).toEqual(describeTree(join(root, 'top')));
+  expect(attributes(walked(target).records, true)).toEqual({});
+  expect(inodeOf(join(target, 'x/copy/a'))).not.toBe(inodeOf(join(root, 'top/a')));
+  expect(inodeOf(join(target, 'x/copy/a'))).toBe(inodeOf(join(target, 'x/copy/d/again')));
 });
 
 test('a tree is copied as cp -a copies it', () => {
@@ -318,7 +340,7 @@ test('a long request does not keep a short one waiting', async () => {
       encodeFrame({
         id: 1,
         kind: ASK.link,
-        payload: texts(large, join(large, 'copy'), ...'123456789').end(),
+        payload: trees(large, join(large, 'copy'), 0, ...'123456789').end(),
       }),
       encodeFrame({ id: 2, kind: ASK.types, payload: texts(root).end() }),
     ]),

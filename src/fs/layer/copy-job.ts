@@ -6,10 +6,10 @@ import type { Scanned } from '../scan/listing.js';
 import type { TreeEntry, TreeReader } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import type { Walker, Walkers } from '../walker.js';
-import type { Composition } from './compose-tree.js';
+import type { Composition, TreeNodes } from './compose-tree.js';
 import type { Destination } from './destination.js';
 import type { DiskMeter, TreeMeasures } from './disk-usage.js';
-import type { Subtree } from './link-subtrees.js';
+import type { Subtree } from './place-subtrees.js';
 import type { Owner } from './users.js';
 
 /** What the new layer is made from. */
@@ -89,11 +89,12 @@ export interface Job {
   readonly sources: Walkers;
   readonly request: CopyRequest;
   readonly read: TreeReader;
+  readonly text: TreeNodes['text'];
   /** Files to be copied by their path in the layer: of two with one path the later one wins. */
   readonly copies: Map<string, FileCopy>;
   /** Files that were linked, by path. */
   readonly links: Map<string, Scanned>;
-  /** Directories of the former layer that are linked as they are. */
+  /** Directories of other layers that were placed as a whole. */
   readonly subtrees: Subtree[];
   readonly directories: Set<string>;
   readonly made: Set<string>;
@@ -102,7 +103,7 @@ export interface Job {
   readonly meter: DiskMeter;
   /** Files of `copies` that are other names of their sources. */
   readonly linked: { files: number; disk: number };
-  /** The group that they are linked from; set when it is known which ones can be. */
+  /** The group that files are linked from; set by the first that can be. */
   group: string | undefined;
   /** For each selection: what was copied and is not what had been digested. */
   readonly differences: readonly Map<string, TreeEntry | undefined>[];

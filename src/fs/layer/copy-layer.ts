@@ -44,19 +44,15 @@ function asCopyError(error: unknown, { layer, request: { location } }: Job): unk
   });
 }
 
-/** Links directories of the former layer and copies files at the same time. */
+/** Places whole directories of other layers and copies files at the same time. */
 async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
-  const { former } = job.request;
   const whole = placeSelections(job);
   const noted = new Map(job.copies);
-  const both = await Promise.allSettled([
-    former && placeSubtrees(job, former.path, whole),
-    copyFiles(job, noted, signal),
-  ]);
+  const both = await Promise.allSettled([placeSubtrees(job, whole), copyFiles(job, noted, signal)]);
   // Both have ended: nothing writes to a layer that is given up.
   for (const one of both) if (one.status === 'rejected') throw one.reason;
   checkpoint('copy:linked');
-  // What could not be linked.
+  // What could not be placed as a whole.
   await copyFiles(job, new Map([...job.copies].filter(([path]) => !noted.has(path))), signal);
 }
 
@@ -122,17 +118,25 @@ function getReport(job: Job, nodes: TreeNodes): CopyReport {
   // To ask the file system for each would take a third of the time that linking takes. Where it
   // matters, for layers that share files, no caller relies on this: prune and du look at the inodes.
   let linkedDisk = getBytes(job.links.values(), BLOCK_BYTES);
-  for (const { path, listed } of job.subtrees) {
+  let copied = 0;
+  for (const { path, listed, from } of job.subtrees) {
     const totals = countListed(listed.directory);
+    const entries = totals.entries - totals.directories.length;
+    const blocks = countListed(listed.directory, BLOCK_BYTES).bytes;
     bytes += totals.bytes;
-    linkedDisk += countListed(listed.directory, BLOCK_BYTES).bytes;
-    linked += totals.entries - totals.directories.length;
+    if (from.how === 'link') {
+      linked += entries;
+      linkedDisk += blocks;
+    } else {
+      copied += entries;
+      job.meter.addBytes(blocks);
+    }
     job.directories.add(path);
     for (const below of totals.directories) job.directories.add(`${path}/${below}`);
   }
   for (const path of new Set(['', ...job.directories]))
     job.meter.add(fstatSync(job.target.at(path).fd));
-  const files = job.directories.size + job.copies.size + linked;
+  const files = job.directories.size + job.copies.size + linked + copied;
   linked += job.linked.files;
   linkedDisk += job.linked.disk;
   const disk = job.meter.total() + linkedDisk;
@@ -179,6 +183,7 @@ export async function makeCopyLayer(
     sources: openWalkers(),
     request: { ...request, former },
     read,
+    text: nodes.text,
     copies: new Map(),
     links: new Map(),
     subtrees: [],

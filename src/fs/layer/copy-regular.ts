@@ -7,8 +7,9 @@ import type { DirectoryToFill, FileToCopy, OtherCopy } from '../../native/fill-d
 import { fillDirectories } from '../../native/fill-directories.js';
 import type { FileEntry } from '../scan/tree.js';
 import { lastName, parentPath } from '../tree-path.js';
-import type { CopyRequest, FileCopy, Job } from './copy-job.js';
+import type { FileCopy, Job } from './copy-job.js';
 import { copiedMode, copiedOwner } from './copy-target.js';
+import { isLinkable } from './linkable.js';
 
 /** A file with its path in the layer. */
 export interface RegularCopy {
@@ -47,33 +48,9 @@ function* batches(files: readonly RegularCopy[]): Generator<RegularCopy[]> {
   }
 }
 
-/**
- * Can a copy be another name of its source? Only at the same path: else a program that sees both
- * layers would see two names of one file.
- */
-function isLinkable(
-  { owner, chmod, linkable }: CopyRequest,
-  { path, copy: { file, alone }, entry }: RegularCopy,
-): boolean {
-  const isSame = !owner && !chmod && file.place.path === path;
-  // Attributes are set when all is copied: they would be set in both layers.
-  return isSame && alone && entry.xattrs.length === 0 && linkable.has(file.place.root);
-}
-
-/** The group with the most files that can be linked: a layer shares files with one group alone. */
-function chooseGroup(request: CopyRequest, files: Iterable<RegularCopy>): string | undefined {
-  if (request.former) return request.former.group;
-  const counts = new Map<string, number>();
-  for (const file of files) {
-    const group = request.linkable.get(file.copy.file.place.root);
-    if (group === undefined || !isLinkable(request, file)) continue;
-    counts.set(group, (counts.get(group) ?? 0) + 1);
-  }
-  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
-}
-
 /** Files by their directories: mostly those of one come one after the other. */
-function byDirectory({ request, group }: Job, batch: readonly RegularCopy[]): DirectoryToFill[] {
+function byDirectory(job: Job, batch: readonly RegularCopy[]): DirectoryToFill[] {
+  const { request } = job;
   const directories: (DirectoryToFill & { readonly files: FileToCopy[] })[] = [];
   for (const file of batch) {
     const { path, copy, entry } = file;
@@ -90,8 +67,7 @@ function byDirectory({ request, group }: Job, batch: readonly RegularCopy[]): Di
       owner: copiedOwner(request, entry),
       size: entry.size,
       digest: entry.digest,
-      mayLink:
-        isLinkable(request, file) && request.linkable.get(file.copy.file.place.root) === group,
+      mayLink: isLinkable(job, file),
     });
   }
   return directories;
@@ -133,7 +109,6 @@ export async function copyRegularFiles(
   files: readonly RegularCopy[],
   signal: AbortSignal | undefined,
 ): Promise<RegularCopy[]> {
-  job.group ??= chooseGroup(job.request, files);
   const left: RegularCopy[] = [];
   const waiting = batches(files);
   let failed = false;

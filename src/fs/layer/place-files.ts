@@ -7,6 +7,7 @@ import type { TreeDigest } from '../../keys/digest.js';
 import type { LinkGroups } from '../scan/hard-links.js';
 import type { Scanned, ScannedDirectory } from '../scan/listing.js';
 import type { TreeEntry, TreeReader } from '../scan/tree.js';
+import { isPlainTree } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import { pathBelow } from '../tree-path.js';
 import type { EntryAttributes } from '../write.js';
@@ -18,12 +19,13 @@ import {
   targetDirectories,
   targetPath,
 } from './copy-target.js';
-import type { Subtree } from './link-subtrees.js';
-import { areWorthLinking, linkSubtrees } from './link-subtrees.js';
+import { canLinkFrom } from './linkable.js';
 import { ensureDirectory, makeDirectories, placeEntry } from './place-entry.js';
+import type { Subtree, SubtreeSource } from './place-subtrees.js';
+import { areWorthPlacing, placeWhole } from './place-subtrees.js';
 
-/** What becomes of a subdirectory that is unchanged; without it each of its files is placed. */
-type OnSame = ((subtree: Subtree) => void) | undefined;
+/** What becomes of a subdirectory that a layer has as a whole; without it each of its files is placed. */
+type OnWhole = ((subtree: Subtree) => void) | undefined;
 
 /** A directory of the sources beside that of the former layer. */
 interface Comparison {
@@ -63,7 +65,7 @@ interface Placing {
   readonly target: string;
   /** For each path of a hard link the first path of its group; those come first. */
   readonly first: ReadonlyMap<string, string>;
-  readonly onSame: OnSame;
+  readonly onWhole: OnWhole;
 }
 
 function directoryAttributes(job: Job, { stats }: Scanned): EntryAttributes {
@@ -74,7 +76,7 @@ function directoryAttributes(job: Job, { stats }: Scanned): EntryAttributes {
 
 function placeSubdirectory(
   placing: Placing,
-  { path, listed, digest, within }: Subtree,
+  { path, listed, digest, within }: Omit<Subtree, 'from'>,
   former: TreeDigest | undefined,
 ): void {
   const { job } = placing;
@@ -102,7 +104,25 @@ function getCopy(
   return { file, entry, selection, within, sameAs, alone: leader === undefined };
 }
 
-/** Places a directory's entries; `onSame` takes subdirectories of which the former has all. */
+/** Which layer has a subdirectory as it is to be here? */
+function findWhole(
+  { job }: Placing,
+  { path, listed, digest }: Omit<Subtree, 'from'>,
+  isSame: boolean,
+  former: TreeEntry | undefined,
+): SubtreeSource | undefined {
+  const { request } = job;
+  if (isSame && request.former) return { root: request.former.path, path, how: 'link' };
+  const { whole } = listed.directory;
+  if (whole?.tree !== digest || request.owner || request.chmod) return undefined;
+  if (!isPlainTree(job.text, digest)) return undefined;
+  const from = { root: whole.root, path: listed.directory.path };
+  if (from.path === path && canLinkFrom(job, whole.root)) return { ...from, how: 'link' };
+  // Most of it may be linked from the former layer.
+  return former?.type === 'dir' ? undefined : { ...from, how: 'copy' };
+}
+
+/** Places a directory's entries; `onWhole` takes subdirectories of which a layer has all. */
 function placeDirectory(
   placing: Placing,
   directory: ScannedDirectory,
@@ -110,7 +130,7 @@ function placeDirectory(
   now: TreeDigest,
   former: TreeDigest | undefined,
 ): void {
-  const { job, target, first, onSame } = placing;
+  const { job, target, first, onWhole } = placing;
   const { now: getEntry, before, isSame } = compare(job.read, now, former);
   for (const child of directory.children) {
     const { name } = child;
@@ -127,7 +147,8 @@ function placeDirectory(
     const listed = { ...child, directory: child.directory };
     const subtree = { path, within, listed, digest: entry.digest };
     const old = before(name);
-    if (onSame && isSame(name)) onSame(subtree);
+    const from = onWhole && findWhole(placing, subtree, isSame(name), old);
+    if (from) onWhole({ ...subtree, from });
     else placeSubdirectory(placing, subtree, old?.type === 'dir' ? old.digest : undefined);
   }
 }
@@ -165,39 +186,35 @@ function leaders(groups: LinkGroups | undefined): Map<string, string> {
  * Where hard links are concerned, a former layer must not decide which names are one file: then no
  * directory is linked as a whole, and none of these files alone.
  */
-function getPlacing(job: Job, selection: Selection, index: number, onSame: OnSame): Placing {
+function getPlacing(job: Job, selection: Selection, index: number, onWhole: OnWhole): Placing {
   const before = job.request.former?.selections[index];
   const first = leaders([...(before?.links ?? []), ...(selection.links ?? [])]);
   const now = leaders(selection.links);
   for (const path of first.keys()) first.set(path, now.get(path) ?? path);
   const target = targetPath(job.request, selection);
-  return { job, selection: index, target, first, onSame: first.size > 0 ? undefined : onSame };
+  return { job, selection: index, target, first, onWhole: first.size > 0 ? undefined : onWhole };
 }
 
-/**
- * Links the subtrees where they are worth a request; else they are placed file by file.
- * @param former path of the layer that has them
- */
-export async function placeSubtrees(
-  job: Job,
-  former: string,
-  found: readonly Subtree[],
-): Promise<void> {
-  const failed = areWorthLinking(found) ? await linkSubtrees(former, job.layer, found) : found;
-  const linked = new Set(found);
-  for (const subtree of failed) linked.delete(subtree);
-  job.subtrees.push(...linked);
+/** Places the subtrees as a whole where they are worth a request; else file by file. */
+export async function placeSubtrees(job: Job, found: readonly Subtree[]): Promise<void> {
+  const failed = areWorthPlacing(found) ? await placeWhole(job.layer, found) : found;
+  const placed = new Set(found);
+  for (const subtree of failed) placed.delete(subtree);
+  job.subtrees.push(...placed);
   const [selection] = job.request.selections;
   if (!selection) return;
   const placing = getPlacing(job, selection, 0, undefined);
-  for (const subtree of found)
-    if (!linked.has(subtree)) placeSubdirectory(placing, subtree, subtree.digest);
+  const former = job.request.former?.path;
+  for (const subtree of found) {
+    if (placed.has(subtree)) continue;
+    placeSubdirectory(placing, subtree, subtree.from.root === former ? subtree.digest : undefined);
+  }
 }
 
 /**
  * Places everything that is selected: directories are made, what the former layer has is linked,
  * the rest is noted in `job.copies`.
- * @returns directories that the former layer has as a whole, for placeSubtrees
+ * @returns directories that another layer has as a whole, for placeSubtrees
  * @throws ContextError when names collide, and the file system's errors
  */
 export function placeSelections(job: Job): Subtree[] {
@@ -205,12 +222,12 @@ export function placeSelections(job: Job): Subtree[] {
   makeDirectories(job, ancestorDirectories(job.request));
   // Of several sources two may have the same directory.
   const whole: Subtree[] = [];
-  const onSame = former && selections.length === 1 ? whole.push.bind(whole) : undefined;
+  const onWhole = selections.length === 1 ? whole.push.bind(whole) : undefined;
   for (const [index, selection] of selections.entries()) {
     const before = former?.selections[index]?.tree;
     if (selection.kind === 'directory') {
       makeDirectories(job, targetDirectories(job.request, selection));
-      const placing = getPlacing(job, selection, index, onSame);
+      const placing = getPlacing(job, selection, index, onWhole);
       placeDirectory(placing, selection.files, '', selection.tree, before);
     } else placeFile(job, selection, index, before);
   }

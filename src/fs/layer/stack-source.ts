@@ -26,6 +26,11 @@ export function stackSource(stack: Stack, title: string): FileSource {
       return { names: [...roots.keys()], rootOf: (name) => roots.get(name) ?? '' };
     },
     known: ({ root, path }) => digested.get(root)?.(path),
+    wholeOf: (path) => {
+      const [layer, ...more] = view.layersOf(path);
+      const entry = more.length === 0 ? layer?.digested?.(path) : undefined;
+      return layer && entry?.type === 'dir' ? { root: layer.path, tree: entry.digest } : undefined;
+    },
     close: view.close,
   };
 }

@@ -221,6 +221,8 @@ export function listDirectory(stack: Stack, path: string): StackName[] {
 export interface MergedView {
   /** As listDirectory. @param path clean: without empty components, `.` and `..` */
   list(path: string): StackName[];
+  /** The layers that contribute to a directory, topmost first. @param path as in list */
+  layersOf(path: string): Stack;
   close(): void;
 }
 
@@ -240,8 +242,10 @@ export function openMergedView(stack: Stack): MergedView {
     known.set(path, layers);
     return layers;
   };
+  const layersOf = (path: string) => known.get(path) ?? layersAt(path);
   return {
-    list: (path) => listLayers(known.get(path) ?? layersAt(path), path, walkers),
+    list: (path) => listLayers(layersOf(path), path, walkers),
+    layersOf,
     close: walkers.close,
   };
 }

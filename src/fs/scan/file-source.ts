@@ -3,6 +3,7 @@
  * the build context (with .dockerignore applied) or the merged layers of a step.
  */
 import type { Stats } from 'node:fs';
+import type { TreeDigest } from '../../keys/digest.js';
 import type { TreeEntry } from './tree.js';
 
 /**
@@ -70,8 +71,18 @@ export interface FileSource {
   readonly withoutXattrs?: boolean;
   /** What was digested of a file that never changes; it need not be read again then. */
   readonly known?: (place: Place) => TreeEntry | undefined;
+  /** The layer that alone shows a directory, and all that is below it. */
+  readonly wholeOf?: ((path: string) => WholeDirectory | undefined) | undefined;
   /** Closes all descriptors. */
   close(): void;
+}
+
+/** A directory that is as one layer has it. */
+export interface WholeDirectory {
+  /** Trusted path of the layer. */
+  readonly root: string;
+  /** What was digested of the directory there, whiteouts included. */
+  readonly tree: TreeDigest;
 }
 
 /** Closes a source when it has been used. */

@@ -7,7 +7,7 @@ import { ContextError } from '../../util/errors.js';
 import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { openWalkers } from '../walker.js';
-import type { FileSource, Located, Place } from './file-source.js';
+import type { FileSource, Located, Place, WholeDirectory } from './file-source.js';
 import type { FileStats } from './file-stats.js';
 import { getKind } from './file-stats.js';
 import type { DirectoryNumbers, NamedDirectory } from './stat-names.js';
@@ -39,6 +39,8 @@ export interface ScannedDirectory {
   /** The other numbers: `OTHER_FIELDS` for each name. */
   readonly others: Float64Array;
   readonly subdirectories: ReadonlyMap<string, ScannedDirectory>;
+  /** Set where all of it is as one layer has it. */
+  readonly whole: WholeDirectory | undefined;
   /** Made when first asked for. */
   readonly children: readonly Scanned[];
 }
@@ -68,6 +70,7 @@ function scannedDirectory(
   getPlace: (name: string) => Place,
   { fields, others }: { readonly fields: Float64Array; readonly others: Float64Array },
   subdirectories: ReadonlyMap<string, ScannedDirectory>,
+  whole?: WholeDirectory | undefined,
 ): ScannedDirectory {
   let children: Scanned[] | undefined;
   return {
@@ -76,6 +79,7 @@ function scannedDirectory(
     fields,
     others,
     subdirectories,
+    whole,
     get children() {
       children ??= names.map((name, index) => ({
         name,
@@ -149,7 +153,8 @@ function listLevel(source: FileSource, level: readonly Listed[]): Listed[] {
 }
 
 /** A tree from the leaves up; undefined for a directory that was gone when it was looked at. */
-function conclude({ path, listing, names, numbers, below }: Listed): ScannedDirectory | undefined {
+function conclude(source: FileSource, listed: Listed): ScannedDirectory | undefined {
+  const { path, listing, names, numbers, below } = listed;
   if (!numbers) return undefined;
   const { fields, others, directories, gone } = numbers;
   const { onlyWithContent } = listing;
@@ -157,8 +162,8 @@ function conclude({ path, listing, names, numbers, below }: Listed): ScannedDire
   const left = new Set(gone);
   const subdirectories = new Map<string, ScannedDirectory>();
   for (const name of directories) {
-    const listed = below.get(name);
-    const directory = listed && conclude(listed);
+    const inside = below.get(name);
+    const directory = inside && conclude(source, inside);
     const counts = directory && (directory.names.length > 0 || !onlyWithContent?.(name));
     if (counts) subdirectories.set(name, directory);
     else left.add(name);
@@ -167,8 +172,10 @@ function conclude({ path, listing, names, numbers, below }: Listed): ScannedDire
     for (const name of names)
       if (onlyWithContent(name) && !subdirectories.has(name)) left.add(name);
   const getPlace = (name: string) => ({ root: listing.rootOf(name), path: prefix + name });
-  if (left.size === 0)
-    return scannedDirectory(path, names, getPlace, { fields, others }, subdirectories);
+  if (left.size === 0) {
+    const whole = source.wholeOf?.(path);
+    return scannedDirectory(path, names, getPlace, { fields, others }, subdirectories, whole);
+  }
   const kept = names.flatMap((name, index) => (left.has(name) ? [] : [index]));
   return scannedDirectory(
     path,
@@ -200,7 +207,7 @@ async function listBelow(
     for (const listed of level)
       listed.numbers ??= ifThere(source, listed.path, () => lstatEach(listed, walkers));
   }
-  const tree = conclude(root);
+  const tree = conclude(source, root);
   if (!tree) throw new Error(`${top} was not listed`);
   return tree;
 }

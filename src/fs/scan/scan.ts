@@ -20,7 +20,7 @@ import type { FingerprintStore } from './fingerprint.js';
 import { fingerprintDirectory, fingerprintEntry, isRacy } from './fingerprint.js';
 import type { Scanned, ScannedDirectory } from './listing.js';
 import type { SpecialEntry, TreeEntry, Xattrs } from './tree.js';
-import { decodeTree, encodeTree } from './tree.js';
+import { decodeTree, encodeTree, isPlainTree } from './tree.js';
 import { unreadable } from './unreadable.js';
 import { readXattrs } from './xattrs.js';
 
@@ -68,6 +68,8 @@ interface Examined {
   /** Otherwise: entries that are known from the last scan; a name that is missing must be read. */
   readonly known: ReadonlyMap<string, TreeEntry>;
   readonly subdirectories: ReadonlyMap<string, Examined>;
+  /** The node of all of it, where a layer has that. */
+  readonly settled?: TreeDigest;
 }
 
 function knownEntries(
@@ -92,6 +94,12 @@ function knownEntries(
 
 /** Compares a tree with its fingerprints; collects in `scan.dirty` the directories that have to be read. */
 function examine(scan: Scan, directory: ScannedDirectory): Examined {
+  const { whole } = directory;
+  if (whole && isPlainTree(scan.store.readTree, whole.tree)) {
+    const [known, subdirectories] = [new Map(), new Map()];
+    const settled = whole.tree;
+    return { directory, fingerprint: '', unchanged: undefined, known, subdirectories, settled };
+  }
   const scope = scan.source.fingerprintScope;
   const fingerprint = fingerprintDirectory(directory, scan.store.hash64);
   const former = scope === undefined ? undefined : scan.store.getDirectory(scope, directory.path);
@@ -241,6 +249,7 @@ function stillRight(
 
 /** Puts digests together from the leaves up and writes what is new to the store. */
 function conclude(scan: Scan, examined: Examined): TreeDigest {
+  if (examined.settled !== undefined) return examined.settled;
   const digests = new Map<string, TreeDigest>();
   for (const [name, sub] of examined.subdirectories) digests.set(name, conclude(scan, sub));
   const { unchanged } = examined;

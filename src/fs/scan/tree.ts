@@ -129,6 +129,23 @@ export function mayHaveXattrs(
   return [...text.matchAll(SUBTREE)].some(([, below]) => mayHaveXattrs(read, below as TreeDigest));
 }
 
+/** A device, fifo or socket in a node's text. */
+const SPECIAL = /^\[{1,2}"[cbps]",/m;
+
+/**
+ * Is there nothing below a node but files, links and directories, none with extended attributes? Whiteouts
+ * are devices.
+ * @param read the text of a node; one that is missing may hold anything
+ */
+export function isPlainTree(
+  read: (digest: TreeDigest) => string | undefined,
+  digest: TreeDigest,
+): boolean {
+  const text = read(digest);
+  if (text === undefined || text.includes(',[[') || SPECIAL.test(text)) return false;
+  return [...text.matchAll(SUBTREE)].every(([, below]) => isPlainTree(read, below as TreeDigest));
+}
+
 /** One difference between two trees; `path` is relative to their roots. */
 export type TreeChange =
   | { readonly change: 'added'; readonly path: string; readonly after: TreeEntry }

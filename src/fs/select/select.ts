@@ -56,6 +56,7 @@ function excluding(source: FileSource, root: string, patterns: readonly string[]
   const below = (path: string) => (root === '' ? path : path.slice(root.length + 1));
   return {
     ...source,
+    wholeOf: undefined,
     list: (path) => {
       const listing = source.list(path);
       const relative = (name: string) => below(pathBelow(path, name));
