@@ -6,7 +6,13 @@ import { layerArchive, layerDiffId } from '../store/blobs/diff-ids.js';
 import { publishEntry, treeReader } from '../store/entries/entries.js';
 import { isPublished } from '../store/layers/find-layers.js';
 import type { Draft } from '../store/layers/layer-store.js';
-import { abandonDraft, discardDraft, getDraft, placeLayer } from '../store/layers/layer-store.js';
+import {
+  abandonDraft,
+  discardDraft,
+  getDraft,
+  makeLayerLink,
+  placeLayer,
+} from '../store/layers/layer-store.js';
 import { addUnpublished, dropUnpublished } from '../store/layers/unpublished.js';
 import type { LayerId, LayerRecord, StepRecord } from '../store/records.js';
 import { settleStep } from '../store/recovery/durability.js';
@@ -254,6 +260,7 @@ function publicationOf(
   return {
     operation: record.operation,
     publish() {
+      if (draft) makeLayerLink(store.paths, draft.id);
       publishEntry(store, record, layer && dropUnpublished(store, layer.id), scanStore.unwritten());
       checkpoint('entry:published');
       release();

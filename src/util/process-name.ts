@@ -26,9 +26,12 @@ function getStart(pid: number | 'self'): string | undefined {
   }
 }
 
+let own: string | undefined;
+
 /** A new name of this process. */
 export function processName(): string {
-  return `wiac-${pidNamespace()}-${process.pid}-${getStart('self')}-${randomInt(MAX_NUMBER)}`;
+  own ??= `wiac-${pidNamespace()}-${process.pid}-${getStart('self')}`;
+  return `${own}-${randomInt(MAX_NUMBER)}`;
 }
 
 /**
@@ -36,10 +39,10 @@ export function processName(): string {
  * its names are left alone.
  */
 export function abandonedNames(names: readonly string[]): string[] {
-  const own = pidNamespace();
+  const here = pidNamespace();
   return names.filter((name) => {
     const [, namespace, pid, start] = NAME.exec(name) ?? [];
-    return namespace === own && getStart(Number(pid)) !== start;
+    return namespace === here && getStart(Number(pid)) !== start;
   });
 }
 

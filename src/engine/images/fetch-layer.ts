@@ -15,6 +15,7 @@ import {
   beginDraft,
   clearPlace,
   discardDraft,
+  makeLayerLink,
   placeLayer,
 } from '../../store/layers/layer-store.js';
 import { isKnownLayer } from '../../store/layers/remote-layers.js';
@@ -75,6 +76,7 @@ async function fetchAndPublish(
     // A crash after a former rename leaves the directory of a name that is used again.
     if (known !== undefined) clearPlace(store.paths, known);
     placeLayer(store.paths, draft);
+    makeLayerLink(store.paths, draft.id);
     const { diffId, newest, ...measures } = unpacked;
     const blob = { digest, size, diffId, compression, newest };
     publishFetchedLayer(store, diffId, draft.id, { ...measures, blob });

@@ -47,11 +47,14 @@ function getCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);
 }
 
-function readHierarchy(controller: Controller): Hierarchy | undefined {
+type FindHierarchy = (controller: Controller) => Hierarchy | undefined;
+
+/** The hierarchies as they are mounted now, and where this process is in them now. */
+function readHierarchies(): FindHierarchy {
   const [mountinfo, cgroup] = ['mountinfo', 'cgroup'].map((name) =>
     readFileSync(`/proc/self/${name}`, 'utf8'),
   ) as [string, string];
-  return getHierarchy(controller, mountinfo, cgroup);
+  return (controller) => getHierarchy(controller, mountinfo, cgroup);
 }
 
 /** Writes a file of the kernel's; it is never made, because that would fail in riddles. */
@@ -147,7 +150,7 @@ interface Wanted {
 }
 
 /** The settings of each hierarchy, by its mount point. */
-function byHierarchy({ limits, devices }: Wanted): [Hierarchy, Setting[]][] {
+function byHierarchy({ limits, devices }: Wanted, find: FindHierarchy): [Hierarchy, Setting[]][] {
   const found = new Map<string, [Hierarchy, Setting[]]>();
   const rules = devices ? deviceSettings(devices) : [];
   const [first, second] = [[...settingsV1(limits), ...rules], settingsV2(limits)];
@@ -155,7 +158,7 @@ function byHierarchy({ limits, devices }: Wanted): [Hierarchy, Setting[]][] {
     const asked = first.filter((setting) => setting.controller === controller);
     const [{ option } = { option: '' }] = asked;
     if (asked.length === 0) continue;
-    const hierarchy = readHierarchy(controller);
+    const hierarchy = find(controller);
     if (!hierarchy) {
       throw new IsolationError(`${option}: there is no control group for it on this machine`, {
         hint: 'mount /sys/fs/cgroup, or leave the limit out',
@@ -212,15 +215,16 @@ function memberFile({ version }: Hierarchy): string {
 function makeFilter(
   devices: readonly DeviceRule[] | undefined,
   members: readonly string[],
+  find: FindHierarchy,
 ): DeviceFilter | undefined {
   const unified = members.find((path) => path.endsWith(`/${UNIFIED_MEMBERS}`));
-  if (!devices || unified === undefined || readHierarchy('devices')?.version !== 2)
-    return undefined;
+  if (!devices || unified === undefined || find('devices')?.version !== 2) return undefined;
   return { group: dirname(unified), program: deviceProgram(devices) };
 }
 
 function makeLimited(asked: Wanted): ControlGroups {
-  const wanted = byHierarchy(asked);
+  const find = readHierarchies();
+  const wanted = byHierarchy(asked, find);
   if (wanted.length === 0) return NONE;
   const name = processName();
   const groups: string[] = [];
@@ -237,7 +241,7 @@ function makeLimited(asked: Wanted): ControlGroups {
   }
   return {
     members,
-    deviceFilter: makeFilter(asked.devices, members),
+    deviceFilter: makeFilter(asked.devices, members, find),
     memoryKills: () => count(groups, ['memory.events', 'memory.oom_control'], /^oom_kill (\d+)$/m),
     refusedProcesses: () => count(groups, ['pids.events'], /^max (\d+)$/m),
     maxProcesses: asked.limits.pids,
@@ -285,7 +289,8 @@ function namesIn(group: string): string[] {
 
 /** Removes the control groups of processes that were killed before they could do it. */
 export function sweepControlGroups(): void {
-  const hierarchies = CONTROLLERS.flatMap((controller) => readHierarchy(controller) ?? []);
+  const find = readHierarchies();
+  const hierarchies = CONTROLLERS.flatMap((controller) => find(controller) ?? []);
   const parents = new Set(hierarchies.flatMap(groupsAbove));
   for (const parent of parents) {
     for (const name of abandonedNames(namesIn(parent))) {

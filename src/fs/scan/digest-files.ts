@@ -2,8 +2,8 @@
 import type { FileDigest } from '../../keys/digest.js';
 import { digestListed } from '../../native/digest-listed.js';
 import type { Content } from '../read.js';
-import type { Scanned } from './listing.js';
 import { byRoot } from './by-root.js';
+import type { Scanned } from './listing.js';
 
 /**
  * @param onFile is not called for what has become something else, or can't be read: the caller looks

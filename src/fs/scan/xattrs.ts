@@ -1,8 +1,8 @@
 /** Extended attributes that belong to files themselves. */
 import type { RawXattrs } from '../../native/read-xattrs.js';
 import { readListedXattrs } from '../../native/read-xattrs.js';
-import type { Place } from './file-source.js';
 import { byRoot } from './by-root.js';
+import type { Place } from './file-source.js';
 import type { Xattrs } from './tree.js';
 
 /** overlayfs's own marks are part of the layer format, not of the files. */

@@ -76,7 +76,11 @@ export function discardDraft(draft: Draft): void {
 export function placeLayer(paths: StorePaths, draft: Draft): void {
   renameSync(join(draft.path, 'layer'), join(paths.layers, draft.id));
   checkpoint('layer:renamed');
-  symlinkSync(layerLinkTarget(draft.id), layerLink(paths, draft.id));
+}
+
+/** Makes the short symlink of a layer that was moved to its place, before it gets visible. */
+export function makeLayerLink(paths: StorePaths, id: LayerId): void {
+  symlinkSync(layerLinkTarget(id), layerLink(paths, id));
   checkpoint('layer:linked');
 }
 
