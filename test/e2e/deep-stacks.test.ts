@@ -1,0 +1,50 @@
+/**
+ * More layers than usual images have: the lowest ones are mounted once, and steps stand on that mount. What
+ * a step sees, and what it leaves, is what it would be on the layers themselves.
+ */
+import { chmodSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import { getMachine, MODES, stepOutput, wiacAs } from '../support/rootless.js';
+import { context, dockerfile, mountsBelow } from '../support/wiac.js';
+
+/** With the programs of busybox that the usual base has no links to. */
+const all = (script: string) =>
+  script.replace(/\b(grep|stat|sort|wc|ln|mv|chmod|rm) /g, '/bin/busybox $1 ');
+
+/** Steps that each leave a layer; the first one makes what the last ones change. */
+const LAYERS = [
+  'mkdir -p /old/in /hidden && echo low > /old/file && ln /old/file /old/name && echo h > /hidden/low',
+  ...Array.from({ length: 70 }, (_, at) => `echo ${at} > /file${at}`),
+  // The first two lie in the mount, the last one above it: on one device, as tar and du take it.
+  'stat -c %d / /old/file /file1 /file69 | sort -u | wc -l',
+  "grep '^overlay / ' /proc/mounts | grep -c xino=on",
+  'rm /file3 && rm -r /hidden && mkdir /hidden && echo more >> /old/name && chmod 700 /file5 && mv /file6 /new',
+  '[ ! -e /file3 ] && ls -A /hidden && cat /old/file /old/name && stat -c %a /file5 && cat /new /file4',
+];
+
+/** Of the names of one file, the one that was written to was copied up: as it is on plain layers. */
+const SEEN = ['1', '1', 'low', 'low', 'more', '700', '6', '4'];
+
+/** Of the result, which is mounted on its layers themselves. */
+const LOOK =
+  'ls -A /hidden; cat /old/file /old/name; ls /file3 /file6 2>/dev/null; stat -c %a /file5; cat /new /file69';
+
+test.each(MODES)('$user, $isolation: a step on a mount of its lowest layers', async (mode) => {
+  const { user, isolation } = mode;
+  const made = getMachine(user);
+  const path = context({ Dockerfile: dockerfile(...LAYERS.map((line) => `RUN ${all(line)}`)) });
+  const flags = [`--isolation=${isolation}`];
+  expect(await stepOutput(made, path, flags)).toEqual(SEEN);
+  expect(mountsBelow(made.root)).toEqual([]);
+  chmodSync(path, 0o755);
+  const { stdout } = await wiacAs(made, ['build', '-q', path]);
+  const run = await wiacAs(made, [
+    'run',
+    stdout.trim(),
+    `${made.tmp}/c`,
+    '/bin/sh',
+    '-c',
+    all(LOOK),
+  ]);
+  expect(run.stdout.split('\n').filter(Boolean)).toEqual(['low', 'low', 'more', '700', '6', '69']);
+});
