@@ -8,8 +8,10 @@ import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
+  mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   truncateSync,
@@ -19,6 +21,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { auditIndex, glanceAtIndex } from '../../src/store/index/index-audit.js';
+import { openEnvironment } from '../../src/store/index/index-db.js';
 import { getTables } from '../../src/store/index/tables.js';
 import { suspectIndex } from '../../src/store/recovery/index-damage.js';
 import { closeStore, openStore } from '../../src/store/store.js';
@@ -183,6 +186,31 @@ test('a store of version 2 is brought up to date, and nothing is built again', a
   await closeStore(store);
   expect(digests.length).toBeGreaterThan(0);
   expect(digests.filter((digest) => digest !== undefined)).toEqual([]);
+  rmSync(join(made.root, 'index'), { recursive: true });
+  await expectIntact(made);
+});
+
+test('a store of version 3 is brought up to date, and nothing is built again', async () => {
+  const made = await built();
+  const store = await openStore(made.root);
+  const [entry = ''] = readdirSync(join(made.root, 'records/entries'));
+  await closeStore(store);
+  // A process that was killed: it was writing a record, making a layer, and held a lease.
+  const dead = 'a'.repeat(16);
+  const name = entry.replace('.json', '');
+  writeFileSync(join(made.root, `tmp/record.steps.${name}.${dead}-1`), '');
+  writeFileSync(join(made.root, 'records/entries', entry), 'half of a rec');
+  for (const path of [`tmp/${'b'.repeat(16)}.${dead}-1`, `layers/${'b'.repeat(16)}/diff`])
+    mkdirSync(join(made.root, path), { recursive: true });
+  const index = openEnvironment(join(made.root, 'index'));
+  await index.openDB({ name: 'leases' }).put(name, { process: `${dead}-1` });
+  await index.close();
+  rmSync(join(made.root, 'leases'), { recursive: true });
+  writeFileSync(join(made.root, 'format-version'), '3\n');
+  expect((await made.build(made.path)).events.filter(({ type }) => type === 'waiting')).toEqual([]);
+  expect(readFileSync(join(made.root, 'format-version'), 'utf8')).toBe('4\n');
+  expect(readdirSync(join(made.root, 'tmp'))).toEqual([]);
+  expect(existsSync(join(made.root, 'layers', 'b'.repeat(16)))).toBe(false);
   rmSync(join(made.root, 'index'), { recursive: true });
   await expectIntact(made);
 });

@@ -1,12 +1,15 @@
-/** What a RUN step costs the machine in processes: Node starts one from scratch in 12 ms. */
+/**
+ * What a RUN step costs the machine: processes, of which Node starts one from scratch in 12 ms, and
+ * waiting for the disk.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { context, dockerfile, tempDir, WIAC } from '../support/wiac.js';
 
-/** Programs that a build starts, each with how often. */
-async function programs(steps: number): Promise<ReadonlyMap<string, number>> {
+/** The calls of a build with so many steps, a line each. */
+async function callsOf(steps: number, call: string): Promise<string> {
   const runs = Array.from({ length: steps }, (_, index) => `RUN echo ${index} > /file${index}`);
   const logs = tempDir();
   const build = [
@@ -17,11 +20,16 @@ async function programs(steps: number): Promise<ReadonlyMap<string, number>> {
     context({ Dockerfile: dockerfile(...runs) }),
   ];
   // A file for each process: no call is interrupted by those of others.
-  const flags = ['-ff', '-qq', '-e', 'trace=execve', '-e', 'signal=none', '-o', join(logs, 'log')];
+  const flags = ['-ff', '-qq', '-e', `trace=${call}`, '-e', 'signal=none', '-o', join(logs, 'log')];
   await execa('strace', [...flags, ...build], { env: { WIAC_ROOT: join(tempDir(), 'store') } });
-  const calls = readdirSync(logs)
+  return readdirSync(logs)
     .map((name) => readFileSync(join(logs, name), 'utf8'))
     .join('');
+}
+
+/** Programs that a build starts, each with how often. */
+async function programs(steps: number): Promise<ReadonlyMap<string, number>> {
+  const calls = await callsOf(steps, 'execve');
   const counts = new Map<string, number>();
   for (const [, program = ''] of calls.matchAll(/execve\("([^"]*)".* = 0$/gm))
     counts.set(program, (counts.get(program) ?? 0) + 1);
@@ -32,4 +40,10 @@ test('a step starts its own program alone', async () => {
   const [few, many] = [await programs(2), await programs(8)];
   const more = [...many].filter(([program, count]) => count !== (few.get(program) ?? 0));
   expect(more).toEqual([['/bin/sh', (few.get('/bin/sh') ?? 0) + 6]]);
+});
+
+test('a step waits for the disk once', async () => {
+  const count = async (steps: number) =>
+    (await callsOf(steps, 'fdatasync,fsync,sync_file_range,syncfs')).split('\n').length;
+  expect((await count(12)) - (await count(2))).toBeLessThanOrEqual(10);
 });

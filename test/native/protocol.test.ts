@@ -27,6 +27,8 @@ import { CLONE, encodeOperations, MS } from '../../src/executor/local/operations
 import type { Frame } from '../../src/native/frames.js';
 import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from '../../src/native/frames.js';
 import { payloadReader } from '../../src/native/payload.js';
+import { readSurvey } from '../../src/native/read-xattrs.js';
+import { tempDir } from '../support/wiac.js';
 
 let directory: string;
 let binary: string;
@@ -159,6 +161,40 @@ test('a program: its output, how it ended', async () => {
   made.send(program(7, 'echo out; echo err >&2; exit 3'));
   expect(await endOf(made, 7)).toEqual({ code: 3, status: '' });
   expect(outputOf(made, 7)).toBe('out\nerr\n');
+  await finish(made);
+});
+
+/** What a container that runs a script in a directory is told to have written there. */
+async function surveyOf(made: Talk, id: number, directory: string, script: string) {
+  const written: Operation = { op: 'clone', flags: CLONE.NEWPID, written: directory };
+  const argv = ['/bin/sh', '-c', `cd ${directory}; ${script}`];
+  made.send(run(id, written, { op: 'exec', argv }));
+  const reader = payloadReader((await made.reply(id, TELL.ended)).payload);
+  const [code, status] = [reader.number(), reader.text().toString()];
+  const told: string[] = [];
+  const survey = reader.isEmpty() ? undefined : reader.rest();
+  const totals =
+    survey &&
+    readSurvey(survey, (path, xattrs) =>
+      told.push([path, ...xattrs.map(([name]) => name)].join(' ')),
+    );
+  return { code, status, told: told.sort(), totals };
+}
+
+test('what a program has written is told with its end, unless it is much', async () => {
+  const made = talk();
+  const directory = tempDir();
+  const script =
+    'mkdir -p a/b; echo 12345 > a/b/c; ln a/b/c d; : > .wh.x; setfattr -n user.k -v v a; exit 3';
+  const { totals, ...end } = await surveyOf(made, 1, directory, script);
+  expect(end).toEqual({ code: 3, status: '', told: ['.wh.x', 'a user.k'] });
+  expect(totals).toMatchObject({ entries: 5, bytes: 12, depth: 2 });
+  const many = 'for i in $(seq 2000); do : > $i; done';
+  expect(await surveyOf(made, 2, directory, many)).toMatchObject({ code: 0, totals: undefined });
+  // It is gone: who asks for it again hears why.
+  expect(await surveyOf(made, 3, directory, `rm -r ${directory}`)).toMatchObject({
+    totals: undefined,
+  });
   await finish(made);
 });
 
