@@ -47,11 +47,7 @@ export interface SharedCache {
     reads: readonly StepState[],
   ) => Promise<StepRecord | undefined>;
   /** Fills an empty directory with a cache mount; see ExecutionIo. */
-  readonly restoreMount: (
-    name: string,
-    directory: string,
-    signal: AbortSignal,
-  ) => Promise<boolean>;
+  readonly restoreMount: (name: string, directory: string, signal: AbortSignal) => Promise<boolean>;
 }
 
 interface OpenCache {

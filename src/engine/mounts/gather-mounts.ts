@@ -6,7 +6,7 @@ import { createGzipThreads } from '../../fs/archive/gzip-threads.js';
 import { getDigest } from '../../oci/blob-digest.js';
 import { getMessage, ImageError } from '../../oci/image-error.js';
 import { isSameSnapshot } from '../../shared-cache/mounts/compact-packs.js';
-import { encodeFiles } from '../../shared-cache/mounts/encode-snapshot.js';
+import { encodeFiles, encodeRows } from '../../shared-cache/mounts/encode-snapshot.js';
 import type { MountPlace, OutgoingMounts } from '../../shared-cache/mounts/outgoing.js';
 import { filesDescriptor, packDescriptor } from '../../shared-cache/mounts/outgoing.js';
 import type { ListedMount, Snapshot } from '../../shared-cache/mounts/snapshot.js';
@@ -17,6 +17,7 @@ import { holdMounts, mountLease, mountPath } from '../../store/pins/cache-mounts
 import type { Lease } from '../../store/pins/lease.js';
 import { releaseLease, takeLease } from '../../store/pins/lease.js';
 import type { Store } from '../../store/store.js';
+import type { ByteString } from '../../util/byte-string.js';
 import { semaphore } from '../../util/semaphore.js';
 import { writeNotes } from './mount-notes.js';
 import type { WantedMount } from './plan-mounts.js';
@@ -96,6 +97,20 @@ interface Gathered {
   readonly blobs: readonly OutgoingLayer[];
 }
 
+/** A snapshot that says nothing new is noted only where more files can be told to be its own. */
+function noteAgain(
+  store: Store,
+  { name, notes }: SurveyedMount,
+  id: string,
+  snapshot: Snapshot,
+  fingerprints: ReadonlyMap<ByteString, string>,
+): void {
+  const isKnown =
+    notes?.id === id &&
+    [...fingerprints].every(([path, found]) => notes.files.get(path)?.fingerprint === found);
+  if (!isKnown) writeNotes(store, name, id, snapshot, fingerprints);
+}
+
 async function gatherMount(
   session: MountSession,
   survey: SurveyedMount,
@@ -120,12 +135,14 @@ async function gatherMount(
       `the cache mount ${id} travels without ${leftOut} files that changed while they were read`,
     );
   const isSame = listed !== undefined && lost.size === 0 && isSameSnapshot(former, snapshot);
-  const bytes = isSame ? undefined : encodeFiles(snapshot.entries);
-  const files = bytes ? { digest: getDigest(bytes), size: bytes.length } : listed?.files;
-  if (files) writeNotes(store, name, { id: files.digest, snapshot, fingerprints });
-  if (isSame) return { listed, blobs: [] };
-  const list = bytes ?? Buffer.alloc(0);
+  if (isSame) {
+    noteAgain(store, survey, listed.files.digest, snapshot, fingerprints);
+    return { listed, blobs: [] };
+  }
+  const rows = encodeRows(snapshot.entries);
+  const list = encodeFiles(rows);
   const listFile = { digest: getDigest(list), size: list.length };
+  writeNotes(store, name, listFile.digest, snapshot, fingerprints, rows);
   return {
     listed: {
       name,

@@ -34,10 +34,12 @@ function note(
   snapshot: Awaited<ReturnType<typeof readSnapshot>>,
 ): void {
   const seenAt = Date.now();
-  const fingerprints = scanMount(directory).flatMap(({ type, path, stats }) =>
-    type === 'file' && isSettled(stats.ctimeMs, seenAt) ? [[path, stats.fingerprint] as const] : [],
+  const fingerprints = scanMount(directory).flatMap((entry) =>
+    entry.type === 'file' && isSettled(entry.ctimeMs, seenAt)
+      ? [[entry.path, entry.fingerprint] as const]
+      : [],
   );
-  writeNotes(store, name, { id, snapshot, fingerprints: new Map(fingerprints) });
+  writeNotes(store, name, id, snapshot, new Map(fingerprints));
 }
 
 /**

@@ -1,15 +1,14 @@
 /** What is in the cache mounts that are to travel, and which files there is room for. */
-import type { MountEntry } from '../../fs/mounts/scan-mount.js';
+import type { FoundFile, MountEntry } from '../../fs/mounts/scan-mount.js';
 import { scanMount } from '../../fs/mounts/scan-mount.js';
 import { chooseRecent, lastUse } from '../../shared-cache/mounts/choose-files.js';
-import type { ListedMount } from '../../shared-cache/mounts/snapshot.js';
+import { fromDay } from '../../shared-cache/mounts/compact-packs.js';
+import type { ListedMount, SnapshotFile } from '../../shared-cache/mounts/snapshot.js';
 import { mountPath } from '../../store/pins/cache-mounts.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
 import type { MountNotes } from './mount-notes.js';
 import { readNotes } from './mount-notes.js';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** A mount of this store as it was found. */
 export interface SurveyedMount {
@@ -19,40 +18,33 @@ export interface SurveyedMount {
   readonly root: string;
   readonly entries: readonly MountEntry[];
   readonly notes: MountNotes | undefined;
-  /** When each file was used last: ms since the epoch. */
-  readonly used: ReadonlyMap<ByteString, number>;
   /** Began to look at it: ms since the epoch. */
   readonly seenAt: number;
-}
-
-/** The digest of a file's content that the notes know, if it has not changed since. */
-export function notedDigests(notes: MountNotes | undefined): Map<ByteString, string> {
-  const entries = notes?.snapshot.entries ?? [];
-  return new Map(
-    entries.flatMap((entry) => (entry.type === 'file' ? [[entry.path, entry.digest]] : [])),
-  );
 }
 
 /** Looks at a mount. @throws the file system's errors */
 export function surveyMount(store: Store, name: string, id: string): SurveyedMount {
   const root = mountPath(store, name);
   const notes = readNotes(store, name);
-  const days = new Map(
-    (notes?.snapshot.entries ?? []).flatMap((entry) =>
-      entry.type === 'file' ? [[entry.path, entry.used]] : [],
-    ),
-  );
   const seenAt = Date.now();
-  const entries = scanMount(root);
-  const used = new Map<ByteString, number>();
-  for (const { type, path, stats } of entries) {
-    if (type !== 'file') continue;
-    const day = days.get(path);
-    const isUnchanged = notes?.fingerprints.get(path) === stats.fingerprint;
-    const before = isUnchanged && day !== undefined ? day * DAY_MS : undefined;
-    used.set(path, lastUse({ ...stats, before, now: seenAt }));
-  }
-  return { name, id, root, entries, notes, used, seenAt };
+  return { name, id, root, entries: scanMount(root), notes, seenAt };
+}
+
+/** The file of the last snapshot, if this one is it, and has not changed since. */
+export function unchangedFile(
+  notes: MountNotes | undefined,
+  { path, fingerprint }: FoundFile,
+): SnapshotFile | undefined {
+  const noted = notes?.files.get(path);
+  return noted?.fingerprint === fingerprint ? noted.file : undefined;
+}
+
+/** When a file was used last: ms since the epoch. */
+export function fileUse({ notes, seenAt }: SurveyedMount, file: FoundFile): number {
+  const unchanged = unchangedFile(notes, file);
+  const before = unchanged && fromDay(unchanged.used);
+  const { atimeMs, mtimeMs, ctimeMs } = file;
+  return lastUse({ atimeMs, mtimeMs, ctimeMs, before, now: seenAt });
 }
 
 /** What stays of each mount. */
@@ -72,12 +64,30 @@ interface Candidate {
 
 function candidatesOf(mount: SurveyedMount): Candidate[] {
   const seen = new Set<string>();
-  return mount.entries.flatMap(({ type, path, stats }) => {
+  return mount.entries.flatMap((file) => {
+    if (file.type !== 'file') return [];
+    const { inode, size: bytes, path } = file;
     // Further names of a file take no room, and stay with it.
-    if (type !== 'file' || (stats.inode !== undefined && seen.has(stats.inode))) return [];
-    if (stats.inode !== undefined) seen.add(stats.inode);
-    return [{ bytes: stats.size, used: mount.used.get(path) ?? 0, mount, path }];
+    if (inode !== undefined && seen.has(inode)) return [];
+    if (inode !== undefined) seen.add(inode);
+    return [{ bytes, used: fileUse(mount, file), mount, path }];
   });
+}
+
+function sizeOf({ entries }: SurveyedMount): number {
+  return entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0);
+}
+
+/** The mount without some of its files, under any of their names. */
+function without(mount: SurveyedMount, paths: ReadonlySet<ByteString>): SurveyedMount {
+  const inodes = new Set<string>();
+  for (const entry of mount.entries)
+    if (entry.type === 'file' && entry.inode !== undefined && paths.has(entry.path))
+      inodes.add(entry.inode);
+  const stays = (entry: MountEntry) =>
+    entry.type !== 'file' ||
+    !(paths.has(entry.path) || (entry.inode !== undefined && inodes.has(entry.inode)));
+  return { ...mount, entries: mount.entries.filter(stays) };
 }
 
 /**
@@ -86,17 +96,14 @@ function candidatesOf(mount: SurveyedMount): Candidate[] {
  * @param most bytes of all mounts together
  */
 export function boundMounts({ surveys, former }: KeptMounts, most: number): KeptMounts {
-  const elsewhere = former.map(
-    (mount): Candidate => ({
-      bytes: mount.bytes,
-      used: mount.created,
-      mount,
-      path: undefined,
-    }),
-  );
+  const elsewhere = former.map((mount): Candidate => {
+    const { bytes, created: used } = mount;
+    return { bytes, used, mount, path: undefined };
+  });
+  const total = [...elsewhere.map(({ bytes }) => bytes), ...surveys.map(sizeOf)];
+  if (total.reduce((sum, bytes) => sum + bytes, 0) <= most) return { surveys, former };
   const all = [...elsewhere, ...surveys.flatMap(candidatesOf)];
   const chosen = chooseRecent(all, most);
-  if (chosen.size === all.length) return { surveys, former };
   const gone = new Map<SurveyedMount | ListedMount, Set<ByteString>>();
   for (const candidate of all) {
     if (chosen.has(candidate)) continue;
@@ -105,15 +112,6 @@ export function boundMounts({ surveys, former }: KeptMounts, most: number): Kept
   }
   return {
     former: former.filter((mount) => !gone.has(mount)),
-    surveys: surveys.map((mount) => {
-      const paths = gone.get(mount);
-      if (!paths) return mount;
-      const inodes = new Set(
-        mount.entries.flatMap(({ path, stats }) => (paths.has(path) ? (stats.inode ?? []) : [])),
-      );
-      const stays = ({ path, stats }: MountEntry) =>
-        !paths.has(path) && (stats.inode === undefined || !inodes.has(stats.inode));
-      return { ...mount, entries: mount.entries.filter(stays) };
-    }),
+    surveys: surveys.map((mount) => without(mount, gone.get(mount) ?? new Set())),
   };
 }

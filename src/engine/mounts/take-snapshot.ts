@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReadFile } from '../../fs/mounts/read-mount-file.js';
 import { readMountFile } from '../../fs/mounts/read-mount-file.js';
-import type { MountEntry, MountStats } from '../../fs/mounts/scan-mount.js';
+import type { FoundFile, MountEntry } from '../../fs/mounts/scan-mount.js';
 import type { Walker } from '../../fs/walker.js';
 import { openWalker } from '../../fs/walker.js';
 import { choosePacks } from '../../shared-cache/mounts/choose-packs.js';
@@ -18,7 +18,7 @@ import { contentPlaces, PACK_BYTES } from '../../shared-cache/mounts/snapshot.js
 import type { ByteString } from '../../util/byte-string.js';
 import { isSettled } from './mount-notes.js';
 import type { SurveyedMount } from './survey-mounts.js';
-import { notedDigests } from './survey-mounts.js';
+import { fileUse, unchangedFile } from './survey-mounts.js';
 import type { NewPack, PackOptions } from './write-packs.js';
 import { appendPiece, createPackWriter } from './write-packs.js';
 
@@ -78,7 +78,7 @@ function contentReader(walker: Walker, base: SnapshotBase, options: PackOptions)
       rmSync(copy, { force: true });
       return read;
     }
-    const { size } = read.stats;
+    const { size } = read;
     const { number, offset } = await packs.addFile(copy, size);
     places.set(read.digest, { pack: first + number, offset, size });
     return read;
@@ -96,9 +96,14 @@ function contentReader(walker: Walker, base: SnapshotBase, options: PackOptions)
 
 /** A file of the snapshot while it is being taken. */
 interface Taken {
-  readonly entry: MountEntry;
-  readonly stats: MountStats;
+  readonly found: FoundFile;
   readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+  /** What was read of it now. */
+  readonly read: ReadFile | undefined;
+  /** Its entry in the former snapshot, if it has not changed since. */
+  readonly noted: SnapshotFile | undefined;
 }
 
 /** How much of each former pack the files need. */
@@ -108,9 +113,12 @@ function packUse(
   places: ReadonlyMap<string, ContentPlace>,
 ) {
   const live = packs.map(() => 0);
-  for (const digest of new Set(taken.map((one) => one.digest))) {
+  const seen = new Set<string>();
+  for (const { digest } of taken) {
     const { pack, size } = places.get(digest) ?? { pack: -1, size: 0 };
-    if (pack in live) live[pack] = (live[pack] ?? 0) + size;
+    if (pack < 0 || pack >= live.length || seen.has(digest)) continue;
+    seen.add(digest);
+    live[pack] = (live[pack] ?? 0) + size;
   }
   return packs.map(({ bytes }, place) => ({ bytes, live: live[place] ?? 0 }));
 }
@@ -132,41 +140,51 @@ export async function takeSnapshot(
   }
 }
 
+/** The first name of each file: the others are links to it. */
+function firstNames(entries: readonly MountEntry[]): ReadonlyMap<string, ByteString> {
+  const names = new Map<string, ByteString>();
+  for (const entry of entries)
+    if (entry.type === 'file' && entry.inode !== undefined && !names.has(entry.inode))
+      names.set(entry.inode, entry.path);
+  return names;
+}
+
 async function take(
   walker: Walker,
-  { entries, notes, used, seenAt }: SurveyedMount,
+  mount: SurveyedMount,
   base: SnapshotBase,
   options: PackOptions,
 ): Promise<TakenSnapshot> {
+  const { entries, notes, seenAt } = mount;
   const reader = contentReader(walker, base, options);
-  const noted = notedDigests(notes);
   let count = 0;
   let leftOut = 0;
-  const readAgain = async (entry: MountEntry): Promise<Taken | undefined> => {
+  const readNow = async (found: FoundFile): Promise<Taken | undefined> => {
     count += 1;
     if (count % FILES_A_TURN === 0) await turn();
     base.signal.throwIfAborted();
-    const read = await reader.read(entry.path, entry.stats.size);
+    const read = await reader.read(found.path, found.size);
     if (!read) leftOut += 1;
-    return read && { entry, ...read };
+    const { digest, size } = read ?? {};
+    return digest === undefined || size === undefined
+      ? undefined
+      : { found, digest, size, read, noted: undefined };
   };
-  const takeFile = async (entry: MountEntry): Promise<Taken | undefined> => {
-    const { path, stats } = entry;
-    const isUnchanged = notes?.fingerprints.get(path) === stats.fingerprint;
-    const digest = isUnchanged ? noted.get(path) : undefined;
-    const isThere = digest !== undefined && (stats.size === 0 || reader.places.has(digest));
-    return isThere ? { entry, stats, digest } : readAgain(entry);
-  };
+  const isThere = ({ digest, size }: Pick<Taken, 'digest' | 'size'>) =>
+    size === 0 || reader.places.has(digest);
 
-  const names = new Map<string, ByteString>();
-  const isFirstName = ({ type, path, stats }: MountEntry) => {
-    if (type !== 'file' || stats.inode === undefined) return type === 'file';
-    if (!names.has(stats.inode)) names.set(stats.inode, path);
-    return names.get(stats.inode) === path;
-  };
+  const names = firstNames(entries);
   let taken: Taken[] = [];
-  for (const entry of entries) {
-    const one = isFirstName(entry) ? await takeFile(entry) : undefined;
+  for (const found of entries) {
+    if (found.type !== 'file') continue;
+    if (found.inode !== undefined && names.get(found.inode) !== found.path) continue;
+    const noted = unchangedFile(notes, found);
+    const { digest = '' } = noted ?? {};
+    const { size } = found;
+    const one =
+      noted && isThere({ digest, size })
+        ? { found, digest, size, read: undefined, noted }
+        : await readNow(found);
     if (one) taken.push(one);
   }
   const chosen = choosePacks(packUse(base.former, taken, reader.places), PACK_BYTES);
@@ -174,22 +192,24 @@ async function take(
     reader.forget(chosen);
     const again: Taken[] = [];
     for (const one of taken) {
-      const isThere = one.stats.size === 0 || reader.places.has(one.digest);
-      const now = isThere ? one : await readAgain(one.entry);
+      const now = isThere(one) ? one : await readNow(one.found);
       if (now) again.push(now);
     }
     taken = again;
   }
   const made = await reader.end();
   const packs = [...base.former.packs, ...made.map(({ pack }) => pack)];
-  const rows = makeEntries(entries, taken, names, used, reader.places);
-  const snapshot = compactPacks(packs, rows);
+  const files = new Map<ByteString, SnapshotFile>();
+  const fingerprints = new Map<ByteString, string>();
+  for (const one of taken) {
+    const { path } = one.found;
+    const file = makeFile(mount, one, reader.places.get(one.digest));
+    if (file) files.set(path, file);
+    const { ctimeMs, fingerprint } = one.read ?? one.found;
+    if (isSettled(ctimeMs, seenAt)) fingerprints.set(path, fingerprint);
+  }
+  const snapshot = compactPacks(packs, makeEntries(entries, files, names));
   const needed = new Set(snapshot.packs.map(({ digest }) => digest));
-  const fingerprints = new Map(
-    taken.flatMap(({ entry, stats }) =>
-      isSettled(stats.ctimeMs, seenAt) ? [[entry.path, stats.fingerprint]] : [],
-    ),
-  );
   return {
     snapshot,
     packs: made.filter(({ pack }) => needed.has(pack.digest)),
@@ -198,38 +218,43 @@ async function take(
   };
 }
 
+const NOWHERE: ContentPlace = { pack: 0, offset: 0, size: 0 };
+
+function makeFile(
+  mount: SurveyedMount,
+  { found, digest, size, read, noted }: Taken,
+  known: ContentPlace | undefined,
+): SnapshotFile | undefined {
+  const place = size === 0 ? NOWHERE : known;
+  const attributes = read?.attributes ?? noted;
+  if (!place || !attributes) return undefined;
+  const used = toDay(fileUse(mount, found));
+  const isSame =
+    noted?.used === used && noted.place.pack === place.pack && noted.place.offset === place.offset;
+  if (noted && isSame) return noted;
+  const { mode, uid, gid, mtime } = attributes;
+  return { type: 'file', path: found.path, mode, uid, gid, mtime, used, digest, place };
+}
+
 /** The rows of the list, in the order of the mount's entries. */
 function makeEntries(
   entries: readonly MountEntry[],
-  taken: readonly Taken[],
+  files: ReadonlyMap<ByteString, SnapshotFile>,
   names: ReadonlyMap<string, ByteString>,
-  used: ReadonlyMap<ByteString, number>,
-  places: ReadonlyMap<string, ContentPlace>,
 ): SnapshotEntry[] {
-  const files = new Map<ByteString, SnapshotFile>();
-  for (const { entry, stats, digest } of taken) {
-    const { mode, uid, gid, mtime, size } = stats;
-    const place = size === 0 ? { pack: 0, offset: 0, size: 0 } : places.get(digest);
-    if (!place) continue;
-    const day = toDay(used.get(entry.path) ?? 0);
-    const attributes = { mode, uid, gid, mtime };
-    files.set(entry.path, {
-      type: 'file',
-      path: entry.path,
-      ...attributes,
-      used: day,
-      digest,
-      place,
-    });
+  const rows: SnapshotEntry[] = [];
+  for (const entry of entries) {
+    const { type, path } = entry;
+    if (type === 'directory') rows.push({ type, path, ...entry.attributes });
+    else if (type === 'symlink') {
+      const { uid, gid, mtime } = entry.attributes;
+      rows.push({ type, path, uid, gid, mtime, target: entry.target });
+    } else {
+      const file = files.get(path);
+      const target = entry.inode === undefined ? undefined : names.get(entry.inode);
+      if (file) rows.push(file);
+      else if (target !== undefined && files.has(target)) rows.push({ type: 'link', path, target });
+    }
   }
-  return entries.flatMap((entry): SnapshotEntry[] => {
-    const { type, path, stats, target = '' } = entry;
-    const { mode, uid, gid, mtime } = stats;
-    if (type === 'directory') return [{ type, path, mode, uid, gid, mtime }];
-    if (type === 'symlink') return [{ type, path, uid, gid, mtime, target }];
-    const file = files.get(path);
-    if (file) return [file];
-    const first = stats.inode === undefined ? undefined : names.get(stats.inode);
-    return first !== undefined && files.has(first) ? [{ type: 'link', path, target: first }] : [];
-  });
+  return rows;
 }

@@ -6,8 +6,8 @@ import type { ByteString } from '../../util/byte-string.js';
 import { fsPath } from '../../util/byte-string.js';
 import { entryPath } from '../directory.js';
 import type { Walker } from '../walker.js';
-import type { MountStats } from './scan-mount.js';
-import { mountStats } from './scan-mount.js';
+import type { MountAttributes } from './scan-mount.js';
+import { fileState, mountAttributes } from './scan-mount.js';
 
 const { O_NOATIME = 0, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
@@ -18,7 +18,13 @@ const NO_FILE = new Set(['ENOENT', 'ELOOP', 'ENXIO', 'ENODEV', 'ENOTDIR']);
 
 /** A file's content, and what the file was when it was read. */
 export interface ReadFile {
-  readonly stats: MountStats;
+  readonly attributes: MountAttributes;
+  /** Bytes. */
+  readonly size: number;
+  readonly ctimeMs: number;
+  /** As in FoundFile. */
+  readonly fingerprint: string;
+  /** SHA-256 in hex. */
   readonly digest: string;
 }
 
@@ -37,33 +43,26 @@ function openQuietly(path: string | Buffer): number | undefined {
   }
 }
 
-function getStats(fd: number): MountStats | undefined {
-  const stats = fstatSync(fd, { bigint: true });
-  return stats.isFile() ? mountStats(stats) : undefined;
-}
-
-/** Did nobody write to it between the two? */
-function isSame(before: MountStats, after: MountStats): boolean {
-  return before.fingerprint === after.fingerprint && before.size === after.size;
-}
-
 /** Reads what is open once. @returns undefined when it changed meanwhile */
 function readOnce(fd: number, onPiece: (piece: Buffer) => void): ReadFile | undefined {
-  const stats = getStats(fd);
-  if (!stats) return undefined;
+  const before = fstatSync(fd, { bigint: true });
+  if (!before.isFile()) return undefined;
+  const { size, ctimeMs, fingerprint } = fileState(before);
   const hash = createHash('sha256');
-  const piece = Buffer.allocUnsafe(Math.min(1 << 20, Math.max(1, stats.size)));
+  const piece = Buffer.allocUnsafe(Math.min(1 << 20, Math.max(1, size)));
   let position = 0;
-  while (position < stats.size) {
-    const bytes = readSync(fd, piece, 0, Math.min(piece.length, stats.size - position), position);
+  while (position < size) {
+    const bytes = readSync(fd, piece, 0, Math.min(piece.length, size - position), position);
     if (bytes === 0) return undefined;
     const part = piece.subarray(0, bytes);
     hash.update(part);
     onPiece(part);
     position += bytes;
   }
-  const after = getStats(fd);
-  return after && isSame(stats, after) ? { stats, digest: hash.digest('hex') } : undefined;
+  const after = fstatSync(fd, { bigint: true });
+  if (after.ctimeNs !== before.ctimeNs || after.size !== before.size) return undefined;
+  const attributes = mountAttributes(after);
+  return { attributes, size, ctimeMs, fingerprint, digest: hash.digest('hex') };
 }
 
 /**

@@ -2,8 +2,8 @@
  * What is in a cache mount. Steps may be at work in it: what they remove meanwhile is left out, and
  * no name is followed that one of them may have made a symbolic link of.
  */
-import type { BigIntStats } from 'node:fs';
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import type { BigIntStats, Stats } from 'node:fs';
+import { constants, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import type { TarTime } from '../../oci/tar/entry.js';
 import type { ByteString } from '../../util/byte-string.js';
 import { fsPath } from '../../util/byte-string.js';
@@ -12,57 +12,83 @@ import { pathBelow } from '../tree-path.js';
 import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 
-/** What lstat(2) says of a file, as far as a snapshot asks. */
-export interface MountStats {
+const { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } = constants;
+
+/** Owner, permissions and time, as they travel. */
+export interface MountAttributes {
   /** 0 to 0o7777. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  readonly mtime: TarTime;
+}
+
+/** A file, as far as one has to know whether it changed. Whoever reads it learns the rest. */
+export interface FoundFile {
+  readonly type: 'file';
+  /** Relative to the mount. */
+  readonly path: ByteString;
   /** Bytes. */
   readonly size: number;
-  readonly mtime: TarTime;
   /** ms since the epoch. */
   readonly atimeMs: number;
   readonly mtimeMs: number;
   readonly ctimeMs: number;
-  /** Another one when the file is another one, or was changed: inode and time of change. */
+  /** Another one when the file is another one, or was changed. */
   readonly fingerprint: string;
   /** Equal for all names of a file; undefined when it has one name only. */
   readonly inode: string | undefined;
 }
 
-/** Something in a mount. Devices, fifos and sockets are left out: nothing of them could travel. */
-export interface MountEntry {
-  readonly type: 'file' | 'directory' | 'symlink';
-  /** Relative to the mount. */
+export interface FoundDirectory {
+  readonly type: 'directory';
   readonly path: ByteString;
-  readonly stats: MountStats;
-  /** Of a symbolic link. */
-  readonly target?: ByteString;
+  readonly attributes: MountAttributes;
 }
+
+export interface FoundSymlink {
+  readonly type: 'symlink';
+  readonly path: ByteString;
+  readonly attributes: MountAttributes;
+  readonly target: ByteString;
+}
+
+/** Something in a mount. Devices, fifos and sockets are left out: nothing of them could travel. */
+export type MountEntry = FoundFile | FoundDirectory | FoundSymlink;
 
 const BILLION = 1_000_000_000n;
 
-/** @param nanoseconds since the epoch */
-export function mountTime(nanoseconds: bigint): TarTime {
+function getTime(nanoseconds: bigint): TarTime {
   const rest = ((nanoseconds % BILLION) + BILLION) % BILLION;
   return { seconds: Number((nanoseconds - rest) / BILLION), nanoseconds: Number(rest) };
 }
 
-/** Of stats with `bigint`. */
-export function mountStats(stats: BigIntStats): MountStats {
+/** As Node has it in stats without `bigint`: a double, finer than the kernel's clock tick. */
+function toMs(time: bigint): number {
+  const { seconds, nanoseconds } = getTime(time);
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
+
+/** Inode and time of change. */
+export function fingerprint({ ino, ctimeMs }: Pick<Stats, 'ino' | 'ctimeMs'>): string {
+  return `${ino}:${ctimeMs}`;
+}
+
+/** Of stats with `bigint`: they have the nanoseconds. */
+export function mountAttributes(stats: BigIntStats): MountAttributes {
   return {
     mode: Number(stats.mode & 0o7777n),
     uid: Number(stats.uid),
     gid: Number(stats.gid),
-    size: Number(stats.size),
-    mtime: mountTime(stats.mtimeNs),
-    atimeMs: Number(stats.atimeMs),
-    mtimeMs: Number(stats.mtimeMs),
-    ctimeMs: Number(stats.ctimeMs),
-    fingerprint: `${stats.ino}:${stats.ctimeNs}`,
-    inode: stats.nlink > 1n ? `${stats.dev}:${stats.ino}` : undefined,
+    mtime: getTime(stats.mtimeNs),
   };
+}
+
+/** Size, time of change and fingerprint, of stats with `bigint`. */
+export function fileState(stats: BigIntStats) {
+  const ctimeMs = toMs(stats.ctimeNs);
+  const size = Number(stats.size);
+  return { size, ctimeMs, fingerprint: fingerprint({ ino: Number(stats.ino), ctimeMs }) };
 }
 
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL']);
@@ -77,23 +103,41 @@ function unlessGone<T>(action: () => T): T | undefined {
   }
 }
 
+function foundFile(path: ByteString, stats: Stats): FoundFile {
+  const { size, atimeMs, mtimeMs, ctimeMs, nlink, dev, ino } = stats;
+  const inode = nlink > 1 ? `${dev}:${ino}` : undefined;
+  return {
+    type: 'file',
+    path,
+    size,
+    atimeMs,
+    mtimeMs,
+    ctimeMs,
+    fingerprint: fingerprint(stats),
+    inode,
+  };
+}
+
 function look(walker: Walker, directory: ByteString, name: ByteString): MountEntry | undefined {
   const entry = fsPath(entryPath(walker.at(directory), name));
-  const found = lstatSync(entry, { bigint: true, throwIfNoEntry: false });
-  if (!found) return undefined;
+  const stats = lstatSync(entry, { throwIfNoEntry: false });
+  const type = stats && stats.mode & S_IFMT;
   const path = pathBelow(directory, name);
-  const stats = mountStats(found);
-  if (found.isDirectory()) return { type: 'directory', path, stats };
-  if (found.isFile()) return { type: 'file', path, stats };
-  if (!found.isSymbolicLink()) return undefined;
-  const target = unlessGone(() => readlinkSync(entry, 'latin1'));
-  return target === undefined ? undefined : { type: 'symlink', path, stats, target };
+  if (type === S_IFREG) return foundFile(path, stats as Stats);
+  if (type !== S_IFDIR && type !== S_IFLNK) return undefined;
+  const attributes = mountAttributes(lstatSync(entry, { bigint: true }));
+  if (type === S_IFDIR) return { type: 'directory', path, attributes };
+  return { type: 'symlink', path, attributes, target: readlinkSync(entry, 'latin1') };
 }
 
 function list(walker: Walker, directory: ByteString): MountEntry[] {
   const names = unlessGone(() => readdirSync(walker.at(directory).path, 'latin1')) ?? [];
-  const entries = names.sort().map((name) => unlessGone(() => look(walker, directory, name)));
-  return entries.filter((entry) => entry !== undefined);
+  const entries: MountEntry[] = [];
+  for (const name of names.sort()) {
+    const entry = unlessGone(() => look(walker, directory, name));
+    if (entry) entries.push(entry);
+  }
+  return entries;
 }
 
 /**

@@ -43,7 +43,16 @@ export interface FileUse {
  * @returns ms since the epoch, never after now
  */
 export function lastUse({ atimeMs, mtimeMs, ctimeMs, before, now }: FileUse): number {
-  const times = before === undefined ? [atimeMs, mtimeMs, ctimeMs] : [atimeMs, before];
+  let last = 0;
   // A time in the future was set by a program, and says nothing.
-  return Math.max(0, ...times.filter((time) => time <= now));
+  const count = (time: number) => {
+    if (time <= now && time > last) last = time;
+  };
+  count(atimeMs);
+  if (before !== undefined) count(before);
+  else {
+    count(mtimeMs);
+    count(ctimeMs);
+  }
+  return last;
 }

@@ -4,17 +4,18 @@ import type { Pack, Snapshot, SnapshotEntry } from './snapshot.js';
 /** Leaves out packs without a content that is needed, and numbers the others anew. */
 export function compactPacks(packs: readonly Pack[], entries: readonly SnapshotEntry[]): Snapshot {
   const numbers = new Map<number, number>();
-  const needed = entries.flatMap((entry) =>
-    entry.type === 'file' && entry.place.size > 0 ? [entry.place.pack] : [],
-  );
-  for (const pack of [...new Set(needed)].sort((a, b) => a - b)) numbers.set(pack, numbers.size);
+  const needed = new Set<number>();
+  for (const entry of entries)
+    if (entry.type === 'file' && entry.place.size > 0) needed.add(entry.place.pack);
+  for (const pack of [...needed].sort((a, b) => a - b)) numbers.set(pack, numbers.size);
   return {
     packs: [...numbers.keys()].flatMap((pack) => packs[pack] ?? []),
-    entries: entries.map((entry) =>
-      entry.type === 'file'
-        ? { ...entry, place: { ...entry.place, pack: numbers.get(entry.place.pack) ?? 0 } }
-        : entry,
-    ),
+    entries: entries.map((entry) => {
+      if (entry.type !== 'file') return entry;
+      const pack = numbers.get(entry.place.pack) ?? 0;
+      // Most stay as they are, and are the same objects: there are many.
+      return pack === entry.place.pack ? entry : { ...entry, place: { ...entry.place, pack } };
+    }),
   };
 }
 
@@ -23,6 +24,11 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** Days since the epoch. */
 export function toDay(ms: number): number {
   return Math.floor(ms / DAY_MS);
+}
+
+/** The beginning of a day: ms since the epoch. */
+export function fromDay(day: number): number {
+  return day * DAY_MS;
 }
 
 /**
@@ -39,6 +45,7 @@ export function isSameSnapshot(a: Snapshot, b: Snapshot): boolean {
 }
 
 function isSameEntry(a: SnapshotEntry, b: SnapshotEntry | undefined): boolean {
+  if (a === b) return true;
   if (b === undefined || a.type !== b.type || a.path !== b.path) return false;
   if (a.type === 'link') return b.type === 'link' && a.target === b.target;
   if (b.type === 'link') return false;

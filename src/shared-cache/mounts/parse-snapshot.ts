@@ -3,6 +3,8 @@ import { gunzipSync } from 'node:zlib';
 import { isDigest } from '../../oci/blob-digest.js';
 import { getMessage, ImageError } from '../../oci/image-error.js';
 import type { ByteString } from '../../util/byte-string.js';
+import type { Row } from './encode-snapshot.js';
+import { decodeEntry } from './encode-snapshot.js';
 import type { ListedMount, Pack, Snapshot, SnapshotEntry } from './snapshot.js';
 import { PACK_BYTES, PACK_TYPES, SNAPSHOT_VERSION } from './snapshot.js';
 
@@ -68,6 +70,15 @@ export function isListedMount(value: unknown): value is ListedMount {
   );
 }
 
+function areAttributes([uid, gid, seconds, nanoseconds]: readonly unknown[]): boolean {
+  return (
+    isCount(uid, MAX_OWNER) &&
+    isCount(gid, MAX_OWNER) &&
+    Number.isSafeInteger(seconds) &&
+    isCount(nanoseconds, BILLION - 1)
+  );
+}
+
 /** Reads the rows of one list, one after the other, with what the former ones have said. */
 function rowParser(packs: readonly Pack[]): (row: unknown) => SnapshotEntry | undefined {
   const types = new Map<ByteString, SnapshotEntry['type']>();
@@ -76,43 +87,25 @@ function rowParser(packs: readonly Pack[]): (row: unknown) => SnapshotEntry | un
     const end = path.lastIndexOf('/');
     return !types.has(path) && (end === -1 || types.get(path.slice(0, end)) === 'directory');
   };
-  const getAttributes = ([uid, gid, seconds, nanoseconds]: readonly unknown[]) => {
-    if (!isCount(uid, MAX_OWNER) || !isCount(gid, MAX_OWNER)) return undefined;
-    if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds)) return undefined;
-    if (!isCount(nanoseconds, BILLION - 1)) return undefined;
-    return { uid, gid, mtime: { seconds, nanoseconds } };
+  const isContent = ([used, digest, pack, offset, size]: readonly unknown[]) => {
+    if (!isCount(used) || typeof digest !== 'string' || !HEX.test(digest)) return false;
+    if (!isCount(pack) || !isCount(offset) || !isCount(size)) return false;
+    return size === 0 || offset + size <= (packs[pack]?.bytes ?? -1);
   };
-  const getFile = (path: ByteString, rest: readonly unknown[]): SnapshotEntry | undefined => {
-    const attributes = getAttributes(rest);
-    const [mode, used, digest, pack, offset, size] = rest.slice(4);
-    if (!attributes || !isCount(mode, 0o7777) || !isCount(used)) return undefined;
-    if (typeof digest !== 'string' || !HEX.test(digest)) return undefined;
-    if (!isCount(pack) || !isCount(offset) || !isCount(size)) return undefined;
-    const { bytes = -1 } = packs[pack] ?? {};
-    if (size > 0 && offset + size > bytes) return undefined;
-    return { type: 'file', path, ...attributes, mode, used, digest, place: { pack, offset, size } };
-  };
-  const getEntry = (row: readonly unknown[]): SnapshotEntry | undefined => {
+  const isRow = (row: unknown): row is Row => {
+    if (!Array.isArray(row)) return false;
     const [kind, path, ...rest] = row;
-    if (!isPath(path) || !hasRoom(path)) return undefined;
-    if (kind === 'f') return getFile(path, rest);
-    if (kind === 'h') {
-      const [target] = rest;
-      if (!isPath(target) || types.get(target) !== 'file') return undefined;
-      return { type: 'link', path, target };
-    }
-    const attributes = getAttributes(rest);
-    const [last] = rest.slice(4);
-    if (!attributes) return undefined;
-    if (kind === 'd' && isCount(last, 0o7777))
-      return { type: 'directory', path, ...attributes, mode: last };
-    if (kind === 'l' && isBytes(last, MAX_TARGET))
-      return { type: 'symlink', path, ...attributes, target: last };
-    return undefined;
+    if (!isPath(path) || !hasRoom(path)) return false;
+    if (kind === 'h') return isPath(rest[0]) && types.get(rest[0]) === 'file';
+    if (!areAttributes(rest)) return false;
+    if (kind === 'l') return isBytes(rest[4], MAX_TARGET);
+    if (!isCount(rest[4], 0o7777)) return false;
+    return kind === 'd' || (kind === 'f' && isContent(rest.slice(5)));
   };
   return (row) => {
-    const entry = Array.isArray(row) ? getEntry(row) : undefined;
-    if (entry) types.set(entry.path, entry.type);
+    if (!isRow(row)) return undefined;
+    const entry = decodeEntry(row);
+    types.set(entry.path, entry.type);
     return entry;
   };
 }
