@@ -80,7 +80,7 @@ async function openMounts(
     });
   return {
     title: getTitle(place),
-    former: found?.list.mounts ?? [],
+    cache: found,
     openBlob: async (descriptor) => {
       if (found) return found.openBlob(descriptor);
       throw new ImageError(`${getTitle(place)} has no cache mounts`);

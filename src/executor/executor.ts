@@ -64,7 +64,8 @@ export interface ExecutionIo<Sources = unknown> {
   /** An ssh agent; undefined when the build was given none of that id. */
   readonly sshAgent: (id: string) => AgentSource | undefined;
   /**
-   * Fills an empty directory with what shared caches have of a cache mount that is not here.
+   * Fills an empty directory with what shared caches have of a cache mount that is not here, and
+   * gives it the owner and permissions that it had.
    * Undefined when the build has no shared caches.
    * @param name of the mount's directory in the store
    * @returns false when they have nothing of it; the directory is empty then

@@ -240,9 +240,10 @@ export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromS
 /**
  * Reads a `--cache-to`.
  * @param env for what may come from AWS_* variables
+ * @param mounts are cache mounts written when it does not say?
  * @throws UsageError, UnsupportedError, ImageError for a reference that is none
  */
-export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec {
+export function parseCacheTo(text: string, env: NodeJS.ProcessEnv, mounts = false): CacheToSpec {
   const attributes = splitAttributes(text, '--cache-to');
   const type = takeNeeded(attributes, 'type');
   // What buildx asks for with these is what wiac always writes.
@@ -255,7 +256,7 @@ export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec 
     compression: takeOneOf(attributes, 'compression', ['gzip', 'zstd']),
     signKey: take(attributes, 'sign-key'),
     ignoreError: takeFlag(attributes, 'ignore-error'),
-    mounts: takeMounts(attributes, false, MOUNTS_TO),
+    mounts: takeMounts(attributes, mounts, MOUNTS_TO),
   };
   if (type === 'inline' && spec.mounts)
     refuse(attributes, 'an image has no room for cache mounts: use another type for them');

@@ -18,6 +18,7 @@ import type { Lease } from '../../store/pins/lease.js';
 import { releaseLease, takeLease } from '../../store/pins/lease.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
+import { canonicalJson } from '../../util/canonical-json.js';
 import { semaphore } from '../../util/semaphore.js';
 import { writeNotes } from './mount-notes.js';
 import type { WantedMount } from './plan-mounts.js';
@@ -134,7 +135,11 @@ async function gatherMount(
     warn(
       `the cache mount ${id} travels without ${leftOut} files that changed while they were read`,
     );
-  const isSame = listed !== undefined && lost.size === 0 && isSameSnapshot(former, snapshot);
+  const isSame =
+    listed !== undefined &&
+    lost.size === 0 &&
+    canonicalJson({ ...listed.root }) === canonicalJson({ ...survey.root }) &&
+    isSameSnapshot(former, snapshot);
   if (isSame) {
     noteAgain(store, survey, listed.files.digest, snapshot, fingerprints);
     return { listed, blobs: [] };
@@ -147,6 +152,7 @@ async function gatherMount(
     listed: {
       name,
       id,
+      root: survey.root,
       files: listFile,
       packs: snapshot.packs,
       ...measureSnapshot(snapshot),
@@ -192,6 +198,7 @@ export async function gatherMounts(
   compression: 'gzip' | 'zstd',
 ): Promise<OutgoingMounts> {
   const { store, signal } = session;
+  const listed = place.cache?.list.mounts ?? [];
   const here = wanted.filter(
     ({ id, name }) => selects(selection, id) && existsSync(mountPath(store, name)),
   );
@@ -212,24 +219,24 @@ export async function gatherMounts(
       if (survey) surveys.push(survey);
     }
     const isHere = new Set(surveys.map(({ name }) => name));
-    const others = place.former.filter(({ name }) => !isHere.has(name));
+    const others = listed.filter(({ name }) => !isHere.has(name));
     const kept = boundMounts(
       { surveys, former: await completeMounts(place, others) },
       selection.most,
     );
-    const byName = new Map(place.former.map((mount) => [mount.name, mount]));
+    const byName = new Map(listed.map((mount) => [mount.name, mount]));
     const packing = { compression, threads, nextNumber: counter() };
     const gathered: Gathered[] = [];
     for (const survey of kept.surveys) {
-      const listed = byName.get(survey.name);
+      const former = byName.get(survey.name);
       const one = await unlessUnreadable(session, survey.id, () =>
-        gatherMount(session, survey, listed, place, packing),
+        gatherMount(session, survey, former, place, packing),
       );
       if (one) gathered.push(one);
-      else if (listed) gathered.push({ listed, blobs: [] });
+      else if (former) gathered.push({ listed: former, blobs: [] });
     }
     return {
-      listed: [...kept.former, ...gathered.map(({ listed }) => listed)],
+      listed: [...kept.former, ...gathered.map((one) => one.listed)],
       blobs: gathered.flatMap(({ blobs }) => blobs),
     };
   } finally {

@@ -1,6 +1,6 @@
 /** Brings a cache mount back from a shared cache, when a step that mounts it runs. */
 import { mkdirSync } from 'node:fs';
-import { scanMount } from '../../fs/mounts/scan-mount.js';
+import { scanMount, setRoot } from '../../fs/mounts/scan-mount.js';
 import { removeTree } from '../../fs/remove-tree.js';
 import { getMessage, ImageError } from '../../oci/image-error.js';
 import type { ReadCache } from '../../shared-cache/read-cache.js';
@@ -61,6 +61,7 @@ export async function restoreMount(
       checkSize(snapshot, mounts.most, `${listed.id} of ${title}`);
       const source = { title: `${listed.id} of ${title}`, openBlob, signal };
       await restoreSnapshot(snapshot, directory, source);
+      setRoot(directory, listed.root);
       note(store, name, directory, listed.files.digest, snapshot);
       return true;
     } catch (error) {

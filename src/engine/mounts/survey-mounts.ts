@@ -1,6 +1,6 @@
 /** What is in the cache mounts that are to travel, and which files there is room for. */
 import type { FoundFile, MountEntry } from '../../fs/mounts/scan-mount.js';
-import { scanMount } from '../../fs/mounts/scan-mount.js';
+import { rootAttributes, scanMount } from '../../fs/mounts/scan-mount.js';
 import { chooseRecent, lastUse } from '../../shared-cache/mounts/choose-files.js';
 import { fromDay } from '../../shared-cache/mounts/compact-packs.js';
 import type { ListedMount, SnapshotFile } from '../../shared-cache/mounts/snapshot.js';
@@ -15,7 +15,8 @@ export interface SurveyedMount {
   readonly name: string;
   readonly id: string;
   /** Path of its directory. */
-  readonly root: string;
+  readonly path: string;
+  readonly root: ListedMount['root'];
   readonly entries: readonly MountEntry[];
   readonly notes: MountNotes | undefined;
   /** Began to look at it: ms since the epoch. */
@@ -24,10 +25,10 @@ export interface SurveyedMount {
 
 /** Looks at a mount. @throws the file system's errors */
 export function surveyMount(store: Store, name: string, id: string): SurveyedMount {
-  const root = mountPath(store, name);
+  const path = mountPath(store, name);
   const notes = readNotes(store, name);
   const seenAt = Date.now();
-  return { name, id, root, entries: scanMount(root), notes, seenAt };
+  return { name, id, path, root: rootAttributes(path), entries: scanMount(path), notes, seenAt };
 }
 
 /** The file of the last snapshot, if this one is it, and has not changed since. */

@@ -132,7 +132,7 @@ export async function takeSnapshot(
   base: SnapshotBase,
   options: PackOptions,
 ): Promise<TakenSnapshot> {
-  const walker = openWalker(mount.root, 'bytes');
+  const walker = openWalker(mount.path, 'bytes');
   try {
     return await take(walker, mount, base, options);
   } finally {

@@ -75,8 +75,10 @@ async function create(
   mkdirSync(draft);
   const isBack = await bringBack?.(draft);
   if (source && !isBack) await fill(machine, mount, source, draft, location);
-  chownSync(draft, mount.uid, mount.gid);
-  chmodSync(draft, mount.mode);
+  if (!isBack) {
+    chownSync(draft, mount.uid, mount.gid);
+    chmodSync(draft, mount.mode);
+  }
   checkpoint('mount:filled');
   try {
     renameSync(draft, path);

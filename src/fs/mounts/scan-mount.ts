@@ -7,10 +7,11 @@ import { constants, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import type { TarTime } from '../../oci/tar/entry.js';
 import type { ByteString } from '../../util/byte-string.js';
 import { fsPath } from '../../util/byte-string.js';
-import { entryPath } from '../directory.js';
+import { closeDirectory, entryPath, openRoot } from '../directory.js';
 import { pathBelow } from '../tree-path.js';
 import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
+import { setDirectory } from '../write.js';
 
 const { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } = constants;
 
@@ -138,6 +139,22 @@ function list(walker: Walker, directory: ByteString): MountEntry[] {
     if (entry) entries.push(entry);
   }
   return entries;
+}
+
+/** Owner and permissions of a mount's own directory. @param root trusted path */
+export function rootAttributes(root: string): Omit<MountAttributes, 'mtime'> {
+  const { mode, uid, gid } = mountAttributes(lstatSync(root, { bigint: true }));
+  return { mode, uid, gid };
+}
+
+/** Gives a mount's own directory what it had. @param root trusted path */
+export function setRoot(root: string, attributes: Omit<MountAttributes, 'mtime'>): void {
+  const directory = openRoot(root);
+  try {
+    setDirectory(directory, attributes);
+  } finally {
+    closeDirectory(directory);
+  }
 }
 
 /**

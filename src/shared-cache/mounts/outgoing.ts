@@ -1,6 +1,7 @@
 /** Cache mounts on their way into a shared cache, and what it has of them. */
 import type { Readable } from 'node:stream';
 import type { Descriptor, Digest } from '../../oci/resolved-image.js';
+import type { ReadCache } from '../read-cache.js';
 import type { OutgoingLayer } from '../write-cache.js';
 import type { ListedMount, Pack } from './snapshot.js';
 import { MOUNT_FILES, PACK_TYPES } from './snapshot.js';
@@ -9,8 +10,8 @@ import { MOUNT_FILES, PACK_TYPES } from './snapshot.js';
 export interface MountPlace {
   /** For messages. */
   readonly title: string;
-  /** Those of its list, which is trusted as the writer's own. */
-  readonly former: readonly ListedMount[];
+  /** What is there now, which is trusted as the writer's own; undefined: nothing. */
+  readonly cache: ReadCache | undefined;
   /** Opens a blob, verified while it is read. @throws ImageError */
   readonly openBlob: (descriptor: Descriptor) => Promise<Readable>;
   readonly hasBlob: (digest: Digest) => Promise<boolean>;

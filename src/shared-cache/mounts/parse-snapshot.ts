@@ -56,6 +56,7 @@ function isPack(value: unknown): value is Pack {
 export function isListedMount(value: unknown): value is ListedMount {
   if (typeof value !== 'object' || value === null) return false;
   const { name, id, files, packs, count, bytes, created } = value as Record<string, unknown>;
+  const { root } = value as { root?: Record<string, unknown> };
   const { digest, size } = (files ?? {}) as Record<string, unknown>;
   return (
     typeof name === 'string' &&
@@ -64,6 +65,9 @@ export function isListedMount(value: unknown): value is ListedMount {
     typeof digest === 'string' &&
     isDigest(digest) &&
     isCount(size) &&
+    isCount(root?.mode, 0o7777) &&
+    isCount(root?.uid, MAX_OWNER) &&
+    isCount(root?.gid, MAX_OWNER) &&
     Array.isArray(packs) &&
     packs.every(isPack) &&
     [count, bytes, created].every((number) => isCount(number))

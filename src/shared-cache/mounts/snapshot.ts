@@ -94,6 +94,8 @@ export interface ListedMount {
   readonly name: string;
   /** Its id in the Dockerfile. */
   readonly id: string;
+  /** Of its own directory, which is not in the list. */
+  readonly root: Omit<Attributes, 'mtime'>;
   /** The list of files. */
   readonly files: { readonly digest: Digest; readonly size: number };
   readonly packs: readonly Pack[];

@@ -99,12 +99,18 @@ function mountNames({ paths }: Store): string[] {
   return readdirSync(paths.mounts).filter((name) => /^[0-9a-f]{32}(\.\d+)?$/.test(name));
 }
 
-/** All caches with their sizes: one lstat a file. */
-export function listMounts(store: Store): MountSummary[] {
+/** All caches. */
+export function mountRecords(store: Store): Omit<MountSummary, 'bytes'>[] {
   return mountNames(store).map((name) => {
     const record = getTables(store).mounts.get(name);
-    const bytes = measureTree(join(store.paths.mounts, name)).disk;
-    return { name, id: record?.id ?? name, lastUsed: record?.lastUsed ?? 0, bytes };
+    return { name, id: record?.id ?? name, lastUsed: record?.lastUsed ?? 0 };
+  });
+}
+
+/** All caches with their sizes: one lstat a file. */
+export function listMounts(store: Store): MountSummary[] {
+  return mountRecords(store).map((mount) => {
+    return { ...mount, bytes: measureTree(mountPath(store, mount.name)).disk };
   });
 }
 
