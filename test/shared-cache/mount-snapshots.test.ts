@@ -19,11 +19,23 @@ const pack = (digit: string, bytes: number): Pack => ({
   bytes,
 });
 const PACKS = [pack('a', 100), pack('b', 50)];
-const ATTRIBUTES = { mode: 0o4755, uid: 1, gid: 2, mtime: { seconds: -5, nanoseconds: 999_999_999 } };
+const ATTRIBUTES = {
+  mode: 0o4755,
+  uid: 1,
+  gid: 2,
+  mtime: { seconds: -5, nanoseconds: 999_999_999 },
+};
 
 function file(path: string, place: number, offset: number, size: number, digit = '1') {
   const at = { pack: place, offset, size };
-  return { type: 'file', path, ...ATTRIBUTES, used: 20_000, digest: hex(digit), place: at } as const;
+  return {
+    type: 'file',
+    path,
+    ...ATTRIBUTES,
+    used: 20_000,
+    digest: hex(digit),
+    place: at,
+  } as const;
 }
 
 const { mode: _, ...LINK_ATTRIBUTES } = ATTRIBUTES;
@@ -38,7 +50,8 @@ const ENTRIES: readonly SnapshotEntry[] = [
 
 const parse = (rows: unknown) =>
   parseFiles(gzipSync(JSON.stringify({ version: 1, files: rows })), PACKS, 'TITLE').entries;
-const rowsOf = (entries: readonly SnapshotEntry[]) => JSON.parse(encodeRows(entries)) as unknown[][];
+const rowsOf = (entries: readonly SnapshotEntry[]) =>
+  JSON.parse(encodeRows(entries)) as unknown[][];
 
 describe('the list of files', () => {
   test('says again what was written', () => {

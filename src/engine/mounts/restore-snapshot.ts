@@ -144,9 +144,10 @@ export function checkSize({ entries }: Snapshot, most: number, title: string): v
   let bytes = 0;
   for (const entry of entries) if (entry.type === 'file') bytes += entry.place.size;
   if (bytes <= most) return;
-  throw new ImageError(`the cache mount of ${title} has ${bytes} bytes of files`, {
-    hint: 'more than --cache-from takes: say mounts-max=SIZE, or mounts=false',
-  });
+  throw new ImageError(
+    `the cache mount of ${title} has ${bytes} bytes of files, more than mounts-max=${most}`,
+    { hint: 'say mounts-max=SIZE in --cache-from, or mounts=false' },
+  );
 }
 
 /**

@@ -10,7 +10,11 @@ import { PACK_BYTES, PACK_TYPES, SNAPSHOT_VERSION } from './snapshot.js';
 
 /** Bytes of a list of files, compressed and not. Some hundred bytes a file: more than a million. */
 export const MAX_FILES_BYTES = 128 << 20;
-const MAX_JSON_BYTES = 512 << 20;
+const MAX_JSON_BYTES = 256 << 20;
+
+/** A list is digests for the most part: no honest one becomes larger than so many times its size. */
+const MAX_RATIO = 64;
+const RATIO_FREE_BYTES = 4 << 20;
 
 const HEX = /^[0-9a-f]{64}$/;
 const NAME = /^[0-9a-f]{32}$/;
@@ -157,7 +161,8 @@ export function parseRows(rows: unknown, packs: readonly Pack[], title: string):
 export function parseFiles(bytes: Uint8Array, packs: readonly Pack[], title: string): Snapshot {
   let value: unknown;
   try {
-    value = JSON.parse(gunzipSync(bytes, { maxOutputLength: MAX_JSON_BYTES }).toString());
+    const most = Math.min(MAX_JSON_BYTES, bytes.length * MAX_RATIO + RATIO_FREE_BYTES);
+    value = JSON.parse(gunzipSync(bytes, { maxOutputLength: most }).toString());
   } catch (cause) {
     throw new ImageError(`the cache mount of ${title} can't be read: ${getMessage(cause)}`, {
       cause,
