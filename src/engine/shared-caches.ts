@@ -122,6 +122,30 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
 }
 
 /**
+ * A cache that cache mounts are read from, without a build.
+ * @param text as in --cache-from
+ * @param environment of access keys (S3)
+ * @throws UsageError, UnsupportedError for a value that can't be understood
+ */
+export function mountsSource(
+  text: string,
+  environment: NodeJS.ProcessEnv,
+  keep: (source: ArtifactSource) => void,
+  registry: RegistryOptions,
+): CacheSource {
+  return cacheSource({ ...parseCacheFrom(text, environment), required: true }, keep, registry);
+}
+
+/** A cache that cache mounts are written to. @param text as in --cache-to, with mounts=true */
+export function mountsTarget(
+  text: string,
+  environment: NodeJS.ProcessEnv,
+  registry: RegistryOptions,
+): CacheTarget {
+  return cacheTarget(parseCacheTo(text, environment, true), registry);
+}
+
+/**
  * Opens nothing yet.
  * @param registry how registries are reached
  * @param environment of access keys (S3)

@@ -85,14 +85,14 @@ function addMounts(cache: Command, format: () => Option, setExitCode: SetExitCod
     .argument('[cache]', 'as in --cache-from')
     .addOption(format())
     .action(async (from: string | undefined, options) =>
-      (await import('../cache-mounts.js')).listMountsCommand(from, options),
+      (await import('../mounts-command.js')).listMountsCommand(from, options),
     );
   registryOptions(mounts.command('export'))
     .summary('write cache mounts into a shared cache, whose entries stay')
     .argument('<cache>', 'as in --cache-to')
     .argument('[ids...]')
     .action(async (to: string, ids: string[], options) =>
-      (await import('../cache-mounts.js')).exportMountsCommand(to, ids, options, setExitCode),
+      (await import('../mounts-command.js')).exportMountsCommand(to, ids, options, setExitCode),
     );
   registryOptions(mounts.command('import'))
     .summary('bring cache mounts of a shared cache here; those that are here are kept')
@@ -100,14 +100,14 @@ function addMounts(cache: Command, format: () => Option, setExitCode: SetExitCod
     .argument('[ids...]')
     .option('--replace', 'take the place of those that are here', false)
     .action(async (from: string, ids: string[], options) =>
-      (await import('../cache-mounts.js')).importMountsCommand(from, ids, options, setExitCode),
+      (await import('../mounts-command.js')).importMountsCommand(from, ids, options, setExitCode),
     );
   mounts
     .command('rm')
     .summary('remove cache mounts that no build uses')
     .argument('<ids...>')
     .action(async (ids: string[]) =>
-      (await import('../cache-mounts.js')).removeMountsCommand(ids, setExitCode),
+      (await import('../mounts-command.js')).removeMountsCommand(ids, setExitCode),
     );
 }
 

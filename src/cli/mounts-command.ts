@@ -1,9 +1,9 @@
 /** `wiac cache mounts ls|export|import|rm` */
 import type { MountSession } from '../engine/mounts/gather-mounts.js';
 import { exportMounts, findMounts, importMounts } from '../engine/mounts/transfer-mounts.js';
-import { cacheSource, cacheTarget } from '../engine/shared-caches.js';
+import type { CacheSource } from '../engine/shared-cache.js';
+import { mountsSource, mountsTarget } from '../engine/shared-caches.js';
 import type { ArtifactSource } from '../oci/artifact.js';
-import { parseCacheFrom, parseCacheTo } from '../shared-cache/spec.js';
 import { removeMounts } from '../store/gc/remove-mounts.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { listMounts, mountRecords } from '../store/pins/cache-mounts.js';
@@ -29,13 +29,12 @@ function print(rows: readonly (readonly string[])[], value: unknown, { format }:
 async function withSource<T>(
   cache: string,
   options: RegistryAccessOptions,
-  action: (source: ReturnType<typeof cacheSource>) => Promise<T>,
+  action: (source: CacheSource) => Promise<T>,
 ): Promise<T> {
   const opened: ArtifactSource[] = [];
-  const spec = { ...parseCacheFrom(cache, process.env), required: true };
   const keep = (source: ArtifactSource) => void opened.push(source);
   try {
-    return await action(cacheSource(spec, keep, await registryAccess(options)));
+    return await action(mountsSource(cache, process.env, keep, await registryAccess(options)));
   } finally {
     await Promise.all(opened.map((source) => source.close()));
   }
@@ -90,8 +89,7 @@ export async function exportMountsCommand(
   options: RegistryAccessOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
-  const spec = parseCacheTo(cache, process.env, true);
-  const target = cacheTarget(spec, await registryAccess(options));
+  const target = mountsTarget(cache, process.env, await registryAccess(options));
   return withSession(setExitCode, async (session) => {
     for (const { id, count, bytes } of await exportMounts(session, target, asked))
       process.stdout.write(`exported ${id}: ${count} files, ${formatBytes(bytes)}\n`);
