@@ -15,9 +15,10 @@ function isOpenTo(path: string): boolean {
  * it are closed then.
  */
 export function closeToOthers(paths: StoreDirectories): void {
-  const { root, version, index, layers, links, blobs, tmp, mounts, live, records } = paths;
+  const { root, version, index, layers, links, blobs, tmp, mounts, mountNotes, live, records } =
+    paths;
   if (!isOpenTo(root)) return;
-  const parts = [index, layers, links, blobs, tmp, mounts, live, records];
+  const parts = [index, layers, links, blobs, tmp, mounts, mountNotes, live, records];
   const own = new Set(['lost+found', ...[version, ...parts].map((path) => basename(path))]);
   const names = readdirSync(root);
   const isOwn = (name: string) => own.has(name) || name.startsWith(DAMAGED);
