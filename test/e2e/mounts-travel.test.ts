@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
+import { getMachine, stepOutput } from '../support/rootless.js';
 import type { S3Server } from '../support/s3.js';
 import { startS3 } from '../support/s3.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
@@ -415,6 +416,47 @@ describe('several at once', () => {
     expect(getOutput(events)).toEqual(['1', '1']);
     const fetched = s3.log.filter((line) => line.startsWith('GET once/blobs'));
     expect(new Set(fetched).size).toBe(fetched.length);
+  });
+});
+
+describe('users other than root', () => {
+  test('owners are those of the user namespace; what root wrote can be read, and the reverse', async () => {
+    const command = 'test -e /c/f && stat -c %u:%g:%a /c /c/f; echo $x >> /c/f; chown 7:8 /c/f';
+    const root = stepContext(command, ',mode=0750,uid=5,gid=6');
+    const first = getMachine('ordinary');
+    const cache = join(first.tmp, 'c');
+    const [to, from] = [
+      `--cache-to=type=local,dest=${cache},mounts=true`,
+      `--cache-from=type=local,src=${cache}`,
+    ];
+    const owners = ['5:6:750', '7:8:644'];
+    expect(await stepOutput(first, root, [arg(1), to])).toEqual([]);
+    expect(
+      await stepOutput(
+        { ...first, env: { ...first.env, WIAC_ROOT: join(first.tmp, 'other') } },
+        root,
+        [arg(2), from],
+      ),
+    ).toEqual(owners);
+    const byRoot = await machine().build(root, arg(3), from, to);
+    expect(getOutput(byRoot.events)).toEqual(owners);
+    const again = { ...first, env: { ...first.env, WIAC_ROOT: join(first.tmp, 'third') } };
+    await execa('chmod', ['-R', 'a+rX', cache]);
+    expect(await stepOutput(again, root, [arg(4), from])).toEqual(owners);
+  });
+
+  test('an owner outside of the range of the user is a warning', async () => {
+    const root = stepContext('test -e /c/f && echo there; touch /c/f; chown 300000:0 /c/f');
+    const user = getMachine('ordinary');
+    const cache = join(user.tmp, 'c');
+    await machine().build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true`);
+    await execa('chmod', ['-R', 'a+rX', cache]);
+    const build = context({
+      Dockerfile: dockerfile('RUN --mount=type=cache,target=/c ls /c; echo ran'),
+    });
+    expect(await stepOutput(user, build, [`--cache-from=type=local,src=${cache}`])).toEqual([
+      'ran',
+    ]);
   });
 });
 
