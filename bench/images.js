@@ -1,12 +1,12 @@
 // npm run bench:images: images out and in, beside buildah and skopeo, against a registry of this
 // machine that is emptied before each push: all of them know ways not to send what is there.
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { debianContext, filesContext } from './contexts.js';
 import { buildahStorage, compare, markdownTable, time, workDirectory } from './harness.js';
+import { startRegistry } from './registry.js';
 
 const WIAC = join(
   import.meta.dirname ?? new URL('.', import.meta.url).pathname,
@@ -16,33 +16,6 @@ const WIAC = join(
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 9);
 const work = workDirectory();
 const data = join(work, 'registry');
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resume) => server.listen(0, '127.0.0.1', resume));
-  const { port } = server.address();
-  await new Promise((resume) => server.close(resume));
-  return port;
-}
-
-async function startRegistry() {
-  const host = `127.0.0.1:${await freePort()}`;
-  mkdirSync(data);
-  const config = `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${data}}}\nhttp: {addr: ${host}}\n`;
-  writeFileSync(join(work, 'registry.yml'), config);
-  const child = spawn('docker-registry', ['serve', join(work, 'registry.yml')], {
-    stdio: 'ignore',
-  });
-  child.unref();
-  process.on('exit', () => child.kill());
-  for (;;) {
-    try {
-      if ((await fetch(`http://${host}/v2/`)).ok) return host;
-    } catch {
-      await new Promise((resume) => setTimeout(resume, 50));
-    }
-  }
-}
 
 const emptyRegistry = () => {
   for (const name of readdirSync(data)) rmSync(join(data, name), { recursive: true });
@@ -59,7 +32,7 @@ const buildah = (args, store = 'buildah') => ({
   args: [...storage(store), ...args],
 });
 
-const host = await startRegistry();
+const host = await startRegistry(work, data);
 const contexts = { debian: debianContext, files: filesContext };
 for (const [name, make] of Object.entries(contexts)) {
   const context = join(work, `context-${name}`);

@@ -23,6 +23,7 @@ export function exportCommand(
     compression,
     signKey,
     ignoreError: false,
+    mounts: undefined,
   });
   return changeStore(setExitCode, async (store) => {
     const scanStore = indexScanStore(store, await createHash64());
@@ -55,7 +56,12 @@ export function importCommand(
 ): Promise<void> {
   const opened: ArtifactSource[] = [];
   const source = cacheSource(
-    { place: { type: 'archive', file }, required: true, trustKeys: options.trustKey },
+    {
+      place: { type: 'archive', file },
+      required: true,
+      trustKeys: options.trustKey,
+      mounts: undefined,
+    },
     (archive) => void opened.push(archive),
   );
   return changeStore(setExitCode, async (store) => {

@@ -57,6 +57,8 @@ export interface BuildSession extends LookupSession {
   readonly secret: (id: string) => Buffer | undefined;
   /** An ssh agent; undefined when the build was given none of that id. */
   readonly sshAgent: (id: string) => AgentSource | undefined;
+  /** See ExecutionIo. */
+  readonly restoreMount: SharedCache['restoreMount'] | undefined;
   readonly emit: EventSink;
 }
 

@@ -117,6 +117,7 @@ async function carryOut(
     signal,
     secret,
     sshAgent,
+    restoreMount: session.restoreMount,
     credentials: session.credentials(step.id),
     sources: step.kind === 'copy' ? sources : undefined,
     openLayer: ({ id }) => layerArchive(store, id),

@@ -185,6 +185,7 @@ async function openSession(
   const origins: LayerOrigins = new Map();
   const warn = (message: string) => emit({ type: 'warning', message });
   const stacks = stackTree();
+  const sharedCache = openSharedCache({ store, origins, warn }, request.cacheFrom);
   return {
     store,
     scanStore,
@@ -204,7 +205,8 @@ async function openSession(
     }),
     images,
     origins,
-    sharedCache: openSharedCache({ store, origins, warn }, request.cacheFrom),
+    sharedCache,
+    restoreMount: request.cacheFrom.length > 0 ? sharedCache.restoreMount : undefined,
     skipsCache,
     secret,
     credentials: plan.credentials,

@@ -4,6 +4,7 @@ import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.
 import { ImageError } from '../oci/image-error.js';
 import type { EntryList, ListedEntry, ListedLayer } from '../shared-cache/entry-list.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
+import type { MountSelection } from '../shared-cache/spec.js';
 import { hasLayer, layerByDiffId } from '../store/layers/find-layers.js';
 import { getDiffId, layerOfDiffId } from '../store/layers/remote-layers.js';
 import type { LayerId, StepRecord } from '../store/records.js';
@@ -11,12 +12,15 @@ import type { Store } from '../store/store.js';
 import type { LayerOrigin, LayerOrigins } from './images/needed-layers.js';
 import { addOrigin, usableOrigin } from './images/needed-layers.js';
 import type { KeyedInputs, KnownParent, StepState } from './lookup.js';
+import type { MountSource } from './mounts/restore-mount.js';
 
 /** One `--cache-from`. */
 export interface CacheSource {
   readonly title: string;
   /** A failure ends the build. */
   readonly required: boolean;
+  /** Cache mounts that are brought back; undefined: none. */
+  readonly mounts: MountSelection | undefined;
   /** @throws ImageError */
   readonly read: () => Promise<ReadCache>;
 }
@@ -42,9 +46,12 @@ export interface SharedCache {
     base: StepState,
     reads: readonly StepState[],
   ) => Promise<StepRecord | undefined>;
+  /** Fills an empty directory with a cache mount; see ExecutionIo. */
+  readonly restoreMount: (name: string, directory: string, signal: AbortSignal) => Promise<boolean>;
 }
 
 interface OpenCache {
+  readonly mounts: MountSource;
   readonly list: EntryList;
   readonly byKey: ReadonlyMap<DefinitionKey, ListedEntry>;
   readonly byContent: ReadonlyMap<ContentKey, ListedEntry>;
@@ -72,12 +79,14 @@ async function openOne(
   };
   const isUsable = () => !failed;
   try {
-    const { list, layers } = await source.read();
+    const { list, layers, openBlob } = await source.read();
     const byContent = new Map<ContentKey, ListedEntry>();
     for (const entry of list.entries)
       if (entry.contentKey !== undefined) byContent.set(entry.contentKey, entry);
+    const { title, mounts, required } = source;
     return {
       list,
+      mounts: { title, list, openBlob, mounts, required },
       byKey: new Map(list.entries.map((entry) => [entry.key, entry])),
       byContent,
       operations: new Set(list.entries.map(({ operation }) => operation)),
@@ -205,6 +214,11 @@ export function openSharedCache(
         if (record) return record;
       }
       return undefined;
+    },
+    restoreMount: async (name, directory, signal) => {
+      const sources = (await caches()).map(({ mounts }) => mounts);
+      const { restoreMount } = await import('./mounts/restore-mount.js');
+      return restoreMount({ ...session, signal }, sources, name, directory);
     },
   };
 }

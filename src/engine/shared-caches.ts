@@ -1,9 +1,12 @@
 /** --cache-from and --cache-to: from what the command line says to what a build uses. */
 
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { ArtifactSource } from '../oci/artifact.js';
+import { ImageError } from '../oci/image-error.js';
 import { hostPlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import { makeInline } from '../shared-cache/inline.js';
+import type { MountPlace } from '../shared-cache/mounts/outgoing.js';
 import { cachePlace } from '../shared-cache/places.js';
 import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
 import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
@@ -38,7 +41,7 @@ function getTitle(place: CachePlace | { readonly type: 'inline' }): string {
 
 /** Reads a cache when it is asked to. @param keep told of what has to be closed in the end */
 export function cacheSource(
-  { place, required, trustKeys }: CacheFromSpec,
+  { place, required, trustKeys, mounts }: CacheFromSpec,
   keep: (source: ArtifactSource) => void,
   registry: RegistryOptions = {},
 ): CacheSource {
@@ -46,6 +49,7 @@ export function cacheSource(
   return {
     title: getTitle(place),
     required,
+    mounts,
     read: async () => {
       const source = (await cachePlace(place, registry)).source();
       keep(source);
@@ -54,15 +58,50 @@ export function cacheSource(
   };
 }
 
+/**
+ * What a cache that is to be written has of cache mounts. One that is not there, or that others have
+ * signed, has none.
+ * @param key signs what is written: only what it has signed is passed on
+ */
+async function openMounts(
+  place: CachePlace,
+  key: KeyObject | undefined,
+  registry: RegistryOptions,
+): Promise<MountPlace> {
+  const { source: openSource, sink: openSink } = await cachePlace(place, registry);
+  const [source, sink] = [openSource(), openSink()];
+  const trusted = key === undefined ? [] : [createPublicKey(key)];
+  const found = await source
+    .artifact(hostPlatform(), MAX_LIST_BYTES)
+    .then((artifact) => readCache(artifact, trusted))
+    .catch((error: unknown) => {
+      if (error instanceof ImageError) return undefined;
+      throw error;
+    });
+  return {
+    title: getTitle(place),
+    cache: found,
+    openBlob: async (descriptor) => {
+      if (found) return found.openBlob(descriptor);
+      throw new ImageError(`${getTitle(place)} has no cache mounts`);
+    },
+    hasBlob: (digest) => sink.hasBlob(digest),
+    close: async () => {
+      await Promise.all([source.close(), sink.close()]);
+    },
+  };
+}
+
 /** Writes a cache when it is asked to. */
 export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): CacheTarget {
-  const { place, mode, compression, ignoreError, signKey } = spec;
+  const { place, mode, compression, ignoreError, signKey, mounts: selection } = spec;
   const key = signKey === undefined ? undefined : readSignKey(signKey);
-  const write = async ({ list, layers }: OutgoingCache) => {
+  const write = async ({ list, layers, mounts }: OutgoingCache) => {
     if (place.type === 'inline') return makeInline(list, key);
     const sink = (await cachePlace(place, registry)).sink();
     try {
-      await writeCache(sink, list, layers, key);
+      const all = mounts.listed.length === 0 ? list : { ...list, mounts: mounts.listed };
+      await writeCache(sink, all, layers, mounts.blobs, key);
     } finally {
       await sink.close();
     }
@@ -74,8 +113,36 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     compression,
     ignoreError,
     gathered: { records: new Map(), layers: new Set() },
+    mounts:
+      selection && place.type !== 'inline'
+        ? { selection, open: () => openMounts(place, key, registry) }
+        : undefined,
     write,
   };
+}
+
+/**
+ * A cache that cache mounts are read from, without a build.
+ * @param text as in --cache-from
+ * @param environment of access keys (S3)
+ * @throws UsageError, UnsupportedError for a value that can't be understood
+ */
+export function mountsSource(
+  text: string,
+  environment: NodeJS.ProcessEnv,
+  keep: (source: ArtifactSource) => void,
+  registry: RegistryOptions,
+): CacheSource {
+  return cacheSource({ ...parseCacheFrom(text, environment), required: true }, keep, registry);
+}
+
+/** A cache that cache mounts are written to. @param text as in --cache-to, with mounts=true */
+export function mountsTarget(
+  text: string,
+  environment: NodeJS.ProcessEnv,
+  registry: RegistryOptions,
+): CacheTarget {
+  return cacheTarget(parseCacheTo(text, environment, true), registry);
 }
 
 /**

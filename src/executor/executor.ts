@@ -63,6 +63,16 @@ export interface ExecutionIo<Sources = unknown> {
   readonly secret: (id: string) => Buffer | undefined;
   /** An ssh agent; undefined when the build was given none of that id. */
   readonly sshAgent: (id: string) => AgentSource | undefined;
+  /**
+   * Fills an empty directory with what shared caches have of a cache mount that is not here, and
+   * gives it the owner and permissions that it had.
+   * Undefined when the build has no shared caches.
+   * @param name of the mount's directory in the store
+   * @returns false when they have nothing of it; the directory is empty then
+   */
+  readonly restoreMount?:
+    | ((name: string, directory: string, signal: AbortSignal) => Promise<boolean>)
+    | undefined;
   /** User and password for the server that the step fetches from. */
   readonly credentials: Credentials | undefined;
   /**

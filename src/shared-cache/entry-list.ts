@@ -9,6 +9,7 @@ import type { Digest } from '../oci/resolved-image.js';
 import type { Json } from '../util/canonical-json.js';
 import { canonicalJson } from '../util/canonical-json.js';
 import { withoutCredentials } from '../util/redact.js';
+import type { ListedMount } from './mounts/snapshot.js';
 
 /** Version of the list; a reader ignores lists of other versions. */
 export const LIST_VERSION = 1;
@@ -58,6 +59,8 @@ export interface EntryList {
   readonly version: typeof LIST_VERSION;
   readonly layers: readonly ListedLayer[];
   readonly entries: readonly ListedEntry[];
+  /** Cache mounts. Undefined: none; readers that do not know of them take the rest. */
+  readonly mounts?: readonly ListedMount[];
 }
 
 /** The bytes of a list; the same list always gives the same. */

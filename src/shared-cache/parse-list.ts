@@ -7,6 +7,7 @@ import { getMessage, ImageError } from '../oci/image-error.js';
 import type { Json } from '../util/canonical-json.js';
 import type { EntryList, ListedEntry, ListedLayer } from './entry-list.js';
 import { LIST_VERSION } from './entry-list.js';
+import { isListedMount } from './mounts/parse-snapshot.js';
 
 type JsonObject = { readonly [name: string]: unknown };
 
@@ -114,10 +115,12 @@ export function parseList(bytes: Uint8Array, title: string): EntryList {
       `the cache entries of ${title} have version ${isObject(value) ? value.version : undefined}, this wiac knows ${LIST_VERSION}`,
       { hint: 'write the cache with the same version of wiac' },
     );
-  const { layers, entries } = value;
+  const { layers, entries, mounts = [] } = value;
   if (!Array.isArray(layers) || !layers.every(isLayer))
     throw new ImageError(`the cache entries of ${title} have a layer without a valid digest`);
   if (!Array.isArray(entries) || !entries.every((entry) => isEntry(entry, layers)))
     throw new ImageError(`the cache entries of ${title} have an entry that contradicts itself`);
+  if (!Array.isArray(mounts) || !mounts.every(isListedMount))
+    throw new ImageError(`the cache entries of ${title} have a cache mount that is none`);
   return value as unknown as EntryList;
 }

@@ -19,6 +19,8 @@ export const MAX_LIST_BYTES = 64 * 1024 * 1024;
 export interface ReadCache {
   readonly list: EntryList;
   readonly layers: readonly ResolvedLayer[];
+  /** Opens a blob of a cache mount, verified while it is read. @throws ImageError */
+  readonly openBlob: Artifact['openBlob'];
 }
 
 const LAYER_TYPES = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD } as const;
@@ -43,7 +45,7 @@ export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): Re
       const descriptor = blobDescriptor(blob);
       return [{ descriptor, diffId, open: () => openBlob(descriptor) }];
     });
-    return { list, layers };
+    return { list, layers, openBlob };
   }
   const config = parseConfig(configBytes, title);
   const inline = parseInline(config);
@@ -57,5 +59,6 @@ export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): Re
   return {
     list: parseList(inline.bytes, title),
     layers: layers.map((layer) => ({ ...layer, open: () => openBlob(layer.descriptor) })),
+    openBlob,
   };
 }

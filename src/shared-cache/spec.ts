@@ -4,6 +4,7 @@ import type { Refuse } from '../util/csv-attributes.js';
 import { attributePairs, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
 import { UnsupportedError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
+import { parseBinarySize } from '../util/units.js';
 
 /** A place in an S3 bucket. */
 export interface S3Place {
@@ -30,6 +31,14 @@ export type CachePlace =
   | { readonly type: 'archive'; readonly file: string }
   | S3Place;
 
+/** Which cache mounts travel. */
+export interface MountSelection {
+  /** Their ids in the Dockerfile. */
+  readonly ids: 'all' | readonly string[];
+  /** Bytes of their files: of all together when they are written, of each when it is read. */
+  readonly most: number;
+}
+
 /** One `--cache-from`. */
 export interface CacheFromSpec {
   readonly place: CachePlace;
@@ -37,6 +46,8 @@ export interface CacheFromSpec {
   readonly required: boolean;
   /** Files with public keys. */
   readonly trustKeys: readonly string[];
+  /** Cache mounts that are brought back; undefined: none. */
+  readonly mounts: MountSelection | undefined;
 }
 
 /** One `--cache-to`. */
@@ -51,6 +62,8 @@ export interface CacheToSpec {
   readonly signKey: string | undefined;
   /** A failure is a warning only. */
   readonly ignoreError: boolean;
+  /** Cache mounts that are written as well; undefined: none. */
+  readonly mounts: MountSelection | undefined;
 }
 
 /** What a value consists of. Each attribute is taken once; what is left at the end means nothing. */
@@ -124,6 +137,30 @@ function takeFlag(attributes: Attributes, name: string, otherwise = false): bool
   return parseBoolean(text) ?? refuse(attributes, `${name} is one of true, false`);
 }
 
+/** Bytes of cache mounts that are written, and read, unless the option says otherwise. */
+const MOUNTS_TO = 2 * 2 ** 30;
+const MOUNTS_FROM = 10 * 2 ** 30;
+
+/** `mounts=true`, `mounts=ID` any number of times, `"mounts=ID,ID"`; `mounts-max=SIZE`. */
+function takeMounts(
+  attributes: Attributes,
+  otherwise: boolean,
+  usual: number,
+): MountSelection | undefined {
+  const values = takeAll(attributes, 'mounts');
+  const size = take(attributes, 'mounts-max');
+  const most = size === undefined ? usual : parseBinarySize(size);
+  if (most === undefined) refuse(attributes, 'mounts-max is a size: 500M, 2G');
+  const [only = ''] = values;
+  const flag = values.length > 1 ? undefined : parseBoolean(only);
+  const wanted = values.length === 0 ? otherwise : flag;
+  if (size !== undefined && wanted === false) refuse(attributes, 'mounts-max needs mounts=true');
+  if (wanted !== undefined) return wanted ? { ids: 'all', most } : undefined;
+  const ids = values.flatMap((value) => value.split(','));
+  if (ids.includes('')) refuse(attributes, 'mounts is true, false or ids of cache mounts');
+  return { ids, most };
+}
+
 function s3Place(attributes: Attributes, env: NodeJS.ProcessEnv): S3Place {
   const setting = (name: string, variable: string) => take(attributes, name) ?? env[variable];
   const needed = (name: string, variable: string) =>
@@ -194,6 +231,7 @@ export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromS
     place: getPlace(attributes, type, 'src', env),
     required: takeFlag(attributes, 'required'),
     trustKeys: takeAll(attributes, 'trust-key'),
+    mounts: takeMounts(attributes, true, MOUNTS_FROM),
   };
   refuseRest(attributes);
   return spec;
@@ -202,9 +240,10 @@ export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromS
 /**
  * Reads a `--cache-to`.
  * @param env for what may come from AWS_* variables
+ * @param mounts are cache mounts written when it does not say?
  * @throws UsageError, UnsupportedError, ImageError for a reference that is none
  */
-export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec {
+export function parseCacheTo(text: string, env: NodeJS.ProcessEnv, mounts = false): CacheToSpec {
   const attributes = splitAttributes(text, '--cache-to');
   const type = takeNeeded(attributes, 'type');
   // What buildx asks for with these is what wiac always writes.
@@ -217,7 +256,10 @@ export function parseCacheTo(text: string, env: NodeJS.ProcessEnv): CacheToSpec 
     compression: takeOneOf(attributes, 'compression', ['gzip', 'zstd']),
     signKey: take(attributes, 'sign-key'),
     ignoreError: takeFlag(attributes, 'ignore-error'),
+    mounts: takeMounts(attributes, mounts, MOUNTS_TO),
   };
+  if (type === 'inline' && spec.mounts)
+    refuse(attributes, 'an image has no room for cache mounts: use another type for them');
   if (type === 'inline' && spec.mode === 'max')
     refuse(attributes, 'an inline cache has only the layers of its image: use mode=min');
   refuseRest(attributes);

@@ -7,6 +7,7 @@ import type { Descriptor, ImageSink, OpenBlob } from '../oci/resolved-image.js';
 import { CACHE_ARTIFACT, CACHE_CONFIG, SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
+import { mountBlobs } from './mounts/outgoing.js';
 import { signList } from './signature.js';
 
 /** A layer that is to be sent, unless the place has it. */
@@ -30,6 +31,8 @@ async function putLayers(sink: ImageSink, layers: readonly OutgoingLayer[]): Pro
 
 /**
  * Writes a cache to a sink.
+ * @param layers of the entries
+ * @param mounts blobs of the list's cache mounts that the place may lack
  * @returns the manifest's descriptor
  * @throws ImageError
  */
@@ -37,9 +40,11 @@ export async function writeCache(
   sink: ImageSink,
   list: EntryList,
   layers: readonly OutgoingLayer[],
+  mounts: readonly OutgoingLayer[],
   signKey: KeyObject | undefined,
 ): Promise<Descriptor> {
-  await putLayers(sink, layers);
+  await putLayers(sink, [...layers, ...mounts]);
+  const kept = new Map(mountBlobs(list.mounts ?? []).map((blob) => [blob.digest, blob]));
   const bytes = encodeList(list);
   const config = { mediaType: CACHE_CONFIG, digest: getDigest(bytes), size: bytes.length };
   await sink.putBlob(config, () => Readable.from([bytes]));
@@ -48,7 +53,7 @@ export async function writeCache(
     mediaType: OCI_MANIFEST,
     artifactType: CACHE_ARTIFACT,
     config,
-    layers: layers.map(({ descriptor }) => descriptor),
+    layers: [...layers.map(({ descriptor }) => descriptor), ...kept.values()],
     ...(signKey === undefined
       ? {}
       : { annotations: { [SIGNATURE_ANNOTATION]: signList(bytes, signKey) } }),

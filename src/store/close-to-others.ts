@@ -15,9 +15,10 @@ function isOpenTo(path: string): boolean {
  * it are closed then.
  */
 export function closeToOthers(paths: StoreDirectories): void {
-  const { root, version, index, layers, links, blobs, tmp, mounts, live, leases, records } = paths;
+  const { root, version, index, layers, links, blobs, tmp, live, records } = paths;
   if (!isOpenTo(root)) return;
-  const parts = [index, layers, links, blobs, tmp, mounts, live, leases, records];
+  const { mounts, mountNotes, leases } = paths;
+  const parts = [index, layers, links, blobs, tmp, mounts, mountNotes, live, leases, records];
   const own = new Set(['lost+found', ...[version, ...parts].map((path) => basename(path))]);
   const names = readdirSync(root);
   const isOwn = (name: string) => own.has(name) || name.startsWith(DAMAGED);

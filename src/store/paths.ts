@@ -19,6 +19,8 @@ export interface StoreDirectories {
   readonly tmp: string;
   /** Cache mounts (RUN --mount=type=cache). */
   readonly mounts: string;
+  /** What is known of their snapshots in shared caches: see mount-notes-file.ts. */
+  readonly mountNotes: string;
   /** FIFOs of the processes that have the store open: see live-process.ts. */
   readonly live: string;
   /** FIFOs for processes to come. */
@@ -58,6 +60,7 @@ export function storePaths(root: string): StoreDirectories {
     blobs: join(root, 'blobs'),
     tmp: join(root, 'tmp'),
     mounts: join(root, 'mounts'),
+    mountNotes: join(root, 'mount-notes'),
     live: join(root, 'live'),
     freeFifos: join(root, 'live/free'),
     leases: join(root, 'leases'),

@@ -40,6 +40,8 @@ const REASONS: readonly Reason[] = [
       'fs/archive/layer-writer.ts': 'linkSync lstatSync openSync statSync symlinkSync',
       'fs/archive/local-tree.ts': 'lstatSync mkdtempSync readdirSync renameSync',
       'fs/layer/inline-files.ts': 'writeFileSync',
+      'fs/mounts/read-mount-file.ts': 'openSync',
+      'fs/mounts/scan-mount.ts': 'lstatSync readdirSync readlinkSync',
       'fs/layer/unpack-selection.ts': 'createReadStream',
       'sources/fetch-git.ts': 'lstatSync mkdirSync renameSync rmdirSync',
     },
@@ -66,6 +68,9 @@ const REASONS: readonly Reason[] = [
       'executor/local/shared-places.ts': 'chmodSync mkdtempSync',
       'executor/local/run-mounts.ts': 'mkdirSync statSync',
       'engine/exports/export-cache.ts': 'createReadStream',
+      'engine/mounts/write-packs.ts': 'appendFileSync openSync rmSync',
+      'engine/mounts/take-snapshot.ts': 'rmSync',
+      'engine/mounts/restore-mount.ts': 'mkdirSync',
       'engine/run-in-layers.ts': 'mkdtempSync',
       'engine/exports/export-layers.ts': 'createReadStream',
       'sources/fetch-context.ts':
@@ -77,6 +82,8 @@ const REASONS: readonly Reason[] = [
     why: "the store's own files: directories of cache mounts, by names that are digests",
     files: {
       'executor/local/open-cache-mount.ts': 'chmodSync chownSync existsSync mkdirSync renameSync',
+      'engine/mounts/gather-mounts.ts': 'createReadStream existsSync',
+      'engine/mounts/transfer-mounts.ts': 'existsSync mkdirSync renameSync',
     },
   },
   {

@@ -70,7 +70,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     )
     .option(
       '--cache-to <target>',
-      'give entries to other machines: as --cache-from with dest=DIR, [,mode=max], or type=inline',
+      'give entries to other machines: as --cache-from with dest=DIR, [,mode=max][,mounts=true], or type=inline',
       collect,
       [],
     )

@@ -1,6 +1,7 @@
 /** Declares `wiac cache`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { collect } from './collect.js';
+import { registryOptions } from './declare-registry.js';
 import type { SetExitCode } from './options.js';
 
 function days(value: string): number {
@@ -68,6 +69,45 @@ function addPrune(cache: Command, format: () => Option, setExitCode: SetExitCode
     .addOption(format())
     .action(async (options) =>
       (await import('../prune-command.js')).pruneCommand(options, setExitCode),
+    );
+}
+
+/** wiac cache mounts */
+function addMounts(cache: Command, format: () => Option, setExitCode: SetExitCode): void {
+  const mounts = cache
+    .command('mounts')
+    .summary('list cache mounts, remove them, and let them travel')
+    .description(
+      'Cache mounts (RUN --mount=type=cache) of this store, and of shared caches. <cache> is written\nas in --cache-to and --cache-from: type=local,dest=DIR (src=DIR to read), type=s3,..., or the\nreference of a registry. [ids...] are ids of mounts, or beginnings of their names; none: all.',
+    );
+  registryOptions(mounts.command('ls'))
+    .summary('list the cache mounts of this store, or of a shared cache')
+    .argument('[cache]', 'as in --cache-from')
+    .addOption(format())
+    .action(async (from: string | undefined, options) =>
+      (await import('../mounts-command.js')).listMountsCommand(from, options),
+    );
+  registryOptions(mounts.command('export'))
+    .summary('write cache mounts into a shared cache, whose entries stay')
+    .argument('<cache>', 'as in --cache-to')
+    .argument('[ids...]')
+    .action(async (to: string, ids: string[], options) =>
+      (await import('../mounts-command.js')).exportMountsCommand(to, ids, options, setExitCode),
+    );
+  registryOptions(mounts.command('import'))
+    .summary('bring cache mounts of a shared cache here; those that are here are kept')
+    .argument('<cache>', 'as in --cache-from')
+    .argument('[ids...]')
+    .option('--replace', 'take the place of those that are here', false)
+    .action(async (from: string, ids: string[], options) =>
+      (await import('../mounts-command.js')).importMountsCommand(from, ids, options, setExitCode),
+    );
+  mounts
+    .command('rm')
+    .summary('remove cache mounts that no build uses')
+    .argument('<ids...>')
+    .action(async (ids: string[]) =>
+      (await import('../mounts-command.js')).removeMountsCommand(ids, setExitCode),
     );
 }
 
@@ -150,4 +190,5 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
     );
   addPrune(cache, format, setExitCode);
   addTransfer(cache, setExitCode);
+  addMounts(cache, format, setExitCode);
 }

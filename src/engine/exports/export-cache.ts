@@ -14,7 +14,9 @@ import type {
   ListedLayer,
 } from '../../shared-cache/entry-list.js';
 import { LIST_VERSION, publicInputs } from '../../shared-cache/entry-list.js';
+import type { MountPlace, OutgoingMounts } from '../../shared-cache/mounts/outgoing.js';
 import { blobDescriptor } from '../../shared-cache/read-cache.js';
+import type { MountSelection } from '../../shared-cache/spec.js';
 import type { OutgoingLayer } from '../../shared-cache/write-cache.js';
 import { DEFAULT_FORM } from '../../store/blobs/blobs.js';
 import { completeEntry, findByDefinition } from '../../store/entries/entries.js';
@@ -25,6 +27,7 @@ import type { LayerReading } from '../build-session.js';
 import { MissingLayersError, usableOrigin } from '../images/needed-layers.js';
 import type { StepState } from '../lookup.js';
 import { runContentKey } from '../lookup.js';
+import { planMounts } from '../mounts/plan-mounts.js';
 import { getBlob } from './export-layers.js';
 
 /** What giving away needs of a build. */
@@ -34,7 +37,10 @@ export type ExportSession = LayerReading & { readonly scratch: () => string };
 export interface OutgoingCache {
   readonly list: EntryList;
   readonly layers: readonly OutgoingLayer[];
+  readonly mounts: OutgoingMounts;
 }
+
+const NO_MOUNTS: OutgoingMounts = { listed: [], blobs: [] };
 
 interface Blob {
   readonly listed: ListedBlob;
@@ -161,6 +167,7 @@ export async function gatherCache(
   return {
     list: { version: LIST_VERSION, layers: table.rows, entries },
     layers: layers.map(({ listed, open }) => ({ descriptor: blobDescriptor(listed), open })),
+    mounts: NO_MOUNTS,
   };
 }
 
@@ -226,8 +233,32 @@ export interface CacheTarget {
     /** Layers of the results. */
     readonly layers: Set<LayerId>;
   };
+  /** Which cache mounts go with it, and what the place has of them; undefined: none. */
+  readonly mounts:
+    | { readonly selection: MountSelection; readonly open: () => Promise<MountPlace> }
+    | undefined;
   /** Writes the cache somewhere, or gives it back for the image itself. @throws ImageError */
   readonly write: (cache: OutgoingCache) => Promise<InlineCache | undefined>;
+}
+
+/** Snapshots of the cache mounts that the build's steps ask for. */
+async function buildMounts(
+  session: ExportSession,
+  plan: Plan,
+  states: ReadonlyMap<StepId, StepState>,
+  { mounts, compression }: CacheTarget,
+  warn: (message: string) => void,
+): Promise<OutgoingMounts> {
+  if (!mounts) return NO_MOUNTS;
+  const { gatherMounts } = await import('../mounts/gather-mounts.js');
+  const place = await mounts.open();
+  try {
+    const wanted = planMounts(session.store, plan, states);
+    const { selection } = mounts;
+    return await gatherMounts({ ...session, warn }, wanted, selection, place, compression);
+  } finally {
+    await place.close();
+  }
 }
 
 /**
@@ -243,14 +274,16 @@ export async function exportCache(
   warn: (message: string) => void,
 ): Promise<InlineCache | undefined> {
   let inline: InlineCache | undefined;
-  for (const { title, mode, compression, ignoreError, gathered, write } of targets) {
+  for (const target of targets) {
+    const { title, mode, compression, ignoreError, gathered, write } = target;
     for (const record of await buildEntries(session, plan, states, mode))
       gathered.records.set(record.key, record);
     for (const id of states.get(plan.target)?.layers ?? []) gathered.layers.add(id);
     try {
       const records = [...gathered.records.values()];
       const cache = await gatherCache(session, records, compression, gathered.layers);
-      inline = (await write(cache)) ?? inline;
+      const mounts = await buildMounts(session, plan, states, target, warn);
+      inline = (await write({ ...cache, mounts })) ?? inline;
     } catch (error) {
       if (!ignoreError || !(error instanceof ImageError)) throw error;
       warn(`the cache ${title} was not written: ${error.message}`);

@@ -13,13 +13,19 @@ import { withSource } from '../../fs/scan/file-source.js';
 import { selectFiles } from '../../fs/select/select.js';
 import { treeReader } from '../../store/entries/entries.js';
 import { layerDigests, layerStack } from '../../store/layers/layer-stack.js';
-import { useMount } from '../../store/pins/cache-mounts.js';
+import {
+  clearEmptyMount,
+  mountLease,
+  mountName,
+  mountPath,
+  useMount,
+} from '../../store/pins/cache-mounts.js';
 import type { Lease } from '../../store/pins/lease.js';
 import { releaseLease, takeLease, tryLease } from '../../store/pins/lease.js';
 import type { LayerId } from '../../store/records.js';
-import { canonicalJson, sha256 } from '../../util/canonical-json.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import type { SourceLocation } from '../../util/errors.js';
+import type { ExecutionIo } from '../executor.js';
 import type { LocalMachine } from './local-machine.js';
 import { requireOwner } from './require-owner.js';
 
@@ -64,16 +70,20 @@ async function create(
   source: readonly LayerId[] | undefined,
   path: string,
   location: SourceLocation,
+  bringBack: ((directory: string) => Promise<boolean>) | undefined,
 ): Promise<void> {
   if (existsSync(path)) return;
   // Made in tmp/ and renamed: another process must never see it half filled, and what a killed
   // process leaves there is cleared up.
   const draft = join(machine.scratch(), `mount-${machine.nextNumber()}`);
   mkdirSync(draft);
-  if (source) await fill(machine, mount, source, draft, location);
-  requireOwner(mount, '--mount=type=cache', location);
-  chownSync(draft, mount.uid, mount.gid);
-  chmodSync(draft, mount.mode);
+  const isBack = await bringBack?.(draft);
+  if (source && !isBack) await fill(machine, mount, source, draft, location);
+  if (!isBack) {
+    requireOwner(mount, '--mount=type=cache', location);
+    chownSync(draft, mount.uid, mount.gid);
+    chmodSync(draft, mount.mode);
+  }
   checkpoint('mount:filled');
   try {
     renameSync(draft, path);
@@ -84,38 +94,23 @@ async function create(
   }
 }
 
-/** Attributes of a cache's directory when the Dockerfile says nothing of them. */
-const USUAL = { mode: 0o755, uid: 0, gid: 0 };
-
-/**
- * The name of a cache's directory. Caches of one id are different ones when they begin with
- * different files or belong to different users, as in BuildKit: what one stage's files became is
- * no start for another's.
- */
+/** The name of a cache's directory. */
 async function cacheName(
   machine: LocalMachine,
   mount: CacheMount,
   source: readonly LayerId[] | undefined,
 ): Promise<string> {
-  const { id, mode, uid, gid } = mount;
-  const usual = mode === USUAL.mode && uid === USUAL.uid && gid === USUAL.gid;
-  if (!source && usual) return sha256(id).slice(0, 32);
-  const from = source && {
-    // Digests, not ids: a stage that ran again and made the same files has the same cache.
-    layers: await layerDigests(machine.store, machine.scanStore, source),
-    path: mount.source,
-  };
-  return sha256(canonicalJson({ id, mode, uid, gid, from: from ?? null })).slice(0, 32);
+  if (!source) return mountName(mount);
+  const layers = await layerDigests(machine.store, machine.scanStore, source);
+  return mountName(mount, { layers, path: mount.source });
 }
 
-const PREFIX = 'mount:';
-
 /** Takes the first directory of a cache that no other step has alone; makes one more when all are taken. */
-function takePrivate({ store }: LocalMachine, name: string): Lease {
+function takePrivate({ store }: LocalMachine, name: string): { name: string; lease: Lease } {
   for (let number = 0; ; number++) {
     const candidate = number === 0 ? name : `${name}.${number}`;
-    const taken = tryLease(store, PREFIX + candidate);
-    if (typeof taken !== 'number') return taken;
+    const lease = tryLease(store, mountLease(candidate));
+    if (typeof lease !== 'number') return { name: candidate, lease };
   }
 }
 
@@ -144,7 +139,7 @@ export async function lockCaches(
   };
   try {
     for (const name of [...new Set(names)].sort()) {
-      const lease = await takeLease(store, PREFIX + name, { signal });
+      const lease = await takeLease(store, mountLease(name), { signal });
       if (lease) leases.push(lease);
     }
   } catch (error) {
@@ -152,6 +147,35 @@ export async function lockCaches(
     throw error;
   }
   return release;
+}
+
+/** What opening caches asks of the build. */
+type CacheIo = Pick<ExecutionIo, 'restoreMount' | 'signal'>;
+
+/**
+ * Fills a cache that is not there, with what a shared cache has of it if it has anything. Whoever
+ * else wants it meanwhile, in this process or another one, waits: it would fetch the same.
+ * @param path of the cache
+ * @param shared name of the mount: copies of a private one begin with the same files
+ */
+async function createOnce(
+  machine: LocalMachine,
+  mount: CacheMount,
+  source: readonly LayerId[] | undefined,
+  path: string,
+  shared: string,
+  location: SourceLocation,
+  { restoreMount, signal }: CacheIo,
+): Promise<void> {
+  if (!restoreMount) return create(machine, mount, source, path, location, undefined);
+  if (existsSync(path)) return;
+  const lease = await takeLease(machine.store, `fill:${path}`, { signal });
+  try {
+    const bringBack = (directory: string) => restoreMount(shared, directory, signal);
+    await create(machine, mount, source, path, location, bringBack);
+  } finally {
+    if (lease) releaseLease(machine.store, lease);
+  }
 }
 
 /**
@@ -164,19 +188,20 @@ export async function openCacheMount(
   mount: CacheMount,
   source: readonly LayerId[] | undefined,
   location: SourceLocation,
+  io: CacheIo,
 ): Promise<OpenCache> {
   const { store } = machine;
-  const { paths } = store;
   const shared = await cacheName(machine, mount, source);
-  const lease = mount.sharing === 'private' ? takePrivate(machine, shared) : undefined;
-  const name = lease?.key.slice(PREFIX.length) ?? shared;
+  const { name, lease } =
+    mount.sharing === 'private' ? takePrivate(machine, shared) : { name: shared, lease: undefined };
   const close = () => {
     if (lease) releaseLease(store, lease);
   };
   try {
-    const path = join(paths.mounts, name);
+    const path = mountPath(store, name);
+    if (io.restoreMount) clearEmptyMount(store, name);
     useMount(store, name, mount.id);
-    await create(machine, mount, source, path, location);
+    await createOnce(machine, mount, source, path, shared, location, io);
     return { path, close };
   } catch (error) {
     close();

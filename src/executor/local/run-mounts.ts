@@ -28,7 +28,7 @@ export interface PreparedMounts {
 }
 
 /** What the mounts of a step ask of the build. */
-type MountIo = Pick<ExecutionIo, 'secret' | 'sshAgent' | 'signal'>;
+type MountIo = Pick<ExecutionIo, 'secret' | 'sshAgent' | 'restoreMount' | 'signal'>;
 
 interface Preparation {
   readonly machine: LocalMachine;
@@ -199,7 +199,7 @@ export async function prepareMounts(
       const source = sources[index];
       if (mount.type === 'bind' && source) await bindStep(preparation, mount, source);
       else if (mount.type === 'cache') {
-        const cache = await openCacheMount(machine, mount, source, step.location);
+        const cache = await openCacheMount(machine, mount, source, step.location, io);
         preparation.closers.push(cache.close);
         preparation.requests.push({
           source: cache.path,

@@ -64,8 +64,9 @@ export interface LayerWriterOptions {
   /**
    * `layer`: names may be whiteouts, and no writer of layers produces `..` (image-spec layer.md).
    * `archive`: names mean files; `..` is taken for what it says as long as it stays inside.
+   * `files`: names mean files, and those that layers reserve for whiteouts as well.
    */
-  readonly names: 'layer' | 'archive';
+  readonly names: 'layer' | 'archive' | 'files';
   /** Everything gets this owner. */
   readonly owner?: NewFileOwner | undefined;
   /** False: device nodes are refused, also for root. */
@@ -157,7 +158,7 @@ function putLink(tree: LayerTree, slot: Slot, parts: readonly ByteString[], entr
 export function createLayerWriter(directory: string, options: LayerWriterOptions): LayerWriter {
   const { rootless } = options;
   const tree = createTree(directory, options.base);
-  const getParts = options.names === 'layer' ? components : cleanComponents;
+  const getParts = options.names === 'archive' ? cleanComponents : components;
   const { pending } = tree;
   const owner = newFileOwner(statSync(directory));
   const modes = createModeMemory();
@@ -251,6 +252,7 @@ export function createLayerWriter(directory: string, options: LayerWriterOptions
         refuseWhiteout(parts);
         return putEntry(parts, entry);
       }
+      if (options.names === 'files') return putEntry(parts, entry);
       const meaning = getMeaning(parts);
       if (meaning.kind === 'entry') return putEntry(parts, entry);
       if (meaning.kind === 'ignored') return undefined;

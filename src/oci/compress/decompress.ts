@@ -60,7 +60,8 @@ const INFLATE = { chunkSize: 256 << 10, readableHighWaterMark: 1 << 20 };
 
 /**
  * The bytes behind the compression.
- * @param limits undefined only for what wiac has packed or unpacked itself
+ * @param limits undefined only for what wiac has packed or unpacked itself, and for readers that know
+ *   how many bytes there are, and stop there
  * @throws (while reading) the source's own errors as they are; ImageError when they can't be
  *   decompressed or are over the limits; IsolationError when zstd is not installed
  */

@@ -1,12 +1,15 @@
 /** Cache mounts: directories in mounts/ (RUN --mount=type=cache), what is known of them, removal. */
-import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { measureTree } from '../../fs/layer/disk-usage.js';
+import type { LayerDigest } from '../../keys/digest.js';
+import { canonicalJson, sha256 } from '../../util/canonical-json.js';
 import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { temporaryPath } from '../layers/layer-store.js';
 import type { Store } from '../store.js';
+import { removeMountNotes } from './mount-notes-file.js';
 import { declareUse, type LiveUses } from './uses.js';
 
 /** A cache mount, as it is listed. */
@@ -19,6 +22,67 @@ export interface MountSummary {
   readonly lastUsed: number;
   /** What du(1) says. */
   readonly bytes: number;
+}
+
+/** What makes a cache mount this one and no other. */
+export interface MountIdentity {
+  readonly id: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Attributes of a cache's directory when the Dockerfile says nothing of them. */
+const USUAL = { mode: 0o755, uid: 0, gid: 0 };
+
+/**
+ * The name of a cache's directory, the same on every machine. Caches of one id are different ones
+ * when they begin with different files or belong to different users, as in BuildKit: what one
+ * stage's files became is no start for another's.
+ * @param from the layers it begins with, by digest: a stage that ran again and made the same files has
+ *   the same cache
+ */
+export function mountName(
+  { id, mode, uid, gid }: MountIdentity,
+  from?: { readonly layers: readonly LayerDigest[]; readonly path: string },
+): string {
+  const usual = mode === USUAL.mode && uid === USUAL.uid && gid === USUAL.gid;
+  if (!from && usual) return sha256(id).slice(0, 32);
+  return sha256(canonicalJson({ id, mode, uid, gid, from: from ?? null })).slice(0, 32);
+}
+
+/** Key of the lease on a cache that a step has alone. */
+export function mountLease(name: string): string {
+  return `mount:${name}`;
+}
+
+/** Path of a cache's directory. */
+export function mountPath({ paths }: Pick<Store, 'paths'>, name: string): string {
+  return join(paths.mounts, name);
+}
+
+/** Keeps caches from being pruned until this process ends. */
+export function holdMounts(store: Indexed, names: readonly string[]): void {
+  const index = getTables(store);
+  write(index, () => declareUse(index, { mounts: names }));
+}
+
+/**
+ * Removes a cache's directory that is empty, unless a living process has used it: what a step left
+ * that failed before it wrote anything is no reason not to bring a snapshot back.
+ */
+export function clearEmptyMount(store: Store, name: string): void {
+  const index = getTables(store);
+  write(index, () => {
+    for (const { value } of index.uses.getRange())
+      if (value.mounts.includes(name) && index.self.isAlive(value.process)) return;
+    try {
+      rmdirSync(mountPath(store, name));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ENOTEMPTY') throw error;
+    }
+  });
 }
 
 /** Notes that a step of this process uses a cache: it can't be pruned until the process ends. */
@@ -35,12 +99,18 @@ function mountNames({ paths }: Store): string[] {
   return readdirSync(paths.mounts).filter((name) => /^[0-9a-f]{32}(\.\d+)?$/.test(name));
 }
 
-/** All caches with their sizes: one lstat a file. */
-export function listMounts(store: Store): MountSummary[] {
+/** All caches. */
+export function mountRecords(store: Store): Omit<MountSummary, 'bytes'>[] {
   return mountNames(store).map((name) => {
     const record = getTables(store).mounts.get(name);
-    const bytes = measureTree(join(store.paths.mounts, name)).disk;
-    return { name, id: record?.id ?? name, lastUsed: record?.lastUsed ?? 0, bytes };
+    return { name, id: record?.id ?? name, lastUsed: record?.lastUsed ?? 0 };
+  });
+}
+
+/** All caches with their sizes: one lstat a file. */
+export function listMounts(store: Store): MountSummary[] {
+  return mountRecords(store).map((mount) => {
+    return { ...mount, bytes: measureTree(mountPath(store, mount.name)).disk };
   });
 }
 
@@ -63,6 +133,7 @@ export function moveMountsAside(
     const target = temporaryPath(paths);
     renameSync(join(paths.mounts, name), target);
     index.mounts.removeSync(name);
+    removeMountNotes(store, name);
     return target;
   });
   return { names: free, paths: moved };

@@ -1,0 +1,246 @@
+/** Cache mounts into a shared cache: what changed since its last snapshots, and what it keeps. */
+import { createReadStream, existsSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import type { GzipThreads } from '../../fs/archive/gzip-threads.js';
+import { createGzipThreads } from '../../fs/archive/gzip-threads.js';
+import { getDigest } from '../../oci/blob-digest.js';
+import { getMessage, ImageError } from '../../oci/image-error.js';
+import { isSameSnapshot } from '../../shared-cache/mounts/compact-packs.js';
+import { encodeFiles, encodeRows } from '../../shared-cache/mounts/encode-snapshot.js';
+import type { MountPlace, OutgoingMounts } from '../../shared-cache/mounts/outgoing.js';
+import { filesDescriptor, packDescriptor } from '../../shared-cache/mounts/outgoing.js';
+import type { ListedMount, Snapshot } from '../../shared-cache/mounts/snapshot.js';
+import { measureSnapshot } from '../../shared-cache/mounts/snapshot.js';
+import type { MountSelection } from '../../shared-cache/spec.js';
+import type { OutgoingLayer } from '../../shared-cache/write-cache.js';
+import { holdMounts, mountLease, mountPath } from '../../store/pins/cache-mounts.js';
+import type { Lease } from '../../store/pins/lease.js';
+import { releaseLease, takeLease } from '../../store/pins/lease.js';
+import type { Store } from '../../store/store.js';
+import type { ByteString } from '../../util/byte-string.js';
+import { canonicalJson } from '../../util/canonical-json.js';
+import { semaphore } from '../../util/semaphore.js';
+import { writeNotes } from './mount-notes.js';
+import type { WantedMount } from './plan-mounts.js';
+import { readSnapshot, selects } from './read-snapshot.js';
+import type { SurveyedMount } from './survey-mounts.js';
+import { boundMounts, surveyMount } from './survey-mounts.js';
+import { NO_SNAPSHOT, takeSnapshot } from './take-snapshot.js';
+
+/** What taking snapshots needs of a build. */
+export interface MountSession {
+  readonly store: Store;
+  /** Directory for short-lived files. */
+  readonly scratch: () => string;
+  readonly signal: AbortSignal;
+  readonly warn: (message: string) => void;
+}
+
+/** Questions to a place at the same time. */
+const PARALLEL = 8;
+
+/** Counts up, for names that must not repeat within this process. */
+const counter = () => {
+  let number = 0;
+  return () => {
+    number += 1;
+    return number;
+  };
+};
+
+/** Which of these blobs does the place not have any more? */
+async function findLost<T>(
+  place: MountPlace,
+  blobs: readonly T[],
+  digest: (blob: T) => ListedMount['files']['digest'],
+): Promise<Set<T>> {
+  const inSlot = semaphore(PARALLEL);
+  const lost = new Set<T>();
+  const ask = async (blob: T) => {
+    if (!(await place.hasBlob(digest(blob)))) lost.add(blob);
+  };
+  await Promise.all(blobs.map((blob) => inSlot(() => ask(blob))));
+  return lost;
+}
+
+/** Mounts that are not here stay as they are, unless something of them is gone. */
+async function completeMounts(
+  place: MountPlace,
+  mounts: readonly ListedMount[],
+): Promise<ListedMount[]> {
+  const complete: ListedMount[] = [];
+  for (const mount of mounts) {
+    const digests = [mount.files.digest, ...mount.packs.map((pack) => pack.digest)];
+    if ((await findLost(place, digests, (one) => one)).size === 0) complete.push(mount);
+  }
+  return complete;
+}
+
+/** What the place has of a mount: from the notes if they know it, to spare fetching it. */
+async function formerSnapshot(
+  { notes }: SurveyedMount,
+  listed: ListedMount | undefined,
+  place: MountPlace,
+): Promise<Snapshot> {
+  if (!listed) return NO_SNAPSHOT;
+  if (notes?.id === listed.files.digest) return notes.snapshot;
+  try {
+    return await readSnapshot(listed, place);
+  } catch (error) {
+    // What can't be read is written anew.
+    if (error instanceof ImageError) return NO_SNAPSHOT;
+    throw error;
+  }
+}
+
+interface Gathered {
+  readonly listed: ListedMount;
+  readonly blobs: readonly OutgoingLayer[];
+}
+
+/** A snapshot that says nothing new is noted only where more files can be told to be its own. */
+function noteAgain(
+  store: Store,
+  { name, notes }: SurveyedMount,
+  id: string,
+  snapshot: Snapshot,
+  fingerprints: ReadonlyMap<ByteString, string>,
+): void {
+  const isKnown =
+    notes?.id === id &&
+    [...fingerprints].every(([path, found]) => notes.files.get(path)?.fingerprint === found);
+  if (!isKnown) writeNotes(store, name, id, snapshot, fingerprints);
+}
+
+async function gatherMount(
+  session: MountSession,
+  survey: SurveyedMount,
+  listed: ListedMount | undefined,
+  place: MountPlace,
+  packing: {
+    readonly compression: 'gzip' | 'zstd';
+    readonly threads: GzipThreads;
+    readonly nextNumber: () => number;
+  },
+): Promise<Gathered> {
+  const { store, scratch, signal, warn } = session;
+  const { name, id } = survey;
+  const former = await formerSnapshot(survey, listed, place);
+  const lostPacks = await findLost(place, former.packs, ({ digest }) => digest);
+  const lost = new Set([...lostPacks].map((pack) => former.packs.indexOf(pack)));
+  const options = { scratch: scratch(), ...packing };
+  const taken = await takeSnapshot(survey, { former, lost, signal }, options);
+  const { snapshot, packs, fingerprints, leftOut } = taken;
+  if (leftOut > 0)
+    warn(
+      `the cache mount ${id} travels without ${leftOut} files that changed while they were read`,
+    );
+  const isSame =
+    listed !== undefined &&
+    lost.size === 0 &&
+    canonicalJson({ ...listed.root }) === canonicalJson({ ...survey.root }) &&
+    isSameSnapshot(former, snapshot);
+  if (isSame) {
+    noteAgain(store, survey, listed.files.digest, snapshot, fingerprints);
+    return { listed, blobs: [] };
+  }
+  const rows = encodeRows(snapshot.entries);
+  const list = encodeFiles(rows);
+  const listFile = { digest: getDigest(list), size: list.length };
+  writeNotes(store, name, listFile.digest, snapshot, fingerprints, rows);
+  return {
+    listed: {
+      name,
+      id,
+      root: survey.root,
+      files: listFile,
+      packs: snapshot.packs,
+      ...measureSnapshot(snapshot),
+      created: survey.seenAt,
+    },
+    blobs: [
+      ...packs.map(({ pack, path }) => ({
+        descriptor: packDescriptor(pack),
+        open: () => createReadStream(path),
+      })),
+      { descriptor: filesDescriptor(listFile), open: () => Readable.from([list]) },
+    ],
+  };
+}
+
+/** What the file system refuses of one mount is no reason to give away nothing. */
+async function unlessUnreadable<T>(
+  { warn }: MountSession,
+  id: string,
+  action: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await action();
+  } catch (error) {
+    const { syscall, code } = error as NodeJS.ErrnoException;
+    if (syscall === undefined || code === 'ENOSPC' || code === 'EDQUOT') throw error;
+    warn(`the cache mount ${id} does not travel: ${getMessage(error)}`);
+    return undefined;
+  }
+}
+
+/**
+ * Takes snapshots of mounts that are here. Steps that have one of them alone wait meanwhile, and are
+ * waited for. What can't be read is a warning, and the place keeps what it has of it.
+ * @param wanted in the order of their names
+ * @throws ImageError when the place fails; NoSpaceError; the signal's reason
+ */
+export async function gatherMounts(
+  session: MountSession,
+  wanted: readonly WantedMount[],
+  selection: MountSelection,
+  place: MountPlace,
+  compression: 'gzip' | 'zstd',
+): Promise<OutgoingMounts> {
+  const { store, signal } = session;
+  const listed = place.cache?.list.mounts ?? [];
+  const here = wanted.filter(
+    ({ id, name }) => selects(selection, id) && existsSync(mountPath(store, name)),
+  );
+  holdMounts(
+    store,
+    here.map(({ name }) => name),
+  );
+  const leases: Lease[] = [];
+  const threads = createGzipThreads();
+  try {
+    for (const { name, alone } of here) {
+      const lease = alone && (await takeLease(store, mountLease(name), { signal }));
+      if (lease) leases.push(lease);
+    }
+    const surveys: SurveyedMount[] = [];
+    for (const { name, id } of here) {
+      const survey = await unlessUnreadable(session, id, async () => surveyMount(store, name, id));
+      if (survey) surveys.push(survey);
+    }
+    const isHere = new Set(surveys.map(({ name }) => name));
+    const others = listed.filter(({ name }) => !isHere.has(name));
+    const kept = boundMounts(
+      { surveys, former: await completeMounts(place, others) },
+      selection.most,
+    );
+    const byName = new Map(listed.map((mount) => [mount.name, mount]));
+    const packing = { compression, threads, nextNumber: counter() };
+    const gathered: Gathered[] = [];
+    for (const survey of kept.surveys) {
+      const former = byName.get(survey.name);
+      const one = await unlessUnreadable(session, survey.id, () =>
+        gatherMount(session, survey, former, place, packing),
+      );
+      if (one) gathered.push(one);
+      else if (former) gathered.push({ listed: former, blobs: [] });
+    }
+    return {
+      listed: [...kept.former, ...gathered.map((one) => one.listed)],
+      blobs: gathered.flatMap(({ blobs }) => blobs),
+    };
+  } finally {
+    threads.close();
+    for (const lease of leases) releaseLease(store, lease);
+  }
+}

@@ -1,0 +1,77 @@
+/** Brings a cache mount back from a shared cache, when a step that mounts it runs. */
+import { mkdirSync } from 'node:fs';
+import { scanMount, setRoot } from '../../fs/mounts/scan-mount.js';
+import { removeTree } from '../../fs/remove-tree.js';
+import { getMessage, ImageError } from '../../oci/image-error.js';
+import type { ReadCache } from '../../shared-cache/read-cache.js';
+import type { MountSelection } from '../../shared-cache/spec.js';
+import type { Store } from '../../store/store.js';
+import { isSettled, writeNotes } from './mount-notes.js';
+import { readSnapshot, selects } from './read-snapshot.js';
+import { checkSize, restoreSnapshot } from './restore-snapshot.js';
+
+/** A shared cache whose mounts may be brought back. */
+export interface MountSource extends Pick<ReadCache, 'list' | 'openBlob'> {
+  readonly title: string;
+  readonly mounts: MountSelection | undefined;
+  /** A failure ends the build. */
+  readonly required: boolean;
+}
+
+/** What bringing mounts back needs of a build. */
+export interface RestoreSession {
+  readonly store: Store;
+  readonly signal: AbortSignal;
+  readonly warn: (message: string) => void;
+}
+
+/** Notes which files are those of the snapshot, so that the next one need not read them. */
+function note(
+  store: Store,
+  name: string,
+  directory: string,
+  id: string,
+  snapshot: Awaited<ReturnType<typeof readSnapshot>>,
+): void {
+  const seenAt = Date.now();
+  const fingerprints = scanMount(directory).flatMap((entry) =>
+    entry.type === 'file' && isSettled(entry.ctimeMs, seenAt)
+      ? [[entry.path, entry.fingerprint] as const]
+      : [],
+  );
+  writeNotes(store, name, id, snapshot, new Map(fingerprints));
+}
+
+/**
+ * Fills a directory with a mount as the first cache has it that has it at all.
+ * @param directory trusted path, empty; it is empty again when this returns false
+ * @throws ImageError when a cache that is required fails; the signal's reason
+ */
+export async function restoreMount(
+  { store, signal, warn }: RestoreSession,
+  sources: readonly MountSource[],
+  name: string,
+  directory: string,
+): Promise<boolean> {
+  for (const { title, list, openBlob, mounts, required } of sources) {
+    const listed = list.mounts?.find((mount) => mount.name === name);
+    if (!listed || !mounts || !selects(mounts, listed.id)) continue;
+    try {
+      const snapshot = await readSnapshot(listed, { title, openBlob });
+      checkSize(snapshot, mounts.most, `${listed.id} of ${title}`);
+      const source = { title: `${listed.id} of ${title}`, openBlob, signal };
+      await restoreSnapshot(snapshot, directory, source);
+      setRoot(directory, listed.root);
+      note(store, name, directory, listed.files.digest, snapshot);
+      return true;
+    } catch (error) {
+      removeTree(directory);
+      mkdirSync(directory);
+      signal.throwIfAborted();
+      const isKnown = error instanceof ImageError || (error as NodeJS.ErrnoException).syscall;
+      if (!isKnown || required) throw error;
+      warn(`the cache mount ${listed.id} of ${title} is not used: ${getMessage(error)}`);
+    }
+  }
+  return false;
+}

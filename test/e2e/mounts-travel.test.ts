@@ -1,0 +1,499 @@
+/** Cache mounts in shared caches: --cache-to ...,mounts=true on one machine, --cache-from on another. */
+
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import type { Registry } from '../support/registry.js';
+import { startRegistry } from '../support/registry.js';
+import { getMachine, stepOutput } from '../support/rootless.js';
+import type { S3Server } from '../support/s3.js';
+import { startS3 } from '../support/s3.js';
+import type { BuildEvent, Machine } from '../support/wiac.js';
+import {
+  context,
+  dockerfile,
+  getOutput,
+  machine,
+  ranSteps,
+  tempDir,
+  WIAC,
+} from '../support/wiac.js';
+
+let registry: Registry;
+let s3: S3Server;
+beforeAll(async () => {
+  registry = await startRegistry();
+  s3 = await startS3();
+});
+afterAll(async () => {
+  await registry.stop();
+  await s3.stop();
+});
+
+/** A step that mounts a cache and does something in it; another `x` makes it run again. */
+function stepContext(command: string, mount = ''): string {
+  const run = `RUN --mount=type=cache,target=/c${mount} : $x; ${command}`;
+  return context({ Dockerfile: dockerfile('ARG x', run) });
+}
+
+const arg = (x: string | number) => `--build-arg=x=${x}`;
+
+/** The directory of the only mount of a store. */
+function mountOf({ root }: Machine): string {
+  const [name = '', ...others] = readdirSync(join(root, 'mounts'));
+  expect(others).toEqual([]);
+  return join(root, 'mounts', name);
+}
+
+const fileName = (number: number) => `f${String(number).padStart(3, '0')}`;
+
+/** Puts files into a mount that no compression makes smaller. Each begins with the tag. */
+function fill(directory: string, from: number, count: number, bytes: number, tag: string): void {
+  for (let at = from; at < from + count; at += 1)
+    writeFileSync(
+      join(directory, fileName(at)),
+      Buffer.concat([Buffer.from(tag), randomBytes(bytes)]),
+    );
+}
+
+function warnings(events: readonly BuildEvent[]): string[] {
+  return events.filter(({ type }) => type === 'warning').map(({ message }) => String(message));
+}
+
+function s3Place(prefix: string): string {
+  const { endpoint, bucket, region, accessKeyId, secretAccessKey } = s3;
+  return `type=s3,bucket=${bucket},region=${region},endpoint_url=${endpoint},prefix=${prefix},access_key_id=${accessKeyId},secret_access_key=${secretAccessKey}`;
+}
+
+/** Bytes of the objects below a prefix that are not among those before. */
+function addedBytes(prefix: string, before: ReadonlySet<string>): number {
+  let bytes = 0;
+  for (const [key, value] of s3.objects)
+    if (key.startsWith(`${prefix}/blobs/`) && !before.has(key)) bytes += value.length;
+  return bytes;
+}
+
+const PLACES = [
+  ['local', () => ({ to: `type=local,dest=${join(tempDir(), 'c')}`, from: '' })],
+  ['registry', () => ({ to: `type=registry,ref=${registry.host}/mounts:main`, from: '' })],
+  ['s3', () => ({ to: s3Place('travel'), from: '' })],
+] as const;
+
+describe.each(PLACES)('type=%s', (_, getPlace) => {
+  test('what one machine left in a mount another one finds; its change travels back', async () => {
+    const { to } = getPlace();
+    const from = to.replace('dest=', 'src=');
+    const [a, b, c] = [machine(), machine(), machine()];
+    const root = stepContext(
+      [
+        'test -e /c/d/file && cat /c/d/file /c/link; ls -ln /c/d',
+        'mkdir -p /c/d; echo $x >> /c/d/file; chown 7:8 /c/d/file; chmod 4751 /c/d/file',
+        'ln -sf d/file /c/link; ln -f /c/d/file /c/d/again; touch -d @1234567 /c/d',
+      ].join('; '),
+    );
+    await a.build(root, arg('one'), `--cache-to=${to},mounts=true`);
+    const second = await b.build(
+      root,
+      arg('two'),
+      `--cache-from=${from}`,
+      `--cache-to=${to},mounts=true`,
+    );
+    expect(getOutput(second.events).join('\n')).toMatch(
+      /^one\none\ntotal 8\n-rwsr-x--x +2 7 +8 +4 .* again\n-rwsr-x--x +2 7 +8 +4 .* file$/,
+    );
+    const third = await c.build(root, arg('three'), `--cache-from=${from}`);
+    expect(getOutput(third.events).slice(0, 2)).toEqual(['one', 'two']);
+    const file = statSync(join(mountOf(c), 'd/file'));
+    expect([file.mode & 0o7777, file.uid, file.gid, file.nlink]).toEqual([0o4751, 7, 8, 2]);
+    expect(warnings([...second.events, ...third.events])).toEqual([]);
+  });
+});
+
+describe('what travels', () => {
+  test('only what changed, and nothing when nothing did', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = stepContext('true');
+    const place = s3Place('change');
+    const to = `--cache-to=${place},mounts=true`;
+    await a.build(root, arg(0));
+    fill(mountOf(a), 0, 300, 10_000, 'first');
+    await a.build(root, arg(0), to);
+    expect(addedBytes('change', new Set())).toBeGreaterThan(2_000_000);
+
+    await b.build(root, arg(1), `--cache-from=${place}`);
+    fill(mountOf(b), 5, 10, 10_000, 'changed');
+    rmSync(join(mountOf(b), fileName(299)));
+    const before = new Set(s3.objects.keys());
+    s3.log.length = 0;
+    await b.build(root, arg(1), to);
+    // Ten files, the list of 300, and the lists of entries.
+    expect(addedBytes('change', before)).toBeGreaterThan(50_000);
+    expect(addedBytes('change', before)).toBeLessThan(200_000);
+    expect(s3.log.filter((line) => line.startsWith('PUT'))).toHaveLength(4);
+    // The list of files that it was restored from is known: nothing large is fetched again.
+    expect(s3.log.filter((line) => line.startsWith('GET'))).toHaveLength(2);
+
+    const now = new Set(s3.objects.keys());
+    await b.build(root, arg(1), to);
+    expect(addedBytes('change', now)).toBe(0);
+
+    const c = machine();
+    await c.build(root, arg(2), `--cache-from=${place}`);
+    expect(readdirSync(mountOf(c))).toEqual(readdirSync(mountOf(b)));
+    for (const at of [4, 5, 14, 15])
+      expect(readFileSync(join(mountOf(c), fileName(at)))).toEqual(
+        readFileSync(join(mountOf(b), fileName(at))),
+      );
+  });
+
+  test('a mount is not fetched when its step is found, nor when the mount is here', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = stepContext('cat /c/f; echo $x > /c/f');
+    const place = s3Place('hit');
+    await a.build(root, arg(1), `--cache-to=${place},mounts=true,mode=max`);
+    const lists = [...s3.objects].filter(([key]) => key.startsWith('hit/blobs'));
+    const mountBlobs = () =>
+      s3.log.filter((line) => line.startsWith('GET hit/blobs')).map((line) => line.split(' ')[1]);
+    s3.log.length = 0;
+    const hit = await b.build(root, arg(1), `--cache-from=${place}`);
+    expect(ranSteps(hit.events)).toEqual([]);
+    // The list of entries and two layers.
+    expect(mountBlobs().length).toBeLessThanOrEqual(3);
+    expect(readdirSync(join(b.root, 'mounts'))).toEqual([]);
+    // Another step that mounts it runs: now it comes.
+    s3.log.length = 0;
+    const miss = await b.build(root, arg(2), `--cache-from=${place}`);
+    expect(getOutput(miss.events)).toEqual(['1']);
+    expect(mountBlobs()).toHaveLength(3);
+    expect(lists.length).toBeGreaterThan(4);
+    // It is here now, and stays as it is.
+    s3.log.length = 0;
+    expect(getOutput((await b.build(root, arg(3), `--cache-from=${place}`)).events)).toEqual(['2']);
+    expect(mountBlobs()).toHaveLength(1);
+  });
+
+  test('an empty directory that a failed step left is filled', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = stepContext('cat /c/f; echo made > /c/f');
+    const cache = join(tempDir(), 'c');
+    await a.build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true`);
+    await b.wiac([
+      'build',
+      context({ Dockerfile: dockerfile('RUN --mount=type=cache,target=/c false') }),
+    ]);
+    expect(readdirSync(mountOf(b))).toEqual([]);
+    const { events } = await b.build(root, arg(2), `--cache-from=type=local,src=${cache}`);
+    expect(getOutput(events)).toEqual(['made']);
+  });
+
+  test('only the mounts that were asked for, and from= has its own', async () => {
+    const [a, b] = [machine(), machine()];
+    const run = (id: string, more = '') =>
+      `RUN --mount=type=cache,id=${id},target=/c${more} : $x; cat /c/seed /c/f 2>/dev/null; echo ${id} > /c/f`;
+    const root = context({
+      Dockerfile: `FROM scratch AS source\nCOPY seed /s/seed\n${dockerfile(
+        'ARG x',
+        run('one'),
+        run('two'),
+        run('three', ',from=source,source=/s'),
+        run('four', ',mode=0700,uid=5,gid=6'),
+      )}`,
+      seed: 'seed\n',
+    });
+    const cache = join(tempDir(), 'c');
+    const from = `--cache-from=type=local,src=${cache}`;
+    await a.build(
+      root,
+      arg(1),
+      '--jobs=1',
+      `--cache-to="type=local","dest=${cache}","mounts=one,three",mounts=four`,
+    );
+    const { events } = await b.build(root, arg(2), '--jobs=1', from);
+    expect(getOutput(events)).toEqual(['one', 'seed', 'three', 'four']);
+    const four = readdirSync(join(b.root, 'mounts')).map((name) =>
+      statSync(join(b.root, 'mounts', name)),
+    );
+    expect(
+      four.filter(({ mode, uid, gid }) => mode === 0o40700 && uid === 5 && gid === 6),
+    ).toHaveLength(1);
+    // --cache-from can leave them where they are, too.
+    const none = await machine().build(root, arg(3), '--jobs=1', `${from},mounts=three`);
+    expect(getOutput(none.events)).toEqual(['seed', 'three']);
+  });
+
+  test('a build whose steps do not mount it passes a mount on', async () => {
+    const [a, b] = [machine(), machine()];
+    const cache = join(tempDir(), 'c');
+    const to = `--cache-to=type=local,dest=${cache},mounts=true`;
+    const root = stepContext('cat /c/f; echo $x > /c/f');
+    await a.build(root, arg(1), to);
+    await b.build(
+      context({ Dockerfile: dockerfile('RUN --mount=type=cache,target=/other echo 1 > /other/f') }),
+      to,
+    );
+    const { events } = await machine().build(root, arg(2), `--cache-from=type=local,src=${cache}`);
+    expect(getOutput(events)).toEqual(['1']);
+    // One whose blobs somebody removed is not: the cache would name what is not there.
+    const { stdout } = await a.wiac([
+      'cache',
+      'mounts',
+      'ls',
+      '--format=json',
+      `type=local,src=${cache}`,
+    ]);
+    const [first] = JSON.parse(stdout) as { id: string; files: { digest: string } }[];
+    rmSync(join(cache, 'blobs', (first?.files.digest ?? '').replace(':', '/')));
+    const c = machine();
+    await c.build(context({ Dockerfile: dockerfile('RUN true') }), to);
+    const left = await a.wiac([
+      'cache',
+      'mounts',
+      'ls',
+      '--format=json',
+      `type=local,src=${cache}`,
+    ]);
+    expect((JSON.parse(left.stdout) as { id: string }[]).map(({ id }) => id)).toEqual([
+      first?.id === '/c' ? '/other' : '/c',
+    ]);
+  });
+
+  test('mounts-max: what was not used for longest stays behind', async () => {
+    const [a, b] = [machine(), machine()];
+    const root = stepContext('true');
+    const cache = join(tempDir(), 'c');
+    await a.build(root, arg(1));
+    const directory = mountOf(a);
+    fill(directory, 0, 4, 40_000, 'x');
+    // One is read, one is written: with relatime both have a later time than the others.
+    await a.build(
+      stepContext(`cat /c/${fileName(1)} > /dev/null; touch /c/${fileName(3)}`),
+      arg(1),
+    );
+    await a.build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true,mounts-max=100k`);
+    await b.build(root, arg(2), `--cache-from=type=local,src=${cache}`);
+    expect(readdirSync(mountOf(b))).toEqual([fileName(1), fileName(3)]);
+    expect(readdirSync(directory)).toHaveLength(4);
+    // A snapshot that is larger than --cache-from takes is not brought back.
+    const { events } = await machine().build(
+      root,
+      arg(3),
+      `--cache-from=type=local,src=${cache},mounts-max=10k`,
+    );
+    expect(warnings(events).join()).toContain('the cache mount /c of');
+  });
+
+  test('the mount is no part of a key', async () => {
+    const a = machine();
+    const root = stepContext('true');
+    const cache = join(tempDir(), 'c');
+    const from = `--cache-from=type=local,src=${cache}`;
+    await a.build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true,mode=max`);
+    expect(ranSteps((await a.build(root, arg(1), from)).events)).toEqual([]);
+    expect(ranSteps((await machine().build(root, arg(1), `${from},mounts=false`)).events)).toEqual(
+      [],
+    );
+  });
+});
+
+describe('several at once', () => {
+  /** Every file of the mount, by its first letter. */
+  function letters(directory: string): Set<string> {
+    return new Set(
+      readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8')[0] ?? ''),
+    );
+  }
+
+  test('of two that write at once the last one wins, and nothing is mixed', async () => {
+    const root = stepContext('true');
+    const place = s3Place('twice');
+    const to = `--cache-to=${place},mounts=true`;
+    const first = machine();
+    await first.build(root, arg(0));
+    fill(mountOf(first), 0, 60, 3000, 'o');
+    await first.build(root, arg(0), to);
+    const writers = await Promise.all(
+      ['a', 'b'].map(async (letter) => {
+        const one = machine();
+        await one.build(root, arg(letter), `--cache-from=${place}`);
+        fill(mountOf(one), 0, 60, 3000, letter);
+        return one;
+      }),
+    );
+    await Promise.all(writers.map((one, at) => one.build(root, arg('ab'[at] ?? ''), to)));
+    const reader = machine();
+    const { events } = await reader.build(root, arg('r'), `--cache-from=${place}`);
+    expect(warnings(events)).toEqual([]);
+    expect(readdirSync(mountOf(reader))).toHaveLength(60);
+    expect(letters(mountOf(reader)).size).toBe(1);
+    expect(letters(mountOf(reader)).has('o')).toBe(false);
+  });
+
+  test('one that is killed while it writes leaves the former snapshot', async () => {
+    const root = stepContext('true');
+    const place = s3Place('killed');
+    const to = `--cache-to=${place},mounts=true`;
+    const writer = machine();
+    await writer.build(root, arg(0));
+    fill(mountOf(writer), 0, 10, 3000, 'o');
+    await writer.build(root, arg(0), to);
+    fill(mountOf(writer), 0, 10, 3000, 'n');
+    const { set } = s3.objects;
+    try {
+      // Each time it gets one object further; the manifest is the last one.
+      for (let kills = 0; kills < 3; kills += 1) {
+        let pid: number | undefined;
+        s3.objects.set = (key, value) => {
+          if (pid !== undefined) process.kill(pid, 'SIGKILL');
+          pid = undefined;
+          expect(key).not.toContain('manifests');
+          return set.call(s3.objects, key, value);
+        };
+        const child = execa(process.execPath, [WIAC, 'build', '-q', arg(0), to, root], {
+          env: { WIAC_ROOT: writer.root },
+          reject: false,
+        });
+        pid = child.pid;
+        expect((await child).signal).toBe('SIGKILL');
+        const reader = machine();
+        const { events } = await reader.build(root, arg(kills + 10), `--cache-from=${place}`);
+        expect(warnings(events)).toEqual([]);
+        expect([...letters(mountOf(reader))]).toEqual(['o']);
+      }
+    } finally {
+      s3.objects.set = set;
+    }
+    await writer.build(root, arg(0), to);
+    const reader = machine();
+    await reader.build(root, arg(20), `--cache-from=${place}`);
+    expect([...letters(mountOf(reader))]).toEqual(['n']);
+  });
+
+  test('a mount that a step has alone is not read before the step ends', async () => {
+    const a = machine();
+    const quick = stepContext('true', ',sharing=locked');
+    const slow = stepContext(
+      'echo half > /c/f; touch /c/begun; while ! test -e /c/go; do sleep 0.05; done; echo whole > /c/f',
+      ',sharing=locked',
+    );
+    const cache = join(tempDir(), 'c');
+    await a.build(quick, arg(1));
+    const directory = mountOf(a);
+    const running = a.build(slow, arg(1));
+    while (!existsSync(join(directory, 'begun'))) await new Promise((r) => setTimeout(r, 20));
+    let ended = false;
+    const writing = a
+      .build(quick, arg(1), `--cache-to=type=local,dest=${cache},mounts=true`)
+      .finally(() => {
+        ended = true;
+      });
+    // Without the lock it would have ended long before.
+    await new Promise((resume) => setTimeout(resume, 1000));
+    expect(ended).toBe(false);
+    writeFileSync(join(directory, 'go'), '');
+    await Promise.all([running, writing]);
+    const b = machine();
+    await b.build(quick, arg(2), `--cache-from=type=local,src=${cache}`);
+    expect(readFileSync(join(mountOf(b), 'f'), 'utf8')).toBe('whole\n');
+  });
+
+  test('two steps that want a mount at once fetch it once', async () => {
+    const [a, b] = [machine(), machine()];
+    const run = (step: number) =>
+      `RUN --mount=type=cache,target=/c : $x ${step}; cat /c/f; echo 1 > /c/f`;
+    const root = context({
+      Dockerfile: `${dockerfile('ARG x', run(1)).replace('scratch', 'scratch AS other')}${dockerfile(
+        'ARG x',
+        run(2),
+        'COPY --from=other /bin/sh /o',
+      )}`,
+    });
+    const place = s3Place('once');
+    await a.build(root, arg(1), '--jobs=1', `--cache-to=${place},mounts=true`);
+    s3.log.length = 0;
+    const { events } = await b.build(root, arg(2), '--jobs=4', `--cache-from=${place}`);
+    expect(getOutput(events)).toEqual(['1', '1']);
+    const fetched = s3.log.filter((line) => line.startsWith('GET once/blobs'));
+    expect(new Set(fetched).size).toBe(fetched.length);
+  });
+});
+
+describe('users other than root', () => {
+  test('owners are those of the user namespace; what root wrote can be read, and the reverse', async () => {
+    const command = 'test -e /c/f && stat -c %u:%g:%a /c /c/f; echo $x >> /c/f; chown 7:8 /c/f';
+    const root = stepContext(command, ',mode=0750,uid=5,gid=6');
+    const first = getMachine('ordinary');
+    const cache = join(first.tmp, 'c');
+    const [to, from] = [
+      `--cache-to=type=local,dest=${cache},mounts=true`,
+      `--cache-from=type=local,src=${cache}`,
+    ];
+    const owners = ['5:6:750', '7:8:644'];
+    expect(await stepOutput(first, root, [arg(1), to])).toEqual([]);
+    expect(
+      await stepOutput(
+        { ...first, env: { ...first.env, WIAC_ROOT: join(first.tmp, 'other') } },
+        root,
+        [arg(2), from],
+      ),
+    ).toEqual(owners);
+    const byRoot = await machine().build(root, arg(3), from, to);
+    expect(getOutput(byRoot.events)).toEqual(owners);
+    const again = { ...first, env: { ...first.env, WIAC_ROOT: join(first.tmp, 'third') } };
+    await execa('chmod', ['-R', 'a+rX', cache]);
+    expect(await stepOutput(again, root, [arg(4), from])).toEqual(owners);
+  });
+
+  test('an owner outside of the range of the user is a warning', async () => {
+    const root = stepContext('test -e /c/f && echo there; touch /c/f; chown 300000:0 /c/f');
+    const user = getMachine('ordinary');
+    const cache = join(user.tmp, 'c');
+    await machine().build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true`);
+    await execa('chmod', ['-R', 'a+rX', cache]);
+    const build = context({
+      Dockerfile: dockerfile('RUN --mount=type=cache,target=/c ls /c; echo ran'),
+    });
+    expect(await stepOutput(user, build, [`--cache-from=type=local,src=${cache}`])).toEqual([
+      'ran',
+    ]);
+  });
+});
+
+describe('wiac cache mounts', () => {
+  test('export, ls, import, rm; the entries of the cache stay', async () => {
+    const [a, b] = [machine(), machine()];
+    const cache = join(tempDir(), 'c');
+    const [dest, src] = [`type=local,dest=${cache}`, `type=local,src=${cache}`];
+    const root = stepContext('cat /c/f; echo $x > /c/f');
+    await a.build(root, arg(1), `--cache-to=${dest},mode=max`);
+    const exported = await a.wiac(['cache', 'mounts', 'export', dest]);
+    expect(exported).toMatchObject({ exitCode: 0, stdout: 'exported /c: 1 files, 2 B\n' });
+    const list = await b.wiac(['cache', 'mounts', 'ls', src]);
+    expect(list.stdout).toMatch(
+      /^NAME +AGE +FILES +SIZE +PACKS +ID\n[0-9a-f]{12} .* 1 +2 B +1 +\/c\n$/,
+    );
+
+    expect((await b.wiac(['cache', 'mounts', 'import', src, '/c'])).stdout).toBe(
+      'imported /c: 1 files, 2 B\n',
+    );
+    expect(readFileSync(join(mountOf(b), 'f'), 'utf8')).toBe('1\n');
+    writeFileSync(join(mountOf(b), 'f'), 'mine');
+    expect((await b.wiac(['cache', 'mounts', 'import', src])).stdout).toContain(
+      'kept /c: it is here',
+    );
+    expect(readFileSync(join(mountOf(b), 'f'), 'utf8')).toBe('mine');
+    await b.wiac(['cache', 'mounts', 'import', '--replace', src]);
+    expect(readFileSync(join(mountOf(b), 'f'), 'utf8')).toBe('1\n');
+    expect((await b.wiac(['cache', 'mounts', 'ls'])).stdout).toMatch(/ \/c\n$/);
+
+    // The entries that --cache-to wrote are there as before.
+    const hit = await machine().build(root, arg(1), `--cache-from=${src}`);
+    expect(ranSteps(hit.events)).toEqual([]);
+
+    expect((await b.wiac(['cache', 'mounts', 'rm', '/c'])).stdout).toBe('removed /c\n');
+    expect(readdirSync(join(b.root, 'mounts'))).toEqual([]);
+    expect(readdirSync(join(b.root, 'mount-notes'))).toEqual([]);
+    expect((await b.wiac(['cache', 'mounts', 'rm', '/c'])).exitCode).toBe(10);
+  });
+});
