@@ -132,7 +132,7 @@ function placeDirectory(
 ): void {
   const { job, target, first, onWhole } = placing;
   const { now: getEntry, before, isSame } = compare(job.read, now, former);
-  for (const child of directory.children) {
+  for (const child of directory.getChildren()) {
     const { name } = child;
     const within = pathBelow(inside, name);
     const path = pathBelow(target, within);
@@ -159,7 +159,7 @@ function placeFile(
   index: number,
   former: TreeDigest | undefined,
 ): void {
-  const [file] = selection.files.children;
+  const [file] = selection.files.getChildren();
   const [entry] = job.read(selection.tree);
   if (!file || !entry) return;
   const into = goesIntoDirectory(job.request, selection);
