@@ -51,9 +51,8 @@ export function refuseConflicts(
   selections: readonly Selection[],
 ): void {
   const check = (files: Selection['files'], path: string): void => {
-    for (const child of files.children) {
-      if (!child.directory) continue;
-      const target = path === '' ? child.name : `${path}/${child.name}`;
+    for (const [name, directory] of files.subdirectories) {
+      const target = path === '' ? name : `${path}/${name}`;
       const there = locate(stack, target);
       if (there && !there.stats.isDirectory()) {
         throw new DockerfileError(
@@ -66,7 +65,7 @@ export function refuseConflicts(
           },
         );
       }
-      if (there) check(child.directory, target);
+      if (there) check(directory, target);
     }
   };
   for (const { kind, files, below } of selections) {

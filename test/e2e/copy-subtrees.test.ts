@@ -89,7 +89,7 @@ describe('one file of 3,000 changed', () => {
 describe('what wiac-sys links', () => {
   async function subtree(root: string, path: string): Promise<Subtree> {
     const found = { root, stats: lstatSync(join(root, path)) };
-    const [listed] = listSingle(path, path, found).children;
+    const [listed] = listSingle(path, path, found).getChildren();
     const directory = await listTree(layerSource(root), path);
     const digest = '' as TreeDigest;
     const from = { root, path, how: 'link' } as const;

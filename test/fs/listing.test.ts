@@ -88,7 +88,7 @@ test('many files: a tree that is listed by wiac-sys', async () => {
   for (const [name, { names, subdirectories: below }] of subdirectories) {
     expect(names).toEqual(name === '3' ? ['in', 'last'] : ['in']);
     expect(below.get('in')?.names).toHaveLength(1000);
-    expect(below.get('in')?.children.at(-1)).toMatchObject({
+    expect(below.get('in')?.getChildren().at(-1)).toMatchObject({
       name: '1999',
       stats: { kind: 'file' },
     });

@@ -20,6 +20,9 @@ import { copiedMode, copiedOwner } from './copy-target.js';
 /** Everything else of this process waits for so long at most. */
 const SLICE_MS = 20;
 
+/** A file with its path in the layer. */
+export type NotedCopy = readonly [path: string, copy: FileCopy];
+
 /** What copying works with. */
 interface Copying {
   readonly job: Job;
@@ -37,10 +40,7 @@ function place(path: string): { parent: string; name: string } {
 const LINK_MODE = 0o777;
 
 /** What Node has no call for; chown(2) removes capabilities, so that they come after it. */
-function queueXattrs(
-  { pending, bare }: Copying,
-  copies: Iterable<readonly [path: string, copy: FileCopy]>,
-): void {
+function queueXattrs({ pending, bare }: Copying, copies: readonly NotedCopy[]): void {
   for (const [path, { entry }] of copies) {
     if (entry.xattrs.length === 0 || bare.has(path)) continue;
     const bytes = Buffer.from(path).toString('latin1');
@@ -192,7 +192,7 @@ async function copyOthers(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { job } = copying;
-  const source = ({ copy: { file } }: RegularCopy) => {
+  const source = ([, { file }]: RegularCopy) => {
     const { parent, name } = place(file.place.path);
     return { from: sourceDirectory(job, file.place.root, parent), name };
   };
@@ -204,7 +204,7 @@ async function copyOthers(
   const copied = new Set(readable.filter((file) => !again.has(file)));
   for (const file of files) {
     if (copied.has(file)) continue;
-    const { path, copy } = file;
+    const [path, copy] = file;
     const { from, name } = source(file);
     const now = from && copyChanged(copying, path, copy, from, name);
     job.differences[copy.selection]?.set(copy.within, now);
@@ -213,27 +213,23 @@ async function copyOthers(
   }
 }
 
-type Copies = readonly (readonly [path: string, copy: FileCopy])[];
+/** A socket of a build context is an empty file in the image. */
+const isRegular = (noted: NotedCopy): noted is RegularCopy =>
+  noted[1].entry.type === 'file' && noted[1].file.stats.kind !== 'socket';
 
 /** Copies files, none of which is another name of one that was copied. */
 async function copyApart(
   copying: Copying,
-  copies: Copies,
+  copies: readonly NotedCopy[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const regular: RegularCopy[] = [];
-  const others: [string, FileCopy][] = [];
-  for (const [path, copy] of copies) {
-    const { entry, file } = copy;
-    // A socket of a build context is an empty file in the image.
-    const isRegular = entry.type === 'file' && file.stats.kind !== 'socket';
-    if (isRegular) regular.push({ path, copy, entry });
-    else others.push([path, copy]);
-  }
+  const regular = copies.filter(isRegular);
   await copyOthers(copying, await copyRegularFiles(copying.job, regular, signal), signal);
+  if (regular.length === copies.length) return;
   let until = performance.now() + SLICE_MS;
-  for (const [path, copy] of others) {
-    copyOne(copying, path, copy);
+  for (const noted of copies) {
+    if (isRegular(noted)) continue;
+    copyOne(copying, noted[0], noted[1]);
     if (performance.now() < until) continue;
     await setImmediate();
     signal?.throwIfAborted();
@@ -242,22 +238,23 @@ async function copyApart(
 }
 
 /**
- * Carries out what was noted in `wanted`; what is not as it was digested goes to `job.differences`.
+ * Carries out what was noted; what is not as it was digested goes to `job.differences`.
  * @param signal stops between two requests
  * @throws the file system's errors, and the signal's reason
  */
 export async function copyFiles(
   job: Job,
-  wanted: ReadonlyMap<string, FileCopy>,
+  noted: readonly NotedCopy[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const copying: Copying = { job, pending: createPending(job.layer), bare: new Set() };
   // Names of one file come last, when the first of them is there.
-  const first = [...wanted].filter(([, { sameAs }]) => sameAs === undefined);
-  const further = [...wanted].filter(([, { sameAs }]) => sameAs !== undefined);
+  const further = noted.filter(([, { sameAs }]) => sameAs !== undefined);
+  const first =
+    further.length === 0 ? noted : noted.filter(([, { sameAs }]) => sameAs === undefined);
   await copyApart(copying, first, signal);
   const apart = further.filter(([path, copy]) => !linkToFirst(copying, path, copy));
   await copyApart(copying, apart, signal);
-  queueXattrs(copying, wanted);
+  queueXattrs(copying, noted);
   await copying.pending.flush();
 }

@@ -47,13 +47,20 @@ function asCopyError(error: unknown, { layer, request: { location } }: Job): unk
 /** Places whole directories of other layers and copies files at the same time. */
 async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
   const whole = placeSelections(job);
-  const noted = new Map(job.copies);
-  const both = await Promise.allSettled([placeSubtrees(job, whole), copyFiles(job, noted, signal)]);
+  const noted = [...job.copies];
+  const [placed, copied] = await Promise.allSettled([
+    placeSubtrees(job, whole),
+    copyFiles(job, noted, signal),
+  ]);
   // Both have ended: nothing writes to a layer that is given up.
-  for (const one of both) if (one.status === 'rejected') throw one.reason;
+  if (copied.status === 'rejected') throw copied.reason;
+  if (placed.status === 'rejected') throw placed.reason;
   checkpoint('copy:linked');
+  if (placed.value) return;
   // What could not be placed as a whole.
-  await copyFiles(job, new Map([...job.copies].filter(([path]) => !noted.has(path))), signal);
+  const before = new Set(noted.map(([path]) => path));
+  const left = [...job.copies].filter(([path]) => !before.has(path));
+  await copyFiles(job, left, signal);
 }
 
 /**

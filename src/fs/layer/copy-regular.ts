@@ -12,11 +12,7 @@ import { copiedMode, copiedOwner } from './copy-target.js';
 import { isLinkable } from './linkable.js';
 
 /** A file with its path in the layer. */
-export interface RegularCopy {
-  readonly path: string;
-  readonly copy: FileCopy;
-  readonly entry: FileEntry;
-}
+export type RegularCopy = readonly [path: string, copy: FileCopy & { readonly entry: FileEntry }];
 
 /** Files of one request: many, or one that is large. Bytes; each file counts as some. */
 const REQUEST_BYTES = 4 << 20;
@@ -29,7 +25,7 @@ const AT_ONCE = 8;
 function* batches(files: readonly RegularCopy[]): Generator<RegularCopy[]> {
   const roots = new Map<string, RegularCopy[]>();
   for (const file of files) {
-    const { root } = file.copy.file.place;
+    const { root } = file[1].file.place;
     const same = roots.get(root);
     if (same) same.push(file);
     else roots.set(root, [file]);
@@ -37,7 +33,7 @@ function* batches(files: readonly RegularCopy[]): Generator<RegularCopy[]> {
   for (const same of roots.values()) {
     let first = 0;
     let bytes = 0;
-    for (const [index, { entry }] of same.entries()) {
+    for (const [index, [, { entry }]] of same.entries()) {
       bytes += FILE_BYTES + entry.size;
       if (bytes < REQUEST_BYTES) continue;
       yield same.slice(first, index + 1);
@@ -53,8 +49,10 @@ function byDirectory(job: Job, batch: readonly RegularCopy[]): DirectoryToFill[]
   const { request } = job;
   const directories: (DirectoryToFill & { readonly files: FileToCopy[] })[] = [];
   for (const file of batch) {
-    const { path, copy, entry } = file;
-    const [from, into] = [parentPath(copy.file.place.path), parentPath(path)];
+    const [path, copy] = file;
+    const { entry } = copy;
+    const from = parentPath(copy.file.place.path);
+    const into = parentPath(path);
     let last = directories.at(-1);
     if (last?.from !== from || last.into !== into) {
       last = { from, into, files: [] };
@@ -82,15 +80,15 @@ async function copyBatch(job: Job, batch: readonly RegularCopy[]): Promise<Regul
     if (other.kind === 'not copied') left.push(file);
     else {
       const { size, digest } = other;
-      const { selection, within } = file.copy;
+      const { selection, within, entry } = file[1];
       job.differences[selection]?.set(within, {
-        ...file.entry,
+        ...entry,
         size,
         digest: digest as FileDigest,
       });
     }
   };
-  const from = batch[0]?.copy.file.place.root ?? '';
+  const from = batch[0]?.[1].file.place.root ?? '';
   const roots = { from, into: job.layer, changes: job.request.changes };
   const filled = await fillDirectories(roots, byDirectory(job, batch), onOther);
   job.meter.addBytes(filled.disk);

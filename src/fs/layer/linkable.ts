@@ -17,7 +17,8 @@ export function canLinkFrom(job: Job, root: string): boolean {
 }
 
 /** Can a copy be another name of its source? */
-export function isLinkable(job: Job, { path, copy: { file, alone }, entry }: RegularCopy): boolean {
+export function isLinkable(job: Job, [path, copy]: RegularCopy): boolean {
+  const { file, alone, entry } = copy;
   const { owner, chmod } = job.request;
   if (!alone || owner || chmod || file.place.path !== path) return false;
   // Attributes are set when all is copied: they would be set in both layers.

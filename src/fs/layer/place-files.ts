@@ -132,7 +132,7 @@ function placeDirectory(
 ): void {
   const { job, target, first, onWhole } = placing;
   const { now: getEntry, before, isSame } = compare(job.read, now, former);
-  for (const child of directory.children) {
+  for (const child of directory.getChildren()) {
     const { name } = child;
     const within = pathBelow(inside, name);
     const path = pathBelow(target, within);
@@ -159,7 +159,7 @@ function placeFile(
   index: number,
   former: TreeDigest | undefined,
 ): void {
-  const [file] = selection.files.children;
+  const [file] = selection.files.getChildren();
   const [entry] = job.read(selection.tree);
   if (!file || !entry) return;
   const into = goesIntoDirectory(job.request, selection);
@@ -195,20 +195,22 @@ function getPlacing(job: Job, selection: Selection, index: number, onWhole: OnWh
   return { job, selection: index, target, first, onWhole: first.size > 0 ? undefined : onWhole };
 }
 
-/** Places the subtrees as a whole where they are worth a request; else file by file. */
-export async function placeSubtrees(job: Job, found: readonly Subtree[]): Promise<void> {
+/**
+ * Places the subtrees as a whole where they are worth a request; else file by file.
+ * @returns false when files were noted for copying
+ */
+export async function placeSubtrees(job: Job, found: readonly Subtree[]): Promise<boolean> {
   const failed = areWorthPlacing(found) ? await placeWhole(job.layer, found) : found;
   const placed = new Set(found);
   for (const subtree of failed) placed.delete(subtree);
   job.subtrees.push(...placed);
   const [selection] = job.request.selections;
-  if (!selection) return;
+  if (!selection || failed.length === 0) return true;
   const placing = getPlacing(job, selection, 0, undefined);
   const former = job.request.former?.path;
-  for (const subtree of found) {
-    if (placed.has(subtree)) continue;
+  for (const subtree of failed)
     placeSubdirectory(placing, subtree, subtree.from.root === former ? subtree.digest : undefined);
-  }
+  return false;
 }
 
 /**

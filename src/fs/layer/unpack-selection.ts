@@ -29,7 +29,7 @@ function openPlace({ root, path }: Place): OpenFile | undefined {
 
 /** The file behind a selection of a single file. */
 function getFile({ kind, files }: Selection): Place | undefined {
-  const [file] = files.children;
+  const [file] = files.getChildren();
   return kind === 'file' && file?.stats.kind === 'file' ? file.place : undefined;
 }
 

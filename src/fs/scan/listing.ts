@@ -41,8 +41,8 @@ export interface ScannedDirectory {
   readonly subdirectories: ReadonlyMap<string, ScannedDirectory>;
   /** Set where all of it is as one layer has it. */
   readonly whole: WholeDirectory | undefined;
-  /** Made when first asked for. */
-  readonly children: readonly Scanned[];
+  /** Makes them anew each time: kept, those of a large context would fill the memory during a build. */
+  readonly getChildren: () => Scanned[];
 }
 
 function statsAt(fields: Float64Array, others: Float64Array, index: number): FileStats {
@@ -72,7 +72,6 @@ function scannedDirectory(
   subdirectories: ReadonlyMap<string, ScannedDirectory>,
   whole?: WholeDirectory | undefined,
 ): ScannedDirectory {
-  let children: Scanned[] | undefined;
   return {
     path,
     names,
@@ -80,15 +79,13 @@ function scannedDirectory(
     others,
     subdirectories,
     whole,
-    get children() {
-      children ??= names.map((name, index) => ({
+    getChildren: () =>
+      names.map((name, index) => ({
         name,
         place: getPlace(name),
         stats: statsAt(fields, others, index),
         directory: subdirectories.get(name),
-      }));
-      return children;
-    },
+      })),
   };
 }
 

@@ -62,6 +62,8 @@ type ReadFile = { readonly stats: FileStats } & (
 /** A directory after its fingerprints were compared. */
 interface Examined {
   readonly directory: ScannedDirectory;
+  /** Empty where nothing changed. */
+  readonly children: readonly Scanned[];
   readonly fingerprint: string;
   /** The former node, when nothing in this very directory changed (below it something may have). */
   readonly unchanged: TreeDigest | undefined;
@@ -74,15 +76,16 @@ interface Examined {
 
 function knownEntries(
   scan: Scan,
-  directory: ScannedDirectory,
+  { path }: ScannedDirectory,
+  children: readonly Scanned[],
   tree: TreeDigest,
 ): Map<string, TreeEntry> {
   const known = new Map<string, TreeEntry>();
   const scope = scan.source.fingerprintScope;
   const text = scan.store.readTree(tree);
   if (scope === undefined || text === undefined) return known;
-  const former = scan.store.getEntries(scope, directory.path) ?? {};
-  const stats = new Map(directory.children.map((child) => [child.name, child.stats]));
+  const former = scan.store.getEntries(scope, path) ?? {};
+  const stats = new Map(children.map((child) => [child.name, child.stats]));
   for (const entry of decodeTree(text)) {
     const now = stats.get(entry.name);
     if (now && former[entry.name] === fingerprintEntry(now, scan.store.hash64)) {
@@ -98,28 +101,37 @@ function examine(scan: Scan, directory: ScannedDirectory): Examined {
   if (whole && isPlainTree(scan.store.readTree, whole.tree)) {
     const [known, subdirectories] = [new Map(), new Map()];
     const settled = whole.tree;
-    return { directory, fingerprint: '', unchanged: undefined, known, subdirectories, settled };
+    return {
+      directory,
+      children: [],
+      fingerprint: '',
+      unchanged: undefined,
+      known,
+      subdirectories,
+      settled,
+    };
   }
   const scope = scan.source.fingerprintScope;
   const fingerprint = fingerprintDirectory(directory, scan.store.hash64);
   const former = scope === undefined ? undefined : scan.store.getDirectory(scope, directory.path);
   const unchanged = former?.clean && former.all === fingerprint ? former.tree : undefined;
+  const children = unchanged === undefined ? directory.getChildren() : [];
   const known =
     former && unchanged === undefined
-      ? knownEntries(scan, directory, former.tree)
+      ? knownEntries(scan, directory, children, former.tree)
       : new Map<string, TreeEntry>();
   const subdirectories = new Map<string, Examined>();
   for (const [name, below] of directory.subdirectories)
     subdirectories.set(name, examine(scan, below));
   if (unchanged === undefined) {
-    for (const child of directory.children) {
+    for (const child of children) {
       if (known.has(child.name)) continue;
       const entry = scan.source.known?.(child.place);
       if (entry) known.set(child.name, { ...entry, name: child.name });
       else scan.dirty.push(child);
     }
   }
-  return { directory, fingerprint, unchanged, known, subdirectories };
+  return { directory, children, fingerprint, unchanged, known, subdirectories };
 }
 
 /**
@@ -217,6 +229,7 @@ function specialKind({ kind }: FileStats): SpecialEntry['type'] {
 function remember(
   scan: Scan,
   { directory, fingerprint }: Examined,
+  children: readonly Scanned[],
   tree: TreeDigest,
   present: ReadonlySet<string>,
 ): void {
@@ -224,7 +237,7 @@ function remember(
   if (scope === undefined) return;
   const entries: Record<string, string> = {};
   let clean = true;
-  for (const child of directory.children) {
+  for (const child of children) {
     // What was gone when it was to be read may be there again.
     if (isRacy(child.stats, scan.seenAt) || !present.has(child.name)) clean = false;
     else entries[child.name] = fingerprintEntry(child.stats, scan.store.hash64);
@@ -258,12 +271,13 @@ function conclude(scan: Scan, examined: Examined): TreeDigest {
   if (unchanged !== undefined) {
     known = new Map(decodeTree(scan.store.readTree(unchanged) ?? '[]').map((e) => [e.name, e]));
   }
-  const entries = examined.directory.children.flatMap(
+  const children = unchanged === undefined ? examined.children : examined.directory.getChildren();
+  const entries = children.flatMap(
     (child) => newEntry(scan, child, known.get(child.name), digests.get(child.name)) ?? [],
   );
   const { digest, text } = encodeTree(entries);
   scan.store.writeTree(digest, text);
-  remember(scan, examined, digest, new Set(entries.map(({ name }) => name)));
+  remember(scan, examined, children, digest, new Set(entries.map(({ name }) => name)));
   return digest;
 }
 

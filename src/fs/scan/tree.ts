@@ -53,17 +53,19 @@ const TYPE_LETTERS = {
   socket: 's',
 } as const;
 
+/** Names that stand for themselves in JSON. */
+const PLAIN_NAME = /^[ !#-[\]-~]*$/;
+
+/** As JSON.stringify of a list, which takes several times as long. */
 function encodeEntry(entry: TreeEntry): string {
-  const { type, name, mode, uid, gid, xattrs } = entry;
-  let detail: string | number;
-  let size = 0;
-  if (type === 'file') {
-    detail = entry.digest;
-    size = entry.size;
-  } else if (type === 'dir') detail = entry.digest;
-  else if (type === 'symlink') detail = entry.target;
-  else detail = entry.device;
-  return JSON.stringify([TYPE_LETTERS[type], name, mode, uid, gid, xattrs, detail, size]);
+  const { type, name, mode, uid, gid } = entry;
+  const quoted = PLAIN_NAME.test(name) ? `"${name}"` : JSON.stringify(name);
+  const xattrs = entry.xattrs.length === 0 ? '[]' : JSON.stringify(entry.xattrs);
+  const begin = `["${TYPE_LETTERS[type]}",${quoted},${mode},${uid},${gid},${xattrs},`;
+  if (type === 'file') return `${begin}"${entry.digest}",${entry.size}]`;
+  if (type === 'dir') return `${begin}"${entry.digest}",0]`;
+  if (type === 'symlink') return `${begin}${JSON.stringify(entry.target)},0]`;
+  return `${begin}${entry.device},0]`;
 }
 
 /** Code unit order, as canonicalJson sorts: the same on every machine and locale. */
