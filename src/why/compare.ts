@@ -32,8 +32,13 @@ export type Difference =
       readonly before: TreeDigest;
       readonly after: TreeDigest;
     }
-  /** A variable whose former value only the machine that made the entry knows. */
-  | { readonly kind: 'withheld variable'; readonly name: string; readonly after: Json }
+  /** A variable of which only another machine knows the former value, or the new one: null here. */
+  | {
+      readonly kind: 'withheld variable';
+      readonly name: string;
+      readonly before: Json;
+      readonly after: Json;
+    }
   /** A step below or beside; `index` counts in `parents`. */
   | {
       readonly kind: 'parent';
@@ -53,9 +58,12 @@ function same(a: Json | undefined, b: Json | undefined): boolean {
   return canonicalJson(a ?? null) === canonicalJson(b ?? null);
 }
 
-/** Values of variables stay on the machine that made an entry (shared-cache/entry-list.ts). */
-function isWithheld(prefix: string, old: Json | undefined): boolean {
-  return prefix === ENV && old === null;
+/**
+ * Can the two be compared? Values of variables stay on the machine that made an entry
+ * (shared-cache/entry-list.ts), and are null elsewhere. Whether there is a variable is known everywhere.
+ */
+function isWithheld(old: Json | undefined, now: Json | undefined): boolean {
+  return (old === null && now !== undefined) || (now === null && old !== undefined);
 }
 
 function* operandDifferences(
@@ -65,7 +73,8 @@ function* operandDifferences(
 ): Generator<Difference> {
   for (const name of [...new Set([...Object.keys(after), ...Object.keys(before)])]) {
     const [old, now] = [before[name], after[name]];
-    if (same(old, now) || isWithheld(prefix, old)) continue;
+    const isSame = prefix === ENV ? old === now || isWithheld(old, now) : same(old, now);
+    if (isSame) continue;
     // Each variable is a difference of its own.
     if (name === 'env' && isRecord(old) && isRecord(now)) {
       yield* operandDifferences(old, now, ENV);
@@ -90,7 +99,9 @@ function* withheldVariables(
 ): Generator<Difference> {
   if (!isRecord(before) || !isRecord(after)) return;
   for (const [name, now] of Object.entries(after)) {
-    if (before[name] === null) yield { kind: 'withheld variable', name, after: now };
+    const old = before[name];
+    if (old !== undefined && isWithheld(old, now))
+      yield { kind: 'withheld variable', name, before: old, after: now };
   }
 }
 

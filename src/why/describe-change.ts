@@ -71,6 +71,11 @@ export function describeChange(change: TreeChange): string {
   }
 }
 
+function notKnown({ before, after }: Difference & { kind: 'withheld variable' }): string {
+  if (before === null && after === null) return 'this machine knows neither';
+  return `this machine does not know the ${before === null ? 'former' : 'new'} one`;
+}
+
 /**
  * A difference in one line.
  * @param parent name of the step that a parent's key belongs to
@@ -93,14 +98,17 @@ export function describeDifference(
     case 'unlisted files':
       return `files of ${difference.path} changed`;
     case 'withheld variable':
-      return `${difference.name} may have another value now: this machine does not know the former one`;
+      return `${difference.name} may have another value now: ${notKnown(difference)}`;
     case 'parent':
       return `${parent(difference.index)} changed`;
     case 'operand': {
       const { name, before, after } = difference;
       const label = name.startsWith('env ') ? name.slice('env '.length) : name;
-      if (before === undefined) return `${label} is set now: ${show(after)}`;
-      if (after === undefined) return `${label} is not set any more, it was ${show(before)}`;
+      // The value of a variable that only another machine knows is null.
+      if (before === undefined)
+        return after === null ? `${label} is set now` : `${label} is set now: ${show(after)}`;
+      if (after === undefined)
+        return `${label} is not set any more${before === null ? '' : `, it was ${show(before)}`}`;
       const [old, now] = showBoth(before, after);
       return `${label} changed from ${old} to ${now}`;
     }

@@ -59,6 +59,7 @@ const REASONS: readonly Reason[] = [
   {
     why: "files of the build's own directory below tmp/, which no step sees",
     files: {
+      'executor/local/sandbox.ts': 'existsSync readFileSync',
       'executor/local/execute-fetch.ts': 'existsSync renameSync rmSync',
       'executor/local/execute-run.ts': 'mkdirSync statfsSync writeFileSync',
       'executor/local/mount-points.ts':

@@ -65,6 +65,56 @@ test.each(['runc', 'crun'])('with %s an ordinary user has the same sandbox', asy
   expect(await stepOutput(getMachine('ordinary'), root, [`--runtime=${name}`])).toEqual(own);
 });
 
+/** Commands, and how they end. */
+const ENDS: readonly (readonly [flags: string, script: string, code: number, output: string])[] = [
+  ['', "sh -c 'kill -9 $$'; exit $?", 137, ''],
+  [
+    '-t',
+    'tty; (: < /dev/tty) && echo controls; test -t 1; exit 3',
+    3,
+    '/dev/pts/0\r\ncontrols\r\n',
+  ],
+  [
+    '--tmpfs=/b:mode=1750 --tmpfs=/a',
+    'stat -c %a /a /b; grep -o " /a [a-z]* [a-z,]*" /proc/mounts',
+    0,
+    '1777\n1750\n /a tmpfs rw,nosuid,nodev,noexec,relatime\n',
+  ],
+  [
+    '--pids-limit=50',
+    'i=0; while test $i -lt 99; do sleep 1 & i=$((i + 1)); done 2>&1 | head -n 1',
+    0,
+    "can't fork",
+  ],
+  ['--network=none', 'ls /sys/class/net', 0, 'lo\n'],
+  ['--shm-size=1m', 'df -k /dev/shm | grep -o "  *1024 "', 0, '1024'],
+];
+
+test.each(['runc', 'crun'])(
+  'with %s its program ends as in the container that wiac makes',
+  async (name) => {
+    const made = machine();
+    const file = 'RUN ln -s busybox /bin/df && echo > /file && mkdir /a /b';
+    await made.build(context({ Dockerfile: dockerfile(file) }), '-t', 'app');
+    for (const runtime of ['', `--runtime=${name}`]) {
+      const run = (flags: string, ...argv: string[]) => {
+        const options = `${runtime} ${flags}`.split(' ').filter((word) => word !== '');
+        return made.wiac(['run', ...options, 'app', ...argv]);
+      };
+      for (const [flags, script, exitCode, output] of ENDS) {
+        const ended = await run(flags, '/bin/sh', '-c', script);
+        expect(ended).toMatchObject({ exitCode, stdout: expect.stringContaining(output) });
+      }
+      for (const [program, exitCode] of [
+        ['/nowhere', 127],
+        ['nowhere', 127],
+        ['/file', 126],
+      ] as const)
+        expect((await run('', program)).exitCode).toBe(exitCode);
+    }
+  },
+);
+
 test('what it writes is in the layer, its exit code is that of wiac', async () => {
   const made = machine();
   const { lowerdirs } = await made.build(context({ Dockerfile: dockerfile() }));

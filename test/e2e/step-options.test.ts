@@ -192,6 +192,17 @@ describe('--volume', () => {
   });
 });
 
+test('a shell that may open hardly any files says nothing, and wiac why that may be', async () => {
+  const { wiac } = machine();
+  const root = context({ Dockerfile: dockerfile('RUN echo 1 > /file') });
+  for (const limit of [3, 8]) {
+    const { exitCode, stderr } = await wiac(['build', `--ulimit=nofile=${limit}`, root]);
+    expect(exitCode).toBe(5);
+    expect(stderr).toContain(`hint: --ulimit nofile=${limit} may be why`);
+  }
+  expect((await wiac(['build', '--ulimit=nofile=12', root])).exitCode).toBe(0);
+});
+
 test('a build with none of it has the keys that it had', async () => {
   const { build } = machine();
   const root = context({ Dockerfile: dockerfile('RUN echo 1') });

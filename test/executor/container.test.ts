@@ -14,6 +14,7 @@ import { CLONE, MS } from '../../src/executor/local/operations.js';
 const CONTAINER: Container = {
   isolation: 'namespaces',
   runtime: undefined,
+  runtimeLog: '/scratch/runtime.log',
   overlay: { lower: ['/a', '/b'], upper: undefined, options: '' },
   root: '/scratch/merged',
   views: [],
@@ -241,7 +242,7 @@ describe('file systems', () => {
   });
 
   test('mounts come after those around them, whatever their kind', () => {
-    const binds = [{ source: '/a', target: '/x', readOnly: true }];
+    const binds = [{ source: '/a', target: '/x', kind: 'directory' as const, readOnly: true }];
     const tmpfs = [
       { target: '/x/y/z', options: '' },
       { target: '/x/y', options: 'size=1m' },
@@ -254,7 +255,10 @@ describe('file systems', () => {
 
   test('a bind may be for reading, and has no devices', () => {
     const bind = (readOnly: boolean) =>
-      all(enter({ binds: [{ source: '/a', target: '/x', readOnly }] }), 'bind-in')[0]?.attributes;
+      all(
+        enter({ binds: [{ source: '/a', target: '/x', kind: 'directory', readOnly }] }),
+        'bind-in',
+      )[0]?.attributes;
     expect(bind(true)).toBe(MS.NODEV | MS.RDONLY);
     expect(bind(false)).toBe(MS.NODEV);
   });
@@ -262,7 +266,7 @@ describe('file systems', () => {
   test('a mount point that is missing is made where it was reached, without its path', () => {
     const within = { base: '/dev', path: 'shm/x', kind: 'file' } as const;
     const operations = enter({
-      binds: [{ source: '/a', target: '/dev/shm/x', within, readOnly: false }],
+      binds: [{ source: '/a', target: '/dev/shm/x', within, kind: 'directory', readOnly: false }],
     });
     const at = operations.findIndex(({ op }) => op === 'mount-point');
     expect(operations[at]).toMatchObject({ base: '/dev', path: 'shm/x' });
@@ -278,7 +282,9 @@ describe('file systems', () => {
       gid: 0,
     };
     const memory = { directory: '/scratch/secrets', files: [file] };
-    const binds = [{ source: file.path, target: '/run/secrets/s', readOnly: true }];
+    const binds = [
+      { source: file.path, target: '/run/secrets/s', kind: 'directory' as const, readOnly: true },
+    ];
     const operations = enter({ memory, binds });
     expect(order(operations, 'bind-in', 'write')).toEqual(['write', 'bind-in']);
     const tmpfs = all(operations, 'mount').find(({ target }) => target === memory.directory);

@@ -126,7 +126,9 @@ describe('prepareRootfs', () => {
 
   test('binds have their places, tmpfs theirs, in the order of the request', () => {
     const { binds, places, lower, root } = prepare([request('/etc/hosts')], ['/b', '/a']);
-    expect(binds).toEqual([{ source: '/source', readOnly: true, target: '/etc/hosts' }]);
+    expect(binds).toEqual([
+      { source: '/source', kind: 'file', readOnly: true, target: '/etc/hosts' },
+    ]);
     expect(places).toEqual([{ target: '/b' }, { target: '/a' }]);
     expect(readdirSync(root)).toEqual([]);
     expect(lower).toEqual(['lower', expect.any(String)]);

@@ -76,11 +76,12 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
   });
 
   test.each([
-    ['pasta', '169.254.1.1', []],
-    ['slirp4netns', '10.0.2.3', ['pasta']],
+    ['pasta', '169.254.1.1', [], []],
+    ['slirp4netns', '10.0.2.3', ['pasta'], []],
+    ['pasta', '169.254.1.1', [], [user === 'root' ? '--runtime=runc' : '--runtime=crun']],
   ])(
-    'a private one leads out, not to what this machine keeps to itself: %s',
-    async (_, server, hidden) => {
+    'a private one leads out, not to what this machine keeps to itself: %s %#',
+    async (_, server, hidden, more) => {
       const root = context({
         Dockerfile: dockerfile(
           'ARG HOW',
@@ -90,11 +91,11 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
         ),
       });
       const made = without(await machineOf(user), ...hidden);
-      const flags = ['--network=private', '--allow=network.host', '-t', 'app'];
+      const flags = [...more, '--network=private', '--allow=network.host', '-t', 'app'];
       const lines = await stepOutput(made, root, flags);
       expect(lines.slice(0, 6)).toEqual([...isPrivate, ...SHARED]);
       expect(lines.slice(6)).toEqual([expect.stringMatching(/^1: lo:/)]);
-      const run = ['run', '--network=private', 'app', '/bin/sh', '-c'];
+      const run = ['run', ...more, '--network=private', 'app', '/bin/sh', '-c'];
       const { stdout } = await wiacAs(made, [...run, `${script()}; head -n 1 /etc/resolv.conf`]);
       expect(stdout.split('\n')).toEqual([...isPrivate, `nameserver ${server}`]);
     },

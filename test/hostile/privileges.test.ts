@@ -27,8 +27,8 @@ print $address ? join(".", unpack "C4", $address) : "unknown", "\\n";
 
 const pause = () => new Promise((resume) => setTimeout(resume, 50));
 
-describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
-  const flags = [`--isolation=${isolation}`];
+describe.each(MODES)('$user, $flag', ({ user, isolation, flag }) => {
+  const flags = [flag];
   const docker = '00000000a80425fb';
   const none = '0000000000000000';
 

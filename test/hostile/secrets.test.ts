@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { getMachine, stepOutput } from '../support/rootless.js';
+import { getMachine, NAMESPACES, stepOutput } from '../support/rootless.js';
 import {
   context,
   dockerfile,
@@ -26,7 +26,7 @@ function named(directory: string, prefix: string): string[] {
   return readdirSync(directory).filter((name) => name.startsWith(prefix));
 }
 
-describe.each(['root', 'ordinary'] as const)('%s', (user) => {
+describe.each(NAMESPACES)('$user, $flag', ({ user, flag }) => {
   test.each(['SIGTERM', 'SIGKILL'] as const)(
     'nothing is left of a build after %s',
     async (signal) => {
@@ -39,7 +39,7 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
       const key = join(made.tmp, 'key');
       await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
       chmodSync(key, 0o644);
-      const flags = ['--secret=id=s,env=SECRET', `--ssh=default=${key}`, '--progress=plain'];
+      const flags = [flag, '--secret=id=s,env=SECRET', `--ssh=default=${key}`, '--progress=plain'];
       const [program = '', ...rest] = [
         ...made.command,
         process.execPath,
@@ -76,7 +76,7 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
     const script =
       "/bin/busybox sha256sum /s; stat -c '%u %g %a' /s; (echo x > /s) 2>&1; (chmod 777 /s) 2>&1";
     const root = context({ Dockerfile: dockerfile(`RUN ${mount} ${script}; true`) });
-    const lines = await stepOutput(made, root, [`--secret=id=s,src=${file}`]);
+    const lines = await stepOutput(made, root, [flag, `--secret=id=s,src=${file}`]);
     const { stdout } = await execa('sha256sum', [file]);
     expect(lines).toEqual([
       `${stdout.split(' ')[0]}  /s`,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { perlContext, SYSCALLS } from '../support/perl-image.js';
-import { getMachine, stepOutput, wiacAs } from '../support/rootless.js';
+import { getMachine, NAMESPACES, stepOutput, wiacAs } from '../support/rootless.js';
 import { context, dockerfile } from '../support/wiac.js';
 
 /** Calls with arguments that do no harm where nobody refuses them. */
@@ -69,15 +69,20 @@ const refusal = (name: string) =>
 const isRefused = (line: string) =>
   /^(clone3|open_tree_attr) 38$|^(?!clone3|open_tree_attr)\S+ 1$/.test(line);
 
-describe.each(['root', 'ordinary'] as const)('%s', (user) => {
+describe.each(NAMESPACES)('$user, $flag', ({ user, runtime, flag }) => {
+  // The libseccomp that crun is linked with knows no newer calls than the profile: it refuses them.
+  const isOlder = runtime === 'crun';
   test('a step, its user and a container are refused what Docker refuses', async () => {
     const files = { 'try.pl': program(NAMES) };
     const lines = ['COPY try.pl /', 'RUN perl /try.pl', 'USER 65534', 'RUN perl /try.pl #'];
     const root = await perlContext(files, ...lines);
     const made = getMachine(user);
-    const all = NAMES.map(refusal);
-    expect(await stepOutput(made, root, ['-t', 'app'])).toEqual([...all, ...all]);
-    const run = (...flags: string[]) => wiacAs(made, ['run', ...flags, 'app', 'perl', '/try.pl']);
+    const all = NAMES.map((name) =>
+      isOlder && name === 'open_tree_attr' ? `${name} ${EPERM}` : refusal(name),
+    );
+    expect(await stepOutput(made, root, [flag, '-t', 'app'])).toEqual([...all, ...all]);
+    const run = (...flags: string[]) =>
+      wiacAs(made, ['run', flag, ...flags, 'app', 'perl', '/try.pl']);
     expect((await run('--user=0')).stdout.split('\n')).toEqual(all);
     // It is the filter that answers so: without it nothing tells a user of a capability.
     const unconfined = (await run('--security-opt=seccomp=unconfined')).stdout.split('\n');
@@ -90,15 +95,18 @@ describe.each(['root', 'ordinary'] as const)('%s', (user) => {
     const insecure = 'RUN --security=insecure perl /try.pl';
     const root = await perlContext(files, 'COPY try.pl /', insecure);
     const made = getMachine(user);
-    const lines = await stepOutput(made, root, ['--allow=security.insecure', '-t', 'app']);
+    const lines = await stepOutput(made, root, [flag, '--allow=security.insecure', '-t', 'app']);
     const lifted = lines.filter((line) => !isRefused(line)).map((line) => line.split(' ')[0]);
     expect(lifted).toEqual(
       expect.arrayContaining(['clone3', 'mount', 'bpf', 'keyctl', 'add_key', 'userfaultfd']),
     );
-    const argv = ['run', '--cap-add=SYS_PTRACE', 'app', 'perl', '/try.pl'];
+    const argv = ['run', flag, '--cap-add=SYS_PTRACE', 'app', 'perl', '/try.pl'];
     const traced = (await wiacAs(made, argv)).stdout.split('\n');
     const more = traced.filter((line) => !isRefused(line)).map((line) => line.split(' ')[0]);
-    expect(more).toEqual(['process_madvise', 'pidfd_getfd', 'kcmp']);
+    expect(more).toEqual([
+      ...['process_madvise', 'pidfd_getfd', 'kcmp'],
+      ...(isOlder ? ['open_tree_attr'] : []),
+    ]);
   });
 });
 

@@ -33,8 +33,8 @@ async function output(made: UserMachine, script: string): Promise<string> {
   return (await onTerminal(made, script)).stdout;
 }
 
-describe.each(MODES)('$user, --isolation=$isolation', ({ user, isolation }) => {
-  const run = `${RUN} --isolation=${isolation} app`;
+describe.each(MODES)('$user, $flag', ({ user, isolation, flag }) => {
+  const run = `${RUN} ${flag} app`;
 
   test('a program has a terminal of its own, of its session', async () => {
     const made = await shellMachine(user);

@@ -64,12 +64,33 @@ export function ordinaryUser({ flags = [], ranges = true, below }: Given = {}): 
 export interface Mode {
   readonly user: 'root' | 'ordinary';
   readonly isolation: 'namespaces' | 'chroot';
+  /** The OCI runtime that makes them; undefined: wiac does. */
+  readonly runtime?: 'runc' | 'crun';
+  /** The option that says so. */
+  readonly flag: string;
 }
 
+/** Each runtime with one of the users: with both it would be the same container. */
+const RUNTIMES: readonly Mode[] = [
+  { user: 'root', isolation: 'namespaces', runtime: 'runc', flag: '--runtime=runc' },
+  { user: 'ordinary', isolation: 'namespaces', runtime: 'crun', flag: '--runtime=crun' },
+];
+
 /** Every way to run a program. */
-export const MODES: readonly Mode[] = (['root', 'ordinary'] as const).flatMap((user) =>
-  (['namespaces', 'chroot'] as const).map((isolation) => ({ user, isolation })),
-);
+export const MODES: readonly Mode[] = [
+  ...(['root', 'ordinary'] as const).flatMap((user) =>
+    (['namespaces', 'chroot'] as const).map((isolation): Mode => {
+      return { user, isolation, flag: `--isolation=${isolation}` };
+    }),
+  ),
+  ...RUNTIMES,
+];
+
+/** Those in which more than the root is another. */
+export const NAMESPACES = MODES.filter(({ isolation }) => isolation === 'namespaces');
+
+/** The options of those for root, for test.each. */
+export const RUNTIME_FLAGS = [['--runtime=runc'], ['--runtime=crun'], []];
 
 /** wiac with a store of its own, for a user. */
 export interface UserMachine {

@@ -12,7 +12,7 @@ const PURE = new RegExp(
     '^(architecture|check|dockerfile|shared-cache|start|ui|util|why)/',
     '^attest/(packages|provenance)',
     '^engine/(?!outlook)',
-    '^executor/(capabilities|container|device-rules|limits|operations|resolver|seccomp)',
+    '^executor/(capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',
     '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
     '^oci/(deflate|digest|parse|platform|reference)',
     '^oci/(registry/byte-cursor|tar/parser)',

@@ -102,6 +102,22 @@ describe('variables', () => {
     expect(differences.map(({ kind }) => kind)).toEqual(['operand', 'parent', 'withheld variable']);
     expect(differences[2]).toMatchObject({ name: 'SECRET', after: '1' });
   });
+
+  test('of two entries either may be from another machine: a value there is never "nothing"', () => {
+    const unknown = { kind: 'withheld variable', name: 'A' };
+    expect(compared(env({ A: null }), env({ A: '1' }))).toEqual([
+      { ...unknown, before: '1', after: null },
+    ]);
+    expect(compared(env({ A: null }), env({ A: null }))).toEqual([
+      { ...unknown, before: null, after: null },
+    ]);
+    expect(compared(env({ A: null }), env({}))).toEqual([
+      { kind: 'operand', name: 'env A', before: undefined, after: null },
+    ]);
+    expect(compared(env({}), env({ A: null }))).toEqual([
+      { kind: 'operand', name: 'env A', before: null, after: undefined },
+    ]);
+  });
 });
 
 describe('files', () => {

@@ -81,7 +81,20 @@ describe('differences', () => {
     ],
     [
       'TOKEN may have another value now: this machine does not know the former one',
-      { kind: 'withheld variable', name: 'TOKEN', after: 'x' },
+      { kind: 'withheld variable', name: 'TOKEN', before: null, after: 'x' },
+    ],
+    [
+      'TOKEN may have another value now: this machine does not know the new one',
+      { kind: 'withheld variable', name: 'TOKEN', before: 'x', after: null },
+    ],
+    [
+      'TOKEN may have another value now: this machine knows neither',
+      { kind: 'withheld variable', name: 'TOKEN', before: null, after: null },
+    ],
+    ['TOKEN is set now', { kind: 'operand', name: 'env TOKEN', before: undefined, after: null }],
+    [
+      'TOKEN is not set any more',
+      { kind: 'operand', name: 'env TOKEN', before: null, after: undefined },
     ],
     [
       'step 1 changed',

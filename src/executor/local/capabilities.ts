@@ -24,6 +24,12 @@ export const DEFAULT_CAPABILITIES: readonly number[] = DEFAULT_NAMES.map((name) 
   NAMES.indexOf(name),
 );
 
+/** Those that a process has. @param status text of its /proc/PID/status */
+export function heldCapabilities(status: string): number[] {
+  const [, mask = '0'] = /^CapPrm:\s*([0-9a-f]+)$/m.exec(status) ?? [];
+  return ALL_CAPABILITIES.filter((number) => (BigInt(`0x${mask}`) >> BigInt(number)) & 1n);
+}
+
 /** Their names, without `CAP_`. */
 export function namesOf(capabilities: readonly number[]): string[] {
   return capabilities.flatMap((number) => NAMES[number] ?? []);

@@ -27,6 +27,7 @@ export interface MountPlace {
 /** Something of this machine that is shown inside. */
 export interface BindMount extends MountPlace {
   readonly source: string;
+  readonly kind: 'file' | 'directory';
   readonly readOnly: boolean;
 }
 
@@ -90,6 +91,8 @@ export interface Container {
   readonly isolation: Isolation;
   /** Path of the OCI runtime that makes it; undefined: wiac itself does. */
   readonly runtime: string | undefined;
+  /** File of this machine that the runtime writes its errors to. */
+  readonly runtimeLog: string;
   readonly overlay: Overlay;
   /** Empty directory of this machine where the merged view is mounted. */
   readonly root: string;

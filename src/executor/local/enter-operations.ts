@@ -280,7 +280,6 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
     ...memoryFiles(container),
     ...(isolated ? ownFileSystems(container, streams) : sharedFileSystems(container)),
     ...ownMounts(container),
-    ...container.limits.map((limit): Operation => ({ op: 'rlimit', ...limit })),
     isolated ? { op: 'pivot', root } : { op: 'chroot', root },
     ...(streams === 'capture' ? [{ op: 'null-input' } as const] : []),
     { op: 'drop-inherited' },
@@ -290,6 +289,8 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
     ...(container.restrictions.readOnly
       ? [{ op: 'restrict', path: '/', attributes: MS.RDONLY } as const]
       : []),
+    // After all that opens files; before the user is another one, who may raise none.
+    ...container.limits.map((limit): Operation => ({ op: 'rlimit', ...limit })),
     ...filter(container),
     { op: 'user', ...user, groups: container.maySetGroups ? user.groups : undefined },
     { op: 'chdir', path: container.workdir },

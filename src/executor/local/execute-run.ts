@@ -114,6 +114,18 @@ function hintAboutSpace(path: string): string | undefined {
   return `the file system of the store is full (${path}): free some space (wiac cache prune), or set WIAC_ROOT`;
 }
 
+/** RLIMIT_NOFILE of asm-generic/resource.h. */
+const OPEN_FILES = 7;
+/** A shell keeps what it redirects as 10 and above, and says nothing when it can't. */
+const SHELL_FILES = 12;
+
+/** Said of a step that failed with hardly any files: its shell may not have told. */
+function hintAboutFiles({ ulimits }: RunStep['resources']): string | undefined {
+  const limit = ulimits.find(({ resource }) => resource === OPEN_FILES);
+  if (!limit || limit.soft < 0 || limit.soft >= SHELL_FILES) return undefined;
+  return `--ulimit nofile=${limit.soft} may be why: a shell needs ${SHELL_FILES} open files or more`;
+}
+
 /** Files missing in the layers that the step's program, or a program its shell started, needs. */
 function missingIn(
   exit: Exit,
@@ -146,7 +158,7 @@ function stepFailure(
       ? `the step ended with exit code ${exit.code}`
       : `the step could not be started: ${exit.startError}`;
   const message = reason ? `${ended}; ${reason.message}` : ended;
-  const hint = hintAboutSpace(draft.path) ?? reason?.hint;
+  const hint = hintAboutSpace(draft.path) ?? reason?.hint ?? hintAboutFiles(step.resources);
   return new StepFailedError(message, step.location, exit.code, lastLines, hint);
 }
 
@@ -196,6 +208,7 @@ function describeContainer(
   return {
     isolation,
     runtime: machine.runtime,
+    runtimeLog: join(draft.path, 'runtime.log'),
     overlay: describeOverlay(rootfs.lower, { directory: draft.diff, work }, true),
     root: rootfs.root,
     views: mounts.views,

@@ -163,6 +163,7 @@ export const MS = {
   NOSUID: 2,
   NODEV: 4,
   NOEXEC: 8,
+  BIND: 4096,
   MOVE: 8192,
   REC: 16384,
   PRIVATE: 1 << 18,

@@ -63,11 +63,13 @@ export function prepareRootfs(
     );
   };
   const places = directories.map((path, index) => found[index] ?? refuse(path));
-  const binds = requests.flatMap(({ source, path, readOnly, optional }, index): BindMount[] => {
-    const place = found[directories.length + index];
-    if (place) return [{ source, readOnly, ...place }];
-    return optional ? [] : refuse(path);
-  });
+  const binds = requests.flatMap(
+    ({ source, path, kind, readOnly, optional }, index): BindMount[] => {
+      const place = found[directories.length + index];
+      if (place) return [{ source, kind, readOnly, ...place }];
+      return optional ? [] : refuse(path);
+    },
+  );
   const covering = hasCoveringPoints(points) ? [points.top] : [];
   return {
     root: shared.root(),

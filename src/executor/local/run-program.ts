@@ -130,6 +130,7 @@ async function runConnected(
     {
       isolation,
       runtime: request.runtime,
+      runtimeLog: join(scratch, 'runtime.log'),
       overlay: describeOverlay(rootfs.lower, { directory: upper, work }, false),
       root: rootfs.root,
       views: [],

@@ -76,11 +76,17 @@ interface Mount {
 
 const HARDENED = ['nosuid', 'noexec', 'nodev'];
 
+/** Attributes for a bind of several mounts: without the second form those below would stay as they are. */
+function withAllBelow(attributes: readonly string[]): string[] {
+  const strict = attributes.filter((attribute) => attribute !== 'rw');
+  return [...attributes, ...strict.map((attribute) => `r${attribute}`)];
+}
+
 function systemMounts({ insecure, mayMountSysfs, shmSize }: Container): Mount[] {
   const access = insecure ? 'rw' : 'ro';
   const sys = mayMountSysfs
     ? { type: 'sysfs', source: 'sysfs', options: [...HARDENED, access] }
-    : { type: 'bind', source: '/sys', options: ['rbind', ...HARDENED, access] };
+    : { type: 'bind', source: '/sys', options: ['rbind', ...withAllBelow([...HARDENED, access])] };
   const tmpfs = (destination: string, ...options: string[]) => ({
     ...{ destination, type: 'tmpfs', source: 'tmpfs' },
     options,
@@ -99,22 +105,26 @@ function systemMounts({ insecure, mayMountSysfs, shmSize }: Container): Mount[] 
 }
 
 /** Those around others come first. */
-function ownMounts({ binds, tmpfs, insecure }: Container): Mount[] {
+function ownMounts({ binds, tmpfs, insecure }: Container, places: readonly string[]): Mount[] {
   const devices = insecure ? [] : ['nodev'];
   const depth = ({ destination }: Mount) => destination.split('/').length;
   const all = [
-    ...tmpfs.map(({ target, options, flags = MS.NOSUID | MS.NODEV }): Mount => {
+    ...tmpfs.map(({ target, flags = MS.NOSUID | MS.NODEV }, index): Mount => {
       const set = [
         ...(flags & MS.NOSUID ? ['nosuid'] : []),
         ...(flags & MS.NODEV ? ['nodev'] : []),
         ...(flags & MS.NOEXEC ? ['noexec'] : []),
         ...(flags & MS.RDONLY ? ['ro'] : []),
       ];
-      const own = options === '' ? [] : options.split(',');
-      return { destination: target, type: 'tmpfs', source: 'tmpfs', options: [...set, ...own] };
+      const options = ['bind', 'rprivate', ...set];
+      return { destination: target, type: 'bind', source: places[index] ?? '', options };
     }),
-    ...binds.map(({ target, source, readOnly }): Mount => {
-      const options = ['rbind', 'rprivate', ...devices, readOnly ? 'ro' : 'rw'];
+    ...binds.map(({ target, source, kind, readOnly }): Mount => {
+      const access = readOnly ? 'ro' : 'rw';
+      const attributes = [...devices, access];
+      // Nothing is below a file, and crun would look for a directory.
+      const all = kind === 'file' ? attributes : withAllBelow(attributes);
+      const options = ['rbind', 'rprivate', ...all];
       return { destination: target, type: 'bind', source, options };
     }),
   ];
@@ -126,11 +136,23 @@ function device({ path, kind, major, minor, mode, uid, gid }: Device) {
   return { path: `/dev/${path}`, type, major, minor, fileMode: mode, uid, gid };
 }
 
+/** What is so on this machine. */
+interface Circumstances {
+  /** Numbers of the capabilities that wiac has: it can give no others. */
+  readonly held: readonly number[];
+  readonly terminal: boolean;
+  /** Where the container's tmpfs are mounted already. */
+  readonly places: readonly string[];
+}
+
 /** config.json. */
-export function runtimeConfig(container: Container): object {
+export function runtimeConfig(
+  container: Container,
+  { held, terminal, places }: Circumstances,
+): object {
   const { restrictions, insecure, user, limits, network, hostname, masked } = container;
   const capabilities = insecure ? ALL_CAPABILITIES : restrictions.capabilities;
-  const names = namesOf(capabilities);
+  const names = namesOf(capabilities.filter((number) => held.includes(number)));
   const own = names.map((name) => `CAP_${name}`);
   // A program of another user has none of them, but may get them by its file (capabilities(7)).
   const given = user.uid === 0 ? own : [];
@@ -138,7 +160,7 @@ export function runtimeConfig(container: Container): object {
   return {
     ociVersion: '1.0.2',
     process: {
-      terminal: false,
+      terminal,
       user: {
         uid: user.uid,
         gid: user.gid,
@@ -156,7 +178,7 @@ export function runtimeConfig(container: Container): object {
     },
     root: { path: container.root, readonly: restrictions.readOnly },
     ...(hostname === undefined ? {} : { hostname }),
-    mounts: [...systemMounts(container), ...ownMounts(container)],
+    mounts: [...systemMounts(container), ...ownMounts(container, places)],
     linux: {
       namespaces: [
         ...['mount', 'pid', 'ipc', 'uts', 'cgroup'],

@@ -4,6 +4,7 @@
  */
 import { basename, join } from 'node:path';
 import type { Container, StreamKind } from './container.js';
+import { STANDARD_DEVICES } from './devices.js';
 import {
   firstProcess,
   joinGroups,
@@ -33,22 +34,69 @@ function groupFlags(runtime: string): string[] {
   return basename(runtime) === 'crun' ? ['--cgroup-manager=disabled'] : ['--rootless=true'];
 }
 
-/** @param runtime path of the program, which has the command line of runc */
+/**
+ * crun covers files that are to look empty with this machine's /dev/null, whose mode and owner root in the
+ * container could then change: it finds another one there.
+ */
+function ownNull({ memory, mayMountSysfs }: Container): Operation[] {
+  // In a user namespace nobody can make devices, nor change those of this machine.
+  const device = STANDARD_DEVICES.find(({ path }) => path === 'null');
+  if (!device || !mayMountSysfs) return [];
+  const directory = join(memory.directory, 'dev');
+  const tmpfs = { source: 'tmpfs', type: 'tmpfs', data: 'mode=755', flags: MS.NOSUID | MS.NOEXEC };
+  const [source, target] = [join(directory, device.path), device.source];
+  return [
+    { op: 'mkdir', path: directory, mode: '755' },
+    { op: 'mount', ...tmpfs, target: directory },
+    { op: 'chdir', path: directory },
+    { op: 'device', ...device, mounted: false },
+    { op: 'mount', source, target, type: '', flags: MS.BIND, data: '' },
+    { op: 'chdir', path: '/' },
+  ];
+}
+
+/** Where a tmpfs of the container is mounted first: runtimes give those that they mount other modes. */
+const tmpfsPlace = (directory: string, index: number) => join(directory, `tmpfs${index}`);
+
+function ownTmpfs({ memory, tmpfs }: Container): Operation[] {
+  return tmpfs.flatMap(({ options, flags = MS.NOSUID | MS.NODEV }, index): Operation[] => {
+    const path = tmpfsPlace(memory.directory, index);
+    const mount = { op: 'mount', source: 'tmpfs', type: 'tmpfs', flags, data: options } as const;
+    return [
+      { op: 'mkdir', path, mode: '755' },
+      { ...mount, target: path },
+    ];
+  });
+}
+
+/** How a runtime is used. */
+interface Runtime {
+  /** Path of the program, which has the command line of runc. */
+  readonly path: string;
+  /** As in runtimeConfig. */
+  readonly held: readonly number[];
+  /** A terminal for the program; the runtime's own streams are one. */
+  readonly terminal: boolean;
+}
+
 export function runtimeOperations(
   container: Container,
   streams: StreamKind,
-  runtime: string,
+  { path: runtime, held, terminal }: Runtime,
 ): Operation[] {
-  const { memory } = container;
+  const { memory, tmpfs, runtimeLog } = container;
   const { directory } = memory;
+  const places = tmpfs.map((_, index) => tmpfsPlace(directory, index));
+  const description = runtimeConfig(container, { held, terminal, places });
   const config: Operation = {
     op: 'write',
     path: join(directory, 'config.json'),
-    content: Buffer.from(JSON.stringify(runtimeConfig(container))),
+    content: Buffer.from(JSON.stringify(description)),
     ...{ mode: 0o600, uid: 0, gid: 0 },
   };
   const flags = [
     ...groupFlags(runtime),
+    ...['--log', runtimeLog, '--log-format', 'json'],
     ...['--root', join(directory, 'state'), 'run', '--bundle', directory, 'wiac'],
   ];
   return [
@@ -60,6 +108,8 @@ export function runtimeOperations(
     { op: 'session' },
     ...mountOverlays(container),
     ...memoryFiles(container),
+    ...ownNull(container),
+    ...ownTmpfs(container),
     config,
     // Of the pid namespace that the runtime is in: it looks for its own number there.
     { op: 'mount', source: 'proc', target: '/proc', type: 'proc', flags: MS.NOSUID, data: '' },

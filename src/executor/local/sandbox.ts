@@ -1,14 +1,17 @@
 /** Starts a container's program through wiac-sys and reports how it ended. */
-
+import { existsSync, readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { ASK } from '../../native/frames.js';
 import { payloadReader } from '../../native/payload.js';
 import { runOnStreams } from '../../native/run-on-streams.js';
 import type { Reply, WiacSys } from '../../native/wiac-sys.js';
 import { IsolationError } from '../../util/errors.js';
+import { heldCapabilities } from './capabilities.js';
 import type { Container, StreamKind } from './container.js';
 import { enterOperations } from './enter-operations.js';
 import type { Operation } from './operations.js';
 import { encodeOperations } from './operations.js';
+import { runtimeFailure } from './runtime-log.js';
 import { runtimeOperations } from './runtime-operations.js';
 
 /** Gets the program's output in pieces as it comes. */
@@ -56,12 +59,22 @@ function getExit({ payload }: Reply): CapturedExit {
   return { code, startError: kind === 'exec' ? message : undefined, survey };
 }
 
+/** An OCI runtime makes a terminal for all three streams or for none. */
+function wantsTerminal({ terminal }: Container, streams: StreamKind): boolean {
+  return streams === 'relay' && (terminal || [0, 1, 2].every((stream) => isatty(stream)));
+}
+
 function encode(container: Container, streams: StreamKind): Buffer {
   const { runtime } = container;
+  const held = () => heldCapabilities(readFileSync('/proc/self/status', 'latin1'));
   const operations =
     runtime === undefined
       ? enterOperations(container, streams)
-      : runtimeOperations(container, streams, runtime);
+      : runtimeOperations(container, streams, {
+          path: runtime,
+          held: held(),
+          terminal: wantsTerminal(container, streams),
+        });
   return Buffer.from(encodeOperations(operations));
 }
 
@@ -71,6 +84,19 @@ function encode(container: Container, streams: StreamKind): Buffer {
  */
 export async function runOperations(sys: WiacSys, operations: readonly Operation[]): Promise<void> {
   getExit(await sys.request(ASK.run, Buffer.from(encodeOperations(operations))));
+}
+
+/**
+ * An OCI runtime that can't make the container ends with a code of its own.
+ * @throws IsolationError when it was not the program that could not be started
+ */
+function asProgramEnd(exit: CapturedExit, { runtime, runtimeLog }: Container): CapturedExit {
+  if (runtime === undefined || exit.code === 0 || !existsSync(runtimeLog)) return exit;
+  const failure = runtimeFailure(readFileSync(runtimeLog, 'utf8'));
+  if (!failure) return exit;
+  const { code, message } = failure;
+  if (code !== undefined) return { ...exit, code, startError: message };
+  throw new IsolationError(`${runtime} could not make the container: ${message}`);
 }
 
 /**
@@ -86,7 +112,8 @@ export async function runCaptured(
   signal: AbortSignal,
 ): Promise<CapturedExit> {
   const io = { onPart: onOutput, signal };
-  return getExit(await sys.request(ASK.run, encode(container, 'capture'), io));
+  const reply = await sys.request(ASK.run, encode(container, 'capture'), io);
+  return asProgramEnd(getExit(reply), container);
 }
 
 /**
@@ -97,5 +124,6 @@ export async function runAttached(
   container: Container,
   signal: AbortSignal | undefined,
 ): Promise<Exit> {
-  return getExit(await runOnStreams(encode(container, 'relay'), signal));
+  const reply = await runOnStreams(encode(container, 'relay'), signal);
+  return asProgramEnd(getExit(reply), container);
 }
