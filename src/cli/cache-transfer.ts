@@ -24,6 +24,7 @@ export function exportCommand(
     signKey,
     ignoreError: false,
     mounts: undefined,
+    bounds: undefined,
   });
   return changeStore(setExitCode, async (store) => {
     const scanStore = indexScanStore(store, await createHash64());
@@ -59,6 +60,7 @@ export function importCommand(
     {
       place: { type: 'archive', file },
       required: true,
+      oneOf: false,
       trustKeys: options.trustKey,
       mounts: undefined,
     },

@@ -5,7 +5,7 @@ import type { Executor } from '../executor/executor.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
 import type { Stack } from '../fs/layer/stack.js';
 import type { FileSource } from '../fs/scan/file-source.js';
-import type { LayerDigest } from '../keys/digest.js';
+import type { DefinitionKey, LayerDigest } from '../keys/digest.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { Step, StepId } from '../plan/step.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
@@ -60,6 +60,8 @@ export interface BuildSession extends LookupSession {
   /** See ExecutionIo. */
   readonly restoreMount: SharedCache['restoreMount'] | undefined;
   readonly emit: EventSink;
+  /** Told when the entry of a step is in the store. */
+  readonly onPublished: (step: StepId, key: DefinitionKey) => void;
 }
 
 /** What reading layers takes. */

@@ -2,6 +2,7 @@
 import type { ExecutionInputs, InputLayer, LayerArtifact } from '../executor/executor.js';
 import type { SelectionInput } from '../keys/inputs.js';
 import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
+import type { StepId } from '../plan/step.js';
 import { layerArchive, layerDiffId } from '../store/blobs/diff-ids.js';
 import { publishEntry, treeReader } from '../store/entries/entries.js';
 import { isPublished } from '../store/layers/find-layers.js';
@@ -185,7 +186,7 @@ export async function executeStep(
       ? { record: there, layer: undefined }
       : place(session, draft, entry, base, reads, found, made, durationMs);
     if (there) release();
-    else publisher.add(publicationOf(session, draft, record, layer, release));
+    else publisher.add(publicationOf(session, step.id, draft, record, layer, release));
     // The disk of another machine's executor, and one sync a step, are waited for.
     if (!session.executor.sharesStore || store.sync === 'full') publisher.flush();
     await settleStep(store);
@@ -251,7 +252,8 @@ function place(
 
 /** How what was placed is published; the steps behind it can use the layer at once. */
 function publicationOf(
-  { store, scanStore }: BuildSession,
+  { store, scanStore, onPublished }: BuildSession,
+  step: StepId,
   draft: Draft | undefined,
   record: StepRecord,
   layer: LayerRecord | undefined,
@@ -264,6 +266,7 @@ function publicationOf(
       if (draft) makeLayerLink(store.paths, draft.id);
       publishEntry(store, record, layer && dropUnpublished(store, layer.id), scanStore.unwritten());
       checkpoint('entry:published');
+      onPublished(step, record.key);
       release();
       if (draft) discardDraft(draft);
       checkpoint('draft:removed');

@@ -34,6 +34,7 @@ import type { BuildSession } from './build-session.js';
 import type { EventSink } from './events.js';
 import { EVENTS_VERSION } from './events.js';
 import type { CacheTarget } from './exports/export-cache.js';
+import { openLiveExport } from './exports/live-export.js';
 import type { LayerOrigins } from './images/needed-layers.js';
 import { needLayers } from './images/needed-layers.js';
 import type { PlanImages } from './images/plan-images.js';
@@ -176,6 +177,7 @@ async function exportCaches(
 /** What the steps of one attempt share. */
 async function openSession(
   request: BuildRequest,
+  onPublished: BuildSession['onPublished'],
   context: BuildSession['context'],
   scratch: () => string,
   sys: WiacSys,
@@ -212,6 +214,7 @@ async function openSession(
     credentials: plan.credentials,
     sshAgent,
     emit,
+    onPublished,
     signal,
   };
 }
@@ -245,8 +248,13 @@ async function attempt(
 ): Promise<BuildResult> {
   const { plan, store, emit } = request;
   const started = performance.now();
-  const session = await openSession(request, context, scratch, sys);
-  const resolution = await resolveResult(session, request);
+  const caches = openLiveExport(() => session, plan, request.cacheTo);
+  const session = await openSession(request, caches.add, context, scratch, sys);
+  const resolution = await resolveResult(session, request).catch(async (error: unknown) => {
+    await caches.abandon();
+    throw error;
+  });
+  await caches.end();
   const { states, used, cached, executed } = resolution;
   const layers = states.get(plan.target)?.layers ?? [];
   session.scanStore.flush();

@@ -19,6 +19,8 @@ export interface CacheSource {
   readonly title: string;
   /** A failure ends the build. */
   readonly required: boolean;
+  /** One of several that are asked in turn: it need not be there. */
+  readonly oneOf: boolean;
   /** Cache mounts that are brought back; undefined: none. */
   readonly mounts: MountSelection | undefined;
   /** @throws ImageError */
@@ -50,6 +52,9 @@ export interface SharedCache {
   readonly restoreMount: (name: string, directory: string, signal: AbortSignal) => Promise<boolean>;
 }
 
+/** HTTP. */
+const NOT_FOUND = 404;
+
 interface OpenCache {
   readonly mounts: MountSource;
   readonly list: EntryList;
@@ -73,8 +78,10 @@ async function openOne(
 ): Promise<OpenCache | undefined> {
   let failed = false;
   const reportFailure = (error: ImageError) => {
-    if (source.required) throw error;
-    if (!failed) session.warn(`the cache ${source.title} is not used: ${error.message}`);
+    const isExpected = source.oneOf && error.status === NOT_FOUND;
+    if (source.required && !isExpected) throw error;
+    if (!failed && !isExpected)
+      session.warn(`the cache ${source.title} is not used: ${error.message}`);
     failed = true;
   };
   const isUsable = () => !failed;

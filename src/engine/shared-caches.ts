@@ -6,6 +6,8 @@ import { ImageError } from '../oci/image-error.js';
 import { hostPlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import { makeInline } from '../shared-cache/inline.js';
+import { mergeCache } from '../shared-cache/merge-cache.js';
+import { dayOf, notingUse } from '../shared-cache/merge-lists.js';
 import type { MountPlace } from '../shared-cache/mounts/outgoing.js';
 import { cachePlace } from '../shared-cache/places.js';
 import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
@@ -13,6 +15,7 @@ import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
 import type { CacheFromSpec, CachePlace, CacheToSpec } from '../shared-cache/spec.js';
 import { parseCacheFrom, parseCacheTo } from '../shared-cache/spec.js';
 import { writeCache } from '../shared-cache/write-cache.js';
+import { UsageError } from '../util/errors.js';
 import type { CacheTarget, OutgoingCache } from './exports/export-cache.js';
 import type { CacheSource } from './shared-cache.js';
 
@@ -41,7 +44,7 @@ function getTitle(place: CachePlace | { readonly type: 'inline' }): string {
 
 /** Reads a cache when it is asked to. @param keep told of what has to be closed in the end */
 export function cacheSource(
-  { place, required, trustKeys, mounts }: CacheFromSpec,
+  { place, required, oneOf, trustKeys, mounts }: CacheFromSpec,
   keep: (source: ArtifactSource) => void,
   registry: RegistryOptions = {},
 ): CacheSource {
@@ -49,6 +52,7 @@ export function cacheSource(
   return {
     title: getTitle(place),
     required,
+    oneOf,
     mounts,
     read: async () => {
       const source = (await cachePlace(place, registry)).source();
@@ -94,17 +98,17 @@ async function openMounts(
 
 /** Writes a cache when it is asked to. */
 export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): CacheTarget {
-  const { place, mode, compression, ignoreError, signKey, mounts: selection } = spec;
+  const { place, mode, compression, ignoreError, signKey, mounts: selection, bounds } = spec;
   const key = signKey === undefined ? undefined : readSignKey(signKey);
   const write = async ({ list, layers, mounts }: OutgoingCache) => {
     if (place.type === 'inline') return makeInline(list, key);
-    const sink = (await cachePlace(place, registry)).sink();
-    try {
-      const all = mounts.listed.length === 0 ? list : { ...list, mounts: mounts.listed };
-      await writeCache(sink, all, layers, mounts.blobs, key);
-    } finally {
-      await sink.close();
-    }
+    const opened = await cachePlace(place, registry);
+    const today = dayOf(Date.now());
+    const used = notingUse(list, today);
+    const all = mounts.listed.length === 0 ? used : { ...used, mounts: mounts.listed };
+    const blobs = [...layers, ...mounts.blobs];
+    if (bounds) await mergeCache(opened, all, blobs, { signKey: key, bounds, today });
+    else await writeCache(opened.sink(), all, blobs, key);
     return undefined;
   };
   return {
@@ -112,6 +116,7 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     mode,
     compression,
     ignoreError,
+    merges: bounds !== undefined,
     gathered: { records: new Map(), layers: new Set() },
     mounts:
       selection && place.type !== 'inline'
@@ -133,7 +138,9 @@ export function mountsSource(
   keep: (source: ArtifactSource) => void,
   registry: RegistryOptions,
 ): CacheSource {
-  return cacheSource({ ...parseCacheFrom(text, environment), required: true }, keep, registry);
+  const [spec, ...others] = parseCacheFrom(text, environment);
+  if (!spec || others.length > 0) throw new UsageError(`${text} names several caches: name one`);
+  return cacheSource({ ...spec, required: true }, keep, registry);
 }
 
 /** A cache that cache mounts are written to. @param text as in --cache-to, with mounts=true */
@@ -160,7 +167,9 @@ export function openSharedCaches(
   const opened: ArtifactSource[] = [];
   const keep = (source: ArtifactSource) => void opened.push(source);
   return {
-    from: from.map((text) => cacheSource(parseCacheFrom(text, environment), keep, registry)),
+    from: from.flatMap((text) =>
+      parseCacheFrom(text, environment).map((spec) => cacheSource(spec, keep, registry)),
+    ),
     to: to.map((text) => cacheTarget(parseCacheTo(text, environment), registry)),
     close: async () => {
       await Promise.all(opened.map((source) => source.close()));

@@ -52,6 +52,8 @@ export interface ListedEntry {
   readonly layer?: number;
   readonly created: number;
   readonly durationMs: number;
+  /** When a job last used it: days since the epoch. Undefined: when it was made. */
+  readonly used?: number;
 }
 
 /** Everything that one build, or a store, gives away. */

@@ -80,7 +80,7 @@ function keyedFiles({ operands, files }: StepInputs): readonly SelectionInput[] 
 
 function isEntry(value: unknown, layers: readonly ListedLayer[]): boolean {
   if (!isObject(value) || !isInputs(value.inputs)) return false;
-  const { key, contentKey, operation, inputs, parents, layer, created, durationMs } = value;
+  const { key, contentKey, operation, inputs, parents, layer, created, durationMs, used } = value;
   const isPlace = (at: unknown) => isCount(at) && at < layers.length;
   const isPlaces = (places: unknown) => Array.isArray(places) && places.every(isPlace);
   const rightParents =
@@ -92,6 +92,7 @@ function isEntry(value: unknown, layers: readonly ListedLayer[]): boolean {
   if (!isHex(operation) || !rightParents || !isCount(created) || !isCount(durationMs)) return false;
   if (contentKey !== undefined && !isHex(contentKey)) return false;
   if (layer !== undefined && !isPlace(layer)) return false;
+  if (used !== undefined && !isCount(used)) return false;
   const { operation: digest } = value as unknown as ListedEntry;
   return key === definitionKey(digest, keyedFiles(inputs), inputs.parents);
 }

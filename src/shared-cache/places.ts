@@ -12,7 +12,7 @@ import type { CachePlace } from './spec.js';
 const ATTEMPTS = 3;
 
 /** Opens nothing before it is asked to. */
-interface Place {
+export interface Place {
   readonly source: () => ArtifactSource;
   readonly sink: () => ImageSink;
 }

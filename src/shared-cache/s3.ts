@@ -41,6 +41,7 @@ export function s3Source(place: S3Place): ArtifactSource {
       if (found === undefined)
         throw new ImageError(`there is no cache ${title}`, {
           reference: title,
+          status: 404,
           hint: 'write one with wiac build --cache-to',
         });
       const bytes = await collect(found, MAX_JSON_BYTES, `manifest of ${title}`);

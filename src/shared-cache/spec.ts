@@ -5,6 +5,7 @@ import { attributePairs, parseAttributes, parseBoolean, refusing } from '../util
 import { UnsupportedError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
 import { parseBinarySize } from '../util/units.js';
+import type { ListBounds } from './merge-lists.js';
 
 /** A place in an S3 bucket. */
 export interface S3Place {
@@ -44,6 +45,8 @@ export interface CacheFromSpec {
   readonly place: CachePlace;
   /** A failure ends the build. */
   readonly required: boolean;
+  /** One of several references: nobody wonders when it is not there. */
+  readonly oneOf: boolean;
   /** Files with public keys. */
   readonly trustKeys: readonly string[];
   /** Cache mounts that are brought back; undefined: none. */
@@ -64,6 +67,8 @@ export interface CacheToSpec {
   readonly ignoreError: boolean;
   /** Cache mounts that are written as well; undefined: none. */
   readonly mounts: MountSelection | undefined;
+  /** What the place has stays, within these bounds; undefined: it is written over. */
+  readonly bounds: ListBounds | undefined;
 }
 
 /** What a value consists of. Each attribute is taken once; what is left at the end means nothing. */
@@ -161,6 +166,37 @@ function takeMounts(
   return { ids, most };
 }
 
+/** Of a cache that does not say how much it keeps. */
+const USUAL_BOUNDS: ListBounds = { maxEntries: 10_000, maxAgeDays: 30 };
+
+function takeCount(attributes: Attributes, name: string, usual: number): number {
+  const text = take(attributes, name);
+  if (text === undefined) return usual;
+  if (!/^[1-9]\d{0,8}$/.test(text)) refuse(attributes, `${name} is a number, 1 or more`);
+  return Number(text);
+}
+
+/** `30d`, `12h`; a use is known to the day. */
+function takeDays(attributes: Attributes, name: string, usual: number): number {
+  const text = take(attributes, name);
+  if (text === undefined) return usual;
+  const [, count, unit] = /^(\d{1,6})(d|h)$/.exec(text) ?? [];
+  if (count === undefined) refuse(attributes, `${name} is a number of days or hours: 30d, 12h`);
+  return unit === 'd' ? Number(count) : Math.floor(Number(count) / 24);
+}
+
+/** `merge=false` writes over what is there; an archive is always written anew. */
+function takeBounds(attributes: Attributes, type: string): ListBounds | undefined {
+  const isOne = type === 'inline';
+  const merge = takeFlag(attributes, 'merge', !isOne);
+  const [maxEntries, maxAgeDays] = [
+    takeCount(attributes, 'max-entries', USUAL_BOUNDS.maxEntries),
+    takeDays(attributes, 'max-age', USUAL_BOUNDS.maxAgeDays),
+  ];
+  if (merge && isOne) refuse(attributes, 'an inline cache is that of its image: nothing is merged');
+  return merge ? { maxEntries, maxAgeDays } : undefined;
+}
+
 function s3Place(attributes: Attributes, env: NodeJS.ProcessEnv): S3Place {
   const setting = (name: string, variable: string) => take(attributes, name) ?? env[variable];
   const needed = (name: string, variable: string) =>
@@ -218,23 +254,41 @@ function refuseRest(attributes: Attributes): void {
   if (unknown !== undefined) refuse(attributes, `${unknown} means nothing here`);
 }
 
+/** The caches that a `--cache-from` names: `ref` and `name` may be there several times. */
+function getPlaces(attributes: Attributes, type: string, env: NodeJS.ProcessEnv): CachePlace[] {
+  const { left } = attributes;
+  const repeated = type === 'registry' ? 'ref' : 'name';
+  const values = left.get(repeated) ?? [];
+  if (values.length < 2) return [getPlace(attributes, type, 'src', env)];
+  // Each place is read from the attributes that all of them share.
+  const places = values.map((value) => {
+    const each = { ...attributes, left: new Map([...left, [repeated, [value]]]) };
+    const place = getPlace(each, type, 'src', env);
+    return { place, rest: each.left };
+  });
+  left.clear();
+  for (const [name, value] of places[0]?.rest ?? []) left.set(name, value);
+  return places.map(({ place }) => place);
+}
+
 /**
- * Reads a `--cache-from`.
+ * Reads a `--cache-from`: one cache, or several of which the first counts that has a step.
  * @param env for what may come from AWS_* variables
  * @throws UsageError, UnsupportedError, ImageError for a reference that is none
  */
-export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromSpec {
+export function parseCacheFrom(text: string, env: NodeJS.ProcessEnv): CacheFromSpec[] {
   const attributes = splitAttributes(text, '--cache-from');
   const type = takeNeeded(attributes, 'type');
   if (type === 'inline') refuse(attributes, 'use type=registry for an image with an inline cache');
-  const spec = {
-    place: getPlace(attributes, type, 'src', env),
+  const places = getPlaces(attributes, type, env);
+  const shared = {
     required: takeFlag(attributes, 'required'),
+    oneOf: places.length > 1,
     trustKeys: takeAll(attributes, 'trust-key'),
     mounts: takeMounts(attributes, true, MOUNTS_FROM),
   };
   refuseRest(attributes);
-  return spec;
+  return places.map((place) => ({ place, ...shared }));
 }
 
 /**
@@ -257,6 +311,7 @@ export function parseCacheTo(text: string, env: NodeJS.ProcessEnv, mounts = fals
     signKey: take(attributes, 'sign-key'),
     ignoreError: takeFlag(attributes, 'ignore-error'),
     mounts: takeMounts(attributes, mounts, MOUNTS_TO),
+    bounds: takeBounds(attributes, type),
   };
   if (type === 'inline' && spec.mounts)
     refuse(attributes, 'an image has no room for cache mounts: use another type for them');

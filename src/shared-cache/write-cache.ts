@@ -1,4 +1,4 @@
-/** Writes a shared cache: layers first, then the list of entries, then the manifest that names it. */
+/** Writes a shared cache: blobs first, then the list of entries, then the manifest that names them. */
 import type { KeyObject } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { getDigest } from '../oci/blob-digest.js';
@@ -7,10 +7,12 @@ import type { Descriptor, ImageSink, OpenBlob } from '../oci/resolved-image.js';
 import { CACHE_ARTIFACT, CACHE_CONFIG, SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
+import { listedBlobs } from './merge-lists.js';
 import { mountBlobs } from './mounts/outgoing.js';
+import { blobDescriptor } from './read-cache.js';
 import { signList } from './signature.js';
 
-/** A layer that is to be sent, unless the place has it. */
+/** A blob that is to be sent, unless the place has it. */
 export interface OutgoingLayer {
   readonly descriptor: Descriptor;
   readonly open: OpenBlob;
@@ -19,8 +21,9 @@ export interface OutgoingLayer {
 /** More would only make the place answer that it is too much. */
 const PARALLEL = 4;
 
-async function putLayers(sink: ImageSink, layers: readonly OutgoingLayer[]): Promise<void> {
-  const waiting = [...layers];
+/** Sends blobs. @throws ImageError */
+export async function putBlobs(sink: ImageSink, blobs: readonly OutgoingLayer[]): Promise<void> {
+  const waiting = [...blobs];
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       await sink.putBlob(next.descriptor, next.open);
@@ -29,22 +32,22 @@ async function putLayers(sink: ImageSink, layers: readonly OutgoingLayer[]): Pro
   await Promise.all(Array.from({ length: PARALLEL }, worker));
 }
 
+/** The blobs that a manifest has to name for a list: registries keep those. */
+export function blobsOf(list: EntryList): Descriptor[] {
+  const all = [...listedBlobs(list).map(blobDescriptor), ...mountBlobs(list.mounts ?? [])];
+  return [...new Map(all.map((blob) => [blob.digest, blob])).values()];
+}
+
 /**
- * Writes a cache to a sink.
- * @param layers of the entries
- * @param mounts blobs of the list's cache mounts that the place may lack
+ * Writes a list whose blobs are there.
  * @returns the manifest's descriptor
  * @throws ImageError
  */
-export async function writeCache(
+export async function putList(
   sink: ImageSink,
   list: EntryList,
-  layers: readonly OutgoingLayer[],
-  mounts: readonly OutgoingLayer[],
   signKey: KeyObject | undefined,
 ): Promise<Descriptor> {
-  await putLayers(sink, [...layers, ...mounts]);
-  const kept = new Map(mountBlobs(list.mounts ?? []).map((blob) => [blob.digest, blob]));
   const bytes = encodeList(list);
   const config = { mediaType: CACHE_CONFIG, digest: getDigest(bytes), size: bytes.length };
   await sink.putBlob(config, () => Readable.from([bytes]));
@@ -53,10 +56,25 @@ export async function writeCache(
     mediaType: OCI_MANIFEST,
     artifactType: CACHE_ARTIFACT,
     config,
-    layers: [...layers.map(({ descriptor }) => descriptor), ...kept.values()],
+    layers: blobsOf(list),
     ...(signKey === undefined
       ? {}
       : { annotations: { [SIGNATURE_ANNOTATION]: signList(bytes, signKey) } }),
   };
   return sink.putManifest(Buffer.from(JSON.stringify(manifest)), OCI_MANIFEST, 'root');
+}
+
+/** Writes a cache over what is there, and closes the sink. @throws ImageError */
+export async function writeCache(
+  sink: ImageSink,
+  list: EntryList,
+  blobs: readonly OutgoingLayer[],
+  signKey: KeyObject | undefined,
+): Promise<void> {
+  try {
+    await putBlobs(sink, blobs);
+    await putList(sink, list, signKey);
+  } finally {
+    await sink.close();
+  }
 }

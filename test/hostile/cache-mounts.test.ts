@@ -63,7 +63,6 @@ async function makeCache({ rows = [FILE], content = CONTENT, pack, list }: Hosti
         },
       ],
     },
-    [],
     [
       { descriptor: packDescriptor({ ...listed, digest, size: blob.length }), open: open(blob) },
       { descriptor: filesDescriptor(listFile), open: open(files) },

@@ -203,7 +203,7 @@ describe('which packs are written anew', () => {
 
 describe('options', () => {
   const to = (text: string) => parseCacheTo(`type=local,dest=d,${text}`, {}).mounts;
-  const from = (text: string) => parseCacheFrom(`type=local,src=d${text}`, {}).mounts;
+  const from = (text: string) => parseCacheFrom(`type=local,src=d${text}`, {})[0]?.mounts;
   const GIB = 2 ** 30;
 
   test.each<[string, unknown]>([

@@ -227,6 +227,8 @@ export interface CacheTarget {
   readonly compression: 'gzip' | 'zstd';
   /** A failure is a warning only. */
   readonly ignoreError: boolean;
+  /** What is written is added to what is there. */
+  readonly merges: boolean;
   /** Grows with each build of a command: one for each platform, and all of them go to one place. */
   readonly gathered: {
     readonly records: Map<DefinitionKey, StepRecord>;
