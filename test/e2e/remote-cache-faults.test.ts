@@ -40,6 +40,14 @@ function openLayout(cache: string): { manifest: Json; list: Json } {
   return { manifest, list: readJson(blob(cache, manifest.config.digest)) };
 }
 
+/** The entry of an instruction, and the row of its layer. */
+function rowOf(list: Json, text: string): { entry: Json; layer: Json } {
+  const entry = list.entries.find((each: Json) => each.inputs.text === text);
+  return { entry, layer: list.layers[entry.layer] };
+}
+
+const [ONE, TWO, THREE] = ['RUN echo 1 > /one', 'RUN cat /one > /two', 'RUN cat /two > /three'];
+
 /** Puts another list, and whatever is told of its manifest, in the place of a layout's own. */
 function rewrite(cache: string, list: Json, change: Json = {}): void {
   const { manifest } = openLayout(cache);
@@ -66,8 +74,7 @@ describe('a damaged cache', () => {
   test('a layer that is not what its digest says: one warning, and the steps run', async () => {
     const root = threeSteps();
     const cache = await writtenCache(root);
-    const { manifest } = openLayout(cache);
-    const path = blob(cache, manifest.layers[2].digest);
+    const path = blob(cache, rowOf(openLayout(cache).list, TWO).layer.blob.digest);
     const bytes = readFileSync(path);
     bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
     writeFileSync(path, bytes);
@@ -90,7 +97,7 @@ describe('a damaged cache', () => {
     const root = threeSteps();
     const cache = await writtenCache(root);
     const { list } = openLayout(cache);
-    list.layers[1].blob = list.layers[2].blob;
+    rowOf(list, ONE).layer.blob = rowOf(list, TWO).layer.blob;
     rewrite(cache, list);
     const { events } = await machine().build(root, `--cache-from=type=local,src=${cache}`);
     expect(warnings(events)).toEqual([expect.stringContaining('has the diffID')]);
@@ -106,7 +113,7 @@ describe('a damaged cache', () => {
       `--cache-from=type=local,src=${first}`,
       `--cache-to=type=local,dest=${second}`,
     );
-    rmSync(blob(first, openLayout(first).manifest.layers[3].digest));
+    rmSync(blob(first, rowOf(openLayout(first).list, THREE).layer.blob.digest));
     const { events } = await machine().build(
       root,
       `--cache-from=type=local,src=${first}`,
@@ -127,7 +134,7 @@ describe('a damaged cache', () => {
     [
       'an entry whose key is another than what it was made of',
       (list: Json) => {
-        list.entries[1].inputs.parents = [list.entries[2].key];
+        rowOf(list, TWO).entry.inputs.parents = [rowOf(list, TWO).entry.key];
         return list;
       },
       'contradicts itself',

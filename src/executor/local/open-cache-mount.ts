@@ -3,7 +3,7 @@
  * and of no layer (Dockerfile reference, RUN --mount=type=cache).
  */
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { CacheMount, RunMount } from '../../dockerfile/mount-flags.js';
 import { NOTHING_TO_LINK } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
@@ -169,7 +169,7 @@ async function createOnce(
 ): Promise<void> {
   if (!restoreMount) return create(machine, mount, source, path, location, undefined);
   if (existsSync(path)) return;
-  const lease = await takeLease(machine.store, `fill:${path}`, { signal });
+  const lease = await takeLease(machine.store, `fill:${basename(path)}`, { signal });
   try {
     const bringBack = (directory: string) => restoreMount(shared, directory, signal);
     await create(machine, mount, source, path, location, bringBack);
