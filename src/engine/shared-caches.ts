@@ -3,11 +3,12 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { ArtifactSource } from '../oci/artifact.js';
 import { ImageError } from '../oci/image-error.js';
+import { sweepLayout } from '../oci/layout.js';
 import { hostPlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import { makeInline } from '../shared-cache/inline.js';
-import { mergeCache } from '../shared-cache/merge-cache.js';
-import { dayOf, notingUse } from '../shared-cache/merge-lists.js';
+import { mergeCache, readListed } from '../shared-cache/merge-cache.js';
+import { dayOf, EMPTY_LIST, notingUse } from '../shared-cache/merge-lists.js';
 import type { MountPlace } from '../shared-cache/mounts/outgoing.js';
 import { cachePlace } from '../shared-cache/places.js';
 import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
@@ -117,7 +118,7 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     compression,
     ignoreError,
     merges: bounds !== undefined,
-    gathered: { records: new Map(), layers: new Set() },
+    gathered: { records: new Map(), whole: new Set(), layers: new Set() },
     mounts:
       selection && place.type !== 'inline'
         ? { selection, open: () => openMounts(place, key, registry) }
@@ -150,6 +151,44 @@ export function mountsTarget(
   registry: RegistryOptions,
 ): CacheTarget {
   return cacheTarget(parseCacheTo(text, environment, true), registry);
+}
+
+/** What bounding a shared cache has done. */
+export interface Bounded {
+  readonly before: number;
+  readonly after: number;
+  /** Bytes that were freed at once; a registry frees what nothing names when it likes. */
+  readonly freed: number;
+}
+
+/**
+ * Removes from a shared cache what its bounds say, and of a directory what nothing names then.
+ * @param text as in --cache-to, with max-entries and max-age
+ * @throws UsageError, UnsupportedError for a value that can't be understood; ImageError when there is
+ *   no such cache
+ */
+export async function boundCache(
+  text: string,
+  environment: NodeJS.ProcessEnv,
+  registry: RegistryOptions,
+): Promise<Bounded> {
+  const { place, bounds, signKey } = parseCacheTo(text, environment);
+  if (place.type === 'inline' || !bounds)
+    throw new UsageError(`${text} has nothing to be removed`, {
+      hint: 'name a cache of a registry, a directory or a bucket, without merge=false',
+    });
+  const opened = await cachePlace(place, registry);
+  const key = signKey === undefined ? undefined : readSignKey(signKey);
+  const there = await readListed(opened, key);
+  if (!there)
+    throw new ImageError(`there is no cache ${getTitle(place)} that could be read`, {
+      hint: 'a signed one takes sign-key=FILE',
+    });
+  const now = Date.now();
+  await mergeCache(opened, EMPTY_LIST, [], { signKey: key, bounds, today: dayOf(now) });
+  const after = await readListed(opened, key);
+  const freed = place.type === 'local' ? await sweepLayout(place.directory, now) : 0;
+  return { before: there.entries.length, after: after?.entries.length ?? 0, freed };
 }
 
 /**

@@ -8,6 +8,7 @@ import type { ArtifactSource } from './artifact.js';
 import { getDigest, verified } from './blob-digest.js';
 import { getMessage, ImageError } from './image-error.js';
 import { blobPath, type LayoutFiles, layoutFilesSource, readLayoutIndex } from './layout-files.js';
+import { removeGarbage } from './layout-garbage.js';
 import { EMPTY_INDEX, getPlatform, LAYOUT_MARKER, rootEntry, withEntry } from './layout-index.js';
 import type { LayoutJournal } from './layout-journal.js';
 import { beginJournal } from './layout-journal.js';
@@ -44,6 +45,13 @@ export function layoutSource(
 ): ImageSource & ArtifactSource & ManifestSource {
   const title = formatReference({ kind: 'oci-layout', directory: reference.directory });
   return layoutFilesSource(directoryFiles(resolve(reference.directory), title), reference);
+}
+
+/** Removes what nothing in a layout names; see removeGarbage. @returns bytes */
+export function sweepLayout(directory: string, now: number): Promise<number> {
+  const root = resolve(directory);
+  const title = formatReference({ kind: 'oci-layout', directory });
+  return removeGarbage(root, directoryFiles(root, title), now);
 }
 
 async function writeBytes(path: string, bytes: string | Uint8Array): Promise<void> {

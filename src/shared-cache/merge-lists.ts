@@ -121,7 +121,8 @@ export function mergeLists(own: EntryList, there: EntryList): EntryList {
       continue;
     }
     const newest = other.created > known.created ? other : known;
-    entries.set(entry.key, { ...newest, used: Math.max(usedAt(known), usedAt(other)) });
+    const uses = [known.used, other.used].filter((used) => used !== undefined);
+    entries.set(entry.key, uses.length === 0 ? newest : { ...newest, used: Math.max(...uses) });
   }
   const mounts = joinMounts(own.mounts ?? [], there.mounts ?? []);
   return inOrder({

@@ -41,6 +41,22 @@ function addTransfer(cache: Command, setExitCode: SetExitCode): void {
     );
 }
 
+/** wiac cache gc */
+function addGc(cache: Command): void {
+  registryOptions(cache.command('gc'))
+    .summary('remove from a shared cache what nobody used')
+    .description(
+      'Removes entries from a shared cache, those first that were not used for long. <cache> is written as\nin --cache-to: the reference of a registry, type=local,dest=DIR or type=s3,... A registry frees\nblobs that no manifest names by itself; those of a directory go when they are a day old.',
+    )
+    .argument('<cache>')
+    .option('--max-age <age>', 'entries not used for so long go: 30d (default), 12h')
+    .option('--max-entries <number>', 'so many stay, those used last (default: 10000)')
+    .option('--sign-key <file>', 'private key (ed25519, PEM) of a cache that is signed')
+    .action(async (name: string, options) =>
+      (await import('../cache-gc.js')).gcCommand(name, options),
+    );
+}
+
 /** Options that select entries. */
 function filterOptions(command: Command): Command {
   return command
@@ -188,6 +204,7 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
     .action(async (keys: string[]) =>
       (await import('../cache-command.js')).removeCommand(keys, setExitCode),
     );
+  addGc(cache);
   addPrune(cache, format, setExitCode);
   addTransfer(cache, setExitCode);
   addMounts(cache, format, setExitCode);

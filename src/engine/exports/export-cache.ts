@@ -19,8 +19,15 @@ import { blobDescriptor } from '../../shared-cache/read-cache.js';
 import type { MountSelection } from '../../shared-cache/spec.js';
 import type { OutgoingLayer } from '../../shared-cache/write-cache.js';
 import { DEFAULT_FORM } from '../../store/blobs/blobs.js';
+import { describeArchive } from '../../store/blobs/diff-ids.js';
 import { completeEntry, findByDefinition } from '../../store/entries/entries.js';
-import { findLayer, findRemoteLayer, hasLayer } from '../../store/layers/find-layers.js';
+import { knownArchive } from '../../store/images/image-ids.js';
+import {
+  findLayer,
+  findRemoteLayer,
+  hasLayer,
+  noteArchive,
+} from '../../store/layers/find-layers.js';
 import { getDiffId } from '../../store/layers/remote-layers.js';
 import type { InlineCache, LayerId, StepRecord } from '../../store/records.js';
 import type { LayerReading } from '../build-session.js';
@@ -82,7 +89,11 @@ interface LayerTable {
   readonly place: (id: LayerId) => number | undefined;
 }
 
-function layerTable({ store }: ExportSession, blobs: ReadonlyMap<LayerId, Blob>): LayerTable {
+function layerTable(
+  { store }: ExportSession,
+  blobs: ReadonlyMap<LayerId, Blob>,
+  diffIds: ReadonlyMap<LayerId, string>,
+): LayerTable {
   const rows: ListedLayer[] = [];
   const places = new Map<LayerId, number>();
   return {
@@ -90,7 +101,7 @@ function layerTable({ store }: ExportSession, blobs: ReadonlyMap<LayerId, Blob>)
     place: (id) => {
       const known = places.get(id);
       const blob = blobs.get(id);
-      const diffId = blob?.diffId ?? getDiffId(store, id);
+      const diffId = blob?.diffId ?? diffIds.get(id) ?? getDiffId(store, id);
       if (known !== undefined || diffId === undefined) return known;
       const digest = (findLayer(store, id) ?? findRemoteLayer(store, id))?.digest;
       places.set(id, rows.length);
@@ -137,9 +148,29 @@ function isMade({ store }: ExportSession, id: LayerId): boolean {
   return (findLayer(store, id) ?? findRemoteLayer(store, id))?.key !== undefined;
 }
 
+/** What layers are called elsewhere, without keeping an archive of them. */
+async function namesOf(
+  { store, signal }: ExportSession,
+  layers: readonly LayerId[],
+): Promise<ReadonlyMap<LayerId, string>> {
+  const names = new Map<LayerId, string>();
+  for (const id of new Set(layers)) {
+    signal.throwIfAborted();
+    const known = getDiffId(store, id) ?? knownArchive(store, id)?.diffId;
+    if (known !== undefined) names.set(id, known);
+    else if (hasLayer(store, id)) {
+      const archive = await describeArchive(store, id);
+      noteArchive(store, id, archive);
+      names.set(id, archive.diffId);
+    }
+  }
+  return names;
+}
+
 /**
  * Packs the layers of entries and lists them. Entries whose layer is nowhere any more are left out.
  * @param needed further layers, which entries stand on: their own entries may be gone
+ * @param bare entries that are listed without the files of their layers
  * @throws NoSpaceError
  */
 export async function gatherCache(
@@ -147,6 +178,7 @@ export async function gatherCache(
   records: readonly StepRecord[],
   compression: 'gzip' | 'zstd',
   needed: Iterable<LayerId> = [],
+  bare: readonly StepRecord[] = [],
 ): Promise<OutgoingCache> {
   const blobs = new Map<LayerId, Blob>();
   const own = records.flatMap(({ layer }) => layer ?? []);
@@ -156,9 +188,14 @@ export async function gatherCache(
     const blob = await blobFor(session, layer, compression);
     if (blob) blobs.set(layer, blob);
   }
-  const table = layerTable(session, blobs);
+  const diffIds = await namesOf(
+    session,
+    bare.flatMap(({ layer }) => layer ?? []),
+  );
+  const table = layerTable(session, blobs, diffIds);
   const complete = records.filter(({ layer }) => layer === undefined || blobs.has(layer));
-  const entries = complete
+  const named = bare.filter(({ layer }) => layer === undefined || diffIds.has(layer));
+  const entries = [...complete, ...named]
     .map((record) => listEntry(table, record))
     .filter((entry) => entry !== undefined);
   const layers = [
@@ -201,18 +238,14 @@ async function withContentKey(
   }
 }
 
-/**
- * The entries of a build.
- * @param mode `min`: those whose layers are in the result; `max`: those of all steps
- */
+/** The entries of a build's steps. */
 async function buildEntries(
   session: ExportSession,
-  plan: Plan,
+  steps: readonly Step[],
   states: ReadonlyMap<StepId, StepState>,
-  mode: 'min' | 'max',
 ): Promise<StepRecord[]> {
   const records: StepRecord[] = [];
-  for (const step of mode === 'min' ? resultSteps(plan) : plan.steps) {
+  for (const step of steps) {
     const key = isKeyed(step) ? states.get(step.id)?.key : undefined;
     const record = key === undefined ? undefined : findByDefinition(session.store, key);
     if (record) records.push(await withContentKey(session, step, record));
@@ -232,6 +265,8 @@ export interface CacheTarget {
   /** Grows with each build of a command: one for each platform, and all of them go to one place. */
   readonly gathered: {
     readonly records: Map<DefinitionKey, StepRecord>;
+    /** Of those whose layers go with them. */
+    readonly whole: Set<DefinitionKey>;
     /** Layers of the results. */
     readonly layers: Set<LayerId>;
   };
@@ -278,12 +313,17 @@ export async function exportCache(
   let inline: InlineCache | undefined;
   for (const target of targets) {
     const { title, mode, compression, ignoreError, gathered, write } = target;
-    for (const record of await buildEntries(session, plan, states, mode))
+    for (const record of await buildEntries(session, plan.steps, states))
       gathered.records.set(record.key, record);
+    const result = new Set(resultSteps(plan).flatMap(({ id }) => states.get(id)?.key ?? []));
+    for (const key of mode === 'min' ? result : gathered.records.keys()) gathered.whole.add(key);
     for (const id of states.get(plan.target)?.layers ?? []) gathered.layers.add(id);
     try {
       const records = [...gathered.records.values()];
-      const cache = await gatherCache(session, records, compression, gathered.layers);
+      const [whole, bare] = [true, false].map((wanted) =>
+        records.filter(({ key }) => gathered.whole.has(key) === wanted),
+      ) as [StepRecord[], StepRecord[]];
+      const cache = await gatherCache(session, whole, compression, gathered.layers, bare);
       const mounts = await buildMounts(session, plan, states, target, warn);
       inline = (await write({ ...cache, mounts })) ?? inline;
     } catch (error) {

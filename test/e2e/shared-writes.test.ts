@@ -1,0 +1,237 @@
+/** Jobs that write to one shared cache: at once, one after the other, and when they fail or are killed. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import type { Registry } from '../support/registry.js';
+import { startRegistry } from '../support/registry.js';
+import type { BuildEvent } from '../support/wiac.js';
+import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+
+let registry: Registry;
+beforeAll(async () => {
+  registry = await startRegistry();
+});
+afterAll(() => registry.stop());
+
+const job = (name: string) => context({ Dockerfile: dockerfile(`RUN echo ${name} > /${name}`) });
+const warnings = (events: readonly BuildEvent[]) =>
+  events.filter(({ type }) => type === 'warning').map(({ message }) => String(message));
+
+/** A directory to be written and read as a cache. */
+function localCache() {
+  const directory = join(tempDir(), 'cache');
+  const read = (path: string) => JSON.parse(readFileSync(join(directory, path), 'utf8'));
+  const blob = (digest: string) => read(`blobs/${digest.replace(':', '/')}`);
+  return {
+    directory,
+    to: `--cache-to=type=local,dest=${directory},mode=max`,
+    from: `--cache-from=type=local,src=${directory}`,
+    list: () => blob(blob(read('index.json').manifests[0].digest).config.digest),
+  };
+}
+
+const texts = (list: { entries: { inputs: { text: string } }[] }) =>
+  list.entries.map(({ inputs }) => inputs.text).sort();
+
+describe.each([
+  ['a directory', () => localCache()],
+  [
+    'a registry',
+    () => {
+      const reference = `${registry.host}/jobs:${Date.now()}`;
+      return {
+        to: `--cache-to=type=registry,ref=${reference},mode=max`,
+        from: `--cache-from=${reference}`,
+      };
+    },
+  ],
+])('%s', (_, make) => {
+  test('four jobs at once: none of them loses what another one wrote', async () => {
+    const { to, from } = make();
+    const roots = ['a', 'b', 'c', 'd'].map(job);
+    await Promise.all(roots.map((root) => machine().build(root, to)));
+    for (const root of roots)
+      expect(ranSteps((await machine().build(root, from)).events)).toEqual([]);
+  });
+});
+
+test('a job that fails leaves the steps that it has finished to the next one', async () => {
+  const { to, from, list } = localCache();
+  const root = context({ Dockerfile: dockerfile('RUN echo 1 > /one', 'RUN false') });
+  const failed = await machine().wiac(['build', to, root]);
+  expect(failed.exitCode).toBe(5);
+  expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo 1 > /one']);
+  writeFileSync(join(root, 'Dockerfile'), dockerfile('RUN echo 1 > /one', 'RUN true'));
+  expect(ranSteps((await machine().build(root, from)).events)).toEqual(['RUN true']);
+});
+
+test.each([
+  ['killed', 'SIGKILL'],
+  ['cancelled', 'SIGINT'],
+] as const)('a job that is %s in the middle of a step does so, too', async (_, signal) => {
+  const { to, from, directory, list } = localCache();
+  const root = context({ Dockerfile: dockerfile('RUN echo 1 > /one', 'RUN sleep 30') });
+  const build = execa(process.execPath, [WIAC, 'build', '-q', to, root], {
+    reject: false,
+    env: { WIAC_ROOT: join(tempDir(), 'store') },
+  });
+  const isThere = () => existsSync(join(directory, 'index.json')) && list().entries.length === 2;
+  // What is cancelled writes at its end; what is killed has to have written before.
+  const enough = signal === 'SIGKILL' ? isThere : () => false;
+  for (let waited = 0; waited < 60 && !enough(); waited += 1) {
+    if (signal === 'SIGINT' && waited === 10) break;
+    await new Promise((resume) => setTimeout(resume, 100));
+  }
+  build.kill(signal);
+  expect((await build).exitCode === 0).toBe(false);
+  expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo 1 > /one']);
+  writeFileSync(join(root, 'Dockerfile'), dockerfile('RUN echo 1 > /one'));
+  expect(ranSteps((await machine().build(root, from)).events)).toEqual([]);
+});
+
+test('a build that changes nothing writes nothing', async () => {
+  const { to, from, directory } = localCache();
+  const root = job('same');
+  await machine().build(root, to);
+  const index = join(directory, 'index.json');
+  utimesSync(index, 1, 1);
+  await machine().build(root, to, from);
+  expect(statSync(index).mtimeMs).toBe(1000);
+});
+
+test('of several references the first one counts that has a step; one that is not there is expected', async () => {
+  const name = (branch: string) => `${registry.host}/app/cache:${branch}-${process.pid}`;
+  const root = context({
+    Dockerfile: dockerfile('RUN head -c 9 /dev/urandom | base64 > /unique', 'RUN echo 2 > /two'),
+  });
+  const main = machine();
+  const made = await main.build(root, `--cache-to=type=registry,ref=${name('main')},mode=max`);
+  const refs = (...branches: string[]) =>
+    `--cache-from=type=registry,${branches.map((branch) => `ref=${name(branch)}`).join()}`;
+  const first = await machine().build(root, refs('feature', 'main'));
+  expect(ranSteps(first.events)).toEqual([]);
+  expect(warnings(first.events)).toEqual([]);
+  // Another result under the branch's name comes first.
+  const branch = machine();
+  await branch.build(root, `--cache-to=type=registry,ref=${name('feature')},mode=max`);
+  const cat = async (where: string) => {
+    const b = machine();
+    const { lowerdirs } = await b.build(root, where);
+    return (await b.wiac(['run', lowerdirs, join(tempDir(), 'c'), '/bin/cat', '/unique'])).stdout;
+  };
+  const own = (
+    await main.wiac(['run', made.lowerdirs, join(tempDir(), 'c'), '/bin/cat', '/unique'])
+  ).stdout;
+  expect(await cat(refs('main', 'feature'))).toBe(own);
+  expect(await cat(refs('feature', 'main'))).not.toBe(own);
+});
+
+describe('signed', () => {
+  const keys = () => {
+    const directory = tempDir();
+    const [own, open] = [join(directory, 'key'), join(directory, 'public')];
+    execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', own]);
+    execFileSync('openssl', ['pkey', '-in', own, '-pubout', '-out', open]);
+    return { sign: `,sign-key=${own}`, trust: `,trust-key=${open}` };
+  };
+
+  test('jobs with the key add to each other; without it a job is refused', async () => {
+    const { to, from } = localCache();
+    const { sign, trust } = keys();
+    const roots = ['a', 'b'].map(job);
+    for (const root of roots) await machine().build(root, to + sign);
+    for (const root of roots)
+      expect(ranSteps((await machine().build(root, from + trust)).events)).toEqual([]);
+    const refused = await machine().wiac(['build', to, job('c')]);
+    expect(refused).toMatchObject({ exitCode: 11, stderr: expect.stringContaining('is signed') });
+  });
+
+  test('nobody signs what others wrote', async () => {
+    const { to, list } = localCache();
+    const { sign } = keys();
+    await machine().build(job('foreign'), to);
+    await machine().build(job('own'), to + sign);
+    expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo own > /own']);
+    await machine().build(job('other'), to + keys().sign);
+    expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo other > /other']);
+  });
+});
+
+test('cache gc keeps what was used last, and removes old blobs that nothing names', async () => {
+  const { to, from, directory, list } = localCache();
+  const made = machine();
+  for (const name of ['a', 'b', 'c']) await made.build(job(name), to);
+  const before = list();
+  expect(texts(before)).toHaveLength(4);
+  for (const { blob } of before.layers)
+    utimesSync(join(directory, 'blobs', blob.digest.replace(':', '/')), 1, 1);
+  const gc = ['cache', 'gc', `type=local,dest=${directory}`, '--max-entries=2', '--max-age=3d'];
+  const { stdout, exitCode } = await made.wiac(gc);
+  expect({ stdout, exitCode }).toEqual({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^2 of 4 entries removed, .* freed\n$/),
+  });
+  expect(list().entries).toHaveLength(2);
+  const { events } = await machine().build(job('c'), from);
+  expect(warnings(events)).toEqual([]);
+  expect((await made.wiac(['cache', 'gc', `type=local,dest=${directory}/none`])).exitCode).toBe(11);
+});
+
+describe('a poisoned cache is not used, and does no harm', () => {
+  /** Puts another list in the place of a cache's own. */
+  function poison(directory: string, change: (text: string) => string): void {
+    const path = (digest: string) => join(directory, 'blobs', digest.replace(':', '/'));
+    const sum = (file: string) =>
+      execFileSync('sha256sum', [file], { encoding: 'utf8' }).slice(0, 64);
+    const put = (text: string) => {
+      const draft = join(tempDir(), 'draft');
+      writeFileSync(draft, text);
+      const digest = `sha256:${sum(draft)}`;
+      writeFileSync(path(digest), text);
+      return { digest, size: statSync(draft).size };
+    };
+    const index = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8'));
+    const manifest = JSON.parse(readFileSync(path(index.manifests[0].digest), 'utf8'));
+    const list = put(change(readFileSync(path(manifest.config.digest), 'utf8')));
+    Object.assign(manifest.config, list);
+    Object.assign(index.manifests[0], put(JSON.stringify(manifest)));
+    writeFileSync(join(directory, 'index.json'), JSON.stringify(index));
+  }
+
+  test.each<
+    [
+      string,
+      (list: { layers: unknown[]; entries: Record<string, unknown>[] }) => unknown,
+      RegExp | undefined,
+    ]
+  >([
+    [
+      'a million entries',
+      (list) => ({ ...list, entries: Array.from({ length: 1_000_000 }, () => ({})) }),
+      /contradicts itself/,
+    ],
+    [
+      'a layer that lies below itself',
+      (list) => {
+        for (const entry of list.entries) entry.parents = { base: [entry.layer], reads: [] };
+        return list;
+      },
+      undefined,
+    ],
+    ['a place that is no number', (list) => ({ ...list, layers: [{ diffId: 1 }] }), /valid digest/],
+  ])('%s', async (_, change, message) => {
+    const { to, from, directory } = localCache();
+    const root = job('poison');
+    await machine().build(root, to);
+    poison(directory, (text) => JSON.stringify(change(JSON.parse(text))));
+    const made = machine();
+    const { events } = await made.build(root, from);
+    // What an entry stands on does not count where its content is the same.
+    const isFound = message === undefined;
+    expect(ranSteps(events)).toHaveLength(isFound ? 0 : 2);
+    expect(warnings(events)).toEqual(isFound ? [] : [expect.stringMatching(message)]);
+    expect((await made.wiac(['cache', 'verify'])).exitCode).toBe(0);
+  });
+});
