@@ -16,7 +16,7 @@ import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import type { OutputOptions } from './build-outputs.js';
 import { combineOptions } from './combine-options.js';
-import { readPolicy } from './config-file.js';
+import { readPolicy, readTrustKeys } from './config-file.js';
 import type { LimitOptions } from './container-limits.js';
 import { parseLimits } from './container-limits.js';
 import type { SetExitCode } from './declare/options.js';
@@ -148,6 +148,7 @@ async function buildRequest(
     noCache: getNoCache(options),
     cacheFrom: options.cacheFrom,
     cacheTo: options.cacheTo,
+    trustKeys: readTrustKeys(process.env),
     ...parseCredentials(options.secret, options.ssh),
     jobs: options.jobs,
     isolation: options.isolation,

@@ -1,7 +1,7 @@
 /** wiac's config file: where it is, and what it says. */
 import { readFileSync, statfsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import type { PrunePolicy } from '../store/gc/prune-policy.js';
 import { DEFAULT_POLICY, getLimit, parseLimits, parsePolicy } from '../store/gc/prune-policy.js';
@@ -79,6 +79,26 @@ export function readLimits(environment: NodeJS.ProcessEnv): ExpansionLimits {
       hint: 'write a number, 1 or more',
     });
   return { maxBytes, maxRatio };
+}
+
+/**
+ * Files with public keys, one of which must have signed each shared cache that a build reads.
+ * @throws UsageError for a file that makes no sense
+ */
+export function readTrustKeys(environment: NodeJS.ProcessEnv): string[] {
+  const config = readConfig(environment);
+  const { cache = {} } = (config?.value ?? {}) as { cache?: Record<string, unknown> };
+  const { trustKeys = [], ...rest } = Object(cache) as Record<string, unknown>;
+  const [unknown] = Object.keys(rest);
+  const isList = Array.isArray(trustKeys) && trustKeys.every((each) => typeof each === 'string');
+  if (!config || (isList && unknown === undefined))
+    return (trustKeys as string[]).map((file) => resolve(dirname(config?.path ?? '.'), file));
+  return refuse(
+    config.path,
+    unknown === undefined
+      ? 'cache.trustKeys must be a list of files'
+      : `there is no cache.${unknown}: known is trustKeys`,
+  );
 }
 
 /** The limit of a policy in bytes, for a store that is there; undefined: there is none. */

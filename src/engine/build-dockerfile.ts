@@ -39,6 +39,8 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly cacheFrom?: readonly string[] | undefined;
   /** Shared caches to write, as --cache-to has them. */
   readonly cacheTo?: readonly string[] | undefined;
+  /** Files with public keys: one must have signed each cache of `cacheFrom`. */
+  readonly trustKeys?: readonly string[] | undefined;
   /** Content of a secret by its id; asked when a step wants it. */
   readonly secret?: BuildRequest['secret'] | undefined;
   /** An ssh agent by its id; asked when a step wants it. */
@@ -131,10 +133,11 @@ function getTimes(
 
 /** The caches that a build names; nothing is loaded for one without them. */
 async function openCaches(request: DockerfileBuild): Promise<SharedCaches> {
-  const { cacheFrom = [], cacheTo = [], environment = {}, registry } = request;
+  const { cacheFrom = [], cacheTo = [], trustKeys = [], environment = {}, registry } = request;
   if (cacheFrom.length + cacheTo.length === 0) return { from: [], to: [], close: async () => {} };
   const { openSharedCaches } = await import('./shared-caches.js');
-  return openSharedCaches(cacheFrom, cacheTo, { environment, ...registry }, environment);
+  const access = { environment, ...registry };
+  return openSharedCaches(cacheFrom, cacheTo, trustKeys, access, environment);
 }
 
 function getFacts(input: BuildInput, request: DockerfileBuild, started: Date): BuildFacts {

@@ -193,6 +193,7 @@ export async function boundCache(
 
 /**
  * Opens nothing yet.
+ * @param trustKeys files with public keys that count for all of them
  * @param registry how registries are reached
  * @param environment of access keys (S3)
  * @throws UsageError, UnsupportedError for values that can't be understood
@@ -200,6 +201,7 @@ export async function boundCache(
 export function openSharedCaches(
   from: readonly string[],
   to: readonly string[],
+  trustKeys: readonly string[],
   registry: RegistryOptions,
   environment: NodeJS.ProcessEnv,
 ): SharedCaches {
@@ -207,7 +209,9 @@ export function openSharedCaches(
   const keep = (source: ArtifactSource) => void opened.push(source);
   return {
     from: from.flatMap((text) =>
-      parseCacheFrom(text, environment).map((spec) => cacheSource(spec, keep, registry)),
+      parseCacheFrom(text, environment).map((spec) =>
+        cacheSource({ ...spec, trustKeys: [...spec.trustKeys, ...trustKeys] }, keep, registry),
+      ),
     ),
     to: to.map((text) => cacheTarget(parseCacheTo(text, environment), registry)),
     close: async () => {

@@ -121,6 +121,7 @@ const REASONS: readonly Reason[] = [
     files: {
       'oci/docker-archive.ts': 'readFile rm',
       'oci/layout-journal.ts': 'appendFileSync mkdirSync readdirSync readFileSync rmSync',
+      'oci/layout-garbage.ts': 'readdir stat unlink',
       'oci/layout.ts': 'access open readFile',
       'oci/oci-archive.ts': 'createReadStream lstat mkdtemp',
       'oci/tar-index.ts': 'createReadStream mkdtemp open rm',

@@ -148,6 +148,25 @@ describe('signed', () => {
     expect(refused).toMatchObject({ exitCode: 11, stderr: expect.stringContaining('is signed') });
   });
 
+  test('the config file names keys for all caches', async () => {
+    const { to, from } = localCache();
+    const { sign, trust } = keys();
+    const config = join(tempDir(), 'config.json');
+    const file = trust.replace(',trust-key=', '');
+    writeFileSync(config, JSON.stringify({ cache: { trustKeys: [file] } }));
+    const root = job('a');
+    await machine().build(root, to);
+    const build = ['build', '--progress=plain', from, root];
+    const refused = await machine().wiac(build, { env: { WIAC_CONFIG: config } });
+    expect(refused.stderr).toMatch(/are not signed[^]*2 run/);
+    await machine().build(root, `${to}${sign}`);
+    const taken = await machine().wiac(build, { env: { WIAC_CONFIG: config } });
+    expect(taken.stderr).toContain('2 steps cached, 0 run');
+    writeFileSync(config, JSON.stringify({ cache: { trustKey: file } }));
+    const wrong = await machine().wiac(build, { env: { WIAC_CONFIG: config } });
+    expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('cache.trustKey') });
+  });
+
   test('nobody signs what others wrote', async () => {
     const { to, list } = localCache();
     const { sign } = keys();
