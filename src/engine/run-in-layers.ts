@@ -1,6 +1,5 @@
 /** Runs a program in layers: what `wiac run` and programs call. */
-import { mkdtempSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { makeControlGroups, sweepControlGroups } from '../executor/local/cgroup.js';
 import type { ControlLimits } from '../executor/local/cgroup-limits.js';
 import type { Isolation } from '../executor/local/container.js';
@@ -11,11 +10,11 @@ import { parseLowerdirs } from '../executor/local/overlay.js';
 import type { NetworkMode } from '../executor/local/rootfs.js';
 import type { ProgramExit, ProgramRequest } from '../executor/local/run-program.js';
 import { runProgram } from '../executor/local/run-program.js';
-import { removeTree } from '../fs/remove-tree.js';
 import { DEFAULT_PATH } from '../oci/image-config.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import { temporaryDirectory } from '../store/paths.js';
 import { UsageError } from '../util/errors.js';
+import { openRunDirectory } from './run-directory.js';
 
 /** A program, and the layers that it runs in. */
 export interface LayersRun
@@ -66,11 +65,11 @@ async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcom
 export async function runInLayers(request: LayersRun): Promise<RunOutcome> {
   request.signal?.throwIfAborted();
   sweepControlGroups();
-  const scratch = mkdtempSync(join(request.temporary, 'wiac-run-'));
+  const scratch = await openRunDirectory(request.temporary);
   try {
-    return await runWithin(request, scratch);
+    return await runWithin(request, scratch.path);
   } finally {
-    removeTree(scratch);
+    scratch.remove();
   }
 }
 

@@ -72,7 +72,7 @@ const REASONS: readonly Reason[] = [
       'engine/mounts/write-packs.ts': 'appendFileSync openSync rmSync',
       'engine/mounts/take-snapshot.ts': 'rmSync',
       'engine/mounts/restore-mount.ts': 'mkdirSync',
-      'engine/run-in-layers.ts': 'mkdtempSync',
+      'engine/run-directory.ts': 'lstatSync mkdtempSync readdirSync renameSync',
       'engine/exports/export-layers.ts': 'createReadStream',
       'sources/fetch-context.ts':
         'createReadStream createWriteStream mkdirSync openSync renameSync',

@@ -1,5 +1,14 @@
 /** The article's own command lines. */
-import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -205,9 +214,26 @@ RUN echo 'echo world' >> /myapp.sh && chmod +x /myapp.sh
     const upper = join(tempDir(), 'upper');
     const script = 'cat /proc/self/mountinfo; echo ready; read line';
     const command = [WIAC, 'run', stdout.trimEnd(), upper, '/bin/sh', '-c', script];
-    const run = execa(process.execPath, command, { cwd, env: { TMPDIR: tmp }, stdin: 'pipe' });
+    // Should the test fail, it goes.
+    const options = { cwd, env: { TMPDIR: tmp }, timeout: 60_000 } as const;
+    const run = execa(process.execPath, command, { ...options, stdin: 'pipe' });
     await printed(run.stdout, 'ready');
-    expect(readdirSync(tmp)).toEqual([expect.stringMatching(/^wiac-run-/)]);
+    const own = readdirSync(tmp);
+    expect(own).toEqual([expect.stringMatching(/^wiac-run-/)]);
+    // What one that was killed has left goes with the next; what lives stays, and what is not ours.
+    const killed = execa(process.execPath, command, { ...options, reject: false });
+    await printed(killed.stdout, 'ready');
+    killed.kill('SIGKILL');
+    await killed;
+    const kept = ['wiac-run-link', 'wiac-run-other', 'wiac-new-run-1'];
+    symlinkSync(upper, join(tmp, 'wiac-run-link'));
+    for (const name of kept.slice(1)) mkdirSync(join(tmp, name));
+    chownSync(join(tmp, 'wiac-run-other'), 12_345, 12_345);
+    expect(readdirSync(tmp)).toHaveLength(5);
+    const next = [WIAC, 'run', stdout.trimEnd(), join(tempDir(), 'upper'), '/bin/true'];
+    await execa(process.execPath, next, options);
+    expect(readdirSync(tmp).sort()).toEqual([...own, ...kept].sort());
+    for (const name of kept) rmSync(join(tmp, name), { recursive: true });
     run.stdin.end('\n');
     // Nothing in there tells where the layers are.
     expect((await run).stdout).not.toMatch(new RegExp(`${upper}|${tmp}`));

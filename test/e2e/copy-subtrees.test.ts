@@ -46,6 +46,9 @@ describe('one file of 3,000 changed', () => {
   test('the layer is what a build from nothing makes; what did not change is linked', async () => {
     const { build, wiac } = machine();
     const root = largeContext();
+    const noted = ['d2/below', 'd3'];
+    for (const path of noted)
+      await execa('setfattr', ['-n', 'user.note', '-v', path, join(root, 'src', path)]);
     const { lowerdirs: former } = await build(root);
     await execa('setfattr', ['-n', 'user.note', '-v', 'kept', join(root, 'src/d5/below/f0')]);
     appendFileSync(join(root, 'src/d0/below/f7'), 'changed\n');
@@ -61,6 +64,11 @@ describe('one file of 3,000 changed', () => {
     expect(lstatSync(join(former, 'opt/src/d1')).mode & 0o7777).toBe(0o755);
     const note = ['--only-values', '-n', 'user.note', join(layer, 'opt/src/d5/below/f0')];
     expect((await execa('getfattr', ['--absolute-names', ...note])).stdout).toBe('kept');
+    for (const path of noted) {
+      const args = ['--absolute-names', '--only-values', '-n', 'user.note'];
+      for (const each of [former, layer])
+        expect((await execa('getfattr', [...args, join(each, 'opt/src', path)])).stdout).toBe(path);
+    }
 
     expect(events.find(({ type }) => type === 'finished')).toMatchObject({
       linked: DIRECTORIES * FILES + 1 - 2,
@@ -93,7 +101,14 @@ describe('what wiac-sys links', () => {
     const directory = await listTree(layerSource(root), path);
     const digest = '' as TreeDigest;
     const from = { root, path, how: 'link' } as const;
-    return { path, within: path, listed: { ...(listed as Scanned), directory }, digest, from };
+    return {
+      path,
+      within: path,
+      listed: { ...(listed as Scanned), directory },
+      digest,
+      xattrs: [],
+      from,
+    };
   }
 
   test('directories that are whole; of one that lacks a file nothing is left', async () => {

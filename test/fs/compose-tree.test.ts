@@ -128,9 +128,11 @@ describe('extended attributes', () => {
   test.each([
     ['without an owner', {}],
     ['with an owner', { owner: { uid: 1, gid: 1 } }],
-  ])('of a directory are not copied: the layer itself is read, %s', (_, more) => {
-    expect(composed([outer(below(pairs))], more)).toBe(undefined);
-    expect(composed([outer(below([]))], more)).toBeDefined();
+  ])('of a directory are copied, %s', (_, more) => {
+    const tree = composed([outer(below(pairs))], more)?.tree as TreeDigest;
+    const all = [...walkTree(trees.read, tree)].map(({ entry }) => [entry.name, entry.xattrs]);
+    expect(all).toEqual(expect.arrayContaining([['d', pairs]]));
+    expect(all.filter(([, xattrs]) => xattrs?.length !== 0)).toHaveLength(1);
   });
 
   test('of a file are copied', () => {

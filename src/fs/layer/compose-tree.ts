@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import type { TreeDigest } from '../../keys/digest.js';
 import type { LinkGroups } from '../scan/hard-links.js';
 import type { DirectoryEntry, TreeEntry, TreeReader } from '../scan/tree.js';
-import { byName, encodeTree, mayHaveXattrs } from '../scan/tree.js';
+import { byName, encodeTree } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import { parentPath } from '../tree-path.js';
 import type { EntryAttributes } from '../write.js';
@@ -72,8 +72,6 @@ function addEntry(directory: Growing, entry: TreeEntry): void {
 
 /** An entry with the owner and mode that its copy has. */
 function copied(request: CopyRequest, nodes: TreeNodes, entry: TreeEntry): TreeEntry {
-  // Attributes of directories are not copied.
-  if (entry.type === 'dir' && entry.xattrs.length > 0) throw new NotComposable();
   const { owner, chmod } = request;
   const isDirectory = entry.type === 'dir';
   const mode = chmod && entry.type !== 'symlink' ? chmod(entry.mode, isDirectory) : entry.mode;
@@ -83,10 +81,8 @@ function copied(request: CopyRequest, nodes: TreeNodes, entry: TreeEntry): TreeE
 }
 
 function copiedTree(request: CopyRequest, nodes: TreeNodes, tree: TreeDigest): TreeDigest {
-  const isSame = !request.owner && !request.chmod;
-  if (isSame && !mayHaveXattrs(nodes.text, tree)) return tree;
+  if (!request.owner && !request.chmod) return tree;
   const entries = nodes.read(tree).map((entry) => copied(request, nodes, entry));
-  if (isSame) return tree;
   const { digest, text } = encodeTree(entries);
   nodes.write(digest, text);
   return digest;

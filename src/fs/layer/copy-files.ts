@@ -39,16 +39,29 @@ function place(path: string): { parent: string; name: string } {
 /** Every symbolic link has it (symlink(7)). */
 const LINK_MODE = 0o777;
 
+function addXattrs(pending: Pending, path: string, xattrs: TreeEntry['xattrs']): void {
+  const bytes = Buffer.from(path).toString('latin1');
+  for (const [name, value] of xattrs) {
+    const text = Buffer.from(value, 'hex').toString('latin1');
+    pending.add({ call: 'setxattr', path: bytes, name, value: text });
+  }
+}
+
 /** What Node has no call for; chown(2) removes capabilities, so that they come after it. */
 function queueXattrs({ pending, bare }: Copying, copies: readonly NotedCopy[]): void {
   for (const [path, { entry }] of copies) {
-    if (entry.xattrs.length === 0 || bare.has(path)) continue;
-    const bytes = Buffer.from(path).toString('latin1');
-    for (const [name, value] of entry.xattrs) {
-      const text = Buffer.from(value, 'hex').toString('latin1');
-      pending.add({ call: 'setxattr', path: bytes, name, value: text });
-    }
+    if (!bare.has(path)) addXattrs(pending, path, entry.xattrs);
   }
+}
+
+/** Sets attributes of what is there, by path in the layer. @throws the file system's errors */
+export async function setXattrs(
+  layer: string,
+  wanted: ReadonlyMap<string, TreeEntry['xattrs']>,
+): Promise<void> {
+  const pending = createPending(layer);
+  for (const [path, xattrs] of wanted) addXattrs(pending, path, xattrs);
+  await pending.flush();
 }
 
 /** Gives a new file, which is open, what belongs to it besides its content. */

@@ -98,6 +98,8 @@ export interface Job {
   readonly subtrees: Subtree[];
   readonly directories: Set<string>;
   readonly made: Set<string>;
+  /** Extended attributes of directories: a default ACL would become that of every file made in there. */
+  readonly directoryXattrs: Map<string, TreeEntry['xattrs']>;
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
   readonly meter: DiskMeter;

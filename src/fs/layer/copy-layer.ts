@@ -18,7 +18,7 @@ import type { Selection } from '../select/select.js';
 import { openWalker, openWalkers } from '../walker.js';
 import type { TreeNodes } from './compose-tree.js';
 import { composeTree } from './compose-tree.js';
-import { copyFiles } from './copy-files.js';
+import { copyFiles, setXattrs } from './copy-files.js';
 import type { CopyReport, CopyRequest, Job } from './copy-job.js';
 import { diskMeter } from './disk-usage.js';
 import { placeSelections, placeSubtrees } from './place-files.js';
@@ -56,11 +56,13 @@ async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
   if (copied.status === 'rejected') throw copied.reason;
   if (placed.status === 'rejected') throw placed.reason;
   checkpoint('copy:linked');
-  if (placed.value) return;
-  // What could not be placed as a whole.
-  const before = new Set(noted.map(([path]) => path));
-  const left = [...job.copies].filter(([path]) => !before.has(path));
-  await copyFiles(job, left, signal);
+  if (!placed.value) {
+    // What could not be placed as a whole.
+    const before = new Set(noted.map(([path]) => path));
+    const left = [...job.copies].filter(([path]) => !before.has(path));
+    await copyFiles(job, left, signal);
+  }
+  if (job.directoryXattrs.size > 0) await setXattrs(job.layer, job.directoryXattrs);
 }
 
 /**
@@ -196,6 +198,7 @@ export async function makeCopyLayer(
     subtrees: [],
     directories: new Set(),
     made: new Set(),
+    directoryXattrs: new Map(),
     finish: [],
     meter: diskMeter(),
     linked: { files: 0, disk: 0 },

@@ -7,7 +7,7 @@ import type { TreeDigest } from '../../keys/digest.js';
 import type { LinkGroups } from '../scan/hard-links.js';
 import type { Scanned, ScannedDirectory } from '../scan/listing.js';
 import type { TreeEntry, TreeReader } from '../scan/tree.js';
-import { isPlainTree } from '../scan/tree.js';
+import { isPlainTree, mayHaveXattrs } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import { pathBelow } from '../tree-path.js';
 import type { EntryAttributes } from '../write.js';
@@ -76,7 +76,7 @@ function directoryAttributes(job: Job, { stats }: Scanned): EntryAttributes {
 
 function placeSubdirectory(
   placing: Placing,
-  { path, listed, digest, within }: Omit<Subtree, 'from'>,
+  { path, listed, digest, within, xattrs }: Omit<Subtree, 'from'>,
   former: TreeDigest | undefined,
 ): void {
   const { job } = placing;
@@ -84,6 +84,7 @@ function placeSubdirectory(
   placeDirectory(placing, listed.directory, within, digest, former);
   // What one source has a directory for is as old as that, no matter which source made it first.
   job.made.delete(path);
+  if (xattrs.length > 0) job.directoryXattrs.set(path, xattrs);
   job.finish.push(() => {
     const directory = job.target.at(path);
     setDirectory(directory, directoryAttributes(job, listed));
@@ -107,12 +108,15 @@ function getCopy(
 /** Which layer has a subdirectory as it is to be here? */
 function findWhole(
   { job }: Placing,
-  { path, listed, digest }: Omit<Subtree, 'from'>,
+  { path, listed, digest, xattrs }: Omit<Subtree, 'from'>,
   isSame: boolean,
   former: TreeEntry | undefined,
 ): SubtreeSource | undefined {
   const { request } = job;
-  if (isSame && request.former) return { root: request.former.path, path, how: 'link' };
+  // Directories that are placed as a whole get none.
+  if (xattrs.length > 0) return undefined;
+  if (isSame && request.former && !mayHaveXattrs(job.text, digest))
+    return { root: request.former.path, path, how: 'link' };
   const { whole } = listed.directory;
   if (whole?.tree !== digest || request.owner || request.chmod) return undefined;
   if (!isPlainTree(job.text, digest)) return undefined;
@@ -145,7 +149,8 @@ function placeDirectory(
     // What is not in the tree was gone when it was digested.
     if (entry?.type !== 'dir') continue;
     const listed = { ...child, directory: child.directory };
-    const subtree = { path, within, listed, digest: entry.digest };
+    const { digest, xattrs } = entry;
+    const subtree = { path, within, listed, digest, xattrs };
     const old = before(name);
     const from = onWhole && findWhole(placing, subtree, isSame(name), old);
     if (from) onWhole({ ...subtree, from });

@@ -7,6 +7,7 @@ import type { TreeDigest } from '../../keys/digest.js';
 import { placeTrees } from '../../native/transfer-files.js';
 import { removeTree } from '../remove-tree.js';
 import type { Scanned, ScannedDirectory } from '../scan/listing.js';
+import type { TreeEntry } from '../scan/tree.js';
 
 /** A directory that another layer has with everything that is below it, and with nothing else. */
 export interface Subtree {
@@ -16,6 +17,8 @@ export interface Subtree {
   readonly within: string;
   readonly listed: Scanned & { readonly directory: ScannedDirectory };
   readonly digest: TreeDigest;
+  /** Of the directory itself. */
+  readonly xattrs: TreeEntry['xattrs'];
   readonly from: SubtreeSource;
 }
 
