@@ -41,8 +41,11 @@ const LINK_MODE = 0o777;
 
 /** What Node has no call for; chown(2) removes capabilities, so that they come after it. */
 function queueXattrs({ pending, bare }: Copying, copies: readonly NotedCopy[]): void {
-  for (const [path, { entry }] of copies) {
-    if (entry.xattrs.length === 0 || bare.has(path)) continue;
+  for (const noted of copies) {
+    const { entry } = noted[1];
+    if (entry.xattrs.length === 0) continue;
+    const [path] = noted;
+    if (bare.has(path)) continue;
     const bytes = Buffer.from(path).toString('latin1');
     for (const [name, value] of entry.xattrs) {
       const text = Buffer.from(value, 'hex').toString('latin1');
