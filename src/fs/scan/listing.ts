@@ -339,25 +339,3 @@ export function countListed(directory: ScannedDirectory, blockSize = 1): ListedT
   }
   return { entries, directories, bytes };
 }
-
-/** A file that has several names, wherever they are. */
-export interface LinkedFile {
-  /** Relative to the directory that was asked for. */
-  readonly path: string;
-  /** Equal for names of one file. */
-  readonly inode: string;
-}
-
-/** Files with several names, from the numbers alone. */
-export function* linkedFiles(directory: ScannedDirectory, prefix = ''): Generator<LinkedFile> {
-  const { count, fields, others, subdirectories } = directory;
-  let names: readonly string[] | undefined;
-  for (let index = 0; index < count; index += 1) {
-    if ((others[index * OTHER_FIELDS + 3] as number) < 2) continue;
-    if (getKind(others[index * OTHER_FIELDS] as number) === 'dir') continue;
-    const at = index * FINGERPRINT_FIELDS;
-    names ??= directory.names;
-    yield { path: prefix + names[index], inode: `${fields[at + 2]}:${fields[at + 1]}` };
-  }
-  for (const [name, below] of subdirectories) yield* linkedFiles(below, `${prefix}${name}/`);
-}
