@@ -3,7 +3,7 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
-import { filesContext, runContext } from './contexts.js';
+import { filesContext, runContext, stageContext } from './contexts.js';
 import { compare, markdownTable, workDirectory } from './harness.js';
 
 const [before] = process.argv.slice(2);
@@ -33,6 +33,7 @@ function contestants(name, args, { cold = false, change = () => {} } = {}) {
 const contexts = {
   runs: runContext,
   files: filesContext,
+  stage: stageContext,
   many: (context) => filesContext(context, 2000),
 };
 for (const [name, make] of Object.entries(contexts)) {
@@ -55,6 +56,7 @@ add('20 RUN steps, cold', contestants('runs-cold', build('runs'), { cold: true }
 compare(contestants('runs', build('runs')), 2);
 add('20 RUN steps, cached', contestants('runs', build('runs')));
 add('20,000 files, cold', contestants('files-cold', build('files'), { cold: true }));
+add('COPY --from of 20,000 files, cold', contestants('stage-cold', build('stage'), { cold: true }));
 compare(contestants('files', build('files')), 2);
 add('20,000 files, unchanged', contestants('files', build('files')));
 add('20,000 files, one changed', contestants('files', build('files'), { change: touch }));

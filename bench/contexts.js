@@ -45,6 +45,15 @@ export function filesContext(directory, folders = 200) {
   );
 }
 
+/** The same files from a stage, at the path that they have there. */
+export function stageContext(directory) {
+  filesContext(directory);
+  writeFileSync(
+    join(directory, 'Dockerfile'),
+    'FROM scratch AS files\nCOPY bin /bin\nCOPY src /src\nFROM scratch\nCOPY bin /bin\nCOPY --from=files /src /src\nRUN ls /src > /list\n',
+  );
+}
+
 /** Debian minbase, as mmdebstrap makes it: 170 MB in 7,000 files. */
 export function debianContext(directory) {
   const tar = join(directory, 'base.tar');

@@ -56,7 +56,7 @@ void tell_malformed(struct answer *answer);
 // Carries out a request, and tells one last thing about it. The working directory is its own.
 typedef void files_handler(struct request *request, struct answer *answer);
 
-files_handler list_stats, list_xattrs, list_digests, fill_directories, walk_tree, set_attributes, link_trees,
+files_handler list_stats, list_directories, list_xattrs, list_digests, fill_directories, walk_tree, set_attributes, link_trees,
     copy_tree, sync_files, spread_tree, probe_types;
 
 // Carries out requests that come over `input` until its end. Returns the exit code.

@@ -37,6 +37,8 @@ enum request_kind {
     // Digests of a list of files, and copies of them.
     ASK_DIGESTS = 25,
     ASK_FILL = 26,
+    // Names in directories, with what lstat says of them.
+    ASK_LIST = 27,
 };
 
 // What it is told.

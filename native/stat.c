@@ -4,14 +4,10 @@
 
 #include "files.h"
 #include "listed.h"
+#include "milliseconds.h"
 
 // Of the first number of a file that is gone, and of one whose directory is.
 enum { FILE_GONE = 0, DIRECTORY_GONE = -1 };
-
-// As Node has it, in doubles too, or fingerprints would differ.
-static double milliseconds(struct timespec time) {
-    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
-}
 
 // A record: 10 doubles, in the order of src/native/list-stats.ts.
 static bool put_stats(struct listed *listed, const char *name) {

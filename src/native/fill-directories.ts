@@ -62,14 +62,15 @@ const NOBODY = 0xffffffff;
 
 function encodeWanted(files: readonly FileToCopy[]): Buffer {
   const wanted = Buffer.alloc(files.length * WANTED_BYTES);
-  for (const [index, { size, mode, owner, digest, mayLink }] of files.entries()) {
-    const at = index * WANTED_BYTES;
+  let at = 0;
+  for (const { size, mode, owner, digest, mayLink } of files) {
     wanted.writeBigUInt64LE(BigInt(size), at);
     wanted.writeUInt32LE(mode, at + 8);
     wanted.writeUInt32LE(owner?.uid ?? NOBODY, at + 12);
     wanted.writeUInt32LE(owner?.gid ?? NOBODY, at + 16);
     wanted.writeUInt32LE(Number(mayLink), at + 20);
     wanted.write(digest, at + 24, DIGEST_BYTES, 'hex');
+    at += WANTED_BYTES;
   }
   return wanted;
 }

@@ -16,6 +16,7 @@ export const ASK = {
   stats: 24,
   digests: 25,
   fill: 26,
+  list: 27,
 } as const;
 
 /** What it tells. */

@@ -25,8 +25,8 @@ function* batches(files: readonly NamedFiles[]): Generator<NamedFiles[]> {
   for (const { directory, names, bytes } of files) {
     let from = 0;
     size += directory.length;
-    for (const [index, name] of names.entries()) {
-      size += name.length + 1 + (bytes?.[index] ?? 0) / READ_BYTES;
+    for (let index = 0; index < names.length; index += 1) {
+      size += (names[index] as string).length + 1 + (bytes?.[index] ?? 0) / READ_BYTES;
       if (size < REQUEST_BYTES) continue;
       yield [...batch, { directory, names: names.slice(from, index + 1) }];
       batch = [];

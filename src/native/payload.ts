@@ -46,6 +46,8 @@ export interface PayloadReader {
   readonly text: () => Buffer;
   readonly bytes: () => Buffer;
   readonly rest: () => Buffer;
+  /** Of a length that is known. */
+  readonly part: (length: number) => Buffer;
   readonly hex: (length: number) => string;
 }
 
@@ -60,6 +62,7 @@ export function payloadReader(payload: Buffer = EMPTY): PayloadReader {
     isEmpty: () => at === payload.length,
     number,
     large: () => Number(payload.readBigUInt64LE(take(8))),
+    part: (length) => payload.subarray(take(length), at),
     hex: (length) => payload.toString('hex', take(length), at),
     text() {
       const end = payload.indexOf(0, at);

@@ -1,5 +1,5 @@
 /** A build of a context that did not change reads none of its files. */
-import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -13,10 +13,10 @@ async function openedFiles(root: string, store: string): Promise<string[]> {
   const command = [process.execPath, WIAC, 'build', '-q', root];
   await execa('strace', [...flags, ...command], { env: { WIAC_ROOT: store } });
   const lines = readFileSync(trace, 'utf8').split('\n');
-  const opened = lines.filter((line) => !line.includes('O_DIRECTORY') && !line.includes('ENOENT'));
-  return opened.flatMap((line) => {
+  return lines.flatMap((line) => {
     const [, path] = /= \d+<([^>]+)>$/.exec(line) ?? [];
-    return path?.startsWith(`${root}/`) ? [path.slice(root.length + 1)] : [];
+    if (!path?.startsWith(`${root}/`)) return [];
+    return lstatSync(path).isDirectory() ? [] : [path.slice(root.length + 1)];
   });
 }
 

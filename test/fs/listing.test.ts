@@ -1,8 +1,9 @@
 /** Listings: the same by Node's calls and by wiac-sys, from whatever directory. */
 import { spawnSync } from 'node:child_process';
-import { readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
+import type { ScannedDirectory } from '../../src/fs/scan/listing.js';
 import { listTree } from '../../src/fs/scan/listing.js';
 import { openContext } from '../../src/fs/scan/local-context.js';
 import type { DirectoryNumbers } from '../../src/fs/scan/stat-names.js';
@@ -93,5 +94,66 @@ test('many files: a tree that is listed by wiac-sys', async () => {
       stats: { kind: 'file' },
     });
   }
+  source.close();
+});
+
+/** All that a listing says, with the directories in it. */
+function whatIsIn(directory: ScannedDirectory): unknown {
+  const { path, count, names, nameBytes, fields, others, subdirectories } = directory;
+  const below = [...subdirectories].map(([name, one]) => [name, whatIsIn(one)]);
+  return { path, count, names, bytes: String(nameBytes), fields, others, below };
+}
+
+test('many directories: wiac-sys lists them as Node does, whatever the names are', async () => {
+  const root = tempDir();
+  const odd = [
+    '\u{1f600}',
+    '\uffef',
+    '\ue000',
+    'z',
+    'a',
+    'B',
+    '\u00e4',
+    '\n',
+    '-',
+    'a b',
+    '"',
+    '\u{10ffff}x',
+  ];
+  for (let directory = 0; directory < 120; directory += 1) {
+    const path = `all/d${directory}${odd[directory % odd.length]}`;
+    writeTree(root, { [`${path}/below/f`]: 'x', [`${path}/link`]: '-> /nowhere' });
+    if (directory % 2 === 0) for (const name of odd) writeTree(root, { [`${path}/${name}`]: name });
+    else mkdirSync(join(root, path, 'empty'));
+  }
+  spawnSync('mkfifo', [join(root, 'all/fifo')]);
+  const source = openContext(root, undefined);
+  expect(source.plainRoot).toBeDefined();
+  const [atOnce, oneByOne] = [source, { ...source, plainRoot: undefined }];
+  const listed = whatIsIn(await listTree(atOnce, ''));
+  expect(listed).toEqual(whatIsIn(await listTree(oneByOne, '')));
+  source.close();
+});
+
+test('a name that is no text is refused in many directories as well', async () => {
+  const root = tempDir();
+  for (let directory = 0; directory < 120; directory += 1) mkdirSync(join(root, `d${directory}`));
+  writeFileSync(Buffer.concat([Buffer.from(`${root}/d77/`), Buffer.from([0xff])]), '');
+  const source = openContext(root, undefined);
+  await expect(listTree(source, '')).rejects.toThrow('is not valid UTF-8: d77/');
+  source.close();
+});
+
+test('what .dockerignore leaves out is not listed, be it in many directories', async () => {
+  const root = tempDir();
+  for (let directory = 0; directory < 120; directory += 1)
+    writeTree(root, { [`d${directory}/in`]: '', [`d${directory}/out`]: '' });
+  writeTree(root, { '.dockerignore': '*/out\n' });
+  const source = openContext(root, undefined);
+  expect(source.plainRoot).toBeUndefined();
+  const { subdirectories } = await listTree(source, '');
+  expect([...subdirectories.values()].map(({ names }) => names)).toEqual(
+    Array.from({ length: 120 }, () => ['in']),
+  );
   source.close();
 });

@@ -359,8 +359,8 @@ test('a long request does not keep a short one waiting', async () => {
 test('any payload for any request: each is answered, and nothing is read behind its end', () => {
   const root = tempDir();
   writeTree(root, { 'a/b': 'b', c: '-> a' });
-  const { xattrs, stats, digests, fill, tree, set, link, copy, spread, types } = ASK;
-  const kinds = [xattrs, stats, digests, fill, tree, set, link, copy, spread, types];
+  const { xattrs, stats, list, digests, fill, tree, set, link, copy, spread, types } = ASK;
+  const kinds = [xattrs, stats, list, digests, fill, tree, set, link, copy, spread, types];
   const number = fc.constantFrom(0, 1, 2, 3, 0xff, 0xffff_ffff).map((value) => {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(value);

@@ -49,7 +49,10 @@ function addXattrs(pending: Pending, path: string, xattrs: TreeEntry['xattrs']):
 
 /** What Node has no call for; chown(2) removes capabilities, so that they come after it. */
 function queueXattrs({ pending, bare }: Copying, copies: readonly NotedCopy[]): void {
-  for (const [path, { entry }] of copies) {
+  for (const noted of copies) {
+    const { entry } = noted[1];
+    if (entry.xattrs.length === 0) continue;
+    const [path] = noted;
     if (!bare.has(path)) addXattrs(pending, path, entry.xattrs);
   }
 }

@@ -49,7 +49,7 @@ async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
   const whole = placeSelections(job);
   const noted = [...job.copies];
   const [placed, copied] = await Promise.allSettled([
-    placeSubtrees(job, whole),
+    placeSubtrees(job, whole, signal),
     copyFiles(job, noted, signal),
   ]);
   // Both have ended: nothing writes to a layer that is given up.

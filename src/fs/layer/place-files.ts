@@ -22,7 +22,7 @@ import {
 import { canLinkFrom } from './linkable.js';
 import { ensureDirectory, makeDirectories, placeEntry } from './place-entry.js';
 import type { Subtree, SubtreeSource } from './place-subtrees.js';
-import { areWorthPlacing, placeWhole } from './place-subtrees.js';
+import { areWorthPlacing, isTooLarge, placeWhole } from './place-subtrees.js';
 
 /** What becomes of a subdirectory that a layer has as a whole; without it each of its files is placed. */
 type OnWhole = ((subtree: Subtree) => void) | undefined;
@@ -123,7 +123,9 @@ function findWhole(
   const from = { root: whole.root, path: listed.directory.path };
   if (from.path === path && canLinkFrom(job, whole.root)) return { ...from, how: 'link' };
   // Most of it may be linked from the former layer.
-  return former?.type === 'dir' ? undefined : { ...from, how: 'copy' };
+  return former?.type === 'dir' || isTooLarge(listed.directory)
+    ? undefined
+    : { ...from, how: 'copy' };
 }
 
 /** Places a directory's entries; `onWhole` takes subdirectories of which a layer has all. */
@@ -204,8 +206,12 @@ function getPlacing(job: Job, selection: Selection, index: number, onWhole: OnWh
  * Places the subtrees as a whole where they are worth a request; else file by file.
  * @returns false when files were noted for copying
  */
-export async function placeSubtrees(job: Job, found: readonly Subtree[]): Promise<boolean> {
-  const failed = areWorthPlacing(found) ? await placeWhole(job.layer, found) : found;
+export async function placeSubtrees(
+  job: Job,
+  found: readonly Subtree[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const failed = areWorthPlacing(found) ? await placeWhole(job.layer, found, signal) : found;
   const placed = new Set(found);
   for (const subtree of failed) placed.delete(subtree);
   job.subtrees.push(...placed);

@@ -7,6 +7,7 @@ import type { TreeDigest } from '../../keys/digest.js';
 import { placeTrees } from '../../native/transfer-files.js';
 import { removeTree } from '../remove-tree.js';
 import type { Scanned, ScannedDirectory } from '../scan/listing.js';
+import { countListed } from '../scan/listing.js';
 import type { TreeEntry } from '../scan/tree.js';
 
 /** A directory that another layer has with everything that is below it, and with nothing else. */
@@ -34,8 +35,8 @@ export interface SubtreeSource {
 const MIN_FILES = 300;
 
 /** The directory itself counted. */
-function countEntries({ names, subdirectories }: ScannedDirectory): number {
-  let entries = names.length + 1 - subdirectories.size;
+function countEntries({ count, subdirectories }: ScannedDirectory): number {
+  let entries = count + 1 - subdirectories.size;
   for (const below of subdirectories.values()) entries += countEntries(below);
   return entries;
 }
@@ -45,6 +46,14 @@ const entriesOf = ({ listed }: Subtree) => countEntries(listed.directory);
 /** Are there enough files in them? */
 export function areWorthPlacing(subtrees: readonly Subtree[]): boolean {
   return subtrees.reduce((sum, subtree) => sum + entriesOf(subtree), 0) >= MIN_FILES;
+}
+
+/** What one request copies at most: a signal is heeded between two of them. */
+const LARGE_BYTES = 128 << 20;
+
+/** Is a directory more than one request should copy? */
+export function isTooLarge(directory: ScannedDirectory): boolean {
+  return countListed(directory).bytes > LARGE_BYTES;
 }
 
 /** A part of the subtrees. */
@@ -80,27 +89,52 @@ function bySource(subtrees: readonly Subtree[]): Subtree[][] {
   return [...sources.values()];
 }
 
+/** What is placed at once. */
+function* requestsOf({ subtrees }: Share): Generator<Share['subtrees']> {
+  let first = 0;
+  let bytes = 0;
+  for (const [index, { subtree }] of subtrees.entries()) {
+    if (subtree.from.how === 'copy') bytes += countListed(subtree.listed.directory).bytes;
+    if (bytes < LARGE_BYTES) continue;
+    yield subtrees.slice(first, index + 1);
+    first = index + 1;
+    bytes = 0;
+  }
+  if (first < subtrees.length) yield subtrees.slice(first);
+}
+
+/** @returns those that could not be placed */
+async function placeAtOnce(layer: string, subtrees: Share['subtrees']): Promise<Subtree[]> {
+  const [first] = subtrees;
+  if (!first) return [];
+  const { how, root } = first.subtree.from;
+  const paths = subtrees.map(({ subtree: { from, path } }) => ({ from: from.path, into: path }));
+  const placed = await placeTrees(how, root, layer, paths);
+  // Of a layer that is being removed a part may be there.
+  const failed = subtrees.filter(
+    ({ entries }, index) => !placed[index]?.done || placed[index]?.entries !== entries,
+  );
+  return failed.map(({ subtree }) => subtree);
+}
+
 /**
  * Places subtrees in a new layer; their directories have the attributes that they have in the other one.
  * @returns those that could not be placed, of which nothing is in the new layer: a file has as many
  *   links as the file system allows, or the other layer was removed meanwhile
- * @throws IsolationError
+ * @throws IsolationError, the signal's reason; nothing is written any more then
  */
-export async function placeWhole(layer: string, subtrees: readonly Subtree[]): Promise<Subtree[]> {
+export async function placeWhole(
+  layer: string,
+  subtrees: readonly Subtree[],
+  signal?: AbortSignal,
+): Promise<Subtree[]> {
   const place = async (share: Share): Promise<Subtree[]> => {
-    const [first] = share.subtrees;
-    if (!first) return [];
-    const { how, root } = first.subtree.from;
-    const paths = share.subtrees.map(({ subtree: { from, path } }) => ({
-      from: from.path,
-      into: path,
-    }));
-    const placed = await placeTrees(how, root, layer, paths);
-    // Of a layer that is being removed a part may be there.
-    const failed = share.subtrees.filter(
-      ({ entries }, index) => !placed[index]?.done || placed[index]?.entries !== entries,
-    );
-    return failed.map(({ subtree }) => subtree);
+    const failed: Subtree[] = [];
+    for (const request of requestsOf(share)) {
+      signal?.throwIfAborted();
+      failed.push(...(await placeAtOnce(layer, request)));
+    }
+    return failed;
   };
   const ended = await Promise.allSettled(bySource(subtrees).flatMap(shareOut).map(place));
   const failed = ended.flatMap((one) => {

@@ -69,6 +69,8 @@ export interface FileSource {
   list(path: string): Listing;
   /** No file has extended attributes: none is asked for them. */
   readonly withoutXattrs?: boolean;
+  /** Trusted path of the directory that has all that is shown, and nothing else: no name is left out. */
+  readonly plainRoot?: string | undefined;
   /** What was digested of a file that never changes; it need not be read again then. */
   readonly known?: (place: Place) => TreeEntry | undefined;
   /** The layer that alone shows a directory, and all that is below it. */

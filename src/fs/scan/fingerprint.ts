@@ -38,10 +38,9 @@ export interface FingerprintStore {
 
 /** Fingerprint of a whole directory: one hash over all entries. */
 export function fingerprintDirectory(directory: ScannedDirectory, hash64: Hash64): string {
-  const { fields, names } = directory;
+  const { fields, nameBytes } = directory;
   const numbers = new Uint8Array(fields.buffer, fields.byteOffset, fields.byteLength);
-  const text = names.length === 0 ? '' : `${names.join('\0')}\0`;
-  return `${hash64(numbers).toString(36)}.${hash64(Buffer.from(text)).toString(36)}`;
+  return `${hash64(numbers).toString(36)}.${hash64(nameBytes).toString(36)}`;
 }
 
 /** Fingerprint of a single entry. */

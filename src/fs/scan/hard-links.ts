@@ -2,20 +2,66 @@
  * Names of one file. BuildKit and tar keep them one file within what is copied at once; a program
  * in the image can tell (stat(2), st_nlink), and so they are part of a COPY's key.
  */
+import { getKind } from './file-stats.js';
 import type { ScannedDirectory } from './listing.js';
-import { linkedFiles } from './listing.js';
+import { FINGERPRINT_FIELDS, OTHER_FIELDS } from './stat-names.js';
 
 /** Paths relative to a selection: each group sorted, the groups by their first path. */
 export type LinkGroups = readonly (readonly string[])[];
 
+/** Calls `onFile` for each file that has several names, wherever they are. */
+function eachLinked(
+  directory: ScannedDirectory,
+  prefix: string,
+  onFile: (directory: ScannedDirectory, index: number, getPath: (index: number) => string) => void,
+): void {
+  const { count, others, subdirectories } = directory;
+  let names: readonly string[] | undefined;
+  const getPath = (index: number) => {
+    names ??= directory.names;
+    return prefix + names[index];
+  };
+  for (let index = 0; index < count; index += 1) {
+    const at = index * OTHER_FIELDS;
+    if ((others[at + 3] as number) < 2 || getKind(others[at] as number) === 'dir') continue;
+    onFile(directory, index, getPath);
+  }
+  for (const [name, below] of subdirectories) eachLinked(below, `${prefix}${name}/`, onFile);
+}
+
+const inodeAt = ({ fields }: ScannedDirectory, index: number) =>
+  fields[index * FINGERPRINT_FIELDS + 1] as number;
+
+/**
+ * Inodes that are met more than once. Mostly there are none: all files of a layer may have another name in
+ * another layer, and no text is made for them.
+ */
+function repeatedInodes(files: ScannedDirectory): ReadonlySet<number> {
+  const seen = new Set<number>();
+  const repeated = new Set<number>();
+  eachLinked(files, '', (directory, index) => {
+    const inode = inodeAt(directory, index);
+    if (seen.has(inode)) repeated.add(inode);
+    else seen.add(inode);
+  });
+  return repeated;
+}
+
 /** @returns undefined when no two names are those of one file */
 export function linkGroups(files: ScannedDirectory): LinkGroups | undefined {
+  const repeated = repeatedInodes(files);
+  if (repeated.size === 0) return undefined;
   const byInode = new Map<string, string[]>();
-  for (const { path, inode } of linkedFiles(files)) {
-    const group = byInode.get(inode);
+  eachLinked(files, '', (directory, index, getPath) => {
+    const inode = inodeAt(directory, index);
+    if (!repeated.has(inode)) return;
+    // Two file systems have the same numbers.
+    const key = `${directory.fields[index * FINGERPRINT_FIELDS + 2]}:${inode}`;
+    const path = getPath(index);
+    const group = byInode.get(key);
     if (group) group.push(path);
-    else byInode.set(inode, [path]);
-  }
+    else byInode.set(key, [path]);
+  });
   // A file whose other names lie elsewhere is like any other.
   const groups = [...byInode.values()].filter((group) => group.length > 1);
   if (groups.length === 0) return undefined;

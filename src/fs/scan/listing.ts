@@ -6,10 +6,13 @@
 import { ContextError } from '../../util/errors.js';
 import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
-import { openWalkers } from '../walker.js';
+import { checkDepth, openWalkers } from '../walker.js';
 import type { FileSource, Located, Place, WholeDirectory } from './file-source.js';
 import type { FileStats } from './file-stats.js';
 import { getKind } from './file-stats.js';
+import { listMany, mayBeRefused } from './list-many.js';
+import type { Names } from './names.js';
+import { namesOf } from './names.js';
 import type { DirectoryNumbers, NamedDirectory } from './stat-names.js';
 import {
   FINGERPRINT_FIELDS,
@@ -33,7 +36,11 @@ export interface Scanned {
 /** A directory with everything in it that the source shows, by name. */
 export interface ScannedDirectory {
   readonly path: string;
+  readonly count: number;
+  /** Made anew each time. */
   readonly names: readonly string[];
+  /** The same in UTF-8, each ended by NUL. */
+  readonly nameBytes: Buffer;
   /** What fingerprints are made of: `FINGERPRINT_FIELDS` numbers for each name. */
   readonly fields: Float64Array;
   /** The other numbers: `OTHER_FIELDS` for each name. */
@@ -66,7 +73,7 @@ function statsAt(fields: Float64Array, others: Float64Array, index: number): Fil
 /** A directory that was listed. */
 function scannedDirectory(
   path: string,
-  names: readonly string[],
+  named: Names,
   getPlace: (name: string) => Place,
   { fields, others }: { readonly fields: Float64Array; readonly others: Float64Array },
   subdirectories: ReadonlyMap<string, ScannedDirectory>,
@@ -74,13 +81,19 @@ function scannedDirectory(
 ): ScannedDirectory {
   return {
     path,
-    names,
+    count: named.count,
+    get names() {
+      return named.all();
+    },
+    get nameBytes() {
+      return named.bytes();
+    },
     fields,
     others,
     subdirectories,
     whole,
     getChildren: () =>
-      names.map((name, index) => ({
+      named.all().map((name, index) => ({
         name,
         place: getPlace(name),
         stats: statsAt(fields, others, index),
@@ -106,7 +119,8 @@ function pickNumbers(numbers: Float64Array, each: number, indexes: readonly numb
 }
 
 /** A directory whose names are known, with what is found out about them level by level. */
-interface Listed extends NamedDirectory {
+interface Listed extends Omit<NamedDirectory, 'names'> {
+  readonly named: Names;
   numbers: DirectoryNumbers | undefined;
   /** By their names. */
   readonly below: Map<string, Listed>;
@@ -117,7 +131,7 @@ function listNamesOf(source: FileSource, path: string): Listed {
   // Code unit order, as in trees.
   const names = [...listing.names].sort();
   for (const name of names) checkName(name, path, source);
-  return { path, listing, names, numbers: undefined, below: new Map() };
+  return { path, listing, named: namesOf(names), numbers: undefined, below: new Map() };
 }
 
 /**
@@ -134,24 +148,56 @@ function ifThere<T>(source: FileSource, path: string, look: () => T): T | undefi
   }
 }
 
+/** Paths of the directories in these ones, with their parents. */
+function* pathsBelow(
+  level: readonly Listed[],
+): Generator<[parent: Listed, name: string, path: string]> {
+  for (const parent of level)
+    for (const name of parent.numbers?.directories ?? [])
+      yield [parent, name, pathBelow(parent.path, name)];
+}
+
 /** The directories in these ones that are there. */
 function listLevel(source: FileSource, level: readonly Listed[]): Listed[] {
   const next: Listed[] = [];
-  for (const { path, numbers, below } of level) {
-    for (const name of numbers?.directories ?? []) {
-      const at = pathBelow(path, name);
-      const listed = ifThere(source, at, () => listNamesOf(source, at));
-      if (!listed) continue;
-      below.set(name, listed);
-      next.push(listed);
-    }
+  for (const [{ below }, name, path] of pathsBelow(level)) {
+    const listed = ifThere(source, path, () => listNamesOf(source, path));
+    if (!listed) continue;
+    below.set(name, listed);
+    next.push(listed);
   }
   return next;
 }
 
+/** The same by wiac-sys, with the numbers; undefined where it says nothing, and listLevel knows why. */
+async function listLevelAtOnce(
+  source: FileSource,
+  root: string,
+  level: readonly Listed[],
+): Promise<Listed[] | undefined> {
+  const wanted = [...pathsBelow(level)];
+  const [deepest] = wanted;
+  if (deepest) checkDepth(deepest[2].split('/').length, () => source.title);
+  const found = await listMany(
+    root,
+    wanted.map(([, , path]) => path),
+  );
+  if (!found || (!source.changes && found.includes(undefined))) return undefined;
+  const listing = { names: [], rootOf: () => root };
+  return wanted.flatMap(([{ below }, name, path], index): Listed[] => {
+    const one = found[index];
+    // Another process removed it.
+    if (!one) return [];
+    if (mayBeRefused(one.named)) for (const each of one.named.all()) checkName(each, path, source);
+    const listed: Listed = { path, listing, ...one, below: new Map() };
+    below.set(name, listed);
+    return [listed];
+  });
+}
+
 /** A tree from the leaves up; undefined for a directory that was gone when it was looked at. */
 function conclude(source: FileSource, listed: Listed): ScannedDirectory | undefined {
-  const { path, listing, names, numbers, below } = listed;
+  const { path, listing, named, numbers, below } = listed;
   if (!numbers) return undefined;
   const { fields, others, directories, gone } = numbers;
   const { onlyWithContent } = listing;
@@ -161,22 +207,23 @@ function conclude(source: FileSource, listed: Listed): ScannedDirectory | undefi
   for (const name of directories) {
     const inside = below.get(name);
     const directory = inside && conclude(source, inside);
-    const counts = directory && (directory.names.length > 0 || !onlyWithContent?.(name));
+    const counts = directory && (directory.count > 0 || !onlyWithContent?.(name));
     if (counts) subdirectories.set(name, directory);
     else left.add(name);
   }
   if (onlyWithContent)
-    for (const name of names)
+    for (const name of named.all())
       if (onlyWithContent(name) && !subdirectories.has(name)) left.add(name);
   const getPlace = (name: string) => ({ root: listing.rootOf(name), path: prefix + name });
   if (left.size === 0) {
     const whole = source.wholeOf?.(path);
-    return scannedDirectory(path, names, getPlace, { fields, others }, subdirectories, whole);
+    return scannedDirectory(path, named, getPlace, { fields, others }, subdirectories, whole);
   }
+  const names = named.all();
   const kept = names.flatMap((name, index) => (left.has(name) ? [] : [index]));
   return scannedDirectory(
     path,
-    kept.map((index) => names[index] as string),
+    namesOf(kept.map((index) => names[index] as string)),
     getPlace,
     {
       fields: pickNumbers(fields, FINGERPRINT_FIELDS, kept),
@@ -186,8 +233,26 @@ function conclude(source: FileSource, listed: Listed): ScannedDirectory | undefi
   );
 }
 
-/** So many files are looked at sooner than another process is started for them. */
+/** So many files, or directories, are looked at sooner than another process is started for them. */
 const MANY = 4000;
+const MANY_DIRECTORIES = 100;
+
+/** Looks at the names of a level whose names are known. */
+async function lookAt(
+  source: FileSource,
+  level: readonly Listed[],
+  isLarge: boolean,
+  walkers: Walkers,
+): Promise<void> {
+  const named = level.map((listed) => ({ ...listed, names: listed.named.all() }));
+  if (isLarge) await statMany(named);
+  for (const [index, directory] of named.entries()) {
+    const listed = level[index];
+    if (listed)
+      listed.numbers =
+        directory.numbers ?? ifThere(source, listed.path, () => lstatEach(directory, walkers));
+  }
+}
 
 async function listBelow(
   source: FileSource,
@@ -195,14 +260,23 @@ async function listBelow(
   walkers: Walkers,
 ): Promise<ScannedDirectory> {
   const root = listNamesOf(source, top);
-  let count = root.names.length;
-  if (count > MANY) await statMany([root]);
-  root.numbers ??= lstatEach(root, walkers);
-  for (let level = listLevel(source, [root]); level.length > 0; level = listLevel(source, level)) {
-    for (const { names } of level) count += names.length;
-    if (count > MANY) await statMany(level);
-    for (const listed of level)
-      listed.numbers ??= ifThere(source, listed.path, () => lstatEach(listed, walkers));
+  let count = root.named.count;
+  await lookAt(source, [root], count > MANY, walkers);
+  for (let level = [root]; level.length > 0; ) {
+    const directories = level.reduce(
+      (sum, { numbers }) => sum + (numbers?.directories.length ?? 0),
+      0,
+    );
+    const isLarge = count > MANY || directories > MANY_DIRECTORIES;
+    const { plainRoot } = source;
+    const next =
+      isLarge && plainRoot !== undefined
+        ? await listLevelAtOnce(source, plainRoot, level)
+        : undefined;
+    const listed = next ?? listLevel(source, level);
+    for (const { named } of listed) count += named.count;
+    if (!next) await lookAt(source, listed, count > MANY, walkers);
+    level = listed;
   }
   const tree = conclude(source, root);
   if (!tree) throw new Error(`${top} was not listed`);
@@ -234,7 +308,7 @@ export function listSingle(path: string, name: string, { root, stats }: Located)
   writeFields(fields, 0, stats, getKind(stats.mode) === 'dir');
   writeOthers(others, 0, stats);
   const place = { root, path };
-  return scannedDirectory(`${path}//`, [name], () => place, { fields, others }, new Map());
+  return scannedDirectory(`${path}//`, namesOf([name]), () => place, { fields, others }, new Map());
 }
 
 /** What a listed tree amounts to. */
@@ -249,9 +323,9 @@ export interface ListedTotals {
 
 /** Adds up a tree from the numbers alone: no object is made for a file. */
 export function countListed(directory: ScannedDirectory, blockSize = 1): ListedTotals {
-  let entries = directory.names.length;
+  let entries = directory.count;
   let bytes = 0;
-  for (let index = 0; index < directory.names.length; index += 1) {
+  for (let index = 0; index < directory.count; index += 1) {
     const at = index * OTHER_FIELDS;
     if (getKind(directory.others[at] as number) !== 'file') continue;
     bytes += Math.ceil((directory.others[at + 1] as number) / blockSize) * blockSize;
@@ -264,24 +338,4 @@ export function countListed(directory: ScannedDirectory, blockSize = 1): ListedT
     directories.push(name, ...totals.directories.map((path) => `${name}/${path}`));
   }
   return { entries, directories, bytes };
-}
-
-/** A file that has several names, wherever they are. */
-export interface LinkedFile {
-  /** Relative to the directory that was asked for. */
-  readonly path: string;
-  /** Equal for names of one file. */
-  readonly inode: string;
-}
-
-/** Files with several names, from the numbers alone. */
-export function* linkedFiles(directory: ScannedDirectory, prefix = ''): Generator<LinkedFile> {
-  const { names, fields, others, subdirectories } = directory;
-  for (let index = 0; index < names.length; index += 1) {
-    if ((others[index * OTHER_FIELDS + 3] as number) < 2) continue;
-    if (getKind(others[index * OTHER_FIELDS] as number) === 'dir') continue;
-    const at = index * FINGERPRINT_FIELDS;
-    yield { path: prefix + names[index], inode: `${fields[at + 2]}:${fields[at + 1]}` };
-  }
-  for (const [name, below] of subdirectories) yield* linkedFiles(below, `${prefix}${name}/`);
 }

@@ -204,6 +204,7 @@ function openTree(
     },
     follow: (relative) => followWithin(walker, relative),
     list: listVisible,
+    plainRoot: ignore.empty ? root : undefined,
     close: () => {
       walker.close();
       closeDirectory(top);

@@ -203,21 +203,26 @@ function newEntry(
   const found = scan.read.get(child);
   const stats = found?.stats ?? child.stats;
   const keep = scan.source.ownership === 'keep';
-  const base = {
-    name,
-    mode: stats.mode,
-    uid: keep ? stats.uid : 0,
-    gid: keep ? stats.gid : 0,
-    xattrs: former?.xattrs ?? scan.xattrs.get(place) ?? NO_XATTRS,
-  };
-  if (tree !== undefined) return { ...base, type: 'dir', digest: tree };
+  const { mode } = stats;
+  const uid = keep ? stats.uid : 0;
+  const gid = keep ? stats.gid : 0;
+  const xattrs = former?.xattrs ?? scan.xattrs.get(place) ?? NO_XATTRS;
+  // Written out, as in decodeTree.
+  if (tree !== undefined) return { type: 'dir', name, mode, uid, gid, xattrs, digest: tree };
   // BuildKit sends it without saying what it is, and there is nothing in it to be sent.
-  if (!keep && stats.kind === 'socket') return { ...base, type: 'file', ...NOTHING };
+  if (!keep && stats.kind === 'socket') {
+    const { digest, size } = NOTHING;
+    return { type: 'file', name, mode, uid, gid, xattrs, digest, size };
+  }
   if (former !== undefined) return former;
   if (!found) return undefined;
-  if ('content' in found) return { ...base, type: 'file', ...found.content };
-  if ('target' in found) return { ...base, type: 'symlink', target: found.target };
-  return { ...base, type: specialKind(stats), device: found.device };
+  if ('content' in found) {
+    const { digest, size } = found.content;
+    return { type: 'file', name, mode, uid, gid, xattrs, digest, size };
+  }
+  if ('target' in found)
+    return { type: 'symlink', name, mode, uid, gid, xattrs, target: found.target };
+  return { type: specialKind(stats), name, mode, uid, gid, xattrs, device: found.device };
 }
 
 function specialKind({ kind }: FileStats): SpecialEntry['type'] {
@@ -272,9 +277,11 @@ function conclude(scan: Scan, examined: Examined): TreeDigest {
     known = new Map(decodeTree(scan.store.readTree(unchanged) ?? '[]').map((e) => [e.name, e]));
   }
   const children = unchanged === undefined ? examined.children : examined.directory.getChildren();
-  const entries = children.flatMap(
-    (child) => newEntry(scan, child, known.get(child.name), digests.get(child.name)) ?? [],
-  );
+  const entries: TreeEntry[] = [];
+  for (const child of children) {
+    const entry = newEntry(scan, child, known.get(child.name), digests.get(child.name));
+    if (entry) entries.push(entry);
+  }
   const { digest, text } = encodeTree(entries);
   scan.store.writeTree(digest, text);
   remember(scan, examined, children, digest, new Set(entries.map(({ name }) => name)));

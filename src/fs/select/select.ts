@@ -57,6 +57,7 @@ function excluding(source: FileSource, root: string, patterns: readonly string[]
   return {
     ...source,
     wholeOf: undefined,
+    plainRoot: undefined,
     list: (path) => {
       const listing = source.list(path);
       const relative = (name: string) => below(pathBelow(path, name));
@@ -93,7 +94,7 @@ async function getSelection(
   const { uid, gid } = source.ownership === 'keep' ? stats : { uid: 0, gid: 0 };
   const directory = { mode: stats.mode & 0o7777, uid, gid };
   const files = await listTree(excluding(source, followed, exclude), followed);
-  if (found.onlyWithContent && files.names.length === 0) return undefined;
+  if (found.onlyWithContent && files.count === 0) return undefined;
   const links = linkGroups(files);
   return { path, name, kind: 'directory', files, directory, below: '', links };
 }
@@ -178,7 +179,10 @@ function refuseWhiteouts(source: FileSource, found: readonly Found[], location: 
   }));
   for (let at = waiting.pop(); at; at = waiting.pop()) {
     const prefix = at.path === '' ? '' : `${at.path}/`;
-    const name = at.files.names.find((one) => one.startsWith(WHITEOUT_PREFIX));
+    const { nameBytes } = at.files;
+    const name = nameBytes.includes(WHITEOUT_PREFIX)
+      ? at.files.names.find((one) => one.startsWith(WHITEOUT_PREFIX))
+      : undefined;
     if (name !== undefined) {
       throw new ContextError(
         `${prefix}${name} in ${source.title} can't be copied: in an image its name means that ${name.slice(WHITEOUT_PREFIX.length)} is removed`,
