@@ -17,9 +17,9 @@ import { holdMounts, mountLease, mountPath } from '../../store/pins/cache-mounts
 import type { Lease } from '../../store/pins/lease.js';
 import { releaseLease, takeLease } from '../../store/pins/lease.js';
 import type { Store } from '../../store/store.js';
-import type { ByteString } from '../../util/byte-string.js';
 import { canonicalJson } from '../../util/canonical-json.js';
 import { semaphore } from '../../util/semaphore.js';
+import type { MountNotes } from './mount-notes.js';
 import { writeNotes } from './mount-notes.js';
 import type { WantedMount } from './plan-mounts.js';
 import { readSnapshot, selects } from './read-snapshot.js';
@@ -104,11 +104,10 @@ function noteAgain(
   { name, notes }: SurveyedMount,
   id: string,
   snapshot: Snapshot,
-  fingerprints: ReadonlyMap<ByteString, string>,
+  fingerprints: MountNotes['fingerprints'],
 ): void {
   const isKnown =
-    notes?.id === id &&
-    [...fingerprints].every(([path, found]) => notes.files.get(path)?.fingerprint === found);
+    notes?.id === id && fingerprints.every((found, at) => notes.fingerprints[at] === found);
   if (!isKnown) writeNotes(store, name, id, snapshot, fingerprints);
 }
 
