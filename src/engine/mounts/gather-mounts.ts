@@ -234,9 +234,18 @@ export async function gatherMounts(
       if (one) gathered.push(one);
       else if (former) gathered.push({ listed: former, blobs: [] });
     }
+    const isNew = ({ listed: one }: Gathered) => byName.get(one.name) !== one;
+    const stays = [
+      ...kept.former,
+      ...gathered.filter((one) => !isNew(one)).map((one) => one.listed),
+    ];
+    const taken = gathered.filter(isNew);
+    const goes = listed.filter((mount) => !stays.includes(mount));
     return {
-      listed: [...kept.former, ...gathered.map((one) => one.listed)],
-      blobs: gathered.flatMap(({ blobs }) => blobs),
+      taken: taken.map((one) => one.listed),
+      kept: stays,
+      dropped: new Set(goes.map(({ files }) => files.digest)),
+      blobs: taken.flatMap(({ blobs }) => blobs),
     };
   } finally {
     threads.close();
