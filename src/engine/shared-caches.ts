@@ -10,6 +10,7 @@ import { makeInline } from '../shared-cache/inline.js';
 import { mergeCache, readListed } from '../shared-cache/merge-cache.js';
 import { dayOf, EMPTY_LIST, notingUse } from '../shared-cache/merge-lists.js';
 import type { MountPlace } from '../shared-cache/mounts/outgoing.js';
+import type { ListedMount } from '../shared-cache/mounts/snapshot.js';
 import { cachePlace } from '../shared-cache/places.js';
 import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
 import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
@@ -106,10 +107,14 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     const opened = await cachePlace(place, registry);
     const today = dayOf(Date.now());
     const used = notingUse(list, today);
-    const all = mounts.listed.length === 0 ? used : { ...used, mounts: mounts.listed };
+    const { taken, kept, dropped } = mounts;
+    const withMounts = (listed: readonly ListedMount[]) =>
+      listed.length === 0 ? used : { ...used, mounts: listed };
     const blobs = [...layers, ...mounts.blobs];
-    if (bounds) await mergeCache(opened, all, blobs, { signKey: key, bounds, today });
-    else await writeCache(opened.sink(), all, blobs, key);
+    const writing = { signKey: key, today, dropped };
+    // What the place has is read again there: another job may have written it meanwhile.
+    if (bounds) await mergeCache(opened, withMounts(taken), blobs, { ...writing, bounds });
+    else await writeCache(opened.sink(), withMounts([...taken, ...kept]), blobs, key);
     return undefined;
   };
   return {

@@ -7,11 +7,12 @@ import { createPublicKey, type KeyObject, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ImageError } from '../oci/image-error.js';
 import { hostPlatform } from '../oci/platform.js';
+import type { Digest } from '../oci/resolved-image.js';
 import { SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
 import type { ListBounds } from './merge-lists.js';
-import { boundList, EMPTY_LIST, mergeLists } from './merge-lists.js';
+import { boundList, EMPTY_LIST, mergeLists, withoutMounts } from './merge-lists.js';
 import type { Place } from './places.js';
 import { MAX_LIST_BYTES, readCache } from './read-cache.js';
 import type { OutgoingLayer } from './write-cache.js';
@@ -30,6 +31,8 @@ export interface Writing {
   readonly bounds: ListBounds;
   /** Days since the epoch. */
   readonly today: number;
+  /** Lists of files of cache mounts that go. */
+  readonly dropped: ReadonlySet<Digest>;
 }
 
 /**
@@ -73,7 +76,7 @@ export async function mergeCache(
   place: Place,
   own: EntryList,
   blobs: readonly OutgoingLayer[],
-  { signKey, bounds, today }: Writing,
+  { signKey, bounds, today, dropped }: Writing,
 ): Promise<void> {
   const sink = place.sink();
   try {
@@ -85,7 +88,8 @@ export async function mergeCache(
       there = await readListed(place, signKey);
     }
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const merged = boundList(mergeLists(own, there ?? EMPTY_LIST), bounds, today);
+      const stays = withoutMounts(there ?? EMPTY_LIST, dropped);
+      const merged = boundList(mergeLists(own, stays), bounds, today);
       if (there && encodeList(merged).equals(encodeList(there))) return;
       await putList(sink, merged, signKey);
       await sleep(randomInt(MOMENT.least, MOMENT.most));

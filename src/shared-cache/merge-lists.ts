@@ -2,6 +2,7 @@
  * What becomes of a shared cache when another job writes to it: entries of both stay, as many and for as
  * long as its bounds say. Pure.
  */
+import type { Digest } from '../oci/resolved-image.js';
 import type { EntryList, ListedBlob, ListedEntry, ListedLayer } from './entry-list.js';
 import { LIST_VERSION } from './entry-list.js';
 import type { ListedMount } from './mounts/snapshot.js';
@@ -97,9 +98,27 @@ export function boundList(list: EntryList, bounds: ListBounds, today: number): E
   return inOrder({ ...list, entries: list.entries.filter(({ key }) => kept.has(key)) });
 }
 
+/** A list without some snapshots of cache mounts. @param dropped digests of their lists of files */
+export function withoutMounts(list: EntryList, dropped: ReadonlySet<Digest>): EntryList {
+  const { mounts = [], ...rest } = list;
+  const kept = mounts.filter(({ files }) => !dropped.has(files.digest));
+  if (kept.length === mounts.length) return list;
+  return kept.length === 0 ? rest : { ...rest, mounts: kept };
+}
+
+/** Was it taken after the other one? Both jobs must say the same, or they would write in turn for ever. */
+function isNewer(a: ListedMount, b: ListedMount): boolean {
+  return a.created === b.created ? a.files.digest > b.files.digest : a.created > b.created;
+}
+
+/** Of a mount that two jobs have written at once the last snapshot stays, whoever writes last. */
 function joinMounts(own: readonly ListedMount[], there: readonly ListedMount[]): ListedMount[] {
-  const names = new Set(own.map(({ name }) => name));
-  return [...own, ...there.filter(({ name }) => !names.has(name))];
+  const joined = new Map(own.map((mount) => [mount.name, mount]));
+  for (const mount of there) {
+    const known = joined.get(mount.name);
+    if (!known || isNewer(mount, known)) joined.set(mount.name, mount);
+  }
+  return [...joined.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /**

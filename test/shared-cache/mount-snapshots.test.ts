@@ -2,12 +2,14 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import type { Digest } from '../../src/oci/resolved-image.js';
+import type { EntryList } from '../../src/shared-cache/entry-list.js';
+import { EMPTY_LIST, mergeLists, withoutMounts } from '../../src/shared-cache/merge-lists.js';
 import { chooseRecent, lastUse } from '../../src/shared-cache/mounts/choose-files.js';
 import { choosePacks } from '../../src/shared-cache/mounts/choose-packs.js';
 import { compactPacks, isSameSnapshot } from '../../src/shared-cache/mounts/compact-packs.js';
 import { encodeFiles, encodeRows } from '../../src/shared-cache/mounts/encode-snapshot.js';
 import { isListedMount, parseFiles } from '../../src/shared-cache/mounts/parse-snapshot.js';
-import type { Pack, SnapshotEntry } from '../../src/shared-cache/mounts/snapshot.js';
+import type { ListedMount, Pack, SnapshotEntry } from '../../src/shared-cache/mounts/snapshot.js';
 import { measureSnapshot } from '../../src/shared-cache/mounts/snapshot.js';
 import { parseCacheFrom, parseCacheTo } from '../../src/shared-cache/spec.js';
 
@@ -198,6 +200,30 @@ describe('which packs are written anew', () => {
       expect(isSameSnapshot(snapshot, { packs: PACKS, entries })).toBe(false);
     }
     expect(isSameSnapshot(snapshot, { ...again(), packs: [] })).toBe(false);
+  });
+});
+
+describe('two jobs that write at once', () => {
+  const files = (digit: string) => ({ digest: `sha256:${hex(digit)}` as Digest, size: 1 });
+  const mount = (name: string, digit: string, created: number): ListedMount => ({
+    ...{ name, id: name, root: { mode: 0, uid: 0, gid: 0 }, files: files(digit), packs: [] },
+    ...{ count: 1, bytes: 1, created },
+  });
+  const list = (...mounts: ListedMount[]): EntryList => ({ ...EMPTY_LIST, mounts });
+  const digits = ({ mounts = [] }: EntryList) => mounts.map((one) => one.files.digest[7]).join('');
+
+  test('the later snapshot of a mount stays, whoever merges; other mounts stay', () => {
+    const [a, b] = [list(mount('x', '1', 5), mount('y', '2', 1)), list(mount('x', '3', 6))];
+    expect(digits(mergeLists(a, b))).toBe('32');
+    expect(digits(mergeLists(b, a))).toBe('32');
+    const [c, d] = [list(mount('x', '1', 5)), list(mount('x', '3', 5))];
+    expect(digits(mergeLists(c, d))).toBe(digits(mergeLists(d, c)));
+  });
+
+  test('a snapshot that a job replaces goes, whatever its clock said', () => {
+    const there = withoutMounts(list(mount('x', '9', 99)), new Set([files('9').digest]));
+    expect(digits(mergeLists(list(mount('x', '1', 5)), there))).toBe('1');
+    expect(withoutMounts(list(mount('x', '9', 99)), new Set())).toEqual(list(mount('x', '9', 99)));
   });
 });
 

@@ -47,7 +47,7 @@ export interface OutgoingCache {
   readonly mounts: OutgoingMounts;
 }
 
-const NO_MOUNTS: OutgoingMounts = { listed: [], blobs: [] };
+const NO_MOUNTS: OutgoingMounts = { taken: [], kept: [], dropped: new Set(), blobs: [] };
 
 interface Blob {
   readonly listed: ListedBlob;

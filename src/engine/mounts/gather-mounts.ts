@@ -17,9 +17,9 @@ import { holdMounts, mountLease, mountPath } from '../../store/pins/cache-mounts
 import type { Lease } from '../../store/pins/lease.js';
 import { releaseLease, takeLease } from '../../store/pins/lease.js';
 import type { Store } from '../../store/store.js';
-import type { ByteString } from '../../util/byte-string.js';
 import { canonicalJson } from '../../util/canonical-json.js';
 import { semaphore } from '../../util/semaphore.js';
+import type { MountNotes } from './mount-notes.js';
 import { writeNotes } from './mount-notes.js';
 import type { WantedMount } from './plan-mounts.js';
 import { readSnapshot, selects } from './read-snapshot.js';
@@ -104,11 +104,10 @@ function noteAgain(
   { name, notes }: SurveyedMount,
   id: string,
   snapshot: Snapshot,
-  fingerprints: ReadonlyMap<ByteString, string>,
+  fingerprints: MountNotes['fingerprints'],
 ): void {
   const isKnown =
-    notes?.id === id &&
-    [...fingerprints].every(([path, found]) => notes.files.get(path)?.fingerprint === found);
+    notes?.id === id && fingerprints.every((found, at) => notes.fingerprints[at] === found);
   if (!isKnown) writeNotes(store, name, id, snapshot, fingerprints);
 }
 
@@ -235,9 +234,18 @@ export async function gatherMounts(
       if (one) gathered.push(one);
       else if (former) gathered.push({ listed: former, blobs: [] });
     }
+    const isNew = ({ listed: one }: Gathered) => byName.get(one.name) !== one;
+    const stays = [
+      ...kept.former,
+      ...gathered.filter((one) => !isNew(one)).map((one) => one.listed),
+    ];
+    const taken = gathered.filter(isNew);
+    const goes = listed.filter((mount) => !stays.includes(mount));
     return {
-      listed: [...kept.former, ...gathered.map((one) => one.listed)],
-      blobs: gathered.flatMap(({ blobs }) => blobs),
+      taken: taken.map((one) => one.listed),
+      kept: stays,
+      dropped: new Set(goes.map(({ files }) => files.digest)),
+      blobs: taken.flatMap(({ blobs }) => blobs),
     };
   } finally {
     threads.close();

@@ -5,7 +5,7 @@
  */
 import type { Row } from '../../shared-cache/mounts/encode-snapshot.js';
 import { decodeEntry, encodeRows } from '../../shared-cache/mounts/encode-snapshot.js';
-import type { Pack, Snapshot, SnapshotFile } from '../../shared-cache/mounts/snapshot.js';
+import type { Pack, Snapshot, SnapshotEntry } from '../../shared-cache/mounts/snapshot.js';
 import { readMountNotes, writeMountNotes } from '../../store/pins/mount-notes-file.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
@@ -19,19 +19,16 @@ const VERSION = 1;
  */
 const RACY_MS = 50;
 
-/** A file of the last snapshot. */
-export interface NotedFile {
-  readonly file: SnapshotFile;
-  /** Of a file of this machine that has the content that the snapshot says; else undefined. */
-  readonly fingerprint: string | undefined;
-}
-
 /** A snapshot, and the files of this machine that it was taken of or restored to. */
 export interface MountNotes {
   /** Digest of the list of files. */
   readonly id: string;
   readonly snapshot: Snapshot;
-  readonly files: ReadonlyMap<ByteString, NotedFile>;
+  /**
+   * For each entry: fingerprint of the file of this machine that has the content that the entry
+   * says; null when there is none.
+   */
+  readonly fingerprints: readonly (string | null)[];
 }
 
 interface Noted {
@@ -55,22 +52,41 @@ export function readNotes(store: Store, name: string): MountNotes | undefined {
   try {
     const { version, id, packs, rows, fingerprints } = JSON.parse(text) as Noted;
     if (version !== VERSION) return undefined;
-    const entries = rows.map(decodeEntry);
-    const files = new Map<ByteString, NotedFile>();
-    for (const [at, file] of entries.entries())
-      if (file.type === 'file')
-        files.set(file.path, { file, fingerprint: fingerprints[at] ?? undefined });
-    return { id, snapshot: { packs, entries }, files };
+    return { id, snapshot: { packs, entries: rows.map(decodeEntry) }, fingerprints };
   } catch {
     // A file that was cut off by a full disk, say.
     return undefined;
   }
 }
 
+/** So many entries ahead are looked at before a table of all of them is made. */
+const AHEAD = 16;
+
+/**
+ * Finds entries by their path. They are asked for in their own order, with few that are new or
+ * gone: mostly it is the next one, and no table is needed, which costs as much as reading the notes.
+ * @returns a function that gives the place of an entry; -1 when there is none
+ */
+export function entryFinder(entries: readonly SnapshotEntry[]): (path: ByteString) => number {
+  let next = 0;
+  let table: Map<ByteString, number> | undefined;
+  return (path) => {
+    for (let at = next; at < entries.length && at < next + AHEAD; at += 1) {
+      if (entries[at]?.path !== path) continue;
+      next = at + 1;
+      return at;
+    }
+    table ??= new Map(entries.map((entry, at) => [entry.path, at]));
+    const found = table.get(path) ?? -1;
+    if (found >= 0) next = found + 1;
+    return found;
+  };
+}
+
 /**
  * Replaces what was noted before.
  * @param id digest of the list of files
- * @param fingerprints of files that have the content that the snapshot says
+ * @param fingerprints as in MountNotes
  * @param rows of encodeRows
  * @throws the file system's errors
  */
@@ -79,10 +95,9 @@ export function writeNotes(
   name: string,
   id: string,
   { packs, entries }: Snapshot,
-  fingerprints: ReadonlyMap<ByteString, string>,
+  fingerprints: MountNotes['fingerprints'],
   rows = encodeRows(entries),
 ): void {
-  const ordered = entries.map(({ path }) => fingerprints.get(path) ?? null);
-  const rest = JSON.stringify({ version: VERSION, id, packs, fingerprints: ordered });
+  const rest = JSON.stringify({ version: VERSION, id, packs, fingerprints });
   writeMountNotes(store, name, `${rest.slice(0, -1)},"rows":${rows}}`);
 }

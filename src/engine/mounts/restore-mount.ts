@@ -6,7 +6,7 @@ import { getMessage, ImageError } from '../../oci/image-error.js';
 import type { ReadCache } from '../../shared-cache/read-cache.js';
 import type { MountSelection } from '../../shared-cache/spec.js';
 import type { Store } from '../../store/store.js';
-import { isSettled, writeNotes } from './mount-notes.js';
+import { entryFinder, isSettled, writeNotes } from './mount-notes.js';
 import { readSnapshot, selects } from './read-snapshot.js';
 import { checkSize, restoreSnapshot } from './restore-snapshot.js';
 
@@ -34,12 +34,15 @@ function note(
   snapshot: Awaited<ReturnType<typeof readSnapshot>>,
 ): void {
   const seenAt = Date.now();
-  const fingerprints = scanMount(directory).flatMap((entry) =>
-    entry.type === 'file' && isSettled(entry.ctimeMs, seenAt)
-      ? [[entry.path, entry.fingerprint] as const]
-      : [],
-  );
-  writeNotes(store, name, id, snapshot, new Map(fingerprints));
+  const { entries } = snapshot;
+  const find = entryFinder(entries);
+  const fingerprints: (string | null)[] = entries.map(() => null);
+  for (const entry of scanMount(directory)) {
+    const at = find(entry.path);
+    if (entry.type === 'file' && entries[at]?.type === 'file' && isSettled(entry.ctimeMs, seenAt))
+      fingerprints[at] = entry.fingerprint;
+  }
+  writeNotes(store, name, id, snapshot, fingerprints);
 }
 
 /**

@@ -8,7 +8,7 @@ import { mountPath } from '../../store/pins/cache-mounts.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
 import type { MountNotes } from './mount-notes.js';
-import { readNotes } from './mount-notes.js';
+import { entryFinder, readNotes } from './mount-notes.js';
 
 /** A mount of this store as it was found. */
 export interface SurveyedMount {
@@ -18,6 +18,8 @@ export interface SurveyedMount {
   readonly path: string;
   readonly root: ListedMount['root'];
   readonly entries: readonly MountEntry[];
+  /** For each entry: the file of the last snapshot, if this one is it and has not changed since. */
+  readonly unchanged: readonly (SnapshotFile | undefined)[];
   readonly notes: MountNotes | undefined;
   /** Began to look at it: ms since the epoch. */
   readonly seenAt: number;
@@ -28,22 +30,26 @@ export function surveyMount(store: Store, name: string, id: string): SurveyedMou
   const path = mountPath(store, name);
   const notes = readNotes(store, name);
   const seenAt = Date.now();
-  return { name, id, path, root: rootAttributes(path), entries: scanMount(path), notes, seenAt };
+  const entries = scanMount(path);
+  const unchanged = findUnchanged(notes, entries);
+  return { name, id, path, root: rootAttributes(path), entries, unchanged, notes, seenAt };
 }
 
-/** The file of the last snapshot, if this one is it, and has not changed since. */
-export function unchangedFile(
-  notes: MountNotes | undefined,
-  { path, fingerprint }: FoundFile,
-): SnapshotFile | undefined {
-  const noted = notes?.files.get(path);
-  return noted?.fingerprint === fingerprint ? noted.file : undefined;
+function findUnchanged(notes: MountNotes | undefined, entries: readonly MountEntry[]) {
+  const noted = notes?.snapshot.entries ?? [];
+  const find = entryFinder(noted);
+  return entries.map((found) => {
+    const at = found.type === 'file' ? find(found.path) : -1;
+    const entry = noted[at];
+    const isSame = found.type === 'file' && notes?.fingerprints[at] === found.fingerprint;
+    return isSame && entry?.type === 'file' ? entry : undefined;
+  });
 }
 
-/** When a file was used last: ms since the epoch. */
-export function fileUse({ notes, seenAt }: SurveyedMount, file: FoundFile): number {
-  const unchanged = unchangedFile(notes, file);
-  const before = unchanged && fromDay(unchanged.used);
+/** When the file at a place was used last: ms since the epoch. */
+export function fileUse({ unchanged, seenAt }: SurveyedMount, at: number, file: FoundFile): number {
+  const { used } = unchanged[at] ?? {};
+  const before = used === undefined ? undefined : fromDay(used);
   const { atimeMs, mtimeMs, ctimeMs } = file;
   return lastUse({ atimeMs, mtimeMs, ctimeMs, before, now: seenAt });
 }
@@ -65,13 +71,13 @@ interface Candidate {
 
 function candidatesOf(mount: SurveyedMount): Candidate[] {
   const seen = new Set<string>();
-  return mount.entries.flatMap((file) => {
+  return mount.entries.flatMap((file, at) => {
     if (file.type !== 'file') return [];
     const { inode, size: bytes, path } = file;
     // Further names of a file take no room, and stay with it.
     if (inode !== undefined && seen.has(inode)) return [];
     if (inode !== undefined) seen.add(inode);
-    return [{ bytes, used: fileUse(mount, file), mount, path }];
+    return [{ bytes, used: fileUse(mount, at, file), mount, path }];
   });
 }
 
@@ -88,7 +94,12 @@ function without(mount: SurveyedMount, paths: ReadonlySet<ByteString>): Surveyed
   const stays = (entry: MountEntry) =>
     entry.type !== 'file' ||
     !(paths.has(entry.path) || (entry.inode !== undefined && inodes.has(entry.inode)));
-  return { ...mount, entries: mount.entries.filter(stays) };
+  const places = mount.entries.map(stays);
+  return {
+    ...mount,
+    entries: mount.entries.filter((_, at) => places[at]),
+    unchanged: mount.unchanged.filter((_, at) => places[at]),
+  };
 }
 
 /**

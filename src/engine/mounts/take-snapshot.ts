@@ -3,7 +3,12 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReadFile } from '../../fs/mounts/read-mount-file.js';
 import { readMountFile } from '../../fs/mounts/read-mount-file.js';
-import type { FoundFile, MountEntry } from '../../fs/mounts/scan-mount.js';
+import type {
+  FoundDirectory,
+  FoundFile,
+  FoundSymlink,
+  MountEntry,
+} from '../../fs/mounts/scan-mount.js';
 import type { Walker } from '../../fs/walker.js';
 import { openWalker } from '../../fs/walker.js';
 import { choosePacks } from '../../shared-cache/mounts/choose-packs.js';
@@ -16,9 +21,10 @@ import type {
 } from '../../shared-cache/mounts/snapshot.js';
 import { contentPlaces, PACK_BYTES } from '../../shared-cache/mounts/snapshot.js';
 import type { ByteString } from '../../util/byte-string.js';
+import type { MountNotes } from './mount-notes.js';
 import { isSettled } from './mount-notes.js';
 import type { SurveyedMount } from './survey-mounts.js';
-import { fileUse, unchangedFile } from './survey-mounts.js';
+import { fileUse } from './survey-mounts.js';
 import type { NewPack, PackOptions } from './write-packs.js';
 import { appendPiece, createPackWriter } from './write-packs.js';
 
@@ -36,7 +42,8 @@ export interface TakenSnapshot {
   readonly snapshot: Snapshot;
   /** Packs that the shared cache does not have. */
   readonly packs: readonly NewPack[];
-  readonly fingerprints: ReadonlyMap<ByteString, string>;
+  /** As in MountNotes. */
+  readonly fingerprints: MountNotes['fingerprints'];
   /** Files that were written to all the time while they were read, or are gone. */
   readonly leftOut: number;
 }
@@ -53,6 +60,7 @@ function contentReader(walker: Walker, base: SnapshotBase, options: PackOptions)
   const packs = createPackWriter(options);
   const first = base.former.packs.length;
   const places = contentPlaces(base.former);
+  const gone = new Set(base.lost);
   for (const [digest, { pack }] of places) if (base.lost.has(pack)) places.delete(digest);
 
   const put = async (digest: string, content: Buffer): Promise<void> => {
@@ -86,8 +94,11 @@ function contentReader(walker: Walker, base: SnapshotBase, options: PackOptions)
   return {
     places,
     read: (path: ByteString, size: number) => (size > PACK_BYTES ? readLarge : readSmall)(path),
+    /** Is nothing to be taken from this pack? */
+    isGone: (pack: number) => gone.has(pack),
     /** Contents of these packs are to be put into new ones, when they are read again. */
     forget: (chosen: ReadonlySet<number>) => {
+      for (const pack of chosen) gone.add(pack);
       for (const [digest, { pack }] of places) if (chosen.has(pack)) places.delete(digest);
     },
     end: () => packs.end(),
@@ -96,7 +107,6 @@ function contentReader(walker: Walker, base: SnapshotBase, options: PackOptions)
 
 /** A file of the snapshot while it is being taken. */
 interface Taken {
-  readonly found: FoundFile;
   readonly digest: string;
   /** Bytes. */
   readonly size: number;
@@ -107,18 +117,14 @@ interface Taken {
 }
 
 /** How much of each former pack the files need. */
-function packUse(
-  { packs }: Snapshot,
-  taken: readonly Taken[],
-  places: ReadonlyMap<string, ContentPlace>,
-) {
+function packUse({ packs }: Snapshot, places: Iterable<ContentPlace | undefined>) {
   const live = packs.map(() => 0);
-  const seen = new Set<string>();
-  for (const { digest } of taken) {
-    const { pack, size } = places.get(digest) ?? { pack: -1, size: 0 };
-    if (pack < 0 || pack >= live.length || seen.has(digest)) continue;
-    seen.add(digest);
-    live[pack] = (live[pack] ?? 0) + size;
+  const seen = packs.map(() => new Set<number>());
+  for (const place of places) {
+    const offsets = place && seen[place.pack];
+    if (!offsets || offsets.has(place.offset)) continue;
+    offsets.add(place.offset);
+    live[place.pack] = (live[place.pack] ?? 0) + place.size;
   }
   return packs.map(({ bytes }, place) => ({ bytes, live: live[place] ?? 0 }));
 }
@@ -149,14 +155,17 @@ function firstNames(entries: readonly MountEntry[]): ReadonlyMap<string, ByteStr
   return names;
 }
 
+const NOWHERE: ContentPlace = { pack: 0, offset: 0, size: 0 };
+
 async function take(
   walker: Walker,
   mount: SurveyedMount,
   base: SnapshotBase,
   options: PackOptions,
 ): Promise<TakenSnapshot> {
-  const { entries, notes, seenAt } = mount;
+  const { entries, unchanged, notes, seenAt } = mount;
   const reader = contentReader(walker, base, options);
+  const isNoted = notes?.snapshot === base.former;
   let count = 0;
   let leftOut = 0;
   const readNow = async (found: FoundFile): Promise<Taken | undefined> => {
@@ -165,50 +174,63 @@ async function take(
     base.signal.throwIfAborted();
     const read = await reader.read(found.path, found.size);
     if (!read) leftOut += 1;
-    const { digest, size } = read ?? {};
-    return digest === undefined || size === undefined
-      ? undefined
-      : { found, digest, size, read, noted: undefined };
+    return read && { digest: read.digest, size: read.size, read, noted: undefined };
   };
-  const isThere = ({ digest, size }: Pick<Taken, 'digest' | 'size'>) =>
-    size === 0 || reader.places.has(digest);
+  const placeOf = ({ digest, size, noted }: Taken): ContentPlace | undefined => {
+    if (size === 0) return NOWHERE;
+    // There are many, and to look a digest up takes longer than all the rest.
+    const isKnown = isNoted && noted && !reader.isGone(noted.place.pack);
+    return isKnown ? noted.place : reader.places.get(digest);
+  };
 
   const names = firstNames(entries);
-  let taken: Taken[] = [];
-  for (const found of entries) {
+  // In the order of the entries; undefined for what is no file, or is left out.
+  const taken: (Taken | undefined)[] = [];
+  for (const [at, found] of entries.entries()) {
+    taken.push(undefined);
     if (found.type !== 'file') continue;
     if (found.inode !== undefined && names.get(found.inode) !== found.path) continue;
-    const noted = unchangedFile(notes, found);
-    const { digest = '' } = noted ?? {};
-    const { size } = found;
-    const one =
-      noted && isThere({ digest, size })
-        ? { found, digest, size, read: undefined, noted }
-        : await readNow(found);
-    if (one) taken.push(one);
+    const noted = unchanged[at];
+    const one = noted && { digest: noted.digest, size: found.size, read: undefined, noted };
+    taken[at] = one && placeOf(one) ? one : await readNow(found);
   }
-  const chosen = choosePacks(packUse(base.former, taken, reader.places), PACK_BYTES);
+  const former = packUse(
+    base.former,
+    taken.map((one) => one && placeOf(one)),
+  );
+  const chosen = choosePacks(former, PACK_BYTES);
   if (chosen.size > 0) {
     reader.forget(chosen);
-    const again: Taken[] = [];
-    for (const one of taken) {
-      const now = isThere(one) ? one : await readNow(one.found);
-      if (now) again.push(now);
+    for (const [at, one] of taken.entries()) {
+      const found = entries[at];
+      if (one && found?.type === 'file' && !placeOf(one)) taken[at] = await readNow(found);
     }
-    taken = again;
   }
   const made = await reader.end();
   const packs = [...base.former.packs, ...made.map(({ pack }) => pack)];
-  const files = new Map<ByteString, SnapshotFile>();
-  const fingerprints = new Map<ByteString, string>();
-  for (const one of taken) {
-    const { path } = one.found;
-    const file = makeFile(mount, one, reader.places.get(one.digest));
-    if (file) files.set(path, file);
-    const { ctimeMs, fingerprint } = one.read ?? one.found;
-    if (isSettled(ctimeMs, seenAt)) fingerprints.set(path, fingerprint);
+  const rows: SnapshotEntry[] = [];
+  const fingerprints: (string | null)[] = [];
+  const written = new Set<string>();
+  for (const [at, entry] of entries.entries()) {
+    const one = taken[at];
+    const place = one && placeOf(one);
+    const row =
+      entry.type === 'file'
+        ? place && one && makeFile(entry, one, place, toDay(fileUse(mount, at, entry)))
+        : makeOther(entry);
+    const { inode = '', path } = entry.type === 'file' ? entry : { path: entry.path };
+    if (row) {
+      const { ctimeMs, fingerprint } = one?.read ?? (entry as FoundFile);
+      const isFile = row.type === 'file' && isSettled(ctimeMs, seenAt);
+      rows.push(row);
+      fingerprints.push(isFile ? fingerprint : null);
+      if (inode !== '') written.add(inode);
+    } else if (written.has(inode)) {
+      rows.push({ type: 'link', path, target: names.get(inode) ?? '' });
+      fingerprints.push(null);
+    }
   }
-  const snapshot = compactPacks(packs, makeEntries(entries, files, names));
+  const snapshot = compactPacks(packs, rows);
   const needed = new Set(snapshot.packs.map(({ digest }) => digest));
   return {
     snapshot,
@@ -218,43 +240,26 @@ async function take(
   };
 }
 
-const NOWHERE: ContentPlace = { pack: 0, offset: 0, size: 0 };
-
+/** The row of a file; the former one where it says the same. */
 function makeFile(
-  mount: SurveyedMount,
-  { found, digest, size, read, noted }: Taken,
-  known: ContentPlace | undefined,
+  { path }: FoundFile,
+  { digest, read, noted }: Taken,
+  place: ContentPlace,
+  used: number,
 ): SnapshotFile | undefined {
-  const place = size === 0 ? NOWHERE : known;
-  const attributes = read?.attributes ?? noted;
-  if (!place || !attributes) return undefined;
-  const used = toDay(fileUse(mount, found));
   const isSame =
     noted?.used === used && noted.place.pack === place.pack && noted.place.offset === place.offset;
   if (noted && isSame) return noted;
+  const attributes = read?.attributes ?? noted;
+  if (!attributes) return undefined;
   const { mode, uid, gid, mtime } = attributes;
-  return { type: 'file', path: found.path, mode, uid, gid, mtime, used, digest, place };
+  return { type: 'file', path, mode, uid, gid, mtime, used, digest, place };
 }
 
-/** The rows of the list, in the order of the mount's entries. */
-function makeEntries(
-  entries: readonly MountEntry[],
-  files: ReadonlyMap<ByteString, SnapshotFile>,
-  names: ReadonlyMap<string, ByteString>,
-): SnapshotEntry[] {
-  const rows: SnapshotEntry[] = [];
-  for (const entry of entries) {
-    const { type, path } = entry;
-    if (type === 'directory') rows.push({ type, path, ...entry.attributes });
-    else if (type === 'symlink') {
-      const { uid, gid, mtime } = entry.attributes;
-      rows.push({ type, path, uid, gid, mtime, target: entry.target });
-    } else {
-      const file = files.get(path);
-      const target = entry.inode === undefined ? undefined : names.get(entry.inode);
-      if (file) rows.push(file);
-      else if (target !== undefined && files.has(target)) rows.push({ type: 'link', path, target });
-    }
-  }
-  return rows;
+/** The row of a directory or a symbolic link. */
+function makeOther(entry: FoundDirectory | FoundSymlink): SnapshotEntry {
+  const { type, path, attributes } = entry;
+  if (type === 'directory') return { type, path, ...attributes };
+  const { uid, gid, mtime } = attributes;
+  return { type, path, uid, gid, mtime, target: entry.target };
 }

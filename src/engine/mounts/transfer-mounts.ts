@@ -70,7 +70,8 @@ export async function exportMounts(
     const { list = NO_ENTRIES, layers = [] } = place.cache ?? {};
     await write({ list, layers, mounts: outgoing });
     const names = new Set(wanted.map(({ name }) => name));
-    return outgoing.listed.filter(({ name }) => names.has(name));
+    const { taken, kept } = outgoing;
+    return [...taken, ...kept].filter(({ name }) => names.has(name));
   } finally {
     await place.close();
   }

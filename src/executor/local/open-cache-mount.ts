@@ -3,7 +3,7 @@
  * and of no layer (Dockerfile reference, RUN --mount=type=cache).
  */
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { CacheMount, RunMount } from '../../dockerfile/mount-flags.js';
 import { NOTHING_TO_LINK } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
@@ -15,6 +15,7 @@ import { treeReader } from '../../store/entries/entries.js';
 import { layerDigests, layerStack } from '../../store/layers/layer-stack.js';
 import {
   clearEmptyMount,
+  fillLease,
   mountLease,
   mountName,
   mountPath,
@@ -155,21 +156,22 @@ type CacheIo = Pick<ExecutionIo, 'restoreMount' | 'signal'>;
 /**
  * Fills a cache that is not there, with what a shared cache has of it if it has anything. Whoever
  * else wants it meanwhile, in this process or another one, waits: it would fetch the same.
- * @param path of the cache
+ * @param name of the cache's directory
  * @param shared name of the mount: copies of a private one begin with the same files
  */
 async function createOnce(
   machine: LocalMachine,
   mount: CacheMount,
   source: readonly LayerId[] | undefined,
-  path: string,
+  name: string,
   shared: string,
   location: SourceLocation,
   { restoreMount, signal }: CacheIo,
 ): Promise<void> {
+  const path = mountPath(machine.store, name);
   if (!restoreMount) return create(machine, mount, source, path, location, undefined);
   if (existsSync(path)) return;
-  const lease = await takeLease(machine.store, `fill:${basename(path)}`, { signal });
+  const lease = await takeLease(machine.store, fillLease(name), { signal });
   try {
     const bringBack = (directory: string) => restoreMount(shared, directory, signal);
     await create(machine, mount, source, path, location, bringBack);
@@ -198,11 +200,10 @@ export async function openCacheMount(
     if (lease) releaseLease(store, lease);
   };
   try {
-    const path = mountPath(store, name);
     if (io.restoreMount) clearEmptyMount(store, name);
     useMount(store, name, mount.id);
-    await createOnce(machine, mount, source, path, shared, location, io);
-    return { path, close };
+    await createOnce(machine, mount, source, name, shared, location, io);
+    return { path: mountPath(store, name), close };
   } catch (error) {
     close();
     throw error;

@@ -18,9 +18,14 @@ export interface MountPlace {
   readonly close: () => Promise<void>;
 }
 
-/** The cache mounts of a list that is to be written. */
+/** What becomes of the cache mounts of a list that is to be written. */
 export interface OutgoingMounts {
-  readonly listed: readonly ListedMount[];
+  /** Snapshots that say something new. */
+  readonly taken: readonly ListedMount[];
+  /** What the place has, and is to keep, unless another job has written it anew by now. */
+  readonly kept: readonly ListedMount[];
+  /** Lists of files of snapshots that the place is to keep no longer. */
+  readonly dropped: ReadonlySet<Digest>;
   /** Blobs that the place lacks, packs before the lists that name them. */
   readonly blobs: readonly OutgoingLayer[];
 }

@@ -56,6 +56,11 @@ export function mountLease(name: string): string {
   return `mount:${name}`;
 }
 
+/** Key of the lease on filling a cache that is not there. */
+export function fillLease(name: string): string {
+  return `fill:${name}`;
+}
+
 /** Path of a cache's directory. */
 export function mountPath({ paths }: Pick<Store, 'paths'>, name: string): string {
   return join(paths.mounts, name);
