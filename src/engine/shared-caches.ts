@@ -6,6 +6,7 @@ import { ImageError } from '../oci/image-error.js';
 import { sweepLayout } from '../oci/layout.js';
 import { hostPlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
+import type { Digest } from '../oci/resolved-image.js';
 import { makeInline } from '../shared-cache/inline.js';
 import { mergeCache, readListed } from '../shared-cache/merge-cache.js';
 import { dayOf, EMPTY_LIST, notingUse } from '../shared-cache/merge-lists.js';
@@ -190,7 +191,8 @@ export async function boundCache(
       hint: 'a signed one takes sign-key=FILE',
     });
   const now = Date.now();
-  await mergeCache(opened, EMPTY_LIST, [], { signKey: key, bounds, today: dayOf(now) });
+  const writing = { signKey: key, bounds, today: dayOf(now), dropped: new Set<Digest>() };
+  await mergeCache(opened, EMPTY_LIST, [], writing);
   const after = await readListed(opened, key);
   const freed = place.type === 'local' ? await sweepLayout(place.directory, now) : 0;
   return { before: there.entries.length, after: after?.entries.length ?? 0, freed };
