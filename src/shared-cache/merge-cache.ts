@@ -31,8 +31,8 @@ export interface Writing {
   readonly bounds: ListBounds;
   /** Days since the epoch. */
   readonly today: number;
-  /** Lists of files of cache mounts that go. */
-  readonly dropped: ReadonlySet<Digest>;
+  /** Lists of files of cache mounts that go; none unless given. */
+  readonly dropped?: ReadonlySet<Digest>;
 }
 
 /**
@@ -76,7 +76,7 @@ export async function mergeCache(
   place: Place,
   own: EntryList,
   blobs: readonly OutgoingLayer[],
-  { signKey, bounds, today, dropped }: Writing,
+  { signKey, bounds, today, dropped = new Set() }: Writing,
 ): Promise<void> {
   const sink = place.sink();
   try {
