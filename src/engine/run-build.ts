@@ -48,7 +48,7 @@ import { withoutMissing } from './without-missing.js';
 /** What a build gives to an executor of this machine. */
 export type BuildMachine = Omit<
   LocalMachine,
-  'isolation' | 'runtime' | 'limits' | 'network' | 'places' | 'deep'
+  'isolation' | 'runtime' | 'limits' | 'network' | 'places' | 'deep' | 'groups'
 >;
 
 /** What a build needs besides its plan. */
@@ -250,10 +250,12 @@ async function attempt(
   const started = performance.now();
   const caches = openLiveExport(() => session, plan, request.cacheTo);
   const session = await openSession(request, caches.add, context, scratch, sys);
-  const resolution = await resolveResult(session, request).catch(async (error: unknown) => {
-    await caches.abandon();
-    throw error;
-  });
+  const resolution = await resolveResult(session, request)
+    .catch(async (error: unknown) => {
+      await caches.abandon();
+      throw error;
+    })
+    .finally(() => session.executor.close?.());
   await caches.end();
   const { states, used, cached, executed } = resolution;
   const layers = states.get(plan.target)?.layers ?? [];

@@ -128,6 +128,8 @@ export interface Executor<Sources = unknown> {
     inputs: ExecutionInputs,
     io: ExecutionIo<Sources>,
   ) => Promise<LayerArtifact>;
+  /** Gives back what it keeps for steps to come: there are none. */
+  readonly close?: () => Promise<void>;
   /** The archive of an artifact, without compression; for executors with a store of their own. */
   readonly openArchive?: (diffId: string) => Promise<Readable>;
 }

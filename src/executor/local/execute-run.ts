@@ -25,11 +25,10 @@ import type { ExecutionIo } from '../executor.js';
 import { canRun } from './binfmt.js';
 import { ALL_CAPABILITIES } from './capabilities.js';
 import type { ControlGroups } from './cgroup.js';
-import { makeControlGroups } from './cgroup.js';
 import type { Container, Isolation, Restrictions } from './container.js';
 import { DEFAULT_RESTRICTIONS } from './container.js';
-import { deviceRules } from './device-rules.js';
 import { hostDevices } from './devices.js';
+import type { Devices } from './group-pool.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
 import { maskedPaths } from './masked-paths.js';
@@ -236,6 +235,10 @@ function describeContainer(
   };
 }
 
+function devicesOf({ isolation }: LocalMachine, { security }: RunStep): Devices {
+  return security === 'insecure' || isolation === 'chroot' ? 'all' : 'usual';
+}
+
 /**
  * Makes what a step needs besides its files. It gets what the build may use at most, as with docker build.
  * @throws IsolationError
@@ -249,9 +252,7 @@ async function prepare(
   try {
     const network = await openNetwork(networkMode(machine, step));
     undo.push(network.close);
-    const all = step.security === 'insecure' || machine.isolation === 'chroot';
-    const devices = all ? undefined : deviceRules([]);
-    return { mounts, network, groups: makeControlGroups(machine.limits, devices) };
+    return { mounts, network, groups: machine.groups.take(devicesOf(machine, step)) };
   } catch (error) {
     for (const close of undo) close();
     throw error;
@@ -287,7 +288,10 @@ export async function executeRun(
     checkpoint('run:prepared');
     const watch = watchResources(groups, machine.limits);
     const signal = AbortSignal.any([io.signal, watch.signal]);
-    const exit = await runCaptured(machine.sys, container, lines.push, signal).finally(watch.stop);
+    const running = runCaptured(machine.sys, container, lines.push, signal).finally(watch.stop);
+    // The container has begun; the step behind it may follow soon.
+    const next = setImmediate(() => machine.groups.prepare(devicesOf(machine, step)));
+    const exit = await running.finally(() => clearImmediate(next));
     checkpoint('run:ended');
     survey = exit.survey;
     lines.end();

@@ -5,7 +5,7 @@ import type { LocalMachine } from './local-machine.js';
 
 /** As localExecutor. */
 export function lazyExecutor(
-  machine: Omit<LocalMachine, 'places' | 'deep'>,
+  machine: Omit<LocalMachine, 'places' | 'deep' | 'groups'>,
 ): Executor<CopySources> {
   let loaded: Promise<Executor<CopySources>> | undefined;
   const load = async () => {
@@ -14,6 +14,7 @@ export function lazyExecutor(
   };
   return {
     sharesStore: true,
+    close: async () => (await loaded)?.close?.(),
     execute: async (...request) => {
       loaded ??= load();
       return (await loaded).execute(...request);

@@ -26,6 +26,7 @@ import { deepStacks } from './deep-stacks.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
 import { executeFetch } from './execute-fetch.js';
 import { executeRun } from './execute-run.js';
+import { groupPool } from './group-pool.js';
 import type { LocalMachine } from './local-machine.js';
 import { inheritRoot } from './rootfs.js';
 import { sharedPlaces } from './shared-places.js';
@@ -128,13 +129,15 @@ async function make(
 
 /** The executor of this machine. It shares the build's store, and all of its layers are there. */
 export function localExecutor(
-  shared: Omit<LocalMachine, 'places' | 'deep'>,
+  shared: Omit<LocalMachine, 'places' | 'deep' | 'groups'>,
 ): Executor<CopySources> {
-  const { scratch, sys } = shared;
-  const own = { places: sharedPlaces(scratch), deep: deepStacks(sys, scratch) };
+  const { scratch, sys, limits } = shared;
+  const groups = groupPool(limits);
+  const own = { places: sharedPlaces(scratch), deep: deepStacks(sys, scratch), groups };
   const machine: LocalMachine = { ...shared, ...own };
   return {
     sharesStore: true,
+    close: groups.close,
     execute: async (step, inputs, io) => {
       const draft = beginDraft(machine.store.paths);
       try {

@@ -7,6 +7,7 @@ import type { Store } from '../../store/store.js';
 import type { ControlLimits } from './cgroup-limits.js';
 import type { Isolation } from './container.js';
 import type { DeepStacks } from './deep-stacks.js';
+import type { GroupPool } from './group-pool.js';
 import type { SharedPlaces } from './shared-places.js';
 
 export interface LocalMachine {
@@ -19,6 +20,8 @@ export interface LocalMachine {
   readonly network: 'host' | 'private';
   /** What each RUN may use of this machine. */
   readonly limits: ControlLimits;
+  /** The control groups that see to that. */
+  readonly groups: GroupPool;
   /** Proxies, certificates and what git may know. */
   readonly environment: NodeJS.ProcessEnv;
   /** Directory for short-lived files of this build, made when it is first asked for. */
