@@ -3,6 +3,7 @@
  * all processes take turns by lmdb's own lock.
  */
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
@@ -87,14 +88,7 @@ export function openEnvironment(path: string): RootDatabase {
   return open({ path, maxDbs: 32, maxReaders: 512, noSubdir: false, overlappingSync: false });
 }
 
-/**
- * Opens (and if need be makes) the index; the caller has the index lock. A transaction is on disk
- * when it ends.
- * @param path of its directory
- */
-export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
-  const environment = openEnvironment(path);
-  const file = join(path, 'data.mdb');
+function openTables(paths: StorePaths, environment: RootDatabase, file: string): CacheIndex {
   const unsynced: Database<string, string> = environment.openDB({
     name: 'unsynced',
     encoding: 'string',
@@ -132,4 +126,18 @@ export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
     totals: environment.openDB({ name: 'totals' }),
   };
   return tables as CacheIndex;
+}
+
+/**
+ * Opens (and if need be makes) the index; the caller has the index lock. A transaction is on disk
+ * when it ends.
+ * @param path of its directory
+ */
+export function openIndex(paths: StorePaths, path = paths.index): CacheIndex {
+  const file = join(path, 'data.mdb');
+  const isNew = !existsSync(file);
+  const environment = openEnvironment(path);
+  const tables = () => openTables(paths, environment, file);
+  // Each table of a new index would be a transaction of its own, which waits for the disk.
+  return isNew ? environment.transactionSync(tables) : tables();
 }
