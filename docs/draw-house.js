@@ -47,7 +47,6 @@ export const ROOMS = [
   ['fs/select', '.dockerignore, wildcards, what a COPY takes'],
   ['fs/layer', 'layer directories: merged view, COPY, digests, users'],
   ['fs/archive', 'layers from archives and into archives'],
-  ['native', "wiac-sys, the program of native/ that makes the system calls Node can't"],
   ['containers-storage', 'images of podman and buildah, used where they are'],
   ['keys', 'what goes into a key, digests'],
   ['check', "the linter's rules"],
@@ -58,6 +57,7 @@ export const ROOMS = [
   ['oci/compress', 'gzip, zstd and others as streams'],
   ['oci/compress/libdeflate', 'deflate data, by a library that is kept here with its licence'],
   ['dockerfile', 'text to instructions; variable expansion; excerpts for messages'],
+  ['native', "wiac-sys, the program of native/ that makes the system calls Node can't"],
   ['util', 'errors and small helpers that know nothing of wiac'],
 ];
 

@@ -25,7 +25,7 @@ static const struct {
     {ASK_LINK, link_trees},    {ASK_COPY, copy_tree},     {ASK_SYNC, sync_files},
     {ASK_SPREAD, spread_tree}, {ASK_TYPES, probe_types}, {ASK_STATS, list_stats},
     {ASK_DIGESTS, list_digests}, {ASK_FILL, fill_directories},
-    {ASK_LIST, list_directories},
+    {ASK_LIST, list_directories}, {ASK_FIFOS, make_fifos},
 };
 
 struct job {

@@ -39,6 +39,7 @@ enum request_kind {
     ASK_FILL = 26,
     // Names in directories, with what lstat says of them.
     ASK_LIST = 27,
+    ASK_FIFOS = 28,
 };
 
 // What it is told.

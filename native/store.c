@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "beneath.h"
@@ -68,4 +69,20 @@ void probe_types(struct request *request, struct answer *answer) {
     }
     tell_result(answer, "getdents64", path, length != -1);
     close(directory);
+}
+
+// Root, names of FIFOs that are made in it.
+void make_fifos(struct request *request, struct answer *answer) {
+    const char *path, *name;
+    if (!take_text(request, &path)) return tell_malformed(answer);
+    int root = open_root(path);
+    if (root == -1) return tell_failed(answer, "open", path, errno);
+    bool done = true;
+    while (done && take_text(request, &name)) {
+        if (strchr(name, '/') == NULL) done = mkfifoat(root, name, 0666) == 0;
+        else errno = EINVAL, done = false;
+    }
+    if (done && !is_empty(request)) tell_malformed(answer);
+    else tell_result(answer, "mkfifo", path, done);
+    close(root);
 }

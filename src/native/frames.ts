@@ -17,6 +17,7 @@ export const ASK = {
   digests: 25,
   fill: 26,
   list: 27,
+  fifos: 28,
 } as const;
 
 /** What it tells. */

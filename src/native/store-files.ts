@@ -25,3 +25,15 @@ export async function markTopDirectory(directory: string): Promise<void> {
 export async function entryTypes(directory: string): Promise<number[]> {
   return [...(await requestFiles(ASK.types, onlyPath(directory)))];
 }
+
+/**
+ * Makes FIFOs in a directory.
+ * @param directory trusted path
+ * @param names of files that are not there
+ * @throws the file system's errors: EPERM, EOPNOTSUPP where it has no FIFOs; IsolationError
+ */
+export async function makeFifos(directory: string, names: readonly string[]): Promise<void> {
+  const payload = payloadWriter().text(rootPath(directory));
+  for (const name of names) payload.text(name);
+  await requestFiles(ASK.fifos, payload.end());
+}

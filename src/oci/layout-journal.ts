@@ -6,7 +6,9 @@
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, closeSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasReader, makeFifos, openFifo } from '../util/fifo.js';
+import { makeFifos } from '../native/store-files.js';
+import { IsolationError } from '../util/errors.js';
+import { hasReader, openFifo } from '../util/fifo.js';
 import { blobPath } from './layout-files.js';
 import type { Descriptor, Digest } from './resolved-image.js';
 
@@ -80,8 +82,11 @@ function sweep(directory: string, own: string): void {
 export async function beginJournal(directory: string): Promise<LayoutJournal | undefined> {
   const path = join(directory, PREFIX + randomBytes(8).toString('hex'));
   mkdirSync(path);
-  if ((await makeFifos([join(path, 'live')])) !== undefined) {
+  try {
+    await makeFifos(path, ['live']);
+  } catch (error) {
     rmSync(path, { recursive: true });
+    if (error instanceof IsolationError) throw error;
     return undefined;
   }
   const descriptor = openFifo(join(path, 'live'));

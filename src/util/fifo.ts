@@ -20,17 +20,3 @@ export function hasReader(path: string): boolean {
     throw error;
   }
 }
-
-/**
- * Makes FIFOs with mkfifo(1): Node can't.
- * @returns what mkfifo says when it failed
- */
-export async function makeFifos(paths: readonly string[]): Promise<string | undefined> {
-  const { spawnSync } = await import('node:child_process');
-  const { status, stderr, error } = spawnSync('mkfifo', ['--', ...paths], {
-    encoding: 'utf8',
-    env: { ...process.env, LC_ALL: 'C' },
-  });
-  if (error) throw error;
-  return status === 0 ? undefined : stderr.trim();
-}

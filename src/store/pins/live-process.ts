@@ -12,14 +12,15 @@
  * The reading end is closed when a program is executed (O_CLOEXEC, which Node sets on all that it
  * opens): a step that outlives wiac does not keep it alive.
  *
- * Node can't make FIFOs. mkfifo(1) makes some in advance, in `live/free/`. A process opens one and
+ * Node can't make FIFOs. wiac-sys makes some in advance, in `live/free/`. A process opens one and
  * then renames it to its own id: of two that opened the same one, one succeeds. It goes back when
  * the process ends, or when another process finds that its process is dead.
  */
 import { closeSync, mkdirSync, readdirSync, readlinkSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { makeFifos } from '../../native/store-files.js';
 import { StoreError } from '../../util/errors.js';
-import { hasReader, makeFifos, openFifo } from '../../util/fifo.js';
+import { hasReader, openFifo } from '../../util/fifo.js';
 import { randomName } from '../layers/random-name.js';
 import type { StoreDirectories } from '../paths.js';
 
@@ -105,13 +106,16 @@ function takeFifo(pool: string, path: string): number | undefined {
 
 /** Makes FIFOs for processes to come. @throws StoreError when the file system has none */
 async function fillPool(pool: string): Promise<void> {
-  const problem = await makeFifos(Array.from({ length: FIFOS }, () => join(pool, randomName())));
-  if (problem === undefined) return;
-  if (/No space left|quota exceeded/i.test(problem))
-    throw Object.assign(new Error(problem), { code: 'ENOSPC' });
-  throw new StoreError(`the store can't make a FIFO: ${problem}`, {
-    hint: 'it needs a file system of this machine with FIFOs, such as ext4 or xfs: set WIAC_ROOT',
-  });
+  try {
+    await makeFifos(pool, Array.from({ length: FIFOS }, randomName));
+  } catch (error) {
+    const code = getCode(error);
+    if (code === undefined || code === 'ENOSPC' || code === 'EDQUOT') throw error;
+    throw new StoreError(`the store can't make a FIFO: ${(error as Error).message}`, {
+      hint: 'it needs a file system of this machine with FIFOs, such as ext4 or xfs: set WIAC_ROOT',
+      cause: error,
+    });
+  }
 }
 
 /** Is the FIFO open in this very process, which has opened the store twice? */
