@@ -26,6 +26,7 @@ static const struct {
     {ASK_SPREAD, spread_tree}, {ASK_TYPES, probe_types}, {ASK_STATS, list_stats},
     {ASK_DIGESTS, list_digests}, {ASK_FILL, fill_directories},
     {ASK_LIST, list_directories}, {ASK_FIFOS, make_fifos},
+    {ASK_REMOVE, remove_trees},
 };
 
 struct job {

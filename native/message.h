@@ -40,6 +40,7 @@ enum request_kind {
     // Names in directories, with what lstat says of them.
     ASK_LIST = 27,
     ASK_FIFOS = 28,
+    ASK_REMOVE = 29,
 };
 
 // What it is told.

@@ -4,17 +4,19 @@ import type { SelectionInput } from '../keys/inputs.js';
 import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
 import type { StepId } from '../plan/step.js';
 import { layerArchive, layerDiffId } from '../store/blobs/diff-ids.js';
-import { publishEntry, treeReader } from '../store/entries/entries.js';
+import type { NewEntry } from '../store/entries/entries.js';
+import { draftEntry, dropDrafts, treeReader } from '../store/entries/entries.js';
 import { isPublished } from '../store/layers/find-layers.js';
 import type { Draft } from '../store/layers/layer-store.js';
 import {
   abandonDraft,
   discardDraft,
+  discardDraftSoon,
   getDraft,
   makeLayerLink,
   placeLayer,
 } from '../store/layers/layer-store.js';
-import { addUnpublished, dropUnpublished } from '../store/layers/unpublished.js';
+import { addUnpublished, dropUnpublished, unpublishedLayer } from '../store/layers/unpublished.js';
 import type { LayerId, LayerRecord, StepRecord } from '../store/records.js';
 import { settleStep } from '../store/recovery/durability.js';
 import { checkpoint } from '../util/checkpoint.js';
@@ -188,7 +190,7 @@ export async function executeStep(
     if (there) release();
     else publisher.add(publicationOf(session, step.id, draft, record, layer, release));
     // The disk of another machine's executor, and one sync a step, are waited for.
-    if (!session.executor.sharesStore || store.sync === 'full') publisher.flush();
+    if (!session.executor.sharesStore || store.sync === 'full') await publisher.flush();
     await settleStep(store);
     const { files, bytes, linked } = made;
     emit({
@@ -252,28 +254,44 @@ function place(
 
 /** How what was placed is published; the steps behind it can use the layer at once. */
 function publicationOf(
-  { store, scanStore, onPublished }: BuildSession,
+  { store, onPublished }: BuildSession,
   step: StepId,
   draft: Draft | undefined,
   record: StepRecord,
   layer: LayerRecord | undefined,
   release: () => void,
 ): Publication {
+  const { paths } = store;
   if (layer) addUnpublished(store, layer);
+  let drafts: NewEntry['drafts'];
   return {
     operation: record.operation,
-    publish() {
-      if (draft) makeLayerLink(store.paths, draft.id);
-      publishEntry(store, record, layer && dropUnpublished(store, layer.id), scanStore.unwritten());
+    async prepare() {
+      const [made] = await Promise.all([
+        draftEntry(store, record, layer),
+        draft && makeLayerLink(paths, draft.id),
+      ]);
+      drafts = made;
+    },
+    entry(again) {
+      const now = layer && unpublishedLayer(store, layer.id);
+      // More may have been found out about it since.
+      const fits = !again && now === layer;
+      if (!fits) dropDrafts(drafts);
+      return { step: record, layer: now, drafts: fits ? drafts : undefined };
+    },
+    async done() {
+      if (layer) dropUnpublished(store, layer.id);
       checkpoint('entry:published');
       onPublished(step, record.key);
       release();
-      if (draft) discardDraft(draft);
+      if (draft) await discardDraftSoon(paths, draft);
       checkpoint('draft:removed');
     },
     abandon() {
+      dropDrafts(drafts);
       if (layer) dropUnpublished(store, layer.id);
-      if (draft) abandonDraft(store.paths, draft, (id) => isPublished(store, id));
+      if (draft) abandonDraft(paths, draft, (id) => isPublished(store, id));
       release();
     },
   };

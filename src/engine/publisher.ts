@@ -2,15 +2,23 @@
  * Publishes what steps have made while the steps behind them already run: a container is another process's
  * work, the index is this one's. What is published later is under its lease until then, so that other
  * processes wait for it as for a step that runs.
+ *
+ * Files are written by threads before the transaction, and steps that follow each other within a moment
+ * share one: it waits for the disk.
  */
 import type { OperationDigest } from '../keys/digest.js';
+import type { NewEntry } from '../store/entries/entries.js';
 
 /** What a step has made, and where it is to go. */
 export interface Publication {
   /** Of the entry: another step with the same one may find it by its content. */
   readonly operation: OperationDigest;
-  /** Makes it visible, in one transaction. */
-  readonly publish: () => void;
+  /** Does what needs no transaction. Called at once. */
+  readonly prepare: () => Promise<void>;
+  /** What goes into the transaction. @param again one failed: it may have used up what was prepared */
+  readonly entry: (again: boolean) => NewEntry;
+  /** It is visible. What it still does is waited for when all is settled. */
+  readonly done: () => Promise<void>;
   /** Gives it up. Nothing that was made on it is published either. */
   readonly abandon: () => void;
 }
@@ -19,50 +27,107 @@ export interface Publisher {
   /** It is published soon, or given up when one before it failed: it could stand on what is not there. */
   readonly add: (publication: Publication) => void;
   /** Publishes what waits if the look-up of a step could find it. @throws the first failure */
-  readonly flushFor: (operation: OperationDigest) => void;
+  readonly flushFor: (operation: OperationDigest) => Promise<void>;
   /** Publishes what waits, in the order in which it was made; once nothing is made any more. */
-  readonly settle: () => void;
+  readonly settle: () => Promise<void>;
   /** The same. @throws the first failure */
-  readonly flush: () => void;
+  readonly flush: () => Promise<void>;
 }
 
-/** @param onFailure told of the first failure, wherever it comes up */
-export function openPublisher(onFailure: (error: unknown) => void): Publisher {
-  const waiting: Publication[] = [];
+/** As long as other processes wait before they look again. ms */
+const MOMENT_MS = 20;
+
+interface Waiting extends Publication {
+  readonly prepared: Promise<void>;
+}
+
+/**
+ * @param publish in one transaction, all or none
+ * @param onFailure told of the first failure, wherever it comes up
+ */
+export function openPublisher(
+  publish: (entries: readonly NewEntry[]) => void,
+  onFailure: (error: unknown) => void,
+): Publisher {
+  let waiting: Waiting[] = [];
+  /** Those that `run` has taken. */
+  let taken: readonly Waiting[] = [];
+  let running: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
   let failure: { readonly error: unknown } | undefined;
-  let due: NodeJS.Immediate | undefined;
-  const publishNext = ({ publish, abandon }: Publication) => {
-    if (failure) return abandon();
-    try {
-      publish();
-    } catch (error) {
-      failure = { error };
-      abandon();
-      onFailure(error);
+  const rest: Promise<void>[] = [];
+
+  const fail = (error: unknown): void => {
+    failure = { error };
+    onFailure(error);
+  };
+  const conclude = (publication: Waiting): void => void rest.push(publication.done());
+  const publishEach = (batch: readonly Waiting[]): void => {
+    for (const publication of batch) {
+      if (failure) publication.abandon();
+      else
+        try {
+          publish([publication.entry(true)]);
+          conclude(publication);
+        } catch (error) {
+          fail(error);
+          publication.abandon();
+        }
     }
   };
-  const publishAll = () => {
-    due = undefined;
-    for (let next = waiting.shift(); next; next = waiting.shift()) publishNext(next);
+  const publishBatch = (batch: readonly Waiting[]): void => {
+    let together = failure === undefined;
+    try {
+      if (together) publish(batch.map((publication) => publication.entry(false)));
+    } catch {
+      // Those before the one that can't be published can.
+      together = false;
+    }
+    if (together) batch.forEach(conclude);
+    else publishEach(batch);
   };
-  const settle = () => {
-    clearImmediate(due);
-    publishAll();
+  const run = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      taken = waiting;
+      waiting = [];
+      const ready = await Promise.allSettled(taken.map(({ prepared }) => prepared));
+      const broken = ready.findIndex(({ status }) => status === 'rejected');
+      publishBatch(broken === -1 ? taken : taken.slice(0, broken));
+      const { reason } = (ready[broken] ?? {}) as { readonly reason?: unknown };
+      if (broken !== -1 && !failure) fail(reason);
+      if (broken !== -1) publishEach(taken.slice(broken));
+      taken = [];
+    }
   };
-  const flush = () => {
-    settle();
+  const begin = (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    running ??= run().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  const settle = async (): Promise<void> => {
+    while (running || waiting.length > 0) await begin();
+    await Promise.all(rest.splice(0));
+  };
+  const flush = async (): Promise<void> => {
+    await settle();
     if (failure) throw failure.error;
   };
   return {
     settle,
     flush,
-    flushFor(operation) {
-      if (waiting.some((publication) => publication.operation === operation)) flush();
+    async flushFor(operation) {
+      const all = [...taken, ...waiting];
+      if (all.some((publication) => publication.operation === operation)) await flush();
     },
     add(publication) {
-      waiting.push(publication);
-      // Promises are settled first: a step behind it begins its container meanwhile.
-      due ??= setImmediate(publishAll);
+      const prepared = publication.prepare();
+      // It is waited for in its turn.
+      prepared.catch(() => {});
+      waiting.push({ ...publication, prepared });
+      timer ??= setTimeout(begin, MOMENT_MS);
     },
   };
 }

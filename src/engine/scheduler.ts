@@ -8,7 +8,7 @@ import type { KeyedStep } from '../keys/inputs.js';
 import { isKeyed, operationDigest, operationInputs } from '../keys/inputs.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step, StepId } from '../plan/step.js';
-import { findByOperation, publishEntry } from '../store/entries/entries.js';
+import { findByOperation, publishEntries, publishEntry } from '../store/entries/entries.js';
 import { sweepStore } from '../store/gc/sweep.js';
 import type { Lease } from '../store/pins/lease.js';
 import { releaseLease, takeLease } from '../store/pins/lease.js';
@@ -146,7 +146,7 @@ async function resolveOpen(
       publishEntry(store, shared, undefined);
       return hit(run, keyed, base, shared, 'definition');
     }
-    run.publisher.flushFor(keyed.operation);
+    await run.publisher.flushFor(keyed.operation);
     const content = await lookupContent(session, keyed, base, reads);
     if (content.record)
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
@@ -342,7 +342,10 @@ export async function resolvePlan(
   const run: Run = {
     session,
     inSlot: stepSlots(limits),
-    publisher: openPublisher(fail),
+    publisher: openPublisher(
+      (entries) => publishEntries(session.store, entries, session.scanStore.unwritten()),
+      fail,
+    ),
     used: [],
     layers: new Set(),
     cached: 0,
@@ -358,7 +361,7 @@ export async function resolvePlan(
   await resolve(walk, plan.target).catch(() => {});
   await settled(walk.states);
   await settled(walk.outlooks);
-  run.publisher.settle();
+  await run.publisher.settle();
   if (failure) throw failure.error;
   const { cached, executed, used } = run;
   return { states: await knownStates(walk, plan), cached, executed, used };

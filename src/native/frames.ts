@@ -18,6 +18,7 @@ export const ASK = {
   fill: 26,
   list: 27,
   fifos: 28,
+  remove: 29,
 } as const;
 
 /** What it tells. */

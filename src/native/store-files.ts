@@ -37,3 +37,15 @@ export async function makeFifos(directory: string, names: readonly string[]): Pr
   for (const name of names) payload.text(name);
   await requestFiles(ASK.fifos, payload.end());
 }
+
+/**
+ * Removes small trees that nobody uses any more.
+ * @param directory trusted path
+ * @param names of what is to go; what is not there does no harm
+ * @throws ELOOP for a deep one; the file system's errors, IsolationError
+ */
+export async function removeTrees(directory: string, names: readonly string[]): Promise<void> {
+  const payload = payloadWriter().text(rootPath(directory));
+  for (const name of names) payload.text(name);
+  await requestFiles(ASK.remove, payload.end());
+}

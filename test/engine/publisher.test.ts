@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import type { Publication } from '../../src/engine/publisher.js';
 import { openPublisher } from '../../src/engine/publisher.js';
 import type { OperationDigest } from '../../src/keys/digest.js';
+import type { NewEntry } from '../../src/store/entries/entries.js';
 
 const failure = new Error('no space');
 
@@ -10,47 +11,67 @@ const failure = new Error('no space');
 function begin() {
   const log: string[] = [];
   const failed: unknown[] = [];
-  const publisher = openPublisher((error) => failed.push(error));
-  const make = (number: number, fails = false): Publication => ({
+  const bad = new Set<number>();
+  const numberOf = ({ step }: NewEntry) => Number(step.key);
+  const publish = (entries: readonly NewEntry[]) => {
+    const numbers = entries.map(numberOf);
+    if (numbers.some((number) => bad.has(number))) throw failure;
+    log.push(`published ${numbers.join()}`);
+  };
+  const publisher = openPublisher(publish, (error) => failed.push(error));
+  const make = (number: number, prepare: Publication['prepare'] = async () => {}): Publication => ({
     operation: `${number}` as OperationDigest,
-    publish: () => {
-      if (fails) throw failure;
-      log.push(`published ${number}`);
-    },
+    prepare,
+    entry: () => ({ step: { key: `${number}` }, layer: undefined }) as unknown as NewEntry,
+    done: async () => void log.push(`done ${number}`),
     abandon: () => log.push(`abandoned ${number}`),
   });
-  return { log, failed, publisher, make };
+  return { log, failed, bad, publisher, make };
 }
 
-const turn = () => new Promise((resume) => setImmediate(resume));
-
-test('what is ready is published after what promises are waited for, in its order', async () => {
+test('what follows each other within a moment goes into one transaction, in its order', async () => {
   const { log, publisher, make } = begin();
   publisher.add(make(1));
-  publisher.add(make(2));
-  await Promise.resolve().then(() => log.push('the next step began'));
-  await turn();
-  expect(log).toEqual(['the next step began', 'published 1', 'published 2']);
+  publisher.add(make(2, () => new Promise((resume) => setImmediate(resume))));
+  log.push('the next step began');
+  await publisher.settle();
+  expect(log).toEqual(['the next step began', 'published 1,2', 'done 1', 'done 2']);
 });
 
-test('what stands on something that could not be published is given up', async () => {
+test('it is published without being asked to', async () => {
+  const { log, publisher, make } = begin();
+  publisher.add(make(1));
+  while (log.length < 2) await new Promise((resume) => setTimeout(resume, 5));
+  expect(log).toEqual(['published 1', 'done 1']);
+});
+
+test('what stands on something that could not be published is given up, what is below it is not', async () => {
+  const { log, failed, bad, publisher, make } = begin();
+  bad.add(2);
+  for (const number of [1, 2, 3]) publisher.add(make(number));
+  await publisher.settle();
+  publisher.add(make(4));
+  await publisher.settle();
+  expect(log).toEqual(['published 1', 'done 1', 'abandoned 2', 'abandoned 3', 'abandoned 4']);
+  expect(failed).toEqual([failure]);
+  await expect(publisher.flush()).rejects.toThrow(failure);
+});
+
+test('so is what could not be prepared', async () => {
   const { log, failed, publisher, make } = begin();
   publisher.add(make(1));
-  publisher.add(make(2, true));
+  publisher.add(make(2, () => Promise.reject(failure)));
   publisher.add(make(3));
-  await turn();
-  publisher.add(make(4));
-  publisher.settle();
-  expect(log).toEqual(['published 1', 'abandoned 2', 'abandoned 3', 'abandoned 4']);
+  await publisher.settle();
+  expect(log).toEqual(['published 1', 'done 1', 'abandoned 2', 'abandoned 3']);
   expect(failed).toEqual([failure]);
-  expect(publisher.flush).toThrow(failure);
 });
 
-test('a look-up waits for what it could find, and for nothing else', () => {
+test('a look-up waits for what it could find, and for nothing else', async () => {
   const { log, publisher, make } = begin();
   publisher.add(make(1));
-  publisher.flushFor('2' as OperationDigest);
+  await publisher.flushFor('2' as OperationDigest);
   expect(log).toEqual([]);
-  publisher.flushFor('1' as OperationDigest);
-  expect(log).toEqual(['published 1']);
+  await publisher.flushFor('1' as OperationDigest);
+  expect(log).toEqual(['published 1', 'done 1']);
 });

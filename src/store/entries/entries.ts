@@ -1,5 +1,6 @@
 /** Reading and writing entries of the cache as a whole: step, layer and look-up tables together. */
 
+import { rmSync } from 'node:fs';
 import type { TreeReader } from '../../fs/scan/tree.js';
 import { decodeTree } from '../../fs/scan/tree.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../../keys/digest.js';
@@ -21,37 +22,80 @@ import { noteTime } from './timeline.js';
 /** How many entries of one operation are remembered as candidates, newest first. */
 const CANDIDATES = 16;
 
+/** A step that is to become visible. */
+export interface NewEntry {
+  readonly step: StepRecord;
+  /** Undefined when the step has none, or one that is in the index already. */
+  readonly layer: LayerRecord | undefined;
+  /** Files of the records, where they are written already. */
+  readonly drafts?: { readonly step: string; readonly layer: string | undefined } | undefined;
+}
+
+function putEntry(index: CacheIndex, { step, layer, drafts }: NewEntry): void {
+  index.files.steps.put(step, drafts?.step);
+  if (layer) {
+    index.files.layers.put(layer, drafts?.layer);
+    index.layers.putSync(layer.id, layer);
+    addCacheBytes(index, addedBytes(layer));
+    markUnsynced(index, layerMark(layer.id));
+  }
+  indexEntry(index, step);
+}
+
 /**
- * Makes a step and its layer visible, in one transaction, then gives the step's lease back. The
- * layer is in use by this process from then on.
- * @param layer undefined when the step has none, or one that is in the index already
- * @param unwritten what the entry refers to: it becomes visible with the entry
- * @throws LayersGoneError when that one was removed meanwhile
+ * Makes steps and their layers visible, all in one transaction, then gives their leases back. The
+ * layers are in use by this process from then on.
+ * @param unwritten what the entries refer to: it becomes visible with them
+ * @throws LayersGoneError when a layer that was in the index was removed meanwhile
  */
+export function publishEntries(
+  store: Indexed,
+  entries: readonly NewEntry[],
+  unwritten?: Unwritten,
+): void {
+  const index = getTables(store);
+  const known = entries.flatMap(({ step, layer }) => (layer ? [] : (step.layer ?? [])));
+  const made = entries.flatMap(({ layer }) => layer?.id ?? []);
+  write(index, () => {
+    // This may fail: it comes before anything is written.
+    declareUse(index, { layers: known });
+    unwritten?.put();
+    for (const entry of entries) putEntry(index, entry);
+    if (made.length > 0) declareUse(index, { layers: made });
+  });
+  unwritten?.written();
+  // Another process may hold it: an entry of a shared cache is published without.
+  for (const { step } of entries) if (index.held.delete(step.key)) index.leases.remove(step.key);
+}
+
+/** The same of one step. @throws LayersGoneError */
 export function publishEntry(
   store: Indexed,
   step: StepRecord,
   layer: LayerRecord | undefined,
   unwritten?: Unwritten,
 ): void {
-  const index = getTables(store);
-  write(index, () => {
-    // This may fail: it comes before anything is written.
-    declareUse(index, { layers: layer || step.layer === undefined ? [] : [step.layer] });
-    unwritten?.put();
-    index.files.steps.put(step);
-    if (layer) {
-      index.files.layers.put(layer);
-      index.layers.putSync(layer.id, layer);
-      addCacheBytes(index, addedBytes(layer));
-      markUnsynced(index, layerMark(layer.id));
-    }
-    if (layer) declareUse(index, { layers: [layer.id] });
-    indexEntry(index, step);
-  });
-  unwritten?.written();
-  // Another process may hold it: an entry of a shared cache is published without.
-  if (index.held.delete(step.key)) index.leases.remove(step.key);
+  publishEntries(store, [{ step, layer }], unwritten);
+}
+
+/** Writes the records of an entry to tmp/, for publishEntries. */
+export async function draftEntry(
+  store: Indexed,
+  step: StepRecord,
+  layer: LayerRecord | undefined,
+): Promise<NewEntry['drafts']> {
+  const { files } = getTables(store);
+  const [stepDraft, layerDraft] = await Promise.all([
+    files.steps.draft(step),
+    layer && files.layers.draft(layer),
+  ]);
+  return { step: stepDraft, layer: layerDraft };
+}
+
+/** Removes them, where they came to nothing. */
+export function dropDrafts(drafts: NewEntry['drafts']): void {
+  for (const path of [drafts?.step, drafts?.layer])
+    if (path !== undefined) rmSync(path, { force: true });
 }
 
 /** Writes a step and its rows in look-up tables. Part of the caller's write transaction. */

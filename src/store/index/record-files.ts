@@ -22,6 +22,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { sha256 } from '../../util/canonical-json.js';
@@ -61,7 +62,13 @@ export interface Kept<T> {
 /** Records of one kind. */
 export interface RecordFolder<T, K extends string> {
   readonly path: string;
-  readonly put: (record: T) => void;
+  /**
+   * Writes a record to tmp/, before the transaction that puts it in its place.
+   * @returns the file
+   */
+  readonly draft: (record: T) => Promise<string>;
+  /** @param draft of this record; it is written now unless there is one */
+  readonly put: (record: T, draft?: string) => void;
   readonly remove: (key: K) => void;
   /** Is there a record, and is it this one? */
   readonly holds: (record: T) => boolean;
@@ -181,14 +188,26 @@ function recordFolder<T, K extends string>(
     }
   };
   const getText = (record: T) => JSON.stringify(kind.encode(record));
+  const getContent = (record: T) => {
+    const written: Written = { boot: readBootId(), at: sinceBoot() };
+    return `{"written":${JSON.stringify(written)},"record":${getText(record)}}\n`;
+  };
+  const newDraft = () => join(tmp, `${randomName()}.${self.id}`);
+  const writeNow = (record: T) => {
+    const draft = newDraft();
+    writeFileSync(draft, getContent(record));
+    return draft;
+  };
   return {
     path: folder,
-    put(record) {
+    async draft(record) {
+      const draft = newDraft();
+      await writeFile(draft, getContent(record));
+      return draft;
+    },
+    put(record, draft) {
       onChange(kind.kind, kind.getName(kind.getKey(record)));
-      const written: Written = { boot: readBootId(), at: sinceBoot() };
-      const draft = join(tmp, `${randomName()}.${self.id}`);
-      writeFileSync(draft, `{"written":${JSON.stringify(written)},"record":${getText(record)}}\n`);
-      renameSync(draft, path(kind.getKey(record)));
+      renameSync(draft ?? writeNow(record), path(kind.getKey(record)));
     },
     remove(key) {
       onChange(kind.kind, kind.getName(key));

@@ -1,7 +1,9 @@
 /** Layer directories: work in progress in tmp/, published ones in layers/, both by name. */
 import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { symlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
+import { removeTrees } from '../../native/store-files.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
@@ -68,6 +70,15 @@ export function discardDraft(draft: Draft): void {
   removeTree(draft.path);
 }
 
+/** The same by wiac-sys, while this process does something else. */
+export async function discardDraftSoon({ tmp }: StorePaths, draft: Draft): Promise<void> {
+  try {
+    await removeTrees(tmp, [basename(draft.path)]);
+  } catch {
+    discardDraft(draft);
+  }
+}
+
 /**
  * Moves a finished layer to its place; only the index makes it visible after that. The draft's own
  * directory stays until then: a process that is killed in between leaves it behind, and with it the
@@ -79,8 +90,8 @@ export function placeLayer(paths: StorePaths, draft: Draft): void {
 }
 
 /** Makes the short symlink of a layer that was moved to its place, before it gets visible. */
-export function makeLayerLink(paths: StorePaths, id: LayerId): void {
-  symlinkSync(layerLinkTarget(id), layerLink(paths, id));
+export async function makeLayerLink(paths: StorePaths, id: LayerId): Promise<void> {
+  await symlink(layerLinkTarget(id), layerLink(paths, id));
   checkpoint('layer:linked');
 }
 

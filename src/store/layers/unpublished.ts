@@ -11,10 +11,12 @@ export function addUnpublished(store: Indexed, layer: LayerRecord): void {
   getTables(store).unpublished.set(layer.id, layer);
 }
 
-/** @returns its record, to be published now or to be forgotten */
-export function dropUnpublished(store: Indexed, id: LayerId): LayerRecord | undefined {
-  const { unpublished } = getTables(store);
-  const layer = unpublished.get(id);
-  unpublished.delete(id);
-  return layer;
+/** Its record, with what has been found out about it. */
+export function unpublishedLayer(store: Indexed, id: LayerId): LayerRecord | undefined {
+  return getTables(store).unpublished.get(id);
+}
+
+/** It is published, or given up. */
+export function dropUnpublished(store: Indexed, id: LayerId): void {
+  getTables(store).unpublished.delete(id);
 }
