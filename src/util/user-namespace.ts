@@ -13,7 +13,16 @@ interface Range {
   readonly count: number;
 }
 
+// Read once, as below.
+const ranges = new Map<string, Range[]>();
+
 function readRanges(file: 'uid_map' | 'gid_map'): Range[] {
+  const read = ranges.get(file) ?? parseRanges(file);
+  ranges.set(file, read);
+  return read;
+}
+
+function parseRanges(file: 'uid_map' | 'gid_map'): Range[] {
   const rows = readFileSync(`/proc/self/${file}`, 'latin1').trim().split('\n');
   return rows.map((row) => {
     const [first = 0, , count = 0] = row.trim().split(/\s+/).map(Number);

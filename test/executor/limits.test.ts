@@ -1,6 +1,6 @@
 /** What limits mean in the files of control groups, and where those are. */
 import { describe, expect, test } from '@jest/globals';
-import { getHierarchy, groupsAbove } from '../../src/executor/local/cgroup-hierarchy.js';
+import { groupsAbove, hierarchyFinder } from '../../src/executor/local/cgroup-hierarchy.js';
 import type { ControlLimits } from '../../src/executor/local/cgroup-limits.js';
 import { settingsV1, settingsV2 } from '../../src/executor/local/cgroup-limits.js';
 
@@ -75,7 +75,7 @@ describe('where the groups are', () => {
   const V2 = '30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate';
 
   test('version 2', () => {
-    const found = getHierarchy('memory', V2, '0::/user.slice/user-0.slice/session-3.scope\n');
+    const found = hierarchyFinder(V2, '0::/user.slice/user-0.slice/session-3.scope\n')('memory');
     expect(found).toEqual({
       version: 2,
       mount: '/sys/fs/cgroup',
@@ -92,12 +92,12 @@ describe('where the groups are', () => {
   test('version 1, and both', () => {
     const mounts = [V1, CPU, HYBRID].join('\n');
     const own = '4:memory:/a:b/c\n2:cpu,cpuacct:/x\n0::/u\n';
-    expect(getHierarchy('memory', mounts, own)).toMatchObject({
+    expect(hierarchyFinder(mounts, own)('memory')).toMatchObject({
       version: 1,
       own: '/sys/fs/cgroup/memory/a:b/c',
     });
-    expect(getHierarchy('cpu', mounts, own)?.own).toBe('/sys/fs/cgroup/cpu,cpuacct/x');
-    expect(getHierarchy('pids', mounts, own)).toMatchObject({
+    expect(hierarchyFinder(mounts, own)('cpu')?.own).toBe('/sys/fs/cgroup/cpu,cpuacct/x');
+    expect(hierarchyFinder(mounts, own)('pids')).toMatchObject({
       version: 2,
       own: '/sys/fs/cgroup/unified/u',
     });
@@ -105,17 +105,19 @@ describe('where the groups are', () => {
 
   test('in a container that sees a part of the hierarchy', () => {
     const part = V1.replace(' / /sys', ' /docker/12 /sys');
-    expect(getHierarchy('memory', part, '4:memory:/docker/12/x\n')?.own).toBe(
+    expect(hierarchyFinder(part, '4:memory:/docker/12/x\n')('memory')?.own).toBe(
       '/sys/fs/cgroup/memory/x',
     );
-    expect(getHierarchy('memory', part, '4:memory:/elsewhere\n')?.own).toBe(
+    expect(hierarchyFinder(part, '4:memory:/elsewhere\n')('memory')?.own).toBe(
       '/sys/fs/cgroup/memory',
     );
     // A namespace shows groups above its own as /..
-    expect(getHierarchy('memory', V2, '0::/../other\n')?.own).toBe('/sys/fs/cgroup');
+    expect(hierarchyFinder(V2, '0::/../other\n')('memory')?.own).toBe('/sys/fs/cgroup');
   });
 
   test('none is mounted', () => {
-    expect(getHierarchy('memory', '1 1 0:1 / / rw - ext4 /dev/vda rw', '0::/\n')).toBeUndefined();
+    expect(
+      hierarchyFinder('1 1 0:1 / / rw - ext4 /dev/vda rw', '0::/\n')('memory'),
+    ).toBeUndefined();
   });
 });

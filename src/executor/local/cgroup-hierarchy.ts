@@ -62,17 +62,24 @@ function ownPath({ root, target }: Mount, group: string): string {
   return below === '..' || below.startsWith('../') ? target : posix.join(target, below);
 }
 
+/** The hierarchy that a controller is in; undefined when none is mounted. */
+export type FindHierarchy = (controller: Controller) => Hierarchy | undefined;
+
+/** Reads what is mounted, once for all controllers. */
+export function hierarchyFinder(mountinfo: string, cgroup: string): FindHierarchy {
+  const mounts = parseMounts(mountinfo);
+  return (controller) => findHierarchy(controller, mounts, cgroup);
+}
+
 /**
- * The hierarchy that a controller is in. Where both versions are mounted (hybrid) a controller is in
- * one of them; which of them version 2 has, its files say.
- * @returns undefined when none is mounted
+ * Where both versions are mounted (hybrid) a controller is in one of them; which of them version 2
+ * has, its files say.
  */
-export function getHierarchy(
+function findHierarchy(
   controller: Controller,
-  mountinfo: string,
+  mounts: readonly Mount[],
   cgroup: string,
 ): Hierarchy | undefined {
-  const mounts = parseMounts(mountinfo);
   const first = mounts.find(
     ({ type, superOptions }) => type === 'cgroup' && superOptions.includes(controller),
   );

@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { IsolationError } from '../../util/errors.js';
 import { abandonedNames, processName } from '../../util/process-name.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
-import type { Hierarchy } from './cgroup-hierarchy.js';
-import { getHierarchy, groupsAbove, UNIFIED_MEMBERS } from './cgroup-hierarchy.js';
+import type { FindHierarchy, Hierarchy } from './cgroup-hierarchy.js';
+import { groupsAbove, hierarchyFinder, UNIFIED_MEMBERS } from './cgroup-hierarchy.js';
 import type { ControlLimits, Controller, Setting } from './cgroup-limits.js';
 import { defaultPids, deviceSettings, settingsV1, settingsV2 } from './cgroup-limits.js';
 import { deviceProgram } from './device-program.js';
@@ -47,14 +47,12 @@ function getCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);
 }
 
-type FindHierarchy = (controller: Controller) => Hierarchy | undefined;
-
 /** The hierarchies as they are mounted now, and where this process is in them now. */
-function readHierarchies(): FindHierarchy {
+export function readHierarchies(): FindHierarchy {
   const [mountinfo, cgroup] = ['mountinfo', 'cgroup'].map((name) =>
     readFileSync(`/proc/self/${name}`, 'utf8'),
   ) as [string, string];
-  return (controller) => getHierarchy(controller, mountinfo, cgroup);
+  return hierarchyFinder(mountinfo, cgroup);
 }
 
 /** Writes a file of the kernel's; it is never made, because that would fail in riddles. */
@@ -222,13 +220,15 @@ function makeFilter(
   return { group: dirname(unified), program: deviceProgram(devices) };
 }
 
-function makeLimited(asked: Wanted): ControlGroups {
-  const find = readHierarchies();
+function makeLimited(asked: Wanted, find: FindHierarchy): ControlGroups {
   const wanted = byHierarchy(asked, find);
   if (wanted.length === 0) return NONE;
   const name = processName();
   const groups: string[] = [];
   const members: string[] = [];
+  /** Those that a controller is in: the others have none of its files. */
+  const of = (controller: Controller) =>
+    groups.filter((_, at) => wanted[at]?.[1].some((setting) => setting.controller === controller));
   try {
     for (const [hierarchy, settings] of wanted) {
       const group = makeNearby(name, hierarchy, settings);
@@ -242,8 +242,9 @@ function makeLimited(asked: Wanted): ControlGroups {
   return {
     members,
     deviceFilter: makeFilter(asked.devices, members, find),
-    memoryKills: () => count(groups, ['memory.events', 'memory.oom_control'], /^oom_kill (\d+)$/m),
-    refusedProcesses: () => count(groups, ['pids.events'], /^max (\d+)$/m),
+    memoryKills: () =>
+      count(of('memory'), ['memory.events', 'memory.oom_control'], /^oom_kill (\d+)$/m),
+    refusedProcesses: () => count(of('pids'), ['pids.events'], /^max (\d+)$/m),
     maxProcesses: asked.limits.pids,
     remove: async () => {
       for (const group of groups) await remove(group);
@@ -255,11 +256,13 @@ function makeLimited(asked: Wanted): ControlGroups {
  * Makes control groups with the limits; where that is possible, also with what nobody asked for: a limit of
  * processes, and the devices that a container may use.
  * @param devices undefined: all
+ * @param find what was read before, for many containers
  * @throws IsolationError when this machine, the kernel or its rights do not allow what was asked for
  */
 export function makeControlGroups(
   limits: ControlLimits,
   devices: readonly DeviceRule[] | undefined,
+  find = readHierarchies(),
 ): ControlGroups {
   const pids = limits.pids ?? defaultPids(availableParallelism());
   const usual = { ...limits, pids };
@@ -271,12 +274,12 @@ export function makeControlGroups(
   ];
   for (const attempt of attempts) {
     try {
-      return makeLimited(attempt);
+      return makeLimited(attempt, find);
     } catch {
       // Told below, when it is the limits that are not possible.
     }
   }
-  return makeLimited({ limits, devices: undefined });
+  return makeLimited({ limits, devices: undefined }, find);
 }
 
 function namesIn(group: string): string[] {

@@ -3,7 +3,8 @@
  * takes as long as to start a program.
  */
 import type { ControlGroups } from './cgroup.js';
-import { makeControlGroups } from './cgroup.js';
+import { makeControlGroups, readHierarchies } from './cgroup.js';
+import type { FindHierarchy } from './cgroup-hierarchy.js';
 import type { ControlLimits } from './cgroup-limits.js';
 import { deviceRules } from './device-rules.js';
 
@@ -23,8 +24,11 @@ export interface GroupPool {
 export function groupPool(limits: ControlLimits): GroupPool {
   const ready = new Map<Devices, ControlGroups>();
   let closed = false;
-  const make = (devices: Devices) =>
-    makeControlGroups(limits, devices === 'all' ? undefined : deviceRules([]));
+  let find: FindHierarchy | undefined;
+  const make = (devices: Devices) => {
+    find ??= readHierarchies();
+    return makeControlGroups(limits, devices === 'all' ? undefined : deviceRules([]), find);
+  };
   return {
     take(devices) {
       const made = ready.get(devices);

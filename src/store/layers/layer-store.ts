@@ -37,7 +37,9 @@ export interface Draft {
  */
 export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft {
   const draft = getDraft(paths, id);
-  mkdirSync(draft.diff, { recursive: true, mode: 0o755 });
+  // A recursive mkdir tries the last one first, and comes back.
+  for (const path of [draft.path, join(draft.path, 'layer'), draft.diff])
+    mkdirSync(path, { recursive: true, mode: 0o755 });
   checkpoint('draft:begun');
   return draft;
 }
