@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { PruneInput, PruneItem } from '../../src/store/gc/prune-input.js';
 import { keepingValue } from '../../src/store/gc/prune-order.js';
 import { planAll, planItems, planToLimit } from '../../src/store/gc/prune-plan.js';
+import { stageLayers } from '../../src/store/gc/stage-layers.js';
 import type { LayerId } from '../../src/store/records.js';
 
 const MB = 1_000_000;
@@ -34,7 +35,8 @@ function input(
   rest: Partial<PruneInput> = {},
 ): PruneInput {
   const own = new Map(Object.entries(sizes).map(([name, bytes]) => [id(name), bytes]));
-  return { items, own, shares: [], kept: new Set(), named: new Set(), now: NOW, ...rest };
+  const none = { kept: new Set<LayerId>(), named: new Set<LayerId>(), aside: new Set<LayerId>() };
+  return { items, own, shares: [], ...none, now: NOW, ...rest };
 }
 
 const names = (plan: { items: readonly { item: PruneItem }[] }) =>
@@ -87,6 +89,29 @@ describe('down to a limit', () => {
     const items = [entry('a', '', { rebuildMs: 0 }), entry('b', 'a', { rebuildMs: 99_000 })];
     expect(names(planToLimit(input(items, { a: 10 * MB, b: MB }), 10 * MB))).toBe('b');
     expect(names(planToLimit(input(items, { a: 10 * MB, b: MB }), 9 * MB))).toBe('ba');
+  });
+
+  test('what no result needs goes first, but not at any price', () => {
+    const items = [entry('a', ''), entry('b', '', { rebuildMs: 3000 })];
+    const sizes = { a: 10 * MB, b: 10 * MB };
+    const aside = { aside: new Set([id('b')]) };
+    expect(names(planToLimit(input(items, sizes), 15 * MB))).toBe('a');
+    expect(names(planToLimit(input(items, sizes, aside), 15 * MB))).toBe('b');
+    const slow = [entry('a', ''), entry('b', '', { rebuildMs: 20_000 })];
+    expect(names(planToLimit(input(slow, sizes, aside), 15 * MB))).toBe('a');
+  });
+
+  test('layers of stages that are only copied from', () => {
+    const made = (layer: string, base: string, ...reads: string[]) => ({
+      layer: id(layer),
+      base: [...base].map(id),
+      readLayers: reads.map((read) => [...read].map(id)),
+    });
+    const entries = [made('a', ''), made('b', 'a'), made('c', 'ab'), made('r', 'a', 'abc')];
+    expect([...stageLayers(entries, [])]).toEqual(['b', 'c'].map(id));
+    // An image has one of them, or another step stands on it.
+    expect([...stageLayers(entries, [id('b')])]).toEqual(['c'].map(id));
+    expect([...stageLayers([...entries, made('s', 'abc')], [])]).toEqual([]);
   });
 
   test('a tiny slow step does not hold a huge layer that nobody used for long', () => {

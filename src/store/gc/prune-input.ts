@@ -33,6 +33,8 @@ export interface PruneInput {
   readonly kept: ReadonlySet<LayerId>;
   /** Those of named images: they do not count as cache. */
   readonly named: ReadonlySet<LayerId>;
+  /** Layers that no result needs: see stage-layers.ts. */
+  readonly aside: ReadonlySet<LayerId>;
   readonly now: number;
 }
 

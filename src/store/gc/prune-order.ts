@@ -10,6 +10,12 @@ const MIN_AGE_MS = 60_000;
 const MIN_BYTES = 4096;
 
 /**
+ * What no result needs is missed only when a step that copies from it runs again: once in so many
+ * builds, as a rule.
+ */
+const ASIDE = 10;
+
+/**
  * What keeping something is worth: time saved for each byte it takes and each unit of time it
  * waits. `rebuildMs / bytes` is the price of having it again for the room it takes, as in
  * GreedyDual-Size; dividing by the age weighs it with how likely it is that somebody asks for it
@@ -35,8 +41,8 @@ export function* leastValuable(
   const queue = createHeap<{ readonly unit: Unit; readonly version: number }>();
   // What a unit frees beyond the need is worth nothing: else a base with everything on it would
   // often go first, for being cheap on the whole.
-  const currentValue = ({ rebuildMs, bytes, lastUsed }: Unit) =>
-    keepingValue(rebuildMs, Math.min(bytes, need()), input.now - lastUsed);
+  const currentValue = ({ rebuildMs, bytes, lastUsed, aside }: Unit) =>
+    keepingValue(rebuildMs, Math.min(bytes, need()), input.now - lastUsed) / (aside ? ASIDE : 1);
   const enqueue = (unit: Unit) => {
     if (!unit.blocked && unit.items.length > 0)
       queue.push(currentValue(unit), { unit, version: unit.version });

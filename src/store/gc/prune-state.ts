@@ -11,6 +11,7 @@ import type { ImageRecord, LayerId, LayerRecord, StepRecord } from '../records.j
 import { getBlobs } from '../records.js';
 import type { Store } from '../store.js';
 import type { PruneInput, PruneItem } from './prune-input.js';
+import { stageLayers } from './stage-layers.js';
 
 /** Pulling again takes about this long: 10 MB/s, a usual line to a registry. */
 const PULLED_BYTES_PER_MS = 10_000;
@@ -183,5 +184,7 @@ export function readPruneInput(
   const own = new Map(
     [...records.layers].map(([id, { disk }]) => [id, measured.own.get(id) ?? disk]),
   );
-  return { items, own, shares: measured.shares, kept, named, now };
+  const images = records.images.flatMap(({ layers }) => layers);
+  const aside = stageLayers(records.steps, images);
+  return { items, own, shares: measured.shares, kept, named, aside, now };
 }

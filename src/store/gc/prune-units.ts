@@ -12,18 +12,21 @@ export interface Unit {
   rebuildMs: number;
   lastUsed: number;
   blocked: boolean;
+  /** Its layer is one that no result needs. */
+  readonly aside: boolean;
   /** Counts changes: older entries of the heap are void. */
   version: number;
 }
 
-function newUnit(): Unit {
-  return { items: [], bytes: 0, rebuildMs: 0, lastUsed: 0, blocked: false, version: 0 };
+function newUnit(aside = false): Unit {
+  return { items: [], bytes: 0, rebuildMs: 0, lastUsed: 0, blocked: false, aside, version: 0 };
 }
 
 /** The units of the cache, and those that each item is part of. */
 function getUnits(input: PruneInput): { units: Unit[]; unitsWith: Map<PruneItem, Unit[]> } {
   const byLayer = new Map<LayerId, Unit>();
-  for (const id of input.own.keys()) if (!input.kept.has(id)) byLayer.set(id, newUnit());
+  for (const id of input.own.keys())
+    if (!input.kept.has(id)) byLayer.set(id, newUnit(input.aside.has(id)));
   const unitsWith = new Map<PruneItem, Unit[]>();
   const units = [...byLayer.values()];
   for (const item of input.items) {
