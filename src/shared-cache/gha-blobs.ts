@@ -64,15 +64,10 @@ export async function putBlob(
     headers: Readonly<Record<string, string>> = {},
   ): Promise<void> => {
     const all = { ...VERSION, ...headers, 'content-length': String(body.length) };
-    const answer = await service.send({
-      what,
-      url: target,
-      method: 'PUT',
-      headers: all,
-      body,
-      accept: [200, 201],
-    });
-    await answer.body.dump();
+    await service.send(
+      { what, url: target, method: 'PUT', headers: all, body, accept: [200, 201] },
+      (answer) => answer.body.dump(),
+    );
   };
   if (size > MAX_BLOCKS * BLOCK_BYTES)
     throw new ImageError(`${what}: ${size} bytes are more than a blob may have`);
@@ -145,10 +140,12 @@ export async function getBlob(
     if (!found) return undefined;
     const accept = [200, 404, ...(isFirst ? EXPIRED : [])];
     const request = { what, url: found.url, method: 'GET', headers: VERSION, accept } as const;
-    const { statusCode, body } = await service.send(request);
-    if (statusCode === 200)
+    const { status, body } = await service.send(request, async ({ statusCode, body: all }) => {
+      if (statusCode !== 200) await all.dump();
+      return { status: statusCode, body: all };
+    });
+    if (status === 200)
       return { key: found.key, body: Readable.from(guarded(body, what), { objectMode: false }) };
-    await body.dump();
-    if (statusCode === 404) return undefined;
+    if (status === 404) return undefined;
   }
 }

@@ -22,7 +22,7 @@ const ATTEMPTS = 6;
 const MAX_ANSWER_BYTES = 1024 * 1024;
 const SERVICE = 'twirp/github.actions.results.api.v1.CacheService';
 
-/** What a request is answered with; the body is for the caller to read. */
+/** What a request is answered with. */
 export type Answer = Awaited<ReturnType<typeof send>>;
 
 /** A request of this cache, to the service or to a signed URL. */
@@ -39,7 +39,8 @@ export interface Request {
 
 /** One cache service. All throw ImageError. */
 export interface GhaService {
-  readonly send: (request: Request) => Promise<Answer>;
+  /** @param read what of the answer is wanted; when it fails, all is sent again */
+  readonly send: <T>(request: Request, read: (answer: Answer) => Promise<T>) => Promise<T>;
   /** The newest blob whose key is this, or begins with one of the others. */
   readonly find: (
     key: string,
@@ -93,14 +94,14 @@ export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): Gh
       ...(body === undefined ? {} : { body }),
     });
 
-  const sendAll = async (request: Request): Promise<Answer> => {
+  const sendAll: GhaService['send'] = async (request, read) => {
     const { what, accept } = request;
     for (let made = 1; ; made += 1) {
       let pause: number | undefined;
       try {
         const answer = await attempt(request);
         const { statusCode: status } = answer;
-        if (accept.includes(status)) return answer;
+        if (accept.includes(status)) return await read(answer);
         const { words } = await said(answer.body);
         if (made >= ATTEMPTS || !isTransientStatus(status))
           throw new ImageError(`${what}: the server answered ${status}${words && `: ${words}`}`, {
@@ -128,7 +129,7 @@ export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): Gh
     members: Readonly<Record<string, unknown>>,
     what: string,
   ): Promise<Readonly<Record<string, unknown>> | undefined> => {
-    const { statusCode, body } = await sendAll({
+    const request: Request = {
       what,
       url: `${place.url}/${SERVICE}/${method}`,
       method: 'POST',
@@ -139,9 +140,12 @@ export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): Gh
       },
       body: Buffer.from(JSON.stringify({ ...members, version: place.version })),
       accept: [200, 409],
+    };
+    const text = await sendAll(request, async ({ statusCode, body: answer }) => {
+      const bytes = await collect(answer, MAX_ANSWER_BYTES, what);
+      return statusCode === 409 ? undefined : bytes.toString();
     });
-    const text = (await collect(body, MAX_ANSWER_BYTES, what)).toString();
-    if (statusCode === 409) return undefined;
+    if (text === undefined) return undefined;
     try {
       return JSON.parse(text) as Readonly<Record<string, unknown>>;
     } catch (cause) {

@@ -46,6 +46,8 @@ function listNumber(key: string): number {
 interface Known {
   /** Number of the list that was read last; 0: there is none. Undefined: none was looked for. */
   read: number | undefined;
+  /** Number of the list that was written last; 0: none was. */
+  written: number;
   /** Numbers that others have taken without having written a list yet, with how often that was seen. */
   readonly taken: Map<number, number>;
   /** Blobs that are there. */
@@ -61,6 +63,16 @@ function ghaSource(place: GhaPlace, known: Known): ArtifactSource {
     if (!found) throw new BlobGoneError(title, descriptor.digest);
     return verified(found.body, descriptor, title, { reference: title });
   };
+  /** What was written a moment ago may not be seen yet. */
+  const newestList = async () => {
+    const prefix = listPrefix(place);
+    for (let made = 1; ; made += 1) {
+      const found = await getBlob(service, prefix, [prefix]);
+      if (made >= POLLS || listNumber(found?.key ?? '') >= known.written) return found;
+      found?.body.destroy();
+      await sleep(POLL_MS);
+    }
+  };
   const reader: BlobReader = {
     title,
     openBlob,
@@ -70,8 +82,7 @@ function ghaSource(place: GhaPlace, known: Known): ArtifactSource {
   return {
     title,
     async artifact(platform, maxConfigBytes) {
-      const prefix = listPrefix(place);
-      const found = await getBlob(service, prefix, [prefix]);
+      const found = await newestList();
       known.read = found ? listNumber(found.key) : 0;
       if (!found)
         throw new ImageError(`there is no cache ${title}`, {
@@ -124,6 +135,13 @@ async function sendBlob(
   await write(service, other, otherUrl, size, open);
 }
 
+/** The key of a list that nobody else can write now. */
+interface TakenKey {
+  readonly number: number;
+  readonly key: string;
+  readonly url: string;
+}
+
 function ghaSink(place: GhaPlace, known: Known): ImageSink {
   const title = ghaTitle(place);
   const deadline = AbortSignal.timeout(place.timeoutMs);
@@ -134,29 +152,32 @@ function ghaSink(place: GhaPlace, known: Known): ImageSink {
     return known.blobs.has(digest);
   };
   /** Takes the key of the list after the one that was read. @throws ListTakenError */
-  const takeNext = async (read: number): Promise<{ key: string; url: string }> => {
+  const takeNext = async (read: number): Promise<TakenKey> => {
     let number = read + 1;
     // Who took it has had time enough to write it.
     while ((known.taken.get(number) ?? 0) >= POLLS) number += 1;
     const key = listKey(place, number);
     const url = await service.reserve(key);
-    if (url !== undefined) return { key, url };
+    if (url !== undefined) return { number, key, url };
     known.taken.set(number, (known.taken.get(number) ?? 0) + 1);
     throw new ListTakenError(title);
   };
   /** Takes any key after the newest list: what others write does not matter. */
-  const takeAny = async (): Promise<{ key: string; url: string }> => {
+  const takeAny = async (): Promise<TakenKey> => {
     const prefix = listPrefix(place);
     const found = await service.find(prefix, [prefix]);
     for (let number = listNumber(found?.key ?? '') + 1; ; number += 1) {
       const key = listKey(place, number);
       const url = await service.reserve(key);
-      if (url !== undefined) return { key, url };
+      if (url !== undefined) return { number, key, url };
     }
   };
   const putList = async (bytes: Uint8Array): Promise<void> => {
-    const { key, url } = await (known.read === undefined ? takeAny() : takeNext(known.read));
+    const { number, key, url } = await (known.read === undefined
+      ? takeAny()
+      : takeNext(known.read));
     await write(service, key, url, bytes.length, () => Readable.from([bytes]));
+    known.written = number;
   };
   return {
     title,
@@ -179,7 +200,7 @@ function ghaSink(place: GhaPlace, known: Known): ImageSink {
 
 /** A cache of GitHub Actions, to be read and written by one command. */
 export function ghaCache(place: GhaPlace): Place {
-  const known: Known = { read: undefined, taken: new Map(), blobs: new Set() };
+  const known: Known = { read: undefined, written: 0, taken: new Map(), blobs: new Set() };
   return {
     source: () => ghaSource(place, known),
     sink: () => ghaSink(place, known),

@@ -79,10 +79,12 @@ test('a layer of several blocks; a block that fails is sent again', async () => 
 describe('when GitHub is in trouble', () => {
   test('429 and 500 pass, an expired URL is signed anew', async () => {
     const root = steps('a');
-    let count = 0;
-    gha.fail = () => {
-      count += 1;
-      return count % 3 === 0 ? undefined : [429, 500][(count % 3) - 1];
+    const counts = new Map<string, number>();
+    gha.fail = (method, key) => {
+      const name = `${method} ${key}`;
+      const count = counts.get(name) ?? 0;
+      counts.set(name, count + 1);
+      return [429, 500][count];
     };
     await machine().build(root, to());
     gha.expired = 1;
@@ -109,6 +111,27 @@ describe('when GitHub is in trouble', () => {
       expect(warnings(ignored.events)).toEqual([expect.stringContaining('was not written')]);
     },
   );
+});
+
+test('a list that was written a moment ago, and is not seen yet, is not written again', async () => {
+  await machine().build(steps('a'), to());
+  gha.fail = (method, key) => {
+    // From the second list on: it is there, and two look-ups do not see it.
+    if (method === 'FinalizeCacheEntryUpload' && key.startsWith('wiac-list')) gha.late = 2;
+    return undefined;
+  };
+  await machine().build(steps('b'), to());
+  expect([lists().length, gha.late]).toEqual([2, 0]);
+  const built = await machine().build(steps('a'), from());
+  expect([ranSteps(built.events), warnings(built.events)]).toEqual([[], []]);
+});
+
+test('wiac cache gc and cache mounts ls take it as well', async () => {
+  await machine().build(steps('a', 'b'), to());
+  const gc = await machine().wiac(['cache', 'gc', place(), '--max-entries=1']);
+  expect(gc.stdout).toBe('2 of 3 entries removed\n');
+  const mounts = await machine().wiac(['cache', 'mounts', 'ls', place()]);
+  expect([mounts.exitCode, mounts.stderr]).toEqual([0, '']);
 });
 
 describe('keys that are taken', () => {
