@@ -11,7 +11,7 @@ import { closeStore } from '../store/store.js';
 import type { LogFormat, LogLevel, WarningLog } from '../ui/log.js';
 import { openLog, showsWarnings } from '../ui/log.js';
 import type { Progress, ProgressMode } from '../ui/progress.js';
-import { progressOpener } from '../ui/progress.js';
+import { githubSettings, progressOpener } from '../ui/progress.js';
 import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import type { OutputOptions } from './build-outputs.js';
@@ -76,6 +76,11 @@ function getNoCache({ cache, cacheFilter }: BuildOptions): DockerfileBuild['noCa
 async function openWarnings(options: BuildOptions): Promise<WarningLog> {
   const { progress, logLevel, logFormat } = options;
   if (progress === 'none' || !showsWarnings(logLevel)) return () => {};
+  if (progress === 'github') {
+    const { githubWriter } = await import('../ui/github.js');
+    const { warn } = githubWriter(githubSettings((text) => void process.stderr.write(text)));
+    return (message) => warn?.(message);
+  }
   if (progress !== 'json' && progress !== 'rawjson') return openLog(logLevel, logFormat);
   const { plainWarning } = await import('../ui/rawjson.js');
   return (message) => {
@@ -99,6 +104,18 @@ function showEvents(open: () => Progress, logLevel: LogLevel): Progress {
   return { emit, close: () => shown?.close() };
 }
 
+/** The events, and what becomes of them on the page of a job of GitHub Actions. */
+async function openStepSummary({ progress }: BuildOptions, env: NodeJS.ProcessEnv) {
+  const { GITHUB_STEP_SUMMARY: path } = env;
+  if (progress !== 'github' || !path) return undefined;
+  const [{ openSummary }, { appendSummary }] = await Promise.all([
+    import('../ui/summary.js'),
+    import('./step-summary.js'),
+  ]);
+  const { emit, markdown } = openSummary();
+  return { emit, write: () => appendSummary(path, markdown()) };
+}
+
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
 export async function buildCommand(
   path: string,
@@ -113,7 +130,8 @@ export async function buildCommand(
   if (asked !== undefined) {
     const { callCommand, parseCall } = await import('./call.js');
     const call = parseCall(asked, format === 'json' ? 'json' : 'text');
-    if (call.method !== 'build') return callCommand(path, call, options, setExitCode);
+    if (call.method !== 'build')
+      return callCommand(path, call, options, setExitCode, options.progress === 'github');
   }
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return setExitCode(relayed);
@@ -187,6 +205,7 @@ async function buildAndWrite(
     await progressOpener(options.progress, options.quiet, log),
     options.logLevel,
   );
+  const summary = await openStepSummary(options, process.env);
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
   try {
@@ -194,12 +213,17 @@ async function buildAndWrite(
     const result = await buildDockerfile(store, {
       ...request,
       names: outputs?.names ?? options.tag,
-      onEvent: progress.emit,
+      onEvent: (event) => {
+        summary?.emit(event);
+        progress.emit(event);
+      },
       explain: !options.quiet && !['quiet', 'none'].includes(options.progress),
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
     }).finally(() => {
       progress.close();
       stop.dispose();
+      const problem = summary?.write();
+      if (problem !== undefined) warn(problem);
     });
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
     if (outputs) await module?.writeOutputs(outputs, store, result, request.registry ?? {});

@@ -68,15 +68,21 @@ function asked(
   return format === 'json' ? json(outline) : formatOutline(outline);
 }
 
-/** Answers on standard output; nothing is built. @throws DockerfileError, ContextError, UsageError */
+/**
+ * Answers on standard output; nothing is built.
+ * @param inGithub warnings are annotations as well
+ * @throws DockerfileError, ContextError, UsageError
+ */
 export function callCommand(
   path: string,
   call: Call,
   options: DockerfileOptions,
   setExitCode: SetExitCode,
+  inGithub = false,
 ): Promise<void> {
   return readInput(path, options, async (input) => {
-    if (call.method === 'check') return checkInput(input, options, call.format, setExitCode);
+    if (call.method === 'check')
+      return checkInput(input, options, { format: call.format, inGithub }, setExitCode);
     process.stdout.write(asked(input, call, options));
   });
 }

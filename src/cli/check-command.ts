@@ -101,6 +101,26 @@ export async function readInput(
 /** Exit code when there are warnings: that of buildx. */
 const WARNINGS_FOUND = 1;
 
+/** Prints the warnings where GitHub shows them at their lines, too. JSON stays what it is. */
+async function annotate(
+  { warnings }: CheckResult,
+  text: string,
+  format: 'text' | 'json',
+): Promise<void> {
+  const [{ githubWriter }, { githubSettings }] = await Promise.all([
+    import('../ui/github.js'),
+    import('../ui/progress.js'),
+  ]);
+  const { stdout, stderr } = process;
+  if (format === 'json') stdout.write(text);
+  const stream = format === 'json' ? stderr : stdout;
+  const log = githubWriter(githubSettings((more) => void stream.write(more)));
+  if (format === 'text') log.text(text.trimEnd());
+  const places = warnings.map(({ location, ...warning }) => ({ ...warning, ...location }));
+  log.annotate?.({ type: 'lint', warnings: places });
+  log.close();
+}
+
 /**
  * Prints the warnings.
  * @throws DockerfileError when `# check=error=true` makes them one
@@ -108,7 +128,7 @@ const WARNINGS_FOUND = 1;
 export async function checkInput(
   { dockerfile, ignores }: BuildInput,
   options: DockerfileOptions,
-  format: 'text' | 'json',
+  { format, inGithub }: { readonly format: 'text' | 'json'; readonly inGithub: boolean },
   setExitCode: SetExitCode,
 ): Promise<void> {
   const checkOptions = {
@@ -120,7 +140,9 @@ export async function checkInput(
   const { pull, registry = await registryAccess(options) } = options;
   const access = { registry, ...(pull === undefined ? {} : { pull }) };
   const result = await checkWithImages(dockerfile, checkOptions, access);
-  process.stdout.write(formatWarnings(result, dockerfile, format));
+  const text = formatWarnings(result, dockerfile, format);
+  if (inGithub) await annotate(result, text, format);
+  else process.stdout.write(text);
   if (result.warnings.length > 0) setExitCode(WARNINGS_FOUND);
   refuseWarnings(result);
 }

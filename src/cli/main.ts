@@ -6,13 +6,15 @@ import { asLimitError, requireOpenFiles } from '../util/open-files.js';
 import { withSwitchValues } from './declare/options.js';
 import { plainSwitches, valueGiven } from './declare/switches.js';
 import { createProgram } from './program.js';
+import type { ErrorForm } from './report.js';
 
-/** Is everything to be told as JSON, whatever else the command line says? */
-function wantsJson(program: Command): boolean {
+/** The form in which everything is to be told, whatever else the command line says. */
+function errorForm(program: Command): ErrorForm {
   const words = process.argv.slice(2);
-  if (words[0] !== 'build') return false;
-  const given = valueGiven(program, words, '--progress');
-  return ['json', 'rawjson'].includes(given ?? process.env[PROGRESS_VARIABLE] ?? '');
+  if (words[0] !== 'build') return 'text';
+  const given = valueGiven(program, words, '--progress') ?? process.env[PROGRESS_VARIABLE] ?? '';
+  if (given === 'github') return given;
+  return ['json', 'rawjson'].includes(given) ? 'json' : 'text';
 }
 
 async function main(program: Command): Promise<void> {
@@ -50,7 +52,7 @@ async function run(): Promise<void> {
         }
       }
       const { reportError } = await import('./report.js');
-      process.exitCode = await reportError(error, process.argv[2], wantsJson(program));
+      process.exitCode = await reportError(error, process.argv[2], errorForm(program));
       // After a signal wiac does not wait until the rest of the pipe is read.
       if (error instanceof InterruptedError) process.exit();
     } else {

@@ -16,14 +16,21 @@ function sourceLines(file: string): string[] | undefined {
   }
 }
 
+/** `json`: an event of --progress=json; `github`: a workflow command of --progress=github. */
+export type ErrorForm = 'text' | 'json' | 'github';
+
 /**
  * @param command that was run
- * @param json whether it is to be an event of --progress=json
  * @returns the exit code of the process
  */
-export function reportError(error: WiacError, command: string | undefined, json: boolean): number {
+export async function reportError(
+  error: WiacError,
+  command: string | undefined,
+  form: ErrorForm,
+): Promise<number> {
   const location = errorLocation(error);
-  if (json) {
+  const lines = location && sourceLines(location.file);
+  if (form === 'json') {
     const { code, message, hint } = error;
     const step =
       error instanceof StepFailedError
@@ -32,6 +39,16 @@ export function reportError(error: WiacError, command: string | undefined, json:
     process.stderr.write(
       `${JSON.stringify({ type: 'error', code, message, hint, location, ...step })}\n`,
     );
-  } else process.stderr.write(describeError(error, location && sourceLines(location.file)));
+  } else if (form === 'github') {
+    const [{ githubError }, { githubSettings }] = await Promise.all([
+      import('../ui/github.js'),
+      import('../ui/progress.js'),
+    ]);
+    githubError(
+      githubSettings((text) => void process.stderr.write(text)),
+      error,
+      lines,
+    );
+  } else process.stderr.write(describeError(error, lines));
   return command === 'run' ? RUN_EXIT_CODE : error.exitCode;
 }

@@ -23,6 +23,8 @@ export type BuildEvent =
       readonly key: DefinitionKey;
       /** Which of the two keys was found. */
       readonly by: 'definition' | 'content';
+      /** How long the step took when it was run, here or elsewhere. */
+      readonly durationMs: number;
     }
   | { readonly type: 'waiting'; readonly step: StepId; readonly pid: number }
   | {
@@ -63,6 +65,8 @@ export type BuildEvent =
       readonly durationMs: number;
       readonly cached: number;
       readonly executed: number;
+      /** Apparent size of the result's files; left out when not all of its layers are here. */
+      readonly bytes?: number;
     };
 
 /** Receives events in the order in which they happen. */

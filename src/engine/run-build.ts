@@ -19,6 +19,7 @@ import { concludeBuild } from '../store/entries/conclude.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { imageRecord } from '../store/images/store-images.js';
 import { requirePresent } from '../store/layers/adopt-layer.js';
+import { findLayer } from '../store/layers/find-layers.js';
 import { stackTree } from '../store/layers/layer-stack.js';
 import { layerLinks, lazyScratch } from '../store/layers/layer-store.js';
 import { isKnownLayer } from '../store/layers/remote-layers.js';
@@ -239,6 +240,14 @@ function resultImage(
   });
 }
 
+/** Nothing when a layer is elsewhere. */
+function sizeOf(store: Store, layers: readonly LayerId[]): { bytes?: number } {
+  const sizes = layers.map((id) => findLayer(store, id)?.bytes);
+  const known = sizes.filter((bytes) => bytes !== undefined);
+  if (known.length < sizes.length) return {};
+  return { bytes: known.reduce((sum, bytes) => sum + bytes, 0) };
+}
+
 /** Everything is looked up, and carried out where that fails; the result is kept. */
 async function attempt(
   request: BuildRequest,
@@ -275,7 +284,8 @@ async function attempt(
     // Every image holds on to its layers: a result without a name must not.
     names: request.keepImage ? request.names : undefined,
   });
-  emit({ type: 'built', durationMs: Math.round(performance.now() - started), cached, executed });
+  const durationMs = Math.round(performance.now() - started);
+  emit({ type: 'built', durationMs, cached, executed, ...sizeOf(store, layers) });
   const links = withoutRepeats(layerLinks(store.paths, [...layers].reverse()));
   return { image, lowerdirs: formatLowerdirs(links), states, executed };
 }

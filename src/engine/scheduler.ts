@@ -60,7 +60,7 @@ function noteHit(run: Run, step: StepId, record: StepRecord, by: 'definition' | 
   run.cached += 1;
   run.used.push(record.key);
   if (record.layer !== undefined) run.layers.add(record.layer);
-  run.session.emit({ type: 'cached', step, key: record.key, by });
+  run.session.emit({ type: 'cached', step, key: record.key, by, durationMs: record.durationMs });
 }
 
 function hit(

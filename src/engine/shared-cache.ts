@@ -2,7 +2,9 @@
 
 import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.js';
 import { ImageError } from '../oci/image-error.js';
+import type { ResolvedLayer } from '../oci/resolved-image.js';
 import type { EntryList, ListedEntry, ListedLayer } from '../shared-cache/entry-list.js';
+import { BlobGoneError } from '../shared-cache/places.js';
 import type { ReadCache } from '../shared-cache/read-cache.js';
 import type { MountSelection } from '../shared-cache/spec.js';
 import { hasLayer, layerByDiffId } from '../store/layers/find-layers.js';
@@ -85,6 +87,19 @@ async function openOne(
     failed = true;
   };
   const isUsable = () => !failed;
+  /** A cache that has lost one layer has others. */
+  const originOf = (layer: ResolvedLayer): LayerOrigin => {
+    let isLost = false;
+    return {
+      layer,
+      isUsable: () => !failed && !isLost,
+      reportFailure: (error) => {
+        if (source.required || !(error instanceof BlobGoneError)) return reportFailure(error);
+        if (!isLost) session.warn(`${error.message}: the step that made it runs again`);
+        isLost = true;
+      },
+    };
+  };
   try {
     const { list, layers, openBlob } = await source.read();
     const byContent = new Map<ContentKey, ListedEntry>();
@@ -98,7 +113,7 @@ async function openOne(
       byContent,
       operations: new Set(list.entries.map(({ operation }) => operation)),
       isUsable,
-      origins: layers.map((layer) => ({ layer, isUsable, reportFailure })),
+      origins: layers.map(originOf),
     };
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;

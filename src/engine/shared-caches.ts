@@ -7,11 +7,13 @@ import { sweepLayout } from '../oci/layout.js';
 import { hostPlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Digest } from '../oci/resolved-image.js';
+import { ghaTitle } from '../shared-cache/gha-spec.js';
 import { makeInline } from '../shared-cache/inline.js';
 import { mergeCache, readListed } from '../shared-cache/merge-cache.js';
 import { dayOf, EMPTY_LIST, notingUse } from '../shared-cache/merge-lists.js';
 import type { MountPlace } from '../shared-cache/mounts/outgoing.js';
 import type { ListedMount } from '../shared-cache/mounts/snapshot.js';
+import type { Place } from '../shared-cache/places.js';
 import { cachePlace } from '../shared-cache/places.js';
 import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
 import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
@@ -40,6 +42,8 @@ function getTitle(place: CachePlace | { readonly type: 'inline' }): string {
       return place.file;
     case 's3':
       return `s3://${place.bucket}/${place.prefix}${place.name}`;
+    case 'gha':
+      return ghaTitle(place);
     case 'inline':
       return 'in the image';
   }
@@ -71,11 +75,10 @@ export function cacheSource(
  * @param key signs what is written: only what it has signed is passed on
  */
 async function openMounts(
-  place: CachePlace,
+  title: string,
+  { source: openSource, sink: openSink }: Place,
   key: KeyObject | undefined,
-  registry: RegistryOptions,
 ): Promise<MountPlace> {
-  const { source: openSource, sink: openSink } = await cachePlace(place, registry);
   const [source, sink] = [openSource(), openSink()];
   const trusted = key === undefined ? [] : [createPublicKey(key)];
   const found = await source
@@ -86,11 +89,11 @@ async function openMounts(
       throw error;
     });
   return {
-    title: getTitle(place),
+    title,
     cache: found,
     openBlob: async (descriptor) => {
       if (found) return found.openBlob(descriptor);
-      throw new ImageError(`${getTitle(place)} has no cache mounts`);
+      throw new ImageError(`${title} has no cache mounts`);
     },
     hasBlob: (digest) => sink.hasBlob(digest),
     close: async () => {
@@ -99,13 +102,24 @@ async function openMounts(
   };
 }
 
+/** Between two writes of a list while a build runs: a job reads and writes it each time. */
+const PAUSE_MS = 2000;
+/** GitHub counts a repository's uploads by the minute, and keeps each list that was written. */
+const GHA_PAUSE_MS = 15_000;
+
 /** Writes a cache when it is asked to. */
 export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): CacheTarget {
   const { place, mode, compression, ignoreError, signKey, mounts: selection, bounds } = spec;
   const key = signKey === undefined ? undefined : readSignKey(signKey);
+  const title = getTitle(place);
+  let found: Promise<Place> | undefined;
+  const getPlace = (where: CachePlace): Promise<Place> => {
+    found ??= cachePlace(where, registry);
+    return found;
+  };
   const write = async ({ list, layers, mounts }: OutgoingCache) => {
     if (place.type === 'inline') return makeInline(list, key);
-    const opened = await cachePlace(place, registry);
+    const opened = await getPlace(place);
     const today = dayOf(Date.now());
     const used = notingUse(list, today);
     const { taken, kept, dropped } = mounts;
@@ -119,15 +133,16 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     return undefined;
   };
   return {
-    title: getTitle(place),
+    title,
     mode,
     compression,
     ignoreError,
     merges: bounds !== undefined,
+    pauseMs: place.type === 'gha' ? GHA_PAUSE_MS : PAUSE_MS,
     gathered: { records: new Map(), whole: new Set(), layers: new Set() },
     mounts:
       selection && place.type !== 'inline'
-        ? { selection, open: () => openMounts(place, key, registry) }
+        ? { selection, open: async () => openMounts(title, await getPlace(place), key) }
         : undefined,
     write,
   };

@@ -7,13 +7,13 @@ import { createPublicKey, type KeyObject, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ImageError } from '../oci/image-error.js';
 import { hostPlatform } from '../oci/platform.js';
-import type { Digest } from '../oci/resolved-image.js';
+import type { Digest, ImageSink } from '../oci/resolved-image.js';
 import { SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
 import type { ListBounds } from './merge-lists.js';
-import { boundList, EMPTY_LIST, mergeLists, withoutMounts } from './merge-lists.js';
-import type { Place } from './places.js';
+import { boundList, EMPTY_LIST, mergeLists, withoutBlobs, withoutMounts } from './merge-lists.js';
+import { ListTakenError, type Place } from './places.js';
 import { MAX_LIST_BYTES, readCache } from './read-cache.js';
 import type { OutgoingLayer } from './write-cache.js';
 import { blobsOf, putBlobs, putList } from './write-cache.js';
@@ -67,6 +67,19 @@ class SignedError extends ImageError {
   }
 }
 
+/** A list that another job is writing is read, and added to, like one that it has written. */
+async function putListUnlessTaken(
+  sink: ImageSink,
+  list: EntryList,
+  signKey: KeyObject | undefined,
+): Promise<void> {
+  try {
+    await putList(sink, list, signKey);
+  } catch (error) {
+    if (!(error instanceof ListTakenError)) throw error;
+  }
+}
+
 /**
  * Adds entries to what a place has, and keeps it within its bounds. Writes nothing when that changes nothing.
  * @param blobs of the list's layers and mounts
@@ -82,16 +95,17 @@ export async function mergeCache(
   try {
     let there = await readListed(place, signKey);
     const known = new Set(blobsOf(there ?? EMPTY_LIST).map(({ digest }) => digest));
-    const missing = blobs.filter(({ descriptor }) => !known.has(descriptor.digest));
-    if (missing.length > 0) {
-      await putBlobs(sink, missing);
-      there = await readListed(place, signKey);
-    }
+    const missing = place.losesBlobs
+      ? blobs
+      : blobs.filter(({ descriptor }) => !known.has(descriptor.digest));
+    const gone = await putBlobs(sink, missing);
+    if (missing.length > 0) there = await readListed(place, signKey);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const stays = withoutMounts(there ?? EMPTY_LIST, dropped);
-      const merged = boundList(mergeLists(own, stays), bounds, today);
+      const joined = withoutBlobs(mergeLists(own, stays), gone);
+      const merged = boundList(joined, bounds, today);
       if (there && encodeList(merged).equals(encodeList(there))) return;
-      await putList(sink, merged, signKey);
+      await putListUnlessTaken(sink, merged, signKey);
       await sleep(randomInt(MOMENT.least, MOMENT.most));
       there = await readListed(place, signKey);
     }

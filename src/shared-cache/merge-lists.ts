@@ -152,6 +152,20 @@ export function mergeLists(own: EntryList, there: EntryList): EntryList {
   });
 }
 
+/** Entries stay when the files of their layers are gone: they are found, and run again when needed. */
+export function withoutBlobs(list: EntryList, gone: ReadonlySet<string>): EntryList {
+  if (gone.size === 0) return list;
+  const layers = list.layers.map((layer) => {
+    const { blob, ...rest } = layer;
+    return blob && gone.has(blob.digest) ? rest : layer;
+  });
+  const isWhole = ({ files, packs }: ListedMount) =>
+    [files, ...packs].every(({ digest }) => !gone.has(digest));
+  const { mounts, ...others } = list;
+  const whole = mounts?.filter(isWhole) ?? [];
+  return { ...others, layers, ...(whole.length === 0 ? {} : { mounts: whole }) };
+}
+
 /** Nothing yet. */
 export const EMPTY_LIST: EntryList = { version: LIST_VERSION, layers: [], entries: [] };
 

@@ -1,20 +1,43 @@
 /** Opens the places that `--cache-from` and `--cache-to` name. */
 
 import type { ArtifactSource } from '../oci/artifact.js';
+import { ImageError } from '../oci/image-error.js';
 import { layoutSink, layoutSource } from '../oci/layout.js';
 import { ociArchiveSink, ociArchiveSource } from '../oci/oci-archive.js';
 import { parseRegistryReference } from '../oci/reference.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
-import type { ImageSink } from '../oci/resolved-image.js';
+import type { Digest, ImageSink } from '../oci/resolved-image.js';
 import type { CachePlace } from './spec.js';
 
 /** A cache is there to save time: it is not waited for as an image is. */
 const ATTEMPTS = 3;
 
-/** Opens nothing before it is asked to. */
+/** Opens nothing before it is asked to. What is known of the place is kept from one opening to the next. */
 export interface Place {
   readonly source: () => ArtifactSource;
   readonly sink: () => ImageSink;
+  /** It removes what was not used for a while: a blob that the list names need not be there. */
+  readonly losesBlobs?: true;
+}
+
+/** HTTP. */
+const NOT_FOUND = 404;
+
+/** A blob that a list names is not there any more. */
+export class BlobGoneError extends ImageError {
+  constructor(title: string, digest: Digest) {
+    super(`${title} does not have the blob ${digest} any more`, {
+      reference: title,
+      status: NOT_FOUND,
+    });
+  }
+}
+
+/** Another job is writing the list that we meant to write: read it, add to it, try again. */
+export class ListTakenError extends ImageError {
+  constructor(title: string) {
+    super(`the cache ${title} is being written by another job`, { reference: title });
+  }
 }
 
 async function registryPlace(text: string, access: RegistryOptions): Promise<Place> {
@@ -51,6 +74,10 @@ export async function cachePlace(place: CachePlace, access: RegistryOptions = {}
     case 's3': {
       const { s3Sink, s3Source } = await import('./s3.js');
       return { source: () => s3Source(place), sink: () => s3Sink(place) };
+    }
+    case 'gha': {
+      const { ghaCache } = await import('./gha.js');
+      return ghaCache(place);
     }
   }
 }

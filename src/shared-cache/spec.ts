@@ -5,6 +5,7 @@ import { attributePairs, parseAttributes, parseBoolean, refusing } from '../util
 import { UnsupportedError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
 import { parseBinarySize } from '../util/units.js';
+import { type GhaPlace, ghaPlace } from './gha-spec.js';
 import type { ListBounds } from './merge-lists.js';
 
 /** A place in an S3 bucket. */
@@ -30,7 +31,8 @@ export type CachePlace =
   | { readonly type: 'registry'; readonly reference: string }
   | { readonly type: 'local'; readonly directory: string; readonly tag: string }
   | { readonly type: 'archive'; readonly file: string }
-  | S3Place;
+  | S3Place
+  | GhaPlace;
 
 /** Which cache mounts travel. */
 export interface MountSelection {
@@ -83,6 +85,7 @@ const EXAMPLES: ReadonlyMap<string, string> = new Map([
   ['registry', 'type=registry,ref=HOST/NAME:TAG'],
   ['local', 'type=local,dest=DIR (--cache-to) or type=local,src=DIR (--cache-from)'],
   ['s3', 'type=s3,bucket=NAME,region=NAME[,endpoint_url=URL][,prefix=PATH][,name=NAME]'],
+  ['gha', 'type=gha[,scope=NAME]'],
   ['inline', 'type=inline'],
 ]);
 
@@ -92,7 +95,7 @@ function refuse(attributes: Attributes, why: string): never {
 
 /** Attributes that no message may repeat, in quotes or not. */
 const SECRETS =
-  /"(access_key_id|secret_access_key|session_token)=([^"]|"")*"?|\b(access_key_id|secret_access_key|session_token)=[^,]*/gi;
+  /"(access_key_id|secret_access_key|session_token|token|ghtoken)=([^"]|"")*"?|\b(access_key_id|secret_access_key|session_token|token|ghtoken)=[^,]*/gi;
 
 function splitAttributes(text: string, option: string): Attributes {
   const shown = withoutCredentials(text).replace(SECRETS, '$1$3=***');
@@ -240,9 +243,10 @@ function getPlace(
     case 's3':
       return s3Place(attributes, env);
     case 'gha':
+      return ghaPlace((name) => take(attributes, name), env, attributes.refuse);
     case 'azblob':
       throw new UnsupportedError(`${attributes.title}: type=${type} is not supported`, undefined, {
-        hint: 'use registry, local, s3 or inline',
+        hint: 'use registry, local, s3, gha or inline',
       });
     default:
       return refuse(attributes, `there is no type=${type}`);
@@ -254,10 +258,13 @@ function refuseRest(attributes: Attributes): void {
   if (unknown !== undefined) refuse(attributes, `${unknown} means nothing here`);
 }
 
-/** The caches that a `--cache-from` names: `ref` and `name` may be there several times. */
+/** What `--cache-from` may have several times. */
+const REPEATED: Readonly<Record<string, string>> = { registry: 'ref', gha: 'scope' };
+
+/** The caches that a `--cache-from` names: `ref`, `name` or `scope` may be there several times. */
 function getPlaces(attributes: Attributes, type: string, env: NodeJS.ProcessEnv): CachePlace[] {
   const { left } = attributes;
-  const repeated = type === 'registry' ? 'ref' : 'name';
+  const repeated = REPEATED[type] ?? 'name';
   const values = left.get(repeated) ?? [];
   if (values.length < 2) return [getPlace(attributes, type, 'src', env)];
   // Each place is read from the attributes that all of them share.

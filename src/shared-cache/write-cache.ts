@@ -3,12 +3,13 @@ import type { KeyObject } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { getDigest } from '../oci/blob-digest.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
-import type { Descriptor, ImageSink, OpenBlob } from '../oci/resolved-image.js';
+import type { Descriptor, Digest, ImageSink, OpenBlob } from '../oci/resolved-image.js';
 import { CACHE_ARTIFACT, CACHE_CONFIG, SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
-import { listedBlobs } from './merge-lists.js';
+import { listedBlobs, withoutBlobs } from './merge-lists.js';
 import { mountBlobs } from './mounts/outgoing.js';
+import { BlobGoneError } from './places.js';
 import { blobDescriptor } from './read-cache.js';
 import { signList } from './signature.js';
 
@@ -21,15 +22,30 @@ export interface OutgoingLayer {
 /** More would only make the place answer that it is too much. */
 const PARALLEL = 4;
 
-/** Sends blobs. @throws ImageError */
-export async function putBlobs(sink: ImageSink, blobs: readonly OutgoingLayer[]): Promise<void> {
+/**
+ * Sends blobs.
+ * @returns those that were to come from the place itself, which has lost them
+ * @throws ImageError
+ */
+export async function putBlobs(
+  sink: ImageSink,
+  blobs: readonly OutgoingLayer[],
+): Promise<ReadonlySet<Digest>> {
   const waiting = [...blobs];
-  const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      await sink.putBlob(next.descriptor, next.open);
+  const gone = new Set<Digest>();
+  const put = async ({ descriptor, open }: OutgoingLayer): Promise<void> => {
+    try {
+      await sink.putBlob(descriptor, open);
+    } catch (error) {
+      if (!(error instanceof BlobGoneError)) throw error;
+      gone.add(descriptor.digest);
     }
   };
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) await put(next);
+  };
   await Promise.all(Array.from({ length: PARALLEL }, worker));
+  return gone;
 }
 
 /** The blobs that a manifest has to name for a list: registries keep those. */
@@ -72,8 +88,8 @@ export async function writeCache(
   signKey: KeyObject | undefined,
 ): Promise<void> {
   try {
-    await putBlobs(sink, blobs);
-    await putList(sink, list, signKey);
+    const gone = await putBlobs(sink, blobs);
+    await putList(sink, withoutBlobs(list, gone), signKey);
   } finally {
     await sink.close();
   }

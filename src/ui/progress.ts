@@ -1,8 +1,20 @@
 /** Chooses how a build's progress is shown. Everything goes to stderr; stdout is the result's. */
+import { randomBytes } from 'node:crypto';
 import type { EventSink } from '../engine/events.js';
+import type { GithubSettings } from './github.js';
 import { describeWarning, plainProgress } from './plain.js';
 
-export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'rawjson', 'quiet', 'none'] as const;
+export const PROGRESS_MODES = [
+  'auto',
+  'tty',
+  'plain',
+  'github',
+  'gitlab',
+  'json',
+  'rawjson',
+  'quiet',
+  'none',
+] as const;
 /** buildx's variable for the mode; --progress overrides it. */
 export const PROGRESS_VARIABLE = 'BUILDKIT_PROGRESS';
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
@@ -25,6 +37,16 @@ export function isDrawable(
   { TERM, CI }: NodeJS.ProcessEnv,
 ): boolean {
   return isTTY === true && TERM !== 'dumb' && (CI ?? '') === '';
+}
+
+/** What workflow commands need of the job. @param write to the log */
+export function githubSettings(write: (text: string) => void): GithubSettings {
+  return {
+    write,
+    token: () => randomBytes(16).toString('hex'),
+    workspace: process.env.GITHUB_WORKSPACE || undefined,
+    directory: process.cwd(),
+  };
 }
 
 /**
@@ -50,6 +72,15 @@ export async function progressOpener(
       emit: rawJsonProgress(writeStatus, () => new Date().toISOString()),
       close: () => {},
     });
+  }
+  if (!log && (mode === 'github' || mode === 'gitlab')) {
+    const { groupedProgress } = await import('./grouped.js');
+    if (mode === 'github') {
+      const { githubWriter } = await import('./github.js');
+      return () => groupedProgress(githubWriter(githubSettings(write)));
+    }
+    const { gitlabWriter } = await import('./gitlab.js');
+    return () => groupedProgress(gitlabWriter(write, () => Math.floor(Date.now() / 1000)));
   }
   if (!log && (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env)))) {
     const { ttyProgress } = await import('./tty.js');

@@ -98,6 +98,7 @@ const REASONS: readonly Reason[] = [
         'createReadStream existsSync mkdirSync openSync readFileSync statSync',
       'executor/local/layer-directory.ts': 'readdirSync statSync',
       'cli/log-file.ts': 'appendFileSync writeFileSync',
+      'cli/step-summary.ts': 'appendFileSync statSync',
       'cli/registry-options.ts': 'existsSync',
       'cli/run-container.ts': 'readFileSync statSync',
       'cli/run-environment.ts': 'readFileSync',

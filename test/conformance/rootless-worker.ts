@@ -46,7 +46,7 @@ async function wiac(...words: string[]) {
     await program.parseAsync(plainSwitches(program, words), { from: 'user' });
   } catch (error) {
     if (!(error instanceof WiacError)) throw error;
-    exitCode = await reportError(error, words[0], false);
+    exitCode = await reportError(error, words[0], 'text');
   } finally {
     stdout.end();
     stderr.end();

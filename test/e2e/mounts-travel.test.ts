@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { ListedMount } from '../../src/shared-cache/mounts/snapshot.js';
+import type { GhaServer } from '../support/gha.js';
+import { startGha } from '../support/gha.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { getMachine, stepOutput } from '../support/rootless.js';
@@ -24,13 +26,16 @@ import {
 
 let registry: Registry;
 let s3: S3Server;
+let gha: GhaServer;
 beforeAll(async () => {
   registry = await startRegistry();
   s3 = await startS3();
+  gha = await startGha();
 });
 afterAll(async () => {
   await registry.stop();
   await s3.stop();
+  await gha.stop();
 });
 
 /** A step that mounts a cache and does something in it; another `x` makes it run again. */
@@ -80,6 +85,7 @@ const PLACES = [
   ['local', () => ({ to: `type=local,dest=${join(tempDir(), 'c')}`, from: '' })],
   ['registry', () => ({ to: `type=registry,ref=${registry.host}/mounts:main`, from: '' })],
   ['s3', () => ({ to: s3Place('travel'), from: '' })],
+  ['gha', () => ({ to: `type=gha,url_v2=${gha.url},token=${gha.token()}`, from: '' })],
 ] as const;
 
 describe.each(PLACES)('type=%s', (_, getPlace) => {

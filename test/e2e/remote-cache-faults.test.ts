@@ -312,7 +312,7 @@ test.each([
   ['--cache-to=type=local', 'dest is missing'],
   ['--cache-to=type=local,dest=x,mode=most', 'mode is one of min, max'],
   ['--cache-to=type=inline,mode=max', 'mode=min'],
-  ['--cache-to=type=gha', 'not supported'],
+  ['--cache-to=type=azblob', 'not supported'],
   ['--cache-from=type=local,src=x,colour=red', 'colour means nothing'],
   ['--cache-from=type=s3,bucket=b,region=r', 'access_key_id is missing'],
   ['--cache-from=type=inline', 'type=registry'],

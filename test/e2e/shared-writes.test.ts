@@ -4,16 +4,23 @@ import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import type { GhaServer } from '../support/gha.js';
+import { startGha } from '../support/gha.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
 
 let registry: Registry;
+let gha: GhaServer;
 beforeAll(async () => {
   registry = await startRegistry();
+  gha = await startGha();
 });
-afterAll(() => registry.stop());
+afterAll(async () => {
+  await registry.stop();
+  await gha.stop();
+});
 
 const job = (name: string) => context({ Dockerfile: dockerfile(`RUN echo ${name} > /${name}`) });
 const warnings = (events: readonly BuildEvent[]) =>
@@ -45,6 +52,13 @@ describe.each([
         to: `--cache-to=type=registry,ref=${reference},mode=max`,
         from: `--cache-from=${reference}`,
       };
+    },
+  ],
+  [
+    'GitHub Actions',
+    () => {
+      const place = `type=gha,url_v2=${gha.url},token=${gha.token()}`;
+      return { to: `--cache-to=${place},mode=max`, from: `--cache-from=${place}` };
     },
   ],
 ])('%s', (_, make) => {

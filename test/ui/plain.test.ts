@@ -46,8 +46,11 @@ function lines(...events: BuildEvent[]): string {
 }
 
 test.each<[string, BuildEvent]>([
-  ['[0 2/2] CACHED RUN make\n', { type: 'cached', step, key, by: 'definition' }],
-  ['[0 2/2] CACHED (same content) RUN make\n', { type: 'cached', step, key, by: 'content' }],
+  ['[0 2/2] CACHED RUN make\n', { type: 'cached', step, key, by: 'definition', durationMs: 1 }],
+  [
+    '[0 2/2] CACHED (same content) RUN make\n',
+    { type: 'cached', step, key, by: 'content', durationMs: 1 },
+  ],
   ['[0 2/2] waits for process 7, which runs the same step\n', { type: 'waiting', step, pid: 7 }],
   [
     '[0 2/2] RUN make\n[0 2/2] miss: nothing like it is in the cache\n',

@@ -64,7 +64,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('--ssh <id=socket|keyfile>', 'ssh agent or keys for RUN --mount=type=ssh', collect, [])
     .option(
       '--cache-from <source>',
-      'use entries of another machine: REF, type=registry,ref=REF, type=local,src=DIR, type=s3,...',
+      'use entries of another machine: REF, type=registry,ref=REF, type=local,src=DIR, type=s3,...,\ntype=gha (GitHub Actions)',
       collect,
       [],
     )
@@ -122,7 +122,10 @@ function withoutEffect(command: Command): Command {
 }
 
 function progressOption(): Option {
-  const option = new Option('--progress <mode>', 'how progress is shown')
+  const option = new Option(
+    '--progress <mode>',
+    'how progress is shown; github and gitlab: for logs of CI jobs',
+  )
     .choices(PROGRESS_MODES)
     .default('auto');
   return process.env[PROGRESS_VARIABLE] ? option.env(PROGRESS_VARIABLE) : option;

@@ -46,7 +46,7 @@ function addGc(cache: Command): void {
   registryOptions(cache.command('gc'))
     .summary('remove from a shared cache what nobody used')
     .description(
-      'Removes entries from a shared cache, those first that were not used for long. <cache> is written as\nin --cache-to: the reference of a registry, type=local,dest=DIR or type=s3,... A registry frees\nblobs that no manifest names by itself; those of a directory go when they are a day old.',
+      'Removes entries from a shared cache, those first that were not used for long. <cache> is written as\nin --cache-to: the reference of a registry, type=local,dest=DIR, type=s3,... or type=gha. A registry\nfrees blobs that no manifest names by itself, GitHub what was not used for a week; those of a\ndirectory go when they are a day old.',
     )
     .argument('<cache>')
     .option('--max-age <age>', 'entries not used for so long go: 30d (default), 12h')

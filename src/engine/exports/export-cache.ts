@@ -262,6 +262,8 @@ export interface CacheTarget {
   readonly ignoreError: boolean;
   /** What is written is added to what is there. */
   readonly merges: boolean;
+  /** While a build runs it is written so often: ms from one time to the next. */
+  readonly pauseMs: number;
   /** Grows with each build of a command: one for each platform, and all of them go to one place. */
   readonly gathered: {
     readonly records: Map<DefinitionKey, StepRecord>;

@@ -8,9 +8,6 @@ import type { StepId } from '../../plan/step.js';
 import { NOTHING } from '../lookup.js';
 import type { CacheTarget, ExportSession } from './export-cache.js';
 
-/** Between two writes of a list: a job reads and writes it each time. ms */
-const PAUSE_MS = 2000;
-
 /** How long a build that is stopped goes on for its caches: runners kill soon after they ask. ms */
 const LAST_MS = 5000;
 
@@ -33,6 +30,7 @@ export function openLiveExport(
   targets: readonly CacheTarget[],
 ): LiveExport {
   const live = targets.filter(({ merges }) => merges);
+  const pauseMs = Math.max(0, ...live.map((target) => target.pauseMs));
   const keys = new Map<StepId, DefinitionKey>();
   let written = 0;
   let ended = false;
@@ -61,7 +59,7 @@ export function openLiveExport(
     });
   };
   const schedule = (): void => {
-    timer ??= setTimeout(begin, PAUSE_MS);
+    timer ??= setTimeout(begin, pauseMs);
   };
   const end = async (): Promise<void> => {
     ended = true;
