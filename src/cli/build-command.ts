@@ -194,6 +194,7 @@ async function buildAndWrite(
     const result = await buildDockerfile(store, {
       ...request,
       names: outputs?.names ?? options.tag,
+      destination: outputs && module?.getDestination(outputs, options, request.registry ?? {}),
       onEvent: progress.emit,
       explain: !options.quiet && !['quiet', 'none'].includes(options.progress),
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
@@ -202,9 +203,11 @@ async function buildAndWrite(
       stop.dispose();
     });
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
-    if (outputs) await module?.writeOutputs(outputs, store, result, request.registry ?? {});
+    const pushed =
+      outputs && (await module?.writeOutputs(outputs, store, result, request.registry ?? {}));
     if (!outputs?.stdoutTaken)
-      for (const built of result.platforms) process.stdout.write(`${built.result.lowerdirs}\n`);
+      for (const { result: built } of result.platforms)
+        process.stdout.write(`${built.elsewhere.size > 0 ? pushed : built.lowerdirs}\n`);
     if (result.platforms.some((built) => built.result.executed > 0))
       await pruneAfterwards(store, options);
   } finally {

@@ -21,6 +21,8 @@ export interface CacheSource {
   readonly required: boolean;
   /** One of several that are asked in turn, or one that the build writes: it need not be there. */
   readonly oneOf: boolean;
+  /** The reference, if it is in a registry. */
+  readonly registry: string | undefined;
   /** Cache mounts that are brought back; undefined: none. */
   readonly mounts: MountSelection | undefined;
   /** @throws ImageError */
@@ -90,7 +92,7 @@ async function openOne(
     const byContent = new Map<ContentKey, ListedEntry>();
     for (const entry of list.entries)
       if (entry.contentKey !== undefined) byContent.set(entry.contentKey, entry);
-    const { title, mounts, required } = source;
+    const { title, mounts, required, registry } = source;
     return {
       list,
       mounts: { title, list, openBlob, mounts, required },
@@ -98,7 +100,7 @@ async function openOne(
       byContent,
       operations: new Set(list.entries.map(({ operation }) => operation)),
       isUsable,
-      origins: layers.map((layer) => ({ layer, isUsable, reportFailure })),
+      origins: layers.map((layer) => ({ layer, registry, isUsable, reportFailure })),
     };
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
