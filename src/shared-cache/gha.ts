@@ -94,6 +94,10 @@ function ghaSource(place: GhaPlace, known: Known): ArtifactSource {
       const descriptor = { mediaType: OCI_MANIFEST, digest: getDigest(bytes), size: bytes.length };
       return resolveArtifact({ descriptor, bytes }, platform, reader, maxConfigBytes);
     },
+    async digest() {
+      const found = await newestList();
+      return found && getDigest(await collect(found.body, MAX_JSON_BYTES, `manifest of ${title}`));
+    },
     close: () => service.close(),
   };
 }

@@ -24,7 +24,7 @@ import {
 } from './client.js';
 import type { SessionOptions } from './registry-session.js';
 import { uploadGrowingBlob } from './stream-upload.js';
-import { putManifest, uploadBlob } from './upload.js';
+import { claimBlob, putManifest, uploadBlob } from './upload.js';
 
 /** Options of sources and sinks; the environment's settings unless told otherwise. */
 export type RegistryOptions = Partial<SessionOptions> & {
@@ -44,15 +44,8 @@ function wanted(reference: RegistryReference): string {
   return reference.digest ?? reference.tag ?? 'latest';
 }
 
-/** A registry image; more than an ImageSource, since only a registry is far away. */
-export interface RegistrySource extends ImageSource, ArtifactSource, ManifestSource {
-  /**
-   * What the reference means now: a short request, for cache lookups.
-   * @returns undefined when the registry does not say
-   * @throws ImageError
-   */
-  digest(): Promise<Digest | undefined>;
-}
+/** A registry image. */
+export type RegistrySource = ImageSource & ArtifactSource & ManifestSource;
 
 /**
  * Asks one after the other.
@@ -122,6 +115,25 @@ export interface RegistrySinkOptions extends RegistryOptions {
   readonly mountFrom?: (digest: Digest) => string | undefined;
   /** See UploadOptions. */
   readonly chunkBytes?: number;
+}
+
+/** A repository that is asked what it has. */
+export interface RepositoryBlobs {
+  /** See claimBlob. */
+  claim(digest: Digest, from: string | undefined): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The blobs of a repository that an image is going to be pushed to. */
+export function repositoryBlobs(
+  { host, repository }: RegistryReference,
+  options: RegistryOptions = {},
+): RepositoryBlobs {
+  const client = openClient(host, repository, 'pull,push', sessionOptions(options));
+  return {
+    claim: (digest, from) => claimBlob(client, digest, from),
+    close: () => client.session.close(),
+  };
 }
 
 /** An image to be pushed to a registry. Mirrors have no part in it. */
