@@ -31,14 +31,22 @@ export function openPublisher(onFailure: (error: unknown) => void): Publisher {
   const waiting: Publication[] = [];
   let failure: { readonly error: unknown } | undefined;
   let due: NodeJS.Immediate | undefined;
+  const fail = (error: unknown) => {
+    if (failure) return;
+    failure = { error };
+    onFailure(error);
+  };
   const publishNext = ({ publish, abandon }: Publication) => {
-    if (failure) return abandon();
     try {
-      publish();
+      if (!failure) return publish();
     } catch (error) {
-      failure = { error };
+      fail(error);
+    }
+    try {
       abandon();
-      onFailure(error);
+    } catch (error) {
+      // Garbage can wait; nobody could catch what is thrown between two turns of the event loop.
+      fail(error);
     }
   };
   const publishAll = () => {

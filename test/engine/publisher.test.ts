@@ -54,3 +54,19 @@ test('a look-up waits for what it could find, and for nothing else', () => {
   publisher.flushFor('1' as OperationDigest);
   expect(log).toEqual(['published 1']);
 });
+
+test('what can not even be given up ends the build, not the process', async () => {
+  const { log, failed, publisher, make } = begin();
+  const stuck = (number: number): Publication => ({
+    ...make(number, true),
+    abandon: () => {
+      throw new Error('still there');
+    },
+  });
+  publisher.add(stuck(1));
+  publisher.add(stuck(2));
+  publisher.add(make(3));
+  await turn();
+  expect(log).toEqual(['abandoned 3']);
+  expect(failed).toEqual([failure]);
+});
