@@ -205,8 +205,7 @@ export async function executeStep(
     });
     return record;
   } catch (error) {
-    if (draft && !isHandedOver)
-      abandonDraft(store.paths, draft, (id) => isPublished(store, id));
+    if (draft && !isHandedOver) abandonDraft(store.paths, draft, (id) => isPublished(store, id));
     throw error;
   }
 }
