@@ -103,6 +103,7 @@ async function openMounts(
 export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): CacheTarget {
   const { place, mode, compression, ignoreError, signKey, mounts: selection, bounds } = spec;
   const key = signKey === undefined ? undefined : readSignKey(signKey);
+  const seen = new Set<Digest>();
   const write = async ({ list, layers, mounts }: OutgoingCache) => {
     if (place.type === 'inline') return makeInline(list, key);
     const opened = await cachePlace(place, registry);
@@ -112,7 +113,7 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     const withMounts = (listed: readonly ListedMount[]) =>
       listed.length === 0 ? used : { ...used, mounts: listed };
     const blobs = [...layers, ...mounts.blobs];
-    const writing = { signKey: key, today, dropped };
+    const writing = { signKey: key, today, dropped, seen };
     // What the place has is read again there: another job may have written it meanwhile.
     if (bounds) await mergeCache(opened, withMounts(taken), blobs, { ...writing, bounds });
     else await writeCache(opened.sink(), withMounts([...taken, ...kept]), blobs, key);

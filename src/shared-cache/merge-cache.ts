@@ -12,11 +12,11 @@ import { SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
 import type { ListBounds } from './merge-lists.js';
-import { boundList, EMPTY_LIST, mergeLists, withoutMounts } from './merge-lists.js';
+import { boundList, EMPTY_LIST, mergeLists, withoutFuture, withoutMounts } from './merge-lists.js';
 import type { Place } from './places.js';
 import { MAX_LIST_BYTES, readCache } from './read-cache.js';
 import type { OutgoingLayer } from './write-cache.js';
-import { blobsOf, putBlobs, putList } from './write-cache.js';
+import { absentBlobs, blobsOf, putBlobs, putList } from './write-cache.js';
 
 /** Every other writer wins once at most, as a rule. */
 const ATTEMPTS = 20;
@@ -33,6 +33,8 @@ export interface Writing {
   readonly today: number;
   /** Lists of files of cache mounts that go; none unless given. */
   readonly dropped?: ReadonlySet<Digest>;
+  /** Blobs that the place was seen to have; grows. */
+  readonly seen?: Set<Digest>;
 }
 
 /**
@@ -76,20 +78,28 @@ export async function mergeCache(
   place: Place,
   own: EntryList,
   blobs: readonly OutgoingLayer[],
-  { signKey, bounds, today, dropped = new Set() }: Writing,
+  { signKey, bounds, today, dropped = new Set(), seen = new Set() }: Writing,
 ): Promise<void> {
+  const ours = withoutFuture(own, today);
   const sink = place.sink();
   try {
     let there = await readListed(place, signKey);
     const known = new Set(blobsOf(there ?? EMPTY_LIST).map(({ digest }) => digest));
-    const missing = blobs.filter(({ descriptor }) => !known.has(descriptor.digest));
+    const unseen = blobs.filter(({ descriptor }) => !seen.has(descriptor.digest));
+    const listed = unseen.filter(({ descriptor }) => known.has(descriptor.digest));
+    // A list may name what is there no more: somebody has removed it, or the list comes from elsewhere.
+    const missing = [
+      ...unseen.filter(({ descriptor }) => !known.has(descriptor.digest)),
+      ...(await absentBlobs(sink, listed)),
+    ];
     if (missing.length > 0) {
       await putBlobs(sink, missing);
       there = await readListed(place, signKey);
     }
+    for (const { descriptor } of unseen) seen.add(descriptor.digest);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const stays = withoutMounts(there ?? EMPTY_LIST, dropped);
-      const merged = boundList(mergeLists(own, stays), bounds, today);
+      const stays = withoutMounts(withoutFuture(there ?? EMPTY_LIST, today), dropped);
+      const merged = boundList(mergeLists(ours, stays), bounds, today);
       if (there && encodeList(merged).equals(encodeList(there))) return;
       await putList(sink, merged, signKey);
       await sleep(randomInt(MOMENT.least, MOMENT.most));

@@ -21,15 +21,32 @@ export interface OutgoingLayer {
 /** More would only make the place answer that it is too much. */
 const PARALLEL = 4;
 
-/** Sends blobs. @throws ImageError */
-export async function putBlobs(sink: ImageSink, blobs: readonly OutgoingLayer[]): Promise<void> {
+async function forEachBlob(
+  blobs: readonly OutgoingLayer[],
+  action: (blob: OutgoingLayer) => Promise<void>,
+): Promise<void> {
   const waiting = [...blobs];
   const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      await sink.putBlob(next.descriptor, next.open);
-    }
+    for (let next = waiting.shift(); next; next = waiting.shift()) await action(next);
   };
   await Promise.all(Array.from({ length: PARALLEL }, worker));
+}
+
+/** Sends blobs. @throws ImageError */
+export function putBlobs(sink: ImageSink, blobs: readonly OutgoingLayer[]): Promise<void> {
+  return forEachBlob(blobs, ({ descriptor, open }) => sink.putBlob(descriptor, open));
+}
+
+/** Those that a place does not have. @throws ImageError */
+export async function absentBlobs(
+  sink: ImageSink,
+  blobs: readonly OutgoingLayer[],
+): Promise<OutgoingLayer[]> {
+  const absent: OutgoingLayer[] = [];
+  await forEachBlob(blobs, async (blob) => {
+    if (!(await sink.hasBlob(blob.descriptor.digest))) absent.push(blob);
+  });
+  return absent;
 }
 
 /** The blobs that a manifest has to name for a list: registries keep those. */
