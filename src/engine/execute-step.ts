@@ -146,7 +146,7 @@ export interface StepServices {
   /** Asked when a context has changed while it was copied. */
   readonly findCopied: FindCopied;
   readonly publisher: Publisher;
-  /** Gives the step's lease back: called when its entry is there, or is given up. */
+  /** Gives the step's lease back: what is published calls it when its entry is there, or is given up. */
   readonly release: () => void;
 }
 
@@ -177,6 +177,7 @@ export async function executeStep(
   const inputs = await getInputs(session, keyed, base, reads, found);
   const made = await carryOut(session, keyed, inputs, found);
   const draft = await draftOfArtifact(session, made);
+  let isHandedOver = false;
   try {
     checkpoint('layer:made');
     const entry = entryOfCopy(keyed, found, made.selections);
@@ -187,8 +188,11 @@ export async function executeStep(
     const { record, layer } = there
       ? { record: there, layer: undefined }
       : place(session, draft, entry, base, reads, found, made, durationMs);
-    if (there) release();
-    else publisher.add(publicationOf(session, step.id, draft, record, layer, release));
+    if (!there) {
+      // It is the publisher's from now on, whatever a listener of events throws.
+      isHandedOver = true;
+      publisher.add(publicationOf(session, step.id, draft, record, layer, release));
+    }
     // The disk of another machine's executor, and one sync a step, are waited for.
     if (!session.executor.sharesStore || store.sync === 'full') await publisher.flush();
     await settleStep(store);
@@ -203,7 +207,7 @@ export async function executeStep(
     });
     return record;
   } catch (error) {
-    if (draft) abandonDraft(store.paths, draft, (id) => isPublished(store, id));
+    if (draft && !isHandedOver) abandonDraft(store.paths, draft, (id) => isPublished(store, id));
     throw error;
   }
 }

@@ -58,21 +58,31 @@ export function openPublisher(
   const rest: Promise<void>[] = [];
 
   const fail = (error: unknown): void => {
+    if (failure) return;
     failure = { error };
     onFailure(error);
   };
-  const conclude = (publication: Waiting): void => void rest.push(publication.done());
+  const giveUp = ({ abandon }: Waiting): void => {
+    try {
+      abandon();
+    } catch (error) {
+      // Garbage can wait; nobody could catch what is thrown between two turns of the event loop.
+      fail(error);
+    }
+  };
+  const conclude = ({ done }: Waiting): void => void rest.push(done().catch(fail));
   const publishEach = (batch: readonly Waiting[]): void => {
     for (const publication of batch) {
-      if (failure) publication.abandon();
-      else
-        try {
+      try {
+        if (failure) giveUp(publication);
+        else {
           publish([publication.entry(true)]);
           conclude(publication);
-        } catch (error) {
-          fail(error);
-          publication.abandon();
         }
+      } catch (error) {
+        fail(error);
+        giveUp(publication);
+      }
     }
   };
   const publishBatch = (batch: readonly Waiting[]): void => {

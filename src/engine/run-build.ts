@@ -23,7 +23,7 @@ import { findLayer } from '../store/layers/find-layers.js';
 import { stackTree } from '../store/layers/layer-stack.js';
 import { layerLinks, lazyScratch } from '../store/layers/layer-store.js';
 import { isKnownLayer } from '../store/layers/remote-layers.js';
-import { releaseLeases } from '../store/pins/lease.js';
+import { removeLeftLeases } from '../store/pins/lease.js';
 import { retryWhenPruned, useLayers } from '../store/pins/uses.js';
 import type { ImageRecord, ImageTimes, InlineCache, LayerId } from '../store/records.js';
 import { settle } from '../store/recovery/durability.js';
@@ -336,7 +336,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
       store,
       () => attempt(request, contexts.get, scratch.path, sys),
       () => {
-        releaseLeases(store);
+        removeLeftLeases(store);
         emit({ type: 'warning', message: 'the cache was pruned meanwhile: starting over' });
       },
     );

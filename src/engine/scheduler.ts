@@ -126,6 +126,13 @@ async function resolveOpen(
   const lease = await waitForLease(run, keyed, [base, ...reads]);
   // What is published later gives the lease back by then; everything else does it at the end.
   let isPublishing = false;
+  const publisher: Publisher = {
+    ...run.publisher,
+    add(publication) {
+      isPublishing = true;
+      run.publisher.add(publication);
+    },
+  };
   let copiedLease: Lease | undefined;
   const release = () => {
     for (const one of [lease, copiedLease]) if (one) releaseLease(store, one);
@@ -152,10 +159,9 @@ async function resolveOpen(
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
     const record = await run.inSlot(step, () => {
       session.signal.throwIfAborted();
-      const services = { findCopied, publisher: run.publisher, release };
+      const services = { findCopied, publisher, release };
       return executeStep(session, keyed, base, reads, content, services);
     });
-    isPublishing = true;
     run.executed += 1;
     return stateAfter(base, record, { key: record.key, step });
   } finally {

@@ -118,6 +118,7 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     found ??= cachePlace(where, registry);
     return found;
   };
+  const seen = new Set<Digest>();
   const write = async ({ list, layers, mounts }: OutgoingCache) => {
     if (place.type === 'inline') return makeInline(list, key);
     const opened = await getPlace(place);
@@ -127,7 +128,7 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     const withMounts = (listed: readonly ListedMount[]) =>
       listed.length === 0 ? used : { ...used, mounts: listed };
     const blobs = [...layers, ...mounts.blobs];
-    const writing = { signKey: key, today, dropped };
+    const writing = { signKey: key, today, dropped, seen };
     // What the place has is read again there: another job may have written it meanwhile.
     if (bounds) await mergeCache(opened, withMounts(taken), blobs, { ...writing, bounds });
     else await writeCache(opened.sink(), withMounts([...taken, ...kept]), blobs, key);

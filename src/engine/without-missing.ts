@@ -1,6 +1,6 @@
 /** Layers that turn out to be missing while a plan is resolved. */
 import { forgetRemoteLayers } from '../store/layers/remote-layers.js';
-import { releaseLeases } from '../store/pins/lease.js';
+import { removeLeftLeases } from '../store/pins/lease.js';
 import { LayersGoneError } from '../store/pins/uses.js';
 import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
@@ -22,7 +22,7 @@ export async function withoutMissing<T>(store: Store, action: () => Promise<T>):
       if (error.layers.some((id) => givenUp.has(id))) throw new LayersGoneError(error.layers);
       for (const id of error.layers) givenUp.add(id);
       forgetRemoteLayers(store, error.layers);
-      releaseLeases(store);
+      removeLeftLeases(store);
     }
   }
 }

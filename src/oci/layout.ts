@@ -1,5 +1,5 @@
 /** OCI image layout directories (image-spec image-layout.md) as source and sink. */
-import { access, open, readFile } from 'node:fs/promises';
+import { access, open, readFile, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { WiacError } from '../util/errors.js';
@@ -65,6 +65,18 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
+/** Is a blob there? Then it is young from now on, and removeGarbage leaves it to who is about to name it. */
+async function keepBlob(path: string): Promise<boolean> {
+  const now = new Date();
+  try {
+    await utimes(path, now, now);
+    return true;
+  } catch {
+    // It may belong to another user.
+    return exists(path);
+  }
+}
+
 async function storeBlob(
   directory: string,
   descriptor: Descriptor,
@@ -73,7 +85,7 @@ async function storeBlob(
   journal: LayoutJournal | undefined,
 ): Promise<void> {
   const path = join(directory, blobPath(descriptor.digest));
-  if (await exists(path)) return;
+  if (await keepBlob(path)) return;
   makeDirectories(dirname(path));
   journal?.note(descriptor.digest);
   await writeWhole(path, async (output) => {
@@ -126,7 +138,7 @@ export function layoutSink(reference: LayoutReference): ImageSink {
 
   return {
     title,
-    hasBlob: (digest) => exists(blobFile(digest)),
+    hasBlob: (digest) => keepBlob(blobFile(digest)),
     putBlob: (descriptor, openBlob) =>
       writing(title, async () =>
         storeBlob(directory, descriptor, openBlob, title, await journal()),

@@ -15,11 +15,18 @@ import { SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
 import { encodeList } from './entry-list.js';
 import type { ListBounds } from './merge-lists.js';
-import { boundList, EMPTY_LIST, mergeLists, withoutBlobs, withoutMounts } from './merge-lists.js';
+import {
+  boundList,
+  EMPTY_LIST,
+  mergeLists,
+  withoutBlobs,
+  withoutFuture,
+  withoutMounts,
+} from './merge-lists.js';
 import { ListTakenError, type Place } from './places.js';
 import { MAX_LIST_BYTES, readCache } from './read-cache.js';
 import type { OutgoingLayer } from './write-cache.js';
-import { blobsOf, nameList, prepareList, putBlobs } from './write-cache.js';
+import { absentBlobs, blobsOf, nameList, prepareList, putBlobs } from './write-cache.js';
 
 /** Every other writer wins once at most, as a rule. */
 const ATTEMPTS = 20;
@@ -43,6 +50,8 @@ export interface Writing {
   readonly today: number;
   /** Lists of files of cache mounts that go; none unless given. */
   readonly dropped?: ReadonlySet<Digest>;
+  /** Blobs that the place was seen to have; grows. */
+  readonly seen?: Set<Digest>;
 }
 
 /** What a place has. */
@@ -144,19 +153,28 @@ export async function mergeCache(
   place: Place,
   own: EntryList,
   blobs: readonly OutgoingLayer[],
-  { signKey, bounds, today, dropped = new Set() }: Writing,
+  { signKey, bounds, today, dropped = new Set(), seen = new Set() }: Writing,
 ): Promise<void> {
+  const ours = withoutFuture(own, today);
   const [source, sink] = [place.source(), place.sink()];
   try {
     let there = await readFound(source, signKey);
     const known = new Set(blobsOf(there.list ?? EMPTY_LIST).map(({ digest }) => digest));
+    const unseen = blobs.filter(({ descriptor }) => !seen.has(descriptor.digest));
+    const isListed = ({ descriptor }: OutgoingLayer) => known.has(descriptor.digest);
+    // A list may name what is there no more: somebody has removed it, or the list comes from elsewhere.
     const missing = place.losesBlobs
-      ? blobs
-      : blobs.filter(({ descriptor }) => !known.has(descriptor.digest));
+      ? unseen
+      : [
+          ...unseen.filter((blob) => !isListed(blob)),
+          ...(await absentBlobs(sink, unseen.filter(isListed))),
+        ];
     const gone = await putBlobs(sink, missing);
+    for (const { descriptor } of unseen)
+      if (!gone.has(descriptor.digest)) seen.add(descriptor.digest);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const stays = withoutMounts(there.list ?? EMPTY_LIST, dropped);
-      const joined = withoutBlobs(mergeLists(own, stays), gone);
+      const stays = withoutMounts(withoutFuture(there.list ?? EMPTY_LIST, today), dropped);
+      const joined = withoutBlobs(mergeLists(ours, stays), gone);
       const merged = boundList(joined, bounds, today);
       if (there.list && encodeList(merged).equals(encodeList(there.list))) return;
       const manifest = await prepareList(sink, merged, signKey);

@@ -27,6 +27,28 @@ function usedAt({ used, created }: ListedEntry): number {
   return used ?? dayOf(created);
 }
 
+/** Clocks differ, and midnight passes: so many days from now are believed. */
+const SKEW_DAYS = 2;
+
+/**
+ * A list that says nothing of a time to come: a job whose clock is wrong, or who means ill, would keep its
+ * entries for ever, and crowd out those of all others. When something was made then is not known.
+ */
+export function withoutFuture(list: EntryList, today: number): EntryList {
+  const last = today + SKEW_DAYS;
+  const past = <T extends { readonly created: number }>(row: T): T =>
+    dayOf(row.created) > last ? { ...row, created: 0 } : row;
+  const { mounts } = list;
+  return {
+    ...list,
+    entries: list.entries.map((entry) => {
+      const { used } = entry;
+      return past(used !== undefined && used > last ? { ...entry, used: today } : entry);
+    }),
+    ...(mounts === undefined ? {} : { mounts: mounts.map(past) }),
+  };
+}
+
 /** Notes that all entries of a list were used. */
 export function notingUse(list: EntryList, today: number): EntryList {
   return { ...list, entries: list.entries.map((entry) => ({ ...entry, used: today })) };

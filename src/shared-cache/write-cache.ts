@@ -22,6 +22,17 @@ export interface OutgoingLayer {
 /** More would only make the place answer that it is too much. */
 const PARALLEL = 4;
 
+async function forEachBlob(
+  blobs: readonly OutgoingLayer[],
+  action: (blob: OutgoingLayer) => Promise<void>,
+): Promise<void> {
+  const waiting = [...blobs];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) await action(next);
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+}
+
 /**
  * Sends blobs.
  * @returns those that were to come from the place itself, which has lost them
@@ -31,21 +42,28 @@ export async function putBlobs(
   sink: ImageSink,
   blobs: readonly OutgoingLayer[],
 ): Promise<ReadonlySet<Digest>> {
-  const waiting = [...blobs];
   const gone = new Set<Digest>();
-  const put = async ({ descriptor, open }: OutgoingLayer): Promise<void> => {
+  await forEachBlob(blobs, async ({ descriptor, open }) => {
     try {
       await sink.putBlob(descriptor, open);
     } catch (error) {
       if (!(error instanceof BlobGoneError)) throw error;
       gone.add(descriptor.digest);
     }
-  };
-  const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) await put(next);
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  });
   return gone;
+}
+
+/** Those that a place does not have. @throws ImageError */
+export async function absentBlobs(
+  sink: ImageSink,
+  blobs: readonly OutgoingLayer[],
+): Promise<OutgoingLayer[]> {
+  const absent: OutgoingLayer[] = [];
+  await forEachBlob(blobs, async (blob) => {
+    if (!(await sink.hasBlob(blob.descriptor.digest))) absent.push(blob);
+  });
+  return absent;
 }
 
 /** The blobs that a manifest has to name for a list: registries keep those. */

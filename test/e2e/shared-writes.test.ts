@@ -1,6 +1,7 @@
 /** Jobs that write to one shared cache: at once, one after the other, and when they fail or are killed. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -37,6 +38,23 @@ function localCache() {
     from: `--cache-from=type=local,src=${directory}`,
     list: () => blob(blob(read('index.json').manifests[0].digest).config.digest),
   };
+}
+
+/** Puts another list in the place of a cache's, as a job could that means ill. */
+function rewriteList(directory: string, former: string, list: unknown): void {
+  const path = (digest: string) => join(directory, 'blobs', digest.replace(':', '/'));
+  const put = (text: string) => {
+    const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+    writeFileSync(path(digest), text);
+    return { digest, size: Buffer.byteLength(text) };
+  };
+  const index = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8'));
+  const [named] = index.manifests;
+  const manifest = JSON.parse(readFileSync(path(named.digest), 'utf8'));
+  expect(manifest.config.digest).toBe(former);
+  Object.assign(manifest.config, put(JSON.stringify(list)));
+  Object.assign(named, put(JSON.stringify(manifest)));
+  writeFileSync(join(directory, 'index.json'), JSON.stringify(index));
 }
 
 const texts = (list: { entries: { inputs: { text: string } }[] }) =>
@@ -113,6 +131,33 @@ test('the first job finds nothing in the cache that it writes: that is expected'
     expect(warnings((await machine().build(job('first'), from, to)).events)).toEqual([]);
     expect(warnings((await machine().build(job('first'), `${from}2`, to)).events)).toHaveLength(1);
   }
+});
+
+test('a blob that is named and not there is written again', async () => {
+  const { to, from, directory, list } = localCache();
+  const root = job('lost');
+  const made = machine();
+  await made.build(root, to);
+  for (const { blob } of list().layers)
+    rmSync(join(directory, 'blobs', blob.digest.replace(':', '/')));
+  await made.build(root, to);
+  const { events } = await machine().build(root, from);
+  expect({ ran: ranSteps(events), warnings: warnings(events) }).toEqual({ ran: [], warnings: [] });
+});
+
+test('a use of the year 30000 crowds nothing out, and is gone with the next write', async () => {
+  const { to, directory, list } = localCache();
+  await machine().build(job('first'), to);
+  const manifest = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8')).manifests[0];
+  const path = (digest: string) => join(directory, 'blobs', digest.replace(':', '/'));
+  const config = JSON.parse(readFileSync(path(manifest.digest), 'utf8')).config.digest;
+  const hostile = list();
+  for (const entry of hostile.entries) entry.used = 10_000_000;
+  // What is read is checked against its digest: all names change with it.
+  rewriteList(directory, config, hostile);
+  await machine().build(job('second'), `${to},max-entries=2`);
+  expect(texts(list())).toContain('RUN echo second > /second');
+  for (const { used } of list().entries) expect(used).toBeLessThan(100_000);
 });
 
 test('a build that changes nothing writes nothing', async () => {

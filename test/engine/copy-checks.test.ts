@@ -26,7 +26,10 @@ function scanned(tree: Tree): ScannedDirectory {
     name,
     directory: below === null ? undefined : scanned(below),
   }));
-  return { children } as unknown as ScannedDirectory;
+  const subdirectories = new Map(
+    children.flatMap(({ name, directory }) => (directory ? [[name, directory] as const] : [])),
+  );
+  return { children, subdirectories } as unknown as ScannedDirectory;
 }
 
 const file = { kind: 'file', below: '' } as unknown as Selection;

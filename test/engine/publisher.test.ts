@@ -75,3 +75,27 @@ test('a look-up waits for what it could find, and for nothing else', async () =>
   await publisher.flushFor('1' as OperationDigest);
   expect(log).toEqual(['published 1', 'done 1']);
 });
+
+test('what can not even be given up ends the build, not the process', async () => {
+  const { log, failed, bad, publisher, make } = begin();
+  const stuck = (number: number): Publication => ({
+    ...make(number),
+    abandon: () => {
+      throw new Error('still there');
+    },
+  });
+  bad.add(1);
+  publisher.add(stuck(1));
+  publisher.add(stuck(2));
+  publisher.add(make(3));
+  await publisher.settle();
+  expect(log).toEqual(['abandoned 3']);
+  expect(failed).toEqual([failure]);
+});
+
+test('nor does what goes wrong behind it', async () => {
+  const { failed, publisher, make } = begin();
+  publisher.add({ ...make(1), done: () => Promise.reject(failure) });
+  await publisher.settle();
+  expect(failed).toEqual([failure]);
+});

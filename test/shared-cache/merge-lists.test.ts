@@ -11,6 +11,7 @@ import {
   listedBlobs,
   mergeLists,
   notingUse,
+  withoutFuture,
 } from '../../src/shared-cache/merge-lists.js';
 
 const TODAY = 20_000;
@@ -101,6 +102,26 @@ describe('bounds', () => {
     expect(readable(kept)).toEqual({ top: 'top on base' });
     expect(listedBlobs(kept)).toHaveLength(2);
   });
+});
+
+test('a time to come keeps nothing, and crowds nothing out', () => {
+  const far = listOf(['x', 'y'], Number.MAX_SAFE_INTEGER);
+  const used = far.entries.map((entry) => (entry.key === 'y' ? { ...entry, used: 1e15 } : entry));
+  const there = withoutFuture({ ...far, entries: used }, TODAY);
+  const bounds = { maxEntries: 1, maxAgeDays: 10 };
+  const own = notingUse(listOf(['x', 'z']), TODAY);
+  const kept = boundList(mergeLists(own, there), { ...bounds, maxEntries: 3 }, TODAY);
+  // The same entry made by us is the newer one.
+  expect(kept.entries.map(({ key, created }) => [key, created])).toEqual([
+    ['x', TODAY * DAY_MS],
+    ['y', 0],
+    ['z', TODAY * DAY_MS],
+  ]);
+  expect(boundList(mergeLists(own, there), { ...bounds, maxEntries: 2 }, TODAY).entries).toEqual(
+    mergeLists(own, EMPTY_LIST).entries,
+  );
+  // Two jobs whose clocks differ agree in the end.
+  expect(withoutFuture(there, TODAY - 1)).toEqual(there);
 });
 
 test('a use is noted once a day', () => {

@@ -7,7 +7,7 @@
  * Only stacks that are deeper than those of usual images are mounted so: in there a file that the step
  * has not changed has an inode number with more than 32 bits.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WiacSys } from '../../native/wiac-sys.js';
 import { IsolationError } from '../../util/errors.js';
@@ -48,8 +48,8 @@ export interface DeepStacks {
 export function deepStacks(sys: WiacSys, parent: () => string): DeepStacks {
   const mounts = new Map<string, Promise<string | undefined>>();
   const mountBottom = async (bottom: readonly string[]): Promise<string | undefined> => {
-    const target = join(parent(), `layers-${mounts.size}`);
-    mkdirSync(target);
+    // A build that starts over has the same parent, where the mounts of its first try are.
+    const target = mkdtempSync(join(parent(), 'layers-'));
     const overlay = describeOverlay(bottom, undefined, false);
     try {
       await runOperations(sys, [

@@ -90,7 +90,9 @@ export type RecordKind = 'layers' | 'remoteLayers' | 'steps' | 'images' | 'names
 export interface RecordFiles {
   /** Empties the notes; when the transaction is over. */
   readonly committed: () => void;
-  /** Removes them; when the store is closed. */
+  /** Keeps them for the next process: the transaction was undone, and the files were not. */
+  readonly undone: () => void;
+  /** Removes them, unless they are kept; when the store is closed. */
   readonly close: () => void;
   readonly layers: RecordFolder<LayerRecord, LayerId>;
   readonly remoteLayers: RecordFolder<RemoteLayerRecord, LayerId>;
@@ -256,6 +258,7 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
   const { records, tmp, self } = paths;
   const notes = join(tmp, NOTES + self.id);
   let noted = false;
+  let kept = false;
   const note: OnChange = (kind, file) => {
     appendFileSync(notes, `${recordMark(kind, file)}\n`);
     noted = true;
@@ -264,10 +267,15 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
   return {
     committed: () => {
       // To make a file and to remove it costs more.
-      if (noted) truncateSync(notes);
+      if (noted && !kept) truncateSync(notes);
       noted = false;
     },
-    close: () => rmSync(notes, { force: true }),
+    undone: () => {
+      kept ||= noted;
+    },
+    close: () => {
+      if (!kept) rmSync(notes, { force: true });
+    },
     layers: recordFolder<LayerRecord, LayerId>(
       paths,
       paths.layers,

@@ -15,10 +15,16 @@ export function fileIdentity(path: string): string {
  * @throws IndexReplacedError; whatever the action throws, which undoes the transaction
  */
 export function write<T>(index: CacheIndex, action: () => T): T {
-  const result = index.environment.transactionSync(() => {
-    if (fileIdentity(index.file) !== index.identity) throw new IndexReplacedError();
-    return action();
-  });
+  let result: T;
+  try {
+    result = index.environment.transactionSync(() => {
+      if (fileIdentity(index.file) !== index.identity) throw new IndexReplacedError();
+      return action();
+    });
+  } catch (error) {
+    index.files.undone();
+    throw error;
+  }
   index.files.committed();
   return result;
 }

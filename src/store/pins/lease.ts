@@ -113,10 +113,12 @@ export function releaseLease(store: Indexed, lease: Lease): void {
   checkpoint('lease:released');
 }
 
-/** Gives all leases of this process back, for work that begins again. */
-export function releaseLeases(store: Indexed): void {
+/**
+ * Removes leases that work which failed has left behind, before it begins again. Those that are held stay:
+ * another build of this process may be about to publish what it has placed.
+ */
+export function removeLeftLeases(store: Indexed): void {
   const index = getTables(store);
-  index.held.clear();
   for (const { key, process } of index.leases.list())
-    if (process === index.self.id) index.leases.remove(key);
+    if (process === index.self.id && !index.held.has(key)) index.leases.remove(key);
 }
