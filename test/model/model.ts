@@ -3,6 +3,8 @@
  * run: an oracle that shares no code with src/.
  */
 
+import { createHash } from 'node:crypto';
+
 /** A regular file. */
 export interface FileNode {
   readonly type: 'f';
@@ -113,11 +115,26 @@ interface State {
   workdir: string;
 }
 
+/** A step of a build. */
+export interface PredictedStep {
+  readonly text: string;
+  /** Everything that it can see. */
+  readonly inputs: string;
+  /** Its instruction with the files it takes from the context, and the same of all that it follows. */
+  readonly definition: string;
+  /** Definitions of the step below it, and of the one that it copies from. */
+  readonly parents: readonly string[];
+  /** It copies from another stage. */
+  readonly reads: boolean;
+}
+
 /** What the model says of a build. */
 export interface Prediction {
   readonly files: Files;
-  /** Each step with everything it can see, in the order of the Dockerfile. */
-  readonly steps: readonly { readonly text: string; readonly inputs: string }[];
+  /** In the order of the Dockerfile. */
+  readonly steps: readonly PredictedStep[];
+  /** How many steps of these, the last ones, the result is made of. */
+  readonly ofResult: number;
 }
 
 const DIRECTORY: Node = { type: 'd' };
@@ -187,6 +204,10 @@ const plain = (content: string): Node => ({
   inode: newInode(),
 });
 
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
 /** Carries out what a RUN does. */
 function run(state: State, stage: StageName, { kind, slot }: RunInstruction): void {
   const directory = place(stage, slot);
@@ -215,15 +236,24 @@ function selected({ files, link, ignore }: Context, source: string): [string, No
 /**
  * Carries a stage out.
  * @param one the files of the first stage, for COPY --from
+ * @param lastOfOne the definition of its last step
  */
 function predictStage(
   stage: StageName,
   instructions: readonly Instruction[],
   context: Context,
   one: Files,
+  lastOfOne: string | undefined,
 ): Prediction {
   const state: State = { files: new Map(), layers: ['bin'], env: new Map(), workdir: '/' };
-  const steps = [{ text: 'COPY bin /bin', inputs: 'bin' }];
+  const steps: PredictedStep[] = [];
+  const addStep = (text: string, inputs: string, given: unknown, from?: string) => {
+    const below = steps.at(-1)?.definition;
+    const parents = [below, from].filter((parent) => parent !== undefined);
+    const definition = digest([text, given, parents]);
+    steps.push({ text, inputs, definition, parents, reads: from !== undefined });
+  };
+  addStep('COPY bin /bin', 'bin', null);
   for (const instruction of instructions) {
     const text = line(stage, instruction);
     if (instruction.kind === 'env') state.env.set('V', String(instruction.value));
@@ -233,7 +263,7 @@ function predictStage(
       const parts = path.split('/');
       const paths = parts.map((_, index) => parts.slice(0, index + 1).join('/'));
       const missing = paths.filter((item) => !state.files.has(item));
-      steps.push({ text, inputs: JSON.stringify([text, missing]) });
+      addStep(text, JSON.stringify([text, missing]), null);
       state.workdir = `/${path}`;
       // The directories above are in the layer as well, with the modes they have.
       if (missing.length > 0)
@@ -248,10 +278,9 @@ function predictStage(
       const nodes = from
         ? below(one, `one${instruction.slot}`)
         : selected(context, instruction.source);
-      steps.push({
-        text,
-        inputs: JSON.stringify([text, described(nodes), state.files.has(target)]),
-      });
+      const inputs = JSON.stringify([text, described(nodes), state.files.has(target)]);
+      if (from) addStep(text, inputs, null, lastOfOne);
+      else addStep(text, inputs, described(nodes));
       const placed = copied(nodes).map(([path, node]): [string, Node] => [
         `${target}/${path}`,
         node,
@@ -259,20 +288,22 @@ function predictStage(
       write(state, [[target, DIRECTORY], ...placed], []);
     } else {
       const env = ['V', 'A'].map((name) => state.env.get(name) ?? null);
-      steps.push({ text, inputs: JSON.stringify([text, env, state.workdir, state.layers]) });
+      const inputs = JSON.stringify([text, env, state.workdir, state.layers]);
+      addStep(text, inputs, [env, state.workdir]);
       run(state, stage, instruction);
     }
   }
-  return { files: state.files, steps };
+  return { files: state.files, steps, ofResult: steps.length };
 }
 
 /** What a build of the program in this context is to give. */
 export function predict({ one, two }: Program, context: Context): Prediction {
   const seeds = [0, 1].map((slot): Instruction => ({ kind: 'copy', source: 'd', slot }));
-  const first = predictStage('one', [...seeds, ...one], context, new Map());
-  const second = predictStage('two', two, context, first.files);
+  const first = predictStage('one', [...seeds, ...one], context, new Map(), undefined);
+  const last = first.steps.at(-1)?.definition;
+  const second = predictStage('two', two, context, first.files, last);
   const needed = two.some(({ kind }) => kind === 'from');
-  return { files: second.files, steps: [...(needed ? first.steps : []), ...second.steps] };
+  return { ...second, steps: [...(needed ? first.steps : []), ...second.steps] };
 }
 
 /** Files as the listing of a mounted result has them; see cache-model.test.ts. */

@@ -2,6 +2,8 @@
 
 import { buildDockerfile } from '../../src/engine/build-dockerfile.js';
 import type { BuildEvent } from '../../src/engine/events.js';
+import { exportResult } from '../../src/engine/exports/export-result.js';
+import { parseOutput } from '../../src/engine/exports/output-spec.js';
 import type { BuildRequest } from '../../src/engine/run-build.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
 import { closeStore, openStore } from '../../src/store/store.js';
@@ -27,6 +29,8 @@ export interface HereOptions {
   readonly cacheFrom?: readonly string[];
   readonly cacheTo?: readonly string[];
   readonly secrets?: Readonly<Record<string, string>>;
+  /** As --output has it. */
+  readonly output?: string;
   readonly signal?: AbortSignal;
   /** Gets each line that a program writes. */
   readonly onOutput?: (line: string) => void;
@@ -43,7 +47,7 @@ export async function buildHere(
   const events: BuildEvent[] = [];
   const { names, buildArgs, executor, cacheFrom, cacheTo, secrets = {}, signal } = options;
   try {
-    const { lowerdirs, named } = await buildDockerfile(store, {
+    const result = await buildDockerfile(store, {
       context: path,
       names,
       buildArgs,
@@ -58,6 +62,9 @@ export async function buildHere(
         if (event.type === 'output') options.onOutput?.(event.text);
       },
     });
+    if (options.output !== undefined)
+      await exportResult(store, result, { outputs: [parseOutput(options.output)], names: [] });
+    const { lowerdirs, named } = result;
     const texts = new Map(named.plan.steps.map(({ id, text }) => [id, text]));
     const ran = events.flatMap((event) =>
       event.type === 'started' ? [texts.get(event.step) ?? ''] : [],
