@@ -2,11 +2,13 @@
 import type { Readable } from 'node:stream';
 import { ImageError } from './image-error.js';
 import { type BlobReader, collect, findManifest, type RootManifest } from './resolve.js';
-import type { Descriptor, ImageManifest, Platform } from './resolved-image.js';
+import type { Descriptor, Digest, ImageManifest, Platform } from './resolved-image.js';
 
 /** A manifest with its config as bytes, whatever they mean; all verified. */
 export interface Artifact {
   readonly title: string;
+  /** Digest of what the reference names: a manifest, or an index with it. */
+  readonly root: Digest;
   readonly manifest: ImageManifest;
   readonly configBytes: Uint8Array;
   /** Opens a blob; size and digest are verified while it is read. @throws ImageError */
@@ -22,6 +24,12 @@ export interface ArtifactSource {
    * @throws ImageError
    */
   artifact(platform: Platform, maxConfigBytes: number): Promise<Artifact>;
+  /**
+   * What the reference names now, by a short request.
+   * @returns its digest; undefined when nothing is there, or the source does not say
+   * @throws ImageError
+   */
+  digest(): Promise<Digest | undefined>;
   close(): Promise<void>;
 }
 
@@ -42,5 +50,7 @@ export async function resolveArtifact(
     maxConfigBytes,
     `config of ${title}`,
   );
-  return { title, manifest, configBytes, openBlob: (blob) => reader.openBlob(blob) };
+  const { digest } = root.descriptor;
+  const openBlob = (blob: Descriptor) => reader.openBlob(blob);
+  return { title, root: digest, manifest, configBytes, openBlob };
 }

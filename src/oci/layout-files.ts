@@ -176,6 +176,7 @@ export function layoutFilesSource(
     resolve: async (platform) => resolveImage(await root(), platform, reader),
     artifact: async (platform, maxConfigBytes) =>
       resolveArtifact(await root(), platform, reader, maxConfigBytes),
+    digest: async () => (await root()).descriptor.digest,
     close: () => files.close(),
   };
 }

@@ -1,10 +1,13 @@
 /**
  * Adds to a shared cache that other jobs write to as well. No registry swaps a tag only if it is what it
- * was. So a job reads the list, adds its own entries, writes it, and reads it again after a moment: when
- * another job has written over it, it adds its entries to that one's list.
+ * was. So a job reads the list, adds its own entries, and sends the new list without its name. Then it asks
+ * whether the name still means what was read; if so it gives the name to its own list, which takes a
+ * moment. After some more of these moments it asks again: when another job has written over it, it adds its
+ * entries to that one's list.
  */
 import { createPublicKey, type KeyObject, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ArtifactSource } from '../oci/artifact.js';
 import { ImageError } from '../oci/image-error.js';
 import { hostPlatform } from '../oci/platform.js';
 import type { Digest, ImageSink } from '../oci/resolved-image.js';
@@ -16,13 +19,20 @@ import { boundList, EMPTY_LIST, mergeLists, withoutBlobs, withoutMounts } from '
 import { ListTakenError, type Place } from './places.js';
 import { MAX_LIST_BYTES, readCache } from './read-cache.js';
 import type { OutgoingLayer } from './write-cache.js';
-import { blobsOf, putBlobs, putList } from './write-cache.js';
+import { blobsOf, nameList, prepareList, putBlobs } from './write-cache.js';
 
 /** Every other writer wins once at most, as a rule. */
 const ATTEMPTS = 20;
 
-/** Longer than another writer takes from reading a list to writing it. ms */
-const MOMENT = { least: 100, most: 400 };
+/**
+ * How long to wait before asking whether another job has written over the list: longer than that job takes from
+ * asking what the name means to giving it to its own list. It takes as long as we did, and a process may have
+ * to wait for its turn in between. ms
+ */
+const PAUSE = { least: 50, most: 100, timesOurs: 3 };
+
+/** The same for places that do not say what a name means: the other job reads the whole list in between. ms */
+const LONG_PAUSE = { least: 100, most: 400, timesOurs: 3 };
 
 /** How a cache is written. */
 export interface Writing {
@@ -33,6 +43,37 @@ export interface Writing {
   readonly today: number;
   /** Lists of files of cache mounts that go; none unless given. */
   readonly dropped?: ReadonlySet<Digest>;
+}
+
+/** What a place has. */
+interface Found {
+  /** Undefined: none that counts. */
+  readonly list: EntryList | undefined;
+  /** Digest of what the place's name means; undefined: nothing, or nobody knows. */
+  readonly root: Digest | undefined;
+}
+
+async function askRoot(source: ArtifactSource): Promise<Digest | undefined> {
+  try {
+    return await source.digest();
+  } catch (error) {
+    if (error instanceof ImageError) return undefined;
+    throw error;
+  }
+}
+
+/** @throws ImageError when it is signed and we sign nothing: who trusts it would trust it no more */
+async function readFound(source: ArtifactSource, signKey: KeyObject | undefined): Promise<Found> {
+  try {
+    const artifact = await source.artifact(hostPlatform(), MAX_LIST_BYTES);
+    const signature = artifact.manifest.annotations?.[SIGNATURE_ANNOTATION];
+    if (signature !== undefined && signKey === undefined) throw new SignedError(artifact.title);
+    const trusted = signKey === undefined ? [] : [createPublicKey(signKey)];
+    return { list: readCache(artifact, trusted).list, root: artifact.root };
+  } catch (error) {
+    if (!(error instanceof ImageError) || error instanceof SignedError) throw error;
+    return { list: undefined, root: await askRoot(source) };
+  }
 }
 
 /**
@@ -46,13 +87,7 @@ export async function readListed(
 ): Promise<EntryList | undefined> {
   const source = place.source();
   try {
-    const artifact = await source.artifact(hostPlatform(), MAX_LIST_BYTES);
-    const signature = artifact.manifest.annotations?.[SIGNATURE_ANNOTATION];
-    if (signature !== undefined && signKey === undefined) throw new SignedError(artifact.title);
-    return readCache(artifact, signKey === undefined ? [] : [createPublicKey(signKey)]).list;
-  } catch (error) {
-    if (!(error instanceof ImageError) || error instanceof SignedError) throw error;
-    return undefined;
+    return (await readFound(source, signKey)).list;
   } finally {
     await source.close();
   }
@@ -67,17 +102,40 @@ class SignedError extends ImageError {
   }
 }
 
-/** A list that another job is writing is read, and added to, like one that it has written. */
-async function putListUnlessTaken(
+/** @returns undefined when the place itself says that another job is writing a list now */
+async function nameUnlessTaken(
   sink: ImageSink,
-  list: EntryList,
-  signKey: KeyObject | undefined,
-): Promise<void> {
+  manifest: Uint8Array,
+): Promise<Digest | undefined> {
   try {
-    await putList(sink, list, signKey);
+    return (await nameList(sink, manifest)).digest;
   } catch (error) {
-    if (!(error instanceof ListTakenError)) throw error;
+    if (error instanceof ListTakenError) return undefined;
+    throw error;
   }
+}
+
+/**
+ * Gives the place's name to a list, if it still means what was read.
+ * @returns whether the list is there a moment later
+ * @throws ImageError
+ */
+async function replaceList(
+  source: ArtifactSource,
+  sink: ImageSink,
+  { root }: Found,
+  manifest: Uint8Array,
+): Promise<boolean> {
+  const started = performance.now();
+  const before = await askRoot(source);
+  // Where nobody knows, only the list itself tells.
+  if (before !== undefined && before !== root) return false;
+  const digest = await nameUnlessTaken(sink, manifest);
+  const ours = performance.now() - started;
+  const known = (before ?? (await askRoot(source))) !== undefined;
+  const { least, most, timesOurs } = known ? PAUSE : LONG_PAUSE;
+  await sleep(randomInt(least, most) + timesOurs * ours);
+  return known && (await askRoot(source)) === digest;
 }
 
 /**
@@ -91,29 +149,28 @@ export async function mergeCache(
   blobs: readonly OutgoingLayer[],
   { signKey, bounds, today, dropped = new Set() }: Writing,
 ): Promise<void> {
-  const sink = place.sink();
+  const [source, sink] = [place.source(), place.sink()];
   try {
-    let there = await readListed(place, signKey);
-    const known = new Set(blobsOf(there ?? EMPTY_LIST).map(({ digest }) => digest));
+    let there = await readFound(source, signKey);
+    const known = new Set(blobsOf(there.list ?? EMPTY_LIST).map(({ digest }) => digest));
     const missing = place.losesBlobs
       ? blobs
       : blobs.filter(({ descriptor }) => !known.has(descriptor.digest));
     const gone = await putBlobs(sink, missing);
-    if (missing.length > 0) there = await readListed(place, signKey);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const stays = withoutMounts(there ?? EMPTY_LIST, dropped);
+      const stays = withoutMounts(there.list ?? EMPTY_LIST, dropped);
       const joined = withoutBlobs(mergeLists(own, stays), gone);
       const merged = boundList(joined, bounds, today);
-      if (there && encodeList(merged).equals(encodeList(there))) return;
-      await putListUnlessTaken(sink, merged, signKey);
-      await sleep(randomInt(MOMENT.least, MOMENT.most));
-      there = await readListed(place, signKey);
+      if (there.list && encodeList(merged).equals(encodeList(there.list))) return;
+      const manifest = await prepareList(sink, merged, signKey);
+      if (await replaceList(source, sink, there, manifest)) return;
+      there = await readFound(source, signKey);
     }
     throw new ImageError(`the cache ${sink.title} is written by others all the time`, {
       reference: sink.title,
       hint: 'give each branch a cache of its own, and read several with --cache-from',
     });
   } finally {
-    await sink.close();
+    await Promise.all([source.close(), sink.close()]);
   }
 }

@@ -48,6 +48,10 @@ export function s3Source(place: S3Place): ArtifactSource {
       const descriptor = { mediaType: OCI_MANIFEST, digest: getDigest(bytes), size: bytes.length };
       return resolveArtifact({ descriptor, bytes }, platform, reader, maxConfigBytes);
     },
+    async digest() {
+      const found = await client.get(`manifests/${place.name}`);
+      return found && getDigest(await collect(found, MAX_JSON_BYTES, `manifest of ${title}`));
+    },
     close: () => client.close(),
   };
 }

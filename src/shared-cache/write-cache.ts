@@ -55,15 +55,15 @@ export function blobsOf(list: EntryList): Descriptor[] {
 }
 
 /**
- * Writes a list whose blobs are there.
- * @returns the manifest's descriptor
+ * Sends a list whose blobs are there, all but the manifest that gives it its name.
+ * @returns the manifest's bytes
  * @throws ImageError
  */
-export async function putList(
+export async function prepareList(
   sink: ImageSink,
   list: EntryList,
   signKey: KeyObject | undefined,
-): Promise<Descriptor> {
+): Promise<Uint8Array> {
   const bytes = encodeList(list);
   const config = { mediaType: CACHE_CONFIG, digest: getDigest(bytes), size: bytes.length };
   await sink.putBlob(config, () => Readable.from([bytes]));
@@ -77,7 +77,12 @@ export async function putList(
       ? {}
       : { annotations: { [SIGNATURE_ANNOTATION]: signList(bytes, signKey) } }),
   };
-  return sink.putManifest(Buffer.from(JSON.stringify(manifest)), OCI_MANIFEST, 'root');
+  return Buffer.from(JSON.stringify(manifest));
+}
+
+/** Gives a list its name. @param manifest from prepareList @throws ImageError */
+export function nameList(sink: ImageSink, manifest: Uint8Array): Promise<Descriptor> {
+  return sink.putManifest(manifest, OCI_MANIFEST, 'root');
 }
 
 /** Writes a cache over what is there, and closes the sink. @throws ImageError */
@@ -89,7 +94,7 @@ export async function writeCache(
 ): Promise<void> {
   try {
     const gone = await putBlobs(sink, blobs);
-    await putList(sink, withoutBlobs(list, gone), signKey);
+    await nameList(sink, await prepareList(sink, withoutBlobs(list, gone), signKey));
   } finally {
     await sink.close();
   }

@@ -62,10 +62,7 @@ export function expectRuns(fleet: Fleet, on: MachineModel, { steps }: Prediction
     ...inputsOf(on.sure, (step) => !isRun(step) || !on.forgot),
     ...inputsOf(cache.sure, (step) => !isRun(step) || cache.complete),
   ]);
-  const maybe = new Set([
-    ...inputsOf(on.ever, () => true),
-    ...inputsOf(cache.ever, () => true),
-  ]);
+  const maybe = new Set([...inputsOf(on.ever, () => true), ...inputsOf(cache.ever, () => true)]);
   const isSure = ({ definition }: PredictedStep) =>
     on.sure.has(definition) || cache.sure.has(definition);
   const wasEver = ({ definition }: PredictedStep) =>

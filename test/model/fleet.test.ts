@@ -253,11 +253,15 @@ test.each<[string, (place: string) => Between]>([
   ['mode=max', () => inBucket('max')],
   ['mode=min', () => inBucket('min')],
   ['inline', inImage],
-])('two machines with a cache between them, %s', async (_, open) => {
-  const turns = fc.array(turn, { minLength: 2, maxLength: 6 });
-  const property = fc.asyncProperty(program, turns, (written, each) =>
-    sequence(written, each, open),
-  );
-  const chosen = RUNS === undefined ? { numRuns: 10, seed: 11 } : { numRuns: Number(RUNS) };
-  await fc.assert(property, { ...chosen, interruptAfterTimeLimit: 3_600_000 });
-}, 3_600_000);
+])(
+  'two machines with a cache between them, %s',
+  async (_, open) => {
+    const turns = fc.array(turn, { minLength: 2, maxLength: 6 });
+    const property = fc.asyncProperty(program, turns, (written, each) =>
+      sequence(written, each, open),
+    );
+    const chosen = RUNS === undefined ? { numRuns: 10, seed: 11 } : { numRuns: Number(RUNS) };
+    await fc.assert(property, { ...chosen, interruptAfterTimeLimit: 3_600_000 });
+  },
+  3_600_000,
+);

@@ -44,15 +44,8 @@ function wanted(reference: RegistryReference): string {
   return reference.digest ?? reference.tag ?? 'latest';
 }
 
-/** A registry image; more than an ImageSource, since only a registry is far away. */
-export interface RegistrySource extends ImageSource, ArtifactSource, ManifestSource {
-  /**
-   * What the reference means now: a short request, for cache lookups.
-   * @returns undefined when the registry does not say
-   * @throws ImageError
-   */
-  digest(): Promise<Digest | undefined>;
-}
+/** A registry image. */
+export type RegistrySource = ImageSource & ArtifactSource & ManifestSource;
 
 /**
  * Asks one after the other.
