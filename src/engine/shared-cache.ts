@@ -21,7 +21,7 @@ export interface CacheSource {
   readonly title: string;
   /** A failure ends the build. */
   readonly required: boolean;
-  /** One of several that are asked in turn: it need not be there. */
+  /** One of several that are asked in turn, or one that the build writes: it need not be there. */
   readonly oneOf: boolean;
   /** Cache mounts that are brought back; undefined: none. */
   readonly mounts: MountSelection | undefined;

@@ -229,13 +229,18 @@ export function openSharedCaches(
 ): SharedCaches {
   const opened: ArtifactSource[] = [];
   const keep = (source: ArtifactSource) => void opened.push(source);
+  const targets = to.map((text) => cacheTarget(parseCacheTo(text, environment), registry));
+  // The first job that reads and writes a cache does not find it.
+  const written = new Set(targets.map(({ title }) => title));
   return {
     from: from.flatMap((text) =>
-      parseCacheFrom(text, environment).map((spec) =>
-        cacheSource({ ...spec, trustKeys: [...spec.trustKeys, ...trustKeys] }, keep, registry),
-      ),
+      parseCacheFrom(text, environment).map((spec) => {
+        const mayLack = spec.oneOf || written.has(getTitle(spec.place));
+        const keys = [...spec.trustKeys, ...trustKeys];
+        return cacheSource({ ...spec, oneOf: mayLack, trustKeys: keys }, keep, registry);
+      }),
     ),
-    to: to.map((text) => cacheTarget(parseCacheTo(text, environment), registry)),
+    to: targets,
     close: async () => {
       await Promise.all(opened.map((source) => source.close()));
     },

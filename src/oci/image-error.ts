@@ -9,7 +9,7 @@ export interface ImageErrorContext {
   readonly registry?: string | undefined;
   /** The image as messages name it: `docker.io/library/debian:12`, `oci-archive:base.tar`. */
   readonly reference?: string | undefined;
-  /** HTTP status of the registry's answer. */
+  /** HTTP status of the registry's answer; 404 also for what is not there elsewhere. */
   readonly status?: number | undefined;
   /** The instruction that names the image. */
   readonly location?: SourceLocation | undefined;

@@ -46,6 +46,7 @@ async function readFile(files: LayoutFiles, path: string): Promise<Buffer> {
   if (found === undefined)
     throw new ImageError(`${files.title} is no OCI image layout: it has no ${path}`, {
       reference: files.title,
+      status: 404,
       hint: 'check the path; skopeo copy and wiac build -o type=oci make layouts',
     });
   return collect(found.stream, MAX_JSON_BYTES, `${path} of ${files.title}`);

@@ -105,6 +105,16 @@ test.each([
   expect(ranSteps((await machine().build(root, from)).events)).toEqual([]);
 });
 
+test('the first job finds nothing in the cache that it writes: that is expected', async () => {
+  const local = localCache();
+  const reference = `${registry.host}/first:v`;
+  const there = { to: `--cache-to=${reference}`, from: `--cache-from=${reference}` };
+  for (const { to, from } of [local, there]) {
+    expect(warnings((await machine().build(job('first'), from, to)).events)).toEqual([]);
+    expect(warnings((await machine().build(job('first'), `${from}2`, to)).events)).toHaveLength(1);
+  }
+});
+
 test('a build that changes nothing writes nothing', async () => {
   const { to, from, directory } = localCache();
   const root = job('same');

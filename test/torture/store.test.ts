@@ -9,23 +9,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { auditIndex } from '../../src/store/index/index-audit.js';
+import { generator } from '../support/random.js';
 import { describeLayers } from '../support/tree.js';
 import { context, dockerfile, machine, mountsBelow, WIAC } from '../support/wiac.js';
 
 const MINUTES = Number(process.env.WIAC_TORTURE_MINUTES ?? 1);
 const PROCESSES = Number(process.env.WIAC_TORTURE_PROCESSES ?? 6);
 const SEED = Number(process.env.WIAC_TORTURE_SEED ?? Date.now() % 1_000_000);
-
-/** Numbers from 0 to 1 (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Builds that share steps with each other. */
 function makeContexts(): string[] {
