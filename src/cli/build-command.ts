@@ -213,6 +213,7 @@ async function buildAndWrite(
     const result = await buildDockerfile(store, {
       ...request,
       names: outputs?.names ?? options.tag,
+      destination: outputs && module?.getDestination(outputs, options, request.registry ?? {}),
       onEvent: (event) => {
         summary?.emit(event);
         progress.emit(event);
@@ -226,9 +227,11 @@ async function buildAndWrite(
       if (problem !== undefined) warn(problem);
     });
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
-    if (outputs) await module?.writeOutputs(outputs, store, result, request.registry ?? {});
+    const pushed =
+      outputs && (await module?.writeOutputs(outputs, store, result, request.registry ?? {}));
     if (!outputs?.stdoutTaken)
-      for (const built of result.platforms) process.stdout.write(`${built.result.lowerdirs}\n`);
+      for (const { result: built } of result.platforms)
+        process.stdout.write(`${built.elsewhere.size > 0 ? pushed : built.lowerdirs}\n`);
     if (result.platforms.some((built) => built.result.executed > 0))
       await pruneAfterwards(store, options);
   } finally {

@@ -1,10 +1,11 @@
 /** --output, --push, --metadata-file, --annotation: read before the build, carried out after it. */
-import type { DockerfileResult } from '../engine/build-dockerfile.js';
+import type { DockerfileBuild, DockerfileResult } from '../engine/build-dockerfile.js';
 import type { AttestPlan } from '../engine/exports/attestations.js';
 import { getProvenance } from '../engine/exports/attestations.js';
 import { describeResult, exportResult } from '../engine/exports/export-result.js';
 import type { Output } from '../engine/exports/output-spec.js';
 import { checkImageOutput, parseOutput, usesStdout } from '../engine/exports/output-spec.js';
+import { registryDestination } from '../engine/exports/registry-destination.js';
 import type { Annotation } from '../oci/annotations.js';
 import { parseAnnotation } from '../oci/annotations.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
@@ -15,6 +16,7 @@ import { UsageError } from '../util/errors.js';
 import { interruptibly } from './abort-on-signal.js';
 import type { AttestOptions } from './attest-options.js';
 import { planAttestations } from './attest-options.js';
+import type { BuildOptions } from './build-command.js';
 import type { MetadataWishes } from './build-metadata.js';
 import { buildMetadata, metadataWishes } from './build-metadata.js';
 import { writeResultFile } from './result-file.js';
@@ -108,6 +110,21 @@ export function planOutputs(options: OutputOptions): OutputPlan {
   };
 }
 
+/**
+ * Where the result goes, if nothing of it is wanted here.
+ * @param registry how registries are reached
+ */
+export function getDestination(
+  { outputs, attestations }: OutputPlan,
+  { tag, iidfile, timestamp, rewriteTimestamp }: BuildOptions,
+  registry: RegistryOptions,
+): DockerfileBuild['destination'] {
+  // An id and a bill of materials are made from the files, other times from other archives.
+  const needsFiles = iidfile !== undefined || attestations.sbom;
+  if (needsFiles || timestamp !== undefined || rewriteTimestamp) return undefined;
+  return registryDestination(outputs, tag, registry);
+}
+
 /** @param epoch SOURCE_DATE_EPOCH, seconds since 1970 @throws UsageError for an output that needs it */
 export function checkTimes({ outputs, annotations }: OutputPlan, epoch: number | undefined): void {
   for (const output of outputs) if ('form' in output) checkImageOutput(output, annotations, epoch);
@@ -116,18 +133,21 @@ export function checkTimes({ outputs, annotations }: OutputPlan, epoch: number |
 /**
  * Carries the outputs out, one after the other; a signal ends it.
  * @param registry how registries are reached
+ * @returns what the image is called where it was pushed to, if it was
  */
 export function writeOutputs(
   plan: OutputPlan,
   store: Store,
   result: DockerfileResult,
   registry: RegistryOptions,
-): Promise<void> {
+): Promise<string | undefined> {
   return interruptibly(async (signal) => {
     const { names, metadata } = plan;
     const wanted = { ...plan, registry, stdout: process.stdout, signal };
     const exported = await exportResult(store, result, wanted);
-    if (metadata === undefined) return;
+    const [name] = names;
+    const pushed = exported && name && `${name.replace(/@.*/, '')}@${exported.root.digest}`;
+    if (metadata === undefined) return pushed;
     const isImage = names.length > 0 || plan.outputs.length === 0;
     const { file, provenance, warnings } = metadata;
     const known = { ...result.facts, names };
@@ -145,5 +165,6 @@ export function writeOutputs(
     );
     await writeResultFile('--metadata-file', file, `${JSON.stringify(content, null, 2)}\n`);
     await settle(store);
+    return pushed;
   });
 }

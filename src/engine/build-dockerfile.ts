@@ -45,6 +45,8 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly secret?: BuildRequest['secret'] | undefined;
   /** An ssh agent by its id; asked when a step wants it. */
   readonly sshAgent?: BuildRequest['sshAgent'] | undefined;
+  /** Where the result goes, if to registries alone: it is not kept here then, as far as they have it. */
+  readonly destination?: BuildRequest['destination'];
   /** How many steps may run at the same time; see stepLimits for the default. */
   readonly jobs?: number | undefined;
   readonly isolation?: Isolation | undefined;
@@ -96,7 +98,7 @@ export interface DockerfileResult {
   readonly platforms: readonly PlatformResult[];
   /** The one that got the names. */
   readonly named: PlatformResult;
-  /** Its layer directories, topmost first, as overlayfs takes them. */
+  /** Its layer directories, topmost first, as overlayfs takes them; empty where they stayed elsewhere. */
   readonly lowerdirs: string;
   readonly facts: BuildFacts;
 }
@@ -193,6 +195,7 @@ async function buildPlatform(
       sshAgent: request.sshAgent ?? (() => undefined),
       cacheFrom: caches.from,
       cacheTo: caches.to,
+      destination: request.destination,
       jobs: stepLimits(request.jobs),
       names,
       times,

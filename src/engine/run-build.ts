@@ -36,6 +36,8 @@ import type { EventSink } from './events.js';
 import { EVENTS_VERSION } from './events.js';
 import type { CacheTarget } from './exports/export-cache.js';
 import { openLiveExport } from './exports/live-export.js';
+import type { Destination, Elsewhere } from './images/elsewhere.js';
+import { findElsewhere } from './images/elsewhere.js';
 import type { LayerOrigins } from './images/needed-layers.js';
 import { needLayers } from './images/needed-layers.js';
 import type { PlanImages } from './images/plan-images.js';
@@ -78,6 +80,8 @@ export interface BuildRequest {
   readonly cacheFrom: readonly CacheSource[];
   /** Where the build's entries go when it is done. */
   readonly cacheTo: readonly CacheTarget[];
+  /** The result goes to registries alone: what they have of it need not be here. */
+  readonly destination?: Destination | undefined;
   /** SOURCE_DATE_EPOCH: when the result was made, seconds since 1970. */
   readonly epoch?: number | undefined;
   /** Look for the reason of each miss: a few look-ups a step. */
@@ -92,8 +96,10 @@ export interface BuildRequest {
 /** What a build leaves. */
 export interface BuildResult {
   readonly image: ImageRecord;
-  /** Layer directories, topmost first, as overlayfs takes them. */
+  /** Layer directories, topmost first, as overlayfs takes them; empty when some layers are not here. */
   readonly lowerdirs: string;
+  /** Layers of the result that were not fetched: its destination has them. */
+  readonly elsewhere: Elsewhere;
   /** The layers and the key that each step of the plan came to. */
   readonly states: Resolution['states'];
   /** Number of steps that were carried out. */
@@ -141,17 +147,25 @@ function getHistory(plan: Plan, { states }: Resolution): HistoryEntry[] {
   });
 }
 
-/** Resolves a plan and makes sure that the files of its result are here. */
+/** A resolved plan, with what was found. */
+interface Resolved extends Resolution {
+  readonly used: readonly DefinitionKey[];
+  readonly elsewhere: Elsewhere;
+}
+
+/** Resolves a plan and makes sure that the files of its result are here, or where they are to go. */
 function resolveResult(
   session: BuildSession,
-  { plan, jobs }: BuildRequest,
-): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
+  { plan, jobs, destination }: BuildRequest,
+): Promise<Resolved> {
   return withoutMissing(session.store, () =>
     stoppable(session.signal, async (signal, stop) => {
       const attempted = { ...session, signal };
       const resolution = await resolvePlan(attempted, plan, jobs, stop);
-      await needLayers(attempted, resolution.states.get(plan.target)?.layers ?? []);
-      return resolution;
+      const layers = resolution.states.get(plan.target)?.layers ?? [];
+      const elsewhere = await findElsewhere(attempted, layers, destination);
+      if (elsewhere.size === 0) await needLayers(attempted, layers);
+      return { ...resolution, elsewhere };
     }),
   );
 }
@@ -266,28 +280,30 @@ async function attempt(
     })
     .finally(() => session.executor.close?.());
   await caches.end();
-  const { states, used, cached, executed } = resolution;
+  const { states, used, cached, executed, elsewhere } = resolution;
   const layers = states.get(plan.target)?.layers ?? [];
+  const here = layers.filter((id) => !elsewhere.has(id));
   session.scanStore.flush();
   // If one was removed by hand, this build says so; otherwise the mount of the result would fail.
-  requirePresent(store, layers, 'this build');
+  requirePresent(store, here, 'this build');
   const cache = await exportCaches(session, request, states);
   // Before the result gets its name and is printed: a name must not lead to what a power cut takes.
   await settle(
     store,
-    [...states.values()].flatMap((state) => state.layers),
+    [...states.values()].flatMap((state) => state.layers.filter((id) => !elsewhere.has(id))),
   );
   const image = concludeBuild(store, {
     used,
-    layers,
+    layers: here,
     image: resultImage(request, resolution, layers, cache),
     // Every image holds on to its layers: a result without a name must not.
-    names: request.keepImage ? request.names : undefined,
+    names: request.keepImage && elsewhere.size === 0 ? request.names : undefined,
   });
   const durationMs = Math.round(performance.now() - started);
   emit({ type: 'built', durationMs, cached, executed, ...sizeOf(store, layers) });
   const links = withoutRepeats(layerLinks(store.paths, [...layers].reverse()));
-  return { image, lowerdirs: formatLowerdirs(links), states, executed };
+  const lowerdirs = elsewhere.size > 0 ? '' : formatLowerdirs(links);
+  return { image, lowerdirs, elsewhere, states, executed };
 }
 
 /** Layers of Windows have registry hives and files of another system beside their files. */

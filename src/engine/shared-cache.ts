@@ -23,6 +23,8 @@ export interface CacheSource {
   readonly required: boolean;
   /** One of several that are asked in turn, or one that the build writes: it need not be there. */
   readonly oneOf: boolean;
+  /** The reference, if it is in a registry. */
+  readonly registry: string | undefined;
   /** Cache mounts that are brought back; undefined: none. */
   readonly mounts: MountSelection | undefined;
   /** @throws ImageError */
@@ -92,6 +94,7 @@ async function openOne(
     let isLost = false;
     return {
       layer,
+      registry: source.registry,
       isUsable: () => !failed && !isLost,
       reportFailure: (error) => {
         if (source.required || !(error instanceof BlobGoneError)) return reportFailure(error);

@@ -60,6 +60,7 @@ export function cacheSource(
     title: getTitle(place),
     required,
     oneOf,
+    registry: place.type === 'registry' ? place.reference : undefined,
     mounts,
     read: async () => {
       const source = (await cachePlace(place, registry)).source();

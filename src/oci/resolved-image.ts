@@ -78,6 +78,8 @@ export interface ResolvedLayer {
   readonly descriptor: Descriptor;
   /** Digest of the uncompressed tar archive. */
   readonly diffId: Digest;
+  /** Newest time of a file in it, seconds since the epoch, where the source says. */
+  readonly newest?: number | undefined;
   /**
    * Opens the blob, compressed as the media type says. Size and digest are verified while it is
    * read: the stream ends with an ImageError instead of its end when they are wrong, so nothing

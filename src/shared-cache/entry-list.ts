@@ -27,6 +27,8 @@ export interface ListedLayer {
   readonly diffId: Digest;
   /** Digest of its files, as content keys have it. */
   readonly digest?: LayerDigest;
+  /** Newest time of a file in it, seconds since the epoch: images say by it when they were made. */
+  readonly newest?: number;
   /** Undefined for layers of base images, and in an image's own config: its manifest has them. */
   readonly blob?: ListedBlob;
 }

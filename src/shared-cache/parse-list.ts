@@ -29,9 +29,10 @@ function isCount(value: unknown): value is number {
 
 function isLayer(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { diffId, digest, blob } = value;
+  const { diffId, digest, newest, blob } = value;
   if (typeof diffId !== 'string' || !isDigest(diffId)) return false;
   if (digest !== undefined && !isHex(digest)) return false;
+  if (newest !== undefined && !Number.isSafeInteger(newest)) return false;
   if (blob === undefined) return true;
   return (
     isObject(blob) &&

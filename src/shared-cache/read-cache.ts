@@ -40,10 +40,10 @@ export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): Re
   if (manifest.config.mediaType === CACHE_CONFIG) {
     checkSignature(configBytes, manifest.annotations?.[SIGNATURE_ANNOTATION], trusted, title);
     const list = parseList(configBytes, title);
-    const layers = list.layers.flatMap(({ diffId, blob }) => {
+    const layers = list.layers.flatMap(({ diffId, newest, blob }) => {
       if (blob === undefined) return [];
       const descriptor = blobDescriptor(blob);
-      return [{ descriptor, diffId, open: () => openBlob(descriptor) }];
+      return [{ descriptor, diffId, newest, open: () => openBlob(descriptor) }];
     });
     return { list, layers, openBlob };
   }
@@ -56,9 +56,15 @@ export function readCache(artifact: Artifact, trusted: readonly KeyObject[]): Re
     });
   checkSignature(inline.bytes, inline.signature, trusted, title);
   const layers = pairLayers(manifest.layers, config.rootfs.diff_ids, title);
+  const list = parseList(inline.bytes, title);
+  const newest = new Map(list.layers.map((layer) => [layer.diffId, layer.newest]));
   return {
-    list: parseList(inline.bytes, title),
-    layers: layers.map((layer) => ({ ...layer, open: () => openBlob(layer.descriptor) })),
+    list,
+    layers: layers.map((layer) => ({
+      ...layer,
+      newest: newest.get(layer.diffId),
+      open: () => openBlob(layer.descriptor),
+    })),
     openBlob,
   };
 }

@@ -71,13 +71,14 @@ export function attestedItem(
   built: PlatformResult,
   facts: BuildFacts,
 ): ExportItem {
-  const { image } = built.result;
-  if (plan.provenance === undefined && !plan.sbom) return { image };
+  const { image, elsewhere } = built.result;
+  if (plan.provenance === undefined && !plan.sbom) return { image, elsewhere };
   const mode = plan.provenance;
   const { names, epoch } = facts;
   const now = new Date();
   return {
     image,
+    elsewhere,
     attest: async (manifest) => {
       const said: Attestation[] = [];
       const say = (predicateType: string, predicate: unknown) => {

@@ -52,6 +52,7 @@ const NO_MOUNTS: OutgoingMounts = { taken: [], kept: [], dropped: new Set(), blo
 interface Blob {
   readonly listed: ListedBlob;
   readonly diffId: Digest;
+  readonly newest: number | undefined;
   readonly open: OutgoingLayer['open'];
 }
 
@@ -64,10 +65,11 @@ async function blobFor(
   if (hasLayer(store, id)) {
     const form = { ...DEFAULT_FORM, compression };
     const { record, path } = await getBlob(store, id, form, scratch(), signal);
-    const { digest, size, diffId, compression: is } = record;
+    const { digest, size, diffId, newest, compression: is } = record;
     return {
       listed: { digest: digest as Digest, size, compression: is },
       diffId: diffId as Digest,
+      newest,
       open: () => createReadStream(path),
     };
   }
@@ -78,6 +80,7 @@ async function blobFor(
   return {
     listed: { digest, size, compression: layerCompression(mediaType) ?? 'gzip' },
     diffId: origin.layer.diffId,
+    newest: origin.layer.newest,
     open: () => origin.layer.open(),
   };
 }
@@ -108,6 +111,7 @@ function layerTable(
       rows.push({
         diffId: diffId as Digest,
         ...(digest === undefined ? {} : { digest }),
+        ...(blob?.newest === undefined ? {} : { newest: blob.newest }),
         ...(blob === undefined ? {} : { blob: blob.listed }),
       });
       return rows.length - 1;

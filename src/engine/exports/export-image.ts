@@ -20,6 +20,7 @@ import type { BlobForm } from '../../store/blobs/blobs.js';
 import { DEFAULT_FORM, withTimes } from '../../store/blobs/blobs.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
+import type { Elsewhere } from '../images/elsewhere.js';
 import type { ExportedLayer, MediaTypes } from './export-layers.js';
 import { exportLayers } from './export-layers.js';
 
@@ -51,6 +52,8 @@ export interface Attestation {
 /** An image to be written, and what there is to be said about it once its digest is known. */
 export interface ExportItem {
   readonly image: ImageRecord;
+  /** Layers that are not here, and that the sink has. */
+  readonly elsewhere?: Elsewhere | undefined;
   readonly attest?: ((manifest: Descriptor) => Promise<readonly Attestation[]>) | undefined;
 }
 
@@ -139,13 +142,16 @@ function withOwnTimes(options: ExportOptions, { times }: ImageRecord): ExportOpt
 /** Puts everything of an image but its manifest. */
 async function writeImage(
   store: Store,
-  image: ImageRecord,
+  { image, elsewhere = new Map() }: ExportItem,
   sink: ImageSink,
   scratch: string,
   options: ExportOptions,
 ): Promise<WrittenImage> {
   const { form, mediaTypes, annotations, epoch, signal } = options;
-  const layers = await exportLayers(store, image.layers, sink, form, mediaTypes, scratch, signal);
+  const layers = await exportLayers(
+    { store, sink, form, mediaTypes, scratch, elsewhere, signal },
+    image.layers,
+  );
   const arrived = () => Promise.all(layers.map(({ sent }) => sent));
   const original = getOriginal(image, layers, options);
   if (original) {
@@ -222,10 +228,11 @@ export async function exportImages(
   const manifests: Descriptor[] = [];
   const attestations: Descriptor[] = [];
   const configs: Descriptor[] = [];
-  for (const { image, attest } of items) {
+  for (const item of items) {
+    const { image, attest } = item;
     const { manifest, config } = await writeImage(
       store,
-      image,
+      item,
       sink,
       scratch,
       withOwnTimes(options, image),

@@ -19,6 +19,7 @@ import { getOpaque } from '../../store/layers/layer-marks.js';
 import type { BlobRecord, LayerId } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import { semaphore } from '../../util/semaphore.js';
+import type { Elsewhere } from '../images/elsewhere.js';
 
 /** Names of the same things: those of OCI, or of Docker's schema 2. */
 export type MediaTypes = 'oci' | 'docker';
@@ -98,14 +99,20 @@ function makeAndSend(
   return { blob, sent };
 }
 
-/** What the layers of one export share. */
-interface LayerExport {
+/** What is asked of the layers of one export. */
+export interface LayerRequest {
   readonly store: Store;
   readonly sink: ImageSink;
   readonly form: BlobForm;
+  readonly mediaTypes: MediaTypes;
   readonly scratch: string;
-  readonly threads: GzipThreads;
+  /** Those that are not here, and that the sink has. */
+  readonly elsewhere: Elsewhere;
   readonly signal: AbortSignal | undefined;
+}
+
+interface LayerExport extends LayerRequest {
+  readonly threads: GzipThreads;
 }
 
 /** A layer's blob, complete in the store. */
@@ -147,26 +154,24 @@ function fileSender(sink: ImageSink): (descriptor: Descriptor, path: string) => 
  * @throws ImageError, NoSpaceError
  */
 export async function exportLayers(
-  store: Store,
+  request: LayerRequest,
   layers: readonly LayerId[],
-  sink: ImageSink,
-  form: BlobForm,
-  mediaTypes: MediaTypes,
-  scratch: string,
-  signal?: AbortSignal,
 ): Promise<ExportedLayer[]> {
   const threads = createGzipThreads();
-  const job: LayerExport = { store, sink, form, scratch, threads, signal };
+  const job: LayerExport = { ...request, threads };
   const inSlot = semaphore(PARALLEL);
-  const sendFile = fileSender(sink);
+  const sendFile = fileSender(request.sink);
+  const describe = ({ compression, digest, size }: BlobRecord): Descriptor => ({
+    mediaType: LAYER_TYPES[request.mediaTypes][compression],
+    digest: digest as Digest,
+    size,
+  });
   const put = async (id: LayerId): Promise<ExportedLayer> => {
+    const there = request.elsewhere.get(id);
+    if (there) return { descriptor: describe(there), record: there, sent: Promise.resolve() };
     const { blob, streamed } = await inSlot(() => prepareBlob(job, id));
     const { record, path } = blob;
-    const descriptor: Descriptor = {
-      mediaType: LAYER_TYPES[mediaTypes][record.compression],
-      digest: record.digest as Digest,
-      size: record.size,
-    };
+    const descriptor = describe(record);
     // What failed on the way is sent again from the file, with all that is known about failures.
     const sent = streamed.then((isThere) => (isThere ? undefined : sendFile(descriptor, path)));
     // Another layer may fail before anybody waits for this one.

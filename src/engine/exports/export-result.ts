@@ -33,7 +33,9 @@ const NOTHING_SAID: AttestPlan = { provenance: undefined, sbom: false };
 function getRequest(store: Store, result: DockerfileResult, wanted: ResultExport): OutputRequest {
   const { names, annotations = [], attestations = NOTHING_SAID, registry = {}, stdout } = wanted;
   // A build that found every step has declared no use of its layers; their files are read now.
-  const layers = result.platforms.flatMap((built) => built.result.image.layers);
+  const layers = result.platforms.flatMap(({ result: { image, elsewhere } }) =>
+    image.layers.filter((id) => !elsewhere.has(id)),
+  );
   useLayers(store, layers);
   const facts = { ...result.facts, names };
   const items = result.platforms.map((built) => attestedItem(attestations, store, built, facts));

@@ -46,6 +46,8 @@ export type Output =
       readonly type: 'image';
       readonly names: readonly string[] | undefined;
       readonly push: boolean;
+      /** The image is kept here as well (type=image). */
+      readonly keep: boolean;
       readonly form: ImageForm;
     };
 
@@ -225,7 +227,8 @@ export function parseOutput(text: string): Output {
     return { type, dest: type === 'local' ? localDirectory(text, dest) : dest, split };
   }
   const push = type === 'registry' || (getBoolean(pairs, 'push') ?? false);
-  return { type: 'image', names: getNames(pairs), push, form: getForm(pairs) };
+  const keep = type === 'image';
+  return { type: 'image', names: getNames(pairs), push, keep, form: getForm(pairs) };
 }
 
 /** The media types of an output: OCI's, but Docker's in an archive for docker. */

@@ -13,6 +13,10 @@ import type { LookupSession } from '../build-session.js';
 /** A place that has a layer, open during this build. */
 export interface LayerOrigin {
   readonly layer: ResolvedLayer;
+  /** Reference of what has it, if that is a cache in a registry. */
+  readonly registry?: string | undefined;
+  /** It is a layer of a base image. */
+  readonly ofBase?: true;
   /** False once the place has failed. */
   readonly isUsable: () => boolean;
   /** Told that it did not deliver the layer. @throws when that ends the build */
@@ -61,7 +65,8 @@ export function imageLayers(
       throw error;
     };
     // Nothing can replace a base image.
-    if (!hasLayer(store, id)) addOrigin(origins, { layer, isUsable: () => true, reportFailure });
+    if (!hasLayer(store, id))
+      addOrigin(origins, { layer, ofBase: true, isUsable: () => true, reportFailure });
     return id;
   });
 }

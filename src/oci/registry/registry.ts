@@ -24,7 +24,7 @@ import {
 } from './client.js';
 import type { SessionOptions } from './registry-session.js';
 import { uploadGrowingBlob } from './stream-upload.js';
-import { putManifest, uploadBlob } from './upload.js';
+import { claimBlob, putManifest, uploadBlob } from './upload.js';
 
 /** Options of sources and sinks; the environment's settings unless told otherwise. */
 export type RegistryOptions = Partial<SessionOptions> & {
@@ -115,6 +115,25 @@ export interface RegistrySinkOptions extends RegistryOptions {
   readonly mountFrom?: (digest: Digest) => string | undefined;
   /** See UploadOptions. */
   readonly chunkBytes?: number;
+}
+
+/** A repository that is asked what it has. */
+export interface RepositoryBlobs {
+  /** See claimBlob. */
+  claim(digest: Digest, from: string | undefined): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The blobs of a repository that an image is going to be pushed to. */
+export function repositoryBlobs(
+  { host, repository }: RegistryReference,
+  options: RegistryOptions = {},
+): RepositoryBlobs {
+  const client = openClient(host, repository, 'pull,push', sessionOptions(options));
+  return {
+    claim: (digest, from) => claimBlob(client, digest, from),
+    close: () => client.session.close(),
+  };
 }
 
 /** An image to be pushed to a registry. Mirrors have no part in it. */

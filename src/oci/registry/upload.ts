@@ -88,6 +88,37 @@ async function mount(
   return response.status === 202 ? getUpload(response, 0, what) : undefined;
 }
 
+/**
+ * Makes sure that the repository has a blob, without sending it.
+ * @param from another repository of this registry that may have it
+ * @returns whether it has it
+ * @throws ImageError
+ */
+export async function claimBlob(
+  client: RegistryClient,
+  digest: Digest,
+  from: string | undefined,
+): Promise<boolean> {
+  if (await hasBlob(client, digest)) return true;
+  if (from === undefined || from === client.repository) return false;
+  const what = `push ${client.title}@${digest}`;
+  const begun = await mount(client, digest, from, what);
+  if (begun === 'mounted' || begun === undefined) return begun === 'mounted';
+  // Not every registry lets an upload be ended; it forgets it some time.
+  const { location } = begun;
+  const { request } = client.session;
+  const expect = [204, 202, 200, 400, 404, 405];
+  const response = await request({
+    method: 'DELETE',
+    target: location,
+    scopes: client.scopes,
+    expect,
+    what,
+  });
+  await response.dump();
+  return false;
+}
+
 function withDigest(location: URL, digest: Digest): URL {
   const url = new URL(location);
   url.searchParams.set('digest', digest);
