@@ -103,10 +103,7 @@ class SignedError extends ImageError {
 }
 
 /** @returns undefined when the place itself says that another job is writing a list now */
-async function nameUnlessTaken(
-  sink: ImageSink,
-  manifest: Uint8Array,
-): Promise<Digest | undefined> {
+async function nameUnlessTaken(sink: ImageSink, manifest: Uint8Array): Promise<Digest | undefined> {
   try {
     return (await nameList(sink, manifest)).digest;
   } catch (error) {
