@@ -1,6 +1,6 @@
 // A registry of this machine for benchmarks: Debian's docker-registry on a loopback port.
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -17,15 +17,16 @@ async function freePort() {
  * Starts a registry, which ends with this process.
  * @param work directory for its config
  * @param data directory for its blobs
+ * @param log file that gets a line for each request
  * @returns `127.0.0.1:PORT`
  */
-export async function startRegistry(work, data) {
+export async function startRegistry(work, data, log) {
   const host = `127.0.0.1:${await freePort()}`;
   mkdirSync(data);
   const config = `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${data}}}\nhttp: {addr: ${host}}\n`;
   writeFileSync(join(work, 'registry.yml'), config);
   const child = spawn('docker-registry', ['serve', join(work, 'registry.yml')], {
-    stdio: 'ignore',
+    stdio: ['ignore', log === undefined ? 'ignore' : openSync(log, 'a'), 'ignore'],
   });
   child.unref();
   process.on('exit', () => child.kill());

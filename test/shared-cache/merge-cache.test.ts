@@ -1,0 +1,84 @@
+/** Jobs that write to one shared cache, one step of theirs after the other. */
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import type { DefinitionKey, OperationDigest } from '../../src/keys/digest.js';
+import { definitionKey, operationDigest, type StepInputs } from '../../src/keys/inputs.js';
+import type { ImageSink } from '../../src/oci/resolved-image.js';
+import type { EntryList, ListedEntry } from '../../src/shared-cache/entry-list.js';
+import { mergeCache, readListed } from '../../src/shared-cache/merge-cache.js';
+import { cachePlace, type Place } from '../../src/shared-cache/places.js';
+import { tempDir } from '../support/wiac.js';
+
+const BOUNDS = { maxEntries: 100, maxAgeDays: 30 };
+const WRITING = { signKey: undefined, bounds: BOUNDS, today: 20_000 };
+
+function listOf(name: string): EntryList {
+  const part = { version: 1, kind: 'run', platform: 'linux/amd64', operands: { name } } as const;
+  const operation: OperationDigest = operationDigest(part as never);
+  const inputs = { ...part, text: name, files: [], parents: [] } as unknown as StepInputs;
+  const key: DefinitionKey = definitionKey(operation, [], []);
+  const entry: ListedEntry = {
+    key,
+    operation,
+    inputs,
+    created: 20_000 * 86_400_000,
+    durationMs: 1,
+  };
+  return { version: 1, layers: [], entries: [entry] };
+}
+
+const newPlace = (): Promise<Place> =>
+  cachePlace({ type: 'local', directory: join(tempDir(), 'cache'), tag: 'latest' });
+const texts = async (place: Place) =>
+  (await readListed(place, undefined))?.entries.map(({ inputs }) => inputs.text).sort();
+
+/** The place, for a job that another one gets ahead of. */
+function whenSent(place: Place, after: (sink: ImageSink) => ImageSink): Place {
+  return { ...place, sink: () => after(place.sink()) };
+}
+
+test('a list that another job has written since it was read is not written over', async () => {
+  const place = await newPlace();
+  const named: unknown[] = [];
+  let isFirst = true;
+  const slow = whenSent(place, (sink) => ({
+    ...sink,
+    putBlob: async (descriptor, open) => {
+      await sink.putBlob(descriptor, open);
+      // Our list is there, without its name: this is when the other one writes.
+      if (isFirst) await mergeCache(place, listOf('other'), [], WRITING);
+      isFirst = false;
+    },
+    putManifest: async (bytes, mediaType, role, annotations) => {
+      named.push(await texts(place));
+      return sink.putManifest(bytes, mediaType, role, annotations);
+    },
+  }));
+  await mergeCache(place, listOf('first'), [], WRITING);
+  await mergeCache(slow, listOf('own'), [], WRITING);
+  expect(await texts(place)).toEqual(['first', 'other', 'own']);
+  // Only after what the other one wrote was read.
+  expect(named).toEqual([['first', 'other']]);
+});
+
+test('what another job has written over our list gets our entries as well', async () => {
+  const place = await newPlace();
+  let isFirst = true;
+  const overwritten = whenSent(place, (sink) => ({
+    ...sink,
+    putManifest: async (bytes, mediaType, role, annotations) => {
+      const made = await sink.putManifest(bytes, mediaType, role, annotations);
+      if (isFirst) {
+        isFirst = false;
+        // It had asked before we wrote.
+        const other = place.sink();
+        const { nameList, prepareList } = await import('../../src/shared-cache/write-cache.js');
+        await nameList(other, await prepareList(other, listOf('other'), undefined));
+        await other.close();
+      }
+      return made;
+    },
+  }));
+  await mergeCache(overwritten, listOf('own'), [], WRITING);
+  expect(await texts(place)).toEqual(['other', 'own']);
+});
