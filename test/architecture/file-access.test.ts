@@ -65,7 +65,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/mount-points.ts':
         'chmodSync chownSync existsSync lstatSync mkdirSync utimesSync writeFileSync',
       'executor/local/rootfs.ts': 'chmodSync chownSync existsSync lstatSync readFileSync',
-      'executor/local/deep-stacks.ts': 'mkdirSync',
+      'executor/local/deep-stacks.ts': 'mkdtempSync',
       'executor/local/shared-places.ts': 'chmodSync mkdtempSync',
       'executor/local/run-mounts.ts': 'mkdirSync statSync',
       'engine/exports/export-cache.ts': 'createReadStream',
@@ -123,7 +123,7 @@ const REASONS: readonly Reason[] = [
       'oci/docker-archive.ts': 'readFile rm',
       'oci/layout-journal.ts': 'appendFileSync mkdirSync readdirSync readFileSync rmSync',
       'oci/layout-garbage.ts': 'readdir stat unlink',
-      'oci/layout.ts': 'access open readFile',
+      'oci/layout.ts': 'access open readFile utimes',
       'oci/oci-archive.ts': 'createReadStream lstat mkdtemp',
       'oci/tar-index.ts': 'createReadStream mkdtemp open rm',
       'oci/write-file.ts': 'createWriteStream open readlink realpath rename rm stat',

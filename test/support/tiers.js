@@ -9,9 +9,10 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE = new RegExp(
   [
-    '^(architecture|check|dockerfile|shared-cache|start|ui|util|why)/',
+    '^(architecture|check|dockerfile|start|ui|util|why)/',
     '^attest/(packages|provenance)',
     '^engine/(?!outlook)',
+    '^shared-cache/(?!merge-cache)',
     '^executor/(capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',
     '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
     '^oci/(deflate|digest|parse|platform|reference)',
