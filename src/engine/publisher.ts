@@ -34,8 +34,8 @@ export interface Publisher {
   readonly flush: () => Promise<void>;
 }
 
-/** As long as other processes wait before they look again. ms */
-const MOMENT_MS = 20;
+/** Half as long as other processes wait before they look again. ms */
+const MOMENT_MS = 10;
 
 interface Waiting extends Publication {
   readonly prepared: Promise<void>;

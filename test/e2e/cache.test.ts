@@ -283,6 +283,9 @@ describe('several processes', () => {
         if (data.toString().includes('"text":"ready"')) resume();
       });
     });
+    // The step before is published a moment after this one has begun.
+    while (readdirSync(join(made.root, 'tmp')).length > 3)
+      await new Promise((resume) => setTimeout(resume, 10));
     child.kill('SIGKILL');
     await child;
     expect(mountsBelow(made.root)).toEqual([]);
