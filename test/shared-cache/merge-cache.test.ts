@@ -1,13 +1,14 @@
 /** Jobs that write to one shared cache, one step of theirs after the other. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { DefinitionKey, OperationDigest } from '../../src/keys/digest.js';
 import { definitionKey, operationDigest, type StepInputs } from '../../src/keys/inputs.js';
 import type { ImageSink } from '../../src/oci/resolved-image.js';
 import type { EntryList, ListedEntry } from '../../src/shared-cache/entry-list.js';
 import { mergeCache, readListed } from '../../src/shared-cache/merge-cache.js';
 import { cachePlace, type Place } from '../../src/shared-cache/places.js';
-import { tempDir } from '../support/wiac.js';
 
 const BOUNDS = { maxEntries: 100, maxAgeDays: 30 };
 const WRITING = { signKey: undefined, bounds: BOUNDS, today: 20_000 };
@@ -27,8 +28,14 @@ function listOf(name: string): EntryList {
   return { version: 1, layers: [], entries: [entry] };
 }
 
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'wiac-merge-'));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
 const newPlace = (): Promise<Place> =>
-  cachePlace({ type: 'local', directory: join(tempDir(), 'cache'), tag: 'latest' });
+  cachePlace({ type: 'local', directory: join(root, 'cache'), tag: 'latest' });
 const texts = async (place: Place) =>
   (await readListed(place, undefined))?.entries.map(({ inputs }) => inputs.text).sort();
 
