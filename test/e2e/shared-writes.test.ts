@@ -2,6 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -132,6 +134,33 @@ test('the first job finds nothing in the cache that it writes: that is expected'
     expect(warnings((await machine().build(job('first'), `${from}2`, to)).events)).toHaveLength(1);
   }
 });
+
+test('a registry that answers no more does not keep a build that is cancelled', async () => {
+  let reached = () => {};
+  const upload = new Promise<void>((resume) => {
+    reached = resume;
+  });
+  const server = createServer((request, response) => {
+    if (request.method === 'POST') return reached();
+    response.writeHead(request.url === '/v2/' ? 200 : 404).end('{}');
+  });
+  await new Promise<void>((resume) => server.listen(0, '127.0.0.1', resume));
+  const { port } = server.address() as AddressInfo;
+  try {
+    const root = context({ Dockerfile: dockerfile('RUN sleep 120') });
+    const to = `--cache-to=type=registry,ref=127.0.0.1:${port}/jobs:slow`;
+    const build = execa(process.execPath, [WIAC, 'build', '-q', to, root], {
+      reject: false,
+      env: { WIAC_ROOT: join(tempDir(), 'store') },
+    });
+    await upload;
+    build.kill('SIGINT');
+    expect((await build).exitCode).toBe(130);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}, 30_000);
 
 test('a blob that is named and not there is written again', async () => {
   const { to, from, directory, list } = localCache();

@@ -5,6 +5,7 @@
 import type { DefinitionKey } from '../../keys/digest.js';
 import type { Plan } from '../../plan/plan.js';
 import type { StepId } from '../../plan/step.js';
+import { abortable } from '../../util/abort.js';
 import { NOTHING } from '../lookup.js';
 import type { CacheTarget, ExportSession } from './export-cache.js';
 
@@ -46,7 +47,10 @@ export function openLiveExport(
     const now = live.map((target) => ({ ...target, mounts: undefined }));
     try {
       const { exportCache } = await import('./export-cache.js');
-      await exportCache({ ...getSession(), signal }, plan, states, now, () => {});
+      // A place that answers no more must not keep a build that is stopped.
+      await abortable(signal, () =>
+        exportCache({ ...getSession(), signal }, plan, states, now, () => {}),
+      );
     } catch {
       // What is wrong with the place is said at the end, when all of it is written.
       written = 0;
