@@ -99,8 +99,8 @@ bool read_data(int from, const struct stat *stats, int to, struct content *conte
         sha256_add(&hash, buffer, count);
         if (to != -1 && !(sparse ? write_sparsely : write_all)(to, buffer, count, at)) return false;
         at += count;
-        // The end of a small file need not be asked for.
-        if (count < BUFFER && at >= stats->st_size) break;
+        // The end of a small file need not be asked for. One of /proc has no size, and content all the same.
+        if (count < BUFFER && stats->st_size > 0 && at >= stats->st_size) break;
     }
     sha256_end(&hash, content->digest);
     content->size = at;
