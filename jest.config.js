@@ -25,5 +25,7 @@ export default {
   },
   ...(tier === 'pure' ? {} : { globalSetup: '<rootDir>/test/support/global-setup.js' }),
   testTimeout: 120_000,
-  maxWorkers: 2,
+  testSequencer: '<rootDir>/test/support/sequencer.js',
+  // On two cores: tests also wait for clocks, servers and disks.
+  maxWorkers: 3,
 };
