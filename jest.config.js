@@ -26,6 +26,5 @@ export default {
   ...(tier === 'pure' ? {} : { globalSetup: '<rootDir>/test/support/global-setup.js' }),
   testTimeout: 120_000,
   testSequencer: '<rootDir>/test/support/sequencer.js',
-  // On two cores: tests also wait for clocks, servers and disks.
-  maxWorkers: 3,
+  maxWorkers: 2,
 };
