@@ -1,8 +1,10 @@
 /** Who gets a lease, who waits, and that nobody waits for himself. */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { DefinitionKey } from '../../src/keys/digest.js';
 import { getTables } from '../../src/store/index/tables.js';
 import type { Lease } from '../../src/store/pins/lease.js';
 import { releaseLease, removeLeftLeases, takeLease, tryLease } from '../../src/store/pins/lease.js';
@@ -59,6 +61,22 @@ test('what failed work has left goes, what another build of the process holds st
   expect(index.leases.list().map(({ key }) => key)).toEqual(['key']);
   releaseLease(store, held);
   expect(index.leases.list()).toEqual([]);
+});
+
+test('with a lease one sees what its last holder has published', () => {
+  const index = getTables(store);
+  const usage = () => index.usage.get('entry' as DefinitionKey);
+  // From now on this turn of the event loop reads what there is now.
+  expect(usage()).toBe(undefined);
+  const write = [
+    `const { open } = require('lmdb');`,
+    `const path = ${JSON.stringify(join(root, 'index'))};`,
+    `const index = open({ path, maxDbs: 32, noSubdir: false, overlappingSync: false });`,
+    `index.openDB({ name: 'usage' }).putSync('entry', { lastUsed: 1, hits: 1 });`,
+  ];
+  execFileSync(process.execPath, ['-e', write.join('')]);
+  take('key');
+  expect(usage()).toEqual({ lastUsed: 1, hits: 1 });
 });
 
 test('it is not taken when a layer is gone', () => {

@@ -67,6 +67,8 @@ export function tryLease(
   }
   const lease = { key };
   index.held.set(key, lease);
+  // Who held it before has published first: what is read from now on must not be older than that.
+  index.environment.resetReadTxn();
   checkpoint('lease:taken');
   return lease;
 }
