@@ -1,6 +1,6 @@
 /** Who gets a lease, who waits, and that nobody waits for himself. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -77,6 +77,12 @@ test('with a lease one sees what its last holder has published', () => {
   execFileSync(process.execPath, ['-e', write.join('')]);
   take('key');
   expect(usage()).toEqual({ lastUsed: 1, hits: 1 });
+});
+
+test('a key never leads out of leases/', () => {
+  for (const key of ['../outside', 'pull:../../outside', '/tmp/outside', '..', ''])
+    expect(() => tryLease(store, key)).toThrow('is no key of a lease');
+  expect(readdirSync(root)).not.toContain('outside');
 });
 
 test('it is not taken when a layer is gone', () => {

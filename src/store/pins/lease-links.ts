@@ -26,9 +26,16 @@ function readLease(path: string): ProcessId | undefined {
   }
 }
 
+/** One name of a file. */
+const PLAIN = /^\w[\w:.-]*$/;
+
 /** @param directory trusted path */
 export function leaseLinks(directory: string): LeaseLinks {
-  const at = (key: string) => join(directory, key);
+  const at = (key: string) => {
+    // Digests of registries are among them: each was checked when it was read, and none leads elsewhere.
+    if (!PLAIN.test(key)) throw new Error(`${key} is no key of a lease`);
+    return join(directory, key);
+  };
   return {
     get: (key) => readLease(at(key)),
     take(key, process) {
