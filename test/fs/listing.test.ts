@@ -157,3 +157,21 @@ test('what .dockerignore leaves out is not listed, be it in many directories', a
   );
   source.close();
 });
+
+test('a directory that was asked for, and goes between its names and its files, is an error of the context', async () => {
+  const root = tempDir();
+  writeTree(root, { 'd/f': 'f' });
+  const context = openContext(root, undefined);
+  const going = {
+    ...context,
+    list: (path: string) => {
+      const listing = context.list(path);
+      rmSync(join(root, 'd'), { recursive: true });
+      return listing;
+    },
+  };
+  await expect(listTree(going, 'd')).rejects.toMatchObject({
+    code: 'CONTEXT',
+    message: 'd in the build context was removed while it was read',
+  });
+});

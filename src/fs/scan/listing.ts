@@ -22,7 +22,7 @@ import {
   writeFields,
   writeOthers,
 } from './stat-names.js';
-import { unreadable } from './unreadable.js';
+import { removedMeanwhile, unreadable } from './unreadable.js';
 
 /** One file as it was found; directories have their own entries in `children`. */
 export interface Scanned {
@@ -279,14 +279,15 @@ async function listBelow(
     level = listed;
   }
   const tree = conclude(source, root);
-  if (!tree) throw new Error(`${top} was not listed`);
+  if (!tree) throw removedMeanwhile(source, top);
   return tree;
 }
 
 /**
  * Reads the structure of a tree: names and stats, no content. What another process removes
  * meanwhile was not there.
- * @throws ContextError for names that are not text, and the file system's errors
+ * @throws ContextError for names that are not text, and when `path` itself is removed meanwhile; the
+ *   file system's errors
  */
 export async function listTree(source: FileSource, path: string): Promise<ScannedDirectory> {
   const walkers = openWalkers();

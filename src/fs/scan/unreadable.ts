@@ -14,15 +14,25 @@ const REASONS: Readonly<Record<string, string>> = {
   ESTALE: 'the file server does not know it any more',
 };
 
+function nameOf(source: FileSource, path: string): string {
+  return path === '' ? source.title : `${path} in ${source.title}`;
+}
+
 /** @returns the error itself when it is none of a single file */
 export function unreadable(error: unknown, source: FileSource, path: string): unknown {
   const { code = '', syscall } = error as NodeJS.ErrnoException;
   const reason = REASONS[code];
   if (syscall === undefined || reason === undefined) return error;
-  const name = path === '' ? source.title : `${path} in ${source.title}`;
-  return new ContextError(`${name} can't be read: ${reason}`, undefined, {
+  return new ContextError(`${nameOf(source, path)} can't be read: ${reason}`, undefined, {
     hint: 'change its permissions, or exclude it in .dockerignore',
     cause: error,
+  });
+}
+
+/** A directory that was asked for by its name, and that another process removed while it was read. */
+export function removedMeanwhile(source: FileSource, path: string): ContextError {
+  return new ContextError(`${nameOf(source, path)} was removed while it was read`, undefined, {
+    hint: 'build again when nothing writes there',
   });
 }
 
