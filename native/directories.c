@@ -26,7 +26,7 @@ struct buffer {
 struct listing {
     struct answer *answer;
     int root;
-    struct buffer entries, names, places, fields, others;
+    struct buffer entries, names, places, fields, others, accessed;
 };
 
 static void *make_room(struct buffer *buffer, size_t wanted) {
@@ -91,7 +91,7 @@ static void set_numbers(double *fields, double *others, const struct stat *stats
     memcpy(others, rest, sizeof rest);
 }
 
-// A record: how many names, bytes of the names, the names, their numbers. What vanishes meanwhile is left out.
+// A record: how many names, bytes of the names, the names, their numbers, and when each was read last. What vanishes meanwhile is left out.
 // False with errno.
 static bool put_directory(struct listing *listing, int directory) {
     struct answer *answer = listing->answer;
@@ -99,6 +99,7 @@ static bool put_directory(struct listing *listing, int directory) {
     if (found == -1) return false;
     double *fields = make_room(&listing->fields, (found + 1) * FIELDS * sizeof(double));
     double *others = make_room(&listing->others, (found + 1) * OTHERS * sizeof(double));
+    double *accessed = make_room(&listing->accessed, (found + 1) * sizeof(double));
     size_t count_at = leave_number(answer), length_at = leave_number(answer), begin = answer->length;
     uint32_t count = 0;
     for (ssize_t index = 0; index < found; index++) {
@@ -109,6 +110,7 @@ static bool put_directory(struct listing *listing, int directory) {
             return false;
         }
         set_numbers(fields + count * FIELDS, others + count * OTHERS, &stats);
+        accessed[count] = milliseconds(stats.st_atim);
         put_bytes(answer, name, strlen(name) + 1);
         count++;
     }
@@ -116,6 +118,7 @@ static bool put_directory(struct listing *listing, int directory) {
     fill_number(answer, length_at, answer->length - begin);
     put_bytes(answer, fields, count * FIELDS * sizeof(double));
     put_bytes(answer, others, count * OTHERS * sizeof(double));
+    put_bytes(answer, accessed, count * sizeof(double));
     end_record(answer);
     return true;
 }
@@ -152,8 +155,8 @@ void list_directories(struct request *request, struct answer *answer) {
     listing.root = open_root(path);
     if (listing.root == -1) return tell_failed(answer, "open", path, errno);
     take_all(request, &listing);
-    struct buffer *buffers[] = {&listing.entries, &listing.names, &listing.places, &listing.fields,
-                                &listing.others};
+    struct buffer *buffers[] = {&listing.entries, &listing.names,  &listing.places,
+                                &listing.fields,  &listing.others, &listing.accessed};
     for (size_t index = 0; index < sizeof buffers / sizeof *buffers; index++) free(buffers[index]->bytes);
     close(listing.root);
 }

@@ -7,7 +7,7 @@ import { payloadReader, payloadWriter } from './payload.js';
 export const LISTED_FIELDS = 8;
 export const LISTED_OTHERS = 5;
 
-/** The names in a directory, in code unit order, and what lstat says of them. */
+/** The names in a directory, in code unit order of the text that they are, and what lstat says of them. */
 export interface ListedDirectory {
   readonly count: number;
   /** Each ended by NUL. */
@@ -15,6 +15,8 @@ export interface ListedDirectory {
   /** LISTED_FIELDS and LISTED_OTHERS for each name. */
   readonly fields: Float64Array;
   readonly others: Float64Array;
+  /** When each was read last: ms. */
+  readonly accessed: Float64Array;
 }
 
 /** In the place of a count: the directory is not there, or is something else. */
@@ -29,13 +31,13 @@ function doubles(bytes: Buffer): Float64Array {
 
 /**
  * @param root trusted path
- * @param paths relative to it
+ * @param paths relative to it; as bytes where not every name is text
  * @returns one for each path; undefined where there is no directory
  * @throws the file system's errors, IsolationError
  */
 export async function listDirectories(
   root: string,
-  paths: readonly string[],
+  paths: readonly (string | Buffer)[],
 ): Promise<(ListedDirectory | undefined)[]> {
   const payload = payloadWriter().text(rootPath(root));
   for (const path of paths) payload.text(path);
@@ -52,7 +54,8 @@ export async function listDirectories(
       const names = Buffer.from(reader.bytes());
       const fields = doubles(reader.part(count * LISTED_FIELDS * Float64Array.BYTES_PER_ELEMENT));
       const others = doubles(reader.part(count * LISTED_OTHERS * Float64Array.BYTES_PER_ELEMENT));
-      listed.push({ count, names, fields, others });
+      const accessed = doubles(reader.part(count * Float64Array.BYTES_PER_ELEMENT));
+      listed.push({ count, names, fields, others, accessed });
     }
   };
   onRecords(await requestFiles(ASK.list, payload.end(), onRecords));

@@ -68,10 +68,10 @@ test('one that is cut off while it is read is not half of a file', () => {
   expect({ text, size: read?.size }).toEqual({ text: 'short', size: 5 });
 });
 
-test('no link is followed, also where a directory was', () => {
+test('no link is followed, also where a directory was', async () => {
   mkdirSync(join(root, 'd'));
   writeFileSync(join(root, 'd/passwd'), 'mine');
-  expect(scanMount(root).map(({ path }) => path)).toEqual(['d', 'd/passwd']);
+  expect((await scanMount(root)).map(({ path }) => path)).toEqual(['d', 'd/passwd']);
   renameSync(join(root, 'd'), join(root, 'e'));
   symlinkSync('/etc', join(root, 'd'));
   symlinkSync('/etc/passwd', join(root, 'p'));
@@ -94,7 +94,7 @@ test('devices, fifos and sockets are left out; names are bytes', async () => {
   linkSync(join(root, '.wh.f'), join(root, 'link'));
   await execa('mkfifo', [join(root, 'fifo')]);
   await execa('mknod', [join(root, 'null'), 'c', '1', '3']);
-  const found = scanMount(root);
+  const found = await scanMount(root);
   expect(found.map(({ path }) => path)).toEqual(['.wh.f', 'f\xff', 'link']);
   const inodes = found.map((entry) => (entry.type === 'file' ? entry.inode : undefined));
   expect([inodes[0] === inodes[2], inodes[0] === undefined, inodes[1]]).toEqual([
@@ -104,14 +104,36 @@ test('devices, fifos and sockets are left out; names are bytes', async () => {
   ]);
 });
 
-test('an entry that is written to gets another fingerprint', () => {
+test('an entry that is written to gets another fingerprint', async () => {
   writeFileSync(join(root, 'f'), 'x');
-  const look = () =>
-    scanMount(root).flatMap((entry) => (entry.type === 'file' ? entry.fingerprint : []));
-  const [before] = look();
-  expect(look()).toEqual([before]);
+  const look = async () =>
+    (await scanMount(root)).flatMap((entry) => (entry.type === 'file' ? entry.fingerprint : []));
+  const [before] = await look();
+  expect(await look()).toEqual([before]);
   expect(readWhile('f', () => {}).read?.fingerprint).toBe(before);
   renameSync(join(root, 'f'), join(root, 'g'));
   writeFileSync(join(root, 'f'), 'x');
-  expect(look()[0]).not.toBe(before);
+  expect((await look())[0]).not.toBe(before);
+});
+
+test('many directories are listed by wiac-sys, which says what Node says', async () => {
+  const names = Array.from({ length: 40 }, (_, index) => `d${index}`);
+  const make = [
+    'for d in "$@"; do mkdir -p $d/below; echo $d > $d/f; ln $d/f $d/again; ln -s f $d/link; mkfifo $d/fifo; done',
+    'touch -d @1000000000.123456789 d1/f d2/below; touch -h -d @7.5 d3/link; chmod 2711 d4/below; chown 7:8 d5/below',
+    // U+FF21 comes before U+1F600 as bytes, and after it in JavaScript.
+    "touch d6/\uFF21 d6/\u{1F600} d7/$(printf 'a\\377b'); mkdir d8/$(printf '\\377'); touch d8/$(printf '\\377')/x",
+  ].join('\n');
+  await execa('sh', ['-ec', make, 'sh', ...names], { cwd: root });
+  const all = await scanMount(root);
+  // One directory at a time is not worth asking wiac-sys.
+  const alone = await Promise.all(
+    [...names].sort().map(async (name) => {
+      const below = await scanMount(join(root, name));
+      return below.map((entry) => ({ ...entry, path: `${name}/${entry.path}` }));
+    }),
+  );
+  const inside = all.filter(({ path }) => path.includes('/'));
+  expect(inside).toEqual(alone.flat());
+  expect(inside.length).toBe(40 * 4 + 5);
 });

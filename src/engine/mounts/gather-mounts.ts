@@ -214,7 +214,7 @@ export async function gatherMounts(
     }
     const surveys: SurveyedMount[] = [];
     for (const { name, id } of here) {
-      const survey = await unlessUnreadable(session, id, async () => surveyMount(store, name, id));
+      const survey = await unlessUnreadable(session, id, () => surveyMount(store, name, id));
       if (survey) surveys.push(survey);
     }
     const isHere = new Set(surveys.map(({ name }) => name));

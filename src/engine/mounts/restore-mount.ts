@@ -26,18 +26,18 @@ export interface RestoreSession {
 }
 
 /** Notes which files are those of the snapshot, so that the next one need not read them. */
-function note(
+async function note(
   store: Store,
   name: string,
   directory: string,
   id: string,
   snapshot: Awaited<ReturnType<typeof readSnapshot>>,
-): void {
+): Promise<void> {
   const seenAt = Date.now();
   const { entries } = snapshot;
   const find = entryFinder(entries);
   const fingerprints: (string | null)[] = entries.map(() => null);
-  for (const entry of scanMount(directory)) {
+  for (const entry of await scanMount(directory)) {
     const at = find(entry.path);
     if (entry.type === 'file' && entries[at]?.type === 'file' && isSettled(entry.ctimeMs, seenAt))
       fingerprints[at] = entry.fingerprint;
@@ -65,7 +65,7 @@ export async function restoreMount(
       const source = { title: `${listed.id} of ${title}`, openBlob, signal };
       await restoreSnapshot(snapshot, directory, source);
       setRoot(directory, listed.root);
-      note(store, name, directory, listed.files.digest, snapshot);
+      await note(store, name, directory, listed.files.digest, snapshot);
       return true;
     } catch (error) {
       removeTree(directory);

@@ -26,11 +26,11 @@ export interface SurveyedMount {
 }
 
 /** Looks at a mount. @throws the file system's errors */
-export function surveyMount(store: Store, name: string, id: string): SurveyedMount {
+export async function surveyMount(store: Store, name: string, id: string): Promise<SurveyedMount> {
   const path = mountPath(store, name);
   const notes = readNotes(store, name);
   const seenAt = Date.now();
-  const entries = scanMount(path);
+  const entries = await scanMount(path);
   const unchanged = findUnchanged(notes, entries);
   return { name, id, path, root: rootAttributes(path), entries, unchanged, notes, seenAt };
 }

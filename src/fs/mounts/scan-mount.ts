@@ -4,6 +4,8 @@
  */
 import type { BigIntStats, Stats } from 'node:fs';
 import { constants, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import type { ListedDirectory } from '../../native/list-directories.js';
+import { LISTED_FIELDS, LISTED_OTHERS, listDirectories } from '../../native/list-directories.js';
 import type { TarTime } from '../../oci/tar/entry.js';
 import type { ByteString } from '../../util/byte-string.js';
 import { fsPath } from '../../util/byte-string.js';
@@ -13,7 +15,7 @@ import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 import { setDirectory } from '../write.js';
 
-const { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } = constants;
+const { S_IFMT, S_IFREG } = constants;
 
 /** Owner, permissions and time, as they travel. */
 export interface MountAttributes {
@@ -104,7 +106,12 @@ function unlessGone<T>(action: () => T): T | undefined {
   }
 }
 
-function foundFile(path: ByteString, stats: Stats): FoundFile {
+type FileNumbers = Pick<
+  Stats,
+  'size' | 'atimeMs' | 'mtimeMs' | 'ctimeMs' | 'nlink' | 'dev' | 'ino'
+>;
+
+function foundFile(path: ByteString, stats: FileNumbers): FoundFile {
   const { size, atimeMs, mtimeMs, ctimeMs, nlink, dev, ino } = stats;
   const inode = nlink > 1 ? `${dev}:${ino}` : undefined;
   return {
@@ -119,26 +126,40 @@ function foundFile(path: ByteString, stats: Stats): FoundFile {
   };
 }
 
-function look(walker: Walker, directory: ByteString, name: ByteString): MountEntry | undefined {
-  const entry = fsPath(entryPath(walker.at(directory), name));
-  const stats = lstatSync(entry, { throwIfNoEntry: false });
-  const type = stats && stats.mode & S_IFMT;
-  const path = pathBelow(directory, name);
-  if (type === S_IFREG) return foundFile(path, stats as Stats);
-  if (type !== S_IFDIR && type !== S_IFLNK) return undefined;
-  const attributes = mountAttributes(lstatSync(entry, { bigint: true }));
-  if (type === S_IFDIR) return { type: 'directory', path, attributes };
+/** What is neither a file nor to be left out. */
+function lookAtOther(entry: string | Buffer, path: ByteString): MountEntry | undefined {
+  const stats = lstatSync(entry, { bigint: true });
+  const attributes = mountAttributes(stats);
+  if (stats.isDirectory()) return { type: 'directory', path, attributes };
+  if (!stats.isSymbolicLink()) return undefined;
   return { type: 'symlink', path, attributes, target: readlinkSync(entry, 'latin1') };
+}
+
+const entryAt = (walker: Walker, directory: ByteString, name: ByteString) =>
+  fsPath(entryPath(walker.at(directory), name));
+
+function look(walker: Walker, directory: ByteString, name: ByteString): MountEntry | undefined {
+  const entry = entryAt(walker, directory, name);
+  const stats = lstatSync(entry, { throwIfNoEntry: false });
+  const path = pathBelow(directory, name);
+  return stats?.isFile() ? foundFile(path, stats) : lookAtOther(entry, path);
+}
+
+function lookAtAll(
+  names: readonly ByteString[],
+  lookAt: (name: ByteString, index: number) => MountEntry | undefined,
+): MountEntry[] {
+  const entries: MountEntry[] = [];
+  for (const [index, name] of names.entries()) {
+    const entry = unlessGone(() => lookAt(name, index));
+    if (entry) entries.push(entry);
+  }
+  return entries;
 }
 
 function list(walker: Walker, directory: ByteString): MountEntry[] {
   const names = unlessGone(() => readdirSync(walker.at(directory).path, 'latin1')) ?? [];
-  const entries: MountEntry[] = [];
-  for (const name of names.sort()) {
-    const entry = unlessGone(() => look(walker, directory, name));
-    if (entry) entries.push(entry);
-  }
-  return entries;
+  return lookAtAll(names.sort(), (name) => look(walker, directory, name));
 }
 
 /** Owner and permissions of a mount's own directory. @param root trusted path */
@@ -157,21 +178,86 @@ export function setRoot(root: string, attributes: Omit<MountAttributes, 'mtime'>
   }
 }
 
+/** What wiac-sys said of a directory. */
+function fromListed(walker: Walker, directory: ByteString, listed: ListedDirectory): MountEntry[] {
+  const { names, count, fields, others, accessed } = listed;
+  const all = count === 0 ? [] : names.toString('latin1', 0, names.length - 1).split('\0');
+  const entries = lookAtAll(all, (name, index) => {
+    const field = (number: number) => fields[index * LISTED_FIELDS + number] as number;
+    const other = (number: number) => others[index * LISTED_OTHERS + number] as number;
+    const path = pathBelow(directory, name);
+    if ((other(0) & S_IFMT) !== S_IFREG) return lookAtOther(entryAt(walker, directory, name), path);
+    return foundFile(path, {
+      ino: field(1),
+      dev: field(2),
+      ctimeMs: field(3),
+      size: other(1),
+      mtimeMs: other(2),
+      nlink: other(3),
+      atimeMs: accessed[index] as number,
+    });
+  });
+  // They are in the order of text: that of bytes is another one.
+  return names.some((byte) => byte > 0x7f)
+    ? entries.sort((a, b) => (a.path < b.path ? -1 : 1))
+    : entries;
+}
+
+/** So many directories are listed sooner than wiac-sys is started for them. */
+const FEW = 16;
+
+/** Directories of one request: the threads of wiac-sys share the others. */
+const AT_ONCE = 32;
+
+/** What wiac-sys says of directories; where it says nothing, the file system is asked again. */
+async function listAtOnce(
+  root: string,
+  paths: readonly ByteString[],
+): Promise<(ListedDirectory | undefined)[]> {
+  if (paths.length <= FEW) return [];
+  const requests: Promise<(ListedDirectory | undefined)[]>[] = [];
+  for (let first = 0; first < paths.length; first += AT_ONCE)
+    requests.push(listDirectories(root, paths.slice(first, first + AT_ONCE).map(fsPath)));
+  try {
+    return (await Promise.all(requests)).flat();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    return [];
+  }
+}
+
+/** Everything that was listed, parents before what is in them. */
+function inOrder(listed: ReadonlyMap<ByteString, readonly MountEntry[]>): MountEntry[] {
+  const found: MountEntry[] = [];
+  const stack = [...(listed.get('') ?? [])].reverse();
+  for (let entry = stack.pop(); entry; entry = stack.pop()) {
+    found.push(entry);
+    if (entry.type === 'directory') stack.push(...[...(listed.get(entry.path) ?? [])].reverse());
+  }
+  return found;
+}
+
 /**
  * Everything below a mount's directory, parents before what is in them.
  * @param root trusted path
- * @throws the file system's errors; UnsupportedError when directories are nested too deep
+ * @throws the file system's errors, IsolationError; UnsupportedError when directories are nested too deep
  */
-export function scanMount(root: string): MountEntry[] {
+export async function scanMount(root: string): Promise<MountEntry[]> {
   const walker = openWalker(root, 'bytes');
   try {
-    const found: MountEntry[] = [];
-    const stack = list(walker, '').reverse();
-    for (let entry = stack.pop(); entry; entry = stack.pop()) {
-      found.push(entry);
-      if (entry.type === 'directory') stack.push(...list(walker, entry.path).reverse());
+    const listed = new Map<ByteString, MountEntry[]>();
+    for (let level: ByteString[] = ['']; level.length > 0; ) {
+      const known = await listAtOnce(root, level);
+      const next: ByteString[] = [];
+      for (const [index, path] of level.entries()) {
+        const one = known[index];
+        const entries = one ? fromListed(walker, path, one) : list(walker, path);
+        listed.set(path, entries);
+        for (const entry of entries) if (entry.type === 'directory') next.push(entry.path);
+      }
+      level = next;
     }
-    return found;
+    return inOrder(listed);
   } finally {
     walker.close();
   }
