@@ -40,7 +40,7 @@ export function exportCommand(
         scratch: scratch.path,
       };
       const cache = await gatherStore(session, compression);
-      await target.write(cache);
+      await target.write(cache, store);
       const { entries } = cache.list;
       process.stdout.write(`exported ${entries.length} entries, ${cache.layers.length} layers\n`);
     } finally {

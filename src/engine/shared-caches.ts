@@ -20,8 +20,10 @@ import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
 import type { CacheFromSpec, CachePlace, CacheToSpec } from '../shared-cache/spec.js';
 import { parseCacheFrom, parseCacheTo } from '../shared-cache/spec.js';
 import { writeCache } from '../shared-cache/write-cache.js';
+import type { Store } from '../store/store.js';
 import { UsageError } from '../util/errors.js';
 import type { CacheTarget, OutgoingCache } from './exports/export-cache.js';
+import { noteSeen, readSeen } from './exports/seen-blobs.js';
 import type { CacheSource } from './shared-cache.js';
 
 /** The caches of a build. */
@@ -118,8 +120,8 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     found ??= cachePlace(where, registry);
     return found;
   };
-  const seen = new Set<Digest>();
-  const write = async ({ list, layers, mounts }: OutgoingCache) => {
+  let seen: Set<Digest> | undefined;
+  const write = async ({ list, layers, mounts }: OutgoingCache, store: Store) => {
     if (place.type === 'inline') return makeInline(list, key);
     const opened = await getPlace(place);
     const today = dayOf(Date.now());
@@ -128,10 +130,13 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     const withMounts = (listed: readonly ListedMount[]) =>
       listed.length === 0 ? used : { ...used, mounts: listed };
     const blobs = [...layers, ...mounts.blobs];
+    seen ??= readSeen(store, opened.repository, today);
     const writing = { signKey: key, today, dropped, seen };
     // What the place has is read again there: another job may have written it meanwhile.
-    if (bounds) await mergeCache(opened, withMounts(taken), blobs, { ...writing, bounds });
-    else await writeCache(opened.sink(), withMounts([...taken, ...kept]), blobs, key);
+    if (bounds) {
+      await mergeCache(opened, withMounts(taken), blobs, { ...writing, bounds });
+      noteSeen(store, opened.repository, today, seen);
+    } else await writeCache(opened.sink(), withMounts([...taken, ...kept]), blobs, key);
     return undefined;
   };
   return {

@@ -23,7 +23,7 @@ import {
   withoutFuture,
   withoutMounts,
 } from './merge-lists.js';
-import { ListTakenError, type Place } from './places.js';
+import { ListTakenError, NOT_FOUND, type Place } from './places.js';
 import { MAX_LIST_BYTES, readCache } from './read-cache.js';
 import type { OutgoingLayer } from './write-cache.js';
 import { absentBlobs, blobsOf, nameList, prepareList, putBlobs } from './write-cache.js';
@@ -50,7 +50,7 @@ export interface Writing {
   readonly today: number;
   /** Lists of files of cache mounts that go; none unless given. */
   readonly dropped?: ReadonlySet<Digest>;
-  /** Blobs that the place was seen to have; grows. */
+  /** Blobs that the place was seen to have: not asked for again. Grows; empty once they are no more to be relied on. */
   readonly seen?: Set<Digest>;
 }
 
@@ -111,6 +111,41 @@ class SignedError extends ImageError {
   }
 }
 
+/** HTTP: a manifest that names a blob which the repository does not have (OCI distribution spec, MANIFEST_BLOB_UNKNOWN). */
+const REFUSED = new Set([400, NOT_FOUND]);
+
+/** The place refuses a list: a blob that was seen earlier may be gone. */
+function mayLackBlobs(error: unknown): boolean {
+  return error instanceof ImageError && REFUSED.has(error.status ?? 0);
+}
+
+/**
+ * Sends the blobs of a list that the place lacks. It is asked for those that it was not seen to have.
+ * @returns those that were to come from the place itself, which has lost them
+ */
+async function sendBlobs(
+  place: Place,
+  sink: ImageSink,
+  blobs: readonly OutgoingLayer[],
+  listed: EntryList,
+  seen: Set<Digest>,
+): Promise<ReadonlySet<Digest>> {
+  const known = new Set(blobsOf(listed).map(({ digest }) => digest));
+  const unseen = blobs.filter(({ descriptor }) => !seen.has(descriptor.digest));
+  const isListed = ({ descriptor }: OutgoingLayer) => known.has(descriptor.digest);
+  // A list may name what is there no more: somebody has removed it, or the list comes from elsewhere.
+  const missing = place.losesBlobs
+    ? unseen
+    : [
+        ...unseen.filter((blob) => !isListed(blob)),
+        ...(await absentBlobs(sink, unseen.filter(isListed))),
+      ];
+  const gone = await putBlobs(sink, missing);
+  for (const { descriptor } of unseen)
+    if (!gone.has(descriptor.digest)) seen.add(descriptor.digest);
+  return gone;
+}
+
 /** @returns undefined when another job is writing a list: it is read, and added to, once it is there */
 async function nameUnlessTaken(sink: ImageSink, manifest: Uint8Array): Promise<Digest | undefined> {
   try {
@@ -159,26 +194,22 @@ export async function mergeCache(
   const [source, sink] = [place.source(), place.sink()];
   try {
     let there = await readFound(source, signKey);
-    const known = new Set(blobsOf(there.list ?? EMPTY_LIST).map(({ digest }) => digest));
-    const unseen = blobs.filter(({ descriptor }) => !seen.has(descriptor.digest));
-    const isListed = ({ descriptor }: OutgoingLayer) => known.has(descriptor.digest);
-    // A list may name what is there no more: somebody has removed it, or the list comes from elsewhere.
-    const missing = place.losesBlobs
-      ? unseen
-      : [
-          ...unseen.filter((blob) => !isListed(blob)),
-          ...(await absentBlobs(sink, unseen.filter(isListed))),
-        ];
-    const gone = await putBlobs(sink, missing);
-    for (const { descriptor } of unseen)
-      if (!gone.has(descriptor.digest)) seen.add(descriptor.digest);
+    const isRelied = seen.size > 0;
+    const send = () => sendBlobs(place, sink, blobs, there.list ?? EMPTY_LIST, seen);
+    let gone = await send();
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const stays = withoutMounts(withoutFuture(there.list ?? EMPTY_LIST, today), dropped);
       const joined = withoutBlobs(mergeLists(ours, stays), gone);
       const merged = boundList(joined, bounds, today);
       if (there.list && encodeList(merged).equals(encodeList(there.list))) return;
       const manifest = await prepareList(sink, merged, signKey);
-      if (await replaceList(source, sink, there, manifest)) return;
+      try {
+        if (await replaceList(source, sink, there, manifest)) return;
+      } catch (error) {
+        if (!isRelied || seen.size === 0 || !mayLackBlobs(error)) throw error;
+        seen.clear();
+        gone = await send();
+      }
       there = await readFound(source, signKey);
     }
     throw new ImageError(`the cache ${sink.title} is written by others all the time`, {

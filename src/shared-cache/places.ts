@@ -18,10 +18,12 @@ export interface Place {
   readonly sink: () => ImageSink;
   /** It removes what was not used for a while: a blob that the list names need not be there. */
   readonly losesBlobs?: true;
+  /** Of a registry, which names no list whose blobs it lacks: the repository that has them. */
+  readonly repository?: string;
 }
 
 /** HTTP. */
-const NOT_FOUND = 404;
+export const NOT_FOUND = 404;
 
 /** A blob that a list names is not there any more. */
 export class BlobGoneError extends ImageError {
@@ -48,6 +50,7 @@ async function registryPlace(text: string, access: RegistryOptions): Promise<Pla
   const reference = parseRegistryReference(text);
   const options = { retry: { ...DEFAULT_RETRY, attempts: ATTEMPTS }, ...access };
   return {
+    repository: `${reference.host}/${reference.repository}`,
     source: () => registrySource(reference, options),
     sink: () => registrySink(reference, options),
   };

@@ -17,8 +17,20 @@ function isOpenTo(path: string): boolean {
 export function closeToOthers(paths: StoreDirectories): void {
   const { root, version, index, layers, links, blobs, tmp, live, records } = paths;
   if (!isOpenTo(root)) return;
-  const { mounts, mountNotes, leases } = paths;
-  const parts = [index, layers, links, blobs, tmp, mounts, mountNotes, live, leases, records];
+  const { mounts, mountNotes, cacheNotes, leases } = paths;
+  const parts = [
+    index,
+    layers,
+    links,
+    blobs,
+    tmp,
+    mounts,
+    mountNotes,
+    cacheNotes,
+    live,
+    leases,
+    records,
+  ];
   const own = new Set(['lost+found', ...[version, ...parts].map((path) => basename(path))]);
   const names = readdirSync(root);
   const isOwn = (name: string) => own.has(name) || name.startsWith(DAMAGED);

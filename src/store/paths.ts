@@ -19,8 +19,10 @@ export interface StoreDirectories {
   readonly tmp: string;
   /** Cache mounts (RUN --mount=type=cache). */
   readonly mounts: string;
-  /** What is known of their snapshots in shared caches: see mount-notes-file.ts. */
+  /** What is known of their snapshots in shared caches: see notes-file.ts. */
   readonly mountNotes: string;
+  /** Which blobs repositories of shared caches have: see notes-file.ts. */
+  readonly cacheNotes: string;
   /** FIFOs of the processes that have the store open: see live-process.ts. */
   readonly live: string;
   /** FIFOs for processes to come. */
@@ -61,6 +63,7 @@ export function storePaths(root: string): StoreDirectories {
     tmp: join(root, 'tmp'),
     mounts: join(root, 'mounts'),
     mountNotes: join(root, 'mount-notes'),
+    cacheNotes: join(root, 'cache-notes'),
     live: join(root, 'live'),
     freeFifos: join(root, 'live/free'),
     leases: join(root, 'leases'),

@@ -26,6 +26,8 @@ async function isUp(url: string): Promise<boolean> {
 export interface Registry {
   /** `127.0.0.1:PORT` */
   readonly host: string;
+  /** Its directory. */
+  readonly data: string;
   readonly stop: () => Promise<void>;
 }
 
@@ -43,6 +45,7 @@ export async function startRegistry(): Promise<Registry> {
   while (!(await isUp(`http://${host}/v2/`))) await new Promise((resume) => setTimeout(resume, 50));
   return {
     host,
+    data: join(root, 'data'),
     stop: async () => {
       child.kill();
       await child;

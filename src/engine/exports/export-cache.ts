@@ -30,6 +30,7 @@ import {
 } from '../../store/layers/find-layers.js';
 import { getDiffId } from '../../store/layers/remote-layers.js';
 import type { InlineCache, LayerId, StepRecord } from '../../store/records.js';
+import type { Store } from '../../store/store.js';
 import type { LayerReading } from '../build-session.js';
 import { MissingLayersError, usableOrigin } from '../images/needed-layers.js';
 import type { StepState } from '../lookup.js';
@@ -280,8 +281,12 @@ export interface CacheTarget {
   readonly mounts:
     | { readonly selection: MountSelection; readonly open: () => Promise<MountPlace> }
     | undefined;
-  /** Writes the cache somewhere, or gives it back for the image itself. @throws ImageError */
-  readonly write: (cache: OutgoingCache) => Promise<InlineCache | undefined>;
+  /**
+   * Writes the cache somewhere, or gives it back for the image itself.
+   * @param store notes which blobs the place has
+   * @throws ImageError
+   */
+  readonly write: (cache: OutgoingCache, store: Store) => Promise<InlineCache | undefined>;
 }
 
 /** Snapshots of the cache mounts that the build's steps ask for. */
@@ -331,7 +336,7 @@ export async function exportCache(
       ) as [StepRecord[], StepRecord[]];
       const cache = await gatherCache(session, whole, compression, gathered.layers, bare);
       const mounts = await buildMounts(session, plan, states, target, warn);
-      inline = (await write({ ...cache, mounts })) ?? inline;
+      inline = (await write({ ...cache, mounts }, session.store)) ?? inline;
     } catch (error) {
       if (!ignoreError || !(error instanceof ImageError)) throw error;
       warn(`the cache ${title} was not written: ${error.message}`);

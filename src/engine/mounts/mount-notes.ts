@@ -6,7 +6,7 @@
 import type { Row } from '../../shared-cache/mounts/encode-snapshot.js';
 import { decodeEntry, encodeRows } from '../../shared-cache/mounts/encode-snapshot.js';
 import type { Pack, Snapshot, SnapshotEntry } from '../../shared-cache/mounts/snapshot.js';
-import { readMountNotes, writeMountNotes } from '../../store/pins/mount-notes-file.js';
+import { readNotesFile, writeNotesFile } from '../../store/pins/notes-file.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
 
@@ -47,7 +47,7 @@ export function isSettled(ctimeMs: number, seenAt: number): boolean {
 
 /** @returns undefined when there are none, or none that can be read */
 export function readNotes(store: Store, name: string): MountNotes | undefined {
-  const text = readMountNotes(store, name);
+  const text = readNotesFile(store, 'mountNotes', name);
   if (text === undefined) return undefined;
   try {
     const { version, id, packs, rows, fingerprints } = JSON.parse(text) as Noted;
@@ -99,5 +99,5 @@ export function writeNotes(
   rows = encodeRows(entries),
 ): void {
   const rest = JSON.stringify({ version: VERSION, id, packs, fingerprints });
-  writeMountNotes(store, name, `${rest.slice(0, -1)},"rows":${rows}}`);
+  writeNotesFile(store, 'mountNotes', name, `${rest.slice(0, -1)},"rows":${rows}}`);
 }

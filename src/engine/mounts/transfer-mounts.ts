@@ -68,7 +68,7 @@ export async function exportMounts(
     const selection = { ...mounts.selection, ids: 'all' } as const;
     const outgoing = await gatherMounts(session, wanted, selection, place, compression);
     const { list = NO_ENTRIES, layers = [] } = place.cache ?? {};
-    await write({ list, layers, mounts: outgoing });
+    await write({ list, layers, mounts: outgoing }, session.store);
     const names = new Set(wanted.map(({ name }) => name));
     const { taken, kept } = outgoing;
     return [...taken, ...kept].filter(({ name }) => names.has(name));

@@ -9,7 +9,7 @@ import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { temporaryPath } from '../layers/layer-store.js';
 import type { Store } from '../store.js';
-import { removeMountNotes } from './mount-notes-file.js';
+import { removeNotesFile } from './notes-file.js';
 import { declareUse, type LiveUses } from './uses.js';
 
 /** A cache mount, as it is listed. */
@@ -138,7 +138,7 @@ export function moveMountsAside(
     const target = temporaryPath(paths);
     renameSync(join(paths.mounts, name), target);
     index.mounts.removeSync(name);
-    removeMountNotes(store, name);
+    removeNotesFile(store, 'mountNotes', name);
     return target;
   });
   return { names: free, paths: moved };

@@ -1,0 +1,42 @@
+/** Where a store keeps what it knows of shared caches: files which nothing depends on. */
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryPath } from '../layers/layer-store.js';
+import type { StorePaths } from '../paths.js';
+
+type WithPaths = { readonly paths: StorePaths };
+
+/** `mountNotes`: of the last snapshot of a cache mount. `cacheNotes`: of the blobs of a repository. */
+export type NotesKind = 'mountNotes' | 'cacheNotes';
+
+function notesPath({ paths }: WithPaths, kind: NotesKind, name: string): string {
+  return join(paths[kind], `${name}.json`);
+}
+
+/** @param name hexadecimal digits @returns undefined when there are none */
+export function readNotesFile(store: WithPaths, kind: NotesKind, name: string): string | undefined {
+  try {
+    return readFileSync(notesPath(store, kind, name), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** They are there as a whole, or as they were before. @param name hexadecimal digits */
+export function writeNotesFile(
+  store: WithPaths,
+  kind: NotesKind,
+  name: string,
+  text: string,
+): void {
+  mkdirSync(store.paths[kind], { recursive: true, mode: 0o700 });
+  const temporary = temporaryPath(store.paths);
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, notesPath(store, kind, name));
+}
+
+/** With a mount go its notes. @param name hexadecimal digits */
+export function removeNotesFile(store: WithPaths, kind: NotesKind, name: string): void {
+  rmSync(notesPath(store, kind, name), { force: true });
+}
