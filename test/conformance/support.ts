@@ -51,15 +51,14 @@ function succeed({ exitCode, stdout, stderr }: Outcome): string {
 }
 
 async function buildWithWiac(tools: Tools, context: string, flags: readonly string[]) {
-  const iid = join(tools.directory, 'iid');
-  const outcome = await tools.wiac('build', '-q', '--iidfile', iid, ...flags, context);
-  return { outcome, iid };
+  const layout = mkdtempSync(join(tools.directory, 'layout-'));
+  const output = `type=oci,tar=false,dest=${layout}`;
+  const outcome = await tools.wiac('build', '-q', '-o', output, ...flags, context);
+  return { outcome, layout };
 }
 
 /** What wiac made: its layers mounted with mount(8), its config as it is exported. */
-async function inspectWiac(tools: Tools, lowerdirs: string, iid: string): Promise<Made> {
-  const layout = mkdtempSync(join(tools.directory, 'layout-'));
-  succeed(await tools.wiac('push', readFileSync(iid, 'utf8'), `oci-layout://${layout}:x`));
+async function inspectWiac(lowerdirs: string, layout: string): Promise<Made> {
   const blob = (digest: string) =>
     JSON.parse(readFileSync(join(layout, 'blobs/sha256', digest.slice(7)), 'utf8'));
   const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'));
@@ -106,7 +105,7 @@ async function runCase(tools: Tools, base: Made, name: string): Promise<void> {
   const temporary = mkdtempSync(join(tools.directory, 'case-'));
   const context = await prepareContext(name, temporary);
   const place = (flag: string) => flag.replaceAll('{context}', context);
-  const { outcome, iid } = await buildWithWiac(tools, context, [...args, ...wiac].map(place));
+  const { outcome, layout } = await buildWithWiac(tools, context, [...args, ...wiac].map(place));
   const buildahFlags = [
     ...['-q', '--isolation', 'chroot', '--format', 'docker', '--identity-label=false'],
     ...args.map(place),
@@ -121,7 +120,7 @@ async function runCase(tools: Tools, base: Made, name: string): Promise<void> {
     if (withoutBuildah === undefined) expect((await askBuildah()).exitCode).not.toBe(0);
     return;
   }
-  const made = await inspectWiac(tools, succeed(outcome), iid);
+  const made = await inspectWiac(succeed(outcome), layout);
   compareWithExpectation(name, made, base);
   if (withoutBuildah !== undefined) return;
   const image =
