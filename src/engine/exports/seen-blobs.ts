@@ -31,10 +31,10 @@ const nameOf = (repository: string) => sha256(repository).slice(0, NAME_DIGITS);
  * @param today days since the epoch
  */
 export function readSeen(store: Store, repository: string | undefined, today: number): Set<Digest> {
-  const text =
+  const bytes =
     repository === undefined ? undefined : readNotesFile(store, 'cacheNotes', nameOf(repository));
   try {
-    const { version, day, digests } = JSON.parse(text ?? '{}') as Partial<Noted>;
+    const { version, day, digests } = JSON.parse(String(bytes ?? '{}')) as Partial<Noted>;
     return new Set(version === VERSION && day === today ? digests : []);
   } catch {
     // A file that was cut off by a full disk, say.

@@ -5,12 +5,10 @@ import type { GzipThreads } from '../../fs/archive/gzip-threads.js';
 import { createGzipThreads } from '../../fs/archive/gzip-threads.js';
 import { getDigest } from '../../oci/blob-digest.js';
 import { getMessage, ImageError } from '../../oci/image-error.js';
-import { isSameSnapshot } from '../../shared-cache/mounts/compact-packs.js';
-import { encodeFiles, encodeRows } from '../../shared-cache/mounts/encode-snapshot.js';
+import { encodeFiles } from '../../shared-cache/mounts/encode-snapshot.js';
 import type { MountPlace, OutgoingMounts } from '../../shared-cache/mounts/outgoing.js';
 import { filesDescriptor, packDescriptor } from '../../shared-cache/mounts/outgoing.js';
-import type { ListedMount, Snapshot } from '../../shared-cache/mounts/snapshot.js';
-import { measureSnapshot } from '../../shared-cache/mounts/snapshot.js';
+import type { ListedMount } from '../../shared-cache/mounts/snapshot.js';
 import type { MountSelection } from '../../shared-cache/spec.js';
 import type { OutgoingLayer } from '../../shared-cache/write-cache.js';
 import { holdMounts, mountLease, mountPath } from '../../store/pins/cache-mounts.js';
@@ -19,13 +17,13 @@ import { releaseLease, takeLease } from '../../store/pins/lease.js';
 import type { Store } from '../../store/store.js';
 import { canonicalJson } from '../../util/canonical-json.js';
 import { semaphore } from '../../util/semaphore.js';
-import type { MountNotes } from './mount-notes.js';
 import { writeNotes } from './mount-notes.js';
 import type { WantedMount } from './plan-mounts.js';
 import { readSnapshot, selects } from './read-snapshot.js';
 import type { SurveyedMount } from './survey-mounts.js';
 import { boundMounts, surveyMount } from './survey-mounts.js';
-import { NO_SNAPSHOT, takeSnapshot } from './take-snapshot.js';
+import type { SnapshotBase } from './take-snapshot.js';
+import { NO_SNAPSHOT, notedBase, takeSnapshot } from './take-snapshot.js';
 
 /** What taking snapshots needs of a build. */
 export interface MountSession {
@@ -81,11 +79,12 @@ async function formerSnapshot(
   { notes }: SurveyedMount,
   listed: ListedMount | undefined,
   place: MountPlace,
-): Promise<Snapshot> {
+): Promise<Omit<SnapshotBase, 'lost' | 'signal'>> {
   if (!listed) return NO_SNAPSHOT;
-  if (notes?.id === listed.files.digest) return notes.snapshot;
+  if (notes?.id === listed.files.digest) return notedBase(notes);
   try {
-    return await readSnapshot(listed, place);
+    const snapshot = await readSnapshot(listed, place);
+    return { packs: snapshot.packs, notes: undefined, snapshot: () => snapshot };
   } catch (error) {
     // What can't be read is written anew.
     if (error instanceof ImageError) return NO_SNAPSHOT;
@@ -96,19 +95,6 @@ async function formerSnapshot(
 interface Gathered {
   readonly listed: ListedMount;
   readonly blobs: readonly OutgoingLayer[];
-}
-
-/** A snapshot that says nothing new is noted only where more files can be told to be its own. */
-function noteAgain(
-  store: Store,
-  { name, notes }: SurveyedMount,
-  id: string,
-  snapshot: Snapshot,
-  fingerprints: MountNotes['fingerprints'],
-): void {
-  const isKnown =
-    notes?.id === id && fingerprints.every((found, at) => notes.fingerprints[at] === found);
-  if (!isKnown) writeNotes(store, name, id, snapshot, fingerprints);
 }
 
 async function gatherMount(
@@ -128,8 +114,8 @@ async function gatherMount(
   const lostPacks = await findLost(place, former.packs, ({ digest }) => digest);
   const lost = new Set([...lostPacks].map((pack) => former.packs.indexOf(pack)));
   const options = { scratch: scratch(), ...packing };
-  const taken = await takeSnapshot(survey, { former, lost, signal }, options);
-  const { snapshot, packs, fingerprints, leftOut } = taken;
+  const taken = await takeSnapshot(survey, { ...former, lost, signal }, options);
+  const { packs, list, made, leftOut } = taken;
   if (leftOut > 0)
     warn(
       `the cache mount ${id} travels without ${leftOut} files that changed while they were read`,
@@ -138,31 +124,31 @@ async function gatherMount(
     listed !== undefined &&
     lost.size === 0 &&
     canonicalJson({ ...listed.root }) === canonicalJson({ ...survey.root }) &&
-    isSameSnapshot(former, snapshot);
+    taken.isSame;
   if (isSame) {
-    noteAgain(store, survey, listed.files.digest, snapshot, fingerprints);
+    // More files may be known to be its own than before.
+    writeNotes(store, name, { id: listed.files.digest, packs, ...list });
     return { listed, blobs: [] };
   }
-  const rows = encodeRows(snapshot.entries);
-  const list = encodeFiles(rows);
-  const listFile = { digest: getDigest(list), size: list.length };
-  writeNotes(store, name, listFile.digest, snapshot, fingerprints, rows);
+  const bytes = encodeFiles(list.members.map((member) => member.bytes));
+  const files = { digest: getDigest(bytes), size: bytes.length };
+  writeNotes(store, name, { id: files.digest, packs, ...list });
   return {
     listed: {
       name,
       id,
       root: survey.root,
-      files: listFile,
-      packs: snapshot.packs,
-      ...measureSnapshot(snapshot),
+      files,
+      packs,
+      ...taken.totals,
       created: survey.seenAt,
     },
     blobs: [
-      ...packs.map(({ pack, path }) => ({
+      ...made.map(({ pack, path }) => ({
         descriptor: packDescriptor(pack),
         open: () => createReadStream(path),
       })),
-      { descriptor: filesDescriptor(listFile), open: () => Readable.from([list]) },
+      { descriptor: filesDescriptor(files), open: () => Readable.from([bytes]) },
     ],
   };
 }

@@ -1,17 +1,19 @@
 /**
- * What this store remembers of a cache mount's last snapshot: its files, and which ones have not
- * changed since. It spares reading them, and asking the shared cache for the list. Nothing depends
- * on it: without it all files are read.
+ * What this store remembers of a cache mount's last snapshot: the list of its files in parts, and which
+ * files of this machine have not changed since. It spares reading them, asking the shared cache for the
+ * list, and making the parts of directories in which nothing has changed. Nothing depends on it: without
+ * it all files are read.
  */
-import type { Row } from '../../shared-cache/mounts/encode-snapshot.js';
-import { decodeEntry, encodeRows } from '../../shared-cache/mounts/encode-snapshot.js';
+import { decodeMember } from '../../shared-cache/mounts/encode-snapshot.js';
 import type { Pack, Snapshot, SnapshotEntry } from '../../shared-cache/mounts/snapshot.js';
 import { readNotesFile, writeNotesFile } from '../../store/pins/notes-file.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
+import type { RowTable } from './row-table.js';
+import { DIGEST_BYTES, FIELDS } from './row-table.js';
 
 /** Version of the file; others are ignored. */
-const VERSION = 1;
+const VERSION = 2;
 
 /**
  * A file that was changed so shortly before it was looked at may have been changed again without
@@ -19,44 +21,109 @@ const VERSION = 1;
  */
 const RACY_MS = 50;
 
-/** A snapshot, and the files of this machine that it was taken of or restored to. */
-export interface MountNotes {
-  /** Digest of the list of files. */
-  readonly id: string;
-  readonly snapshot: Snapshot;
-  /**
-   * For each entry: fingerprint of the file of this machine that has the content that the entry
-   * says; null when there is none.
-   */
-  readonly fingerprints: readonly (string | null)[];
+/** The rows of one directory. */
+export interface NotedGroup {
+  /** Relative to the mount. */
+  readonly path: ByteString;
+  /** As in ScannedGroup, when its files had the contents that the rows say; null when that is not known. */
+  readonly seen: string | null;
+  readonly rows: number;
 }
 
-interface Noted {
+/** A part of the list: the rows of directories that follow each other, at least one row. */
+export interface NotedMember {
+  readonly groups: number;
+  /** As encodeMember made it. */
+  readonly bytes: Buffer;
+}
+
+/** A list of files, by its parts, its directories and its rows. */
+export interface NotedList {
+  readonly members: readonly NotedMember[];
+  readonly groups: readonly NotedGroup[];
+  readonly table: RowTable;
+}
+
+/** A snapshot, and the files of this machine that it was taken of or restored to. */
+export interface MountNotes extends NotedList {
+  /** Digest of the list of files that the shared cache has. */
+  readonly id: string;
+  readonly packs: readonly Pack[];
+}
+
+interface Header {
   readonly version: number;
   readonly id: string;
   readonly packs: readonly Pack[];
-  readonly rows: readonly Row[];
-  /** In the order of the rows. */
-  readonly fingerprints: readonly (string | null)[];
+  readonly groups: readonly (readonly [path: ByteString, seen: string | null, rows: number])[];
+  readonly members: readonly (readonly [groups: number, bytes: number])[];
 }
 
-/** Is the fingerprint of a file worth noting? @param seenAt ms since the epoch */
+/** Is what was seen of a file worth noting? @param seenAt ms since the epoch */
 export function isSettled(ctimeMs: number, seenAt: number): boolean {
   return ctimeMs < seenAt - RACY_MS;
 }
 
+const LENGTH_BYTES = 4;
+
+/** @throws when it is cut off, or is no such file */
+function parseNotes(file: Buffer): MountNotes | undefined {
+  let at = LENGTH_BYTES;
+  const take = (bytes: number) => {
+    if (at + bytes > file.length) throw new RangeError('cut off');
+    at += bytes;
+    return file.subarray(at - bytes, at);
+  };
+  const header = JSON.parse(take(file.readUInt32LE()).toString()) as Header;
+  if (header.version !== VERSION) return undefined;
+  const groups = header.groups.map(([path, seen, rows]) => ({ path, seen, rows }));
+  const members = header.members.map(([count, bytes]) => ({ groups: count, bytes: take(bytes) }));
+  const rows = groups.reduce((sum, group) => sum + group.rows, 0);
+  const numbers = new Float64Array(rows * FIELDS);
+  new Uint8Array(numbers.buffer).set(take(numbers.byteLength));
+  const table = { numbers, digests: take(rows * DIGEST_BYTES) };
+  return { id: header.id, packs: header.packs, groups, members, table };
+}
+
 /** @returns undefined when there are none, or none that can be read */
 export function readNotes(store: Store, name: string): MountNotes | undefined {
-  const text = readNotesFile(store, 'mountNotes', name);
-  if (text === undefined) return undefined;
+  const file = readNotesFile(store, 'mountNotes', name);
+  if (file === undefined) return undefined;
   try {
-    const { version, id, packs, rows, fingerprints } = JSON.parse(text) as Noted;
-    if (version !== VERSION) return undefined;
-    return { id, snapshot: { packs, entries: rows.map(decodeEntry) }, fingerprints };
+    return parseNotes(file);
   } catch {
     // A file that was cut off by a full disk, say.
     return undefined;
   }
+}
+
+/** Replaces what was noted before. @throws the file system's errors */
+export function writeNotes(store: Store, name: string, notes: MountNotes): void {
+  const { id, packs, groups, members, table } = notes;
+  const header: Header = {
+    version: VERSION,
+    id,
+    packs,
+    groups: groups.map(({ path, seen, rows }) => [path, seen, rows]),
+    members: members.map(({ groups: count, bytes }) => [count, bytes.length]),
+  };
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(text.length);
+  const { numbers, digests } = table;
+  const content = [
+    length,
+    text,
+    ...members.map(({ bytes }) => bytes),
+    Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength),
+    digests,
+  ];
+  writeNotesFile(store, 'mountNotes', name, Buffer.concat(content));
+}
+
+/** The snapshot that is noted. */
+export function notedSnapshot({ packs, members }: MountNotes): Snapshot {
+  return { packs, entries: members.flatMap(({ bytes }) => decodeMember(bytes)) };
 }
 
 /** So many entries ahead are looked at before a table of all of them is made. */
@@ -81,23 +148,4 @@ export function entryFinder(entries: readonly SnapshotEntry[]): (path: ByteStrin
     if (found >= 0) next = found + 1;
     return found;
   };
-}
-
-/**
- * Replaces what was noted before.
- * @param id digest of the list of files
- * @param fingerprints as in MountNotes
- * @param rows of encodeRows
- * @throws the file system's errors
- */
-export function writeNotes(
-  store: Store,
-  name: string,
-  id: string,
-  { packs, entries }: Snapshot,
-  fingerprints: MountNotes['fingerprints'],
-  rows = encodeRows(entries),
-): void {
-  const rest = JSON.stringify({ version: VERSION, id, packs, fingerprints });
-  writeNotesFile(store, 'mountNotes', name, `${rest.slice(0, -1)},"rows":${rows}}`);
 }

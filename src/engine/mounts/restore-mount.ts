@@ -3,12 +3,16 @@ import { mkdirSync } from 'node:fs';
 import { scanMount, setRoot } from '../../fs/mounts/scan-mount.js';
 import { removeTree } from '../../fs/remove-tree.js';
 import { getMessage, ImageError } from '../../oci/image-error.js';
+import type { Snapshot } from '../../shared-cache/mounts/snapshot.js';
 import type { ReadCache } from '../../shared-cache/read-cache.js';
 import type { MountSelection } from '../../shared-cache/spec.js';
 import type { Store } from '../../store/store.js';
+import type { DirectoryRows } from './list-parts.js';
+import { makeList } from './list-parts.js';
 import { entryFinder, isSettled, writeNotes } from './mount-notes.js';
 import { readSnapshot, selects } from './read-snapshot.js';
 import { checkSize, restoreSnapshot } from './restore-snapshot.js';
+import { directoryRows } from './take-rows.js';
 
 /** A shared cache whose mounts may be brought back. */
 export interface MountSource extends Pick<ReadCache, 'list' | 'openBlob'> {
@@ -31,18 +35,21 @@ async function note(
   name: string,
   directory: string,
   id: string,
-  snapshot: Awaited<ReturnType<typeof readSnapshot>>,
+  { packs, entries }: Snapshot,
 ): Promise<void> {
   const seenAt = Date.now();
-  const { entries } = snapshot;
   const find = entryFinder(entries);
-  const fingerprints: (string | null)[] = entries.map(() => null);
-  for (const entry of await scanMount(directory)) {
-    const at = find(entry.path);
-    if (entry.type === 'file' && entries[at]?.type === 'file' && isSettled(entry.ctimeMs, seenAt))
-      fingerprints[at] = entry.fingerprint;
+  const rows: DirectoryRows[] = [];
+  for (const group of await scanMount(directory)) {
+    const taken = group.entries().map((entry) => {
+      const row = entries[find(entry.path)];
+      const isFile = entry.type === 'file' && row?.type === 'file';
+      const file = isFile && isSettled(entry.ctimeMs, seenAt) ? entry : undefined;
+      return row && { row, file, isAsFound: true };
+    });
+    rows.push(directoryRows(group, taken, seenAt));
   }
-  writeNotes(store, name, id, snapshot, fingerprints);
+  writeNotes(store, name, { id, packs, ...makeList(rows) });
 }
 
 /**

@@ -1,14 +1,16 @@
 /** What is in the cache mounts that are to travel, and which files there is room for. */
-import type { FoundFile, MountEntry } from '../../fs/mounts/scan-mount.js';
-import { rootAttributes, scanMount } from '../../fs/mounts/scan-mount.js';
-import { chooseRecent, lastUse } from '../../shared-cache/mounts/choose-files.js';
-import { fromDay } from '../../shared-cache/mounts/compact-packs.js';
-import type { ListedMount, SnapshotFile } from '../../shared-cache/mounts/snapshot.js';
+import type { MountEntry, ScannedGroup } from '../../fs/mounts/scan-mount.js';
+import { allEntries, rootAttributes, scanMount } from '../../fs/mounts/scan-mount.js';
+import { chooseRecent } from '../../shared-cache/mounts/choose-files.js';
+import type { ListedMount } from '../../shared-cache/mounts/snapshot.js';
 import { mountPath } from '../../store/pins/cache-mounts.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
 import type { MountNotes } from './mount-notes.js';
-import { entryFinder, readNotes } from './mount-notes.js';
+import { entryFinder, notedSnapshot, readNotes } from './mount-notes.js';
+import { isFile } from './row-table.js';
+import type { SurveyedEntry } from './take-rows.js';
+import { fileUse } from './take-rows.js';
 
 /** A mount of this store as it was found. */
 export interface SurveyedMount {
@@ -17,41 +19,57 @@ export interface SurveyedMount {
   /** Path of its directory. */
   readonly path: string;
   readonly root: ListedMount['root'];
-  readonly entries: readonly MountEntry[];
-  /** For each entry: the file of the last snapshot, if this one is it and has not changed since. */
-  readonly unchanged: readonly (SnapshotFile | undefined)[];
+  readonly groups: readonly ScannedGroup[];
+  /** Everything that is to travel; made when it is first asked for. */
+  readonly files: () => readonly SurveyedEntry[];
+  /** Is nothing of it left out? */
+  readonly isWhole: boolean;
   readonly notes: MountNotes | undefined;
   /** Began to look at it: ms since the epoch. */
   readonly seenAt: number;
 }
 
-/** Looks at a mount. @throws the file system's errors */
-export async function surveyMount(store: Store, name: string, id: string): Promise<SurveyedMount> {
-  const path = mountPath(store, name);
-  const notes = readNotes(store, name);
+/** Looks at a mount of this store. @throws the file system's errors, IsolationError */
+export function surveyMount(store: Store, name: string, id: string): Promise<SurveyedMount> {
+  return surveyDirectory({ name, id, path: mountPath(store, name) }, readNotes(store, name));
+}
+
+/** Looks at a directory as at a mount. @throws the file system's errors, IsolationError */
+export async function surveyDirectory(
+  mount: Pick<SurveyedMount, 'name' | 'id' | 'path'>,
+  notes: MountNotes | undefined,
+): Promise<SurveyedMount> {
   const seenAt = Date.now();
-  const entries = await scanMount(path);
-  const unchanged = findUnchanged(notes, entries);
-  return { name, id, path, root: rootAttributes(path), entries, unchanged, notes, seenAt };
+  const groups = await scanMount(mount.path);
+  let found: readonly SurveyedEntry[] | undefined;
+  const files = () => {
+    found ??= findUnchanged(notes, allEntries(groups));
+    return found;
+  };
+  return {
+    ...mount,
+    root: rootAttributes(mount.path),
+    groups,
+    files,
+    isWhole: true,
+    notes,
+    seenAt,
+  };
 }
 
-function findUnchanged(notes: MountNotes | undefined, entries: readonly MountEntry[]) {
-  const noted = notes?.snapshot.entries ?? [];
+function findUnchanged(
+  notes: MountNotes | undefined,
+  entries: readonly MountEntry[],
+): SurveyedEntry[] {
+  if (!notes) return entries.map((entry) => ({ entry, unchanged: undefined }));
+  const noted = notedSnapshot(notes).entries;
   const find = entryFinder(noted);
-  return entries.map((found) => {
-    const at = found.type === 'file' ? find(found.path) : -1;
-    const entry = noted[at];
-    const isSame = found.type === 'file' && notes?.fingerprints[at] === found.fingerprint;
-    return isSame && entry?.type === 'file' ? entry : undefined;
+  return entries.map((entry) => {
+    const row = entry.type === 'file' ? find(entry.path) : -1;
+    const isSame = entry.type === 'file' && row >= 0 && isFile(notes.table, row, entry);
+    const file = isSame ? noted[row] : undefined;
+    return { entry, unchanged: file?.type === 'file' ? file : undefined };
   });
-}
-
-/** When the file at a place was used last: ms since the epoch. */
-export function fileUse({ unchanged, seenAt }: SurveyedMount, at: number, file: FoundFile): number {
-  const { used } = unchanged[at] ?? {};
-  const before = used === undefined ? undefined : fromDay(used);
-  const { atimeMs, mtimeMs, ctimeMs } = file;
-  return lastUse({ atimeMs, mtimeMs, ctimeMs, before, now: seenAt });
 }
 
 /** What stays of each mount. */
@@ -71,35 +89,32 @@ interface Candidate {
 
 function candidatesOf(mount: SurveyedMount): Candidate[] {
   const seen = new Set<string>();
-  return mount.entries.flatMap((file, at) => {
-    if (file.type !== 'file') return [];
-    const { inode, size: bytes, path } = file;
+  return mount.files().flatMap(({ entry, unchanged }) => {
+    if (entry.type !== 'file') return [];
+    const { inode, size: bytes, path } = entry;
     // Further names of a file take no room, and stay with it.
     if (inode !== undefined && seen.has(inode)) return [];
     if (inode !== undefined) seen.add(inode);
-    return [{ bytes, used: fileUse(mount, at, file), mount, path }];
+    return [{ bytes, used: fileUse(entry, unchanged, mount.seenAt), mount, path }];
   });
 }
 
-function sizeOf({ entries }: SurveyedMount): number {
-  return entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0);
+function sizeOf({ groups }: SurveyedMount): number {
+  return groups.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** The mount without some of its files, under any of their names. */
 function without(mount: SurveyedMount, paths: ReadonlySet<ByteString>): SurveyedMount {
+  if (paths.size === 0) return mount;
   const inodes = new Set<string>();
-  for (const entry of mount.entries)
+  for (const { entry } of mount.files())
     if (entry.type === 'file' && entry.inode !== undefined && paths.has(entry.path))
       inodes.add(entry.inode);
-  const stays = (entry: MountEntry) =>
+  const stays = ({ entry }: SurveyedEntry) =>
     entry.type !== 'file' ||
     !(paths.has(entry.path) || (entry.inode !== undefined && inodes.has(entry.inode)));
-  const places = mount.entries.map(stays);
-  return {
-    ...mount,
-    entries: mount.entries.filter((_, at) => places[at]),
-    unchanged: mount.unchanged.filter((_, at) => places[at]),
-  };
+  const files = mount.files().filter(stays);
+  return { ...mount, files: () => files, isWhole: false };
 }
 
 /**

@@ -23,7 +23,7 @@ export interface ReadFile {
   readonly size: number;
   readonly ctimeMs: number;
   /** As in FoundFile. */
-  readonly fingerprint: string;
+  readonly ino: number;
   /** SHA-256 in hex. */
   readonly digest: string;
 }
@@ -47,7 +47,7 @@ function openQuietly(path: string | Buffer): number | undefined {
 function readOnce(fd: number, onPiece: (piece: Buffer) => void): ReadFile | undefined {
   const before = fstatSync(fd, { bigint: true });
   if (!before.isFile()) return undefined;
-  const { size, ctimeMs, fingerprint } = fileState(before);
+  const { size, ctimeMs, ino } = fileState(before);
   const hash = createHash('sha256');
   const piece = Buffer.allocUnsafe(Math.min(1 << 20, Math.max(1, size)));
   let position = 0;
@@ -62,7 +62,7 @@ function readOnce(fd: number, onPiece: (piece: Buffer) => void): ReadFile | unde
   const after = fstatSync(fd, { bigint: true });
   if (after.ctimeNs !== before.ctimeNs || after.size !== before.size) return undefined;
   const attributes = mountAttributes(after);
-  return { attributes, size, ctimeMs, fingerprint, digest: hash.digest('hex') };
+  return { attributes, size, ctimeMs, ino, digest: hash.digest('hex') };
 }
 
 /**

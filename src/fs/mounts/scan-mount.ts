@@ -2,6 +2,7 @@
  * What is in a cache mount. Steps may be at work in it: what they remove meanwhile is left out, and
  * no name is followed that one of them may have made a symbolic link of.
  */
+import { createHash } from 'node:crypto';
 import type { BigIntStats, Stats } from 'node:fs';
 import { constants, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import type { ListedDirectory } from '../../native/list-directories.js';
@@ -15,7 +16,7 @@ import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 import { setDirectory } from '../write.js';
 
-const { S_IFMT, S_IFREG } = constants;
+const { S_IFDIR, S_IFMT, S_IFREG } = constants;
 
 /** Owner, permissions and time, as they travel. */
 export interface MountAttributes {
@@ -37,8 +38,8 @@ export interface FoundFile {
   readonly atimeMs: number;
   readonly mtimeMs: number;
   readonly ctimeMs: number;
-  /** Another one when the file is another one, or was changed. */
-  readonly fingerprint: string;
+  /** With ctimeMs another one when the file is another one, or was changed. */
+  readonly ino: number;
   /** Equal for all names of a file; undefined when it has one name only. */
   readonly inode: string | undefined;
 }
@@ -72,11 +73,6 @@ function toMs(time: bigint): number {
   return seconds * 1e3 + nanoseconds / 1e6;
 }
 
-/** Inode and time of change. */
-export function fingerprint({ ino, ctimeMs }: Pick<Stats, 'ino' | 'ctimeMs'>): string {
-  return `${ino}:${ctimeMs}`;
-}
-
 /** Of stats with `bigint`: they have the nanoseconds. */
 export function mountAttributes(stats: BigIntStats): MountAttributes {
   return {
@@ -87,11 +83,9 @@ export function mountAttributes(stats: BigIntStats): MountAttributes {
   };
 }
 
-/** Size, time of change and fingerprint, of stats with `bigint`. */
-export function fileState(stats: BigIntStats) {
-  const ctimeMs = toMs(stats.ctimeNs);
-  const size = Number(stats.size);
-  return { size, ctimeMs, fingerprint: fingerprint({ ino: Number(stats.ino), ctimeMs }) };
+/** Size, time of change and inode, of stats with `bigint`. */
+export function fileState({ size, ctimeNs, ino }: BigIntStats) {
+  return { size: Number(size), ctimeMs: toMs(ctimeNs), ino: Number(ino) };
 }
 
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL']);
@@ -114,16 +108,7 @@ type FileNumbers = Pick<
 function foundFile(path: ByteString, stats: FileNumbers): FoundFile {
   const { size, atimeMs, mtimeMs, ctimeMs, nlink, dev, ino } = stats;
   const inode = nlink > 1 ? `${dev}:${ino}` : undefined;
-  return {
-    type: 'file',
-    path,
-    size,
-    atimeMs,
-    mtimeMs,
-    ctimeMs,
-    fingerprint: fingerprint(stats),
-    inode,
-  };
+  return { type: 'file', path, size, atimeMs, mtimeMs, ctimeMs, ino, inode };
 }
 
 /** What is neither a file nor to be left out. */
@@ -178,29 +163,101 @@ export function setRoot(root: string, attributes: Omit<MountAttributes, 'mtime'>
   }
 }
 
-/** What wiac-sys said of a directory. */
-function fromListed(walker: Walker, directory: ByteString, listed: ListedDirectory): MountEntry[] {
-  const { names, count, fields, others, accessed } = listed;
-  const all = count === 0 ? [] : names.toString('latin1', 0, names.length - 1).split('\0');
-  const entries = lookAtAll(all, (name, index) => {
-    const field = (number: number) => fields[index * LISTED_FIELDS + number] as number;
-    const other = (number: number) => others[index * LISTED_OTHERS + number] as number;
-    const path = pathBelow(directory, name);
-    if ((other(0) & S_IFMT) !== S_IFREG) return lookAtOther(entryAt(walker, directory, name), path);
-    return foundFile(path, {
-      ino: field(1),
-      dev: field(2),
-      ctimeMs: field(3),
-      size: other(1),
-      mtimeMs: other(2),
-      nlink: other(3),
-      atimeMs: accessed[index] as number,
+/** A directory of a mount, with what lstat says of all that is in it. */
+export interface ScannedGroup {
+  /** Of the directory, relative to the mount. */
+  readonly path: ByteString;
+  /** SHA-256 of the names and of what lstat says of them; undefined where nobody summed it up. */
+  readonly seen: string | undefined;
+  /** When something in it was changed last: ms since the epoch. */
+  readonly changedMs: number;
+  /** Names. */
+  readonly count: number;
+  /** Bytes of the files. */
+  readonly bytes: number;
+  /** Is there a file with several names? */
+  readonly hasLinks: boolean;
+  /** Made anew each time: objects of 20,000 files take longer than all the rest. */
+  readonly entries: () => MountEntry[];
+}
+
+/** Everything in a mount. */
+export function allEntries(groups: readonly ScannedGroup[]): MountEntry[] {
+  return groups.flatMap(({ entries }) => entries());
+}
+
+function listedGroup(path: ByteString, entries: readonly MountEntry[]): ScannedGroup {
+  const files = entries.filter((entry) => entry.type === 'file');
+  return {
+    path,
+    seen: undefined,
+    changedMs: files.reduce((newest, { ctimeMs }) => Math.max(newest, ctimeMs), 0),
+    count: entries.length,
+    bytes: files.reduce((sum, { size }) => sum + size, 0),
+    hasLinks: files.some(({ inode }) => inode !== undefined),
+    entries: () => [...entries],
+  };
+}
+
+/** Names that wiac-sys gave. */
+function namesOf({ names, count }: ListedDirectory): ByteString[] {
+  return count === 0 ? [] : names.toString('latin1', 0, names.length - 1).split('\0');
+}
+
+function entriesOf(root: string, directory: ByteString, listed: ListedDirectory): MountEntry[] {
+  const { names, fields, others, accessed } = listed;
+  const walker = openWalker(root, 'bytes');
+  try {
+    const entries = lookAtAll(namesOf(listed), (name, index) => {
+      const field = (number: number) => fields[index * LISTED_FIELDS + number] as number;
+      const other = (number: number) => others[index * LISTED_OTHERS + number] as number;
+      const path = pathBelow(directory, name);
+      if ((other(0) & S_IFMT) !== S_IFREG)
+        return lookAtOther(entryAt(walker, directory, name), path);
+      return foundFile(path, {
+        ino: field(1),
+        dev: field(2),
+        ctimeMs: field(3),
+        size: other(1),
+        mtimeMs: other(2),
+        nlink: other(3),
+        atimeMs: accessed[index] as number,
+      });
     });
-  });
-  // They are in the order of text: that of bytes is another one.
-  return names.some((byte) => byte > 0x7f)
-    ? entries.sort((a, b) => (a.path < b.path ? -1 : 1))
-    : entries;
+    // They are in the order of text: that of bytes is another one.
+    return names.some((byte) => byte > 0x7f)
+      ? entries.sort((a, b) => (a.path < b.path ? -1 : 1))
+      : entries;
+  } finally {
+    walker.close();
+  }
+}
+
+/** What wiac-sys said of a directory. */
+function numberedGroup(root: string, path: ByteString, listed: ListedDirectory): ScannedGroup {
+  const { names, fields, others, accessed, count } = listed;
+  let [changedMs, bytes, hasLinks] = [0, 0, false];
+  for (let index = 0; index < count; index += 1) {
+    changedMs = Math.max(changedMs, fields[index * LISTED_FIELDS + 3] as number);
+    const at = index * LISTED_OTHERS;
+    if (((others[at] as number) & S_IFMT) !== S_IFREG) continue;
+    bytes += others[at + 1] as number;
+    hasLinks ||= (others[at + 3] as number) > 1;
+  }
+  const hash = createHash('sha256');
+  for (const part of [names, fields, others, accessed]) hash.update(part);
+  const seen = hash.digest('hex');
+  const entries = () => entriesOf(root, path, listed);
+  return { path, seen, changedMs, count, bytes, hasLinks, entries };
+}
+
+function directoriesIn(path: ByteString, listed: ListedDirectory): ByteString[] {
+  const isDirectory = (_: unknown, index: number) =>
+    ((listed.others[index * LISTED_OTHERS] as number) & S_IFMT) === S_IFDIR;
+  const places = Array.from({ length: listed.count });
+  if (!places.some(isDirectory)) return [];
+  const paths = namesOf(listed).filter(isDirectory);
+  return paths.sort().map((name) => pathBelow(path, name));
 }
 
 /** So many directories are listed sooner than wiac-sys is started for them. */
@@ -226,38 +283,32 @@ async function listAtOnce(
   }
 }
 
-/** Everything that was listed, parents before what is in them. */
-function inOrder(listed: ReadonlyMap<ByteString, readonly MountEntry[]>): MountEntry[] {
-  const found: MountEntry[] = [];
-  const stack = [...(listed.get('') ?? [])].reverse();
-  for (let entry = stack.pop(); entry; entry = stack.pop()) {
-    found.push(entry);
-    if (entry.type === 'directory') stack.push(...[...(listed.get(entry.path) ?? [])].reverse());
-  }
-  return found;
-}
-
 /**
  * Everything below a mount's directory, parents before what is in them.
  * @param root trusted path
  * @throws the file system's errors, IsolationError; UnsupportedError when directories are nested too deep
  */
-export async function scanMount(root: string): Promise<MountEntry[]> {
+export async function scanMount(root: string): Promise<ScannedGroup[]> {
   const walker = openWalker(root, 'bytes');
   try {
-    const listed = new Map<ByteString, MountEntry[]>();
+    const groups: ScannedGroup[] = [];
     for (let level: ByteString[] = ['']; level.length > 0; ) {
       const known = await listAtOnce(root, level);
       const next: ByteString[] = [];
       for (const [index, path] of level.entries()) {
         const one = known[index];
-        const entries = one ? fromListed(walker, path, one) : list(walker, path);
-        listed.set(path, entries);
+        if (one) {
+          groups.push(numberedGroup(root, path, one));
+          next.push(...directoriesIn(path, one));
+          continue;
+        }
+        const entries = list(walker, path);
+        groups.push(listedGroup(path, entries));
         for (const entry of entries) if (entry.type === 'directory') next.push(entry.path);
       }
       level = next;
     }
-    return inOrder(listed);
+    return groups;
   } finally {
     walker.close();
   }

@@ -1,5 +1,5 @@
 /** The list of a snapshot's files as bytes. A row is an array, because there are many of them. */
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import type { ByteString } from '../../util/byte-string.js';
 import type { SnapshotEntry } from './snapshot.js';
 import { SNAPSHOT_VERSION } from './snapshot.js';
@@ -48,12 +48,33 @@ export function decodeEntry(row: Row): SnapshotEntry {
   return { type: 'file', path, mode, uid, gid, mtime, used, digest, place: { pack, offset, size } };
 }
 
-/** All rows as JSON. */
-export function encodeRows(entries: readonly SnapshotEntry[]): string {
-  return JSON.stringify(entries.map(encodeEntry));
+/**
+ * A part of the list of files: its rows, compressed by themselves. The next list has the part as it is,
+ * unless one of its rows is another one.
+ */
+export function encodeMember(entries: readonly SnapshotEntry[]): Buffer {
+  const rows = JSON.stringify(entries.map(encodeEntry));
+  return gzipSync(rows.slice(1, -1), { level: LEVEL });
 }
 
-/** The list as JSON, compressed. @param rows of encodeRows */
-export function encodeFiles(rows: string): Buffer {
-  return gzipSync(`{"version":${SNAPSHOT_VERSION},"files":${rows}}`, { level: LEVEL });
+/** The rows of a part that encodeMember has made. */
+export function decodeMember(member: Uint8Array): SnapshotEntry[] {
+  const rows = JSON.parse(`[${gunzipSync(member)}]`) as Row[];
+  return rows.map(decodeEntry);
+}
+
+const gzipText = (text: string) => gzipSync(text, { level: LEVEL });
+
+/**
+ * The list of files as it is sent: JSON, of which each part is a member of its own (RFC 1952, section 2.2).
+ * @param members parts of at least one row, in their order
+ */
+export function encodeFiles(members: readonly Buffer[]): Buffer {
+  const comma = gzipText(',');
+  const between = members.flatMap((member, at) => (at === 0 ? [member] : [comma, member]));
+  return Buffer.concat([
+    gzipText(`{"version":${SNAPSHOT_VERSION},"files":[`),
+    ...between,
+    gzipText(']}'),
+  ]);
 }

@@ -10,13 +10,13 @@ type WithPaths = { readonly paths: StorePaths };
 export type NotesKind = 'mountNotes' | 'cacheNotes';
 
 function notesPath({ paths }: WithPaths, kind: NotesKind, name: string): string {
-  return join(paths[kind], `${name}.json`);
+  return join(paths[kind], name);
 }
 
 /** @param name hexadecimal digits @returns undefined when there are none */
-export function readNotesFile(store: WithPaths, kind: NotesKind, name: string): string | undefined {
+export function readNotesFile(store: WithPaths, kind: NotesKind, name: string): Buffer | undefined {
   try {
-    return readFileSync(notesPath(store, kind, name), 'utf8');
+    return readFileSync(notesPath(store, kind, name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
@@ -28,11 +28,11 @@ export function writeNotesFile(
   store: WithPaths,
   kind: NotesKind,
   name: string,
-  text: string,
+  content: string | Uint8Array,
 ): void {
   mkdirSync(store.paths[kind], { recursive: true, mode: 0o700 });
   const temporary = temporaryPath(store.paths);
-  writeFileSync(temporary, text, { mode: 0o600 });
+  writeFileSync(temporary, content, { mode: 0o600 });
   renameSync(temporary, notesPath(store, kind, name));
 }
 
