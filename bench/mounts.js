@@ -134,6 +134,8 @@ function npmCi() {
 const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 const share = (a, b) => (a / b).toFixed(3);
+/** What the export adds to a build that has nothing else to do. */
+const beyond = (ms) => ms - files.without;
 const met = (ok) => (ok ? 'yes' : 'NO');
 
 console.log(
@@ -150,10 +152,10 @@ console.log(
       '10 files changed, export again',
       seconds(files.again),
       megabytes(files.bytes.again),
-      'first export',
-      share(files.again, files.first),
+      'first export, both beyond the build',
+      share(beyond(files.again), beyond(files.first)),
       '<= 0.15',
-      met(files.again <= files.first * 0.15),
+      met(beyond(files.again) <= beyond(files.first) * 0.15),
     ],
     [
       'nothing changed, export again',

@@ -36,7 +36,7 @@ const ATTEMPTS = 20;
  * asking what the name means to giving it to its own list. It takes as long as we did, and a process may have
  * to wait for its turn in between. ms
  */
-const PAUSE = { least: 50, most: 100, timesOurs: 3 };
+const PAUSE = { least: 25, most: 60, timesOurs: 3 };
 
 /** The same for places that do not say what a name means: the other job reads the whole list in between. ms */
 const LONG_PAUSE = { least: 100, most: 400, timesOurs: 3 };

@@ -80,8 +80,14 @@ export function contentReader(
       if (!read) leftOut += 1;
       return read;
     },
-    /** Where a content is now; undefined when it has to be read for it. */
-    placeOf: (digest: string, size: number) => (size === 0 ? NOWHERE : find(digest)),
+    /**
+     * Where a content is now; undefined when it has to be read for it.
+     * @param place where it is, if it is still there: to look for a digest takes longer than all the rest
+     */
+    placeOf(digest: string, size: number, place?: ContentPlace): ContentPlace | undefined {
+      if (size === 0) return NOWHERE;
+      return place && !gone.has(place.pack) ? place : find(digest);
+    },
     /** Contents of these packs are to be put into new ones, when they are read again. */
     forget(chosen: ReadonlySet<number>) {
       for (const pack of chosen) gone.add(pack);

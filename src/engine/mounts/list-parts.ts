@@ -25,7 +25,7 @@ interface Rows extends Omit<DirectoryRows, 'files'> {
  * Rows that make a part. A part is what is made anew for one changed file; smaller ones are compressed
  * worse.
  */
-const PART_ROWS = 256;
+const PART_ROWS = 64;
 
 function* partsOf(directories: readonly Rows[]): Generator<Rows[]> {
   let part: Rows[] = [];

@@ -118,9 +118,10 @@ export async function takeChanged(
     lost,
   };
   const reader = contentReader(walker, known, options, signal);
+  const taking = { reader, seenAt, arePlaced: true };
   const rows = new Map<ByteString, DirectoryRows>();
   for (const { group, entries } of now)
-    rows.set(group.path, directoryRows(group, await takeRows(entries, reader, seenAt), seenAt));
+    rows.set(group.path, directoryRows(group, await takeRows(entries, taking), seenAt));
   const made = await reader.end();
   const added = [...rows.values()].filter(({ path }) => !former.has(path));
   const changed = new Map([...paths].map((path) => [path, rows.get(path)]));

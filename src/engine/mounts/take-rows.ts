@@ -55,29 +55,37 @@ function firstNames(entries: readonly SurveyedEntry[]): ReadonlyMap<string, Byte
   return names;
 }
 
+/** How rows are taken. */
+export interface TakingRows {
+  readonly reader: ContentReader;
+  /** When the mount was surveyed: ms since the epoch. */
+  readonly seenAt: number;
+  /** Are the rows of unchanged files those of the snapshot that is built on, with its packs? */
+  readonly arePlaced: boolean;
+}
+
 async function takeFile(
   found: FoundFile,
   unchanged: SnapshotFile | undefined,
-  reader: ContentReader,
-  seenAt: number,
+  { reader, seenAt, arePlaced }: TakingRows,
 ): Promise<TakenRow | undefined> {
   const used = toDay(fileUse(found, unchanged, seenAt));
-  const known = unchanged && reader.placeOf(unchanged.digest, unchanged.place.size);
+  const { digest: before = '', place } = unchanged ?? {};
+  const known = place && reader.placeOf(before, place.size, arePlaced ? place : undefined);
   if (unchanged && known) {
-    const { place } = unchanged;
     const isSame =
-      unchanged.used === used && place.pack === known.pack && place.offset === known.offset;
+      unchanged.used === used && place?.pack === known.pack && place.offset === known.offset;
     const { ino, ctimeMs } = found;
     const row = isSame ? unchanged : { ...unchanged, used, place: known };
     const file = isSettled(ctimeMs, seenAt) ? { ino, ctimeMs } : undefined;
     return { row, file, isAsFound: true };
   }
   const read = await reader.read(found);
-  const place = read && reader.placeOf(read.digest, read.size);
-  if (!place) return undefined;
+  const put = read && reader.placeOf(read.digest, read.size);
+  if (!put) return undefined;
   const { attributes, digest, ino, ctimeMs } = read;
   return {
-    row: { type: 'file', path: found.path, ...attributes, used, digest, place },
+    row: { type: 'file', path: found.path, ...attributes, used, digest, place: put },
     file: isSettled(ctimeMs, seenAt) ? { ino, ctimeMs } : undefined,
     isAsFound: ino === found.ino && ctimeMs === found.ctimeMs,
   };
@@ -96,13 +104,11 @@ function takeOther(entry: FoundDirectory | FoundSymlink): TakenRow {
 
 /**
  * The rows of entries, in their order; undefined for what is left out.
- * @param seenAt when the mount was surveyed: ms since the epoch
  * @throws the file system's errors, NoSpaceError; the signal's reason
  */
 export async function takeRows(
   entries: readonly SurveyedEntry[],
-  reader: ContentReader,
-  seenAt: number,
+  taking: TakingRows,
 ): Promise<(TakenRow | undefined)[]> {
   const names = firstNames(entries);
   const written = new Set<string>();
@@ -115,7 +121,7 @@ export async function takeRows(
     const { inode = '', path } = entry;
     const first = names.get(inode) ?? path;
     if (first === path) {
-      const taken = await takeFile(entry, unchanged, reader, seenAt);
+      const taken = await takeFile(entry, unchanged, taking);
       if (taken) written.add(inode);
       rows.push(taken);
     } else {

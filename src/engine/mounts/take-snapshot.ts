@@ -111,7 +111,8 @@ async function takeAll(
   };
   const reader = contentReader(walker, known, options, base.signal);
   const entries = mount.files();
-  let taken = await takeRows(entries, reader, seenAt);
+  const arePlaced = base.notes !== undefined;
+  let taken = await takeRows(entries, { reader, seenAt, arePlaced });
   const table = makeTable(
     taken.flatMap((one) => one?.row ?? []),
     [],
@@ -128,7 +129,7 @@ async function takeAll(
       const unchanged = one?.isAsFound && one.row.type === 'file' ? one.row : undefined;
       return { entry, unchanged };
     });
-    taken = await takeRows(again, reader, seenAt);
+    taken = await takeRows(again, { reader, seenAt, arePlaced: true });
   }
   const made = await reader.end();
   const packs = [...base.packs, ...made.map(({ pack }) => pack)];
