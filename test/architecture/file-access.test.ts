@@ -70,7 +70,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/run-mounts.ts': 'mkdirSync statSync',
       'engine/exports/export-cache.ts': 'createReadStream',
       'engine/mounts/write-packs.ts': 'appendFileSync openSync rmSync',
-      'engine/mounts/take-snapshot.ts': 'rmSync',
+      'engine/mounts/content-reader.ts': 'rmSync',
       'engine/mounts/restore-mount.ts': 'mkdirSync',
       'engine/run-directory.ts': 'lstatSync mkdtempSync readdirSync renameSync',
       'engine/exports/export-layers.ts': 'createReadStream',
