@@ -20,6 +20,7 @@ export const ROOMS = [
   ['engine/images', 'images that a build is based on, and layers that have to be fetched'],
   ['why', 'what differs between a step and the nearest entry'],
   ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],
+  ['lock', 'Dockerfile.lock: its form, what a build takes from it, what is missing or outdated'],
   ['attest', 'provenance and SBOM of a build'],
   ['shared-cache', 'the list of entries for other machines, where it is kept, signatures'],
   [

@@ -11,9 +11,11 @@ import { abortable } from '../util/abort.js';
 import type { FindStored, ImageAccess, PlanWithImages } from './images/base-images.js';
 import { planWithImages } from './images/base-images.js';
 import { findImage } from './images/find-image.js';
+import { keptImages } from './images/kept-images.js';
 import { parseBuildContexts } from './inputs/build-contexts.js';
-import type { BuildInput } from './inputs/build-input.js';
+import type { BuildInput, PinSource } from './inputs/build-input.js';
 import { openInput } from './inputs/build-input.js';
+import { openLock } from './open-lock.js';
 import type { DockerfileRequest } from './request.js';
 
 /** A plan with its images and contexts. */
@@ -60,13 +62,14 @@ async function namedContexts(
   sources: ReadonlyMap<string, string>,
   { bringNamed }: BuildInput,
   signal: AbortSignal,
+  pin: PinSource,
 ): Promise<Map<string, () => FileSource>> {
   const opened = new Map<string, () => FileSource>();
   for (const step of steps) {
     if (step.kind !== 'copy' || step.from !== undefined || step.context === '') continue;
     const source = sources.get(step.context);
     if (source !== undefined && !opened.has(step.context))
-      opened.set(step.context, await bringNamed(source, signal));
+      opened.set(step.context, await bringNamed(source, signal, pin));
   }
   return opened;
 }
@@ -81,6 +84,7 @@ async function planInput(
   input: BuildInput,
   request: DockerfileRequest,
 ): Promise<PlannedInput> {
+  const lock = openLock(input, request);
   const { contexts, sources } = parseBuildContexts(request.contexts ?? {});
   const planOptions = {
     buildArgs: request.buildArgs ?? {},
@@ -93,12 +97,16 @@ async function planInput(
     allowed: request.allowed ?? [],
     result: { ...PLAIN_RESULT, ...request.result },
     contexts,
+    ...lock.options,
   };
-  const access = imageAccess(request);
+  const access = { ...imageAccess(request), pins: lock.pins, kept: keptImages(store) };
   const planned = await planWithImages(input.dockerfile, planOptions, storedImages(store), access);
   try {
-    const named = await namedContexts(planned.plan, sources, input, getSignal(request));
-    return { ...planned, openContext: (name) => (named.get(name) ?? input.openContext)() };
+    const signal = getSignal(request);
+    const named = await namedContexts(planned.plan, sources, input, signal, lock.pinSource);
+    const warnings = [...planned.plan.warnings, ...lock.warnings(planned.plan)];
+    const plan = { ...planned.plan, warnings };
+    return { ...planned, plan, openContext: (name) => (named.get(name) ?? input.openContext)() };
   } catch (error) {
     await planned.close();
     throw error;

@@ -10,6 +10,8 @@ import type { LookupSession } from './build-session.js';
 export async function remoteIdentity(session: LookupSession, step: FetchStep): Promise<string> {
   const { source, location, id } = step;
   const { store, environment } = session;
+  // Nobody is asked: that is looked at when the content is really needed.
+  if (step.pinned) return step.pinned.content;
   const credentials = session.credentials(id);
   if (source.type === 'git') return resolveCommit({ source, credentials, environment, location });
   // A checksum says what the content is; it is looked at when the file is really needed.

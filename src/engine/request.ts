@@ -35,6 +35,13 @@ export interface DockerfileRequest {
   /** What the result is to be besides what its instructions say. */
   readonly result?: Partial<ResultOptions> | undefined;
   readonly pull?: PullPolicy | undefined;
+  /**
+   * What becomes of the lock file beside the Dockerfile. `use`, the default: the inputs are those
+   * that it names, and one that it lacks is a warning; `locked`: that is an error.
+   */
+  readonly lock?: 'use' | 'locked' | 'ignore' | undefined;
+  /** No RUN has a network but those that allow-network of the lock file names. */
+  readonly hermetic?: boolean | undefined;
   /** How registries are reached. */
   readonly registry?: RegistryOptions | undefined;
   /**

@@ -67,6 +67,7 @@ function getSteps(
   state: StageState,
   config: ConfigFields,
   instruction: Instruction,
+  place: number,
   expand: Expander,
 ): NewStep[] {
   const { options } = compilation;
@@ -99,6 +100,7 @@ function getSteps(
         expand,
         options,
         platform,
+        run: { stage: stage.title, place, text: original },
         findFiles,
       });
       return [{ ...common, ...operands }];
@@ -114,16 +116,21 @@ function getSteps(
 
 const LAYERS: readonly Instruction['kind'][] = ['run', 'copy', 'add', 'workdir'];
 
+/** The place of the first instruction of a stage's body. */
+const PLACE_BEHIND_FROM = 2;
+
+/** @param place in its stage, FROM is 1 */
 function applyInstruction(
   compilation: Compilation,
   state: StageState,
   instruction: Instruction,
+  place: number,
   expand: Expander,
 ): void {
   if (instruction.kind === 'arg') declareArgs(compilation, state, instruction, expand);
   const change = configChange(instruction, expand, { ...state, ...state.config });
   const config = changedFields(state.config.fields, change);
-  const steps = getSteps(compilation, state, config, instruction, expand);
+  const steps = getSteps(compilation, state, config, instruction, place, expand);
   // Words are expanded with what was set before the instruction: ENV PATH=/x:$PATH.
   const { args } = state;
   const lookup = stageLookup(state);
@@ -175,8 +182,8 @@ function stageCompiler(compilation: () => Compilation): Compilation['compileStag
     const { dockerfile, expanded } = compilation();
     const state = begin(compilation(), stage);
     const expand = expander(dockerfile.directives.escape, stageLookup(state), expanded);
-    for (const instruction of [...takeTriggers(state), ...stage.body]) {
-      applyInstruction(compilation(), state, instruction, expand);
+    for (const [at, instruction] of [...takeTriggers(state), ...stage.body].entries()) {
+      applyInstruction(compilation(), state, instruction, at + PLACE_BEHIND_FROM, expand);
     }
     active.pop();
     done.set(stage, state);

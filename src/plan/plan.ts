@@ -4,7 +4,8 @@ import type { BaseImage } from '../oci/base-image.js';
 import type { ContainerConfig, HistoryEntry } from '../oci/image-config.js';
 import type { SourceLocation } from '../util/errors.js';
 import type { Credentials } from './git-url.js';
-import type { RunResources, Step, StepId } from './step.js';
+import type { RemoteSource } from './remote.js';
+import type { Pinned, RunResources, Step, StepId } from './step.js';
 
 /** Docker's default size of /dev/shm. */
 export const DEFAULT_SHM_BYTES = 64 << 20;
@@ -26,6 +27,15 @@ export interface ResultOptions {
   /** One layer in the place of those that are new, or of all. */
   readonly squash: 'new' | 'all' | undefined;
   readonly omitHistory: boolean;
+}
+
+/** A RUN, and where it is in its stage. */
+export interface PlacedRun {
+  readonly stage: string;
+  /** Counts the instructions of the stage from 1, which is FROM. */
+  readonly place: number;
+  /** As written. */
+  readonly text: string;
 }
 
 /** What the plan depends on besides the text of the Dockerfile. */
@@ -50,6 +60,10 @@ export interface PlanOptions {
    * instruction does.
    */
   readonly image: (reference: string, platform: string, location: SourceLocation) => BaseImage;
+  /** What a lock file says of a source of ADD. */
+  readonly pin?: (source: RemoteSource, location: SourceLocation) => Pinned | undefined;
+  /** Of a hermetic build: may this RUN have a network? */
+  readonly mayConnect?: (run: PlacedRun) => boolean;
   /** What the result is to be besides what its instructions say. */
   readonly result?: ResultOptions;
   /** --allow: what a Dockerfile may ask for beyond the sandbox. */

@@ -5,7 +5,7 @@ import type { RunMount } from '../dockerfile/mount-flags.js';
 import { parseMount } from '../dockerfile/mount-flags.js';
 import { defaultShell } from '../oci/image-config.js';
 import { DockerfileError, UnsupportedError } from '../util/errors.js';
-import type { PlanOptions } from './plan.js';
+import type { PlacedRun, PlanOptions } from './plan.js';
 import type { Expander } from './scope.js';
 import type { ConfigFields } from './stage-config.js';
 import type { RunStep, StepId } from './step.js';
@@ -48,6 +48,7 @@ export interface RunScope {
   readonly hidden: readonly (readonly [string, string])[];
   readonly expand: Expander;
   readonly options: PlanOptions;
+  readonly run: PlacedRun;
   /** Of the stage. */
   readonly platform: string;
   /**
@@ -69,7 +70,7 @@ function findFlag(instruction: RunInstruction, name: string): InstructionFlag | 
   return instruction.flags.find((item) => item.name === name);
 }
 
-function getNetwork(instruction: RunInstruction, options: PlanOptions): RunStep['network'] {
+function getNetwork(instruction: RunInstruction, { options, run }: RunScope): RunStep['network'] {
   const flag = findFlag(instruction, 'network');
   const asked = flag === undefined ? 'default' : oneOf(flag, ['default', 'none', 'host']);
   const granted = options.network === 'host' || options.allowed.includes('network.host');
@@ -78,6 +79,7 @@ function getNetwork(instruction: RunInstruction, options: PlanOptions): RunStep[
       hint: 'if you trust this Dockerfile with the network of this machine: wiac build --allow network.host',
     });
   }
+  if (options.mayConnect?.(run) === false) return 'none';
   return asked === 'default' ? options.network : asked;
 }
 
@@ -144,7 +146,7 @@ export function runStep(instruction: RunInstruction, scope: RunScope): Operands 
     workdir: config.WorkingDir,
     user: config.User ?? '',
     ...getMounts(instruction, scope),
-    network: getNetwork(instruction, options),
+    network: getNetwork(instruction, scope),
     security: getSecurity(instruction, options),
     resources: options.resources,
   };

@@ -64,10 +64,19 @@ export interface CopyStep extends StepBase {
   readonly unpack: 'never' | 'detect' | 'always';
 }
 
+/** What a lock file says of a source: the digest of a file, the commit of a repository. */
+export interface Pinned {
+  readonly content: string;
+  /** The lock file, for messages. */
+  readonly by: string;
+}
+
 /** ADD of something from the network: it becomes a layer of its own, which a COPY takes it from. */
 export interface FetchStep extends StepBase {
   readonly kind: 'fetch';
   readonly source: RemoteSource;
+  /** Counts in the key as what the source would be found to be. */
+  readonly pinned?: Pinned;
 }
 
 /** RUN: a program changes the file system. */

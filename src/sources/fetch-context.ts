@@ -20,16 +20,23 @@ import { detectCompression } from '../oci/compress/decompress.js';
 import { ImageError } from '../oci/image-error.js';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import { checkBytes } from '../oci/tar/expansion-limit.js';
-import type { Remote } from '../plan/remote.js';
+import type { Remote, RemoteSource } from '../plan/remote.js';
 import { ContextError } from '../util/errors.js';
 import { inUserNamespace } from '../util/user-namespace.js';
 import { checkOut, resolveCommit } from './fetch-git.js';
 import { downloadFile } from './fetch-http.js';
 
+/** A source of the network with what it was when it was fetched: its digest, its commit. */
+export interface FetchedSource {
+  readonly source: RemoteSource;
+  readonly content: string;
+}
+
 /** What came: a directory of files, or one file that is no archive. */
-export type Fetched =
+export type Fetched = (
   | { readonly kind: 'files'; readonly root: string }
-  | { readonly kind: 'file'; readonly path: string; readonly name: string };
+  | { readonly kind: 'file'; readonly path: string; readonly name: string }
+) & { readonly from?: FetchedSource };
 
 /** Where files go, and how many are accepted. */
 export interface FetchOptions {
@@ -135,13 +142,15 @@ export async function fetchRemote(
     const request = { source, credentials, environment, signal, location };
     const root = join(scratch, 'files');
     mkdirSync(root, { mode: 0o755 });
-    await checkOut(request, await resolveCommit(request), scratch, root);
-    return { kind: 'files', root };
+    const commit = await resolveCommit(request);
+    await checkOut(request, commit, scratch, root);
+    return { kind: 'files', root, from: { source, content: commit } };
   }
   const path = join(scratch, 'download');
   const request = { source, credentials, limits, environment, signal, location };
-  await downloadFile(request, path, undefined);
-  return fetchFile(path, source.url, source.name, options);
+  const { digest } = await downloadFile(request, path, undefined);
+  const fetched = await fetchFile(path, source.url, source.name, options);
+  return { ...fetched, from: { source, content: digest } };
 }
 
 /** A directory with what came. */

@@ -133,6 +133,23 @@ export class NotFoundError extends WiacError {
   readonly exitCode = 10;
 }
 
+/** A lock file is wrong, or an input of a build is not what it says, or is not in it (--locked). */
+export class LockError extends WiacError {
+  readonly code = 'LOCK';
+  readonly exitCode = 14;
+  /** In the lock file, or the instruction that needs the input. */
+  readonly location: SourceLocation | undefined;
+
+  constructor(
+    message: string,
+    location: SourceLocation | undefined,
+    options: { hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.location = location;
+  }
+}
+
 /** The user or the system asked wiac to stop (SIGINT, SIGTERM, SIGHUP). */
 export class InterruptedError extends WiacError {
   readonly code = 'INTERRUPTED';

@@ -1,6 +1,7 @@
 /** Finds out which images a Dockerfile needs, and resolves them before it is compiled for good. */
 
 import type { Dockerfile } from '../../dockerfile/ast.js';
+import type { Pins } from '../../lock/pins.js';
 import type { BaseImage } from '../../oci/base-image.js';
 import { baseImage } from '../../oci/base-image.js';
 import { ImageError, sayingMore } from '../../oci/image-error.js';
@@ -14,6 +15,7 @@ import type { Plan, PlanOptions } from '../../plan/plan.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { SourceLocation } from '../../util/errors.js';
 import type { PullPolicy } from '../request.js';
+import type { KeptImages } from './kept-images.js';
 import type { ImageRequest, PlanImage, PlanImages } from './plan-images.js';
 import { planImages } from './plan-images.js';
 import { platformWarning } from './platform-warning.js';
@@ -57,6 +59,12 @@ export interface ImageAccess {
   readonly environment?: NodeJS.ProcessEnv;
   readonly registry?: RegistryOptions;
   readonly pull?: PullPolicy;
+  /** What a lock file says. */
+  readonly pins?: Pick<Pins, 'file' | 'image'> | undefined;
+  /** What is kept of images between builds. */
+  readonly kept?: KeptImages;
+  /** Those that were opened for another plan of the same Dockerfile. */
+  readonly images?: PlanImages;
 }
 
 /**
@@ -124,6 +132,25 @@ function compileWith(
   }
 }
 
+/** The image that the lock file names; without one, or where it names none, as openImage. */
+async function openPinned(
+  wanted: Wanted,
+  findStored: FindStored,
+  sources: ImageSource[],
+  access: ImageAccess,
+): Promise<PlanImage> {
+  const { pins, kept, registry = {} } = access;
+  const { reference, platform, location } = wanted;
+  const locked = pins?.image(reference, platform, location);
+  if (!pins || !locked) return openImage(wanted, findStored, sources, access);
+  const { checkLockedDigest, openLockedImage } = await import('./locked-image.js');
+  if (kept && parseReference(reference).kind === 'registry')
+    return openLockedImage(wanted, pins.file, locked.digest, kept, registry, sources);
+  const image = await openImage(wanted, findStored, sources, access);
+  checkLockedDigest(reference, pins.file, locked.digest, getBase(reference, image).digest);
+  return image;
+}
+
 /** Opens an image for a plan. @throws ImageError, which says what asks for the image */
 async function openWanted(
   wanted: Wanted,
@@ -132,7 +159,10 @@ async function openWanted(
   access: ImageAccess,
 ): Promise<PlanImage> {
   try {
-    return await openImage(wanted, findStored, sources, access);
+    const image = await openPinned(wanted, findStored, sources, access);
+    const isOfRegistry = parseReference(wanted.reference).kind === 'registry';
+    if (isOfRegistry && 'manifestBytes' in image) await access.kept?.keep(image);
+    return image;
   } catch (error) {
     const { location } = wanted;
     throw error instanceof ImageError ? sayingMore(error, { location }) : error;
@@ -150,7 +180,7 @@ export async function planWithImages(
   findStored: FindStored,
   access: ImageAccess,
 ): Promise<PlanWithImages> {
-  const images = planImages();
+  const images = access.images ?? planImages();
   const warnings: string[] = [];
   const sources: ImageSource[] = [];
   const close = async () => {

@@ -10,14 +10,14 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
-import { basename, isAbsolute, join, posix } from 'node:path';
+import { basename, dirname, isAbsolute, join, posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import type { Dockerfile } from '../../dockerfile/ast.js';
 import { parseDockerfile } from '../../dockerfile/parse-dockerfile.js';
 import type { FileSource } from '../../fs/scan/file-source.js';
-import type { DockerfilePlace } from '../../fs/scan/local-context.js';
+import type { DockerfilePlace, SmallFile } from '../../fs/scan/local-context.js';
 import {
   contextIgnore,
   fetchedIgnore,
@@ -25,13 +25,17 @@ import {
   openContext,
   openFetched,
   readFetchedText,
+  readSmallFile,
 } from '../../fs/scan/local-context.js';
 import type { IgnoreMatcher } from '../../fs/select/ignore.js';
+import { lockPath } from '../../lock/lock-file.js';
+import { MAX_LOCK_BYTES } from '../../lock/parse-lock.js';
 import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
+import type { RemoteSource } from '../../plan/remote.js';
 import { withFirstImage } from '../../plan/stages.js';
 import type { ContextSource } from '../../sources/context-source.js';
 import { contextSource, remoteAddress } from '../../sources/context-source.js';
-import type { Fetched } from '../../sources/fetch-context.js';
+import type { Fetched, FetchedSource } from '../../sources/fetch-context.js';
 import { ContextError, UsageError } from '../../util/errors.js';
 import { withoutCredentials } from '../../util/redact.js';
 
@@ -48,12 +52,33 @@ export interface Workspace {
   readonly signal: AbortSignal;
 }
 
+/** The place of the lock file of a Dockerfile. */
+export interface LockPlace {
+  /** Name of the Dockerfile, without its directory. */
+  readonly dockerfile: string;
+  /** As messages have it. */
+  readonly title: string;
+  /** Where it is written; undefined where it is part of a context that was fetched. */
+  readonly path: string | undefined;
+  /** Always the same answer: what is hashed is what is used. @throws the system's error */
+  readonly read: () => SmallFile;
+}
+
+/** Takes the place of a source of the network: the same one, pinned. */
+export type PinSource = (source: RemoteSource) => RemoteSource;
+
 /** A parsed Dockerfile, and the contexts of its build. */
 export interface BuildInput {
   readonly dockerfile: Dockerfile;
   readonly text: string;
   /** Name of the Dockerfile for statements about the build, without user and password. */
   readonly name: string;
+  /** Undefined for a Dockerfile that is in no directory: from standard input, from the web. */
+  readonly lockPlace: LockPlace | undefined;
+  /** Where the build context was fetched from, if it was. */
+  readonly contextFrom: FetchedSource | undefined;
+  /** The same of the named contexts that were brought here. */
+  readonly namedFrom: () => FetchedSource[];
   /** Does .dockerignore leave a path of the context out? */
   readonly ignores: (path: string) => boolean;
   /** Opens the build context. */
@@ -62,9 +87,14 @@ export interface BuildInput {
    * Brings another context here.
    * @param value as --build-context has it
    * @param signal ends what is on its way
+   * @param pin asked where it comes from the network
    * @returns opens it
    */
-  readonly bringNamed: (value: string, signal: AbortSignal) => Promise<() => FileSource>;
+  readonly bringNamed: (
+    value: string,
+    signal: AbortSignal,
+    pin: PinSource,
+  ) => Promise<() => FileSource>;
 }
 
 const INPUT = 'standard input';
@@ -266,6 +296,7 @@ export async function openInput(
   const fetched = await fetch(source, 'the build context', workspace.signal);
   // A build for several platforms asks for each several times.
   const brought = new Map<string, Promise<() => FileSource>>();
+  const namedFrom: FetchedSource[] = [];
   const context = source.kind === 'input' ? INPUT : withoutCredentials(contextPath);
 
   const find = async (): Promise<Found> => {
@@ -310,8 +341,12 @@ export async function openInput(
     ignores: (name) => ignore().ignores(name),
     openContext: () =>
       root === undefined ? openContext(contextPath, path, named) : openFetched(root, place, named),
-    bringNamed: (value, signal) => {
-      const known = brought.get(value) ?? bringNamed(value, fetch, signal);
+    lockPlace: getLockPlace(place, title, root),
+    contextFrom: fetched?.from,
+    namedFrom: () => namedFrom,
+    bringNamed: (value, signal, pin) => {
+      const known =
+        brought.get(value) ?? bringNamed(value, fetch, signal, pin, (from) => namedFrom.push(from));
       brought.set(value, known);
       return known;
     },
@@ -323,12 +358,47 @@ async function bringNamed(
   value: string,
   fetch: ReturnType<typeof contextFetcher>,
   signal: AbortSignal,
+  pin: PinSource,
+  onFetched: (from: FetchedSource) => void,
 ): Promise<() => FileSource> {
-  const fetched = await fetch(contextSource(value, isDirectory), 'a build context', signal);
+  const source = contextSource(value, isDirectory);
+  const { kind } = source;
+  const pinned =
+    kind === 'remote'
+      ? { kind, remote: { ...source.remote, source: pin(source.remote.source) } }
+      : source;
+  const fetched = await fetch(pinned, 'a build context', signal);
+  if (fetched?.from && source.kind === 'remote')
+    onFetched({ ...fetched.from, source: source.remote.source });
   if (fetched === undefined) return () => openContext(value, undefined);
   const { directoryFor } = await import('../../sources/fetch-context.js');
   const root = directoryFor(fetched);
   return () => openFetched(root, { kind: 'input' });
+}
+
+/** @param root of the context, if it was fetched */
+function getLockPlace(
+  place: DockerfilePlace,
+  title: string,
+  root: string | undefined,
+): LockPlace | undefined {
+  if (place.kind === 'input') return undefined;
+  const inContext = place.kind === 'context' ? root : undefined;
+  const path = lockPath(place.path);
+  let found: SmallFile | undefined;
+  const read = () => {
+    found ??=
+      inContext === undefined
+        ? readSmallFile(dirname(place.path), basename(path), MAX_LOCK_BYTES)
+        : readSmallFile(inContext, path, MAX_LOCK_BYTES);
+    return found;
+  };
+  return {
+    dockerfile: basename(place.path),
+    title: place.kind === 'local' ? path : title.replace(place.path, () => path),
+    path: place.kind === 'local' ? path : undefined,
+    read,
+  };
 }
 
 function emptyDirectory({ scratch }: Workspace): string {

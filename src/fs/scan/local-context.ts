@@ -6,7 +6,7 @@ import { ContextError } from '../../util/errors.js';
 import type { Directory } from '../directory.js';
 import { closeDirectory, listNames, lstatEntry, openRoot } from '../directory.js';
 import { followLinks, pathTree } from '../follow-links.js';
-import { readLink, readTextBelow } from '../read.js';
+import { readBuffer, readLink, readPieces, readTextBelow, withFileBelow } from '../read.js';
 import type { IgnoreMatcher } from '../select/ignore.js';
 import { compileIgnore, contextIgnoreNames, ignoreFileCandidates } from '../select/ignore.js';
 import { parentPath } from '../tree-path.js';
@@ -45,6 +45,33 @@ export function readFetchedText(root: string, path: string): string | undefined 
   throw new ContextError(`${path} leads out of the build context`, undefined, {
     hint: 'name a file of the build context that is no link out of it',
   });
+}
+
+/** What lies at a path, as far as it may be read. */
+export type SmallFile =
+  | { readonly kind: 'missing' | 'outside' | 'no file' | 'too large' }
+  | { readonly kind: 'text'; readonly text: string };
+
+/**
+ * Reads a small text file below a directory; links are followed within it.
+ * @param root trusted path
+ * @throws the system's error when it may not be read
+ */
+export function readSmallFile(root: string, path: string, maxBytes: number): SmallFile {
+  const walker = openWalker(root);
+  try {
+    const followed = followWithin(walker, path);
+    if (followed.kind !== 'found') return { kind: followed.kind };
+    const found = withFileBelow(root, followed.path, (file): SmallFile => {
+      if (file.stats.size > maxBytes) return { kind: 'too large' };
+      const pieces: Buffer[] = [];
+      readPieces(file, readBuffer(), (piece) => pieces.push(Buffer.from(piece)));
+      return { kind: 'text', text: Buffer.concat(pieces).toString('utf8') };
+    });
+    return found ?? { kind: 'no file' };
+  } finally {
+    walker.close();
+  }
 }
 
 /** Where the Dockerfile of a build is. */

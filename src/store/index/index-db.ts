@@ -21,6 +21,7 @@ import type {
   LayerId,
   LayerRecord,
   MountRecord,
+  OriginalImage,
   RemoteLayerRecord,
   StepRecord,
   UsageRecord,
@@ -67,6 +68,8 @@ export interface CacheIndex extends StoreIndex {
   readonly diffIds: Database<LayerId, string>;
   /** Headers of servers for files that ADD fetched, by URL. */
   readonly downloads: Database<DownloadRecord, string>;
+  /** Manifests and configs of images in registries, by the digest of the manifest. */
+  readonly manifests: Database<OriginalImage, string>;
   readonly trees: Database<string, TreeDigest>;
   readonly directories: Database<DirectoryRecord, string>;
   readonly entries: Database<EntryFingerprints, string>;
@@ -115,6 +118,7 @@ function openTables(paths: StorePaths, environment: RootDatabase, file: string):
     remoteLayers: environment.openDB({ name: 'remoteLayers' }),
     diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),
     downloads: environment.openDB({ name: 'downloads' }),
+    manifests: environment.openDB({ name: 'manifests' }),
     trees: environment.openDB({ name: 'trees', encoding: 'string' }),
     directories: environment.openDB({ name: 'directories' }),
     entries: environment.openDB({ name: 'entries' }),

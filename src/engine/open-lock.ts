@@ -1,0 +1,98 @@
+/** The lock file of a build: found beside the Dockerfile, read, and held against the plan. */
+import { networkPolicy } from '../lock/allow-network.js';
+import { lockPath } from '../lock/lock-file.js';
+import { MAX_LOCK_BYTES, parseLock } from '../lock/parse-lock.js';
+import type { Pins, ReadLock } from '../lock/pins.js';
+import { openPins } from '../lock/pins.js';
+import type { Plan, PlanOptions } from '../plan/plan.js';
+import type { RemoteSource } from '../plan/remote.js';
+import { LockError, UsageError } from '../util/errors.js';
+import type { BuildInput, LockPlace } from './inputs/build-input.js';
+import type { DockerfileRequest } from './request.js';
+
+const PROBLEMS = {
+  outside: 'it is a link that leads out of its directory',
+  'no file': 'it is no file',
+  'too large': `it is larger than ${MAX_LOCK_BYTES >> 20} MiB`,
+};
+
+function refuse(title: string, problem: string, cause?: unknown): never {
+  throw new LockError(`${title} can't be read: ${problem}`, undefined, {
+    hint: 'remove it, then wiac lock; or build without it: --lock=ignore',
+    cause,
+  });
+}
+
+function readText({ title, read }: LockPlace): string | undefined {
+  try {
+    const found = read();
+    if (found.kind === 'text') return found.text;
+    return found.kind === 'missing' ? undefined : refuse(title, PROBLEMS[found.kind]);
+  } catch (error) {
+    if (error instanceof LockError) throw error;
+    return refuse(title, (error as Error).message, error);
+  }
+}
+
+/** The lock file of a Dockerfile; undefined when there is none. @throws LockError */
+export function readLock({ lockPlace }: Pick<BuildInput, 'lockPlace'>): ReadLock | undefined {
+  const text = lockPlace && readText(lockPlace);
+  if (lockPlace === undefined || text === undefined) return undefined;
+  const { title, dockerfile } = lockPlace;
+  return { file: title, text, lock: parseLock(title, text, dockerfile) };
+}
+
+/** The lock file that a request wants to have used. @throws LockError */
+export function wantedLock(
+  input: Pick<BuildInput, 'lockPlace' | 'name'>,
+  { lock = 'use' }: Pick<DockerfileRequest, 'lock'>,
+): ReadLock | undefined {
+  if (lock === 'ignore') return undefined;
+  const read = readLock(input);
+  if (read || lock !== 'locked') return read;
+  if (!input.lockPlace)
+    throw new UsageError('--locked needs a lock file, and this Dockerfile is in no directory', {
+      hint: 'give the Dockerfile as a file',
+    });
+  throw new LockError(
+    `--locked needs a lock file, and there is no ${lockPath(input.name)}`,
+    undefined,
+    {
+      hint: 'wiac lock writes it',
+    },
+  );
+}
+
+/** What a lock file does to a plan. */
+export interface LockedPlan {
+  readonly options: Pick<PlanOptions, 'pin' | 'mayConnect'>;
+  readonly pins: Pins | undefined;
+  /** A source of a named context, pinned. */
+  readonly pinSource: (source: RemoteSource) => RemoteSource;
+  readonly warnings: (plan: Plan) => string[];
+}
+
+/** A source by what a lock file says of it. */
+function pinned(source: RemoteSource, content: string): RemoteSource {
+  if (source.type === 'http') return { ...source, checksum: content };
+  return { ...source, ref: content, checksum: undefined };
+}
+
+/** Opens the lock file of a request. @throws LockError */
+export function openLock(input: BuildInput, request: DockerfileRequest): LockedPlan {
+  const read = wantedLock(input, request);
+  const pins = read && openPins(read, { locked: request.lock === 'locked' });
+  const network = request.hermetic ? networkPolicy(read?.lock.allowNetwork ?? []) : undefined;
+  return {
+    pins,
+    options: {
+      ...(pins && { pin: pins.remote }),
+      ...(network && { mayConnect: network.mayConnect }),
+    },
+    pinSource: (source) => {
+      const found = pins?.remote(source, undefined);
+      return found ? pinned(source, found.content) : source;
+    },
+    warnings: (plan) => pins?.warnings(plan) ?? [],
+  };
+}
