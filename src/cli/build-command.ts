@@ -21,7 +21,7 @@ import type { LimitOptions } from './container-limits.js';
 import { parseLimits } from './container-limits.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { dockerfileRequest, wantedPlatforms } from './dockerfile-input.js';
+import { dockerfileRequest, parseLockMode, wantedPlatforms } from './dockerfile-input.js';
 import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
@@ -209,6 +209,7 @@ async function buildAndWrite(
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
   try {
+    await renewLock(store, request, options, warn);
     const outputs = module?.planOutputs(options);
     const result = await buildDockerfile(store, {
       ...request,
@@ -237,6 +238,20 @@ async function buildAndWrite(
   } finally {
     await closeStore(store);
   }
+}
+
+/** --lock=update */
+async function renewLock(
+  store: Store,
+  request: DockerfileBuild,
+  options: BuildOptions,
+  warn: WarningLog,
+): Promise<void> {
+  const { renewal } = parseLockMode(options);
+  if (renewal === undefined) return;
+  const { lockBuild } = await import('../engine/locks/lock-build.js');
+  const { warnings } = await lockBuild(store, request, renewal);
+  warnings.forEach(warn);
 }
 
 async function writeId(store: Store, file: string, { named }: DockerfileResult): Promise<void> {

@@ -2,6 +2,7 @@
 import type { FindStored } from '../engine/images/base-images.js';
 import { storedImages } from '../engine/plan-dockerfile.js';
 import type { DockerfileRequest, PullPolicy } from '../engine/request.js';
+import type { Renewal } from '../lock/inputs.js';
 import { formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Entitlement, PlanOptions, ResultOptions } from '../plan/plan.js';
@@ -32,6 +33,11 @@ export interface DockerfileOptions extends RegistryAccessOptions, ResourceOption
   readonly squash?: boolean;
   readonly squashAll?: boolean;
   readonly omitHistory?: boolean;
+  /** False: --no-lock. */
+  readonly lock?: string | boolean;
+  readonly locked?: boolean;
+  readonly frozen?: boolean;
+  readonly hermetic?: boolean;
   /** How registries are reached; undefined: as the other options say. */
   readonly registry?: RegistryOptions;
 }
@@ -110,6 +116,28 @@ function getResult(options: DockerfileOptions): ResultOptions {
   };
 }
 
+/** What becomes of the lock file. */
+export interface LockMode {
+  readonly mode: NonNullable<DockerfileRequest['lock']>;
+  /** What is asked for anew before the build. */
+  readonly renewal: Renewal | undefined;
+}
+
+/** @throws UsageError */
+export function parseLockMode({ lock = 'use', locked, frozen }: DockerfileOptions): LockMode {
+  const [mode, ...rest] = lock === false ? ['ignore'] : String(lock).split('=');
+  const strict = locked || frozen;
+  if (strict && mode !== 'use')
+    throw new UsageError(`--locked and --lock=${mode} exclude each other`);
+  const names = rest.join('=');
+  if (mode === 'update') return { mode: 'use', renewal: names === '' ? 'all' : names.split(',') };
+  if ((mode === 'use' || mode === 'ignore') && names === '')
+    return { mode: strict ? 'locked' : mode, renewal: undefined };
+  throw new UsageError(`--lock=${lock} is not known`, {
+    hint: 'use, ignore, update, or update=NAME,...',
+  });
+}
+
 /**
  * What the options ask of the engine.
  * @param context the path or address of the command line
@@ -137,6 +165,8 @@ export async function dockerfileRequest(
     allowed: allow,
     result: getResult(options),
     pull,
+    lock: parseLockMode(options).mode,
+    hermetic: options.hermetic,
     registry: options.registry ?? (await registryAccess(options)),
     environment: process.env,
     input: () => process.stdin,

@@ -6,6 +6,7 @@ import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
 import { addCache } from './declare/declare-cache.js';
 import { addImages } from './declare/declare-images.js';
 import { addImagetools } from './declare/declare-imagetools.js';
+import { addLock } from './declare/declare-lock.js';
 import { addLogin } from './declare/declare-login.js';
 import { addCopy, addRun } from './declare/declare-run.js';
 import { getUsage } from './declare/declare-usage.js';
@@ -51,6 +52,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addImagetools(program);
   addLogin(program);
   addPlan(program);
+  addLock(program, setExitCode);
   addWhy(program);
   addCache(program, setExitCode);
 }

@@ -1,7 +1,7 @@
 /** From a Dockerfile to a plan whose images are known and whose contexts can be opened. */
 import type { FileSource } from '../fs/scan/file-source.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
-import type { Plan, ResultOptions } from '../plan/plan.js';
+import type { Plan, PlanOptions, ResultOptions } from '../plan/plan.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import type { RunResources } from '../plan/step.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
@@ -15,7 +15,7 @@ import { keptImages } from './images/kept-images.js';
 import { parseBuildContexts } from './inputs/build-contexts.js';
 import type { BuildInput, PinSource } from './inputs/build-input.js';
 import { openInput } from './inputs/build-input.js';
-import { openLock } from './open-lock.js';
+import { openLock } from './locks/open-lock.js';
 import type { DockerfileRequest } from './request.js';
 
 /** A plan with its images and contexts. */
@@ -79,14 +79,12 @@ export function getSignal({ signal }: Pick<DockerfileRequest, 'signal'>): AbortS
   return signal ?? new AbortController().signal;
 }
 
-async function planInput(
-  store: Store,
-  input: BuildInput,
+/** What a request says of a plan, its images and its lock file aside. @throws UsageError */
+export function planOptions(
   request: DockerfileRequest,
-): Promise<PlannedInput> {
-  const lock = openLock(input, request);
-  const { contexts, sources } = parseBuildContexts(request.contexts ?? {});
-  const planOptions = {
+  contexts: PlanOptions['contexts'],
+): Omit<PlanOptions, 'image'> {
+  return {
     buildArgs: request.buildArgs ?? {},
     target: request.target,
     platform: getPlatform(request),
@@ -97,10 +95,19 @@ async function planInput(
     allowed: request.allowed ?? [],
     result: { ...PLAIN_RESULT, ...request.result },
     contexts,
-    ...lock.options,
   };
+}
+
+async function planInput(
+  store: Store,
+  input: BuildInput,
+  request: DockerfileRequest,
+): Promise<PlannedInput> {
+  const lock = openLock(input, request);
+  const { contexts, sources } = parseBuildContexts(request.contexts ?? {});
+  const options = { ...planOptions(request, contexts), ...lock.options };
   const access = { ...imageAccess(request), pins: lock.pins, kept: keptImages(store) };
-  const planned = await planWithImages(input.dockerfile, planOptions, storedImages(store), access);
+  const planned = await planWithImages(input.dockerfile, options, storedImages(store), access);
   try {
     const signal = getSignal(request);
     const named = await namedContexts(planned.plan, sources, input, signal, lock.pinSource);

@@ -1,7 +1,7 @@
 /** What a Dockerfile asks for, in the words of a lock file. Pure. */
 
 import type { ImageReference } from '../oci/reference.js';
-import { formatReference, isContainersStorage, parseReference } from '../oci/reference.js';
+import { formatReference, parseReference } from '../oci/reference.js';
 import type { RemoteSource } from '../plan/remote.js';
 import type { SourceIdentity } from './lock-file.js';
 
@@ -29,9 +29,4 @@ export function ownDigest(reference: ImageReference): string | undefined {
 /** The reference of an image without its digest, where it has a tag as well. */
 export function withoutDigest(name: string): string {
   return name.replace(/@[a-z0-9]+:[0-9a-f]+$/, '');
-}
-
-/** Podman's and buildah's images have no digest that another machine could ask for. */
-export function isLockable(reference: string): boolean {
-  return !isContainersStorage(reference);
 }

@@ -7,7 +7,7 @@ import type { SourceLocation } from '../util/errors.js';
 import { LockError } from '../util/errors.js';
 import { imageIdentity, ownDigest, remoteIdentity, withoutDigest } from './identify.js';
 import type { LockedImage, LockedSource, LockFile, SourceIdentity } from './lock-file.js';
-import { describeSource, sourceKey } from './lock-file.js';
+import { describeSource, pinOf, sourceKey } from './lock-file.js';
 
 /** A lock file with the text that it was read from. */
 export interface ReadLock {
@@ -40,43 +40,37 @@ export interface Pins {
 export interface PinOptions {
   /** --locked: an input that is not in it is an error. */
   readonly locked: boolean;
+  /** The lock file is about to be written: what the Dockerfile says goes before what it says. */
+  readonly writing?: boolean;
 }
 
-/** What the Dockerfile itself says has to be what the lock file says. */
-function disagree(
-  read: ReadLock,
-  source: SourceIdentity,
-  written: string,
-  locked: string,
-  location: SourceLocation | undefined,
-): never {
-  throw new LockError(
-    `${describeSource(source)}: the Dockerfile says ${written}, ${read.file} says ${locked}`,
-    location,
-    { hint: 'if the Dockerfile is right: wiac lock' },
-  );
+/** Is a source what the Dockerfile itself says of it, by a digest or --checksum? */
+export function agrees(source: LockedSource, own: string | undefined): boolean {
+  if (own === undefined) return true;
+  switch (source.kind) {
+    case 'image':
+      return own === source.digest || own === source.index;
+    case 'git':
+      return source.commit.startsWith(own) || source.tag?.startsWith(own) === true;
+    case 'http':
+      return own === source.checksum;
+  }
 }
 
-function checkImage(
-  read: ReadLock,
-  { name, platform, digest, index }: LockedImage,
+/** @throws LockError that names both */
+function requireAgreement(
+  { file }: ReadLock,
+  source: LockedSource,
   own: string | undefined,
   location: SourceLocation | undefined,
 ): void {
-  if (own === undefined || own === digest || own === index) return;
-  disagree(read, { kind: 'image', name, platform }, own, index ?? digest, location);
-}
-
-function checkRemote(
-  read: ReadLock,
-  found: LockedSource,
-  { checksum }: RemoteSource,
-  location: SourceLocation | undefined,
-): void {
-  if (checksum === undefined || found.kind === 'image') return;
-  const values = found.kind === 'git' ? [found.commit, found.tag] : [found.checksum];
-  if (values.some((value) => value?.startsWith(checksum))) return;
-  disagree(read, found, checksum, values[0] ?? '', location);
+  if (agrees(source, own)) return;
+  const locked = (source.kind === 'image' ? source.index : undefined) ?? pinOf(source);
+  throw new LockError(
+    `${describeSource(source)}: the Dockerfile says ${own}, ${file} says ${locked}`,
+    location,
+    { hint: 'if the Dockerfile is right: wiac lock' },
+  );
 }
 
 /** The same image by another digest of its own: the Dockerfile was changed and the lock file was not. */
@@ -91,7 +85,7 @@ function otherDigest(sources: readonly LockedSource[], wanted: SourceIdentity) {
 }
 
 /** Opens a lock file for a build. */
-export function openPins(read: ReadLock, { locked }: PinOptions): Pins {
+export function openPins(read: ReadLock, { locked, writing = false }: PinOptions): Pins {
   const { file, lock } = read;
   const known = new Map(lock.sources.map((source) => [sourceKey(source), source]));
   const missing = new Map<string, SourceIdentity>();
@@ -110,18 +104,20 @@ export function openPins(read: ReadLock, { locked }: PinOptions): Pins {
       const own = ownDigest(parseReference(reference));
       const exact = known.get(sourceKey(wanted));
       if (exact?.kind === 'image') {
-        checkImage(read, exact, own, location);
+        if (writing && !agrees(exact, own)) return undefined;
+        requireAgreement(read, exact, own, location);
         return exact;
       }
       const other = own === undefined ? undefined : otherDigest(lock.sources, wanted);
-      if (other) checkImage(read, other, own, location);
-      return other ?? lack(wanted, location);
+      if (!other || writing) return lack(wanted, location);
+      requireAgreement(read, other, own, location);
+      return other;
     },
     remote: (source, location) => {
       const wanted = remoteIdentity(source);
       const found = known.get(sourceKey(wanted));
       if (!found || found.kind === 'image') return lack(wanted, location);
-      checkRemote(read, found, source, location);
+      requireAgreement(read, found, source.checksum, location);
       return { content: found.kind === 'git' ? found.commit : found.checksum, by: file };
     },
     // Before the images are known a plan may ask for URLs that it does not want in the end.

@@ -50,12 +50,12 @@ async function succeed(request: GitRequest, git: Git, cwd: string, ...args: stri
 }
 
 /** What a ref is: a commit, and the object of the tag that leads there. */
-interface Resolved {
+export interface ResolvedRef {
   readonly commit: string;
   readonly tag: string | undefined;
 }
 
-async function askRemote(request: GitRequest, ref: string): Promise<Resolved> {
+async function askRemote(request: GitRequest, ref: string): Promise<ResolvedRef> {
   const { source, location } = request;
   const git = await openGit(request);
   const patterns = [ref, `${ref}^{}`];
@@ -78,6 +78,11 @@ async function askRemote(request: GitRequest, ref: string): Promise<Resolved> {
 
 /** The commit that a source means now. @throws ContextError */
 export async function resolveCommit(request: GitRequest): Promise<string> {
+  return (await resolveRef(request)).commit;
+}
+
+/** The same, with the object of the tag that leads there. @throws ContextError */
+export async function resolveRef(request: GitRequest): Promise<ResolvedRef> {
   const { source, location } = request;
   const { ref = 'HEAD', checksum } = source;
   const { commit, tag } = COMMIT.test(ref)
@@ -86,7 +91,7 @@ export async function resolveCommit(request: GitRequest): Promise<string> {
   if (checksum !== undefined && !commit.startsWith(checksum) && !tag?.startsWith(checksum)) {
     throw new ContextError(`${source.url} is at commit ${commit}, not ${checksum}`, location);
   }
-  return commit;
+  return { commit, tag };
 }
 
 /** Fetches one commit; a server that gives only whole histories gives that. */

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { PROGRESS_MODES, PROGRESS_VARIABLE } from '../../ui/progress.js';
 import { collect } from './collect.js';
 import { limitOptions } from './declare-limits.js';
+import { lockOptions } from './declare-lock.js';
 import { booleanOption } from './declare-registry.js';
 import { resultOptions } from './declare-result.js';
 import {
@@ -20,7 +21,7 @@ const CONTEXT = 'directory, archive, URL or repository with the build context; -
 
 /** wiac build */
 export function addBuild(program: Command, setExitCode: SetExitCode): void {
-  const command = resultOptions(dockerfileOptions(program.command('build')))
+  const command = resultOptions(lockOptions(dockerfileOptions(program.command('build'))))
     .summary('build a Dockerfile, print the lowerdir string of the result')
     .description(
       'Builds the Dockerfile of a build context. Steps that the cache holds are not run. The lowerdir\nstring of the result, topmost layer first, is all that is printed on standard output.',
@@ -133,7 +134,7 @@ function progressOption(): Option {
 
 /** wiac plan */
 export function addPlan(program: Command): void {
-  dockerfileOptions(program.command('plan'))
+  lockOptions(dockerfileOptions(program.command('plan')))
     .summary('show the steps of a Dockerfile, their keys, and what the cache has; run nothing')
     .argument('<path>', CONTEXT)
     .addOption(
@@ -149,7 +150,7 @@ export function addPlan(program: Command): void {
 
 /** wiac why */
 export function addWhy(program: Command): void {
-  dockerfileOptions(program.command('why'))
+  lockOptions(dockerfileOptions(program.command('why')))
     .summary('say why steps of a Dockerfile would run: what is not as it was; run nothing')
     .description(
       'For each step that the cache does not have: the first thing in its key that differs from the\nnearest entry of the cache, such as a file, an ARG, or the step before.',

@@ -46,7 +46,8 @@ function getPlatform(image: PlanImage): Platform {
   return 'stored' in image ? parsePlatform(image.stored.platform) : image.config;
 }
 
-function getBase(reference: string, image: PlanImage): BaseImage {
+/** What a plan has to know of an image. */
+export function getBase(reference: string, image: PlanImage): BaseImage {
   if ('inPlace' in image) return inPlaceBase(reference, image.inPlace);
   if (!('stored' in image)) return baseImage(reference, image);
   const { id, manifest = id, config, history, author } = image.stored;
@@ -63,6 +64,8 @@ export interface ImageAccess {
   readonly pins?: Pick<Pins, 'file' | 'image'> | undefined;
   /** What is kept of images between builds. */
   readonly kept?: KeptImages;
+  /** Asked first for what no lock file names; undefined: it is opened as usual. */
+  readonly open?: (request: ImageRequest, sources: ImageSource[]) => Promise<PlanImage | undefined>;
   /** Those that were opened for another plan of the same Dockerfile. */
   readonly images?: PlanImages;
 }
@@ -142,7 +145,8 @@ async function openPinned(
   const { pins, kept, registry = {} } = access;
   const { reference, platform, location } = wanted;
   const locked = pins?.image(reference, platform, location);
-  if (!pins || !locked) return openImage(wanted, findStored, sources, access);
+  if (!pins || !locked)
+    return (await access.open?.(wanted, sources)) ?? openImage(wanted, findStored, sources, access);
   const { checkLockedDigest, openLockedImage } = await import('./locked-image.js');
   if (kept && parseReference(reference).kind === 'registry')
     return openLockedImage(wanted, pins.file, locked.digest, kept, registry, sources);

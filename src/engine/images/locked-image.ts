@@ -66,6 +66,24 @@ function fromKept(
   };
 }
 
+/**
+ * The image of a digest from what is kept of it.
+ * @param text a reference
+ * @returns undefined when nothing is kept, or the reference is of no registry
+ */
+export function keptImage(
+  text: string,
+  digest: string,
+  kept: KeptImages,
+  registry: RegistryOptions,
+  sources: ImageSource[],
+): ResolvedImage | undefined {
+  const reference = parseReference(text);
+  const known = reference.kind === 'registry' ? kept.find(digest) : undefined;
+  if (!known || reference.kind !== 'registry') return undefined;
+  return fromKept(known, pinnedReference(reference, digest), registry, sources);
+}
+
 /** What the registry has under the reference now, for a message; undefined when it can't be had. */
 async function digestNow(
   reference: RegistryReference,
@@ -101,10 +119,9 @@ export async function openLockedImage(
   if (reference.kind !== 'registry') throw new Error(`${text} is in no registry`);
   const stored = kept.stored(digest, platform);
   if (stored) return stored;
-  const pinned = pinnedReference(reference, digest);
-  const known = kept.find(digest);
-  const image = known && fromKept(known, pinned, registry, sources);
+  const image = keptImage(text, digest, kept, registry, sources);
   if (image) return image;
+  const pinned = pinnedReference(reference, digest);
   const source = await openRegistry(pinned, registry);
   sources.push(source);
   try {

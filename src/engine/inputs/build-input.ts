@@ -31,7 +31,7 @@ import type { IgnoreMatcher } from '../../fs/select/ignore.js';
 import { lockPath } from '../../lock/lock-file.js';
 import { MAX_LOCK_BYTES } from '../../lock/parse-lock.js';
 import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
-import type { RemoteSource } from '../../plan/remote.js';
+import type { Remote, RemoteSource } from '../../plan/remote.js';
 import { withFirstImage } from '../../plan/stages.js';
 import type { ContextSource } from '../../sources/context-source.js';
 import { contextSource, remoteAddress } from '../../sources/context-source.js';
@@ -101,6 +101,12 @@ const INPUT = 'standard input';
 
 function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** The address of a named context; undefined when it is of this machine. @throws UsageError */
+export function remoteContext(value: string): Remote | undefined {
+  const source = contextSource(value, isDirectory);
+  return source.kind === 'remote' ? source.remote : undefined;
 }
 
 /** Does reading the Dockerfile and the build context take a Workspace? @throws UsageError */

@@ -1,14 +1,14 @@
 /** The lock file of a build: found beside the Dockerfile, read, and held against the plan. */
-import { networkPolicy } from '../lock/allow-network.js';
-import { lockPath } from '../lock/lock-file.js';
-import { MAX_LOCK_BYTES, parseLock } from '../lock/parse-lock.js';
-import type { Pins, ReadLock } from '../lock/pins.js';
-import { openPins } from '../lock/pins.js';
-import type { Plan, PlanOptions } from '../plan/plan.js';
-import type { RemoteSource } from '../plan/remote.js';
-import { LockError, UsageError } from '../util/errors.js';
-import type { BuildInput, LockPlace } from './inputs/build-input.js';
-import type { DockerfileRequest } from './request.js';
+import { networkPolicy } from '../../lock/allow-network.js';
+import { lockPath } from '../../lock/lock-file.js';
+import { MAX_LOCK_BYTES, parseLock } from '../../lock/parse-lock.js';
+import type { Pins, ReadLock } from '../../lock/pins.js';
+import { openPins } from '../../lock/pins.js';
+import type { Plan, PlanOptions } from '../../plan/plan.js';
+import type { RemoteSource } from '../../plan/remote.js';
+import { LockError, UsageError } from '../../util/errors.js';
+import type { BuildInput, LockPlace } from '../inputs/build-input.js';
+import type { DockerfileRequest } from '../request.js';
 
 const PROBLEMS = {
   outside: 'it is a link that leads out of its directory',

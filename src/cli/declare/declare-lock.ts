@@ -1,0 +1,37 @@
+/** Declares `wiac lock`, and what `wiac build` does with a lock file. */
+import { type Command, Option } from 'commander';
+import { dockerfileOptions, type SetExitCode } from './options.js';
+
+/** wiac lock */
+export function addLock(program: Command, setExitCode: SetExitCode): void {
+  dockerfileOptions(program.command('lock'))
+    .summary('write Dockerfile.lock: the digests of all that a build takes from the network')
+    .description(
+      'Writes the lock file beside the Dockerfile (X.lock for -f X): the digest of every image, the\ncommit of every repository, the checksum of every file that ADD fetches. What is in it stays;\nwhat is missing is added. Without --target and --build-arg it covers every stage, and what\nnothing uses goes. A build uses it.',
+    )
+    .argument('<path>', 'directory with the build context')
+    .argument('[names...]', 'with --update: only these images and URLs')
+    .option('--update', 'ask again what everything in it is now', false)
+    .option('--outdated', 'say what is not what it was, change nothing; exit code 1 then', false)
+    .option('--check', 'is it complete and current? Asks nobody; exit code 1 when it is not', false)
+    .option('--json', 'the result as JSON', false)
+    .action(async (path: string, names: readonly string[], options) => {
+      const { lockCommand } = await import('../lock-command.js');
+      await lockCommand(path, names, options, setExitCode);
+    });
+}
+
+/** --lock, --locked and --hermetic, for what builds. */
+export function lockOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--lock <mode>',
+        'the lock file beside the Dockerfile: use (default), ignore, update, or update=NAME,...',
+      ),
+    )
+    .option('--no-lock', 'as --lock=ignore')
+    .option('--locked', 'an input that is not in the lock file is an error')
+    .option('--frozen', 'as --locked')
+    .option('--hermetic', 'no RUN has a network but those in allow-network of the lock file');
+}

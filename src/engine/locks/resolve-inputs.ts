@@ -1,0 +1,74 @@
+/** What an input is now: asked where it comes from. */
+import { join } from 'node:path';
+import type { LockInput } from '../../lock/inputs.js';
+import type { LockedSource } from '../../lock/lock-file.js';
+import { isContainersStorage } from '../../oci/reference.js';
+import type { Remote } from '../../plan/remote.js';
+import { resolveRef } from '../../sources/fetch-git.js';
+import { findDownload, noteDownload } from '../../store/entries/downloads.js';
+import type { Store } from '../../store/store.js';
+import type { PlanImage, PlanImages } from '../images/plan-images.js';
+import type { LockRequest } from './find-inputs.js';
+
+/** Where downloads go for as long as they are needed, and who stops them. */
+export interface ResolveSession {
+  readonly store: Store;
+  readonly request: LockRequest;
+  readonly scratch: () => string;
+  readonly signal: AbortSignal;
+}
+
+/** Digest of the manifest, and of the index where the image is one of several; undefined: neither. */
+export function imageDigests(
+  image: PlanImage,
+): { readonly digest: string; readonly index: string | undefined } | undefined {
+  if ('inPlace' in image) return undefined;
+  if ('stored' in image) {
+    const { manifest, index } = image.stored;
+    return manifest === undefined ? undefined : { digest: manifest, index };
+  }
+  const { rootDescriptor, manifestDescriptor } = image;
+  const { digest } = manifestDescriptor;
+  return { digest, index: rootDescriptor.digest === digest ? undefined : rootDescriptor.digest };
+}
+
+async function resolveRemote(
+  { store, request, scratch, signal }: ResolveSession,
+  { identity, location, usedBy }: LockInput,
+  { source, credentials }: Remote,
+): Promise<LockedSource> {
+  const { environment = {} } = request;
+  const asked = { credentials, environment, signal, location };
+  if (identity.kind === 'git' && source.type === 'git') {
+    const { commit, tag } = await resolveRef({ ...asked, source });
+    return { ...identity, kind: 'git', commit, tag, usedBy };
+  }
+  if (identity.kind !== 'http' || source.type !== 'http') throw new Error('another kind of source');
+  // The Dockerfile says it; a build looks whether it is so.
+  if (source.checksum !== undefined)
+    return { kind: 'http', name: identity.name, checksum: source.checksum, usedBy };
+  const { downloadFile } = await import('../../sources/fetch-http.js');
+  const file = join(scratch(), 'download');
+  const known = findDownload(store, source.url);
+  const download = await downloadFile({ ...asked, source, limits: store.limits }, file, known);
+  if (download.written) await noteDownload(store, source.url, download);
+  return { kind: 'http', name: identity.name, checksum: download.digest, usedBy };
+}
+
+/**
+ * An input as a lock file has it.
+ * @returns undefined for an image that no other machine could ask for by its digest
+ * @throws ContextError
+ */
+export async function resolveInput(
+  session: ResolveSession,
+  input: LockInput,
+  images: PlanImages,
+): Promise<LockedSource | undefined> {
+  const { asked, identity, usedBy } = input;
+  if ('remote' in asked) return resolveRemote(session, input, asked.remote);
+  const image = images.get(asked);
+  const digests = image && !isContainersStorage(asked.reference) ? imageDigests(image) : undefined;
+  if (!digests || identity.kind !== 'image') return undefined;
+  return { ...identity, ...digests, usedBy };
+}
