@@ -9,11 +9,12 @@ import { sweepOwn, sweepStore } from '../store/gc/sweep.js';
 import { storeRoot } from '../store/paths.js';
 import type { Store } from '../store/store.js';
 import { asStoreError, closeStore } from '../store/store.js';
+import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import { combineOptions } from './combine-options.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { dockerfileRequest } from './dockerfile-input.js';
+import { dockerfileRequest, parseLockMode } from './dockerfile-input.js';
 import { openUserStore } from './user-store.js';
 
 /** Opens the user's store for as long as the action takes. @throws StoreError, NoSpaceError */
@@ -76,6 +77,10 @@ export async function withRequest(
   action: (store: Store, request: DockerfileRequest) => Promise<void>,
 ): Promise<void> {
   await withStore(async (store) => {
+    if (parseLockMode(options).renewal !== undefined)
+      throw new UsageError(`--lock=${options.lock}: this command changes nothing`, {
+        hint: 'wiac lock --update changes the lock file',
+      });
     const { signal, dispose } = abortOnSignal();
     try {
       await action(store, await dockerfileRequest(path, combineOptions(options), signal));

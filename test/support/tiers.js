@@ -17,6 +17,7 @@ const PURE = new RegExp(
     '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
     '^oci/(deflate|digest|parse|platform|reference)',
     '^oci/(registry/byte-cursor|tar/parser)',
+    '^lock/',
     '^plan/(compile|git-url)',
     '^store/(policy|prune-plan)',
   ].join('|'),

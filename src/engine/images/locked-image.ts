@@ -132,7 +132,7 @@ export async function openLockedImage(
     const has = now === undefined ? 'has neither that nor the tag' : `has ${now} for it`;
     throw sayingMore(error, {
       message: `${file} says that ${formatReference(reference)} (${platform}) is ${digest}, but the registry ${has}`,
-      hint: `if the new one is right: wiac lock --update ${text}`,
+      hint: `if the new one is right: wiac build --lock=update=${text}`,
       cause: error,
     });
   }
@@ -148,6 +148,6 @@ export function checkLockedDigest(
   if (locked === found) return;
   throw new ImageError(`${reference} has the digest ${found}, not ${locked} of ${file}`, {
     reference,
-    hint: `if the new one is right: wiac lock --update ${reference}`,
+    hint: `if the new one is right: wiac build --lock=update=${reference}`,
   });
 }

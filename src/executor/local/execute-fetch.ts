@@ -11,7 +11,7 @@ import { findDownload, noteDownload } from '../../store/entries/downloads.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import type { DownloadRecord } from '../../store/records.js';
 import { checkpoint } from '../../util/checkpoint.js';
-import { ContextError } from '../../util/errors.js';
+import { ContextError, LockError } from '../../util/errors.js';
 import type { ExecutionIo } from '../executor.js';
 import type { LocalMachine } from './local-machine.js';
 
@@ -21,7 +21,7 @@ import type { LocalMachine } from './local-machine.js';
  */
 async function fetchedFile(
   { store, environment }: Pick<LocalMachine, 'store' | 'environment'>,
-  { location }: FetchStep,
+  { location, pinned }: FetchStep,
   source: HttpSource,
   file: string,
   identity: string,
@@ -32,6 +32,12 @@ async function fetchedFile(
   const request = { source, credentials, limits: store.limits, environment, location };
   const download = await downloadFile(request, file, undefined);
   if (download.digest !== identity) {
+    if (pinned)
+      throw new LockError(
+        `${source.url} has the digest ${download.digest}, ${pinned.by} says ${identity}`,
+        location,
+        { hint: `if the new one is right: wiac build --lock=update=${source.url}` },
+      );
     throw new ContextError(`${source.url} changed while the build ran`, location, {
       hint: 'run the build again, or say with --checksum which content it has to have',
     });
@@ -55,7 +61,17 @@ export async function executeFetch(
   const { source, location, id } = step;
   if (source.type === 'git') {
     const request = { source, credentials, environment: machine.environment, location };
-    await checkOut(request, identity, draft.path, draft.diff);
+    await checkOut(request, identity, draft.path, draft.diff).catch((error: unknown) => {
+      if (!step.pinned || !(error instanceof ContextError)) throw error;
+      throw new LockError(
+        `${error.message}; ${step.pinned.by} says that it is commit ${identity}`,
+        location,
+        {
+          hint: `if that commit is gone: wiac build --lock=update=${source.url}`,
+          cause: error,
+        },
+      );
+    });
     return;
   }
   const file = join(machine.scratch(), `download-${id}`);

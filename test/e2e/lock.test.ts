@@ -1,0 +1,177 @@
+/**
+ * Lock files: builds that take what they name, whatever becomes of tags, branches and servers. One
+ * registry and one web server are shared; the pure part is in test/lock.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { FaultyRegistry, TestRegistry } from '../oci/registry/helpers.js';
+import { startFaulty, startRegistry } from '../oci/registry/helpers.js';
+import { repository, serveFiles } from '../support/web-server.js';
+import { context, machine, ranSteps } from '../support/wiac.js';
+
+let registry: TestRegistry;
+let front: FaultyRegistry;
+
+const PLATFORMS = 'linux/amd64,linux/arm64';
+
+/** Gives the tag of the base image to another image. */
+async function pushBase(tag: string, content: string, platform = PLATFORMS) {
+  const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nCOPY v /v\n', v: content });
+  const pushed = await machine().wiac([
+    'build',
+    '-q',
+    '--push',
+    '--platform',
+    platform,
+    '-t',
+    `${registry.host}/base:${tag}`,
+    root,
+  ]);
+  expect(pushed).toMatchObject({ exitCode: 0 });
+}
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  front = await startFaulty(registry.host);
+}, 60_000);
+afterAll(async () => {
+  await front.stop();
+  await registry.stop();
+});
+afterEach(() => {
+  front.fault = () => false;
+});
+
+const lockOf = (root: string, name = 'Dockerfile') =>
+  readFileSync(join(root, `${name}.lock`), 'utf8');
+
+describe('images', () => {
+  test('a locked build takes what was locked when the tag moves, and asks nobody when it is cached', async () => {
+    await pushBase('1', 'one');
+    const root = context({ Dockerfile: `FROM ${front.host}/base:1 AS b\nRUN cat /v > /w\n` });
+    const { wiac, build } = machine();
+    const locked = await wiac(['lock', root]);
+    expect(locked).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(locked.stdout).toMatch(
+      /^\+ image 127.*\/base:1 \(linux\/amd64\) sha256:[0-9a-f]{64}\n$/,
+    );
+    const text = lockOf(root);
+    await pushBase('1', 'two');
+    const first = await build(root, '--locked');
+    expect(ranSteps(first.events)).toEqual(['RUN cat /v > /w']);
+    expect(readFileSync(join(first.lowerdirs.split(':')[0] ?? '', 'w'), 'utf8')).toBe('one');
+    front.log.length = 0;
+    front.fault = (_request, response) => response.destroy() !== undefined;
+    const again = await build(root, '--locked');
+    expect(ranSteps(again.events)).toEqual([]);
+    expect(front.log).toEqual([]);
+    expect(lockOf(root)).toBe(text);
+    front.fault = () => false;
+    const moved = await wiac(['lock', '--outdated', root]);
+    expect(moved).toMatchObject({ exitCode: 1, stderr: '' });
+    expect(moved.stdout.split('\n')).toHaveLength(3);
+    expect(lockOf(root)).toBe(text);
+    const renewed = await build(root, '--lock=update');
+    expect(ranSteps(renewed.events)).toEqual(['RUN cat /v > /w']);
+    expect(lockOf(root)).not.toBe(text);
+    expect(await wiac(['lock', '--outdated', root])).toMatchObject({ exitCode: 0, stdout: '' });
+    writeFileSync(
+      join(root, 'Dockerfile.lock'),
+      text.replace(/"digest":"sha256:.{8}/, (found) => `${found.slice(0, -8)}00000000`),
+    );
+    const forged = await wiac(['build', '-q', root]);
+    const [now] =
+      /sha256:[0-9a-f]{64}/.exec(moved.stdout.slice(moved.stdout.lastIndexOf('sha256:'))) ?? [];
+    expect(forged.exitCode).toBe(11);
+    expect(forged.stderr).toMatch(
+      /^wiac: .*Dockerfile:1:1: .*Dockerfile\.lock says that .* is sha256:00000000/,
+    );
+    expect(forged.stderr).toContain(`but the registry has ${now} for it`);
+  }, 60_000);
+
+  test('a tag that is gone, a platform that comes later, a registry that is down', async () => {
+    await pushBase('2', 'one');
+    const { wiac, build } = machine();
+    const root = context({ Dockerfile: `FROM ${front.host}/base:2\n` });
+    expect(await wiac(['lock', '--platform', 'linux/amd64', root])).toMatchObject({ exitCode: 0 });
+    await pushBase('2', 'two');
+    // The platform that is added is of the release that the other one is of.
+    const added = await wiac(['lock', '--platform', 'linux/arm64', root]);
+    expect(added).toMatchObject({ exitCode: 0, stderr: '' });
+    const { sources } = JSON.parse(lockOf(root)) as { sources: Record<string, unknown>[] };
+    expect(sources.map(({ platform }) => platform)).toEqual(['linux/amd64', 'linux/arm64']);
+    expect(new Set(sources.map(({ index }) => index)).size).toBe(1);
+    front.fault = (request, response) => {
+      const isTag = request.url?.endsWith('/manifests/2') ?? false;
+      if (isTag) response.writeHead(404).end();
+      return isTag;
+    };
+    const { lowerdirs } = await build(root, '--locked', '--platform', 'linux/arm64');
+    expect(readFileSync(join(lowerdirs.split(':')[0] ?? '', 'v'), 'utf8')).toBe('one');
+    const gone = await wiac(['lock', '--outdated', '--json', root]);
+    expect(gone.exitCode).toBe(1);
+    expect(JSON.parse(gone.stdout)).toMatchObject([{ current: null }, { current: null }]);
+    front.fault = (_request, response) => response.destroy() !== undefined;
+    const down = await machine().wiac(['build', '-q', '--retry=0', root]);
+    expect(down.exitCode).toBe(11);
+    expect(down.stderr).toMatch(/base@sha256:/);
+  }, 60_000);
+});
+
+/** The messages of a build that has to fail. */
+async function refused(root: string, ...flags: string[]) {
+  const { exitCode, stderr } = await machine().wiac(['build', '-q', ...flags, root]);
+  return { exitCode, stderr };
+}
+
+describe('repositories and files', () => {
+  test('a branch moves, a file changes: a locked build has what was locked, and asks nobody again', async () => {
+    const { root: served, git } = await repository({ a: 'one' });
+    const web = await serveFiles(served);
+    writeFileSync(join(served, 'file'), 'one');
+    try {
+      const [url, file] = [`http://${web.host}/r.git`, `http://${web.host}/file`];
+      const root = context({
+        Dockerfile: `FROM scratch\nADD ${url}#main /r/\nADD ${file} /f/\nADD ${url} /again/\n`,
+      });
+      const { wiac, build } = machine();
+      expect(await wiac(['lock', root])).toMatchObject({ exitCode: 0, stderr: '' });
+      const first = await git('rev-parse', 'HEAD');
+      expect(lockOf(root).split('\n').slice(5, 8)).toEqual([
+        `    {"git":"${url}","commit":"${first}","usedBy":["ADD ${url} /again/"]},`,
+        `    {"git":"${url}","ref":"main","commit":"${first}","usedBy":["ADD ${url}#main /r/"]},`,
+        `    {"http":"${file}","checksum":"sha256:7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed","usedBy":["ADD ${file} /f/"]}`,
+      ]);
+      await git('commit', '-q', '--allow-empty', '-m', 'two');
+      await git('push', '-q', '../r.git', 'main');
+      await git('-C', '../r.git', 'update-server-info');
+      // The file is still the same: it is fetched by its checksum.
+      expect(ranSteps((await build(root, '--locked')).events)).toHaveLength(6);
+      writeFileSync(join(served, 'file'), 'two');
+      web.seen.length = 0;
+      expect(ranSteps((await build(root, '--frozen')).events)).toEqual([]);
+      expect(web.seen).toEqual([]);
+      const outdated = await wiac(['lock', '--outdated', root]);
+      expect(outdated).toMatchObject({ exitCode: 1, stderr: '' });
+      expect(outdated.stdout.trimEnd().split('\n')).toHaveLength(4);
+      const changed = await refused(root);
+      expect(changed.exitCode).toBe(14);
+      expect(changed.stderr).toMatch(
+        /Dockerfile:3:1: .*\/file has the digest sha256:3fc4\w+, .*Dockerfile\.lock says sha256:7692/,
+      );
+      // Only what is named is renewed.
+      expect((await wiac(['lock', '--update', root, file])).stdout).toMatch(
+        /^~ file .* -> sha256:3fc4\w+\n$/,
+      );
+      writeFileSync(join(root, 'Dockerfile.lock'), lockOf(root).replaceAll(first, 'a'.repeat(40)));
+      const lost = await refused(root);
+      expect(lost.exitCode).toBe(14);
+      expect(lost.stderr).toMatch(
+        /Dockerfile:[24]:1: .*can't be fetched.*; .*Dockerfile\.lock says that it is commit a{40}/,
+      );
+    } finally {
+      web.stop();
+    }
+  }, 60_000);
+});
