@@ -3,7 +3,7 @@
 import { planBuild } from '../engine/ask.js';
 import type { StepStatus } from '../engine/plan-status.js';
 import type { Plan } from '../plan/plan.js';
-import { printedStep } from '../plan/step.js';
+import { isHermetic, printedStep } from '../plan/step.js';
 import { formatTable } from '../ui/format.js';
 import { stepNames } from '../ui/step-names.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
@@ -23,7 +23,7 @@ function asText(statuses: readonly StepStatus[]): string {
       key?.slice(0, 12) ?? '-',
       [step.parent, ...step.reads].filter(Boolean).join(',') || '-',
       names.get(step.id) ?? '',
-      step.text,
+      isHermetic(step) ? `${step.text} (hermetic)` : step.text,
     ]),
   );
 }
@@ -31,6 +31,7 @@ function asText(statuses: readonly StepStatus[]): string {
 function asJson(plan: Plan, statuses: readonly StepStatus[]): string {
   const steps = statuses.map(({ step, key, status, afterMiss }) => ({
     ...printedStep(step),
+    ...(step.kind === 'run' ? { hermetic: isHermetic(step) } : {}),
     key: key ?? null,
     status,
     afterMiss,

@@ -21,6 +21,7 @@ import type { BuildRequest, BuildResult } from './run-build.js';
 import { build as runBuild } from './run-build.js';
 import type { SharedCaches } from './shared-caches.js';
 import { stepLimits } from './step-slots.js';
+import { sayingWanted } from './wanted-network.js';
 
 /** What is to be built, and how. Everything that has a default may be left out. */
 export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
@@ -207,6 +208,8 @@ async function buildPlatform(
       signal: getSignal(request),
     });
     return { plan, result, lint };
+  } catch (error) {
+    throw sayingWanted(error, plan, request.hermetic === true);
   } finally {
     // A build that failed has them as well: they may say why.
     if (lint) emit(lint);

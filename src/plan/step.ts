@@ -174,6 +174,11 @@ export type Step =
   | SquashStep
   | MetaStep;
 
+/** Is it a RUN that can fetch nothing: what it makes, it makes of its inputs? */
+export function isHermetic(step: Step): boolean {
+  return step.kind === 'run' && step.network === 'none';
+}
+
 /** A step as it may be printed: a proxy's address can hold a password. */
 export function printedStep<S extends Step>(step: S): S {
   if (step.kind !== 'run') return step;

@@ -93,6 +93,15 @@ export function openLock(input: BuildInput, request: DockerfileRequest): LockedP
       const found = pins?.remote(source, undefined);
       return found ? pinned(source, found.content) : source;
     },
-    warnings: (plan) => pins?.warnings(plan) ?? [],
+    warnings: (plan) => {
+      const stages = new Set(plan.steps.map(({ stage }) => stage.toLowerCase()));
+      const unused = network?.unused() ?? [];
+      return [
+        ...(pins?.warnings(plan) ?? []),
+        ...unused
+          .filter((name) => stages.has(name.replace(/\/.*$/s, '').toLowerCase()))
+          .map((name) => `allow-network: there is no step ${name}`),
+      ];
+    },
   };
 }
