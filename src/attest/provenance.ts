@@ -6,7 +6,9 @@
 import type { SelectionInput } from '../keys/inputs.js';
 import { isDigest } from '../oci/blob-digest.js';
 import type { Plan } from '../plan/plan.js';
+import type { RemoteSource } from '../plan/remote.js';
 import type { RunStep, SourceStep, Step, StepId } from '../plan/step.js';
+import { isHermetic } from '../plan/step.js';
 import { withoutCredentials } from '../util/redact.js';
 import { digestSet, imagePurl } from './statement.js';
 
@@ -24,12 +26,31 @@ export interface ResolvedStep {
   readonly content: string | undefined;
 }
 
+/** A source of the network, and what it was: the digest of a file, the commit of a repository. */
+export interface FetchedFrom {
+  readonly source: RemoteSource;
+  readonly content: string;
+}
+
 /** What the statement is made from. */
 export interface ProvenanceInput {
   readonly plan: Plan;
   readonly mode: 'min' | 'max';
   readonly resolved: (step: StepId) => ResolvedStep;
-  readonly dockerfile: { readonly path: string; readonly digest: string };
+  /** `digest` is SHA-256 in hex. */
+  readonly dockerfile: { readonly path: string; readonly digest: string; readonly text: string };
+  /** The lock file that the inputs were taken from. */
+  readonly lockFile?: { readonly path: string; readonly digest: string } | undefined;
+  /** Where the build context was fetched from, if it was. */
+  readonly contextFrom?: FetchedFrom | undefined;
+  /** The same of named contexts. */
+  readonly namedFrom?: readonly FetchedFrom[];
+  /** Names of the contexts that were fetched, '' is the main one. */
+  readonly fetchedContexts?: readonly string[];
+  /** --build-context, by name. */
+  readonly contexts?: Readonly<Record<string, string>>;
+  /** Seconds since 1970. */
+  readonly epoch?: number | undefined;
   readonly target: string | undefined;
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -46,24 +67,31 @@ function imageDependency({ reference, digest, platform }: SourceStep) {
   return [{ uri: transport ? reference : imagePurl(plain, platform), digest: digestSet(digest) }];
 }
 
-/** Images and downloads that went into the build, each once. */
-function dependencies({ plan, resolved }: ProvenanceInput) {
+/** The address of a source: of a repository with its branch or tag. */
+function sourceUri(source: RemoteSource): string {
+  const { url } = source;
+  return source.type === 'git' && source.ref !== undefined ? `${url}#${source.ref}` : url;
+}
+
+function remoteDependency({ source, content }: FetchedFrom) {
+  const uri = sourceUri(source);
+  if (source.type === 'http') return { uri, digest: isDigest(content) ? digestSet(content) : {} };
+  const isSha256 = content.length === SHA256_DIGITS;
+  return { uri, digest: isSha256 ? { sha256: content } : { sha1: content } };
+}
+
+const SHA256_DIGITS = 64;
+
+/** Images, downloads and contexts from the network that went into the build, each once. */
+function dependencies({ plan, resolved, contextFrom, namedFrom = [] }: ProvenanceInput) {
   const found = plan.steps.flatMap((step) => {
     if (step.kind === 'source') return imageDependency(step);
     if (step.kind !== 'fetch') return [];
-    const { content = '' } = resolved(step.id);
-    const { source } = step;
-    const uri = source.url;
-    if (source.type === 'http')
-      return [{ uri, digest: isDigest(content) ? digestSet(content) : {} }];
-    const ref = source.ref === undefined ? '' : `#${source.ref}`;
-    return [
-      {
-        uri: `${uri}${ref}`,
-        digest: content.length === 64 ? { sha256: content } : { sha1: content },
-      },
-    ];
+    const { content = step.pinned?.content ?? '' } = resolved(step.id);
+    return [remoteDependency({ source: step.source, content })];
   });
+  const contexts = [...(contextFrom ? [contextFrom] : []), ...namedFrom];
+  found.push(...contexts.map(remoteDependency));
   return [...new Map(found.map((item) => [JSON.stringify(item), item])).values()];
 }
 
@@ -81,7 +109,7 @@ function credentials(plan: Plan, type: 'secret' | 'ssh') {
 }
 
 function request(input: ProvenanceInput) {
-  const { plan, mode, target, buildArgs, labels } = input;
+  const { plan, mode, target, buildArgs, labels, contexts = {}, contextFrom } = input;
   const prefixed = (prefix: string, pairs: Readonly<Record<string, string>>) =>
     // Pushing the image publishes this: a password in a URL must not be part of it.
     Object.entries(pairs).map(([name, value]): [string, string] => [
@@ -90,11 +118,16 @@ function request(input: ProvenanceInput) {
     ]);
   const own: [string, string][] = [['platform', plan.platform]];
   if (target !== undefined) own.push(['target', target]);
-  const all = [...own, ...prefixed('build-arg', buildArgs), ...prefixed('label', labels)];
+  const all = [
+    ...own,
+    ...prefixed('build-arg', buildArgs),
+    ...prefixed('label', labels),
+    ...prefixed('context', contexts),
+  ];
   return {
     frontend: 'dockerfile.v0',
     args: Object.fromEntries(mode === 'max' ? all : own),
-    locals: [{ name: 'context' }, { name: 'dockerfile' }],
+    locals: contextFrom ? [] : [{ name: 'context' }, { name: 'dockerfile' }],
     ...(mode === 'max'
       ? { secrets: credentials(plan, 'secret'), ssh: credentials(plan, 'ssh') }
       : {}),
@@ -113,6 +146,7 @@ function steps({ plan, resolved }: ProvenanceInput) {
       platform: step.platform,
       text: withoutCredentials(step.text),
       inputs: [step.parent, ...step.reads].filter((id) => id !== undefined),
+      ...(step.kind === 'run' ? { hermetic: isHermetic(step) } : {}),
       ...(keyed && key !== undefined ? { key } : {}),
       ...(files.length > 0
         ? { files: files.map(({ path, tree }) => ({ path, digest: { wiacTree: tree } })) }
@@ -121,22 +155,49 @@ function steps({ plan, resolved }: ProvenanceInput) {
   });
 }
 
+/** The Dockerfile, as BuildKit writes it; pushing the image publishes it, so without passwords. */
+function sourceInfo({ path, text }: ProvenanceInput['dockerfile']) {
+  const data = Buffer.from(withoutCredentials(text)).toString('base64');
+  return { source: { infos: [{ filename: path, language: 'Dockerfile', data }] } };
+}
+
+/** Does every file come from an input that resolvedDependencies names? */
+function isComplete({ plan, fetchedContexts = [] }: ProvenanceInput): boolean {
+  return plan.steps.every(
+    (step) =>
+      step.kind !== 'copy' || step.from !== undefined || fetchedContexts.includes(step.context),
+  );
+}
+
+function internalParameters(input: ProvenanceInput) {
+  const { mode, builderPlatform, lockFile, epoch } = input;
+  return {
+    builderPlatform,
+    ...(epoch === undefined ? {} : { sourceDateEpoch: epoch }),
+    ...(lockFile === undefined
+      ? {}
+      : { lockFile: { path: lockFile.path, digest: { sha256: lockFile.digest } } }),
+    ...(mode === 'max' ? { buildConfig: { steps: steps(input) } } : {}),
+  };
+}
+
 /** The predicate of an image's provenance. */
 export function provenance(input: ProvenanceInput): unknown {
-  const { plan, mode, dockerfile, builderPlatform, version, times } = input;
-  const hermetic = plan.steps.filter(isRun).every(({ network }) => network === 'none');
-  const contexts = plan.steps.some((step) => step.kind === 'copy' && step.from === undefined);
+  const { plan, mode, dockerfile, contextFrom, version, times } = input;
+  const hermetic = plan.steps.filter(isRun).every(isHermetic);
+  const { path, digest } = dockerfile;
   return {
     buildDefinition: {
       buildType: BUILD_TYPE,
       externalParameters: {
-        configSource: { path: dockerfile.path, digest: { sha256: dockerfile.digest } },
+        configSource: {
+          ...(contextFrom ? { uri: sourceUri(contextFrom.source) } : {}),
+          path,
+          digest: { sha256: digest },
+        },
         request: request(input),
       },
-      internalParameters: {
-        builderPlatform,
-        ...(mode === 'max' ? { buildConfig: { steps: steps(input) } } : {}),
-      },
+      internalParameters: internalParameters(input),
       resolvedDependencies: dependencies(input),
     },
     runDetails: {
@@ -149,7 +210,11 @@ export function provenance(input: ProvenanceInput): unknown {
               finishedOn: times.finished.toISOString(),
             }),
         buildkit_hermetic: hermetic,
-        buildkit_completeness: { request: mode === 'max', resolvedDependencies: !contexts },
+        buildkit_completeness: {
+          request: mode === 'max',
+          resolvedDependencies: isComplete(input),
+        },
+        ...(mode === 'max' ? { buildkit_metadata: sourceInfo(dockerfile) } : {}),
       },
     },
   };

@@ -3,18 +3,22 @@ import { sweepControlGroups } from '../executor/local/cgroup.js';
 import type { ControlLimits } from '../executor/local/cgroup-limits.js';
 import type { Isolation } from '../executor/local/container.js';
 import { lazyExecutor } from '../executor/local/lazy-executor.js';
+import { lockPath } from '../lock/lock-file.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
+import type { FetchedSource } from '../sources/fetch-context.js';
 import type { ImageTimes } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import { sha256 } from '../util/canonical-json.js';
 import { UsageError } from '../util/errors.js';
 import type { EventSink } from './events.js';
 import type { BuildInput } from './inputs/build-input.js';
+import { remoteContext } from './inputs/build-input.js';
 import type { LintEvent } from './lint-build.js';
 import { lintBuild } from './lint-build.js';
+import { wantedLock } from './locks/open-lock.js';
 import { getSignal, openDockerfile, planDockerfile } from './plan-dockerfile.js';
 import type { DockerfileRequest } from './request.js';
 import type { BuildRequest, BuildResult } from './run-build.js';
@@ -76,7 +80,15 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
 
 /** What is known of a build before it begins, for its outputs and its provenance. */
 export interface BuildFacts {
-  readonly dockerfile: { readonly path: string; readonly digest: string };
+  readonly dockerfile: { readonly path: string; readonly digest: string; readonly text: string };
+  /** The lock file that the inputs are taken from, with its SHA-256 in hex. */
+  readonly lockFile: { readonly path: string; readonly digest: string } | undefined;
+  /** Where the build context was fetched from, if it was. */
+  readonly contextFrom: FetchedSource | undefined;
+  /** Names of the contexts that are fetched, '' is the main one. */
+  readonly fetchedContexts: readonly string[];
+  /** --build-context, by name. */
+  readonly contexts: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -89,6 +101,8 @@ export interface BuildFacts {
 export interface PlatformResult {
   readonly plan: Plan;
   readonly result: BuildResult;
+  /** Named contexts that were fetched. */
+  readonly namedFrom: readonly FetchedSource[];
   /** What the linter says; the first platform has it. */
   readonly lint?: LintEvent | undefined;
 }
@@ -144,8 +158,16 @@ async function openCaches(request: DockerfileBuild): Promise<SharedCaches> {
 }
 
 function getFacts(input: BuildInput, request: DockerfileBuild, started: Date): BuildFacts {
+  const { name, text, contextFrom } = input;
+  const { contexts = {} } = request;
+  const lock = wantedLock(input, request);
+  const named = Object.keys(contexts).filter((key) => remoteContext(contexts[key] ?? ''));
   return {
-    dockerfile: { path: input.name, digest: sha256(input.text) },
+    dockerfile: { path: name, digest: sha256(text), text },
+    lockFile: lock && { path: lockPath(name), digest: sha256(lock.text) },
+    contextFrom,
+    fetchedContexts: contextFrom ? ['', ...named] : named,
+    contexts,
     target: request.target,
     buildArgs: request.buildArgs ?? {},
     labels: request.labels ?? {},
@@ -207,7 +229,7 @@ async function buildPlatform(
       emit,
       signal: getSignal(request),
     });
-    return { plan, result, lint };
+    return { plan, result, namedFrom: input.namedFrom(), lint };
   } catch (error) {
     throw sayingWanted(error, plan, request.hermetic === true);
   } finally {

@@ -17,7 +17,7 @@ function getInput(steps: Step[], more: Partial<ProvenanceInput> = {}): Provenanc
     plan: { platform: 'linux/amd64', steps, target: steps.at(-1)?.id as StepId } as unknown as Plan,
     mode: 'max',
     resolved,
-    dockerfile: { path: 'Dockerfile', digest: HEX },
+    dockerfile: { path: 'Dockerfile', digest: HEX, text: 'FROM x\n' },
     target: undefined,
     buildArgs: {},
     labels: {},
@@ -62,6 +62,47 @@ describe('resolvedDependencies', () => {
     expect(dependencies([step], { resolved })).toEqual([
       { uri: 'https://example.org/r.git#main', digest },
     ]);
+  });
+
+  test('contexts of the network, and what a lock file says of a fetch that was not looked for', () => {
+    const git = { type: 'git', url: 'https://example.org/r.git', ref: 'main' } as never;
+    const http = { type: 'http', url: 'https://example.org/x' } as never;
+    const pinned = { content: MANIFEST, by: 'D.lock' };
+    const step = getStep('fetch', 's1', { source: http, pinned });
+    const contextFrom = { source: git, content: 'c'.repeat(40) };
+    const namedFrom = [{ source: http, content: `sha256:${'b'.repeat(64)}` }];
+    expect(dependencies([step], { contextFrom, namedFrom })).toEqual([
+      { uri: 'https://example.org/x', digest: { sha256: HEX } },
+      { uri: 'https://example.org/r.git#main', digest: { sha1: 'c'.repeat(40) } },
+      { uri: 'https://example.org/x', digest: { sha256: 'b'.repeat(64) } },
+    ]);
+    const copy = getStep('copy', 's2', { from: undefined, context: '' });
+    const made = predicate([copy], { contextFrom, fetchedContexts: [''] });
+    expect(made.runDetails.metadata.buildkit_completeness.resolvedDependencies).toBe(true);
+    expect(made.buildDefinition.externalParameters.configSource).toEqual({
+      uri: 'https://example.org/r.git#main',
+      path: 'Dockerfile',
+      digest: { sha256: HEX },
+    });
+    expect(made.buildDefinition.externalParameters.request.locals).toEqual([]);
+  });
+
+  test('all that a second build needs: lock file, epoch, contexts, and with mode=max the Dockerfile', () => {
+    const lockFile = { path: 'Dockerfile.lock', digest: HEX };
+    const contexts = { more: 'https://u:p@example.org/x.tar' };
+    const made = (mode: 'min' | 'max') => predicate([base], { mode, lockFile, contexts, epoch: 7 });
+    const { buildDefinition, runDetails } = made('max');
+    expect(buildDefinition.internalParameters).toMatchObject({
+      sourceDateEpoch: 7,
+      lockFile: { path: 'Dockerfile.lock', digest: { sha256: HEX } },
+    });
+    expect(buildDefinition.externalParameters.request.args).toMatchObject({
+      'context:more': 'https://example.org/x.tar',
+    });
+    const [info] = runDetails.metadata.buildkit_metadata.source.infos;
+    expect(info).toMatchObject({ filename: 'Dockerfile', language: 'Dockerfile' });
+    expect(Buffer.from(info.data, 'base64').toString()).toBe('FROM x\n');
+    expect(made('min').runDetails.metadata.buildkit_metadata).toBeUndefined();
   });
 
   test('they are not complete when a step reads a context', () => {

@@ -2,7 +2,8 @@
  * Lock files: builds that take what they name, whatever becomes of tags, branches and servers. One
  * registry and one web server are shared; the pure part is in test/lock.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { FaultyRegistry, TestRegistry } from '../oci/registry/helpers.js';
@@ -13,27 +14,21 @@ import { context, machine, ranSteps } from '../support/wiac.js';
 let registry: TestRegistry;
 let front: FaultyRegistry;
 
-const PLATFORMS = 'linux/amd64,linux/arm64';
-
-/** Gives the tag of the base image to another image. */
-async function pushBase(tag: string, content: string, platform = PLATFORMS) {
-  const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nCOPY v /v\n', v: content });
-  const pushed = await machine().wiac([
-    'build',
-    '-q',
-    '--push',
-    '--platform',
-    platform,
-    '-t',
-    `${registry.host}/base:${tag}`,
-    root,
-  ]);
-  expect(pushed).toMatchObject({ exitCode: 0 });
+/** Gives a tag of the base image to another image: `1` has a shell, `2` is for two platforms. */
+async function pushBase(tag: '1' | '2', content: string) {
+  const [lines, platform] =
+    tag === '1' ? ['COPY bin /bin\n', 'linux/amd64'] : ['', 'linux/amd64,linux/arm64'];
+  const root = context({ Dockerfile: `FROM scratch\n${lines}COPY v /v\n`, v: content });
+  const name = `${registry.host}/base:${tag}`;
+  const flags = ['build', '-q', '--push', '--platform', platform, '-t', name];
+  expect(await machine().wiac([...flags, root])).toMatchObject({ exitCode: 0 });
 }
 
 beforeAll(async () => {
   registry = await startRegistry();
   front = await startFaulty(registry.host);
+  await pushBase('1', 'one');
+  await pushBase('2', 'one');
 }, 60_000);
 afterAll(async () => {
   await front.stop();
@@ -48,7 +43,6 @@ const lockOf = (root: string, name = 'Dockerfile') =>
 
 describe('images', () => {
   test('a locked build takes what was locked when the tag moves, and asks nobody when it is cached', async () => {
-    await pushBase('1', 'one');
     const root = context({ Dockerfile: `FROM ${front.host}/base:1 AS b\nRUN cat /v > /w\n` });
     const { wiac, build } = machine();
     const locked = await wiac(['lock', root]);
@@ -91,7 +85,6 @@ describe('images', () => {
   }, 60_000);
 
   test('a tag that is gone, a platform that comes later, a registry that is down', async () => {
-    await pushBase('2', 'one');
     const { wiac, build } = machine();
     const root = context({ Dockerfile: `FROM ${front.host}/base:2\n` });
     expect(await wiac(['lock', '--platform', 'linux/amd64', root])).toMatchObject({ exitCode: 0 });
@@ -175,3 +168,147 @@ describe('repositories and files', () => {
     }
   }, 60_000);
 });
+
+describe('what is no lock file, or is of something else', () => {
+  test('arguments, targets, contexts and two Dockerfiles', async () => {
+    const base = `${front.host}/base`;
+    const root = context({
+      Dockerfile: `ARG V=1\nFROM scratch AS own\nCOPY v /v\nFROM ${base}:$V AS base\nFROM scratch\nCOPY --from=base /v /v\n`,
+      v: 'own',
+      'Dockerfile.dev': `FROM ${base}:2 AS x\nFROM x\n`,
+    });
+    const { wiac } = machine();
+    const build = (...flags: string[]) => wiac(['build', '-q', ...flags, root]);
+    expect((await build('--locked')).stderr).toMatch(
+      /--locked needs a lock file, and there is no Dockerfile\.lock\nhint: wiac lock writes it\n/,
+    );
+    expect(await wiac(['lock', root])).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(await wiac(['lock', '-f', join(root, 'Dockerfile.dev'), root])).toMatchObject({
+      exitCode: 0,
+    });
+    const first = lockOf(root);
+    expect(first).toContain('"usedBy":["base: FROM '.concat(`${base}:$V AS base"]`));
+    expect(lockOf(root, 'Dockerfile.dev')).toContain(`${base}:2`);
+    // Another image by an argument is not in it.
+    expect(await build('--build-arg', 'V=2')).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining(`image ${base}:2 (linux/amd64) is not in `),
+    });
+    expect(await build('--build-arg', 'V=2', '--locked')).toMatchObject({
+      exitCode: 14,
+      stderr: expect.stringMatching(
+        /^wiac: .*Dockerfile:4:1: image .* is not in .*Dockerfile\.lock\n/,
+      ),
+    });
+    // A directory or a stage in the place of an image needs no entry; a target needs fewer.
+    const override = ['--build-context', `${base}:2=${root}`, '--build-arg', 'V=2'];
+    for (const flags of [
+      override,
+      ['--target', 'base'],
+      ['--build-context', `${base}:1=target:own`],
+    ])
+      expect(await build('--locked', ...flags)).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(await wiac(['lock', '--check', root])).toMatchObject({
+      exitCode: 0,
+      stdout: '',
+      stderr: '',
+    });
+    expect(lockOf(root)).toBe(first);
+    writeFileSync(join(root, 'Dockerfile.dev.lock'), first);
+    expect(await wiac(['lock', '--check', '-f', join(root, 'Dockerfile.dev'), root])).toMatchObject(
+      {
+        exitCode: 14,
+        stderr: expect.stringMatching(
+          /Dockerfile\.dev\.lock:3:1: this is the lock file of Dockerfile, not of Dockerfile\.dev\n/,
+        ),
+      },
+    );
+    writeFileSync(join(root, 'Dockerfile'), `FROM ${base}:3\n`);
+    front.log.length = 0;
+    const checked = await wiac(['lock', '--check', '--json', root]);
+    expect(checked.exitCode).toBe(1);
+    expect(JSON.parse(checked.stdout)).toMatchObject([
+      { problem: 'missing', location: { line: 1 } },
+      { problem: 'unused', location: { line: 6 } },
+    ]);
+    expect(front.log).toEqual([]);
+  }, 60_000);
+
+  test('links, directories, and what is too large', async () => {
+    const outside = context({ 'x.lock': '{}' });
+    const { wiac } = machine();
+    const wrong = async (make: (path: string) => void) => {
+      const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /b\n' });
+      make(join(root, 'Dockerfile.lock'));
+      const { exitCode, stderr } = await wiac(['build', '-q', root]);
+      expect(exitCode).toBe(14);
+      expect(await wiac(['build', '-q', '--no-lock', root])).toMatchObject({ exitCode: 0 });
+      return stderr;
+    };
+    expect(await wrong((path) => symlinkSync(join(outside, 'x.lock'), path))).toMatch(
+      /Dockerfile\.lock can't be read: it is a link that leads out of its directory\nhint: /,
+    );
+    expect(await wrong((path) => mkdirSync(path))).toMatch(/can't be read: it is no file\n/);
+    expect(await wrong((path) => writeFileSync(path, ' '.repeat((4 << 20) + 1)))).toMatch(
+      /can't be read: it is larger than 4 MiB\n/,
+    );
+  }, 60_000);
+});
+
+test('a hermetic build: who wanted out, who may, and what plan and provenance say', async () => {
+  const web = await serveFiles(context({ x: 'content' }));
+  try {
+    const fetched = `RUN busybox wget -q -O /x http://${web.host}/x`;
+    const root = context({
+      Dockerfile: `FROM scratch AS b\nCOPY bin /bin\nRUN true\n${fetched}\nADD http://${web.host}/x /y\n`,
+    });
+    const { wiac } = machine();
+    expect(await wiac(['lock', root])).toMatchObject({ exitCode: 0 });
+    const alone = await wiac(['build', '-q', '--hermetic', root]);
+    expect(alone.exitCode).toBe(5);
+    expect(alone.stderr).toMatch(
+      /Dockerfile:4:1: the step ended with exit code 1; it wanted to reach 127\.0\.0\.1, and it has no network\n/,
+    );
+    expect(alone.stderr).toMatch(
+      /\nhint: allow it: "allow-network": \["b\/RUN busybox wget"\] in the lock file\n$/,
+    );
+    const allowed = lockOf(root).replace(
+      '"allow-network": []',
+      '"allow-network": ["b/RUN busybox wget"]',
+    );
+    writeFileSync(join(root, 'Dockerfile.lock'), allowed);
+    expect(await wiac(['lock', '--update', root])).toMatchObject({ exitCode: 0 });
+    expect(JSON.parse(lockOf(root))['allow-network']).toEqual(['b/RUN busybox wget']);
+    const metadata = join(root, '../metadata.json');
+    const env = { BUILDX_METADATA_PROVENANCE: 'max', SOURCE_DATE_EPOCH: '7' };
+    for (const round of ['run', 'cached']) {
+      const flags = ['build', '-q', '--hermetic', '--locked', '--metadata-file', metadata];
+      expect({ round, ...(await wiac([...flags, root], { env })) }).toMatchObject({
+        exitCode: 0,
+        stderr: '',
+      });
+      const { buildDefinition, runDetails } = JSON.parse(readFileSync(metadata, 'utf8'))[
+        'buildx.build.provenance'
+      ];
+      expect(buildDefinition.resolvedDependencies).toEqual([
+        { uri: `http://${web.host}/x`, digest: { sha256: expect.stringMatching(/^ed7002b4/) } },
+      ]);
+      const { lockFile, sourceDateEpoch, buildConfig } = buildDefinition.internalParameters;
+      expect({ lockFile, sourceDateEpoch }).toEqual({
+        lockFile: {
+          path: 'Dockerfile.lock',
+          digest: { sha256: createHash('sha256').update(lockOf(root)).digest('hex') },
+        },
+        sourceDateEpoch: 7,
+      });
+      const runs = buildConfig.steps.filter(({ kind }: { kind: string }) => kind === 'run');
+      expect(runs.map(({ hermetic }: { hermetic: boolean }) => hermetic)).toEqual([true, false]);
+      expect(runDetails.metadata.buildkit_hermetic).toBe(false);
+    }
+    const { stdout } = await wiac(['plan', '--hermetic', root]);
+    expect(stdout).toMatch(/RUN true \(hermetic\)\n/);
+    expect(stdout).not.toMatch(/wget.*\(hermetic\)/);
+  } finally {
+    web.stop();
+  }
+}, 60_000);

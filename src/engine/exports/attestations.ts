@@ -1,5 +1,5 @@
 /** What is said about an image (provenance, SBOM), and where it is known from. */
-import type { ResolvedStep } from '../../attest/provenance.js';
+import type { ProvenanceInput, ResolvedStep } from '../../attest/provenance.js';
 import { PROVENANCE_TYPE, provenance } from '../../attest/provenance.js';
 import { SBOM_TYPE, sbom } from '../../attest/sbom.js';
 import { imageStatement } from '../../attest/statement.js';
@@ -21,7 +21,11 @@ export interface AttestPlan {
 /** Facts of the command line that a provenance mentions. */
 export interface BuildFacts {
   readonly names: readonly string[];
-  readonly dockerfile: { readonly path: string; readonly digest: string };
+  readonly dockerfile: ProvenanceInput['dockerfile'];
+  readonly lockFile?: ProvenanceInput['lockFile'];
+  readonly contextFrom?: ProvenanceInput['contextFrom'];
+  readonly fetchedContexts?: readonly string[];
+  readonly contexts?: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -56,6 +60,7 @@ export function getProvenance(
   return provenance({
     ...facts,
     plan: built.plan,
+    namedFrom: built.namedFrom,
     mode,
     resolved: resolvedStep(store, built),
     builderPlatform: formatPlatform(hostPlatform()),
