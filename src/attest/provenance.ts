@@ -87,7 +87,7 @@ function dependencies({ plan, resolved, contextFrom, namedFrom = [] }: Provenanc
   const found = plan.steps.flatMap((step) => {
     if (step.kind === 'source') return imageDependency(step);
     if (step.kind !== 'fetch') return [];
-    const { content = step.pinned?.content ?? '' } = resolved(step.id);
+    const { content = step.locked?.content ?? '' } = resolved(step.id);
     return [remoteDependency({ source: step.source, content })];
   });
   const contexts = [...(contextFrom ? [contextFrom] : []), ...namedFrom];

@@ -2,7 +2,7 @@
 import type { FindStored } from '../engine/images/base-images.js';
 import { storedImages } from '../engine/plan-dockerfile.js';
 import type { DockerfileRequest, PullPolicy } from '../engine/request.js';
-import type { Renewal } from '../lock/inputs.js';
+import type { Renewal } from '../lock/lock-inputs.js';
 import { formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Entitlement, PlanOptions, ResultOptions } from '../plan/plan.js';

@@ -2,7 +2,7 @@
 import { checkLockFile, outdatedSources } from '../engine/locks/ask-lock.js';
 import type { LockRequest } from '../engine/locks/find-inputs.js';
 import { lockBuild } from '../engine/locks/lock-build.js';
-import type { Renewal } from '../lock/inputs.js';
+import type { Renewal } from '../lock/lock-inputs.js';
 import type { LockChange } from '../lock/merge-lock.js';
 import type { Store } from '../store/store.js';
 import { formatTable } from '../ui/format.js';
@@ -27,8 +27,8 @@ const SOMETHING_FOUND = 1;
 const SIGNS = { added: '+', removed: '-', changed: '~' };
 
 function describe({ change, source, before, after }: LockChange): string {
-  const pins = [before, after].filter((pin) => pin !== undefined);
-  return `${SIGNS[change]} ${source} ${pins.join(' -> ')}\n`;
+  const values = [before, after].filter((value) => value !== undefined);
+  return `${SIGNS[change]} ${source} ${values.join(' -> ')}\n`;
 }
 
 function print(value: unknown): void {

@@ -13,7 +13,7 @@ import { planWithImages } from './images/base-images.js';
 import { findImage } from './images/find-image.js';
 import { keptImages } from './images/kept-images.js';
 import { parseBuildContexts } from './inputs/build-contexts.js';
-import type { BuildInput, PinSource } from './inputs/build-input.js';
+import type { BuildInput, LockSource } from './inputs/build-input.js';
 import { openInput } from './inputs/build-input.js';
 import { openLock } from './locks/open-lock.js';
 import type { DockerfileRequest } from './request.js';
@@ -62,14 +62,14 @@ async function namedContexts(
   sources: ReadonlyMap<string, string>,
   { bringNamed }: BuildInput,
   signal: AbortSignal,
-  pin: PinSource,
+  lock: LockSource,
 ): Promise<Map<string, () => FileSource>> {
   const opened = new Map<string, () => FileSource>();
   for (const step of steps) {
     if (step.kind !== 'copy' || step.from !== undefined || step.context === '') continue;
     const source = sources.get(step.context);
     if (source !== undefined && !opened.has(step.context))
-      opened.set(step.context, await bringNamed(source, signal, pin));
+      opened.set(step.context, await bringNamed(source, signal, lock));
   }
   return opened;
 }
@@ -106,11 +106,15 @@ async function planInput(
   const lock = openLock(input, request);
   const { contexts, sources } = parseBuildContexts(request.contexts ?? {});
   const options = { ...planOptions(request, contexts), ...lock.options };
-  const access = { ...imageAccess(request), pins: lock.pins, kept: keptImages(store) };
+  const access = {
+    ...imageAccess(request),
+    lockedInputs: lock.lockedInputs,
+    kept: keptImages(store),
+  };
   const planned = await planWithImages(input.dockerfile, options, storedImages(store), access);
   try {
     const signal = getSignal(request);
-    const named = await namedContexts(planned.plan, sources, input, signal, lock.pinSource);
+    const named = await namedContexts(planned.plan, sources, input, signal, lock.lockSource);
     const warnings = [...planned.plan.warnings, ...lock.warnings(planned.plan)];
     const plan = { ...planned.plan, warnings };
     return { ...planned, plan, openContext: (name) => (named.get(name) ?? input.openContext)() };

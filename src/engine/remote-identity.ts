@@ -11,7 +11,7 @@ export async function remoteIdentity(session: LookupSession, step: FetchStep): P
   const { source, location, id } = step;
   const { store, environment } = session;
   // Nobody is asked: that is looked at when the content is really needed.
-  if (step.pinned) return step.pinned.content;
+  if (step.locked) return step.locked.content;
   const credentials = session.credentials(id);
   if (source.type === 'git') return resolveCommit({ source, credentials, environment, location });
   // A checksum says what the content is; it is looked at when the file is really needed.

@@ -1,10 +1,10 @@
 /** Is a lock file complete and current for a Dockerfile? Pure. */
 import type { SourceLocation } from '../util/errors.js';
-import type { LockInput } from './inputs.js';
 import { describeSource, sourceKey } from './lock-file.js';
+import type { LockInput } from './lock-inputs.js';
+import type { ReadLock } from './locked-inputs.js';
 import type { MergeScope } from './merge-lock.js';
 import { sourceLocation } from './parse-lock.js';
-import type { ReadLock } from './pins.js';
 
 /** Something that is not as it should be. */
 export interface LockProblem {

@@ -75,8 +75,8 @@ export function describeSource(source: SourceIdentity): string {
   return `repository ${name}${source.ref === undefined ? '' : `#${source.ref}`}`;
 }
 
-/** What a source is pinned to. */
-export function pinOf(source: LockedSource): string {
+/** What a source is locked to: its digest, its commit. */
+export function lockedValue(source: LockedSource): string {
   if (source.kind === 'image') return source.digest;
   return source.kind === 'git' ? source.commit : source.checksum;
 }

@@ -1,6 +1,6 @@
 /** A lock file and what was found now become the new lock file. Pure. */
 import type { LockedSource, LockFile } from './lock-file.js';
-import { byText, describeSource, pinOf, sourceKey } from './lock-file.js';
+import { byText, describeSource, lockedValue, sourceKey } from './lock-file.js';
 
 /** What was asked about. */
 export interface MergeScope {
@@ -56,14 +56,14 @@ export function compareLocks(before: LockFile, after: LockFile): LockChange[] {
   return keys.flatMap((key): LockChange[] => {
     const [was, is] = [old.get(key), now.get(key)];
     const either = was ?? is;
-    if (!either || (was && is && pinOf(was) === pinOf(is))) return [];
+    if (!either || (was && is && lockedValue(was) === lockedValue(is))) return [];
     const change = !was ? 'added' : !is ? 'removed' : 'changed';
     return [
       {
         change,
         source: describeSource(either),
-        before: was && pinOf(was),
-        after: is && pinOf(is),
+        before: was && lockedValue(was),
+        after: is && lockedValue(is),
       },
     ];
   });

@@ -101,11 +101,11 @@ export function remoteStep(
   location: SourceLocation,
 ): StepId {
   const text = `fetch ${source.url}`;
-  const pinned = options.pin?.(source, location);
+  const locked = options.lockedContent?.(source, location);
   const step = graph.add({
     kind: 'fetch',
     source,
-    ...(pinned === undefined ? {} : { pinned }),
+    ...(locked === undefined ? {} : { locked }),
     parent: undefined,
     reads: [],
     text,

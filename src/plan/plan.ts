@@ -5,7 +5,7 @@ import type { ContainerConfig, HistoryEntry } from '../oci/image-config.js';
 import type { SourceLocation } from '../util/errors.js';
 import type { Credentials } from './git-url.js';
 import type { RemoteSource } from './remote.js';
-import type { Pinned, RunResources, Step, StepId } from './step.js';
+import type { LockedContent, RunResources, Step, StepId } from './step.js';
 
 /** Docker's default size of /dev/shm. */
 export const DEFAULT_SHM_BYTES = 64 << 20;
@@ -61,7 +61,10 @@ export interface PlanOptions {
    */
   readonly image: (reference: string, platform: string, location: SourceLocation) => BaseImage;
   /** What a lock file says of a source of ADD. */
-  readonly pin?: (source: RemoteSource, location: SourceLocation) => Pinned | undefined;
+  readonly lockedContent?: (
+    source: RemoteSource,
+    location: SourceLocation,
+  ) => LockedContent | undefined;
   /** Of a hermetic build: may this RUN have a network? */
   readonly mayConnect?: (run: PlacedRun) => boolean;
   /** What the result is to be besides what its instructions say. */

@@ -65,7 +65,7 @@ export interface CopyStep extends StepBase {
 }
 
 /** What a lock file says of a source: the digest of a file, the commit of a repository. */
-export interface Pinned {
+export interface LockedContent {
   readonly content: string;
   /** The lock file, for messages. */
   readonly by: string;
@@ -76,7 +76,7 @@ export interface FetchStep extends StepBase {
   readonly kind: 'fetch';
   readonly source: RemoteSource;
   /** Counts in the key as what the source would be found to be. */
-  readonly pinned?: Pinned;
+  readonly locked?: LockedContent;
 }
 
 /** RUN: a program changes the file system. */

@@ -67,8 +67,8 @@ describe('resolvedDependencies', () => {
   test('contexts of the network, and what a lock file says of a fetch that was not looked for', () => {
     const git = { type: 'git', url: 'https://example.org/r.git', ref: 'main' } as never;
     const http = { type: 'http', url: 'https://example.org/x' } as never;
-    const pinned = { content: MANIFEST, by: 'D.lock' };
-    const step = getStep('fetch', 's1', { source: http, pinned });
+    const locked = { content: MANIFEST, by: 'D.lock' };
+    const step = getStep('fetch', 's1', { source: http, locked });
     const contextFrom = { source: git, content: 'c'.repeat(40) };
     const namedFrom = [{ source: http, content: `sha256:${'b'.repeat(64)}` }];
     expect(dependencies([step], { contextFrom, namedFrom })).toEqual([

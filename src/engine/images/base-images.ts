@@ -1,7 +1,7 @@
 /** Finds out which images a Dockerfile needs, and resolves them before it is compiled for good. */
 
 import type { Dockerfile } from '../../dockerfile/ast.js';
-import type { Pins } from '../../lock/pins.js';
+import type { LockedInputs } from '../../lock/locked-inputs.js';
 import type { BaseImage } from '../../oci/base-image.js';
 import { baseImage } from '../../oci/base-image.js';
 import { ImageError, sayingMore } from '../../oci/image-error.js';
@@ -61,7 +61,7 @@ export interface ImageAccess {
   readonly registry?: RegistryOptions;
   readonly pull?: PullPolicy;
   /** What a lock file says. */
-  readonly pins?: Pick<Pins, 'file' | 'image'> | undefined;
+  readonly lockedInputs?: Pick<LockedInputs, 'file' | 'image'> | undefined;
   /** What is kept of images between builds. */
   readonly kept?: KeptImages;
   /** Asked first for what no lock file names; undefined: it is opened as usual. */
@@ -142,16 +142,16 @@ async function openPinned(
   sources: ImageSource[],
   access: ImageAccess,
 ): Promise<PlanImage> {
-  const { pins, kept, registry = {} } = access;
+  const { lockedInputs, kept, registry = {} } = access;
   const { reference, platform, location } = wanted;
-  const locked = pins?.image(reference, platform, location);
-  if (!pins || !locked)
+  const locked = lockedInputs?.image(reference, platform, location);
+  if (!lockedInputs || !locked)
     return (await access.open?.(wanted, sources)) ?? openImage(wanted, findStored, sources, access);
   const { checkLockedDigest, openLockedImage } = await import('./locked-image.js');
   if (kept && parseReference(reference).kind === 'registry')
-    return openLockedImage(wanted, pins.file, locked.digest, kept, registry, sources);
+    return openLockedImage(wanted, lockedInputs.file, locked.digest, kept, registry, sources);
   const image = await openImage(wanted, findStored, sources, access);
-  checkLockedDigest(reference, pins.file, locked.digest, getBase(reference, image).digest);
+  checkLockedDigest(reference, lockedInputs.file, locked.digest, getBase(reference, image).digest);
   return image;
 }
 

@@ -12,7 +12,7 @@ import type { KeptImages } from './kept-images.js';
 import type { PlanImage } from './plan-images.js';
 
 /** The image that a registry has by a digest; the digest takes the place of tag and own digest. */
-function pinnedReference(reference: RegistryReference, digest: string): RegistryReference {
+function referenceByDigest(reference: RegistryReference, digest: string): RegistryReference {
   const { kind, host, repository } = reference;
   return { kind, host, repository, digest: digest as Digest };
 }
@@ -81,7 +81,7 @@ export function keptImage(
   const reference = parseReference(text);
   const known = reference.kind === 'registry' ? kept.find(digest) : undefined;
   if (!known || reference.kind !== 'registry') return undefined;
-  return fromKept(known, pinnedReference(reference, digest), registry, sources);
+  return fromKept(known, referenceByDigest(reference, digest), registry, sources);
 }
 
 /** What the registry has under the reference now, for a message; undefined when it can't be had. */
@@ -121,8 +121,8 @@ export async function openLockedImage(
   if (stored) return stored;
   const image = keptImage(text, digest, kept, registry, sources);
   if (image) return image;
-  const pinned = pinnedReference(reference, digest);
-  const source = await openRegistry(pinned, registry);
+  const byDigest = referenceByDigest(reference, digest);
+  const source = await openRegistry(byDigest, registry);
   sources.push(source);
   try {
     return await source.resolve(parsePlatform(platform));

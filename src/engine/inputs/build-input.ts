@@ -64,8 +64,8 @@ export interface LockPlace {
   readonly read: () => SmallFile;
 }
 
-/** Takes the place of a source of the network: the same one, pinned. */
-export type PinSource = (source: RemoteSource) => RemoteSource;
+/** Takes the place of a source of the network: the same one, as a lock file has it. */
+export type LockSource = (source: RemoteSource) => RemoteSource;
 
 /** A parsed Dockerfile, and the contexts of its build. */
 export interface BuildInput {
@@ -87,13 +87,13 @@ export interface BuildInput {
    * Brings another context here.
    * @param value as --build-context has it
    * @param signal ends what is on its way
-   * @param pin asked where it comes from the network
+   * @param lock asked where it comes from the network
    * @returns opens it
    */
   readonly bringNamed: (
     value: string,
     signal: AbortSignal,
-    pin: PinSource,
+    lock: LockSource,
   ) => Promise<() => FileSource>;
 }
 
@@ -350,9 +350,10 @@ export async function openInput(
     lockPlace: getLockPlace(place, title, root),
     contextFrom: fetched?.from,
     namedFrom: () => namedFrom,
-    bringNamed: (value, signal, pin) => {
+    bringNamed: (value, signal, lock) => {
       const known =
-        brought.get(value) ?? bringNamed(value, fetch, signal, pin, (from) => namedFrom.push(from));
+        brought.get(value) ??
+        bringNamed(value, fetch, signal, lock, (from) => namedFrom.push(from));
       brought.set(value, known);
       return known;
     },
@@ -364,16 +365,16 @@ async function bringNamed(
   value: string,
   fetch: ReturnType<typeof contextFetcher>,
   signal: AbortSignal,
-  pin: PinSource,
+  lock: LockSource,
   onFetched: (from: FetchedSource) => void,
 ): Promise<() => FileSource> {
   const source = contextSource(value, isDirectory);
   const { kind } = source;
-  const pinned =
+  const wanted =
     kind === 'remote'
-      ? { kind, remote: { ...source.remote, source: pin(source.remote.source) } }
+      ? { kind, remote: { ...source.remote, source: lock(source.remote.source) } }
       : source;
-  const fetched = await fetch(pinned, 'a build context', signal);
+  const fetched = await fetch(wanted, 'a build context', signal);
   if (fetched?.from && source.kind === 'remote')
     onFetched({ ...fetched.from, source: source.remote.source });
   if (fetched === undefined) return () => openContext(value, undefined);

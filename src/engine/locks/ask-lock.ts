@@ -2,12 +2,12 @@
 import { networkPolicy } from '../../lock/allow-network.js';
 import type { LockProblem } from '../../lock/check-lock.js';
 import { checkLock } from '../../lock/check-lock.js';
-import type { LockInput } from '../../lock/inputs.js';
-import { ownPin } from '../../lock/inputs.js';
 import type { LockedSource } from '../../lock/lock-file.js';
-import { describeSource, pinOf, sourceKey } from '../../lock/lock-file.js';
-import type { ReadLock } from '../../lock/pins.js';
-import { agrees, openPins } from '../../lock/pins.js';
+import { describeSource, lockedValue, sourceKey } from '../../lock/lock-file.js';
+import type { LockInput } from '../../lock/lock-inputs.js';
+import { ownValue } from '../../lock/lock-inputs.js';
+import type { ReadLock } from '../../lock/locked-inputs.js';
+import { agrees, openLockedInputs } from '../../lock/locked-inputs.js';
 import { ImageError } from '../../oci/image-error.js';
 import { parsePlatform } from '../../oci/platform.js';
 import type { ImageSource } from '../../oci/resolved-image.js';
@@ -43,7 +43,7 @@ async function inputsOffline(
 ) {
   const { store, request } = session;
   const scope = lockScope(request, read.lock);
-  const pins = openPins(read, { locked: false, writing: true });
+  const lockedInputs = openLockedInputs(read, { locked: false, writing: true });
   const kept = keptImages(store);
   const policy = networkPolicy(read.lock.allowNetwork);
   const { inputs } = await findInputs(
@@ -52,9 +52,9 @@ async function inputsOffline(
     request,
     scope,
     {
-      pins: undefined,
+      lockedInputs: undefined,
       open: async ({ reference, platform }, sources) => {
-        const locked = pins.image(reference, platform, undefined);
+        const locked = lockedInputs.image(reference, platform, undefined);
         if (!locked) return unknownImage(platform);
         const { digest } = locked;
         const known =
@@ -117,7 +117,7 @@ export interface OutdatedSource {
 }
 
 /** What the source means now; undefined when it is gone. @throws when that can't be found out */
-async function currentPin(
+async function currentValue(
   session: ResolveSession,
   input: LockInput,
   images: PlanImages,
@@ -135,7 +135,7 @@ async function currentPin(
       return imageDigests(image)?.digest;
     }
     const now = await resolveInput(session, input, images);
-    return now && pinOf(now);
+    return now && lockedValue(now);
   } catch (error) {
     const isGone =
       (error instanceof ImageError && error.status === 404) ||
@@ -158,11 +158,11 @@ export function outdatedSources(store: Store, request: LockRequest): Promise<Out
     const outdated: OutdatedSource[] = [];
     for (const one of inputs) {
       const locked = known.get(sourceKey(one.identity));
-      const own = ownPin(one);
-      // What the Dockerfile pins itself can't move.
+      const own = ownValue(one);
+      // What the Dockerfile lockedInputs itself can't move.
       if (!locked || (own !== undefined && agrees(locked, own))) continue;
-      const current = await currentPin(session, one, planImages());
-      if (current === pinOf(locked)) continue;
+      const current = await currentValue(session, one, planImages());
+      if (current === lockedValue(locked)) continue;
       const { kind, name } = locked;
       const detail =
         locked.kind === 'image'
@@ -171,7 +171,7 @@ export function outdatedSources(store: Store, request: LockRequest): Promise<Out
             ? { ref: locked.ref }
             : {};
       const source = describeSource(locked);
-      outdated.push({ source, kind, name, ...detail, locked: pinOf(locked), current });
+      outdated.push({ source, kind, name, ...detail, locked: lockedValue(locked), current });
     }
     return outdated;
   });

@@ -1,9 +1,9 @@
 /** Finds out what a Dockerfile takes from the network, for its lock file. */
 
 import type { NetworkPolicy } from '../../lock/allow-network.js';
-import type { LockInput } from '../../lock/inputs.js';
-import { collectInputs } from '../../lock/inputs.js';
 import type { LockedImage, LockFile } from '../../lock/lock-file.js';
+import type { LockInput } from '../../lock/lock-inputs.js';
+import { collectInputs } from '../../lock/lock-inputs.js';
 import type { MergeScope } from '../../lock/merge-lock.js';
 import { ImageError } from '../../oci/image-error.js';
 import { formatPlatform, hostPlatform } from '../../oci/platform.js';
@@ -118,7 +118,7 @@ export async function findInputs(
           if (!image) throw new Error(`${reference} was not opened`);
           return getBase(reference, image);
         },
-        pin: (source, location) => {
+        lockedContent: (source, location) => {
           collector.remote({ source, credentials: undefined }, location);
           return undefined;
         },

@@ -1,12 +1,12 @@
 /** Writes the lock file of a Dockerfile: `wiac lock`. */
 import { pipeline } from 'node:stream/promises';
-import type { Renewal } from '../../lock/inputs.js';
-import { isNamed, isRenewed, ownPin } from '../../lock/inputs.js';
 import type { LockedImage, LockedSource, LockFile } from '../../lock/lock-file.js';
 import { describeSource, formatLock, sourceKey } from '../../lock/lock-file.js';
+import type { Renewal } from '../../lock/lock-inputs.js';
+import { isNamed, isRenewed, ownValue } from '../../lock/lock-inputs.js';
+import { agrees, openLockedInputs } from '../../lock/locked-inputs.js';
 import type { LockChange } from '../../lock/merge-lock.js';
 import { compareLocks, mergeLock } from '../../lock/merge-lock.js';
-import { agrees, openPins } from '../../lock/pins.js';
 import { ImageError } from '../../oci/image-error.js';
 import { parsePlatform } from '../../oci/platform.js';
 import { formatReference, parseReference } from '../../oci/reference.js';
@@ -71,9 +71,9 @@ function fromSameIndex(
     if (sibling?.index === undefined) return undefined;
     const { registrySource } = await import('../../oci/registry/registry.js');
     const { kind, host, repository } = parsed;
-    const pinned = { kind, host, repository, digest: sibling.index as Digest };
+    const byIndex = { kind, host, repository, digest: sibling.index as Digest };
     const { environment = {}, registry } = request;
-    const source = registrySource(pinned, { environment, ...registry });
+    const source = registrySource(byIndex, { environment, ...registry });
     opened.push(source);
     try {
       return await source.resolve(parsePlatform(platform));
@@ -109,12 +109,12 @@ async function lockInput(
   const scope = lockScope(request, before);
   const kept = before.sources.filter((source) => !isRenewed(renewal, source));
   const keptLock = { ...before, sources: kept };
-  const pins = openPins(
+  const lockedInputs = openLockedInputs(
     { file: place.title, text: read?.text ?? '', lock: keptLock },
     { locked: false, writing: true },
   );
   const found = await findInputs(store, input, request, scope, {
-    pins,
+    lockedInputs,
     open: fromSameIndex(kept, request),
   });
   const known = new Map(kept.map((source) => [sourceKey(source), source]));
@@ -123,7 +123,7 @@ async function lockInput(
   for (const one of found.inputs) {
     const old = known.get(sourceKey(one.identity));
     const source =
-      old && agrees(old, ownPin(one))
+      old && agrees(old, ownValue(one))
         ? { ...old, usedBy: one.usedBy }
         : await resolveInput(session, one, found.images);
     if (source) sources.push(source);

@@ -1,9 +1,9 @@
 /** The lock file of a build: found beside the Dockerfile, read, and held against the plan. */
 import { networkPolicy } from '../../lock/allow-network.js';
 import { lockPath } from '../../lock/lock-file.js';
+import type { LockedInputs, ReadLock } from '../../lock/locked-inputs.js';
+import { openLockedInputs } from '../../lock/locked-inputs.js';
 import { MAX_LOCK_BYTES, parseLock } from '../../lock/parse-lock.js';
-import type { Pins, ReadLock } from '../../lock/pins.js';
-import { openPins } from '../../lock/pins.js';
 import type { Plan, PlanOptions } from '../../plan/plan.js';
 import type { RemoteSource } from '../../plan/remote.js';
 import { LockError, UsageError } from '../../util/errors.js';
@@ -65,15 +65,15 @@ export function wantedLock(
 
 /** What a lock file does to a plan. */
 export interface LockedPlan {
-  readonly options: Pick<PlanOptions, 'pin' | 'mayConnect'>;
-  readonly pins: Pins | undefined;
-  /** A source of a named context, pinned. */
-  readonly pinSource: (source: RemoteSource) => RemoteSource;
+  readonly options: Pick<PlanOptions, 'lockedContent' | 'mayConnect'>;
+  readonly lockedInputs: LockedInputs | undefined;
+  /** A source of a named context, as the lock file has it. */
+  readonly lockSource: (source: RemoteSource) => RemoteSource;
   readonly warnings: (plan: Plan) => string[];
 }
 
 /** A source by what a lock file says of it. */
-function pinned(source: RemoteSource, content: string): RemoteSource {
+function withLocked(source: RemoteSource, content: string): RemoteSource {
   if (source.type === 'http') return { ...source, checksum: content };
   return { ...source, ref: content, checksum: undefined };
 }
@@ -81,23 +81,23 @@ function pinned(source: RemoteSource, content: string): RemoteSource {
 /** Opens the lock file of a request. @throws LockError */
 export function openLock(input: BuildInput, request: DockerfileRequest): LockedPlan {
   const read = wantedLock(input, request);
-  const pins = read && openPins(read, { locked: request.lock === 'locked' });
+  const lockedInputs = read && openLockedInputs(read, { locked: request.lock === 'locked' });
   const network = request.hermetic ? networkPolicy(read?.lock.allowNetwork ?? []) : undefined;
   return {
-    pins,
+    lockedInputs,
     options: {
-      ...(pins && { pin: pins.remote }),
+      ...(lockedInputs && { lockedContent: lockedInputs.remote }),
       ...(network && { mayConnect: network.mayConnect }),
     },
-    pinSource: (source) => {
-      const found = pins?.remote(source, undefined);
-      return found ? pinned(source, found.content) : source;
+    lockSource: (source) => {
+      const found = lockedInputs?.remote(source, undefined);
+      return found ? withLocked(source, found.content) : source;
     },
     warnings: (plan) => {
       const stages = new Set(plan.steps.map(({ stage }) => stage.toLowerCase()));
       const unused = network?.unused() ?? [];
       return [
-        ...(pins?.warnings(plan) ?? []),
+        ...(lockedInputs?.warnings(plan) ?? []),
         ...unused
           .filter((name) => stages.has(name.replace(/\/.*$/s, '').toLowerCase()))
           .map((name) => `allow-network: there is no step ${name}`),

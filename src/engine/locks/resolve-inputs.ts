@@ -1,7 +1,7 @@
 /** What an input is now: asked where it comes from. */
 import { join } from 'node:path';
-import type { LockInput } from '../../lock/inputs.js';
 import type { LockedSource } from '../../lock/lock-file.js';
+import type { LockInput } from '../../lock/lock-inputs.js';
 import { isContainersStorage } from '../../oci/reference.js';
 import type { Remote } from '../../plan/remote.js';
 import { resolveRef } from '../../sources/fetch-git.js';

@@ -21,7 +21,7 @@ import type { LocalMachine } from './local-machine.js';
  */
 async function fetchedFile(
   { store, environment }: Pick<LocalMachine, 'store' | 'environment'>,
-  { location, pinned }: FetchStep,
+  { location, locked }: FetchStep,
   source: HttpSource,
   file: string,
   identity: string,
@@ -32,9 +32,9 @@ async function fetchedFile(
   const request = { source, credentials, limits: store.limits, environment, location };
   const download = await downloadFile(request, file, undefined);
   if (download.digest !== identity) {
-    if (pinned)
+    if (locked)
       throw new LockError(
-        `${source.url} has the digest ${download.digest}, ${pinned.by} says ${identity}`,
+        `${source.url} has the digest ${download.digest}, ${locked.by} says ${identity}`,
         location,
         { hint: `if the new one is right: wiac build --lock=update=${source.url}` },
       );
@@ -62,9 +62,9 @@ export async function executeFetch(
   if (source.type === 'git') {
     const request = { source, credentials, environment: machine.environment, location };
     await checkOut(request, identity, draft.path, draft.diff).catch((error: unknown) => {
-      if (!step.pinned || !(error instanceof ContextError)) throw error;
+      if (!step.locked || !(error instanceof ContextError)) throw error;
       throw new LockError(
-        `${error.message}; ${step.pinned.by} says that it is commit ${identity}`,
+        `${error.message}; ${step.locked.by} says that it is commit ${identity}`,
         location,
         {
           hint: `if that commit is gone: wiac build --lock=update=${source.url}`,

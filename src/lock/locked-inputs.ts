@@ -2,12 +2,12 @@
 import { parseReference } from '../oci/reference.js';
 import type { Plan } from '../plan/plan.js';
 import type { RemoteSource } from '../plan/remote.js';
-import type { Pinned } from '../plan/step.js';
+import type { LockedContent } from '../plan/step.js';
 import type { SourceLocation } from '../util/errors.js';
 import { LockError } from '../util/errors.js';
 import { imageIdentity, ownDigest, remoteIdentity, withoutDigest } from './identify.js';
 import type { LockedImage, LockedSource, LockFile, SourceIdentity } from './lock-file.js';
-import { describeSource, pinOf, sourceKey } from './lock-file.js';
+import { describeSource, lockedValue, sourceKey } from './lock-file.js';
 
 /** A lock file with the text that it was read from. */
 export interface ReadLock {
@@ -17,8 +17,8 @@ export interface ReadLock {
   readonly lock: LockFile;
 }
 
-/** The pins of one build. Each function takes the instruction that asks. */
-export interface Pins {
+/** The lockedInputs of one build. Each function takes the instruction that asks. */
+export interface LockedInputs {
   /** What messages call the lock file. */
   readonly file: string;
   /** @throws LockError when the Dockerfile contradicts it, or lacks it and the build is locked */
@@ -31,13 +31,13 @@ export interface Pins {
   readonly remote: (
     source: RemoteSource,
     location: SourceLocation | undefined,
-  ) => Pinned | undefined;
+  ) => LockedContent | undefined;
   /** One warning for each input of a plan that is not in the lock file. */
   readonly warnings: (plan: Pick<Plan, 'steps'>) => string[];
 }
 
 /** How strictly a lock file is taken. */
-export interface PinOptions {
+export interface LockedInputsOptions {
   /** --locked: an input that is not in it is an error. */
   readonly locked: boolean;
   /** The lock file is about to be written: what the Dockerfile says goes before what it says. */
@@ -65,7 +65,7 @@ function requireAgreement(
   location: SourceLocation | undefined,
 ): void {
   if (agrees(source, own)) return;
-  const locked = (source.kind === 'image' ? source.index : undefined) ?? pinOf(source);
+  const locked = (source.kind === 'image' ? source.index : undefined) ?? lockedValue(source);
   throw new LockError(
     `${describeSource(source)}: the Dockerfile says ${own}, ${file} says ${locked}`,
     location,
@@ -85,7 +85,10 @@ function otherDigest(sources: readonly LockedSource[], wanted: SourceIdentity) {
 }
 
 /** Opens a lock file for a build. */
-export function openPins(read: ReadLock, { locked, writing = false }: PinOptions): Pins {
+export function openLockedInputs(
+  read: ReadLock,
+  { locked, writing = false }: LockedInputsOptions,
+): LockedInputs {
   const { file, lock } = read;
   const known = new Map(lock.sources.map((source) => [sourceKey(source), source]));
   const missing = new Map<string, SourceIdentity>();
@@ -123,7 +126,7 @@ export function openPins(read: ReadLock, { locked, writing = false }: PinOptions
     // Before the images are known a plan may ask for URLs that it does not want in the end.
     warnings: ({ steps }) => {
       const fetched = steps.flatMap((step) =>
-        step.kind === 'fetch' && !step.pinned ? [remoteIdentity(step.source)] : [],
+        step.kind === 'fetch' && !step.locked ? [remoteIdentity(step.source)] : [],
       );
       const all = [...missing.values(), ...fetched].map(describeSource);
       return [...new Set(all)].map(

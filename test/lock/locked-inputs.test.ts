@@ -3,12 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
 import { networkPolicy } from '../../src/lock/allow-network.js';
 import { checkLock } from '../../src/lock/check-lock.js';
-import type { LockInput } from '../../src/lock/inputs.js';
-import { describeUse, isNamed } from '../../src/lock/inputs.js';
 import type { LockedSource, LockFile } from '../../src/lock/lock-file.js';
 import { formatLock } from '../../src/lock/lock-file.js';
+import type { LockInput } from '../../src/lock/lock-inputs.js';
+import { describeUse, isNamed } from '../../src/lock/lock-inputs.js';
+import { openLockedInputs } from '../../src/lock/locked-inputs.js';
 import { compareLocks, mergeLock } from '../../src/lock/merge-lock.js';
-import { openPins } from '../../src/lock/pins.js';
 import type { RemoteSource } from '../../src/plan/remote.js';
 
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
@@ -56,17 +56,17 @@ const git = (checksum?: string): RemoteSource => ({
   checksum,
 });
 
-describe('pins', () => {
+describe('lockedInputs', () => {
   const all = read(image(HUB, 'a'), image(`h:5/i@${digest('f')}`, 'b'), GIT, HTTP);
-  const pins = openPins(all, { locked: false });
-  const strict = openPins(all, { locked: true });
+  const lockedInputs = openLockedInputs(all, { locked: false });
+  const strict = openLockedInputs(all, { locked: true });
 
   test('an image is found by whatever means the same, for its platform', () => {
     for (const name of ['debian:12', 'docker.io/library/debian:12', 'docker://debian:12'])
-      expect(pins.image(name, 'linux/amd64', AT)).toMatchObject({ digest: digest('a') });
-    expect(pins.image('debian:12', 'linux/arm64', AT)).toBeUndefined();
-    expect(pins.image('debian:13', 'linux/amd64', AT)).toBeUndefined();
-    expect(pins.warnings({ steps: [] })).toEqual([
+      expect(lockedInputs.image(name, 'linux/amd64', AT)).toMatchObject({ digest: digest('a') });
+    expect(lockedInputs.image('debian:12', 'linux/arm64', AT)).toBeUndefined();
+    expect(lockedInputs.image('debian:13', 'linux/amd64', AT)).toBeUndefined();
+    expect(lockedInputs.warnings({ steps: [] })).toEqual([
       'image docker.io/library/debian:12 (linux/arm64) is not in D.lock and was resolved anew: wiac lock adds it',
       'image docker.io/library/debian:13 (linux/amd64) is not in D.lock and was resolved anew: wiac lock adds it',
     ]);
@@ -90,32 +90,34 @@ describe('pins', () => {
   });
 
   test('a digest of the Dockerfile agrees with the manifest or the index, or is an error', () => {
-    const own = (digit: string) => pins.image(`h:5/i@${digest(digit)}`, 'linux/amd64', AT);
+    const own = (digit: string) => lockedInputs.image(`h:5/i@${digest(digit)}`, 'linux/amd64', AT);
     expect(own('f')).toMatchObject({ digest: digest('b') });
     expect(() => own('9')).toThrow(
       `image h:5/i@${digest('f')} (linux/amd64): the Dockerfile says ${digest('9')}, D.lock says ${digest('f')}`,
     );
-    expect(() => pins.image(`debian:12@${digest('9')}`, 'linux/amd64', AT)).toThrow(
+    expect(() => lockedInputs.image(`debian:12@${digest('9')}`, 'linux/amd64', AT)).toThrow(
       `the Dockerfile says ${digest('9')}, D.lock says ${digest('f')}`,
     );
     // A lock file whose digests were changed by hand.
-    const forged = openPins(read({ ...image(`h:5/i@${digest('1')}`, 'b') }), { locked: false });
+    const forged = openLockedInputs(read({ ...image(`h:5/i@${digest('1')}`, 'b') }), {
+      locked: false,
+    });
     expect(() => forged.image(`h:5/i@${digest('1')}`, 'linux/amd64', AT)).toThrow(
       'the Dockerfile says',
     );
   });
 
   test('--checksum agrees with file, commit or tag, or is an error', () => {
-    expect(pins.remote(http('https://h/x', digest('c')), AT)).toEqual({
+    expect(lockedInputs.remote(http('https://h/x', digest('c')), AT)).toEqual({
       content: digest('c'),
       by: 'D.lock',
     });
-    expect(() => pins.remote(http('https://h/x', digest('9')), AT)).toThrow(
+    expect(() => lockedInputs.remote(http('https://h/x', digest('9')), AT)).toThrow(
       `file https://h/x: the Dockerfile says ${digest('9')}, D.lock says ${digest('c')}`,
     );
     for (const checksum of [undefined, 'ddddddd', 'eeeeeeee'])
-      expect(pins.remote(git(checksum), AT)).toEqual({ content: commit, by: 'D.lock' });
-    expect(() => pins.remote(git('ccccccc'), AT)).toThrow(
+      expect(lockedInputs.remote(git(checksum), AT)).toEqual({ content: commit, by: 'D.lock' });
+    expect(() => lockedInputs.remote(git('ccccccc'), AT)).toThrow(
       `the Dockerfile says ccccccc, D.lock says ${commit}`,
     );
   });

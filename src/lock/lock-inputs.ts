@@ -24,7 +24,7 @@ export interface LockInput {
 }
 
 /** What the Dockerfile itself says the input is: a digest, a checksum. */
-export function ownPin({ asked }: LockInput): string | undefined {
+export function ownValue({ asked }: LockInput): string | undefined {
   return 'remote' in asked
     ? asked.remote.source.checksum
     : ownDigest(parseReference(asked.reference));
