@@ -12,6 +12,9 @@ export type {
   LayerArtifact,
 } from '../executor/executor.js';
 export { localExecutor } from '../executor/local/local-executor.js';
+export type { LockProblem } from '../lock/check-lock.js';
+export type { Renewal } from '../lock/lock-inputs.js';
+export type { LockChange } from '../lock/merge-lock.js';
 export { findEntry, listEntries } from '../store/entries/cache-queries.js';
 export { prune } from '../store/gc/prune-store.js';
 export { storeRoot } from '../store/paths.js';
@@ -30,6 +33,11 @@ export { exportResult } from './exports/export-result.js';
 export type { Output } from './exports/output-spec.js';
 export { parseOutput } from './exports/output-spec.js';
 export type { OutputRequest } from './exports/write-output.js';
+export type { OutdatedSource } from './locks/ask-lock.js';
+export { checkLockFile as checkLock, outdatedSources as outdated } from './locks/ask-lock.js';
+export type { LockRequest } from './locks/find-inputs.js';
+export type { LockResult } from './locks/lock-build.js';
+export { lockBuild as lock } from './locks/lock-build.js';
 export type { StepStatus } from './plan-status.js';
 export type { DockerfileRequest, PullPolicy } from './request.js';
 export type { LayersRun, ProgramRun, RunOutcome } from './run-in-layers.js';
