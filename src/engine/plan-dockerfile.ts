@@ -115,7 +115,7 @@ async function planInput(
   try {
     const signal = getSignal(request);
     const named = await namedContexts(planned.plan, sources, input, signal, lock.lockSource);
-    const warnings = [...planned.plan.warnings, ...lock.warnings(planned.plan)];
+    const warnings = [...planned.plan.warnings, ...lock.warnings(planned.plan, planned.images)];
     const plan = { ...planned.plan, warnings };
     return { ...planned, plan, openContext: (name) => (named.get(name) ?? input.openContext)() };
   } catch (error) {

@@ -32,8 +32,16 @@ export interface LockedInputs {
     source: RemoteSource,
     location: SourceLocation | undefined,
   ) => LockedContent | undefined;
-  /** One warning for each input of a plan that is not in the lock file. */
-  readonly warnings: (plan: Pick<Plan, 'steps'>) => string[];
+  /**
+   * One warning for each input of a plan that is not in the lock file.
+   * @param contexts named contexts of the network
+   * @param isLocal is the image kept on this machine alone?
+   */
+  readonly warnings: (
+    plan: Pick<Plan, 'steps'>,
+    contexts: readonly RemoteSource[],
+    isLocal: (reference: string, platform: string) => boolean,
+  ) => string[];
 }
 
 /** How strictly a lock file is taken. */
@@ -84,6 +92,11 @@ function otherDigest(sources: readonly LockedSource[], wanted: SourceIdentity) {
   );
 }
 
+/** What is said of an image that no other machine could ask for. */
+export function keptHere(source: SourceIdentity): string {
+  return `${describeSource(source)} is kept on this machine alone and can't be locked: push it to a registry`;
+}
+
 /** Opens a lock file for a build. */
 export function openLockedInputs(
   read: ReadLock,
@@ -91,47 +104,52 @@ export function openLockedInputs(
 ): LockedInputs {
   const { file, lock } = read;
   const known = new Map(lock.sources.map((source) => [sourceKey(source), source]));
-  const missing = new Map<string, SourceIdentity>();
   const lack = (source: SourceIdentity, location: SourceLocation | undefined): undefined => {
-    if (locked)
-      throw new LockError(`${describeSource(source)} is not in ${file}`, location, {
-        hint: 'wiac lock adds it; without --locked it is resolved as without a lock file',
-      });
-    if (source.kind === 'image') missing.set(sourceKey(source), source);
-    return undefined;
+    if (!locked) return undefined;
+    throw new LockError(`${describeSource(source)} is not in ${file}`, location, {
+      hint: 'wiac lock adds it; without --locked it is resolved as without a lock file',
+    });
+  };
+  /** The image, or the same one by another digest of its own. */
+  const findImage = (reference: string, platform: string): LockedImage | undefined => {
+    const wanted = imageIdentity(reference, platform);
+    const exact = known.get(sourceKey(wanted));
+    if (exact?.kind === 'image') return exact;
+    const own = ownDigest(parseReference(reference));
+    return own === undefined ? undefined : otherDigest(lock.sources, wanted);
   };
   return {
     file,
     image: (reference, platform, location) => {
-      const wanted = imageIdentity(reference, platform);
+      const found = findImage(reference, platform);
+      if (!found) return lack(imageIdentity(reference, platform), location);
       const own = ownDigest(parseReference(reference));
-      const exact = known.get(sourceKey(wanted));
-      if (exact?.kind === 'image') {
-        if (writing && !agrees(exact, own)) return undefined;
-        requireAgreement(read, exact, own, location);
-        return exact;
-      }
-      const other = own === undefined ? undefined : otherDigest(lock.sources, wanted);
-      if (!other || writing) return lack(wanted, location);
-      requireAgreement(read, other, own, location);
-      return other;
+      if (writing && !agrees(found, own)) return undefined;
+      requireAgreement(read, found, own, location);
+      return found;
     },
     remote: (source, location) => {
       const wanted = remoteIdentity(source);
       const found = known.get(sourceKey(wanted));
       if (!found || found.kind === 'image') return lack(wanted, location);
       requireAgreement(read, found, source.checksum, location);
-      return { content: found.kind === 'git' ? found.commit : found.checksum, by: file };
+      return { content: lockedValue(found), by: file };
     },
-    // Before the images are known a plan may ask for URLs that it does not want in the end.
-    warnings: ({ steps }) => {
-      const fetched = steps.flatMap((step) =>
-        step.kind === 'fetch' && !step.locked ? [remoteIdentity(step.source)] : [],
-      );
-      const all = [...missing.values(), ...fetched].map(describeSource);
-      return [...new Set(all)].map(
-        (what) => `${what} is not in ${file} and was resolved anew: wiac lock adds it`,
-      );
+    warnings: ({ steps }, contexts, isLocal) => {
+      const missing = (source: SourceIdentity) =>
+        `${describeSource(source)} is not in ${file} and was resolved anew: wiac lock adds it`;
+      const all = steps.flatMap((step): string[] => {
+        if (step.kind === 'fetch') return step.locked ? [] : [missing(remoteIdentity(step.source))];
+        if (step.kind !== 'source' || step.digest === undefined) return [];
+        const { reference, platform } = step;
+        if (findImage(reference, platform)) return [];
+        const identity = imageIdentity(reference, platform);
+        return [isLocal(reference, platform) ? keptHere(identity) : missing(identity)];
+      });
+      const unknown = contexts
+        .map(remoteIdentity)
+        .filter((identity) => !known.has(sourceKey(identity)));
+      return [...new Set([...all, ...unknown.map(missing)])];
     },
   };
 }

@@ -13,6 +13,9 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9._-]+)?$/;
 
+/** Messages have it, and they go to terminals. */
+const NAME = /^[^\p{Cc}]+$/u;
+
 const AGAIN = 'put it right by hand, or remove the file and write it again with wiac lock';
 
 /** A line of the lock file for a message. */
@@ -54,8 +57,9 @@ function parseJson(file: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const { message } = error as Error;
-    const [, position] = /at position (\d+)/.exec(message) ?? [];
+    const [, position] = /at position (\d+)/.exec((error as Error).message) ?? [];
+    // It quotes the file.
+    const message = (error as Error).message.replace(/\p{Cc}+/gu, ' ');
     // Without a position, as at the end of the text, it is the last line.
     const before = position === undefined ? text.trimEnd() : text.slice(0, Number(position));
     const line = before.split('\n').length;
@@ -96,7 +100,7 @@ function parseSource(value: JsonObject, wrong: (problem: string) => never): Lock
   if (value.image !== undefined)
     return {
       kind: 'image',
-      name: required('image', /./),
+      name: required('image', NAME),
       platform: required('platform', PLATFORM),
       digest: required('digest', DIGEST),
       index: member('index', DIGEST, 'optional'),
@@ -105,8 +109,8 @@ function parseSource(value: JsonObject, wrong: (problem: string) => never): Lock
   if (value.git !== undefined)
     return {
       kind: 'git',
-      name: required('git', /./),
-      ref: member('ref', /./, 'optional'),
+      name: required('git', NAME),
+      ref: member('ref', NAME, 'optional'),
       commit: required('commit', COMMIT),
       tag: member('tag', COMMIT, 'optional'),
       usedBy,
@@ -114,7 +118,7 @@ function parseSource(value: JsonObject, wrong: (problem: string) => never): Lock
   if (value.http !== undefined)
     return {
       kind: 'http',
-      name: required('http', /^https?:/),
+      name: required('http', /^https?:[^\p{Cc}]+$/u),
       checksum: required('checksum', DIGEST),
       usedBy,
     };
@@ -170,7 +174,7 @@ export function parseLock(file: string, text: string, dockerfile: string): LockF
       locate('version'),
       { hint: 'use the wiac that wrote it, or write it again with wiac lock' },
     );
-  if (typeof own !== 'string')
+  if (typeof own !== 'string' || !NAME.test(own))
     throw new LockError('the lock file does not say which Dockerfile it is of', top, {
       hint: AGAIN,
     });
@@ -180,7 +184,7 @@ export function parseLock(file: string, text: string, dockerfile: string): LockF
       locate('dockerfile'),
       { hint: `remove it and write one with wiac lock -f ${dockerfile}` },
     );
-  if (!isTexts(allowNetwork))
+  if (!isTexts(allowNetwork) || !allowNetwork.every((name) => NAME.test(name)))
     throw new LockError('allow-network is no list of steps', locate('allow-network'), {
       hint: 'write "allow-network": ["STAGE/STEP"]',
     });

@@ -143,6 +143,11 @@ describe('a wrong lock file', () => {
       TEXT.replace('"http":', '"ftp":'),
       'D.lock:1: source 2 is neither image, git nor http',
     ],
+    [
+      'terminal',
+      TEXT.replace('debian:12', 'debian\\u001b[31m'),
+      /^D\.lock:\d+: docker\.io\/library\/debian\S+ has the image "docker\.io\/library\/debian\\u001b/,
+    ],
     ['no object', TEXT.replace('{"http"', '7, {"http"'), 'D.lock:1: source 2 is no object'],
     [
       'uses',

@@ -10,6 +10,7 @@ import { describeUse, isNamed } from '../../src/lock/lock-inputs.js';
 import { openLockedInputs } from '../../src/lock/locked-inputs.js';
 import { compareLocks, mergeLock } from '../../src/lock/merge-lock.js';
 import type { RemoteSource } from '../../src/plan/remote.js';
+import { getStep } from '../support/steps.js';
 
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
 const commit = 'd'.repeat(40);
@@ -66,9 +67,25 @@ describe('lockedInputs', () => {
       expect(lockedInputs.image(name, 'linux/amd64', AT)).toMatchObject({ digest: digest('a') });
     expect(lockedInputs.image('debian:12', 'linux/arm64', AT)).toBeUndefined();
     expect(lockedInputs.image('debian:13', 'linux/amd64', AT)).toBeUndefined();
-    expect(lockedInputs.warnings({ steps: [] })).toEqual([
+    const source = (platform: string, reference: string) =>
+      getStep('source', 's1', { platform, reference, digest: digest('1') });
+    const steps = [
+      source('linux/amd64', 'debian:12'),
+      source('linux/arm64', 'debian:12'),
+      source('linux/amd64', 'debian:13'),
+      source('linux/amd64', 'mine'),
+      getStep('source', 's2', { reference: 'scratch', digest: undefined }),
+      getStep('fetch', 's3', { source: http('https://h/y') }),
+      getStep('fetch', 's4', { source: http('https://h/x'), locked: { content: '', by: '' } }),
+    ];
+    const contexts = [http('https://h/x'), http('https://h/context')];
+    const warnings = lockedInputs.warnings({ steps }, contexts, (name) => name === 'mine');
+    expect(warnings).toEqual([
       'image docker.io/library/debian:12 (linux/arm64) is not in D.lock and was resolved anew: wiac lock adds it',
       'image docker.io/library/debian:13 (linux/amd64) is not in D.lock and was resolved anew: wiac lock adds it',
+      "image docker.io/library/mine:latest (linux/amd64) is kept on this machine alone and can't be locked: push it to a registry",
+      'file https://h/y is not in D.lock and was resolved anew: wiac lock adds it',
+      'file https://h/context is not in D.lock and was resolved anew: wiac lock adds it',
     ]);
   });
 

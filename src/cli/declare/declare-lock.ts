@@ -7,7 +7,7 @@ export function addLock(program: Command, setExitCode: SetExitCode): void {
   dockerfileOptions(program.command('lock'))
     .summary('write Dockerfile.lock: the digests of all that a build takes from the network')
     .description(
-      'Writes the lock file beside the Dockerfile (X.lock for -f X): the digest of every image, the\ncommit of every repository, the checksum of every file that ADD fetches. What is in it stays;\nwhat is missing is added. Without --target and --build-arg it covers every stage, and what\nnothing uses goes. A build uses it.',
+      'Writes the lock file beside the Dockerfile (X.lock for -f X): the digest of every image, the commit of every repository, the checksum of every file that ADD fetches. A build takes exactly these. What is in the lock file stays, what is missing is added. Without --target, --build-arg and --build-context every stage is looked at, and what nothing uses is left out.',
     )
     .argument('<path>', 'directory with the build context')
     .argument('[names...]', 'with --update: only these images and URLs')

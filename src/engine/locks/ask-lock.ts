@@ -21,9 +21,10 @@ import { planImages } from '../images/plan-images.js';
 import { getSignal, imageAccess, openDockerfile } from '../plan-dockerfile.js';
 import type { LockRequest } from './find-inputs.js';
 import { findInputs, lockScope } from './find-inputs.js';
+import { imageDigests } from './image-digests.js';
 import { wantedLock } from './open-lock.js';
 import type { ResolveSession } from './resolve-inputs.js';
-import { imageDigests, resolveInput } from './resolve-inputs.js';
+import { resolveInput } from './resolve-inputs.js';
 
 /** Stands for an image that is not here: its ONBUILD and ENV are not known without the network. */
 function unknownImage(platform: string): PlanImage {

@@ -1,10 +1,10 @@
 /** Writes the lock file of a Dockerfile: `wiac lock`. */
 import { pipeline } from 'node:stream/promises';
 import type { LockedImage, LockedSource, LockFile } from '../../lock/lock-file.js';
-import { describeSource, formatLock, sourceKey } from '../../lock/lock-file.js';
+import { formatLock, sourceKey } from '../../lock/lock-file.js';
 import type { Renewal } from '../../lock/lock-inputs.js';
 import { isNamed, isRenewed, ownValue } from '../../lock/lock-inputs.js';
-import { agrees, openLockedInputs } from '../../lock/locked-inputs.js';
+import { agrees, keptHere, openLockedInputs } from '../../lock/locked-inputs.js';
 import type { LockChange } from '../../lock/merge-lock.js';
 import { compareLocks, mergeLock } from '../../lock/merge-lock.js';
 import { ImageError } from '../../oci/image-error.js';
@@ -127,10 +127,7 @@ async function lockInput(
         ? { ...old, usedBy: one.usedBy }
         : await resolveInput(session, one, found.images);
     if (source) sources.push(source);
-    else
-      warnings.push(
-        `${describeSource(one.identity)} is kept on this machine alone and can't be locked: push it to a registry`,
-      );
+    else warnings.push(keptHere(one.identity));
   }
   const after = mergeLock(before, sources, scope);
   const text = formatLock(after);

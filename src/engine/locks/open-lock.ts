@@ -7,8 +7,10 @@ import { MAX_LOCK_BYTES, parseLock } from '../../lock/parse-lock.js';
 import type { Plan, PlanOptions } from '../../plan/plan.js';
 import type { RemoteSource } from '../../plan/remote.js';
 import { LockError, UsageError } from '../../util/errors.js';
+import type { PlanImages } from '../images/plan-images.js';
 import type { BuildInput, LockPlace } from '../inputs/build-input.js';
 import type { DockerfileRequest } from '../request.js';
+import { imageDigests } from './image-digests.js';
 
 const PROBLEMS = {
   outside: 'it is a link that leads out of its directory',
@@ -69,7 +71,8 @@ export interface LockedPlan {
   readonly lockedInputs: LockedInputs | undefined;
   /** A source of a named context, as the lock file has it. */
   readonly lockSource: (source: RemoteSource) => RemoteSource;
-  readonly warnings: (plan: Plan) => string[];
+  /** @param images of the plan */
+  readonly warnings: (plan: Plan, images: PlanImages) => string[];
 }
 
 /** A source by what a lock file says of it. */
@@ -82,6 +85,7 @@ function withLocked(source: RemoteSource, content: string): RemoteSource {
 export function openLock(input: BuildInput, request: DockerfileRequest): LockedPlan {
   const read = wantedLock(input, request);
   const lockedInputs = read && openLockedInputs(read, { locked: request.lock === 'locked' });
+  const contexts: RemoteSource[] = [];
   const network = request.hermetic ? networkPolicy(read?.lock.allowNetwork ?? []) : undefined;
   return {
     lockedInputs,
@@ -90,14 +94,19 @@ export function openLock(input: BuildInput, request: DockerfileRequest): LockedP
       ...(network && { mayConnect: network.mayConnect }),
     },
     lockSource: (source) => {
+      contexts.push(source);
       const found = lockedInputs?.remote(source, undefined);
       return found ? withLocked(source, found.content) : source;
     },
-    warnings: (plan) => {
+    warnings: (plan, images) => {
+      const isLocal = (reference: string, platform: string) => {
+        const image = images.get({ reference, platform });
+        return image !== undefined && imageDigests(image) === undefined;
+      };
       const stages = new Set(plan.steps.map(({ stage }) => stage.toLowerCase()));
       const unused = network?.unused() ?? [];
       return [
-        ...(lockedInputs?.warnings(plan) ?? []),
+        ...(lockedInputs?.warnings(plan, contexts, isLocal) ?? []),
         ...unused
           .filter((name) => stages.has(name.replace(/\/.*$/s, '').toLowerCase()))
           .map((name) => `allow-network: there is no step ${name}`),

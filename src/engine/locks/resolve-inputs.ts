@@ -7,8 +7,9 @@ import type { Remote } from '../../plan/remote.js';
 import { resolveRef } from '../../sources/fetch-git.js';
 import { findDownload, noteDownload } from '../../store/entries/downloads.js';
 import type { Store } from '../../store/store.js';
-import type { PlanImage, PlanImages } from '../images/plan-images.js';
+import type { PlanImages } from '../images/plan-images.js';
 import type { LockRequest } from './find-inputs.js';
+import { imageDigests } from './image-digests.js';
 
 /** Where downloads go for as long as they are needed, and who stops them. */
 export interface ResolveSession {
@@ -16,20 +17,6 @@ export interface ResolveSession {
   readonly request: LockRequest;
   readonly scratch: () => string;
   readonly signal: AbortSignal;
-}
-
-/** Digest of the manifest, and of the index where the image is one of several; undefined: neither. */
-export function imageDigests(
-  image: PlanImage,
-): { readonly digest: string; readonly index: string | undefined } | undefined {
-  if ('inPlace' in image) return undefined;
-  if ('stored' in image) {
-    const { manifest, index } = image.stored;
-    return manifest === undefined ? undefined : { digest: manifest, index };
-  }
-  const { rootDescriptor, manifestDescriptor } = image;
-  const { digest } = manifestDescriptor;
-  return { digest, index: rootDescriptor.digest === digest ? undefined : rootDescriptor.digest };
 }
 
 async function resolveRemote(
