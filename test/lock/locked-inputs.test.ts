@@ -156,6 +156,8 @@ describe('merging', () => {
   test('a whole lock file loses what nothing uses, and keeps the other platforms of what is used', () => {
     const after = mergeLock(before, found, { whole: true, platforms: ['linux/amd64'] });
     expect(names(after)).toEqual([`${HUB} linux/amd64`, `${HUB} linux/arm64`]);
+    const all = { whole: true, platforms: ['linux/amd64', 'linux/arm64'] };
+    expect(names(mergeLock(before, found, all))).toEqual([`${HUB} linux/amd64`]);
     expect(compareLocks(before, after)).toEqual([
       { change: 'removed', source: 'file https://h/x', before: digest('c'), after: undefined },
       {
