@@ -18,9 +18,11 @@ export const ROOMS = [
   ['engine/inputs', 'Dockerfiles and build contexts, wherever they are'],
   ['engine/mounts', 'cache mounts into shared caches, and back into a store'],
   ['engine/images', 'images that a build is based on, and layers that have to be fetched'],
+  ['engine/signatures', 'signatures of images: written, found, and demanded'],
   ['why', 'what differs between a step and the nearest entry'],
   ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],
   ['attest', 'provenance and SBOM of a build'],
+  ['verify', 'signatures of images as cosign has them: keys, payloads, form, verdict; all pure'],
   ['shared-cache', 'the list of entries for other machines, where it is kept, signatures'],
   [
     'shared-cache/mounts',

@@ -8,6 +8,7 @@ import { addImages } from './declare/declare-images.js';
 import { addImagetools } from './declare/declare-imagetools.js';
 import { addLogin } from './declare/declare-login.js';
 import { addCopy, addRun } from './declare/declare-run.js';
+import { addSignatures } from './declare/declare-signatures.js';
 import { getUsage } from './declare/declare-usage.js';
 import type { SetExitCode } from './declare/options.js';
 import { insteadOf } from './declare/refused.js';
@@ -49,6 +50,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addCopy(program);
   addImages(program, setExitCode);
   addImagetools(program);
+  addSignatures(program);
   addLogin(program);
   addPlan(program);
   addWhy(program);

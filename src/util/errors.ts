@@ -133,6 +133,12 @@ export class NotFoundError extends WiacError {
   readonly exitCode = 10;
 }
 
+/** Nobody whose key counts has signed an image. */
+export class SignatureError extends WiacError {
+  readonly code = 'SIGNATURE';
+  readonly exitCode = 15;
+}
+
 /** The user or the system asked wiac to stop (SIGINT, SIGTERM, SIGHUP). */
 export class InterruptedError extends WiacError {
   readonly code = 'INTERRUPTED';

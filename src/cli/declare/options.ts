@@ -46,7 +46,10 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
 };
 
 /** The commands that have them. */
-const WITH_SWITCHES = ['build', 'plan', 'why', 'pull', 'push', 'login', 'imagetools'];
+const WITH_SWITCHES = [
+  ...['build', 'plan', 'why', 'pull', 'push', 'login', 'imagetools'],
+  ...['sign', 'verify-image'],
+];
 
 /**
  * A command line in which every such option has its value; what a container runs is left alone.
