@@ -9,7 +9,7 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE = new RegExp(
   [
-    '^(architecture|check|dockerfile|start|ui|util|why)/',
+    '^(architecture|check|dockerfile|start|ui|util|verify|why)/',
     '^attest/(packages|provenance)',
     '^engine/(?!outlook)',
     '^shared-cache/(?!merge-cache)',

@@ -110,18 +110,13 @@ function addBelowTag(place: SignaturePlace, digest: Digest, layer: SignatureBlob
 }
 
 async function putReferring(
-  place: SignaturePlace,
+  sink: ImageSink,
   layer: SignatureBlob,
   made: SignatureManifest,
 ): Promise<Descriptor> {
-  const sink = place.sink('unused');
-  try {
-    await put(sink, layer);
-    await put(sink, made.config);
-    return await sink.putManifest(made.bytes, OCI_MANIFEST, 'child');
-  } finally {
-    await sink.close();
-  }
+  await put(sink, layer);
+  await put(sink, made.config);
+  return sink.putManifest(made.bytes, OCI_MANIFEST, 'child');
 }
 
 /** Where the registry lists nothing by itself, a tag has the list (distribution-spec, "Referrers Tag Schema"). */
@@ -130,13 +125,21 @@ async function addReferring(
   subject: Descriptor,
   layer: SignatureBlob,
 ): Promise<void> {
-  const manifest = await putReferring(place, layer, referringManifest(subject, layer.descriptor));
-  if ((await place.referrers(subject.digest)) !== undefined) return;
-  await mergeBelow(place, referrersTag(subject.digest), OCI_INDEX, async () => {
-    const there = await taggedReferrers(place, subject.digest);
-    if (there?.index.manifests.some(({ digest }) => digest === manifest.digest)) return undefined;
-    return withReferrer(there?.index, manifest);
-  });
+  const made = referringManifest(subject, layer.descriptor);
+  const tag = referrersTag(subject.digest);
+  if ((await place.referrers(subject.digest)) === undefined)
+    return mergeBelow(place, tag, OCI_INDEX, async (sink) => {
+      const manifest = await putReferring(sink, layer, made);
+      const there = await taggedReferrers(place, subject.digest);
+      const isThere = there?.index.manifests.some(({ digest }) => digest === manifest.digest);
+      return isThere ? undefined : withReferrer(there?.index, manifest);
+    });
+  const sink = place.sink(tag);
+  try {
+    await putReferring(sink, layer, made);
+  } finally {
+    await sink.close();
+  }
 }
 
 /** Has the owner of the key said the same before? */
