@@ -13,6 +13,7 @@ import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
 import type { ResourceOptions } from './run-resources.js';
 import { parseResources } from './run-resources.js';
+import { readSignedPrefixes } from './signed-prefix-options.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
 export interface DockerfileOptions extends RegistryAccessOptions, ResourceOptions, CombinedOptions {
@@ -26,6 +27,7 @@ export interface DockerfileOptions extends RegistryAccessOptions, ResourceOption
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
   readonly pull?: PullPolicy;
+  readonly requireSigned: readonly string[];
   readonly env?: readonly string[];
   readonly unsetenv?: readonly string[];
   readonly unsetlabel?: readonly string[];
@@ -137,6 +139,7 @@ export async function dockerfileRequest(
     allowed: allow,
     result: getResult(options),
     pull,
+    requireSigned: readSignedPrefixes(options.requireSigned, process.env),
     registry: options.registry ?? (await registryAccess(options)),
     environment: process.env,
     input: () => process.stdin,

@@ -34,9 +34,21 @@ export function storedImages(store: Store): FindStored {
   };
 }
 
-/** How a request has images asked for. */
-export function imageAccess({ pull, registry, environment = {} }: DockerfileRequest): ImageAccess {
-  return { environment, registry: { environment, ...registry }, ...(pull && { pull }) };
+/**
+ * How a request has images asked for.
+ * @param store keeps the signatures that were seen
+ */
+export function imageAccess(
+  { pull, registry, environment = {}, requireSigned: prefixes = [] }: DockerfileRequest,
+  store?: Store,
+): ImageAccess {
+  const access = { environment, registry: { environment, ...registry }, ...(pull && { pull }) };
+  if (prefixes.length === 0) return access;
+  const check: ImageAccess['check'] = async (reference, image) => {
+    const { requireSigned } = await import('./signatures/require-signed.js');
+    await requireSigned(reference, image, { prefixes, store, registry: access.registry });
+  };
+  return { ...access, check };
 }
 
 /** The platform of a request, else this machine's. */
@@ -94,7 +106,7 @@ async function planInput(
     result: { ...PLAIN_RESULT, ...request.result },
     contexts,
   };
-  const access = imageAccess(request);
+  const access = imageAccess(request, store);
   const planned = await planWithImages(input.dockerfile, planOptions, storedImages(store), access);
   try {
     const named = await namedContexts(planned.plan, sources, input, getSignal(request));

@@ -137,6 +137,21 @@ export class NotFoundError extends WiacError {
 export class SignatureError extends WiacError {
   readonly code = 'SIGNATURE';
   readonly exitCode = 15;
+  /** The instruction that names the image. */
+  readonly location: SourceLocation | undefined;
+
+  constructor(
+    message: string,
+    options: { hint?: string | undefined; location?: SourceLocation | undefined } = {},
+  ) {
+    super(message, options);
+    this.location = options.location;
+  }
+
+  /** The same error, of an instruction. */
+  at(location: SourceLocation): SignatureError {
+    return new SignatureError(this.message, { hint: this.hint, location });
+  }
 }
 
 /** The user or the system asked wiac to stop (SIGINT, SIGTERM, SIGHUP). */

@@ -87,15 +87,33 @@ export function putReferring(
   return registry.manifest(repository, undefined, manifest);
 }
 
-/** An image of no layers. */
-export function putImage(registry: MemoryRegistry, repository: string, tag: string): Descriptor {
-  const value = { os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [] } };
+/** An image of one layer, or of none. @param layer a tar archive, not compressed */
+export function putImage(
+  registry: MemoryRegistry,
+  repository: string,
+  tag: string,
+  layer?: Buffer,
+): Descriptor {
+  const layers = layer ? [registry.blob(layer, 'application/vnd.oci.image.layer.v1.tar')] : [];
+  const rootfs = { type: 'layers', diff_ids: layers.map(({ digest }) => digest) };
+  const value = { os: 'linux', architecture: 'amd64', rootfs, config: { Labels: { tag } } };
   const config = registry.blob(
-    Buffer.from(JSON.stringify({ ...value, config: { Labels: { tag } } })),
+    Buffer.from(JSON.stringify(value)),
     'application/vnd.oci.image.config.v1+json',
   );
-  const manifest = { schemaVersion: 2, mediaType: MANIFEST, config, layers: [] };
+  const manifest = { schemaVersion: 2, mediaType: MANIFEST, config, layers };
   return registry.manifest(repository, tag, manifest);
+}
+
+/** Signs an image by hand, below its tag. */
+export function signByHand(
+  registry: MemoryRegistry,
+  repository: string,
+  { digest }: Descriptor,
+  by: Pair,
+): void {
+  const text = payloadText(digest);
+  putSignatures(registry, repository, digest, [layerFor(registry, text, signText(text, by))]);
 }
 
 /** What `cosign generate-key-pair` writes (go-securesystemslib, encrypted). */

@@ -13,6 +13,7 @@ import { compile } from '../../plan/compile.js';
 import type { Plan, PlanOptions } from '../../plan/plan.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { SourceLocation } from '../../util/errors.js';
+import { SignatureError } from '../../util/errors.js';
 import type { PullPolicy } from '../request.js';
 import type { ImageRequest, PlanImage, PlanImages } from './plan-images.js';
 import { planImages } from './plan-images.js';
@@ -57,18 +58,31 @@ export interface ImageAccess {
   readonly environment?: NodeJS.ProcessEnv;
   readonly registry?: RegistryOptions;
   readonly pull?: PullPolicy;
+  /** Told of each image before it is used. @throws when it must not be */
+  readonly check?: (reference: string, image: PlanImage) => Promise<void>;
 }
 
 /**
  * Asks the store first, as docker and podman do, then the source that the reference names.
  * @param sources gets the source that was opened, to be closed by the caller
- * @throws ImageError
+ * @throws ImageError, and what the access's check throws
  */
 export async function openImage(
   request: ImageRequest,
   findStored: FindStored,
   sources: ImageSource[],
-  { environment = {}, registry = {}, pull = 'missing' }: ImageAccess = {},
+  access: ImageAccess = {},
+): Promise<PlanImage> {
+  const image = await chooseImage(request, findStored, sources, access);
+  await access.check?.(request.reference, image);
+  return image;
+}
+
+async function chooseImage(
+  request: ImageRequest,
+  findStored: FindStored,
+  sources: ImageSource[],
+  { environment = {}, registry = {}, pull = 'missing' }: ImageAccess,
 ): Promise<PlanImage> {
   const stored = await findStored(request);
   if (stored && (pull === 'missing' || pull === 'never')) return { stored };
@@ -135,6 +149,7 @@ async function openWanted(
     return await openImage(wanted, findStored, sources, access);
   } catch (error) {
     const { location } = wanted;
+    if (error instanceof SignatureError) throw error.at(location);
     throw error instanceof ImageError ? sayingMore(error, { location }) : error;
   }
 }

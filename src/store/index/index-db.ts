@@ -18,6 +18,7 @@ import type { LiveProcess } from '../pins/live-process.js';
 import type {
   DownloadRecord,
   ImageRecord,
+  KeptSignature,
   LayerId,
   LayerRecord,
   MountRecord,
@@ -67,6 +68,8 @@ export interface CacheIndex extends StoreIndex {
   readonly diffIds: Database<LayerId, string>;
   /** Headers of servers for files that ADD fetched, by URL. */
   readonly downloads: Database<DownloadRecord, string>;
+  /** Signatures of images by the digest of what they signed: see kept-signatures.ts. */
+  readonly signatures: Database<readonly KeptSignature[], string>;
   readonly trees: Database<string, TreeDigest>;
   readonly directories: Database<DirectoryRecord, string>;
   readonly entries: Database<EntryFingerprints, string>;
@@ -115,6 +118,7 @@ function openTables(paths: StorePaths, environment: RootDatabase, file: string):
     remoteLayers: environment.openDB({ name: 'remoteLayers' }),
     diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),
     downloads: environment.openDB({ name: 'downloads' }),
+    signatures: environment.openDB({ name: 'signatures' }),
     trees: environment.openDB({ name: 'trees', encoding: 'string' }),
     directories: environment.openDB({ name: 'directories' }),
     entries: environment.openDB({ name: 'entries' }),
