@@ -44,7 +44,7 @@ export async function signCommand(text: string, options: SignOptions): Promise<v
   const { recursive, signContainerIdentity: identity } = options;
   const form = options.registryReferrersMode === 'oci-1-1' ? 'referrer' : 'tag';
   const signed = await interruptibly((signal) =>
-    signImage({ reference, key, annotations, recursive, form, identity, registry, signal }),
+    signImage({ reference: text, key, annotations, recursive, form, identity, registry, signal }),
   );
   for (const { digest, wasSigned } of signed) {
     const name = pinned(reference, digest);
@@ -71,7 +71,7 @@ export async function verifyImageCommand(text: string, options: VerifyImageOptio
   const registry = await registryAccess(options);
   const { matchRepository } = options;
   const { digest, claims, problems } = await interruptibly((signal) =>
-    verifyImage({ reference, keys, annotations, matchRepository, registry, signal }),
+    verifyImage({ reference: text, keys, annotations, matchRepository, registry, signal }),
   );
   const names = [...new Set(claims.map(({ dockerReference }) => dockerReference))].join(', ');
   process.stderr.write(

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { ImageError } from '../../oci/image-error.js';
 import { OCI_INDEX, OCI_MANIFEST } from '../../oci/media-types.js';
 import { isIndex, parseManifest } from '../../oci/parse-manifest.js';
-import type { ImageReference } from '../../oci/reference.js';
+import { parseReference } from '../../oci/reference.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
 import { replaceManifest } from '../../oci/replace-manifest.js';
 import type { BlobReader, RootManifest } from '../../oci/resolve.js';
@@ -34,7 +34,8 @@ const ATTEMPTS = 20;
 
 /** What is to be signed, and how. */
 export interface SignRequest {
-  readonly reference: ImageReference;
+  /** In a registry, or `oci-layout://DIR[:NAME]`. */
+  readonly reference: string;
   readonly key: KeyObject;
   /** Signed as well, for who verifies. */
   readonly annotations?: Readonly<Record<string, string>> | undefined;
@@ -192,7 +193,8 @@ async function withChildren(
 }
 
 async function sign(request: SignRequest): Promise<SignedManifest[]> {
-  const { reference, registry, recursive = false } = request;
+  const { registry, recursive = false } = request;
+  const reference = parseReference(request.reference);
   const place = openSignaturePlace(reference, registry);
   const source = openManifests(reference, registry);
   try {

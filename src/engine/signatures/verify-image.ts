@@ -1,6 +1,5 @@
 /** Checks who signed an image: `wiac verify-image`. */
-import type { ImageReference } from '../../oci/reference.js';
-import { formatReference } from '../../oci/reference.js';
+import { formatReference, parseReference } from '../../oci/reference.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
 import type { Digest } from '../../oci/resolved-image.js';
 import { abortable } from '../../util/abort.js';
@@ -14,7 +13,8 @@ import { openSignaturePlace } from './signature-place.js';
 
 /** What is to be verified, and by what. */
 export interface VerifyRequest extends Omit<SignatureDemand, 'digests' | 'repository'> {
-  readonly reference: ImageReference;
+  /** In a registry, or `oci-layout://DIR[:NAME]`. */
+  readonly reference: string;
   /** The signer must have given the image the name that it has here (`docker-reference`). */
   readonly matchRepository?: boolean | undefined;
   readonly registry?: RegistryOptions | undefined;
@@ -60,7 +60,8 @@ export function unsigned(
 }
 
 async function verify(request: VerifyRequest): Promise<VerifiedImage> {
-  const { reference, registry, keys, annotations, matchRepository = false } = request;
+  const { registry, keys, annotations, matchRepository = false } = request;
+  const reference = parseReference(request.reference);
   const place = openSignaturePlace(reference, registry);
   const source = openManifests(reference, registry);
   try {
