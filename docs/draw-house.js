@@ -18,6 +18,7 @@ export const ROOMS = [
   ['engine/inputs', 'Dockerfiles and build contexts, wherever they are'],
   ['engine/mounts', 'cache mounts into shared caches, and back into a store'],
   ['engine/images', 'images that a build is based on, and layers that have to be fetched'],
+  ['engine/contents', 'what images carry and hold: SBOM, provenance, packages, differences'],
   ['engine/signatures', 'signatures of images: written, found, and demanded'],
   ['why', 'what differs between a step and the nearest entry'],
   ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],

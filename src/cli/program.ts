@@ -4,6 +4,7 @@ import { UsageError } from '../util/errors.js';
 import { VERSION } from '../util/version.js';
 import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
 import { addCache } from './declare/declare-cache.js';
+import { addContents } from './declare/declare-contents.js';
 import { addImages } from './declare/declare-images.js';
 import { addImagetools } from './declare/declare-imagetools.js';
 import { addLogin } from './declare/declare-login.js';
@@ -51,6 +52,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addImages(program, setExitCode);
   addImagetools(program);
   addSignatures(program);
+  addContents(program, setExitCode);
   addLogin(program);
   addPlan(program);
   addWhy(program);

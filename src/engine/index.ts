@@ -5,6 +5,7 @@
  * needs root, or a user namespace in which it is root, to build and to run; questions need neither.
  */
 
+export type { PackageChange } from '../attest/compare-packages.js';
 export type {
   ExecutionInputs,
   ExecutionIo,
@@ -12,6 +13,7 @@ export type {
   LayerArtifact,
 } from '../executor/executor.js';
 export { localExecutor } from '../executor/local/local-executor.js';
+export type { FileChange, ShownFile } from '../fs/layer/diff-stacks.js';
 export { findEntry, listEntries } from '../store/entries/cache-queries.js';
 export { prune } from '../store/gc/prune-store.js';
 export { storeRoot } from '../store/paths.js';
@@ -24,6 +26,10 @@ export type { PlanAnswer, WhyAnswer } from './ask.js';
 export { explainBuild as why, planBuild as plan } from './ask.js';
 export type { DockerfileBuild, DockerfileResult, PlatformResult } from './build-dockerfile.js';
 export { buildDockerfile as build } from './build-dockerfile.js';
+export type { ImageDocument } from './contents/carried.js';
+export { imageProvenance, imageSbom } from './contents/carried.js';
+export { diffFiles, diffPackages } from './contents/diff-images.js';
+export type { SubjectAccess } from './contents/image-subject.js';
 export type { BuildEvent, EventSink } from './events.js';
 export { EVENTS_VERSION } from './events.js';
 export type { ResultExport } from './exports/export-result.js';

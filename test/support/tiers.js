@@ -10,7 +10,7 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 const PURE = new RegExp(
   [
     '^(architecture|check|dockerfile|start|ui|util|verify|why)/',
-    '^attest/(packages|provenance)',
+    '^attest/(packages|package-lists|provenance|read-attestations)',
     '^engine/(?!outlook)',
     '^shared-cache/(?!merge-cache)',
     '^executor/(capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',

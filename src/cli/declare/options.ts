@@ -48,7 +48,7 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
 /** The commands that have them. */
 const WITH_SWITCHES = [
   ...['build', 'plan', 'why', 'pull', 'push', 'login', 'imagetools'],
-  ...['sign', 'verify-image'],
+  ...['sign', 'verify-image', 'sbom', 'provenance', 'diff'],
 ];
 
 /**
