@@ -12,8 +12,7 @@ export interface ContentsOptions extends RegistryAccessOptions {
 /** @throws UsageError */
 export async function subjectAccess(options: ContentsOptions): Promise<SubjectAccess> {
   return {
-    platform: wantedPlatform(options.platform),
-    isPlatformGiven: options.platform !== undefined,
+    platform: options.platform === undefined ? undefined : wantedPlatform(options.platform),
     registry: await registryAccess(options),
     environment: process.env,
   };

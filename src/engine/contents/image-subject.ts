@@ -4,7 +4,13 @@ import { attestationFor, readStatements } from '../../attest/read-attestations.j
 import type { Stack } from '../../fs/layer/stack.js';
 import { ImageError } from '../../oci/image-error.js';
 import { isIndex, parseManifest } from '../../oci/parse-manifest.js';
-import { choosePlatform, parsePlatform, platformFit } from '../../oci/platform.js';
+import {
+  choosePlatform,
+  formatPlatform,
+  hostPlatform,
+  parsePlatform,
+  platformFit,
+} from '../../oci/platform.js';
 import type { ImageReference } from '../../oci/reference.js';
 import {
   formatReference,
@@ -31,10 +37,8 @@ import { adoptStorageImage } from '../images/storage-image.js';
 
 /** How images are found and reached. */
 export interface SubjectAccess {
-  /** `os/architecture[/variant]` */
-  readonly platform: string;
-  /** Was it asked for? Else an image of the store counts, whatever its platform is. */
-  readonly isPlatformGiven: boolean;
+  /** `os/architecture[/variant]`; this machine's by default, and of the store whatever is there. */
+  readonly platform?: string | undefined;
   readonly registry?: RegistryOptions | undefined;
   readonly environment?: NodeJS.ProcessEnv | undefined;
 }
@@ -135,7 +139,7 @@ function remoteSubject(
   store: Store,
   name: string,
   reference: ImageReference,
-  { platform, registry }: SubjectAccess,
+  { platform = formatPlatform(hostPlatform()), registry }: SubjectAccess,
 ): ImageSubject {
   const wanted = parsePlatform(platform);
   const resolved = async <T>(use: (image: ResolvedImage) => Promise<T>): Promise<T> => {
@@ -185,7 +189,7 @@ export async function openSubject(
   const stored = hasTransport(name) ? undefined : await findImage(store, name);
   const fits =
     stored &&
-    (!access.isPlatformGiven ||
+    (access.platform === undefined ||
       platformFit(parsePlatform(access.platform), parsePlatform(stored.platform)) !== undefined);
   if (stored && fits) return storedSubject(store, name, stored, access);
   return remoteSubject(store, name, parseReference(name), access);
