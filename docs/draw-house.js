@@ -19,10 +19,13 @@ export const ROOMS = [
   ['engine/locks', 'lock files: read for a build, written from what the inputs are now'],
   ['engine/mounts', 'cache mounts into shared caches, and back into a store'],
   ['engine/images', 'images that a build is based on, and layers that have to be fetched'],
+  ['engine/contents', 'what images carry and hold: SBOM, provenance, packages, differences'],
+  ['engine/signatures', 'signatures of images: written, found, and demanded'],
   ['why', 'what differs between a step and the nearest entry'],
   ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],
   ['lock', 'Dockerfile.lock: its form, what a build takes from it, what is missing or outdated'],
   ['attest', 'provenance and SBOM of a build'],
+  ['verify', 'signatures of images as cosign has them: keys, payloads, form, verdict; all pure'],
   ['shared-cache', 'the list of entries for other machines, where it is kept, signatures'],
   [
     'shared-cache/mounts',

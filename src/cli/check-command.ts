@@ -7,7 +7,7 @@ import { openImage } from '../engine/images/base-images.js';
 import type { BuildInput, Workspace } from '../engine/inputs/build-input.js';
 import { isElsewhere, openInput } from '../engine/inputs/build-input.js';
 import { refuseWarnings } from '../engine/lint-build.js';
-import { openDockerfile } from '../engine/plan-dockerfile.js';
+import { imageAccess, openDockerfile } from '../engine/plan-dockerfile.js';
 import { formatPlatform } from '../oci/platform.js';
 import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
 import type { SetExitCode } from './declare/options.js';
@@ -19,6 +19,7 @@ import {
   withStoredImages,
 } from './dockerfile-input.js';
 import { registryAccess } from './registry-options.js';
+import { readSignedPrefixes } from './signed-prefix-options.js';
 
 /** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
 async function lookUp(
@@ -138,7 +139,11 @@ export async function checkInput(
     ignores,
   };
   const { pull, registry = await registryAccess(options) } = options;
-  const access = { registry, ...(pull === undefined ? {} : { pull }) };
+  const requireSigned = readSignedPrefixes(options.requireSigned, process.env);
+  const access = imageAccess({
+    ...{ context: '', environment: process.env },
+    ...{ pull, registry, requireSigned },
+  });
   const result = await checkWithImages(dockerfile, checkOptions, access);
   const text = formatWarnings(result, dockerfile, format);
   if (inGithub) await annotate(result, text, format);

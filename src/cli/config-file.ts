@@ -101,6 +101,39 @@ export function readTrustKeys(environment: NodeJS.ProcessEnv): string[] {
   );
 }
 
+/** A rule of the config file: images below the prefix must be signed with one of the keys. */
+export interface SignedRule {
+  readonly prefix: string;
+  /** Files, by their absolute paths, and `env://VARIABLE`. */
+  readonly keys: readonly string[];
+}
+
+/**
+ * Which images must be signed.
+ * @throws UsageError for a file that makes no sense
+ */
+export function readSignedRules(environment: NodeJS.ProcessEnv): SignedRule[] {
+  const config = readConfig(environment);
+  const { images = {} } = (config?.value ?? {}) as { images?: Record<string, unknown> };
+  const { requireSigned = {}, ...rest } = Object(images) as Record<string, unknown>;
+  if (!config) return [];
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined)
+    refuse(config.path, `there is no images.${unknown}: known is requireSigned`);
+  const isList = typeof requireSigned === 'object' && !Array.isArray(requireSigned);
+  const rules = Object.entries(isList ? (requireSigned ?? {}) : { '': 0 });
+  return rules.map(([prefix, value]) => {
+    const keys: unknown[] = Array.isArray(value) ? value : [value];
+    if (keys.length === 0 || !keys.every((key) => typeof key === 'string'))
+      refuse(config.path, 'images.requireSigned must have a file, or a list of files, by prefix');
+    const place = dirname(config.path);
+    const resolved = (keys as string[]).map((key) =>
+      key.includes('://') ? key : resolve(place, key),
+    );
+    return { prefix, keys: resolved };
+  });
+}
+
 /** The limit of a policy in bytes, for a store that is there; undefined: there is none. */
 export function policyLimit(policy: PrunePolicy, root: string): number | undefined {
   return getLimit(policy, () => {

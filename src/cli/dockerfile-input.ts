@@ -14,6 +14,7 @@ import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
 import type { ResourceOptions } from './run-resources.js';
 import { parseResources } from './run-resources.js';
+import { readSignedPrefixes } from './signed-prefix-options.js';
 
 /** Options of every command that reads a Dockerfile, as commander gives them. */
 export interface DockerfileOptions extends RegistryAccessOptions, ResourceOptions, CombinedOptions {
@@ -27,6 +28,7 @@ export interface DockerfileOptions extends RegistryAccessOptions, ResourceOption
   readonly allow: readonly Entitlement[];
   readonly buildContext: readonly string[];
   readonly pull?: PullPolicy;
+  readonly requireSigned: readonly string[];
   readonly env?: readonly string[];
   readonly unsetenv?: readonly string[];
   readonly unsetlabel?: readonly string[];
@@ -167,6 +169,7 @@ export async function dockerfileRequest(
     pull,
     lock: parseLockMode(options).mode,
     hermetic: options.hermetic,
+    requireSigned: readSignedPrefixes(options.requireSigned, process.env),
     registry: options.registry ?? (await registryAccess(options)),
     environment: process.env,
     input: () => process.stdin,

@@ -16,13 +16,18 @@ import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
+import { readSignedPrefixes } from './signed-prefix-options.js';
 import { warnOnStderr } from './warn-of-platform.js';
 import { changeStore } from './with-store.js';
 
 /** `wiac pull REF`: the image gets its reference as its name, or the one of --tag. */
 export function pullCommand(
   reference: string,
-  options: RegistryAccessOptions & { readonly tag?: string; readonly platform?: string },
+  options: RegistryAccessOptions & {
+    readonly tag?: string;
+    readonly platform?: string;
+    readonly requireSigned: readonly string[];
+  },
   setExitCode: SetExitCode,
 ): Promise<void> {
   return changeStore(setExitCode, async (store) => {
@@ -32,6 +37,7 @@ export function pullCommand(
     const image = await pullImage(store, reference, platform, name, {
       environment: process.env,
       registry,
+      requireSigned: readSignedPrefixes(options.requireSigned, process.env),
       warn: warnOnStderr,
     });
     process.stdout.write(`${await imageId(store, image)}\n`);

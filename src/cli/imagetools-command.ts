@@ -1,12 +1,12 @@
 /** `wiac imagetools`: indexes of several images, and images that are elsewhere. */
 import { readFileSync } from 'node:fs';
+import { openManifests } from '../engine/images/open-manifest.js';
 import { combine, getDescriptor } from '../imagetools/combine.js';
 import type { OpenPart } from '../imagetools/create.js';
 import { openPart, putCombined } from '../imagetools/create.js';
 import { describeManifest, manifestFields } from '../imagetools/describe-manifest.js';
 import type { Details } from '../imagetools/details.js';
 import { getDetails } from '../imagetools/details.js';
-import { openManifests } from '../imagetools/open-manifest.js';
 import { parseSource, parseSourceFile, placeSources } from '../imagetools/sources.js';
 import { parseAnnotation } from '../oci/annotations.js';
 import { getMessage } from '../oci/image-error.js';

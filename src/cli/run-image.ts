@@ -13,6 +13,7 @@ import type { ImageRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { WiacError } from '../util/errors.js';
 import { NotFoundError } from '../util/errors.js';
+import type { SignedPrefix } from '../verify/signed-prefixes.js';
 import { warnOfPlatform, warnOnStderr } from './warn-of-platform.js';
 
 /** When to ask where an image comes from: the values of docker run's --pull. */
@@ -25,6 +26,8 @@ export interface ImageChoice {
   readonly quiet: boolean;
   /** `os/architecture[/variant]`; undefined: this machine's, or whatever the store has. */
   readonly platform: string | undefined;
+  /** Images that must be signed. */
+  readonly requireSigned: readonly SignedPrefix[];
 }
 
 const PATHS = 'directories are written as ./DIR or /DIR';
@@ -62,15 +65,19 @@ function withSuggestion(store: Store, name: string, error: unknown): unknown {
  * The image, pulled when the store lacks it or --pull=always asks for that. An image in a layout or
  * an archive is looked up there each time, which costs no more than reading its manifest; one of
  * podman or buildah is used where it is, and gets no name here.
- * @throws NotFoundError, ImageError, NoSpaceError
+ * @throws NotFoundError, ImageError, NoSpaceError, SignatureError
  */
 export async function imageToRun(
   store: Store,
   name: string,
-  { pull, quiet, platform }: ImageChoice,
+  { pull, quiet, platform, requireSigned: prefixes }: ImageChoice,
 ): Promise<ImageRecord> {
   const wanted = platform ?? formatPlatform(hostPlatform());
-  const isHere = (image: ImageRecord) => {
+  const isHere = async (image: ImageRecord) => {
+    if (prefixes.length > 0 && !isContainersStorage(name)) {
+      const { requireSignedRecord } = await import('../engine/signatures/require-signed.js');
+      await requireSignedRecord(name, image, { prefixes, store });
+    }
     warnOfPlatform(name, parsePlatform(image.platform), wanted);
     return image;
   };
@@ -92,6 +99,7 @@ export async function imageToRun(
   try {
     return await pullImage(store, name, wanted, name, {
       environment: process.env,
+      requireSigned: prefixes,
       warn: warnOnStderr,
     });
   } catch (error) {

@@ -18,6 +18,7 @@ export interface RunOptions extends LimitOptions {
   readonly net?: RunOptions['network'];
   readonly pull: PullPolicy;
   readonly platform?: string;
+  readonly requireSigned: readonly string[];
   readonly isolation: Isolation;
   readonly runtime?: string;
   readonly interactive: boolean;

@@ -17,6 +17,7 @@ import { getUsage } from './declare/declare-usage.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { imageToRun } from './run-image.js';
 import type { RunOptions } from './run-options.js';
+import { readSignedPrefixes } from './signed-prefix-options.js';
 import { openUserStore } from './user-store.js';
 
 /** The program to run, and its layers. */
@@ -120,7 +121,8 @@ async function imageTarget(
 ): Promise<Target> {
   const platform = options.platform === undefined ? undefined : wantedPlatform(options.platform);
   const { pull, quiet } = options;
-  const image = await imageToRun(store, name, { pull, quiet, platform });
+  const requireSigned = readSignedPrefixes(options.requireSigned, process.env);
+  const image = await imageToRun(store, name, { pull, quiet, platform, requireSigned });
   // In use until the program has ended, whatever is pruned or named anew meanwhile.
   useLayers(store, image.layers);
   const { config } = image;

@@ -5,6 +5,7 @@
  * needs root, or a user namespace in which it is root, to build and to run; questions need neither.
  */
 
+export type { PackageChange } from '../attest/compare-packages.js';
 export type {
   ExecutionInputs,
   ExecutionIo,
@@ -12,6 +13,7 @@ export type {
   LayerArtifact,
 } from '../executor/executor.js';
 export { localExecutor } from '../executor/local/local-executor.js';
+export type { FileChange, ShownFile } from '../fs/layer/diff-stacks.js';
 export type { LockProblem } from '../lock/check-lock.js';
 export type { Renewal } from '../lock/lock-inputs.js';
 export type { LockChange } from '../lock/merge-lock.js';
@@ -22,10 +24,15 @@ export type { Store } from '../store/store.js';
 export { closeStore, openStore } from '../store/store.js';
 export type { SourceLocation } from '../util/errors.js';
 export * from '../util/errors.js';
+export type { SignedPrefix } from '../verify/signed-prefixes.js';
 export type { PlanAnswer, WhyAnswer } from './ask.js';
 export { explainBuild as why, planBuild as plan } from './ask.js';
 export type { DockerfileBuild, DockerfileResult, PlatformResult } from './build-dockerfile.js';
 export { buildDockerfile as build } from './build-dockerfile.js';
+export type { ImageDocument } from './contents/carried.js';
+export { imageProvenance, imageSbom } from './contents/carried.js';
+export { diffFiles, diffPackages } from './contents/diff-images.js';
+export type { SubjectAccess } from './contents/image-subject.js';
 export type { BuildEvent, EventSink } from './events.js';
 export { EVENTS_VERSION } from './events.js';
 export type { ResultExport } from './exports/export-result.js';
@@ -42,3 +49,7 @@ export type { StepStatus } from './plan-status.js';
 export type { DockerfileRequest, PullPolicy } from './request.js';
 export type { LayersRun, ProgramRun, RunOutcome } from './run-in-layers.js';
 export { run } from './run-in-layers.js';
+export type { SignedManifest, SignRequest } from './signatures/sign-image.js';
+export { signImage } from './signatures/sign-image.js';
+export type { VerifiedImage, VerifyRequest } from './signatures/verify-image.js';
+export { verifyImage } from './signatures/verify-image.js';

@@ -36,9 +36,21 @@ export function storedImages(store: Store): FindStored {
   };
 }
 
-/** How a request has images asked for. */
-export function imageAccess({ pull, registry, environment = {} }: DockerfileRequest): ImageAccess {
-  return { environment, registry: { environment, ...registry }, ...(pull && { pull }) };
+/**
+ * How a request has images asked for.
+ * @param store keeps the signatures that were seen
+ */
+export function imageAccess(
+  { pull, registry, environment = {}, requireSigned: prefixes = [] }: DockerfileRequest,
+  store?: Store,
+): ImageAccess {
+  const access = { environment, registry: { environment, ...registry }, ...(pull && { pull }) };
+  if (prefixes.length === 0) return access;
+  const check: ImageAccess['check'] = async (reference, image) => {
+    const { requireSigned } = await import('./signatures/require-signed.js');
+    await requireSigned(reference, image, { prefixes, store, registry: access.registry });
+  };
+  return { ...access, check };
 }
 
 /** The platform of a request, else this machine's. */
@@ -107,7 +119,7 @@ async function planInput(
   const { contexts, sources } = parseBuildContexts(request.contexts ?? {});
   const options = { ...planOptions(request, contexts), ...lock.options };
   const access = {
-    ...imageAccess(request),
+    ...imageAccess(request, store),
     lockedInputs: lock.lockedInputs,
     kept: keptImages(store),
   };

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Entitlement, ResultOptions } from '../plan/plan.js';
 import type { RunResources } from '../plan/step.js';
+import type { SignedPrefix } from '../verify/signed-prefixes.js';
 
 /** When an image is asked for where it comes from although the store has one of that name (podman). */
 export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
@@ -42,6 +43,8 @@ export interface DockerfileRequest {
   readonly lock?: 'use' | 'locked' | 'ignore' | undefined;
   /** No RUN has a network but those that allow-network of the lock file names. */
   readonly hermetic?: boolean | undefined;
+  /** Images of registries that must be signed; those that are not are refused before they are used. */
+  readonly requireSigned?: readonly SignedPrefix[] | undefined;
   /** How registries are reached. */
   readonly registry?: RegistryOptions | undefined;
   /**

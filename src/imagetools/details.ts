@@ -1,14 +1,17 @@
 /** Configs and attestations of an image in a registry, for `wiac imagetools inspect --format`. */
 
+import {
+  attestationFor,
+  isProvenance,
+  isSbom,
+  readStatements,
+} from '../attest/read-attestations.js';
 import { isIndex, parseManifest } from '../oci/parse-manifest.js';
 import { formatPlatform, isAttestation } from '../oci/platform.js';
 import type { BlobReader } from '../oci/resolve.js';
 import { checkJsonSize, collect } from '../oci/resolve.js';
 import type { Descriptor, ImageManifest } from '../oci/resolved-image.js';
 import type { Named } from './describe-manifest.js';
-
-/** Bytes of a statement: an SBOM of a large image has some megabytes. */
-const MAX_STATEMENT = 256 << 20;
 
 /** What a template can ask for. */
 export interface Details {
@@ -30,24 +33,6 @@ async function manifestFor(
   const bytes = await reader.readManifest(child);
   const manifest = parseManifest(bytes, child.mediaType, reader.title);
   return isIndex(manifest) ? undefined : manifest;
-}
-
-/** The predicates of a kind that an attestation manifest has. */
-async function predicates(
-  reader: BlobReader,
-  attestation: Descriptor,
-  isWanted: (predicateType: string) => boolean,
-): Promise<unknown[]> {
-  const manifest = await manifestFor(reader, attestation);
-  const layers = (manifest?.layers ?? []).filter(({ annotations }) =>
-    isWanted(annotations?.['in-toto.io/predicate-type'] ?? ''),
-  );
-  const found: unknown[] = [];
-  for (const layer of layers) {
-    const statement = (await readJson(reader, layer, MAX_STATEMENT)) as { predicate?: unknown };
-    found.push(statement.predicate);
-  }
-  return found;
 }
 
 /** Of an index by platform, of one image alone the value itself, as buildx has it. */
@@ -81,11 +66,9 @@ async function getAttestations(
   const values: [string, unknown][] = [];
   for (const child of manifest.manifests) {
     if (isAttestation(child) || !child.platform) continue;
-    const attestation = manifest.manifests.find(
-      ({ annotations }) => annotations?.['vnd.docker.reference.digest'] === child.digest,
-    );
-    const [found] = attestation ? await predicates(reader, attestation, isWanted) : [];
-    values.push([formatPlatform(child.platform), found === undefined ? undefined : wrap(found)]);
+    const attestation = attestationFor(manifest, child);
+    const [found] = attestation ? await readStatements(reader, attestation, child, isWanted) : [];
+    values.push([formatPlatform(child.platform), found && wrap(found.predicate)]);
   }
   return byPlatform(values);
 }
@@ -99,15 +82,13 @@ export async function getDetails(
   named: Named,
   mentions: (field: keyof Details) => boolean,
 ): Promise<Details> {
-  const provenance = (type: string) => type.startsWith('https://slsa.dev/provenance/');
-  const sbom = (type: string) => type === 'https://spdx.dev/Document';
   return {
     Image: mentions('Image') ? await getImages(reader, named) : null,
     Provenance: mentions('Provenance')
-      ? await getAttestations(reader, named, provenance, (SLSA) => ({ SLSA }))
+      ? await getAttestations(reader, named, isProvenance, (SLSA) => ({ SLSA }))
       : null,
     SBOM: mentions('SBOM')
-      ? await getAttestations(reader, named, sbom, (SPDX) => ({ SPDX }))
+      ? await getAttestations(reader, named, isSbom, (SPDX) => ({ SPDX }))
       : null,
   };
 }

@@ -17,6 +17,8 @@ import type { Descriptor, Digest, ImageIndex, ImageSource } from './resolved-ima
 
 /** Annotation of index.json's entries that names an image (image-spec annotations.md). */
 export const REF_NAME = 'org.opencontainers.image.ref.name';
+/** Names of what is said about images: signatures (cosign), and what refers to a manifest (distribution-spec). */
+const ASIDE = /^sha256-[0-9a-f]{64}(?:\.[a-z]+)?$/;
 /** Where containerd puts the full name, with the tag alone in REF_NAME. */
 const CONTAINERD_NAME = 'io.containerd.image.name';
 
@@ -109,10 +111,12 @@ function selectEntry(
     if (found !== undefined) return found;
     throw new ImageError(`${files.title} has no image ${tag}: ${listNames(entries)}`, {
       reference: files.title,
+      status: 404,
     });
   }
   if (digest !== undefined) return entries.find((entry) => entry.digest === digest);
-  const images = entries.filter((entry) => !isAttestation(entry));
+  const isAside = (entry: Descriptor) => names(entry).some((name) => ASIDE.test(name));
+  const images = entries.filter((entry) => !isAttestation(entry) && !isAside(entry));
   const [only] = images;
   if (only !== undefined && images.length === 1) return only;
   const latest = images.find((entry) => names(entry).includes('latest'));

@@ -5,11 +5,11 @@
  * moment. After some more of these moments it asks again: when another job has written over it, it adds its
  * entries to that one's list.
  */
-import { createPublicKey, type KeyObject, randomInt } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { ArtifactSource } from '../oci/artifact.js';
 import { ImageError } from '../oci/image-error.js';
 import { hostPlatform } from '../oci/platform.js';
+import { replaceManifest } from '../oci/replace-manifest.js';
 import type { Digest, ImageSink } from '../oci/resolved-image.js';
 import { SIGNATURE_ANNOTATION } from './cache-media-types.js';
 import type { EntryList } from './entry-list.js';
@@ -30,16 +30,6 @@ import { absentBlobs, blobsOf, nameList, prepareList, putBlobs } from './write-c
 
 /** Every other writer wins once at most, as a rule. */
 const ATTEMPTS = 20;
-
-/**
- * How long to wait before asking whether another job has written over the list: longer than that job takes from
- * asking what the name means to giving it to its own list. It takes as long as we did, and a process may have
- * to wait for its turn in between. ms
- */
-const PAUSE = { least: 25, most: 60, timesOurs: 3 };
-
-/** The same for places that do not say what a name means: the other job reads the whole list in between. ms */
-const LONG_PAUSE = { least: 100, most: 400, timesOurs: 3 };
 
 /** How a cache is written. */
 export interface Writing {
@@ -157,29 +147,6 @@ async function nameUnlessTaken(sink: ImageSink, manifest: Uint8Array): Promise<D
 }
 
 /**
- * Gives the place's name to a list, if it still means what was read.
- * @returns whether the list is there a moment later
- * @throws ImageError
- */
-async function replaceList(
-  source: ArtifactSource,
-  sink: ImageSink,
-  { root }: Found,
-  manifest: Uint8Array,
-): Promise<boolean> {
-  const started = performance.now();
-  const before = await askRoot(source);
-  // Where nobody knows, only the list itself tells.
-  if (before !== undefined && before !== root) return false;
-  const digest = await nameUnlessTaken(sink, manifest);
-  const ours = performance.now() - started;
-  const known = (before ?? (await askRoot(source))) !== undefined;
-  const { least, most, timesOurs } = known ? PAUSE : LONG_PAUSE;
-  await sleep(randomInt(least, most) + timesOurs * ours);
-  return known && digest !== undefined && (await askRoot(source)) === digest;
-}
-
-/**
  * Adds entries to what a place has, and keeps it within its bounds. Writes nothing when that changes nothing.
  * @param blobs of the list's layers and mounts
  * @throws ImageError
@@ -203,8 +170,12 @@ export async function mergeCache(
       const merged = boundList(joined, bounds, today);
       if (there.list && encodeList(merged).equals(encodeList(there.list))) return;
       const manifest = await prepareList(sink, merged, signKey);
+      const name = {
+        ask: () => askRoot(source),
+        put: () => nameUnlessTaken(sink, manifest),
+      };
       try {
-        if (await replaceList(source, sink, there, manifest)) return;
+        if (await replaceManifest(name, there.root)) return;
       } catch (error) {
         if (!isRelied || seen.size === 0 || !mayLackBlobs(error)) throw error;
         seen.clear();

@@ -195,6 +195,14 @@ export interface ImageRecord {
   readonly original?: OriginalImage;
 }
 
+/** A signature of an image as it was found, and checked. */
+export interface KeptSignature {
+  /** What was signed. */
+  readonly payload: Uint8Array;
+  /** Base64. */
+  readonly signature: string;
+}
+
 /** The headers of a server when it last sent a file. */
 export interface DownloadRecord {
   /** `sha256:` and hex digits of the content. */

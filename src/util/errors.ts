@@ -150,6 +150,27 @@ export class LockError extends WiacError {
   }
 }
 
+/** Nobody whose key counts has signed an image. */
+export class SignatureError extends WiacError {
+  readonly code = 'SIGNATURE';
+  readonly exitCode = 15;
+  /** The instruction that names the image. */
+  readonly location: SourceLocation | undefined;
+
+  constructor(
+    message: string,
+    options: { hint?: string | undefined; location?: SourceLocation | undefined } = {},
+  ) {
+    super(message, options);
+    this.location = options.location;
+  }
+
+  /** The same error, of an instruction. */
+  at(location: SourceLocation): SignatureError {
+    return new SignatureError(this.message, { hint: this.hint, location });
+  }
+}
+
 /** The user or the system asked wiac to stop (SIGINT, SIGTERM, SIGHUP). */
 export class InterruptedError extends WiacError {
   readonly code = 'INTERRUPTED';

@@ -9,8 +9,8 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE = new RegExp(
   [
-    '^(architecture|check|dockerfile|start|ui|util|why)/',
-    '^attest/(packages|provenance)',
+    '^(architecture|check|dockerfile|start|ui|util|verify|why)/',
+    '^attest/(packages|package-lists|provenance|read-attestations)',
     '^engine/(?!outlook)',
     '^shared-cache/(?!merge-cache)',
     '^executor/(capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
 import { registryOptions } from './declare-registry.js';
 import type { SetExitCode } from './options.js';
+import { requireSignedOption } from './options.js';
 
 /** wiac pull, push, images, tag, rmi, inspect, history */
 export function addImages(program: Command, setExitCode: SetExitCode): void {
@@ -13,6 +14,7 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
       'such as debian:12, host:5000/name:tag, oci-layout://DIR:NAME, docker-archive:FILE',
     )
     .option('-t, --tag <name>', 'name to keep it under (default: the reference)')
+    .addOption(requireSignedOption())
     .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
     .action(async (reference: string, options) => {
       await (await import('../images-command.js')).pullCommand(reference, options, setExitCode);

@@ -3,7 +3,12 @@ import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
 import { limitOptions } from './declare-limits.js';
 import { USAGES } from './declare-usage.js';
-import { isolationOption, runtimeOption, type SetExitCode } from './options.js';
+import {
+  isolationOption,
+  requireSignedOption,
+  runtimeOption,
+  type SetExitCode,
+} from './options.js';
 
 /** Options of docker run and podman run about who the program is and what it is given. */
 function programOptions(command: Command): Command {
@@ -112,6 +117,7 @@ export function addRun(program: Command, setExitCode: SetExitCode): void {
         .choices(['always', 'missing', 'never'])
         .default('missing'),
     )
+    .addOption(requireSignedOption())
     .option('-q, --quiet', 'print nothing while an image is pulled', false)
     .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
     .addOption(isolationOption())

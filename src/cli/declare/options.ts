@@ -46,7 +46,10 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
 };
 
 /** The commands that have them. */
-const WITH_SWITCHES = ['build', 'plan', 'why', 'pull', 'push', 'login', 'imagetools'];
+const WITH_SWITCHES = [
+  ...['build', 'plan', 'why', 'pull', 'push', 'login', 'imagetools'],
+  ...['sign', 'verify-image', 'sbom', 'provenance', 'diff'],
+];
 
 /**
  * A command line in which every such option has its value; what a container runs is left alone.
@@ -100,6 +103,7 @@ export function dockerfileOptions(command: Command): Command {
       pullPolicy,
       'missing',
     )
+    .addOption(requireSignedOption())
     .option(
       '--build-arg <name=value>',
       'value of an ARG; without =value from the environment',
@@ -128,6 +132,16 @@ export function dockerfileOptions(command: Command): Command {
 
 /** What docker and buildah call the usual one. */
 const USUAL_ISOLATION = ['namespaces', 'default', 'oci', 'rootless'];
+
+/** --require-signed */
+export function requireSignedOption(): Option {
+  return new Option(
+    '--require-signed <host/path=keyfile>',
+    'images of this registry, below this path, must be signed with the key (PEM or env://NAME)',
+  )
+    .argParser(collect)
+    .default([], 'none');
+}
 
 /** @throws InvalidArgumentError */
 function isolation(value: string): Isolation {

@@ -50,7 +50,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   'sbom-scanner-image': SBOM,
   'security-opt':
     'all steps have the same sandbox; RUN --security=insecure has none, with --allow security.insecure',
-  'sign-by': 'sign what was pushed: cosign sign, or skopeo copy --sign-by',
+  'sign-by': 'sign what was pushed: wiac sign',
   'source-policy-file': POLICY,
   'stage-labels': STAGES,
   stdin: 'steps have no standard input: write answers into the RUN (yes | command)',

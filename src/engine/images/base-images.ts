@@ -14,6 +14,7 @@ import { compile } from '../../plan/compile.js';
 import type { Plan, PlanOptions } from '../../plan/plan.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { SourceLocation } from '../../util/errors.js';
+import { SignatureError } from '../../util/errors.js';
 import type { PullPolicy } from '../request.js';
 import type { KeptImages } from './kept-images.js';
 import type { ImageRequest, PlanImage, PlanImages } from './plan-images.js';
@@ -68,18 +69,31 @@ export interface ImageAccess {
   readonly open?: (request: ImageRequest, sources: ImageSource[]) => Promise<PlanImage | undefined>;
   /** Those that were opened for another plan of the same Dockerfile. */
   readonly images?: PlanImages;
+  /** Told of each image before it is used. @throws when it must not be */
+  readonly check?: (reference: string, image: PlanImage) => Promise<void>;
 }
 
 /**
  * Asks the store first, as docker and podman do, then the source that the reference names.
  * @param sources gets the source that was opened, to be closed by the caller
- * @throws ImageError
+ * @throws ImageError, and what the access's check throws
  */
 export async function openImage(
   request: ImageRequest,
   findStored: FindStored,
   sources: ImageSource[],
-  { environment = {}, registry = {}, pull = 'missing' }: ImageAccess = {},
+  access: ImageAccess = {},
+): Promise<PlanImage> {
+  const image = await chooseImage(request, findStored, sources, access);
+  await access.check?.(request.reference, image);
+  return image;
+}
+
+async function chooseImage(
+  request: ImageRequest,
+  findStored: FindStored,
+  sources: ImageSource[],
+  { environment = {}, registry = {}, pull = 'missing' }: ImageAccess,
 ): Promise<PlanImage> {
   const stored = await findStored(request);
   if (stored && (pull === 'missing' || pull === 'never')) return { stored };
@@ -146,11 +160,13 @@ async function openPinned(
   const { reference, platform, location } = wanted;
   const locked = lockedInputs?.image(reference, platform, location);
   if (!lockedInputs || !locked)
-    return (await access.open?.(wanted, sources)) ?? openImage(wanted, findStored, sources, access);
+    return (
+      (await access.open?.(wanted, sources)) ?? chooseImage(wanted, findStored, sources, access)
+    );
   const { checkLockedDigest, openLockedImage } = await import('./locked-image.js');
   if (kept && parseReference(reference).kind === 'registry')
     return openLockedImage(wanted, lockedInputs.file, locked.digest, kept, registry, sources);
-  const image = await openImage(wanted, findStored, sources, access);
+  const image = await chooseImage(wanted, findStored, sources, access);
   checkLockedDigest(reference, lockedInputs.file, locked.digest, getBase(reference, image).digest);
   return image;
 }
@@ -164,11 +180,14 @@ async function openWanted(
 ): Promise<PlanImage> {
   try {
     const image = await openPinned(wanted, findStored, sources, access);
+    // Wherever it comes from: a lock file says which image it is, and not that it may be used.
+    await access.check?.(wanted.reference, image);
     const isOfRegistry = parseReference(wanted.reference).kind === 'registry';
     if (isOfRegistry && 'manifestBytes' in image) await access.kept?.keep(image);
     return image;
   } catch (error) {
     const { location } = wanted;
+    if (error instanceof SignatureError) throw error.at(location);
     throw error instanceof ImageError ? sayingMore(error, { location }) : error;
   }
 }

@@ -11,6 +11,7 @@ import type { ImageRecord } from '../../store/records.js';
 import { configAlone } from '../../store/records.js';
 import { settle } from '../../store/recovery/durability.js';
 import type { Store } from '../../store/store.js';
+import type { SignedPrefix } from '../../verify/signed-prefixes.js';
 import { fetchImageLayers } from './fetch-layer.js';
 import { openImageSource } from './image-source.js';
 import { platformWarning } from './platform-warning.js';
@@ -38,6 +39,8 @@ export interface PullOptions {
   readonly environment?: NodeJS.ProcessEnv;
   /** How registries are reached. */
   readonly registry?: RegistryOptions;
+  /** Images that must be signed; nothing is fetched of one that is not. */
+  readonly requireSigned?: readonly SignedPrefix[] | undefined;
   /** Told of an image for another platform. */
   readonly warn?: (message: string) => void;
 }
@@ -45,14 +48,19 @@ export interface PullOptions {
 /**
  * Fetches the layers that the store lacks and keeps the image under a name.
  * @param platform `os/architecture[/variant]`
- * @throws ImageError, NoSpaceError, UnsupportedError
+ * @throws ImageError, NoSpaceError, UnsupportedError, SignatureError
  */
 export async function pullImage(
   store: Store,
   reference: string,
   platform: string,
   name: string,
-  { environment = {}, registry = {}, warn = () => {} }: PullOptions = {},
+  {
+    environment = {},
+    registry = {},
+    requireSigned: prefixes = [],
+    warn = () => {},
+  }: PullOptions = {},
 ): Promise<ImageRecord> {
   const check = (image: Platform) => {
     const warning = platformWarning(reference, image, platform);
@@ -67,6 +75,10 @@ export async function pullImage(
   const source = openImageSource(reference, registry);
   try {
     const resolved = await source.resolve(parsePlatform(platform));
+    if (prefixes.length > 0) {
+      const { requireSignedImage } = await import('../signatures/require-signed.js');
+      await requireSignedImage(reference, resolved, { prefixes, store, registry });
+    }
     check(resolved.config);
     const { config, history, author } = baseImage(reference, resolved);
     return await retryWhenPruned(store, async () => {

@@ -4,7 +4,12 @@ import { type ArtifactSource, resolveArtifact } from '../artifact.js';
 import { getDigest } from '../blob-digest.js';
 import { ImageError } from '../image-error.js';
 import { formatReference, type RegistryReference } from '../reference.js';
-import { type BlobReader, type ManifestSource, resolveImage } from '../resolve.js';
+import {
+  type BlobReader,
+  type ManifestSource,
+  type RootManifest,
+  resolveImage,
+} from '../resolve.js';
 import type {
   Descriptor,
   Digest,
@@ -22,6 +27,7 @@ import {
   openClient,
   type RegistryClient,
 } from './client.js';
+import { listReferrers } from './referrers.js';
 import type { SessionOptions } from './registry-session.js';
 import { uploadGrowingBlob } from './stream-upload.js';
 import { claimBlob, putManifest, uploadBlob } from './upload.js';
@@ -66,46 +72,65 @@ async function firstThatWorks<T>(
   throw failure;
 }
 
-/**
- * An image in a registry. Its mirrors are asked first; what they fail to deliver the registry
- * itself does.
- */
+/** A repository to be read; its mirrors are asked first, and itself for what they fail to deliver. */
+export interface RepositorySource {
+  readonly reader: BlobReader;
+  /** The manifest of a tag or a digest. @throws ImageError */
+  manifest(reference: string): Promise<RootManifest>;
+  /** What a tag or a digest means, by a short request; undefined when the registry does not say. */
+  head(reference: string): Promise<Descriptor | undefined>;
+  /** What refers to a manifest; see listReferrers. The registry itself knows, not its mirrors. */
+  referrers(digest: Digest, artifactType: string): Promise<Descriptor[] | undefined>;
+  close(): Promise<void>;
+}
+
+/** Opens a repository; nothing is asked yet. */
+export function repositorySource(
+  { host, repository }: RegistryReference,
+  options: RegistryOptions = {},
+  title = `${host}/${repository}`,
+): RepositorySource {
+  const session = sessionOptions(options);
+  const own = openClient(host, repository, 'pull', session);
+  const mirrors = session.config.mirrors.get(host) ?? [];
+  const clients = [...mirrors.map((name) => openClient(name, repository, 'pull', session)), own];
+  const manifest = (reference: string) =>
+    firstThatWorks(clients, (client) => getManifest(client, reference));
+  return {
+    reader: {
+      title,
+      context: { registry: host, reference: title },
+      readManifest: async ({ digest }) => (await manifest(digest)).bytes,
+      openBlob: (descriptor): Promise<Readable> =>
+        firstThatWorks(clients, (client) => openBlob(client, descriptor)),
+    },
+    manifest,
+    head: (reference) => firstThatWorks(clients, (client) => headManifest(client, reference)),
+    referrers: (digest, artifactType) => listReferrers(own, digest, artifactType),
+    async close() {
+      await Promise.all(clients.map((client) => client.session.close()));
+    },
+  };
+}
+
+/** An image in a registry. */
 export function registrySource(
   reference: RegistryReference,
   options: RegistryOptions = {},
 ): RegistrySource {
-  const session = sessionOptions(options);
-  const { host, repository } = reference;
-  const hosts = [...(session.config.mirrors.get(host) ?? []), host];
-  const clients = hosts.map((name) => openClient(name, repository, 'pull', session));
   const title = formatReference(reference);
-  const reader: BlobReader = {
-    title,
-    context: { registry: host, reference: title },
-    readManifest: async ({ digest }) =>
-      (await firstThatWorks(clients, (client) => getManifest(client, digest))).bytes,
-    openBlob: (descriptor): Promise<Readable> =>
-      firstThatWorks(clients, (client) => openBlob(client, descriptor)),
-  };
-  const root = () => firstThatWorks(clients, (client) => getManifest(client, wanted(reference)));
+  const { reader, manifest, head, close } = repositorySource(reference, options, title);
+  const root = () => manifest(wanted(reference));
   return {
     title,
     reader,
     root,
-    async digest() {
-      if (reference.digest !== undefined) return reference.digest;
-      const found = await firstThatWorks(clients, (client) =>
-        headManifest(client, wanted(reference)),
-      );
-      return found?.digest;
-    },
+    digest: async () => reference.digest ?? (await head(wanted(reference)))?.digest,
     resolve: async (platform: Platform): Promise<ResolvedImage> =>
       resolveImage(await root(), platform, reader),
     artifact: async (platform, maxConfigBytes) =>
       resolveArtifact(await root(), platform, reader, maxConfigBytes),
-    async close() {
-      await Promise.all(clients.map((client) => client.session.close()));
-    },
+    close,
   };
 }
 

@@ -52,7 +52,7 @@ function parseKeepBytes(value: unknown): PrunePolicy['keepBytes'] | PolicyProble
 }
 
 /** What a config file can have. */
-const SECTIONS = ['prune', 'limits', 'cache'];
+const SECTIONS = ['prune', 'limits', 'cache', 'images'];
 
 /**
  * Reads the prune policy of a config file. What it does not name is as in DEFAULT_POLICY, except for

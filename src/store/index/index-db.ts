@@ -18,6 +18,7 @@ import type { LiveProcess } from '../pins/live-process.js';
 import type {
   DownloadRecord,
   ImageRecord,
+  KeptSignature,
   LayerId,
   LayerRecord,
   MountRecord,
@@ -70,6 +71,8 @@ export interface CacheIndex extends StoreIndex {
   readonly downloads: Database<DownloadRecord, string>;
   /** Manifests and configs of images in registries, by the digest of the manifest. */
   readonly manifests: Database<OriginalImage, string>;
+  /** Signatures of images by the digest of what they signed: see kept-signatures.ts. */
+  readonly signatures: Database<readonly KeptSignature[], string>;
   readonly trees: Database<string, TreeDigest>;
   readonly directories: Database<DirectoryRecord, string>;
   readonly entries: Database<EntryFingerprints, string>;
@@ -119,6 +122,7 @@ function openTables(paths: StorePaths, environment: RootDatabase, file: string):
     diffIds: environment.openDB({ name: 'diffIds', encoding: 'string' }),
     downloads: environment.openDB({ name: 'downloads' }),
     manifests: environment.openDB({ name: 'manifests' }),
+    signatures: environment.openDB({ name: 'signatures' }),
     trees: environment.openDB({ name: 'trees', encoding: 'string' }),
     directories: environment.openDB({ name: 'directories' }),
     entries: environment.openDB({ name: 'entries' }),
