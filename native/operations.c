@@ -168,6 +168,25 @@ static bool do_rlimit(char **operands, size_t count) {
     return setrlimit((int)number(operands[0]), &limit) == 0;
 }
 
+// CPU...: this process and those it starts run on these alone.
+static bool do_cpus(char **operands, size_t count) {
+    cpu_set_t chosen;
+    CPU_ZERO(&chosen);
+    for (size_t index = 0; index < count; index++) CPU_SET(number(operands[index]), &chosen);
+    return sched_setaffinity(0, sizeof chosen, &chosen) == 0;
+}
+
+// The next process of this pid namespace gets the number behind this one. Where /proc may not be written
+// to, numbers stay as they are: no program depends on them.
+static bool do_last_pid(char **operands, size_t count) {
+    (void)count;
+    int last = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+    if (last == -1) return true;
+    ssize_t written = write(last, operands[0], strlen(operands[0]));
+    (void)written;
+    return close(last) == 0;
+}
+
 static bool do_env(char **operands, size_t count) {
     // Name and value lie behind each other: what ends the name begins the value.
     for (size_t index = 0; index + 1 < count; index += 2) {
@@ -208,6 +227,7 @@ static const struct {
     {"chdir", 1, do_chdir},
     {"chdir-in", 2, do_chdir_in},
     {"chroot", 1, do_chroot},
+    {"cpus", 1, do_cpus},
     {"device", 9, do_device},
     {"device-filter", 2, do_device_filter},
     {"drop-inherited", 0, do_drop_inherited},
@@ -218,6 +238,7 @@ static const struct {
     {"hostname", 1, do_hostname},
     {"join-cgroup", 1, do_join_cgroup},
     {"join-network", 1, do_join_network},
+    {"last-pid", 1, do_last_pid},
     {"loopback-up", 0, do_loopback_up},
     {"make-path", 1, do_make_path},
     {"mask", 2, do_mask},
@@ -225,6 +246,7 @@ static const struct {
     {"mount", 5, do_mount},
     {"mount-in", 6, do_mount_in},
     {"mount-point", 4, do_mount_point},
+    {"names", 1, do_names},
     {"no-new-privileges", 0, do_no_new_privileges},
     {"null-input", 0, do_null_input},
     {"overlay", 6, do_overlay},

@@ -117,6 +117,19 @@ bool do_mount_point(char **operands, size_t count) {
     return false;
 }
 
+// DIRECTORY PATH...: makes empty files, and a directory for each path that ends with a slash, in this
+// order. The directory is a file system of its own, in which there is nothing else.
+bool do_names(char **operands, size_t count) {
+    if (chdir(operands[0]) == -1) return false;
+    for (size_t index = 1; index < count; index++) {
+        const char *path = operands[index];
+        size_t length = strlen(path);
+        bool is_directory = length > 0 && path[length - 1] == '/';
+        if ((is_directory ? mkdir(path, 0755) : mknod(path, S_IFREG | 0644, 0)) == -1) return false;
+    }
+    return chdir("/") == 0;
+}
+
 // TARGET PATH
 bool do_symlink(char **operands, size_t count) {
     (void)count;

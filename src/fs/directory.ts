@@ -7,7 +7,7 @@
  * same: the kernel goes to the open directory itself, whatever its path leads to by now (proc(5)).
  */
 import type { Stats } from 'node:fs';
-import { closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, constants, lstatSync, opendirSync, openSync, readdirSync } from 'node:fs';
 import { fsPath } from '../util/byte-string.js';
 
 /** open(2): a handle on the file itself, which needs no permission to read it. Node has no name for it. */
@@ -82,6 +82,19 @@ export function listKinds(
     isDevice: dirent.isCharacterDevice(),
     isDirectory: dirent.isDirectory(),
   }));
+}
+
+/** Names in a directory in the file system's own order; Node sorts them everywhere else. */
+export function listAsStored(directory: Directory): { name: string; isDirectory: boolean }[] {
+  const open = opendirSync(directory.path);
+  try {
+    const found: { name: string; isDirectory: boolean }[] = [];
+    for (let entry = open.readSync(); entry; entry = open.readSync())
+      found.push({ name: entry.name, isDirectory: entry.isDirectory() });
+    return found;
+  } finally {
+    open.closeSync();
+  }
 }
 
 /** lstat(2) of an entry; undefined when it is not there (any more). */

@@ -5,6 +5,7 @@ import type { Profile } from '../seccomp/profile.js';
 import { DEFAULT_CAPABILITIES } from './capabilities.js';
 import type { Device } from './devices.js';
 import type { DeviceFilter, MemoryFile, Overlay } from './operations.js';
+import type { OrderedNames, Variation } from './variation.js';
 
 /** How much a container is kept apart from this machine. */
 export type Isolation = 'namespaces' | 'chroot';
@@ -86,6 +87,9 @@ export const DEFAULT_RESTRICTIONS: Restrictions = {
   init: false,
 };
 
+/** Octal. The same on every machine, because it decides which permissions new files have. */
+export const USUAL_UMASK = '0022';
+
 /** Everything there is to know about a container before it starts. */
 export interface Container {
   readonly isolation: Isolation;
@@ -131,4 +135,8 @@ export interface Container {
   readonly workdir: string;
   readonly env: readonly (readonly [string, string])[];
   readonly argv: readonly string[];
+  /** In what it differs from other containers of the same step. */
+  readonly variation?: Pick<Variation, 'lastPid' | 'cpus' | 'umask'> | undefined;
+  /** Decide in which order its directories are listed. */
+  readonly names?: OrderedNames | undefined;
 }

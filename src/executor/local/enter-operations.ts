@@ -2,11 +2,13 @@
 import { posix } from 'node:path';
 import { UNIFIED_MEMBERS } from './cgroup-hierarchy.js';
 import type { BindMount, Container, MountPlace, StreamKind, TmpfsMount } from './container.js';
+import { USUAL_UMASK } from './container.js';
 import { deviceOperations, STANDARD_DEVICES } from './devices.js';
 import { PROTECTED } from './masked-paths.js';
-import type { Operation } from './operations.js';
+import type { Operation, Overlay } from './operations.js';
 import { CLONE, MS } from './operations.js';
 import { containerFilter } from './seccomp.js';
+import type { OrderedNames } from './variation.js';
 
 const DEVICE_LINKS = [
   ['/proc/self/fd', 'fd'],
@@ -181,8 +183,9 @@ function namespaceFlags({ isolation, network }: Container): number {
  * The article's program is no process 1, which would ignore signals it sends to itself: it gets a parent
  * in the namespace, and what it leaves behind ends with that. An OCI runtime has its own.
  */
-function isFirst({ isolation, restrictions, runtime }: Container): boolean {
-  return isolation === 'namespaces' && !restrictions.init && runtime === undefined;
+function isFirst({ isolation, restrictions, runtime, variation }: Container): boolean {
+  const other = restrictions.init || variation?.lastPid !== undefined;
+  return isolation === 'namespaces' && !other && runtime === undefined;
 }
 
 /** Group of version 2 that the first process begins in, because joining one takes 7 to 16 ms. */
@@ -203,11 +206,20 @@ export function joinGroups({ cgroups, deviceFilter }: Container, begun?: string)
   ];
 }
 
+/** What the program finds changed in what the kernel gives it. */
+export function varied({ variation: { lastPid, cpus } = {} }: Container): Operation[] {
+  return [
+    ...(lastPid === undefined ? [] : [{ op: 'last-pid', pid: lastPid } as const]),
+    ...(cpus === undefined ? [] : [{ op: 'cpus', cpus } as const]),
+  ];
+}
+
 /** The processes that the program is started by, and the control groups that it alone is in. */
 function processes(container: Container): Operation[] {
   const isolated = container.isolation === 'namespaces';
   const begun = firstGroup(container);
   return [
+    ...varied(container),
     ...(isFirst(container) ? [] : [{ op: 'fork' } as const]),
     ...joinGroups(container, begun),
     ...(isolated ? [{ op: 'unshare', flags: CLONE.NEWCGROUP } as const] : []),
@@ -256,12 +268,31 @@ export function joinNetwork({ network }: Container): Operation[] {
   return typeof network === 'object' ? [{ op: 'join-network', path: network.namespace }] : [];
 }
 
+/** The layers on names in an order of their own. */
+function onNames(overlay: Overlay, names: OrderedNames | undefined): [Overlay, Operation[]] {
+  if (!names) return [overlay, []];
+  const { directory, paths } = names;
+  // One device for all files of the tree, as without the names: tar, du and find may be told to stay on one.
+  const options = overlay.options.includes('xino=on')
+    ? overlay.options
+    : `${overlay.options},xino=on`;
+  return [
+    { ...overlay, lower: [...overlay.lower, directory], options },
+    [
+      mount('tmpfs', directory, 'tmpfs', HARDENED, 'mode=755'),
+      { op: 'names', directory, paths },
+    ],
+  ];
+}
+
 /** Mounts the layers, and what binds show of others. */
 export function mountOverlays(container: Container): Operation[] {
-  const { root, overlay, views } = container;
-  return [{ root, overlay }, ...views].map((view): Operation => {
+  const { root, views } = container;
+  const [overlay, names] = onNames(container.overlay, container.names);
+  const mounts = [{ root, overlay }, ...views].map((view): Operation => {
     return { op: 'overlay', target: view.root, flags: devices(container), ...view.overlay };
   });
+  return [...names, ...mounts];
 }
 
 /** The operations that start a container's program, in order. */
@@ -284,7 +315,7 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
     ...(streams === 'capture' ? [{ op: 'null-input' } as const] : []),
     { op: 'drop-inherited' },
     ...rights(container),
-    { op: 'umask', mask: '0022' },
+    { op: 'umask', mask: container.variation?.umask ?? USUAL_UMASK },
     { op: 'make-path', path: container.workdir },
     ...(container.restrictions.readOnly
       ? [{ op: 'restrict', path: '/', attributes: MS.RDONLY } as const]

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
+import { shuffledNames } from '../../fs/layer/shuffled-names.js';
 import type { Stack } from '../../fs/layer/stack.js';
 import type { Identity } from '../../fs/layer/users.js';
 import { resolveIdentity } from '../../fs/layer/users.js';
@@ -43,6 +44,8 @@ import type { PreparedMounts } from './run-mounts.js';
 import { prepareMounts } from './run-mounts.js';
 import type { Exit } from './sandbox.js';
 import { runCaptured } from './sandbox.js';
+import type { OrderedNames } from './variation.js';
+import { MOST_NAMES } from './variation.js';
 
 /** How many lines of a failed step's output its error shows. */
 const LAST_LINES = 20;
@@ -54,8 +57,10 @@ function environment(
   step: RunStep,
   home: string,
   fromMounts: PreparedMounts['env'],
+  others: Readonly<Record<string, string>> = {},
 ): [string, string][] {
   const base: [string, string][] = [
+    ...Object.entries(others),
     ['PATH', DEFAULT_PATH],
     ['HOME', home],
   ];
@@ -69,13 +74,13 @@ function networkMode({ network: usual }: LocalMachine, { network }: RunStep): Ne
 
 /** Files of the step's own: its network's, and the script of a heredoc. */
 function ownFiles(
-  { places, isolation }: LocalMachine,
+  { places, isolation, variation }: LocalMachine,
   scratch: string,
   step: RunStep,
   network: NetworkMode,
   nameserver: string | undefined,
 ): ShownFiles {
-  const name = isolation === 'chroot' ? hostname() : HOSTNAME;
+  const name = isolation === 'chroot' ? hostname() : (variation?.hostname ?? HOSTNAME);
   const { extraHosts, resolver, noHosts } = step.resources;
   const names = { network, nameserver, extraHosts, hostname: name, resolver, noHosts } as const;
   const { files, requests } = networkFiles(places.memory(), names);
@@ -177,6 +182,12 @@ function requirePlatform({ platform, location }: RunStep): void {
   });
 }
 
+/** Names for directories that are to be listed in another order; undefined where they are too many. */
+function orderedNames({ variation, places }: LocalMachine, stack: Stack): OrderedNames | undefined {
+  const paths = variation?.order ? shuffledNames(stack, MOST_NAMES) : undefined;
+  return paths && { directory: places.names(), paths };
+}
+
 /** What ends with a step, besides its processes. */
 interface Prepared {
   readonly mounts: PreparedMounts;
@@ -192,7 +203,7 @@ function describeContainer(
   stack: Stack,
   { mounts, groups, network }: Prepared,
 ): Container {
-  const { isolation, places } = machine;
+  const { isolation, places, variation } = machine;
   const mode = networkMode(machine, step);
   const own = ownFiles(machine, draft.path, step, mode, network.nameserver);
   const requests = [...own.requests, ...mounts.requests];
@@ -221,7 +232,7 @@ function describeContainer(
     restrictions: getRestrictions(step, isolation),
     cgroups: groups.members,
     deviceFilter: groups.deviceFilter,
-    hostname: HOSTNAME,
+    hostname: variation?.hostname ?? HOSTNAME,
     terminal: false,
     pts: join(draft.path, 'pts'),
     shmSize: step.resources.shmSize,
@@ -230,8 +241,10 @@ function describeContainer(
     maySetGroups: maySetGroups(),
     user: identity,
     workdir: step.workdir,
-    env: environment(step, identity.home, mounts.env),
+    env: environment(step, identity.home, mounts.env, variation?.env),
     argv: step.argv,
+    variation,
+    names: orderedNames(machine, stack),
   };
 }
 

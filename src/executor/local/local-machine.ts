@@ -9,6 +9,7 @@ import type { Isolation } from './container.js';
 import type { DeepStacks } from './deep-stacks.js';
 import type { GroupPool } from './group-pool.js';
 import type { SharedPlaces } from './shared-places.js';
+import type { Variation } from './variation.js';
 
 export interface LocalMachine {
   readonly store: Store;
@@ -34,6 +35,8 @@ export interface LocalMachine {
   readonly deep: DeepStacks;
   /** Runs the containers. */
   readonly sys: WiacSys;
+  /** In what its RUN steps find this machine changed. */
+  readonly variation?: Variation | undefined;
   /** Counts up, for names that must not repeat within this process. */
   readonly nextNumber: () => number;
 }

@@ -113,7 +113,13 @@ export type Operation =
       readonly path: string;
       readonly kind: 'file' | 'directory';
     }
+  /** Makes empty files, and directories for paths that end with a slash, below one that is empty. */
+  | { readonly op: 'names'; readonly directory: string; readonly paths: readonly string[] }
   | { readonly op: 'loopback-up' }
+  /** It runs on these CPUs alone. */
+  | { readonly op: 'cpus'; readonly cpus: readonly number[] }
+  /** The next process of the pid namespace gets the number behind this one, where that can be said. */
+  | { readonly op: 'last-pid'; readonly pid: number }
   | { readonly op: 'symlink'; readonly target: string; readonly path: string }
   | { readonly op: 'pivot'; readonly root: string }
   | { readonly op: 'chroot'; readonly root: string }
@@ -245,6 +251,12 @@ function operands(operation: Operation): string[] {
       return [operation.root];
     case 'chdir':
       return [operation.path];
+    case 'names':
+      return [operation.directory, ...operation.paths];
+    case 'cpus':
+      return operation.cpus.map(String);
+    case 'last-pid':
+      return [String(operation.pid)];
     case 'umask':
       return [operation.mask];
     case 'hostname':

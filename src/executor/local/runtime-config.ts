@@ -6,6 +6,7 @@ import type { Condition, Profile, Rule } from '../seccomp/profile.js';
 import { ALLOW, applicableRules, KILL_PROCESS, LOG, TRACE, TRAP } from '../seccomp/profile.js';
 import { ALL_CAPABILITIES, namesOf } from './capabilities.js';
 import type { Container } from './container.js';
+import { USUAL_UMASK } from './container.js';
 import type { Device } from './devices.js';
 import { PROTECTED } from './masked-paths.js';
 import { MS } from './operations.js';
@@ -165,7 +166,7 @@ export function runtimeConfig(
         uid: user.uid,
         gid: user.gid,
         additionalGids: container.maySetGroups ? user.groups : [],
-        umask: 0o022,
+        umask: Number.parseInt(container.variation?.umask ?? USUAL_UMASK, 8),
       },
       args: container.argv,
       env: container.env.map(([name, value]) => `${name}=${value}`),

@@ -11,6 +11,7 @@ import {
   joinNetwork,
   memoryFiles,
   mountOverlays,
+  varied,
 } from './enter-operations.js';
 import type { Operation } from './operations.js';
 import { MS } from './operations.js';
@@ -102,6 +103,7 @@ export function runtimeOperations(
   return [
     ...firstProcess(container, streams),
     ...joinNetwork(container),
+    ...varied(container),
     // The runtime is no process 1, which would have to take in what others leave behind.
     { op: 'fork' },
     ...joinGroups(container),

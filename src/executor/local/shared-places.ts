@@ -12,6 +12,8 @@ export interface SharedPlaces {
   readonly root: () => string;
   /** Empty directory for files that are in memory only. */
   readonly memory: () => string;
+  /** Empty directory for names in another order. */
+  readonly names: () => string;
   /** A directory that holds these mount points, and nothing else. */
   readonly stubs: (stubs: Stubs) => string;
 }
@@ -35,6 +37,7 @@ export function sharedPlaces(parent: () => string): SharedPlaces {
   return {
     root: () => make('root'),
     memory: () => make('memory'),
+    names: () => make('names'),
     stubs: (stubs) => {
       const sorted = [...stubs].sort(([a], [b]) => (a < b ? -1 : 1));
       return make(`stubs ${JSON.stringify(sorted)}`, (path) => {
