@@ -278,10 +278,7 @@ function onNames(overlay: Overlay, names: OrderedNames | undefined): [Overlay, O
     : `${overlay.options},xino=on`;
   return [
     { ...overlay, lower: [...overlay.lower, directory], options },
-    [
-      mount('tmpfs', directory, 'tmpfs', HARDENED, 'mode=755'),
-      { op: 'names', directory, paths },
-    ],
+    [mount('tmpfs', directory, 'tmpfs', HARDENED, 'mode=755'), { op: 'names', directory, paths }],
   ];
 }
 
