@@ -29,29 +29,29 @@ import { findRuntime } from './runtime.js';
 import { parseCredentials } from './secrets.js';
 import { openUserStore } from './user-store.js';
 
-/** Options of `wiac build`, as commander gives them. */
-export interface BuildOptions
-  extends DockerfileOptions,
-    OutputOptions,
-    NoEffectOptions,
-    LimitOptions {
+/** How the steps of a build are carried out, as commander gives it. */
+export interface ExecutionOptions extends DockerfileOptions, LimitOptions {
   readonly cache: boolean;
   readonly cacheFilter?: string | boolean;
   readonly secret: readonly string[];
   readonly ssh: readonly string[];
   readonly cacheFrom: readonly string[];
-  readonly cacheTo: readonly string[];
-  readonly quiet: boolean;
   /** Seconds since 1970. */
   readonly timestamp?: number;
   readonly rewriteTimestamp?: boolean;
+  readonly jobs?: number;
+  readonly isolation: Isolation;
+  readonly runtime?: string;
+}
+
+/** Options of `wiac build`, as commander gives them. */
+export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectOptions {
+  readonly cacheTo: readonly string[];
+  readonly quiet: boolean;
   readonly logfile?: string;
   readonly iidfile?: string;
   readonly call?: string;
-  readonly jobs?: number;
   readonly progress: ProgressMode;
-  readonly isolation: Isolation;
-  readonly runtime?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -67,7 +67,7 @@ function hasOutputs(options: OutputOptions): boolean {
 }
 
 /** Steps that are run although the cache may have them. */
-function getNoCache({ cache, cacheFilter }: BuildOptions): DockerfileBuild['noCache'] {
+function getNoCache({ cache, cacheFilter }: ExecutionOptions): DockerfileBuild['noCache'] {
   if (!cache) return true;
   return typeof cacheFilter === 'string' ? cacheFilter.split(',') : false;
 }
@@ -153,19 +153,17 @@ async function getLabels(
 }
 
 /** What the options ask of the engine. @throws UsageError */
-async function buildRequest(
+export async function buildRequest(
   path: string,
-  options: BuildOptions,
+  options: ExecutionOptions,
   signal: AbortSignal,
 ): Promise<DockerfileBuild> {
   const { platform, ...others } = options;
   return {
     ...(await dockerfileRequest(path, others, signal)),
     ...(platform === undefined ? {} : { platforms: wantedPlatforms(platform) }),
-    keep: options.iidfile !== undefined,
     noCache: getNoCache(options),
     cacheFrom: options.cacheFrom,
-    cacheTo: options.cacheTo,
     trustKeys: readTrustKeys(process.env),
     ...parseCredentials(options.secret, options.ssh),
     jobs: options.jobs,
@@ -213,6 +211,8 @@ async function buildAndWrite(
     const outputs = module?.planOutputs(options);
     const result = await buildDockerfile(store, {
       ...request,
+      keep: options.iidfile !== undefined,
+      cacheTo: options.cacheTo,
       names: outputs?.names ?? options.tag,
       destination: outputs && module?.getDestination(outputs, options, request.registry ?? {}),
       onEvent: (event) => {

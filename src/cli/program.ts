@@ -9,6 +9,7 @@ import { addImages } from './declare/declare-images.js';
 import { addImagetools } from './declare/declare-imagetools.js';
 import { addLock } from './declare/declare-lock.js';
 import { addLogin } from './declare/declare-login.js';
+import { addRepro } from './declare/declare-repro.js';
 import { addCopy, addRun } from './declare/declare-run.js';
 import { addSignatures } from './declare/declare-signatures.js';
 import { getUsage } from './declare/declare-usage.js';
@@ -58,6 +59,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addPlan(program);
   addLock(program, setExitCode);
   addWhy(program);
+  addRepro(program, setExitCode);
   addCache(program, setExitCode);
 }
 

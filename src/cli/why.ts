@@ -1,27 +1,17 @@
 /** `wiac why`: for each step that would run, what is not as it was when it ran last. */
 import type { WhyAnswer } from '../engine/ask.js';
 import { explainBuild } from '../engine/ask.js';
-import type { Step, StepId } from '../plan/step.js';
+import type { StepId } from '../plan/step.js';
 import { stepNames } from '../ui/step-names.js';
 import { NotFoundError } from '../util/errors.js';
 import { describeExplanation } from '../why/explain.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
+import { selects } from './select-step.js';
 import { withRequest } from './with-store.js';
 
 /** Options of `wiac why`, as commander gives them. */
 export interface WhyOptions extends DockerfileOptions {
   readonly format: 'text' | 'json';
-}
-
-/** By its id, its name as `wiac plan` prints it, or the beginning of its instruction. */
-function selects(wanted: string, step: Step, name: string): boolean {
-  const text = wanted.toLowerCase();
-  return (
-    step.id === text ||
-    name.toLowerCase() === text ||
-    name.toLowerCase() === `[${text}]` ||
-    step.text.toLowerCase().startsWith(text)
-  );
 }
 
 function asText(answers: readonly WhyAnswer[], name: (id: StepId) => string): string {

@@ -66,6 +66,8 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly limits?: ControlLimits | undefined;
   /** Carries steps out; on this machine by default. */
   readonly executor?: BuildRequest['executor'] | undefined;
+  /** See BuildRequest. */
+  readonly inspect?: BuildRequest['inspect'];
   /** Time of the image and of all of its files, seconds since 1970. */
   readonly timestamp?: number | undefined;
   /** Files that are younger than SOURCE_DATE_EPOCH get its time. */
@@ -224,6 +226,7 @@ async function buildPlatform(
       times,
       epoch,
       keepImage: names.length > 0 || request.keep === true,
+      inspect: request.inspect,
       explain: request.explain ?? request.onEvent !== undefined,
       environment: request.environment ?? {},
       emit,

@@ -88,6 +88,10 @@ export interface BuildRequest {
   readonly explain: boolean;
   /** Proxies, certificates and what git may know. */
   readonly environment: NodeJS.ProcessEnv;
+  /** Called with the steps as they were resolved, before the build ends; what it throws ends it. */
+  readonly inspect?:
+    | ((session: BuildSession, plan: Plan, states: Resolution['states']) => Promise<void>)
+    | undefined;
   readonly emit: EventSink;
   /** Aborted from outside (SIGINT); its reason is what the build throws then. */
   readonly signal: AbortSignal;
@@ -274,6 +278,10 @@ async function attempt(
   const caches = openLiveExport(() => session, plan, request.cacheTo);
   const session = await openSession(request, caches.add, context, scratch, sys);
   const resolution = await resolveResult(session, request)
+    .then(async (resolved) => {
+      await request.inspect?.(session, plan, resolved.states);
+      return resolved;
+    })
     .catch(async (error: unknown) => {
       await caches.abandon();
       throw error;

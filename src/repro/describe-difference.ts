@@ -45,8 +45,8 @@ function excerpt(sample: Sample, offset: number, asText: boolean): string {
   const at = offset - windowStart;
   if (offset >= size) return `ends after ${size} bytes`;
   if (!asText) return window.toString('hex', at, at + 16).replace(/(..)(?=.)/g, '$1 ');
-  const start = window.lastIndexOf(0x0a, at - 1) + 1;
-  const from = Math.max(start, at - BEFORE, 0);
+  const line = window.subarray(0, at).lastIndexOf(0x0a) + 1;
+  const from = Math.max(line, at - BEFORE);
   const end = window.indexOf(0x0a, at);
   const to = Math.min(end === -1 ? window.length : end + 1, at + BEHIND);
   return printable(window.toString('utf8', from, to));

@@ -6,6 +6,7 @@ import { limitOptions } from './declare-limits.js';
 import { lockOptions } from './declare-lock.js';
 import { booleanOption } from './declare-registry.js';
 import { resultOptions } from './declare-result.js';
+import { inputOptions } from './input-options.js';
 import {
   dockerfileOptions,
   isolationOption,
@@ -55,20 +56,8 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       // A switch that is called no-... has true at first.
       (value, before?: string | boolean) =>
         typeof before === 'string' ? `${before},${value}` : value,
-    )
-    .option(
-      '--secret <id=name,src=file|env=variable>',
-      'secret for RUN --mount=type=secret, also as type=env,src=VARIABLE; read once',
-      collect,
-      [],
-    )
-    .option('--ssh <id=socket|keyfile>', 'ssh agent or keys for RUN --mount=type=ssh', collect, [])
-    .option(
-      '--cache-from <source>',
-      'use entries of another machine: REF, type=registry,ref=REF, type=local,src=DIR, type=s3,...,\ntype=gha (GitHub Actions)',
-      collect,
-      [],
-    )
+    );
+  inputOptions(command)
     .option(
       '--cache-to <target>',
       'give entries to other machines: as --cache-from with dest=DIR, [,mode=max][,mounts=true], or type=inline',

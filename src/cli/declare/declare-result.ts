@@ -10,14 +10,26 @@ function seconds(value: string): number {
 
 /** --label, --env, --squash, --timestamp and so on */
 export function resultOptions(command: Command): Command {
+  return timeOptions(
+    command
+      .option(
+        '--label <name=value>',
+        'label for the result, can be given several times',
+        collect,
+        [],
+      )
+      .option('--unsetlabel <name>', 'leave a label out of the result', collect, [])
+      .option('--env <name=value>', 'variable of the result; RUN steps do not see it', collect, [])
+      .option('--unsetenv <name>', 'leave a variable out of the result', collect, [])
+      .option('--squash', 'one layer in the place of those above the base image', false)
+      .option('--squash-all', 'one layer in the place of all, those of the base image too', false)
+      .option('--omit-history', 'leave the history out of the result', false),
+  );
+}
+
+/** --timestamp, --source-date-epoch, --rewrite-timestamp */
+export function timeOptions(command: Command): Command {
   return command
-    .option('--label <name=value>', 'label for the result, can be given several times', collect, [])
-    .option('--unsetlabel <name>', 'leave a label out of the result', collect, [])
-    .option('--env <name=value>', 'variable of the result; RUN steps do not see it', collect, [])
-    .option('--unsetenv <name>', 'leave a variable out of the result', collect, [])
-    .option('--squash', 'one layer in the place of those above the base image', false)
-    .option('--squash-all', 'one layer in the place of all, those of the base image too', false)
-    .option('--omit-history', 'leave the history out of the result', false)
     .option(
       '--timestamp <seconds>',
       'time of the image, and of every file in the layers of this build',

@@ -273,9 +273,10 @@ function onNames(overlay: Overlay, names: OrderedNames | undefined): [Overlay, O
   if (!names) return [overlay, []];
   const { directory, paths } = names;
   // One device for all files of the tree, as without the names: tar, du and find may be told to stay on one.
-  const options = overlay.options.includes('xino=on')
+  // With xino=on the kernel would mark new directories as opaque, which it does not do otherwise.
+  const options = overlay.options.includes('xino=')
     ? overlay.options
-    : `${overlay.options},xino=on`;
+    : `${overlay.options},xino=auto`;
   return [
     { ...overlay, lower: [...overlay.lower, directory], options },
     [mount('tmpfs', directory, 'tmpfs', HARDENED, 'mode=755'), { op: 'names', directory, paths }],

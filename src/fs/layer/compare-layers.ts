@@ -57,7 +57,7 @@ interface Side {
   readonly links: ReadonlyMap<string, string>;
 }
 
-async function openSide(root: string): Promise<Side> {
+async function openSide(root: string, onlyTimes: boolean): Promise<Side> {
   const source = layerSource(root);
   try {
     const tree = await listTree(source, '');
@@ -66,8 +66,8 @@ async function openSide(root: string): Promise<Side> {
       root,
       walker: openWalker(root),
       tree,
-      xattrs: await readTreeXattrs(root),
-      opaque: new Set(await opaqueDirectories(root)),
+      xattrs: onlyTimes ? new Map() : await readTreeXattrs(root),
+      opaque: new Set(onlyTimes ? [] : await opaqueDirectories(root)),
       links: new Map(groups.flatMap((group) => group.map((path) => [path, group.join('\0')]))),
     };
   } finally {
@@ -98,6 +98,7 @@ interface Comparison {
   readonly second: Side;
   readonly buffers: readonly [Buffer, Buffer];
   readonly onDifference: (difference: FileDifference) => void;
+  readonly onlyTimes: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -120,12 +121,13 @@ function contentOf(
 
 /** Two files of the same kind, or two of which one is a directory. */
 function compareFiles(comparison: Comparison, path: string, a: FileStats, b: FileStats): void {
-  const { first, second, onDifference } = comparison;
+  const { first, second, onDifference, onlyTimes } = comparison;
   const sameKind = a.kind === b.kind;
   const same = a.kind;
   const isLink = sameKind && same === 'symlink';
   const targets = isLink ? ([linkAt(first, path), linkAt(second, path)] as const) : undefined;
-  const content = sameKind && same === 'file' ? contentOf(comparison, path) : undefined;
+  const isFile = sameKind && same === 'file' && !onlyTimes;
+  const content = isFile ? contentOf(comparison, path) : undefined;
   const xattrs = [xattrsAt(first, path), xattrsAt(second, path)] as const;
   const checks: readonly (readonly [Aspect, boolean])[] = [
     ['kind', !sameKind],
@@ -185,12 +187,17 @@ export async function compareLayers(
   first: string,
   second: string,
   onDifference: (difference: FileDifference) => void,
-  signal: AbortSignal,
+  options: {
+    /** Their digests are the same: nothing else can differ. */
+    readonly onlyTimes: boolean;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
-  const sides = [await openSide(first), await openSide(second)] as const;
+  const { onlyTimes } = options;
+  const sides = [await openSide(first, onlyTimes), await openSide(second, onlyTimes)] as const;
   const [one, other] = sides;
   const buffers = [readBuffer(), readBuffer()] as const;
-  const comparison = { first: one, second: other, buffers, onDifference, signal };
+  const comparison = { first: one, second: other, buffers, onDifference, ...options };
   try {
     const [a, b] = [fileStats(statSync(first)), fileStats(statSync(second))];
     compareFiles(comparison, '', a, b);

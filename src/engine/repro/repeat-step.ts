@@ -1,0 +1,138 @@
+/** Runs a step a second time, on the layers of the first time, and compares what it made. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Executor } from '../../executor/executor.js';
+import type { CopySources } from '../../executor/local/copy-sources.js';
+import { compareLayers } from '../../fs/layer/compare-layers.js';
+import type { RunStep } from '../../plan/step.js';
+import type { Runs, Verdict } from '../../repro/judge.js';
+import { openJudge } from '../../repro/judge.js';
+import type { RepeatedStep } from '../../repro/repro-report.js';
+import type { RunFacts } from '../../repro/run-facts.js';
+import { layerArchive } from '../../store/blobs/diff-ids.js';
+import { findByDefinition } from '../../store/entries/entries.js';
+import { discardDraftSoon, getDraft, layerFiles } from '../../store/layers/layer-store.js';
+import type { LayerId, StepRecord } from '../../store/records.js';
+import { StepFailedError } from '../../util/errors.js';
+import type { BuildSession } from '../build-session.js';
+import { layerDigests } from '../build-session.js';
+import { needLayers } from '../images/needed-layers.js';
+import type { StepState } from '../lookup.js';
+import type { Repetition } from './vary.js';
+
+/** Two runs are so far apart at least: zip and FAT count every second second. */
+const APART_MS = 2100;
+
+/** What the second runs of a build share. */
+export interface Repeating {
+  readonly session: BuildSession;
+  /** Carries steps out in the changed way. */
+  readonly executor: Executor<CopySources>;
+  readonly repetition: Repetition;
+  /** Of the first run. */
+  readonly usual: Pick<RunFacts, 'hostname' | 'cpus'>;
+  /** See Runs. */
+  readonly timesBefore: number | undefined;
+}
+
+/** A RUN step with what it stood on the first time. */
+export interface StepToRepeat {
+  readonly step: RunStep;
+  readonly state: StepState;
+  readonly base: StepState;
+  readonly reads: readonly StepState[];
+}
+
+function firstRun(
+  { store }: BuildSession,
+  { step, state }: StepToRepeat,
+): StepRecord & { layer: LayerId } {
+  const record = state.key && findByDefinition(store, state.key);
+  const layer = state.layers.at(-1);
+  if (!record || layer === undefined) throw new Error(`no entry of ${step.id}`);
+  return { ...record, layer };
+}
+
+/** Compares the draft of the second run with the layer of the first one. */
+async function compare(
+  { session }: Repeating,
+  first: LayerId,
+  second: { readonly diff: string; readonly digest: string | undefined },
+  runs: Runs,
+): Promise<Verdict> {
+  const [digest] = await layerDigests(session, [first]);
+  const judge = openJudge(runs);
+  // What is the same by its digest need not be read again, only asked for its times.
+  const onlyTimes = digest === second.digest;
+  const from = layerFiles(session.store, first);
+  await compareLayers(from, second.diff, judge.add, { onlyTimes, signal: session.signal });
+  return judge.conclude();
+}
+
+/**
+ * Has a step carried out again and throws away what it makes.
+ * @throws what an executor throws, but for a program that fails: that is a difference
+ */
+export async function repeatStep(
+  repeating: Repeating,
+  repeated: StepToRepeat,
+): Promise<RepeatedStep> {
+  const { session, executor, repetition, usual, timesBefore } = repeating;
+  const { store, signal, secret, sshAgent, restoreMount } = session;
+  const { step, base, reads } = repeated;
+  const first = firstRun(session, repeated);
+  const layers = [base, ...reads].map((state) => state.layers);
+  await needLayers(session, [...layers.flat(), first.layer]);
+  const wait = first.created + APART_MS - Date.now();
+  if (wait > 0) await sleep(Math.min(wait, APART_MS), undefined, { signal });
+  const began = Date.now() / 1000;
+  const [own, ...others] = layers.map((ids) => ids.map((id) => ({ id, diffId: undefined })));
+  const about = { step: step.id, text: step.text, location: step.location };
+  const inputs = {
+    base: own ?? [],
+    reads: others,
+    place: undefined,
+    former: undefined,
+    identity: undefined,
+  };
+  const made = await executor
+    .execute(step, inputs, {
+      output: () => {},
+      signal,
+      secret,
+      sshAgent,
+      restoreMount,
+      credentials: undefined,
+      sources: undefined,
+      openLayer: ({ id }) => layerArchive(store, id),
+    })
+    .catch((error: unknown) => {
+      if (error instanceof StepFailedError) return error;
+      throw error;
+    });
+  if (made instanceof StepFailedError) {
+    const message = [made.message, ...made.lastLines].join('\n');
+    return { ...about, outcome: 'failed', message, findings: [], differences: 0, times: 0 };
+  }
+  if (made.content.kind !== 'draft') throw new Error(`${step.id} has left no draft`);
+  const draft = getDraft(store.paths, made.content.id);
+  try {
+    const { hostname, cpus, lastPid } = repetition;
+    const seconds = first.created / 1000;
+    const verdict = await compare(
+      repeating,
+      first.layer,
+      { diff: draft.diff, digest: made.digest },
+      {
+        first: { ...usual, began: seconds - first.durationMs / 1000, ended: seconds },
+        second: { hostname, cpus, lastPid, began, ended: Date.now() / 1000 },
+        command: step.script === undefined ? step.text : `${step.text}\n${step.script}`,
+        timesBefore,
+      },
+    );
+    const { findings, total, times } = verdict;
+    const outcome = total === 0 ? 'same' : 'different';
+    return { ...about, outcome, findings, differences: total, times };
+  } finally {
+    await discardDraftSoon(store.paths, draft);
+  }
+}
