@@ -92,7 +92,7 @@ export interface Verdict {
   readonly findings: readonly Finding[];
   /** All that counts, also what is not among the findings. */
   readonly total: number;
-  /** Paths at which only the time differs in which the step has written them: that does not count. */
+  /** Paths at which only the time differs at which the step has written them, where that does not count. */
   readonly times: number;
 }
 
@@ -141,7 +141,7 @@ export function openJudge(runs: Runs): Judge {
       }
       const ordinary = aspects.includes('mtime') && isOrdinaryTime(first, second, runs);
       const counted = ordinary ? aspects.filter((aspect) => aspect !== 'mtime') : aspects;
-      if (counted.length === 0) times += 1;
+      if (counted.length === 0) times += runs.timesBefore === undefined ? 1 : 0;
       else keep(() => toFinding({ ...difference, aspects: counted }, runs));
     },
     conclude() {

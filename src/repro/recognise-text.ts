@@ -59,6 +59,8 @@ const DATES = new RegExp(
 );
 
 const NUMBERS = /\d+(?:\.\d+)?/g;
+/** Not within a word, such as the random part of a name. */
+const COUNTS = /(?<![A-Za-z0-9][A-Za-z]|\d)\d+(?![A-Za-z\d])/g;
 const DAY_S = 86_400;
 
 /** Seconds since 1970 of a number in seconds, ms, µs or ns, by how many digits it has. */
@@ -123,9 +125,12 @@ export function recogniseText(
     const [one, other] = numbers.map(epochSeconds);
     const isTime = one !== undefined && other !== undefined;
     if (isTime && isTimeOf(one, first) && isTimeOf(other, second)) return 'time';
-    const [a, b] = numbers.map(Number);
-    if (a === first.cpus && b === second.cpus) return 'cpus';
-    if (isPid(numbers, second)) return 'pid';
+  }
+  const counts = both(COUNTS, texts, span);
+  if (counts) {
+    const [one, other] = counts.map(Number);
+    if (one === first.cpus && other === second.cpus) return 'cpus';
+    if (isPid(counts, second)) return 'pid';
   }
   if (both(TEMPORARY, texts, span)) return 'build-path';
   if (both(LOCALES, texts, span)) return 'locale';

@@ -60,13 +60,14 @@ function describeStep(
 function describeReport({ report, names }: NamedReport, several: boolean): string[] {
   const { platform, steps, first, varied, notVaried } = report;
   const name = (id: StepId) => names.get(id) ?? id;
+  const runs = `${steps.length} RUN step${steps.length === 1 ? '' : 's'}`;
   const other = steps.filter(({ outcome }) => outcome !== 'same').length;
   const place = steps.find(({ step }) => step === first)?.location;
   const times = steps.some((step) => step.times > 0);
   const sum =
     first === undefined
-      ? `reproducible: ${steps.length} RUN steps made the same files twice`
-      : `not reproducible: ${other} of ${steps.length} RUN steps; the first one is ${name(first)}${place ? ` (${place.file}:${place.line})` : ''}`;
+      ? `reproducible: ${runs} made the same files twice`
+      : `not reproducible: ${other} of ${runs}; the first one is ${name(first)}${place ? ` (${place.file}:${place.line})` : ''}`;
   return [
     ...(several ? [`${platform}:`] : []),
     ...steps.flatMap((step) => describeStep(step, name)),

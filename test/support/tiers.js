@@ -11,6 +11,8 @@ const PURE = new RegExp(
   [
     '^(architecture|check|dockerfile|start|ui|util|verify|why)/',
     '^attest/(packages|package-lists|provenance|read-attestations)',
+    '^(architecture|check|dockerfile|repro|start|ui|util|why)/',
+    '^attest/(packages|provenance)',
     '^engine/(?!outlook)',
     '^shared-cache/(?!merge-cache)',
     '^executor/(capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',

@@ -1,4 +1,6 @@
 /** Runs the steps of a Dockerfile a second time: what `wiac repro` and programs call. */
+import { hostname } from 'node:os';
+import { STEP_HOSTNAME } from '../../executor/local/container.js';
 import { lazyExecutor } from '../../executor/local/lazy-executor.js';
 import { ownCpus } from '../../executor/local/own-cpus.js';
 import { createHash64 } from '../../fs/scan/hash64.js';
@@ -49,9 +51,6 @@ export interface ReproResult {
   readonly reports: readonly ReproReport[];
   readonly build: DockerfileResult;
 }
-
-/** The names that containers of this machine have. */
-const USUAL_HOSTNAME = 'wiac';
 
 /** The state of a step, which is looked up, or carried out, if it was not needed for the result. */
 function stateFinder(
@@ -151,9 +150,10 @@ export async function reproduce(store: Store, request: ReproRequest): Promise<Re
   const { isolation = 'namespaces', runtime, limits = {}, privateNetwork } = request;
   const cpus = ownCpus();
   const hasCpuset = limits.cpusetCpus !== undefined;
+  const usualHostname = isolation === 'chroot' ? hostname() : STEP_HOSTNAME;
   const machine = { isolation, runtime, cpus, hasCpuset };
-  const again = repetition(request.vary ?? USUAL, machine, USUAL_HOSTNAME);
-  const usual = { hostname: USUAL_HOSTNAME, cpus: cpus.length };
+  const again = repetition(request.vary ?? USUAL, machine, usualHostname);
+  const usual = { hostname: usualHostname, cpus: cpus.length };
   const hash = await createHash64();
   const network = privateNetwork ? ('private' as const) : ('host' as const);
   const reports: ReproReport[] = [];

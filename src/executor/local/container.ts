@@ -87,6 +87,9 @@ export const DEFAULT_RESTRICTIONS: Restrictions = {
   init: false,
 };
 
+/** Of RUN steps; the same on every machine, so that a step that records it gives the same files. */
+export const STEP_HOSTNAME = 'wiac';
+
 /** Octal. The same on every machine, because it decides which permissions new files have. */
 export const USUAL_UMASK = '0022';
 

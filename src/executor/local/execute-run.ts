@@ -27,7 +27,7 @@ import { canRun } from './binfmt.js';
 import { ALL_CAPABILITIES } from './capabilities.js';
 import type { ControlGroups } from './cgroup.js';
 import type { Container, Isolation, Restrictions } from './container.js';
-import { DEFAULT_RESTRICTIONS } from './container.js';
+import { DEFAULT_RESTRICTIONS, STEP_HOSTNAME } from './container.js';
 import { hostDevices } from './devices.js';
 import type { Devices } from './group-pool.js';
 import { lineSplitter } from './line-splitter.js';
@@ -49,9 +49,6 @@ import { MOST_NAMES } from './variation.js';
 
 /** How many lines of a failed step's output its error shows. */
 const LAST_LINES = 20;
-
-/** Same name on every machine, so that a step that records it gives the same files. */
-const HOSTNAME = 'wiac';
 
 function environment(
   step: RunStep,
@@ -80,7 +77,7 @@ function ownFiles(
   network: NetworkMode,
   nameserver: string | undefined,
 ): ShownFiles {
-  const name = isolation === 'chroot' ? hostname() : (variation?.hostname ?? HOSTNAME);
+  const name = isolation === 'chroot' ? hostname() : (variation?.hostname ?? STEP_HOSTNAME);
   const { extraHosts, resolver, noHosts } = step.resources;
   const names = { network, nameserver, extraHosts, hostname: name, resolver, noHosts } as const;
   const { files, requests } = networkFiles(places.memory(), names);
@@ -232,7 +229,7 @@ function describeContainer(
     restrictions: getRestrictions(step, isolation),
     cgroups: groups.members,
     deviceFilter: groups.deviceFilter,
-    hostname: variation?.hostname ?? HOSTNAME,
+    hostname: variation?.hostname ?? STEP_HOSTNAME,
     terminal: false,
     pts: join(draft.path, 'pts'),
     shmSize: step.resources.shmSize,

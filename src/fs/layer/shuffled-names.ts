@@ -15,10 +15,12 @@ type Names = Map<string, Names | undefined>;
 const MAX_PATH = 1000;
 
 /**
- * Another order, and no matter whether the file system lists what was made last first or last: of three
- * names or more neither is the order that it was.
+ * The order in which names have to be made, so that they are listed in another one than they were: of three
+ * or more no matter whether the file system lists the newest name first or last, of two if it is first, as
+ * tmpfs has it (but for Linux 6.6 to 6.13).
  */
-export function shuffled<T>(items: readonly T[]): T[] {
+export function shuffled<T>(items: readonly T[]): readonly T[] {
+  if (items.length < 3) return items;
   const at = (odd: number) => items.filter((_, index) => index % 2 === odd);
   return [...at(1), ...at(0)];
 }
