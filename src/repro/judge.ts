@@ -5,11 +5,11 @@ import type { FileDifference } from '../fs/layer/compare-layers.js';
 import { lastName, parentPath } from '../fs/tree-path.js';
 import type { Cause } from './causes.js';
 import { areText, describeSides, lineAt, printable } from './describe-difference.js';
-import type { Finding } from './finding.js';
+import { diagnose } from './diagnosis.js';
+import type { Finding } from './layer-finding.js';
 import { isOrdinaryTime } from './ordinary-time.js';
 import { recogniseBytes, recogniseFormat } from './recognise-bytes.js';
 import { recogniseText } from './recognise-text.js';
-import { diagnose } from './rules.js';
 import type { RunFacts } from './run-facts.js';
 import { areReordered, recogniseOrder } from './same-parts.js';
 

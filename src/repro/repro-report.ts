@@ -1,7 +1,7 @@
 /** What `wiac repro` finds out, as plain data. docs/reproducible.md describes its JSON form. */
 import type { StepId } from '../plan/step.js';
 import type { SourceLocation } from '../util/errors.js';
-import type { Finding } from './finding.js';
+import type { Finding } from './layer-finding.js';
 
 /** Counts up when a member goes or gets another meaning; new members may come. */
 export const REPRO_VERSION = 1;

@@ -1,6 +1,6 @@
 /** What `wiac repro` prints: for people, and for programs. */
 import type { StepId } from '../plan/step.js';
-import type { Finding } from '../repro/finding.js';
+import type { Finding } from '../repro/layer-finding.js';
 import type { RepeatedStep, ReproReport } from '../repro/repro-report.js';
 import { REPRO_VERSION } from '../repro/repro-report.js';
 

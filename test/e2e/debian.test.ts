@@ -101,6 +101,18 @@ async function getTree(root: string): Promise<string[]> {
   return lines;
 }
 
+/** Of `wiac repro`: the beginning of an instruction, a file that differs, and where that comes from. */
+function logsNamed(report: string): string[][] {
+  interface Step {
+    readonly instruction: string;
+    readonly findings: readonly { readonly path: string; readonly cause: string }[];
+  }
+  const [{ steps }] = JSON.parse(report).platforms as [{ steps: Step[] }];
+  return steps.flatMap(({ instruction, findings }) =>
+    findings.map(({ path, cause }) => [instruction.slice(0, 18).trim(), path, cause]),
+  );
+}
+
 describe('Debian minbase', () => {
   test(
     'pull, dpkg, push, unpack: the tree is the one that buildah makes',
@@ -112,6 +124,13 @@ describe('Debian minbase', () => {
       expect(await wiac(['pull', base])).toMatchObject({ exitCode: 0 });
       const built = await wiac(['build', '-q', '-t', 'proof', context]);
       expect(built).toMatchObject({ exitCode: 0, stderr: '' });
+      // Which steps the logs of dpkg make another one; the last step removes them.
+      const again = await wiac(['repro', '-q', '--json', context]);
+      expect(again).toMatchObject({ exitCode: 13, stderr: '' });
+      expect(logsNamed(again.stdout)).toEqual([
+        ['RUN dpkg --install', '/var/log/dpkg.log', 'package-manager'],
+        ['RUN dpkg --purge', '/var/log/dpkg.log', 'package-manager'],
+      ]);
       const pushed = await wiac(['push', 'proof', `${registry.host}/proof`]);
       expect(pushed).toMatchObject({ exitCode: 0 });
 

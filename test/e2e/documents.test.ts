@@ -127,6 +127,7 @@ describe('CONTRIBUTING', () => {
       'bench/README.md',
       'docs/vocabulary.md',
       'docs/library.md',
+      'docs/reproducible.md',
     ]) {
       const links = readFileSync(document, 'utf8').matchAll(/\]\((?!https?:)([^)#]+)\)/g);
       const missing = [...links].filter(

@@ -1,7 +1,8 @@
 /** `wiac repro`: ways in which a step is not reproducible, and steps that are. */
-import { copyFileSync, readdirSync } from 'node:fs';
+import { chmodSync, copyFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { getMachine, wiacAs } from '../support/rootless.js';
 import type { Result } from '../support/wiac.js';
 import { context, dockerfile, machine } from '../support/wiac.js';
 
@@ -213,4 +214,26 @@ test('a step that is not there, or that runs no program', () => {
 
 test('nothing stays in the store of second runs', () => {
   expect(left).toEqual([]);
+});
+
+test('as an ordinary user', async () => {
+  const runs = [
+    'hostname > /hostname',
+    'find /src > /list',
+    "sh -c 'echo $$ > /pid'",
+    'nproc > /n',
+  ];
+  const root = context({
+    ...Object.fromEntries(Array.from({ length: 5 }, (_, at) => [`src/f${at}`, ''])),
+    ...Object.fromEntries(['find', 'nproc'].map((name) => [`bin/${name}`, '-> busybox'])),
+    Dockerfile: dockerfile('COPY src /src', ...[...runs, 'touch /same'].map((run) => `RUN ${run}`)),
+  });
+  chmodSync(root, 0o755);
+  const result = await wiacAs(getMachine('ordinary'), ['repro', '-q', '--json', root]);
+  expect(result.stderr).toBe('');
+  const { steps = [] } = report(result).platforms[0] ?? {};
+  expect(steps.map(({ findings }) => findings[0]?.cause)).toEqual([
+    ...['hostname', 'order', 'pid', 'cpus'],
+    undefined,
+  ]);
 });

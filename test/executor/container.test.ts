@@ -311,3 +311,28 @@ describe('streams', () => {
     expect(moved).toMatchObject({ source: '/scratch/pts', target: 'pts' });
   });
 });
+
+describe('a container in which something is to be other than usual', () => {
+  test('the numbers of processes and the CPUs are set before the program is forked', () => {
+    const operations = enter({ variation: { lastPid: 27_000, cpus: [1], umask: '0077' } });
+    expect(order(operations, 'last-pid', 'cpus', 'fork', 'umask')).toEqual([
+      ...['last-pid', 'cpus', 'fork', 'umask'],
+    ]);
+    expect(one(operations, 'last-pid')).toEqual({ op: 'last-pid', pid: 27_000 });
+    expect(one(operations, 'cpus')).toEqual({ op: 'cpus', cpus: [1] });
+    expect(one(operations, 'umask')).toEqual({ op: 'umask', mask: '0077' });
+    // Usually the program is the first process.
+    for (const op of ['last-pid', 'cpus', 'fork', 'names'] as const)
+      expect(one(enter(), op)).toBe(undefined);
+    expect(one(enter(), 'umask')).toEqual({ op: 'umask', mask: '0022' });
+  });
+
+  test('names in another order are the lowest layer, on one device with the others', () => {
+    const operations = enter({ names: { directory: '/names', paths: ['b', 'd/', 'd/a'] } });
+    expect(order(operations, 'names', 'overlay')).toEqual(['names', 'overlay']);
+    expect(one(operations, 'overlay')).toMatchObject({
+      lower: ['/a', '/b', '/names'],
+      options: expect.stringContaining('xino=auto'),
+    });
+  });
+});

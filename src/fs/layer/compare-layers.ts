@@ -134,7 +134,7 @@ function compareFiles(comparison: Comparison, path: string, a: FileStats, b: Fil
     ['content', content !== undefined],
     ['target', targets !== undefined && targets[0] !== targets[1]],
     ['device', sameKind && (same === 'char' || same === 'block') && a.rdev !== b.rdev],
-    ['mode', !isLink && a.mode !== b.mode],
+    ['mode', sameKind && !isLink && a.mode !== b.mode],
     ['owner', a.uid !== b.uid || a.gid !== b.gid],
     ['xattrs', JSON.stringify(xattrs[0]) !== JSON.stringify(xattrs[1])],
     ['links', first.links.get(path) !== second.links.get(path)],

@@ -1,7 +1,7 @@
 /** What is said of one path at which the two runs of a step made other files. Plain data, for `--json`. */
 import type { Aspect } from '../fs/layer/compare-layers.js';
 import type { FileKind } from '../fs/scan/file-stats.js';
-import type { Diagnosis } from './rules.js';
+import type { Diagnosis } from './diagnosis.js';
 
 /** `name`: the runs gave one file two names. */
 export type FindingAspect = Aspect | 'missing' | 'extra' | 'name';
