@@ -109,7 +109,7 @@ function logsNamed(report: string): string[][] {
   }
   const [{ steps }] = JSON.parse(report).platforms as [{ steps: Step[] }];
   return steps.flatMap(({ instruction, findings }) =>
-    findings.map(({ path, cause }) => [instruction.slice(0, 18).trim(), path, cause]),
+    findings.map(({ path, cause }) => [instruction.split(' ').slice(0, 3).join(' '), path, cause]),
   );
 }
 
