@@ -24,8 +24,11 @@ export const ROOMS = [
   ['engine/repro', 'steps run a second time on the same layers'],
   ['why', 'what differs between a step and the nearest entry'],
   ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],
+  [
+    'repro',
+    'what two layers of one step differ in, where that comes from; what a provenance says of a build',
+  ],
   ['lock', 'Dockerfile.lock: its form, what a build takes from it, what is missing or outdated'],
-  ['repro', 'what two layers of one step differ in, where that comes from, what to do'],
   ['attest', 'provenance and SBOM of a build'],
   ['verify', 'signatures of images as cosign has them: keys, payloads, form, verdict; all pure'],
   ['shared-cache', 'the list of entries for other machines, where it is kept, signatures'],

@@ -8,6 +8,7 @@ import { plainProgress } from '../ui/plain.js';
 import type { NamedReport } from '../ui/repro.js';
 import { reproJson, reproText } from '../ui/repro.js';
 import { stepNames } from '../ui/step-names.js';
+import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import type { ExecutionOptions } from './build-command.js';
 import { buildRequest } from './build-command.js';
@@ -18,6 +19,7 @@ import { withStoreAsRoot } from './with-store.js';
 
 /** Options of `wiac repro`, as commander gives them. */
 export interface ReproOptions extends ExecutionOptions {
+  readonly against?: string;
   readonly json: boolean;
   readonly vary?: readonly Variable[];
   readonly same?: readonly Variable[];
@@ -26,7 +28,7 @@ export interface ReproOptions extends ExecutionOptions {
 }
 
 /** A step has made other files in its second run. */
-const NOT_REPRODUCIBLE = 13;
+export const NOT_REPRODUCIBLE = 13;
 
 function getVary({ vary = [], same = [] }: ReproOptions): Variable[] {
   return [...new Set([...USUAL, ...vary])].filter((what) => !same.includes(what));
@@ -48,12 +50,20 @@ function progressOf({ quiet }: ReproOptions): Pick<ReproRequest, 'onEvent' | 'on
 
 /** Prints which steps make other files when they run again. */
 export async function reproCommand(
-  path: string,
+  path: string | undefined,
   wanted: readonly string[],
   given: ReproOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
   const options = combineOptions(given);
+  if (options.against !== undefined) {
+    const { againstCommand } = await import('./repro-against.js');
+    return againstCommand(options.against, path, wanted, options, setExitCode);
+  }
+  if (path === undefined)
+    throw new UsageError('the build context is missing', {
+      hint: 'wiac repro PATH, or wiac repro --against IMAGE [PATH]',
+    });
   await withStoreAsRoot(setExitCode, async (store) => {
     const { signal, dispose } = abortOnSignal();
     const repeats = (step: Step, { steps }: { readonly steps: readonly Step[] }) =>

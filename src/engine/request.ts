@@ -1,5 +1,6 @@
 /** What a program asks of the engine. Everything that has a default may be left out. */
 import type { Readable } from 'node:stream';
+import type { ReadLock } from '../lock/locked-inputs.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Entitlement, ResultOptions } from '../plan/plan.js';
 import type { RunResources } from '../plan/step.js';
@@ -41,6 +42,8 @@ export interface DockerfileRequest {
    * that it names, and one that it lacks is a warning; `locked`: that is an error.
    */
   readonly lock?: 'use' | 'locked' | 'ignore' | undefined;
+  /** A lock file in the place of the one beside the Dockerfile. */
+  readonly lockFile?: ReadLock | undefined;
   /** No RUN has a network but those that allow-network of the lock file names. */
   readonly hermetic?: boolean | undefined;
   /** Images of registries that must be signed; those that are not are refused before they are used. */

@@ -24,7 +24,7 @@ function describeFinding({ path, aspects, offset, first, second, cause }: Findin
 }
 
 /** Findings that have one hint are printed together, and the hint once. */
-function describeFindings(findings: readonly Finding[]): string[] {
+export function describeFindings(findings: readonly Finding[]): string[] {
   const groups = new Map<string, Finding[]>();
   for (const finding of findings) {
     const group = groups.get(finding.hint);

@@ -26,10 +26,14 @@ export function addRepro(program: Command, setExitCode: SetExitCode): void {
   const command = timeOptions(dockerfileOptions(program.command('repro')))
     .summary('run the RUN steps of a Dockerfile twice, say which make other files, and why')
     .description(
-      'Runs each RUN step a second time, on the layers on which it ran the first time, and compares\nthe two file by file. What is in the cache is the first run. Nothing of the second one stays.\nThe exit code is 13 when a step has made other files.',
+      'Runs each RUN step a second time, on the layers on which it ran the first time, and compares\nthe two file by file. What is in the cache is the first run. Nothing of the second one stays.\nThe exit code is 13 when a step has made other files, or with --against the build.',
     )
-    .argument('<path>', 'the build context, as of wiac build')
+    .argument('[path]', 'the build context, as of wiac build')
     .argument('[steps...]', "only these: ids or names in wiac plan, or the instruction's beginning")
+    .option(
+      '--against <image>',
+      'build this image anew from its provenance (mode=max) and PATH, and compare its layers',
+    )
     .option('--json', 'what was found, for programs', false)
     .option(
       '--vary <what>',
@@ -48,8 +52,10 @@ export function addRepro(program: Command, setExitCode: SetExitCode): void {
     .option('-j, --jobs <n>', 'steps to run at the same time', positiveInteger)
     .addOption(isolationOption())
     .addOption(runtimeOption());
-  limitOptions(command).action(async (path: string, steps: readonly string[], options) => {
-    const { reproCommand } = await import('../repro-command.js');
-    await reproCommand(path, steps, options, setExitCode);
-  });
+  limitOptions(command).action(
+    async (path: string | undefined, steps: readonly string[], options) => {
+      const { reproCommand } = await import('../repro-command.js');
+      await reproCommand(path, steps, options, setExitCode);
+    },
+  );
 }

@@ -47,8 +47,9 @@ export function readLock({ lockPlace }: Pick<BuildInput, 'lockPlace'>): ReadLock
 /** The lock file that a request wants to have used. @throws LockError */
 export function wantedLock(
   input: Pick<BuildInput, 'lockPlace' | 'name'>,
-  { lock = 'use' }: Pick<DockerfileRequest, 'lock'>,
+  { lock = 'use', lockFile }: Pick<DockerfileRequest, 'lock' | 'lockFile'>,
 ): ReadLock | undefined {
+  if (lockFile) return lockFile;
   if (lock === 'ignore') return undefined;
   const read = readLock(input);
   if (read || lock !== 'locked') return read;

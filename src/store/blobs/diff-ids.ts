@@ -19,23 +19,37 @@ async function* archiveBytes(
   store: Store,
   id: LayerId,
   onNewest: (seconds: number) => void = () => {},
+  latest?: number,
 ): AsyncGenerator<Buffer> {
   const opaque = await getOpaque(store, id);
   const memory = createWindowMemory();
   const packing = getPacking(store, id);
-  const archive = packLayer(layerFiles(store, id), { opaque, ...packing, onNewest, memory });
+  const archive = packLayer(layerFiles(store, id), {
+    opaque,
+    latest,
+    ...packing,
+    onNewest,
+    memory,
+  });
   // The memory is used again for the next piece.
   for await (const chunk of getBytes(archive, memory)) yield Buffer.from(chunk);
 }
 
-/** Packs a layer to compute its diffID and newest time; the archive is not kept. */
-export async function describeArchive(store: Store, id: LayerId): Promise<ArchiveRecord> {
+/**
+ * Packs a layer to compute its diffID and newest time; the archive is not kept.
+ * @param latest later times become this one, in seconds since the epoch
+ */
+export async function describeArchive(
+  store: Store,
+  id: LayerId,
+  latest?: number,
+): Promise<ArchiveRecord> {
   const hash = createHash('sha256');
   let newest = 0;
   const onNewest = (seconds: number) => {
     newest = seconds;
   };
-  for await (const chunk of archiveBytes(store, id, onNewest)) hash.update(chunk);
+  for await (const chunk of archiveBytes(store, id, onNewest, latest)) hash.update(chunk);
   return { diffId: `sha256:${hash.digest('hex')}`, newest };
 }
 
