@@ -53,13 +53,22 @@ function prefixed(args: Members, prefix: string): Record<string, string> {
   );
 }
 
+/** Characters that a URL has as `%40`; what is no such code stays as it is. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 const HEX = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const PURL = /^pkg:docker\/([^@?#]+)(?:@([^?#]+))?(?:\?(.*))?$/;
 
 /** An image by its package URL (purl-spec, type docker). */
 function imageSource(uri: string, sha256: string, platform: string): LockedSource {
   const [, name = '', version, qualifiers = ''] = PURL.exec(uri) ?? [];
-  const at = version === undefined ? '' : decodeURIComponent(version);
+  const at = version === undefined ? '' : decoded(version);
   const reference = at === '' ? name : `${name}${at.includes(':') ? '@' : ':'}${at}`;
   const own = new URLSearchParams(qualifiers).get('platform');
   return {

@@ -1,0 +1,126 @@
+/** A build as a provenance says it was: what it comes to, and what can't be repeated. */
+import { describe, expect, test } from '@jest/globals';
+import { recordedBuild } from '../../src/repro/recorded-build.js';
+
+const SHA1 = '1'.repeat(40);
+const SHA256 = '2'.repeat(64);
+
+interface Given {
+  readonly buildType?: unknown;
+  readonly args?: Record<string, unknown>;
+  readonly configSource?: unknown;
+  readonly dependencies?: unknown;
+  readonly metadata?: unknown;
+  readonly internal?: unknown;
+}
+
+function predicate(given: Given = {}): unknown {
+  const { buildType = 'urn:wiac:build:1', args = {}, dependencies = [], internal = {} } = given;
+  const { configSource = { path: 'Dockerfile' } } = given;
+  const infos = [{ data: Buffer.from('FROM scratch\n').toString('base64') }];
+  const { metadata = { buildkit_metadata: { source: { infos } } } } = given;
+  return {
+    buildDefinition: {
+      buildType,
+      externalParameters: {
+        configSource,
+        request: { args: { platform: 'linux/arm64', ...args } },
+      },
+      internalParameters: internal,
+      resolvedDependencies: dependencies,
+    },
+    runDetails: { metadata },
+  };
+}
+
+const read = (given?: Given) => recordedBuild(predicate(given), 'it');
+
+test('Dockerfile, arguments, platform', () => {
+  const args = {
+    target: 'app',
+    'build-arg:A': '1',
+    'build-arg:A:B': '2',
+    'label:x': 'y',
+    'context:lib': './lib',
+  };
+  expect(read({ args, internal: { sourceDateEpoch: 5 } })).toMatchObject({
+    dockerfile: { name: 'Dockerfile', text: 'FROM scratch\n' },
+    platform: 'linux/arm64',
+    target: 'app',
+    buildArgs: { A: '1', 'A:B': '2' },
+    labels: { x: 'y' },
+    contexts: { lib: './lib' },
+    context: undefined,
+    epoch: 5,
+    times: undefined,
+  });
+});
+
+test.each([
+  [
+    'pkg:docker/debian@12?platform=linux%2Farm64%2Fv8',
+    { sha256: SHA256 },
+    {
+      kind: 'image',
+      name: 'docker.io/library/debian:12',
+      platform: 'linux/arm64/v8',
+      digest: `sha256:${SHA256}`,
+    },
+  ],
+  [
+    'pkg:docker/localhost:5000/a/b@1',
+    { sha256: SHA256 },
+    { kind: 'image', name: 'localhost:5000/a/b:1', platform: 'linux/arm64' },
+  ],
+  [
+    `pkg:docker/debian@sha256%3A${SHA256}`,
+    { sha256: SHA256 },
+    { kind: 'image', name: `docker.io/library/debian@sha256:${SHA256}` },
+  ],
+  [
+    'https://h/a.tar',
+    { sha256: SHA256 },
+    { kind: 'http', name: 'https://h/a.tar', checksum: `sha256:${SHA256}` },
+  ],
+  [
+    'https://h/a.git#main',
+    { sha1: SHA1 },
+    { kind: 'git', name: 'https://h/a.git', ref: 'main', commit: SHA1 },
+  ],
+  ['https://h/a.git', { sha256: SHA256 }, { kind: 'git', name: 'https://h/a.git', commit: SHA256 }],
+])('the input %s', (uri, digest, source) => {
+  expect(read({ dependencies: [{ uri, digest }] }).sources).toMatchObject([source]);
+});
+
+test('a context that was fetched is that of its commit', () => {
+  const uri = 'https://h/a.git#main';
+  const dependencies = [{ uri, digest: { sha1: SHA1 } }];
+  expect(read({ configSource: { uri, path: 'Dockerfile' }, dependencies }).context).toBe(
+    `https://h/a.git#${SHA1}`,
+  );
+});
+
+describe('what can not be repeated', () => {
+  test.each<[message: string, given: Given]>([
+    ['is not one of wiac', { buildType: 'https://mobyproject.org/buildkit@v1' }],
+    ['is not one of wiac', { buildType: 7 }],
+    ['does not have the Dockerfile', { metadata: {} }],
+    ['does not have the Dockerfile', { metadata: [] }],
+    ['https://h/a has no digest', { dependencies: [{ uri: 'https://h/a', digest: {} }] }],
+    [
+      'https://h/a has no digest',
+      { dependencies: [{ uri: 'https://h/a', digest: { sha256: '../x' } }] },
+    ],
+    [
+      'is not an image reference',
+      { dependencies: [{ uri: 'pkg:docker/a@%zz', digest: { sha256: SHA256 } }] },
+    ],
+    ['an input has no digest', { dependencies: [null] }],
+  ])('%s', (message, given) => {
+    expect(() => read(given)).toThrow(message);
+  });
+
+  test.each([[undefined], [null], [[]], ['text'], [{ buildDefinition: 1 }]])('%p', (value) => {
+    expect(() => recordedBuild(value, 'it')).toThrow('it is not one of wiac');
+  });
+});
