@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { Variable } from '../../repro/repro-report.js';
 import { VARIABLES } from '../../repro/repro-report.js';
 import { limitOptions } from './declare-limits.js';
+import { lockOptions } from './declare-lock.js';
 import { timeOptions } from './declare-result.js';
 import { inputOptions } from './input-options.js';
 import {
@@ -21,12 +22,12 @@ function collectVariables(value: string, before: readonly Variable[] = []): read
   return [...before, ...names.filter(known)];
 }
 
-/** wiac repro */
-export function addRepro(program: Command, setExitCode: SetExitCode): void {
-  const command = timeOptions(dockerfileOptions(program.command('repro')))
+/** Its own options, before those of a build. */
+function ownOptions(command: Command): Command {
+  return command
     .summary('run the RUN steps of a Dockerfile twice, say which make other files, and why')
     .description(
-      'Runs each RUN step a second time, on the layers on which it ran the first time, and compares\nthe two file by file. What is in the cache is the first run. Nothing of the second one stays.\nThe exit code is 13 when a step has made other files, or with --against the build.',
+      'Runs each RUN step a second time, on the layers on which it ran first, and\ncompares the results file by file. What is in the cache is the first run;\nnothing of the second one stays. The exit code is 13 when they differ.',
     )
     .argument('[path]', 'the build context, as of wiac build')
     .argument('[steps...]', "only these: ids or names in wiac plan, or the instruction's beginning")
@@ -48,6 +49,11 @@ export function addRepro(program: Command, setExitCode: SetExitCode): void {
     .option('--mtime', 'the time at which a step writes a file counts as well', false)
     .option('-q, --quiet', 'no progress, only the result and errors', false)
     .option('--no-cache', 'run every step anew for the first time, too');
+}
+
+/** wiac repro */
+export function addRepro(program: Command, setExitCode: SetExitCode): void {
+  const command = timeOptions(lockOptions(dockerfileOptions(ownOptions(program.command('repro')))));
   inputOptions(command)
     .option('-j, --jobs <n>', 'steps to run at the same time', positiveInteger)
     .addOption(isolationOption())
