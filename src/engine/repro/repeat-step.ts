@@ -11,7 +11,9 @@ import type { RunFacts } from '../../repro/run-facts.js';
 import { layerArchive } from '../../store/blobs/diff-ids.js';
 import { findByDefinition } from '../../store/entries/entries.js';
 import { discardDraftSoon, getDraft, layerFiles } from '../../store/layers/layer-store.js';
-import type { LayerId, StepRecord } from '../../store/records.js';
+import { isKnownLayer } from '../../store/layers/remote-layers.js';
+import { useLayers } from '../../store/pins/uses.js';
+import type { LayerId } from '../../store/records.js';
 import { StepFailedError } from '../../util/errors.js';
 import type { BuildSession } from '../build-session.js';
 import { layerDigests } from '../build-session.js';
@@ -42,14 +44,19 @@ export interface StepToRepeat {
   readonly reads: readonly StepState[];
 }
 
-function firstRun(
-  { store }: BuildSession,
-  { step, state }: StepToRepeat,
-): StepRecord & { layer: LayerId } {
-  const record = state.key && findByDefinition(store, state.key);
+/** The layer of the first run, what it was made on, and when that was (ms since 1970). */
+function firstRun({ store }: BuildSession, { step, state, base, reads }: StepToRepeat) {
   const layer = state.layers.at(-1);
-  if (!record || layer === undefined) throw new Error(`no entry of ${step.id}`);
-  return { ...record, layer };
+  if (layer === undefined) throw new Error(`${step.id} has no layer`);
+  const found = [base, ...reads].map(({ layers }) => layers);
+  const record = state.key && findByDefinition(store, state.key);
+  const now = Date.now();
+  // Without its entry it may have been any time.
+  if (!record) return { layer, layers: found, created: now, durationMs: now };
+  const own = [record.base, ...record.readLayers];
+  // A step below may have run again since, because its entry was removed.
+  const layers = own.flat().every((id) => isKnownLayer(store, id)) ? own : found;
+  return { layer, layers, created: record.created, durationMs: record.durationMs };
 }
 
 /** Compares the draft of the second run with the layer of the first one. */
@@ -78,12 +85,17 @@ export async function repeatStep(
 ): Promise<RepeatedStep> {
   const { session, executor, repetition, usual, timesBefore } = repeating;
   const { store, signal, secret, sshAgent, restoreMount } = session;
-  const { step, base, reads } = repeated;
+  const { step } = repeated;
   const first = firstRun(session, repeated);
-  const layers = [base, ...reads].map((state) => state.layers);
+  const { layers } = first;
+  useLayers(store, [...layers.flat(), first.layer]);
   await needLayers(session, [...layers.flat(), first.layer]);
   const wait = first.created + APART_MS - Date.now();
-  if (wait > 0) await sleep(Math.min(wait, APART_MS), undefined, { signal });
+  // Its own error would not say why it was stopped.
+  if (wait > 0)
+    await sleep(Math.min(wait, APART_MS), undefined, { signal }).catch(() =>
+      signal.throwIfAborted(),
+    );
   const began = Date.now() / 1000;
   const [own, ...others] = layers.map((ids) => ids.map((id) => ({ id, diffId: undefined })));
   const about = { step: step.id, text: step.text, location: step.location };

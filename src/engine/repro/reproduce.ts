@@ -9,7 +9,6 @@ import type { RunStep, Step, StepId } from '../../plan/step.js';
 import type { ReproReport, Variable } from '../../repro/repro-report.js';
 import { firstDifferent } from '../../repro/repro-report.js';
 import { indexScanStore } from '../../store/entries/scan-store.js';
-import { useLayers } from '../../store/pins/uses.js';
 import type { Store } from '../../store/store.js';
 import { NotFoundError } from '../../util/errors.js';
 import { stoppable } from '../../util/stoppable.js';
@@ -105,12 +104,6 @@ async function repeatSteps(
     for (const id of step.reads) reads.push(await find(id));
     work.push({ step, state: await find(step.id), base: await find(step.parent), reads });
   }
-  // Nobody may take them away meanwhile.
-  useLayers(session.store, [
-    ...new Set(
-      work.flatMap(({ state, reads }) => [state, ...reads].flatMap(({ layers }) => layers)),
-    ),
-  ]);
   const inSlot = stepSlots(limits);
   return stoppable(session.signal, (signal, stop) =>
     Promise.all(
