@@ -9,11 +9,9 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE = new RegExp(
   [
-    '^(architecture|check|dockerfile|start|ui|util|verify|why)/',
+    '^(architecture|check|dockerfile|repro|start|ui|util|verify|why)/',
     '^attest/(packages|package-lists|provenance|read-attestations)',
-    '^(architecture|check|dockerfile|repro|start|ui|util|why)/',
-    '^attest/(packages|provenance)',
-    '^engine/(?!outlook)',
+    '^engine/(?!outlook|take-snapshot)',
     '^shared-cache/(?!merge-cache)',
     '^executor/(capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',
     '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',

@@ -47,10 +47,9 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
 
 /** The commands that have them. */
 const WITH_SWITCHES = [
-  ...['build', 'plan', 'why', 'pull', 'push', 'login', 'imagetools'],
+  ...['build', 'lock', 'plan', 'why', 'repro', 'pull', 'push', 'login', 'imagetools'],
   ...['sign', 'verify-image', 'sbom', 'provenance', 'diff'],
 ];
-const WITH_SWITCHES = ['build', 'plan', 'why', 'repro', 'pull', 'push', 'login', 'imagetools'];
 
 /**
  * A command line in which every such option has its value; what a container runs is left alone.
