@@ -10,14 +10,14 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
-import { basename, dirname, isAbsolute, join, posix } from 'node:path';
+import { basename, isAbsolute, join, posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import type { Dockerfile } from '../../dockerfile/ast.js';
 import { parseDockerfile } from '../../dockerfile/parse-dockerfile.js';
 import type { FileSource } from '../../fs/scan/file-source.js';
-import type { DockerfilePlace, SmallFile } from '../../fs/scan/local-context.js';
+import type { DockerfilePlace } from '../../fs/scan/local-context.js';
 import {
   contextIgnore,
   fetchedIgnore,
@@ -25,11 +25,8 @@ import {
   openContext,
   openFetched,
   readFetchedText,
-  readSmallFile,
 } from '../../fs/scan/local-context.js';
 import type { IgnoreMatcher } from '../../fs/select/ignore.js';
-import { lockPath } from '../../lock/lock-file.js';
-import { MAX_LOCK_BYTES } from '../../lock/parse-lock.js';
 import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
 import type { Remote, RemoteSource } from '../../plan/remote.js';
 import { withFirstImage } from '../../plan/stages.js';
@@ -38,6 +35,8 @@ import { contextSource, remoteAddress } from '../../sources/context-source.js';
 import type { Fetched, FetchedSource } from '../../sources/fetch-context.js';
 import { ContextError, UsageError } from '../../util/errors.js';
 import { withoutCredentials } from '../../util/redact.js';
+import type { LockPlace } from './lock-place.js';
+import { getLockPlace } from './lock-place.js';
 
 /** Where contexts from elsewhere are put for as long as a command needs them. */
 export interface Workspace {
@@ -50,18 +49,6 @@ export interface Workspace {
   readonly input: (() => Readable) | undefined;
   /** Ends what is on its way. */
   readonly signal: AbortSignal;
-}
-
-/** The place of the lock file of a Dockerfile. */
-export interface LockPlace {
-  /** Name of the Dockerfile, without its directory. */
-  readonly dockerfile: string;
-  /** As messages have it. */
-  readonly title: string;
-  /** Where it is written; undefined where it is part of a context that was fetched. */
-  readonly path: string | undefined;
-  /** Always the same answer: what is hashed is what is used. @throws the system's error */
-  readonly read: () => SmallFile;
 }
 
 /** Takes the place of a source of the network: the same one, as a lock file has it. */
@@ -381,31 +368,6 @@ async function bringNamed(
   const { directoryFor } = await import('../../sources/fetch-context.js');
   const root = directoryFor(fetched);
   return () => openFetched(root, { kind: 'input' });
-}
-
-/** @param root of the context, if it was fetched */
-function getLockPlace(
-  place: DockerfilePlace,
-  title: string,
-  root: string | undefined,
-): LockPlace | undefined {
-  if (place.kind === 'input') return undefined;
-  const inContext = place.kind === 'context' ? root : undefined;
-  const path = lockPath(place.path);
-  let found: SmallFile | undefined;
-  const read = () => {
-    found ??=
-      inContext === undefined
-        ? readSmallFile(dirname(place.path), basename(path), MAX_LOCK_BYTES)
-        : readSmallFile(inContext, path, MAX_LOCK_BYTES);
-    return found;
-  };
-  return {
-    dockerfile: basename(place.path),
-    title: place.kind === 'local' ? path : title.replace(place.path, () => path),
-    path: place.kind === 'local' ? path : undefined,
-    read,
-  };
 }
 
 function emptyDirectory({ scratch }: Workspace): string {

@@ -8,7 +8,8 @@ import type { Plan, PlanOptions } from '../../plan/plan.js';
 import type { RemoteSource } from '../../plan/remote.js';
 import { LockError, UsageError } from '../../util/errors.js';
 import type { PlanImages } from '../images/plan-images.js';
-import type { BuildInput, LockPlace } from '../inputs/build-input.js';
+import type { BuildInput } from '../inputs/build-input.js';
+import type { LockPlace } from '../inputs/lock-place.js';
 import type { DockerfileRequest } from '../request.js';
 import { imageDigests } from './image-digests.js';
 
