@@ -110,6 +110,42 @@ describe('images', () => {
     expect(down.exitCode).toBe(11);
     expect(down.stderr).toMatch(/base@sha256:/);
   }, 60_000);
+
+  test('an archive that is another one, and an image that was built here', async () => {
+    const { wiac } = machine();
+    const root = context({ v: 'one' });
+    const archive = join(root, 'base.tar');
+    const write = (text: string) => {
+      writeFileSync(join(root, 'Dockerfile'), text);
+      return wiac(['build', '-q', '-t', 'mine', '-o', `type=oci,dest=${archive}`, root]);
+    };
+    await write('FROM scratch\nCOPY v /v\n');
+    const from = `FROM oci-archive:${archive} AS a\nFROM mine\n`;
+    const other = context({ Dockerfile: from });
+    const locked = await wiac(['lock', other]);
+    expect(locked).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringMatching(
+        /mine:latest \(linux\/\w+\) is kept on this machine alone and can't be locked/,
+      ),
+    });
+    expect(JSON.parse(lockOf(other)).sources).toHaveLength(1);
+    const build = (...flags: string[]) => wiac(['build', '-q', ...flags, other]);
+    expect(await build('--locked', '--target', 'a')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(await build()).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining(
+        "mine:latest (linux/amd64) is kept on this machine alone and can't be locked",
+      ),
+    });
+    await write('FROM scratch\nCOPY v /w\n');
+    expect(await build('--target', 'a')).toMatchObject({
+      exitCode: 11,
+      stderr: expect.stringMatching(
+        /Dockerfile:1:1: oci-archive:.* has the digest sha256:\w+, not sha256:\w+ of .*Dockerfile\.lock\n/,
+      ),
+    });
+  }, 60_000);
 });
 
 /** The messages of a build that has to fail. */
