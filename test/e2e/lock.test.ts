@@ -156,7 +156,11 @@ async function refused(root: string, ...flags: string[]) {
 
 describe('repositories and files', () => {
   test('a branch moves, a file changes: a locked build has what was locked, and asks nobody again', async () => {
-    const { root: served, git } = await repository({ a: 'one' });
+    const { root: served, git } = await repository({
+      a: 'one',
+      Dockerfile: 'FROM scratch\n',
+      'Dockerfile.lock': '<<<<<<< HEAD\n',
+    });
     const web = await serveFiles(served);
     writeFileSync(join(served, 'file'), 'one');
     try {
@@ -184,6 +188,13 @@ describe('repositories and files', () => {
       const outdated = await wiac(['lock', '--outdated', root]);
       expect(outdated).toMatchObject({ exitCode: 1, stderr: '' });
       expect(outdated.stdout.trimEnd().split('\n')).toHaveLength(4);
+      // The lock file of a context from elsewhere comes with it.
+      expect(await refused(url)).toMatchObject({
+        exitCode: 14,
+        stderr: expect.stringMatching(
+          /^wiac: Dockerfile\.lock \(http:.*\/r\.git\):1:1: a merge conflict was left/,
+        ),
+      });
       const changed = await refused(root);
       expect(changed.exitCode).toBe(14);
       expect(changed.stderr).toMatch(
