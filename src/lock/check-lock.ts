@@ -3,7 +3,7 @@ import type { SourceLocation } from '../util/errors.js';
 import { describeSource, sourceKey } from './lock-file.js';
 import type { LockInput } from './lock-inputs.js';
 import type { ReadLock } from './locked-inputs.js';
-import type { MergeScope } from './merge-lock.js';
+import { coversAll, type MergeScope } from './merge-lock.js';
 import { sourceLocation } from './parse-lock.js';
 
 /** Something that is not as it should be. */
@@ -35,7 +35,12 @@ export function checkLock(
     });
   if (!whole) return missing;
   const unused = lock.sources
-    .filter((source) => source.kind !== 'image' || platforms.includes(source.platform))
+    .filter(
+      (source) =>
+        coversAll(lock, platforms) ||
+        source.kind !== 'image' ||
+        platforms.includes(source.platform),
+    )
     .filter((source) => !used.has(sourceKey(source)))
     .map((source): LockProblem => {
       const { name } = source;

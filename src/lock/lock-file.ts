@@ -49,6 +49,8 @@ export type LockedSource = LockedImage | LockedGit | LockedHttp;
 export interface LockFile {
   /** Name of the Dockerfile that it belongs to, without its directory. */
   readonly dockerfile: string;
+  /** What it was written for, `os/architecture[/variant]` each; stages can have others. */
+  readonly platforms: readonly string[];
   /** RUN steps that may have a network in a hermetic build, `stage/step` each. */
   readonly allowNetwork: readonly string[];
   readonly sources: readonly LockedSource[];
@@ -103,13 +105,14 @@ function sourceLine(source: LockedSource): string {
 }
 
 /** The text of a lock file. The same sources give the same text. */
-export function formatLock({ dockerfile, allowNetwork, sources }: LockFile): string {
+export function formatLock({ dockerfile, platforms, allowNetwork, sources }: LockFile): string {
   const sorted = [...sources].sort((a, b) => byText(sourceKey(a), sourceKey(b)));
   const list = (lines: readonly string[]) =>
     lines.length === 0 ? '[]' : `[\n${lines.map((line) => `    ${line}`).join(',\n')}\n  ]`;
   const members = [
     `"version": ${LOCK_VERSION}`,
     `"dockerfile": ${JSON.stringify(dockerfile)}`,
+    `"platforms": ${JSON.stringify([...platforms].sort(byText))}`,
     `"allow-network": ${list([...allowNetwork].sort(byText).map((name) => JSON.stringify(name)))}`,
     `"sources": ${list(sorted.map(sourceLine))}`,
   ];

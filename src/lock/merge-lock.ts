@@ -9,6 +9,11 @@ export interface MergeScope {
   readonly platforms: readonly string[];
 }
 
+/** Was every platform of the lock file asked about? Then what was not found is not used. */
+export function coversAll(lock: LockFile, platforms: readonly string[]): boolean {
+  return lock.platforms.every((platform) => platforms.includes(platform));
+}
+
 function withUses(source: LockedSource, before: LockedSource | undefined): LockedSource {
   const uses = [...(before?.usedBy ?? []), ...source.usedBy];
   return { ...source, usedBy: [...new Set(uses)].sort(byText) };
@@ -26,17 +31,23 @@ export function mergeLock(
   const known = new Map(before.sources.map((source) => [sourceKey(source), source]));
   const now = new Set(found.map(sourceKey));
   const names = new Set(found.map(({ kind, name }) => `${kind} ${name}`));
+  const isRest = !coversAll(before, platforms);
   const isKept = (source: LockedSource) =>
     !now.has(sourceKey(source)) &&
     (!whole ||
-      (source.kind === 'image' &&
+      (isRest &&
+        source.kind === 'image' &&
         !platforms.includes(source.platform) &&
         names.has(`image ${source.name}`)));
   const kept = before.sources.filter(isKept);
   const added = whole
     ? found
     : found.map((source) => withUses(source, known.get(sourceKey(source))));
-  return { ...before, sources: [...kept, ...added] };
+  return {
+    ...before,
+    platforms: [...new Set([...before.platforms, ...platforms])],
+    sources: [...kept, ...added],
+  };
 }
 
 /** One line of what changed. */

@@ -164,7 +164,8 @@ export function parseLock(file: string, text: string, dockerfile: string): LockF
   const value = parseJson(file, text);
   const top = lineAt(file, 1);
   if (!isObject(value)) throw new LockError('this is no lock file', top, { hint: AGAIN });
-  const { version, dockerfile: own, 'allow-network': allowNetwork = [], sources } = value;
+  const { version, dockerfile: own, platforms, sources } = value;
+  const { 'allow-network': allowNetwork = [] } = value;
   if (typeof version !== 'number')
     throw new LockError('this is no lock file: it has no version', top, { hint: AGAIN });
   const locate = (name: string) => sourceLocation(file, text, { name });
@@ -188,7 +189,11 @@ export function parseLock(file: string, text: string, dockerfile: string): LockF
     throw new LockError('allow-network is no list of steps', locate('allow-network'), {
       hint: 'write "allow-network": ["STAGE/STEP"]',
     });
+  if (!isTexts(platforms) || !platforms.every((platform) => PLATFORM.test(platform)))
+    throw new LockError('the lock file has no list of platforms', locate('platforms'), {
+      hint: AGAIN,
+    });
   if (!Array.isArray(sources))
     throw new LockError('the lock file has no list of sources', top, { hint: AGAIN });
-  return { dockerfile, allowNetwork, sources: parseSources(file, text, sources) };
+  return { dockerfile, platforms, allowNetwork, sources: parseSources(file, text, sources) };
 }

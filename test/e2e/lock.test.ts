@@ -171,7 +171,7 @@ describe('repositories and files', () => {
       const { wiac, build } = machine();
       expect(await wiac(['lock', root])).toMatchObject({ exitCode: 0, stderr: '' });
       const first = await git('rev-parse', 'HEAD');
-      expect(lockOf(root).split('\n').slice(5, 8)).toEqual([
+      expect(lockOf(root).split('\n').slice(6, 9)).toEqual([
         `    {"git":"${url}","commit":"${first}","usedBy":["ADD ${url} /again/"]},`,
         `    {"git":"${url}","ref":"main","commit":"${first}","usedBy":["ADD ${url}#main /r/"]},`,
         `    {"http":"${file}","checksum":"sha256:7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed","usedBy":["ADD ${file} /f/"]}`,
@@ -276,7 +276,7 @@ describe('what is no lock file, or is of something else', () => {
     expect(checked.exitCode).toBe(1);
     expect(JSON.parse(checked.stdout)).toMatchObject([
       { problem: 'missing', location: { line: 1 } },
-      { problem: 'unused', location: { line: 6 } },
+      { problem: 'unused', location: { line: 7 } },
     ]);
     expect(front.log).toEqual([]);
   }, 60_000);

@@ -20,7 +20,12 @@ const SOURCES: readonly LockedSource[] = [
   { kind: 'http', name: 'https://example.org/x', checksum: digest('c'), usedBy: ['ADD x /'] },
   { kind: 'git', name: 'https://h/r.git', ref: 'v1', commit: 'd'.repeat(40), usedBy: ['b', 'a'] },
 ];
-const LOCK: LockFile = { dockerfile: 'Dockerfile', allowNetwork: ['b/RUN x'], sources: SOURCES };
+const LOCK: LockFile = {
+  dockerfile: 'Dockerfile',
+  platforms: ['linux/arm64', 'linux/amd64'],
+  allowNetwork: ['b/RUN x'],
+  sources: SOURCES,
+};
 const TEXT = formatLock(LOCK);
 
 /** The error of a text, as it is printed. */
@@ -43,6 +48,7 @@ describe('writing', () => {
       '{',
       '  "version": 1,',
       '  "dockerfile": "Dockerfile",',
+      '  "platforms": ["linux/amd64","linux/arm64"],',
       '  "allow-network": [',
       '    "b/RUN x"',
       '  ],',
@@ -72,7 +78,7 @@ describe('writing', () => {
         fc.uniqueArray(source, { selector: ({ name, ref }) => JSON.stringify([name, ref]) }),
         fc.array(name),
         (sources, allowNetwork) => {
-          const text = formatLock({ dockerfile: 'D', allowNetwork, sources });
+          const text = formatLock({ dockerfile: 'D', platforms: [], allowNetwork, sources });
           expect(formatLock(parseLock('f', text, 'D'))).toBe(text);
         },
       ),
@@ -92,11 +98,11 @@ describe('writing', () => {
 describe('a wrong lock file', () => {
   const conflict = TEXT.replace('    {"http"', '<<<<<<< HEAD\n    {"http"');
   test.each([
-    ['merge conflict', conflict, 'D.lock:9: a merge conflict was left in the lock file'],
+    ['merge conflict', conflict, 'D.lock:10: a merge conflict was left in the lock file'],
     [
       'not JSON',
       TEXT.replace('"sources": [', '"sources": ['.slice(0, -1)),
-      /^D\.lock:9: the lock file is not JSON/,
+      /^D\.lock:10: the lock file is not JSON/,
     ],
     ['cut off', TEXT.slice(0, 40), /^D\.lock:3: the lock file is not JSON/],
     ['empty', '', /^D\.lock:1: the lock file is not JSON/],
@@ -117,26 +123,26 @@ describe('a wrong lock file', () => {
       TEXT.replace('"sources"', '"source"'),
       'D.lock:1: the lock file has no list of sources',
     ],
-    ['steps', TEXT.replace('"b/RUN x"', '7'), 'D.lock:4: allow-network is no list of steps'],
+    ['steps', TEXT.replace('"b/RUN x"', '7'), 'D.lock:5: allow-network is no list of steps'],
     [
       'twice',
       formatLock({ ...LOCK, sources: [...SOURCES, DEBIAN] }),
-      'D.lock:11: image docker.io/library/debian:12 (linux/amd64) is there twice',
+      'D.lock:12: image docker.io/library/debian:12 (linux/amd64) is there twice',
     ],
     [
       'digest',
       TEXT.replace('sha256:a', 'sha256:X'),
-      /^D\.lock:10: docker\.io\/library\/debian:12 has the digest "sha256:Xaaa/,
+      /^D\.lock:11: docker\.io\/library\/debian:12 has the digest "sha256:Xaaa/,
     ],
     [
       'no digest',
       TEXT.replace('"digest"', '"diggest"'),
-      'D.lock:10: docker.io/library/debian:12 has no digest',
+      'D.lock:11: docker.io/library/debian:12 has no digest',
     ],
     [
       'commit',
       TEXT.replace('"commit":"d', '"commit":"-'),
-      /^D\.lock:8: https:\/\/h\/r\.git has the commit/,
+      /^D\.lock:9: https:\/\/h\/r\.git has the commit/,
     ],
     [
       'no kind',
@@ -152,7 +158,7 @@ describe('a wrong lock file', () => {
     [
       'uses',
       TEXT.replace('["ADD x /"]', '1'),
-      'D.lock:9: https://example.org/x has no list usedBy',
+      'D.lock:10: https://example.org/x has no list usedBy',
     ],
   ])('%s', (_, text, message) => {
     expect(problem(text)).toEqual(

@@ -33,6 +33,7 @@ const GIT: LockedSource = {
 const HTTP: LockedSource = { kind: 'http', name: 'https://h/x', checksum: digest('c'), usedBy: [] };
 const lockWith = (...sources: LockedSource[]): LockFile => ({
   dockerfile: 'D',
+  platforms: ['linux/amd64', 'linux/arm64'],
   allowNetwork: [],
   sources,
 });
@@ -234,8 +235,8 @@ describe('checking', () => {
       problems.map(({ message, location }) => `${location?.file}:${location?.line} ${message}`),
     ).toEqual([
       'D:3 image h/new:1 (linux/amd64) is not in D.lock',
-      `D.lock:7 nothing uses image ${HUB} (linux/amd64)`,
-      'D.lock:6 nothing uses file https://h/x',
+      `D.lock:8 nothing uses image ${HUB} (linux/amd64)`,
+      'D.lock:7 nothing uses file https://h/x',
       'D.lock:1 allow-network: there is no step b/RUN x',
     ]);
     // A target has fewer sources: what it does not use is no problem.

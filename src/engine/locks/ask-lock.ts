@@ -140,7 +140,8 @@ async function currentValue(
   } catch (error) {
     const isGone =
       (error instanceof ImageError && error.status === 404) ||
-      (error instanceof ContextError && /has no branch or tag|answered 40[4]/.test(error.message));
+      (error instanceof ContextError &&
+        /has no branch or tag|answered (?:404|410)/.test(error.message));
     if (isGone) return undefined;
     throw error;
   } finally {

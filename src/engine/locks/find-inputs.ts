@@ -1,7 +1,7 @@
 /** Finds out what a Dockerfile takes from the network, for its lock file. */
 
 import type { NetworkPolicy } from '../../lock/allow-network.js';
-import type { LockedImage, LockFile } from '../../lock/lock-file.js';
+import type { LockFile } from '../../lock/lock-file.js';
 import type { LockInput } from '../../lock/lock-inputs.js';
 import { collectInputs } from '../../lock/lock-inputs.js';
 import type { MergeScope } from '../../lock/merge-lock.js';
@@ -34,8 +34,7 @@ export interface LockRequest extends Omit<DockerfileRequest, 'platform' | 'lock'
 export function lockScope(request: LockRequest, lock: LockFile | undefined): MergeScope {
   const { target, buildArgs = {}, contexts = {}, firstImage } = request;
   const args = Object.keys(buildArgs).filter((name) => name !== EPOCH_ARGUMENT);
-  const images = lock?.sources.filter((source): source is LockedImage => source.kind === 'image');
-  const known = [...new Set(images?.map(({ platform }) => platform))];
+  const known = lock?.platforms ?? [];
   const own = known.length > 0 ? known : [formatPlatform(hostPlatform())];
   return {
     whole:

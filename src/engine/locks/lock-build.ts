@@ -105,7 +105,12 @@ async function lockInput(
   const { store, request } = session;
   const place = writablePlace(input);
   const read = readLock(input);
-  const before = read?.lock ?? { dockerfile: place.dockerfile, allowNetwork: [], sources: [] };
+  const before = read?.lock ?? {
+    dockerfile: place.dockerfile,
+    platforms: [],
+    allowNetwork: [],
+    sources: [],
+  };
   checkNames(before, renewal);
   const scope = lockScope(request, before);
   const kept = before.sources.filter((source) => !isRenewed(renewal, source));
