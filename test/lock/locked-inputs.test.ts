@@ -159,6 +159,20 @@ describe('merging', () => {
     expect(names(after)).toEqual([`${HUB} linux/amd64`, `${HUB} linux/arm64`]);
     const all = { whole: true, platforms: ['linux/amd64', 'linux/arm64'] };
     expect(names(mergeLock(before, found, all))).toEqual([`${HUB} linux/amd64`]);
+    // A stage had another platform than the lock file is for, and is gone.
+    const only = { ...before, platforms: ['linux/amd64'] };
+    const asked = { whole: true, platforms: ['linux/amd64'] };
+    expect(names(mergeLock(only, found, asked))).toEqual([`${HUB} linux/amd64`]);
+    const read = { file: 'D.lock', text: '', lock: only };
+    const uses = found.map((source) => ({
+      identity: source,
+      asked: { reference: HUB, platform: 'linux/amd64' },
+      location: AT,
+      usedBy: [],
+    }));
+    expect(checkLock(read, uses, asked, []).map(({ message }) => message)).toContain(
+      `nothing uses image ${HUB} (linux/arm64)`,
+    );
     expect(compareLocks(before, after)).toEqual([
       { change: 'removed', source: 'file https://h/x', before: digest('c'), after: undefined },
       {
