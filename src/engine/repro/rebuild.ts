@@ -146,7 +146,7 @@ function toRequest(
     lockFile: {
       file: title,
       text: '',
-      lock: { dockerfile: dockerfile.name, allowNetwork: [], sources },
+      lock: { dockerfile: dockerfile.name, platforms: [platform], allowNetwork: [], sources },
     },
     // What the cache has may come from the very build that is to be proven.
     noCache: true,
