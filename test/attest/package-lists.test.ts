@@ -109,9 +109,12 @@ describe('comparePackages', () => {
   test('several versions of one, other machines, and other managers with the same names', () => {
     expect(
       changes(
-        [item('kernel', '1'), item('kernel', '2'), item('x', '1'), item('y', '1')],
         [
-          ...[item('kernel', '2'), item('kernel', '3'), item('kernel', '4')],
+          ...[item('kernel', '1'), item('kernel', '2'), item('twice', '1'), item('twice', '1')],
+          ...[item('x', '1'), item('y', '1')],
+        ],
+        [
+          ...[item('kernel', '2'), item('kernel', '3'), item('kernel', '4'), item('twice', '1')],
           ...[item('x', '1', { architecture: 'arm64' }), item('y', '1', { type: 'apk' })],
         ],
       ),
@@ -119,6 +122,7 @@ describe('comparePackages', () => {
       'removed kernel 1 ',
       'added kernel  3',
       'added kernel  4',
+      'removed twice 1 ',
       'added y  1',
       'removed y 1 ',
     ]);

@@ -1,5 +1,5 @@
 /** `--require-signed`: images that nobody signed are refused before anything of them is used. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -133,8 +133,26 @@ test('an index: who signed it signed its images, also those that were pulled by 
   expect((await made.wiac(pull)).exitCode).toBe(15);
   signByHand(registry, 'team/base', index, pair);
   expect((await made.wiac(pull)).exitCode).toBe(0);
-  await registry.stop();
+  // A lock file names the image by its own digest: the signature is that of the index which lists it.
+  const locked = machine();
+  const root = context({ Dockerfile: `FROM ${name}\nCOPY Dockerfile /\n` });
   const flags = ['--platform', 'linux/amd64', ...rule()];
+  const buildLocked = (...more: string[]) =>
+    locked.wiac(['build', '-q', '--locked', ...flags, ...more, root]);
+  expect(await locked.wiac(['lock', '--platform', 'linux/amd64', root])).toMatchObject({
+    exitCode: 0,
+  });
+  expect((await buildLocked(...rule(wrong, '/team/base'))).exitCode).toBe(15);
+  expect(await buildLocked()).toMatchObject({ exitCode: 0 });
+  // A lock file may claim that the index lists another image.
+  const evil = putImage(registry, 'team/base', 'evil', layer);
+  const lockFile = join(root, 'Dockerfile.lock');
+  const lock = readFileSync(lockFile, 'utf8');
+  writeFileSync(lockFile, lock.replaceAll(image.digest, evil.digest));
+  expect((await buildLocked()).exitCode).toBe(15);
+  writeFileSync(lockFile, lock);
+  await registry.stop();
+  expect(await buildLocked()).toMatchObject({ exitCode: 0 });
   expect((await build(`FROM ${name}\nCOPY Dockerfile /\n`, ...flags)).exitCode).toBe(0);
 });
 

@@ -81,8 +81,9 @@ export function putReferring(
   repository: string,
   subject: Descriptor,
   layers: readonly Layer[],
+  artifactType = SIGNATURE_ARTIFACT,
 ): Descriptor {
-  const config = registry.blob(Buffer.from('{}'), SIGNATURE_ARTIFACT);
+  const config = registry.blob(Buffer.from('{}'), artifactType);
   const manifest = { schemaVersion: 2, mediaType: MANIFEST, config, layers, subject };
   return registry.manifest(repository, undefined, manifest);
 }

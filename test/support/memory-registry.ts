@@ -23,6 +23,8 @@ export interface MemoryRegistry {
   readonly asked: string[];
   /** Called before a manifest is put. */
   beforePut: (path: string) => Promise<void>;
+  /** Its referrers API fails. */
+  isBroken: boolean;
   /** Puts bytes as a blob; its descriptor. */
   readonly blob: (bytes: Uint8Array, mediaType: string) => Descriptor;
   /** Puts a manifest below a name; its descriptor. */
@@ -93,6 +95,7 @@ export async function memoryRegistry(pageSize?: number): Promise<MemoryRegistry>
       });
       return response.end();
     }
+    if (kind === 'referrers' && made.isBroken) return answer(response, 403);
     if (kind === 'referrers' && pageSize !== undefined) {
       const all = referring(repository, reference);
       const from = Number(searchParams.get('from') ?? 0);
@@ -126,6 +129,7 @@ export async function memoryRegistry(pageSize?: number): Promise<MemoryRegistry>
     manifests,
     asked,
     beforePut: async () => {},
+    isBroken: false,
     blob: (bytes, mediaType) => {
       const digest = digestOf(bytes);
       blobs.set(digest, Buffer.from(bytes));

@@ -107,8 +107,11 @@ describe('what counts', () => {
     const foreign = { ...signed(image.digest), mediaType: 'text/plain' };
     // The first page has none.
     putReferring(modern, name, image, [foreign]);
+    const sbom = putReferring(modern, name, image, [foreign], 'application/spdx+json');
     putReferring(modern, name, image, [layerFor(modern, text, signText(text, pair))]);
+    modern.asked.length = 0;
     expect(await verify(name, image, pair, {}, modern)).toMatchObject({ claims: 1 });
+    expect(modern.asked.filter((line) => line.includes(sbom.digest))).toEqual([]);
     const there = newImage();
     const layers = [signed(there.image.digest)];
     const manifest = putReferring(registry, there.name, there.image, layers);
@@ -293,6 +296,17 @@ describe('what does not count', () => {
       bytes: Buffer.from('{"schemaVersion": 2, "layers": [1]}'),
     });
     expect(await verify(name, image)).toEqual(none(''));
+  });
+
+  test('a registry whose list of what refers to an image fails', async () => {
+    const { name, image } = newImage(modern);
+    const text = payloadText(image.digest);
+    modern.isBroken = true;
+    expect(await verify(name, image, pair, {}, modern)).toMatchObject({ exitCode: 11 });
+    putSignatures(modern, name, image.digest, [layerFor(modern, text, signText(text, pair))]);
+    const found = await verify(name, image, pair, {}, modern);
+    modern.isBroken = false;
+    expect(found).toMatchObject({ claims: 1, problems: [expect.stringContaining('403')] });
   });
 
   test('a registry that does not answer is another error', async () => {

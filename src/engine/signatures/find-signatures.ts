@@ -50,11 +50,10 @@ export function signatureManifest(
 }
 
 async function referringManifests(place: SignaturePlace, digest: Digest): Promise<Descriptor[]> {
-  const listed =
-    (await place.referrers(digest)) ??
-    (await taggedReferrers(place, digest))?.index.manifests ??
-    [];
-  return listed.filter(({ artifactType }) => artifactType === SIGNATURE_ARTIFACT);
+  const listed = await place.referrers(digest);
+  if (listed) return listed;
+  const tagged = (await taggedReferrers(place, digest))?.index.manifests ?? [];
+  return tagged.filter(({ artifactType }) => artifactType === SIGNATURE_ARTIFACT);
 }
 
 type Found = StoredSignature | { readonly problem: string };
@@ -93,7 +92,13 @@ async function* stored(place: SignaturePlace, digest: Digest): AsyncGenerator<Fo
       const title = `${place.title}:${tag}`;
       return storedSignatures(signatureManifest(bytes, descriptor.mediaType, title));
     });
-  yield* referring(place, digest);
+  try {
+    yield* referring(place, digest);
+  } catch (error) {
+    // What the tag has counts all the same.
+    if (!tagged || !(error instanceof WiacError)) throw error;
+    yield { problem: error.message };
+  }
 }
 
 /**
