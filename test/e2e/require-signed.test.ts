@@ -111,6 +111,8 @@ test('a pulled image is verified once, and then without its registry', async () 
   expect((await made.wiac(['pull', reference])).exitCode).toBe(0);
   // It came without a signature: there is one now, or there is none.
   expect((await build(text, ...rule())).exitCode).toBe(15);
+  const run = await made.wiac(['run', ...rule(), reference, '/x']);
+  expect(run).toMatchObject({ exitCode: 125, stderr: expect.stringContaining('is not signed') });
   signByHand(registry, 'team/base', image, pair);
   expect((await build(text, ...rule())).exitCode).toBe(0);
   const asked = registry.asked.length;
