@@ -46,9 +46,9 @@ export function imageAccess(
 ): ImageAccess {
   const access = { environment, registry: { environment, ...registry }, ...(pull && { pull }) };
   if (prefixes.length === 0) return access;
-  const check: ImageAccess['check'] = async (reference, image) => {
+  const check: ImageAccess['check'] = async (reference, image, index) => {
     const { requireSigned } = await import('./signatures/require-signed.js');
-    await requireSigned(reference, image, { prefixes, store, registry: access.registry });
+    await requireSigned(reference, image, { prefixes, store, index, registry: access.registry });
   };
   return { ...access, check };
 }

@@ -199,6 +199,8 @@ export interface ImageRecord {
 export interface KeptSignature {
   /** What was signed. */
   readonly payload: Uint8Array;
+  /** Digest of the index that was signed, and that lists the manifest that this is kept for. */
+  readonly index?: string;
   /** Base64. */
   readonly signature: string;
 }

@@ -1,6 +1,8 @@
 /** Refuses images that must be signed and are not, before anything of them is used. */
 import type { KeyObject } from 'node:crypto';
 import { isDigest } from '../../oci/blob-digest.js';
+import { isIndex, parseManifest } from '../../oci/parse-manifest.js';
+import type { RegistryReference } from '../../oci/reference.js';
 import { isContainersStorage, parseReference } from '../../oci/reference.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
 import type { Digest, ResolvedImage } from '../../oci/resolved-image.js';
@@ -8,6 +10,7 @@ import { keepSignature, keptSignatures } from '../../store/images/kept-signature
 import type { ImageRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import { SignatureError } from '../../util/errors.js';
+import type { SignedBytes } from '../../verify/judge-signature.js';
 import { judgeSignature } from '../../verify/judge-signature.js';
 import type { SignedPrefix } from '../../verify/signed-prefixes.js';
 import { requiredKeys } from '../../verify/signed-prefixes.js';
@@ -23,6 +26,8 @@ export interface SignatureRules {
   /** Undefined: none is kept. */
   readonly store?: Store | undefined;
   readonly registry?: RegistryOptions | undefined;
+  /** An index that may list the image and be what was signed: a claim, which is looked into. */
+  readonly index?: string | undefined;
 }
 
 /** The index that a reference named, and the manifest in it: who signed either signed the image. */
@@ -36,7 +41,10 @@ function resolvedDigests({ rootDescriptor, manifestDescriptor }: ResolvedImage):
 
 function isKept(store: Store, digests: readonly Digest[], keys: readonly KeyObject[]): boolean {
   const kept = digests.flatMap((digest) => keptSignatures(store, digest));
-  return kept.some((signed) => !('problem' in judgeSignature(signed, { keys, digests })));
+  return kept.some((signed) => {
+    const all = [...digests, ...(signed.index === undefined ? [] : [signed.index as Digest])];
+    return !('problem' in judgeSignature(signed, { keys, digests: all }));
+  });
 }
 
 /** @returns what is wrong with the signatures that are there; undefined when one counts */
@@ -44,24 +52,44 @@ async function lookFor(
   place: SignaturePlace,
   digest: Digest,
   keys: readonly KeyObject[],
-  store: Store | undefined,
+  keep: (signed: SignedBytes) => Promise<void>,
 ): Promise<readonly string[] | undefined> {
   const problems: string[] = [];
   for await (const found of findSignatures(place, digest)) {
     const verdict = 'problem' in found ? found : judgeSignature(found, { keys, digests: [digest] });
     if ('problem' in verdict) problems.push(verdict.problem);
     else {
-      if (store && !('problem' in found)) await keepSignature(store, digest, found);
+      if (!('problem' in found)) await keep(found);
       return undefined;
     }
   }
   return problems;
 }
 
+/**
+ * The indexes that list one of the manifests: a lock file, or the store, may know an image by its own digest
+ * alone, and its signer has signed the index.
+ */
+async function* indexesOf(
+  place: SignaturePlace,
+  digests: readonly Digest[],
+  names: readonly (string | undefined)[],
+): AsyncGenerator<Digest> {
+  const seen = new Set<string>(digests);
+  for (const name of names) {
+    const found = name === undefined ? undefined : await place.tagged(name);
+    if (!found || seen.has(found.descriptor.digest)) continue;
+    seen.add(found.descriptor.digest);
+    const index = parseManifest(found.bytes, found.descriptor.mediaType, place.title);
+    if (isIndex(index) && index.manifests.some(({ digest }) => digests.includes(digest)))
+      yield found.descriptor.digest;
+  }
+}
+
 async function requireSignature(
   reference: string,
   found: readonly string[],
-  { prefixes, store, registry }: SignatureRules,
+  { prefixes, store, registry, index }: SignatureRules,
 ): Promise<void> {
   if (isContainersStorage(reference)) return;
   const parsed = parseReference(reference);
@@ -79,7 +107,19 @@ async function requireSignature(
   const problems: string[] = [];
   try {
     for (const digest of digests) {
-      const wrong = await lookFor(place, digest, keys, store);
+      const keep = async (signed: SignedBytes) => {
+        if (store) await keepSignature(store, digest, signed);
+      };
+      const wrong = await lookFor(place, digest, keys, keep);
+      if (wrong === undefined) return;
+      problems.push(...wrong);
+    }
+    const { tag, digest: named } = parsed as RegistryReference;
+    for await (const digest of indexesOf(place, digests, [index, named ?? tag])) {
+      const keep = async (signed: SignedBytes) => {
+        if (store) await keepSignature(store, first, { ...signed, index: digest });
+      };
+      const wrong = await lookFor(place, digest, keys, keep);
       if (wrong === undefined) return;
       problems.push(...wrong);
     }
