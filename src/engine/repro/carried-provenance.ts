@@ -1,6 +1,5 @@
 /** An image with the provenance that its index carries (moby/buildkit, attestation-storage.md). */
-import { digestParts } from '../../oci/blob-digest.js';
-import { ImageError } from '../../oci/image-error.js';
+import { attestationFor, isProvenance, readStatements } from '../../attest/read-attestations.js';
 import { layoutSource } from '../../oci/layout.js';
 import { ociArchiveSource } from '../../oci/oci-archive.js';
 import { isIndex, parseManifest } from '../../oci/parse-manifest.js';
@@ -9,12 +8,8 @@ import { parseReference } from '../../oci/reference.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
 import { registrySource } from '../../oci/registry/registry.js';
 import type { ManifestSource } from '../../oci/resolve.js';
-import { checkJsonSize, collect } from '../../oci/resolve.js';
-import type { Descriptor, ImageSource } from '../../oci/resolved-image.js';
+import type { ImageSource } from '../../oci/resolved-image.js';
 import { NotFoundError, UnsupportedError } from '../../util/errors.js';
-
-/** Bytes of a statement. */
-const MAX_STATEMENT = 64 << 20;
 
 function openSource(
   text: string,
@@ -41,35 +36,6 @@ export interface CarriedProvenance {
   readonly predicate: unknown;
 }
 
-async function readProvenance(
-  { reader }: ManifestSource,
-  attestation: Descriptor,
-  image: Descriptor,
-): Promise<unknown> {
-  checkJsonSize(attestation, `manifest of ${reader.title}`);
-  const bytes = await reader.readManifest(attestation);
-  const manifest = parseManifest(bytes, attestation.mediaType, reader.title);
-  const layer = isIndex(manifest)
-    ? undefined
-    : manifest.layers.find(({ annotations }) =>
-        annotations?.['in-toto.io/predicate-type']?.startsWith('https://slsa.dev/provenance/'),
-      );
-  if (!layer) return undefined;
-  const title = `the provenance of ${reader.title}`;
-  const content = await collect(await reader.openBlob(layer), MAX_STATEMENT, title);
-  try {
-    const { subject, predicate } = JSON.parse(content.toString());
-    const { algorithm, hex } = digestParts(image.digest);
-    if (subject.some((each: { digest: Record<string, string> }) => each.digest[algorithm] === hex))
-      return predicate;
-  } catch (cause) {
-    throw new ImageError(`${title} can't be read`, { cause });
-  }
-  throw new ImageError(`${title} is about another image than ${image.digest}`, {
-    hint: 'it was copied from there',
-  });
-}
-
 /**
  * Opens an image; the source is the caller's to close.
  * @param platform `os/architecture[/variant]`
@@ -87,11 +53,11 @@ export async function openCarried(
     const index = parseManifest(bytes, descriptor.mediaType, reader.title);
     if (isIndex(index)) {
       const image = choosePlatform(index.manifests, parsePlatform(platform), reader.title);
-      const attestation = index.manifests.find(
-        ({ annotations }) => annotations?.['vnd.docker.reference.digest'] === image.digest,
-      );
-      const predicate = attestation && (await readProvenance(source, attestation, image));
-      if (predicate !== undefined) return { source, predicate };
+      const attestation = attestationFor(index, image);
+      const [found] = attestation
+        ? await readStatements(reader, attestation, image, isProvenance)
+        : [];
+      if (found) return { source, predicate: found.predicate };
     }
     throw new NotFoundError(`${text} carries no provenance for ${platform}`, {
       hint: 'wiac build --provenance=mode=max adds it where the image is written to: --push, -o type=oci',
