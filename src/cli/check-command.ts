@@ -31,7 +31,6 @@ async function lookUp(
   const sources: Parameters<typeof openImage>[2] = [];
   try {
     const image = await openImage({ reference, platform }, findStored, sources, access);
-    await access.check?.(reference, image, undefined);
     if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
     const { config } = 'inPlace' in image ? image.inPlace : image;
     return { platform: formatPlatform(config), config: { Env: [], ...config.config } };

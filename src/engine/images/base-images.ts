@@ -61,16 +61,6 @@ export interface ImageAccess {
   readonly environment?: NodeJS.ProcessEnv;
   readonly registry?: RegistryOptions;
   readonly pull?: PullPolicy;
-  /**
-   * Told of each image before it is used.
-   * @param index digest of the index that a lock file names it by: a claim
-   * @throws when it must not be used
-   */
-  readonly check?: (
-    reference: string,
-    image: PlanImage,
-    index: string | undefined,
-  ) => Promise<void>;
   /** What a lock file says. */
   readonly lockedInputs?: Pick<LockedInputs, 'file' | 'image'> | undefined;
   /** What is kept of images between builds. */
@@ -79,18 +69,39 @@ export interface ImageAccess {
   readonly open?: (request: ImageRequest, sources: ImageSource[]) => Promise<PlanImage | undefined>;
   /** Those that were opened for another plan of the same Dockerfile. */
   readonly images?: PlanImages;
+  /**
+   * Told of each image before it is used.
+   * @param index digest of the index that a lock file names for it: a claim
+   * @throws when it must not be used
+   */
+  readonly check?: (
+    reference: string,
+    image: PlanImage,
+    index: string | undefined,
+  ) => Promise<void>;
 }
 
 /**
  * Asks the store first, as docker and podman do, then the source that the reference names.
  * @param sources gets the source that was opened, to be closed by the caller
- * @throws ImageError
+ * @throws ImageError, and what the access's check throws
  */
 export async function openImage(
   request: ImageRequest,
   findStored: FindStored,
   sources: ImageSource[],
-  { environment = {}, registry = {}, pull = 'missing' }: ImageAccess = {},
+  access: ImageAccess = {},
+): Promise<PlanImage> {
+  const image = await chooseImage(request, findStored, sources, access);
+  await access.check?.(request.reference, image, undefined);
+  return image;
+}
+
+async function chooseImage(
+  request: ImageRequest,
+  findStored: FindStored,
+  sources: ImageSource[],
+  { environment = {}, registry = {}, pull = 'missing' }: ImageAccess,
 ): Promise<PlanImage> {
   const stored = await findStored(request);
   if (stored && (pull === 'missing' || pull === 'never')) return { stored };
@@ -157,11 +168,13 @@ async function openPinned(
   const { reference, platform, location } = wanted;
   const locked = lockedInputs?.image(reference, platform, location);
   if (!lockedInputs || !locked)
-    return (await access.open?.(wanted, sources)) ?? openImage(wanted, findStored, sources, access);
+    return (
+      (await access.open?.(wanted, sources)) ?? chooseImage(wanted, findStored, sources, access)
+    );
   const { checkLockedDigest, openLockedImage } = await import('./locked-image.js');
   if (kept && parseReference(reference).kind === 'registry')
     return openLockedImage(wanted, lockedInputs.file, locked.digest, kept, registry, sources);
-  const image = await openImage(wanted, findStored, sources, access);
+  const image = await chooseImage(wanted, findStored, sources, access);
   checkLockedDigest(reference, lockedInputs.file, locked.digest, getBase(reference, image).digest);
   return image;
 }
@@ -175,9 +188,11 @@ async function openWanted(
 ): Promise<PlanImage> {
   try {
     const image = await openPinned(wanted, findStored, sources, access);
+    // Wherever it comes from: a lock file says which image it is, and not that it may be used.
     if (access.check) {
-      const locked = access.lockedInputs?.image(wanted.reference, wanted.platform, wanted.location);
-      await access.check(wanted.reference, image, locked?.index);
+      const { reference, platform, location } = wanted;
+      const locked = access.lockedInputs?.image(reference, platform, location);
+      await access.check(reference, image, locked?.index);
     }
     const isOfRegistry = parseReference(wanted.reference).kind === 'registry';
     if (isOfRegistry && 'manifestBytes' in image) await access.kept?.keep(image);
