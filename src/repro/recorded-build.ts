@@ -2,7 +2,7 @@
  * A build as a provenance of wiac says it was (attest/provenance.ts). The provenance comes from a
  * registry: every member may be missing or of another kind. Pure.
  */
-import { remoteIdentity } from '../lock/identify.js';
+import { ownDigest, remoteIdentity } from '../lock/identify.js';
 import type { LockedSource } from '../lock/lock-file.js';
 import { lockedValue, sourceKey } from '../lock/lock-file.js';
 import { ImageError } from '../oci/image-error.js';
@@ -79,13 +79,17 @@ const PURL = /^pkg:docker\/([^@?#]+)(?:@([^?#]+))?(?:\?(.*))?$/;
 function imageSource(uri: string, sha256: string, platform: string): LockedSource {
   const [, name = '', version, qualifiers = ''] = PURL.exec(uri) ?? [];
   const at = version === undefined ? '' : decoded(version);
-  const reference = at === '' ? name : `${name}${at.includes(':') ? '@' : ':'}${at}`;
-  const own = new URLSearchParams(qualifiers).get('platform');
+  const known = new URLSearchParams(qualifiers);
+  const [own, digest] = [known.get('platform'), known.get('digest')];
+  const tagged = at === '' ? name : `${name}${at.includes(':') ? '@' : ':'}${at}`;
+  const named = parseReference(digest === null ? tagged : `${tagged}@${digest}`);
   return {
     kind: 'image',
-    name: formatReference(parseReference(reference)),
+    name: formatReference(named),
     platform: own ?? platform,
     digest: `sha256:${sha256}`,
+    // The Dockerfile may name the index: a claim, which is looked into when the image is opened.
+    index: ownDigest(named),
     usedBy: [],
   };
 }

@@ -47,6 +47,14 @@ describe('resolvedDependencies', () => {
     ]);
   });
 
+  test.each([
+    [`debian:12@${MANIFEST}`, `pkg:docker/debian@12?digest=${MANIFEST}&platform=linux%2Famd64`],
+    [`debian@${MANIFEST}`, `pkg:docker/debian?digest=${MANIFEST}&platform=linux%2Famd64`],
+  ])('%s has its tag and its digest', (reference, uri) => {
+    const step = getStep('source', 's1', { reference, digest: MANIFEST });
+    expect(dependencies([step])).toMatchObject([{ uri }]);
+  });
+
   test('an image of a layout keeps its reference', () => {
     const layout = getStep('source', 's1', { reference: 'oci-layout://x:1', digest: MANIFEST });
     expect(dependencies([layout])).toMatchObject([{ uri: 'oci-layout://x:1' }]);

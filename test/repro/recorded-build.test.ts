@@ -79,6 +79,16 @@ test.each([
     { kind: 'image', name: `docker.io/library/debian@sha256:${SHA256}` },
   ],
   [
+    `pkg:docker/debian@12?digest=sha256:${'3'.repeat(64)}&platform=linux%2Farm64`,
+    { sha256: SHA256 },
+    {
+      kind: 'image',
+      name: `docker.io/library/debian:12@sha256:${'3'.repeat(64)}`,
+      digest: `sha256:${SHA256}`,
+      index: `sha256:${'3'.repeat(64)}`,
+    },
+  ],
+  [
     'https://h/a.tar',
     { sha256: SHA256 },
     { kind: 'http', name: 'https://h/a.tar', checksum: `sha256:${SHA256}` },
