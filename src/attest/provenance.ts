@@ -73,6 +73,12 @@ function sourceUri(source: RemoteSource): string {
   return source.type === 'git' && source.ref !== undefined ? `${url}#${source.ref}` : url;
 }
 
+/** The same with the directory of the repository that the build context is. */
+function contextUri(source: RemoteSource): string {
+  if (source.type !== 'git' || source.subdirectory === '') return sourceUri(source);
+  return `${source.url}#${source.ref ?? ''}:${source.subdirectory}`;
+}
+
 function remoteDependency({ source, content }: FetchedFrom) {
   const uri = sourceUri(source);
   if (source.type === 'http') return { uri, digest: isDigest(content) ? digestSet(content) : {} };
@@ -191,7 +197,7 @@ export function provenance(input: ProvenanceInput): unknown {
       buildType: BUILD_TYPE,
       externalParameters: {
         configSource: {
-          ...(contextFrom ? { uri: sourceUri(contextFrom.source) } : {}),
+          ...(contextFrom ? { uri: contextUri(contextFrom.source) } : {}),
           path,
           digest: { sha256: digest },
         },

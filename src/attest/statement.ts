@@ -26,9 +26,10 @@ export function digestSet(digest: Descriptor['digest']): Record<string, string> 
 export function imagePurl(reference: string, platform: string): string {
   const { tag, digest, ...rest } = parseRegistryReference(reference);
   const name = familiarReference(rest);
-  const version = digest ?? tag;
-  const at = version === undefined ? '' : `@${encodeURIComponent(version)}`;
-  return `pkg:docker/${name}${at}?platform=${encodeURIComponent(platform)}`;
+  const at = tag === undefined ? '' : `@${encodeURIComponent(tag)}`;
+  // Beside the tag, as BuildKit has it.
+  const own = digest === undefined ? '' : `digest=${digest}&`;
+  return `pkg:docker/${name}${at}?${own}platform=${encodeURIComponent(platform)}`;
 }
 
 /**

@@ -26,6 +26,13 @@ const SOMETHING_FOUND = 1;
 
 const SIGNS = { added: '+', removed: '-', changed: '~' };
 
+/** Said when no source was added, removed or changed. */
+const NO_CHANGES = {
+  new: 'written; the build takes nothing from the network',
+  changed: 'written anew; no digest changed',
+  same: 'nothing changed',
+};
+
 function describe({ change, source, before, after }: LockChange): string {
   const values = [before, after].filter((value) => value !== undefined);
   return `${SIGNS[change]} ${source} ${values.join(' -> ')}\n`;
@@ -41,11 +48,11 @@ async function write(
   renewal: Renewal,
   { json }: Pick<LockOptions, 'json'>,
 ) {
-  const { file, changes, warnings } = await lockBuild(store, request, renewal);
+  const { file, state, changes, warnings } = await lockBuild(store, request, renewal);
   const warn = await openLog('warn', 'text');
   warnings.forEach(warn);
-  if (json) return print({ file, changes });
-  if (changes.length === 0) process.stderr.write(`${file}: nothing changed\n`);
+  if (json) return print({ file, state, changes });
+  if (changes.length === 0) process.stderr.write(`${file}: ${NO_CHANGES[state]}\n`);
   for (const change of changes) process.stdout.write(describe(change));
 }
 

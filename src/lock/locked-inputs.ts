@@ -94,7 +94,7 @@ function otherDigest(sources: readonly LockedSource[], wanted: SourceIdentity) {
 
 /** What is said of an image that no other machine could ask for. */
 export function keptHere(source: SourceIdentity): string {
-  return `${describeSource(source)} is kept on this machine alone and can't be locked: push it to a registry`;
+  return `${describeSource(source)} is kept on this machine alone and can't be locked: push it to a registry, and remove it here`;
 }
 
 /** Opens a lock file for a build. */

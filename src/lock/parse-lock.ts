@@ -16,6 +16,9 @@ const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9._-]+)?$/;
 /** Messages have it, and they go to terminals. */
 const NAME = /^[^\p{Cc}]+$/u;
 
+/** Characters of a value that a message quotes. */
+const MAX_QUOTED = 200;
+
 const AGAIN = 'put it right by hand, or remove the file and write it again with wiac lock';
 
 /** A line of the lock file for a message. */
@@ -85,9 +88,10 @@ function memberReader(value: JsonObject, wrong: (problem: string) => never): Mem
     const found = value[name];
     if (found === undefined && optional) return undefined;
     if (typeof found === 'string' && pattern.test(found)) return found;
-    return wrong(
-      found === undefined ? `has no ${name}` : `has the ${name} ${JSON.stringify(found)}`,
-    );
+    if (found === undefined) return wrong(`has no ${name}`);
+    // An object can be deeper than what JSON.stringify takes.
+    if (typeof found !== 'string') return wrong(`has no text as its ${name}`);
+    return wrong(`has the ${name} ${JSON.stringify(found.slice(0, MAX_QUOTED))}`);
   };
 }
 
@@ -159,7 +163,9 @@ function parseSources(file: string, text: string, values: readonly unknown[]): L
  * @param dockerfile name of the Dockerfile that it has to belong to, without its directory
  * @throws LockError
  */
-export function parseLock(file: string, text: string, dockerfile: string): LockFile {
+export function parseLock(file: string, given: string, dockerfile: string): LockFile {
+  // Editors of Windows put a mark in front.
+  const text = given.replace(/^\uFEFF/, '');
   refuseConflict(file, text);
   const value = parseJson(file, text);
   const top = lineAt(file, 1);

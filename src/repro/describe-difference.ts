@@ -2,6 +2,7 @@
 import type { ContentDifference, Sample } from '../fs/layer/compare-content.js';
 import type { FileDifference } from '../fs/layer/compare-layers.js';
 import type { FileStats } from '../fs/scan/file-stats.js';
+import { printable } from '../util/printable.js';
 
 /** Characters before and behind the first one that differs. */
 const BEFORE = 24;
@@ -29,15 +30,6 @@ export function lineAt({ window, windowStart }: Sample, offset: number): string 
   let to = at;
   while (to < window.length && !isEnd(window[to])) to += 1;
   return window.toString('latin1', from, to);
-}
-
-/** Control characters as escapes: an excerpt goes to a terminal. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about.
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-    const known = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }[character];
-    return known ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
 }
 
 function excerpt(sample: Sample, offset: number, asText: boolean): string {

@@ -3,8 +3,9 @@
 import type { ContentDifference } from '../fs/layer/compare-content.js';
 import type { FileDifference } from '../fs/layer/compare-layers.js';
 import { lastName, parentPath } from '../fs/tree-path.js';
+import { printable } from '../util/printable.js';
 import type { Cause } from './causes.js';
-import { areText, describeSides, lineAt, printable } from './describe-difference.js';
+import { areText, describeSides, lineAt } from './describe-difference.js';
 import { diagnose } from './diagnosis.js';
 import type { Finding } from './layer-finding.js';
 import { isOrdinaryTime } from './ordinary-time.js';
@@ -69,7 +70,11 @@ function pairNames(
     `${parentPath(path)}\0${(first ?? second)?.kind}`;
   const group = (list: readonly FileDifference[]) => {
     const groups = new Map<string, FileDifference[]>();
-    for (const item of list) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+    for (const item of list) {
+      const known = groups.get(key(item));
+      if (known) known.push(item);
+      else groups.set(key(item), [item]);
+    }
     return groups;
   };
   const others = group(extra);

@@ -2,9 +2,13 @@
  * A build as a provenance of wiac says it was (attest/provenance.ts). The provenance comes from a
  * registry: every member may be missing or of another kind. Pure.
  */
+import { ownDigest, remoteIdentity } from '../lock/identify.js';
 import type { LockedSource } from '../lock/lock-file.js';
+import { lockedValue, sourceKey } from '../lock/lock-file.js';
 import { ImageError } from '../oci/image-error.js';
 import { formatReference, parseReference } from '../oci/reference.js';
+import type { RemoteSource } from '../plan/remote.js';
+import { remoteAddress } from '../sources/context-source.js';
 
 /** All that a build is made from, besides the files of a context that is a directory. */
 export interface RecordedBuild {
@@ -13,9 +17,12 @@ export interface RecordedBuild {
   readonly target: string | undefined;
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** Named contexts that are images, stages, or of the network. */
   readonly contexts: Readonly<Record<string, string>>;
-  /** Where the context was fetched from, with the commit or digest that it had. */
-  readonly context: string | undefined;
+  /** Names of those that were directories or archives of the builder. */
+  readonly localContexts: readonly string[];
+  /** Where the context was fetched from, and the commit or digest that it had. */
+  readonly context: { readonly address: string; readonly content: string } | undefined;
   /** The images, files and commits. */
   readonly sources: readonly LockedSource[];
   /** Seconds since 1970. */
@@ -62,6 +69,9 @@ function decoded(part: string): string {
   }
 }
 
+const NO_DIGEST =
+  'only a build all of whose inputs are named by digest can be repeated: build it again, with wiac lock';
+
 const HEX = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const PURL = /^pkg:docker\/([^@?#]+)(?:@([^?#]+))?(?:\?(.*))?$/;
 
@@ -69,13 +79,17 @@ const PURL = /^pkg:docker\/([^@?#]+)(?:@([^?#]+))?(?:\?(.*))?$/;
 function imageSource(uri: string, sha256: string, platform: string): LockedSource {
   const [, name = '', version, qualifiers = ''] = PURL.exec(uri) ?? [];
   const at = version === undefined ? '' : decoded(version);
-  const reference = at === '' ? name : `${name}${at.includes(':') ? '@' : ':'}${at}`;
-  const own = new URLSearchParams(qualifiers).get('platform');
+  const known = new URLSearchParams(qualifiers);
+  const [own, digest] = [known.get('platform'), known.get('digest')];
+  const tagged = at === '' ? name : `${name}${at.includes(':') ? '@' : ':'}${at}`;
+  const named = parseReference(digest === null ? tagged : `${tagged}@${digest}`);
   return {
     kind: 'image',
-    name: formatReference(parseReference(reference)),
+    name: formatReference(named),
     platform: own ?? platform,
     digest: `sha256:${sha256}`,
+    // The Dockerfile may name the index: a claim, which is looked into when the image is opened.
+    index: ownDigest(named),
     usedBy: [],
   };
 }
@@ -87,7 +101,7 @@ function sourceOf({ uri, digest }: Members, platform: string, title: string): Lo
   const hash = text(sha1) ?? text(sha256) ?? '';
   if (!HEX.test(hash))
     throw new ImageError(`${title}: ${name || 'an input'} has no digest`, {
-      hint: 'only a build all of whose inputs are named by digest can be repeated: build it again, with wiac lock',
+      hint: NO_DIGEST,
     });
   if (name.startsWith('pkg:docker/')) return imageSource(name, hash, platform);
   if (/^oci-(?:layout|archive):|^docker-archive:/.test(name))
@@ -98,14 +112,59 @@ function sourceOf({ uri, digest }: Members, platform: string, title: string): Lo
   return { kind: 'git', name: url, ref, commit: hash, usedBy: [] };
 }
 
-/** A context that was fetched, as it was then. */
-function fetchedContext(uri: string | undefined, sources: readonly LockedSource[]) {
+/**
+ * A context that was fetched, as it was then.
+ * @throws ImageError for one that is not of the network: a provenance must not name what lies on the
+ *   machine that reads it; for one without a digest
+ */
+function fetchedContext(
+  uri: string | undefined,
+  sources: readonly LockedSource[],
+  title: string,
+): RecordedBuild['context'] {
   if (uri === undefined) return undefined;
-  const [, url = uri, ref] = /^([^#]*)(?:#(.*))?$/s.exec(uri) ?? [];
-  const source = sources.find(
-    (each) => each.name === url && (each.kind !== 'git' || each.ref === ref),
-  );
-  return source?.kind === 'git' ? `${url}#${source.commit}` : uri;
+  const remote = addressOf(uri);
+  if (!remote)
+    throw new ImageError(`${title} has the build context ${uri}, which is no address`, {
+      hint: 'only a context of the web or of a repository can be taken from a provenance',
+    });
+  const wanted = sourceKey(remoteIdentity(remote));
+  const source = sources.find((each) => sourceKey(each) === wanted);
+  if (!source)
+    throw new ImageError(`${title}: the build context ${uri} has no digest`, { hint: NO_DIGEST });
+  const content = lockedValue(source);
+  if (remote.type === 'http') return { address: remote.url, content };
+  const directory = remote.subdirectory === '' ? '' : `:${remote.subdirectory}`;
+  return { address: `${remote.url}#${content}${directory}`, content };
+}
+
+/** A source of the network; undefined for a path, and for what contradicts itself. */
+function addressOf(text: string): RemoteSource | undefined {
+  try {
+    return remoteAddress(text)?.source;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Does a value of --build-context mean the same thing on every machine? */
+function isOfNoMachine(value: string): boolean {
+  // A path in an oci-layout: or archive is one as well, but its image has to have the recorded digest.
+  return /^(docker-image|oci-layout|target|oci-archive|docker-archive):/.test(value);
+}
+
+/** Named contexts: those that can be taken from a provenance, and the names of the others. */
+function namedContexts(recorded: Readonly<Record<string, string>>) {
+  const contexts: [string, string][] = [];
+  const localContexts: string[] = [];
+  for (const [name, value] of Object.entries(recorded)) {
+    const remote = addressOf(value);
+    if (isOfNoMachine(value)) contexts.push([name, value]);
+    // With its scheme: what has none could be the name of a directory.
+    else if (remote) contexts.push([name, value.replace(/^(?=github\.com\/)/, 'https://')]);
+    else localContexts.push(name);
+  }
+  return { contexts: Object.fromEntries(contexts), localContexts };
 }
 
 function seconds(value: unknown): number | undefined {
@@ -154,8 +213,8 @@ export function recordedBuild(predicate: unknown, title: string): RecordedBuild 
     target: text(args.target),
     buildArgs: prefixed(args, 'build-arg'),
     labels: prefixed(args, 'label'),
-    contexts: prefixed(args, 'context'),
-    context: fetchedContext(text(members(configSource).uri), sources),
+    ...namedContexts(prefixed(args, 'context')),
+    context: fetchedContext(text(members(configSource).uri), sources, title),
     sources,
     epoch: typeof sourceDateEpoch === 'number' ? sourceDateEpoch : undefined,
     times: began === undefined || ended === undefined ? undefined : { began, ended },

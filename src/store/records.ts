@@ -152,6 +152,12 @@ export interface OriginalImage {
   readonly config: Uint8Array;
 }
 
+/** A manifest with its config, and the indexes that it was found through. */
+export interface KeptManifest extends OriginalImage {
+  /** Digests, the newest last; each was seen to lead to the manifest. */
+  readonly indexes?: readonly string[];
+}
+
 /** Times that an image and the files in layers of its build get when it is written. */
 export interface ImageTimes {
   /** Since 1970. */

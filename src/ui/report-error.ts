@@ -2,6 +2,7 @@
 import { excerpt } from '../dockerfile/excerpt.js';
 import type { SourceLocation } from '../util/errors.js';
 import { StepFailedError, WiacError } from '../util/errors.js';
+import { printableLines } from '../util/printable.js';
 import { withoutCredentials } from '../util/redact.js';
 
 /** The place an error is about, if it has one. */
@@ -25,11 +26,13 @@ function shorten(message: string): string {
 export function describeError(error: WiacError, lines: readonly string[] | undefined): string {
   const location = errorLocation(error);
   const place = location ? `${location.file}:${location.line}:${location.column}: ` : '';
-  const parts = [`wiac: ${place}${shorten(withoutCredentials(error.message))}`];
-  if (location && lines) parts.push(excerpt(lines, location));
+  const head = [`wiac: ${place}${shorten(withoutCredentials(error.message))}`];
+  if (location && lines) head.push(excerpt(lines, location));
+  // They quote what others have written; the output of a step is the step's own.
+  const parts = head.map(printableLines);
   if (error instanceof StepFailedError && error.lastLines.length > 0) {
     parts.push(`last lines of its output:`, ...error.lastLines.map((line) => `  | ${line}`));
   }
-  if (error.hint !== undefined) parts.push(`hint: ${error.hint}`);
+  if (error.hint !== undefined) parts.push(printableLines(`hint: ${error.hint}`));
   return `${parts.join('\n')}\n`;
 }

@@ -1,6 +1,7 @@
 /** What `wiac repro --against` prints: for people, and for programs. */
 import type { ComparedLayer, ImageReport } from '../repro/image-report.js';
 import { REPRO_VERSION } from '../repro/repro-report.js';
+import { printable } from '../util/printable.js';
 import { describeFindings } from './repro.js';
 
 const OUTCOMES: Readonly<Record<ComparedLayer['outcome'], string>> = {
@@ -16,7 +17,7 @@ function describeLayer(layer: ComparedLayer): string[] {
   const instruction = text?.split('\n')[0] ?? (step === undefined ? 'of the base image' : '');
   const hidden = differences - findings.length;
   return [
-    `layer ${layer.layer}: ${OUTCOMES[outcome]}  ${instruction}`,
+    `layer ${layer.layer}: ${OUTCOMES[outcome]}  ${printable(instruction)}`,
     ...(otherInputs ? ['    the build context has other files than it had for the image'] : []),
     ...describeFindings(findings),
     ...(hidden > 0 ? [`    and ${hidden} other paths`] : []),

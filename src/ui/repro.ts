@@ -3,6 +3,7 @@ import type { StepId } from '../plan/step.js';
 import type { Finding } from '../repro/layer-finding.js';
 import type { RepeatedStep, ReproReport } from '../repro/repro-report.js';
 import { REPRO_VERSION } from '../repro/repro-report.js';
+import { printable } from '../util/printable.js';
 
 /** A report with the names of its steps. */
 export interface NamedReport {
@@ -46,9 +47,12 @@ function describeStep(
   name: (id: StepId) => string,
 ): string[] {
   if (outcome === 'same') return [];
-  const head = `${name(step)} ${text.split('\n')[0]}`;
+  const head = `${name(step)} ${printable(text.split('\n')[0] ?? '')}`;
   if (outcome === 'failed')
-    return [head, ...(message ?? '').split('\n').map((line) => `    second run: ${line}`)];
+    return [
+      head,
+      ...(message ?? '').split('\n').map((line) => `    second run: ${printable(line)}`),
+    ];
   const hidden = differences - findings.length;
   return [
     head,

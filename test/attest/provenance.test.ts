@@ -47,6 +47,14 @@ describe('resolvedDependencies', () => {
     ]);
   });
 
+  test.each([
+    [`debian:12@${MANIFEST}`, `pkg:docker/debian@12?digest=${MANIFEST}&platform=linux%2Famd64`],
+    [`debian@${MANIFEST}`, `pkg:docker/debian?digest=${MANIFEST}&platform=linux%2Famd64`],
+  ])('%s has its tag and its digest', (reference, uri) => {
+    const step = getStep('source', 's1', { reference, digest: MANIFEST });
+    expect(dependencies([step])).toMatchObject([{ uri }]);
+  });
+
   test('an image of a layout keeps its reference', () => {
     const layout = getStep('source', 's1', { reference: 'oci-layout://x:1', digest: MANIFEST });
     expect(dependencies([layout])).toMatchObject([{ uri: 'oci-layout://x:1' }]);
@@ -65,7 +73,8 @@ describe('resolvedDependencies', () => {
   });
 
   test('contexts of the network, and what a lock file says of a fetch that was not looked for', () => {
-    const git = { type: 'git', url: 'https://example.org/r.git', ref: 'main' } as never;
+    const url = 'https://example.org/r.git';
+    const git = { type: 'git', url, ref: 'main', subdirectory: 'docs' } as never;
     const http = { type: 'http', url: 'https://example.org/x' } as never;
     const locked = { content: MANIFEST, by: 'D.lock' };
     const step = getStep('fetch', 's1', { source: http, locked });
@@ -80,7 +89,7 @@ describe('resolvedDependencies', () => {
     const made = predicate([copy], { contextFrom, fetchedContexts: [''] });
     expect(made.runDetails.metadata.buildkit_completeness.resolvedDependencies).toBe(true);
     expect(made.buildDefinition.externalParameters.configSource).toEqual({
-      uri: 'https://example.org/r.git#main',
+      uri: 'https://example.org/r.git#main:docs',
       path: 'Dockerfile',
       digest: { sha256: HEX },
     });

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import type { WebServer } from '../support/web-server.js';
@@ -26,7 +27,16 @@ let registry: Registry;
 let web: WebServer;
 /** What each call printed. */
 let results: Record<
-  'moved' | 'again' | 'other' | 'download' | 'min' | 'none' | 'path' | 'option',
+  | 'moved'
+  | 'again'
+  | 'other'
+  | 'download'
+  | 'archive'
+  | 'named'
+  | 'min'
+  | 'none'
+  | 'path'
+  | 'option',
   Result
 >;
 
@@ -74,9 +84,9 @@ beforeAll(async () => {
     'src/f': 'before',
   });
   const archive = (name: string) => join(tempDir(), name);
-  const [max, min, none, fetched] = ['max', 'min', 'none', 'fetched'].map(archive) as [
-    ...[string, string, string, string],
-  ];
+  const [max, min, none, fetched, sent] = ['max', 'min', 'none', 'fetched', 'sent'].map(
+    archive,
+  ) as [string, string, string, string, string];
   await run(['build', '-q', provenance, '-o', `type=oci,dest=${max}`, local]);
   await run(['build', '-q', '--provenance', '-o', `type=oci,dest=${min}`, local]);
   await run(['build', '-q', '-o', `type=oci,dest=${none}`, local]);
@@ -86,6 +96,13 @@ beforeAll(async () => {
   const server = await serveFiles(files);
   const add = context({ Dockerfile: dockerfile(`ADD http://${server.host}/data /data`) });
   await run(['build', '-q', provenance, '-o', `type=oci,dest=${fetched}`, add]);
+  // A context of the web, and one of a directory that is nobody else's.
+  const named = ['--build-context', `lib=${context({ f: 'of the builder' })}`];
+  const lines = context({ Dockerfile: 'FROM scratch\nCOPY f /f\nCOPY --from=lib f /l\n', f: 'f' });
+  const send = () => execa('tar', ['-cf', join(files, 'c.tar'), '-C', lines, '.']);
+  await send();
+  const flags = ['-q', provenance, ...named, '-o', `type=oci,dest=${sent}`];
+  await run(['build', ...flags, `http://${server.host}/c.tar`]);
 
   // Everything moves on.
   await run(['build', '-q', '-t', base, '--push', second]);
@@ -93,6 +110,8 @@ beforeAll(async () => {
   await git('commit', '-qam', 'more');
   await git('push', '-q', join(root, 'r.git'), 'HEAD:main');
   writeFileSync(join(files, 'data'), 'after');
+  writeFileSync(join(lines, 'f'), 'after');
+  await send();
   const against = (image: string, ...args: string[]) =>
     wiac(['repro', '-q', '--json', '--against', image, ...args]);
   const again = await against(`oci-archive:${max}`, local);
@@ -102,6 +121,8 @@ beforeAll(async () => {
     again,
     other: await wiac(['repro', '-q', '--against', `oci-archive:${max}`, local]),
     download: await against(`oci-archive:${fetched}`, add),
+    archive: await against(`oci-archive:${sent}`, ...named),
+    named: await against(`oci-archive:${sent}`),
     min: await against(`oci-archive:${min}`, local),
     none: await against(`oci-archive:${none}`, local),
     path: await against(`oci-archive:${max}`),
@@ -151,6 +172,13 @@ test('for people: a build context that is another one is said to be it', () => {
 
 test.each([
   ['a download that has changed', 'download', 14, /data/],
+  ['a build context that has changed', 'archive', 14, /the build context \S+c\.tar is sha256:/],
+  [
+    'a directory that the provenance names',
+    'named',
+    2,
+    /a build context lib that was a directory\nhint: .*--build-context lib=DIR/,
+  ],
   [
     'provenance without the Dockerfile',
     'min',

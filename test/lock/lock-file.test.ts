@@ -154,6 +154,16 @@ describe('a wrong lock file', () => {
       TEXT.replace('debian:12', 'debian\\u001b[31m'),
       /^D\.lock:\d+: docker\.io\/library\/debian\S+ has the image "docker\.io\/library\/debian\\u001b/,
     ],
+    [
+      'deep',
+      TEXT.replace('"docker.io/library/debian:12"', '['.repeat(20_000) + ']'.repeat(20_000)),
+      'D.lock:1: source 3 has no text as its image',
+    ],
+    [
+      'long',
+      TEXT.replace('sha256:a', 'X'.repeat(1_000)),
+      /^D\.lock:11: docker\.io\/library\/debian:12 has the digest "X{200}"$/,
+    ],
     ['no object', TEXT.replace('{"http"', '7, {"http"'), 'D.lock:1: source 2 is no object'],
     [
       'uses',
@@ -163,6 +173,12 @@ describe('a wrong lock file', () => {
   ])('%s', (_, text, message) => {
     expect(problem(text)).toEqual(
       typeof message === 'string' ? message : expect.stringMatching(message),
+    );
+  });
+
+  test('with the line ends and the mark of Windows it says the same', () => {
+    expect(parseLock('D.lock', `\uFEFF${TEXT.replaceAll('\n', '\r\n')}`, 'Dockerfile')).toEqual(
+      parseLock('D.lock', TEXT, 'Dockerfile'),
     );
   });
 

@@ -84,7 +84,7 @@ describe('lockedInputs', () => {
     expect(warnings).toEqual([
       'image docker.io/library/debian:12 (linux/arm64) is not in D.lock and was resolved anew: wiac lock adds it',
       'image docker.io/library/debian:13 (linux/amd64) is not in D.lock and was resolved anew: wiac lock adds it',
-      "image docker.io/library/mine:latest (linux/amd64) is kept on this machine alone and can't be locked: push it to a registry",
+      "image docker.io/library/mine:latest (linux/amd64) is kept on this machine alone and can't be locked: push it to a registry, and remove it here",
       'file https://h/y is not in D.lock and was resolved anew: wiac lock adds it',
       'file https://h/context is not in D.lock and was resolved anew: wiac lock adds it',
     ]);

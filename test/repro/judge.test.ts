@@ -257,3 +257,14 @@ test('an excerpt can do nothing to a terminal', () => {
   expect(JSON.stringify(finding)).not.toContain('\\u001b');
   expect(finding).toMatchObject({ path: '/a\\x1b[2Jb', first: 'x\\x1b[31mred' });
 });
+
+test('a directory in which each of 100,000 files has another name', () => {
+  const names = (side: 'first' | 'second') =>
+    Array.from({ length: 100_000 }, (_, index): FileDifference => {
+      const none = { first: undefined, second: undefined };
+      return { path: `d/${side}${index}`, ...none, [side]: FILE, aspects: [] };
+    });
+  const { findings, total } = judge([...names('first'), ...names('second')]);
+  expect(total).toBe(100_000);
+  expect(findings).toHaveLength(1000);
+});

@@ -41,7 +41,7 @@ test('Dockerfile, arguments, platform', () => {
     'build-arg:A': '1',
     'build-arg:A:B': '2',
     'label:x': 'y',
-    'context:lib': './lib',
+    'context:lib': 'docker-image://debian',
   };
   expect(read({ args, internal: { sourceDateEpoch: 5 } })).toMatchObject({
     dockerfile: { name: 'Dockerfile', text: 'FROM scratch\n' },
@@ -49,7 +49,8 @@ test('Dockerfile, arguments, platform', () => {
     target: 'app',
     buildArgs: { A: '1', 'A:B': '2' },
     labels: { x: 'y' },
-    contexts: { lib: './lib' },
+    contexts: { lib: 'docker-image://debian' },
+    localContexts: [],
     context: undefined,
     epoch: 5,
     times: undefined,
@@ -78,6 +79,16 @@ test.each([
     { kind: 'image', name: `docker.io/library/debian@sha256:${SHA256}` },
   ],
   [
+    `pkg:docker/debian@12?digest=sha256:${'3'.repeat(64)}&platform=linux%2Farm64`,
+    { sha256: SHA256 },
+    {
+      kind: 'image',
+      name: `docker.io/library/debian:12@sha256:${'3'.repeat(64)}`,
+      digest: `sha256:${SHA256}`,
+      index: `sha256:${'3'.repeat(64)}`,
+    },
+  ],
+  [
     'https://h/a.tar',
     { sha256: SHA256 },
     { kind: 'http', name: 'https://h/a.tar', checksum: `sha256:${SHA256}` },
@@ -92,12 +103,40 @@ test.each([
   expect(read({ dependencies: [{ uri, digest }] }).sources).toMatchObject([source]);
 });
 
-test('a context that was fetched is that of its commit', () => {
-  const uri = 'https://h/a.git#main';
-  const dependencies = [{ uri, digest: { sha1: SHA1 } }];
-  expect(read({ configSource: { uri, path: 'Dockerfile' }, dependencies }).context).toBe(
-    `https://h/a.git#${SHA1}`,
-  );
+const GIT = { uri: 'https://h/a.git#main', digest: { sha1: SHA1 } };
+const WEB = { uri: 'https://h/a.tar', digest: { sha256: SHA256 } };
+
+test.each([
+  ['https://h/a.git#main', { address: `https://h/a.git#${SHA1}`, content: SHA1 }],
+  ['https://h/a.git#main:docs/x', { address: `https://h/a.git#${SHA1}:docs/x`, content: SHA1 }],
+  ['https://h/a.tar', { address: 'https://h/a.tar', content: `sha256:${SHA256}` }],
+])('the context %s is that of its digest', (uri, context) => {
+  const given = { configSource: { uri, path: 'Dockerfile' }, dependencies: [GIT, WEB] };
+  expect(read(given).context).toEqual(context);
+});
+
+test.each(['/root/.ssh', '.', '-', '../x', 'file:///etc', 'https://h/other', 'https://h/a.git'])(
+  'the context %s is refused: it is of this machine, or has no digest',
+  (uri) => {
+    const given = { configSource: { uri, path: 'Dockerfile' }, dependencies: [GIT, WEB] };
+    expect(() => read(given)).toThrow(/has the build context .* which is no address|has no digest/);
+  },
+);
+
+test('named contexts of the machine that built are not looked for on this one', () => {
+  const args = {
+    'context:a': '/root/.ssh',
+    'context:b': 'lib',
+    'context:c': '-',
+    'context:d': 'https://h/a.tar',
+    'context:e': 'github.com/o/r#v1',
+    'context:f': 'target:x',
+    'context:g': 'file:///etc',
+  };
+  expect(read({ args })).toMatchObject({
+    contexts: { d: 'https://h/a.tar', e: 'https://github.com/o/r#v1', f: 'target:x' },
+    localContexts: ['a', 'b', 'c', 'g'],
+  });
 });
 
 describe('what can not be repeated', () => {

@@ -27,6 +27,14 @@ test('without the source there is no excerpt', () => {
   );
 });
 
+test('what a message quotes does not reach the terminal as control characters', () => {
+  const nasty = '\u001b[31m\u009b2J\u202e\rx';
+  const error = new DockerfileError(`${nasty}\nmore\t`, location, { hint: nasty });
+  const text = describeError(error, ['FROM a', nasty, '']);
+  expect(text).not.toMatch(/(?![\n\t])[\p{Cc}\u202e]/u);
+  expect(text).toMatch(/^wiac: Dockerfile:2:3: \\x1b\[31m\\x9b2J\\u202e\\rx\nmore\t\n/);
+});
+
 test('the last lines of a step that failed', () => {
   const error = new StepFailedError(
     'the step ended with exit code 1',

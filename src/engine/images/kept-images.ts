@@ -2,7 +2,7 @@
 import type { ResolvedImage } from '../../oci/resolved-image.js';
 import { imagesWithManifest } from '../../store/images/image-ids.js';
 import { findManifest, keepManifest } from '../../store/images/kept-manifests.js';
-import type { OriginalImage } from '../../store/records.js';
+import type { KeptManifest } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { PlanImage } from './plan-images.js';
 
@@ -10,7 +10,7 @@ import type { PlanImage } from './plan-images.js';
 export interface KeptImages {
   /** An image of the store that was pulled by this digest. */
   readonly stored: (digest: string, platform: string) => PlanImage | undefined;
-  readonly find: (digest: string) => OriginalImage | undefined;
+  readonly find: (digest: string) => KeptManifest | undefined;
   readonly keep: (image: ResolvedImage) => Promise<void>;
 }
 
@@ -25,11 +25,11 @@ export function keptImages(store: Store): KeptImages {
       return stored && { stored };
     },
     find: (digest) => findManifest(store, digest),
-    keep: ({ manifestDescriptor, manifestBytes, configBytes }) =>
-      keepManifest(store, manifestDescriptor.digest, {
-        mediaType: manifestDescriptor.mediaType,
-        manifest: manifestBytes,
-        config: configBytes,
-      }),
+    keep: ({ rootDescriptor, manifestDescriptor, manifestBytes, configBytes }) => {
+      const { digest, mediaType } = manifestDescriptor;
+      const image = { mediaType, manifest: manifestBytes, config: configBytes };
+      const index = rootDescriptor.digest === digest ? undefined : rootDescriptor.digest;
+      return keepManifest(store, digest, image, index);
+    },
   };
 }

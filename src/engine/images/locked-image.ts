@@ -1,4 +1,5 @@
 /** An image that a lock file names by its digest: from the store, from what is kept of it, or from where it is. */
+import { ownDigest } from '../../lock/identify.js';
 import { ImageError, sayingMore } from '../../oci/image-error.js';
 import { isIndex, parseConfig, parseManifest } from '../../oci/parse-manifest.js';
 import { parsePlatform } from '../../oci/platform.js';
@@ -9,7 +10,7 @@ import { pairLayers } from '../../oci/resolve.js';
 import type { Digest, ImageSource, ResolvedImage } from '../../oci/resolved-image.js';
 import type { OriginalImage } from '../../store/records.js';
 import type { KeptImages } from './kept-images.js';
-import type { PlanImage } from './plan-images.js';
+import type { ImageRequest, PlanImage } from './plan-images.js';
 
 /** The image that a registry has by a digest; the digest takes the place of tag and own digest. */
 function referenceByDigest(reference: RegistryReference, digest: string): RegistryReference {
@@ -100,6 +101,40 @@ async function digestNow(
   }
 }
 
+/** A digest that the Dockerfile has, and what a lock file says that it means for a platform. */
+interface OwnIndex {
+  readonly file: string;
+  readonly own: Digest;
+  readonly digest: string;
+}
+
+/**
+ * Opens the image of an index that the Dockerfile itself names. That the locked manifest is in it is a claim of
+ * the lock file: it is believed once the index was seen to lead there.
+ * @throws ImageError when it leads elsewhere
+ */
+async function openOfIndex(
+  { reference: text, platform }: ImageRequest,
+  { file, own, digest }: OwnIndex,
+  kept: KeptImages,
+  registry: RegistryOptions,
+  sources: ImageSource[],
+): Promise<PlanImage> {
+  const stored = kept.stored(digest, platform);
+  if (stored && 'stored' in stored && stored.stored.index === own) return stored;
+  if (kept.find(digest)?.indexes?.includes(own)) {
+    const image = keptImage(text, digest, kept, registry, sources);
+    if (image) return image;
+  }
+  const reference = parseReference(text);
+  if (reference.kind !== 'registry') throw new Error(`${text} is in no registry`);
+  const source = await openRegistry(referenceByDigest(reference, own), registry);
+  sources.push(source);
+  const image = await source.resolve(parsePlatform(platform));
+  checkLockedDigest(text, file, digest, image.manifestDescriptor.digest);
+  return image;
+}
+
 /**
  * Opens the image of a lock file.
  * @param file what messages call the lock file
@@ -108,15 +143,20 @@ async function digestNow(
  * @throws ImageError that names both digests when the registry has none of that digest
  */
 export async function openLockedImage(
-  { reference: text, platform }: { readonly reference: string; readonly platform: string },
+  request: ImageRequest,
   file: string,
   digest: string,
   kept: KeptImages,
   registry: RegistryOptions,
   sources: ImageSource[],
 ): Promise<PlanImage> {
+  const { reference: text, platform } = request;
   const reference = parseReference(text);
   if (reference.kind !== 'registry') throw new Error(`${text} is in no registry`);
+  const own = ownDigest(reference);
+  // Another digest than that of the manifest can only be that of an index; locked-inputs.ts has refused others.
+  if (own !== undefined && own !== digest)
+    return openOfIndex(request, { file, own: own as Digest, digest }, kept, registry, sources);
   const stored = kept.stored(digest, platform);
   if (stored) return stored;
   const image = keptImage(text, digest, kept, registry, sources);
@@ -125,7 +165,10 @@ export async function openLockedImage(
   const source = await openRegistry(byDigest, registry);
   sources.push(source);
   try {
-    return await source.resolve(parsePlatform(platform));
+    const found = await source.resolve(parsePlatform(platform));
+    // The digest of an index, which would leave open what it means.
+    checkLockedDigest(text, file, digest, found.manifestDescriptor.digest);
+    return found;
   } catch (error) {
     if (!(error instanceof ImageError) || error.status !== 404) throw error;
     const now = await digestNow(reference, platform, registry);

@@ -29,6 +29,8 @@ import { resolveInput } from './resolve-inputs.js';
 export interface LockResult {
   /** Path of the lock file. */
   readonly file: string;
+  /** What became of the file; `changed` is also one in which only the uses or platforms differ. */
+  readonly state: 'new' | 'changed' | 'same';
   readonly changes: readonly LockChange[];
   readonly warnings: readonly string[];
 }
@@ -97,6 +99,10 @@ async function write(path: string, text: string): Promise<void> {
   }
 }
 
+function withLineFeeds(text: string): string {
+  return text.replaceAll('\r\n', '\n');
+}
+
 async function lockInput(
   session: ResolveSession,
   input: BuildInput,
@@ -137,8 +143,12 @@ async function lockInput(
   }
   const after = mergeLock(before, sources, scope);
   const text = formatLock(after);
-  if (text !== read?.text) await write(place.path, text);
-  return { file: place.path, changes: compareLocks(before, after), warnings };
+  const isSame = read !== undefined && withLineFeeds(read.text) === text;
+  // git may check files out with the line ends of Windows; as cargo, wiac leaves them as they are.
+  const hasReturns = read?.text.includes('\r\n') ?? false;
+  if (!isSame) await write(place.path, hasReturns ? text.replaceAll('\n', '\r\n') : text);
+  const state = isSame ? 'same' : read ? 'changed' : 'new';
+  return { file: place.path, state, changes: compareLocks(before, after), warnings };
 }
 
 /**

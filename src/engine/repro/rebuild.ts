@@ -20,8 +20,8 @@ import { layerFiles } from '../../store/layers/layer-store.js';
 import { useLayers } from '../../store/pins/uses.js';
 import type { LayerId } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
-import { UsageError } from '../../util/errors.js';
-import type { DockerfileBuild } from '../build-dockerfile.js';
+import { LockError, UsageError } from '../../util/errors.js';
+import type { BuildFacts, DockerfileBuild } from '../build-dockerfile.js';
 import { buildDockerfile } from '../build-dockerfile.js';
 import { fetchImageLayers } from '../images/fetch-layer.js';
 import { getSignal } from '../plan-dockerfile.js';
@@ -118,6 +118,16 @@ function asJson(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
+/** Is the context that was fetched the recorded one? @throws LockError */
+function checkContext({ contextFrom }: BuildFacts, { context }: RecordedBuild, title: string) {
+  if (!context || contextFrom?.content === context.content) return;
+  throw new LockError(
+    `the build context ${context.address} is ${contextFrom?.content ?? 'no longer there'}, and ${title} says ${context.content}`,
+    undefined,
+    { hint: 'give a directory that has the files of then: wiac repro --against REF PATH' },
+  );
+}
+
 /** What the provenance says, as a request. */
 function toRequest(
   request: RebuildRequest,
@@ -125,10 +135,16 @@ function toRequest(
   title: string,
 ): DockerfileBuild {
   const { dockerfile, platform, target, buildArgs, labels, contexts, sources } = recorded;
-  const context = request.context ?? recorded.context;
+  const context = request.context ?? recorded.context?.address;
   if (context === undefined)
     throw new UsageError(`${title} has a build context that was a directory`, {
       hint: 'give the directory: wiac repro --against REF PATH',
+    });
+  const given = request.contexts ?? {};
+  const missing = recorded.localContexts.find((name) => given[name] === undefined);
+  if (missing !== undefined)
+    throw new UsageError(`${title} has a build context ${missing} that was a directory`, {
+      hint: `give the directory: --build-context ${missing}=DIR`,
     });
   const { image: _, times: __, ...others } = request;
   return {
@@ -140,7 +156,11 @@ function toRequest(
     target,
     buildArgs,
     labels,
-    contexts: { ...contexts, ...request.contexts },
+    contexts: { ...contexts, ...given },
+    onInput: (facts) => {
+      if (request.context === undefined) checkContext(facts, recorded, title);
+      request.onInput?.(facts);
+    },
     // Nothing else may go into it.
     lock: 'locked',
     lockFile: {

@@ -18,11 +18,11 @@ import type { LiveProcess } from '../pins/live-process.js';
 import type {
   DownloadRecord,
   ImageRecord,
+  KeptManifest,
   KeptSignature,
   LayerId,
   LayerRecord,
   MountRecord,
-  OriginalImage,
   RemoteLayerRecord,
   StepRecord,
   UsageRecord,
@@ -70,7 +70,7 @@ export interface CacheIndex extends StoreIndex {
   /** Headers of servers for files that ADD fetched, by URL. */
   readonly downloads: Database<DownloadRecord, string>;
   /** Manifests and configs of images in registries, by the digest of the manifest. */
-  readonly manifests: Database<OriginalImage, string>;
+  readonly manifests: Database<KeptManifest, string>;
   /** Signatures of images by the digest of what they signed: see kept-signatures.ts. */
   readonly signatures: Database<readonly KeptSignature[], string>;
   readonly trees: Database<string, TreeDigest>;
