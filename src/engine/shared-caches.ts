@@ -76,11 +76,13 @@ export function cacheSource(
  * What a cache that is to be written has of cache mounts. One that is not there, or that others have
  * signed, has none.
  * @param key signs what is written: only what it has signed is passed on
+ * @param onAbsent told of blobs that it turns out to lack
  */
 async function openMounts(
   title: string,
   { source: openSource, sink: openSink }: Place,
   key: KeyObject | undefined,
+  onAbsent: (digest: Digest) => void,
 ): Promise<MountPlace> {
   const [source, sink] = [openSource(), openSink()];
   const trusted = key === undefined ? [] : [createPublicKey(key)];
@@ -98,7 +100,11 @@ async function openMounts(
       if (found) return found.openBlob(descriptor);
       throw new ImageError(`${title} has no cache mounts`);
     },
-    hasBlob: (digest) => sink.hasBlob(digest),
+    hasBlob: async (digest) => {
+      const isThere = await sink.hasBlob(digest);
+      if (!isThere) onAbsent(digest);
+      return isThere;
+    },
     close: async () => {
       await Promise.all([source.close(), sink.close()]);
     },
@@ -120,7 +126,15 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     found ??= cachePlace(where, registry);
     return found;
   };
-  let seen: Set<Digest> | undefined;
+  let seen: { readonly day: number; readonly digests: Set<Digest> } | undefined;
+  const absent = new Set<Digest>();
+  const seenToday = (store: Store, repository: string | undefined, today: number): Set<Digest> => {
+    // What was seen yesterday is not to be noted as seen today.
+    if (seen?.day !== today) seen = { day: today, digests: readSeen(store, repository, today) };
+    for (const digest of absent) seen.digests.delete(digest);
+    absent.clear();
+    return seen.digests;
+  };
   const write = async ({ list, layers, mounts }: OutgoingCache, store: Store) => {
     if (place.type === 'inline') return makeInline(list, key);
     const opened = await getPlace(place);
@@ -130,12 +144,12 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     const withMounts = (listed: readonly ListedMount[]) =>
       listed.length === 0 ? used : { ...used, mounts: listed };
     const blobs = [...layers, ...mounts.blobs];
-    seen ??= readSeen(store, opened.repository, today);
-    const writing = { signKey: key, today, dropped, seen };
+    const known = seenToday(store, opened.repository, today);
+    const writing = { signKey: key, today, dropped, seen: known };
     // What the place has is read again there: another job may have written it meanwhile.
     if (bounds) {
       await mergeCache(opened, withMounts(taken), blobs, { ...writing, bounds });
-      noteSeen(store, opened.repository, today, seen);
+      noteSeen(store, opened.repository, today, known);
     } else await writeCache(opened.sink(), withMounts([...taken, ...kept]), blobs, key);
     return undefined;
   };
@@ -149,7 +163,11 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
     gathered: { records: new Map(), whole: new Set(), layers: new Set() },
     mounts:
       selection && place.type !== 'inline'
-        ? { selection, open: async () => openMounts(title, await getPlace(place), key) }
+        ? {
+            selection,
+            open: async () =>
+              openMounts(title, await getPlace(place), key, (one) => absent.add(one)),
+          }
         : undefined,
     write,
   };

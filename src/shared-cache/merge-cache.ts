@@ -136,6 +136,19 @@ async function sendBlobs(
   return gone;
 }
 
+/**
+ * A place that has no list may have been emptied, or be another registry at the same address: one blob that it was
+ * seen to have tells.
+ */
+async function checkSeen(
+  sink: ImageSink,
+  blobs: readonly OutgoingLayer[],
+  seen: Set<Digest>,
+): Promise<void> {
+  const known = blobs.find(({ descriptor }) => seen.has(descriptor.digest));
+  if (known && !(await sink.hasBlob(known.descriptor.digest))) seen.clear();
+}
+
 /** @returns undefined when another job is writing a list: it is read, and added to, once it is there */
 async function nameUnlessTaken(sink: ImageSink, manifest: Uint8Array): Promise<Digest | undefined> {
   try {
@@ -161,6 +174,7 @@ export async function mergeCache(
   const [source, sink] = [place.source(), place.sink()];
   try {
     let there = await readFound(source, signKey);
+    if (there.list === undefined) await checkSeen(sink, blobs, seen);
     const isRelied = seen.size > 0;
     const send = () => sendBlobs(place, sink, blobs, there.list ?? EMPTY_LIST, seen);
     let gone = await send();

@@ -21,14 +21,47 @@ const OTHER_HOSTS: Readonly<Record<string, string>> = {
   'registry-1.docker.io': 'docker.io',
 };
 
+/** A host as a URL has it: numbers of an address and of a port have several spellings, and one server. */
+function urlHost(host: string): string {
+  try {
+    return new URL(`https://${host}`).host;
+  } catch {
+    // No connection is made to it.
+    return host.toLowerCase();
+  }
+}
+
 /** The host in one spelling: who writes a Dockerfile must not get around a rule by another one. */
 function plainHost(host: string): string {
-  const plain = host.toLowerCase().replace(/:(?:443|80)$/, '');
+  const plain = urlHost(host).replace(/:80$/, '');
   return OTHER_HOSTS[plain] ?? plain;
 }
 
+const HUB = 'docker.io';
+
+/** Images of Docker Hub that have no owner in their name. */
+const HUB_LIBRARY = 'library';
+
 function components(host: string, repository: string): string[] {
   return [plainHost(host), ...repository.split('/').filter((name) => name !== '')];
+}
+
+/** All of a name: that of `debian` is docker.io/library/debian. */
+function nameComponents({ host, repository }: RegistryReference): string[] {
+  const [plain = '', ...path] = components(host, repository);
+  return plain === HUB && path.length === 1 ? [HUB, HUB_LIBRARY, ...path] : [plain, ...path];
+}
+
+/**
+ * How much of a name a rule names; undefined when it is not about it. Who writes docker.io/debian may mean all
+ * that belongs to debian, or the image debian: it is about both.
+ */
+function matchedLength(parts: readonly string[], name: readonly string[]): number | undefined {
+  if (parts.every((part, at) => part === name[at])) return parts.length;
+  const [host, owner, image] = name;
+  const isLibrary = host === HUB && owner === HUB_LIBRARY && name.length === 3;
+  const isImage = parts.length === 2 && parts[0] === HUB && parts[1] === image;
+  return isLibrary && isImage ? name.length : undefined;
 }
 
 /** Reads the prefix of a rule. @throws UsageError */
@@ -72,12 +105,12 @@ export function splitSignedPrefix(text: string): { readonly prefix: string; read
  */
 export function requiredKeys(
   prefixes: readonly SignedPrefix[],
-  { host, repository }: RegistryReference,
+  reference: RegistryReference,
 ): readonly KeyObject[] | undefined {
-  const name = components(host, repository);
+  const name = nameComponents(reference);
   const matching = prefixes.flatMap(({ prefix, keys }) => {
-    const parts = parsePrefix(prefix);
-    return parts.every((part, at) => part === name[at]) ? [{ length: parts.length, keys }] : [];
+    const length = matchedLength(parsePrefix(prefix), name);
+    return length === undefined ? [] : [{ length, keys }];
   });
   if (matching.length === 0) return undefined;
   const longest = Math.max(...matching.map(({ length }) => length));

@@ -50,8 +50,9 @@ function countMembers(value: Json | undefined): number {
 
 /** Has an object of a JSON text two members of one name? Readers differ in which of them counts. */
 function hasTwins(text: string, value: Json): boolean {
-  const names = text.match(/"(?:[^"\\]|\\.)*"(?=\s*:)/g) ?? [];
-  return names.length !== countMembers(value);
+  // All strings, one after the other: what begins at the end of one is none.
+  const strings = text.match(/"(?:[^"\\]|\\.)*"(?:\s*:)?/g) ?? [];
+  return strings.filter((each) => each.endsWith(':')).length !== countMembers(value);
 }
 
 /** Why a payload is none. */

@@ -295,6 +295,24 @@ describe('what travels', () => {
     expect(warnings(events).join()).toContain('the cache mount /c of');
   });
 
+  test('two places with other compressions: both get the mount, and neither is written anew', async () => {
+    const a = machine();
+    const root = stepContext('echo $x > /c/f');
+    const places = ['gzip', 'zstd'].map((compression) => {
+      const dest = join(tempDir(), 'c');
+      const to = `--cache-to=type=local,dest=${dest},compression=${compression},mounts=true`;
+      return { to, index: join(dest, 'index.json') };
+    });
+    const build = async () => {
+      const { events } = await a.build(root, arg(1), ...places.map(({ to }) => to));
+      expect(warnings(events)).toEqual([]);
+      return places.map(({ index }) => readFileSync(index, 'utf8'));
+    };
+    const made = await build();
+    expect(await build()).toEqual(made);
+    expect(await build()).toEqual(made);
+  });
+
   test('the mount is no part of a key', async () => {
     const a = machine();
     const root = stepContext('true');

@@ -60,6 +60,8 @@ test('whatever asks for an image: it is refused with its place, and no layer of 
     [`FROM scratch\nCOPY --from=${reference} /file /\n`, 2],
     [`FROM scratch\nRUN --mount=from=${reference},target=/x true\n`, 2],
     [`FROM scratch\nFROM docker-image://${reference}\n`, 2],
+    // The same port, and so the same registry.
+    [`FROM ${reference.replace(/:(?=\d+\/)/, ':0')}\n`, 1],
   ] as const;
   for (const [text, line] of asking) {
     const { exitCode, stderr } = await build(text, ...rule());
@@ -123,6 +125,23 @@ test('a pulled image is verified once, and then without its registry', async () 
   // What was seen does not count for another key.
   const refused = await build(text, '--retry=0', ...rule(wrong));
   expect(refused).toMatchObject({ exitCode: 11, stderr: expect.stringContaining('no connection') });
+});
+
+test('an image of the store by its id: it stands for the names that the image has', async () => {
+  expect((await made.wiac(['pull', reference])).exitCode).toBe(0);
+  const { stdout } = await made.wiac(['images', '--no-trunc', '-q']);
+  const id = stdout.trim().replace('sha256:', '');
+  const byId = (digits: string, ...flags: string[]) => build(`FROM ${digits}\n`, ...flags);
+  expect(await byId(id)).toMatchObject({ exitCode: 0 });
+  for (const digits of [id, id.slice(0, 12), `sha256:${id}`])
+    expect(await byId(digits, ...rule())).toMatchObject({
+      exitCode: 15,
+      stderr: expect.stringContaining(`${reference} (`),
+    });
+  expect((await made.wiac(['run', ...rule(), id, '/x'])).exitCode).toBe(125);
+  signByHand(registry, 'team/base', image, pair);
+  const hub = ['--require-signed', `docker.io=${wrong}`];
+  expect(await byId(id.slice(0, 12), ...rule(), ...hub)).toMatchObject({ exitCode: 0 });
 });
 
 test('an index: who signed it signed its images, also those that were pulled by it', async () => {

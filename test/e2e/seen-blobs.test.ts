@@ -38,7 +38,10 @@ test('asked for once a day; what is gone comes back, at once when the registry r
   expect(layers).toHaveLength(3);
   expect(first).toEqual(expect.arrayContaining(layers));
   const again = await asked(() => made.build(directory, target('b')));
-  expect(again.filter((digest) => layers.includes(digest))).toEqual([]);
+  // One of them, as there is no list of that name.
+  expect(again.filter((digest) => layers.includes(digest))).toHaveLength(1);
+  const third = await asked(() => made.build(directory, target('b')));
+  expect(third.filter((digest) => layers.includes(digest))).toEqual([]);
 
   const runsElsewhere = async (tag: string) => {
     const from = `--cache-from=type=registry,ref=${registry.host}/app:${tag}`;

@@ -18,7 +18,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { MountNotes } from '../../src/engine/mounts/mount-notes.js';
-import { surveyDirectory } from '../../src/engine/mounts/survey-mounts.js';
+import { readNotes, writeNotes } from '../../src/engine/mounts/mount-notes.js';
+import { boundMounts, surveyDirectory } from '../../src/engine/mounts/survey-mounts.js';
 import type { TakenSnapshot } from '../../src/engine/mounts/take-snapshot.js';
 import { NO_SNAPSHOT, notedBase, takeSnapshot } from '../../src/engine/mounts/take-snapshot.js';
 import type { PackOptions } from '../../src/engine/mounts/write-packs.js';
@@ -27,6 +28,7 @@ import { createGzipThreads } from '../../src/fs/archive/gzip-threads.js';
 import { encodeFiles } from '../../src/shared-cache/mounts/encode-snapshot.js';
 import { parseFiles } from '../../src/shared-cache/mounts/parse-snapshot.js';
 import type { SnapshotEntry } from '../../src/shared-cache/mounts/snapshot.js';
+import type { Store } from '../../src/store/store.js';
 import { generator } from '../support/random.js';
 
 let root: string;
@@ -49,11 +51,14 @@ const nextNumber = () => {
 };
 const { signal } = new AbortController();
 
+/** @param most bytes that there is room for */
 async function take(
   notes: MountNotes | undefined,
   lost = new Set<number>(),
+  { most = Number.POSITIVE_INFINITY, isInUse = false } = {},
 ): Promise<TakenSnapshot> {
-  const survey = await surveyDirectory({ name: 'name', id: 'id', path: root }, notes);
+  const found = await surveyDirectory({ name: 'name', id: 'id', path: root }, notes, isInUse);
+  const [survey = found] = boundMounts({ surveys: [found], former: [] }, most).surveys;
   const base = notes ? notedBase(notes) : NO_SNAPSHOT;
   const options: PackOptions = { scratch, nextNumber, compression: 'gzip', threads };
   return takeSnapshot(survey, { ...base, lost, signal }, options);
@@ -146,6 +151,41 @@ test('packs that are gone, and files with several names, are seen to wherever th
   rmSync(join(root, 'd1/below/f1'));
   await settle();
   expect(saidOf(await take(noted(linked)))).toEqual(saidOf(await take(undefined)));
+});
+
+test('what there was no room for travels when there is', async () => {
+  const before = await madeTree(400);
+  const small = await take(before, new Set(), { most: 4000 });
+  expect(small.totals.bytes).toBeLessThanOrEqual(4000);
+  expect(saidOf(await take(noted(small)))).toEqual(saidOf(await take(undefined)));
+});
+
+test('what other processes may be writing to is read again', async () => {
+  await madeTree(400);
+  const inUse = noted(await take(undefined, new Set(), { isInUse: true }));
+  expect(inUse.groups.filter(({ seen }) => seen !== null)).toEqual([]);
+  // Who writes to a page that is mapped, and that is not on the disk yet, changes no time: nothing is noted of files.
+  expect(inUse.table.numbers.some((number) => number > 1e11)).toBe(false);
+  const alone = noted(await take(undefined));
+  expect(alone.table.numbers.some((number) => number > 1e11)).toBe(true);
+});
+
+test('notes that a disk has damaged are none', async () => {
+  const notes = await madeTree(400);
+  const paths = { mountNotes: join(scratch, 'notes'), tmp: scratch, self: { id: 'self' } };
+  const store = { paths } as unknown as Store;
+  writeNotes(store, 'name', notes);
+  expect(readNotes(store, 'name')).toEqual(notes);
+  const file = join(paths.mountNotes, 'name');
+  const bytes = readFileSync(file);
+  for (const at of [0, 9, bytes.indexOf(notes.members[0]?.bytes ?? '') + 20, bytes.length - 1]) {
+    const damaged = Buffer.from(bytes);
+    damaged.writeUInt8(damaged.readUInt8(at) ^ 1, at);
+    writeFileSync(file, damaged);
+    expect([at, readNotes(store, 'name')]).toEqual([at, undefined]);
+  }
+  writeFileSync(file, bytes.subarray(0, 3));
+  expect(readNotes(store, 'name')).toBeUndefined();
 });
 
 test('whatever was done, one snapshot after the other', async () => {

@@ -2,9 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { DefinitionKey, OperationDigest } from '../../src/keys/digest.js';
 import { definitionKey, operationDigest, type StepInputs } from '../../src/keys/inputs.js';
+import { getDigest } from '../../src/oci/blob-digest.js';
 import type { ImageSink } from '../../src/oci/resolved-image.js';
 import type { EntryList, ListedEntry } from '../../src/shared-cache/entry-list.js';
 import { mergeCache, readListed } from '../../src/shared-cache/merge-cache.js';
@@ -88,4 +90,14 @@ test('what another job has written over our list gets our entries as well', asyn
   }));
   await mergeCache(overwritten, listOf('own'), [], WRITING);
   expect(await texts(place)).toEqual(['other', 'own']);
+});
+
+test('a place that was emptied gets what it was seen to have', async () => {
+  const place = await newPlace();
+  const bytes = Buffer.from('blob');
+  const descriptor = { mediaType: 'application/octet-stream', digest: getDigest(bytes), size: 4 };
+  const blob = { descriptor, open: () => Readable.from([bytes]) };
+  const seen = new Set([descriptor.digest]);
+  await mergeCache(place, listOf('own'), [blob], { ...WRITING, seen });
+  expect(await place.sink().hasBlob(descriptor.digest)).toBe(true);
 });

@@ -32,6 +32,17 @@ test.each([
   ['registry-1.docker.io/library/debian', 'docker.io/library', true],
   ['registry-1.docker.io/library/debian', 'index.docker.io/library', true],
   ['localhost/x', 'localhost', true],
+  ['a.example:0443/team', 'a.example/team', true],
+  ['a.example:05000/team', 'a.example:5000/team', true],
+  ['127.1:5000/team', '127.0.0.1:5000/team', true],
+  ['0x7f.0.0.1:5000/team', '127.0.0.1:5000/team', true],
+  ['[0:0::1]:5000/team', '[::1]:5000/team', true],
+  ['a.example:99999/team', 'A.example:99999/team', true],
+  // The name that people write for an image of Docker Hub.
+  ['debian:12', 'docker.io/debian', true],
+  ['debian/app', 'docker.io/debian', true],
+  ['me/debian', 'docker.io/debian', false],
+  ['registry-1.docker.io/debian', 'docker.io/library', true],
 ])('%s, rule %s: %s', (reference, prefix, isMeant) => {
   expect(keysOf(reference, prefix) !== undefined).toBe(isMeant);
 });
@@ -40,6 +51,7 @@ test('the longest rule counts, and all that are as long', () => {
   expect(keysOf('a.example/b/c', 'a.example', 'a.example/b')).toEqual(['a.example/b']);
   const rules = [rule('a.example/b', 'one'), rule('a.example', 'no'), rule('a.example/b', 'two')];
   expect(requiredKeys(rules, parseRegistryReference('a.example/b/c'))).toEqual(['one', 'two']);
+  expect(keysOf('debian', 'docker.io/library', 'docker.io/debian')).toEqual(['docker.io/debian']);
 });
 
 test('a rule is split at its first =', () => {

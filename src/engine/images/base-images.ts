@@ -194,8 +194,10 @@ async function openWanted(
       const locked = access.lockedInputs?.image(reference, platform, location);
       await access.check(reference, image, locked?.index);
     }
-    const isOfRegistry = parseReference(wanted.reference).kind === 'registry';
-    if (isOfRegistry && 'manifestBytes' in image) await access.kept?.keep(image);
+    // An image of the store may be asked for by its id, which is no reference.
+    const isRemote = access.kept !== undefined && 'manifestBytes' in image;
+    if (isRemote && parseReference(wanted.reference).kind === 'registry')
+      await access.kept.keep(image);
     return image;
   } catch (error) {
     const { location } = wanted;

@@ -1,7 +1,7 @@
 /** Cache mounts into a shared cache: what changed since its last snapshots, and what it keeps. */
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { GzipThreads } from '../../fs/archive/gzip-threads.js';
 import { createGzipThreads } from '../../fs/archive/gzip-threads.js';
 import { getDigest } from '../../oci/blob-digest.js';
 import { getMessage, ImageError } from '../../oci/image-error.js';
@@ -17,6 +17,7 @@ import { releaseLease, takeLease } from '../../store/pins/lease.js';
 import type { Store } from '../../store/store.js';
 import { canonicalJson } from '../../util/canonical-json.js';
 import { semaphore } from '../../util/semaphore.js';
+import type { MountNotes } from './mount-notes.js';
 import { writeNotes } from './mount-notes.js';
 import type { WantedMount } from './plan-mounts.js';
 import { readSnapshot, selects } from './read-snapshot.js';
@@ -24,6 +25,7 @@ import type { SurveyedMount } from './survey-mounts.js';
 import { boundMounts, surveyMount } from './survey-mounts.js';
 import type { SnapshotBase } from './take-snapshot.js';
 import { NO_SNAPSHOT, notedBase, takeSnapshot } from './take-snapshot.js';
+import type { PackOptions } from './write-packs.js';
 
 /** What taking snapshots needs of a build. */
 export interface MountSession {
@@ -37,7 +39,7 @@ export interface MountSession {
 /** Questions to a place at the same time. */
 const PARALLEL = 8;
 
-/** Counts up, for names that must not repeat within this process. */
+/** Counts up, for names that must not repeat. */
 const counter = () => {
   let number = 0;
   return () => {
@@ -74,6 +76,18 @@ async function completeMounts(
   return complete;
 }
 
+/** The same files may be in other packs elsewhere: with another compression, say. */
+function isNoted(
+  notes: MountNotes | undefined,
+  { files, packs }: ListedMount,
+): notes is MountNotes {
+  return (
+    notes?.id === files.digest &&
+    notes.packs.length === packs.length &&
+    notes.packs.every(({ digest }, at) => digest === packs[at]?.digest)
+  );
+}
+
 /** What the place has of a mount: from the notes if they know it, to spare fetching it. */
 async function formerSnapshot(
   { notes }: SurveyedMount,
@@ -81,7 +95,7 @@ async function formerSnapshot(
   place: MountPlace,
 ): Promise<Omit<SnapshotBase, 'lost' | 'signal'>> {
   if (!listed) return NO_SNAPSHOT;
-  if (notes?.id === listed.files.digest) return notedBase(notes);
+  if (isNoted(notes, listed)) return notedBase(notes);
   try {
     const snapshot = await readSnapshot(listed, place);
     return { packs: snapshot.packs, notes: undefined, snapshot: () => snapshot };
@@ -102,19 +116,14 @@ async function gatherMount(
   survey: SurveyedMount,
   listed: ListedMount | undefined,
   place: MountPlace,
-  packing: {
-    readonly compression: 'gzip' | 'zstd';
-    readonly threads: GzipThreads;
-    readonly nextNumber: () => number;
-  },
+  packing: PackOptions,
 ): Promise<Gathered> {
-  const { store, scratch, signal, warn } = session;
+  const { store, signal, warn } = session;
   const { name, id } = survey;
   const former = await formerSnapshot(survey, listed, place);
   const lostPacks = await findLost(place, former.packs, ({ digest }) => digest);
   const lost = new Set([...lostPacks].map((pack) => former.packs.indexOf(pack)));
-  const options = { scratch: scratch(), ...packing };
-  const taken = await takeSnapshot(survey, { ...former, lost, signal }, options);
+  const taken = await takeSnapshot(survey, { ...former, lost, signal }, packing);
   const { packs, list, made, leftOut } = taken;
   if (leftOut > 0)
     warn(
@@ -210,7 +219,9 @@ export async function gatherMounts(
       selection.most,
     );
     const byName = new Map(listed.map((mount) => [mount.name, mount]));
-    const packing = { compression, threads, nextNumber: counter() };
+    // Of this place alone: a build may write to several, and what is sent to one stays until its end.
+    const scratch = mkdtempSync(join(session.scratch(), 'mounts-'));
+    const packing = { scratch, compression, threads, nextNumber: counter() };
     const gathered: Gathered[] = [];
     for (const survey of kept.surveys) {
       const former = byName.get(survey.name);

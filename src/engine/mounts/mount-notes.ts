@@ -4,6 +4,7 @@
  * list, and making the parts of directories in which nothing has changed. Nothing depends on it: without
  * it all files are read.
  */
+import { crc32 } from 'node:zlib';
 import { decodeMember } from '../../shared-cache/mounts/encode-snapshot.js';
 import type { Pack, Snapshot, SnapshotEntry } from '../../shared-cache/mounts/snapshot.js';
 import { readNotesFile, writeNotesFile } from '../../store/pins/notes-file.js';
@@ -13,13 +14,7 @@ import type { RowTable } from './row-table.js';
 import { DIGEST_BYTES, FIELDS } from './row-table.js';
 
 /** Version of the file; others are ignored. */
-const VERSION = 2;
-
-/**
- * A file that was changed so shortly before it was looked at may have been changed again without
- * another time of change (git: "racily clean"). ms.
- */
-const RACY_MS = 50;
+const VERSION = 3;
 
 /** The rows of one directory. */
 export interface NotedGroup {
@@ -59,22 +54,43 @@ interface Header {
   readonly members: readonly (readonly [groups: number, bytes: number])[];
 }
 
-/** Is what was seen of a file worth noting? @param seenAt ms since the epoch */
-export function isSettled(ctimeMs: number, seenAt: number): boolean {
-  return ctimeMs < seenAt - RACY_MS;
+/**
+ * A file that was changed so shortly before it was looked at may have been changed again without
+ * another time of change (git: "racily clean"). ms.
+ */
+const RACY_MS = 50;
+
+/**
+ * Who writes through a mapping (mmap(2)) changes the time with the first write to a page, and again only when the
+ * page has gone to the disk, which takes half a minute by default. ms.
+ */
+const MAPPED_MS = 120_000;
+
+/**
+ * What was changed before is worth noting: it will have another time of change when it is changed again.
+ * @param seenAt when it was looked at: ms since the epoch
+ * @param isInUse other processes may be writing to it
+ * @returns ms since the epoch
+ */
+export function settledTime(seenAt: number, isInUse = false): number {
+  return seenAt - (isInUse ? MAPPED_MS : RACY_MS);
 }
 
+/** Before all else: the sum of what follows, and the bytes of the header. */
+const SUM_BYTES = 4;
 const LENGTH_BYTES = 4;
 
 /** @throws when it is cut off, or is no such file */
 function parseNotes(file: Buffer): MountNotes | undefined {
-  let at = LENGTH_BYTES;
+  // Parts go into the next list as they are: what a disk has damaged must not.
+  if (file.readUInt32LE() !== crc32(file.subarray(SUM_BYTES))) return undefined;
+  let at = SUM_BYTES + LENGTH_BYTES;
   const take = (bytes: number) => {
     if (at + bytes > file.length) throw new RangeError('cut off');
     at += bytes;
     return file.subarray(at - bytes, at);
   };
-  const header = JSON.parse(take(file.readUInt32LE()).toString()) as Header;
+  const header = JSON.parse(take(file.readUInt32LE(SUM_BYTES)).toString()) as Header;
   if (header.version !== VERSION) return undefined;
   const groups = header.groups.map(([path, seen, rows]) => ({ path, seen, rows }));
   const members = header.members.map(([count, bytes]) => ({ groups: count, bytes: take(bytes) }));
@@ -111,14 +127,16 @@ export function writeNotes(store: Store, name: string, notes: MountNotes): void 
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(text.length);
   const { numbers, digests } = table;
-  const content = [
+  const content = Buffer.concat([
     length,
     text,
     ...members.map(({ bytes }) => bytes),
     Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength),
     digests,
-  ];
-  writeNotesFile(store, 'mountNotes', name, Buffer.concat(content));
+  ]);
+  const sum = Buffer.alloc(SUM_BYTES);
+  sum.writeUInt32LE(crc32(content));
+  writeNotesFile(store, 'mountNotes', name, Buffer.concat([sum, content]));
 }
 
 /** The snapshot that is noted. */

@@ -9,7 +9,7 @@ import type { MountSelection } from '../../shared-cache/spec.js';
 import type { Store } from '../../store/store.js';
 import type { DirectoryRows } from './list-parts.js';
 import { makeList } from './list-parts.js';
-import { entryFinder, isSettled, writeNotes } from './mount-notes.js';
+import { entryFinder, settledTime, writeNotes } from './mount-notes.js';
 import { readSnapshot, selects } from './read-snapshot.js';
 import { checkSize, restoreSnapshot } from './restore-snapshot.js';
 import { directoryRows } from './take-rows.js';
@@ -37,17 +37,17 @@ async function note(
   id: string,
   { packs, entries }: Snapshot,
 ): Promise<void> {
-  const seenAt = Date.now();
+  const settledAt = settledTime(Date.now());
   const find = entryFinder(entries);
   const rows: DirectoryRows[] = [];
   for (const group of await scanMount(directory)) {
     const taken = group.entries().map((entry) => {
       const row = entries[find(entry.path)];
       const isFile = entry.type === 'file' && row?.type === 'file';
-      const file = isFile && isSettled(entry.ctimeMs, seenAt) ? entry : undefined;
+      const file = isFile && entry.ctimeMs < settledAt ? entry : undefined;
       return row && { row, file, isAsFound: true };
     });
-    rows.push(directoryRows(group, taken, seenAt));
+    rows.push(directoryRows(group, taken, settledAt));
   }
   writeNotes(store, name, { id, packs, ...makeList(rows) });
 }

@@ -3,11 +3,11 @@ import type { MountEntry, ScannedGroup } from '../../fs/mounts/scan-mount.js';
 import { allEntries, rootAttributes, scanMount } from '../../fs/mounts/scan-mount.js';
 import { chooseRecent } from '../../shared-cache/mounts/choose-files.js';
 import type { ListedMount } from '../../shared-cache/mounts/snapshot.js';
-import { mountPath } from '../../store/pins/cache-mounts.js';
+import { isUsedElsewhere, mountPath } from '../../store/pins/cache-mounts.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
 import type { MountNotes } from './mount-notes.js';
-import { entryFinder, notedSnapshot, readNotes } from './mount-notes.js';
+import { entryFinder, notedSnapshot, readNotes, settledTime } from './mount-notes.js';
 import { isFile } from './row-table.js';
 import type { SurveyedEntry } from './take-rows.js';
 import { fileUse } from './take-rows.js';
@@ -27,17 +27,25 @@ export interface SurveyedMount {
   readonly notes: MountNotes | undefined;
   /** Began to look at it: ms since the epoch. */
   readonly seenAt: number;
+  /** What was changed later may be changed again without another time of change: ms since the epoch. */
+  readonly settledAt: number;
 }
 
 /** Looks at a mount of this store. @throws the file system's errors, IsolationError */
 export function surveyMount(store: Store, name: string, id: string): Promise<SurveyedMount> {
-  return surveyDirectory({ name, id, path: mountPath(store, name) }, readNotes(store, name));
+  const mount = { name, id, path: mountPath(store, name) };
+  return surveyDirectory(mount, readNotes(store, name), isUsedElsewhere(store, name));
 }
 
-/** Looks at a directory as at a mount. @throws the file system's errors, IsolationError */
+/**
+ * Looks at a directory as at a mount.
+ * @param isInUse other processes may be writing to it
+ * @throws the file system's errors, IsolationError
+ */
 export async function surveyDirectory(
   mount: Pick<SurveyedMount, 'name' | 'id' | 'path'>,
   notes: MountNotes | undefined,
+  isInUse = false,
 ): Promise<SurveyedMount> {
   const seenAt = Date.now();
   const groups = await scanMount(mount.path);
@@ -54,6 +62,7 @@ export async function surveyDirectory(
     isWhole: true,
     notes,
     seenAt,
+    settledAt: settledTime(seenAt, isInUse),
   };
 }
 

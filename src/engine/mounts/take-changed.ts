@@ -94,7 +94,7 @@ export async function takeChanged(
   { notes, packs, lost, signal }: SnapshotBase,
   options: PackOptions,
 ): Promise<TakenSnapshot | undefined> {
-  const { groups, seenAt, isWhole } = mount;
+  const { groups, seenAt, settledAt, isWhole } = mount;
   if (!notes || !isWhole || lost.size > 0 || groups.some(({ hasLinks }) => hasLinks))
     return undefined;
   const changes = findChanges(mount, notes);
@@ -118,10 +118,10 @@ export async function takeChanged(
     lost,
   };
   const reader = contentReader(walker, known, options, signal);
-  const taking = { reader, seenAt, arePlaced: true };
+  const taking = { reader, seenAt, settledAt, arePlaced: true };
   const rows = new Map<ByteString, DirectoryRows>();
   for (const { group, entries } of now)
-    rows.set(group.path, directoryRows(group, await takeRows(entries, taking), seenAt));
+    rows.set(group.path, directoryRows(group, await takeRows(entries, taking), settledAt));
   const made = await reader.end();
   const added = [...rows.values()].filter(({ path }) => !former.has(path));
   const changed = new Map([...paths].map((path) => [path, rows.get(path)]));

@@ -12,7 +12,6 @@ import type { SnapshotEntry, SnapshotFile } from '../../shared-cache/mounts/snap
 import type { ByteString } from '../../util/byte-string.js';
 import type { ContentReader } from './content-reader.js';
 import type { DirectoryRows } from './list-parts.js';
-import { isSettled } from './mount-notes.js';
 import type { NotedFile } from './row-table.js';
 
 /** Something in a mount, and the row that it had in the last snapshot if it has not changed since. */
@@ -60,6 +59,8 @@ export interface TakingRows {
   readonly reader: ContentReader;
   /** When the mount was surveyed: ms since the epoch. */
   readonly seenAt: number;
+  /** As in SurveyedMount. */
+  readonly settledAt: number;
   /** Are the rows of unchanged files those of the snapshot that is built on, with its packs? */
   readonly arePlaced: boolean;
 }
@@ -67,7 +68,7 @@ export interface TakingRows {
 async function takeFile(
   found: FoundFile,
   unchanged: SnapshotFile | undefined,
-  { reader, seenAt, arePlaced }: TakingRows,
+  { reader, seenAt, settledAt, arePlaced }: TakingRows,
 ): Promise<TakenRow | undefined> {
   const used = toDay(fileUse(found, unchanged, seenAt));
   const { digest: before = '', place } = unchanged ?? {};
@@ -77,7 +78,7 @@ async function takeFile(
       unchanged.used === used && place?.pack === known.pack && place.offset === known.offset;
     const { ino, ctimeMs } = found;
     const row = isSame ? unchanged : { ...unchanged, used, place: known };
-    const file = isSettled(ctimeMs, seenAt) ? { ino, ctimeMs } : undefined;
+    const file = ctimeMs < settledAt ? { ino, ctimeMs } : undefined;
     return { row, file, isAsFound: true };
   }
   const read = await reader.read(found);
@@ -86,7 +87,7 @@ async function takeFile(
   const { attributes, digest, ino, ctimeMs } = read;
   return {
     row: { type: 'file', path: found.path, ...attributes, used, digest, place: put },
-    file: isSettled(ctimeMs, seenAt) ? { ino, ctimeMs } : undefined,
+    file: ctimeMs < settledAt ? { ino, ctimeMs } : undefined,
     isAsFound: ino === found.ino && ctimeMs === found.ctimeMs,
   };
 }
@@ -134,24 +135,25 @@ export async function takeRows(
 
 /** What is noted of a directory: relied on by the next snapshot only where nothing of it is left out. */
 function seenOf(
-  { seen, changedMs }: ScannedGroup,
+  { seen, changedMs, count }: ScannedGroup,
   rows: readonly (TakenRow | undefined)[],
-  seenAt: number,
+  settledAt: number,
 ): string | null {
-  const isWhole = rows.every((taken) => taken?.isAsFound);
-  return isWhole && isSettled(changedMs, seenAt) ? (seen ?? null) : null;
+  // There may have been no room for some of its files.
+  const isWhole = rows.length === count && rows.every((taken) => taken?.isAsFound);
+  return isWhole && changedMs < settledAt ? (seen ?? null) : null;
 }
 
-/** The rows of a directory, for the list. @param taken of all that is in it */
+/** The rows of a directory, for the list. @param taken of all that is in it @param settledAt as in SurveyedMount */
 export function directoryRows(
   group: ScannedGroup,
   taken: readonly (TakenRow | undefined)[],
-  seenAt: number,
+  settledAt: number,
 ): DirectoryRows {
   const there = taken.filter((one) => one !== undefined);
   return {
     path: group.path,
-    seen: seenOf(group, taken, seenAt),
+    seen: seenOf(group, taken, settledAt),
     entries: there.map(({ row }) => row),
     files: there.map(({ file }) => file),
   };

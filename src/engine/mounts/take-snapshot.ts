@@ -81,7 +81,7 @@ const parentOf = (path: ByteString) => {
 
 /** Rows by the directories that they are in. */
 function byDirectory(
-  { groups, seenAt }: SurveyedMount,
+  { groups, settledAt }: SurveyedMount,
   entries: readonly SurveyedEntry[],
   taken: readonly (TakenRow | undefined)[],
 ): DirectoryRows[] {
@@ -92,7 +92,7 @@ function byDirectory(
     inside.push(taken[at]);
     places.set(parent, inside);
   }
-  return groups.map((group) => directoryRows(group, places.get(group.path) ?? [], seenAt));
+  return groups.map((group) => directoryRows(group, places.get(group.path) ?? [], settledAt));
 }
 
 async function takeAll(
@@ -101,7 +101,7 @@ async function takeAll(
   base: SnapshotBase,
   options: PackOptions,
 ): Promise<TakenSnapshot> {
-  const { seenAt } = mount;
+  const { seenAt, settledAt } = mount;
   const former = base.snapshot();
   const contents = contentPlaces(former);
   const known = {
@@ -112,7 +112,7 @@ async function takeAll(
   const reader = contentReader(walker, known, options, base.signal);
   const entries = mount.files();
   const arePlaced = base.notes !== undefined;
-  let taken = await takeRows(entries, { reader, seenAt, arePlaced });
+  let taken = await takeRows(entries, { reader, seenAt, settledAt, arePlaced });
   const table = makeTable(
     taken.flatMap((one) => one?.row ?? []),
     [],
@@ -129,7 +129,7 @@ async function takeAll(
       const unchanged = one?.isAsFound && one.row.type === 'file' ? one.row : undefined;
       return { entry, unchanged };
     });
-    taken = await takeRows(again, { reader, seenAt, arePlaced: true });
+    taken = await takeRows(again, { reader, seenAt, settledAt, arePlaced: true });
   }
   const made = await reader.end();
   const packs = [...base.packs, ...made.map(({ pack }) => pack)];

@@ -6,7 +6,9 @@ import type { RegistryReference } from '../../oci/reference.js';
 import { isContainersStorage, parseReference } from '../../oci/reference.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
 import type { Digest, ResolvedImage } from '../../oci/resolved-image.js';
+import { idStart, knownImageId } from '../../store/images/image-ids.js';
 import { keepSignature, keptSignatures } from '../../store/images/kept-signatures.js';
+import { findNamedImage, getNames } from '../../store/images/store-images.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import { SignatureError } from '../../util/errors.js';
@@ -130,17 +132,28 @@ async function requireSignature(
   throw unsigned(reference, first, problems, hint);
 }
 
+/** Is it not by a name that an image of the store is asked for, but by its id or the digest of its manifest? */
+function isById(store: Store, reference: string, image: ImageRecord): boolean {
+  const start = idStart(reference);
+  if (start === undefined || findNamedImage(store, reference) !== undefined) return false;
+  const ids = [knownImageId(store, image), ...recordDigests(image)];
+  return ids.some((id) => id?.startsWith(start));
+}
+
 /**
  * An image of the store.
- * @param reference by which it is asked for: that decides which rule is about it
+ * @param reference by which it is asked for: that decides which rule is about it. An id stands for all names that
+ *   the image has
  * @throws SignatureError, ImageError when its registry does not answer
  */
-export function requireSignedRecord(
+export async function requireSignedRecord(
   reference: string,
   image: ImageRecord,
   rules: SignatureRules,
 ): Promise<void> {
-  return requireSignature(reference, recordDigests(image), rules);
+  const { store } = rules;
+  const names = store && isById(store, reference, image) ? getNames(store, image.id) : [reference];
+  for (const name of names) await requireSignature(name, recordDigests(image), rules);
 }
 
 /** An image of a registry, of which only manifest and config were read. @throws as requireSignedRecord */

@@ -90,6 +90,16 @@ export function clearEmptyMount(store: Store, name: string): void {
   });
 }
 
+/** Does another living process use a cache, or has it used it? */
+export function isUsedElsewhere(store: Indexed, name: string): boolean {
+  const { uses, self } = getTables(store);
+  for (const { value } of uses.getRange()) {
+    const { process, mounts } = value;
+    if (process !== self.id && mounts.includes(name) && self.isAlive(process)) return true;
+  }
+  return false;
+}
+
 /** Notes that a step of this process uses a cache: it can't be pruned until the process ends. */
 export function useMount(store: Indexed, name: string, id: string): void {
   const index = getTables(store);
