@@ -4,6 +4,7 @@ import type { Step, StepId } from '../plan/step.js';
 import { describeExplanation } from '../why/explain.js';
 import { formatBytes, formatDuration } from './format.js';
 import { stepNames } from './step-names.js';
+import { shownLine, shownText } from './terminal-text.js';
 
 /** At most so many warnings are printed one by one. */
 const SHOWN_WARNINGS = 50;
@@ -23,8 +24,8 @@ export function describeWarning(message: string): string {
   return `wiac: warning: ${message}`;
 }
 
-/** One event as text; undefined when there is nothing to say. */
-export function describeEvent(
+/** As it is: with what a terminal would obey. */
+function rawText(
   event: BuildEvent,
   name: (id: StepId) => string,
   step: (id: StepId) => Step | undefined,
@@ -49,7 +50,7 @@ export function describeEvent(
     case 'stopped':
       return `${name(event.step)} stopped`;
     case 'output':
-      return `${name(event.step)} | ${event.text}`;
+      return `${name(event.step)} | ${shownLine(event.text)}`;
     case 'finished': {
       const linked = event.linked > 0 ? `, ${event.linked} linked` : '';
       const size = `${event.files} files${linked}, ${formatBytes(event.bytes)}`;
@@ -60,6 +61,12 @@ export function describeEvent(
     case 'built':
       return `built in ${formatDuration(event.durationMs)}: ${event.cached} steps cached, ${event.executed} run`;
   }
+}
+
+/** One event as text that drives no terminal; undefined when there is nothing to say. */
+export function describeEvent(...args: Parameters<typeof rawText>): string | undefined {
+  const text = rawText(...args);
+  return text === undefined ? undefined : shownText(text);
 }
 
 /** A sink that writes lines. */

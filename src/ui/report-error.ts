@@ -3,6 +3,7 @@ import { excerpt } from '../dockerfile/excerpt.js';
 import type { SourceLocation } from '../util/errors.js';
 import { StepFailedError, WiacError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
+import { shownLine, shownText } from './terminal-text.js';
 
 /** The place an error is about, if it has one. */
 export function errorLocation(error: unknown): SourceLocation | undefined {
@@ -28,8 +29,8 @@ export function describeError(error: WiacError, lines: readonly string[] | undef
   const parts = [`wiac: ${place}${shorten(withoutCredentials(error.message))}`];
   if (location && lines) parts.push(excerpt(lines, location));
   if (error instanceof StepFailedError && error.lastLines.length > 0) {
-    parts.push(`last lines of its output:`, ...error.lastLines.map((line) => `  | ${line}`));
+    parts.push(`last lines of its output:`, ...error.lastLines.map((line) => `  | ${shownLine(line)}`));
   }
   if (error.hint !== undefined) parts.push(`hint: ${error.hint}`);
-  return `${parts.join('\n')}\n`;
+  return shownText(`${parts.join('\n')}\n`);
 }

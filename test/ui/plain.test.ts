@@ -57,6 +57,8 @@ test.each<[string, BuildEvent]>([
     { type: 'started', step, key, why: { kind: 'new' } },
   ],
   ['[0 2/2] | a line\n', { type: 'output', step, text: 'a line' }],
+  ['[0 2/2] | 100%\n', { type: 'output', step, text: '10%\r\x1b[32m100%' }],
+  ['wiac: warning: a name\n', { type: 'warning', message: 'a \x1b]0;title\x07name' }],
   [
     '[0 2/2] done in 1.50s (3 files, 2 linked, 1.00 kB)\n',
     { type: 'finished', step, durationMs: 1500, files: 3, bytes: 1000, linked: 2 },
