@@ -117,7 +117,8 @@ export function githubError(
 ): void {
   const writer = githubWriter(settings);
   const location = errorLocation(error);
-  const said = error instanceof StepFailedError ? error.lastLines.map(shownLine) : [];
+  const said =
+    error instanceof StepFailedError ? error.lastLines.map((line) => shownLine(line)) : [];
   const hint = error.hint === undefined ? [] : [`hint: ${error.hint}`];
   const message = withoutCredentials([error.message, ...said, ...hint].join('\n'));
   writer.text(describeError(error, lines).trimEnd());

@@ -1,13 +1,17 @@
 /** Progress as lines of text, each with its step's name in front: for logs and pipes. */
-import type { BuildEvent, EventSink } from '../engine/events.js';
+import type { BuildEvent, EventSink, TransferEvent } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
 import { describeExplanation } from '../why/explain.js';
-import { formatBytes, formatDuration } from './format.js';
+import { formatBytes, formatDuration, formatTransfer } from './format.js';
 import { stepNames } from './step-names.js';
 import { shownLine, shownText } from './terminal-text.js';
 
 /** At most so many warnings are printed one by one. */
 const SHOWN_WARNINGS = 50;
+
+/** Transfers with less are not told one by one. */
+const LARGE_BYTES = 1_000_000;
+const LARGE_MS = 1000;
 
 function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings']): string {
   const count = warnings.length;
@@ -19,9 +23,22 @@ function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings'])
   return ['', ` ${found} (wiac build --check shows the lines):`, ...lines].join('\n');
 }
 
+/** Is a transfer worth a line? */
+function isLarge({ done, total = 0, durationMs }: TransferEvent): boolean {
+  return Math.max(done, total) >= LARGE_BYTES || durationMs >= LARGE_MS;
+}
+
 /** A warning as a line, like those of every command. */
 export function describeWarning(message: string): string {
   return `wiac: warning: ${message}`;
+}
+
+/** The end of a transfer; what is small and quick is not worth a line. */
+function describeTransfer(event: TransferEvent): string | undefined {
+  const { what, name, done, total, durationMs, state } = event;
+  if (state === 'running' || !isLarge(event)) return undefined;
+  const amount = formatTransfer(done, state === 'done' ? undefined : total, durationMs);
+  return `${what} ${name}: ${state} in ${formatDuration(durationMs)} (${amount})`;
 }
 
 /** As it is: with what a terminal would obey. */
@@ -58,8 +75,13 @@ function rawText(
     }
     case 'lint':
       return describeWarnings(event.warnings);
-    case 'built':
-      return `built in ${formatDuration(event.durationMs)}: ${event.cached} steps cached, ${event.executed} run`;
+    case 'transfer':
+      return describeTransfer(event);
+    case 'built': {
+      const size = event.bytes === undefined ? '' : `, result ${formatBytes(event.bytes)}`;
+      const time = formatDuration(event.durationMs);
+      return `built in ${time}: ${event.cached} steps cached, ${event.executed} run${size}`;
+    }
   }
 }
 

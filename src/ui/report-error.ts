@@ -29,7 +29,10 @@ export function describeError(error: WiacError, lines: readonly string[] | undef
   const parts = [`wiac: ${place}${shorten(withoutCredentials(error.message))}`];
   if (location && lines) parts.push(excerpt(lines, location));
   if (error instanceof StepFailedError && error.lastLines.length > 0) {
-    parts.push(`last lines of its output:`, ...error.lastLines.map((line) => `  | ${shownLine(line)}`));
+    parts.push(
+      `last lines of its output:`,
+      ...error.lastLines.map((line) => `  | ${shownLine(line)}`),
+    );
   }
   if (error.hint !== undefined) parts.push(`hint: ${error.hint}`);
   return shownText(`${parts.join('\n')}\n`);

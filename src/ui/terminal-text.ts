@@ -49,9 +49,10 @@ function obey(line: Line, parameters: string, final: string): void {
 /**
  * What a terminal shows of a line at last: a progress bar that was written over and over (carriage return,
  * backspace, erase) is there once, as it was at the end. Nothing of the result drives a terminal.
+ * @param keepsTabs false: tabs are spaces, so that each character has its columns
  */
-export function shownLine(text: string): string {
-  if (!HAS_CONTROLS.test(text)) return text;
+export function shownLine(text: string, keepsTabs = true): string {
+  if (!HAS_CONTROLS.test(text) && (keepsTabs || !text.includes('\t'))) return text;
   const line: Line = { cells: [], column: 0 };
   for (const [token, parameters = '', final] of text.matchAll(TOKENS)) {
     if (final !== undefined) obey(line, parameters, final);
@@ -66,5 +67,8 @@ export function shownLine(text: string): string {
 /** Several lines, each as `shownLine` has it. */
 export function shownText(text: string): string {
   if (!HAS_OTHER_CONTROLS.test(text)) return text;
-  return text.split('\n').map(shownLine).join('\n');
+  return text
+    .split('\n')
+    .map((line) => shownLine(line))
+    .join('\n');
 }

@@ -32,7 +32,7 @@ test('the last lines of a step that failed', () => {
     'the step ended with exit code 1',
     location,
     1,
-    ['a', '10%\rb\x1b[2J\x1b[K'],
+    ['a', '10%\r\x1b[Kb'],
     'h',
   );
   expect(describeError(error, undefined)).toBe(
