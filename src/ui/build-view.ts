@@ -20,8 +20,6 @@ export interface StepView {
   status: StepStatus;
   /** When it began to run, ms since the epoch. */
   since: number;
-  /** When it began, or wrote something at last, ms since the epoch. */
-  saidAt: number;
   /** How long it took; of a cached step: when it was run. */
   durationMs: number;
   /** Why the cache had nothing for it. */
@@ -36,13 +34,16 @@ export interface StepView {
 
 /** A build, or what comes before its plan is known. */
 export interface BuildView {
+  /** All steps of the plan, and what they are called. */
+  readonly all: ReadonlyMap<StepId, Step>;
+  readonly names: ReadonlyMap<StepId, string>;
+  /** Those that make a layer: FROM and what changes only the config are nothing to wait for. */
   readonly steps: ReadonlyMap<StepId, StepView>;
   /** Those that go on. */
   readonly transfers: ReadonlyMap<string, TransferEvent>;
   readonly built: (BuildEvent & { readonly type: 'built' }) | undefined;
 }
 
-/** Steps that make a layer; FROM and what changes only the config are nothing to wait for. */
 function isShown({ kind }: Step): boolean {
   return kind !== 'source' && kind !== 'meta';
 }
@@ -54,7 +55,6 @@ function viewOf(step: Step, name: string): StepView {
     text: shownLine(step.text.split('\n', 1)[0] ?? '', false),
     status: 'waiting',
     since: 0,
-    saidAt: 0,
     durationMs: 0,
     why: undefined,
     fileChanged: false,
@@ -70,8 +70,14 @@ export function openBuildView(): {
 } {
   const steps = new Map<StepId, StepView>();
   const transfers = new Map<string, TransferEvent>();
-  const view = { steps, transfers, built: undefined as BuildView['built'] };
-  let names: ReadonlyMap<StepId, string> = new Map();
+  const view = {
+    all: new Map() as BuildView['all'],
+    names: new Map() as BuildView['names'],
+    steps,
+    transfers,
+    built: undefined as BuildView['built'],
+  };
+  const name = (id: StepId) => view.names.get(id) ?? id;
   const change = (id: StepId, facts: Partial<StepView>): void => {
     const known = steps.get(id);
     if (known) Object.assign(known, facts);
@@ -79,9 +85,10 @@ export function openBuildView(): {
   const add = (event: BuildEvent, now: number) => {
     switch (event.type) {
       case 'planned':
-        names = stepNames(event.steps);
+        view.names = stepNames(event.steps);
+        view.all = new Map(event.steps.map((step) => [step.id, step]));
         for (const step of event.steps.filter(isShown))
-          steps.set(step.id, viewOf(step, names.get(step.id) ?? step.id));
+          steps.set(step.id, viewOf(step, name(step.id)));
         return;
       case 'cached':
         return change(event.step, { status: 'cached', durationMs: event.durationMs });
@@ -92,21 +99,14 @@ export function openBuildView(): {
         return change(step, {
           status: 'running',
           since: now,
-          saidAt: now,
           waitsFor: undefined,
-          why:
-            why &&
-            shownLine(
-              describeExplanation(why, (id) => names.get(id) ?? id),
-              false,
-            ),
+          why: why && shownLine(describeExplanation(why, name), false),
           fileChanged: why?.kind === 'different' && why.difference.kind === 'file',
         });
       }
       case 'output': {
         const shown = steps.get(event.step);
         if (!shown) return;
-        shown.saidAt = now;
         shown.lines.push(shownLine(event.text, false));
         if (shown.lines.length > KEPT_LINES) shown.lines.shift();
         return;

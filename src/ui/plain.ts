@@ -2,8 +2,10 @@
 import type { BuildEvent, EventSink, TransferEvent } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
 import { describeExplanation } from '../why/explain.js';
+import { openBuildView } from './build-view.js';
+import { describeConclusion } from './conclusion.js';
 import { formatBytes, formatDuration, formatTransfer } from './format.js';
-import { stepNames } from './step-names.js';
+import { listenForSilence } from './silence.js';
 import { shownLine, shownText } from './terminal-text.js';
 
 /** At most so many warnings are printed one by one. */
@@ -91,20 +93,51 @@ export function describeEvent(...args: Parameters<typeof rawText>): string | und
   return text === undefined ? undefined : shownText(text);
 }
 
-/** A sink that writes lines. */
-export function plainProgress(write: (text: string) => void): EventSink {
-  let names: ReadonlyMap<StepId, string> = new Map();
-  let steps: ReadonlyMap<StepId, Step> = new Map();
+/** How often it is looked for what has long said nothing. ms */
+const TICK_MS = 1000;
+
+/**
+ * A sink that writes lines; what goes on in silence has one every 30 s.
+ * @param clock ms since the epoch
+ */
+export function plainProgress(
+  write: (text: string) => void,
+  clock: () => number = Date.now,
+): EventSink {
+  const { view, add } = openBuildView();
+  const silence = listenForSilence();
+  /** Transfers whose beginning was told. */
+  const begun = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+  const line = (text: string): void => write(`${shownText(text)}\n`);
+  const tick = (): void => {
+    for (const text of silence.lines(view, clock())) line(text);
+    if (silence.waits()) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+  const tellBeginning = (event: TransferEvent): void => {
+    // What is over in a second has one line, at its end.
+    if (event.state !== 'running' || event.durationMs < LARGE_MS || begun.has(event.id)) return;
+    begun.add(event.id);
+    const { what, name, done, total, durationMs } = event;
+    line(`${what} ${name}: ${formatTransfer(done, total, durationMs)}`);
+  };
   return (event) => {
-    if (event.type === 'planned') {
-      names = stepNames(event.steps);
-      steps = new Map(event.steps.map((step) => [step.id, step]));
+    const now = clock();
+    add(event, now);
+    silence.hear(event, now);
+    if (!timer && silence.waits()) {
+      timer = setInterval(tick, TICK_MS);
+      timer.unref();
     }
+    if (event.type === 'transfer') tellBeginning(event);
     const text = describeEvent(
       event,
-      (id) => names.get(id) ?? id,
-      (id) => steps.get(id),
+      (id) => view.names.get(id) ?? id,
+      (id) => view.all.get(id),
     );
     if (text !== undefined) write(`${text}\n`);
+    if (event.type === 'built') describeConclusion(view).forEach(line);
   };
 }

@@ -60,10 +60,12 @@ export function ttyProgress(
   timer.unref();
   stream.on('resize', resize);
   process.once('exit', showCursor);
-  const names = (id: Parameters<Parameters<typeof describeEvent>[1]>[0]) =>
-    view.steps.get(id)?.name ?? id;
   const describe = (event: Parameters<EventSink>[0]) =>
-    describeEvent(event, names, (id) => view.steps.get(id)?.step) ?? '';
+    describeEvent(
+      event,
+      (id) => view.names.get(id) ?? id,
+      (id) => view.all.get(id),
+    ) ?? '';
   const emit: EventSink = (event) => {
     add(event, clock());
     if (event.type === 'lint' || event.type === 'built') remarks.push(describe(event));
