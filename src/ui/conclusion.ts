@@ -4,7 +4,7 @@ import { tally } from './build-view.js';
 import { formatDuration } from './format.js';
 
 /** Less is not worth a line. */
-const WORTH_MS = 1000;
+export const WORTH_MS = 1000;
 const SLOWEST = 3;
 
 /** Commands that fetch what a list of dependencies names, which changes less often than the sources. */

@@ -2,6 +2,7 @@
 import type { TransferEvent } from '../engine/events.js';
 import type { BuildView, StepView } from './build-view.js';
 import { tally } from './build-view.js';
+import { WORTH_MS } from './conclusion.js';
 import { formatDuration, formatTransfer } from './format.js';
 import type { Span, StyledLine } from './styled.js';
 import { cutLine, paint, span } from './styled.js';
@@ -54,7 +55,7 @@ function header(view: BuildView): StyledLine {
     ...(failed > 0 ? [span(`${failed} failed`, 'red')] : []),
     ...(running > 0 ? [span(`${running} running`, 'blue')] : []),
     ...(cached > 0 ? [span(`${cached} cached`, 'green')] : []),
-    ...(savedMs > 0 ? [span(`saved ${formatDuration(savedMs)}`, 'green')] : []),
+    ...(savedMs >= WORTH_MS ? [span(`saved ${formatDuration(savedMs)}`, 'green')] : []),
   ];
   return facts.flatMap((fact, at) => (at === 0 ? [fact] : [span(', '), fact]));
 }
@@ -240,7 +241,8 @@ export function renderFrame(view: BuildView, { columns, rows, now, colour }: Fra
       { window: 0, why: false, fold: 'nothing' },
       now,
     );
-  const lines = fitted([...top, ...transfers, ...fitted(body, space)], room);
+  // What comes and goes most stands last, and moves nothing.
+  const lines = fitted([...top, ...fitted(body, space), ...transfers], room);
   return lines.map((line) => paint(cutLine(line, columns - 1), colour));
 }
 

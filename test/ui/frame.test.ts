@@ -83,7 +83,6 @@ test('80 x 24: every step, the reason of a miss, the last lines of what runs', (
   const view = viewOf([...stage('build', 4), ...stage('final', 2)], ...BUSY, transfer());
   expect(renderFrame(view, at(80, 24))).toEqual([
     '3/6 steps, 1 running, 2 cached, saved 4m12s',
-    '> pull 12.3 MB of 168 MB, 6.15 MB/s  abababababab',
     '  [build 2/5]  cached RUN make build1',
     '  [build 3/5]  cached RUN make build2',
     '> [build 4/5]   12.1s RUN make build3',
@@ -93,6 +92,7 @@ test('80 x 24: every step, the reason of a miss, the last lines of what runs', (
     '  [build 5/5] waiting RUN make build4',
     '  [final 2/3]   0.31s RUN make final1',
     '  [final 3/3] waiting RUN make final2',
+    '> pull 12.3 MB of 168 MB, 6.15 MB/s  abababababab',
   ]);
 });
 
