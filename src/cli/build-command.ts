@@ -206,6 +206,14 @@ async function buildAndWrite(
   const summary = await openStepSummary(options, process.env);
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
+  let isClosed = false;
+  const close = (): void => {
+    if (isClosed) return;
+    isClosed = true;
+    progress.close();
+    const problem = summary?.write();
+    if (problem !== undefined) warn(problem);
+  };
   try {
     await renewLock(store, request, options, warn);
     const outputs = module?.planOutputs(options);
@@ -221,21 +229,20 @@ async function buildAndWrite(
       },
       explain: !options.quiet && !['quiet', 'none'].includes(options.progress),
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
-    }).finally(() => {
-      progress.close();
-      stop.dispose();
-      const problem = summary?.write();
-      if (problem !== undefined) warn(problem);
-    });
+    }).finally(() => stop.dispose());
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
     const pushed =
-      outputs && (await module?.writeOutputs(outputs, store, result, request.registry ?? {}));
+      outputs &&
+      (await module?.writeOutputs(outputs, store, result, request.registry ?? {}, progress.emit));
+    // Standard output may be the same terminal.
+    close();
     if (!outputs?.stdoutTaken)
       for (const { result: built } of result.platforms)
         process.stdout.write(`${built.elsewhere.size > 0 ? pushed : built.lowerdirs}\n`);
     if (result.platforms.some((built) => built.result.executed > 0))
       await pruneAfterwards(store, options);
   } finally {
+    close();
     await closeStore(store);
   }
 }

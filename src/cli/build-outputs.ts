@@ -1,5 +1,6 @@
 /** --output, --push, --metadata-file, --annotation: read before the build, carried out after it. */
 import type { DockerfileBuild, DockerfileResult } from '../engine/build-dockerfile.js';
+import type { EventSink } from '../engine/events.js';
 import type { AttestPlan } from '../engine/exports/attestations.js';
 import { getProvenance } from '../engine/exports/attestations.js';
 import { describeResult, exportResult } from '../engine/exports/export-result.js';
@@ -133,6 +134,7 @@ export function checkTimes({ outputs, annotations }: OutputPlan, epoch: number |
 /**
  * Carries the outputs out, one after the other; a signal ends it.
  * @param registry how registries are reached
+ * @param onEvent receives transfers
  * @returns what the image is called where it was pushed to, if it was
  */
 export function writeOutputs(
@@ -140,10 +142,11 @@ export function writeOutputs(
   store: Store,
   result: DockerfileResult,
   registry: RegistryOptions,
+  onEvent: EventSink,
 ): Promise<string | undefined> {
   return interruptibly(async (signal) => {
     const { names, metadata } = plan;
-    const wanted = { ...plan, registry, stdout: process.stdout, signal };
+    const wanted = { ...plan, registry, stdout: process.stdout, signal, onEvent };
     const exported = await exportResult(store, result, wanted);
     const [name] = names;
     const pushed = exported && name && `${name.replace(/@.*/, '')}@${exported.root.digest}`;

@@ -8,6 +8,7 @@ import type { BuildInput, Workspace } from '../engine/inputs/build-input.js';
 import { isElsewhere, openInput } from '../engine/inputs/build-input.js';
 import { refuseWarnings } from '../engine/lint-build.js';
 import { imageAccess, openDockerfile } from '../engine/plan-dockerfile.js';
+import { unmetered } from '../engine/transfers.js';
 import { formatPlatform } from '../oci/platform.js';
 import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
 import type { SetExitCode } from './declare/options.js';
@@ -73,6 +74,7 @@ const NO_WORKSPACE: Workspace = {
   limits: DEFAULT_LIMITS,
   environment: process.env,
   input: undefined,
+  meter: unmetered,
   signal: new AbortController().signal,
 };
 

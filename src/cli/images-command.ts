@@ -6,6 +6,7 @@ import { parseCompression } from '../engine/exports/output-spec.js';
 import { requireImage } from '../engine/images/find-image.js';
 import { pullImage } from '../engine/images/pull-image.js';
 import { imageId } from '../engine/images/settle-image-ids.js';
+import { meteredSink, transferMeter } from '../engine/transfers.js';
 import { DOCKER_MANIFEST } from '../oci/media-types.js';
 import { parseReference } from '../oci/reference.js';
 import { parseEpoch } from '../plan/epoch.js';
@@ -16,6 +17,7 @@ import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
+import { showTransfers } from './show-transfers.js';
 import { readSignedPrefixes } from './signed-prefix-options.js';
 import { warnOnStderr } from './warn-of-platform.js';
 import { changeStore } from './with-store.js';
@@ -34,12 +36,15 @@ export function pullCommand(
     const platform = wantedPlatform(options.platform);
     const registry = await registryAccess(options);
     const name = options.tag ?? reference;
-    const image = await pullImage(store, reference, platform, name, {
-      environment: process.env,
-      registry,
-      requireSigned: readSignedPrefixes(options.requireSigned, process.env),
-      warn: warnOnStderr,
-    });
+    const image = await showTransfers((onEvent) =>
+      pullImage(store, reference, platform, name, {
+        environment: process.env,
+        registry,
+        requireSigned: readSignedPrefixes(options.requireSigned, process.env),
+        warn: warnOnStderr,
+        onEvent,
+      }),
+    );
     process.stdout.write(`${await imageId(store, image)}\n`);
   });
 }
@@ -76,10 +81,15 @@ export async function pushCommand(
     const sink = openImageSink(reference, await registryAccess(options));
     const scratch = lazyScratch(store.paths);
     try {
-      const { root } = await exportImages(store, [{ image }], sink, scratch.path(), {
-        ...exportOptions,
-        mediaTypes,
-      });
+      const { root } = await showTransfers((onEvent) =>
+        exportImages(
+          store,
+          [{ image }],
+          meteredSink(sink, 'push', transferMeter(onEvent)),
+          scratch.path(),
+          { ...exportOptions, mediaTypes },
+        ),
+      );
       // The registry has it; to make a blob again after a power cut is cheaper than to wait for the disk.
       await settleStep(store);
       process.stdout.write(`${root.digest}\n`);

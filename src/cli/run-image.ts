@@ -1,5 +1,6 @@
 /** The image that `wiac run NAME` means: one of the store, else one that is pulled. */
 
+import type { EventSink } from '../engine/events.js';
 import { findImage, similarName } from '../engine/images/find-image.js';
 import { ImageError, sayingMore } from '../oci/image-error.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
@@ -96,12 +97,17 @@ export async function imageToRun(
   const reference = elsewhere(store, name);
   if (!quiet) process.stderr.write(`wiac: pulling ${reference}\n`);
   const { pullImage } = await import('../engine/images/pull-image.js');
-  try {
-    return await pullImage(store, name, wanted, name, {
+  const pullIt = (onEvent?: EventSink) =>
+    pullImage(store, name, wanted, name, {
       environment: process.env,
       requireSigned: prefixes,
       warn: warnOnStderr,
+      onEvent,
     });
+  try {
+    if (quiet) return await pullIt();
+    const { showTransfers } = await import('./show-transfers.js');
+    return await showTransfers(pullIt);
   } catch (error) {
     throw withSuggestion(store, name, error as WiacError);
   }

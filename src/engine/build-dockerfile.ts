@@ -25,6 +25,8 @@ import type { BuildRequest, BuildResult } from './run-build.js';
 import { build as runBuild } from './run-build.js';
 import type { SharedCaches } from './shared-caches.js';
 import { stepLimits } from './step-slots.js';
+import type { Meter } from './transfers.js';
+import { transferMeter, unmetered } from './transfers.js';
 import { sayingWanted } from './wanted-network.js';
 
 /** What is to be built, and how. Everything that has a default may be left out. */
@@ -178,6 +180,11 @@ function getFacts(input: BuildInput, request: DockerfileBuild, started: Date): B
   };
 }
 
+/** Counts a context that is sent, or fetched, before there is a plan. */
+function contextMeter({ onEvent }: DockerfileBuild): Meter {
+  return onEvent ? transferMeter(onEvent, 'context') : unmetered;
+}
+
 /** What the platforms of a build share. */
 interface Shared {
   readonly store: Store;
@@ -254,7 +261,7 @@ export async function buildDockerfile(
   if (store.paths.self.foundDead) sweepControlGroups();
   const caches = await openCaches(request);
   try {
-    const { input, close } = await openDockerfile(store, request);
+    const { input, close } = await openDockerfile(store, request, contextMeter(request));
     try {
       const facts = getFacts(input, request, started);
       const { epoch } = facts;

@@ -18,6 +18,7 @@ import type { LayerOrigins } from './images/needed-layers.js';
 import { needLayers } from './images/needed-layers.js';
 import type { PlanImages } from './images/plan-images.js';
 import type { SharedCache } from './shared-cache.js';
+import type { Meter } from './transfers.js';
 
 /** What looking steps up takes: where a build reads from. */
 export interface LookupSession {
@@ -45,6 +46,8 @@ export interface LookupSession {
   /** Proxies, certificates and what git may know. */
   readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  /** Counts what is fetched and sent; left out where nobody is told. */
+  readonly meter?: Meter;
 }
 
 /** One build: what it looks up with, what carries steps out, and to whom it reports. */
@@ -67,7 +70,7 @@ export interface BuildSession extends LookupSession {
 /** What reading layers takes. */
 export type LayerReading = Pick<
   LookupSession,
-  'store' | 'scanStore' | 'origins' | 'stacks' | 'signal'
+  'store' | 'scanStore' | 'origins' | 'stacks' | 'signal' | 'meter'
 >;
 
 /**

@@ -9,6 +9,26 @@ import type { Explanation } from '../why/explain.js';
 /** Counts up when an event loses a member, or a member another meaning; new members may come. */
 export const EVENTS_VERSION = 1;
 
+/** What bytes are moved for. */
+export type TransferKind = 'pull' | 'push' | 'export' | 'cache import' | 'cache export' | 'context';
+
+/** How far a transfer is; told when it begins and ends, and a few times a second in between. */
+export interface TransferEvent {
+  readonly type: 'transfer';
+  /** The same for all events of one transfer, and of no other one in this build. */
+  readonly id: string;
+  readonly what: TransferKind;
+  /** The layer's digest, the file or the directory. */
+  readonly name: string;
+  /** Bytes so far, as they are moved: compressed ones of a layer. An attempt that is repeated begins at 0. */
+  readonly done: number;
+  /** Bytes in all; left out as long as nobody knows. */
+  readonly total?: number;
+  /** Since it began. */
+  readonly durationMs: number;
+  readonly state: 'running' | 'done' | 'failed';
+}
+
 export type BuildEvent =
   /** The beginning of a platform's build. */
   | {
@@ -47,6 +67,7 @@ export type BuildEvent =
   | { readonly type: 'failed'; readonly step: StepId; readonly message: string }
   /** Ended for what happened elsewhere: another step failed, or somebody pressed Ctrl-C. */
   | { readonly type: 'stopped'; readonly step: StepId }
+  | TransferEvent
   /** What the linter says of the Dockerfile; there is none when that is nothing. */
   | {
       readonly type: 'lint';

@@ -17,6 +17,8 @@ import type { BuildInput, LockSource } from './inputs/build-input.js';
 import { openInput } from './inputs/build-input.js';
 import { openLock } from './locks/open-lock.js';
 import type { DockerfileRequest } from './request.js';
+import type { Meter } from './transfers.js';
+import { unmetered } from './transfers.js';
 
 /** A plan with its images and contexts. */
 export interface PlannedInput extends PlanWithImages {
@@ -161,12 +163,13 @@ export interface OpenDockerfile {
 export async function openDockerfile(
   store: Store,
   request: DockerfileRequest,
+  meter: Meter = unmetered,
 ): Promise<OpenDockerfile> {
   const scratch = lazyScratch(store.paths);
   const signal = getSignal(request);
   const { environment = {}, input } = request;
   const { limits } = store;
-  const workspace = { scratch: scratch.path, limits, environment, input, signal };
+  const workspace = { scratch: scratch.path, limits, environment, input, signal, meter };
   try {
     const opened = await abortable(signal, () => openInput(request.context, request, workspace));
     return { input: opened, close: scratch.remove };

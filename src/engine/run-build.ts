@@ -46,6 +46,7 @@ import { resolvePlan } from './scheduler.js';
 import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
 import type { StepLimits } from './step-slots.js';
+import { transferMeter } from './transfers.js';
 import { withoutMissing } from './without-missing.js';
 
 /** What a build gives to an executor of this machine. */
@@ -235,6 +236,7 @@ async function openSession(
     emit,
     onPublished,
     signal,
+    meter: transferMeter(emit),
   };
 }
 

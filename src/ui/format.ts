@@ -14,6 +14,13 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
+/** How far a transfer is: `12.3 MB of 168 MB, 23 MB/s`. The rate is left out for the first tenth of a second. */
+export function formatTransfer(done: number, total: number | undefined, ms: number): string {
+  const part = formatBytes(done);
+  const amount = total === undefined || total <= done ? part : `${part} of ${formatBytes(total)}`;
+  return ms < 100 ? amount : `${amount}, ${formatBytes((done * 1000) / ms)}/s`;
+}
+
 /** A duration in ms as seconds, one or two digits after the point: `0.25s`, `12.3s`, `3m05s`. */
 export function formatDuration(ms: number): string {
   if (ms < 10_000) return `${(ms / 1000).toFixed(2)}s`;

@@ -10,6 +10,7 @@ import { StepFailedError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
 import type { GroupWriter } from './grouped.js';
 import { describeError, errorLocation } from './report-error.js';
+import { shownLine } from './terminal-text.js';
 
 /** GitHub shows ten annotations of a kind for each step of a job; all of them are in the log. */
 const MAX_ANNOTATIONS = 50;
@@ -116,7 +117,8 @@ export function githubError(
 ): void {
   const writer = githubWriter(settings);
   const location = errorLocation(error);
-  const said = error instanceof StepFailedError ? error.lastLines : [];
+  const said =
+    error instanceof StepFailedError ? error.lastLines.map((line) => shownLine(line)) : [];
   const hint = error.hint === undefined ? [] : [`hint: ${error.hint}`];
   const message = withoutCredentials([error.message, ...said, ...hint].join('\n'));
   writer.text(describeError(error, lines).trimEnd());

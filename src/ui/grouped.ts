@@ -7,6 +7,7 @@ import type { Step, StepId } from '../plan/step.js';
 import { describeExplanation } from '../why/explain.js';
 import { describeEvent } from './plain.js';
 import { stepNames } from './step-names.js';
+import { shownLine, shownText } from './terminal-text.js';
 
 /** Writes a log. Texts come from anybody: none of them may be taken for a group or a command. */
 export interface GroupWriter {
@@ -103,14 +104,14 @@ export function groupedProgress(writer: GroupWriter): { emit: EventSink; close: 
         steps = new Map(event.steps.map((step) => [step.id, step]));
         return;
       case 'started': {
-        const title = `${name(event.step)} ${oneLine(steps.get(event.step)?.text ?? '')}`;
+        const title = `${name(event.step)} ${shownLine(oneLine(steps.get(event.step)?.text ?? ''))}`;
         running.set(event.step, { title, lines: [], left: 0, isDone: false });
         if (open === undefined) beginNext();
-        if (event.why) say(event.step, `miss: ${describeExplanation(event.why, name)}`);
+        if (event.why) say(event.step, shownText(`miss: ${describeExplanation(event.why, name)}`));
         return;
       }
       case 'output':
-        return say(event.step, event.text);
+        return say(event.step, shownLine(event.text));
       case 'failed':
         return finish(event.step, `${name(event.step)} failed`);
       case 'finished':

@@ -1,12 +1,19 @@
 /** Progress as lines of text, each with its step's name in front: for logs and pipes. */
-import type { BuildEvent, EventSink } from '../engine/events.js';
+import type { BuildEvent, EventSink, TransferEvent } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
 import { describeExplanation } from '../why/explain.js';
-import { formatBytes, formatDuration } from './format.js';
-import { stepNames } from './step-names.js';
+import { openBuildView } from './build-view.js';
+import { describeConclusion } from './conclusion.js';
+import { formatBytes, formatDuration, formatTransfer } from './format.js';
+import { listenForSilence } from './silence.js';
+import { shownLine, shownText } from './terminal-text.js';
 
 /** At most so many warnings are printed one by one. */
 const SHOWN_WARNINGS = 50;
+
+/** Transfers with less are not told one by one. */
+const LARGE_BYTES = 1_000_000;
+const LARGE_MS = 1000;
 
 function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings']): string {
   const count = warnings.length;
@@ -18,13 +25,26 @@ function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings'])
   return ['', ` ${found} (wiac build --check shows the lines):`, ...lines].join('\n');
 }
 
+/** Is a transfer worth a line? */
+function isLarge({ done, total = 0, durationMs }: TransferEvent): boolean {
+  return Math.max(done, total) >= LARGE_BYTES || durationMs >= LARGE_MS;
+}
+
 /** A warning as a line, like those of every command. */
 export function describeWarning(message: string): string {
   return `wiac: warning: ${message}`;
 }
 
-/** One event as text; undefined when there is nothing to say. */
-export function describeEvent(
+/** The end of a transfer; what is small and quick is not worth a line. */
+function describeTransfer(event: TransferEvent): string | undefined {
+  const { what, name, done, total, durationMs, state } = event;
+  if (state === 'running' || !isLarge(event)) return undefined;
+  const amount = formatTransfer(done, state === 'done' ? undefined : total, durationMs);
+  return `${what} ${name}: ${state} in ${formatDuration(durationMs)} (${amount})`;
+}
+
+/** As it is: with what a terminal would obey. */
+function rawText(
   event: BuildEvent,
   name: (id: StepId) => string,
   step: (id: StepId) => Step | undefined,
@@ -49,7 +69,7 @@ export function describeEvent(
     case 'stopped':
       return `${name(event.step)} stopped`;
     case 'output':
-      return `${name(event.step)} | ${event.text}`;
+      return `${name(event.step)} | ${shownLine(event.text)}`;
     case 'finished': {
       const linked = event.linked > 0 ? `, ${event.linked} linked` : '';
       const size = `${event.files} files${linked}, ${formatBytes(event.bytes)}`;
@@ -57,25 +77,67 @@ export function describeEvent(
     }
     case 'lint':
       return describeWarnings(event.warnings);
-    case 'built':
-      return `built in ${formatDuration(event.durationMs)}: ${event.cached} steps cached, ${event.executed} run`;
+    case 'transfer':
+      return describeTransfer(event);
+    case 'built': {
+      const size = event.bytes === undefined ? '' : `, result ${formatBytes(event.bytes)}`;
+      const time = formatDuration(event.durationMs);
+      return `built in ${time}: ${event.cached} steps cached, ${event.executed} run${size}`;
+    }
   }
 }
 
-/** A sink that writes lines. */
-export function plainProgress(write: (text: string) => void): EventSink {
-  let names: ReadonlyMap<StepId, string> = new Map();
-  let steps: ReadonlyMap<StepId, Step> = new Map();
+/** One event as text that drives no terminal; undefined when there is nothing to say. */
+export function describeEvent(...args: Parameters<typeof rawText>): string | undefined {
+  const text = rawText(...args);
+  return text === undefined ? undefined : shownText(text);
+}
+
+/** How often it is looked for what has long said nothing. ms */
+const TICK_MS = 1000;
+
+/**
+ * A sink that writes lines; what goes on in silence has one every 30 s.
+ * @param clock ms since the epoch
+ */
+export function plainProgress(
+  write: (text: string) => void,
+  clock: () => number = Date.now,
+): EventSink {
+  const { view, add } = openBuildView();
+  const silence = listenForSilence();
+  /** Transfers whose beginning was told. */
+  const begun = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+  const line = (text: string): void => write(`${shownText(text)}\n`);
+  const tick = (): void => {
+    for (const text of silence.lines(view, clock())) line(text);
+    if (silence.waits()) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+  const tellBeginning = (event: TransferEvent): void => {
+    // What is over in a second has one line, at its end.
+    if (event.state !== 'running' || event.durationMs < LARGE_MS || begun.has(event.id)) return;
+    begun.add(event.id);
+    const { what, name, done, total, durationMs } = event;
+    line(`${what} ${name}: ${formatTransfer(done, total, durationMs)}`);
+  };
   return (event) => {
-    if (event.type === 'planned') {
-      names = stepNames(event.steps);
-      steps = new Map(event.steps.map((step) => [step.id, step]));
+    const now = clock();
+    add(event, now);
+    silence.hear(event, now);
+    if (!timer && silence.waits()) {
+      timer = setInterval(tick, TICK_MS);
+      timer.unref();
     }
+    if (event.type === 'transfer') tellBeginning(event);
     const text = describeEvent(
       event,
-      (id) => names.get(id) ?? id,
-      (id) => steps.get(id),
+      (id) => view.names.get(id) ?? id,
+      (id) => view.all.get(id),
     );
     if (text !== undefined) write(`${text}\n`);
+    if (event.type === 'built') describeConclusion(view).forEach(line);
   };
 }

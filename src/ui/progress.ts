@@ -83,8 +83,9 @@ export async function progressOpener(
     return () => groupedProgress(gitlabWriter(write, () => Math.floor(Date.now() / 1000)));
   }
   if (!log && (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env)))) {
-    const { ttyProgress } = await import('./tty.js');
-    return () => ttyProgress(stderr);
+    const { ttyProgress, usesColour } = await import('./tty.js');
+    const colour = usesColour(process.env);
+    return () => ttyProgress(stderr, colour);
   }
   return () => ({ emit: plainProgress(write), close: () => {} });
 }

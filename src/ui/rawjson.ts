@@ -166,6 +166,7 @@ export function rawJsonProgress(
         const vertex = { ...definition(file), started: timestamp, completed: timestamp };
         return write({ vertexes: [vertex], warnings: lintWarnings(event.warnings) });
       }
+      case 'transfer':
       case 'built':
         return undefined;
     }

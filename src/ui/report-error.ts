@@ -4,6 +4,7 @@ import type { SourceLocation } from '../util/errors.js';
 import { StepFailedError, WiacError } from '../util/errors.js';
 import { printableLines } from '../util/printable.js';
 import { withoutCredentials } from '../util/redact.js';
+import { shownLine } from './terminal-text.js';
 
 /** The place an error is about, if it has one. */
 export function errorLocation(error: unknown): SourceLocation | undefined {
@@ -31,7 +32,10 @@ export function describeError(error: WiacError, lines: readonly string[] | undef
   // They quote what others have written; the output of a step is the step's own.
   const parts = head.map(printableLines);
   if (error instanceof StepFailedError && error.lastLines.length > 0) {
-    parts.push(`last lines of its output:`, ...error.lastLines.map((line) => `  | ${line}`));
+    parts.push(
+      `last lines of its output:`,
+      ...error.lastLines.map((line) => `  | ${shownLine(line)}`),
+    );
   }
   if (error.hint !== undefined) parts.push(printableLines(`hint: ${error.hint}`));
   return `${parts.join('\n')}\n`;

@@ -1,66 +1,86 @@
-/** Progress on a terminal: finished steps scroll by, running ones are a live list with times. */
-import { createLogUpdate } from 'log-update';
-import type { BuildEvent, EventSink } from '../engine/events.js';
-import type { Step, StepId } from '../plan/step.js';
-import { formatDuration } from './format.js';
+/** Progress on a terminal: one frame that is drawn over and over, and at the end what stays. */
+import type { EventSink } from '../engine/events.js';
+import { openBuildView } from './build-view.js';
+import { describeConclusion } from './conclusion.js';
+import { renderFrame, renderRecord } from './frame.js';
 import { describeEvent } from './plain.js';
-import { stepNames } from './step-names.js';
+import { framePatch, lastText, rowsAfterResize, SHOW_CURSOR, textAbove } from './screen.js';
 
 const REDRAW_MS = 100;
 
-interface Running {
-  readonly since: number;
-  lastLine: string;
+/** Where terminals that do not tell their size are taken to be. */
+const DEFAULT_COLUMNS = 80;
+const DEFAULT_ROWS = 24;
+
+/** A stream to a terminal, as far as it is needed. */
+export type Terminal = Pick<NodeJS.WriteStream, 'columns' | 'rows' | 'on' | 'off'> & {
+  readonly write: (text: string) => void;
+};
+
+/** Colours, as https://no-color.org and https://bixense.com/clicolors have it. */
+export function usesColour({ NO_COLOR, CLICOLOR, CLICOLOR_FORCE }: NodeJS.ProcessEnv): boolean {
+  if (NO_COLOR) return false;
+  if (CLICOLOR_FORCE && CLICOLOR_FORCE !== '0') return true;
+  return CLICOLOR !== '0';
 }
 
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? '';
-}
-
-/** A sink that draws, and `close` to leave the terminal in order. */
-export function ttyProgress(stream: NodeJS.WriteStream): { emit: EventSink; close: () => void } {
-  const draw = createLogUpdate(stream);
-  let names: ReadonlyMap<StepId, string> = new Map();
-  let steps: ReadonlyMap<StepId, Step> = new Map();
-  const running = new Map<StepId, Running>();
-  const name = (id: StepId) => names.get(id) ?? id;
-  const redraw = () => {
-    const width = (stream.columns ?? 80) - 1;
-    const lines = [...running].flatMap(([id, { since, lastLine }]) => {
-      const time = formatDuration(Date.now() - since);
-      const head = `${name(id)} ${time} ${firstLine(steps.get(id)?.text ?? '')}`;
-      return lastLine === '' ? [head] : [head, `  | ${lastLine}`];
-    });
-    draw(lines.map((line) => line.slice(0, width)).join('\n'));
+/**
+ * A sink that draws, and `close` to leave the terminal in order.
+ * @param colour whether it may have any
+ * @param clock ms since the epoch
+ */
+export function ttyProgress(
+  stream: Terminal,
+  colour: boolean,
+  clock: () => number = Date.now,
+): { emit: EventSink; close: () => void } {
+  const { view, add } = openBuildView();
+  /** What is on the terminal. */
+  let drawn: readonly string[] = [];
+  /** Texts that come behind the steps. */
+  const remarks: string[] = [];
+  const size = () => ({
+    columns: stream.columns || DEFAULT_COLUMNS,
+    rows: stream.rows || DEFAULT_ROWS,
+    now: clock(),
+    colour,
+  });
+  const draw = (rows?: number): void => {
+    const next = renderFrame(view, size());
+    if (rows === undefined && next.join('\n') === drawn.join('\n')) return;
+    stream.write(framePatch(drawn, next, rows));
+    drawn = next;
   };
-  const timer = setInterval(redraw, REDRAW_MS);
+  const resize = (): void => {
+    const { columns, rows } = size();
+    draw(Math.min(rows - 1, rowsAfterResize(drawn, columns)));
+  };
+  const showCursor = (): void => stream.write(SHOW_CURSOR);
+  const timer = setInterval(draw, REDRAW_MS);
   timer.unref();
-  const emit = (event: BuildEvent) => {
-    if (event.type === 'planned') {
-      names = stepNames(event.steps);
-      steps = new Map(event.steps.map((step) => [step.id, step]));
-    }
-    if (event.type === 'started') running.set(event.step, { since: Date.now(), lastLine: '' });
-    if (event.type === 'finished' || event.type === 'failed' || event.type === 'stopped')
-      running.delete(event.step);
-    if (event.type === 'output') {
-      const state = running.get(event.step);
-      if (state) state.lastLine = event.text;
-    }
-    const text = describeEvent(event, name, (id) => steps.get(id));
-    // What runs is in the live list; its beginning need not scroll by as well.
-    if (text !== undefined && event.type !== 'started') {
-      draw.clear();
-      stream.write(`${text}\n`);
-    }
-    redraw();
+  stream.on('resize', resize);
+  process.once('exit', showCursor);
+  const describe = (event: Parameters<EventSink>[0]) =>
+    describeEvent(
+      event,
+      (id) => view.names.get(id) ?? id,
+      (id) => view.all.get(id),
+    ) ?? '';
+  const emit: EventSink = (event) => {
+    add(event, clock());
+    if (event.type === 'lint' || event.type === 'built') remarks.push(describe(event));
+    if (event.type !== 'warning') return;
+    const next = renderFrame(view, size());
+    stream.write(textAbove(drawn, `${describe(event)}\n`, next));
+    drawn = next;
   };
-  return {
-    emit,
-    close: () => {
-      clearInterval(timer);
-      draw.clear();
-      draw.done();
-    },
+  const close = (): void => {
+    clearInterval(timer);
+    stream.off('resize', resize);
+    process.off('exit', showCursor);
+    const lines = [...renderRecord(view, size()), ...remarks, ...describeConclusion(view)];
+    stream.write(lastText(drawn, lines.map((line) => `${line}\n`).join('')));
+    drawn = [];
   };
+  return { emit, close };
 }

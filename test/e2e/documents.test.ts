@@ -126,6 +126,7 @@ describe('CONTRIBUTING', () => {
       'CONTRIBUTING.md',
       'bench/README.md',
       'docs/vocabulary.md',
+      'docs/events.md',
       'docs/library.md',
       'docs/reproducible.md',
     ]) {

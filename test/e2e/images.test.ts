@@ -44,6 +44,9 @@ test('a base image: its files without what it removed, its config, nothing pulle
     Dockerfile: `FROM ${reference}\nRUN ls -d /d/* /gone; echo $BASE $(pwd) $(id -u)\n`,
   });
   const { events, lowerdirs } = await made.build(root, '-t', 'top', '--jobs=1');
+  expect(events).toContainEqual(
+    expect.objectContaining({ type: 'transfer', what: 'pull', state: 'done' }),
+  );
   expect(getOutput(events)).toEqual([
     'ls: /gone: No such file or directory',
     '/d/shown',

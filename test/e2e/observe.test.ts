@@ -124,12 +124,13 @@ describe('a terminal', () => {
     const root = context({ Dockerfile: dockerfile('RUN echo text; sleep 1') });
     const { stdout, exitCode } = await onTerminal(made.root, 'build', '--progress=auto', root);
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/\[0 3\/3\] \d+\.\d+s RUN echo text/);
-    expect(stdout).toContain('| text');
+    const text = stripVTControlCharacters(stdout);
+    expect(text).toMatch(/> \[0 3\/3\] +\d+\.\d+s RUN echo text/);
+    expect(text).toContain('| text');
     expect(stdout).toContain('2 run');
     // The cursor is shown again before the end.
     expect(stdout.lastIndexOf('\x1b[?25h')).toBeGreaterThan(stdout.lastIndexOf('\x1b[?25l'));
-    const shown = stripVTControlCharacters(stdout).trimEnd().split('\n');
+    const shown = text.trimEnd().split('\n');
     expect(shown.at(-1)?.startsWith(`${made.root}/l/`)).toBe(true);
   });
 

@@ -55,6 +55,13 @@ describe('type=local', () => {
     const made = await a.build(root, `--cache-to=type=local,dest=${cache},mode=max`);
     expect(ranSteps(made.events)).toHaveLength(7);
     const { events, lowerdirs } = await b.build(root, `--cache-from=type=local,src=${cache}`);
+    for (const [what, told] of [
+      ['cache export', made.events],
+      ['cache import', events],
+    ] as const)
+      expect(told).toContainEqual(
+        expect.objectContaining({ type: 'transfer', what, state: 'done' }),
+      );
     expect(ranSteps(events)).toEqual([]);
     expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
     expect(lowerdirs.split(':')).toHaveLength(6);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { buildDockerfile } from '../../src/engine/build-dockerfile.js';
+import type { BuildEvent } from '../../src/engine/events.js';
 import { exportResult } from '../../src/engine/exports/export-result.js';
 import { parseOutput } from '../../src/engine/exports/output-spec.js';
 import { removeEntries } from '../../src/store/entries/remove-entries.js';
@@ -38,11 +39,18 @@ test.each(['tar', 'oci', 'docker'])('%s: its entries are removed meanwhile', asy
       done();
     },
   });
+  const events: BuildEvent[] = [];
   await exportResult(store, result, {
+    onEvent: (event) => events.push(event),
     outputs: [parseOutput(`type=${type},dest=-`)],
     names: [],
     stdout,
   });
   expect(kept).toEqual([true, true]);
+  const done = events.flatMap((event) =>
+    event.type === 'transfer' && event.state === 'done' ? [`${event.what} ${event.name}`] : [],
+  );
+  // Two layers and the config.
+  expect(new Set(done).size).toBe(type === 'tar' ? 0 : 3);
   await closeStore(store);
 });

@@ -1,6 +1,6 @@
 /** Progress as lines of text. */
-import { describe, expect, test } from '@jest/globals';
-import type { BuildEvent } from '../../src/engine/events.js';
+import { describe, expect, jest, test } from '@jest/globals';
+import type { BuildEvent, TransferEvent } from '../../src/engine/events.js';
 import { EVENTS_VERSION } from '../../src/engine/events.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { StepId } from '../../src/plan/step.js';
@@ -57,6 +57,8 @@ test.each<[string, BuildEvent]>([
     { type: 'started', step, key, why: { kind: 'new' } },
   ],
   ['[0 2/2] | a line\n', { type: 'output', step, text: 'a line' }],
+  ['[0 2/2] | 100%\n', { type: 'output', step, text: '10%\r\x1b[32m100%' }],
+  ['wiac: warning: a name\n', { type: 'warning', message: 'a \x1b]0;title\x07name' }],
   [
     '[0 2/2] done in 1.50s (3 files, 2 linked, 1.00 kB)\n',
     { type: 'finished', step, durationMs: 1500, files: 3, bytes: 1000, linked: 2 },
@@ -111,5 +113,71 @@ describe('warnings of the linter', () => {
     expect(text[1]).toContain('60 warnings found');
     expect(text.at(-2)).toBe(' - Rule: detail 50 (line 50)');
     expect(text.at(-1)).toBe(' - and 10 more');
+  });
+});
+
+describe('in a log that somebody watches', () => {
+  const transfer: TransferEvent = {
+    type: 'transfer',
+    id: 't1',
+    what: 'push',
+    name: 'sha256:ab',
+    done: 0,
+    total: 50_000_000,
+    durationMs: 0,
+    state: 'running',
+  };
+
+  /** What is written while time goes by between the events. */
+  function watched(...script: (BuildEvent | number)[]): string[] {
+    jest.useFakeTimers();
+    const written: string[] = [];
+    let now = 0;
+    const emit = plainProgress(
+      (text) => written.push(text.trimEnd()),
+      () => now,
+    );
+    for (const item of [{ type: 'planned', version: EVENTS_VERSION, steps } as const, ...script]) {
+      if (typeof item !== 'number') emit(item);
+      else {
+        for (let at = 0; at < item; at += 1000) {
+          now += 1000;
+          jest.advanceTimersByTime(1000);
+        }
+      }
+    }
+    const left = jest.getTimerCount();
+    jest.useRealTimers();
+    expect(left).toBe(0);
+    return written;
+  }
+
+  test('a step that says nothing has a line every 30 s', () => {
+    const end: BuildEvent = { type: 'failed', step, message: '' };
+    const said: BuildEvent = { type: 'output', step, text: 'x' };
+    expect(watched({ type: 'started', step, key }, 29_000, said, 65_000, end, 60_000)).toEqual([
+      '[0 2/2] RUN make',
+      '[0 2/2] | x',
+      '[0 2/2] still runs, for 59.0s',
+      '[0 2/2] still runs, for 1m29s',
+    ]);
+  });
+
+  test('a transfer: its beginning, every 30 s, and its end', () => {
+    const at = (ms: number): TransferEvent => ({ ...transfer, done: ms * 1000, durationMs: ms });
+    const end: TransferEvent = { ...at(50_000), state: 'done' };
+    expect(watched(transfer, 1000, at(1000), 500, at(1500), 32_000, end, 1000)).toEqual([
+      'push sha256:ab: 1.00 MB of 50.0 MB, 1.00 MB/s',
+      'push sha256:ab: 1.50 MB of 50.0 MB, 1.00 MB/s',
+      'push sha256:ab: done in 50.0s (50.0 MB, 1.00 MB/s)',
+    ]);
+  });
+
+  test('small and quick ones have no line, quick ones one', () => {
+    const ended = { ...transfer, durationMs: 500, state: 'done' } as const;
+    const small = { ...ended, id: 't2', done: 10, total: 10 };
+    expect(watched(transfer, small, { ...ended, done: 50_000_000 }, 1000)).toEqual([
+      'push sha256:ab: done in 0.50s (50.0 MB, 100 MB/s)',
+    ]);
   });
 });

@@ -40,7 +40,7 @@ test('the last lines of a step that failed', () => {
     'the step ended with exit code 1',
     location,
     1,
-    ['a', 'b'],
+    ['a', '10%\r\x1b[Kb'],
     'h',
   );
   expect(describeError(error, undefined)).toBe(

@@ -90,7 +90,7 @@ test('steps that run at once are groups one after the other', () => {
     planned(),
     started(one),
     started(two),
-    output(one, 'one'),
+    output(one, '1%\r\x1b[Kone'),
     output(two, 'two'),
     { type: 'warning', message: 'careful' } as const,
     finished(two),

@@ -36,6 +36,7 @@ import { MissingLayersError, usableOrigin } from '../images/needed-layers.js';
 import type { StepState } from '../lookup.js';
 import { runContentKey } from '../lookup.js';
 import { planMounts } from '../mounts/plan-mounts.js';
+import { unmetered } from '../transfers.js';
 import { getBlob } from './export-layers.js';
 
 /** What giving away needs of a build. */
@@ -185,6 +186,7 @@ export async function gatherCache(
   needed: Iterable<LayerId> = [],
   bare: readonly StepRecord[] = [],
 ): Promise<OutgoingCache> {
+  const { meter = unmetered } = session;
   const blobs = new Map<LayerId, Blob>();
   const own = records.flatMap(({ layer }) => layer ?? []);
   const below = [...needed].filter((id) => isMade(session, id));
@@ -208,7 +210,10 @@ export async function gatherCache(
   ];
   return {
     list: { version: LIST_VERSION, layers: table.rows, entries },
-    layers: layers.map(({ listed, open }) => ({ descriptor: blobDescriptor(listed), open })),
+    layers: layers.map(({ listed, open }) => ({
+      descriptor: blobDescriptor(listed),
+      open: meter('cache export', listed.digest, listed.size, open),
+    })),
     mounts: NO_MOUNTS,
   };
 }

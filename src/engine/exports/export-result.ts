@@ -6,6 +6,8 @@ import { useLayers } from '../../store/pins/uses.js';
 import { settle } from '../../store/recovery/durability.js';
 import type { Store } from '../../store/store.js';
 import type { DockerfileResult } from '../build-dockerfile.js';
+import type { EventSink } from '../events.js';
+import { transferMeter, unmetered } from '../transfers.js';
 import type { AttestPlan } from './attestations.js';
 import { attestedItem } from './attestations.js';
 import type { Exported } from './export-image.js';
@@ -26,6 +28,8 @@ export interface ResultExport {
   /** What an archive without a destination is written to. */
   readonly stdout?: Writable | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Receives `transfer` events. */
+  readonly onEvent?: EventSink | undefined;
 }
 
 const NOTHING_SAID: AttestPlan = { provenance: undefined, sbom: false };
@@ -39,8 +43,9 @@ function getRequest(store: Store, result: DockerfileResult, wanted: ResultExport
   useLayers(store, layers);
   const facts = { ...result.facts, names };
   const items = result.platforms.map((built) => attestedItem(attestations, store, built, facts));
-  const { signal = new AbortController().signal } = wanted;
-  return { store, items, names, annotations, epoch: facts.epoch, registry, stdout, signal };
+  const { signal = new AbortController().signal, onEvent } = wanted;
+  const meter = onEvent ? transferMeter(onEvent, 'export') : unmetered;
+  return { store, items, names, annotations, epoch: facts.epoch, registry, stdout, signal, meter };
 }
 
 /**

@@ -16,6 +16,9 @@ import { lazyScratch } from '../../store/layers/layer-store.js';
 import type { Store } from '../../store/store.js';
 import { UsageError } from '../../util/errors.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
+import type { TransferKind } from '../events.js';
+import type { Meter } from '../transfers.js';
+import { meteredSink, unmetered } from '../transfers.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
 import type { ImageOutput, Output } from './output-spec.js';
@@ -38,6 +41,7 @@ export interface OutputRequest {
   readonly stdout: Writable | undefined;
   /** Ends the work early; its reason is not what is thrown then. */
   readonly signal: AbortSignal;
+  readonly meter: Meter;
 }
 
 /** Options for one output. */
@@ -64,14 +68,21 @@ async function writeTo(
   request: OutputRequest,
   sink: ImageSink,
   options: ExportOptions,
+  what: TransferKind = 'export',
 ): Promise<Exported> {
-  const { store, items, signal } = request;
+  const { store, items, signal, meter } = request;
   const scratch = lazyScratch(store.paths);
   try {
-    return await exportImages(store, items, interruptible(sink, signal), scratch.path(), {
-      ...options,
-      signal,
-    });
+    return await exportImages(
+      store,
+      items,
+      meteredSink(interruptible(sink, signal), what, meter),
+      scratch.path(),
+      {
+        ...options,
+        signal,
+      },
+    );
   } finally {
     scratch.remove();
     await sink.close();
@@ -154,6 +165,7 @@ async function pushTo(
       request,
       registrySink(parseRegistryReference(name), request.registry),
       options,
+      'push',
     );
   }
   return exported;
@@ -236,5 +248,9 @@ export async function writeOutput(
  */
 export function describeImage(request: OutputRequest): Promise<Exported> {
   const { annotations, epoch } = request;
-  return writeTo(request, nowhereSink(), { ...DEFAULT_EXPORT, annotations, epoch });
+  return writeTo({ ...request, meter: unmetered }, nowhereSink(), {
+    ...DEFAULT_EXPORT,
+    annotations,
+    epoch,
+  });
 }

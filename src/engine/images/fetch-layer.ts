@@ -25,9 +25,11 @@ import { settleStep } from '../../store/recovery/durability.js';
 import { checkpoint } from '../../util/checkpoint.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
 import type { LookupSession } from '../build-session.js';
+import type { TransferKind } from '../events.js';
+import { unmetered } from '../transfers.js';
 
 /** What fetching needs of a build. */
-export type FetchSession = Pick<LookupSession, 'store' | 'signal'>;
+export type FetchSession = Pick<LookupSession, 'store' | 'signal' | 'meter'>;
 
 /** No honest layer holds more files. */
 export const MAX_LAYER_ENTRIES = 20_000_000;
@@ -44,9 +46,10 @@ function namingLayer(error: unknown, { descriptor: { digest } }: ResolvedLayer):
 }
 
 async function fetchAndPublish(
-  { store }: FetchSession,
+  { store, meter = unmetered }: FetchSession,
   layer: ResolvedLayer,
   known: LayerId | undefined,
+  what: TransferKind,
 ): Promise<LayerId> {
   const draft = beginDraft(store.paths, known);
   try {
@@ -54,7 +57,9 @@ async function fetchAndPublish(
     const rootless = inUserNamespace();
     // The blob is kept as it came: pushing the image on must not give it another digest.
     const file = join(draft.path, 'blob');
-    const source = Readable.from(teeToFile(await layer.open(), file), { objectMode: false });
+    const { digest, size, mediaType } = layer.descriptor;
+    const open = meter(what, digest, size, () => layer.open());
+    const source = Readable.from(teeToFile(await open(), file), { objectMode: false });
     const limits = { ...store.limits, maxEntries: MAX_LAYER_ENTRIES };
     const unpacked = await unpackLayer(source, draft.diff, { rootless, limits }).catch(
       (error: unknown) => {
@@ -69,7 +74,6 @@ async function fetchAndPublish(
         },
       );
     }
-    const { digest, size, mediaType } = layer.descriptor;
     const compression = layerCompression(mediaType) ?? 'gzip';
     checkpoint('pull:unpacked');
     placeBlob(store, file, digest);
@@ -93,12 +97,14 @@ async function fetchAndPublish(
 /**
  * A layer with its files, fetched unless they are here. Several processes fetch it once.
  * @param id what entries call it; undefined: whatever the store calls it, if it knows it at all
+ * @param what it is fetched for
  * @throws ImageError, NoSpaceError
  */
 export async function fetchLayer(
   session: FetchSession,
   layer: ResolvedLayer,
   id?: LayerId,
+  what: TransferKind = 'pull',
 ): Promise<LayerId> {
   const { store } = session;
   const name = () => id ?? layerByDiffId(store, layer.diffId);
@@ -113,7 +119,7 @@ export async function fetchLayer(
     if (done !== undefined) return done;
     const known = name();
     const keepsName = known !== undefined && isKnownLayer(store, known);
-    return await fetchAndPublish(session, layer, keepsName ? known : undefined);
+    return await fetchAndPublish(session, layer, keepsName ? known : undefined, what);
   } finally {
     if (lease) releaseLease(store, lease);
   }

@@ -27,7 +27,7 @@ export interface LayerOrigin {
 export type LayerOrigins = Map<string, LayerOrigin[]>;
 
 /** What fetching layers needs of a build. */
-export type LayerSession = Pick<LookupSession, 'store' | 'signal' | 'origins'>;
+export type LayerSession = Pick<LookupSession, 'store' | 'signal' | 'origins' | 'meter'>;
 
 /**
  * Layers that entries were found with and that no source has any more. The build gives them up and
@@ -79,7 +79,7 @@ async function fetchFromOrigins(session: LayerSession, id: LayerId): Promise<boo
   const { fetchLayer } = await import('./fetch-layer.js');
   for (let at = usableOrigin(origins, diffId); at; at = usableOrigin(origins, diffId)) {
     try {
-      await fetchLayer(session, at.layer, id);
+      await fetchLayer(session, at.layer, id, at.ofBase ? 'pull' : 'cache import');
       return true;
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;

@@ -12,6 +12,8 @@ import { configAlone } from '../../store/records.js';
 import { settle } from '../../store/recovery/durability.js';
 import type { Store } from '../../store/store.js';
 import type { SignedPrefix } from '../../verify/signed-prefixes.js';
+import type { EventSink } from '../events.js';
+import { transferMeter, unmetered } from '../transfers.js';
 import { fetchImageLayers } from './fetch-layer.js';
 import { openImageSource } from './image-source.js';
 import { platformWarning } from './platform-warning.js';
@@ -43,6 +45,8 @@ export interface PullOptions {
   readonly requireSigned?: readonly SignedPrefix[] | undefined;
   /** Told of an image for another platform. */
   readonly warn?: (message: string) => void;
+  /** Receives `transfer` events. */
+  readonly onEvent?: EventSink | undefined;
 }
 
 /**
@@ -60,8 +64,10 @@ export async function pullImage(
     registry = {},
     requireSigned: prefixes = [],
     warn = () => {},
+    onEvent,
   }: PullOptions = {},
 ): Promise<ImageRecord> {
+  const meter = onEvent ? transferMeter(onEvent) : unmetered;
   const check = (image: Platform) => {
     const warning = platformWarning(reference, image, platform);
     if (warning !== undefined) warn(warning);
@@ -83,7 +89,7 @@ export async function pullImage(
     const { config, history, author } = baseImage(reference, resolved);
     return await retryWhenPruned(store, async () => {
       const { signal } = new AbortController();
-      const layers = await fetchImageLayers({ store, signal }, resolved);
+      const layers = await fetchImageLayers({ store, signal, meter }, resolved);
       await settle(store, layers);
       const made = imageRecord({
         layers,

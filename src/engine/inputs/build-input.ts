@@ -35,6 +35,7 @@ import { contextSource, remoteAddress } from '../../sources/context-source.js';
 import type { Fetched, FetchedSource } from '../../sources/fetch-context.js';
 import { ContextError, UsageError } from '../../util/errors.js';
 import { withoutCredentials } from '../../util/redact.js';
+import type { Meter } from '../transfers.js';
 import type { LockPlace } from './lock-place.js';
 import { getLockPlace } from './lock-place.js';
 
@@ -49,6 +50,8 @@ export interface Workspace {
   readonly input: (() => Readable) | undefined;
   /** Ends what is on its way. */
   readonly signal: AbortSignal;
+  /** Counts what comes. */
+  readonly meter: Meter;
 }
 
 /** Takes the place of a source of the network: the same one, as a lock file has it. */
@@ -138,9 +141,12 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => Reada
     mkdirSync(scratch, { mode: 0o700 });
     const { limits, environment } = workspace;
     const options = { scratch, limits, signal, environment };
-    if (input) return fetchStream(input, INPUT, options);
+    const counted = (stream: Readable, name: string) =>
+      workspace.meter('context', name, undefined, () => stream)();
+    if (input) return fetchStream(await counted(input, INPUT), INPUT, options);
     if (source.kind === 'remote') return fetchRemote(source.remote, options);
-    if (stats?.isFIFO()) return fetchStream(createReadStream(path), path, options);
+    if (stats?.isFIFO())
+      return fetchStream(await counted(createReadStream(path), path), path, options);
     const fetched = await fetchFile(path, path, basename(path), options);
     if (fetched.kind === 'files') return fetched;
     throw new ContextError(`the build context ${path} is a file, but no archive`, undefined, {
