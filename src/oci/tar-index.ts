@@ -1,5 +1,5 @@
 /** Random access to the files of a tar archive, without unpacking it. */
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, posix, resolve } from 'node:path';
@@ -86,8 +86,10 @@ export function isGzip(start: Uint8Array): boolean {
 
 /** `docker load` reads compressed archives too; they have to be unpacked to be read at random. */
 async function plainArchive(file: string): Promise<{ path: string; temporary?: string }> {
-  const handle = await open(file);
+  // A Dockerfile can name it: a pipe would be waited for, and a device may have no end.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
+    if (!(await handle.stat()).isFile()) throw new Error('it is no file');
     if (!isGzip(await getStart(handle, 2))) return { path: file };
   } finally {
     await handle.close();

@@ -178,6 +178,15 @@ describe('docker-archive', () => {
     await source.close();
   });
 
+  test('a device or a pipe is no archive', async () => {
+    const pipe = freshFile();
+    await execa('mkfifo', [pipe]);
+    for (const file of ['/dev/zero', pipe])
+      await expect(dockerArchiveSource(dockerArchive(file)).resolve(AMD64)).rejects.toThrow(
+        'it is no file',
+      );
+  });
+
   test('a link out of the archive leads nowhere', async () => {
     const directory = mkdtempSync(join(root, 'tree-'));
     await execa('ln', ['-s', '/etc/hostname', 'manifest.json'], { cwd: directory });
