@@ -40,10 +40,9 @@ export function formatAge(ms: number): string {
 
 /** Names and versions are those of strangers: a terminal must not take them for orders, nor turn the line around. */
 function plainCell(cell: string): string {
+  const line = cell.replace(/[\t\n]/g, ' ');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return cell
-    .replace(/[\t\n]/g, ' ')
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?');
+  return line.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?');
 }
 
 /** A table with columns padded to their widest cell; the last column is left as it is. */
