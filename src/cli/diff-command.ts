@@ -28,12 +28,6 @@ function differences({ before, after, isContent }: FileChange): string {
   return parts.join(', ');
 }
 
-/** Names are of images of strangers: a terminal must not take them for orders. */
-function shown(path: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return `/${path.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?')}`;
-}
-
 function sizes({ before, after }: FileChange): string {
   const size = (file: ShownFile | undefined) =>
     file?.type === 'file' ? formatBytes(file.size) : '-';
@@ -45,7 +39,7 @@ function sizes({ before, after }: FileChange): string {
 function fileText(changes: readonly FileChange[]): string {
   const rows = changes.map((change) => {
     const letter = change.before ? (change.after ? 'C' : 'D') : 'A';
-    return [letter, sizes(change), shown(change.path), differences(change)];
+    return [letter, sizes(change), `/${change.path}`, differences(change)];
   });
   return formatTable(rows);
 }

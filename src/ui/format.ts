@@ -38,8 +38,16 @@ export function formatAge(ms: number): string {
   return `${Math.floor(seconds / 86400)}d`;
 }
 
+/** Names and versions are those of strangers: a terminal must not take them for orders, nor turn the line around. */
+function plainCell(cell: string): string {
+  const line = cell.replace(/[\t\n]/g, ' ');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return line.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?');
+}
+
 /** A table with columns padded to their widest cell; the last column is left as it is. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+export function formatTable(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(plainCell));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {

@@ -84,7 +84,7 @@ const REASONS: readonly Reason[] = [
     why: "the store's own files: directories of cache mounts, by names that are digests",
     files: {
       'executor/local/open-cache-mount.ts': 'chmodSync chownSync existsSync mkdirSync renameSync',
-      'engine/mounts/gather-mounts.ts': 'createReadStream existsSync',
+      'engine/mounts/gather-mounts.ts': 'createReadStream existsSync mkdtempSync',
       'engine/mounts/transfer-mounts.ts': 'existsSync mkdirSync renameSync',
     },
   },

@@ -53,5 +53,12 @@ describe('formatTable', () => {
 
   test('nothing for no rows', () => {
     expect(formatTable([])).toBe('');
+    // A link of a hostile image, a package of its database.
+    expect(
+      formatTable([
+        ['a\u001b]0;b\u0007', 'c\nd\u202e'],
+        ['e', '\u009bf'],
+      ]),
+    ).toBe('a?]0;b?  c d?\ne        ?f\n');
   });
 });
