@@ -11,9 +11,8 @@ import { shownLine, shownText } from './terminal-text.js';
 /** At most so many warnings are printed one by one. */
 const SHOWN_WARNINGS = 50;
 
-/** Transfers with less are not told one by one. */
-const LARGE_BYTES = 1_000_000;
-const LARGE_MS = 1000;
+/** A transfer that is over sooner is not told of: nobody has waited for it. ms */
+const LONG_MS = 3000;
 
 function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings']): string {
   const count = warnings.length;
@@ -25,20 +24,15 @@ function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings'])
   return ['', ` ${found} (wiac build --check shows the lines):`, ...lines].join('\n');
 }
 
-/** Is a transfer worth a line? */
-function isLarge({ done, total = 0, durationMs }: TransferEvent): boolean {
-  return Math.max(done, total) >= LARGE_BYTES || durationMs >= LARGE_MS;
-}
-
 /** A warning as a line, like those of every command. */
 export function describeWarning(message: string): string {
   return `wiac: warning: ${message}`;
 }
 
-/** The end of a transfer; what is small and quick is not worth a line. */
+/** The end of a transfer. */
 function describeTransfer(event: TransferEvent): string | undefined {
   const { what, name, done, total, durationMs, state } = event;
-  if (state === 'running' || !isLarge(event)) return undefined;
+  if (state === 'running' || durationMs < LONG_MS) return undefined;
   const amount = formatTransfer(done, state === 'done' ? undefined : total, durationMs);
   return `${what} ${name}: ${state} in ${formatDuration(durationMs)} (${amount})`;
 }
@@ -118,7 +112,7 @@ export function plainProgress(
   };
   const tellBeginning = (event: TransferEvent): void => {
     // What is over in a second has one line, at its end.
-    if (event.state !== 'running' || event.durationMs < LARGE_MS || begun.has(event.id)) return;
+    if (event.state !== 'running' || event.durationMs < LONG_MS || begun.has(event.id)) return;
     begun.add(event.id);
     const { what, name, done, total, durationMs } = event;
     line(`${what} ${name}: ${formatTransfer(done, total, durationMs)}`);
