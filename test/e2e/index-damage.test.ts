@@ -96,18 +96,14 @@ test('any page is zero: each command works, says so, or finds nothing wrong', as
   for (let page = 2; page < size / PAGE; page++) {
     zero(made.index, page);
     const problem = glanceAtIndex(made.index) ?? auditIndex(made.index);
-    for (const command of [
-      ['build', made.path],
-      ['cache', 'prune', '--keep-bytes=1G'],
-    ]) {
-      const { exitCode, stderr } = await made.wiac(command);
-      expect({ page, stderr }).toEqual({
-        page,
-        stderr: expect.not.stringMatching(/internal error: /),
-      });
-      // lmdb may take the process down; the next one has to cope.
-      if (exitCode !== 0) expect((await made.wiac(command)).exitCode).toBe(0);
-    }
+    const command = page % 2 === 0 ? ['build', made.path] : ['cache', 'prune', '--keep-bytes=1G'];
+    const { exitCode, stderr } = await made.wiac(command);
+    expect({ page, stderr }).toEqual({
+      page,
+      stderr: expect.not.stringMatching(/internal error: /),
+    });
+    // lmdb may take the process down; the next one has to cope.
+    if (exitCode !== 0) expect((await made.wiac(command)).exitCode).toBe(0);
     if (problem !== undefined) suspectIndex({ live: join(made.root, 'live') } as never);
     await expectIntact(made);
   }

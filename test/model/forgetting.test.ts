@@ -84,6 +84,6 @@ async function sequence(written: Program, edits: readonly (readonly [Edit, numbe
 
 test('what was forgotten besides the target is not missed, here or on another machine', async () => {
   const edits = fc.array(fc.tuple(editing, fc.nat(2 ** 30 - 1)), { minLength: 1, maxLength: 3 });
-  const runs = Number(process.env.WIAC_FORGET_RUNS ?? 12);
+  const runs = Number(process.env.WIAC_FORGET_RUNS ?? 8);
   await fc.assert(fc.asyncProperty(program, edits, sequence), { numRuns: runs, seed: 7 });
 }, 1_800_000);

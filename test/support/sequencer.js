@@ -2,8 +2,13 @@
 // take longest, so that one of them would be waited for alone at the end.
 import Sequencer from '@jest/test-sequencer';
 
-/** Rooms whose files take longest come first; others in Jest's own order. */
-const FIRST = [/\/test\/conformance\//, /\/test\/(torture|model)\//, /\/test\/hostile\//];
+/** Rooms and files that take longest come first; others in Jest's own order. */
+const FIRST = [
+  /\/test\/conformance\//,
+  /\/test\/(torture|model)\//,
+  /\/test\/hostile\//,
+  /\/e2e\/(ci-week|crash|debian|documents|index-damage|mounts-travel|shared-writes)\.test/,
+];
 
 function rank(path) {
   const found = FIRST.findIndex((room) => room.test(path));
