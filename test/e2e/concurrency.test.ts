@@ -85,7 +85,7 @@ test('eight processes, one store', async () => {
   const { root } = machine();
   const paths = makeContexts();
   await withWorkers(async (workers) => {
-    for (let round = 0; round < Number(process.env.WIAC_ROUNDS ?? 16); round++) {
+    for (let round = 0; round < Number(process.env.WIAC_ROUNDS ?? 10); round++) {
       for (const path of paths) writeFileSync(join(path, 'changing'), `round ${round}\n`);
       const options = { buildArgs: { ROUND: `${round}` } };
       const built = await Promise.all(

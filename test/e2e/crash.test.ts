@@ -245,7 +245,7 @@ function* randomNumbers(seed: number): Generator<number, never> {
 test('kill -9 at random times, again and again in one store', async () => {
   let { root } = machine();
   const random = randomNumbers(20);
-  const kills = Number(process.env.WIAC_CRASH_KILLS ?? 20);
+  const kills = Number(process.env.WIAC_CRASH_KILLS ?? 14);
   for (let kill = 1; kill <= kills; kill++) {
     // verify reads all of it each time, and nothing is ever removed.
     if (kill % 50 === 0) ({ root } = machine());

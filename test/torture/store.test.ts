@@ -1,6 +1,6 @@
 /**
  * Many processes build, prune and look at one store, and are killed in every way, some of them in pid
- * namespaces of their own. WIAC_TORTURE_MINUTES is for how long (half a minute by default),
+ * namespaces of their own. WIAC_TORTURE_MINUTES is for how long (a third of a minute by default),
  * WIAC_TORTURE_PROCESSES how many at once, WIAC_TORTURE_SEED repeats a choice of commands.
  */
 import { spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ import { generator } from '../support/random.js';
 import { describeLayers } from '../support/tree.js';
 import { context, dockerfile, machine, mountsBelow, WIAC } from '../support/wiac.js';
 
-const MINUTES = Number(process.env.WIAC_TORTURE_MINUTES ?? 0.5);
+const MINUTES = Number(process.env.WIAC_TORTURE_MINUTES ?? 0.3);
 const PROCESSES = Number(process.env.WIAC_TORTURE_PROCESSES ?? 6);
 const SEED = Number(process.env.WIAC_TORTURE_SEED ?? Date.now() % 1_000_000);
 
