@@ -25,6 +25,22 @@ export interface SourceLocation {
   readonly endLine: number;
 }
 
+/** An error of a place in a file, where that is known. */
+abstract class LocatedError<
+  Location extends SourceLocation | undefined = SourceLocation | undefined,
+> extends WiacError {
+  readonly location: Location;
+
+  constructor(
+    message: string,
+    location: Location,
+    options: { hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.location = location;
+  }
+}
+
 /** A wrong command line: unknown flag, missing operand, contradicting options. */
 export class UsageError extends WiacError {
   readonly code = 'USAGE';
@@ -32,35 +48,15 @@ export class UsageError extends WiacError {
 }
 
 /** A wrong Dockerfile or .dockerignore: syntax, unknown stage, cycle ... */
-export class DockerfileError extends WiacError {
+export class DockerfileError extends LocatedError<SourceLocation> {
   readonly code = 'DOCKERFILE';
   readonly exitCode = 3;
-  readonly location: SourceLocation;
-
-  constructor(
-    message: string,
-    location: SourceLocation,
-    options: { hint?: string | undefined; cause?: unknown } = {},
-  ) {
-    super(message, options);
-    this.location = location;
-  }
 }
 
 /** The build context lacks a file that the Dockerfile copies, or a path leads out of it. */
-export class ContextError extends WiacError {
+export class ContextError extends LocatedError {
   readonly code = 'CONTEXT';
   readonly exitCode = 4;
-  readonly location: SourceLocation | undefined;
-
-  constructor(
-    message: string,
-    location: SourceLocation | undefined,
-    options: { hint?: string | undefined; cause?: unknown } = {},
-  ) {
-    super(message, options);
-    this.location = location;
-  }
 }
 
 /** A step's program ended with an exit code other than 0, or could not be started. */
@@ -106,19 +102,9 @@ export class IsolationError extends WiacError {
 }
 
 /** Valid input that this version of wiac does not support; never ignored silently. */
-export class UnsupportedError extends WiacError {
+export class UnsupportedError extends LocatedError {
   readonly code = 'UNSUPPORTED';
   readonly exitCode = 9;
-  readonly location: SourceLocation | undefined;
-
-  constructor(
-    message: string,
-    location: SourceLocation | undefined,
-    options: { hint?: string | undefined } = {},
-  ) {
-    super(message, options);
-    this.location = location;
-  }
 }
 
 /** A limit of the system is too low: open files (RLIMIT_NOFILE, /proc/sys/fs/file-max). */
@@ -133,21 +119,13 @@ export class NotFoundError extends WiacError {
   readonly exitCode = 10;
 }
 
-/** A lock file is wrong, or an input of a build is not what it says, or is not in it (--locked). */
-export class LockError extends WiacError {
+/**
+ * A lock file is wrong, or an input of a build is not what it says, or is not in it (--locked). The location is in
+ * the lock file, or is that of the instruction that needs the input.
+ */
+export class LockError extends LocatedError {
   readonly code = 'LOCK';
   readonly exitCode = 14;
-  /** In the lock file, or the instruction that needs the input. */
-  readonly location: SourceLocation | undefined;
-
-  constructor(
-    message: string,
-    location: SourceLocation | undefined,
-    options: { hint?: string | undefined; cause?: unknown } = {},
-  ) {
-    super(message, options);
-    this.location = location;
-  }
 }
 
 /** Nobody whose key counts has signed an image. */

@@ -1,4 +1,4 @@
-/** Opens manifests wherever a reference says they are. */
+/** Opens images that have manifests, wherever a reference says they are. */
 
 import { layoutSource } from '../../oci/layout.js';
 import { ociArchiveSource } from '../../oci/oci-archive.js';
@@ -6,6 +6,7 @@ import type { ImageReference } from '../../oci/reference.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
 import { registrySource } from '../../oci/registry/registry.js';
 import type { ManifestSource } from '../../oci/resolve.js';
+import type { ImageSource } from '../../oci/resolved-image.js';
 import { UnsupportedError } from '../../util/errors.js';
 
 /**
@@ -15,7 +16,7 @@ import { UnsupportedError } from '../../util/errors.js';
 export function openManifests(
   reference: ImageReference,
   registry: RegistryOptions = {},
-): ManifestSource {
+): ManifestSource & ImageSource {
   switch (reference.kind) {
     case 'registry':
       return registrySource(reference, registry);

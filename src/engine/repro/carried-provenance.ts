@@ -1,34 +1,12 @@
 /** An image with the provenance that its index carries (moby/buildkit, attestation-storage.md). */
 import { attestationFor, isProvenance, readStatements } from '../../attest/read-attestations.js';
-import { layoutSource } from '../../oci/layout.js';
-import { ociArchiveSource } from '../../oci/oci-archive.js';
 import { isIndex, parseManifest } from '../../oci/parse-manifest.js';
 import { choosePlatform, parsePlatform } from '../../oci/platform.js';
 import { parseReference } from '../../oci/reference.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
-import { registrySource } from '../../oci/registry/registry.js';
-import type { ManifestSource } from '../../oci/resolve.js';
 import type { ImageSource } from '../../oci/resolved-image.js';
-import { NotFoundError, UnsupportedError } from '../../util/errors.js';
-
-function openSource(
-  text: string,
-  registry: RegistryOptions | undefined,
-): ManifestSource & ImageSource {
-  const reference = parseReference(text);
-  switch (reference.kind) {
-    case 'registry':
-      return registrySource(reference, registry);
-    case 'oci-layout':
-      return layoutSource(reference);
-    case 'oci-archive':
-      return ociArchiveSource(reference);
-    default:
-      throw new UnsupportedError(`images of ${reference.kind}: carry no provenance`, undefined, {
-        hint: 'name it in a registry, or as oci-layout://DIR or oci-archive:FILE',
-      });
-  }
-}
+import { NotFoundError } from '../../util/errors.js';
+import { openManifests } from '../images/open-manifest.js';
 
 /** An image that is open, and what its provenance says. */
 export interface CarriedProvenance {
@@ -46,7 +24,7 @@ export async function openCarried(
   platform: string,
   registry: RegistryOptions | undefined,
 ): Promise<CarriedProvenance> {
-  const source = openSource(text, registry);
+  const source = openManifests(parseReference(text), registry);
   try {
     const { descriptor, bytes } = await source.root();
     const { reader } = source;
