@@ -8,6 +8,13 @@ import { imagePackages } from './carried.js';
 import type { SubjectAccess } from './image-subject.js';
 import { openSubject, subjectStack } from './image-subject.js';
 
+async function openBoth(store: Store, before: string, after: string, access: SubjectAccess) {
+  return [
+    await openSubject(store, before, access),
+    await openSubject(store, after, access),
+  ] as const;
+}
+
 /**
  * Packages that two images differ in, sorted by name: as their layers say where they are here, else as the SBOM
  * says that the image carries, else as layers say that are fetched for it.
@@ -19,10 +26,7 @@ export async function diffPackages(
   after: string,
   access: SubjectAccess,
 ): Promise<PackageChange[]> {
-  const [old, now] = [
-    await openSubject(store, before, access),
-    await openSubject(store, after, access),
-  ];
+  const [old, now] = await openBoth(store, before, after, access);
   return comparePackages(await imagePackages(store, old), await imagePackages(store, now));
 }
 
@@ -36,10 +40,7 @@ export async function diffFiles(
   after: string,
   access: SubjectAccess,
 ): Promise<FileChange[]> {
-  const [old, now] = [
-    await openSubject(store, before, access),
-    await openSubject(store, after, access),
-  ];
+  const [old, now] = await openBoth(store, before, after, access);
   const changes = [...diffStacks(await subjectStack(store, old), await subjectStack(store, now))];
   return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
