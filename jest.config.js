@@ -14,6 +14,9 @@ const testMatch =
 
 export default {
   testEnvironment: 'node',
+  // Jest would take the members of what a test file left in globalThis away, such as undici's dispatcher.
+  // A connection that closes a moment later then ends in an endless recursion of Jest's setters.
+  testEnvironmentOptions: { globalsCleanup: 'off' },
   testMatch,
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },

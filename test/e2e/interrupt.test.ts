@@ -154,11 +154,13 @@ describe('no space left', () => {
 
   test('a program that fills the disk fails as a step; nothing of it stays', async () => {
     const { wiac } = machine();
-    const root = context({
-      Dockerfile: dockerfile('RUN head -c 20000000 /dev/zero > /big'),
-    });
+    const root = context({ Dockerfile: dockerfile() });
     await withSmallDisk('8m', async (store, grow) => {
       const env = { WIAC_ROOT: store };
+      // While a step runs, the one before it may still be published, and would meet the full disk first.
+      expect((await wiac(['build', '-q', root], { env })).exitCode).toBe(0);
+      const filling = dockerfile('RUN head -c 20000000 /dev/zero > /big');
+      writeFileSync(join(root, 'Dockerfile'), filling);
       const full = await wiac(['build', '-q', root], { env });
       expect(full.exitCode).toBe(5);
       expect(full.stderr).toContain(`${root}/Dockerfile:3:`);
