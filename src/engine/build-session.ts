@@ -18,7 +18,7 @@ import type { LayerOrigins } from './images/needed-layers.js';
 import { needLayers } from './images/needed-layers.js';
 import type { PlanImages } from './images/plan-images.js';
 import type { SharedCache } from './shared-cache.js';
-import type { Meter } from './transfers.js';
+import type { Gauge, Meter } from './transfers.js';
 
 /** What looking steps up takes: where a build reads from. */
 export interface LookupSession {
@@ -48,6 +48,8 @@ export interface LookupSession {
   readonly signal: AbortSignal;
   /** Counts what is fetched and sent; left out where nobody is told. */
   readonly meter?: Meter;
+  /** The same for what is counted where it is read, copied or fetched. */
+  readonly gauge?: Gauge;
 }
 
 /** One build: what it looks up with, what carries steps out, and to whom it reports. */

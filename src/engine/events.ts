@@ -10,7 +10,18 @@ import type { Explanation } from '../why/explain.js';
 export const EVENTS_VERSION = 1;
 
 /** What bytes are moved for. */
-export type TransferKind = 'pull' | 'push' | 'export' | 'cache import' | 'cache export' | 'context';
+export type TransferKind =
+  | 'pull'
+  | 'push'
+  | 'export'
+  | 'cache import'
+  | 'cache export'
+  /** A context that is read to find out what has changed, or fetched. */
+  | 'context'
+  /** COPY, and ADD of files of this machine. */
+  | 'copy'
+  /** ADD of a file of the web. */
+  | 'add';
 
 /** How far a transfer is; told when it begins and ends, and a few times a second in between. */
 export interface TransferEvent {
@@ -55,6 +66,8 @@ export type BuildEvent =
       readonly why?: Explanation;
     }
   | { readonly type: 'output'; readonly step: StepId; readonly text: string }
+  /** The line that its program is writing, as far as it has come; the next `output` has all of it. */
+  | { readonly type: 'unfinished'; readonly step: StepId; readonly text: string }
   | {
       readonly type: 'finished';
       readonly step: StepId;

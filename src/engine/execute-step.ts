@@ -3,7 +3,7 @@ import type { ExecutionInputs, InputLayer, LayerArtifact } from '../executor/exe
 import type { SelectionInput } from '../keys/inputs.js';
 import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
 import type { StepId } from '../plan/step.js';
-import { layerArchive, layerDiffId } from '../store/blobs/diff-ids.js';
+import { layerDiffId } from '../store/blobs/diff-ids.js';
 import type { NewEntry } from '../store/entries/entries.js';
 import { draftEntry, dropDrafts, treeReader } from '../store/entries/entries.js';
 import { isPublished } from '../store/layers/find-layers.js';
@@ -23,6 +23,7 @@ import { checkpoint } from '../util/checkpoint.js';
 import type { Explanation } from '../why/explain.js';
 import { explainMiss } from '../why/explain.js';
 import type { BuildSession } from './build-session.js';
+import { carryOut } from './carry-out.js';
 import { findFormerCopy } from './former-copy.js';
 import { needLayers } from './images/needed-layers.js';
 import { receiveArchive } from './images/receive-archive.js';
@@ -108,25 +109,6 @@ async function getInputs(
   };
 }
 
-async function carryOut(
-  session: BuildSession,
-  { step }: KeyedInputs,
-  inputs: ExecutionInputs,
-  { sources }: ContentLookup,
-): Promise<LayerArtifact> {
-  const { store, executor, emit, secret, sshAgent, signal } = session;
-  return executor.execute(step, inputs, {
-    output: (text) => emit({ type: 'output', step: step.id, text }),
-    signal,
-    secret,
-    sshAgent,
-    restoreMount: session.restoreMount,
-    credentials: session.credentials(step.id),
-    sources: step.kind === 'copy' ? sources : undefined,
-    openLayer: ({ id }) => layerArchive(store, id),
-  });
-}
-
 /** The artifact's files as a draft of this store. */
 async function draftOfArtifact(
   { store, executor }: BuildSession,
@@ -175,7 +157,7 @@ export async function executeStep(
     ...(session.explain ? { why: whyMissed(session, keyed, found) } : {}),
   });
   const inputs = await getInputs(session, keyed, base, reads, found);
-  const made = await carryOut(session, keyed, inputs, found);
+  const made = await carryOut(session, step, inputs, found);
   const draft = await draftOfArtifact(session, made);
   let isHandedOver = false;
   try {

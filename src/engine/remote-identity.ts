@@ -4,7 +4,9 @@ import type { FetchStep } from '../plan/step.js';
 import { resolveCommit } from '../sources/fetch-git.js';
 import { downloadFile } from '../sources/fetch-http.js';
 import { findDownload, noteDownload } from '../store/entries/downloads.js';
+import { counting } from '../util/byte-counter.js';
 import type { LookupSession } from './build-session.js';
+import { getCounter } from './transfers.js';
 
 /** What identifies the content: the digest of a file, the commit of a repository. @throws ContextError */
 export async function remoteIdentity(session: LookupSession, step: FetchStep): Promise<string> {
@@ -18,8 +20,12 @@ export async function remoteIdentity(session: LookupSession, step: FetchStep): P
   if (source.checksum !== undefined) return source.checksum;
   const target = join(session.scratch(), `download-${id}`);
   const known = session.skipsCache(step) ? undefined : findDownload(store, source.url);
-  const request = { source, credentials, limits: store.limits, environment, location };
-  const download = await downloadFile(request, target, known);
+  const counter = getCounter(session, 'add', source.url);
+  const download = await counting(counter, undefined, (onBytes) => {
+    const { limits } = store;
+    const request = { source, credentials, limits, environment, location, onBytes };
+    return downloadFile(request, target, known);
+  });
   if (download.written) await noteDownload(store, source.url, download);
   return download.digest;
 }

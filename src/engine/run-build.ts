@@ -46,7 +46,7 @@ import { resolvePlan } from './scheduler.js';
 import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
 import type { StepLimits } from './step-slots.js';
-import { transferMeter } from './transfers.js';
+import { getCounter, transferGauge, transferMeter } from './transfers.js';
 import { withoutMissing } from './without-missing.js';
 
 /** What a build gives to an executor of this machine. */
@@ -207,7 +207,8 @@ async function openSession(
   const origins: LayerOrigins = new Map();
   const warn = (message: string) => emit({ type: 'warning', message });
   const stacks = stackTree();
-  const sharedCache = openSharedCache({ store, origins, warn }, request.cacheFrom);
+  const meter = transferMeter(emit);
+  const sharedCache = openSharedCache({ store, origins, warn, meter }, request.cacheFrom);
   return {
     store,
     scanStore,
@@ -236,7 +237,8 @@ async function openSession(
     emit,
     onPublished,
     signal,
-    meter: transferMeter(emit),
+    meter,
+    gauge: transferGauge(emit),
   };
 }
 
@@ -340,7 +342,12 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   for (const message of plan.warnings) emit({ type: 'warning', message });
   const scratch = lazyScratch(store.paths);
   const sys = lazyWiacSys();
-  const contexts = openOnce(request.openContext);
+  const gauge = transferGauge(emit, 'context');
+  const contexts = openOnce((name) => {
+    const source = request.openContext(name);
+    const counter = getCounter({ gauge }, 'context', name === '' ? source.title : name);
+    return counter ? { ...source, counter } : source;
+  });
   try {
     return await retryWhenPruned(
       store,

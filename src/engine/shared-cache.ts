@@ -15,6 +15,7 @@ import type { LayerOrigin, LayerOrigins } from './images/needed-layers.js';
 import { addOrigin, usableOrigin } from './images/needed-layers.js';
 import type { KeyedInputs, KnownParent, StepState } from './lookup.js';
 import type { MountSource } from './mounts/restore-mount.js';
+import type { Meter } from './transfers.js';
 
 /** One `--cache-from`. */
 export interface CacheSource {
@@ -74,6 +75,15 @@ export interface SharedCacheSession {
   readonly store: Store;
   readonly origins: LayerOrigins;
   readonly warn: (message: string) => void;
+  readonly meter: Meter;
+}
+
+/** Counts what cache mounts are made from; layers are counted where they are fetched. */
+function meteredBlobs(
+  { meter }: SharedCacheSession,
+  openBlob: MountSource['openBlob'],
+): MountSource['openBlob'] {
+  return async (blob) => meter('cache import', blob.digest, blob.size, () => openBlob(blob))();
 }
 
 async function openOne(
@@ -111,7 +121,7 @@ async function openOne(
     const { title, mounts, required } = source;
     return {
       list,
-      mounts: { title, list, openBlob, mounts, required },
+      mounts: { title, list, openBlob: meteredBlobs(session, openBlob), mounts, required },
       byKey: new Map(list.entries.map((entry) => [entry.key, entry])),
       byContent,
       operations: new Set(list.entries.map(({ operation }) => operation)),

@@ -57,6 +57,8 @@ export interface ExecutionInputs {
 export interface ExecutionIo<Sources = unknown> {
   /** Takes a line of the program's output. */
   readonly output: (line: string) => void;
+  /** Takes the line that the program is writing, as far as it has come: only its end is worth to be shown. */
+  readonly unfinished?: (text: string) => void;
   /** Its reason is what `execute` throws once it is aborted. */
   readonly signal: AbortSignal;
   /** Content of a secret; undefined when the build was given none of that id. */
@@ -80,6 +82,8 @@ export interface ExecutionIo<Sources = unknown> {
    * they are; another one selects them again, from the layers of `reads`.
    */
   readonly sources: Sources | undefined;
+  /** Told how many bytes of a COPY or ADD were copied or fetched, as they are. */
+  readonly onBytes?: (bytes: number) => void;
   /** The archive of an input layer, without compression, for executors with a store of their own. */
   readonly openLayer: (layer: InputLayer) => Readable;
 }

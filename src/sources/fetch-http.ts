@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly limits: Pick<ExpansionLimits, 'maxBytes'>;
   /** Proxies, and further certificates. */
   readonly environment: NodeJS.ProcessEnv;
+  /** Told how much has come. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
   /** Ends the download. */
   readonly signal?: AbortSignal;
   /** Undefined: the command line. */
@@ -109,6 +111,7 @@ export async function downloadFile(
     async function* (chunks: AsyncIterable<Uint8Array>) {
       for await (const chunk of chunks) {
         bytes += chunk.length;
+        wanted.onBytes?.(chunk.length);
         if (bytes > limits.maxBytes)
           refuse(wanted, `it is larger than ${limits.maxBytes} bytes (limits.layerBytes)`);
         hash.update(chunk);

@@ -1,6 +1,7 @@
 /** What a display knows of a build: the events so far, added up. No time is read and nothing is written here. */
 import type { BuildEvent, TransferEvent } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
+import type { Explanation } from '../why/explain.js';
 import { describeExplanation } from '../why/explain.js';
 import { stepNames } from './step-names.js';
 import { shownLine } from './terminal-text.js';
@@ -24,10 +25,16 @@ export interface StepView {
   durationMs: number;
   /** Why the cache had nothing for it. */
   why: string | undefined;
-  /** The file that was another one is what made it run. */
-  fileChanged: boolean;
+  /** The file that was another one, if that is what made it run. */
+  changedFile: string | undefined;
+  /** Something like it was run before. */
+  isAgain: boolean;
+  /** Of the files of its layer. */
+  bytes: number;
   /** The last lines of its output. */
   readonly lines: string[];
+  /** The line that it is writing, as far as it has come; empty: none. */
+  unfinished: string;
   /** The process that runs the same step, while this one waits for it. */
   waitsFor: number | undefined;
 }
@@ -57,10 +64,18 @@ function viewOf(step: Step, name: string): StepView {
     since: 0,
     durationMs: 0,
     why: undefined,
-    fileChanged: false,
+    changedFile: undefined,
+    isAgain: false,
+    bytes: 0,
     lines: [],
+    unfinished: '',
     waitsFor: undefined,
   };
+}
+
+function changedFile(why: Explanation | undefined): string | undefined {
+  if (why?.kind !== 'different' || why.difference.kind !== 'file') return undefined;
+  return why.difference.change.path;
 }
 
 /** A view and what adds an event to it. @param now ms since the epoch */
@@ -101,18 +116,27 @@ export function openBuildView(): {
           since: now,
           waitsFor: undefined,
           why: why && shownLine(describeExplanation(why, name), false),
-          fileChanged: why?.kind === 'different' && why.difference.kind === 'file',
+          changedFile: changedFile(why),
+          isAgain: why?.kind === 'different' || why?.kind === 'layers',
         });
       }
       case 'output': {
         const shown = steps.get(event.step);
         if (!shown) return;
+        shown.unfinished = '';
         shown.lines.push(shownLine(event.text, false));
         if (shown.lines.length > KEPT_LINES) shown.lines.shift();
         return;
       }
+      case 'unfinished':
+        return change(event.step, { unfinished: shownLine(event.text, false) });
       case 'finished':
-        return change(event.step, { status: 'done', durationMs: event.durationMs });
+        return change(event.step, {
+          status: 'done',
+          durationMs: event.durationMs,
+          bytes: event.bytes,
+          unfinished: '',
+        });
       case 'failed':
       case 'stopped': {
         const since = steps.get(event.step)?.since || now;

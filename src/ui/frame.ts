@@ -101,7 +101,8 @@ function stepLines(
   columns: number,
   now: number,
 ): StyledLine[] {
-  const open = isActive(shown) && window > 0 ? shown.lines.slice(-window) : [];
+  const written = shown.unfinished === '' ? shown.lines : [...shown.lines, shown.unfinished];
+  const open = isActive(shown) && window > 0 ? written.slice(-window) : [];
   const reasons = why && (isActive(shown) || shown.waitsFor) ? whyLines(shown) : [];
   return [
     stepLine(shown, columns, now),

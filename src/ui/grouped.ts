@@ -3,10 +3,11 @@
  * can't overlap: one running step is shown as it goes, the others wait with their lines until it ends.
  */
 import type { BuildEvent, EventSink } from '../engine/events.js';
-import type { Step, StepId } from '../plan/step.js';
+import type { StepId } from '../plan/step.js';
 import { describeExplanation } from '../why/explain.js';
+import { openBuildView } from './build-view.js';
+import { describeConclusion } from './conclusion.js';
 import { describeEvent } from './plain.js';
-import { stepNames } from './step-names.js';
 import { shownLine, shownText } from './terminal-text.js';
 
 /** Writes a log. Texts come from anybody: none of them may be taken for a group or a command. */
@@ -36,11 +37,17 @@ function oneLine(text: string): string {
   return text.split(/[\r\n]/, 1)[0] ?? '';
 }
 
-/** A sink that writes groups, and `close` to write what still waits. */
-export function groupedProgress(writer: GroupWriter): { emit: EventSink; close: () => void } {
-  let names: ReadonlyMap<StepId, string> = new Map();
-  let steps: ReadonlyMap<StepId, Step> = new Map();
-  const name = (id: StepId) => names.get(id) ?? id;
+/**
+ * A sink that writes groups, and `close` to write what still waits.
+ * @param clock ms since the epoch
+ */
+export function groupedProgress(
+  writer: GroupWriter,
+  clock: () => number = Date.now,
+): { emit: EventSink; close: () => void } {
+  const { view, add } = openBuildView();
+  const name = (id: StepId) => view.names.get(id) ?? id;
+  const step = (id: StepId) => view.all.get(id);
   const running = new Map<StepId, Shown>();
   /** Between two groups. */
   let between: (() => void)[] = [];
@@ -98,13 +105,12 @@ export function groupedProgress(writer: GroupWriter): { emit: EventSink; close: 
     writer.close?.();
   };
   const emit: EventSink = (event) => {
+    add(event, clock());
     switch (event.type) {
       case 'planned':
-        names = stepNames(event.steps);
-        steps = new Map(event.steps.map((step) => [step.id, step]));
         return;
       case 'started': {
-        const title = `${name(event.step)} ${shownLine(oneLine(steps.get(event.step)?.text ?? ''))}`;
+        const title = `${name(event.step)} ${shownLine(oneLine(step(event.step)?.text ?? ''))}`;
         running.set(event.step, { title, lines: [], left: 0, isDone: false });
         if (open === undefined) beginNext();
         if (event.why) say(event.step, shownText(`miss: ${describeExplanation(event.why, name)}`));
@@ -116,7 +122,7 @@ export function groupedProgress(writer: GroupWriter): { emit: EventSink; close: 
         return finish(event.step, `${name(event.step)} failed`);
       case 'finished':
       case 'stopped':
-        return finish(event.step, describeEvent(event, name, (id) => steps.get(id)) ?? '');
+        return finish(event.step, describeEvent(event, name, step) ?? '');
       case 'warning':
         return outside(() => (writer.warn ?? writer.text)(event.message));
       case 'lint': {
@@ -125,8 +131,10 @@ export function groupedProgress(writer: GroupWriter): { emit: EventSink; close: 
         break;
       }
     }
-    const text = describeEvent(event, name, (id) => steps.get(id));
+    const text = describeEvent(event, name, step);
     if (text !== undefined) outside(() => writer.text(text));
+    if (event.type === 'built')
+      outside(() => describeConclusion(view).forEach((line) => void writer.text(shownText(line))));
   };
   return { emit, close };
 }

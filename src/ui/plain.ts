@@ -48,6 +48,8 @@ function rawText(
       return describeWarning(event.message);
     case 'planned':
     case 'failed':
+    case 'output':
+    case 'unfinished':
       return undefined;
     case 'cached': {
       const how = event.by === 'content' ? 'CACHED (same content)' : 'CACHED';
@@ -62,8 +64,6 @@ function rawText(
       ].join('\n');
     case 'stopped':
       return `${name(event.step)} stopped`;
-    case 'output':
-      return `${name(event.step)} | ${shownLine(event.text)}`;
     case 'finished': {
       const linked = event.linked > 0 ? `, ${event.linked} linked` : '';
       const size = `${event.files} files${linked}, ${formatBytes(event.bytes)}`;
@@ -81,7 +81,15 @@ function rawText(
   }
 }
 
-/** One event as text that drives no terminal; undefined when there is nothing to say. */
+/** A line of a step's program, with the time since the step began: `[build 2/4] 0.201 | text`. */
+export function describeOutput(name: string, text: string, ms: number): string {
+  return shownText(`${name} ${(ms / 1000).toFixed(3)} | ${shownLine(text)}`);
+}
+
+/**
+ * One event as text that drives no terminal; undefined when there is nothing to say. Output has its own
+ * form: describeOutput.
+ */
 export function describeEvent(...args: Parameters<typeof rawText>): string | undefined {
   const text = rawText(...args);
   return text === undefined ? undefined : shownText(text);
@@ -126,6 +134,11 @@ export function plainProgress(
       timer.unref();
     }
     if (event.type === 'transfer') tellBeginning(event);
+    if (event.type === 'output') {
+      const shown = view.steps.get(event.step);
+      const since = shown?.status === 'running' ? shown.since : now;
+      write(`${describeOutput(shown?.name ?? event.step, event.text, now - since)}\n`);
+    }
     const text = describeEvent(
       event,
       (id) => view.names.get(id) ?? id,

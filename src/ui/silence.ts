@@ -26,7 +26,8 @@ export function listenForSilence(): Silence {
       return `${what} ${name}: ${formatTransfer(done, total, durationMs)}`;
     }
     const step = [...steps.values()].find((shown) => shown.step.id === id);
-    return `${step?.name ?? id} still runs, for ${formatDuration(now - (step?.since ?? now))}`;
+    const said = step?.unfinished ? ` | ${step.unfinished}` : '';
+    return `${step?.name ?? id} still runs, for ${formatDuration(now - (step?.since ?? now))}${said}`;
   };
   return {
     hear(event, now) {

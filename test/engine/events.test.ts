@@ -45,6 +45,7 @@ const SAMPLES: { readonly [T in BuildEvent['type']]: Required<Extract<BuildEvent
     waiting: { type: 'waiting', step, pid: 1 },
     started: { type: 'started', step, key, why: { kind: 'layers', entry: key } },
     output: { type: 'output', step, text: '\x1b' },
+    unfinished: { type: 'unfinished', step, text: '' },
     finished: { type: 'finished', step, durationMs: 1, files: 1, bytes: 1, linked: 0 },
     failed: { type: 'failed', step, message: '' },
     stopped: { type: 'stopped', step },

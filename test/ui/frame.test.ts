@@ -2,7 +2,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { BuildEvent, TransferEvent } from '../../src/engine/events.js';
 import { EVENTS_VERSION } from '../../src/engine/events.js';
-import type { TreeEntry } from '../../src/fs/scan/tree.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { Step, StepId } from '../../src/plan/step.js';
 import { openBuildView } from '../../src/ui/build-view.js';
@@ -197,45 +196,5 @@ describe('the conclusion', () => {
       'the cache saved 1m00s; slowest: [build 4/7] 5.00s, [build 5/7] 3.00s, [build 6/7] 2.00s',
     ]);
     expect(describeConclusion(viewOf(stage('build', 2), finished('build1', 10)))).toEqual([]);
-  });
-
-  const change: Extract<BuildEvent, { type: 'started' }>['why'] = {
-    kind: 'different',
-    entry: key,
-    difference: {
-      kind: 'file',
-      change: {
-        change: 'removed',
-        path: 'src/a.ts',
-        before: { name: 'a.ts', type: 'symlink', target: 'b', mode: 0o777 } as TreeEntry,
-      },
-    },
-  };
-
-  function advised(copy: string, run: string, why = change) {
-    const steps = [
-      getStep('copy', 'c', { text: copy, from: undefined }),
-      getStep('run', 'r', { text: run, parent: id('c') }),
-    ];
-    const ends = [finished('c', 1), finished('r', 1)];
-    return describeConclusion(viewOf(steps, started('c', why), started('r'), ...ends)).join();
-  }
-
-  test('advice: everything is copied before packages are installed', () => {
-    expect(advised('COPY . .', 'RUN npm ci')).toMatch(
-      /^advice: \[0 2\/2\] installs again whenever any file changes, because \[0 1\/2\] copies/,
-    );
-    expect(advised('COPY --chown=1:1 ./ /app', 'RUN set -e; pip install -r x')).toContain('advice');
-  });
-
-  test.each([
-    ['COPY package.json .', 'RUN npm ci'],
-    ['COPY . .', 'RUN npm run build'],
-  ])('none for %s, %s', (copy, run) => {
-    expect(advised(copy, run)).toBe('');
-  });
-
-  test('none when it was not a file that changed', () => {
-    expect(advised('COPY . .', 'RUN npm ci', { kind: 'new' })).toBe('');
   });
 });

@@ -56,8 +56,8 @@ test.each<[string, BuildEvent]>([
     '[0 2/2] RUN make\n[0 2/2] miss: nothing like it is in the cache\n',
     { type: 'started', step, key, why: { kind: 'new' } },
   ],
-  ['[0 2/2] | a line\n', { type: 'output', step, text: 'a line' }],
-  ['[0 2/2] | 100%\n', { type: 'output', step, text: '10%\r\x1b[32m100%' }],
+  ['[0 2/2] 0.000 | a line\n', { type: 'output', step, text: 'a line' }],
+  ['[0 2/2] 0.000 | 100%\n', { type: 'output', step, text: '10%\r\x1b[32m100%' }],
   ['wiac: warning: a name\n', { type: 'warning', message: 'a \x1b]0;title\x07name' }],
   [
     '[0 2/2] done in 1.50s (3 files, 2 linked, 1.00 kB)\n',
@@ -157,7 +157,7 @@ describe('in a log that somebody watches', () => {
     const said: BuildEvent = { type: 'output', step, text: 'x' };
     expect(watched({ type: 'started', step, key }, 29_000, said, 65_000, end, 60_000)).toEqual([
       '[0 2/2] RUN make',
-      '[0 2/2] | x',
+      '[0 2/2] 29.000 | x',
       '[0 2/2] still runs, for 59.0s',
       '[0 2/2] still runs, for 1m29s',
     ]);

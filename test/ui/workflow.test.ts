@@ -119,6 +119,7 @@ test('steps that run at once are groups one after the other', () => {
     'two',
     '[0 2/2] done in 1.50s (1 files, 10 B)',
     'built in 0.00s: 0 steps cached, 2 run',
+    'slowest: [0 1/2] 1.50s, [0 2/2] 1.50s',
     '',
   ]);
   expect(result().stopped).toBeUndefined();

@@ -308,7 +308,19 @@ async function buildMounts(
   try {
     const wanted = planMounts(session.store, plan, states);
     const { selection } = mounts;
-    return await gatherMounts({ ...session, warn }, wanted, selection, place, compression);
+    const gathered = await gatherMounts(
+      { ...session, warn },
+      wanted,
+      selection,
+      place,
+      compression,
+    );
+    const { meter = unmetered } = session;
+    const metered = gathered.blobs.map(({ descriptor, open }) => {
+      const { digest, size } = descriptor;
+      return { descriptor, open: meter('cache export', digest, size, open) };
+    });
+    return { ...gathered, blobs: metered };
   } finally {
     await place.close();
   }

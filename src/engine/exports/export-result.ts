@@ -7,7 +7,7 @@ import { settle } from '../../store/recovery/durability.js';
 import type { Store } from '../../store/store.js';
 import type { DockerfileResult } from '../build-dockerfile.js';
 import type { EventSink } from '../events.js';
-import { transferMeter, unmetered } from '../transfers.js';
+import { transferGauge, transferMeter, unmetered } from '../transfers.js';
 import type { AttestPlan } from './attestations.js';
 import { attestedItem } from './attestations.js';
 import type { Exported } from './export-image.js';
@@ -45,7 +45,9 @@ function getRequest(store: Store, result: DockerfileResult, wanted: ResultExport
   const items = result.platforms.map((built) => attestedItem(attestations, store, built, facts));
   const { signal = new AbortController().signal, onEvent } = wanted;
   const meter = onEvent ? transferMeter(onEvent, 'export') : unmetered;
-  return { store, items, names, annotations, epoch: facts.epoch, registry, stdout, signal, meter };
+  const gauge = onEvent && transferGauge(onEvent, 'tree');
+  const shared = { store, items, names, annotations, registry, stdout, signal, meter };
+  return { ...shared, epoch: facts.epoch, ...(gauge ? { gauge } : {}) };
 }
 
 /**

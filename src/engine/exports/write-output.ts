@@ -14,11 +14,12 @@ import type { ImageSink } from '../../oci/resolved-image.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
 import { lazyScratch } from '../../store/layers/layer-store.js';
 import type { Store } from '../../store/store.js';
+import { counting } from '../../util/byte-counter.js';
 import { UsageError } from '../../util/errors.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
 import type { TransferKind } from '../events.js';
-import type { Meter } from '../transfers.js';
-import { meteredSink, unmetered } from '../transfers.js';
+import type { Gauge, Meter } from '../transfers.js';
+import { getCounter, meteredSink, unmetered } from '../transfers.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
 import type { ImageOutput, Output } from './output-spec.js';
@@ -42,6 +43,8 @@ export interface OutputRequest {
   /** Ends the work early; its reason is not what is thrown then. */
   readonly signal: AbortSignal;
   readonly meter: Meter;
+  /** The same for trees of files. */
+  readonly gauge?: Gauge;
 }
 
 /** Options for one output. */
@@ -200,10 +203,13 @@ async function writeTrees(
     trees.push({ directory, layers: await layerStack(store, image.layers) });
   }
   const onEntry = !split && items.length > 1 ? refuseSameFiles() : undefined;
+  const counter = getCounter(request, 'export', dest === STDOUT ? 'standard output' : dest);
   if (type === 'tar') {
     const { writeTarTree } = await import('../../fs/archive/tar-tree.js');
     const target = dest === STDOUT ? standardOutput(request) : dest;
-    return writeTarTree(trees, target, { time: epoch, onEntry, signal });
+    return counting(counter, undefined, (onBytes) =>
+      writeTarTree(trees, target, { time: epoch, onEntry, onBytes, signal }),
+    );
   }
   const { writeLocalTree } = await import('../../fs/archive/local-tree.js');
   // As buildx does: the files belong to the user who builds.
@@ -211,7 +217,9 @@ async function writeTrees(
   const rootless = inUserNamespace();
   for (const { layers, directory } of trees) {
     const target = directory === '' ? dest : `${dest}/${directory}`;
-    await writeLocalTree(layers, target, { time: epoch, owner, onEntry, rootless, signal });
+    await counting(counter, undefined, (onBytes) =>
+      writeLocalTree(layers, target, { time: epoch, owner, onEntry, onBytes, rootless, signal }),
+    );
   }
 }
 

@@ -23,7 +23,7 @@ import type { Draft } from '../../store/layers/layer-store.js';
 import { layerPath } from '../../store/layers/layer-store.js';
 import type { LayerId, LayerRecord } from '../../store/records.js';
 import type { SourceLocation } from '../../util/errors.js';
-import type { FormerCopy, WritePlace } from '../executor.js';
+import type { ExecutionIo, FormerCopy, WritePlace } from '../executor.js';
 import type { CopySources } from './copy-sources.js';
 import type { LocalMachine } from './local-machine.js';
 import { requireOwner } from './require-owner.js';
@@ -107,7 +107,7 @@ export async function executeCopy(
   draft: Draft,
   step: CopyStep,
   { place, sources, former: known, reads, stack }: CopyInputs,
-  signal: AbortSignal,
+  { signal, onBytes }: Pick<ExecutionIo, 'signal' | 'onBytes'>,
 ): Promise<CopyResult> {
   const { destination, owner } = place;
   const { selections, archives } = sources;
@@ -126,6 +126,7 @@ export async function executeCopy(
     chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, location),
     former,
     linkable: archives.length === 0 ? linkableSources(machine, reads) : NOTHING_TO_LINK,
+    onBytes,
     location,
   } as const;
   const reports: CopyReport[] = [];

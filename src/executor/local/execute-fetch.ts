@@ -2,7 +2,6 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { NO_TIME, stampTree } from '../../fs/layer/settle-times.js';
-import type { Credentials } from '../../plan/git-url.js';
 import type { HttpSource } from '../../plan/remote.js';
 import type { FetchStep } from '../../plan/step.js';
 import { checkOut } from '../../sources/fetch-git.js';
@@ -25,11 +24,11 @@ async function fetchedFile(
   source: HttpSource,
   file: string,
   identity: string,
-  credentials: Credentials | undefined,
+  { credentials, onBytes }: Pick<ExecutionIo, 'credentials' | 'onBytes'>,
 ): Promise<DownloadRecord> {
   const known = findDownload(store, source.url);
   if (existsSync(file) && known?.digest === identity) return known;
-  const request = { source, credentials, limits: store.limits, environment, location };
+  const request = { source, credentials, limits: store.limits, environment, location, onBytes };
   const download = await downloadFile(request, file, undefined);
   if (download.digest !== identity) {
     if (locked)
@@ -56,10 +55,11 @@ export async function executeFetch(
   draft: Draft,
   step: FetchStep,
   identity: string,
-  { credentials }: Pick<ExecutionIo, 'credentials'>,
+  io: Pick<ExecutionIo, 'credentials' | 'onBytes'>,
 ): Promise<void> {
   const { source, location, id } = step;
   if (source.type === 'git') {
+    const { credentials } = io;
     const request = { source, credentials, environment: machine.environment, location };
     await checkOut(request, identity, draft.path, draft.diff).catch((error: unknown) => {
       if (!step.locked || !(error instanceof ContextError)) throw error;
@@ -75,7 +75,7 @@ export async function executeFetch(
     return;
   }
   const file = join(machine.scratch(), `download-${id}`);
-  const download = await fetchedFile(machine, step, source, file, identity, credentials);
+  const download = await fetchedFile(machine, step, source, file, identity, io);
   checkpoint('fetch:downloaded');
   renameSync(file, join(draft.diff, source.name));
   checkpoint('fetch:moved');

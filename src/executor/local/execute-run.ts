@@ -294,7 +294,7 @@ export async function executeRun(
     const described = describeContainer(machine, draft, step, stack, prepared);
     const overlay = await machine.deep.shorten(described.overlay);
     const container = { ...described, overlay };
-    const lines = lineSplitter(LAST_LINES, io.output);
+    const lines = lineSplitter(LAST_LINES, { onLine: io.output, onUnfinished: io.unfinished });
     checkpoint('run:prepared');
     const watch = watchResources(groups, machine.limits);
     const signal = AbortSignal.any([io.signal, watch.signal]);

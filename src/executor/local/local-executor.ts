@@ -74,7 +74,7 @@ async function copy(
   const place = required(inputs.place, step, 'destination');
   const reads = ids(inputs.reads[0] ?? []);
   const request = { place, sources, former: inputs.former, reads, stack };
-  const made = await executeCopy(machine, draft, step, request, io.signal);
+  const made = await executeCopy(machine, draft, step, request, io);
   const { linked, links, withoutXattrs, tree, digest } = made;
   const selections = made.selections.map(selectionInput);
   return { ...measured(made), linked, links, withoutXattrs, tree, digest, selections };

@@ -40,6 +40,8 @@ export interface PackTreeOptions {
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
   /** Is told of every entry before it is written, and may throw. */
   readonly onEntry?: ((name: ByteString, isDirectory: boolean) => void) | undefined;
+  /** Is told how many bytes of the archive were made. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 /** Layers, topmost first, whose merged view is packed. */
@@ -275,12 +277,15 @@ async function* archiveTrees(
  * Packs the merged views of layers as a plain archive: no whiteouts, hard links as such.
  * @throws as packLayer
  */
-export function packTrees(
+export async function* packTrees(
   trees: readonly PackedTree[],
   options: PackTreeOptions,
 ): AsyncGenerator<Buffer> {
   const memory = createWindowMemory();
-  return getBytes(archiveTrees(trees, options, memory), memory);
+  for await (const piece of getBytes(archiveTrees(trees, options, memory), memory)) {
+    options.onBytes?.(piece.length);
+    yield piece;
+  }
 }
 
 /** The same for one tree, at the top of the archive. */

@@ -29,6 +29,8 @@ export interface CopyRequest {
   readonly former: FormerLayer | undefined;
   /** Sources whose files may get another name in the layer. */
   readonly linkable: LinkableSources;
+  /** Told how many bytes were copied, in pieces of a few MB, or a file. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
   /** The instruction, for errors. */
   readonly location: SourceLocation;
 }

@@ -91,6 +91,7 @@ async function copyBatch(job: Job, batch: readonly RegularCopy[]): Promise<Regul
   const from = batch[0]?.[1].file.place.root ?? '';
   const roots = { from, into: job.layer, changes: job.request.changes };
   const filled = await fillDirectories(roots, byDirectory(job, batch), onOther);
+  job.request.onBytes?.(batch.reduce((sum, [, { entry }]) => sum + entry.size, 0));
   job.meter.addBytes(filled.disk);
   job.linked.files += filled.linked;
   job.linked.disk += filled.linkedDisk;

@@ -4,6 +4,7 @@
  */
 import type { Stats } from 'node:fs';
 import type { TreeDigest } from '../../keys/digest.js';
+import type { OpenCounter } from '../../util/byte-counter.js';
 import type { TreeEntry } from './tree.js';
 
 /**
@@ -75,6 +76,8 @@ export interface FileSource {
   readonly known?: (place: Place) => TreeEntry | undefined;
   /** The layer that alone shows a directory, and all that is below it. */
   readonly wholeOf?: ((path: string) => WholeDirectory | undefined) | undefined;
+  /** Told what is read of its files to digest them. */
+  readonly counter?: OpenCounter;
   /** Closes all descriptors. */
   close(): void;
 }

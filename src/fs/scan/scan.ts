@@ -5,6 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { FileDigest, TreeDigest } from '../../keys/digest.js';
+import type { ByteCounter } from '../../util/byte-counter.js';
+import { counting } from '../../util/byte-counter.js';
 import type { Directory } from '../directory.js';
 import { lstatEntry } from '../directory.js';
 import type { Content } from '../read.js';
@@ -184,9 +186,14 @@ async function readDirty(scan: Scan): Promise<void> {
   const bytes = all.reduce((sum, { stats }) => sum + stats.size, 0);
   // The others are read below.
   const files = all.length <= FEW_FILES && bytes <= FEW_BYTES ? [] : all;
+  const digestAll = (add: ByteCounter['add']) =>
+    digestFiles(files, (file, content) => {
+      scan.read.set(file, { stats: file.stats, content });
+      add(content.size);
+    });
   const [xattrs] = await Promise.all([
     scan.source.withoutXattrs ? new Map() : readXattrs(scan.dirty),
-    digestFiles(files, (file, content) => scan.read.set(file, { stats: file.stats, content })),
+    counting(scan.source.counter, bytes, digestAll),
   ]);
   scan.xattrs = xattrs;
   withWalkers((walkers) => readOthers(scan, walkers));
