@@ -68,7 +68,10 @@ describe('URLs', () => {
       if (request.url === '/missing') response.writeHead(404).end();
       else if (request.url === '/cut')
         response.writeHead(200, { 'content-length': 1 << 20 }).write('x', () => request.destroy());
-      else if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
+      else if (request.url === '/slow') {
+        response.write('first half,');
+        setTimeout(() => response.end(' second half'), 400);
+      } else if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
       else {
         sent += 1;
         response
@@ -104,6 +107,18 @@ describe('URLs', () => {
       'second\n',
     ]);
     expect(ranSteps(events)).toContain(`fetch ${url}/file`);
+  });
+
+  test('what comes slowly is told of', async () => {
+    const { url } = await serve();
+    const root = context({ Dockerfile: `FROM scratch\nADD ${url}/slow /x\n` });
+    const { events } = await machine().build(root);
+    const told = events.filter(({ type }) => type === 'transfer');
+    const common = { what: 'add', name: `${url}/slow`, done: 23 };
+    expect(told).toMatchObject([
+      { ...common, state: 'running' },
+      { ...common, state: 'done' },
+    ]);
   });
 
   test('of a file that ends before its length nothing is kept', async () => {

@@ -1,10 +1,16 @@
 /** Streams that are counted. */
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { BuildEvent } from '../../src/engine/events.js';
-import { meteredSink, transferMeter } from '../../src/engine/transfers.js';
+import {
+  getCounter,
+  meteredSink,
+  transferGauge,
+  transferMeter,
+} from '../../src/engine/transfers.js';
 import type { Descriptor, ImageSink, OpenBlob } from '../../src/oci/resolved-image.js';
+import { counting } from '../../src/util/byte-counter.js';
 
 /** A meter whose clock goes on by `ms` each time that it is looked at. */
 function meter(ms: number) {
@@ -80,4 +86,71 @@ test('blobs on their way into a sink, and those alone that it reads', async () =
     ['t3', 0, 'running'],
     ['t3', 10, 'done'],
   ]);
+});
+
+describe('what another one counts', () => {
+  /** A gauge with a clock that is set by hand. */
+  function gauge() {
+    const events: BuildEvent[] = [];
+    const time = { now: 0 };
+    const open = transferGauge(
+      (event) => events.push(event),
+      'g',
+      () => time.now,
+    );
+    return { events, time, open };
+  }
+
+  test('nothing is told of what is over at once', () => {
+    const { events, time, open } = gauge();
+    const counter = open('copy', '/app', undefined);
+    counter.add(10);
+    time.now = 249;
+    counter.add(10);
+    counter.end('done');
+    expect(events).toEqual([]);
+  });
+
+  test('four times a second, and its end; each has an id of its own', () => {
+    const { events, time, open } = gauge();
+    open('copy', '/app', undefined);
+    const counter = open('context', 'the build context', 100);
+    for (time.now = 10; time.now <= 1000; time.now += 10) counter.add(1);
+    counter.end('failed');
+    expect(events).toEqual(
+      [
+        [25, 250, 'running'],
+        [50, 500, 'running'],
+        [75, 750, 'running'],
+        [100, 1000, 'running'],
+        [100, 1010, 'failed'],
+      ].map(([done, durationMs, state]) => ({
+        ...{ type: 'transfer', id: 'g2', what: 'context', name: 'the build context', total: 100 },
+        ...{ done, durationMs, state },
+      })),
+    );
+  });
+
+  test('counting ends as what it counts', async () => {
+    const { events, time, open } = gauge();
+    const counter = getCounter({ gauge: open }, 'export', 'out');
+    const work = async (add: (bytes: number) => void) => {
+      time.now += 300;
+      add(7);
+      return 'made';
+    };
+    expect(await counting(counter, 9, work)).toBe('made');
+    const broken = counting(counter, 9, async (add) => {
+      await work(add);
+      throw new Error('broken');
+    });
+    await expect(broken).rejects.toThrow('broken');
+    expect(facts(events)).toEqual([
+      ['g1', 7, 'running'],
+      ['g1', 7, 'done'],
+      ['g2', 7, 'running'],
+      ['g2', 7, 'failed'],
+    ]);
+    expect(await counting(getCounter({}, 'export', 'out'), 9, work)).toBe('made');
+  });
 });

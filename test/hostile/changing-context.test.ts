@@ -32,6 +32,7 @@ import type { Selection } from '../../src/fs/select/select.js';
 import { selectFiles } from '../../src/fs/select/select.js';
 import { selectionInput } from '../../src/keys/inputs.js';
 import { treeReader } from '../../src/store/entries/entries.js';
+import type { OpenCounter } from '../../src/util/byte-counter.js';
 import { describeTree } from '../support/tree.js';
 import { context, dockerfile, machine, ranSteps, tempDir, writeTree } from '../support/wiac.js';
 
@@ -56,10 +57,16 @@ interface Copied {
 }
 
 /** Selects files, lets something happen, and copies them. */
-async function copyWhile(root: string, sources: string[], happens: () => void): Promise<Copied> {
+async function copyWhile(
+  root: string,
+  sources: string[],
+  happens: () => void,
+  counter?: OpenCounter,
+): Promise<Copied> {
   const store = await memoryStore();
   const layer = tempDir();
-  return withSource(openContext(root, undefined), async (source) => {
+  const opened = openContext(root, undefined);
+  return withSource(counter ? { ...opened, counter } : opened, async (source) => {
     const before = await selectFiles(source, store, sources, location);
     happens();
     const report = await makeCopyLayer(
@@ -74,6 +81,7 @@ async function copyWhile(root: string, sources: string[], happens: () => void): 
         chmod: undefined,
         former: undefined,
         linkable: NOTHING_TO_LINK,
+        onBytes: counter?.(undefined).add,
         location,
       },
       { read: treeReader(store.readTree), text: store.readTree, write: store.writeTree },
@@ -95,6 +103,20 @@ async function scanned(root: string, sources: string[]): Promise<unknown[]> {
 async function expectTruth({ layer, report }: Copied): Promise<void> {
   expect(report.selections.map(selectionInput)).toEqual(await scanned(layer, ['.']));
 }
+
+test('what is read for the key, and what is copied, is counted', async () => {
+  const root = tempDir();
+  // wiac-sys reads what is more than a few.
+  writeTree(root, Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`d/${at}`, '12345'])));
+  const counted: unknown[] = [];
+  const counter = (total: number | undefined) => ({
+    add: (bytes: number) => counted.push(bytes),
+    end: (state: string) => counted.push(total, state),
+  });
+  const copied = await copyWhile(root, ['.'], () => counted.push('copy'), counter);
+  await expectTruth(copied);
+  expect(counted).toEqual([...Array(40).fill(5), 200, 'done', 'copy', 200]);
+});
 
 describe('between the scan and the copy', () => {
   test('nothing happens: the selections are those of before', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { PackOptions } from '../../../src/fs/archive/pack.js';
-import { packLayer } from '../../../src/fs/archive/pack.js';
+import { packLayer, packTree } from '../../../src/fs/archive/pack.js';
 import { createWindowMemory, getBytes } from '../../../src/fs/archive/windows.js';
 import { describeTree, EVERYTHING, gnuTar, made, run, scratch, sha256, unpack } from './helpers.js';
 
@@ -35,6 +35,17 @@ const comparable = (root: string) =>
   describeTree(root, { rootTime: false })
     .filter((line) => !/^[^|]* \| c \| .* \| 0 \|/.test(line))
     .map((line) => line.replace(/ ?trusted\.overlay\.\w+=\w+/, ''));
+
+test('the bytes of a tree are told as they are made', async () => {
+  let told = 0;
+  const onBytes = (bytes: number) => {
+    told += bytes;
+  };
+  let length = 0;
+  const layers = [{ path: made(EVERYTHING), opaque: new Set<string>() }];
+  for await (const chunk of packTree(layers, { onBytes })) length += chunk.length;
+  expect(told).toBe(length);
+});
 
 describe('round trips', () => {
   test('unpack(pack(directory)) is the directory', async () => {
