@@ -23,8 +23,10 @@ export interface StepView {
   since: number;
   /** How long it took; of a cached step: when it was run. */
   durationMs: number;
-  /** Why the cache had nothing for it. */
+  /** Why the cache had nothing for it; undefined for what is new, and where it was not asked. */
   why: string | undefined;
+  /** The cache has nothing like it. */
+  isNew: boolean;
   /** The file that was another one, if that is what made it run. */
   changedFile: string | undefined;
   /** Something like it was run before. */
@@ -64,6 +66,7 @@ function viewOf(step: Step, name: string): StepView {
     since: 0,
     durationMs: 0,
     why: undefined,
+    isNew: false,
     changedFile: undefined,
     isAgain: false,
     bytes: 0,
@@ -115,7 +118,11 @@ export function openBuildView(): {
           status: 'running',
           since: now,
           waitsFor: undefined,
-          why: why && shownLine(describeExplanation(why, name), false),
+          why:
+            why && why.kind !== 'new'
+              ? shownLine(describeExplanation(why, name), false)
+              : undefined,
+          isNew: why?.kind === 'new',
           changedFile: changedFile(why),
           isAgain: why?.kind === 'different' || why?.kind === 'layers',
         });

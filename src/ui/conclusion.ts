@@ -21,8 +21,5 @@ export function describeConclusion(view: BuildView): string[] {
     ...(slowest.length > 0 ? [`slowest: ${slowest.join(', ')}`] : []),
   ];
   const advice = adviceFor(view);
-  return [
-    ...(facts.length > 0 ? [facts.join('; ')] : []),
-    ...(advice === undefined ? [] : [`advice: ${advice}`]),
-  ];
+  return [...facts, ...(advice === undefined ? [] : [`advice: ${advice}`])];
 }

@@ -84,6 +84,8 @@ function stepLine(shown: StepView, columns: number, now: number): StyledLine {
     span(shown.name.padEnd(columns), 'dim'),
     { ...state, text: ` ${state.text.padStart(STATE_COLUMNS)} ` },
     span(shown.text, isActive(shown) ? 'bold' : 'plain'),
+    // A reason of its own line would be the same for all steps of a first build.
+    ...(shown.isNew ? [span('  (new)', 'dim')] : []),
   ];
 }
 

@@ -1,44 +1,12 @@
 /** What a terminal has on it after frames were written to it, in an emulator. */
-import { EventEmitter } from 'node:events';
 import { beforeEach, expect, jest, test } from '@jest/globals';
-import xterm from '@xterm/headless';
 import { EVENTS_VERSION } from '../../src/engine/events.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { StepId } from '../../src/plan/step.js';
 import { framePatch } from '../../src/ui/screen.js';
 import { ttyProgress, usesColour } from '../../src/ui/tty.js';
+import { emulator } from '../support/emulator.js';
 import { getStep } from '../support/steps.js';
-
-/** A terminal and what it shows. */
-function emulator(columns: number, rows: number) {
-  const terminal = new xterm.Terminal({
-    cols: columns,
-    rows,
-    allowProposedApi: true,
-    // As the line discipline of a terminal does.
-    convertEol: true,
-  });
-  const stream = Object.assign(new EventEmitter(), {
-    columns,
-    rows,
-    write: (text: string) => terminal.write(text),
-  });
-  const shown = async () => {
-    await new Promise<void>((done) => terminal.write('', done));
-    const { active } = terminal.buffer;
-    const lines = Array.from({ length: active.length }, (_, at) =>
-      active.getLine(at)?.translateToString(true),
-    );
-    while (lines.at(-1) === '') lines.pop();
-    return lines;
-  };
-  const resize = async (width: number, height: number) => {
-    await shown();
-    terminal.resize(width, height);
-    Object.assign(stream, { columns: width, rows: height }).emit('resize');
-  };
-  return { stream, shown, resize, terminal };
-}
 
 test('lines come and go anywhere in a frame', async () => {
   const { stream, shown } = emulator(20, 10);
