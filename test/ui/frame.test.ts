@@ -84,8 +84,7 @@ test('80 x 24: every step, the reason of a miss, the last lines of what runs', (
     '3/6 steps, 1 running, 2 cached, saved 4m12s',
     '  [build 2/5]  cached RUN make build1',
     '  [build 3/5]  cached RUN make build2',
-    '> [build 4/5]   12.1s RUN make build3',
-    '    miss: nothing like it is in the cache',
+    '> [build 4/5]   12.1s RUN make build3  (new)',
     '  | 1 of 3',
     '  | 20%',
     '  [build 5/5] waiting RUN make build4',
@@ -110,8 +109,7 @@ test('where there is less room, what does not run is folded', () => {
   expect(renderFrame(view, at(40, 15))).toEqual([
     '3/22 steps, 1 running, 2 cached, saved…',
     '  [build] 2 cached',
-    '> [build 4/21]    12.1s RUN make build3',
-    '    miss: nothing like it is in the ca…',
+    '> [build 4/21]    12.1s RUN make build…',
     '  | 1 of 3',
     '  | 20%',
     '  [build] 17 waiting',
@@ -183,8 +181,7 @@ test('at the end what ran and why stays, and what was cached in a line', () => {
   });
   expect(renderRecord(view, at(80, 0))).toEqual([
     '  [build] 2 cached',
-    '  [build 4/6]   1.50s RUN make build3',
-    '    miss: nothing like it is in the cache',
+    '  [build 4/6]   1.50s RUN make build3  (new)',
     'x [build 5/6]  failed RUN make build4',
   ]);
 });
