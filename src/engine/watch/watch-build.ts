@@ -1,0 +1,163 @@
+/** A build that is made again whenever something changes that it depends on. */
+import type { Store } from '../../store/store.js';
+import { InterruptedError, StoreError, UsageError, WiacError } from '../../util/errors.js';
+import { planBuild } from '../ask.js';
+import type { DockerfileBuild, DockerfileResult } from '../build-dockerfile.js';
+import { buildDockerfile } from '../build-dockerfile.js';
+import type { EventSink } from '../events.js';
+import type { ChangeBell } from './change-bell.js';
+import { changeBell } from './change-bell.js';
+import type { HeldEvents } from './held-events.js';
+import { holdEvents } from './held-events.js';
+import { watchPlaces } from './places.js';
+
+/** Who is told of the builds. A change that selects nothing new is no build, and nothing is told of it. */
+export interface WatchListener {
+  /** A build begins. @returns takes its events */
+  readonly begin: () => EventSink;
+  /** It has another result than the last one. */
+  readonly built: (result: DockerfileResult) => Promise<void>;
+  /** It has failed, by what the next change may mend. */
+  readonly failed: (error: WiacError) => Promise<void>;
+  /** It was ended because something changed meanwhile; the next one begins. */
+  readonly outdated: () => void;
+}
+
+/** The reason that ends a build which somebody has made out of date. */
+class OutdatedError extends Error {}
+
+/** May another file mend it? */
+function isMendable(error: unknown): error is WiacError {
+  return (
+    error instanceof WiacError &&
+    !(error instanceof InterruptedError) &&
+    !(error instanceof UsageError) &&
+    !(error instanceof StoreError)
+  );
+}
+
+/** What the result is: a build that comes to the same has changed nothing. */
+function identify({ platforms }: DockerfileResult): string {
+  return JSON.stringify(
+    platforms.map(({ result, plan }) => [result.lowerdirs, result.image.layers, plan.config]),
+  );
+}
+
+/** Has a step that was looked up another key by now? What was not looked up will be as it is now. */
+async function isOutdated(
+  store: Store,
+  { platforms = [], ...asked }: DockerfileBuild,
+  { keys, builds }: HeldEvents,
+): Promise<boolean> {
+  try {
+    const platform = platforms[Math.max(0, builds() - 1)];
+    const { statuses } = await planBuild(store, { ...asked, platform });
+    const now = new Map(statuses.map(({ step, key }) => [step.id, key]));
+    return [...keys].some(([step, key]) => now.get(step) !== key);
+  } catch (error) {
+    // The next build says so, and better.
+    if (error instanceof WiacError) return true;
+    throw error;
+  }
+}
+
+/** What has become of the last build. */
+type Last =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'built'; readonly identity: string }
+  | { readonly kind: 'failed'; readonly message: string; readonly events: HeldEvents };
+
+/** One build, which ends early when it is out of date. */
+async function attempt(
+  store: Store,
+  request: WatchedBuild,
+  listener: WatchListener,
+  bell: ChangeBell,
+  last: Last,
+): Promise<{ readonly last: Last; readonly changed: boolean }> {
+  const outdated = new AbortController();
+  const over = new AbortController();
+  const events = holdEvents(listener.begin);
+  let changed = false;
+  const watch = async (): Promise<void> => {
+    while (!outdated.signal.aborted) {
+      await bell.heard(over.signal);
+      changed = true;
+      if (await isOutdated(store, request, events)) outdated.abort(new OutdatedError());
+    }
+  };
+  const watching = watch().catch((reason: unknown) => {
+    if (reason !== over.signal.reason) throw reason;
+  });
+  try {
+    const signal = AbortSignal.any([request.signal, outdated.signal]);
+    const result = await buildDockerfile(store, { ...request, signal, onEvent: events.emit });
+    const identity = identify(result);
+    if (last.kind !== 'built' || last.identity !== identity) {
+      events.release();
+      await listener.built(result);
+    }
+    return { last: { kind: 'built', identity }, changed };
+  } catch (error) {
+    if (outdated.signal.aborted && !request.signal.aborted) {
+      listener.outdated();
+      return { last: { kind: 'none' }, changed: true };
+    }
+    if (!isMendable(error)) throw error;
+    const { message } = error;
+    // What was wrong before is still wrong: it was said.
+    if (last.kind !== 'failed' || last.message !== message || events.isReleased()) {
+      events.release();
+      await listener.failed(error);
+    }
+    return { last: { kind: 'failed', message, events }, changed };
+  } finally {
+    over.abort(over);
+    await watching;
+  }
+}
+
+/** What is built again and again, until the signal says that it is enough. */
+export type WatchedBuild = DockerfileBuild & { readonly signal: AbortSignal };
+
+/**
+ * Builds, and builds again after each change that makes a difference. A build that is out of date is ended.
+ * @param apart directories below which nothing is watched: the store
+ * @throws the signal's reason, in the end; UsageError, StoreError, and what watchPlaces throws
+ */
+export async function watchBuild(
+  store: Store,
+  request: WatchedBuild,
+  apart: readonly string[],
+  listener: WatchListener,
+): Promise<never> {
+  const bell = changeBell();
+  let hasOtherPlaces = false;
+  const { platforms: _, ...places } = request;
+  const open = () =>
+    watchPlaces(places, apart, ({ isOfInstructions }) => {
+      hasOtherPlaces ||= isOfInstructions;
+      bell.ring();
+    });
+  let watched = await open();
+  try {
+    let last: Last = { kind: 'none' };
+    for (;;) {
+      const state = await attempt(store, request, listener, bell, last);
+      last = state.last;
+      let isDue = state.changed;
+      while (!isDue) {
+        await bell.heard(request.signal);
+        // The same step would fail in the same way.
+        isDue = last.kind !== 'failed' || (await isOutdated(store, request, last.events));
+      }
+      if (!hasOtherPlaces) continue;
+      hasOtherPlaces = false;
+      const next = await open();
+      await watched.close();
+      watched = next;
+    }
+  } finally {
+    await watched.close();
+  }
+}
