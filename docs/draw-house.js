@@ -21,6 +21,7 @@ export const ROOMS = [
   ['engine/images', 'images that a build is based on, and layers that have to be fetched'],
   ['engine/contents', 'what images carry and hold: SBOM, provenance, packages, differences'],
   ['engine/signatures', 'signatures of images: written, found, and demanded'],
+  ['engine/history', 'builds that are kept: their form, what is taken out, how they are found'],
   ['engine/repro', 'steps run a second time on the same layers'],
   ['why', 'what differs between a step and the nearest entry'],
   ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],
