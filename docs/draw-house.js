@@ -49,6 +49,7 @@ export const ROOMS = [
   ['store/images', 'images by id and name'],
   ['store/blobs', 'compressed layers'],
   ['store/pins', 'who is alive, what they use, leases'],
+  ['store/builds', 'files with what is kept of builds'],
   ['store/gc', 'pruning, removal, clearing up after the dead'],
   ['store/recovery', 'what a power cut takes, upgrades'],
   ['store/verify', '`wiac cache verify`: is the store as it was written'],

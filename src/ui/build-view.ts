@@ -1,9 +1,9 @@
 /** What a display knows of a build: the events so far, added up. No time is read and nothing is written here. */
 import type { BuildEvent, TransferEvent } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
+import { stepNames } from '../plan/step-names.js';
 import type { Explanation } from '../why/explain.js';
 import { describeExplanation } from '../why/explain.js';
-import { stepNames } from './step-names.js';
 import { shownLine } from './terminal-text.js';
 
 /** Lines of a step's output that are kept for its window. */

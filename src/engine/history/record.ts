@@ -2,7 +2,7 @@
  * What is kept of a build: plain data, one JSON object a line, in the order in which it happened. docs/history.md
  * describes it for programs, cache-format.md where it lies.
  */
-import type { Step } from '../../plan/step.js';
+import type { Step, StepId } from '../../plan/step.js';
 import type { SourceLocation } from '../../util/errors.js';
 import type { BuildEvent } from '../events.js';
 
@@ -41,8 +41,8 @@ export type RecordedStep = Pick<
 > & {
   /** `[build 2/4]` */
   readonly name: string;
-  /** COPY: it takes its files from a build context. */
-  readonly fromContext?: true;
+  /** Of COPY: the step that it takes files from; left out when that is a build context. */
+  readonly from?: StepId | undefined;
 };
 
 /** An error of the command: `error` of docs/events.md. */
@@ -59,7 +59,7 @@ export interface RecordedError {
 /** What was left out in the middle of a step's output, because that was too long. */
 export interface RecordedCut {
   readonly type: 'cut';
-  readonly step: Step['id'];
+  readonly step: StepId;
   readonly lines: number;
   readonly bytes: number;
 }
