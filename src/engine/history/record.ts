@@ -66,7 +66,7 @@ export interface RecordedCut {
 
 /** An event of docs/events.md as it is kept. */
 export type RecordedEvent =
-  | Exclude<BuildEvent, { type: 'planned' }>
+  | Exclude<BuildEvent, { type: 'planned' | 'unfinished' }>
   | (Omit<Extract<BuildEvent, { type: 'planned' }>, 'steps'> & {
       readonly steps: readonly RecordedStep[];
     })

@@ -229,7 +229,7 @@ async function readLocal(path: string, isNamed: boolean, signal: AbortSignal): P
 const NAMES = ['Dockerfile', 'dockerfile', 'Containerfile'];
 
 /** `Dockerfile`, or another of its names where only that is there. */
-function usualPath(contextPath: string): string {
+export function usualPath(contextPath: string): string {
   const paths = NAMES.map((name) => join(contextPath, name));
   return paths.find((path) => existsSync(path)) ?? join(contextPath, 'Dockerfile');
 }

@@ -1,5 +1,14 @@
 /** Files with what is kept of builds; cache-format.md, "Builds", specifies them. Nothing depends on them. */
-import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { StoreDirectories } from '../paths.js';
 
@@ -50,7 +59,7 @@ export function listBuildFiles({ paths: { builds } }: WithPaths): BuildFile[] {
 
 /** A file that grows. */
 export interface GrowingBuild {
-  /** @throws what the file system says, ENOSPC for example */
+  /** All of it, or nothing. @throws what the file system says, ENOSPC for example */
   readonly append: (text: string) => void;
   readonly close: () => void;
 }
@@ -63,6 +72,7 @@ export function createBuildFile(
 ): GrowingBuild {
   const path = join(builds, `${String(started).padStart(13, '0')}-${id}.ndjson`);
   const open = () => openSync(path, 'ax', 0o600);
+  let size = 0;
   let descriptor: number;
   try {
     descriptor = open();
@@ -74,8 +84,14 @@ export function createBuildFile(
   return {
     append(text) {
       const bytes = Buffer.from(text);
-      // A disk that is nearly full takes a part.
-      for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+      try {
+        // A disk that is nearly full takes a part.
+        for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+        size += bytes.length;
+      } catch (error) {
+        ftruncateSync(descriptor, size);
+        throw error;
+      }
     },
     close: () => closeSync(descriptor),
   };
