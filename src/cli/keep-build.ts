@@ -1,15 +1,16 @@
 /** Keeps what `wiac build` does, for `wiac log` and `wiac history builds`. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { DockerfileBuild } from '../engine/build-dockerfile.js';
 import type { BuildRecorder } from '../engine/history/record-build.js';
 import { NO_RECORDER, recordBuild } from '../engine/history/record-build.js';
-import { remoteContext, usualPath } from '../engine/inputs/build-input.js';
+import { usualPath } from '../engine/inputs/build-input.js';
 import type { Store } from '../store/store.js';
 import { readHistoryBounds } from './config-file.js';
 
-/** A path of this machine from its root; other places as they were given. */
+/** What is on this machine, from its root; other places as they were given. */
 function absolute(path: string): string {
-  return path === '-' || remoteContext(path) !== undefined ? path : resolve(path);
+  return existsSync(path) ? resolve(path) : path;
 }
 
 function dockerfilePath({ context, file }: DockerfileBuild): string {

@@ -54,6 +54,8 @@ const LONGEST_LINE = 16 * 1024;
 /** Rows besides output are small, but for plans; nothing hostile makes a record of gigabytes of them. */
 const LONGEST_ROW = 4 * 1024 * 1024;
 const MOST_BYTES = 32 * 1024 * 1024;
+/** A build that ran nothing and left no more than this does not make former ones be counted. */
+const LARGE = 256 * 1024;
 /** One event in so long of a transfer that goes on. ms */
 const TRANSFER_MS = 2000;
 
@@ -133,7 +135,8 @@ export function recordBuild(
     batches.close();
     isOpen = false;
     try {
-      boundBuildFiles(store, bounds, started);
+      const { cached, executed } = counter.totals();
+      boundBuildFiles(store, bounds, started, executed > 0 || cached === 0 || bytes > LARGE);
     } catch {
       // Another build will do it.
     }

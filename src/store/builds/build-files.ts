@@ -38,15 +38,16 @@ export function isBuildFile(name: string): boolean {
   return NAME.test(name);
 }
 
-/** All builds, the newest first; none where the directory can't be read. */
-export function listBuildFiles({ paths: { builds } }: WithPaths): BuildFile[] {
-  let names: string[];
+function readNames({ paths: { builds } }: WithPaths): string[] {
   try {
-    names = readdirSync(builds);
+    return readdirSync(builds);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
+}
+
+function parseNames({ paths: { builds } }: WithPaths, names: readonly string[]): BuildFile[] {
   return names
     .flatMap((name) => {
       const [, started, id = ''] = NAME.exec(name) ?? [];
@@ -55,6 +56,11 @@ export function listBuildFiles({ paths: { builds } }: WithPaths): BuildFile[] {
         : [{ id, started: Number(started), path: join(builds, name) }];
     })
     .sort((a, b) => b.started - a.started || (a.id < b.id ? 1 : -1));
+}
+
+/** All builds, the newest first. @throws what the file system says */
+export function listBuildFiles(store: WithPaths): BuildFile[] {
+  return parseNames(store, readNames(store));
 }
 
 /** A file that grows. */
@@ -106,16 +112,28 @@ function sizeOf({ path }: BuildFile): number {
  * Removes the oldest builds until all bounds are kept; the newest stays, if any is to be kept. One that still
  * runs may be among them: it goes on without.
  * @param now ms since 1970
+ * @param countsBytes false: only their number and age, which takes one look at the directory
  * @returns how many were removed
  */
 export function boundBuildFiles(
   store: WithPaths,
   { keepBuilds, keepBytes, keepDays }: HistoryBounds,
   now: number,
+  countsBytes = true,
 ): number {
+  const names = readNames(store);
+  const oldest = Math.floor(now - keepDays * DAY_MS);
+  // Most builds end here.
+  if (
+    !countsBytes &&
+    names.length <= keepBuilds &&
+    names.every((name) => Number.parseInt(name, 10) >= oldest)
+  )
+    return 0;
   let bytes = 0;
-  const surplus = listBuildFiles(store).filter((file, index) => {
-    if (index >= keepBuilds || now - file.started > keepDays * DAY_MS) return true;
+  const surplus = parseNames(store, names).filter((file, index) => {
+    if (index >= keepBuilds || file.started < oldest) return true;
+    if (!countsBytes) return false;
     bytes += sizeOf(file);
     return index > 0 && bytes > keepBytes;
   });
