@@ -1,6 +1,5 @@
 /** `wiac log` */
 import { readBuild } from '../engine/history/read-builds.js';
-import type { BuildStatus } from '../engine/history/record.js';
 import { selectBuild } from '../engine/history/select-build.js';
 import { filterRows, logWriter } from '../ui/build-log.js';
 import { NotFoundError } from '../util/errors.js';
@@ -16,13 +15,8 @@ interface LogOptions {
   readonly timestamps: boolean;
 }
 
-/** What the log itself does not say. */
-function missingEnd(status: BuildStatus, isFollowed: boolean): string | undefined {
-  if (status === 'running' && !isFollowed) return 'the build still runs: -f waits for more';
-  if (status === 'killed')
-    return 'the build has no end: it was killed, the machine went down, or the disk was full';
-  return undefined;
-}
+const STILL_RUNS = 'the build still runs: wiac log -f waits for more';
+const NO_END = 'the build has no end: it was killed, the machine went down, or the disk was full';
 
 /** `wiac log [BUILD] [STEP]` @throws NotFoundError, UsageError */
 export function logCommand(
@@ -39,16 +33,20 @@ export function logCommand(
     if (json) write(`${JSON.stringify(header)}\n`);
     const step = wanted === undefined ? undefined : namedStep(wanted);
     const filter = filterRows({ step, failed });
+    let hasEnd = false;
     await interruptibly(async (signal) => {
-      for await (const row of readBuild(store, header.id, { follow, signal }))
+      for await (const row of readBuild(store, header.id, { follow, signal })) {
         filter.pass(row).forEach(print);
+        hasEnd ||= row.type === 'result';
+      }
     });
     if (!filter.found())
       throw new NotFoundError(`the build ${header.id} has no step ${wanted}`, {
         hint: 'write a name such as [0 2/4], an id, or the beginning of an instruction',
       });
-    const note = missingEnd(status, follow);
-    if (note !== undefined && !json) process.stderr.write(`wiac: ${note}\n`);
+    // Who reads JSON sees that there is no result.
+    if (hasEnd || json) return;
+    process.stderr.write(`wiac: ${status === 'running' && !follow ? STILL_RUNS : NO_END}\n`);
   });
 }
 

@@ -4,7 +4,7 @@ import type { BuildFile } from '../../store/builds/build-files.js';
 import { listBuildFiles } from '../../store/builds/build-files.js';
 import { readEnds, readFileLines } from '../../store/builds/read-build-file.js';
 import type { ProcessId } from '../../store/pins/live-process.js';
-import type { Store } from '../../store/store.js';
+import type { Store as OpenStore } from '../../store/store.js';
 import { NotFoundError } from '../../util/errors.js';
 import { countTotals } from './build-totals.js';
 import type {
@@ -19,6 +19,9 @@ import type {
   Timed,
 } from './record.js';
 import { RECORD_VERSION } from './record.js';
+
+/** No index is asked. */
+type Store = Pick<OpenStore, 'paths'>;
 
 /** A row; undefined for a line that a kill or a full disk left, and for what a newer wiac adds. */
 function parseRow(line: string): RecordRow | undefined {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { HistoryBounds } from '../../store/builds/build-files.js';
 import { boundBuildFiles, createBuildFile } from '../../store/builds/build-files.js';
+import { DEFAULT_BOUNDS } from '../../store/builds/history-bounds.js';
 import { base32 } from '../../store/layers/random-name.js';
 import type { Store } from '../../store/store.js';
 import { InterruptedError, StepFailedError, WiacError } from '../../util/errors.js';
@@ -74,9 +75,9 @@ function toError(error: unknown): Omit<RecordedError, 'type'> {
  * @param clock ms since 1970
  */
 export function recordBuild(
-  store: Store,
+  store: Pick<Store, 'paths'>,
   origin: BuildOrigin,
-  bounds: HistoryBounds,
+  bounds: HistoryBounds = DEFAULT_BOUNDS,
   clock: () => number = Date.now,
 ): BuildRecorder {
   const started = clock();
@@ -128,9 +129,13 @@ export function recordBuild(
     // Whoever looks now sees what is running.
     if (event.type === 'started' || event.type === 'failed') batches.flush();
   };
-  const close = (result: Pick<BuildResultRow, 'outcome' | 'exitCode'> & BuildGain): void => {
+  const close = (
+    result: Pick<BuildResultRow, 'outcome' | 'exitCode'> & BuildGain,
+    error?: Omit<RecordedError, 'type'>,
+  ): void => {
     for (const step of output.open()) endOutput(step);
     const at = clock() - started;
+    if (error) add({ type: 'error', at, ...error });
     add({ type: 'result', at, durationMs: at, totals: counter.totals(), ...result });
     batches.close();
     isOpen = false;
@@ -163,10 +168,9 @@ export function recordBuild(
     },
     fail: (error) => {
       if (!isOpen) return;
-      add({ type: 'error', at: clock() - started, ...toError(error) });
       const exitCode = error instanceof WiacError ? error.exitCode : 1;
       const outcome = error instanceof InterruptedError ? 'interrupted' : 'failed';
-      close({ outcome, exitCode, lowerdirs: [], images: [] });
+      close({ outcome, exitCode, lowerdirs: [], images: [] }, toError(error));
     },
   };
 }

@@ -6,6 +6,9 @@ const BATCH = 64 * 1024;
 /** So long at most: what a kill can take. ms */
 const BATCH_MS = 100;
 
+/** How rows of output begin. */
+const OUTPUT = '{"type":"output"';
+
 export interface RowBatches {
   readonly add: (row: string) => void;
   /** Writes what waits. */
@@ -23,21 +26,28 @@ export function openBatches(open: () => GrowingBuild): RowBatches {
   let size = 0;
   let isFirst = true;
   let timer: NodeJS.Timeout | undefined;
+  const write = (rows: readonly string[]): boolean => {
+    try {
+      file ??= open();
+      file.append(`${rows.join('\n')}\n`);
+      isFirst = false;
+      return true;
+    } catch {
+      return false;
+    }
+  };
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
     if (size === 0) return;
     const rows = batch;
     [batch, size] = [[], 0];
-    try {
-      file ??= open();
-      file.append(`${rows.join('\n')}\n`);
-      isFirst = false;
-    } catch {
-      // The disk is full, or the store can't be written. These rows are lost; later ones may not be, and
-      // mean nothing without the first.
-      if (isFirst) batch = rows.slice(0, 1);
-    }
+    if (write(rows)) return;
+    // The disk is full, or the store can't be written. What steps print is long, all the rest is short.
+    const others = rows.filter((row) => !row.startsWith(OUTPUT));
+    if (others.length > 0 && others.length < rows.length && write(others)) return;
+    // These rows are lost; later ones may not be, and mean nothing without the first.
+    if (isFirst) batch = rows.slice(0, 1);
   };
   return {
     flush,

@@ -39,7 +39,7 @@ export function parseSelector(text: string, directory: string): Selector {
 
 /** @throws NotFoundError, UsageError for a text that names no build, or several */
 export async function selectBuild(
-  store: Store,
+  store: Pick<Store, 'paths'>,
   text: string,
   directory: string,
 ): Promise<BuildSummary> {

@@ -4,7 +4,8 @@ import type { PolicyProblem } from '../gc/prune-policy.js';
 import { isObject, unknownMember } from '../gc/prune-policy.js';
 import type { HistoryBounds } from './build-files.js';
 
-const DEFAULT_BOUNDS: HistoryBounds = {
+/** Bounds of a user who names none. */
+export const DEFAULT_BOUNDS: HistoryBounds = {
   keepBuilds: 200,
   keepBytes: 64 * 1024 * 1024,
   keepDays: 90,
