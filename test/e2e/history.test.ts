@@ -6,6 +6,7 @@ import { execa } from 'execa';
 import type { Machine, Result } from '../support/wiac.js';
 import { context, dockerfile, machine, printed, tempDir, WIAC } from '../support/wiac.js';
 
+const PAGE = readFileSync('docs/history.md', 'utf8');
 const SECRET = 'correct-horse-battery';
 
 function content(root: string): string {
@@ -82,6 +83,13 @@ test('what was built is listed, and its log is what was shown', async () => {
   });
   expect(await list(here, root, '--filter', 'result=failed')).toEqual([second]);
   expect(await list(here, tempDir())).toEqual([]);
+  const members = /prints a list of objects:\n\n([\s\S]*?)\n\n/.exec(PAGE)?.[1] ?? '';
+  expect(Object.keys(oldest ?? {}).sort()).toEqual(
+    [...members.matchAll(/^\| ((?:\w+(?:, )?)+) \|/gm)]
+      .flatMap(([, names = '']) => names.split(', '))
+      .filter((name) => name !== 'member')
+      .sort(),
+  );
   const table = (await here.wiac(['history', 'builds'])).stdout.split('\n');
   expect(table[0]).toMatch(/^ID +AGE +PROJECT +TARGET +RESULT +TIME +STEPS +SAVED$/);
   expect(table[2]).toMatch(

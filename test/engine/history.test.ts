@@ -9,7 +9,11 @@ import type {
   RecordedEvent,
 } from '../../src/engine/history/record.js';
 import { recordedPlan } from '../../src/engine/history/recorded-plan.js';
-import { openRowWriter, redactCommand, soundsSecret } from '../../src/engine/history/redact.js';
+import {
+  openRowWriter,
+  redactCommand,
+  soundsSecret,
+} from '../../src/engine/history/redact-record.js';
 import { parseSelector, passesFilter } from '../../src/engine/history/select-build.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { StepId } from '../../src/plan/step.js';

@@ -21,8 +21,8 @@ import type {
 } from './record.js';
 import { RECORD_VERSION } from './record.js';
 import { cutText, recordedPlan } from './recorded-plan.js';
-import type { Variables } from './redact.js';
-import { openRowWriter, redactCommand } from './redact.js';
+import type { Variables } from './redact-record.js';
+import { openRowWriter, redactCommand } from './redact-record.js';
 import { openBatches } from './row-batches.js';
 
 /** What was asked for. */

@@ -49,7 +49,7 @@ export function* checkFiles(store: Store): Generator<Finding> {
       yield garbage(blobs, name, 'is the blob of no layer');
   }
   for (const name of names(paths.builds))
-    if (!isBuildFile(name)) yield garbage(paths.builds, name, 'is the record of no build');
+    if (!isBuildFile(name)) yield garbage(paths.builds, name, 'is the file of no build');
   for (const { name, owner } of drafts) {
     if (!owner) yield garbage(paths.tmp, name, 'belongs to no process');
     else if (!paths.self.isAlive(owner))
