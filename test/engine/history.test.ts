@@ -109,53 +109,50 @@ describe('rows', () => {
 });
 
 describe('the output of steps', () => {
-  const limits = { stepBytes: 10, buildBytes: 25, lastBytes: 4 };
-  const row = (at: number, text: string) => ({ at, text });
+  // A line of two characters counts as 50.
+  const limits = { stepBytes: 100, buildBytes: 250, lastBytes: 50 };
+  const line = (at: number, text: string) => ({ at, text });
 
   test('a long one has its beginning and its end', () => {
     const budget = openOutputBudget(limits);
-    const written = ['aaaa', 'bbbb', 'cccc', 'dd', 'eeee', 'ffff', 'gg'].filter((text, at) =>
-      budget.add(id('s1'), row(at, text)),
+    const written = ['aa', 'bb', 'cc', 'd', 'ee', 'ff'].filter((text, at) =>
+      budget.add(id('s1'), line(at, text)),
     );
     // Once something waits, all that follows does: the order is that of the step.
-    expect(written).toEqual(['aaaa', 'bbbb']);
+    expect(written).toEqual(['aa', 'bb']);
     expect(budget.end(id('s1'))).toEqual({
-      cut: { type: 'cut', at: 3, step: 's1', lines: 2, bytes: 6 },
-      rows: ['eeee', 'ffff', 'gg'],
+      cut: { type: 'cut', at: 3, step: 's1', lines: 2, bytes: 3 },
+      lines: [line(4, 'ee'), line(5, 'ff')],
     });
-    expect(budget.end(id('s1'))).toEqual({ cut: undefined, rows: [] });
+    expect(budget.end(id('s1'))).toEqual({ cut: undefined, lines: [] });
   });
 
   test('a short one is whole', () => {
     const budget = openOutputBudget(limits);
-    expect(['aaaa', 'bbbb'].map((text, at) => budget.add(id('s1'), row(at, text)))).toEqual([
+    expect(['aa', 'bb'].map((text, at) => budget.add(id('s1'), line(at, text)))).toEqual([
       true,
       true,
     ]);
     expect(budget.open()).toEqual(['s1']);
-    expect(budget.end(id('s1'))).toEqual({ cut: undefined, rows: [] });
+    expect(budget.end(id('s1'))).toEqual({ cut: undefined, lines: [] });
   });
 
   test('what is beyond the bound of the build has its last lines', () => {
     const budget = openOutputBudget(limits);
     for (const step of ['s1', 's2', 's3'])
-      for (let at = 0; at < 9; at += 1) budget.add(id(step), row(at, 'aaa'));
-    // Eight of the 27 lines were written at once, and each step has its last one.
-    const bytes = ['s1', 's2', 's3'].map((step) => {
-      const { cut, rows } = budget.end(id(step));
-      expect(rows).toEqual(['aaa']);
-      return cut?.bytes;
+      for (let at = 0; at < 9; at += 1) budget.add(id(step), line(at, 'aa'));
+    // Five lines were written at once, and each step has its last one.
+    const left = ['s1', 's2', 's3'].map((step) => {
+      const { cut, lines } = budget.end(id(step));
+      return [cut?.lines, lines];
     });
-    expect(bytes).toEqual([15, 15, 18]);
+    expect(left).toEqual([6, 6, 7].map((lines) => [lines, [line(8, 'aa')]]));
   });
 
   test('a step that prints for ever takes no memory for it', () => {
     const budget = openOutputBudget(limits);
-    for (let at = 0; at < 100_000; at += 1) budget.add(id('s1'), row(at, 'aaaaa'));
-    expect(budget.end(id('s1'))).toMatchObject({
-      cut: { lines: 99_996 },
-      rows: ['aaaaa', 'aaaaa'],
-    });
+    for (let at = 0; at < 100_000; at += 1) budget.add(id('s1'), line(at, 'aa'));
+    expect(budget.end(id('s1'))).toMatchObject({ cut: { lines: 99_996 } });
   });
 });
 

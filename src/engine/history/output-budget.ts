@@ -17,8 +17,11 @@ export const OUTPUT_LIMITS: OutputLimits = {
   lastBytes: 16 * 1024,
 };
 
-/** A line of output as it would be written. */
-interface OutputRow {
+/** Of a row that is no text of the step. */
+const ROW_BYTES = 48;
+
+/** A line of output. It is made a row when it is sure to stay: most lines of a chatty step never are. */
+export interface OutputLine {
   readonly at: number;
   readonly text: string;
 }
@@ -26,7 +29,7 @@ interface OutputRow {
 interface StepOutput {
   used: number;
   /** What waits for the end of the step. */
-  tail: OutputRow[];
+  tail: OutputLine[];
   /** Where `tail` begins: what is before it was dropped. */
   from: number;
   tailBytes: number;
@@ -35,27 +38,29 @@ interface StepOutput {
   cutAt: number;
 }
 
-/** Decides on each line of output. Texts are rows as they are written. */
+/** Decides on each line of output. */
 export interface OutputBudget {
   /** @returns is it written now? */
-  readonly add: (step: StepId, row: OutputRow) => boolean;
-  /** The step has ended. @returns what is still to be written: how much is missing, and the last rows */
-  readonly end: (step: StepId) => { cut: Timed<RecordedCut> | undefined; rows: string[] };
+  readonly add: (step: StepId, line: OutputLine) => boolean;
+  /** The step has ended. @returns what is still to be written: how much is missing, and the last lines */
+  readonly end: (step: StepId) => { cut: Timed<RecordedCut> | undefined; lines: OutputLine[] };
   /** Steps that have not ended. */
   readonly open: () => StepId[];
 }
 
+const sizeOf = ({ text }: OutputLine) => text.length + ROW_BYTES;
+
 function drop(output: StepOutput, most: number): void {
   while (output.tailBytes > most) {
-    const row = output.tail[output.from];
-    if (!row) break;
+    const line = output.tail[output.from];
+    if (!line) break;
     output.from += 1;
-    output.tailBytes -= row.text.length;
+    output.tailBytes -= sizeOf(line);
     output.lines += 1;
-    output.bytes += row.text.length;
-    output.cutAt = row.at;
+    output.bytes += line.text.length;
+    output.cutAt = line.at;
   }
-  // Not for each row: that would move all others each time.
+  // Not for each line: that would move all others each time.
   if (output.from < 1000) return;
   output.tail = output.tail.slice(output.from);
   output.from = 0;
@@ -67,34 +72,33 @@ export function openOutputBudget(limits: OutputLimits = OUTPUT_LIMITS): OutputBu
   let left = limits.buildBytes;
   const tailLimit = () => Math.max(limits.lastBytes, Math.min(limits.stepBytes, left));
   return {
-    add(step, row) {
+    add(step, line) {
       let output = steps.get(step);
       if (!output) {
         output = { used: 0, tail: [], from: 0, tailBytes: 0, lines: 0, bytes: 0, cutAt: 0 };
         steps.set(step, output);
       }
-      const size = row.text.length;
+      const size = sizeOf(line);
       const fits = output.used + size <= limits.stepBytes && size <= left;
       if (fits && output.tail.length === 0) {
         output.used += size;
         left -= size;
         return true;
       }
-      output.tail.push(row);
+      output.tail.push(line);
       output.tailBytes += size;
       drop(output, tailLimit());
       return false;
     },
     end(step) {
       const output = steps.get(step);
-      if (!output) return { cut: undefined, rows: [] };
+      if (!output) return { cut: undefined, lines: [] };
       steps.delete(step);
       drop(output, tailLimit());
       const { tail, from, tailBytes, lines, bytes, cutAt } = output;
       left -= tailBytes;
       const cut: Timed<RecordedCut> = { type: 'cut', at: cutAt, step, lines, bytes };
-      const rows = tail.slice(from).map(({ text }) => text);
-      return { cut: lines > 0 ? cut : undefined, rows };
+      return { cut: lines > 0 ? cut : undefined, lines: tail.slice(from) };
     },
     open: () => [...steps.keys()],
   };

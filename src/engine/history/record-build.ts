@@ -1,5 +1,6 @@
 /** Keeps what happens in a build while it happens. Whatever goes wrong with that, the build goes on. */
 import { randomBytes } from 'node:crypto';
+import type { StepId } from '../../plan/step.js';
 import type { HistoryBounds } from '../../store/builds/build-files.js';
 import { boundBuildFiles, createBuildFile } from '../../store/builds/build-files.js';
 import { DEFAULT_BOUNDS } from '../../store/builds/history-bounds.js';
@@ -14,7 +15,6 @@ import type {
   BuildHeader,
   BuildId,
   BuildResultRow,
-  RecordedCut,
   RecordedError,
   RecordedEvent,
   Timed,
@@ -52,7 +52,7 @@ export interface BuildRecorder {
 
 /** Of a line of output. */
 const LONGEST_LINE = 16 * 1024;
-/** Rows besides output are small, but for plans; nothing hostile makes a record of gigabytes of them. */
+/** Of a row, and of all: output is bounded before, and nothing hostile makes a file of gigabytes of all the rest. */
 const LONGEST_ROW = 4 * 1024 * 1024;
 const MOST_BYTES = 32 * 1024 * 1024;
 /** A build that ran nothing and left no more than this does not make former ones be counted. */
@@ -96,14 +96,14 @@ export function recordBuild(
     if (row.type === 'result' || (bytes < MOST_BYTES && text.length < LONGEST_ROW))
       batches.add(text);
   };
-  const addOutput = (event: Extract<BuildEvent, { type: 'output' }>, at: number): void => {
-    const text = toText({ ...event, text: cutText(event.text, LONGEST_LINE), at });
-    if (output.add(event.step, { at, text })) batches.add(text);
+  const addOutput = (step: StepId, text: string, at: number): void => {
+    const line = { at, text: cutText(text, LONGEST_LINE) };
+    if (output.add(step, line)) add({ type: 'output', step, ...line });
   };
-  const endOutput = (step: RecordedCut['step']): void => {
-    const { cut, rows } = output.end(step);
+  const endOutput = (step: StepId): void => {
+    const { cut, lines } = output.end(step);
     if (cut) add(cut);
-    rows.forEach(batches.add);
+    for (const line of lines) add({ type: 'output', step, ...line });
   };
   /** Is it between two others that tell as much? */
   const isInBetween = (event: BuildEvent, at: number): boolean => {
@@ -118,7 +118,7 @@ export function recordBuild(
     // A line that is being written is kept when it has been.
     if (!isOpen || event.type === 'unfinished') return;
     const at = clock() - started;
-    if (event.type === 'output') return addOutput(event, at);
+    if (event.type === 'output') return addOutput(event.step, event.text, at);
     if (isInBetween(event, at)) return;
     const kept: RecordedEvent =
       event.type === 'planned' ? { ...event, steps: recordedPlan(event.steps) } : event;
