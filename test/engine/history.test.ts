@@ -70,6 +70,7 @@ describe('rows', () => {
 
   test('have no value of a secret variable, whatever is around it', () => {
     expect(text(output('> output; second "line" 1.2 abc'))).toEqual(output('> ***; *** 1.2 abc'));
+    expect(text(output('npm_a-https://a:b@c'))).toEqual(output('***'));
   });
 
   test('have no password of a URL, and no token of a known form', () => {

@@ -8,7 +8,7 @@ import { base32 } from '../../store/layers/random-name.js';
 import type { Store } from '../../store/store.js';
 import { InterruptedError, StepFailedError, WiacError } from '../../util/errors.js';
 import { VERSION } from '../../util/version.js';
-import type { BuildEvent, EventSink } from '../events.js';
+import type { EventSink } from '../events.js';
 import { countTotals } from './build-totals.js';
 import { openOutputBudget } from './output-budget.js';
 import type {
@@ -24,6 +24,7 @@ import { cutText, recordedPlan } from './recorded-plan.js';
 import type { Variables } from './redact-record.js';
 import { openRowWriter, redactCommand } from './redact-record.js';
 import { openBatches } from './row-batches.js';
+import { thinTransfers } from './thin-transfers.js';
 
 /** What was asked for. */
 export interface BuildOrigin {
@@ -52,13 +53,12 @@ export interface BuildRecorder {
 
 /** Of a line of output. */
 const LONGEST_LINE = 16 * 1024;
-/** Of a row, and of all: output is bounded before, and nothing hostile makes a file of gigabytes of all the rest. */
+/** Of a row, and of all. Output comes first to its end: control characters take six bytes each. */
 const LONGEST_ROW = 4 * 1024 * 1024;
 const MOST_BYTES = 32 * 1024 * 1024;
+const MOST_OUTPUT_BYTES = 24 * 1024 * 1024;
 /** A build that ran nothing and left no more than this does not make former ones be counted. */
 const LARGE = 256 * 1024;
-/** One event in so long of a transfer that goes on. ms */
-const TRANSFER_MS = 2000;
 
 function toError(error: unknown): Omit<RecordedError, 'type'> {
   if (!(error instanceof WiacError))
@@ -86,15 +86,16 @@ export function recordBuild(
   const batches = openBatches(() => createBuildFile(store, started, id));
   const output = openOutputBudget();
   const counter = countTotals();
-  const transfers = new Map<string, number>();
+  const isInBetween = thinTransfers();
   let bytes = 0;
   let isOpen = true;
 
   const add = (row: Timed<RecordedEvent | BuildResultRow> | BuildHeader): void => {
     const text = toText(row);
     bytes += text.length;
-    if (row.type === 'result' || (bytes < MOST_BYTES && text.length < LONGEST_ROW))
-      batches.add(text);
+    const most = row.type === 'output' ? MOST_OUTPUT_BYTES : MOST_BYTES;
+    // Nothing hostile makes a file of gigabytes.
+    if (row.type === 'result' || (bytes < most && text.length < LONGEST_ROW)) batches.add(text);
   };
   const addOutput = (step: StepId, text: string, at: number): void => {
     const line = { at, text: cutText(text, LONGEST_LINE) };
@@ -104,15 +105,6 @@ export function recordBuild(
     const { cut, lines } = output.end(step);
     if (cut) add(cut);
     for (const line of lines) add({ type: 'output', step, ...line });
-  };
-  /** Is it between two others that tell as much? */
-  const isInBetween = (event: BuildEvent, at: number): boolean => {
-    if (event.type !== 'transfer') return false;
-    const before = transfers.get(event.id);
-    if (event.state === 'running' && before !== undefined && at - before < TRANSFER_MS) return true;
-    if (event.state === 'running') transfers.set(event.id, at);
-    else transfers.delete(event.id);
-    return false;
   };
   const emit: EventSink = (event) => {
     // A line that is being written is kept when it has been.

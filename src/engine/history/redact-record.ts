@@ -65,7 +65,10 @@ function redactValue(option: string, value: string): string {
   return name !== value && soundsSecret(name) ? `${name}=${GONE}` : value;
 }
 
-/** Options and their values as they may be kept, but for what a row writer takes out. @param words of the command line, without the program */
+/**
+ * Options and their values as they may be kept, but for what a row writer takes out.
+ * @param words of the command line, without the program
+ */
 export function redactCommand(words: readonly string[]): string[] {
   return words.map((word, at) => {
     const end = word.startsWith('--') ? word.indexOf('=') : -1;
@@ -120,8 +123,10 @@ function mayHoldSecrets(json: string, isOutput: boolean): boolean {
 export function openRowWriter(variables: Variables): RowWriter {
   const secrets = secretTexts(variables);
   const redact = (text: string, isOutput: boolean): string => {
-    let rest = withoutTokens(text);
+    // Whole secrets first: a part of one may look like a token.
+    let rest = text;
     for (const secret of secrets) rest = rest.replaceAll(secret, GONE);
+    rest = withoutTokens(rest);
     return isOutput ? rest : redactAssignments(rest);
   };
   return (row) => {
