@@ -68,7 +68,7 @@ function rawText(
       return `${name(event.step)} stopped`;
     case 'cut': {
       const { lines, bytes } = event;
-      return `${name(event.step)} | ... ${lines} lines (${formatBytes(bytes)}) are not kept ...`;
+      return `${name(event.step)} ... ${lines} lines (${formatBytes(bytes)}) are not kept ...`;
     }
     case 'finished': {
       const linked = event.linked > 0 ? `, ${event.linked} linked` : '';

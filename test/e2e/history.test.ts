@@ -55,7 +55,9 @@ test('what was built is listed, and its log is what was shown', async () => {
   const built = await here.wiac(['build', ...flags, root]);
   const shown = built.stderr.replaceAll(SECRET, '***');
   expect(shown).toContain('I have ***');
-  expect((await here.wiac(['log'])).stdout).toBe(shown);
+  // Times are those of two clocks.
+  const withoutTimes = (lines: string) => lines.replace(/ \d+\.\d{3} \|/g, ' |');
+  expect(withoutTimes((await here.wiac(['log'])).stdout)).toBe(withoutTimes(shown));
   const failed = await here.wiac(['build', root]);
   const again = await here.wiac(['build', '-q', ...flags, root]);
   expect([failed.exitCode, again.exitCode]).toEqual([5, 0]);
@@ -100,13 +102,13 @@ test('what was built is listed, and its log is what was shown', async () => {
     (await here.wiac(['log', ...args], { cwd: root })).stdout;
   const broken = '[bad 1/1] RUN echo broken >&2; exit 3\n';
   expect(await log('last~1', '--failed')).toContain(`${broken}[bad 1/1] miss: `);
-  expect(await log('failed')).toContain('[bad 1/1] | broken\n');
+  expect(await log('failed')).toContain(' | broken\n');
   expect(await log('failed', '--failed')).not.toContain('CACHED');
   expect(await log('failed', '--failed')).toContain(
     'the step ended with exit code 3\nlast lines of its output:\n  | broken\n',
   );
   expect(await log(String(oldest?.id).slice(0, 5), '[base 3/5]')).toMatch(
-    /^\[base 3\/5\] RUN echo one\n[\s\S]*\n\[base 3\/5\] \| one\n\[base 3\/5\] done in .*\n$/,
+    /^\[base 3\/5\] RUN echo one\n[\s\S]*\n\[base 3\/5\] \S+ \| one\n\[base 3\/5\] done in .*\n$/,
   );
   expect(await log('.~2', 'RUN echo I', '-t')).toMatch(
     /^2\d{3}-\S+Z \[base 5\/5\] RUN echo I have/,
