@@ -187,16 +187,12 @@ test('so many are kept as the config file says, and none where that is wanted', 
     writeFileSync(file, JSON.stringify({ history }));
     return { env: { WIAC_CONFIG: file } };
   };
-  const two = config({ keepBuilds: 2 });
-  for (const target of ['1', '2', '3'])
-    await here.wiac(['build', '-q', '--label', `n=${target}`, root], two);
-  expect((await list(here)).map(({ command }) => (command as string[])[3])).toEqual(['n=3', 'n=2']);
+  const one = config({ keepBuilds: 1 });
+  for (const label of ['n=1', 'n=2']) await here.wiac(['build', '-q', '--label', label, root], one);
   await here.wiac(['build', '-q', root], config(false));
-  expect(await list(here)).toHaveLength(2);
   await here.wiac(['cache', 'prune', '--all']);
-  expect(await list(here)).toHaveLength(2);
+  expect((await list(here)).map(({ command }) => (command as string[])[3])).toEqual(['n=2']);
   await here.wiac(['cache', 'prune'], config(false));
-  expect(await list(here)).toEqual([]);
   expect((await here.wiac(['log'])).stderr).toContain('no build is kept');
   expect((await here.wiac(['build', root], config({ keepBuild: 1 }))).exitCode).toBe(2);
 });

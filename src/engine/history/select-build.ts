@@ -62,7 +62,10 @@ export async function selectBuild(
   }
   if (wanted) return wanted;
   const which = text === 'last' ? 'no build is kept' : `there is no build ${text}`;
-  throw new NotFoundError(which, { hint: 'wiac history builds lists those that are kept' });
+  const path = isId ? `; a directory is written ./${text}` : '';
+  throw new NotFoundError(which, {
+    hint: `wiac history builds lists those that are kept${path}`,
+  });
 }
 
 /** Which builds a list has. */
