@@ -16,12 +16,13 @@ import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import type { OutputOptions } from './build-outputs.js';
 import { combineOptions } from './combine-options.js';
-import { readPolicy, readTrustKeys } from './config-file.js';
+import { readHistoryBounds, readPolicy, readTrustKeys } from './config-file.js';
 import type { LimitOptions } from './container-limits.js';
 import { parseLimits } from './container-limits.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { dockerfileRequest, parseLockMode, wantedPlatforms } from './dockerfile-input.js';
+import { keepBuild } from './keep-build.js';
 import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
@@ -193,6 +194,7 @@ async function buildAndWrite(
 ): Promise<void> {
   // A mistake in the config file is told before the build, not after it.
   readPolicy(process.env);
+  readHistoryBounds(process.env);
   checkNames(options.tag);
   // Most builds are for the cache alone, and need nothing of what writes images.
   const module = hasOutputs(options) ? await import('./build-outputs.js') : undefined;
@@ -206,6 +208,11 @@ async function buildAndWrite(
   const summary = await openStepSummary(options, process.env);
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
+  const record = keepBuild(store, request);
+  const emit: EventSink = (event) => {
+    record.emit(event);
+    progress.emit(event);
+  };
   let isClosed = false;
   const close = (): void => {
     if (isClosed) return;
@@ -225,15 +232,18 @@ async function buildAndWrite(
       destination: outputs && module?.getDestination(outputs, options, request.registry ?? {}),
       onEvent: (event) => {
         summary?.emit(event);
-        progress.emit(event);
+        emit(event);
       },
-      explain: !options.quiet && !['quiet', 'none'].includes(options.progress),
+      explain: record.isKept || (!options.quiet && !['quiet', 'none'].includes(options.progress)),
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
     }).finally(() => stop.dispose());
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
     const pushed =
-      outputs &&
-      (await module?.writeOutputs(outputs, store, result, request.registry ?? {}, progress.emit));
+      outputs && (await module?.writeOutputs(outputs, store, result, request.registry ?? {}, emit));
+    record.end({
+      lowerdirs: result.platforms.map(({ result: built }) => built.lowerdirs),
+      images: outputs?.names ?? options.tag,
+    });
     // Standard output may be the same terminal.
     close();
     if (!outputs?.stdoutTaken)
@@ -241,6 +251,9 @@ async function buildAndWrite(
         process.stdout.write(`${built.elsewhere.size > 0 ? pushed : built.lowerdirs}\n`);
     if (result.platforms.some((built) => built.result.executed > 0))
       await pruneAfterwards(store, options);
+  } catch (error) {
+    record.fail(error);
+    throw error;
   } finally {
     close();
     await closeStore(store);

@@ -3,6 +3,8 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
+import type { HistoryBounds } from '../store/builds/build-files.js';
+import { parseHistory } from '../store/builds/history-bounds.js';
 import type { PrunePolicy } from '../store/gc/prune-policy.js';
 import { DEFAULT_POLICY, getLimit, parseLimits, parsePolicy } from '../store/gc/prune-policy.js';
 import { UsageError } from '../util/errors.js';
@@ -56,6 +58,13 @@ export function readPolicy(environment: NodeJS.ProcessEnv): PrunePolicy {
   if (!config) return DEFAULT_POLICY;
   const policy = parsePolicy(config.value);
   return 'problem' in policy ? refuse(config.path, policy.problem) : policy;
+}
+
+/** How much is kept of former builds. @throws UsageError for a file that makes no sense */
+export function readHistoryBounds(environment: NodeJS.ProcessEnv): HistoryBounds {
+  const config = readConfig(environment);
+  const bounds = parseHistory(config?.value);
+  return 'problem' in bounds ? refuse(config?.path ?? '', bounds.problem) : bounds;
 }
 
 /**

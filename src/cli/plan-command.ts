@@ -4,8 +4,8 @@ import { planBuild } from '../engine/ask.js';
 import type { StepStatus } from '../engine/plan-status.js';
 import type { Plan } from '../plan/plan.js';
 import { isHermetic, printedStep } from '../plan/step.js';
+import { stepNames } from '../plan/step-names.js';
 import { formatTable } from '../ui/format.js';
-import { stepNames } from '../ui/step-names.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { withRequest } from './with-store.js';
 

@@ -5,6 +5,7 @@ import { VERSION } from '../util/version.js';
 import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
 import { addCache } from './declare/declare-cache.js';
 import { addContents } from './declare/declare-contents.js';
+import { addLog } from './declare/declare-history.js';
 import { addImages } from './declare/declare-images.js';
 import { addImagetools } from './declare/declare-imagetools.js';
 import { addLock } from './declare/declare-lock.js';
@@ -51,6 +52,7 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
 function addOthers(program: Command, setExitCode: SetExitCode): void {
   addRun(program, setExitCode);
   addCopy(program);
+  addLog(program);
   addImages(program, setExitCode);
   addImagetools(program);
   addSignatures(program);

@@ -1,9 +1,10 @@
 /** `wiac cache prune` */
+import { boundBuildFiles } from '../store/builds/build-files.js';
 import type { PruneReport, PruneRequest } from '../store/gc/prune-store.js';
 import { previewPrune, prune } from '../store/gc/prune-store.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
 import { UsageError } from '../util/errors.js';
-import { policyLimit, readPolicy } from './config-file.js';
+import { policyLimit, readHistoryBounds, readPolicy } from './config-file.js';
 import type { SetExitCode } from './declare/options.js';
 import type { FilterOptions } from './filters.js';
 import { parseFilter, sizeOption } from './filters.js';
@@ -92,6 +93,8 @@ export async function pruneCommand(options: PruneOptions, setExitCode: SetExitCo
   await withStoreAsRoot(setExitCode, async (store) => {
     const request = getRequest(options, store.paths.root);
     const report = options.dryRun ? previewPrune(store, request) : prune(store, request);
+    // Builds that are kept are no cache: their own bounds hold, whatever else is to go.
+    if (!options.dryRun) boundBuildFiles(store, readHistoryBounds(process.env), Date.now());
     if (options.format === 'json') printJson(report, options.dryRun);
     else printTable(report, options.dryRun, Date.now());
     warn(report, request);

@@ -2,7 +2,7 @@
 import type { WhyAnswer } from '../engine/ask.js';
 import { explainBuild } from '../engine/ask.js';
 import type { StepId } from '../plan/step.js';
-import { stepNames } from '../ui/step-names.js';
+import { stepNames } from '../plan/step-names.js';
 import { NotFoundError } from '../util/errors.js';
 import { describeExplanation } from '../why/explain.js';
 import type { DockerfileOptions } from './dockerfile-input.js';

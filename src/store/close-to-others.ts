@@ -17,7 +17,7 @@ function isOpenTo(path: string): boolean {
 export function closeToOthers(paths: StoreDirectories): void {
   const { root, version, index, layers, links, blobs, tmp, live, records } = paths;
   if (!isOpenTo(root)) return;
-  const { mounts, mountNotes, cacheNotes, leases } = paths;
+  const { mounts, mountNotes, cacheNotes, leases, builds } = paths;
   const parts = [
     index,
     layers,
@@ -30,6 +30,7 @@ export function closeToOthers(paths: StoreDirectories): void {
     live,
     leases,
     records,
+    builds,
   ];
   const own = new Set(['lost+found', ...[version, ...parts].map((path) => basename(path))]);
   const names = readdirSync(root);

@@ -31,6 +31,8 @@ export interface StoreDirectories {
   readonly leases: string;
   /** What the index knows, in files: see record-files.ts. */
   readonly records: string;
+  /** What is kept of former builds: see builds/. */
+  readonly builds: string;
 }
 
 /** The parts of a store as the process sees them that has it open. */
@@ -68,6 +70,7 @@ export function storePaths(root: string): StoreDirectories {
     freeFifos: join(root, 'live/free'),
     leases: join(root, 'leases'),
     records: join(root, 'records'),
+    builds: join(root, 'builds'),
   };
 }
 

@@ -1,19 +1,29 @@
 /** What a display knows of a build: the events so far, added up. No time is read and nothing is written here. */
 import type { BuildEvent, TransferEvent } from '../engine/events.js';
-import type { Step, StepId } from '../plan/step.js';
+import type { RecordedEvent, RecordedStep } from '../engine/history/record.js';
+import type { StepId } from '../plan/step.js';
+import { stepNames } from '../plan/step-names.js';
 import type { Explanation } from '../why/explain.js';
 import { describeExplanation } from '../why/explain.js';
-import { stepNames } from './step-names.js';
 import { shownLine } from './terminal-text.js';
 
 /** Lines of a step's output that are kept for its window. */
 export const KEPT_LINES = 12;
 
+/** What a display needs of a step: those of a build have it, and those that are kept. */
+export type ShownStep = Omit<RecordedStep, 'name'>;
+
+/** An event of a build that goes on, or of one that is kept. */
+export type ShownEvent =
+  | Exclude<RecordedEvent, { type: 'planned' }>
+  | Extract<BuildEvent, { type: 'unfinished' }>
+  | { readonly type: 'planned'; readonly steps: readonly ShownStep[] };
+
 export type StepStatus = 'waiting' | 'running' | 'cached' | 'done' | 'failed' | 'stopped';
 
 /** A step as it is shown. */
 export interface StepView {
-  readonly step: Step;
+  readonly step: ShownStep;
   /** `[build 2/4]` */
   readonly name: string;
   /** The first line of its instruction. */
@@ -44,7 +54,7 @@ export interface StepView {
 /** A build, or what comes before its plan is known. */
 export interface BuildView {
   /** All steps of the plan, and what they are called. */
-  readonly all: ReadonlyMap<StepId, Step>;
+  readonly all: ReadonlyMap<StepId, ShownStep>;
   readonly names: ReadonlyMap<StepId, string>;
   /** Those that make a layer: FROM and what changes only the config are nothing to wait for. */
   readonly steps: ReadonlyMap<StepId, StepView>;
@@ -53,11 +63,11 @@ export interface BuildView {
   readonly built: (BuildEvent & { readonly type: 'built' }) | undefined;
 }
 
-function isShown({ kind }: Step): boolean {
+function isShown({ kind }: ShownStep): boolean {
   return kind !== 'source' && kind !== 'meta';
 }
 
-function viewOf(step: Step, name: string): StepView {
+function viewOf(step: ShownStep, name: string): StepView {
   return {
     step,
     name,
@@ -84,7 +94,7 @@ function changedFile(why: Explanation | undefined): string | undefined {
 /** A view and what adds an event to it. @param now ms since the epoch */
 export function openBuildView(): {
   readonly view: BuildView;
-  readonly add: (event: BuildEvent, now: number) => void;
+  readonly add: (event: ShownEvent, now: number) => void;
 } {
   const steps = new Map<StepId, StepView>();
   const transfers = new Map<string, TransferEvent>();
@@ -100,7 +110,7 @@ export function openBuildView(): {
     const known = steps.get(id);
     if (known) Object.assign(known, facts);
   };
-  const add = (event: BuildEvent, now: number) => {
+  const add = (event: ShownEvent, now: number) => {
     switch (event.type) {
       case 'planned':
         view.names = stepNames(event.steps);

@@ -1,7 +1,8 @@
 /** Progress as lines of text, each with its step's name in front: for logs and pipes. */
 import type { BuildEvent, EventSink, TransferEvent } from '../engine/events.js';
-import type { Step, StepId } from '../plan/step.js';
+import type { StepId } from '../plan/step.js';
 import { describeExplanation } from '../why/explain.js';
+import type { BuildView, ShownEvent, ShownStep } from './build-view.js';
 import { openBuildView } from './build-view.js';
 import { describeConclusion } from './conclusion.js';
 import { formatBytes, formatDuration, formatTransfer } from './format.js';
@@ -39,9 +40,9 @@ function describeTransfer(event: TransferEvent): string | undefined {
 
 /** As it is: with what a terminal would obey. */
 function rawText(
-  event: BuildEvent,
+  event: ShownEvent,
   name: (id: StepId) => string,
-  step: (id: StepId) => Step | undefined,
+  step: (id: StepId) => Pick<ShownStep, 'text'> | undefined,
 ): string | undefined {
   switch (event.type) {
     case 'warning':
@@ -50,6 +51,7 @@ function rawText(
     case 'failed':
     case 'output':
     case 'unfinished':
+    case 'error':
       return undefined;
     case 'cached': {
       const how = event.by === 'content' ? 'CACHED (same content)' : 'CACHED';
@@ -64,6 +66,10 @@ function rawText(
       ].join('\n');
     case 'stopped':
       return `${name(event.step)} stopped`;
+    case 'cut': {
+      const { lines, bytes } = event;
+      return `${name(event.step)} ... ${lines} lines (${formatBytes(bytes)}) are not kept ...`;
+    }
     case 'finished': {
       const linked = event.linked > 0 ? `, ${event.linked} linked` : '';
       const size = `${event.files} files${linked}, ${formatBytes(event.bytes)}`;
@@ -95,44 +101,24 @@ export function describeEvent(...args: Parameters<typeof rawText>): string | und
   return text === undefined ? undefined : shownText(text);
 }
 
-/** How often it is looked for what has long said nothing. ms */
-const TICK_MS = 1000;
-
-/**
- * A sink that writes lines; what goes on in silence has one every 30 s.
- * @param clock ms since the epoch
- */
-export function plainProgress(
+/** Writes lines as events come, and has a view of the build. @param clock ms since the epoch */
+export function openPlain(
   write: (text: string) => void,
-  clock: () => number = Date.now,
-): EventSink {
+  clock: () => number,
+): { readonly view: BuildView; readonly emit: (event: ShownEvent) => void } {
   const { view, add } = openBuildView();
-  const silence = listenForSilence();
   /** Transfers whose beginning was told. */
   const begun = new Set<string>();
-  let timer: NodeJS.Timeout | undefined;
-  const line = (text: string): void => write(`${shownText(text)}\n`);
-  const tick = (): void => {
-    for (const text of silence.lines(view, clock())) line(text);
-    if (silence.waits()) return;
-    clearInterval(timer);
-    timer = undefined;
-  };
   const tellBeginning = (event: TransferEvent): void => {
     // What is over in a second has one line, at its end.
     if (event.state !== 'running' || event.durationMs < LONG_MS || begun.has(event.id)) return;
     begun.add(event.id);
     const { what, name, done, total, durationMs } = event;
-    line(`${what} ${name}: ${formatTransfer(done, total, durationMs)}`);
+    write(`${shownText(`${what} ${name}: ${formatTransfer(done, total, durationMs)}`)}\n`);
   };
-  return (event) => {
+  const emit = (event: ShownEvent): void => {
     const now = clock();
     add(event, now);
-    silence.hear(event, now);
-    if (!timer && silence.waits()) {
-      timer = setInterval(tick, TICK_MS);
-      timer.unref();
-    }
     if (event.type === 'transfer') tellBeginning(event);
     if (event.type === 'output') {
       const shown = view.steps.get(event.step);
@@ -145,6 +131,38 @@ export function plainProgress(
       (id) => view.all.get(id),
     );
     if (text !== undefined) write(`${text}\n`);
-    if (event.type === 'built') describeConclusion(view).forEach(line);
+    if (event.type !== 'built') return;
+    for (const line of describeConclusion(view)) write(`${shownText(line)}\n`);
+  };
+  return { view, emit };
+}
+
+/** How often it is looked for what has long said nothing. ms */
+const TICK_MS = 1000;
+
+/**
+ * A sink that writes lines; what goes on in silence has one every 30 s.
+ * @param clock ms since the epoch
+ */
+export function plainProgress(
+  write: (text: string) => void,
+  clock: () => number = Date.now,
+): EventSink {
+  const { view, emit } = openPlain(write, clock);
+  const silence = listenForSilence();
+  let timer: NodeJS.Timeout | undefined;
+  const tick = (): void => {
+    for (const text of silence.lines(view, clock())) write(`${shownText(text)}\n`);
+    if (silence.waits()) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+  return (event) => {
+    silence.hear(event, clock());
+    if (!timer && silence.waits()) {
+      timer = setInterval(tick, TICK_MS);
+      timer.unref();
+    }
+    emit(event);
   };
 }

@@ -4,9 +4,9 @@
  */
 import type { BuildEvent, EventSink } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
+import { stepNames } from '../plan/step-names.js';
 import type { Json } from '../util/canonical-json.js';
 import { canonicalJson, sha256 } from '../util/canonical-json.js';
-import { stepNames } from './step-names.js';
 
 interface Vertex {
   readonly digest: string;

@@ -1,6 +1,5 @@
 /** Lines about what goes on and has said nothing for long: somebody watches a log and wonders. */
-import type { BuildEvent } from '../engine/events.js';
-import type { BuildView } from './build-view.js';
+import type { BuildView, ShownEvent } from './build-view.js';
 import { formatDuration, formatTransfer } from './format.js';
 
 /** After so long there is a line, and after as long again the next one. */
@@ -9,7 +8,7 @@ const SILENCE_MS = 30_000;
 /** When each step that runs, and each transfer that goes on, was last heard of. */
 export interface Silence {
   /** Takes note of an event. */
-  readonly hear: (event: BuildEvent, now: number) => void;
+  readonly hear: (event: ShownEvent, now: number) => void;
   /** The lines that are due, of what the view has. */
   readonly lines: (view: BuildView, now: number) => string[];
   /** Does anything go on? */

@@ -1,9 +1,9 @@
 /** A build as Markdown, for the page that CI systems show of a job ($GITHUB_STEP_SUMMARY). */
 import type { BuildEvent, EventSink } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
+import { stepNames } from '../plan/step-names.js';
 import { describeExplanation } from '../why/explain.js';
 import { formatBytes, formatDuration } from './format.js';
-import { stepNames } from './step-names.js';
 
 /** Rows of the table of steps; a Dockerfile with more has its slowest ones in a table of their own. */
 const MAX_ROWS = 100;

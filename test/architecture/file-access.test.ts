@@ -95,6 +95,7 @@ const REASONS: readonly Reason[] = [
       'cli/combine-options.ts': 'readFileSync',
       'cli/git-labels.ts': 'realpathSync',
       'cli/imagetools-command.ts': 'readFileSync',
+      'cli/keep-build.ts': 'existsSync',
       'cli/key-files.ts': 'readFileSync',
       'engine/inputs/build-input.ts':
         'createReadStream existsSync mkdirSync openSync readFileSync statSync',

@@ -100,6 +100,15 @@ describe('README', () => {
   });
 });
 
+test('docs/history.md: its commands work', async () => {
+  const { cwd, env } = clone();
+  const [block = ''] = shellBlocks(readFileSync('docs/history.md', 'utf8'));
+  const { stdout } = await execa('sh', ['-e', '-c', block], { cwd, env });
+  expect(stdout).toContain('PROJECT');
+  expect(stdout).toMatch(/Z \[0 4\/5\] RUN chmod/);
+  expect(JSON.parse(stdout.slice(stdout.indexOf('\n[\n')))).toMatchObject([{ images: ['hello'] }]);
+});
+
 describe('CONTRIBUTING', () => {
   test('the set-up commands are those of .ci/run, in its order', () => {
     const [setUp = ''] = shellBlocks(readFileSync('CONTRIBUTING.md', 'utf8'));
@@ -127,6 +136,7 @@ describe('CONTRIBUTING', () => {
       'bench/README.md',
       'docs/vocabulary.md',
       'docs/events.md',
+      'docs/history.md',
       'docs/library.md',
       'docs/reproducible.md',
     ]) {

@@ -4,8 +4,8 @@ import type { BuildEvent, TransferEvent } from '../../src/engine/events.js';
 import { EVENTS_VERSION } from '../../src/engine/events.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { StepId } from '../../src/plan/step.js';
+import { stepNames } from '../../src/plan/step-names.js';
 import { describeEvent, plainProgress } from '../../src/ui/plain.js';
-import { stepNames } from '../../src/ui/step-names.js';
 import { getStep } from '../support/steps.js';
 
 const step = 's2' as StepId;

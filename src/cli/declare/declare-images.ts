@@ -1,6 +1,7 @@
 /** Declares the commands for images: `wiac pull`, `push`, `images`, `tag` and so on. */
 import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
+import { addHistoryBuilds } from './declare-history.js';
 import { registryOptions } from './declare-registry.js';
 import type { SetExitCode } from './options.js';
 import { requireSignedOption } from './options.js';
@@ -84,10 +85,10 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     .action(async (names: string[], options) => {
       await (await import('../inspect.js')).inspectCommand(names, options, setExitCode);
     });
-  program
+  const history = program
     .command('history')
-    .summary('show the instructions an image was made by, newest first')
-    .argument('<name>', 'name or id of an image')
+    .summary('show the instructions an image was made by; history builds: former builds')
+    .argument('<name>', 'name or id of an image; an image called builds is builds:latest')
     .option('--no-trunc', 'whole instructions')
     .addOption(
       new Option('--format <format>', 'output format').choices(['table', 'json']).default('table'),
@@ -95,4 +96,5 @@ export function addImages(program: Command, setExitCode: SetExitCode): void {
     .action(async (name: string, options) => {
       await (await import('../inspect.js')).historyCommand(name, options, setExitCode);
     });
+  addHistoryBuilds(history);
 }

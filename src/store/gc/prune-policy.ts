@@ -27,13 +27,15 @@ export type PolicyProblem = { readonly problem: string };
 
 const MEMBERS = ['keepBytes', 'keepDays', 'auto'] as const;
 
-function unknownMember(name: string, known: readonly string[], path: string): PolicyProblem {
+/** What is wrong with a name that is no setting. */
+export function unknownMember(name: string, known: readonly string[], path: string): PolicyProblem {
   const near = suggest(name, known);
   const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`;
   return { problem: `there is no setting ${path}${name} (${hint})` };
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Is it a JSON object? */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -52,7 +54,7 @@ function parseKeepBytes(value: unknown): PrunePolicy['keepBytes'] | PolicyProble
 }
 
 /** What a config file can have. */
-const SECTIONS = ['prune', 'limits', 'cache', 'images'];
+const SECTIONS = ['prune', 'limits', 'cache', 'images', 'history'];
 
 /**
  * Reads the prune policy of a config file. What it does not name is as in DEFAULT_POLICY, except for

@@ -1,6 +1,7 @@
 /** Files of the store that nothing refers to. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isBuildFile } from '../builds/build-files.js';
 import { getTables } from '../index/tables.js';
 import { getPid, getProcess } from '../pins/live-process.js';
 import type { LayerId } from '../records.js';
@@ -12,7 +13,7 @@ function names(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : [];
 }
 
-/** Everything in layers/, l/, blobs/ and tmp/ that neither the index nor a process knows. */
+/** Everything in layers/, l/, blobs/, builds/ and tmp/ that neither the index nor a process knows. */
 export function* checkFiles(store: Store): Generator<Finding> {
   const { paths } = store;
   const index = getTables(store);
@@ -47,6 +48,8 @@ export function* checkFiles(store: Store): Generator<Finding> {
     if (working.length === 0 && !known.has(`sha256:${name}`))
       yield garbage(blobs, name, 'is the blob of no layer');
   }
+  for (const name of names(paths.builds))
+    if (!isBuildFile(name)) yield garbage(paths.builds, name, 'is the file of no build');
   for (const { name, owner } of drafts) {
     if (!owner) yield garbage(paths.tmp, name, 'belongs to no process');
     else if (!paths.self.isAlive(owner))

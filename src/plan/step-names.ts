@@ -1,8 +1,10 @@
 /** Names of steps for people: `[build 2/4]`, the stage and the place in it. */
-import type { Step, StepId } from '../plan/step.js';
+import type { Step, StepId } from './step.js';
 
 /** The names of a plan's steps; steps without a layer count like all others. */
-export function stepNames(steps: readonly Step[]): ReadonlyMap<StepId, string> {
+export function stepNames(
+  steps: readonly Pick<Step, 'id' | 'stage'>[],
+): ReadonlyMap<StepId, string> {
   const totals = new Map<string, number>();
   for (const { stage } of steps) totals.set(stage, (totals.get(stage) ?? 0) + 1);
   const seen = new Map<string, number>();

@@ -1,0 +1,142 @@
+/** Files with what is kept of builds; cache-format.md, "Builds", specifies them. Nothing depends on them. */
+import {
+  closeSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { StoreDirectories } from '../paths.js';
+
+/** When a build began (ms since 1970), in 13 digits so that names sort by time, and its id. */
+const NAME = /^(\d{13})-([a-z2-7]{8})\.ndjson$/;
+
+const DAY_MS = 86_400_000;
+
+type WithPaths = { readonly paths: Pick<StoreDirectories, 'builds'> };
+
+/** A build that has a file. */
+export interface BuildFile {
+  readonly id: string;
+  readonly started: number;
+  readonly path: string;
+}
+
+/** How much is kept of former builds; no builds: none is kept. */
+export interface HistoryBounds {
+  readonly keepBuilds: number;
+  readonly keepBytes: number;
+  readonly keepDays: number;
+}
+
+/** Is it the name of a build's file? */
+export function isBuildFile(name: string): boolean {
+  return NAME.test(name);
+}
+
+function readNames({ paths: { builds } }: WithPaths): string[] {
+  try {
+    return readdirSync(builds);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function parseNames({ paths: { builds } }: WithPaths, names: readonly string[]): BuildFile[] {
+  return names
+    .flatMap((name) => {
+      const [, started, id = ''] = NAME.exec(name) ?? [];
+      return started === undefined
+        ? []
+        : [{ id, started: Number(started), path: join(builds, name) }];
+    })
+    .sort((a, b) => b.started - a.started || (a.id < b.id ? 1 : -1));
+}
+
+/** All builds, the newest first. @throws what the file system says */
+export function listBuildFiles(store: WithPaths): BuildFile[] {
+  return parseNames(store, readNames(store));
+}
+
+/** A file that grows. */
+export interface GrowingBuild {
+  /** All of it, or nothing. @throws what the file system says, ENOSPC for example */
+  readonly append: (text: string) => void;
+  readonly close: () => void;
+}
+
+/** Begins a build's file. Nothing is synced: a power cut may take it. @throws what the file system says */
+export function createBuildFile(
+  { paths: { builds } }: WithPaths,
+  started: number,
+  id: string,
+): GrowingBuild {
+  const path = join(builds, `${String(started).padStart(13, '0')}-${id}.ndjson`);
+  const open = () => openSync(path, 'ax', 0o600);
+  let size = 0;
+  let descriptor: number;
+  try {
+    descriptor = open();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(builds, { recursive: true, mode: 0o700 });
+    descriptor = open();
+  }
+  return {
+    append(text) {
+      const bytes = Buffer.from(text);
+      try {
+        // A disk that is nearly full takes a part.
+        for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+        size += bytes.length;
+      } catch (error) {
+        ftruncateSync(descriptor, size);
+        throw error;
+      }
+    },
+    close: () => closeSync(descriptor),
+  };
+}
+
+/** 0 when it is gone: another process keeps the bounds too. */
+function sizeOf({ path }: BuildFile): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/**
+ * Removes the oldest builds until all bounds are kept; the newest stays, if any is to be kept. One that still
+ * runs may be among them: it goes on without.
+ * @param now ms since 1970
+ * @param countsBytes false: only their number and age, which takes one look at the directory
+ * @returns how many were removed
+ */
+export function boundBuildFiles(
+  store: WithPaths,
+  { keepBuilds, keepBytes, keepDays }: HistoryBounds,
+  now: number,
+  countsBytes = true,
+): number {
+  const names = readNames(store);
+  const oldest = Math.floor(now - keepDays * DAY_MS);
+  // Most builds end here.
+  if (
+    !countsBytes &&
+    names.length <= keepBuilds &&
+    names.every((name) => Number.parseInt(name, 10) >= oldest)
+  )
+    return 0;
+  let bytes = 0;
+  const surplus = parseNames(store, names).filter((file, index) => {
+    if (index >= keepBuilds || file.started < oldest) return true;
+    if (!countsBytes) return false;
+    bytes += sizeOf(file);
+    return index > 0 && bytes > keepBytes;
+  });
+  for (const { path } of surplus) rmSync(path, { force: true });
+  return surplus.length;
+}
