@@ -52,13 +52,15 @@ export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectO
   readonly logfile?: string;
   readonly iidfile?: string;
   readonly call?: string;
+  readonly watch: boolean;
+  readonly exec?: string;
   readonly progress: ProgressMode;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
 
 /** Is there more to do with the result than to keep it? */
-function hasOutputs(options: OutputOptions): boolean {
+export function hasOutputs(options: OutputOptions): boolean {
   const { output, push, annotation, metadataFile, provenance, sbom, attest } = options;
   const lists = [output, annotation, attest];
   const single = [metadataFile, provenance, sbom];
@@ -91,7 +93,7 @@ async function openWarnings(options: BuildOptions): Promise<WarningLog> {
 }
 
 /** Shows the events of one platform after the other. */
-function showEvents(open: () => Progress, logLevel: LogLevel): Progress {
+export function showEvents(open: () => Progress, logLevel: LogLevel): Progress {
   let shown: Progress | undefined;
   const emit: EventSink = (event) => {
     if (event.type === 'planned') {
@@ -127,6 +129,10 @@ export async function buildCommand(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const { format } = options;
   const notices = saidOfNoEffect(options);
+  if (options.exec !== undefined && !options.watch)
+    throw new UsageError('--exec goes with --watch', {
+      hint: 'run a program in the result: wiac run IMAGE PROGRAM',
+    });
   const asked = options.check ? 'check' : options.call;
   if (asked !== undefined) {
     const { callCommand, parseCall } = await import('./call.js');
@@ -139,7 +145,10 @@ export async function buildCommand(
   const warn = await openWarnings(options);
   if (!options.quiet) notices.forEach(warn);
   const labels = await getLabels(path, options, warn);
-  await buildAndWrite(root, path, { ...options, label: labels }, warn);
+  const labelled = { ...options, label: labels };
+  if (!options.watch) return buildAndWrite(root, path, labelled, warn);
+  const { watchCommand } = await import('./watch-command.js');
+  await watchCommand(root, path, labelled, options.exec, warn);
 }
 
 /** The labels of the command line, after those that BUILDX_GIT_LABELS asks for. */
@@ -177,7 +186,7 @@ export async function buildRequest(
   };
 }
 
-function checkNames(names: readonly string[]): void {
+export function checkNames(names: readonly string[]): void {
   for (const name of names) {
     if (!isImageName(name))
       throw new UsageError(`--tag ${name} is not a name`, {
@@ -261,7 +270,7 @@ async function buildAndWrite(
 }
 
 /** --lock=update */
-async function renewLock(
+export async function renewLock(
   store: Store,
   request: DockerfileBuild,
   options: BuildOptions,
@@ -274,7 +283,11 @@ async function renewLock(
   warnings.forEach(warn);
 }
 
-async function writeId(store: Store, file: string, { named }: DockerfileResult): Promise<void> {
+export async function writeId(
+  store: Store,
+  file: string,
+  { named }: DockerfileResult,
+): Promise<void> {
   const [{ writeResultFile }, { imageId }] = await Promise.all([
     import('./result-file.js'),
     import('../engine/images/settle-image-ids.js'),
@@ -283,7 +296,7 @@ async function writeId(store: Store, file: string, { named }: DockerfileResult):
 }
 
 /** Only a build that made something can have made the cache too large. */
-async function pruneAfterwards(store: Store, options: BuildOptions): Promise<void> {
+export async function pruneAfterwards(store: Store, options: BuildOptions): Promise<void> {
   const { autoPrune } = await import('./auto-prune.js');
   const problem = await autoPrune(store);
   if (problem !== undefined) (await openWarnings(options))(problem);

@@ -67,6 +67,11 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('-q, --quiet', 'no progress, only the result, warnings and errors', false)
     .option('--logfile <file>', 'progress goes to this file, replaced if it is there')
     .option('--iidfile <file>', 'write the id of the result to a file')
+    .option('--watch', 'build again whenever a file changes that the result depends on', false)
+    .option(
+      '--exec <command>',
+      'with --watch: a shell command that is started anew with each result; $1 is its lowerdir string',
+    )
     .option(
       '--call <method>',
       'build, or print and build nothing: check (what the linter says), outline (arguments and\nsecrets of the target), targets (the stages); with ,format=json for programs',

@@ -1,6 +1,12 @@
 /** A build that is made again whenever something changes that it depends on. */
 import type { Store } from '../../store/store.js';
-import { InterruptedError, StoreError, UsageError, WiacError } from '../../util/errors.js';
+import {
+  InterruptedError,
+  StepFailedError,
+  StoreError,
+  UsageError,
+  WiacError,
+} from '../../util/errors.js';
 import { planBuild } from '../ask.js';
 import type { DockerfileBuild, DockerfileResult } from '../build-dockerfile.js';
 import { buildDockerfile } from '../build-dockerfile.js';
@@ -15,8 +21,8 @@ import { watchPlaces } from './places.js';
 export interface WatchListener {
   /** A build begins. @returns takes its events */
   readonly begin: () => EventSink;
-  /** It has another result than the last one. */
-  readonly built: (result: DockerfileResult) => Promise<void>;
+  /** It is done. @param isOther its result is not that of the last one that was done */
+  readonly built: (result: DockerfileResult, isOther: boolean) => Promise<void>;
   /** It has failed, by what the next change may mend. */
   readonly failed: (error: WiacError) => Promise<void>;
   /** It was ended because something changed meanwhile; the next one begins. */
@@ -61,11 +67,13 @@ async function isOutdated(
   }
 }
 
-/** What has become of the last build. */
-type Last =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'built'; readonly identity: string }
-  | { readonly kind: 'failed'; readonly message: string; readonly events: HeldEvents };
+/** What has become of the builds before. */
+interface Former {
+  /** Of the last result. */
+  readonly identity: string | undefined;
+  /** The last build was it, and this is what was said of it. */
+  readonly failed?: { readonly message: string; readonly ran: HeldEvents | undefined };
+}
 
 /** One build, which ends early when it is out of date. */
 async function attempt(
@@ -73,8 +81,8 @@ async function attempt(
   request: WatchedBuild,
   listener: WatchListener,
   bell: ChangeBell,
-  last: Last,
-): Promise<{ readonly last: Last; readonly changed: boolean }> {
+  former: Former,
+): Promise<{ readonly former: Former; readonly changed: boolean }> {
   const outdated = new AbortController();
   const over = new AbortController();
   const events = holdEvents(listener.begin);
@@ -93,24 +101,28 @@ async function attempt(
     const signal = AbortSignal.any([request.signal, outdated.signal]);
     const result = await buildDockerfile(store, { ...request, signal, onEvent: events.emit });
     const identity = identify(result);
-    if (last.kind !== 'built' || last.identity !== identity) {
+    const isOther = former.identity !== identity;
+    if (isOther || former.failed || events.isReleased()) {
       events.release();
-      await listener.built(result);
+      await listener.built(result, isOther);
     }
-    return { last: { kind: 'built', identity }, changed };
+    return { former: { identity }, changed };
   } catch (error) {
+    const { identity } = former;
     if (outdated.signal.aborted && !request.signal.aborted) {
       listener.outdated();
-      return { last: { kind: 'none' }, changed: true };
+      return { former: { identity }, changed: true };
     }
     if (!isMendable(error)) throw error;
     const { message } = error;
     // What was wrong before is still wrong: it was said.
-    if (last.kind !== 'failed' || last.message !== message || events.isReleased()) {
+    if (former.failed?.message !== message || events.isReleased()) {
       events.release();
       await listener.failed(error);
     }
-    return { last: { kind: 'failed', message, events }, changed };
+    // The same step would fail in the same way.
+    const ran = error instanceof StepFailedError ? events : undefined;
+    return { former: { identity, failed: { message, ran } }, changed };
   } finally {
     over.abort(over);
     await watching;
@@ -141,15 +153,15 @@ export async function watchBuild(
     });
   let watched = await open();
   try {
-    let last: Last = { kind: 'none' };
+    let former: Former = { identity: undefined };
     for (;;) {
-      const state = await attempt(store, request, listener, bell, last);
-      last = state.last;
+      const state = await attempt(store, request, listener, bell, former);
+      former = state.former;
       let isDue = state.changed;
       while (!isDue) {
         await bell.heard(request.signal);
-        // The same step would fail in the same way.
-        isDue = last.kind !== 'failed' || (await isOutdated(store, request, last.events));
+        const ran = former.failed?.ran;
+        isDue = !ran || (await isOutdated(store, request, ran));
       }
       if (!hasOtherPlaces) continue;
       hasOtherPlaces = false;
