@@ -1,8 +1,8 @@
 /** What a build of files of this machine depends on, for somebody who waits until it changes. */
 import type { FSWatcher } from 'node:fs';
-import { readdirSync, realpathSync, watch } from 'node:fs';
+import { readdirSync, watch } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import { contextIgnore, namedIgnore } from '../../fs/scan/local-context.js';
+import { contextIgnore, contextRoot, namedIgnore } from '../../fs/scan/local-context.js';
 import type { IgnoreMatcher } from '../../fs/select/ignore.js';
 import { compileIgnore } from '../../fs/select/ignore.js';
 import type { Changes } from '../../fs/watch-tree.js';
@@ -65,14 +65,14 @@ function requireLocal({ context, file }: DockerfileRequest): void {
 
 function treesOf(request: DockerfileRequest, dockerfile: string): Tree[] {
   const { ignoreFile, contexts = {} } = request;
-  const root = realpathSync(request.context);
+  const root = contextRoot(request.context);
   const main = readIgnore(() =>
     ignoreFile === undefined ? contextIgnore(root, dockerfile) : namedIgnore(ignoreFile),
   );
   const named = [...parseBuildContexts(contexts).sources.values()]
     .filter((value) => remoteContext(value) === undefined)
     .map((value) => {
-      const path = realpathSync(value);
+      const path = contextRoot(value);
       return { root: path, ignore: readIgnore(() => contextIgnore(path, undefined)) };
     });
   return [{ root, ignore: main }, ...named];

@@ -117,7 +117,8 @@ export function namedIgnore(path: string): IgnoreMatcher {
   throw new ContextError(`--ignorefile ${path}: there is no such file`, undefined);
 }
 
-function contextRoot(path: string): string {
+/** The directory of a context, without links on the way. @throws ContextError */
+export function contextRoot(path: string): string {
   try {
     const root = realpathSync(path);
     if (statSync(root).isDirectory()) return root;

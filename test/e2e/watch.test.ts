@@ -1,0 +1,183 @@
+/** wiac build --watch: each change is a build if it makes a difference, and none otherwise. */
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { watchBuild } from '../../src/engine/watch/watch-build.js';
+import { closeStore, openStore } from '../../src/store/store.js';
+import { generator } from '../support/random.js';
+import {
+  context,
+  dockerfile,
+  machine,
+  printed,
+  processesWith,
+  tempDir,
+  WIAC,
+} from '../support/wiac.js';
+
+/** Builds while something happens; `next` waits for what comes of it. */
+async function watching(
+  path: string,
+  happens: (next: () => Promise<string>, seen: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const store = await openStore(join(tempDir(), 'store'), 'none');
+  const ending = new AbortController();
+  const seen: string[] = [];
+  let told = 0;
+  let wake = () => {};
+  const tell = (text: string): void => {
+    seen.push(text);
+    wake();
+  };
+  const next = async (): Promise<string> => {
+    while (seen.length <= told) await new Promise<void>((resume) => (wake = resume));
+    told += 1;
+    return seen[told - 1] ?? '';
+  };
+  const watch = watchBuild(store, { context: path, signal: ending.signal }, [], {
+    begin: () => (event) => {
+      if (event.type === 'output') tell(event.text);
+    },
+    built: async (_result, isOther) => tell(isOther ? 'built' : 'the same'),
+    failed: async ({ message }) => tell(message),
+    outdated: () => tell('outdated'),
+  });
+  const ended = watch.catch((reason: unknown) => expect(reason).toBe('enough'));
+  try {
+    await happens(next, seen);
+  } finally {
+    ending.abort('enough');
+    await ended;
+    await closeStore(store);
+  }
+}
+
+describe('a watched build', () => {
+  test('is made again after each save that a COPY selects, and after no other', async () => {
+    const path = context({
+      Dockerfile: dockerfile(
+        'COPY --exclude=*.md src /src',
+        'COPY ["odd (name)", "/odd"]',
+        'RUN cat src/a src/d/b odd/f',
+      ),
+      '.dockerignore': 'ignored\nsrc/tmp\n',
+      'src/a': '0;',
+      'src/d/b': '0;',
+      'odd (name)/f': '0;',
+      'src/readme.md': '',
+      'src/tmp/x': '',
+      'ignored/x': '',
+      other: '',
+    });
+    const files: Record<string, string> = { 'src/a': '0;', 'src/d/b': '0;', 'odd (name)/f': '0;' };
+    const unselected = ['src/readme.md', 'src/tmp/x', 'ignored/x', 'other'];
+    const random = generator(20_261_129);
+    const save = (name: string, text: string): void => {
+      // Editors write beside the file, and give it the name.
+      const beside = random() < 0.5 ? name : `${name}.md`;
+      writeFileSync(join(path, beside), text);
+      renameSync(join(path, beside), join(path, name));
+    };
+    await watching(path, async (next, seen) => {
+      expect([await next(), await next()]).toEqual(['0;0;0;', 'built']);
+      for (let round = 1; round <= 50; round += 1) {
+        const names = random() < 0.4 ? unselected : Object.keys(files);
+        const name = names[Math.floor(random() * names.length)] ?? '';
+        save(name, `${round};`);
+        if (!(name in files)) continue;
+        files[name] = `${round};`;
+        // Had one of the others led to a build, it would have been seen before.
+        expect([await next(), await next()]).toEqual([Object.values(files).join(''), 'built']);
+      }
+      expect(seen.length % 2).toBe(0);
+    });
+  });
+
+  test('what fails is told once, until something changes that may mend it', async () => {
+    const good = dockerfile('COPY f /f', 'RUN cat f; test "$(cat f)" != bad');
+    const path = context({ Dockerfile: good, f: 'good', other: '' });
+    const put = (name: string, text: string) => writeFileSync(join(path, name), text);
+    await watching(path, async (next) => {
+      expect([await next(), await next()]).toEqual(['good', 'built']);
+      put('f', 'bad');
+      expect([await next(), await next()]).toEqual(['bad', 'the step ended with exit code 1']);
+      put('other', '1');
+      await sleep(200);
+      put('f', 'good');
+      expect(await next()).toBe('the same');
+      rmSync(join(path, 'f'));
+      expect(await next()).toContain('f is not in the build context');
+      put('other', '2');
+      await sleep(200);
+      put('f', 'new');
+      expect([await next(), await next()]).toEqual(['new', 'built']);
+      put('Dockerfile', `${good}NONSENSE\n`);
+      expect(await next()).toContain('unknown instruction NONSENSE');
+      put('Dockerfile', good);
+      expect(await next()).toBe('the same');
+    });
+  });
+
+  test('ends when it is out of date, not when something else changes; new patterns count at once', async () => {
+    const wait = 'RUN cat f; while [ -e /wait ]; do sleep 0.05; done';
+    const path = context({ Dockerfile: dockerfile('COPY . /', wait), f: 'one', wait: '' });
+    await watching(path, async (next) => {
+      expect(await next()).toBe('one');
+      writeFileSync(join(path, 'f'), 'two');
+      expect([await next(), await next()]).toEqual(['outdated', 'two']);
+      // Neither what is ignored by then nor an empty directory that a watcher tells of.
+      writeFileSync(join(path, '.dockerignore'), 'wait\nnew\n.dockerignore\n');
+      expect([await next(), await next(), await next()]).toEqual(['outdated', 'two', 'built']);
+      mkdirSync(join(path, 'new'));
+      writeFileSync(join(path, 'new/f'), '');
+      await sleep(200);
+      writeFileSync(join(path, 'f'), 'three');
+      expect([await next(), await next()]).toEqual(['three', 'built']);
+    });
+  });
+});
+
+describe('the command', () => {
+  test('--exec: the program is started anew with each result, and ends with wiac', async () => {
+    const { root } = machine();
+    const path = context({ Dockerfile: dockerfile('COPY f /f'), f: 'one' });
+    const mark = `${97_000_000 + process.pid}`;
+    const command = `cat "\${1%%:*}/f"; echo " is it"; sleep ${mark} & sleep ${mark}`;
+    const child = execa(
+      process.execPath,
+      [WIAC, 'build', '-q', '--watch', '--exec', command, path],
+      {
+        reject: false,
+        env: { WIAC_ROOT: root },
+      },
+    );
+    await printed(child.stdout, 'one is it\n');
+    expect(processesWith(mark).length).toBeGreaterThan(1);
+    const again = printed(child.stdout, 'two is it\n');
+    writeFileSync(join(path, 'f'), 'two');
+    await again;
+    child.kill('SIGINT');
+    expect((await child).exitCode).toBe(130);
+    expect(processesWith(mark)).toEqual([]);
+    expect(readdirSync(join(root, 'tmp'))).toEqual([]);
+  });
+
+  test.each([
+    ['-', 'needs files of this machine'],
+    ['https://example.test/x.git', 'needs files of this machine'],
+  ])('%s is refused', async (path, reason) => {
+    const { exitCode, stderr } = await machine().wiac(['build', '--watch', path], {
+      input: 'FROM scratch\n',
+    });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringContaining(reason) });
+  });
+
+  test('--exec without --watch, and an output on standard output', async () => {
+    const { wiac } = machine();
+    const path = context({ Dockerfile: dockerfile() });
+    expect((await wiac(['build', '--exec', 'true', path])).exitCode).toBe(2);
+    expect((await wiac(['build', '--watch', '-o', '-', path])).exitCode).toBe(2);
+  });
+});
