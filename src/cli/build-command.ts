@@ -19,6 +19,7 @@ import { combineOptions } from './combine-options.js';
 import { readHistoryBounds, readPolicy, readTrustKeys } from './config-file.js';
 import type { LimitOptions } from './container-limits.js';
 import { parseLimits } from './container-limits.js';
+import { openDebugging } from './debug-option.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { dockerfileRequest, parseLockMode, wantedPlatforms } from './dockerfile-input.js';
@@ -49,6 +50,7 @@ export interface ExecutionOptions extends DockerfileOptions, LimitOptions {
 export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectOptions {
   readonly cacheTo: readonly string[];
   readonly quiet: boolean;
+  readonly debug: readonly string[];
   readonly logfile?: string;
   readonly iidfile?: string;
   readonly call?: string;
@@ -104,7 +106,12 @@ export function showEvents(open: () => Progress, logLevel: LogLevel): Progress {
     shown ??= open();
     shown.emit(event);
   };
-  return { emit, close: () => shown?.close() };
+  return {
+    emit,
+    close: () => shown?.close(),
+    pause: () => shown?.pause(),
+    resume: () => shown?.resume(),
+  };
 }
 
 /** The events, and what becomes of them on the page of a job of GitHub Actions. */
@@ -214,6 +221,10 @@ async function buildAndWrite(
     await progressOpener(options.progress, options.quiet, log),
     options.logLevel,
   );
+  const debugging = openDebugging(options.debug, process.env, {
+    ...progress,
+    write: (text) => void process.stderr.write(text),
+  });
   const summary = await openStepSummary(options, process.env);
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
@@ -235,6 +246,7 @@ async function buildAndWrite(
     const outputs = module?.planOutputs(options);
     const result = await buildDockerfile(store, {
       ...request,
+      shells: debugging.shells,
       keep: options.iidfile !== undefined,
       cacheTo: options.cacheTo,
       names: outputs?.names ?? options.tag,
@@ -245,7 +257,16 @@ async function buildAndWrite(
       },
       explain: record.isKept || (!options.quiet && !['quiet', 'none'].includes(options.progress)),
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
-    }).finally(() => stop.dispose());
+    })
+      .catch((error: unknown) => {
+        close();
+        const missed = debugging.missed(error);
+        if (missed !== undefined) warn(missed);
+        throw error;
+      })
+      .finally(() => stop.dispose());
+    const missed = debugging.missed(undefined);
+    if (missed !== undefined) warn(missed);
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
     const pushed =
       outputs && (await module?.writeOutputs(outputs, store, result, request.registry ?? {}, emit));

@@ -37,6 +37,7 @@ function collectEntitlements(value: string, before: readonly string[] = []): str
 const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
   '--provenance': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
   '--sbom': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
+  '--debug': undefined,
   '--prefer-index': undefined,
   '--pull': undefined,
   '--tls-verify': undefined,
