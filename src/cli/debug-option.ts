@@ -1,7 +1,7 @@
 /** --debug: shells in the containers of steps. */
 import type { ShellOccasion, ShellRequest } from '../engine/step-shells.js';
 import type { Step } from '../plan/step.js';
-import { stepNames } from '../ui/step-names.js';
+import { stepNames } from '../plan/step-names.js';
 import { shownText } from '../ui/terminal-text.js';
 import { StepFailedError, UsageError } from '../util/errors.js';
 import { selects } from './select-step.js';

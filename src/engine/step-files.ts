@@ -1,0 +1,132 @@
+/** Files of steps that the cache has: what `wiac shell`, `wiac diff` and `wiac export` look at. Runs nothing. */
+import type { Stack } from '../fs/layer/stack.js';
+import { envPairs } from '../oci/image-config.js';
+import type { Plan, StepSettings } from '../plan/plan.js';
+import type { Step } from '../plan/step.js';
+import { requirePresent } from '../store/layers/adopt-layer.js';
+import { layerStack } from '../store/layers/layer-stack.js';
+import { layerFiles } from '../store/layers/layer-store.js';
+import { useLayers } from '../store/pins/uses.js';
+import type { LayerId } from '../store/records.js';
+import type { Store } from '../store/store.js';
+import { NotFoundError, UsageError } from '../util/errors.js';
+import { planBuild } from './ask.js';
+import type { StepStatus } from './plan-status.js';
+import type { DockerfileRequest } from './request.js';
+
+/** The files that a step left. */
+export interface StepFiles {
+  readonly step: Step;
+  readonly plan: Plan;
+  /** Bottom first; in use by this process from now on. */
+  readonly layers: readonly LayerId[];
+  /** Those of the step below it; undefined: the cache does not know them. */
+  readonly below: readonly LayerId[] | undefined;
+  /** What a program finds that is started in them. */
+  readonly settings: StepSettings;
+}
+
+/** Chooses the steps that a name can mean. */
+export type ChooseSteps = (plan: Plan) => readonly Step[];
+
+/** @param wanted as it was written, for messages @throws NotFoundError, UsageError */
+function chooseOne(plan: Plan, choose: ChooseSteps, wanted: string): Step {
+  const [step, ...others] = choose(plan);
+  if (!step)
+    throw new NotFoundError(`there is no step ${wanted}`, { hint: 'wiac plan lists the steps' });
+  if (others.length === 0) return step;
+  const ids = [step, ...others].map(({ id }) => id);
+  throw new UsageError(`${ids.length} steps are ${wanted}: ${ids.join(', ')}`, {
+    hint: 'give one of these ids; wiac plan shows them beside the instructions',
+  });
+}
+
+/** The build that has the cache know a step. */
+function buildCommand({ context, file, target }: DockerfileRequest, isHidden: boolean): string {
+  return [
+    'wiac build',
+    ...(isHidden ? ['--no-cache'] : []),
+    ...(file === undefined ? [] : [`-f ${file}`]),
+    ...(target === undefined ? [] : [`--target ${target}`]),
+    context,
+  ].join(' ');
+}
+
+function getSettings(plan: Plan, step: Step): StepSettings {
+  if (step.kind === 'run') return step;
+  if (step.id !== plan.target) return plan.settings(step.id);
+  // The command line can change what the last instruction leaves.
+  const { Env, User: user = '', WorkingDir } = plan.config;
+  return { env: [...envPairs(Env)], user, workdir: WorkingDir || '/' };
+}
+
+/** @throws NotFoundError when the cache does not have it */
+function filesOf(
+  plan: Plan,
+  statuses: readonly StepStatus[],
+  step: Step,
+  request: DockerfileRequest,
+): StepFiles {
+  const layersOf = (id: Step['id'] | undefined) =>
+    id === undefined ? [] : statuses.find((status) => status.step.id === id)?.layers;
+  const layers = layersOf(step.id);
+  if (layers)
+    return { step, plan, layers, below: layersOf(step.parent), settings: getSettings(plan, step) };
+  const isHidden = statuses.find((status) => status.step.id === step.id)?.status === 'unneeded';
+  throw new NotFoundError(`the step ${step.text} is not in the cache`, {
+    hint: `this builds it: ${buildCommand(request, isHidden)}`,
+  });
+}
+
+/** A step that is asked for; undefined: the last one. */
+export interface WantedStep {
+  /** As it was written. */
+  readonly name: string;
+  readonly choose: ChooseSteps;
+}
+
+/**
+ * Finds the files of steps of one Dockerfile, in the order of the request.
+ * @throws NotFoundError for a step that there is not, or that is not in the cache; UsageError for a name that means
+ *   several; what planBuild throws
+ */
+export async function findStepFiles(
+  store: Store,
+  request: DockerfileRequest,
+  wanted: readonly (WantedStep | undefined)[],
+): Promise<StepFiles[]> {
+  const { plan, statuses } = await planBuild(store, request);
+  const last = plan.steps.find(({ id }) => id === plan.target);
+  const found = wanted.map((one) => {
+    const step = one ? chooseOne(plan, one.choose, one.name) : last;
+    if (!step) throw new Error('a plan without its target');
+    return filesOf(plan, statuses, step, request);
+  });
+  for (const { step, layers } of found) {
+    useLayers(store, layers);
+    requirePresent(store, layers, `the step ${step.text}`);
+  }
+  return found;
+}
+
+/** Directories of layers, topmost first. @param layers bottom first */
+export function layerDirectories(store: Store, layers: readonly LayerId[]): string[] {
+  return layers.map((id) => layerFiles(store, id)).reverse();
+}
+
+/**
+ * The files before and after a step, merged.
+ * @throws NotFoundError when the step below it is not in the cache
+ */
+export async function stacksAround(
+  store: Store,
+  { step, layers, below }: StepFiles,
+): Promise<readonly [before: Stack, after: Stack]> {
+  if (!below)
+    throw new NotFoundError(`the step below ${step.text} is not in the cache`, {
+      hint: 'wiac diff PATH STEP STEP compares it with another step',
+    });
+  useLayers(store, below);
+  requirePresent(store, below, 'the step below it');
+  return [await layerStack(store, below), await layerStack(store, layers)];
+}
