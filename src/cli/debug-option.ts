@@ -2,8 +2,8 @@
 import type { ShellOccasion, ShellRequest } from '../engine/step-shells.js';
 import type { Step } from '../plan/step.js';
 import { stepNames } from '../plan/step-names.js';
-import { shownText } from '../ui/terminal-text.js';
 import { StepFailedError, UsageError } from '../util/errors.js';
+import { printable } from '../util/printable.js';
 import { selects } from './select-step.js';
 
 /** What the values of --debug say. */
@@ -61,7 +61,7 @@ export function describeOccasion({ step, plan, moment, earlier, program }: Shell
     ...(earlier === undefined ? [] : [`${earlier} has the files from before the step`]),
     end,
   ];
-  return lines.map((line) => `debug: ${shownText(line)}\n`).join('');
+  return lines.map((line) => `debug: ${printable(line)}\n`).join('');
 }
 
 /** The terminal while a shell has it. */

@@ -17,7 +17,8 @@ import { UsageError } from '../util/errors.js';
 import { subjectAccess } from './contents-options.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
-import { isDirectory, isWrittenAsContext, withStepFiles } from './step-operands.js';
+import { isDirectory } from './is-directory.js';
+import { isWrittenAsContext, withStepFiles } from './step-operands.js';
 import { changeStore, withStore } from './with-store.js';
 
 /** Options of `wiac diff`, as commander gives them. */

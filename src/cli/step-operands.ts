@@ -1,5 +1,4 @@
 /** `PATH [STEP...]`: commands that look at the files of finished steps. */
-import { statSync } from 'node:fs';
 import type { StepFiles, WantedStep } from '../engine/step-files.js';
 import { findStepFiles } from '../engine/step-files.js';
 import { stepNames } from '../plan/step-names.js';
@@ -23,14 +22,9 @@ function wantedStep(name: string): WantedStep {
   };
 }
 
-/** A directory, or what is written as one or as a URL: no name of an image looks so. */
+/** What is written as a path or a URL: no name of an image looks so. */
 export function isWrittenAsContext(text: string): boolean {
   return /^(?:\.{0,2}\/|\.{1,2}$|https?:\/\/|-$)/.test(text);
-}
-
-/** Is there a directory of that name? */
-export function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /**

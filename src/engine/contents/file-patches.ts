@@ -30,6 +30,13 @@ function modeOf({ mode }: ShownFile): string {
   return (FILE_TYPE | mode).toString(8);
 }
 
+/** What stands before the words for content that is not shown. */
+function binaryHeader(name: string, { before, after }: FileChange): string {
+  const made = after && !before ? `new file mode ${modeOf(after)}\n` : '';
+  const gone = before && !after ? `deleted file mode ${modeOf(before)}\n` : '';
+  return `diff --git a/${name} b/${name}\n${made}${gone}`;
+}
+
 /**
  * The patch of one change, as `patch -p1` takes it; undefined where no file's content differs.
  * @returns a string with a character for each byte
@@ -45,11 +52,12 @@ export function filePatch(before: Stack, after: Stack, change: FileChange): stri
   const to = now ? `b/${name}` : NOWHERE;
   const texts = [readTextFile(before, path, old), readTextFile(after, path, now)];
   const [oldText, newText] = texts;
-  const binary = `diff --git a/${name} b/${name}\nBinary files ${from} and ${to} differ\n`;
-  if (oldText === undefined || newText === undefined) return binary;
+  const unshown = (what: string) =>
+    `${binaryHeader(name, change)}${what} ${from} and ${to} differ\n`;
+  if (oldText === undefined || newText === undefined) return unshown('Binary files');
   const limits = { context: CONTEXT_LINES, maxEditLength: MOST_LINES };
   const patch = structuredPatch(from, to, oldText, newText, undefined, undefined, limits);
-  if (!patch) return binary.replace('Binary files', 'Very different files');
+  if (!patch) return unshown('Very different files');
   return formatPatch({
     ...patch,
     isGit: true,
