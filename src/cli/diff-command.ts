@@ -1,16 +1,10 @@
 /** `wiac diff` */
 import type { PackageChange } from '../attest/compare-packages.js';
 import type { ComparedPair } from '../engine/contents/diff-images.js';
-import {
-  changedFiles,
-  changedPackages,
-  comparedImages,
-  comparedStacks,
-} from '../engine/contents/diff-images.js';
+import { changedFiles, changedPackages, comparedImages } from '../engine/contents/diff-images.js';
 import { findImage } from '../engine/images/find-image.js';
-import { stacksAround } from '../engine/step-files.js';
+import { comparedSteps } from '../engine/step-files.js';
 import type { FileChange, ShownFile } from '../fs/layer/diff-stacks.js';
-import { layerStack } from '../store/layers/layer-stack.js';
 import { formatBytes, formatTable } from '../ui/format.js';
 import { shownText } from '../ui/terminal-text.js';
 import { UsageError } from '../util/errors.js';
@@ -140,11 +134,6 @@ export async function diffCommand(
       await writeDifferences(pair, options, setExitCode);
     });
   return withStepFiles(first, others, options, setExitCode, async (store, [one, other]) => {
-    if (!one) return;
-    const stacks = other
-      ? await Promise.all([one, other].map(({ layers }) => layerStack(store, layers)))
-      : await stacksAround(store, one);
-    const [before = [], after = []] = stacks;
-    await writeDifferences(comparedStacks(before, after), options, setExitCode);
+    if (one) await writeDifferences(await comparedSteps(store, one, other), options, setExitCode);
   });
 }

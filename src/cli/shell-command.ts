@@ -1,9 +1,9 @@
 /** `wiac shell` */
 import { runInLayers } from '../engine/run-in-layers.js';
 import type { StepFiles } from '../engine/step-files.js';
-import { layerDirectories } from '../engine/step-files.js';
 import type { Isolation } from '../executor/local/container.js';
 import { DEFAULT_RESTRICTIONS, STEP_HOSTNAME } from '../executor/local/container.js';
+import { parseLowerdirs } from '../executor/local/overlay.js';
 import { chooseShell, showBusybox } from '../executor/local/shell-program.js';
 import { DEFAULT_PATH } from '../oci/image-config.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
@@ -26,7 +26,7 @@ export interface ShellOptions extends DockerfileOptions {
 /** @returns the exit code of the program */
 async function runShell(
   store: Store,
-  { step, layers, settings }: StepFiles,
+  { step, layers, lowerdirs, settings }: StepFiles,
   command: readonly string[],
   options: ShellOptions,
 ): Promise<number> {
@@ -39,7 +39,7 @@ async function runShell(
   const binds = showBusybox();
   const { workdir } = settings;
   const exit = await runInLayers({
-    lower: layerDirectories(store, layers),
+    lower: parseLowerdirs(lowerdirs),
     layer: undefined,
     temporary: temporaryDirectory(),
     isolation: options.isolation,

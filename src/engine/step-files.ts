@@ -1,17 +1,20 @@
 /** Files of steps that the cache has: what `wiac shell`, `wiac diff` and `wiac export` look at. Runs nothing. */
-import type { Stack } from '../fs/layer/stack.js';
+import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
+import type { FileChange } from '../fs/layer/diff-stacks.js';
 import { envPairs } from '../oci/image-config.js';
 import type { Plan, StepSettings } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
 import { requirePresent } from '../store/layers/adopt-layer.js';
 import { layerStack } from '../store/layers/layer-stack.js';
-import { layerFiles } from '../store/layers/layer-store.js';
+import { layerLinks } from '../store/layers/layer-store.js';
 import { useLayers } from '../store/pins/uses.js';
 import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import { NotFoundError, UsageError } from '../util/errors.js';
+import type { PlanAnswer } from './ask.js';
 import { planBuild } from './ask.js';
-import type { StepStatus } from './plan-status.js';
+import type { ComparedPair } from './contents/diff-images.js';
+import { changedFiles, comparedStacks } from './contents/diff-images.js';
 import type { DockerfileRequest } from './request.js';
 
 /** The files that a step left. */
@@ -20,6 +23,8 @@ export interface StepFiles {
   readonly plan: Plan;
   /** Bottom first; in use by this process from now on. */
   readonly layers: readonly LayerId[];
+  /** Their directories, topmost first, as overlayfs takes them. */
+  readonly lowerdirs: string;
   /** Those of the step below it; undefined: the cache does not know them. */
   readonly below: readonly LayerId[] | undefined;
   /** What a program finds that is started in them. */
@@ -62,16 +67,19 @@ function getSettings(plan: Plan, step: Step): StepSettings {
 
 /** @throws NotFoundError when the cache does not have it */
 function filesOf(
-  plan: Plan,
-  statuses: readonly StepStatus[],
+  store: Store,
+  { plan, statuses }: PlanAnswer,
   step: Step,
   request: DockerfileRequest,
 ): StepFiles {
   const layersOf = (id: Step['id'] | undefined) =>
     id === undefined ? [] : statuses.find((status) => status.step.id === id)?.layers;
   const layers = layersOf(step.id);
-  if (layers)
-    return { step, plan, layers, below: layersOf(step.parent), settings: getSettings(plan, step) };
+  if (layers) {
+    const lowerdirs = formatLowerdirs(withoutRepeats(layerLinks(store.paths, layers.toReversed())));
+    const settings = getSettings(plan, step);
+    return { step, plan, layers, lowerdirs, below: layersOf(step.parent), settings };
+  }
   const isHidden = statuses.find((status) => status.step.id === step.id)?.status === 'unneeded';
   throw new NotFoundError(`the step ${step.text} is not in the cache`, {
     hint: `this builds it: ${buildCommand(request, isHidden)}`,
@@ -95,12 +103,13 @@ export async function findStepFiles(
   request: DockerfileRequest,
   wanted: readonly (WantedStep | undefined)[],
 ): Promise<StepFiles[]> {
-  const { plan, statuses } = await planBuild(store, request);
+  const answer = await planBuild(store, request);
+  const { plan } = answer;
   const last = plan.steps.find(({ id }) => id === plan.target);
   const found = wanted.map((one) => {
     const step = one ? chooseOne(plan, one.choose, one.name) : last;
     if (!step) throw new Error('a plan without its target');
-    return filesOf(plan, statuses, step, request);
+    return filesOf(store, answer, step, request);
   });
   for (const { step, layers } of found) {
     useLayers(store, layers);
@@ -109,24 +118,36 @@ export async function findStepFiles(
   return found;
 }
 
-/** Directories of layers, topmost first. @param layers bottom first */
-export function layerDirectories(store: Store, layers: readonly LayerId[]): string[] {
-  return layers.map((id) => layerFiles(store, id)).reverse();
-}
-
 /**
- * The files before and after a step, merged.
- * @throws NotFoundError when the step below it is not in the cache
+ * Two steps to be compared.
+ * @param other undefined: the first one with the step below it
+ * @throws NotFoundError when that is not in the cache
  */
-export async function stacksAround(
+export async function comparedSteps(
   store: Store,
-  { step, layers, below }: StepFiles,
-): Promise<readonly [before: Stack, after: Stack]> {
+  one: StepFiles,
+  other: StepFiles | undefined,
+): Promise<ComparedPair> {
+  if (other)
+    return comparedStacks(
+      await layerStack(store, one.layers),
+      await layerStack(store, other.layers),
+    );
+  const { step, layers, below } = one;
   if (!below)
     throw new NotFoundError(`the step below ${step.text} is not in the cache`, {
       hint: 'wiac diff PATH STEP STEP compares it with another step',
     });
   useLayers(store, below);
   requirePresent(store, below, 'the step below it');
-  return [await layerStack(store, below), await layerStack(store, layers)];
+  return comparedStacks(await layerStack(store, below), await layerStack(store, layers));
+}
+
+/** What a step changed, or what is between two, sorted by path. @throws NotFoundError as comparedSteps */
+export async function diffSteps(
+  store: Store,
+  one: StepFiles,
+  other?: StepFiles,
+): Promise<FileChange[]> {
+  return changedFiles(await comparedSteps(store, one, other));
 }

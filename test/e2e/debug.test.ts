@@ -2,7 +2,7 @@
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { getMachine, wiacAs } from '../support/rootless.js';
 import {
@@ -26,16 +26,28 @@ interface Typed {
   readonly as?: readonly string[];
 }
 
+/** A line that ends with Ctrl-C, once its program has the terminal: the shell itself would not print before. */
+const WAITING = `sh -c "echo rea'-'dy; exec cat"`;
+
+const children: { readonly kill: (signal: NodeJS.Signals) => boolean }[] = [];
+
+afterEach(() => {
+  // Those of a test that failed.
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
 /** A command on a terminal. */
 function onTerminal(words: string, { env, cwd, as = [] }: Omit<Typed, 'lines'>) {
   const [program = 'script', ...before] = [...as, 'script'];
   const command = `stty rows 40 cols 200; exec ${process.execPath} ${WIAC} ${words}`;
-  return execa(program, [...before, '-qec', command, '/dev/null'], {
+  const child = execa(program, [...before, '-qec', command, '/dev/null'], {
     // As at a person's terminal, also where the tests run in CI.
     env: { CI: '', TERM: 'xterm-256color', ...env },
     reject: false,
     ...(cwd === undefined ? {} : { cwd }),
   });
+  children.push(child);
+  return child;
 }
 
 /** The same with a person who types. @returns what the terminal showed, without control sequences */
@@ -43,7 +55,10 @@ async function typed(words: string, { lines, ...where }: Typed) {
   const child = onTerminal(words, where);
   for (const line of lines) {
     await printed(child.stdout, PROMPT);
+    const begun = line === WAITING ? printed(child.stdout, 'rea-dy') : undefined;
     child.stdin.write(`${line}\n`);
+    await begun;
+    if (begun) child.stdin.write('\x03');
   }
   const { exitCode, stdout } = await child;
   return { exitCode, text: stripVTControlCharacters(stdout).replaceAll('\r', ''), raw: stdout };
@@ -56,7 +71,7 @@ const shown = (text: string) => /<<\n(.*?)>>/s.exec(text)?.[1] ?? `no marks in $
 const FAILING = dockerfile(
   'ENV GREETING=hello',
   'WORKDIR /w',
-  'RUN --mount=type=cache,target=/cache --mount=type=secret,id=s echo kept > /cache/x; echo made > made; rm /bin/chmod; exit 3',
+  'RUN --mount=type=cache,target=/cache --mount=type=secret,id=s --mount=type=bind,target=/ctx,rw echo bound > /ctx/new; echo kept > /cache/x; echo made > made; rm /bin/chmod; exit 3',
 );
 
 describe('a step that failed', () => {
@@ -69,7 +84,7 @@ describe('a step that failed', () => {
     const { exitCode, text, raw } = await typed(`${build} --debug > result`, {
       lines: [
         show(
-          'pwd; cat made /cache/x /run/secrets/s; ls /bin/chmod /.wiac/before/bin/chmod 2>&1; echo $GREETING $TERM; touch /.wiac/before/z 2>&1; echo dirty > /cache/y; rm made',
+          'pwd; cat made /cache/x /ctx/new /run/secrets/s; ls /bin/chmod /.wiac/before/bin/chmod 2>&1; echo $GREETING $TERM; touch /.wiac/before/z 2>&1; echo dirty > /cache/y; rm made',
         ),
         'exit 0',
       ],
@@ -81,6 +96,7 @@ describe('a step that failed', () => {
       '/w',
       'made',
       'kept',
+      'bound',
       'of the step',
       'ls: /bin/chmod: No such file or directory',
       '/.wiac/before/bin/chmod',
@@ -167,7 +183,7 @@ describe('before a step', () => {
     const directory = context({ Dockerfile: STEPS });
     const where = { env: { WIAC_ROOT: root } };
     const words = `build --debug='RUN ls' --progress=plain ${directory}`;
-    const stopped = await typed(words, { lines: ['exit 6'], ...where });
+    const stopped = await typed(words, { lines: [WAITING, 'exit 6'], ...where });
     expect(stopped.exitCode).toBe(5);
     expect(stopped.text).toContain(
       'the step was not run: the shell before it ended with exit code 6',
