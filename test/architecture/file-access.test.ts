@@ -64,7 +64,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/execute-fetch.ts': 'existsSync renameSync rmSync',
       'executor/local/execute-run.ts': 'statfsSync',
       'executor/local/step-container.ts': 'mkdirSync writeFileSync',
-      'executor/local/step-shell.ts': 'mkdirSync',
+      'executor/local/step-shell.ts': 'mkdirSync mkdtempSync',
       'executor/local/mount-points.ts':
         'chmodSync chownSync existsSync lstatSync mkdirSync utimesSync writeFileSync',
       'executor/local/rootfs.ts': 'chmodSync chownSync existsSync lstatSync readFileSync',

@@ -121,20 +121,20 @@ describe('a step that failed', () => {
     expect(stdout).toMatch(/miss .*RUN --mount/);
   });
 
-  test('an image without a shell gets busybox, which ends up in no layer', async () => {
+  test('an image whose shell can not start gets busybox, which ends up in no layer', async () => {
     const { root, wiac } = machine();
     const directory = context({
       Dockerfile:
-        'FROM scratch\nCOPY bin/busybox /app/busybox\nRUN ["/app/busybox", "touch", "/x"]\nRUN ["/app/busybox", "false"]\n',
+        'FROM scratch\nCOPY --chmod=755 <<EOF /bin/bash\n#!/nowhere\nEOF\nCOPY bin/busybox /app/busybox\nRUN ["/app/busybox", "touch", "/x"]\nRUN ["/app/busybox", "false"]\n',
     });
     const { exitCode, text } = await typed(`build --debug --progress=plain ${directory}`, {
       lines: [show('ls /; touch /y'), 'exit 1'],
       env: { WIAC_ROOT: root },
     });
     expect(exitCode).toBe(5);
-    expect(text).toContain('debug: /.wiac/busybox sh in its container');
+    expect(text).toContain('debug: /bin/bash in its container');
     expect(shown(text)).toContain('app');
-    const { stdout } = await wiac(['diff', directory, 's3']);
+    const { stdout } = await wiac(['diff', directory, 's4']);
     expect(stdout).toBe('A  0 B  /x\n');
   });
 

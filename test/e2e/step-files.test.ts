@@ -57,10 +57,20 @@ test('shell: a program in the files of a step, with its settings; nothing is kep
   expect(run.stdout).toBe(`1000\n/w\nhello\n${TEXT}`);
   expect(run.exitCode).toBe(1);
   // Words behind -- are the program's, and its exit code is wiac's.
-  const words = ['shell', '-u', '7', directory, 's2', '--', 'sh', '-c', 'id -u; echo "$@"; exit 9'];
+  const words = [
+    'shell',
+    '-u',
+    '7',
+    directory,
+    's2',
+    '--',
+    'sh',
+    '-c',
+    'id -u; pwd; echo "<$GREETING>" "$@"; exit 9',
+  ];
   expect(await wiac([...words, '--', '--pull', '--debug'])).toEqual({
     exitCode: 9,
-    stdout: '7\n--pull --debug\n',
+    stdout: '7\n/\n<> --pull --debug\n',
     stderr: '',
   });
   // Without a command it is a shell.

@@ -88,8 +88,8 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       positiveInteger,
     )
     .option(
-      '--debug <[shell|step]>',
-      "open a shell in the container of a RUN that fails: --debug=/bin/bash this one; --debug=STEP\nalso before this step (id or name in wiac plan, or its instruction's beginning); can be given twice",
+      '--debug <shell|step>',
+      "alone: open a shell in the container of a RUN that fails; /PATH: this shell; STEP: also before\nthis step (id or name in wiac plan, or its instruction's beginning); can be given twice",
       collect,
       [],
     )

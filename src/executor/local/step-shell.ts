@@ -3,7 +3,7 @@
  * environment, user, network and sandbox. What it changes is in a draft, or a directory of one, that is
  * thrown away.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { opaqueDirectories } from '../../fs/layer/layer-digest.js';
 import type { Stack } from '../../fs/layer/stack.js';
@@ -18,6 +18,7 @@ import type { MountRequest } from './rootfs.js';
 import { inheritRoot } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
 import { addView } from './run-mounts.js';
+import type { Exit } from './sandbox.js';
 import { runAttached } from './sandbox.js';
 import { BUSYBOX_PATH, chooseShell, findBusybox, showBusybox } from './shell-program.js';
 import type { Prepared } from './step-container.js';
@@ -65,11 +66,10 @@ async function filesAfter({ draft, stack }: StepRun, path: string): Promise<Shel
 function renewWork(views: readonly View[], path: string, keepsFiles: boolean): View[] {
   return views.map(({ root, overlay }, index) => {
     if (!overlay.upper) return { root, overlay };
-    const [work, own] = ['work', 'upper'].map((name) => join(path, `${name}${index}`));
-    if (work === undefined || own === undefined) throw new Error('two names, two paths');
-    mkdirSync(work);
-    if (!keepsFiles) mkdirSync(own);
-    const directory = keepsFiles ? overlay.upper.directory : own;
+    const work = join(path, `work${index}`);
+    const upper = join(path, `upper${index}`);
+    for (const directory of [work, upper]) mkdirSync(directory);
+    const directory = keepsFiles ? overlay.upper.directory : upper;
     return { root, overlay: { ...overlay, upper: { directory, work } } };
   });
 }
@@ -96,14 +96,12 @@ function shellMounts(
 
 /** The layers of the step, to be read. */
 function showEarlier({ stack }: StepRun, path: string): { view: View; request: MountRequest } {
-  const [root, ...empty] = ['before', 'empty1', 'empty2'].map((name) => join(path, name));
-  for (const directory of [root, ...empty]) if (directory) mkdirSync(directory);
-  if (root === undefined) throw new Error('three names, three paths');
-  const overlay = describeOverlay(
-    [...stack.map((layer) => layer.path), ...empty],
-    undefined,
-    false,
-  );
+  const root = join(path, 'before');
+  // Without an upper directory overlayfs wants two lower ones.
+  const empty = ['empty1', 'empty2'].map((name) => join(path, name));
+  for (const directory of [root, ...empty]) mkdirSync(directory);
+  const lower = [...stack.map((layer) => layer.path), ...empty];
+  const overlay = describeOverlay(lower, undefined, false);
   const place = { path: EARLIER_PATH, kind: 'directory', readOnly: true, optional: true } as const;
   return { view: { root, overlay }, request: { source: root, ...place } };
 }
@@ -128,38 +126,75 @@ function describe(
   });
 }
 
-/** @throws IsolationError when there is no shell, or no container can be made */
-async function openShell(run: StepRun, shells: StepShells, moment: ShellMoment): Promise<void> {
+/** A container for one shell, with directories of its own. */
+interface ShellContainer {
+  readonly stack: Stack;
+  /** Does it show the files from before the step? */
+  readonly showsEarlier: boolean;
+  readonly start: (argv: readonly string[]) => Promise<Exit>;
+  readonly close: () => Promise<void>;
+}
+
+/** @throws IsolationError when no container can be made */
+async function shellContainer(
+  run: StepRun,
+  { term }: StepShells,
+  moment: ShellMoment,
+): Promise<ShellContainer> {
   const { machine, draft, io, step } = run;
-  const path = join(draft.path, `shell-${moment.kind}`);
-  mkdirSync(path);
+  const path = mkdtempSync(join(draft.path, 'shell-'));
   const files = await (moment.kind === 'before' ? filesBefore(run, path) : filesAfter(run, path));
-  const program = chooseShell(files.stack, shells.program);
   const groups = machine.groups.take(devicesOf(machine, step));
   try {
     const described = describe(run, files, moment, groups);
     mkdirSync(described.pts);
-    const term = shells.term === undefined ? [] : [['TERM', shells.term] as const];
-    const env = [...new Map([...described.env, ...term])];
-    const start = (argv: readonly string[]) =>
-      runAttached({ ...described, env, argv, terminal: true }, io.signal, 'stderr');
+    const env = [...described.env, ...(term === undefined ? [] : [['TERM', term] as const])];
+    const container = { ...described, env: [...new Map(env)], terminal: true };
+    return {
+      stack: files.stack,
+      showsEarlier: described.binds.some(({ target }) => target === EARLIER_PATH),
+      start: (argv) => runAttached({ ...container, argv }, io.signal, 'stderr'),
+      close: groups.remove,
+    };
+  } catch (error) {
+    await groups.remove();
+    throw error;
+  }
+}
+
+/** Runs one shell in a container. @throws IsolationError when none can be made */
+async function inContainer<T>(
+  run: StepRun,
+  shells: StepShells,
+  moment: ShellMoment,
+  action: (container: ShellContainer) => Promise<T>,
+): Promise<T> {
+  const container = await shellContainer(run, shells, moment);
+  try {
+    return await action(container);
+  } finally {
+    await container.close();
+  }
+}
+
+/** @throws IsolationError when there is no shell, or no container can be made */
+async function openShell(run: StepRun, shells: StepShells, moment: ShellMoment): Promise<void> {
+  await inContainer(run, shells, moment, async ({ stack, showsEarlier, start }) => {
+    const program = chooseShell(stack, shells.program);
     const open = async (): Promise<number> => {
       let exit = await start(program);
       // The image's own lacks its libraries, or is for another machine.
       const isOwn = program[0] !== BUSYBOX_PATH;
       if (exit.startError !== undefined && isOwn && findBusybox() !== undefined)
-        exit = await start([BUSYBOX_PATH, 'sh']);
-      io.signal.throwIfAborted();
+        exit = await inContainer(run, shells, moment, (other) => other.start([BUSYBOX_PATH, 'sh']));
+      run.io.signal.throwIfAborted();
       if (exit.startError !== undefined)
         throw new IsolationError(`the shell could not be started: ${exit.startError}`);
       return exit.code;
     };
-    const shown = described.binds.some(({ target }) => target === EARLIER_PATH);
-    const earlier = shown ? EARLIER_PATH : undefined;
+    const earlier = showsEarlier ? EARLIER_PATH : undefined;
     await shells.attend({ moment, program: program.join(' '), earlier, open });
-  } finally {
-    await groups.remove();
-  }
+  });
 }
 
 /**
