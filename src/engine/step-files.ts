@@ -5,9 +5,10 @@ import { envPairs } from '../oci/image-config.js';
 import type { Plan, StepSettings } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
 import { requirePresent } from '../store/layers/adopt-layer.js';
+import { findLayer } from '../store/layers/find-layers.js';
 import { layerStack } from '../store/layers/layer-stack.js';
 import { layerLinks } from '../store/layers/layer-store.js';
-import { useLayers } from '../store/pins/uses.js';
+import { retryWhenPruned, useLayers } from '../store/pins/uses.js';
 import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import { NotFoundError, UsageError } from '../util/errors.js';
@@ -86,6 +87,20 @@ function filesOf(
   });
 }
 
+/**
+ * Declares that this process uses the files of a step.
+ * @throws NotFoundError for layers that only a shared cache has; StoreError for those that are gone
+ */
+function claimLayers(store: Store, layers: readonly LayerId[], { text, stage }: Step): void {
+  const elsewhere = layers.filter((id) => findLayer(store, id) === undefined);
+  if (elsewhere.length > 0)
+    throw new NotFoundError(`files of the step ${text} are not here, only in a shared cache`, {
+      hint: `wiac build --cache-from CACHE --target ${stage} PATH brings the files of its stage here`,
+    });
+  useLayers(store, layers);
+  requirePresent(store, layers, `the step ${text}`);
+}
+
 /** A step that is asked for; undefined: the last one. */
 export interface WantedStep {
   /** As it was written. */
@@ -98,7 +113,15 @@ export interface WantedStep {
  * @throws NotFoundError for a step that there is not, or that is not in the cache; UsageError for a name that means
  *   several; what planBuild throws
  */
-export async function findStepFiles(
+export function findStepFiles(
+  store: Store,
+  request: DockerfileRequest,
+  wanted: readonly (WantedStep | undefined)[],
+): Promise<StepFiles[]> {
+  return retryWhenPruned(store, () => lookUpSteps(store, request, wanted));
+}
+
+async function lookUpSteps(
   store: Store,
   request: DockerfileRequest,
   wanted: readonly (WantedStep | undefined)[],
@@ -111,10 +134,7 @@ export async function findStepFiles(
     if (!step) throw new Error('a plan without its target');
     return filesOf(store, answer, step, request);
   });
-  for (const { step, layers } of found) {
-    useLayers(store, layers);
-    requirePresent(store, layers, `the step ${step.text}`);
-  }
+  for (const { step, layers } of found) claimLayers(store, layers, step);
   return found;
 }
 
@@ -138,8 +158,7 @@ export async function comparedSteps(
     throw new NotFoundError(`the step below ${step.text} is not in the cache`, {
       hint: 'wiac diff PATH STEP STEP compares it with another step',
     });
-  useLayers(store, below);
-  requirePresent(store, below, 'the step below it');
+  claimLayers(store, below, step);
   return comparedStacks(await layerStack(store, below), await layerStack(store, layers));
 }
 

@@ -154,3 +154,20 @@ test('export: a directory, an archive, standard output', async () => {
   expect(await write('-o', 'type=oci,dest=x')).toMatchObject({ exitCode: 2 });
   expect(await write()).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--output') });
 });
+
+test('files that only a shared cache has are not fetched', async () => {
+  const { build } = machine();
+  const directory = context({
+    Dockerfile: dockerfile('RUN echo made > /made', 'FROM scratch', 'COPY --from=0 /made /'),
+  });
+  const shared = join(tempDir(), 'shared');
+  await build(directory, '--cache-to', `type=local,dest=${shared},mode=max`);
+  const other = machine();
+  await other.build(directory, '--cache-from', `type=local,src=${shared}`);
+  expect((await other.wiac(['diff', directory, 'COPY --from'])).stdout).toBe('A  5 B  /made\n');
+  expect(await other.wiac(['shell', directory, 'RUN', '--', 'ls'])).toEqual({
+    exitCode: 10,
+    stdout: '',
+    stderr: expect.stringMatching(/not here, only in a shared cache\nhint: .* --target 0 PATH/),
+  });
+});
