@@ -19,7 +19,6 @@ import { combineOptions } from './combine-options.js';
 import { readHistoryBounds, readPolicy, readTrustKeys } from './config-file.js';
 import type { LimitOptions } from './container-limits.js';
 import { parseLimits } from './container-limits.js';
-import { openDebugging } from './debug-option.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { dockerfileRequest, parseLockMode, wantedPlatforms } from './dockerfile-input.js';
@@ -221,10 +220,7 @@ async function buildAndWrite(
     await progressOpener(options.progress, options.quiet, log),
     options.logLevel,
   );
-  const debugging = openDebugging(options.debug, process.env, {
-    ...progress,
-    write: (text) => void process.stderr.write(text),
-  });
+  const debugging = await getDebugging(options, progress);
   const summary = await openStepSummary(options, process.env);
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
@@ -246,7 +242,7 @@ async function buildAndWrite(
     const outputs = module?.planOutputs(options);
     const result = await buildDockerfile(store, {
       ...request,
-      shells: debugging.shells,
+      shells: debugging?.shells,
       keep: options.iidfile !== undefined,
       cacheTo: options.cacheTo,
       names: outputs?.names ?? options.tag,
@@ -260,12 +256,12 @@ async function buildAndWrite(
     })
       .catch((error: unknown) => {
         close();
-        const missed = debugging.missed(error);
+        const missed = debugging?.missed(error);
         if (missed !== undefined) warn(missed);
         throw error;
       })
       .finally(() => stop.dispose());
-    const missed = debugging.missed(undefined);
+    const missed = debugging?.missed(undefined);
     if (missed !== undefined) warn(missed);
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
     const pushed =
@@ -288,6 +284,14 @@ async function buildAndWrite(
     close();
     await closeStore(store);
   }
+}
+
+/** --debug */
+async function getDebugging({ debug }: BuildOptions, progress: Progress) {
+  if (debug.length === 0) return undefined;
+  const { openDebugging } = await import('./debug-option.js');
+  const write = (text: string) => void process.stderr.write(text);
+  return openDebugging(debug, process.env, { ...progress, write });
 }
 
 /** --lock=update */

@@ -47,7 +47,7 @@ export function addContents(program: Command, setExitCode: SetExitCode): void {
     .summary('show what a step changed, or what two steps or images differ in: files, or packages')
     .usage('[options] <path> <step> [step]\n       wiac diff [options] <image> <image>')
     .description(
-      `Lists the files that were added (A), changed (C) and deleted (D), with their sizes: by a step, or from the\nfirst of two steps or images to the second. Times of files are not compared. Prints nothing when nothing\ndiffers. Steps have to be in the cache: nothing is built. The first word is a build context when it is\nwritten as a path (., ./NAME), or is a directory and no image of the store. The options of builds are for\nsteps.\n\nAn image is the ${IMAGE}.`,
+      `Lists the files that were added (A), changed (C) and deleted (D), with their sizes: by a step, or from the first of two steps or images to the second. Times of files are not compared. Prints nothing when nothing differs. Steps have to be in the cache: nothing is built. The first word is a build context when it is written as a path (., ./NAME), or is a directory and no image of the store. The options of builds are for steps.\n\nAn image is the ${IMAGE.replaceAll('\n', ' ')}.`,
     )
     .argument('<first>', 'a build context, or an image')
     .argument('<second>', STEP)

@@ -27,7 +27,7 @@ export function addSteps(program: Command, setExitCode: SetExitCode): void {
     .summary('open a shell in the files of a finished step; nothing is built, or kept')
     .usage('[options] <path> [step] [-- command...]')
     .description(
-      'Mounts the files that a step left, as the cache has them, and opens a shell there, or runs a command, with\nthe environment, user and directory of the step. What it changes is thrown away. An image without a\nshell gets the static busybox of this machine, as /.wiac/busybox. The exit code is that of the program.',
+      'Mounts the files that a step left, as the cache has them, and opens a shell there, or runs a command, with the environment, user and directory of the step. What it changes is thrown away. An image without a shell gets the static busybox of this machine, as /.wiac/busybox. The exit code is that of the program.',
     )
     .argument('<path>', PATH)
     .argument('[step]', LAST)
