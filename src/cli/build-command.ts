@@ -135,6 +135,10 @@ export async function buildCommand(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const { format } = options;
   const notices = saidOfNoEffect(options);
+  if (options.watch && options.debug.length > 0)
+    throw new UsageError('--watch and --debug exclude each other', {
+      hint: 'leave --watch out to look into a step that fails',
+    });
   if (options.exec !== undefined && !options.watch)
     throw new UsageError('--exec goes with --watch', {
       hint: 'run a program in the result: wiac run IMAGE PROGRAM',

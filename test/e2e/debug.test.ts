@@ -146,6 +146,7 @@ describe('a step that failed', () => {
     expect(failed.stderr.match(/^wiac: warning: no shell was opened.*$/gm)).toHaveLength(1);
     const before = await wiac(['build', '--debug=s3', directory]);
     expect(before).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no terminal') });
+    expect(await wiac(['build', '--watch', '--debug', directory])).toMatchObject({ exitCode: 2 });
   });
 
   test.each<[string, NodeJS.Signals]>([
