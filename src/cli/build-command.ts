@@ -49,6 +49,7 @@ export interface ExecutionOptions extends DockerfileOptions, LimitOptions {
 export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectOptions {
   readonly cacheTo: readonly string[];
   readonly quiet: boolean;
+  readonly debug: readonly string[];
   readonly logfile?: string;
   readonly iidfile?: string;
   readonly call?: string;
@@ -104,7 +105,12 @@ export function showEvents(open: () => Progress, logLevel: LogLevel): Progress {
     shown ??= open();
     shown.emit(event);
   };
-  return { emit, close: () => shown?.close() };
+  return {
+    emit,
+    close: () => shown?.close(),
+    pause: () => shown?.pause(),
+    resume: () => shown?.resume(),
+  };
 }
 
 /** The events, and what becomes of them on the page of a job of GitHub Actions. */
@@ -129,6 +135,10 @@ export async function buildCommand(
   const root = storeRoot(process.env, process.getuid?.() === 0);
   const { format } = options;
   const notices = saidOfNoEffect(options);
+  if (options.watch && options.debug.length > 0)
+    throw new UsageError('--watch and --debug exclude each other', {
+      hint: 'leave --watch out to look into a step that fails',
+    });
   if (options.exec !== undefined && !options.watch)
     throw new UsageError('--exec goes with --watch', {
       hint: 'run a program in the result: wiac run IMAGE PROGRAM',
@@ -214,6 +224,7 @@ async function buildAndWrite(
     await progressOpener(options.progress, options.quiet, log),
     options.logLevel,
   );
+  const debugging = await getDebugging(options, progress);
   const summary = await openStepSummary(options, process.env);
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
@@ -235,6 +246,7 @@ async function buildAndWrite(
     const outputs = module?.planOutputs(options);
     const result = await buildDockerfile(store, {
       ...request,
+      shells: debugging?.shells,
       keep: options.iidfile !== undefined,
       cacheTo: options.cacheTo,
       names: outputs?.names ?? options.tag,
@@ -245,7 +257,16 @@ async function buildAndWrite(
       },
       explain: record.isKept || (!options.quiet && !['quiet', 'none'].includes(options.progress)),
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
-    }).finally(() => stop.dispose());
+    })
+      .catch((error: unknown) => {
+        close();
+        const missed = debugging?.missed(error);
+        if (missed !== undefined) warn(missed);
+        throw error;
+      })
+      .finally(() => stop.dispose());
+    const missed = debugging?.missed(undefined);
+    if (missed !== undefined) warn(missed);
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
     const pushed =
       outputs && (await module?.writeOutputs(outputs, store, result, request.registry ?? {}, emit));
@@ -267,6 +288,14 @@ async function buildAndWrite(
     close();
     await closeStore(store);
   }
+}
+
+/** --debug */
+async function getDebugging({ debug }: BuildOptions, progress: Progress) {
+  if (debug.length === 0) return undefined;
+  const { openDebugging } = await import('./debug-option.js');
+  const write = (text: string) => void process.stderr.write(text);
+  return openDebugging(debug, process.env, { ...progress, write });
 }
 
 /** --lock=update */

@@ -54,16 +54,21 @@ function withPush(outputs: readonly Output[], push: boolean): Output[] {
     : [...pushed, parseOutput('type=registry')];
 }
 
+/** @throws UsageError when standard output is a terminal */
+export function refuseTerminal(): void {
+  if (!process.stdout.isTTY) return;
+  throw new UsageError('an archive is not written to a terminal', {
+    hint: 'redirect standard output, or give dest=FILE',
+  });
+}
+
 function checkOutputs(outputs: readonly Output[], options: OutputOptions): void {
   const toStdout = outputs.filter(usesStdout);
   if (toStdout.length > 1)
     throw new UsageError('only one output can go to standard output', {
       hint: 'give the others a dest=FILE',
     });
-  if (toStdout.length > 0 && process.stdout.isTTY)
-    throw new UsageError('an archive is not written to a terminal', {
-      hint: 'redirect standard output, or give dest=FILE',
-    });
+  if (toStdout.length > 0) refuseTerminal();
   for (const output of outputs) {
     if (output.type !== 'image') continue;
     const names = output.names ?? options.tag;

@@ -9,7 +9,8 @@ export interface NoEffectOptions {
   readonly compress: boolean;
   readonly layers: boolean;
   readonly disableContentTrust: boolean;
-  readonly debug: boolean;
+  /** -D */
+  readonly D: boolean;
   readonly builder?: string;
   readonly disableCompression: boolean;
   readonly identityLabel?: boolean;
@@ -50,7 +51,11 @@ export function saidOfNoEffect(options: NoEffectOptions): string[] {
       '--unsetannotation',
       'annotations of a base image are not taken over',
     ],
-    [options.debug, '--debug', '--progress=plain shows all there is'],
+    [
+      options.D,
+      '-D',
+      '--progress=plain shows all there is; --debug opens a shell where a step fails',
+    ],
     [
       isImageFormat && !check,
       `--format ${format}`,

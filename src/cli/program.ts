@@ -13,6 +13,7 @@ import { addLogin } from './declare/declare-login.js';
 import { addRepro } from './declare/declare-repro.js';
 import { addCopy, addRun } from './declare/declare-run.js';
 import { addSignatures } from './declare/declare-signatures.js';
+import { addSteps } from './declare/declare-steps.js';
 import { getUsage } from './declare/declare-usage.js';
 import type { SetExitCode } from './declare/options.js';
 import { insteadOf } from './declare/refused.js';
@@ -61,6 +62,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addPlan(program);
   addLock(program, setExitCode);
   addWhy(program);
+  addSteps(program, setExitCode);
   addRepro(program, setExitCode);
   addCache(program, setExitCode);
 }

@@ -29,10 +29,10 @@ function environment({ config }: Target, options: RunOptions): Map<string, strin
 }
 
 /** Says why a program could not be started, or found something missing. */
-function tellMissing(
+export function tellMissing(
   exit: ProgramExit,
-  { argv, name: layers }: Target,
-  { binds, tmpfs }: ContainerSettings,
+  { argv, name: layers }: Pick<Target, 'argv' | 'name'>,
+  { binds, tmpfs }: Pick<ContainerSettings, 'binds' | 'tmpfs'>,
   env: ReadonlyMap<string, string>,
   workdir: string,
 ): void {

@@ -15,6 +15,7 @@ import { closeStore } from '../store/store.js';
 import { NotFoundError, UsageError } from '../util/errors.js';
 import { getUsage } from './declare/declare-usage.js';
 import { wantedPlatform } from './dockerfile-input.js';
+import { isDirectory } from './is-directory.js';
 import { imageToRun } from './run-image.js';
 import type { RunOptions } from './run-options.js';
 import { readSignedPrefixes } from './signed-prefix-options.js';
@@ -36,10 +37,6 @@ export interface Target {
 export interface OpenTarget {
   readonly target: Target;
   readonly store: Store | undefined;
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 /** Written as paths: never looked up as the name of an image. */

@@ -67,6 +67,14 @@ export function changeStore(
   });
 }
 
+/** For commands that ask. @throws UsageError when the lock file is to be changed */
+export function refuseRenewal(options: DockerfileOptions): void {
+  if (parseLockMode(options).renewal === undefined) return;
+  throw new UsageError(`--lock=${options.lock}: this command changes nothing`, {
+    hint: 'wiac lock --update changes the lock file',
+  });
+}
+
 /**
  * Asks something about a build: with what the options ask of the engine, and the store. A signal ends it.
  * @throws what the action throws, and StoreError
@@ -77,10 +85,7 @@ export async function withRequest(
   action: (store: Store, request: DockerfileRequest) => Promise<void>,
 ): Promise<void> {
   await withStore(async (store) => {
-    if (parseLockMode(options).renewal !== undefined)
-      throw new UsageError(`--lock=${options.lock}: this command changes nothing`, {
-        hint: 'wiac lock --update changes the lock file',
-      });
+    refuseRenewal(options);
     const { signal, dispose } = abortOnSignal();
     try {
       await action(store, await dockerfileRequest(path, combineOptions(options), signal));

@@ -52,6 +52,8 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly secret?: BuildRequest['secret'] | undefined;
   /** An ssh agent by its id; asked when a step wants it. */
   readonly sshAgent?: BuildRequest['sshAgent'] | undefined;
+  /** Opens shells in the containers of steps that fail, and of others that are asked for. */
+  readonly shells?: BuildRequest['shells'];
   /** Where the result goes, if to registries alone: it is not kept here then, as far as they have it. */
   readonly destination?: BuildRequest['destination'];
   /** How many steps may run at the same time; see stepLimits for the default. */
@@ -225,6 +227,7 @@ async function buildPlatform(
       skipsCache: cacheSkipper(request.noCache),
       secret: request.secret ?? (() => undefined),
       sshAgent: request.sshAgent ?? (() => undefined),
+      shells: request.shells,
       cacheFrom: caches.from,
       cacheTo: caches.to,
       destination: request.destination,

@@ -18,6 +18,7 @@ import type { LayerOrigins } from './images/needed-layers.js';
 import { needLayers } from './images/needed-layers.js';
 import type { PlanImages } from './images/plan-images.js';
 import type { SharedCache } from './shared-cache.js';
+import type { BuildShells } from './step-shells.js';
 import type { Gauge, Meter } from './transfers.js';
 
 /** What looking steps up takes: where a build reads from. */
@@ -62,6 +63,8 @@ export interface BuildSession extends LookupSession {
   readonly secret: (id: string) => Buffer | undefined;
   /** An ssh agent; undefined when the build was given none of that id. */
   readonly sshAgent: (id: string) => AgentSource | undefined;
+  /** Undefined: nobody asked for any. */
+  readonly shells: BuildShells | undefined;
   /** See ExecutionIo. */
   readonly restoreMount: SharedCache['restoreMount'] | undefined;
   readonly emit: EventSink;

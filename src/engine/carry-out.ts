@@ -45,6 +45,7 @@ export async function carryOut(
       restoreMount: session.restoreMount,
       credentials: session.credentials(step.id),
       sources: step.kind === 'copy' ? sources : undefined,
+      shells: session.shells?.of(step, signal),
       openLayer: ({ id }) => layerArchive(store, id),
     });
   try {

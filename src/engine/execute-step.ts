@@ -148,6 +148,7 @@ export async function executeStep(
 ): Promise<StepRecord> {
   const { store, emit } = session;
   const { step } = keyed;
+  await session.shells?.quiet(session.signal);
   // A clock that is set meanwhile must not make a duration negative.
   const started = performance.now();
   emit({

@@ -65,3 +65,6 @@ export type { SignedManifest, SignRequest } from './signatures/sign-image.js';
 export { signImage } from './signatures/sign-image.js';
 export type { VerifiedImage, VerifyRequest } from './signatures/verify-image.js';
 export { verifyImage } from './signatures/verify-image.js';
+export type { StepFiles, WantedStep } from './step-files.js';
+export { diffSteps, findStepFiles as stepFiles } from './step-files.js';
+export type { ShellOccasion, ShellRequest } from './step-shells.js';

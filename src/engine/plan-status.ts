@@ -12,6 +12,7 @@ import { indexScanStore } from '../store/entries/scan-store.js';
 import { stackTree } from '../store/layers/layer-stack.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { useLayers } from '../store/pins/uses.js';
+import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { Json } from '../util/canonical-json.js';
 import { canonicalJson } from '../util/canonical-json.js';
@@ -41,6 +42,8 @@ export interface StepStatus {
    * this one is a hit after all.
    */
   readonly afterMiss: boolean;
+  /** Layers of its file system, bottom first; undefined when the cache does not know them. */
+  readonly layers: readonly LayerId[] | undefined;
   /** What its key is made of; undefined for steps that make no layer. */
   readonly keyed: KeyedInputs | undefined;
 }
@@ -61,7 +64,10 @@ function asOutlook({ key, maker, state, open, ground }: Known): Outlook {
 }
 
 /** A base image whose layers are not all here would have to be pulled first. */
-function sourceStatus({ images, store }: LookupSession, step: SourceStep): StepStatus & Known {
+function sourceStatus(
+  { images, store }: LookupSession,
+  step: SourceStep,
+): Omit<StepStatus, 'layers'> & Known {
   const none = { step, status: 'none', afterMiss: false, keyed: undefined, open: false } as const;
   if (step.digest === undefined)
     return { ...none, key: undefined, maker: undefined, state: NOTHING, ground: NO_GROUND };
@@ -96,7 +102,7 @@ async function getStatus(
   session: LookupSession,
   step: Step,
   known: Map<StepId, Known>,
-): Promise<StepStatus & Known> {
+): Promise<Omit<StepStatus, 'layers'> & Known> {
   const unkeyed = { key: undefined, maker: undefined, open: false } as const;
   const nothing: Known = { ...unkeyed, state: NOTHING, ground: NO_GROUND };
   const base = step.parent === undefined ? nothing : known.get(step.parent);
@@ -194,9 +200,11 @@ export async function planStatus(
   try {
     for (const step of plan.steps) {
       const found = await getStatus(session, step, known);
-      const { key, status, afterMiss, keyed } = found;
+      const { key, status, afterMiss, keyed, state } = found;
+      const layers = state?.layers;
       known.set(step.id, found);
-      statuses.push({ step, key: status === 'none' ? undefined : key, status, afterMiss, keyed });
+      const shown = status === 'none' ? undefined : key;
+      statuses.push({ step, key: shown, status, afterMiss, layers, keyed });
     }
     scanStore.flush();
     return withUnneeded(plan, statuses);

@@ -45,6 +45,8 @@ import type { Resolution } from './scheduler.js';
 import { resolvePlan } from './scheduler.js';
 import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
+import type { ShellRequest } from './step-shells.js';
+import { buildShells } from './step-shells.js';
 import type { StepLimits } from './step-slots.js';
 import { getCounter, transferGauge, transferMeter } from './transfers.js';
 import { withoutMissing } from './without-missing.js';
@@ -69,6 +71,8 @@ export interface BuildRequest {
   readonly skipsCache: (step: Step) => boolean;
   readonly secret: (id: string) => Buffer | undefined;
   readonly sshAgent: (id: string) => AgentSource | undefined;
+  /** Opens shells in the containers of steps that fail, and of others. */
+  readonly shells?: ShellRequest | undefined;
   /** How many steps may run at the same time. */
   readonly jobs: StepLimits;
   /** Names the result gets. */
@@ -229,6 +233,7 @@ async function openSession(
     images,
     origins,
     sharedCache,
+    shells: request.shells && buildShells(plan, request.shells, emit),
     restoreMount: request.cacheFrom.length > 0 ? sharedCache.restoreMount : undefined,
     skipsCache,
     secret,

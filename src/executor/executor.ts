@@ -53,6 +53,37 @@ export interface ExecutionInputs {
   readonly identity: string | undefined;
 }
 
+/** When a shell is opened in a step's container. */
+export type ShellMoment =
+  | { readonly kind: 'before' }
+  /** `message`: how the step ended. */
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** A shell that can be opened. */
+export interface ShellOffer {
+  readonly moment: ShellMoment;
+  /** Its program, as the container sees it. */
+  readonly program: string;
+  /** Where the container shows the files as they were before the step; undefined: they are its own. */
+  readonly earlier: string | undefined;
+  /** Opens it on the terminal. @returns its exit code, when it has ended */
+  readonly open: () => Promise<number>;
+}
+
+/** What a build says of shells in one step's container. */
+export interface StepShells {
+  /** Open one before the step runs? */
+  readonly before: boolean;
+  /** Absolute path in the image; undefined: whichever there is. */
+  readonly program: string | undefined;
+  /** TERM of the terminal. */
+  readonly term: string | undefined;
+  /** Opens the shell when its turn has come, or lets it be. @throws StepFailedError when the step shall not run */
+  readonly attend: (offer: ShellOffer) => Promise<void>;
+  /** Told why none could be opened after a failure. */
+  readonly giveUp: (reason: string) => void;
+}
+
 /** What a step may ask of the build while it is carried out. */
 export interface ExecutionIo<Sources = unknown> {
   /** Takes a line of the program's output. */
@@ -84,6 +115,8 @@ export interface ExecutionIo<Sources = unknown> {
   readonly sources: Sources | undefined;
   /** Told how many bytes of a COPY or ADD were copied or fetched, as they are. */
   readonly onBytes?: (bytes: number) => void;
+  /** Shells in the step's container; undefined where nobody asked for one, or sits at the terminal. */
+  readonly shells?: StepShells | undefined;
   /** The archive of an input layer, without compression, for executors with a store of their own. */
   readonly openLayer: (layer: InputLayer) => Readable;
 }

@@ -17,6 +17,8 @@ const FORWARDED = [
   'SIGWINCH',
 ] as const;
 
+const STDERR = 2;
+
 /** As of a program that SIGKILL ended: nobody else ends wiac-sys. */
 function killed(): Reply {
   const payload = Buffer.alloc(4);
@@ -27,12 +29,14 @@ function killed(): Reply {
 /**
  * @param operations of the container
  * @param signal ends it
+ * @param output where its output goes: standard output may be something else's than the terminal
  * @returns how it ended
  * @throws IsolationError when wiac-sys can't be started
  */
 export async function runOnStreams(
   operations: Buffer,
   signal: AbortSignal | undefined,
+  output: 'stdout' | 'stderr' = 'stdout',
 ): Promise<Reply> {
   const { spawn } = await import('node:child_process');
   const binary = getBinary();
@@ -47,7 +51,7 @@ export async function runOnStreams(
   const end = () => send('SIGIO');
   try {
     const child = spawn(binary, ['run', String(process.pid)], {
-      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+      stdio: ['inherit', output === 'stdout' ? 'inherit' : STDERR, 'inherit', 'pipe'],
       // What passes keys on to the program has to stay in the terminal's foreground.
       detached: !process.stdin.isTTY,
       env: {},

@@ -5,6 +5,7 @@ import type { SourceLocation } from '../util/errors.js';
 import type { Credentials } from './git-url.js';
 import type { GraphBuilder } from './graph.js';
 import type { PlanOptions } from './plan.js';
+import type { SettingsLog } from './settings.js';
 import type { StageConfig } from './stage-config.js';
 import type { Stage, StageTable } from './stages.js';
 import type { StepId } from './step.js';
@@ -35,6 +36,7 @@ export interface Compilation extends StageTable {
   /** Variables of the global scope. */
   readonly globals: ReadonlyMap<string, string>;
   readonly graph: GraphBuilder;
+  readonly settings: SettingsLog;
   /** For the servers that steps fetch from; no part of any step. */
   readonly credentials: Map<StepId, Credentials>;
   /** Text that was made of variables, whatever became of it. */

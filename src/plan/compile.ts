@@ -23,6 +23,7 @@ import type { Remote } from './remote.js';
 import { runStep } from './run-step.js';
 import type { Expander } from './scope.js';
 import { expander } from './scope.js';
+import { settingsLog } from './settings.js';
 import type { ConfigFields } from './stage-config.js';
 import { applyChange, changedFields, closeConfig } from './stage-config.js';
 import type { Stage } from './stages.js';
@@ -144,7 +145,9 @@ function applyInstruction(
   for (const [index, step] of steps.entries()) {
     const created_by = history[index];
     compilation.kept.spend(textSize(step) + textSize(created_by), instruction.location);
-    state.head = compilation.graph.add({ ...step, parent: state.head });
+    const parent = state.head;
+    state.head = compilation.graph.add({ ...step, parent });
+    compilation.settings.add(state.head, parent, state.config.fields, change.env);
     if (created_by === undefined) continue;
     const empty_layer = !LAYERS.includes(instruction.kind);
     state.history.push({ created_by, empty_layer, comment: HISTORY_COMMENT, step: state.head });
@@ -181,6 +184,7 @@ function stageCompiler(compilation: () => Compilation): Compilation['compileStag
     active.push(stage);
     const { dockerfile, expanded } = compilation();
     const state = begin(compilation(), stage);
+    compilation().settings.begin(state.head, state.config);
     const expand = expander(dockerfile.directives.escape, stageLookup(state), expanded);
     for (const [at, instruction] of [...takeTriggers(state), ...stage.body].entries()) {
       applyInstruction(compilation(), state, instruction, at + PLACE_BEHIND_FROM, expand);
@@ -213,6 +217,7 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
     named: parts.named,
     globals: globals.values,
     graph: graphBuilder(),
+    settings: settingsLog(),
     credentials: new Map(),
     expanded,
     kept: textBudget(),
@@ -236,6 +241,7 @@ export function compile(dockerfile: Dockerfile, options: PlanOptions): Plan {
     author: result.author,
     history,
     credentials: (step) => compilation.credentials.get(step),
+    settings: compilation.settings.get,
     warnings: unused.map(
       (name) => `build argument ${name} was given, but no ARG of a built stage declares it`,
     ),

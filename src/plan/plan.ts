@@ -73,6 +73,15 @@ export interface PlanOptions {
   readonly allowed: readonly Entitlement[];
 }
 
+/** What a program finds that is started where a step has ended. */
+export interface StepSettings {
+  /** ENV, without the arguments that a RUN sees. */
+  readonly env: readonly (readonly [string, string])[];
+  /** `user[:group]`; empty: root. */
+  readonly user: string;
+  readonly workdir: string;
+}
+
 /** The steps that the target needs, each after all steps that it depends on. Other stages are left out. */
 export interface Plan {
   /** Platform of the stage that is the result. */
@@ -87,6 +96,8 @@ export interface Plan {
   readonly history: readonly (HistoryEntry & { readonly step: StepId })[];
   /** User and password for the server that a step fetches from. A function, so that no printed plan has them. */
   readonly credentials: (step: StepId) => Credentials | undefined;
+  /** A function, because all of them take much more than the steps. */
+  readonly settings: (step: StepId) => StepSettings;
   /** Warnings: build arguments that no ARG of a built stage declares. */
   readonly warnings: readonly string[];
 }

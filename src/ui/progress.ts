@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { EventSink } from '../engine/events.js';
 import type { GithubSettings } from './github.js';
+import { heldText } from './held-text.js';
 import { describeWarning, plainProgress } from './plain.js';
 
 export const PROGRESS_MODES = [
@@ -23,6 +24,9 @@ export type ProgressMode = (typeof PROGRESS_MODES)[number];
 export interface Progress {
   readonly emit: EventSink;
   readonly close: () => void;
+  /** Leaves the terminal to something else, until `resume`. */
+  readonly pause: () => void;
+  readonly resume: () => void;
 }
 
 function onlyWarnings(write: (text: string) => void): EventSink {
@@ -60,32 +64,33 @@ export async function progressOpener(
   log?: (text: string) => void,
 ): Promise<() => Progress> {
   const { stderr } = process;
-  const write = log ?? ((text: string) => void stderr.write(text));
-  const showing = (emit: EventSink) => () => ({ emit, close: () => {} });
+  const held = heldText(log ?? ((text: string) => void stderr.write(text)));
+  // A file is nobody else's.
+  const { hold: pause, release: resume } = log ? { hold: () => {}, release: () => {} } : held;
+  const { write } = held;
+  const showing = (emit: EventSink) => () => ({ emit, close: () => {}, pause, resume });
   if (mode === 'none') return showing(() => {});
   if (quiet || mode === 'quiet') return showing(onlyWarnings(write));
   if (mode === 'json') return showing((event) => write(`${JSON.stringify(event)}\n`));
   if (mode === 'rawjson') {
     const { rawJsonProgress } = await import('./rawjson.js');
     const writeStatus = (status: unknown) => write(`${JSON.stringify(status)}\n`);
-    return () => ({
-      emit: rawJsonProgress(writeStatus, () => new Date().toISOString()),
-      close: () => {},
-    });
+    return () => showing(rawJsonProgress(writeStatus, () => new Date().toISOString()))();
   }
   if (!log && (mode === 'github' || mode === 'gitlab')) {
     const { groupedProgress } = await import('./grouped.js');
     if (mode === 'github') {
       const { githubWriter } = await import('./github.js');
-      return () => groupedProgress(githubWriter(githubSettings(write)));
+      return () => ({ ...groupedProgress(githubWriter(githubSettings(write))), pause, resume });
     }
     const { gitlabWriter } = await import('./gitlab.js');
-    return () => groupedProgress(gitlabWriter(write, () => Math.floor(Date.now() / 1000)));
+    const clock = () => Math.floor(Date.now() / 1000);
+    return () => ({ ...groupedProgress(gitlabWriter(write, clock)), pause, resume });
   }
   if (!log && (mode === 'tty' || (mode === 'auto' && isDrawable(stderr, process.env)))) {
     const { ttyProgress, usesColour } = await import('./tty.js');
     const colour = usesColour(process.env);
     return () => ttyProgress(stderr, colour);
   }
-  return () => ({ emit: plainProgress(write), close: () => {} });
+  return () => showing(plainProgress(write))();
 }

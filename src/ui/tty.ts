@@ -4,6 +4,7 @@ import { openBuildView } from './build-view.js';
 import { describeConclusion } from './conclusion.js';
 import { renderFrame, renderRecord } from './frame.js';
 import { describeEvent } from './plain.js';
+import type { Progress } from './progress.js';
 import { framePatch, lastText, rowsAfterResize, SHOW_CURSOR, textAbove } from './screen.js';
 
 const REDRAW_MS = 100;
@@ -25,7 +26,7 @@ export function usesColour({ NO_COLOR, CLICOLOR, CLICOLOR_FORCE }: NodeJS.Proces
 }
 
 /**
- * A sink that draws, and `close` to leave the terminal in order.
+ * A sink that draws, and `close` to leave the terminal in order. Paused, it draws nothing.
  * @param colour whether it may have any
  * @param clock ms since the epoch
  */
@@ -33,12 +34,14 @@ export function ttyProgress(
   stream: Terminal,
   colour: boolean,
   clock: () => number = Date.now,
-): { emit: EventSink; close: () => void } {
+): Progress {
   const { view, add } = openBuildView();
   /** What is on the terminal. */
   let drawn: readonly string[] = [];
   /** Texts that come behind the steps. */
   const remarks: string[] = [];
+  /** Texts that come above the frame, when the terminal is ours again; undefined: it is. */
+  let waiting: string[] | undefined;
   const size = () => ({
     columns: stream.columns || DEFAULT_COLUMNS,
     rows: stream.rows || DEFAULT_ROWS,
@@ -46,6 +49,7 @@ export function ttyProgress(
     colour,
   });
   const draw = (rows?: number): void => {
+    if (waiting) return;
     const next = renderFrame(view, size());
     if (rows === undefined && next.join('\n') === drawn.join('\n')) return;
     stream.write(framePatch(drawn, next, rows));
@@ -66,13 +70,29 @@ export function ttyProgress(
       (id) => view.names.get(id) ?? id,
       (id) => view.all.get(id),
     ) ?? '';
+  const writeAbove = (text: string): void => {
+    const next = renderFrame(view, size());
+    stream.write(textAbove(drawn, text, next));
+    drawn = next;
+  };
   const emit: EventSink = (event) => {
     add(event, clock());
     if (event.type === 'lint' || event.type === 'built') remarks.push(describe(event));
     if (event.type !== 'warning') return;
-    const next = renderFrame(view, size());
-    stream.write(textAbove(drawn, `${describe(event)}\n`, next));
-    drawn = next;
+    if (waiting) waiting.push(`${describe(event)}\n`);
+    else writeAbove(`${describe(event)}\n`);
+  };
+  const pause = (): void => {
+    draw();
+    waiting ??= [];
+    // What it shows stays: the last lines of a step that failed.
+    stream.write(lastText(drawn, drawn.map((line) => `${line}\n`).join('')));
+    drawn = [];
+  };
+  const resume = (): void => {
+    const texts = waiting ?? [];
+    waiting = undefined;
+    writeAbove(texts.join(''));
   };
   const close = (): void => {
     clearInterval(timer);
@@ -82,5 +102,5 @@ export function ttyProgress(
     stream.write(lastText(drawn, lines.map((line) => `${line}\n`).join('')));
     drawn = [];
   };
-  return { emit, close };
+  return { emit, close, pause, resume };
 }

@@ -62,7 +62,9 @@ const REASONS: readonly Reason[] = [
     files: {
       'executor/local/sandbox.ts': 'existsSync readFileSync',
       'executor/local/execute-fetch.ts': 'existsSync renameSync rmSync',
-      'executor/local/execute-run.ts': 'mkdirSync statfsSync writeFileSync',
+      'executor/local/execute-run.ts': 'statfsSync',
+      'executor/local/step-container.ts': 'mkdirSync writeFileSync',
+      'executor/local/step-shell.ts': 'mkdirSync mkdtempSync',
       'executor/local/mount-points.ts':
         'chmodSync chownSync existsSync lstatSync mkdirSync utimesSync writeFileSync',
       'executor/local/rootfs.ts': 'chmodSync chownSync existsSync lstatSync readFileSync',
@@ -94,6 +96,7 @@ const REASONS: readonly Reason[] = [
       'cli/copy.ts': 'existsSync realpathSync statSync',
       'cli/combine-options.ts': 'readFileSync',
       'cli/git-labels.ts': 'realpathSync',
+      'cli/is-directory.ts': 'statSync',
       'cli/imagetools-command.ts': 'readFileSync',
       'cli/keep-build.ts': 'existsSync',
       'cli/key-files.ts': 'readFileSync',
@@ -111,6 +114,7 @@ const REASONS: readonly Reason[] = [
       'cli/secrets.ts': 'readFileSync statSync',
       'executor/local/devices.ts': 'readdirSync statSync',
       'executor/local/run-program.ts': 'existsSync mkdirSync realpathSync',
+      'executor/local/shell-program.ts': 'statSync',
       'executor/local/ssh-agent.ts': 'chmodSync chownSync openSync readFileSync',
       'fs/scan/local-context.ts': 'readFileSync realpathSync statSync',
       'libs/closure.ts': 'realpathSync statSync',

@@ -96,7 +96,8 @@ describe('options without effect', () => {
     expect(exitCode).toBe(0);
     const lines = stderr.split('\n').filter((line) => line.includes('changes nothing'));
     expect(lines).toHaveLength(FLAGS.length);
-    for (const line of lines) expect(line).toMatch(/^wiac: warning: --[a-z-]+( docker)? changes/);
+    for (const line of lines)
+      expect(line).toMatch(/^wiac: warning: --?[a-zA-Z-]+( docker)? changes/);
     const quiet = await wiac(['build', '-q', ...FLAGS, root]);
     expect(quiet).toMatchObject({ exitCode: 0, stderr: '' });
     const json = await wiac(['build', '--progress=json', ...FLAGS, root]);

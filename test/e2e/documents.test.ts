@@ -109,6 +109,16 @@ test('docs/history.md: its commands work', async () => {
   expect(JSON.parse(stdout.slice(stdout.indexOf('\n[\n')))).toMatchObject([{ images: ['hello'] }]);
 });
 
+test('the commands of docs/debug.md work', async () => {
+  const { cwd, env } = clone();
+  const [block = ''] = shellBlocks(readFileSync('docs/debug.md', 'utf8'));
+  const { stdout } = await execa('sh', ['-e', '-c', block], { cwd, env });
+  expect(stdout).toMatch(/^\/usr\/local\/sbin:.*\nno permission yet\nA {2}\d+ B {2}\/myapp.sh$/m);
+  expect(stdout).toContain('+echo hello from a container\n');
+  expect(readdirSync(join(cwd, 'tree'))).toEqual(['bin']);
+  expect(existsSync(join(cwd, 'tree.tar'))).toBe(true);
+});
+
 describe('CONTRIBUTING', () => {
   test('the set-up commands are those of .ci/run, in its order', () => {
     const [setUp = ''] = shellBlocks(readFileSync('CONTRIBUTING.md', 'utf8'));
@@ -135,6 +145,7 @@ describe('CONTRIBUTING', () => {
       'CONTRIBUTING.md',
       'bench/README.md',
       'docs/vocabulary.md',
+      'docs/debug.md',
       'docs/events.md',
       'docs/history.md',
       'docs/library.md',

@@ -275,3 +275,30 @@ test("stages for Windows have Windows' shell and PATH", () => {
   });
   expect(mixed.steps.at(-1)).toMatchObject({ argv: ['/bin/sh', '-c', 'x'] });
 });
+
+describe('what a program finds that is started after a step', () => {
+  const lines = [
+    ...['FROM image AS base', 'ENV A=1 B=2', 'WORKDIR /w', 'FROM base AS top', 'ARG C=3'],
+    ...['ENV A=$C', 'USER me', 'COPY x /', 'FROM scratch', 'COPY --from=top /x /', 'USER other'],
+  ];
+
+  test('ENV, USER and WORKDIR of all steps below, those of the stage before as well', () => {
+    const { steps, settings } = plan(lines);
+    const settingsAfter = (text: string) => {
+      const step = steps.find((each) => each.text === text);
+      return step && settings(step.id);
+    };
+    const path = ['PATH', '/p'];
+    const [one, two] = [
+      ['A', '1'],
+      ['B', '2'],
+    ];
+    expect(settingsAfter('FROM image AS base')).toEqual({ env: [path], user: '', workdir: '/' });
+    expect(settingsAfter('ENV A=1 B=2')).toEqual({ env: [path, one, two], user: '', workdir: '/' });
+    expect(settingsAfter('ARG C=3')).toEqual({ env: [path, one, two], user: '', workdir: '/w' });
+    const changed = [path, ['A', '3'], two];
+    expect(settingsAfter('COPY x /')).toEqual({ env: changed, user: 'me', workdir: '/w' });
+    expect(settingsAfter('COPY --from=top /x /')).toMatchObject({ user: '', workdir: '/' });
+    expect(settingsAfter('USER other')).toMatchObject({ user: 'other', workdir: '/' });
+  });
+});

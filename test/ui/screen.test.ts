@@ -120,3 +120,21 @@ test.each<[NodeJS.ProcessEnv, boolean]>([
 ])('colours with %j: %p', (env, colour) => {
   expect(usesColour(env)).toBe(colour);
 });
+
+test('paused, nothing is drawn over what has the terminal; then it goes on below', async () => {
+  const { stream, shown, progress, work, pass } = busy(60, 20, 2);
+  work();
+  const before = await shown();
+  progress.pause();
+  stream.write('shell>\n');
+  progress.emit({ type: 'output', step: step(0), text: 'meanwhile' });
+  progress.emit({ type: 'warning', message: 'careful' });
+  pass(1000);
+  expect(await shown()).toEqual([...before, 'shell>']);
+  progress.resume();
+  const after = (await shown()).slice(before.length + 1);
+  expect(after[0]).toBe('wiac: warning: careful');
+  expect(after[1]).toMatch(/steps, /);
+  expect(after).toContain('  | meanwhile');
+  progress.close();
+});

@@ -87,6 +87,12 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       'steps to run at the same time (default: what the machine bears, 8 on a small one)',
       positiveInteger,
     )
+    .option(
+      '--debug <shell|step>',
+      "alone: open a shell in the container of a RUN that fails; /PATH: this shell; STEP: also before\nthis step (id or name in wiac plan, or its instruction's beginning); can be given twice",
+      collect,
+      [],
+    )
     .addOption(progressOption())
     .addOption(isolationOption())
     .addOption(runtimeOption())
@@ -106,7 +112,7 @@ function withoutEffect(command: Command): Command {
     .option('--force-rm', 'of docker', false)
     .option('--compress', 'of docker', false)
     .option('--disable-content-trust', 'of docker', false)
-    .option('-D, --debug', 'of docker', false)
+    .option('-D', 'of docker', false)
     .option('--builder <name>', 'of docker')
     .option('--disable-compression', 'of buildah', false)
     .option('--identity-label <bool>', 'of buildah', booleanOption)

@@ -1,7 +1,10 @@
 /** Declares the commands that look into images: `wiac sbom`, `provenance`, `diff`. */
 import { type Command, Option } from 'commander';
+import { lockOptions } from './declare-lock.js';
 import { registryOptions } from './declare-registry.js';
+import { STEP } from './declare-steps.js';
 import type { SetExitCode } from './options.js';
+import { dockerfileOptions } from './options.js';
 
 const IMAGE =
   'name or id of an image of the store, else a reference: host:5000/name:tag,\noci-layout://DIR[:NAME], oci-archive:FILE, docker-archive:FILE; docker:// asks the registry at once';
@@ -40,13 +43,16 @@ export function addContents(program: Command, setExitCode: SetExitCode): void {
     .action(async (name: string, options) => {
       await (await import('../carried-command.js')).provenanceCommand(name, options, setExitCode);
     });
-  platformOption(registryOptions(program.command('diff')))
-    .summary('show what two images differ in: files, or packages')
+  lockOptions(dockerfileOptions(program.command('diff')))
+    .summary('show what a step changed, or what two steps or images differ in: files, or packages')
+    .usage('[options] <path> <step> [step]\n       wiac diff [options] <image> <image>')
     .description(
-      'Lists the files that the second image has and the first has not (A), both have and differ in (C), and\nonly the first has (D). Times of files are not compared. Prints nothing when nothing differs.',
+      `Lists the files that were added (A), changed (C) and deleted (D), with their sizes: by a step, or from the first of two steps or images to the second. Times of files are not compared. Prints nothing when nothing differs. Steps have to be in the cache: nothing is built. The first word is a build context when it is written as a path (., ./NAME), or is a directory and no image of the store. The options of builds are for steps.\n\nAn image is the ${IMAGE.replaceAll('\n', ' ')}.`,
     )
-    .argument('<before>', IMAGE)
-    .argument('<after>', 'likewise')
+    .argument('<first>', 'a build context, or an image')
+    .argument('<second>', STEP)
+    .argument('[third]', 'the same, for steps')
+    .option('-p, --patch', 'what small text files differ in, as git diff has it', false)
     .option(
       '--packages',
       'packages instead: added, removed, upgraded, downgraded; of layers that are here,\nelse of the SBOM that the image carries, else of layers that are fetched',
@@ -54,8 +60,9 @@ export function addContents(program: Command, setExitCode: SetExitCode): void {
     )
     .option('--json', 'as JSON', false)
     .option('--exit-code', 'end with 1 when something differs, as git diff has it', false)
-    .action(async (before: string, after: string, options) => {
-      const { diffImagesCommand } = await import('../diff-command.js');
-      await diffImagesCommand(before, after, options, setExitCode);
+    .action(async (first: string, second: string, third: string | undefined, options) => {
+      const { diffCommand } = await import('../diff-command.js');
+      const words = [first, second, ...(third === undefined ? [] : [third])];
+      await diffCommand(words, options, setExitCode);
     });
 }

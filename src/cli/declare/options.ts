@@ -37,6 +37,7 @@ function collectEntitlements(value: string, before: readonly string[] = []): str
 const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
   '--provenance': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
   '--sbom': /^(?:true|false|(?:mode|version|generator|disabled)=.*)$/,
+  '--debug': undefined,
   '--prefer-index': undefined,
   '--pull': undefined,
   '--tls-verify': undefined,
@@ -48,7 +49,7 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
 /** The commands that have them. */
 const WITH_SWITCHES = [
   ...['build', 'lock', 'plan', 'why', 'repro', 'pull', 'push', 'login', 'imagetools'],
-  ...['sign', 'verify-image', 'sbom', 'provenance', 'diff'],
+  ...['sign', 'verify-image', 'sbom', 'provenance', 'diff', 'shell', 'export'],
 ];
 
 /**
@@ -57,8 +58,9 @@ const WITH_SWITCHES = [
  */
 export function withSwitchValues(words: readonly string[]): string[] {
   if (!WITH_SWITCHES.includes(words[0] ?? '')) return [...words];
+  const end = words.indexOf('--');
   return words.map((word, at) => {
-    if (!Object.hasOwn(SWITCHES, word)) return word;
+    if ((end !== -1 && at > end) || !Object.hasOwn(SWITCHES, word)) return word;
     const hasValue = SWITCHES[word]?.test(words[at + 1] ?? '');
     return hasValue ? word : `${word}=true`;
   });

@@ -1,29 +1,24 @@
 /** Results into what --output asks for. */
 import type { Writable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
-import type { PackedTree } from '../../fs/archive/pack.js';
 import type { Annotation } from '../../oci/annotations.js';
 import { dockerArchiveSink } from '../../oci/docker-archive.js';
-import { ImageError } from '../../oci/image-error.js';
 import { layoutSink } from '../../oci/layout.js';
 import { nowhereSink } from '../../oci/nowhere.js';
 import { ociArchiveSink } from '../../oci/oci-archive.js';
 import { formatReference, parseRegistryReference } from '../../oci/reference.js';
 import type { RegistryOptions } from '../../oci/registry/registry.js';
 import type { ImageSink } from '../../oci/resolved-image.js';
-import { layerStack } from '../../store/layers/layer-stack.js';
 import { lazyScratch } from '../../store/layers/layer-store.js';
 import type { Store } from '../../store/store.js';
-import { counting } from '../../util/byte-counter.js';
-import { UsageError } from '../../util/errors.js';
-import { inUserNamespace } from '../../util/user-namespace.js';
 import type { TransferKind } from '../events.js';
 import type { Gauge, Meter } from '../transfers.js';
-import { getCounter, meteredSink, unmetered } from '../transfers.js';
+import { meteredSink, unmetered } from '../transfers.js';
 import type { Exported, ExportItem, ExportOptions } from './export-image.js';
 import { DEFAULT_EXPORT, exportImages } from './export-image.js';
 import type { ImageOutput, Output } from './output-spec.js';
 import { getMediaTypes, STDOUT } from './output-spec.js';
+import { standardOutput, writeTrees } from './write-trees.js';
 
 /** What the outputs of one build share. */
 export interface OutputRequest {
@@ -93,13 +88,6 @@ async function writeTo(
 }
 
 /** @throws UsageError where there is nothing that it could go to */
-function standardOutput({ stdout }: OutputRequest): Writable {
-  if (stdout) return stdout;
-  throw new UsageError('there is no standard output for an archive', {
-    hint: 'give it a dest=FILE',
-  });
-}
-
 function archiveSink(
   output: Output & { type: 'oci' | 'docker' },
   request: OutputRequest,
@@ -172,55 +160,6 @@ async function pushTo(
     );
   }
   return exported;
-}
-
-/**
- * Notices files that several platforms have at one place, where all of them go to one directory; as
- * with BuildKit none of them wins. @throws ImageError
- */
-function refuseSameFiles(): (name: string, isDirectory: boolean) => void {
-  const directories = new Map<string, boolean>();
-  return (name, isDirectory) => {
-    const path = name.replace(/\/$/, '');
-    const known = directories.get(path);
-    directories.set(path, isDirectory);
-    if (known === undefined || (known && isDirectory)) return;
-    throw new ImageError(`several platforms have a file /${Buffer.from(path, 'latin1')}`, {
-      hint: 'leave platform-split=false out: each platform gets a directory of its own',
-    });
-  };
-}
-
-async function writeTrees(
-  request: OutputRequest,
-  output: Output & { type: 'local' | 'tar' },
-): Promise<void> {
-  const { store, items, epoch, signal } = request;
-  const { type, dest, split = items.length > 1 } = output;
-  const trees: PackedTree[] = [];
-  for (const { image } of items) {
-    const directory = split ? image.platform.replaceAll('/', '_') : '';
-    trees.push({ directory, layers: await layerStack(store, image.layers) });
-  }
-  const onEntry = !split && items.length > 1 ? refuseSameFiles() : undefined;
-  const counter = getCounter(request, 'export', dest === STDOUT ? 'standard output' : dest);
-  if (type === 'tar') {
-    const { writeTarTree } = await import('../../fs/archive/tar-tree.js');
-    const target = dest === STDOUT ? standardOutput(request) : dest;
-    return counting(counter, undefined, (onBytes) =>
-      writeTarTree(trees, target, { time: epoch, onEntry, onBytes, signal }),
-    );
-  }
-  const { writeLocalTree } = await import('../../fs/archive/local-tree.js');
-  // As buildx does: the files belong to the user who builds.
-  const owner = { uid: 0, gid: 0 };
-  const rootless = inUserNamespace();
-  for (const { layers, directory } of trees) {
-    const target = directory === '' ? dest : `${dest}/${directory}`;
-    await counting(counter, undefined, (onBytes) =>
-      writeLocalTree(layers, target, { time: epoch, owner, onEntry, onBytes, rootless, signal }),
-    );
-  }
 }
 
 /**

@@ -24,6 +24,8 @@ export interface PreparedMounts {
   readonly tmpfs: readonly TmpfsMount[];
   readonly env: readonly (readonly [string, string])[];
   readonly secrets: readonly MemoryFile[];
+  /** Directories of cache mounts, which stay when the step has ended. */
+  readonly caches: readonly string[];
   readonly close: () => void;
 }
 
@@ -40,13 +42,14 @@ interface Preparation {
   readonly tmpfs: TmpfsMount[];
   readonly env: (readonly [string, string])[];
   readonly closers: (() => void)[];
+  readonly caches: string[];
   readonly secrets: MemoryFile[];
   sockets: number;
 }
 
 /** A directory that layers are shown in. @param lower topmost first */
-function addView(
-  { scratch, views }: Preparation,
+export function addView(
+  { scratch, views }: Pick<Preparation, 'scratch' | 'views'>,
   lower: readonly string[],
   readOnly: boolean,
 ): { readonly root: string; readonly empty: string } {
@@ -176,6 +179,7 @@ export async function prepareMounts(
     tmpfs: [],
     env: [],
     closers: [],
+    caches: [],
     secrets: [],
     sockets: 0,
   };
@@ -201,6 +205,7 @@ export async function prepareMounts(
       else if (mount.type === 'cache') {
         const cache = await openCacheMount(machine, mount, source, step.location, io);
         preparation.closers.push(cache.close);
+        preparation.caches.push(cache.path);
         preparation.requests.push({
           source: cache.path,
           path: mount.target,
@@ -218,6 +223,6 @@ export async function prepareMounts(
     close();
     throw error;
   }
-  const { views, requests, tmpfs, env, secrets } = preparation;
-  return { views, requests, tmpfs, env, secrets, close };
+  const { views, requests, tmpfs, env, secrets, caches } = preparation;
+  return { views, requests, tmpfs, env, secrets, caches, close };
 }

@@ -118,12 +118,14 @@ export async function runCaptured(
 
 /**
  * The same, with the streams of wiac's caller for its program.
+ * @param output which of them the program's output goes to
  * @throws IsolationError also when a file that its output goes to takes no more
  */
 export async function runAttached(
   container: Container,
   signal: AbortSignal | undefined,
+  output: 'stdout' | 'stderr' = 'stdout',
 ): Promise<Exit> {
-  const reply = await runOnStreams(encode(container, 'relay'), signal);
+  const reply = await runOnStreams(encode(container, 'relay'), signal, output);
   return asProgramEnd(getExit(reply), container);
 }

@@ -1,0 +1,69 @@
+/** What small text files differ in, as git shows it. */
+import { formatPatch, structuredPatch } from 'diff';
+import type { FileChange, ShownFile } from '../../fs/layer/diff-stacks.js';
+import type { Stack } from '../../fs/layer/stack.js';
+import { locate } from '../../fs/layer/stack.js';
+import { readBytesBelow } from '../../fs/read.js';
+
+/** Larger files are only named. Bytes. */
+const MOST_BYTES = 1 << 20;
+/** git looks so far for a NUL byte, and takes a file with one for binary. */
+const LOOKED_AT_BYTES = 8000;
+/** Lines added and removed; with more, to find the shortest difference would take minutes. */
+const MOST_LINES = 5000;
+const CONTEXT_LINES = 3;
+const FILE_TYPE = 0o100000;
+const NOWHERE = '/dev/null';
+
+/** Its bytes as characters; undefined when it is no small text file. '' for one that is not there. */
+function readTextFile(stack: Stack, path: string, file: ShownFile | undefined): string | undefined {
+  if (!file) return '';
+  if (file.type !== 'file' || file.size > MOST_BYTES) return undefined;
+  const entry = locate(stack, path);
+  const bytes = entry && readBytesBelow(entry.root, entry.path);
+  if (!bytes || bytes.subarray(0, LOOKED_AT_BYTES).includes(0)) return undefined;
+  return bytes.toString('latin1');
+}
+
+/** As git writes it. */
+function modeOf({ mode }: ShownFile): string {
+  return (FILE_TYPE | mode).toString(8);
+}
+
+/** What stands before the words for content that is not shown. */
+function binaryHeader(name: string, { before, after }: FileChange): string {
+  const made = after && !before ? `new file mode ${modeOf(after)}\n` : '';
+  const gone = before && !after ? `deleted file mode ${modeOf(before)}\n` : '';
+  return `diff --git a/${name} b/${name}\n${made}${gone}`;
+}
+
+/**
+ * The patch of one change, as `patch -p1` takes it; undefined where no file's content differs.
+ * @returns a string with a character for each byte
+ */
+export function filePatch(before: Stack, after: Stack, change: FileChange): string | undefined {
+  const { path, before: old, after: now, isContent } = change;
+  const isFile = [old, now].some((file) => file?.type === 'file');
+  const isOneFile = isFile && (!old || !now);
+  if (!isContent && !isOneFile) return undefined;
+  // Bytes, as the texts have them.
+  const name = Buffer.from(path).toString('latin1');
+  const from = old ? `a/${name}` : NOWHERE;
+  const to = now ? `b/${name}` : NOWHERE;
+  const texts = [readTextFile(before, path, old), readTextFile(after, path, now)];
+  const [oldText, newText] = texts;
+  const unshown = (what: string) =>
+    `${binaryHeader(name, change)}${what} ${from} and ${to} differ\n`;
+  if (oldText === undefined || newText === undefined) return unshown('Binary files');
+  const limits = { context: CONTEXT_LINES, maxEditLength: MOST_LINES };
+  const patch = structuredPatch(from, to, oldText, newText, undefined, undefined, limits);
+  if (!patch) return unshown('Very different files');
+  return formatPatch({
+    ...patch,
+    isGit: true,
+    isCreate: !old,
+    isDelete: !now,
+    ...(old && old.mode !== now?.mode ? { oldMode: modeOf(old) } : {}),
+    ...(now && old?.mode !== now.mode ? { newMode: modeOf(now) } : {}),
+  });
+}
