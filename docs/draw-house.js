@@ -16,6 +16,7 @@ export const ROOMS = [
   ['engine', 'builds: look-ups, scheduler; images and contexts come in, results go out'],
   ['engine/exports', 'results as images, archives, directories and shared caches'],
   ['engine/inputs', 'Dockerfiles and build contexts, wherever they are'],
+  ['engine/watch', 'builds that are made again when something changes'],
   ['engine/locks', 'lock files: read for a build, written from what the inputs are now'],
   ['engine/mounts', 'cache mounts into shared caches, and back into a store'],
   ['engine/images', 'images that a build is based on, and layers that have to be fetched'],

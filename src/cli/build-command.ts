@@ -246,6 +246,7 @@ async function buildAndWrite(
     const outputs = module?.planOutputs(options);
     const result = await buildDockerfile(store, {
       ...request,
+      secret: record.secret,
       shells: debugging?.shells,
       keep: options.iidfile !== undefined,
       cacheTo: options.cacheTo,

@@ -19,13 +19,18 @@ function dockerfilePath({ context, file }: DockerfileBuild): string {
   return place.startsWith('/') ? usualPath(place) : 'Dockerfile';
 }
 
+/** A build that is kept, or not: the config file says. */
+export interface KeptBuild extends Omit<BuildRecorder, 'id' | 'hide'> {
+  readonly isKept: boolean;
+  /** In the place of that of the request: what a step is given is kept out of the record. */
+  readonly secret: DockerfileBuild['secret'];
+}
+
 /** @param platforms as they were asked for @throws UsageError for a config file that makes no sense */
-export function keepBuild(
-  store: Store,
-  request: DockerfileBuild,
-): Omit<BuildRecorder, 'id'> & { readonly isKept: boolean } {
+export function keepBuild(store: Store, request: DockerfileBuild): KeptBuild {
   const bounds = readHistoryBounds(process.env);
-  if (bounds.keepBuilds === 0) return { ...NO_RECORDER, isKept: false };
+  const { secret } = request;
+  if (bounds.keepBuilds === 0) return { ...NO_RECORDER, isKept: false, secret };
   const { context, target, platforms, buildArgs = {}, labels = {}, result } = request;
   const origin = {
     command: process.argv.slice(2),
@@ -35,5 +40,11 @@ export function keepBuild(
     platforms,
     variables: [buildArgs, labels, result?.env ?? {}],
   };
-  return { ...recordBuild(store, origin, bounds), isKept: true };
+  const record = recordBuild(store, origin, bounds);
+  const hiding = (id: string): Buffer | undefined => {
+    const value = secret?.(id);
+    if (value) record.hide(value.toString('utf8'));
+    return value;
+  };
+  return { ...record, isKept: true, secret: secret && hiding };
 }

@@ -55,7 +55,11 @@ async function useResult(
 }
 
 /** Shows and keeps each build, and hands on what it has made. */
-function listen(results: Results, open: () => Progress, form: ErrorForm): WatchListener {
+function listen(
+  results: Results,
+  open: () => Progress,
+  form: ErrorForm,
+): WatchListener & Pick<DockerfileBuild, 'secret'> {
   const { options, store, request, program, outputs } = results;
   const start = () => {
     const record = keepBuild(store, request);
@@ -72,6 +76,7 @@ function listen(results: Results, open: () => Progress, form: ErrorForm): WatchL
     current = undefined;
   };
   return {
+    secret: (id) => (current ? current.record : request).secret?.(id),
     begin: () => {
       current = start();
       return current.emit;
@@ -133,9 +138,11 @@ export async function watchCommand(
   try {
     await renewLock(store, request, options, warn);
     const results = { options, store, request, module, outputs, program };
+    const listener = listen(results, open, form);
     const wanted: DockerfileBuild & { readonly signal: AbortSignal } = {
       ...request,
       signal,
+      secret: listener.secret,
       keep: options.iidfile !== undefined,
       cacheTo: options.cacheTo,
       names: outputs?.names ?? options.tag,
@@ -143,7 +150,7 @@ export async function watchCommand(
       explain: true,
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
     };
-    return await watchBuild(store, wanted, [root], listen(results, open, form));
+    return await watchBuild(store, wanted, [root], listener);
   } finally {
     await program?.stop();
     await closeStore(store);

@@ -68,3 +68,5 @@ export { verifyImage } from './signatures/verify-image.js';
 export type { StepFiles, WantedStep } from './step-files.js';
 export { diffSteps, findStepFiles as stepFiles } from './step-files.js';
 export type { ShellOccasion, ShellRequest } from './step-shells.js';
+export type { WatchedBuild, WatchListener } from './watch/watch-build.js';
+export { watchBuild as watch } from './watch/watch-build.js';

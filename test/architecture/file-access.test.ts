@@ -102,6 +102,7 @@ const REASONS: readonly Reason[] = [
       'cli/key-files.ts': 'readFileSync',
       'engine/inputs/build-input.ts':
         'createReadStream existsSync mkdirSync openSync readFileSync statSync',
+      'engine/watch/watch-places.ts': 'readdirSync watch',
       'executor/local/layer-directory.ts': 'readdirSync statSync',
       'cli/log-file.ts': 'appendFileSync writeFileSync',
       'cli/step-summary.ts': 'appendFileSync statSync',

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, dockerfile, tempDir } from '../support/wiac.js';
+import { context, dockerfile, printed, tempDir } from '../support/wiac.js';
 
 /** Majors beside the one that runs the tests. npm's packages of Node hold nothing but the program. */
 const OTHER_NODES = ['22', '24'];
@@ -65,7 +65,8 @@ function packages(): string[] {
 
 test('it brings the package that it loads, and no other', async () => {
   const native = `@lmdb/lmdb-linux-${process.arch}`;
-  expect(packages()).toEqual([native, 'wiac']);
+  const watcher = `@parcel/watcher-linux-${process.arch}-glibc`;
+  expect(packages()).toEqual([native, watcher, 'wiac']);
   const manifest = JSON.parse(readFileSync(join(modules, 'wiac/package.json'), 'utf8'));
   expect(manifest.dependencies).toBe(undefined);
   // One a processor: they are what lmdb itself would install.
@@ -73,6 +74,12 @@ test('it brings the package that it loads, and no other', async () => {
   expect(manifest.optionalDependencies).toEqual({
     '@lmdb/lmdb-linux-arm64': version,
     '@lmdb/lmdb-linux-x64': version,
+    ...Object.fromEntries(
+      ['arm64-glibc', 'arm64-musl', 'x64-glibc', 'x64-musl'].map((of) => [
+        `@parcel/watcher-linux-${of}`,
+        '2.6.0',
+      ]),
+    ),
   });
   const wiac = installedIn(join(tempDir(), 'store'));
   expect(await wiac('cache', 'ls')).toMatchObject({ exitCode: 0, stderr: '' });
@@ -114,6 +121,11 @@ test('what is loaded late is in it as well', async () => {
   expect(built.exitCode).toBe(0);
   const record = built.stderr.split('\n').find((line) => line.startsWith('{'));
   expect(JSON.parse(record ?? '')).toMatchObject({ level: 40 });
+  // What watches files, found beside the package.
+  const watched = wiac('build', '--watch', '-q', directory);
+  await printed(watched.stdout, '/l/');
+  watched.kill('SIGINT');
+  expect(await watched).toMatchObject({ exitCode: 130, stderr: 'wiac: stopped by SIGINT' });
   // undici.
   const refused = await wiac('pull', '127.0.0.1:1/image');
   expect(refused.stderr).toContain('ECONNREFUSED');

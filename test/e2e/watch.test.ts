@@ -121,7 +121,7 @@ describe('a watched build', () => {
   });
 
   test('ends when it is out of date, not when something else changes; new patterns count at once', async () => {
-    const wait = 'RUN cat f; while [ -e /wait ]; do sleep 0.05; done';
+    const wait = 'RUN cat f; echo; while [ -e /wait ]; do sleep 0.05; done';
     const path = context({ Dockerfile: dockerfile('COPY . /', wait), f: 'one', wait: '' });
     await watching(path, async (next) => {
       expect(await next()).toBe('one');

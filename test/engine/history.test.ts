@@ -63,7 +63,7 @@ test.each([
 });
 
 describe('rows', () => {
-  const write = openRowWriter([
+  const { write, hide } = openRowWriter([
     { TOKEN: 'output\nsecond "line"', VERSION: '1.2', PASSWORD: 'abc', KEY: 'npm_a-https://a:b@c' },
   ]);
   const text = (row: Parameters<typeof write>[0]) => JSON.parse(write(row));
@@ -73,8 +73,16 @@ describe('rows', () => {
     expect(text(output('npm_a-https://a:b@c'))).toEqual(output('***'));
   });
 
+  test('have nothing of a secret that a step was given, from then on', () => {
+    const line = 'the pass phrase and the rest';
+    expect(text(output(line))).toEqual(output(line));
+    hide('pass phrase\n of two lines\n');
+    expect(text(output(line))).toEqual(output('the *** and the rest'));
+    expect(text(output('of two lines'))).toEqual(output('***'));
+  });
+
   test('have no password of a URL, and no token of a known form', () => {
-    const plain = openRowWriter([]);
+    const { write: plain } = openRowWriter([]);
     const kept = (line: string) => JSON.parse(plain(output(line))).text;
     expect(kept('GET https://joe:p@ss@host/x?y')).toBe('GET https://host/x?y');
     expect(kept(`ghp_${'a1'.repeat(18)} AKIAIOSFODNN7EXAMPLE`)).toBe('*** ***');
@@ -93,7 +101,7 @@ describe('rows', () => {
       ({ kind: 'different', entry: key, difference: difference(name) }) as const;
     const started = (name: string) =>
       ({ type: 'started', step: id('s1'), key, why: why(name), at: 0 }) as const;
-    const plain = openRowWriter([]);
+    const { write: plain } = openRowWriter([]);
     expect(JSON.parse(plain(started('env TOKEN'))).why.difference).toMatchObject({
       before: '***',
       after: '***',

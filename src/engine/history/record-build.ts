@@ -49,6 +49,8 @@ export interface BuildRecorder {
   readonly end: (gain: BuildGain) => void;
   /** It is not, because of this error. */
   readonly fail: (error: unknown) => void;
+  /** Keeps a text out of the record from now on: the content of a secret. */
+  readonly hide: (text: string) => void;
 }
 
 /** Of a line of output. */
@@ -82,7 +84,7 @@ export function recordBuild(
 ): BuildRecorder {
   const started = clock();
   const id = base32(randomBytes(16)).slice(0, 8) as BuildId;
-  const toText = openRowWriter(origin.variables);
+  const { write: toText, hide } = openRowWriter(origin.variables);
   const batches = openBatches(() => createBuildFile(store, started, id));
   const output = openOutputBudget();
   const counter = countTotals();
@@ -155,6 +157,7 @@ export function recordBuild(
   return {
     id,
     emit,
+    hide,
     end: (gain) => {
       if (isOpen) close({ outcome: 'ok', exitCode: 0, ...gain });
     },
@@ -172,4 +175,5 @@ export const NO_RECORDER: Omit<BuildRecorder, 'id'> = {
   emit: () => {},
   end: () => {},
   fail: () => {},
+  hide: () => {},
 };

@@ -37,8 +37,11 @@ export function soundsSecret(name: string): boolean {
 /** The secrets that a variable holds: its value by its name, or what looks like tokens in it. */
 function secretsIn(name: string, value: string): string[] {
   if (!soundsSecret(name)) return value.match(TOKENS) ?? [];
-  // A program may print a key line by line.
-  return [value, ...value.split('\n')].map((line) => line.trim());
+  return withLines(value);
+}
+
+function withLines(text: string): string[] {
+  return [text, ...text.split('\n')].map((line) => line.trim());
 }
 
 function withoutTokens(text: string): string {
@@ -81,10 +84,7 @@ export function redactCommand(words: readonly string[]): string[] {
 /** Variables with their values, as --build-arg, --env and --label give them. */
 export type Variables = readonly Readonly<Record<string, string>>[];
 
-function secretTexts(variables: Variables): string[] {
-  const texts = variables.flatMap((record) =>
-    Object.entries(record).flatMap(([name, value]) => secretsIn(name, value)),
-  );
+function secretTexts(texts: readonly string[]): string[] {
   // The longest first: one may be a part of another.
   return [...new Set(texts)]
     .filter((text) => text.length >= SHORTEST)
@@ -107,8 +107,12 @@ function isSecretOperand(value: unknown): value is { name: string } {
   return isVariable && typeof name === 'string' && soundsSecret(name.replace(/^env /, ''));
 }
 
-/** Writes a row as JSON, without what must not be kept. */
-export type RowWriter = (row: BuildHeader | Timed<RecordedEvent | BuildResultRow>) => string;
+/** Writes rows as JSON, without what must not be kept. */
+export interface RowWriter {
+  readonly write: (row: BuildHeader | Timed<RecordedEvent | BuildResultRow>) => string;
+  /** Takes a text out of all rows to come, and each of its lines: a program may print them one by one. */
+  readonly hide: (text: string) => void;
+}
 
 function mayHoldSecrets(json: string, isOutput: boolean): boolean {
   return (
@@ -121,7 +125,11 @@ function mayHoldSecrets(json: string, isOutput: boolean): boolean {
 
 /** @param variables of the command line: the values of those that sound secret are taken out everywhere */
 export function openRowWriter(variables: Variables): RowWriter {
-  const secrets = secretTexts(variables);
+  let secrets = secretTexts(
+    variables.flatMap((record) =>
+      Object.entries(record).flatMap(([name, value]) => secretsIn(name, value)),
+    ),
+  );
   const redact = (text: string, isOutput: boolean): string => {
     // Whole secrets first: a part of one may look like a token.
     let rest = text;
@@ -129,7 +137,10 @@ export function openRowWriter(variables: Variables): RowWriter {
     rest = withoutTokens(rest);
     return isOutput ? rest : redactAssignments(rest);
   };
-  return (row) => {
+  const hide: RowWriter['hide'] = (text) => {
+    secrets = secretTexts([...secrets, ...withLines(text)]);
+  };
+  const write: RowWriter['write'] = (row) => {
     const plain = JSON.stringify(row);
     const isOutput = row.type === 'output';
     // Most rows have nothing that has to be looked at closely, which takes ten times as long.
@@ -139,4 +150,5 @@ export function openRowWriter(variables: Variables): RowWriter {
       return isSecretOperand(value) ? { ...value, before: GONE, after: GONE } : value;
     });
   };
+  return { write, hide };
 }

@@ -15,7 +15,7 @@ import type { ChangeBell } from './change-bell.js';
 import { changeBell } from './change-bell.js';
 import type { HeldEvents } from './held-events.js';
 import { holdEvents } from './held-events.js';
-import { watchPlaces } from './places.js';
+import { watchPlaces } from './watch-places.js';
 
 /** Who is told of the builds. A change that selects nothing new is no build, and nothing is told of it. */
 export interface WatchListener {
