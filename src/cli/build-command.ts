@@ -15,6 +15,7 @@ import { githubSettings, progressOpener } from '../ui/progress.js';
 import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import type { OutputOptions } from './build-outputs.js';
+import type { BuildReport } from './build-report.js';
 import { combineOptions } from './combine-options.js';
 import { readHistoryBounds, readPolicy, readTrustKeys } from './config-file.js';
 import type { LimitOptions } from './container-limits.js';
@@ -52,6 +53,7 @@ export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectO
   readonly debug: readonly string[];
   readonly logfile?: string;
   readonly iidfile?: string;
+  readonly report?: string;
   readonly call?: string;
   readonly watch: boolean;
   readonly exec?: string;
@@ -228,9 +230,11 @@ async function buildAndWrite(
   const summary = await openStepSummary(options, process.env);
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
+  const report = await openReportFile(store, options, request);
   const record = keepBuild(store, request);
   const emit: EventSink = (event) => {
     record.emit(event);
+    report?.emit(event);
     progress.emit(event);
   };
   let isClosed = false;
@@ -255,7 +259,10 @@ async function buildAndWrite(
         summary?.emit(event);
         emit(event);
       },
-      explain: record.isKept || (!options.quiet && !['quiet', 'none'].includes(options.progress)),
+      explain:
+        record.isKept ||
+        report !== undefined ||
+        (!options.quiet && !['quiet', 'none'].includes(options.progress)),
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
     })
       .catch((error: unknown) => {
@@ -270,10 +277,12 @@ async function buildAndWrite(
     if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
     const pushed =
       outputs && (await module?.writeOutputs(outputs, store, result, request.registry ?? {}, emit));
+    const images = outputs?.names ?? options.tag;
     record.end({
       lowerdirs: result.platforms.map(({ result: built }) => built.lowerdirs),
-      images: outputs?.names ?? options.tag,
+      images,
     });
+    await report?.end(result, images);
     // Standard output may be the same terminal.
     close();
     if (!outputs?.stdoutTaken)
@@ -283,6 +292,7 @@ async function buildAndWrite(
       await pruneAfterwards(store, options);
   } catch (error) {
     record.fail(error);
+    await report?.fail(error).catch((problem: Error) => warn(problem.message));
     throw error;
   } finally {
     close();
@@ -296,6 +306,16 @@ async function getDebugging({ debug }: BuildOptions, progress: Progress) {
   const { openDebugging } = await import('./debug-option.js');
   const write = (text: string) => void process.stderr.write(text);
   return openDebugging(debug, process.env, { ...progress, write });
+}
+
+/** --report */
+async function openReportFile(
+  store: Store,
+  { report, tag }: BuildOptions,
+  request: DockerfileBuild,
+): Promise<BuildReport | undefined> {
+  if (report === undefined) return undefined;
+  return (await import('./build-report.js')).openReport(store, report, request, tag);
 }
 
 /** --lock=update */

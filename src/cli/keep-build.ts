@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { DockerfileBuild } from '../engine/build-dockerfile.js';
-import type { BuildRecorder } from '../engine/history/record-build.js';
+import type { BuildOrigin, BuildRecorder } from '../engine/history/record-build.js';
 import { NO_RECORDER, recordBuild } from '../engine/history/record-build.js';
 import { usualPath } from '../engine/inputs/build-input.js';
 import type { Store } from '../store/store.js';
@@ -19,15 +19,10 @@ function dockerfilePath({ context, file }: DockerfileBuild): string {
   return place.startsWith('/') ? usualPath(place) : 'Dockerfile';
 }
 
-/** @param platforms as they were asked for @throws UsageError for a config file that makes no sense */
-export function keepBuild(
-  store: Store,
-  request: DockerfileBuild,
-): Omit<BuildRecorder, 'id'> & { readonly isKept: boolean } {
-  const bounds = readHistoryBounds(process.env);
-  if (bounds.keepBuilds === 0) return { ...NO_RECORDER, isKept: false };
+/** What was asked for. */
+export function buildOrigin(request: DockerfileBuild): BuildOrigin {
   const { context, target, platforms, buildArgs = {}, labels = {}, result } = request;
-  const origin = {
+  return {
     command: process.argv.slice(2),
     context: absolute(context),
     dockerfile: dockerfilePath(request),
@@ -35,5 +30,14 @@ export function keepBuild(
     platforms,
     variables: [buildArgs, labels, result?.env ?? {}],
   };
-  return { ...recordBuild(store, origin, bounds), isKept: true };
+}
+
+/** @param platforms as they were asked for @throws UsageError for a config file that makes no sense */
+export function keepBuild(
+  store: Store,
+  request: DockerfileBuild,
+): Omit<BuildRecorder, 'id'> & { readonly isKept: boolean } {
+  const bounds = readHistoryBounds(process.env);
+  if (bounds.keepBuilds === 0) return { ...NO_RECORDER, isKept: false };
+  return { ...recordBuild(store, buildOrigin(request), bounds), isKept: true };
 }

@@ -107,6 +107,19 @@ function isSecretOperand(value: unknown): value is { name: string } {
   return isVariable && typeof name === 'string' && soundsSecret(name.replace(/^env /, ''));
 }
 
+/**
+ * Takes secrets out of values that come from elsewhere than a record: a step's inputs as the cache has them.
+ * @param variables as for openRowWriter
+ */
+export function openValueRedaction(variables: Variables): (name: string, value: string) => string {
+  const secrets = secretTexts(variables);
+  return (name, value) => {
+    if (soundsSecret(name.replace(/^env /, ''))) return GONE;
+    const rest = secrets.reduce((text, secret) => text.replaceAll(secret, GONE), value);
+    return redactAssignments(withoutTokens(rest));
+  };
+}
+
 /** Writes a row as JSON, without what must not be kept. */
 export type RowWriter = (row: BuildHeader | Timed<RecordedEvent | BuildResultRow>) => string;
 

@@ -8,8 +8,10 @@ import { isWhiteout } from './stack.js';
 
 /** One entry of a layer. */
 export interface LayerFile {
-  /** Relative to the layer, with ` -> target` behind symbolic links. */
+  /** Relative to the layer. */
   readonly path: string;
+  /** Of a symbolic link. */
+  readonly target?: string;
   /** Type letter and permissions in octal: `f0644`, `d0755`, `w` for a whiteout. */
   readonly mode: string;
   readonly uid: number;
@@ -25,8 +27,8 @@ function describe(directory: Directory, path: string, name: string): LayerFile |
   const permissions = (stats.mode & 0o7777).toString(8).padStart(4, '0');
   if (isWhiteout(stats)) return { path, mode: 'w', uid, gid, size: 0 };
   if (stats.isSymbolicLink()) {
-    const shown = `${path} -> ${readLink(directory, name)}`;
-    return { path: shown, mode: `l${permissions}`, uid, gid, size: 0 };
+    const target = readLink(directory, name) ?? '';
+    return { path, target, mode: `l${permissions}`, uid, gid, size: 0 };
   }
   const letter = stats.isDirectory() ? 'd' : stats.isFile() ? 'f' : stats.isFIFO() ? 'p' : 's';
   return { path, mode: letter + permissions, uid, gid, size: stats.isFile() ? stats.size : 0 };
