@@ -23,11 +23,11 @@ export function App() {
   return (
     <>
       <Header />
-      <main class={step ? 'has-step' : undefined}>
+      <main>
         <div id="view" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class={tab.value}>
           <View />
         </div>
-        {step || isWide.value ? (
+        {step || (isWide.value && tab.value !== 'summary') ? (
           <aside class="panel" aria-label={step ? 'Step' : 'Summary'}>
             {step ? <StepPanel key={step.id} step={step} /> : <SummaryView />}
           </aside>

@@ -32,7 +32,7 @@ export const GraphStep = memo(({ place, isChosen, isStrong, isFirst }: StepProps
       class={classes.join(' ')}
       transform={`translate(${x - width / 2} ${y - height / 2})`}
       role="button"
-      tabIndex={isFirst ? 0 : -1}
+      tabindex={isFirst ? 0 : -1}
       aria-label={`${step.name}, ${STATUS[step.status]}${time === '' ? '' : `, ${time}`}: ${text}`}
       aria-pressed={isChosen}
       data-step={step.id}

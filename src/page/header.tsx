@@ -19,6 +19,7 @@ interface Fact {
 }
 
 function facts(): Fact[] {
+  if (build.value.steps.length === 0) return [];
   const { ran, cached, saved, bytes, layers, path, duration } = build.value;
   const wasted = layers ? Object.values(layers.wasted).reduce((sum, each) => sum + each, 0) : 0;
   const size = layers?.bytes ?? bytes;

@@ -52,13 +52,17 @@ export const onPath = computed(() => new Set(build.value.path.parts.map(({ step 
 
 export const pathArrows = computed(() => arrowsOfPath(build.value.path, stepsById.value));
 
+/** A command that fails before it has a plan has none. */
+const hasSteps = () => build.value.steps.length > 0;
+
 /** Tabs that have something to show. */
 export const tabs = computed(() =>
   TABS.filter(
     (tab) =>
       (tab !== 'history' || data.history.length > 0) &&
       (tab !== 'layers' || build.value.layers !== undefined) &&
-      (tab !== 'summary' || !isWide.value),
+      (tab !== 'summary' || !isWide.value || !hasSteps()) &&
+      (!['graph', 'timeline'].includes(tab) || hasSteps()),
   ),
 );
 
@@ -66,7 +70,7 @@ const wanted = signal<Tab | undefined>(undefined);
 export const tab = computed<Tab>(() => {
   const { value } = wanted;
   if (value !== undefined && tabs.value.includes(value)) return value;
-  return isWide.value ? 'graph' : 'summary';
+  return isWide.value && hasSteps() ? 'graph' : 'summary';
 });
 
 /** The step whose details are shown. */

@@ -52,7 +52,7 @@ export interface CollectedStep {
 
 /** One platform's build. */
 export interface CollectedBuild {
-  /** When its plan was there. */
+  /** When its plan was there, or what was fetched before that began. */
   readonly since: number;
   readonly steps: ReadonlyMap<StepId, CollectedStep>;
   readonly transfers: Map<string, ReportTransfer>;
@@ -194,6 +194,11 @@ function addTo(build: CollectedBuild, event: Timed<RecordedEvent>): void {
   build.until = event.at;
 }
 
+/** When what it tells of began. */
+function beginning(event: Timed<RecordedEvent>): number {
+  return event.type === 'transfer' ? event.at - event.durationMs : event.at;
+}
+
 /** A collection of nothing yet. */
 export function openCollection(): Collection {
   const builds: CollectedBuild[] = [];
@@ -204,7 +209,7 @@ export function openCollection(): Collection {
     if (event.type === 'error') error = event;
     const build = builds.at(-1);
     if (event.type === 'planned') {
-      const next = openBuild(event.steps, event.at);
+      const next = openBuild(event.steps, Math.min(event.at, ...early.map(beginning)));
       builds.push(next);
       for (const before of early.splice(0)) addTo(next, before);
       next.until = event.at;

@@ -1,7 +1,7 @@
 /**
  * What a report shows, as plain JSON: src/report makes it of a build's record, src/page draws it. It imports
- * nothing, because the page knows nothing of the engine. Times are ms, those of a build since its plan was made;
- * sizes are bytes. Texts have no control characters, except line feeds and tabs.
+ * nothing, because the page knows nothing of the engine. Times are ms, those of a build since it began; sizes are
+ * bytes. Texts have no control characters, except line feeds and tabs.
  */
 
 /** Counts up when a page of before could not draw it. */
