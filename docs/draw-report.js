@@ -17,7 +17,7 @@ import { chromium } from 'playwright-core';
 
 const DOCS = fileURLToPath(new URL('.', import.meta.url));
 const WIAC = join(DOCS, '../dist/wiac.cjs');
-const APPLETS = 'sh mkdir echo cat dd sleep wc basename tar tee rm cp'.split(' ');
+const APPLETS = 'sh mkdir echo cat dd sleep wc basename tar rm cp'.split(' ');
 
 /** A copy of the example with busybox in it. */
 function makeContext(work) {
@@ -32,12 +32,13 @@ function makeContext(work) {
 /** Three builds, as somebody makes them who changes a file before the last one. @returns the last one's report */
 async function makeReport(work) {
   const context = makeContext(work);
-  const report = join(work, 'report.html');
+  const report = 'report.html';
   const build = () =>
     execa(
       process.execPath,
-      [WIAC, 'build', '-q', '-t', 'example.org/shop:2.1', '--report', report, context],
+      [WIAC, 'build', '-q', '-t', 'example.org/shop:2.1', '--report', report, 'shop'],
       {
+        cwd: work,
         env: { WIAC_ROOT: join(work, 'store') },
       },
     );
@@ -46,7 +47,7 @@ async function makeReport(work) {
   appendFileSync(join(context, 'src/parse.c'), '/* better */\n');
   appendFileSync(join(context, 'manual/tour.txt'), 'More of it.\n');
   await build();
-  return report;
+  return join(work, report);
 }
 
 const work = mkdtempSync(join(tmpdir(), 'wiac-picture-'));
@@ -56,7 +57,7 @@ const browser = await chromium.launch({
 });
 try {
   const page = await browser.newPage({
-    viewport: { width: 1280, height: 800 },
+    viewport: { width: 1240, height: 760 },
     colorScheme: 'light',
   });
   await page.goto(pathToFileURL(await makeReport(work)).href);

@@ -13,6 +13,8 @@ const drawing = computed(() => drawGraph(build.value.steps));
 /** Text of smaller steps can't be read. */
 const READABLE = 0.68;
 const MARGIN = 24;
+/** For what stands at the bottom. */
+const FOOT = 36;
 
 type Zoom = ZoomBehavior<SVGSVGElement, unknown>;
 
@@ -28,9 +30,10 @@ function sizeOf(svg: SVGSVGElement): Size {
 
 /** All of it, in the middle. */
 function fitted({ width, height }: Drawing, size: Size): ZoomTransform {
-  const scale = Math.min(1.1, size.width / width, size.height / height);
+  const free = size.height - FOOT;
+  const scale = Math.min(1.1, size.width / width, free / height);
   return zoomIdentity
-    .translate((size.width - width * scale) / 2, Math.max(0, (size.height - height * scale) / 2))
+    .translate((size.width - width * scale) / 2, Math.max(0, (free - height * scale) / 2))
     .scale(scale);
 }
 
@@ -52,7 +55,7 @@ function opening(shown: Drawing, size: Size): ZoomTransform {
     ? (size.width - shown.width * scale) / 2
     : size.width / 2 - (place?.x ?? 0) * scale;
   const top = MARGIN - ((place?.y ?? 0) - 120) * scale;
-  const lowest = Math.min(0, size.height - shown.height * scale);
+  const lowest = Math.min(0, size.height - FOOT - shown.height * scale);
   return zoomIdentity.translate(x, Math.max(lowest, Math.min(0, top))).scale(scale);
 }
 

@@ -6,10 +6,10 @@ import { getTheme, switchTheme } from './theme.js';
 import { formatDate } from './wording.js';
 
 function outcome(): string {
-  if (data.exitCode === 0) return `Built in ${formatDuration(build.value.duration)}`;
-  if (data.error?.code === 'INTERRUPTED')
-    return `Stopped after ${formatDuration(build.value.duration)}`;
-  return `Failed after ${formatDuration(build.value.duration)}`;
+  const { steps, duration } = build.value;
+  if (data.exitCode === 0) return `Built in ${formatDuration(duration)}`;
+  const word = data.error?.code === 'INTERRUPTED' ? 'Stopped' : 'Failed';
+  return steps.length === 0 ? word : `${word} after ${formatDuration(duration)}`;
 }
 
 interface Fact {

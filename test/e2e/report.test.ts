@@ -120,6 +120,8 @@ beforeAll(async () => {
   await build('second', '-q', '-t', 'shop', '--build-arg', 'API_TOKEN=tok-1234567');
   writeTree(root, { Dockerfile: DOCKERFILE.replace('echo "$LABEL";', 'echo oh no; exit 7;') });
   await build('failed', '-t', 'shop');
+  writeTree(root, { Dockerfile: 'FROM base\nFRM base\n' });
+  await build('unplanned');
   writeFileSync(file('large'), largeReport());
 });
 
@@ -164,6 +166,7 @@ test('builds end as they would without', () => {
     ['first', 0],
     ['second', 0],
     ['failed', 5],
+    ['unplanned', 3],
   ]);
   expect(outcomes.get('second')?.stderr).toBe('');
   expect(outcomes.get('failed')?.stderr).toContain('exit code 7');
@@ -233,6 +236,13 @@ test('a build that failed shows where, and its last lines', async () => {
   expect(text).toContain('oh no');
   expect(await page.locator('.node.failed').count()).toBe(1);
   expect(await page.locator('.node.unreached').count()).toBeGreaterThan(0);
+});
+
+test('a build that failed before it had steps says why', async () => {
+  await open('unplanned');
+  expect(await page.locator('h1').innerText()).toBe('Failed');
+  expect(await page.locator('#view').innerText()).toContain('FRM');
+  expect(await page.locator('[role=tab]').allInnerTexts()).toEqual(['Summary', 'Cache use']);
 });
 
 test('search goes from a key to a line of output', async () => {
