@@ -8,7 +8,11 @@ import { pastBuilds } from '../engine/history/past-builds.js';
 import type { RecordedEvent, Timed } from '../engine/history/record.js';
 import { toRecordedError } from '../engine/history/record-build.js';
 import { recordedPlan } from '../engine/history/recorded-plan.js';
-import { openRowWriter, openValueRedaction, redactCommand } from '../engine/history/redact.js';
+import {
+  openRowWriter,
+  openValueRedaction,
+  redactCommand,
+} from '../engine/history/redact-record.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { Step, StepId } from '../plan/step.js';
 import { openCollection } from '../report/collect-events.js';
@@ -83,15 +87,18 @@ export function openReport(
     const row: Timed<RecordedEvent> = { ...event, at: Date.now() - started };
     collection.add(JSON.parse(toText(row)) as Timed<RecordedEvent>);
   };
+  let isOpen = true;
   const write = async (
     exitCode: number,
     names: readonly string[],
     result: DockerfileResult | undefined,
   ): Promise<void> => {
+    isOpen = false;
+    const redact = openValueRedaction(variables);
     const header = {
       wiac: VERSION,
       started,
-      command: redactCommand(command),
+      command: redactCommand(command).map((word) => redact('', word)),
       context,
       dockerfile,
       ...(target === undefined ? {} : { target }),
@@ -102,19 +109,23 @@ export function openReport(
       names,
       layers: await readLayers(store, plans, result),
       past: await pastBuilds(store, header, PAST),
-      redact: openValueRedaction(variables),
+      redact,
     });
     await writeResultFile('--report', file, fillPage(readPage(), report));
   };
   return {
     emit: (event) => {
+      // Its line comes when it is whole.
+      if (event.type === 'unfinished') return;
       notePlan(plans, event);
       add(event.type === 'planned' ? { ...event, steps: recordedPlan(event.steps) } : event);
     },
     end: (result, names) => write(0, names, result),
-    fail: (error) => {
+    fail: async (error) => {
+      // It is this page that could not be written.
+      if (!isOpen) return;
       add({ type: 'error', ...toRecordedError(error) });
-      return write(error instanceof WiacError ? error.exitCode : 1, tags, undefined);
+      await write(error instanceof WiacError ? error.exitCode : 1, tags, undefined);
     },
   };
 }

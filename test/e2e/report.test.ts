@@ -180,6 +180,7 @@ test('a file that cannot be written is said, and hides no other error', async ()
     exitCode: 2,
     stderr: expect.stringContaining('--report /dev/null/x: it cannot be written'),
   });
+  expect(there.stderr.split('it cannot be written')).toHaveLength(2);
   writeTree(root, { Dockerfile: 'FROM scratch\nCOPY gone /\n' });
   const failed = await wiac(['build', '--report', '/dev/null/x', root]);
   expect(failed.exitCode).toBe(4);
