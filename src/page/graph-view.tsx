@@ -7,6 +7,8 @@ import { type Drawing, drawGraph, neighbour } from './graph-layout.js';
 import { GraphMap } from './graph-map.js';
 import { GraphArrow, GraphStep } from './graph-step.js';
 import { build, onPath, pathArrows, select, selected } from './state.js';
+import { StatusMark } from './status-mark.js';
+import { STATUS } from './wording.js';
 
 const drawing = computed(() => drawGraph(build.value.steps));
 
@@ -74,6 +76,23 @@ function revealing(shown: Drawing, id: string, now: ZoomTransform, size: Size): 
 
 const isArrow = (key: string): key is 'ArrowUp' | 'ArrowDown' | 'ArrowLeft' | 'ArrowRight' =>
   ['ArrowUp', 'ArrowDown', 'ArrowLeft', 'ArrowRight'].includes(key);
+
+/** What the shapes of steps mean, of those that there are. */
+function States() {
+  const there = new Set(build.value.steps.map(({ status }) => status));
+  const shown = (['ran', 'cached', 'failed', 'stopped', 'unreached'] as const).filter((status) =>
+    there.has(status),
+  );
+  return (
+    <>
+      {shown.map((status) => (
+        <span key={status} class="state">
+          <StatusMark status={status} /> {STATUS[status]}
+        </span>
+      ))}
+    </>
+  );
+}
 
 export function GraphView() {
   const svg = useRef<SVGSVGElement>(null);
@@ -177,6 +196,7 @@ export function GraphView() {
       </div>
       <GraphMap drawing={shown} transform={transform.value} size={size.value} onGo={go} />
       <p class="legend">
+        <States />
         <span class="line strong" /> critical path <span class="line" /> continues{' '}
         <span class="line reads" /> reads files
       </p>

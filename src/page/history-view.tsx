@@ -41,7 +41,8 @@ export function HistoryView() {
         ))}
       </div>
       <p class="legend">
-        <i class="key bar strong" /> steps that ran <i class="key bar from-cache" /> cached ✕ failed
+        <i class="key bar strong" /> steps that ran <i class="key bar from-cache" /> cached{' '}
+        <span class="crossed">✕ failed</span>
       </p>
       <div class="scrolls">
         <table>

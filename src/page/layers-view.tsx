@@ -178,8 +178,8 @@ export function LayersView() {
         <Crumbs path={path.value} onPath={onPath} />
         <TreemapView root={wholeTree(layers)} path={path.value} onPath={onPath} />
         <p class="legend">
-          area is size <i class="key tile wasted" /> wasted <i class="key tile partly" /> partly
-          wasted
+          <span>area is size</span> <i class="key tile wasted" /> wasted{' '}
+          <i class="key tile partly" /> partly wasted
         </p>
       </div>
       <WasteTable layers={layers} />

@@ -16,6 +16,8 @@ const MAX_LINES = 24_000;
 const MIN_LINES = 60;
 const MAX_LINES_OF_STEP = 2000;
 const MAX_LINE = 2000;
+/** Before it is made harmless, which is done for those lines alone that are shown. */
+const MAX_RAW_LINE = 8 * MAX_LINE;
 
 /** Text of others as it may be shown: nothing that drives a terminal, or turns a line around. */
 export function shown(text: string): string {
@@ -97,13 +99,14 @@ function openBuild(steps: readonly RecordedStep[], since: number): CollectedBuil
   };
 }
 
-function addLine(log: Log, text: string, most: number): void {
+function addLine(log: Log, whole: string, most: number): void {
+  const text = whole.slice(0, MAX_RAW_LINE);
   log.lines += 1;
   const inHead = Math.floor(most / 4);
-  if (log.head.length < inHead) log.head.push(shown(text));
-  else if (log.tail.length < most - inHead) log.tail.push(shown(text));
+  if (log.head.length < inHead) log.head.push(text);
+  else if (log.tail.length < most - inHead) log.tail.push(text);
   else {
-    log.tail[log.next] = shown(text);
+    log.tail[log.next] = text;
     log.next = (log.next + 1) % log.tail.length;
   }
 }
@@ -112,9 +115,9 @@ function addLine(log: Log, text: string, most: number): void {
 export function shownLog({ head, tail, next, lines }: Log): ShownLog | undefined {
   if (lines === 0) return undefined;
   return {
-    head,
+    head: head.map(shown),
     leftOut: lines - head.length - tail.length,
-    tail: [...tail.slice(next), ...tail.slice(0, next)],
+    tail: [...tail.slice(next), ...tail.slice(0, next)].map(shown),
   };
 }
 
