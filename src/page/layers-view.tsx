@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals';
 import type { FileNode, ReportLayer, ReportLayers, Waste } from '../report/report-data.js';
 import { formatBytes } from '../ui/format.js';
-import { build, getStep, select, selected } from './state.js';
+import { build, getStep, isWide, select } from './state.js';
 import { TreemapView } from './treemap-view.js';
 import { plural } from './wording.js';
 
@@ -170,8 +170,8 @@ export function LayersView() {
         chosen={path.value[0]}
         onChoose={(name, step) => {
           onPath(path.value[0] === name ? [] : [name]);
-          if (step !== undefined && (selected.value !== undefined || step !== undefined))
-            select(step);
+          // On a phone it would cover the treemap.
+          if (step !== undefined && isWide.value) select(step);
         }}
       />
       <div class="map-side">
