@@ -121,6 +121,10 @@ export async function watchCommand(
     throw new UsageError('--watch: an output can’t go to standard output again and again', {
       hint: 'give it a dest=FILE',
     });
+  if (options.report !== undefined)
+    throw new UsageError('--watch: --report writes a page about one build', {
+      hint: 'leave --report out, and build once more with it',
+    });
   const log = options.logfile === undefined ? undefined : openLogFile(options.logfile);
   const { signal } = abortOnSignal();
   const request = await buildRequest(path, options, signal);

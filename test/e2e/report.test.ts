@@ -188,6 +188,21 @@ test('a file that cannot be written is said, and hides no other error', async ()
   expect(failed.stderr).toContain('gone');
 });
 
+test('a build that is made again and again has no page', async () => {
+  const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /\n' });
+  const { exitCode, stderr } = await machine().wiac([
+    'build',
+    '--watch',
+    '--report',
+    file('watched'),
+    root,
+  ]);
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 2,
+    stderr: expect.stringContaining('--watch: --report'),
+  });
+});
+
 test('the page is small, and no secret is in it', () => {
   const page = readFileSync(file('second'), 'utf8');
   expect(page.length).toBeLessThan(600_000);
