@@ -132,7 +132,7 @@ function showText(record: StepRecord, files: readonly LayerFile[], bytes: number
 }
 
 /** As ls(1) shows symbolic links. */
-function withTarget({ target, ...file }: LayerFile): LayerFile {
+function withTarget({ target, inode: _, ...file }: LayerFile): LayerFile {
   return target === undefined ? file : { ...file, path: `${file.path} -> ${target}` };
 }
 

@@ -32,7 +32,7 @@ const DOCKERFILE = [
   'FROM base',
   'COPY --from=data /large /small /srv/',
   'COPY --from=tools /source /srv/source',
-  'RUN rm /srv/large; cat /srv/small > /srv/again',
+  'RUN rm /srv/large; cat /srv/small > /srv/again; ln /srv/again /srv/linked',
   'CMD ["/bin/sh"]',
 ].join('\n');
 
@@ -304,6 +304,8 @@ test('layers say what is wasted, and open', async () => {
   const waste = await page.locator('.waste').innerText();
   expect(waste).toMatch(/300 kB\s+srv\/large/);
   expect(waste).toMatch(/100 kB\s+srv\/(small|again)\s.*\s+same as srv\/(small|again)/);
+  // Two names of one file are one file.
+  expect(waste).toContain('300 kB deleted later, 100 kB there twice.');
   const tile = page.locator('button.tile', { hasText: 'srv' }).first();
   // Beside the tiles that lie in it.
   await tile.click({ position: { x: 4, y: 4 } });

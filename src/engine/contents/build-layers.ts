@@ -48,6 +48,17 @@ interface Place {
   readonly file: LayerFile;
 }
 
+/** A file with several names in a layer is there once: the other names have no bytes. */
+function countedOnce(files: readonly LayerFile[]): LayerFile[] {
+  const seen = new Set<number>();
+  return files.map((file) => {
+    if (file.inode === undefined) return file;
+    const isOther = seen.has(file.inode);
+    seen.add(file.inode);
+    return isOther ? { ...file, size: 0 } : file;
+  });
+}
+
 /** Files whose size another one has, the largest first. */
 function ofEqualSize(contents: ReadonlyMap<LayerId, readonly LayerFile[]>): Place[] {
   const bySize = new Map<number, Place[]>();
@@ -124,7 +135,7 @@ export async function buildLayers(
 ): Promise<BuildLayers> {
   const { made, inputs } = readEntries(store, steps, keys);
   const here = [...new Set([...result, ...made.values()])].filter((id) => findLayer(store, id));
-  const files = new Map(here.map((id) => [id, listLayerFiles(layerFiles(store, id))]));
+  const files = new Map(here.map((id) => [id, countedOnce(listLayerFiles(layerFiles(store, id)))]));
   const digests = new Map(here.map((id) => [id, new Map<string, string>()]));
   const ofResult = new Map([...files].filter(([id]) => result.includes(id)));
   const uncompared = digestEqualSizes(store, ofResult, (layer, path, digest) =>

@@ -18,6 +18,8 @@ export interface LayerFile {
   readonly gid: number;
   /** Bytes; 0 for anything but a file. */
   readonly size: number;
+  /** Of a file with several names: its inode. */
+  readonly inode?: number;
 }
 
 function describe(directory: Directory, path: string, name: string): LayerFile | undefined {
@@ -31,7 +33,14 @@ function describe(directory: Directory, path: string, name: string): LayerFile |
     return { path, target, mode: `l${permissions}`, uid, gid, size: 0 };
   }
   const letter = stats.isDirectory() ? 'd' : stats.isFile() ? 'f' : stats.isFIFO() ? 'p' : 's';
-  return { path, mode: letter + permissions, uid, gid, size: stats.isFile() ? stats.size : 0 };
+  const file = {
+    path,
+    mode: letter + permissions,
+    uid,
+    gid,
+    size: stats.isFile() ? stats.size : 0,
+  };
+  return stats.isFile() && stats.nlink > 1 ? { ...file, inode: stats.ino } : file;
 }
 
 /** Every entry of a layer directory, sorted by path. */
