@@ -90,6 +90,20 @@ const { outputFiles: worker } = await build({
   outExtension: { '.js': '.cjs' },
 });
 
+/** The page of a report, which `wiac build --report` fills: one file that loads nothing. */
+const { outputFiles: pageParts, metafile: pageFacts } = await build({
+  ...common,
+  entryPoints: { page: 'src/page/main.tsx', style: 'src/page/page.css' },
+  platform: 'browser',
+  target: 'es2022',
+  format: 'iife',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  sourcemap: false,
+  minify: true,
+  legalComments: 'none',
+});
+
 /** What tests run in processes of their own. */
 const { outputFiles: inProcess } = await build({
   ...own,
@@ -126,6 +140,35 @@ async function seccompFilters() {
   return made.defaultFilters(made.namesOf(made.DEFAULT_CAPABILITIES));
 }
 
+/** The page allows what is in it, by its digest, and nothing else: no request, no other script. */
+function reportPage() {
+  const textOf = (suffix) => pageParts.find(({ path }) => path.endsWith(suffix)).text.trim();
+  const parts = { script: textOf('page.js'), style: textOf('style.css') };
+  if (/<\/(script|style)|<!--/i.test(parts.script + parts.style))
+    throw new Error('the page of reports would end its own script');
+  const digest = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+  const csp = [
+    "default-src 'none'",
+    `script-src ${digest(parts.script)}`,
+    `style-src ${digest(parts.style)}`,
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join('; ');
+  const elements = {
+    policy: `<meta http-equiv="Content-Security-Policy" content="${csp}" />`,
+    style: `<style>${parts.style}</style>`,
+    data: '<script type="application/json" id="data">"wiac-report-data"</script>',
+    script: `<script>${parts.script}</script>`,
+  };
+  return readFileSync('src/page/page.html', 'utf8').replace(
+    /<!-- (\w+) -->/g,
+    (_, name) => elements[name],
+  );
+}
+
 const files = new Map(
   [...packages, ...command, ...worker, ...inProcess].map(({ path, contents }) => [
     basename(path),
@@ -146,7 +189,8 @@ files.set('wiac.cjs', Buffer.concat([readFileSync('src/start/launch.sh'), files.
 const wasm = 'src/oci/compress/libdeflate/libdeflate.wasm';
 files.set(basename(wasm), readFileSync(wasm));
 for (const [name, filter] of await seccompFilters()) files.set(name, filter);
-files.set('LICENSES.txt', getLicences([packageFacts, commandFacts]));
+files.set('report.html', Buffer.from(reportPage()));
+files.set('LICENSES.txt', getLicences([packageFacts, commandFacts, pageFacts]));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds
 // too, and at no time is dist/ without a command that works.

@@ -1,7 +1,7 @@
 // The rooms of src/ and what each of them uses, from the imports as they are.
 // `node docs/draw-house.js` writes the picture into CONTRIBUTING.md; test/architecture/imports.test.ts
 // fails when an import goes upwards, or when the picture is not that of the imports.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +11,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const ROOMS = [
   ['start', 'all that makes `wiac` start fast, each trick with its gain; nothing else knows of it'],
   ['cli', 'the command line: a file a command'],
+  ['page', 'what a browser shows of a report; it becomes one file, which cli/ fills'],
+  ['report', "a build's record to what its page shows; all pure"],
   ['ui', 'progress, log, tables, error messages'],
   ['imagetools', 'indexes of several images, remote inspection'],
   ['engine', 'builds: look-ups, scheduler; images and contexts come in, results go out'],
@@ -79,18 +81,24 @@ export function sources(directory) {
   return readdirSync(join(ROOT, directory), { withFileTypes: true }).flatMap((entry) => {
     const path = `${directory}/${entry.name}`;
     if (entry.isDirectory()) return sources(path);
-    return path.endsWith('.ts') ? [path] : [];
+    return /\.tsx?$/.test(path) ? [path] : [];
   });
 }
 
 const IMPORT = /(?:^(?:import|export)\b[^;']*?\bfrom\s*|\bimport\(\s*)'(\.[^']+)'/gms;
+
+/** The module that an import of its JavaScript means. */
+function sourceOf(path) {
+  const [plain, page] = ['.ts', '.tsx'].map((ending) => path.replace(/\.js$/, ending));
+  return existsSync(join(ROOT, page)) ? page : plain;
+}
 
 /** Every import of one module of src/ by another: paths from the top of the repository. */
 export function imports() {
   return sources('src').flatMap((from) =>
     [...readFileSync(join(ROOT, from), 'utf8').matchAll(IMPORT)].map(([, specifier]) => ({
       from,
-      to: normalize(join(dirname(from), specifier)).replace(/\.js$/, '.ts'),
+      to: sourceOf(normalize(join(dirname(from), specifier))),
     })),
   );
 }

@@ -14,6 +14,7 @@ import type { Progress, ProgressMode } from '../ui/progress.js';
 import { githubSettings, progressOpener } from '../ui/progress.js';
 import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
+import { listenerServices, openListeners } from './build-listeners.js';
 import type { OutputOptions } from './build-outputs.js';
 import { combineOptions } from './combine-options.js';
 import { readHistoryBounds, readPolicy, readTrustKeys } from './config-file.js';
@@ -22,7 +23,6 @@ import { parseLimits } from './container-limits.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { dockerfileRequest, parseLockMode, wantedPlatforms } from './dockerfile-input.js';
-import { keepBuild } from './keep-build.js';
 import { openLogFile } from './log-file.js';
 import type { NoEffectOptions } from './no-effect.js';
 import { saidOfNoEffect } from './no-effect.js';
@@ -52,6 +52,7 @@ export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectO
   readonly debug: readonly string[];
   readonly logfile?: string;
   readonly iidfile?: string;
+  readonly report?: string;
   readonly call?: string;
   readonly watch: boolean;
   readonly exec?: string;
@@ -91,38 +92,6 @@ async function openWarnings(options: BuildOptions): Promise<WarningLog> {
     const event = progress === 'json' ? { type: 'warning', message } : plainWarning(message);
     process.stderr.write(`${JSON.stringify(event)}\n`);
   };
-}
-
-/** Shows the events of one platform after the other. */
-export function showEvents(open: () => Progress, logLevel: LogLevel): Progress {
-  let shown: Progress | undefined;
-  const emit: EventSink = (event) => {
-    if (event.type === 'planned') {
-      shown?.close();
-      shown = undefined;
-    }
-    if (event.type === 'warning' && !showsWarnings(logLevel)) return;
-    shown ??= open();
-    shown.emit(event);
-  };
-  return {
-    emit,
-    close: () => shown?.close(),
-    pause: () => shown?.pause(),
-    resume: () => shown?.resume(),
-  };
-}
-
-/** The events, and what becomes of them on the page of a job of GitHub Actions. */
-async function openStepSummary({ progress }: BuildOptions, env: NodeJS.ProcessEnv) {
-  const { GITHUB_STEP_SUMMARY: path } = env;
-  if (progress !== 'github' || !path) return undefined;
-  const [{ openSummary }, { appendSummary }] = await Promise.all([
-    import('../ui/summary.js'),
-    import('./step-summary.js'),
-  ]);
-  const { emit, markdown } = openSummary();
-  return { emit, write: () => appendSummary(path, markdown()) };
 }
 
 /** Builds, writes the outputs, and prints the lowerdir string of each platform. */
@@ -220,73 +189,49 @@ async function buildAndWrite(
   const log = options.logfile === undefined ? undefined : openLogFile(options.logfile);
   const stop = abortOnSignal();
   const request = await buildRequest(path, options, stop.signal);
-  const progress = showEvents(
-    await progressOpener(options.progress, options.quiet, log),
-    options.logLevel,
-  );
-  const debugging = await getDebugging(options, progress);
-  const summary = await openStepSummary(options, process.env);
+  const open = await progressOpener(options.progress, options.quiet, log);
+  const services = await listenerServices(options, process.env, warn);
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
-  const record = keepBuild(store, request);
-  const emit: EventSink = (event) => {
-    record.emit(event);
-    progress.emit(event);
-  };
-  let isClosed = false;
-  const close = (): void => {
-    if (isClosed) return;
-    isClosed = true;
-    progress.close();
-    const problem = summary?.write();
-    if (problem !== undefined) warn(problem);
-  };
+  const listeners = openListeners(store, request, options, open, services);
   try {
     await renewLock(store, request, options, warn);
     const outputs = module?.planOutputs(options);
+    const debugging = await getDebugging(options, listeners.progress);
+    const tellMissed = (error: unknown): void => {
+      const missed = debugging?.missed(error);
+      if (missed !== undefined) warn(missed);
+    };
     const result = await buildDockerfile(store, {
       ...request,
-      secret: record.secret,
+      secret: listeners.secret,
       shells: debugging?.shells,
       keep: options.iidfile !== undefined,
       cacheTo: options.cacheTo,
       names: outputs?.names ?? options.tag,
       destination: outputs && module?.getDestination(outputs, options, request.registry ?? {}),
-      onEvent: (event) => {
-        summary?.emit(event);
-        emit(event);
-      },
-      explain: record.isKept || (!options.quiet && !['quiet', 'none'].includes(options.progress)),
+      onEvent: listeners.emit,
+      explain: listeners.explain,
       onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
     })
       .catch((error: unknown) => {
-        close();
-        const missed = debugging?.missed(error);
-        if (missed !== undefined) warn(missed);
+        listeners.close();
+        tellMissed(error);
         throw error;
       })
       .finally(() => stop.dispose());
-    const missed = debugging?.missed(undefined);
-    if (missed !== undefined) warn(missed);
-    if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
-    const pushed =
-      outputs && (await module?.writeOutputs(outputs, store, result, request.registry ?? {}, emit));
-    record.end({
-      lowerdirs: result.platforms.map(({ result: built }) => built.lowerdirs),
-      images: outputs?.names ?? options.tag,
-    });
+    tellMissed(undefined);
+    const lines = await useResult(store, request, options, module, outputs, result, listeners.emit);
+    await listeners.end(result, outputs?.names ?? options.tag);
     // Standard output may be the same terminal.
-    close();
-    if (!outputs?.stdoutTaken)
-      for (const { result: built } of result.platforms)
-        process.stdout.write(`${built.elsewhere.size > 0 ? pushed : built.lowerdirs}\n`);
-    if (result.platforms.some((built) => built.result.executed > 0))
-      await pruneAfterwards(store, options);
+    listeners.close();
+    if (!outputs?.stdoutTaken) for (const line of lines) process.stdout.write(`${line}\n`);
+    await pruneAfterwards(store, options, result);
   } catch (error) {
-    record.fail(error);
+    await listeners.fail(error);
     throw error;
   } finally {
-    close();
+    listeners.close();
     await closeStore(store);
   }
 }
@@ -313,11 +258,27 @@ export async function renewLock(
   warnings.forEach(warn);
 }
 
-export async function writeId(
+/** The planned outputs of a command line that has some, and what writes them. */
+export type OutputsModule = typeof import('./build-outputs.js');
+
+/** Writes the outputs. @returns a lowerdir string for each platform, or the digest of what was pushed */
+export async function useResult(
   store: Store,
-  file: string,
-  { named }: DockerfileResult,
-): Promise<void> {
+  { registry = {} }: DockerfileBuild,
+  { iidfile }: BuildOptions,
+  module: OutputsModule | undefined,
+  outputs: ReturnType<OutputsModule['planOutputs']> | undefined,
+  result: DockerfileResult,
+  emit: EventSink,
+): Promise<string[]> {
+  if (iidfile !== undefined) await writeId(store, iidfile, result);
+  const pushed = outputs && (await module?.writeOutputs(outputs, store, result, registry, emit));
+  return result.platforms.map(({ result: built }) =>
+    built.elsewhere.size > 0 ? (pushed ?? '') : built.lowerdirs,
+  );
+}
+
+async function writeId(store: Store, file: string, { named }: DockerfileResult): Promise<void> {
   const [{ writeResultFile }, { imageId }] = await Promise.all([
     import('./result-file.js'),
     import('../engine/images/settle-image-ids.js'),
@@ -326,7 +287,12 @@ export async function writeId(
 }
 
 /** Only a build that made something can have made the cache too large. */
-export async function pruneAfterwards(store: Store, options: BuildOptions): Promise<void> {
+export async function pruneAfterwards(
+  store: Store,
+  options: BuildOptions,
+  { platforms }: DockerfileResult,
+): Promise<void> {
+  if (!platforms.some(({ result }) => result.executed > 0)) return;
   const { autoPrune } = await import('./auto-prune.js');
   const problem = await autoPrune(store);
   if (problem !== undefined) (await openWarnings(options))(problem);

@@ -131,12 +131,17 @@ function showText(record: StepRecord, files: readonly LayerFile[], bytes: number
   return formatTable(rows) + (list.length > 0 ? `\n${formatTable(list)}` : '');
 }
 
+/** As ls(1) shows symbolic links. */
+function withTarget({ target, inode: _, ...file }: LayerFile): LayerFile {
+  return target === undefined ? file : { ...file, path: `${file.path} -> ${target}` };
+}
+
 /** `wiac cache show` */
 export function showCommand(key: string, options: FormatOption): Promise<void> {
   return withStore((store) => {
     const record = findEntry(store, key);
     const layer = record.layer === undefined ? undefined : findLayer(store, record.layer);
-    const files = layer ? listLayerFiles(layerFiles(store, layer.id)) : [];
+    const files = layer ? listLayerFiles(layerFiles(store, layer.id)).map(withTarget) : [];
     if (options.format === 'json') printJson({ ...record, layerRecord: layer ?? null, files });
     else process.stdout.write(showText(record, files, layer?.bytes ?? 0));
   });

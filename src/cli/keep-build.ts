@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { DockerfileBuild } from '../engine/build-dockerfile.js';
-import type { BuildRecorder } from '../engine/history/record-build.js';
+import type { BuildOrigin, BuildRecorder } from '../engine/history/record-build.js';
 import { NO_RECORDER, recordBuild } from '../engine/history/record-build.js';
 import { usualPath } from '../engine/inputs/build-input.js';
 import type { Store } from '../store/store.js';
@@ -19,20 +19,10 @@ function dockerfilePath({ context, file }: DockerfileBuild): string {
   return place.startsWith('/') ? usualPath(place) : 'Dockerfile';
 }
 
-/** A build that is kept, or not: the config file says. */
-export interface KeptBuild extends Omit<BuildRecorder, 'id' | 'hide'> {
-  readonly isKept: boolean;
-  /** In the place of that of the request: what a step is given is kept out of the record. */
-  readonly secret: DockerfileBuild['secret'];
-}
-
-/** @param platforms as they were asked for @throws UsageError for a config file that makes no sense */
-export function keepBuild(store: Store, request: DockerfileBuild): KeptBuild {
-  const bounds = readHistoryBounds(process.env);
-  const { secret } = request;
-  if (bounds.keepBuilds === 0) return { ...NO_RECORDER, isKept: false, secret };
+/** What was asked for. */
+export function buildOrigin(request: DockerfileBuild): BuildOrigin {
   const { context, target, platforms, buildArgs = {}, labels = {}, result } = request;
-  const origin = {
+  return {
     command: process.argv.slice(2),
     context: absolute(context),
     dockerfile: dockerfilePath(request),
@@ -40,11 +30,14 @@ export function keepBuild(store: Store, request: DockerfileBuild): KeptBuild {
     platforms,
     variables: [buildArgs, labels, result?.env ?? {}],
   };
-  const record = recordBuild(store, origin, bounds);
-  const hiding = (id: string): Buffer | undefined => {
-    const value = secret?.(id);
-    if (value) record.hide(value.toString('utf8'));
-    return value;
-  };
-  return { ...record, isKept: true, secret: secret && hiding };
+}
+
+/** @param platforms as they were asked for @throws UsageError for a config file that makes no sense */
+export function keepBuild(
+  store: Store,
+  request: DockerfileBuild,
+): Omit<BuildRecorder, 'id'> & { readonly isKept: boolean } {
+  const bounds = readHistoryBounds(process.env);
+  if (bounds.keepBuilds === 0) return { ...NO_RECORDER, isKept: false };
+  return { ...recordBuild(store, buildOrigin(request), bounds), isKept: true };
 }

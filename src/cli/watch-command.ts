@@ -1,27 +1,26 @@
 /** `wiac build --watch` */
 import { constants } from 'node:os';
-import type { DockerfileBuild, DockerfileResult } from '../engine/build-dockerfile.js';
+import type { DockerfileBuild } from '../engine/build-dockerfile.js';
 import type { WatchListener } from '../engine/watch/watch-build.js';
 import { watchBuild } from '../engine/watch/watch-build.js';
 import type { Store } from '../store/store.js';
 import { closeStore } from '../store/store.js';
 import type { WarningLog } from '../ui/log.js';
-import type { Progress } from '../ui/progress.js';
 import { progressOpener } from '../ui/progress.js';
 import { InterruptedError, UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
-import type { BuildOptions } from './build-command.js';
+import type { BuildOptions, OutputsModule } from './build-command.js';
 import {
   buildRequest,
   checkNames,
   hasOutputs,
   pruneAfterwards,
   renewLock,
-  showEvents,
-  writeId,
+  useResult,
 } from './build-command.js';
+import type { BuildListeners } from './build-listeners.js';
+import { listenerServices, openListeners } from './build-listeners.js';
 import { readHistoryBounds, readPolicy } from './config-file.js';
-import { keepBuild } from './keep-build.js';
 import { openLogFile } from './log-file.js';
 import type { ErrorForm } from './report.js';
 import { reportError } from './report.js';
@@ -34,72 +33,47 @@ interface Results {
   readonly options: BuildOptions;
   readonly store: Store;
   readonly request: DockerfileBuild;
-  readonly module: typeof import('./build-outputs.js') | undefined;
-  readonly outputs: ReturnType<typeof import('./build-outputs.js').planOutputs> | undefined;
+  readonly module: OutputsModule | undefined;
+  readonly outputs: ReturnType<OutputsModule['planOutputs']> | undefined;
   /** Undefined: each result is printed. */
   readonly program: WatchProgram | undefined;
 }
 
-/** Writes the outputs. @returns a lowerdir string for each platform, or the digest of what was pushed */
-async function useResult(
-  { options, store, request, module, outputs }: Results,
-  result: DockerfileResult,
-  emit: Progress['emit'],
-): Promise<string[]> {
-  if (options.iidfile !== undefined) await writeId(store, options.iidfile, result);
-  const { registry = {} } = request;
-  const pushed = outputs && (await module?.writeOutputs(outputs, store, result, registry, emit));
-  return result.platforms.map(({ result: built }) =>
-    built.elsewhere.size > 0 ? (pushed ?? '') : built.lowerdirs,
-  );
-}
-
-/** Shows and keeps each build, and hands on what it has made. */
+/** Shows and keeps each build, and hands on what it has made. @param start opens the listeners of a build */
 function listen(
-  results: Results,
-  open: () => Progress,
+  { options, store, request, module, outputs, program }: Results,
+  start: () => BuildListeners,
   form: ErrorForm,
 ): WatchListener & Pick<DockerfileBuild, 'secret'> {
-  const { options, store, request, program, outputs } = results;
-  const start = () => {
-    const record = keepBuild(store, request);
-    const progress = showEvents(open, options.logLevel);
-    const emit: Progress['emit'] = (event) => {
-      record.emit(event);
-      progress.emit(event);
-    };
-    return { record, progress, emit };
-  };
-  let current: ReturnType<typeof start> | undefined;
+  let current: BuildListeners | undefined;
   const end = (): void => {
-    current?.progress.close();
+    current?.close();
     current = undefined;
   };
   return {
-    secret: (id) => (current ? current.record : request).secret?.(id),
+    secret: (id) => (current ?? request).secret?.(id),
     begin: () => {
       current = start();
       return current.emit;
     },
     async built(result, isOther) {
       if (!current) return;
-      const lines = await useResult(results, result, current.emit);
-      const lowerdirs = result.platforms.map(({ result: built }) => built.lowerdirs);
-      current.record.end({ lowerdirs, images: outputs?.names ?? options.tag });
+      const { emit } = current;
+      const lines = await useResult(store, request, options, module, outputs, result, emit);
+      await current.end(result, outputs?.names ?? options.tag);
       end();
       if (!isOther) return;
       if (program) await program.restart(lines);
       else process.stdout.write(`${lines.join('\n')}\n`);
-      if (result.platforms.some((built) => built.result.executed > 0))
-        await pruneAfterwards(store, options);
+      await pruneAfterwards(store, options, result);
     },
     async failed(error) {
-      current?.record.fail(error);
+      await current?.fail(error);
       end();
       await reportError(error, 'build', form);
     },
-    outdated() {
-      current?.record.fail(new InterruptedError('SIGTERM', constants.signals.SIGTERM));
+    async outdated() {
+      await current?.fail(new InterruptedError('SIGTERM', constants.signals.SIGTERM));
       end();
     },
   };
@@ -138,7 +112,9 @@ export async function watchCommand(
   try {
     await renewLock(store, request, options, warn);
     const results = { options, store, request, module, outputs, program };
-    const listener = listen(results, open, form);
+    const services = await listenerServices(options, process.env, warn);
+    const start = () => openListeners(store, request, options, open, services);
+    const listener = listen(results, start, form);
     const wanted: DockerfileBuild & { readonly signal: AbortSignal } = {
       ...request,
       signal,

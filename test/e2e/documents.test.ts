@@ -77,6 +77,11 @@ describe('README', () => {
     expect(outputs.at(-1)).toContain('would free');
   });
 
+  test('docs/report.md begins with the command that is executed here', () => {
+    const [command = ''] = shellBlocks(readFileSync('docs/report.md', 'utf8'));
+    expect(blocks).toContain(command);
+  });
+
   test('every command of the table has help', async () => {
     const { wiac } = machine();
     const commands = [...README.matchAll(/^\| `wiac ([a-z]+(?: [a-z]+)?)/gm)].map(
@@ -149,6 +154,7 @@ describe('CONTRIBUTING', () => {
       'docs/events.md',
       'docs/history.md',
       'docs/library.md',
+      'docs/report.md',
       'docs/reproducible.md',
     ]) {
       const links = readFileSync(document, 'utf8').matchAll(/\]\((?!https?:)([^)#]+)\)/g);

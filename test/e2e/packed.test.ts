@@ -117,7 +117,9 @@ test('what is loaded late is in it as well', async () => {
   const wiac = installedIn(join(tempDir(), 'store'));
   const directory = context({ Dockerfile: dockerfile('ADD *.txt /texts/'), 'a.txt': 'a' });
   // fast-glob, execa and pino, one of whose records is on standard error.
-  const built = await wiac('build', '--compress', '--log-format=json', directory);
+  const report = join(directory, 'report.html');
+  const flags = ['--compress', '--log-format=json', '--report', report];
+  const built = await wiac('build', ...flags, directory);
   expect(built.exitCode).toBe(0);
   const record = built.stderr.split('\n').find((line) => line.startsWith('{'));
   expect(JSON.parse(record ?? '')).toMatchObject({ level: 40 });
@@ -126,6 +128,8 @@ test('what is loaded late is in it as well', async () => {
   await printed(watched.stdout, '/l/');
   watched.kill('SIGINT');
   expect(await watched).toMatchObject({ exitCode: 130, stderr: 'wiac: stopped by SIGINT' });
+  // The page that reports are made of.
+  expect(readFileSync(report, 'utf8')).toContain('ADD *.txt /texts/');
   // undici.
   const refused = await wiac('pull', '127.0.0.1:1/image');
   expect(refused.stderr).toContain('ECONNREFUSED');

@@ -42,7 +42,7 @@ async function watching(
     },
     built: async (_result, isOther) => tell(isOther ? 'built' : 'the same'),
     failed: async ({ message }) => tell(message),
-    outdated: () => tell('outdated'),
+    outdated: async () => tell('outdated'),
   });
   const ended = watch.catch((reason: unknown) => expect(reason).toBe('enough'));
   try {

@@ -25,6 +25,7 @@ const TOOLS = {
   git: 'git',
   'ssh-agent': 'openssh-client',
   'mkfs.ext4': 'e2fsprogs',
+  chromium: 'chromium',
 };
 
 function isInstalled(tool) {

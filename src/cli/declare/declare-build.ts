@@ -66,6 +66,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     )
     .option('-q, --quiet', 'no progress, only the result, warnings and errors', false)
     .option('--logfile <file>', 'progress goes to this file, replaced if it is there')
+    .option('--report <file>', 'write a page about this build: one HTML file that needs no network')
     .option('--iidfile <file>', 'write the id of the result to a file')
     .option('--watch', 'build again whenever a file changes that the result depends on', false)
     .option(

@@ -62,7 +62,8 @@ const MOST_OUTPUT_BYTES = 24 * 1024 * 1024;
 /** A build that ran nothing and left no more than this does not make former ones be counted. */
 const LARGE = 256 * 1024;
 
-function toError(error: unknown): Omit<RecordedError, 'type'> {
+/** An error of the command as it is kept. */
+export function toRecordedError(error: unknown): Omit<RecordedError, 'type'> {
   if (!(error instanceof WiacError))
     return { code: 'INTERNAL', message: String((error as Error)?.message ?? error) };
   const { code, message, hint } = error;
@@ -165,7 +166,7 @@ export function recordBuild(
       if (!isOpen) return;
       const exitCode = error instanceof WiacError ? error.exitCode : 1;
       const outcome = error instanceof InterruptedError ? 'interrupted' : 'failed';
-      close({ outcome, exitCode, lowerdirs: [], images: [] }, toError(error));
+      close({ outcome, exitCode, lowerdirs: [], images: [] }, toRecordedError(error));
     },
   };
 }

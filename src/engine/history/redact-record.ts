@@ -84,11 +84,18 @@ export function redactCommand(words: readonly string[]): string[] {
 /** Variables with their values, as --build-arg, --env and --label give them. */
 export type Variables = readonly Readonly<Record<string, string>>[];
 
-function secretTexts(texts: readonly string[]): string[] {
+function sortedSecrets(texts: readonly string[]): string[] {
   // The longest first: one may be a part of another.
   return [...new Set(texts)]
     .filter((text) => text.length >= SHORTEST)
     .sort((a, b) => b.length - a.length);
+}
+
+function secretTexts(variables: Variables): string[] {
+  const texts = variables.flatMap((record) =>
+    Object.entries(record).flatMap(([name, value]) => secretsIn(name, value)),
+  );
+  return sortedSecrets(texts);
 }
 
 function redactAssignments(text: string): string {
@@ -105,6 +112,19 @@ function isSecretOperand(value: unknown): value is { name: string } {
   const { kind, name } = Object(value) as { kind?: unknown; name?: unknown };
   const isVariable = kind === 'operand' || kind === 'withheld variable';
   return isVariable && typeof name === 'string' && soundsSecret(name.replace(/^env /, ''));
+}
+
+/**
+ * Takes secrets out of values that come from elsewhere than a record: a step's inputs as the cache has them.
+ * @param variables as for openRowWriter
+ */
+export function openValueRedaction(variables: Variables): (name: string, value: string) => string {
+  const secrets = secretTexts(variables);
+  return (name, value) => {
+    if (soundsSecret(name.replace(/^env /, ''))) return GONE;
+    const rest = secrets.reduce((text, secret) => text.replaceAll(secret, GONE), value);
+    return redactAssignments(withoutTokens(rest));
+  };
 }
 
 /** Writes rows as JSON, without what must not be kept. */
@@ -125,11 +145,7 @@ function mayHoldSecrets(json: string, isOutput: boolean): boolean {
 
 /** @param variables of the command line: the values of those that sound secret are taken out everywhere */
 export function openRowWriter(variables: Variables): RowWriter {
-  let secrets = secretTexts(
-    variables.flatMap((record) =>
-      Object.entries(record).flatMap(([name, value]) => secretsIn(name, value)),
-    ),
-  );
+  let secrets = secretTexts(variables);
   const redact = (text: string, isOutput: boolean): string => {
     // Whole secrets first: a part of one may look like a token.
     let rest = text;
@@ -138,7 +154,7 @@ export function openRowWriter(variables: Variables): RowWriter {
     return isOutput ? rest : redactAssignments(rest);
   };
   const hide: RowWriter['hide'] = (text) => {
-    secrets = secretTexts([...secrets, ...withLines(text)]);
+    secrets = sortedSecrets([...secrets, ...withLines(text)]);
   };
   const write: RowWriter['write'] = (row) => {
     const plain = JSON.stringify(row);

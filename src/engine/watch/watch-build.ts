@@ -26,7 +26,7 @@ export interface WatchListener {
   /** It has failed, by what the next change may mend. */
   readonly failed: (error: WiacError) => Promise<void>;
   /** It was ended because something changed meanwhile; the next one begins. */
-  readonly outdated: () => void;
+  readonly outdated: () => Promise<void>;
 }
 
 /** The reason that ends a build which somebody has made out of date. */
@@ -110,7 +110,7 @@ async function attempt(
   } catch (error) {
     const { identity } = former;
     if (outdated.signal.aborted && !request.signal.aborted) {
-      listener.outdated();
+      await listener.outdated();
       return { former: { identity }, changed: true };
     }
     if (!isMendable(error)) throw error;

@@ -8,14 +8,18 @@ import { isWhiteout } from './stack.js';
 
 /** One entry of a layer. */
 export interface LayerFile {
-  /** Relative to the layer, with ` -> target` behind symbolic links. */
+  /** Relative to the layer. */
   readonly path: string;
+  /** Of a symbolic link. */
+  readonly target?: string;
   /** Type letter and permissions in octal: `f0644`, `d0755`, `w` for a whiteout. */
   readonly mode: string;
   readonly uid: number;
   readonly gid: number;
   /** Bytes; 0 for anything but a file. */
   readonly size: number;
+  /** Of a file with several names: its inode. */
+  readonly inode?: number;
 }
 
 function describe(directory: Directory, path: string, name: string): LayerFile | undefined {
@@ -25,11 +29,18 @@ function describe(directory: Directory, path: string, name: string): LayerFile |
   const permissions = (stats.mode & 0o7777).toString(8).padStart(4, '0');
   if (isWhiteout(stats)) return { path, mode: 'w', uid, gid, size: 0 };
   if (stats.isSymbolicLink()) {
-    const shown = `${path} -> ${readLink(directory, name)}`;
-    return { path: shown, mode: `l${permissions}`, uid, gid, size: 0 };
+    const target = readLink(directory, name) ?? '';
+    return { path, target, mode: `l${permissions}`, uid, gid, size: 0 };
   }
   const letter = stats.isDirectory() ? 'd' : stats.isFile() ? 'f' : stats.isFIFO() ? 'p' : 's';
-  return { path, mode: letter + permissions, uid, gid, size: stats.isFile() ? stats.size : 0 };
+  const file = {
+    path,
+    mode: letter + permissions,
+    uid,
+    gid,
+    size: stats.isFile() ? stats.size : 0,
+  };
+  return stats.isFile() && stats.nlink > 1 ? { ...file, inode: stats.ino } : file;
 }
 
 /** Every entry of a layer directory, sorted by path. */

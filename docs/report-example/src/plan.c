@@ -1,0 +1,1 @@
+int plan(void) { return 0; }
