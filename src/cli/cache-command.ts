@@ -23,6 +23,7 @@ interface FormatOption {
 interface ListOptions extends FormatOption, FilterOptions {
   readonly sort: keyof typeof SORTS;
   readonly reverse: boolean;
+  readonly quiet: boolean;
 }
 
 function printJson(value: unknown): void {
@@ -85,6 +86,10 @@ export function listCommand(options: ListOptions): Promise<void> {
   return withStore((store) => {
     const now = Date.now();
     const entries = sorted(listEntries(store, filter, now), options);
+    if (options.quiet) {
+      for (const { key } of entries) process.stdout.write(`${key}\n`);
+      return;
+    }
     if (options.format === 'json') return printJson([...entries]);
     process.stdout.write(tableRow(COLUMNS.map(([name]) => name)));
     for (const entry of entries) process.stdout.write(entryRow(entry, now));

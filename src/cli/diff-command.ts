@@ -5,6 +5,7 @@ import { changedFiles, changedPackages, comparedImages } from '../engine/content
 import { findImage } from '../engine/images/find-image.js';
 import { comparedSteps } from '../engine/step-files.js';
 import type { FileChange, ShownFile } from '../fs/layer/diff-stacks.js';
+import { isImageName } from '../store/images/store-images.js';
 import { formatBytes, formatTable } from '../ui/format.js';
 import { shownText } from '../ui/terminal-text.js';
 import { UsageError } from '../util/errors.js';
@@ -101,12 +102,15 @@ async function writeDifferences(
 }
 
 /**
- * Is the first operand a build context? An image of that name in the store comes first: ./NAME is the directory.
+ * Is the first operand a build context? Where the second can be the name of an image, an image of the store comes
+ * first: ./NAME is the directory.
  */
 async function namesContext(words: readonly string[]): Promise<boolean> {
-  const [first = ''] = words;
+  const [first = '', second] = words;
   if (words.length > 2 || isWrittenAsContext(first)) return true;
   if (!isDirectory(first)) return false;
+  // Instructions have spaces and capitals.
+  if (second !== undefined && !isImageName(second)) return true;
   let isImage = false;
   await withStore(async (store) => {
     isImage = (await findImage(store, first)) !== undefined;

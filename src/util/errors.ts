@@ -1,6 +1,6 @@
 /**
  * The errors wiac raises on purpose. Each class has a stable `code` (for programs and tests) and
- * the exit code of the process (for shells); README.md documents both. Anything else that is
+ * the exit code of the process (for shells); docs/commands.md documents both. Anything else that is
  * thrown is a bug in wiac and ends the process with exit code 1 and a stack trace.
  */
 export abstract class WiacError extends Error {

@@ -129,7 +129,7 @@ describe('URLs', () => {
     expect(failed.exitCode).toBe(4);
     expect(failed.stderr).toContain('Dockerfile:2:1');
     expect(failed.stderr).toContain("can't be fetched: the connection failed");
-    expect((await wiac(['cache', 'ls', '-q'])).stdout).toBe('');
+    expect(await wiac(['cache', 'ls', '-q'])).toEqual({ exitCode: 0, stdout: '', stderr: '' });
   });
 
   test('name, mode and time; sent again and run again only when it changed', async () => {

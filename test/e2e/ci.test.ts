@@ -32,7 +32,7 @@ const ACTION = parse(read('action.yml')) as {
   readonly runs: { readonly steps: readonly Step[] };
 };
 
-const WORKFLOW = /```yaml\n(.*?)```/s.exec(read('README.md'))?.[1] ?? '';
+const WORKFLOW = /```yaml\n(.*?)```/s.exec(read('docs/ci.md'))?.[1] ?? '';
 
 /** A machine that is thrown away: `wiac` is this one, `npm` only notes what it is asked. */
 function runner() {
@@ -109,7 +109,7 @@ describe('action.yml', () => {
     ]);
   });
 
-  test("README's workflow is one, as GitHub reads it, and has no input that the action lacks", () => {
+  test('the workflow of docs/ci.md is one, as GitHub reads it, and has no input that the action lacks', () => {
     const { context } = parseWorkflow(
       { name: 'workflow.yml', content: WORKFLOW },
       new NoOperationTraceWriter(),
@@ -123,8 +123,8 @@ describe('action.yml', () => {
     for (const name of Object.keys(ours[0]?.with ?? {})) expect(ACTION.inputs).toHaveProperty(name);
   });
 
-  test("README's table has every input", () => {
-    const table = /\| input \|.*?\n\n/s.exec(read('README.md'))?.[0] ?? '';
+  test('the table of docs/ci.md has every input', () => {
+    const table = /\| input \|.*?\n\n/s.exec(read('docs/ci.md'))?.[0] ?? '';
     const named = [...table.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name);
     expect(named).toEqual(expect.arrayContaining(Object.keys(ACTION.inputs)));
   });

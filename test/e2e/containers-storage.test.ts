@@ -121,9 +121,11 @@ test('a name may be kept without a copy; what is dropped here stays there', asyn
   expect(await getState(graphRoot)).toBe(before);
 });
 
-test("README's example: the directories that podman names, a container layer, a command", async () => {
+test('the example of docs/images.md: the directories that podman names, a container layer, a command', async () => {
   const graphRoot = await getStorage('overlay');
-  const line = /^wiac run .*podman image inspect.*$/m.exec(readFileSync('README.md', 'utf8'))?.[0];
+  const line = /^wiac run .*podman image inspect.*$/m.exec(
+    readFileSync('docs/images.md', 'utf8'),
+  )?.[0];
   expect(line).toBeDefined();
   const bin = tempDir();
   const storage = `--root ${graphRoot} --runroot ${join(bin, 'run')} --storage-driver overlay`;

@@ -1,13 +1,5 @@
 /** README, --help and examples say what works: every command in them is executed here. */
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -49,42 +41,50 @@ describe('README', () => {
     expect(setUp.trim().split('\n')).toHaveLength(2);
   });
 
-  test('the first build writes what the README shows', async () => {
+  test('the three commands write what the README shows', async () => {
     const { cwd, env } = clone();
     const [first = ''] = blocks;
     const { stderr, stdout } = await execa('sh', ['-e', '-c', first], { cwd, env });
     const [, progress = '', result = ''] =
-      /### What happened\n[^`]*`wiac build`.*?```\n(.*?)```.*?```\n(.*?)```/s.exec(README) ?? [];
+      /## Three commands\n.*?```sh\n.*?```.*?```\n(.*?)```.*?```\n(.*?)```/s.exec(README) ?? [];
     const withoutTimes = (text: string) => text.trim().replace(/\d+\.\d+s|\d+\.\d+ MB/g, '#');
     expect(withoutTimes(stderr)).toBe(withoutTimes(progress));
     const names = (text: string) => text.trim().replace(/[^:\n]*\/l\/[a-z2-7]{16}/g, 'LAYER');
     expect(names(stdout)).toContain(names(result));
+    expect(stdout).toContain('hello from a container');
   });
 
-  test('the other commands work, in their order', async () => {
+  test('the tour prints what it shows', async () => {
     const { cwd, env } = clone();
-    rmSync('/tmp/upperlayer', { recursive: true, force: true });
-    const outputs: string[] = [];
-    for (const block of blocks)
-      outputs.push((await execa('sh', ['-e', '-c', block], { cwd, env })).stdout);
-    expect(outputs[0]).toContain('hello from a container');
-    expect(readFileSync('/tmp/upperlayer/diff/note', 'utf8')).toBe('kept\n');
-    rmSync('/tmp/upperlayer', { recursive: true });
-    expect(outputs.join('\n')).toMatch(/imported \d+ entries/);
-    expect(outputs.join('\n')).toContain('Untagged: example.org/hello:1');
-    expect(outputs.join('\n')).toMatch(/ usr$/m);
-    expect(outputs.at(-2)).toMatch(/^checked \d+ entries/);
-    expect(outputs.at(-1)).toContain('would free');
+    const said: string[] = [];
+    for (const block of blocks) {
+      const { all } = await execa('sh', ['-e', '-c', block], { cwd, env, all: true });
+      said.push(all);
+    }
+    const shown = [...README.matchAll(/```sh\n(?:(?!```).)*```\n\n```\n(.*?)```/gs)].map(
+      ([, text = '']) => text,
+    );
+    // Keys and times are others each time.
+    const plain = (text: string) => text.replace(/\b[0-9a-f]{12}\b|\b\d+\.\d{3}\b/g, '#');
+    expect(shown).toHaveLength(4);
+    for (const text of shown) expect(plain(said.join('\n'))).toContain(plain(text).trimEnd());
+    expect(said.join('\n')).toMatch(/^note$/m);
+    expect(said.at(-1)).toContain('A  12 B  /page');
+    expect(readFileSync(join(cwd, 'report.html'), 'utf8')).toContain('</html>');
   });
 
-  test('docs/report.md begins with the command that is executed here', () => {
-    const [command = ''] = shellBlocks(readFileSync('docs/report.md', 'utf8'));
-    expect(blocks).toContain(command);
+  test('its list has every page', () => {
+    const pages = readdirSync('docs').filter((name) => name.endsWith('.md'));
+    expect(pages.filter((name) => !README.includes(`](docs/${name})`))).toEqual([]);
   });
+});
+
+describe('docs/commands.md', () => {
+  const text = readFileSync('docs/commands.md', 'utf8');
 
   test('every command of the table has help', async () => {
     const { wiac } = machine();
-    const commands = [...README.matchAll(/^\| `wiac ([a-z]+(?: [a-z]+)?)/gm)].map(
+    const commands = [...text.matchAll(/^\| `wiac ([a-z]+(?: [a-z]+)?)/gm)].map(
       ([, name]) => name?.split(' ') ?? [],
     );
     expect(commands.length).toBeGreaterThan(8);
@@ -100,28 +100,37 @@ describe('README', () => {
     for (const [, code, exitCode] of errors.matchAll(
       /code = '([A-Z_]+)';\n {2}readonly exitCode = (\d+);/g,
     )) {
-      expect(README).toContain(`| ${exitCode} | ${code} |`);
+      expect(text).toContain(`| ${exitCode} | ${code} |`);
     }
   });
 });
 
-test('docs/history.md: its commands work', async () => {
-  const { cwd, env } = clone();
-  const [block = ''] = shellBlocks(readFileSync('docs/history.md', 'utf8'));
-  const { stdout } = await execa('sh', ['-e', '-c', block], { cwd, env });
-  expect(stdout).toContain('PROJECT');
-  expect(stdout).toMatch(/Z \[0 4\/5\] RUN chmod/);
-  expect(JSON.parse(stdout.slice(stdout.indexOf('\n[\n')))).toMatchObject([{ images: ['hello'] }]);
-});
+/** What the commands of a page are to have printed, beyond that they worked. */
+const PRINTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
+  'run.md': [/ usr$/m],
+  'images.md': ['Untagged: example.org/hello:1'],
+  'shared-cache.md': [/imported \d+ entries/],
+  'store.md': [/^checked \d+ entries/m, 'would free'],
+  'history.md': ['PROJECT', /Z \[0 4\/5\] RUN chmod/, /\n\[\n/],
+  'debug.md': [
+    /^\/usr\/local\/sbin:.*\nno permission yet\nA {2}\d+ B {2}\/myapp.sh$/m,
+    '+echo hello from a container\n',
+  ],
+};
 
-test('the commands of docs/debug.md work', async () => {
+const PAGES = readdirSync('docs')
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => [name, shellBlocks(readFileSync(join('docs', name), 'utf8'))] as const)
+  .filter(([, blocks]) => blocks.length > 0);
+
+test.each(PAGES)('the commands of docs/%s work, in their order', async (name, blocks) => {
   const { cwd, env } = clone();
-  const [block = ''] = shellBlocks(readFileSync('docs/debug.md', 'utf8'));
-  const { stdout } = await execa('sh', ['-e', '-c', block], { cwd, env });
-  expect(stdout).toMatch(/^\/usr\/local\/sbin:.*\nno permission yet\nA {2}\d+ B {2}\/myapp.sh$/m);
-  expect(stdout).toContain('+echo hello from a container\n');
-  expect(readdirSync(join(cwd, 'tree'))).toEqual(['bin']);
-  expect(existsSync(join(cwd, 'tree.tar'))).toBe(true);
+  const before = `wiac copy examples/hello /bin/busybox /bin/sh
+wiac build -q -t hello examples/hello`;
+  let printed = '';
+  for (const block of name === 'history.md' ? blocks : [before, ...blocks])
+    printed += `${(await execa('sh', ['-e', '-c', block], { cwd, env })).stdout}\n`;
+  for (const text of PRINTED[name] ?? []) expect(printed).toMatch(text);
 });
 
 describe('CONTRIBUTING', () => {
@@ -149,13 +158,9 @@ describe('CONTRIBUTING', () => {
       'README.md',
       'CONTRIBUTING.md',
       'bench/README.md',
-      'docs/vocabulary.md',
-      'docs/debug.md',
-      'docs/events.md',
-      'docs/history.md',
-      'docs/library.md',
-      'docs/report.md',
-      'docs/reproducible.md',
+      ...readdirSync('docs')
+        .filter((name) => name.endsWith('.md'))
+        .map((name) => `docs/${name}`),
     ]) {
       const links = readFileSync(document, 'utf8').matchAll(/\]\((?!https?:)([^)#]+)\)/g);
       const missing = [...links].filter(

@@ -143,6 +143,7 @@ export function addCache(program: Command, setExitCode: SetExitCode): void {
         .default('created'),
     )
     .option('-r, --reverse', 'the other way round', false)
+    .option('-q, --quiet', 'only the keys', false)
     .addOption(format())
     .action(async (options) => (await import('../cache-command.js')).listCommand(options));
   cache

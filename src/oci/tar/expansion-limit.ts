@@ -12,7 +12,7 @@ export interface ExpansionLimits {
   readonly maxRatio: number;
 }
 
-/** Honest layers have reached neither so far; both can be set, see README.md. */
+/** Honest layers have reached neither so far; both can be set, see docs/store.md. */
 export const DEFAULT_LIMITS: ExpansionLimits = { maxBytes: 128e9, maxRatio: 200 };
 
 /** Up to here the ratio does not matter: a file of zeros in a small layer is nothing bad. */
