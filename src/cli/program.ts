@@ -4,6 +4,7 @@ import { UsageError } from '../util/errors.js';
 import { VERSION } from '../util/version.js';
 import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
 import { addCache } from './declare/declare-cache.js';
+import { addCompletion } from './declare/declare-completion.js';
 import { addContents } from './declare/declare-contents.js';
 import { addLog } from './declare/declare-history.js';
 import { addImages } from './declare/declare-images.js';
@@ -15,6 +16,7 @@ import { addCopy, addRun } from './declare/declare-run.js';
 import { addSignatures } from './declare/declare-signatures.js';
 import { addSteps } from './declare/declare-steps.js';
 import { getUsage } from './declare/declare-usage.js';
+import { HELP_LAYOUT, helpColumns } from './declare/help-groups.js';
 import type { SetExitCode } from './declare/options.js';
 import { insteadOf } from './declare/refused.js';
 
@@ -29,7 +31,11 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
     .description('What is a container: builds Dockerfiles without a daemon, and shows its cache.')
     .version(VERSION)
     .enablePositionalOptions()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({
+      writeErr: () => {},
+      getOutHelpWidth: () => helpColumns(process.stdout.columns),
+    })
+    .configureHelp(HELP_LAYOUT)
     .exitOverride((error: CommanderError) => {
       if (error.exitCode === 0) throw error;
       // Its message is "(outputHelp)": commander shows the help instead.
@@ -65,6 +71,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addSteps(program, setExitCode);
   addRepro(program, setExitCode);
   addCache(program, setExitCode);
+  addCompletion(program);
 }
 
 /** Commands made with .command() copy settings of their parent at that time; exitOverride too. */

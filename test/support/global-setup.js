@@ -26,6 +26,8 @@ const TOOLS = {
   'ssh-agent': 'openssh-client',
   'mkfs.ext4': 'e2fsprogs',
   chromium: 'chromium',
+  zsh: 'zsh',
+  fish: 'fish',
 };
 
 function isInstalled(tool) {

@@ -31,7 +31,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
     .option('-t, --tag <name>', 'name for the result, can be given several times', collect, [])
     .option(
       '-o, --output <spec>',
-      'where the result goes: a directory, - (a tar archive on standard output), or\ntype=local|tar|oci|docker|image|registry|cacheonly with dest=, name= and more; can be given several times',
+      'where the result goes: a directory, - (a tar archive on standard output), or\ntype=TYPE (local, tar, oci, docker, image, registry or cacheonly) with dest=, name= and more; can be given several times',
       collect,
       [],
     )

@@ -1,0 +1,54 @@
+/** --help of every command: 80 columns, in groups. */
+import { describe, expect, test } from '@jest/globals';
+import type { Command } from 'commander';
+import { createProgram } from '../../src/cli/program.js';
+
+function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
+}
+
+const PROGRAM = createProgram(() => {});
+
+test.each(allCommands(PROGRAM).map((command) => [command.name(), command] as const))(
+  '%s fits 80 columns',
+  (_name, command) => {
+    const lines = command.helpInformation().split('\n');
+    expect(lines.length).toBeGreaterThan(3);
+    // How it is called is one line, to be copied.
+    expect(lines.filter((line) => line.length > 80 && !line.startsWith('Usage:'))).toEqual([]);
+  },
+);
+
+describe('groups', () => {
+  const groups = (command: Command) =>
+    new Map(
+      command
+        .helpInformation()
+        .split('\n\n')
+        .map((block) => {
+          const [title = '', ...lines] = block.split('\n');
+          return [title, lines.filter((line) => /^ {2}\S/.test(line))] as const;
+        }),
+    );
+
+  test('every command is in one', () => {
+    expect(groups(PROGRAM).get('Commands:')).toBeUndefined();
+    expect(groups(PROGRAM).get('Build and run:')?.join()).toMatch(/build .*run .*copy /);
+  });
+
+  test.each(['build', 'run'])('so is every option of %s', (name) => {
+    const command = PROGRAM.commands.find((one) => one.name() === name);
+    const found = command ? groups(command) : new Map<string, string[]>();
+    const others = found
+      .get('Options:')
+      ?.filter((line) => !/^ {2}(-h, )?--help|^ {2}-D /.test(line));
+    expect(others).toEqual([]);
+    expect([...found.keys()]).toEqual(expect.arrayContaining(['The sandbox:']));
+  });
+
+  test('a default that goes without saying is not said', () => {
+    const text = PROGRAM.commands[0]?.helpInformation() ?? '';
+    expect(text).not.toMatch(/default:\s+\[\]/);
+    expect(text.replace(/\s+/g, ' ')).toContain('(default: 64m)');
+  });
+});
