@@ -26,6 +26,7 @@ export const ROOMS = [
   ['engine/signatures', 'signatures of images: written, found, and demanded'],
   ['engine/history', 'builds that are kept: their form, what is taken out, how they are found'],
   ['engine/repro', 'steps run a second time on the same layers'],
+  ['doctor', 'what facts about a machine mean for wiac, and what mends it; all pure'],
   ['why', 'what differs between a step and the nearest entry'],
   ['outline', 'what a Dockerfile asks for, and its targets (`--call`)'],
   [

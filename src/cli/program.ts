@@ -4,13 +4,13 @@ import { UsageError } from '../util/errors.js';
 import { VERSION } from '../util/version.js';
 import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
 import { addCache } from './declare/declare-cache.js';
-import { addCompletion } from './declare/declare-completion.js';
 import { addContents } from './declare/declare-contents.js';
 import { addLog } from './declare/declare-history.js';
 import { addImages } from './declare/declare-images.js';
 import { addImagetools } from './declare/declare-imagetools.js';
 import { addLock } from './declare/declare-lock.js';
 import { addLogin } from './declare/declare-login.js';
+import { addCompletion, addDoctor } from './declare/declare-machine.js';
 import { addRepro } from './declare/declare-repro.js';
 import { addCopy, addRun } from './declare/declare-run.js';
 import { addSignatures } from './declare/declare-signatures.js';
@@ -71,6 +71,7 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addSteps(program, setExitCode);
   addRepro(program, setExitCode);
   addCache(program, setExitCode);
+  addDoctor(program, setExitCode);
   addCompletion(program);
 }
 

@@ -95,10 +95,20 @@ export class StoreError extends WiacError {
   readonly exitCode = 7;
 }
 
+/** What to do where nothing better is known. */
+const DOCTOR = 'wiac doctor says what this machine lacks';
+
 /** This machine cannot run a step: not root and no user namespace, missing program, no overlayfs. */
 export class IsolationError extends WiacError {
   readonly code = 'ISOLATION';
   readonly exitCode = 8;
+
+  constructor(
+    message: string,
+    { hint = DOCTOR, cause }: { hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, { hint, cause });
+  }
 }
 
 /** Valid input that this version of wiac does not support; never ignored silently. */

@@ -95,6 +95,7 @@ const REASONS: readonly Reason[] = [
     files: {
       'cli/copy.ts': 'existsSync realpathSync statSync',
       'cli/combine-options.ts': 'readFileSync',
+      'cli/complete-command.ts': 'readFileSync',
       'cli/git-labels.ts': 'realpathSync',
       'cli/is-directory.ts': 'statSync',
       'cli/imagetools-command.ts': 'readFileSync',
@@ -104,6 +105,8 @@ const REASONS: readonly Reason[] = [
         'createReadStream existsSync mkdirSync openSync readFileSync statSync',
       'engine/watch/watch-places.ts': 'readdirSync watch',
       'executor/local/layer-directory.ts': 'readdirSync statSync',
+      'cli/machine-facts.ts':
+        'accessSync existsSync mkdtempSync readFileSync rmSync statSync statfsSync',
       'cli/log-file.ts': 'appendFileSync writeFileSync',
       'cli/step-summary.ts': 'appendFileSync statSync',
       'cli/registry-options.ts': 'existsSync',

@@ -175,7 +175,7 @@ test('--help and --version end with 0 and say so on standard output', async () =
   const { wiac } = machine();
   const version = JSON.parse(readFileSync('package.json', 'utf8')).version;
   expect(await wiac(['--version'])).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
-  expect((await wiac(['--help'])).stdout).toContain('Commands:');
+  expect((await wiac(['--help'])).stdout).toContain('Build and run:');
 });
 
 describe('examples', () => {

@@ -9,7 +9,8 @@ import { IsolationError } from '../../util/errors.js';
 /** Set in the process that runs inside of the user namespace. */
 const INSIDE = 'WIAC_IN_USER_NAMESPACE';
 
-function hasRange(file: string, user: string, uid: number): boolean {
+/** Has the user a range in /etc/subuid or /etc/subgid? */
+export function hasRange(file: string, user: string, uid: number): boolean {
   try {
     return readFileSync(file, 'utf8')
       .split('\n')
@@ -20,7 +21,7 @@ function hasRange(file: string, user: string, uid: number): boolean {
 }
 
 /** Who is not in /etc/passwd has a number alone. */
-function userName(uid: number): string {
+export function userName(uid: number): string {
   try {
     return userInfo().username;
   } catch {

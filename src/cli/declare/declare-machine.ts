@@ -1,6 +1,21 @@
-/** Declares `wiac completion`, and what the shells ask. */
+/** Declares what is about this machine: `wiac doctor`, `wiac completion`, and what shells ask. */
 import { Argument, type Command } from 'commander';
 import { SHELLS } from '../completion-scripts.js';
+import type { SetExitCode } from './options.js';
+
+/** wiac doctor */
+export function addDoctor(program: Command, setExitCode: SetExitCode): void {
+  program
+    .command('doctor')
+    .summary('say what this machine offers and lacks, and what mends it')
+    .description(
+      'Looks at the kernel, the sandbox, the store, the network and the logins. Exit code 1 when something is missing that builds need.',
+    )
+    .option('--json', 'as JSON', false)
+    .action(async (options) =>
+      (await import('../doctor-command.js')).doctorCommand(options, setExitCode),
+    );
+}
 
 /** The command that the scripts of the shells call; help does not show it. */
 export const COMPLETE = '__complete';
