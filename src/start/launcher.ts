@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { getHeapCodeStatistics } from 'node:v8';
 import { Script } from 'node:vm';
 
 // launch.sh keeps it from Node (src/oci/registry/extra-certificates.ts); programs that wiac starts
@@ -67,11 +68,24 @@ function keepCompiled(script: Script, path: string): void {
   }
 }
 
+/** Bytes of all code that V8 has compiled so far, or read. */
+function compiledBytes(): number {
+  return getHeapCodeStatistics().bytecode_and_metadata_size;
+}
+
+/**
+ * A run that has compiled as much as it read found little: the one that left it, `wiac build --help` say, did
+ * not get far. It would cost every cached build 20 ms, for as long as this wiac is installed.
+ */
+const LITTLE = 2;
+
 /** What has to be compiled by this run, and where the next one finds it. */
 interface Fresh {
   readonly script: Script;
   readonly filename: string;
   readonly path: string;
+  /** What had been compiled, or read, when it began; 0: nothing was read. */
+  readonly before: number;
 }
 
 let fresh: readonly Fresh[] = [];
@@ -79,8 +93,9 @@ let fresh: readonly Fresh[] = [];
 // At the end, when the functions that the command needs are compiled.
 process.on('exit', (code) => {
   if (code !== 0 || fresh.length === 0 || !mayWrite()) return;
-  for (const { script, filename, path } of fresh)
-    if (existsSync(filename)) keepCompiled(script, path);
+  const now = compiledBytes();
+  for (const { script, filename, path, before } of fresh)
+    if (now > before * LITTLE && existsSync(filename)) keepCompiled(script, path);
 });
 
 /** The value of module.exports of a file beside this one. */
@@ -94,8 +109,10 @@ function load(name: string): unknown {
   const compiled = join(__dirname, `${name}-${variant}.compiled`);
   const cachedData = command === undefined ? undefined : readCompiled(compiled);
   const script = new Script(wrapped, { filename, ...(cachedData && { cachedData }) });
-  if (command !== undefined && (!cachedData || script.cachedDataRejected))
-    fresh = [...fresh, { script, filename, path: compiled }];
+  if (command !== undefined) {
+    const isRead = cachedData !== undefined && !script.cachedDataRejected;
+    fresh = [...fresh, { script, filename, path: compiled, before: isRead ? compiledBytes() : 0 }];
+  }
   const module = { exports: {} };
   script.runInThisContext()(module.exports, requireFrom, module, filename, __dirname);
   return module.exports;

@@ -142,6 +142,15 @@ test('licences of the packages in the bundle come with it', () => {
   expect(licences).not.toMatch(/^(jest|esbuild|typescript) /m);
 });
 
+/** Bytes of the compiled code of builds. */
+function compiledSize(version: string): number {
+  const dist = join(modules, 'wiac/dist');
+  const name = readdirSync(dist).find(
+    (file) => file.startsWith('main.cjs-') && file.includes(`-build-${version}-`),
+  );
+  return name === undefined ? 0 : statSync(join(dist, name)).size;
+}
+
 /** Files of compiled code, and since when they are there. */
 function compiled(version: string): Record<string, number> {
   const dist = join(modules, 'wiac/dist');
@@ -155,7 +164,11 @@ async function use(node: string, directory: string): Promise<string> {
   const wiac = installedIn(join(root, 'store'), node);
   const { stdout: version } = await execa(node, ['--version']);
   const build = ['build', '-q', '-t', 'image', directory];
+  // What a run leaves that does little is not what all others have to do with.
+  expect(await wiac('build', '--help')).toMatchObject({ exitCode: 0 });
+  const little = compiledSize(version);
   expect(await wiac(...build)).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(compiledSize(version)).toBeGreaterThan(little * 1.3);
   // The next one runs no step, and loads what the first did not.
   await wiac(...build);
   const kept = compiled(version);
