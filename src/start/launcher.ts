@@ -13,7 +13,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { getHeapCodeStatistics } from 'node:v8';
 import { Script } from 'node:vm';
 
 // launch.sh keeps it from Node (src/oci/registry/extra-certificates.ts); programs that wiac starts
@@ -38,6 +37,19 @@ const COMMANDS = [
   'run',
   'why',
 ];
+
+/**
+ * With these a command does something else and needs little of what it usually needs. What such a run has
+ * compiled would cost every build after it 20 ms, for as long as this wiac is installed.
+ */
+const OTHERWISE = /^(?:--help|-h|--check|--call(?:=.*)?)$/;
+
+/** The command, as far as its compiled code is worth to be kept. */
+function keptCommand(): string | undefined {
+  const words = process.argv.slice(2);
+  if (words.some((word) => OTHERWISE.test(word))) return undefined;
+  return COMMANDS.find((known) => known === words[0]);
+}
 
 /** Only a cache: what can't be read is compiled again. */
 function readCompiled(path: string): Buffer | undefined {
@@ -68,24 +80,11 @@ function keepCompiled(script: Script, path: string): void {
   }
 }
 
-/** Bytes of all code that V8 has compiled so far, or read. */
-function compiledBytes(): number {
-  return getHeapCodeStatistics().bytecode_and_metadata_size;
-}
-
-/**
- * A run that has compiled as much as it read found little: the one that left it, `wiac build --help` say, did
- * not get far. It would cost every cached build 20 ms, for as long as this wiac is installed.
- */
-const LITTLE = 2;
-
 /** What has to be compiled by this run, and where the next one finds it. */
 interface Fresh {
   readonly script: Script;
   readonly filename: string;
   readonly path: string;
-  /** What had been compiled, or read, when it began; 0: nothing was read. */
-  readonly before: number;
 }
 
 let fresh: readonly Fresh[] = [];
@@ -93,9 +92,8 @@ let fresh: readonly Fresh[] = [];
 // At the end, when the functions that the command needs are compiled.
 process.on('exit', (code) => {
   if (code !== 0 || fresh.length === 0 || !mayWrite()) return;
-  const now = compiledBytes();
-  for (const { script, filename, path, before } of fresh)
-    if (now > before * LITTLE && existsSync(filename)) keepCompiled(script, path);
+  for (const { script, filename, path } of fresh)
+    if (existsSync(filename)) keepCompiled(script, path);
 });
 
 /** The value of module.exports of a file beside this one. */
@@ -103,16 +101,14 @@ function load(name: string): unknown {
   const filename = join(__dirname, name);
   const source = readFileSync(filename, 'latin1');
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
-  const command = COMMANDS.find((known) => known === process.argv[2]);
+  const command = keptCommand();
   const digest = source.slice(DIGEST_START, DIGEST_END);
   const variant = [digest, command, process.version, process.arch].join('-');
   const compiled = join(__dirname, `${name}-${variant}.compiled`);
   const cachedData = command === undefined ? undefined : readCompiled(compiled);
   const script = new Script(wrapped, { filename, ...(cachedData && { cachedData }) });
-  if (command !== undefined) {
-    const isRead = cachedData !== undefined && !script.cachedDataRejected;
-    fresh = [...fresh, { script, filename, path: compiled, before: isRead ? compiledBytes() : 0 }];
-  }
+  if (command !== undefined && (!cachedData || script.cachedDataRejected))
+    fresh = [...fresh, { script, filename, path: compiled }];
   const module = { exports: {} };
   script.runInThisContext()(module.exports, requireFrom, module, filename, __dirname);
   return module.exports;

@@ -165,10 +165,11 @@ async function use(node: string, directory: string): Promise<string> {
   const { stdout: version } = await execa(node, ['--version']);
   const build = ['build', '-q', '-t', 'image', directory];
   // What a run leaves that does little is not what all others have to do with.
+  for (const name of Object.keys(compiled(version))) rmSync(join(modules, 'wiac/dist', name));
   expect(await wiac('build', '--help')).toMatchObject({ exitCode: 0 });
   const little = compiledSize(version);
   expect(await wiac(...build)).toMatchObject({ exitCode: 0, stderr: '' });
-  expect(compiledSize(version)).toBeGreaterThan(little * 1.3);
+  expect([little, compiledSize(version) > 0]).toEqual([0, true]);
   // The next one runs no step, and loads what the first did not.
   await wiac(...build);
   const kept = compiled(version);
