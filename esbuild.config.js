@@ -19,8 +19,16 @@ import {
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { compileAll } from './compile-native.js';
-import { APART, apart, lmdbInside, lmdbOutside, withoutHttp2 } from './src/start/bundle.js';
+import {
+  APART,
+  apart,
+  lmdbInside,
+  lmdbOutside,
+  withoutHttp2,
+  withoutLate,
+} from './src/start/bundle.js';
 import { getLicences } from './src/start/licences.js';
+import { manPages } from './src/start/man-pages.js';
 
 const checkpoints = process.argv.includes('--checkpoints');
 const outdir = checkpoints ? 'dist-checkpoints' : 'dist';
@@ -121,23 +129,42 @@ const { outputFiles: inProcess } = await build({
   },
 });
 
-/** Filters of system calls, by the modules that make them at run time too. */
-async function seccompFilters() {
+/** Modules of src/, to be used while dist/ is made. What they load late is left out. */
+async function useModules(contents) {
   const { outputFiles } = await build({
     ...common,
-    stdin: {
-      contents: `export { defaultFilters } from './src/executor/seccomp/default-filters.ts';
-        export { DEFAULT_CAPABILITIES, namesOf } from './src/executor/local/capabilities.ts';`,
-      resolveDir: '.',
-    },
+    stdin: { contents, resolveDir: '.' },
+    plugins: [withoutLate],
     sourcemap: false,
     format: 'esm',
     platform: 'node',
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire('/');",
+    },
   });
-  const [{ contents }] = outputFiles;
-  const code = Buffer.from(contents).toString('base64');
-  const made = await import(`data:text/javascript;base64,${code}`);
+  const [{ contents: text }] = outputFiles;
+  return import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`);
+}
+
+/** Filters of system calls, by the modules that make them at run time too. */
+async function seccompFilters() {
+  const made = await useModules(
+    `export { defaultFilters } from './src/executor/seccomp/default-filters.ts';
+     export { DEFAULT_CAPABILITIES, namesOf } from './src/executor/local/capabilities.ts';`,
+  );
   return made.defaultFilters(made.namesOf(made.DEFAULT_CAPABILITIES));
+}
+
+/** A manual page for each command, of what --help says. */
+async function getManPages() {
+  const { createProgram } = await useModules(
+    `export { createProgram } from './src/cli/program.ts';`,
+  );
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  return manPages(
+    createProgram(() => {}),
+    version,
+  );
 }
 
 /** The page allows what is in it, by its digest, and nothing else: no request, no other script. */
@@ -189,6 +216,7 @@ files.set('wiac.cjs', Buffer.concat([readFileSync('src/start/launch.sh'), files.
 const wasm = 'src/oci/compress/libdeflate/libdeflate.wasm';
 files.set(basename(wasm), readFileSync(wasm));
 for (const [name, filter] of await seccompFilters()) files.set(name, filter);
+for (const [name, page] of await getManPages()) files.set(name, page);
 files.set('report.html', Buffer.from(reportPage()));
 files.set('LICENSES.txt', getLicences([packageFacts, commandFacts, pageFacts]));
 mkdirSync(outdir, { recursive: true });

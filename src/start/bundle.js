@@ -59,3 +59,13 @@ export const lmdbOutside = replaced('lmdb-outside', /^lmdb$/, () => "wiacRequire
  * push.
  */
 export const withoutHttp2 = replaced('http2', /^node:http2$/, () => '{ constants: {} }');
+
+/** What modules import only when it is needed: a program that declares a command need not have it. */
+export const withoutLate = {
+  name: 'without-late',
+  setup({ onResolve }) {
+    onResolve({ filter: /./ }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path, external: true } : undefined,
+    );
+  },
+};
