@@ -53,13 +53,23 @@ export function missingAllowances(
   cwd: string,
   realPath: RealPath,
 ): string[] {
-  const missing = wishes.flatMap((wish) => {
-    if (!('path' in wish)) return kinds.has(wish.kind) ? [] : [wish.kind];
+  const paths = { 'fs.read': new Set<string>(), 'fs.write': new Set<string>() };
+  const others = new Set<string>();
+  for (const wish of wishes) {
+    if (!('path' in wish)) {
+      if (!kinds.has(wish.kind)) others.add(wish.kind);
+      continue;
+    }
     const real = realPath(wish.path);
     const granted = [cwd, ...(wish.kind === 'fs.read' ? read : write)];
-    return granted.some((directory) => isBelow(real, directory)) ? [] : [`${wish.kind}=${real}`];
-  });
-  return [...new Set(missing)];
+    if (!granted.some((directory) => isBelow(real, directory))) paths[wish.kind].add(real);
+  }
+  // What is below another one comes with it.
+  const highest = (kind: 'fs.read' | 'fs.write') =>
+    [...paths[kind]]
+      .filter((path) => ![...paths[kind]].some((other) => other !== path && isBelow(path, other)))
+      .map((path) => `${kind}=${path}`);
+  return [...others, ...highest('fs.read'), ...highest('fs.write')];
 }
 
 /** @throws UsageError which says what to grant */

@@ -30,10 +30,11 @@ function toRegExp(pattern: string, flags: string): RegExp {
 }
 
 /** Named groups as a map, others as a list, without any the text. */
-function describeMatch({ groups, ...match }: RegExpMatchArray): Value {
-  const [all = '', ...parts] = Array.from({ ...match, length: match.length }) as string[];
-  if (groups) return new Map(Object.entries(groups).map(([key, text]) => [key, text ?? null]));
-  return parts.length > 0 ? parts.map((part) => part ?? null) : all;
+function describeMatch(match: RegExpMatchArray): Value {
+  const [all, ...parts] = match;
+  if (match.groups)
+    return new Map(Object.entries(match.groups).map(([key, text]) => [key, text ?? null]));
+  return parts.length > 0 ? parts.map((part) => part ?? null) : (all ?? '');
 }
 
 /** Longer texts and patterns could keep the matcher busy for hours. */
