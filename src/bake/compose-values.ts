@@ -1,7 +1,7 @@
 /** Reads values of compose files, in the several forms that they may have. */
 import { parseBoolean } from '../util/csv-attributes.js';
-import type { ComposeNode } from './compose-tree.js';
-import { composeError } from './compose-tree.js';
+import type { ComposeNode } from './compose-yaml.js';
+import { composeError } from './compose-yaml.js';
 
 /** A member of a map; null is as if it were not there. */
 export function member(node: ComposeNode | undefined, name: string): ComposeNode | undefined {

@@ -1,9 +1,9 @@
 /** `x-bake` below `build`: fields of bake that compose files have no word for. */
 import type { Entry, EntryField, FieldName, Fields, FieldValue } from './bake-target.js';
 import { FIELDS } from './bake-target.js';
-import type { ComposeNode } from './compose-tree.js';
-import { composeError } from './compose-tree.js';
 import { composePairs, composeSwitch, composeTexts, members } from './compose-values.js';
+import type { ComposeNode } from './compose-yaml.js';
+import { composeError } from './compose-yaml.js';
 import { mergeFields } from './merge-fields.js';
 
 const KNOWN: readonly FieldName[] = [

@@ -1,7 +1,8 @@
 /** Several compose files as one: what later ones say is added to earlier ones, or replaces it. */
-import type { ComposeNode } from './compose-tree.js';
-import { composeError } from './compose-tree.js';
+
 import { member } from './compose-values.js';
+import type { ComposeNode } from './compose-yaml.js';
+import { composeError } from './compose-yaml.js';
 
 /** Members of `build` and of services that are maps or lists of NAME=VALUE. */
 const PAIRS = ['args', 'labels', 'additional_contexts', 'environment', 'ssh'];

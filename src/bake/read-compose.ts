@@ -2,8 +2,6 @@
 import { basename, isAbsolute, posix } from 'node:path';
 import { UnsupportedError } from '../util/errors.js';
 import type { Definition, Entry, EntryField, Fields, WrittenTarget } from './bake-target.js';
-import type { ComposeNode } from './compose-tree.js';
-import { composeError } from './compose-tree.js';
 import {
   composePairs,
   composeSwitch,
@@ -13,6 +11,8 @@ import {
   members,
 } from './compose-values.js';
 import { extendsBake } from './compose-x-bake.js';
+import type { ComposeNode } from './compose-yaml.js';
+import { composeError } from './compose-yaml.js';
 import { FieldError, parseEntry } from './field-entries.js';
 import type { LookUp } from './interpolate.js';
 import { isLocalPath } from './local-paths.js';

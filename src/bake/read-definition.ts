@@ -6,7 +6,7 @@ import { parseHcl } from '../hcl/parse-body.js';
 import { BakeFileError } from '../util/errors.js';
 import type { BakeWorld } from './bake-scope.js';
 import type { Definition } from './bake-target.js';
-import type { ComposeNode } from './compose-tree.js';
+import type { ComposeNode } from './compose-yaml.js';
 import { parseDotEnv } from './dot-env.js';
 import type { LookUp } from './interpolate.js';
 import type { ComposeOptions } from './read-compose.js';
@@ -59,7 +59,7 @@ async function readComposeFiles(
 ): Promise<Definition> {
   // YAML is loaded by those who have some.
   const [{ parseCompose }, { readCompose }] = await Promise.all([
-    import('./compose-tree.js'),
+    import('./compose-yaml.js'),
     import('./read-compose.js'),
   ]);
   const known = dotEnv && parseDotEnv(dotEnv.name, dotEnv.text, (name) => environment[name]);

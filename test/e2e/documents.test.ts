@@ -133,6 +133,18 @@ wiac build -q -t hello examples/hello`;
   for (const text of PRINTED[name] ?? []) expect(printed).toMatch(text);
 });
 
+test('docs/bake.md: its commands work', async () => {
+  const { cwd, env } = clone();
+  const script = shellBlocks(readFileSync('docs/bake.md', 'utf8')).join('\n');
+  const { stdout } = await execa('sh', ['-e', '-c', script], { cwd, env });
+  const [built = '', ...rest] = stdout.split('{\n  "group"');
+  expect(built).toMatch(/^web\t\S+\napi\t\S+\n$/);
+  expect(rest[0]).toContain('"GREETING": "bye"');
+  expect(rest[0]).toContain('"shop/api:dev"');
+  expect(stdout).toMatch(/^web: \//m);
+  expect(stdout.match(/^shell\t\//gm)).toHaveLength(2);
+});
+
 describe('CONTRIBUTING', () => {
   test('the set-up commands are those of .ci/run, in its order', () => {
     const [setUp = ''] = shellBlocks(readFileSync('CONTRIBUTING.md', 'utf8'));
