@@ -11,14 +11,14 @@ import { isImageName } from '../store/images/store-images.js';
 import type { Store } from '../store/store.js';
 import { closeStore } from '../store/store.js';
 import type { LogLevel, WarningLog } from '../ui/log.js';
-import { showsWarnings } from '../ui/log.js';
 import type { Progress, ProgressMode } from '../ui/progress.js';
 import { progressOpener } from '../ui/progress.js';
 import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import { autoPrune } from './auto-prune.js';
 import { buildRequest } from './build-command.js';
-import type { OutputPlan } from './build-outputs.js';
+import { openListeners } from './build-listeners.js';
+import type { OutputPlan, WrittenOutputs } from './build-outputs.js';
 import {
   carryOutOutputs,
   checkTimes,
@@ -27,7 +27,6 @@ import {
   writeMetadata,
 } from './build-outputs.js';
 import { readHistoryBounds, readPolicy } from './config-file.js';
-import { keepBuild } from './keep-build.js';
 import type { SharedOptions, TargetOptions } from './target-options.js';
 import { targetOptions } from './target-options.js';
 import { openUserStore } from './user-store.js';
@@ -45,12 +44,6 @@ interface Ready {
   readonly target: BakeTarget;
   readonly given: TargetOptions;
   readonly outputs: OutputPlan;
-}
-
-/** What a target has come to. */
-interface Finished {
-  readonly pushed: string | undefined;
-  readonly metadata: Record<string, unknown> | undefined;
 }
 
 /** What is wrong is told before anything is built. @throws UsageError, UnsupportedError */
@@ -74,17 +67,14 @@ function prepare(targets: readonly BakeTarget[], options: SharedOptions): Ready[
 }
 
 /** The display of all targets, from the first event on. */
-async function openProgress(options: BakeBuildOptions): Promise<Progress> {
+async function openDisplay(options: BakeBuildOptions) {
   const open = await progressOpener(options.progress, options.quiet);
   let shown: Progress | undefined;
-  return {
-    emit: (event) => {
-      if (event.type === 'warning' && !showsWarnings(options.logLevel)) return;
-      shown ??= open();
-      shown.emit(event);
-    },
-    close: () => shown?.close(),
+  const emit: EventSink = (event) => {
+    shown ??= open();
+    shown.emit(event);
   };
+  return { emit, close: () => shown?.close() };
 }
 
 /** Does another target need the files of this one? */
@@ -98,42 +88,43 @@ async function toBuild(
   all: readonly Ready[],
   options: BakeBuildOptions,
   { sinkOf }: MergedEvents,
-  finished: Map<string, Finished>,
+  finished: Map<string, WrittenOutputs>,
   signal: AbortSignal,
+  warn: WarningLog,
 ): Promise<TargetBuild> {
   const { target, given, outputs } = ready;
   const { dockerfileText } = given;
   const asked = await buildRequest(given.context, given.options, signal);
   const request = { ...asked, dockerfileText };
   const registry = request.registry ?? {};
-  const record = keepBuild(store, request);
   const show = sinkOf(target.name, (request.platforms?.length ?? 1) > 1);
-  const emit: EventSink = (event) => {
-    record.emit(event);
-    show(event);
-  };
+  const listeners = openListeners(
+    store,
+    request,
+    { ...options, tag: given.options.tag },
+    () => ({ emit: show, close: () => {}, pause: () => {}, resume: () => {} }),
+    { summary: undefined, reports: undefined, warn },
+  );
+  const { emit, explain, secret } = listeners;
   const write = async (result: DockerfileResult): Promise<void> => {
-    const written = await carryOutOutputs(outputs, store, result, registry, emit);
-    record.end({
-      lowerdirs: result.platforms.map(({ result: built }) => built.lowerdirs),
-      images: outputs.names,
-    });
-    finished.set(target.name, written);
+    finished.set(target.name, await carryOutOutputs(outputs, store, result, registry, emit));
+    await listeners.end(result, outputs.names);
   };
   return {
     name: target.name,
     needs: given.needs,
     finish: write,
-    onError: record.fail,
+    onError: (error) => void listeners.fail(error),
     request: {
       ...request,
+      secret,
       names: outputs.names,
       cacheTo: (target.fields['cache-to'] ?? []).map((entry) => formatEntry('cache-to', entry)),
       destination: isNeeded(ready, all)
         ? undefined
         : getDestination(outputs, given.options, registry),
       onEvent: emit,
-      explain: record.isKept || (!options.quiet && !['quiet', 'none'].includes(options.progress)),
+      explain,
       onInput: ({ epoch }) => checkTimes(outputs, epoch),
     },
   };
@@ -166,14 +157,14 @@ export async function bakeTargets(
   const ready = prepare(targets, options);
   if (!options.quiet) for (const { given } of ready) given.notices.forEach(warn);
   const stop = abortOnSignal();
-  const progress = await openProgress(options);
+  const progress = await openDisplay(options);
   const store = await openUserStore(root, warn);
   const events = mergeEvents(progress.emit, process.pid);
-  const finished = new Map<string, Finished>();
+  const finished = new Map<string, WrittenOutputs>();
   try {
     const builds: TargetBuild[] = [];
     for (const each of ready)
-      builds.push(await toBuild(store, each, ready, options, events, finished, stop.signal));
+      builds.push(await toBuild(store, each, ready, options, events, finished, stop.signal, warn));
     const results = await bakeBuilds(store, builds, stop.signal, options.jobs).finally(() =>
       stop.dispose(),
     );

@@ -14,11 +14,11 @@ import { ensurePrivileges } from '../executor/local/privileges.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { storeRoot } from '../store/paths.js';
 import type { LogFormat } from '../ui/log.js';
-import { openLog, showsWarnings } from '../ui/log.js';
 import { parseBoolean } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 import type { BakeBuildOptions } from './bake-build.js';
 import { readBakeFiles, readDotEnv, realPath } from './bake-files.js';
+import { openWarnings } from './build-command.js';
 import type { SetExitCode } from './declare/options.js';
 import { parsePairs } from './dockerfile-input.js';
 import type { RegistryAccessOptions } from './registry-options.js';
@@ -96,14 +96,6 @@ function parseListing(text: string): Listing {
   throw new UsageError(`--list ${text}: not understood`, {
     hint: 'write targets or variables, with ,format=json for programs',
   });
-}
-
-/** Says on standard error what is no event of a build. */
-export async function openBakeWarnings({ logLevel, logFormat, quiet }: CommonBakeOptions) {
-  const log = await openLog(logLevel, logFormat);
-  return (message: string) => {
-    if (showsWarnings(logLevel) && !quiet) log(message);
-  };
 }
 
 /** Answers questions about targets in the place of their builds. */
@@ -187,7 +179,7 @@ export async function bakeCommand(
     const relayed = await ensurePrivileges(root);
     if (relayed !== undefined) return setExitCode(relayed);
   }
-  const warn = await openBakeWarnings(options);
+  const warn = await openWarnings(options);
   const world = bakeWorld(parsePairs(options.var, '--var'));
   const files = readBakeFiles(options.file);
   const definition = await readDefinition({ files, dotEnv: readDotEnv('.'), world });

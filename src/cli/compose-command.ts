@@ -6,8 +6,9 @@ import { ensurePrivileges } from '../executor/local/privileges.js';
 import { storeRoot } from '../store/paths.js';
 import { UsageError } from '../util/errors.js';
 import type { CommonBakeOptions } from './bake-command.js';
-import { bakeWorld, buildSelection, openBakeWarnings, shortOverrides } from './bake-command.js';
+import { bakeWorld, buildSelection, shortOverrides } from './bake-command.js';
 import { readComposeFiles, readDotEnv } from './bake-files.js';
+import { openWarnings } from './build-command.js';
 import type { SetExitCode } from './declare/options.js';
 
 /** As commander gives them. */
@@ -35,7 +36,7 @@ export async function composeBuild(
     const relayed = await ensurePrivileges(storeRoot(process.env, process.getuid?.() === 0));
     if (relayed !== undefined) return setExitCode(relayed);
   }
-  const warn = await openBakeWarnings(options);
+  const warn = await openWarnings(options);
   const { files, directory } = readComposeFiles(options.file, process.env);
   const world = bakeWorld();
   const name = options.projectName ?? (process.env.COMPOSE_PROJECT_NAME || undefined);
