@@ -98,6 +98,36 @@ function resolveTarget(name: string, named: Named, overrides: Overrides): Fields
 
 const CACHE_ONLY: readonly Entry[] = [new Map([['type', 'cacheonly']])];
 
+/** @throws UsageError when a target is to be for platforms that what it is made of is not for */
+function requirePlatforms(name: string, { platforms = [] }: Fields, base: BakeTarget): void {
+  const known = base.fields.platforms ?? [];
+  const missing = platforms.filter((platform) => !known.includes(platform));
+  if (known.length < 2 || platforms.length < 2 || missing.length === 0) return;
+  throw new UsageError(`${name} is for ${missing.join(', ')}, and ${base.name} is not`, {
+    hint: `add the platform to ${base.name}, or leave its platforms out`,
+  });
+}
+
+/**
+ * Targets that nobody asked for, and that say nothing of platforms, are for those of the targets that are
+ * made of them.
+ * @param targets bases before those that are made of them
+ */
+export function withPlatforms(targets: readonly BakeTarget[]): BakeTarget[] {
+  const known = new Map(targets.map((target) => [target.name, target]));
+  for (const { name } of [...targets].reverse()) {
+    const target = known.get(name);
+    if (!target?.isLinked || target.fields.platforms !== undefined) continue;
+    const users = [...known.values()].filter(({ fields }) =>
+      [...(fields.contexts?.values() ?? [])].some((value) => linkedTarget(value ?? '') === name),
+    );
+    const platforms = [...new Set(users.flatMap(({ fields }) => fields.platforms ?? []))];
+    if (platforms.length > 0)
+      known.set(name, { ...target, fields: { ...target.fields, platforms } });
+  }
+  return [...known.values()];
+}
+
 /** Adds the targets that contexts name, before those whose contexts they are. @throws UsageError */
 function addLinked(
   targets: ReadonlyMap<string, Fields>,
@@ -121,6 +151,7 @@ function addLinked(
       const other = linkedTarget(value ?? '');
       return other === undefined ? [] : [add(other, [...path, name])];
     });
+    for (const other of linked) requirePlatforms(name, fields, other);
     // What a target needs, those that are made of it need too.
     const wanted = linked.flatMap((other) => other.fields.entitlements ?? []);
     const entitlements = [...new Set([...(fields.entitlements ?? []), ...wanted])];

@@ -66,7 +66,7 @@ function prepare(targets: readonly BakeTarget[], options: SharedOptions): Ready[
   return ready;
 }
 
-/** The display of all targets, from the first event on. */
+/** The display of all targets, from the first event on; to close it once more does nothing. */
 async function openDisplay(options: BakeBuildOptions) {
   const open = await progressOpener(options.progress, options.quiet);
   let shown: Progress | undefined;
@@ -74,7 +74,11 @@ async function openDisplay(options: BakeBuildOptions) {
     shown ??= open();
     shown.emit(event);
   };
-  return { emit, close: () => shown?.close() };
+  const close = (): void => {
+    shown?.close();
+    shown = undefined;
+  };
+  return { emit, close };
 }
 
 /** Does another target need the files of this one? */

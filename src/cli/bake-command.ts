@@ -8,14 +8,14 @@ import type { Listing } from '../bake/print-targets.js';
 import { listTargets, listVariables, printedSelection } from '../bake/print-targets.js';
 import { readDefinition } from '../bake/read-definition.js';
 import type { Selection } from '../bake/resolve-targets.js';
-import { mergeNamed, selectTargets } from '../bake/resolve-targets.js';
+import { mergeNamed, selectTargets, withPlatforms } from '../bake/resolve-targets.js';
 import { parseOverrides } from '../bake/target-overrides.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { storeRoot } from '../store/paths.js';
 import type { LogFormat } from '../ui/log.js';
 import { parseBoolean } from '../util/csv-attributes.js';
-import { UsageError } from '../util/errors.js';
+import { UnsupportedError, UsageError } from '../util/errors.js';
 import type { BakeBuildOptions } from './bake-build.js';
 import { readBakeFiles, readDotEnv, realPath } from './bake-files.js';
 import { openWarnings } from './build-command.js';
@@ -138,7 +138,7 @@ export async function buildSelection(
   const allowed = parseAllowances(allow, realPath);
   requireAllowed(missingAllowances(wishes, allowed, realPath('.'), realPath));
   const shared = { ...options, registry: await registryAccess(options) };
-  const targets = await callTargets(selection, call, shared, setExitCode);
+  const targets = withPlatforms(await callTargets(selection, call, shared, setExitCode));
   if (targets.length === 0) return;
   const { bakeTargets } = await import('./bake-build.js');
   await bakeTargets(storeRoot(process.env, process.getuid?.() === 0), targets, shared, warn);
@@ -173,6 +173,11 @@ export async function bakeCommand(
   options: BakeOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
+  const remote = wanted.find((name) => /^[a-z]+:\/\/|^git@/.test(name));
+  if (remote !== undefined)
+    throw new UnsupportedError('bake files of repositories are not supported', undefined, {
+      hint: `git clone ${remote}, and wiac bake in there`,
+    });
   const listing = options.list === undefined ? undefined : parseListing(options.list);
   if (!options.print && !listing) {
     const root = storeRoot(process.env, process.getuid?.() === 0);

@@ -101,7 +101,10 @@ function extraHosts(fields: Fields): string[] {
 }
 
 /** @throws UsageError, UnsupportedError */
-export function targetOptions({ name, fields }: BakeTarget, shared: SharedOptions): TargetOptions {
+export function targetOptions(
+  { name, fields, isLinked }: BakeTarget,
+  shared: SharedOptions,
+): TargetOptions {
   const { context = '.', contexts = new Map<string, string | null>(), dockerfile } = fields;
   const text = fields['dockerfile-inline'];
   if (context === '-' || (text === undefined && dockerfile === '-'))
@@ -147,8 +150,11 @@ export function targetOptions({ name, fields }: BakeTarget, shared: SharedOption
       ...(shared.runtime === undefined ? {} : { runtime: shared.runtime }),
       ...written,
       push: false,
-      tag: fields.tags ?? [],
-      ...(shared.metadataFile === undefined ? {} : { metadataFile: shared.metadataFile }),
+      // Nobody asked for a target that another one is made of.
+      tag: isLinked ? [] : (fields.tags ?? []),
+      ...(shared.metadataFile === undefined || isLinked
+        ? {}
+        : { metadataFile: shared.metadataFile }),
     },
   };
 }

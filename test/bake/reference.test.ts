@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { printedSelection } from '../../src/bake/print-targets.js';
+import { withPlatforms } from '../../src/bake/resolve-targets.js';
 import { fieldsOf, print, select } from './helpers.js';
 
 const USUAL = { context: '.', dockerfile: 'Dockerfile' };
@@ -205,6 +206,26 @@ describe('--print', () => {
     });
     const both = (await print(file, { wanted: ['base', 'app'] })) as { target: { base: object } };
     expect(both.target.base).not.toHaveProperty('output');
+  });
+
+  test('platforms of a target that others are made of', async () => {
+    const base = (platforms: string) => `
+      target "base" { ${platforms} }
+      target "a" {
+        contexts = { x = "target:base" }
+        platforms = ["linux/amd64", "linux/arm64"]
+      }
+      target "b" { contexts = { x = "target:base" } }`;
+    const given = { wanted: ['a', 'b'] };
+    const { targets } = await select(base(''), given);
+    expect(withPlatforms(targets).map(({ name, fields }) => [name, fields.platforms])).toEqual([
+      ['base', ['linux/amd64', 'linux/arm64']],
+      ['a', ['linux/amd64', 'linux/arm64']],
+      ['b', undefined],
+    ]);
+    await expect(select(base('platforms = ["linux/amd64", "linux/386"]'), given)).rejects.toThrow(
+      'a is for linux/arm64, and base is not',
+    );
   });
 
   test('several files: the later one counts, args are joined', async () => {

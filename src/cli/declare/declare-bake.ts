@@ -40,7 +40,7 @@ export function addBake(program: Command, setExitCode: SetExitCode): void {
   commonOptions(program.command('bake'))
     .summary('build the targets of bake files and compose files, all at once')
     .description(
-      'Builds targets of docker-bake.hcl, docker-bake.json and compose files together: a step that several of\nthem need is run once. Standard output has a line for each target: its name, a tab, and its\nlowerdir string.',
+      'Builds targets of docker-bake.hcl, docker-bake.json and compose files together: a step that several of them need is run once. Standard output has a line for each target: its name, a tab, and its lowerdir string.',
     )
     .argument('[targets...]', 'targets and groups (default: default)')
     .option(
@@ -50,7 +50,7 @@ export function addBake(program: Command, setExitCode: SetExitCode): void {
     )
     .option(
       '--set <target.field=value>',
-      'another value for a field of targets, such as *.platform=linux/arm64 or app.args.X=1;\n+= adds to a list',
+      'another value for a field of targets, such as *.platform=linux/arm64 or app.args.X=1; += adds to a list',
       collect,
       [],
     )
@@ -68,7 +68,7 @@ export function addBake(program: Command, setExitCode: SetExitCode): void {
     )
     .option(
       '--allow <what>',
-      'what the files may ask for: network.host, security.insecure, ssh, fs.read=PATH,\nfs.write=PATH, fs=PATH, or * for everything',
+      'what the files may ask for: network.host, security.insecure, ssh, fs.read=PATH, fs.write=PATH, fs=PATH, or * for everything',
       collect,
       [],
     )
@@ -85,7 +85,7 @@ export function addCompose(program: Command, setExitCode: SetExitCode): void {
   commonOptions(compose.command('build'))
     .summary('build the services of compose files, all at once')
     .description(
-      'Builds the services of compose.yaml that have a build section, as wiac bake builds targets. An image\nwithout a name of its own is called PROJECT-SERVICE.',
+      'Builds the services of compose.yaml that have a build section, as wiac bake builds targets. An image without a name of its own is called PROJECT-SERVICE.',
     )
     .argument('[services...]', 'only these')
     .option(
