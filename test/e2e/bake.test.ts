@@ -32,8 +32,8 @@ target "app" {
 const project = () =>
   context({
     'docker-bake.hcl': BAKE,
-    'one.Dockerfile': [...SHARED, 'RUN echo one > /one', ''].join('\n'),
-    'two.Dockerfile': [...SHARED, 'RUN echo two > /two', ''].join('\n'),
+    'one.Dockerfile': [...SHARED, 'RUN sleep 0.1; echo one > /one', ''].join('\n'),
+    'two.Dockerfile': [...SHARED, 'RUN sleep 0.1; echo two > /two', ''].join('\n'),
   });
 
 function eventsOf(stderr: string): BuildEvent[] {
@@ -74,8 +74,8 @@ describe('targets at once', () => {
       'COPY bin /bin',
       'RUN cat /shared > /app && echo $WORD >> /app',
       SHARED[2],
-      'RUN echo one > /one',
-      'RUN echo two > /two',
+      'RUN sleep 0.1; echo one > /one',
+      'RUN sleep 0.1; echo two > /two',
     ].sort();
     const metadata = join(cwd, 'metadata.json');
     const first = await bake(one, cwd, ['--metadata-file', metadata]);
@@ -135,7 +135,7 @@ describe('targets at once', () => {
   });
 
   test('the first that fails stops the others', async () => {
-    const second = 'RUN sleep 987.125';
+    const second = 'RUN sleep 15.125';
     const cwd = context({
       'docker-bake.hcl': `
         group "default" { targets = ["bad", "slow"] }
@@ -146,7 +146,7 @@ describe('targets at once', () => {
     expect([exitCode, stdout]).toEqual([5, '']);
     expect(stderr).toContain('[slow 0 3/3] stopped');
     expect(stderr).toContain('Dockerfile (inline):3');
-    expect(processesWith('987.125')).toEqual([]);
+    expect(processesWith('15.125')).toEqual([]);
   });
 });
 
