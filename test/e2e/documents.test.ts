@@ -111,6 +111,13 @@ const PRINTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   'images.md': ['Untagged: example.org/hello:1'],
   'shared-cache.md': [/imported \d+ entries/],
   'store.md': [/^checked \d+ entries/m, 'would free'],
+  'bake.md': [
+    /^web\t\S+\napi\t\S+\n\{$/m,
+    '"GREETING": "bye"',
+    '"shop/api:dev"',
+    /^web: \//m,
+    /^shell\t\/\S+\nshell\t\/\S+$/m,
+  ],
   'history.md': ['PROJECT', /Z \[0 4\/5\] RUN chmod/, /\n\[\n/],
   'debug.md': [
     /^\/usr\/local\/sbin:.*\nno permission yet\nA {2}\d+ B {2}\/myapp.sh$/m,
@@ -131,18 +138,6 @@ wiac build -q -t hello examples/hello`;
   for (const block of name === 'history.md' ? blocks : [before, ...blocks])
     printed += `${(await execa('sh', ['-e', '-c', block], { cwd, env })).stdout}\n`;
   for (const text of PRINTED[name] ?? []) expect(printed).toMatch(text);
-});
-
-test('docs/bake.md: its commands work', async () => {
-  const { cwd, env } = clone();
-  const script = shellBlocks(readFileSync('docs/bake.md', 'utf8')).join('\n');
-  const { stdout } = await execa('sh', ['-e', '-c', script], { cwd, env });
-  const [built = '', ...rest] = stdout.split('{\n  "group"');
-  expect(built).toMatch(/^web\t\S+\napi\t\S+\n$/);
-  expect(rest[0]).toContain('"GREETING": "bye"');
-  expect(rest[0]).toContain('"shop/api:dev"');
-  expect(stdout).toMatch(/^web: \//m);
-  expect(stdout.match(/^shell\t\//gm)).toHaveLength(2);
 });
 
 describe('CONTRIBUTING', () => {
