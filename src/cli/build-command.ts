@@ -78,7 +78,9 @@ function getNoCache({ cache, cacheFilter }: ExecutionOptions): DockerfileBuild['
 }
 
 /** Says what is no event of a build, as its progress does. */
-async function openWarnings(options: BuildOptions): Promise<WarningLog> {
+export async function openWarnings(
+  options: Pick<BuildOptions, 'progress' | 'logLevel' | 'logFormat'>,
+): Promise<WarningLog> {
   const { progress, logLevel, logFormat } = options;
   if (progress === 'none' || !showsWarnings(logLevel)) return () => {};
   if (progress === 'github') {

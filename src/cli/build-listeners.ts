@@ -79,7 +79,13 @@ export interface BuildListeners {
 export function openListeners(
   store: Store,
   request: DockerfileBuild,
-  { logLevel, quiet, progress: mode, report: file, tag }: BuildOptions,
+  {
+    logLevel,
+    quiet,
+    progress: mode,
+    report: file,
+    tag,
+  }: Pick<BuildOptions, 'logLevel' | 'quiet' | 'progress' | 'report' | 'tag'>,
   open: () => Progress,
   { summary, reports, warn }: ListenerServices,
 ): BuildListeners {

@@ -122,7 +122,12 @@ export function planOutputs(options: OutputOptions): OutputPlan {
  */
 export function getDestination(
   { outputs, attestations }: OutputPlan,
-  { tag, iidfile, timestamp, rewriteTimestamp }: BuildOptions,
+  {
+    tag,
+    iidfile,
+    timestamp,
+    rewriteTimestamp,
+  }: Pick<BuildOptions, 'tag' | 'iidfile' | 'timestamp' | 'rewriteTimestamp'>,
   registry: RegistryOptions,
 ): DockerfileBuild['destination'] {
   // An id and a bill of materials are made from the files, other times from other archives.
@@ -136,28 +141,35 @@ export function checkTimes({ outputs, annotations }: OutputPlan, epoch: number |
   for (const output of outputs) if ('form' in output) checkImageOutput(output, annotations, epoch);
 }
 
+/** What the outputs have come to. */
+export interface WrittenOutputs {
+  /** What the image is called where it was pushed to, if it was. */
+  readonly pushed: string | undefined;
+  /** The content of --metadata-file, if there is to be one. */
+  readonly metadata: Record<string, unknown> | undefined;
+}
+
 /**
  * Carries the outputs out, one after the other; a signal ends it.
  * @param registry how registries are reached
  * @param onEvent receives transfers
- * @returns what the image is called where it was pushed to, if it was
  */
-export function writeOutputs(
+export function carryOutOutputs(
   plan: OutputPlan,
   store: Store,
   result: DockerfileResult,
   registry: RegistryOptions,
   onEvent: EventSink,
-): Promise<string | undefined> {
+): Promise<WrittenOutputs> {
   return interruptibly(async (signal) => {
     const { names, metadata } = plan;
     const wanted = { ...plan, registry, stdout: process.stdout, signal, onEvent };
     const exported = await exportResult(store, result, wanted);
     const [name] = names;
     const pushed = exported && name && `${name.replace(/@.*/, '')}@${exported.root.digest}`;
-    if (metadata === undefined) return pushed;
+    if (metadata === undefined) return { pushed, metadata };
     const isImage = names.length > 0 || plan.outputs.length === 0;
-    const { file, provenance, warnings } = metadata;
+    const { provenance, warnings } = metadata;
     const known = { ...result.facts, names };
     const finished = new Date();
     const content = buildMetadata(
@@ -171,8 +183,25 @@ export function writeOutputs(
         warnings,
       },
     );
-    await writeResultFile('--metadata-file', file, `${JSON.stringify(content, null, 2)}\n`);
-    await settle(store);
-    return pushed;
+    return { pushed, metadata: content };
   });
+}
+
+/** Writes --metadata-file, once nothing that it tells of can get lost. @throws UsageError */
+export async function writeMetadata(store: Store, file: string, content: unknown): Promise<void> {
+  await writeResultFile('--metadata-file', file, `${JSON.stringify(content, null, 2)}\n`);
+  await settle(store);
+}
+
+/**
+ * The same as carryOutOutputs, and writes the file of --metadata-file.
+ * @returns what the image is called where it was pushed to, if it was
+ */
+export async function writeOutputs(
+  ...args: Parameters<typeof carryOutOutputs>
+): Promise<string | undefined> {
+  const [plan, store] = args;
+  const { pushed, metadata } = await carryOutOutputs(...args);
+  if (plan.metadata) await writeMetadata(store, plan.metadata.file, metadata);
+  return pushed;
 }

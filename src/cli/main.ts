@@ -11,7 +11,7 @@ import type { ErrorForm } from './report.js';
 /** The form in which everything is to be told, whatever else the command line says. */
 function errorForm(program: Command): ErrorForm {
   const words = process.argv.slice(2);
-  if (words[0] !== 'build') return 'text';
+  if (!['build', 'bake', 'compose'].includes(words[0] ?? '')) return 'text';
   const given = valueGiven(program, words, '--progress') ?? process.env[PROGRESS_VARIABLE] ?? '';
   if (given === 'github') return given;
   return ['json', 'rawjson'].includes(given) ? 'json' : 'text';

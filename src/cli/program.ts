@@ -2,6 +2,7 @@
 import { Command, type CommanderError } from 'commander';
 import { UsageError } from '../util/errors.js';
 import { VERSION } from '../util/version.js';
+import { addBake, addCompose } from './declare/declare-bake.js';
 import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
 import { addCache } from './declare/declare-cache.js';
 import { addContents } from './declare/declare-contents.js';
@@ -57,6 +58,8 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
 }
 
 function addOthers(program: Command, setExitCode: SetExitCode): void {
+  addBake(program, setExitCode);
+  addCompose(program, setExitCode);
   addRun(program, setExitCode);
   addCopy(program);
   addLog(program);

@@ -24,7 +24,8 @@ import type { DockerfileRequest } from './request.js';
 import type { BuildRequest, BuildResult } from './run-build.js';
 import { build as runBuild } from './run-build.js';
 import type { SharedCaches } from './shared-caches.js';
-import { stepLimits } from './step-slots.js';
+import type { InSlot } from './step-slots.js';
+import { stepLimits, stepSlots } from './step-slots.js';
 import type { Meter } from './transfers.js';
 import { transferMeter, unmetered } from './transfers.js';
 import { sayingWanted } from './wanted-network.js';
@@ -58,6 +59,10 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly destination?: BuildRequest['destination'];
   /** How many steps may run at the same time; see stepLimits for the default. */
   readonly jobs?: number | undefined;
+  /** Shared with other builds, in the place of `jobs`. */
+  readonly inSlot?: InSlot | undefined;
+  /** Shared with other builds: see BuildRequest. */
+  readonly madeNow?: BuildRequest['madeNow'];
   readonly isolation?: Isolation | undefined;
   /** Path of an OCI runtime with runc's command line, which makes the containers of RUN. */
   readonly runtime?: string | undefined;
@@ -231,7 +236,8 @@ async function buildPlatform(
       cacheFrom: caches.from,
       cacheTo: caches.to,
       destination: request.destination,
-      jobs: stepLimits(request.jobs),
+      inSlot: request.inSlot ?? stepSlots(stepLimits(request.jobs)),
+      madeNow: request.madeNow,
       names,
       times,
       epoch,

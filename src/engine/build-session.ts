@@ -42,6 +42,8 @@ export interface LookupSession {
   readonly sharedCache: SharedCache | undefined;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
+  /** Steps that builds at the same time have run for each other, whatever skipsCache says. */
+  readonly madeNow?: Set<DefinitionKey>;
   /** User and password for the server that a step fetches from. */
   readonly credentials: (step: StepId) => Credentials | undefined;
   /** Proxies, certificates and what git may know. */

@@ -1,7 +1,7 @@
 /** From a Dockerfile to a plan whose images are known and whose contexts can be opened. */
 import type { FileSource } from '../fs/scan/file-source.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
-import type { Plan, PlanOptions, ResultOptions } from '../plan/plan.js';
+import type { NamedContext, Plan, PlanOptions, ResultOptions } from '../plan/plan.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import type { RunResources } from '../plan/step.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
@@ -12,6 +12,9 @@ import type { FindStored, ImageAccess, PlanWithImages } from './images/base-imag
 import { planWithImages } from './images/base-images.js';
 import { findImage } from './images/find-image.js';
 import { keptImages } from './images/kept-images.js';
+import type { PlanImages } from './images/plan-images.js';
+import { planImages } from './images/plan-images.js';
+import type { BuildContexts } from './inputs/build-contexts.js';
 import { parseBuildContexts } from './inputs/build-contexts.js';
 import type { BuildInput, LockSource } from './inputs/build-input.js';
 import { openInput } from './inputs/build-input.js';
@@ -70,6 +73,29 @@ const PLAIN_RESULT: ResultOptions = {
   omitHistory: false,
 };
 
+/** Named contexts, and results of other builds among them: a result is an image by its id. */
+function withResults(given: BuildContexts, { results }: DockerfileRequest): BuildContexts {
+  if (!results) return given;
+  const images = [...results].flatMap(([name, [first]]): [string, NamedContext][] =>
+    first ? [[name, { kind: 'image', reference: first.id }]] : [],
+  );
+  return { ...given, contexts: new Map([...given.contexts, ...images]) };
+}
+
+/** Results of other builds as images of a plan: that of the platform, else the only one there is. */
+function resultImages(results: NonNullable<DockerfileRequest['results']>): PlanImages {
+  const images = planImages();
+  const byId = new Map([...results.values()].map((all) => [all[0]?.id, all]));
+  return {
+    set: images.set,
+    get: (request) => {
+      const all = byId.get(request.reference) ?? [];
+      const fit = all.find(({ platform }) => platform === request.platform) ?? all[0];
+      return fit ? { stored: fit } : images.get(request);
+    },
+  };
+}
+
 /** The contexts that a plan asks for by name, ready to be opened. */
 async function namedContexts(
   { steps }: Plan,
@@ -118,12 +144,13 @@ async function planInput(
   request: DockerfileRequest,
 ): Promise<PlannedInput> {
   const lock = openLock(input, request);
-  const { contexts, sources } = parseBuildContexts(request.contexts ?? {});
+  const { contexts, sources } = withResults(parseBuildContexts(request.contexts ?? {}), request);
   const options = { ...planOptions(request, contexts), ...lock.options };
   const access = {
     ...imageAccess(request, store),
     lockedInputs: lock.lockedInputs,
     kept: keptImages(store),
+    ...(request.results && { images: resultImages(request.results) }),
   };
   const planned = await planWithImages(input.dockerfile, options, storedImages(store), access);
   try {

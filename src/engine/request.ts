@@ -4,6 +4,7 @@ import type { ReadLock } from '../lock/locked-inputs.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Entitlement, ResultOptions } from '../plan/plan.js';
 import type { RunResources } from '../plan/step.js';
+import type { ImageRecord } from '../store/records.js';
 import type { SignedPrefix } from '../verify/signed-prefixes.js';
 
 /** When an image is asked for where it comes from although the store has one of that name (podman). */
@@ -15,12 +16,16 @@ export interface DockerfileRequest {
   readonly context: string;
   /** The Dockerfile: a path, a URL, or `-`; `Dockerfile` in the build context by default. */
   readonly file?: string | undefined;
+  /** The text of the Dockerfile itself, in the place of a file. */
+  readonly dockerfileText?: string | undefined;
   /** A file with patterns in the place of the build context's .dockerignore. */
   readonly ignoreFile?: string | undefined;
   /** Takes the place of the image of the first FROM. */
   readonly firstImage?: string | undefined;
   /** Further contexts by their name (--build-context): directories, archives, images, targets. */
   readonly contexts?: Readonly<Record<string, string>> | undefined;
+  /** Results of other builds as contexts, by name: one image for each platform. */
+  readonly results?: ReadonlyMap<string, readonly ImageRecord[]> | undefined;
   /** Name or index of a stage; the last one by default. */
   readonly target?: string | undefined;
   /** `os/architecture[/variant]`; this machine's by default. */

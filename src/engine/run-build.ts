@@ -47,7 +47,7 @@ import type { CacheSource } from './shared-cache.js';
 import { openSharedCache } from './shared-cache.js';
 import type { ShellRequest } from './step-shells.js';
 import { buildShells } from './step-shells.js';
-import type { StepLimits } from './step-slots.js';
+import type { InSlot } from './step-slots.js';
 import { getCounter, transferGauge, transferMeter } from './transfers.js';
 import { withoutMissing } from './without-missing.js';
 
@@ -69,12 +69,14 @@ export interface BuildRequest {
   readonly executor: (machine: BuildMachine) => Executor<CopySources>;
   /** Is this step to be run although the cache may have it? */
   readonly skipsCache: (step: Step) => boolean;
+  /** Steps that builds at the same time have run for each other, whatever skipsCache says. */
+  readonly madeNow?: Set<DefinitionKey> | undefined;
   readonly secret: (id: string) => Buffer | undefined;
   readonly sshAgent: (id: string) => AgentSource | undefined;
   /** Opens shells in the containers of steps that fail, and of others. */
   readonly shells?: ShellRequest | undefined;
-  /** How many steps may run at the same time. */
-  readonly jobs: StepLimits;
+  /** Lets a step wait until there is room for it. */
+  readonly inSlot: InSlot;
   /** Names the result gets. */
   readonly names: readonly string[];
   /** Times of the result, wherever it is written. */
@@ -165,12 +167,12 @@ interface Resolved extends Resolution {
 /** Resolves a plan and makes sure that the files of its result are here, or where they are to go. */
 function resolveResult(
   session: BuildSession,
-  { plan, jobs, destination }: BuildRequest,
+  { plan, inSlot, destination }: BuildRequest,
 ): Promise<Resolved> {
   return withoutMissing(session.store, () =>
     stoppable(session.signal, async (signal, stop) => {
       const attempted = { ...session, signal };
-      const resolution = await resolvePlan(attempted, plan, jobs, stop);
+      const resolution = await resolvePlan(attempted, plan, inSlot, stop);
       const layers = resolution.states.get(plan.target)?.layers ?? [];
       const elsewhere = await findElsewhere(attempted, layers, destination);
       if (elsewhere.size === 0) await needLayers(attempted, layers);
@@ -207,6 +209,7 @@ async function openSession(
   sys: WiacSys,
 ): Promise<BuildSession> {
   const { plan, store, images, emit, skipsCache, secret, sshAgent, environment, signal } = request;
+  const { madeNow } = request;
   const scanStore = indexScanStore(store, await createHash64());
   const origins: LayerOrigins = new Map();
   const warn = (message: string) => emit({ type: 'warning', message });
@@ -236,6 +239,7 @@ async function openSession(
     shells: request.shells && buildShells(plan, request.shells, emit),
     restoreMount: request.cacheFrom.length > 0 ? sharedCache.restoreMount : undefined,
     skipsCache,
+    ...(madeNow && { madeNow }),
     secret,
     credentials: plan.credentials,
     sshAgent,

@@ -26,8 +26,7 @@ import { keyedOutlook, openOutlook, sourceOutlook } from './outlook.js';
 import type { Publisher } from './publisher.js';
 import { openPublisher } from './publisher.js';
 import { isStale, NO_GROUND } from './stale.js';
-import type { InSlot, StepLimits } from './step-slots.js';
-import { stepSlots } from './step-slots.js';
+import type { InSlot } from './step-slots.js';
 
 /** How a plan's steps were resolved. */
 export interface Resolution {
@@ -120,7 +119,9 @@ async function resolveOpen(
   const { step } = keyed;
   const mayHit = !session.skipsCache(step);
   const lookUp = (wanted: KeyedInputs) =>
-    mayHit ? lookupDefinition(session, wanted, base, reads) : undefined;
+    mayHit || session.madeNow?.has(wanted.key)
+      ? lookupDefinition(session, wanted, base, reads)
+      : undefined;
   const found = lookUp(keyed);
   if (found) return hit(run, keyed, base, found, 'definition');
   const lease = await waitForLease(run, keyed, [base, ...reads]);
@@ -163,6 +164,7 @@ async function resolveOpen(
       return executeStep(session, keyed, base, reads, content, services);
     });
     run.executed += 1;
+    session.madeNow?.add(record.key);
     return stateAfter(base, record, { key: record.key, step });
   } finally {
     if (!isPublishing) release();
@@ -329,6 +331,7 @@ async function knownStates(
 /**
  * Resolves a plan from its target back: a step that its definition key finds needs nothing of those
  * below and beside it; only one that is not found asks for them.
+ * @param inSlot lets a step wait until there is room for it
  * @param stop called with the first error, so that what runs beside it is stopped as well
  * @returns the states of all steps but those that were not needed and that the cache does not know
  * @throws the first step's error, once nothing runs any more
@@ -336,7 +339,7 @@ async function knownStates(
 export async function resolvePlan(
   session: BuildSession,
   plan: Plan,
-  limits: StepLimits,
+  inSlot: InSlot,
   stop: (reason: unknown) => void,
 ): Promise<Resolution & { readonly used: readonly DefinitionKey[] }> {
   sweepStore(session.store);
@@ -347,7 +350,7 @@ export async function resolvePlan(
   };
   const run: Run = {
     session,
-    inSlot: stepSlots(limits),
+    inSlot,
     publisher: openPublisher(
       (entries) => publishEntries(session.store, entries, session.scanStore.unwritten()),
       fail,

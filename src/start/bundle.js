@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module';
 
 /** Packages that most commands do without: files of their own, loaded when they are asked for. */
-export const APART = ['execa', 'fast-glob', 'pino', 'tar-stream', 'undici'];
+export const APART = ['execa', 'fast-glob', 'pino', 'tar-stream', 'undici', 'yaml'];
 
 /** Replaces modules by others. `contentsOf` gives an expression of CommonJS. */
 function replaced(name, filter, contentsOf) {

@@ -115,8 +115,9 @@ export function openBuildView(): {
       case 'planned':
         view.names = stepNames(event.steps);
         view.all = new Map(event.steps.map((step) => [step.id, step]));
+        // Builds of several targets have one more of them from time to time.
         for (const step of event.steps.filter(isShown))
-          steps.set(step.id, viewOf(step, name(step.id)));
+          if (!steps.has(step.id)) steps.set(step.id, viewOf(step, name(step.id)));
         return;
       case 'cached':
         return change(event.step, { status: 'cached', durationMs: event.durationMs });

@@ -123,7 +123,7 @@ export function rawJsonProgress(
   write: (status: SolveStatus) => void,
   now: () => string,
 ): EventSink {
-  let vertexes = new Map<StepId, Vertex>();
+  const vertexes = new Map<StepId, Vertex>();
   const update = (id: StepId, change: Partial<Vertex>) => {
     const vertex = vertexes.get(id);
     if (!vertex) return;
@@ -135,9 +135,12 @@ export function rawJsonProgress(
   return (event) => {
     const timestamp = now();
     switch (event.type) {
-      case 'planned':
-        vertexes = getVertexes(event.steps, timestamp);
-        return write({ vertexes: [...vertexes.values()] });
+      case 'planned': {
+        // Builds of several targets have one more of them from time to time.
+        const added = [...getVertexes(event.steps, timestamp)].filter(([id]) => !vertexes.has(id));
+        for (const [id, vertex] of added) vertexes.set(id, vertex);
+        return write({ vertexes: added.map(([, vertex]) => vertex) });
+      }
       case 'cached':
         return update(event.step, { started: timestamp, completed: timestamp, cached: true });
       case 'started':

@@ -53,6 +53,12 @@ export class DockerfileError extends LocatedError<SourceLocation> {
   readonly exitCode = 3;
 }
 
+/** A wrong bake file, compose file or .env: syntax, unknown target, value of the wrong kind ... */
+export class BakeFileError extends LocatedError {
+  readonly code = 'BAKE_FILE';
+  readonly exitCode = 16;
+}
+
 /** The build context lacks a file that the Dockerfile copies, or a path leads out of it. */
 export class ContextError extends LocatedError {
   readonly code = 'CONTEXT';

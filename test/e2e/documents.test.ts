@@ -111,6 +111,13 @@ const PRINTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   'images.md': ['Untagged: example.org/hello:1'],
   'shared-cache.md': [/imported \d+ entries/],
   'store.md': [/^checked \d+ entries/m, 'would free'],
+  'bake.md': [
+    /^web\t\S+\napi\t\S+\n\{$/m,
+    '"GREETING": "bye"',
+    '"shop/api:dev"',
+    /^web: \//m,
+    /^shell\t\/\S+\nshell\t\/\S+$/m,
+  ],
   'history.md': ['PROJECT', /Z \[0 4\/5\] RUN chmod/, /\n\[\n/],
   'debug.md': [
     /^\/usr\/local\/sbin:.*\nno permission yet\nA {2}\d+ B {2}\/myapp.sh$/m,

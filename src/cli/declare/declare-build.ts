@@ -123,7 +123,8 @@ function withoutEffect(command: Command): Command {
     .option('--layers', 'of buildah', false);
 }
 
-function progressOption(): Option {
+/** --progress */
+export function progressOption(): Option {
   const option = new Option(
     '--progress <mode>',
     'how progress is shown; github and gitlab: for logs of CI jobs',

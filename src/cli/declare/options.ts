@@ -48,7 +48,19 @@ const SWITCHES: Readonly<Record<string, RegExp | undefined>> = {
 
 /** The commands that have them. */
 const WITH_SWITCHES = [
-  ...['build', 'lock', 'plan', 'why', 'repro', 'pull', 'push', 'login', 'imagetools'],
+  ...[
+    'build',
+    'bake',
+    'compose',
+    'lock',
+    'plan',
+    'why',
+    'repro',
+    'pull',
+    'push',
+    'login',
+    'imagetools',
+  ],
   ...['sign', 'verify-image', 'sbom', 'provenance', 'diff', 'shell', 'export'],
 ];
 

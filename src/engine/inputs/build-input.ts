@@ -268,6 +268,8 @@ async function readWeb(address: string, workspace: Workspace): Promise<Found> {
 export interface InputOptions {
   /** The Dockerfile: a path, a URL, or `-`. */
   readonly file?: string | undefined;
+  /** Its text, in the place of a file. */
+  readonly dockerfileText?: string | undefined;
   /** A file with the patterns of .dockerignore, on this machine. */
   readonly ignoreFile?: string | undefined;
   /** The image of the first FROM. */
@@ -284,7 +286,7 @@ const KEEP_GIT = 'BUILDKIT_CONTEXT_KEEP_GIT_DIR';
  */
 export async function openInput(
   contextPath: string,
-  { file, buildArgs, ignoreFile, firstImage }: InputOptions,
+  { file, dockerfileText, buildArgs, ignoreFile, firstImage }: InputOptions,
   workspace: Workspace,
 ): Promise<BuildInput> {
   const keepGit = /^(1|t|true)$/i.test(buildArgs?.[KEEP_GIT] ?? '') || undefined;
@@ -299,6 +301,8 @@ export async function openInput(
   const context = source.kind === 'input' ? INPUT : withoutCredentials(contextPath);
 
   const find = async (): Promise<Found> => {
+    if (dockerfileText !== undefined)
+      return { place: { kind: 'input' }, text: dockerfileText, title: 'Dockerfile (inline)' };
     if (fetched?.kind === 'file') {
       if (file !== undefined)
         throw new UsageError(`there are two Dockerfiles: ${context} is one, and --file`, {

@@ -19,7 +19,7 @@ import type { StepState } from '../lookup.js';
 import { NOTHING } from '../lookup.js';
 import type { BuildMachine } from '../run-build.js';
 import { resolvePlan } from '../scheduler.js';
-import type { StepLimits } from '../step-slots.js';
+import type { InSlot } from '../step-slots.js';
 import { stepLimits, stepSlots } from '../step-slots.js';
 import type { Repeating, StepToRepeat } from './repeat-step.js';
 import { repeatStep } from './repeat-step.js';
@@ -56,7 +56,7 @@ function stateFinder(
   session: BuildSession,
   plan: Plan,
   known: ReadonlyMap<StepId, StepState>,
-  limits: StepLimits,
+  inSlot: InSlot,
 ): (id: StepId | undefined) => Promise<StepState> {
   const states = new Map(known);
   const bottoms = new Set(plan.steps.filter(({ kind }) => kind === 'source').map(({ id }) => id));
@@ -65,7 +65,7 @@ function stateFinder(
     const found = states.get(id);
     if (found && (found.key !== undefined || bottoms.has(id))) return found;
     const resolved = await stoppable(session.signal, (signal, stop) =>
-      resolvePlan({ ...session, signal }, { ...plan, target: id }, limits, stop),
+      resolvePlan({ ...session, signal }, { ...plan, target: id }, inSlot, stop),
     );
     for (const [each, state] of resolved.states) states.set(each, state);
     const state = states.get(id);
@@ -96,15 +96,14 @@ async function repeatSteps(
   request: ReproRequest,
 ): Promise<ReproReport['steps']> {
   const { session } = repeating;
-  const limits = stepLimits(request.jobs);
-  const find = stateFinder(session, plan, known, limits);
+  const inSlot = stepSlots(stepLimits(request.jobs));
+  const find = stateFinder(session, plan, known, inSlot);
   const work: StepToRepeat[] = [];
   for (const step of stepsToRepeat(plan, request)) {
     const reads: StepState[] = [];
     for (const id of step.reads) reads.push(await find(id));
     work.push({ step, state: await find(step.id), base: await find(step.parent), reads });
   }
-  const inSlot = stepSlots(limits);
   return stoppable(session.signal, (signal, stop) =>
     Promise.all(
       work.map((each) =>

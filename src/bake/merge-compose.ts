@@ -1,0 +1,101 @@
+/** Several compose files as one: what later ones say is added to earlier ones, or replaces it. */
+
+import { member } from './compose-values.js';
+import type { ComposeNode } from './compose-yaml.js';
+import { composeError } from './compose-yaml.js';
+
+/** Members of `build` and of services that are maps or lists of NAME=VALUE. */
+const PAIRS = ['args', 'labels', 'additional_contexts', 'environment', 'ssh'];
+
+function asMap(node: ComposeNode): ComposeNode {
+  if (!Array.isArray(node.content)) return node;
+  const items = node.content as readonly ComposeNode[];
+  const pairs = items.flatMap((item): [string, ComposeNode][] => {
+    if (typeof item.content !== 'string') return [];
+    const at = item.content.indexOf('=');
+    if (at === -1) return [[item.content, { at: item.at, content: null }]];
+    return [[item.content.slice(0, at), { at: item.at, content: item.content.slice(at + 1) }]];
+  });
+  return { ...node, content: new Map(pairs) };
+}
+
+function isSame(a: ComposeNode, b: ComposeNode): boolean {
+  return typeof a.content !== 'object' && a.content === b.content;
+}
+
+/** @param name of the member */
+function mergeNodes(first: ComposeNode, second: ComposeNode, name: string): ComposeNode {
+  if (second.tag === 'override') return second;
+  const [a, b] = PAIRS.includes(name) ? [asMap(first), asMap(second)] : [first, second];
+  if (a.content instanceof Map && b.content instanceof Map) {
+    const merged = new Map(a.content as ReadonlyMap<string, ComposeNode>);
+    for (const [key, value] of b.content as ReadonlyMap<string, ComposeNode>) {
+      const before = merged.get(key);
+      if (value.tag === 'reset') merged.delete(key);
+      else merged.set(key, before ? mergeNodes(before, value, key) : value);
+    }
+    return { at: b.at, content: merged };
+  }
+  if (!Array.isArray(a.content) || !Array.isArray(b.content)) return b;
+  const before = a.content as readonly ComposeNode[];
+  const added = (b.content as readonly ComposeNode[]).filter(
+    (item) => !before.some((other) => isSame(other, item)),
+  );
+  return { at: b.at, content: [...before, ...added] };
+}
+
+/** `build: DIRECTORY` is short for its context. */
+function withLongBuild(service: ComposeNode): ComposeNode {
+  const build = member(service, 'build');
+  if (!(service.content instanceof Map) || typeof build?.content !== 'string') return service;
+  const long: ComposeNode = { at: build.at, content: new Map([['context', build]]) };
+  return { ...service, content: new Map([...service.content, ['build', long]]) };
+}
+
+function withLongBuilds(file: ComposeNode): ComposeNode {
+  const services = member(file, 'services');
+  if (!(file.content instanceof Map) || !(services?.content instanceof Map)) return file;
+  const long = [...services.content].map(([name, service]): [string, ComposeNode] => [
+    name,
+    withLongBuild(service),
+  ]);
+  const content = new Map([...file.content, ['services', { ...services, content: new Map(long) }]]);
+  return { ...file, content };
+}
+
+/** @param files in their order @throws BakeFileError for what is no compose file */
+export function mergeCompose(files: readonly ComposeNode[]): ComposeNode | undefined {
+  for (const file of files) {
+    if (!(file.content instanceof Map) || !member(file, 'services'))
+      throw composeError('that is no compose file: it has no services', file);
+    const include = member(file, 'include');
+    if (include)
+      throw composeError('include is not supported', include, 'name the other file with -f');
+  }
+  return files
+    .map(withLongBuilds)
+    .reduce<ComposeNode | undefined>(
+      (merged, file) => (merged ? mergeNodes(merged, file, '') : file),
+      undefined,
+    );
+}
+
+/** A service with what it extends. @throws BakeFileError */
+export function extendedService(
+  services: ReadonlyMap<string, ComposeNode>,
+  name: string,
+  service: ComposeNode,
+  path: readonly string[] = [],
+): ComposeNode {
+  const wanted = member(service, 'extends');
+  if (!wanted) return service;
+  const file = member(wanted, 'file');
+  if (file)
+    throw composeError('extends of another file is not supported', file, 'name that file with -f');
+  const base = wanted.content instanceof Map ? member(wanted, 'service')?.content : wanted.content;
+  const found = services.get(String(base));
+  if (!found) throw composeError(`there is no service ${String(base)}`, wanted);
+  if (path.includes(name)) throw composeError(`${name} extends itself`, wanted);
+  const parent = extendedService(services, String(base), found, [...path, name]);
+  return mergeNodes(parent, service, '');
+}

@@ -1,0 +1,96 @@
+/** Files of several kinds, with what each says as one definition. */
+
+import type { Body } from '../hcl/hcl-ast.js';
+import { fileSource } from '../hcl/hcl-source.js';
+import { parseHcl } from '../hcl/parse-body.js';
+import { BakeFileError } from '../util/errors.js';
+import type { BakeWorld } from './bake-scope.js';
+import type { Definition } from './bake-target.js';
+import type { ComposeNode } from './compose-yaml.js';
+import { parseDotEnv } from './dot-env.js';
+import type { LookUp } from './interpolate.js';
+import type { ComposeOptions } from './read-compose.js';
+import { parseBakeFile, readBodies } from './read-hcl.js';
+
+/** A file that was read. */
+export interface DefinitionFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What a definition is made of. */
+export interface DefinitionInput {
+  /** In their order. */
+  readonly files: readonly DefinitionFile[];
+  /** `.env`, if there is one: for compose files. */
+  readonly dotEnv: DefinitionFile | undefined;
+  readonly world: BakeWorld;
+  readonly project?: ComposeOptions['project'];
+  /** See readCompose. */
+  readonly isActive?: ((profiles: readonly string[]) => boolean) | undefined;
+}
+
+type FileKind = 'hcl' | 'json' | 'compose';
+
+/** By its name, else by what is in it: standard input has none. */
+function kindOf({ name, text }: DefinitionFile): FileKind {
+  if (/\.ya?ml$/i.test(name)) return 'compose';
+  if (/\.json$/i.test(name)) return 'json';
+  if (/\.hcl$/i.test(name)) return 'hcl';
+  if (/^\s*\{/.test(text)) return 'json';
+  return /^services:/m.test(text) ? 'compose' : 'hcl';
+}
+
+function parseBody(file: DefinitionFile, kind: 'hcl' | 'json'): Body {
+  const source = fileSource(file.name, file.text);
+  try {
+    return parseBakeFile(source, kind === 'json');
+  } catch (error) {
+    // HCL may be in a file with the name of JSON, as buildx takes it.
+    if (kind !== 'json' || !(error instanceof BakeFileError) || /^\s*\{/.test(file.text))
+      throw error;
+    return parseHcl(source);
+  }
+}
+
+async function readComposeFiles(
+  files: readonly DefinitionFile[],
+  { dotEnv, world: { environment }, project, isActive }: DefinitionInput,
+): Promise<Definition> {
+  // YAML is loaded by those who have some.
+  const [{ parseCompose }, { readCompose }] = await Promise.all([
+    import('./compose-yaml.js'),
+    import('./read-compose.js'),
+  ]);
+  const known = dotEnv && parseDotEnv(dotEnv.name, dotEnv.text, (name) => environment[name]);
+  const lookUp: LookUp = (name) => environment[name] ?? known?.get(name);
+  const unset = new Set<string>();
+  const nodes = files.map(
+    ({ name, text }): ComposeNode => parseCompose(name, text, lookUp, (each) => unset.add(each)),
+  );
+  const definition = readCompose(nodes, { lookUp, project }, isActive);
+  const warnings = [...unset].map((name) => `the variable ${name} is not set: it is empty`);
+  return { ...definition, warnings: [...warnings, ...definition.warnings] };
+}
+
+/**
+ * What the files say, as buildx merges them: compose files first, then the others.
+ * @throws BakeFileError, UnsupportedError
+ */
+export async function readDefinition(input: DefinitionInput): Promise<Definition> {
+  const kinds = input.files.map((file) => ({ file, kind: kindOf(file) }));
+  const compose = kinds.filter(({ kind }) => kind === 'compose').map(({ file }) => file);
+  const bodies = kinds.flatMap(({ file, kind }) =>
+    kind === 'compose' ? [] : [parseBody(file, kind)],
+  );
+  const parts = [
+    ...(compose.length > 0 ? [await readComposeFiles(compose, input)] : []),
+    readBodies(bodies, input.world),
+  ];
+  return {
+    targets: parts.flatMap(({ targets }) => targets),
+    groups: parts.flatMap(({ groups }) => groups),
+    variables: parts.flatMap(({ variables }) => variables),
+    warnings: parts.flatMap(({ warnings }) => warnings),
+  };
+}

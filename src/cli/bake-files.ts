@@ -1,0 +1,89 @@
+/** Finds and reads bake files and compose files. */
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { DefinitionFile } from '../bake/read-definition.js';
+import { UsageError } from '../util/errors.js';
+
+/** In the order in which they are merged: later ones count before earlier ones. */
+const BAKE_FILES = [
+  ...['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'],
+  ...['docker-bake.json', 'docker-bake.hcl'],
+  ...['docker-bake.override.json', 'docker-bake.override.hcl'],
+];
+
+/** The first that is there. */
+const COMPOSE_FILES = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
+
+/** Longer than any bake file. */
+const MAX_BYTES = 16 << 20;
+
+function readFile(name: string): DefinitionFile {
+  try {
+    const text = readFileSync(name === '-' ? 0 : name, 'utf8');
+    if (text.length > MAX_BYTES) throw new Error('it is too long');
+    return { name: name === '-' ? 'standard input' : name, text };
+  } catch (cause) {
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const reason = isMissing ? 'there is no such file' : (cause as Error).message;
+    throw new UsageError(`--file ${name}: ${reason}`, {
+      cause,
+      hint: /^(https?|git|ssh):|^git@/.test(name) ? 'clone the repository first' : undefined,
+    });
+  }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** Files of -f, else those of the working directory. @throws UsageError */
+export function readBakeFiles(given: readonly string[] | undefined): DefinitionFile[] {
+  const names = given ?? BAKE_FILES.filter(isFile);
+  if (names.length > 0) return names.map(readFile);
+  throw new UsageError('there is no bake file here', {
+    hint: `name it with -f FILE, or write ${BAKE_FILES.slice(-3, -2)[0]}`,
+  });
+}
+
+function findComposeFiles(directory: string): string[] {
+  const name = COMPOSE_FILES.find((each) => isFile(join(directory, each)));
+  if (name === undefined) {
+    const above = dirname(directory);
+    return above === directory ? [] : findComposeFiles(above);
+  }
+  const stem = name.replace(/\.ya?ml$/, '');
+  const overrides = ['yml', 'yaml'].map((end) => join(directory, `${stem}.override.${end}`));
+  return [join(directory, name), ...overrides.filter(isFile)];
+}
+
+/** Files of -f or $COMPOSE_FILE, else those of the working directory or one above. @throws UsageError */
+export function readComposeFiles(
+  given: readonly string[] | undefined,
+  { COMPOSE_FILE, COMPOSE_PATH_SEPARATOR }: NodeJS.ProcessEnv,
+): { readonly files: DefinitionFile[]; readonly directory: string } {
+  const fromEnvironment = COMPOSE_FILE?.split(COMPOSE_PATH_SEPARATOR || ':').filter(Boolean);
+  const names = given ?? fromEnvironment ?? findComposeFiles(process.cwd());
+  const [first] = names;
+  if (first === undefined)
+    throw new UsageError('there is no compose file here, nor in a directory above', {
+      hint: 'name it with -f FILE',
+    });
+  return {
+    files: names.map(readFile),
+    directory: first === '-' ? process.cwd() : dirname(resolve(first)),
+  };
+}
+
+/** `.env` of a directory, if it is there. */
+export function readDotEnv(directory: string): DefinitionFile | undefined {
+  const path = join(directory, '.env');
+  return isFile(path) ? readFile(path) : undefined;
+}
+
+/** A path without symbolic links; what is not there yet is below what is. */
+export function realPath(path: string): string {
+  const absolute = resolve(path);
+  if (existsSync(absolute)) return realpathSync(absolute);
+  const above = dirname(absolute);
+  return above === absolute ? absolute : join(realPath(above), basename(absolute));
+}

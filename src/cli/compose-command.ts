@@ -1,0 +1,63 @@
+/** `wiac compose build` */
+import { readDefinition } from '../bake/read-definition.js';
+import { mergeNamed, selectTargets } from '../bake/resolve-targets.js';
+import { parseOverrides } from '../bake/target-overrides.js';
+import { ensurePrivileges } from '../executor/local/privileges.js';
+import { storeRoot } from '../store/paths.js';
+import { UsageError } from '../util/errors.js';
+import type { CommonBakeOptions } from './bake-command.js';
+import { bakeWorld, buildSelection, shortOverrides } from './bake-command.js';
+import { readComposeFiles, readDotEnv } from './bake-files.js';
+import { openWarnings } from './build-command.js';
+import type { SetExitCode } from './declare/options.js';
+
+/** As commander gives them. */
+interface ComposeBuildOptions extends CommonBakeOptions {
+  readonly projectName?: string;
+  readonly profile: readonly string[];
+  readonly buildArg: readonly string[];
+}
+
+/** Services of no profile are always part of the project, and those that are named. */
+function activeServices({ profile }: ComposeBuildOptions) {
+  const fromEnvironment = process.env.COMPOSE_PROFILES?.split(',') ?? [];
+  const active = new Set([...profile, ...fromEnvironment].map((name) => name.trim()));
+  return (profiles: readonly string[]) =>
+    profiles.length === 0 || active.has('*') || profiles.some((name) => active.has(name));
+}
+
+/** @throws BakeFileError, UsageError, what a build throws */
+export async function composeBuild(
+  services: readonly string[],
+  options: ComposeBuildOptions,
+  setExitCode: SetExitCode,
+): Promise<void> {
+  if (!options.print) {
+    const relayed = await ensurePrivileges(storeRoot(process.env, process.getuid?.() === 0));
+    if (relayed !== undefined) return setExitCode(relayed);
+  }
+  const warn = await openWarnings(options);
+  const { files, directory } = readComposeFiles(options.file, process.env);
+  const world = bakeWorld();
+  const name = options.projectName ?? (process.env.COMPOSE_PROJECT_NAME || undefined);
+  const definition = await readDefinition({
+    files,
+    dotEnv: readDotEnv(directory),
+    world,
+    project: { name, directory },
+    isActive: activeServices(options),
+  });
+  definition.warnings.forEach(warn);
+  const named = mergeNamed(definition);
+  if (services.length === 0 && !named.groups.has('default'))
+    throw new UsageError('no service has a build section', {
+      hint: 'write build: DIRECTORY below a service, or name a service of a profile',
+    });
+  const args = options.buildArg.map((arg) => `*.args.${arg}`);
+  const given = named.targets.size > 0 ? [...args, ...shortOverrides(options)] : [];
+  const overrides = parseOverrides(given, [...named.targets.values()], world.environment);
+  const wanted = services.map((service) => service.replaceAll('.', '_'));
+  const selection = selectTargets(named, wanted, overrides);
+  // The user's own project: docker compose asks for nothing either.
+  await buildSelection(selection, options, undefined, ['*'], setExitCode, warn);
+}

@@ -1,0 +1,146 @@
+/** --set, --push, --load, --allow, --list. */
+import { describe, expect, test } from '@jest/globals';
+import { missingAllowances, parseAllowances } from '../../src/bake/allowances.js';
+import { wishesOf } from '../../src/bake/local-paths.js';
+import { listTargets, listVariables } from '../../src/bake/print-targets.js';
+import { mergeNamed } from '../../src/bake/resolve-targets.js';
+import { define, fieldsOf, print, select } from './helpers.js';
+
+const FILE = `
+  target "foo" {
+    args = { mybuildarg = "old", other = "kept" }
+    tags = ["foo"]
+    platforms = ["linux/amd64"]
+    output = ["type=image,name=foo"]
+    attest = ["type=provenance,mode=min"]
+  }
+  target "foobar" { inherits = ["foo"] }
+  target "baz" {}`;
+
+describe('--set', () => {
+  test.each([
+    ['foo.args.mybuildarg=value', { args: { mybuildarg: 'value', other: 'kept' } }],
+    ['foo*.args.new=a=b', { args: { mybuildarg: 'old', other: 'kept', new: 'a=b' } }],
+    ['foo.platform=linux/arm64', { platforms: ['linux/arm64'] }],
+    ['*.platform=linux/arm64', { platforms: ['linux/arm64'] }],
+    ['foo.platform+=linux/arm64', { platforms: ['linux/amd64', 'linux/arm64'] }],
+    ['foo.no-cache', { 'no-cache': true }],
+    ['foo.no-cache=false', { 'no-cache': false }],
+    ['foo.tags=', { tags: undefined }],
+    ['foo.tags=a', { tags: ['a'] }],
+    ['foo.tags+=a', { tags: ['foo', 'a'] }],
+    ['foo.labels.a.b=c', { labels: { 'a.b': 'c' } }],
+    ['foo.contexts.src=../x', { contexts: { src: '../x' } }],
+    ['foo.attest=type=sbom', { attest: [{ mode: 'min', type: 'provenance' }, { type: 'sbom' }] }],
+    ['foo.attest=type=provenance,mode=max', { attest: [{ mode: 'max', type: 'provenance' }] }],
+    ['foo.secrets=id=a,src=b', { secret: [{ id: 'a', src: 'b' }] }],
+    ['foo.output=type=local,dest=o', { output: [{ dest: 'o', type: 'local' }] }],
+    ['foo.push=true', { output: [{ name: 'foo', push: 'true', type: 'image' }] }],
+    ['foo.load=true', { output: [{ name: 'foo', type: 'image' }, { type: 'docker' }] }],
+    ['foo.args.FROM_ENV', { args: { mybuildarg: 'old', other: 'kept', FROM_ENV: 'here' } }],
+    ['foo.args.NOT_THERE', { args: { mybuildarg: 'old', other: 'kept' } }],
+    ['foo.entitlements=network.host', { entitlements: ['network.host'] }],
+  ])('%s', async (set, expected) => {
+    const given = { wanted: ['foo'], set: [set], environment: { FROM_ENV: 'here' } };
+    const fields = (await fieldsOf(FILE, given)) as Record<string, unknown>;
+    const [[name, value] = ['']] = Object.entries(expected);
+    expect(fields[name]).toEqual(value);
+  });
+
+  test('several are for all targets of the pattern, and for those that inherit from them', async () => {
+    const set = ['foo.tags=a', 'foo.tags=b', 'ba?.platform=linux/arm64'];
+    expect(await print(FILE, { wanted: ['foobar', 'baz'], set })).toMatchObject({
+      target: { foobar: { tags: ['a', 'b'] }, baz: { platforms: ['linux/arm64'] } },
+    });
+    expect(await fieldsOf('target "default" {}', { set: ['*.push=true'] })).toMatchObject({
+      output: [{ push: 'true', type: 'image' }],
+    });
+  });
+
+  test.each([
+    ['foo', 'not understood', 'write TARGET.FIELD=VALUE'],
+    ['foo.platfrm=x', 'has no platfrm', 'did you mean platform?'],
+    ['foo.args=x', 'args needs a name', 'TARGET.args.NAME'],
+    ['foo.tags.a=x', 'tags has no names in it', undefined],
+    ['foo.tags', 'the value is missing', undefined],
+    ['fop.tags=x', 'there is no target fop', 'did you mean foo?'],
+    ['foo.pull=maybe', 'pull is a string, not true or false', undefined],
+    ['foo.output=type=local,x', "'x' is no NAME=VALUE", undefined],
+  ])('%s is a mistake', async (set, message, hint) => {
+    await expect(select(FILE, { wanted: ['foo'], set: [set] })).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining(message),
+      ...(hint === undefined ? {} : { hint: expect.stringContaining(hint) }),
+    });
+  });
+});
+
+describe('--allow', () => {
+  const inCwd = (path: string) => new URL(path, 'file:///cwd/').pathname.replace(/(?<=.)\/$/, '');
+  const missing = async (body: string, allow: string[] = []) => {
+    const { targets } = await select(`target "default" {\n${body}\n}`);
+    const allowed = parseAllowances(allow, inCwd);
+    return missingAllowances(targets.flatMap(wishesOf), allowed, '/cwd', inCwd);
+  };
+
+  test.each([
+    ['context = "sub"\ndockerfile = "../Dockerfile"', []],
+    ['context = "https://example.org/x.git"\ndockerfile = "../../x"', []],
+    ['context = ".."', ['fs.read=/']],
+    ['dockerfile = "../x"', ['fs.read=/x']],
+    ['dockerfile = "../x"\ndockerfile-inline = "FROM scratch"', []],
+    [
+      'contexts = { a = "/etc", b = "docker-image://x", c = "oci-layout:///img" }',
+      ['fs.read=/etc', 'fs.read=/img'],
+    ],
+    ['secret = ["id=a,src=/root/.netrc", "id=b,env=B"]', ['fs.read=/root/.netrc']],
+    ['ssh = ["default"]', ['ssh']],
+    ['ssh = ["k=/root/.ssh/id"]', ['fs.read=/root/.ssh/id']],
+    ['output = ["/out", "type=tar,dest=-", "in"]', ['fs.write=/out']],
+    [
+      'cache-from = ["type=local,src=/c"]\ncache-to = ["type=local,dest=/d"]',
+      ['fs.read=/c', 'fs.write=/d'],
+    ],
+    [
+      'network = "host"\nentitlements = ["security.insecure"]',
+      ['network.host', 'security.insecure'],
+    ],
+  ])('%s', async (body, expected) => {
+    expect(await missing(body)).toEqual(expected);
+    expect(await missing(body, ['*'])).toEqual([]);
+    expect(await missing(body, [...expected, 'ssh'])).toEqual([]);
+  });
+
+  test('a directory is allowed with what is below it, for reading or writing', async () => {
+    expect(await missing('contexts = { a = "/etc/x" }', ['fs.read=/etc'])).toEqual([]);
+    expect(await missing('contexts = { a = "/etcetera" }', ['fs.read=/etc'])).not.toEqual([]);
+    expect(await missing('output = ["/out"]', ['fs.read=/out'])).toEqual(['fs.write=/out']);
+    expect(await missing('output = ["/out"]', ['fs=/out'])).toEqual([]);
+    expect(() => parseAllowances(['fs'], inCwd)).toThrow('--allow fs: not understood');
+  });
+});
+
+test('--list', async () => {
+  const file = `
+    variable "TAG" {
+      type = string
+      default = "latest"
+      description = "of the image"
+    }
+    variable "NONE" {}
+    group "default" { targets = ["app"] }
+    target "_common" {}
+    target "app" { description = "what it is all about" }`;
+  const definition = await define(file);
+  expect(listTargets(mergeNamed(definition), 'table')).toBe(
+    'TARGET   DESCRIPTION\ndefault  app\napp      what it is all about\n',
+  );
+  expect(JSON.parse(listTargets(mergeNamed(definition), 'json'))).toEqual([
+    { name: 'default', description: 'app', group: true },
+    { name: 'app', description: 'what it is all about' },
+  ]);
+  expect(listVariables(definition.variables, 'table')).toBe(
+    'VARIABLE  TYPE    VALUE   DESCRIPTION\nNONE              <null>\nTAG       string  latest  of the image\n',
+  );
+  expect(JSON.parse(listVariables(definition.variables, 'json'))).toHaveLength(2);
+});

@@ -1,0 +1,263 @@
+/** `wiac bake` and `wiac compose build`: several targets at once, in real stores. */
+import { existsSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import type { BuildEvent, Machine } from '../support/wiac.js';
+import { context, machine, processesWith, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+
+const SHARED = ['FROM scratch', 'COPY bin /bin', 'RUN echo "ran-$((40 + 2))" > /shared'];
+
+/** Two Dockerfiles of one beginning, and a target that is made of another one. */
+const BAKE = `
+variable "WORD" { default = "usual" }
+group "default" { targets = ["one", "two", "app"] }
+target "one" { dockerfile = "one.Dockerfile" }
+target "two" {
+  dockerfile = "two.Dockerfile"
+  tags = ["two:\${WORD}"]
+  output = ["type=cacheonly"]
+}
+target "base" { dockerfile-inline = "${SHARED.join('\\n').replaceAll('"', '\\"').replaceAll('$', '\\u0024')}" }
+target "app" {
+  contexts = { base = "target:base" }
+  args = { WORD = WORD }
+  dockerfile-inline = <<-EOT
+    FROM base
+    ARG WORD
+    RUN cat /shared > /app && echo $WORD >> /app
+  EOT
+  output = ["out"]
+}`;
+
+const project = () =>
+  context({
+    'docker-bake.hcl': BAKE,
+    'one.Dockerfile': [...SHARED, 'RUN sleep 0.1; echo one > /one', ''].join('\n'),
+    'two.Dockerfile': [...SHARED, 'RUN sleep 0.1; echo two > /two', ''].join('\n'),
+  });
+
+function eventsOf(stderr: string): BuildEvent[] {
+  return stderr
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+/** Texts of the steps that ran; the last plan has those of all targets. */
+function ran(stderr: string): string[] {
+  return ranSteps(eventsOf(stderr).reverse()).sort();
+}
+
+/** How many steps ran at the same time, of all targets. */
+function mostAtOnce(stderr: string): number {
+  let [now, most] = [0, 0];
+  for (const { type } of eventsOf(stderr)) {
+    if (type === 'started') now += 1;
+    if (type === 'finished') now -= 1;
+    most = Math.max(most, now);
+  }
+  return most;
+}
+
+async function bake({ wiac }: Machine, cwd: string, args: string[], env = {}) {
+  const result = await wiac(['bake', '--progress=json', ...args], { cwd, env });
+  if (result.exitCode !== 0) throw new Error(result.stderr);
+  const lines = result.stdout.split('\n').filter(Boolean);
+  return { ...result, lines: lines.map((line) => line.split('\t')) };
+}
+
+describe('targets at once', () => {
+  test('what three of them share runs once, with and without the cache', async () => {
+    const one = machine();
+    const cwd = project();
+    const expected = [
+      'COPY bin /bin',
+      'RUN cat /shared > /app && echo $WORD >> /app',
+      SHARED[2],
+      'RUN sleep 0.1; echo one > /one',
+      'RUN sleep 0.1; echo two > /two',
+    ].sort();
+    const metadata = join(cwd, 'metadata.json');
+    const first = await bake(one, cwd, ['--metadata-file', metadata]);
+    expect(ran(first.stderr)).toEqual(expected);
+    expect(first.lines.map(([name]) => name)).toEqual(['one', 'two', 'app']);
+    const [layer = ''] = first.lines.find(([name]) => name === 'two')?.[1]?.split(':') ?? [];
+    expect(readFileSync(join(layer, 'two'), 'utf8')).toBe('two\n');
+    expect(readFileSync(join(cwd, 'out/app'), 'utf8')).toBe('ran-42\nusual\n');
+    expect(JSON.parse(readFileSync(metadata, 'utf8'))).toMatchObject({
+      app: { 'wiac.lowerdir': first.lines.find(([name]) => name === 'app')?.[1] },
+      one: {},
+      two: { 'image.name': 'docker.io/library/two:usual' },
+    });
+    expect((await one.wiac(['images', '--format={{.Repository}}:{{.Tag}}'])).stdout).toBe(
+      'two:usual\n',
+    );
+
+    const again = await bake(one, cwd, []);
+    expect(ran(again.stderr)).toEqual([]);
+    expect(again.stdout).toBe(first.stdout);
+    const forced = await bake(one, cwd, ['--no-cache', '-j1']);
+    expect(ran(forced.stderr)).toEqual(expected);
+    expect(mostAtOnce(forced.stderr)).toBe(1);
+    const changed = await bake(one, cwd, ['app', '--var', 'WORD=other']);
+    expect(ran(changed.stderr)).toEqual(['RUN cat /shared > /app && echo $WORD >> /app']);
+    expect(eventsOf(changed.stderr).at(-1)).toMatchObject({ type: 'built', executed: 1 });
+    expect(readFileSync(join(cwd, 'out/app'), 'utf8')).toBe('ran-42\nother\n');
+    const { stdout } = await one.wiac(['history', 'builds', '--json']);
+    expect(JSON.parse(stdout)).toHaveLength(14);
+  });
+
+  test('several platforms, each made of the same one of another target', async () => {
+    const cwd = context({
+      file: 'x',
+      'docker-bake.json': JSON.stringify({
+        target: {
+          base: {
+            tags: ['unasked'],
+            'dockerfile-inline': 'FROM scratch\nARG TARGETARCH\nCOPY file /$TARGETARCH\n',
+          },
+          default: {
+            platforms: ['linux/arm64', 'linux/amd64'],
+            contexts: { b: 'target:base' },
+            'dockerfile-inline': 'FROM b\nCOPY --from=b / /copy\n',
+          },
+        },
+      }),
+    });
+    const one = machine();
+    const { lines } = await bake(one, cwd, []);
+    expect((await one.wiac(['images', '-q'])).stdout).toBe('');
+    expect(lines.map(([name]) => name)).toEqual(['default/linux/arm64', 'default/linux/amd64']);
+    for (const [name = '', lowerdirs = ''] of lines) {
+      const [top = ''] = lowerdirs.split(':');
+      expect(existsSync(join(top, 'copy', name.slice(-5)))).toBe(true);
+    }
+  });
+
+  test('the first that fails stops the others', async () => {
+    const second = 'RUN sleep 15.125';
+    const cwd = context({
+      'docker-bake.hcl': `
+        group "default" { targets = ["bad", "slow"] }
+        target "bad" { dockerfile-inline = "FROM scratch\\nCOPY bin /bin\\nRUN sleep 0.4; false\\n" }
+        target "slow" { dockerfile-inline = "FROM scratch\\nCOPY bin /bin\\n${second}\\n" }`,
+    });
+    const { exitCode, stderr, stdout } = await machine().wiac(['bake'], { cwd });
+    expect([exitCode, stdout]).toEqual([5, '']);
+    expect(stderr).toContain('[slow 0 3/3] stopped');
+    expect(stderr).toContain('Dockerfile (inline):3');
+    expect(processesWith('15.125')).toEqual([]);
+  });
+});
+
+describe('mistakes and questions', () => {
+  test('a mistake has its line, and an exit code of its own', async () => {
+    const { wiac } = machine();
+    const cwd = tempDir();
+    writeTree(cwd, { 'docker-bake.hcl': 'target "default" {\n  tags = [TAG]\n}\n' });
+    const text = await wiac(['bake'], { cwd });
+    expect([text.exitCode, text.stderr]).toEqual([
+      16,
+      expect.stringMatching(
+        /^wiac: docker-bake\.hcl:2:11: there is no variable TAG\n(.*\n)+hint: /,
+      ),
+    ]);
+    const json = await wiac(['bake', '--progress=json'], { cwd });
+    expect(JSON.parse(json.stderr)).toMatchObject({ type: 'error', code: 'BAKE_FILE' });
+    expect(await wiac(['bake'], { cwd: tempDir() })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('there is no bake file here'),
+    });
+  });
+
+  test('nothing outside of the working directory is read, unless it is allowed', async () => {
+    const { wiac, root } = machine();
+    const [cwd, outside] = [tempDir(), tempDir()];
+    symlinkSync(outside, join(cwd, 'link'));
+    writeTree(outside, { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+    writeTree(cwd, { 'docker-bake.hcl': 'target "default" { context = "link" }' });
+    const refused = await wiac(['bake'], { cwd });
+    expect([refused.exitCode, refused.stderr, existsSync(join(root, 'layers'))]).toEqual([
+      2,
+      expect.stringContaining(`--allow fs.read=${outside}`),
+      false,
+    ]);
+    expect(await wiac(['bake', `--allow=fs.read=${outside}`], { cwd })).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^default\t/),
+    });
+    expect(await wiac(['bake', '--set', `default.context=${outside}`], { cwd })).toMatchObject({
+      exitCode: 0,
+    });
+  });
+
+  test('--print of standard input, --list, --check', async () => {
+    const { wiac } = machine();
+    const cwd = tempDir();
+    const printed = await wiac(['bake', '-f', '-', '--print', '--push'], {
+      cwd,
+      input: 'target "default" {}',
+    });
+    expect(JSON.parse(printed.stdout)).toEqual({
+      group: { default: { targets: ['default'] } },
+      target: {
+        default: {
+          context: '.',
+          dockerfile: 'Dockerfile',
+          output: [{ push: 'true', type: 'image' }],
+        },
+      },
+    });
+    writeTree(cwd, {
+      'docker-bake.hcl': 'target "default" { description = "it" }',
+      Dockerfile: 'from scratch\nCOPY x /\n',
+    });
+    const listed = await wiac(['bake', '--list=targets'], { cwd });
+    expect(listed.stdout).toBe('TARGET   DESCRIPTION\ndefault  it\n');
+    const checked = await wiac(['bake', '--check'], { cwd });
+    expect([checked.exitCode, checked.stdout]).toEqual([1, expect.stringContaining('casing')]);
+  });
+});
+
+test('wiac compose build: services, variables, secrets, a service as a context', async () => {
+  const one = machine();
+  const cwd = context({
+    '.env': 'GREETING=hello\n',
+    token: 'hunter2',
+    'compose.yaml': `
+name: shop
+services:
+  web:
+    build:
+      context: .
+      args: { GREETING: "\${GREETING} \${WHO:-you}" }
+      additional_contexts: { tools: "service:tools" }
+      secrets: [token]
+      extra_hosts: ["db=10.1.2.3"]
+      dockerfile_inline: |
+        FROM tools
+        ARG GREETING
+        RUN --mount=type=secret,id=token echo "$$GREETING $$(cat /run/secrets/token)" > /web && cat /etc/hosts > /hosts
+  tools:
+    image: shop/tools:1
+    build: tools
+secrets:
+  token: { file: ./token }
+`,
+  });
+  writeTree(cwd, { 'tools/Dockerfile': 'FROM scratch\nCOPY bin /bin\n', 'below/x': '' });
+  renameSync(join(cwd, 'bin'), join(cwd, 'tools/bin'));
+  const { exitCode, stdout, stderr } = await one.wiac(['compose', 'build', 'web'], {
+    cwd: join(cwd, 'below'),
+  });
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining('[web 0') });
+  const [, lowerdirs = ''] = /^web\t(.*)\n$/.exec(stdout) ?? [];
+  const [top = ''] = lowerdirs.split(':');
+  expect(readFileSync(join(top, 'web'), 'utf8')).toBe('hello you hunter2\n');
+  expect(readFileSync(join(top, 'hosts'), 'utf8')).toContain('10.1.2.3\tdb');
+  const images = await one.wiac(['images', '--format={{.Repository}}:{{.Tag}}']);
+  // What a service is made of is no image, unless somebody asks for that.
+  expect(images.stdout).toBe('shop-web:latest\n');
+  const printed = await one.wiac(['compose', 'build', '--print', '--no-cache', 'tools'], { cwd });
+  expect(JSON.parse(printed.stdout)).toMatchObject({ target: { tools: { 'no-cache': true } } });
+});
