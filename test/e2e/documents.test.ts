@@ -185,18 +185,38 @@ test('--help and --version end with 0 and say so on standard output', async () =
   expect((await wiac(['--help'])).stdout).toContain('Build and run:');
 });
 
+/** What the commands of an example are to have printed last, beyond that they worked. */
+const EXAMPLES: Readonly<Record<string, RegExp>> = {
+  article: /^first\nnote$/m,
+  hello: /hello from a container/,
+  stages: /left and right/,
+  'cache-mount': /^day 1\nday 2$/m,
+  'node-app': /hello, container(.|\n)*CACHED.* COPY --from=test/,
+  monorepo: /^web\napi$/m,
+  'ci-cache': /3 steps cached, 0 run/,
+};
+
 describe('examples', () => {
+  test('each is in their list, and has a README of few lines', () => {
+    const names = readdirSync('examples', { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+    expect([...Object.keys(EXAMPLES), 'library'].sort()).toEqual(names.sort());
+    const list = readFileSync('examples/README.md', 'utf8');
+    expect(names.filter((name) => !list.includes(`| [${name}](${name}) |`))).toEqual([]);
+    for (const name of names)
+      expect(
+        readFileSync(join('examples', name, 'README.md'), 'utf8').split('\n').length,
+      ).toBeLessThan(25);
+  });
+
   // examples/library is a program; it has a test of its own.
-  test.each(
-    readdirSync('examples').filter((name) => existsSync(join('examples', name, 'Dockerfile'))),
-  )('%s builds and runs', async (name) => {
+  test.each(Object.entries(EXAMPLES))('%s does what its README says', async (name, printed) => {
     const { cwd, env } = clone();
-    const text = readFileSync(join('examples', name, 'Dockerfile'), 'utf8');
-    const prepare = /wiac copy .*/.exec(text)?.[0] ?? 'true';
-    await execa('sh', ['-c', prepare], { cwd, env });
-    await execa('wiac', ['build', '-t', name, join('examples', name)], { cwd, env });
-    const { stdout } = await execa('wiac', ['run', name], { cwd, env });
-    expect(stdout).not.toBe('');
+    const readme = readFileSync(join('examples', name, 'README.md'), 'utf8');
+    const [block = ''] = shellBlocks(readme);
+    const { all } = await execa('sh', ['-e', '-c', block], { cwd, env, all: true });
+    expect(all).toMatch(printed);
   });
 });
 
