@@ -1,5 +1,5 @@
 /** wiac build --watch: each change is a build if it makes a difference, and none otherwise. */
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
@@ -117,6 +117,45 @@ describe('a watched build', () => {
       expect(await next()).toContain('unknown instruction NONSENSE');
       put('Dockerfile', good);
       expect(await next()).toBe('the same');
+    });
+  });
+
+  test('directories that are moved in, replaced, and gone for a while are watched', async () => {
+    const above = tempDir();
+    const make = (name: string): string => {
+      const root = join(above, name);
+      mkdirSync(join(root, 'src/x/y'), { recursive: true });
+      writeFileSync(join(root, 'src/x/y/f'), name);
+      writeFileSync(join(root, 'Dockerfile'), 'FROM scratch\nCOPY src /src\n');
+      return root;
+    };
+    const link = join(above, 'link');
+    const path = make('app');
+    symlinkSync(path, link);
+    await watching(link, async (next) => {
+      const isBuilt = async () => expect(await next()).toBe('built');
+      const edit = async (text: string) => {
+        writeFileSync(join(path, 'src/x/y/f'), text);
+        await isBuilt();
+      };
+      await isBuilt();
+      rmSync(join(path, 'src/x'), { recursive: true });
+      renameSync(join(make('tree'), 'src/x'), join(path, 'src/x'));
+      await isBuilt();
+      await edit('below what was moved in');
+      const other = make('other');
+      renameSync(path, join(above, 'away'));
+      renameSync(other, path);
+      await isBuilt();
+      await edit('below another one');
+      rmSync(path, { recursive: true });
+      expect(await next()).toContain('there is no');
+      renameSync(make('back'), path);
+      await isBuilt();
+      await edit('below what is back');
+      symlinkSync(join(above, 'away'), join(above, 'new'));
+      renameSync(join(above, 'new'), link);
+      await isBuilt();
     });
   });
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** After the first change: so long nothing else has to happen. ms */
 const QUIET_MS = 30;
-/** Between two that belong together: the watcher tells of more every 50 ms. ms */
+/** Between two that belong together: editors and compilers write one file after the other. ms */
 const BURST_MS = 70;
 /** Somebody who never stops writing is not waited for any longer. ms */
 const PATIENCE_MS = 500;

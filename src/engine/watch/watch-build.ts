@@ -15,7 +15,7 @@ import type { ChangeBell } from './change-bell.js';
 import { changeBell } from './change-bell.js';
 import type { HeldEvents } from './held-events.js';
 import { holdEvents } from './held-events.js';
-import { watchPlaces } from './watch-places.js';
+import { requirePlaces, watchPlaces } from './watch-places.js';
 
 /** Who is told of the builds. A change that selects nothing new is no build, and nothing is told of it. */
 export interface WatchListener {
@@ -135,7 +135,7 @@ export type WatchedBuild = DockerfileBuild & { readonly signal: AbortSignal };
 /**
  * Builds, and builds again after each change that makes a difference. A build that is out of date is ended.
  * @param apart directories below which nothing is watched: the store
- * @throws the signal's reason, in the end; UsageError, StoreError, and what watchPlaces throws
+ * @throws the signal's reason, in the end; UsageError, StoreError, ContextError, and what watchPlaces throws
  */
 export async function watchBuild(
   store: Store,
@@ -151,7 +151,8 @@ export async function watchBuild(
       hasOtherPlaces ||= isOfInstructions;
       bell.ring();
     });
-  let watched = await open();
+  requirePlaces(request);
+  let watched = open();
   try {
     let former: Former = { identity: undefined };
     for (;;) {
@@ -165,11 +166,10 @@ export async function watchBuild(
       }
       if (!hasOtherPlaces) continue;
       hasOtherPlaces = false;
-      const next = await open();
-      await watched.close();
-      watched = next;
+      watched.close();
+      watched = open();
     }
   } finally {
-    await watched.close();
+    watched.close();
   }
 }
