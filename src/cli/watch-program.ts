@@ -1,11 +1,30 @@
 /** --exec: a program that lives as long as the result that it was started with. */
 
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** As `docker stop` has it. ms */
 const PATIENCE_MS = 10_000;
+/** How often it is looked whether all of it has ended. ms */
+const POLL_MS = 20;
+
+/** proc_pid_stat(5): the name, which may hold anything, the state, the parent, the group. */
+const STATE_AND_GROUP = /\) (\S) -?\d+ (\d+) [^)]*$/;
+
+/** Does a process of the group still run? One that nobody has waited for (zombie) does not. */
+function isAlive(group: number): boolean {
+  return readdirSync('/proc').some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const [, state, of] = STATE_AND_GROUP.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
+      return Number(of) === group && state !== 'Z' && state !== 'X';
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  });
+}
 
 /** The program of --exec, which is started again for each result. */
 export interface WatchProgram {
@@ -20,11 +39,29 @@ export interface WatchProgram {
  * @param onExit told when it has ended by itself: an exit code, or the name of a signal
  */
 export function watchProgram(command: string, onExit: (how: string) => void): WatchProgram {
-  let stopRunning = async (): Promise<void> => {};
+  /** The process group of the one that runs. */
+  let running: number | undefined;
+  /** Those that were asked to end: that they do is no news. */
+  const stopped = new Set<number>();
+  const kill = (signal: NodeJS.Signals): void => {
+    try {
+      if (running !== undefined) process.kill(-running, signal);
+    } catch {
+      // There is none any more.
+    }
+  };
+  // A second Ctrl-C ends wiac at once: nothing goes on without it.
+  process.once('exit', () => kill('SIGKILL'));
   const stop = async (): Promise<void> => {
-    const end = stopRunning;
-    stopRunning = async () => {};
-    await end();
+    const group = running;
+    if (group === undefined) return;
+    stopped.add(group);
+    kill('SIGTERM');
+    // The shell may end before what it has started.
+    const until = performance.now() + PATIENCE_MS;
+    while (isAlive(group) && performance.now() < until) await sleep(POLL_MS);
+    kill('SIGKILL');
+    running = undefined;
   };
   const start = (lowerdirs: readonly string[]): void => {
     // A process group of its own: what the shell starts ends with it.
@@ -32,26 +69,15 @@ export function watchProgram(command: string, onExit: (how: string) => void): Wa
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit'],
     });
-    const ended = once(child, 'exit');
-    let isStopped = false;
-    const kill = (signal: NodeJS.Signals): void => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, signal);
-      } catch {
-        // There is none any more.
-      }
-    };
+    const { pid } = child;
+    running = pid;
     child.once('error', (error) => onExit(error.message));
     child.once('exit', (code, signal) => {
-      if (!isStopped) onExit(signal ?? `exit code ${code}`);
+      if (pid === undefined || stopped.delete(pid)) return;
+      // Its number may be that of somebody else's processes soon.
+      if (!isAlive(pid)) running = undefined;
+      onExit(signal ?? `exit code ${code}`);
     });
-    stopRunning = async () => {
-      isStopped = true;
-      kill('SIGTERM');
-      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined)
-        await Promise.race([ended, sleep(PATIENCE_MS, undefined, { ref: false })]);
-      kill('SIGKILL');
-    };
   };
   return {
     stop,

@@ -203,6 +203,34 @@ describe('the command', () => {
     expect(readdirSync(join(root, 'tmp'))).toEqual([]);
   });
 
+  test('--exec: what the shell has started has time to end as well; a second Ctrl-C gives it none', async () => {
+    const { root } = machine();
+    const path = context({ Dockerfile: dockerfile('COPY f /f'), f: 'one' });
+    const mark = `${98_000_000 + process.pid}`;
+    const program = (name: string, end: string) =>
+      `sh -c 'trap "sleep 0.1; echo ${name} was asked; ${end}" TERM; echo ${name} is up; while :; do sleep 0.02; done'`;
+    const one = `test "$(cat "\${1%%:*}/f")" = one && ${program('one', 'exit')}`;
+    // The shell itself ends with the first SIGTERM.
+    const command = `${one} || ${program('two', '')}; : ${mark}`;
+    const watch = execa(
+      process.execPath,
+      [WIAC, 'build', '-q', '--watch', '--exec', command, path],
+      { reject: false, env: { WIAC_ROOT: root } },
+    );
+    await printed(watch.stdout, 'one is up\n');
+    const again = printed(watch.stdout, 'two is up\n');
+    writeFileSync(join(path, 'f'), 'two');
+    await again;
+    const asked = printed(watch.stdout, 'two was asked\n');
+    watch.kill('SIGINT');
+    await asked;
+    watch.kill('SIGINT');
+    const { exitCode, stdout } = await watch;
+    expect(exitCode).toBe(130);
+    expect(stdout).toBe('one is up\none was asked\ntwo is up\ntwo was asked');
+    expect(processesWith(mark)).toEqual([]);
+  });
+
   test.each([
     ['-', 'needs files of this machine'],
     ['https://example.test/x.git', 'needs files of this machine'],
