@@ -3,6 +3,8 @@
  * their name or their form. What a step prints by itself stays, unless it is such a value of the command line.
  */
 import { withoutCredentials } from '../../util/redact.js';
+import type { HiddenTexts } from './hidden-texts.js';
+import { hiddenTexts } from './hidden-texts.js';
 import type { BuildHeader, BuildResultRow, RecordedEvent, Timed } from './record.js';
 
 const GONE = '***';
@@ -22,9 +24,6 @@ const TOKEN_MARKS = ['gh', 'glpat-', 'npm_', 'xox', 'IA', 'sk-', 'eyJ', 'PRIVATE
 
 /** NAME=VALUE in an instruction or a message. A value that is itself a variable or a command tells nothing. */
 const ASSIGNMENT = /\b([a-z_][\w.-]*)=(?!["']?\$)("[^"]*"|'[^']*'|[^\s,;"']+)/gi;
-
-/** Shorter values are in every other word. */
-const SHORTEST = 4;
 
 /** Members that say what a row is: no text of others. */
 const OWN_MEMBERS = new Set(['type', 'kind', 'by', 'id', 'step', 'parent', 'key', 'state', 'what']);
@@ -84,18 +83,14 @@ export function redactCommand(words: readonly string[]): string[] {
 /** Variables with their values, as --build-arg, --env and --label give them. */
 export type Variables = readonly Readonly<Record<string, string>>[];
 
-function sortedSecrets(texts: readonly string[]): string[] {
-  // The longest first: one may be a part of another.
-  return [...new Set(texts)]
-    .filter((text) => text.length >= SHORTEST)
-    .sort((a, b) => b.length - a.length);
-}
-
-function secretTexts(variables: Variables): string[] {
-  const texts = variables.flatMap((record) =>
-    Object.entries(record).flatMap(([name, value]) => secretsIn(name, value)),
+function secretTexts(variables: Variables): HiddenTexts {
+  const texts = hiddenTexts();
+  texts.add(
+    variables.flatMap((record) =>
+      Object.entries(record).flatMap(([name, value]) => secretsIn(name, value)),
+    ),
   );
-  return sortedSecrets(texts);
+  return texts;
 }
 
 function redactAssignments(text: string): string {
@@ -122,8 +117,7 @@ export function openValueRedaction(variables: Variables): (name: string, value: 
   const secrets = secretTexts(variables);
   return (name, value) => {
     if (soundsSecret(name.replace(/^env /, ''))) return GONE;
-    const rest = secrets.reduce((text, secret) => text.replaceAll(secret, GONE), value);
-    return redactAssignments(withoutTokens(rest));
+    return redactAssignments(withoutTokens(secrets.replaceIn(value, GONE)));
   };
 }
 
@@ -145,22 +139,18 @@ function mayHoldSecrets(json: string, isOutput: boolean): boolean {
 
 /** @param variables of the command line: the values of those that sound secret are taken out everywhere */
 export function openRowWriter(variables: Variables): RowWriter {
-  let secrets = secretTexts(variables);
+  const secrets = secretTexts(variables);
   const redact = (text: string, isOutput: boolean): string => {
     // Whole secrets first: a part of one may look like a token.
-    let rest = text;
-    for (const secret of secrets) rest = rest.replaceAll(secret, GONE);
-    rest = withoutTokens(rest);
+    const rest = withoutTokens(secrets.replaceIn(text, GONE));
     return isOutput ? rest : redactAssignments(rest);
   };
-  const hide: RowWriter['hide'] = (text) => {
-    secrets = sortedSecrets([...secrets, ...withLines(text)]);
-  };
+  const hide: RowWriter['hide'] = (text) => secrets.add(withLines(text));
   const write: RowWriter['write'] = (row) => {
     const plain = JSON.stringify(row);
     const isOutput = row.type === 'output';
     // Most rows have nothing that has to be looked at closely, which takes ten times as long.
-    if (secrets.length === 0 && !mayHoldSecrets(plain, isOutput)) return plain;
+    if (secrets.isEmpty() && !mayHoldSecrets(plain, isOutput)) return plain;
     return JSON.stringify(row, (name, value: unknown) => {
       if (typeof value === 'string') return OWN_MEMBERS.has(name) ? value : redact(value, isOutput);
       return isSecretOperand(value) ? { ...value, before: GONE, after: GONE } : value;
