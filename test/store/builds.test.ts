@@ -251,3 +251,22 @@ test('files of others are no builds', async () => {
   writeFileSync(join(store.paths.builds, 'note'), '');
   expect(await all(store)).toHaveLength(1);
 });
+
+test('a record that lacks something hides no other one', async () => {
+  const store = place();
+  recordBuild(store, ORIGIN).end(GAIN);
+  const put = (id: string, ...rows: readonly object[]) =>
+    writeFileSync(
+      join(store.paths.builds, `0000000009999-${id}.ndjson`),
+      rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
+    );
+  const header = { type: 'build', version: 1, id: 'cccccccc', started: 1, process: 'x', ...ORIGIN };
+  put('aaaaaaaa', { type: 'build', version: 1, id: 'aaaaaaaa' });
+  put('bbbbbbbb', { ...header, started: 'x' });
+  put('cccccccc', header, { type: 'result', outcome: 'ok', totals: {} });
+  mkdirSync(join(store.paths.builds, '0000000009999-dddddddd.ndjson'));
+  expect(await all(store)).toMatchObject([
+    { status: 'ok' },
+    { status: 'killed', durationMs: 0, totals: { cached: 0, executed: 0 } },
+  ]);
+});

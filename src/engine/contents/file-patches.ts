@@ -30,11 +30,17 @@ function modeOf({ mode }: ShownFile): string {
   return (FILE_TYPE | mode).toString(8);
 }
 
-/** What stands before the words for content that is not shown. */
-function binaryHeader(name: string, { before, after }: FileChange): string {
-  const made = after && !before ? `new file mode ${modeOf(after)}\n` : '';
-  const gone = before && !after ? `deleted file mode ${modeOf(before)}\n` : '';
-  return `diff --git a/${name} b/${name}\n${made}${gone}`;
+/** As git writes a name that drives nothing: with what it has of control characters in octal numbers. */
+function quoted(name: string): string {
+  const isPlain = /^[ !#-[\]-~]*$/.test(name);
+  const octal = (each: string) => `\\${each.charCodeAt(0).toString(8).padStart(3, '0')}`;
+  return isPlain ? name : `"${name.replace(/[^ !#-[\]-~]/g, octal)}"`;
+}
+
+/** What stands for content that is not shown. */
+function unshown(what: string, from: string, to: string, header: string): string {
+  const [old, now] = [from, to].map(quoted);
+  return `${header}${what} ${old} and ${now} differ\n`;
 }
 
 /**
@@ -52,18 +58,20 @@ export function filePatch(before: Stack, after: Stack, change: FileChange): stri
   const to = now ? `b/${name}` : NOWHERE;
   const texts = [readTextFile(before, path, old), readTextFile(after, path, now)];
   const [oldText, newText] = texts;
-  const unshown = (what: string) =>
-    `${binaryHeader(name, change)}${what} ${from} and ${to} differ\n`;
-  if (oldText === undefined || newText === undefined) return unshown('Binary files');
-  const limits = { context: CONTEXT_LINES, maxEditLength: MOST_LINES };
-  const patch = structuredPatch(from, to, oldText, newText, undefined, undefined, limits);
-  if (!patch) return unshown('Very different files');
-  return formatPatch({
-    ...patch,
+  const form = {
+    oldHeader: undefined,
+    newHeader: undefined,
     isGit: true,
     isCreate: !old,
     isDelete: !now,
     ...(old && old.mode !== now?.mode ? { oldMode: modeOf(old) } : {}),
     ...(now && old?.mode !== now.mode ? { newMode: modeOf(now) } : {}),
-  });
+  };
+  const header = () => formatPatch({ oldFileName: from, newFileName: to, hunks: [], ...form });
+  if (oldText === undefined || newText === undefined)
+    return unshown('Binary files', from, to, header());
+  const limits = { context: CONTEXT_LINES, maxEditLength: MOST_LINES };
+  const patch = structuredPatch(from, to, oldText, newText, undefined, undefined, limits);
+  if (!patch) return unshown('Very different files', from, to, header());
+  return formatPatch({ ...patch, ...form });
 }

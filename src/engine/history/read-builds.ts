@@ -35,7 +35,28 @@ function parseRow(line: string): RecordRow | undefined {
 
 function parseHeader(line: string): BuildHeader | undefined {
   const row = parseRow(line);
-  return row?.type === 'build' && row.version === RECORD_VERSION ? row : undefined;
+  if (row?.type !== 'build' || row.version !== RECORD_VERSION) return undefined;
+  const { started, ...texts } = row;
+  const isWhole =
+    Number.isFinite(started) &&
+    Array.isArray(row.command) &&
+    [texts.id, texts.process, texts.context, texts.dockerfile].every(isText);
+  return isWhole ? row : undefined;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
+}
+
+/** What came of a build; undefined for another row, and for one that lacks what lists show. */
+function asResult(row: RecordRow | undefined): Timed<BuildResultRow> | undefined {
+  if (row?.type !== 'result') return undefined;
+  const { cached, executed, savedMs, failed } = row.totals ?? {};
+  const isWhole =
+    isText(row.outcome) &&
+    [row.durationMs, cached, executed, savedMs].every(Number.isFinite) &&
+    [failed, row.images, row.lowerdirs].every(Array.isArray);
+  return isWhole ? row : undefined;
 }
 
 function isRunning(store: Store, { process }: BuildHeader): boolean {
@@ -79,10 +100,10 @@ async function summarize(store: Store, file: BuildFile): Promise<BuildSummary | 
   const { first, last } = readEnds(file.path);
   const header = parseHeader(first);
   if (!header) return undefined;
-  const row = parseRow(last);
-  if (row?.type === 'result') {
-    const { totals, durationMs } = row;
-    return { header, status: row.outcome, result: row, totals, durationMs };
+  const result = asResult(parseRow(last));
+  if (result) {
+    const { totals, durationMs, outcome: status } = result;
+    return { header, status, result, totals, durationMs };
   }
   const { summary } = await collect(store, header, file.path);
   return summary;
@@ -94,8 +115,8 @@ async function collect(store: Store, header: BuildHeader, path: string) {
   let result: Timed<BuildResultRow> | undefined;
   let at = 0;
   for await (const row of readRows(store, path, {})) {
-    at = Math.max(at, row.at);
-    if (row.type === 'result') result = row;
+    if (Number.isFinite(row.at)) at = Math.max(at, row.at);
+    if (row.type === 'result') result = asResult(row);
     else {
       counter.add(row);
       events.push(row);
@@ -108,12 +129,15 @@ async function collect(store: Store, header: BuildHeader, path: string) {
   return { summary: { header, status, result, totals, durationMs }, events };
 }
 
-/** Without those that another process removes meanwhile. */
-async function ifThere<T>(action: () => Promise<T>): Promise<T | undefined> {
+/** Removed meanwhile; of another user (a build as root in this store); no file. */
+const LEFT_OUT = new Set<unknown>(['ENOENT', 'EACCES', 'EISDIR']);
+
+/** Without those that can't be read: one of them does not hide the others. */
+async function ifReadable<T>(action: () => Promise<T>): Promise<T | undefined> {
   try {
     return await action();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (LEFT_OUT.has((error as NodeJS.ErrnoException).code)) return undefined;
     throw error;
   }
 }
@@ -124,7 +148,7 @@ async function ifThere<T>(action: () => Promise<T>): Promise<T | undefined> {
  */
 export async function* listBuilds(store: Store): AsyncGenerator<BuildSummary> {
   for (const file of listBuildFiles(store)) {
-    const summary = await ifThere(() => summarize(store, file));
+    const summary = await ifReadable(() => summarize(store, file));
     if (summary) yield summary;
   }
 }
