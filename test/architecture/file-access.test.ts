@@ -104,7 +104,8 @@ const REASONS: readonly Reason[] = [
       'cli/key-files.ts': 'readFileSync',
       'engine/inputs/build-input.ts':
         'createReadStream existsSync mkdirSync openSync readFileSync statSync',
-      'engine/watch/watch-places.ts': 'readdirSync watch',
+      'engine/watch/watch-places.ts': 'lstatSync readlinkSync statSync watch',
+      'fs/watch-tree.ts': 'watch',
       'executor/local/layer-directory.ts': 'readdirSync statSync',
       'cli/machine-facts.ts':
         'accessSync existsSync mkdtempSync readFileSync rmSync statSync statfsSync',
@@ -149,6 +150,7 @@ const REASONS: readonly Reason[] = [
       'containers-storage/roots.ts': 'existsSync readFileSync',
       'containers-storage/storage-layers.ts': 'statSync',
       'cli/runtime.ts': 'accessSync',
+      'cli/watch-program.ts': 'readFileSync readdirSync',
       'containers-storage/storage-records.ts': 'readFileSync',
       'executor/local/binfmt.ts': 'readdirSync readFileSync',
       'executor/local/cgroup.ts': 'mkdirSync readFileSync readdirSync rmdirSync writeFileSync',

@@ -89,7 +89,7 @@ function treesOf(request: DockerfileRequest, dockerfile: string): Tree[] {
 /**
  * Watches everything that a build reads of this machine: the Dockerfile, what is beside it, the contexts. What is
  * not there is waited for.
- * @param apart absolute paths of directories that are not looked at, whatever has them: the store
+ * @param apart paths of directories that are not looked at, whatever has them: the store
  * @throws UsageError, LimitError, the system's errors
  */
 export function watchPlaces(
@@ -114,6 +114,7 @@ export function watchPlaces(
     // Of what is unknown, there may be more directories now than can be watched: they are opened again.
     if (told.length > 0) onChange({ isOfInstructions: told.some(isNamed) });
   };
+  const aside = apart.map((path) => findRoot(path) ?? path);
   const opened: { readonly close: () => void }[] = [];
   const close = (): void => {
     for (const one of opened) one.close();
@@ -121,7 +122,7 @@ export function watchPlaces(
   try {
     for (const tree of trees) {
       const isApart = (path: string) =>
-        leavesOut(tree, path) || apart.includes(join(tree.root, path));
+        leavesOut(tree, path) || aside.includes(join(tree.root, path));
       opened.push(watchTree(tree.root, isApart, (changes) => tell(tree, changes)));
     }
     // A directory that is replaced as a whole tells nobody, but the one that it is in does.
