@@ -3,7 +3,7 @@
 import type { LayerFile } from '../fs/layer/list-files.js';
 import { listLayerFiles } from '../fs/layer/list-files.js';
 import type { EntrySummary } from '../store/entries/cache-queries.js';
-import { findEntry, listEntries } from '../store/entries/cache-queries.js';
+import { ENTRY_SORTS, findEntry, listEntries } from '../store/entries/cache-queries.js';
 import { removeEntries } from '../store/entries/remove-entries.js';
 import { summarizeUsage } from '../store/entries/usage.js';
 import { findLayer } from '../store/layers/find-layers.js';
@@ -21,7 +21,7 @@ interface FormatOption {
 }
 
 interface ListOptions extends FormatOption, FilterOptions {
-  readonly sort: keyof typeof SORTS;
+  readonly sort: keyof typeof ENTRY_SORTS;
   readonly reverse: boolean;
   readonly quiet: boolean;
 }
@@ -29,15 +29,6 @@ interface ListOptions extends FormatOption, FilterOptions {
 function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
-
-/** What a list can be sorted by; the largest, newest or longest first. */
-export const SORTS = {
-  created: (entry: EntrySummary) => entry.created,
-  used: (entry: EntrySummary) => entry.lastUsed,
-  size: (entry: EntrySummary) => entry.bytes,
-  time: (entry: EntrySummary) => entry.durationMs,
-  hits: (entry: EntrySummary) => entry.hits,
-} as const;
 
 /** Widths are fixed: a row is printed before the next one is known. */
 const COLUMNS = [
@@ -75,7 +66,7 @@ function sorted(
 ): Iterable<EntrySummary> {
   // The order in which they come: nothing has to be read to its end.
   if (sort === 'created' && !reverse) return entries;
-  const value = SORTS[sort];
+  const value = ENTRY_SORTS[sort];
   const list = [...entries].sort((a, b) => value(b) - value(a));
   return reverse ? list.reverse() : list;
 }

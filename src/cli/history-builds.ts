@@ -1,7 +1,8 @@
 /** `wiac history builds` */
-import { basename, dirname, relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
+import { describeProject } from '../engine/history/describe-project.js';
 import { listBuilds } from '../engine/history/read-builds.js';
-import type { BuildHeader, BuildStatus, BuildSummary } from '../engine/history/record.js';
+import type { BuildStatus, BuildSummary } from '../engine/history/record.js';
 import type { BuildFilter } from '../engine/history/select-build.js';
 import { passesFilter } from '../engine/history/select-build.js';
 import { formatAge, formatDuration, formatTable } from '../ui/format.js';
@@ -29,14 +30,6 @@ function parseOne(text: string, now: number): BuildFilter {
   const age = name === 'newer' ? parseAge(value) : undefined;
   if (age !== undefined) return { since: now - age };
   throw new UsageError(`--filter ${text}: not understood`, { hint: `write ${FILTERS}` });
-}
-
-/** The directory's name, and the Dockerfile where it has another one. */
-function describeProject({ context, dockerfile }: BuildHeader): string {
-  const name = context.startsWith('/') ? basename(context) || context : context;
-  const isUsual = dockerfile === 'Dockerfile' || dirname(dockerfile) === context;
-  const file = isUsual ? basename(dockerfile) : relative(context, dockerfile);
-  return file === 'Dockerfile' ? name : `${name} (${context.startsWith('/') ? file : dockerfile})`;
 }
 
 function describeResult({ status, totals: { failed } }: BuildSummary): string {

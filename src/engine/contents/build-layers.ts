@@ -31,7 +31,7 @@ export interface BuildLayers {
   /** What a step made. */
   readonly made: ReadonlyMap<StepId, LayerId>;
   /** What went into the key of a step; of one that failed what its instruction says. */
-  readonly inputs: ReadonlyMap<StepId, Pick<StepInputs, 'operands' | 'files'>>;
+  readonly inputs: Inputs;
   /** Layers of the result, bottom first; empty when there is none. */
   readonly result: readonly LayerId[];
   /** Files of the same size that nobody compared. */
@@ -99,41 +99,41 @@ function digestEqualSizes(
   return uncompared;
 }
 
-/** What the entries of steps say. */
-interface Known {
-  readonly made: Map<StepId, LayerId>;
-  readonly inputs: Map<StepId, Pick<StepInputs, 'operands' | 'files'>>;
+/** What went into the keys of steps. */
+type Inputs = ReadonlyMap<StepId, Pick<StepInputs, 'operands' | 'files'>>;
+
+/** What the instructions of a plan say: all that is known of a step that failed or was not reached. */
+export function statedInputs(steps: readonly Step[]): Inputs {
+  return new Map(
+    steps.filter(isKeyed).map((step) => [step.id, { ...operationInputs(step), files: [] }]),
+  );
 }
 
-function readEntries(
-  store: Store,
-  steps: readonly Step[],
-  keys: ReadonlyMap<StepId, DefinitionKey>,
-): Known {
+/** What the entries of steps say, as far as they are there. */
+function readEntries(store: Store, keys: ReadonlyMap<StepId, DefinitionKey>, stated: Inputs) {
   const made = new Map<StepId, LayerId>();
-  const inputs = new Map<StepId, Pick<StepInputs, 'operands' | 'files'>>();
-  for (const step of steps) {
-    const key = keys.get(step.id);
-    const record = key && findByDefinition(store, key);
-    if (record?.layer !== undefined) made.set(step.id, record.layer);
-    if (record) inputs.set(step.id, record.inputs);
-    // It failed, or was not reached.
-    else if (isKeyed(step)) inputs.set(step.id, { ...operationInputs(step), files: [] });
+  const inputs = new Map(stated);
+  for (const [id, key] of keys) {
+    const record = findByDefinition(store, key);
+    if (!record) continue;
+    if (record.layer !== undefined) made.set(id, record.layer);
+    inputs.set(id, record.inputs);
   }
   return { made, inputs };
 }
 
 /**
  * @param keys of the steps that were found or carried out
+ * @param stated what is known of steps that have no entry
  * @param result the layers of the result, bottom first; empty when there is none
  */
 export async function buildLayers(
   store: Store,
-  steps: readonly Step[],
   keys: ReadonlyMap<StepId, DefinitionKey>,
+  stated: Inputs,
   result: readonly LayerId[],
 ): Promise<BuildLayers> {
-  const { made, inputs } = readEntries(store, steps, keys);
+  const { made, inputs } = readEntries(store, keys, stated);
   const here = [...new Set([...result, ...made.values()])].filter((id) => findLayer(store, id));
   const files = new Map(here.map((id) => [id, countedOnce(listLayerFiles(layerFiles(store, id)))]));
   const digests = new Map(here.map((id) => [id, new Map<string, string>()]));

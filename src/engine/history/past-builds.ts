@@ -3,10 +3,10 @@ import type { Store } from '../../store/store.js';
 import { listBuilds } from './read-builds.js';
 import type { BuildHeader, BuildSummary } from './record.js';
 
-/**
- * @param most so many at most
- * @returns the newest first; those that go on are not among them
- */
+/** So many at most. */
+const MOST = 40;
+
+/** @returns the newest first; those that go on are not among them */
 export async function pastBuilds(
   store: Store,
   {
@@ -15,7 +15,6 @@ export async function pastBuilds(
     target,
     started,
   }: Omit<BuildHeader, 'type' | 'version' | 'id' | 'process'>,
-  most: number,
 ): Promise<BuildSummary[]> {
   const past: BuildSummary[] = [];
   for await (const build of listBuilds(store)) {
@@ -23,7 +22,7 @@ export async function pastBuilds(
     if (header.started >= started || status === 'running') continue;
     const isSame = header.context === context && header.dockerfile === dockerfile;
     if (isSame && header.target === target) past.push(build);
-    if (past.length >= most) break;
+    if (past.length >= MOST) break;
   }
   return past;
 }

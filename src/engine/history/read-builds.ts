@@ -145,10 +145,14 @@ async function ifReadable<T>(action: () => Promise<T>): Promise<T | undefined> {
 /**
  * The builds that a store keeps, the newest first; each is read when it is asked for. What can't be understood
  * is left out.
+ * @param known builds that ended, which are not read once more
  */
-export async function* listBuilds(store: Store): AsyncGenerator<BuildSummary> {
+export async function* listBuilds(
+  store: Store,
+  known?: ReadonlyMap<string, BuildSummary>,
+): AsyncGenerator<BuildSummary> {
   for (const file of listBuildFiles(store)) {
-    const summary = await ifReadable(() => summarize(store, file));
+    const summary = known?.get(file.id) ?? (await ifReadable(() => summarize(store, file)));
     if (summary) yield summary;
   }
 }
@@ -160,6 +164,12 @@ function openFile(store: Store, id: BuildId): { file: BuildFile; header: BuildHe
   throw new NotFoundError(`there is no build ${id}`, {
     hint: 'wiac history builds lists those that are kept',
   });
+}
+
+/** A build as it is listed. @throws NotFoundError */
+export async function findBuild(store: Store, id: BuildId): Promise<BuildSummary> {
+  const { file, header } = openFile(store, id);
+  return (await summarize(store, file)) ?? (await collect(store, header, file.path)).summary;
 }
 
 /**

@@ -23,6 +23,15 @@ export interface EntrySummary {
   readonly files: number;
 }
 
+/** What a list can be sorted by; the largest, newest or longest first. */
+export const ENTRY_SORTS = {
+  created: (entry: EntrySummary) => entry.created,
+  used: (entry: EntrySummary) => entry.lastUsed,
+  size: (entry: EntrySummary) => entry.bytes,
+  time: (entry: EntrySummary) => entry.durationMs,
+  hits: (entry: EntrySummary) => entry.hits,
+} as const;
+
 /** Conditions that all have to hold; ages in ms, sizes in bytes. */
 export interface EntryFilter {
   readonly text?: string | undefined;
