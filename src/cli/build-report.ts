@@ -1,8 +1,7 @@
 /** --report: a page about a build, in a file. */
-import { readFileSync } from 'node:fs';
 import type { DockerfileBuild, DockerfileResult } from '../engine/build-dockerfile.js';
 import type { BuildLayers } from '../engine/contents/build-layers.js';
-import { buildLayers } from '../engine/contents/build-layers.js';
+import { buildLayers, statedInputs } from '../engine/contents/build-layers.js';
 import type { BuildEvent, EventSink } from '../engine/events.js';
 import { pastBuilds } from '../engine/history/past-builds.js';
 import type { RecordedEvent, Timed } from '../engine/history/record.js';
@@ -22,10 +21,8 @@ import type { Store } from '../store/store.js';
 import { WiacError } from '../util/errors.js';
 import { VERSION } from '../util/version.js';
 import { buildOrigin } from './keep-build.js';
+import { readPage } from './read-page.js';
 import { writeResultFile } from './result-file.js';
-
-/** Former builds that a report shows. */
-const PAST = 40;
 
 /** A page that is written when its build ends. */
 export interface BuildReport {
@@ -36,11 +33,6 @@ export interface BuildReport {
   readonly fail: (error: unknown) => Promise<void>;
   /** Keeps a text out of the page from now on: the content of a secret. */
   readonly hide: (text: string) => void;
-}
-
-/** What esbuild.config.js made of src/page. */
-function readPage(): string {
-  return readFileSync(new URL('report.html', import.meta.url), 'utf8');
 }
 
 /** Steps and keys of a platform, as its events told them. */
@@ -65,7 +57,7 @@ async function readLayers(
   for (const [index, { steps, keys }] of plans.entries()) {
     const built = result?.platforms[index];
     const ofResult = built?.result.states.get(built.plan.target)?.layers;
-    layers.push(await buildLayers(store, steps, keys, ofResult ?? []));
+    layers.push(await buildLayers(store, keys, statedInputs(steps), ofResult ?? []));
   }
   return layers;
 }
@@ -110,10 +102,10 @@ export function openReport(
       exitCode,
       names,
       layers: await readLayers(store, plans, result),
-      past: await pastBuilds(store, header, PAST),
+      past: await pastBuilds(store, header),
       redact,
     });
-    await writeResultFile('--report', file, fillPage(readPage(), report));
+    await writeResultFile('--report', file, fillPage(readPage('report'), report));
   };
   return {
     hide,

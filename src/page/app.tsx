@@ -17,12 +17,12 @@ const VIEWS: Readonly<Record<Tab, () => JSX.Element | null>> = {
   history: HistoryView,
 };
 
-export function App() {
+export function App({ nav }: { readonly nav?: JSX.Element }) {
   const View = VIEWS[tab.value];
   const step = selected.value === undefined ? undefined : getStep(selected.value);
   return (
     <>
-      <Header />
+      <Header nav={nav} />
       <main>
         <div id="view" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class={tab.value}>
           <View />

@@ -1,6 +1,7 @@
 /** A small map of a graph that is larger than its view, to see and choose where one is. */
 import { type ZoomTransform, zoomIdentity } from 'd3-zoom';
 import type { Drawing } from './graph-layout.js';
+import { getStep } from './state.js';
 
 const WIDTH = 110;
 const HEIGHT = 150;
@@ -40,7 +41,7 @@ export function GraphMap({ drawing, transform, size, onGo }: Props) {
       {[...places.values()].map(({ step, x, y, width: wide, height: high }) => (
         <rect
           key={step.id}
-          class={`dot ${step.status}`}
+          class={`dot ${(getStep(step.id) ?? step).status}`}
           x={(x - wide / 2) * across}
           y={(y - high / 2) * down}
           width={wide * across}

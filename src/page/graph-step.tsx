@@ -1,5 +1,6 @@
 /** A step and an arrow of the graph. */
 import { memo } from 'preact/compat';
+import type { ReportStep } from '../report/report-data.js';
 import type { Place } from './graph-layout.js';
 import { select } from './state.js';
 import { Shape } from './status-mark.js';
@@ -10,14 +11,16 @@ const TEXT = 32;
 
 interface StepProps {
   readonly place: Place;
+  /** As it is now. */
+  readonly step: ReportStep;
   readonly isChosen: boolean;
   readonly isStrong: boolean;
   /** The one that Tab leads to. */
   readonly isFirst: boolean;
 }
 
-export const GraphStep = memo(({ place, isChosen, isStrong, isFirst }: StepProps) => {
-  const { step, x, y, width, height } = place;
+export const GraphStep = memo(({ place, step, isChosen, isStrong, isFirst }: StepProps) => {
+  const { x, y, width, height } = place;
   const text = firstLine(step.text);
   const time = timeOf(step);
   const classes = [

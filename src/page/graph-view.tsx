@@ -6,11 +6,22 @@ import { useEffect, useRef } from 'preact/hooks';
 import { type Drawing, drawGraph, neighbour } from './graph-layout.js';
 import { GraphMap } from './graph-map.js';
 import { GraphArrow, GraphStep } from './graph-step.js';
-import { build, onPath, pathArrows, select, selected } from './state.js';
+import { build, getStep, onPath, pathArrows, select, selected } from './state.js';
 import { StatusMark } from './status-mark.js';
 import { STATUS } from './wording.js';
 
-const drawing = computed(() => drawGraph(build.value.steps));
+/** What decides where steps are: nobody wants them to move while their states change. */
+const shape = computed(() =>
+  JSON.stringify(
+    build.value.steps.map(({ id, parent, reads, status }) => [
+      id,
+      parent,
+      reads,
+      status === 'none',
+    ]),
+  ),
+);
+const drawing = computed(() => (shape.value ? drawGraph(build.peek().steps) : drawGraph([])));
 
 /** Text of smaller steps can't be read. */
 const READABLE = 0.68;
@@ -80,8 +91,8 @@ const isArrow = (key: string): key is 'ArrowUp' | 'ArrowDown' | 'ArrowLeft' | 'A
 /** What the shapes of steps mean, of those that there are. */
 function States() {
   const there = new Set(build.value.steps.map(({ status }) => status));
-  const shown = (['ran', 'cached', 'failed', 'stopped', 'unreached'] as const).filter((status) =>
-    there.has(status),
+  const shown = (['ran', 'cached', 'failed', 'stopped', 'running', 'unreached'] as const).filter(
+    (status) => there.has(status),
   );
   return (
     <>
@@ -176,6 +187,7 @@ export function GraphView() {
             <GraphStep
               key={place.step.id}
               place={place}
+              step={getStep(place.step.id) ?? place.step}
               isChosen={place.step.id === id}
               isStrong={onPath.value.has(place.step.id)}
               isFirst={place.step.id === first}

@@ -1,4 +1,5 @@
 /** The head of the page: what was built, how it went, and where to go. */
+import type { JSX } from 'preact';
 import { formatBytes, formatDuration } from '../ui/format.js';
 import { SearchBox } from './search-box.js';
 import { build, buildIndex, data, showBuild, showTab, type Tab, tab, tabs } from './state.js';
@@ -7,8 +8,10 @@ import { formatDate } from './wording.js';
 
 function outcome(): string {
   const { steps, duration } = build.value;
-  if (data.exitCode === 0) return `Built in ${formatDuration(duration)}`;
-  const word = data.error?.code === 'INTERRUPTED' ? 'Stopped' : 'Failed';
+  const { state, exitCode, error } = data.value;
+  if (state === 'running') return `Running for ${formatDuration(duration)}`;
+  if (exitCode === 0) return `Built in ${formatDuration(duration)}`;
+  const word = state === 'killed' ? 'Killed' : error?.code === 'INTERRUPTED' ? 'Stopped' : 'Failed';
   return steps.length === 0 ? word : `${word} after ${formatDuration(duration)}`;
 }
 
@@ -96,14 +99,14 @@ function Tabs() {
 }
 
 function Platforms() {
-  if (data.builds.length < 2) return null;
+  if (data.value.builds.length < 2) return null;
   return (
     <select
       aria-label="Platform"
       value={buildIndex.value}
       onChange={({ currentTarget }) => showBuild(Number(currentTarget.value))}
     >
-      {data.builds.map(({ platform }, index) => (
+      {data.value.builds.map(({ platform }, index) => (
         <option key={platform} value={index}>
           {platform}
         </option>
@@ -112,15 +115,18 @@ function Platforms() {
   );
 }
 
-export function Header() {
-  const name = data.names[0] ?? data.target ?? data.dockerfile;
+/** @param nav instead of the name of the program: where else one can go */
+export function Header({ nav }: { readonly nav?: JSX.Element | undefined }) {
+  const { names, target, dockerfile, command, started, exitCode, state } = data.value;
+  const name = names[0] ?? target ?? dockerfile;
+  const isBad = exitCode !== 0 && state !== 'running';
   const other = getTheme() === 'dark' ? 'Light' : 'Dark';
   return (
     <header>
       <div class="top">
         <p class="what">
-          <span class="maker">wiac</span> <strong title={data.command}>{name}</strong>{' '}
-          <time dateTime={new Date(data.started).toISOString()}>{formatDate(data.started)}</time>
+          {nav ?? <span class="maker">wiac</span>} <strong title={command}>{name}</strong>{' '}
+          <time dateTime={new Date(started).toISOString()}>{formatDate(started)}</time>
         </p>
         <Platforms />
         <SearchBox />
@@ -129,7 +135,7 @@ export function Header() {
         </button>
       </div>
       <div class="outcome">
-        <h1 class={data.exitCode === 0 ? undefined : 'bad'}>{outcome()}</h1>
+        <h1 class={isBad ? 'bad' : undefined}>{outcome()}</h1>
         <dl class="facts">
           {facts().map(({ name: label, value, note }) => (
             <div key={label}>

@@ -9,10 +9,11 @@ const HEIGHT = 160;
 
 function allBuilds(): (PastBuild & { readonly isThis: boolean })[] {
   const { duration, ran, cached, saved } = build.value;
-  const { started, exitCode } = data;
+  const { started, exitCode, state, history } = data.value;
+  const failed = exitCode !== 0 && state !== 'running';
   return [
-    ...data.history.map((past) => ({ ...past, isThis: false })),
-    { started, duration, ran, cached, saved, failed: exitCode !== 0, isThis: true },
+    ...history.map((past) => ({ ...past, isThis: false })),
+    { started, duration, ran, cached, saved, failed, isThis: true },
   ];
 }
 

@@ -6,11 +6,25 @@ import { arrowsOfPath } from './path-arrows.js';
 export const TABS = ['summary', 'graph', 'timeline', 'layers', 'history'] as const;
 export type Tab = (typeof TABS)[number];
 
+const EMPTY: ReportData = {
+  version: 1,
+  wiac: '',
+  started: 0,
+  command: '',
+  context: '',
+  dockerfile: '',
+  names: [],
+  builds: [],
+  history: [],
+};
+
+/** That of a file is in it; `wiac ui` gives one after the other of a build that goes on. */
 function readData(): ReportData {
-  return JSON.parse(document.getElementById('data')?.textContent ?? '') as ReportData;
+  const text = document.getElementById('data')?.textContent ?? 'null';
+  return (JSON.parse(text) as ReportData | null) ?? EMPTY;
 }
 
-export const data = readData();
+export const data = signal(readData());
 
 /** Wide enough for a panel beside the view. */
 const wide = matchMedia('(min-width: 900px)');
@@ -32,7 +46,7 @@ const NOTHING: ReportBuild = {
   transfers: [],
   notes: [],
 };
-export const build = computed(() => data.builds[buildIndex.value] ?? NOTHING);
+export const build = computed(() => data.value.builds[buildIndex.value] ?? NOTHING);
 
 const stepsById = computed(
   () => new Map<string, ReportStep>(build.value.steps.map((step) => [step.id, step])),
@@ -59,7 +73,7 @@ const hasSteps = () => build.value.steps.length > 0;
 export const tabs = computed(() =>
   TABS.filter(
     (tab) =>
-      (tab !== 'history' || data.history.length > 0) &&
+      (tab !== 'history' || data.value.history.length > 0) &&
       (tab !== 'layers' || build.value.layers !== undefined) &&
       (tab !== 'summary' || !isWide.value || !hasSteps()) &&
       (!['graph', 'timeline'].includes(tab) || hasSteps()),
@@ -95,7 +109,7 @@ export function showBuild(index: number): void {
 function readAddress(): void {
   const [name = '', step = ''] = location.hash.slice(1).split('/');
   wanted.value = TABS.find((each) => each === name);
-  select(getStep(step)?.id);
+  select(step === '' ? undefined : step);
 }
 
 readAddress();

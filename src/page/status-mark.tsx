@@ -13,6 +13,8 @@ export function Shape({ status }: { readonly status: StepStatus }) {
       return <path class="mark failed" d="M2 2L10 10M10 2L2 10" />;
     case 'stopped':
       return <rect class="mark stopped" x="2.5" y="2.5" width="7" height="7" />;
+    case 'running':
+      return <path class="mark running" d="M3 1.5L10.5 6L3 10.5Z" />;
     case 'unreached':
       return <circle class="mark unreached" cx="6" cy="6" r="3.75" />;
     case 'none':

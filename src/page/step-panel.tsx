@@ -11,7 +11,7 @@ function facts(step: ReportStep): string[] {
   const took =
     status === 'cached'
       ? [`took ${formatDuration(duration)} when it ran`]
-      : status === 'ran' || status === 'failed' || status === 'stopped'
+      : status === 'ran' || status === 'failed' || status === 'stopped' || status === 'running'
         ? [`${formatDuration(duration)}, from ${formatDuration(start ?? 0)} on`]
         : [];
   return [

@@ -17,9 +17,18 @@ function Ending({ step }: { readonly step: ReportStep }) {
   return lines.length === 0 ? null : <pre class="ending">{lines.join('\n')}</pre>;
 }
 
+function NoEnd() {
+  return (
+    <section class="problem">
+      <h2>No end</h2>
+      <p>The build was killed, or the machine went down. This is what was known until then.</p>
+    </section>
+  );
+}
+
 function Problem() {
-  const { error } = data;
-  if (!error) return null;
+  const { error, state } = data.value;
+  if (!error) return state === 'killed' ? <NoEnd /> : null;
   const failed = build.value.steps.find(({ status }) => status === 'failed');
   return (
     <section class="problem">
@@ -89,13 +98,19 @@ function Notes() {
 }
 
 function About() {
+  const { command, dockerfile, context, wiac } = data.value;
   return (
     <section>
       <h2>Command</h2>
-      <pre class="command">{data.command}</pre>
+      <pre class="command">{command}</pre>
       <p class="quiet">
-        {data.dockerfile}, context {data.context}, wiac {data.wiac}
+        {dockerfile}, context {context}, wiac {wiac}
       </p>
+      {build.value.layersGone ? (
+        <p class="quiet">
+          Not all layers of the result are in the store, so that the view of layers is missing.
+        </p>
+      ) : null}
       <p class="quiet keys">
         <kbd>/</kbd> search <kbd>Tab</kbd> <kbd>← ↑ ↓ →</kbd> move <kbd>Enter</kbd> open{' '}
         <kbd>Esc</kbd> close <kbd>t</kbd> theme
@@ -109,7 +124,7 @@ export function SummaryView() {
     <div class="summary">
       <Problem />
       <Reasons />
-      {data.exitCode === 0 ? <Faster /> : null}
+      {data.value.exitCode === 0 ? <Faster /> : null}
       <Notes />
       <About />
     </div>

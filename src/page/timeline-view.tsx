@@ -118,13 +118,23 @@ function Transfers({ scale }: { readonly scale: Scale }) {
 
 function PathText() {
   const { path, duration } = build.value;
-  if (path.parts.length === 0) return <p class="lead">Nothing ran: every step was in the cache.</p>;
+  if (path.parts.length === 0)
+    return (
+      <p class="lead">
+        {data.value.state === 'running'
+          ? 'Nothing has run so far.'
+          : 'Nothing ran: every step was in the cache.'}
+      </p>
+    );
   const together = path.work / Math.max(1, duration);
   return (
     <p class="lead">
-      {plural(path.parts.length, 'step')} decided how long it took: the critical path, with{' '}
-      <b>{formatDuration(path.busy)}</b> of {formatDuration(duration)}. All steps that ran took{' '}
-      {formatDuration(path.work)}, {together.toFixed(1)} at a time.
+      {plural(path.parts.length, 'step')}{' '}
+      {data.value.state === 'running'
+        ? 'decide how long it takes so far'
+        : 'decided how long it took'}
+      : the critical path, with <b>{formatDuration(path.busy)}</b> of {formatDuration(duration)}.
+      All steps that ran took {formatDuration(path.work)}, {together.toFixed(1)} at a time.
     </p>
   );
 }
@@ -182,7 +192,9 @@ export function TimelineView() {
         <i class="key bar strong" /> critical path <i class="key bar ran" /> others that ran{' '}
         <i class="key slack" /> time they had left <i class="key wait" /> waited
       </p>
-      {(isWide.value && selected.value === undefined) || data.exitCode !== 0 ? null : <Faster />}
+      {(isWide.value && selected.value === undefined) || data.value.exitCode !== 0 ? null : (
+        <Faster />
+      )}
     </div>
   );
 }

@@ -7,6 +7,7 @@ export const STATUS: Readonly<Record<StepStatus, string>> = {
   cached: 'cached',
   failed: 'failed',
   stopped: 'stopped',
+  running: 'running',
   unreached: 'not reached',
   none: 'no layer',
 };
@@ -18,7 +19,7 @@ export const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
 
 /** A duration as it stands beside a step: nothing for those that take no time. */
 export function timeOf({ status, duration }: ReportStep): string {
-  if (!['ran', 'cached', 'failed', 'stopped'].includes(status)) return '';
+  if (!['ran', 'cached', 'failed', 'stopped', 'running'].includes(status)) return '';
   return duration < 5 ? '0s' : formatDuration(duration);
 }
 

@@ -5,6 +5,7 @@ import type {
   RecordedStep,
   Timed,
 } from '../engine/history/record.js';
+import type { DefinitionKey } from '../keys/digest.js';
 import type { StepId } from '../plan/step.js';
 import { shownLine } from '../ui/terminal-text.js';
 import { printableLines } from '../util/printable.js';
@@ -41,7 +42,7 @@ export interface CollectedStep {
   /** `build 2/4` */
   readonly name: string;
   status: StepStatus;
-  key: string | undefined;
+  key: DefinitionKey | undefined;
   by: 'definition' | 'content' | undefined;
   why: string | undefined;
   message: string | undefined;
@@ -68,6 +69,8 @@ export interface CollectedBuild {
 /** Grows with the events of one or more platforms. */
 export interface Collection {
   readonly add: (event: Timed<RecordedEvent>) => void;
+  /** The build goes on until then at least: ms since it began. */
+  readonly reach: (at: number) => void;
   readonly builds: readonly CollectedBuild[];
   /** What ended the command before there was a plan. */
   readonly error: () => RecordedError | undefined;
@@ -111,13 +114,25 @@ function addLine(log: Log, whole: string, most: number): void {
   }
 }
 
-/** The lines in their order; undefined when there are none. */
-export function shownLog({ head, tail, next, lines }: Log): ShownLog | undefined {
+/**
+ * The lines in their order; undefined when there are none.
+ * @param most so many of the last ones, where that is less than all that is kept
+ */
+export function shownLog(
+  { head, tail, next, lines }: Log,
+  most = Number.POSITIVE_INFINITY,
+): ShownLog | undefined {
   if (lines === 0) return undefined;
+  const ordered = [...tail.slice(next), ...tail.slice(0, next)];
+  const isWhole = head.length + tail.length <= most;
+  const first = isWhole ? head : [];
+  const last = isWhole
+    ? ordered
+    : [...(ordered.length < most ? head : []), ...ordered].slice(-most);
   return {
-    head: head.map(shown),
-    leftOut: lines - head.length - tail.length,
-    tail: [...tail.slice(next), ...tail.slice(0, next)].map(shown),
+    head: first.map(shown),
+    leftOut: lines - first.length - last.length,
+    tail: last.map(shown),
   };
 }
 
@@ -219,5 +234,9 @@ export function openCollection(): Collection {
     } else if (build) addTo(build, event);
     else early.push(event);
   };
-  return { add, builds, error: () => error };
+  const reach = (at: number): void => {
+    const build = builds.at(-1);
+    if (build && at > build.until) build.until = at;
+  };
+  return { add, reach, builds, error: () => error };
 }

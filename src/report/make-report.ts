@@ -19,6 +19,9 @@ const MAX_VALUE = 4000;
 /** Paths that a COPY took. */
 const MAX_SELECTED = 50;
 
+/** Lines of a step that goes on: its report is made again and again. */
+const LINES_OF_RUNNING = 200;
+
 const cut = (text: string) => (text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text);
 
 /** Several lines, each harmless. */
@@ -40,18 +43,31 @@ function inputsOf(
   ].map(([name, value]) => [lines(name), lines(redact(name, value))] as const);
 }
 
+/** A step as it is when the report is made: of a build that goes on, steps go on. */
+function now(
+  { until }: CollectedBuild,
+  { status, start, end, duration }: CollectedStep,
+  isRunning: boolean,
+): Pick<CollectedStep, 'status' | 'end' | 'duration'> {
+  if (!isRunning || status !== 'stopped' || end !== undefined || start === undefined)
+    return { status, end, duration };
+  return { status: 'running', end: until, duration: until - start };
+}
+
 function reportStep(
   build: CollectedBuild,
   collected: CollectedStep,
-  timing: Timing,
+  timing: Timing & { readonly isRunning: boolean },
   layers: BuildLayers | undefined,
   redact: Redact,
 ): ReportStep {
-  const { step, name, status, key, by, why, message, start, end, duration, made } = collected;
-  const log = shownLog(collected.log);
+  const { step, name, key, by, why, message, start, made } = collected;
+  const { status, end, duration } = now(build, collected, timing.isRunning);
+  const log = shownLog(collected.log, status === 'running' ? LINES_OF_RUNNING : undefined);
   const layer = layers?.made.get(step.id);
   const contents = layer === undefined ? undefined : layers?.contents.get(layer);
-  const slack = timing.slack.get(step.id);
+  // Nobody knows yet what will have mattered.
+  const slack = timing.isRunning ? undefined : timing.slack.get(step.id);
   const facts = made ?? (contents && countOf(contents));
   const defined = <T>(name: string, value: T | undefined) =>
     value === undefined ? {} : { [name]: value };
@@ -105,9 +121,10 @@ function timingOf({ steps, since, until }: CollectedBuild): Timing {
 function reportBuild(
   build: CollectedBuild,
   layers: BuildLayers | undefined,
-  redact: Redact,
+  { redact, state }: Pick<ReportParts, 'redact' | 'state'>,
 ): ReportBuild {
   const { slack, ...path } = timingOf(build);
+  const timing = { ...path, slack, isRunning: state === 'running' };
   const all = [...build.steps.values()];
   const cached = all.filter(({ status }) => status === 'cached');
   const { built } = build;
@@ -118,7 +135,7 @@ function reportBuild(
   const shownLayers = layers && reportLayers(layers, title);
   return {
     platform: all.at(-1)?.step.platform ?? '',
-    steps: all.map((step) => reportStep(build, step, { ...path, slack }, layers, redact)),
+    steps: all.map((step) => reportStep(build, step, timing, layers, redact)),
     duration: built?.durationMs ?? build.until - build.since,
     ran: all.filter(({ status }) => status === 'ran' || status === 'failed').length,
     cached: cached.length,
@@ -128,6 +145,7 @@ function reportBuild(
     transfers: [...build.transfers.values()],
     notes: build.notes,
     ...(shownLayers ? { layers: shownLayers } : {}),
+    ...(layers && layers.result.length > 0 && !shownLayers ? { layersGone: true } : {}),
   };
 }
 
@@ -146,7 +164,9 @@ export interface ReportParts {
     BuildHeader,
     'wiac' | 'started' | 'command' | 'context' | 'dockerfile' | 'target'
   >;
-  readonly exitCode: number;
+  /** Of a build that has no end: why. */
+  readonly state?: ReportData['state'];
+  readonly exitCode?: number | undefined;
   /** Names that the result got. */
   readonly names: readonly string[];
   /** Of each platform, as far as they are known. */
@@ -170,7 +190,7 @@ function toPastBuild({ header, status, totals, durationMs }: BuildSummary): Past
 /** What the page shows of a build whose events were collected. */
 export function makeReport(
   { builds, error }: Collection,
-  { header, exitCode, names, layers, past, redact }: ReportParts,
+  { header, state, exitCode, names, layers, past, redact }: ReportParts,
 ): ReportData {
   const { wiac, started, command, context, dockerfile, target } = header;
   const problem = error();
@@ -183,9 +203,12 @@ export function makeReport(
     dockerfile: shown(dockerfile),
     ...(target === undefined ? {} : { target: shown(target) }),
     names: names.map(shown),
-    exitCode,
+    ...(state === undefined ? {} : { state }),
+    ...(exitCode === undefined ? {} : { exitCode }),
     ...(problem ? { error: shownError(problem) } : {}),
-    builds: builds.map((build, index) => reportBuild(build, layers[index], redact)),
+    builds: builds.map((build, index) =>
+      reportBuild(build, layers[index], { redact, ...(state && { state }) }),
+    ),
     history: past.map(toPastBuild).reverse(),
   };
 }

@@ -8,7 +8,7 @@
 export const REPORT_VERSION = 1;
 
 /** What became of a step; `none`: it makes no layer (FROM, ENV, CMD). */
-export type StepStatus = 'ran' | 'cached' | 'failed' | 'stopped' | 'unreached' | 'none';
+export type StepStatus = 'ran' | 'cached' | 'failed' | 'stopped' | 'running' | 'unreached' | 'none';
 
 /** An entry of a layer: `A` a file or directory, `D` what it deletes. */
 export interface ShownEntry {
@@ -169,6 +169,8 @@ export interface ReportBuild {
   readonly transfers: readonly ReportTransfer[];
   readonly notes: readonly ReportNote[];
   readonly layers?: ReportLayers;
+  /** There was a result, and not all of its layers are here. */
+  readonly layersGone?: true;
 }
 
 /** A former build of the same Dockerfile. */
@@ -200,7 +202,10 @@ export interface ReportData {
   readonly dockerfile: string;
   readonly target?: string;
   readonly names: readonly string[];
-  readonly exitCode: number;
+  /** Missing: it goes on, or was killed. */
+  readonly state?: 'running' | 'killed';
+  /** Missing where there is a state. */
+  readonly exitCode?: number;
   readonly error?: ReportError;
   readonly builds: readonly ReportBuild[];
   /** Oldest first, this one is not among them; empty when nobody kept any. */

@@ -139,3 +139,40 @@ test('what drives a terminal, or turns a line around, is not in it', () => {
   const { builds } = report(planned, output('\u001b[31mred\u001b[0m 10%\r100% \u202egnp.exe'));
   expect(builds[0]?.steps[2]?.log?.head).toEqual(['100% \\u202egnp.exe']);
 });
+
+test('a build that goes on: steps that run, with the end of their output', () => {
+  const collection = openCollection();
+  const started: RecordedEvent = { type: 'started', step: id('s2'), key };
+  for (const event of [planned, started, { ...started, step: id('s3') }])
+    collection.add({ ...event, at: 10 });
+  collection.add({
+    type: 'finished',
+    step: id('s2'),
+    durationMs: 20,
+    files: 0,
+    bytes: 0,
+    linked: 0,
+    at: 30,
+  });
+  for (let line = 0; line < 500; line += 1) collection.add({ ...output(`line ${line}`), at: 40 });
+  collection.reach(100);
+  const parts = {
+    header: { wiac: '1', started: 5, command: [], context: '/c', dockerfile: '/c/Dockerfile' },
+    names: [],
+    layers: [],
+    past: [],
+    redact: (_: string, value: string) => value,
+  };
+  const running = makeReport(collection, { ...parts, state: 'running' });
+  expect(running.exitCode).toBeUndefined();
+  const [, done, goesOn, next] = running.builds[0]?.steps ?? [];
+  expect(done).toMatchObject({ status: 'ran', end: 20 });
+  expect(goesOn).toMatchObject({ status: 'running', start: 0, end: 90, duration: 90 });
+  expect(goesOn?.log?.head).toEqual([]);
+  expect(goesOn?.log?.leftOut).toBe(300);
+  expect(goesOn?.log?.tail.at(-1)).toBe('line 499');
+  expect(next?.status).toBe('none');
+  const killed = makeReport(collection, { ...parts, state: 'killed' });
+  expect(killed.builds[0]?.steps[2]).toMatchObject({ status: 'stopped' });
+  expect(killed.builds[0]?.steps[2]?.log?.head[0]).toBe('line 0');
+});
