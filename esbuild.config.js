@@ -98,10 +98,15 @@ const { outputFiles: worker } = await build({
   outExtension: { '.js': '.cjs' },
 });
 
-/** The page of a report, which `wiac build --report` fills: one file that loads nothing. */
+/** The page of a report, which `wiac build --report` fills: one file that loads nothing; and that of `wiac ui`. */
 const { outputFiles: pageParts, metafile: pageFacts } = await build({
   ...common,
-  entryPoints: { page: 'src/page/main.tsx', style: 'src/page/page.css' },
+  entryPoints: {
+    report: 'src/page/main.tsx',
+    'report-style': 'src/page/page.css',
+    ui: 'src/page/ui/ui.tsx',
+    'ui-style': 'src/page/ui/ui.css',
+  },
   platform: 'browser',
   target: 'es2022',
   format: 'iife',
@@ -167,18 +172,22 @@ async function getManPages() {
   );
 }
 
-/** The page allows what is in it, by its digest, and nothing else: no request, no other script. */
-function reportPage() {
-  const textOf = (suffix) => pageParts.find(({ path }) => path.endsWith(suffix)).text.trim();
-  const parts = { script: textOf('page.js'), style: textOf('style.css') };
+/**
+ * A page allows what is in it, by its digest, and nothing else: no other script, and no request but those to
+ * its own server, where it has one.
+ */
+function pageFile(name, ownPolicy, data) {
+  const textOf = (file) => pageParts.find(({ path }) => basename(path) === file).text.trim();
+  const parts = { script: textOf(`${name}.js`), style: textOf(`${name}-style.css`) };
   if (/<\/(script|style)|<!--/i.test(parts.script + parts.style))
-    throw new Error('the page of reports would end its own script');
+    throw new Error(`the page ${name} would end its own script`);
   const digest = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   const csp = [
     "default-src 'none'",
     `script-src ${digest(parts.script)}`,
     `style-src ${digest(parts.style)}`,
     'img-src data:',
+    ...ownPolicy,
     "base-uri 'none'",
     "form-action 'none'",
     "require-trusted-types-for 'script'",
@@ -187,7 +196,7 @@ function reportPage() {
   const elements = {
     policy: `<meta http-equiv="Content-Security-Policy" content="${csp}" />`,
     style: `<style>${parts.style}</style>`,
-    data: '<script type="application/json" id="data">"wiac-report-data"</script>',
+    data: `<script type="application/json" id="data">${data}</script>`,
     script: `<script>${parts.script}</script>`,
   };
   return readFileSync('src/page/page.html', 'utf8').replace(
@@ -217,7 +226,9 @@ const wasm = 'src/oci/compress/libdeflate/libdeflate.wasm';
 files.set(basename(wasm), readFileSync(wasm));
 for (const [name, filter] of await seccompFilters()) files.set(name, filter);
 for (const [name, page] of await getManPages()) files.set(name, page);
-files.set('report.html', Buffer.from(reportPage()));
+files.set('report.html', Buffer.from(pageFile('report', [], '"wiac-report-data"')));
+const ui = pageFile('ui', ["connect-src 'self'"], 'null').replace('wiac-report-title', 'wiac');
+files.set('ui.html', Buffer.from(ui));
 files.set('LICENSES.txt', getLicences([packageFacts, commandFacts, pageFacts]));
 mkdirSync(outdir, { recursive: true });
 // Each file gets its name when it is whole, and files of former builds go last: `npm pack` builds

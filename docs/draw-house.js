@@ -12,6 +12,8 @@ export const ROOMS = [
   ['start', 'all that makes `wiac` start fast, each trick with its gain; nothing else knows of it'],
   ['cli', 'the command line: a file a command'],
   ['page', 'what a browser shows of a report; it becomes one file, which cli/ fills'],
+  ['page/ui', 'the pages of `wiac ui`: builds while they run, the store'],
+  ['serve', 'what `wiac ui` answers, and who is let in; reports of builds that are kept'],
   ['report', "a build's record to what its page shows; all pure"],
   ['ui', 'progress, log, tables, error messages'],
   ['imagetools', 'indexes of several images, remote inspection'],

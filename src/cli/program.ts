@@ -6,7 +6,7 @@ import { addBake, addCompose } from './declare/declare-bake.js';
 import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
 import { addCache } from './declare/declare-cache.js';
 import { addContents } from './declare/declare-contents.js';
-import { addLog } from './declare/declare-history.js';
+import { addLog, addReport, addUi } from './declare/declare-history.js';
 import { addImages } from './declare/declare-images.js';
 import { addImagetools } from './declare/declare-imagetools.js';
 import { addLock } from './declare/declare-lock.js';
@@ -63,6 +63,8 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addRun(program, setExitCode);
   addCopy(program);
   addLog(program);
+  addReport(program, setExitCode);
+  addUi(program, setExitCode);
   addImages(program, setExitCode);
   addImagetools(program);
   addSignatures(program);

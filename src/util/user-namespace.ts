@@ -10,6 +10,8 @@ export const RANGES_HINT =
 interface Range {
   /** First number in the namespace. */
   readonly first: number;
+  /** Outside of it. */
+  readonly outside: number;
   readonly count: number;
 }
 
@@ -25,8 +27,8 @@ function readRanges(file: 'uid_map' | 'gid_map'): Range[] {
 function parseRanges(file: 'uid_map' | 'gid_map'): Range[] {
   const rows = readFileSync(`/proc/self/${file}`, 'latin1').trim().split('\n');
   return rows.map((row) => {
-    const [first = 0, , count = 0] = row.trim().split(/\s+/).map(Number);
-    return { first, count };
+    const [first = 0, outside = 0, count = 0] = row.trim().split(/\s+/).map(Number);
+    return { first, outside, count };
   });
 }
 
@@ -35,6 +37,15 @@ export function inUserNamespace(): boolean {
   // Read once: a process with threads, as Node is, can't enter another one.
   known ??= !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
   return known;
+}
+
+/** Who root is outside of the user namespace that this process is in; undefined when it is in none. */
+export function outsideIds(): { readonly uid: number; readonly gid: number } | undefined {
+  if (!inUserNamespace()) return undefined;
+  const [uid, gid] = (['uid_map', 'gid_map'] as const).map(
+    (file) => readRanges(file).find(({ first }) => first === 0)?.outside,
+  );
+  return uid === undefined || gid === undefined ? undefined : { uid, gid };
 }
 
 /** Can files belong to this user and this group? Others do not exist in the namespace. */

@@ -174,7 +174,7 @@ const REASONS: readonly Reason[] = [
   {
     why: "files of wiac's own package",
     files: {
-      'cli/build-report.ts': 'readFileSync',
+      'cli/read-page.ts': 'readFileSync',
       'executor/local/seccomp.ts': 'readFileSync',
       'native/binary.ts': 'existsSync',
       'oci/compress/libdeflate/deflate.ts': 'readFileSync',

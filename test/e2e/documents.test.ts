@@ -140,6 +140,17 @@ wiac build -q -t hello examples/hello`;
   for (const text of PRINTED[name] ?? []) expect(printed).toMatch(text);
 });
 
+test('docs/report.md: reports of builds that are kept', async () => {
+  const { cwd, env } = clone();
+  const [, block = ''] = shellBlocks(readFileSync('docs/report.md', 'utf8'));
+  writeFileSync(join(cwd, 'Dockerfile'), 'FROM scratch\nCOPY examples /\n');
+  await execa('sh', ['-e', '-c', 'wiac build .; wiac build .'], { cwd, env });
+  const { stdout } = await execa('sh', ['-e', '-c', block], { cwd, env });
+  const [first = '', second = ''] = stdout.split('\n');
+  expect([dirname(first), second]).toEqual([cwd, join(cwd, 'before.html')]);
+  expect(existsSync(first) && existsSync(second)).toBe(true);
+});
+
 describe('CONTRIBUTING', () => {
   test('the set-up commands are those of .ci/run, in its order', () => {
     const [setUp = ''] = shellBlocks(readFileSync('CONTRIBUTING.md', 'utf8'));

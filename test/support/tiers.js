@@ -9,7 +9,7 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE = new RegExp(
   [
-    '^(architecture|bake|check|cli|dockerfile|doctor|hcl|page|repro|report|start|ui|util|verify|why)/',
+    '^(architecture|bake|check|cli|dockerfile|doctor|hcl|page|repro|report|serve|start|ui|util|verify|why)/',
     '^attest/(packages|package-lists|provenance|read-attestations)',
     '^engine/(?!outlook|take-snapshot)',
     '^shared-cache/(?!merge-cache)',
