@@ -51,7 +51,7 @@ export interface Question {
   readonly signal: AbortSignal;
 }
 
-const PAGES = /^\/(?:store|builds\/[a-z2-7]{1,8})?$/;
+const PAGES = /^\/(?:store|builds\/[a-z2-7]{8})?$/;
 /** Rows at once. */
 const MOST_ROWS = 500;
 

@@ -21,6 +21,8 @@ import type { Store } from '../store/store.js';
 /** How often a report is made of a build that goes on; the first time soon. ms */
 const EVERY_MS = 500;
 const SOON_MS = 100;
+/** Of the time at most: a report of many steps and lines takes a while. */
+const SHARE = 20;
 
 function keysOf({ steps }: CollectedBuild): ReadonlyMap<StepId, DefinitionKey> {
   return new Map([...steps].flatMap(([id, { key }]) => (key === undefined ? [] : [[id, key]])));
@@ -104,10 +106,13 @@ export async function* followReport(
   const end = read();
   // Whoever asked may be gone before it is awaited once more.
   end.catch(() => undefined);
-  for (let ms = SOON_MS; (await Promise.race([end, pause(ms)])) !== 'end'; ms = EVERY_MS) {
+  for (let ms = SOON_MS; (await Promise.race([end, pause(ms)])) !== 'end'; ) {
     if (!follow) continue;
+    const began = performance.now();
     goOn();
-    yield report('running', []);
+    const now = report('running', []);
+    ms = Math.max(EVERY_MS, SHARE * (performance.now() - began));
+    yield now;
   }
   const isRunning = !follow && status === 'running' && !result;
   if (isRunning) goOn();

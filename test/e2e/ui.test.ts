@@ -67,6 +67,9 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
+/** The data of a page. */
+const reportIn = (html: string) => JSON.parse(/id="data">(.*?)<\/script>/.exec(html)?.[1] ?? '');
+
 interface Ask {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -140,6 +143,8 @@ test('a build of another process is followed until it ends', async () => {
   await page.waitForSelector('.log >> text=it waits');
   expect(await page.locator('h1').innerText()).toMatch(/^Running for/);
   expect(await page.locator('.node.unreached').count()).toBe(1);
+  const { state, exitCode } = reportIn((await wiac('report', '-o', '-')).stdout);
+  expect([state, exitCode]).toEqual(['running', undefined]);
   const [pid = ''] = processesWith(WAITS).filter((each) =>
     readlinkSync(`/proc/${each}/exe`).endsWith('busybox'),
   );
@@ -210,12 +215,10 @@ test('a prune is shown, asked for, and done', async () => {
 test('wiac report: with its layers, and without those that are gone', async () => {
   const { stdout } = await wiac('report');
   expect(stdout).toMatch(/\/wiac-report-[a-z2-7]{8}\.html$/);
-  const data = (html: string) =>
-    JSON.parse(/id="data">(.*?)<\/script>/.exec(html)?.[1] ?? '').builds[0];
-  const whole = data(readFileSync(join(home, 'whole.html'), 'utf8'));
+  const [whole] = reportIn(readFileSync(join(home, 'whole.html'), 'utf8')).builds;
   expect(whole.layers.layers).toHaveLength(4);
   expect(whole.layersGone).toBeUndefined();
-  const less = data((await wiac('report', '-o', '-')).stdout);
+  const [less] = reportIn((await wiac('report', '-o', '-')).stdout).builds;
   expect([less.layers, less.layersGone]).toEqual([undefined, true]);
   expect(less.steps[1].inputs.length).toBeGreaterThan(0);
   expect(await wiac('report', '-o', '/dev/null/x')).toMatchObject({ exitCode: 2 });
