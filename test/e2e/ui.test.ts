@@ -26,9 +26,7 @@ const HOSTILE_NAME = '<img src=x onerror=alert(2)>';
 const WAITS = `until test -e /go-${process.pid}; do sleep 0.05; done`;
 
 /** docs/report.md shows how it is started. */
-const [, , [, COMMAND = ''] = []] = [
-  ...readFileSync('docs/report.md', 'utf8').matchAll(/```sh\n(.*?)\n```/gs),
-];
+const [, COMMAND = ''] = /^\$ wiac (ui.*)$/m.exec(readFileSync('docs/report.md', 'utf8')) ?? [];
 
 let ui: ReturnType<typeof wiac>;
 let browser: Browser | undefined;
@@ -38,7 +36,7 @@ const said: string[] = [];
 const asked: string[] = [];
 
 beforeAll(async () => {
-  ui = wiac(...COMMAND.split(' ').slice(1));
+  ui = wiac(...COMMAND.split(' '));
   const [launched, [url]] = await Promise.all([
     chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] }),
     once(ui.stdout, 'data'),
