@@ -29,6 +29,8 @@ const WAITS = `until test -e /go-${process.pid}; do sleep 0.05; done`;
 const [, COMMAND = ''] = /^\$ wiac (ui.*)$/m.exec(readFileSync('docs/report.md', 'utf8')) ?? [];
 
 let ui: ReturnType<typeof wiac>;
+/** It waits for a test, which may fail. */
+let build: typeof ui | undefined;
 let browser: Browser | undefined;
 let page: Page;
 let address: URL;
@@ -62,6 +64,8 @@ afterEach(() => {
 afterAll(async () => {
   await browser?.close();
   ui.kill('SIGKILL');
+  build?.kill('SIGKILL');
+  await build;
   rmSync(home, { recursive: true, force: true });
 });
 
@@ -135,7 +139,7 @@ test('a build of another process is followed until it ends', async () => {
     `RUN echo it waits; ${WAITS}; echo it goes on`,
     'RUN head -c 300000 /dev/urandom > /large',
   );
-  const build = wiac('build', '-q', '-t', 'shop', context({ Dockerfile: files }));
+  build = wiac('build', '-q', '-t', 'shop', context({ Dockerfile: files }));
   await page.click('tr.running a');
   await page.click('.node.running');
   await page.waitForSelector('.log >> text=it waits');

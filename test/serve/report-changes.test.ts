@@ -46,6 +46,7 @@ test('only what changed is sent, and put together it is all', () => {
     report([step('s1', 'ran'), step('s2', 'unreached')]),
     // The next platform has steps of the same names.
     report([step('s1', 'ran'), step('s2', 'ran')], [step('s1', 'running')]),
+    report([step('s1', 'ran'), step('s2', 'ran')], [step('s1', 'ran')]),
   ];
   const changesOf = openChanges();
   let shown: ReportData | undefined;
@@ -55,5 +56,5 @@ test('only what changed is sent, and put together it is all', () => {
     expect(shown).toEqual(each);
     return change.report.builds.map(({ steps }) => steps.map(({ id }) => id));
   });
-  expect(sent).toEqual([[[]], [['s1', 's2']], [['s1']], [['s2'], ['s1']]]);
+  expect(sent).toEqual([[[]], [['s1', 's2']], [['s1']], [['s2'], ['s1']], [[], ['s1']]]);
 });
