@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { BuildLayers } from '../engine/contents/build-layers.js';
 import { buildLayers } from '../engine/contents/build-layers.js';
 import { pastBuilds } from '../engine/history/past-builds.js';
-import { readBuild } from '../engine/history/read-builds.js';
+import { asResult, readBuild } from '../engine/history/read-builds.js';
 import type { BuildResultRow, BuildSummary } from '../engine/history/record.js';
 import type { Variables } from '../engine/history/redact-record.js';
 import { openValueRedaction } from '../engine/history/redact-record.js';
@@ -87,7 +87,7 @@ export async function* followReport(
   const past = await pastBuilds(store, header);
   const read = async (): Promise<'end'> => {
     for await (const row of readBuild(store, header.id, { follow, ...(signal && { signal }) }))
-      if (row.type === 'result') result = row;
+      if (row.type === 'result') result = asResult(row);
       else collection.add(row);
     return 'end';
   };

@@ -49,7 +49,7 @@ function isText(value: unknown): boolean {
 }
 
 /** What came of a build; undefined for another row, and for one that lacks what lists show. */
-function asResult(row: RecordRow | undefined): Timed<BuildResultRow> | undefined {
+export function asResult(row: RecordRow | undefined): Timed<BuildResultRow> | undefined {
   if (row?.type !== 'result') return undefined;
   const { cached, executed, savedMs, failed } = row.totals ?? {};
   const isWhole =
