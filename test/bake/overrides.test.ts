@@ -75,6 +75,8 @@ describe('--set', () => {
   });
 });
 
+const NONE = parseAllowances([], (path) => path);
+
 describe('--allow', () => {
   const inCwd = (path: string) => new URL(path, 'file:///cwd/').pathname.replace(/(?<=.)\/$/, '');
   const missing = async (body: string, allow: string[] = []) => {
@@ -93,6 +95,18 @@ describe('--allow', () => {
       'contexts = { a = "/etc", b = "docker-image://x", c = "oci-layout:///img" }',
       ['fs.read=/etc', 'fs.read=/img'],
     ],
+    // Where the build would take them for paths.
+    ['context = "x://../../etc"', ['fs.read=/etc']],
+    ['context = "git@x/../../etc"', ['fs.read=/etc']],
+    ['context = "file:///home/me/x.git"', ['fs.read=/home/me/x.git']],
+    ['context = "https://example.org/x.git"\ndockerfile = "/etc/passwd"', ['fs.read=/etc/passwd']],
+    ['dockerfile = "x://../../etc/passwd"', ['fs.read=/etc/passwd']],
+    ['contexts = { a = "service:/../../etc", b = "docker-image://../../etc" }', ['fs.read=/etc']],
+    ['contexts = { a = "oci-layout://x@y/../../etc" }', ['fs.read=/etc']],
+    ['contexts = { a = "oci-archive:/img:tag" }', ['fs.read=/img']],
+    ['secret = ["id=/etc/shadow"]', ['fs.read=/etc/shadow']],
+    ['secret = ["id=a,src=x://../../etc/shadow"]', ['fs.read=/etc/shadow']],
+    ['output = [{ type = "local", " DEST" = "/out" }]', ['fs.write=/out']],
     ['secret = ["id=a,src=/root/.netrc", "id=b,env=B"]', ['fs.read=/root/.netrc']],
     ['ssh = ["default"]', ['ssh']],
     ['ssh = ["k=/root/.ssh/id"]', ['fs.read=/root/.ssh/id']],
@@ -118,6 +132,21 @@ describe('--allow', () => {
     expect(await missing('output = ["/out"]', ['fs=/out'])).toEqual([]);
     expect(() => parseAllowances(['fs'], inCwd)).toThrow('--allow fs: not understood');
   });
+});
+
+test.each([
+  ['output = [{ type = "tar", "dest=/etc/x" = "" }]', 'output: "dest=/etc/x" is no name'],
+  ['ssh = [{ id = "default=/root/.ssh/id" }]', 'ssh: default=/root/.ssh/id is no id'],
+])('%s would be something else as an option', async (body, message) => {
+  await expect(select(`target "default" {\n${body}\n}`)).rejects.toThrow(message);
+});
+
+test('a path is allowed when it is, followed as the kernel does and as it is written', () => {
+  const links = (path: string) => path.replace(/^link\/\.\./, '/etc').replace(/^\.\.?$/, '/');
+  const wish = (path: string) =>
+    missingAllowances([{ kind: 'fs.read', path }], NONE, '/cwd', links);
+  expect(wish('link/../shadow')).toContain('fs.read=/etc/shadow');
+  expect(wish('/cwd/deep/../..')).toEqual(['fs.read=/']);
 });
 
 test('--list', async () => {
