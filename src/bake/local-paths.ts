@@ -64,10 +64,9 @@ function dockerfilePaths(fields: Fields): string[] {
   const isFetched = contextPaths(context).length === 0;
   if (isFetched && !posix.isAbsolute(dockerfile) && !dockerfile.startsWith('cwd://')) return [];
   const path = dockerfilePath(fields) ?? dockerfile;
-  // Where there is no Dockerfile, this one is read.
-  return dockerfile === 'Dockerfile'
-    ? [path, posix.join(posix.dirname(path), 'Containerfile')]
-    : [path];
+  // Where there is no Dockerfile, one of these is read.
+  const others = dockerfile === 'Dockerfile' ? ['dockerfile', 'Containerfile'] : [];
+  return [path, ...others.map((name) => posix.join(posix.dirname(path), name))];
 }
 
 /** Without a source the id is the name of a variable or a file. */

@@ -96,7 +96,7 @@ const REASONS: readonly Reason[] = [
       'cli/copy.ts': 'existsSync realpathSync statSync',
       'cli/bake-files.ts': 'readFileSync readlinkSync statSync',
       'cli/combine-options.ts': 'readFileSync',
-      'cli/complete-command.ts': 'readFileSync',
+      'cli/complete-command.ts': 'readFileSync statSync',
       'cli/git-labels.ts': 'realpathSync',
       'cli/is-directory.ts': 'statSync',
       'cli/imagetools-command.ts': 'readFileSync',

@@ -149,6 +149,15 @@ test('a path is allowed when it is, followed as the kernel does and as it is wri
   expect(wish('/cwd/deep/../..')).toEqual(['fs.read=/']);
 });
 
+test('all files are asked for that are read where there is no Dockerfile', async () => {
+  const links = (path: string) => (/^[dC]/.test(path) ? `/home/${path}` : `/cwd/${path}`);
+  const { targets } = await select('target "default" {}');
+  expect(missingAllowances(targets.flatMap(wishesOf), NONE, '/cwd', links)).toEqual([
+    'fs.read=/home/dockerfile',
+    'fs.read=/home/Containerfile',
+  ]);
+});
+
 test('--list', async () => {
   const file = `
     variable "TAG" {
