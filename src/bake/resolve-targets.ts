@@ -79,17 +79,24 @@ function inherit(
   named: Named,
   overrides: Overrides,
   path: readonly string[] = [],
+  known: Map<string, Fields> = new Map(),
 ): Fields {
+  // Each is asked for once, in however many ways it is inherited.
+  const before = known.get(name);
+  if (before) return before;
   const target = named.targets.get(name);
   if (!target) throw noTarget(name, named);
   if (path.includes(name))
     throw new UsageError(`${[...path, name].join(' inherits ')}: that has no end`);
   const inherited = target.inherits.reduce<Fields>(
-    (fields, parent) => mergeFields(fields, inherit(parent, named, overrides, [...path, name])),
+    (fields, parent) =>
+      mergeFields(fields, inherit(parent, named, overrides, [...path, name], known)),
     {},
   );
   const own = mergeFields(inherited, target.fields);
-  return normalFields(applyOverrides(own, overrides.get(name)));
+  const fields = normalFields(applyOverrides(own, overrides.get(name)));
+  known.set(name, fields);
+  return fields;
 }
 
 function resolveTarget(name: string, named: Named, overrides: Overrides): Fields {

@@ -158,6 +158,35 @@ test('all files are asked for that are read where there is no Dockerfile', async
   ]);
 });
 
+test('what is inherited in many ways is read once, and so is what fails', async () => {
+  const chain = Array.from({ length: 40 }, (_, at) => {
+    const next = `"t${at + 1}"`;
+    return `target "t${at}" { inherits = [${next}, ${next}] }\nv${at + 1} = try(v${at} + 1, v${at} + 2)`;
+  });
+  const file = [...chain, 'v0 = nope', 'target "t40" { args = { A = can(v40), B = try(v40, 7) } }'];
+  expect(await fieldsOf(file.join('\n'), { wanted: ['t0'] })).toMatchObject({
+    args: { A: 'false', B: '7' },
+  });
+});
+
+test.each([
+  ['a long sum', `x = ${'1 + '.repeat(50_000)}1`],
+  ['many conditions', `x = "${'%{ if true }'.repeat(20_000)}${'%{ endif }'.repeat(20_000)}"`],
+  [
+    'a text that doubles',
+    [
+      'v0 = "aaaaaaaaaa"',
+      ...Array.from({ length: 40 }, (_, at) => `v${at + 1} = "\${v${at}}\${v${at}}"`),
+      'x = v40',
+    ].join('\n'),
+  ],
+])('%s is a mistake of the file', async (_, body) => {
+  await expect(define(`${body}\ntarget "default" { args = { A = x } }`)).rejects.toMatchObject({
+    code: 'BAKE_FILE',
+    message: 'the values of the files are nested too deeply, or too long',
+  });
+});
+
 test('--list', async () => {
   const file = `
     variable "TAG" {
