@@ -187,6 +187,26 @@ test.each([
   });
 });
 
+test.each([
+  ['group', 'targets', 'there are too many groups in g'],
+  ['target', 'inherits', 'is inherited too often in a row'],
+])('a %s of a group of a group without an end', async (type, field, message) => {
+  const chain = Array.from(
+    { length: 8000 },
+    (_, at) => `${type} "g${at}" { ${field} = ["g${at + 1}"] }`,
+  );
+  const file = [...chain, 'target "g8000" {}'].join('\n');
+  await expect(select(file, { wanted: ['g0'] })).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringContaining(message),
+  });
+});
+
+test('a pattern that would take years is a mistake of the file', async () => {
+  const file = `x = regex("^(a+)+$", "${'a'.repeat(40)}!")\ntarget "default" { args = { A = x } }`;
+  await expect(define(file)).rejects.toThrow('the pattern takes too long');
+});
+
 test('--list', async () => {
   const file = `
     variable "TAG" {
