@@ -1,4 +1,5 @@
 /** `--allow`: what bake files may ask for, beyond reading and writing below the working directory. */
+import { posix } from 'node:path';
 import { UsageError } from '../util/errors.js';
 import type { Wish } from './local-paths.js';
 
@@ -60,9 +61,12 @@ export function missingAllowances(
       if (!kinds.has(wish.kind)) others.add(wish.kind);
       continue;
     }
-    const real = realPath(wish.path);
     const granted = [cwd, ...(wish.kind === 'fs.read' ? read : write)];
-    if (!granted.some((directory) => isBelow(real, directory))) paths[wish.kind].add(real);
+    // `link/..` is one place for the kernel, and another one for whoever shortens it first.
+    for (const path of new Set([wish.path, posix.normalize(wish.path)])) {
+      const real = realPath(path);
+      if (!granted.some((directory) => isBelow(real, directory))) paths[wish.kind].add(real);
+    }
   }
   // What is below another one comes with it.
   const highest = (kind: 'fs.read' | 'fs.write') =>

@@ -111,16 +111,25 @@ export function bakeScope(bodies: readonly Body[], world: BakeWorld): BakeScope 
     ['BAKE_CMD_CONTEXT', 'cwd://'],
   ]);
   const pending = new Set<string>();
+  const failed = new Map<string, unknown>();
   /** @throws BakeFileError for what is defined by itself */
   const once = (name: string, place: Place, find: () => Value): Value => {
     const known = values.get(name);
     if (known !== undefined) return known;
     if (pending.has(name)) throw hclError(`${name} depends on itself`, place);
+    // try() and can() go on after an error: it is the same one the next time.
+    if (failed.has(name)) throw failed.get(name);
     pending.add(name);
-    const value = find();
-    pending.delete(name);
-    values.set(name, value);
-    return value;
+    try {
+      const value = find();
+      values.set(name, value);
+      return value;
+    } catch (error) {
+      failed.set(name, error);
+      throw error;
+    } finally {
+      pending.delete(name);
+    }
   };
   const scope: BakeScope = {
     variables,

@@ -52,7 +52,7 @@ export function parseDotEnv(file: string, text: string, environment: LookUp): Ma
     } else if (/^["']/.test(value)) return fail('a quote is not closed');
     else {
       const [line = ''] = value.split('\n', 1);
-      variables.set(name, expand(line.replace(/(^|\s+)#.*$/, '').trimEnd()));
+      variables.set(name, expand(line.replace(/(^|\s)#.*$/, '').trimEnd()));
     }
     at += begin.length + (single?.[0] ?? double?.[0] ?? `${value.split('\n', 1)[0]}\n`).length;
   }

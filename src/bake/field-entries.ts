@@ -97,9 +97,17 @@ export function parseEntry(field: EntryField, text: string): Entry {
   return complete(field, FORM[field].parse(text));
 }
 
-/** An entry that is written as an object. @throws FieldError */
+/** What would be another attribute once the entry is text again. */
+const NO_NAME = /[=,"\n]/;
+
+/** An entry that is written as an object: its names are read as those of a string. @throws FieldError */
 export function entryOfObject(field: EntryField, members: Entry): Entry {
-  return complete(field, field === 'secret' ? normalSecret(members) : members);
+  const given = new Map([...members].map(([name, value]) => [name.trim().toLowerCase(), value]));
+  const odd = [...given.keys()].find((name) => name === '' || NO_NAME.test(name));
+  if (odd !== undefined) throw new FieldError(`${field}: ${JSON.stringify(odd)} is no name`);
+  if (field === 'ssh' && given.get('id')?.includes('='))
+    throw new FieldError(`ssh: ${given.get('id')} is no id`, 'write paths = [...] beside it');
+  return complete(field, field === 'secret' ? normalSecret(given) : given);
 }
 
 /** An entry as options of the command line take it. */

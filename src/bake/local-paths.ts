@@ -1,6 +1,7 @@
 /** What a bake file asks of this machine: paths outside of the working directory, entitlements. */
 import { posix } from 'node:path';
 import type { BakeTarget, Entry, Fields } from './bake-target.js';
+import { linkedTarget } from './bake-target.js';
 
 /** `scheme://`, `git@host:`, `github.com/OWNER/NAME`, and what is no place at all. */
 const ELSEWHERE =
@@ -36,26 +37,54 @@ function attribute(entries: readonly Entry[] | undefined, type: string[], name: 
     .flatMap((entry) => entry.get(name) ?? []);
 }
 
-function isDefined(value: string | undefined): value is string {
-  return value !== undefined;
+/** Addresses that are never the name of a file: a directory may be called `x:` or `git@x`. */
+const URL_ALONE = /^(?:https?|git|ssh):\/\//i;
+
+/** The paths that a context may mean. */
+function contextPaths(context: string): string[] {
+  const text = withoutScheme(context);
+  if (URL_ALONE.test(text)) return [];
+  // A repository of this machine.
+  if (/^file:\/\//i.test(text) && URL.canParse(text))
+    return [text, decodeURIComponent(new URL(text).pathname)];
+  return [text];
+}
+
+function namedPaths(value: string): string[] {
+  if (value.startsWith('docker-image://') || linkedTarget(value) !== undefined) return [];
+  const archive = /^(?:oci-layout:\/\/|oci-archive:|docker-archive:)(.*)/s.exec(value)?.[1];
+  if (archive === undefined) return contextPaths(value);
+  // The path ends at the first colon.
+  return [archive.replace(/@sha\d+:[0-9a-f]+$/, '').replace(/:.*/s, '')];
+}
+
+function dockerfilePaths(fields: Fields): string[] {
+  const { context = '.', dockerfile = 'Dockerfile' } = fields;
+  if (fields['dockerfile-inline'] !== undefined || /^https?:\/\//i.test(dockerfile)) return [];
+  const isFetched = contextPaths(context).length === 0;
+  if (isFetched && !posix.isAbsolute(dockerfile) && !dockerfile.startsWith('cwd://')) return [];
+  const path = dockerfilePath(fields) ?? dockerfile;
+  // Where there is no Dockerfile, one of these is read.
+  const others = dockerfile === 'Dockerfile' ? ['dockerfile', 'Containerfile'] : [];
+  return [path, ...others.map((name) => posix.join(posix.dirname(path), name))];
+}
+
+/** Without a source the id is the name of a variable or a file. */
+function secretPaths(secret: Entry): string[] {
+  const path = secret.get('src') ?? (secret.has('env') ? undefined : secret.get('id'));
+  return path === undefined ? [] : [path];
 }
 
 function readPaths(fields: Fields): string[] {
   const { context = '.', contexts = new Map(), secret = [], ssh = [] } = fields;
-  const inline = fields['dockerfile-inline'] !== undefined;
-  const named = [...contexts.values()].flatMap((value) => {
-    const text = value ?? '';
-    const archive = /^(?:oci-layout:\/\/|oci-archive:|docker-archive:)([^@]*)/.exec(text)?.[1];
-    return archive ?? withoutScheme(text);
-  });
   return [
-    withoutScheme(context),
-    ...named,
-    ...[inline ? undefined : dockerfilePath(fields)].filter(isDefined),
-    ...secret.flatMap((entry) => entry.get('src') ?? []),
+    ...contextPaths(context),
+    ...[...contexts.values()].flatMap((value) => namedPaths(value ?? '')),
+    ...dockerfilePaths(fields),
+    ...secret.flatMap(secretPaths),
     ...ssh.flatMap((entry) => entry.get('paths')?.split(',') ?? []),
     ...attribute(fields['cache-from'], ['local'], 'src'),
-  ].filter(isLocalPath);
+  ];
 }
 
 function writePaths(fields: Fields): string[] {

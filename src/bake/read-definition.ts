@@ -78,6 +78,18 @@ async function readComposeFiles(
  * @throws BakeFileError, UnsupportedError
  */
 export async function readDefinition(input: DefinitionInput): Promise<Definition> {
+  try {
+    return await readAll(input);
+  } catch (error) {
+    // Of the stack, or of the length of a string.
+    if (!(error instanceof RangeError)) throw error;
+    const [file = ''] = input.files.map(({ name }) => name);
+    const place = { file, line: 1, column: 1, endLine: 1 };
+    throw new BakeFileError('the values of the files are nested too deeply, or too long', place);
+  }
+}
+
+async function readAll(input: DefinitionInput): Promise<Definition> {
   const kinds = input.files.map((file) => ({ file, kind: kindOf(file) }));
   const compose = kinds.filter(({ kind }) => kind === 'compose').map(({ file }) => file);
   const bodies = kinds.flatMap(({ file, kind }) =>

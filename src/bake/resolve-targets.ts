@@ -52,6 +52,9 @@ function noTarget(name: string, { targets, groups }: Named): UsageError {
   });
 }
 
+/** More groups in groups, or targets that inherit from each other, nobody has written. */
+const MOST_WITHIN = 1000;
+
 /** The targets of a group and of the groups in it, and these groups. */
 function expandName(
   name: string,
@@ -60,6 +63,7 @@ function expandName(
 ): { readonly targets: readonly string[]; readonly groups: readonly Group[] } {
   const group = named.groups.get(name);
   if (!group || visited.has(name)) return { targets: group ? [] : [name], groups: [] };
+  if (visited.size > MOST_WITHIN) throw new UsageError(`there are too many groups in ${name}`);
   visited.add(name);
   const parts = group.targets.map((each) =>
     // A target and a group of one name: the group that is looked at means the target by it.
@@ -79,17 +83,25 @@ function inherit(
   named: Named,
   overrides: Overrides,
   path: readonly string[] = [],
+  known: Map<string, Fields> = new Map(),
 ): Fields {
+  // Each is asked for once, in however many ways it is inherited.
+  const before = known.get(name);
+  if (before) return before;
   const target = named.targets.get(name);
   if (!target) throw noTarget(name, named);
   if (path.includes(name))
     throw new UsageError(`${[...path, name].join(' inherits ')}: that has no end`);
+  if (path.length > MOST_WITHIN) throw new UsageError(`${name} is inherited too often in a row`);
   const inherited = target.inherits.reduce<Fields>(
-    (fields, parent) => mergeFields(fields, inherit(parent, named, overrides, [...path, name])),
+    (fields, parent) =>
+      mergeFields(fields, inherit(parent, named, overrides, [...path, name], known)),
     {},
   );
   const own = mergeFields(inherited, target.fields);
-  return normalFields(applyOverrides(own, overrides.get(name)));
+  const fields = normalFields(applyOverrides(own, overrides.get(name)));
+  known.set(name, fields);
+  return fields;
 }
 
 function resolveTarget(name: string, named: Named, overrides: Overrides): Fields {

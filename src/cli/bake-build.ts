@@ -37,6 +37,8 @@ export interface BakeBuildOptions extends SharedOptions {
   readonly quiet: boolean;
   readonly progress: ProgressMode;
   readonly logLevel: LogLevel;
+  /** @throws UsageError when the targets ask for what is not allowed, by what their paths mean now */
+  readonly requireGranted: (targets: readonly BakeTarget[]) => void;
 }
 
 /** A target that is ready to be built. */
@@ -117,6 +119,7 @@ async function toBuild(
   return {
     name: target.name,
     needs: given.needs,
+    check: () => options.requireGranted([target]),
     finish: write,
     onError: (error) => void listeners.fail(error),
     request: {

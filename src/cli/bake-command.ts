@@ -26,7 +26,7 @@ import { registryAccess } from './registry-options.js';
 
 /** Options of `wiac bake` and `wiac compose build`, as commander gives them. */
 export interface CommonBakeOptions
-  extends Omit<BakeBuildOptions, 'registry'>,
+  extends Omit<BakeBuildOptions, 'registry' | 'requireGranted'>,
     RegistryAccessOptions {
   readonly file?: readonly string[];
   readonly print: boolean;
@@ -134,10 +134,14 @@ export async function buildSelection(
     process.stdout.write(`${JSON.stringify(printedSelection(selection), null, 2)}\n`);
     return;
   }
-  const wishes = selection.targets.flatMap(wishesOf);
   const allowed = parseAllowances(allow, realPath);
-  requireAllowed(missingAllowances(wishes, allowed, realPath('.'), realPath));
-  const shared = { ...options, registry: await registryAccess(options) };
+  const cwd = realPath('.');
+  const requireGranted = (targets: Selection['targets']) => {
+    const wishes = targets.flatMap(wishesOf);
+    requireAllowed(missingAllowances(wishes, allowed, cwd, realPath));
+  };
+  requireGranted(selection.targets);
+  const shared = { ...options, requireGranted, registry: await registryAccess(options) };
   const targets = withPlatforms(await callTargets(selection, call, shared, setExitCode));
   if (targets.length === 0) return;
   const { bakeTargets } = await import('./bake-build.js');
@@ -158,6 +162,8 @@ function allowedBySet(given: readonly string[]): string[] {
     if (field === 'entitlements') return [value];
     if (field === 'network') return value === 'host' ? ['network.host'] : [];
     if (field === 'context' || field === 'contexts') return [`fs.read=${value}`];
+    if (!['secrets', 'secret', 'ssh', 'cache-from', 'cache-to', 'output'].includes(field))
+      return [];
     const paths = [...value.matchAll(/(?:^|,)(?:src|source|dest)=([^,]*)/g)].map(
       ([, path]) => path,
     );
@@ -186,8 +192,16 @@ export async function bakeCommand(
   }
   const warn = await openWarnings(options);
   const world = bakeWorld(parsePairs(options.var, '--var'));
+  const allow = [...options.allow, ...allowedBySet(options.set)];
+  if (process.env.BUILDX_BAKE_ENTITLEMENTS_FS === '0') allow.push('fs=*');
   const files = readBakeFiles(options.file);
-  const definition = await readDefinition({ files, dotEnv: readDotEnv('.'), world });
+  const dotEnv = readDotEnv('.');
+  // A link to a file of the user: its values would be seen by steps. What -f names is the user's own wish.
+  const found = [...(options.file ? [] : files), ...(dotEnv ? [dotEnv] : [])];
+  const wishes = found.map(({ name }) => ({ kind: 'fs.read' as const, path: name }));
+  const allowed = parseAllowances(allow, realPath);
+  requireAllowed(missingAllowances(wishes, allowed, realPath('.'), realPath));
+  const definition = await readDefinition({ files, dotEnv, world });
   definition.warnings.forEach(warn);
   if (listing) {
     process.stdout.write(list(definition, listing));
@@ -202,7 +216,5 @@ export async function bakeCommand(
   const overrides = parseOverrides(given, [...named.targets.values()], world.environment);
   const selection = selectTargets(named, wanted, overrides);
   const call = options.check ? 'check' : options.call;
-  const allow = [...options.allow, ...allowedBySet(options.set)];
-  if (process.env.BUILDX_BAKE_ENTITLEMENTS_FS === '0') allow.push('fs=*');
   await buildSelection(selection, options, call, allow, setExitCode, warn);
 }

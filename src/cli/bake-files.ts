@@ -1,6 +1,6 @@
 /** Finds and reads bake files and compose files. */
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { DefinitionFile } from '../bake/read-definition.js';
 import { UsageError } from '../util/errors.js';
 
@@ -80,10 +80,37 @@ export function readDotEnv(directory: string): DefinitionFile | undefined {
   return isFile(path) ? readFile(path) : undefined;
 }
 
-/** A path without symbolic links; what is not there yet is below what is. */
+/** What a symbolic link says; undefined for anything else. */
+function readLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** As many as the kernel follows. */
+const MAX_LINKS = 40;
+
+/**
+ * A path without symbolic links, as the kernel follows it: also a link to what is not there yet, and `..` after
+ * a link.
+ */
 export function realPath(path: string): string {
-  const absolute = resolve(path);
-  if (existsSync(absolute)) return realpathSync(absolute);
-  const above = dirname(absolute);
-  return above === absolute ? absolute : join(realPath(above), basename(absolute));
+  let real = isAbsolute(path) ? '/' : process.cwd();
+  const left = path.split('/');
+  let links = 0;
+  for (let part = left.shift(); part !== undefined; part = left.shift()) {
+    // `..` leads out of what has no links any more.
+    const next = join(real, part);
+    const target = part === '..' ? undefined : readLink(next);
+    if (target !== undefined && ++links > MAX_LINKS)
+      throw new UsageError(`${path}: too many symbolic links`);
+    if (target === undefined) real = next;
+    else {
+      if (isAbsolute(target)) real = '/';
+      left.unshift(...target.split('/'));
+    }
+  }
+  return real;
 }

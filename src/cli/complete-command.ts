@@ -1,5 +1,5 @@
 /** `wiac __complete`: what the scripts of shells ask. It never fails: a shell has nowhere to say so. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile.js';
@@ -22,10 +22,13 @@ const KEY_DIGITS = 12;
 /** Somebody waits who has pressed a key. ms */
 const PATIENCE_MS = 2000;
 
-/** The context of a command line: its first operand, here where there is none. */
+/** The context of a command line: its first operand, here where there is none. @throws when there is no file */
 function contextOf({ operands, values }: Completion): { context: string; file: string } {
   const [context = '.'] = operands;
-  return { context, file: values.get('--file') ?? usualPath(context) };
+  const file = values.get('--file') ?? usualPath(context);
+  // A pipe or a device without an end would keep the shell from its next key.
+  if (!statSync(file).isFile()) throw new Error(`${file} is no file`);
+  return { context, file };
 }
 
 function stages(completion: Completion): Candidate[] {

@@ -25,6 +25,11 @@ _wiac() {
     while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "\${current#"$cut"}")
   else
     COMPREPLY=("\${COMPREPLY[@]#"$cut"}")
+    # Names come from anybody, and bash takes a word as it is: $(...) in it would be run with the line.
+    local at
+    for at in "\${!COMPREPLY[@]}"; do
+      [[ "\${COMPREPLY[at]}" =~ ^[[:alnum:]_./:=@%+,-]*$ ]] || printf -v "COMPREPLY[at]" %q "\${COMPREPLY[at]}"
+    done
   fi
   [[ "\${#COMPREPLY[@]}" == 1 && "\${COMPREPLY[0]}" == *= ]] && compopt -o nospace
 }

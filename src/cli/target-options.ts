@@ -114,6 +114,8 @@ export function targetOptions(
   const needs = new Map<string, string>();
   const named: string[] = [];
   for (const [key, value] of contexts) {
+    // It would be part of the value.
+    if (key.includes('=')) throw new UsageError(`${name}: ${key} is no name of a context`);
     const other = linkedTarget(value ?? '');
     if (other !== undefined) needs.set(key, other);
     else if (value) named.push(`${key}=${withoutScheme(value)}`);

@@ -94,9 +94,9 @@ const REASONS: readonly Reason[] = [
     why: 'paths that the user names: contexts, Dockerfiles, keys, secrets, layers, programs',
     files: {
       'cli/copy.ts': 'existsSync realpathSync statSync',
-      'cli/bake-files.ts': 'existsSync readFileSync realpathSync statSync',
+      'cli/bake-files.ts': 'readFileSync readlinkSync statSync',
       'cli/combine-options.ts': 'readFileSync',
-      'cli/complete-command.ts': 'readFileSync',
+      'cli/complete-command.ts': 'readFileSync statSync',
       'cli/git-labels.ts': 'realpathSync',
       'cli/is-directory.ts': 'statSync',
       'cli/imagetools-command.ts': 'readFileSync',

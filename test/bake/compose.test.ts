@@ -309,3 +309,9 @@ describe('variables', () => {
     ]);
   });
 });
+
+test('a long line of spaces in .env is read at once', () => {
+  const started = performance.now();
+  parseDotEnv('.env', `A=y${' '.repeat(200_000)}x`, () => undefined);
+  expect(performance.now() - started).toBeLessThan(1000);
+});

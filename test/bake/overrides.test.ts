@@ -75,6 +75,8 @@ describe('--set', () => {
   });
 });
 
+const NONE = parseAllowances([], (path) => path);
+
 describe('--allow', () => {
   const inCwd = (path: string) => new URL(path, 'file:///cwd/').pathname.replace(/(?<=.)\/$/, '');
   const missing = async (body: string, allow: string[] = []) => {
@@ -93,6 +95,18 @@ describe('--allow', () => {
       'contexts = { a = "/etc", b = "docker-image://x", c = "oci-layout:///img" }',
       ['fs.read=/etc', 'fs.read=/img'],
     ],
+    // Where the build would take them for paths.
+    ['context = "x://../../etc"', ['fs.read=/etc']],
+    ['context = "git@x/../../etc"', ['fs.read=/etc']],
+    ['context = "file:///home/me/x.git"', ['fs.read=/home/me/x.git']],
+    ['context = "https://example.org/x.git"\ndockerfile = "/etc/passwd"', ['fs.read=/etc/passwd']],
+    ['dockerfile = "x://../../etc/passwd"', ['fs.read=/etc/passwd']],
+    ['contexts = { a = "service:/../../etc", b = "docker-image://../../etc" }', ['fs.read=/etc']],
+    ['contexts = { a = "oci-layout://x@y/../../etc" }', ['fs.read=/etc']],
+    ['contexts = { a = "oci-archive:/img:tag" }', ['fs.read=/img']],
+    ['secret = ["id=/etc/shadow"]', ['fs.read=/etc/shadow']],
+    ['secret = ["id=a,src=x://../../etc/shadow"]', ['fs.read=/etc/shadow']],
+    ['output = [{ type = "local", " DEST" = "/out" }]', ['fs.write=/out']],
     ['secret = ["id=a,src=/root/.netrc", "id=b,env=B"]', ['fs.read=/root/.netrc']],
     ['ssh = ["default"]', ['ssh']],
     ['ssh = ["k=/root/.ssh/id"]', ['fs.read=/root/.ssh/id']],
@@ -118,6 +132,79 @@ describe('--allow', () => {
     expect(await missing('output = ["/out"]', ['fs=/out'])).toEqual([]);
     expect(() => parseAllowances(['fs'], inCwd)).toThrow('--allow fs: not understood');
   });
+});
+
+test.each([
+  ['output = [{ type = "tar", "dest=/etc/x" = "" }]', 'output: "dest=/etc/x" is no name'],
+  ['ssh = [{ id = "default=/root/.ssh/id" }]', 'ssh: default=/root/.ssh/id is no id'],
+])('%s would be something else as an option', async (body, message) => {
+  await expect(select(`target "default" {\n${body}\n}`)).rejects.toThrow(message);
+});
+
+test('a path is allowed when it is, followed as the kernel does and as it is written', () => {
+  const links = (path: string) => path.replace(/^link\/\.\./, '/etc').replace(/^\.\.?$/, '/');
+  const wish = (path: string) =>
+    missingAllowances([{ kind: 'fs.read', path }], NONE, '/cwd', links);
+  expect(wish('link/../shadow')).toContain('fs.read=/etc/shadow');
+  expect(wish('/cwd/deep/../..')).toEqual(['fs.read=/']);
+});
+
+test('all files are asked for that are read where there is no Dockerfile', async () => {
+  const links = (path: string) => (/^[dC]/.test(path) ? `/home/${path}` : `/cwd/${path}`);
+  const { targets } = await select('target "default" {}');
+  expect(missingAllowances(targets.flatMap(wishesOf), NONE, '/cwd', links)).toEqual([
+    'fs.read=/home/dockerfile',
+    'fs.read=/home/Containerfile',
+  ]);
+});
+
+test('what is inherited in many ways is read once, and so is what fails', async () => {
+  const chain = Array.from({ length: 40 }, (_, at) => {
+    const next = `"t${at + 1}"`;
+    return `target "t${at}" { inherits = [${next}, ${next}] }\nv${at + 1} = try(v${at} + 1, v${at} + 2)`;
+  });
+  const file = [...chain, 'v0 = nope', 'target "t40" { args = { A = can(v40), B = try(v40, 7) } }'];
+  expect(await fieldsOf(file.join('\n'), { wanted: ['t0'] })).toMatchObject({
+    args: { A: 'false', B: '7' },
+  });
+});
+
+test.each([
+  ['a long sum', `x = ${'1 + '.repeat(50_000)}1`],
+  ['many conditions', `x = "${'%{ if true }'.repeat(20_000)}${'%{ endif }'.repeat(20_000)}"`],
+  [
+    'a text that doubles',
+    [
+      'v0 = "aaaaaaaaaa"',
+      ...Array.from({ length: 40 }, (_, at) => `v${at + 1} = "\${v${at}}\${v${at}}"`),
+      'x = v40',
+    ].join('\n'),
+  ],
+])('%s is a mistake of the file', async (_, body) => {
+  await expect(define(`${body}\ntarget "default" { args = { A = x } }`)).rejects.toMatchObject({
+    code: 'BAKE_FILE',
+    message: 'the values of the files are nested too deeply, or too long',
+  });
+});
+
+test.each([
+  ['group', 'targets', 'there are too many groups in g'],
+  ['target', 'inherits', 'is inherited too often in a row'],
+])('a %s of a group of a group without an end', async (type, field, message) => {
+  const chain = Array.from(
+    { length: 8000 },
+    (_, at) => `${type} "g${at}" { ${field} = ["g${at + 1}"] }`,
+  );
+  const file = [...chain, 'target "g8000" {}'].join('\n');
+  await expect(select(file, { wanted: ['g0'] })).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringContaining(message),
+  });
+});
+
+test('a pattern that would take years is a mistake of the file', async () => {
+  const file = `x = regex("^(a+)+$", "${'a'.repeat(40)}!")\ntarget "default" { args = { A = x } }`;
+  await expect(define(file)).rejects.toThrow('the pattern takes too long');
 });
 
 test('--list', async () => {

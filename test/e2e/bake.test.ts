@@ -191,6 +191,42 @@ describe('mistakes and questions', () => {
     });
   });
 
+  test('a file that is found is no link to one of the user, and no target makes a link for another', async () => {
+    const { wiac } = machine();
+    const [cwd, outside] = [tempDir(), tempDir()];
+    writeTree(outside, { 'config.json': '{"auths": {"registry": "password"}}' });
+    writeTree(cwd, {
+      'files/x': 'x',
+      'docker-bake.hcl': `
+        target "default" {
+          contexts = { first = "target:first" }
+          dockerfile-inline = "FROM first"
+          output = ["out/link"]
+        }
+        target "first" {
+          dockerfile-inline = "FROM scratch\\nCOPY files /"
+          output = ["out"]
+        }
+        group "all" { targets = ["first", "default"] }`,
+    });
+    symlinkSync(outside, join(cwd, 'files/link'));
+    expect(await wiac(['bake', 'all'], { cwd })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(`--allow fs.write=${outside}`),
+    });
+    expect(existsSync(join(outside, 'x'))).toBe(false);
+    const key = 'target "default" { contexts = { "a=/nosuch/b" = "c/.." } }';
+    expect(await wiac(['bake', '-f', '-'], { cwd, input: key })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('a=/nosuch/b is no name of a context'),
+    });
+    symlinkSync(join(outside, 'config.json'), join(cwd, 'docker-bake.override.json'));
+    expect(await wiac(['bake', '--print'], { cwd })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(`--allow fs.read=${outside}/config.json`),
+    });
+  });
+
   test('--print of standard input, --list, --check', async () => {
     const { wiac } = machine();
     const cwd = tempDir();

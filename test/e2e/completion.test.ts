@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { completionScript } from '../../src/cli/completion-scripts.js';
 import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js';
 
 /** A clone with a build that has a name. */
@@ -71,8 +72,23 @@ test.each(Object.entries(SHELLS))('%s', async (shell, script) => {
   expect(file).toMatch(shell === 'zsh' ? 'FILES' : 'a file');
 });
 
+test('bash gets names that mean nothing else to it', async () => {
+  const script = [
+    completionScript('bash'),
+    "wiac() { printf '%s\\tx\\n' 'a$(touch x)' 'a b;c' --id=d a/e:f '`g`'; }",
+    `COMP_LINE='wiac a' COMP_POINT=6 _wiac; eval "printf '%s\\n' \${COMPREPLY[*]}"`,
+  ];
+  const { stdout } = await execa('bash', ['-c', script.join('\n')]);
+  expect(stdout.split('\n')).toEqual(['a$(touch x)', 'a b;c', '--id=d', 'a/e:f', '`g`']);
+});
+
 test('what can’t be known is no error', async () => {
   const { wiac } = machine();
+  await wiac(['build', '-q', context({ Dockerfile: 'FROM scratch AS made\nLABEL a=b\n' })]);
+  const cwd = tempDir();
+  await execa('mkfifo', [join(cwd, 'Dockerfile')]);
+  const pipe = await wiac(['__complete', 'build', '--target', ''], { cwd });
+  expect(pipe).toEqual({ exitCode: 0, stdout: '', stderr: '' });
   const gone = await wiac(['__complete', 'why', '/nosuch', '']);
   expect(gone).toEqual({ exitCode: 0, stdout: '', stderr: '' });
   expect((await wiac(['completion', 'tcsh'])).exitCode).toBe(2);

@@ -17,6 +17,11 @@ export interface TargetBuild {
   readonly request: DockerfileBuild;
   /** Contexts that are results of other targets: their names, by the names of the contexts. */
   readonly needs: ReadonlyMap<string, string>;
+  /**
+   * Called before it begins and before its result is written: what other targets have written may have changed
+   * what a path means. @throws when it may not go on
+   */
+  readonly check?: () => void;
   /** What is done with the result; the whole is over when that is. */
   readonly finish?: (result: DockerfileResult) => Promise<void>;
   /** Told why there is none. */
@@ -46,7 +51,12 @@ export function bakeBuilds(
     // Each step of each target listens.
     setMaxListeners(0, signal);
     const begun = new Map<string, Promise<DockerfileResult>>();
-    const build = async ({ request, needs, finish }: TargetBuild): Promise<DockerfileResult> => {
+    const build = async ({
+      request,
+      needs,
+      check,
+      finish,
+    }: TargetBuild): Promise<DockerfileResult> => {
       const results = await Promise.all(
         [...needs].map(async ([context, name]): Promise<[string, ImageRecord[]]> => {
           const needed = targets.get(name);
@@ -55,9 +65,11 @@ export function bakeBuilds(
         }),
       );
       signal.throwIfAborted();
+      check?.();
       const shared = { inSlot, madeNow, signal };
       const made = { ...request, ...shared, results: new Map(results) };
       const result = await buildDockerfile(store, made);
+      check?.();
       await finish?.(result);
       return result;
     };

@@ -1,4 +1,5 @@
 /** Functions on strings. */
+import { runInNewContext } from 'node:vm';
 import { CallError } from '../evaluate.js';
 import type { Value } from '../hcl-value.js';
 import type { Functions } from './arguments-of-call.js';
@@ -29,6 +30,22 @@ function toRegExp(pattern: string, flags: string): RegExp {
   }
 }
 
+/** Nobody waits longer for a pattern. ms */
+const PATIENCE_MS = 1000;
+
+/**
+ * Runs what matches. RE2 takes time in proportion to the text; here `(a+)+$` could take years.
+ * @throws CallError when it takes too long
+ */
+function inTime<T>(match: () => T): T {
+  try {
+    return runInNewContext('match()', { match }, { timeout: PATIENCE_MS }) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+    throw new CallError('the pattern takes too long: write it with fewer repetitions in another');
+  }
+}
+
 /** Named groups as a map, others as a list, without any the text. */
 function describeMatch(match: RegExpMatchArray): Value {
   const [all, ...parts] = match;
@@ -52,7 +69,8 @@ function replaceGroups(text: string, pattern: string, replacement: string): stri
     if (name === undefined) return '$$';
     return /^\d+$/.test(name) ? `$${name}` : all === '$$' ? '$$' : `$<${name}>`;
   });
-  return short(text).replace(toRegExp(pattern, 'g'), known);
+  const expression = toRegExp(pattern, 'g');
+  return inTime(() => short(text).replace(expression, known));
 }
 
 function substring(text: string, offset: number, length: number): string {
@@ -95,13 +113,15 @@ export const TEXT_FUNCTIONS: Functions = {
   ),
   replace: fn(3, ({ text }) => text(0).split(text(1)).join(text(2))),
   regex: fn(2, ({ text }) => {
-    const match = short(text(1)).match(toRegExp(text(0), ''));
+    const expression = toRegExp(text(0), '');
+    const match = inTime(() => short(text(1)).match(expression));
     if (!match) throw new CallError(`${text(0)} matches nothing in ${JSON.stringify(text(1))}`);
     return describeMatch(match);
   }),
-  regexall: fn(2, ({ text }) =>
-    [...short(text(1)).matchAll(toRegExp(text(0), 'g'))].map(describeMatch),
-  ),
+  regexall: fn(2, ({ text }) => {
+    const expression = toRegExp(text(0), 'g');
+    return inTime(() => [...short(text(1)).matchAll(expression)]).map(describeMatch);
+  }),
   regex_replace: fn(3, ({ text }) => replaceGroups(text(0), text(1), text(2))),
   trim: fn(2, ({ text }) => trimSet(text(0), text(1))),
   trimspace: fn(1, ({ text }) => text(0).trim()),
