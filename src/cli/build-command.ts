@@ -167,6 +167,7 @@ export async function buildRequest(
   };
 }
 
+/** @throws UsageError for a name of -t that is none */
 export function checkNames(names: readonly string[]): void {
   for (const name of names) {
     if (!isImageName(name))
