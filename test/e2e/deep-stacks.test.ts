@@ -2,7 +2,7 @@
  * More layers than usual images have: the lowest ones are mounted once, and steps stand on that mount. What
  * a step sees, and what it leaves, is what it would be on the layers themselves.
  */
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { getMachine, MODES, stepOutput, wiacAs } from '../support/rootless.js';
 import { context, dockerfile, mountsBelow } from '../support/wiac.js';
@@ -14,9 +14,9 @@ const all = (script: string) =>
 /** Steps that each leave a layer; the first one makes what the last ones change. */
 const LAYERS = [
   'mkdir -p /old/in /hidden && echo low > /old/file && ln /old/file /old/name && echo h > /hidden/low',
-  ...Array.from({ length: 70 }, (_, at) => `echo ${at} > /file${at}`),
-  // The first two lie in the mount, the last one above it: on one device, as tar and du take it.
-  'stat -c %d / /old/file /file1 /file69 | sort -u | wc -l',
+  ...Array.from({ length: 110 }, (_, at) => `echo ${at} > /file${at}`),
+  // They lie in two mounts and above them: on one device, as tar and du take it.
+  'stat -c %d / /old/file /file1 /file80 /file109 | sort -u | wc -l',
   "grep '^overlay / ' /proc/mounts | grep -c xino=on",
   'rm /file3 && rm -r /hidden && mkdir /hidden && echo more >> /old/name && chmod 700 /file5 && mv /file6 /new',
   '[ ! -e /file3 ] && ls -A /hidden && cat /old/file /old/name && stat -c %a /file5 && cat /new /file4',
@@ -27,7 +27,7 @@ const SEEN = ['1', '1', 'low', 'low', 'more', '700', '6', '4'];
 
 /** Of the result, which is mounted on its layers themselves. */
 const LOOK =
-  'ls -A /hidden; cat /old/file /old/name; ls /file3 /file6 2>/dev/null; stat -c %a /file5; cat /new /file69';
+  'ls -A /hidden; cat /old/file /old/name; ls /file3 /file6 2>/dev/null; stat -c %a /file5; cat /new /file109';
 
 test.each(MODES)('$user, $isolation: a step on a mount of its lowest layers', async (mode) => {
   const { user, isolation } = mode;
@@ -46,5 +46,28 @@ test.each(MODES)('$user, $isolation: a step on a mount of its lowest layers', as
     '-c',
     all(LOOK),
   ]);
-  expect(run.stdout.split('\n').filter(Boolean)).toEqual(['low', 'low', 'more', '700', '6', '69']);
+  expect(run.stdout.split('\n').filter(Boolean)).toEqual(['low', 'low', 'more', '700', '6', '109']);
 });
+
+test.each(MODES)(
+  '$user, $isolation: a program on more directories than one overlay takes',
+  async (mode) => {
+    const { user, isolation } = mode;
+    const made = getMachine(user);
+    const path = context({ Dockerfile: dockerfile() });
+    chmodSync(path, 0o755);
+    const { stdout: base } = await wiacAs(made, ['build', '-q', path]);
+    const layers = Array.from({ length: 600 }, (_, at) => `${made.tmp}/l${at}/diff`);
+    for (const [at, layer] of layers.entries()) {
+      mkdirSync(layer, { recursive: true });
+      writeFileSync(`${layer}/file${at}`, '');
+      writeFileSync(`${layer}/file`, `${at}\n`);
+    }
+    const lowerdirs = [...layers.reverse(), base.trim()].join(':');
+    const script =
+      'ls -d /file?* | /bin/busybox wc -l; cat /file; rm /file0 /file; ls -d /file?* | /bin/busybox wc -l';
+    const flags = ['run', `--isolation=${isolation}`, lowerdirs, `${made.tmp}/c`];
+    const run = await wiacAs(made, [...flags, '/bin/sh', '-c', script]);
+    expect([run.stderr, ...run.stdout.split('\n')]).toEqual(['', '600', '599', '599']);
+  },
+);

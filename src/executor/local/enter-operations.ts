@@ -285,9 +285,9 @@ function onNames(overlay: Overlay, names: OrderedNames | undefined): [Overlay, O
 
 /** Mounts the layers, and what binds show of others. */
 export function mountOverlays(container: Container): Operation[] {
-  const { root, views } = container;
+  const { root, below, views } = container;
   const [overlay, names] = onNames(container.overlay, container.names);
-  const mounts = [{ root, overlay }, ...views].map((view): Operation => {
+  const mounts = [...below, { root, overlay }, ...views].map((view): Operation => {
     return { op: 'overlay', target: view.root, flags: devices(container), ...view.overlay };
   });
   return [...names, ...mounts];
