@@ -9,11 +9,11 @@ const TEST = fileURLToPath(new URL('..', import.meta.url));
 /** Pure logic: no root, no Debian package, no Linux. */
 const PURE = new RegExp(
   [
-    '^(architecture|bake|check|cli|dockerfile|doctor|hcl|page|repro|report|serve|start|ui|util|verify|why)/',
+    '^(architecture|simulation|bake|check|cli|dockerfile|doctor|hcl|page|repro|report|serve|start|ui|util|verify|why)/',
     '^attest/(packages|package-lists|provenance|read-attestations)',
     '^engine/(?!outlook|take-snapshot)',
     '^shared-cache/(?!merge-cache)',
-    '^executor/(capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',
+    '^executor/(place|capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',
     '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
     '^oci/(deflate|digest|parse|platform|reference)',
     '^oci/(registry/byte-cursor|tar/parser)',
