@@ -18,9 +18,6 @@ export interface BakeWorld extends FunctionEnvironment {
   readonly platform: string;
 }
 
-/** What a name was set to, and where. */
-type Named = { readonly block: Block } | { readonly attribute: Attribute };
-
 /** The scope of all files together. */
 export interface BakeScope extends Scope {
   /** Names of the variables, in their order. */
@@ -89,23 +86,24 @@ const REFERABLE = ['target', 'group', 'variable'];
 
 /** @param bodies of the files, in their order: later ones count before earlier ones */
 export function bakeScope(bodies: readonly Body[], world: BakeWorld): BakeScope {
-  const named = new Map<string, Named>();
+  /** Those of the files themselves; one with the name of a variable is its default, whatever the order. */
+  const constants = new Map<string, Attribute>();
   const variables = new Map<string, Block>();
   const functions = new Map<string, HclFunction>(Object.entries(standardFunctions(world)));
   const depth = { now: 0 };
   for (const body of bodies) {
-    for (const [name, attribute] of body.attributes) named.set(name, { attribute });
+    for (const [name, attribute] of body.attributes) constants.set(name, attribute);
     for (const block of body.blocks) {
-      if (block.type === 'variable') {
-        variables.set(labelOf(block), block);
-        named.set(labelOf(block), { block });
-      } else if (block.type === 'function')
+      if (block.type === 'variable') variables.set(labelOf(block), block);
+      else if (block.type === 'function')
         functions.set(
           labelOf(block),
           userFunction(block, () => scope, depth),
         );
     }
   }
+  const names = () => [...constants.keys(), ...variables.keys()];
+  const isNamed = (name: string) => constants.has(name) || variables.has(name);
   const values = new Map<string, Value>([
     ['BAKE_LOCAL_PLATFORM', world.platform],
     ['BAKE_CMD_CONTEXT', 'cwd://'],
@@ -134,22 +132,22 @@ export function bakeScope(bodies: readonly Body[], world: BakeWorld): BakeScope 
   const scope: BakeScope = {
     variables,
     variable: (name) => {
-      const found = named.get(name);
-      if (!found) return values.get(name);
-      if ('attribute' in found)
-        return once(name, found.attribute.place, () => evaluate(found.attribute.value, scope));
-      return once(name, found.block.place, () => variableValue(found.block, scope, world));
+      const constant = constants.get(name);
+      const block = variables.get(name);
+      if (block) return once(name, block.place, () => variableValue(block, scope, world, constant));
+      if (!constant) return values.get(name);
+      return once(name, constant.place, () => evaluate(constant.value, scope));
     },
     fn: (name) => functions.get(name),
     member: ([type = '', label = '', name, ...rest], place) => {
-      if (!REFERABLE.includes(type) || named.has(type) || name === undefined || rest.length > 0)
+      if (!REFERABLE.includes(type) || isNamed(type) || name === undefined || rest.length > 0)
         return undefined;
       const attribute = findAttribute(bodies, type, label, name);
       if (!attribute) throw hclError(`there is no ${type}.${label}.${name}`, place);
       return once(`${type}.${label}.${name}`, place, () => evaluate(attribute.value, scope));
     },
     hint: (name, what) => {
-      const near = suggest(name, what === 'function' ? functions.keys() : named.keys());
+      const near = suggest(name, what === 'function' ? functions.keys() : names());
       if (near !== undefined) return `did you mean ${near}?`;
       return what === 'function' ? undefined : `declare it: variable "${name}" {}`;
     },

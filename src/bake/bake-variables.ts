@@ -1,7 +1,7 @@
 /** Variables of bake files: default, type, what the environment says, validation. */
 import type { Scope } from '../hcl/evaluate.js';
 import { evaluate, withVariables } from '../hcl/evaluate.js';
-import type { Block } from '../hcl/hcl-ast.js';
+import type { Attribute, Block } from '../hcl/hcl-ast.js';
 import type { Place } from '../hcl/hcl-source.js';
 import { hclError } from '../hcl/hcl-source.js';
 import type { Value } from '../hcl/hcl-value.js';
@@ -103,13 +103,16 @@ function validate(name: string, value: Value, { body }: Block, scope: Scope): vo
 }
 
 /**
- * The value of a variable: that of the environment before its default.
+ * The value of a variable: that of the environment before its default. Without either it is empty, or null if
+ * it has a type.
+ * @param constant an attribute of the files with its name, which counts before its own default
  * @throws BakeFileError
  */
 export function variableValue(
   block: Block,
   scope: Scope,
   { environment }: { readonly environment: Readonly<Record<string, string | undefined>> },
+  constant?: Attribute,
 ): Value {
   const { body, labels, place } = block;
   const [name = ''] = labels;
@@ -117,8 +120,9 @@ export function variableValue(
     if (!ATTRIBUTES.includes(attribute.name))
       throw hclError(`a variable has no ${attribute.name}`, attribute.place, ATTRIBUTES.join(', '));
   const declared = variableType(block);
-  const written = body.attributes.get('default');
-  const plain = written ? evaluate(written.value, scope) : null;
+  const written = constant ?? body.attributes.get('default');
+  const nothing = declared ? null : '';
+  const plain = written ? evaluate(written.value, scope) : nothing;
   const type = declared ?? typeOf(plain);
   const standard = declared
     ? fitting(name, written?.place ?? place, 'its default:', () => convertValue(plain, declared))

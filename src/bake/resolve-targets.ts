@@ -1,4 +1,5 @@
 /** Which targets are meant, with all that they inherit. */
+import { matchPath } from '../fs/select/gomatch.js';
 import { UsageError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
 import type { BakeTarget, Definition, Entry, Fields, Group, WrittenTarget } from './bake-target.js';
@@ -179,12 +180,20 @@ function addLinked(
   return [...done.values()];
 }
 
+/** The names that a name with `*`, `?` or `[a-z]` in it stands for; any other one is itself. */
+function namesLike(wanted: string, named: Named): readonly string[] {
+  const known = [...new Set([...named.targets.keys(), ...named.groups.keys()])];
+  if (known.includes(wanted) || !/[*?[]/.test(wanted)) return [wanted];
+  const like = known.filter((name) => matchPath(wanted, name));
+  return like.length > 0 ? like : [wanted];
+}
+
 /** What is built when nothing is named. */
 const DEFAULT = 'default';
 
 /**
  * The targets and groups of a command line.
- * @param wanted names; none means `default`
+ * @param wanted names, which may be patterns as path.Match of Go has them; none means `default`
  * @throws UsageError
  */
 export function selectTargets(
@@ -192,7 +201,8 @@ export function selectTargets(
   wanted: readonly string[],
   overrides: Overrides,
 ): Selection {
-  const names = wanted.length > 0 ? wanted : [DEFAULT];
+  const asked = wanted.length > 0 ? wanted : [DEFAULT];
+  const names = asked.flatMap((name) => namesLike(name, named));
   const groups = new Map<string, Group>();
   const targets = new Map<string, Fields>();
   for (const name of names) {

@@ -214,7 +214,7 @@ test('--list', async () => {
       default = "latest"
       description = "of the image"
     }
-    variable "NONE" {}
+    variable "NONE" { default = null }
     group "default" { targets = ["app"] }
     target "_common" {}
     target "app" { description = "what it is all about" }`;
