@@ -7,7 +7,8 @@ import { composeError } from './compose-yaml.js';
 /** Members of `build` and of services that are maps or lists of NAME=VALUE. */
 const PAIRS = ['args', 'labels', 'additional_contexts', 'environment', 'ssh'];
 
-function asMap(node: ComposeNode): ComposeNode {
+/** A list of NAME=VALUE as a map; a map stays as it is. */
+export function asMap(node: ComposeNode): ComposeNode {
   if (!Array.isArray(node.content)) return node;
   const items = node.content as readonly ComposeNode[];
   const pairs = items.flatMap((item): [string, ComposeNode][] => {
@@ -19,12 +20,23 @@ function asMap(node: ComposeNode): ComposeNode {
   return { ...node, content: new Map(pairs) };
 }
 
-function isSame(a: ComposeNode, b: ComposeNode): boolean {
-  return typeof a.content !== 'object' && a.content === b.content;
+/** Do both say the same, wherever they are? */
+export function isSame(a: ComposeNode, b: ComposeNode): boolean {
+  const [one, other] = [a.content, b.content];
+  if (one instanceof Map && other instanceof Map)
+    return (
+      one.size === other.size &&
+      [...(one as ReadonlyMap<string, ComposeNode>)].every(([name, value]) => {
+        const same = (other as ReadonlyMap<string, ComposeNode>).get(name);
+        return same !== undefined && isSame(value, same);
+      })
+    );
+  if (!Array.isArray(one) || !Array.isArray(other)) return one === other;
+  return one.length === other.length && one.every((item, at) => isSame(item, other[at]));
 }
 
-/** @param name of the member */
-function mergeNodes(first: ComposeNode, second: ComposeNode, name: string): ComposeNode {
+/** What the second says is added to the first, or replaces it. @param name of the member that both are */
+export function mergeNodes(first: ComposeNode, second: ComposeNode, name: string): ComposeNode {
   if (second.tag === 'override') return second;
   const [a, b] = PAIRS.includes(name) ? [asMap(first), asMap(second)] : [first, second];
   if (a.content instanceof Map && b.content instanceof Map) {
@@ -63,39 +75,11 @@ function withLongBuilds(file: ComposeNode): ComposeNode {
   return { ...file, content };
 }
 
-/** @param files in their order @throws BakeFileError for what is no compose file */
-export function mergeCompose(files: readonly ComposeNode[]): ComposeNode | undefined {
+/** @param files in their order, at least one @throws BakeFileError for what is no compose file */
+export function mergeCompose(files: readonly ComposeNode[]): ComposeNode {
   for (const file of files) {
-    if (!(file.content instanceof Map) || !member(file, 'services'))
+    if (!(file.content instanceof Map) || !(member(file, 'services') ?? member(file, 'include')))
       throw composeError('that is no compose file: it has no services', file);
-    const include = member(file, 'include');
-    if (include)
-      throw composeError('include is not supported', include, 'name the other file with -f');
   }
-  return files
-    .map(withLongBuilds)
-    .reduce<ComposeNode | undefined>(
-      (merged, file) => (merged ? mergeNodes(merged, file, '') : file),
-      undefined,
-    );
-}
-
-/** A service with what it extends. @throws BakeFileError */
-export function extendedService(
-  services: ReadonlyMap<string, ComposeNode>,
-  name: string,
-  service: ComposeNode,
-  path: readonly string[] = [],
-): ComposeNode {
-  const wanted = member(service, 'extends');
-  if (!wanted) return service;
-  const file = member(wanted, 'file');
-  if (file)
-    throw composeError('extends of another file is not supported', file, 'name that file with -f');
-  const base = wanted.content instanceof Map ? member(wanted, 'service')?.content : wanted.content;
-  const found = services.get(String(base));
-  if (!found) throw composeError(`there is no service ${String(base)}`, wanted);
-  if (path.includes(name)) throw composeError(`${name} extends itself`, wanted);
-  const parent = extendedService(services, String(base), found, [...path, name]);
-  return mergeNodes(parent, service, '');
+  return files.map(withLongBuilds).reduce((merged, file) => mergeNodes(merged, file, ''));
 }

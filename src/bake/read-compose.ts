@@ -16,7 +16,6 @@ import { composeError } from './compose-yaml.js';
 import { FieldError, parseEntry } from './field-entries.js';
 import type { LookUp } from './interpolate.js';
 import { isLocalPath } from './local-paths.js';
-import { extendedService, mergeCompose } from './merge-compose.js';
 
 /** How compose files are read. */
 export interface ComposeOptions {
@@ -29,13 +28,15 @@ export interface ComposeOptions {
         readonly directory: string;
       }
     | undefined;
+  /** `~` in paths, as compose reads it. */
+  readonly home: string | undefined;
 }
 
 const KNOWN = [
   ...['context', 'dockerfile', 'dockerfile_inline', 'args', 'ssh', 'cache_from', 'cache_to'],
   ...['additional_contexts', 'extra_hosts', 'isolation', 'privileged', 'labels', 'no_cache'],
   ...['pull', 'network', 'shm_size', 'target', 'secrets', 'tags', 'ulimits', 'platforms'],
-  ...['entitlements', 'provenance', 'sbom'],
+  ...['entitlements', 'provenance', 'sbom', 'no_cache_filter'],
 ];
 
 /** Names of targets have no dots. */
@@ -44,9 +45,10 @@ export function targetName(service: string): string {
 }
 
 /** A path as the target has it. */
-function pathOf(text: string, { project }: ComposeOptions): string {
-  if (!project || !isLocalPath(text) || isAbsolute(text)) return text;
-  return posix.join(project.directory, text);
+function pathOf(text: string, { project, home }: ComposeOptions): string {
+  const path = home === undefined ? text : text.replace(/^~(?=\/|$)/, home);
+  if (!project || !isLocalPath(path) || isAbsolute(path)) return path;
+  return posix.join(project.directory, path);
 }
 
 /** `service:NAME` is a target. */
@@ -143,13 +145,38 @@ function present(fields: { readonly [Name in keyof Fields]: Fields[Name] | undef
   return Object.fromEntries(there) as Fields;
 }
 
-function tagsOf(name: string, service: ComposeNode, build: ComposeNode, options: ComposeOptions) {
-  const image = member(service, 'image');
-  const named = image ? [composeText(image, 'image')] : [];
-  const tags = composeTexts(member(build, 'tags'), 'tags');
-  const projectName = options.project?.name;
-  if (projectName === undefined) return tags.length > 0 ? tags : named;
-  return [...(image ? named : [`${projectName}-${name}`]), ...tags];
+/** The names of `wiac compose build`: that of the image, made up if need be, and those of `tags`. */
+function projectTags(
+  name: string,
+  image: string | undefined,
+  tags: readonly string[],
+  { project }: ComposeOptions,
+): readonly string[] {
+  return project?.name === undefined ? tags : [image ?? `${project.name}-${name}`, ...tags];
+}
+
+/** Those of `build`, else that of the service: what is built is what runs. @throws BakeFileError */
+function platformsOf(service: ComposeNode, build: ComposeNode): string[] {
+  const node = member(build, 'platforms');
+  const platforms = composeTexts(node, 'platforms');
+  const own = member(service, 'platform');
+  if (!own) return platforms;
+  const platform = composeText(own, 'platform');
+  if (!node || platforms.length === 0) return [platform];
+  if (platforms.includes(platform)) return platforms;
+  throw composeError(
+    `the service is for ${platform}, and its build is not`,
+    node,
+    `add ${platform} to platforms`,
+  );
+}
+
+/** Names and addresses; that of IPv6 may be in brackets. */
+function extraHosts(node: ComposeNode | undefined): Map<string, string | null> {
+  const pairs = composePairs(node, 'extra_hosts', /[=:]/);
+  return new Map(
+    [...pairs].map(([name, value]) => [name, value?.replace(/^\[(.*)\]$/, '$1') ?? null]),
+  );
 }
 
 function refuseUnsupported(build: ComposeNode): void {
@@ -158,6 +185,13 @@ function refuseUnsupported(build: ComposeNode): void {
     throw new UnsupportedError('privileged builds are not supported', privileged?.at, {
       hint: 'write entitlements: [security.insecure], and RUN --security=insecure',
     });
+  const inline = member(build, 'dockerfile_inline');
+  if (inline && member(build, 'dockerfile'))
+    throw composeError(
+      'build has both dockerfile and dockerfile_inline',
+      inline,
+      'write one of them',
+    );
   for (const [name, node] of members(build, 'build'))
     if (!KNOWN.includes(name) && !name.startsWith('x-'))
       throw composeError(`build has no ${name}`, node, KNOWN.join(', '));
@@ -177,6 +211,8 @@ function readService(
     return node && composeText(node, key);
   };
   const context = text('context');
+  const imageNode = member(service, 'image');
+  const image = imageNode && composeText(imageNode, 'image');
   const contexts = composePairs(of('additional_contexts'), 'additional_contexts');
   const environment = composePairs(member(service, 'environment'), 'environment');
   const ssh = [...composePairs(of('ssh'), 'ssh')].map(([id, path]) =>
@@ -193,7 +229,7 @@ function readService(
     labels: new Map(
       [...composePairs(of('labels'), 'labels')].map(([key, value]) => [key, value ?? '']),
     ),
-    tags: tagsOf(name, service, build, options),
+    tags: projectTags(name, image, composeTexts(of('tags'), 'tags'), options),
     'cache-from': entries(
       of('cache_from'),
       'cache-from',
@@ -205,20 +241,20 @@ function readService(
       secretOf(node, secrets, options),
     ),
     ssh: entries(of('ssh'), 'ssh', ssh.sort()),
-    platforms: composeTexts(of('platforms'), 'platforms'),
+    platforms: platformsOf(service, build),
     pull: composeSwitch(of('pull'), 'pull') || undefined,
     'no-cache': composeSwitch(of('no_cache'), 'no_cache') || undefined,
+    'no-cache-filter': composeTexts(of('no_cache_filter'), 'no_cache_filter'),
     network: text('network'),
     'shm-size': text('shm_size'),
     ulimits: ulimits(of('ulimits')),
     entitlements: composeTexts(of('entitlements'), 'entitlements'),
-    'extra-hosts': composePairs(of('extra_hosts'), 'extra_hosts', /[=:]/),
+    'extra-hosts': extraHosts(of('extra_hosts')),
   });
-  return {
-    name: targetName(name),
-    inherits: [],
-    fields: extendsBake(fields, member(build, 'x-bake'), entries),
-  };
+  const extended = extendsBake(fields, member(build, 'x-bake'), entries);
+  // As buildx has it: other tags stand in its place.
+  const named = image === undefined || extended.tags ? extended : { ...extended, tags: [image] };
+  return { name: targetName(name), inherits: [], fields: named };
 }
 
 /** A name as compose makes one: small letters, digits, _ and -. */
@@ -230,7 +266,7 @@ function projectName(text: string): string {
 }
 
 /** The options with the name of the project, if there is one. */
-function withProject(options: ComposeOptions, file: ComposeNode | undefined): ComposeOptions {
+function withProject(options: ComposeOptions, file: ComposeNode): ComposeOptions {
   const { project } = options;
   if (!project) return options;
   const written = member(file, 'name');
@@ -247,24 +283,22 @@ function notes(name: string, build: ComposeNode): string[] {
 
 /**
  * The services that are built, as targets in the group `default`.
- * @param files in their order
+ * @param merged all files as one, as loadCompose makes it
  * @param isActive is a service with these profiles part of the project?
  * @throws BakeFileError, UnsupportedError
  */
 export function readCompose(
-  files: readonly ComposeNode[],
+  merged: ComposeNode,
   options: ComposeOptions,
   isActive: (profiles: readonly string[]) => boolean = () => true,
 ): Definition {
-  const merged = mergeCompose(files);
   const known = withProject(options, merged);
   const all = members(member(merged, 'services'), 'services');
   const secrets = member(merged, 'secrets');
   const targets: WrittenTarget[] = [];
   const inGroup: string[] = [];
   const warnings: string[] = [];
-  for (const [name, written] of all) {
-    const service = extendedService(all, name, written);
+  for (const [name, service] of all) {
     const build = member(service, 'build');
     if (!build) continue;
     warnings.push(...notes(name, build));

@@ -9,14 +9,9 @@ import type { Definition } from './bake-target.js';
 import type { ComposeNode } from './compose-yaml.js';
 import { parseDotEnv } from './dot-env.js';
 import type { LookUp } from './interpolate.js';
+import type { DefinitionFile, OtherFiles } from './load-compose.js';
 import type { ComposeOptions } from './read-compose.js';
 import { parseBakeFile, readBodies } from './read-hcl.js';
-
-/** A file that was read. */
-export interface DefinitionFile {
-  readonly name: string;
-  readonly text: string;
-}
 
 /** What a definition is made of. */
 export interface DefinitionInput {
@@ -25,6 +20,8 @@ export interface DefinitionInput {
   /** `.env`, if there is one: for compose files. */
   readonly dotEnv: DefinitionFile | undefined;
   readonly world: BakeWorld;
+  /** What compose files include and extend. */
+  readonly others: OtherFiles;
   readonly project?: ComposeOptions['project'];
   /** See readCompose. */
   readonly isActive?: ((profiles: readonly string[]) => boolean) | undefined;
@@ -55,20 +52,23 @@ function parseBody(file: DefinitionFile, kind: 'hcl' | 'json'): Body {
 
 async function readComposeFiles(
   files: readonly DefinitionFile[],
-  { dotEnv, world: { environment }, project, isActive }: DefinitionInput,
+  { dotEnv, world: { environment, home }, others, project, isActive }: DefinitionInput,
 ): Promise<Definition> {
   // YAML is loaded by those who have some.
-  const [{ parseCompose }, { readCompose }] = await Promise.all([
+  const [{ parseCompose }, { loadCompose }, { readCompose }] = await Promise.all([
     import('./compose-yaml.js'),
+    import('./load-compose.js'),
     import('./read-compose.js'),
   ]);
   const known = dotEnv && parseDotEnv(dotEnv.name, dotEnv.text, (name) => environment[name]);
   const lookUp: LookUp = (name) => environment[name] ?? known?.get(name);
   const unset = new Set<string>();
+  const onUnset = (name: string) => unset.add(name);
   const nodes = files.map(
-    ({ name, text }): ComposeNode => parseCompose(name, text, lookUp, (each) => unset.add(each)),
+    ({ name, text }): ComposeNode => parseCompose(name, text, lookUp, onUnset),
   );
-  const definition = readCompose(nodes, { lookUp, project }, isActive);
+  const merged = loadCompose(nodes, lookUp, onUnset, others);
+  const definition = readCompose(merged, { lookUp, project, home }, isActive);
   const warnings = [...unset].map((name) => `the variable ${name} is not set: it is empty`);
   return { ...definition, warnings: [...warnings, ...definition.warnings] };
 }

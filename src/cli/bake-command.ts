@@ -17,7 +17,7 @@ import type { LogFormat } from '../ui/log.js';
 import { parseBoolean } from '../util/csv-attributes.js';
 import { UnsupportedError, UsageError } from '../util/errors.js';
 import type { BakeBuildOptions } from './bake-build.js';
-import { readBakeFiles, readDotEnv, realPath } from './bake-files.js';
+import { otherFiles, readBakeFiles, readDotEnv, realPath } from './bake-files.js';
 import { openWarnings } from './build-command.js';
 import type { SetExitCode } from './declare/options.js';
 import { parsePairs } from './dockerfile-input.js';
@@ -198,10 +198,14 @@ export async function bakeCommand(
   const dotEnv = readDotEnv('.');
   // A link to a file of the user: its values would be seen by steps. What -f names is the user's own wish.
   const found = [...(options.file ? [] : files), ...(dotEnv ? [dotEnv] : [])];
-  const wishes = found.map(({ name }) => ({ kind: 'fs.read' as const, path: name }));
   const allowed = parseAllowances(allow, realPath);
-  requireAllowed(missingAllowances(wishes, allowed, realPath('.'), realPath));
-  const definition = await readDefinition({ files, dotEnv, world });
+  const requireReadable = (path: string): void =>
+    requireAllowed(
+      missingAllowances([{ kind: 'fs.read', path }], allowed, realPath('.'), realPath),
+    );
+  for (const { name } of found) requireReadable(name);
+  const others = otherFiles('.', requireReadable);
+  const definition = await readDefinition({ files, dotEnv, world, others });
   definition.warnings.forEach(warn);
   if (listing) {
     process.stdout.write(list(definition, listing));

@@ -1,7 +1,7 @@
 /** Finds and reads bake files and compose files. */
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import type { DefinitionFile } from '../bake/read-definition.js';
+import type { DefinitionFile, OtherFiles } from '../bake/load-compose.js';
 import { UsageError } from '../util/errors.js';
 
 /** In the order in which they are merged: later ones count before earlier ones. */
@@ -71,6 +71,30 @@ export function readComposeFiles(
   return {
     files: names.map(readFile),
     directory: first === '-' ? process.cwd() : dirname(resolve(first)),
+  };
+}
+
+/**
+ * What compose files include and extend: regular files alone.
+ * @param directory where their paths begin
+ * @param requireReadable throws when a path may not be read
+ */
+export function otherFiles(directory: string, requireReadable: (path: string) => void): OtherFiles {
+  const read = (name: string): DefinitionFile | undefined => {
+    const path = resolve(directory, name);
+    // As compose has it, for no variables at all.
+    if (path === '/dev/null') return { name, text: '' };
+    if (!isFile(path)) return undefined;
+    requireReadable(path);
+    return { name, text: readFile(path).text };
+  };
+  return {
+    readIfThere: read,
+    read: (name) => {
+      const file = read(name);
+      if (!file) throw new UsageError(`a compose file names ${name}: there is no such file`);
+      return file;
+    },
   };
 }
 

@@ -7,7 +7,7 @@ import { storeRoot } from '../store/paths.js';
 import { UsageError } from '../util/errors.js';
 import type { CommonBakeOptions } from './bake-command.js';
 import { bakeWorld, buildSelection, shortOverrides } from './bake-command.js';
-import { readComposeFiles, readDotEnv } from './bake-files.js';
+import { otherFiles, readComposeFiles, readDotEnv } from './bake-files.js';
 import { openWarnings } from './build-command.js';
 import type { SetExitCode } from './declare/options.js';
 
@@ -44,6 +44,7 @@ export async function composeBuild(
     files,
     dotEnv: readDotEnv(directory),
     world,
+    others: otherFiles(directory, () => {}),
     project: { name, directory },
     isActive: activeServices(options),
   });

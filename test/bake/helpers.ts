@@ -14,12 +14,30 @@ export interface Given {
   readonly set?: readonly string[];
   readonly environment?: BakeWorld['environment'];
   readonly dotEnv?: string;
+  /** What compose files may include and extend. */
+  readonly others?: Readonly<Record<string, string>>;
+  readonly home?: string;
   readonly project?: DefinitionInput['project'];
   readonly isActive?: DefinitionInput['isActive'];
 }
 
 /** Files by their names; a text alone is a docker-bake.hcl. */
 export type Files = string | Readonly<Record<string, string>>;
+
+function otherFiles(files: Readonly<Record<string, string>>): DefinitionInput['others'] {
+  const readIfThere = (name: string) => {
+    const text = files[name];
+    return text === undefined ? undefined : { name, text };
+  };
+  return {
+    readIfThere,
+    read: (name) => {
+      const file = readIfThere(name);
+      if (!file) throw new Error(`there is no ${name}`);
+      return file;
+    },
+  };
+}
 
 /** What the files say. */
 export function define(files: Files, given: Given = {}): Promise<Definition> {
@@ -29,12 +47,13 @@ export function define(files: Files, given: Given = {}): Promise<Definition> {
     dotEnv: given.dotEnv === undefined ? undefined : { name: '.env', text: given.dotEnv },
     project: given.project,
     isActive: given.isActive,
+    others: otherFiles(given.others ?? {}),
     world: {
       environment: given.environment ?? {},
       platform: 'linux/amd64',
       now: () => new Date(0),
       uuid: () => '',
-      home: undefined,
+      home: given.home,
     },
   });
 }

@@ -297,3 +297,42 @@ secrets:
   const printed = await one.wiac(['compose', 'build', '--print', '--no-cache', 'tools'], { cwd });
   expect(JSON.parse(printed.stdout)).toMatchObject({ target: { tools: { 'no-cache': true } } });
 });
+
+test('compose files include and extend others; bake reads none that is not allowed', async () => {
+  const { wiac } = machine();
+  const outside = tempDir();
+  const cwd = context({
+    'compose.yaml': `
+include: [lib/compose.yaml, "\${MORE:-lib/none.yaml}"]
+services:
+  app:
+    extends: { file: lib/common.yaml, service: base }
+    build: { args: { WORD: app } }
+`,
+    'lib/.env': 'FILE=f\n',
+    'lib/f': 'of lib',
+    'lib/none.yaml': 'services: {}',
+    'lib/compose.yaml':
+      'services: { lib: { build: { dockerfile_inline: "FROM scratch\\nCOPY ${FILE} /f" } } }',
+    'lib/common.yaml':
+      'services: { base: { build: { context: ., dockerfile_inline: "FROM scratch\\nARG WORD\\nCOPY f /$$WORD" } } }',
+  });
+  const { stdout, exitCode, stderr } = await wiac(['compose', 'build', '-q'], { cwd });
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  const files = stdout.split('\n').flatMap((line) => {
+    const [name = '', layer] = line.split('\t');
+    return layer === undefined
+      ? []
+      : [readFileSync(join(layer, name === 'lib' ? 'f' : name), 'utf8')];
+  });
+  expect(files).toEqual(['of lib', 'of lib']);
+  writeTree(outside, { 'x.yaml': 'services: { x: { build: . } }' });
+  const env = { MORE: join(outside, 'x.yaml') };
+  const bake = (...args: string[]) => wiac(['bake', '--print', ...args], { cwd, env });
+  expect(await bake()).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining(`--allow fs.read=${outside}/x.yaml`),
+  });
+  const allowed = await bake(`--allow=fs.read=${outside}`);
+  expect(JSON.parse(allowed.stdout)).toMatchObject({ target: { x: { context: outside } } });
+});
