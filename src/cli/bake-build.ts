@@ -16,6 +16,7 @@ import { progressOpener } from '../ui/progress.js';
 import { UsageError } from '../util/errors.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import { autoPrune } from './auto-prune.js';
+import type { BakeSummary } from './bake-summary.js';
 import { buildRequest } from './build-command.js';
 import { openListeners } from './build-listeners.js';
 import type { OutputPlan, WrittenOutputs } from './build-outputs.js';
@@ -37,6 +38,7 @@ export interface BakeBuildOptions extends SharedOptions {
   readonly quiet: boolean;
   readonly progress: ProgressMode;
   readonly logLevel: LogLevel;
+  readonly report?: string;
   /** @throws UsageError when the targets ask for what is not allowed, by what their paths mean now */
   readonly requireGranted: (targets: readonly BakeTarget[]) => void;
 }
@@ -94,6 +96,7 @@ async function toBuild(
   all: readonly Ready[],
   options: BakeBuildOptions,
   { sinkOf }: MergedEvents,
+  summary: BakeSummary | undefined,
   finished: Map<string, WrittenOutputs>,
   signal: AbortSignal,
   warn: WarningLog,
@@ -109,9 +112,14 @@ async function toBuild(
     request,
     { ...options, tag: given.options.tag },
     () => ({ emit: show, close: () => {}, pause: () => {}, resume: () => {} }),
-    { summary: undefined, reports: undefined, warn },
+    { summary: undefined, openReport: summary?.openReport?.(target.name), warn },
   );
-  const { emit, explain, secret } = listeners;
+  const { explain, secret } = listeners;
+  const summarize = summary?.sinkOf(target.name);
+  const emit: EventSink = (event) => {
+    summarize?.(event);
+    listeners.emit(event);
+  };
   const write = async (result: DockerfileResult): Promise<void> => {
     finished.set(target.name, await carryOutOutputs(outputs, store, result, registry, emit));
     await listeners.end(result, outputs.names);
@@ -121,7 +129,7 @@ async function toBuild(
     needs: given.needs,
     check: () => options.requireGranted([target]),
     finish: write,
-    onError: (error) => void listeners.fail(error),
+    onError: (error) => listeners.fail(error),
     request: {
       ...request,
       secret,
@@ -135,6 +143,19 @@ async function toBuild(
       onInput: ({ epoch }) => checkTimes(outputs, epoch),
     },
   };
+}
+
+/** What is told of all targets together; mostly nobody asks. @throws UsageError */
+async function getSummary(
+  targets: readonly BakeTarget[],
+  { report, progress }: BakeBuildOptions,
+  warn: WarningLog,
+): Promise<BakeSummary | undefined> {
+  const path = progress === 'github' ? process.env.GITHUB_STEP_SUMMARY || undefined : undefined;
+  if (report === undefined && path === undefined) return undefined;
+  const { openBakeSummary } = await import('./bake-summary.js');
+  const names = targets.map(({ name }) => name);
+  return openBakeSummary(names, report, path, warn);
 }
 
 /** `NAME<TAB>lowerdirs` for each; with several platforms the name has its platform behind a slash. */
@@ -163,6 +184,7 @@ export async function bakeTargets(
   readHistoryBounds(process.env);
   const ready = prepare(targets, options);
   if (!options.quiet) for (const { given } of ready) given.notices.forEach(warn);
+  const summary = await getSummary(targets, options, warn);
   const stop = abortOnSignal();
   const progress = await openDisplay(options);
   const store = await openUserStore(root, warn);
@@ -171,7 +193,9 @@ export async function bakeTargets(
   try {
     const builds: TargetBuild[] = [];
     for (const each of ready)
-      builds.push(await toBuild(store, each, ready, options, events, finished, stop.signal, warn));
+      builds.push(
+        await toBuild(store, each, ready, options, events, summary, finished, stop.signal, warn),
+      );
     const results = await bakeBuilds(store, builds, stop.signal, options.jobs).finally(() =>
       stop.dispose(),
     );
@@ -188,11 +212,16 @@ export async function bakeTargets(
       return result ? resultLines(each, result, finished.get(each.target.name)?.pushed) : [];
     });
     if (!ready.some(({ outputs }) => outputs.stdoutTaken)) process.stdout.write(lines.join(''));
+    await summary?.write();
     const executed = [...results.values()].flatMap(({ platforms }) => platforms);
     if (executed.some(({ result }) => result.executed > 0)) {
       const problem = await autoPrune(store);
       if (problem !== undefined) warn(problem);
     }
+  } catch (error) {
+    progress.close();
+    await summary?.write().catch((problem: Error) => warn(problem.message));
+    throw error;
   } finally {
     stop.dispose();
     progress.close();

@@ -225,10 +225,12 @@ async function buildAndWrite(
       .finally(() => stop.dispose());
     tellMissed(undefined);
     const lines = await useResult(store, request, options, module, outputs, result, listeners.emit);
-    await listeners.end(result, outputs?.names ?? options.tag);
-    // Standard output may be the same terminal.
-    listeners.close();
-    if (!outputs?.stdoutTaken) for (const line of lines) process.stdout.write(`${line}\n`);
+    await listeners.end(result, outputs?.names ?? options.tag).finally(() => {
+      // Standard output may be the same terminal.
+      listeners.close();
+      // There is a result, whether it could be told of or not.
+      if (!outputs?.stdoutTaken) for (const line of lines) process.stdout.write(`${line}\n`);
+    });
     await pruneAfterwards(store, options, result);
   } catch (error) {
     await listeners.fail(error);

@@ -6,6 +6,7 @@ import type { LogLevel, WarningLog } from '../ui/log.js';
 import { showsWarnings } from '../ui/log.js';
 import type { Progress } from '../ui/progress.js';
 import type { BuildOptions } from './build-command.js';
+import type { BuildReport } from './build-report.js';
 import { keepBuild } from './keep-build.js';
 
 /** Shows the events of one platform after the other. */
@@ -43,11 +44,23 @@ async function openStepSummary({ progress }: BuildOptions, env: NodeJS.ProcessEn
 /** What listeners need that has to be loaded first. */
 export interface ListenerServices {
   readonly summary: Awaited<ReturnType<typeof openStepSummary>>;
-  readonly reports: typeof import('./build-report.js') | undefined;
+  /** Opens the page of a build; undefined when nobody wants one. */
+  readonly openReport:
+    | ((store: Store, request: DockerfileBuild, tags: readonly string[]) => BuildReport)
+    | undefined;
   readonly warn: WarningLog;
 }
 
-/** Loads what the options ask for. */
+/** The page that --report asks for. @throws UsageError for a file that can't be written */
+async function reportOpener(file: string | undefined): Promise<ListenerServices['openReport']> {
+  if (file === undefined) return undefined;
+  const { openReport, requireReportFile, writeReport } = await import('./build-report.js');
+  requireReportFile(file);
+  return (store, request, tags) =>
+    openReport(store, request, tags, (report) => writeReport(file, report));
+}
+
+/** Loads what the options ask for. @throws UsageError */
 export async function listenerServices(
   options: BuildOptions,
   env: NodeJS.ProcessEnv,
@@ -55,7 +68,7 @@ export async function listenerServices(
 ): Promise<ListenerServices> {
   return {
     summary: await openStepSummary(options, env),
-    reports: options.report === undefined ? undefined : await import('./build-report.js'),
+    openReport: await reportOpener(options.report),
     warn,
   };
 }
@@ -83,15 +96,14 @@ export function openListeners(
     logLevel,
     quiet,
     progress: mode,
-    report: file,
     tag,
-  }: Pick<BuildOptions, 'logLevel' | 'quiet' | 'progress' | 'report' | 'tag'>,
+  }: Pick<BuildOptions, 'logLevel' | 'quiet' | 'progress' | 'tag'>,
   open: () => Progress,
-  { summary, reports, warn }: ListenerServices,
+  { summary, openReport, warn }: ListenerServices,
 ): BuildListeners {
   const progress = showEvents(open, logLevel);
   // It has the builds before it: the record of this one comes later.
-  const report = file === undefined ? undefined : reports?.openReport(store, file, request, tag);
+  const report = openReport?.(store, request, tag);
   const record = keepBuild(store, request);
   const { secret: given } = request;
   let isClosed = false;

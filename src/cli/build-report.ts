@@ -17,12 +17,13 @@ import type { Step, StepId } from '../plan/step.js';
 import { openCollection } from '../report/collect-events.js';
 import { fillPage } from '../report/fill-page.js';
 import { makeReport } from '../report/make-report.js';
+import type { ReportData } from '../report/report-data.js';
 import type { Store } from '../store/store.js';
-import { WiacError } from '../util/errors.js';
+import { UsageError, WiacError } from '../util/errors.js';
 import { VERSION } from '../util/version.js';
 import { buildOrigin } from './keep-build.js';
 import { readPage } from './read-page.js';
-import { writeResultFile } from './result-file.js';
+import { requireWritable, writeResultFile } from './result-file.js';
 
 /** A page that is written when its build ends. */
 export interface BuildReport {
@@ -62,15 +63,30 @@ async function readLayers(
   return layers;
 }
 
+/** Writes the page. @throws UsageError when the file can't be written */
+export function writeReport(file: string, report: ReportData): Promise<void> {
+  return writeResultFile('--report', file, fillPage(readPage('report'), report));
+}
+
+/** @throws UsageError for a file that can't be written: before a build, not after it */
+export function requireReportFile(file: string): void {
+  if (file === '-')
+    throw new UsageError('--report -: standard output is for the lowerdir string', {
+      hint: 'give a file: --report report.html',
+    });
+  requireWritable('--report', file);
+}
+
 /**
  * Collects what happens in a build; without what must not be kept, as its record.
  * @param tags what the result is to be called
+ * @param write what is done with the report of the whole
  */
 export function openReport(
   store: Store,
-  file: string,
   request: DockerfileBuild,
   tags: readonly string[],
+  write: (report: ReportData) => Promise<void>,
 ): BuildReport {
   const { command, variables, context, dockerfile, target } = buildOrigin(request);
   const started = Date.now();
@@ -82,7 +98,7 @@ export function openReport(
     collection.add(JSON.parse(toText(row)) as Timed<RecordedEvent>);
   };
   let isOpen = true;
-  const write = async (
+  const finish = async (
     exitCode: number,
     names: readonly string[],
     result: DockerfileResult | undefined,
@@ -105,7 +121,7 @@ export function openReport(
       past: await pastBuilds(store, header),
       redact,
     });
-    await writeResultFile('--report', file, fillPage(readPage('report'), report));
+    await write(report);
   };
   return {
     hide,
@@ -115,12 +131,12 @@ export function openReport(
       notePlan(plans, event);
       add(event.type === 'planned' ? { ...event, steps: recordedPlan(event.steps) } : event);
     },
-    end: (result, names) => write(0, names, result),
+    end: (result, names) => finish(0, names, result),
     fail: async (error) => {
       // It is this page that could not be written.
       if (!isOpen) return;
       add({ type: 'error', ...toRecordedError(error) });
-      await write(error instanceof WiacError ? error.exitCode : 1, tags, undefined);
+      await finish(error instanceof WiacError ? error.exitCode : 1, tags, undefined);
     },
   };
 }

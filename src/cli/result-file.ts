@@ -1,17 +1,38 @@
-/** Small files that say what a build made: --iidfile, --metadata-file. */
+/** Small files that say what a build made: --iidfile, --metadata-file, --report. */
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { getMessage } from '../oci/image-error.js';
 import { writeWhole } from '../oci/write-file.js';
 import { UsageError } from '../util/errors.js';
+
+function unwritable(option: string, path: string, cause: unknown): UsageError {
+  return new UsageError(`${option} ${path}: it cannot be written: ${getMessage(cause)}`, {
+    cause,
+    hint: 'give a file in a directory that is there',
+  });
+}
+
+/**
+ * Looks whether a file could be written, and writes nothing.
+ * @throws UsageError that names the option when it can't
+ */
+export function requireWritable(option: string, path: string): void {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats?.isDirectory()) throw new Error('it is a directory');
+    // A file is replaced by another one; what is no file is written into.
+    accessSync(stats && !stats.isFile() ? path : dirname(path), constants.W_OK);
+  } catch (cause) {
+    throw unwritable(option, path, cause);
+  }
+}
 
 /** @throws UsageError that names the option when the file can't be written */
 export async function writeResultFile(option: string, path: string, text: string): Promise<void> {
   try {
     await writeWhole(path, (file) => pipeline([text], file));
   } catch (cause) {
-    throw new UsageError(`${option} ${path}: it cannot be written: ${getMessage(cause)}`, {
-      cause,
-      hint: 'give a file in a directory that is there',
-    });
+    throw unwritable(option, path, cause);
   }
 }

@@ -20,7 +20,7 @@ const entity = (each: string) => `&#${each.codePointAt(0)};`;
 
 /** @param page what esbuild.config.js made of src/page */
 export function fillPage(page: string, data: ReportData): string {
-  const title = `${data.names[0] ?? data.dockerfile} · wiac build`;
+  const title = `${data.names[0] ?? data.target ?? data.dockerfile} · wiac build`;
   const [head = '', rest = ''] = page.split(TITLE_MARK, 2);
   const [before = '', after = ''] = rest.split(DATA_MARK, 2);
   return `${head}${title.replace(/[^\p{L}\p{N} ./:_·-]/gu, entity)}${before}${inertJson(data)}${after}`;

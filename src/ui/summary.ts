@@ -63,7 +63,7 @@ function table(build: Build, rows: readonly Row[]): string[] {
   ];
 }
 
-function describeBuild(build: Build): string[] {
+function describeBuild(build: Build, title: string): string[] {
   const rows = [...build.rows.values()];
   const hits = rows.filter(({ ended }) => ended === 'hit');
   const ran = rows.filter(({ ended }) => ended !== 'hit');
@@ -83,7 +83,7 @@ function describeBuild(build: Build): string[] {
   const shown = rows.length <= MAX_ROWS ? rows : [...ran, ...hits].slice(0, MAX_ROWS);
   const left = rows.length - shown.length;
   return [
-    '### wiac build',
+    `### ${escaped(title, MAX_TEXT)}`,
     '',
     `${facts.join(', ')}.`,
     '',
@@ -100,8 +100,8 @@ function describeBuild(build: Build): string[] {
   ];
 }
 
-/** A summary of nothing yet. */
-export function openSummary(): Summary {
+/** A summary of nothing yet. @param title of each build */
+export function openSummary(title = 'wiac build'): Summary {
   const builds: Build[] = [];
   const change = (step: StepId, facts: Partial<Row>): void => {
     const rows = builds.at(-1)?.rows;
@@ -136,5 +136,8 @@ export function openSummary(): Summary {
         if (current) current.built = event;
     }
   };
-  return { emit, markdown: () => builds.flatMap(describeBuild).join('\n') };
+  return {
+    emit,
+    markdown: () => builds.flatMap((build) => describeBuild(build, title)).join('\n'),
+  };
 }

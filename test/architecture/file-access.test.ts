@@ -111,6 +111,7 @@ const REASONS: readonly Reason[] = [
         'accessSync existsSync mkdtempSync readFileSync rmSync statSync statfsSync',
       'cli/log-file.ts': 'appendFileSync writeFileSync',
       'cli/step-summary.ts': 'appendFileSync statSync',
+      'cli/result-file.ts': 'accessSync statSync',
       'cli/registry-options.ts': 'existsSync',
       'cli/run-container.ts': 'readFileSync statSync',
       'cli/run-environment.ts': 'readFileSync',

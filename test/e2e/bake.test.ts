@@ -150,6 +150,37 @@ describe('targets at once', () => {
   });
 });
 
+test('one page about all targets, and one summary of a CI job', async () => {
+  const { wiac } = machine();
+  const cwd = project();
+  const file = (name: string) => join(cwd, name);
+  const dataOf = (name: string) =>
+    JSON.parse(/id="data">(.*?)<\/script>/.exec(readFileSync(file(name), 'utf8'))?.[1] ?? '');
+  const env = { GITHUB_STEP_SUMMARY: file('summary.md') };
+  const flags = ['--progress=github', '--report', 'page.html'];
+  expect(await wiac(['bake', ...flags], { cwd, env })).toMatchObject({ exitCode: 0 });
+  const { builds, exitCode, target } = dataOf('page.html');
+  expect({ exitCode, target }).toEqual({ exitCode: 0, target: 'one, two, base, app' });
+  const named = builds.map(({ platform }: { platform: string }) => platform.split(' ')[0]);
+  expect(named).toEqual(['one', 'two', 'base', 'app']);
+  const texts = builds.map(({ steps }: { steps: { text: string }[] }) => steps.at(-1)?.text);
+  expect(texts[0]).toContain('echo one');
+  expect(builds[3].layers.layers.length).toBeGreaterThan(1);
+  const titles = readFileSync(file('summary.md'), 'utf8').match(/^### .*/gm);
+  expect(titles).toEqual(['one', 'two', 'base', 'app'].map((name) => `### wiac bake ${name}`));
+
+  writeTree(cwd, { 'two.Dockerfile': 'FROM scratch\nCOPY bin /bin\nRUN exit 7\n' });
+  const failed = await wiac(['bake', ...flags], { cwd, env });
+  expect(failed.exitCode).toBe(5);
+  expect(dataOf('page.html')).toMatchObject({ exitCode: 5, error: { code: 'STEP_FAILED' } });
+  expect(readFileSync(file('summary.md'), 'utf8')).toContain('**failed**');
+  expect(await wiac(['bake', '--report', '/dev/null/x'], { cwd })).toMatchObject({
+    exitCode: 2,
+    stdout: '',
+    stderr: expect.stringContaining('--report /dev/null/x: it cannot be written'),
+  });
+});
+
 describe('mistakes and questions', () => {
   test('a mistake has its line, and an exit code of its own', async () => {
     const { wiac } = machine();

@@ -1,5 +1,5 @@
 /** `wiac build --report`: the page of a build, opened, clicked and searched in a browser. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -173,17 +173,29 @@ test('builds end as they would without', () => {
   expect(outcomes.get('failed')?.stderr).toContain('exit code 7');
 });
 
-test('a file that cannot be written is said, and hides no other error', async () => {
+test('a file that cannot be written is said before the build', async () => {
+  const { root: store, wiac } = machine();
+  const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /\n' });
+  for (const file of ['/dev/null/x', '-', root]) {
+    const { exitCode, stdout, stderr } = await wiac(['build', '--report', file, root]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(`--report ${file}: `);
+    expect(existsSync(join(store, 'layers'))).toBe(false);
+  }
+});
+
+test('one that turns out so after it hides neither its result nor another error', async () => {
   const { wiac } = machine();
   const root = context({ Dockerfile: 'FROM scratch\nCOPY bin /\n' });
-  const there = await wiac(['build', '--report', '/dev/null/x', root]);
+  const there = await wiac(['build', '--report', '/dev/full', root]);
   expect(there).toMatchObject({
     exitCode: 2,
-    stderr: expect.stringContaining('--report /dev/null/x: it cannot be written'),
+    stdout: expect.stringContaining('/l/'),
+    stderr: expect.stringContaining('--report /dev/full: it cannot be written'),
   });
   expect(there.stderr.split('it cannot be written')).toHaveLength(2);
   writeTree(root, { Dockerfile: 'FROM scratch\nCOPY gone /\n' });
-  const failed = await wiac(['build', '--report', '/dev/null/x', root]);
+  const failed = await wiac(['build', '--report', '/dev/full', root]);
   expect(failed.exitCode).toBe(4);
   expect(failed.stderr).toContain('it cannot be written');
   expect(failed.stderr).toContain('gone');

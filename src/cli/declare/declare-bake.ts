@@ -22,6 +22,7 @@ function commonOptions(command: Command): Command {
     .option('--provenance <mode>', 'as in wiac build, for every target')
     .option('--sbom <wanted>', 'as in wiac build, for every target')
     .option('--builder <name>', 'of docker, changes nothing')
+    .option('--report <file>', 'write a page about all targets, as wiac build --report does')
     .option('-q, --quiet', 'no progress, only results, warnings and errors', false)
     .option(
       '-j, --jobs <n>',

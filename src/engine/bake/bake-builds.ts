@@ -24,8 +24,8 @@ export interface TargetBuild {
   readonly check?: () => void;
   /** What is done with the result; the whole is over when that is. */
   readonly finish?: (result: DockerfileResult) => Promise<void>;
-  /** Told why there is none. */
-  readonly onError?: (error: unknown) => void;
+  /** Told why there is none; the whole is over when it has ended. */
+  readonly onError?: (error: unknown) => Promise<void>;
 }
 
 /** The images of a result, one for each platform. */
@@ -77,11 +77,13 @@ export function bakeBuilds(
     const begin = (target: TargetBuild): Promise<DockerfileResult> => {
       const known = begun.get(target.name);
       if (known) return known;
-      const promise = build(target);
-      promise.catch((error: unknown) => {
-        target.onError?.(error);
+      const promise = build(target).catch(async (error: unknown) => {
         stop(error);
+        await target.onError?.(error);
+        throw error;
       });
+      // Whoever waits for all of them tells of it.
+      promise.catch(() => {});
       begun.set(target.name, promise);
       return promise;
     };
