@@ -14,6 +14,8 @@ import { variableValue } from './bake-variables.js';
 export interface BakeWorld extends FunctionEnvironment {
   /** Variables of the environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The context of the command, for definitions that are elsewhere. */
+  readonly commandContext: string;
   /** `os/architecture` of this machine. */
   readonly platform: string;
 }
@@ -106,7 +108,7 @@ export function bakeScope(bodies: readonly Body[], world: BakeWorld): BakeScope 
   const isNamed = (name: string) => constants.has(name) || variables.has(name);
   const values = new Map<string, Value>([
     ['BAKE_LOCAL_PLATFORM', world.platform],
-    ['BAKE_CMD_CONTEXT', 'cwd://'],
+    ['BAKE_CMD_CONTEXT', world.commandContext],
   ]);
   const pending = new Set<string>();
   const failed = new Map<string, unknown>();

@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { missingAllowances, parseAllowances, requireAllowed } from '../bake/allowances.js';
 import type { BakeWorld } from '../bake/bake-scope.js';
 import type { Definition } from '../bake/bake-target.js';
+import type { OtherFiles } from '../bake/load-compose.js';
 import { wishesOf } from '../bake/local-paths.js';
 import type { Listing } from '../bake/print-targets.js';
 import { listTargets, listVariables, printedSelection } from '../bake/print-targets.js';
 import { readDefinition } from '../bake/read-definition.js';
+import { isRemoteDefinition, remoteSelection } from '../bake/remote-definition.js';
 import type { Selection } from '../bake/resolve-targets.js';
 import { mergeNamed, selectTargets, withPlatforms } from '../bake/resolve-targets.js';
 import { parseOverrides } from '../bake/target-overrides.js';
@@ -15,7 +17,7 @@ import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { storeRoot } from '../store/paths.js';
 import type { LogFormat } from '../ui/log.js';
 import { parseBoolean } from '../util/csv-attributes.js';
-import { UnsupportedError, UsageError } from '../util/errors.js';
+import { UsageError } from '../util/errors.js';
 import type { BakeBuildOptions } from './bake-build.js';
 import { otherFiles, readBakeFiles, readDotEnv, realPath } from './bake-files.js';
 import { openWarnings } from './build-command.js';
@@ -23,6 +25,7 @@ import type { SetExitCode } from './declare/options.js';
 import { parsePairs } from './dockerfile-input.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
+import type { RemoteFiles } from './remote-bake-files.js';
 
 /** Options of `wiac bake` and `wiac compose build`, as commander gives them. */
 export interface CommonBakeOptions
@@ -69,9 +72,17 @@ export function shortOverrides(options: CommonBakeOptions): string[] {
   ];
 }
 
-/** What bake files may know of this machine. @param variables of --var */
-export function bakeWorld(variables: Readonly<Record<string, string>> = {}): BakeWorld {
+/**
+ * What bake files may know of this machine.
+ * @param variables of --var
+ * @param commandContext BAKE_CMD_CONTEXT
+ */
+export function bakeWorld(
+  variables: Readonly<Record<string, string>> = {},
+  commandContext = 'cwd://',
+): BakeWorld {
   return {
+    commandContext,
     environment: { ...process.env, ...variables },
     platform: formatPlatform(hostPlatform()),
     now: () => new Date(),
@@ -173,17 +184,42 @@ function allowedBySet(given: readonly string[]): string[] {
   });
 }
 
+/** What stands before the targets: where the definition is, and what BAKE_CMD_CONTEXT is. */
+function splitRemote(given: readonly string[]) {
+  const [first, second] = given;
+  if (first === undefined || !isRemoteDefinition(first)) return { targets: given };
+  if (second === undefined || !isRemoteDefinition(second))
+    return { remote: first, targets: given.slice(1) };
+  return { remote: first, commandContext: second, targets: given.slice(2) };
+}
+
+/** A repository of this machine that the command line names may be read. */
+function allowedRemote(remote: string | undefined): string[] {
+  if (remote === undefined || !/^file:\/\//i.test(remote) || !URL.canParse(remote)) return [];
+  const { pathname } = new URL(remote);
+  return [`fs.read=${decodeURIComponent(pathname)}`];
+}
+
+function localFiles({ file }: BakeOptions, others: OtherFiles): RemoteFiles {
+  return { files: readBakeFiles(file), others, place: undefined, close: () => {} };
+}
+
+async function fetchFiles(
+  remote: string,
+  { file }: BakeOptions,
+  local: OtherFiles,
+): Promise<RemoteFiles> {
+  const { readRemoteBakeFiles } = await import('./remote-bake-files.js');
+  return readRemoteBakeFiles(remote, file, local);
+}
+
 /** Reads the files, and does what is asked for. @throws BakeFileError, UsageError, what a build throws */
 export async function bakeCommand(
-  wanted: readonly string[],
+  given: readonly string[],
   options: BakeOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
-  const remote = wanted.find((name) => /^[a-z]+:\/\/|^git@/.test(name));
-  if (remote !== undefined)
-    throw new UnsupportedError('bake files of repositories are not supported', undefined, {
-      hint: `git clone ${remote}, and wiac bake in there`,
-    });
+  const { remote, commandContext, targets } = splitRemote(given);
   const listing = options.list === undefined ? undefined : parseListing(options.list);
   if (!options.print && !listing) {
     const root = storeRoot(process.env, process.getuid?.() === 0);
@@ -191,34 +227,42 @@ export async function bakeCommand(
     if (relayed !== undefined) return setExitCode(relayed);
   }
   const warn = await openWarnings(options);
-  const world = bakeWorld(parsePairs(options.var, '--var'));
-  const allow = [...options.allow, ...allowedBySet(options.set)];
+  let selection: Selection;
+  const world = bakeWorld(parsePairs(options.var, '--var'), commandContext);
+  const allow = [...options.allow, ...allowedBySet(options.set), ...allowedRemote(remote)];
   if (process.env.BUILDX_BAKE_ENTITLEMENTS_FS === '0') allow.push('fs=*');
-  const files = readBakeFiles(options.file);
   const dotEnv = readDotEnv('.');
-  // A link to a file of the user: its values would be seen by steps. What -f names is the user's own wish.
-  const found = [...(options.file ? [] : files), ...(dotEnv ? [dotEnv] : [])];
   const allowed = parseAllowances(allow, realPath);
   const requireReadable = (path: string): void =>
     requireAllowed(
       missingAllowances([{ kind: 'fs.read', path }], allowed, realPath('.'), realPath),
     );
-  for (const { name } of found) requireReadable(name);
-  const others = otherFiles('.', requireReadable);
-  const definition = await readDefinition({ files, dotEnv, world, others });
-  definition.warnings.forEach(warn);
-  if (listing) {
-    process.stdout.write(list(definition, listing));
-    return;
+  const local = otherFiles('.', requireReadable);
+  const found =
+    remote === undefined ? localFiles(options, local) : await fetchFiles(remote, options, local);
+  try {
+    // A link to a file of the user: its values would be seen by steps. What -f names is the user's own wish.
+    const isFound = remote === undefined && options.file === undefined;
+    for (const { name } of [...(isFound ? found.files : []), ...(dotEnv ? [dotEnv] : [])])
+      requireReadable(name);
+    const { files, others } = found;
+    const definition = await readDefinition({ files, dotEnv, world, others });
+    definition.warnings.forEach(warn);
+    if (listing) {
+      process.stdout.write(list(definition, listing));
+      return;
+    }
+    const named = mergeNamed(definition);
+    const set = [
+      ...options.set,
+      ...shortOverrides(options),
+      ...(options.load ? ['*.load=true'] : []),
+    ];
+    const overrides = parseOverrides(set, [...named.targets.values()], world.environment);
+    selection = remoteSelection(selectTargets(named, targets, overrides), found.place);
+  } finally {
+    found.close();
   }
-  const named = mergeNamed(definition);
-  const given = [
-    ...options.set,
-    ...shortOverrides(options),
-    ...(options.load ? ['*.load=true'] : []),
-  ];
-  const overrides = parseOverrides(given, [...named.targets.values()], world.environment);
-  const selection = selectTargets(named, wanted, overrides);
   const call = options.check ? 'check' : options.call;
   await buildSelection(selection, options, call, allow, setExitCode, warn);
 }

@@ -5,7 +5,7 @@ import type { DefinitionFile, OtherFiles } from '../bake/load-compose.js';
 import { UsageError } from '../util/errors.js';
 
 /** In the order in which they are merged: later ones count before earlier ones. */
-const BAKE_FILES = [
+export const BAKE_FILES = [
   ...['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'],
   ...['docker-bake.json', 'docker-bake.hcl'],
   ...['docker-bake.override.json', 'docker-bake.override.hcl'],
@@ -15,7 +15,7 @@ const BAKE_FILES = [
 const COMPOSE_FILES = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
 
 /** Longer than any bake file. */
-const MAX_BYTES = 16 << 20;
+export const MAX_BYTES = 16 << 20;
 
 function readFile(name: string): DefinitionFile {
   try {
@@ -27,13 +27,21 @@ function readFile(name: string): DefinitionFile {
     const reason = isMissing ? 'there is no such file' : (cause as Error).message;
     throw new UsageError(`--file ${name}: ${reason}`, {
       cause,
-      hint: /^(https?|git|ssh):|^git@/.test(name) ? 'clone the repository first' : undefined,
+      hint: /^(https?|git|ssh):|^git@/.test(name)
+        ? 'give it before the targets: wiac bake URL [TARGET...]'
+        : undefined,
     });
   }
 }
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** The files of a definition, and what reads those that they name. */
+export interface FoundFiles {
+  readonly files: readonly DefinitionFile[];
+  readonly others: OtherFiles;
 }
 
 /** Files of -f, else those of the working directory. @throws UsageError */

@@ -112,6 +112,7 @@ const REASONS: readonly Reason[] = [
       'cli/log-file.ts': 'appendFileSync writeFileSync',
       'cli/step-summary.ts': 'appendFileSync statSync',
       'cli/result-file.ts': 'accessSync statSync',
+      'cli/remote-bake-files.ts': 'mkdirSync',
       'cli/registry-options.ts': 'existsSync',
       'cli/run-container.ts': 'readFileSync statSync',
       'cli/run-environment.ts': 'readFileSync',

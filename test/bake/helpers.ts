@@ -50,6 +50,7 @@ export function define(files: Files, given: Given = {}): Promise<Definition> {
     others: otherFiles(given.others ?? {}),
     world: {
       environment: given.environment ?? {},
+      commandContext: 'cwd://',
       platform: 'linux/amd64',
       now: () => new Date(0),
       uuid: () => '',

@@ -43,7 +43,10 @@ export function addBake(program: Command, setExitCode: SetExitCode): void {
     .description(
       'Builds targets of docker-bake.hcl, docker-bake.json and compose files together: a step that several of them need is run once. Standard output has a line for each target: its name, a tab, and its lowerdir string.',
     )
-    .argument('[targets...]', 'targets and groups (default: default)')
+    .argument(
+      '[targets...]',
+      'targets and groups (default: default); before them the repository or URL of a definition that is not here',
+    )
     .option(
       '-f, --file <file>',
       'a bake or compose file, - is standard input; can be given several times',
