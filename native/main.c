@@ -4,6 +4,7 @@
 //   wiac-sys run PARENT   one container that has our own streams, for `wiac run`; PARENT is wiac
 //   wiac-sys files        what is to be done with files, over descriptor 3
 //   wiac-sys once         the same over the standard streams, until there is no more
+//   wiac-sys calls        prints which system calls are missing, for `wiac doctor`
 //   wiac-sys --version
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "containers.h"
 #include "files.h"
 #include "itself.h"
@@ -42,6 +44,7 @@ int main(int argc, char **argv) {
         printf("wiac-sys " PROTOCOL "\n");
         return 0;
     }
+    if (argc == 2 && strcmp(argv[1], "calls") == 0) return print_missing_calls();
     // What the caller opened ends here.
     syscall(SYS_close_range, SOCKET + 1, ~0u, 0);
     if (argc >= 2 && fcntl(SOCKET, F_SETFD, 0) != -1) {

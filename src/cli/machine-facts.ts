@@ -44,7 +44,14 @@ function attempt(action: () => void): Trial {
 async function run(program: string, ...args: string[]): Promise<Trial> {
   const { exitCode, stderr, shortMessage } = await execa(program, args, { reject: false });
   if (exitCode === 0) return WORKS;
-  return { works: false, why: stderr.trim().split('\n').at(-1) || (shortMessage ?? 'it failed') };
+  // mount(8) says what to read as well, in lines of their own.
+  const [why] = stderr.trim().split('\n', 1);
+  return { works: false, why: why || (shortMessage ?? 'it failed') };
+}
+
+async function missingCalls(): Promise<string[]> {
+  const { stdout, exitCode } = await execa(getBinary(), ['calls'], { reject: false });
+  return exitCode === 0 ? stdout.split('\n').filter(Boolean) : [];
 }
 
 /** The nearest directory that is there. */
@@ -131,6 +138,7 @@ export async function machineFacts(env: NodeJS.ProcessEnv): Promise<MachineFacts
     node: process.version,
     user: { uid, name },
     helper: attempt(() => accessSync(getBinary(), constants.X_OK)),
+    missingCalls: await missingCalls(),
     userNamespace: isRoot ? WORKS : await run('unshare', '--user', '--map-root-user', 'true'),
     ranges: {
       subuid: hasRange('/etc/subuid', name, uid),

@@ -11,6 +11,8 @@ export interface MachineFacts {
   readonly user: { readonly uid: number; readonly name: string };
   /** The program of native/. */
   readonly helper: Trial;
+  /** System calls that wiac needs, and that are not there or hidden. */
+  readonly missingCalls: readonly string[];
   /** A mount of overlayfs on the file system of the store, as wiac makes it. */
   readonly overlay: Trial;
   /** Of users other than root: a user namespace with one user. */

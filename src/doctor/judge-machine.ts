@@ -41,9 +41,18 @@ function tried(name: string, trial: Trial, works: string, mend: string): Finding
 
 const bytes = (count: number) => `${(count / 1e9).toFixed(1)} GB`;
 
-const kernel: Judge = ({ kernel: release }) => {
+const kernel: Judge = ({ kernel: release, missingCalls }) => {
   const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
   const isOld = major < LEAST_KERNEL[0] || (major === LEAST_KERNEL[0] && minor < LEAST_KERNEL[1]);
+  if (!isOld && missingCalls.length > 0)
+    return {
+      ...{
+        name: 'kernel',
+        state: 'missing',
+        text: `${release} without ${missingCalls.join(', ')}`,
+      },
+      mend: 'in a container: docker run --security-opt seccomp=unconfined; else another kernel',
+    };
   if (!isOld) return ok('kernel', release);
   const text = `${release}: wiac needs Linux ${LEAST_KERNEL.join('.')} or newer`;
   return { name: 'kernel', state: 'missing', text, mend: 'boot a newer kernel' };

@@ -125,7 +125,10 @@ export async function openStore(
     const typed = asStoreError(root, error);
     if (typed instanceof WiacError) throw typed;
     throw new StoreError(`the store ${root} can't be opened: ${(error as Error).message}`, {
-      hint: 'check its owner and mode, or use another store: set WIAC_ROOT',
+      hint:
+        (error as NodeJS.ErrnoException).code === 'ENOSYS'
+          ? 'the kernel lacks what wiac needs, or something hides it: see wiac doctor'
+          : 'check its owner and mode, or use another store: set WIAC_ROOT',
       cause: error,
     });
   }

@@ -12,6 +12,7 @@ const HEALTHY: MachineFacts = {
   node: 'v20.15.0',
   user: { uid: 1000, name: 'joe' },
   helper: works,
+  missingCalls: [],
   overlay: works,
   userNamespace: works,
   ranges: { subuid: true, subgid: true, uidmap: true },
@@ -38,6 +39,10 @@ describe('what is missing, and what mends it', () => {
   test.each<[string, Partial<MachineFacts>, string, RegExp, RegExp]>([
     ['kernel', { kernel: '5.10.0-28' }, 'missing', /5\.12 or newer/, /newer kernel/],
     ['kernel', { kernel: '4.19' }, 'missing', /4\.19/, /newer kernel/],
+    [
+      ...(['kernel', { missingCalls: ['openat2', 'open_tree'] }, 'missing'] as const),
+      ...([/^6\.1\S+ without openat2, open_tree$/, /seccomp=unconfined/] as const),
+    ],
     ['wiac-sys', { helper: fails('gone') }, 'missing', /^gone$/, /npm run build/],
     [
       'overlayfs',

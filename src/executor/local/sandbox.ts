@@ -32,7 +32,9 @@ function setupHint(message: string): string | undefined {
   if (/^overlay /.test(message)) {
     return 'overlayfs refused these directories: is the store on overlayfs itself, or a layer missing? see dmesg';
   }
-  if (/Function not implemented/.test(message)) return 'wiac needs Linux 5.12 or newer';
+  if (/Function not implemented/.test(message)) {
+    return 'wiac needs Linux 5.12 or newer, and nothing that hides its system calls: see wiac doctor';
+  }
   return undefined;
 }
 
