@@ -4,11 +4,20 @@
  * buildah makes of the same Dockerfile.
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { readTreeXattrs } from '../../src/fs/scan/tree-xattrs.js';
+import { clone, exampleCommands } from '../support/examples.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { machine, tempDir, writeTree } from '../support/wiac.js';
@@ -34,6 +43,12 @@ const STEPS = [
 let registry: Registry;
 let buildahStorage: string[];
 let base: string;
+let example: ReturnType<typeof clone>;
+/** The commands of examples/debian: the one that makes the base, and what comes after it. */
+let bootstrap: string;
+let usage: string[];
+
+const PATIENT = `'--aptopt=Acquire::Retries "5"'`;
 
 const buildah = async (...args: string[]) =>
   (await execa('buildah', [...buildahStorage, ...args])).stdout.trim();
@@ -62,10 +77,12 @@ beforeAll(async () => {
   buildahStorage.push('--storage-driver', 'vfs');
   const context = join(root, 'context');
   mkdirSync(context);
-  const packages = '--include=iputils-ping,tzdata';
-  const tar = join(context, 'base.tar');
-  const patient = '--aptopt=Acquire::Retries "5"';
-  await execa('mmdebstrap', ['-q', '--variant=minbase', packages, patient, 'bookworm', tar]);
+  [bootstrap = '', ...usage] = exampleCommands('debian').trim().split('\n');
+  example = clone();
+  // As the example makes it, with packages that have file capabilities and can be purged.
+  const more = `mmdebstrap --include=iputils-ping,tzdata ${PATIENT}`;
+  await execa('sh', ['-ec', bootstrap.replace(/^mmdebstrap/, more)], example);
+  copyFileSync(join(example.cwd, 'examples/debian/base.tar'), join(context, 'base.tar'));
   writeTree(context, { Dockerfile: 'FROM scratch\nADD base.tar /\nCMD ["sh"]\n' });
   base = `${registry.host}/debian:minbase`;
   await buildah('build', '--isolation', 'chroot', '-q', '-t', base, context);
@@ -173,4 +190,26 @@ describe('Debian minbase', () => {
     },
     HOOK_MS,
   );
+});
+
+describe('examples', () => {
+  const run = (script: string, place: ReturnType<typeof clone>) =>
+    execa('sh', ['-ec', script], { ...place, all: true });
+
+  test('debian does what its README says', async () => {
+    expect(bootstrap).toMatch(/^mmdebstrap .* examples\/debian\/base\.tar$/);
+    const { all } = await run(usage.join('\n'), example);
+    expect(all).toMatch(/^a base of your own\n[a-z0-9]+$/m);
+    expect(await run(`wiac why examples/debian`, example)).toMatchObject({
+      all: 'every step is in the cache',
+    });
+  });
+
+  test('c does what its README says', async () => {
+    const commands = exampleCommands('c').replace(/^mmdebstrap/, `mmdebstrap ${PATIENT}`);
+    const { all } = await run(commands, clone());
+    expect(all).toMatch(/^hello from C$/m);
+    expect(all).toMatch(/^\[build 2\/2\] done/m);
+    expect(all).toContain('CACHED (same content) COPY --from=build');
+  });
 });

@@ -1,13 +1,10 @@
 /** README, --help and examples say what works: every command in them is executed here. */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { machine, tempDir, WIAC } from '../support/wiac.js';
-
-function shellBlocks(markdown: string): string[] {
-  return [...markdown.matchAll(/```sh\n(.*?)```/gs)].map(([, text]) => text ?? '');
-}
+import { clone, exampleCommands, shellBlocks } from '../support/examples.js';
+import { machine, tempDir } from '../support/wiac.js';
 
 const README = readFileSync('README.md', 'utf8');
 const CI = readFileSync('.ci/run', 'utf8');
@@ -15,20 +12,6 @@ const CI = readFileSync('.ci/run', 'utf8');
 /** Debian packages that a set-up installs. */
 function packagesIn(commands: string): string[] {
   return /apt-get install -y -qq (.*)/.exec(commands)?.[1]?.split(' ') ?? [];
-}
-
-/** A place that looks like a clone, with the `wiac` command on the path. */
-function clone(): { cwd: string; env: Record<string, string> } {
-  const cwd = tempDir();
-  cpSync('examples', join(cwd, 'examples'), {
-    recursive: true,
-    filter: (path) => !path.endsWith('/diff'),
-  });
-  const bin = tempDir();
-  writeFileSync(join(bin, 'wiac'), `#!/bin/sh\nexec ${process.execPath} ${WIAC} "$@"\n`, {
-    mode: 0o755,
-  });
-  return { cwd, env: { PATH: `${bin}:${process.env.PATH}`, WIAC_ROOT: join(tempDir(), 'store') } };
 }
 
 describe('README', () => {
@@ -197,12 +180,15 @@ const EXAMPLES: Readonly<Record<string, RegExp>> = {
   'ci-cache': /3 steps cached, 0 run/,
 };
 
+/** A program that has a test of its own, and what needs Debian's packages (debian.test.ts). */
+const ELSEWHERE = ['library', 'debian', 'c'];
+
 describe('examples', () => {
   test('each is in their list, and has a README of few lines', () => {
     const names = readdirSync('examples', { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
-    expect([...Object.keys(EXAMPLES), 'library'].sort()).toEqual(names.sort());
+    expect([...Object.keys(EXAMPLES), ...ELSEWHERE].sort()).toEqual(names.sort());
     const list = readFileSync('examples/README.md', 'utf8');
     expect(names.filter((name) => !list.includes(`| [${name}](${name}) |`))).toEqual([]);
     for (const name of names)
@@ -211,12 +197,9 @@ describe('examples', () => {
       ).toBeLessThan(25);
   });
 
-  // examples/library is a program; it has a test of its own.
   test.each(Object.entries(EXAMPLES))('%s does what its README says', async (name, printed) => {
     const { cwd, env } = clone();
-    const readme = readFileSync(join('examples', name, 'README.md'), 'utf8');
-    const [block = ''] = shellBlocks(readme);
-    const { all } = await execa('sh', ['-e', '-c', block], { cwd, env, all: true });
+    const { all } = await execa('sh', ['-e', '-c', exampleCommands(name)], { cwd, env, all: true });
     expect(all).toMatch(printed);
   });
 });
