@@ -14,6 +14,20 @@ function packagesIn(commands: string): string[] {
   return /apt-get install -y -qq (.*)/.exec(commands)?.[1]?.split(' ') ?? [];
 }
 
+/** What the commands of an example are to have printed last, beyond that they worked. */
+const EXAMPLES: Readonly<Record<string, RegExp>> = {
+  article: /^first\nnote$/m,
+  hello: /hello from a container/,
+  stages: /left and right/,
+  'cache-mount': /^day 1\nday 2$/m,
+  'node-app': /hello, container(.|\n)*CACHED.* COPY --from=test/,
+  monorepo: /^web\napi$/m,
+  'ci-cache': /3 steps cached, 0 run/,
+};
+
+/** A program that has a test of its own, and what needs Debian's packages (debian.test.ts). */
+const ELSEWHERE = ['library', 'debian', 'c'];
+
 describe('README', () => {
   const [setUp = '', ...blocks] = shellBlocks(README);
 
@@ -149,6 +163,8 @@ describe('CONTRIBUTING', () => {
       'README.md',
       'CONTRIBUTING.md',
       'bench/README.md',
+      'examples/README.md',
+      ...[...Object.keys(EXAMPLES), ...ELSEWHERE].map((name) => `examples/${name}/README.md`),
       ...readdirSync('docs')
         .filter((name) => name.endsWith('.md'))
         .map((name) => `docs/${name}`),
@@ -168,20 +184,6 @@ test('--help and --version end with 0 and say so on standard output', async () =
   expect(await wiac(['--version'])).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
   expect((await wiac(['--help'])).stdout).toContain('Build and run:');
 });
-
-/** What the commands of an example are to have printed last, beyond that they worked. */
-const EXAMPLES: Readonly<Record<string, RegExp>> = {
-  article: /^first\nnote$/m,
-  hello: /hello from a container/,
-  stages: /left and right/,
-  'cache-mount': /^day 1\nday 2$/m,
-  'node-app': /hello, container(.|\n)*CACHED.* COPY --from=test/,
-  monorepo: /^web\napi$/m,
-  'ci-cache': /3 steps cached, 0 run/,
-};
-
-/** A program that has a test of its own, and what needs Debian's packages (debian.test.ts). */
-const ELSEWHERE = ['library', 'debian', 'c'];
 
 describe('examples', () => {
   test('each is in their list, and has a README of few lines', () => {
