@@ -26,6 +26,12 @@ function isAlive(group: number): boolean {
   });
 }
 
+/**
+ * Runs `$0` with its arguments. A process beside it reads from a pipe that wiac holds open: when wiac is killed, that
+ * ends, and with it the whole process group.
+ */
+const GUARDED = '(read -r _ <&3; kill -KILL 0) & exec 3<&-; exec sh -c "$0" wiac "$@"';
+
 /** The program of --exec, which is started again for each result. */
 export interface WatchProgram {
   /** Ends the one that runs, and starts another one. @param lowerdirs of each platform */
@@ -65,10 +71,12 @@ export function watchProgram(command: string, onExit: (how: string) => void): Wa
   };
   const start = (lowerdirs: readonly string[]): void => {
     // A process group of its own: what the shell starts ends with it.
-    const child = spawn('sh', ['-c', command, 'wiac', ...lowerdirs], {
+    const child = spawn('sh', ['-c', GUARDED, command, ...lowerdirs], {
       detached: true,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
     });
+    // Nothing comes from there, and its end is no news.
+    child.stdio[3]?.once('error', () => {});
     const { pid } = child;
     running = pid;
     child.once('error', (error) => onExit(error.message));

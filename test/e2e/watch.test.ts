@@ -231,6 +231,23 @@ describe('the command', () => {
     expect(processesWith(mark)).toEqual([]);
   });
 
+  test('--exec: the program ends as well when wiac is killed', async () => {
+    const { root } = machine();
+    const path = context({ Dockerfile: dockerfile('COPY f /f'), f: 'one' });
+    const mark = `${99_000_000 + process.pid}`;
+    const command = `trap '' TERM; sleep ${mark} & echo is up; sleep ${mark}`;
+    const watch = execa(
+      process.execPath,
+      [WIAC, 'build', '-q', '--watch', '--exec', command, path],
+      { reject: false, env: { WIAC_ROOT: root } },
+    );
+    await printed(watch.stdout, 'is up\n');
+    expect(processesWith(mark).length).toBeGreaterThan(1);
+    watch.kill('SIGKILL');
+    await watch;
+    while (processesWith(mark).length > 0) await sleep(20);
+  });
+
   test.each([
     ['-', 'needs files of this machine'],
     ['https://example.test/x.git', 'needs files of this machine'],
