@@ -5,7 +5,7 @@ import type { TargetBuild } from '../engine/bake/bake-builds.js';
 import { bakeBuilds } from '../engine/bake/bake-builds.js';
 import type { MergedEvents } from '../engine/bake/merged-events.js';
 import { mergeEvents } from '../engine/bake/merged-events.js';
-import type { DockerfileResult } from '../engine/build-dockerfile.js';
+import type { DockerfileBuild, DockerfileResult } from '../engine/build-dockerfile.js';
 import type { EventSink } from '../engine/events.js';
 import { isImageName } from '../store/images/store-images.js';
 import type { Store } from '../store/store.js';
@@ -39,6 +39,7 @@ export interface BakeBuildOptions extends SharedOptions {
   readonly progress: ProgressMode;
   readonly logLevel: LogLevel;
   readonly report?: string;
+  readonly watch?: boolean;
   /** @throws UsageError when the targets ask for what is not allowed, by what their paths mean now */
   readonly requireGranted: (targets: readonly BakeTarget[]) => void;
 }
@@ -90,6 +91,15 @@ function isNeeded({ target }: Ready, all: readonly Ready[]): boolean {
   return all.some(({ given }) => [...given.needs.values()].includes(target.name));
 }
 
+/** What a target asks of the engine. @throws UsageError */
+async function requestOf({ given }: Ready, signal: AbortSignal): Promise<DockerfileBuild> {
+  const { context, options, dockerfileText } = given;
+  return { ...(await buildRequest(context, options, signal)), dockerfileText };
+}
+
+/** Stands before what takes the events of a target. */
+type Observe = (target: string, sink: EventSink) => EventSink;
+
 async function toBuild(
   store: Store,
   ready: Ready,
@@ -100,11 +110,10 @@ async function toBuild(
   finished: Map<string, WrittenOutputs>,
   signal: AbortSignal,
   warn: WarningLog,
+  observe: Observe,
 ): Promise<TargetBuild> {
   const { target, given, outputs } = ready;
-  const { dockerfileText } = given;
-  const asked = await buildRequest(given.context, given.options, signal);
-  const request = { ...asked, dockerfileText };
+  const request = await requestOf(ready, signal);
   const registry = request.registry ?? {};
   const show = sinkOf(target.name, (request.platforms?.length ?? 1) > 1);
   const listeners = openListeners(
@@ -116,10 +125,10 @@ async function toBuild(
   );
   const { explain, secret } = listeners;
   const summarize = summary?.sinkOf(target.name);
-  const emit: EventSink = (event) => {
+  const emit = observe(target.name, (event) => {
     summarize?.(event);
     listeners.emit(event);
-  };
+  });
   const write = async (result: DockerfileResult): Promise<void> => {
     finished.set(target.name, await carryOutOutputs(outputs, store, result, registry, emit));
     await listeners.end(result, outputs.names);
@@ -170,35 +179,46 @@ function resultLines(
   });
 }
 
-/**
- * Builds them all.
- * @throws whatever made the first target fail
- */
-export async function bakeTargets(
-  root: string,
-  targets: readonly BakeTarget[],
-  options: BakeBuildOptions,
-  warn: WarningLog,
-): Promise<void> {
-  readPolicy(process.env);
-  readHistoryBounds(process.env);
-  const ready = prepare(targets, options);
-  if (!options.quiet) for (const { given } of ready) given.notices.forEach(warn);
+/** All that is the same each time the targets are built. */
+interface Baking {
+  readonly store: Store;
+  readonly ready: readonly Ready[];
+  readonly options: BakeBuildOptions;
+  readonly warn: WarningLog;
+  /** Called when nothing is built any more, and results are told of. */
+  readonly afterBuilds: () => void;
+}
+
+/** Builds them all once. @param say gets the lines of the results @throws whatever made the first target fail */
+async function bakeOnce(
+  { store, ready, options, warn, afterBuilds }: Baking,
+  signal: AbortSignal,
+  observe: Observe,
+  say: (lines: string) => void,
+): Promise<ReadonlyMap<string, DockerfileResult>> {
+  const targets = ready.map(({ target }) => target);
   const summary = await getSummary(targets, options, warn);
-  const stop = abortOnSignal();
   const progress = await openDisplay(options);
-  const store = await openUserStore(root, warn);
   const events = mergeEvents(progress.emit, process.pid);
   const finished = new Map<string, WrittenOutputs>();
   try {
     const builds: TargetBuild[] = [];
     for (const each of ready)
       builds.push(
-        await toBuild(store, each, ready, options, events, summary, finished, stop.signal, warn),
+        await toBuild(
+          store,
+          each,
+          ready,
+          options,
+          events,
+          summary,
+          finished,
+          signal,
+          warn,
+          observe,
+        ),
       );
-    const results = await bakeBuilds(store, builds, stop.signal, options.jobs).finally(() =>
-      stop.dispose(),
-    );
+    const results = await bakeBuilds(store, builds, signal, options.jobs).finally(afterBuilds);
     const asked = ready.filter(({ target }) => !target.isLinked);
     if (options.metadataFile !== undefined) {
       const content = asked.map(({ target }) => [target.name, finished.get(target.name)?.metadata]);
@@ -211,20 +231,87 @@ export async function bakeTargets(
       const result = results.get(each.target.name);
       return result ? resultLines(each, result, finished.get(each.target.name)?.pushed) : [];
     });
-    if (!ready.some(({ outputs }) => outputs.stdoutTaken)) process.stdout.write(lines.join(''));
+    if (!ready.some(({ outputs }) => outputs.stdoutTaken)) say(lines.join(''));
     await summary?.write();
     const executed = [...results.values()].flatMap(({ platforms }) => platforms);
     if (executed.some(({ result }) => result.executed > 0)) {
       const problem = await autoPrune(store);
       if (problem !== undefined) warn(problem);
     }
+    return results;
   } catch (error) {
     progress.close();
     await summary?.write().catch((problem: Error) => warn(problem.message));
     throw error;
   } finally {
-    stop.dispose();
     progress.close();
+  }
+}
+
+/** --watch @throws InterruptedError in the end; UsageError, StoreError */
+async function bakeAgain(root: string, baking: Baking, signal: AbortSignal): Promise<never> {
+  const { store, ready, options } = baking;
+  if (ready.some(({ outputs }) => outputs.stdoutTaken))
+    throw new UsageError('--watch: an output can’t go to standard output again and again', {
+      hint: 'give it a dest=FILE',
+    });
+  const [{ watchBake }, { errorForm, reportError }] = await Promise.all([
+    import('../engine/bake/watch-bake.js'),
+    import('./report.js'),
+  ]);
+  const targets = await Promise.all(
+    ready.map(async (each) => ({
+      name: each.target.name,
+      needs: each.given.needs,
+      request: await requestOf(each, signal),
+    })),
+  );
+  let last = '';
+  const say = (lines: string): void => {
+    if (lines !== last) process.stdout.write(lines);
+    last = lines;
+  };
+  return watchBake(
+    store,
+    targets,
+    [root],
+    signal,
+    (until, observe) => bakeOnce(baking, until, observe, say),
+    async (error) => void (await reportError(error, 'bake', errorForm(options.progress))),
+  );
+}
+
+/**
+ * Builds them all; with --watch again and again, until a signal ends it.
+ * @throws whatever made the first target fail
+ */
+export async function bakeTargets(
+  root: string,
+  targets: readonly BakeTarget[],
+  options: BakeBuildOptions,
+  warn: WarningLog,
+): Promise<void> {
+  readPolicy(process.env);
+  readHistoryBounds(process.env);
+  if (options.report !== undefined)
+    (await import('./build-report.js')).requireReportFile(options.report);
+  const ready = prepare(targets, options);
+  if (!options.quiet) for (const { given } of ready) given.notices.forEach(warn);
+  const stop = abortOnSignal();
+  const store = await openUserStore(root, warn);
+  const baking = { store, ready, options, warn };
+  try {
+    if (options.watch)
+      return await bakeAgain(root, { ...baking, afterBuilds: () => {} }, stop.signal);
+    const say = (lines: string) => void process.stdout.write(lines);
+    await bakeOnce(
+      { ...baking, afterBuilds: stop.dispose },
+      stop.signal,
+      (_target, sink) => sink,
+      say,
+    );
+  } finally {
+    stop.dispose();
     await closeStore(store);
   }
 }

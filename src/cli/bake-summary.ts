@@ -6,7 +6,7 @@ import type { Store } from '../store/store.js';
 import type { Summary } from '../ui/summary.js';
 import { openSummary } from '../ui/summary.js';
 import type { BuildReport } from './build-report.js';
-import { openReport, requireReportFile, writeReport } from './build-report.js';
+import { openReport, writeReport } from './build-report.js';
 import { appendSummary } from './step-summary.js';
 
 /** Grows with the events of all targets. */
@@ -50,7 +50,6 @@ function openReports(file: string) {
  * @param targets in the order in which they are shown
  * @param report the file of --report
  * @param path of $GITHUB_STEP_SUMMARY, if this is a job of GitHub Actions
- * @throws UsageError for a file that can't be written
  */
 export function openBakeSummary(
   targets: readonly string[],
@@ -58,7 +57,6 @@ export function openBakeSummary(
   path: string | undefined,
   warn: (message: string) => void,
 ): BakeSummary {
-  if (report !== undefined) requireReportFile(report);
   const reports = report === undefined ? undefined : openReports(report);
   const summaries = new Map<string, Summary>(
     path === undefined ? [] : targets.map((name) => [name, openSummary(`wiac bake ${name}`)]),

@@ -1,5 +1,6 @@
 /** Writes an error to stderr in the form the command line asked for. */
 import { readFileSync } from 'node:fs';
+import type { ProgressMode } from '../ui/progress.js';
 import { describeError, errorLocation } from '../ui/report-error.js';
 import type { WiacError } from '../util/errors.js';
 import { StepFailedError } from '../util/errors.js';
@@ -18,6 +19,12 @@ function sourceLines(file: string): string[] | undefined {
 
 /** `json`: an event of --progress=json; `github`: a workflow command of --progress=github. */
 export type ErrorForm = 'text' | 'json' | 'github';
+
+/** The form that goes with a progress. */
+export function errorForm(progress: ProgressMode): ErrorForm {
+  if (progress === 'json' || progress === 'rawjson') return 'json';
+  return progress === 'github' ? 'github' : 'text';
+}
 
 /**
  * @param command that was run

@@ -23,7 +23,7 @@ import { listenerServices, openListeners } from './build-listeners.js';
 import { readHistoryBounds, readPolicy } from './config-file.js';
 import { openLogFile } from './log-file.js';
 import type { ErrorForm } from './report.js';
-import { reportError } from './report.js';
+import { errorForm, reportError } from './report.js';
 import { openUserStore } from './user-store.js';
 import type { WatchProgram } from './watch-program.js';
 import { watchProgram } from './watch-program.js';
@@ -107,14 +107,12 @@ export async function watchCommand(
   const store = await openUserStore(root, warn);
   const program =
     exec === undefined ? undefined : watchProgram(exec, (how) => warn(`${exec}: ${how}`));
-  const asJson = ['json', 'rawjson'].includes(options.progress);
-  const form = asJson ? 'json' : options.progress === 'github' ? 'github' : 'text';
   try {
     await renewLock(store, request, options, warn);
     const results = { options, store, request, module, outputs, program };
     const services = await listenerServices(options, process.env, warn);
     const start = () => openListeners(store, request, options, open, services);
-    const listener = listen(results, start, form);
+    const listener = listen(results, start, errorForm(options.progress));
     const wanted: DockerfileBuild & { readonly signal: AbortSignal } = {
       ...request,
       signal,

@@ -9,10 +9,13 @@ import {
   copyFileSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -43,7 +46,8 @@ const STEPS = [
 let registry: Registry;
 let buildahStorage: string[];
 let base: string;
-let example: ReturnType<typeof clone>;
+/** Not tempDir(): base.tar is kept from one test to the next. */
+const kept = mkdtempSync(join(tmpdir(), 'wiac-debian-'));
 /** The commands of examples/debian: the one that makes the base, and what comes after it. */
 let bootstrap: string;
 let usage: string[];
@@ -78,18 +82,23 @@ beforeAll(async () => {
   const context = join(root, 'context');
   mkdirSync(context);
   [bootstrap = '', ...usage] = exampleCommands('debian').trim().split('\n');
-  example = clone();
+  const example = clone();
   // As the example makes it, with packages that have file capabilities and can be purged.
   const more = `mmdebstrap --include=iputils-ping,tzdata ${PATIENT}`;
   await execa('sh', ['-ec', bootstrap.replace(/^mmdebstrap/, more)], example);
-  copyFileSync(join(example.cwd, 'examples/debian/base.tar'), join(context, 'base.tar'));
+  const made = join(example.cwd, 'examples/debian/base.tar');
+  copyFileSync(made, join(context, 'base.tar'));
+  copyFileSync(made, join(kept, 'base.tar'));
   writeTree(context, { Dockerfile: 'FROM scratch\nADD base.tar /\nCMD ["sh"]\n' });
   base = `${registry.host}/debian:minbase`;
   await buildah('build', '--isolation', 'chroot', '-q', '-t', base, context);
   await buildah('push', '-q', '--tls-verify=false', base, `docker://${base}`);
 }, HOOK_MS);
 
-afterAll(() => registry.stop());
+afterAll(() => {
+  rmSync(kept, { recursive: true });
+  return registry.stop();
+});
 
 /** One line a file: all that there is to say of it but its time. */
 async function getTree(root: string): Promise<string[]> {
@@ -198,6 +207,8 @@ describe('examples', () => {
 
   test('debian does what its README says', async () => {
     expect(bootstrap).toMatch(/^mmdebstrap .* examples\/debian\/base\.tar$/);
+    const example = clone();
+    copyFileSync(join(kept, 'base.tar'), join(example.cwd, 'examples/debian/base.tar'));
     const { all } = await run(usage.join('\n'), example);
     expect(all).toMatch(/^a base of your own\n[a-z0-9]+$/m);
     expect(await run(`wiac why examples/debian`, example)).toMatchObject({

@@ -1,5 +1,13 @@
 /** wiac build --watch: each change is a build if it makes a difference, and none otherwise. */
-import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
@@ -264,4 +272,85 @@ describe('the command', () => {
     expect((await wiac(['build', '--exec', 'true', path])).exitCode).toBe(2);
     expect((await wiac(['build', '--watch', '-o', '-', path])).exitCode).toBe(2);
   });
+});
+
+test('bake --watch: the targets that a change is for, and what is made of them; nothing else', async () => {
+  const { root } = machine();
+  const path = context({
+    'docker-bake.hcl': `
+      group "default" { targets = ["app", "other"] }
+      target "base" {
+        context = "base"
+        dockerfile-inline = "FROM scratch\\nCOPY bin /bin\\nCOPY f /f\\n"
+      }
+      target "app" {
+        context = "app"
+        contexts = { base = "target:base" }
+        dockerfile-inline = "FROM base\\nCOPY f /g\\nRUN cat /f /g > /all; ! grep bad /all\\n"
+      }
+      target "other" { context = "other" }`,
+    'base/f': 'base1 ',
+    'app/f': 'app1 ',
+    'app/unused': '',
+    'other/Dockerfile': 'FROM scratch\nCOPY f /other\n',
+    'other/f': 'other1',
+  });
+  renameSync(join(path, 'bin'), join(path, 'base/bin'));
+  const child = execa(process.execPath, [WIAC, 'bake', '--watch', '--progress=json'], {
+    cwd: path,
+    reject: false,
+    env: { WIAC_ROOT: root },
+  });
+  const results: string[] = [];
+  const errors: string[] = [];
+  let [ran, plans] = [0, 0];
+  child.stdout.on('data', (text) => results.push(String(text)));
+  child.stderr.on('data', (text: Buffer) => {
+    ran += String(text).split('{"type":"started"').length - 1;
+    plans += String(text).split('{"type":"planned"').length - 1;
+    if (String(text).includes('"type":"error"')) errors.push(String(text));
+  });
+  const until = async (isDone: () => boolean): Promise<void> => {
+    while (!isDone() && child.exitCode === null) await sleep(10);
+  };
+  const contents = (): string[] =>
+    (results.at(-1) ?? '')
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [name = '', layer = ''] = line.split('\t');
+        return readFileSync(join(layer.split(':')[0] ?? '', name === 'app' ? 'all' : name), 'utf8');
+      });
+  const put = (name: string, text: string) => writeFileSync(join(path, name), text);
+  try {
+    await until(() => results.length === 1);
+    expect(contents()).toEqual(['base1 app1 ', 'other1']);
+    expect(ran).toBe(5);
+    put('app/unused', 'x');
+    put('app/f', 'app2 ');
+    await until(() => results.length === 2);
+    expect(contents()).toEqual(['base1 app2 ', 'other1']);
+    expect(ran).toBe(7);
+    put('base/f', 'base2 ');
+    await until(() => results.length === 3);
+    expect(contents()).toEqual(['base2 app2 ', 'other1']);
+    put('other/f', 'other2');
+    await until(() => results.length === 4);
+    expect(contents()).toEqual(['base2 app2 ', 'other2']);
+    const before = ran;
+    const planned = plans;
+    put('app/unused', 'y');
+    await sleep(300);
+    expect([ran, plans]).toEqual([before, planned]);
+    put('app/f', 'bad');
+    await until(() => errors.length === 1);
+    put('app/f', 'app3 ');
+    await until(() => results.length === 5);
+    expect(contents()).toEqual(['base2 app3 ', 'other2']);
+    expect([errors.length, ran]).toEqual([1, before + 4]);
+  } finally {
+    child.kill('SIGINT');
+  }
+  expect((await child).exitCode).toBe(130);
+  expect(readdirSync(join(root, 'tmp'))).toEqual([]);
 });

@@ -76,6 +76,7 @@ export function addBake(program: Command, setExitCode: SetExitCode): void {
       collect,
       [],
     )
+    .option('--watch', 'build again whenever a file changes that a target depends on', false)
     .option('--call <method>', 'as in wiac build, for every target')
     .option('--check', 'the same as --call=check', false)
     .action(async (targets: readonly string[], options) => {

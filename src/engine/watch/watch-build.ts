@@ -1,13 +1,7 @@
 /** A build that is made again whenever something changes that it depends on. */
 import type { Store } from '../../store/store.js';
-import {
-  InterruptedError,
-  StepFailedError,
-  StoreError,
-  UsageError,
-  WiacError,
-} from '../../util/errors.js';
-import { planBuild } from '../ask.js';
+import type { WiacError } from '../../util/errors.js';
+import { StepFailedError } from '../../util/errors.js';
 import type { DockerfileBuild, DockerfileResult } from '../build-dockerfile.js';
 import { buildDockerfile } from '../build-dockerfile.js';
 import type { EventSink } from '../events.js';
@@ -15,6 +9,7 @@ import type { ChangeBell } from './change-bell.js';
 import { changeBell } from './change-bell.js';
 import type { HeldEvents } from './held-events.js';
 import { holdEvents } from './held-events.js';
+import { isMendable, isOutdated } from './outdated.js';
 import { requirePlaces, watchPlaces } from './watch-places.js';
 
 /** Who is told of the builds. A change that selects nothing new is no build, and nothing is told of it. */
@@ -32,39 +27,11 @@ export interface WatchListener {
 /** The reason that ends a build which somebody has made out of date. */
 class OutdatedError extends Error {}
 
-/** May another file mend it? */
-function isMendable(error: unknown): error is WiacError {
-  return (
-    error instanceof WiacError &&
-    !(error instanceof InterruptedError) &&
-    !(error instanceof UsageError) &&
-    !(error instanceof StoreError)
-  );
-}
-
 /** What the result is: a build that comes to the same has changed nothing. */
 function identify({ platforms }: DockerfileResult): string {
   return JSON.stringify(
     platforms.map(({ result, plan }) => [result.lowerdirs, result.image.layers, plan.config]),
   );
-}
-
-/** Has a step that was looked up another key by now? What was not looked up will be as it is now. */
-async function isOutdated(
-  store: Store,
-  { platforms = [], ...asked }: DockerfileBuild,
-  { keys, builds }: HeldEvents,
-): Promise<boolean> {
-  try {
-    const platform = platforms[Math.max(0, builds() - 1)];
-    const { statuses } = await planBuild(store, { ...asked, platform });
-    const now = new Map(statuses.map(({ step, key }) => [step.id, key]));
-    return [...keys].some(([step, key]) => now.get(step) !== key);
-  } catch (error) {
-    // The next build says so, and better.
-    if (error instanceof WiacError) return true;
-    throw error;
-  }
 }
 
 /** What has become of the builds before. */
