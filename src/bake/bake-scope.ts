@@ -14,6 +14,8 @@ import { variableValue } from './bake-variables.js';
 export interface BakeWorld extends FunctionEnvironment {
   /** Variables of the environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What variables of bake files are set to; undefined: the environment says so. */
+  readonly variables?: Readonly<Record<string, string | undefined>>;
   /** The context of the command, for definitions that are elsewhere. */
   readonly commandContext: string;
   /** `os/architecture` of this machine. */
@@ -104,6 +106,7 @@ export function bakeScope(bodies: readonly Body[], world: BakeWorld): BakeScope 
         );
     }
   }
+  const given = { environment: world.variables ?? world.environment };
   const names = () => [...constants.keys(), ...variables.keys()];
   const isNamed = (name: string) => constants.has(name) || variables.has(name);
   const values = new Map<string, Value>([
@@ -136,7 +139,7 @@ export function bakeScope(bodies: readonly Body[], world: BakeWorld): BakeScope 
     variable: (name) => {
       const constant = constants.get(name);
       const block = variables.get(name);
-      if (block) return once(name, block.place, () => variableValue(block, scope, world, constant));
+      if (block) return once(name, block.place, () => variableValue(block, scope, given, constant));
       if (!constant) return values.get(name);
       return once(name, constant.place, () => evaluate(constant.value, scope));
     },

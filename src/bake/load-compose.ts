@@ -27,11 +27,16 @@ export interface OtherFiles {
 
 /** More files nobody has written, but a file may include another one twice, and that a third one twice. */
 const MOST_FILES = 1000;
+/** Of all these files: each time that one is named it is read again. */
+const MOST_CHARACTERS = 32 << 20;
+/** Services that extend each other. */
+const MOST_IN_ROW = 100;
 
 interface Loading {
   readonly others: OtherFiles;
   readonly onUnset: OnUnset;
   files: number;
+  characters: number;
 }
 
 /** Files that are one project: the first one, or what `include` names. */
@@ -112,9 +117,11 @@ function fileOf(text: string, at: ComposeNode, directory: string): string {
 
 /** Reads a file that another one names. @param at where */
 function open(path: string, at: ComposeNode, lookUp: LookUp, loading: Loading): ComposeNode {
-  loading.files += 1;
-  if (loading.files > MOST_FILES) throw composeError('there are too many files', at);
   const { name, text } = loading.others.read(path);
+  loading.files += 1;
+  loading.characters += text.length;
+  if (loading.files > MOST_FILES || loading.characters > MOST_CHARACTERS)
+    throw composeError('there are too many files, or too long ones', at);
   return parseCompose(name, text, lookUp, loading.onUnset);
 }
 
@@ -135,6 +142,8 @@ function resolveService(
   if (!wanted) return own;
   const link = JSON.stringify([file, name]);
   if (chain.includes(link)) throw composeError(`${name} extends itself`, wanted);
+  if (chain.length > MOST_IN_ROW)
+    throw composeError(`${name} is extended too often in a row`, wanted);
   const service = wanted.content instanceof Map ? member(wanted, 'service') : wanted;
   if (!service) throw composeError('extends has no service', wanted, 'write service: NAME');
   const elsewhere = member(wanted, 'file');
@@ -268,5 +277,6 @@ export function loadCompose(
   onUnset: OnUnset,
   others: OtherFiles,
 ): ComposeNode {
-  return loadProject(files, { directory: '.', lookUp, path: [] }, { others, onUnset, files: 0 });
+  const loading = { others, onUnset, files: 0, characters: 0 };
+  return loadProject(files, { directory: '.', lookUp, path: [] }, loading);
 }

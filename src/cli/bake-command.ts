@@ -81,8 +81,11 @@ export function bakeWorld(
   variables: Readonly<Record<string, string>> = {},
   commandContext = 'cwd://',
 ): BakeWorld {
+  // As buildx has it: the environment is then for compose files and --set alone.
+  const isHidden = parseBoolean(process.env.BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP ?? '') === true;
   return {
     commandContext,
+    ...(isHidden ? { variables } : {}),
     environment: { ...process.env, ...variables },
     platform: formatPlatform(hostPlatform()),
     now: () => new Date(),

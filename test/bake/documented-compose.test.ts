@@ -411,6 +411,12 @@ secrets:
     await expect(compose(own(include), { others })).rejects.toThrow(message);
   });
 
+  test('long files cannot be read without an end', async () => {
+    const long = { 'long.yaml': `services: {}\n# ${'x'.repeat(4 << 20)}` };
+    const include = Array.from({ length: 9 }, () => '  - long.yaml').join('\n');
+    await expect(compose(own(include), { others: long })).rejects.toThrow('too long ones');
+  });
+
   test('a file cannot include without an end', async () => {
     const many = Object.fromEntries(
       Array.from({ length: 30 }, (_, at) => [

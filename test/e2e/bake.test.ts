@@ -281,6 +281,19 @@ describe('mistakes and questions', () => {
       'docker-bake.hcl': 'target "default" { description = "it" }',
       Dockerfile: 'from scratch\nCOPY x /\n',
     });
+    const tagged = ['bake', '-f', '-', '--print', '--var', 'B=option'];
+    const asked = {
+      cwd,
+      input: 'variable "A" {}\nvariable "B" {}\ntarget "default" { tags = [A, B] }',
+    };
+    for (const [hidden, tags] of [
+      ['0', ['env', 'option']],
+      ['1', ['option']],
+    ] as const) {
+      const env = { A: 'env', B: 'env', BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP: hidden };
+      const { stdout } = await wiac(tagged, { ...asked, env });
+      expect(JSON.parse(stdout).target.default.tags).toEqual(tags);
+    }
     const listed = await wiac(['bake', '--list=targets'], { cwd });
     expect(listed.stdout).toBe('TARGET   DESCRIPTION\ndefault  it\n');
     const checked = await wiac(['bake', '--check'], { cwd });
