@@ -8,7 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -68,38 +68,70 @@ describe('a watched build', () => {
       Dockerfile: dockerfile(
         'COPY --exclude=*.md src /src',
         'COPY ["odd (name)", "/odd"]',
-        'RUN cat src/a src/d/b odd/f',
+        'RUN for f in /src/* /src/d/* /odd/*; do [ ! -f $f ] || echo -n "$f=$(cat $f) "; done',
       ),
-      '.dockerignore': 'ignored\nsrc/tmp\n',
-      'src/a': '0;',
-      'src/d/b': '0;',
-      'odd (name)/f': '0;',
-      'src/readme.md': '',
-      'src/tmp/x': '',
-      'ignored/x': '',
-      other: '',
+      '.dockerignore': 'ignored\nsrc/tmp\n**/*.log\n!src/d/kept.log\n',
+      'src/d/b': '0',
+      'odd (name)/f': '0',
+      'src/tmp/x': '0',
+      'ignored/x': '0',
     });
-    const files: Record<string, string> = { 'src/a': '0;', 'src/d/b': '0;', 'odd (name)/f': '0;' };
-    const unselected = ['src/readme.md', 'src/tmp/x', 'ignored/x', 'other'];
+    const places = ['src', 'src/d', 'odd (name)', 'src/tmp', 'ignored', '.'];
+    const names = ['a', 'kept.log', 'other.log', 'readme.md', 'c'];
     const random = generator(20_261_129);
-    const save = (name: string, text: string): void => {
-      // Editors write beside the file, and give it the name.
-      const beside = random() < 0.5 ? name : `${name}.md`;
-      writeFileSync(join(path, beside), text);
-      renameSync(join(path, beside), join(path, name));
+    const pick = (from: readonly string[]) => from[Math.floor(random() * from.length)] ?? '';
+    /** The oracle: what is said above of each file, in other words. */
+    const isSelected = (file: string): boolean => {
+      if (/^(\.|ignored|src\/tmp)\//.test(file)) return false;
+      if (file.endsWith('.log') && file !== 'src/d/kept.log') return false;
+      return !(file.startsWith('src/') && file.endsWith('.md'));
     };
+    const there = new Map([
+      ['src/d/b', '0'],
+      ['odd (name)/f', '0'],
+    ]);
+    const inImage = (file: string) => `/${file.replace('odd (name)', 'odd')}`;
+    /** What the RUN prints: the files of each directory by their names. */
+    const printedNow = (): string =>
+      ['/src', '/src/d', '/odd']
+        .flatMap((directory) =>
+          [...there]
+            .map(([file, text]) => [inImage(file), text] as const)
+            .filter(([file]) => dirname(file) === directory)
+            .sort(([one], [two]) => (one < two ? -1 : 1)),
+        )
+        .map(([file, text]) => `${file}=${text} `)
+        .join('');
+    const save = (file: string, text: string): void => {
+      // Editors write beside the file, and give it the name.
+      const beside = random() < 0.5 ? file : `${file}.log`;
+      writeFileSync(join(path, beside), text);
+      renameSync(join(path, beside), join(path, file));
+    };
+    const known = new Set<string>();
     await watching(path, async (next, seen) => {
-      expect([await next(), await next()]).toEqual(['0;0;0;', 'built']);
+      const isBuilt = async (): Promise<void> => {
+        const now = printedNow();
+        // What was so before is in the cache.
+        if (!known.has(now)) expect(await next()).toBe(now);
+        known.add(now);
+        // Had a save of another file led to a build, it would have been seen before.
+        expect(await next()).toBe('built');
+      };
+      await isBuilt();
       for (let round = 1; round <= 50; round += 1) {
-        const names = random() < 0.4 ? unselected : Object.keys(files);
-        const name = names[Math.floor(random() * names.length)] ?? '';
-        save(name, `${round};`);
-        if (!(name in files)) continue;
-        files[name] = `${round};`;
-        // Had one of the others led to a build, it would have been seen before.
-        expect([await next(), await next()]).toEqual([Object.values(files).join(''), 'built']);
+        const file = `${pick(places)}/${pick(names)}`;
+        const isGone = there.has(file) && random() < 0.5;
+        if (isGone) {
+          rmSync(join(path, file));
+          there.delete(file);
+        } else save(file, `${round}`);
+        if (!isSelected(file)) continue;
+        if (!isGone) there.set(file, `${round}`);
+        await isBuilt();
       }
-      expect(seen.length % 2).toBe(0);
+      await sleep(200);
+      expect(seen).toHaveLength(seen.filter((text) => text === 'built').length + known.size);
     });
   });
 
