@@ -179,6 +179,9 @@ const REASONS: readonly Reason[] = [
       'native/binary.ts': 'existsSync',
       'oci/compress/libdeflate/deflate.ts': 'readFileSync',
       'start/launcher.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
+      'start/private-directory.ts':
+        'accessSync fsyncSync lstatSync mkdirSync mkdtempSync openSync readFileSync realpathSync renameSync rmSync',
+      'start/standalone.ts': 'rmSync',
     },
   },
   {
