@@ -141,7 +141,9 @@ export async function makeDebian({
     ]);
     await writeSums(root);
     settle(root, seconds);
-    await execa('dpkg-deb', ['--build', '--root-owner-group', '-Zgzip', root, to], {
+    // In one thread, so that the bytes do not depend on the number of processors.
+    const flags = ['--root-owner-group', '-Zzstd', '-z10', '--threads-max=1'];
+    await execa('dpkg-deb', [...flags, '--build', root, to], {
       env: { SOURCE_DATE_EPOCH: String(seconds) },
     });
   } finally {

@@ -1,24 +1,27 @@
-// npm run package [x64] [arm64]: what users install, in packages/. SOURCE_DATE_EPOCH is the time of files in it,
-// and the last commit's otherwise. --without-compiled-code makes executables that start slower, in seconds also for
-// a processor that has to be emulated.
+// npm run package [x64] [arm64]: what users install, in packages/ or in the directory of --to. SOURCE_DATE_EPOCH is
+// the time of the files, and the last commit's otherwise. --without-compiled-code makes executables that start slower,
+// in seconds also for a processor that has to be emulated.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { DEBIAN_NAMES, makeDebian } from './debian.js';
 import { fetchNodeLicence, makeStandalone } from './standalone.js';
 
 const ARCHITECTURES = ['x64', 'arm64'];
-const TO = 'packages';
 
-const words = process.argv.slice(2);
-const isCompiled = !words.includes('--without-compiled-code');
-const asked = words.filter((word) => !word.startsWith('--'));
-const unknown = words.filter(
-  (word) => word !== '--without-compiled-code' && !ARCHITECTURES.includes(word),
-);
-if (unknown.length > 0)
-  throw new Error(`what is ${unknown.join(' ')}? npm run package [x64] [arm64]`);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    to: { type: 'string', default: 'packages' },
+    'without-compiled-code': { type: 'boolean', default: false },
+  },
+});
+const { to: TO, 'without-compiled-code': isSlow } = values;
+const unknown = positionals.filter((word) => !ARCHITECTURES.includes(word));
+if (unknown.length > 0) throw new Error(`${unknown}: it is one of ${ARCHITECTURES}`);
+const architectures = positionals.length > 0 ? positionals : ARCHITECTURES;
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
@@ -36,7 +39,7 @@ async function complete(shell) {
 
 async function makeFor(architecture, seconds) {
   const executable = join(TO, `wiac-${architecture}`);
-  const parts = await makeStandalone(architecture, executable, isCompiled);
+  const parts = await makeStandalone(architecture, executable, !isSlow);
   await makeDebian({
     architecture,
     executable,
@@ -50,10 +53,9 @@ async function makeFor(architecture, seconds) {
 }
 
 rmSync(TO, { recursive: true, force: true });
-mkdirSync(TO);
+mkdirSync(TO, { recursive: true });
 const seconds = await sourceDate();
 await execa('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', resolve(TO)]);
-const architectures = asked.length > 0 ? asked : ARCHITECTURES;
 await Promise.all(architectures.map((architecture) => makeFor(architecture, seconds)));
 const sums = readdirSync(TO)
   .sort()

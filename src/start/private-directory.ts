@@ -167,10 +167,10 @@ export function temporaryDirectory(parts: Parts, temporary: string): string {
  */
 export function cachePlaces(env: NodeJS.ProcessEnv, uid: number): readonly string[] {
   const { XDG_CACHE_HOME: cache, HOME: home } = env;
-  const places = [
-    ...(cache?.startsWith('/') ? [cache] : []),
+  const usual = [
     ...(uid === 0 ? ['/var/cache'] : []),
     ...(home?.startsWith('/') ? [join(home, '.cache')] : []),
   ];
+  const places = cache?.startsWith('/') ? [cache] : usual;
   return places.map((place) => join(place, 'wiac'));
 }
