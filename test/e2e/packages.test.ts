@@ -15,6 +15,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,6 +25,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { readElf } from '../../src/libs/elf.js';
 import { addContext, copyRoot, makeDebianRoot, runIn } from '../support/clean-rootfs.js';
+import { ORDINARY_UID, ordinaryUser } from '../support/rootless.js';
 import { context, dockerfile, tempDir } from '../support/wiac.js';
 
 const HOOK_MS = 300_000;
@@ -168,6 +170,42 @@ test(
   },
   HOOK_MS,
 );
+
+describe('the executable starts itself once more', () => {
+  const directory = () => context({ Dockerfile: dockerfile('RUN echo hello > /file') });
+
+  test('in a user namespace, for a user who is not root', async () => {
+    const user = ordinaryUser();
+    const program = join(user.home, 'wiac');
+    cpSync(executable, program);
+    const readable = directory();
+    chmodSync(readable, 0o755);
+    const wiac = async (...words: string[]) => {
+      const [first = '', ...rest] = [...user.command, program, ...words];
+      return execa(first, rest, { env: user.env, cwd: '/', reject: false });
+    };
+    const built = await wiac('build', '-q', '-t', 'image', readable);
+    expect(built).toMatchObject({ exitCode: 0, stderr: '' });
+    // Words that Node would take for its own options go to the program.
+    const run = await wiac('run', 'image', '/bin/cat', '--', '/file');
+    expect(run).toMatchObject({ exitCode: 0, stdout: 'hello', stderr: '' });
+    const cache = join(user.home, '.cache/wiac');
+    const [parts = '', ...more] = readdirSync(cache);
+    expect(more).toEqual([]);
+    expect(statSync(join(cache, parts))).toMatchObject({ uid: ORDINARY_UID, gid: ORDINARY_UID });
+  });
+
+  test('when the index is damaged', async () => {
+    const store = join(tempDir(), 'store');
+    const env = { XDG_CACHE_HOME: tempDir(), WIAC_ROOT: store };
+    const path = directory();
+    const build = () => execa(executable, ['build', '-q', path], { env, reject: false });
+    const before = await build();
+    expect(before.exitCode).toBe(0);
+    truncateSync(join(store, 'index/data.mdb'), 8192);
+    expect(await build()).toMatchObject({ exitCode: 0, stdout: before.stdout });
+  });
+});
 
 describe('the files that the executable writes', () => {
   /** Where it keeps them, and a command that needs two of them. */
