@@ -107,6 +107,19 @@ test('the Debian package brings the command, its pages and completions', async (
   await useIn(root);
   // It has the files that need a path: none is written elsewhere.
   expect(existsSync(join(root, 'var/cache/wiac'))).toBe(false);
+  const user = ['--reuid=12345', '--regid=12345', '--clear-groups'];
+  // Were the files that need a path not found, they could be written nowhere.
+  const env = [
+    'HOME=/home/user',
+    'TMPDIR=/none',
+    'XDG_CACHE_HOME=/none',
+    'WIAC_ROOT=/home/user/store',
+  ];
+  mkdirSync(join(root, 'home/user'), { recursive: true });
+  chownSync(join(root, 'home/user'), 12345, 12345);
+  const words = ['setpriv', ...user, 'env', ...env, 'wiac', 'build', '-q', '/context'];
+  expect(await runIn(root, ...words)).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(readdirSync(join(root, 'home/user'))).toEqual(['store']);
   const share = (path: string) => readFileSync(join(root, 'usr/share', path));
   expect(gunzipSync(share('man/man1/wiac-build.1.gz'))).toEqual(readFileSync('dist/wiac-build.1'));
   const pages = readdirSync(join(root, 'usr/share/man/man1'));
@@ -282,6 +295,17 @@ describe('the files that the executable writes', () => {
     const started = readFileSync(trace, 'utf8');
     expect(started).toMatch(new RegExp(`execve\\("${temporary}/wiac-[^/]*/wiac-sys-`));
     expect(started).not.toContain(`execve("${cache}`);
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test('are for one command alone where no program of the cache may be executed', async () => {
+    const cache = tempDir();
+    const temporary = tempDir();
+    const script = 'mount -t tmpfs -o noexec,mode=700 none "$0" && "$@" && ls "$0/wiac"';
+    const command = ['--mount', 'sh', '-ec', script, cache, executable, 'cache', 'ls'];
+    const env = { XDG_CACHE_HOME: cache, TMPDIR: temporary, WIAC_ROOT: join(tempDir(), 'store') };
+    const ran = await execa('unshare', command, { env, reject: false });
+    expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
     expect(readdirSync(temporary)).toEqual([]);
   });
 });
