@@ -7,6 +7,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -106,11 +107,17 @@ function putInPlace(unfinished: string, directory: string, isThere: () => boolea
   }
 }
 
+/** Not Node's `recursive`: below /proc that goes on for ever. */
+function makeDirectory(path: string): void {
+  if (!existsSync(path)) mkdirSync(path, { mode: PRIVATE });
+}
+
 /** Writes the files to a directory that gets its name when it is whole. */
 function makeIn(place: string, parts: Parts, uid: number): string | undefined {
   let unfinished: string | undefined;
   try {
-    mkdirSync(place, { recursive: true, mode: PRIVATE });
+    makeDirectory(dirname(place));
+    makeDirectory(place);
     const real = realpathSync(place);
     if (!isTrusted(real, uid)) return undefined;
     unfinished = mkdtempSync(join(real, '.unfinished-'));

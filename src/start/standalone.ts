@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
+import { IsolationError } from '../util/errors.js';
 import { keptCommand } from './compiled-code.js';
 import { cachePlaces, privateDirectory, temporaryDirectory } from './private-directory.js';
 
@@ -22,13 +23,26 @@ function findAsset(name: string): Buffer | undefined {
   }
 }
 
+/** Errors are reported by main.cjs, which is not there yet. */
+function orRefuse(make: () => string): string {
+  try {
+    return make();
+  } catch (error) {
+    const { exitCode } = new IsolationError('');
+    process.stderr.write(
+      `wiac: the files that it consists of can't be written anywhere: ${(error as Error).message}\nhint: set XDG_CACHE_HOME or TMPDIR to a directory that nobody else may write to\n`,
+    );
+    process.exit(exitCode);
+  }
+}
+
 function findDirectory(): string {
   const parts = { ...JSON.parse(asset('parts.json').toString()), read: asset };
   const { env, execPath } = process;
   const uid = process.geteuid?.() ?? 0;
   const found = privateDirectory(parts, dirname(execPath), cachePlaces(env, uid), uid);
   if (found !== undefined) return found;
-  const temporary = temporaryDirectory(parts, tmpdir());
+  const temporary = orRefuse(() => temporaryDirectory(parts, tmpdir()));
   process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
   return temporary;
 }

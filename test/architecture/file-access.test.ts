@@ -180,7 +180,7 @@ const REASONS: readonly Reason[] = [
       'oci/compress/libdeflate/deflate.ts': 'readFileSync',
       'start/launcher.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
       'start/private-directory.ts':
-        'accessSync fsyncSync lstatSync mkdirSync mkdtempSync openSync readFileSync realpathSync renameSync rmSync',
+        'accessSync existsSync fsyncSync lstatSync mkdirSync mkdtempSync openSync readFileSync realpathSync renameSync rmSync',
       'start/standalone.ts': 'rmSync',
     },
   },

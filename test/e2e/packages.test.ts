@@ -308,4 +308,15 @@ describe('the files that the executable writes', () => {
     expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
     expect(readdirSync(temporary)).toEqual([]);
   });
+
+  test('are said to be missing where they can be written nowhere', async () => {
+    const env = { XDG_CACHE_HOME: '/proc/none', TMPDIR: '/proc/none' };
+    const refused = await execa(executable, ['--version'], { env, reject: false });
+    expect(refused).toMatchObject({
+      exitCode: 8,
+      stderr: expect.stringMatching(
+        /^wiac: .*can't be written anywhere.*\nhint: set XDG_CACHE_HOME/,
+      ),
+    });
+  });
 });
