@@ -21,11 +21,13 @@ import { HELP_LAYOUT, helpColumns } from './declare/help-groups.js';
 import type { SetExitCode } from './declare/options.js';
 import { insteadOf } from './declare/refused.js';
 
+/** What needs no other command, whose declarations would take longer than many a step's look-up. */
+const ALONE = ['build', '--version'];
+
 /**
  * The command line.
  * @param setExitCode called by commands that end with a code of their own
- * @param wanted the command that was given: `build` comes without the others, whose declarations
- *   would take longer than many a step's look-up
+ * @param wanted the first word that was given; some come without the other commands
  */
 export function createProgram(setExitCode: SetExitCode, wanted?: string): Command {
   const program = new Command('wiac')
@@ -52,7 +54,7 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       });
     });
   addBuild(program, setExitCode);
-  if (wanted !== 'build') addOthers(program, setExitCode);
+  if (wanted === undefined || !ALONE.includes(wanted)) addOthers(program, setExitCode);
   for (const command of program.commands) inheritSettings(program, command);
   return program;
 }

@@ -5,6 +5,7 @@ import { IndexReplacedError } from '../store/index-replaced.js';
 import { storePaths, storeRoot } from '../store/paths.js';
 import { PidTakenError } from '../store/pins/live-process.js';
 import { IndexDamagedError, suspectIndex } from '../store/recovery/index-damage.js';
+import { selfCommand } from '../util/self-command.js';
 
 /** How often the command has been run again, by what it was that stopped it. */
 const COUNTERS = { pid: 'WIAC_PID_TRIES', index: 'WIAC_INDEX_TRIES' } as const;
@@ -25,9 +26,9 @@ function reasonFor(error: unknown): Reason | undefined {
 }
 
 /** @returns the command's exit code */
-function runSelf(env: NodeJS.ProcessEnv): Promise<number> {
-  const { argv, execPath, execArgv } = process;
-  const child = spawn(execPath, [...execArgv, '--', ...argv.slice(1)], { stdio: 'inherit', env });
+async function runSelf(env: NodeJS.ProcessEnv): Promise<number> {
+  const [program, ...args] = await selfCommand();
+  const child = spawn(program, args, { stdio: 'inherit', env });
   // The terminal sends these to both; the one that does the work decides.
   for (const name of ['SIGINT', 'SIGQUIT'] as const) process.on(name, () => {});
   for (const name of ['SIGTERM', 'SIGHUP'] as const) process.on(name, () => child.kill(name));

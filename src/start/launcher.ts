@@ -14,42 +14,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
+import { asFunction, compiledName, keptCommand } from './compiled-code.js';
 
 // launch.sh keeps it from Node (src/oci/registry/extra-certificates.ts); programs that wiac starts
 // are to have it.
 const { WIAC_UNREAD_CA_CERTS: unread } = process.env;
 if (unread) process.env.NODE_EXTRA_CA_CERTS ??= unread;
-
-/** Length of the digest at the beginning of each file, with what is around it. */
-const DIGEST_START = 2;
-const DIGEST_END = 18;
-
-/** Commands that are run often, or whose speed shows; others compile what they need. */
-const COMMANDS = [
-  '--version',
-  'build',
-  'cache',
-  'copy',
-  'images',
-  'plan',
-  'pull',
-  'push',
-  'run',
-  'why',
-];
-
-/**
- * With these a command does something else and needs little of what it usually needs. What such a run has
- * compiled would cost every build after it 20 ms, for as long as this wiac is installed.
- */
-const OTHERWISE = /^(?:--help|-h|--check|--call(?:=.*)?)$/;
-
-/** The command, as far as its compiled code is worth to be kept. */
-function keptCommand(): string | undefined {
-  const words = process.argv.slice(2);
-  if (words.some((word) => OTHERWISE.test(word))) return undefined;
-  return COMMANDS.find((known) => known === words[0]);
-}
 
 /** Only a cache: what can't be read is compiled again. */
 function readCompiled(path: string): Buffer | undefined {
@@ -100,13 +70,10 @@ process.on('exit', (code) => {
 function load(name: string): unknown {
   const filename = join(__dirname, name);
   const source = readFileSync(filename, 'latin1');
-  const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
-  const command = keptCommand();
-  const digest = source.slice(DIGEST_START, DIGEST_END);
-  const variant = [digest, command, process.version, process.arch].join('-');
-  const compiled = join(__dirname, `${name}-${variant}.compiled`);
+  const command = keptCommand(process.argv.slice(2));
+  const compiled = join(__dirname, compiledName(name, source, String(command)));
   const cachedData = command === undefined ? undefined : readCompiled(compiled);
-  const script = new Script(wrapped, { filename, ...(cachedData && { cachedData }) });
+  const script = new Script(asFunction(source), { filename, ...(cachedData && { cachedData }) });
   if (command !== undefined && (!cachedData || script.cachedDataRejected))
     fresh = [...fresh, { script, filename, path: compiled }];
   const module = { exports: {} };

@@ -181,6 +181,9 @@ const REASONS: readonly Reason[] = [
       'native/binary.ts': 'existsSync',
       'oci/compress/libdeflate/deflate.ts': 'readFileSync',
       'start/launcher.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
+      'start/private-directory.ts':
+        'accessSync existsSync fsyncSync lstatSync mkdirSync mkdtempSync openSync readFileSync realpathSync renameSync rmSync',
+      'start/standalone.ts': 'rmSync',
     },
   },
   {

@@ -25,7 +25,7 @@ const PURE = new RegExp(
 
 /** Other people's programs that tests run wiac beside. */
 const PEERS =
-  /\b(buildah|podman|skopeo|umoci|mmdebstrap|docker-registry)\b|support\/registry\.js|oci\/registry\/helpers\.js/;
+  /\b(buildah|podman|skopeo|umoci|mmdebstrap|docker-registry)\b|support\/(?:clean-rootfs|registry)\.js|oci\/registry\/helpers\.js/;
 
 /** Directories whose own helpers start such programs. */
 const PEER_ROOMS = /^(conformance|oci\/registry)\//;

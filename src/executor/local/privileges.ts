@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { IsolationError } from '../../util/errors.js';
+import { selfCommand } from '../../util/self-command.js';
 
 /** Set in the process that runs inside of the user namespace. */
 const INSIDE = 'WIAC_IN_USER_NAMESPACE';
@@ -60,8 +61,7 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
     const probe = await execa('unshare', [...flags, 'true'], { reject: false });
     if (probe.exitCode !== 0) refuse(`unshare says: ${probe.stderr.trim() || probe.shortMessage}`);
   }
-  const { argv, execPath, execArgv } = process;
-  const child = execa('unshare', [...unshare, execPath, ...execArgv, '--', ...argv.slice(1)], {
+  const child = execa('unshare', [...unshare, ...(await selfCommand())], {
     stdio: 'inherit',
     reject: false,
     // In there we look like root; the store stays that of the user.

@@ -1,0 +1,69 @@
+// npm run package [x64] [arm64]: what users install, in packages/ or in the directory of --to. SOURCE_DATE_EPOCH is
+// the time of the files, and the last commit's otherwise. --without-compiled-code makes executables that start slower,
+// in seconds also for a processor that has to be emulated.
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { execa } from 'execa';
+import { DEBIAN_NAMES, makeDebian } from './debian.js';
+import { fetchNodeLicence, makeStandalone } from './standalone.js';
+
+const ARCHITECTURES = ['x64', 'arm64'];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    to: { type: 'string', default: 'packages' },
+    'without-compiled-code': { type: 'boolean', default: false },
+  },
+});
+const { to: TO, 'without-compiled-code': isSlow } = values;
+const unknown = positionals.filter((word) => !ARCHITECTURES.includes(word));
+if (unknown.length > 0) throw new Error(`${unknown}: it is one of ${ARCHITECTURES}`);
+const architectures = positionals.length > 0 ? positionals : ARCHITECTURES;
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+
+/** Seconds since 1970. */
+async function sourceDate() {
+  const { SOURCE_DATE_EPOCH: given } = process.env;
+  return Number(given ?? (await execa('git', ['log', '-1', '--format=%ct'])).stdout);
+}
+
+/** As it is installed, wiac itself says how shells complete its words. */
+async function complete(shell) {
+  const { stdout } = await execa(process.execPath, ['dist/wiac.cjs', 'completion', shell]);
+  return `${stdout}\n`;
+}
+
+async function makeFor(architecture, seconds) {
+  const executable = join(TO, `wiac-${architecture}`);
+  const parts = await makeStandalone(architecture, executable, !isSlow);
+  await makeDebian({
+    architecture,
+    executable,
+    parts,
+    nodeLicence: await fetchNodeLicence(architecture),
+    complete,
+    version,
+    to: join(TO, `wiac_${version}_${DEBIAN_NAMES[architecture]}.deb`),
+    seconds,
+  });
+}
+
+rmSync(TO, { recursive: true, force: true });
+mkdirSync(TO, { recursive: true });
+const seconds = await sourceDate();
+await execa('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', resolve(TO)]);
+await Promise.all(architectures.map((architecture) => makeFor(architecture, seconds)));
+const sums = readdirSync(TO)
+  .sort()
+  .map(
+    (name) =>
+      `${createHash('sha256')
+        .update(readFileSync(join(TO, name)))
+        .digest('hex')}  ${basename(name)}\n`,
+  );
+writeFileSync(join(TO, 'SHA256SUMS'), sums.join(''));
+process.stdout.write(sums.join(''));
