@@ -124,10 +124,10 @@ const PRINTED: Readonly<Record<string, readonly (string | RegExp)[]>> = {
 };
 
 /** packages.test.ts executes its commands, in a Debian that has nothing else. */
-const ELSEWHERE = 'install.md';
+const INSTALL_PAGE = 'install.md';
 
 const PAGES = readdirSync('docs')
-  .filter((name) => name.endsWith('.md') && name !== ELSEWHERE)
+  .filter((name) => name.endsWith('.md') && name !== INSTALL_PAGE)
   .map((name) => [name, shellBlocks(readFileSync(join('docs', name), 'utf8'))] as const)
   .filter(([, blocks]) => blocks.length > 0);
 
