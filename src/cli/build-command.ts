@@ -1,6 +1,7 @@
 /** `wiac build` */
 import type { DockerfileBuild, DockerfileResult } from '../engine/build-dockerfile.js';
 import { buildDockerfile } from '../engine/build-dockerfile.js';
+import { bothWays } from '../engine/build-queue.js';
 import type { EventSink } from '../engine/events.js';
 import type { Isolation } from '../executor/local/container.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
@@ -48,6 +49,10 @@ export interface ExecutionOptions extends DockerfileOptions, LimitOptions {
 /** Options of `wiac build`, as commander gives them. */
 export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectOptions {
   readonly cacheTo: readonly string[];
+  readonly queue?: string;
+  /** --cache */
+  readonly sharedCache?: string;
+  readonly queueFallback: 'fail' | 'local';
   readonly quiet: boolean;
   readonly debug: readonly string[];
   readonly logfile?: string;
@@ -197,6 +202,8 @@ async function buildAndWrite(
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
   const listeners = openListeners(store, request, options, open, services);
+  const caches = cachesOf(options);
+  const queue = await getQueue(request, options, warn);
   try {
     await renewLock(store, request, options, warn);
     const outputs = module?.planOutputs(options);
@@ -207,10 +214,12 @@ async function buildAndWrite(
     };
     const result = await buildDockerfile(store, {
       ...request,
+      ...(queue && { executor: queue.executor, inSlot: queue.inSlot }),
       secret: listeners.secret,
       shells: debugging?.shells,
       keep: options.iidfile !== undefined,
-      cacheTo: options.cacheTo,
+      cacheFrom: caches.from,
+      cacheTo: caches.to,
       names: outputs?.names ?? options.tag,
       destination: outputs && module?.getDestination(outputs, options, request.registry ?? {}),
       onEvent: listeners.emit,
@@ -237,8 +246,23 @@ async function buildAndWrite(
     throw error;
   } finally {
     listeners.close();
+    await queue?.close();
     await closeStore(store);
   }
+}
+
+/** --cache-from and --cache-to with what --cache says. */
+function cachesOf({ cacheFrom, cacheTo, sharedCache }: BuildOptions) {
+  if (sharedCache === undefined) return { from: cacheFrom, to: cacheTo };
+  const { from, to } = bothWays(sharedCache);
+  return { from: [...cacheFrom, from], to: [...cacheTo, to] };
+}
+
+/** --queue. @throws UsageError without --cache; QueueError */
+async function getQueue(request: DockerfileBuild, options: BuildOptions, warn: WarningLog) {
+  if (options.queue === undefined) return undefined;
+  const { openQueue } = await import('./queue-option.js');
+  return openQueue(options.queue, request, options, warn);
 }
 
 /** --debug */

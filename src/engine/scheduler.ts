@@ -3,6 +3,7 @@
  * parallel where the DAG allows (step-slots.ts).
  */
 
+import type { ExecutionIo, KeyedRequest } from '../executor/executor.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
 import { isKeyed, operationDigest, operationInputs } from '../keys/inputs.js';
@@ -15,12 +16,20 @@ import { releaseLease, takeLease } from '../store/pins/lease.js';
 import { LayersGoneError } from '../store/pins/uses.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import type { BuildSession } from './build-session.js';
+import { keyedRequest } from './carry-out.js';
 import { executeStep } from './execute-step.js';
 import { MissingLayersError } from './images/needed-layers.js';
 import type { KnownLayers } from './infer-states.js';
 import { inferStates } from './infer-states.js';
 import type { KeyedInputs, StepState } from './lookup.js';
-import { keyStep, lookupContent, lookupDefinition, NOTHING, withParents } from './lookup.js';
+import {
+  keyStep,
+  lookupContent,
+  lookupDefinition,
+  NOT_LOOKED,
+  NOTHING,
+  withParents,
+} from './lookup.js';
 import type { Outlook } from './outlook.js';
 import { keyedOutlook, openOutlook, sourceOutlook } from './outlook.js';
 import type { Publisher } from './publisher.js';
@@ -35,7 +44,8 @@ export interface Resolution {
   readonly executed: number;
 }
 
-interface Run {
+/** What the steps of one resolution share. */
+export interface Run {
   readonly session: BuildSession;
   readonly inSlot: InSlot;
   readonly publisher: Publisher;
@@ -108,11 +118,12 @@ async function waitForLease(
 }
 
 /** Resolves a step that its definition key alone did not find, once its parents are resolved. */
-async function resolveOpen(
+export async function resolveOpen(
   run: Run,
   keyed: KeyedInputs,
   base: StepState,
   reads: readonly StepState[],
+  ahead?: ExecutionIo['ahead'],
 ): Promise<StepState> {
   const { session } = run;
   const { store } = session;
@@ -155,12 +166,14 @@ async function resolveOpen(
       return hit(run, keyed, base, shared, 'definition');
     }
     await run.publisher.flushFor(keyed.operation);
-    const content = await lookupContent(session, keyed, base, reads);
+    // Who carries it out has the files that it reads, or fetches them once: a RUN reads none for this.
+    const looksElsewhere = step.kind !== 'run' && session.executor.travels?.(step);
+    const content = looksElsewhere ? NOT_LOOKED : await lookupContent(session, keyed, base, reads);
     if (content.record)
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
     const record = await run.inSlot(step, () => {
       session.signal.throwIfAborted();
-      const services = { findCopied, publisher, release };
+      const services = { findCopied, publisher, release, ahead };
       return executeStep(session, keyed, base, reads, content, services);
     });
     run.executed += 1;
@@ -175,6 +188,8 @@ async function resolveOpen(
 interface Walk {
   readonly run: Run;
   readonly steps: ReadonlyMap<StepId, Step>;
+  /** For each step, those that stand on it or read its files. */
+  readonly users: ReadonlyMap<StepId, readonly Step[]>;
   readonly outlooks: Map<StepId, Promise<Outlook>>;
   readonly states: Map<StepId, Promise<StepState>>;
   /** Told of the first failure. */
@@ -263,6 +278,41 @@ async function makeState(walk: Walk, step: Step): Promise<StepState> {
   return reporting(run, step, () => resolveBelow(walk, step, parents));
 }
 
+/**
+ * The steps that are run for nobody but the one before them, as far as they travel and no definition key
+ * finds them.
+ */
+async function stepsAhead(walk: Walk, first: KeyedInputs): Promise<readonly KeyedRequest[]> {
+  const { session } = walk.run;
+  const chain: KeyedRequest[] = [];
+  let { id } = first.step;
+  let { key } = first;
+  for (;;) {
+    const users = walk.users.get(id) ?? [];
+    const [next] = users;
+    if (next === undefined || users.length > 1 || next.parent !== id || next.reads.length > 0)
+      break;
+    id = next.id;
+    if (!isKeyed(next)) continue;
+    if (!session.executor.travels?.(next)) break;
+    const { keyed, record } = await lookAt(walk, id);
+    // A parent has another key when its context changed while it was copied.
+    if (!keyed || record || keyed.inputs.parents.join() !== key) break;
+    chain.push(keyedRequest(session, keyed));
+    key = keyed.key;
+  }
+  return chain;
+}
+
+/** For each step, those that stand on it or read its files. */
+function usersOf(steps: readonly Step[]): ReadonlyMap<StepId, readonly Step[]> {
+  const users = new Map<StepId, Step[]>();
+  for (const step of steps)
+    for (const id of getParents(step))
+      if (id !== undefined) users.set(id, [...(users.get(id) ?? []), step]);
+  return users;
+}
+
 /** Resolves a step on what is below and beside it. */
 async function resolveBelow(
   walk: Walk,
@@ -279,7 +329,7 @@ async function resolveBelow(
   const same = keyed !== undefined && keys.join() === keyed.inputs.parents.join();
   const now = same ? withParents(keyed, parents) : await keyStep(session, step, parents);
   const [base = NOTHING, ...reads] = parents;
-  return resolveOpen(run, now, base, reads);
+  return resolveOpen(run, now, base, reads, () => stepsAhead(walk, now));
 }
 
 /** Says of a step that it failed, or was only stopped. */
@@ -363,6 +413,7 @@ export async function resolvePlan(
   const walk: Walk = {
     run,
     steps: new Map(plan.steps.map((step) => [step.id, step])),
+    users: usersOf(plan.steps),
     outlooks: new Map(),
     states: new Map(),
     stop: fail,

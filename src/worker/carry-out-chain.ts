@@ -1,0 +1,277 @@
+/** Carries a chain of steps out: each in its turn, unless this worker or another one has done it already. */
+import type { Redis } from 'ioredis';
+import { openLayerBlob } from '../engine/layer-blob.js';
+import type { KeyedInputs, StepState } from '../engine/lookup.js';
+import { openPublisher } from '../engine/publisher.js';
+import type { Run } from '../engine/scheduler.js';
+import { resolveOpen } from '../engine/scheduler.js';
+import { isMadeOn, lastStart } from '../executor/queue/coordinator.js';
+import { toWire } from '../executor/queue/queue-executor.js';
+import type {
+  ChainJob,
+  StepOutcome,
+  WireFailure,
+  WireStep,
+} from '../executor/queue/queue-protocol.js';
+import { KEYS, MOST_STARTS } from '../executor/queue/queue-protocol.js';
+import { readEntry } from '../executor/queue/step-listener.js';
+import type { StepId } from '../plan/step.js';
+import { findByDefinition, publishEntries } from '../store/entries/entries.js';
+import { sweepStore } from '../store/gc/sweep.js';
+import type { LayerId } from '../store/records.js';
+import { StepFailedError, WiacError } from '../util/errors.js';
+import type { StepLease } from './step-lease.js';
+import { countStart, forgetStarts, takeStep } from './step-lease.js';
+import type { StepReport } from './step-report.js';
+import { openReport } from './step-report.js';
+import type { ChainSession, WorkerMachine } from './worker-session.js';
+import { openChainSession } from './worker-session.js';
+
+/** What a chain needs of its worker. */
+export interface ChainContext {
+  readonly machine: WorkerMachine;
+  readonly redis: Redis;
+  /** As people know it. */
+  readonly name: string;
+  /** A lease is given back so long after the worker was last heard of. ms */
+  readonly lostAfterMs: number;
+  /** Aborted when the worker has to end. */
+  readonly signal: AbortSignal;
+  /** No further step is begun. */
+  readonly isEnding: () => boolean;
+  /** Told of the step that runs now; undefined: none. */
+  readonly onStep: (step: WireStep | undefined) => void;
+}
+
+/** The chain goes back into the queue: this worker ends, or can't do it. */
+export class GivenBackError extends Error {}
+
+/** Codes of errors that are this machine's: another worker may do better. */
+const OWN_TROUBLE: ReadonlySet<string> = new Set([
+  'NO_SPACE',
+  'STORE',
+  'ISOLATION',
+  'LIMIT',
+  'IMAGE',
+]);
+
+/** Where a chain is. */
+interface Position {
+  readonly state: StepState;
+  /** The same layers as others know them. */
+  readonly base: ChainJob['base'];
+}
+
+/** What an error is for the coordinator. Pure. */
+export function toFailure(error: unknown): WireFailure {
+  const { message } = error as Error;
+  if (!(error instanceof WiacError)) return { code: 'INTERNAL', message };
+  const { code, hint } = error;
+  const shared = { code, message, ...(hint === undefined ? {} : { hint }) };
+  if (!(error instanceof StepFailedError)) return shared;
+  return { ...shared, exitCode: error.stepExitCode, lastLines: error.lastLines };
+}
+
+/** A result of another worker, or of this one before. */
+async function findDone(
+  { redis }: ChainContext,
+  { key, skipsCache }: WireStep,
+  base: ChainJob['base'],
+): Promise<StepOutcome | undefined> {
+  if (skipsCache) return undefined;
+  const [entry] = await redis.xrevrange(KEYS.step(key), '+', '-', 'COUNT', 1);
+  const last = entry && lastStart([readEntry(entry)]).last;
+  return last?.type === 'done' && isMadeOn(last.outcome, base) ? last.outcome : undefined;
+}
+
+function after(
+  { state, base }: Position,
+  { key, step }: WireStep,
+  layer: LayerId | undefined,
+  wire: StepOutcome['layer'],
+): Position {
+  return {
+    state: {
+      layers: layer === undefined ? state.layers : [...state.layers, layer],
+      key,
+      maker: step.id,
+    },
+    base: wire === undefined ? base : [...base, wire],
+  };
+}
+
+/** Runs one step, or finds it in this worker's store, and puts its layer where others can have it. */
+async function resolveStep(
+  context: ChainContext,
+  session: ChainSession,
+  wire: WireStep,
+  position: Position,
+  report: StepReport,
+  signal: AbortSignal,
+): Promise<{ readonly outcome: StepOutcome; readonly layer: LayerId | undefined }> {
+  const { store, blobs } = context.machine;
+  let measures = { files: 0, bytes: 0, disk: 0 };
+  let cached = false;
+  const own = session.of({
+    signal,
+    secret: () => undefined,
+    skipsCache: () => wire.skipsCache,
+    emit: (event) => {
+      if (event.type === 'output') report.line(event.text);
+      else if (event.type === 'finished')
+        measures = { files: event.files, bytes: event.bytes, disk: event.bytes };
+      else if (event.type === 'cached') cached = true;
+    },
+  });
+  const run: Run = {
+    session: own,
+    inSlot: (_, task) => task(),
+    publisher: openPublisher(
+      (entries) => publishEntries(store, entries, own.scanStore.unwritten()),
+      () => {},
+    ),
+    used: [],
+    layers: new Set(position.state.layers),
+    cached: 0,
+    executed: 0,
+  };
+  const reads = wire.reads.map((layers, at): StepState => {
+    const key = wire.inputs.parents[at + (position.state.key === undefined ? 0 : 1)];
+    return { layers: layers.map(session.layer), key, maker: wire.step.reads[at] };
+  });
+  const { step, key, operation, inputs } = wire;
+  const keyed: KeyedInputs = {
+    step,
+    key,
+    operation,
+    inputs,
+    selections: [],
+    parents: [step.parent, ...step.reads].filter((id): id is StepId => id !== undefined),
+    parentLayers: [position.state, ...reads].map(({ layers }) => layers),
+  };
+  const state = await resolveOpen(run, keyed, position.state, reads);
+  await run.publisher.flush();
+  const record = findByDefinition(store, key);
+  const layer =
+    state.layers.length > position.state.layers.length ? state.layers.at(-1) : undefined;
+  let wireLayer: StepOutcome['layer'];
+  if (layer !== undefined) {
+    const blob = await openLayerBlob(own, layer);
+    await blobs.put(blob.layer.descriptor, blob.open);
+    wireLayer = toWire(blob.layer);
+  }
+  const { contentKey, reads: facts } = record ?? {};
+  const outcome: StepOutcome = {
+    base: position.base.map(({ diffId }) => diffId),
+    files: record?.inputs.files ?? [],
+    measures,
+    ...(wireLayer === undefined ? {} : { layer: wireLayer }),
+    ...(contentKey === undefined ? {} : { contentKey }),
+    ...(facts === undefined ? {} : { reads: facts }),
+    ...(cached ? { cached } : {}),
+  };
+  return { outcome, layer };
+}
+
+/** Says why a step did not come to its end, and lets go of it. @throws what is to become of its chain */
+async function conclude(
+  { redis, name, signal }: ChainContext,
+  { key }: WireStep,
+  report: StepReport,
+  lease: StepLease,
+  error: unknown,
+): Promise<never> {
+  if (lease.unwanted.aborted && !signal.aborted) {
+    await report.say({ type: 'given back', worker: name });
+    await forgetStarts(redis, key);
+    throw error;
+  }
+  if (signal.aborted || (error instanceof WiacError && OWN_TROUBLE.has(error.code))) {
+    // What a signal has ended was not the step's doing.
+    if (signal.aborted) await forgetStarts(redis, key);
+    else report.line(`${name}: ${(error as Error).message}`);
+    await report.say({ type: 'given back', worker: name });
+    throw new GivenBackError((error as Error).message, { cause: error });
+  }
+  await report.say({ type: 'failed', worker: name, failure: toFailure(error) });
+  await forgetStarts(redis, key);
+  throw error;
+}
+
+/** One step of a chain. @returns where the next one stands */
+async function carryOutStep(
+  context: ChainContext,
+  session: ChainSession,
+  wire: WireStep,
+  position: Position,
+  token: string,
+): Promise<Position> {
+  const { redis, name, lostAfterMs, signal, onStep } = context;
+  let done: StepOutcome | undefined;
+  const lease = await takeStep(redis, wire.key, token, lostAfterMs, signal, async () => {
+    done = await findDone(context, wire, position.base);
+    return done !== undefined;
+  });
+  if (!lease) {
+    const { layer } = done ?? {};
+    return after(position, wire, layer && session.layer(layer), layer);
+  }
+  const report = openReport(redis, wire.key);
+  onStep(wire);
+  try {
+    if (!(await countStart(redis, wire.key))) {
+      const message = `given up: ${MOST_STARTS} workers have begun it, and none has come to its end`;
+      const hint = 'it may need more memory or disk than they have, or kill them';
+      await report.say({ type: 'failed', worker: name, failure: { code: 'QUEUE', message, hint } });
+      throw new Error(message);
+    }
+    await report.say({ type: 'started', worker: name });
+    const ending = AbortSignal.any([signal, lease.unwanted]);
+    const made = await resolveStep(context, session, wire, position, report, ending).catch(
+      (error: unknown) => conclude(context, wire, report, lease, error),
+    );
+    await report.say({ type: 'done', worker: name, outcome: made.outcome });
+    await forgetStarts(redis, wire.key);
+    return after(position, wire, made.layer, made.outcome.layer);
+  } finally {
+    onStep(undefined);
+    await lease.release();
+  }
+}
+
+/**
+ * Carries a chain out. How each step ends is in its stream.
+ * @param token of this attempt
+ * @throws GivenBackError when another worker has to go on
+ */
+export async function carryOutChain(
+  context: ChainContext,
+  { base, steps }: ChainJob,
+  token: string,
+): Promise<void> {
+  sweepStore(context.machine.store);
+  const session = await openChainSession(context.machine);
+  try {
+    const [first] = steps;
+    const parent = first?.step.parent;
+    let position: Position = {
+      base,
+      state: {
+        layers: base.map(session.layer),
+        // Keys of steps without layers below are those of their reads.
+        key: base.length === 0 ? undefined : first?.inputs.parents[0],
+        maker: parent,
+      },
+    };
+    for (const [at, wire] of steps.entries()) {
+      if (at > 0 && context.isEnding()) throw new GivenBackError('the worker ends');
+      position = await carryOutStep(context, session, wire, position, token);
+    }
+  } catch (error) {
+    if (error instanceof GivenBackError) throw error;
+    if (context.signal.aborted) throw new GivenBackError('the worker ends', { cause: error });
+    // Its stream says what was wrong; nothing that stands on it can be carried out.
+  } finally {
+    await session.close();
+  }
+}
