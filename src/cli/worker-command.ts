@@ -60,6 +60,7 @@ export function workerCommand(
     const machine = {
       store,
       blobs,
+      pushing: new Map(),
       sys,
       scratch: scratch.path,
       environment,

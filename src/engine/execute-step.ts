@@ -213,8 +213,10 @@ export async function executeStep(
       isHandedOver = true;
       publisher.add(publicationOf(session, step.id, draft, record, layer, release));
     }
-    // The disk of another machine's executor, and one sync a step, are waited for.
-    if (!session.executor.sharesStore || store.sync === 'full') await publisher.flush();
+    // The disk of another machine's executor, and one sync a step, are waited for; and a layer that travels is
+    // packed, which only one that is published can note.
+    const { sharesStore, travels } = session.executor;
+    if (!sharesStore || travels || store.sync === 'full') await publisher.flush();
     await settleStep(store);
     const { files, bytes, linked } = made;
     emit({
@@ -256,6 +258,8 @@ function place(
     readLayers: reads.map(({ layers }) => layers),
     reads: other ? other.reads : found.destination?.facts,
     layer: draft?.id ?? remoteLayer(session, key, made),
+    // The trees of what it took are where it was made.
+    ...(other ? { imported: true as const } : {}),
     created,
     durationMs,
   };

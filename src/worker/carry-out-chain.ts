@@ -1,7 +1,9 @@
 /** Carries a chain of steps out: each in its turn, unless this worker or another one has done it already. */
 import type { Redis } from 'ioredis';
+import type { BuildSession } from '../engine/build-session.js';
 import { openLayerBlob } from '../engine/layer-blob.js';
 import type { KeyedInputs, StepState } from '../engine/lookup.js';
+import { runContentKey } from '../engine/lookup.js';
 import { openPublisher } from '../engine/publisher.js';
 import type { Run } from '../engine/scheduler.js';
 import { resolveOpen } from '../engine/scheduler.js';
@@ -11,14 +13,17 @@ import type {
   ChainJob,
   StepOutcome,
   WireFailure,
+  WireLayer,
   WireStep,
 } from '../executor/queue/queue-protocol.js';
 import { KEYS, MOST_STARTS } from '../executor/queue/queue-protocol.js';
 import { readEntry } from '../executor/queue/step-listener.js';
+import type { ContentKey } from '../keys/digest.js';
+import type { KeyedStep } from '../keys/inputs.js';
 import type { StepId } from '../plan/step.js';
-import { findByDefinition, publishEntries } from '../store/entries/entries.js';
+import { completeEntry, findByDefinition, publishEntries } from '../store/entries/entries.js';
 import { sweepStore } from '../store/gc/sweep.js';
-import type { LayerId } from '../store/records.js';
+import type { LayerId, StepRecord } from '../store/records.js';
 import { StepFailedError, WiacError } from '../util/errors.js';
 import type { StepLease } from './step-lease.js';
 import { countStart, forgetStarts, takeStep } from './step-lease.js';
@@ -100,6 +105,39 @@ function after(
   };
 }
 
+/** The key of what a step stands on; those of what it reads come behind it. Scratch has none. */
+function ownParent({ inputs, reads }: WireStep) {
+  return inputs.parents.length > reads.length ? inputs.parents[0] : undefined;
+}
+
+/** Puts a layer where others can have it. Two chains may come to the same one. */
+function push(
+  { blobs, pushing }: WorkerMachine,
+  session: BuildSession,
+  layer: LayerId,
+): Promise<WireLayer> {
+  const begin = async () => {
+    const { layer: blob, open } = await openLayerBlob(session, layer);
+    await blobs.put(blob.descriptor, open);
+    return toWire(blob);
+  };
+  const begun = pushing.get(layer) ?? begin().finally(() => pushing.delete(layer));
+  pushing.set(layer, begun);
+  return begun;
+}
+
+/** The content key, also where this worker had no use for it: others look for it. */
+async function fullContentKey(
+  session: BuildSession,
+  step: KeyedStep,
+  { key, contentKey, operation, base, readLayers }: StepRecord,
+): Promise<ContentKey | undefined> {
+  if (step.kind !== 'run' || contentKey !== undefined) return contentKey;
+  const found = await runContentKey(session, step, operation, base, readLayers);
+  completeEntry(session.store, key, found);
+  return found;
+}
+
 /** Runs one step, or finds it in this worker's store, and puts its layer where others can have it. */
 async function resolveStep(
   context: ChainContext,
@@ -109,7 +147,7 @@ async function resolveStep(
   report: StepReport,
   signal: AbortSignal,
 ): Promise<{ readonly outcome: StepOutcome; readonly layer: LayerId | undefined }> {
-  const { store, blobs } = context.machine;
+  const { store } = context.machine;
   let measures = { files: 0, bytes: 0, disk: 0 };
   let cached = false;
   const own = session.of({
@@ -135,8 +173,9 @@ async function resolveStep(
     cached: 0,
     executed: 0,
   };
+  const readKeys = wire.inputs.parents.slice(-wire.reads.length);
   const reads = wire.reads.map((layers, at): StepState => {
-    const key = wire.inputs.parents[at + (position.state.key === undefined ? 0 : 1)];
+    const key = readKeys[at];
     return { layers: layers.map(session.layer), key, maker: wire.step.reads[at] };
   });
   const { step, key, operation, inputs } = wire;
@@ -154,13 +193,11 @@ async function resolveStep(
   const record = findByDefinition(store, key);
   const layer =
     state.layers.length > position.state.layers.length ? state.layers.at(-1) : undefined;
-  let wireLayer: StepOutcome['layer'];
-  if (layer !== undefined) {
-    const blob = await openLayerBlob(own, layer);
-    await blobs.put(blob.layer.descriptor, blob.open);
-    wireLayer = toWire(blob.layer);
-  }
-  const { contentKey, reads: facts } = record ?? {};
+  const [wireLayer, contentKey] = await Promise.all([
+    layer === undefined ? undefined : push(context.machine, own, layer),
+    record && fullContentKey(own, step, record),
+  ]);
+  const { reads: facts } = record ?? {};
   const outcome: StepOutcome = {
     base: position.base.map(({ diffId }) => diffId),
     files: record?.inputs.files ?? [],
@@ -258,8 +295,7 @@ export async function carryOutChain(
       base,
       state: {
         layers: base.map(session.layer),
-        // Keys of steps without layers below are those of their reads.
-        key: base.length === 0 ? undefined : first?.inputs.parents[0],
+        key: first && ownParent(first),
         maker: parent,
       },
     };

@@ -32,6 +32,8 @@ export interface WorkerMachine
   > {
   readonly store: Store;
   readonly blobs: LayerBlobs;
+  /** Layers that are on their way to others. */
+  readonly pushing: Map<LayerId, Promise<WireLayer>>;
 }
 
 /** What the steps of one chain share. */
@@ -45,7 +47,7 @@ export interface ChainSession {
 }
 
 export async function openChainSession(machine: WorkerMachine): Promise<ChainSession> {
-  const { store, blobs, ...local } = machine;
+  const { store, blobs, pushing: _, ...local } = machine;
   const scanStore = indexScanStore(store, await createHash64());
   const stacks = stackTree();
   const executor = lazyExecutor({ ...local, store, scanStore, stacks });

@@ -6,7 +6,7 @@ import { registryOptions } from './declare-registry.js';
 import { isolationOption, positiveInteger, runtimeOption, type SetExitCode } from './options.js';
 
 const QUEUE = '--queue <url>';
-const ADDRESS = 'redis://[USER:PASSWORD@]HOST[:PORT]/0 of Redis or Valkey, rediss:// with TLS';
+const ADDRESS = 'redis://HOST/0 of Redis or Valkey, rediss:// with TLS';
 
 /** --cache, which has another name here than the switch of --no-cache. */
 function cacheOption(description: string): Option {

@@ -161,16 +161,23 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
     const [from = '0', ...later] = await Promise.all(steps.map(({ key }) => want(key)));
     const name = queueName(platform, label);
     const job: ChainJob = { ...OWN_VERSION, base, steps };
-    for (const [at, { key }] of steps.entries()) {
-      jobs.set(key, `${KEYS.queues}:${name}:${step.key}`);
-      const mark = later[at - 1];
-      if (mark !== undefined) sentAhead.set(key, mark);
-    }
-    await queueOf(name).add('chain', JSON.stringify(job), {
+    const data = JSON.stringify(job);
+    await queueOf(name).add('chain', data, {
       jobId: step.key,
       removeOnComplete: true,
       removeOnFail: true,
     });
+    const jobKey = `${KEYS.queues}:${name}:${step.key}`;
+    jobs.set(step.key, jobKey);
+    // Another build's job that begins with the same step goes on with steps of its own.
+    const there = ahead.length === 0 ? null : await redis.hget(jobKey, 'data');
+    const isOurs = there === null || there === JSON.stringify(data);
+    for (const [at, { key }] of ahead.entries()) {
+      const mark = later[at];
+      if (!isOurs || mark === undefined) continue;
+      jobs.set(key, jobKey);
+      sentAhead.set(key, mark);
+    }
     return from;
   };
 

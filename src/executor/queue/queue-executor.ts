@@ -4,6 +4,7 @@ import type { ContentKey } from '../../keys/digest.js';
 import type { KeyedStep } from '../../keys/inputs.js';
 import { ImageError } from '../../oci/image-error.js';
 import type { Descriptor, Digest, OpenBlob } from '../../oci/resolved-image.js';
+import type { LayerId } from '../../store/records.js';
 import {
   ContextError,
   DockerfileError,
@@ -110,17 +111,22 @@ export function queueExecutor<Sources>({
   local,
   label,
 }: QueueExecution<Sources>): Executor<Sources> {
-  const placed = new Map<string, Promise<void>>();
-  /** Makes sure that workers can have a layer. */
-  const place = async (layer: InputLayer, io: ExecutionIo<Sources>): Promise<WireLayer> => {
+  const placing = new Map<LayerId, Promise<WireLayer>>();
+  /** Blobs that the place has, as workers say. */
+  const made = new Set<string>();
+  const put = async (layer: InputLayer, io: ExecutionIo<Sources>): Promise<WireLayer> => {
     const { layer: blob, open } = await io.openBlob(layer);
-    const { descriptor } = blob;
-    const putting = placed.get(descriptor.digest) ?? blobs.put(descriptor, open);
-    placed.set(descriptor.digest, putting);
-    // The next step that needs it tries again.
-    putting.catch(() => placed.delete(descriptor.digest));
-    await putting;
+    if (!made.has(blob.descriptor.digest)) await blobs.put(blob.descriptor, open);
     return toWire(blob);
+  };
+  /** Makes sure that workers can have a layer. */
+  const place = (layer: InputLayer, io: ExecutionIo<Sources>): Promise<WireLayer> => {
+    const { id } = layer;
+    const begun = placing.get(id) ?? put(layer, io);
+    placing.set(id, begun);
+    // The next step that needs it tries again.
+    begun.catch(() => placing.delete(id));
+    return begun;
   };
   const placeAll = (layers: readonly InputLayer[], io: ExecutionIo<Sources>) =>
     Promise.all(layers.map((layer) => place(layer, io)));
@@ -151,7 +157,7 @@ export function queueExecutor<Sources>({
       { output, onPlace, signal, hasBlob: (digest) => blobs.has(digest as Digest) },
     );
     const { layer } = outcome;
-    if (layer) placed.set(layer.blob.digest, Promise.resolve());
+    if (layer) made.add(layer.blob.digest);
     return toArtifact(outcome);
   };
 

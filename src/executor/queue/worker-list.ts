@@ -25,11 +25,15 @@ export async function listWorkers(redis: Redis): Promise<WorkerList> {
   if (gone.length > 0) await redis.srem(KEYS.workers, ...gone);
   const there = texts.filter((text) => text !== null);
   const known = there.map((text) => ({ text, said: parseStranger(text) }));
+  const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
+    a.name < b.name ? -1 : 1;
   const isOwn = (said: Pick<Announcement, 'protocol' | 'wiac'>) =>
     said.protocol === OWN_VERSION.protocol && said.wiac === OWN_VERSION.wiac;
   return {
-    own: known.flatMap(({ text, said }) => (said && isOwn(said) ? [parseAnnouncement(text)] : [])),
-    strangers: known.flatMap(({ said }) => (said && !isOwn(said) ? [said] : [])),
+    own: known
+      .flatMap(({ text, said }) => (said && isOwn(said) ? [parseAnnouncement(text)] : []))
+      .sort(byName),
+    strangers: known.flatMap(({ said }) => (said && !isOwn(said) ? [said] : [])).sort(byName),
   };
 }
 

@@ -1,0 +1,165 @@
+/** What a queue bears: workers, coordinators and Redis that end in the middle of a step. */
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { Fleet } from '../support/fleet.js';
+import { startBuild, startFleet, until } from '../support/fleet.js';
+import { context, dockerfile, getOutput, machine, mountsBelow, tempDir } from '../support/wiac.js';
+
+/** ms */
+const PATIENCE = 30_000;
+
+let fleet: Fleet;
+
+beforeEach(async () => {
+  fleet = await startFleet();
+});
+
+afterEach(() => fleet.stop());
+
+const oneStep = (step: string) => context({ Dockerfile: dockerfile(`RUN ${step}`) });
+
+/** The definition key of a project's last step. */
+async function lastKey(project: string): Promise<string> {
+  const on = machine();
+  await on.build(project);
+  const { stdout } = await on.wiac(['plan', '--format', 'json', project]);
+  return JSON.parse(stdout).steps.at(-1).key;
+}
+
+test(
+  'without a worker the build fails with an exit code of its own, or runs here',
+  async () => {
+    const project = oneStep('echo out');
+    const failed = await fleet.tryBuild(project);
+    expect(failed.exitCode).toBe(17);
+    expect(failed.stderr).toMatch(
+      /wiac: no worker for linux\/\S+ is in the queue\nhint: start one/,
+    );
+    const here = await fleet.build(project, machine(), '--queue-fallback=local');
+    expect(getOutput(here.events)).toEqual(['out']);
+    expect(here.events).toContainEqual({
+      type: 'warning',
+      message: 'the queue has no worker of this version: the steps run on this machine',
+    });
+    const nowhere = ['--queue', 'redis://127.0.0.1:1/0', '--cache', fleet.cache];
+    const unreached = await machine().wiac(['build', ...nowhere, project]);
+    expect(unreached.exitCode).toBe(17);
+    expect(unreached.stderr).toContain(
+      "the queue redis://127.0.0.1:1/0 can't be used: connect ECONNREFUSED",
+    );
+  },
+  PATIENCE,
+);
+
+test(
+  'a worker that is told to end finishes its step',
+  async () => {
+    const anna = await fleet.work('anna');
+    const build = startBuild(
+      fleet,
+      oneStep('echo begun; sleep 1; echo ended'),
+      join(tempDir(), 's'),
+    );
+    await build.printed('begun');
+    await anna.kill('SIGTERM');
+    const { code, stderr } = await build.ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toContain('ended');
+    expect(await fleet.redis.client.keys('wiac:worker*')).toEqual([]);
+  },
+  PATIENCE,
+);
+
+test(
+  'a worker without time for that gives its step back, and another one takes it',
+  async () => {
+    const anna = await fleet.work('anna', '--grace', '0');
+    const build = startBuild(fleet, oneStep('echo begun; sleep 1'), join(tempDir(), 's'));
+    await build.printed('begun');
+    await fleet.work('ben');
+    await anna.kill('SIGTERM');
+    expect(mountsBelow(anna.root)).toEqual([]);
+    const { code, stderr } = await build.ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toMatch(/on anna\n[\s\S]*on ben\n/);
+  },
+  PATIENCE,
+);
+
+test(
+  'a step whose worker is killed is taken over by another one, three times at most',
+  async () => {
+    const anna = await fleet.work('anna');
+    const project = oneStep('echo begun; sleep 1; echo ended > /made');
+    const build = startBuild(fleet, project, join(tempDir(), 's'));
+    await build.printed('begun');
+    await fleet.work('ben');
+    await anna.kill('SIGKILL');
+    const { code, stderr } = await build.ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toMatch(/on anna\n[\s\S]*on ben\n/);
+    // It came to its end, which makes up for what was before.
+    expect(await fleet.redis.client.keys('wiac:starts:*')).toEqual([]);
+    const poisoned = oneStep('echo poisoned');
+    await fleet.redis.client.set(`wiac:starts:${await lastKey(poisoned)}`, 3);
+    const given = await fleet.tryBuild(poisoned);
+    expect(given.exitCode).toBe(17);
+    expect(given.stderr).toContain(
+      'wiac: given up: 3 workers have begun it, and none has come to its end (on ben)',
+    );
+    // Who has mended it may try again.
+    expect((await fleet.tryBuild(poisoned)).exitCode).toBe(0);
+  },
+  PATIENCE,
+);
+
+test(
+  'a coordinator that is killed finds what was done meanwhile',
+  async () => {
+    await fleet.work('anna');
+    const steps = ['RUN echo begun; sleep 1; cat /proc/sys/kernel/random/uuid', 'RUN echo second'];
+    const project = context({ Dockerfile: dockerfile(...steps) });
+    const root = join(tempDir(), 's');
+    const killed = startBuild(fleet, project, root);
+    await killed.printed('begun');
+    await killed.kill('SIGKILL');
+    const again = startBuild(fleet, project, root);
+    const { code, stderr } = await again.ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const [worker] = await Promise.all([fleet.redis.client.keys('wiac:worker:*')]);
+    const { done } = JSON.parse((await fleet.redis.client.get(worker[0] ?? '')) ?? '');
+    expect(done).toBe(2);
+    expect(stderr).toContain('begun');
+  },
+  PATIENCE,
+);
+
+test(
+  'Ctrl-C of the only build that waits for a step ends it on its worker',
+  async () => {
+    const anna = await fleet.work('anna');
+    const build = startBuild(fleet, oneStep('echo begun; sleep 1000'), join(tempDir(), 's'));
+    await build.printed('begun');
+    await build.kill('SIGINT');
+    expect((await build.ended).code).toBe(130);
+    await until(async () => (await fleet.redis.client.keys('wiac:lease:*')).length === 0);
+    expect(mountsBelow(anna.root)).toEqual([]);
+  },
+  PATIENCE,
+);
+
+test(
+  'Redis may lose everything in the middle of a step',
+  async () => {
+    await fleet.work('anna');
+    const project = context({
+      Dockerfile: dockerfile('RUN echo begun; sleep 1; echo 1 > /1', 'RUN echo 2; echo 2 > /2'),
+    });
+    const build = startBuild(fleet, project, join(tempDir(), 's'));
+    await build.printed('begun');
+    await fleet.redis.restart();
+    const { code, stderr } = await build.ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+  },
+  PATIENCE,
+);
