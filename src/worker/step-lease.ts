@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { KEPT_S, KEYS, MOST_STARTS } from '../executor/queue/queue-protocol.js';
+import { KEPT_S, KEYS, MOST_STARTS, NOBODY } from '../executor/queue/queue-protocol.js';
 import type { DefinitionKey } from '../keys/digest.js';
 
 /** How often it is looked whether another worker has given a lease back. ms */
@@ -57,9 +57,9 @@ export async function takeStep(
   const unwanted = new AbortController();
   let looks = 0;
   const look = setInterval(async () => {
-    const count = await redis.scard(KEYS.wanted(key)).catch(() => 1);
-    // Once may be between two coordinators.
-    looks = count === 0 ? looks + 1 : 0;
+    const waiting = await redis.smembers(KEYS.wanted(key)).catch(() => []);
+    // Redis may have lost all of it; and once may be between two coordinators.
+    looks = waiting.length === 1 && waiting[0] === NOBODY ? looks + 1 : 0;
     if (looks > 1) unwanted.abort(new Error('nobody waits for it'));
   }, WANTED_MS);
   return {

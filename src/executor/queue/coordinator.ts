@@ -17,7 +17,7 @@ import type {
   WireFailure,
   WireStep,
 } from './queue-protocol.js';
-import { KEPT_S, KEYS, MOST_EVENTS, OWN_VERSION, queueName } from './queue-protocol.js';
+import { KEPT_S, KEYS, MOST_EVENTS, NOBODY, OWN_VERSION, queueName } from './queue-protocol.js';
 import type { RedisLink } from './redis-link.js';
 import { openRedis, shownAddress } from './redis-link.js';
 import type { Heard, StepListener } from './step-listener.js';
@@ -114,6 +114,8 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
   const queues = new Map<string, Queue>();
   /** The jobs that steps were sent in, by the steps' keys: `queue` and id of the job. */
   const jobs = new Map<DefinitionKey, string>();
+  /** Steps that were asked for. */
+  const begun = new Set<DefinitionKey>();
   /** Streams' ids from which on a step that was sent ahead is listened to. */
   const sentAhead = new Map<DefinitionKey, string>();
 
@@ -136,7 +138,7 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
     const [, , added] =
       (await redis
         .multi()
-        .sadd(KEYS.wanted(key), id)
+        .sadd(KEYS.wanted(key), NOBODY, id)
         .expire(KEYS.wanted(key), KEPT_S)
         .xadd(
           KEYS.step(key),
@@ -195,8 +197,15 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
     const ahead = sentAhead.get(key);
     if (ahead !== undefined) {
       sentAhead.delete(key);
+      begun.add(key);
       return ahead;
     }
+    if (begun.has(key)) {
+      // What was found the first time was of no use: its layer is gone, or was never what it should be.
+      await redis.del(KEYS.step(key));
+      return send(wanted);
+    }
+    begun.add(key);
     const entries = await redis.xrange(KEYS.step(key), '-', '+');
     const { from, last, started } = lastStart(entries.map(readEntry));
     if (last?.type === 'done' && !step.skipsCache && isMadeOn(last.outcome, base)) {
@@ -205,7 +214,7 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
     }
     const runs = started && last !== undefined && !isEnd(last) && (await isInHands(key));
     if (!runs) return send(wanted);
-    await redis.multi().sadd(KEYS.wanted(key), id).expire(KEYS.wanted(key), KEPT_S).exec();
+    await redis.multi().sadd(KEYS.wanted(key), NOBODY, id).expire(KEYS.wanted(key), KEPT_S).exec();
     return from;
   };
 

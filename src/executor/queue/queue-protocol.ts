@@ -34,6 +34,9 @@ export const KEYS = {
 /** How long a step's events are kept after its end, and how long what its makers left behind. Seconds. */
 export const KEPT_S = 3600;
 
+/** Always among those who wait for a step, so that a set that Redis has lost is told from an empty one. */
+export const NOBODY = '-';
+
 /** A step that was begun so often and never ended is given up. */
 export const MOST_STARTS = 3;
 
