@@ -53,6 +53,7 @@ export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectO
   /** --cache */
   readonly sharedCache?: string;
   readonly queueFallback: 'fail' | 'local';
+  readonly workerLabel: readonly string[];
   readonly quiet: boolean;
   readonly debug: readonly string[];
   readonly logfile?: string;
@@ -224,7 +225,10 @@ async function buildAndWrite(
       destination: outputs && module?.getDestination(outputs, options, request.registry ?? {}),
       onEvent: listeners.emit,
       explain: listeners.explain,
-      onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
+      onInput: ({ epoch, dockerfile }) => {
+        queue?.read(dockerfile);
+        if (outputs) module?.checkTimes(outputs, epoch);
+      },
     })
       .catch((error: unknown) => {
         listeners.close();

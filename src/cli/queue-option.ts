@@ -2,6 +2,7 @@
 import type { DockerfileBuild } from '../engine/build-dockerfile.js';
 import type { BuildQueue } from '../engine/build-queue.js';
 import { openBuildQueue } from '../engine/build-queue.js';
+import type { GivenLabel } from '../engine/worker-labels.js';
 import type { WarningLog } from '../ui/log.js';
 import { QueueError, UsageError } from '../util/errors.js';
 
@@ -9,6 +10,16 @@ import { QueueError, UsageError } from '../util/errors.js';
 interface QueueOptions {
   readonly sharedCache?: string;
   readonly queueFallback: 'fail' | 'local';
+  readonly workerLabel: readonly string[];
+}
+
+/** STEP=LABEL; an instruction may have = itself. @throws UsageError */
+function parseLabel(text: string): GivenLabel {
+  const [, step, label] = /^(.+)=([\w.-]{1,64})$/s.exec(text) ?? [];
+  if (step !== undefined && label !== undefined) return [step, label];
+  throw new UsageError(`--worker-label ${text}: write STEP=LABEL`, {
+    hint: "STEP is a step's id in wiac plan, a stage, or the beginning of an instruction",
+  });
 }
 
 /**
@@ -19,7 +30,7 @@ interface QueueOptions {
 export async function openQueue(
   url: string,
   request: DockerfileBuild,
-  { sharedCache, queueFallback }: QueueOptions,
+  { sharedCache, queueFallback, workerLabel }: QueueOptions,
   warn: WarningLog,
 ): Promise<BuildQueue | undefined> {
   if (sharedCache === undefined)
@@ -34,6 +45,7 @@ export async function openQueue(
     registry,
     environment: request.environment ?? process.env,
     jobs: request.jobs,
+    labels: workerLabel.map(parseLabel),
     here: { isolation, runtime, limits, network },
   });
   if (queueFallback === 'fail') return queue;

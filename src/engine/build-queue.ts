@@ -9,9 +9,12 @@ import { openLayerBlobs } from '../shared-cache/layer-blobs.js';
 import { parseCacheTo } from '../shared-cache/spec.js';
 import { QueueError } from '../util/errors.js';
 import { semaphore } from '../util/semaphore.js';
+import type { BuildFacts } from './build-dockerfile.js';
 import type { BuildRequest } from './run-build.js';
 import type { InSlot } from './step-slots.js';
 import { stepLimits, stepSlots } from './step-slots.js';
+import type { GivenLabel } from './worker-labels.js';
+import { labelLines, labelOf } from './worker-labels.js';
 
 /** Steps of one build that are in the hands of workers at the same time, unless --jobs says otherwise. */
 const MOST_SENT = 256;
@@ -26,6 +29,8 @@ export interface QueueRequest {
   readonly environment: NodeJS.ProcessEnv;
   /** Steps at the same time, on workers and here. */
   readonly jobs: number | undefined;
+  /** Steps of the command line that want a worker with a label. */
+  readonly labels: readonly GivenLabel[];
   /** How steps that don't travel are carried out here. */
   readonly here: Pick<LocalMachine, 'isolation' | 'runtime' | 'limits' | 'network'>;
 }
@@ -34,6 +39,8 @@ export interface QueueRequest {
 export interface BuildQueue {
   readonly executor: BuildRequest['executor'];
   readonly inSlot: InSlot;
+  /** Told what is built: the Dockerfile may name labels. */
+  readonly read: (dockerfile: BuildFacts['dockerfile']) => void;
   /** Is a worker of this version there? @throws QueueError when the queue can't be reached */
   readonly hasWorkers: () => Promise<boolean>;
   /** After the build. */
@@ -65,7 +72,8 @@ export async function openCacheBlobs(
  * @throws UsageError, UnsupportedError for a cache that can't be understood
  */
 export async function openBuildQueue(request: QueueRequest): Promise<BuildQueue> {
-  const { url, cache, registry, environment, jobs, here } = request;
+  const { url, cache, registry, environment, jobs, here, labels } = request;
+  let lines: ReadonlyMap<number, string> = new Map();
   const { checkAddress, openRedis } = await import('../executor/queue/redis-link.js');
   checkAddress(url);
   const blobs = await openCacheBlobs(cache, registry, environment);
@@ -85,9 +93,12 @@ export async function openBuildQueue(request: QueueRequest): Promise<BuildQueue>
         coordinator,
         blobs,
         local: lazyExecutor({ ...machine, ...here }),
-        label: () => undefined,
+        label: (step) => labelOf(step, labels, lines),
       }),
     inSlot: (step, task) => (obstacle(step) === undefined ? sent(task) : own(step, task)),
+    read({ text, path }) {
+      lines = labelLines(text, path);
+    },
     async hasWorkers() {
       const link = await openRedis(url);
       try {

@@ -16,7 +16,7 @@ import type {
   WireLayer,
   WireStep,
 } from '../executor/queue/queue-protocol.js';
-import { KEYS, MOST_STARTS } from '../executor/queue/queue-protocol.js';
+import { KEPT_S, KEYS, MOST_STARTS } from '../executor/queue/queue-protocol.js';
 import { readEntry } from '../executor/queue/step-listener.js';
 import type { ContentKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
@@ -36,6 +36,8 @@ import { openChainSession } from './worker-session.js';
 export interface ChainContext {
   readonly machine: WorkerMachine;
   readonly redis: Redis;
+  /** As other machines know it. */
+  readonly id: string;
   /** As people know it. */
   readonly name: string;
   /** A lease is given back so long after the worker was last heard of. ms */
@@ -235,6 +237,14 @@ async function conclude(
   throw error;
 }
 
+/** Says which layers are here now: chains that stand on them go where they are. */
+async function noteHeld({ redis, id }: ChainContext, { base, layer }: StepOutcome): Promise<void> {
+  const commands = redis.pipeline();
+  for (const diffId of layer ? [...base, layer.diffId] : base)
+    commands.sadd(KEYS.holders(diffId), id).expire(KEYS.holders(diffId), KEPT_S);
+  await commands.exec();
+}
+
 /** One step of a chain. @returns where the next one stands */
 async function carryOutStep(
   context: ChainContext,
@@ -269,6 +279,7 @@ async function carryOutStep(
     );
     await report.say({ type: 'done', worker: name, outcome: made.outcome });
     await forgetStarts(redis, wire.key);
+    await noteHeld(context, made.outcome);
     return after(position, wire, made.layer, made.outcome.layer);
   } finally {
     onStep(undefined);

@@ -1,14 +1,15 @@
 /** `wiac worker`: takes chains of steps from a queue until it is told to end. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Job, Worker } from 'bullmq';
+import type { Job } from 'bullmq';
 import { parseJob, parseVersion } from '../executor/queue/parse-queue.js';
 import type { Announcement, WireStep } from '../executor/queue/queue-protocol.js';
-import { KEYS, OWN_VERSION, queueName } from '../executor/queue/queue-protocol.js';
-import { openRedis } from '../executor/queue/redis-link.js';
+import { KEYS, OWN_VERSION, ownQueueName, queueName } from '../executor/queue/queue-protocol.js';
+import { dropQueue, openRedis } from '../executor/queue/redis-link.js';
 import { QueueError } from '../util/errors.js';
 import { carryOutChain, GivenBackError } from './carry-out-chain.js';
+import type { JobEnd } from './take-jobs.js';
+import { takeJobs } from './take-jobs.js';
 import type { WorkerMachine } from './worker-session.js';
 
 /** What a worker is told. */
@@ -33,15 +34,11 @@ export interface WorkerOptions {
   readonly afterChain: () => Promise<void>;
 }
 
-/** After trouble of its own the worker leaves the next step to others for so long. ms */
-const RECOVER_MS = 2000;
-
 /** Runs until the signal. @throws QueueError when the queue can't be reached */
 export async function runWorker(machine: WorkerMachine, options: WorkerOptions): Promise<void> {
   const { url, name, platforms, labels, slots, lostAfterMs, graceMs, signal, log } = options;
   const link = await openRedis(url);
   const { redis } = link;
-  const bullmq = await import('bullmq');
   const id = randomBytes(8).toString('hex');
   const running = new Map<string, WireStep>();
   let done = 0;
@@ -69,7 +66,7 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
     if (!ending) void announce().catch(() => {});
   };
 
-  const carryOut = async (job: Job, token: string): Promise<void> => {
+  const carryOut = async (job: Job, token: string): Promise<JobEnd> => {
     const text = typeof job.data === 'string' ? job.data : '';
     const attempt = `${id}:${token}:${job.id}`;
     try {
@@ -82,6 +79,7 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
       const context = {
         machine,
         redis,
+        id,
         name,
         lostAfterMs,
         signal: forced.signal,
@@ -96,39 +94,27 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
       };
       await carryOutChain(context, chain, attempt);
       await options.afterChain();
+      return { kind: 'done' };
     } catch (error) {
       const { message } = error as Error;
       if (!(error instanceof GivenBackError)) {
         log(`refuses a job: ${message}`);
-        throw error;
+        return { kind: 'refused', error: error as Error };
       }
       log(`gives its step back: ${message}`);
-      await job.moveToWait(token);
-      if (!ending) await sleep(RECOVER_MS);
-      throw new bullmq.WaitingError();
+      return { kind: 'given back' };
     }
   };
 
-  const queues = platforms.flatMap((platform) => [
-    queueName(platform),
-    ...labels.map((label) => queueName(platform, label)),
-  ]);
+  const queues = [
+    ownQueueName(id),
+    ...platforms.flatMap((platform) => [
+      ...labels.map((label) => queueName(platform, label)),
+      queueName(platform),
+    ]),
+  ];
+  const jobs = await takeJobs(link, queues, slots, lostAfterMs, carryOut);
   await announce();
-  const workers = queues.map((queue): Worker => {
-    const worker: Worker = new bullmq.Worker(queue, (job, token = '') => carryOut(job, token), {
-      connection: link.options,
-      prefix: KEYS.queues,
-      concurrency: slots,
-      lockDuration: lostAfterMs,
-      stalledInterval: Math.max(500, lostAfterMs / 2),
-      // The step's own count of starts decides.
-      maxStalledCount: 1000,
-      removeOnComplete: { count: 0 },
-      removeOnFail: { count: 0 },
-    });
-    worker.on('error', () => {});
-    return worker;
-  });
   const renewal = setInterval(announceSoon, lostAfterMs / 3);
   try {
     log(`${name} waits for steps of ${[...platforms, ...labels].join(', ')}`);
@@ -137,8 +123,9 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
     clearInterval(renewal);
     await redis.multi().del(KEYS.worker(id)).srem(KEYS.workers, id).exec();
     const grace = setTimeout(() => forced.abort(new GivenBackError('the worker ends')), graceMs);
-    await Promise.all(workers.map((worker) => worker.close()));
+    await jobs.stop();
     clearTimeout(grace);
+    await dropQueue(link, ownQueueName(id));
   } finally {
     clearInterval(renewal);
     link.close();

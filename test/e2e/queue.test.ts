@@ -155,6 +155,32 @@ ${[1, 2, 3, 4].map((n) => `COPY --from=s${n} /s${n} /`).join('\n')}
 );
 
 test(
+  'a chain goes to the worker that has the layers below it, a label to one that has the label',
+  async () => {
+    await fleet.work('anna', '-j', '2');
+    const first = dockerfile('RUN echo 1 > /1');
+    await fleet.build(context({ Dockerfile: first }));
+    await fleet.work('ben', '--label', 'gpu', '-j', '2');
+    // Ben is as free as anna, and there are three of each.
+    for (const number of [2, 3, 4]) {
+      const more = context({ Dockerfile: `${first}RUN echo ${number} > /${number}\n` });
+      const { events } = await fleet.build(more);
+      expect(placed(events)).toEqual(['anna']);
+    }
+    const labelled = `${first}# wiac:label=gpu\nRUN echo 5 > /5\nRUN echo 6 > /6\n`;
+    const here = await fleet.build(context({ Dockerfile: labelled }));
+    expect(placed(here.events)).toContain('ben');
+    const flag = ['--worker-label', 'RUN echo 7=gpu'];
+    const given = context({ Dockerfile: `${first}RUN echo 7 > /7\n` });
+    expect(placed((await fleet.build(given, machine(), ...flag)).events)).toEqual(['ben']);
+    const nobody = await fleet.tryBuild(given, '--no-cache', '--worker-label', '0=fpga');
+    expect(nobody.exitCode).toBe(17);
+    expect(nobody.stderr).toContain('with the label fpga is in the queue');
+  },
+  PATIENCE,
+);
+
+test(
   'a step that fails says the same as here',
   async () => {
     await fleet.work('anna');

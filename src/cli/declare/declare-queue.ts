@@ -31,6 +31,12 @@ export function queueOptions(command: Command): Command {
       )
         .choices(['fail', 'local'])
         .default('fail'),
+    )
+    .option(
+      '--worker-label <step=label>',
+      'this step (its id in wiac plan, its stage, or the beginning of its instruction) wants a worker\nwith this label, as # wiac:label=LABEL above the instruction',
+      collect,
+      [],
     );
 }
 

@@ -28,6 +28,10 @@ export const KEYS = {
   step: (key: DefinitionKey) => `${PREFIX}:step:${key}`,
   starts: (key: DefinitionKey) => `${PREFIX}:starts:${key}`,
   wanted: (key: DefinitionKey) => `${PREFIX}:wanted:${key}`,
+  /** The queue that a chain which begins with the step was put into. */
+  sent: (key: DefinitionKey) => `${PREFIX}:sent:${key}`,
+  /** Ids of workers that hold a layer. */
+  holders: (diffId: string) => `${PREFIX}:holders:${diffId}`,
   wake: (id: string) => `${PREFIX}:wake:${id}`,
 };
 
@@ -138,7 +142,16 @@ export interface Announcement {
  * @param platform `os/architecture[/variant]`
  */
 export function queueName(platform: string, label?: string): string {
-  const { protocol, wiac } = OWN_VERSION;
   const own = [platform.replaceAll('/', '-'), ...(label === undefined ? [] : [label])].join('+');
-  return `v${protocol}-${wiac}-${own}`;
+  return versioned(own);
+}
+
+/** The queue of one worker. */
+export function ownQueueName(worker: string): string {
+  return versioned(`at-${worker}`);
+}
+
+function versioned(name: string): string {
+  const { protocol, wiac } = OWN_VERSION;
+  return `v${protocol}-${wiac}-${name}`;
 }

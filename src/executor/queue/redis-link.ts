@@ -1,6 +1,7 @@
 /** Connections to Redis or Valkey, which are made again when they break. */
 import type { Redis } from 'ioredis';
 import { QueueError } from '../../util/errors.js';
+import { KEYS } from './queue-protocol.js';
 
 /** First answer of the server. ms */
 const CONNECT_MS = 5000;
@@ -31,6 +32,22 @@ export function checkAddress(url: string): void {
   throw new QueueError('--queue is no address of a Redis server', {
     hint: 'write redis://HOST[:PORT]/0, or rediss:// for TLS',
   });
+}
+
+/** Removes a queue of BullMQ, which is empty or whose worker is gone. */
+export async function dropQueue({ options }: RedisLink, name: string): Promise<void> {
+  const { Queue } = await import('bullmq');
+  const queue = new Queue(name, {
+    connection: options,
+    prefix: KEYS.queues,
+    skipMetasUpdate: true,
+  });
+  queue.on('error', () => {});
+  try {
+    await queue.obliterate({ force: true });
+  } finally {
+    await queue.close();
+  }
 }
 
 /**

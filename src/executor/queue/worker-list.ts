@@ -9,6 +9,8 @@ import { KEYS, OWN_VERSION, PREFIX } from './queue-protocol.js';
 export interface WorkerList {
   /** Of this version. */
   readonly own: readonly Announcement[];
+  /** Ids of those that were not heard of any more: nobody will be told of them again. */
+  readonly gone: readonly string[];
   /** Of other versions. */
   readonly strangers: readonly Pick<Announcement, 'name' | 'protocol' | 'wiac'>[];
 }
@@ -19,7 +21,7 @@ const WORKER_ID = /^[\w.-]{1,64}$/;
 /** Those whose announcement has not expired; the names of others are removed. */
 export async function listWorkers(redis: Redis): Promise<WorkerList> {
   const ids = (await redis.smembers(KEYS.workers)).filter((id) => WORKER_ID.test(id)).sort();
-  if (ids.length === 0) return { own: [], strangers: [] };
+  if (ids.length === 0) return { own: [], strangers: [], gone: [] };
   const texts = await redis.mget(ids.map(KEYS.worker));
   const gone = ids.filter((_, at) => texts[at] === null);
   if (gone.length > 0) await redis.srem(KEYS.workers, ...gone);
@@ -30,6 +32,7 @@ export async function listWorkers(redis: Redis): Promise<WorkerList> {
   const isOwn = (said: Pick<Announcement, 'protocol' | 'wiac'>) =>
     said.protocol === OWN_VERSION.protocol && said.wiac === OWN_VERSION.wiac;
   return {
+    gone,
     own: known
       .flatMap(({ text, said }) => (said && isOwn(said) ? [parseAnnouncement(text)] : []))
       .sort(byName),
@@ -41,15 +44,22 @@ function describeVersion({ wiac, protocol }: Pick<Announcement, 'protocol' | 'wi
   return `wiac ${wiac} (protocol ${protocol})`;
 }
 
+/** Does a worker take such steps? */
+export function fits(
+  { platforms, labels }: Pick<Announcement, 'platforms' | 'labels'>,
+  platform: string,
+  label: string | undefined,
+): boolean {
+  return platforms.includes(platform) && (label === undefined || labels.includes(label));
+}
+
 /** What to do about a step that nobody would take; undefined: somebody would. Pure. */
 export function missingWorker(
-  { own, strangers }: WorkerList,
+  { own, strangers }: Pick<WorkerList, 'own' | 'strangers'>,
   platform: string,
   label?: string,
 ): QueueError | undefined {
-  const fits = ({ platforms, labels }: Announcement) =>
-    platforms.includes(platform) && (label === undefined || labels.includes(label));
-  if (own.some(fits)) return undefined;
+  if (own.some((worker) => fits(worker, platform, label))) return undefined;
   const hint = `start one: wiac worker --queue URL --cache REF${label === undefined ? '' : ` --label ${label}`}; or build here: --queue-fallback=local`;
   const what = label === undefined ? platform : `${platform} with the label ${label}`;
   const [stranger] = strangers;
