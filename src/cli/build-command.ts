@@ -54,6 +54,7 @@ export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectO
   readonly sharedCache?: string;
   readonly queueFallback: 'fail' | 'local';
   readonly workerLabel: readonly string[];
+  readonly workerKey?: string;
   readonly quiet: boolean;
   readonly debug: readonly string[];
   readonly logfile?: string;

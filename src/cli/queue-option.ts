@@ -11,6 +11,7 @@ interface QueueOptions {
   readonly sharedCache?: string;
   readonly queueFallback: 'fail' | 'local';
   readonly workerLabel: readonly string[];
+  readonly workerKey?: string;
 }
 
 /** STEP=LABEL; an instruction may have = itself. @throws UsageError */
@@ -30,7 +31,7 @@ function parseLabel(text: string): GivenLabel {
 export async function openQueue(
   url: string,
   request: DockerfileBuild,
-  { sharedCache, queueFallback, workerLabel }: QueueOptions,
+  { sharedCache, queueFallback, workerLabel, workerKey }: QueueOptions,
   warn: WarningLog,
 ): Promise<BuildQueue | undefined> {
   if (sharedCache === undefined)
@@ -45,6 +46,7 @@ export async function openQueue(
     registry,
     environment: request.environment ?? process.env,
     jobs: request.jobs,
+    workerKey,
     labels: workerLabel.map(parseLabel),
     here: { isolation, runtime, limits, network },
   });

@@ -5,6 +5,7 @@ import { sweepControlGroups } from '../executor/local/cgroup.js';
 import type { Isolation } from '../executor/local/container.js';
 import { lazyWiacSys } from '../native/wiac-sys.js';
 import { formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.js';
+import { readSignKey } from '../shared-cache/signature.js';
 import { sweepStore } from '../store/gc/sweep.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { runWorker } from '../worker/run-worker.js';
@@ -25,6 +26,7 @@ interface WorkerCommandOptions extends RegistryAccessOptions, LimitOptions {
   readonly name?: string;
   readonly platform?: string;
   readonly label: readonly string[];
+  readonly key?: string;
   readonly jobs?: number;
   /** Seconds. */
   readonly lostAfter: number;
@@ -49,6 +51,7 @@ export function workerCommand(
 ): Promise<void> {
   return withStoreAsRoot(setExitCode, async (store) => {
     const { queue, sharedCache, name, platform, label, jobs, lostAfter, grace } = options;
+    const key = options.key === undefined ? undefined : readSignKey(options.key);
     const environment = process.env;
     if (store.paths.self.foundDead) sweepControlGroups();
     sweepStore(store);
@@ -80,6 +83,7 @@ export function workerCommand(
         name: name ?? ownName(),
         platforms: platforms ?? [formatPlatform(hostPlatform())],
         labels: label,
+        key,
         slots: jobs ?? availableParallelism(),
         lostAfterMs: lostAfter * 1000,
         graceMs: grace * 1000,

@@ -6,6 +6,7 @@ import { obstacle } from '../executor/queue/portable-step.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { LayerBlobs } from '../shared-cache/layer-blobs.js';
 import { openLayerBlobs } from '../shared-cache/layer-blobs.js';
+import { readTrustKey } from '../shared-cache/signature.js';
 import { parseCacheTo } from '../shared-cache/spec.js';
 import { QueueError } from '../util/errors.js';
 import { semaphore } from '../util/semaphore.js';
@@ -29,6 +30,8 @@ export interface QueueRequest {
   readonly environment: NodeJS.ProcessEnv;
   /** Steps at the same time, on workers and here. */
   readonly jobs: number | undefined;
+  /** File with the public key of the workers that secrets may go to. */
+  readonly workerKey: string | undefined;
   /** Steps of the command line that want a worker with a label. */
   readonly labels: readonly GivenLabel[];
   /** How steps that don't travel are carried out here. */
@@ -76,6 +79,7 @@ export async function openBuildQueue(request: QueueRequest): Promise<BuildQueue>
   let lines: ReadonlyMap<number, string> = new Map();
   const { checkAddress, openRedis } = await import('../executor/queue/redis-link.js');
   checkAddress(url);
+  const workerKey = request.workerKey === undefined ? undefined : readTrustKey(request.workerKey);
   const blobs = await openCacheBlobs(cache, registry, environment);
   const { queueExecutor } = await import('../executor/queue/queue-executor.js');
   let opened: Promise<Coordinator> | undefined;
@@ -92,10 +96,12 @@ export async function openBuildQueue(request: QueueRequest): Promise<BuildQueue>
       queueExecutor({
         coordinator,
         blobs,
+        workerKey,
         local: lazyExecutor({ ...machine, ...here }),
         label: (step) => labelOf(step, labels, lines),
       }),
-    inSlot: (step, task) => (obstacle(step) === undefined ? sent(task) : own(step, task)),
+    inSlot: (step, task) =>
+      obstacle(step, workerKey !== undefined) === undefined ? sent(task) : own(step, task),
     read({ text, path }) {
       lines = labelLines(text, path);
     },

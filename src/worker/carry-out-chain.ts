@@ -1,4 +1,5 @@
 /** Carries a chain of steps out: each in its turn, unless this worker or another one has done it already. */
+import type { KeyObject } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { BuildSession } from '../engine/build-session.js';
 import { openLayerBlob } from '../engine/layer-blob.js';
@@ -29,6 +30,8 @@ import type { StepLease } from './step-lease.js';
 import { countStart, forgetStarts, takeStep } from './step-lease.js';
 import type { StepReport } from './step-report.js';
 import { openReport } from './step-report.js';
+import type { StepSecrets } from './worker-secrets.js';
+import { getSecrets } from './worker-secrets.js';
 import type { ChainSession, WorkerMachine } from './worker-session.js';
 import { openChainSession } from './worker-session.js';
 
@@ -40,6 +43,8 @@ export interface ChainContext {
   readonly id: string;
   /** As people know it. */
   readonly name: string;
+  /** Private key of its fleet. */
+  readonly key: KeyObject | undefined;
   /** A lease is given back so long after the worker was last heard of. ms */
   readonly lostAfterMs: number;
   /** Aborted when the worker has to end. */
@@ -70,13 +75,13 @@ interface Position {
 }
 
 /** What an error is for the coordinator. Pure. */
-export function toFailure(error: unknown): WireFailure {
-  const { message } = error as Error;
+export function toFailure(error: unknown, hideIn: StepSecrets['hideIn']): WireFailure {
+  const message = hideIn((error as Error).message);
   if (!(error instanceof WiacError)) return { code: 'INTERNAL', message };
   const { code, hint } = error;
   const shared = { code, message, ...(hint === undefined ? {} : { hint }) };
   if (!(error instanceof StepFailedError)) return shared;
-  return { ...shared, exitCode: error.stepExitCode, lastLines: error.lastLines };
+  return { ...shared, exitCode: error.stepExitCode, lastLines: error.lastLines.map(hideIn) };
 }
 
 /** A result of another worker, or of this one before. */
@@ -147,6 +152,7 @@ async function resolveStep(
   wire: WireStep,
   position: Position,
   report: StepReport,
+  secrets: StepSecrets,
   signal: AbortSignal,
 ): Promise<{ readonly outcome: StepOutcome; readonly layer: LayerId | undefined }> {
   const { store } = context.machine;
@@ -154,10 +160,10 @@ async function resolveStep(
   let cached = false;
   const own = session.of({
     signal,
-    secret: () => undefined,
+    secret: secrets.get,
     skipsCache: () => wire.skipsCache,
     emit: (event) => {
-      if (event.type === 'output') report.line(event.text);
+      if (event.type === 'output') report.line(secrets.hideIn(event.text));
       else if (event.type === 'finished')
         measures = { files: event.files, bytes: event.bytes, disk: event.bytes };
       else if (event.type === 'cached') cached = true;
@@ -218,6 +224,7 @@ async function conclude(
   { key }: WireStep,
   report: StepReport,
   lease: StepLease,
+  hideIn: StepSecrets['hideIn'],
   error: unknown,
 ): Promise<never> {
   if (lease.unwanted.aborted && !signal.aborted) {
@@ -228,11 +235,11 @@ async function conclude(
   if (signal.aborted || (error instanceof WiacError && OWN_TROUBLE.has(error.code))) {
     // What a signal has ended was not the step's doing.
     if (signal.aborted) await forgetStarts(redis, key);
-    else report.line(`${name}: ${(error as Error).message}`);
+    else report.line(hideIn(`${name}: ${(error as Error).message}`));
     await report.say({ type: 'given back', worker: name });
     throw new GivenBackError((error as Error).message, { cause: error });
   }
-  await report.say({ type: 'failed', worker: name, failure: toFailure(error) });
+  await report.say({ type: 'failed', worker: name, failure: toFailure(error, hideIn) });
   await forgetStarts(redis, key);
   throw error;
 }
@@ -274,8 +281,15 @@ async function carryOutStep(
     }
     await report.say({ type: 'started', worker: name });
     const ending = AbortSignal.any([signal, lease.unwanted]);
-    const made = await resolveStep(context, session, wire, position, report, ending).catch(
-      (error: unknown) => conclude(context, wire, report, lease, error),
+    // Nothing is known of them yet that could be told.
+    let hideIn: StepSecrets['hideIn'] = (text) => text;
+    const begin = async () => {
+      const secrets = await getSecrets(redis, name, wire, context.key, report, ending);
+      hideIn = secrets.hideIn;
+      return resolveStep(context, session, wire, position, report, secrets, ending);
+    };
+    const made = await begin().catch((error: unknown) =>
+      conclude(context, wire, report, lease, hideIn, error),
     );
     await report.say({ type: 'done', worker: name, outcome: made.outcome });
     await forgetStarts(redis, wire.key);

@@ -1,4 +1,5 @@
 /** `wiac worker`: takes chains of steps from a queue until it is told to end. */
+import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Job } from 'bullmq';
@@ -6,6 +7,7 @@ import { parseJob, parseVersion } from '../executor/queue/parse-queue.js';
 import type { Announcement, WireStep } from '../executor/queue/queue-protocol.js';
 import { KEYS, OWN_VERSION, ownQueueName, queueName } from '../executor/queue/queue-protocol.js';
 import { dropQueue, openRedis } from '../executor/queue/redis-link.js';
+import { keyLabel } from '../executor/queue/sealed-secrets.js';
 import { QueueError } from '../util/errors.js';
 import { carryOutChain, GivenBackError } from './carry-out-chain.js';
 import type { JobEnd } from './take-jobs.js';
@@ -20,6 +22,8 @@ export interface WorkerOptions {
   /** `os/architecture[/variant]` */
   readonly platforms: readonly string[];
   readonly labels: readonly string[];
+  /** Private key of its fleet: it may have secrets. */
+  readonly key: KeyObject | undefined;
   /** Steps at the same time. */
   readonly slots: number;
   /** Others take its steps over when it was not heard of for so long. ms */
@@ -34,9 +38,17 @@ export interface WorkerOptions {
   readonly afterChain: () => Promise<void>;
 }
 
+/** With those of steps that have secrets: a step wants one label at most. */
+function allLabels(labels: readonly string[], key: KeyObject | undefined): readonly string[] {
+  if (!key) return labels;
+  const own = keyLabel(key);
+  return [...labels, own, ...labels.map((label) => `${label}.${own}`)];
+}
+
 /** Runs until the signal. @throws QueueError when the queue can't be reached */
 export async function runWorker(machine: WorkerMachine, options: WorkerOptions): Promise<void> {
-  const { url, name, platforms, labels, slots, lostAfterMs, graceMs, signal, log } = options;
+  const { url, name, platforms, key, slots, lostAfterMs, graceMs, signal, log } = options;
+  const labels = allLabels(options.labels, key);
   const link = await openRedis(url);
   const { redis } = link;
   const id = randomBytes(8).toString('hex');
@@ -81,6 +93,7 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
         redis,
         id,
         name,
+        key,
         lostAfterMs,
         signal: forced.signal,
         isEnding: () => ending,
@@ -117,7 +130,7 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
   await announce();
   const renewal = setInterval(announceSoon, lostAfterMs / 3);
   try {
-    log(`${name} waits for steps of ${[...platforms, ...labels].join(', ')}`);
+    log(`${name} waits for steps of ${[...platforms, ...options.labels].join(', ')}`);
     if (!signal.aborted) await once(signal, 'abort');
     ending = true;
     clearInterval(renewal);

@@ -70,6 +70,8 @@ export interface WorkerProcess {
   readonly root: string;
   /** What it has printed. */
   readonly log: () => string;
+  /** Sends a signal, and does not wait. */
+  readonly signal: (signal: NodeJS.Signals) => void;
   readonly kill: (signal: NodeJS.Signals) => Promise<void>;
 }
 
@@ -98,6 +100,7 @@ export async function startWorker(
     name,
     root,
     log: () => log,
+    signal: (signal) => void child.kill(signal),
     kill: async (signal) => {
       child.kill(signal);
       await ended(child);

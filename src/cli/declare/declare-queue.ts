@@ -37,6 +37,10 @@ export function queueOptions(command: Command): Command {
       'this step (its id in wiac plan, its stage, or the beginning of its instruction) wants a worker\nwith this label, as # wiac:label=LABEL above the instruction',
       collect,
       [],
+    )
+    .option(
+      '--worker-key <file>',
+      'public key (ed25519, PEM) of workers that may have secrets; without it steps with secrets run here',
     );
 }
 
@@ -88,6 +92,10 @@ export function addWorker(program: Command, setExitCode: SetExitCode): void {
       '-j, --jobs <n>',
       'steps to run at the same time (default: its processors)',
       positiveInteger,
+    )
+    .option(
+      '--key <file>',
+      'private key (ed25519, PEM) that builds know this worker by (--worker-key): it may have secrets then',
     )
     .option(
       '--lost-after <seconds>',

@@ -10,9 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { QueueError } from '../../util/errors.js';
 import type { ChainJob, StepMessage, StepOutcome, WireFailure } from './queue-protocol.js';
-import { KEYS } from './queue-protocol.js';
+import { KEYS, SECRET_S } from './queue-protocol.js';
 import type { RedisLink } from './redis-link.js';
 import { openRedis, shownAddress } from './redis-link.js';
+import type { SecretRequest } from './sealed-secrets.js';
+import { answerName } from './sealed-secrets.js';
 import type { WantedStep } from './send-chain.js';
 import { openSender } from './send-chain.js';
 import type { Heard, StepListener } from './step-listener.js';
@@ -30,6 +32,8 @@ export interface StepEar {
   readonly output: (line: string) => void;
   readonly onPlace: (worker: string) => void;
   readonly signal: AbortSignal;
+  /** Seals the step's secrets for a worker that asks. @throws QueueError for one that is not trusted */
+  readonly seal: (request: SecretRequest) => Promise<string>;
   /** Is the blob of a layer that a stream tells of still there? */
   readonly hasBlob: (digest: string) => Promise<boolean>;
 }
@@ -149,6 +153,11 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
     }
   };
 
+  const answer = async (key: DefinitionKey, request: SecretRequest, ear: StepEar) => {
+    const sealed = await ear.seal(request);
+    await redis.set(KEYS.secret(answerName(key, request)), sealed, 'EX', SECRET_S);
+  };
+
   /** Hears a step until it ends. */
   const follow = (wanted: WantedStep, from: string, ear: StepEar, signal: AbortSignal) =>
     new Promise<StepOutcome>((resume, refuse) => {
@@ -158,6 +167,11 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
         ({ message }) => {
           if (message.type === 'started') ear.onPlace(message.worker);
           else if (message.type === 'output') message.lines.forEach(ear.output);
+          else if (message.type === 'asks')
+            answer(wanted.step.key, message.request, ear).catch((error: unknown) => {
+              stop();
+              refuse(error);
+            });
           else if (message.type === 'failed') {
             stop();
             refuse(new WorkerFailure(message.worker, message.failure));

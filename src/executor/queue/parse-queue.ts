@@ -24,6 +24,7 @@ const text = v.pipe(v.string(), v.maxLength(MOST_TEXT));
 const name = v.pipe(v.string(), v.maxLength(MOST_NAME));
 const hex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const ociDigest = v.pipe(v.string(), v.maxLength(200), v.check(isDigest));
+const base64 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]{1,200}={0,2}$/));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const word = v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/));
 const platform = v.pipe(
@@ -193,6 +194,11 @@ const failure = v.strictObject({
 const message = v.variant('type', [
   v.strictObject({ type: v.literal('queued') }),
   v.strictObject({ type: v.literal('started'), worker: word }),
+  v.strictObject({
+    type: v.literal('asks'),
+    worker: word,
+    request: v.strictObject({ key: base64, signature: base64 }),
+  }),
   v.strictObject({ type: v.literal('output'), lines: list(text, MOST_LINES) }),
   v.strictObject({
     type: v.literal('done'),
@@ -217,7 +223,7 @@ const announcement = v.strictObject({
   id: word,
   name: word,
   platforms: list(platform),
-  labels: list(word),
+  labels: list(v.pipe(v.string(), v.regex(/^[\w.-]{1,100}$/))),
   slots: count,
   running: list(hex),
   done: count,
@@ -244,7 +250,7 @@ function parse<Schema extends v.GenericSchema>(
 
 /** A step whose key does not belong to it would stand for what it did not make. */
 function checkKeys({ key, operation, inputs, step, reads }: WireStep): void {
-  const why = obstacle(step);
+  const why = obstacle(step, true);
   if (why !== undefined) throw new QueueError(`${why} can't come from a queue`);
   const files = inputs.operands.fromStep === true ? [] : inputs.files;
   if (

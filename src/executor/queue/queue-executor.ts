@@ -1,4 +1,5 @@
 /** Carries steps out on workers, and on this machine what can't travel: what reads the build context, for one. */
+import type { KeyObject } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ContentKey } from '../../keys/digest.js';
 import type { KeyedStep } from '../../keys/inputs.js';
@@ -26,6 +27,8 @@ import type { Coordinator } from './coordinator.js';
 import { WorkerFailure } from './coordinator.js';
 import { obstacle } from './portable-step.js';
 import type { StepOutcome, WireLayer, WireStep } from './queue-protocol.js';
+import type { SecretRequest } from './sealed-secrets.js';
+import { keyLabel, sealSecrets, secretIds } from './sealed-secrets.js';
 
 /** Where layers go between coordinators and workers. */
 export interface BlobPlace {
@@ -41,6 +44,8 @@ export interface QueueExecution<Sources> {
   readonly coordinator: () => Promise<Coordinator>;
   readonly blobs: BlobPlace;
   readonly local: Executor<Sources>;
+  /** Public key of the fleet that secrets may go to; undefined: steps with secrets stay here. */
+  readonly workerKey: KeyObject | undefined;
   /** What a worker needs for this step. */
   readonly label: (step: KeyedStep) => string | undefined;
 }
@@ -109,8 +114,16 @@ export function queueExecutor<Sources>({
   coordinator,
   blobs,
   local,
-  label,
+  workerKey,
+  label: ownLabel,
 }: QueueExecution<Sources>): Executor<Sources> {
+  const travels = (step: KeyedStep) => obstacle(step, workerKey !== undefined) === undefined;
+  /** Only workers that have the fleet's key get steps with secrets. */
+  const label = (step: KeyedStep): string | undefined => {
+    const own = ownLabel(step);
+    if (!workerKey || secretIds(step).length === 0) return own;
+    return [...(own === undefined ? [] : [own]), keyLabel(workerKey)].join('.');
+  };
   const placing = new Map<LayerId, Promise<WireLayer>>();
   /** Blobs that the place has, as workers say. */
   const made = new Set<string>();
@@ -143,6 +156,14 @@ export function queueExecutor<Sources>({
       Promise.all(inputs.reads.map((layers) => placeAll(layers, io))),
       coordinator(),
     ]);
+    const seal = async (request: SecretRequest): Promise<string> => {
+      if (!workerKey) throw new QueueError('secrets go to no worker without --worker-key');
+      const secrets = secretIds(step).flatMap((id): [string, Buffer][] => {
+        const value = io.secret(id);
+        return value === undefined ? [] : [[id, value]];
+      });
+      return sealSecrets(request, keyed.key, workerKey, new Map(secrets));
+    };
     const wanted = label(step);
     const following = (await io.ahead?.()) ?? [];
     const end = following.findIndex((next) => label(next.step) !== wanted);
@@ -154,7 +175,7 @@ export function queueExecutor<Sources>({
         ahead: ahead.map((next) => wireStep(next, [])),
         label: wanted,
       },
-      { output, onPlace, signal, hasBlob: (digest) => blobs.has(digest as Digest) },
+      { output, onPlace, signal, seal, hasBlob: (digest) => blobs.has(digest as Digest) },
     );
     const { layer } = outcome;
     if (layer) made.add(layer.blob.digest);
@@ -163,12 +184,12 @@ export function queueExecutor<Sources>({
 
   return {
     sharesStore: true,
-    travels: (step) => obstacle(step) === undefined,
+    travels,
     openBlob: (descriptor) => blobs.open(descriptor),
     blobRegistry: blobs.registry,
     close: async () => local.close?.(),
     execute: async (step, inputs, io) => {
-      if (obstacle(step) !== undefined) return local.execute(step, inputs, io);
+      if (!travels(step)) return local.execute(step, inputs, io);
       try {
         return await carryOut(step, inputs, io);
       } catch (error) {

@@ -8,6 +8,7 @@ import type { KeyedStep, SelectionInput, StepInputs } from '../../keys/inputs.js
 import type { Json } from '../../util/canonical-json.js';
 import type { SourceLocation } from '../../util/errors.js';
 import { VERSION } from '../../util/version.js';
+import type { SecretRequest } from './sealed-secrets.js';
 
 /** Counts up when a message changes. Part of the name of every queue: no worker is given what it can't read. */
 export const PROTOCOL = 1;
@@ -28,6 +29,8 @@ export const KEYS = {
   step: (key: DefinitionKey) => `${PREFIX}:step:${key}`,
   starts: (key: DefinitionKey) => `${PREFIX}:starts:${key}`,
   wanted: (key: DefinitionKey) => `${PREFIX}:wanted:${key}`,
+  /** Sealed secrets for one worker and one step. */
+  secret: (name: string) => `${PREFIX}:secret:${name}`,
   /** The queue that a chain which begins with the step was put into. */
   sent: (key: DefinitionKey) => `${PREFIX}:sent:${key}`,
   /** Ids of workers that hold a layer. */
@@ -40,6 +43,9 @@ export const KEPT_S = 3600;
 
 /** Always among those who wait for a step, so that a set that Redis has lost is told from an empty one. */
 export const NOBODY = '-';
+
+/** Sealed secrets that nobody has taken are removed after so long. Seconds. */
+export const SECRET_S = 60;
 
 /** A step that was begun so often and never ended is given up. */
 export const MOST_STARTS = 3;
@@ -116,6 +122,8 @@ export type StepMessage =
   /** Somebody wants it. */
   | { readonly type: 'queued' }
   | { readonly type: 'started'; readonly worker: string }
+  /** It needs the step's secrets. */
+  | { readonly type: 'asks'; readonly worker: string; readonly request: SecretRequest }
   | { readonly type: 'output'; readonly lines: readonly string[] }
   | { readonly type: 'done'; readonly worker: string; readonly outcome: StepOutcome }
   | { readonly type: 'failed'; readonly worker: string; readonly failure: WireFailure }
