@@ -16,7 +16,7 @@ interface QueueOptions {
 
 /** STEP=LABEL; an instruction may have = itself. @throws UsageError */
 function parseLabel(text: string): GivenLabel {
-  const [, step, label] = /^(.+)=([\w.-]{1,64})$/s.exec(text) ?? [];
+  const [, step, label] = /^(.+)=([\w.-]{1,40})$/s.exec(text) ?? [];
   if (step !== undefined && label !== undefined) return [step, label];
   throw new UsageError(`--worker-label ${text}: write STEP=LABEL`, {
     hint: "STEP is a step's id in wiac plan, a stage, or the beginning of an instruction",

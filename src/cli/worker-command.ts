@@ -9,6 +9,7 @@ import { readSignKey } from '../shared-cache/signature.js';
 import { sweepStore } from '../store/gc/sweep.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { runWorker } from '../worker/run-worker.js';
+import { NO_METRICS, serveMetrics } from '../worker/serve-metrics.js';
 import { abortOnSignal } from './abort-on-signal.js';
 import { autoPrune } from './auto-prune.js';
 import type { LimitOptions } from './container-limits.js';
@@ -27,6 +28,8 @@ interface WorkerCommandOptions extends RegistryAccessOptions, LimitOptions {
   readonly platform?: string;
   readonly label: readonly string[];
   readonly key?: string;
+  /** HOST:PORT */
+  readonly metrics?: string;
   readonly jobs?: number;
   /** Seconds. */
   readonly lostAfter: number;
@@ -60,10 +63,15 @@ export function workerCommand(
     const scratch = lazyScratch(store.paths);
     const sys = lazyWiacSys();
     let number = 0;
+    const own = name ?? ownName();
+    const slots = jobs ?? availableParallelism();
+    const served =
+      options.metrics === undefined ? undefined : await serveMetrics(options.metrics, own, slots);
     const machine = {
       store,
       blobs,
       pushing: new Map(),
+      metrics: served?.metrics ?? NO_METRICS,
       sys,
       scratch: scratch.path,
       environment,
@@ -78,13 +86,14 @@ export function workerCommand(
     };
     const platforms = platform?.split(',').map((text) => formatPlatform(parsePlatform(text)));
     try {
+      if (served) process.stderr.write(`metrics at ${served.address}\n`);
       await runWorker(machine, {
         url: queue,
-        name: name ?? ownName(),
+        name: own,
         platforms: platforms ?? [formatPlatform(hostPlatform())],
         labels: label,
         key,
-        slots: jobs ?? availableParallelism(),
+        slots,
         lostAfterMs: lostAfter * 1000,
         graceMs: grace * 1000,
         signal,
@@ -98,6 +107,7 @@ export function workerCommand(
       dispose();
       sys.close();
       scratch.remove();
+      await served?.close();
       await blobs.close();
     }
   });

@@ -3,7 +3,7 @@ import { parseDockerfile } from '../dockerfile/parse-dockerfile.js';
 import type { Step } from '../plan/step.js';
 
 /** `# wiac:label=gpu`, on a line of its own. */
-const LABEL = /^wiac:label=([\w.-]{1,64})$/;
+const LABEL = /^wiac:label=([\w.-]{1,40})$/;
 
 /** A step of the command line and its label. */
 export type GivenLabel = readonly [step: string, label: string];

@@ -10,6 +10,7 @@ export const APART = [
   'fast-glob',
   'ioredis',
   'pino',
+  'prom-client',
   'tar-stream',
   'undici',
   'yaml',

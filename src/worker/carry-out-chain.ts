@@ -119,13 +119,16 @@ function ownParent({ inputs, reads }: WireStep) {
 
 /** Puts a layer where others can have it. Two chains may come to the same one. */
 function push(
-  { blobs, pushing }: WorkerMachine,
+  { blobs, pushing, metrics }: WorkerMachine,
   session: BuildSession,
   layer: LayerId,
 ): Promise<WireLayer> {
   const begin = async () => {
     const { layer: blob, open } = await openLayerBlob(session, layer);
-    await blobs.put(blob.descriptor, open);
+    await blobs.put(blob.descriptor, () => {
+      metrics.moved('out', blob.descriptor.size);
+      return open();
+    });
     return toWire(blob);
   };
   const begun = pushing.get(layer) ?? begin().finally(() => pushing.delete(layer));
@@ -272,6 +275,8 @@ async function carryOutStep(
   }
   const report = openReport(redis, wire.key);
   onStep(wire);
+  const ended = context.machine.metrics.step();
+  let end: Parameters<typeof ended>[0] = 'failed';
   try {
     if (!(await countStart(redis, wire.key))) {
       const message = `given up: ${MOST_STARTS} workers have begun it, and none has come to its end`;
@@ -293,9 +298,14 @@ async function carryOutStep(
     );
     await report.say({ type: 'done', worker: name, outcome: made.outcome });
     await forgetStarts(redis, wire.key);
+    end = 'done';
     await noteHeld(context, made.outcome);
     return after(position, wire, made.layer, made.outcome.layer);
+  } catch (error) {
+    if (error instanceof GivenBackError || lease.unwanted.aborted) end = 'given back';
+    throw error;
   } finally {
+    ended(end);
     onStep(undefined);
     await lease.release();
   }

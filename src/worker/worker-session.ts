@@ -16,6 +16,7 @@ import { stackTree } from '../store/layers/layer-stack.js';
 import { layerOfDiffId } from '../store/layers/remote-layers.js';
 import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
+import type { WorkerMetrics } from './serve-metrics.js';
 
 /** What all steps of a worker share. */
 export interface WorkerMachine
@@ -32,6 +33,7 @@ export interface WorkerMachine
   > {
   readonly store: Store;
   readonly blobs: LayerBlobs;
+  readonly metrics: WorkerMetrics;
   /** Layers that are on their way to others. */
   readonly pushing: Map<LayerId, Promise<WireLayer>>;
 }
@@ -47,7 +49,7 @@ export interface ChainSession {
 }
 
 export async function openChainSession(machine: WorkerMachine): Promise<ChainSession> {
-  const { store, blobs, pushing: _, ...local } = machine;
+  const { store, blobs, metrics, pushing: _, ...local } = machine;
   const scanStore = indexScanStore(store, await createHash64());
   const stacks = stackTree();
   const executor = lazyExecutor({ ...local, store, scanStore, stacks });
@@ -60,7 +62,10 @@ export async function openChainSession(machine: WorkerMachine): Promise<ChainSes
         descriptor,
         diffId: diffId as Digest,
         newest,
-        open: () => blobs.open(descriptor),
+        open: () => {
+          metrics.moved('in', descriptor.size);
+          return blobs.open(descriptor);
+        },
       };
       const reportFailure = (error: Error) => {
         throw error;

@@ -1,8 +1,12 @@
 /** What a queue bears: workers, coordinators and Redis that end in the middle of a step. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { makeAuthority, makeCertificate } from '../support/certificates.js';
 import type { Fleet } from '../support/fleet.js';
 import { startBuild, startFleet, until } from '../support/fleet.js';
+import { startRedis, startWorker } from '../support/redis.js';
+import { freePort } from '../support/registry.js';
 import { context, dockerfile, getOutput, machine, mountsBelow, tempDir } from '../support/wiac.js';
 
 /** ms */
@@ -160,6 +164,61 @@ test(
     await fleet.redis.restart();
     const { code, stderr } = await build.ended;
     expect(code === 0 ? '' : stderr).toBe('');
+  },
+  PATIENCE,
+);
+
+test(
+  'a worker in trouble of its own gives its step back, and another one takes it',
+  async () => {
+    const anna = await fleet.work('anna', '--cache', '127.0.0.1:1/none', '--retry', '0');
+    const project = oneStep('echo out');
+    const build = startBuild(fleet, project, join(tempDir(), 's'));
+    await until(() => anna.log().includes('gives its step back'), anna.log);
+    await fleet.work('ben');
+    const { code, stderr } = await build.ended;
+    expect(code === 0 ? '' : stderr).toBe('');
+    expect(stderr).toMatch(/on anna\n[\s\S]*\| anna: .*127\.0\.0\.1:1[\s\S]*on ben\n/);
+  },
+  PATIENCE,
+);
+
+test(
+  'Redis may want TLS, and a user who may do little else',
+  async () => {
+    const directory = tempDir();
+    const authority = await makeAuthority(directory);
+    const { certificate, key } = await makeCertificate(directory, 'redis');
+    const port = await freePort();
+    const tls = ['--tls-port', `${port}`, '--tls-ca-cert-file', authority];
+    const own = ['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-auth-clients', 'no'];
+    // As docs/queue.md has it.
+    const [, rule = ''] = /^user wiac (.*)$/m.exec(readFileSync('docs/queue.md', 'utf8')) ?? [];
+    const user = ['--user', 'wiac', ...rule.replace('PASSWORD', 'word').split(' ')];
+    const redis = await startRedis(['--save', '', ...tls, ...own, ...user]);
+    const env = { NODE_EXTRA_CA_CERTS: authority };
+    const url = `rediss://wiac:word@127.0.0.1:${port}/0`;
+    const worker = await startWorker('anna', url, fleet.cache, [], env);
+    try {
+      const on = machine();
+      const flags = ['--queue', url, '--cache', fleet.cache];
+      const project = oneStep('echo out > /made');
+      const built = await on.wiac(['build', '--progress=plain', ...flags, project], { env });
+      expect(built.exitCode === 0 ? '' : built.stderr).toBe('');
+      expect(built.stderr).toContain('on anna');
+      const listed = await on.wiac(['workers', '--queue', url], { env });
+      expect(listed.stdout).toContain('anna');
+      const untrusted = await on.wiac(['workers', '--queue', url]);
+      expect(untrusted.exitCode).toBe(17);
+      const wrong = url.replace('word', 'guess');
+      const refused = await on.wiac(['workers', '--queue', wrong], { env });
+      expect(refused.exitCode).toBe(17);
+      expect(refused.stderr).toMatch(/can't be used: WRONGPASS/);
+      expect(refused.stderr + untrusted.stderr).not.toMatch(/guess|word@/);
+    } finally {
+      await worker.kill('SIGTERM');
+      await redis.stop();
+    }
   },
   PATIENCE,
 );

@@ -119,8 +119,8 @@ test(
 test(
   'workers share the stages of a build; wiac workers lists them',
   async () => {
-    await Promise.all([
-      fleet.work('anna', '-j', '2'),
+    const [anna] = await Promise.all([
+      fleet.work('anna', '-j', '2', '--metrics', '127.0.0.1:0'),
       fleet.work('ben', '-j', '2', '--label', 'gpu'),
     ]);
     const stages = [1, 2, 3, 4].map((n) => `FROM base AS s${n}\nRUN sleep 1; echo ${n} > /s${n}`);
@@ -150,6 +150,14 @@ ${[1, 2, 3, 4].map((n) => `COPY --from=s${n} /s${n} /`).join('\n')}
     const listed = JSON.parse(await list('--json'));
     expect(listed.workers).toMatchObject([{ name: expect.any(String), slots: 2, running: [] }, {}]);
     expect(listed.slots).toBe(4);
+    const [, address = ''] = /metrics at (\S+)/.exec(anna.log()) ?? [];
+    const metrics = await (await fetch(address)).text();
+    expect(metrics).toMatch(/^wiac_worker_steps_total\{end="done",worker="anna"\} [1-9]/m);
+    expect(metrics).toMatch(/^wiac_worker_slots\{worker="anna"\} 2$/m);
+    expect(metrics).toMatch(
+      /^wiac_worker_layer_bytes_total\{direction="in",worker="anna"\} \d{5}/m,
+    );
+    expect((await fetch(address.replace('metrics', 'other'))).status).toBe(404);
   },
   PATIENCE,
 );

@@ -81,12 +81,13 @@ export async function startWorker(
   queue: string,
   cache: string,
   flags: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<WorkerProcess> {
   const root = join(tempDir(), 'store');
   const own = ['worker', '--queue', queue, '--cache', cache, '--name', name];
   const child = spawn(process.execPath, [WIAC, ...own, '--lost-after', '2', ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, WIAC_ROOT: root },
+    env: { ...process.env, ...env, WIAC_ROOT: root },
   });
   let log = '';
   await new Promise<void>((resume, refuse) => {

@@ -50,6 +50,12 @@ function word(value: string): string {
   throw new InvalidArgumentError('Letters, digits, dots, - and _ are allowed, at most 64.');
 }
 
+/** Shorter than names: a fleet's key goes behind it. @throws InvalidArgumentError */
+function labelWord(value: string): string {
+  if (/^[\w.-]{1,40}$/.test(value)) return value;
+  throw new InvalidArgumentError('Letters, digits, dots, - and _ are allowed, at most 40.');
+}
+
 /** Seconds. @throws InvalidArgumentError */
 function seconds(value: string): number {
   const number = Number(value);
@@ -85,7 +91,7 @@ export function addWorker(program: Command, setExitCode: SetExitCode): void {
     .option(
       '--label <name>',
       'it also takes steps that want a worker with this label, can be given several times',
-      (value: string, before: readonly string[]) => collect(word(value), [...before]),
+      (value: string, before: readonly string[]) => collect(labelWord(value), [...before]),
       [],
     )
     .option(
@@ -97,6 +103,7 @@ export function addWorker(program: Command, setExitCode: SetExitCode): void {
       '--key <file>',
       'private key (ed25519, PEM) that builds know this worker by (--worker-key): it may have secrets then',
     )
+    .option('--metrics <host:port>', 'serve metrics for Prometheus at http://HOST:PORT/metrics')
     .option(
       '--lost-after <seconds>',
       'others take its steps over when it was not heard of for so long',

@@ -26,7 +26,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'The result:':
     'tag output push load label unsetlabel env unsetenv annotation squash squash-all omit-history timestamp source-date-epoch rewrite-timestamp provenance sbom attest metadata-file iidfile compression compression-level force-compression docker',
   'The cache:': 'no-cache no-cache-filter cache cache-from cache-to',
-  'Workers:': 'queue queue-fallback worker-label worker-key name label lost-after grace',
+  'Workers:': 'queue queue-fallback worker-label worker-key metrics name label lost-after grace',
   'Pinned inputs:': 'lock no-lock locked frozen hermetic',
   'The program:':
     'env-file workdir user group-add entrypoint interactive tty init hostname volume mount tmpfs device read-only rm publish name layer',

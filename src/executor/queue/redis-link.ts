@@ -58,7 +58,9 @@ export async function dropQueue({ options }: RedisLink, name: string): Promise<v
 export async function openRedis(url: string): Promise<RedisLink> {
   checkAddress(url);
   const { Redis } = await import('ioredis');
-  const retryStrategy = (times: number) => Math.min(times * 50, MOST_PAUSE_MS);
+  let isOpen = false;
+  // A server that was never there is told at once; one that goes away is waited for.
+  const retryStrategy = (times: number) => (isOpen ? Math.min(times * 50, MOST_PAUSE_MS) : null);
   const options = { url, maxRetriesPerRequest: null };
   const opened: Redis[] = [];
   let problem = 'no answer';
@@ -72,7 +74,8 @@ export async function openRedis(url: string): Promise<RedisLink> {
     return redis;
   };
   const close = () => {
-    for (const redis of opened) redis.disconnect();
+    // One that never was open would wait for its end.
+    for (const redis of opened) if (redis.status !== 'end') redis.disconnect();
   };
   const redis = open();
   let timer: NodeJS.Timeout | undefined;
@@ -82,6 +85,7 @@ export async function openRedis(url: string): Promise<RedisLink> {
   const first = (async () => {
     await redis.connect();
     await redis.ping();
+    isOpen = true;
   })();
   first.catch(() => {});
   try {
