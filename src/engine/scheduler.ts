@@ -3,7 +3,7 @@
  * parallel where the DAG allows (step-slots.ts).
  */
 
-import type { ExecutionIo, KeyedRequest } from '../executor/executor.js';
+import type { ExecutionIo } from '../executor/executor.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
 import { isKeyed, operationDigest, operationInputs } from '../keys/inputs.js';
@@ -16,7 +16,6 @@ import { releaseLease, takeLease } from '../store/pins/lease.js';
 import { LayersGoneError } from '../store/pins/uses.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import type { BuildSession } from './build-session.js';
-import { keyedRequest } from './carry-out.js';
 import { executeStep } from './execute-step.js';
 import { MissingLayersError } from './images/needed-layers.js';
 import type { KnownLayers } from './infer-states.js';
@@ -36,6 +35,7 @@ import type { Publisher } from './publisher.js';
 import { openPublisher } from './publisher.js';
 import { isStale, NO_GROUND } from './stale.js';
 import type { InSlot } from './step-slots.js';
+import { getParents, stepsAhead, usersOf } from './steps-ahead.js';
 
 /** How a plan's steps were resolved. */
 export interface Resolution {
@@ -202,11 +202,6 @@ function stepAt({ steps }: Walk, id: StepId): Step {
   return step;
 }
 
-/** The steps below and beside a step, the one below first; undefined: it stands on nothing. */
-function getParents({ parent, reads }: Step): readonly (StepId | undefined)[] {
-  return [parent, ...reads];
-}
-
 const EMPTY: Outlook = {
   ...NOTHING,
   keyed: undefined,
@@ -278,41 +273,6 @@ async function makeState(walk: Walk, step: Step): Promise<StepState> {
   return reporting(run, step, () => resolveBelow(walk, step, parents));
 }
 
-/**
- * The steps that are run for nobody but the one before them, as far as they travel and no definition key
- * finds them.
- */
-async function stepsAhead(walk: Walk, first: KeyedInputs): Promise<readonly KeyedRequest[]> {
-  const { session } = walk.run;
-  const chain: KeyedRequest[] = [];
-  let { id } = first.step;
-  let { key } = first;
-  for (;;) {
-    const users = walk.users.get(id) ?? [];
-    const [next] = users;
-    if (next === undefined || users.length > 1 || next.parent !== id || next.reads.length > 0)
-      break;
-    id = next.id;
-    if (!isKeyed(next)) continue;
-    if (!session.executor.travels?.(next)) break;
-    const { keyed, record } = await lookAt(walk, id);
-    // A parent has another key when its context changed while it was copied.
-    if (!keyed || record || keyed.inputs.parents.join() !== key) break;
-    chain.push(keyedRequest(session, keyed));
-    key = keyed.key;
-  }
-  return chain;
-}
-
-/** For each step, those that stand on it or read its files. */
-function usersOf(steps: readonly Step[]): ReadonlyMap<StepId, readonly Step[]> {
-  const users = new Map<StepId, Step[]>();
-  for (const step of steps)
-    for (const id of getParents(step))
-      if (id !== undefined) users.set(id, [...(users.get(id) ?? []), step]);
-  return users;
-}
-
 /** Resolves a step on what is below and beside it. */
 async function resolveBelow(
   walk: Walk,
@@ -329,7 +289,9 @@ async function resolveBelow(
   const same = keyed !== undefined && keys.join() === keyed.inputs.parents.join();
   const now = same ? withParents(keyed, parents) : await keyStep(session, step, parents);
   const [base = NOTHING, ...reads] = parents;
-  return resolveOpen(run, now, base, reads, () => stepsAhead(walk, now));
+  return resolveOpen(run, now, base, reads, () =>
+    stepsAhead(session, walk.users, now, (id) => lookAt(walk, id)),
+  );
 }
 
 /** Says of a step that it failed, or was only stopped. */
