@@ -2,7 +2,7 @@
 import type { Queue } from 'bullmq';
 import type { DefinitionKey } from '../../keys/digest.js';
 import type { Candidate } from './place.js';
-import { place } from './place.js';
+import { placeChain } from './place.js';
 import type { Announcement, ChainJob, WireStep } from './queue-protocol.js';
 import {
   KEPT_S,
@@ -95,27 +95,30 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     return list;
   };
 
-  const candidates = async (
+  /** The worker that has what a chain stands on or reads; undefined: whoever has room first. */
+  const choose = async (
     workers: readonly Announcement[],
-    base: ChainJob['base'],
-  ): Promise<Candidate[]> => {
-    const free = workers
-      .map((worker) => ({ id: worker.id, free: worker.slots - worker.running.length, held: 0 }))
-      .filter((one) => one.free > 0)
-      .toSorted((a, b) => b.free - a.free)
+    { base, step }: WantedStep,
+  ): Promise<string | undefined> => {
+    const asked = workers
+      .map(({ id, slots, running }): Candidate => ({ id, slots, busy: running.length }))
+      .filter(({ slots, busy }) => busy < slots)
+      .toSorted((a, b) => a.busy / a.slots - b.busy / b.slots)
       .slice(0, MOST_ASKED);
-    if (free.length === 0 || base.length === 0) return free;
+    const layers = [...base, ...step.reads.flat()];
+    if (asked.length === 0 || layers.length === 0) return undefined;
     const commands = redis.pipeline();
-    for (const { diffId } of base)
-      commands.smismember(KEYS.holders(diffId), ...free.map((one) => one.id));
+    const ids = asked.map((one) => one.id);
+    for (const { diffId } of layers) commands.smismember(KEYS.holders(diffId), ...ids);
     const answers = (await commands.exec()) ?? [];
-    return free.map((one, at) => ({
-      ...one,
-      held: base.reduce((sum, { blob }, layer) => {
-        const holds = (answers[layer]?.[1] as readonly number[] | null)?.[at] === 1;
-        return sum + (holds ? blob.size : 0);
-      }, 0),
-    }));
+    const holders = new Map(
+      layers.map(({ diffId }, at) => {
+        const holds = (answers[at]?.[1] ?? []) as readonly number[];
+        return [diffId, asked.filter((_, worker) => holds[worker] === 1)] as const;
+      }),
+    );
+    const placed = layers.map(({ diffId, blob }) => ({ diffId, bytes: blob.size }));
+    return placeChain(placed, { holders: (diffId) => holders.get(diffId) ?? [] })?.id;
   };
 
   /** Says that this coordinator waits for a step, and that it was asked for. @returns where to listen from */
@@ -146,14 +149,13 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
   };
 
   const addJob = async (wanted: WantedStep, data: string): Promise<SentJob> => {
-    const { base, step, label } = wanted;
+    const { step, label } = wanted;
     const { platform } = step.step;
     const { own } = await workersNow();
     const fitting = own.filter((worker) => fits(worker, platform, label));
     // Who had it in its own queue and did not begin is not asked again.
     const before = sent.get(step.key)?.worker;
-    const there = before === undefined ? await candidates(fitting, base) : [];
-    const worker = place(there);
+    const worker = before === undefined ? await choose(fitting, wanted) : undefined;
     const queue = worker === undefined ? queueName(platform, label) : ownQueueName(worker);
     await redis.set(KEYS.sent(step.key), queue, 'EX', KEPT_S);
     await queueOf(queue).add('chain', data, {

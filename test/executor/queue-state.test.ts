@@ -1,35 +1,12 @@
-/** Where chains go, and what of a stream counts: pure. */
+/** Who takes a step, and what of a stream counts: pure. */
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { labelLines, labelOf } from '../../src/engine/worker-labels.js';
 import { isMadeOn, lastStart } from '../../src/executor/queue/coordinator.js';
 import { classesOf } from '../../src/executor/queue/list-queue.js';
-import { place } from '../../src/executor/queue/place.js';
 import type { Announcement, StepMessage } from '../../src/executor/queue/queue-protocol.js';
 import { OWN_VERSION } from '../../src/executor/queue/queue-protocol.js';
 import { fits, missingWorker } from '../../src/executor/queue/worker-list.js';
 import { getStep } from '../support/steps.js';
-
-const candidate = fc.record({
-  id: fc.string({ minLength: 1, maxLength: 3 }),
-  free: fc.integer({ min: 0, max: 3 }),
-  held: fc.integer({ min: 0, max: 3 }),
-});
-
-test('a chain goes to who has room and holds most, whatever their order', () => {
-  fc.assert(
-    fc.property(fc.uniqueArray(candidate, { selector: ({ id }) => id }), (all) => {
-      const chosen = all.find(({ id }) => id === place(all));
-      const able = all.filter(({ free, held }) => free > 0 && held > 0);
-      if (!chosen) return able.length === 0;
-      expect(able.every(({ held }) => held <= chosen.held)).toBe(true);
-      const equals = able.filter(({ held }) => held === chosen.held);
-      expect(equals.every(({ free }) => free <= chosen.free)).toBe(true);
-      expect(place([...all].reverse())).toBe(chosen.id);
-      return able.includes(chosen);
-    }),
-  );
-});
 
 const worker = (rest: Partial<Announcement>): Announcement => ({
   ...OWN_VERSION,
