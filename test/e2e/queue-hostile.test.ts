@@ -142,3 +142,29 @@ test(
   },
   PATIENCE,
 );
+
+test(
+  'a worker that is given a chain and does not begin with it loses it',
+  async () => {
+    const project = context({ Dockerfile: dockerfile('RUN echo out') });
+    const [layer] = (await honestJob(project)).base;
+    await fleet.work('anna');
+    // It says that it has all that is needed, and room; and then nothing.
+    const { client } = fleet.redis;
+    const said = { ...OWN_VERSION, id: 'eve', name: 'eve', platforms: [platform], labels: [] };
+    const announcement = JSON.stringify({ ...said, slots: 9, running: [], done: 0 });
+    await client.set('wiac:worker:eve', announcement, 'PX', 4000);
+    await client.sadd('wiac:workers', 'eve');
+    await client.sadd(`wiac:holders:${layer?.diffId}`, 'eve');
+    const build = startBuild(fleet, project, join(tempDir(), 'store'));
+    await until(async () => (await client.keys('wiac:queue:*-at-eve:wait')).length > 0, build.said);
+    const { code, stderr } = await build.ended;
+    expect(code === 0 ? '' : stderr).toBe('');
+    expect(stderr).toContain(' on anna\n');
+    // Once it is gone, so is its queue.
+    await until(async () => (await client.exists('wiac:worker:eve')) === 0);
+    await fleet.build(context({ Dockerfile: dockerfile('RUN echo more') }));
+    await until(async () => (await client.keys('wiac:queue:*-at-eve:*')).length === 0);
+  },
+  PATIENCE,
+);
