@@ -1,10 +1,10 @@
 /** `wiac build` */
 import type { DockerfileBuild, DockerfileResult } from '../engine/build-dockerfile.js';
 import { buildDockerfile } from '../engine/build-dockerfile.js';
-import { bothWays } from '../engine/build-queue.js';
 import type { EventSink } from '../engine/events.js';
 import type { Isolation } from '../executor/local/container.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
+import { bothWays } from '../shared-cache/both-ways.js';
 import { isImageName } from '../store/images/store-images.js';
 import { storeRoot } from '../store/paths.js';
 import type { Store } from '../store/store.js';
@@ -116,6 +116,10 @@ export async function buildCommand(
   if (options.watch && options.debug.length > 0)
     throw new UsageError('--watch and --debug exclude each other', {
       hint: 'leave --watch out to look into a step that fails',
+    });
+  if (options.queue !== undefined && (options.watch || options.debug.length > 0))
+    throw new UsageError('--queue goes neither with --watch nor with --debug', {
+      hint: 'leave --queue out: the steps run on this machine then',
     });
   if (options.exec !== undefined && !options.watch)
     throw new UsageError('--exec goes with --watch', {

@@ -4,6 +4,7 @@ import type { LocalMachine } from '../executor/local/local-machine.js';
 import type { Coordinator } from '../executor/queue/coordinator.js';
 import { obstacle } from '../executor/queue/portable-step.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
+import { bothWays } from '../shared-cache/both-ways.js';
 import type { LayerBlobs } from '../shared-cache/layer-blobs.js';
 import { openLayerBlobs } from '../shared-cache/layer-blobs.js';
 import { readTrustKey } from '../shared-cache/signature.js';
@@ -48,12 +49,6 @@ export interface BuildQueue {
   readonly hasWorkers: () => Promise<boolean>;
   /** After the build. */
   readonly close: () => Promise<void>;
-}
-
-/** A cache of `--cache`: what is read and written, as `--cache-from` and `--cache-to` have it. */
-export function bothWays(cache: string): { readonly from: string; readonly to: string } {
-  const from = cache.includes('=') ? cache : `type=registry,ref=${cache}`;
-  return { from, to: `${from},mode=max` };
 }
 
 /**

@@ -45,6 +45,13 @@ test(
       type: 'warning',
       message: 'the queue has no worker of this version: the steps run on this machine',
     });
+    const withoutCache = await machine().wiac(['build', '--queue', fleet.redis.url, project]);
+    expect(withoutCache).toMatchObject({ exitCode: 2 });
+    expect(withoutCache.stderr).toContain('--queue needs --cache: layers travel through it');
+    for (const flag of ['--watch', '--debug'])
+      expect((await fleet.tryBuild(project, flag)).stderr).toContain(
+        '--queue goes neither with --watch nor with --debug',
+      );
     const nowhere = ['--queue', 'redis://127.0.0.1:1/0', '--cache', fleet.cache];
     const unreached = await machine().wiac(['build', ...nowhere, oneStep('echo other')]);
     expect(unreached.exitCode).toBe(17);

@@ -5,6 +5,7 @@ import type { ContentKey } from '../../keys/digest.js';
 import type { KeyedStep } from '../../keys/inputs.js';
 import { ImageError } from '../../oci/image-error.js';
 import type { Descriptor, Digest, OpenBlob } from '../../oci/resolved-image.js';
+import { printedStep } from '../../plan/step.js';
 import type { LayerId } from '../../store/records.js';
 import {
   ContextError,
@@ -69,7 +70,8 @@ function wireStep(
   { step, key, operation, inputs, skipsCache }: KeyedRequest,
   reads: WireStep['reads'],
 ): WireStep {
-  return { step, key, operation, inputs, skipsCache, reads };
+  // A proxy's address can hold a password, and counts in no key.
+  return { step: printedStep(step), key, operation, inputs, skipsCache, reads };
 }
 
 /** What a failure there is here. Pure. */
