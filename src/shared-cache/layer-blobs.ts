@@ -7,6 +7,9 @@ import { UsageError } from '../util/errors.js';
 import { cachePlace } from './places.js';
 import type { CachePlace } from './spec.js';
 
+/** A step that was run is not to be lost because a registry was away for half a minute. */
+const PATIENT = { attempts: 10, longestDelay: 10_000 };
+
 /** Blobs of a place. Nothing is asked before the first call. */
 export interface LayerBlobs {
   readonly title: string;
@@ -33,7 +36,9 @@ export async function openLayerBlobs(
     throw new UsageError(`a cache of type=${place.type} can't carry layers between machines`, {
       hint: 'name one in a registry or a bucket: --cache REF, or --cache type=s3,bucket=NAME,...',
     });
-  const sink = (await cachePlace(place, access)).sink();
+  const { DEFAULT_RETRY } = await import('../oci/registry/retry.js');
+  const options = { retry: { ...DEFAULT_RETRY, ...PATIENT }, ...access };
+  const sink = (await cachePlace(place, options)).sink();
   const shared = {
     title: sink.title,
     has: (digest: Digest) => sink.hasBlob(digest),
@@ -46,7 +51,7 @@ export async function openLayerBlobs(
     return { ...shared, registry: undefined, open: source.openBlob, close };
   }
   const { repositorySource } = await import('../oci/registry/registry.js');
-  const source = repositorySource(parseRegistryReference(place.reference), access);
+  const source = repositorySource(parseRegistryReference(place.reference), options);
   const close = async () => void (await Promise.all([sink.close(), source.close()]));
   return { ...shared, registry: place.reference, open: source.reader.openBlob, close };
 }

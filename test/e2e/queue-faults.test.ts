@@ -6,7 +6,7 @@ import { makeAuthority, makeCertificate } from '../support/certificates.js';
 import type { Fleet } from '../support/fleet.js';
 import { startBuild, startFleet, until } from '../support/fleet.js';
 import { startRedis, startWorker } from '../support/redis.js';
-import { freePort } from '../support/registry.js';
+import { freePort, startRegistry } from '../support/registry.js';
 import { context, dockerfile, getOutput, machine, mountsBelow, tempDir } from '../support/wiac.js';
 
 /** ms */
@@ -186,6 +186,25 @@ test(
     const { code, stderr } = await build.ended;
     expect(code === 0 ? '' : stderr).toBe('');
     expect(stderr).toMatch(/on anna\n[\s\S]*\| anna: .*127\.0\.0\.1:1[\s\S]*on ben\n/);
+  },
+  PATIENCE,
+);
+
+test(
+  'the registry may be away for some seconds',
+  async () => {
+    const anna = await fleet.work('anna');
+    const project = oneStep('echo begun; sleep 1; echo ended > /made');
+    const build = startBuild(fleet, project, join(tempDir(), 's'));
+    await build.printed('| begun');
+    await fleet.registry.stop();
+    await new Promise((resume) => setTimeout(resume, 3000));
+    const registry = await startRegistry(fleet.registry);
+    const { code, stderr } = await build.ended;
+    expect(code === 0 ? '' : stderr).toBe('');
+    expect(anna.log()).not.toContain('gives its step back');
+    await anna.kill('SIGTERM');
+    await registry.stop();
   },
   PATIENCE,
 );

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { QueueError } from '../../util/errors.js';
 import { parseAnnouncement, parseStranger } from './parse-queue.js';
 import type { Announcement } from './queue-protocol.js';
-import { KEYS, OWN_VERSION, PREFIX } from './queue-protocol.js';
+import { KEYS, OWN_VERSION } from './queue-protocol.js';
 
 /** Workers that are alive. */
 export interface WorkerList {
@@ -74,6 +74,3 @@ export function missingWorker(
     );
   return new QueueError(`no worker for ${what} is in the queue`, { hint });
 }
-
-/** Names of everything that belongs to wiac, for tests and people who look into Redis. */
-export const ALL_KEYS = `${PREFIX}:*`;
