@@ -144,6 +144,21 @@ test(
 );
 
 test(
+  'a worker that pushes to another cache is no endless loop',
+  async () => {
+    await fleet.work('anna', '--cache', `${fleet.registry.host}/elsewhere`);
+    const project = context({ Dockerfile: dockerfile('RUN date > /made') });
+    // What the step stands on is in both.
+    const there = `type=registry,ref=${fleet.registry.host}/elsewhere,mode=max`;
+    await machine().build(project, '--cache-to', there);
+    const failed = await fleet.tryBuild(project, '--no-cache');
+    expect(failed.exitCode).toBe(17);
+    expect(failed.stderr).toContain('wiac: the layer of a step is lost again and again');
+  },
+  PATIENCE,
+);
+
+test(
   'a worker that is given a chain and does not begin with it loses it',
   async () => {
     const project = context({ Dockerfile: dockerfile('RUN echo out') });

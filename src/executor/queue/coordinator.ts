@@ -24,6 +24,8 @@ import { openListener, readEntry } from './step-listener.js';
 const WATCH_MS = 1000;
 /** A step in nobody's hands is looked at so often before it is put into the queue again. */
 const LOOKS = 2;
+/** A step is asked for so often in one build: its layer may get lost. */
+const MOST_TIMES = 3;
 /** Redis or the last worker may be away so long before the build fails. ms */
 const PATIENCE_MS = 60_000;
 
@@ -100,24 +102,26 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
   const id = randomUUID();
   const listener: StepListener = openListener(id, redis, link.another());
   const sender = await openSender(link, id);
-  /** Steps that were asked for. */
-  const begun = new Set<DefinitionKey>();
+  /** How often steps were asked for. */
+  const begun = new Map<DefinitionKey, number>();
 
   /** Joins what runs, takes what was done, or sends it. @returns where to listen from */
   const begin = async (wanted: WantedStep, ear: StepEar): Promise<string> => {
     const { step, base } = wanted;
     const { key } = step;
+    const times = begun.get(key) ?? 0;
+    begun.set(key, times + 1);
     const ahead = sender.takeAhead(key);
-    if (ahead !== undefined) {
-      begun.add(key);
-      return ahead;
-    }
-    if (begun.has(key)) {
+    if (ahead !== undefined) return ahead;
+    if (times >= MOST_TIMES)
+      throw new QueueError('the layer of a step is lost again and again', {
+        hint: 'does the cache keep what is pushed, and do workers use the same one (--cache)?',
+      });
+    if (times > 0) {
       // What was found the first time was of no use: its layer is gone, or was never what it should be.
       await redis.del(KEYS.step(key));
       return sender.send(wanted);
     }
-    begun.add(key);
     const entries = await redis.xrange(KEYS.step(key), '-', '+');
     const { from, last, started } = lastStart(entries.map(readEntry));
     if (last?.type === 'done' && !step.skipsCache && isMadeOn(last.outcome, base)) {
