@@ -30,13 +30,18 @@ afterEach(async () => {
   await fleet.stop();
 });
 
-/** A job as a build puts it there, read back before a worker is there to take it. */
-async function honestJob(project: string): Promise<ChainJob> {
+/** A worker for the eyes of builds, which takes nothing. */
+async function announceNobody(): Promise<void> {
   const { client } = fleet.redis;
   const said = { ...OWN_VERSION, id: 'x', name: 'nobody', platforms: [platform], labels: [] };
-  await client.sadd('wiac:workers', 'x');
   const there = JSON.stringify({ ...said, slots: 1, running: [], done: 0 });
   await client.set('wiac:worker:x', there, 'PX', 3000);
+  await client.sadd('wiac:workers', 'x');
+}
+
+/** A job as a build puts it there, read back before a worker is there to take it. */
+async function honestJob(project: string): Promise<ChainJob> {
+  await announceNobody();
   const building = startBuild(fleet, project, join(tempDir(), 'store'));
   let job: ChainJob | undefined;
   await until(async () => {
@@ -139,6 +144,22 @@ test(
     const failed = await fleet.tryBuild(project, '--no-cache');
     expect(failed.exitCode).toBe(17);
     expect(failed.stderr).toContain("a step's event in the queue is none");
+  },
+  PATIENCE,
+);
+
+test(
+  'a job that Redis has lost is sent again',
+  async () => {
+    await announceNobody();
+    const project = context({ Dockerfile: dockerfile('RUN echo out') });
+    const build = startBuild(fleet, project, join(tempDir(), 'store'));
+    await until(async () => (await queue.getWaitingCount()) > 0, build.said);
+    await queue.obliterate();
+    await fleet.work('anna');
+    const { code, stderr } = await build.ended;
+    expect(code === 0 ? '' : stderr).toBe('');
+    expect(stderr).toContain(' on anna\n');
   },
   PATIENCE,
 );
