@@ -53,7 +53,7 @@ export async function takeStep(
     redis
       .eval(RENEW, 3, lease, KEYS.step(key), KEYS.wanted(key), token, ttlMs, KEPT_S)
       .catch(() => {});
-  }, ttlMs / 3);
+  }, ttlMs / 3).unref();
   const unwanted = new AbortController();
   let looks = 0;
   const look = setInterval(async () => {
@@ -61,7 +61,7 @@ export async function takeStep(
     // Redis may have lost all of it; and once may be between two coordinators.
     looks = waiting.length === 1 && waiting[0] === NOBODY ? looks + 1 : 0;
     if (looks > 1) unwanted.abort(new Error('nobody waits for it'));
-  }, WANTED_MS);
+  }, WANTED_MS).unref();
   return {
     unwanted: unwanted.signal,
     release: async () => {
