@@ -24,6 +24,7 @@ import {
   apart,
   lmdbInside,
   lmdbOutside,
+  sharedClient,
   withoutHttp2,
   withoutLate,
 } from './src/start/bundle.js';
@@ -56,7 +57,7 @@ const ownUrl = {
 const { outputFiles: packages, metafile: packageFacts } = await build({
   ...common,
   ...ownUrl,
-  plugins: [withoutHttp2],
+  plugins: [withoutHttp2, sharedClient],
   entryPoints: {
     ...Object.fromEntries(APART.map((name) => [name, name])),
     undici: 'src/start/undici.ts',

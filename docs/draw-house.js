@@ -16,6 +16,7 @@ export const ROOMS = [
   ['serve', 'what `wiac ui` answers, and who is let in; reports of builds that are kept'],
   ['report', "a build's record to what its page shows; all pure"],
   ['ui', 'progress, log, tables, error messages'],
+  ['worker', 'steps that come from a queue: fetched, carried out, pushed'],
   ['imagetools', 'indexes of several images, remote inspection'],
   ['engine', 'builds: look-ups, scheduler; images and contexts come in, results go out'],
   ['engine/bake', 'several targets at once, in which equal steps are one'],
@@ -46,6 +47,10 @@ export const ROOMS = [
     'snapshots of cache mounts: their form, what stays, what is written anew',
   ],
   ['executor', 'a step and its inputs in, a layer out'],
+  [
+    'executor/queue',
+    "steps on other machines: what goes through Redis, and the build's side of it",
+  ],
   ['executor/local', 'containers and copies on this machine'],
   ['executor/seccomp', 'which system calls a container may make: profiles to filters'],
   ['sources', 'files of the web, of repositories and of archives, for ADD and as build contexts'],

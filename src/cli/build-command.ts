@@ -4,6 +4,7 @@ import { buildDockerfile } from '../engine/build-dockerfile.js';
 import type { EventSink } from '../engine/events.js';
 import type { Isolation } from '../executor/local/container.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
+import { bothWays } from '../shared-cache/both-ways.js';
 import { isImageName } from '../store/images/store-images.js';
 import { storeRoot } from '../store/paths.js';
 import type { Store } from '../store/store.js';
@@ -48,6 +49,12 @@ export interface ExecutionOptions extends DockerfileOptions, LimitOptions {
 /** Options of `wiac build`, as commander gives them. */
 export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectOptions {
   readonly cacheTo: readonly string[];
+  readonly queue?: string;
+  /** --cache */
+  readonly sharedCache?: string;
+  readonly queueFallback: 'fail' | 'local';
+  readonly workerLabel: readonly string[];
+  readonly workerKey?: string;
   readonly quiet: boolean;
   readonly debug: readonly string[];
   readonly logfile?: string;
@@ -109,6 +116,10 @@ export async function buildCommand(
   if (options.watch && options.debug.length > 0)
     throw new UsageError('--watch and --debug exclude each other', {
       hint: 'leave --watch out to look into a step that fails',
+    });
+  if (options.queue !== undefined && (options.watch || options.debug.length > 0))
+    throw new UsageError('--queue goes neither with --watch nor with --debug', {
+      hint: 'leave --queue out: the steps run on this machine then',
     });
   if (options.exec !== undefined && !options.watch)
     throw new UsageError('--exec goes with --watch', {
@@ -197,6 +208,8 @@ async function buildAndWrite(
   // Before anything is read: should this pid be taken, another process reads it (run-again.ts).
   const store = await openUserStore(root, warn);
   const listeners = openListeners(store, request, options, open, services);
+  const caches = cachesOf(options);
+  const queue = await getQueue(request, options, warn);
   try {
     await renewLock(store, request, options, warn);
     const outputs = module?.planOutputs(options);
@@ -207,15 +220,20 @@ async function buildAndWrite(
     };
     const result = await buildDockerfile(store, {
       ...request,
+      ...(queue && { executor: queue.executor, inSlot: queue.inSlot }),
       secret: listeners.secret,
       shells: debugging?.shells,
       keep: options.iidfile !== undefined,
-      cacheTo: options.cacheTo,
+      cacheFrom: caches.from,
+      cacheTo: caches.to,
       names: outputs?.names ?? options.tag,
       destination: outputs && module?.getDestination(outputs, options, request.registry ?? {}),
       onEvent: listeners.emit,
       explain: listeners.explain,
-      onInput: ({ epoch }) => outputs && module?.checkTimes(outputs, epoch),
+      onInput: ({ epoch, dockerfile }) => {
+        queue?.read(dockerfile);
+        if (outputs) module?.checkTimes(outputs, epoch);
+      },
     })
       .catch((error: unknown) => {
         listeners.close();
@@ -237,8 +255,23 @@ async function buildAndWrite(
     throw error;
   } finally {
     listeners.close();
+    await queue?.close();
     await closeStore(store);
   }
+}
+
+/** --cache-from and --cache-to with what --cache says. */
+function cachesOf({ cacheFrom, cacheTo, sharedCache }: BuildOptions) {
+  if (sharedCache === undefined) return { from: cacheFrom, to: cacheTo };
+  const { from, to } = bothWays(sharedCache);
+  return { from: [...cacheFrom, from], to: [...cacheTo, to] };
+}
+
+/** --queue. @throws UsageError without --cache; QueueError */
+async function getQueue(request: DockerfileBuild, options: BuildOptions, warn: WarningLog) {
+  if (options.queue === undefined) return undefined;
+  const { openQueue } = await import('./queue-option.js');
+  return openQueue(options.queue, request, options, warn);
 }
 
 /** --debug */

@@ -12,6 +12,7 @@ import { addImagetools } from './declare/declare-imagetools.js';
 import { addLock } from './declare/declare-lock.js';
 import { addLogin } from './declare/declare-login.js';
 import { addCompletion, addDoctor } from './declare/declare-machine.js';
+import { addWorker, addWorkers } from './declare/declare-queue.js';
 import { addRepro } from './declare/declare-repro.js';
 import { addCopy, addRun } from './declare/declare-run.js';
 import { addSignatures } from './declare/declare-signatures.js';
@@ -78,6 +79,8 @@ function addOthers(program: Command, setExitCode: SetExitCode): void {
   addSteps(program, setExitCode);
   addRepro(program, setExitCode);
   addCache(program, setExitCode);
+  addWorker(program, setExitCode);
+  addWorkers(program);
   addDoctor(program, setExitCode);
   addCompletion(program);
 }

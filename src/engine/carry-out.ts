@@ -1,12 +1,18 @@
 /** Hands a step to the executor, and tells what becomes of it while it goes on. */
-import type { ExecutionInputs, LayerArtifact } from '../executor/executor.js';
+import type {
+  ExecutionInputs,
+  ExecutionIo,
+  KeyedRequest,
+  LayerArtifact,
+} from '../executor/executor.js';
 import type { KeyedStep } from '../keys/inputs.js';
 import { layerArchive } from '../store/blobs/diff-ids.js';
 import { counting } from '../util/byte-counter.js';
 import { throttle } from '../util/throttle.js';
 import type { BuildSession } from './build-session.js';
 import type { TransferKind } from './events.js';
-import type { ContentLookup } from './lookup.js';
+import { openLayerBlob } from './layer-blob.js';
+import type { ContentLookup, KeyedInputs } from './lookup.js';
 import { getCounter } from './transfers.js';
 
 /** How often it is told what a program is writing. ms */
@@ -19,14 +25,24 @@ function transferOf(step: KeyedStep): readonly [TransferKind, string] {
     : ['copy', step.kind === 'copy' ? step.destination : ''];
 }
 
+/** What an executor that looks steps up by itself has to know. */
+export function keyedRequest(
+  { skipsCache }: BuildSession,
+  { step, key, operation, inputs }: KeyedInputs,
+): KeyedRequest {
+  return { step, key, operation, inputs, skipsCache: skipsCache(step) };
+}
+
 /** @throws what the executor throws */
 export async function carryOut(
   session: BuildSession,
-  step: KeyedStep,
+  keyed: KeyedInputs,
   inputs: ExecutionInputs,
   { sources }: ContentLookup,
+  ahead: ExecutionIo['ahead'],
 ): Promise<LayerArtifact> {
   const { store, executor, emit, secret, sshAgent, signal } = session;
+  const { step } = keyed;
   const unfinished = throttle(UNFINISHED_MS, (text: string) =>
     emit({ type: 'unfinished', step: step.id, text }),
   );
@@ -47,6 +63,10 @@ export async function carryOut(
       sources: step.kind === 'copy' ? sources : undefined,
       shells: session.shells?.of(step, signal),
       openLayer: ({ id }) => layerArchive(store, id),
+      openBlob: ({ id }) => openLayerBlob(session, id),
+      keyed: keyedRequest(session, keyed),
+      ahead,
+      onPlace: (worker) => emit({ type: 'placed', step: step.id, worker }),
     });
   try {
     return await counting(getCounter(session, ...transferOf(step)), undefined, execute);

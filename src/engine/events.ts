@@ -65,6 +65,8 @@ export type BuildEvent =
       /** Why the cache had nothing for it; left out when the build was not to look for reasons. */
       readonly why?: Explanation;
     }
+  /** The step runs on another machine; told again when another one takes it over. */
+  | { readonly type: 'placed'; readonly step: StepId; readonly worker: string }
   | { readonly type: 'output'; readonly step: StepId; readonly text: string }
   /** The line that its program is writing, as far as it has come; the next `output` has all of it. */
   | { readonly type: 'unfinished'; readonly step: StepId; readonly text: string }

@@ -1,7 +1,14 @@
 /** Has a step carried out, and has its layer published. */
-import type { ExecutionInputs, InputLayer, LayerArtifact } from '../executor/executor.js';
+import type {
+  ExecutionInputs,
+  ExecutionIo,
+  InputLayer,
+  LayerArtifact,
+} from '../executor/executor.js';
+import type { DefinitionKey } from '../keys/digest.js';
 import type { SelectionInput } from '../keys/inputs.js';
 import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
+import type { Digest } from '../oci/resolved-image.js';
 import type { StepId } from '../plan/step.js';
 import { layerDiffId } from '../store/blobs/diff-ids.js';
 import type { NewEntry } from '../store/entries/entries.js';
@@ -16,6 +23,7 @@ import {
   makeLayerLink,
   placeLayer,
 } from '../store/layers/layer-store.js';
+import { layerOfDiffId } from '../store/layers/remote-layers.js';
 import { addUnpublished, dropUnpublished, unpublishedLayer } from '../store/layers/unpublished.js';
 import type { LayerId, LayerRecord, StepRecord } from '../store/records.js';
 import { settleStep } from '../store/recovery/durability.js';
@@ -25,7 +33,7 @@ import { explainMiss } from '../why/explain.js';
 import type { BuildSession } from './build-session.js';
 import { carryOut } from './carry-out.js';
 import { findFormerCopy } from './former-copy.js';
-import { needLayers } from './images/needed-layers.js';
+import { addOrigin, needLayers } from './images/needed-layers.js';
 import { receiveArchive } from './images/receive-archive.js';
 import type { ContentLookup, KeyedInputs, StepState } from './lookup.js';
 import type { Publication, Publisher } from './publisher.js';
@@ -78,8 +86,10 @@ function whyMissed(
 async function inputLayers(
   session: BuildSession,
   layers: readonly LayerId[],
+  travels: boolean,
 ): Promise<InputLayer[]> {
   const { store, executor } = session;
+  if (travels) return layers.map((id) => ({ id, diffId: undefined }));
   await needLayers(session, layers);
   if (executor.sharesStore) return layers.map((id) => ({ id, diffId: undefined }));
   return Promise.all(layers.map(async (id) => ({ id, diffId: await layerDiffId(store, id) })));
@@ -100,9 +110,10 @@ async function getInputs(
     sources.archives.length === 0 &&
     !session.skipsCache(step);
   const { content } = keyed.inputs.operands;
+  const travels = session.executor.travels?.(step) ?? false;
   return {
-    base: await inputLayers(session, base.layers),
-    reads: await Promise.all(reads.map(({ layers }) => inputLayers(session, layers))),
+    base: await inputLayers(session, base.layers, travels),
+    reads: await Promise.all(reads.map(({ layers }) => inputLayers(session, layers, travels))),
     place: destination && { destination: destination.destination, owner: destination.owner },
     former: linkable && destination ? findFormerCopy(session, keyed, destination) : undefined,
     identity: step.kind === 'fetch' ? String(content) : undefined,
@@ -114,10 +125,34 @@ async function draftOfArtifact(
   { store, executor }: BuildSession,
   { content }: LayerArtifact,
 ): Promise<Draft | undefined> {
-  if (content.kind === 'none') return undefined;
+  if (content.kind === 'none' || content.kind === 'blob') return undefined;
   if (content.kind === 'draft') return getDraft(store.paths, content.id);
   if (!executor.openArchive) throw new Error('an archive of an executor that has none');
   return receiveArchive(store, content.diffId, await executor.openArchive(content.diffId));
+}
+
+/** The layer that stays where its executor has put it, as this store calls it. */
+function remoteLayer(
+  { store, origins, executor, emit }: BuildSession,
+  key: DefinitionKey,
+  { content }: LayerArtifact,
+): LayerId | undefined {
+  if (content.kind !== 'blob') return undefined;
+  const { descriptor, diffId, digest, newest } = content.layer;
+  const { openBlob, blobRegistry } = executor;
+  if (!openBlob) throw new Error('a blob of an executor that opens none');
+  let isLost = false;
+  addOrigin(origins, {
+    layer: { descriptor, diffId: diffId as Digest, newest, open: () => openBlob(descriptor) },
+    registry: blobRegistry,
+    isUsable: () => !isLost,
+    reportFailure: ({ message }) => {
+      if (!isLost)
+        emit({ type: 'warning', message: `${message}: the step that made it runs again` });
+      isLost = true;
+    },
+  });
+  return layerOfDiffId(store, diffId, { digest, key });
 }
 
 /** An entry that is there already for what a step has copied; takes its lease if there is none. */
@@ -130,6 +165,8 @@ export interface StepServices {
   readonly publisher: Publisher;
   /** Gives the step's lease back: what is published calls it when its entry is there, or is given up. */
   readonly release: () => void;
+  /** See ExecutionIo. */
+  readonly ahead?: ExecutionIo['ahead'];
 }
 
 /**
@@ -144,7 +181,7 @@ export async function executeStep(
   base: StepState,
   reads: readonly StepState[],
   found: ContentLookup,
-  { findCopied, publisher, release }: StepServices,
+  { findCopied, publisher, release, ahead }: StepServices,
 ): Promise<StepRecord> {
   const { store, emit } = session;
   const { step } = keyed;
@@ -158,7 +195,7 @@ export async function executeStep(
     ...(session.explain ? { why: whyMissed(session, keyed, found) } : {}),
   });
   const inputs = await getInputs(session, keyed, base, reads, found);
-  const made = await carryOut(session, step, inputs, found);
+  const made = await carryOut(session, keyed, inputs, found, ahead);
   const draft = await draftOfArtifact(session, made);
   let isHandedOver = false;
   try {
@@ -176,8 +213,10 @@ export async function executeStep(
       isHandedOver = true;
       publisher.add(publicationOf(session, step.id, draft, record, layer, release));
     }
-    // The disk of another machine's executor, and one sync a step, are waited for.
-    if (!session.executor.sharesStore || store.sync === 'full') await publisher.flush();
+    // The disk of another machine's executor, and one sync a step, are waited for; and a layer that travels is
+    // packed, which only one that is published can note.
+    const { sharesStore, travels } = session.executor;
+    if (!sharesStore || travels || store.sync === 'full') await publisher.flush();
     await settleStep(store);
     const { files, bytes, linked } = made;
     emit({
@@ -197,7 +236,7 @@ export async function executeStep(
 
 /** Moves a draft to its place, and says what its entry is. */
 function place(
-  { store }: BuildSession,
+  session: BuildSession,
   draft: Draft | undefined,
   { keyed, contentKey, files }: Entry,
   base: StepState,
@@ -207,17 +246,20 @@ function place(
   durationMs: number,
 ): { readonly record: StepRecord; readonly layer: LayerRecord | undefined } {
   const { key, step } = keyed;
-  if (draft) placeLayer(store.paths, draft);
+  const { found: other } = made;
+  if (draft) placeLayer(session.store.paths, draft);
   const created = Date.now();
   const record: StepRecord = {
     key,
-    contentKey,
+    contentKey: other?.contentKey ?? contentKey,
     operation: keyed.operation,
-    inputs: { ...keyed.inputs, files },
+    inputs: { ...keyed.inputs, files: other?.files ?? files },
     base: base.layers,
     readLayers: reads.map(({ layers }) => layers),
-    reads: found.destination?.facts,
-    layer: draft?.id,
+    reads: other ? other.reads : found.destination?.facts,
+    layer: draft?.id ?? remoteLayer(session, key, made),
+    // The trees of what it took are where it was made.
+    ...(other ? { imported: true as const } : {}),
     created,
     durationMs,
   };

@@ -182,6 +182,14 @@ export interface ContentLookup {
   readonly sources: CopySources;
 }
 
+/** No content look-up was made. */
+export const NOT_LOOKED: ContentLookup = {
+  record: undefined,
+  contentKey: undefined,
+  destination: undefined,
+  sources: NO_SOURCES,
+};
+
 /** Trees of the files that bind mounts show, and layers of what caches begin with. */
 async function mountedFiles(
   session: LayerReading,

@@ -174,7 +174,12 @@ function resolveResult(
       const attempted = { ...session, signal };
       const resolution = await resolvePlan(attempted, plan, inSlot, stop);
       const layers = resolution.states.get(plan.target)?.layers ?? [];
-      const elsewhere = await findElsewhere(attempted, layers, destination);
+      const elsewhere = await findElsewhere(
+        attempted,
+        layers,
+        destination,
+        session.executor.blobRegistry,
+      );
       if (elsewhere.size === 0) await needLayers(attempted, layers);
       return { ...resolution, elsewhere };
     }),

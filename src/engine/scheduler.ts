@@ -3,6 +3,7 @@
  * parallel where the DAG allows (step-slots.ts).
  */
 
+import type { ExecutionIo } from '../executor/executor.js';
 import type { DefinitionKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
 import { isKeyed, operationDigest, operationInputs } from '../keys/inputs.js';
@@ -20,13 +21,21 @@ import { MissingLayersError } from './images/needed-layers.js';
 import type { KnownLayers } from './infer-states.js';
 import { inferStates } from './infer-states.js';
 import type { KeyedInputs, StepState } from './lookup.js';
-import { keyStep, lookupContent, lookupDefinition, NOTHING, withParents } from './lookup.js';
+import {
+  keyStep,
+  lookupContent,
+  lookupDefinition,
+  NOT_LOOKED,
+  NOTHING,
+  withParents,
+} from './lookup.js';
 import type { Outlook } from './outlook.js';
 import { keyedOutlook, openOutlook, sourceOutlook } from './outlook.js';
 import type { Publisher } from './publisher.js';
 import { openPublisher } from './publisher.js';
 import { isStale, NO_GROUND } from './stale.js';
 import type { InSlot } from './step-slots.js';
+import { getParents, stepsAhead, usersOf } from './steps-ahead.js';
 
 /** How a plan's steps were resolved. */
 export interface Resolution {
@@ -35,7 +44,8 @@ export interface Resolution {
   readonly executed: number;
 }
 
-interface Run {
+/** What the steps of one resolution share. */
+export interface Run {
   readonly session: BuildSession;
   readonly inSlot: InSlot;
   readonly publisher: Publisher;
@@ -108,11 +118,12 @@ async function waitForLease(
 }
 
 /** Resolves a step that its definition key alone did not find, once its parents are resolved. */
-async function resolveOpen(
+export async function resolveOpen(
   run: Run,
   keyed: KeyedInputs,
   base: StepState,
   reads: readonly StepState[],
+  ahead?: ExecutionIo['ahead'],
 ): Promise<StepState> {
   const { session } = run;
   const { store } = session;
@@ -155,12 +166,14 @@ async function resolveOpen(
       return hit(run, keyed, base, shared, 'definition');
     }
     await run.publisher.flushFor(keyed.operation);
-    const content = await lookupContent(session, keyed, base, reads);
+    // Who carries it out has the files that it reads, or fetches them once: a RUN reads none for this.
+    const looksElsewhere = step.kind !== 'run' && session.executor.travels?.(step);
+    const content = looksElsewhere ? NOT_LOOKED : await lookupContent(session, keyed, base, reads);
     if (content.record)
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
     const record = await run.inSlot(step, () => {
       session.signal.throwIfAborted();
-      const services = { findCopied, publisher, release };
+      const services = { findCopied, publisher, release, ahead };
       return executeStep(session, keyed, base, reads, content, services);
     });
     run.executed += 1;
@@ -175,6 +188,8 @@ async function resolveOpen(
 interface Walk {
   readonly run: Run;
   readonly steps: ReadonlyMap<StepId, Step>;
+  /** For each step, those that stand on it or read its files. */
+  readonly users: ReadonlyMap<StepId, readonly Step[]>;
   readonly outlooks: Map<StepId, Promise<Outlook>>;
   readonly states: Map<StepId, Promise<StepState>>;
   /** Told of the first failure. */
@@ -185,11 +200,6 @@ function stepAt({ steps }: Walk, id: StepId): Step {
   const step = steps.get(id);
   if (!step) throw new Error(`there is no step ${id}`);
   return step;
-}
-
-/** The steps below and beside a step, the one below first; undefined: it stands on nothing. */
-function getParents({ parent, reads }: Step): readonly (StepId | undefined)[] {
-  return [parent, ...reads];
 }
 
 const EMPTY: Outlook = {
@@ -279,7 +289,9 @@ async function resolveBelow(
   const same = keyed !== undefined && keys.join() === keyed.inputs.parents.join();
   const now = same ? withParents(keyed, parents) : await keyStep(session, step, parents);
   const [base = NOTHING, ...reads] = parents;
-  return resolveOpen(run, now, base, reads);
+  return resolveOpen(run, now, base, reads, () =>
+    stepsAhead(session, walk.users, now, (id) => lookAt(walk, id)),
+  );
 }
 
 /** Says of a step that it failed, or was only stopped. */
@@ -363,6 +375,7 @@ export async function resolvePlan(
   const walk: Walk = {
     run,
     steps: new Map(plan.steps.map((step) => [step.id, step])),
+    users: usersOf(plan.steps),
     outlooks: new Map(),
     states: new Map(),
     stop: fail,

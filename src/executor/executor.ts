@@ -6,10 +6,18 @@
 import type { Readable } from 'node:stream';
 import type { Destination } from '../fs/layer/destination.js';
 import type { Owner } from '../fs/layer/users.js';
-import type { LayerDigest, TreeDigest } from '../keys/digest.js';
-import type { KeyedStep, SelectionInput } from '../keys/inputs.js';
+import type {
+  ContentKey,
+  DefinitionKey,
+  LayerDigest,
+  OperationDigest,
+  TreeDigest,
+} from '../keys/digest.js';
+import type { KeyedStep, SelectionInput, StepInputs } from '../keys/inputs.js';
+import type { Descriptor, OpenBlob } from '../oci/resolved-image.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { LayerId, LayerLinks } from '../store/records.js';
+import type { Json } from '../util/canonical-json.js';
 import type { AgentSource } from './agent-source.js';
 
 /** A layer that a step stands on or reads. */
@@ -21,6 +29,27 @@ export interface InputLayer {
    * with a store of its own asks for it by. Undefined for an executor that shares the store.
    */
   readonly diffId: string | undefined;
+}
+
+/** A layer as a blob of a place that other machines reach. */
+export interface BlobLayer {
+  /** See InputLayer. */
+  readonly diffId: string;
+  readonly descriptor: Descriptor;
+  /** Digest of its files, where its maker has said it. */
+  readonly digest: LayerDigest | undefined;
+  /** Newest time of a file in it, seconds since the epoch. */
+  readonly newest: number | undefined;
+}
+
+/** A step with its keys, for executors that look steps up by themselves. */
+export interface KeyedRequest {
+  readonly step: KeyedStep;
+  readonly key: DefinitionKey;
+  readonly operation: OperationDigest;
+  readonly inputs: StepInputs;
+  /** It is to be run although a cache may have it. */
+  readonly skipsCache: boolean;
 }
 
 /** Where a COPY or WORKDIR writes, as the look-up found it in the layers below. */
@@ -119,18 +148,32 @@ export interface ExecutionIo<Sources = unknown> {
   readonly shells?: StepShells | undefined;
   /** The archive of an input layer, without compression, for executors with a store of their own. */
   readonly openLayer: (layer: InputLayer) => Readable;
+  /** An input layer as a blob, for steps that travel: packed here, or opened where it can be fetched. */
+  readonly openBlob: (
+    layer: InputLayer,
+  ) => Promise<{ readonly layer: BlobLayer; readonly open: OpenBlob }>;
+  /** The step with its keys. Undefined where it is no part of a build. */
+  readonly keyed?: KeyedRequest | undefined;
+  /**
+   * The steps that follow, each the only one that stands on the one before it, as far as they travel and
+   * no cache is known to have them. They are a hint: the build may turn out not to need them.
+   */
+  readonly ahead?: (() => Promise<readonly KeyedRequest[]>) | undefined;
+  /** Told where the step runs, each time that it begins on another machine. */
+  readonly onPlace?: ((worker: string) => void) | undefined;
 }
 
 /** What a step left. Plain data but for the content, which is named. */
 export interface LayerArtifact {
   /**
    * Where the layer's files are: a draft in the build's store, or an archive that `openArchive`
-   * gives. `none`: the step leaves no layer.
+   * gives, or a blob that stays where it is until somebody needs its files. `none`: the step leaves no layer.
    */
   readonly content:
     | { readonly kind: 'none' }
     | { readonly kind: 'draft'; readonly id: LayerId }
-    | { readonly kind: 'archive'; readonly diffId: string };
+    | { readonly kind: 'archive'; readonly diffId: string }
+    | { readonly kind: 'blob'; readonly layer: BlobLayer };
   readonly files: number;
   /** Apparent size of its files. Bytes. */
   readonly bytes: number;
@@ -148,6 +191,13 @@ export interface LayerArtifact {
   readonly digest: LayerDigest | undefined;
   /** COPY: what was really copied; a context may have changed since the look-up. */
   readonly selections: readonly SelectionInput[] | undefined;
+  /** What an executor that looks steps up by themselves has found out for their entry. */
+  readonly found?: {
+    readonly contentKey: ContentKey | undefined;
+    readonly reads: Json | undefined;
+    /** COPY: what it took. */
+    readonly files: readonly SelectionInput[];
+  };
 }
 
 /** Carries steps out. */
@@ -165,6 +215,15 @@ export interface Executor<Sources = unknown> {
     inputs: ExecutionInputs,
     io: ExecutionIo<Sources>,
   ) => Promise<LayerArtifact>;
+  /**
+   * Is the step carried out elsewhere, by a machine that gets its layers as blobs? Their files need not be
+   * here then, and the executor looks it up by its content. Undefined: none is.
+   */
+  readonly travels?: (step: KeyedStep) => boolean;
+  /** Opens the blob of an artifact. @throws ImageError */
+  readonly openBlob?: (descriptor: Descriptor) => Promise<Readable>;
+  /** The reference of the registry that has these blobs, if one has. */
+  readonly blobRegistry?: string | undefined;
   /** Gives back what it keeps for steps to come: there are none. */
   readonly close?: () => Promise<void>;
   /** The archive of an artifact, without compression; for executors with a store of their own. */

@@ -18,8 +18,8 @@ function getTitle({ bucket, prefix, name }: S3Place): string {
   return `s3://${bucket}/${prefix}${name}`;
 }
 
-/** A cache in a bucket. */
-export function s3Source(place: S3Place): ArtifactSource {
+/** A cache in a bucket; its blobs can also be had by their digests. */
+export function s3Source(place: S3Place): ArtifactSource & Pick<BlobReader, 'openBlob'> {
   const title = getTitle(place);
   const client = openS3(place);
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
@@ -36,6 +36,7 @@ export function s3Source(place: S3Place): ArtifactSource {
   };
   return {
     title,
+    openBlob,
     async artifact(platform, maxConfigBytes) {
       const found = await client.get(`manifests/${place.name}`);
       if (found === undefined)

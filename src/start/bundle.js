@@ -4,7 +4,30 @@
 import { createRequire } from 'node:module';
 
 /** Packages that most commands do without: files of their own, loaded when they are asked for. */
-export const APART = ['execa', 'fast-glob', 'pino', 'tar-stream', 'undici', 'yaml'];
+export const APART = [
+  'bullmq',
+  'execa',
+  'fast-glob',
+  'ioredis',
+  'pino',
+  'prom-client',
+  'tar-stream',
+  'undici',
+  'yaml',
+];
+
+/** bullmq uses the file of ioredis, and has no copy of its own. */
+export const sharedClient = {
+  name: 'shared-client',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^ioredis$/ }, ({ path, kind }) =>
+      kind === 'entry-point' ? undefined : { path, namespace: 'shared-client' },
+    );
+    onLoad({ filter: /./, namespace: 'shared-client' }, () => ({
+      contents: "module.exports = wiacRequire('./ioredis.cjs');",
+    }));
+  },
+};
 
 /** Replaces modules by others. `contentsOf` gives an expression of CommonJS. */
 function replaced(name, filter, contentsOf) {

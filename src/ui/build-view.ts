@@ -49,6 +49,8 @@ export interface StepView {
   unfinished: string;
   /** The process that runs the same step, while this one waits for it. */
   waitsFor: number | undefined;
+  /** Another machine that it runs on. */
+  worker: string | undefined;
 }
 
 /** A build, or what comes before its plan is known. */
@@ -83,6 +85,7 @@ function viewOf(step: ShownStep, name: string): StepView {
     lines: [],
     unfinished: '',
     waitsFor: undefined,
+    worker: undefined,
   };
 }
 
@@ -138,6 +141,8 @@ export function openBuildView(): {
           isAgain: why?.kind === 'different' || why?.kind === 'layers',
         });
       }
+      case 'placed':
+        return change(event.step, { worker: shownLine(event.worker, false) });
       case 'output': {
         const shown = steps.get(event.step);
         if (!shown) return;

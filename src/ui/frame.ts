@@ -86,6 +86,7 @@ function stepLine(shown: StepView, columns: number, now: number): StyledLine {
     span(shown.text, isActive(shown) ? 'bold' : 'plain'),
     // A reason of its own line would be the same for all steps of a first build.
     ...(shown.isNew ? [span('  (new)', 'dim')] : []),
+    ...(shown.worker === undefined ? [] : [span(`  on ${shown.worker}`, 'dim')]),
   ];
 }
 

@@ -118,6 +118,8 @@ export function groupedProgress(
       }
       case 'output':
         return say(event.step, shownLine(event.text));
+      case 'placed':
+        return say(event.step, shownText(`on ${event.worker}`));
       case 'failed':
         return finish(event.step, `${name(event.step)} failed`);
       case 'finished':

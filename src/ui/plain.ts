@@ -64,6 +64,8 @@ function rawText(
         `${name(event.step)} ${step(event.step)?.text ?? ''}`,
         ...(event.why ? [`${name(event.step)} miss: ${describeExplanation(event.why, name)}`] : []),
       ].join('\n');
+    case 'placed':
+      return `${name(event.step)} on ${event.worker}`;
     case 'stopped':
       return `${name(event.step)} stopped`;
     case 'cut': {

@@ -158,6 +158,14 @@ export function rawJsonProgress(
           statuses: [{ id, vertex, current: 0, timestamp, started: timestamp }],
         });
       }
+      case 'placed': {
+        const vertex = digest(event.step);
+        return write({
+          statuses: [
+            { id: `on ${event.worker}`, vertex, current: 0, timestamp, started: timestamp },
+          ],
+        });
+      }
       case 'output': {
         const data = base64(`${event.text}\n`);
         return write({ logs: [{ vertex: digest(event.step), stream: 1, data, timestamp }] });

@@ -165,6 +165,12 @@ export class SignatureError extends WiacError {
   }
 }
 
+/** A queue (--queue) that can't be reached, has no worker for a step, or holds what is none of its messages. */
+export class QueueError extends WiacError {
+  readonly code = 'QUEUE';
+  readonly exitCode = 17;
+}
+
 /** The user or the system asked wiac to stop (SIGINT, SIGTERM, SIGHUP). */
 export class InterruptedError extends WiacError {
   readonly code = 'INTERRUPTED';

@@ -71,7 +71,7 @@ const REASONS: readonly Reason[] = [
       'executor/local/deep-stacks.ts': 'mkdtempSync',
       'executor/local/shared-places.ts': 'chmodSync mkdtempSync',
       'executor/local/run-mounts.ts': 'mkdirSync statSync',
-      'engine/exports/export-cache.ts': 'createReadStream',
+      'engine/layer-blob.ts': 'createReadStream',
       'engine/mounts/write-packs.ts': 'appendFileSync openSync rmSync',
       'engine/mounts/content-reader.ts': 'rmSync',
       'engine/mounts/restore-mount.ts': 'mkdirSync',

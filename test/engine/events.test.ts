@@ -44,6 +44,7 @@ const SAMPLES: { readonly [T in BuildEvent['type']]: Required<Extract<BuildEvent
     cached: { type: 'cached', step, key, by: 'content', durationMs: 1.5 },
     waiting: { type: 'waiting', step, pid: 1 },
     started: { type: 'started', step, key, why: { kind: 'layers', entry: key } },
+    placed: { type: 'placed', step, worker: 'w1' },
     output: { type: 'output', step, text: '\x1b' },
     unfinished: { type: 'unfinished', step, text: '' },
     finished: { type: 'finished', step, durationMs: 1, files: 1, bytes: 1, linked: 0 },

@@ -3,9 +3,11 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tempDir, WIAC } from './wiac.js';
 
-/** The texts between the marks of `sh`. */
+/** The commands of a text; test/e2e/queue-documents.test.ts executes those that take a queue. */
 export function shellBlocks(markdown: string): string[] {
-  return [...markdown.matchAll(/```sh\n(.*?)```/gs)].map(([, text]) => text ?? '');
+  return [...markdown.matchAll(/```sh\n(.*?)```/gs)]
+    .map(([, text]) => text ?? '')
+    .filter((text) => !text.includes('$QUEUE'));
 }
 
 /** The commands of an example's README. */

@@ -116,6 +116,9 @@ async function execute(message: ToExecutor & { type: 'execute' }): Promise<Layer
       openLayer: () => {
         throw new Error('this store has its own');
       },
+      openBlob: () => {
+        throw new Error('this store has its own');
+      },
     },
   );
   scanStore.flush();

@@ -1,7 +1,7 @@
 /** A real registry (Debian's docker-registry) on a loopback port, and images to put into it. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { context, tempDir } from './wiac.js';
 
@@ -31,12 +31,12 @@ export interface Registry {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts a registry without authentication. */
-export async function startRegistry(): Promise<Registry> {
-  const root = tempDir();
-  const host = `127.0.0.1:${await freePort()}`;
+/** Starts a registry without authentication. @param again one that was stopped */
+export async function startRegistry(again?: Registry): Promise<Registry> {
+  const root = again ? dirname(again.data) : tempDir();
+  const host = again?.host ?? `127.0.0.1:${await freePort()}`;
   const config = join(root, 'config.yml');
-  mkdirSync(join(root, 'data'));
+  mkdirSync(join(root, 'data'), { recursive: true });
   writeFileSync(
     config,
     `version: 0.1\nstorage: {filesystem: {rootdirectory: ${root}/data}}\nhttp: {addr: ${host}}\n`,

@@ -13,7 +13,7 @@ const PURE = new RegExp(
     '^attest/(packages|package-lists|provenance|read-attestations)',
     '^engine/(?!outlook|take-snapshot)',
     '^shared-cache/(?!merge-cache)',
-    '^executor/(place|capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',
+    '^executor/(place|queue-state|capabilities|container|device-rules|limits|operations|resolver|runtime-log|seccomp)',
     '^fs/(amend-tree|compose-tree|follow-links|gomatch|ignore|merge-layers|patterns|tree-lookup)',
     '^oci/(deflate|digest|parse|platform|reference)',
     '^oci/(registry/byte-cursor|tar/parser)',
@@ -25,7 +25,7 @@ const PURE = new RegExp(
 
 /** Other people's programs that tests run wiac beside. */
 const PEERS =
-  /\b(buildah|podman|skopeo|umoci|mmdebstrap|docker-registry)\b|support\/(?:clean-rootfs|registry)\.js|oci\/registry\/helpers\.js/;
+  /\b(buildah|podman|skopeo|umoci|mmdebstrap|docker-registry|redis-server)\b|support\/(?:clean-rootfs|fleet|redis|registry)\.js|oci\/registry\/helpers\.js/;
 
 /** Directories whose own helpers start such programs. */
 const PEER_ROOMS = /^(conformance|oci\/registry)\//;

@@ -4,6 +4,7 @@ import { PROGRESS_MODES, PROGRESS_VARIABLE } from '../../ui/progress.js';
 import { collect } from './collect.js';
 import { limitOptions } from './declare-limits.js';
 import { lockOptions } from './declare-lock.js';
+import { queueOptions } from './declare-queue.js';
 import { booleanOption } from './declare-registry.js';
 import { resultOptions } from './declare-result.js';
 import { inputOptions } from './input-options.js';
@@ -57,7 +58,7 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
       (value, before?: string | boolean) =>
         typeof before === 'string' ? `${before},${value}` : value,
     );
-  inputOptions(command)
+  queueOptions(inputOptions(command))
     .option(
       '--cache-to <target>',
       'give entries to other machines: as --cache-from with dest=DIR, [,mode=max][,mounts=true], or type=inline',

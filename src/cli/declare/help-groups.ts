@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   'The cache:': 'cache',
   'Images:': 'images tag rmi inspect pull push imagetools login logout',
   'Trust:': 'lock sign verify-image sbom provenance',
+  'More machines:': 'worker workers',
   'This machine:': 'doctor completion help',
 };
 
@@ -24,7 +25,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
     'file target platform os arch variant build-arg build-arg-file build-context ignorefile from http-proxy secret ssh set',
   'The result:':
     'tag output push load label unsetlabel env unsetenv annotation squash squash-all omit-history timestamp source-date-epoch rewrite-timestamp provenance sbom attest metadata-file iidfile compression compression-level force-compression docker',
-  'The cache:': 'no-cache no-cache-filter cache-from cache-to',
+  'The cache:': 'no-cache no-cache-filter cache cache-from cache-to',
+  'Workers:': 'queue queue-fallback worker-label worker-key metrics name label lost-after grace',
   'Pinned inputs:': 'lock no-lock locked frozen hermetic',
   'The program:':
     'env-file workdir user group-add entrypoint interactive tty init hostname volume mount tmpfs device read-only rm publish name layer',

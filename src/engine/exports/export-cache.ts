@@ -1,24 +1,16 @@
 /** Gives entries and layers of this store away (--cache-to, wiac cache export). */
-import { createReadStream } from 'node:fs';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { isKeyed } from '../../keys/inputs.js';
 import { ImageError } from '../../oci/image-error.js';
-import { layerCompression } from '../../oci/media-types.js';
 import type { Digest } from '../../oci/resolved-image.js';
 import type { Plan } from '../../plan/plan.js';
 import type { Step, StepId } from '../../plan/step.js';
-import type {
-  EntryList,
-  ListedBlob,
-  ListedEntry,
-  ListedLayer,
-} from '../../shared-cache/entry-list.js';
+import type { EntryList, ListedEntry, ListedLayer } from '../../shared-cache/entry-list.js';
 import { LIST_VERSION, publicInputs } from '../../shared-cache/entry-list.js';
 import type { MountPlace, OutgoingMounts } from '../../shared-cache/mounts/outgoing.js';
 import { blobDescriptor } from '../../shared-cache/read-cache.js';
 import type { MountSelection } from '../../shared-cache/spec.js';
 import type { OutgoingLayer } from '../../shared-cache/write-cache.js';
-import { DEFAULT_FORM } from '../../store/blobs/blobs.js';
 import { describeArchive } from '../../store/blobs/diff-ids.js';
 import { completeEntry, findByDefinition } from '../../store/entries/entries.js';
 import { knownArchive } from '../../store/images/image-ids.js';
@@ -31,16 +23,16 @@ import {
 import { getDiffId } from '../../store/layers/remote-layers.js';
 import type { InlineCache, LayerId, StepRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
-import type { LayerReading } from '../build-session.js';
-import { MissingLayersError, usableOrigin } from '../images/needed-layers.js';
+import { MissingLayersError } from '../images/needed-layers.js';
+import type { BlobSession, LayerBlob } from '../layer-blob.js';
+import { blobFor } from '../layer-blob.js';
 import type { StepState } from '../lookup.js';
 import { runContentKey } from '../lookup.js';
 import { planMounts } from '../mounts/plan-mounts.js';
 import { unmetered } from '../transfers.js';
-import { getBlob } from './export-layers.js';
 
 /** What giving away needs of a build. */
-export type ExportSession = LayerReading & { readonly scratch: () => string };
+export type ExportSession = BlobSession;
 
 /** A list with the layers that go with it. */
 export interface OutgoingCache {
@@ -51,42 +43,6 @@ export interface OutgoingCache {
 
 const NO_MOUNTS: OutgoingMounts = { taken: [], kept: [], dropped: new Set(), blobs: [] };
 
-interface Blob {
-  readonly listed: ListedBlob;
-  readonly diffId: Digest;
-  readonly newest: number | undefined;
-  readonly open: OutgoingLayer['open'];
-}
-
-/** A layer's blob: packed here, or passed on from where it can be fetched without unpacking it. */
-async function blobFor(
-  { store, origins, scratch, signal }: ExportSession,
-  id: LayerId,
-  compression: 'gzip' | 'zstd',
-): Promise<Blob | undefined> {
-  if (hasLayer(store, id)) {
-    const form = { ...DEFAULT_FORM, compression };
-    const { record, path } = await getBlob(store, id, form, scratch(), signal);
-    const { digest, size, diffId, newest, compression: is } = record;
-    return {
-      listed: { digest: digest as Digest, size, compression: is },
-      diffId: diffId as Digest,
-      newest,
-      open: () => createReadStream(path),
-    };
-  }
-  const diffId = findRemoteLayer(store, id)?.diffId;
-  const origin = diffId === undefined ? undefined : usableOrigin(origins, diffId);
-  if (!origin) return undefined;
-  const { digest, size, mediaType } = origin.layer.descriptor;
-  return {
-    listed: { digest, size, compression: layerCompression(mediaType) ?? 'gzip' },
-    diffId: origin.layer.diffId,
-    newest: origin.layer.newest,
-    open: () => origin.layer.open(),
-  };
-}
-
 /** The list of layers while it grows. */
 interface LayerTable {
   readonly rows: ListedLayer[];
@@ -96,7 +52,7 @@ interface LayerTable {
 
 function layerTable(
   { store }: ExportSession,
-  blobs: ReadonlyMap<LayerId, Blob>,
+  blobs: ReadonlyMap<LayerId, LayerBlob>,
   diffIds: ReadonlyMap<LayerId, string>,
 ): LayerTable {
   const rows: ListedLayer[] = [];
@@ -187,7 +143,7 @@ export async function gatherCache(
   bare: readonly StepRecord[] = [],
 ): Promise<OutgoingCache> {
   const { meter = unmetered } = session;
-  const blobs = new Map<LayerId, Blob>();
+  const blobs = new Map<LayerId, LayerBlob>();
   const own = records.flatMap(({ layer }) => layer ?? []);
   const below = [...needed].filter((id) => isMade(session, id));
   for (const layer of new Set([...own, ...below])) {

@@ -46,7 +46,10 @@ export interface ExportedLayer {
   readonly sent: Promise<void>;
 }
 
-/** The blob of a layer that is here; see makeBlob. @throws NoSpaceError */
+/** Blobs that are being made: a cache is written, and layers are sent to workers, while a build runs. */
+const making = new WeakMap<Store, Map<string, Promise<LayerBlob>>>();
+
+/** The blob of a layer that is here, made once; see makeBlob. @throws NoSpaceError */
 export async function getBlob(
   store: Store,
   id: LayerId,
@@ -56,8 +59,14 @@ export async function getBlob(
 ): Promise<LayerBlob> {
   const known = findBlob(store, id, form);
   if (known) return known;
+  const ofStore = making.get(store) ?? new Map<string, Promise<LayerBlob>>();
+  making.set(store, ofStore);
+  const name = `${id} ${form.compression}`;
+  const begun = ofStore.get(name);
+  if (begun) return begun;
   const { blob } = makeAndSend(store, id, form, scratch, undefined, { signal });
-  return blob;
+  ofStore.set(name, blob);
+  return blob.finally(() => ofStore.delete(name));
 }
 
 /** How a layer gets to a sink. */

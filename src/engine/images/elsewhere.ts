@@ -31,6 +31,7 @@ const NOTHING: Elsewhere = new Map();
 function describe(
   { store, origins }: LayerSession,
   id: LayerId,
+  otherwise: string | undefined,
 ): { readonly record: BlobRecord; readonly blob: RemoteBlob } | undefined {
   const remote = findRemoteLayer(store, id);
   const origin = remote && usableOrigin(origins, remote.diffId);
@@ -46,25 +47,27 @@ function describe(
   const times = newest === undefined ? {} : { newest };
   return {
     record: { digest, size, diffId, compression, ...times },
-    blob: { descriptor, registry },
+    blob: { descriptor, registry: registry ?? otherwise },
   };
 }
 
 /**
  * The layers that need not come here. All or none: those that the destination lacks have to come, and with
  * them the result is complete.
+ * @param passedThrough reference in a registry that layers of base images may have got to on their way to workers
  */
 export async function findElsewhere(
   session: LayerSession,
   layers: readonly LayerId[],
   destination: Destination | undefined,
+  passedThrough?: string,
 ): Promise<Elsewhere> {
   const absent = [...new Set(layers)].filter((id) => !hasLayer(session.store, id));
   if (!destination || absent.length === 0) return NOTHING;
   const known = new Map<LayerId, BlobRecord>();
   const blobs: RemoteBlob[] = [];
   for (const id of absent) {
-    const described = describe(session, id);
+    const described = describe(session, id, passedThrough);
     if (!described) return NOTHING;
     known.set(id, described.record);
     blobs.push(described.blob);

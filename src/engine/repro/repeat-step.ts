@@ -18,6 +18,7 @@ import { StepFailedError } from '../../util/errors.js';
 import type { BuildSession } from '../build-session.js';
 import { layerDigests } from '../build-session.js';
 import { needLayers } from '../images/needed-layers.js';
+import { openLayerBlob } from '../layer-blob.js';
 import type { StepState } from '../lookup.js';
 import type { Repetition } from './vary.js';
 
@@ -116,6 +117,7 @@ export async function repeatStep(
       credentials: undefined,
       sources: undefined,
       openLayer: ({ id }) => layerArchive(store, id),
+      openBlob: ({ id }) => openLayerBlob(session, id),
     })
     .catch((error: unknown) => {
       if (error instanceof StepFailedError) return error;

@@ -1,0 +1,65 @@
+/** Layers as blobs: packed here, or passed on from where they can be fetched without unpacking them. */
+import { createReadStream } from 'node:fs';
+import type { BlobLayer } from '../executor/executor.js';
+import { layerCompression } from '../oci/media-types.js';
+import type { Digest, OpenBlob } from '../oci/resolved-image.js';
+import type { ListedBlob } from '../shared-cache/entry-list.js';
+import { blobDescriptor } from '../shared-cache/read-cache.js';
+import { DEFAULT_FORM } from '../store/blobs/blobs.js';
+import { findLayer, findRemoteLayer, hasLayer } from '../store/layers/find-layers.js';
+import type { LayerId } from '../store/records.js';
+import type { LayerReading } from './build-session.js';
+import { getBlob } from './exports/export-layers.js';
+import { MissingLayersError, usableOrigin } from './images/needed-layers.js';
+
+/** What packing layers needs of a build. */
+export type BlobSession = LayerReading & { readonly scratch: () => string };
+
+/** A layer's blob. */
+export interface LayerBlob {
+  readonly listed: ListedBlob;
+  readonly diffId: Digest;
+  readonly newest: number | undefined;
+  readonly open: OpenBlob;
+}
+
+/** @returns undefined when the layer is nowhere any more */
+export async function blobFor(
+  { store, origins, scratch, signal }: BlobSession,
+  id: LayerId,
+  compression: 'gzip' | 'zstd',
+): Promise<LayerBlob | undefined> {
+  if (hasLayer(store, id)) {
+    const form = { ...DEFAULT_FORM, compression };
+    const { record, path } = await getBlob(store, id, form, scratch(), signal);
+    const { digest, size, diffId, newest, compression: is } = record;
+    return {
+      listed: { digest: digest as Digest, size, compression: is },
+      diffId: diffId as Digest,
+      newest,
+      open: () => createReadStream(path),
+    };
+  }
+  const diffId = findRemoteLayer(store, id)?.diffId;
+  const origin = diffId === undefined ? undefined : usableOrigin(origins, diffId);
+  if (!origin) return undefined;
+  const { digest, size, mediaType } = origin.layer.descriptor;
+  return {
+    listed: { digest, size, compression: layerCompression(mediaType) ?? 'gzip' },
+    diffId: origin.layer.diffId,
+    newest: origin.layer.newest,
+    open: () => origin.layer.open(),
+  };
+}
+
+/** A layer as it travels. @throws MissingLayersError when it is nowhere any more */
+export async function openLayerBlob(
+  session: BlobSession,
+  id: LayerId,
+): Promise<{ readonly layer: BlobLayer; readonly open: OpenBlob }> {
+  const blob = await blobFor(session, id, 'gzip');
+  if (!blob) throw new MissingLayersError([id]);
+  const { listed, diffId, newest, open } = blob;
+  const { digest } = findLayer(session.store, id) ?? findRemoteLayer(session.store, id) ?? {};
+  return { layer: { diffId, descriptor: blobDescriptor(listed), digest, newest }, open };
+}

@@ -1,0 +1,222 @@
+/**
+ * The build's side of the queue: hands chains of steps to workers and follows what becomes of each step.
+ *
+ * Every step has a stream of its own in Redis, which is the truth: a coordinator that starts later, or again,
+ * finds there what runs and what was done. Who finds neither a job nor a worker at a step puts it into the
+ * queue anew; the definition key is the job's id, so it is there once.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DefinitionKey } from '../../keys/digest.js';
+import { QueueError } from '../../util/errors.js';
+import type { ChainJob, StepMessage, StepOutcome, WireFailure } from './queue-protocol.js';
+import { KEYS, SECRET_S } from './queue-protocol.js';
+import type { RedisLink } from './redis-link.js';
+import { openRedis, shownAddress } from './redis-link.js';
+import type { SecretRequest } from './sealed-secrets.js';
+import { answerName } from './sealed-secrets.js';
+import type { WantedStep } from './send-chain.js';
+import { openSender } from './send-chain.js';
+import type { Heard, StepListener } from './step-listener.js';
+import { openListener, readEntry } from './step-listener.js';
+
+/** How often it is looked whether a step is still in somebody's hands. ms */
+const WATCH_MS = 1000;
+/** A step in nobody's hands is looked at so often before it is put into the queue again. */
+const LOOKS = 2;
+/** A step is asked for so often in one build: its layer may get lost. */
+const MOST_TIMES = 3;
+/** Redis or the last worker may be away so long before the build fails. ms */
+const PATIENCE_MS = 60_000;
+
+/** Who is told what a step does. */
+export interface StepEar {
+  readonly output: (line: string) => void;
+  readonly onPlace: (worker: string) => void;
+  readonly signal: AbortSignal;
+  /** Seals the step's secrets for a worker that asks. @throws QueueError for one that is not trusted */
+  readonly seal: (request: SecretRequest) => Promise<string>;
+  /** Is the blob of a layer that a stream tells of still there? */
+  readonly hasBlob: (digest: string) => Promise<boolean>;
+}
+
+/** How a step failed on a worker. */
+export class WorkerFailure extends Error {
+  readonly worker: string;
+  readonly failure: WireFailure;
+
+  constructor(worker: string, failure: WireFailure) {
+    super(failure.message);
+    this.worker = worker;
+    this.failure = failure;
+  }
+}
+
+/** A queue that is open. */
+export interface Coordinator {
+  /**
+   * Has a step carried out, or hears of it if it was or is.
+   * @throws WorkerFailure when it failed there; QueueError; the signal's reason
+   */
+  readonly carryOut: (wanted: WantedStep, ear: StepEar) => Promise<StepOutcome>;
+  /** Tells workers that nobody waits for what was sent ahead. */
+  readonly close: () => Promise<void>;
+}
+
+/** The stream from its last start on: where to begin to listen. Pure. */
+export function lastStart(entries: readonly Heard[]): {
+  readonly from: string;
+  readonly last: StepMessage | undefined;
+  readonly started: boolean;
+} {
+  const at = entries.findLastIndex(({ message }) => message.type === 'started');
+  return {
+    from: entries[at - 1]?.id ?? '0',
+    last: entries.at(-1)?.message,
+    started: at !== -1,
+  };
+}
+
+/** Was it made on these layers? Pure. */
+export function isMadeOn(outcome: StepOutcome, base: ChainJob['base']): boolean {
+  return outcome.base.join() === base.map(({ diffId }) => diffId).join();
+}
+
+function isEnd({ type }: StepMessage): boolean {
+  return type === 'done' || type === 'failed' || type === 'given back';
+}
+
+/** @throws QueueError when the queue can't be reached */
+export async function openCoordinator(url: string): Promise<Coordinator> {
+  const link = await openRedis(url);
+  try {
+    return await coordinate(link, shownAddress(url));
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+}
+
+async function coordinate(link: RedisLink, address: string): Promise<Coordinator> {
+  const { redis } = link;
+  const id = randomUUID();
+  const listener: StepListener = openListener(id, redis, link.another());
+  const sender = await openSender(link, id);
+  /** How often steps were asked for. */
+  const begun = new Map<DefinitionKey, number>();
+
+  /** Joins what runs, takes what was done, or sends it. @returns where to listen from */
+  const begin = async (wanted: WantedStep, ear: StepEar): Promise<string> => {
+    const { step, base } = wanted;
+    const { key } = step;
+    const times = begun.get(key) ?? 0;
+    begun.set(key, times + 1);
+    const ahead = sender.takeAhead(key);
+    if (ahead !== undefined) return ahead;
+    if (times >= MOST_TIMES)
+      throw new QueueError('the layer of a step is lost again and again', {
+        hint: 'does the cache keep what is pushed, and do workers use the same one (--cache)?',
+      });
+    if (times > 0) {
+      // What was found the first time was of no use: its layer is gone, or was never what it should be.
+      await redis.del(KEYS.step(key));
+      return sender.send(wanted);
+    }
+    const entries = await redis.xrange(KEYS.step(key), '-', '+');
+    const { from, last, started } = lastStart(entries.map(readEntry));
+    if (last?.type === 'done' && !step.skipsCache && isMadeOn(last.outcome, base)) {
+      const { layer } = last.outcome;
+      if (!layer || (await ear.hasBlob(layer.blob.digest))) return from;
+    }
+    const runs = started && last !== undefined && !isEnd(last) && (await sender.isInHands(key));
+    if (!runs) return sender.send(wanted);
+    await sender.want(key);
+    return from;
+  };
+
+  /** Sends a step again that is in nobody's hands any more: a worker died, or Redis has lost it. */
+  const watch = async (wanted: WantedStep, signal: AbortSignal): Promise<never> => {
+    const { key } = wanted.step;
+    let looks = 0;
+    let lastSeen = performance.now();
+    for (;;) {
+      await sleep(WATCH_MS, undefined, { signal });
+      try {
+        if (redis.status !== 'ready') throw new QueueError(`the queue ${address} is gone`);
+        await sender.needWorker(wanted);
+        lastSeen = performance.now();
+        looks = (await sender.isInHands(key)) ? 0 : looks + 1;
+        if (looks >= LOOKS) {
+          looks = 0;
+          await sender.send(wanted);
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        if (performance.now() - lastSeen > PATIENCE_MS) throw error;
+      }
+    }
+  };
+
+  const answer = async (key: DefinitionKey, request: SecretRequest, ear: StepEar) => {
+    const sealed = await ear.seal(request);
+    await redis.set(KEYS.secret(answerName(key, request)), sealed, 'EX', SECRET_S);
+  };
+
+  /** Hears a step until it ends. */
+  const follow = (wanted: WantedStep, from: string, ear: StepEar, signal: AbortSignal) =>
+    new Promise<StepOutcome>((resume, refuse) => {
+      const stop = listener.listen(
+        wanted.step.key,
+        from,
+        ({ message }) => {
+          if (message.type === 'started') ear.onPlace(message.worker);
+          else if (message.type === 'output') message.lines.forEach(ear.output);
+          else if (message.type === 'asks')
+            answer(wanted.step.key, message.request, ear).catch((error: unknown) => {
+              stop();
+              refuse(error);
+            });
+          else if (message.type === 'failed') {
+            stop();
+            refuse(new WorkerFailure(message.worker, message.failure));
+          } else if (message.type === 'done' && isMadeOn(message.outcome, wanted.base)) {
+            stop();
+            resume(message.outcome);
+          }
+        },
+        (error) => {
+          stop();
+          refuse(error);
+        },
+      );
+      signal.addEventListener('abort', stop, { once: true });
+    });
+
+  return {
+    async carryOut(wanted, ear) {
+      const { key } = wanted.step;
+      const over = new AbortController();
+      const signal = AbortSignal.any([ear.signal, over.signal]);
+      const aborted = new Promise<never>((_resume, refuse) => {
+        const stop = () => refuse(ear.signal.reason);
+        if (ear.signal.aborted) stop();
+        ear.signal.addEventListener('abort', stop, { once: true });
+      });
+      aborted.catch(() => {});
+      try {
+        const from = await Promise.race([begin(wanted, ear), aborted]);
+        const watching = watch(wanted, signal);
+        watching.catch(() => {});
+        return await Promise.race([follow(wanted, from, ear, signal), watching, aborted]);
+      } finally {
+        over.abort();
+        await sender.unwant([key]).catch(() => {});
+      }
+    },
+    async close() {
+      listener.close();
+      await sender.close().catch(() => {});
+      link.close();
+    },
+  };
+}

@@ -1,0 +1,234 @@
+/** Puts chains into queues: of the worker that has what they stand on, else of whoever is free first. */
+import type { Queue } from 'bullmq';
+import type { DefinitionKey } from '../../keys/digest.js';
+import type { Candidate } from './place.js';
+import { placeChain } from './place.js';
+import type { Announcement, ChainJob, WireStep } from './queue-protocol.js';
+import {
+  KEPT_S,
+  KEYS,
+  MOST_EVENTS,
+  NOBODY,
+  OWN_VERSION,
+  ownQueueName,
+  queueName,
+} from './queue-protocol.js';
+import type { RedisLink } from './redis-link.js';
+import { dropQueue } from './redis-link.js';
+import type { WorkerList } from './worker-list.js';
+import { fits, listWorkers, missingWorker } from './worker-list.js';
+
+/** The list of workers is that old at most. ms */
+const LIST_MS = 500;
+/** So many workers are asked what they hold, the least busy ones. */
+const MOST_ASKED = 64;
+
+/** A step that somebody waits for, and what it stands on. */
+export interface WantedStep {
+  readonly base: ChainJob['base'];
+  readonly step: WireStep;
+  /** The steps behind it, which the worker goes on with. */
+  readonly ahead: readonly WireStep[];
+  readonly label: string | undefined;
+}
+
+/** Where a step was sent. */
+interface SentJob {
+  readonly queue: string;
+  /** Id of the job: the key of its first step. */
+  readonly id: DefinitionKey;
+  /** The worker whose own queue that is. */
+  readonly worker: string | undefined;
+}
+
+export interface ChainSender {
+  /**
+   * Sends a chain, unless a job that begins with the same step is there.
+   * @returns the id in the step's stream to listen from
+   * @throws QueueError when there is no worker for it
+   */
+  readonly send: (wanted: WantedStep) => Promise<string>;
+  /** Where to listen from for a step that was sent ahead; asked once. */
+  readonly takeAhead: (key: DefinitionKey) => string | undefined;
+  /** Waits for a step from now on. */
+  readonly want: (key: DefinitionKey) => Promise<void>;
+  /** Does not wait for steps any more. */
+  readonly unwant: (keys: readonly DefinitionKey[]) => Promise<void>;
+  /** Is a job with it in a queue that somebody serves, or a worker at it? */
+  readonly isInHands: (key: DefinitionKey) => Promise<boolean>;
+  /** @throws QueueError when there is no worker for it */
+  readonly needWorker: (wanted: WantedStep) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** @param id of this coordinator */
+export async function openSender(link: RedisLink, id: string): Promise<ChainSender> {
+  const { redis } = link;
+  const bullmq = await import('bullmq');
+  const queues = new Map<string, Queue>();
+  const sent = new Map<DefinitionKey, SentJob>();
+  const sentAhead = new Map<DefinitionKey, string>();
+  let listed: { readonly at: number; readonly list: Promise<WorkerList> } | undefined;
+
+  const queueOf = (name: string): Queue => {
+    const known = queues.get(name);
+    if (known) return known;
+    const connection = link.options;
+    const queue: Queue = new bullmq.Queue(name, {
+      connection,
+      prefix: KEYS.queues,
+      skipMetasUpdate: true,
+    });
+    queue.on('error', () => {});
+    queues.set(name, queue);
+    return queue;
+  };
+  const jobKey = (job: SentJob) => `${KEYS.queues}:${job.queue}:${job.id}`;
+
+  const workersNow = (): Promise<WorkerList> => {
+    if (listed && performance.now() - listed.at < LIST_MS) return listed.list;
+    const list = listWorkers(redis);
+    listed = { at: performance.now(), list };
+    void list
+      .then(({ gone }) => Promise.all(gone.map((worker) => dropQueue(link, ownQueueName(worker)))))
+      .catch(() => {});
+    return list;
+  };
+
+  /** The worker that has what a chain stands on or reads; undefined: whoever has room first. */
+  const choose = async (
+    workers: readonly Announcement[],
+    { base, step }: WantedStep,
+  ): Promise<string | undefined> => {
+    const asked = workers
+      .map(({ id, slots, running }): Candidate => ({ id, slots, busy: running.length }))
+      .filter(({ slots, busy }) => busy < slots)
+      .toSorted((a, b) => a.busy / a.slots - b.busy / b.slots)
+      .slice(0, MOST_ASKED);
+    const layers = [...base, ...step.reads.flat()];
+    if (asked.length === 0 || layers.length === 0) return undefined;
+    const commands = redis.pipeline();
+    const ids = asked.map((one) => one.id);
+    for (const { diffId } of layers) commands.smismember(KEYS.holders(diffId), ...ids);
+    const answers = (await commands.exec()) ?? [];
+    const holders = new Map(
+      layers.map(({ diffId }, at) => {
+        const holds = (answers[at]?.[1] ?? []) as readonly number[];
+        return [diffId, asked.filter((_, worker) => holds[worker] === 1)] as const;
+      }),
+    );
+    const placed = layers.map(({ diffId, blob }) => ({ diffId, bytes: blob.size }));
+    return placeChain(placed, { holders: (diffId) => holders.get(diffId) ?? [] })?.id;
+  };
+
+  /** Says that this coordinator waits for a step, and that it was asked for. @returns where to listen from */
+  const ask = async (key: DefinitionKey): Promise<string> => {
+    const message = JSON.stringify({ type: 'queued' });
+    const [, , added] =
+      (await redis
+        .multi()
+        .sadd(KEYS.wanted(key), NOBODY, id)
+        .expire(KEYS.wanted(key), KEPT_S)
+        .xadd(KEYS.step(key), 'MAXLEN', '~', MOST_EVENTS, '*', 'm', message)
+        .expire(KEYS.step(key), KEPT_S)
+        .exec()) ?? [];
+    return String(added?.[1] ?? '0');
+  };
+
+  const needWorker = async ({ step, label }: WantedStep): Promise<void> => {
+    const missing = missingWorker(await workersNow(), step.step.platform, label);
+    if (missing) throw missing;
+  };
+
+  /** The job of another build, or of this one before. */
+  const findJob = async (key: DefinitionKey): Promise<SentJob | undefined> => {
+    const queue = await redis.get(KEYS.sent(key));
+    if (queue === null || !/^[\w.+-]{1,200}$/.test(queue)) return undefined;
+    const job = { queue, id: key, worker: undefined };
+    return (await redis.exists(jobKey(job))) > 0 ? job : undefined;
+  };
+
+  const addJob = async (wanted: WantedStep, data: string): Promise<SentJob> => {
+    const { step, label } = wanted;
+    const { platform } = step.step;
+    const { own } = await workersNow();
+    const fitting = own.filter((worker) => fits(worker, platform, label));
+    // Who had it in its own queue and did not begin is not asked again.
+    const before = sent.get(step.key)?.worker;
+    const worker = before === undefined ? await choose(fitting, wanted) : undefined;
+    const queue = worker === undefined ? queueName(platform, label) : ownQueueName(worker);
+    await redis.set(KEYS.sent(step.key), queue, 'EX', KEPT_S);
+    await queueOf(queue).add('chain', data, {
+      jobId: step.key,
+      removeOnComplete: true,
+      removeOnFail: true,
+    });
+    return { queue, id: step.key, worker };
+  };
+
+  /** Takes a job out of the queue of a worker that does not begin with it. */
+  const takeBack = async (job: SentJob): Promise<boolean> => {
+    if (job.worker === undefined) return false;
+    const { own } = await workersNow();
+    const isThere = own.some((worker) => worker.id === job.worker);
+    const waits = (await redis.lpos(`${KEYS.queues}:${job.queue}:wait`, job.id)) !== null;
+    if (isThere && !waits) return false;
+    // One that runs is locked, and stays.
+    const removed = await queueOf(job.queue)
+      .remove(job.id)
+      .catch(() => 0);
+    return removed > 0;
+  };
+
+  return {
+    needWorker,
+    async send(wanted) {
+      const { base, step, ahead } = wanted;
+      await needWorker(wanted);
+      const steps = [step, ...ahead];
+      const [from = '0', ...later] = await Promise.all(steps.map(({ key }) => ask(key)));
+      const chain: ChainJob = { ...OWN_VERSION, base, steps };
+      const data = JSON.stringify(chain);
+      const other = await findJob(step.key);
+      const job = other ?? (await addJob(wanted, data));
+      sent.set(step.key, job);
+      // Another build's job that begins with the same step goes on with steps of its own.
+      const there = ahead.length === 0 ? null : await redis.hget(jobKey(job), 'data');
+      const isOurs = there === null ? !other : there === JSON.stringify(data);
+      for (const [at, { key }] of ahead.entries()) {
+        const mark = later[at];
+        if (!isOurs || mark === undefined) continue;
+        sent.set(key, job);
+        sentAhead.set(key, mark);
+      }
+      return from;
+    },
+    takeAhead(key) {
+      const from = sentAhead.get(key);
+      sentAhead.delete(key);
+      return from;
+    },
+    async want(key) {
+      const name = KEYS.wanted(key);
+      await redis.multi().sadd(name, NOBODY, id).expire(name, KEPT_S).exec();
+    },
+    async unwant(keys) {
+      if (keys.length === 0 || redis.status !== 'ready') return;
+      const commands = redis.pipeline();
+      for (const key of keys) commands.srem(KEYS.wanted(key), id);
+      await commands.exec();
+    },
+    async isInHands(key) {
+      const job = sent.get(key);
+      if ((await redis.exists(KEYS.lease(key))) > 0) return true;
+      if (!job || (await redis.exists(jobKey(job))) === 0) return false;
+      return !(await takeBack(job));
+    },
+    async close() {
+      const commands = redis.pipeline();
+      for (const key of sentAhead.keys()) commands.srem(KEYS.wanted(key), id);
+      if (redis.status === 'ready') await commands.exec();
+      await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+}

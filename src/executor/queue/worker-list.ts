@@ -1,0 +1,76 @@
+/** Which workers are there, from what they say of themselves. */
+import type { Redis } from 'ioredis';
+import { QueueError } from '../../util/errors.js';
+import { parseAnnouncement, parseStranger } from './parse-queue.js';
+import type { Announcement } from './queue-protocol.js';
+import { KEYS, OWN_VERSION } from './queue-protocol.js';
+
+/** Workers that are alive. */
+export interface WorkerList {
+  /** Of this version. */
+  readonly own: readonly Announcement[];
+  /** Ids of those that were not heard of any more: nobody will be told of them again. */
+  readonly gone: readonly string[];
+  /** Of other versions. */
+  readonly strangers: readonly Pick<Announcement, 'name' | 'protocol' | 'wiac'>[];
+}
+
+/** An id as workers make them; anything else in the set is not asked for. */
+const WORKER_ID = /^[\w.-]{1,64}$/;
+
+/** Those whose announcement has not expired; the names of others are removed. */
+export async function listWorkers(redis: Redis): Promise<WorkerList> {
+  const ids = (await redis.smembers(KEYS.workers)).filter((id) => WORKER_ID.test(id)).sort();
+  if (ids.length === 0) return { own: [], strangers: [], gone: [] };
+  const texts = await redis.mget(ids.map(KEYS.worker));
+  const gone = ids.filter((_, at) => texts[at] === null);
+  if (gone.length > 0) await redis.srem(KEYS.workers, ...gone);
+  const there = texts.filter((text) => text !== null);
+  const known = there.map((text) => ({ text, said: parseStranger(text) }));
+  const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
+    a.name < b.name ? -1 : 1;
+  const isOwn = (said: Pick<Announcement, 'protocol' | 'wiac'>) =>
+    said.protocol === OWN_VERSION.protocol && said.wiac === OWN_VERSION.wiac;
+  return {
+    gone,
+    own: known
+      .flatMap(({ text, said }) => (said && isOwn(said) ? [parseAnnouncement(text)] : []))
+      .sort(byName),
+    strangers: known.flatMap(({ said }) => (said && !isOwn(said) ? [said] : [])).sort(byName),
+  };
+}
+
+function describeVersion({ wiac, protocol }: Pick<Announcement, 'protocol' | 'wiac'>): string {
+  return `wiac ${wiac} (protocol ${protocol})`;
+}
+
+/** Does a worker take such steps? */
+export function fits(
+  { platforms, labels }: Pick<Announcement, 'platforms' | 'labels'>,
+  platform: string,
+  label: string | undefined,
+): boolean {
+  return platforms.includes(platform) && (label === undefined || labels.includes(label));
+}
+
+/** What to do about a step that nobody would take; undefined: somebody would. Pure. */
+export function missingWorker(
+  { own, strangers }: Pick<WorkerList, 'own' | 'strangers'>,
+  platform: string,
+  label?: string,
+): QueueError | undefined {
+  if (own.some((worker) => fits(worker, platform, label))) return undefined;
+  const hint = `start one: wiac worker --queue URL --cache REF${label === undefined ? '' : ` --label ${label}`}; or build here: --queue-fallback=local`;
+  const what = label === undefined ? platform : `${platform} with the label ${label}`;
+  const [stranger] = strangers;
+  if (own.length > 0) {
+    const there = [...new Set(own.flatMap(({ platforms }) => platforms))].sort().join(', ');
+    return new QueueError(`no worker for ${what} is in the queue: they are for ${there}`, { hint });
+  }
+  if (stranger)
+    return new QueueError(
+      `no worker of ${describeVersion(OWN_VERSION)} is in the queue: ${stranger.name} is ${describeVersion(stranger)}`,
+      { hint: 'use the same version of wiac for builds and workers' },
+    );
+  return new QueueError(`no worker for ${what} is in the queue`, { hint });
+}

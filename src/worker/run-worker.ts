@@ -1,0 +1,146 @@
+/** `wiac worker`: takes chains of steps from a queue until it is told to end. */
+import type { KeyObject } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Job } from 'bullmq';
+import { parseJob, parseVersion } from '../executor/queue/parse-queue.js';
+import type { Announcement, WireStep } from '../executor/queue/queue-protocol.js';
+import { KEYS, OWN_VERSION, ownQueueName, queueName } from '../executor/queue/queue-protocol.js';
+import { dropQueue, openRedis } from '../executor/queue/redis-link.js';
+import { keyLabel } from '../executor/queue/sealed-secrets.js';
+import { QueueError } from '../util/errors.js';
+import { carryOutChain, GivenBackError } from './carry-out-chain.js';
+import type { JobEnd } from './take-jobs.js';
+import { takeJobs } from './take-jobs.js';
+import type { WorkerMachine } from './worker-session.js';
+
+/** What a worker is told. */
+export interface WorkerOptions {
+  /** Address of Redis. */
+  readonly url: string;
+  readonly name: string;
+  /** `os/architecture[/variant]` */
+  readonly platforms: readonly string[];
+  readonly labels: readonly string[];
+  /** Private key of its fleet: it may have secrets. */
+  readonly key: KeyObject | undefined;
+  /** Steps at the same time. */
+  readonly slots: number;
+  /** Others take its steps over when it was not heard of for so long. ms */
+  readonly lostAfterMs: number;
+  /** When it is told to end, its steps may go on for so long. ms */
+  readonly graceMs: number;
+  /** Aborted to end it. */
+  readonly signal: AbortSignal;
+  /** Told what it does, a line each. */
+  readonly log: (line: string) => void;
+  /** Called after each chain. */
+  readonly afterChain: () => Promise<void>;
+}
+
+/** With those of steps that have secrets: a step wants one label at most. */
+function allLabels(labels: readonly string[], key: KeyObject | undefined): readonly string[] {
+  if (!key) return labels;
+  const own = keyLabel(key);
+  return [...labels, own, ...labels.map((label) => `${label}.${own}`)];
+}
+
+/** Runs until the signal. @throws QueueError when the queue can't be reached */
+export async function runWorker(machine: WorkerMachine, options: WorkerOptions): Promise<void> {
+  const { url, name, platforms, key, slots, lostAfterMs, graceMs, signal, log } = options;
+  const labels = allLabels(options.labels, key);
+  const link = await openRedis(url);
+  const { redis } = link;
+  const id = randomBytes(8).toString('hex');
+  const running = new Map<string, WireStep>();
+  let done = 0;
+  let ending = false;
+  const forced = new AbortController();
+
+  const announce = async (): Promise<void> => {
+    const said: Announcement = {
+      ...OWN_VERSION,
+      id,
+      name,
+      platforms,
+      labels,
+      slots,
+      running: [...running.values()].map(({ key }) => key),
+      done,
+    };
+    await redis
+      .multi()
+      .set(KEYS.worker(id), JSON.stringify(said), 'PX', lostAfterMs)
+      .sadd(KEYS.workers, id)
+      .exec();
+  };
+  const announceSoon = (): void => {
+    if (!ending) void announce().catch(() => {});
+  };
+
+  const carryOut = async (job: Job, token: string): Promise<JobEnd> => {
+    const text = typeof job.data === 'string' ? job.data : '';
+    const attempt = `${id}:${token}:${job.id}`;
+    try {
+      const { protocol, wiac } = parseVersion(text);
+      if (protocol !== OWN_VERSION.protocol || wiac !== OWN_VERSION.wiac)
+        throw new QueueError(
+          `a job of wiac ${wiac} (protocol ${protocol}) is none for wiac ${OWN_VERSION.wiac} (protocol ${OWN_VERSION.protocol})`,
+        );
+      const chain = parseJob(text);
+      const context = {
+        machine,
+        redis,
+        id,
+        name,
+        key,
+        lostAfterMs,
+        signal: forced.signal,
+        isEnding: () => ending,
+        onStep: (step: WireStep | undefined) => {
+          if (step) {
+            running.set(attempt, step);
+            log(`runs ${step.step.text}`);
+          } else if (running.delete(attempt)) done += 1;
+          announceSoon();
+        },
+      };
+      await carryOutChain(context, chain, attempt);
+      await options.afterChain();
+      return { kind: 'done' };
+    } catch (error) {
+      const { message } = error as Error;
+      if (!(error instanceof GivenBackError)) {
+        log(`refuses a job: ${message}`);
+        return { kind: 'refused', error: error as Error };
+      }
+      log(`gives its step back: ${message}`);
+      return { kind: 'given back' };
+    }
+  };
+
+  const queues = [
+    ownQueueName(id),
+    ...platforms.flatMap((platform) => [
+      ...labels.map((label) => queueName(platform, label)),
+      queueName(platform),
+    ]),
+  ];
+  const jobs = await takeJobs(link, queues, slots, lostAfterMs, carryOut);
+  await announce();
+  const renewal = setInterval(announceSoon, lostAfterMs / 3);
+  try {
+    log(`${name} waits for steps of ${[...platforms, ...options.labels].join(', ')}`);
+    if (!signal.aborted) await once(signal, 'abort');
+    ending = true;
+    clearInterval(renewal);
+    await redis.multi().del(KEYS.worker(id)).srem(KEYS.workers, id).exec();
+    const grace = setTimeout(() => forced.abort(new GivenBackError('the worker ends')), graceMs);
+    await jobs.stop();
+    clearTimeout(grace);
+    await dropQueue(link, ownQueueName(id));
+  } finally {
+    clearInterval(renewal);
+    link.close();
+  }
+}

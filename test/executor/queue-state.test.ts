@@ -1,0 +1,87 @@
+/** Who takes a step, and what of a stream counts: pure. */
+import { expect, test } from '@jest/globals';
+import { labelLines, labelOf } from '../../src/engine/worker-labels.js';
+import { isMadeOn, lastStart } from '../../src/executor/queue/coordinator.js';
+import { classesOf } from '../../src/executor/queue/list-queue.js';
+import type { Announcement, StepMessage } from '../../src/executor/queue/queue-protocol.js';
+import { OWN_VERSION } from '../../src/executor/queue/queue-protocol.js';
+import { fits, missingWorker } from '../../src/executor/queue/worker-list.js';
+import { getStep } from '../support/steps.js';
+
+const worker = (rest: Partial<Announcement>): Announcement => ({
+  ...OWN_VERSION,
+  id: 'w',
+  name: 'w',
+  platforms: ['linux/amd64'],
+  labels: [],
+  slots: 1,
+  running: [],
+  done: 0,
+  ...rest,
+});
+
+test('a step without a worker says which there are', () => {
+  const gpu = worker({ labels: ['gpu'] });
+  expect(fits(gpu, 'linux/amd64', undefined)).toBe(true);
+  expect(fits(gpu, 'linux/amd64', 'gpu')).toBe(true);
+  expect(fits(gpu, 'linux/arm64', 'gpu')).toBe(false);
+  const list = { own: [gpu], strangers: [] };
+  expect(missingWorker(list, 'linux/amd64', 'gpu')).toBeUndefined();
+  expect(missingWorker(list, 'linux/arm64')?.message).toBe(
+    'no worker for linux/arm64 is in the queue: they are for linux/amd64',
+  );
+  expect(missingWorker(list, 'linux/amd64', 'fpga')?.message).toContain('with the label fpga');
+  const other = { name: 'old', protocol: 0, wiac: '0.0.1' };
+  expect(missingWorker({ own: [], strangers: [other] }, 'linux/amd64')?.message).toMatch(
+    /wiac \S+ \(protocol \d+\) is in the queue: old is wiac 0\.0\.1 \(protocol 0\)$/,
+  );
+});
+
+test('each platform with each label is a class, once', () => {
+  const all = [worker({}), worker({ labels: ['gpu'] }), worker({ platforms: ['linux/arm64'] })];
+  expect(classesOf(all)).toEqual([
+    { platform: 'linux/amd64', label: 'gpu' },
+    { platform: 'linux/amd64' },
+    { platform: 'linux/arm64' },
+  ]);
+});
+
+test('a late listener hears a step from its last start on', () => {
+  const messages: StepMessage[] = [
+    { type: 'queued' },
+    { type: 'started', worker: 'a' },
+    { type: 'output', lines: ['x'] },
+    { type: 'given back', worker: 'a' },
+    { type: 'started', worker: 'b' },
+  ];
+  const heard = messages.map((message, at) => ({ id: String(at), message }));
+  expect(lastStart(heard)).toEqual({ from: '3', last: messages[4], started: true });
+  expect(lastStart(heard.slice(0, 2))).toMatchObject({ from: '0', started: true });
+  expect(lastStart(heard.slice(0, 1))).toMatchObject({ from: '0', started: false });
+  expect(lastStart([])).toEqual({ from: '0', last: undefined, started: false });
+});
+
+test('a result counts only on the layers that it was made on', () => {
+  const measures = { files: 0, bytes: 0, disk: 0 };
+  const outcome = { base: ['sha256:1', 'sha256:2'], files: [], measures };
+  const layer = (diffId: string) => ({ diffId, blob: { mediaType: '', digest: '', size: 0 } });
+  expect(isMadeOn(outcome, [layer('sha256:1'), layer('sha256:2')])).toBe(true);
+  expect(isMadeOn(outcome, [layer('sha256:2'), layer('sha256:1')])).toBe(false);
+  expect(isMadeOn(outcome, [layer('sha256:1')])).toBe(false);
+});
+
+test('labels stand above an instruction, or on the command line', () => {
+  const lines = labelLines(
+    'FROM a\n# about it\n# wiac:label=gpu\nRUN x\n# wiac:label=a b\nRUN y\n',
+    'D',
+  );
+  expect([...lines]).toEqual([[4, 'gpu']]);
+  const step = { ...getStep('run', 's1'), text: 'RUN x', stage: 'Build' };
+  const at = { ...step, location: { file: 'D', line: 4, column: 1, endLine: 4 } };
+  expect(labelOf(at, [], lines)).toBe('gpu');
+  expect(labelOf(at, [['run x', 'big']], lines)).toBe('big');
+  expect(labelOf(at, [['build', 'big']], lines)).toBe('big');
+  expect(labelOf({ ...at, location: { ...at.location, line: 5 } }, [['run y', 'b']], lines)).toBe(
+    undefined,
+  );
+});
