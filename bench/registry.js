@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 /** A port nobody listens on. */
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((resume) => server.listen(0, '127.0.0.1', resume));
   const { port } = server.address();

@@ -25,8 +25,8 @@ const EXAMPLES: Readonly<Record<string, RegExp>> = {
   'ci-cache': /3 steps cached, 0 run/,
 };
 
-/** A program that has a test of its own, and what needs Debian's packages (debian.test.ts). */
-const ELSEWHERE = ['library', 'debian', 'c'];
+/** A program and a cluster, which have tests of their own, and what needs Debian's packages (debian.test.ts). */
+const ELSEWHERE = ['library', 'debian', 'c', 'cluster'];
 
 describe('README', () => {
   const [setUp = '', ...blocks] = shellBlocks(README);

@@ -5,8 +5,12 @@ import { limitOptions } from './declare-limits.js';
 import { registryOptions } from './declare-registry.js';
 import { isolationOption, positiveInteger, runtimeOption, type SetExitCode } from './options.js';
 
-const QUEUE = '--queue <url>';
 const ADDRESS = 'redis://HOST/0 of Redis or Valkey, rediss:// with TLS';
+
+/** An address may have a password, which everybody on a machine sees in the arguments of a process. */
+function queueOption(description: string): Option {
+  return new Option('--queue <url>', description).env('WIAC_QUEUE');
+}
 
 /** --cache, which has another name here than the switch of --no-cache. */
 function cacheOption(description: string): Option {
@@ -18,7 +22,7 @@ function cacheOption(description: string): Option {
 /** --queue, --cache, --queue-fallback */
 export function queueOptions(command: Command): Command {
   return command
-    .option(QUEUE, `steps run on the workers of this queue: ${ADDRESS}; needs --cache`)
+    .addOption(queueOption(`steps run on the workers of this queue: ${ADDRESS}; needs --cache`))
     .addOption(
       cacheOption(
         'a shared cache that is read and written, as --cache-from and --cache-to with mode=max;\nlayers travel through it to workers and back',
@@ -77,7 +81,7 @@ export function addWorker(program: Command, setExitCode: SetExitCode): void {
     .description(
       'Takes steps from a queue until SIGTERM or Ctrl-C, runs them in a store of its own, and pushes what they\nmade to the cache. Then its steps may end, or go back into the queue.',
     )
-    .requiredOption(QUEUE, ADDRESS)
+    .addOption(queueOption(ADDRESS).makeOptionMandatory())
     .addOption(
       cacheOption(
         'the shared cache that layers come from and go to, as --cache-from',
@@ -128,7 +132,7 @@ export function addWorkers(program: Command): void {
   program
     .command('workers')
     .summary('list the workers of a queue, what they run, and what waits')
-    .requiredOption(QUEUE, ADDRESS)
+    .addOption(queueOption(ADDRESS).makeOptionMandatory())
     .option('--json', 'as JSON', false)
     .action(async (options) => (await import('../workers-command.js')).workersCommand(options));
 }
