@@ -84,7 +84,8 @@ async function buildStages(path, ...more) {
   }
   // The last is the stage that needs all others; before them comes COPY, unless it is cached.
   const copies = ended.length - STAGES - 1;
-  if (copies !== 0 && copies !== 1) throw new Error(`the build failed:\n${said.slice(-5).join('\n')}`);
+  if (copies !== 0 && copies !== 1)
+    throw new Error(`the build failed:\n${said.slice(-5).join('\n')}`);
   return ended[copies + STAGES - 1] - begun[copies];
 }
 
@@ -113,7 +114,7 @@ rows.push([
   cost <= 15 ? 'yes' : 'NO',
 ]);
 let first;
-for (const count of (process.env.COUNTS ?? "1,2,4,8").split(",").map(Number)) {
+for (const count of (process.env.COUNTS ?? '1,2,4,8').split(',').map(Number)) {
   const took = await onWorkers(count, SLOTS, 'sleep 2');
   const ideal = (STAGES * 2000) / (SLOTS * count);
   first ??= took;
