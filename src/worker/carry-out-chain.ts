@@ -17,7 +17,7 @@ import type {
   WireLayer,
   WireStep,
 } from '../executor/queue/queue-protocol.js';
-import { KEPT_S, KEYS, MOST_STARTS } from '../executor/queue/queue-protocol.js';
+import { HOLDERS_KEPT_S, KEYS, MOST_STARTS } from '../executor/queue/queue-protocol.js';
 import { readEntry } from '../executor/queue/step-listener.js';
 import type { ContentKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
@@ -251,7 +251,7 @@ async function conclude(
 async function noteHeld({ redis, id }: ChainContext, { base, layer }: StepOutcome): Promise<void> {
   const commands = redis.pipeline();
   for (const diffId of layer ? [...base, layer.diffId] : base)
-    commands.sadd(KEYS.holders(diffId), id).expire(KEYS.holders(diffId), KEPT_S);
+    commands.sadd(KEYS.holders(diffId), id).expire(KEYS.holders(diffId), HOLDERS_KEPT_S);
   await commands.exec();
 }
 

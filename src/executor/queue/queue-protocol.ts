@@ -41,6 +41,9 @@ export const KEYS = {
 /** How long a step's events are kept after its end, and how long what its makers left behind. Seconds. */
 export const KEPT_S = 3600;
 
+/** How long it is known which workers hold a layer, since the last one of them used it. Seconds. */
+export const HOLDERS_KEPT_S = 86_400;
+
 /** Always among those who wait for a step, so that a set that Redis has lost is told from an empty one. */
 export const NOBODY = '-';
 

@@ -20,8 +20,6 @@ import { fits, listWorkers, missingWorker } from './worker-list.js';
 
 /** The list of workers is that old at most. ms */
 const LIST_MS = 500;
-/** So many workers are asked what they hold, the least busy ones. */
-const MOST_ASKED = 64;
 
 /** A step that somebody waits for, and what it stands on. */
 export interface WantedStep {
@@ -100,21 +98,21 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     workers: readonly Announcement[],
     { base, step }: WantedStep,
   ): Promise<string | undefined> => {
-    const asked = workers
-      .map(({ id, slots, running }): Candidate => ({ id, slots, busy: running.length }))
-      .filter(({ slots, busy }) => busy < slots)
-      .toSorted((a, b) => a.busy / a.slots - b.busy / b.slots)
-      .slice(0, MOST_ASKED);
+    const able = new Map(
+      workers
+        .map(({ id, slots, running }): Candidate => ({ id, slots, busy: running.length }))
+        .filter(({ slots, busy }) => busy < slots)
+        .map((one) => [one.id, one]),
+    );
     const layers = [...base, ...step.reads.flat()];
-    if (asked.length === 0 || layers.length === 0) return undefined;
+    if (able.size === 0 || layers.length === 0) return undefined;
     const commands = redis.pipeline();
-    const ids = asked.map((one) => one.id);
-    for (const { diffId } of layers) commands.smismember(KEYS.holders(diffId), ...ids);
+    for (const { diffId } of layers) commands.smembers(KEYS.holders(diffId));
     const answers = (await commands.exec()) ?? [];
     const holders = new Map(
       layers.map(({ diffId }, at) => {
-        const holds = (answers[at]?.[1] ?? []) as readonly number[];
-        return [diffId, asked.filter((_, worker) => holds[worker] === 1)] as const;
+        const ids = (answers[at]?.[1] ?? []) as readonly string[];
+        return [diffId, ids.flatMap((one) => able.get(one) ?? [])] as const;
       }),
     );
     const placed = layers.map(({ diffId, blob }) => ({ diffId, bytes: blob.size }));
