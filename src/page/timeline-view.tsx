@@ -17,14 +17,19 @@ function endOf({ duration, steps, transfers }: ReportBuild): number {
   return Math.max(1, duration, ...[...steps, ...transfers].map(({ end = 0 }) => end));
 }
 
+/** Behind it a time has no room, in percent: it would make the page wider than a phone. */
+const LAST_TIME = 96;
+
 function Axis({ scale, ticks }: { readonly scale: Scale; readonly ticks: readonly number[] }) {
   return (
     <div class="axis" aria-hidden="true">
-      {ticks.map((tick) => (
-        <span key={tick} style={{ left: percent(scale(tick)) }}>
-          {tick === 0 ? '0' : formatDuration(tick).replace(/\.?0+s$/, 's')}
-        </span>
-      ))}
+      {ticks
+        .filter((tick) => scale(tick) <= LAST_TIME)
+        .map((tick) => (
+          <span key={tick} style={{ left: percent(scale(tick)) }}>
+            {tick === 0 ? '0' : formatDuration(tick).replace(/\.?0+s$/, 's')}
+          </span>
+        ))}
     </div>
   );
 }

@@ -49,12 +49,12 @@ let page: Page;
 const said: string[] = [];
 const asked: string[] = [];
 
-/** A build of 300 steps in six stages, as the engine tells of it. */
-function largeReport(): string {
+/** A build of so many steps in six stages, as the engine tells of it. */
+function largeReport(count: number): string {
   const collection = openCollection();
   const id = (number: number) => `s${number}` as StepId;
   const steps = Array.from(
-    { length: 300 },
+    { length: count },
     (_, index): RecordedStep => ({
       id: id(index),
       name: `[stage-${index % 6} ${index}]`,
@@ -123,7 +123,9 @@ beforeAll(async () => {
   await build('failed', '-t', 'shop');
   writeTree(root, { Dockerfile: 'FROM base\nFRM base\n' });
   await build('unplanned');
-  writeFileSync(file('large'), largeReport());
+  writeFileSync(file('large'), largeReport(300));
+  // It ends with a time that its axis could name: 0.25s.
+  writeFileSync(file('edge'), largeReport(20));
 });
 
 afterEach(async () => {
@@ -350,13 +352,19 @@ test('light, dark, and a switch that the page remembers', async () => {
   expect(await colour()).toBe(dark);
 });
 
-test('nothing is wider than a phone, and a step covers the page until it is closed', async () => {
-  await open('second', '', { width: 390, height: 844 });
-  for (const tab of ['summary', 'graph', 'timeline', 'layers', 'history']) {
+async function fitsPhone(...tabs: string[]): Promise<void> {
+  for (const tab of tabs) {
     await page.click(`#tab-${tab}`);
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
     expect(await page.evaluate("document.getElementById('view').scrollWidth")).toBe(390);
   }
+}
+
+test('nothing is wider than a phone, and a step covers the page until it is closed', async () => {
+  await open('edge', '', { width: 390, height: 844 });
+  await fitsPhone('timeline');
+  await open('second', '', { width: 390, height: 844 });
+  await fitsPhone('summary', 'graph', 'timeline', 'layers', 'history');
   await page.click('#tab-summary');
   await page.locator('.step-link').first().tap();
   await page.waitForSelector('.panel .instruction');
