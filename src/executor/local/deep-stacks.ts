@@ -1,8 +1,11 @@
 /**
  * Stacks of many layers. The kernel takes 10 microseconds a layer to mount an overlay, and looks each name
  * up in every layer, for every step anew. So the layers at the bottom are mounted once, for reading, and
- * steps have these mounts as their lowest layers: what was looked up in them stays known. An overlay may
- * stand on another one, once (kernel documentation, filesystems/overlayfs, "Nesting"), and on 500 layers.
+ * steps have that mount as their lowest layer: what was looked up in it stays known. An overlay may stand
+ * on another one, once (kernel documentation, filesystems/overlayfs, "Nesting").
+ *
+ * There is one such mount for a stack, and it begins at the lowest layer. A mount of layers from the middle
+ * shows no whiteouts and no opaque directories: what its layers remove from those below would be back.
  *
  * Only stacks that are deeper than those of usual images are mounted so: in there a file that the step
  * has not changed has an inode number with more than 32 bits.
@@ -10,7 +13,7 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WiacSys } from '../../native/wiac-sys.js';
-import { IsolationError } from '../../util/errors.js';
+import { IsolationError, UnsupportedError } from '../../util/errors.js';
 import type { View } from './container.js';
 import type { Overlay } from './operations.js';
 import { MS } from './operations.js';
@@ -20,68 +23,63 @@ import { runOperations } from './sandbox.js';
 /** So many directories are mounted as they are. */
 const SHALLOW = 64;
 
-/** The smallest mount has so many directories, the others twice, four times ... as many. */
-const SMALLEST = 16;
-const LARGEST = 256;
-
-/** At least so many directories stay on top: then a stack that grows needs a new mount now and then only. */
-const LEAST_ON_TOP = 8;
-
-/** A stack in parts, topmost first. */
-export interface SplitStack {
-  readonly top: readonly string[];
-  /** Each is worth a mount of its own. */
-  readonly bottoms: readonly (readonly string[])[];
-}
-
-/**
- * Splits a stack. The mounts lie one on the other as the digits of a binary number, the large ones at
- * the bottom: there are few, and as the stack grows, a layer is mounted again only when it becomes part
- * of one that is twice as large.
- * @param lower directories, topmost first
- */
-export function splitStack(lower: readonly string[]): SplitStack {
-  if (lower.length <= SHALLOW) return { top: lower, bottoms: [] };
-  const bottoms: (readonly string[])[] = [];
-  let end = lower.length;
-  for (let size = LARGEST; size >= SMALLEST; size /= 2) {
-    while (end - size >= LEAST_ON_TOP) {
-      bottoms.unshift(lower.slice(end - size, end));
-      end -= size;
-    }
-  }
-  return { top: lower.slice(0, end), bottoms };
-}
+/** A mount has a multiple of so many directories: few of them are made, and few layers lie on top. */
+const CHUNK = 32;
 
 /** So many lower directories an overlay has at most (OVL_MAX_STACK of the kernel). */
 const MOST = 500;
+
+/** A stack in two parts, topmost first. */
+export interface SplitStack {
+  readonly top: readonly string[];
+  /** Worth a mount of its own: the lowest directories, none left out. Empty for stacks that are not deep. */
+  readonly bottom: readonly string[];
+}
+
+/**
+ * Splits a stack.
+ * @param lower directories, topmost first
+ * @throws UnsupportedError for more than two overlays can have
+ */
+export function splitStack(lower: readonly string[]): SplitStack {
+  if (lower.length <= SHALLOW) return { top: lower, bottom: [] };
+  const size = Math.min(Math.floor((lower.length - CHUNK) / CHUNK) * CHUNK, MOST);
+  const top = lower.slice(0, -size);
+  if (top.length < MOST) return { top, bottom: lower.slice(-size) };
+  throw new UnsupportedError(`there are ${lower.length} layers on top of each other`, undefined, {
+    hint: `the kernel takes ${2 * MOST - 1}: put several commands into one RUN, or COPY --from=STAGE / /`,
+  });
+}
 
 /**
  * A stack that is too deep for one overlay, for a container that is the only one to use it: what its
  * overlay stands on is mounted first, in its own mount namespace.
  * @param makePlace gives an empty directory
+ * @throws UnsupportedError for more than two overlays can have
  */
 export function standOnMounts(
   overlay: Overlay,
   makePlace: () => string,
 ): { readonly overlay: Overlay; readonly below: readonly View[] } {
   if (overlay.lower.length <= MOST) return { overlay, below: [] };
-  const { top, bottoms } = splitStack(overlay.lower);
-  const below = bottoms.map((bottom) => {
-    return { root: makePlace(), overlay: describeOverlay(bottom, undefined, false) };
-  });
-  return { overlay: onMounts(overlay, [...top, ...below.map(({ root }) => root)]), below };
+  const { top, bottom } = splitStack(overlay.lower);
+  const root = makePlace();
+  const below = [{ root, overlay: describeOverlay(bottom, undefined, false) }];
+  return { overlay: onMount(overlay, [...top, root]), below };
 }
 
-/** The same overlay on other directories, some of which are mounts. */
-function onMounts(overlay: Overlay, lower: readonly string[]): Overlay {
+/** The same overlay on other directories, the lowest of which is a mount. */
+function onMount(overlay: Overlay, lower: readonly string[]): Overlay {
   // One device for all files of the tree: tar, du and find may be told to stay on one.
   return { ...overlay, lower, options: `${overlay.options},xino=on` };
 }
 
 /** The mounts of one build. */
 export interface DeepStacks {
-  /** The same overlay, with mounts in the place of its lowest directories if there are many. */
+  /**
+   * The same overlay, with a mount in the place of its lowest directories if there are many.
+   * @throws UnsupportedError for more than two overlays can have
+   */
   readonly shorten: (overlay: Overlay) => Promise<Overlay>;
 }
 
@@ -117,15 +115,10 @@ export function deepStacks(sys: WiacSys, parent: () => string): DeepStacks {
   };
   return {
     async shorten(overlay) {
-      const { top, bottoms } = splitStack(overlay.lower);
-      if (bottoms.length === 0) return overlay;
-      const mounted = await Promise.all(
-        bottoms.map(async (bottom) => {
-          const path = await mountOnce(bottom);
-          return path === undefined ? bottom : [path];
-        }),
-      );
-      return onMounts(overlay, [...top, ...mounted.flat()]);
+      const { top, bottom } = splitStack(overlay.lower);
+      if (bottom.length === 0) return overlay;
+      const path = await mountOnce(bottom);
+      return path === undefined ? overlay : onMount(overlay, [...top, path]);
     },
   };
 }
