@@ -39,6 +39,9 @@ const KNOWN = [
   ...['entitlements', 'provenance', 'sbom', 'no_cache_filter'],
 ];
 
+/** As compose has it. What is printed of a target is a line that begins with its name. */
+const SERVICE_NAME = /^[a-zA-Z0-9._-]+$/;
+
 /** Names of targets have no dots. */
 export function targetName(service: string): string {
   return service.replaceAll('.', '_');
@@ -301,6 +304,12 @@ export function readCompose(
   for (const [name, service] of all) {
     const build = member(service, 'build');
     if (!build) continue;
+    if (!SERVICE_NAME.test(name))
+      throw composeError(
+        `service ${JSON.stringify(name)}: that is no name`,
+        service,
+        'a name has letters, digits, . _ and -',
+      );
     warnings.push(...notes(name, build));
     const target = readService(name, service, build, secrets, known);
     targets.push(target);

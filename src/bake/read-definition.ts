@@ -4,6 +4,7 @@ import type { Body } from '../hcl/hcl-ast.js';
 import { fileSource } from '../hcl/hcl-source.js';
 import { parseHcl } from '../hcl/parse-body.js';
 import { BakeFileError } from '../util/errors.js';
+import { inTime } from '../util/in-time.js';
 import type { BakeWorld } from './bake-scope.js';
 import type { Definition } from './bake-target.js';
 import type { ComposeNode } from './compose-yaml.js';
@@ -25,7 +26,12 @@ export interface DefinitionInput {
   readonly project?: ComposeOptions['project'];
   /** See readCompose. */
   readonly isActive?: ((profiles: readonly string[]) => boolean) | undefined;
+  /** How long it may take. ms */
+  readonly patience?: number;
 }
+
+/** Functions that call others twice, lists of lists: a few lines can mean more work than there is time. ms */
+const PATIENCE_MS = 20_000;
 
 type FileKind = 'hcl' | 'json' | 'compose';
 
@@ -50,27 +56,29 @@ function parseBody(file: DefinitionFile, kind: 'hcl' | 'json'): Body {
   }
 }
 
-async function readComposeFiles(
-  files: readonly DefinitionFile[],
-  { dotEnv, world: { environment, home }, others, project, isActive }: DefinitionInput,
-): Promise<Definition> {
-  // YAML is loaded by those who have some.
+/** YAML is loaded by those who have some. */
+async function composeReader() {
   const [{ parseCompose }, { loadCompose }, { readCompose }] = await Promise.all([
     import('./compose-yaml.js'),
     import('./load-compose.js'),
     import('./read-compose.js'),
   ]);
-  const known = dotEnv && parseDotEnv(dotEnv.name, dotEnv.text, (name) => environment[name]);
-  const lookUp: LookUp = (name) => environment[name] ?? known?.get(name);
-  const unset = new Set<string>();
-  const onUnset = (name: string) => unset.add(name);
-  const nodes = files.map(
-    ({ name, text }): ComposeNode => parseCompose(name, text, lookUp, onUnset),
-  );
-  const merged = loadCompose(nodes, lookUp, onUnset, others);
-  const definition = readCompose(merged, { lookUp, project, home }, isActive);
-  const warnings = [...unset].map((name) => `the variable ${name} is not set: it is empty`);
-  return { ...definition, warnings: [...warnings, ...definition.warnings] };
+  return (
+    files: readonly DefinitionFile[],
+    { dotEnv, world: { environment, home }, others, project, isActive }: DefinitionInput,
+  ): Definition => {
+    const known = dotEnv && parseDotEnv(dotEnv.name, dotEnv.text, (name) => environment[name]);
+    const lookUp: LookUp = (name) => environment[name] ?? known?.get(name);
+    const unset = new Set<string>();
+    const onUnset = (name: string) => unset.add(name);
+    const nodes = files.map(
+      ({ name, text }): ComposeNode => parseCompose(name, text, lookUp, onUnset),
+    );
+    const merged = loadCompose(nodes, lookUp, onUnset, others);
+    const definition = readCompose(merged, { lookUp, project, home }, isActive);
+    const warnings = [...unset].map((name) => `the variable ${name} is not set: it is empty`);
+    return { ...definition, warnings: [...warnings, ...definition.warnings] };
+  };
 }
 
 /**
@@ -78,25 +86,35 @@ async function readComposeFiles(
  * @throws BakeFileError, UnsupportedError
  */
 export async function readDefinition(input: DefinitionInput): Promise<Definition> {
+  const kinds = input.files.map((file) => ({ file, kind: kindOf(file) }));
+  const readCompose = kinds.some(({ kind }) => kind === 'compose')
+    ? await composeReader()
+    : undefined;
+  const fail = (message: string): never => {
+    const [file = ''] = input.files.map(({ name }) => name);
+    throw new BakeFileError(message, { file, line: 1, column: 1, endLine: 1 });
+  };
   try {
-    return await readAll(input);
+    const done = inTime(input.patience ?? PATIENCE_MS, () => readAll(kinds, input, readCompose));
+    return done?.value ?? fail('it takes too long to find out what the files mean');
   } catch (error) {
     // Of the stack, or of the length of a string.
     if (!(error instanceof RangeError)) throw error;
-    const [file = ''] = input.files.map(({ name }) => name);
-    const place = { file, line: 1, column: 1, endLine: 1 };
-    throw new BakeFileError('the values of the files are nested too deeply, or too long', place);
+    return fail('the values of the files are nested too deeply, or too long');
   }
 }
 
-async function readAll(input: DefinitionInput): Promise<Definition> {
-  const kinds = input.files.map((file) => ({ file, kind: kindOf(file) }));
+function readAll(
+  kinds: readonly { readonly file: DefinitionFile; readonly kind: FileKind }[],
+  input: DefinitionInput,
+  readCompose: Awaited<ReturnType<typeof composeReader>> | undefined,
+): Definition {
   const compose = kinds.filter(({ kind }) => kind === 'compose').map(({ file }) => file);
   const bodies = kinds.flatMap(({ file, kind }) =>
     kind === 'compose' ? [] : [parseBody(file, kind)],
   );
   const parts = [
-    ...(compose.length > 0 ? [await readComposeFiles(compose, input)] : []),
+    ...(readCompose ? [readCompose(compose, input)] : []),
     readBodies(bodies, input.world),
   ];
   return {

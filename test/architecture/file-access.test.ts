@@ -121,7 +121,7 @@ const REASONS: readonly Reason[] = [
       'cli/volumes.ts': 'statSync',
       'cli/secrets.ts': 'readFileSync statSync',
       'executor/local/devices.ts': 'readdirSync statSync',
-      'executor/local/run-program.ts': 'existsSync mkdirSync mkdtempSync realpathSync',
+      'executor/local/run-program.ts': 'existsSync mkdirSync realpathSync',
       'executor/local/shell-program.ts': 'statSync',
       'executor/local/ssh-agent.ts': 'chmodSync chownSync openSync readFileSync',
       'fs/scan/local-context.ts': 'readFileSync realpathSync statSync',

@@ -314,3 +314,14 @@ test('a long line of spaces in .env is read at once', () => {
   parseDotEnv('.env', `A=y${' '.repeat(200_000)}x`, () => undefined);
   expect(performance.now() - started).toBeLessThan(1000);
 });
+
+test.each(['a\\tb', 'a\\nb', '../x', 'a/b', 'a b', ''])(
+  '%j is no name of a service',
+  async (name) => {
+    const text = `services:\n  "${name}":\n    build: .\n`;
+    await expect(define({ 'compose.yaml': text })).rejects.toMatchObject({
+      code: 'BAKE_FILE',
+      message: expect.stringContaining('that is no name'),
+    });
+  },
+);

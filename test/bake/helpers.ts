@@ -19,6 +19,8 @@ export interface Given {
   readonly home?: string;
   readonly project?: DefinitionInput['project'];
   readonly isActive?: DefinitionInput['isActive'];
+  /** See DefinitionInput. */
+  readonly patience?: number;
 }
 
 /** Files by their names; a text alone is a docker-bake.hcl. */
@@ -47,6 +49,7 @@ export function define(files: Files, given: Given = {}): Promise<Definition> {
     dotEnv: given.dotEnv === undefined ? undefined : { name: '.env', text: given.dotEnv },
     project: given.project,
     isActive: given.isActive,
+    ...(given.patience === undefined ? {} : { patience: given.patience }),
     others: otherFiles(given.others ?? {}),
     world: {
       environment: given.environment ?? {},

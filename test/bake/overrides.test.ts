@@ -187,6 +187,48 @@ test.each([
   });
 });
 
+const numbers = Array.from({ length: 39 }, (_, at) => at + 1);
+
+test.each([
+  [
+    'functions that each call another one twice',
+    [
+      'function "f0" {\n params = [a]\n result = a\n}',
+      ...numbers.map(
+        (at) => `function "f${at}" {\n params = [a]\n result = f${at - 1}(f${at - 1}(a))\n}`,
+      ),
+      'target "default" { args = { A = f39(1) } }',
+    ],
+  ],
+  [
+    'lists that double',
+    [
+      'v0 = [1]',
+      ...numbers.map((at) => `v${at} = [v${at - 1}, v${at - 1}]`),
+      'target "default" { args = { A = try(length(flatten(v39)), 1) } }',
+    ],
+  ],
+  [
+    'long lists of a service and of what it extends',
+    [
+      'services:\n  b:\n    build:\n      context: .\n      tags:',
+      ...Array.from({ length: 50_000 }, (_, at) => `        - b${at}`),
+      '  a:\n    extends: b\n    build:\n      tags:',
+      ...Array.from({ length: 50_000 }, (_, at) => `        - a${at}`),
+    ],
+  ],
+])('%s take a bounded time', async (_, lines) => {
+  await expect(
+    define(
+      { [lines[0]?.startsWith('services') ? 'compose.yaml' : 'docker-bake.hcl']: lines.join('\n') },
+      { patience: 1000 },
+    ),
+  ).rejects.toMatchObject({
+    code: 'BAKE_FILE',
+    message: 'it takes too long to find out what the files mean',
+  });
+});
+
 test.each([
   ['group', 'targets', 'there are too many groups in g'],
   ['target', 'inherits', 'is inherited too often in a row'],

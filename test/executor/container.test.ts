@@ -17,7 +17,6 @@ const CONTAINER: Container = {
   runtimeLog: '/scratch/runtime.log',
   overlay: { lower: ['/a', '/b'], upper: undefined, options: '' },
   root: '/scratch/merged',
-  below: [],
   views: [],
   memory: { directory: '/memory', files: [] },
   binds: [],

@@ -103,8 +103,6 @@ export interface Container {
   readonly overlay: Overlay;
   /** Empty directory of this machine where the merged view is mounted. */
   readonly root: string;
-  /** Mounted first, for reading: its overlay has them as lower directories. */
-  readonly below: readonly View[];
   readonly views: readonly View[];
   readonly memory: MemoryFiles;
   readonly binds: readonly BindMount[];

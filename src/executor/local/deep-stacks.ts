@@ -45,27 +45,25 @@ export function splitStack(lower: readonly string[]): SplitStack {
   if (lower.length <= SHALLOW) return { top: lower, bottom: [] };
   const size = Math.min(Math.floor((lower.length - CHUNK) / CHUNK) * CHUNK, MOST);
   const top = lower.slice(0, -size);
-  if (top.length < MOST) return { top, bottom: lower.slice(-size) };
+  // Besides the mount of the others, names in another order may be added.
+  if (top.length + 2 <= MOST) return { top, bottom: lower.slice(-size) };
   throw new UnsupportedError(`there are ${lower.length} layers on top of each other`, undefined, {
-    hint: `the kernel takes ${2 * MOST - 1}: put several commands into one RUN, or COPY --from=STAGE / /`,
+    hint: `${2 * MOST - 2} can be mounted: put several commands into one RUN, or COPY --from=STAGE / /`,
   });
 }
 
 /**
- * A stack that is too deep for one overlay, for a container that is the only one to use it: what its
- * overlay stands on is mounted first, in its own mount namespace.
- * @param makePlace gives an empty directory
+ * The mounts of a view, first to last. Where one overlay can't have all its directories, the lowest ones are
+ * mounted first, in the same place: the second mount stands on the first, and covers it.
  * @throws UnsupportedError for more than two overlays can have
  */
-export function standOnMounts(
-  overlay: Overlay,
-  makePlace: () => string,
-): { readonly overlay: Overlay; readonly below: readonly View[] } {
-  if (overlay.lower.length <= MOST) return { overlay, below: [] };
+export function mountsOf({ root, overlay }: View): readonly View[] {
+  if (overlay.lower.length <= MOST) return [{ root, overlay }];
   const { top, bottom } = splitStack(overlay.lower);
-  const root = makePlace();
-  const below = [{ root, overlay: describeOverlay(bottom, undefined, false) }];
-  return { overlay: onMount(overlay, [...top, root]), below };
+  return [
+    { root, overlay: describeOverlay(bottom, undefined, false) },
+    { root, overlay: onMount(overlay, [...top, root]) },
+  ];
 }
 
 /** The same overlay on other directories, the lowest of which is a mount. */

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { UNIFIED_MEMBERS } from './cgroup-hierarchy.js';
 import type { BindMount, Container, MountPlace, StreamKind, TmpfsMount } from './container.js';
 import { USUAL_UMASK } from './container.js';
+import { mountsOf } from './deep-stacks.js';
 import { deviceOperations, STANDARD_DEVICES } from './devices.js';
 import { PROTECTED } from './masked-paths.js';
 import type { Operation, Overlay } from './operations.js';
@@ -283,11 +284,11 @@ function onNames(overlay: Overlay, names: OrderedNames | undefined): [Overlay, O
   ];
 }
 
-/** Mounts the layers, and what binds show of others. */
+/** Mounts the layers, and what binds show of others. @throws UnsupportedError for too many of them */
 export function mountOverlays(container: Container): Operation[] {
-  const { root, below, views } = container;
+  const { root, views } = container;
   const [overlay, names] = onNames(container.overlay, container.names);
-  const mounts = [...below, { root, overlay }, ...views].map((view): Operation => {
+  const mounts = [{ root, overlay }, ...views].flatMap(mountsOf).map((view): Operation => {
     return { op: 'overlay', target: view.root, flags: devices(container), ...view.overlay };
   });
   return [...names, ...mounts];

@@ -1,5 +1,5 @@
 /** Runs a program in a stack of layers with a layer on top, for `wiac run`. */
-import { existsSync, mkdirSync, mkdtempSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { opaqueDirectories } from '../../fs/layer/layer-digest.js';
 import type { Stack } from '../../fs/layer/stack.js';
@@ -10,7 +10,6 @@ import { UsageError } from '../../util/errors.js';
 import { inUserNamespace, maySetGroups } from '../../util/user-namespace.js';
 import type { ControlGroups } from './cgroup.js';
 import type { Isolation, Restrictions } from './container.js';
-import { standOnMounts } from './deep-stacks.js';
 import type { Device } from './devices.js';
 import { hostDevices } from './devices.js';
 import { maskedPaths } from './masked-paths.js';
@@ -127,18 +126,13 @@ async function runConnected(
   for (const directory of [pts, work]) mkdirSync(directory, { recursive: true });
   const env = new Map([['HOME', identity.home], ...request.env]);
   const allDevices = privileged && isolation === 'namespaces' ? hostDevices() : [];
-  const { overlay, below } = standOnMounts(
-    describeOverlay(rootfs.lower, { directory: upper, work }, false),
-    () => mkdtempSync(join(scratch, 'layers-')),
-  );
   const exit = await runAttached(
     {
       isolation,
       runtime: request.runtime,
       runtimeLog: join(scratch, 'runtime.log'),
-      overlay,
+      overlay: describeOverlay(rootfs.lower, { directory: upper, work }, false),
       root: rootfs.root,
-      below,
       views: [],
       memory: { directory: places.memory(), files: files.files },
       binds: rootfs.binds,

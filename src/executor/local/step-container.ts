@@ -143,7 +143,6 @@ export function describeContainer(
     runtimeLog: join(path, 'runtime.log'),
     overlay: describeOverlay(rootfs.lower, { directory: diff, work }, true),
     root: rootfs.root,
-    below: [],
     views: mounts.views,
     memory: { directory: places.memory(), files: [...own.files, ...mounts.secrets] },
     binds: rootfs.binds,

@@ -1,5 +1,5 @@
 /** Functions on strings. */
-import { runInNewContext } from 'node:vm';
+import { inTime } from '../../util/in-time.js';
 import { CallError } from '../evaluate.js';
 import type { Value } from '../hcl-value.js';
 import type { Functions } from './arguments-of-call.js';
@@ -37,13 +37,10 @@ const PATIENCE_MS = 1000;
  * Runs what matches. RE2 takes time in proportion to the text; here `(a+)+$` could take years.
  * @throws CallError when it takes too long
  */
-function inTime<T>(match: () => T): T {
-  try {
-    return runInNewContext('match()', { match }, { timeout: PATIENCE_MS }) as T;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
-    throw new CallError('the pattern takes too long: write it with fewer repetitions in another');
-  }
+function matched<T>(match: () => T): T {
+  const done = inTime(PATIENCE_MS, match);
+  if (done) return done.value;
+  throw new CallError('the pattern takes too long: write it with fewer repetitions in another');
 }
 
 /** Named groups as a map, others as a list, without any the text. */
@@ -70,7 +67,7 @@ function replaceGroups(text: string, pattern: string, replacement: string): stri
     return /^\d+$/.test(name) ? `$${name}` : all === '$$' ? '$$' : `$<${name}>`;
   });
   const expression = toRegExp(pattern, 'g');
-  return inTime(() => short(text).replace(expression, known));
+  return matched(() => short(text).replace(expression, known));
 }
 
 function substring(text: string, offset: number, length: number): string {
@@ -114,13 +111,13 @@ export const TEXT_FUNCTIONS: Functions = {
   replace: fn(3, ({ text }) => text(0).split(text(1)).join(text(2))),
   regex: fn(2, ({ text }) => {
     const expression = toRegExp(text(0), '');
-    const match = inTime(() => short(text(1)).match(expression));
+    const match = matched(() => short(text(1)).match(expression));
     if (!match) throw new CallError(`${text(0)} matches nothing in ${JSON.stringify(text(1))}`);
     return describeMatch(match);
   }),
   regexall: fn(2, ({ text }) => {
     const expression = toRegExp(text(0), 'g');
-    return inTime(() => [...short(text(1)).matchAll(expression)]).map(describeMatch);
+    return matched(() => [...short(text(1)).matchAll(expression)]).map(describeMatch);
   }),
   regex_replace: fn(3, ({ text }) => replaceGroups(text(0), text(1), text(2))),
   trim: fn(2, ({ text }) => trimSet(text(0), text(1))),
