@@ -75,6 +75,15 @@ function secretPaths(secret: Entry): string[] {
   return path === undefined ? [] : [path];
 }
 
+/** Whose lists a cache takes, and with which private key its own is signed. */
+function keyFiles(fields: Fields): string[] {
+  const { 'cache-from': from = [], 'cache-to': to = [] } = fields;
+  return [
+    ...from.flatMap((entry) => entry.get('trust-key') ?? []),
+    ...to.flatMap((entry) => entry.get('sign-key') ?? []),
+  ];
+}
+
 function readPaths(fields: Fields): string[] {
   const { context = '.', contexts = new Map(), secret = [], ssh = [] } = fields;
   return [
@@ -84,6 +93,7 @@ function readPaths(fields: Fields): string[] {
     ...secret.flatMap(secretPaths),
     ...ssh.flatMap((entry) => entry.get('paths')?.split(',') ?? []),
     ...attribute(fields['cache-from'], ['local'], 'src'),
+    ...keyFiles(fields),
   ];
 }
 

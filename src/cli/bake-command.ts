@@ -178,7 +178,7 @@ function allowedBySet(given: readonly string[]): string[] {
     if (field === 'context' || field === 'contexts') return [`fs.read=${value}`];
     if (!['secrets', 'secret', 'ssh', 'cache-from', 'cache-to', 'output'].includes(field))
       return [];
-    const paths = [...value.matchAll(/(?:^|,)(?:src|source|dest)=([^,]*)/g)].map(
+    const paths = [...value.matchAll(/(?:^|,)(?:src|source|dest|sign-key|trust-key)=([^,]*)/g)].map(
       ([, path]) => path,
     );
     if (field === 'output' && !value.includes('='))

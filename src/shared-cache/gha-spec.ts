@@ -45,12 +45,17 @@ export function ghaPlace(
     refuse(`version=${version} is not supported`, 'GitHub has switched it off: leave it out');
   // What buildx asks GitHub's API for with these, to spare requests, is not asked here.
   for (const name of ['url', 'ghtoken', 'repository']) take(name);
-  const url = take('url_v2') ?? (env.ACTIONS_RESULTS_URL || undefined);
-  const token = take('token') ?? (env.ACTIONS_RUNTIME_TOKEN || undefined);
+  const usual = env.ACTIONS_RESULTS_URL || undefined;
+  const url = take('url_v2') ?? usual;
+  // The token of the job is for its own service: a bake file may name any other one.
+  const isOther = url !== usual;
+  const token = take('token') ?? (isOther ? undefined : env.ACTIONS_RUNTIME_TOKEN || undefined);
   if (url === undefined)
     return refuse('url_v2 is missing, and $ACTIONS_RESULTS_URL is not set', FROM_A_STEP);
   if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ''))
     return refuse(`url_v2 ${url} is no URL`);
+  if (token === undefined && isOther)
+    return refuse('token is missing: $ACTIONS_RUNTIME_TOKEN is for $ACTIONS_RESULTS_URL alone');
   if (token === undefined)
     return refuse('token is missing, and $ACTIONS_RUNTIME_TOKEN is not set', FROM_A_STEP);
   if (!/^[\x21-\x7e]+$/.test(token)) return refuse('token has characters that no token has');

@@ -109,6 +109,8 @@ describe('--allow', () => {
     ['output = [{ type = "local", " DEST" = "/out" }]', ['fs.write=/out']],
     ['secret = ["id=a,src=/root/.netrc", "id=b,env=B"]', ['fs.read=/root/.netrc']],
     ['ssh = ["default"]', ['ssh']],
+    ['cache-to = ["type=local,dest=c,sign-key=/root/sign.pem"]', ['fs.read=/root/sign.pem']],
+    ['cache-from = ["type=gha,trust-key=/root/trust.pem"]', ['fs.read=/root/trust.pem']],
     ['ssh = ["k=/root/.ssh/id"]', ['fs.read=/root/.ssh/id']],
     ['output = ["/out", "type=tar,dest=-", "in"]', ['fs.write=/out']],
     [

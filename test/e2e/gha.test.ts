@@ -216,6 +216,12 @@ describe('a blob that GitHub has removed', () => {
 test.each([
   ['', {}, 'url_v2 is missing', 'ACTIONS_RUNTIME_TOKEN and ACTIONS_RESULTS_URL'],
   ['', { ACTIONS_RESULTS_URL: 'http://127.0.0.1:1' }, 'token is missing', 'run:'],
+  [
+    ',url_v2=http://127.0.0.2:1',
+    { ACTIONS_RESULTS_URL: 'http://127.0.0.1:1', ACTIONS_RUNTIME_TOKEN: 'hunter2' },
+    'token is missing',
+    '',
+  ],
   [',url_v2=nowhere,token=a', {}, 'is no URL', ''],
   [',url_v2=http://127.0.0.1:1,token=a,timeout=soon', {}, 'timeout is a duration', ''],
   [',version=1', {}, 'version=1 is not supported', 'switched it off'],
