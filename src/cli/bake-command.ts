@@ -172,6 +172,8 @@ function list(definition: Definition, { type, format }: Listing): string {
 function allowedBySet(given: readonly string[]): string[] {
   return given.flatMap((text) => {
     const value = text.slice(text.indexOf('=') + 1);
+    // It takes what the file says away.
+    if (value === '') return [];
     const [, field = ''] = text.slice(0, text.indexOf('=')).replace(/\+$/, '').split('.');
     if (field === 'entitlements') return [value];
     if (field === 'network') return value === 'host' ? ['network.host'] : [];

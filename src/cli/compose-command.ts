@@ -1,4 +1,5 @@
 /** `wiac compose build` */
+import { parseDotEnv } from '../bake/dot-env.js';
 import { readDefinition } from '../bake/read-definition.js';
 import { mergeNamed, selectTargets } from '../bake/resolve-targets.js';
 import { parseOverrides } from '../bake/target-overrides.js';
@@ -18,9 +19,19 @@ interface ComposeBuildOptions extends CommonBakeOptions {
   readonly buildArg: readonly string[];
 }
 
+/** Variables of the environment, and of `.env`: COMPOSE_FILE and the like may be in either. */
+function composeSettings(directory: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const found = readDotEnv(directory);
+  if (!found) return env;
+  return {
+    ...Object.fromEntries(parseDotEnv(found.name, found.text, (name) => env[name])),
+    ...env,
+  };
+}
+
 /** Services of no profile are always part of the project, and those that are named. */
-function activeServices({ profile }: ComposeBuildOptions) {
-  const fromEnvironment = process.env.COMPOSE_PROFILES?.split(',') ?? [];
+function activeServices({ profile }: ComposeBuildOptions, { COMPOSE_PROFILES }: NodeJS.ProcessEnv) {
+  const fromEnvironment = COMPOSE_PROFILES?.split(',') ?? [];
   const active = new Set([...profile, ...fromEnvironment].map((name) => name.trim()));
   return (profiles: readonly string[]) =>
     profiles.length === 0 || active.has('*') || profiles.some((name) => active.has(name));
@@ -37,16 +48,18 @@ export async function composeBuild(
     if (relayed !== undefined) return setExitCode(relayed);
   }
   const warn = await openWarnings(options);
-  const { files, directory } = readComposeFiles(options.file, process.env);
+  const here = composeSettings('.', process.env);
+  const { files, directory } = readComposeFiles(options.file, here);
+  const settings = composeSettings(directory, here);
   const world = bakeWorld();
-  const name = options.projectName ?? (process.env.COMPOSE_PROJECT_NAME || undefined);
+  const name = options.projectName ?? (settings.COMPOSE_PROJECT_NAME || undefined);
   const definition = await readDefinition({
     files,
     dotEnv: readDotEnv(directory),
     world,
     others: otherFiles(directory, () => {}),
     project: { name, directory },
-    isActive: activeServices(options),
+    isActive: activeServices(options, settings),
   });
   definition.warnings.forEach(warn);
   const named = mergeNamed(definition);

@@ -344,6 +344,35 @@ secrets:
   expect(JSON.parse(printed.stdout)).toMatchObject({ target: { tools: { 'no-cache': true } } });
 });
 
+test('.env says what the project is called, which files it has and which profiles', async () => {
+  const { wiac } = machine();
+  const cwd = context({
+    '.env': 'COMPOSE_FILE=a.yaml:b.yaml\nCOMPOSE_PROJECT_NAME=named\nCOMPOSE_PROFILES=more,most\n',
+    'a.yaml': 'services: { app: { build: . } }',
+    'b.yaml':
+      'services: { tool: { build: ., profiles: [more] }, no: { build: ., profiles: [less] } }',
+    'sub/x': '',
+  });
+  const tags = async (env: Record<string, string>, ...args: string[]) => {
+    const { stdout } = await wiac(['compose', 'build', '--print', ...args], { cwd, env });
+    const { target } = JSON.parse(stdout);
+    return Object.values(target as Record<string, { tags: string[] }>).flatMap((each) => each.tags);
+  };
+  expect(await tags({})).toEqual(['named-app', 'named-tool']);
+  expect(await tags({ COMPOSE_PROFILES: '', COMPOSE_PROJECT_NAME: 'own' })).toEqual(['own-app']);
+  expect(await tags({ COMPOSE_FILE: 'a.yaml' }, '-p', 'given')).toEqual(['given-app']);
+});
+
+test.each(['app.output', '*.cache-to', 'app.contexts.x', 'app.secrets'])(
+  '--set %s= takes away what the file says, and allows nothing',
+  async (field) => {
+    const { wiac } = machine();
+    const cwd = context({ 'docker-bake.hcl': 'target "app" { output = ["/elsewhere"] }' });
+    const { exitCode, stderr } = await wiac(['bake', '--print', 'app', `--set=${field}=`], { cwd });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  },
+);
+
 test('compose files include and extend others; bake reads none that is not allowed', async () => {
   const { wiac } = machine();
   const outside = tempDir();
