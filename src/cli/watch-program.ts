@@ -12,10 +12,10 @@ const POLL_MS = 20;
 /** proc_pid_stat(5): the name, which may hold anything, the state, the parent, the group. */
 const STATE_AND_GROUP = /\) (\S) -?\d+ (\d+) [^)]*$/;
 
-/** Does a process of the group still run? One that nobody has waited for (zombie) does not. */
-function isAlive(group: number): boolean {
+/** Does a process of the group still run, besides its guard? One that nobody has waited for (zombie) does not. */
+function isAlive(group: number, guard: number | undefined): boolean {
   return readdirSync('/proc').some((name) => {
-    if (!/^\d+$/.test(name)) return false;
+    if (!/^\d+$/.test(name) || Number(name) === guard) return false;
     try {
       const [, state, of] = STATE_AND_GROUP.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
       return Number(of) === group && state !== 'Z' && state !== 'X';
@@ -27,10 +27,12 @@ function isAlive(group: number): boolean {
 }
 
 /**
- * Runs `$0` with its arguments. A process beside it reads from a pipe that wiac holds open: when wiac is killed, that
- * ends, and with it the whole process group.
+ * Runs `$0` with its arguments. A process beside it, whose number is told first, reads from a pipe that wiac holds
+ * open: when wiac is killed, that ends, and with it the whole process group. It stays while others take their time to
+ * end after SIGTERM.
  */
-const GUARDED = '(read -r _ <&3; kill -KILL 0) & exec 3<&-; exec sh -c "$0" wiac "$@"';
+const GUARDED =
+  '(trap "" HUP INT TERM; read -r _ <&3; kill -KILL 0) & echo $! >&3; exec 3<&-; exec sh -c "$0" wiac "$@"';
 
 /** The program of --exec, which is started again for each result. */
 export interface WatchProgram {
@@ -45,8 +47,9 @@ export interface WatchProgram {
  * @param onExit told when it has ended by itself: an exit code, or the name of a signal
  */
 export function watchProgram(command: string, onExit: (how: string) => void): WatchProgram {
-  /** The process group of the one that runs. */
+  /** The process group of the one that runs, and the process in it that guards the others. */
   let running: number | undefined;
+  let guard: number | undefined;
   /** Those that were asked to end: that they do is no news. */
   const stopped = new Set<number>();
   const kill = (signal: NodeJS.Signals): void => {
@@ -65,7 +68,7 @@ export function watchProgram(command: string, onExit: (how: string) => void): Wa
     kill('SIGTERM');
     // The shell may end before what it has started.
     const until = performance.now() + PATIENCE_MS;
-    while (isAlive(group) && performance.now() < until) await sleep(POLL_MS);
+    while (isAlive(group, guard) && performance.now() < until) await sleep(POLL_MS);
     kill('SIGKILL');
     running = undefined;
   };
@@ -75,15 +78,19 @@ export function watchProgram(command: string, onExit: (how: string) => void): Wa
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
     });
-    // Nothing comes from there, and its end is no news.
-    child.stdio[3]?.once('error', () => {});
     const { pid } = child;
     running = pid;
+    guard = undefined;
+    // The end of the pipe is no news.
+    child.stdio[3]?.once('error', () => {});
+    child.stdio[3]?.once('data', (number) => {
+      if (running === pid) guard = Number(number);
+    });
     child.once('error', (error) => onExit(error.message));
     child.once('exit', (code, signal) => {
       if (pid === undefined || stopped.delete(pid)) return;
-      // Its number may be that of somebody else's processes soon.
-      if (!isAlive(pid)) running = undefined;
+      // Its number may be that of somebody else's processes soon: the guard keeps it.
+      if (!isAlive(pid, undefined)) running = undefined;
       onExit(signal ?? `exit code ${code}`);
     });
   };

@@ -271,11 +271,14 @@ describe('the command', () => {
     expect(processesWith(mark)).toEqual([]);
   });
 
-  test('--exec: the program ends as well when wiac is killed', async () => {
+  test.each([
+    ['killed', false],
+    ['killed while the program takes its time to end', true],
+  ])('--exec: the program ends as well when wiac is %s', async (_, isAsked) => {
     const { root } = machine();
     const path = context({ Dockerfile: dockerfile('COPY f /f'), f: 'one' });
     const mark = `${99_000_000 + process.pid}`;
-    const command = `trap '' TERM; sleep ${mark} & echo is up; sleep ${mark}`;
+    const command = `(trap '' TERM; exec sleep ${mark}) & trap 'echo was asked' TERM; echo is up; sleep ${mark}; wait`;
     const watch = execa(
       process.execPath,
       [WIAC, 'build', '-q', '--watch', '--exec', command, path],
@@ -283,6 +286,11 @@ describe('the command', () => {
     );
     await printed(watch.stdout, 'is up\n');
     expect(processesWith(mark).length).toBeGreaterThan(1);
+    if (isAsked) {
+      const asked = printed(watch.stdout, 'was asked\n');
+      writeFileSync(join(path, 'f'), 'two');
+      await asked;
+    }
     watch.kill('SIGKILL');
     await watch;
     while (processesWith(mark).length > 0) await sleep(20);
