@@ -9,7 +9,7 @@ import { composeError, parseCompose } from './compose-yaml.js';
 import { parseDotEnv } from './dot-env.js';
 import type { LookUp, OnUnset } from './interpolate.js';
 import { isLocalPath } from './local-paths.js';
-import { asMap, isSame, mergeCompose, mergeNodes } from './merge-compose.js';
+import { asMap, isSame, mergeCompose, mergeNodes, withoutResets } from './merge-compose.js';
 
 /** A file that was read. */
 export interface DefinitionFile {
@@ -278,5 +278,5 @@ export function loadCompose(
   others: OtherFiles,
 ): ComposeNode {
   const loading = { others, onUnset, files: 0, characters: 0 };
-  return loadProject(files, { directory: '.', lookUp, path: [] }, loading);
+  return withoutResets(loadProject(files, { directory: '.', lookUp, path: [] }, loading));
 }

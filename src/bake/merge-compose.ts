@@ -56,11 +56,32 @@ export function mergeNodes(first: ComposeNode, second: ComposeNode, name: string
   return { at: b.at, content: [...before, ...added] };
 }
 
+/** What is left once nothing more is merged: `!reset` where there was nothing is nothing. */
+export function withoutResets(node: ComposeNode): ComposeNode {
+  const { content } = node;
+  if (Array.isArray(content)) {
+    const items = content as readonly ComposeNode[];
+    return { ...node, content: items.map(withoutResets) };
+  }
+  if (!(content instanceof Map)) return node;
+  const kept = [...(content as ReadonlyMap<string, ComposeNode>)].filter(
+    ([, value]) => value.tag !== 'reset',
+  );
+  return { ...node, content: new Map(kept.map(([key, value]) => [key, withoutResets(value)])) };
+}
+
 /** `build: DIRECTORY` is short for its context. */
 function withLongBuild(service: ComposeNode): ComposeNode {
   const build = member(service, 'build');
   if (!(service.content instanceof Map) || typeof build?.content !== 'string') return service;
-  const long: ComposeNode = { at: build.at, content: new Map([['context', build]]) };
+  // What `!reset` takes away is all of it, whatever is written there.
+  if (build.tag === 'reset') return service;
+  const { tag, ...context } = build;
+  const long: ComposeNode = {
+    at: build.at,
+    content: new Map([['context', context]]),
+    ...(tag ? { tag } : {}),
+  };
   return { ...service, content: new Map([...service.content, ['build', long]]) };
 }
 

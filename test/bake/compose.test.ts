@@ -11,6 +11,30 @@ const build = (lines: string, given: Given = {}, more = '') => {
   return fieldsOf({ 'compose.yaml': `services:\n  app:\n    build:\n${indented}\n${more}` }, given);
 };
 
+test('!reset takes a build away, in another file, in what extends it, and where there is none', async () => {
+  const files = {
+    'compose.yaml': `
+services:
+  pulled: { image: a, build: . }
+  moved: { build: { context: old, args: { A: 1 } } }
+  base: { build: { context: ., target: t, args: { A: 1 } } }
+  extended: { extends: base, image: b, build: !reset null }
+  alone: { image: !reset null, build: { context: ., target: !reset null } }`,
+    'docker-compose.yml': `
+services:
+  pulled: { build: !reset null }
+  moved: { build: !override new }`,
+  };
+  expect(await print(files)).toEqual({
+    group: { default: { targets: ['alone', 'base', 'moved'] } },
+    target: {
+      moved: { context: 'new', dockerfile: 'Dockerfile' },
+      base: { context: '.', dockerfile: 'Dockerfile', target: 't', args: { A: '1' } },
+      alone: { context: '.', dockerfile: 'Dockerfile' },
+    },
+  });
+});
+
 test('services are targets, those that are only pulled are not', async () => {
   const yaml = `
 services:
