@@ -268,14 +268,27 @@ function projectName(text: string): string {
     .replace(/^[_-]+/, '');
 }
 
+/**
+ * What the project of these files is called.
+ * @param project its name, when it has one from elsewhere
+ * @param files the last one that says it counts
+ */
+export function nameOfProject(
+  { name, directory }: NonNullable<ComposeOptions['project']>,
+  files: readonly ComposeNode[],
+): string {
+  const written = member(
+    files.findLast((file) => member(file, 'name')),
+    'name',
+  );
+  return projectName(name ?? (written ? composeText(written, 'name') : basename(directory)));
+}
+
 /** The options with the name of the project, if there is one. */
 function withProject(options: ComposeOptions, file: ComposeNode): ComposeOptions {
   const { project } = options;
   if (!project) return options;
-  const written = member(file, 'name');
-  const name =
-    project.name ?? (written ? composeText(written, 'name') : basename(project.directory));
-  return { ...options, project: { ...project, name: projectName(name) } };
+  return { ...options, project: { ...project, name: nameOfProject(project, [file]) } };
 }
 
 /** What `isolation` says is about Windows. */

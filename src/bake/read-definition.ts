@@ -33,6 +33,9 @@ export interface DefinitionInput {
 /** Functions that call others twice, lists of lists: a few lines can mean more work than there is time. ms */
 const PATIENCE_MS = 20_000;
 
+/** The variable that compose files have the name of their project in. */
+const PROJECT_NAME = 'COMPOSE_PROJECT_NAME';
+
 type FileKind = 'hcl' | 'json' | 'compose';
 
 /** By its name, else by what is in it: standard input has none. */
@@ -58,17 +61,36 @@ function parseBody(file: DefinitionFile, kind: 'hcl' | 'json'): Body {
 
 /** YAML is loaded by those who have some. */
 async function composeReader() {
-  const [{ parseCompose }, { loadCompose }, { readCompose }] = await Promise.all([
+  const [{ parseCompose }, { loadCompose }, { nameOfProject, readCompose }] = await Promise.all([
     import('./compose-yaml.js'),
     import('./load-compose.js'),
     import('./read-compose.js'),
   ]);
+  /** The name may be in a file, and the other values of the files may have it in them. */
+  const findName = (
+    files: readonly DefinitionFile[],
+    project: DefinitionInput['project'],
+    lookUp: LookUp,
+  ): string | undefined => {
+    if (!project || !files.some(({ text }) => text.includes(PROJECT_NAME))) return undefined;
+    const nodes = files.map(({ name, text }) =>
+      parseCompose(
+        name,
+        text,
+        (each) => (each === PROJECT_NAME ? 'x' : lookUp(each)),
+        () => {},
+      ),
+    );
+    return nameOfProject(project, nodes);
+  };
   return (
     files: readonly DefinitionFile[],
     { dotEnv, world: { environment, home }, others, project, isActive }: DefinitionInput,
   ): Definition => {
     const known = dotEnv && parseDotEnv(dotEnv.name, dotEnv.text, (name) => environment[name]);
-    const lookUp: LookUp = (name) => environment[name] ?? known?.get(name);
+    const given: LookUp = (name) => environment[name] ?? known?.get(name);
+    const ownName = findName(files, project, given);
+    const lookUp: LookUp = (name) => (name === PROJECT_NAME && ownName) || given(name);
     const unset = new Set<string>();
     const onUnset = (name: string) => unset.add(name);
     const nodes = files.map(

@@ -11,6 +11,20 @@ const build = (lines: string, given: Given = {}, more = '') => {
   return fieldsOf({ 'compose.yaml': `services:\n  app:\n    build:\n${indented}\n${more}` }, given);
 };
 
+test.each([
+  ['', undefined, {}, 'my-dir'],
+  ['name: of_${X:-file}\n', undefined, {}, 'of_file'],
+  ['name: of_file\n', 'given', { COMPOSE_PROJECT_NAME: 'other' }, 'given'],
+])(
+  'the name of the project is in COMPOSE_PROJECT_NAME: %j, %j',
+  async (line, name, environment, expected) => {
+    const text = `${line}services: { a: { image: "i/\${COMPOSE_PROJECT_NAME?none}", build: . } }`;
+    const given = { project: { name, directory: '/src/My-Dir' }, environment };
+    const fields = await fieldsOf({ 'compose.yaml': text }, given);
+    expect(fields).toMatchObject({ tags: [`i/${expected}`] });
+  },
+);
+
 test('!reset takes a build away, in another file, in what extends it, and where there is none', async () => {
   const files = {
     'compose.yaml': `
