@@ -74,6 +74,8 @@ export class StepFailedError extends WiacError {
   readonly stepExitCode: number;
   /** The last lines the program wrote, at most 20. */
   readonly lastLines: readonly string[];
+  /** The store's file system was full then: elsewhere the step might do. */
+  readonly onFullDisk: boolean;
 
   constructor(
     message: string,
@@ -81,8 +83,10 @@ export class StepFailedError extends WiacError {
     stepExitCode: number,
     lastLines: readonly string[],
     hint?: string,
+    onFullDisk = false,
   ) {
     super(message, { hint });
+    this.onFullDisk = onFullDisk;
     this.location = location;
     this.stepExitCode = stepExitCode;
     this.lastLines = lastLines;

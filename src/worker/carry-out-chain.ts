@@ -221,6 +221,12 @@ async function resolveStep(
   return { outcome, layer };
 }
 
+/** Is it this machine that fails, so that the step may do on another one? */
+function isOwnTrouble(error: unknown): boolean {
+  if (error instanceof StepFailedError) return error.onFullDisk;
+  return error instanceof WiacError && OWN_TROUBLE.has(error.code);
+}
+
 /** Says why a step did not come to its end, and lets go of it. @throws what is to become of its chain */
 async function conclude(
   { redis, name, signal }: ChainContext,
@@ -235,7 +241,7 @@ async function conclude(
     await forgetStarts(redis, key);
     throw error;
   }
-  if (signal.aborted || (error instanceof WiacError && OWN_TROUBLE.has(error.code))) {
+  if (signal.aborted || isOwnTrouble(error)) {
     // What a signal has ended was not the step's doing.
     if (signal.aborted) await forgetStarts(redis, key);
     else report.line(hideIn(`${name}: ${(error as Error).message}`));

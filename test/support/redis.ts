@@ -87,7 +87,7 @@ export async function startWorker(
   const own = ['worker', '--queue', queue, '--cache', cache, '--name', name];
   const child = spawn(process.execPath, [WIAC, ...own, '--lost-after', '2', ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, ...env, WIAC_ROOT: root },
+    env: { ...process.env, WIAC_ROOT: root, ...env },
   });
   let log = '';
   await new Promise<void>((resume, refuse) => {

@@ -87,8 +87,10 @@ function stepFailure(
       ? `the step ended with exit code ${exit.code}`
       : `the step could not be started: ${exit.startError}`;
   const message = reason ? `${ended}; ${reason.message}` : ended;
-  const hint = hintAboutSpace(draft.path) ?? reason?.hint ?? hintAboutFiles(step.resources);
-  return new StepFailedError(message, step.location, exit.code, lastLines, hint);
+  const full = hintAboutSpace(draft.path);
+  const hint = full ?? reason?.hint ?? hintAboutFiles(step.resources);
+  const { location } = step;
+  return new StepFailedError(message, location, exit.code, lastLines, hint, full !== undefined);
 }
 
 /** @throws UnsupportedError when this machine can't run programs of the step's platform */

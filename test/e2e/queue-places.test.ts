@@ -1,0 +1,90 @@
+/** Workers in places of their own: clocks that are an hour off, a disk that is full. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import type { Fleet } from '../support/fleet.js';
+import { startFleet } from '../support/fleet.js';
+import type { WorkerProcess } from '../support/redis.js';
+import { startWorker } from '../support/redis.js';
+import { describeLayers } from '../support/tree.js';
+import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
+
+let fleet: Fleet;
+
+beforeAll(async () => {
+  fleet = await startFleet();
+});
+
+afterAll(() => fleet.stop());
+
+/** A Node whose clock says another time than the machine's. */
+function skewed(hours: number): Record<string, string> {
+  const path = join(tempDir(), 'clock.cjs');
+  const text = `const real = Date, off = ${hours} * 3600e3;
+globalThis.Date = class extends real {
+  constructor(...given) { given.length === 0 ? super(real.now() + off) : super(...given); }
+  static now() { return real.now() + off; }
+};`;
+  writeFileSync(path, text);
+  return { NODE_OPTIONS: `--require=${path}` };
+}
+
+test('clocks that are hours apart change nothing', async () => {
+  const stages = Array.from(
+    { length: 6 },
+    (_, at) => `FROM base AS s${at}\nRUN echo ${at} > /f${at} && echo more`,
+  );
+  const copies = stages.map((_, at) => `COPY --from=s${at} /f${at} /`);
+  const text = `${dockerfile().replace('FROM scratch', 'FROM scratch AS base')}${stages.join('\n')}\nFROM base\n${copies.join('\n')}\nRUN cat /f* > /all\n`;
+  const path = context({ Dockerfile: text });
+  const workers = await Promise.all(
+    [1, -1].map((hours) =>
+      startWorker(`h${hours}`, fleet.redis.url, fleet.cache, ['--jobs', '1'], skewed(hours)),
+    ),
+  );
+  const { lowerdirs, events } = await fleet.build(path);
+  const names = new Set(events.flatMap(({ type, worker }) => (type === 'placed' ? [worker] : [])));
+  expect([...names].sort()).toEqual(['h-1', 'h1']);
+  const local = await machine().build(path);
+  expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(local.lowerdirs));
+  // One that is killed is missed by Redis' clock, not by its own.
+  const [first, second] = workers as [WorkerProcess, WorkerProcess];
+  await first.kill('SIGKILL');
+  const again = context({ Dockerfile: dockerfile('RUN echo again > /again') });
+  expect(ranSteps((await fleet.build(again)).events).at(-1)).toBe('RUN echo again > /again');
+  await second.kill('SIGTERM');
+});
+
+test("a worker's full disk gives the step to another one", async () => {
+  const root = tempDir();
+  const disk = join(root, 'disk');
+  mkdirSync(disk);
+  await execa('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]);
+  const started: WorkerProcess[] = [];
+  try {
+    const small = await startWorker('small', fleet.redis.url, fleet.cache, ['--jobs', '1'], {
+      WIAC_ROOT: join(disk, 'store'),
+    });
+    started.push(small);
+    const path = context({
+      Dockerfile: dockerfile('RUN head -c 60000000 /dev/zero > /large && echo made'),
+    });
+    const building = fleet.build(path);
+    // It has begun, and failed, before there is another one.
+    for (let left = 200; left > 0 && !/full|ENOSPC|No space/i.test(small.log()); left -= 1)
+      await new Promise((resume) => setTimeout(resume, 50));
+    expect(small.log()).toMatch(/full|ENOSPC|No space/i);
+    await small.kill('SIGTERM');
+    const large = await startWorker('large', fleet.redis.url, fleet.cache, ['--jobs', '1']);
+    started.push(large);
+    const { events } = await building;
+    expect(events.filter(({ type }) => type === 'placed').at(-1)).toMatchObject({
+      worker: 'large',
+    });
+    await large.kill('SIGTERM');
+  } finally {
+    for (const worker of started) worker.signal('SIGKILL');
+    await execa('umount', ['-l', disk]);
+  }
+});
