@@ -128,6 +128,8 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
   ];
   const jobs = await takeJobs(link, queues, slots, lostAfterMs, carryOut);
   await announce();
+  // Redis may have been started again, without its data.
+  redis.on('ready', announceSoon);
   const renewal = setInterval(announceSoon, lostAfterMs / 3);
   try {
     log(`${name} waits for steps of ${[...platforms, ...options.labels].join(', ')}`);

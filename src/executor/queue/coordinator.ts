@@ -16,7 +16,7 @@ import { openRedis, shownAddress } from './redis-link.js';
 import type { SecretRequest } from './sealed-secrets.js';
 import { answerName } from './sealed-secrets.js';
 import type { WantedStep } from './send-chain.js';
-import { openSender } from './send-chain.js';
+import { openSender, PATIENCE_MS } from './send-chain.js';
 import type { Heard, StepListener } from './step-listener.js';
 import { openListener, readEntry } from './step-listener.js';
 
@@ -26,8 +26,6 @@ const WATCH_MS = 1000;
 const LOOKS = 2;
 /** A step is asked for so often in one build: its layer may get lost. */
 const MOST_TIMES = 3;
-/** Redis or the last worker may be away so long before the build fails. ms */
-const PATIENCE_MS = 60_000;
 
 /** Who is told what a step does. */
 export interface StepEar {

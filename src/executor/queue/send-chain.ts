@@ -1,6 +1,8 @@
 /** Puts chains into queues: of the worker that has what they stand on, else of whoever is free first. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queue } from 'bullmq';
 import type { DefinitionKey } from '../../keys/digest.js';
+import { QueueError } from '../../util/errors.js';
 import type { Candidate } from './place.js';
 import { placeChain } from './place.js';
 import type { Announcement, ChainJob, WireStep } from './queue-protocol.js';
@@ -20,6 +22,10 @@ import { fits, listWorkers, missingWorker } from './worker-list.js';
 
 /** The list of workers is that old at most. ms */
 const LIST_MS = 500;
+/** Redis or the last worker may be away so long before the build fails. ms */
+export const PATIENCE_MS = 60_000;
+/** Workers say that they are there again so soon after Redis is back without its data. ms */
+const RETURN_MS = 1500;
 
 /** A step that somebody waits for, and what it stands on. */
 export interface WantedStep {
@@ -66,6 +72,8 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
   const queues = new Map<string, Queue>();
   const sent = new Map<DefinitionKey, SentJob>();
   const sentAhead = new Map<DefinitionKey, string>();
+  /** Kinds of steps that a worker was there for. */
+  const served = new Set<string>();
   let listed: { readonly at: number; readonly list: Promise<WorkerList> } | undefined;
 
   const queueOf = (name: string): Queue => {
@@ -138,6 +146,23 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     if (missing) throw missing;
   };
 
+  /** Waits for a worker that may come back: Redis may just have lost the list of them. */
+  const awaitWorker = async (wanted: WantedStep): Promise<void> => {
+    const kind = queueName(wanted.step.step.platform, wanted.label);
+    const patience = served.has(kind) ? PATIENCE_MS : RETURN_MS;
+    const begun = performance.now();
+    for (;;) {
+      try {
+        await needWorker(wanted);
+        served.add(kind);
+        return;
+      } catch (error) {
+        if (!(error instanceof QueueError) || performance.now() - begun > patience) throw error;
+        await sleep(LIST_MS);
+      }
+    }
+  };
+
   /** The job of another build, or of this one before. */
   const findJob = async (key: DefinitionKey): Promise<SentJob | undefined> => {
     const queue = await redis.get(KEYS.sent(key));
@@ -182,7 +207,7 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     needWorker,
     async send(wanted) {
       const { base, step, ahead } = wanted;
-      await needWorker(wanted);
+      await awaitWorker(wanted);
       const steps = [step, ...ahead];
       const [from = '0', ...later] = await Promise.all(steps.map(({ key }) => ask(key)));
       const chain: ChainJob = { ...OWN_VERSION, base, steps };
