@@ -61,6 +61,14 @@ export interface Coordinator {
   readonly close: () => Promise<void>;
 }
 
+/** How a build comes to a step. */
+interface Beginning {
+  /** Where to listen from. */
+  readonly from: string;
+  /** It came to its end before. */
+  readonly isDone: boolean;
+}
+
 /** The stream from its last start on: where to begin to listen. Pure. */
 export function lastStart(entries: readonly Heard[]): {
   readonly from: string;
@@ -103,14 +111,14 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
   /** How often steps were asked for. */
   const begun = new Map<DefinitionKey, number>();
 
-  /** Joins what runs, takes what was done, or sends it. @returns where to listen from */
-  const begin = async (wanted: WantedStep, ear: StepEar): Promise<string> => {
+  /** Joins what runs, takes what was done, or sends it. */
+  const begin = async (wanted: WantedStep, ear: StepEar): Promise<Beginning> => {
     const { step, base } = wanted;
     const { key } = step;
     const times = begun.get(key) ?? 0;
     begun.set(key, times + 1);
     const ahead = sender.takeAhead(key);
-    if (ahead !== undefined) return ahead;
+    if (ahead !== undefined) return { from: ahead, isDone: false };
     if (times >= MOST_TIMES)
       throw new QueueError('the layer of a step is lost again and again', {
         hint: 'does the cache keep what is pushed, and do workers use the same one (--cache)?',
@@ -118,18 +126,18 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
     if (times > 0) {
       // What was found the first time was of no use: its layer is gone, or was never what it should be.
       await redis.del(KEYS.step(key));
-      return sender.send(wanted);
+      return { from: await sender.send(wanted), isDone: false };
     }
     const entries = await redis.xrange(KEYS.step(key), '-', '+');
     const { from, last, started } = lastStart(entries.map(readEntry));
     if (last?.type === 'done' && !step.skipsCache && isMadeOn(last.outcome, base)) {
       const { layer } = last.outcome;
-      if (!layer || (await ear.hasBlob(layer.blob.digest))) return from;
+      if (!layer || (await ear.hasBlob(layer.blob.digest))) return { from, isDone: true };
     }
     const runs = started && last !== undefined && !isEnd(last) && (await sender.isInHands(key));
-    if (!runs) return sender.send(wanted);
+    if (!runs) return { from: await sender.send(wanted), isDone: false };
     await sender.want(key);
-    return from;
+    return { from, isDone: false };
   };
 
   /** Sends a step again that is in nobody's hands any more: a worker died, or Redis has lost it. */
@@ -202,10 +210,11 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
       });
       aborted.catch(() => {});
       try {
-        const from = await Promise.race([begin(wanted, ear), aborted]);
+        const { from, isDone } = await Promise.race([begin(wanted, ear), aborted]);
         const watching = watch(wanted, signal);
         watching.catch(() => {});
-        return await Promise.race([follow(wanted, from, ear, signal), watching, aborted]);
+        const outcome = await Promise.race([follow(wanted, from, ear, signal), watching, aborted]);
+        return isDone ? { ...outcome, cached: true } : outcome;
       } finally {
         over.abort();
         await sender.unwant([key]).catch(() => {});

@@ -96,7 +96,14 @@ export function toError({ worker, failure }: WorkerFailure, { location }: KeyedS
   }
 }
 
-function toArtifact({ layer, contentKey, files, reads, measures }: StepOutcome): LayerArtifact {
+function toArtifact({
+  layer,
+  contentKey,
+  files,
+  reads,
+  measures,
+  cached = false,
+}: StepOutcome): LayerArtifact {
   return {
     content: layer ? { kind: 'blob', layer: fromWire(layer) } : { kind: 'none' },
     ...measures,
@@ -107,7 +114,7 @@ function toArtifact({ layer, contentKey, files, reads, measures }: StepOutcome):
     tree: undefined,
     digest: undefined,
     selections: undefined,
-    found: { contentKey: contentKey as ContentKey | undefined, reads, files },
+    found: { contentKey: contentKey as ContentKey | undefined, reads, files, cached },
   };
 }
 
