@@ -50,6 +50,7 @@ test('and so they do when a worker of a queue runs the steps', async () => {
         environment: process.env,
         jobs: undefined,
         workerKey: undefined,
+        signKey: undefined,
         labels: [],
         here: { isolation: 'namespaces', runtime: undefined, limits: {}, network: 'host' },
       });

@@ -5,12 +5,14 @@
  * finds there what runs and what was done. Who finds neither a job nor a worker at a step puts it into the
  * queue anew; the definition key is the job's id, so it is there once.
  */
+import type { KeyObject } from 'node:crypto';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { QueueError } from '../../util/errors.js';
 import type { ChainJob, StepMessage, StepOutcome, WireFailure } from './queue-protocol.js';
 import { KEYS, SECRET_S } from './queue-protocol.js';
+import { isBelieved } from './queue-trust.js';
 import type { RedisLink } from './redis-link.js';
 import { openRedis, shownAddress } from './redis-link.js';
 import type { SecretRequest } from './sealed-secrets.js';
@@ -92,22 +94,34 @@ function isEnd({ type }: StepMessage): boolean {
   return type === 'done' || type === 'failed' || type === 'given back';
 }
 
+/** The keys of a build. */
+export interface BuildKeys {
+  /** Public key of the only workers whose results count; undefined: anybody's do. */
+  readonly workerKey: KeyObject | undefined;
+  /** Private key that its jobs are signed with. */
+  readonly signKey: KeyObject | undefined;
+}
+
 /** @throws QueueError when the queue can't be reached */
-export async function openCoordinator(url: string): Promise<Coordinator> {
+export async function openCoordinator(url: string, keys: BuildKeys): Promise<Coordinator> {
   const link = await openRedis(url);
   try {
-    return await coordinate(link, shownAddress(url));
+    return await coordinate(link, shownAddress(url), keys);
   } catch (error) {
     link.close();
     throw error;
   }
 }
 
-async function coordinate(link: RedisLink, address: string): Promise<Coordinator> {
+async function coordinate(
+  link: RedisLink,
+  address: string,
+  { workerKey, signKey }: BuildKeys,
+): Promise<Coordinator> {
   const { redis } = link;
   const id = randomUUID();
   const listener: StepListener = openListener(id, redis, link.another());
-  const sender = await openSender(link, id);
+  const sender = await openSender(link, id, signKey);
   /** How often steps were asked for. */
   const begun = new Map<DefinitionKey, number>();
 
@@ -130,7 +144,12 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
     }
     const entries = await redis.xrange(KEYS.step(key), '-', '+');
     const { from, last, started } = lastStart(entries.map(readEntry));
-    if (last?.type === 'done' && !step.skipsCache && isMadeOn(last.outcome, base)) {
+    if (
+      last?.type === 'done' &&
+      !step.skipsCache &&
+      isMadeOn(last.outcome, base) &&
+      isBelieved(key, last, workerKey)
+    ) {
       const { layer } = last.outcome;
       if (!layer || (await ear.hasBlob(layer.blob.digest))) return { from, isDone: true };
     }
@@ -185,7 +204,11 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
           else if (message.type === 'failed') {
             stop();
             refuse(new WorkerFailure(message.worker, message.failure));
-          } else if (message.type === 'done' && isMadeOn(message.outcome, wanted.base)) {
+          } else if (
+            message.type === 'done' &&
+            isMadeOn(message.outcome, wanted.base) &&
+            isBelieved(wanted.step.key, message, workerKey)
+          ) {
             stop();
             resume(message.outcome);
           }

@@ -1,4 +1,6 @@
 /** Puts chains into queues: of the worker that has what they stand on, else of whoever is free first. */
+
+import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queue } from 'bullmq';
 import type { DefinitionKey } from '../../keys/digest.js';
@@ -15,6 +17,7 @@ import {
   ownQueueName,
   queueName,
 } from './queue-protocol.js';
+import { servedQueues, signJob } from './queue-trust.js';
 import type { RedisLink } from './redis-link.js';
 import { dropQueue } from './redis-link.js';
 import type { WorkerList } from './worker-list.js';
@@ -65,8 +68,15 @@ export interface ChainSender {
   readonly close: () => Promise<void>;
 }
 
-/** @param id of this coordinator */
-export async function openSender(link: RedisLink, id: string): Promise<ChainSender> {
+/**
+ * @param id of this coordinator
+ * @param signKey jobs are signed with it
+ */
+export async function openSender(
+  link: RedisLink,
+  id: string,
+  signKey: KeyObject | undefined,
+): Promise<ChainSender> {
   const { redis } = link;
   const bullmq = await import('bullmq');
   const queues = new Map<string, Queue>();
@@ -168,6 +178,9 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     const queue = await redis.get(KEYS.sent(key));
     if (queue === null || !/^[\w.+-]{1,200}$/.test(queue)) return undefined;
     const job = { queue, id: key, worker: undefined };
+    // Nobody may be there any more who has the labels of that build.
+    const { own } = await workersNow();
+    if (!own.some((worker) => servedQueues(worker).includes(queue))) return undefined;
     return (await redis.exists(jobKey(job))) > 0 ? job : undefined;
   };
 
@@ -211,7 +224,7 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
       const steps = [step, ...ahead];
       const [from = '0', ...later] = await Promise.all(steps.map(({ key }) => ask(key)));
       const chain: ChainJob = { ...OWN_VERSION, base, steps };
-      const data = JSON.stringify(chain);
+      const data = signJob(JSON.stringify(chain), signKey);
       const other = await findJob(step.key);
       const job = other ?? (await addJob(wanted, data));
       sent.set(step.key, job);
