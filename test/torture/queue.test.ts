@@ -90,6 +90,20 @@ function needlessRuns(streams: Streams): string[] {
   });
 }
 
+test('a run behind one on the same layers is needless, one beside it is not', () => {
+  const done = (worker: string, base: string, cached = false) =>
+    ({ type: 'done', worker, outcome: { base: [base], cached } }) as const;
+  const started = (worker: string) => ({ type: 'started', worker }) as const;
+  const told = (...messages: readonly Omit<Seen, 'id'>[]) =>
+    needlessRuns(
+      new Map([['s', new Map(messages.map((each, at) => [`${at}`, { id: `${at}`, ...each }]))]]),
+    );
+  expect(told(started('a'), done('a', 'x'), started('b'), done('b', 'x'))).toEqual(['s on b']);
+  expect(told(started('a'), started('b'), done('a', 'x'), done('b', 'x'))).toEqual([]);
+  expect(told(started('a'), done('a', 'x'), started('b'), done('b', 'y'))).toEqual([]);
+  expect(told(started('a'), done('a', 'x'), started('b'), done('b', 'x', true))).toEqual([]);
+});
+
 /** Keys that would stay for ever. */
 async function immortal(client: Redis): Promise<string[]> {
   const keys = await client.keys('*');
