@@ -52,6 +52,7 @@ export interface BuildOptions extends ExecutionOptions, OutputOptions, NoEffectO
   readonly queue?: string;
   /** --cache */
   readonly sharedCache?: string;
+  readonly signKey?: string;
   readonly queueFallback: 'fail' | 'local';
   readonly workerLabel: readonly string[];
   readonly workerKey?: string;
@@ -261,9 +262,9 @@ async function buildAndWrite(
 }
 
 /** --cache-from and --cache-to with what --cache says. */
-function cachesOf({ cacheFrom, cacheTo, sharedCache }: BuildOptions) {
+function cachesOf({ cacheFrom, cacheTo, sharedCache, signKey }: BuildOptions) {
   if (sharedCache === undefined) return { from: cacheFrom, to: cacheTo };
-  const { from, to } = bothWays(sharedCache);
+  const { from, to } = bothWays(sharedCache, signKey);
   return { from: [...cacheFrom, from], to: [...cacheTo, to] };
 }
 

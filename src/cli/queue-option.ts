@@ -12,6 +12,7 @@ interface QueueOptions {
   readonly queueFallback: 'fail' | 'local';
   readonly workerLabel: readonly string[];
   readonly workerKey?: string;
+  readonly signKey?: string;
 }
 
 /** STEP=LABEL; an instruction may have = itself. @throws UsageError */
@@ -31,7 +32,7 @@ function parseLabel(text: string): GivenLabel {
 export async function openQueue(
   url: string,
   request: DockerfileBuild,
-  { sharedCache, queueFallback, workerLabel, workerKey }: QueueOptions,
+  { sharedCache, queueFallback, workerLabel, workerKey, signKey }: QueueOptions,
   warn: WarningLog,
 ): Promise<BuildQueue | undefined> {
   if (sharedCache === undefined)
@@ -47,6 +48,7 @@ export async function openQueue(
     environment: request.environment ?? process.env,
     jobs: request.jobs,
     workerKey,
+    signKey,
     labels: workerLabel.map(parseLabel),
     here: { isolation, runtime, limits, network },
   });

@@ -5,7 +5,7 @@ import { sweepControlGroups } from '../executor/local/cgroup.js';
 import type { Isolation } from '../executor/local/container.js';
 import { lazyWiacSys } from '../native/wiac-sys.js';
 import { formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.js';
-import { readSignKey } from '../shared-cache/signature.js';
+import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
 import { sweepStore } from '../store/gc/sweep.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { runWorker } from '../worker/run-worker.js';
@@ -28,6 +28,7 @@ interface WorkerCommandOptions extends RegistryAccessOptions, LimitOptions {
   readonly platform?: string;
   readonly label: readonly string[];
   readonly key?: string;
+  readonly trustKey: readonly string[];
   /** HOST:PORT */
   readonly metrics?: string;
   readonly jobs?: number;
@@ -55,6 +56,7 @@ export function workerCommand(
   return withStoreAsRoot(setExitCode, async (store) => {
     const { queue, sharedCache, name, platform, label, jobs, lostAfter, grace } = options;
     const key = options.key === undefined ? undefined : readSignKey(options.key);
+    const trusted = options.trustKey.map(readTrustKey);
     const environment = process.env;
     if (store.paths.self.foundDead) sweepControlGroups();
     sweepStore(store);
@@ -93,6 +95,7 @@ export function workerCommand(
         platforms: platforms ?? [formatPlatform(hostPlatform())],
         labels: label,
         key,
+        trusted,
         slots,
         lostAfterMs: lostAfter * 1000,
         graceMs: grace * 1000,

@@ -7,7 +7,7 @@ import type { RegistryOptions } from '../oci/registry/registry.js';
 import { bothWays } from '../shared-cache/both-ways.js';
 import type { LayerBlobs } from '../shared-cache/layer-blobs.js';
 import { openLayerBlobs } from '../shared-cache/layer-blobs.js';
-import { readTrustKey } from '../shared-cache/signature.js';
+import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
 import { parseCacheTo } from '../shared-cache/spec.js';
 import { QueueError } from '../util/errors.js';
 import { semaphore } from '../util/semaphore.js';
@@ -31,8 +31,10 @@ export interface QueueRequest {
   readonly environment: NodeJS.ProcessEnv;
   /** Steps at the same time, on workers and here. */
   readonly jobs: number | undefined;
-  /** File with the public key of the workers that secrets may go to. */
+  /** File with the public key of the only workers that may have steps and secrets. */
   readonly workerKey: string | undefined;
+  /** File with the private key that jobs are signed with. */
+  readonly signKey: string | undefined;
   /** Steps of the command line that want a worker with a label. */
   readonly labels: readonly GivenLabel[];
   /** How steps that don't travel are carried out here. */
@@ -75,12 +77,13 @@ export async function openBuildQueue(request: QueueRequest): Promise<BuildQueue>
   const { checkAddress, openRedis } = await import('../executor/queue/redis-link.js');
   checkAddress(url);
   const workerKey = request.workerKey === undefined ? undefined : readTrustKey(request.workerKey);
+  const signKey = request.signKey === undefined ? undefined : readSignKey(request.signKey);
   const blobs = await openCacheBlobs(cache, registry, environment);
   const { queueExecutor } = await import('../executor/queue/queue-executor.js');
   let opened: Promise<Coordinator> | undefined;
   const coordinator = (): Promise<Coordinator> => {
     opened ??= import('../executor/queue/coordinator.js').then(({ openCoordinator }) =>
-      openCoordinator(url),
+      openCoordinator(url, { workerKey, signKey }),
     );
     return opened;
   };
@@ -92,6 +95,7 @@ export async function openBuildQueue(request: QueueRequest): Promise<BuildQueue>
         coordinator,
         blobs,
         workerKey,
+        signKey,
         local: lazyExecutor({ ...machine, ...here }),
         label: (step) => labelOf(step, labels, lines),
       }),

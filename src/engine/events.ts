@@ -78,6 +78,8 @@ export type BuildEvent =
       readonly bytes: number;
       /** COPY: how many files were hard-linked from a former layer. */
       readonly linked: number;
+      /** Nothing ran: the worker that it was sent to had it. */
+      readonly cached?: true;
     }
   | { readonly type: 'failed'; readonly step: StepId; readonly message: string }
   /** Ended for what happened elsewhere: another step failed, or somebody pressed Ctrl-C. */

@@ -169,11 +169,18 @@ export interface StepServices {
   readonly ahead?: ExecutionIo['ahead'];
 }
 
+/** What a step has come to. */
+export interface ExecutedStep {
+  /** It has another key than the step when its context has changed. */
+  readonly record: StepRecord;
+  /** Nothing ran: the executor had it. */
+  readonly isCached: boolean;
+}
+
 /**
  * Has a step carried out and makes its layer visible: rename first, then one transaction, which other
  * steps need not wait for. Whatever stops it in between leaves garbage in tmp/ or layers/, never an
  * entry that is wrong.
- * @returns the entry, which has another key than the step when its context has changed
  */
 export async function executeStep(
   session: BuildSession,
@@ -182,7 +189,7 @@ export async function executeStep(
   reads: readonly StepState[],
   found: ContentLookup,
   { findCopied, publisher, release, ahead }: StepServices,
-): Promise<StepRecord> {
+): Promise<ExecutedStep> {
   const { store, emit } = session;
   const { step } = keyed;
   await session.shells?.quiet(session.signal);
@@ -196,6 +203,7 @@ export async function executeStep(
   });
   const inputs = await getInputs(session, keyed, base, reads, found);
   const made = await carryOut(session, keyed, inputs, found, ahead);
+  const isCached = made.found?.cached === true;
   const draft = await draftOfArtifact(session, made);
   let isHandedOver = false;
   try {
@@ -226,8 +234,9 @@ export async function executeStep(
       files,
       bytes,
       linked,
+      ...(isCached ? { cached: true } : {}),
     });
-    return record;
+    return { record, isCached };
   } catch (error) {
     if (draft && !isHandedOver) abandonDraft(store.paths, draft, (id) => isPublished(store, id));
     throw error;

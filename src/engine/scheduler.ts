@@ -171,12 +171,13 @@ export async function resolveOpen(
     const content = looksElsewhere ? NOT_LOOKED : await lookupContent(session, keyed, base, reads);
     if (content.record)
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
-    const record = await run.inSlot(step, () => {
+    const { record, isCached } = await run.inSlot(step, () => {
       session.signal.throwIfAborted();
       const services = { findCopied, publisher, release, ahead };
       return executeStep(session, keyed, base, reads, content, services);
     });
-    run.executed += 1;
+    if (isCached) run.cached += 1;
+    else run.executed += 1;
     session.madeNow?.add(record.key);
     return stateAfter(base, record, { key: record.key, step });
   } finally {

@@ -197,6 +197,8 @@ export interface LayerArtifact {
     readonly reads: Json | undefined;
     /** COPY: what it took. */
     readonly files: readonly SelectionInput[];
+    /** It was there: nothing ran for this build. */
+    readonly cached: boolean;
   };
 }
 

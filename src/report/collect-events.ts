@@ -180,7 +180,12 @@ function changeOf(build: CollectedBuild, event: Timed<StepEvent>): Partial<Colle
     }
     case 'finished': {
       const { durationMs: duration, files, bytes, linked } = event;
-      return { status: 'ran', duration, end: at, made: { files, bytes, linked } };
+      return {
+        status: event.cached ? 'cached' : 'ran',
+        duration,
+        end: at,
+        made: { files, bytes, linked },
+      };
     }
     case 'failed':
     case 'stopped': {

@@ -155,7 +155,7 @@ export function openBuildView(): {
         return change(event.step, { unfinished: shownLine(event.text, false) });
       case 'finished':
         return change(event.step, {
-          status: 'done',
+          status: event.cached ? 'cached' : 'done',
           durationMs: event.durationMs,
           bytes: event.bytes,
           unfinished: '',

@@ -75,7 +75,8 @@ function rawText(
     case 'finished': {
       const linked = event.linked > 0 ? `, ${event.linked} linked` : '';
       const size = `${event.files} files${linked}, ${formatBytes(event.bytes)}`;
-      return `${name(event.step)} done in ${formatDuration(event.durationMs)} (${size})`;
+      const end = event.cached ? 'was cached there' : `done in ${formatDuration(event.durationMs)}`;
+      return `${name(event.step)} ${end} (${size})`;
     }
     case 'lint':
       return describeWarnings(event.warnings);

@@ -146,7 +146,10 @@ export function rawJsonProgress(
       case 'started':
         return update(event.step, { started: timestamp });
       case 'finished':
-        return update(event.step, { completed: timestamp });
+        return update(event.step, {
+          completed: timestamp,
+          ...(event.cached ? { cached: true } : {}),
+        });
       case 'failed':
         return update(event.step, { completed: timestamp, error: event.message });
       case 'stopped':

@@ -128,7 +128,10 @@ export function openSummary(title = 'wiac build'): Summary {
           why: event.why ? describeExplanation(event.why, name) : '',
         });
       case 'finished':
-        return change(event.step, { durationMs: event.durationMs });
+        return change(event.step, {
+          durationMs: event.durationMs,
+          ...(event.cached ? { ended: 'hit' } : {}),
+        });
       case 'failed':
       case 'stopped':
         return change(event.step, { ended: event.type });

@@ -18,6 +18,7 @@ import type {
   WireStep,
 } from '../executor/queue/queue-protocol.js';
 import { HOLDERS_KEPT_S, KEYS, MOST_STARTS } from '../executor/queue/queue-protocol.js';
+import { isBelieved, signOutcome } from '../executor/queue/queue-trust.js';
 import { readEntry } from '../executor/queue/step-listener.js';
 import type { ContentKey } from '../keys/digest.js';
 import type { KeyedStep } from '../keys/inputs.js';
@@ -86,14 +87,15 @@ export function toFailure(error: unknown, hideIn: StepSecrets['hideIn']): WireFa
 
 /** A result of another worker, or of this one before. */
 async function findDone(
-  { redis }: ChainContext,
+  { redis, key: fleet }: ChainContext,
   { key, skipsCache }: WireStep,
   base: ChainJob['base'],
 ): Promise<StepOutcome | undefined> {
   if (skipsCache) return undefined;
   const [entry] = await redis.xrevrange(KEYS.step(key), '+', '-', 'COUNT', 1);
   const last = entry && lastStart([readEntry(entry)]).last;
-  return last?.type === 'done' && isMadeOn(last.outcome, base) ? last.outcome : undefined;
+  if (last?.type !== 'done' || !isMadeOn(last.outcome, base)) return undefined;
+  return isBelieved(key, last, fleet) ? last.outcome : undefined;
 }
 
 function after(
@@ -302,7 +304,8 @@ async function carryOutStep(
     const made = await begin().catch((error: unknown) =>
       conclude(context, wire, report, lease, hideIn, error),
     );
-    await report.say({ type: 'done', worker: name, outcome: made.outcome });
+    const signed = signOutcome(wire.key, made.outcome, context.key);
+    await report.say({ type: 'done', worker: name, ...signed });
     await forgetStarts(redis, wire.key);
     end = 'done';
     await noteHeld(context, made.outcome);

@@ -3,13 +3,16 @@ import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Job } from 'bullmq';
+import type { Redis } from 'ioredis';
 import { parseJob, parseVersion } from '../executor/queue/parse-queue.js';
 import type { Announcement, WireStep } from '../executor/queue/queue-protocol.js';
-import { KEYS, OWN_VERSION, ownQueueName, queueName } from '../executor/queue/queue-protocol.js';
+import { KEYS, OWN_VERSION, ownQueueName } from '../executor/queue/queue-protocol.js';
+import { checkJob, servedQueues, splitJob, takenLabels } from '../executor/queue/queue-trust.js';
 import { dropQueue, openRedis } from '../executor/queue/redis-link.js';
-import { keyLabel } from '../executor/queue/sealed-secrets.js';
+import type { DefinitionKey } from '../keys/digest.js';
 import { QueueError } from '../util/errors.js';
-import { carryOutChain, GivenBackError } from './carry-out-chain.js';
+import { carryOutChain, GivenBackError, toFailure } from './carry-out-chain.js';
+import { openReport } from './step-report.js';
 import type { JobEnd } from './take-jobs.js';
 import { takeJobs } from './take-jobs.js';
 import type { WorkerMachine } from './worker-session.js';
@@ -24,6 +27,8 @@ export interface WorkerOptions {
   readonly labels: readonly string[];
   /** Private key of its fleet: it may have secrets. */
   readonly key: KeyObject | undefined;
+  /** Public keys of the only builds that it works for; none: it works for all that do not sign. */
+  readonly trusted: readonly KeyObject[];
   /** Steps at the same time. */
   readonly slots: number;
   /** Others take its steps over when it was not heard of for so long. ms */
@@ -38,17 +43,23 @@ export interface WorkerOptions {
   readonly afterChain: () => Promise<void>;
 }
 
-/** With those of steps that have secrets: a step wants one label at most. */
-function allLabels(labels: readonly string[], key: KeyObject | undefined): readonly string[] {
-  if (!key) return labels;
-  const own = keyLabel(key);
-  return [...labels, own, ...labels.map((label) => `${label}.${own}`)];
+/** Tells who waits for a job that it will not be carried out. @param id the key of its first step, if it is a job */
+async function tellRefusal(
+  redis: Redis,
+  worker: string,
+  id: string | undefined,
+  error: unknown,
+): Promise<void> {
+  if (!/^[0-9a-f]{64}$/.test(id ?? '')) return;
+  const failure = toFailure(error, (text) => text);
+  await openReport(redis, id as DefinitionKey).say({ type: 'failed', worker, failure });
 }
 
 /** Runs until the signal. @throws QueueError when the queue can't be reached */
 export async function runWorker(machine: WorkerMachine, options: WorkerOptions): Promise<void> {
-  const { url, name, platforms, key, slots, lostAfterMs, graceMs, signal, log } = options;
-  const labels = allLabels(options.labels, key);
+  const { url, name, platforms, key, trusted, slots, lostAfterMs, graceMs, signal, log } = options;
+  const labels = takenLabels(options.labels, key, trusted);
+  const signedOnly = trusted.length > 0;
   const link = await openRedis(url);
   const { redis } = link;
   const id = randomBytes(8).toString('hex');
@@ -64,6 +75,7 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
       name,
       platforms,
       labels,
+      ...(signedOnly ? { signedOnly } : {}),
       slots,
       running: [...running.values()].map(({ key }) => key),
       done,
@@ -79,7 +91,8 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
   };
 
   const carryOut = async (job: Job, token: string): Promise<JobEnd> => {
-    const text = typeof job.data === 'string' ? job.data : '';
+    const given = splitJob(typeof job.data === 'string' ? job.data : '');
+    const { text } = given;
     const attempt = `${id}:${token}:${job.id}`;
     try {
       const { protocol, wiac } = parseVersion(text);
@@ -87,6 +100,7 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
         throw new QueueError(
           `a job of wiac ${wiac} (protocol ${protocol}) is none for wiac ${OWN_VERSION.wiac} (protocol ${OWN_VERSION.protocol})`,
         );
+      checkJob(given, trusted);
       const chain = parseJob(text);
       const context = {
         machine,
@@ -112,6 +126,7 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
       const { message } = error as Error;
       if (!(error instanceof GivenBackError)) {
         log(`refuses a job: ${message}`);
+        await tellRefusal(redis, name, job.id, error).catch(() => {});
         return { kind: 'refused', error: error as Error };
       }
       log(`gives its step back: ${message}`);
@@ -119,15 +134,11 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
     }
   };
 
-  const queues = [
-    ownQueueName(id),
-    ...platforms.flatMap((platform) => [
-      ...labels.map((label) => queueName(platform, label)),
-      queueName(platform),
-    ]),
-  ];
+  const queues = servedQueues({ id, platforms, labels, signedOnly });
   const jobs = await takeJobs(link, queues, slots, lostAfterMs, carryOut);
   await announce();
+  // Redis may have been started again, without its data.
+  redis.on('ready', announceSoon);
   const renewal = setInterval(announceSoon, lostAfterMs / 3);
   try {
     log(`${name} waits for steps of ${[...platforms, ...options.labels].join(', ')}`);

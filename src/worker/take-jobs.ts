@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, Worker } from 'bullmq';
-import { KEYS } from '../executor/queue/queue-protocol.js';
+import { KEPT_S, KEYS } from '../executor/queue/queue-protocol.js';
 import type { RedisLink } from '../executor/queue/redis-link.js';
 
 /** BullMQ puts a marker there when a job comes: one that was missed costs so long. Seconds. */
@@ -21,6 +21,9 @@ export type JobEnd =
   | { readonly kind: 'refused'; readonly error: Error }
   /** It waits in its queue again. */
   | { readonly kind: 'given back' };
+
+/** What BullMQ keeps of a queue that is empty. */
+const LEFT_OVER = ['events', 'id', 'meta'];
 
 /** @param ttlMs others take a job over so long after its worker was last heard of */
 export async function takeJobs(
@@ -54,6 +57,12 @@ export async function takeJobs(
     }),
   );
 
+  /** BullMQ itself would keep it for ever. */
+  const limitLife = (queue: string): void => {
+    const commands = link.redis.pipeline();
+    for (const name of LEFT_OVER) commands.expire(`${KEYS.queues}:${queue}:${name}`, KEPT_S);
+    void commands.exec().catch(() => {});
+  };
   const run = async (job: Job, token: string): Promise<void> => {
     const renewal = setInterval(() => void job.extendLock(token, ttlMs).catch(() => {}), ttlMs / 3);
     try {
@@ -68,6 +77,7 @@ export async function takeJobs(
       // Redis has lost it, or another worker has taken it over: its steps' streams are what counts.
     } finally {
       clearInterval(renewal);
+      limitLife(job.queueName);
     }
   };
   const takeOne = async (): Promise<boolean> => {

@@ -47,7 +47,10 @@ const SAMPLES: { readonly [T in BuildEvent['type']]: Required<Extract<BuildEvent
     placed: { type: 'placed', step, worker: 'w1' },
     output: { type: 'output', step, text: '\x1b' },
     unfinished: { type: 'unfinished', step, text: '' },
-    finished: { type: 'finished', step, durationMs: 1, files: 1, bytes: 1, linked: 0 },
+    finished: {
+      ...{ type: 'finished', step, durationMs: 1, files: 1, bytes: 1, linked: 0 },
+      cached: true,
+    },
     failed: { type: 'failed', step, message: '' },
     stopped: { type: 'stopped', step },
     transfer: {

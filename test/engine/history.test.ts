@@ -187,8 +187,11 @@ const said = (step: string, text: string) =>
 test('totals count what makes a layer', () => {
   const { add, totals } = countTotals();
   const events: RecordedEvent[] = [planned, { ...cached, step: id('s1') }, cached, failed];
+  const made = { durationMs: 9, files: 1, bytes: 1, linked: 0, at: 6 };
+  // A worker had it.
+  events.push({ type: 'finished', step: id('s2'), ...made, cached: true });
   events.forEach(add);
-  expect(totals()).toEqual({ cached: 1, executed: 1, savedMs: 5, failed: ['[app 3/3]'] });
+  expect(totals()).toEqual({ cached: 2, executed: 1, savedMs: 5, failed: ['[app 3/3]'] });
 });
 
 describe('a log', () => {

@@ -1,84 +1,70 @@
 /**
- * Random Dockerfiles and random edits of them and of their context. After every edit the result is
- * what the model says, and exactly the steps ran whose inputs no build before had; at the end of
- * each sequence a build in an empty store gives the same files. An edit may happen while a build
- * runs: what that builds is one state of each file or another, and the next build must be right. WIAC_MODEL_RUNS is the number of
- * sequences, which are others each time then.
+ * Random Dockerfiles and random edits of them and of their context (see sequence.ts), here and through a
+ * queue. WIAC_MODEL_RUNS is the number of sequences, which are others each time then.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { openBuildQueue } from '../../src/engine/build-queue.js';
+import { startFleet } from '../support/fleet.js';
 import { buildHere } from '../support/in-process.js';
-import type { Program } from './model.js';
-import { getDockerfile, listing, predict } from './model.js';
-import type { Edit, World } from './world.js';
-import { apply, editFile, editing, mounted, newWorld, program } from './world.js';
+import type { Builder } from './sequence.js';
+import { runSequence } from './sequence.js';
+import { editing, program } from './world.js';
 
-/** Builds and compares. @returns the files */
-async function check(world: World, store: string, empty: string, seen: Set<string>) {
-  writeFileSync(join(world.root, 'Dockerfile'), getDockerfile(world.program));
-  const { files, steps: predicted } = predict(world.program, world);
-  const expected = predicted.filter(({ inputs }) => {
-    const isNew = !seen.has(inputs);
-    seen.add(inputs);
-    return isNew;
-  });
-  const { lowerdirs, ran } = await buildHere(store, world.root);
-  const actual = await mounted(lowerdirs, empty);
-  const steps = (texts: readonly string[]) => (world.raced ? undefined : [...texts].sort());
-  expect({ files: actual, ran: steps(ran) }).toEqual({
-    files: listing(files),
-    ran: steps(expected.map(({ text }) => text)),
-  });
-  return actual;
-}
+const RUNS = process.env.WIAC_MODEL_RUNS;
 
-/** Edits a file some milliseconds after a build has begun. */
-async function editDuring(
-  world: World,
-  store: string,
-  { path: name, value: text, after }: Extract<Edit, { edit: 'during' }>,
+/** CI looks at the same sequences each time: what it says must be about the change. */
+async function runAll(
+  build: Builder,
+  numRuns: number,
+  around: (sequence: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  world.raced = true;
-  const building = buildHere(store, world.root);
-  const editing = (async () => {
-    await new Promise((resume) => setTimeout(resume, after));
-    await editFile(world, { edit: 'content', path: name, value: text });
-  })();
-  await Promise.all([building, editing]);
-}
-
-async function sequence(written: Program, edits: readonly Edit[]): Promise<void> {
-  const place = mkdtempSync(join(tmpdir(), 'wiac-model-'));
-  try {
-    const empty = join(place, 'empty');
-    mkdirSync(empty);
-    const world = await newWorld(join(place, 'context'), written);
-    const store = join(place, 'store');
-    const seen = new Set<string>();
-    let files = await check(world, store, empty, seen);
-    for (const edit of edits) {
-      if (edit.edit === 'during') await editDuring(world, store, edit);
-      else await apply(world, edit);
-      files = await check(world, store, empty, seen);
-    }
-    const fresh = await buildHere(join(place, 'fresh'), world.root);
-    expect(files).toEqual(await mounted(fresh.lowerdirs, empty));
-  } finally {
-    rmSync(place, { recursive: true, force: true });
-  }
-}
-
-test('cached builds give what the model says, and run what it says', async () => {
   const property = fc.asyncProperty(
     program,
     fc.array(editing, { minLength: 1, maxLength: 4 }),
-    sequence,
+    (written, edits) => around(() => runSequence(build, written, edits)),
   );
-  const runs = process.env.WIAC_MODEL_RUNS;
-  // CI looks at the same sequences each time: what it says must be about the change.
-  const chosen = runs === undefined ? { numRuns: 20, seed: 5 } : { numRuns: Number(runs) };
+  const chosen = RUNS === undefined ? { numRuns, seed: 5 } : { numRuns: Number(RUNS) };
   await fc.assert(property, { ...chosen, interruptAfterTimeLimit: 3_600_000 });
+}
+
+test('cached builds give what the model says, and run what it says', async () => {
+  await runAll(buildHere, 20, (sequence) => sequence());
+}, 3_600_000);
+
+test('and so they do when a worker of a queue runs the steps', async () => {
+  const fleet = await startFleet();
+  try {
+    let placed = 0;
+    /** A worker that knows nothing yet, nor does Redis. */
+    const ownWorker = async (sequence: () => Promise<void>) => {
+      await fleet.redis.client.flushall();
+      const worker = await fleet.work('anna', '-j', '2');
+      await sequence().finally(() => worker.kill('SIGTERM'));
+    };
+    const build: Builder = async (store, path) => {
+      const queue = await openBuildQueue({
+        url: fleet.redis.url,
+        cache: fleet.cache,
+        registry: {},
+        environment: process.env,
+        jobs: undefined,
+        workerKey: undefined,
+        signKey: undefined,
+        labels: [],
+        here: { isolation: 'namespaces', runtime: undefined, limits: {}, network: 'host' },
+      });
+      try {
+        const built = await buildHere(store, path, { queue });
+        placed += built.placed;
+        return built;
+      } finally {
+        await queue.close();
+      }
+    };
+    await runAll(build, 4, ownWorker);
+    expect(placed).toBeGreaterThan(8);
+  } finally {
+    await fleet.stop();
+  }
 }, 3_600_000);

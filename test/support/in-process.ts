@@ -1,6 +1,7 @@
 /** Builds and checks within the test's own process: a fifth of the time of a command. */
 
 import { buildDockerfile } from '../../src/engine/build-dockerfile.js';
+import type { BuildQueue } from '../../src/engine/build-queue.js';
 import type { BuildEvent } from '../../src/engine/events.js';
 import { exportResult } from '../../src/engine/exports/export-result.js';
 import { parseOutput } from '../../src/engine/exports/output-spec.js';
@@ -17,6 +18,8 @@ export interface Built {
   readonly lowerdirs: string;
   /** Texts of the steps that ran, in the order in which they began. */
   readonly ran: readonly string[];
+  /** How many steps workers began. */
+  readonly placed: number;
   /** Lines that programs wrote. */
   readonly output: readonly string[];
 }
@@ -26,6 +29,8 @@ export interface HereOptions {
   readonly names?: readonly string[];
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly executor?: BuildRequest['executor'];
+  /** Its steps go there. */
+  readonly queue?: BuildQueue;
   readonly cacheFrom?: readonly string[];
   readonly cacheTo?: readonly string[];
   readonly secrets?: Readonly<Record<string, string>>;
@@ -45,13 +50,14 @@ export async function buildHere(
   // The disk is not what these tests are about.
   const store = await openStore(root, 'none');
   const events: BuildEvent[] = [];
-  const { names, buildArgs, executor, cacheFrom, cacheTo, secrets = {}, signal } = options;
+  const { names, buildArgs, queue, cacheFrom, cacheTo, secrets = {}, signal } = options;
   try {
     const result = await buildDockerfile(store, {
       context: path,
       names,
       buildArgs,
-      executor,
+      executor: queue?.executor ?? options.executor,
+      inSlot: queue?.inSlot,
       cacheFrom,
       cacheTo,
       secret: (id) => (secrets[id] === undefined ? undefined : Buffer.from(secrets[id])),
@@ -66,11 +72,16 @@ export async function buildHere(
       await exportResult(store, result, { outputs: [parseOutput(options.output)], names: [] });
     const { lowerdirs, named } = result;
     const texts = new Map(named.plan.steps.map(({ id, text }) => [id, text]));
-    const ran = events.flatMap((event) =>
-      event.type === 'started' ? [texts.get(event.step) ?? ''] : [],
+    // A worker may have had it.
+    const had = new Set(
+      events.flatMap((event) => (event.type === 'finished' && event.cached ? [event.step] : [])),
     );
+    const ran = events.flatMap((event) =>
+      event.type === 'started' && !had.has(event.step) ? [texts.get(event.step) ?? ''] : [],
+    );
+    const placed = events.filter(({ type }) => type === 'placed').length;
     const output = events.flatMap((event) => (event.type === 'output' ? [event.text] : []));
-    return { lowerdirs, ran, output };
+    return { lowerdirs, ran, placed, output };
   } finally {
     await closeStore(store);
   }

@@ -22,7 +22,7 @@ export interface RedisServer {
   readonly data: string;
   readonly client: Redis;
   /** Ends it, and starts it again at the same port, with what it has kept. */
-  readonly restart: () => Promise<void>;
+  readonly restart: (signal?: NodeJS.Signals) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
@@ -44,8 +44,8 @@ export async function startRedis(flags: readonly string[] = ['--save', '']): Pro
   let server = await start();
   const client = new Redis({ port, retryStrategy: () => 50, maxRetriesPerRequest: null });
   client.on('error', () => {});
-  const end = async () => {
-    server.kill('SIGTERM');
+  const end = async (signal: NodeJS.Signals = 'SIGTERM') => {
+    server.kill(signal);
     await ended(server);
   };
   return {
@@ -53,8 +53,8 @@ export async function startRedis(flags: readonly string[] = ['--save', '']): Pro
     port,
     data,
     client,
-    async restart() {
-      await end();
+    async restart(signal) {
+      await end(signal);
       server = await start();
     },
     async stop() {
@@ -75,15 +75,15 @@ export interface WorkerProcess {
   readonly kill: (signal: NodeJS.Signals) => Promise<void>;
 }
 
-/** Starts `wiac worker`. @param flags further ones */
+/** Starts `wiac worker`. @param flags further ones @param root of its store */
 export async function startWorker(
   name: string,
   queue: string,
   cache: string,
   flags: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
+  root = join(tempDir(), 'store'),
 ): Promise<WorkerProcess> {
-  const root = join(tempDir(), 'store');
   const own = ['worker', '--queue', queue, '--cache', cache, '--name', name];
   const child = spawn(process.execPath, [WIAC, ...own, '--lost-after', '2', ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],

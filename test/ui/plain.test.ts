@@ -67,6 +67,10 @@ test.each<[string, BuildEvent]>([
     '[0 2/2] done in 1.50s (3 files, 1.00 kB)\n',
     { type: 'finished', step, durationMs: 1500, files: 3, bytes: 1000, linked: 0 },
   ],
+  [
+    '[0 2/2] was cached there (3 files, 1.00 kB)\n',
+    { type: 'finished', step, durationMs: 9, files: 3, bytes: 1000, linked: 0, cached: true },
+  ],
   ['[0 2/2] stopped\n', { type: 'stopped', step }],
   // The error message that ends the command says it.
   ['', { type: 'failed', step, message: 'x' }],

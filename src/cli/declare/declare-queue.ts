@@ -44,7 +44,11 @@ export function queueOptions(command: Command): Command {
     )
     .option(
       '--worker-key <file>',
-      'public key (ed25519, PEM) of workers that may have secrets; without it steps with secrets run here',
+      'public key (ed25519, PEM) of the workers that may have steps, also those with secrets: only what they\nsigned counts; without it steps with secrets run here',
+    )
+    .option(
+      '--sign-key <file>',
+      'private key (ed25519, PEM) that is put under what goes to workers (wiac worker --trust-key), and under\nthe entries of --cache',
     );
 }
 
@@ -106,6 +110,12 @@ export function addWorker(program: Command, setExitCode: SetExitCode): void {
     .option(
       '--key <file>',
       'private key (ed25519, PEM) that builds know this worker by (--worker-key): it may have secrets then',
+    )
+    .option(
+      '--trust-key <file>',
+      'it works only for builds that sign with this key (ed25519, PEM; wiac build --sign-key); can be given several times',
+      collect,
+      [],
     )
     .option('--metrics <host:port>', 'serve metrics for Prometheus at http://HOST:PORT/metrics')
     .option(

@@ -24,7 +24,8 @@ export function countTotals(): TotalsCounter {
         cached += 1;
         savedMs += event.durationMs;
       }
-      if ((event.type === 'finished' || event.type === 'failed') && counts(event.step))
+      if (event.type === 'finished' && event.cached && counts(event.step)) cached += 1;
+      else if ((event.type === 'finished' || event.type === 'failed') && counts(event.step))
         executed += 1;
       if (event.type === 'failed') failed.push(steps.get(event.step)?.name ?? event.step);
     },

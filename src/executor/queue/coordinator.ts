@@ -5,18 +5,20 @@
  * finds there what runs and what was done. Who finds neither a job nor a worker at a step puts it into the
  * queue anew; the definition key is the job's id, so it is there once.
  */
+import type { KeyObject } from 'node:crypto';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { QueueError } from '../../util/errors.js';
 import type { ChainJob, StepMessage, StepOutcome, WireFailure } from './queue-protocol.js';
 import { KEYS, SECRET_S } from './queue-protocol.js';
+import { isBelieved } from './queue-trust.js';
 import type { RedisLink } from './redis-link.js';
 import { openRedis, shownAddress } from './redis-link.js';
 import type { SecretRequest } from './sealed-secrets.js';
 import { answerName } from './sealed-secrets.js';
 import type { WantedStep } from './send-chain.js';
-import { openSender } from './send-chain.js';
+import { openSender, PATIENCE_MS } from './send-chain.js';
 import type { Heard, StepListener } from './step-listener.js';
 import { openListener, readEntry } from './step-listener.js';
 
@@ -26,8 +28,6 @@ const WATCH_MS = 1000;
 const LOOKS = 2;
 /** A step is asked for so often in one build: its layer may get lost. */
 const MOST_TIMES = 3;
-/** Redis or the last worker may be away so long before the build fails. ms */
-const PATIENCE_MS = 60_000;
 
 /** Who is told what a step does. */
 export interface StepEar {
@@ -63,6 +63,14 @@ export interface Coordinator {
   readonly close: () => Promise<void>;
 }
 
+/** How a build comes to a step. */
+interface Beginning {
+  /** Where to listen from. */
+  readonly from: string;
+  /** It came to its end before. */
+  readonly isDone: boolean;
+}
+
 /** The stream from its last start on: where to begin to listen. Pure. */
 export function lastStart(entries: readonly Heard[]): {
   readonly from: string;
@@ -86,33 +94,45 @@ function isEnd({ type }: StepMessage): boolean {
   return type === 'done' || type === 'failed' || type === 'given back';
 }
 
+/** The keys of a build. */
+export interface BuildKeys {
+  /** Public key of the only workers whose results count; undefined: anybody's do. */
+  readonly workerKey: KeyObject | undefined;
+  /** Private key that its jobs are signed with. */
+  readonly signKey: KeyObject | undefined;
+}
+
 /** @throws QueueError when the queue can't be reached */
-export async function openCoordinator(url: string): Promise<Coordinator> {
+export async function openCoordinator(url: string, keys: BuildKeys): Promise<Coordinator> {
   const link = await openRedis(url);
   try {
-    return await coordinate(link, shownAddress(url));
+    return await coordinate(link, shownAddress(url), keys);
   } catch (error) {
     link.close();
     throw error;
   }
 }
 
-async function coordinate(link: RedisLink, address: string): Promise<Coordinator> {
+async function coordinate(
+  link: RedisLink,
+  address: string,
+  { workerKey, signKey }: BuildKeys,
+): Promise<Coordinator> {
   const { redis } = link;
   const id = randomUUID();
   const listener: StepListener = openListener(id, redis, link.another());
-  const sender = await openSender(link, id);
+  const sender = await openSender(link, id, signKey);
   /** How often steps were asked for. */
   const begun = new Map<DefinitionKey, number>();
 
-  /** Joins what runs, takes what was done, or sends it. @returns where to listen from */
-  const begin = async (wanted: WantedStep, ear: StepEar): Promise<string> => {
+  /** Joins what runs, takes what was done, or sends it. */
+  const begin = async (wanted: WantedStep, ear: StepEar): Promise<Beginning> => {
     const { step, base } = wanted;
     const { key } = step;
     const times = begun.get(key) ?? 0;
     begun.set(key, times + 1);
     const ahead = sender.takeAhead(key);
-    if (ahead !== undefined) return ahead;
+    if (ahead !== undefined) return { from: ahead, isDone: false };
     if (times >= MOST_TIMES)
       throw new QueueError('the layer of a step is lost again and again', {
         hint: 'does the cache keep what is pushed, and do workers use the same one (--cache)?',
@@ -120,18 +140,23 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
     if (times > 0) {
       // What was found the first time was of no use: its layer is gone, or was never what it should be.
       await redis.del(KEYS.step(key));
-      return sender.send(wanted);
+      return { from: await sender.send(wanted), isDone: false };
     }
     const entries = await redis.xrange(KEYS.step(key), '-', '+');
     const { from, last, started } = lastStart(entries.map(readEntry));
-    if (last?.type === 'done' && !step.skipsCache && isMadeOn(last.outcome, base)) {
+    if (
+      last?.type === 'done' &&
+      !step.skipsCache &&
+      isMadeOn(last.outcome, base) &&
+      isBelieved(key, last, workerKey)
+    ) {
       const { layer } = last.outcome;
-      if (!layer || (await ear.hasBlob(layer.blob.digest))) return from;
+      if (!layer || (await ear.hasBlob(layer.blob.digest))) return { from, isDone: true };
     }
     const runs = started && last !== undefined && !isEnd(last) && (await sender.isInHands(key));
-    if (!runs) return sender.send(wanted);
+    if (!runs) return { from: await sender.send(wanted), isDone: false };
     await sender.want(key);
-    return from;
+    return { from, isDone: false };
   };
 
   /** Sends a step again that is in nobody's hands any more: a worker died, or Redis has lost it. */
@@ -179,7 +204,11 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
           else if (message.type === 'failed') {
             stop();
             refuse(new WorkerFailure(message.worker, message.failure));
-          } else if (message.type === 'done' && isMadeOn(message.outcome, wanted.base)) {
+          } else if (
+            message.type === 'done' &&
+            isMadeOn(message.outcome, wanted.base) &&
+            isBelieved(wanted.step.key, message, workerKey)
+          ) {
             stop();
             resume(message.outcome);
           }
@@ -204,10 +233,11 @@ async function coordinate(link: RedisLink, address: string): Promise<Coordinator
       });
       aborted.catch(() => {});
       try {
-        const from = await Promise.race([begin(wanted, ear), aborted]);
+        const { from, isDone } = await Promise.race([begin(wanted, ear), aborted]);
         const watching = watch(wanted, signal);
         watching.catch(() => {});
-        return await Promise.race([follow(wanted, from, ear, signal), watching, aborted]);
+        const outcome = await Promise.race([follow(wanted, from, ear, signal), watching, aborted]);
+        return isDone ? { ...outcome, cached: true } : outcome;
       } finally {
         over.abort();
         await sender.unwant([key]).catch(() => {});

@@ -28,8 +28,9 @@ import type { Coordinator } from './coordinator.js';
 import { WorkerFailure } from './coordinator.js';
 import { obstacle } from './portable-step.js';
 import type { StepOutcome, WireLayer, WireStep } from './queue-protocol.js';
+import { jobLabel } from './queue-trust.js';
 import type { SecretRequest } from './sealed-secrets.js';
-import { keyLabel, sealSecrets, secretIds } from './sealed-secrets.js';
+import { sealSecrets, secretIds } from './sealed-secrets.js';
 
 /** Where layers go between coordinators and workers. */
 export interface BlobPlace {
@@ -45,8 +46,10 @@ export interface QueueExecution<Sources> {
   readonly coordinator: () => Promise<Coordinator>;
   readonly blobs: BlobPlace;
   readonly local: Executor<Sources>;
-  /** Public key of the fleet that secrets may go to; undefined: steps with secrets stay here. */
+  /** Public key of the only workers that may have steps, and secrets; undefined: steps with secrets stay here. */
   readonly workerKey: KeyObject | undefined;
+  /** Private key that jobs are signed with. */
+  readonly signKey: KeyObject | undefined;
   /** What a worker needs for this step. */
   readonly label: (step: KeyedStep) => string | undefined;
 }
@@ -96,7 +99,14 @@ export function toError({ worker, failure }: WorkerFailure, { location }: KeyedS
   }
 }
 
-function toArtifact({ layer, contentKey, files, reads, measures }: StepOutcome): LayerArtifact {
+function toArtifact({
+  layer,
+  contentKey,
+  files,
+  reads,
+  measures,
+  cached = false,
+}: StepOutcome): LayerArtifact {
   return {
     content: layer ? { kind: 'blob', layer: fromWire(layer) } : { kind: 'none' },
     ...measures,
@@ -107,7 +117,7 @@ function toArtifact({ layer, contentKey, files, reads, measures }: StepOutcome):
     tree: undefined,
     digest: undefined,
     selections: undefined,
-    found: { contentKey: contentKey as ContentKey | undefined, reads, files },
+    found: { contentKey: contentKey as ContentKey | undefined, reads, files, cached },
   };
 }
 
@@ -117,15 +127,11 @@ export function queueExecutor<Sources>({
   blobs,
   local,
   workerKey,
+  signKey,
   label: ownLabel,
 }: QueueExecution<Sources>): Executor<Sources> {
   const travels = (step: KeyedStep) => obstacle(step, workerKey !== undefined) === undefined;
-  /** Only workers that have the fleet's key get steps with secrets. */
-  const label = (step: KeyedStep): string | undefined => {
-    const own = ownLabel(step);
-    if (!workerKey || secretIds(step).length === 0) return own;
-    return [...(own === undefined ? [] : [own]), keyLabel(workerKey)].join('.');
-  };
+  const label = (step: KeyedStep) => jobLabel(ownLabel(step), workerKey, signKey);
   const placing = new Map<LayerId, Promise<WireLayer>>();
   /** Blobs that the place has, as workers say. */
   const made = new Set<string>();

@@ -128,7 +128,13 @@ export type StepMessage =
   /** It needs the step's secrets. */
   | { readonly type: 'asks'; readonly worker: string; readonly request: SecretRequest }
   | { readonly type: 'output'; readonly lines: readonly string[] }
-  | { readonly type: 'done'; readonly worker: string; readonly outcome: StepOutcome }
+  | {
+      readonly type: 'done';
+      readonly worker: string;
+      readonly outcome: StepOutcome;
+      /** By the fleet's key, over the step and the outcome; base64. */
+      readonly signature?: string;
+    }
   | { readonly type: 'failed'; readonly worker: string; readonly failure: WireFailure }
   /** The worker ends before the step does. */
   | { readonly type: 'given back'; readonly worker: string };
@@ -141,6 +147,8 @@ export interface Announcement {
   readonly name: string;
   readonly platforms: readonly string[];
   readonly labels: readonly string[];
+  /** It takes only jobs with one of its labels, which are signed with a key that it trusts. */
+  readonly signedOnly?: boolean | undefined;
   readonly slots: number;
   /** What it is at: definition keys. */
   readonly running: readonly string[];

@@ -4,7 +4,7 @@
  * fleet (ed25519). What is in Redis opens nothing, also later.
  */
 import type { KeyObject } from 'node:crypto';
-import { createHash, createPublicKey, sign, verify } from 'node:crypto';
+import { createHash, sign, verify } from 'node:crypto';
 import type { DefinitionKey } from '../../keys/digest.js';
 import type { KeyedStep } from '../../keys/inputs.js';
 import { QueueError } from '../../util/errors.js';
@@ -20,20 +20,10 @@ export interface SecretRequest {
 /** Secrets by id; those that the build does not have are left out. */
 export type Secrets = ReadonlyMap<string, Buffer>;
 
-/** Hex digits of a fleet's key in the name of its queues. */
-const FINGERPRINT = 16;
-
 /** Ids of the secrets that a step mounts. */
 export function secretIds(step: KeyedStep): readonly string[] {
   const mounts = step.kind === 'run' ? step.mounts : [];
   return mounts.flatMap((mount) => (mount.type === 'secret' ? [mount.id] : []));
-}
-
-/** The label of workers that have a fleet's key. @param key public or private half */
-export function keyLabel(key: KeyObject): string {
-  const half = key.type === 'private' ? createPublicKey(key) : key;
-  const bytes = half.export({ type: 'spki', format: 'der' });
-  return `key-${createHash('sha256').update(bytes).digest('hex').slice(0, FINGERPRINT)}`;
 }
 
 function signedBytes(step: DefinitionKey, key: string): Buffer {

@@ -1,6 +1,10 @@
 /** Puts chains into queues: of the worker that has what they stand on, else of whoever is free first. */
+
+import type { KeyObject } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queue } from 'bullmq';
 import type { DefinitionKey } from '../../keys/digest.js';
+import { QueueError } from '../../util/errors.js';
 import type { Candidate } from './place.js';
 import { placeChain } from './place.js';
 import type { Announcement, ChainJob, WireStep } from './queue-protocol.js';
@@ -13,6 +17,7 @@ import {
   ownQueueName,
   queueName,
 } from './queue-protocol.js';
+import { servedQueues, signJob } from './queue-trust.js';
 import type { RedisLink } from './redis-link.js';
 import { dropQueue } from './redis-link.js';
 import type { WorkerList } from './worker-list.js';
@@ -20,6 +25,10 @@ import { fits, listWorkers, missingWorker } from './worker-list.js';
 
 /** The list of workers is that old at most. ms */
 const LIST_MS = 500;
+/** Redis or the last worker may be away so long before the build fails. ms */
+export const PATIENCE_MS = 60_000;
+/** Workers say that they are there again so soon after Redis is back without its data. ms */
+const RETURN_MS = 1500;
 
 /** A step that somebody waits for, and what it stands on. */
 export interface WantedStep {
@@ -59,13 +68,22 @@ export interface ChainSender {
   readonly close: () => Promise<void>;
 }
 
-/** @param id of this coordinator */
-export async function openSender(link: RedisLink, id: string): Promise<ChainSender> {
+/**
+ * @param id of this coordinator
+ * @param signKey jobs are signed with it
+ */
+export async function openSender(
+  link: RedisLink,
+  id: string,
+  signKey: KeyObject | undefined,
+): Promise<ChainSender> {
   const { redis } = link;
   const bullmq = await import('bullmq');
   const queues = new Map<string, Queue>();
   const sent = new Map<DefinitionKey, SentJob>();
   const sentAhead = new Map<DefinitionKey, string>();
+  /** Kinds of steps that a worker was there for. */
+  const served = new Set<string>();
   let listed: { readonly at: number; readonly list: Promise<WorkerList> } | undefined;
 
   const queueOf = (name: string): Queue => {
@@ -138,11 +156,31 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     if (missing) throw missing;
   };
 
+  /** Waits for a worker that may come back: Redis may just have lost the list of them. */
+  const awaitWorker = async (wanted: WantedStep): Promise<void> => {
+    const kind = queueName(wanted.step.step.platform, wanted.label);
+    const patience = served.has(kind) ? PATIENCE_MS : RETURN_MS;
+    const begun = performance.now();
+    for (;;) {
+      try {
+        await needWorker(wanted);
+        served.add(kind);
+        return;
+      } catch (error) {
+        if (!(error instanceof QueueError) || performance.now() - begun > patience) throw error;
+        await sleep(LIST_MS);
+      }
+    }
+  };
+
   /** The job of another build, or of this one before. */
   const findJob = async (key: DefinitionKey): Promise<SentJob | undefined> => {
     const queue = await redis.get(KEYS.sent(key));
     if (queue === null || !/^[\w.+-]{1,200}$/.test(queue)) return undefined;
     const job = { queue, id: key, worker: undefined };
+    // Nobody may be there any more who has the labels of that build.
+    const { own } = await workersNow();
+    if (!own.some((worker) => servedQueues(worker).includes(queue))) return undefined;
     return (await redis.exists(jobKey(job))) > 0 ? job : undefined;
   };
 
@@ -182,11 +220,11 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     needWorker,
     async send(wanted) {
       const { base, step, ahead } = wanted;
-      await needWorker(wanted);
+      await awaitWorker(wanted);
       const steps = [step, ...ahead];
       const [from = '0', ...later] = await Promise.all(steps.map(({ key }) => ask(key)));
       const chain: ChainJob = { ...OWN_VERSION, base, steps };
-      const data = JSON.stringify(chain);
+      const data = signJob(JSON.stringify(chain), signKey);
       const other = await findJob(step.key);
       const job = other ?? (await addJob(wanted, data));
       sent.set(step.key, job);

@@ -4,6 +4,7 @@ import { QueueError } from '../../util/errors.js';
 import { parseAnnouncement, parseStranger } from './parse-queue.js';
 import type { Announcement } from './queue-protocol.js';
 import { KEYS, OWN_VERSION } from './queue-protocol.js';
+import { keysOfLabel } from './queue-trust.js';
 
 /** Workers that are alive. */
 export interface WorkerList {
@@ -46,11 +47,40 @@ function describeVersion({ wiac, protocol }: Pick<Announcement, 'protocol' | 'wi
 
 /** Does a worker take such steps? */
 export function fits(
-  { platforms, labels }: Pick<Announcement, 'platforms' | 'labels'>,
+  { platforms, labels, signedOnly }: Pick<Announcement, 'platforms' | 'labels' | 'signedOnly'>,
   platform: string,
   label: string | undefined,
 ): boolean {
-  return platforms.includes(platform) && (label === undefined || labels.includes(label));
+  return (
+    platforms.includes(platform) && (label === undefined ? !signedOnly : labels.includes(label))
+  );
+}
+
+/** Workers are there, and would not have it for want of a key; undefined: that is not the reason. */
+function missingTrust(
+  own: readonly Announcement[],
+  platform: string,
+  label: string | undefined,
+): QueueError | undefined {
+  const keys = label === undefined ? undefined : keysOfLabel(label);
+  const there = own.filter(({ platforms }) => platforms.includes(platform));
+  const names = there.map(({ name }) => name).join(', ');
+  if (keys?.build)
+    return new QueueError(
+      `no worker for ${platform} is in the queue that trusts the key of this build (--sign-key)`,
+      { hint: 'start one with --trust-key and the public half of that key' },
+    );
+  if (there.length > 0 && there.every(({ signedOnly }) => signedOnly))
+    return new QueueError(
+      `${names}: takes only builds that are signed with a key it trusts (--trust-key)`,
+      { hint: 'sign this one: --sign-key FILE' },
+    );
+  if (keys?.workers)
+    return new QueueError(
+      `no worker for ${platform} is in the queue that has the key of --worker-key`,
+      { hint: 'start one with --key and the private half of that key' },
+    );
+  return undefined;
 }
 
 /** What to do about a step that nobody would take; undefined: somebody would. Pure. */
@@ -61,6 +91,8 @@ export function missingWorker(
 ): QueueError | undefined {
   if (own.some((worker) => fits(worker, platform, label))) return undefined;
   const hint = `start one: wiac worker --queue URL --cache REF${label === undefined ? '' : ` --label ${label}`}; or build here: --queue-fallback=local`;
+  const distrust = own.length === 0 ? undefined : missingTrust(own, platform, label);
+  if (distrust) return distrust;
   const what = label === undefined ? platform : `${platform} with the label ${label}`;
   const [stranger] = strangers;
   if (own.length > 0) {
