@@ -1,6 +1,7 @@
 /** Puts chains into queues: of the worker that has what they stand on, else of whoever is free first. */
 import type { Queue } from 'bullmq';
 import type { DefinitionKey } from '../../keys/digest.js';
+import { parseJob } from './parse-queue.js';
 import type { Candidate } from './place.js';
 import { placeChain } from './place.js';
 import type { Announcement, ChainJob, WireStep } from './queue-protocol.js';
@@ -14,7 +15,7 @@ import {
   queueName,
 } from './queue-protocol.js';
 import type { RedisLink } from './redis-link.js';
-import { dropQueue } from './redis-link.js';
+import { dropQueue, openQueue } from './redis-link.js';
 import type { WorkerList } from './worker-list.js';
 import { fits, listWorkers, missingWorker } from './worker-list.js';
 
@@ -52,44 +53,41 @@ export interface ChainSender {
   readonly want: (key: DefinitionKey) => Promise<void>;
   /** Does not wait for steps any more. */
   readonly unwant: (keys: readonly DefinitionKey[]) => Promise<void>;
-  /** Is a job with it in a queue that somebody serves, or a worker at it? */
-  readonly isInHands: (key: DefinitionKey) => Promise<boolean>;
+  /** Is a worker at it? */
+  readonly isRunning: (key: DefinitionKey) => Promise<boolean>;
+  /** Is a job with it in a queue that somebody serves? */
+  readonly waits: (key: DefinitionKey) => Promise<boolean>;
   /** @throws QueueError when there is no worker for it */
   readonly needWorker: (wanted: WantedStep) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
 /** @param id of this coordinator */
-export async function openSender(link: RedisLink, id: string): Promise<ChainSender> {
+export function openSender(link: RedisLink, id: string): ChainSender {
   const { redis } = link;
-  const bullmq = await import('bullmq');
-  const queues = new Map<string, Queue>();
+  const queues = new Map<string, Promise<Queue>>();
   const sent = new Map<DefinitionKey, SentJob>();
   const sentAhead = new Map<DefinitionKey, string>();
   let listed: { readonly at: number; readonly list: Promise<WorkerList> } | undefined;
 
-  const queueOf = (name: string): Queue => {
-    const known = queues.get(name);
-    if (known) return known;
-    const connection = link.options;
-    const queue: Queue = new bullmq.Queue(name, {
-      connection,
-      prefix: KEYS.queues,
-      skipMetasUpdate: true,
-    });
-    queue.on('error', () => {});
-    queues.set(name, queue);
-    return queue;
+  const queueOf = (name: string): Promise<Queue> => {
+    const known = queues.get(name) ?? openQueue(link, name);
+    queues.set(name, known);
+    return known;
   };
   const jobKey = (job: SentJob) => `${KEYS.queues}:${job.queue}:${job.id}`;
+
+  /** Removes what a worker has left behind; its name last, so that somebody does it in any case. */
+  const forget = async (worker: string): Promise<void> => {
+    await dropQueue(link, ownQueueName(worker));
+    await redis.srem(KEYS.workers, worker);
+  };
 
   const workersNow = (): Promise<WorkerList> => {
     if (listed && performance.now() - listed.at < LIST_MS) return listed.list;
     const list = listWorkers(redis);
     listed = { at: performance.now(), list };
-    void list
-      .then(({ gone }) => Promise.all(gone.map((worker) => dropQueue(link, ownQueueName(worker)))))
-      .catch(() => {});
+    void list.then(({ gone }) => Promise.all(gone.map(forget))).catch(() => {});
     return list;
   };
 
@@ -156,7 +154,8 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     const worker = before === undefined ? await choose(fitting, wanted) : undefined;
     const queue = worker === undefined ? queueName(platform, label) : ownQueueName(worker);
     await redis.set(KEYS.sent(step.key), queue, 'EX', KEPT_S);
-    await queueOf(queue).add('chain', data, {
+    const open = await queueOf(queue);
+    await open.add('chain', data, {
       jobId: step.key,
       removeOnComplete: true,
       removeOnFail: true,
@@ -172,9 +171,8 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
     const waits = (await redis.lpos(`${KEYS.queues}:${job.queue}:wait`, job.id)) !== null;
     if (isThere && !waits) return false;
     // One that runs is locked, and stays.
-    const removed = await queueOf(job.queue)
-      .remove(job.id)
-      .catch(() => 0);
+    const open = await queueOf(job.queue);
+    const removed = await open.remove(job.id).catch(() => 0);
     return removed > 0;
   };
 
@@ -187,6 +185,8 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
       const [from = '0', ...later] = await Promise.all(steps.map(({ key }) => ask(key)));
       const chain: ChainJob = { ...OWN_VERSION, base, steps };
       const data = JSON.stringify(chain);
+      // What workers would refuse is told here.
+      parseJob(data);
       const other = await findJob(step.key);
       const job = other ?? (await addJob(wanted, data));
       sent.set(step.key, job);
@@ -216,9 +216,11 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
       for (const key of keys) commands.srem(KEYS.wanted(key), id);
       await commands.exec();
     },
-    async isInHands(key) {
+    async isRunning(key) {
+      return (await redis.exists(KEYS.lease(key))) > 0;
+    },
+    async waits(key) {
       const job = sent.get(key);
-      if ((await redis.exists(KEYS.lease(key))) > 0) return true;
       if (!job || (await redis.exists(jobKey(job))) === 0) return false;
       return !(await takeBack(job));
     },
@@ -226,7 +228,7 @@ export async function openSender(link: RedisLink, id: string): Promise<ChainSend
       const commands = redis.pipeline();
       for (const key of sentAhead.keys()) commands.srem(KEYS.wanted(key), id);
       if (redis.status === 'ready') await commands.exec();
-      await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+      for (const queue of queues.values()) await (await queue).close();
     },
   };
 }
