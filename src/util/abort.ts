@@ -13,7 +13,9 @@ export async function abortable<T>(signal: AbortSignal, action: () => Promise<T>
   const patience = new Promise<never>((_resume, refuse) => {
     giveUp = () => void setTimeout(() => refuse(signal.reason), PATIENCE_MS);
   });
-  signal.addEventListener('abort', giveUp, { once: true });
+  // Hundreds of tasks may wait at the same time: the signal itself would warn of so many listeners.
+  const own = AbortSignal.any([signal]);
+  own.addEventListener('abort', giveUp, { once: true });
   try {
     const result = await Promise.race([action(), patience]);
     signal.throwIfAborted();
@@ -22,7 +24,7 @@ export async function abortable<T>(signal: AbortSignal, action: () => Promise<T>
     signal.throwIfAborted();
     throw error;
   } finally {
-    signal.removeEventListener('abort', giveUp);
+    own.removeEventListener('abort', giveUp);
   }
 }
 

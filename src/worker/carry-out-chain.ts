@@ -25,6 +25,7 @@ import type { StepId } from '../plan/step.js';
 import { completeEntry, findByDefinition, publishEntries } from '../store/entries/entries.js';
 import { sweepStore } from '../store/gc/sweep.js';
 import type { LayerId, StepRecord } from '../store/records.js';
+import { abortable } from '../util/abort.js';
 import { StepFailedError, WiacError } from '../util/errors.js';
 import type { StepLease } from './step-lease.js';
 import { countStart, forgetStarts, takeStep } from './step-lease.js';
@@ -300,7 +301,8 @@ async function carryOutStep(
       hideIn = secrets.hideIn;
       return resolveStep(context, session, wire, position, report, secrets, ending);
     };
-    const made = await begin().catch((error: unknown) =>
+    // The place of the layers may not answer.
+    const made = await abortable(ending, begin).catch((error: unknown) =>
       conclude(context, wire, position.base, report, lease, hideIn, error),
     );
     await report.say({ type: 'done', worker: name, outcome: made.outcome });

@@ -117,6 +117,27 @@ test(
 );
 
 test(
+  'a build and a worker end when they are told to, although the place of the layers does not answer',
+  async () => {
+    const ben = await fleet.work('ben', '--grace', '0', '--label', 'slow');
+    const project = steps('# wiac:label=slow', 'RUN echo begun; echo x > /x; sleep 1');
+    const build = startBuild(fleet, project, join(tempDir(), 'store'));
+    const { signal } = fleet.registry;
+    await build.printed('| begun');
+    signal('SIGSTOP');
+    try {
+      await new Promise((resume) => setTimeout(resume, 1500));
+      await Promise.all([build.kill('SIGINT'), ben.kill('SIGTERM')]);
+    } finally {
+      signal('SIGCONT');
+    }
+    expect((await build.ended).stderr).toContain('stopped by SIGINT');
+    expect(ben.log()).toContain('gives its step back');
+  },
+  PATIENCE,
+);
+
+test(
   'a worker without its store leaves steps to others, and does not keep a build for ever',
   async () => {
     rmSync(anna.root, { recursive: true, force: true });
