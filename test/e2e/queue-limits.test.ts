@@ -167,3 +167,21 @@ test(
   },
   PATIENCE,
 );
+
+test(
+  'a build that has begun waits for workers that Redis has forgotten',
+  async () => {
+    await fleet.work('ben', '--lost-after', '15', '--label', 'slow');
+    const label = '# wiac:label=slow';
+    const here = 'RUN --network=host echo here; sleep 1';
+    const project = steps(label, 'RUN echo first', here, label, 'RUN echo last');
+    const root = join(tempDir(), 'store');
+    const build = startBuild(fleet, project, root, '--allow', 'network.host');
+    await build.printed('| here');
+    await fleet.redis.client.flushall();
+    const { code, stderr } = await build.ended;
+    expect(code === 0 ? '' : stderr).toBe('');
+    expect(stderr).toContain('| last');
+  },
+  PATIENCE,
+);

@@ -132,9 +132,26 @@ function coordinate(link: RedisLink, address: string): Coordinator {
   const sender = openSender(link, id);
   /** How often steps were asked for. */
   const begun = new Map<DefinitionKey, number>();
+  /** When there last was a worker for a step of this build. */
+  let lastWorker = Number.NEGATIVE_INFINITY;
 
   const isInHands = async (key: DefinitionKey): Promise<boolean> =>
     (await sender.isRunning(key)) || sender.waits(key);
+
+  /** Sends a step, if there is a worker for it: one that was there a moment ago is waited for. */
+  const send = async (wanted: WantedStep, signal: AbortSignal): Promise<string> => {
+    for (;;) {
+      try {
+        await sender.needWorker(wanted);
+        lastWorker = performance.now();
+        break;
+      } catch (error) {
+        if (performance.now() - lastWorker > PATIENCE_MS) throw error;
+      }
+      await sleep(WATCH_MS, undefined, { signal });
+    }
+    return sender.send(wanted);
+  };
 
   /** Joins what runs, takes what was done, or sends it. @returns where to listen from */
   const begin = async (wanted: WantedStep, ear: StepEar): Promise<string> => {
@@ -151,7 +168,7 @@ function coordinate(link: RedisLink, address: string): Coordinator {
     if (times > 0) {
       // What was found the first time was of no use: its layer is gone, or was never what it should be.
       await redis.del(KEYS.step(key));
-      return sender.send(wanted);
+      return send(wanted, ear.signal);
     }
     const entries = await redis.xrange(KEYS.step(key), '-', '+');
     const { from, last, started } = lastStart(entries.map(readEntry));
@@ -160,7 +177,7 @@ function coordinate(link: RedisLink, address: string): Coordinator {
       if (!layer || (await ear.hasBlob(layer.blob.digest))) return from;
     }
     const runs = started && last !== undefined && !isEnd(last) && (await isInHands(key));
-    if (!runs) return sender.send(wanted);
+    if (!runs) return send(wanted, ear.signal);
     await sender.want(key);
     return from;
   };
@@ -259,7 +276,7 @@ function coordinate(link: RedisLink, address: string): Coordinator {
       aborted.catch(() => {});
       const asked = begin(wanted, ear);
       try {
-        const from = await Promise.race([answered(PATIENCE_MS, asked, gone), aborted]);
+        const from = await Promise.race([answered(PATIENCE_MS + ANSWER_MS, asked, gone), aborted]);
         const watching = watch(wanted, signal);
         watching.catch(() => {});
         return await Promise.race([follow(wanted, from, ear, signal), watching, aborted]);

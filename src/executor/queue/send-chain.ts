@@ -44,7 +44,6 @@ export interface ChainSender {
   /**
    * Sends a chain, unless a job that begins with the same step is there.
    * @returns the id in the step's stream to listen from
-   * @throws QueueError when there is no worker for it
    */
   readonly send: (wanted: WantedStep) => Promise<string>;
   /** Where to listen from for a step that was sent ahead; asked once. */
@@ -180,7 +179,6 @@ export function openSender(link: RedisLink, id: string): ChainSender {
     needWorker,
     async send(wanted) {
       const { base, step, ahead } = wanted;
-      await needWorker(wanted);
       const steps = [step, ...ahead];
       const [from = '0', ...later] = await Promise.all(steps.map(({ key }) => ask(key)));
       const chain: ChainJob = { ...OWN_VERSION, base, steps };
