@@ -8,6 +8,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.js'
 import { readSignKey, readTrustKey } from '../shared-cache/signature.js';
 import { sweepStore } from '../store/gc/sweep.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
+import { printable } from '../util/printable.js';
 import { runWorker } from '../worker/run-worker.js';
 import { NO_METRICS, serveMetrics } from '../worker/serve-metrics.js';
 import { abortOnSignal } from './abort-on-signal.js';
@@ -100,7 +101,7 @@ export function workerCommand(
         lostAfterMs: lostAfter * 1000,
         graceMs: grace * 1000,
         signal,
-        log: (line) => process.stderr.write(`${line}\n`),
+        log: (line) => process.stderr.write(`${printable(line)}\n`),
         afterChain: async () => {
           const problem = await autoPrune(store);
           if (problem !== undefined) process.stderr.write(`wiac: warning: ${problem}\n`);

@@ -8,7 +8,7 @@ import { runContentKey } from '../engine/lookup.js';
 import { openPublisher } from '../engine/publisher.js';
 import type { Run } from '../engine/scheduler.js';
 import { resolveOpen } from '../engine/scheduler.js';
-import { isMadeOn, lastStart } from '../executor/queue/coordinator.js';
+import { groundOf, isMadeOn, lastStart } from '../executor/queue/coordinator.js';
 import { toWire } from '../executor/queue/queue-executor.js';
 import type {
   ChainJob,
@@ -26,11 +26,12 @@ import type { StepId } from '../plan/step.js';
 import { completeEntry, findByDefinition, publishEntries } from '../store/entries/entries.js';
 import { sweepStore } from '../store/gc/sweep.js';
 import type { LayerId, StepRecord } from '../store/records.js';
+import { abortable } from '../util/abort.js';
 import { StepFailedError, WiacError } from '../util/errors.js';
 import type { StepLease } from './step-lease.js';
 import { countStart, forgetStarts, takeStep } from './step-lease.js';
 import type { StepReport } from './step-report.js';
-import { openReport } from './step-report.js';
+import { MOST_LINE, openReport } from './step-report.js';
 import type { StepSecrets } from './worker-secrets.js';
 import { getSecrets } from './worker-secrets.js';
 import type { ChainSession, WorkerMachine } from './worker-session.js';
@@ -77,25 +78,27 @@ interface Position {
 
 /** What an error is for the coordinator. Pure. */
 export function toFailure(error: unknown, hideIn: StepSecrets['hideIn']): WireFailure {
-  const message = hideIn((error as Error).message);
+  const short = (text: string) => hideIn(text).slice(0, MOST_LINE);
+  const message = short((error as Error).message);
   if (!(error instanceof WiacError)) return { code: 'INTERNAL', message };
-  const { code, hint } = error;
+  const { code } = error;
+  const hint = error.hint && short(error.hint);
   const shared = { code, message, ...(hint === undefined ? {} : { hint }) };
   if (!(error instanceof StepFailedError)) return shared;
-  return { ...shared, exitCode: error.stepExitCode, lastLines: error.lastLines.map(hideIn) };
+  return { ...shared, exitCode: error.stepExitCode, lastLines: error.lastLines.map(short) };
 }
 
 /** A result of another worker, or of this one before. */
 async function findDone(
   { redis, key: fleet }: ChainContext,
-  { key, skipsCache }: WireStep,
+  step: WireStep,
   base: ChainJob['base'],
 ): Promise<StepOutcome | undefined> {
-  if (skipsCache) return undefined;
-  const [entry] = await redis.xrevrange(KEYS.step(key), '+', '-', 'COUNT', 1);
+  if (step.skipsCache) return undefined;
+  const [entry] = await redis.xrevrange(KEYS.step(step.key), '+', '-', 'COUNT', 1);
   const last = entry && lastStart([readEntry(entry)]).last;
-  if (last?.type !== 'done' || !isMadeOn(last.outcome, base)) return undefined;
-  return isBelieved(key, last, fleet) ? last.outcome : undefined;
+  if (last?.type !== 'done' || !isMadeOn(last.outcome, { base, step })) return undefined;
+  return isBelieved(step.key, last, fleet) ? last.outcome : undefined;
 }
 
 function after(
@@ -212,7 +215,7 @@ async function resolveStep(
   ]);
   const { reads: facts } = record ?? {};
   const outcome: StepOutcome = {
-    base: position.base.map(({ diffId }) => diffId),
+    ...groundOf(position.base, wire),
     files: record?.inputs.files ?? [],
     measures,
     ...(wireLayer === undefined ? {} : { layer: wireLayer }),
@@ -232,12 +235,14 @@ function isOwnTrouble(error: unknown): boolean {
 /** Says why a step did not come to its end, and lets go of it. @throws what is to become of its chain */
 async function conclude(
   { redis, name, signal }: ChainContext,
-  { key }: WireStep,
+  wire: WireStep,
+  base: ChainJob['base'],
   report: StepReport,
   lease: StepLease,
   hideIn: StepSecrets['hideIn'],
   error: unknown,
 ): Promise<never> {
+  const { key } = wire;
   if (lease.unwanted.aborted && !signal.aborted) {
     await report.say({ type: 'given back', worker: name });
     await forgetStarts(redis, key);
@@ -250,7 +255,8 @@ async function conclude(
     await report.say({ type: 'given back', worker: name });
     throw new GivenBackError((error as Error).message, { cause: error });
   }
-  await report.say({ type: 'failed', worker: name, failure: toFailure(error, hideIn) });
+  const ground = groundOf(base, wire);
+  await report.say({ type: 'failed', worker: name, ground, failure: toFailure(error, hideIn) });
   await forgetStarts(redis, key);
   throw error;
 }
@@ -289,7 +295,9 @@ async function carryOutStep(
     if (!(await countStart(redis, wire.key))) {
       const message = `given up: ${MOST_STARTS} workers have begun it, and none has come to its end`;
       const hint = 'it may need more memory or disk than they have, or kill them';
-      await report.say({ type: 'failed', worker: name, failure: { code: 'QUEUE', message, hint } });
+      const ground = groundOf(position.base, wire);
+      const failure = { code: 'QUEUE', message, hint };
+      await report.say({ type: 'failed', worker: name, ground, failure });
       throw new Error(message);
     }
     await report.say({ type: 'started', worker: name });
@@ -301,8 +309,9 @@ async function carryOutStep(
       hideIn = secrets.hideIn;
       return resolveStep(context, session, wire, position, report, secrets, ending);
     };
-    const made = await begin().catch((error: unknown) =>
-      conclude(context, wire, report, lease, hideIn, error),
+    // The place of the layers may not answer.
+    const made = await abortable(ending, begin).catch((error: unknown) =>
+      conclude(context, wire, position.base, report, lease, hideIn, error),
     );
     const signed = signOutcome(wire.key, made.outcome, context.key);
     await report.say({ type: 'done', worker: name, ...signed });
@@ -320,6 +329,32 @@ async function carryOutStep(
   }
 }
 
+/** @throws GivenBackError when this machine's store can't be used; its chain counts as begun then */
+async function openSession(
+  { machine, redis, name }: ChainContext,
+  { base, steps: [first] }: Pick<ChainJob, 'base' | 'steps'>,
+): Promise<ChainSession> {
+  try {
+    sweepStore(machine.store);
+    return await openChainSession(machine);
+  } catch (cause) {
+    const { message } = cause as Error;
+    if (first) {
+      const report = openReport(redis, first.key);
+      report.line(`${name}: ${message}`);
+      const type = (await countStart(redis, first.key)) ? 'given back' : 'failed';
+      const failure = { code: 'QUEUE', message: `given up: ${message}` };
+      await report.say(
+        type === 'failed'
+          ? { type, worker: name, ground: groundOf(base, first), failure }
+          : { type, worker: name },
+      );
+      if (type === 'failed') throw cause;
+    }
+    throw new GivenBackError(message, { cause });
+  }
+}
+
 /**
  * Carries a chain out. How each step ends is in its stream.
  * @param token of this attempt
@@ -330,8 +365,7 @@ export async function carryOutChain(
   { base, steps }: ChainJob,
   token: string,
 ): Promise<void> {
-  sweepStore(context.machine.store);
-  const session = await openChainSession(context.machine);
+  const session = await openSession(context, { base, steps });
   try {
     const [first] = steps;
     const parent = first?.step.parent;

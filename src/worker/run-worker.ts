@@ -8,14 +8,18 @@ import { parseJob, parseVersion } from '../executor/queue/parse-queue.js';
 import type { Announcement, WireStep } from '../executor/queue/queue-protocol.js';
 import { KEYS, OWN_VERSION, ownQueueName } from '../executor/queue/queue-protocol.js';
 import { checkJob, servedQueues, splitJob, takenLabels } from '../executor/queue/queue-trust.js';
-import { dropQueue, openRedis } from '../executor/queue/redis-link.js';
+import { dropQueue, LAST_WORDS_MS, openRedis } from '../executor/queue/redis-link.js';
 import type { DefinitionKey } from '../keys/digest.js';
+import { within } from '../util/abort.js';
 import { QueueError } from '../util/errors.js';
 import { carryOutChain, GivenBackError, toFailure } from './carry-out-chain.js';
 import { openReport } from './step-report.js';
 import type { JobEnd } from './take-jobs.js';
 import { takeJobs } from './take-jobs.js';
 import type { WorkerMachine } from './worker-session.js';
+
+/** Characters of an instruction that are printed. */
+const MOST_SHOWN = 1000;
 
 /** What a worker is told. */
 export interface WorkerOptions {
@@ -114,7 +118,7 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
         onStep: (step: WireStep | undefined) => {
           if (step) {
             running.set(attempt, step);
-            log(`runs ${step.step.text}`);
+            log(`runs ${step.step.text.slice(0, MOST_SHOWN)}`);
           } else if (running.delete(attempt)) done += 1;
           announceSoon();
         },
@@ -145,11 +149,18 @@ export async function runWorker(machine: WorkerMachine, options: WorkerOptions):
     if (!signal.aborted) await once(signal, 'abort');
     ending = true;
     clearInterval(renewal);
-    await redis.multi().del(KEYS.worker(id)).srem(KEYS.workers, id).exec();
-    const grace = setTimeout(() => forced.abort(new GivenBackError('the worker ends')), graceMs);
+    const leaves = redis.multi().del(KEYS.worker(id)).srem(KEYS.workers, id).exec();
+    const answers = await within(LAST_WORDS_MS, leaves);
+    let rest: NodeJS.Timeout | undefined;
+    const grace = setTimeout(() => {
+      forced.abort(new GivenBackError('the worker ends'));
+      // What Redis was not told by then it learns from the silence.
+      rest = setTimeout(link.close, LAST_WORDS_MS);
+    }, graceMs);
     await jobs.stop();
     clearTimeout(grace);
-    await dropQueue(link, ownQueueName(id));
+    clearTimeout(rest);
+    if (answers) await within(LAST_WORDS_MS, dropQueue(link, ownQueueName(id)));
   } finally {
     clearInterval(renewal);
     link.close();

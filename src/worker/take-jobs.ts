@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, Worker } from 'bullmq';
 import { KEPT_S, KEYS } from '../executor/queue/queue-protocol.js';
 import type { RedisLink } from '../executor/queue/redis-link.js';
+import { LAST_WORDS_MS } from '../executor/queue/redis-link.js';
+import { within } from '../util/abort.js';
 
 /** BullMQ puts a marker there when a job comes: one that was missed costs so long. Seconds. */
 const LOOK_S = 1;
@@ -35,11 +37,12 @@ export async function takeJobs(
 ): Promise<{ readonly stop: () => Promise<void> }> {
   const bullmq = await import('bullmq');
   const waiting = link.another();
+  const connection = link.another();
   const running = new Set<Promise<void>>();
   let stopped = false;
   const sources = queues.map((name): Worker => {
     const worker: Worker = new bullmq.Worker(name, null, {
-      connection: link.options,
+      connection,
       prefix: KEYS.queues,
       autorun: false,
       lockDuration: ttlMs,
@@ -85,6 +88,10 @@ export async function takeJobs(
       const token = randomUUID();
       const job = await source.getNextJob(token, { block: false });
       if (!job) continue;
+      if (stopped) {
+        await job.moveToWait(token);
+        return false;
+      }
       const begun: Promise<void> = run(job, token).finally(() => running.delete(begun));
       running.add(begun);
       return true;
@@ -108,9 +115,10 @@ export async function takeJobs(
     async stop() {
       stopped = true;
       waiting.disconnect();
-      await looping;
+      // Redis may be away, and answer nothing.
+      await within(LAST_WORDS_MS, looping);
       await Promise.all(running);
-      await Promise.all(sources.map((worker) => worker.close(true)));
+      await Promise.all(sources.map((worker) => within(LAST_WORDS_MS, worker.close(true))));
     },
   };
 }

@@ -1,9 +1,13 @@
 /** Who takes a step, and what of a stream counts: pure. */
 import { expect, test } from '@jest/globals';
 import { labelLines, labelOf } from '../../src/engine/worker-labels.js';
-import { isMadeOn, lastStart } from '../../src/executor/queue/coordinator.js';
+import { groundOf, isAnswer, isMadeOn, lastStart } from '../../src/executor/queue/coordinator.js';
 import { classesOf } from '../../src/executor/queue/list-queue.js';
-import type { Announcement, StepMessage } from '../../src/executor/queue/queue-protocol.js';
+import type {
+  Announcement,
+  StepMessage,
+  WireStep,
+} from '../../src/executor/queue/queue-protocol.js';
 import { OWN_VERSION } from '../../src/executor/queue/queue-protocol.js';
 import { fits, missingWorker } from '../../src/executor/queue/worker-list.js';
 import { getStep } from '../support/steps.js';
@@ -50,7 +54,7 @@ test('a late listener hears a step from its last start on', () => {
   const messages: StepMessage[] = [
     { type: 'queued' },
     { type: 'started', worker: 'a' },
-    { type: 'output', lines: ['x'] },
+    { type: 'output', before: 0, lines: ['x'] },
     { type: 'given back', worker: 'a' },
     { type: 'started', worker: 'b' },
   ];
@@ -59,15 +63,28 @@ test('a late listener hears a step from its last start on', () => {
   expect(lastStart(heard.slice(0, 2))).toMatchObject({ from: '0', started: true });
   expect(lastStart(heard.slice(0, 1))).toMatchObject({ from: '0', started: false });
   expect(lastStart([])).toEqual({ from: '0', last: undefined, started: false });
+  // Of a step that has printed much the stream has the end.
+  expect(lastStart(heard.slice(2, 3))).toMatchObject({ from: '0', started: true });
 });
 
-test('a result counts only on the layers that it was made on', () => {
+test('a result counts only on the layers that it was made on, and that it read', () => {
   const measures = { files: 0, bytes: 0, disk: 0 };
-  const outcome = { base: ['sha256:1', 'sha256:2'], files: [], measures };
   const layer = (diffId: string) => ({ diffId, blob: { mediaType: '', digest: '', size: 0 } });
-  expect(isMadeOn(outcome, [layer('sha256:1'), layer('sha256:2')])).toBe(true);
-  expect(isMadeOn(outcome, [layer('sha256:2'), layer('sha256:1')])).toBe(false);
-  expect(isMadeOn(outcome, [layer('sha256:1')])).toBe(false);
+  const base = [layer('sha256:1'), layer('sha256:2')];
+  const wanted = (reads: readonly (typeof base)[], skipsCache = false) => {
+    const step = { ...getStep('run', 's1'), key: '', operation: '', inputs: {} };
+    return { base, step: { ...step, reads, skipsCache } as unknown as WireStep };
+  };
+  const outcome = { ...groundOf(base, wanted([base]).step), files: [], measures };
+  expect(isMadeOn(outcome, wanted([base]))).toBe(true);
+  expect(isMadeOn(outcome, { ...wanted([base]), base: base.toReversed() })).toBe(false);
+  expect(isMadeOn(outcome, { ...wanted([base]), base: base.slice(1) })).toBe(false);
+  expect(isMadeOn(outcome, wanted([]))).toBe(false);
+  expect(isMadeOn(outcome, wanted([base.slice(1)]))).toBe(false);
+  // What a worker had already is no answer to --no-cache, although its build has asked for it.
+  expect(isAnswer({ ...outcome, cached: true }, wanted([base]))).toBe(true);
+  expect(isAnswer({ ...outcome, cached: true }, wanted([base], true))).toBe(false);
+  expect(isAnswer(outcome, wanted([base], true))).toBe(true);
 });
 
 test('labels stand above an instruction, or on the command line', () => {

@@ -23,6 +23,8 @@ export interface RedisServer {
   readonly client: Redis;
   /** Ends it, and starts it again at the same port, with what it has kept. */
   readonly restart: (signal?: NodeJS.Signals) => Promise<void>;
+  /** Sends its process a signal. */
+  readonly signal: (signal: NodeJS.Signals) => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -53,6 +55,7 @@ export async function startRedis(flags: readonly string[] = ['--save', '']): Pro
     port,
     data,
     client,
+    signal: (signal) => void server.kill(signal),
     async restart(signal) {
       await end(signal);
       server = await start();

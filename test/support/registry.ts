@@ -28,6 +28,8 @@ export interface Registry {
   readonly host: string;
   /** Its directory. */
   readonly data: string;
+  /** Sends its process a signal. */
+  readonly signal: (signal: NodeJS.Signals) => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -46,6 +48,7 @@ export async function startRegistry(again?: Registry): Promise<Registry> {
   return {
     host,
     data: join(root, 'data'),
+    signal: (signal) => void child.kill(signal),
     stop: async () => {
       child.kill();
       await child;

@@ -8,13 +8,22 @@
 import type { KeyObject } from 'node:crypto';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { DefinitionKey } from '../../keys/digest.js';
+import { answered, within } from '../../util/abort.js';
 import { QueueError } from '../../util/errors.js';
-import type { ChainJob, StepMessage, StepOutcome, WireFailure } from './queue-protocol.js';
+import type {
+  ChainJob,
+  Ground,
+  StepMessage,
+  StepOutcome,
+  WireFailure,
+  WireStep,
+} from './queue-protocol.js';
 import { KEYS, SECRET_S } from './queue-protocol.js';
 import { isBelieved } from './queue-trust.js';
 import type { RedisLink } from './redis-link.js';
-import { openRedis, shownAddress } from './redis-link.js';
+import { LAST_WORDS_MS, openRedis, shownAddress } from './redis-link.js';
 import type { SecretRequest } from './sealed-secrets.js';
 import { answerName } from './sealed-secrets.js';
 import type { WantedStep } from './send-chain.js';
@@ -26,8 +35,12 @@ import { openListener, readEntry } from './step-listener.js';
 const WATCH_MS = 1000;
 /** A step in nobody's hands is looked at so often before it is put into the queue again. */
 const LOOKS = 2;
+/** One that workers refuse is put there again so often. */
+const MOST_SENDS = 10;
 /** A step is asked for so often in one build: its layer may get lost. */
 const MOST_TIMES = 3;
+/** A question that Redis has not answered for so long is asked again. ms */
+const ANSWER_MS = 10_000;
 
 /** Who is told what a step does. */
 export interface StepEar {
@@ -81,13 +94,33 @@ export function lastStart(entries: readonly Heard[]): {
   return {
     from: entries[at - 1]?.id ?? '0',
     last: entries.at(-1)?.message,
-    started: at !== -1,
+    // Of one that printed much, the beginning is gone.
+    started: at !== -1 || entries.some(({ message }) => message.type === 'output'),
   };
 }
 
-/** Was it made on these layers? Pure. */
-export function isMadeOn(outcome: StepOutcome, base: ChainJob['base']): boolean {
-  return outcome.base.join() === base.map(({ diffId }) => diffId).join();
+/** What a step is to be made on. Pure. */
+export function groundOf(base: ChainJob['base'], { reads }: Pick<WireStep, 'reads'>): Ground {
+  const ids = (layers: ChainJob['base']) => layers.map(({ diffId }) => diffId);
+  return { base: ids(base), beside: reads.map(ids) };
+}
+
+/** Was it made on these layers, with these beside it? Pure. */
+export function isMadeOn(
+  { base, beside }: Ground,
+  { base: ownBase, step }: Pick<WantedStep, 'base' | 'step'>,
+): boolean {
+  return isDeepStrictEqual({ base, beside }, groundOf(ownBase, step));
+}
+
+/** Is it what a build wants? One that skips the cache takes nothing out of a worker's store either. Pure. */
+export function isAnswer(outcome: StepOutcome, wanted: Pick<WantedStep, 'base' | 'step'>): boolean {
+  return isMadeOn(outcome, wanted) && !(wanted.step.skipsCache && outcome.cached === true);
+}
+
+/** A job that was refused was so whatever it stood on. */
+function isFailureOf(ground: Ground | undefined, wanted: WantedStep): boolean {
+  return ground === undefined || isMadeOn(ground, wanted);
 }
 
 function isEnd({ type }: StepMessage): boolean {
@@ -106,28 +139,31 @@ export interface BuildKeys {
 export async function openCoordinator(url: string, keys: BuildKeys): Promise<Coordinator> {
   const link = await openRedis(url);
   try {
-    return await coordinate(link, shownAddress(url), keys);
+    return coordinate(link, shownAddress(url), keys);
   } catch (error) {
     link.close();
     throw error;
   }
 }
 
-async function coordinate(
+function coordinate(
   link: RedisLink,
   address: string,
   { workerKey, signKey }: BuildKeys,
-): Promise<Coordinator> {
+): Coordinator {
   const { redis } = link;
   const id = randomUUID();
   const listener: StepListener = openListener(id, redis, link.another());
-  const sender = await openSender(link, id, signKey);
+  const sender = openSender(link, id, signKey);
   /** How often steps were asked for. */
   const begun = new Map<DefinitionKey, number>();
 
+  const isInHands = async (key: DefinitionKey): Promise<boolean> =>
+    (await sender.isRunning(key)) || sender.waits(key);
+
   /** Joins what runs, takes what was done, or sends it. */
   const begin = async (wanted: WantedStep, ear: StepEar): Promise<Beginning> => {
-    const { step, base } = wanted;
+    const { step } = wanted;
     const { key } = step;
     const times = begun.get(key) ?? 0;
     begun.set(key, times + 1);
@@ -147,36 +183,50 @@ async function coordinate(
     if (
       last?.type === 'done' &&
       !step.skipsCache &&
-      isMadeOn(last.outcome, base) &&
+      isMadeOn(last.outcome, wanted) &&
       isBelieved(key, last, workerKey)
     ) {
       const { layer } = last.outcome;
       if (!layer || (await ear.hasBlob(layer.blob.digest))) return { from, isDone: true };
     }
-    const runs = started && last !== undefined && !isEnd(last) && (await sender.isInHands(key));
+    const runs = started && last !== undefined && !isEnd(last) && (await isInHands(key));
     if (!runs) return { from: await sender.send(wanted), isDone: false };
     await sender.want(key);
     return { from, isDone: false };
   };
 
+  const gone = () => new QueueError(`the queue ${address} is gone`);
+
   /** Sends a step again that is in nobody's hands any more: a worker died, or Redis has lost it. */
   const watch = async (wanted: WantedStep, signal: AbortSignal): Promise<never> => {
     const { key } = wanted.step;
     let looks = 0;
+    let sends = 0;
     let lastSeen = performance.now();
+    const look = async (): Promise<void> => {
+      // Also one that takes no more steps comes to the end of those that it has.
+      if (!(await sender.isRunning(key))) {
+        await sender.needWorker(wanted);
+        looks = (await sender.waits(key)) ? 0 : looks + 1;
+      } else looks = 0;
+      lastSeen = performance.now();
+      if (looks < LOOKS) return;
+      looks = 0;
+      sends += 1;
+      if (sends > MOST_SENDS)
+        throw new QueueError('no worker begins with a step', {
+          hint: 'their output says why',
+        });
+      await sender.send(wanted);
+    };
     for (;;) {
       await sleep(WATCH_MS, undefined, { signal });
       try {
-        if (redis.status !== 'ready') throw new QueueError(`the queue ${address} is gone`);
-        await sender.needWorker(wanted);
-        lastSeen = performance.now();
-        looks = (await sender.isInHands(key)) ? 0 : looks + 1;
-        if (looks >= LOOKS) {
-          looks = 0;
-          await sender.send(wanted);
-        }
+        if (redis.status !== 'ready') throw gone();
+        await answered(ANSWER_MS, look(), gone);
       } catch (error) {
         signal.throwIfAborted();
+        if (sends > MOST_SENDS) throw error;
         if (performance.now() - lastSeen > PATIENCE_MS) throw error;
       }
     }
@@ -190,23 +240,31 @@ async function coordinate(
   /** Hears a step until it ends. */
   const follow = (wanted: WantedStep, from: string, ear: StepEar, signal: AbortSignal) =>
     new Promise<StepOutcome>((resume, refuse) => {
+      /** So many lines of the worker that is at it were heard, or can't be heard any more. */
+      let lines = 0;
       const stop = listener.listen(
         wanted.step.key,
         from,
         ({ message }) => {
-          if (message.type === 'started') ear.onPlace(message.worker);
-          else if (message.type === 'output') message.lines.forEach(ear.output);
-          else if (message.type === 'asks')
+          if (message.type === 'started') {
+            lines = 0;
+            ear.onPlace(message.worker);
+          } else if (message.type === 'output') {
+            const missing = message.before - lines;
+            if (missing > 0) ear.output(`(${missing} lines are missing: it prints too fast)`);
+            lines = message.before + message.lines.length;
+            message.lines.forEach(ear.output);
+          } else if (message.type === 'asks')
             answer(wanted.step.key, message.request, ear).catch((error: unknown) => {
               stop();
               refuse(error);
             });
-          else if (message.type === 'failed') {
+          else if (message.type === 'failed' && isFailureOf(message.ground, wanted)) {
             stop();
             refuse(new WorkerFailure(message.worker, message.failure));
           } else if (
             message.type === 'done' &&
-            isMadeOn(message.outcome, wanted.base) &&
+            isAnswer(message.outcome, wanted) &&
             isBelieved(wanted.step.key, message, workerKey)
           ) {
             stop();
@@ -225,27 +283,34 @@ async function coordinate(
     async carryOut(wanted, ear) {
       const { key } = wanted.step;
       const over = new AbortController();
+      // Of this step alone: the build's own signal would keep a listener of each step.
       const signal = AbortSignal.any([ear.signal, over.signal]);
       const aborted = new Promise<never>((_resume, refuse) => {
-        const stop = () => refuse(ear.signal.reason);
-        if (ear.signal.aborted) stop();
-        ear.signal.addEventListener('abort', stop, { once: true });
+        const stop = () => refuse(signal.reason);
+        if (signal.aborted) stop();
+        else signal.addEventListener('abort', stop, { once: true });
       });
       aborted.catch(() => {});
+      const asked = begin(wanted, ear);
       try {
-        const { from, isDone } = await Promise.race([begin(wanted, ear), aborted]);
+        const { from, isDone } = await Promise.race([
+          answered(PATIENCE_MS + ANSWER_MS, asked, gone),
+          aborted,
+        ]);
         const watching = watch(wanted, signal);
         watching.catch(() => {});
         const outcome = await Promise.race([follow(wanted, from, ear, signal), watching, aborted]);
         return isDone ? { ...outcome, cached: true } : outcome;
       } finally {
         over.abort();
-        await sender.unwant([key]).catch(() => {});
+        // What is being sent would say afterwards that somebody wants it.
+        const left = asked.catch(() => {}).then(() => sender.unwant([key]));
+        await within(LAST_WORDS_MS, left);
       }
     },
     async close() {
       listener.close();
-      await sender.close().catch(() => {});
+      await within(LAST_WORDS_MS, sender.close());
       link.close();
     },
   };

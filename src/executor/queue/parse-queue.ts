@@ -27,6 +27,8 @@ const ociDigest = v.pipe(v.string(), v.maxLength(200), v.check(isDigest));
 const base64 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]{1,200}={0,2}$/));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const word = v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/));
+/** It is printed. */
+const version = v.pipe(v.string(), v.regex(/^[\w.+-]{1,64}$/));
 const platform = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9.]+)?$/),
@@ -177,7 +179,7 @@ const wireStep = v.strictObject({
 
 const job = v.strictObject({
   protocol: count,
-  wiac: name,
+  wiac: version,
   base: layers,
   steps: v.pipe(list(wireStep), v.minLength(1)),
 });
@@ -191,6 +193,11 @@ const failure = v.strictObject({
   lastLines: v.optional(list(text)),
 });
 
+const ground = {
+  base: list(ociDigest, MOST_LAYERS),
+  beside: list(list(ociDigest, MOST_LAYERS)),
+};
+
 const message = v.variant('type', [
   v.strictObject({ type: v.literal('queued') }),
   v.strictObject({ type: v.literal('started'), worker: word }),
@@ -199,12 +206,12 @@ const message = v.variant('type', [
     worker: word,
     request: v.strictObject({ key: base64, signature: base64 }),
   }),
-  v.strictObject({ type: v.literal('output'), lines: list(text, MOST_LINES) }),
+  v.strictObject({ type: v.literal('output'), before: count, lines: list(text, MOST_LINES) }),
   v.strictObject({
     type: v.literal('done'),
     worker: word,
     outcome: v.strictObject({
-      base: list(ociDigest),
+      ...ground,
       layer: v.optional(layer),
       contentKey: v.optional(hex),
       files: list(selection, MOST_FILES),
@@ -214,13 +221,18 @@ const message = v.variant('type', [
     }),
     signature: v.optional(base64),
   }),
-  v.strictObject({ type: v.literal('failed'), worker: word, failure }),
+  v.strictObject({
+    type: v.literal('failed'),
+    worker: word,
+    ground: v.optional(v.strictObject(ground)),
+    failure,
+  }),
   v.strictObject({ type: v.literal('given back'), worker: word }),
 ]);
 
 const announcement = v.strictObject({
   protocol: count,
-  wiac: name,
+  wiac: version,
   id: word,
   name: word,
   platforms: list(platform),
@@ -266,7 +278,7 @@ function checkKeys({ key, operation, inputs, step, reads }: WireStep): void {
 
 /** The version of a job, whatever else is in it. @throws QueueError */
 export function parseVersion(given: string): Pick<ChainJob, 'protocol' | 'wiac'> {
-  return parse(v.object({ protocol: count, wiac: name }), given, 'a job');
+  return parse(v.object({ protocol: count, wiac: version }), given, 'a job');
 }
 
 /** @throws QueueError for anything that is no job */
@@ -295,7 +307,7 @@ export function parseStranger(
   given: string,
 ): Pick<Announcement, 'name' | 'protocol' | 'wiac'> | undefined {
   try {
-    return parse(v.object({ protocol: count, wiac: name, name: word }), given, 'it');
+    return parse(v.object({ protocol: count, wiac: version, name: word }), given, 'it');
   } catch {
     return undefined;
   }

@@ -7,6 +7,7 @@ import { ImageError } from '../../oci/image-error.js';
 import type { Descriptor, Digest, OpenBlob } from '../../oci/resolved-image.js';
 import { printedStep } from '../../plan/step.js';
 import type { LayerId } from '../../store/records.js';
+import { abortable } from '../../util/abort.js';
 import {
   ContextError,
   DockerfileError,
@@ -199,7 +200,8 @@ export function queueExecutor<Sources>({
     execute: async (step, inputs, io) => {
       if (!travels(step)) return local.execute(step, inputs, io);
       try {
-        return await carryOut(step, inputs, io);
+        // A place that does not answer takes a layer for ever.
+        return await abortable(io.signal, () => carryOut(step, inputs, io));
       } catch (error) {
         throw error instanceof WorkerFailure ? toError(error, step) : error;
       }

@@ -93,10 +93,15 @@ export interface ChainJob {
   readonly steps: readonly WireStep[];
 }
 
-/** What a step has come to. */
-export interface StepOutcome {
-  /** DiffIDs of the layers that it was made on, bottom first. */
+/** The layers that a step was made on, as diffIDs, bottom first. The same step may stand on others elsewhere. */
+export interface Ground {
   readonly base: readonly string[];
+  /** For each step that it reads files of. */
+  readonly beside: readonly (readonly string[])[];
+}
+
+/** What a step has come to. */
+export interface StepOutcome extends Ground {
   /** Left out when the step left no layer. */
   readonly layer?: WireLayer;
   readonly contentKey?: ContentKey;
@@ -127,7 +132,8 @@ export type StepMessage =
   | { readonly type: 'started'; readonly worker: string }
   /** It needs the step's secrets. */
   | { readonly type: 'asks'; readonly worker: string; readonly request: SecretRequest }
-  | { readonly type: 'output'; readonly lines: readonly string[] }
+  /** `before`: how many lines this worker has said before. */
+  | { readonly type: 'output'; readonly before: number; readonly lines: readonly string[] }
   | {
       readonly type: 'done';
       readonly worker: string;
@@ -135,7 +141,13 @@ export type StepMessage =
       /** By the fleet's key, over the step and the outcome; base64. */
       readonly signature?: string;
     }
-  | { readonly type: 'failed'; readonly worker: string; readonly failure: WireFailure }
+  | {
+      readonly type: 'failed';
+      readonly worker: string;
+      /** Left out where the job itself was refused: nobody knows what it was to stand on. */
+      readonly ground?: Ground;
+      readonly failure: WireFailure;
+    }
   /** The worker ends before the step does. */
   | { readonly type: 'given back'; readonly worker: string };
 

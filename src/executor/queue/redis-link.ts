@@ -1,10 +1,16 @@
 /** Connections to Redis or Valkey, which are made again when they break. */
+import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { QueueError } from '../../util/errors.js';
 import { KEYS } from './queue-protocol.js';
 
+/** Who ends waits so long for an answer of a server that may be gone as well. ms */
+export const LAST_WORDS_MS = 1000;
+
 /** First answer of the server. ms */
 const CONNECT_MS = 5000;
+/** A server that is gone does not close its end. ms */
+const DISCONNECT_MS = 300;
 /** Between two attempts to connect again, at most. ms */
 const MOST_PAUSE_MS = 1000;
 
@@ -14,8 +20,6 @@ export interface RedisLink {
   readonly redis: Redis;
   /** A connection of its own, for commands that wait. */
   readonly another: () => Redis;
-  /** What BullMQ opens connections of its own with. */
-  readonly options: { readonly url: string; readonly maxRetriesPerRequest: null };
   readonly close: () => void;
 }
 
@@ -34,15 +38,21 @@ export function checkAddress(url: string): void {
   });
 }
 
-/** Removes a queue of BullMQ, which is empty or whose worker is gone. */
-export async function dropQueue({ options }: RedisLink, name: string): Promise<void> {
-  const { Queue } = await import('bullmq');
-  const queue = new Queue(name, {
-    connection: options,
+/** A queue of BullMQ on the connection that is there: hundreds of queues need no connections of their own. */
+export async function openQueue({ redis }: RedisLink, name: string): Promise<Queue> {
+  const bullmq = await import('bullmq');
+  const queue: Queue = new bullmq.Queue(name, {
+    connection: redis,
     prefix: KEYS.queues,
     skipMetasUpdate: true,
   });
   queue.on('error', () => {});
+  return queue;
+}
+
+/** Removes a queue of BullMQ, which is empty or whose worker is gone. */
+export async function dropQueue(link: RedisLink, name: string): Promise<void> {
+  const queue = await openQueue(link, name);
   try {
     await queue.obliterate({ force: true });
   } finally {
@@ -61,11 +71,15 @@ export async function openRedis(url: string): Promise<RedisLink> {
   let isOpen = false;
   // A server that was never there is told at once; one that goes away is waited for.
   const retryStrategy = (times: number) => (isOpen ? Math.min(times * 50, MOST_PAUSE_MS) : null);
-  const options = { url, maxRetriesPerRequest: null };
   const opened: Redis[] = [];
   let problem = 'no answer';
   const open = (): Redis => {
-    const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null, retryStrategy });
+    const redis = new Redis(url, {
+      lazyConnect: true,
+      maxRetriesPerRequest: null,
+      retryStrategy,
+      disconnectTimeout: DISCONNECT_MS,
+    });
     // It connects again by itself; without a listener the process would end.
     redis.on('error', (error: Error) => {
       problem = error.message;
@@ -101,5 +115,5 @@ export async function openRedis(url: string): Promise<RedisLink> {
   } finally {
     clearTimeout(timer);
   }
-  return { redis, another: open, options, close };
+  return { redis, another: open, close };
 }

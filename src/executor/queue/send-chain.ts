@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queue } from 'bullmq';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { QueueError } from '../../util/errors.js';
+import { parseJob } from './parse-queue.js';
 import type { Candidate } from './place.js';
 import { placeChain } from './place.js';
 import type { Announcement, ChainJob, WireStep } from './queue-protocol.js';
@@ -19,7 +20,7 @@ import {
 } from './queue-protocol.js';
 import { servedQueues, signJob } from './queue-trust.js';
 import type { RedisLink } from './redis-link.js';
-import { dropQueue } from './redis-link.js';
+import { dropQueue, openQueue } from './redis-link.js';
 import type { WorkerList } from './worker-list.js';
 import { fits, listWorkers, missingWorker } from './worker-list.js';
 
@@ -52,7 +53,6 @@ export interface ChainSender {
   /**
    * Sends a chain, unless a job that begins with the same step is there.
    * @returns the id in the step's stream to listen from
-   * @throws QueueError when there is no worker for it
    */
   readonly send: (wanted: WantedStep) => Promise<string>;
   /** Where to listen from for a step that was sent ahead; asked once. */
@@ -61,8 +61,10 @@ export interface ChainSender {
   readonly want: (key: DefinitionKey) => Promise<void>;
   /** Does not wait for steps any more. */
   readonly unwant: (keys: readonly DefinitionKey[]) => Promise<void>;
-  /** Is a job with it in a queue that somebody serves, or a worker at it? */
-  readonly isInHands: (key: DefinitionKey) => Promise<boolean>;
+  /** Is a worker at it? */
+  readonly isRunning: (key: DefinitionKey) => Promise<boolean>;
+  /** Is a job with it in a queue that somebody serves? */
+  readonly waits: (key: DefinitionKey) => Promise<boolean>;
   /** @throws QueueError when there is no worker for it */
   readonly needWorker: (wanted: WantedStep) => Promise<void>;
   readonly close: () => Promise<void>;
@@ -72,42 +74,37 @@ export interface ChainSender {
  * @param id of this coordinator
  * @param signKey jobs are signed with it
  */
-export async function openSender(
+export function openSender(
   link: RedisLink,
   id: string,
   signKey: KeyObject | undefined,
-): Promise<ChainSender> {
+): ChainSender {
   const { redis } = link;
-  const bullmq = await import('bullmq');
-  const queues = new Map<string, Queue>();
+  const queues = new Map<string, Promise<Queue>>();
   const sent = new Map<DefinitionKey, SentJob>();
   const sentAhead = new Map<DefinitionKey, string>();
   /** Kinds of steps that a worker was there for. */
   const served = new Set<string>();
   let listed: { readonly at: number; readonly list: Promise<WorkerList> } | undefined;
 
-  const queueOf = (name: string): Queue => {
-    const known = queues.get(name);
-    if (known) return known;
-    const connection = link.options;
-    const queue: Queue = new bullmq.Queue(name, {
-      connection,
-      prefix: KEYS.queues,
-      skipMetasUpdate: true,
-    });
-    queue.on('error', () => {});
-    queues.set(name, queue);
-    return queue;
+  const queueOf = (name: string): Promise<Queue> => {
+    const known = queues.get(name) ?? openQueue(link, name);
+    queues.set(name, known);
+    return known;
   };
   const jobKey = (job: SentJob) => `${KEYS.queues}:${job.queue}:${job.id}`;
+
+  /** Removes what a worker has left behind; its name last, so that somebody does it in any case. */
+  const forget = async (worker: string): Promise<void> => {
+    await dropQueue(link, ownQueueName(worker));
+    await redis.srem(KEYS.workers, worker);
+  };
 
   const workersNow = (): Promise<WorkerList> => {
     if (listed && performance.now() - listed.at < LIST_MS) return listed.list;
     const list = listWorkers(redis);
     listed = { at: performance.now(), list };
-    void list
-      .then(({ gone }) => Promise.all(gone.map((worker) => dropQueue(link, ownQueueName(worker)))))
-      .catch(() => {});
+    void list.then(({ gone }) => Promise.all(gone.map(forget))).catch(() => {});
     return list;
   };
 
@@ -194,7 +191,8 @@ export async function openSender(
     const worker = before === undefined ? await choose(fitting, wanted) : undefined;
     const queue = worker === undefined ? queueName(platform, label) : ownQueueName(worker);
     await redis.set(KEYS.sent(step.key), queue, 'EX', KEPT_S);
-    await queueOf(queue).add('chain', data, {
+    const open = await queueOf(queue);
+    await open.add('chain', data, {
       jobId: step.key,
       removeOnComplete: true,
       removeOnFail: true,
@@ -210,9 +208,8 @@ export async function openSender(
     const waits = (await redis.lpos(`${KEYS.queues}:${job.queue}:wait`, job.id)) !== null;
     if (isThere && !waits) return false;
     // One that runs is locked, and stays.
-    const removed = await queueOf(job.queue)
-      .remove(job.id)
-      .catch(() => 0);
+    const open = await queueOf(job.queue);
+    const removed = await open.remove(job.id).catch(() => 0);
     return removed > 0;
   };
 
@@ -224,7 +221,10 @@ export async function openSender(
       const steps = [step, ...ahead];
       const [from = '0', ...later] = await Promise.all(steps.map(({ key }) => ask(key)));
       const chain: ChainJob = { ...OWN_VERSION, base, steps };
-      const data = signJob(JSON.stringify(chain), signKey);
+      const text = JSON.stringify(chain);
+      // What workers would refuse is told here.
+      parseJob(text);
+      const data = signJob(text, signKey);
       const other = await findJob(step.key);
       const job = other ?? (await addJob(wanted, data));
       sent.set(step.key, job);
@@ -254,9 +254,11 @@ export async function openSender(
       for (const key of keys) commands.srem(KEYS.wanted(key), id);
       await commands.exec();
     },
-    async isInHands(key) {
+    async isRunning(key) {
+      return (await redis.exists(KEYS.lease(key))) > 0;
+    },
+    async waits(key) {
       const job = sent.get(key);
-      if ((await redis.exists(KEYS.lease(key))) > 0) return true;
       if (!job || (await redis.exists(jobKey(job))) === 0) return false;
       return !(await takeBack(job));
     },
@@ -264,7 +266,7 @@ export async function openSender(
       const commands = redis.pipeline();
       for (const key of sentAhead.keys()) commands.srem(KEYS.wanted(key), id);
       if (redis.status === 'ready') await commands.exec();
-      await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+      for (const queue of queues.values()) await (await queue).close();
     },
   };
 }

@@ -5,8 +5,8 @@ import { parseMessage } from './parse-queue.js';
 import type { StepMessage } from './queue-protocol.js';
 import { KEYS } from './queue-protocol.js';
 
-/** Messages of one answer. */
-const COUNT = 500;
+/** Messages of one answer, of each stream. */
+const COUNT = 64;
 /** How long one question waits for an answer; a connection that broke is noticed then. ms */
 const BLOCK_MS = 5000;
 /** After an error. ms */

@@ -10,7 +10,7 @@ import { keysOfLabel } from './queue-trust.js';
 export interface WorkerList {
   /** Of this version. */
   readonly own: readonly Announcement[];
-  /** Ids of those that were not heard of any more: nobody will be told of them again. */
+  /** Ids of those that were not heard of any more. */
   readonly gone: readonly string[];
   /** Of other versions. */
   readonly strangers: readonly Pick<Announcement, 'name' | 'protocol' | 'wiac'>[];
@@ -19,13 +19,21 @@ export interface WorkerList {
 /** An id as workers make them; anything else in the set is not asked for. */
 const WORKER_ID = /^[\w.-]{1,64}$/;
 
-/** Those whose announcement has not expired; the names of others are removed. */
+/** @returns undefined for what no worker says: who writes it must not stop the builds of others */
+function parseOwn(text: string): Announcement | undefined {
+  try {
+    return parseAnnouncement(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Those whose announcement has not expired. */
 export async function listWorkers(redis: Redis): Promise<WorkerList> {
   const ids = (await redis.smembers(KEYS.workers)).filter((id) => WORKER_ID.test(id)).sort();
   if (ids.length === 0) return { own: [], strangers: [], gone: [] };
   const texts = await redis.mget(ids.map(KEYS.worker));
   const gone = ids.filter((_, at) => texts[at] === null);
-  if (gone.length > 0) await redis.srem(KEYS.workers, ...gone);
   const there = texts.filter((text) => text !== null);
   const known = there.map((text) => ({ text, said: parseStranger(text) }));
   const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
@@ -35,7 +43,7 @@ export async function listWorkers(redis: Redis): Promise<WorkerList> {
   return {
     gone,
     own: known
-      .flatMap(({ text, said }) => (said && isOwn(said) ? [parseAnnouncement(text)] : []))
+      .flatMap(({ text, said }) => (said && isOwn(said) && parseOwn(text)) || [])
       .sort(byName),
     strangers: known.flatMap(({ said }) => (said && !isOwn(said) ? [said] : [])).sort(byName),
   };
