@@ -182,8 +182,8 @@ const REASONS: readonly Reason[] = [
       'oci/compress/libdeflate/deflate.ts': 'readFileSync',
       'start/launcher.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
       'start/private-directory.ts':
-        'accessSync existsSync fsyncSync lstatSync mkdirSync mkdtempSync openSync readFileSync realpathSync renameSync rmSync',
-      'start/standalone.ts': 'rmSync',
+        'accessSync existsSync fsyncSync lstatSync mkdirSync mkdtempSync openSync readFileSync readdirSync realpathSync renameSync rmSync',
+      'start/standalone.ts': 'readFileSync rmSync',
     },
   },
   {
