@@ -189,7 +189,9 @@ function makeIn(place: string, parts: Parts, asker: Asker): string | undefined {
 /** @returns the directory that the process which started this one uses, if it is still as it was */
 function findChecked(parts: Parts, asker: Asker): string | undefined {
   try {
-    return asker.checked && checked(asker.checked, parts, asker);
+    // The environment says so: a relative path, or one through links, has not been checked.
+    const isReal = asker.checked !== undefined && realpathSync(asker.checked) === asker.checked;
+    return isReal ? checked(asker.checked, parts, asker) : undefined;
   } catch {
     return undefined;
   }
@@ -236,20 +238,6 @@ export function temporaryDirectory(parts: Parts, temporary: string, asker: Asker
     throw error;
   }
   return directory;
-}
-
-/**
- * Who this process is.
- * @param uidMap /proc/self/uid_map; undefined where there is no /proc
- * @param checked a directory that the process which started this one has checked
- */
-export function askerOf(
-  uid: number,
-  uidMap: string | undefined,
-  checked: string | undefined,
-): Asker {
-  const isInUserNamespace = uidMap !== undefined && !/^\s*0\s+0\s+4294967295\s*$/.test(uidMap);
-  return { uid, isInUserNamespace, checked: checked?.startsWith('/') ? checked : undefined };
 }
 
 /**

@@ -3,14 +3,15 @@
  * (packaging/standalone.js). What the launcher reads from dist/ is in memory here, with its compiled
  * code; files that need a path are in a directory that stands in for dist/.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
 import { IsolationError } from '../util/errors.js';
+import { inUserNamespace } from '../util/user-namespace.js';
 import { keptCommand } from './compiled-code.js';
-import { askerOf, cachePlaces, privateDirectory, temporaryDirectory } from './private-directory.js';
+import { cachePlaces, privateDirectory, temporaryDirectory } from './private-directory.js';
 
 /** The memory of the executable itself. @throws when there is no such asset */
 const asset = (name: string): Buffer => Buffer.from(getRawAsset(name) as ArrayBuffer);
@@ -39,11 +40,12 @@ function orRefuse(make: () => string): string {
 /** Says to the process in a user namespace, which is this program as well, what has been checked outside. */
 const CHECKED = 'WIAC_PARTS';
 
-function uidMap(): string | undefined {
+/** Without /proc nothing is said of it: strangers are trusted in no case. */
+function isInUserNamespace(): boolean {
   try {
-    return readFileSync('/proc/self/uid_map', 'latin1');
+    return inUserNamespace();
   } catch {
-    return undefined;
+    return false;
   }
 }
 
@@ -51,7 +53,7 @@ function findDirectory(): string {
   const parts = { ...JSON.parse(asset('parts.json').toString()), read: asset };
   const { env, execPath } = process;
   const uid = process.geteuid?.() ?? 0;
-  const asker = askerOf(uid, uidMap(), env[CHECKED]);
+  const asker = { uid, isInUserNamespace: isInUserNamespace(), checked: env[CHECKED] };
   const found = privateDirectory(parts, dirname(execPath), cachePlaces(env, uid), asker);
   if (found !== undefined) return found;
   const temporary = orRefuse(() => temporaryDirectory(parts, tmpdir(), asker));
