@@ -1,6 +1,7 @@
 /** The command line. Commands are declared in declare/; what a command does is in a file of its own. */
 import { Command, type CommanderError } from 'commander';
 import { UsageError } from '../util/errors.js';
+import { requireProc } from '../util/proc-mount.js';
 import { VERSION } from '../util/version.js';
 import { addBake, addCompose } from './declare/declare-bake.js';
 import { addBuild, addPlan, addWhy } from './declare/declare-build.js';
@@ -54,6 +55,8 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
         hint: usage ?? 'wiac --help shows the commands, wiac COMMAND --help their options',
       });
     });
+  // Before what a command does, and after --help and --version, which need nothing.
+  program.hook('preAction', requireProc);
   addBuild(program, setExitCode);
   if (wanted === undefined || !ALONE.includes(wanted)) addOthers(program, setExitCode);
   for (const command of program.commands) inheritSettings(program, command);

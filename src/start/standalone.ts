@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
 import { IsolationError } from '../util/errors.js';
+import { inUserNamespace } from '../util/user-namespace.js';
 import { keptCommand } from './compiled-code.js';
 import { cachePlaces, privateDirectory, temporaryDirectory } from './private-directory.js';
 
@@ -30,9 +31,21 @@ function orRefuse(make: () => string): string {
   } catch (error) {
     const { exitCode } = new IsolationError('');
     process.stderr.write(
-      `wiac: the files that it consists of can't be written anywhere: ${(error as Error).message}\nhint: set XDG_CACHE_HOME or TMPDIR to a directory that nobody else may write to\n`,
+      `wiac: the files that it consists of can't be written anywhere: ${(error as Error).message}\nhint: set XDG_CACHE_HOME or TMPDIR to a directory with room for 3 MB that nobody else may write to, and where programs may be executed\n`,
     );
     process.exit(exitCode);
+  }
+}
+
+/** Says to the process in a user namespace, which is this program as well, what has been checked outside. */
+const CHECKED = 'WIAC_PARTS';
+
+/** Without /proc nothing is said of it: strangers are trusted in no case. */
+function isInUserNamespace(): boolean {
+  try {
+    return inUserNamespace();
+  } catch {
+    return false;
   }
 }
 
@@ -40,14 +53,16 @@ function findDirectory(): string {
   const parts = { ...JSON.parse(asset('parts.json').toString()), read: asset };
   const { env, execPath } = process;
   const uid = process.geteuid?.() ?? 0;
-  const found = privateDirectory(parts, dirname(execPath), cachePlaces(env, uid), uid);
+  const asker = { uid, isInUserNamespace: isInUserNamespace(), checked: env[CHECKED] };
+  const found = privateDirectory(parts, dirname(execPath), cachePlaces(env, uid), asker);
   if (found !== undefined) return found;
-  const temporary = orRefuse(() => temporaryDirectory(parts, tmpdir()));
+  const temporary = orRefuse(() => temporaryDirectory(parts, tmpdir(), asker));
   process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
   return temporary;
 }
 
 const directory = findDirectory();
+process.env[CHECKED] = directory;
 const command = keptCommand(process.argv.slice(2));
 
 function load(name: string): unknown {

@@ -17,11 +17,19 @@ export function asLimitError(error: unknown): LimitError | undefined {
   });
 }
 
+function readLimits(): string {
+  try {
+    return readFileSync('/proc/self/limits', 'latin1');
+  } catch {
+    // --help and --version need none; requireProc() speaks for the others.
+    return '';
+  }
+}
+
 /** @throws LimitError when this process may not open as many files as wiac needs */
 export function requireOpenFiles(): void {
   // Node has raised the soft limit to the hard one.
-  const limits = readFileSync('/proc/self/limits', 'latin1');
-  const [, soft] = /^Max open files +(\d+)/m.exec(limits) ?? [];
+  const [, soft] = /^Max open files +(\d+)/m.exec(readLimits()) ?? [];
   if (soft === undefined || Number(soft) >= LEAST) return;
   throw new LimitError(`a process may open ${soft} files here, wiac needs ${LEAST}`, {
     hint: 'allow more: ulimit -n 1024',

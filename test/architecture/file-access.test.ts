@@ -169,6 +169,7 @@ const REASONS: readonly Reason[] = [
       'oci/registry/save-credentials.ts': 'mkdir open realpath rename rm',
       'util/checkpoint.ts': 'appendFileSync readFileSync',
       'util/open-files.ts': 'readFileSync',
+      'util/proc-mount.ts': 'existsSync',
       'util/process-name.ts': 'readFileSync readlinkSync',
       'util/user-namespace.ts': 'readFileSync',
     },
@@ -182,7 +183,7 @@ const REASONS: readonly Reason[] = [
       'oci/compress/libdeflate/deflate.ts': 'readFileSync',
       'start/launcher.ts': 'accessSync existsSync readFileSync renameSync writeFileSync',
       'start/private-directory.ts':
-        'accessSync existsSync fsyncSync lstatSync mkdirSync mkdtempSync openSync readFileSync realpathSync renameSync rmSync',
+        'accessSync existsSync fsyncSync lstatSync mkdirSync mkdtempSync openSync readFileSync readdirSync realpathSync renameSync rmSync',
       'start/standalone.ts': 'rmSync',
     },
   },

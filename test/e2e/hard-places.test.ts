@@ -80,6 +80,21 @@ describe('few open files', () => {
   });
 });
 
+test('a machine without /proc is told so, and still says what wiac is', async () => {
+  const root = context({ Dockerfile: dockerfile('RUN true') });
+  const env = { WIAC_ROOT: join(tempDir(), 'store') };
+  const script = 'mount -t tmpfs none /proc && exec "$@"';
+  const wiac = (...words: readonly string[]) => {
+    const command = ['--mount', 'sh', '-ec', script, 'sh', process.execPath, WIAC, ...words];
+    return execa('unshare', command, { env, reject: false });
+  };
+  expect(await wiac('--version')).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(await wiac('build', root)).toMatchObject({
+    exitCode: 8,
+    stderr: 'wiac: wiac needs /proc, which is not mounted here\nhint: mount -t proc proc /proc',
+  });
+});
+
 test('links that somebody removed are there again when they are printed', async () => {
   const made = machine();
   const root = context({ Dockerfile: dockerfile('RUN echo x > /x') });

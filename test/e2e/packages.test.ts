@@ -7,6 +7,7 @@ import {
   chownSync,
   cpSync,
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -15,6 +16,8 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,10 +27,17 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { readElf } from '../../src/libs/elf.js';
 import { addContext, copyRoot, makeDebianRoot, runIn } from '../support/clean-rootfs.js';
+import { installCommands, makePackages } from '../support/packages.js';
 import { ORDINARY_UID, ordinaryUser } from '../support/rootless.js';
 import { context, dockerfile, tempDir } from '../support/wiac.js';
 
 const HOOK_MS = 300_000;
+
+/** Linux shows this number for users who have none in a user namespace, too. */
+const NOBODY = 65534;
+
+/** A user who is not root and not the one that wiac works for. */
+const STRANGER = 1234;
 
 /** Of lmdb. */
 const PAGE = 4096;
@@ -41,12 +51,6 @@ let packages: string;
 let debian: string;
 let executable: string;
 
-async function makePackages(to: string, ...words: readonly string[]): Promise<string> {
-  const env = { SOURCE_DATE_EPOCH: '1700000000' };
-  await execa(process.execPath, ['packaging/package.js', `--to=${to}`, ...words], { env });
-  return to;
-}
-
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'wiac-packages-'));
   debian = join(home, 'debian');
@@ -57,12 +61,7 @@ beforeAll(async () => {
 }, HOOK_MS);
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-/** The commands of docs/install.md, in its order. */
-const [installFile = '', installDebian = '', installNpm = ''] = [
-  ...readFileSync('docs/install.md', 'utf8').matchAll(/```sh\n(.*?)```/gs),
-].map(([, text = '']) =>
-  process.arch === 'x64' ? text : text.replace('x64', 'arm64').replace('amd64', 'arm64'),
-);
+const [installFile = '', installDebian = '', installNpm = ''] = installCommands();
 
 /** A clean root with a context at /context, and a file of the packages at /packages. */
 async function cleanRoot(file?: string): Promise<string> {
@@ -264,7 +263,7 @@ describe('the files that the executable writes', () => {
 
   test.each([
     ['is open to others', (parts: string) => chmodSync(parts, 0o777)],
-    ['is of another user', (parts: string) => chownSync(parts, 1234, 1234)],
+    ['is of another user', (parts: string) => chownSync(parts, STRANGER, STRANGER)],
   ])('are written anew where their directory %s', async (_what, spoil) => {
     const cache = tempDir();
     const build = withCache(cache);
@@ -281,7 +280,8 @@ describe('the files that the executable writes', () => {
   });
 
   test.each([
-    ['is of another user', (cache: string) => chownSync(cache, 1234, 1234)],
+    ['is of another user', (cache: string) => chownSync(cache, STRANGER, STRANGER)],
+    ['is of nobody', (cache: string) => chownSync(cache, NOBODY, NOBODY)],
     ['is open to others', (cache: string) => chmodSync(cache, 0o777)],
     ['is a file', (cache: string) => writeFileSync(join(cache, 'wiac'), '')],
   ])('are for one command alone where the cache %s', async (_what, spoil) => {
@@ -307,6 +307,81 @@ describe('the files that the executable writes', () => {
     const ran = await execa('unshare', command, { env, reject: false });
     expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
     expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test('are not taken from a stranger by the process in a user namespace', async () => {
+    const user = ordinaryUser();
+    const program = join(user.home, 'wiac');
+    cpSync(executable, program);
+    const cache = tempDir();
+    const trap = join(cache, 'wiac');
+    await execa(program, ['--version'], { env: { XDG_CACHE_HOME: cache } });
+    for (const path of [cache, trap, partsBelow(cache)]) chmodSync(path, 0o755);
+    await execa('chown', ['-R', String(STRANGER), cache]);
+    const trace = join(tempDir(), 'trace');
+    const strace = ['-f', '-qq', '-e', 'trace=execve', '-o', trace, ...user.command];
+    const env = { ...user.env, XDG_CACHE_HOME: cache };
+    const options = { env, cwd: '/', reject: false };
+    const path = context({ Dockerfile: dockerfile('RUN true') });
+    chmodSync(path, 0o755);
+    const built = await execa('strace', [...strace, program, 'build', '-q', path], options);
+    expect(built).toMatchObject({ exitCode: 0, stderr: '' });
+    const started = readFileSync(trace, 'utf8');
+    expect(started).toMatch(/execve\("[^"]*\/wiac-[^/]*\/wiac-sys-/);
+    expect(started).not.toContain(`execve("${trap}`);
+  });
+
+  test('are made for nobody who could lead root elsewhere', async () => {
+    const home = tempDir();
+    const other = tempDir();
+    const env = { TMPDIR: tempDir() };
+    chownSync(home, STRANGER, STRANGER);
+    symlinkSync(other, join(home, 'link'));
+    lchownSync(join(home, 'link'), STRANGER, STRANGER);
+    for (const cache of ['link', 'new']) {
+      const words = { env: { ...env, XDG_CACHE_HOME: join(home, cache) }, reject: false };
+      expect((await execa(executable, ['--version'], words)).exitCode).toBe(0);
+    }
+    expect(readdirSync(other)).toEqual([]);
+    expect(readdirSync(home)).toEqual(['link']);
+  });
+
+  test.each([
+    ['is of another user', (path: string) => chownSync(path, STRANGER, STRANGER)],
+    ['is open to others', (path: string) => chmodSync(path, 0o777)],
+  ])('are not written where the temporary directory %s', async (_what, spoil) => {
+    const temporary = tempDir();
+    spoil(temporary);
+    const env = { XDG_CACHE_HOME: '/proc/none', TMPDIR: temporary };
+    const refused = await execa(executable, ['--version'], { env, reject: false });
+    expect(refused).toMatchObject({ exitCode: 8, stderr: expect.stringContaining(temporary) });
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test.each([
+    ['full', 'size=1m', 'ENOSPC'],
+    ['mounted noexec', 'noexec', 'EACCES'],
+  ])('leave nothing in a temporary directory that is %s', async (_what, option, reason) => {
+    const temporary = tempDir();
+    const script = `mount -t tmpfs -o ${option},mode=700 none "$0" && { "$@" || echo $?; ls -A "$0"; }`;
+    const command = ['--mount', 'sh', '-ec', script, temporary, executable, '--version'];
+    const env = { XDG_CACHE_HOME: '/proc/none', TMPDIR: temporary };
+    const refused = await execa('unshare', command, { env, reject: false });
+    expect(refused).toMatchObject({ stdout: '8', stderr: expect.stringContaining(reason) });
+  });
+
+  test('are written again after a process was killed that wrote them, and what that left is removed', async () => {
+    const cache = tempDir();
+    const [old, current] = ['old', 'new'].map((name) => join(cache, `wiac/.unfinished-${name}`));
+    for (const path of [old ?? '', current ?? '']) mkdirSync(path, { recursive: true });
+    const yesterday = Date.now() / 1000 - 86_400;
+    utimesSync(old ?? '', yesterday, yesterday);
+    chmodSync(join(cache, 'wiac'), 0o700);
+    await execa(executable, ['--version'], { env: { XDG_CACHE_HOME: cache } });
+    expect(readdirSync(join(cache, 'wiac')).sort()).toEqual([
+      '.unfinished-new',
+      expect.stringMatching(/^parts-/),
+    ]);
   });
 
   test('are said to be missing where they can be written nowhere', async () => {
