@@ -53,7 +53,7 @@ export const SOCKET = 3;
 
 export function startError(binary: string, cause: Error): IsolationError {
   return new IsolationError(`${binary} could not be started: ${cause.message}`, {
-    hint: 'install wiac again; in a clone of its repository: npm run build',
+    hint: 'was wiac upgraded meanwhile? start it again; else install it again, in a clone of its repository: npm run build',
     cause,
   });
 }
