@@ -60,12 +60,14 @@ export async function takeJobs(
     }),
   );
 
-  /** BullMQ itself would keep it for ever. */
-  const limitLife = (queue: string): void => {
+  /** BullMQ itself would keep it for ever, also of a queue that never had a job. */
+  const limitLife = async (): Promise<void> => {
     const commands = link.redis.pipeline();
-    for (const name of LEFT_OVER) commands.expire(`${KEYS.queues}:${queue}:${name}`, KEPT_S);
-    void commands.exec().catch(() => {});
+    for (const queue of queues)
+      for (const name of LEFT_OVER) commands.expire(`${KEYS.queues}:${queue}:${name}`, KEPT_S);
+    await commands.exec().catch(() => {});
   };
+  await limitLife();
   const run = async (job: Job, token: string): Promise<void> => {
     const renewal = setInterval(() => void job.extendLock(token, ttlMs).catch(() => {}), ttlMs / 3);
     try {
@@ -80,7 +82,7 @@ export async function takeJobs(
       // Redis has lost it, or another worker has taken it over: its steps' streams are what counts.
     } finally {
       clearInterval(renewal);
-      limitLife(job.queueName);
+      void limitLife();
     }
   };
   const takeOne = async (): Promise<boolean> => {
@@ -119,6 +121,7 @@ export async function takeJobs(
       await within(LAST_WORDS_MS, looping);
       await Promise.all(running);
       await Promise.all(sources.map((worker) => within(LAST_WORDS_MS, worker.close(true))));
+      await within(LAST_WORDS_MS, limitLife());
     },
   };
 }
