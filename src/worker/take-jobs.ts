@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, Worker } from 'bullmq';
-import { KEPT_S, KEYS } from '../executor/queue/queue-protocol.js';
+import { KEPT_S, KEYS, LEFT_OVER } from '../executor/queue/queue-protocol.js';
 import type { RedisLink } from '../executor/queue/redis-link.js';
 import { LAST_WORDS_MS } from '../executor/queue/redis-link.js';
 import { within } from '../util/abort.js';
@@ -23,9 +23,6 @@ export type JobEnd =
   | { readonly kind: 'refused'; readonly error: Error }
   /** It waits in its queue again. */
   | { readonly kind: 'given back' };
-
-/** What BullMQ keeps of a queue that is empty. */
-const LEFT_OVER = ['events', 'id', 'meta'];
 
 /** @param ttlMs others take a job over so long after its worker was last heard of */
 export async function takeJobs(

@@ -194,6 +194,8 @@ test(
       expect(needlessRuns(streams)).toEqual([]);
       expect(counts.builds).toBeGreaterThan(0);
       await Promise.all(workers.map((worker) => worker.kill('SIGTERM')));
+      // Of one that was killed it is known a little later.
+      await until(async () => (await redis.client.keys('wiac:worker:*')).length === 0);
       await fleet.tryBuild(paths[0] as string, '--no-cache');
       expect(await immortal(redis.client)).toEqual([]);
       await until(() => processesWith(MARK).length === 0);

@@ -41,6 +41,9 @@ export const KEYS = {
 /** How long a step's events are kept after its end, and how long what its makers left behind. Seconds. */
 export const KEPT_S = 3600;
 
+/** What BullMQ keeps of a queue that is empty, and would keep for ever. */
+export const LEFT_OVER = ['events', 'id', 'marker', 'meta'];
+
 /** How long it is known which workers hold a layer, since the last one of them used it. Seconds. */
 export const HOLDERS_KEPT_S = 86_400;
 

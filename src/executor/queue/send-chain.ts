@@ -12,6 +12,7 @@ import type { Announcement, ChainJob, WireStep } from './queue-protocol.js';
 import {
   KEPT_S,
   KEYS,
+  LEFT_OVER,
   MOST_EVENTS,
   NOBODY,
   OWN_VERSION,
@@ -213,6 +214,22 @@ export function openSender(
     return removed > 0;
   };
 
+  /** Takes jobs back that no worker has begun: whoever else waits for one sends it again. */
+  const withdraw = async (): Promise<void> => {
+    const jobs = [...new Map([...sent.values()].map((job) => [jobKey(job), job])).values()];
+    if (jobs.length === 0) return;
+    const there = redis.pipeline();
+    for (const job of jobs) there.exists(jobKey(job));
+    const answers = (await there.exec()) ?? [];
+    const left = jobs.filter((_, at) => answers[at]?.[1] === 1);
+    // One that runs is locked, and stays.
+    await Promise.allSettled(left.map(async (job) => (await queueOf(job.queue)).remove(job.id)));
+    const lives = redis.pipeline();
+    for (const queue of queues.keys())
+      for (const name of LEFT_OVER) lives.expire(`${KEYS.queues}:${queue}:${name}`, KEPT_S);
+    await lives.exec();
+  };
+
   return {
     needWorker,
     async send(wanted) {
@@ -265,7 +282,10 @@ export function openSender(
     async close() {
       const commands = redis.pipeline();
       for (const key of sentAhead.keys()) commands.srem(KEYS.wanted(key), id);
-      if (redis.status === 'ready') await commands.exec();
+      if (redis.status === 'ready') {
+        await commands.exec();
+        await withdraw();
+      }
       for (const queue of queues.values()) await (await queue).close();
     },
   };
