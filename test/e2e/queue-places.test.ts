@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { Fleet } from '../support/fleet.js';
-import { startFleet } from '../support/fleet.js';
+import { startBuild, startFleet, until } from '../support/fleet.js';
 import type { WorkerProcess } from '../support/redis.js';
 import { startWorker } from '../support/redis.js';
 import { describeLayers } from '../support/tree.js';
@@ -87,4 +87,31 @@ test("a worker's full disk gives the step to another one", async () => {
     for (const worker of started) worker.signal('SIGKILL');
     await execa('umount', ['-l', disk]);
   }
+});
+
+test('a build that ends leaves the job that another build waits for', async () => {
+  const worker = await startWorker('busy', fleet.redis.url, fleet.cache, ['--jobs', '1']);
+  const { client } = fleet.redis;
+  const begin = (line: string) => {
+    const path = context({ Dockerfile: dockerfile(line) });
+    return startBuild(fleet, path, join(tempDir(), 'store'));
+  };
+  const jobs = async () =>
+    (await client.lrange((await client.keys('*:wait'))[0] ?? '', 0, -1)).length;
+  const blocker = begin('RUN sleep 4');
+  await blocker.printed('on busy');
+  const both = ['one', 'two'].map(() => begin('RUN echo both > /both'));
+  const [first, second] = both as [(typeof both)[0], (typeof both)[0]];
+  // Each of them, and nobody: wanted by three.
+  await until(async () => {
+    const wanted = await client.keys('wiac:wanted:*');
+    const counts = await Promise.all(wanted.map((key) => client.scard(key)));
+    return counts.includes(3);
+  });
+  await until(async () => (await jobs()) === 1);
+  await first.kill('SIGINT');
+  expect(await jobs()).toBe(1);
+  await blocker.kill('SIGINT');
+  expect((await second.ended).code).toBe(0);
+  await worker.kill('SIGTERM');
 });

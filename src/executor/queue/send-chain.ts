@@ -86,6 +86,7 @@ export function openSender(
   const sentAhead = new Map<DefinitionKey, string>();
   /** Kinds of steps that a worker was there for. */
   const served = new Set<string>();
+  let closed = false;
   let listed: { readonly at: number; readonly list: Promise<WorkerList> } | undefined;
 
   const queueOf = (name: string): Promise<Queue> => {
@@ -165,7 +166,8 @@ export function openSender(
         served.add(kind);
         return;
       } catch (error) {
-        if (!(error instanceof QueueError) || performance.now() - begun > patience) throw error;
+        const isOver = closed || performance.now() - begun > patience;
+        if (!(error instanceof QueueError) || isOver) throw error;
         await sleep(LIST_MS);
       }
     }
@@ -214,14 +216,18 @@ export function openSender(
     return removed > 0;
   };
 
-  /** Takes jobs back that no worker has begun: whoever else waits for one sends it again. */
+  /** Takes jobs back that no worker has begun and no other build waits for. */
   const withdraw = async (): Promise<void> => {
     const jobs = [...new Map([...sent.values()].map((job) => [jobKey(job), job])).values()];
     if (jobs.length === 0) return;
     const there = redis.pipeline();
-    for (const job of jobs) there.exists(jobKey(job));
+    for (const job of jobs) there.exists(jobKey(job)).smembers(KEYS.wanted(job.id));
     const answers = (await there.exec()) ?? [];
-    const left = jobs.filter((_, at) => answers[at]?.[1] === 1);
+    const left = jobs.filter((_, at) => {
+      const wanting = (answers[2 * at + 1]?.[1] ?? []) as readonly string[];
+      const others = wanting.filter((one) => one !== NOBODY && one !== id);
+      return answers[2 * at]?.[1] === 1 && others.length === 0;
+    });
     // One that runs is locked, and stays.
     await Promise.allSettled(left.map(async (job) => (await queueOf(job.queue)).remove(job.id)));
     const lives = redis.pipeline();
@@ -280,6 +286,7 @@ export function openSender(
       return !(await takeBack(job));
     },
     async close() {
+      closed = true;
       const commands = redis.pipeline();
       for (const key of sentAhead.keys()) commands.srem(KEYS.wanted(key), id);
       if (redis.status === 'ready') {
