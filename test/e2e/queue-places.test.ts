@@ -11,12 +11,23 @@ import { describeLayers } from '../support/tree.js';
 import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 let fleet: Fleet;
+const started: WorkerProcess[] = [];
+
+const work: typeof startWorker = async (...given) => {
+  const worker = await startWorker(...given);
+  started.push(worker);
+  return worker;
+};
 
 beforeAll(async () => {
   fleet = await startFleet();
 });
 
-afterAll(() => fleet.stop());
+afterAll(() => {
+  // Those of a test that failed.
+  for (const worker of started) worker.signal('SIGKILL');
+  return fleet.stop();
+});
 
 /** A Node whose clock says another time than the machine's. */
 function skewed(hours: number): Record<string, string> {
@@ -40,7 +51,7 @@ test('clocks that are hours apart change nothing', async () => {
   const path = context({ Dockerfile: text });
   const workers = await Promise.all(
     [1, -1].map((hours) =>
-      startWorker(`h${hours}`, fleet.redis.url, fleet.cache, ['--jobs', '1'], skewed(hours)),
+      work(`h${hours}`, fleet.redis.url, fleet.cache, ['--jobs', '1'], skewed(hours)),
     ),
   );
   const { lowerdirs, events } = await fleet.build(path);
@@ -61,12 +72,10 @@ test("a worker's full disk gives the step to another one", async () => {
   const disk = join(root, 'disk');
   mkdirSync(disk);
   await execa('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]);
-  const started: WorkerProcess[] = [];
   try {
-    const small = await startWorker('small', fleet.redis.url, fleet.cache, ['--jobs', '1'], {
+    const small = await work('small', fleet.redis.url, fleet.cache, ['--jobs', '1'], {
       WIAC_ROOT: join(disk, 'store'),
     });
-    started.push(small);
     const path = context({
       Dockerfile: dockerfile('RUN head -c 60000000 /dev/zero > /large && echo made'),
     });
@@ -76,21 +85,19 @@ test("a worker's full disk gives the step to another one", async () => {
       await new Promise((resume) => setTimeout(resume, 50));
     expect(small.log()).toMatch(/gives its step back: the step ended with exit code 1/);
     await small.kill('SIGTERM');
-    const large = await startWorker('large', fleet.redis.url, fleet.cache, ['--jobs', '1']);
-    started.push(large);
+    const large = await work('large', fleet.redis.url, fleet.cache, ['--jobs', '1']);
     const { events } = await building;
     expect(events.filter(({ type }) => type === 'placed').at(-1)).toMatchObject({
       worker: 'large',
     });
     await large.kill('SIGTERM');
   } finally {
-    for (const worker of started) worker.signal('SIGKILL');
     await execa('umount', ['-l', disk]);
   }
 });
 
 test('a build that ends leaves the job that another build waits for', async () => {
-  const worker = await startWorker('busy', fleet.redis.url, fleet.cache, ['--jobs', '1']);
+  const worker = await work('busy', fleet.redis.url, fleet.cache, ['--jobs', '1']);
   const { client } = fleet.redis;
   const begin = (line: string) => {
     const path = context({ Dockerfile: dockerfile(line) });
