@@ -1,6 +1,6 @@
 // Build contexts of the benchmark, made anew each time: nothing is fetched.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const BUSYBOX = '/bin/busybox';
@@ -9,18 +9,38 @@ const BUSYBOX = '/bin/busybox';
 export function addBusybox(directory) {
   mkdirSync(join(directory, 'bin'), { recursive: true });
   copyFileSync(BUSYBOX, join(directory, 'bin/busybox'));
-  for (const name of ['sh', 'echo', 'cat', 'ls', 'mkdir'])
+  for (const name of ['sh', 'echo', 'cat', 'ls', 'mkdir', 'sleep'])
     symlinkSync('busybox', join(directory, 'bin', name));
 }
 
-/** 20 RUN steps on a busybox base. */
-export function runContext(directory) {
+/** A context of these lines on a busybox base, the stage `base`. */
+export function stepsContext(directory, lines) {
   addBusybox(directory);
-  const steps = Array.from({ length: 20 }, (_, index) => `RUN echo ${index} > /file${index}`);
   writeFileSync(
     join(directory, 'Dockerfile'),
-    ['FROM scratch', 'COPY bin /bin', ...steps, ''].join('\n'),
+    ['FROM scratch AS base', 'COPY bin /bin', ...lines, ''].join('\n'),
   );
+}
+
+/** RUN steps, 20 of them, on a busybox base. */
+export function runContext(directory, count = 20) {
+  const steps = Array.from({ length: count }, (_, index) => `RUN echo ${index} > /file${index}`);
+  stepsContext(directory, steps);
+}
+
+/**
+ * The contexts of cold builds, one a round. They differ in a file that all their steps depend on, so that a
+ * builder with one store for all finds nothing in it.
+ */
+export function coldContexts(work, name, make) {
+  return (round) => {
+    const directory = join(work, `${name}-${round}`);
+    if (existsSync(directory)) return directory;
+    mkdirSync(directory);
+    make(directory);
+    writeFileSync(join(directory, 'bin/nonce'), `${directory}\n`);
+    return directory;
+  };
 }
 
 /**
@@ -81,14 +101,7 @@ export function stagesContext(directory) {
 }
 
 /** 100 steps on a busybox base. */
-export function manyStepsContext(directory) {
-  addBusybox(directory);
-  const steps = Array.from({ length: 99 }, (_, index) => `RUN echo ${index} > /file${index}`);
-  writeFileSync(
-    join(directory, 'Dockerfile'),
-    ['FROM scratch', 'COPY bin /bin', ...steps, ''].join('\n'),
-  );
-}
+export const manyStepsContext = (directory) => runContext(directory, 99);
 
 /** Debian minbase, as mmdebstrap makes it: 170 MB in 7,000 files. */
 export function debianContext(directory) {

@@ -1,5 +1,5 @@
 // npm run bench:fleet: machines that are thrown away, with a shared cache in a registry of this machine. The other rows of
-// such machines are in bench:cache (a changed file among 20,000) and bench:mounts (cache mounts).
+// such machines are in bench (a changed file among 20,000) and bench:mounts (cache mounts).
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';

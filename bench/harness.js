@@ -1,7 +1,7 @@
 // Times commands side by side: every round runs each command once, in turn, so that whatever the
 // machine does in the meantime hits all of them alike. Medians, because one slow disk flush must
 // not decide.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,8 @@ function unmountBelow(directory) {
   const points = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
     .flatMap((line) => line.split(' ')[1] ?? []);
-  const below = points.filter((point) => point.startsWith(`${directory}/`));
+  // Programs in a chroot have mounted below that.
+  const below = points.filter((point) => point.includes(`${directory}/`));
   for (const point of below.reverse()) execFileSync('umount', ['-l', point]);
 }
 
@@ -43,18 +44,33 @@ export function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The peak memory of a command in MB: that of the largest of its processes. */
+export function peakMemory({ command, args, cwd, env }) {
+  const { stderr } = spawnSync('/usr/bin/time', ['-f', '%M', command, ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+  });
+  return Math.round(Number(stderr.trim().split('\n').at(-1)) / 1024);
+}
+
 /**
  * Runs contestants `rounds` times in turn.
- * @param contestants name -> function of the round's number that prepares, and returns a command
+ * @param contestants name -> function of the round's number that prepares, and returns a command, or nothing
+ *   when it has run often enough
+ * @param dirty what was prepared is not written to disk before
  * @returns name -> median in ms
  */
-export function compare(contestants, rounds) {
+export function compare(contestants, rounds, { dirty = false } = {}) {
   const times = new Map(Object.keys(contestants).map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [name, prepare] of Object.entries(contestants)) {
-      const command = prepare(round);
       // wiac waits until its layers are on disk: what others left to be written is not its work.
-      execFileSync('sync');
+      if (dirty) execFileSync('sync');
+      const command = prepare(round);
+      if (command === undefined) continue;
+      if (!dirty) execFileSync('sync');
       times.get(name).push(time(command));
     }
   }

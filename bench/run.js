@@ -1,83 +1,76 @@
-// npm run bench: wiac beside `buildah build --layers --isolation chroot`, the same Dockerfiles in
-// one run. Every cold build gets a store of its own, and nothing is deleted before the end: ext4
-// is slow to make files shortly after many were removed, which would slow the next measurement down.
-import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync } from 'node:fs';
+// npm run bench: the same Dockerfiles with wiac and with the builders that are at hand (peers.js), in turn, with
+// default options; `npm run bench -- PART...` measures some parts. Nothing is deleted before the end: ext4 is
+// slow to make files shortly after many were removed, which would slow the next measurement down.
+import { mkdirSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { filesContext, runContext } from './contexts.js';
-import { buildahStorage, compare, markdownTable, workDirectory } from './harness.js';
+import { compare, workDirectory } from './harness.js';
+import { peers } from './peers.js';
+import { table } from './table.js';
 
-const WIAC = join(
-  import.meta.dirname ?? new URL('.', import.meta.url).pathname,
-  '../dist/wiac.cjs',
-);
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
-const work = workDirectory();
-
-function wiac(context, store) {
-  return {
-    command: WIAC,
-    args: ['build', '-q', context],
-    env: { WIAC_ROOT: join(work, store) },
-  };
-}
-
-function buildah(context, store) {
-  const storage = buildahStorage(join(work, store), 'overlay');
-  return {
-    command: 'buildah',
-    args: [...storage, 'build', '--layers', '--isolation', 'chroot', '-q', context],
-  };
-}
-
-function scenario(context, name, { cold, change }) {
-  const store = (tool, round) => (cold ? `${name}-${tool}-${round}` : `${name}-${tool}-0`);
-  return compare(
-    {
-      wiac: (round) => {
-        change?.(round);
-        return wiac(context, store('wiac', round));
-      },
-      buildah: (round) => buildah(context, store('buildah', round)),
-    },
-    ROUNDS,
-  );
-}
-
-function row(title, target, { wiac: ours, buildah: theirs }) {
-  const ratio = ours / theirs;
-  const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
-  return [
-    title,
-    seconds(ours),
-    seconds(theirs),
-    ratio.toFixed(3),
-    `<= ${target}`,
-    ratio <= target ? 'yes' : 'NO',
-  ];
-}
-
-const runs = join(work, 'context-runs');
-const files = join(work, 'context-files');
-mkdirSync(runs);
-mkdirSync(files);
-runContext(runs);
-filesContext(files);
-// Files younger than the clock's step are read once more; a real checkout is older than that.
-await new Promise((resume) => setTimeout(resume, 200));
-
-const touch = (round) => appendFileSync(join(files, 'src/folder7/file7.txt'), `change ${round}\n`);
-const rows = [
-  ['scenario', 'wiac', 'buildah', 'ratio', 'target', 'met'],
-  row('20 RUN steps, cold', 0.2, scenario(runs, 'runs', { cold: true })),
-  row('20 RUN steps, cached', 0.5, scenario(runs, 'runs', { cold: false })),
-  row('20,000 files, cold', 0.25, scenario(files, 'files', { cold: true })),
-  row('20,000 files, cached', 0.1, scenario(files, 'files', { cold: false })),
-  row('20,000 files, one changed', 0.1, scenario(files, 'files', { cold: false, change: touch })),
+/** Each has a file that measures it; in the order of their tables. */
+const PARTS = [
+  'steps',
+  'deep',
+  'files',
+  'changed',
+  'unchanged',
+  'debian',
+  'large',
+  'mount',
+  'push',
+  'syscalls',
+  'removed',
 ];
-const buildahVersion = execFileSync('buildah', ['--version'], { encoding: 'utf8' }).split(' ')[2];
+
+// Node reads it at each start; wiac does not.
+delete process.env.NODE_EXTRA_CA_CERTS;
+const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
+const chosen = process.argv.length > 2 ? process.argv.slice(2) : PARTS;
+const unknown = chosen.filter((name) => !PARTS.includes(name));
+if (unknown.length > 0) {
+  process.stderr.write(`no such part: ${unknown.join(' ')}; there are ${PARTS.join(' ')}\n`);
+  process.exit(2);
+}
+const work = workDirectory();
+const builders = peers(work);
+
+/** What the parts have in common. */
+const bench = {
+  work,
+  rounds,
+  builders,
+  /** A directory below the one of this run. */
+  directory(name) {
+    const path = join(work, name);
+    mkdirSync(path);
+    return path;
+  },
+  /**
+   * Builds in turn, each as often as it has patience for.
+   * @param commandOf a builder, the round and the builder's name to a command
+   * @param options rounds; others: what runs beside the builders; only: names of the builders
+   */
+  builds(commandOf, { others = {}, only, times = rounds, ...options } = {}) {
+    const chosenBuilders = Object.entries(builders).filter(
+      ([name]) => only === undefined || only.includes(name),
+    );
+    const contestants = chosenBuilders.map(([name, builder]) => [
+      name,
+      (round) => (round < builder.patience ? commandOf(builder, round, name) : undefined),
+    ]);
+    return compare({ ...Object.fromEntries(contestants), ...others }, times, options);
+  },
+};
+
 const date = new Date().toISOString().slice(0, 10);
+const patience = rounds > 3 ? ' (buildah: of 3)' : '';
 process.stdout.write(
-  `${date}, ${cpus().length} x ${cpus()[0]?.model.trim()}, Node ${process.version}, buildah ${buildahVersion}, medians of ${ROUNDS}\n\n${markdownTable(rows)}\n`,
+  `${date}, ${cpus().length} x ${cpus()[0]?.model.trim()}, Node ${process.version}, medians of ${rounds}${patience}\n`,
 );
+for (const name of chosen) {
+  const { measure } = await import(`./rows/${name}.js`);
+  const { rows, notes = [] } = await measure(bench);
+  process.stdout.write(`\n${rows.length > 0 ? `${table(builders, rows)}\n` : ''}`);
+  for (const note of notes) process.stdout.write(`\n${note}\n`);
+}
