@@ -1,6 +1,7 @@
 #!/bin/sh
 # peers.sh DIRECTORY COMMAND...: runs a command with Debian trixie's Docker Engine (BuildKit) and buildah at hand.
-# DIRECTORY keeps trixie from one run to the next. Everything else, the daemon and its mounts too, is gone when the
+# DIRECTORY keeps trixie from one run to the next, and needs room for a sparse
+# file of 64 GB. Everything else, the daemon and its mounts too, is gone when the
 # command ends: all mounts are in a namespace of their own.
 set -eu
 
@@ -21,15 +22,24 @@ fi
 root=$1
 shift
 unset WIAC_PEERS
-# What the benchmarks write has one path, in trixie and outside.
 BENCH_DIR=$(mktemp -d "${root%/*}/run.XXXXXX")
 export BENCH_DIR
+# A file system of its own, new each time: some are slow to make files shortly after others were removed, and which
+# builder that hits would be chance.
+image=$BENCH_DIR.ext4
+truncate -s 64G "$image"
+mkfs.ext4 -q -F "$image"
+device=$(losetup --find --show --direct-io=on "$image")
+mount "$device" "$BENCH_DIR"
+# It goes with its last mount.
+losetup --detach "$device"
 # runc and buildah want a mount point as their /.
 mount --bind "$root" "$root"
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount -t tmpfs tmpfs "$root/run"
+# What the benchmarks write has one path, in trixie and outside.
 mkdir -p "$root$BENCH_DIR" "$BENCH_DIR/bin"
 mount --bind "$BENCH_DIR" "$root$BENCH_DIR"
 for name in docker buildah; do
@@ -52,9 +62,9 @@ daemon=$!
 finish() {
   kill "$daemon" 2> /dev/null || true
   wait "$daemon" 2> /dev/null || true
-  umount -l "$root$BENCH_DIR"
-  rm -rf "$BENCH_DIR"
-  find "$root$BENCH_DIR" -depth -type d -empty -delete
+  umount -l "$root$BENCH_DIR" "$BENCH_DIR"
+  rm -f "$image"
+  rmdir "$BENCH_DIR" "$root$BENCH_DIR"
   find /sys/fs/cgroup -depth -type d -path '*/wiac-peers*' -exec rmdir {} + 2> /dev/null || true
 }
 trap finish EXIT

@@ -7,7 +7,7 @@ import { ofBuildKit, seconds, target } from '../table.js';
 
 const STEPS = 300;
 const EDGE = 50;
-/** BuildKit with overlayfs refuses more than 128 layers. */
+/** BuildKit with overlayfs refuses a step on more than 128 layers. */
 const MOST = 120;
 
 /** When each RUN began, and when all ended, in ms: what lies between two of them is all that a step takes. */

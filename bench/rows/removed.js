@@ -1,5 +1,5 @@
-// One file of 20,000 has changed, right after a large tree was removed. The last part: all that is measured in the
-// five minutes after a removal is slower.
+// One file of 20,000 has changed, right after a large tree was removed. The last part: on ext4 without a
+// journal, all that is measured in the five minutes after a removal is slower.
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
