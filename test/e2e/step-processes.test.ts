@@ -8,20 +8,25 @@ import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { context, dockerfile, tempDir, WIAC } from '../support/wiac.js';
 
-/** The calls of a build with so many steps, a line each. */
-async function callsOf(steps: number, call: string): Promise<string> {
+const SYNCS = 'fdatasync,fsync,sync_file_range,syncfs';
+
+function stepsContext(steps: number): string {
   const runs = Array.from({ length: steps }, (_, index) => `RUN echo ${index} > /file${index}`);
+  return context({ Dockerfile: dockerfile(...runs) });
+}
+
+/** The calls of a build with so many steps, a line each. */
+async function callsOf(
+  steps: number,
+  call: string,
+  directory = stepsContext(steps),
+  store = join(tempDir(), 'store'),
+): Promise<string> {
   const logs = tempDir();
-  const build = [
-    process.execPath,
-    WIAC,
-    'build',
-    '-q',
-    context({ Dockerfile: dockerfile(...runs) }),
-  ];
+  const build = [process.execPath, WIAC, 'build', '-q', '-t', 'image', directory];
   // A file for each process: no call is interrupted by those of others.
   const flags = ['-ff', '-qq', '-e', `trace=${call}`, '-e', 'signal=none', '-o', join(logs, 'log')];
-  await execa('strace', [...flags, ...build], { env: { WIAC_ROOT: join(tempDir(), 'store') } });
+  await execa('strace', [...flags, ...build], { env: { WIAC_ROOT: store } });
   return readdirSync(logs)
     .map((name) => readFileSync(join(logs, name), 'utf8'))
     .join('');
@@ -43,7 +48,12 @@ test('a step starts its own program alone', async () => {
 });
 
 test('a step waits for the disk once', async () => {
-  const count = async (steps: number) =>
-    (await callsOf(steps, 'fdatasync,fsync,sync_file_range,syncfs')).split('\n').length;
+  const count = async (steps: number) => (await callsOf(steps, SYNCS)).split('\n').length;
   expect((await count(12)) - (await count(2))).toBeLessThanOrEqual(10);
+});
+
+test('a build whose steps are all cached does not wait for the disk', async () => {
+  const [directory, store] = [stepsContext(2), join(tempDir(), 'store')];
+  expect(await callsOf(2, SYNCS, directory, store)).not.toBe('');
+  expect(await callsOf(2, SYNCS, directory, store)).toBe('');
 });

@@ -1,9 +1,10 @@
 /** What a process declares to use, against what another one removes; without any build. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DefinitionKey, OperationDigest } from '../../src/keys/digest.js';
+import { listEntries } from '../../src/store/entries/cache-queries.js';
 import { concludeBuild } from '../../src/store/entries/conclude.js';
 import { publishEntry, updateLayer } from '../../src/store/entries/entries.js';
 import { prune } from '../../src/store/gc/prune-store.js';
@@ -88,6 +89,52 @@ const image = (layers: readonly LayerId[]) =>
     ...{ layers, platform: 'linux/amd64', manifest: undefined },
     ...{ config: { Env: [], WorkingDir: '/' }, history: [] },
   });
+
+describe('when entries were used', () => {
+  const use = (...keys: DefinitionKey[]) =>
+    concludeBuild(store, { used: keys, layers: [], image: image([]), names: undefined });
+  const hits = () =>
+    Object.fromEntries([...listEntries(store, {}, 0)].map(({ key, hits }) => [key, hits]));
+  const files = () => readdirSync(store.paths.index).filter((name) => name.startsWith('used.'));
+
+  test('is known, counted and heeded before the table has it', async () => {
+    const [a, b] = [publish('a'), publish('b')];
+    forgetUses();
+    use(a.key);
+    use(a.key);
+    expect(hits()).toEqual({ [a.key]: 2, [b.key]: 0 });
+    expect(getTables(store).usage.get(a.key)?.hits).toBe(0);
+    await closeStore(store);
+    store = await openStore(root);
+    prune(store, { ...EVERYTHING, filter: { unusedFor: 30_000 } });
+    expect(hits()).toEqual({ [a.key]: 2 });
+  });
+
+  test('moves to the table, each use once, of entries that are there', () => {
+    const [a, b] = [publish('a'), publish('b')];
+    forgetUses();
+    use(b.key);
+    prune(store, { ...EVERYTHING, filter: { text: 'b' } });
+    const gone = Array.from({ length: 200 }, (_, at) => `${at}`.padEnd(64, 'x') as DefinitionKey);
+    // 13 KB each.
+    for (let build = 0; build < 50; build += 1) use(a.key, ...gone);
+    expect(hits()).toEqual({ [a.key]: 50 });
+    expect(getTables(store).usage.get(a.key)?.hits).toBeGreaterThan(30);
+    expect([...getTables(store).usage.getKeys()]).toEqual([a.key]);
+    expect(files().length).toBeLessThanOrEqual(2);
+  });
+
+  test('survives a line that was written in part', () => {
+    const { key } = publish('a');
+    use(key);
+    const [file = ''] = files();
+    appendFileSync(join(store.paths.index, file), `\n17${'\0'.repeat(9)}`);
+    use(key);
+    appendFileSync(join(store.paths.index, file), `\n1700000000000 ${key.slice(0, 9)}`);
+    use(key);
+    expect(hits()).toEqual({ [key]: 3 });
+  });
+});
 
 describe('found, then removed by another process', () => {
   test.each([

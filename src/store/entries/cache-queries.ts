@@ -5,8 +5,9 @@ import { NotFoundError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
-import type { LayerId, StepRecord } from '../records.js';
+import type { LayerId, StepRecord, UsageRecord } from '../records.js';
 import { newestEntries } from './timeline.js';
+import { readUses } from './use-notes.js';
 
 /** An entry as it is listed. Times in ms since the epoch. */
 export interface EntrySummary {
@@ -43,8 +44,11 @@ export interface EntryFilter {
 }
 
 /** An entry with its layer and its usage. */
-export function summarize(index: CacheIndex, record: StepRecord): EntrySummary {
-  const usage = index.usage.get(record.key);
+export function summarize(
+  index: CacheIndex,
+  record: StepRecord,
+  usage: UsageRecord | undefined,
+): EntrySummary {
   const layer = record.layer === undefined ? undefined : index.layers.get(record.layer);
   return {
     key: record.key,
@@ -82,8 +86,9 @@ export function* listEntries(
   now: number,
 ): Generator<EntrySummary> {
   const index = getTables(store);
+  const usageOf = readUses(index);
   for (const record of newestEntries(index)) {
-    const entry = summarize(index, record);
+    const entry = summarize(index, record, usageOf(record.key));
     if (fits(entry, filter, now)) yield entry;
   }
 }

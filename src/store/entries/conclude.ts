@@ -8,7 +8,7 @@ import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { LayersGoneError } from '../pins/uses.js';
 import type { ImageRecord, LayerId } from '../records.js';
-import { touchEntries } from './entries.js';
+import { noteUses } from './use-notes.js';
 
 /** What a build has come to. */
 export interface Conclusion {
@@ -41,7 +41,7 @@ export function concludeBuild(store: Indexed, conclusion: Conclusion): ImageReco
   }
   const kept = write(index, () => {
     verify();
-    touchEntries(index, used);
+    noteUses(index, used);
     return names === undefined ? image : putImage(index, image, names);
   });
   checkpoint('usage:written');

@@ -167,17 +167,6 @@ export function findByOperation(store: Indexed, operation: OperationDigest): Ste
   });
 }
 
-/** Notes that entries were used; part of the caller's write transaction. */
-export function touchEntries(index: CacheIndex, keys: readonly DefinitionKey[]): void {
-  const lastUsed = Date.now();
-  for (const key of keys) {
-    // It may have been removed since it was found, for another build's sake or by `cache rm`.
-    if (!index.steps.doesExist(key)) continue;
-    const hits = (index.usage.get(key)?.hits ?? 0) + 1;
-    index.usage.putSync(key, { lastUsed, hits });
-  }
-}
-
 function blobBytes(record: LayerRecord): number {
   return getBlobs(record).reduce((sum, { size }) => sum + size, 0);
 }

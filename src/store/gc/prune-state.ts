@@ -3,6 +3,7 @@ import type { SharedUsage } from '../../fs/layer/disk-usage.js';
 import { measureShared } from '../../fs/layer/disk-usage.js';
 import type { EntryFilter } from '../entries/cache-queries.js';
 import { fits, summarize } from '../entries/cache-queries.js';
+import { readUses } from '../entries/use-notes.js';
 import type { CacheIndex } from '../index/index-db.js';
 import { getTables } from '../index/tables.js';
 import { layerPath } from '../layers/layer-store.js';
@@ -157,10 +158,11 @@ export function readPruneInput(
   const used = usedLayers(records, uses, measured.at);
   const kept = new Set([...named, ...used]);
   const isRemovable: IsRemovable = (times) => fits({ text: '', ...times }, filter, now);
+  const usageOf = readUses(index);
   const makers = new Map<LayerId, PruneItem>();
   const lastUsedAbove = new Map<LayerId, number>();
   const items = records.steps.map((record): PruneItem => {
-    const entry = summarize(index, record);
+    const entry = summarize(index, record, usageOf(record.key));
     const { key: id, layer, base, durationMs: rebuildMs } = record;
     const { text, lastUsed } = entry;
     for (const below of base)
