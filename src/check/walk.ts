@@ -116,8 +116,9 @@ function getExpander(
 
 function declareArgs(state: State, visit: Visit & { instruction: { kind: 'arg' } }): void {
   const { options, globals } = visit.context;
-  for (const arg of visit.instruction.args) {
-    const { name } = arg;
+  for (const { name: written, defaultValue } of visit.instruction.args) {
+    const name = visit.expand(written)?.text ?? written;
+    const arg = { name, defaultValue };
     const value = argValue(
       arg,
       options.buildArgs,

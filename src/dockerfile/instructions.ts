@@ -63,6 +63,9 @@ const WANTED: Readonly<Record<Instruction['kind'], string>> = {
   workdir: 'WORKDIR path',
 };
 
+/** BuildKit hands the shell an empty command. */
+const MAY_BE_EMPTY: readonly Instruction['kind'][] = ['run', 'cmd', 'entrypoint'];
+
 const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/;
 const FORBIDDEN_TRIGGERS: readonly string[] = ['onbuild', 'from', 'maintainer'];
 
@@ -92,7 +95,7 @@ export function readInstruction(source: InstructionSource): Instruction {
   const keyword = kind.toUpperCase();
   checkFlags(kind, keyword, flags);
   const { operands } = split;
-  if (operands.text === '') {
+  if (operands.text === '' && !MAY_BE_EMPTY.includes(kind)) {
     throw new DockerfileError(
       `${keyword} has no operands`,
       { ...start, endLine: source.endLine },
@@ -326,7 +329,6 @@ function readTrigger(context: OperandContext, source: InstructionSource): Instru
       { hint: 'ONBUILD takes any instruction but ONBUILD, FROM and MAINTAINER' },
     );
   }
-  const { original } = source;
-  const start = original.length - original.slice('onbuild'.length).trimStart().length;
-  return readInstruction({ ...source, word: operands, original: original.slice(start) });
+  // It is carried out from its text: blanks at a continuation may stand between quotes.
+  return readInstruction({ ...source, word: operands, original: operands.text });
 }

@@ -2,7 +2,7 @@
  * From physical to logical lines: continuations joined, comments between them dropped, with a map
  * back to line and column. Dockerfile reference, "Format" and "escape".
  */
-import { DockerfileError, type SourceLocation } from '../util/errors.js';
+import type { SourceLocation } from '../util/errors.js';
 import { skipSpace, trimEndSpace } from './space.js';
 
 /** The lines of a file with and without their line ends (`\n`, `\r\n`), byte order mark removed. */
@@ -112,8 +112,6 @@ function joinOriginal(parts: readonly string[]): string {
 /**
  * Reads the logical line that starts at physical line `index`. Its text is empty when nothing but
  * continuation characters stands there.
- *
- * @throws DockerfileError when the file ends although the last line is to be continued
  */
 export function readLogicalLine(
   source: SourceLines,
@@ -126,10 +124,10 @@ export function readLogicalLine(
   const emptyLines: number[] = [];
   let length = 0;
   let next = index;
-  let lastContinued = index;
   for (let ended = false; !ended; next++) {
     const line = lines[next];
-    if (line === undefined) throw unterminated(source, lastContinued, escapeChar);
+    // As BuildKit: a file may end with a continuation of nothing.
+    if (line === undefined) break;
     const first = next === index;
     const indent = skipSpace(line, 0);
     if (!first && (isComment(line) || indent === line.length)) {
@@ -140,7 +138,6 @@ export function readLogicalLine(
     const continued = cutContinuation(line.slice(skipped), escapeChar);
     const part = continued ?? line.slice(skipped);
     ended = continued === undefined;
-    if (!ended) lastContinued = next;
     segments.push({ offset: length, index: next, indent: skipped });
     parts.push(part);
     length += part.length;
@@ -155,19 +152,4 @@ export function readLogicalLine(
     next,
     emptyLines,
   };
-}
-
-function unterminated(source: SourceLines, index: number, escapeChar: string): DockerfileError {
-  const line = source.lines[index] ?? '';
-  const location = {
-    file: source.file,
-    line: index + 1,
-    column: line.lastIndexOf(escapeChar) + 1,
-    endLine: index + 1,
-  };
-  return new DockerfileError(
-    `unterminated continuation: the file ends after the '${escapeChar}' of line ${index + 1}`,
-    location,
-    { hint: `remove the '${escapeChar}' at the end of line ${index + 1}, or add what follows it` },
-  );
 }

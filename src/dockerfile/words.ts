@@ -110,6 +110,9 @@ export function readJsonArray(text: string): JsonArray {
     return { kind: 'none' };
   }
   if (!Array.isArray(parsed)) return { kind: 'none' };
-  const values = parsed.filter((value) => typeof value === 'string');
+  // A half of a surrogate pair (\ud800) is no character: U+FFFD, as in Go.
+  const values = parsed
+    .filter((value) => typeof value === 'string')
+    .map((value) => value.replace(/\p{Surrogate}/gu, '\ufffd'));
   return values.length === parsed.length ? { kind: 'strings', values } : { kind: 'other-elements' };
 }

@@ -13,7 +13,7 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from './d
  * itself: a RUN on the same files as before is still found, by its content key.
  */
 const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
-  copy: 4,
+  copy: 5,
   fetch: 3,
   run: 2,
   workdir: 2,

@@ -34,13 +34,26 @@ export function declareArgs(
   expand: Expander,
 ): void {
   const { options, globals, consumedArgs } = compilation;
-  for (const arg of instruction.args) {
+  for (const { name: written, defaultValue } of instruction.args) {
+    const arg = { name: expand(written, instruction.location), defaultValue };
     consumedArgs.add(arg.name);
+    state.declared.add(arg.name);
     const value = argValue(arg, options.buildArgs, globals, (word) =>
       expand(word, instruction.location),
     );
-    if (value !== undefined) state.args.set(arg.name, value);
+    if (value === undefined) continue;
+    state.args.set(arg.name, value);
+    state.overEnv.add(arg.name);
   }
+}
+
+/** The variables of ENV as RUN sees them: over a value from ARG, unless ARG came later. */
+export function stageEnv(state: StageState): ReadonlyMap<string, string> {
+  const over = [...state.overEnv].flatMap((name): [string, string][] => {
+    const value = state.args.get(name);
+    return value === undefined || !state.config.env.has(name) ? [] : [[name, value]];
+  });
+  return over.length === 0 ? state.config.env : new Map([...state.config.env, ...over]);
 }
 
 /**
@@ -63,7 +76,13 @@ export function unusedArgs({ options, consumedArgs }: Compilation): string[] {
   return Object.keys(options.buildArgs).filter((name) => !known.has(name));
 }
 
-/** Looks names up as an instruction of the stage sees them: ENV wins over ARG. */
+/**
+ * Looks names up as an instruction of the stage sees them: of ARG and ENV the later one. (The
+ * reference says that ENV always wins; BuildKit has never done that for an ARG that follows.)
+ */
 export function stageLookup(state: StageState): (name: string) => string | undefined {
-  return (name) => state.config.env.get(name) ?? state.args.get(name);
+  return (name) => {
+    const env = state.overEnv.has(name) ? undefined : state.config.env.get(name);
+    return env ?? state.args.get(name);
+  };
 }

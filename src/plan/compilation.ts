@@ -21,8 +21,12 @@ export interface StageState {
   readonly triggers: readonly string[];
   /** MAINTAINER of this stage or of its base. */
   author: string | undefined;
+  /** Names of all ARGs, those without a value too. */
+  declared: Set<string>;
   /** ARG values in effect. */
   args: Map<string, string>;
+  /** Names that ARG gave a value after the last ENV of that name: the later one counts. */
+  overEnv: Set<string>;
   head: StepId;
   /** CMD was set in this stage: ENTRYPOINT resets only an inherited one. */
   cmdInStage: boolean;

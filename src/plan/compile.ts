@@ -9,7 +9,14 @@ import { formatPlatform, parsePlatform } from '../oci/platform.js';
 import type { WiacError } from '../util/errors.js';
 import { DockerfileError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
-import { declareArgs, globalArguments, hiddenArgs, stageLookup, unusedArgs } from './arguments.js';
+import {
+  declareArgs,
+  globalArguments,
+  hiddenArgs,
+  stageEnv,
+  stageLookup,
+  unusedArgs,
+} from './arguments.js';
 import type { Compilation, StageState } from './compilation.js';
 import { configChange } from './config-changes.js';
 import { copySteps } from './copy-step.js';
@@ -73,7 +80,6 @@ function getSteps(
 ): NewStep[] {
   const { options } = compilation;
   const { args, stage, head, platform } = state;
-  const { env } = state.config;
   const { original, location } = instruction;
   // What a RUN says is in its operands as well; the URL of an ADD is not.
   const text = instruction.kind === 'run' ? original : withoutCredentials(original);
@@ -95,7 +101,7 @@ function getSteps(
       };
       const operands = runStep(instruction, {
         config,
-        env,
+        env: stageEnv(state),
         args,
         hidden,
         expand,
@@ -133,15 +139,15 @@ function applyInstruction(
   const config = changedFields(state.config.fields, change);
   const steps = getSteps(compilation, state, config, instruction, place, expand);
   // Words are expanded with what was set before the instruction: ENV PATH=/x:$PATH.
-  const { args } = state;
+  const { args, declared } = state;
   const lookup = stageLookup(state);
   const history = steps.map((step) =>
-    createdBy(instruction, { config, args, lookup, expand, step }),
+    createdBy(instruction, { config, args, declared, lookup, expand, step }),
   );
   applyChange(state.config, change);
+  for (const [name] of change.env ?? []) state.overEnv.delete(name);
   if (instruction.kind === 'cmd') state.cmdInStage = true;
-  if (instruction.kind === 'maintainer')
-    state.author = expand(instruction.value, instruction.location);
+  if (instruction.kind === 'maintainer') state.author = instruction.value;
   for (const [index, step] of steps.entries()) {
     const created_by = history[index];
     compilation.kept.spend(textSize(step) + textSize(created_by), instruction.location);

@@ -10,8 +10,8 @@ import { DockerfileError } from '../util/errors.js';
 import type { Expander } from './scope.js';
 import type { ConfigChange, ConfigFields } from './stage-config.js';
 
-/** SIGRTMAX of Linux. */
-const LAST_SIGNAL = 64;
+/** Names that Linux has for a signal besides those of Node. */
+const OTHER_NAMES: readonly string[] = ['CLD'];
 
 /** Arguments of a command in either form, the shell in front of the shell form. */
 export function commandArgv(command: Command, shell: readonly string[]): readonly string[] {
@@ -30,13 +30,15 @@ function triggerText(trigger: Instruction): string {
 /** @throws DockerfileError when the text is neither the name nor the number of a signal */
 function checkSignal(signal: string, location: Instruction['location']): string {
   const name = signal.toUpperCase().replace(/^SIG/, '');
-  const number = Number(name);
-  const known = /^\d+$/.test(name)
-    ? number > 0 && number <= LAST_SIGNAL
-    : `SIG${name}` in constants.signals || /^(RTMIN(\+\d{1,2})?|RTMAX(-\d{1,2})?)$/.test(name);
+  // As in BuildKit any number but 0: what stops the container may be no Linux.
+  const known = /^-?\d+$/.test(signal)
+    ? Number(signal) !== 0
+    : `SIG${name}` in constants.signals ||
+      OTHER_NAMES.includes(name) ||
+      /^(RTMIN(\+\d{1,2})?|RTMAX(-\d{1,2})?)$/.test(name);
   if (known) return signal;
   throw new DockerfileError(`STOPSIGNAL ${signal} is not a signal`, location, {
-    hint: 'write a name such as SIGTERM, or a number from 1 to 64',
+    hint: 'write a name such as SIGTERM, or a number such as 15',
   });
 }
 
@@ -63,26 +65,17 @@ const DURATIONS = {
   'start-interval': 'StartInterval',
 } as const;
 
-function healthcheck(
-  instruction: HealthcheckInstruction,
-  own: readonly string[] | undefined,
-  shell: readonly string[],
-): Healthcheck {
-  const { command, flags } = instruction;
+/** CMD-SHELL takes the SHELL of the image when it is carried out. */
+function healthcheck({ command, flags }: HealthcheckInstruction): Healthcheck {
   if (!command) return { Test: ['NONE'] };
-  const Test =
-    command.form === 'exec'
-      ? ['CMD', ...command.argv]
-      : own === undefined
-        ? ['CMD-SHELL', command.text]
-        : ['CMD', ...shell, command.text];
+  const Test = command.form === 'exec' ? ['CMD', ...command.argv] : ['CMD-SHELL', command.text];
   // The parser has checked the values.
   const numbers = flags.map(({ name, value = '' }): [string, number] =>
     name === 'retries'
       ? ['Retries', Number(value)]
       : [DURATIONS[name as keyof typeof DURATIONS], parseDuration(value) ?? 0],
   );
-  return { Test, ...Object.fromEntries(numbers) };
+  return { Test, ...Object.fromEntries(numbers.filter(([, number]) => number !== 0)) };
 }
 
 /** Ports as `docker run -p` takes them: address and port of the host before the container's. */
@@ -199,7 +192,7 @@ export function configChange(
     case 'volume':
       return { volumes: volumePaths(instruction.values, expand, location) };
     case 'healthcheck':
-      return { fields: { Healthcheck: healthcheck(instruction, fields.Shell, shell) } };
+      return { fields: { Healthcheck: healthcheck(instruction) } };
     case 'onbuild':
       return { trigger: triggerText(instruction.trigger) };
     default:

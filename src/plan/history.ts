@@ -13,8 +13,10 @@ import type { ConfigFields } from './stage-config.js';
 export interface HistoryScope {
   /** Config after the instruction. */
   readonly config: ConfigFields;
-  /** ARG values in effect, in the order of their declaration. */
+  /** ARG values in effect. */
   readonly args: ReadonlyMap<string, string>;
+  /** Names of all ARGs, in the order of their declaration. */
+  readonly declared: ReadonlySet<string>;
   readonly lookup: (name: string) => string | undefined;
   readonly expand: Expander;
   readonly step: NewStep;
@@ -63,8 +65,9 @@ function duration(nanoseconds = 0): string {
 
 /** A number as Go's %q writes it: the character of that code. */
 function quoteRune(code: number): string {
-  if (code >= 0x20 && code < 0x7f) return `'${String.fromCodePoint(code)}'`;
-  return `'\\x${code.toString(16).padStart(2, '0')}'`;
+  const character = code > 0x10ffff ? '\ufffd' : String.fromCodePoint(code);
+  if (character === "'" || character === '"') return character === '"' ? `'"'` : `'\\''`;
+  return `'${quote(character).slice(1, -1)}'`;
 }
 
 function healthcheckText({ config }: HistoryScope): string {
@@ -100,15 +103,16 @@ function copyText(instruction: CopyInstruction, { expand }: HistoryScope): strin
   ].join(' ');
 }
 
-/** Arguments that a program sees stand before it: `|1 NAME=value /bin/sh -c ...`. */
-function runText({ args, lookup, step }: HistoryScope): string {
+/** Arguments that are declared stand before the program: `|1 NAME=value /bin/sh -c ...`. */
+function runText({ declared, lookup, step }: HistoryScope): string {
   const argv = step.kind === 'run' ? step.argv : [];
-  const seen = [...args].map(([name, value]) => `${name}=${lookup(name) ?? value}`);
+  const seen = [...declared].map((name) => `${name}=${lookup(name) ?? ''}`);
   return ['RUN', ...(seen.length > 0 ? [`|${seen.length}`, ...seen] : []), ...argv].join(' ');
 }
 
-function argText({ args: declared }: ArgInstruction, { args }: HistoryScope): string {
-  const texts = declared.map(({ name }) => {
+function argText(instruction: ArgInstruction, { args, expand }: HistoryScope): string {
+  const texts = instruction.args.map(({ name: written }) => {
+    const name = expand(written, instruction.location);
     const value = args.get(name);
     return value === undefined ? name : `${name}=${value}`;
   });
@@ -153,8 +157,9 @@ export function createdBy(instruction: Instruction, scope: HistoryScope): string
       return `SHELL [${instruction.argv.join(' ')}]`;
     case 'user':
     case 'stopsignal':
-    case 'maintainer':
       return `${instruction.kind.toUpperCase()} ${expand(instruction.value, location)}`;
+    case 'maintainer':
+      return `MAINTAINER ${instruction.value}`;
     case 'healthcheck':
       return `HEALTHCHECK ${healthcheckText(scope)}`;
     default:

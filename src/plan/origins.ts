@@ -20,7 +20,15 @@ export type Origin = { readonly step: StepId } | { readonly context: string };
 
 type StageStart = Pick<
   StageState,
-  'config' | 'author' | 'triggers' | 'args' | 'head' | 'history' | 'platform'
+  | 'config'
+  | 'author'
+  | 'triggers'
+  | 'declared'
+  | 'args'
+  | 'overEnv'
+  | 'head'
+  | 'history'
+  | 'platform'
 >;
 
 /** A step that stands for nothing at all. */
@@ -187,7 +195,9 @@ function imageStart(
     config: openConfig(config),
     author,
     triggers: config.OnBuild ?? [],
+    declared: new Set(),
     args: new Map(),
+    overEnv: new Set(),
     head,
     history: history.map((entry) => ({ ...entry, step: head })),
   };
@@ -199,7 +209,9 @@ function fromNothing(platform: string): Omit<StageStart, 'head'> {
     config: openConfig(scratchConfig(platform)),
     author: undefined,
     triggers: [],
+    declared: new Set(),
     args: new Map(),
+    overEnv: new Set(),
     history: [],
   };
 }
@@ -228,16 +240,18 @@ export function stageStart(
   const base = stageByName(compilation, name, stage);
   if (base) {
     const inherited = compilation.compileStage(base, location);
-    const { config, args, head, history, platform, author } = inherited;
+    const { config, declared, args, overEnv, head, history, platform, author } = inherited;
     // What many stages inherit is copied for each of them.
-    const entries = configSize(config) + args.size + history.length;
+    const entries = configSize(config) + declared.size + args.size + overEnv.size + history.length;
     compilation.kept.spend(entries * COPIED_ENTRY, location);
     return {
       platform,
       config: copyConfig(config),
       author,
       triggers: config.triggers,
+      declared: new Set(declared),
       args: new Map(args),
+      overEnv: new Set(overEnv),
       head,
       history: [...history],
     };

@@ -33,7 +33,7 @@ describe('exit code 3: the Dockerfile', () => {
       2,
       'would hide the whole image',
     ],
-    ['unterminated continuation', 'FROM scratch\nCOPY a \\\n', 2, ''],
+    ['continued with nothing', 'FROM scratch\nCOPY a \\\n', 2, 'no destination'],
     ['unterminated JSON', 'FROM scratch\nRUN ["echo", "a"\n', 2, 'JSON'],
     [
       'unknown stage',

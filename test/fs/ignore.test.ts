@@ -24,29 +24,38 @@ function walkTo({ root, child }: IgnoreMatcher, path: string): IgnoreState {
 
 const cleaned = (written: string) => posix.normalize(written.trim().replace(/^!/, '').trim());
 
-/** The documented meaning, word for word: each pattern against the path and all above it. */
+/** A pattern as an expression. */
+function toExpression(written: string): RegExp {
+  const clean = cleaned(written)
+    .replace(/(?<=.)\/$/, '')
+    .replace(/^\/(?=.)/, '');
+  const source = clean.replace(
+    /\*\*\/?(\*\*)?$|\*\*\/?|\*|\?|\[[^\]]*\]|\\?[\s\S]/g,
+    (part, _, at) => {
+      if (part.startsWith('**')) {
+        const suffix = at === 0 && part === '**' && !/[*?\\[\]]/.test(clean.slice(2));
+        return suffix || at + part.length === clean.length ? '[^]*' : '([^]*/)?';
+      }
+      if (part === '*') return '[^/]*';
+      if (part === '?') return '[^/]';
+      if (part.startsWith('[')) return part;
+      return (part.startsWith('\\') ? part.slice(1) : part).replace(/[^\w/]/, '\\$&');
+    },
+  );
+  return new RegExp(`^${source}$`);
+}
+
+/** What patternmatcher says to a walk: each pattern that could change something, from the top down. */
 function naiveIgnores(lines: readonly string[], path: string): boolean {
+  const matched = lines.map(() => false);
   let ignored = false;
-  for (const line of lines) {
-    const exception = line.trim().startsWith('!');
-    const clean = cleaned(line)
-      .replace(/(?<=.)\/$/, '')
-      .replace(/^\/(?=.)/, '');
-    const source = clean.replace(
-      /\*\*\/?(\*\*)?$|\*\*\/?|\*|\?|\[[^\]]*\]|\\?[\s\S]/g,
-      (part, _, at) => {
-        if (part.startsWith('**')) {
-          const suffix = at === 0 && part === '**' && !/[*?\\[\]]/.test(clean.slice(2));
-          return suffix || at + part.length === clean.length ? '[^]*' : '([^]*/)?';
-        }
-        if (part === '*') return '[^/]*';
-        if (part === '?') return '[^/]';
-        if (part.startsWith('[')) return part;
-        return (part.startsWith('\\') ? part.slice(1) : part).replace(/[^\w/]/, '\\$&');
-      },
-    );
-    const expression = new RegExp(`^${source}$`);
-    if (chain(path).some((part) => expression.test(part))) ignored = !exception;
+  for (const part of chain(path)) {
+    ignored = false;
+    for (const [index, line] of lines.entries()) {
+      const exception = line.trim().startsWith('!');
+      matched[index] ||= exception === ignored && toExpression(line).test(part);
+      if (matched[index]) ignored = !exception;
+    }
   }
   return ignored;
 }
@@ -169,9 +178,14 @@ describe('order and directories', () => {
       ['a', 'a/b/c', 'a/b/c/d'],
       ['a/b', 'a/b/d'],
     ],
-    [['a/b', '!a'], [], ['a', 'a/b', 'a/b/c']],
-    [['a', '!a/b', 'a'], ['a', 'a/b', 'a/b/c'], []],
-    [['*', '!a', 'a/b', '!a'], ['b'], ['a', 'a/b']],
+    // A pattern that could not change anything is not asked, and does not count further down.
+    [
+      ['a/b', '!a'],
+      ['a/b', 'a/b/c'],
+      ['a', 'a/c'],
+    ],
+    [['a', '!a/b', 'a'], ['a'], ['a/b', 'a/b/c']],
+    [['*', '!a', 'a/b', '!a'], ['b', 'a/b'], ['a']],
     [['**/c', '!a/b/c/keep'], ['a/b/c', 'a/b/c/drop'], ['a/b/c/keep']],
     [
       ['*', '!**/*.go', '**/*_test.go'],

@@ -97,16 +97,23 @@ export function resolveIdentity(stack: Stack, spec: string): Identity | UnknownN
   return typeof gid === 'number' ? { uid, gid, groups: [gid], home } : gid;
 }
 
+/** Images without /etc/passwd or /etc/group: their root is 0 all the same, as in BuildKit. */
+const ROOT = { name: 'root', id: 0 };
+
 /**
  * The owner of `--chown=user[:group]` (Dockerfile reference, COPY --chown: a number without a group
- * is used for the group as well; a name brings its group from /etc/passwd).
+ * is used for the group as well; a name brings its group from /etc/passwd). What is empty beside a
+ * colon is 0.
  */
 export function resolveOwner(stack: Stack, spec: string): Owner | UnknownName {
   const [user, group] = splitSpec(spec);
-  const known = NUMBER.test(user) ? undefined : findUser(stack, user);
-  if (!known && !NUMBER.test(user))
+  const numeric = NUMBER.test(user) || user === '';
+  const known = numeric ? undefined : findUser(stack, user);
+  if (!known && !numeric && user !== ROOT.name)
     return { unknown: `user ${user} is not in the image's /etc/passwd` };
-  const uid = known?.uid ?? Number(user);
-  const gid = group === undefined || group === '' ? (known?.gid ?? uid) : groupId(stack, group);
+  const uid = known?.uid ?? (numeric ? Number(user) : ROOT.id);
+  if (group === undefined) return { uid, gid: known?.gid ?? uid };
+  const gid = groupId(stack, group === '' ? '0' : group);
+  if (typeof gid !== 'number' && group === ROOT.name) return { uid, gid: ROOT.id };
   return typeof gid === 'number' ? { uid, gid } : gid;
 }

@@ -14,8 +14,8 @@ import { compilePattern } from './gomatch.js';
 export interface IgnoreState {
   /** Is the path left out of the context? */
   readonly ignored: boolean;
-  /** Index of the last pattern that matches the path or a directory above it; -1 for none. */
-  readonly decidedBy: number;
+  /** 1 for each pattern that was found to match the path or a directory above it. */
+  readonly matched: Uint8Array;
 }
 
 /** Decides which paths of a build context are part of it. Paths are relative, `/` separates. */
@@ -104,17 +104,21 @@ export function compileIgnore(text: string, file: string): IgnoreMatcher {
     .replace(/^\uFEFF/, '')
     .split(/\r?\n/)
     .flatMap((line, index) => compileLine(line, file, index + 1) ?? []);
-  const root: IgnoreState = { ignored: false, decidedBy: -1 };
-  const states = patterns.map(
-    ({ exception }, decidedBy): IgnoreState => ({ ignored: !exception, decidedBy }),
-  );
-  // A pattern that matches a directory matches all below it. So only patterns after the one that
-  // decided the parent can change anything, and a single index is all that a walk has to carry.
+  const root: IgnoreState = { ignored: false, matched: new Uint8Array(patterns.length) };
+  // As patternmatcher does it, step by step: a pattern that could change nothing is not asked, and
+  // then it does not count for what is below the directory either ("a/b", "!a" leaves out a/b).
   const child = (parent: IgnoreState, path: string): IgnoreState => {
-    for (let index = patterns.length - 1; index > parent.decidedBy; index--) {
-      if (patterns[index]?.matches(path)) return states[index] ?? root;
+    let ignored = false;
+    let added: Uint8Array | undefined;
+    for (const [index, { exception, matches }] of patterns.entries()) {
+      if (parent.matched[index] !== 1) {
+        if (exception !== ignored || !matches(path)) continue;
+        added ??= parent.matched.slice();
+        added[index] = 1;
+      }
+      ignored = !exception;
     }
-    return parent;
+    return added === undefined ? parent : { ignored, matched: added };
   };
   // Files ask for the state of their directory, which is the same for all of its files.
   const directories = new Map<string, IgnoreState>([['', root]]);
@@ -133,8 +137,9 @@ export function compileIgnore(text: string, file: string): IgnoreMatcher {
     child,
     ignores: (path) => getState(path).ignored,
     mayContain: (directory) => {
-      const { ignored, decidedBy } = directoryState(directory);
+      const { ignored, matched } = directoryState(directory);
       // An exception before the pattern that decided is overruled by it below as well.
+      const decidedBy = matched.lastIndexOf(1);
       const isBroughtBack = ({ exception, matchesBelow }: Pattern, index: number) =>
         index > decidedBy && exception && matchesBelow(directory);
       return !ignored || patterns.some(isBroughtBack);

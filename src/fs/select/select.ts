@@ -139,7 +139,11 @@ async function findSource(
   const excluded =
     exclude.length === 0 ? undefined : compileIgnore(exclude.join('\n'), '--exclude');
   const found: Found[] = [];
-  for (const match of wildcard ? await expandWildcard(source, path, location) : [path]) {
+  // BuildKit takes Go's own rules, but for --parents.
+  const doubleStar = parents ? 'component' : 'never';
+  const matches = wildcard ? await expandWildcard(source, path, location, doubleStar) : [path];
+  if (matches === 'outside') refuseOutside(source, `a symbolic link in ${written}`, location);
+  for (const match of matches) {
     if (wildcard && excluded?.ignores(basename(match))) continue;
     const kept = parents ? keptPath(written, match) : '';
     const followed = source.follow(match);

@@ -4,7 +4,9 @@ import type { SourceLocation } from '../../util/errors.js';
 import { DockerfileError } from '../../util/errors.js';
 import { lstatEntry } from '../directory.js';
 import type { FileSource } from '../scan/file-source.js';
+import { pathBelow } from '../tree-path.js';
 import { withWalkers } from '../walker.js';
+import type { DoubleStar } from './gomatch.js';
 import { compilePattern, hasWildcard } from './gomatch.js';
 
 function escapeGlob(component: string): string {
@@ -25,27 +27,44 @@ function asDirent(name: string, stats: Stats): object {
   });
 }
 
+/** Leading components that are no pattern; links among them are followed, those behind are not. */
+function splitPrefix(pattern: string): [string, string] {
+  const parts = pattern.split('/');
+  const first = parts.findIndex(hasWildcard);
+  return [parts.slice(0, first).join('/'), parts.slice(first).join('/')];
+}
+
 /**
  * fast-glob finds candidates that are a superset of what the pattern means (a component with any
  * wildcard becomes `*`); Go's rules then decide.
  */
 export async function expandWildcard(
   source: FileSource,
-  pattern: string,
+  written: string,
   location: SourceLocation,
-): Promise<string[]> {
-  const compiled = compilePattern(pattern);
+  doubleStar: DoubleStar,
+): Promise<string[] | 'outside'> {
+  const [prefix, pattern] = splitPrefix(written);
+  const compiled = compilePattern(pattern, doubleStar);
   if (!compiled.ok) {
-    throw new DockerfileError(`${pattern} is not a pattern: ${compiled.reason}`, location, {
+    throw new DockerfileError(`${written} is not a pattern: ${compiled.reason}`, location, {
       hint: 'write a backslash before a character that is meant literally',
     });
   }
+  const followed = source.follow(prefix);
+  if (followed.kind !== 'found') return followed.kind === 'outside' ? 'outside' : [];
+  if (prefix !== '' && !source.locate(followed.path)?.stats.isDirectory()) return [];
   const { default: fastGlob } = await import('fast-glob');
   const candidate = pattern
     .split('/')
-    .map((part) => (part === '**' ? '**' : hasWildcard(part) ? '*' : escapeGlob(part)))
+    .map((part) =>
+      part === '**' && doubleStar !== 'never' ? '**' : hasWildcard(part) ? '*' : escapeGlob(part),
+    )
     .join('/');
-  const toSource = (path: string) => path.replace(/^\/+/, '');
+  const toSource = (path: string) => {
+    const below = path.replace(/^\/+/, '');
+    return below === '' ? followed.path : pathBelow(followed.path, below);
+  };
   const missing = (path: string) => Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
   const lstat = (path: string) => {
     const found = source.locate(toSource(path));
@@ -73,7 +92,8 @@ export async function expandWildcard(
     },
   });
   return found
-    .map(toSource)
+    .map((path) => path.replace(/^\/+/, ''))
     .filter((path) => compiled.matches(path))
+    .map((path) => pathBelow(prefix, path))
     .sort();
 }
