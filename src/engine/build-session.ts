@@ -9,8 +9,9 @@ import type { DefinitionKey, LayerDigest } from '../keys/digest.js';
 import type { Credentials } from '../plan/git-url.js';
 import type { Step, StepId } from '../plan/step.js';
 import type { IndexScanStore } from '../store/entries/scan-store.js';
+import { awaitDigests, layerDigests as digestsOfLayers } from '../store/layers/layer-digests.js';
 import type { StackTree } from '../store/layers/layer-stack.js';
-import { chainedStack, layerDigests as digestsOfLayers } from '../store/layers/layer-stack.js';
+import { chainedStack } from '../store/layers/layer-stack.js';
 import type { LayerId } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { EventSink } from './events.js';
@@ -87,7 +88,9 @@ export type LayerReading = Pick<
  */
 export async function getStack(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
   await needLayers(session, layers);
-  return chainedStack(session.store, layers, session.stacks);
+  await awaitDigests(session.store, layers);
+  const { store, stacks, scanStore } = session;
+  return chainedStack(store, layers, stacks, scanStore.readTree);
 }
 
 /**

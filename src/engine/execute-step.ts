@@ -1,4 +1,5 @@
 /** Has a step carried out, and has its layer published. */
+import { setImmediate } from 'node:timers/promises';
 import type {
   ExecutionInputs,
   ExecutionIo,
@@ -6,14 +7,15 @@ import type {
   LayerArtifact,
 } from '../executor/executor.js';
 import type { DefinitionKey } from '../keys/digest.js';
-import type { SelectionInput } from '../keys/inputs.js';
+import type { KeyedStep, SelectionInput } from '../keys/inputs.js';
 import { contentKey, definitionKey, selectionInput } from '../keys/inputs.js';
 import type { Digest } from '../oci/resolved-image.js';
-import type { StepId } from '../plan/step.js';
 import { layerDiffId } from '../store/blobs/diff-ids.js';
 import type { NewEntry } from '../store/entries/entries.js';
 import { draftEntry, dropDrafts, treeReader } from '../store/entries/entries.js';
 import { isPublished } from '../store/layers/find-layers.js';
+import { layerDigests } from '../store/layers/layer-digests.js';
+import { countStacked } from '../store/layers/layer-stack.js';
 import type { Draft } from '../store/layers/layer-store.js';
 import {
   abandonDraft,
@@ -90,7 +92,7 @@ async function inputLayers(
 ): Promise<InputLayer[]> {
   const { store, executor } = session;
   if (travels) return layers.map((id) => ({ id, diffId: undefined }));
-  await needLayers(session, layers);
+  await needLayers(session, layers.slice(countStacked(layers, session.stacks)));
   if (executor.sharesStore) return layers.map((id) => ({ id, diffId: undefined }));
   return Promise.all(layers.map(async (id) => ({ id, diffId: await layerDiffId(store, id) })));
 }
@@ -219,7 +221,7 @@ export async function executeStep(
     if (!there) {
       // It is the publisher's from now on, whatever a listener of events throws.
       isHandedOver = true;
-      publisher.add(publicationOf(session, step.id, draft, record, layer, release));
+      publisher.add(publicationOf(session, step, draft, record, layer, release));
     }
     // The disk of another machine's executor, and one sync a step, are waited for; and a layer that travels is
     // packed, which only one that is published can note.
@@ -292,36 +294,44 @@ function place(
 
 /** How what was placed is published; the steps behind it can use the layer at once. */
 function publicationOf(
-  { store, onPublished }: BuildSession,
-  step: StepId,
+  session: BuildSession,
+  step: KeyedStep,
   draft: Draft | undefined,
   record: StepRecord,
   layer: LayerRecord | undefined,
   release: () => void,
 ): Publication {
+  const { store, scanStore, onPublished } = session;
   const { paths } = store;
   if (layer) addUnpublished(store, layer);
   let drafts: NewEntry['drafts'];
+  let drafted: LayerRecord | undefined;
+  // The files that a program has made are read while the step behind it runs: that is begun first. Whoever needs the
+  // digest waits for this one.
+  const digested =
+    layer && step.kind === 'run'
+      ? layerDigests(store, scanStore, [layer.id], () => setImmediate())
+      : undefined;
+  digested?.catch(() => {});
   return {
     operation: record.operation,
     async prepare() {
-      const [made] = await Promise.all([
-        draftEntry(store, record, layer),
-        draft && makeLayerLink(paths, draft.id),
-      ]);
-      drafts = made;
+      await digested;
+      drafted = layer && unpublishedLayer(store, layer.id);
+      drafts = draftEntry(store, record, drafted);
+      if (draft) makeLayerLink(paths, draft.id);
     },
     entry(again) {
       const now = layer && unpublishedLayer(store, layer.id);
       // More may have been found out about it since.
-      const fits = !again && now === layer;
+      const fits = !again && now === drafted;
       if (!fits) dropDrafts(drafts);
       return { step: record, layer: now, drafts: fits ? drafts : undefined };
     },
     async done() {
       if (layer) dropUnpublished(store, layer.id);
       checkpoint('entry:published');
-      onPublished(step, record.key);
+      onPublished(step.id, record.key);
       release();
       if (draft) await discardDraftSoon(paths, draft);
       checkpoint('draft:removed');

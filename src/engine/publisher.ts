@@ -6,6 +6,7 @@
  * Files are written by threads before the transaction, and steps that follow each other within a moment
  * share one: it waits for the disk.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { OperationDigest } from '../keys/digest.js';
 import type { NewEntry } from '../store/entries/entries.js';
 
@@ -13,7 +14,7 @@ import type { NewEntry } from '../store/entries/entries.js';
 export interface Publication {
   /** Of the entry: another step with the same one may find it by its content. */
   readonly operation: OperationDigest;
-  /** Does what needs no transaction. Called at once. */
+  /** Does what needs no transaction. Called when this turn of the event loop is over. */
   readonly prepare: () => Promise<void>;
   /** What goes into the transaction. @param again one failed: it may have used up what was prepared */
   readonly entry: (again: boolean) => NewEntry;
@@ -34,8 +35,8 @@ export interface Publisher {
   readonly flush: () => Promise<void>;
 }
 
-/** Half as long as other processes wait before they look again. ms */
-const MOMENT_MS = 10;
+/** Each transaction waits for the disk, and takes up to a millisecond of a step. ms */
+const MOMENT_MS = 50;
 
 interface Waiting extends Publication {
   readonly prepared: Promise<void>;
@@ -133,7 +134,8 @@ export function openPublisher(
       if (all.some((publication) => publication.operation === operation)) await flush();
     },
     add(publication) {
-      const prepared = publication.prepare();
+      // The step behind it is begun first.
+      const prepared = setImmediate().then(publication.prepare);
       // It is waited for in its turn.
       prepared.catch(() => {});
       waiting.push({ ...publication, prepared });

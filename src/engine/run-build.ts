@@ -3,7 +3,7 @@
 import type { AgentSource } from '../executor/agent-source.js';
 import type { Executor } from '../executor/executor.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
-import type { LocalMachine } from '../executor/local/local-machine.js';
+import type { GivenMachine } from '../executor/local/local-machine.js';
 import { formatLowerdirs, withoutRepeats } from '../executor/local/overlay.js';
 import type { FileSource } from '../fs/scan/file-source.js';
 import { createHash64 } from '../fs/scan/hash64.js';
@@ -52,10 +52,7 @@ import { getCounter, transferGauge, transferMeter } from './transfers.js';
 import { withoutMissing } from './without-missing.js';
 
 /** What a build gives to an executor of this machine. */
-export type BuildMachine = Omit<
-  LocalMachine,
-  'isolation' | 'runtime' | 'limits' | 'network' | 'places' | 'deep' | 'groups'
->;
+export type BuildMachine = Omit<GivenMachine, 'isolation' | 'runtime' | 'limits' | 'network'>;
 
 /** What a build needs besides its plan. */
 export interface BuildRequest {

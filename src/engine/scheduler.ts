@@ -16,10 +16,11 @@ import { releaseLease, takeLease } from '../store/pins/lease.js';
 import { LayersGoneError } from '../store/pins/uses.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import type { BuildSession } from './build-session.js';
+import type { EarlyLeases } from './early-leases.js';
+import { earlyLeases } from './early-leases.js';
 import { executeStep } from './execute-step.js';
 import { MissingLayersError } from './images/needed-layers.js';
-import type { KnownLayers } from './infer-states.js';
-import { inferStates } from './infer-states.js';
+import { knownStates } from './known-states.js';
 import type { KeyedInputs, StepState } from './lookup.js';
 import {
   keyStep,
@@ -35,7 +36,7 @@ import type { Publisher } from './publisher.js';
 import { openPublisher } from './publisher.js';
 import { isStale, NO_GROUND } from './stale.js';
 import type { InSlot } from './step-slots.js';
-import { getParents, stepsAhead, usersOf } from './steps-ahead.js';
+import { followerOf, getParents, stepsAhead, usersOf } from './steps-ahead.js';
 
 /** How a plan's steps were resolved. */
 export interface Resolution {
@@ -52,6 +53,7 @@ export interface Run {
   readonly used: DefinitionKey[];
   /** Layers that this build has found so far; declared as used with the next lease. */
   readonly layers: Set<LayerId>;
+  readonly early: EarlyLeases;
   cached: number;
   executed: number;
 }
@@ -80,6 +82,7 @@ function hit(
   by: 'definition' | 'content',
 ): StepState {
   noteHit(run, keyed.step.id, record, by);
+  run.early.drop(keyed.key);
   return stateAfter(base, record, keyed);
 }
 
@@ -110,6 +113,8 @@ async function waitForLease(
 ): Promise<Lease | undefined> {
   for (const { layers } of states) for (const id of layers) run.layers.add(id);
   const { store, signal, emit } = run.session;
+  const early = run.early.take(keyed.key, run.layers);
+  if (early) return early;
   return takeLease(store, keyed.key, {
     signal,
     layers: run.layers,
@@ -124,6 +129,7 @@ export async function resolveOpen(
   base: StepState,
   reads: readonly StepState[],
   ahead?: ExecutionIo['ahead'],
+  onBegun: () => void = () => {},
 ): Promise<StepState> {
   const { session } = run;
   const { store } = session;
@@ -173,6 +179,7 @@ export async function resolveOpen(
       return hit(run, keyed, base, adopt(run, keyed, base, reads, content.record), 'content');
     const { record, isCached } = await run.inSlot(step, () => {
       session.signal.throwIfAborted();
+      onBegun();
       const services = { findCopied, publisher, release, ahead };
       return executeStep(session, keyed, base, reads, content, services);
     });
@@ -265,7 +272,8 @@ async function makeState(walk: Walk, step: Step): Promise<StepState> {
   if (await mayBeFound(run, step)) {
     const { layers, key, maker } = await reporting(run, step, () => lookAt(walk, step.id));
     if (layers) return { layers, key, maker };
-  }
+  } else if (step.kind === 'run' && !run.session.executor.travels?.(step))
+    run.session.executor.expect?.();
   const parents = await Promise.all(
     getParents(step).map((id) => (id === undefined ? NOTHING : resolve(walk, id))),
   );
@@ -290,9 +298,25 @@ async function resolveBelow(
   const same = keyed !== undefined && keys.join() === keyed.inputs.parents.join();
   const now = same ? withParents(keyed, parents) : await keyStep(session, step, parents);
   const [base = NOTHING, ...reads] = parents;
-  return resolveOpen(run, now, base, reads, () =>
-    stepsAhead(session, walk.users, now, (id) => lookAt(walk, id)),
+  return resolveOpen(
+    run,
+    now,
+    base,
+    reads,
+    () => stepsAhead(session, walk.users, now, (id) => lookAt(walk, id)),
+    () => void setImmediate(() => leaseNext(walk, now).catch(() => {})),
   );
+}
+
+/** See early-leases.ts. Whatever goes wrong is told when that step's turn comes. */
+async function leaseNext(walk: Walk, { step, key }: KeyedInputs): Promise<void> {
+  const { run, users } = walk;
+  const next = step.kind === 'run' ? followerOf(users, step.id) : undefined;
+  if (next?.kind !== 'run' || run.session.executor.travels?.(next) || (await mayBeFound(run, next)))
+    return;
+  const { keyed, record } = await lookAt(walk, next.id);
+  // A parent has another key when its context changed while it was copied.
+  if (keyed && !record && keyed.inputs.parents.join() === key) run.early.prepare(keyed.key);
 }
 
 /** Says of a step that it failed, or was only stopped. */
@@ -318,27 +342,6 @@ async function settled<T>(begun: ReadonlyMap<StepId, Promise<T>>): Promise<void>
     count = begun.size;
     await Promise.allSettled(begun.values());
   }
-}
-
-/** What is known of the plan's steps: what was resolved, what was found, what follows from that. */
-async function knownStates(
-  { outlooks, states }: Walk,
-  plan: Plan,
-): Promise<ReadonlyMap<StepId, StepState>> {
-  const known = new Map<StepId, StepState & KnownLayers>();
-  const keys = new Map<StepId, Pick<StepState, 'key' | 'maker'>>();
-  for (const { id } of plan.steps) {
-    const state = await states.get(id);
-    const outlook = await outlooks.get(id);
-    if (outlook) keys.set(id, outlook);
-    const { layers, key, maker } = state ?? outlook ?? {};
-    if (layers) known.set(id, { layers, key, maker, base: outlook?.record?.base });
-  }
-  const inferred = [...inferStates(plan, known)].map(([id, layers]): [StepId, StepState] => {
-    const { key, maker } = keys.get(id) ?? NOTHING;
-    return [id, { layers, key, maker }];
-  });
-  return new Map([...inferred, ...known]);
 }
 
 /**
@@ -370,6 +373,7 @@ export async function resolvePlan(
     ),
     used: [],
     layers: new Set(),
+    early: earlyLeases(session.store),
     cached: 0,
     executed: 0,
   };
@@ -385,7 +389,8 @@ export async function resolvePlan(
   await settled(walk.states);
   await settled(walk.outlooks);
   await run.publisher.settle();
+  run.early.close();
   if (failure) throw failure.error;
   const { cached, executed, used } = run;
-  return { states: await knownStates(walk, plan), cached, executed, used };
+  return { states: await knownStates(plan, walk), cached, executed, used };
 }

@@ -1,5 +1,6 @@
 /** Which steps follow one that is carried out elsewhere, so that they can go there with it. */
 import type { KeyedRequest } from '../executor/executor.js';
+import type { KeyedStep } from '../keys/inputs.js';
 import { isKeyed } from '../keys/inputs.js';
 import type { Step, StepId } from '../plan/step.js';
 import type { BuildSession } from './build-session.js';
@@ -24,6 +25,13 @@ export function usersOf(steps: readonly Step[]): StepUsers {
   return users;
 }
 
+/** The step that stands on this one, if nothing else does and it needs nothing else. Pure. */
+export function followerOf(users: StepUsers, id: StepId): KeyedStep | undefined {
+  const [next, ...others] = users.get(id) ?? [];
+  if (!next || others.length > 0 || next.parent !== id || next.reads.length > 0) return undefined;
+  return isKeyed(next) ? next : followerOf(users, next.id);
+}
+
 /**
  * The steps that are run for nobody but the one before them, as far as they travel and no definition key
  * finds them.
@@ -38,11 +46,9 @@ export async function stepsAhead(
   let { id } = first.step;
   let { key } = first;
   for (;;) {
-    const [next, ...others] = users.get(id) ?? [];
-    if (!next || others.length > 0 || next.parent !== id || next.reads.length > 0) break;
+    const next = followerOf(users, id);
+    if (!next || !session.executor.travels?.(next)) break;
     id = next.id;
-    if (!isKeyed(next)) continue;
-    if (!session.executor.travels?.(next)) break;
     const { keyed, record } = await lookAt(id);
     // A parent has another key when its context changed while it was copied.
     if (!keyed || record || keyed.inputs.parents.join() !== key) break;

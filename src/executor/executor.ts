@@ -226,6 +226,8 @@ export interface Executor<Sources = unknown> {
   readonly openBlob?: (descriptor: Descriptor) => Promise<Readable>;
   /** The reference of the registry that has these blobs, if one has. */
   readonly blobRegistry?: string | undefined;
+  /** A program is going to be run: what that takes long to begin can begin. */
+  readonly expect?: () => void;
   /** Gives back what it keeps for steps to come: there are none. */
   readonly close?: () => Promise<void>;
   /** The archive of an artifact, without compression; for executors with a store of their own. */

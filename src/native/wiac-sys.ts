@@ -20,8 +20,10 @@ export interface RequestIo {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** It is started by the first request. */
+/** It is started by the first request, or before. */
 export interface WiacSys {
+  /** Starts it, because requests will come. Whatever is wrong with that, the first of them says. */
+  readonly start: () => void;
   /** @throws IsolationError when wiac-sys can't be started, ends, or refuses the request */
   readonly request: (kind: number, payload: Buffer, io?: RequestIo) => Promise<Reply>;
   /** Ends it, and with it all that it runs. */
@@ -128,6 +130,11 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
     for (const { reject } of left) reject(error);
   };
 
+  const begin = (): Promise<Running> => {
+    running ??= start(face, onFrame, onEnd);
+    return running;
+  };
+
   const request = async (kind: number, payload: Buffer, io: RequestIo = {}): Promise<Reply> => {
     const { onPart = () => {}, signal } = io;
     if (ended) throw ended;
@@ -138,8 +145,7 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
     });
     // It may end before we wait for it.
     replied.catch(() => {});
-    running ??= start(face, onFrame, onEnd);
-    const process = await running;
+    const process = await begin();
     process.hold(pending.size > 0);
     const kill = Buffer.alloc(4);
     kill.writeUInt32LE(SIGKILL);
@@ -154,6 +160,13 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
     }
   };
   return {
+    start: () => {
+      if (ended || running) return;
+      begin().then(
+        ({ hold }) => hold(pending.size > 0),
+        () => {},
+      );
+    },
     request,
     close: () => {
       ended ??= new IsolationError('wiac-sys has been ended');

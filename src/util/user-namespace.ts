@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 let known: boolean | undefined;
+let setsGroups: boolean | undefined;
 /** What gives a user namespace more users. */
 export const RANGES_HINT =
   'give your user ranges in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER), or run wiac as root';
@@ -57,5 +58,6 @@ export function isMapped({ uid, gid }: { readonly uid: number; readonly gid: num
 
 /** May a process change its supplementary groups? Not where its user has no range of groups. */
 export function maySetGroups(): boolean {
-  return readFileSync('/proc/self/setgroups', 'latin1').trim() !== 'deny';
+  setsGroups ??= readFileSync('/proc/self/setgroups', 'latin1').trim() !== 'deny';
+  return setsGroups;
 }

@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { BuildSession } from '../engine/build-session.js';
+import { earlyLeases } from '../engine/early-leases.js';
 import { openLayerBlob } from '../engine/layer-blob.js';
 import type { KeyedInputs, StepState } from '../engine/lookup.js';
 import { runContentKey } from '../engine/lookup.js';
@@ -186,6 +187,7 @@ async function resolveStep(
     ),
     used: [],
     layers: new Set(position.state.layers),
+    early: earlyLeases(store),
     cached: 0,
     executed: 0,
   };

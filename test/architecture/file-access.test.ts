@@ -63,7 +63,8 @@ const REASONS: readonly Reason[] = [
       'executor/local/sandbox.ts': 'existsSync readFileSync',
       'executor/local/execute-fetch.ts': 'existsSync renameSync rmSync',
       'executor/local/execute-run.ts': 'statfsSync',
-      'executor/local/step-container.ts': 'mkdirSync writeFileSync',
+      'executor/local/draft-pool.ts': 'mkdirSync',
+      'executor/local/step-container.ts': 'writeFileSync',
       'executor/local/step-shell.ts': 'mkdirSync mkdtempSync',
       'executor/local/mount-points.ts':
         'chmodSync chownSync existsSync lstatSync mkdirSync utimesSync writeFileSync',

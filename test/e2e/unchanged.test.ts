@@ -5,17 +5,21 @@ import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js';
 
-/** Files of a directory that a build opened, relative to it; directories are listed, not read. */
-async function openedFiles(root: string, store: string): Promise<string[]> {
+/** Paths of what a build opened. */
+async function openedPaths(context: string, store: string): Promise<string[]> {
   const trace = join(tempDir(), 'trace');
   // -y: what a descriptor stands for, whatever name it was opened by.
   const flags = ['-f', '-y', '-qq', '-e', 'trace=open,openat,openat2', '-o', trace];
-  const command = [process.execPath, WIAC, 'build', '-q', root];
+  const command = [process.execPath, WIAC, 'build', '-q', context];
   await execa('strace', [...flags, ...command], { env: { WIAC_ROOT: store } });
   const lines = readFileSync(trace, 'utf8').split('\n');
-  return lines.flatMap((line) => {
-    const [, path] = /= \d+<([^>]+)>$/.exec(line) ?? [];
-    if (!path?.startsWith(`${root}/`)) return [];
+  return lines.flatMap((line) => /= \d+<([^>]+)>$/.exec(line)?.[1] ?? []);
+}
+
+/** Files of a directory that a build opened, relative to it; directories are listed, not read. */
+async function openedFiles(root: string, store: string): Promise<string[]> {
+  return (await openedPaths(root, store)).flatMap((path) => {
+    if (!path.startsWith(`${root}/`)) return [];
     return lstatSync(path).isDirectory() ? [] : [path.slice(root.length + 1)];
   });
 }
@@ -44,4 +48,15 @@ test('strace shows that no file is opened, and only the one that changed afterwa
   await new Promise((resume) => setTimeout(resume, 100));
   expect((await openedFiles(root, store)).sort()).toEqual([...allowed, 'src/one/file3']);
   expect((await openedFiles(root, store)).sort()).toEqual(allowed);
+});
+
+test('files that a RUN has made are read once for their digest, also by a COPY that follows at once', async () => {
+  const { root: store } = machine();
+  const run = 'RUN mkdir /made && for i in 1 2 3 4 5 6 7 8 9; do echo $i > /made/file$i; done';
+  const lines = dockerfile(run).replace('FROM scratch', 'FROM scratch AS maker');
+  const root = context({ Dockerfile: `${lines}\nFROM scratch\nCOPY --from=maker /made /copy\n` });
+  const opened = await openedPaths(root, store);
+  const made = opened.filter((path) => /\/diff\/made\/file\d$/.test(path));
+  // Once for the digest, and once to be copied.
+  expect(made).toHaveLength(18);
 });

@@ -52,6 +52,7 @@ test('a view of more directories than one overlay has is mounted on its lowest o
 test('a build that starts over mounts them beside those of its first try', async () => {
   const parent = mkdtempSync(join(tmpdir(), 'wiac-deep-'));
   const sys: WiacSys = {
+    start: () => {},
     request: async () => {
       throw new IsolationError('no mounts here');
     },

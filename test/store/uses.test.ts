@@ -46,7 +46,9 @@ const EVERYTHING = { keepBytes: undefined, filter: {}, mountsUnusedFor: 0 };
 
 /** As if the process that used layers had ended. */
 function forgetUses(): void {
-  getTables(store).uses.clearSync();
+  const { uses, used } = getTables(store);
+  uses.clearSync();
+  used.clear();
 }
 
 /** An entry with a layer, as a build makes them, of a process that has ended since. */
@@ -228,8 +230,9 @@ describe('starting over', () => {
 
   /** Keeps the record, and what it says of everything. */
   function forgetUsesOfLayers(): void {
-    for (const { key, value } of [...getTables(store).uses.getRange()])
-      getTables(store).uses.putSync(key, { ...value, layers: [] });
+    const { uses, used } = getTables(store);
+    for (const { key, value } of [...uses.getRange()]) uses.putSync(key, { ...value, layers: [] });
+    used.clear();
   }
 });
 

@@ -80,7 +80,7 @@ async function fetchAndPublish(
     // A crash after a former rename leaves the directory of a name that is used again.
     if (known !== undefined) clearPlace(store.paths, known);
     placeLayer(store.paths, draft);
-    await makeLayerLink(store.paths, draft.id);
+    makeLayerLink(store.paths, draft.id);
     const { diffId, newest, ...measures } = unpacked;
     const blob = { digest, size, diffId, compression, newest };
     publishFetchedLayer(store, diffId, draft.id, { ...measures, blob });

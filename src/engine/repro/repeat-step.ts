@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Executor } from '../../executor/executor.js';
 import type { CopySources } from '../../executor/local/copy-sources.js';
 import { compareLayers } from '../../fs/layer/compare-layers.js';
+import { digestLayer } from '../../fs/layer/layer-digest.js';
 import type { RunStep } from '../../plan/step.js';
 import type { Runs, Verdict } from '../../repro/judge.js';
 import { openJudge } from '../../repro/judge.js';
@@ -10,6 +11,7 @@ import type { RepeatedStep } from '../../repro/repro-report.js';
 import type { RunFacts } from '../../repro/run-facts.js';
 import { layerArchive } from '../../store/blobs/diff-ids.js';
 import { findByDefinition } from '../../store/entries/entries.js';
+import type { IndexScanStore } from '../../store/entries/scan-store.js';
 import { discardDraftSoon, getDraft, layerFiles } from '../../store/layers/layer-store.js';
 import { isKnownLayer } from '../../store/layers/remote-layers.js';
 import { useLayers } from '../../store/pins/uses.js';
@@ -30,6 +32,8 @@ export interface Repeating {
   readonly session: BuildSession;
   /** Carries steps out in the changed way. */
   readonly executor: Executor<CopySources>;
+  /** For digests of files that are thrown away. */
+  readonly scanStore: IndexScanStore;
   readonly repetition: Repetition;
   /** Of the first run. */
   readonly usual: Pick<RunFacts, 'hostname' | 'cpus'>;
@@ -64,7 +68,7 @@ function firstRun({ store }: BuildSession, { step, state, base, reads }: StepToR
 async function compare(
   { session }: Repeating,
   first: LayerId,
-  second: { readonly diff: string; readonly digest: string | undefined },
+  second: { readonly diff: string; readonly digest: string },
   runs: Runs,
 ): Promise<Verdict> {
   const [digest] = await layerDigests(session, [first]);
@@ -84,7 +88,7 @@ export async function repeatStep(
   repeating: Repeating,
   repeated: StepToRepeat,
 ): Promise<RepeatedStep> {
-  const { session, executor, repetition, usual, timesBefore } = repeating;
+  const { session, executor, scanStore, repetition, usual, timesBefore } = repeating;
   const { store, signal, secret, sshAgent, restoreMount } = session;
   const { step } = repeated;
   const first = firstRun(session, repeated);
@@ -132,10 +136,12 @@ export async function repeatStep(
   try {
     const { hostname, cpus, lastPid } = repetition;
     const seconds = first.created / 1000;
+    const { opaque = [], withoutXattrs } = made;
+    const { digest } = await digestLayer(draft.diff, opaque, scanStore, withoutXattrs);
     const verdict = await compare(
       repeating,
       first.layer,
-      { diff: draft.diff, digest: made.digest },
+      { diff: draft.diff, digest },
       {
         first: { ...usual, began: seconds - first.durationMs / 1000, ended: seconds },
         second: { hostname, cpus, lastPid, began, ended: Date.now() / 1000 },

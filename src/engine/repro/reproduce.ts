@@ -151,10 +151,10 @@ export async function reproduce(store: Store, request: ReproRequest): Promise<Re
   const reports: ReproReport[] = [];
   let second: ReturnType<typeof lazyExecutor> | undefined;
   let epoch: number | undefined;
+  // Digests of files that are thrown away stay out of the index.
+  const scanStore = indexScanStore(store, hash);
   const executor = (own: BuildMachine) => {
     const given = { ...own, isolation, runtime, limits, network };
-    // Digests of files that are thrown away stay out of the index.
-    const scanStore = indexScanStore(store, hash);
     second = lazyExecutor({ ...given, scanStore, variation: again.variation });
     return lazyExecutor(given);
   };
@@ -168,7 +168,14 @@ export async function reproduce(store: Store, request: ReproRequest): Promise<Re
     inspect: async (session, plan, states) => {
       if (!second) throw new Error('a build without its executor');
       const timesBefore = getTimesBefore(request, epoch);
-      const repeating = { session, executor: second, repetition: again, usual, timesBefore };
+      const repeating = {
+        session,
+        executor: second,
+        scanStore,
+        repetition: again,
+        usual,
+        timesBefore,
+      };
       const steps = await repeatSteps(repeating, plan, states, request).finally(second.close);
       const { varied, notVaried } = again;
       reports.push({

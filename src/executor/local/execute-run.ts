@@ -136,7 +136,7 @@ export async function executeRun(
   io: ExecutionIo,
 ): Promise<TreeMeasures & LayerMarks> {
   requirePlatform(step);
-  const stack = await chainedStack(machine.store, base, machine.stacks);
+  const stack = await chainedStack(machine.store, base, machine.stacks, machine.scanStore.readTree);
   inheritRoot(draft.diff, stack);
   const mounts = await prepareMounts(machine, step, reads, draft.path, io);
   const prepared = await prepare(machine, step, mounts);
@@ -155,7 +155,10 @@ export async function executeRun(
     const signal = AbortSignal.any([io.signal, watch.signal]);
     const running = runCaptured(machine.sys, container, lines.push, signal).finally(watch.stop);
     // The container has begun; the step behind it may follow soon.
-    const next = setImmediate(() => machine.groups.prepare(devicesOf(machine, step)));
+    const next = setImmediate(() => {
+      machine.drafts.prepare();
+      machine.groups.prepare(devicesOf(machine, step));
+    });
     const exit = await running.finally(() => clearImmediate(next));
     checkpoint('run:ended');
     survey = exit.survey;
@@ -172,7 +175,7 @@ export async function executeRun(
   } finally {
     mounts.close();
     network.close();
-    await groups.remove();
+    machine.groups.giveBack(groups, devicesOf(machine, step));
   }
   return measureLayer(draft.diff, step.location, survey);
 }

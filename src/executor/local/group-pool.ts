@@ -1,7 +1,8 @@
 /**
- * Control groups of a build's containers. Those of the next container are made while one runs: to make them
- * takes as long as to start a program.
+ * Control groups of a build's containers. To make them takes as long as to start a program: so those of the next
+ * container are made while one runs, and a container that has ended leaves its own to another one.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { ControlGroups } from './cgroup.js';
 import { makeControlGroups, readHierarchies } from './cgroup.js';
 import type { FindHierarchy } from './cgroup-hierarchy.js';
@@ -16,13 +17,28 @@ export interface GroupPool {
   readonly take: (devices: Devices) => ControlGroups;
   /** Makes some for the next container of that kind. */
   readonly prepare: (devices: Devices) => void;
-  /** Removes those that no container took. */
+  /** Takes those of a container that has ended, with all of its processes. */
+  readonly giveBack: (groups: ControlGroups, devices: Devices) => void;
+  /** Removes all that are left. */
   readonly close: () => Promise<void>;
+}
+
+/**
+ * May another container have these groups? Not those that count something besides processes: it would begin with what
+ * the first one has used. A container that may use all devices may change its groups; and a program that restricts
+ * devices is added for each container.
+ */
+function isReusable(groups: ControlGroups, devices: Devices, limits: ControlLimits): boolean {
+  const { pids: _, ...others } = limits;
+  const countsMore = Object.values(others).some((limit) => limit !== undefined);
+  if (devices === 'all' || countsMore || groups.deviceFilter) return false;
+  return groups.refusedProcesses() === 0;
 }
 
 /** @param limits of each container */
 export function groupPool(limits: ControlLimits): GroupPool {
-  const ready = new Map<Devices, ControlGroups>();
+  const ready = { usual: [] as ControlGroups[], all: [] as ControlGroups[] };
+  const leaving = new Set<Promise<void>>();
   let closed = false;
   let find: FindHierarchy | undefined;
   const make = (devices: Devices) => {
@@ -31,22 +47,31 @@ export function groupPool(limits: ControlLimits): GroupPool {
   };
   return {
     take(devices) {
-      const made = ready.get(devices);
-      ready.delete(devices);
-      return made ?? make(devices);
+      return ready[devices].pop() ?? make(devices);
     },
     prepare(devices) {
-      if (closed || ready.has(devices)) return;
+      if (closed || ready[devices].length > 0) return;
       try {
-        ready.set(devices, make(devices));
+        ready[devices].push(make(devices));
       } catch {
         // The container that asks for them hears why.
       }
     },
+    giveBack(groups, devices) {
+      // The step behind it is begun first.
+      const left = setImmediate()
+        .then(async () => {
+          if (!closed && isReusable(groups, devices, limits)) ready[devices].push(groups);
+          else await groups.remove();
+        })
+        .finally(() => leaving.delete(left));
+      leaving.add(left);
+    },
     async close() {
       closed = true;
-      for (const groups of ready.values()) await groups.remove();
-      ready.clear();
+      await Promise.all(leaving);
+      for (const groups of [...ready.usual.splice(0), ...ready.all.splice(0)])
+        await groups.remove();
     },
   };
 }

@@ -1,7 +1,6 @@
 /** Carries steps out on this machine, in the build's own store: each in a draft, which the build publishes. */
 import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
-import { digestLayer } from '../../fs/layer/layer-digest.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
 import { squashLayers } from '../../fs/layer/squash.js';
 import type { LayerMarks } from '../../fs/scan/tree-xattrs.js';
@@ -10,7 +9,7 @@ import { selectionInput } from '../../keys/inputs.js';
 import type { CopyStep } from '../../plan/step.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
 import type { Draft } from '../../store/layers/layer-store.js';
-import { beginDraft, discardDraft } from '../../store/layers/layer-store.js';
+import { discardDraft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
 import type {
@@ -23,11 +22,12 @@ import type {
 import type { CopySources } from './copy-sources.js';
 import { stageSources } from './copy-sources.js';
 import { deepStacks } from './deep-stacks.js';
+import { draftPool } from './draft-pool.js';
 import { executeCopy, executeWorkdir } from './execute-copy.js';
 import { executeFetch } from './execute-fetch.js';
 import { executeRun } from './execute-run.js';
 import { groupPool } from './group-pool.js';
-import type { LocalMachine } from './local-machine.js';
+import type { GivenMachine, LocalMachine } from './local-machine.js';
 import { inheritRoot } from './rootfs.js';
 import { sharedPlaces } from './shared-places.js';
 
@@ -64,10 +64,11 @@ async function copy(
   inputs: ExecutionInputs,
   io: ExecutionIo<CopySources>,
 ): Promise<Made> {
-  const stack = await layerStack(machine.store, ids(inputs.base));
+  const { readTree } = machine.scanStore;
+  const stack = await layerStack(machine.store, ids(inputs.base), readTree);
   const select = async () => {
     const [source] = inputs.reads;
-    const files = await layerStack(machine.store, ids(required(source, step, 'source')));
+    const files = await layerStack(machine.store, ids(required(source, step, 'source')), readTree);
     return stageSources(step, files, machine.scanStore);
   };
   const sources = io.sources ?? (await select());
@@ -107,11 +108,7 @@ async function make(
   switch (step.kind) {
     case 'run': {
       const reads = inputs.reads.map(ids);
-      const made = await executeRun(machine, draft, step, ids(inputs.base), reads, io);
-      // The step behind it asks for the digest; known now, it is published with the layer.
-      const { opaque, withoutXattrs } = made;
-      const digested = await digestLayer(draft.diff, opaque, machine.scanStore, withoutXattrs);
-      return { ...measured(made), ...digested };
+      return measured(await executeRun(machine, draft, step, ids(inputs.base), reads, io));
     }
     case 'fetch':
       await executeFetch(machine, draft, step, required(inputs.identity, step, 'identity'), io);
@@ -128,18 +125,21 @@ async function make(
 }
 
 /** The executor of this machine. It shares the build's store, and all of its layers are there. */
-export function localExecutor(
-  shared: Omit<LocalMachine, 'places' | 'deep' | 'groups'>,
-): Executor<CopySources> {
-  const { scratch, sys, limits } = shared;
+export function localExecutor(shared: GivenMachine): Executor<CopySources> {
+  const { scratch, sys, limits, store } = shared;
   const groups = groupPool(limits);
-  const own = { places: sharedPlaces(scratch), deep: deepStacks(sys, scratch), groups };
+  const drafts = draftPool(store.paths);
+  const own = { places: sharedPlaces(scratch), deep: deepStacks(sys, scratch), drafts, groups };
   const machine: LocalMachine = { ...shared, ...own };
   return {
     sharesStore: true,
-    close: groups.close,
+    expect: sys.start,
+    close: async () => {
+      drafts.close();
+      await groups.close();
+    },
     execute: async (step, inputs, io) => {
-      const draft = beginDraft(machine.store.paths);
+      const draft = drafts.take();
       try {
         const made = await make(machine, draft, step, inputs, io);
         if (made) return { ...made, content: { kind: 'draft', id: draft.id } };

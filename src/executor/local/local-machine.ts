@@ -7,6 +7,7 @@ import type { Store } from '../../store/store.js';
 import type { ControlLimits } from './cgroup-limits.js';
 import type { Isolation } from './container.js';
 import type { DeepStacks } from './deep-stacks.js';
+import type { DraftPool } from './draft-pool.js';
 import type { GroupPool } from './group-pool.js';
 import type { SharedPlaces } from './shared-places.js';
 import type { Variation } from './variation.js';
@@ -21,6 +22,8 @@ export interface LocalMachine {
   readonly network: 'host' | 'private';
   /** What each RUN may use of this machine. */
   readonly limits: ControlLimits;
+  /** Where its layers are made. */
+  readonly drafts: DraftPool;
   /** The control groups that see to that. */
   readonly groups: GroupPool;
   /** Proxies, certificates and what git may know. */
@@ -40,3 +43,6 @@ export interface LocalMachine {
   /** Counts up, for names that must not repeat within this process. */
   readonly nextNumber: () => number;
 }
+
+/** The same without what the executor makes for itself. */
+export type GivenMachine = Omit<LocalMachine, 'places' | 'deep' | 'drafts' | 'groups'>;

@@ -12,7 +12,8 @@ import { removeTree } from '../../fs/remove-tree.js';
 import { withSource } from '../../fs/scan/file-source.js';
 import { selectFiles } from '../../fs/select/select.js';
 import { treeReader } from '../../store/entries/entries.js';
-import { layerDigests, layerStack } from '../../store/layers/layer-stack.js';
+import { layerDigests } from '../../store/layers/layer-digests.js';
+import { layerStack } from '../../store/layers/layer-stack.js';
 import {
   clearEmptyMount,
   fillLease,

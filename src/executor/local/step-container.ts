@@ -1,5 +1,5 @@
 /** The containers of a RUN step: the one that its program runs in, and those of shells beside it. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { shuffledNames } from '../../fs/layer/shuffled-names.js';
@@ -16,6 +16,7 @@ import type { ControlGroups } from './cgroup.js';
 import type { Container, Isolation, Restrictions } from './container.js';
 import { DEFAULT_RESTRICTIONS, STEP_HOSTNAME } from './container.js';
 import { hostDevices } from './devices.js';
+import { workDirectory } from './draft-pool.js';
 import type { Devices } from './group-pool.js';
 import type { LocalMachine } from './local-machine.js';
 import { maskedPaths } from './masked-paths.js';
@@ -133,8 +134,7 @@ export function describeContainer(
   const tmpfsTargets = mounts.tmpfs.map(({ target }) => target);
   const rootfs = prepareRootfs(stack, lower, path, requests, tmpfsTargets, isolation, places);
   const insecure = step.security === 'insecure';
-  const work = join(path, 'work');
-  mkdirSync(work);
+  const work = workDirectory(path);
   const identity = getIdentity(stack, step);
   requireOwner(identity, 'USER', step.location);
   return {

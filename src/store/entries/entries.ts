@@ -11,7 +11,7 @@ import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
-import { declareUse } from '../pins/uses.js';
+import { declareUse, noteUsed } from '../pins/uses.js';
 import type { LayerId, LayerRecord, StepRecord } from '../records.js';
 import { getBlobs } from '../records.js';
 import { blobMark, layerMark, markUnsynced } from '../recovery/durability.js';
@@ -63,6 +63,7 @@ export function publishEntries(
     for (const entry of entries) putEntry(index, entry);
     if (made.length > 0) declareUse(index, { layers: made });
   });
+  noteUsed(index, [...known, ...made]);
   unwritten?.written();
   // Another process may hold it: an entry of a shared cache is published without.
   for (const { step } of entries) if (index.held.delete(step.key)) index.leases.remove(step.key);
@@ -79,17 +80,13 @@ export function publishEntry(
 }
 
 /** Writes the records of an entry to tmp/, for publishEntries. */
-export async function draftEntry(
+export function draftEntry(
   store: Indexed,
   step: StepRecord,
   layer: LayerRecord | undefined,
-): Promise<NewEntry['drafts']> {
+): NewEntry['drafts'] {
   const { files } = getTables(store);
-  const [stepDraft, layerDraft] = await Promise.all([
-    files.steps.draft(step),
-    layer && files.layers.draft(layer),
-  ]);
-  return { step: stepDraft, layer: layerDraft };
+  return { step: files.steps.draft(step), layer: layer && files.layers.draft(layer) };
 }
 
 /** Removes them, where they came to nothing. */

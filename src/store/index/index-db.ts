@@ -8,7 +8,13 @@ import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
 import type { DirectoryRecord, EntryFingerprints } from '../../fs/scan/fingerprint.js';
-import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../../keys/digest.js';
+import type {
+  ContentKey,
+  DefinitionKey,
+  LayerDigest,
+  OperationDigest,
+  TreeDigest,
+} from '../../keys/digest.js';
 import type { TimelineKey } from '../entries/timeline.js';
 import type { StorePaths } from '../paths.js';
 import type { Lease } from '../pins/lease.js';
@@ -47,8 +53,12 @@ export interface CacheIndex extends StoreIndex {
   readonly leases: LeaseLinks;
   /** Those that this process holds, by key: see lease.ts. */
   readonly held: Map<string, Lease>;
+  /** Layers that this process has declared as used, as far as it remembers: see uses.ts. */
+  readonly used: Set<LayerId>;
   /** Layers that this process alone knows of: see unpublished.ts. */
   readonly unpublished: Map<LayerId, LayerRecord>;
+  /** Layers that this process is digesting: see layer-digests.ts. */
+  readonly digesting: Map<LayerId, Promise<LayerDigest>>;
   readonly environment: RootDatabase;
   readonly steps: Database<StepRecord, DefinitionKey>;
   /** Definition keys of entries by content key. */
@@ -108,7 +118,9 @@ function openTables(paths: StorePaths, environment: RootDatabase, file: string):
     files: recordFiles(paths, onChange),
     leases: leaseLinks(paths.leases),
     held: new Map(),
+    used: new Set(),
     unpublished: new Map(),
+    digesting: new Map(),
     environment,
     steps: environment.openDB({ name: 'steps' }),
     contents: environment.openDB({ name: 'contents', encoding: 'string' }),

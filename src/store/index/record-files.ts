@@ -22,7 +22,6 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { sha256 } from '../../util/canonical-json.js';
@@ -66,7 +65,7 @@ export interface RecordFolder<T, K extends string> {
    * Writes a record to tmp/, before the transaction that puts it in its place.
    * @returns the file
    */
-  readonly draft: (record: T) => Promise<string>;
+  readonly draft: (record: T) => string;
   /** @param draft of this record; it is written now unless there is one */
   readonly put: (record: T, draft?: string) => void;
   readonly remove: (key: K) => void;
@@ -202,11 +201,7 @@ function recordFolder<T, K extends string>(
   };
   return {
     path: folder,
-    async draft(record) {
-      const draft = newDraft();
-      await writeFile(draft, getContent(record));
-      return draft;
-    },
+    draft: writeNow,
     put(record, draft) {
       onChange(kind.kind, kind.getName(kind.getKey(record)));
       renameSync(draft ?? writeNow(record), path(kind.getKey(record)));

@@ -1,6 +1,5 @@
 /** Layer directories: work in progress in tmp/, published ones in layers/, both by name. */
 import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import { removeTrees } from '../../native/store-files.js';
@@ -92,8 +91,8 @@ export function placeLayer(paths: StorePaths, draft: Draft): void {
 }
 
 /** Makes the short symlink of a layer that was moved to its place, before it gets visible. */
-export async function makeLayerLink(paths: StorePaths, id: LayerId): Promise<void> {
-  await symlink(layerLinkTarget(id), layerLink(paths, id));
+export function makeLayerLink(paths: StorePaths, id: LayerId): void {
+  symlinkSync(layerLinkTarget(id), layerLink(paths, id));
   checkpoint('layer:linked');
 }
 

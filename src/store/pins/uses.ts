@@ -76,14 +76,19 @@ export function declareUse(index: CacheIndex, use: Use): void {
   index.uses.putSync(id, { process: id, layers: [...before, ...added], mounts, everything });
 }
 
+/** Remembers what is in this process's record, once the transaction is over: nobody else takes it out. */
+export function noteUsed(index: CacheIndex, layers: readonly LayerId[]): void {
+  for (const id of layers) index.used.add(id);
+}
+
 /** Declares that this process uses layers. @throws LayersGoneError when they are not there */
 export function useLayers(store: Indexed, layers: readonly LayerId[]): void {
   const index = getTables(store);
-  const known = index.uses.get(index.self.id);
-  const before = new Set(known?.layers);
   // One that is not published yet is this process's own, and declared when it is.
-  const added = layers.filter((id) => !before.has(id) && !index.unpublished.has(id));
-  if (added.length > 0) write(index, () => declareUse(index, { layers: added }));
+  const added = layers.filter((id) => !index.used.has(id) && !index.unpublished.has(id));
+  if (added.length === 0) return;
+  write(index, () => declareUse(index, { layers: added }));
+  noteUsed(index, added);
 }
 
 /** Declares the use of layers that one can do without. @returns false when they are not there */

@@ -1,0 +1,88 @@
+/** A layer's files are read once for its digest, whoever asks for it meanwhile. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { createHash64 } from '../../src/fs/scan/hash64.js';
+import type { DefinitionKey } from '../../src/keys/digest.js';
+import { indexScanStore } from '../../src/store/entries/scan-store.js';
+import { findLayer } from '../../src/store/layers/find-layers.js';
+import { awaitDigests, layerDigests } from '../../src/store/layers/layer-digests.js';
+import { layerStack } from '../../src/store/layers/layer-stack.js';
+import { layerPath, newLayerId } from '../../src/store/layers/layer-store.js';
+import { addUnpublished } from '../../src/store/layers/unpublished.js';
+import type { LayerId } from '../../src/store/records.js';
+import type { Store } from '../../src/store/store.js';
+import { closeStore, openStore } from '../../src/store/store.js';
+
+let root: string;
+let store: Store;
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'wiac-digests-'));
+  store = await openStore(root, 'none');
+});
+
+afterEach(async () => {
+  await closeStore(store);
+  rmSync(root, { recursive: true });
+});
+
+/** Layers as a RUN leaves them, and a store of trees that counts what is written to it. */
+async function begin() {
+  const kept = indexScanStore(store, await createHash64());
+  let written = 0;
+  const scanStore: typeof kept = {
+    ...kept,
+    writeTree: (...tree) => {
+      written += 1;
+      kept.writeTree(...tree);
+    },
+  };
+  const add = (id: LayerId = newLayerId()): LayerId => {
+    const key = `sha256:${'0'.repeat(64)}` as DefinitionKey;
+    const unread = { digest: undefined, tree: undefined, opaque: [], withoutXattrs: true };
+    addUnpublished(store, { id, key, created: 0, bytes: 5, disk: 4096, files: 1, ...unread });
+    return id;
+  };
+  const fill = (id: LayerId): LayerId => {
+    mkdirSync(layerPath(store.paths, id), { recursive: true });
+    writeFileSync(join(layerPath(store.paths, id), 'file'), 'made\n');
+    return id;
+  };
+  return { scanStore, add, fill, written: () => written };
+}
+
+test('two that ask at the same time get one digest, from one reading', async () => {
+  const { scanStore, add, fill, written } = await begin();
+  const id = fill(add());
+  const both = [layerDigests(store, scanStore, [id]), layerDigests(store, scanStore, [id])];
+  const [first, second] = (await Promise.all(both)).map(([digest]) => digest);
+  expect(first).toMatch(/^[0-9a-f]{64}$|^sha256:/);
+  expect(second).toBe(first);
+  expect(written()).toBe(1);
+  expect(findLayer(store, id)?.digest).toBe(first);
+});
+
+test('a stack that is in use finds what was digested after it was made', async () => {
+  const { scanStore, add, fill } = await begin();
+  const id = fill(add());
+  const [layer] = await layerStack(store, [id]);
+  expect(layer?.digested).toBe(undefined);
+  const reading = layerDigests(store, scanStore, [id]);
+  await awaitDigests(store, [id]);
+  // What is published refers to its tree: the nodes are in the index by then.
+  scanStore.flush();
+  expect(layer?.digested?.('file')).toMatchObject({ type: 'file' });
+  await reading;
+});
+
+test('one that could not be read is read again', async () => {
+  const { scanStore, add, fill } = await begin();
+  const id = add();
+  const both = [layerDigests(store, scanStore, [id]), layerDigests(store, scanStore, [id])];
+  await awaitDigests(store, [id]);
+  for (const each of both) await expect(each).rejects.toMatchObject({ code: 'ENOENT' });
+  fill(id);
+  await expect(layerDigests(store, scanStore, [id])).resolves.toHaveLength(1);
+});
