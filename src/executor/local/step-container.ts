@@ -41,7 +41,8 @@ function environment(
     ['PATH', DEFAULT_PATH],
     ['HOME', home],
   ];
-  return [...new Map([...base, ...step.hiddenEnv, ...step.env, ...fromMounts])];
+  // A proxy that was given is over ENV, as with BuildKit: one that an image names may be gone.
+  return [...new Map([...base, ...step.env, ...step.hiddenEnv, ...fromMounts])];
 }
 
 /** The network that a step gets on this machine. */

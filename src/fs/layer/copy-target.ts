@@ -15,8 +15,13 @@ export interface NewDirectory {
 
 const NEW_DIRECTORY_MODE = 0o755;
 
-/** The directories above the destination, with the attributes that the layers below have. */
-export function ancestorDirectories({ owner, destination }: CopyRequest): NewDirectory[] {
+/**
+ * The directories above the destination, with the attributes that the layers below have. Nothing is
+ * made for a wildcard that matched nothing.
+ */
+export function ancestorDirectories(request: CopyRequest): NewDirectory[] {
+  const { owner, destination, selections } = request;
+  if (selections.length === 0) return [];
   const { uid, gid } = owner ?? { uid: 0, gid: 0 };
   return destination.ancestors.map(({ path, existing }) => ({
     path,

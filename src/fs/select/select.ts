@@ -143,7 +143,9 @@ async function findSource(
   const doubleStar = parents ? 'component' : 'never';
   const matches = wildcard ? await expandWildcard(source, path, location, doubleStar) : [path];
   if (matches === 'outside') refuseOutside(source, `a symbolic link in ${written}`, location);
-  for (const match of matches) {
+  // Nothing may match, but the directory to look in has to be there.
+  if (matches === 'missing' && !parents) refuseMissing(source, written, location);
+  for (const match of matches === 'missing' ? [] : matches) {
     if (wildcard && excluded?.ignores(basename(match))) continue;
     const kept = parents ? keptPath(written, match) : '';
     const followed = source.follow(match);

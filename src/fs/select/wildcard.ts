@@ -43,7 +43,7 @@ export async function expandWildcard(
   written: string,
   location: SourceLocation,
   doubleStar: DoubleStar,
-): Promise<string[] | 'outside'> {
+): Promise<string[] | 'outside' | 'missing'> {
   const [prefix, pattern] = splitPrefix(written);
   const compiled = compilePattern(pattern, doubleStar);
   if (!compiled.ok) {
@@ -52,8 +52,8 @@ export async function expandWildcard(
     });
   }
   const followed = source.follow(prefix);
-  if (followed.kind !== 'found') return followed.kind === 'outside' ? 'outside' : [];
-  if (prefix !== '' && !source.locate(followed.path)?.stats.isDirectory()) return [];
+  if (followed.kind !== 'found') return followed.kind;
+  if (prefix !== '' && !source.locate(followed.path)?.stats.isDirectory()) return 'missing';
   const { default: fastGlob } = await import('fast-glob');
   const candidate = pattern
     .split('/')
