@@ -1,5 +1,14 @@
 /** What a process declares to use, against what another one removes; without any build. */
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -135,6 +144,29 @@ describe('when entries were used', () => {
     appendFileSync(join(store.paths.index, file), `\n1700000000000 ${key.slice(0, 9)}`);
     use(key);
     expect(hits()).toEqual({ [key]: 3 });
+  });
+
+  test('no file in its place keeps a build from ending', () => {
+    const { key } = publish('a');
+    const many = Array.from({ length: 3000 }, () => key);
+    const at = (number: number) => join(store.paths.index, `used.${number}`);
+    // Longer than the index takes a key for, as a power cut leaves it.
+    writeFileSync(at(0), `\n1700000000000 ${key} ${'\0'.repeat(5000)}\n1700000000000  ${key}`);
+    use(...many);
+    use(...many);
+    expect(hits()[key]).toBeGreaterThanOrEqual(6002);
+    expect(files()).toContain('used.0');
+    // Neither files that are none of wiac's nor those that are none at all.
+    writeFileSync(at(1), '');
+    truncateSync(at(1), 1 << 30);
+    use(key);
+    mkdirSync(at(2));
+    use(key);
+    symlinkSync('used.3', at(3));
+    use(key);
+    use(...many);
+    use(...many);
+    expect(hits()[key]).toBeGreaterThanOrEqual(12_000);
   });
 });
 

@@ -15,6 +15,8 @@ import type { UsageRecord } from '../records.js';
 
 const NUMBER = 'useNotes';
 const MAX_BYTES = 256 * 1024;
+/** Digests are shorter. */
+const MAX_KEY = 200;
 
 function notesFile(index: CacheIndex, number: number): string {
   return join(dirname(index.file), `used.${number}`);
@@ -22,9 +24,22 @@ function notesFile(index: CacheIndex, number: number): string {
 
 const fileNumber = (index: CacheIndex) => index.totals.get(NUMBER) ?? 0;
 
-function readNotes(index: CacheIndex): string {
+/** Bytes of a file of notes; of what is none, whatever it is, more than there may be. */
+function notesSize(path: string): number {
   try {
-    return readFileSync(notesFile(index, fileNumber(index)), 'utf8');
+    const file = statSync(path, { throwIfNoEntry: false });
+    if (!file) return 0;
+    return file.isFile() ? file.size : Number.POSITIVE_INFINITY;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+function readNotes(index: CacheIndex): string {
+  const path = notesFile(index, fileNumber(index));
+  try {
+    // wiac writes none that is larger.
+    return notesSize(path) > MAX_BYTES ? '' : readFileSync(path, 'utf8');
   } catch {
     // There are none.
     return '';
@@ -38,6 +53,8 @@ function countUses(text: string): Map<DefinitionKey, UsageRecord> {
     const [time = '', ...keys] = line.split(' ');
     if (!/^\d{1,15}$/.test(time)) continue;
     for (const key of keys as DefinitionKey[]) {
+      // The index throws for words that are longer than any key.
+      if (key.length > MAX_KEY) continue;
       const { lastUsed, hits } = uses.get(key) ?? { lastUsed: 0, hits: 0 };
       uses.set(key, { lastUsed: Math.max(lastUsed, Number(time)), hits: hits + 1 });
     }
@@ -62,6 +79,14 @@ function putUses(index: CacheIndex, uses: ReadonlyMap<DefinitionKey, UsageRecord
   }
 }
 
+function removeNotes(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Nobody reads it any more.
+  }
+}
+
 /** Notes that entries were used now; part of the caller's write transaction. */
 export function noteUses(index: CacheIndex, keys: readonly DefinitionKey[]): void {
   if (keys.length === 0) return;
@@ -69,12 +94,11 @@ export function noteUses(index: CacheIndex, keys: readonly DefinitionKey[]): voi
   const line = `\n${Date.now()} ${keys.join(' ')}`;
   const number = fileNumber(index);
   const path = notesFile(index, number);
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (size + line.length > MAX_BYTES) {
+  if (notesSize(path) + line.length > MAX_BYTES) {
     putUses(index, countUses(readNotes(index) + line));
     index.totals.putSync(NUMBER, number + 1);
     // The file of the transaction before: that one is certainly kept.
-    rmSync(notesFile(index, number - 1), { force: true });
+    removeNotes(notesFile(index, number - 1));
     return;
   }
   try {
