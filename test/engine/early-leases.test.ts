@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { earlyLeases } from '../../src/engine/early-leases.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import { getTables } from '../../src/store/index/tables.js';
@@ -80,4 +80,31 @@ test('layers that were pruned meanwhile are told, and the lease is not lost', ()
   expect(() => early.take(KEY, gone)).toThrow(LayersGoneError);
   early.close();
   expect(held()).toEqual([]);
+});
+
+test('one is given back while a program runs on: another process may have what stands below the step', () => {
+  jest.useFakeTimers();
+  try {
+    const early = earlyLeases(store);
+    early.prepare(KEY);
+    jest.advanceTimersByTime(10_000);
+    expect(held()).toEqual([]);
+    expect(early.take(KEY, NO_LAYERS)).toBe(undefined);
+    early.prepare(KEY);
+    const lease = early.take(KEY, NO_LAYERS);
+    jest.advanceTimersByTime(10_000);
+    expect(held()).toEqual([KEY]);
+    if (lease) releaseLease(store, lease);
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
+test('one that another build of this process has given back is none', () => {
+  const early = earlyLeases(store);
+  early.prepare(KEY);
+  // As publishing an entry of a shared cache does.
+  getTables(store).held.delete(KEY);
+  getTables(store).leases.remove(KEY);
+  expect(early.take(KEY, NO_LAYERS)).toBe(undefined);
 });

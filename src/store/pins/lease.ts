@@ -106,10 +106,15 @@ export async function takeLease(
   }
 }
 
+/** Has nobody given it back? */
+export function isLeaseHeld(store: Indexed, lease: Lease): boolean {
+  return getTables(store).held.get(lease.key) === lease;
+}
+
 /** Gives a lease back, unless that was done. */
 export function releaseLease(store: Indexed, lease: Lease): void {
   const index = getTables(store);
-  if (index.held.get(lease.key) !== lease) return;
+  if (!isLeaseHeld(store, lease)) return;
   index.held.delete(lease.key);
   index.leases.remove(lease.key);
   checkpoint('lease:released');
