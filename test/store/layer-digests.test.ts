@@ -86,3 +86,14 @@ test('one that could not be read is read again', async () => {
   fill(id);
   await expect(layerDigests(store, scanStore, [id])).resolves.toHaveLength(1);
 });
+
+test('a build is not stopped with another one of this process that began to bring the layer', async () => {
+  const { scanStore, add, fill } = await begin();
+  const id = fill(add());
+  const stopped = layerDigests(store, scanStore, [id], () => Promise.reject(new Error('stopped')));
+  const going = [layerDigests(store, scanStore, [id]), layerDigests(store, scanStore, [id])];
+  await expect(stopped).rejects.toThrow('stopped');
+  const [first, second] = await Promise.all(going);
+  expect(first).toHaveLength(1);
+  expect(second).toEqual(first);
+});

@@ -35,6 +35,13 @@ export async function layerDigests(
   bring: (id: LayerId) => Promise<void> = async () => {},
 ): Promise<LayerDigest[]> {
   const { digesting, remoteLayers } = getTables(store);
+  const begin = (id: LayerId): Promise<LayerDigest> => {
+    const reading = readDigest(store, scanStore, id, () => bring(id)).finally(() => {
+      digesting.delete(id);
+    });
+    digesting.set(id, reading);
+    return reading;
+  };
   const digests: LayerDigest[] = [];
   for (const id of layers) {
     const known = (findLayer(store, id) ?? remoteLayers.get(id))?.digest;
@@ -42,14 +49,11 @@ export async function layerDigests(
       digests.push(known);
       continue;
     }
-    let reading = digesting.get(id);
-    if (!reading) {
-      reading = readDigest(store, scanStore, id, () => bring(id)).finally(() =>
-        digesting.delete(id),
-      );
-      digesting.set(id, reading);
-    }
-    digests.push(await reading);
+    // Another build of this process may be stopped, or lack the rights to bring the layer: this one reads it itself.
+    let digest: LayerDigest | undefined;
+    for (let other = digesting.get(id); other && !digest; other = digesting.get(id))
+      digest = await other.catch(() => undefined);
+    digests.push(digest ?? (await begin(id)));
   }
   return digests;
 }
