@@ -32,6 +32,8 @@ function sweepDrafts(store: Store, isGone: IsGone): number {
   for (const name of readdirSync(paths.tmp)) {
     const owner = getProcess(name);
     if (owner === undefined || !isGone(owner)) continue;
+    // It may have published the layer and ended since the index was read: that is seen from now on.
+    index.environment.resetReadTxn();
     const notes = readNotes(paths.tmp, name);
     const id = name.slice(0, name.indexOf('.')) as LayerId;
     try {
