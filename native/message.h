@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 // The two programs come from one package; this tells those apart that do not.
-#define PROTOCOL "2"
+#define PROTOCOL "3"
 
 enum { SOCKET = 3, HEADER_BYTES = 9, MAX_PAYLOAD = 256 << 20 };
 

@@ -260,6 +260,7 @@ static const struct {
     {"umask", 1, do_umask},
     {"unshare", 1, do_unshare},
     {"user", 2, do_user},
+    {"workdir", 2, do_workdir},
     {"write", 5, do_write},
 };
 

@@ -66,7 +66,7 @@ int clone_tree(int directory, const char *path, unsigned flags, unsigned long at
 // Attaches such a mount to what a descriptor leads to, and closes its own.
 bool attach(int tree, int target);
 // places.c
-action do_chdir, do_chdir_in, do_device, do_make_path, do_mkdir, do_mount_point, do_names,
+action do_chdir, do_chdir_in, do_device, do_make_path, do_mkdir, do_mount_point, do_names, do_workdir,
     do_symlink, do_write;
 // rights.c
 action do_capabilities, do_drop_inherited, do_no_new_privileges, do_seccomp, do_user;

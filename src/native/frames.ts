@@ -33,7 +33,7 @@ export const TELL = {
 } as const;
 
 /** Of messages that this wiac understands. */
-export const PROTOCOL = '2';
+export const PROTOCOL = '3';
 
 /** Length of the payload, number of the request, kind. */
 const HEADER_BYTES = 9;

@@ -72,9 +72,11 @@ test('what has to happen first does', () => {
     // The mounts of this machine are the program's no longer ...
     'pivot',
     'drop-inherited',
+    // ... it is in its directory, whoever may enter that ...
+    'make-path',
+    'workdir',
     'capabilities',
     // ... and only then does it become another user, and the program.
-    'make-path',
     'user',
     'env',
     'exec',
@@ -169,7 +171,7 @@ describe('rights', () => {
   test('the filter comes after all that it would refuse', () => {
     const operations = enter(restricted({ readOnly: true })).map(({ op }) => op);
     const after = operations.slice(operations.indexOf('seccomp') + 1);
-    expect(after).toEqual(['user', 'chdir', 'env', 'exec']);
+    expect(after).toEqual(['user', 'workdir', 'env', 'exec']);
   });
 
   test('what counts how hot a CPU was is masked, where there is such a thing', () => {

@@ -296,7 +296,7 @@ export function mountOverlays(container: Container): Operation[] {
 
 /** The operations that start a container's program, in order. */
 export function enterOperations(container: Container, streams: StreamKind): Operation[] {
-  const { isolation, root, user } = container;
+  const { isolation, root, user, workdir } = container;
   const isolated = isolation === 'namespaces';
   return [
     ...firstProcess(container, streams),
@@ -313,9 +313,11 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
     isolated ? { op: 'pivot', root } : { op: 'chroot', root },
     ...(streams === 'capture' ? [{ op: 'null-input' } as const] : []),
     { op: 'drop-inherited' },
-    ...rights(container),
     { op: 'umask', mask: container.variation?.umask ?? USUAL_UMASK },
-    { op: 'make-path', path: container.workdir },
+    { op: 'make-path', path: workdir },
+    // Before rights are given up: a program may begin in a directory that its user may not enter (WORKDIR, then USER).
+    { op: 'workdir', path: workdir, attempt: 'first' },
+    ...rights(container),
     ...(container.restrictions.readOnly
       ? [{ op: 'restrict', path: '/', attributes: MS.RDONLY } as const]
       : []),
@@ -323,7 +325,7 @@ export function enterOperations(container: Container, streams: StreamKind): Oper
     ...container.limits.map((limit): Operation => ({ op: 'rlimit', ...limit })),
     ...filter(container),
     { op: 'user', ...user, groups: container.maySetGroups ? user.groups : undefined },
-    { op: 'chdir', path: container.workdir },
+    { op: 'workdir', path: workdir, attempt: 'last' },
     { op: 'env', pairs: container.env },
     { op: 'exec', argv: container.argv },
   ];

@@ -124,6 +124,8 @@ export type Operation =
   | { readonly op: 'pivot'; readonly root: string }
   | { readonly op: 'chroot'; readonly root: string }
   | { readonly op: 'chdir'; readonly path: string }
+  /** The program's directory: `first` as root, who may enter all of them; `last` as its user, where root may not. */
+  | { readonly op: 'workdir'; readonly path: string; readonly attempt: 'first' | 'last' }
   | ({ readonly op: 'chdir-in' } & Inside)
   | { readonly op: 'umask'; readonly mask: string }
   | { readonly op: 'hostname'; readonly name: string }
@@ -249,6 +251,8 @@ function operands(operation: Operation): string[] {
     case 'pivot':
     case 'chroot':
       return [operation.root];
+    case 'workdir':
+      return [operation.path, operation.attempt];
     case 'chdir':
       return [operation.path];
     case 'names':
