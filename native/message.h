@@ -34,7 +34,7 @@ enum request_kind {
     ASK_TYPES = 23,
     // What lstat says of a list of files.
     ASK_STATS = 24,
-    // Digests of a list of files, and copies of them.
+    // Digests and extended attributes of a list of files, and copies of them.
     ASK_DIGESTS = 25,
     ASK_FILL = 26,
     // Names in directories, with what lstat says of them.

@@ -9,7 +9,8 @@ import { payloadReader, payloadWriter } from './payload.js';
 /** Name and value of each. */
 export type RawXattrs = readonly (readonly [name: Buffer, value: Buffer])[];
 
-function readPairs(record: Buffer): RawXattrs {
+/** Attributes of one file in an answer. */
+export function readPairs(record: Buffer): RawXattrs {
   const pairs: [Buffer, Buffer][] = [];
   const reader = payloadReader(record);
   while (!reader.isEmpty()) pairs.push([reader.text(), reader.bytes()]);

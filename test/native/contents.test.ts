@@ -18,6 +18,7 @@ import { expect, test } from '@jest/globals';
 import { DIGEST_BYTES } from '../../src/native/digest-listed.js';
 import { ASK, TELL } from '../../src/native/frames.js';
 import { payloadReader } from '../../src/native/payload.js';
+import { readPairs } from '../../src/native/read-xattrs.js';
 import { requestsTo, sanitizedBinary, texts } from '../support/native-requests.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 
@@ -51,19 +52,24 @@ test.each([
   expect(String(stdout).trim().split('\n')).toEqual(expected.flatMap((digest) => [digest, digest]));
 });
 
-test('digests of listed files', () => {
+test('digests and extended attributes of listed files', () => {
   const root = tempDir();
   const sizes = [0, 1, 65_535, 65_536, 65_537, 300_000];
   const expected = sizes.map((size, index) => {
     const bytes = randomBytes(size);
     writeFileSync(join(root, `f${index}`), bytes);
-    return [index, size, sha256(bytes)];
+    return [index, size, sha256(bytes), size === 65_536 ? [['user.x', 'one']] : []];
   });
+  spawnSync('setfattr', ['-n', 'user.x', '-v', 'one', join(root, 'f3')]);
   const payload = texts(root, '').number(sizes.length);
   for (const index of sizes.keys()) payload.text(`f${index}`);
   const reader = payloadReader(done(ASK.digests, payload));
   const found = [];
-  while (!reader.isEmpty()) found.push([reader.number(), reader.large(), reader.hex(DIGEST_BYTES)]);
+  while (!reader.isEmpty()) {
+    const file = [reader.number(), reader.large(), reader.hex(DIGEST_BYTES)];
+    const pairs = readPairs(reader.bytes());
+    found.push([...file, pairs.map(([name, value]) => [String(name), String(value)])]);
+  }
   expect(found).toEqual(expected);
 });
 
@@ -76,6 +82,7 @@ test('nothing is told of what is no regular file, and no link or fifo is opened'
   payload.text('out').number(1).text('x').text('gone').number(1).text('x');
   const reader = payloadReader(done(ASK.digests, payload));
   expect([reader.number(), reader.large(), reader.hex(DIGEST_BYTES)]).toEqual([5, 1, sha256('a')]);
+  expect(reader.bytes().length).toBe(0);
   expect(reader.isEmpty()).toBe(true);
   expect(ask([ASK.digests, texts(root, '').number(1).text('../a')])[0]?.kind).toBe(TELL.refused);
 });

@@ -6,7 +6,7 @@
 import type { TreeDigest } from '../../keys/digest.js';
 import type { FileStats } from './file-stats.js';
 import type { ScannedDirectory } from './listing.js';
-import { FINGERPRINT_FIELDS, writeFields } from './stat-names.js';
+import { FINGERPRINT_FIELDS } from './stat-names.js';
 
 /** xxhash64 of bytes. */
 export type Hash64 = (bytes: Uint8Array) => bigint;
@@ -43,11 +43,12 @@ export function fingerprintDirectory(directory: ScannedDirectory, hash64: Hash64
   return `${hash64(numbers).toString(36)}.${hash64(nameBytes).toString(36)}`;
 }
 
-/** Fingerprint of a single entry. */
-export function fingerprintEntry(stats: FileStats, hash64: Hash64): string {
-  const fields = new Float64Array(FINGERPRINT_FIELDS);
-  writeFields(fields, 0, stats, stats.kind === 'dir');
-  return hash64(new Uint8Array(fields.buffer)).toString(36);
+const FINGERPRINT_BYTES = FINGERPRINT_FIELDS * Float64Array.BYTES_PER_ELEMENT;
+
+/** Fingerprint of a single entry. @param fields of a listing @param index its place there */
+export function fingerprintAt(fields: Float64Array, index: number, hash64: Hash64): string {
+  const start = fields.byteOffset + index * FINGERPRINT_BYTES;
+  return hash64(new Uint8Array(fields.buffer, start, FINGERPRINT_BYTES)).toString(36);
 }
 
 /**

@@ -8,7 +8,7 @@ import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { checkDepth, openWalkers } from '../walker.js';
 import type { FileSource, Located, Place, WholeDirectory } from './file-source.js';
-import type { FileStats } from './file-stats.js';
+import type { FileKind, FileStats } from './file-stats.js';
 import { getKind } from './file-stats.js';
 import { listMany, mayBeRefused } from './list-many.js';
 import type { Names } from './names.js';
@@ -46,10 +46,14 @@ export interface ScannedDirectory {
   /** The other numbers: `OTHER_FIELDS` for each name. */
   readonly others: Float64Array;
   readonly subdirectories: ReadonlyMap<string, ScannedDirectory>;
+  readonly getPlace: (name: string) => Place;
   /** Set where all of it is as one layer has it. */
   readonly whole: WholeDirectory | undefined;
-  /** Makes them anew each time: kept, those of a large context would fill the memory during a build. */
-  readonly getChildren: () => Scanned[];
+  /**
+   * Makes them anew each time: kept, those of a large context would fill the memory during a build.
+   * @param isWanted all where it is left out
+   */
+  readonly getChildren: (isWanted?: (kind: FileKind) => boolean) => Scanned[];
 }
 
 function statsAt(fields: Float64Array, others: Float64Array, index: number): FileStats {
@@ -91,14 +95,17 @@ function scannedDirectory(
     fields,
     others,
     subdirectories,
+    getPlace,
     whole,
-    getChildren: () =>
-      named.all().map((name, index) => ({
-        name,
-        place: getPlace(name),
-        stats: statsAt(fields, others, index),
-        directory: subdirectories.get(name),
-      })),
+    getChildren(isWanted) {
+      const children: Scanned[] = [];
+      for (const [index, name] of named.all().entries()) {
+        if (isWanted && !isWanted(getKind(others[index * OTHER_FIELDS] as number))) continue;
+        const stats = statsAt(fields, others, index);
+        children.push({ name, place: getPlace(name), stats, directory: subdirectories.get(name) });
+      }
+      return children;
+    },
   };
 }
 

@@ -14,15 +14,16 @@ import { digestEntry, readBuffer, readLink } from '../read.js';
 import { lastName, parentPath } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { withWalkers } from '../walker.js';
-import { digestFiles } from './digest-files.js';
-import type { FileSource, Place } from './file-source.js';
+import type { FileSource } from './file-source.js';
 import type { FileStats } from './file-stats.js';
 import { fileStats } from './file-stats.js';
 import type { FingerprintStore } from './fingerprint.js';
-import { fingerprintDirectory, fingerprintEntry, isRacy } from './fingerprint.js';
+import { fingerprintAt, fingerprintDirectory, isRacy } from './fingerprint.js';
 import type { Scanned, ScannedDirectory } from './listing.js';
 import type { SpecialEntry, TreeEntry, Xattrs } from './tree.js';
 import { decodeTree, encodeTree, isPlainTree } from './tree.js';
+import type { FoundFile, ReadFile, Unread } from './unread.js';
+import { countUnread, digestUnread, NOT_FOUND, notRead, readAt, unreadIn } from './unread.js';
 import { unreadable } from './unreadable.js';
 import { readXattrs } from './xattrs.js';
 
@@ -48,92 +49,83 @@ interface Scan {
   /** When the scan began, milliseconds since the epoch. */
   readonly seenAt: number;
   /** Filled while fingerprints are compared: everything that has to be read. */
-  readonly dirty: Scanned[];
-  /** What was read; a file that is missing here was gone by then. */
-  readonly read: Map<Scanned, ReadFile>;
-  xattrs: ReadonlyMap<Place, Xattrs>;
+  readonly unread: Unread[];
 }
-
-/** A file as it was when it was read. */
-type ReadFile = { readonly stats: FileStats } & (
-  | { readonly content: Content }
-  | { readonly target: string }
-  | { readonly device: number }
-);
 
 /** A directory after its fingerprints were compared. */
 interface Examined {
   readonly directory: ScannedDirectory;
-  /** Empty where nothing changed. */
-  readonly children: readonly Scanned[];
   readonly fingerprint: string;
   /** The former node, when nothing in this very directory changed (below it something may have). */
   readonly unchanged: TreeDigest | undefined;
-  /** Otherwise: entries that are known from the last scan; a name that is missing must be read. */
+  /** Otherwise: entries that are known from the last scan. */
   readonly known: ReadonlyMap<string, TreeEntry>;
+  /** The other ones. */
+  readonly unread?: Unread | undefined;
   readonly subdirectories: ReadonlyMap<string, Examined>;
   /** The node of all of it, where a layer has that. */
   readonly settled?: TreeDigest;
 }
 
+/** Entries that are as they were in the last scan, or that the source itself knows. */
 function knownEntries(
-  scan: Scan,
-  { path }: ScannedDirectory,
-  children: readonly Scanned[],
-  tree: TreeDigest,
+  { source, store }: Scan,
+  { path, fields, names, getPlace }: ScannedDirectory,
+  tree: TreeDigest | undefined,
 ): Map<string, TreeEntry> {
   const known = new Map<string, TreeEntry>();
-  const scope = scan.source.fingerprintScope;
-  const text = scan.store.readTree(tree);
-  if (scope === undefined || text === undefined) return known;
-  const former = scan.store.getEntries(scope, path) ?? {};
-  const stats = new Map(children.map((child) => [child.name, child.stats]));
-  for (const entry of decodeTree(text)) {
-    const now = stats.get(entry.name);
-    if (now && former[entry.name] === fingerprintEntry(now, scan.store.hash64)) {
-      known.set(entry.name, entry);
+  const scope = source.fingerprintScope;
+  const text = scope === undefined || tree === undefined ? undefined : store.readTree(tree);
+  if (scope !== undefined && text !== undefined) {
+    const former = store.getEntries(scope, path) ?? {};
+    const places = new Map(names.map((name, index) => [name, index]));
+    for (const entry of decodeTree(text)) {
+      const index = places.get(entry.name);
+      if (index !== undefined && former[entry.name] === fingerprintAt(fields, index, store.hash64))
+        known.set(entry.name, entry);
     }
+  }
+  if (!source.known) return known;
+  for (const name of names) {
+    const entry = known.has(name) ? undefined : source.known(getPlace(name));
+    if (entry) known.set(name, { ...entry, name });
   }
   return known;
 }
 
-/** Compares a tree with its fingerprints; collects in `scan.dirty` the directories that have to be read. */
+/** What is not known of a directory. */
+function findUnread(
+  directory: ScannedDirectory,
+  known: ReadonlyMap<string, TreeEntry>,
+): Unread | undefined {
+  const indexes: number[] = [];
+  for (const [index, name] of directory.names.entries()) if (!known.has(name)) indexes.push(index);
+  return indexes.length > 0 ? unreadIn(directory, indexes) : undefined;
+}
+
+/** Compares a tree with its fingerprints; collects in `scan.unread` what has to be read. */
 function examine(scan: Scan, directory: ScannedDirectory): Examined {
   const { whole } = directory;
   if (whole && isPlainTree(scan.store.readTree, whole.tree)) {
     const [known, subdirectories] = [new Map(), new Map()];
     const settled = whole.tree;
-    return {
-      directory,
-      children: [],
-      fingerprint: '',
-      unchanged: undefined,
-      known,
-      subdirectories,
-      settled,
-    };
+    const unchanged = undefined;
+    return { directory, fingerprint: '', unchanged, known, subdirectories, settled };
   }
   const scope = scan.source.fingerprintScope;
   const fingerprint = fingerprintDirectory(directory, scan.store.hash64);
   const former = scope === undefined ? undefined : scan.store.getDirectory(scope, directory.path);
   const unchanged = former?.clean && former.all === fingerprint ? former.tree : undefined;
-  const children = unchanged === undefined ? directory.getChildren() : [];
   const known =
-    former && unchanged === undefined
-      ? knownEntries(scan, directory, children, former.tree)
+    unchanged === undefined
+      ? knownEntries(scan, directory, former?.tree)
       : new Map<string, TreeEntry>();
   const subdirectories = new Map<string, Examined>();
   for (const [name, below] of directory.subdirectories)
     subdirectories.set(name, examine(scan, below));
-  if (unchanged === undefined) {
-    for (const child of children) {
-      if (known.has(child.name)) continue;
-      const entry = scan.source.known?.(child.place);
-      if (entry) known.set(child.name, { ...entry, name: child.name });
-      else scan.dirty.push(child);
-    }
-  }
-  return { directory, children, fingerprint, unchanged, known, subdirectories };
+  const unread = unchanged === undefined ? findUnread(directory, known) : undefined;
+  if (unread) scan.unread.push(unread);
+  return { directory, fingerprint, unchanged, known, subdirectories, unread };
 }
 
 /**
@@ -166,13 +158,13 @@ function readName(
 /** Reads what wiac-sys has not read: links and devices, and what has changed since it was listed. */
 function readOthers(scan: Scan, walkers: Walkers): void {
   const buffer = readBuffer();
-  for (const file of scan.dirty) {
-    if (file.stats.kind === 'dir' || scan.read.has(file)) continue;
+  for (const [unread, at, file] of notRead(scan.unread)) {
+    if (file.stats.kind === 'dir') continue;
     const { root, path } = file.place;
     try {
       const directory = walkers.at(root, parentPath(path));
       const found = readName(directory, lastName(path), file.stats, buffer);
-      if (found) scan.read.set(file, found);
+      if (found) unread.others.set(at, found);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (scan.source.changes && (code === 'ENOENT' || code === 'ENOTDIR')) continue;
@@ -181,21 +173,26 @@ function readOthers(scan: Scan, walkers: Walkers): void {
   }
 }
 
-async function readDirty(scan: Scan): Promise<void> {
-  const all = scan.dirty.filter(({ stats }) => stats.kind === 'file');
-  const bytes = all.reduce((sum, { stats }) => sum + stats.size, 0);
-  // The others are read below.
-  const files = all.length <= FEW_FILES && bytes <= FEW_BYTES ? [] : all;
-  const digestAll = (add: ByteCounter['add']) =>
-    digestFiles(files, (file, content) => {
-      scan.read.set(file, { stats: file.stats, content });
-      add(content.size);
-    });
-  const [xattrs] = await Promise.all([
-    scan.source.withoutXattrs ? new Map() : readXattrs(scan.dirty),
-    counting(scan.source.counter, bytes, digestAll),
-  ]);
-  scan.xattrs = xattrs;
+/** Attributes of what wiac-sys has not read: links and directories, say. */
+async function readOtherXattrs(scan: Scan): Promise<void> {
+  const others = [...notRead(scan.unread)];
+  const found = await readXattrs(others.map(([, , file]) => file));
+  for (const [unread, at, { place }] of others) {
+    const xattrs = found.get(place);
+    if (xattrs) unread.xattrs.set(at, xattrs);
+  }
+}
+
+async function readUnread(scan: Scan): Promise<void> {
+  const { source, unread } = scan;
+  const { files, bytes } = countUnread(unread);
+  const withXattrs = !source.withoutXattrs;
+  // Few are read below.
+  const areFew = files <= FEW_FILES && bytes <= FEW_BYTES;
+  const digestAll = async (add: ByteCounter['add']) =>
+    areFew ? undefined : digestUnread(unread, withXattrs, add);
+  await counting(source.counter, bytes, digestAll);
+  if (withXattrs) await readOtherXattrs(scan);
   withWalkers((walkers) => readOthers(scan, walkers));
 }
 
@@ -203,17 +200,17 @@ async function readDirty(scan: Scan): Promise<void> {
 function newEntry(
   scan: Scan,
   child: Scanned,
+  { found, xattrs: own }: FoundFile,
   former: TreeEntry | undefined,
   tree: TreeDigest | undefined,
 ): TreeEntry | undefined {
-  const { name, place } = child;
-  const found = scan.read.get(child);
+  const { name } = child;
   const stats = found?.stats ?? child.stats;
   const keep = scan.source.ownership === 'keep';
   const { mode } = stats;
   const uid = keep ? stats.uid : 0;
   const gid = keep ? stats.gid : 0;
-  const xattrs = former?.xattrs ?? scan.xattrs.get(place) ?? NO_XATTRS;
+  const xattrs = former?.xattrs ?? own ?? NO_XATTRS;
   // Written out, as in decodeTree.
   if (tree !== undefined) return { type: 'dir', name, mode, uid, gid, xattrs, digest: tree };
   // BuildKit sends it without saying what it is, and there is nothing in it to be sent.
@@ -249,10 +246,10 @@ function remember(
   if (scope === undefined) return;
   const entries: Record<string, string> = {};
   let clean = true;
-  for (const child of children) {
+  for (const [index, child] of children.entries()) {
     // What was gone when it was to be read may be there again.
     if (isRacy(child.stats, scan.seenAt) || !present.has(child.name)) clean = false;
-    else entries[child.name] = fingerprintEntry(child.stats, scan.store.hash64);
+    else entries[child.name] = fingerprintAt(directory.fields, index, scan.store.hash64);
   }
   scan.store.putDirectory(scope, directory.path, { all: fingerprint, clean, tree }, entries);
 }
@@ -283,10 +280,14 @@ function conclude(scan: Scan, examined: Examined): TreeDigest {
   if (unchanged !== undefined) {
     known = new Map(decodeTree(scan.store.readTree(unchanged) ?? '[]').map((e) => [e.name, e]));
   }
-  const children = unchanged === undefined ? examined.children : examined.directory.getChildren();
+  const children = examined.directory.getChildren();
   const entries: TreeEntry[] = [];
-  for (const child of children) {
-    const entry = newEntry(scan, child, known.get(child.name), digests.get(child.name));
+  const { unread } = examined;
+  let at = 0;
+  for (const [index, child] of children.entries()) {
+    const found = unread?.indexes[at] === index ? readAt(unread, at++, child.stats) : NOT_FOUND;
+    const { name } = child;
+    const entry = newEntry(scan, child, found, known.get(name), digests.get(name));
     if (entry) entries.push(entry);
   }
   const { digest, text } = encodeTree(entries);
@@ -306,8 +307,8 @@ export async function digestTrees(
   trees: readonly ScannedDirectory[],
   seenAt: number,
 ): Promise<TreeDigest[]> {
-  const scan: Scan = { source, store, seenAt, dirty: [], read: new Map(), xattrs: new Map() };
+  const scan: Scan = { source, store, seenAt, unread: [] };
   const examined = trees.map((tree) => examine(scan, tree));
-  if (scan.dirty.length > 0) await readDirty(scan);
+  if (scan.unread.length > 0) await readUnread(scan);
   return examined.map((tree) => conclude(scan, tree));
 }
