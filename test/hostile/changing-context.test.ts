@@ -24,6 +24,7 @@ import { execa } from 'execa';
 import type { CopyReport } from '../../src/fs/layer/copy-job.js';
 import { NOTHING_TO_LINK } from '../../src/fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../src/fs/layer/copy-layer.js';
+import { measureTree } from '../../src/fs/layer/disk-usage.js';
 import { withSource } from '../../src/fs/scan/file-source.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
 import { openContext } from '../../src/fs/scan/local-context.js';
@@ -101,6 +102,8 @@ async function scanned(root: string, sources: string[]): Promise<unknown[]> {
 
 /** The report is what is in the layer: a scan of the layer itself gives the same trees. */
 async function expectTruth({ layer, report }: Copied): Promise<void> {
+  const { files, bytes } = measureTree(layer);
+  expect(report).toMatchObject({ files, bytes });
   expect(report.selections.map(selectionInput)).toEqual(await scanned(layer, ['.']));
 }
 
@@ -116,6 +119,29 @@ test('what is read for the key, and what is copied, is counted', async () => {
   const copied = await copyWhile(root, ['.'], () => counted.push('copy'), counter);
   await expectTruth(copied);
   expect(counted).toEqual([...Array(40).fill(5), 200, 'done', 'copy', 200]);
+});
+
+test.each([
+  ['', []],
+  [', two of which are one', ['d/1 again']],
+])('many files%s: each has its own attributes', async (_, further) => {
+  const root = tempDir();
+  const names = Array.from({ length: 40 }, (_, at) => `d/${at}`);
+  writeTree(root, { ...Object.fromEntries(names.map((name) => [name, name])), 'd/20l': '-> 20' });
+  for (const name of further) linkSync(join(root, 'd/1'), join(root, name));
+  const setfattr = (name: string, value: string) =>
+    expect(spawnSync('setfattr', ['-n', 'user.x', '-v', value, join(root, name)]).status).toBe(0);
+  for (const name of ['d', 'd/1', 'd/20', 'd/39']) setfattr(name, name);
+  const copied = await copyWhile(root, ['.'], () => {
+    appendFileSync(join(root, 'd/20'), ' more');
+    rmSync(join(root, 'd/30'));
+  });
+  for (const name of ['d', 'd/1', ...further, 'd/20', 'd/39', 'd/2']) {
+    const options = ['--only-values', '-n', 'user.x', join(copied.layer, name)];
+    const value = name === 'd/2' ? '' : name.replace(' again', '');
+    expect(String(spawnSync('getfattr', options).stdout)).toBe(value);
+  }
+  await expectTruth(copied);
 });
 
 describe('between the scan and the copy', () => {

@@ -10,9 +10,9 @@ import { lstatEntry } from '../directory.js';
 import { openFile, readLink } from '../read.js';
 import type { FileEntry, SpecialEntry, SymlinkEntry, TreeEntry } from '../scan/tree.js';
 import { sameEntry } from '../scan/tree.js';
-import { lastName, parentPath } from '../tree-path.js';
+import { lastName, parentPath, pathBelow } from '../tree-path.js';
 import { createFile, createLink, linkEntry, setEntryOwner, setEntryTime } from '../write.js';
-import type { FileCopy, Job } from './copy-job.js';
+import type { DirectoryCopy, FileCopy, Job } from './copy-job.js';
 import type { RegularCopy } from './copy-regular.js';
 import { copyRegularFiles } from './copy-regular.js';
 import { copiedMode, copiedOwner } from './copy-target.js';
@@ -156,6 +156,7 @@ function copyOne(copying: Copying, path: string, copy: FileCopy): void {
   const { file, entry } = copy;
   const { parent, name } = place(path);
   const { mtimeMs } = file.stats;
+  job.copied.files += 1;
   if (entry.type === 'symlink') makeLink(copying, job.target.at(parent), name, entry, mtimeMs);
   else if (entry.type === 'file') copySocket(copying, job.target.at(parent), name, entry, mtimeMs);
   else if (entry.type !== 'dir') makeSpecial(copying, path, copy, entry);
@@ -191,6 +192,8 @@ function linkToFirst(copying: Copying, path: string, copy: FileCopy): boolean {
   const { layer, sources, target } = job;
   linkEntry(sources.at(layer, from.parent), from.name, target.at(to.parent), to.name);
   copying.bare.add(path);
+  job.copied.files += 1;
+  job.copied.bytes += copy.entry.size;
   return true;
 }
 
@@ -226,6 +229,7 @@ async function copyOthers(
     job.differences[copy.selection]?.set(copy.within, now);
     copying.bare.add(path);
     if (now === undefined) job.copies.delete(path);
+    else job.copied.files += 1;
   }
 }
 
@@ -236,16 +240,19 @@ const isRegular = (noted: NotedCopy): noted is RegularCopy =>
 /** Copies files, none of which is another name of one that was copied. */
 async function copyApart(
   copying: Copying,
-  copies: readonly NotedCopy[],
+  copies: Iterable<NotedCopy>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const regular = copies.filter(isRegular);
-  await copyOthers(copying, await copyRegularFiles(copying.job, regular, signal), signal);
-  if (regular.length === copies.length) return;
+  const others: NotedCopy[] = [];
+  const regular = function* () {
+    for (const noted of copies)
+      if (isRegular(noted)) yield noted;
+      else others.push(noted);
+  };
+  await copyOthers(copying, await copyRegularFiles(copying.job, regular(), signal), signal);
   let until = performance.now() + SLICE_MS;
-  for (const noted of copies) {
-    if (isRegular(noted)) continue;
-    copyOne(copying, noted[0], noted[1]);
+  for (const [path, copy] of others) {
+    copyOne(copying, path, copy);
     if (performance.now() < until) continue;
     await setImmediate();
     signal?.throwIfAborted();
@@ -253,14 +260,29 @@ async function copyApart(
   }
 }
 
+/** Files of a directory, as they were digested. */
+function* filesOf(job: Job, { path, directory, digest, selection, within }: DirectoryCopy) {
+  const entries = new Map(job.read(digest).map((entry) => [entry.name, entry]));
+  for (const file of directory.getChildren((kind) => kind === 'file')) {
+    const entry = entries.get(file.name);
+    // What is not in the tree was gone when it was digested.
+    if (!entry || entry.type === 'dir') continue;
+    const names = { within: pathBelow(within, file.name), sameAs: undefined, alone: true };
+    const copy: FileCopy = { file, entry, selection, ...names };
+    yield [pathBelow(path, file.name), copy] satisfies NotedCopy;
+  }
+}
+
 /**
  * Carries out what was noted; what is not as it was digested goes to `job.differences`.
+ * @param filled their files are copied as well
  * @param signal stops between two requests
  * @throws the file system's errors, and the signal's reason
  */
 export async function copyFiles(
   job: Job,
   noted: readonly NotedCopy[],
+  filled: readonly DirectoryCopy[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const copying: Copying = { job, pending: createPending(job.layer), bare: new Set() };
@@ -268,9 +290,19 @@ export async function copyFiles(
   const further = noted.filter(([, { sameAs }]) => sameAs !== undefined);
   const first =
     further.length === 0 ? noted : noted.filter(([, { sameAs }]) => sameAs === undefined);
-  await copyApart(copying, first, signal);
+  const withXattrs: NotedCopy[] = [];
+  const all = function* () {
+    yield* first;
+    for (const directory of filled)
+      for (const file of filesOf(job, directory)) {
+        if (file[1].entry.xattrs.length > 0) withXattrs.push(file);
+        yield file;
+      }
+  };
+  await copyApart(copying, all(), signal);
   const apart = further.filter(([path, copy]) => !linkToFirst(copying, path, copy));
   await copyApart(copying, apart, signal);
   queueXattrs(copying, noted);
+  queueXattrs(copying, withXattrs);
   await copying.pending.flush();
 }

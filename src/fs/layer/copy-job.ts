@@ -1,8 +1,9 @@
 /** Types of a COPY: the request, the state while its layer is made, and the report. */
 
+import type { TreeDigest } from '../../keys/digest.js';
 import type { SelectionInput } from '../../keys/inputs.js';
 import type { SourceLocation } from '../../util/errors.js';
-import type { Scanned } from '../scan/listing.js';
+import type { Scanned, ScannedDirectory } from '../scan/listing.js';
 import type { TreeEntry, TreeReader } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import type { Walker, Walkers } from '../walker.js';
@@ -29,7 +30,7 @@ export interface CopyRequest {
   readonly former: FormerLayer | undefined;
   /** Sources whose files may get another name in the layer. */
   readonly linkable: LinkableSources;
-  /** Told how many bytes were copied, in pieces of a few MB, or a file. */
+  /** Told how many bytes were copied, in pieces of an MB, or a file. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   /** The instruction, for errors. */
   readonly location: SourceLocation;
@@ -81,6 +82,21 @@ export interface FileCopy {
   readonly alone: boolean;
 }
 
+/**
+ * Files of a directory that are copied with all others of it: for each of them objects are made when its
+ * turn has come, and not kept.
+ */
+export interface DirectoryCopy {
+  /** Path in the layer. */
+  readonly path: string;
+  readonly directory: ScannedDirectory;
+  /** What was digested. */
+  readonly digest: TreeDigest;
+  readonly selection: number;
+  /** Path in the tree of its selection. */
+  readonly within: string;
+}
+
 /** A layer that is being made. */
 export interface Job {
   /** Trusted path of its directory. */
@@ -94,6 +110,8 @@ export interface Job {
   readonly text: TreeNodes['text'];
   /** Files to be copied by their path in the layer: of two with one path the later one wins. */
   readonly copies: Map<string, FileCopy>;
+  /** Directories whose regular files are copied, and are not in `copies`. */
+  readonly filled: DirectoryCopy[];
   /** Files that were linked, by path. */
   readonly links: Map<string, Scanned>;
   /** Directories of other layers that were placed as a whole. */
@@ -105,7 +123,9 @@ export interface Job {
   /** Attributes of directories come last: copying into them changes their times. */
   readonly finish: (() => void)[];
   readonly meter: DiskMeter;
-  /** Files of `copies` that are other names of their sources. */
+  /** All that was copied, hard links included: apparent size in bytes. */
+  readonly copied: { files: number; bytes: number };
+  /** Those of `copied` that are other names of their sources. */
   readonly linked: { files: number; disk: number };
   /** The group that files are linked from; set by the first that can be. */
   group: string | undefined;

@@ -48,9 +48,10 @@ function asCopyError(error: unknown, { layer, request: { location } }: Job): unk
 async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
   const whole = placeSelections(job);
   const noted = [...job.copies];
+  const filled = job.filled.splice(0);
   const [placed, copied] = await Promise.allSettled([
     placeSubtrees(job, whole, signal),
-    copyFiles(job, noted, signal),
+    copyFiles(job, noted, filled, signal),
   ]);
   // Both have ended: nothing writes to a layer that is given up.
   if (copied.status === 'rejected') throw copied.reason;
@@ -60,7 +61,7 @@ async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
     // What could not be placed as a whole.
     const before = new Set(noted.map(([path]) => path));
     const left = [...job.copies].filter(([path]) => !before.has(path));
-    await copyFiles(job, left, signal);
+    await copyFiles(job, left, job.filled.splice(0), signal);
   }
   if (job.directoryXattrs.size > 0) await setXattrs(job.layer, job.directoryXattrs);
 }
@@ -89,16 +90,6 @@ function getBytes(files: Iterable<Scanned>, blockSize: number): number {
   return bytes;
 }
 
-/** Apparent sizes of what was copied, with what has changed since it was digested. */
-function copiedBytes({ copies, differences }: Job): number {
-  let bytes = 0;
-  for (const { entry, selection, within } of copies.values()) {
-    const copied = differences[selection]?.get(within) ?? entry;
-    if (copied.type === 'file') bytes += copied.size;
-  }
-  return bytes;
-}
-
 /**
  * The selections as they are in the layer.
  * @throws ContextError when a file is gone that the instruction names
@@ -123,7 +114,7 @@ function copiedSelections(
 
 function getReport(job: Job, nodes: TreeNodes): CopyReport {
   let linked = job.links.size;
-  let bytes = copiedBytes(job) + getBytes(job.links.values(), 1);
+  let bytes = job.copied.bytes + getBytes(job.links.values(), 1);
   // To ask the file system for each would take a third of the time that linking takes. Where it
   // matters, for layers that share files, no caller relies on this: prune and du look at the inodes.
   let linkedDisk = getBytes(job.links.values(), BLOCK_BYTES);
@@ -145,7 +136,7 @@ function getReport(job: Job, nodes: TreeNodes): CopyReport {
   }
   for (const path of new Set(['', ...job.directories]))
     job.meter.add(fstatSync(job.target.at(path).fd));
-  const files = job.directories.size + job.copies.size + linked + copied;
+  const files = job.directories.size + job.copied.files + linked + copied;
   linked += job.linked.files;
   linkedDisk += job.linked.disk;
   const disk = job.meter.total() + linkedDisk;
@@ -194,6 +185,7 @@ export async function makeCopyLayer(
     read,
     text: nodes.text,
     copies: new Map(),
+    filled: [],
     links: new Map(),
     subtrees: [],
     directories: new Set(),
@@ -201,6 +193,7 @@ export async function makeCopyLayer(
     directoryXattrs: new Map(),
     finish: [],
     meter: diskMeter(),
+    copied: { files: 0, bytes: 0 },
     linked: { files: 0, disk: 0 },
     group: former?.group,
     differences: request.selections.map(() => new Map()),

@@ -15,33 +15,28 @@ import { isLinkable } from './linkable.js';
 export type RegularCopy = readonly [path: string, copy: FileCopy & { readonly entry: FileEntry }];
 
 /** Files of one request: many, or one that is large. Bytes; each file counts as some. */
-const REQUEST_BYTES = 4 << 20;
+const REQUEST_BYTES = 1 << 20;
 const FILE_BYTES = 4 << 10;
 
 /** So many requests wait for wiac-sys at once: its threads have enough to do, and a signal is heeded. */
 const AT_ONCE = 8;
 
-/** Files of one root, in pieces. */
-function* batches(files: readonly RegularCopy[]): Generator<RegularCopy[]> {
-  const roots = new Map<string, RegularCopy[]>();
+/** Files of one root, in pieces; each file is taken when a piece needs it. */
+function* batches(files: Iterable<RegularCopy>): Generator<RegularCopy[]> {
+  const roots = new Map<string, { batch: RegularCopy[]; bytes: number }>();
   for (const file of files) {
     const { root } = file[1].file.place;
-    const same = roots.get(root);
-    if (same) same.push(file);
-    else roots.set(root, [file]);
-  }
-  for (const same of roots.values()) {
-    let first = 0;
-    let bytes = 0;
-    for (const [index, [, { entry }]] of same.entries()) {
-      bytes += FILE_BYTES + entry.size;
-      if (bytes < REQUEST_BYTES) continue;
-      yield same.slice(first, index + 1);
-      first = index + 1;
-      bytes = 0;
+    const same = roots.get(root) ?? { batch: [], bytes: 0 };
+    same.batch.push(file);
+    same.bytes += FILE_BYTES + file[1].entry.size;
+    if (same.bytes < REQUEST_BYTES) {
+      roots.set(root, same);
+      continue;
     }
-    if (first < same.length) yield same.slice(first);
+    roots.delete(root);
+    yield same.batch;
   }
+  for (const { batch } of roots.values()) yield batch;
 }
 
 /** Files by their directories: mostly those of one come one after the other. */
@@ -74,13 +69,17 @@ function byDirectory(job: Job, batch: readonly RegularCopy[]): DirectoryToFill[]
 /** @returns files that were not copied */
 async function copyBatch(job: Job, batch: readonly RegularCopy[]): Promise<RegularCopy[]> {
   const left: RegularCopy[] = [];
+  const digested = batch.reduce((sum, [, { entry }]) => sum + entry.size, 0);
+  let bytes = digested;
   const onOther = (index: number, other: OtherCopy) => {
     const file = batch[index];
     if (!file) return;
+    const { selection, within, entry } = file[1];
+    bytes -= entry.size;
     if (other.kind === 'not copied') left.push(file);
     else {
       const { size, digest } = other;
-      const { selection, within, entry } = file[1];
+      bytes += size;
       job.differences[selection]?.set(within, {
         ...entry,
         size,
@@ -91,7 +90,9 @@ async function copyBatch(job: Job, batch: readonly RegularCopy[]): Promise<Regul
   const from = batch[0]?.[1].file.place.root ?? '';
   const roots = { from, into: job.layer, changes: job.request.changes };
   const filled = await fillDirectories(roots, byDirectory(job, batch), onOther);
-  job.request.onBytes?.(batch.reduce((sum, [, { entry }]) => sum + entry.size, 0));
+  job.request.onBytes?.(digested);
+  job.copied.files += batch.length - left.length;
+  job.copied.bytes += bytes;
   job.meter.addBytes(filled.disk);
   job.linked.files += filled.linked;
   job.linked.disk += filled.linkedDisk;
@@ -105,7 +106,7 @@ async function copyBatch(job: Job, batch: readonly RegularCopy[]): Promise<Regul
  */
 export async function copyRegularFiles(
   job: Job,
-  files: readonly RegularCopy[],
+  files: Iterable<RegularCopy>,
   signal: AbortSignal | undefined,
 ): Promise<RegularCopy[]> {
   const left: RegularCopy[] = [];

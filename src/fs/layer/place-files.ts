@@ -138,7 +138,13 @@ function placeDirectory(
 ): void {
   const { job, target, first, onWhole } = placing;
   const { now: getEntry, before, isSame } = compare(job.read, now, former);
-  for (const child of directory.getChildren()) {
+  // Nothing to be linked, and no other source has a file for one of these paths.
+  const together = former === undefined && first.size === 0 && job.request.selections.length === 1;
+  if (together) {
+    const path = pathBelow(target, inside);
+    job.filled.push({ path, directory, digest: now, selection: placing.selection, within: inside });
+  }
+  for (const child of directory.getChildren((kind) => !together || kind !== 'file')) {
     const { name } = child;
     const within = pathBelow(inside, name);
     const path = pathBelow(target, within);
@@ -226,7 +232,7 @@ export async function placeSubtrees(
 
 /**
  * Places everything that is selected: directories are made, what the former layer has is linked,
- * the rest is noted in `job.copies`.
+ * the rest is noted in `job.copies` and `job.filled`.
  * @returns directories that another layer has as a whole, for placeSubtrees
  * @throws ContextError when names collide, and the file system's errors
  */
