@@ -49,7 +49,8 @@ test('a step starts its own program alone', async () => {
 
 test('a step waits for the disk once', async () => {
   const count = async (steps: number) => (await callsOf(steps, SYNCS)).split('\n').length;
-  expect((await count(12)) - (await count(2))).toBeLessThanOrEqual(10);
+  // Two that end within a moment share one.
+  expect((await count(12)) - (await count(0))).toBeLessThanOrEqual(12);
 });
 
 test('a build whose steps are all cached does not wait for the disk', async () => {
