@@ -62,7 +62,6 @@ const REASONS: readonly Reason[] = [
     files: {
       'executor/local/sandbox.ts': 'existsSync readFileSync',
       'executor/local/execute-fetch.ts': 'existsSync renameSync rmSync',
-      'executor/local/execute-run.ts': 'statfsSync',
       'executor/local/draft-pool.ts': 'mkdirSync',
       'executor/local/step-container.ts': 'writeFileSync',
       'executor/local/step-shell.ts': 'mkdirSync mkdtempSync',
@@ -191,6 +190,7 @@ const REASONS: readonly Reason[] = [
   {
     why: 'helpers of the store, for directories of its own',
     files: {
+      'util/disk-room.ts': 'statfsSync',
       'util/fifo.ts': 'openSync',
       'util/make-directories.ts': 'existsSync mkdirSync statSync',
     },

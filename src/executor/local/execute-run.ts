@@ -1,6 +1,5 @@
 /** Carries out RUN: an overlay over the layers below, a container in it, its upper directory. */
 
-import { statfsSync } from 'node:fs';
 import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
 import type { Stack } from '../../fs/layer/stack.js';
@@ -13,6 +12,7 @@ import { chainedStack } from '../../store/layers/layer-stack.js';
 import type { Draft } from '../../store/layers/layer-store.js';
 import type { LayerId } from '../../store/records.js';
 import { checkpoint } from '../../util/checkpoint.js';
+import { hasNoRoom } from '../../util/disk-room.js';
 import { StepFailedError, UnsupportedError } from '../../util/errors.js';
 import type { ExecutionIo } from '../executor.js';
 import { canRun } from './binfmt.js';
@@ -33,13 +33,9 @@ import { shellAfter, shellBefore } from './step-shell.js';
 /** How many lines of a failed step's output its error shows. */
 const LAST_LINES = 20;
 
-/** With fewer free bytes the file system counts as full: some blocks are reserved. */
-const NO_ROOM_BYTES = 1 << 20;
-
 /** Said of a step that failed on a full disk: its program may not have told, or been asked. */
 function hintAboutSpace(path: string): string | undefined {
-  const { bavail, bsize, files, ffree } = statfsSync(path);
-  if (bavail * bsize >= NO_ROOM_BYTES && (files === 0 || ffree > 0)) return undefined;
+  if (!hasNoRoom(path)) return undefined;
   return `the file system of the store is full (${path}): free some space (wiac cache prune), or set WIAC_ROOT`;
 }
 

@@ -1,5 +1,6 @@
 /** Write transactions of the index: of all processes one at a time, so they have to be short. */
 import { statSync } from 'node:fs';
+import { hasNoRoom } from '../../util/disk-room.js';
 import { IndexReplacedError } from '../index-replaced.js';
 import type { CacheIndex } from './index-db.js';
 
@@ -7,6 +8,17 @@ import type { CacheIndex } from './index-db.js';
 export function fileIdentity(path: string): string {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`;
+}
+
+/** EIO: what lmdb says where the kernel has written a part, because the disk is full then. */
+const SHORT_WRITE = 5;
+
+/** Asked at once: what is given up next makes room. */
+function explained(index: CacheIndex, error: unknown): unknown {
+  const { code } = error as { readonly code?: unknown };
+  if (code !== SHORT_WRITE || !hasNoRoom(index.file)) return error;
+  const cause = error as Error;
+  return Object.assign(new Error('no space left for the index', { cause }), { code: 'ENOSPC' });
 }
 
 /**
@@ -22,8 +34,9 @@ export function write<T>(index: CacheIndex, action: () => T): T {
       return action();
     });
   } catch (error) {
+    const reason = explained(index, error);
     index.files.undone();
-    throw error;
+    throw reason;
   }
   index.files.committed();
   return result;
