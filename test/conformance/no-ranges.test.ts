@@ -25,11 +25,12 @@ const differences: Readonly<Record<string, Difference>> = {
       'add/tar-chown',
     ],
     ...['run/user', 'run/user-group', 'run/user-home', 'run/user-id', 'workdir/user'],
+    'run/workdir-closed-to-user',
     ...['mounts/cache-from-two', 'mounts/cache-mode-owner', 'mounts/secret-target'],
   ),
   ...each(
     { why: 'chown(1) can give files to nobody else', exitCode: 5, message: 'Invalid argument' },
-    ...['run/chown', 'copy/into-existing-dir', 'workdir/existing'],
+    ...['run/chown', 'run/workdir-of-user-alone', 'copy/into-existing-dir', 'workdir/existing'],
   ),
   ...each(
     {
