@@ -13,7 +13,7 @@ if [ "${WIAC_PEERS:-}" != inside ]; then
   if [ ! -e "$root.complete" ]; then
     rm -rf "$root"
     mmdebstrap -q --variant=minbase --include=docker.io,docker-cli,docker-buildx,iptables,buildah,netavark,ca-certificates \
-      trixie "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >&2
+      trixie "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >&2
     touch "$root.complete"
   fi
   WIAC_PEERS=inside exec unshare --mount --propagation private "$0" "$root" "$@"
