@@ -25,6 +25,7 @@ async function readDigest(
 }
 
 /**
+ * Digests of layers, in their order. One that is not in the index is computed from the layer's files, and kept there.
  * @param bring makes sure that the files of a layer are here, before they are read
  * @throws what `bring` throws
  */
