@@ -56,7 +56,9 @@ async function run(): Promise<void> {
       // After a signal wiac does not wait until the rest of the pipe is read.
       if (error instanceof InterruptedError) process.exit();
     } else {
-      process.stderr.write(`wiac: internal error: ${(error as Error).stack ?? error}\n`);
+      const { legibleStack } = await import('./legible-stack.js');
+      const { stack = String(error) } = error as Error;
+      process.stderr.write(`wiac: internal error: ${legibleStack(stack)}\n`);
       process.exitCode = 1;
     }
   }

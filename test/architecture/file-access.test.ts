@@ -177,6 +177,7 @@ const REASONS: readonly Reason[] = [
   {
     why: "files of wiac's own package",
     files: {
+      'cli/legible-stack.ts': 'readFileSync',
       'cli/read-page.ts': 'readFileSync',
       'executor/local/seccomp.ts': 'readFileSync',
       'native/binary.ts': 'existsSync',
