@@ -65,7 +65,7 @@ export function readSmallFile(root: string, path: string, maxBytes: number): Sma
     const found = withFileBelow(root, followed.path, (file): SmallFile => {
       if (file.stats.size > maxBytes) return { kind: 'too large' };
       const pieces: Buffer[] = [];
-      readPieces(file, readBuffer(), (piece) => pieces.push(Buffer.from(piece)));
+      readPieces(file, readBuffer(file.stats.size), (piece) => pieces.push(Buffer.from(piece)));
       return { kind: 'text', text: Buffer.concat(pieces).toString('utf8') };
     });
     return found ?? { kind: 'no file' };

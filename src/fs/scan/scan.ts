@@ -157,8 +157,11 @@ function readName(
 
 /** Reads what wiac-sys has not read: links and devices, and what has changed since it was listed. */
 function readOthers(scan: Scan, walkers: Walkers): void {
-  const buffer = readBuffer();
-  for (const [unread, at, file] of notRead(scan.unread)) {
+  const others = [...notRead(scan.unread)];
+  const buffer = readBuffer(
+    others.reduce((most, [, , { stats }]) => Math.max(most, stats.size), 0),
+  );
+  for (const [unread, at, file] of others) {
     if (file.stats.kind === 'dir') continue;
     const { root, path } = file.place;
     try {
