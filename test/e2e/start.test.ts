@@ -1,10 +1,11 @@
 /** The compiled code that is kept beside the bundle: used by the next run, whatever that one loads. */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { execa } from 'execa';
 import { installed } from '../support/installed.js';
 import { startRegistry } from '../support/registry.js';
-import { context, dockerfile } from '../support/wiac.js';
+import { context, dockerfile, tempDir, WIAC } from '../support/wiac.js';
 
 /** What is kept for a command, and since when: it is written anew when V8 refuses it. */
 function kept(dist: string, command: string): Record<string, number> {
@@ -36,4 +37,21 @@ test('code compiled by one run serves the next', async () => {
     expect(kept(dist, command)).toEqual(before);
   }
   await registry.stop();
+});
+
+// V8 counts such memory as garbage to come, and marks the whole heap the sooner.
+test('a build of many steps holds little memory outside of the heap', async () => {
+  const directory = tempDir();
+  const told = join(directory, 'bytes');
+  const tell = join(directory, 'tell.cjs');
+  const fs = "require('node:fs')";
+  const bytes = 'String(process.memoryUsage().arrayBuffers)';
+  writeFileSync(tell, `process.on('exit', () => ${fs}.writeFileSync('${told}', ${bytes}));`);
+  const steps = Array.from({ length: 20 }, (_, step) => `RUN echo ${step} > /file${step}`);
+  await execa(
+    process.execPath,
+    ['--require', tell, WIAC, 'build', context({ Dockerfile: dockerfile(...steps) })],
+    { env: { WIAC_ROOT: join(directory, 'store') } },
+  );
+  expect(Number(readFileSync(told, 'utf8'))).toBeLessThan(8 << 20);
 });
