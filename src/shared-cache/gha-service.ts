@@ -2,9 +2,9 @@
  * The cache service of GitHub Actions, version 2: Twirp calls with JSON bodies (twirp protocol v7, "JSON"),
  * answered with URLs that are signed for one blob. Members are those of GitHub's cache.proto.
  */
-import { request as send } from 'undici';
 import { getMessage, ImageError } from '../oci/image-error.js';
 import { readRegistryConfig } from '../oci/registry/auth-config.js';
+import { send } from '../oci/registry/http.js';
 import {
   DEFAULT_RETRY,
   errorCodes,
@@ -85,14 +85,15 @@ async function said(body: Answer['body']): Promise<{ code: string; words: string
 export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): GhaService {
   const transport = openTransport(readRegistryConfig(process.env), () => false);
 
-  const attempt = async ({ url, method, headers, body }: Request): Promise<Answer> =>
-    send(url, {
-      dispatcher: transport.dispatcher(new URL(url)),
+  const attempt = async ({ url: text, method, headers, body }: Request): Promise<Answer> => {
+    const url = new URL(text);
+    return send(transport.dispatcher(url), url, {
       method,
       signal: deadline(),
       ...(headers === undefined ? {} : { headers }),
       ...(body === undefined ? {} : { body }),
     });
+  };
 
   const sendAll: GhaService['send'] = async (request, read) => {
     const { what, accept } = request;

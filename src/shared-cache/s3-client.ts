@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { AwsV4Signer } from 'aws4fetch';
-import { request as send } from 'undici';
 import { digestParts } from '../oci/blob-digest.js';
 import { getMessage, ImageError } from '../oci/image-error.js';
 import { readRegistryConfig } from '../oci/registry/auth-config.js';
+import { send } from '../oci/registry/http.js';
 import {
   DEFAULT_RETRY,
   errorCodes,
@@ -98,8 +98,7 @@ export function openS3(place: S3Place): S3Client {
       ...(sessionToken === undefined ? {} : { sessionToken }),
     }).sign();
     const headers = Object.fromEntries(signed.headers);
-    const { statusCode, body } = await send(signed.url, {
-      dispatcher: transport.dispatcher(signed.url),
+    const { statusCode, body } = await send(transport.dispatcher(signed.url), signed.url, {
       method,
       headers: upload ? { ...headers, 'content-length': String(upload.size) } : headers,
       ...(upload && upload.size > 0 ? { body: await upload.open() } : {}),
