@@ -18,3 +18,6 @@ declare module 'undici/lib/dispatcher/pool.js' {
 declare module 'undici/lib/dispatcher/proxy-agent.js' {
   export { ProxyAgent as default } from 'undici';
 }
+declare module 'undici/lib/web/fetch/index.js' {
+  export { fetch } from 'undici';
+}
