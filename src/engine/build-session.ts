@@ -88,9 +88,21 @@ export type LayerReading = Pick<
  */
 export async function getStack(session: LayerReading, layers: readonly LayerId[]): Promise<Stack> {
   await needLayers(session, layers);
-  await awaitDigests(session.store, layers);
   const { store, stacks, scanStore } = session;
   return chainedStack(store, layers, stacks, scanStore.readTree);
+}
+
+/**
+ * The same for those who read whole directories: what is being digested is known then, and need not be read again.
+ * @throws MissingLayersError
+ */
+export async function getDigestedStack(
+  session: LayerReading,
+  layers: readonly LayerId[],
+): Promise<Stack> {
+  const stack = await getStack(session, layers);
+  await awaitDigests(session.store, layers);
+  return stack;
 }
 
 /**

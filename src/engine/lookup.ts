@@ -37,7 +37,7 @@ import type { LayerId, StepRecord } from '../store/records.js';
 import type { Json } from '../util/canonical-json.js';
 import { DockerfileError } from '../util/errors.js';
 import type { LayerReading, LookupSession } from './build-session.js';
-import { getStack, layerDigests } from './build-session.js';
+import { getDigestedStack, getStack, layerDigests } from './build-session.js';
 import { refuseConflicts, refuseDestination, withLayersBelow } from './copy-checks.js';
 import { remoteIdentity } from './remote-identity.js';
 import { isStale } from './stale.js';
@@ -202,7 +202,7 @@ async function mountedFiles(
     if (!layers) continue;
     if (mount.type === 'cache') files.push(await layerDigests(session, layers));
     if (mount.type !== 'bind') continue;
-    const stack = await getStack(session, layers);
+    const stack = await getDigestedStack(session, layers);
     const selections = await withSource(
       stackSource(stack, mount.from ?? 'the build context'),
       (source) => selectFiles(source, session.scanStore, [mount.source], step.location),
@@ -251,7 +251,8 @@ async function getSources(
   [source]: readonly StepState[],
 ): Promise<CopySources> {
   if (step.from === undefined || !source) return contextSources(step, selections);
-  return stageSources(step, await getStack(session, source.layers), session.scanStore);
+  const stack = await getDigestedStack(session, source.layers);
+  return stageSources(step, stack, session.scanStore);
 }
 
 /** Looks a step up by what it really reads from its parents. */

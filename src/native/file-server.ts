@@ -18,6 +18,11 @@ let server: WiacSys | undefined;
 let requests = 0;
 let idle: NodeJS.Timeout | undefined;
 
+/** A request need not wait until a process is started. */
+export function isRunning(): boolean {
+  return server !== undefined;
+}
+
 function beginRequest(): WiacSys {
   clearTimeout(idle);
   requests += 1;

@@ -3,11 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
+import { stackOn } from '../../src/fs/layer/stack.js';
+import { stackSource } from '../../src/fs/layer/stack-source.js';
 import type { ScannedDirectory } from '../../src/fs/scan/listing.js';
 import { listTree } from '../../src/fs/scan/listing.js';
 import { openContext } from '../../src/fs/scan/local-context.js';
 import type { DirectoryNumbers } from '../../src/fs/scan/stat-names.js';
 import { lstatEach, statMany } from '../../src/fs/scan/stat-names.js';
+import type { TreeEntry } from '../../src/fs/scan/tree.js';
 import { withWalkers } from '../../src/fs/walker.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 
@@ -128,7 +131,7 @@ test('many directories: wiac-sys lists them as Node does, whatever the names are
   }
   spawnSync('mkfifo', [join(root, 'all/fifo')]);
   const source = openContext(root, undefined);
-  expect(source.plainRoot).toBeDefined();
+  expect(source.plainRoot?.('')).toBeDefined();
   const [atOnce, oneByOne] = [source, { ...source, plainRoot: undefined }];
   const listed = whatIsIn(await listTree(atOnce, ''));
   expect(listed).toEqual(whatIsIn(await listTree(oneByOne, '')));
@@ -150,7 +153,7 @@ test('what .dockerignore leaves out is not listed, be it in many directories', a
     writeTree(root, { [`d${directory}/in`]: '', [`d${directory}/out`]: '' });
   writeTree(root, { '.dockerignore': '*/out\n' });
   const source = openContext(root, undefined);
-  expect(source.plainRoot).toBeUndefined();
+  expect(source.plainRoot?.('')).toBeUndefined();
   const { subdirectories } = await listTree(source, '');
   expect([...subdirectories.values()].map(({ names }) => names)).toEqual(
     Array.from({ length: 120 }, () => ['in']),
@@ -174,4 +177,31 @@ test('a directory that was asked for, and goes between its names and its files, 
     code: 'CONTEXT',
     message: 'd in the build context was removed while it was read',
   });
+});
+
+test('a directory that one of several layers has is listed by wiac-sys; whiteouts are not shown', async () => {
+  const below = tempDir();
+  const above = tempDir();
+  writeTree(below, { 'other/x': 'x', 'both/low': 'x' });
+  writeTree(above, { 'both/high': 'x' });
+  for (let directory = 0; directory < 120; directory += 1)
+    writeTree(above, { [`whole/d${directory}/in/f`]: 'x', [`whole/d${directory}/g`]: 'x' });
+  // As an archive has them that says more than it has to.
+  spawnSync('mknod', [join(above, 'whole/d7/gone'), 'c', '0', '0']);
+  spawnSync('mknod', [join(above, 'whole/d8/device'), 'c', '7', '0']);
+  const entry = { type: 'dir', digest: 'sha256:whole' } as unknown as TreeEntry;
+  const digested = (path: string) => (path.startsWith('whole') ? entry : undefined);
+  const layers = [below, above].map((path) => ({ path, opaque: new Set<string>(), digested }));
+  const source = stackSource(layers.reduce(stackOn, []), 'stage build');
+  expect(['', 'both', 'whole/d7'].map((path) => source.plainRoot?.(path))).toEqual([
+    undefined,
+    undefined,
+    above,
+  ]);
+  const atOnce = whatIsIn(await listTree(source, ''));
+  expect(atOnce).toEqual(whatIsIn(await listTree({ ...source, plainRoot: undefined }, '')));
+  const { subdirectories } = await listTree(source, 'whole');
+  expect(subdirectories.get('d7')?.names).toEqual(['g', 'in']);
+  expect(subdirectories.get('d8')?.names).toEqual(['device', 'g', 'in']);
+  source.close();
 });

@@ -3,12 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { getDigestedStack, getStack } from '../../src/engine/build-session.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import { indexScanStore } from '../../src/store/entries/scan-store.js';
 import { findLayer } from '../../src/store/layers/find-layers.js';
 import { awaitDigests, layerDigests } from '../../src/store/layers/layer-digests.js';
-import { layerStack } from '../../src/store/layers/layer-stack.js';
+import { layerStack, stackTree } from '../../src/store/layers/layer-stack.js';
 import { layerPath, newLayerId } from '../../src/store/layers/layer-store.js';
 import { addUnpublished } from '../../src/store/layers/unpublished.js';
 import type { LayerId } from '../../src/store/records.js';
@@ -96,4 +97,27 @@ test('a build is not stopped with another one of this process that began to brin
   const [first, second] = await Promise.all(going);
   expect(first).toHaveLength(1);
   expect(second).toEqual(first);
+});
+
+test('who looks single paths up does not wait for a digest, who reads directories does', async () => {
+  const { scanStore, add, fill } = await begin();
+  const id = fill(add());
+  const session = { store, scanStore, origins: new Map(), stacks: stackTree() };
+  const { signal } = new AbortController();
+  let go = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const reading = layerDigests(store, scanStore, [id], () => held);
+  let isWhole = false;
+  const whole = getDigestedStack({ ...session, signal }, [id]).then((stack) => {
+    isWhole = true;
+    return stack;
+  });
+  const [layer] = await getStack({ ...session, signal }, [id]);
+  expect([isWhole, layer?.digested]).toEqual([false, undefined]);
+  go();
+  await reading;
+  scanStore.flush();
+  expect((await whole)[0]?.digested?.('file')).toMatchObject({ type: 'file' });
 });

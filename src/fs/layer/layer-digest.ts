@@ -28,7 +28,7 @@ export function layerSource(root: string, withoutXattrs = false): FileSource {
     locate: () => undefined,
     follow: (path) => ({ kind: 'found', path }),
     list: (path) => ({ names: listNames(walker.at(path)), rootOf: () => root }),
-    plainRoot: root,
+    plainRoot: () => root,
     close: walker.close,
   };
 }

@@ -1,5 +1,5 @@
 /** The merged layers of a step as a source of files for COPY --from. */
-import type { FileSource } from '../scan/file-source.js';
+import type { FileSource, WholeDirectory } from '../scan/file-source.js';
 import type { Stack } from './stack.js';
 import { locate, openMergedView, resolve } from './stack.js';
 
@@ -10,6 +10,11 @@ import { locate, openMergedView, resolve } from './stack.js';
 export function stackSource(stack: Stack, title: string): FileSource {
   const view = openMergedView(stack);
   const digested = new Map(stack.map((layer) => [layer.path, layer.digested]));
+  const wholeOf = (path: string): WholeDirectory | undefined => {
+    const [layer, ...more] = view.layersOf(path);
+    const entry = more.length === 0 ? layer?.digested?.(path) : undefined;
+    return layer && entry?.type === 'dir' ? { root: layer.path, tree: entry.digest } : undefined;
+  };
   return {
     title,
     ownership: 'keep',
@@ -26,11 +31,9 @@ export function stackSource(stack: Stack, title: string): FileSource {
       return { names: [...roots.keys()], rootOf: (name) => roots.get(name) ?? '' };
     },
     known: ({ root, path }) => digested.get(root)?.(path),
-    wholeOf: (path) => {
-      const [layer, ...more] = view.layersOf(path);
-      const entry = more.length === 0 ? layer?.digested?.(path) : undefined;
-      return layer && entry?.type === 'dir' ? { root: layer.path, tree: entry.digest } : undefined;
-    },
+    wholeOf,
+    plainRoot: (path) => wholeOf(path)?.root,
+    withoutWhiteouts: true,
     close: view.close,
   };
 }

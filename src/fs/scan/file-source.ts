@@ -70,8 +70,13 @@ export interface FileSource {
   list(path: string): Listing;
   /** No file has extended attributes: none is asked for them. */
   readonly withoutXattrs?: boolean;
-  /** Trusted path of the directory that has all that is shown, and nothing else: no name is left out. */
-  readonly plainRoot?: string | undefined;
+  /**
+   * Trusted path of the root that has all that a directory shows, and what is below it: no name is left out, but
+   * for those of `withoutWhiteouts`. Undefined where it is not one root, or not all of it.
+   */
+  readonly plainRoot?: ((path: string) => string | undefined) | undefined;
+  /** Whiteouts of overlayfs are not shown. */
+  readonly withoutWhiteouts?: boolean;
   /** What was digested of a file that never changes; it need not be read again then. */
   readonly known?: (place: Place) => TreeEntry | undefined;
   /** The layer that alone shows a directory, and all that is below it. */

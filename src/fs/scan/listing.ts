@@ -3,6 +3,7 @@
  * whether that is what it was, so it stays in arrays of numbers; objects, of which 20,000 would keep
  * the garbage collector busy for longer than the system calls take, are made only when a caller asks for them.
  */
+import { isRunning } from '../../native/file-server.js';
 import { ContextError } from '../../util/errors.js';
 import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
@@ -10,6 +11,7 @@ import { checkDepth, openWalkers } from '../walker.js';
 import type { FileSource, Located, Place, WholeDirectory } from './file-source.js';
 import type { FileKind, FileStats } from './file-stats.js';
 import { getKind } from './file-stats.js';
+import type { NumberedNames } from './list-many.js';
 import { listMany, mayBeRefused } from './list-many.js';
 import type { Names } from './names.js';
 import { namesOf } from './names.js';
@@ -164,11 +166,19 @@ function* pathsBelow(
       yield [parent, name, pathBelow(parent.path, name)];
 }
 
-/** The directories in these ones that are there. */
-function listLevel(source: FileSource, level: readonly Listed[]): Listed[] {
+/** What wiac-sys has listed, by path; undefined for a directory that another process removed. */
+type ListedAtOnce = ReadonlyMap<string, Listed | undefined>;
+
+/**
+ * The directories in these ones that are there.
+ * @param known those that are listed already
+ */
+function listLevel(source: FileSource, level: readonly Listed[], known: ListedAtOnce): Listed[] {
   const next: Listed[] = [];
   for (const [{ below }, name, path] of pathsBelow(level)) {
-    const listed = ifThere(source, path, () => listNamesOf(source, path));
+    const listed = known.has(path)
+      ? known.get(path)
+      : ifThere(source, path, () => listNamesOf(source, path));
     if (!listed) continue;
     below.set(name, listed);
     next.push(listed);
@@ -176,30 +186,53 @@ function listLevel(source: FileSource, level: readonly Listed[]): Listed[] {
   return next;
 }
 
-/** The same by wiac-sys, with the numbers; undefined where it says nothing, and listLevel knows why. */
-async function listLevelAtOnce(
+/** A whiteout is not shown to those who look at merged layers: listNamesOf leaves it out. */
+function hasHidden(source: FileSource, { numbers: { others } }: NumberedNames): boolean {
+  if (!source.withoutWhiteouts) return false;
+  for (let at = 0; at < others.length; at += OTHER_FIELDS)
+    if (getKind(others[at] as number) === 'char' && others[at + 4] === 0) return true;
+  return false;
+}
+
+/** Directories by the root that alone has them. */
+function byPlainRoot({ plainRoot }: FileSource, paths: readonly string[]): Map<string, string[]> {
+  const roots = new Map<string, string[]>();
+  for (const path of paths) {
+    const root = plainRoot?.(path);
+    if (root === undefined) continue;
+    const same = roots.get(root);
+    if (same) same.push(path);
+    else roots.set(root, [path]);
+  }
+  return roots;
+}
+
+/** Those of one root. @returns nothing where wiac-sys says nothing, and listLevel knows why */
+async function listPlain(
   source: FileSource,
   root: string,
-  level: readonly Listed[],
-): Promise<Listed[] | undefined> {
-  const wanted = [...pathsBelow(level)];
-  const [deepest] = wanted;
-  if (deepest) checkDepth(deepest[2].split('/').length, () => source.title);
-  const found = await listMany(
-    root,
-    wanted.map(([, , path]) => path),
-  );
-  if (!found || (!source.changes && found.includes(undefined))) return undefined;
+  paths: readonly string[],
+): Promise<[path: string, listed: Listed | undefined][]> {
+  const found = await listMany(root, paths);
+  if (!found || (!source.changes && found.includes(undefined))) return [];
   const listing = { names: [], rootOf: () => root };
-  return wanted.flatMap(([{ below }, name, path], index): Listed[] => {
+  return paths.flatMap((path, index): [string, Listed | undefined][] => {
     const one = found[index];
-    // Another process removed it.
-    if (!one) return [];
-    if (mayBeRefused(one.named)) for (const each of one.named.all()) checkName(each, path, source);
-    const listed: Listed = { path, listing, ...one, below: new Map() };
-    below.set(name, listed);
-    return [listed];
+    if (one && mayBeRefused(one.named))
+      for (const each of one.named.all()) checkName(each, path, source);
+    if (one && hasHidden(source, one)) return [];
+    return [[path, one && { path, listing, ...one, below: new Map() }]];
   });
+}
+
+/** The directories in these ones by wiac-sys, with the numbers, as far as each has one root. */
+async function listAtOnce(source: FileSource, level: readonly Listed[]): Promise<ListedAtOnce> {
+  const paths = [...pathsBelow(level)].map(([, , path]) => path);
+  const [deepest] = paths;
+  if (deepest !== undefined) checkDepth(deepest.split('/').length, () => source.title);
+  const roots = [...byPlainRoot(source, paths)];
+  const listed = await Promise.all(roots.map(([root, same]) => listPlain(source, root, same)));
+  return new Map(listed.flat());
 }
 
 /** A tree from the leaves up; undefined for a directory that was gone when it was looked at. */
@@ -240,9 +273,10 @@ function conclude(source: FileSource, listed: Listed): ScannedDirectory | undefi
   );
 }
 
-/** So many files, or directories, are looked at sooner than another process is started for them. */
-const MANY = 4000;
-const MANY_DIRECTORIES = 100;
+/** So many files, or directories, are looked at sooner than wiac-sys is started for them ... */
+const MANY = { files: 4000, directories: 100 };
+/** ... and so many sooner than it has answered. */
+const MANY_FOR_RUNNING = { files: 200, directories: 8 };
 
 /** Looks at the names of a level whose names are known. */
 async function lookAt(
@@ -268,22 +302,20 @@ async function listBelow(
 ): Promise<ScannedDirectory> {
   const root = listNamesOf(source, top);
   let count = root.named.count;
-  await lookAt(source, [root], count > MANY, walkers);
+  // It can be started meanwhile.
+  const many = () => (isRunning() ? MANY_FOR_RUNNING : MANY);
+  await lookAt(source, [root], count > many().files, walkers);
   for (let level = [root]; level.length > 0; ) {
     const directories = level.reduce(
       (sum, { numbers }) => sum + (numbers?.directories.length ?? 0),
       0,
     );
-    const isLarge = count > MANY || directories > MANY_DIRECTORIES;
-    const { plainRoot } = source;
-    const next =
-      isLarge && plainRoot !== undefined
-        ? await listLevelAtOnce(source, plainRoot, level)
-        : undefined;
-    const listed = next ?? listLevel(source, level);
-    for (const { named } of listed) count += named.count;
-    if (!next) await lookAt(source, listed, count > MANY, walkers);
-    level = listed;
+    const isLarge = count > many().files || directories > many().directories;
+    const known = isLarge ? await listAtOnce(source, level) : new Map();
+    level = listLevel(source, level, known);
+    for (const { named } of level) count += named.count;
+    const others = level.filter(({ numbers }) => numbers === undefined);
+    await lookAt(source, others, count > many().files, walkers);
   }
   const tree = conclude(source, root);
   if (!tree) throw removedMeanwhile(source, top);

@@ -232,7 +232,7 @@ function openTree(
     },
     follow: (relative) => followWithin(walker, relative),
     list: listVisible,
-    plainRoot: ignore.empty ? root : undefined,
+    plainRoot: () => (ignore.empty ? root : undefined),
     close: () => {
       walker.close();
       closeDirectory(top);
