@@ -1,6 +1,7 @@
 // Once for a run: everything the tests need must be here, and dist/ must be what src/ says.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const TOOLS = {
   perl: 'perl-base',
@@ -42,7 +43,17 @@ function isInstalled(tool) {
   }
 }
 
-export default function setup() {
+/** Makes dist/ and dist-checkpoints/, at once: each of the two compilations uses one core. */
+async function bundle() {
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  await Promise.all(
+    [[], ['--checkpoints']].map((flags) =>
+      promisify(execFile)(process.execPath, ['esbuild.config.js', ...flags], { cwd }),
+    ),
+  );
+}
+
+export default async function setup() {
   if (process.getuid() !== 0) throw new Error('the tests mount overlays: run them as root');
   for (const [tool, debianPackage] of Object.entries(TOOLS)) {
     if (!isInstalled(tool))
@@ -53,10 +64,5 @@ export default function setup() {
   const { NODE_EXTRA_CA_CERTS: certificates } = process.env;
   if (certificates) process.env.npm_config_cafile ??= certificates;
   delete process.env.NODE_EXTRA_CA_CERTS;
-  const root = fileURLToPath(new URL('../..', import.meta.url));
-  for (const flags of [[], ['--checkpoints']])
-    execFileSync(process.execPath, ['esbuild.config.js', ...flags], {
-      cwd: root,
-      stdio: 'inherit',
-    });
+  await bundle();
 }
