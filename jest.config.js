@@ -29,5 +29,6 @@ export default {
   ...(tier === 'pure' ? {} : { globalSetup: '<rootDir>/test/support/global-setup.js' }),
   testTimeout: 120_000,
   testSequencer: '<rootDir>/test/support/sequencer.js',
-  maxWorkers: 2,
+  // One more than the CI machine has cores, because tests also wait for disks, servers and signals.
+  maxWorkers: 3,
 };
