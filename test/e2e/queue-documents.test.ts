@@ -72,5 +72,5 @@ test.each(['README.md', 'docs/queue.md'])(
       await once(worker, 'exit');
     }
   },
-  30_000,
+  60_000,
 );

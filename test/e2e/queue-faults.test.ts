@@ -10,7 +10,7 @@ import { freePort, startRegistry } from '../support/registry.js';
 import { context, dockerfile, getOutput, machine, mountsBelow, tempDir } from '../support/wiac.js';
 
 /** ms */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 let fleet: Fleet;
 

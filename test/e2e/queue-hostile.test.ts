@@ -12,7 +12,7 @@ import { describeLayers } from '../support/tree.js';
 import { context, dockerfile, getOutput, machine, tempDir } from '../support/wiac.js';
 
 /** ms */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 const platform = formatPlatform(hostPlatform());
 

@@ -10,7 +10,7 @@ import type { WorkerProcess } from '../support/redis.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
 /** ms */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 const platform = formatPlatform(hostPlatform());
 

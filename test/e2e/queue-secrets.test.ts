@@ -8,7 +8,7 @@ import { startBuild, startFleet, until } from '../support/fleet.js';
 import { context, dockerfile, getOutput, machine, tempDir } from '../support/wiac.js';
 
 /** ms */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 const WORD = 'hush-7f3a91';
 
 let fleet: Fleet;

@@ -9,7 +9,7 @@ import { startBuild, startFleet, until } from '../support/fleet.js';
 import { context, dockerfile, getOutput, machine, tempDir } from '../support/wiac.js';
 
 /** ms */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 let fleet: Fleet;
 

@@ -10,7 +10,7 @@ import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 /** ms */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 let fleet: Fleet;
 

@@ -7,7 +7,7 @@ const FIRST = [
   /\/test\/conformance\//,
   /\/test\/(torture|model)\//,
   /\/test\/hostile\//,
-  /\/e2e\/(ci-week|crash|debian|documents|index-damage|mounts-travel|packages|queue-limits|shared-writes)\.test/,
+  /\/e2e\/(ci-week|crash|debian|documents|index-damage|mounts-travel|packages|queue-faults|queue-limits|shared-writes)\.test/,
 ];
 
 function rank(path) {
