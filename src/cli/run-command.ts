@@ -3,7 +3,6 @@ import { runInLayers } from '../engine/run-in-layers.js';
 import { memoryKillMessage, refusedProcessesMessage } from '../executor/local/cgroup-limits.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
 import type { ProgramExit } from '../executor/local/run-program.js';
-import { explainMissing } from '../libs/explain-missing.js';
 import { envPairs } from '../oci/image-config.js';
 import { storeRoot, temporaryDirectory } from '../store/paths.js';
 import { closeStore } from '../store/store.js';
@@ -29,15 +28,17 @@ function environment({ config }: Target, options: RunOptions): Map<string, strin
 }
 
 /** Says why a program could not be started, or found something missing. */
-export function tellMissing(
+export async function tellMissing(
   exit: ProgramExit,
   { argv, name: layers }: Pick<Target, 'argv' | 'name'>,
   { binds, tmpfs }: Pick<ContainerSettings, 'binds' | 'tmpfs'>,
   env: ReadonlyMap<string, string>,
   workdir: string,
-): void {
+): Promise<void> {
   if (exit.startError !== undefined) say(`can't start ${exit.startError}`);
+  if (exit.code === 0) return;
   const mounts = [...binds.map(({ path }) => path), ...tmpfs.map(({ target }) => target)];
+  const { explainMissing } = await import('../libs/explain-missing.js');
   const reason = explainMissing({ ...exit, argv, env, workdir, mounts, layers });
   if (reason) say(reason.message, reason.hint);
 }
@@ -60,7 +61,7 @@ async function runTarget(target: Target, options: RunOptions): Promise<number> {
     argv: target.argv,
     control,
   });
-  tellMissing(exit, target, settings, env, workdir);
+  await tellMissing(exit, target, settings, env, workdir);
   if (exit.memoryKills > 0) say(memoryKillMessage(control, exit.memoryKills));
   if (exit.maxProcesses !== undefined && exit.refusedProcesses > 0)
     say(refusedProcessesMessage(exit.maxProcesses), '--pids-limit=NUMBER allows more, or fewer');

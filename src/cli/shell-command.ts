@@ -61,7 +61,7 @@ async function runShell(
     control: {},
   });
   const name = `the layers of ${step.text}`;
-  tellMissing(exit, { argv, name }, { binds, tmpfs: [] }, new Map(env), workdir);
+  await tellMissing(exit, { argv, name }, { binds, tmpfs: [] }, new Map(env), workdir);
   return exit.code;
 }
 

@@ -14,10 +14,13 @@ function kept(dist: string, command: string): Record<string, number> {
 }
 
 test('code compiled by one run serves the next', async () => {
-  const registry = await startRegistry();
   const { dist, run } = installed();
   const directory = context({ Dockerfile: dockerfile('RUN echo hello > /file') });
   await run('build', '-t', 'image', directory);
+  // No package that is a file of its own: COPY and RUN do without.
+  const compiled = readdirSync(dist).filter((name) => name.endsWith('.compiled'));
+  expect(compiled.map((name) => name.split('.')[0])).toEqual(['main']);
+  const registry = await startRegistry();
   const target = `${registry.host}/image`;
   const commands = [
     ['build', '-t', 'image', directory],

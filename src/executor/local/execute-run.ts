@@ -5,7 +5,6 @@ import { measureLayer } from '../../fs/layer/reserved-names.js';
 import type { Stack } from '../../fs/layer/stack.js';
 import type { LayerMarks } from '../../fs/scan/tree-xattrs.js';
 import type { Explanation } from '../../libs/explain-missing.js';
-import { explainMissing, nameLayers } from '../../libs/explain-missing.js';
 import { parsePlatform } from '../../oci/platform.js';
 import type { RunStep } from '../../plan/step.js';
 import { chainedStack } from '../../store/layers/layer-stack.js';
@@ -52,12 +51,13 @@ function hintAboutFiles({ ulimits }: RunStep['resources']): string | undefined {
 }
 
 /** Files missing in the layers that the step's program, or a program its shell started, needs. */
-function missingIn(
+async function missingIn(
   exit: Exit,
   draft: Draft,
   stack: Stack,
   { argv, env, workdir, binds, tmpfs }: Container,
-): Explanation | undefined {
+): Promise<Explanation | undefined> {
+  const { explainMissing, nameLayers } = await import('../../libs/explain-missing.js');
   // What the step has made counts; directories that it made opaque only hide things.
   const all = [{ path: draft.diff, opaque: new Set<string>() }, ...stack];
   const layers = nameLayers(stack.map(({ path }) => path));
@@ -163,7 +163,7 @@ export async function executeRun(
     const reason = watch.reason(exit.code);
     // A step that was refused processes has not made all that it was to make, whatever it says.
     if (exit.code !== 0 || reason) {
-      const cause = reason ?? missingIn(exit, draft, stack, container);
+      const cause = reason ?? (await missingIn(exit, draft, stack, container));
       const failure = stepFailure(step, exit, lines.last(), draft, cause);
       if (io.shells) await shellAfter(run, io.shells, failure.message);
       throw failure;
