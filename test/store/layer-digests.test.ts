@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { getDigestedStack, getStack } from '../../src/engine/build-session.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
+import { publishFetchedLayer, treeNodes } from '../../src/store/entries/entries.js';
 import { indexScanStore } from '../../src/store/entries/scan-store.js';
 import { findLayer } from '../../src/store/layers/find-layers.js';
 import { awaitDigests, layerDigests } from '../../src/store/layers/layer-digests.js';
@@ -120,4 +121,14 @@ test('who looks single paths up does not wait for a digest, who reads directorie
   await reading;
   scanStore.flush();
   expect((await whole)[0]?.digested?.('file')).toMatchObject({ type: 'file' });
+});
+
+test('what a record says of a published layer is in the index with it: the build may write nothing more', async () => {
+  const { scanStore, fill } = await begin();
+  const id = fill(newLayerId());
+  const measures = { files: 1, bytes: 5, disk: 4096, opaque: [], withoutXattrs: true };
+  publishFetchedLayer(store, `sha256:${'1'.repeat(64)}`, id, measures);
+  await layerDigests(store, scanStore, [id]);
+  const tree = findLayer(store, id)?.tree;
+  expect(tree && treeNodes(store)(tree)).toContain('"file"');
 });

@@ -178,11 +178,26 @@ export function changeLayer(index: CacheIndex, id: LayerId, change: Partial<Laye
   addCacheBytes(index, blobBytes(changed) - blobBytes(record));
 }
 
-/** Changes the record of a layer; one that was removed meanwhile stays removed. */
-export function updateLayer(index: CacheIndex, id: LayerId, change: Partial<LayerRecord>): void {
+/**
+ * Changes the record of a layer; one that was removed meanwhile stays removed.
+ * @param unwritten what the change refers to: it becomes visible with it, or with the layer
+ */
+export function updateLayer(
+  index: CacheIndex,
+  id: LayerId,
+  change: Partial<LayerRecord>,
+  unwritten?: Unwritten,
+): void {
   const unpublished = index.unpublished.get(id);
-  if (unpublished) index.unpublished.set(id, { ...unpublished, ...change });
-  else write(index, () => changeLayer(index, id, change));
+  if (unpublished) {
+    index.unpublished.set(id, { ...unpublished, ...change });
+    return;
+  }
+  write(index, () => {
+    unwritten?.put();
+    changeLayer(index, id, change);
+  });
+  unwritten?.written();
 }
 
 /** Gives an entry its content key, which is computed when it is first needed. */

@@ -20,7 +20,8 @@ async function readDigest(
   const opaque = await getOpaque(store, id);
   const { withoutXattrs } = findLayer(store, id) ?? {};
   const computed = await digestLayer(layerFiles(store, id), opaque, scanStore, withoutXattrs);
-  updateLayer(getTables(store), id, computed);
+  // The build may fail, or be killed, before it writes anything else: the record would refer to nodes that nobody has.
+  updateLayer(getTables(store), id, computed, scanStore.unwritten());
   return computed.digest;
 }
 

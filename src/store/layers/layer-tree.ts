@@ -19,8 +19,6 @@ export async function layerTree(
   if (record.tree !== undefined) return record.tree;
   const opaque = await getOpaque(store, record.id);
   const computed = await digestLayer(layerFiles(store, record.id), opaque, scanStore);
-  // The record refers to tree nodes: they come first.
-  scanStore.flush();
-  updateLayer(getTables(store), record.id, computed);
+  updateLayer(getTables(store), record.id, computed, scanStore.unwritten());
   return computed.tree;
 }

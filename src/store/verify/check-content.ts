@@ -93,8 +93,8 @@ export async function checkLayerContent(
     const problem = getProblem(record, read, path, scanStore);
     if (problem !== undefined) return damage(problem);
     if (record.digest === undefined) {
-      scanStore.flush();
-      updateLayer(index, id, { digest: read.digest, tree: read.tree, opaque });
+      const { digest, tree } = read;
+      updateLayer(index, id, { digest, tree, opaque }, scanStore.unwritten());
     }
     return { finding: undefined, recorded: record.digest === undefined, read };
   } catch (error) {
