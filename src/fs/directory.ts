@@ -6,9 +6,9 @@
  * its place is an error (open(2), O_NOFOLLOW). Node has no openat(2); `/proc/self/fd/N/NAME` is the
  * same: the kernel goes to the open directory itself, whatever its path leads to by now (proc(5)).
  */
-import type { Stats } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { closeSync, constants, lstatSync, opendirSync, openSync, readdirSync } from 'node:fs';
-import { fsPath } from '../util/byte-string.js';
+import { fromBytes, fsPath, fsText, mayBeInexact } from '../util/byte-string.js';
 
 /** open(2): a handle on the file itself, which needs no permission to read it. Node has no name for it. */
 const O_PATH = 0o10000000;
@@ -50,6 +50,11 @@ export function entryPath(directory: Directory, name: string): string {
   return `${directory.path}/${name}`;
 }
 
+/** The same for a name that is text (fromBytes), in the form that Node's functions take. */
+export function textEntry(directory: Directory, name: string): string | Buffer {
+  return fsText(entryPath(directory, name));
+}
+
 /**
  * Opens a directory that is an entry of another one.
  * @throws ENOTDIR for a symbolic link as well
@@ -61,27 +66,37 @@ export function openDirectory(
 ): Directory {
   const path = entryPath(parent, name);
   const flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
-  return directoryFor(openSync(names === 'bytes' ? fsPath(path) : path, flags));
+  return directoryFor(openSync(names === 'bytes' ? fsPath(path) : fsText(path), flags));
 }
 
 export function closeDirectory(directory: Directory): void {
   closeSync(directory.fd);
 }
 
-/** Names in a directory, in no particular order. @throws EACCES when it may not be read */
-export function listNames(directory: Directory): string[] {
-  return readdirSync(directory.path);
+/** A name with what readdir(3) says of it. */
+export interface ListedKind {
+  readonly name: string;
+  readonly isDevice: boolean;
+  readonly isDirectory: boolean;
+}
+
+function kindOf(name: string, dirent: Dirent<string> | Dirent<Buffer>): ListedKind {
+  return { name, isDevice: dirent.isCharacterDevice(), isDirectory: dirent.isDirectory() };
+}
+
+/** Names in a directory (fromBytes), in no particular order. @throws EACCES when it may not be read */
+export function listNames({ path }: Directory): string[] {
+  const names = readdirSync(path);
+  return names.some(mayBeInexact) ? readdirSync(path, 'buffer').map(fromBytes) : names;
 }
 
 /** Names in a directory, with what readdir(3) says of them. */
-export function listKinds(
-  directory: Directory,
-): { name: string; isDevice: boolean; isDirectory: boolean }[] {
-  return readdirSync(directory.path, { withFileTypes: true }).map((dirent) => ({
-    name: dirent.name,
-    isDevice: dirent.isCharacterDevice(),
-    isDirectory: dirent.isDirectory(),
-  }));
+export function listKinds({ path }: Directory): ListedKind[] {
+  const listed = readdirSync(path, { withFileTypes: true });
+  if (!listed.some(({ name }) => mayBeInexact(name)))
+    return listed.map((dirent) => kindOf(dirent.name, dirent));
+  const exact = readdirSync(path, { withFileTypes: true, encoding: 'buffer' });
+  return exact.map((dirent) => kindOf(fromBytes(dirent.name), dirent));
 }
 
 /** Names in a directory in the file system's own order; Node sorts them everywhere else. */
@@ -99,5 +114,5 @@ export function listAsStored(directory: Directory): { name: string; isDirectory:
 
 /** lstat(2) of an entry; undefined when it is not there (any more). */
 export function lstatEntry(directory: Directory, name: string): Stats | undefined {
-  return lstatSync(entryPath(directory, name), { throwIfNoEntry: false });
+  return lstatSync(textEntry(directory, name), { throwIfNoEntry: false });
 }

@@ -12,9 +12,10 @@ import {
 } from 'node:fs';
 import { basename } from 'node:path';
 import type { FileDigest } from '../keys/digest.js';
+import { fromBytes, fsText, mayBeInexact } from '../util/byte-string.js';
 import { WiacError } from '../util/errors.js';
 import type { Directory } from './directory.js';
-import { entryPath, lstatEntry } from './directory.js';
+import { lstatEntry, textEntry } from './directory.js';
 import { parentPath } from './tree-path.js';
 import { withWalkers } from './walker.js';
 
@@ -41,7 +42,7 @@ export interface OpenFile {
 export function openFile(directory: Directory, name: string): OpenFile | undefined {
   let fd: number;
   try {
-    fd = openSync(entryPath(directory, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    fd = openSync(textEntry(directory, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
     if (NO_FILE.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
@@ -123,10 +124,15 @@ export function digestFile(path: string): FileDigest {
   }
 }
 
+function linkTarget(path: string | Buffer): string {
+  const target = readlinkSync(path);
+  return mayBeInexact(target) ? fromBytes(readlinkSync(path, 'buffer')) : target;
+}
+
 /** Target of a symbolic link; undefined when nothing is there, or something else. */
 export function readLink(directory: Directory, name: string): string | undefined {
   try {
-    return readlinkSync(entryPath(directory, name));
+    return linkTarget(textEntry(directory, name));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'EINVAL') return undefined;
@@ -217,11 +223,11 @@ function useBelow<T>(
  * @returns undefined when nothing is there
  */
 export function lstatBelow(root: string, path: string): Stats | undefined {
-  const lstat = (short: string) => lstatSync(short, { throwIfNoEntry: false });
+  const lstat = (short: string) => lstatSync(fsText(short), { throwIfNoEntry: false });
   return useBelow(root, path, lstat, lstatEntry);
 }
 
 /** readlink below a layer, as lstatBelow. @returns undefined when there is no link */
 export function readLinkBelow(root: string, path: string): string | undefined {
-  return useBelow(root, path, (short) => readlinkSync(short), readLink);
+  return useBelow(root, path, (short) => linkTarget(fsText(short)), readLink);
 }

@@ -16,9 +16,10 @@ import {
   unlinkSync,
   utimesSync,
 } from 'node:fs';
+import { fsText } from '../util/byte-string.js';
 import { fileTime } from '../util/file-time.js';
 import type { Directory } from './directory.js';
-import { entryPath, lstatEntry } from './directory.js';
+import { lstatEntry, textEntry } from './directory.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
@@ -33,8 +34,8 @@ export interface EntryAttributes {
 const getCode = (error: unknown) => (error as NodeJS.ErrnoException).code;
 
 /** Calls `make`; where something is in the way that is no directory, it is removed first. */
-function makeAnew<T>(directory: Directory, name: string, make: (path: string) => T): T {
-  const path = entryPath(directory, name);
+function makeAnew<T>(directory: Directory, name: string, make: (path: string | Buffer) => T): T {
+  const path = textEntry(directory, name);
   try {
     return make(path);
   } catch (error) {
@@ -53,9 +54,9 @@ export function createFile(directory: Directory, name: string, mode: number): nu
   return makeAnew(directory, name, (path) => openSync(path, flags, mode));
 }
 
-/** Makes a symbolic link. */
+/** Makes a symbolic link. @param target as readLink gives it */
 export function createLink(directory: Directory, name: string, target: string): void {
-  makeAnew(directory, name, (path) => symlinkSync(target, path));
+  makeAnew(directory, name, (path) => symlinkSync(fsText(target), path));
 }
 
 /** Makes one more name for a file; a symbolic link is not followed. */
@@ -65,14 +66,14 @@ export function linkEntry(
   directory: Directory,
   name: string,
 ): void {
-  const source = entryPath(from, fromName);
+  const source = textEntry(from, fromName);
   makeAnew(directory, name, (path) => linkSync(source, path));
 }
 
 /** Removes an entry that is no directory, if it is there. */
 export function removeEntry(directory: Directory, name: string): void {
   try {
-    unlinkSync(entryPath(directory, name));
+    unlinkSync(textEntry(directory, name));
   } catch (error) {
     if (getCode(error) !== 'ENOENT') throw error;
   }
@@ -85,7 +86,7 @@ export function removeEntry(directory: Directory, name: string): void {
  */
 export function ensureEntry(directory: Directory, name: string): boolean {
   try {
-    mkdirSync(entryPath(directory, name), { mode: 0o755 });
+    mkdirSync(textEntry(directory, name), { mode: 0o755 });
     return true;
   } catch (error) {
     if (getCode(error) === 'EEXIST' && lstatEntry(directory, name)?.isDirectory()) return false;
@@ -108,12 +109,12 @@ export function setDirectoryTime(directory: Directory, mtimeMs: number): void {
 /** Gives an entry that is no directory its time; a symbolic link is not followed. */
 export function setEntryTime(directory: Directory, name: string, mtimeMs: number): void {
   const time = fileTime(mtimeMs / 1000);
-  lutimesSync(entryPath(directory, name), time, time);
+  lutimesSync(textEntry(directory, name), time, time);
 }
 
 /** Gives an entry its owner; a symbolic link is not followed. */
 export function setEntryOwner(directory: Directory, name: string, uid: number, gid: number): void {
-  lchownSync(entryPath(directory, name), uid, gid);
+  lchownSync(textEntry(directory, name), uid, gid);
 }
 
 /** Owner of a new file in a directory, unless the caller sets another one. */

@@ -1,11 +1,12 @@
 /** Payloads of the requests in native/files.h, and of their answers. Pure. */
+import { toBytes } from '../util/byte-string.js';
 
 const EMPTY = Buffer.alloc(0);
 const END = Buffer.alloc(1);
 
 /** Puts a payload together. */
 export interface PayloadWriter {
-  /** @param text without NUL; as bytes where not every name is text */
+  /** @param text without NUL (fromBytes); or its bytes */
   readonly text: (text: string | Buffer) => PayloadWriter;
   readonly number: (number: number) => PayloadWriter;
   readonly bytes: (bytes: Buffer) => PayloadWriter;
@@ -22,8 +23,7 @@ export function payloadWriter(): PayloadWriter {
     return writer;
   };
   const writer: PayloadWriter = {
-    text: (text) =>
-      typeof text === 'string' ? add(Buffer.from(`${text}\0`)) : add(text) && add(END),
+    text: (text) => (typeof text === 'string' ? add(toBytes(`${text}\0`)) : add(text) && add(END)),
     number(number) {
       const bytes = Buffer.alloc(4);
       bytes.writeUInt32LE(number);

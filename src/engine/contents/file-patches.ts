@@ -1,9 +1,11 @@
 /** What small text files differ in, as git shows it. */
+
 import { formatPatch, structuredPatch } from 'diff';
 import type { FileChange, ShownFile } from '../../fs/layer/diff-stacks.js';
 import type { Stack } from '../../fs/layer/stack.js';
 import { locate } from '../../fs/layer/stack.js';
 import { readBytesBelow } from '../../fs/read.js';
+import { toByteString } from '../../util/byte-string.js';
 
 /** Larger files are only named. Bytes. */
 const MOST_BYTES = 1 << 20;
@@ -53,7 +55,7 @@ export function filePatch(before: Stack, after: Stack, change: FileChange): stri
   const isOneFile = isFile && (!old || !now);
   if (!isContent && !isOneFile) return undefined;
   // Bytes, as the texts have them.
-  const name = Buffer.from(path).toString('latin1');
+  const name = toByteString(path);
   const from = old ? `a/${name}` : NOWHERE;
   const to = now ? `b/${name}` : NOWHERE;
   const texts = [readTextFile(before, path, old), readTextFile(after, path, now)];

@@ -1,6 +1,8 @@
 /** The last work on an unpacked layer, after the end of its archive. */
+
 import { linkSync, lstatSync } from 'node:fs';
 import type { ByteString } from '../../oci/tar/entry.js';
+import { fromByteString } from '../../util/byte-string.js';
 import { setDirectory } from '../write.js';
 import type { Attributes } from './attributes.js';
 import { queueAttributes, setDirectoryTime } from './attributes.js';
@@ -81,7 +83,7 @@ export async function finishLayer(tree: LayerTree, rootless: boolean): Promise<s
   for (const node of nodes) {
     const { path } = node;
     if (node.opaque) {
-      opaque.push(Buffer.from(path, 'latin1').toString());
+      opaque.push(fromByteString(path));
       const name = `${namespace}.overlay.opaque`;
       pending.add({ call: 'setxattr', path: path === '' ? '.' : path, name, value: 'y' });
     }

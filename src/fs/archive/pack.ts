@@ -1,10 +1,12 @@
 /** Layer directories into layer archives (OCI image-spec, layer.md), merged trees into plain ones. */
+
 import { readlinkSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { paxBlocks, putHeader } from '../../oci/tar/encode.js';
 import type { ByteString, TarEntry } from '../../oci/tar/entry.js';
 import { BLOCK } from '../../oci/tar/entry.js';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from '../../oci/tar/member-name.js';
+import { toByteString } from '../../util/byte-string.js';
 import { readTreeXattrs } from '../scan/tree-xattrs.js';
 import { withShortPath } from '../short-path.js';
 import type { ByteLayer, LayerMember, LocatedMember } from './walk-layer.js';
@@ -79,8 +81,6 @@ const NOTHING: TarEntry = {
   xattrs: [],
   sparse: undefined,
 };
-
-const toBytes = (text: string): ByteString => Buffer.from(text).toString('latin1');
 
 function getMajor(device: bigint): number {
   return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
@@ -230,16 +230,16 @@ export async function* packLayer(directory: string, options: PackOptions): Async
     newest = Math.max(newest, late ? latest : seconds);
     return late ? { ...entry, mtime: { seconds: latest, nanoseconds: 0 } } : entry;
   };
-  const walk = walkLayer(toBytes(directory), wholeSeconds ?? false);
+  const walk = walkLayer(toByteString(directory), wholeSeconds ?? false);
   const roots = withoutXattrs ? [] : [directory];
-  yield* archive(roots, walk, new Set(opaque.map(toBytes)), change, memory);
+  yield* archive(roots, walk, new Set(opaque.map(toByteString)), change, memory);
   onNewest?.(newest);
 }
 
 /** Puts the entries of a tree below a directory of the archive. */
 function below(directory: string): Change {
   if (directory === '') return (entry) => entry;
-  const prefix = `${toBytes(directory)}/`;
+  const prefix = `${toByteString(directory)}/`;
   return (entry) => ({
     ...entry,
     name: prefix + (entry.name === './' ? '' : entry.name),
@@ -256,8 +256,8 @@ async function* archiveTrees(
     const { layers, directory } = tree;
     const stack = layers.map(
       ({ path, opaque }): ByteLayer => ({
-        root: toBytes(path),
-        opaque: new Set([...opaque].map(toBytes)),
+        root: toByteString(path),
+        opaque: new Set([...opaque].map(toByteString)),
       }),
     );
     const move = below(directory);

@@ -1,6 +1,8 @@
 /** Two layers file by file: what one has and the other has not, or has in another way. */
+
 import { closeSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { toByteString } from '../../util/byte-string.js';
 import type { OpenFile } from '../read.js';
 import { openFile, readBuffer, readLink } from '../read.js';
 import type { FileStats } from '../scan/file-stats.js';
@@ -79,7 +81,7 @@ const NO_XATTRS: Xattrs = [];
 
 function xattrsAt({ root, xattrs }: Side, path: string): Xattrs {
   const absolute = path === '' ? root : `${root}/${path}`;
-  return xattrs.get(Buffer.from(absolute).toString('latin1')) ?? NO_XATTRS;
+  return xattrs.get(toByteString(absolute)) ?? NO_XATTRS;
 }
 
 function openAt({ walker }: Side, path: string): OpenFile {

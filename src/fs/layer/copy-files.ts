@@ -1,6 +1,8 @@
 /** Copies files into a layer. Regular files are copied by wiac-sys, the few others here. */
+
 import { closeSync, fchmodSync, fchownSync, fstatSync, futimesSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
+import { toByteString } from '../../util/byte-string.js';
 import { ContextError } from '../../util/errors.js';
 import { fileTime } from '../../util/file-time.js';
 import type { Pending } from '../archive/pending.js';
@@ -40,7 +42,7 @@ function place(path: string): { parent: string; name: string } {
 const LINK_MODE = 0o777;
 
 function addXattrs(pending: Pending, path: string, xattrs: TreeEntry['xattrs']): void {
-  const bytes = Buffer.from(path).toString('latin1');
+  const bytes = toByteString(path);
   for (const [name, value] of xattrs) {
     const text = Buffer.from(value, 'hex').toString('latin1');
     pending.add({ call: 'setxattr', path: bytes, name, value: text });
@@ -113,7 +115,7 @@ function makeLink(
 /** Devices, fifos and sockets. */
 function makeSpecial(copying: Copying, path: string, copy: FileCopy, entry: SpecialEntry): void {
   const { uid, gid } = copiedOwner(copying.job.request, entry) ?? { uid: 0, gid: 0 };
-  const bytes = Buffer.from(path).toString('latin1');
+  const bytes = toByteString(path);
   const mode = copiedMode(copying.job.request, entry);
   const { type, device } = entry;
   if (type === 'char' && device === 0) {

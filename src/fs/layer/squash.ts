@@ -1,6 +1,8 @@
 /** Makes one layer of several, which shows above the layers below them what the several show. */
+
 import { fstatSync } from 'node:fs';
 import { posix } from 'node:path';
+import { toByteString } from '../../util/byte-string.js';
 import { asStream, packTree } from '../archive/pack.js';
 import { createPending } from '../archive/pending.js';
 import type { UnpackedLayer } from '../archive/unpack-layer.js';
@@ -79,9 +81,6 @@ function hiddenBelow(stack: Stack, below: Stack): { opaque: string[]; removed: s
 /** Nanoseconds of a second. */
 const GIGA = 1_000_000_000n;
 
-/** The same bytes as one character each, as system calls are queued. */
-const getBytes = (path: string) => Buffer.from(path).toString('latin1');
-
 async function markHidden(
   directory: string,
   { opaque, removed }: ReturnType<typeof hiddenBelow>,
@@ -90,7 +89,7 @@ async function markHidden(
   const pending = createPending(directory);
   const name = rootless ? 'user.overlay.opaque' : 'trusted.overlay.opaque';
   for (const path of opaque)
-    pending.add({ call: 'setxattr', path: getBytes(path), name, value: 'y' });
+    pending.add({ call: 'setxattr', path: toByteString(path), name, value: 'y' });
   const walker = openWalker(directory);
   try {
     // To make an entry changes the time of its directory: it gets its own back.
@@ -101,10 +100,10 @@ async function markHidden(
       const nanoseconds = ((mtimeNs % GIGA) + GIGA) % GIGA;
       const seconds = Number((mtimeNs - nanoseconds) / GIGA);
       const time = { seconds, nanoseconds: Number(nanoseconds) };
-      return { call: 'utime', path: getBytes(path) || '.', time } as const;
+      return { call: 'utime', path: toByteString(path) || '.', time } as const;
     });
     const device = { call: 'mknod', type: 'char', mode: 0, uid: 0, gid: 0, device: 0 } as const;
-    for (const path of removed) pending.add({ ...device, path: getBytes(path) });
+    for (const path of removed) pending.add({ ...device, path: toByteString(path) });
     for (const call of times) pending.add(call);
   } finally {
     walker.close();

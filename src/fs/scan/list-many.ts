@@ -1,5 +1,4 @@
 /** Many directories at once, by wiac-sys: for a name that is only compared no string is made. */
-import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
 import type { ListedDirectory } from '../../native/list-directories.js';
 import { LISTED_OTHERS, listDirectories } from '../../native/list-directories.js';
@@ -55,12 +54,4 @@ export async function listMany(
     else return undefined;
   }
   return found;
-}
-
-const REPLACEMENT = '\uFFFD';
-
-/** Are there bytes that are no text, or what Node shows in their place? */
-export function mayBeRefused(named: Names): boolean {
-  const bytes = named.bytes();
-  return !isUtf8(bytes) || bytes.includes(REPLACEMENT);
 }

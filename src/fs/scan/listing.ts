@@ -4,7 +4,7 @@
  * the garbage collector busy for longer than the system calls take, are made only when a caller asks for them.
  */
 import { isRunning } from '../../native/file-server.js';
-import { ContextError } from '../../util/errors.js';
+import { areText } from '../../util/byte-string.js';
 import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { checkDepth, openWalkers } from '../walker.js';
@@ -12,7 +12,7 @@ import type { FileSource, Located, Place, WholeDirectory } from './file-source.j
 import type { FileKind, FileStats } from './file-stats.js';
 import { getKind } from './file-stats.js';
 import type { NumberedNames } from './list-many.js';
-import { listMany, mayBeRefused } from './list-many.js';
+import { listMany } from './list-many.js';
 import type { Names } from './names.js';
 import { namesOf } from './names.js';
 import type { DirectoryNumbers, NamedDirectory } from './stat-names.js';
@@ -41,7 +41,7 @@ export interface ScannedDirectory {
   readonly count: number;
   /** Made anew each time. */
   readonly names: readonly string[];
-  /** The same in UTF-8, each ended by NUL. */
+  /** The same as they are on disk, each ended by NUL. */
   readonly nameBytes: Buffer;
   /** What fingerprints are made of: `FINGERPRINT_FIELDS` numbers for each name. */
   readonly fields: Float64Array;
@@ -111,14 +111,6 @@ function scannedDirectory(
   };
 }
 
-function checkName(name: string, directory: string, source: FileSource): void {
-  if (!name.includes('\uFFFD')) return;
-  const path = pathBelow(directory, name);
-  throw new ContextError(`a file name in ${source.title} is not valid UTF-8: ${path}`, undefined, {
-    hint: 'rename the file or exclude it in .dockerignore',
-  });
-}
-
 /** Numbers of some of the names that they stand for. */
 function pickNumbers(numbers: Float64Array, each: number, indexes: readonly number[]) {
   const picked = new Float64Array(indexes.length * each);
@@ -139,7 +131,6 @@ function listNamesOf(source: FileSource, path: string): Listed {
   const listing = source.list(path);
   // Code unit order, as in trees.
   const names = [...listing.names].sort();
-  for (const name of names) checkName(name, path, source);
   return { path, listing, named: namesOf(names), numbers: undefined, below: new Map() };
 }
 
@@ -218,9 +209,8 @@ async function listPlain(
   const listing = { names: [], rootOf: () => root };
   return paths.flatMap((path, index): [string, Listed | undefined][] => {
     const one = found[index];
-    if (one && mayBeRefused(one.named))
-      for (const each of one.named.all()) checkName(each, path, source);
-    if (one && hasHidden(source, one)) return [];
+    // Names that are not text are read again, one by one.
+    if (one && (!areText(one.named.bytes()) || hasHidden(source, one))) return [];
     return [[path, one && { path, listing, ...one, below: new Map() }]];
   });
 }
@@ -325,7 +315,7 @@ async function listBelow(
 /**
  * Reads the structure of a tree: names and stats, no content. What another process removes
  * meanwhile was not there.
- * @throws ContextError for names that are not text, and when `path` itself is removed meanwhile; the
+ * @throws ContextError when `path` itself is removed meanwhile; the
  *   file system's errors
  */
 export async function listTree(source: FileSource, path: string): Promise<ScannedDirectory> {

@@ -1,10 +1,11 @@
 /** Names in a directory. Strings are made when they are asked for: most are only hashed. Pure. */
+import { toBytes } from '../../util/byte-string.js';
 
 /** In code unit order, as in trees. */
 export interface Names {
   readonly count: number;
   readonly all: () => readonly string[];
-  /** In UTF-8, each ended by NUL. */
+  /** As they are on disk, each ended by NUL. */
   readonly bytes: () => Buffer;
 }
 
@@ -13,7 +14,7 @@ export function namesOf(names: readonly string[]): Names {
   return {
     count: names.length,
     all: () => names,
-    bytes: () => Buffer.from(names.length === 0 ? '' : `${names.join('\0')}\0`),
+    bytes: () => toBytes(names.length === 0 ? '' : `${names.join('\0')}\0`),
   };
 }
 

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import type { OnFile, RawXattrs, TreeTotals, WalkOptions } from '../../native/read-xattrs.js';
 import { readSurvey, readXattrsBelow } from '../../native/read-xattrs.js';
+import { fromBytes } from '../../util/byte-string.js';
 import { checkDepth } from '../walker.js';
 import type { Xattrs } from './tree.js';
 import { keptXattrs } from './xattrs.js';
@@ -57,7 +58,7 @@ function collectSurvey(prefix: string | undefined): {
   const named: string[] = [];
   let withoutXattrs = true;
   const onFile: OnFile = (path, xattrs) => {
-    if (isOpaque(xattrs)) opaque.push(path.toString());
+    if (isOpaque(xattrs)) opaque.push(fromBytes(path));
     withoutXattrs &&= keptXattrs(xattrs, 'utf8').length === 0;
     const name = basename(path.toString());
     if (prefix !== undefined && name.startsWith(prefix)) named.push(name);

@@ -1,0 +1,73 @@
+/** Names, and targets of links, that are not UTF-8: a program may leave any bytes. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
+
+const bytes = (octal: string) => `"$(printf '${octal}')"`;
+
+test('a step leaves them: the steps on it are found again or run, and its layer is exported as it is', async () => {
+  const removed = bytes('/gone\\377');
+  const replaced = bytes('/d\\377');
+  const root = context({
+    Dockerfile: dockerfile(
+      'COPY v /v',
+      `RUN echo 1 > ${removed}; echo 2 > ${bytes('/gone\\376')}; mkdir ${replaced}; echo 3 > ${replaced}/old`,
+      `RUN rm ${removed}; rm -r ${replaced}; mkdir ${replaced}; echo 4 > ${replaced}/new`,
+      'RUN ls / > /list',
+    ),
+    v: '1',
+  });
+  const { build, wiac } = machine();
+  await build(root);
+  // The layers below the first RUN have changed: what those above are made of is compared.
+  writeFileSync(join(root, 'v'), '2');
+  await build(root);
+  expect(ranSteps((await build(root)).events)).toEqual([]);
+  const archive = join(tempDir(), 'tar');
+  for (const flags of [[], ['--squash']]) {
+    await build(root, '--output', `type=tar,dest=${archive}`, ...flags);
+    const listed = spawnSync('tar', ['-tf', archive], { encoding: 'latin1' }).stdout.split('\n');
+    const names = listed.filter((name) => /^(gone|d\\)/.test(name));
+    expect(names.sort()).toEqual(['d\\377/', 'd\\377/new', 'gone\\376']);
+  }
+  const found = await wiac(['cache', 'find', 'd*/new']);
+  expect(found.stdout).toContain('/new');
+  expect((await wiac(['cache', 'verify'])).exitCode).toBe(0);
+});
+
+test('what is copied keeps its names and targets, and two of them are never the same', async () => {
+  const root = context({
+    Dockerfile: [
+      'FROM scratch AS made',
+      'COPY bin /bin',
+      'COPY v /v',
+      'RUN mkdir /d && ln -s "$(cat /v)" /d/link && echo x > "/d/$(cat /v)"',
+      'FROM made',
+      'COPY --from=made /d /copied',
+      'COPY own /own',
+      'RUN --mount=from=made,source=/d,target=/shown ls /shown > /read',
+    ].join('\n'),
+  });
+  const { build } = machine();
+  const copied = async (last: string) => {
+    writeFileSync(join(root, 'v'), `x${last}`, 'latin1');
+    const make = 'rm -rf own && mkdir own && ln -s "$1" own/link && echo x > "own/$1"';
+    const name = `l\\${last.charCodeAt(0).toString(8)}`;
+    spawnSync('sh', ['-c', make.replaceAll('$1', `$(printf '${name}')`)], { cwd: root });
+    const { lowerdirs, events } = await build(root);
+    const files = lowerdirs.split(':').flatMap((layer) =>
+      ['copied', 'own']
+        .map((directory) => join(layer, directory))
+        .filter((directory) => existsSync(directory))
+        .flatMap((directory) => [
+          readlinkSync(join(directory, 'link'), 'latin1'),
+          ...readdirSync(directory, 'latin1').filter((file) => file !== 'link'),
+        ]),
+    );
+    return { files, ran: ranSteps(events).length };
+  };
+  expect(await copied('þ')).toEqual({ files: ['lþ', 'lþ', 'xþ', 'xþ'], ran: 6 });
+  expect(await copied('ÿ')).toEqual({ files: ['lÿ', 'lÿ', 'xÿ', 'xÿ'], ran: 5 });
+});
