@@ -242,6 +242,21 @@ describe('wiac build', () => {
     }
   });
 
+  test('a program that may mount file systems changes no limit of other steps, and leaves no group', async () => {
+    const change =
+      '(mount -t cgroup -o pids none /m || mount -t cgroup2 none /m) && echo 2 > /m/pids.max && mkdir -p /m/a/b';
+    const root = context({
+      Dockerfile: dockerfile(
+        'RUN mkdir /m',
+        `RUN ${change}`,
+        'RUN true',
+        'RUN for i in 1 2 3 4 5 6; do sleep 0.1 & done; wait',
+      ),
+    });
+    const result = await build(machine(), '--cap-add=SYS_ADMIN', root);
+    expect(result).toMatchObject({ exitCode: 0, left: [] });
+  });
+
   test('limits are no part of a key, as with docker build', async () => {
     const { build } = machine();
     const root = context({ Dockerfile: dockerfile('RUN echo x > /x') });

@@ -21,10 +21,15 @@ function ended(changes: Partial<ControlGroups> = {}) {
   return { groups, log };
 }
 
-async function giveBack(limits: ControlLimits, changes: Partial<ControlGroups>, kind: Devices) {
+async function giveBack(
+  limits: ControlLimits,
+  changes: Partial<ControlGroups>,
+  kind: Devices,
+  mayDiffer = false,
+) {
   const pool = groupPool(limits);
   const { groups, log } = ended(changes);
-  pool.giveBack(groups, kind);
+  pool.giveBack(groups, kind, mayDiffer);
   expect(log).toEqual([]);
   await setImmediate();
   await setImmediate();
@@ -34,17 +39,18 @@ async function giveBack(limits: ControlLimits, changes: Partial<ControlGroups>, 
 test('a container that has ended leaves them to the next one; what no container takes is removed', async () => {
   const { pool, groups, log } = await giveBack({ pids: 100 }, {}, 'usual');
   expect(pool.take('usual')).toBe(groups);
-  pool.giveBack(groups, 'usual');
+  pool.giveBack(groups, 'usual', false);
   await setImmediate();
   expect(log).toEqual([]);
   await pool.close();
   expect(log).toEqual(['removed']);
 });
 
-test.each<[string, ControlLimits, Partial<ControlGroups>, Devices]>([
+test.each<[string, ControlLimits, Partial<ControlGroups>, Devices, boolean?]>([
   ['memory is counted', { memory: 1 << 26 }, {}, 'usual'],
   ['time is counted', { cpuQuota: 1000 }, {}, 'usual'],
   ['the container could change them', {}, {}, 'all'],
+  ['the container could mount them', {}, {}, 'usual', true],
   ['processes were refused', {}, { refusedProcesses: () => 1 }, 'usual'],
   [
     'a program sees to devices',
@@ -52,8 +58,8 @@ test.each<[string, ControlLimits, Partial<ControlGroups>, Devices]>([
     { deviceFilter: { group: '/', program: Buffer.alloc(8) } },
     'usual',
   ],
-])('they are removed where %s', async (_, limits, changes, kind) => {
-  const { pool, log } = await giveBack(limits, changes, kind);
+])('they are removed where %s', async (_, limits, changes, kind, mayDiffer) => {
+  const { pool, log } = await giveBack(limits, changes, kind, mayDiffer);
   expect(log).toEqual(['removed']);
   await pool.close();
   expect(log).toEqual(['removed']);
@@ -62,7 +68,7 @@ test.each<[string, ControlLimits, Partial<ControlGroups>, Devices]>([
 test('those that are given back while the pool closes are removed', async () => {
   const pool = groupPool({});
   const { groups, log } = ended();
-  pool.giveBack(groups, 'usual');
+  pool.giveBack(groups, 'usual', false);
   await pool.close();
   expect(log).toEqual(['removed']);
 });

@@ -189,10 +189,29 @@ function count(groups: readonly string[], files: readonly string[], line: RegExp
 /** How long the kernel may take to let go of processes that have ended. */
 const PATIENCE_MS = [5, 20, 100, 400, 1000];
 
+/** A container that may mount file systems can make groups in its own. Nothing there can be a link. */
+function removeWithin(group: string): void {
+  for (const entry of readdirSync(group, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    removeWithin(join(group, entry.name));
+    rmdirSync(join(group, entry.name));
+  }
+}
+
+function removeNow(group: string): void {
+  try {
+    rmdirSync(group);
+  } catch (error) {
+    if (getCode(error) !== 'EBUSY') throw error;
+    removeWithin(group);
+    rmdirSync(group);
+  }
+}
+
 async function remove(group: string): Promise<void> {
   for (const pause of [...PATIENCE_MS, undefined]) {
     try {
-      return rmdirSync(group);
+      return removeNow(group);
     } catch (error) {
       // What can't be removed now, the next command sweeps away.
       if (getCode(error) !== 'EBUSY' || pause === undefined) return;
@@ -298,7 +317,7 @@ export function sweepControlGroups(): void {
   for (const parent of parents) {
     for (const name of abandonedNames(namesIn(parent))) {
       try {
-        rmdirSync(join(parent, name));
+        removeNow(join(parent, name));
       } catch {
         // Its processes have not ended yet, or another program made it.
       }

@@ -171,7 +171,8 @@ export async function executeRun(
   } finally {
     mounts.close();
     network.close();
-    machine.groups.giveBack(groups, devicesOf(machine, step));
+    const hasMore = (step.resources.capabilities?.add.length ?? 0) > 0;
+    machine.groups.giveBack(groups, devicesOf(machine, step), hasMore);
   }
   return measureLayer(draft.diff, step.location, survey);
 }

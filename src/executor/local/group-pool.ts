@@ -17,8 +17,11 @@ export interface GroupPool {
   readonly take: (devices: Devices) => ControlGroups;
   /** Makes some for the next container of that kind. */
   readonly prepare: (devices: Devices) => void;
-  /** Takes those of a container that has ended, with all of its processes. */
-  readonly giveBack: (groups: ControlGroups, devices: Devices) => void;
+  /**
+   * Takes those of a container that has ended, with all of its processes.
+   * @param mayDiffer its program could mount them, and write other limits into them
+   */
+  readonly giveBack: (groups: ControlGroups, devices: Devices, mayDiffer: boolean) => void;
   /** Removes all that are left. */
   readonly close: () => Promise<void>;
 }
@@ -57,11 +60,12 @@ export function groupPool(limits: ControlLimits): GroupPool {
         // The container that asks for them hears why.
       }
     },
-    giveBack(groups, devices) {
+    giveBack(groups, devices, mayDiffer) {
       // The step behind it is begun first.
       const left = setImmediate()
         .then(async () => {
-          if (!closed && isReusable(groups, devices, limits)) ready[devices].push(groups);
+          const isWanted = !closed && !mayDiffer && isReusable(groups, devices, limits);
+          if (isWanted) ready[devices].push(groups);
           else await groups.remove();
         })
         .finally(() => leaving.delete(left));
