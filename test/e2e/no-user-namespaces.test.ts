@@ -1,5 +1,5 @@
 /** An ordinary user of a machine that refuses user namespaces is told so, at once. */
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -49,6 +49,25 @@ test('a build, and whatever else needs one', async () => {
     // The helper of unshare(1) would wait for ever, with our pipes in its hands.
     expect(processesWith(name)).toEqual([]);
   }
+});
+
+test('a signal that ends the process in the namespace is told by the exit code', async () => {
+  const { command, env } = ordinaryUser();
+  const programs = tempDir();
+  chmodSync(programs, 0o755);
+  // In the place of one that is killed before it listens: that is over in a moment.
+  const ended = '#!/bin/sh\ncase "$*" in *" true") exit 0 ;; esac\nkill -TERM $$\n';
+  writeFileSync(join(programs, 'unshare'), ended, { mode: 0o755 });
+  const script = [
+    ...command,
+    'env',
+    `PATH=${programs}:${process.env.PATH}`,
+    process.execPath,
+    WIAC,
+  ];
+  const [file = '', ...args] = script;
+  const { exitCode } = await execa(file, [...args, 'build', '/'], { reject: false, env });
+  expect(exitCode).toBe(143);
 });
 
 /** Maps every user to itself, as soon as there is a namespace to be mapped. */

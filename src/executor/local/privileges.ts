@@ -3,7 +3,7 @@
  * mount overlays and give files to other users (user_namespaces(7), newuidmap(1), subuid(5)).
  */
 import { readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { constants, userInfo } from 'node:os';
 import { IsolationError } from '../../util/errors.js';
 import { selfCommand } from '../../util/self-command.js';
 
@@ -72,6 +72,7 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
     process.on(name, () => process.stdin.isTTY || child.kill(name));
   for (const name of ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
     process.on(name, () => child.kill(name));
-  const result = await child;
-  return result.exitCode ?? 128;
+  const { exitCode, signal } = await child;
+  // One that comes before that process listens for it ends it, as it would end this one.
+  return exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal]);
 }
