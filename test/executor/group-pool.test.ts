@@ -58,7 +58,7 @@ test.each<[string, ControlLimits, Partial<ControlGroups>, Devices, boolean?]>([
     { deviceFilter: { group: '/', program: Buffer.alloc(8) } },
     'usual',
   ],
-])('they are removed where %s', async (_, limits, changes, kind, mayDiffer) => {
+])('they are removed where %s', async (_, limits, changes, kind, mayDiffer = false) => {
   const { pool, log } = await giveBack(limits, changes, kind, mayDiffer);
   expect(log).toEqual(['removed']);
   await pool.close();
