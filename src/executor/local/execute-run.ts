@@ -89,6 +89,11 @@ function stepFailure(
   return new StepFailedError(message, location, exit.code, lastLines, hint, full !== undefined);
 }
 
+/** May its program mount file systems, and so reach its own control groups? */
+function mayMount({ security, resources: { capabilities } }: RunStep): boolean {
+  return security === 'insecure' || (capabilities?.add.length ?? 0) > 0;
+}
+
 /** @throws UnsupportedError when this machine can't run programs of the step's platform */
 function requirePlatform({ platform, location }: RunStep): void {
   if (canRun(parsePlatform(platform))) return;
@@ -171,8 +176,7 @@ export async function executeRun(
   } finally {
     mounts.close();
     network.close();
-    const hasMore = (step.resources.capabilities?.add.length ?? 0) > 0;
-    machine.groups.giveBack(groups, devicesOf(machine, step), hasMore);
+    machine.groups.giveBack(groups, devicesOf(machine, step), mayMount(step));
   }
   return measureLayer(draft.diff, step.location, survey);
 }
