@@ -20,7 +20,7 @@ export async function builtContext({ builders, directory }, name) {
   let changes = 0;
   const change = () => {
     changes += 1;
-    appendFileSync(join(context, 'src/folder7/file7.txt'), `change ${changes}\n`);
+    appendFileSync(join(context, 'src/folder7/file7.txt'), `change ${changes} of ${name}\n`);
   };
   return { context, change };
 }
