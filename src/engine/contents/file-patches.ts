@@ -39,6 +39,16 @@ function quoted(name: string): string {
   return isPlain ? name : `"${name.replace(/[^ !#-[\]-~]/g, octal)}"`;
 }
 
+/** In a quoted name, what `formatPatch` makes of a character for a byte: both bytes that it has in UTF-8. */
+const BYTE_AS_TEXT = /\\30([23])\\2([0-7]{2})/g;
+
+/** A patch whose names are the bytes that they were given as. */
+function withByteNames(patch: string): string {
+  const end = patch.indexOf('\n@@ ');
+  const header = end === -1 ? patch : patch.slice(0, end);
+  return header.replace(BYTE_AS_TEXT, '\\$1$2') + patch.slice(header.length);
+}
+
 /** What stands for content that is not shown. */
 function unshown(what: string, from: string, to: string, header: string): string {
   const [old, now] = [from, to].map(quoted);
@@ -69,11 +79,12 @@ export function filePatch(before: Stack, after: Stack, change: FileChange): stri
     ...(old && old.mode !== now?.mode ? { oldMode: modeOf(old) } : {}),
     ...(now && old?.mode !== now.mode ? { newMode: modeOf(now) } : {}),
   };
-  const header = () => formatPatch({ oldFileName: from, newFileName: to, hunks: [], ...form });
+  const header = () =>
+    withByteNames(formatPatch({ oldFileName: from, newFileName: to, hunks: [], ...form }));
   if (oldText === undefined || newText === undefined)
     return unshown('Binary files', from, to, header());
   const limits = { context: CONTEXT_LINES, maxEditLength: MOST_LINES };
   const patch = structuredPatch(from, to, oldText, newText, undefined, undefined, limits);
   if (!patch) return unshown('Very different files', from, to, header());
-  return formatPatch({ ...patch, ...form });
+  return withByteNames(formatPatch({ ...patch, ...form }));
 }
