@@ -8,7 +8,7 @@
  */
 import type { Dirent, Stats } from 'node:fs';
 import { closeSync, constants, lstatSync, opendirSync, openSync, readdirSync } from 'node:fs';
-import { fromBytes, fsPath, fsText, mayBeInexact } from '../util/byte-string.js';
+import { fromByteString, fromBytes, fsPath, fsText, mayBeInexact } from '../util/byte-string.js';
 
 /** open(2): a handle on the file itself, which needs no permission to read it. Node has no name for it. */
 const O_PATH = 0o10000000;
@@ -99,13 +99,13 @@ export function listKinds({ path }: Directory): ListedKind[] {
   return exact.map((dirent) => kindOf(fromBytes(dirent.name), dirent));
 }
 
-/** Names in a directory in the file system's own order; Node sorts them everywhere else. */
+/** Names in a directory (fromBytes) in the file system's own order; Node sorts them everywhere else. */
 export function listAsStored(directory: Directory): { name: string; isDirectory: boolean }[] {
-  const open = opendirSync(directory.path);
+  const open = opendirSync(directory.path, { encoding: 'latin1' });
   try {
     const found: { name: string; isDirectory: boolean }[] = [];
     for (let entry = open.readSync(); entry; entry = open.readSync())
-      found.push({ name: entry.name, isDirectory: entry.isDirectory() });
+      found.push({ name: fromByteString(entry.name), isDirectory: entry.isDirectory() });
     return found;
   } finally {
     open.closeSync();

@@ -6,6 +6,7 @@
  */
 import type { FSWatcher } from 'node:fs';
 import { watch } from 'node:fs';
+import { fromBytes } from '../util/byte-string.js';
 import { LimitError } from '../util/errors.js';
 import { listAsStored } from './directory.js';
 import { pathBelow } from './tree-path.js';
@@ -51,7 +52,7 @@ export function watchError(error: unknown): unknown {
  * Watches a tree until it is closed.
  * @param root absolute path, trusted
  * @param isApart nothing is told of the directory with this path, relative to the root
- * @param onChanges is told paths relative to the root; '' is the root itself
+ * @param onChanges is told paths (fromBytes) relative to the root; '' is the root itself
  * @throws LimitError, the system's errors for a root that can't be watched
  */
 export function watchTree(
@@ -66,8 +67,8 @@ export function watchTree(
   let events = 0;
   let due: NodeJS.Immediate | undefined;
 
-  const note = (directory: string, event: string, name: string | null): void => {
-    const path = name === null ? directory : pathBelow(directory, name);
+  const note = (directory: string, event: string, name: Buffer | null): void => {
+    const path = name === null ? directory : pathBelow(directory, fromBytes(name));
     changed.add(path);
     if (event === 'rename') renamed.add(path);
     events += 1;
@@ -87,9 +88,9 @@ export function watchTree(
       try {
         const directory = walker.at(path);
         const at = path;
-        const watcher = watch(directory.path, { persistent: true });
+        const watcher = watch(directory.path, { persistent: true, encoding: 'buffer' });
         watchers.set(at, watcher);
-        watcher.on('change', (event, name) => note(at, event, name as string | null));
+        watcher.on('change', (event, name) => note(at, event, name as Buffer | null));
         watcher.on('error', () => note(at, 'rename', null));
         // Watched first and read afterwards: what is made meanwhile is found twice, not never.
         for (const { name, isDirectory } of listAsStored(directory))

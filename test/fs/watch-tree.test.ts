@@ -5,6 +5,7 @@ import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { Changes } from '../../src/fs/watch-tree.js';
 import { watchError, watchTree } from '../../src/fs/watch-tree.js';
+import { toBytes } from '../../src/util/byte-string.js';
 import { tempDir } from '../support/wiac.js';
 
 /** A tree that is watched; `seen` waits until something is told that fits. */
@@ -49,6 +50,23 @@ test('directories made at once, moved in, moved within, and put in the place of 
     writeFileSync(join(root, 'apart/f'), '');
     await of('z/b');
     await write('z/b/c/f');
+  } finally {
+    close();
+  }
+});
+
+test('directories whose names are not UTF-8', async () => {
+  const root = tempDir();
+  const at = (path: string) => Buffer.concat([Buffer.from(`${root}/`), toBytes(path)]);
+  mkdirSync(at('there\u{10FFFF}'));
+  const { close, of } = watched(root);
+  try {
+    mkdirSync(at('new\u{10FFFE}'));
+    await of('new\u{10FFFE}');
+    for (const path of ['there\u{10FFFF}/f', 'new\u{10FFFE}/f\u{10FFFF}']) {
+      writeFileSync(at(path), '');
+      await of(path);
+    }
   } finally {
     close();
   }

@@ -44,7 +44,7 @@ export function shuffledNames(stack: Stack, most: number): string[] | undefined 
     const add = (layer: string, path: string, known: Names): void => {
       for (const { name, isDirectory } of listAsStored(walkers.at(layer, path))) {
         const below = pathBelow(path, name);
-        if (name.includes('\uFFFD') || below.length > MAX_PATH) continue;
+        if (below.length > MAX_PATH) continue;
         if (!known.has(name)) count += 1;
         if (count > most) return;
         const inside = isDirectory ? (known.get(name) ?? new Map()) : undefined;
