@@ -1,6 +1,6 @@
 /** Names, and targets of links, that are not UTF-8: a program may leave any bytes. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
@@ -70,4 +70,48 @@ test('what is copied keeps its names and targets, and two of them are never the 
   };
   expect(await copied('þ')).toEqual({ files: ['lþ', 'lþ', 'xþ', 'xþ'], ran: 6 });
   expect(await copied('ÿ')).toEqual({ files: ['lÿ', 'lÿ', 'xÿ', 'xÿ'], ran: 5 });
+});
+
+test('a mount goes where a link leads, and shows what is there', async () => {
+  const directory = bytes('/d\\377');
+  const root = context({
+    Dockerfile: dockerfile(
+      `RUN mkdir ${directory} && echo found > ${directory}/f && ln -s ${directory} /link`,
+      'FROM made',
+      'RUN --mount=from=made,source=/link,target=/shown cat /shown/f > /read',
+      'RUN --mount=type=cache,target=/link/cache echo kept > /link/cache/f',
+      'RUN --mount=type=cache,target=/link/cache cat /link/cache/f >> /read',
+    ).replace('scratch', 'scratch AS made'),
+  });
+  const { lowerdirs } = await machine().build(root);
+  expect(readFileSync(join(lowerdirs.split(':')[0] ?? '', 'read'), 'utf8')).toBe('found\nkept\n');
+});
+
+test('a wildcard finds names that begin with a line feed, or have what a pattern means something with', async () => {
+  const names = ['\n', '\nx', ' ', 'a\\b', '{a,b}', '!(x)', '+(x)', '[x]', '.dot', '\u{1F600}'];
+  const files = Object.fromEntries(names.map((name) => [`t/${name}/f*`, name]));
+  const root = context({
+    Dockerfile: 'FROM scratch\nCOPY --parents t/*/f\\* /\n',
+    ...files,
+  });
+  const { lowerdirs } = await machine().build(root);
+  expect(readdirSync(join(lowerdirs, 't')).sort()).toEqual([...names].sort());
+});
+
+test('attributes whose names are not ASCII are copied, and two of them are never the same', async () => {
+  const root = context({ Dockerfile: 'FROM scratch\nCOPY t /\n', 't/f': '' });
+  const file = join(root, 't/f');
+  const note = (name: string, call: string) =>
+    spawnSync('sh', ['-c', `setfattr ${call} "$(printf 'user.${name}')" ${file}`]).status;
+  const { build } = machine();
+  const noted = async () => {
+    const { stdout } = spawnSync('getfattr', [join((await build(root)).lowerdirs, 'f')]);
+    return stdout.toString('latin1').match(/user\..*/)?.[0];
+  };
+  expect(note('\\303\\244', '-n')).toBe(0);
+  expect(await noted()).toBe('user.Ã¤');
+  expect(note('\\303\\244', '-x') || note('\\376', '-n')).toBe(0);
+  expect(await noted()).toBe('user.þ');
+  expect(note('\\376', '-x') || note('\\377', '-n')).toBe(0);
+  expect(await noted()).toBe('user.ÿ');
 });

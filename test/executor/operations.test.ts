@@ -5,7 +5,7 @@ import { encodeOperations } from '../../src/executor/local/operations.js';
 import { IsolationError } from '../../src/util/errors.js';
 
 const fields = (...operations: Operation[]) =>
-  encodeOperations(operations).split('\0').slice(0, -1);
+  encodeOperations(operations).toString().split('\0').slice(0, -1);
 
 test.each<[Operation, string[]]>([
   [{ op: 'fork' }, []],

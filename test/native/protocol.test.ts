@@ -124,7 +124,7 @@ const version = (id: number): Frame => ({ id, kind: ASK.version, payload: Buffer
 const run = (id: number, ...operations: Operation[]): Frame => ({
   id,
   kind: ASK.run,
-  payload: Buffer.from(encodeOperations(operations)),
+  payload: encodeOperations(operations),
 });
 const program = (id: number, script: string): Frame =>
   run(

@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import type { Stack } from '../../fs/layer/stack.js';
 import { getLink, isOpen, locate, resolveBy } from '../../fs/layer/stack.js';
+import { fsText } from '../../util/byte-string.js';
 import type { MountPlace } from './container.js';
 
 /** Kind of a mount point: a file can only be mounted on a file, a directory on a directory. */
@@ -54,11 +55,11 @@ function addStub(bottom: Stubs, path: string, kind: PointKind): void {
   bottom.set(path, kind);
 }
 
-/** Makes a mount point below a directory, unless it is there. */
+/** Makes a mount point below a directory, unless it is there. @param path fromBytes: links of an image lead anywhere */
 export function makePoint(directory: string, path: string, kind: PointKind): void {
   const target = join(directory, path);
-  mkdirSync(kind === 'directory' ? target : dirname(target), { recursive: true });
-  if (kind === 'file' && !existsSync(target)) writeFileSync(target, '');
+  mkdirSync(fsText(kind === 'directory' ? target : dirname(target)), { recursive: true });
+  if (kind === 'file' && !existsSync(fsText(target))) writeFileSync(fsText(target), '');
 }
 
 /**
@@ -76,7 +77,7 @@ function makeCoveringPoint(top: string, stack: Stack, path: string, kind: PointK
   for (const [index, directory] of [...above.entries()].reverse()) {
     const stats = found[index];
     if (!stats) continue;
-    const target = join(top, directory);
+    const target = fsText(join(top, directory));
     chownSync(target, stats.uid, stats.gid);
     chmodSync(target, stats.mode & 0o7777);
     utimesSync(target, stats.atime, stats.mtime);

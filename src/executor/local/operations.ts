@@ -2,6 +2,7 @@
  * The operations that wiac-sys carries out (native/operations.c), as data: what happens on the way
  * into a container can be built by pure functions, compared in tests, and shown to people.
  */
+import { toBytes } from '../../util/byte-string.js';
 import { IsolationError } from '../../util/errors.js';
 import type { Device } from './devices.js';
 
@@ -280,12 +281,15 @@ function operands(operation: Operation): string[] {
   }
 }
 
+/** What is given to programs as it is written. All else that can have such characters is a path (fromBytes). */
+const AS_WRITTEN = new Set<Operation['op']>(['env', 'exec', 'hostname']);
+
 /**
  * As wiac-sys reads them: NUL-terminated fields, each operation with its operand count.
  * @throws IsolationError for a value with a NUL byte: what follows it would be another operation
  */
-export function encodeOperations(operations: readonly Operation[]): string {
-  const fields: string[] = [];
+export function encodeOperations(operations: readonly Operation[]): Buffer {
+  const pieces: Buffer[] = [];
   for (const operation of operations) {
     const values = operands(operation);
     // Values can be secrets: only the operation is named.
@@ -294,7 +298,8 @@ export function encodeOperations(operations: readonly Operation[]): string {
         hint: 'neither a path nor an argument or variable of a program can have one',
       });
     }
-    fields.push(operation.op, String(values.length), ...values);
+    const fields = `${[operation.op, String(values.length), ...values].join('\0')}\0`;
+    pieces.push(AS_WRITTEN.has(operation.op) ? Buffer.from(fields) : toBytes(fields));
   }
-  return `${fields.join('\0')}\0`;
+  return Buffer.concat(pieces);
 }

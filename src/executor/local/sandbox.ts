@@ -77,7 +77,7 @@ function encode(container: Container, streams: StreamKind): Buffer {
           held: held(),
           terminal: wantsTerminal(container, streams),
         });
-  return Buffer.from(encodeOperations(operations));
+  return encodeOperations(operations);
 }
 
 /**
@@ -85,7 +85,7 @@ function encode(container: Container, streams: StreamKind): Buffer {
  * @throws IsolationError when the kernel refuses one, or wiac-sys ends
  */
 export async function runOperations(sys: WiacSys, operations: readonly Operation[]): Promise<void> {
-  getExit(await sys.request(ASK.run, Buffer.from(encodeOperations(operations))));
+  getExit(await sys.request(ASK.run, encodeOperations(operations)));
 }
 
 /**

@@ -45,7 +45,7 @@ function addXattrs(pending: Pending, path: string, xattrs: TreeEntry['xattrs']):
   const bytes = toByteString(path);
   for (const [name, value] of xattrs) {
     const text = Buffer.from(value, 'hex').toString('latin1');
-    pending.add({ call: 'setxattr', path: bytes, name, value: text });
+    pending.add({ call: 'setxattr', path: bytes, name: toByteString(name), value: text });
   }
 }
 

@@ -17,7 +17,7 @@ export async function readTreeXattrs(root: string): Promise<Map<string, Xattrs>>
   const found = new Map<string, Xattrs>();
   const top = Buffer.from(root).toString('latin1');
   await readXattrsBelow(root, (path, xattrs) => {
-    const kept = keptXattrs(xattrs, 'latin1');
+    const kept = keptXattrs(xattrs, 'bytes');
     if (kept.length === 0) return;
     found.set(path.length === 0 ? top : `${top}/${path.toString('latin1')}`, kept);
   });
@@ -59,7 +59,7 @@ function collectSurvey(prefix: string | undefined): {
   let withoutXattrs = true;
   const onFile: OnFile = (path, xattrs) => {
     if (isOpaque(xattrs)) opaque.push(fromBytes(path));
-    withoutXattrs &&= keptXattrs(xattrs, 'utf8').length === 0;
+    withoutXattrs &&= keptXattrs(xattrs, 'text').length === 0;
     const name = basename(path.toString());
     if (prefix !== undefined && name.startsWith(prefix)) named.push(name);
   };

@@ -139,7 +139,7 @@ export async function digestUnread(
         if (into === undefined || place === undefined) return;
         into.sizes[place] = size;
         into.digests.set(digest, place * DIGEST_BYTES);
-        const kept = xattrs.length > 0 && withXattrs ? keptXattrs(xattrs, 'utf8') : [];
+        const kept = xattrs.length > 0 && withXattrs ? keptXattrs(xattrs, 'text') : [];
         if (kept.length > 0) into.xattrs.set(place, kept);
         onRead(size);
       });

@@ -1,6 +1,8 @@
 /** Extended attributes that belong to files themselves. */
 import type { RawXattrs } from '../../native/read-xattrs.js';
 import { readListedXattrs } from '../../native/read-xattrs.js';
+import { fromBytes } from '../../util/byte-string.js';
+import type { NameForm } from '../directory.js';
 import { byRoot } from './by-root.js';
 import type { Place } from './file-source.js';
 import type { Xattrs } from './tree.js';
@@ -10,13 +12,11 @@ const OVERLAY = /^(trusted|user)\.overlay\./;
 /** SELinux labels belong to this machine's policy, as BuildKit and tar leave them out. */
 const HOST_ONLY = /^security\.selinux$/;
 
-/** How names are read: as text, or byte by byte (`latin1`) since not every name is text. */
-export type NameEncoding = 'utf8' | 'latin1';
-
-/** What belongs to the file itself. */
-export function keptXattrs(xattrs: RawXattrs, encoding: NameEncoding): Xattrs {
+/** What belongs to the file itself. @param names how names are read: as text (fromBytes), or each byte as a character */
+export function keptXattrs(xattrs: RawXattrs, names: NameForm): Xattrs {
+  const read = names === 'text' ? fromBytes : (name: Buffer) => name.toString('latin1');
   return xattrs
-    .map(([name, value]) => [name.toString(encoding), value.toString('hex')] as const)
+    .map(([name, value]) => [read(name), value.toString('hex')] as const)
     .filter(([name]) => !OVERLAY.test(name) && !HOST_ONLY.test(name))
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
@@ -34,7 +34,7 @@ export async function readXattrs(
     const inOrder = directories.flatMap((directory) => directory.files);
     return readListedXattrs(root, directories, (index, xattrs) => {
       const file = inOrder[index];
-      const kept = keptXattrs(xattrs, 'utf8');
+      const kept = keptXattrs(xattrs, 'text');
       if (file && kept.length > 0) found.set(file.place, kept);
     });
   });

@@ -9,9 +9,14 @@ import { withWalkers } from '../walker.js';
 import type { DoubleStar } from './gomatch.js';
 import { compilePattern, hasWildcard } from './gomatch.js';
 
-function escapeGlob(component: string): string {
-  return component.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
-}
+/**
+ * What fast-glob sees of names: `*` means no name of it that begins with a line feed, and other characters may mean
+ * something too.
+ */
+const toHex = (path: string) =>
+  path.replace(/[^/]+/g, (name) => Buffer.from(name, 'utf16le').toString('hex'));
+const fromHex = (path: string) =>
+  path.replace(/[^/]+/g, (hex) => Buffer.from(hex, 'hex').toString('utf16le'));
 
 /** lstat's answer as readdir gives it; fast-glob asks for both. */
 function asDirent(name: string, stats: Stats): object {
@@ -58,11 +63,11 @@ export async function expandWildcard(
   const candidate = pattern
     .split('/')
     .map((part) =>
-      part === '**' && doubleStar !== 'never' ? '**' : hasWildcard(part) ? '*' : escapeGlob(part),
+      part === '**' && doubleStar !== 'never' ? '**' : hasWildcard(part) ? '*' : toHex(part),
     )
     .join('/');
   const toSource = (path: string) => {
-    const below = path.replace(/^\/+/, '');
+    const below = fromHex(path.replace(/^\/+/, ''));
     return below === '' ? followed.path : pathBelow(followed.path, below);
   };
   const missing = (path: string) => Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
@@ -85,14 +90,14 @@ export async function expandWildcard(
         return withWalkers((walkers) =>
           names.flatMap((name) => {
             const stats = lstatEntry(walkers.at(rootOf(name), directory), name);
-            return stats ? [asDirent(name, stats)] : [];
+            return stats ? [asDirent(toHex(name), stats)] : [];
           }),
         );
       }) as never,
     },
   });
   return found
-    .map((path) => path.replace(/^\/+/, ''))
+    .map((path) => fromHex(path.replace(/^\/+/, '')))
     .filter((path) => compiled.matches(path))
     .map((path) => pathBelow(prefix, path))
     .sort();
