@@ -18,7 +18,8 @@ function groups(directory = '/sys/fs/cgroup'): string[] {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     if (!entry.isDirectory()) return [];
     const path = join(directory, entry.name);
-    return [...(entry.name.startsWith('wiac-') ? [path] : []), ...groups(path)];
+    // What is in one has any name, and may be deeper than a path.
+    return entry.name.startsWith('wiac-') ? [path] : groups(path);
   });
 }
 
@@ -243,12 +244,15 @@ describe('wiac build', () => {
   });
 
   test('a program that may mount file systems changes no limit of other steps, and leaves no group', async () => {
-    const change =
-      '(mount -t cgroup -o pids none /m || mount -t cgroup2 none /m) && echo 2 > /m/pids.max && mkdir -p /m/a/b';
+    const mounted = '(mount -t cgroup -o pids none /m || mount -t cgroup2 none /m)';
+    const change = `${mounted} && echo 2 > /m/pids.max && mkdir -p /m/a/b`;
+    // Not UTF-8, and deeper than a path may be.
+    const deep = `name=$(printf '%0240d\\377' 0); cd /m; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do mkdir "$name" && cd "$name"; done; true`;
     const root = context({
       Dockerfile: dockerfile(
         'RUN mkdir /m',
         `RUN ${change}`,
+        `RUN ${mounted} && ${deep}`,
         'RUN true',
         'RUN for i in 1 2 3 4 5 6; do sleep 0.1 & done; wait',
       ),

@@ -6,6 +6,14 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from '
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Directory } from '../../fs/directory.js';
+import {
+  closeDirectory,
+  listKinds,
+  openDirectory,
+  openRoot,
+  textEntry,
+} from '../../fs/directory.js';
 import { IsolationError } from '../../util/errors.js';
 import { abandonedNames, processName } from '../../util/process-name.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
@@ -189,12 +197,17 @@ function count(groups: readonly string[], files: readonly string[], line: RegExp
 /** How long the kernel may take to let go of processes that have ended. */
 const PATIENCE_MS = [5, 20, 100, 400, 1000];
 
-/** A container that may mount file systems can make groups in its own. Nothing there can be a link. */
-function removeWithin(group: string): void {
-  for (const entry of readdirSync(group, { withFileTypes: true })) {
-    if (!entry.isDirectory()) continue;
-    removeWithin(join(group, entry.name));
-    rmdirSync(join(group, entry.name));
+/** A container that may mount file systems can make groups in its own, of any names, and deeper than a path may be. */
+function removeWithin(group: Directory): void {
+  for (const { name, isDirectory } of listKinds(group)) {
+    if (!isDirectory) continue;
+    const inner = openDirectory(group, name);
+    try {
+      removeWithin(inner);
+    } finally {
+      closeDirectory(inner);
+    }
+    rmdirSync(textEntry(group, name));
   }
 }
 
@@ -203,7 +216,12 @@ function removeNow(group: string): void {
     rmdirSync(group);
   } catch (error) {
     if (getCode(error) !== 'EBUSY') throw error;
-    removeWithin(group);
+    const open = openRoot(group);
+    try {
+      removeWithin(open);
+    } finally {
+      closeDirectory(open);
+    }
     rmdirSync(group);
   }
 }
