@@ -1,8 +1,17 @@
 /** Listings: the same by Node's calls and by wiac-sys, from whatever directory. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
+import type { Stack } from '../../src/fs/layer/stack.js';
 import { stackOn } from '../../src/fs/layer/stack.js';
 import { stackSource } from '../../src/fs/layer/stack-source.js';
 import type { ScannedDirectory } from '../../src/fs/scan/listing.js';
@@ -12,6 +21,9 @@ import type { DirectoryNumbers } from '../../src/fs/scan/stat-names.js';
 import { lstatEach, statMany } from '../../src/fs/scan/stat-names.js';
 import type { TreeEntry } from '../../src/fs/scan/tree.js';
 import { withWalkers } from '../../src/fs/walker.js';
+import { listDirectories } from '../../src/native/list-directories.js';
+import { toBytes } from '../../src/util/byte-string.js';
+import { generator } from '../support/random.js';
 import { tempDir, writeTree } from '../support/wiac.js';
 
 const home = process.cwd();
@@ -208,4 +220,53 @@ test('a directory that one of several layers has is listed by wiac-sys; whiteout
   expect(subdirectories.get('d7')?.names).toEqual(['g', 'in']);
   expect(subdirectories.get('d8')?.names).toEqual(['device', 'g', 'in']);
   source.close();
+});
+
+/** A layer of random entries in few names, and which of its directories are opaque. */
+function randomLayer(random: () => number, whiteout: string) {
+  const path = tempDir();
+  const opaque = new Set<string>();
+  const directories = new Set<string>();
+  const fill = (directory: string, depth: number): void => {
+    for (const name of ['a', 'b', 'c', '\uFFFD', '\u{1F600}', '\u{10FFFF}']) {
+      const [kind, at] = [random(), `${directory}${name}`];
+      const bytes = Buffer.concat([Buffer.from(`${path}/`), toBytes(at)]);
+      if (kind < 0.5 && depth < 3) {
+        mkdirSync(bytes);
+        directories.add(at);
+        if (random() < 0.2) opaque.add(at);
+        fill(`${at}/`, depth + 1);
+      } else if (kind < 0.6) writeFileSync(bytes, at);
+      else if (kind < 0.7) symlinkSync('a', bytes);
+      else if (kind < 0.75) linkSync(whiteout, bytes);
+    }
+  };
+  fill('', 0);
+  const entry = (type: string) => ({ type, digest: '' }) as unknown as TreeEntry;
+  const digested = (at: string) => entry(directories.has(at) ? 'dir' : 'file');
+  return { path, opaque, digested };
+}
+
+/** The same in full depth. */
+function all({ subdirectories, ...directory }: ScannedDirectory): unknown {
+  const children = directory.getChildren().map(({ name, place, stats }) => [name, place, stats]);
+  return [children, [...subdirectories].map(([name, below]) => [name, all(below)])];
+}
+
+test('random layers are listed at once as they are one by one', async () => {
+  const random = generator(11);
+  const whiteout = join(tempDir(), 'whiteout');
+  spawnSync('mknod', [whiteout, 'c', '0', '0']);
+  for (let round = 0; round < 5; round += 1) {
+    const layers = Array.from({ length: 1 + (round % 3) }, () => randomLayer(random, whiteout));
+    for (const stack of [layers, [...layers].reverse().reduce(stackOn, [] as Stack)]) {
+      const source = stackSource(stack, 'stage');
+      // While it runs, 8 directories are many.
+      await listDirectories(layers[0]?.path ?? '', ['']);
+      expect(all(await listTree(source, ''))).toEqual(
+        all(await listTree({ ...source, plainRoot: undefined }, '')),
+      );
+      source.close();
+    }
+  }
 });
