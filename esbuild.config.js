@@ -135,6 +135,7 @@ const { outputFiles: inProcess } = await build({
         'in-process': 'test/support/in-process.ts',
         'executor-child': 'test/support/executor-child.ts',
         'rootless-worker': 'test/conformance/rootless-worker.ts',
+        'warm-child': 'test/support/warm-child.ts',
       }
     : {},
   format: 'esm',

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import type { WarmCommand } from '../support/warm-command.js';
+import { startWarm } from '../support/warm-command.js';
 import { WIAC } from '../support/wiac.js';
 import { makeBase } from './base.js';
 import type { Case, Made } from './cases.js';
@@ -24,12 +26,19 @@ interface Outcome {
 interface Tools {
   readonly directory: string;
   readonly wiac: (...args: string[]) => Promise<Outcome>;
+  /** The same in a process that stays: there are hundreds of cases. */
+  readonly warm: WarmCommand;
   readonly buildah: (...args: string[]) => Promise<Outcome>;
 }
 
 function openTools(): Tools {
   const directory = mkdtempSync(join(tmpdir(), 'wiac-conformance-'));
   const storage = ['--root', join(directory, 'root'), '--runroot', join(directory, 'runroot')];
+  const env = {
+    WIAC_ROOT: join(directory, 'store'),
+    FROM_ENVIRONMENT: 'environment value',
+    WIAC_SYNC: 'none',
+  };
   const call = async (
     command: string,
     args: readonly string[],
@@ -38,13 +47,14 @@ function openTools(): Tools {
     const { exitCode, stdout, stderr } = await execa(command, args, {
       reject: false,
       stdin: 'ignore',
-      env: { WIAC_ROOT: join(directory, 'store'), FROM_ENVIRONMENT: 'environment value', ...more },
+      env: { ...env, ...more },
     });
     return { exitCode, stdout, stderr };
   };
   return {
     directory,
     wiac: (...args) => call(process.execPath, [WIAC, ...args]),
+    warm: startWarm(env),
     // A build starts fifteen programs in Go that end before it would pay to collect their garbage.
     buildah: (...args) =>
       call('buildah', [...storage, '--storage-driver', 'vfs', ...args], { GOGC: 'off' }),
@@ -59,7 +69,7 @@ function succeed({ exitCode, stdout, stderr }: Outcome): string {
 async function buildWithWiac(tools: Tools, context: string, flags: readonly string[]) {
   const layout = mkdtempSync(join(tools.directory, 'layout-'));
   const output = `type=oci,tar=false,dest=${layout}`;
-  const outcome = await tools.wiac('build', '-q', '-o', output, ...flags, context);
+  const outcome = await tools.warm.wiac(['build', '-q', '-o', output, ...flags, context]);
   return { outcome, layout };
 }
 
@@ -148,7 +158,8 @@ export function conformance(group: string): void {
     await execa('skopeo', ['copy', '-q', `oci:${layout}:base`, target]);
     base = await inspectBuildah(tools, 'localhost/base');
   });
-  afterAll(() => {
+  afterAll(async () => {
+    await tools.warm.stop();
     rmSync(tools.directory, { recursive: true, force: true });
   });
   for (const name of listCases(group)) {

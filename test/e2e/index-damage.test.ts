@@ -9,6 +9,7 @@ import {
   closeSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -18,20 +19,37 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { auditIndex, glanceAtIndex } from '../../src/store/index/index-audit.js';
 import { openEnvironment } from '../../src/store/index/index-db.js';
 import { getTables } from '../../src/store/index/tables.js';
 import { suspectIndex } from '../../src/store/recovery/index-damage.js';
 import { closeStore, openStore } from '../../src/store/store.js';
+import type { WarmCommand } from '../support/warm-command.js';
+import { startWarm } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, ranSteps, WIAC } from '../support/wiac.js';
+import {
+  buildWith,
+  context,
+  dockerfile,
+  machine,
+  ranSteps,
+  tempDir,
+  WIAC,
+} from '../support/wiac.js';
 
 const PAGE = 4096;
 
-/** A store with an image, and the context that it was built from. */
-async function built(): Promise<Machine & { readonly path: string; readonly index: string }> {
+/** A store with an image, and the context that it was built from: each test has copies. */
+let kept: string;
+/** Looks whether all is well again. What meets the damage first is a command of its own. */
+let warm: WarmCommand;
+
+beforeAll(async () => {
+  warm = startWarm();
+  kept = mkdtempSync(join(tmpdir(), 'wiac-damage-'));
   const made = machine();
   const path = context({
     'src/a': 'a\n',
@@ -46,19 +64,39 @@ async function built(): Promise<Machine & { readonly path: string; readonly inde
   await made.build(path, '-t', 'image');
   // Other transactions, so that not all pages belong to the last one.
   await made.build(path, '-t', 'other');
+  execFileSync('cp', ['-a', made.root, join(kept, 'store')]);
+  execFileSync('cp', ['-a', path, join(kept, 'context')]);
+});
+
+afterAll(async () => {
+  await warm.stop();
+  rmSync(kept, { recursive: true });
+});
+
+interface Built extends Machine {
+  readonly path: string;
+  readonly index: string;
+}
+
+function built(): Built {
+  const made = machine();
+  const path = join(tempDir(), 'context');
+  execFileSync('cp', ['-a', join(kept, 'store'), made.root]);
+  execFileSync('cp', ['-a', join(kept, 'context'), path]);
   return { ...made, path, index: join(made.root, 'index/data.mdb') };
 }
 
 /** Nothing runs again, the image has its names and runs, the store is clean. */
-async function expectIntact(made: Awaited<ReturnType<typeof built>>): Promise<void> {
-  const { events } = await made.build(made.path);
+async function expectIntact(made: Built): Promise<void> {
+  const wiac = (words: readonly string[]) => warm.wiac(words, { WIAC_ROOT: made.root });
+  const { events } = await buildWith(wiac)(made.path);
   expect(ranSteps(events)).toEqual([]);
-  const images = await made.wiac(['images', '--format', 'json']);
+  const images = await wiac(['images', '--format', 'json']);
   expect(images.stdout).toContain('image:latest');
   expect(images.stdout).toContain('other:latest');
-  const run = await made.wiac(['run', 'image']);
+  const run = await wiac(['run', 'image']);
   expect(run.stdout).toBe('a\n');
-  const verified = await made.wiac(['cache', 'verify']);
+  const verified = await wiac(['cache', 'verify']);
   expect(verified).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^checked /) });
   expect(auditIndex(made.index)).toBe(undefined);
 }
@@ -81,7 +119,7 @@ describe('noticed at the next start', () => {
     ['the file is gone', (index) => rmSync(index)],
     ['the directory is gone', (index) => rmSync(join(index, '..'), { recursive: true })],
   ])('%s', async (_, damage) => {
-    const made = await built();
+    const made = built();
     damage(made.index);
     const { stderr } = await made.wiac(['cache', 'ls']);
     expect(stderr).toMatch(/it was made again from what lies beside it \(5 entries/);
@@ -91,7 +129,7 @@ describe('noticed at the next start', () => {
 });
 
 test('any page is zero: each command works, says so, or finds nothing wrong', async () => {
-  const made = await built();
+  const made = built();
   const { size } = statSync(made.index);
   for (let page = 2; page < size / PAGE; page++) {
     zero(made.index, page);
@@ -118,7 +156,7 @@ describe('a damaged index and the commands that repair', () => {
     'images',
     'rmi other',
   ])('%s', async (command) => {
-    const made = await built();
+    const made = built();
     for (let page = 2; page < statSync(made.index).size / PAGE; page++) zero(made.index, page);
     const args = command.split(' ');
     let result = await made.wiac(args);
@@ -129,7 +167,7 @@ describe('a damaged index and the commands that repair', () => {
 });
 
 test('a process that lmdb aborts leaves a sign, and the next one looks at the whole index', async () => {
-  const made = await built();
+  const made = built();
   const { path } = made;
   writeFileSync(join(path, 'Dockerfile'), dockerfile('RUN sleep 60'));
   const child = spawn(process.execPath, [WIAC, 'build', path], {
@@ -149,7 +187,7 @@ test('a process that lmdb aborts leaves a sign, and the next one looks at the wh
 });
 
 test('two processes make it again at once, and one that is at work goes on', async () => {
-  const made = await built();
+  const made = built();
   const { path } = made;
   writeFileSync(
     join(path, 'Dockerfile'),
@@ -168,7 +206,7 @@ test('two processes make it again at once, and one that is at work goes on', asy
 });
 
 test('a store of version 2 is brought up to date, and nothing is built again', async () => {
-  const made = await built();
+  const made = built();
   // Gives each layer its digest.
   expect((await made.wiac(['cache', 'verify'])).exitCode).toBe(0);
   writeFileSync(join(made.root, 'format-version'), '2\n');
@@ -187,7 +225,7 @@ test('a store of version 2 is brought up to date, and nothing is built again', a
 });
 
 test('a store of version 3 is brought up to date, and nothing is built again', async () => {
-  const made = await built();
+  const made = built();
   const store = await openStore(made.root);
   const [entry = ''] = readdirSync(join(made.root, 'records/entries'));
   await closeStore(store);
@@ -212,7 +250,7 @@ test('a store of version 3 is brought up to date, and nothing is built again', a
 });
 
 test('what the index does not know after all: cache mounts keep their content', async () => {
-  const made = await built();
+  const made = built();
   rmSync(made.index);
   await made.wiac(['cache', 'ls']);
   const [name = ''] = readdirSync(join(made.root, 'mounts'));
@@ -222,7 +260,7 @@ test('what the index does not know after all: cache mounts keep their content', 
 });
 
 test('an audit finds one zeroed page wherever lmdb would', async () => {
-  const made = await built();
+  const made = built();
   const { size } = statSync(made.index);
   const copy = join(made.root, 'copy.mdb');
   let found = 0;

@@ -13,6 +13,7 @@ import { startRegistry } from '../support/registry.js';
 import { getMachine, stepOutput } from '../support/rootless.js';
 import type { S3Server } from '../support/s3.js';
 import { startS3 } from '../support/s3.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
 import {
   context,
@@ -23,6 +24,9 @@ import {
   tempDir,
   WIAC,
 } from '../support/wiac.js';
+
+/** What is about builds at once has processes of its own. */
+const warmMachine = warmMachines();
 
 let registry: Registry;
 let s3: S3Server;
@@ -92,7 +96,7 @@ describe.each(PLACES)('type=%s', (_, getPlace) => {
   test('what one machine left in a mount another one finds; its change travels back', async () => {
     const { to } = getPlace();
     const from = to.replace('dest=', 'src=');
-    const [a, b, c] = [machine(), machine(), machine()];
+    const [a, b, c] = [warmMachine(), warmMachine(), warmMachine()];
     const root = stepContext(
       [
         'test -e /c/d/file && cat /c/d/file /c/link; ls -ln /c/d',
@@ -120,7 +124,7 @@ describe.each(PLACES)('type=%s', (_, getPlace) => {
 
 describe('what travels', () => {
   test('only what changed, and nothing when nothing did', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = stepContext('true');
     const place = s3Place('change');
     const to = `--cache-to=${place},mounts=true`;
@@ -150,7 +154,7 @@ describe('what travels', () => {
     await b.build(root, arg(1), to);
     expect(addedBytes('change', now)).toBe(0);
 
-    const c = machine();
+    const c = warmMachine();
     await c.build(root, arg(2), `--cache-from=${place}`);
     expect(readdirSync(mountOf(c))).toEqual(readdirSync(mountOf(b)));
     for (const at of [4, 5, 14, 15])
@@ -160,7 +164,7 @@ describe('what travels', () => {
   });
 
   test('a mount is not fetched when its step is found, nor when the mount is here', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = stepContext('cat /c/f; echo $x > /c/f');
     const place = s3Place('hit');
     await a.build(root, arg(1), `--cache-to=${place},mounts=true,mode=max`);
@@ -186,7 +190,7 @@ describe('what travels', () => {
   });
 
   test('an empty directory that a failed step left is filled', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = stepContext('cat /c/f; echo made > /c/f');
     const cache = join(tempDir(), 'c');
     await a.build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true`);
@@ -200,7 +204,7 @@ describe('what travels', () => {
   });
 
   test('only the mounts that were asked for, and from= has its own', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const run = (id: string, more = '') =>
       `RUN --mount=type=cache,id=${id},target=/c${more} : $x; cat /c/seed /c/f 2>/dev/null; echo ${id} > /c/f`;
     const root = context({
@@ -230,12 +234,12 @@ describe('what travels', () => {
       four.filter(({ mode, uid, gid }) => mode === 0o40700 && uid === 5 && gid === 6),
     ).toHaveLength(1);
     // --cache-from can leave them where they are, too.
-    const none = await machine().build(root, arg(3), '--jobs=1', `${from},mounts=three`);
+    const none = await warmMachine().build(root, arg(3), '--jobs=1', `${from},mounts=three`);
     expect(getOutput(none.events)).toEqual(['seed', 'three']);
   });
 
   test('a build whose steps do not mount it passes a mount on', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const cache = join(tempDir(), 'c');
     const to = `--cache-to=type=local,dest=${cache},mounts=true`;
     const root = stepContext('cat /c/f; echo $x > /c/f');
@@ -244,7 +248,11 @@ describe('what travels', () => {
       context({ Dockerfile: dockerfile('RUN --mount=type=cache,target=/other echo 1 > /other/f') }),
       to,
     );
-    const { events } = await machine().build(root, arg(2), `--cache-from=type=local,src=${cache}`);
+    const { events } = await warmMachine().build(
+      root,
+      arg(2),
+      `--cache-from=type=local,src=${cache}`,
+    );
     expect(getOutput(events)).toEqual(['1']);
     // One whose blobs somebody removed is not: the cache would name what is not there.
     const { stdout } = await a.wiac([
@@ -256,7 +264,7 @@ describe('what travels', () => {
     ]);
     const [first] = JSON.parse(stdout) as { id: string; files: { digest: string } }[];
     rmSync(join(cache, 'blobs', (first?.files.digest ?? '').replace(':', '/')));
-    const c = machine();
+    const c = warmMachine();
     await c.build(context({ Dockerfile: dockerfile('RUN true') }), to);
     const left = await a.wiac([
       'cache',
@@ -271,7 +279,7 @@ describe('what travels', () => {
   });
 
   test('mounts-max: what was not used for longest stays behind', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = stepContext('true');
     const cache = join(tempDir(), 'c');
     await a.build(root, arg(1));
@@ -287,7 +295,7 @@ describe('what travels', () => {
     expect(readdirSync(mountOf(b))).toEqual([fileName(1), fileName(3)]);
     expect(readdirSync(directory)).toHaveLength(4);
     // A snapshot that is larger than --cache-from takes is not brought back.
-    const { events } = await machine().build(
+    const { events } = await warmMachine().build(
       root,
       arg(3),
       `--cache-from=type=local,src=${cache},mounts-max=10k`,
@@ -296,7 +304,7 @@ describe('what travels', () => {
   });
 
   test('two places with other compressions: both get the mount, and neither is written anew', async () => {
-    const a = machine();
+    const a = warmMachine();
     const root = stepContext('echo $x > /c/f');
     const places = ['gzip', 'zstd'].map((compression) => {
       const dest = join(tempDir(), 'c');
@@ -314,15 +322,15 @@ describe('what travels', () => {
   });
 
   test('the mount is no part of a key', async () => {
-    const a = machine();
+    const a = warmMachine();
     const root = stepContext('true');
     const cache = join(tempDir(), 'c');
     const from = `--cache-from=type=local,src=${cache}`;
     await a.build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true,mode=max`);
     expect(ranSteps((await a.build(root, arg(1), from)).events)).toEqual([]);
-    expect(ranSteps((await machine().build(root, arg(1), `${from},mounts=false`)).events)).toEqual(
-      [],
-    );
+    expect(
+      ranSteps((await warmMachine().build(root, arg(1), `${from},mounts=false`)).events),
+    ).toEqual([]);
   });
 });
 
@@ -338,7 +346,7 @@ describe('several at once', () => {
     const root = stepContext('true');
     const place = s3Place('twice');
     const to = `--cache-to=${place},mounts=true`;
-    const first = machine();
+    const first = warmMachine();
     await first.build(root, arg(0));
     fill(mountOf(first), 0, 60, 3000, 'o');
     await first.build(root, arg(0), to);
@@ -351,7 +359,7 @@ describe('several at once', () => {
       }),
     );
     await Promise.all(writers.map((one, at) => one.build(root, arg('ab'[at] ?? ''), to)));
-    const reader = machine();
+    const reader = warmMachine();
     const { events } = await reader.build(root, arg('r'), `--cache-from=${place}`);
     expect(warnings(events)).toEqual([]);
     expect(readdirSync(mountOf(reader))).toHaveLength(60);
@@ -363,7 +371,7 @@ describe('several at once', () => {
     const root = stepContext('true');
     const place = s3Place('killed');
     const to = `--cache-to=${place},mounts=true`;
-    const writer = machine();
+    const writer = warmMachine();
     await writer.build(root, arg(0));
     fill(mountOf(writer), 0, 10, 3000, 'o');
     await writer.build(root, arg(0), to);
@@ -385,7 +393,7 @@ describe('several at once', () => {
         });
         pid = child.pid;
         expect((await child).signal).toBe('SIGKILL');
-        const reader = machine();
+        const reader = warmMachine();
         const { events } = await reader.build(root, arg(kills + 10), `--cache-from=${place}`);
         expect(warnings(events)).toEqual([]);
         expect([...letters(mountOf(reader))]).toEqual(['o']);
@@ -394,7 +402,7 @@ describe('several at once', () => {
       s3.objects.set = set;
     }
     await writer.build(root, arg(0), to);
-    const reader = machine();
+    const reader = warmMachine();
     await reader.build(root, arg(20), `--cache-from=${place}`);
     expect([...letters(mountOf(reader))]).toEqual(['n']);
   });
@@ -424,13 +432,13 @@ describe('several at once', () => {
     writeFileSync(join(directory, 'go'), '');
     await Promise.all([running, writing]);
     expect(endedBefore).toBe(false);
-    const b = machine();
+    const b = warmMachine();
     await b.build(quick, arg(2), `--cache-from=type=local,src=${cache}`);
     expect(readFileSync(join(mountOf(b), 'f'), 'utf8')).toBe('whole\n');
   });
 
   test('two steps that want a mount at once fetch it once', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const run = (step: number) =>
       `RUN --mount=type=cache,target=/c : $x ${step}; cat /c/f; echo 1 > /c/f`;
     const root = context({
@@ -469,7 +477,7 @@ describe('users other than root', () => {
         [arg(2), from],
       ),
     ).toEqual(owners);
-    const byRoot = await machine().build(root, arg(3), from, to);
+    const byRoot = await warmMachine().build(root, arg(3), from, to);
     expect(getOutput(byRoot.events)).toEqual(owners);
     const again = { ...first, env: { ...first.env, WIAC_ROOT: join(first.tmp, 'third') } };
     await execa('chmod', ['-R', 'a+rX', cache]);
@@ -480,7 +488,7 @@ describe('users other than root', () => {
     const root = stepContext('test -e /c/f && echo there; touch /c/f; chown 300000:0 /c/f');
     const user = getMachine('ordinary');
     const cache = join(user.tmp, 'c');
-    await machine().build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true`);
+    await warmMachine().build(root, arg(1), `--cache-to=type=local,dest=${cache},mounts=true`);
     await execa('chmod', ['-R', 'a+rX', cache]);
     const build = context({
       Dockerfile: dockerfile('RUN --mount=type=cache,target=/c ls /c; echo ran'),
@@ -493,7 +501,7 @@ describe('users other than root', () => {
 
 describe('wiac cache mounts', () => {
   test('export, ls, import, rm; the entries of the cache stay', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const cache = join(tempDir(), 'c');
     const [dest, src] = [`type=local,dest=${cache}`, `type=local,src=${cache}`];
     const root = stepContext('cat /c/f; echo $x > /c/f');
@@ -519,7 +527,7 @@ describe('wiac cache mounts', () => {
     expect((await b.wiac(['cache', 'mounts', 'ls'])).stdout).toMatch(/ \/c\n$/);
 
     // The entries that --cache-to wrote are there as before.
-    const hit = await machine().build(root, arg(1), `--cache-from=${src}`);
+    const hit = await warmMachine().build(root, arg(1), `--cache-from=${src}`);
     expect(ranSteps(hit.events)).toEqual([]);
 
     expect((await b.wiac(['cache', 'mounts', 'rm', '/c'])).stdout).toBe('removed /c\n');

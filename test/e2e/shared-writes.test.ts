@@ -11,8 +11,12 @@ import type { GhaServer } from '../support/gha.js';
 import { startGha } from '../support/gha.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent } from '../support/wiac.js';
 import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+
+/** What is about jobs at once, or a signal, has processes of its own. */
+const warmMachine = warmMachines();
 
 let registry: Registry;
 let gha: GhaServer;
@@ -87,18 +91,18 @@ describe.each([
     const roots = ['a', 'b', 'c', 'd'].map(job);
     await Promise.all(roots.map((root) => machine().build(root, to)));
     for (const root of roots)
-      expect(ranSteps((await machine().build(root, from)).events)).toEqual([]);
+      expect(ranSteps((await warmMachine().build(root, from)).events)).toEqual([]);
   });
 });
 
 test('a job that fails leaves the steps that it has finished to the next one', async () => {
   const { to, from, list } = localCache();
   const root = context({ Dockerfile: dockerfile('RUN echo 1 > /one', 'RUN false') });
-  const failed = await machine().wiac(['build', to, root]);
+  const failed = await warmMachine().wiac(['build', to, root]);
   expect(failed.exitCode).toBe(5);
   expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo 1 > /one']);
   writeFileSync(join(root, 'Dockerfile'), dockerfile('RUN echo 1 > /one', 'RUN true'));
-  expect(ranSteps((await machine().build(root, from)).events)).toEqual(['RUN true']);
+  expect(ranSteps((await warmMachine().build(root, from)).events)).toEqual(['RUN true']);
 });
 
 test.each([
@@ -122,7 +126,7 @@ test.each([
   expect((await build).exitCode === 0).toBe(false);
   expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo 1 > /one']);
   writeFileSync(join(root, 'Dockerfile'), dockerfile('RUN echo 1 > /one'));
-  expect(ranSteps((await machine().build(root, from)).events)).toEqual([]);
+  expect(ranSteps((await warmMachine().build(root, from)).events)).toEqual([]);
 });
 
 test('the first job finds nothing in the cache that it writes: that is expected', async () => {
@@ -130,8 +134,10 @@ test('the first job finds nothing in the cache that it writes: that is expected'
   const reference = `${registry.host}/first:v`;
   const there = { to: `--cache-to=${reference}`, from: `--cache-from=${reference}` };
   for (const { to, from } of [local, there]) {
-    expect(warnings((await machine().build(job('first'), from, to)).events)).toEqual([]);
-    expect(warnings((await machine().build(job('first'), `${from}2`, to)).events)).toHaveLength(1);
+    expect(warnings((await warmMachine().build(job('first'), from, to)).events)).toEqual([]);
+    expect(warnings((await warmMachine().build(job('first'), `${from}2`, to)).events)).toHaveLength(
+      1,
+    );
   }
 });
 
@@ -165,18 +171,18 @@ test('a registry that answers no more does not keep a build that is cancelled', 
 test('a blob that is named and not there is written again', async () => {
   const { to, from, directory, list } = localCache();
   const root = job('lost');
-  const made = machine();
+  const made = warmMachine();
   await made.build(root, to);
   for (const { blob } of list().layers)
     rmSync(join(directory, 'blobs', blob.digest.replace(':', '/')));
   await made.build(root, to);
-  const { events } = await machine().build(root, from);
+  const { events } = await warmMachine().build(root, from);
   expect({ ran: ranSteps(events), warnings: warnings(events) }).toEqual({ ran: [], warnings: [] });
 });
 
 test('a use of the year 30000 crowds nothing out, and is gone with the next write', async () => {
   const { to, directory, list } = localCache();
-  await machine().build(job('first'), to);
+  await warmMachine().build(job('first'), to);
   const manifest = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8')).manifests[0];
   const path = (digest: string) => join(directory, 'blobs', digest.replace(':', '/'));
   const config = JSON.parse(readFileSync(path(manifest.digest), 'utf8')).config.digest;
@@ -184,7 +190,7 @@ test('a use of the year 30000 crowds nothing out, and is gone with the next writ
   for (const entry of hostile.entries) entry.used = 10_000_000;
   // What is read is checked against its digest: all names change with it.
   rewriteList(directory, config, hostile);
-  await machine().build(job('second'), `${to},max-entries=2`);
+  await warmMachine().build(job('second'), `${to},max-entries=2`);
   expect(texts(list())).toContain('RUN echo second > /second');
   for (const { used } of list().entries) expect(used).toBeLessThan(100_000);
 });
@@ -192,10 +198,10 @@ test('a use of the year 30000 crowds nothing out, and is gone with the next writ
 test('a build that changes nothing writes nothing', async () => {
   const { to, from, directory } = localCache();
   const root = job('same');
-  await machine().build(root, to);
+  await warmMachine().build(root, to);
   const index = join(directory, 'index.json');
   utimesSync(index, 1, 1);
-  await machine().build(root, to, from);
+  await warmMachine().build(root, to, from);
   expect(statSync(index).mtimeMs).toBe(1000);
 });
 
@@ -204,18 +210,18 @@ test('of several references the first one counts that has a step; one that is no
   const root = context({
     Dockerfile: dockerfile('RUN head -c 9 /dev/urandom | base64 > /unique', 'RUN echo 2 > /two'),
   });
-  const main = machine();
+  const main = warmMachine();
   const made = await main.build(root, `--cache-to=type=registry,ref=${name('main')},mode=max`);
   const refs = (...branches: string[]) =>
     `--cache-from=type=registry,${branches.map((branch) => `ref=${name(branch)}`).join()}`;
-  const first = await machine().build(root, refs('feature', 'main'));
+  const first = await warmMachine().build(root, refs('feature', 'main'));
   expect(ranSteps(first.events)).toEqual([]);
   expect(warnings(first.events)).toEqual([]);
   // Another result under the branch's name comes first.
-  const branch = machine();
+  const branch = warmMachine();
   await branch.build(root, `--cache-to=type=registry,ref=${name('feature')},mode=max`);
   const cat = async (where: string) => {
-    const b = machine();
+    const b = warmMachine();
     const { lowerdirs } = await b.build(root, where);
     return (await b.wiac(['run', lowerdirs, join(tempDir(), 'c'), '/bin/cat', '/unique'])).stdout;
   };
@@ -239,10 +245,10 @@ describe('signed', () => {
     const { to, from } = localCache();
     const { sign, trust } = keys();
     const roots = ['a', 'b'].map(job);
-    for (const root of roots) await machine().build(root, to + sign);
+    for (const root of roots) await warmMachine().build(root, to + sign);
     for (const root of roots)
-      expect(ranSteps((await machine().build(root, from + trust)).events)).toEqual([]);
-    const refused = await machine().wiac(['build', to, job('c')]);
+      expect(ranSteps((await warmMachine().build(root, from + trust)).events)).toEqual([]);
+    const refused = await warmMachine().wiac(['build', to, job('c')]);
     expect(refused).toMatchObject({ exitCode: 11, stderr: expect.stringContaining('is signed') });
   });
 
@@ -253,32 +259,32 @@ describe('signed', () => {
     const file = trust.replace(',trust-key=', '');
     writeFileSync(config, JSON.stringify({ cache: { trustKeys: [file] } }));
     const root = job('a');
-    await machine().build(root, to);
+    await warmMachine().build(root, to);
     const build = ['build', '--progress=plain', from, root];
-    const refused = await machine().wiac(build, { env: { WIAC_CONFIG: config } });
+    const refused = await warmMachine().wiac(build, { env: { WIAC_CONFIG: config } });
     expect(refused.stderr).toMatch(/are not signed.*2 run/s);
-    await machine().build(root, `${to}${sign}`);
-    const taken = await machine().wiac(build, { env: { WIAC_CONFIG: config } });
+    await warmMachine().build(root, `${to}${sign}`);
+    const taken = await warmMachine().wiac(build, { env: { WIAC_CONFIG: config } });
     expect(taken.stderr).toContain('2 steps cached, 0 run');
     writeFileSync(config, JSON.stringify({ cache: { trustKey: file } }));
-    const wrong = await machine().wiac(build, { env: { WIAC_CONFIG: config } });
+    const wrong = await warmMachine().wiac(build, { env: { WIAC_CONFIG: config } });
     expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('cache.trustKey') });
   });
 
   test('nobody signs what others wrote', async () => {
     const { to, list } = localCache();
     const { sign } = keys();
-    await machine().build(job('foreign'), to);
-    await machine().build(job('own'), to + sign);
+    await warmMachine().build(job('foreign'), to);
+    await warmMachine().build(job('own'), to + sign);
     expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo own > /own']);
-    await machine().build(job('other'), to + keys().sign);
+    await warmMachine().build(job('other'), to + keys().sign);
     expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo other > /other']);
   });
 });
 
 test('cache gc keeps what was used last, and removes old blobs that nothing names', async () => {
   const { to, from, directory, list } = localCache();
-  const made = machine();
+  const made = warmMachine();
   for (const name of ['a', 'b', 'c']) await made.build(job(name), to);
   const before = list();
   expect(texts(before)).toHaveLength(4);
@@ -291,7 +297,7 @@ test('cache gc keeps what was used last, and removes old blobs that nothing name
     stdout: expect.stringMatching(/^2 of 4 entries removed, .* freed\n$/),
   });
   expect(list().entries).toHaveLength(2);
-  const { events } = await machine().build(job('c'), from);
+  const { events } = await warmMachine().build(job('c'), from);
   expect(warnings(events)).toEqual([]);
   expect((await made.wiac(['cache', 'gc', `type=local,dest=${directory}/none`])).exitCode).toBe(11);
 });
@@ -341,9 +347,9 @@ describe('a poisoned cache is not used, and does no harm', () => {
   ])('%s', async (_, change, message) => {
     const { to, from, directory } = localCache();
     const root = job('poison');
-    await machine().build(root, to);
+    await warmMachine().build(root, to);
     poison(directory, (text) => JSON.stringify(change(JSON.parse(text))));
-    const made = machine();
+    const made = warmMachine();
     const { events } = await made.build(root, from);
     // What an entry stands on does not count where its content is the same.
     const isFound = message === undefined;

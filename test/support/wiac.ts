@@ -106,23 +106,24 @@ export function machine(): Machine {
     });
     return { exitCode, stdout, stderr };
   };
-  return {
-    root,
-    wiac,
-    build: async (context, ...flags) => {
-      const { exitCode, stdout, stderr } = await wiac([
-        'build',
-        '--progress=json',
-        ...flags,
-        context,
-      ]);
-      if (exitCode !== 0) throw new Error(`build failed with ${exitCode}: ${stderr}`);
-      const events = stderr
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as BuildEvent);
-      return { lowerdirs: stdout.trimEnd(), events };
-    },
+  return { root, wiac, build: buildWith(wiac) };
+}
+
+/** Builds that must succeed, by what carries a command out. */
+export function buildWith(wiac: (args: readonly string[]) => Promise<Result>): Machine['build'] {
+  return async (context, ...flags) => {
+    const { exitCode, stdout, stderr } = await wiac([
+      'build',
+      '--progress=json',
+      ...flags,
+      context,
+    ]);
+    if (exitCode !== 0) throw new Error(`build failed with ${exitCode}: ${stderr}`);
+    const events = stderr
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as BuildEvent);
+    return { lowerdirs: stdout.trimEnd(), events };
   };
 }
 

@@ -1,0 +1,48 @@
+/** What the `wiac` command does, but for starting it: in this process. */
+import { plainSwitches } from '../../src/cli/declare/switches.js';
+import { createProgram } from '../../src/cli/program.js';
+import { reportError } from '../../src/cli/report.js';
+import { WiacError } from '../../src/util/errors.js';
+import type { Result } from './wiac.js';
+
+/** Gathers what is written to a stream. */
+function capture(stream: NodeJS.WriteStream): {
+  readonly text: () => string;
+  readonly end: () => void;
+} {
+  const { write } = stream;
+  let text = '';
+  stream.write = (chunk: string | Uint8Array) => {
+    text += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+    return true;
+  };
+  return {
+    text: () => text,
+    end: () => {
+      stream.write = write;
+    },
+  };
+}
+
+/**
+ * Carries out one command. What a container of `wiac run` writes is not in the result: that has the streams of
+ * this process.
+ * @throws what no message for users is made of
+ */
+export async function commandHere(...words: string[]): Promise<Result> {
+  const [stdout, stderr] = [capture(process.stdout), capture(process.stderr)];
+  let exitCode = 0;
+  try {
+    const program = createProgram((code) => {
+      exitCode = code;
+    }, words[0]);
+    await program.parseAsync(plainSwitches(program, words), { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof WiacError)) throw error;
+    exitCode = await reportError(error, words[0], 'text');
+  } finally {
+    stdout.end();
+    stderr.end();
+  }
+  return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
+}
