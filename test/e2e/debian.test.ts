@@ -9,17 +9,15 @@ import {
   copyFileSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { readTreeXattrs } from '../../src/fs/scan/tree-xattrs.js';
+import { debianArchive, PATIENT } from '../support/debian-archive.js';
 import { clone, exampleCommands } from '../support/examples.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
@@ -46,13 +44,10 @@ const STEPS = [
 let registry: Registry;
 let buildahStorage: string[];
 let base: string;
-/** Not tempDir(): base.tar is kept from one test to the next. */
-const kept = mkdtempSync(join(tmpdir(), 'wiac-debian-'));
+let archive: string;
 /** The commands of examples/debian: the one that makes the base, and what comes after it. */
 let bootstrap: string;
 let usage: string[];
-
-const PATIENT = `'--aptopt=Acquire::Retries "5"'`;
 
 const buildah = async (...args: string[]) =>
   (await execa('buildah', [...buildahStorage, ...args])).stdout.trim();
@@ -82,23 +77,15 @@ beforeAll(async () => {
   const context = join(root, 'context');
   mkdirSync(context);
   [bootstrap = '', ...usage] = exampleCommands('debian').trim().split('\n');
-  const example = clone();
-  // As the example makes it, with packages that have file capabilities and can be purged.
-  const more = `mmdebstrap --include=iputils-ping,tzdata ${PATIENT}`;
-  await execa('sh', ['-ec', bootstrap.replace(/^mmdebstrap/, more)], example);
-  const made = join(example.cwd, 'examples/debian/base.tar');
-  copyFileSync(made, join(context, 'base.tar'));
-  copyFileSync(made, join(kept, 'base.tar'));
+  archive = await debianArchive();
+  copyFileSync(archive, join(context, 'base.tar'));
   writeTree(context, { Dockerfile: 'FROM scratch\nADD base.tar /\nCMD ["sh"]\n' });
   base = `${registry.host}/debian:minbase`;
   await buildah('build', '--isolation', 'chroot', '-q', '-t', base, context);
   await buildah('push', '-q', '--tls-verify=false', base, `docker://${base}`);
 }, HOOK_MS);
 
-afterAll(() => {
-  rmSync(kept, { recursive: true });
-  return registry.stop();
-});
+afterAll(() => registry.stop());
 
 /** One line a file: all that there is to say of it but its time. */
 async function getTree(root: string): Promise<string[]> {
@@ -208,7 +195,7 @@ describe('examples', () => {
   test('debian does what its README says', async () => {
     expect(bootstrap).toMatch(/^mmdebstrap .* examples\/debian\/base\.tar$/);
     const example = clone();
-    copyFileSync(join(kept, 'base.tar'), join(example.cwd, 'examples/debian/base.tar'));
+    copyFileSync(archive, join(example.cwd, 'examples/debian/base.tar'));
     const { all } = await run(usage.join('\n'), example);
     expect(all).toMatch(/^a base of your own\n[a-z0-9]+$/m);
     expect(await run(`wiac why examples/debian`, example)).toMatchObject({

@@ -21,23 +21,20 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import fc from 'fast-check';
-import { compile } from '../../compile-native.js';
 import type { Operation } from '../../src/executor/local/operations.js';
 import { CLONE, encodeOperations, MS } from '../../src/executor/local/operations.js';
 import type { Frame } from '../../src/native/frames.js';
 import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from '../../src/native/frames.js';
 import { payloadReader } from '../../src/native/payload.js';
 import { readSurvey } from '../../src/native/read-xattrs.js';
+import { sanitizedBinary } from '../support/native-requests.js';
 import { tempDir } from '../support/wiac.js';
 
+const binary = sanitizedBinary();
 let directory: string;
-let binary: string;
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'wiac-sanitized-'));
-  binary = join(directory, 'wiac-sys');
-  const sanitizers = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-  expect(compile('cc', binary, sanitizers)).toBe(true);
+  directory = mkdtempSync(join(tmpdir(), 'wiac-protocol-'));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 

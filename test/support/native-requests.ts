@@ -1,25 +1,19 @@
 /** Requests to a build of wiac-sys for files, with AddressSanitizer and UndefinedBehaviorSanitizer. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect } from '@jest/globals';
-import { compile } from '../../compile-native.js';
+import { beforeAll, expect } from '@jest/globals';
 import type { Frame } from '../../src/native/frames.js';
 import { encodeFrame, frameReader, TELL } from '../../src/native/frames.js';
 import type { PayloadWriter } from '../../src/native/payload.js';
 import { payloadReader, payloadWriter } from '../../src/native/payload.js';
+import { madeOnce } from './made-once.js';
+
+const NAME = 'wiac-sys-sanitized';
 
 /** Compiles it before the tests of a file. @returns its path, which is there when they run */
 export function sanitizedBinary(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'wiac-sanitized-'));
-  const binary = join(directory, 'wiac-sys');
-  beforeAll(() => {
-    const sanitizers = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-    expect(compile('cc', binary, sanitizers)).toBe(true);
-  });
-  afterAll(() => rmSync(directory, { recursive: true }));
-  return binary;
+  beforeAll(() => madeOnce(NAME, [process.execPath, 'test/support/compile-sanitized.js']));
+  return join(process.cwd(), 'dist-checkpoints', NAME);
 }
 
 type Request = readonly [kind: number, payload: PayloadWriter | Buffer];
