@@ -7,8 +7,11 @@ import { describe, expect, test } from '@jest/globals';
 import { getDigest } from '../../src/oci/blob-digest.js';
 import { freePort, startRegistry } from '../support/registry.js';
 import { describeLayers } from '../support/tree.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent } from '../support/wiac.js';
-import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { context, dockerfile, ranSteps, tempDir } from '../support/wiac.js';
+
+const warmMachine = warmMachines();
 
 const LINES = ['RUN echo 1 > /one', 'RUN cat /one > /two', 'RUN cat /two > /three'];
 
@@ -66,7 +69,7 @@ function rewrite(cache: string, list: Json, change: Json = {}): void {
 async function writtenCache(root: string, ...attributes: string[]): Promise<string> {
   const cache = join(tempDir(), 'cache');
   const to = ['type=local', `dest=${cache}`, 'mode=max', ...attributes].join(',');
-  await machine().build(root, `--cache-to=${to}`);
+  await warmMachine().build(root, `--cache-to=${to}`);
   return cache;
 }
 
@@ -78,12 +81,12 @@ describe('a damaged cache', () => {
     const bytes = readFileSync(path);
     bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
     writeFileSync(path, bytes);
-    const made = machine();
+    const made = warmMachine();
     const { events, lowerdirs } = await made.build(root, `--cache-from=type=local,src=${cache}`);
     expect(warnings(events)).toEqual([expect.stringContaining('is damaged: its digest is')]);
     expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
     expect(ranSteps(events)).toContain('RUN cat /one > /two');
-    const right = await machine().build(root);
+    const right = await warmMachine().build(root);
     expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(right.lowerdirs));
     // Nothing of the damaged layer stayed: the next build has all it needs.
     const again = await made.build(root);
@@ -99,7 +102,7 @@ describe('a damaged cache', () => {
     const { list } = openLayout(cache);
     rowOf(list, ONE).layer.blob = rowOf(list, TWO).layer.blob;
     rewrite(cache, list);
-    const { events } = await machine().build(root, `--cache-from=type=local,src=${cache}`);
+    const { events } = await warmMachine().build(root, `--cache-from=type=local,src=${cache}`);
     expect(warnings(events)).toEqual([expect.stringContaining('has the diffID')]);
     expect(ranSteps(events)).toContain('RUN echo 1 > /one');
   });
@@ -107,14 +110,14 @@ describe('a damaged cache', () => {
   test('a layer that is missing: the second source has it', async () => {
     const root = threeSteps();
     const [first, second] = [await writtenCache(root), join(tempDir(), 'cache')];
-    const other = machine();
+    const other = warmMachine();
     await other.build(
       root,
       `--cache-from=type=local,src=${first}`,
       `--cache-to=type=local,dest=${second}`,
     );
     rmSync(blob(first, rowOf(openLayout(first).list, THREE).layer.blob.digest));
-    const { events } = await machine().build(
+    const { events } = await warmMachine().build(
       root,
       `--cache-from=type=local,src=${first}`,
       `--cache-from=type=local,src=${second}`,
@@ -151,7 +154,7 @@ describe('a damaged cache', () => {
     const root = threeSteps();
     const cache = await writtenCache(root);
     rewrite(cache, change(openLayout(cache).list) as Json);
-    const { events } = await machine().build(root, `--cache-from=type=local,src=${cache}`);
+    const { events } = await warmMachine().build(root, `--cache-from=type=local,src=${cache}`);
     expect(warnings(events)).toEqual([expect.stringContaining(message)]);
     expect(ranSteps(events)).toHaveLength(4);
   });
@@ -161,7 +164,7 @@ describe('a cache that is not there', () => {
   test('a registry that is down: one line on stderr; required=true makes it an error', async () => {
     const root = threeSteps();
     const reference = `127.0.0.1:${await freePort()}/cache`;
-    const made = machine();
+    const made = warmMachine();
     const built = await made.wiac(['build', '--progress=plain', '--cache-from', reference, root]);
     expect(built.exitCode).toBe(0);
     expect(built.stderr.match(/is not used/g)).toHaveLength(1);
@@ -169,7 +172,7 @@ describe('a cache that is not there', () => {
     const flag = `--cache-from=type=registry,ref=${reference},required=true`;
     // A build that needs nothing from it does not even ask.
     expect((await made.wiac(['build', flag, root])).exitCode).toBe(0);
-    const refused = await machine().wiac(['build', flag, root]);
+    const refused = await warmMachine().wiac(['build', flag, root]);
     expect(refused).toMatchObject({ exitCode: 11, stdout: '' });
     expect(refused.stderr).toContain('no connection to registry');
   });
@@ -177,7 +180,7 @@ describe('a cache that is not there', () => {
   test('a registry that goes down between the entries and the layers', async () => {
     const registry = await startRegistry();
     const reference = `${registry.host}/cache`;
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = context({ Dockerfile: dockerfile(...LINES, 'RUN sleep 1'), later: '' });
     await a.build(root, `--cache-to=type=registry,ref=${reference},mode=max`);
     // Hits need no layer; the step that runs after them needs all.
@@ -198,11 +201,15 @@ describe('a cache that is not there', () => {
     const root = threeSteps();
     const reference = `127.0.0.1:${await freePort()}/cache`;
     const flag = `--cache-to=type=registry,ref=${reference},ignore-error=true`;
-    const { events } = await machine().build(root, flag);
+    const { events } = await warmMachine().build(root, flag);
     expect(warnings(events)).toEqual([expect.stringContaining('was not written')]);
     const file = join(root, 'file');
     writeFileSync(file, '');
-    const refused = await machine().wiac(['build', `--cache-to=type=local,dest=${file}/x`, root]);
+    const refused = await warmMachine().wiac([
+      'build',
+      `--cache-to=type=local,dest=${file}/x`,
+      root,
+    ]);
     expect(refused.exitCode).toBe(11);
     expect(refused.stderr).toContain('cannot write');
   });
@@ -223,29 +230,29 @@ describe('signatures', () => {
     const root = threeSteps();
     const cache = await writtenCache(root, `sign-key=${mine.secret}`);
     const from = `--cache-from=type=local,src=${cache},trust-key=`;
-    const right = await machine().build(root, `${from}${other.open},trust-key=${mine.open}`);
+    const right = await warmMachine().build(root, `${from}${other.open},trust-key=${mine.open}`);
     expect({ ran: ranSteps(right.events), said: warnings(right.events) }).toEqual({
       ran: [],
       said: [],
     });
-    const stranger = await machine().build(root, `${from}${other.open}`);
+    const stranger = await warmMachine().build(root, `${from}${other.open}`);
     expect(warnings(stranger.events)).toEqual([expect.stringContaining('key that is trusted')]);
     expect(ranSteps(stranger.events)).toHaveLength(4);
-    const refused = await machine().wiac(['build', `${from}${other.open},required=true`, root]);
+    const refused = await warmMachine().wiac(['build', `${from}${other.open},required=true`, root]);
     expect(refused).toMatchObject({ exitCode: 11, stdout: '' });
     // The signature is over every byte of the list.
     const { list } = openLayout(cache);
     rewrite(cache, { ...list, entries: list.entries.slice(1) });
-    const changed = await machine().build(root, `${from}${mine.open}`);
+    const changed = await warmMachine().build(root, `${from}${mine.open}`);
     expect(warnings(changed.events)).toEqual([expect.stringContaining('key that is trusted')]);
     rewrite(cache, list, { annotations: {} });
-    const unsigned = await machine().build(root, `${from}${mine.open}`);
+    const unsigned = await warmMachine().build(root, `${from}${mine.open}`);
     expect(warnings(unsigned.events)).toEqual([expect.stringContaining('are not signed')]);
   });
 
   test('in an image and in an exported file as well', async () => {
     const { secret, open } = keyPair();
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = threeSteps();
     await a.build(root, '-t', 'app', `--cache-to=type=inline,sign-key=${secret}`);
     const layout = join(tempDir(), 'layout');
@@ -254,10 +261,10 @@ describe('signatures', () => {
     expect(ranSteps((await b.build(root, from)).events)).toEqual([]);
     const file = join(tempDir(), 'cache.tar');
     await a.wiac(['cache', 'export', '--sign-key', secret, file]);
-    const imported = await machine().wiac(['cache', 'import', '--trust-key', open, file]);
+    const imported = await warmMachine().wiac(['cache', 'import', '--trust-key', open, file]);
     expect(imported.stdout).toBe('imported 4 entries, 4 layers\n');
     const other = keyPair();
-    const refused = await machine().wiac(['cache', 'import', '--trust-key', other.open, file]);
+    const refused = await warmMachine().wiac(['cache', 'import', '--trust-key', other.open, file]);
     expect(refused).toMatchObject({ exitCode: 11, stdout: '' });
   });
 
@@ -266,7 +273,7 @@ describe('signatures', () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }));
     const flag = `--cache-to=type=inline,sign-key=${file}`;
-    const { exitCode, stderr } = await machine().wiac(['build', flag, threeSteps()]);
+    const { exitCode, stderr } = await warmMachine().wiac(['build', flag, threeSteps()]);
     expect(exitCode).toBe(2);
     expect(stderr).toContain('openssl genpkey -algorithm ed25519');
   });
@@ -282,7 +289,7 @@ test('secrets, values of variables and credentials of URLs are in no file of a c
   });
   const secret = join(tempDir(), 'key');
   writeFileSync(secret, 'the-secret-itself');
-  const made = machine();
+  const made = warmMachine();
   const cache = join(tempDir(), 'cache');
   await made.build(
     root,
@@ -299,7 +306,7 @@ test('secrets, values of variables and credentials of URLs are in no file of a c
   for (const text of files)
     expect(text).not.toMatch(/the-secret-itself|the-token-itself|the-password/);
   // Who has the same values finds the entries all the same.
-  const again = await machine().build(
+  const again = await warmMachine().build(
     root,
     `--secret=id=key,src=${secret}`,
     '--build-arg=TOKEN=the-token-itself',
@@ -319,7 +326,7 @@ test.each([
   ['--cache-from=No/Name', 'repository names are lower case'],
   ['--cache-from=type=registry,ref="a', 'misplaced double quote'],
 ])('%s is refused', async (flag, message) => {
-  const { exitCode, stderr } = await machine().wiac(['build', flag, tempDir()], {
+  const { exitCode, stderr } = await warmMachine().wiac(['build', flag, tempDir()], {
     env: { AWS_ACCESS_KEY_ID: '' },
   });
   expect([2, 9, 11]).toContain(exitCode);
@@ -327,14 +334,14 @@ test.each([
 });
 
 test('an exported file that is cut off within a member is refused, whatever is left of it', async () => {
-  const a = machine();
+  const a = warmMachine();
   await a.build(threeSteps());
   const file = join(tempDir(), 'cache.tar');
   await a.wiac(['cache', 'export', file]);
   const bytes = readFileSync(file);
   for (const part of [0.3, 0.6]) {
     writeFileSync(file, bytes.subarray(0, bytes.length * part));
-    const { exitCode, stderr } = await machine().wiac(['cache', 'import', file]);
+    const { exitCode, stderr } = await warmMachine().wiac(['cache', 'import', file]);
     expect(stderr).toMatch(/^wiac: cannot read the archive .*: Unexpected end of data\n/);
     expect(exitCode).toBe(11);
   }

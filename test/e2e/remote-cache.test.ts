@@ -6,8 +6,11 @@ import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { startS3 } from '../support/s3.js';
 import { describeLayers } from '../support/tree.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
-import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { context, dockerfile, getOutput, ranSteps, tempDir } from '../support/wiac.js';
+
+const warmMachine = warmMachines();
 
 let registry: Registry;
 beforeAll(async () => {
@@ -49,7 +52,7 @@ function getLayers({ root }: Machine): string[] {
 
 describe('type=local', () => {
   test('no step runs, only layers of the result are fetched, and the files are the same', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = twoStages();
     const cache = join(tempDir(), 'cache');
     const made = await a.build(root, `--cache-to=type=local,dest=${cache},mode=max`);
@@ -73,7 +76,7 @@ describe('type=local', () => {
   });
 
   test('mode=min: nothing runs, not even the stage that is copied from, whatever it would make', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = context({
       Dockerfile: [
         dockerfile('RUN head -c 100 /dev/urandom | sha256sum > /unique').replace(
@@ -99,18 +102,20 @@ describe('type=local', () => {
   });
 
   test('mode=min: a step above one that has to run finds what the result holds', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = twoStages();
     const cache = join(tempDir(), 'cache');
     await a.build(root, `--cache-to=type=local,dest=${cache}`);
     const from = `--cache-from=type=local,src=${cache}`;
     expect(ranSteps((await b.build(root, from)).events)).toEqual([]);
     writeFileSync(join(root, 'Dockerfile'), `${TWO_STAGES}RUN echo more > /more\n`);
-    expect(ranSteps((await machine().build(root, from)).events)).toEqual(['RUN echo more > /more']);
+    expect(ranSteps((await warmMachine().build(root, from)).events)).toEqual([
+      'RUN echo more > /more',
+    ]);
   });
 
   test('a step that has to run gets the files that it needs, and no others', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = twoStages();
     const cache = join(tempDir(), 'cache');
     await a.build(root, `--cache-to=type=local,dest=${cache},mode=max`);
@@ -131,7 +136,7 @@ describe('type=local', () => {
   });
 
   test('a step that made the same files elsewhere ends the difference (content key)', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = context({ Dockerfile: dockerfile('RUN echo 1 > /one', 'RUN cat /one > /two') });
     const cache = join(tempDir(), 'cache');
     await a.build(root, `--cache-to=type=local,dest=${cache},mode=max`);
@@ -148,7 +153,7 @@ describe('type=local', () => {
   });
 
   test('what was only looked at is passed on: a third machine runs nothing either', async () => {
-    const [a, b, c] = [machine(), machine(), machine()];
+    const [a, b, c] = [warmMachine(), warmMachine(), warmMachine()];
     const root = twoStages();
     const [first, second] = [join(tempDir(), 'first'), join(tempDir(), 'second')];
     await a.build(root, `--cache-to=type=local,dest=${first},mode=max`);
@@ -164,7 +169,7 @@ describe('type=local', () => {
   });
 
   test('several sources: each gives what it has; several targets: each gets all', async () => {
-    const [a, b, c] = [machine(), machine(), machine()];
+    const [a, b, c] = [warmMachine(), warmMachine(), warmMachine()];
     const cache = (name: string) => `type=local,dest=${join(place, name)}`;
     const from = (name: string) => `--cache-from=type=local,src=${join(place, name)}`;
     const place = tempDir();
@@ -182,7 +187,7 @@ describe('type=local', () => {
 
 describe('type=registry', () => {
   test('a base image of a stage that is only copied from is not fetched', async () => {
-    const [base, a, b] = [machine(), machine(), machine()];
+    const [base, a, b] = [warmMachine(), warmMachine(), warmMachine()];
     await base.build(context({ Dockerfile: dockerfile('RUN echo base > /base') }), '-t', 'base');
     const reference = `${registry.host}/base:1`;
     expect((await base.wiac(['push', 'base', reference])).exitCode).toBe(0);
@@ -216,7 +221,7 @@ describe('type=registry', () => {
   });
 
   test('type=inline: the image is its own cache', async () => {
-    const [a, b] = [machine(), machine()];
+    const [a, b] = [warmMachine(), warmMachine()];
     const root = context({ Dockerfile: dockerfile('RUN echo made > /made', 'ENV A=b') });
     const made = await a.build(root, '-t', 'app', '--cache-to=type=inline');
     const reference = `${registry.host}/app:1`;
@@ -227,7 +232,7 @@ describe('type=registry', () => {
     );
     expect(ranSteps(events)).toEqual([]);
     expect(await describeLayers(lowerdirs)).toEqual(await describeLayers(made.lowerdirs));
-    const without = await machine().build(root, `--cache-from=${registry.host}/base:1`);
+    const without = await warmMachine().build(root, `--cache-from=${registry.host}/base:1`);
     expect(warnings(without.events)).toEqual([
       expect.stringContaining('neither a cache nor an image'),
     ]);
@@ -246,7 +251,7 @@ describe('an image made of what another machine made', () => {
 
   test.each(['gzip', 'zstd'])('has the same digest (%s)', async (form) => {
     const root = twoStages();
-    const [a, b, c] = [machine(), machine(), machine()];
+    const [a, b, c] = [warmMachine(), warmMachine(), warmMachine()];
     const cache = join(tempDir(), 'cache');
     const digest = await getDigest(a, root, form, `--cache-to=type=local,dest=${cache},mode=max`);
     expect(await getDigest(b, root, form, `--cache-from=type=local,src=${cache}`)).toBe(digest);
@@ -264,7 +269,7 @@ describe('an image made of what another machine made', () => {
 test('type=s3: signed requests, settings from the environment', async () => {
   const s3 = await startS3();
   try {
-    const [a, b, c] = [machine(), machine(), machine()];
+    const [a, b, c] = [warmMachine(), warmMachine(), warmMachine()];
     const root = twoStages();
     const { endpoint, bucket, region, accessKeyId, secretAccessKey } = s3;
     const place = `type=s3,bucket=${bucket},region=${region},endpoint_url=${endpoint},prefix=ci (1)/it's,name=main`;
@@ -288,7 +293,7 @@ test('type=s3: signed requests, settings from the environment', async () => {
       `--cache-from=${place},access_key_id=x,secret_access_key=y`,
     );
     expect(warnings(stranger.events)).toEqual([expect.stringContaining('InvalidAccessKeyId')]);
-    const wrong = await machine().build(
+    const wrong = await warmMachine().build(
       root,
       `--cache-from=${place},access_key_id=${accessKeyId},secret_access_key=y`,
     );
@@ -300,7 +305,7 @@ test('type=s3: signed requests, settings from the environment', async () => {
 });
 
 test('cache export and import: the whole store in a file', async () => {
-  const [a, b] = [machine(), machine()];
+  const [a, b] = [warmMachine(), warmMachine()];
   const root = twoStages();
   const made = await a.build(root);
   const file = join(tempDir(), 'cache.tar');
@@ -320,7 +325,7 @@ test('cache export and import: the whole store in a file', async () => {
 });
 
 test('why compares with what was imported as far as it is known; verify finds no damage in it', async () => {
-  const [a, b, c] = [machine(), machine(), machine()];
+  const [a, b, c] = [warmMachine(), warmMachine(), warmMachine()];
   const root = context({
     Dockerfile: dockerfile('COPY d /d', 'ARG V', 'RUN echo value > /v'),
     'd/file': 'one',
