@@ -12,12 +12,12 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from './d
  * the same inputs), so that an entry of an older wiac is never taken for one of this. Each kind by
  * itself: a RUN on the same files as before is still found, by its content key.
  */
-const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
-  copy: 5,
+export const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
+  copy: 6,
   fetch: 3,
-  run: 2,
+  run: 3,
   workdir: 2,
-  squash: 1,
+  squash: 2,
 };
 
 /** A source of a COPY after wildcards were resolved, digested. */

@@ -26,7 +26,7 @@ import { recoverStore } from './recovery/recovery.js';
 import { isUpgradable, upgradeStore } from './recovery/upgrade.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 4;
+export const FORMAT_VERSION = 5;
 
 /** An open store. */
 export interface Store {

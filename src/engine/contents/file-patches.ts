@@ -1,5 +1,4 @@
 /** What small text files differ in, as git shows it. */
-
 import { formatPatch, structuredPatch } from 'diff';
 import type { FileChange, ShownFile } from '../../fs/layer/diff-stacks.js';
 import type { Stack } from '../../fs/layer/stack.js';

@@ -1,5 +1,4 @@
 /** The last work on an unpacked layer, after the end of its archive. */
-
 import { linkSync, lstatSync } from 'node:fs';
 import type { ByteString } from '../../oci/tar/entry.js';
 import { fromByteString } from '../../util/byte-string.js';

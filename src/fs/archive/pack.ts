@@ -1,5 +1,4 @@
 /** Layer directories into layer archives (OCI image-spec, layer.md), merged trees into plain ones. */
-
 import { readlinkSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { paxBlocks, putHeader } from '../../oci/tar/encode.js';

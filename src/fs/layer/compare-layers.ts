@@ -1,5 +1,4 @@
 /** Two layers file by file: what one has and the other has not, or has in another way. */
-
 import { closeSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { toByteString } from '../../util/byte-string.js';

@@ -1,5 +1,4 @@
 /** Copies files into a layer. Regular files are copied by wiac-sys, the few others here. */
-
 import { closeSync, fchmodSync, fchownSync, fstatSync, futimesSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { toByteString } from '../../util/byte-string.js';

@@ -1,5 +1,4 @@
 /** Makes one layer of several, which shows above the layers below them what the several show. */
-
 import { fstatSync } from 'node:fs';
 import { posix } from 'node:path';
 import { toByteString } from '../../util/byte-string.js';

@@ -14,7 +14,7 @@ const FORMER_NOTE = 'record.';
 
 /** Can a store of that version be brought up to date? */
 export function isUpgradable(version: number): boolean {
-  return version === 2 || version === 3;
+  return version === 2 || version === 3 || version === 4;
 }
 
 /** Pids of processes that have the index open: version 2 knows no other sign of life, and lmdb knows it of all. */
@@ -40,17 +40,19 @@ function writeRecords({ files, layers, remoteLayers, steps, images, names }: Cac
 }
 
 /**
- * Digests of version 2 say nothing of names of one file (hard links): a layer with such names would
- * be taken for one without, and verify would call it damaged. They are computed again when need be.
+ * Digests of version 2 say nothing of names of one file (hard links), and up to version 4 two names, or two targets of
+ * links, could be the same text where they are not UTF-8: a layer would be taken for another one, and verify would call
+ * it damaged. They are computed again when need be.
  */
 function forgetDigests({ layers }: CacheIndex): void {
   for (const { key, value } of [...layers.getRange()])
-    if (value.digest !== undefined) layers.putSync(key, { ...value, digest: undefined });
+    if (value.digest !== undefined || value.tree !== undefined)
+      layers.putSync(key, { ...value, digest: undefined, tree: undefined });
 }
 
 /**
- * Upgrades a store of version 2, which has no records and no FIFOs, or 3, which keeps leases in the index
- * and a note for each record; the caller has the index lock and writes the new version after it.
+ * Upgrades a store of version 2, which has no records and no FIFOs, 3, which keeps leases in the index
+ * and a note for each record, or 4, whose digests are not used; the caller has the index lock and writes the new version after it.
  * Nothing that is cached is lost.
  * @throws StoreError when an earlier wiac is at work in it
  */
@@ -71,7 +73,7 @@ export async function upgradeStore(
   index.environment.openDB({ name: 'leases' }).clearSync();
   index.environment.transactionSync(() => {
     index.uses.clearSync();
-    if (version === 2) forgetDigests(index);
+    forgetDigests(index);
     writeRecords(index);
   });
   index.files.committed();
