@@ -14,6 +14,8 @@ static const struct {
     {"open_tree", SYS_open_tree},
     {"move_mount", SYS_move_mount},
     {"mount_setattr", SYS_mount_setattr},
+    {"fspick", SYS_fspick},
+    {"fsconfig", SYS_fsconfig},
     {"pidfd_open", SYS_pidfd_open},
     {"close_range", SYS_close_range},
 };

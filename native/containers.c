@@ -16,6 +16,7 @@
 #include "message.h"
 #include "operations.h"
 #include "process.h"
+#include "seal.h"
 #include "survey.h"
 
 // To look at so many files keeps other containers waiting for some milliseconds.
@@ -41,9 +42,11 @@ static const char *danger;
 
 void refuse_containers(const char *reason) { danger = reason; }
 
-static void tell_failure(uint32_t id, const char *what, int error) {
+// waits: one that was to wait for the rest of its operations can be begun again when they are known
+static void tell_failure(uint32_t id, bool waits, const char *what, int error) {
     char status[STATUS_BYTES / 2];
-    int length = snprintf(status, sizeof status, "setup: %s: %s", what, get_reason(error));
+    const char *stage = waits ? "early" : "setup";
+    int length = snprintf(status, sizeof status, "%s: %s: %s", stage, what, get_reason(error));
     tell_ended(id, 125, status, length, NULL, 0);
 }
 
@@ -81,14 +84,25 @@ static void pass_rest_on(struct container *container) {
 }
 
 // What cannot be looked at here, wiac looks at itself, and says what is wrong.
-static void tell_survey(const struct container *container, uint32_t code, const char *status,
-                        size_t length) {
+static void tell_survey(const struct container *container, const struct end *end) {
     struct answer survey = {.id = container->id};
-    bool done = container->written != NULL && length == 0 &&
+    bool done = container->written != NULL && end->length == 0 &&
                 survey_tree(&survey, container->written, RESERVED, MOST_SURVEYED);
-    tell_ended(container->id, code, status, length, survey.bytes, done ? survey.length : 0);
+    tell_ended(container->id, end->code, end->status, end->length, survey.bytes,
+               done ? survey.length : 0);
     free(survey.bytes);
     if (chdir("/") == -1) _exit(1);
+}
+
+// A process outside of the container may have got its files by a socket, and would change them when
+// wiac has read them. A mount that was not made yet has none.
+static void keep_as_they_are(struct end *end) {
+    if (end->root == -1) return;
+    if (end->length == 0 && !seal(end->root)) {
+        const char *kind = errno == EBUSY ? "held" : "files";
+        end->length = snprintf(end->status, sizeof end->status, "%s: %s", kind, get_reason(errno));
+    }
+    close(end->root);
 }
 
 static void on_end(struct watch *watch) {
@@ -97,10 +111,10 @@ static void on_end(struct watch *watch) {
     if (container->output.descriptor != -1) pass_rest_on(container);
     close_output(container);
     remove_watch(&container->process);
-    char status[STATUS_BYTES];
-    uint32_t code;
-    size_t length = end_child(&container->child, status, sizeof status, &code);
-    tell_survey(container, code, status, length);
+    struct end end;
+    end_child(&container->child, &end);
+    keep_as_they_are(&end);
+    tell_survey(container, &end);
     for (struct container **at = &containers; *at != NULL; at = &(*at)->next) {
         if (*at != container) continue;
         *at = container->next;
@@ -139,18 +153,24 @@ static void begin_container(uint32_t id, struct operations *list) {
     struct operation clone;
     bool has_first = next_operation(list, &clone);
     if (has_first && strcmp(clone.name, "share-mounts") == 0) {
-        if (!isolate_mounts()) return tell_failure(id, "unshare", errno);
+        if (!isolate_mounts()) return tell_failure(id, false, "unshare", errno);
         has_first = next_operation(list, &clone);
     }
     if (!has_first || strcmp(clone.name, "clone") != 0 || clone.count < 1)
-        return tell_failure(id, "the list does not begin with clone", EINVAL);
+        return tell_failure(id, false, "the list does not begin with clone", EINVAL);
+    bool waits = get_operand(&clone, 3) != NULL;
     int ends[2];
-    if (!make_output_pipe(ends)) return tell_failure(id, "pipe", errno);
+    if (!make_output_pipe(ends)) return tell_failure(id, waits, "pipe", errno);
     struct child child;
     const char *directory = get_operand(&clone, 2);
     char *written = directory != NULL ? strdup(directory) : NULL;
-    bool done =
-        begin_child(&child, list, number(clone.operands[0]), get_operand(&clone, 1), ends[1]);
+    struct beginning how = {
+        .namespaces = number(clone.operands[0]),
+        .group = get_operand(&clone, 1),
+        .output = ends[1],
+        .waits = waits,
+    };
+    bool done = begin_child(&child, list, &how);
     int error = errno;
     close(ends[1]);
     if (done) {
@@ -159,26 +179,41 @@ static void begin_container(uint32_t id, struct operations *list) {
     }
     close(ends[0]);
     free(written);
-    tell_failure(id, "clone", error);
+    tell_failure(id, waits, "clone", error);
 }
 
 static void on_run(uint32_t id, uint8_t *payload, size_t length) {
     if (danger != NULL) return tell_ended(id, 125, danger, strlen(danger), NULL, 0);
     struct operations list;
     if (!split_operations((char *)payload, length, &list))
-        return tell_failure(id, "the operations are no list", EINVAL);
+        return tell_failure(id, false, "the operations are no list", EINVAL);
     char **fields = list.fields;
     begin_container(id, &list);
     free(fields);
 }
 
-// One that has ended meanwhile gets nothing.
+// NULL for one that has ended meanwhile.
+static struct container *find_container(uint32_t id) {
+    struct container *found = containers;
+    while (found != NULL && found->id != id) found = found->next;
+    return found;
+}
+
 static void on_signal(uint32_t id, uint8_t *payload, size_t length) {
     uint32_t signal;
-    if (length != sizeof signal) return;
+    struct container *container = find_container(id);
+    if (container == NULL || length != sizeof signal) return;
     memcpy(&signal, payload, sizeof signal);
-    for (struct container *each = containers; each != NULL; each = each->next)
-        if (each->id == id) send_signal(&each->child, signal);
+    send_signal(&container->child, signal);
+}
+
+// What the container writes to, ended by NUL, then the rest of its operations.
+static void on_rest(uint32_t id, uint8_t *payload, size_t length) {
+    struct container *container = find_container(id);
+    const uint8_t *end = memchr(payload, '\0', length);
+    if (container == NULL || container->child.rest == -1 || end == NULL) return;
+    if (payload[0] != '\0') container->written = strdup((char *)payload);
+    send_rest(&container->child, end + 1, payload + length - (end + 1));
 }
 
 void kill_containers(void) {
@@ -188,4 +223,4 @@ void kill_containers(void) {
 }
 
 const struct request_type CONTAINER_REQUESTS[] = {
-    {ASK_RUN, on_run}, {ASK_SIGNAL, on_signal}, {0, NULL}};
+    {ASK_RUN, on_run}, {ASK_SIGNAL, on_signal}, {ASK_REST, on_rest}, {0, NULL}};

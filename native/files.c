@@ -26,7 +26,7 @@ static const struct {
     {ASK_SPREAD, spread_tree}, {ASK_TYPES, probe_types}, {ASK_STATS, list_stats},
     {ASK_DIGESTS, list_digests}, {ASK_FILL, fill_directories},
     {ASK_LIST, list_directories}, {ASK_FIFOS, make_fifos},
-    {ASK_REMOVE, remove_trees},
+    {ASK_REMOVE, remove_trees}, {ASK_SYNC_TREES, sync_trees},
 };
 
 struct job {
@@ -182,6 +182,8 @@ static void give_to_threads(struct job *job) {
 int serve_files(int input, int output_descriptor) {
     output = output_descriptor;
     signal(SIGPIPE, SIG_IGN);
+    // A file that may not grow any more (ulimit -f) is an error, which wiac tells.
+    signal(SIGXFSZ, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (chdir("/") == -1) return 1;
     void *isolated = unshare(CLONE_FS) == 0 ? &queue : NULL;

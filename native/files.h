@@ -57,7 +57,7 @@ void tell_malformed(struct answer *answer);
 typedef void files_handler(struct request *request, struct answer *answer);
 
 files_handler list_stats, list_directories, list_xattrs, list_digests, fill_directories, walk_tree, set_attributes, link_trees,
-    copy_tree, sync_files, spread_tree, probe_types, make_fifos, remove_trees;
+    copy_tree, sync_files, sync_trees, spread_tree, probe_types, make_fifos, remove_trees;
 
 // Carries out requests that come over `input` until its end. Returns the exit code.
 int serve_files(int input, int output);

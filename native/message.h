@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 // The two programs come from one package; this tells those apart that do not.
-#define PROTOCOL "3"
+#define PROTOCOL "4"
 
 enum { SOCKET = 3, HEADER_BYTES = 9, MAX_PAYLOAD = 256 << 20 };
 
@@ -21,6 +21,9 @@ enum request_kind {
     ASK_RUN = 2,
     // Payload: number of a signal (4 bytes), for the container that the request's number names.
     ASK_SIGNAL = 3,
+    // For the container that the request's number names, which waits for it. Payload: a directory that it
+    // writes to, or nothing, ended by NUL; then the rest of its operations.
+    ASK_REST = 4,
     // Those of files.h. Extended attributes of a list of files; and of a tree, with its measures.
     ASK_XATTRS = 16,
     ASK_TREE = 17,
@@ -41,6 +44,8 @@ enum request_kind {
     ASK_LIST = 27,
     ASK_FIFOS = 28,
     ASK_REMOVE = 29,
+    // Some files and trees of a file system.
+    ASK_SYNC_TREES = 30,
 };
 
 // What it is told.
@@ -48,8 +53,9 @@ enum reply_kind {
     TELL_VERSION = 1,
     // Bytes that the container's program has written.
     TELL_OUTPUT = 2,
-    // Payload: exit code (4 bytes), then why the program could not be started, if that is so, ended by
-    // NUL; then what survey.h puts together of the directory that was to be looked at, if that was done.
+    // Payload: exit code (4 bytes); why the program could not be started, or its files not be kept as they
+    // are, if that is so, ended by NUL; what survey.h puts together of the directory that was to be looked
+    // at, if that was done.
     TELL_ENDED = 3,
     // Payload: what is wrong with a request.
     TELL_REFUSED = 4,

@@ -78,16 +78,28 @@ bool do_mount_in(char **operands, size_t count) {
     return done;
 }
 
-// ROOT SOURCE PATH ATTRIBUTES
-bool do_bind_in(char **operands, size_t count) {
-    (void)count;
-    int tree = clone_tree(AT_FDCWD, operands[1], AT_RECURSIVE, number(operands[3]));
+// Attaches a mount at a path of the container, and closes its descriptor.
+static bool attach_inside(int tree, const char *root, const char *path) {
     if (tree == -1) return false;
-    int target = open_inside(operands[0], operands[2]);
+    int target = open_inside(root, path);
     if (target == -1) return discard(tree), false;
     bool done = attach(tree, target);
     discard(target);
     return done;
+}
+
+// ROOT SOURCE PATH ATTRIBUTES
+bool do_bind_in(char **operands, size_t count) {
+    (void)count;
+    int tree = clone_tree(AT_FDCWD, operands[1], AT_RECURSIVE, number(operands[3]));
+    return attach_inside(tree, operands[0], operands[2]);
+}
+
+// ROOT SOURCE PATH: a mount, with all that is mounted on it.
+bool do_move_in(char **operands, size_t count) {
+    (void)count;
+    int tree = open(operands[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return attach_inside(tree, operands[0], operands[2]);
 }
 
 // PATH ATTRIBUTES

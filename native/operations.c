@@ -13,18 +13,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool split_operations(char *payload, size_t length, struct operations *list) {
-    if (length == 0 || payload[length - 1] != '\0') return false;
+size_t count_fields(const char *payload, size_t length) {
+    if (length == 0 || payload[length - 1] != '\0') return 0;
     size_t count = 0;
     for (size_t at = 0; at < length; at++) count += payload[at] == '\0';
-    // One more: the arguments of a program end with NULL.
-    list->fields = calloc(count + 1, sizeof *list->fields);
-    if (list->fields == NULL) return false;
-    list->count = count;
+    return count;
+}
+
+void fill_fields(char *payload, size_t count, char **fields) {
     for (size_t index = 0; index < count; index++) {
-        list->fields[index] = payload;
+        fields[index] = payload;
         payload += strlen(payload) + 1;
     }
+}
+
+bool split_operations(char *payload, size_t length, struct operations *list) {
+    list->count = count_fields(payload, length);
+    if (list->count == 0) return false;
+    // One more: the arguments of a program end with NULL.
+    list->fields = calloc(list->count + 1, sizeof *list->fields);
+    if (list->fields == NULL) return false;
+    fill_fields(payload, list->count, list->fields);
+    list->waits = false;
     return true;
 }
 
@@ -81,9 +91,10 @@ static const char *culprit;
 void blame(const char *path) { culprit = path; }
 
 // Only the names of what failed: env and write hold secrets, which never belong in a message.
-size_t describe_failure(char text[STATUS_BYTES], const struct operation *operation, int error) {
+size_t describe_failure(char text[STATUS_BYTES], const struct operations *list,
+                        const struct operation *operation, int error) {
     size_t length = 0;
-    add_text(text, &length, "setup: ", operation->name);
+    add_text(text, &length, list->waits ? "early: " : "setup: ", operation->name);
     bool is_secret = strcmp(operation->name, "env") == 0 || strcmp(operation->name, "write") == 0;
     if (culprit != NULL) add_text(text, &length, " ", culprit);
     for (size_t index = 0; index < operation->count && !is_secret && culprit == NULL; index++)
@@ -235,6 +246,7 @@ static const struct {
     {"env", 0, do_env},
     {"exec", 1, do_exec},
     {"fork", 0, do_fork},
+    {"hand-over", 1, do_hand_over},
     {"hostname", 1, do_hostname},
     {"join-cgroup", 1, do_join_cgroup},
     {"join-network", 1, do_join_network},
@@ -246,6 +258,7 @@ static const struct {
     {"mount", 5, do_mount},
     {"mount-in", 6, do_mount_in},
     {"mount-point", 4, do_mount_point},
+    {"move-in", 3, do_move_in},
     {"names", 1, do_names},
     {"no-new-privileges", 0, do_no_new_privileges},
     {"null-input", 0, do_null_input},
@@ -254,7 +267,8 @@ static const struct {
     {"read-only", 2, do_read_only},
     {"restrict", 2, do_restrict},
     {"rlimit", 3, do_rlimit},
-    {"seccomp", 1, do_seccomp},
+    {"seccomp", 0, do_seccomp},
+    {"seccomp-filter", 1, do_seccomp_filter},
     {"session", 0, do_session},
     {"symlink", 2, do_symlink},
     {"umask", 1, do_umask},
@@ -278,8 +292,11 @@ bool perform(const struct operation *operation) {
 void carry_out(struct operations *list) {
     char text[STATUS_BYTES];
     struct operation operation;
-    while (next_operation(list, &operation))
-        if (!perform(&operation)) fail(text, describe_failure(text, &operation, errno), 125);
+    while (next_operation(list, &operation)) {
+        bool waits = strcmp(operation.name, "await") == 0;
+        if (waits ? await_rest(list) : perform(&operation)) continue;
+        fail(text, describe_failure(text, list, &operation, errno), 125);
+    }
     static const char none[] = "setup: the program has no exec";
     fail(none, sizeof none - 1, 125);
 }

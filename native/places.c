@@ -116,7 +116,9 @@ bool do_mount_point(char **operands, size_t count) {
     char *name = operands[2];
     for (char *slash; (slash = strchr(name, '/')) != NULL; name = slash + 1) {
         *slash = '\0';
-        if (!enter_name(name)) return false;
+        bool entered = enter_name(name);
+        *slash = '/';
+        if (!entered) return false;
     }
     struct stat found;
     if (lstat(name, &found) == -1) {

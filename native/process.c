@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -38,21 +39,25 @@ bool make_output_pipe(int ends[2]) {
 }
 
 // In the child: descriptors with the numbers of operations.h, and no others.
-static bool arrange_descriptors(int parent, int status, int output) {
+static bool arrange_descriptors(int parent, int status, int rest, int output) {
     if (output != -1)
         if (dup2(output, STDOUT_FILENO) == -1 || dup2(output, STDERR_FILENO) == -1) return false;
-    // Both may have the number of the other.
+    // Each may have the number of another one.
     int high_parent = fcntl(parent, F_DUPFD_CLOEXEC, FIRST_FREE);
     int high_status = fcntl(status, F_DUPFD_CLOEXEC, FIRST_FREE);
-    return dup3(high_status, STATUS, O_CLOEXEC) != -1 && dup3(high_parent, PARENT, O_CLOEXEC) != -1 &&
-           syscall(SYS_close_range, FIRST_FREE, ~0u, 0) == 0;
+    int high_rest = rest == -1 ? -1 : fcntl(rest, F_DUPFD_CLOEXEC, FIRST_FREE);
+    if (dup3(high_status, STATUS, O_CLOEXEC) == -1 || dup3(high_parent, PARENT, O_CLOEXEC) == -1)
+        return false;
+    if (rest != -1 && dup3(high_rest, REST, O_CLOEXEC) == -1) return false;
+    return syscall(SYS_close_range, rest == -1 ? REST : FIRST_FREE, ~0u, 0) == 0;
 }
 
-static void give_up(int status, const char *what) __attribute__((noreturn));
-static void give_up(int status, const char *what) {
+static void give_up(int status, const struct operations *list, const char *what)
+    __attribute__((noreturn));
+static void give_up(int status, const struct operations *list, const char *what) {
     struct operation operation = {.name = what};
     char text[STATUS_BYTES];
-    size_t length = describe_failure(text, &operation, errno);
+    size_t length = describe_failure(text, list, &operation, errno);
     if (write(status, text, length) == -1) _exit(125);
     _exit(125);
 }
@@ -83,33 +88,54 @@ static bool join_group(const char *group) {
     return do_join_cgroup(&operand, 1);
 }
 
-bool begin_child(struct child *child, struct operations *list, unsigned long namespaces,
-                 const char *group, int output) {
-    int ends[2], parent = syscall(SYS_pidfd_open, getpid(), 0);
+// The socket for its status, and the one for the rest of its operations if it waits for that. Of each, the
+// first end is ours.
+static bool make_ends(const struct beginning *how, int status[2], int rest[2]) {
+    rest[0] = rest[1] = -1;
+    int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    if (socketpair(AF_UNIX, type, 0, status) == -1) return false;
+    if (!how->waits || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, rest) == 0) return true;
+    close(status[0]);
+    close(status[1]);
+    return false;
+}
+
+// Of both at once; -1 is none.
+static void close_both(int first, int second) {
+    int error = errno;
+    close(first);
+    if (second != -1) close(second);
+    errno = error;
+}
+
+bool begin_child(struct child *child, struct operations *list, const struct beginning *how) {
+    int status[2], rest[2], parent = syscall(SYS_pidfd_open, getpid(), 0);
     if (parent == -1) return false;
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) return close(parent), false;
+    if (!make_ends(how, status, rest)) return close_both(parent, -1), false;
     // A copy of this process: the C library's fork has no namespaces. Its third operand is where the
     // child's descriptor is put, on all architectures.
-    child->number = group != NULL ? copy_into(group, namespaces, &child->descriptor) : -1;
+    const char *group = how->group;
+    child->number = group != NULL ? copy_into(group, how->namespaces, &child->descriptor) : -1;
     if (child->number != -1) group = NULL;
     else
         child->number =
-            syscall(SYS_clone, namespaces | CLONE_PIDFD | SIGCHLD, NULL, &child->descriptor, 0, 0);
-    int error = errno;
+            syscall(SYS_clone, how->namespaces | CLONE_PIDFD | SIGCHLD, NULL, &child->descriptor, 0, 0);
     if (child->number == 0) {
-        close(ends[0]);
-        if (!arrange_descriptors(parent, ends[1], output)) give_up(ends[1], "close_range");
+        list->waits = how->waits;
+        close_both(status[0], rest[0]);
+        if (!arrange_descriptors(parent, status[1], rest[1], how->output))
+            give_up(status[1], list, "close_range");
         take_signals();
-        if (!die_with_parent()) give_up(STATUS, "prctl");
-        if (group != NULL && !join_group(group)) give_up(STATUS, "join-cgroup");
+        if (!die_with_parent()) give_up(STATUS, list, "prctl");
+        if (group != NULL && !join_group(group)) give_up(STATUS, list, "join-cgroup");
         carry_out(list);
     }
-    close(parent);
-    close(ends[1]);
-    child->status = ends[0];
+    close_both(parent, -1);
+    close_both(status[1], rest[1]);
+    child->status = status[0];
+    child->rest = rest[0];
     if (child->number != -1) return true;
-    close(ends[0]);
-    errno = error;
+    close_both(status[0], rest[0]);
     return false;
 }
 
@@ -124,15 +150,47 @@ void tell_ended(uint32_t id, uint32_t code, const char *status, size_t length, c
     tell_prepared(id, TELL_ENDED, size);
 }
 
-size_t end_child(struct child *child, char *status, size_t room, uint32_t *code) {
+// This process may open no more files. A root that nobody has is not made read-only.
+static void report_lost_root(struct end *end) {
+    end->length = snprintf(end->status, sizeof end->status, "files: %s", get_reason(EMFILE));
+}
+
+// Takes one message: a root, or a text.
+static bool take_message(int socket, struct end *end) {
+    int root;
+    char control[CMSG_SPACE(sizeof root)];
+    struct iovec text = {end->status, sizeof end->status};
+    struct msghdr message = {
+        .msg_iov = &text,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (length <= 0) return false;
+    if ((message.msg_flags & MSG_CTRUNC) != 0) return report_lost_root(end), true;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    end->length = header == NULL ? length : 0;
+    if (header == NULL || header->cmsg_type != SCM_RIGHTS) return true;
+    if (end->root != -1) close(end->root);
+    memcpy(&end->root, CMSG_DATA(header), sizeof root);
+    return true;
+}
+
+void end_child(struct child *child, struct end *end) {
     siginfo_t info = {0};
     while (waitid(P_PIDFD, child->descriptor, &info, WEXITED) == -1 && errno == EINTR) continue;
-    *code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+    end->code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+    end->length = 0;
+    end->root = -1;
     // The writing end is closed in all of the container's processes.
-    ssize_t length = read(child->status, status, room);
+    while (take_message(child->status, end)) continue;
+    // Whatever ended it, that was not its program's end.
+    if (child->rest != -1 && end->length == 0)
+        end->length = snprintf(end->status, sizeof end->status, "early: it ended while it waited");
     close(child->status);
     close(child->descriptor);
-    return length > 0 ? length : 0;
+    close_rest(child);
 }
 
 void send_signal(const struct child *child, int signal) {

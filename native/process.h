@@ -12,25 +12,50 @@ struct child {
     pid_t number;
     // Readable when it has ended.
     int descriptor;
-    // Why the program did not begin, if that is so.
+    // A socket: why the program did not begin, if that is so; the root that it handed over, if it did.
     int status;
+    // Where the rest of its operations goes; -1: it has all of them.
+    int rest;
+};
+
+// How it is cloned.
+struct beginning {
+    // Flags of clone(2).
+    unsigned long namespaces;
+    // Directory of the control group, of version 2, that it begins in; NULL for our own.
+    const char *group;
+    // Where its output and errors go; -1 for our own streams.
+    int output;
+    // The rest of its operations comes later, see `send_rest`.
+    bool waits;
 };
 
 // Clones a process that carries out operations.
-// namespaces: flags of clone(2)
-// group: directory of the control group, of version 2, that it begins in; NULL for our own
-// output: where its output and errors go; -1 for our own streams
-bool begin_child(struct child *child, struct operations *list, unsigned long namespaces,
-                 const char *group, int output);
+bool begin_child(struct child *child, struct operations *list, const struct beginning *how);
+
+// Sends the rest of its operations to a child that waits for it.
+void send_rest(struct child *child, const void *payload, uint32_t length);
+// A child that still waits ends then.
+void close_rest(struct child *child);
 
 // Tells wiac how a container ended: its exit code, and why the program did not begin, if that is so.
 // survey: what the directory holds that it wrote to, `surveyed` bytes
 void tell_ended(uint32_t id, uint32_t code, const char *status, size_t length, const void *survey,
                 size_t surveyed);
 
-// Waits for a child, and closes its descriptors. Its exit code is as a shell has it.
-// Text of `status`: what it wrote, without a NUL; returns the length.
-size_t end_child(struct child *child, char *status, size_t room, uint32_t *code);
+// How a child has ended.
+struct end {
+    // As a shell has it.
+    uint32_t code;
+    // What it wrote, without a NUL.
+    char status[STATUS_BYTES];
+    size_t length;
+    // Of what it could write to, to be closed; -1: it handed nothing over.
+    int root;
+};
+
+// Waits for a child, and closes its descriptors.
+void end_child(struct child *child, struct end *end);
 
 // SIGKILL when our parent ends. False when it has ended already.
 bool die_with_parent(void);

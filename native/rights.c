@@ -50,15 +50,23 @@ bool do_no_new_privileges(char **operands, size_t count) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
-// A struct sock_filter[] in hexadecimal digits. While we have a capability for it: else no program in
-// there could be setuid.
-bool do_seccomp(char **operands, size_t count) {
+static struct sock_filter filter[BPF_MAXINSNS];
+static size_t filter_length;
+
+// A struct sock_filter[] in hexadecimal digits.
+bool do_seccomp_filter(char **operands, size_t count) {
     (void)count;
-    size_t length = decode_hex(operands[0]);
-    static struct sock_filter filter[BPF_MAXINSNS];
-    if (length > sizeof filter) return errno = EINVAL, false;
-    __builtin_memcpy(filter, operands[0], length);
-    struct sock_fprog program = {.len = length / sizeof *filter, .filter = filter};
+    size_t bytes = decode_hex(operands[0]);
+    if (bytes > sizeof filter) return errno = EINVAL, false;
+    memcpy(filter, operands[0], bytes);
+    filter_length = bytes / sizeof *filter;
+    return true;
+}
+
+// While we have a capability for it: else no program in there could be setuid.
+bool do_seccomp(char **operands, size_t count) {
+    (void)operands, (void)count;
+    struct sock_fprog program = {.len = filter_length, .filter = filter};
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }
 

@@ -83,10 +83,10 @@ static size_t begin(struct operations *list, char status[STATUS_BYTES]) {
     struct operation operation;
     while (next_operation(list, &operation)) {
         bool is_clone = strcmp(operation.name, "clone") == 0 && operation.count >= 1;
-        bool done = is_clone ? begin_child(&program, list, number(operation.operands[0]),
-                                           get_operand(&operation, 1), -1)
-                             : perform_here(&operation);
-        if (!done) return describe_failure(status, &operation, errno);
+        struct beginning how = {.group = get_operand(&operation, 1), .output = -1};
+        if (is_clone) how.namespaces = number(operation.operands[0]);
+        bool done = is_clone ? begin_child(&program, list, &how) : perform_here(&operation);
+        if (!done) return describe_failure(status, list, &operation, errno);
         if (is_clone) return 0;
     }
     return snprintf(status, STATUS_BYTES, "setup: the list has no clone");
@@ -121,13 +121,13 @@ int run_program(char **argv, pid_t parent) {
     }
     catch_signals(parent);
     relay(program.descriptor);
-    uint32_t code;
-    length = end_child(&program, status, sizeof status, &code);
+    struct end end;
+    end_child(&program, &end);
     restore_terminal();
     if (lost_output() != 0) {
-        code = 125;
-        length = snprintf(status, sizeof status, "output: %s", get_reason(lost_output()));
+        end.code = 125;
+        end.length = snprintf(end.status, STATUS_BYTES, "output: %s", get_reason(lost_output()));
     }
-    tell_end(id, code, status, length);
+    tell_end(id, end.code, end.status, end.length);
     return 0;
 }

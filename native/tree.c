@@ -76,7 +76,7 @@ static void walk_root(struct answer *answer, int root, const char *prefix, bool 
     struct tree tree = {
         .answer = answer, .buffer = make_xattr_buffer(), .measures = measures, .most = UINT64_MAX};
     if (prefix[0] != 0) tree.prefix = prefix;
-    struct walk walk = {.visit = visit, .context = &tree, .may_vanish = true};
+    struct walk walk = {.visit = visit, .context = &tree, .may_vanish = true, .stays = true};
     if (walk_from(&walk, root)) {
         end_records(answer);
         put_measures(answer, &tree);

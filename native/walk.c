@@ -26,6 +26,8 @@ struct level {
 struct levels {
     struct level *items;
     size_t count, capacity;
+    // That of the root.
+    uint64_t mount;
     size_t path_capacity;
     char *entries;
 };
@@ -91,10 +93,22 @@ static bool visit_entries(struct walk *walk, struct levels *levels, struct level
     }
 }
 
+// Another mount than the root's: overlayfs does not show what is there.
+static bool is_elsewhere(struct levels *levels, int directory) {
+    struct statx stats;
+    if (statx(directory, "", AT_EMPTY_PATH, STATX_MNT_ID, &stats) == -1) return false;
+    if (levels->count == 0) levels->mount = stats.stx_mnt_id;
+    return stats.stx_mnt_id != levels->mount;
+}
+
 // Enters the directory of `walk->path`, which the working directory holds, and visits its entries.
 static bool enter(struct walk *walk, struct levels *levels) {
     int directory = openat(AT_FDCWD, walk->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory == -1) return has_vanished(walk) || fail(walk, "open");
+    if (walk->stays && is_elsewhere(levels, directory)) {
+        close(directory);
+        return true;
+    }
     struct stat stats;
     if (fstat(directory, &stats) == -1 || fchdir(directory) == -1) {
         close(directory);

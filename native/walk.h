@@ -26,6 +26,8 @@ struct walk {
     void *context;
     // Whether an entry that vanishes meanwhile is left out; else that is an error.
     bool may_vanish;
+    // Whether nothing is visited of what is mounted below the root, but the directory it is mounted on.
+    bool stays;
 };
 
 // Begins with the root itself. False with errno, `call` and `path` when something failed.

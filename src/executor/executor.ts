@@ -182,6 +182,8 @@ export interface LayerArtifact {
   /** How many files are links into a former layer. */
   readonly linked: number;
   readonly links: LayerLinks | undefined;
+  /** See CopyReport; undefined also where nobody noted it. */
+  readonly fresh?: readonly string[] | undefined;
   /** Opaque directories, relative paths; undefined when the executor did not look. */
   readonly opaque: readonly string[] | undefined;
   /** No file has extended attributes; undefined when the executor did not look. */
@@ -226,8 +228,11 @@ export interface Executor<Sources = unknown> {
   readonly openBlob?: (descriptor: Descriptor) => Promise<Readable>;
   /** The reference of the registry that has these blobs, if one has. */
   readonly blobRegistry?: string | undefined;
-  /** A program is going to be run: what that takes long to begin can begin. */
-  readonly expect?: () => void;
+  /**
+   * A RUN is going to be executed: what takes long to begin can begin.
+   * @param isCertain false: unless a look-up by its content finds it
+   */
+  readonly expect?: (isCertain: boolean) => void;
   /** Gives back what it keeps for steps to come: there are none. */
   readonly close?: () => Promise<void>;
   /** The archive of an artifact, without compression; for executors with a store of their own. */

@@ -6,6 +6,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { IsolationError } from '../util/errors.js';
+import { requireProc } from '../util/proc-mount.js';
 import { TELL } from './frames.js';
 import { payloadReader } from './payload.js';
 import type { Reply, WiacSys } from './wiac-sys.js';
@@ -26,6 +27,7 @@ export function isRunning(): boolean {
 function beginRequest(): WiacSys {
   clearTimeout(idle);
   requests += 1;
+  if (!server) requireProc();
   server ??= lazyWiacSys('files');
   return server;
 }
@@ -59,7 +61,7 @@ export function getDone({ kind, payload }: Reply): Buffer {
 
 /**
  * A trusted path as another process finds it: it has other descriptors, and stays in the directory
- * that it was started in.
+ * that it was started in. beginRequest() has seen that our number in /proc is our own.
  */
 export function rootPath(path: string): string {
   const absolute = isAbsolute(path) ? path : resolve(path);

@@ -5,6 +5,7 @@ export const ASK = {
   version: 1,
   run: 2,
   signal: 3,
+  rest: 4,
   xattrs: 16,
   tree: 17,
   set: 18,
@@ -19,6 +20,7 @@ export const ASK = {
   list: 27,
   fifos: 28,
   remove: 29,
+  syncTrees: 30,
 } as const;
 
 /** What it tells. */
@@ -33,7 +35,7 @@ export const TELL = {
 } as const;
 
 /** Of messages that this wiac understands. */
-export const PROTOCOL = '3';
+export const PROTOCOL = '4';
 
 /** Length of the payload, number of the request, kind. */
 const HEADER_BYTES = 9;

@@ -11,6 +11,24 @@ export async function syncFileSystemOf(directory: string): Promise<void> {
 }
 
 /**
+ * Some files and trees are on disk when this resolves; others of the file system need not be. Only for file systems
+ * whose journal puts all changes of names and sizes on disk in one order, after the data that they speak of.
+ * @param root trusted path
+ * @param moment a directory below it that is made for a moment
+ * @param paths below it; what is not there is left out
+ * @throws the file system's errors, IsolationError
+ */
+export async function syncTrees(
+  root: string,
+  moment: string,
+  paths: readonly string[],
+): Promise<void> {
+  const payload = payloadWriter().text(rootPath(root)).text(moment);
+  for (const path of paths) payload.text(path);
+  await requestFiles(ASK.syncTrees, payload.end());
+}
+
+/**
  * Marks a directory as the top of trees that have nothing to do with each other: chattr(1), `T`.
  * @throws ENOTTY, EOPNOTSUPP where the file system has no such mark
  */

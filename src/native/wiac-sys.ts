@@ -20,12 +20,26 @@ export interface RequestIo {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A container whose first process waits for the rest of its operations. */
+export interface WaitingContainer {
+  /**
+   * Sends the rest.
+   * @param payload as ASK_REST of native/message.h has it
+   * @throws IsolationError as `request`
+   */
+  readonly goOn: (payload: Buffer, io: RequestIo) => Promise<Reply>;
+  /** Ends it, and waits for that. */
+  readonly end: () => Promise<void>;
+}
+
 /** It is started by the first request, or before. */
 export interface WiacSys {
   /** Starts it, because requests will come. Whatever is wrong with that, the first of them says. */
   readonly start: () => void;
   /** @throws IsolationError when wiac-sys can't be started, ends, or refuses the request */
   readonly request: (kind: number, payload: Buffer, io?: RequestIo) => Promise<Reply>;
+  /** Begins a container that waits. What is wrong with that, it says when it is to go on. */
+  readonly beginWaiting: (payload: Buffer) => WaitingContainer;
   /** Ends it, and with it all that it runs. */
   readonly close: () => void;
 }
@@ -36,6 +50,8 @@ interface Pending {
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
   readonly onPart: (payload: Buffer) => void;
+  /** Node waits for the reply. */
+  isHeld: boolean;
 }
 
 interface Running {
@@ -107,10 +123,11 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
   let ended: IsolationError | undefined;
   let numbers = 0;
 
+  const isHeld = () => [...pending.values()].some((each) => each.isHeld);
   const settle = async (id: number): Promise<void> => {
     pending.delete(id);
     const process = await running?.catch(() => undefined);
-    process?.hold(pending.size > 0);
+    process?.hold(isHeld());
   };
   const onFrame = ({ id, kind, payload }: Frame) => {
     const found = pending.get(id);
@@ -135,22 +152,29 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
     return running;
   };
 
-  const request = async (kind: number, payload: Buffer, io: RequestIo = {}): Promise<Reply> => {
-    const { onPart = () => {}, signal } = io;
-    if (ended) throw ended;
-    numbers += 1;
-    const id = numbers;
+  const expectReply = (id: number, onPart: RequestIo['onPart'] = () => {}): Promise<Reply> => {
     const replied = new Promise<Reply>((resolve, reject) => {
-      pending.set(id, { resolve, reject, onPart });
+      pending.set(id, { resolve, reject, onPart, isHeld: true });
     });
     // It may end before we wait for it.
     replied.catch(() => {});
+    return replied;
+  };
+  const kill = (process: Running, id: number) => {
+    const payload = Buffer.alloc(4);
+    payload.writeUInt32LE(SIGKILL);
+    process.send({ id, kind: ASK.signal, payload });
+  };
+  /** Sends a message, and waits for the reply to the request that has its number. */
+  const converse = async (
+    message: Frame,
+    replied: Promise<Reply>,
+    signal: AbortSignal | undefined,
+  ): Promise<Reply> => {
     const process = await begin();
-    process.hold(pending.size > 0);
-    const kill = Buffer.alloc(4);
-    kill.writeUInt32LE(SIGKILL);
-    const abort = () => process.send({ id, kind: ASK.signal, payload: kill });
-    process.send({ id, kind, payload });
+    process.hold(isHeld());
+    const abort = () => kill(process, message.id);
+    process.send(message);
     if (signal?.aborted) abort();
     signal?.addEventListener('abort', abort, { once: true });
     try {
@@ -158,6 +182,40 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
     } finally {
       signal?.removeEventListener('abort', abort);
     }
+  };
+  const request = async (kind: number, payload: Buffer, io: RequestIo = {}): Promise<Reply> => {
+    if (ended) throw ended;
+    numbers += 1;
+    const replied = expectReply(numbers, io.onPart);
+    return converse({ id: numbers, kind, payload }, replied, io.signal);
+  };
+  const beginWaiting = (payload: Buffer): WaitingContainer => {
+    numbers += 1;
+    const id = numbers;
+    let onPart = (_: Buffer) => {};
+    const replied = expectReply(id, (part) => onPart(part));
+    const own = pending.get(id);
+    if (own) own.isHeld = false;
+    if (ended) onEnd(ended);
+    else
+      begin().then(
+        (process) => process.send({ id, kind: ASK.run, payload }),
+        () => {},
+      );
+    return {
+      goOn(rest, io) {
+        onPart = io.onPart ?? onPart;
+        if (own) own.isHeld = true;
+        return converse({ id, kind: ASK.rest, payload: rest }, replied, io.signal);
+      },
+      async end() {
+        if (own) own.isHeld = true;
+        const process = pending.has(id) ? await begin() : undefined;
+        process?.hold(isHeld());
+        if (process) kill(process, id);
+        await replied.catch(() => {});
+      },
+    };
   };
   return {
     start: () => {
@@ -168,6 +226,7 @@ export function lazyWiacSys(face: Face = 'serve'): WiacSys {
       );
     },
     request,
+    beginWaiting,
     close: () => {
       ended ??= new IsolationError('wiac-sys has been ended');
       running?.then(

@@ -7,39 +7,10 @@ import { ALL_CAPABILITIES, DEFAULT_CAPABILITIES } from '../../src/executor/local
 import type { Container } from '../../src/executor/local/container.js';
 import { DEFAULT_RESTRICTIONS } from '../../src/executor/local/container.js';
 import { enterOperations } from '../../src/executor/local/enter-operations.js';
-import { MASKED, thermalPaths } from '../../src/executor/local/masked-paths.js';
+import { thermalPaths } from '../../src/executor/local/masked-paths.js';
 import type { Operation } from '../../src/executor/local/operations.js';
 import { CLONE, MS } from '../../src/executor/local/operations.js';
-
-const CONTAINER: Container = {
-  isolation: 'namespaces',
-  runtime: undefined,
-  runtimeLog: '/scratch/runtime.log',
-  overlay: { lower: ['/a', '/b'], upper: undefined, options: '' },
-  root: '/scratch/merged',
-  views: [],
-  memory: { directory: '/memory', files: [] },
-  binds: [],
-  tmpfs: [],
-  network: 'host',
-  insecure: false,
-  masked: [...MASKED, '/sys/hot'],
-  devices: [],
-  restrictions: DEFAULT_RESTRICTIONS,
-  cgroups: [],
-  deviceFilter: undefined,
-  hostname: 'box',
-  terminal: false,
-  maySetGroups: true,
-  pts: '/scratch/pts',
-  shmSize: 1024,
-  limits: [],
-  mayMountSysfs: true,
-  user: { uid: 1000, gid: 1000, groups: [1000] },
-  workdir: '/work',
-  env: [['A', '1']],
-  argv: ['/bin/sh'],
-};
+import { CONTAINER } from '../support/some-container.js';
 
 const enter = (more: Partial<Container> = {}, streams: 'capture' | 'relay' = 'capture') =>
   enterOperations({ ...CONTAINER, ...more }, streams);
@@ -90,6 +61,12 @@ test('nothing is mounted before the mounts are private', () => {
     ({ op }) => op === 'mount' || op === 'mount-in' || op === 'bind-in',
   );
   expect(mounts[0]).toMatchObject({ target: '/', flags: MS.REC | MS.PRIVATE });
+});
+
+test('what becomes a layer is handed over, what is thrown away is not', () => {
+  expect(all(enter(), 'hand-over')).toEqual([{ op: 'hand-over', path: CONTAINER.root }]);
+  expect(order(enter(), 'overlay', 'hand-over', 'pivot')[1]).toBe('hand-over');
+  expect(all(enter({}, 'relay'), 'hand-over')).toEqual([]);
 });
 
 describe('namespaces', () => {
@@ -160,8 +137,11 @@ describe('rights', () => {
   });
 
   test('a program with more capabilities has another filter, none when that was asked for', () => {
-    const usual = one(enter(), 'seccomp')?.filter;
-    const more = one(enter(restricted({ capabilities: ALL_CAPABILITIES })), 'seccomp')?.filter;
+    const usual = one(enter(), 'seccomp-filter')?.filter;
+    const more = one(
+      enter(restricted({ capabilities: ALL_CAPABILITIES })),
+      'seccomp-filter',
+    )?.filter;
     expect(usual).toBeDefined();
     expect(more).toBeDefined();
     expect(more).not.toEqual(usual);

@@ -56,12 +56,23 @@ test('a build that starts over mounts them beside those of its first try', async
     request: async () => {
       throw new IsolationError('no mounts here');
     },
+    beginWaiting: () => {
+      throw new Error('no container is asked for');
+    },
     close: () => {},
   };
   const overlay = { lower: stack(100), upper: undefined, options: 'redirect_dir=off' };
   try {
     for (let attempt = 0; attempt < 2; attempt += 1)
-      expect((await deepStacks(sys, () => parent).shorten(overlay)).lower).toEqual(overlay.lower);
+      expect(
+        (
+          await deepStacks(
+            sys,
+            () => parent,
+            () => {},
+          ).shorten(overlay)
+        ).lower,
+      ).toEqual(overlay.lower);
   } finally {
     rmSync(parent, { recursive: true });
   }

@@ -27,7 +27,7 @@ async function giveBack(
   kind: Devices,
   mayDiffer = false,
 ) {
-  const pool = groupPool(limits);
+  const pool = groupPool(limits, async () => {});
   const { groups, log } = ended(changes);
   pool.giveBack(groups, kind, mayDiffer);
   expect(log).toEqual([]);
@@ -66,7 +66,7 @@ test.each<[string, ControlLimits, Partial<ControlGroups>, Devices, boolean?]>([
 });
 
 test('those that are given back while the pool closes are removed', async () => {
-  const pool = groupPool({});
+  const pool = groupPool({}, async () => {});
   const { groups, log } = ended();
   pool.giveBack(groups, 'usual', false);
   await pool.close();

@@ -9,9 +9,10 @@ const fields = (...operations: Operation[]) =>
 
 test.each<[Operation, string[]]>([
   [{ op: 'fork' }, []],
-  [{ op: 'clone', flags: 0x20000 }, ['131072', '', '']],
-  [{ op: 'clone', flags: 0, group: '/g' }, ['0', '/g', '']],
-  [{ op: 'clone', flags: 0, written: '/w' }, ['0', '', '/w']],
+  [{ op: 'clone', flags: 0x20000 }, ['131072', '', '', '']],
+  [{ op: 'clone', flags: 0, group: '/g' }, ['0', '/g', '', '']],
+  [{ op: 'clone', flags: 0, written: '/w' }, ['0', '', '/w', '']],
+  [{ op: 'clone', flags: 0, waits: true }, ['0', '', '', '1']],
   [
     {
       op: 'overlay',
@@ -23,6 +24,7 @@ test.each<[Operation, string[]]>([
     },
     ['/t', '4', 'volatile', '/u', '/w', '/a', '/b'],
   ],
+  [{ op: 'hand-over', path: '/r' }, ['/r']],
   [{ op: 'unshare', flags: 0x20000 }, ['131072']],
   [
     { op: 'mount', source: 'tmpfs', target: '/t', type: 'tmpfs', flags: 2, data: 'mode=755' },

@@ -446,8 +446,9 @@ test('lists of operations that are none: each is answered', async () => {
         const payload = Buffer.from([...begin, ...own, ...safe].join('\0') + end);
         made.send({ id, kind: ASK.run, payload });
         const { code, status } = await endOf(made, id);
-        expect(code).toBeGreaterThanOrEqual(125);
-        expect(status).toMatch(/^(setup|exec): /);
+        // Some of the words are names of programs, too: a list may happen to be one that runs them.
+        if (/^(setup|exec): /.test(status)) expect(code).toBeGreaterThanOrEqual(125);
+        else expect(safe).toContain('exec');
       },
     ),
     { numRuns: 300 },

@@ -5,10 +5,12 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { readEnd } from '../../src/executor/local/container-end.js';
+import { encodeOperations } from '../../src/executor/local/operations.js';
 import { binaryName, getBinary } from '../../src/native/binary.js';
 import type { Frame } from '../../src/native/frames.js';
 import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from '../../src/native/frames.js';
-import type { WiacSys } from '../../src/native/wiac-sys.js';
+import type { WaitingContainer, WiacSys } from '../../src/native/wiac-sys.js';
 import { checkVersion, lazyWiacSys } from '../../src/native/wiac-sys.js';
 import {
   context,
@@ -70,6 +72,52 @@ test('it is started once, by the first request, and ends with its wiac', async (
   for (let tries = 0; tries < 100 && own().length > 0; tries++)
     await new Promise((resume) => setTimeout(resume, 20));
   expect(own()).toEqual([]);
+});
+
+test('a container waits for the rest of its operations, and ends when nobody needs it', async () => {
+  sys = lazyWiacSys();
+  const first = encodeOperations([{ op: 'clone', flags: 0, waits: true }, { op: 'await' }]);
+  const program = (text: string) =>
+    Buffer.concat([
+      Buffer.from('\0'),
+      encodeOperations([
+        { op: 'env', pairs: [['LONG', 'x'.repeat(100_000)]] },
+        { op: 'exec', argv: ['/bin/sh', '-c', `echo ${text} \${#LONG}; readlink /proc/self/fd/5`] },
+      ]),
+    ]);
+  const children = () =>
+    processesWith(`${binaryName(process.arch)}\0serve`).filter(
+      (pid) => getParent(pid) === startedBy(process.pid)[0],
+    );
+  const [used, unused, killed] = [1, 2, 3].map(() => sys?.beginWaiting(first)) as [
+    WaitingContainer,
+    WaitingContainer,
+    WaitingContainer,
+  ];
+  await checkVersion(sys);
+  expect(children()).toHaveLength(3);
+  const output: Buffer[] = [];
+  const onPart = (part: Buffer) => void output.push(part);
+  const end = readEnd(await used.goOn(program('went on'), { onPart }));
+  // What it was told the rest by is closed.
+  expect({ ...end, output: String(Buffer.concat(output)) }).toMatchObject({
+    code: 1,
+    kind: undefined,
+    output: 'went on 100000\n',
+  });
+  await unused.end();
+  const [last] = children();
+  process.kill(Number(last), 'SIGKILL');
+  const failed = readEnd(await killed.goOn(program('never'), {}));
+  expect(failed).toMatchObject({ kind: 'early', message: 'it ended while it waited' });
+  sys.beginWaiting(first);
+  await checkVersion(sys);
+  expect(children()).toHaveLength(1);
+  const [waiting] = children();
+  sys.close();
+  for (let tries = 0; tries < 100 && getParent(`${waiting}`) !== undefined; tries++)
+    await new Promise((resume) => setTimeout(resume, 20));
+  expect(getParent(`${waiting}`)).toBe(undefined);
 });
 
 test('the one for arm64 starts and answers', async () => {

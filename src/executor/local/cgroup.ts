@@ -15,7 +15,7 @@ import {
   textEntry,
 } from '../../fs/directory.js';
 import { IsolationError } from '../../util/errors.js';
-import { abandonedNames, processName } from '../../util/process-name.js';
+import { abandonedHere, processName } from '../../util/process-name.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
 import type { FindHierarchy, Hierarchy } from './cgroup-hierarchy.js';
 import { groupsAbove, hierarchyFinder, UNIFIED_MEMBERS } from './cgroup-hierarchy.js';
@@ -333,7 +333,7 @@ export function sweepControlGroups(): void {
   const hierarchies = CONTROLLERS.flatMap((controller) => find(controller) ?? []);
   const parents = new Set(hierarchies.flatMap(groupsAbove));
   for (const parent of parents) {
-    for (const name of abandonedNames(namesIn(parent))) {
+    for (const name of abandonedHere(namesIn(parent))) {
       try {
         removeNow(join(parent, name));
       } catch {

@@ -23,6 +23,8 @@ export interface MountPlace {
     readonly path: string;
     readonly kind: 'file' | 'directory';
   };
+  /** Of several at one place, also by a link of the image, the one with the highest number is there; 0 when undefined. */
+  readonly order?: number;
 }
 
 /** Something of this machine that is shown inside. */

@@ -84,8 +84,9 @@ export interface DeepStacks {
 /**
  * @param sys has the mounts, and ends with the build
  * @param parent gives a directory for the places where they are mounted
+ * @param onMounted is told that there is another one, which containers don't see that have begun
  */
-export function deepStacks(sys: WiacSys, parent: () => string): DeepStacks {
+export function deepStacks(sys: WiacSys, parent: () => string, onMounted: () => void): DeepStacks {
   const mounts = new Map<string, Promise<string | undefined>>();
   const mountBottom = async (bottom: readonly string[]): Promise<string | undefined> => {
     // A build that starts over has the same parent, where the mounts of its first try are.
@@ -98,6 +99,7 @@ export function deepStacks(sys: WiacSys, parent: () => string): DeepStacks {
         { op: 'overlay', target, flags: MS.RDONLY | MS.NODEV, ...overlay },
         { op: 'end' },
       ]);
+      onMounted();
       return target;
     } catch (error) {
       // The layers themselves do as well.

@@ -1,8 +1,10 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
 import { basename, join } from 'node:path';
+import { setXattrs } from '../../fs/layer/copy-files.js';
 import type { CopyReport, LinkableSources } from '../../fs/layer/copy-job.js';
 import { NOTHING_TO_LINK } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
+import { ancestorXattrs } from '../../fs/layer/destination.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { ensureDirectories, writeInlineFiles } from '../../fs/layer/inline-files.js';
 import { layerDigest } from '../../fs/layer/layer-digest.js';
@@ -57,7 +59,7 @@ async function unpackInto(
 ): Promise<Selection> {
   const walker = openWalker(draft.diff);
   try {
-    ensureDirectories(walker, destination.path, owner ?? { uid: 0, gid: 0 });
+    ensureDirectories(walker, destination.path, destination, owner ?? { uid: 0, gid: 0 });
   } finally {
     walker.close();
   }
@@ -146,14 +148,19 @@ export async function executeCopy(
     const inline = { ...request, owner: owner ?? { uid: 0, gid: 0 }, mode };
     writeInlineFiles(draft.diff, step.inline, inline);
   }
+  const xattrs = ancestorXattrs(destination);
+  if (archives.length > 0 || step.inline.length > 0) await setXattrs(draft.diff, xattrs);
   const made = reports.flatMap((report) => report.made);
   settleDirectories(draft.diff, [...made, ...withAncestors(destination.path)]);
   const [first] = reports;
   if (!first) throw new Error('a COPY without a part');
   const { group, linkedDisk } = first;
   const links = group === undefined ? undefined : { group: group as LayerId, disk: linkedDisk };
-  const report = { ...first, made, selections: copied, links };
-  if (archives.length === 0 && step.inline.length === 0) {
+  const survey = xattrs.size > 0 || destination.shared ? { withoutXattrs: false } : {};
+  const isWhole = archives.length === 0 && step.inline.length === 0;
+  const fresh = isWhole ? first.fresh : undefined;
+  const report = { ...first, ...survey, made, selections: copied, links, fresh };
+  if (isWhole) {
     const { composed } = report;
     if (!composed) return report;
     return { ...report, tree: composed.tree, digest: layerDigest(draft.diff, composed, []) };
@@ -169,11 +176,11 @@ export async function executeCopy(
  * Makes the directory of a WORKDIR.
  * @returns false when it is there already and no layer is needed
  */
-export function executeWorkdir(
+export async function executeWorkdir(
   draft: Draft,
   { destination, owner }: WritePlace,
   location: SourceLocation,
-): boolean {
+): Promise<boolean> {
   if (destination.kind === 'directory' || destination.path === '') return false;
   const { uid, gid } = owner ?? { uid: 0, gid: 0 };
   requireOwner({ uid, gid }, 'WORKDIR', location);
@@ -187,6 +194,7 @@ export function executeWorkdir(
   } finally {
     walker.close();
   }
+  await setXattrs(draft.diff, ancestorXattrs(destination));
   settleDirectories(draft.diff, withAncestors(destination.path));
   return true;
 }

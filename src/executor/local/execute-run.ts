@@ -4,6 +4,7 @@ import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
 import type { Stack } from '../../fs/layer/stack.js';
 import type { LayerMarks } from '../../fs/scan/tree-xattrs.js';
+import { located } from '../../fs/scan/unreadable.js';
 import type { Explanation } from '../../libs/explain-missing.js';
 import { parsePlatform } from '../../oci/platform.js';
 import type { RunStep } from '../../plan/step.js';
@@ -15,6 +16,7 @@ import { hasNoRoom } from '../../util/disk-room.js';
 import { StepFailedError, UnsupportedError } from '../../util/errors.js';
 import type { ExecutionIo } from '../executor.js';
 import { canRun } from './binfmt.js';
+import type { ControlGroups } from './cgroup.js';
 import type { Container } from './container.js';
 import { lineSplitter } from './line-splitter.js';
 import type { LocalMachine } from './local-machine.js';
@@ -23,7 +25,7 @@ import { watchResources } from './resource-ends.js';
 import { inheritRoot } from './rootfs.js';
 import type { PreparedMounts } from './run-mounts.js';
 import { prepareMounts } from './run-mounts.js';
-import type { Exit } from './sandbox.js';
+import type { CapturedExit, Exit } from './sandbox.js';
 import { runCaptured } from './sandbox.js';
 import type { Prepared } from './step-container.js';
 import { describeContainer, devicesOf, networkMode } from './step-container.js';
@@ -89,9 +91,22 @@ function stepFailure(
   return new StepFailedError(message, location, exit.code, lastLines, hint, full !== undefined);
 }
 
+/** Somebody outside of the container could change the layer after it was digested. */
+function refuseHeld({ isHeld }: CapturedExit): Reason | undefined {
+  if (!isHeld) return undefined;
+  return {
+    message: 'its files may still be changed from outside of its container',
+    hint: 'a process there, as of another step, got a file from it that is open for writing, or a loop device has one: have it closed before the step ends',
+  };
+}
+
 /** May its program mount file systems, and so reach its own control groups? */
 function mayMount({ security, resources: { capabilities } }: RunStep): boolean {
   return security === 'insecure' || (capabilities?.add.length ?? 0) > 0;
+}
+
+function inGroups(container: Container, { members, deviceFilter }: ControlGroups): Container {
+  return { ...container, cgroups: members, deviceFilter };
 }
 
 /** @throws UnsupportedError when this machine can't run programs of the step's platform */
@@ -154,25 +169,30 @@ export async function executeRun(
     checkpoint('run:prepared');
     const watch = watchResources(groups, machine.limits);
     const signal = AbortSignal.any([io.signal, watch.signal]);
-    const running = runCaptured(machine.sys, container, lines.push, signal).finally(watch.stop);
+    const running = runCaptured(machine.containers, container, lines.push, signal).finally(
+      watch.stop,
+    );
     // The container has begun; the step behind it may follow soon.
     const next = setImmediate(() => {
       machine.drafts.prepare();
-      machine.groups.prepare(devicesOf(machine, step));
+      const own = machine.groups.prepare(devicesOf(machine, step));
+      if (own && machine.expectsRun()) machine.containers.prepare(inGroups(container, own));
     });
     const exit = await running.finally(() => clearImmediate(next));
     checkpoint('run:ended');
     survey = exit.survey;
     lines.end();
     if (io.signal.aborted) throw io.signal.reason;
-    const reason = watch.reason(exit.code);
     // A step that was refused processes has not made all that it was to make, whatever it says.
+    const reason = watch.reason(exit.code) ?? refuseHeld(exit);
     if (exit.code !== 0 || reason) {
       const cause = reason ?? (await missingIn(exit, draft, stack, container));
       const failure = stepFailure(step, exit, lines.last(), draft, cause);
       if (io.shells) await shellAfter(run, io.shells, failure.message);
       throw failure;
     }
+  } catch (error) {
+    throw located(error, step.location);
   } finally {
     mounts.close();
     network.close();

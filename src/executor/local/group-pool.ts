@@ -15,8 +15,8 @@ export type Devices = 'usual' | 'all';
 export interface GroupPool {
   /** Groups for one container. @throws IsolationError as makeControlGroups */
   readonly take: (devices: Devices) => ControlGroups;
-  /** Makes some for the next container of that kind. */
-  readonly prepare: (devices: Devices) => void;
+  /** Makes some for the next container of that kind, unless there are some. @returns those that it will get */
+  readonly prepare: (devices: Devices) => ControlGroups | undefined;
   /**
    * Takes those of a container that has ended, with all of its processes.
    * @param mayDiffer its program could mount them, and write other limits into them
@@ -38,27 +38,38 @@ function isReusable(groups: ControlGroups, devices: Devices, limits: ControlLimi
   return groups.refusedProcesses() === 0;
 }
 
-/** @param limits of each container */
-export function groupPool(limits: ControlLimits): GroupPool {
+/**
+ * @param limits of each container
+ * @param vacate ends a container that waits in there: groups with processes can't be removed
+ */
+export function groupPool(
+  limits: ControlLimits,
+  vacate: (groups: ControlGroups) => Promise<void>,
+): GroupPool {
   const ready = { usual: [] as ControlGroups[], all: [] as ControlGroups[] };
   const leaving = new Set<Promise<void>>();
   let closed = false;
   let find: FindHierarchy | undefined;
+  const remove = async (groups: ControlGroups) => {
+    await vacate(groups);
+    await groups.remove();
+  };
   const make = (devices: Devices) => {
     find ??= readHierarchies();
     return makeControlGroups(limits, devices === 'all' ? undefined : deviceRules([]), find);
   };
   return {
     take(devices) {
-      return ready[devices].pop() ?? make(devices);
+      return ready[devices].shift() ?? make(devices);
     },
     prepare(devices) {
-      if (closed || ready[devices].length > 0) return;
+      if (closed) return undefined;
       try {
-        ready[devices].push(make(devices));
+        if (ready[devices].length === 0) ready[devices].push(make(devices));
       } catch {
         // The container that asks for them hears why.
       }
+      return ready[devices][0];
     },
     giveBack(groups, devices, mayDiffer) {
       // The step behind it is begun first.
@@ -66,7 +77,7 @@ export function groupPool(limits: ControlLimits): GroupPool {
         .then(async () => {
           const isWanted = !closed && !mayDiffer && isReusable(groups, devices, limits);
           if (isWanted) ready[devices].push(groups);
-          else await groups.remove();
+          else await remove(groups);
         })
         .finally(() => leaving.delete(left));
       leaving.add(left);
@@ -74,8 +85,7 @@ export function groupPool(limits: ControlLimits): GroupPool {
     async close() {
       closed = true;
       await Promise.all(leaving);
-      for (const groups of [...ready.usual.splice(0), ...ready.all.splice(0)])
-        await groups.remove();
+      for (const groups of [...ready.usual.splice(0), ...ready.all.splice(0)]) await remove(groups);
     },
   };
 }

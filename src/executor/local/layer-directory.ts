@@ -2,13 +2,14 @@
  * The directory of one layer, as the article's script has it: `diff` with the layer's files, `work`
  * for overlayfs, and `merged`, where a running container sees its root.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import { getMessage } from '../../oci/image-error.js';
 import { UsageError } from '../../util/errors.js';
 import { makeDirectories } from '../../util/make-directories.js';
 import { abandonedNames, isProcessName, processName } from '../../util/process-name.js';
+import { statNamed } from '../../util/stat-named.js';
 
 /** Where the parts of a layer directory are. */
 export interface LayerDirectory {
@@ -48,23 +49,40 @@ export interface OpenLayer {
   readonly close: () => void;
 }
 
+/** Overlayfs takes no lower directory that the program writes to. @throws UsageError */
+function requireApart(diff: string, lower: readonly string[]): void {
+  if (!statNamed(diff)) return;
+  const written = realpathSync(diff);
+  const shared = lower.find((path) => `${realpathSync(path)}/`.startsWith(`${written}/`));
+  if (shared === undefined) return;
+  throw new UsageError(`${shared} can't be below ${diff}, where the program writes`, {
+    hint: 'name another container layer; that of an earlier run is given as a lower directory',
+  });
+}
+
+/** What `work` has in it. @throws UsageError when that is not overlayfs's */
+function namesOfWork(work: string): readonly string[] {
+  const names = statNamed(work)?.isDirectory() ? readdirSync(work) : [];
+  const other = names.find((name) => !OF_THE_SCRIPT.includes(name) && !isProcessName(name));
+  if (other === undefined) return names;
+  throw new UsageError(`${work} holds ${other}, and overlayfs would work in it`, {
+    hint: 'name a directory that is no other project, or one that is not there yet',
+  });
+}
+
 /**
  * Makes `work` and `merged` of a container layer, and the directories above them; `diff` is made by the function that
  * knows what its attributes have to be. Two that run in one layer have a work directory each.
- * @throws UsageError when they can't be made, or hold other files
+ * @param lower directories below it
+ * @throws UsageError when they can't be made, hold other files, or are below themselves; nothing is made then
  */
-export function openContainerLayer(layer: string): OpenLayer {
+export function openContainerLayer(layer: string, lower: readonly string[]): OpenLayer {
   const { diff, work, merged } = getParts(layer);
-  for (const path of [layer, work, merged]) makeLayerDirectory(path);
-  if (statSync(diff, { throwIfNoEntry: false })?.isDirectory() === false)
+  if (statNamed(diff)?.isDirectory() === false)
     throw new UsageError(`${diff} is not a directory`, { hint: 'name another layer' });
-  const names = readdirSync(work);
-  const other = names.find((name) => !OF_THE_SCRIPT.includes(name) && !isProcessName(name));
-  if (other !== undefined) {
-    throw new UsageError(`${work} holds ${other}, and overlayfs would work in it`, {
-      hint: 'name a directory that is no other project, or one that is not there yet',
-    });
-  }
+  requireApart(diff, lower);
+  const names = namesOfWork(work);
+  for (const path of [layer, work, merged]) makeLayerDirectory(path);
   for (const name of abandonedNames(names)) removeTree(join(work, name));
   const own = join(work, processName());
   return { diff, work: own, close: () => removeTree(own) };

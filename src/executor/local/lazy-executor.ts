@@ -6,15 +6,21 @@ import type { GivenMachine } from './local-machine.js';
 /** As localExecutor. */
 export function lazyExecutor(machine: GivenMachine): Executor<CopySources> {
   let loaded: Promise<Executor<CopySources>> | undefined;
+  /** How many RUN steps are to follow, as far as is known. */
+  let expected = 0;
   const load = async () => {
     const { localExecutor } = await import('./local-executor.js');
-    return localExecutor(machine);
+    return localExecutor(machine, () => expected > 0);
   };
   return {
     sharesStore: true,
-    expect: machine.sys.start,
+    expect: (isCertain) => {
+      expected += 1;
+      if (isCertain) machine.sys.start();
+    },
     close: async () => (await loaded)?.close?.(),
     execute: async (...request) => {
+      if (request[0].kind === 'run') expected -= 1;
       loaded ??= load();
       return (await loaded).execute(...request);
     },

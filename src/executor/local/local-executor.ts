@@ -1,7 +1,9 @@
 /** Carries steps out on this machine, in the build's own store: each in a draft, which the build publishes. */
+
 import type { TreeMeasures } from '../../fs/layer/disk-usage.js';
 import { measureTree } from '../../fs/layer/disk-usage.js';
 import { measureLayer } from '../../fs/layer/reserved-names.js';
+import { rootedStack } from '../../fs/layer/rooted-stack.js';
 import { squashLayers } from '../../fs/layer/squash.js';
 import type { LayerMarks } from '../../fs/scan/tree-xattrs.js';
 import type { KeyedStep } from '../../keys/inputs.js';
@@ -19,6 +21,7 @@ import type {
   InputLayer,
   LayerArtifact,
 } from '../executor.js';
+import { containerPool } from './container-pool.js';
 import type { CopySources } from './copy-sources.js';
 import { stageSources } from './copy-sources.js';
 import { deepStacks } from './deep-stacks.js';
@@ -65,20 +68,21 @@ async function copy(
   io: ExecutionIo<CopySources>,
 ): Promise<Made> {
   const { readTree } = machine.scanStore;
-  const stack = await layerStack(machine.store, ids(inputs.base), readTree);
+  // What is made of a --link depends on nothing below.
+  const stack = step.link ? [] : await layerStack(machine.store, ids(inputs.base), readTree);
   const select = async () => {
     const [source] = inputs.reads;
     const files = await layerStack(machine.store, ids(required(source, step, 'source')), readTree);
-    return stageSources(step, files, machine.scanStore);
+    return stageSources(step, rootedStack(files, machine.scratch), machine.scanStore);
   };
   const sources = io.sources ?? (await select());
   const place = required(inputs.place, step, 'destination');
   const reads = ids(inputs.reads[0] ?? []);
   const request = { place, sources, former: inputs.former, reads, stack };
   const made = await executeCopy(machine, draft, step, request, io);
-  const { linked, links, withoutXattrs, tree, digest } = made;
+  const { linked, links, fresh, withoutXattrs, tree, digest } = made;
   const selections = made.selections.map(selectionInput);
-  return { ...measured(made), linked, links, withoutXattrs, tree, digest, selections };
+  return { ...measured(made), linked, links, fresh, withoutXattrs, tree, digest, selections };
 }
 
 /** @returns undefined when there is nothing to squash */
@@ -114,7 +118,11 @@ async function make(
       await executeFetch(machine, draft, step, required(inputs.identity, step, 'identity'), io);
       return measured(await measureLayer(draft.diff, step.location));
     case 'workdir':
-      return executeWorkdir(draft, required(inputs.place, step, 'destination'), step.location)
+      return (await executeWorkdir(
+        draft,
+        required(inputs.place, step, 'destination'),
+        step.location,
+      ))
         ? measured(measureTree(draft.diff))
         : undefined;
     case 'squash':
@@ -124,18 +132,26 @@ async function make(
   }
 }
 
-/** The executor of this machine. It shares the build's store, and all of its layers are there. */
-export function localExecutor(shared: GivenMachine): Executor<CopySources> {
+/**
+ * The executor of this machine. It shares the build's store, and all of its layers are there.
+ * @param expectsRun whether another RUN is known to follow
+ */
+export function localExecutor(
+  shared: GivenMachine,
+  expectsRun: () => boolean = () => false,
+): Executor<CopySources> {
   const { scratch, sys, limits, store } = shared;
-  const groups = groupPool(limits);
+  const containers = containerPool(sys);
+  const groups = groupPool(limits, containers.vacate);
   const drafts = draftPool(store.paths);
-  const own = { places: sharedPlaces(scratch), deep: deepStacks(sys, scratch), drafts, groups };
-  const machine: LocalMachine = { ...shared, ...own };
+  const deep = deepStacks(sys, scratch, containers.forget);
+  const own = { places: sharedPlaces(scratch), deep, drafts, groups, containers };
+  const machine: LocalMachine = { ...shared, ...own, expectsRun };
   return {
     sharesStore: true,
-    expect: sys.start,
     close: async () => {
       drafts.close();
+      await containers.close();
       await groups.close();
     },
     execute: async (step, inputs, io) => {

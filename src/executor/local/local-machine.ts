@@ -6,6 +6,7 @@ import type { StackTree } from '../../store/layers/layer-stack.js';
 import type { Store } from '../../store/store.js';
 import type { ControlLimits } from './cgroup-limits.js';
 import type { Isolation } from './container.js';
+import type { ContainerPool } from './container-pool.js';
 import type { DeepStacks } from './deep-stacks.js';
 import type { DraftPool } from './draft-pool.js';
 import type { GroupPool } from './group-pool.js';
@@ -36,7 +37,11 @@ export interface LocalMachine {
   readonly places: SharedPlaces;
   /** Mounts that its containers stand on. */
   readonly deep: DeepStacks;
-  /** Runs the containers. */
+  /** Its containers. */
+  readonly containers: ContainerPool;
+  /** Whether another RUN is known to follow: a container can wait for it. */
+  readonly expectsRun: () => boolean;
+  /** Makes them. */
   readonly sys: WiacSys;
   /** In what its RUN steps find this machine changed. */
   readonly variation?: Variation | undefined;
@@ -45,4 +50,7 @@ export interface LocalMachine {
 }
 
 /** The same without what the executor makes for itself. */
-export type GivenMachine = Omit<LocalMachine, 'places' | 'deep' | 'drafts' | 'groups'>;
+export type GivenMachine = Omit<
+  LocalMachine,
+  'places' | 'deep' | 'drafts' | 'groups' | 'containers' | 'expectsRun'
+>;

@@ -2,15 +2,17 @@
  * Cache mounts: directories in `mounts/` that outlive builds. Their content is no part of any key
  * and of no layer (Dockerfile reference, RUN --mount=type=cache).
  */
+
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CacheMount, RunMount } from '../../dockerfile/mount-flags.js';
 import { NOTHING_TO_LINK } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
+import { rootedStack } from '../../fs/layer/rooted-stack.js';
 import { stackSource } from '../../fs/layer/stack-source.js';
 import { removeTree } from '../../fs/remove-tree.js';
 import { withSource } from '../../fs/scan/file-source.js';
-import { selectFiles } from '../../fs/select/select.js';
+import { MOUNTED, selectFiles } from '../../fs/select/select.js';
 import { treeReader } from '../../store/entries/entries.js';
 import { layerDigests } from '../../store/layers/layer-digests.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
@@ -44,9 +46,9 @@ async function fill(
   path: string,
   location: SourceLocation,
 ): Promise<void> {
-  const stack = await layerStack(machine.store, source);
+  const stack = rootedStack(await layerStack(machine.store, source), machine.scratch);
   const selections = await withSource(stackSource(stack, mount.from ?? ''), (files) =>
-    selectFiles(files, machine.scanStore, [mount.source], location),
+    selectFiles(files, machine.scanStore, [mount.source], location, MOUNTED),
   );
   const request = {
     selections,

@@ -55,7 +55,11 @@ export type Operation =
       readonly flags: number;
       readonly group?: string | undefined;
       readonly written?: string | undefined;
+      /** The rest of its operations comes later, behind `await`. */
+      readonly waits?: boolean;
     }
+  /** Waits for the rest of the operations. The last of those that are there before. */
+  | { readonly op: 'await' }
   /** Standard input is the container's own /dev/null. */
   | { readonly op: 'null-input' }
   /**
@@ -77,6 +81,11 @@ export type Operation =
   | { readonly op: 'fork' }
   /** Becomes a member of a control group; `path` is its cgroup.procs. */
   | { readonly op: 'join-cgroup'; readonly path: string }
+  /**
+   * Passes the root of a mount to wiac-sys, which makes its file system read-only for everybody when the
+   * container has ended.
+   */
+  | { readonly op: 'hand-over'; readonly path: string }
   /** A session of its own. */
   | { readonly op: 'session' }
   /** Gives up the caller's keyring, securebits, inheritable and ambient capabilities. */
@@ -86,6 +95,8 @@ export type Operation =
   | ({ readonly op: 'overlay'; readonly target: string; readonly flags: number } & Overlay)
   /** Shows a tree of this machine, all its mounts included, with these attributes. */
   | ({ readonly op: 'bind-in'; readonly source: string; readonly attributes: number } & Inside)
+  /** Mounts a directory's mount, with all that is mounted on it, elsewhere. */
+  | ({ readonly op: 'move-in'; readonly source: string } & Inside)
   /** Adds attributes to the mount at a path. */
   | { readonly op: 'restrict'; readonly path: string; readonly attributes: number }
   | ({ readonly op: 'mask' } & Inside)
@@ -140,8 +151,10 @@ export type Operation =
   | { readonly op: 'no-new-privileges' }
   /** Leaves only these capabilities in the bounding set. */
   | { readonly op: 'capabilities'; readonly keep: readonly number[] }
-  /** Refuses system calls; `filter` is a struct sock_filter[]. */
-  | { readonly op: 'seccomp'; readonly filter: Buffer }
+  /** Keeps a struct sock_filter[] for `seccomp`. */
+  | { readonly op: 'seccomp-filter'; readonly filter: Buffer }
+  /** Refuses system calls, as the filter says. */
+  | { readonly op: 'seccomp' }
   | {
       readonly op: 'user';
       readonly uid: number;
@@ -176,6 +189,7 @@ export const MS = {
   MOVE: 8192,
   REC: 16384,
   PRIVATE: 1 << 18,
+  SLAVE: 1 << 19,
 } as const;
 
 /** unshare(2) flags; values of linux/sched.h. */
@@ -191,6 +205,7 @@ export const CLONE = {
 function operands(operation: Operation): string[] {
   switch (operation.op) {
     case 'share-mounts':
+    case 'await':
     case 'end':
     case 'null-input':
     case 'fork':
@@ -198,11 +213,17 @@ function operands(operation: Operation): string[] {
     case 'drop-inherited':
     case 'loopback-up':
     case 'no-new-privileges':
+    case 'seccomp':
       return [];
     case 'relay-streams':
       return [operation.ptmx, operation.pts, String(operation.uid), operation.always ? '1' : ''];
     case 'clone':
-      return [String(operation.flags), operation.group ?? '', operation.written ?? ''];
+      return [
+        String(operation.flags),
+        operation.group ?? '',
+        operation.written ?? '',
+        operation.waits ? '1' : '',
+      ];
     case 'unshare':
       return [String(operation.flags)];
     case 'mount': {
@@ -221,6 +242,8 @@ function operands(operation: Operation): string[] {
       const { root, source, path, attributes } = operation;
       return [root, source, path, String(attributes)];
     }
+    case 'move-in':
+      return [operation.root, operation.source, operation.path];
     case 'restrict':
       return [operation.path, String(operation.attributes)];
     case 'mask':
@@ -242,6 +265,7 @@ function operands(operation: Operation): string[] {
       return [path, mode.toString(8), String(uid), String(gid), content.toString('hex')];
     }
     case 'make-path':
+    case 'hand-over':
       return [operation.path];
     case 'mkdir':
       return [operation.path, operation.mode];
@@ -270,7 +294,7 @@ function operands(operation: Operation): string[] {
       return [operation.resource, operation.soft, operation.hard].map(String);
     case 'capabilities':
       return operation.keep.map(String);
-    case 'seccomp':
+    case 'seccomp-filter':
       return [operation.filter.toString('hex')];
     case 'user':
       return [operation.uid, operation.gid, ...(operation.groups ?? ['keep'])].map(String);

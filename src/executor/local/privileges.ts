@@ -4,7 +4,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { constants, userInfo } from 'node:os';
+import { requireOwnPlace } from '../../store/require-own-place.js';
+import { NO_TEXT, variablesWithoutText } from '../../util/environment-bytes.js';
 import { IsolationError } from '../../util/errors.js';
+import { homeDirectory } from '../../util/home-directory.js';
 import { selfCommand } from '../../util/self-command.js';
 
 /** Set in the process that runs inside of the user namespace. */
@@ -41,11 +44,13 @@ function refuse(reason: string): never {
  * @param store root of the store to be used
  * @returns undefined to go on; else this process only stood in for one in a user namespace, and
  *   ends with the exit code given here
- * @throws IsolationError when neither is possible
+ * @throws IsolationError when neither is possible; StoreError for a store that another user made
  */
 export async function ensurePrivileges(store: string): Promise<number | undefined> {
   const uid = process.getuid?.() ?? 0;
   if (uid === 0 || process.env[INSIDE] !== undefined) return undefined;
+  // In there all other users are one.
+  requireOwnPlace(store);
   const username = userName(uid);
   // Without ranges there is one user in the namespace, root, and that is enough for many an image.
   const ranges = ['/etc/subuid', '/etc/subgid'].every((file) => hasRange(file, username, uid));
@@ -65,7 +70,13 @@ export async function ensurePrivileges(store: string): Promise<number | undefine
     stdio: 'inherit',
     reject: false,
     // In there we look like root; the store stays that of the user.
-    env: { [INSIDE]: '1', WIAC_ROOT: store },
+    // /etc/passwd would say that our home is root's.
+    env: {
+      [INSIDE]: '1',
+      WIAC_ROOT: store,
+      HOME: homeDirectory(process.env) ?? '/nonexistent',
+      [NO_TEXT]: variablesWithoutText(process.env).join(','),
+    },
   });
   // A terminal sends these to both; the one that does the work decides.
   for (const name of ['SIGINT', 'SIGQUIT'] as const)

@@ -17,6 +17,8 @@ export interface MountRequest extends PointRequest {
   readonly readOnly: boolean;
   /** Leave it out when the image hides the place, instead of failing. */
   readonly optional: boolean;
+  /** As in MountPlace. */
+  readonly order?: number;
 }
 
 /** Directories that every container needs to mount something on. */
@@ -64,9 +66,10 @@ export function prepareRootfs(
   };
   const places = directories.map((path, index) => found[index] ?? refuse(path));
   const binds = requests.flatMap(
-    ({ source, path, kind, readOnly, optional }, index): BindMount[] => {
+    ({ source, path, kind, readOnly, optional, order }, index): BindMount[] => {
       const place = found[directories.length + index];
-      if (place) return [{ source, kind, readOnly, ...place }];
+      if (place)
+        return [{ source, kind, readOnly, ...place, ...(order === undefined ? {} : { order }) }];
       return optional ? [] : refuse(path);
     },
   );

@@ -1,7 +1,9 @@
 /** RUN --mount: from what the Dockerfile asks for to what the container shows. */
+
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BindMount, SecretMount, SshMount } from '../../dockerfile/mount-flags.js';
+import type { BindMount, RunMount, SecretMount, SshMount } from '../../dockerfile/mount-flags.js';
+import { rootedStack } from '../../fs/layer/rooted-stack.js';
 import { resolve } from '../../fs/layer/stack.js';
 import type { RunStep, Volume } from '../../plan/step.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
@@ -38,13 +40,14 @@ interface Preparation {
   readonly step: RunStep;
   readonly scratch: string;
   readonly views: View[];
-  readonly requests: MountRequest[];
-  readonly tmpfs: TmpfsMount[];
+  requests: MountRequest[];
+  tmpfs: TmpfsMount[];
   readonly env: (readonly [string, string])[];
   readonly closers: (() => void)[];
   readonly caches: string[];
   readonly secrets: MemoryFile[];
   sockets: number;
+  mounts: number;
 }
 
 /** A directory that layers are shown in. @param lower topmost first */
@@ -64,12 +67,28 @@ export function addView(
   return { root, empty };
 }
 
+/**
+ * Makes a path free for one more mount: what it would cover is not mounted at all, and may be of another kind.
+ * @returns the number of the new one
+ */
+function replace(preparation: Preparation, place: string): number {
+  preparation.requests = preparation.requests.filter(({ path }) => path !== place);
+  preparation.tmpfs = preparation.tmpfs.filter(({ target }) => target !== place);
+  preparation.mounts += 1;
+  return preparation.mounts;
+}
+
+function addRequest(preparation: Preparation, request: MountRequest): void {
+  const order = replace(preparation, request.path);
+  preparation.requests.push({ ...request, order });
+}
+
 /** Shows what --volume names. */
 function bindVolume(preparation: Preparation, volume: Volume): void {
   const { source, target: path, readOnly, discard } = volume;
   const kind = statSync(source).isDirectory() ? 'directory' : 'file';
   const shown = discard ? addView(preparation, [source], readOnly).root : source;
-  preparation.requests.push({ source: shown, path, kind, readOnly, optional: false });
+  addRequest(preparation, { source: shown, path, kind, readOnly, optional: false });
 }
 
 /** Shows files of another step; writes go to a directory that is thrown away. */
@@ -79,7 +98,7 @@ async function bindStep(
   source: readonly LayerId[],
 ): Promise<void> {
   const { machine, step } = preparation;
-  const stack = await layerStack(machine.store, source);
+  const stack = rootedStack(await layerStack(machine.store, source), machine.scratch);
   const found = resolve(stack, mount.source);
   if (!found?.entry) {
     throw new ContextError(
@@ -89,7 +108,7 @@ async function bindStep(
   }
   const lower = stack.map(({ path }) => path);
   const { root, empty } = addView(preparation, lower, mount.readOnly);
-  preparation.requests.push({
+  addRequest(preparation, {
     source: found.path === '' ? root : `${root}/${found.path}`,
     path: mount.target,
     kind: found.entry.stats.isDirectory() ? 'directory' : 'file',
@@ -126,7 +145,7 @@ function showSecret(preparation: Preparation, mount: SecretMount): void {
   const { mode, uid, gid } = mount;
   requireOwner(mount, '--mount=type=secret', step.location);
   secrets.push({ path: source, content: value, mode, uid, gid });
-  preparation.requests.push({
+  addRequest(preparation, {
     source,
     path: mount.target,
     kind: 'file',
@@ -157,8 +176,17 @@ async function mountAgent(preparation: Preparation, mount: SshMount): Promise<vo
   const { path: source, close } = await showAgent(agent, { mode, uid, gid }, directory);
   preparation.closers.push(close);
   const path = mount.target ?? `/run/buildkit/ssh_agent.${number}`;
-  preparation.requests.push({ source, path, kind: 'file', readOnly: false, optional: false });
+  addRequest(preparation, { source, path, kind: 'file', readOnly: false, optional: false });
   if (number === 0) preparation.env.push(['SSH_AUTH_SOCK', path]);
+}
+
+/**
+ * As BuildKit mounts them: secrets after all other files, and sockets of agents last. Of two at one path the last one
+ * is there.
+ */
+function inOrder(mounts: RunStep['mounts']): [number, RunMount][] {
+  const rank = ({ type }: RunMount) => (type === 'ssh' ? 2 : type === 'secret' ? 1 : 0);
+  return [...mounts.entries()].sort(([, a], [, b]) => rank(a) - rank(b));
 }
 
 /** Prepares the mounts of a step in their order. @throws ContextError, UsageError */
@@ -182,6 +210,7 @@ export async function prepareMounts(
     caches: [],
     secrets: [],
     sockets: 0,
+    mounts: 0,
   };
   const close = () => {
     // Whatever one of them says, the others are closed: a lease that stays would be waited for.
@@ -199,14 +228,14 @@ export async function prepareMounts(
     for (const volume of step.resources.volumes ?? []) bindVolume(preparation, volume);
     const sources = step.mountSources.map((at) => (at === undefined ? undefined : reads[at]));
     preparation.closers.push(await lockCaches(machine, step.mounts, sources, io.signal));
-    for (const [index, mount] of step.mounts.entries()) {
+    for (const [index, mount] of inOrder(step.mounts)) {
       const source = sources[index];
       if (mount.type === 'bind' && source) await bindStep(preparation, mount, source);
       else if (mount.type === 'cache') {
         const cache = await openCacheMount(machine, mount, source, step.location, io);
         preparation.closers.push(cache.close);
         preparation.caches.push(cache.path);
-        preparation.requests.push({
+        addRequest(preparation, {
           source: cache.path,
           path: mount.target,
           kind: 'directory',
@@ -215,7 +244,8 @@ export async function prepareMounts(
         });
       } else if (mount.type === 'tmpfs') {
         const options = mount.size === undefined ? 'mode=1777' : `mode=1777,size=${mount.size}`;
-        preparation.tmpfs.push({ target: mount.target, options });
+        const order = replace(preparation, mount.target);
+        preparation.tmpfs.push({ target: mount.target, options, order });
       } else if (mount.type === 'secret') showSecret(preparation, mount);
       else if (mount.type === 'ssh') await mountAgent(preparation, mount);
     }

@@ -5,10 +5,11 @@
 import type { Condition, Profile, Rule } from '../seccomp/profile.js';
 import { ALLOW, applicableRules, KILL_PROCESS, LOG, TRACE, TRAP } from '../seccomp/profile.js';
 import { ALL_CAPABILITIES, namesOf } from './capabilities.js';
-import type { Container } from './container.js';
+import type { Container, MountPlace } from './container.js';
 import { USUAL_UMASK } from './container.js';
 import type { Device } from './devices.js';
 import { PROTECTED } from './masked-paths.js';
+import { compareMounts } from './mount-operations.js';
 import { MS } from './operations.js';
 import { kernelVersion } from './seccomp.js';
 
@@ -105,12 +106,12 @@ function systemMounts({ insecure, mayMountSysfs, shmSize }: Container): Mount[] 
   ];
 }
 
-/** Those around others come first. */
+/** In their order: see compareMounts. */
 function ownMounts({ binds, tmpfs, insecure }: Container, places: readonly string[]): Mount[] {
   const devices = insecure ? [] : ['nodev'];
-  const depth = ({ destination }: Mount) => destination.split('/').length;
   const all = [
-    ...tmpfs.map(({ target, flags = MS.NOSUID | MS.NODEV }, index): Mount => {
+    ...tmpfs.map((item, index): [MountPlace, Mount] => {
+      const { target, flags = MS.NOSUID | MS.NODEV } = item;
       const set = [
         ...(flags & MS.NOSUID ? ['nosuid'] : []),
         ...(flags & MS.NODEV ? ['nodev'] : []),
@@ -118,18 +119,19 @@ function ownMounts({ binds, tmpfs, insecure }: Container, places: readonly strin
         ...(flags & MS.RDONLY ? ['ro'] : []),
       ];
       const options = ['bind', 'rprivate', ...set];
-      return { destination: target, type: 'bind', source: places[index] ?? '', options };
+      return [item, { destination: target, type: 'bind', source: places[index] ?? '', options }];
     }),
-    ...binds.map(({ target, source, kind, readOnly }): Mount => {
+    ...binds.map((item): [MountPlace, Mount] => {
+      const { target, source, kind, readOnly } = item;
       const access = readOnly ? 'ro' : 'rw';
       const attributes = [...devices, access];
       // Nothing is below a file, and crun would look for a directory.
       const all = kind === 'file' ? attributes : withAllBelow(attributes);
       const options = ['rbind', 'rprivate', ...all];
-      return { destination: target, type: 'bind', source, options };
+      return [item, { destination: target, type: 'bind', source, options }];
     }),
   ];
-  return all.sort((a, b) => depth(a) - depth(b));
+  return all.sort(([a], [b]) => compareMounts(a, b)).map(([, mount]) => mount);
 }
 
 function device({ path, kind, major, minor, mode, uid, gid }: Device) {

@@ -5,14 +5,8 @@
 import { basename, join } from 'node:path';
 import type { Container, StreamKind } from './container.js';
 import { STANDARD_DEVICES } from './devices.js';
-import {
-  firstProcess,
-  joinGroups,
-  joinNetwork,
-  memoryFiles,
-  mountOverlays,
-  varied,
-} from './enter-operations.js';
+import { joinGroups, joinNetwork, memoryMount, varied } from './early-operations.js';
+import { firstProcess, memoryFiles, mountOverlays } from './enter-operations.js';
 import type { Operation } from './operations.js';
 import { MS } from './operations.js';
 import { runtimeConfig } from './runtime-config.js';
@@ -108,7 +102,8 @@ export function runtimeOperations(
     { op: 'fork' },
     ...joinGroups(container),
     { op: 'session' },
-    ...mountOverlays(container),
+    ...mountOverlays(container, streams),
+    memoryMount(container),
     ...memoryFiles(container),
     ...ownNull(container),
     ...ownTmpfs(container),

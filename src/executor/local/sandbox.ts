@@ -1,18 +1,16 @@
 /** Starts a container's program through wiac-sys and reports how it ended. */
 import { existsSync, readFileSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { ASK } from '../../native/frames.js';
-import { payloadReader } from '../../native/payload.js';
 import { runOnStreams } from '../../native/run-on-streams.js';
 import type { Reply, WiacSys } from '../../native/wiac-sys.js';
-import { IsolationError } from '../../util/errors.js';
-import { heldCapabilities } from './capabilities.js';
-import type { Container, StreamKind } from './container.js';
-import { enterOperations } from './enter-operations.js';
+import { ContextError, IsolationError } from '../../util/errors.js';
+import type { Container } from './container.js';
+import { readEnd } from './container-end.js';
+import type { ContainerPool } from './container-pool.js';
+import { encodeContainer } from './encode-container.js';
 import type { Operation } from './operations.js';
 import { encodeOperations } from './operations.js';
 import { runtimeFailure } from './runtime-log.js';
-import { runtimeOperations } from './runtime-operations.js';
 
 /** Gets the program's output in pieces as it comes. */
 export type OnOutput = (chunk: Buffer) => void;
@@ -29,6 +27,9 @@ function setupHint(message: string): string | undefined {
   if (/^(clone|unshare|open_tree)\b.*Operation not permitted/.test(message)) {
     return 'run wiac as root, or allow unprivileged user namespaces on this machine';
   }
+  if (/^overlay .*Too many levels of symbolic links/.test(message)) {
+    return 'overlayfs takes no layer that is inside of another one, as all are of /: wiac has one in $TMPDIR as well';
+  }
   if (/^overlay /.test(message)) {
     return 'overlayfs refused these directories: is the store on overlayfs itself, or a layer missing? see dmesg';
   }
@@ -42,14 +43,38 @@ function setupHint(message: string): string | undefined {
 export interface CapturedExit extends Exit {
   /** What wiac-sys has read of what it wrote to; undefined: too much to do so (fs/scan/tree-xattrs.ts). */
   readonly survey: Buffer | undefined;
+  /** Has somebody outside of it a file open for writing, of those that it wrote? */
+  readonly isHeld: boolean;
 }
 
-/** @throws IsolationError when the container could not be set up, or its output not be written */
-function getExit({ payload }: Reply): CapturedExit {
-  const reader = payloadReader(payload);
-  const code = reader.number();
-  const [, kind, message = ''] = /^(\w+): (.*)$/s.exec(reader.text().toString()) ?? [];
+/** Says which mount it was that had no place, as in what is mounted around it nothing new can be made. */
+function refusedMount(
+  message: string,
+  { root, binds, tmpfs }: Container,
+): ContextError | undefined {
+  const places = [...binds, ...tmpfs].flatMap(({ target, within }) => {
+    const { base, path, kind } = within ?? {};
+    return within ? [{ target, base, said: `mount-point ${root} ${base} ${path} ${kind}: ` }] : [];
+  });
+  const found = places.find(({ said }) => message.startsWith(said));
+  if (!found) return undefined;
+  const { target, base, said } = found;
+  return new ContextError(
+    `nothing can be mounted at ${target}: ${message.slice(said.length)}`,
+    undefined,
+    { hint: `${base} is mounted as well: mount at what is in there, or elsewhere` },
+  );
+}
+
+/**
+ * @throws ContextError for a mount that has no place; IsolationError when the container could not be set up, its output not
+ *   be written, or its files be changed later
+ */
+function getExit(reply: Reply, container?: Container): CapturedExit {
+  const { code, kind, message, survey } = readEnd(reply);
   if (kind === 'setup') {
+    const refused = container && refusedMount(message, container);
+    if (refused) throw refused;
     throw new IsolationError(`the container could not be set up: ${message}`, {
       hint: setupHint(message),
     });
@@ -57,27 +82,13 @@ function getExit({ payload }: Reply): CapturedExit {
   if (kind === 'output') {
     throw new IsolationError(`the program's output could not be written: ${message}`);
   }
-  const survey = reader.isEmpty() ? undefined : reader.rest();
-  return { code, startError: kind === 'exec' ? message : undefined, survey };
-}
-
-/** An OCI runtime makes a terminal for all three streams or for none. */
-function wantsTerminal({ terminal }: Container, streams: StreamKind): boolean {
-  return streams === 'relay' && (terminal || [0, 1, 2].every((stream) => isatty(stream)));
-}
-
-function encode(container: Container, streams: StreamKind): Buffer {
-  const { runtime } = container;
-  const held = () => heldCapabilities(readFileSync('/proc/self/status', 'latin1'));
-  const operations =
-    runtime === undefined
-      ? enterOperations(container, streams)
-      : runtimeOperations(container, streams, {
-          path: runtime,
-          held: held(),
-          terminal: wantsTerminal(container, streams),
-        });
-  return encodeOperations(operations);
+  if (kind === 'files') {
+    throw new IsolationError(`the container's files could not be made read-only: ${message}`, {
+      hint: setupHint(message),
+    });
+  }
+  const startError = kind === 'exec' ? message : undefined;
+  return { code, startError, survey, isHeld: kind === 'held' };
 }
 
 /**
@@ -105,17 +116,16 @@ function asProgramEnd(exit: CapturedExit, { runtime, runtimeLog }: Container): C
  * Runs a container to its end; wiac gets its output. All mounts are made in a mount namespace of its
  * own: the kernel removes them with the last process, however that ends.
  * @param signal kills every process of the container
- * @throws IsolationError when the kernel refuses an operation, or wiac-sys ends
+ * @throws ContextError for a mount that has no place; IsolationError when the kernel refuses an operation, or wiac-sys ends
  */
 export async function runCaptured(
-  sys: WiacSys,
+  pool: ContainerPool,
   container: Container,
   onOutput: OnOutput,
   signal: AbortSignal,
 ): Promise<CapturedExit> {
-  const io = { onPart: onOutput, signal };
-  const reply = await sys.request(ASK.run, encode(container, 'capture'), io);
-  return asProgramEnd(getExit(reply), container);
+  const reply = await pool.run(container, { onPart: onOutput, signal });
+  return asProgramEnd(getExit(reply, container), container);
 }
 
 /**
@@ -128,6 +138,6 @@ export async function runAttached(
   signal: AbortSignal | undefined,
   output: 'stdout' | 'stderr' = 'stdout',
 ): Promise<Exit> {
-  const reply = await runOnStreams(encode(container, 'relay'), signal, output);
-  return asProgramEnd(getExit(reply), container);
+  const reply = await runOnStreams(encodeContainer(container, 'relay'), signal, output);
+  return asProgramEnd(getExit(reply, container), container);
 }

@@ -9,11 +9,11 @@ import { resolveIdentity } from '../../fs/layer/users.js';
 import { DEFAULT_PATH } from '../../oci/image-config.js';
 import { SCRIPT_PATH } from '../../plan/run-step.js';
 import type { RunStep } from '../../plan/step.js';
-import { DockerfileError } from '../../util/errors.js';
+import { ContextError, DockerfileError } from '../../util/errors.js';
 import { inUserNamespace, maySetGroups } from '../../util/user-namespace.js';
 import { ALL_CAPABILITIES } from './capabilities.js';
 import type { ControlGroups } from './cgroup.js';
-import type { Container, Isolation, Restrictions } from './container.js';
+import type { Container, Isolation, MountPlace, Restrictions } from './container.js';
 import { DEFAULT_RESTRICTIONS, STEP_HOSTNAME } from './container.js';
 import { hostDevices } from './devices.js';
 import { workDirectory } from './draft-pool.js';
@@ -41,8 +41,10 @@ function environment(
     ['PATH', DEFAULT_PATH],
     ['HOME', home],
   ];
+  // A program sees the order as well (environ(7)): it is that of the step's key, not that of the Dockerfile.
+  const sorted = [...step.env].sort(([a], [b]) => (a < b ? -1 : 1));
   // A proxy that was given is over ENV, as with BuildKit: one that an image names may be gone.
-  return [...new Map([...base, ...step.env, ...step.hiddenEnv, ...fromMounts])];
+  return [...new Map([...base, ...sorted, ...step.hiddenEnv, ...fromMounts])];
 }
 
 /** The network that a step gets on this machine. */
@@ -115,6 +117,18 @@ export interface WrittenPlace {
   readonly diff: string;
 }
 
+/** A step begins with /dev/null as its input. @throws ContextError for a mount that hides it */
+function requireDevices(mounts: readonly MountPlace[], { location }: RunStep): void {
+  if (!mounts.some(({ target }) => target === '/dev')) return;
+  throw new ContextError(
+    'nothing can be mounted at /dev: it has the devices of the step',
+    location,
+    {
+      hint: 'mount at a directory in it, or elsewhere',
+    },
+  );
+}
+
 /**
  * Describes a container of the step.
  * @param stack its layers, the upper directory included if it holds anything
@@ -134,6 +148,7 @@ export function describeContainer(
   const requests = [...own.requests, ...mounts.requests];
   const tmpfsTargets = mounts.tmpfs.map(({ target }) => target);
   const rootfs = prepareRootfs(stack, lower, path, requests, tmpfsTargets, isolation, places);
+  requireDevices([...rootfs.binds, ...rootfs.places], step);
   const insecure = step.security === 'insecure';
   const work = workDirectory(path);
   const identity = getIdentity(stack, step);

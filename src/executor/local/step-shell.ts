@@ -146,6 +146,7 @@ async function shellContainer(
   const files = await (moment.kind === 'before' ? filesBefore(run, path) : filesAfter(run, path));
   const groups = machine.groups.take(devicesOf(machine, step));
   try {
+    await machine.containers.vacate(groups);
     const described = describe(run, files, moment, groups);
     mkdirSync(described.pts);
     const env = [...described.env, ...(term === undefined ? [] : [['TERM', term] as const])];
