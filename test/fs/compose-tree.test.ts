@@ -100,6 +100,10 @@ test('names of one file are paths of the layer, sorted', () => {
   const links = [['b', 'a']];
   expect(composed([directory({ a: '1', b: '1' }, { links })])?.links).toEqual([['app/a', 'app/b']]);
   expect(composed([directory({ a: '1' })])?.links).toBe(undefined);
+  // The later source takes the place of one of the names: the other one is no link any more.
+  const linked = directory({ a: '1', b: '1' }, { links });
+  expect(composed([linked, directory({ a: '1' })])).toBe(undefined);
+  expect(composed([linked, directory({ c: '1' })])?.links).toEqual([['app/a', 'app/b']]);
 });
 
 test('with --parents a file goes below its own directories', () => {

@@ -5,7 +5,7 @@
  */
 import { lstatSync, mkdirSync, readlinkSync } from 'node:fs';
 import { ImageError } from '../../oci/image-error.js';
-import type { ByteString } from '../../oci/tar/entry.js';
+import type { ByteString, TarEntry } from '../../oci/tar/entry.js';
 import { display, fsPath } from '../../oci/tar/entry.js';
 import { entryPath } from '../directory.js';
 import type { Component } from '../follow-links.js';
@@ -25,7 +25,7 @@ export interface DirectoryNode {
   /** Of the last entry for it; undefined: the archive has none. */
   attributes: Attributes | undefined;
   /** It was there before the archive, which may have no entry for it. */
-  existed: boolean;
+  readonly existed: boolean;
   opaque: boolean;
   /** Names in it that hide those of the layers below. */
   whiteouts: ByteString[] | undefined;
@@ -37,8 +37,13 @@ export type BaseEntry =
   | { readonly kind: 'symlink'; readonly target: ByteString }
   | { readonly kind: 'other' };
 
-/** Looks a path up in the layers below the one that is being unpacked. */
-export type BaseLookup = (path: ByteString) => BaseEntry | undefined;
+/** The layers below the one that is being unpacked. */
+export interface BaseLayers {
+  /** What they have at a path. */
+  find(path: ByteString): BaseEntry | undefined;
+  /** Extended attributes of their directories, by path; only of those that have any. */
+  readXattrs(paths: readonly ByteString[]): Promise<ReadonlyMap<ByteString, TarEntry['xattrs']>>;
+}
 
 /** A layer that is being unpacked. */
 export interface LayerTree {
@@ -50,32 +55,36 @@ export interface LayerTree {
   readonly top: DirectoryNode;
   readonly pending: Pending;
   /** Undefined where an archive is a layer of its own: what is below it does not matter then. */
-  readonly base: BaseLookup | undefined;
+  readonly base: BaseLayers | undefined;
 }
 
 export function childPath(directory: DirectoryNode, name: ByteString): ByteString {
   return pathBelow(directory.path, name);
 }
 
-function createNode(parent: DirectoryNode | undefined, name: ByteString): DirectoryNode {
+function createNode(
+  parent: DirectoryNode | undefined,
+  name: ByteString,
+  existed: boolean,
+): DirectoryNode {
   return {
     path: parent === undefined ? '' : childPath(parent, name),
     parent,
     children: new Map(),
     attributes: undefined,
-    existed: false,
+    existed,
     opaque: false,
     whiteouts: undefined,
   };
 }
 
 /** @param root trusted path of the directory that is unpacked into */
-export function createTree(root: string, base: BaseLookup | undefined): LayerTree {
+export function createTree(root: string, base: BaseLayers | undefined): LayerTree {
   return {
     root,
     walker: openWalker(root, 'bytes'),
     second: openWalker(root, 'bytes'),
-    top: createNode(undefined, ''),
+    top: createNode(undefined, '', true),
     pending: createPending(root),
     base,
   };
@@ -100,12 +109,16 @@ export function makeDirectory(
   name: ByteString,
 ): DirectoryNode {
   mkdirSync(entryAt(tree.walker, parent, name), { mode: 0o700 });
-  return adoptDirectory(parent, name);
+  return addNode(parent, name, false);
 }
 
 /** A directory that is there already. */
 export function adoptDirectory(parent: DirectoryNode, name: ByteString): DirectoryNode {
-  const node = createNode(parent, name);
+  return addNode(parent, name, true);
+}
+
+function addNode(parent: DirectoryNode, name: ByteString, existed: boolean): DirectoryNode {
+  const node = createNode(parent, name, existed);
   parent.children.set(name, node);
   return node;
 }
@@ -131,7 +144,7 @@ function look(tree: LayerTree, parent: DirectoryNode, name: ByteString): Found {
 /** A directory of the layers below is there for the archive too: it gets an equal one on top. */
 function lookBelow(tree: LayerTree, parent: DirectoryNode, name: ByteString): Found {
   const path = childPath(parent, name);
-  const below = tree.base?.(path);
+  const below = tree.base?.find(path);
   if (below === undefined) return undefined;
   if (below.kind === 'symlink') return { link: below.target };
   if (below.kind === 'other') refuseFile(path);

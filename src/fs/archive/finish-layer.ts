@@ -52,6 +52,20 @@ function whiteoutMaker(tree: LayerTree): WhiteoutMaker {
   };
 }
 
+/** What new directories keep of those that they cover, but for what the archive gives them itself. */
+async function keepXattrs(
+  { base, pending }: LayerTree,
+  nodes: readonly DirectoryNode[],
+): Promise<void> {
+  const covering = nodes.filter(({ existed }) => !existed);
+  const kept = await base?.readXattrs(covering.map(({ path }) => path));
+  for (const { path, attributes } of covering) {
+    const own = new Set(attributes?.xattrs.map(([name]) => name));
+    for (const [name, value] of kept?.get(path) ?? [])
+      if (!own.has(name)) pending.add({ call: 'setxattr', path, name, value });
+  }
+}
+
 async function makeWhiteouts(node: DirectoryNode, make: WhiteoutMaker): Promise<void> {
   for (const name of node.whiteouts ?? []) {
     const own = node.children.get(name);
@@ -77,6 +91,7 @@ export async function finishLayer(tree: LayerTree, rootless: boolean): Promise<s
   const makeWhiteout = whiteoutMaker(tree);
   const nodes = [...everyDirectory(top)];
   for (const node of nodes) await makeWhiteouts(node, makeWhiteout);
+  await keepXattrs(tree, nodes);
   const opaque: string[] = [];
   const namespace = rootless ? 'user' : 'trusted';
   for (const node of nodes) {
@@ -87,7 +102,7 @@ export async function finishLayer(tree: LayerTree, rootless: boolean): Promise<s
       pending.add({ call: 'setxattr', path: path === '' ? '.' : path, name, value: 'y' });
     }
     // The layer's own directory keeps what its maker gave it, unless the archive says otherwise.
-    const attributes = node.attributes ?? (node === top || node.existed ? undefined : IMPLIED);
+    const attributes = node.attributes ?? (node.existed ? undefined : IMPLIED);
     if (attributes === undefined) continue;
     const directory = walker.at(path);
     setDirectory(directory, attributes);

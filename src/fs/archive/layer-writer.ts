@@ -23,7 +23,7 @@ import { removeTree } from '../remove-tree.js';
 import { newFileOwner } from '../write.js';
 import type { Attributes, NewFileOwner } from './attributes.js';
 import { keptXattrs, queueAttributes, setOpenFile, setSymlink } from './attributes.js';
-import type { BaseLookup, DirectoryNode, LayerTree } from './directories.js';
+import type { BaseLayers, DirectoryNode, LayerTree } from './directories.js';
 import {
   adoptDirectory,
   childPath,
@@ -63,7 +63,8 @@ export interface LayerWriterOptions {
   readonly rootless: boolean;
   /**
    * `layer`: names may be whiteouts, and no writer of layers produces `..` (image-spec layer.md).
-   * `archive`: names mean files; `..` is taken for what it says as long as it stays inside.
+   * `archive`: names mean files; `..` is taken for what it says as long as it stays inside. Attributes of the
+   * archive's own root are those of a directory on another machine: the destination keeps its own.
    * `files`: names mean files, and those that layers reserve for whiteouts as well.
    */
   readonly names: 'layer' | 'archive' | 'files';
@@ -72,7 +73,7 @@ export interface LayerWriterOptions {
   /** False: device nodes are refused, also for root. */
   readonly devices?: boolean;
   /** The layers below, whose directories and symbolic links the archive's names go through. */
-  readonly base?: BaseLookup | undefined;
+  readonly base?: BaseLayers | undefined;
 }
 
 /** Tells which permissions new files get when they are asked for. */
@@ -228,7 +229,7 @@ export function createLayerWriter(directory: string, options: LayerWriterOptions
     const name = parts.at(-1);
     if (name === undefined) {
       if (entry.type !== 'dir') throw new ImageError('the archive replaces the root directory');
-      tree.top.attributes = attributes;
+      if (options.names !== 'archive') tree.top.attributes = attributes;
       return undefined;
     }
     const parent = findDirectory(tree, parts.slice(0, -1), 'make') ?? tree.top;

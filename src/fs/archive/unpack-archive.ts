@@ -7,7 +7,7 @@ import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
 import { checksum, numberField } from '../../oci/tar/fields.js';
 import { createTarParser } from '../../oci/tar/parser.js';
 import type { NewFileOwner } from './attributes.js';
-import type { BaseLookup } from './directories.js';
+import type { BaseLayers } from './directories.js';
 import { createLayerWriter } from './layer-writer.js';
 
 /** Source and destination of an unpacking. */
@@ -17,8 +17,8 @@ export interface ArchiveOptions {
   /** Everything gets this owner; undefined keeps what the archive says. */
   readonly owner: NewFileOwner | undefined;
   readonly limits: ExpansionLimits;
-  /** What the layers below have in the destination. */
-  readonly base: BaseLookup;
+  /** What the layers below have in the destination; undefined: there are none. */
+  readonly base: BaseLayers | undefined;
   /** False: an archive with device nodes is refused, also for root. */
   readonly devices?: boolean;
 }

@@ -8,7 +8,8 @@ import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
 import { checkBytes } from '../../oci/tar/expansion-limit.js';
 import type { TarParser } from '../../oci/tar/parser.js';
 import { createTarParser } from '../../oci/tar/parser.js';
-import { NoSpaceError, WiacError } from '../../util/errors.js';
+import { WiacError } from '../../util/errors.js';
+import { asNoSpaceError } from '../../util/no-space.js';
 import { RANGES_HINT } from '../../util/user-namespace.js';
 import type { LayerWriter } from './layer-writer.js';
 import { createLayerWriter } from './layer-writer.js';
@@ -48,12 +49,8 @@ function translate(error: unknown): unknown {
   const syscall = (error as NodeJS.ErrnoException).syscall;
   if (syscall === undefined) return error;
   const message = `cannot unpack the layer: ${(error as Error).message}`;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new NoSpaceError(message, {
-      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
-      cause: error,
-    });
-  }
+  const full = asNoSpaceError(error, message);
+  if (full) return full;
   return new ImageError(message, {
     cause: error,
     ...(code === 'EINVAL' && syscall.includes('chown')

@@ -17,6 +17,7 @@ import {
   targetDirectories,
   targetPath,
 } from './copy-target.js';
+import { ancestorXattrs } from './destination.js';
 
 /** What a layer holds, as digestLayer finds it. */
 export interface Composition {
@@ -63,10 +64,12 @@ function addDirectory(root: Growing, path: string, attributes: EntryAttributes):
   else if (!isGrowing(there)) throw new NotComposable();
 }
 
-function addEntry(directory: Growing, entry: TreeEntry): void {
+/** @param canReplace a file of a source before it: where files have several names, only the layer tells which are left */
+function addEntry(directory: Growing, entry: TreeEntry, canReplace: boolean): void {
   const there = directory.entries.get(entry.name);
   const bothFiles = there !== undefined && !isGrowing(there) && there.type !== 'dir';
-  if (there !== undefined && (!bothFiles || entry.type === 'dir')) throw new NotComposable();
+  const replaces = bothFiles && entry.type !== 'dir' && canReplace;
+  if (there !== undefined && !replaces) throw new NotComposable();
   directory.entries.set(entry.name, entry);
 }
 
@@ -93,6 +96,7 @@ function addSelection(
   request: CopyRequest,
   nodes: TreeNodes,
   selection: Selection,
+  canReplace: boolean,
 ): void {
   const into = goesIntoDirectory(request, selection);
   if (into)
@@ -101,14 +105,15 @@ function addSelection(
   const path = targetPath(request, selection);
   if (selection.kind === 'directory') {
     const target = directoryAt(root, path);
-    for (const entry of nodes.read(selection.tree)) addEntry(target, copied(request, nodes, entry));
+    for (const entry of nodes.read(selection.tree))
+      addEntry(target, copied(request, nodes, entry), canReplace);
     return;
   }
   const [entry] = nodes.read(selection.tree);
   if (!entry) return;
   const full = into ? join(path, selection.name) : request.destination.path;
   const parent = directoryAt(root, parentPath(full));
-  addEntry(parent, { ...copied(request, nodes, entry), name: basename(full) });
+  addEntry(parent, { ...copied(request, nodes, entry), name: basename(full) }, canReplace);
 }
 
 function finish({ entries }: Growing, write: TreeNodes['write']): TreeDigest {
@@ -138,10 +143,14 @@ function getLinks(request: CopyRequest): LinkGroups | undefined {
  */
 export function composeTree(request: CopyRequest, nodes: TreeNodes): Composition | undefined {
   const root: Growing = { attributes: { mode: 0, uid: 0, gid: 0 }, entries: new Map() };
+  const { destination } = request;
+  if (destination.shared || ancestorXattrs(destination).size > 0) return undefined;
   try {
     for (const { path, attributes } of ancestorDirectories(request))
       addDirectory(root, path, attributes);
-    for (const selection of request.selections) addSelection(root, request, nodes, selection);
+    const canReplace = request.selections.every(({ links }) => links === undefined);
+    for (const selection of request.selections)
+      addSelection(root, request, nodes, selection, canReplace);
   } catch (error) {
     if (error instanceof NotComposable) return undefined;
     throw error;

@@ -11,6 +11,7 @@ import { lstatEntry } from '../directory.js';
 import { openFile, readLink } from '../read.js';
 import type { FileEntry, SpecialEntry, SymlinkEntry, TreeEntry } from '../scan/tree.js';
 import { sameEntry } from '../scan/tree.js';
+import { xattrBytes } from '../scan/xattrs.js';
 import { lastName, parentPath, pathBelow } from '../tree-path.js';
 import { createFile, createLink, linkEntry, setEntryOwner, setEntryTime } from '../write.js';
 import type { DirectoryCopy, FileCopy, Job } from './copy-job.js';
@@ -42,10 +43,8 @@ const LINK_MODE = 0o777;
 
 function addXattrs(pending: Pending, path: string, xattrs: TreeEntry['xattrs']): void {
   const bytes = toByteString(path);
-  for (const [name, value] of xattrs) {
-    const text = Buffer.from(value, 'hex').toString('latin1');
-    pending.add({ call: 'setxattr', path: bytes, name: toByteString(name), value: text });
-  }
+  for (const [name, value] of xattrBytes(xattrs))
+    pending.add({ call: 'setxattr', path: bytes, name, value });
 }
 
 /** What Node has no call for; chown(2) removes capabilities, so that they come after it. */

@@ -59,6 +59,11 @@ export interface CopyReport extends TreeMeasures {
   readonly linkedDisk: number;
   /** Of the layers that they are linked from; undefined where there are none. */
   readonly group: string | undefined;
+  /**
+   * The few files and trees that have no link into the former layer, relative to this one; all else that is a file has.
+   * Undefined where they are many.
+   */
+  readonly fresh: readonly string[] | undefined;
   /** Directories that stand for no directory of a source, relative to the layer. */
   readonly made: readonly string[];
   /** The selections as they were copied: some files may have changed since they were digested. */

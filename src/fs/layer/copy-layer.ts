@@ -7,7 +7,8 @@ import { fstatSync } from 'node:fs';
 import type { SelectionInput } from '../../keys/inputs.js';
 import { ImageError } from '../../oci/image-error.js';
 import { checkpoint } from '../../util/checkpoint.js';
-import { ContextError, NoSpaceError } from '../../util/errors.js';
+import { ContextError } from '../../util/errors.js';
+import { asNoSpaceError } from '../../util/no-space.js';
 import { amendTree } from '../scan/amend-tree.js';
 import { withoutPaths } from '../scan/hard-links.js';
 import type { Scanned } from '../scan/listing.js';
@@ -15,11 +16,13 @@ import { countListed } from '../scan/listing.js';
 import type { TreeReader } from '../scan/tree.js';
 import { walkTree } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
+import { parentPath } from '../tree-path.js';
 import { openWalker, openWalkers } from '../walker.js';
 import type { TreeNodes } from './compose-tree.js';
 import { composeTree } from './compose-tree.js';
 import { copyFiles, setXattrs } from './copy-files.js';
 import type { CopyReport, CopyRequest, Job } from './copy-job.js';
+import { goesIntoDirectory } from './copy-target.js';
 import { diskMeter } from './disk-usage.js';
 import { placeSelections, placeSubtrees } from './place-files.js';
 
@@ -29,12 +32,8 @@ const BLOCK_BYTES = 4096;
 /** Errors of single calls, as errors of the instruction. */
 function asCopyError(error: unknown, { layer, request: { location } }: Job): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new NoSpaceError(`no space left while copying into ${layer}`, {
-      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
-      cause: error,
-    });
-  }
+  const full = asNoSpaceError(error, `no space left while copying into ${layer}`);
+  if (full) return full;
   if (error instanceof ImageError)
     return new ContextError(error.message, location, { hint: error.hint, cause: error });
   if (syscall === undefined || code === 'EMFILE' || code === 'ENFILE') return error;
@@ -48,7 +47,7 @@ function asCopyError(error: unknown, { layer, request: { location } }: Job): unk
 async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
   const whole = placeSelections(job);
   const noted = [...job.copies];
-  const filled = job.filled.splice(0);
+  const filled = [...job.filled];
   const [placed, copied] = await Promise.allSettled([
     placeSubtrees(job, whole, signal),
     copyFiles(job, noted, filled, signal),
@@ -61,7 +60,7 @@ async function fill(job: Job, signal: AbortSignal | undefined): Promise<void> {
     // What could not be placed as a whole.
     const before = new Set(noted.map(([path]) => path));
     const left = [...job.copies].filter(([path]) => !before.has(path));
-    await copyFiles(job, left, job.filled.splice(0), signal);
+    await copyFiles(job, left, job.filled.slice(filled.length), signal);
   }
   if (job.directoryXattrs.size > 0) await setXattrs(job.layer, job.directoryXattrs);
 }
@@ -81,6 +80,13 @@ function overlaps(read: TreeReader, selections: readonly SelectionInput[]): bool
     }
   }
   return false;
+}
+
+/** Files of several sources that all get the name of the destination, now or in the former layer. */
+function shareName(request: CopyRequest): boolean {
+  const { selections, former } = request;
+  const most = Math.max(selections.length, former?.selections.length ?? 0);
+  return most > 1 && selections.some((selection) => !goesIntoDirectory(request, selection));
 }
 
 function getBytes(files: Iterable<Scanned>, blockSize: number): number {
@@ -110,6 +116,20 @@ function copiedSelections(
       hint: 'build again when it is there',
     });
   });
+}
+
+/** A sync may look at as many. */
+const FEW = 1000;
+
+function freshPaths({ request, copies, filled, linked, subtrees }: Job): string[] | undefined {
+  const { former } = request;
+  const isLinked = subtrees.every(({ from }) => from.how === 'link' && from.root === former?.path);
+  if (!former || !isLinked || linked.files > 0) return undefined;
+  // Nothing was linked into these, or below.
+  const directories = new Set(filled.map(({ path }) => path));
+  const tops = [...directories].filter((path) => path === '' || !directories.has(parentPath(path)));
+  const files = filled.reduce((sum, { directory }) => sum + directory.count, copies.size);
+  return files > FEW ? undefined : [...tops, ...copies.keys()];
 }
 
 function getReport(job: Job, nodes: TreeNodes): CopyReport {
@@ -152,6 +172,7 @@ function getReport(job: Job, nodes: TreeNodes): CopyReport {
     linked,
     linkedDisk,
     group,
+    fresh: freshPaths(job),
     made: [...job.made],
     selections,
     composed,
@@ -173,6 +194,7 @@ export async function makeCopyLayer(
   const { read } = nodes;
   const former =
     request.former &&
+    !shareName(request) &&
     !overlaps(read, request.former.selections) &&
     !overlaps(read, request.selections)
       ? request.former

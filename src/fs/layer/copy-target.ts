@@ -49,12 +49,13 @@ export function goesIntoDirectory(
  */
 export function targetDirectories(request: CopyRequest, selection: Selection): NewDirectory[] {
   const { destination, owner, chmod } = request;
-  const { uid, gid } = owner ?? selection.directory ?? { uid: 0, gid: 0 };
+  const made = owner ?? selection.directory ?? { uid: 0, gid: 0 };
   const target = targetPath(request, selection);
   const components = target === '' ? [] : target.split('/');
   return components.flatMap((_, index): NewDirectory[] => {
     const path = components.slice(0, index + 1).join('/');
     if (destination.kind === 'directory' && path === destination.path) return [];
+    const { uid, gid } = destination.ways?.find((way) => way.path === path) ?? made;
     const own = path === target ? selection.directory : undefined;
     const mode = own?.mode ?? NEW_DIRECTORY_MODE;
     return [{ path, attributes: { mode: chmod && own ? chmod(mode, true) : mode, uid, gid } }];

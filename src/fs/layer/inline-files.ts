@@ -21,13 +21,23 @@ export interface InlineRequest {
   readonly location: SourceLocation;
 }
 
-/** Makes the directories of a path that are not there. */
-export function ensureDirectories(walker: Walker, path: string, owner: Owner): void {
+/**
+ * Makes the directories of a path that the layer does not have yet.
+ * @param destination those that the layers below have look as they do there
+ * @param owner of the others
+ */
+export function ensureDirectories(
+  walker: Walker,
+  path: string,
+  destination: Destination,
+  owner: Owner,
+): void {
+  const below = new Map(destination.ancestors.map(({ path, existing }) => [path, existing]));
   let at = '';
   for (const name of path === '' ? [] : path.split('/')) {
     const made = ensureEntry(walker.at(at), name);
     at = pathBelow(at, name);
-    if (made) setDirectory(walker.at(at), { mode: 0o755, ...owner });
+    if (made) setDirectory(walker.at(at), below.get(at) ?? { mode: 0o755, ...owner });
   }
 }
 
@@ -46,7 +56,7 @@ export function writeInlineFiles(
   const walker = openWalker(layer);
   try {
     for (const { name, content } of files) {
-      ensureDirectories(walker, parent, owner);
+      ensureDirectories(walker, parent, destination, owner);
       const own = into ? name : basename(destination.path);
       const fd = createInline(walker, parent, own, location);
       try {

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { TreeDigest } from '../../keys/digest.js';
+import type { SelectionInput } from '../../keys/inputs.js';
 import type { LinkGroups } from '../scan/hard-links.js';
 import type { Scanned, ScannedDirectory } from '../scan/listing.js';
 import type { TreeEntry, TreeReader } from '../scan/tree.js';
@@ -12,14 +13,15 @@ import type { Selection } from '../select/select.js';
 import { pathBelow } from '../tree-path.js';
 import type { EntryAttributes } from '../write.js';
 import { setDirectory, setDirectoryTime } from '../write.js';
-import type { FileCopy, Job } from './copy-job.js';
+import type { CopyRequest, FileCopy, Job } from './copy-job.js';
 import {
   ancestorDirectories,
   goesIntoDirectory,
   targetDirectories,
   targetPath,
 } from './copy-target.js';
-import { canLinkFrom } from './linkable.js';
+import { ancestorXattrs, mergeXattrs } from './destination.js';
+import { canLinkFrom, haveOneName } from './linkable.js';
 import { ensureDirectory, makeDirectories, placeEntry } from './place-entry.js';
 import type { Subtree, SubtreeSource } from './place-subtrees.js';
 import { areWorthPlacing, isTooLarge, placeWhole } from './place-subtrees.js';
@@ -84,7 +86,8 @@ function placeSubdirectory(
   placeDirectory(placing, listed.directory, within, digest, former);
   // What one source has a directory for is as old as that, no matter which source made it first.
   job.made.delete(path);
-  if (xattrs.length > 0) job.directoryXattrs.set(path, xattrs);
+  if (xattrs.length > 0)
+    job.directoryXattrs.set(path, mergeXattrs(job.directoryXattrs.get(path), xattrs));
   job.finish.push(() => {
     const directory = job.target.at(path);
     setDirectory(directory, directoryAttributes(job, listed));
@@ -121,7 +124,8 @@ function findWhole(
   if (whole?.tree !== digest || request.owner || request.chmod) return undefined;
   if (!isPlainTree(job.text, digest)) return undefined;
   const from = { root: whole.root, path: listed.directory.path };
-  if (from.path === path && canLinkFrom(job, whole.root)) return { ...from, how: 'link' };
+  if (from.path === path && haveOneName(listed.directory) && canLinkFrom(job, whole.root))
+    return { ...from, how: 'link' };
   // Most of it may be linked from the former layer.
   return former?.type === 'dir' || isTooLarge(listed.directory)
     ? undefined
@@ -196,11 +200,24 @@ function leaders(groups: LinkGroups | undefined): Map<string, string> {
 }
 
 /**
+ * What the former layer has where a selection's files go. Wildcards may have found other sources then: the one
+ * in the same place of the list went below another directory, or was a file that got the destination's name.
+ */
+function formerSelection(
+  { former }: CopyRequest,
+  { kind, below }: Selection,
+  index: number,
+): SelectionInput | undefined {
+  const before = former?.selections[index];
+  return before?.kind === kind && before.below === below ? before : undefined;
+}
+
+/**
  * Where hard links are concerned, a former layer must not decide which names are one file: then no
  * directory is linked as a whole, and none of these files alone.
  */
 function getPlacing(job: Job, selection: Selection, index: number, onWhole: OnWhole): Placing {
-  const before = job.request.former?.selections[index];
+  const before = formerSelection(job.request, selection, index);
   const first = leaders([...(before?.links ?? []), ...(selection.links ?? [])]);
   const now = leaders(selection.links);
   for (const path of first.keys()) first.set(path, now.get(path) ?? path);
@@ -237,13 +254,19 @@ export async function placeSubtrees(
  * @throws ContextError when names collide, and the file system's errors
  */
 export function placeSelections(job: Job): Subtree[] {
-  const { selections, former } = job.request;
+  const { selections } = job.request;
   makeDirectories(job, ancestorDirectories(job.request));
-  // Of several sources two may have the same directory.
+  if (selections.length > 0) {
+    for (const [path, xattrs] of ancestorXattrs(job.request.destination))
+      job.directoryXattrs.set(path, xattrs);
+  }
+  const { shared } = job.request.destination;
+  for (const { path, xattrs } of shared ?? []) job.directoryXattrs.set(path, xattrs);
+  // Of several sources two may have the same directory; and what is shared is no other layer's as it is.
   const whole: Subtree[] = [];
-  const onWhole = selections.length === 1 ? whole.push.bind(whole) : undefined;
+  const onWhole = selections.length === 1 && !shared ? whole.push.bind(whole) : undefined;
   for (const [index, selection] of selections.entries()) {
-    const before = former?.selections[index]?.tree;
+    const before = formerSelection(job.request, selection, index)?.tree;
     if (selection.kind === 'directory') {
       makeDirectories(job, targetDirectories(job.request, selection));
       const placing = getPlacing(job, selection, index, onWhole);

@@ -21,6 +21,8 @@ export interface StackLayer {
   readonly opaque: ReadonlySet<string>;
   /** What was digested of its files, by their path in it; undefined when they have to be read. */
   readonly digested?: ((path: string) => TreeEntry | undefined) | undefined;
+  /** None of its files has extended attributes; else they have to be read. */
+  readonly withoutXattrs?: boolean | undefined;
 }
 
 /** Layers, topmost first, as in a lowerdir string. */
@@ -190,6 +192,7 @@ export function isOpen(stack: Stack, path: string): boolean {
 /** A name of the merged view, and the path of the topmost layer that has it. */
 export interface StackName {
   readonly name: string;
+  readonly isDirectory: boolean;
   readonly root: string;
 }
 
@@ -206,7 +209,8 @@ function listLayers(layers: Stack, path: string, walkers: Walkers): StackName[] 
   });
   const entries: StackName[] = [];
   for (const [name, { kind, layers: from }] of merged)
-    if (kind !== 'whiteout' && from[0]) entries.push({ name, root: from[0].path });
+    if (kind !== 'whiteout' && from[0])
+      entries.push({ name, isDirectory: kind === 'directory', root: from[0].path });
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

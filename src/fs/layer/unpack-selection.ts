@@ -6,19 +6,23 @@ import { Transform } from 'node:stream';
 import type { FileDigest } from '../../keys/digest.js';
 import { ImageError } from '../../oci/image-error.js';
 import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
+import type { ByteString } from '../../util/byte-string.js';
 import { fromByteString, toByteString } from '../../util/byte-string.js';
 import type { SourceLocation, WiacError } from '../../util/errors.js';
-import { ContextError, NoSpaceError } from '../../util/errors.js';
+import { ContextError } from '../../util/errors.js';
+import { asNoSpaceError } from '../../util/no-space.js';
 import { inUserNamespace, RANGES_HINT } from '../../util/user-namespace.js';
-import type { BaseEntry, BaseLookup } from '../archive/directories.js';
+import type { BaseEntry, BaseLayers } from '../archive/directories.js';
 import { isArchive, unpackArchive } from '../archive/unpack-archive.js';
 import type { OpenFile } from '../read.js';
 import { openFile, readLinkBelow } from '../read.js';
 import type { Place } from '../scan/file-source.js';
 import type { FileEntry, TreeEntry } from '../scan/tree.js';
+import { xattrBytes } from '../scan/xattrs.js';
 import type { Selection } from '../select/select.js';
 import { parentPath } from '../tree-path.js';
 import { withWalkers } from '../walker.js';
+import { readDirectoryXattrs } from './destination.js';
 import type { Stack } from './stack.js';
 import { locate } from './stack.js';
 import type { Owner } from './users.js';
@@ -45,18 +49,28 @@ export async function findArchives(selections: readonly Selection[]): Promise<Se
 }
 
 /** What the layers below have in a directory, for the names of an archive. */
-function baseLookup(stack: Stack, directory: string): BaseLookup {
-  return (bytes): BaseEntry | undefined => {
-    const found = locate(stack, posix.join(directory, fromByteString(bytes)));
-    if (!found) return undefined;
-    const { stats, root, path } = found;
-    if (stats.isSymbolicLink())
-      return { kind: 'symlink', target: toByteString(readLinkBelow(root, path) ?? '') };
-    if (!stats.isDirectory()) return { kind: 'other' };
-    const { mode, uid, gid, mtimeMs } = stats;
-    const mtime = { seconds: Math.floor(mtimeMs / 1000), nanoseconds: 0 };
-    const attributes = { mode: mode & 0o7777, uid, gid, mtime, xattrs: [] };
-    return { kind: 'directory', attributes };
+function layersBelow(stack: Stack, directory: string): BaseLayers {
+  const placeOf = (bytes: ByteString) => posix.join(directory, fromByteString(bytes));
+  return {
+    find(bytes): BaseEntry | undefined {
+      const found = locate(stack, placeOf(bytes));
+      if (!found) return undefined;
+      const { stats, root, path } = found;
+      if (stats.isSymbolicLink())
+        return { kind: 'symlink', target: toByteString(readLinkBelow(root, path) ?? '') };
+      if (!stats.isDirectory()) return { kind: 'other' };
+      const { mode, uid, gid, mtimeMs } = stats;
+      const mtime = { seconds: Math.floor(mtimeMs / 1000), nanoseconds: 0 };
+      const attributes = { mode: mode & 0o7777, uid, gid, mtime, xattrs: [] };
+      return { kind: 'directory', attributes };
+    },
+    async readXattrs(paths) {
+      const places = new Map(paths.map((bytes) => [bytes, placeOf(bytes)]));
+      const read = await readDirectoryXattrs(stack, [...places.values()]);
+      return new Map(
+        [...places].map(([bytes, place]) => [bytes, xattrBytes(read.get(place) ?? [])]),
+      );
+    },
   };
 }
 
@@ -75,12 +89,8 @@ export interface UnpackRequest {
 
 function asContextError(error: unknown, name: string, location: SourceLocation): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new NoSpaceError(`no space left while ${name} was unpacked`, {
-      hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
-      cause: error,
-    });
-  }
+  const full = asNoSpaceError(error, `no space left while ${name} was unpacked`);
+  if (full) return full;
   if (!(error instanceof ImageError) && syscall === undefined) return error;
   const owner = code === 'EINVAL' && syscall?.includes('chown');
   return new ContextError(`${name} can't be unpacked: ${message}`, location, {
@@ -126,7 +136,7 @@ export async function unpackSelection(
       rootless: inUserNamespace(),
       owner,
       limits,
-      base: baseLookup(stack, destination),
+      base: layersBelow(stack, destination),
     });
     // What follows the archive's end mark was not read by the unpacker.
     for await (const _rest of digesting);

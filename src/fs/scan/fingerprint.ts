@@ -4,6 +4,7 @@
  * index does the same with plain stat data (git documentation, racy-git).
  */
 import type { TreeDigest } from '../../keys/digest.js';
+import { clockStep } from '../../util/clock-step.js';
 import type { FileStats } from './file-stats.js';
 import type { ScannedDirectory } from './listing.js';
 import { FINGERPRINT_FIELDS } from './stat-names.js';
@@ -52,19 +53,11 @@ export function fingerprintAt(fields: Float64Array, index: number, hash64: Hash6
 }
 
 /**
- * Timestamps move in steps of a clock tick (up to 10 ms) and, on some file systems, of up to two
- * seconds (FAT); a file changed within one step after it was read keeps its fingerprint.
- */
-const CLOCK_STEP_MS = 50;
-
-/**
  * Was the file changed so shortly before it was looked at that another change could have left the
  * same timestamps? Such a file is read again the next time (git: "racily clean").
  * @param seenAt when the scan began, milliseconds since the epoch
  */
 export function isRacy(stats: FileStats, seenAt: number): boolean {
-  return (
-    stats.ctimeMs > seenAt - CLOCK_STEP_MS ||
-    (stats.kind !== 'dir' && stats.mtimeMs > seenAt - CLOCK_STEP_MS)
-  );
+  const trusted = seenAt - clockStep(stats.ctimeMs);
+  return stats.ctimeMs > trusted || (stats.kind !== 'dir' && stats.mtimeMs > trusted);
 }

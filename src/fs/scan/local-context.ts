@@ -1,12 +1,15 @@
 /** The build context: a directory of this machine, seen through .dockerignore. */
+import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { fstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
+import { fromBytes } from '../../util/byte-string.js';
 import { ContextError } from '../../util/errors.js';
+import { isAbsent } from '../../util/stat-named.js';
 import type { Directory } from '../directory.js';
 import { closeDirectory, listNames, lstatEntry, openRoot } from '../directory.js';
 import { followLinks, pathTree } from '../follow-links.js';
-import { readBuffer, readLink, readPieces, readTextBelow, withFileBelow } from '../read.js';
+import { readBuffer, readBytesBelow, readLink, readPieces, withFileBelow } from '../read.js';
 import type { IgnoreMatcher } from '../select/ignore.js';
 import { compileIgnore, contextIgnoreNames, ignoreFileCandidates } from '../select/ignore.js';
 import { parentPath } from '../tree-path.js';
@@ -14,7 +17,7 @@ import type { Walker } from '../walker.js';
 import { openWalker } from '../walker.js';
 import type { FileSource, Followed, Listing } from './file-source.js';
 
-/** @returns undefined when there is none */
+/** @returns its text, in which names have any bytes; undefined when there is none */
 function readIgnoreFile(path: string): string | undefined {
   let reason = 'it is no file';
   try {
@@ -22,7 +25,7 @@ function readIgnoreFile(path: string): string | undefined {
     if (!stats) return undefined;
     // A fifo would be waited for. /dev/null is the usual way to say: leave nothing out.
     if (path === '/dev/null') return '';
-    if (stats.isFile()) return readFileSync(path, 'utf8');
+    if (stats.isFile()) return fromBytes(readFileSync(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
     reason = (error as Error).message;
@@ -32,13 +35,13 @@ function readIgnoreFile(path: string): string | undefined {
   });
 }
 
-/** A text file of a fetched context; undefined when nothing is there. @throws ContextError */
-export function readFetchedText(root: string, path: string): string | undefined {
+/** A file of a fetched context; undefined when nothing is there. @throws ContextError */
+function readFetched(root: string, path: string): Buffer | undefined {
   const walker = openWalker(root);
   try {
     const followed = followWithin(walker, path);
     if (followed.kind === 'missing') return undefined;
-    if (followed.kind === 'found') return readTextBelow(root, followed.path);
+    if (followed.kind === 'found') return readBytesBelow(root, followed.path);
   } finally {
     walker.close();
   }
@@ -47,9 +50,15 @@ export function readFetchedText(root: string, path: string): string | undefined 
   });
 }
 
+/** A text file of a fetched context, as readFetched. */
+export function readFetchedText(root: string, path: string): string | undefined {
+  const bytes = readFetched(root, path);
+  return bytes && fromBytes(bytes);
+}
+
 /** What lies at a path, as far as it may be read. */
 export type SmallFile =
-  | { readonly kind: 'missing' | 'outside' | 'no file' | 'too large' }
+  | { readonly kind: 'missing' | 'outside' | 'no file' | 'too large' | 'not UTF-8' }
   | { readonly kind: 'text'; readonly text: string };
 
 /**
@@ -66,7 +75,8 @@ export function readSmallFile(root: string, path: string, maxBytes: number): Sma
       if (file.stats.size > maxBytes) return { kind: 'too large' };
       const pieces: Buffer[] = [];
       readPieces(file, readBuffer(file.stats.size), (piece) => pieces.push(Buffer.from(piece)));
-      return { kind: 'text', text: Buffer.concat(pieces).toString('utf8') };
+      const bytes = Buffer.concat(pieces);
+      return isUtf8(bytes) ? { kind: 'text', text: bytes.toString() } : { kind: 'not UTF-8' };
     });
     return found ?? { kind: 'no file' };
   } finally {
@@ -123,24 +133,33 @@ export function contextRoot(path: string): string {
     const root = realpathSync(path);
     if (statSync(root).isDirectory()) return root;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
-    throw new ContextError(`there is no build context ${path}`, undefined, {
+    const problem = isAbsent(error)
+      ? `there is no build context ${path}`
+      : `the build context ${path} can't be read: ${(error as Error).message}`;
+    throw new ContextError(problem, undefined, {
+      cause: error,
       hint: 'give the directory with the files that COPY reads',
     });
   }
   throw new ContextError(`the build context ${path} is not a directory`, undefined);
 }
 
-/** Follows symlinks by hand: a target that leaves the context must not be taken for a file. */
-function followWithin(walker: Walker, path: string): Followed {
+/**
+ * Follows symlinks by hand: a target that leaves the context must not be taken for a file.
+ * @param isHidden links that are not there, as BuildKit is not sent them
+ */
+function followWithin(
+  walker: Walker,
+  path: string,
+  isHidden: (link: string) => boolean = () => false,
+): Followed {
   const tree = pathTree('forbidden', (at) => {
     const directory = directoryAt(walker, parentPath(at));
     const name = posix.basename(at);
     const stats = directory && lstatEntry(directory, name);
     if (!directory || !stats) return undefined;
     if (!stats.isSymbolicLink()) return { place: at };
-    const link = readLink(directory, name);
+    const link = isHidden(at) ? undefined : readLink(directory, name);
     return link === undefined ? undefined : { link };
   });
   const reached = followLinks(tree, path.split('/'));
@@ -230,7 +249,7 @@ function openTree(
       const stats = lstatAt(walker, relative);
       return stats && { root, stats, onlyWithContent: ignored };
     },
-    follow: (relative) => followWithin(walker, relative),
+    follow: (relative) => followWithin(walker, relative, isIgnored),
     list: listVisible,
     plainRoot: () => (ignore.empty ? root : undefined),
     close: () => {

@@ -14,6 +14,8 @@ import { digestEntry, readBuffer, readLink } from '../read.js';
 import { lastName, parentPath } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { withWalkers } from '../walker.js';
+import type { IsBorrowed } from './borrowed-times.js';
+import { borrowedTimes } from './borrowed-times.js';
 import type { FileSource } from './file-source.js';
 import type { FileStats } from './file-stats.js';
 import { fileStats } from './file-stats.js';
@@ -48,6 +50,7 @@ interface Scan {
   readonly store: ScanStore;
   /** When the scan began, milliseconds since the epoch. */
   readonly seenAt: number;
+  readonly isBorrowed: IsBorrowed;
   /** Filled while fingerprints are compared: everything that has to be read. */
   readonly unread: Unread[];
 }
@@ -250,9 +253,10 @@ function remember(
   const entries: Record<string, string> = {};
   let clean = true;
   for (const [index, child] of children.entries()) {
+    const { stats, name } = child;
     // What was gone when it was to be read may be there again.
-    if (isRacy(child.stats, scan.seenAt) || !present.has(child.name)) clean = false;
-    else entries[child.name] = fingerprintAt(directory.fields, index, scan.store.hash64);
+    if (isRacy(stats, scan.seenAt) || scan.isBorrowed(stats) || !present.has(name)) clean = false;
+    else entries[name] = fingerprintAt(directory.fields, index, scan.store.hash64);
   }
   scan.store.putDirectory(scope, directory.path, { all: fingerprint, clean, tree }, entries);
 }
@@ -310,7 +314,7 @@ export async function digestTrees(
   trees: readonly ScannedDirectory[],
   seenAt: number,
 ): Promise<TreeDigest[]> {
-  const scan: Scan = { source, store, seenAt, unread: [] };
+  const scan: Scan = { source, store, seenAt, isBorrowed: borrowedTimes(), unread: [] };
   const examined = trees.map((tree) => examine(scan, tree));
   if (scan.unread.length > 0) await readUnread(scan);
   return examined.map((tree) => conclude(scan, tree));

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { OnFile, RawXattrs, TreeTotals, WalkOptions } from '../../native/read-xattrs.js';
 import { readSurvey, readXattrsBelow } from '../../native/read-xattrs.js';
 import { fromBytes } from '../../util/byte-string.js';
+import { overlayMarks } from '../../util/user-namespace.js';
 import { checkDepth } from '../walker.js';
 import type { Xattrs } from './tree.js';
 import { keptXattrs } from './xattrs.js';
@@ -24,13 +25,16 @@ export async function readTreeXattrs(root: string): Promise<Map<string, Xattrs>>
   return found;
 }
 
-const OPAQUE = /^(trusted|user)\.overlay\.opaque$/;
+/** In the other one a program may set it, and then it means nothing. */
+function opaqueName(): string {
+  return `${overlayMarks()}.overlay.opaque`;
+}
 
 /** What the extended attributes of a layer in overlayfs form say. */
 export interface LayerMarks {
   /**
-   * Directories whose trusted. or user.overlay.opaque is `y` (overlayfs documentation, "whiteouts
-   * and opaque directories"), relative to the layer, sorted.
+   * Directories whose trusted.overlay.opaque is `y`, in a user namespace user.overlay.opaque (overlayfs
+   * documentation, "whiteouts and opaque directories"), relative to the layer, sorted.
    */
   readonly opaque: readonly string[];
   /** No file has attributes of its own. */
@@ -39,7 +43,8 @@ export interface LayerMarks {
 
 /** 'x' marks a directory that holds xattr whiteouts; only 'y' hides the layers below. */
 function isOpaque(xattrs: RawXattrs): boolean {
-  return xattrs.some(([name, value]) => OPAQUE.test(name.toString()) && value.toString() === 'y');
+  const wanted = opaqueName();
+  return xattrs.some(([name, value]) => String(name) === wanted && String(value) === 'y');
 }
 
 /** What a layer amounts to, and what its files' attributes say. */

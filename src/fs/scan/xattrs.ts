@@ -1,7 +1,8 @@
 /** Extended attributes that belong to files themselves. */
 import type { RawXattrs } from '../../native/read-xattrs.js';
 import { readListedXattrs } from '../../native/read-xattrs.js';
-import { fromBytes } from '../../util/byte-string.js';
+import type { ByteString } from '../../util/byte-string.js';
+import { fromBytes, toByteString } from '../../util/byte-string.js';
 import type { NameForm } from '../directory.js';
 import { byRoot } from './by-root.js';
 import type { Place } from './file-source.js';
@@ -19,6 +20,14 @@ export function keptXattrs(xattrs: RawXattrs, names: NameForm): Xattrs {
     .map(([name, value]) => [read(name), value.toString('hex')] as const)
     .filter(([name]) => !OVERLAY.test(name) && !HOST_ONLY.test(name))
     .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Names and values as system calls take them, each byte as a character. */
+export function xattrBytes(xattrs: Xattrs): (readonly [name: ByteString, value: ByteString])[] {
+  return xattrs.map(([name, value]) => [
+    toByteString(name),
+    Buffer.from(value, 'hex').toString('latin1'),
+  ]);
 }
 
 /**

@@ -50,6 +50,11 @@ export function hasWildcard(pattern: string): boolean {
   return /[*?[\\]/.test(pattern);
 }
 
+/** Has it a wildcard that no backslash takes the meaning from? */
+export function isPattern(text: string): boolean {
+  return /^(?:[^\\*?[]|\\.)*[*?[]/s.test(text);
+}
+
 /**
  * The leading components without wildcards: whatever the pattern matches is this path or below
  * it, so a walk may start there. Empty when the first component has a wildcard.

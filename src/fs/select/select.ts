@@ -17,7 +17,7 @@ import { digestTrees } from '../scan/scan.js';
 import { EMPTY_TREE } from '../scan/tree.js';
 import { located, unreadable } from '../scan/unreadable.js';
 import { pathBelow } from '../tree-path.js';
-import { compilePattern, hasWildcard } from './gomatch.js';
+import { compilePattern, isPattern } from './gomatch.js';
 import { compileIgnore } from './ignore.js';
 import { expandWildcard } from './wildcard.js';
 
@@ -124,18 +124,33 @@ export interface SelectOptions {
   readonly exclude: readonly string[];
   /** --parents: keep the directories of the sources. */
   readonly parents: boolean;
+  /** The sources are names of files, no patterns. */
+  readonly literal?: true;
 }
 
-const PLAIN: SelectOptions = { exclude: [], parents: false };
+/** What a mount shows: one file or directory, whose name is no pattern. */
+export const MOUNTED: SelectOptions = { exclude: [], parents: false, literal: true };
+
+/**
+ * The file that a source without wildcards names. A backslash in it means itself, as with BuildKit, where there is such
+ * a file (units of systemd have names with `\x2d`); else it is one before a character that is meant literally.
+ */
+function findName(source: FileSource, written: string): string {
+  if (!written.includes('\\')) return written;
+  const followed = source.follow(written);
+  const isThere = followed.kind === 'found' && source.locate(followed.path) !== undefined;
+  return isThere || followed.kind === 'outside' ? written : written.replace(/\\(.)/gs, '$1');
+}
 
 async function findSource(
   source: FileSource,
   written: string,
   location: SourceLocation,
-  { exclude, parents }: SelectOptions,
+  { exclude, parents, literal }: SelectOptions,
 ): Promise<Found[]> {
-  const path = clean(written);
-  const wildcard = hasWildcard(path);
+  const pattern = clean(written);
+  const wildcard = !literal && isPattern(pattern);
+  const path = literal || wildcard ? pattern : findName(source, pattern);
   const excluded =
     exclude.length === 0 ? undefined : compileIgnore(exclude.join('\n'), '--exclude');
   const found: Found[] = [];
@@ -236,7 +251,7 @@ export async function selectFiles(
   store: ScanStore,
   sources: readonly string[],
   location: SourceLocation,
-  options: SelectOptions = PLAIN,
+  options: SelectOptions,
 ): Promise<Selection[]> {
   const seenAt = Date.now();
   const found = await findSources(source, sources, location, options);
