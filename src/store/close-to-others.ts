@@ -1,46 +1,37 @@
 /** Keeps other users of the machine out of a store. */
-import { chmodSync, readdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import type { StoreDirectories } from './paths.js';
+import { chmodSync, lstatSync, readdirSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { type StoreDirectories, storeParts } from './paths.js';
 import { DAMAGED } from './recovery/rebuild-index.js';
 
-function isOpenTo(path: string): boolean {
-  const { mode, uid } = statSync(path);
-  return (mode & 0o077) !== 0 && uid === process.geteuid?.();
+const OTHERS = 0o077;
+/** A directory for everybody, like /tmp: others need it as well, whatever is in it by now. */
+const SHARED = 0o1002;
+
+/** Not one behind a link: it may be a directory that everybody needs. */
+function isOpenPart(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (!stats?.isDirectory() || stats.uid !== process.geteuid?.()) return false;
+  return (stats.mode & OTHERS) !== 0;
+}
+
+function hasPartsOnly(paths: StoreDirectories): boolean {
+  const { root, version, marks } = paths;
+  const parts = [version, marks, ...storeParts(paths)];
+  const own = new Set(['lost+found', ...parts.map((path) => basename(path))]);
+  return readdirSync(root).every((name) => own.has(name) || name.startsWith(DAMAGED));
 }
 
 /**
  * Layers hold files with the owners and setuid bits that their images say: no other user may look
- * inside, or run one. A directory that is not the store's alone keeps its mode, the store's parts in
+ * inside, or run one. A directory that is not the store's alone, or another user's, keeps its mode; the store's parts in
  * it are closed then.
  */
 export function closeToOthers(paths: StoreDirectories): void {
-  const { root, version, index, layers, links, blobs, tmp, live, records } = paths;
-  if (!isOpenTo(root)) return;
-  const { mounts, mountNotes, cacheNotes, leases, builds } = paths;
-  const parts = [
-    index,
-    layers,
-    links,
-    blobs,
-    tmp,
-    mounts,
-    mountNotes,
-    cacheNotes,
-    live,
-    leases,
-    records,
-    builds,
-  ];
-  const own = new Set(['lost+found', ...[version, ...parts].map((path) => basename(path))]);
-  const names = readdirSync(root);
-  const isOwn = (name: string) => own.has(name) || name.startsWith(DAMAGED);
-  if (names.every(isOwn)) {
-    chmodSync(root, 0o700);
-    return;
-  }
-  for (const name of names) {
-    const path = join(root, name);
-    if (parts.includes(path) && isOpenTo(path)) chmodSync(path, 0o700);
-  }
+  const { root } = paths;
+  const { mode, uid } = statSync(root);
+  const isOwn = uid === process.geteuid?.();
+  if (isOwn && (mode & OTHERS) === 0) return;
+  if (isOwn && (mode & SHARED) !== SHARED && hasPartsOnly(paths)) chmodSync(root, 0o700);
+  else for (const path of storeParts(paths)) if (isOpenPart(path)) chmodSync(path, 0o700);
 }

@@ -1,5 +1,6 @@
 /** Makes a new store, also when several processes do so at once. */
 import {
+  chmodSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -17,6 +18,8 @@ import { makeRecordFolders } from './index/record-files.js';
 import { requireFileTypes } from './layers/require-file-types.js';
 import { spreadDrafts } from './layers/spread-drafts.js';
 import type { StorePaths } from './paths.js';
+import { requireFaithfulCopy } from './recovery/sample.js';
+import { noteOwnMarks } from './require-own-marks.js';
 
 /**
  * Makes the index elsewhere and moves it to its place. lmdb loses transactions, or gives
@@ -27,7 +30,7 @@ async function createIndex(paths: StorePaths): Promise<void> {
   if (existsSync(paths.index)) return;
   const draft = join(paths.tmp, `index.${paths.self.id}`);
   try {
-    mkdirSync(draft);
+    mkdirSync(draft, { mode: 0o700 });
     await openIndex(paths, draft).environment.close();
     renameSync(draft, paths.index);
   } catch (error) {
@@ -57,8 +60,10 @@ export function writeVersion(paths: StorePaths, text: string): void {
 
 /** Makes the missing folders of a store: a user may have removed one by hand. */
 export function ensureFolders(paths: StorePaths): void {
-  for (const path of [paths.layers, paths.links]) makeDirectories(path, 0o755);
-  for (const path of [paths.tmp, paths.mounts, paths.leases]) makeDirectories(path, 0o700);
+  const { layers, links, tmp, mounts, leases } = paths;
+  for (const path of [layers, links, tmp, mounts, leases]) makeDirectories(path, 0o700);
+  // What is made in a setgid directory is setgid as well, and has its group: a checkout of git too.
+  chmodSync(tmp, 0o700);
   makeRecordFolders(paths);
 }
 
@@ -69,7 +74,8 @@ export function ensureFolders(paths: StorePaths): void {
  */
 export async function createStore(paths: StorePaths, version: string): Promise<void> {
   ensureFolders(paths);
+  noteOwnMarks(paths);
   await requireFileTypes(paths);
-  await Promise.all([spreadDrafts(paths.tmp), createIndex(paths)]);
+  await Promise.all([requireFaithfulCopy(paths), spreadDrafts(paths.tmp), createIndex(paths)]);
   writeVersion(paths, version);
 }

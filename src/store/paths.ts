@@ -1,8 +1,10 @@
 /**
  * Paths of the store; cache-format.md, "Layout", specifies them.
  */
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { UsageError } from '../util/errors.js';
+import { homeOr } from '../util/home-directory.js';
 import type { LiveProcess } from './pins/live-process.js';
 
 /** Absolute paths of the store's parts. */
@@ -10,6 +12,10 @@ export interface StoreDirectories {
   readonly root: string;
   /** Text file with the number of the format version. */
   readonly version: string;
+  /** Text file that says where overlayfs's marks are: see require-own-marks.ts. */
+  readonly marks: string;
+  /** A file that a copy of the store has to keep as it is: see recovery/sample.ts. */
+  readonly sample: string;
   readonly index: string;
   readonly layers: string;
   /** Short symlinks to layer directories, for mount options limited to one page. */
@@ -44,13 +50,19 @@ export interface StorePaths extends StoreDirectories {
 /**
  * The store's root: $WIAC_ROOT, else $DATADIR (the article's variable), else /var/lib/wiac for
  * root and $XDG_DATA_HOME/wiac (default ~/.local/share/wiac) for other users.
+ * @throws UsageError for one of those who has no home directory
  */
 export function storeRoot(environment: NodeJS.ProcessEnv, isRoot: boolean): string {
   const { WIAC_ROOT, DATADIR, XDG_DATA_HOME } = environment;
   if (WIAC_ROOT) return resolve(WIAC_ROOT);
   if (DATADIR) return resolve(DATADIR);
   if (isRoot) return '/var/lib/wiac';
-  return XDG_DATA_HOME ? resolve(XDG_DATA_HOME, 'wiac') : join(homedir(), '.local/share/wiac');
+  const data = homeOr(XDG_DATA_HOME, '.local/share', environment);
+  if (data === undefined)
+    throw new UsageError('there is no place for a store: you have no home directory', {
+      hint: 'set WIAC_ROOT to a directory that no other user may write to',
+    });
+  return resolve(data, 'wiac');
 }
 
 /** Paths of a store's parts. */
@@ -58,6 +70,8 @@ export function storePaths(root: string): StoreDirectories {
   return {
     root,
     version: join(root, 'format-version'),
+    marks: join(root, 'overlay-marks'),
+    sample: join(root, 'sample'),
     index: join(root, 'index'),
     layers: join(root, 'layers'),
     links: join(root, 'l'),
@@ -82,4 +96,25 @@ export function blobPath({ blobs }: StoreDirectories, digest: string): string {
 /** Directory for mount points and other short-lived files outside of the store: $TMPDIR. */
 export function temporaryDirectory(): string {
   return tmpdir();
+}
+
+/** The directories of a store, which are all in its root. */
+export function storeParts(paths: StoreDirectories): string[] {
+  const { index, layers, links, blobs, tmp, live, records, sample } = paths;
+  const { mounts, mountNotes, cacheNotes, leases, builds } = paths;
+  const notes = [mountNotes, cacheNotes];
+  return [
+    index,
+    layers,
+    links,
+    blobs,
+    tmp,
+    mounts,
+    ...notes,
+    live,
+    leases,
+    records,
+    builds,
+    sample,
+  ];
 }

@@ -5,14 +5,14 @@ import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
 import { NoSpaceError, StoreError, WiacError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
-import { asLimitError } from '../util/open-files.js';
+import { asLimitError, requireFileSize } from '../util/open-files.js';
 import { closeToOthers } from './close-to-others.js';
 import { createStore, ensureFolders, writeVersion } from './create-store.js';
 import type { CacheIndex } from './index/index-db.js';
 import { openIndex } from './index/index-db.js';
 import { withIndexLock } from './index/index-lock.js';
 import type { StoreIndex } from './index/tables.js';
-import { getTables } from './index/tables.js';
+import { getHeld, getTables } from './index/tables.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
 import type { LiveProcess } from './pins/live-process.js';
@@ -23,10 +23,14 @@ import type { Rebuilt } from './recovery/rebuild-index.js';
 import { rebuildIndex } from './recovery/rebuild-index.js';
 import type { LostWork } from './recovery/recovery.js';
 import { recoverStore } from './recovery/recovery.js';
+import { requireFaithfulCopy } from './recovery/sample.js';
 import { isUpgradable, upgradeStore } from './recovery/upgrade.js';
+import { noteOwnMarks, requireOwnMarks } from './require-own-marks.js';
+import { requireOwnParts } from './require-own-parts.js';
+import { requireOwnPlace } from './require-own-place.js';
 
 /** Version of cache-format.md that this code reads and writes. */
-export const FORMAT_VERSION = 5;
+export const FORMAT_VERSION = 6;
 
 /** An open store. */
 export interface Store {
@@ -54,11 +58,25 @@ function readVersion(path: string): number | undefined {
 /** lmdb gives the number of the error where Node gives its name. */
 const ENOSPC_NUMBER = 28;
 
+/** Is a part of the store on a read-only file system, or another one? */
+function isUnwritable(root: string, error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const { code, path, dest }: NodeJS.ErrnoException & { readonly dest?: string } = error;
+  if (code !== 'EROFS' && code !== 'EXDEV') return false;
+  return [path, dest].some((place) => place?.startsWith(`${root}/`));
+}
+
 /** What the file system or lmdb says, as a typed error where there is one. */
 export function asStoreError(root: string, error: unknown): unknown {
   const limit = asLimitError(error);
   if (limit) return limit;
   if (speaksOfDamage(error)) return new IndexDamagedError(root, error);
+  if (isUnwritable(root, error)) {
+    return new StoreError(`the store ${root} can't be written to: ${error.message}`, {
+      hint: 'it has to be as a whole on one file system, which must not be read-only; a disk with errors becomes that (dmesg)',
+      cause: error,
+    });
+  }
   const code: unknown = (error as { code?: unknown }).code;
   if (code !== 'ENOSPC' && code !== ENOSPC_NUMBER && code !== 'EDQUOT') return error;
   return new NoSpaceError(`no space left in the store ${root}`, {
@@ -88,7 +106,11 @@ async function openLocked(
   const version = readVersion(paths.version);
   checkVersion(paths.root, version);
   if (version === undefined) await createStore(paths, `${FORMAT_VERSION}\n`);
-  else ensureFolders(paths);
+  else {
+    ensureFolders(paths);
+    noteOwnMarks(paths);
+    await requireFaithfulCopy(paths);
+  }
   const damage = await findDamage(paths);
   const rebuilt = damage === undefined ? undefined : await rebuildIndex(paths, damage);
   const index = openIndex(paths);
@@ -101,7 +123,8 @@ async function openLocked(
 
 /**
  * Opens a store and makes it if it is not there.
- * @throws StoreError when its format is newer or it can't be written, PidTakenError; NoSpaceError
+ * @throws StoreError when its format is newer, it can't be written, another user made it or it is
+ *   something else, PidTakenError; NoSpaceError; LimitError
  */
 export async function openStore(
   root: string,
@@ -111,9 +134,14 @@ export async function openStore(
   const directories = storePaths(root);
   let self: LiveProcess | undefined;
   try {
+    requireFileSize();
     checkVersion(root, readVersion(directories.version));
     makeDirectories(dirname(root), 0o755);
     makeDirectories(root, 0o700);
+    // Behind that: somebody may be faster than we are.
+    requireOwnPlace(root);
+    requireOwnParts(directories);
+    requireOwnMarks(directories);
     closeToOthers(directories);
     self = await joinStore(directories);
     const paths = { ...directories, self };
@@ -134,11 +162,28 @@ export async function openStore(
   }
 }
 
-/** Closes the index; whatever was written is committed before. Its process uses nothing any more. */
+/**
+ * Closes the index; whatever was written is committed before. Its process uses nothing any more: what still does, fails. One
+ * that is closed stays so.
+ * @throws StoreError when the store is not where it was
+ */
 export async function closeStore(store: Store): Promise<void> {
+  if (getHeld(store).closed) return;
   const { paths } = store;
-  const { files, environment } = getTables(store);
-  await withIndexLock(paths, () => environment.close());
+  const tables = getTables(store);
+  const { files, environment } = tables;
+  try {
+    await withIndexLock(paths, () => {
+      tables.closed = true;
+      return environment.close();
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw asStoreError(paths.root, error);
+    throw new StoreError(`the store ${paths.root} was moved or removed while it was in use`, {
+      hint: 'run the command again when nobody does so',
+      cause: error,
+    });
+  }
   files.close();
   paths.self.leave();
 }

@@ -103,19 +103,20 @@ test('a build is not stopped with another one of this process that began to brin
 test('who looks single paths up does not wait for a digest, who reads directories does', async () => {
   const { scanStore, add, fill } = await begin();
   const id = fill(add());
-  const session = { store, scanStore, origins: new Map(), stacks: stackTree() };
   const { signal } = new AbortController();
+  const scratch = () => '/nowhere';
+  const session = { store, scanStore, origins: new Map(), stacks: stackTree(), signal, scratch };
   let go = (): void => {};
   const held = new Promise<void>((resolve) => {
     go = resolve;
   });
   const reading = layerDigests(store, scanStore, [id], () => held);
   let isWhole = false;
-  const whole = getDigestedStack({ ...session, signal }, [id]).then((stack) => {
+  const whole = getDigestedStack(session, [id]).then((stack) => {
     isWhole = true;
     return stack;
   });
-  const [layer] = await getStack({ ...session, signal }, [id]);
+  const [layer] = await getStack(session, [id]);
   expect([isWhole, layer?.digested]).toEqual([false, undefined]);
   go();
   await reading;

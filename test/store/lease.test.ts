@@ -1,10 +1,18 @@
 /** Who gets a lease, who waits, and that nobody waits for himself. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { DefinitionKey } from '../../src/keys/digest.js';
+import { sweepStore } from '../../src/store/gc/sweep.js';
 import { getTables } from '../../src/store/index/tables.js';
 import type { Lease } from '../../src/store/pins/lease.js';
 import { releaseLease, removeLeftLeases, takeLease, tryLease } from '../../src/store/pins/lease.js';
@@ -104,11 +112,45 @@ test('a lease of a process that has left is void', async () => {
   const other = await openStore(root, 'none');
   tryLease(other, 'key');
   expect(tryLease(store, 'key')).toBe(process.pid);
+  const { id } = getTables(other).self;
   await closeStore(other);
   // It did not give it back.
   const after = await openStore(root, 'none');
-  getTables(after).leases.take('key', getTables(other).self.id);
+  getTables(after).leases.take('key', id);
   expect(tryLease(after, 'key')).toEqual({ key: 'key' });
   await closeStore(after);
   store = await openStore(root, 'none');
+});
+
+test('what no wiac has put among the leases holds nothing, and leads nowhere', () => {
+  const at = (name: string) => join(root, 'leases', name);
+  // Opened for writing, as the FIFO of a process is that is asked whether it lives, it would be found.
+  writeFileSync(join(root, 'elsewhere'), '');
+  symlinkSync('../elsewhere', at('linked'));
+  writeFileSync(at('file'), '');
+  writeFileSync(at('.nfs0001'), '');
+  expect(
+    getTables(store)
+      .leases.list()
+      .map(({ key }) => key),
+  ).toEqual(['linked']);
+  expect(['linked', 'file'].map(take)).toEqual([{ key: 'linked' }, { key: 'file' }]);
+});
+
+test('one that another process takes while void ones are swept stays', () => {
+  const [ended, next] = [`${'a'.repeat(16)}-1`, `${'b'.repeat(16)}-1`];
+  const link = join(root, 'leases/key');
+  symlinkSync(ended, link);
+  let asked = 0;
+  const isAlive = (owner: string) => {
+    if (owner === ended && ++asked === 2) {
+      rmSync(link);
+      symlinkSync(next, link);
+    }
+    return owner === next;
+  };
+  const self = { ...store.paths.self, isAlive };
+  sweepStore({ ...store, paths: { ...store.paths, self } });
+  expect(readlinkSync(link)).toBe(next);
+  rmSync(link);
 });

@@ -3,9 +3,11 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { withIndexLock } from '../../src/store/index/index-lock.js';
 import type { StorePaths } from '../../src/store/paths.js';
 import { storePaths } from '../../src/store/paths.js';
+import { leaseLinks, livingOwner } from '../../src/store/pins/lease-links.js';
 import type { ProcessId } from '../../src/store/pins/live-process.js';
 import { getProcess, joinStore, PidTakenError } from '../../src/store/pins/live-process.js';
 import { closeStore, openStore } from '../../src/store/store.js';
@@ -122,6 +125,49 @@ describe('the lock of the index', () => {
   });
 });
 
+describe('a lock or lease whose owner gives it back, and ends, while another process looks at it', () => {
+  const ENDED = DEAD;
+  const NEXT = 'bbbbbbbbbbbbbbbb-1' as ProcessId;
+
+  /** Another process takes the link just before it is asked whether its owner lives. */
+  function meanwhile(link: string, seen: (string | undefined)[]) {
+    return (asked: ProcessId): boolean => {
+      if (asked === ENDED) {
+        rmSync(link);
+        symlinkSync(NEXT, link);
+      }
+      seen.push(readlinkSync(link));
+      return asked === NEXT;
+    };
+  }
+
+  test("the lock of the index is the next one's", async () => {
+    const paths = await joined();
+    const link = join(root, 'live/index-lock');
+    symlinkSync(ENDED, link);
+    const seen: (string | undefined)[] = [];
+    const asks = meanwhile(link, seen);
+    const isAlive = (asked: ProcessId) => {
+      const answer = asks(asked);
+      // The next one has done what it wanted to.
+      if (asked === NEXT) setImmediate(() => rmSync(link));
+      return answer;
+    };
+    await withIndexLock({ ...paths, self: { ...paths.self, isAlive } }, () => undefined);
+    expect(seen).toEqual([NEXT, NEXT]);
+    paths.self.leave();
+  });
+
+  test("a lease is the next one's", () => {
+    mkdirSync(join(root, 'leases'));
+    const link = join(root, 'leases/key');
+    symlinkSync(ENDED, link);
+    const leases = leaseLinks(join(root, 'leases'));
+    expect(livingOwner(leases, 'key', meanwhile(link, []))).toBe(NEXT);
+    expect(livingOwner(leases, 'key', () => false)).toBe(undefined);
+  });
+});
+
 describe('the mode of a store', () => {
   const getMode = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
@@ -135,15 +181,29 @@ describe('the mode of a store', () => {
     expect(getMode(store)).toBe('700');
   });
 
+  const parts = ['layers', 'index', 'l', 'tmp', 'mounts', 'live'];
+  const closed = Array(parts.length).fill('700');
+  const getModes = (store: string) => parts.map((name) => getMode(join(store, name)));
+
   test('a directory with other things in it keeps its mode, the parts of the store are closed', async () => {
     chmodSync(root, 0o755);
     writeFileSync(join(root, 'mine'), '');
     mkdirSync(join(root, 'layers'), { mode: 0o755 });
     await closeStore(await openStore(root));
-    await closeStore(await openStore(root));
     expect(getMode(root)).toBe('755');
-    expect(
-      ['layers', 'index', 'l', 'tmp', 'mounts', 'live'].map((name) => getMode(join(root, name))),
-    ).toEqual(Array(6).fill('700'));
+    expect(getModes(root)).toEqual(closed);
+  });
+
+  test.each([
+    ["another user's", 0o755, 12_346],
+    ['one for everybody, such as /tmp,', 0o1777, 0],
+  ])('%s keeps its mode, and the parts are closed', async (_, mode, owner) => {
+    const store = join(root, 'store');
+    mkdirSync(store);
+    chownSync(store, owner, owner);
+    chmodSync(store, mode);
+    await closeStore(await openStore(store));
+    expect(statSync(store)).toMatchObject({ uid: owner, mode: 0o040_000 + mode });
+    expect(getModes(store)).toEqual(closed);
   });
 });

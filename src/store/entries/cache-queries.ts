@@ -93,6 +93,8 @@ export function* listEntries(
   }
 }
 
+const KEY_DIGITS = 64;
+
 /**
  * The entry whose key is or begins with the given digits.
  * @throws NotFoundError when there is none or more than one
@@ -100,7 +102,9 @@ export function* listEntries(
 export function findEntry(store: Indexed, prefix: string): StepRecord {
   const index = getTables(store);
   const matches: StepRecord[] = [];
-  for (const { key, value } of index.steps.getRange({ start: prefix as DefinitionKey })) {
+  // lmdb takes no longer keys than some; ours are SHA-256.
+  const start = prefix.slice(0, KEY_DIGITS + 1) as DefinitionKey;
+  for (const { key, value } of index.steps.getRange({ start })) {
     if (!key.startsWith(prefix) || matches.length > 1) break;
     matches.push(value);
   }

@@ -15,6 +15,8 @@ import { declareUse, noteUsed } from '../pins/uses.js';
 import type { LayerId, LayerRecord, StepRecord } from '../records.js';
 import { getBlobs } from '../records.js';
 import { blobMark, layerMark, markUnsynced } from '../recovery/durability.js';
+import type { FreshFiles } from '../recovery/fresh-files.js';
+import { noteFresh } from '../recovery/fresh-files.js';
 import { noteRelated } from './related.js';
 import type { Unwritten } from './scan-store.js';
 import { noteTime } from './timeline.js';
@@ -27,17 +29,20 @@ export interface NewEntry {
   readonly step: StepRecord;
   /** Undefined when the step has none, or one that is in the index already. */
   readonly layer: LayerRecord | undefined;
+  /** Of a layer with links into another one. */
+  readonly fresh?: FreshFiles | undefined;
   /** Files of the records, where they are written already. */
   readonly drafts?: { readonly step: string; readonly layer: string | undefined } | undefined;
 }
 
-function putEntry(index: CacheIndex, { step, layer, drafts }: NewEntry): void {
+function putEntry(index: CacheIndex, { step, layer, fresh, drafts }: NewEntry): void {
   index.files.steps.put(step, drafts?.step);
   if (layer) {
     index.files.layers.put(layer, drafts?.layer);
     index.layers.putSync(layer.id, layer);
     addCacheBytes(index, addedBytes(layer));
     markUnsynced(index, layerMark(layer.id));
+    if (fresh) noteFresh(index, layer.id, fresh);
   }
   indexEntry(index, step);
 }

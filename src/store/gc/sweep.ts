@@ -53,7 +53,11 @@ function sweepDrafts(store: Store, isGone: IsGone): number {
 }
 
 function sweepLeases(index: CacheIndex, isGone: IsGone): void {
-  const voids = () => index.leases.list().filter(({ process }) => isGone(process));
+  // Read once more: the dead owner may have given it back before it ended, and another process may have it now.
+  const voids = () =>
+    index.leases
+      .list()
+      .filter(({ key, process }) => isGone(process) && index.leases.get(key) === process);
   if (voids().length === 0) return;
   // Another process may be taking one of them over.
   write(index, () => {

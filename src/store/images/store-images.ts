@@ -116,8 +116,12 @@ export async function publishImage(
   return image;
 }
 
+/** lmdb takes no longer keys, and no image has such a name. */
+const MOST_NAME_BYTES = 1900;
+
 /** Finds an image by its name; findImage of engine/images knows ids as well. */
 export function findNamedImage(store: Indexed, name: string): ImageRecord | undefined {
+  if (Buffer.byteLength(name) > MOST_NAME_BYTES) return undefined;
   const index = getTables(store);
   // The second is how earlier versions kept a name.
   const named = index.names.get(normalizeName(name)) ?? index.names.get(withTag(name));

@@ -44,6 +44,8 @@ import { fileIdentity } from './transaction.js';
 export interface CacheIndex extends StoreIndex {
   /** The process that has it open. */
   readonly self: LiveProcess;
+  /** Nobody may look into it any more. */
+  closed: boolean;
   /** The file, and which one it was when it was opened: see transaction.ts. */
   readonly file: string;
   readonly identity: string;
@@ -57,6 +59,8 @@ export interface CacheIndex extends StoreIndex {
   readonly used: Set<LayerId>;
   /** Layers that this process alone knows of: see unpublished.ts. */
   readonly unpublished: Map<LayerId, LayerRecord>;
+  /** Of layers whose other files are on disk: the files that may not be. See own-sync.ts. */
+  readonly fresh: Map<LayerId, readonly string[]>;
   /** Layers that this process is digesting: see layer-digests.ts. */
   readonly digesting: Map<LayerId, Promise<LayerDigest>>;
   readonly environment: RootDatabase;
@@ -113,6 +117,7 @@ function openTables(paths: StorePaths, environment: RootDatabase, file: string):
   const onChange: OnChange = (kind, name) => unsynced.putSync(recordMark(kind, name), readBootId());
   const tables: Omit<CacheIndex, '__brand'> = {
     self: paths.self,
+    closed: false,
     file,
     identity: fileIdentity(file),
     files: recordFiles(paths, onChange),
@@ -120,6 +125,7 @@ function openTables(paths: StorePaths, environment: RootDatabase, file: string):
     held: new Map(),
     used: new Set(),
     unpublished: new Map(),
+    fresh: new Map(),
     digesting: new Map(),
     environment,
     steps: environment.openDB({ name: 'steps' }),

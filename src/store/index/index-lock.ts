@@ -11,7 +11,7 @@
  * The lock is a symbolic link to the id of its owner: made by one of many, void when that process is
  * dead.
  */
-import { linkSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StorePaths } from '../paths.js';
 import type { LiveProcess, ProcessId } from '../pins/live-process.js';
@@ -46,24 +46,34 @@ function getOwner(path: string): ProcessId | undefined {
   }
 }
 
-/** Takes a dead owner's lock away: by renaming, because another process may be doing the same. */
-function removeVoid(lock: string, self: LiveProcess): void {
-  const aside = `${lock}.${self.id}`;
-  try {
-    renameSync(lock, aside);
-  } catch (error) {
-    if (getCode(error) === 'ENOENT') return;
-    throw error;
+/**
+ * Does the lock belong to a process that is dead? Before this process asks whether the owner lives, the owner may have
+ * released the lock and ended, and another process may have taken it: so the lock is read once more. No id is used
+ * twice, so a lock that still has the dead owner's id is void.
+ */
+function isVoid(lock: string, owner: ProcessId, self: LiveProcess): boolean {
+  return !self.isAlive(owner) && getOwner(lock) === owner;
+}
+
+/**
+ * Removes the lock of a dead owner. Only one process may do that at a time: a late one would remove the lock of a
+ * process that has taken it since. The right to do it is a link too, named by the dead owner; when the process that has
+ * the right dies, that link is void.
+ * @returns false when another process has the right
+ */
+function removeVoid(lock: string, owner: ProcessId, self: LiveProcess): boolean {
+  const right = `${lock}.${owner}`;
+  if (!tryTake(right, self.id)) {
+    const other = getOwner(right);
+    if (other !== undefined && isVoid(right, other, self)) rmSync(right, { force: true });
+    return false;
   }
-  const owner = getOwner(aside);
   try {
-    // Another process has taken the lock meanwhile: it gets it back.
-    if (owner !== undefined && self.isAlive(owner)) linkSync(aside, lock);
-  } catch (error) {
-    if (getCode(error) !== 'EEXIST') throw error;
+    if (getOwner(lock) === owner) rmSync(lock, { force: true });
   } finally {
-    rmSync(aside, { force: true });
+    rmSync(right, { force: true });
   }
+  return true;
 }
 
 /**
@@ -79,9 +89,9 @@ export async function withIndexLock<T>(
   while (!tryTake(lock, self.id)) {
     const owner = getOwner(lock);
     if (owner === undefined) continue;
-    if (!self.isAlive(owner)) removeVoid(lock, self);
-    else if (performance.now() > deadline) break;
-    else await new Promise((resume) => setTimeout(resume, 1 + Math.random() * 4));
+    if (isVoid(lock, owner, self) && removeVoid(lock, owner, self)) continue;
+    if (performance.now() > deadline) break;
+    await new Promise((resume) => setTimeout(resume, 1 + Math.random() * 4));
   }
   try {
     return await action();

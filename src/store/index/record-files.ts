@@ -106,8 +106,6 @@ interface Kind<T, K extends string> {
   readonly getKey: (record: T) => K;
   /** Name of a record's file, without what follows a dot. */
   readonly getName: (key: K) => string;
-  /** What follows the name: a layer's record lies in its directory. */
-  readonly suffix: string;
   readonly encode: (record: T) => unknown;
   readonly decode: (value: unknown) => T;
 }
@@ -155,6 +153,22 @@ export function parseMark(
   return { kind: kind as RecordKind, file: file ?? '' };
 }
 
+/** Where the records of each kind lie, and what follows their names. */
+const PLACES: Readonly<Record<RecordKind, readonly [folder: string, suffix: string]>> = {
+  // It comes and goes with the layer's directory.
+  layers: ['layers', '/record.json'],
+  remoteLayers: ['records/remote', '.json'],
+  steps: ['records/entries', '.json'],
+  images: ['records/images', '.json'],
+  names: ['records/names', '.json'],
+};
+
+/** The file of a record, relative to the store. */
+export function recordPath(kind: RecordKind, file: string): string {
+  const [folder, suffix] = PLACES[kind];
+  return `${folder}/${file}${suffix}`;
+}
+
 /** Beginning of the name of a process's notes in tmp/: it goes on with the id of the process. */
 const NOTES = 'records.';
 
@@ -171,12 +185,12 @@ export function readNotes(tmp: string, name: string): string[] | undefined {
 }
 
 function recordFolder<T, K extends string>(
-  { tmp, self }: StorePaths,
-  folder: string,
+  { root, tmp, self }: StorePaths,
   kind: Kind<T, K>,
   onChange: OnChange,
 ): RecordFolder<T, K> {
-  const getPath = (name: string) => join(folder, name + kind.suffix);
+  const folder = join(root, PLACES[kind.kind][0]);
+  const getPath = (name: string) => join(root, recordPath(kind.kind, name));
   const path = (key: K) => getPath(kind.getName(key));
   const read = (file: string): Kept<T> | undefined => {
     try {
@@ -238,8 +252,6 @@ function withoutOrigin({ imported: _, ...record }: StepRecord): unknown {
   return record;
 }
 
-const suffix = '.json';
-
 /** The nodes of its tree are not kept: without them its digest says all there is to say. */
 function withoutTree({ tree: _, ...record }: LayerRecord): unknown {
   return record;
@@ -250,7 +262,7 @@ export type OnChange = (kind: RecordKind, file: string) => void;
 
 /** The records beside the index of a store. */
 export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles {
-  const { records, tmp, self } = paths;
+  const { tmp, self } = paths;
   const notes = join(tmp, NOTES + self.id);
   let noted = false;
   let kept = false;
@@ -273,13 +285,10 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
     },
     layers: recordFolder<LayerRecord, LayerId>(
       paths,
-      paths.layers,
       {
         kind: 'layers',
         getKey: ({ id }) => id,
         getName: (id) => id,
-        // It comes and goes with the layer's directory.
-        suffix: '/record.json',
         encode: withoutTree,
         decode: plain.decode,
       },
@@ -287,18 +296,15 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
     ),
     remoteLayers: recordFolder<RemoteLayerRecord, LayerId>(
       paths,
-      join(records, 'remote'),
-      { kind: 'remoteLayers', getKey: ({ id }) => id, getName: (id) => id, suffix, ...plain },
+      { kind: 'remoteLayers', getKey: ({ id }) => id, getName: (id) => id, ...plain },
       note,
     ),
     steps: recordFolder<StepRecord, DefinitionKey>(
       paths,
-      join(records, 'entries'),
       {
         kind: 'steps',
         getKey: ({ key }) => key,
         getName: (key) => key,
-        suffix,
         encode: withoutOrigin,
         decode: plain.decode,
       },
@@ -306,12 +312,10 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
     ),
     images: recordFolder<ImageRecord, string>(
       paths,
-      join(records, 'images'),
       {
         kind: 'images',
         getKey: ({ id }) => id,
         getName: (id) => id.replace(':', '-'),
-        suffix,
         encode: encodeImage,
         decode: decodeImage,
       },
@@ -319,13 +323,11 @@ export function recordFiles(paths: StorePaths, onChange: OnChange): RecordFiles 
     ),
     names: recordFolder<NameRecord, string>(
       paths,
-      join(records, 'names'),
       {
         kind: 'names',
         getKey: ({ name }) => name,
         // A name has slashes, and may be longer than a file's.
         getName: (name) => sha256(name).slice(0, 32),
-        suffix,
         ...plain,
       },
       note,

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { hasNoRoom } from '../../util/disk-room.js';
 import { IndexReplacedError } from '../index-replaced.js';
 import type { CacheIndex } from './index-db.js';
+import { closedError } from './tables.js';
 
 /** Which file is there: differs when another one takes its place. */
 export function fileIdentity(path: string): string {
@@ -27,6 +28,7 @@ function explained(index: CacheIndex, error: unknown): unknown {
  * @throws IndexReplacedError; whatever the action throws, which undoes the transaction
  */
 export function write<T>(index: CacheIndex, action: () => T): T {
+  if (index.closed) throw closedError();
   let result: T;
   try {
     result = index.environment.transactionSync(() => {

@@ -73,6 +73,7 @@ export async function layerStack(
       return {
         path: layerFiles(store, id),
         opaque,
+        withoutXattrs: findLayer(store, id)?.withoutXattrs,
         // It may be digested while this stack is in use already.
         get digested() {
           const { tree } = lookup ? {} : (findLayer(store, id) ?? {});

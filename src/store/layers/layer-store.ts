@@ -1,5 +1,13 @@
 /** Layer directories: work in progress in tmp/, published ones in layers/, both by name. */
-import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import { removeTrees } from '../../native/store-files.js';
@@ -39,6 +47,10 @@ export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft
   // A recursive mkdir tries the last one first, and comes back.
   for (const path of [draft.path, join(draft.path, 'layer'), draft.diff])
     mkdirSync(path, { recursive: true, mode: 0o755 });
+  // It becomes the root of containers: neither our umask nor the group of a setgid directory that
+  // the store is in may be seen in there.
+  if (process.getuid?.() === 0) chownSync(draft.diff, 0, 0);
+  chmodSync(draft.diff, 0o755);
   checkpoint('draft:begun');
   return draft;
 }

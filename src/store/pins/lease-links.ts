@@ -17,11 +17,14 @@ export interface LeaseLinks {
   readonly list: () => { readonly key: string; readonly process: ProcessId }[];
 }
 
+/** Neither there nor a link: nobody has it. */
+const NO_LINK: readonly unknown[] = ['ENOENT', 'EINVAL'];
+
 function readLease(path: string): ProcessId | undefined {
   try {
     return readlinkSync(path) as ProcessId;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (NO_LINK.includes((error as NodeJS.ErrnoException).code)) return undefined;
     throw error;
   }
 }
@@ -29,11 +32,13 @@ function readLease(path: string): ProcessId | undefined {
 /** One name of a file. */
 const PLAIN = /^\w[\w:.-]*$/;
 
+const isKey = (name: string) => PLAIN.test(name);
+
 /** @param directory trusted path */
 export function leaseLinks(directory: string): LeaseLinks {
   const at = (key: string) => {
     // Digests of registries are among them: each was checked when it was read, and none leads elsewhere.
-    if (!PLAIN.test(key)) throw new Error(`${key} is no key of a lease`);
+    if (!isKey(key)) throw new Error(`${key} is no key of a lease`);
     return join(directory, key);
   };
   return {
@@ -49,9 +54,29 @@ export function leaseLinks(directory: string): LeaseLinks {
     },
     remove: (key) => rmSync(at(key), { force: true }),
     list: () =>
-      readdirSync(directory).flatMap((key) => {
-        const process = readLease(at(key));
-        return process === undefined ? [] : [{ key, process }];
-      }),
+      // Others put files of their own there, such as .nfs000...
+      readdirSync(directory)
+        .filter(isKey)
+        .flatMap((key) => {
+          const process = readLease(at(key));
+          return process === undefined ? [] : [{ key, process }];
+        }),
   };
+}
+
+/**
+ * The process that has a lease, if it lives. Before this process asks whether the owner lives, the owner may have given
+ * the lease back and ended, and another process may have taken it: so the lease is read once more.
+ * @returns undefined when nobody has it, or a process that is dead
+ */
+export function livingOwner(
+  leases: LeaseLinks,
+  key: string,
+  isAlive: (process: ProcessId) => boolean,
+): ProcessId | undefined {
+  for (;;) {
+    const process = leases.get(key);
+    if (process === undefined || isAlive(process)) return process;
+    if (leases.get(key) === process) return undefined;
+  }
 }

@@ -11,10 +11,11 @@
 import { checkpoint } from '../../util/checkpoint.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
-import { getTables } from '../index/tables.js';
+import { getHeld, getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId } from '../records.js';
-import { getPid } from './live-process.js';
+import { livingOwner } from './lease-links.js';
+import { getPid, type ProcessId } from './live-process.js';
 import { useLayers } from './uses.js';
 
 /** How often a lease that another process holds is looked at again. */
@@ -26,12 +27,11 @@ export interface Lease {
 }
 
 /** The holder's pid (it may be that of this process); undefined: the lease can be taken. */
-function getHolder(index: CacheIndex, key: string): number | undefined {
-  const process = index.leases.get(key);
-  if (process === undefined) return undefined;
-  const { self, held } = index;
-  const isHeld = process === self.id ? held.has(key) : self.isAlive(process);
-  return isHeld ? getPid(process) : undefined;
+function getHolder({ leases, self, held }: CacheIndex, key: string): number | undefined {
+  const isHeld = (process: ProcessId) =>
+    process === self.id ? held.has(key) : self.isAlive(process);
+  const owner = livingOwner(leases, key, isHeld);
+  return owner && getPid(owner);
 }
 
 /**
@@ -108,15 +108,15 @@ export async function takeLease(
 
 /** Has nobody given it back? */
 export function isLeaseHeld(store: Indexed, lease: Lease): boolean {
-  return getTables(store).held.get(lease.key) === lease;
+  return getHeld(store).held.get(lease.key) === lease;
 }
 
 /** Gives a lease back, unless that was done. */
 export function releaseLease(store: Indexed, lease: Lease): void {
-  const index = getTables(store);
+  const { held, leases } = getHeld(store);
   if (!isLeaseHeld(store, lease)) return;
-  index.held.delete(lease.key);
-  index.leases.remove(lease.key);
+  held.delete(lease.key);
+  leases.remove(lease.key);
   checkpoint('lease:released');
 }
 

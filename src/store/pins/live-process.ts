@@ -30,6 +30,10 @@ export type ProcessId = string & { readonly __brand: 'ProcessId' };
 const ID = /[a-z2-7]{16}-\d+$/;
 const WHOLE_ID = new RegExp(`^${ID.source}`);
 
+function isProcessId(text: string): text is ProcessId {
+  return WHOLE_ID.test(text);
+}
+
 /** How many FIFOs are made at once, when there is none. */
 const FIFOS = 32;
 
@@ -137,8 +141,10 @@ function isOwn(id: ProcessId): boolean {
 export async function joinStore({ live, freeFifos }: StoreDirectories): Promise<LiveProcess> {
   const getPath = (other: ProcessId) => join(live, other);
   const id = `${randomName()}-${process.pid}` as ProcessId;
-  const isAlive = (other: ProcessId) => other === id || hasReader(getPath(other));
-  const all = () => readdirSync(live).filter((name): name is ProcessId => WHOLE_ID.test(name));
+  // Ids are read from files: one that no wiac has made could lead to any file of this machine.
+  const isAlive = (other: ProcessId) =>
+    isProcessId(other) && (other === id || hasReader(getPath(other)));
+  const all = () => readdirSync(live).filter(isProcessId);
   const sweep = () => {
     for (const other of all())
       if (!isAlive(other)) tryRename(getPath(other), join(freeFifos, randomName()));

@@ -23,17 +23,25 @@ export function readNotesFile(store: WithPaths, kind: NotesKind, name: string): 
   }
 }
 
-/** They are there as a whole, or as they were before. @param name hexadecimal digits */
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
+
+/** They are there as a whole, or as they were before: also on a full disk. @param name hexadecimal digits */
 export function writeNotesFile(
   store: WithPaths,
   kind: NotesKind,
   name: string,
   content: string | Uint8Array,
 ): void {
-  mkdirSync(store.paths[kind], { recursive: true, mode: 0o700 });
   const temporary = temporaryPath(store.paths);
-  writeFileSync(temporary, content, { mode: 0o600 });
-  renameSync(temporary, notesPath(store, kind, name));
+  try {
+    mkdirSync(store.paths[kind], { recursive: true, mode: 0o700 });
+    writeFileSync(temporary, content, { mode: 0o600 });
+    renameSync(temporary, notesPath(store, kind, name));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    // What was asked for is done: it does not fail for notes.
+    if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
 
 /** With a mount go its notes. @param name hexadecimal digits */

@@ -32,6 +32,7 @@ import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import type { LayerId } from '../records.js';
+import { livingOwner } from './lease-links.js';
 import { getPid } from './live-process.js';
 
 /** Layers were removed by another process between finding them and using them. */
@@ -159,8 +160,8 @@ export function liveUses(index: CacheIndex): LiveUses {
     for (const name of value.mounts) mounts.add(name);
     if (value.everything) everythingBy = getPid(value.process);
   }
-  for (const { key, process } of index.leases.list()) {
-    if (!index.self.isAlive(process)) continue;
+  for (const { key } of index.leases.list()) {
+    if (!livingOwner(index.leases, key, index.self.isAlive)) continue;
     publishing = true;
     if (key.startsWith('mount:')) mounts.add(key.slice('mount:'.length));
   }

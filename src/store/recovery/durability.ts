@@ -5,7 +5,8 @@
  * Waiting for the disk before every entry would be right but slow (syncfs(2) waits for all that is
  * dirty, once a step), and fsync(2) of 20,000 files slower still. So an entry is published with a
  * mark that names the boot it was made in; one syncfs at the end of the build puts everything on
- * disk, then the marks go. A process that opens the store in another boot and finds a mark knows that the
+ * disk (or what has a mark alone: own-sync.ts), then the marks go. A process that opens the store in
+ * another boot and finds a mark knows that the
  * machine went down before that sync, and drops what the mark is on: such a step runs again. Within
  * one boot a mark means nothing, because what a killed process wrote is in the kernel's hands.
  *
@@ -21,6 +22,7 @@ import { write } from '../index/transaction.js';
 import type { LayerId } from '../records.js';
 import type { Store } from '../store.js';
 import { readBootId, sinceBoot } from './boot-id.js';
+import { syncOwn } from './own-sync.js';
 
 /** full: one sync a step; batch: one sync a build; none: never, a reboot drops what was made. */
 export type SyncMode = 'full' | 'batch' | 'none';
@@ -50,10 +52,10 @@ export function markUnsynced(index: CacheIndex, mark: string): void {
   index.unsynced.putSync(mark, readBootId());
 }
 
-/** Everything on the file system is on disk when this resolves (syncfs(2)). */
-export async function syncFileSystem(path: string): Promise<void> {
+/** @param action fails with the file system's errors @throws NoSpaceError, StoreError in their place */
+async function explained<T>(path: string, action: () => Promise<T>): Promise<T> {
   try {
-    await syncFileSystemOf(path);
+    return await action();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
@@ -67,6 +69,11 @@ export async function syncFileSystem(path: string): Promise<void> {
       cause: error,
     });
   }
+}
+
+/** Everything on the file system is on disk when this resolves (syncfs(2)). */
+export async function syncFileSystem(path: string): Promise<void> {
+  await explained(path, () => syncFileSystemOf(path));
 }
 
 /**
@@ -86,12 +93,16 @@ export async function settle(store: Store, needed?: Iterable<LayerId>): Promise<
       : [...needed].some((id) => marks.has(layerMark(id)));
   if (!due) return;
   const began = sinceBoot();
-  await syncFileSystem(paths.root);
+  if (!(await explained(paths.root, () => syncOwn(paths, index, marks)))) {
+    await syncFileSystem(paths.root);
+    // Records that others have drafted, and not published yet, are on disk as well.
+    noteSynced(paths, began);
+  }
   checkpoint('sync:done');
-  noteSynced(paths, began);
   write(index, () => {
     for (const mark of marks) index.unsynced.removeSync(mark);
   });
+  index.fresh.clear();
   checkpoint('sync:noted');
 }
 

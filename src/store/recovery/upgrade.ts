@@ -2,7 +2,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
+import { formatPlatform, hostPlatform } from '../../oci/platform.js';
 import { StoreError } from '../../util/errors.js';
+import { noteRelated } from '../entries/related.js';
+import { noteTime } from '../entries/timeline.js';
 import type { CacheIndex } from '../index/index-db.js';
 import { makeRecordFolders, noteSynced } from '../index/record-files.js';
 import type { StorePaths } from '../paths.js';
@@ -14,7 +17,7 @@ const FORMER_NOTE = 'record.';
 
 /** Can a store of that version be brought up to date? */
 export function isUpgradable(version: number): boolean {
-  return version === 2 || version === 3 || version === 4;
+  return version >= 2 && version <= 5;
 }
 
 /** Pids of processes that have the index open: version 2 knows no other sign of life, and lmdb knows it of all. */
@@ -25,6 +28,22 @@ function openedBy({ environment }: CacheIndex): number[] {
     Number(pid),
   );
   return [...new Set(pids)].filter((pid) => pid !== process.pid);
+}
+
+/**
+ * Gives the index what the first stores of version 2 lack: in which order entries were made, and which are like one
+ * another, without which no list has them; and the platform of images, all of which were for their machine then.
+ */
+function addMissing(index: CacheIndex): void {
+  const { steps, images } = index;
+  const made = [...steps.getRange()].map(({ value }) => value);
+  for (const step of made.sort((a, b) => a.created - b.created)) {
+    noteTime(index, step);
+    noteRelated(index, step);
+  }
+  const platform = formatPlatform(hostPlatform());
+  for (const { key, value } of [...images.getRange()])
+    images.putSync(key, { ...value, platform: value.platform ?? platform });
 }
 
 /** Puts what the index knows beside it. */
@@ -40,20 +59,31 @@ function writeRecords({ files, layers, remoteLayers, steps, images, names }: Cac
 }
 
 /**
- * Digests of version 2 say nothing of names of one file (hard links), and up to version 4 two names, or two targets of
- * links, could be the same text where they are not UTF-8: a layer would be taken for another one, and verify would call
- * it damaged. They are computed again when need be.
+ * Forgets what an earlier version took for the content of files; it is read again when need be. Digests of version 2 say
+ * nothing of names of one file (hard links), and up to version 4 two names, or two targets of links, could be the same
+ * text where they are not UTF-8: a layer would be taken for another one, a file that was removed would be back where an
+ * opaque directory has such a name, and a context that has not changed since would be copied with other links. Version 5
+ * has all that from a store that it upgraded itself.
  */
-function forgetDigests({ layers }: CacheIndex): void {
+function forgetContents({ layers, remoteLayers, directories, entries }: CacheIndex): void {
+  const unknown = {
+    digest: undefined,
+    tree: undefined,
+    opaque: undefined,
+    withoutXattrs: undefined,
+  };
   for (const { key, value } of [...layers.getRange()])
-    if (value.digest !== undefined || value.tree !== undefined)
-      layers.putSync(key, { ...value, digest: undefined, tree: undefined });
+    layers.putSync(key, { ...value, ...unknown });
+  for (const { key, value } of [...remoteLayers.getRange()])
+    remoteLayers.putSync(key, { ...value, digest: undefined });
+  directories.clearSync();
+  entries.clearSync();
 }
 
 /**
- * Upgrades a store of version 2, which has no records and no FIFOs, 3, which keeps leases in the index
- * and a note for each record, or 4, whose digests are not used; the caller has the index lock and writes the new version after it.
- * Nothing that is cached is lost.
+ * Upgrades a store of version 2, which has no records and no FIFOs, 3, which keeps leases in the index and a note for
+ * each record, or 4 or 5. The caller has the index lock and writes the new version after it. Nothing that is cached is
+ * lost.
  * @throws StoreError when an earlier wiac is at work in it
  */
 export async function upgradeStore(
@@ -73,7 +103,8 @@ export async function upgradeStore(
   index.environment.openDB({ name: 'leases' }).clearSync();
   index.environment.transactionSync(() => {
     index.uses.clearSync();
-    forgetDigests(index);
+    forgetContents(index);
+    if (version === 2) addMissing(index);
     writeRecords(index);
   });
   index.files.committed();

@@ -1,12 +1,16 @@
 /** Puts findings right: rows in one transaction, files after it. */
 import { rmSync, symlinkSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from '../../keys/digest.js';
 import { dropBlob, dropEntry, dropImages, dropLayers, removeName } from '../gc/drop.js';
 import type { CacheIndex } from '../index/index-db.js';
+import { readNotes } from '../index/record-files.js';
+import { repairNoted } from '../index/repair-record.js';
 import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { announceRemoval, layerLink, layerLinkTarget, removeLayer } from '../layers/layer-store.js';
+import type { StorePaths } from '../paths.js';
 import { blobPath } from '../paths.js';
 import { getPid } from '../pins/live-process.js';
 import type { Store } from '../store.js';
@@ -56,6 +60,12 @@ function repairRows(index: CacheIndex, findings: readonly Finding[]): string[] {
   return [...blobs, ...damaged];
 }
 
+/** What processes that are gone have noted of records is put right before their notes go. */
+function repairNotes(index: CacheIndex, { tmp }: StorePaths, findings: readonly Finding[]): void {
+  for (const { path } of select(findings, 'remove'))
+    if (dirname(path) === tmp) repairNoted(index, readNotes(tmp, basename(path)) ?? []);
+}
+
 /**
  * Repairs everything, or nothing when another process has the store open: it may have looked up
  * what would be dropped.
@@ -69,6 +79,7 @@ export function repairStore(store: Store, findings: readonly Finding[]): number[
     if (others.length > 0) return { busy: others, blobs: [] };
     for (const { layer } of select(findings, 'drop-layer')) announceRemoval(paths, layer);
     for (const { write: repair } of select(findings, 'write-record')) repair();
+    repairNotes(index, paths, findings);
     return { busy: [], blobs: repairRows(index, findings) };
   });
   if (busy.length > 0) return busy;
