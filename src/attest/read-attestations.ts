@@ -3,7 +3,8 @@
  * manifest of its own for each image, whose layers are in-toto statements. All of it comes from strangers.
  */
 import { digestParts } from '../oci/blob-digest.js';
-import { getMessage, ImageError } from '../oci/image-error.js';
+import { parseForeignJson } from '../oci/foreign-json.js';
+import { ImageError } from '../oci/image-error.js';
 import { isIndex, parseManifest } from '../oci/parse-manifest.js';
 import type { BlobReader } from '../oci/resolve.js';
 import { checkJsonSize, collect } from '../oci/resolve.js';
@@ -58,12 +59,7 @@ async function readStatement(
 ): Promise<CarriedStatement> {
   const title = `the statement ${layer.digest} of ${reader.title}`;
   const bytes = await collect(await reader.openBlob(layer), MAX_STATEMENT, title);
-  let statement: Members;
-  try {
-    statement = members(JSON.parse(bytes.toString()));
-  } catch (cause) {
-    throw new ImageError(`${title} is not JSON: ${getMessage(cause)}`, { cause });
-  }
+  const statement = members(parseForeignJson(bytes, title));
   if (!isAbout(statement, image))
     throw new ImageError(`${title} is not about the image that carries it, ${image.digest}`, {
       reference: reader.title,

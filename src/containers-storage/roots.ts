@@ -1,11 +1,11 @@
 /** Where podman and buildah keep their images: containers-storage.conf(5). */
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { TomlTable, TomlValue } from 'smol-toml';
 import { parse, TomlDate } from 'smol-toml';
 import { getMessage, ImageError } from '../oci/image-error.js';
 import { UnsupportedError } from '../util/errors.js';
+import { homeOr } from '../util/home-directory.js';
 
 /** Drivers whose layers are directories that overlayfs can take as they are. */
 const DRIVERS = ['overlay', 'vfs'] as const;
@@ -54,12 +54,11 @@ export function parseStorageConf(text: string, rootless: boolean): StorageConf {
 }
 
 function readConf(env: NodeJS.ProcessEnv, rootless: boolean): StorageConf {
-  const home = env.HOME || homedir();
-  const own = join(env.XDG_CONFIG_HOME || join(home, '.config'), 'containers/storage.conf');
+  const own = homeOr(env.XDG_CONFIG_HOME, '.config', env);
   const files = env.CONTAINERS_STORAGE_CONF
     ? [env.CONTAINERS_STORAGE_CONF]
     : [
-        ...(rootless ? [own] : []),
+        ...(rootless && own !== undefined ? [join(own, 'containers/storage.conf')] : []),
         '/etc/containers/storage.conf',
         '/usr/share/containers/storage.conf',
       ];
@@ -78,10 +77,12 @@ function readConf(env: NodeJS.ProcessEnv, rootless: boolean): StorageConf {
 
 function defaultRoot(env: NodeJS.ProcessEnv, rootless: boolean): string {
   if (!rootless) return '/var/lib/containers/storage';
-  return join(
-    env.XDG_DATA_HOME || join(env.HOME || homedir(), '.local/share'),
-    'containers/storage',
-  );
+  const data = homeOr(env.XDG_DATA_HOME, '.local/share', env);
+  if (data === undefined)
+    throw new ImageError('there are no images of podman: you have no home directory', {
+      hint: 'set HOME, or name the directory: containers-storage:[overlay@DIR]NAME',
+    });
+  return join(data, 'containers/storage');
 }
 
 /** $HOME, $UID and the like, as storage.conf may have them. */
@@ -109,7 +110,8 @@ function getDriver(path: string, wanted: string | undefined): StorageDriver {
  * @param text what follows `containers-storage:`; `[DRIVER@ROOT+RUNROOT:OPTIONS]NAME` names a
  *   directory (containers-transports(5)), else $CONTAINERS_STORAGE and storage.conf do
  * @param rootless is wiac run by an ordinary user, who has a storage of his own?
- * @throws UnsupportedError for drivers other than overlay and vfs
+ * @throws UnsupportedError for drivers other than overlay and vfs; ImageError for a user without
+ *   a home directory, and a storage.conf that can't be read
  */
 export function findStorage(text: string, env: NodeJS.ProcessEnv, rootless: boolean): StorageQuery {
   const [, specifier, name = text] = /^\[([^\]]*)\](.*)$/s.exec(text) ?? [];

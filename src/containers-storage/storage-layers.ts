@@ -1,5 +1,4 @@
 /** An image of podman or buildah, to be used where it is: nothing is copied, nothing is written. */
-import { statSync } from 'node:fs';
 import { getDigest } from '../oci/blob-digest.js';
 import { ImageError } from '../oci/image-error.js';
 import type { InPlaceImage, InPlaceLayer } from '../oci/in-place.js';
@@ -12,6 +11,7 @@ import type { StorageQuery, StorageRoot } from './roots.js';
 import { findStorage } from './roots.js';
 import type { StorageImageRecord, StorageLayerRecord } from './storage-records.js';
 import {
+  hasDirectory,
   hasMountProgram,
   layerDirectory,
   readBigData,
@@ -104,7 +104,7 @@ function layerChain(
     if (!layer) throw damaged(image, `it has no record of its layer ${id}`);
     if (layer.incomplete) throw damaged(image, `its layer ${id} was not written to its end`);
     if (chain.includes(layer)) throw damaged(image, `its layer ${id} is below itself`);
-    if (!statSync(layerDirectory(layer), { throwIfNoEntry: false })?.isDirectory())
+    if (!hasDirectory(layer))
       throw damaged(image, `the directory ${layerDirectory(layer)} is missing`);
     chain.push(layer);
     id = layer.parent;

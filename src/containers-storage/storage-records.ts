@@ -1,7 +1,8 @@
 /** images.json and layers.json of a store of podman and buildah (github.com/containers/storage). */
-import { readFileSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { getMessage, ImageError } from '../oci/image-error.js';
+import { readRegularFile } from '../util/regular-file.js';
 import type { StorageRoot } from './roots.js';
 
 /** The members of an image's record that wiac reads. */
@@ -27,6 +28,11 @@ export interface StorageLayerRecord {
   readonly root: StorageRoot;
 }
 
+/** An id is a directory's name: a Dockerfile can name a store that a stranger made, whose ids could lead anywhere. */
+function isId(id: unknown): id is string {
+  return typeof id === 'string' && /^[0-9a-f]{64}$/.test(id);
+}
+
 function isMissing(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
@@ -35,7 +41,7 @@ function isMissing(error: unknown): boolean {
 function readList(path: string): Record<string, unknown>[] | undefined {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readRegularFile(path).toString();
   } catch (cause) {
     if (isMissing(cause)) return undefined;
     throw new ImageError(`cannot read ${path}: ${getMessage(cause)}`, { cause });
@@ -60,9 +66,7 @@ export function readImages(root: StorageRoot): StorageImageRecord[] | undefined 
   const list = readList(join(root.path, `${root.driver}-images/images.json`));
   return list?.flatMap(({ id, digest, names, layer }) => {
     const known = Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
-    return typeof id === 'string'
-      ? [{ id, digest: text(digest), names: known, layer: text(layer), root }]
-      : [];
+    return isId(id) ? [{ id, digest: text(digest), names: known, layer: text(layer), root }] : [];
   });
 }
 
@@ -72,7 +76,7 @@ export function readLayers(root: StorageRoot): Map<string, StorageLayerRecord> {
   return new Map(
     list.flatMap((layer): [string, StorageLayerRecord][] => {
       const { id, parent, flags } = layer;
-      if (typeof id !== 'string') return [];
+      if (!isId(id)) return [];
       const incomplete =
         (flags as { incomplete?: unknown } | null | undefined)?.incomplete === true;
       const diffDigest = text(layer['diff-digest']);
@@ -87,7 +91,7 @@ export function readBigData({ id, root }: StorageImageRecord, key: string): Buff
   const file = /^[a-zA-Z0-9]+$/.test(key) ? key : `=${Buffer.from(key).toString('base64')}`;
   const path = join(root.path, `${root.driver}-images`, id, file);
   try {
-    return readFileSync(path);
+    return readRegularFile(path);
   } catch (cause) {
     throw new ImageError(`the image ${id} in ${root.path} is damaged: ${getMessage(cause)}`, {
       cause,
@@ -96,11 +100,22 @@ export function readBigData({ id, root }: StorageImageRecord, key: string): Buff
   }
 }
 
+function layerParts({ id, root }: StorageLayerRecord): string[] {
+  return root.driver === 'vfs' ? ['vfs', 'dir', id] : ['overlay', id, 'diff'];
+}
+
 /** Where the files of a layer are. */
-export function layerDirectory({ id, root }: StorageLayerRecord): string {
-  return root.driver === 'vfs'
-    ? join(root.path, 'vfs/dir', id)
-    : join(root.path, 'overlay', id, 'diff');
+export function layerDirectory(layer: StorageLayerRecord): string {
+  return join(layer.root.path, ...layerParts(layer));
+}
+
+/** Is it there, and in the store itself? A link could show a step any directory of this machine. */
+export function hasDirectory(layer: StorageLayerRecord): boolean {
+  const parts = layerParts(layer);
+  return parts.every((_, at) => {
+    const path = join(layer.root.path, ...parts.slice(0, at + 1));
+    return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  });
 }
 
 /**
@@ -108,7 +123,9 @@ export function layerDirectory({ id, root }: StorageLayerRecord): string {
  */
 export function hasMountProgram(root: StorageRoot): boolean {
   try {
-    return readFileSync(join(root.path, 'overlay/.has-mount-program'), 'utf8').trim() === 'true';
+    return (
+      readRegularFile(join(root.path, 'overlay/.has-mount-program')).toString().trim() === 'true'
+    );
   } catch {
     return false;
   }

@@ -6,6 +6,7 @@ import {
   isSbom,
   readStatements,
 } from '../attest/read-attestations.js';
+import { parseForeignJson } from '../oci/foreign-json.js';
 import { isIndex, parseManifest } from '../oci/parse-manifest.js';
 import { formatPlatform, isAttestation } from '../oci/platform.js';
 import type { BlobReader } from '../oci/resolve.js';
@@ -22,7 +23,7 @@ export interface Details {
 
 async function readJson(reader: BlobReader, blob: Descriptor, limit: number): Promise<unknown> {
   const title = `${blob.digest} of ${reader.title}`;
-  return JSON.parse((await collect(await reader.openBlob(blob), limit, title)).toString());
+  return parseForeignJson(await collect(await reader.openBlob(blob), limit, title), title);
 }
 
 async function manifestFor(

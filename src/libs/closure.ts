@@ -6,6 +6,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { basename, isAbsolute } from 'node:path';
 import { NotFoundError, UsageError } from '../util/errors.js';
+import { statNamed } from '../util/stat-named.js';
 import type { ElfFile } from './elf.js';
 import { readElf } from './elf.js';
 import { readLoaderCache } from './ldcache.js';
@@ -207,7 +208,7 @@ export function libraryClosure(programs: readonly string[]): LibraryFile[] {
   const cache = readLoaderCache(SYSTEM.cachePath);
   const search: Search = { found: new Map(), elfFiles: new Map(), system: { ...SYSTEM, cache } };
   for (const program of programs) {
-    const status = statSync(program, { throwIfNoEntry: false });
+    const status = statNamed(program);
     if (!status) throw new NotFoundError(`the program ${program} does not exist`);
     if (!status.isFile()) throw new UsageError(`${program} is not a regular file`);
     const path = realpathSync(program);

@@ -1,5 +1,6 @@
 /** Blobs of a layout that no manifest names any more. */
-import { readdir, stat, unlink } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { lstat, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LayoutFiles } from './layout-files.js';
 import { blobPath, readLayoutIndex } from './layout-files.js';
@@ -11,6 +12,16 @@ const HEX = /^[0-9a-f]{64}$/;
 
 /** A job that writes puts blobs first, and names them last. ms */
 const YOUNG_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Are the blobs of a layout in itself? Links could lead to those of another layout, or of a store, and nothing may be
+ * removed there.
+ */
+export function hasOwnBlobs(directory: string): boolean {
+  return ['blobs', 'blobs/sha256', 'blobs/sha512'].every(
+    (path) => lstatSync(join(directory, path), { throwIfNoEntry: false })?.isDirectory() ?? true,
+  );
+}
 
 /** Digests that can be reached from the index. A manifest that is not there, or is none, names nothing. */
 async function reachable(files: LayoutFiles): Promise<Set<string>> {
@@ -42,13 +53,14 @@ export async function removeGarbage(
   files: LayoutFiles,
   now: number,
 ): Promise<number> {
+  if (!hasOwnBlobs(directory)) return 0;
   const named = await reachable(files);
   const blobs = join(directory, 'blobs/sha256');
   let freed = 0;
   for (const name of await readdir(blobs)) {
     if (!HEX.test(name) || named.has(`sha256:${name}`)) continue;
     const path = join(blobs, name);
-    const { size, mtimeMs } = await stat(path);
+    const { size, mtimeMs } = await lstat(path);
     if (now - mtimeMs < YOUNG_MS) continue;
     await unlink(path);
     freed += size;

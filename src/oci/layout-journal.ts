@@ -4,12 +4,15 @@
  * such a journal are ever removed; another process may still be writing the others.
  */
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, closeSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, closeSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFifos } from '../native/store-files.js';
 import { IsolationError } from '../util/errors.js';
 import { hasReader, openFifo } from '../util/fifo.js';
+import { readRegularFile } from '../util/regular-file.js';
+import { isDigest } from './blob-digest.js';
 import { blobPath } from './layout-files.js';
+import { hasOwnBlobs } from './layout-garbage.js';
 import type { Descriptor, Digest } from './resolved-image.js';
 
 /** Beginning of the name of a journal's directory. */
@@ -30,14 +33,14 @@ type Reference = Pick<Descriptor, 'digest'>;
 function referenced(directory: string): Set<Digest> {
   const found = new Set<Digest>();
   const visit = (path: string) => {
-    const { config, layers, manifests } = JSON.parse(readFileSync(path, 'utf8')) as {
+    const { config, layers, manifests } = JSON.parse(readRegularFile(path).toString()) as {
       config?: Reference;
       layers?: Reference[];
       manifests?: Reference[];
     };
     for (const { digest } of [...(config ? [config] : []), ...(layers ?? [])]) found.add(digest);
     for (const { digest } of manifests ?? []) {
-      if (found.has(digest)) continue;
+      if (found.has(digest) || !isDigest(digest)) continue;
       found.add(digest);
       visit(join(directory, blobPath(digest)));
     }
@@ -49,6 +52,11 @@ function referenced(directory: string): Set<Digest> {
     if ((error as NodeJS.ErrnoException).path !== join(directory, 'index.json')) throw error;
   }
   return found;
+}
+
+/** What a journal tells of: a line that is no digest would be a path to anywhere. */
+function writtenBlobs(journal: string): Digest[] {
+  return readRegularFile(join(journal, 'blobs')).toString().split('\n').filter(isDigest);
 }
 
 function removeBlob(directory: string, digest: Digest): void {
@@ -66,11 +74,10 @@ function sweep(directory: string, own: string): void {
   const journals = readdirSync(directory).filter((name) => name.startsWith(PREFIX));
   const others = journals.map((name) => join(directory, name)).filter((path) => path !== own);
   if (others.length === 0 || others.some((path) => hasReader(join(path, 'live')))) return;
+  if (!hasOwnBlobs(directory)) return;
   const needed = referenced(directory);
   for (const path of others) {
-    const written = readFileSync(join(path, 'blobs'), 'utf8').split('\n').filter(Boolean);
-    for (const digest of written as Digest[])
-      if (!needed.has(digest)) removeBlob(directory, digest);
+    for (const digest of writtenBlobs(path)) if (!needed.has(digest)) removeBlob(directory, digest);
     rmSync(path, { recursive: true, force: true });
   }
 }

@@ -1,4 +1,5 @@
 /** OCI image layout directories (image-spec image-layout.md) as source and sink. */
+import { constants } from 'node:fs';
 import { access, open, readFile, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -27,9 +28,12 @@ function directoryFiles(directory: string, title: string): LayoutFiles {
     title,
     async open(path) {
       try {
-        const handle = await open(join(directory, path));
-        const { size } = await handle.stat();
-        return { size, stream: handle.createReadStream() };
+        // A Dockerfile can name it: a pipe would be waited for, where no signal ends that, and a device may have no end.
+        const handle = await open(join(directory, path), constants.O_RDONLY | constants.O_NONBLOCK);
+        const stats = await handle.stat();
+        if (stats.isFile()) return { size: stats.size, stream: handle.createReadStream() };
+        await handle.close();
+        throw new Error(`${path} is no file`);
       } catch (cause) {
         if (isMissing(cause)) return undefined;
         throw new ImageError(`cannot read ${title}: ${getMessage(cause)}`, { cause });
@@ -130,7 +134,9 @@ export function layoutSink(reference: LayoutReference): ImageSink {
     if (reference.digest !== undefined && reference.digest !== entry.digest)
       throw new ImageError(`${title}: the image's digest is ${entry.digest}`, { reference: title });
     const isLayout = await exists(join(directory, 'oci-layout'));
-    const index = isLayout ? (await readLayoutIndex(files)).index : EMPTY_INDEX;
+    // Another process may be making the layout: it writes index.json last.
+    const isNamed = isLayout && (await exists(join(directory, 'index.json')));
+    const index = isNamed ? (await readLayoutIndex(files)).index : EMPTY_INDEX;
     if (!isLayout) await writeBytes(join(directory, 'oci-layout'), JSON.stringify(LAYOUT_MARKER));
     const bytes = JSON.stringify(withEntry(index, entry));
     await writeBytes(join(directory, 'index.json'), bytes);

@@ -3,7 +3,8 @@
  * strangers: nothing is used before its shape is checked here.
  */
 import { isDigest } from './blob-digest.js';
-import { getMessage, ImageError } from './image-error.js';
+import { parseForeignJson } from './foreign-json.js';
+import { ImageError } from './image-error.js';
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from './media-types.js';
 import type { Descriptor, ImageConfig, ImageIndex, ImageManifest } from './resolved-image.js';
 
@@ -25,12 +26,7 @@ function isStringArray(value: unknown): boolean {
 }
 
 function parseObject(bytes: Uint8Array, where: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new ImageError(`${where} is not JSON: ${getMessage(cause)}`, { cause });
-  }
+  const value = parseForeignJson(bytes, where);
   if (!isObject(value)) throw new ImageError(`${where} is not a JSON object`);
   return value;
 }

@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, posix, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { extract, type Header } from 'tar-stream';
+import { decompressed } from './compress/decompress.js';
 import { getMessage, ImageError } from './image-error.js';
+import type { ByteString, TarEntry } from './tar/entry.js';
+import { DEFAULT_LIMITS, type ExpansionLimits } from './tar/expansion-limit.js';
+import { createTarParser } from './tar/parser.js';
 
 /** A regular file within the archive. */
 export interface TarFile {
@@ -32,24 +34,22 @@ type Member =
 /** `docker save` of old versions links equal layers; more than this is a loop. */
 const MAX_LINKS = 8;
 
+const text = (bytes: ByteString) => Buffer.from(bytes, 'latin1').toString();
+
 function cleanPath(path: string): string {
   return posix.normalize(`/${path}`).replace(/\/$/, '').slice(1);
 }
 
-/** tar-stream tells where a member's content starts; its type declarations do not know that. */
-function contentOffset(header: Header): number {
-  const { byteOffset } = header as Header & { byteOffset?: unknown };
-  if (typeof byteOffset !== 'number') throw new Error('tar-stream gave no byteOffset');
-  return byteOffset;
-}
-
-function getMember(header: Header): readonly [path: string, member: Member] | undefined {
-  const path = cleanPath(header.name);
-  const target = header.linkname ?? '';
-  switch (header.type) {
+/** @param offset of the entry's data, in bytes */
+function getMember(
+  entry: TarEntry,
+  offset: number,
+): readonly [path: string, member: Member] | undefined {
+  const path = cleanPath(text(entry.name));
+  const target = text(entry.linkName);
+  switch (entry.type) {
     case 'file':
-    case 'contiguous-file':
-      return [path, { kind: 'file', offset: contentOffset(header), size: header.size ?? 0 }];
+      return [path, { kind: 'file', offset, size: entry.size }];
     case 'link':
       return [path, { kind: 'link', target: cleanPath(target) }];
     case 'symlink':
@@ -59,18 +59,28 @@ function getMember(header: Header): readonly [path: string, member: Member] | un
   }
 }
 
-async function readMembers(file: string): Promise<Map<string, Member>> {
+/** Enough for the headers of an entry, and little beside blobs of megabytes. */
+const PIECE = 16 << 10;
+
+/** Reads the headers and leaves out what lies between them: a cached build reads no blob. */
+async function readMembers(handle: FileHandle): Promise<Map<string, Member>> {
   const members = new Map<string, Member>();
-  const parser = extract();
-  parser.on('entry', (header, stream, next) => {
-    const found = getMember(header);
+  const parser = createTarParser((entry) => {
+    const found = getMember(entry, parser.position);
     if (found !== undefined) members.set(...found);
-    stream.on('end', next);
-    // Of an archive that is cut off the member's stream fails as well as the parser, which says it.
-    stream.on('error', () => {});
-    stream.resume();
+    return undefined;
   });
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), parser);
+  const piece = Buffer.alloc(PIECE);
+  let at: number;
+  do {
+    at = parser.position;
+    const { bytesRead } = await handle.read(piece, 0, PIECE, at);
+    parser.write(piece.subarray(0, bytesRead));
+    parser.skip();
+  } while (parser.position > at);
+  const { size } = await handle.stat();
+  if (parser.position > size) throw new Error('it ends in the middle of an entry');
+  parser.end();
   return members;
 }
 
@@ -79,26 +89,37 @@ async function getStart(handle: FileHandle, length: number): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
+/** A Dockerfile can name the file: a pipe would be waited for, and a device may have no end. */
+async function withHandle<T>(file: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return await use(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Whether the bytes start as gzip data does (RFC 1952). */
 export function isGzip(start: Uint8Array): boolean {
   return start[0] === 0x1f && start[1] === 0x8b;
 }
 
 /** `docker load` reads compressed archives too; they have to be unpacked to be read at random. */
-async function plainArchive(file: string): Promise<{ path: string; temporary?: string }> {
-  // A Dockerfile can name it: a pipe would be waited for, and a device may have no end.
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
+async function plainArchive(
+  file: string,
+  limits: ExpansionLimits,
+): Promise<{ path: string; temporary?: string }> {
+  const isPlain = await withHandle(file, async (handle) => {
     if (!(await handle.stat()).isFile()) throw new Error('it is no file');
-    if (!isGzip(await getStart(handle, 2))) return { path: file };
-  } finally {
-    await handle.close();
-  }
+    return !isGzip(await getStart(handle, 2));
+  });
+  if (isPlain) return { path: file };
   const temporary = await mkdtemp(join(tmpdir(), 'wiac-archive-'));
   const path = join(temporary, 'archive.tar');
   const output = await open(path, 'wx', 0o600);
   try {
-    await pipeline(createReadStream(file), createGunzip(), output.createWriteStream());
+    const plain = decompressed(createReadStream(file), limits);
+    await pipeline(plain, output.createWriteStream());
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw error;
@@ -108,15 +129,19 @@ async function plainArchive(file: string): Promise<{ path: string; temporary?: s
 
 /**
  * Reads the headers of an archive, plain or gzip.
- * @throws ImageError when the file cannot be read or is no tar archive
+ * @param limits of one that is gzip, which is unpacked; whoever wants to read a larger one can unpack it
+ * @throws ImageError when the file cannot be read, is no tar archive or is over the limits
  */
-export async function openTar(file: string): Promise<TarIndex> {
+export async function openTar(
+  file: string,
+  limits: ExpansionLimits = DEFAULT_LIMITS,
+): Promise<TarIndex> {
   let temporary: string | undefined;
   try {
     // The current directory is another one for moments (src/fs/scan/listing.ts).
-    const plain = await plainArchive(resolve(file));
+    const plain = await plainArchive(resolve(file), limits);
     temporary = plain.temporary;
-    const members = await readMembers(plain.path);
+    const members = await withHandle(plain.path, readMembers);
     return indexOf(plain.path, members, temporary);
   } catch (cause) {
     if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });

@@ -25,8 +25,11 @@ export interface ListedBlob {
 /** A layer that entries mention. */
 export interface ListedLayer {
   readonly diffId: Digest;
-  /** Digest of its files, as content keys have it. */
-  readonly digest?: LayerDigest;
+  /**
+   * Its layer digest, as content keys have it. Not called `digest`: lists of former versions have one of that name which
+   * several layers could have.
+   */
+  readonly layerDigest?: LayerDigest;
   /** Newest time of a file in it, seconds since the epoch: images say by it when they were made. */
   readonly newest?: number;
   /** Undefined for layers of base images, and in an image's own config: its manifest has them. */

@@ -3,9 +3,10 @@
  * piece, or Put Block for each piece and Put Block List (Azure's REST reference, "Blob service").
  */
 import { Readable } from 'node:stream';
-import { getMessage, ImageError } from '../oci/image-error.js';
+import { ImageError } from '../oci/image-error.js';
 import type { OpenBlob } from '../oci/resolved-image.js';
 import type { GhaService } from './gha-service.js';
+import { resumed } from './resumed.js';
 
 /** Bytes that are sent at once, and sent again when that fails; they are in memory meanwhile. */
 const BLOCK_BYTES = 8 * 1024 * 1024;
@@ -113,14 +114,8 @@ export async function putBlob(
   });
 }
 
-/** A connection that breaks while a blob is read is the place's failure, not a bug. */
-async function* guarded(body: Readable, what: string): AsyncGenerator<Buffer> {
-  try {
-    yield* body as AsyncIterable<Buffer>;
-  } catch (cause) {
-    throw new ImageError(`${what}: ${getMessage(cause)}`, { cause });
-  }
-}
+/** Of a blob that is read. */
+const ATTEMPTS = 4;
 
 /** URLs that were signed too long ago are refused with one of these, by whatever stands for Azure. */
 const EXPIRED = [401, 403];
@@ -144,8 +139,13 @@ export async function getBlob(
       if (statusCode !== 200) await all.dump();
       return { status: statusCode, body: all };
     });
-    if (status === 200)
-      return { key: found.key, body: Readable.from(guarded(body, what), { objectMode: false }) };
+    if (status === 200) {
+      // What was written never changes.
+      const again = () => service.send({ ...request, accept: [200] }, async (next) => next.body);
+      const hint = 'check the network and url_v2';
+      const bytes = resumed(body, again, { what, attempts: ATTEMPTS, hint });
+      return { key: found.key, body: Readable.from(bytes, { objectMode: false }) };
+    }
     if (status === 404) return undefined;
   }
 }

@@ -2,7 +2,7 @@
  * The cache service of GitHub Actions, version 2: Twirp calls with JSON bodies (twirp protocol v7, "JSON"),
  * answered with URLs that are signed for one blob. Members are those of GitHub's cache.proto.
  */
-import { getMessage, ImageError } from '../oci/image-error.js';
+import { getMessage } from '../oci/image-error.js';
 import { readRegistryConfig } from '../oci/registry/auth-config.js';
 import { send } from '../oci/registry/http.js';
 import {
@@ -16,6 +16,7 @@ import {
 import { openTransport } from '../oci/registry/transport.js';
 import { collect } from '../oci/resolve.js';
 import type { GhaPlace } from './gha-spec.js';
+import { PlaceError } from './place-trouble.js';
 
 /** The service answers 429 to many jobs at once as a rule: that passes within a minute. */
 const ATTEMPTS = 6;
@@ -105,17 +106,17 @@ export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): Gh
         if (accept.includes(status)) return await read(answer);
         const { words } = await said(answer.body);
         if (made >= ATTEMPTS || !isTransientStatus(status))
-          throw new ImageError(`${what}: the server answered ${status}${words && `: ${words}`}`, {
+          throw new PlaceError(`${what}: the server answered ${status}${words && `: ${words}`}`, {
             status,
             hint: hintFor(status),
           });
         const after = answer.headers['retry-after'];
         pause = parseRetryAfter(typeof after === 'string' ? after : undefined, Date.now());
       } catch (error) {
-        if (error instanceof ImageError) throw error;
+        if (error instanceof PlaceError) throw error;
         throwIfLate(place, what, error);
         if (made >= ATTEMPTS || !isTransientError(error))
-          throw new ImageError(`${what}: ${getMessage(error) || errorCodes(error).join(', ')}`, {
+          throw new PlaceError(`${what}: ${getMessage(error) || errorCodes(error).join(', ')}`, {
             hint: 'check the network and url_v2',
             cause: error,
           });
@@ -150,7 +151,7 @@ export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): Gh
     try {
       return JSON.parse(text) as Readonly<Record<string, unknown>>;
     } catch (cause) {
-      throw new ImageError(`${what}: the server answered something else than JSON`, {
+      throw new PlaceError(`${what}: the server answered something else than JSON`, {
         hint: hintFor(404),
         cause,
       });
@@ -160,7 +161,7 @@ export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): Gh
   /** The service says with `ok` that it was understood, and did nothing. */
   const refused = (what: string, { message }: Readonly<Record<string, unknown>>) => {
     const words = typeof message === 'string' && message !== '' ? `: ${message}` : '';
-    return new ImageError(`${what}: refused${words}`, { hint: hintFor(403) });
+    return new PlaceError(`${what}: refused${words}`, { hint: hintFor(403) });
   };
 
   return {
@@ -169,7 +170,11 @@ export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): Gh
       const members = { key, restore_keys: beginnings };
       const answer = await call('GetCacheEntryDownloadURL', members, `look up ${key}`);
       const { ok, signed_download_url: url, matched_key: found } = answer ?? {};
-      if (ok !== true || typeof url !== 'string' || !URL.canParse(url)) return undefined;
+      if (ok !== true) return undefined;
+      if (typeof url !== 'string' || !URL.canParse(url))
+        throw new PlaceError(`look up ${key}: the server answered without a URL`, {
+          hint: hintFor(404),
+        });
       return { key: typeof found === 'string' ? found : key, url };
     },
     reserve: async (key) => {
@@ -194,7 +199,7 @@ export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): Gh
 export function throwIfLate(place: GhaPlace, what: string, error: unknown): void {
   const { name, cause } = error as { name?: unknown; cause?: { name?: unknown } };
   if (name !== 'TimeoutError' && cause?.name !== 'TimeoutError') return;
-  throw new ImageError(`${what}: not done within ${place.timeoutMs / 1000} s`, {
+  throw new PlaceError(`${what}: not done within ${place.timeoutMs / 1000} s`, {
     hint: 'timeout= gives it more time',
     cause: error,
   });

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { parseDuration } from '../dockerfile/duration.js';
 import type { Refuse } from '../util/csv-attributes.js';
+import { isHttpUrl } from '../util/http-url.js';
 
 /** A cache of GitHub's cache service. */
 export interface GhaPlace {
@@ -52,8 +53,7 @@ export function ghaPlace(
   const token = take('token') ?? (isOther ? undefined : env.ACTIONS_RUNTIME_TOKEN || undefined);
   if (url === undefined)
     return refuse('url_v2 is missing, and $ACTIONS_RESULTS_URL is not set', FROM_A_STEP);
-  if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ''))
-    return refuse(`url_v2 ${url} is no URL`);
+  if (!isHttpUrl(url)) return refuse(`url_v2 ${url} is no URL`);
   if (token === undefined && isOther)
     return refuse('token is missing: $ACTIONS_RUNTIME_TOKEN is for $ACTIONS_RESULTS_URL alone');
   if (token === undefined)

@@ -38,7 +38,7 @@ export async function openLayerBlobs(
     });
   const { DEFAULT_RETRY } = await import('../oci/registry/retry.js');
   const options = { retry: { ...DEFAULT_RETRY, ...PATIENT }, ...access };
-  const sink = (await cachePlace(place, options)).sink();
+  const sink = (await cachePlace(place, options, 'write')).sink();
   const shared = {
     title: sink.title,
     has: (digest: Digest) => sink.hasBlob(digest),
@@ -46,7 +46,7 @@ export async function openLayerBlobs(
   };
   if (place.type === 's3') {
     const { s3Source } = await import('./s3.js');
-    const source = s3Source(place);
+    const source = s3Source(place, PATIENT.attempts);
     const close = async () => void (await Promise.all([sink.close(), source.close()]));
     return { ...shared, registry: undefined, open: source.openBlob, close };
   }

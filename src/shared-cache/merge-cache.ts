@@ -23,6 +23,7 @@ import {
   withoutFuture,
   withoutMounts,
 } from './merge-lists.js';
+import { isPlaceTrouble } from './place-trouble.js';
 import { ListTakenError, NOT_FOUND, type Place } from './places.js';
 import { MAX_LIST_BYTES, readCache } from './read-cache.js';
 import type { OutgoingLayer } from './write-cache.js';
@@ -61,7 +62,10 @@ async function askRoot(source: ArtifactSource): Promise<Digest | undefined> {
   }
 }
 
-/** @throws ImageError when it is signed and we sign nothing: who trusts it would trust it no more */
+/**
+ * @throws ImageError when it is signed and we sign nothing: who trusts it would trust it no more; and
+ *   when nobody knows what is there
+ */
 async function readFound(source: ArtifactSource, signKey: KeyObject | undefined): Promise<Found> {
   try {
     const artifact = await source.artifact(hostPlatform(), MAX_LIST_BYTES);
@@ -71,6 +75,7 @@ async function readFound(source: ArtifactSource, signKey: KeyObject | undefined)
     return { list: readCache(artifact, trusted).list, root: artifact.root };
   } catch (error) {
     if (!(error instanceof ImageError) || error instanceof SignedError) throw error;
+    if (isPlaceTrouble(error)) throw error;
     return { list: undefined, root: await askRoot(source) };
   }
 }
@@ -78,7 +83,7 @@ async function readFound(source: ArtifactSource, signKey: KeyObject | undefined)
 /**
  * The list that a place has. One that is not there, that can't be understood, or that others have
  * signed counts as none.
- * @throws ImageError when it is signed and we sign nothing: who trusts it would trust it no more
+ * @throws ImageError as readFound
  */
 export async function readListed(
   place: Place,

@@ -3,6 +3,7 @@
 import type { SelectionInput, StepInputs } from '../keys/inputs.js';
 import { definitionKey } from '../keys/inputs.js';
 import { isDigest } from '../oci/blob-digest.js';
+import { checkNesting } from '../oci/foreign-json.js';
 import { getMessage, ImageError } from '../oci/image-error.js';
 import type { Json } from '../util/canonical-json.js';
 import type { EntryList, ListedEntry, ListedLayer } from './entry-list.js';
@@ -29,9 +30,9 @@ function isCount(value: unknown): value is number {
 
 function isLayer(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { diffId, digest, newest, blob } = value;
+  const { diffId, layerDigest, newest, blob } = value;
   if (typeof diffId !== 'string' || !isDigest(diffId)) return false;
-  if (digest !== undefined && !isHex(digest)) return false;
+  if (layerDigest !== undefined && !isHex(layerDigest)) return false;
   if (newest !== undefined && !Number.isSafeInteger(newest)) return false;
   if (blob === undefined) return true;
   return (
@@ -117,6 +118,7 @@ export function parseList(bytes: Uint8Array, title: string): EntryList {
       `the cache entries of ${title} have version ${isObject(value) ? value.version : undefined}, this wiac knows ${LIST_VERSION}`,
       { hint: 'write the cache with the same version of wiac' },
     );
+  checkNesting(value, `the list of cache entries of ${title}`);
   const { layers, entries, mounts = [] } = value;
   if (!Array.isArray(layers) || !layers.every(isLayer))
     throw new ImageError(`the cache entries of ${title} have a layer without a valid digest`);

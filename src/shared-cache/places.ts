@@ -9,8 +9,13 @@ import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Digest, ImageSink } from '../oci/resolved-image.js';
 import type { CachePlace } from './spec.js';
 
-/** A cache is there to save time: it is not waited for as an image is. */
-const ATTEMPTS = 3;
+/** A cache is there to save time: who reads one does not wait for it as for an image. */
+const READ_ATTEMPTS = 3;
+/** As for an image: a place may take seconds to start again. */
+const WRITE_ATTEMPTS = 5;
+
+/** What a place is opened for. Who can't write a cache fails: a registry may take seconds to start again. */
+export type PlaceUse = 'read' | 'write';
 
 /** Opens nothing before it is asked to. What is known of the place is kept from one opening to the next. */
 export interface Place {
@@ -42,13 +47,14 @@ export class ListTakenError extends ImageError {
   }
 }
 
-async function registryPlace(text: string, access: RegistryOptions): Promise<Place> {
+async function registryPlace(text: string, access: RegistryOptions, use: PlaceUse): Promise<Place> {
   const [{ registrySource, registrySink }, { DEFAULT_RETRY }] = await Promise.all([
     import('../oci/registry/registry.js'),
     import('../oci/registry/retry.js'),
   ]);
   const reference = parseRegistryReference(text);
-  const options = { retry: { ...DEFAULT_RETRY, attempts: ATTEMPTS }, ...access };
+  const attempts = use === 'read' ? READ_ATTEMPTS : WRITE_ATTEMPTS;
+  const options = { retry: { ...DEFAULT_RETRY, attempts }, ...access };
   return {
     repository: `${reference.host}/${reference.repository}`,
     source: () => registrySource(reference, options),
@@ -61,10 +67,14 @@ async function registryPlace(text: string, access: RegistryOptions): Promise<Pla
  * @param access how registries are reached
  * @throws ImageError
  */
-export async function cachePlace(place: CachePlace, access: RegistryOptions = {}): Promise<Place> {
+export async function cachePlace(
+  place: CachePlace,
+  access: RegistryOptions = {},
+  use: PlaceUse = 'read',
+): Promise<Place> {
   switch (place.type) {
     case 'registry':
-      return registryPlace(place.reference, access);
+      return registryPlace(place.reference, access, use);
     case 'local': {
       const { directory, tag } = place;
       const reference = { kind: 'oci-layout', directory, tag } as const;
@@ -76,7 +86,8 @@ export async function cachePlace(place: CachePlace, access: RegistryOptions = {}
     }
     case 's3': {
       const { s3Sink, s3Source } = await import('./s3.js');
-      return { source: () => s3Source(place), sink: () => s3Sink(place) };
+      const attempts = use === 'read' ? READ_ATTEMPTS : WRITE_ATTEMPTS;
+      return { source: () => s3Source(place, attempts), sink: () => s3Sink(place, attempts) };
     }
     case 'gha': {
       const { ghaCache } = await import('./gha.js');

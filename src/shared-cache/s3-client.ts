@@ -3,24 +3,25 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { AwsV4Signer } from 'aws4fetch';
 import { digestParts } from '../oci/blob-digest.js';
-import { getMessage, ImageError } from '../oci/image-error.js';
+import { ImageError } from '../oci/image-error.js';
 import { readRegistryConfig } from '../oci/registry/auth-config.js';
 import { send } from '../oci/registry/http.js';
+import { readBody } from '../oci/registry/read-body.js';
 import {
   DEFAULT_RETRY,
-  errorCodes,
-  isTransientError,
   isTransientStatus,
+  parseRetryAfter,
   retryDelay,
 } from '../oci/registry/retry.js';
 import { openTransport } from '../oci/registry/transport.js';
-import { collect } from '../oci/resolve.js';
 import type { Digest, OpenBlob } from '../oci/resolved-image.js';
+import { PlaceError } from './place-trouble.js';
+import { requirePassing, resumed } from './resumed.js';
 import type { S3Place } from './spec.js';
 
-/** A cache is there to save time: it is not waited for long. */
-const ATTEMPTS = 3;
 const MAX_ERROR_BYTES = 64 * 1024;
+/** Milliseconds, of an error's text. */
+const ERROR_MS = 10_000;
 /** Milliseconds: a server may read a whole object before it answers. */
 const PUT_MS = 10 * 60_000;
 const EMPTY = createHash('sha256').digest('hex');
@@ -35,14 +36,19 @@ export interface S3Upload {
 
 /** One bucket. Keys are without the place's prefix. */
 export interface S3Client {
-  /** @returns undefined when there is no such object. @throws ImageError, the stream as well */
+  /** An object that never changes. @returns undefined when there is none. @throws ImageError, the stream as well */
   get(key: string): Promise<Readable | undefined>;
+  /** The same for what is short, and may change. @param limit bytes @param what for messages */
+  read(key: string, limit: number, what: string): Promise<Buffer | undefined>;
   has(key: string): Promise<boolean>;
   put(key: string, upload: S3Upload): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Answer {
+  readonly url: URL;
+  /** Milliseconds until the server wants to be asked again. */
+  readonly pause: number | undefined;
   readonly status: number;
   readonly body: Readable & { dump(): Promise<void> };
 }
@@ -55,29 +61,27 @@ function baseUrl({ endpoint, region, bucket, pathStyle, prefix }: S3Place): stri
 }
 
 /** S3's errors are XML with one code and one message. */
-async function said(body: Readable): Promise<string> {
-  const text = await collect(body, MAX_ERROR_BYTES, 'the error').then(String, () => '');
+async function said(answer: Answer): Promise<string> {
+  const text = await readBody(answer, MAX_ERROR_BYTES, 'the error', ERROR_MS).then(
+    String,
+    () => '',
+  );
   const part = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
   return [part('Code'), part('Message')].filter((item) => item !== undefined).join(': ');
 }
 
+/** Of connections. */
+const HINT = 'check the network and endpoint_url';
+
 function hintFor(status: number): string {
-  if (status === 403) return 'check access_key_id, secret_access_key, region and the policy';
+  if ([400, 401, 403].includes(status))
+    return 'check access_key_id, secret_access_key, session_token, region and the policy: without s3:ListBucket S3 says so of what is not there';
   if (status === 404) return 'check bucket, region and endpoint_url';
   return 'the server has trouble; try again later';
 }
 
-/** A connection that breaks while an object is read is the place's failure, not a bug. */
-async function* guarded(body: Readable, what: string): AsyncGenerator<Buffer> {
-  try {
-    yield* body as AsyncIterable<Buffer>;
-  } catch (cause) {
-    throw new ImageError(`${what}: ${getMessage(cause)}`, { cause });
-  }
-}
-
-/** Opens a bucket; nothing is sent before the first request. */
-export function openS3(place: S3Place): S3Client {
+/** Opens a bucket; nothing is sent before the first request. @param attempts of each request */
+export function openS3(place: S3Place, attempts: number): S3Client {
   const { accessKeyId, secretAccessKey, sessionToken, region, bucket } = place;
   const config = readRegistryConfig(process.env);
   const transport = openTransport(config, () => false);
@@ -98,13 +102,19 @@ export function openS3(place: S3Place): S3Client {
       ...(sessionToken === undefined ? {} : { sessionToken }),
     }).sign();
     const headers = Object.fromEntries(signed.headers);
-    const { statusCode, body } = await send(transport.dispatcher(signed.url), signed.url, {
+    const {
+      statusCode,
+      headers: told,
+      body,
+    } = await send(transport.dispatcher(signed.url), signed.url, {
       method,
       headers: upload ? { ...headers, 'content-length': String(upload.size) } : headers,
       ...(upload && upload.size > 0 ? { body: await upload.open() } : {}),
       ...(upload ? { headersTimeout: PUT_MS } : {}),
     });
-    return { status: statusCode, body };
+    const after = told['retry-after'];
+    const pause = parseRetryAfter(typeof after === 'string' ? after : undefined, Date.now());
+    return { url: signed.url, pause, status: statusCode, body };
   };
 
   const request = async (
@@ -114,39 +124,61 @@ export function openS3(place: S3Place): S3Client {
   ): Promise<Answer> => {
     const what = `${method} s3://${bucket}/${place.prefix}${key}`;
     for (let made = 1; ; made++) {
+      let pause: number | undefined;
       try {
         const answer = await attempt(method, key, upload);
         if (answer.status === 200 || (answer.status === 404 && !upload)) return answer;
         const { status } = answer;
-        if (made >= ATTEMPTS || !isTransientStatus(status)) {
-          const words = await said(answer.body);
+        if (made >= attempts || !isTransientStatus(status)) {
+          const words = await said(answer);
           const message = `${what}: the server answered ${status}${words && `: ${words}`}`;
-          throw new ImageError(message, { status, hint: hintFor(status) });
+          throw new PlaceError(message, { status, hint: hintFor(status) });
         }
+        pause = answer.pause;
         await answer.body.dump().catch(() => undefined);
       } catch (error) {
-        if (error instanceof ImageError) throw error;
-        if (made >= ATTEMPTS || !isTransientError(error))
-          throw new ImageError(`${what}: ${getMessage(error) || errorCodes(error).join(', ')}`, {
-            hint: 'check the network and endpoint_url',
-            cause: error,
-          });
+        if (error instanceof PlaceError) throw error;
+        requirePassing(error, made >= attempts, what, HINT);
       }
-      await DEFAULT_RETRY.wait(retryDelay(made, undefined, DEFAULT_RETRY));
+      await DEFAULT_RETRY.wait(retryDelay(made, pause, DEFAULT_RETRY));
     }
   };
 
+  const open = async (key: string): Promise<Answer | undefined> => {
+    const answer = await request('GET', key);
+    const { status } = answer;
+    if (status === 200) return answer;
+    // A bucket that is not there would look like a cache that was never written.
+    const words = await said(answer);
+    if (!words.startsWith('NoSuchBucket')) return undefined;
+    throw new PlaceError(`s3://${bucket}: ${words}`, { status, hint: hintFor(status) });
+  };
+
+  const nameOf = (key: string) => `GET s3://${bucket}/${place.prefix}${key}`;
+
   return {
     get: async (key) => {
-      const { status, body } = await request('GET', key);
-      if (status === 200)
-        return Readable.from(guarded(body, `GET s3://${bucket}/${place.prefix}${key}`), {
-          objectMode: false,
-        });
-      // A bucket that is not there would look like a cache that was never written.
-      const words = await said(body);
-      if (!words.startsWith('NoSuchBucket')) return undefined;
-      throw new ImageError(`s3://${bucket}: ${words}`, { status, hint: hintFor(status) });
+      const answer = await open(key);
+      const again = async () => {
+        const next = await open(key);
+        if (next) return next.body;
+        throw new PlaceError(`${nameOf(key)}: it was removed meanwhile`, { status: 404 });
+      };
+      const bytes =
+        answer && resumed(answer.body, again, { what: nameOf(key), attempts, hint: HINT });
+      return bytes && Readable.from(bytes, { objectMode: false });
+    },
+    read: async (key, limit, what) => {
+      for (let made = 1; ; made++) {
+        const answer = await open(key);
+        try {
+          return answer && (await readBody(answer, limit, what));
+        } catch (error) {
+          if (error instanceof ImageError) throw error;
+          requirePassing(error, made >= attempts, nameOf(key), HINT);
+        }
+        await DEFAULT_RETRY.wait(retryDelay(made, undefined, DEFAULT_RETRY));
+      }
     },
     has: async (key) => {
       const { status, body } = await request('HEAD', key);

@@ -19,15 +19,20 @@ function getTitle({ bucket, prefix, name }: S3Place): string {
 }
 
 /** A cache in a bucket; its blobs can also be had by their digests. */
-export function s3Source(place: S3Place): ArtifactSource & Pick<BlobReader, 'openBlob'> {
+export function s3Source(
+  place: S3Place,
+  attempts: number,
+): ArtifactSource & Pick<BlobReader, 'openBlob'> {
   const title = getTitle(place);
-  const client = openS3(place);
+  const client = openS3(place, attempts);
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
     const found = await client.get(blobPath(descriptor.digest));
     if (found === undefined)
       throw new ImageError(`${title} lacks the blob ${descriptor.digest}`, { reference: title });
     return verified(found, descriptor, title, { reference: title });
   };
+  const readRoot = () =>
+    client.read(`manifests/${place.name}`, MAX_JSON_BYTES, `manifest of ${title}`);
   const reader: BlobReader = {
     title,
     openBlob,
@@ -38,28 +43,27 @@ export function s3Source(place: S3Place): ArtifactSource & Pick<BlobReader, 'ope
     title,
     openBlob,
     async artifact(platform, maxConfigBytes) {
-      const found = await client.get(`manifests/${place.name}`);
-      if (found === undefined)
+      const bytes = await readRoot();
+      if (bytes === undefined)
         throw new ImageError(`there is no cache ${title}`, {
           reference: title,
           status: 404,
           hint: 'write one with wiac build --cache-to',
         });
-      const bytes = await collect(found, MAX_JSON_BYTES, `manifest of ${title}`);
       const descriptor = { mediaType: OCI_MANIFEST, digest: getDigest(bytes), size: bytes.length };
       return resolveArtifact({ descriptor, bytes }, platform, reader, maxConfigBytes);
     },
     async digest() {
-      const found = await client.get(`manifests/${place.name}`);
-      return found && getDigest(await collect(found, MAX_JSON_BYTES, `manifest of ${title}`));
+      const bytes = await readRoot();
+      return bytes && getDigest(bytes);
     },
     close: () => client.close(),
   };
 }
 
 /** A bucket to write a cache to. */
-export function s3Sink(place: S3Place): ImageSink {
-  const client = openS3(place);
+export function s3Sink(place: S3Place, attempts: number): ImageSink {
+  const client = openS3(place, attempts);
   return {
     title: getTitle(place),
     hasBlob: (digest) => client.has(blobPath(digest)),

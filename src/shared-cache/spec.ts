@@ -3,6 +3,7 @@ import { parseRegistryReference } from '../oci/reference.js';
 import type { Refuse } from '../util/csv-attributes.js';
 import { attributePairs, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
 import { UnsupportedError } from '../util/errors.js';
+import { isHttpUrl } from '../util/http-url.js';
 import { withoutCredentials } from '../util/redact.js';
 import { parseBinarySize } from '../util/units.js';
 import { type GhaPlace, ghaPlace } from './gha-spec.js';
@@ -200,23 +201,35 @@ function takeBounds(attributes: Attributes, type: string): ListBounds | undefine
   return merge ? { maxEntries, maxAgeDays } : undefined;
 }
 
+/** What can stand in the name of a host. */
+const HOST_PART = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i;
+
 function s3Place(attributes: Attributes, env: NodeJS.ProcessEnv): S3Place {
   const setting = (name: string, variable: string) => take(attributes, name) ?? env[variable];
   const needed = (name: string, variable: string) =>
     setting(name, variable) ||
     refuse(attributes, `${name} is missing, and $${variable} is not set`);
   const endpoint = setting('endpoint_url', 'AWS_ENDPOINT_URL') || undefined;
-  if (endpoint !== undefined && !URL.canParse(endpoint))
-    refuse(attributes, `endpoint_url ${endpoint} is no URL`);
+  // `minio:9000` is a URL as well, of a scheme that is called minio.
+  if (endpoint !== undefined && !isHttpUrl(endpoint))
+    refuse(
+      attributes,
+      `endpoint_url ${withoutCredentials(endpoint)} is no URL with https:// or http://`,
+    );
+  const [bucket, region] = [needed('bucket', 'AWS_BUCKET'), needed('region', 'AWS_REGION')];
+  const pathStyle = takeFlag(attributes, 'use_path_style', endpoint !== undefined);
+  if (!HOST_PART.test(region)) refuse(attributes, `region ${region} is no name of a region`);
+  if (!pathStyle && !HOST_PART.test(bucket))
+    refuse(attributes, `bucket ${bucket} is no name of a bucket`);
   const prefix = take(attributes, 'prefix')?.replace(/^\/+/, '') ?? '';
   return {
     type: 's3',
-    bucket: needed('bucket', 'AWS_BUCKET'),
-    region: needed('region', 'AWS_REGION'),
+    bucket,
+    region,
     endpoint,
     prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`,
     name: take(attributes, 'name') ?? 'wiac',
-    pathStyle: takeFlag(attributes, 'use_path_style', endpoint !== undefined),
+    pathStyle,
     accessKeyId: needed('access_key_id', 'AWS_ACCESS_KEY_ID'),
     secretAccessKey: needed('secret_access_key', 'AWS_SECRET_ACCESS_KEY'),
     sessionToken: setting('session_token', 'AWS_SESSION_TOKEN') || undefined,

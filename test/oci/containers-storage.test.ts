@@ -1,9 +1,12 @@
 /** Where containers-storage: looks for an image. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { findStorage, parseStorageConf } from '../../src/containers-storage/roots.js';
+import { openStorageImage } from '../../src/containers-storage/storage-layers.js';
+import { getDigest } from '../../src/oci/blob-digest.js';
 
 const root = mkdtempSync(join(tmpdir(), 'wiac-storage-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -79,5 +82,64 @@ describe('[DRIVER@ROOT+RUNROOT:OPTIONS]NAME', () => {
     writeFileSync(join(root, 'vfs-images/images.json'), '[]');
     expect(findStorage(`[${root}]x`, {}, false).roots[0]?.driver).toBe('vfs');
     expect(() => findStorage(`[zfs@${root}]x`, {}, false)).toThrow('the storage driver zfs');
+  });
+});
+
+describe('a storage that a stranger made, which a Dockerfile names', () => {
+  const ID = 'a'.repeat(64);
+  /** A storage of vfs with one image of one layer. */
+  function storage(layer: string): string {
+    const directory = mkdtempSync(join(root, 'made-'));
+    const put = (path: string, content: string) => {
+      mkdirSync(join(directory, path, '..'), { recursive: true });
+      writeFileSync(join(directory, path), content);
+    };
+    const diffId = getDigest(Buffer.from('layer'));
+    const rootfs = { type: 'layers', diff_ids: [diffId] };
+    const config = JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs });
+    const digest = getDigest(Buffer.from(config));
+    const manifest = {
+      schemaVersion: 2,
+      config: { mediaType: 'application/json', digest, size: config.length },
+      layers: [{ mediaType: 'application/tar', digest: diffId, size: 1 }],
+    };
+    put(`vfs-images/${ID}/=${Buffer.from(digest).toString('base64')}`, config);
+    put(`vfs-images/${ID}/manifest`, JSON.stringify(manifest));
+    put(
+      'vfs-images/images.json',
+      JSON.stringify([{ id: ID, names: ['localhost/x:latest'], layer }]),
+    );
+    put('vfs-layers/layers.json', JSON.stringify([{ id: layer, 'diff-digest': diffId }]));
+    mkdirSync(join(directory, 'vfs/dir'), { recursive: true });
+    return directory;
+  }
+  const open = (directory: string) => openStorageImage(`[vfs@${directory}]x`, {}, false);
+
+  test('a layer in it is used', () => {
+    const directory = storage(ID);
+    mkdirSync(join(directory, 'vfs/dir', ID));
+    expect(open(directory).layers.map(({ path }) => path)).toEqual([
+      join(directory, 'vfs/dir', ID),
+    ]);
+  });
+
+  test('an id that is a path shows no directory of this machine', () => {
+    expect(() => open(storage('../../../../../../../../../etc'))).toThrow('no record of its layer');
+  });
+
+  test.each(['vfs-images/images.json', 'vfs-layers/layers.json', `vfs-images/${ID}/manifest`])(
+    'a pipe in the place of %s is not waited for',
+    (file) => {
+      const directory = storage(ID);
+      rmSync(join(directory, file));
+      execFileSync('mkfifo', [join(directory, file)]);
+      expect(() => open(directory)).toThrow('is no file');
+    },
+  );
+
+  test('nor does a link in the place of a layer', () => {
+    const directory = storage(ID);
+    symlinkSync('/etc', join(directory, 'vfs/dir', ID));
+    expect(() => open(directory)).toThrow('is missing');
   });
 });

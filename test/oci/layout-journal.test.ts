@@ -1,11 +1,21 @@
 /** A layout directory after writers that were killed: the next one clears up after them, and only them. */
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { makeFifos } from '../../src/native/store-files.js';
 import { getDigest } from '../../src/oci/blob-digest.js';
-import { layoutSink } from '../../src/oci/layout.js';
+import { layoutSink, layoutSource, sweepLayout } from '../../src/oci/layout.js';
 import { OCI_MANIFEST } from '../../src/oci/media-types.js';
 import type { Descriptor, ImageSink } from '../../src/oci/resolved-image.js';
 
@@ -80,3 +90,64 @@ test('a first writer that was killed leaves nothing to the second', async () => 
   await putArtifact(sink('second'), 'new');
   expect(['half', 'new'].map(has)).toEqual([false, true]);
 });
+
+/** A journal that nobody lives for, as a stranger puts one into a directory that others write to. */
+function plantJournal(...lines: string[]): string {
+  const journal = join(directory, '.wiac-0123456789abcdef');
+  mkdirSync(journal);
+  writeFileSync(join(journal, 'blobs'), lines.map((line) => `${line}\n`).join(''));
+  return journal;
+}
+
+test('a planted journal removes no file elsewhere', async () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'wiac-victim-'));
+  try {
+    writeFileSync(join(elsewhere, 'victim'), 'of the host');
+    await putArtifact(sink('first'), 'kept');
+    const up = '../'.repeat(40);
+    const journal = plantJournal(`sha256:${up}${elsewhere.slice(1)}/victim`, `..${elsewhere}:x`);
+    await putArtifact(sink('second'), 'new');
+    expect(existsSync(join(elsewhere, 'victim'))).toBe(true);
+    expect(existsSync(journal)).toBe(false);
+  } finally {
+    rmSync(elsewhere, { recursive: true });
+  }
+});
+
+test.each(['blobs', 'blobs/sha256'])(
+  '%s that is a link: nothing is removed behind it',
+  async (at) => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'wiac-victim-'));
+    try {
+      const blobs = at === 'blobs' ? join(elsewhere, 'sha256') : elsewhere;
+      mkdirSync(blobs, { recursive: true });
+      const name = 'a'.repeat(64);
+      writeFileSync(join(blobs, name), 'of a store');
+      utimesSync(join(blobs, name), 1, 1);
+      mkdirSync(dirname(join(directory, at)), { recursive: true });
+      symlinkSync(elsewhere, join(directory, at));
+      plantJournal(`sha256:${name}`);
+      await putArtifact(sink('first'), 'new');
+      expect(await sweepLayout(directory, Date.now())).toBe(0);
+      expect(existsSync(join(blobs, name))).toBe(true);
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
+  },
+);
+
+test.each(['index.json', '.wiac-0123456789abcdef/blobs'])(
+  'a pipe %s is not waited for',
+  async (at) => {
+    await putArtifact(sink('first'), 'kept');
+    rmSync(plantJournal(), { recursive: true });
+    mkdirSync(dirname(join(directory, at)), { recursive: true });
+    rmSync(join(directory, at), { force: true });
+    await makeFifos(dirname(join(directory, at)), [basename(at)]);
+    const source = layoutSource({ kind: 'oci-layout', directory, tag: 'first' });
+    if (at === 'index.json') await expect(source.root()).rejects.toThrow('index.json is no file');
+    if (at === 'index.json') plantJournal(getDigest(Buffer.from('kept')));
+    await putText(sink('second'), 'new');
+    expect(has('kept')).toBe(true);
+  },
+);

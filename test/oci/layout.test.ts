@@ -55,6 +55,17 @@ describe('OCI layout', () => {
     expect(await readLayers(found)).toEqual(layerDigests(image));
   });
 
+  test('is written to while another process begins it', async () => {
+    const image = await makeImage();
+    const directory = await writtenLayout(image, 'v1');
+    // The other one is about to write it.
+    rmSync(join(directory, 'index.json'));
+    await putImage(layoutSink({ kind: 'oci-layout', directory, tag: 'v2' }), image);
+    expect(await readLayers(await source(directory, 'v2').resolve(AMD64))).toEqual(
+      layerDigests(image),
+    );
+  });
+
   test('skopeo reads it', async () => {
     const image = await makeImage();
     const directory = await writtenLayout(image, 'v1');

@@ -79,4 +79,12 @@ describe('parseConfig', () => {
   ])('refuses %j', (value, why) => {
     expect(() => parseConfig(json(value), 'x')).toThrow(why);
   });
+
+  test('refuses what is nested without end: it may come from anybody', () => {
+    const nested = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    for (const member of [`"config":{"a":${nested}}`, `"other":${nested}`]) {
+      const text = JSON.stringify(CONFIG).replace('{', `{${member},`);
+      expect(() => parseConfig(Buffer.from(text), 'x')).toThrow('nested deeper than 200 levels');
+    }
+  });
 });

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { DefinitionKey } from '../../src/keys/digest.js';
 import type { StepInputs } from '../../src/keys/inputs.js';
 import { publicInputs } from '../../src/shared-cache/entry-list.js';
+import { parseList } from '../../src/shared-cache/parse-list.js';
 
 test('inputs leave the machine without values of variables and credentials of URLs', () => {
   const inputs: StepInputs = {
@@ -25,4 +26,15 @@ test('inputs leave the machine without values of variables and credentials of UR
     env: { TOKEN: null, PATH: null },
     content: 'me@example.org',
   });
+});
+
+test('a list that is nested without end is an error of the cache', () => {
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  for (const text of [
+    `{"version":1,"layers":[],"entries":[],"mounts":[],"more":${deep}}`,
+    `{"version":1,"layers":[{"diffId":"sha256:${'0'.repeat(64)}","more":${deep}}],"entries":[]}`,
+  ])
+    expect(() => parseList(Buffer.from(text), 'x')).toThrow(
+      'the list of cache entries of x is nested deeper than 200 levels',
+    );
 });

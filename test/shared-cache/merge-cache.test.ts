@@ -3,32 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { DefinitionKey, OperationDigest } from '../../src/keys/digest.js';
-import { definitionKey, operationDigest, type StepInputs } from '../../src/keys/inputs.js';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { getDigest } from '../../src/oci/blob-digest.js';
+import { ImageError } from '../../src/oci/image-error.js';
 import type { ImageSink } from '../../src/oci/resolved-image.js';
-import type { EntryList, ListedEntry } from '../../src/shared-cache/entry-list.js';
 import { mergeCache, readListed } from '../../src/shared-cache/merge-cache.js';
 import { cachePlace, type Place } from '../../src/shared-cache/places.js';
+import { listOf } from './lists.js';
 
 const BOUNDS = { maxEntries: 100, maxAgeDays: 30 };
 const WRITING = { signKey: undefined, bounds: BOUNDS, today: 20_000 };
-
-function listOf(name: string): EntryList {
-  const part = { version: 1, kind: 'run', platform: 'linux/amd64', operands: { name } } as const;
-  const operation: OperationDigest = operationDigest(part as never);
-  const inputs = { ...part, text: name, files: [], parents: [] } as unknown as StepInputs;
-  const key: DefinitionKey = definitionKey(operation, [], []);
-  const entry: ListedEntry = {
-    key,
-    operation,
-    inputs,
-    created: 20_000 * 86_400_000,
-    durationMs: 1,
-  };
-  return { version: 1, layers: [], entries: [entry] };
-}
 
 let root: string;
 beforeEach(() => {
@@ -100,4 +84,33 @@ test('a place that was emptied gets what it was seen to have', async () => {
   const seen = new Set([descriptor.digest]);
   await mergeCache(place, listOf('own'), [blob], { ...WRITING, seen });
   expect(await place.sink().hasBlob(descriptor.digest)).toBe(true);
+});
+
+describe('a place that can not be read', () => {
+  const failing = (place: Place, error: () => ImageError): Place => ({
+    ...place,
+    source: () => ({ ...place.source(), artifact: () => Promise.reject(error()) }),
+  });
+  const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
+  const late = new DOMException('late', 'TimeoutError');
+
+  test.each([
+    ['is too busy', { status: 503 }],
+    ['restarts', { cause: reset }],
+    ['takes too long', { cause: late }],
+  ])('keeps what others have written when it %s', async (_title, options) => {
+    const place = await newPlace();
+    await mergeCache(place, listOf('first'), [], WRITING);
+    const broken = failing(place, () => new ImageError('no answer', options));
+    await expect(mergeCache(broken, listOf('own'), [], WRITING)).rejects.toThrow('no answer');
+    expect(await texts(place)).toEqual(['first']);
+  });
+
+  test('is written anew when its list is damaged', async () => {
+    const place = await newPlace();
+    await mergeCache(place, listOf('first'), [], WRITING);
+    const damaged = failing(place, () => new ImageError('no tag', { status: 500 }));
+    await mergeCache(damaged, listOf('own'), [], WRITING);
+    expect(await texts(place)).toEqual(['own']);
+  });
 });

@@ -30,22 +30,50 @@ export function detectCompression(head: Buffer): Compression {
   return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50 ? 'zstd' : 'none';
 }
 
+/** The chunks of a source, its first bytes again included. */
+interface Chunks {
+  readonly next: () => Promise<Buffer | undefined>;
+  /** Set once it has failed. */
+  readonly failure: () => { readonly error: unknown } | undefined;
+}
+
 /** @param count gets the number of bytes of each chunk before the chunk is passed on */
-async function* rejoin(
+function countedChunks(
   head: Buffer,
   rest: AsyncIterator<Buffer>,
   count: (bytes: number) => void,
-): AsyncGenerator<Buffer> {
-  try {
-    count(head.length);
-    yield head;
-    for (let next = await rest.next(); !next.done; next = await rest.next()) {
-      count(next.value.length);
-      yield next.value;
-    }
-  } finally {
-    await rest.return?.();
-  }
+): Chunks {
+  let first: Buffer | undefined = head;
+  let failure: { readonly error: unknown } | undefined;
+  return {
+    async next() {
+      const begun = first;
+      first = undefined;
+      try {
+        const chunk = begun ?? (await rest.next()).value;
+        if (chunk) count(chunk.length);
+        return chunk;
+      } catch (error) {
+        failure ??= { error };
+        throw error;
+      }
+    },
+    failure: () => failure,
+  };
+}
+
+async function* allOf(chunks: Chunks): AsyncGenerator<Buffer> {
+  for (let chunk = await chunks.next(); chunk; chunk = await chunks.next()) yield chunk;
+}
+
+/**
+ * Reads a source to its end, where its digest is looked at: decompressors stop at the end of their
+ * data, and leave what follows it, such as zeros behind gzip's.
+ */
+async function readRest(chunks: Chunks): Promise<void> {
+  for (let chunk = await chunks.next(); chunk; chunk = await chunks.next());
+  const failed = chunks.failure();
+  if (failed) throw failed.error;
 }
 
 /** What Node has no decompressor for is a program's work. */
@@ -69,10 +97,21 @@ export async function* decompressed(
   source: Readable,
   limits: ExpansionLimits | undefined,
 ): AsyncGenerator<Buffer> {
-  const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  try {
+    yield* expanded(source[Symbol.asyncIterator]() as AsyncIterator<Buffer>, limits);
+  } finally {
+    // To end its iterator would wait for the next chunk, which may be long in coming.
+    source.destroy();
+  }
+}
+
+async function* expanded(
+  read: AsyncIterator<Buffer>,
+  limits: ExpansionLimits | undefined,
+): AsyncGenerator<Buffer> {
   let head: Buffer = Buffer.alloc(0);
   while (head.length < MAGIC_BYTES) {
-    const next = await chunks.next();
+    const next = await read.next();
     if (next.done) break;
     head = Buffer.concat([head, next.value]);
   }
@@ -85,26 +124,25 @@ export async function* decompressed(
     guard?.(compressedBytes, bytes);
     return chunk;
   };
-  const whole = rejoin(head, chunks, (length) => {
+  const chunks = countedChunks(head, read, (length) => {
     compressedBytes += length;
   });
   if (compression === 'none') {
-    for await (const chunk of whole) yield passOn(chunk);
+    for await (const chunk of allOf(chunks)) yield passOn(chunk);
     return;
   }
-  let sourceError: unknown;
-  const input = Readable.from(whole, { objectMode: false }).on('error', (error) => {
-    sourceError = error;
-  });
+  const input = Readable.from(allOf(chunks), { objectMode: false });
   const inflate = compression === 'gzip' ? createGunzip(INFLATE) : await decompressor(compression);
   try {
     // Errors come out of the last stream, which is read below.
     pipeline(input, inflate as Transform, () => {});
     for await (const chunk of inflate) yield passOn(chunk as Buffer);
   } catch (error) {
-    if (sourceError !== undefined) throw sourceError;
+    const failed = chunks.failure();
+    if (failed) throw failed.error;
     if (error instanceof ImageError) throw error;
     const reason = `${compression}): ${(error as Error).message.split('\n')[0]}`;
     throw new ImageError(`the archive can't be decompressed (${reason}`, { cause: error });
   }
+  await readRest(chunks);
 }

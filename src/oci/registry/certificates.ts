@@ -1,7 +1,7 @@
 /** Certificates for one registry, where docker and podman have them: containers-certs.d(5). */
 import { readdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { homeOr } from '../../util/home-directory.js';
 import { getMessage, ImageError } from '../image-error.js';
 import type { RegistryConfig } from './auth-config.js';
 
@@ -29,9 +29,10 @@ export function readCertificates(directory: string): Certificates {
 }
 
 /** Directories with one for each registry, the first that has this one counts. */
-function directories({ XDG_CONFIG_HOME, HOME }: NodeJS.ProcessEnv): string[] {
-  const config = XDG_CONFIG_HOME || join(HOME || homedir(), '.config');
-  const places = [join(config, 'containers'), '/etc/containers', '/etc/docker'];
+function directories(env: NodeJS.ProcessEnv): string[] {
+  const config = homeOr(env.XDG_CONFIG_HOME, '.config', env);
+  const own = config === undefined ? [] : [join(config, 'containers')];
+  const places = [...own, '/etc/containers', '/etc/docker'];
   return places.map((place) => join(place, 'certs.d'));
 }
 

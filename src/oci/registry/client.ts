@@ -4,10 +4,11 @@ import { getDigest, isDigest, verified, verifyBytes } from '../blob-digest.js';
 import { ImageError } from '../image-error.js';
 import { MANIFEST_MEDIA_TYPES } from '../media-types.js';
 import { MAX_JSON_BYTES } from '../parse-manifest.js';
-import { collect, type RootManifest } from '../resolve.js';
+import type { RootManifest } from '../resolve.js';
 import type { Descriptor, Digest } from '../resolved-image.js';
 import type { RegistryResponse } from './exchange.js';
 import { connectionError } from './http-errors.js';
+import { readBody } from './read-body.js';
 import { openSession, type RegistrySession, type SessionOptions } from './registry-session.js';
 import { isTransientError, retryDelay } from './retry.js';
 
@@ -93,7 +94,7 @@ async function readManifest(
   for (let made = 1; ; made++) {
     const response = await requestManifest(client, 'GET', reference);
     try {
-      const bytes = await collect(response.body, MAX_JSON_BYTES, `manifest of ${title}`);
+      const bytes = await readBody(response, MAX_JSON_BYTES, `manifest of ${title}`);
       return { response, bytes };
     } catch (error) {
       if (error instanceof ImageError) throw error;

@@ -4,8 +4,8 @@ import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici
 
 /** How a connection is made. */
 export interface ConnectionOptions {
-  /** URL of a proxy; undefined for a direct connection. */
-  readonly proxy: string | undefined;
+  /** URL of the proxy for a server; undefined for a direct connection. */
+  readonly proxy: (server: URL) => string | undefined;
   /** Options of tls.connect, and `timeout`, the milliseconds until a connection has to be there. */
   readonly connect: buildConnector.BuildOptions;
   /** Options of tls.connect for a proxy that speaks TLS. */
@@ -69,23 +69,65 @@ function deferring(connector: buildConnector.connector): buildConnector.connecto
     });
 }
 
-/** Connections to any server; close with `destroy`. */
+/** What a proxy is told who uses it. */
+function proxyCredentials({ username, password }: URL): readonly string[] {
+  if (username === '') return [];
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return ['proxy-authorization', `Basic ${Buffer.from(pair).toString('base64')}`];
+}
+
+function flatHeaders(headers: Dispatcher.DispatchOptions['headers']): string[] {
+  if (Array.isArray(headers)) return headers;
+  const pairs = Symbol.iterator in (headers ?? {}) ? headers : Object.entries(headers ?? {});
+  return [...(pairs as Iterable<[string, string | string[] | undefined]>)].flatMap(
+    ([name, value]) => [value ?? []].flat().flatMap((one) => [name, one]),
+  );
+}
+
+/**
+ * Requests for http: URLs, which a proxy is given as a whole (RFC 9112, absolute-form). Proxies rarely make a tunnel to
+ * any port but 443.
+ */
+function askProxy(proxy: URL, server: URL, pool: Pool.Options): Dispatcher {
+  const added = proxyCredentials(proxy);
+  const asking = new Pool(proxy.origin, pool);
+  const dispatch = asking.dispatch.bind(asking);
+  asking.dispatch = (options, handler) => {
+    const headers = flatHeaders(options.headers);
+    const host = headers.some((one, at) => at % 2 === 0 && one.toLowerCase() === 'host')
+      ? []
+      : ['host', server.host];
+    const path = `${server.origin}${options.path}`;
+    return dispatch({ ...options, path, headers: [...host, ...headers, ...added] }, handler);
+  };
+  return asking;
+}
+
+/** Connections to any server, each by the proxy that is for it; close with `destroy`. */
 export function openConnections(options: ConnectionOptions): Dispatcher {
-  const { proxy, connect, proxyTls, silence } = options;
+  const { connect, proxyTls, silence } = options;
   const limits = silence === undefined ? {} : { headersTimeout: silence, bodyTimeout: silence };
-  if (proxy === undefined)
-    return new Agent({ ...limits, connect: deferring(buildConnector(connect)) });
-  return new ProxyAgent({
-    ...limits,
-    uri: proxy,
-    connect,
-    proxyTls,
-    requestTls: connect,
-    // ProxyAgent makes the tunnel itself and gives it to each pool as a connector.
-    factory: (origin, pool: Pool.Options) =>
-      new Pool(origin, {
-        ...pool,
-        connect: deferring(pool.connect as buildConnector.connector),
-      }),
-  });
+  const straight = (tls: buildConnector.BuildOptions) => deferring(buildConnector(tls));
+  const open = (origin: URL): Dispatcher => {
+    const proxy = options.proxy(origin);
+    if (proxy === undefined) return new Pool(origin, { ...limits, connect: straight(connect) });
+    if (origin.protocol === 'http:')
+      return askProxy(new URL(proxy), origin, { ...limits, connect: straight(proxyTls) });
+    return new ProxyAgent({
+      ...limits,
+      uri: proxy,
+      connect,
+      proxyTls,
+      requestTls: connect,
+      // Of its own it waits 5 minutes for a proxy that does not answer.
+      clientFactory: (url, pool: Pool.Options) => new Pool(url.origin, { ...pool, ...limits }),
+      // ProxyAgent makes the tunnel itself and gives it to each pool as a connector.
+      factory: (tunnelled, pool: Pool.Options) =>
+        new Pool(tunnelled, {
+          ...pool,
+          connect: deferring(pool.connect as buildConnector.connector),
+        }),
+    });
+  };
+  return new Agent({ ...limits, factory: (origin) => open(new URL(origin)) });
 }

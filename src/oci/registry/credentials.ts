@@ -3,8 +3,8 @@
  * config.json, containers-auth.json(5), and the docker-credential-helpers protocol.
  */
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { homeOr } from '../../util/home-directory.js';
 import { getMessage, ImageError } from '../image-error.js';
 import { callHelper, knowsNothing } from './credential-helper.js';
 
@@ -44,12 +44,13 @@ export function serverKey(host: string): string {
  */
 export function authFiles(env: NodeJS.ProcessEnv, uid: number): string[] {
   if (env.REGISTRY_AUTH_FILE) return [env.REGISTRY_AUTH_FILE];
-  const home = env.HOME || homedir();
+  const config = homeOr(env.XDG_CONFIG_HOME, '.config', env);
+  const docker = homeOr(env.DOCKER_CONFIG, '.docker', env);
   const runtime = env.XDG_RUNTIME_DIR || `/run/containers/${uid}`;
   return [
     env.XDG_RUNTIME_DIR ? join(runtime, 'containers/auth.json') : join(runtime, 'auth.json'),
-    join(env.XDG_CONFIG_HOME || join(home, '.config'), 'containers/auth.json'),
-    join(env.DOCKER_CONFIG || join(home, '.docker'), 'config.json'),
+    ...(config === undefined ? [] : [join(config, 'containers/auth.json')]),
+    ...(docker === undefined ? [] : [join(docker, 'config.json')]),
   ];
 }
 

@@ -4,6 +4,7 @@ import { VERSION } from '../../util/version.js';
 import { ImageError } from '../image-error.js';
 import type { Endpoint } from './auth-config.js';
 import { send } from './http.js';
+import { headerUrl } from './http-errors.js';
 import type { Transport } from './transport.js';
 
 type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -22,6 +23,8 @@ export interface RegistryRequest {
   readonly expect: readonly number[];
   /** What is being done, for messages: "pull docker.io/library/debian:12". */
   readonly what: string;
+  /** Codes of a registry's errors that may pass, as a status of 503 does. */
+  readonly passing?: readonly string[];
   /** False when the caller repeats requests itself. */
   readonly retry?: boolean;
   readonly signal?: AbortSignal;
@@ -99,9 +102,9 @@ export async function follow(
     const location = response.header('location');
     if (!REDIRECTS.has(response.status) || location === undefined) return response;
     await response.dump();
-    const next = new URL(location, url);
+    const next = headerUrl(location, response, endpoint.host, request.what);
     const downgrade = url.protocol === 'https:' && next.protocol !== 'https:';
-    if (!/^https?:$/.test(next.protocol) || (downgrade && !endpoint.mayUseHttp))
+    if (downgrade && !endpoint.mayUseHttp)
       throw new ImageError(
         `${request.what}: registry ${endpoint.host} redirects from https to ${next.origin}`,
         { registry: endpoint.host, status: response.status },

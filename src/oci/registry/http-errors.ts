@@ -1,34 +1,45 @@
 /** Turns answers and failures of a registry into messages that say what to do. */
 import { getMessage, ImageError } from '../image-error.js';
-import { collect } from '../resolve.js';
 import type { RegistryResponse } from './exchange.js';
+import { readBody } from './read-body.js';
 import { errorCodes } from './retry.js';
 
 const MAX_ERROR_BYTES = 64 * 1024;
 const MAX_ERROR_TEXT = 300;
+/** What a server says of an error is worth so much time. */
+const ERROR_MS = 10_000;
 
 interface SpecError {
   readonly code?: unknown;
   readonly message?: unknown;
 }
 
-/** What the registry says itself: distribution-spec, "Error Codes". */
-async function detail(response: RegistryResponse): Promise<string> {
+/** What a registry says about a request that failed. */
+export interface Refusal {
+  /** Of the distribution-spec, "Error Codes": `BLOB_UNKNOWN`; empty when the answer has none. */
+  readonly codes: readonly string[];
+  /** For messages; may be empty. */
+  readonly text: string;
+}
+
+/** Reads the body of an answer that was not expected. */
+export async function readRefusal(response: RegistryResponse): Promise<Refusal> {
   let text: string;
   try {
-    text = (await collect(response.body, MAX_ERROR_BYTES, 'error')).toString();
+    text = (await readBody(response, MAX_ERROR_BYTES, 'error', ERROR_MS)).toString();
   } catch {
-    return '';
+    return { codes: [], text: '' };
   }
   try {
-    const { errors } = JSON.parse(text) as { errors?: readonly SpecError[] };
-    const said = (errors ?? []).map(({ code, message }) =>
+    const { errors = [] } = JSON.parse(text) as { errors?: readonly SpecError[] };
+    const said = errors.map(({ code, message }) =>
       [code, message].filter((part) => typeof part === 'string' && part !== '').join(' '),
     );
-    return said.join('; ').slice(0, MAX_ERROR_TEXT);
+    const codes = errors.flatMap(({ code }) => (typeof code === 'string' ? [code] : []));
+    return { codes, text: said.join('; ').slice(0, MAX_ERROR_TEXT) };
   } catch {
     // Other servers answer with pages of HTML, which are no help in a message.
-    return /^\s*</.test(text) ? '' : text.trim().slice(0, MAX_ERROR_TEXT);
+    return { codes: [], text: /^\s*</.test(text) ? '' : text.trim().slice(0, MAX_ERROR_TEXT) };
   }
 }
 
@@ -47,19 +58,38 @@ function hintFor(status: number, registry: string): string | undefined {
   }
 }
 
-/** The error for an answer that was not expected. Reads its body. */
-export async function statusError(
+/** The error for an answer that was not expected. */
+export function statusError(
   response: RegistryResponse,
+  { text: said }: Refusal,
   registry: string,
   what: string,
-): Promise<ImageError> {
-  const said = await detail(response);
+): ImageError {
   const server = response.url.host === registry ? '' : ` (${response.url.host})`;
   const message = `${what}: registry ${registry}${server} answered ${response.status}`;
   return new ImageError(said === '' ? message : `${message}: ${said}`, {
     registry,
     status: response.status,
     hint: hintFor(response.status, registry),
+  });
+}
+
+/**
+ * The URL in a header of an answer: `Location`, `Link`.
+ * @throws ImageError for one that can't be asked
+ */
+export function headerUrl(
+  text: string,
+  response: Pick<RegistryResponse, 'url' | 'status'>,
+  registry: string,
+  what: string,
+): URL {
+  const url = URL.canParse(text, response.url.href) ? new URL(text, response.url) : undefined;
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  throw new ImageError(`${what}: registry ${registry} leads to what is no URL of HTTP: ${text}`, {
+    registry,
+    status: response.status,
+    hint: 'something between here and the registry may write wrong headers: look at its proxy',
   });
 }
 

@@ -2,9 +2,9 @@
 import { ImageError } from '../image-error.js';
 import { OCI_INDEX } from '../media-types.js';
 import { isIndex, MAX_JSON_BYTES, parseManifest } from '../parse-manifest.js';
-import { collect } from '../resolve.js';
 import type { Descriptor, Digest } from '../resolved-image.js';
 import type { RegistryClient } from './client.js';
+import { readBody } from './read-body.js';
 
 /** Pages that are read; a registry decides how long one is. */
 const MAX_PAGES = 20;
@@ -15,8 +15,8 @@ const NO_API = [400, 404, 405, 406, 501];
 function nextPage(link: string | undefined, url: URL): URL | undefined {
   const target = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(link ?? '')?.[1];
   if (target === undefined) return undefined;
-  const next = new URL(target, url);
-  return next.origin === url.origin ? next : undefined;
+  const next = URL.canParse(target, url.href) ? new URL(target, url) : undefined;
+  return next?.origin === url.origin ? next : undefined;
 }
 
 /**
@@ -47,7 +47,7 @@ export async function listReferrers(
       await response.dump();
       return undefined;
     }
-    const bytes = await collect(response.body, MAX_JSON_BYTES, what);
+    const bytes = await readBody(response, MAX_JSON_BYTES, what);
     const index = parseManifest(bytes, OCI_INDEX, client.title);
     if (!isIndex(index)) throw new ImageError(`${what}: the registry answered with no index`);
     found.push(...index.manifests.filter((each) => each.artifactType === artifactType));

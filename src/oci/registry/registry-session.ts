@@ -1,13 +1,13 @@
 /** Requests to one registry: authentication, and repetition after failures that may pass. */
 import { WiacError } from '../../util/errors.js';
 import { ImageError } from '../image-error.js';
-import { collect } from '../resolve.js';
 import { type Authenticator, openAuthenticator, type TokenRequest } from './auth.js';
 import { getEndpoint, type RegistryConfig } from './auth-config.js';
 import { certificatesFor } from './certificates.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { exchange, follow, type RegistryRequest, type RegistryResponse } from './exchange.js';
-import { connectionError, statusError } from './http-errors.js';
+import { connectionError, readRefusal, statusError } from './http-errors.js';
+import { readBody } from './read-body.js';
 import {
   DEFAULT_RETRY,
   isTransientError,
@@ -51,14 +51,14 @@ function tokenSender(
 ): (request: TokenRequest) => Promise<unknown> {
   return async ({ method, url, headers, body }) => {
     const what = `get a token from ${url.host}`;
-    const response = await repeat(retry, registry, what, [200], true, () =>
+    const response = await repeat(retry, registry, { what, expect: [200] }, () =>
       exchange(transport, url, {
         method,
         headers,
         ...(body === undefined ? {} : { body }),
       }),
     );
-    const text = (await collect(response.body, MAX_TOKEN_BYTES, 'the token')).toString();
+    const text = (await readBody(response, MAX_TOKEN_BYTES, what)).toString();
     try {
       return JSON.parse(text) as unknown;
     } catch {
@@ -73,21 +73,21 @@ function tokenSender(
 async function repeat(
   policy: RetryPolicy,
   registry: string,
-  what: string,
-  expect: readonly number[],
-  mayRetry: boolean,
+  request: Pick<RegistryRequest, 'what' | 'expect' | 'retry' | 'passing'>,
   attempt: () => Promise<RegistryResponse>,
 ): Promise<RegistryResponse> {
+  const { what, expect, retry = true, passing = [] } = request;
   for (let made = 1; ; made++) {
-    const again = mayRetry && made < policy.attempts;
+    const again = retry && made < policy.attempts;
     let retryAfter: number | undefined;
     try {
       const response = await attempt();
       if (expect.includes(response.status)) return response;
-      if (!again || !isTransientStatus(response.status))
-        throw await statusError(response, registry, what);
+      const refusal = await readRefusal(response);
+      const mayPass =
+        isTransientStatus(response.status) || refusal.codes.some((code) => passing.includes(code));
+      if (!again || !mayPass) throw statusError(response, refusal, registry, what);
       retryAfter = parseRetryAfter(response.header('retry-after'), Date.now());
-      await response.dump();
     } catch (error) {
       if (error instanceof WiacError) throw error;
       if (!again || !isTransientError(error)) throw connectionError(error, registry, what);
@@ -149,10 +149,7 @@ export function openSession(
   return {
     registry: host,
     retry,
-    request: (request) =>
-      repeat(retry, host, request.what, request.expect, request.retry ?? true, () =>
-        attempt(request),
-      ),
+    request: (request) => repeat(retry, host, request, () => attempt(request)),
     close: () => transport.close(),
   };
 }

@@ -1,8 +1,8 @@
 /** Writes and removes credentials where credentials.ts finds them. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, realpath, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { homeOr } from '../../util/home-directory.js';
 import { getMessage, ImageError } from '../image-error.js';
 import { callHelper, knowsNothing } from './credential-helper.js';
 import type { AuthEntry, AuthFile } from './credentials.js';
@@ -14,10 +14,18 @@ export interface Login {
   readonly password: string;
 }
 
-/** The file that logins are written to: $REGISTRY_AUTH_FILE, else Docker's config.json. */
+/**
+ * The file that logins are written to: $REGISTRY_AUTH_FILE, else Docker's config.json.
+ * @throws ImageError for a user without a home directory
+ */
 export function loginFile(env: NodeJS.ProcessEnv): string {
   if (env.REGISTRY_AUTH_FILE) return env.REGISTRY_AUTH_FILE;
-  return join(env.DOCKER_CONFIG || join(env.HOME || homedir(), '.docker'), 'config.json');
+  const docker = homeOr(env.DOCKER_CONFIG, '.docker', env);
+  if (docker === undefined)
+    throw new ImageError('there is no place for logins: you have no home directory', {
+      hint: 'set HOME, or REGISTRY_AUTH_FILE to a file',
+    });
+  return join(docker, 'config.json');
 }
 
 /** Is the key a name of this registry, as a whole and not of one repository? */

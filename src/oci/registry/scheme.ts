@@ -5,8 +5,11 @@ import { errorCodes } from './retry.js';
 
 export type Scheme = 'https' | 'http';
 
-/** What comes of TLS with a server that speaks none, and the other way round. */
-const WRONG_SCHEME = /^(?:EPROTO|ERR_SSL_|ECONNRESET|UND_ERR_SOCKET|HPE_)/;
+/**
+ * What comes of TLS with a server that speaks none, and the other way round. UND_ERR_ABORTED: a proxy makes no tunnel to
+ * the port.
+ */
+const WRONG_SCHEME = /^(?:EPROTO|ERR_SSL_|ECONNRESET|UND_ERR_SOCKET|UND_ERR_ABORTED|HPE_)/;
 /** Registries say so with each answer of their own (Docker's registry API, "API Version Check"). */
 const REGISTRY_HEADER = 'docker-distribution-api-version';
 /** So do most servers with TLS answer to a request without; also when a registry is behind them. */

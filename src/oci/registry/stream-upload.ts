@@ -29,5 +29,5 @@ export async function uploadGrowingBlob(
   });
   await response.dump();
   const { digest } = await made;
-  await finish(client, getUpload(response, 0, what), digest, what);
+  await finish(client, getUpload(client, response, 0, what), digest, what);
 }

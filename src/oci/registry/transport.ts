@@ -1,5 +1,8 @@
 /** Connections: TLS settings and proxies, as undici dispatchers. */
 import type { Dispatcher } from 'undici';
+import { isHttpUrl } from '../../util/http-url.js';
+import { withoutCredentials } from '../../util/redact.js';
+import { ImageError } from '../image-error.js';
 import { isLoopback, type RegistryConfig } from './auth-config.js';
 import type { Certificates } from './certificates.js';
 import { openConnections } from './connections.js';
@@ -38,16 +41,32 @@ function isExcluded(url: URL, noProxy: string): boolean {
     });
 }
 
+/** A `%` that begins no byte is for people a part of a password, and for a URL a mistake. */
+function hasReadableUser({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(`${username}:${password}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The proxy for a URL, by the environment's rules (curl's, and those of Go programs): never for
  * this machine itself.
  * @returns the proxy's URL, undefined for a direct connection
+ * @throws ImageError for a proxy that can't be one
  */
 export function proxyFor(url: URL, env: NodeJS.ProcessEnv): string | undefined {
-  const proxy = variable(env, url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY');
-  if (proxy === undefined || isLoopback(url.hostname)) return undefined;
+  const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
+  const proxy = variable(env, name)?.trim();
+  if (!proxy || isLoopback(url.hostname)) return undefined;
   if (isExcluded(url, variable(env, 'NO_PROXY') ?? '')) return undefined;
-  return proxy.includes('://') ? proxy : `http://${proxy}`;
+  const full = proxy.includes('://') ? proxy : `http://${proxy}`;
+  if (isHttpUrl(full) && hasReadableUser(new URL(full))) return full;
+  throw new ImageError(`${name}=${withoutCredentials(proxy)} is no URL of a proxy`, {
+    hint: 'write http://HOST:PORT, https://HOST:PORT or http://USER:PASSWORD@HOST:PORT; a % of a password is %25',
+  });
 }
 
 /**
@@ -76,7 +95,7 @@ export function openTransport(
     };
     const connect = { timeout: CONNECT_MS, ...tls };
     const proxyTls = ca === undefined ? {} : { ca };
-    return openConnections({ proxy, connect, proxyTls, silence: SILENCE_MS });
+    return openConnections({ proxy: () => proxy, connect, proxyTls, silence: SILENCE_MS });
   };
   return {
     dispatcher(url) {

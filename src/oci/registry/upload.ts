@@ -6,6 +6,7 @@ import type { Descriptor, Digest, OpenBlob } from '../resolved-image.js';
 import { openCursor } from './byte-cursor.js';
 import { hasBlob, type RegistryClient } from './client.js';
 import type { RegistryResponse } from './exchange.js';
+import { headerUrl } from './http-errors.js';
 import { isTransientError, isTransientStatus, retryDelay } from './retry.js';
 
 /** How blobs are pushed. */
@@ -34,14 +35,20 @@ export interface Upload {
 }
 
 /** The upload that an answer speaks of. @throws ImageError */
-export function getUpload(response: RegistryResponse, offset: number, what: string): Upload {
+export function getUpload(
+  { session: { registry } }: RegistryClient,
+  response: RegistryResponse,
+  offset: number,
+  what: string,
+): Upload {
   const location = response.header('location');
   if (location === undefined)
     throw new ImageError(`${what}: the registry gave no location to upload to`, {
+      registry,
       status: response.status,
     });
   return {
-    location: new URL(location, response.url),
+    location: headerUrl(location, response, registry, what),
     offset,
     minimumChunk: Number(response.header('oci-chunk-min-length') ?? 0) || 0,
   };
@@ -64,7 +71,7 @@ export async function begin(client: RegistryClient, what: string): Promise<Uploa
     what,
   });
   await response.dump();
-  return getUpload(response, 0, what);
+  return getUpload(client, response, 0, what);
 }
 
 /** @returns the upload that the registry begins instead; undefined when it refuses altogether */
@@ -85,7 +92,7 @@ async function mount(
   });
   await response.dump();
   if (response.status === 201) return 'mounted';
-  return response.status === 202 ? getUpload(response, 0, what) : undefined;
+  return response.status === 202 ? getUpload(client, response, 0, what) : undefined;
 }
 
 /**
@@ -181,7 +188,7 @@ async function continueUpload(
   await response.dump();
   if (response.status < 300 && response.header('location') !== undefined)
     return {
-      ...getUpload(response, receivedBytes(response), what),
+      ...getUpload(client, response, receivedBytes(response), what),
       minimumChunk: upload.minimumChunk,
     };
   return begin(client, what);
@@ -226,6 +233,7 @@ async function sendPieces(
       });
       await response.dump();
       const next = getUpload(
+        client,
         response,
         response.header('range') ? receivedBytes(response) : end,
         what,
@@ -283,6 +291,14 @@ export async function uploadBlob(
 }
 
 /**
+ * What a registry says of a manifest when it does not see a blob or a manifest that it has. Others
+ * that are pushed at the same time can be the reason: docker-registry empties a file before it
+ * writes it anew, and an empty one names no blob. Registries that are spread over machines can
+ * need a moment, too.
+ */
+const NOT_SEEN = ['MANIFEST_BLOB_UNKNOWN', 'BLOB_UNKNOWN', 'MANIFEST_UNKNOWN'];
+
+/**
  * Pushes a manifest or an index.
  * @param reference the tag, or the manifest's digest
  * @throws ImageError
@@ -301,6 +317,7 @@ export async function putManifest(
     scopes: client.scopes,
     body: () => bytes,
     expect: [201, 202, 204, 200],
+    passing: NOT_SEEN,
     what,
   });
   await response.dump();

@@ -19,14 +19,24 @@ export interface EntrySink {
 }
 
 export interface TarParser {
+  /** Bytes of the archive that were read or skipped; within `onEntry` its data begins there. */
+  readonly position: number;
   /** Reads on; calls `onEntry` and its sinks synchronously. @throws ImageError */
   write(chunk: Buffer): void;
+  /** Skips what is left of a file that no sink takes: the next byte to write is at `position` then. */
+  skip(): void;
   /** @throws ImageError when the archive ends in the middle of an entry */
   end(): void;
 }
 
 /** Long names and pax records (a record for each xattr, at most 64 KiB on Linux) fit by far. */
 const MAX_EXTENSION = 4 << 20;
+
+/**
+ * Bytes of all records that hold for the rest of the archive: git writes one of 52. They are looked at for every
+ * member that follows, so that more would let a small archive take hours.
+ */
+const MAX_GLOBAL = 16 << 10;
 
 const EXTENSIONS = new Set(['x', 'X', 'g', 'L', 'K']);
 
@@ -43,11 +53,19 @@ function verified(block: Buffer): void {
 /** Stands for the end of the archive among its pieces, none of which is empty. */
 const END = Buffer.alloc(0);
 
+/** Stands for all that is left of a file that no sink takes. */
+const SKIPPED = Buffer.alloc(0);
+
 /**
  * Reads an archive top to bottom: it asks for so many bytes at most, and gets a piece of one byte or
  * more. A piece is valid until the next one is asked for.
  */
 type Reading<T> = Generator<number, T, Buffer>;
+
+/** What is left of the file that is being read, when no sink takes it. */
+interface Unwanted {
+  bytes: number;
+}
 
 const isZero = (block: Buffer) => block[0] === 0 && block.every((byte) => byte === 0);
 
@@ -65,12 +83,14 @@ function* gather(first: Buffer, count: number): Reading<Buffer> {
 }
 
 /** The data of a file goes where the caller wants it; what fills its last block goes nowhere. */
-function* readFile(size: number, sink: EntrySink | undefined): Reading<void> {
+function* readFile(size: number, sink: EntrySink | undefined, unwanted: Unwanted): Reading<void> {
   for (let missing = size; missing > 0; ) {
+    if (sink === undefined) unwanted.bytes = missing;
     const piece = yield missing;
+    unwanted.bytes = 0;
     if (piece === END) throw cut();
     sink?.write(piece);
-    missing -= piece.length;
+    missing = piece === SKIPPED ? 0 : missing - piece.length;
   }
   // A file ends with its last byte: what follows may be long in coming.
   sink?.end();
@@ -104,12 +124,22 @@ function* readMap(): Reading<SparseSegment[]> {
   }
 }
 
+/** @throws ImageError when there are too many */
+function extendGlobal(former: PaxRecords, data: Buffer): PaxRecords {
+  const global = new Map([...former, ...parsePax(data)]);
+  let bytes = 0;
+  for (const [key, values] of global)
+    for (const value of values) bytes += key.length + value.length;
+  if (bytes > MAX_GLOBAL)
+    throw new ImageError('the global extended headers in the archive are too large');
+  return global;
+}
+
 /** What an extension says of the next entry, or, if it is global, of all that follow. */
 function extend(extended: Extensions, flag: string, data: Buffer): Extensions {
   if (flag === 'L') return { ...extended, gnuName: textField(data, 0, data.length) };
   if (flag === 'K') return { ...extended, gnuLinkName: textField(data, 0, data.length) };
-  if (flag === 'g')
-    return { ...extended, global: new Map([...extended.global, ...parsePax(data)]) };
+  if (flag === 'g') return { ...extended, global: extendGlobal(extended.global, data) };
   return { ...extended, pax: parsePax(data) };
 }
 
@@ -129,7 +159,10 @@ function* readEndMark(): Reading<void> {
   if (!isZero(block)) throw new ImageError('the archive goes on behind an end mark');
 }
 
-function* readArchive(onEntry: (entry: TarEntry) => EntrySink | undefined): Reading<void> {
+function* readArchive(
+  onEntry: (entry: TarEntry) => EntrySink | undefined,
+  unwanted: Unwanted,
+): Reading<void> {
   let extended = onlyGlobal(NO_RECORDS);
   for (;;) {
     const piece = yield BLOCK;
@@ -153,7 +186,7 @@ function* readArchive(onEntry: (entry: TarEntry) => EntrySink | undefined): Read
     extended = onlyGlobal(extended.global);
     const sink = onEntry(entry);
     // Most entries have no data: a generator for each takes as long as half of its header.
-    if (entry.size > 0) yield* readFile(entry.size, sink);
+    if (entry.size > 0) yield* readFile(entry.size, sink, unwanted);
     else sink?.end();
   }
 }
@@ -163,15 +196,26 @@ function* readArchive(onEntry: (entry: TarEntry) => EntrySink | undefined): Read
  * (undefined: nowhere).
  */
 export function createTarParser(onEntry: (entry: TarEntry) => EntrySink | undefined): TarParser {
-  const archive = readArchive(onEntry);
+  const unwanted: Unwanted = { bytes: 0 };
+  const archive = readArchive(onEntry, unwanted);
   let wanted = archive.next();
+  let position = 0;
   return {
+    get position() {
+      return position;
+    },
     write(chunk) {
       for (let at = 0; at < chunk.length && !wanted.done; ) {
         const piece = chunk.subarray(at, at + wanted.value);
         at += piece.length;
+        position += piece.length;
         wanted = archive.next(piece);
       }
+    },
+    skip() {
+      if (unwanted.bytes === 0) return;
+      position += unwanted.bytes;
+      wanted = archive.next(SKIPPED);
     },
     end() {
       if (!wanted.done) wanted = archive.next(END);

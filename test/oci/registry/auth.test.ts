@@ -24,7 +24,7 @@ import {
   impatient,
   options,
   passOn,
-  startConnectProxy,
+  startProxy,
   startRegistry,
   startServer,
   type TestRegistry,
@@ -400,7 +400,7 @@ describe('redirects', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     // Reached by a name that is not this machine's, through a proxy: loopback may use http.
-    const proxy = await startConnectProxy(`127.0.0.1:${port}`);
+    const proxy = await startProxy(`127.0.0.1:${port}`);
     const env = { WIAC_REGISTRY_CA: certificate, HTTPS_PROXY: `http://${proxy.host}` };
     const reference = parseRegistryReference('registry.test/moved:1');
     const source = registrySource(reference, options(env, { retry: impatient(1) }));
@@ -413,7 +413,7 @@ describe('redirects', () => {
   });
 
   test('a proxy reaches what NO_PROXY does not name', async () => {
-    const proxy = await startConnectProxy(registry.host);
+    const proxy = await startProxy(registry.host);
     const env = {
       HTTP_PROXY: `http://${proxy.host}`,
       https_proxy: `http://${proxy.host}`,
@@ -429,7 +429,7 @@ describe('redirects', () => {
 
   test('a proxy that speaks TLS is trusted as registries are', async () => {
     const tls = { cert: readFileSync(certificate), key: readFileSync(key) };
-    const proxy = await startConnectProxy(registry.host, createTlsServer(tls));
+    const proxy = await startProxy(registry.host, createTlsServer(tls));
     const address = `https://${proxy.host}`;
     const env = {
       ...{ HTTP_PROXY: address, HTTPS_PROXY: address, WIAC_REGISTRY_CA: certificate },

@@ -64,6 +64,20 @@ describe('settings', () => {
   ])('the proxy for %s with %j is %s', (url, env, expected) => {
     expect(proxyFor(new URL(url), env)).toBe(expected);
   });
+
+  test.each([
+    'http://[p',
+    'http://p:port',
+    'p:99999',
+    'socks5://p:1',
+    'http://',
+    'http://user:100%@p:1',
+  ])('a proxy that is %s is an error of its variable', (proxy) => {
+    const ask = () => proxyFor(new URL('https://r.io/'), { HTTPS_PROXY: proxy });
+    expect(ask).toThrow(/^HTTPS_PROXY=.* is no URL of a proxy$/);
+    expect(ask).not.toThrow('100%');
+    expect(proxyFor(new URL('https://localhost/'), { HTTPS_PROXY: proxy })).toBeUndefined();
+  });
 });
 
 describe('repetition', () => {

@@ -423,6 +423,56 @@ describe('push', () => {
     await check('push/busy:1');
   });
 
+  test.each([
+    ['the upload', 'POST', 202, 'http://['],
+    ['the upload', 'POST', 202, 'ftp://127.0.0.1/'],
+    ['a redirect', 'HEAD', 307, 'http://registry:port/'],
+  ])('a location that is no URL is an error of %s', async (_title, method, status, location) => {
+    front.fault = (request, response) => {
+      if (request.method !== method) return false;
+      response.writeHead(status, { location }).end();
+      return true;
+    };
+    const { descriptor, bytes } = bigLayer();
+    const put = sink('push/nowhere:1').putBlob(descriptor, () => Readable.from([bytes]));
+    await expect(put).rejects.toMatchObject({
+      code: 'IMAGE',
+      status,
+      message: expect.stringContaining(`leads to what is no URL of HTTP: ${location}`),
+    });
+  });
+
+  /** As docker-registry answers while another push writes a link of that blob. */
+  function refuseManifest(response: ServerResponse, code: string): true {
+    const errors = [{ code: 'DIGEST_INVALID' }, { code, message: 'blob unknown' }];
+    response.writeHead(400, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ errors }));
+    return true;
+  }
+
+  test('a manifest whose blobs the registry does not see at once is sent again', async () => {
+    const retry = impatient();
+    let left = 2;
+    front.fault = (request, response) =>
+      isWrite(request) &&
+      (request.url ?? '').includes('/manifests/') &&
+      left-- > 0 &&
+      refuseManifest(response, 'MANIFEST_BLOB_UNKNOWN');
+    await putImage(sink('push/late:1', { retry }), image);
+    expect(retry.waits).toEqual([100, 200]);
+    await check('push/late:1');
+  });
+
+  test('what a registry says otherwise of a manifest is said at once', async () => {
+    const retry = impatient();
+    front.fault = (request, response) =>
+      (request.url ?? '').includes('/manifests/') && refuseManifest(response, 'MANIFEST_INVALID');
+    await expect(putImage(sink('push/bad:1', { retry }), image)).rejects.toThrow(
+      'answered 400: DIGEST_INVALID; MANIFEST_INVALID blob unknown',
+    );
+    expect(retry.waits).toEqual([]);
+  });
+
   test('gives up', async () => {
     const retry = impatient();
     front.fault = (request) => isWrite(request) && dropRequest(1, request);

@@ -155,16 +155,27 @@ export async function startServer(
 }
 
 /**
- * A proxy for CONNECT that leads everybody to one address, and logs where they wanted to go.
+ * A proxy, for tunnels and for URLs, that leads everybody to one address, and logs where they wanted to go.
  * @param server what it listens with; plain http unless given
  */
-export async function startConnectProxy(
+export async function startProxy(
   target: string,
   server: Server = createServer(),
 ): Promise<TestRegistry & { readonly log: string[] }> {
   const log: string[] = [];
   const [targetHost, port] = target.split(':');
-  server.on('request', (_request, response: ServerResponse) => response.writeHead(405).end());
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { method, headers } = request;
+    const { host: wanted, pathname, search } = new URL(request.url ?? '');
+    log.push(wanted);
+    const path = `${pathname}${search}`;
+    const onward = httpRequest({ host: targetHost, port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.pipe(onward);
+  });
   server.on('connect', (request, socket) => {
     log.push(request.url ?? '');
     const onward = connect(Number(port), targetHost, () => {

@@ -72,3 +72,26 @@ test('nothing follows half an end mark', () => {
   const archive = Buffer.concat([END_MARK.subarray(0, BLOCK), ...MEMBERS]);
   expect(() => parse(archive, 512)).toThrow('goes on behind an end mark');
 });
+
+/** A header for all that follows, with so many records. */
+function globalHeader(first: number, count: number): Buffer {
+  const records = Array.from({ length: count }, (_, at) => `12 ${first + at}=\n`);
+  const header = member('pax_global_header', records.join(''));
+  header.write('g', 156);
+  header.write(`        `, 148);
+  const sum = header.subarray(0, BLOCK).reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return header;
+}
+
+test('records for all that follows are few: each is looked at for each member', () => {
+  const first = 1_000_000;
+  expect(parse(Buffer.concat([globalHeader(first, 100), ...MEMBERS]), 512)).toEqual(ALL);
+  const refused = /global extended headers in the archive are too large/;
+  expect(() => parse(globalHeader(first, 10_000), 512)).toThrow(refused);
+  const many = Array.from({ length: 100 }, (_, at) => globalHeader(first + at * 100, 100));
+  expect(() => parse(Buffer.concat(many), 512)).toThrow(refused);
+  // The same again, as of archives that were put together, are no more than once.
+  const same = Array.from({ length: 100 }, () => globalHeader(first, 100));
+  expect(parse(Buffer.concat([...same, ...MEMBERS]), 512)).toEqual(ALL);
+});
