@@ -1,10 +1,11 @@
 /** YAML as compose reads it: with variables in it, anchors, merged maps, and a place for every message. */
-import type { Document, Node } from 'yaml';
+import type { Document, Node, Scalar as YamlScalar } from 'yaml';
 import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { SourceLocation } from '../util/errors.js';
 import { BakeFileError } from '../util/errors.js';
 import type { LookUp, OnUnset } from './interpolate.js';
 import { InterpolationError, interpolate } from './interpolate.js';
+import { plainNumber } from './plain-number.js';
 
 export type Scalar = string | number | boolean | null;
 
@@ -44,6 +45,12 @@ function scalarOf(value: unknown, at: SourceLocation, { lookUp, onUnset }: Readi
   }
 }
 
+/** Other scalars than numbers are what YAML 1.2 says. */
+function plainValue({ type, tag, source = '', value }: YamlScalar): unknown {
+  if (type !== 'PLAIN' || tag !== undefined) return value;
+  return plainNumber(source) ?? (typeof value === 'number' ? source : value);
+}
+
 /** What `<<` brings: what is there itself counts before it. */
 function mergedInto(
   own: ReadonlyMap<string, ComposeNode>,
@@ -72,7 +79,7 @@ function toNode(node: unknown, reading: Reading, aliases: number): ComposeNode {
   if (isSeq(real))
     return { at, ...tagged, content: real.items.map((item) => toNode(item, reading, aliases)) };
   if (!isMap(real)) {
-    const value = isScalar(real) ? real.value : null;
+    const value = isScalar(real) ? plainValue(real) : null;
     return { at, ...tagged, content: scalarOf(value, at, reading) };
   }
   const own = new Map<string, ComposeNode>();

@@ -1,8 +1,10 @@
 /** Finds and reads bake files and compose files. */
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { DefinitionFile, OtherFiles } from '../bake/load-compose.js';
 import { UsageError } from '../util/errors.js';
+import { statNamed } from '../util/stat-named.js';
+import { readText } from './given-text.js';
 
 /** In the order in which they are merged: later ones count before earlier ones. */
 export const BAKE_FILES = [
@@ -19,7 +21,7 @@ export const MAX_BYTES = 16 << 20;
 
 function readFile(name: string): DefinitionFile {
   try {
-    const text = readFileSync(name === '-' ? 0 : name, 'utf8');
+    const text = readText(name === '-' ? 0 : name);
     if (text.length > MAX_BYTES) throw new Error('it is too long');
     return { name: name === '-' ? 'standard input' : name, text };
   } catch (cause) {
@@ -35,7 +37,7 @@ function readFile(name: string): DefinitionFile {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return statNamed(path)?.isFile() ?? false;
 }
 
 /** The files of a definition, and what reads those that they name. */

@@ -21,6 +21,7 @@ import type { BuildOptions } from './build-command.js';
 import type { MetadataWishes } from './build-metadata.js';
 import { buildMetadata, metadataWishes } from './build-metadata.js';
 import { writeResultFile } from './result-file.js';
+import { resultOutput } from './result-output.js';
 
 /** Options of `wiac build` that say where the result goes, as commander gives them. */
 export interface OutputOptions extends AttestOptions {
@@ -163,7 +164,8 @@ export function carryOutOutputs(
 ): Promise<WrittenOutputs> {
   return interruptibly(async (signal) => {
     const { names, metadata } = plan;
-    const wanted = { ...plan, registry, stdout: process.stdout, signal, onEvent };
+    const stdout = plan.stdoutTaken ? resultOutput() : undefined;
+    const wanted = { ...plan, registry, stdout, signal, onEvent };
     const exported = await exportResult(store, result, wanted);
     const [name] = names;
     const pushed = exported && name && `${name.replace(/@.*/, '')}@${exported.root.digest}`;

@@ -73,7 +73,7 @@ const NO_WORKSPACE: Workspace = {
   },
   limits: DEFAULT_LIMITS,
   environment: process.env,
-  input: undefined,
+  input: () => process.stdin,
   meter: unmetered,
   signal: new AbortController().signal,
 };

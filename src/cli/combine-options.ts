@@ -1,8 +1,8 @@
 /** Translates options that have the same meaning as others, so that the rest of wiac sees only one form. */
-import { readFileSync } from 'node:fs';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { EPOCH_ARGUMENT } from '../plan/epoch.js';
 import { UsageError } from '../util/errors.js';
+import { readText } from './given-text.js';
 
 /** As commander gives them. */
 export interface CombinedOptions {
@@ -21,7 +21,7 @@ export interface CombinedOptions {
 /** `NAME=VALUE` on each line; empty lines and those with a # first are left out. @throws UsageError */
 function readArguments(file: string): string[] {
   try {
-    const lines = readFileSync(file, 'utf8').split(/\r?\n/);
+    const lines = readText(file).split(/\r?\n/);
     return lines.map((line) => line.trimStart()).filter((line) => line !== '' && line[0] !== '#');
   } catch (cause) {
     throw new UsageError(`--build-arg-file ${file}: ${(cause as Error).message}`, { cause });

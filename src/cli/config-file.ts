@@ -1,13 +1,13 @@
 /** wiac's config file: where it is, and what it says. */
 import { readFileSync, statfsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import type { HistoryBounds } from '../store/builds/build-files.js';
 import { parseHistory } from '../store/builds/history-bounds.js';
 import type { PrunePolicy } from '../store/gc/prune-policy.js';
 import { DEFAULT_POLICY, getLimit, parseLimits, parsePolicy } from '../store/gc/prune-policy.js';
 import { UsageError } from '../util/errors.js';
+import { homeOr } from '../util/home-directory.js';
 import { parseSize } from '../util/units.js';
 
 /**
@@ -17,8 +17,9 @@ import { parseSize } from '../util/units.js';
 export function configPaths(environment: NodeJS.ProcessEnv): string[] {
   const { WIAC_CONFIG, XDG_CONFIG_HOME } = environment;
   if (WIAC_CONFIG) return [resolve(WIAC_CONFIG)];
-  const own = XDG_CONFIG_HOME ? resolve(XDG_CONFIG_HOME) : join(homedir(), '.config');
-  return [join(own, 'wiac/config.json'), '/etc/wiac/config.json'];
+  const own = homeOr(XDG_CONFIG_HOME, '.config', environment);
+  const ofMachine = '/etc/wiac/config.json';
+  return own === undefined ? [ofMachine] : [resolve(own, 'wiac/config.json'), ofMachine];
 }
 
 function readIfThere(path: string): string | undefined {

@@ -7,29 +7,41 @@ import { libraryClosure } from '../libs/closure.js';
 import { copyFileTree } from '../native/transfer-files.js';
 import { ContextError, UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
+import { statNamed } from '../util/stat-named.js';
 import { getUsage } from './declare/declare-usage.js';
 
 interface CopyOptions {
   readonly libs: boolean;
 }
 
+/** A file is where a directory has to be. */
+const OF_FILES = new Set(['EEXIST', 'ENOTDIR']);
+
 const placeOf = (path: string) => ({ root: dirname(path), path: basename(path) });
 
 async function cp(source: string, target: string): Promise<void> {
-  makeDirectories(dirname(target));
-  // A symbolic link that is named is followed.
-  const from = realpathSync(source);
-  const isDirectory = statSync(from).isDirectory();
-  // Of a directory the content is copied, as COPY does.
-  if (isDirectory) makeDirectories(target);
   try {
+    makeDirectories(dirname(target));
+    // A symbolic link that is named is followed.
+    const from = realpathSync(source);
+    const isDirectory = statSync(from).isDirectory();
+    if (isDirectory && `${target}/`.startsWith(from === '/' ? from : `${from}/`))
+      throw new ContextError(`${source} can't be copied: the layer is in it`, undefined, {
+        hint: 'give a layer directory that is elsewhere',
+      });
+    // Of a directory the content is copied, as COPY does.
+    if (isDirectory) makeDirectories(target);
     // A link that is in the layer is replaced, never written through.
     const into = isDirectory ? { root: target, path: '' } : placeOf(target);
     await copyFileTree(isDirectory ? { root: from, path: '' } : placeOf(from), into);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall === undefined) throw error;
     throw new ContextError(`${source} can't be copied: ${(error as Error).message}`, undefined, {
       cause: error,
+      hint: OF_FILES.has(code ?? '')
+        ? 'the layer has a file there; to copy one file into a directory, end it with a slash: /bin/'
+        : undefined,
     });
   }
 }
@@ -53,7 +65,7 @@ export async function copyCommand(
     throw new UsageError('there is no destination', { hint: getUsage('copy') });
   }
   for (const source of sources) {
-    if (!statSync(source, { throwIfNoEntry: false })) {
+    if (!statNamed(source)) {
       throw new ContextError(`${source} does not exist`, undefined, {
         hint: 'check the spelling of the source',
       });
@@ -64,9 +76,7 @@ export async function copyCommand(
   const layer = realpathSync(diff);
   const target = inLayer(layer, destination);
   const intoDirectory =
-    sources.length > 1 ||
-    destination.endsWith('/') ||
-    (statSync(target, { throwIfNoEntry: false })?.isDirectory() ?? false);
+    sources.length > 1 || destination.endsWith('/') || (statNamed(target)?.isDirectory() ?? false);
   for (const source of sources) {
     const name = resolve(source).split('/').at(-1) ?? '';
     const isDirectory = statSync(source).isDirectory();

@@ -10,6 +10,7 @@ import { storeRoot } from '../store/paths.js';
 import type { WiacError } from '../util/errors.js';
 import { UsageError } from '../util/errors.js';
 import type { CombinedOptions } from './combine-options.js';
+import { environmentText } from './given-text.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
 import type { ResourceOptions } from './run-resources.js';
@@ -61,7 +62,7 @@ export function parsePairs(
       throw new UsageError(`${option} ${item}: the name is missing`, {
         hint: `write ${option} NAME=VALUE`,
       });
-    const alone = bare === 'empty' ? '' : process.env[name];
+    const alone = bare === 'empty' ? '' : environmentText(name);
     const value = at === -1 ? alone : item.slice(at + 1);
     if (value !== undefined) pairs[name] = value;
   }

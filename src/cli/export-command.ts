@@ -6,6 +6,7 @@ import { interruptibly } from './abort-on-signal.js';
 import { refuseTerminal } from './build-outputs.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
+import { resultOutput } from './result-output.js';
 import { withStepFiles } from './step-operands.js';
 
 /** Options of `wiac export`, as commander gives them. */
@@ -41,7 +42,7 @@ export async function exportCommand(
     const { layers, plan } = files;
     const items = [{ image: { layers, platform: plan.platform } }];
     await interruptibly((signal) =>
-      writeTrees({ store, items, epoch: undefined, stdout: process.stdout, signal }, output),
+      writeTrees({ store, items, epoch: undefined, stdout: resultOutput(), signal }, output),
     );
   });
 }

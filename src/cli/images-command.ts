@@ -8,11 +8,13 @@ import { pullImage } from '../engine/images/pull-image.js';
 import { imageId } from '../engine/images/settle-image-ids.js';
 import { meteredSink, transferMeter } from '../engine/transfers.js';
 import { DOCKER_MANIFEST } from '../oci/media-types.js';
-import { parseReference } from '../oci/reference.js';
+import { formatReference, parseReference, parseRegistryReference } from '../oci/reference.js';
 import { parseEpoch } from '../plan/epoch.js';
+import { hasName, isImageName, normalizeName } from '../store/images/store-images.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
 import { useLayers } from '../store/pins/uses.js';
 import { settleStep } from '../store/recovery/durability.js';
+import type { Store } from '../store/store.js';
 import type { SetExitCode } from './declare/options.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import type { RegistryAccessOptions } from './registry-options.js';
@@ -57,6 +59,15 @@ export interface PushOptions extends RegistryAccessOptions {
   readonly docker: boolean;
 }
 
+/** An archive without a name of its own gets the one that the image was asked for by, as with docker save. */
+function withName(store: Store, reference: string, asked: string): string {
+  const wanted = parseReference(reference);
+  const name = normalizeName(asked);
+  if (wanted.kind !== 'docker-archive' || wanted.name || !isImageName(name)) return reference;
+  if (!hasName(store, name)) return reference;
+  return formatReference({ ...wanted, name: parseRegistryReference(name) });
+}
+
 /** `wiac push NAME REF`: prints the manifest's digest. */
 export async function pushCommand(
   name: string,
@@ -78,7 +89,8 @@ export async function pushCommand(
     const keepsKind = cameAsDocker && parseReference(reference).kind === 'registry';
     const mediaTypes = options.docker || keepsKind ? 'docker' : 'oci';
     useLayers(store, image.layers);
-    const sink = openImageSink(reference, await registryAccess(options));
+    const place = withName(store, reference, name);
+    const sink = openImageSink(place, await registryAccess(options));
     const scratch = lazyScratch(store.paths);
     try {
       const { root } = await showTransfers((onEvent) =>

@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
+import { statNamed } from '../util/stat-named.js';
 
 /** Does the command line name a directory? */
 export function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statNamed(path)?.isDirectory() ?? false;
 }

@@ -33,6 +33,9 @@ const NO_CHANGES = {
   same: 'nothing changed',
 };
 
+/** Of a new file beside warnings: what is wanted, and could not be locked, may be of the network. */
+const NOTHING_LOCKED = 'written; nothing is locked';
+
 function describe({ change, source, before, after }: LockChange): string {
   const values = [before, after].filter((value) => value !== undefined);
   return `${SIGNS[change]} ${source} ${values.join(' -> ')}\n`;
@@ -52,7 +55,8 @@ async function write(
   const warn = await openLog('warn', 'text');
   warnings.forEach(warn);
   if (json) return print({ file, state, changes });
-  if (changes.length === 0) process.stderr.write(`${file}: ${NO_CHANGES[state]}\n`);
+  const words = state === 'new' && warnings.length > 0 ? NOTHING_LOCKED : NO_CHANGES[state];
+  if (changes.length === 0) process.stderr.write(`${file}: ${words}\n`);
   for (const change of changes) process.stdout.write(describe(change));
 }
 

@@ -20,8 +20,12 @@ import { hasRange, userName } from '../executor/local/privileges.js';
 import { getBinary } from '../native/binary.js';
 import { hostPlatform, parsePlatform } from '../oci/platform.js';
 import { authFiles, readAuthFile } from '../oci/registry/credentials.js';
-import { storeRoot } from '../store/paths.js';
+import { storePaths, storeRoot } from '../store/paths.js';
+import { requireOwnParts } from '../store/require-own-parts.js';
+import { requireOwnPlace } from '../store/require-own-place.js';
+import { FORMAT_VERSION } from '../store/store.js';
 import { withoutCredentials } from '../util/redact.js';
+import { selfCommand } from '../util/self-command.js';
 
 const WORKS: Trial = { works: true };
 const PROGRAMS = ['pasta', 'slirp4netns', 'git', 'zstd', 'newuidmap'];
@@ -29,7 +33,8 @@ const ARCHITECTURES = ['amd64', 'arm64', 'arm', '386', 'riscv64', 's390x', 'ppc6
 const PROXIES = ['http_proxy', 'https_proxy', 'no_proxy'];
 
 function failed(error: unknown): Trial {
-  return { works: false, why: (error as Error).message };
+  const { message, hint } = error as Error & { readonly hint?: string };
+  return { works: false, why: message, ...(hint === undefined ? {} : { mend: hint }) };
 }
 
 function attempt(action: () => void): Trial {
@@ -65,6 +70,27 @@ function tryOverlay(directory: string, isRoot: boolean): Promise<Trial> {
   const script = `cd "$1" && mkdir a b u w m && mount -t overlay -o ${options} wiac m`;
   const flags = isRoot ? ['--mount'] : ['--user', '--map-root-user', '--mount'];
   return run('unshare', ...flags, 'sh', '-c', script, 'sh', directory);
+}
+
+/** Does wiac use this store? It changes none: where there is none, none is made, and no older one is upgraded. */
+async function tryOpen(root: string): Promise<Trial> {
+  try {
+    requireOwnPlace(root);
+    requireOwnParts(storePaths(root));
+  } catch (error) {
+    return failed(error);
+  }
+  const version = join(root, 'format-version');
+  if (!existsSync(version) || readNumber(version, /(\d+)/) < FORMAT_VERSION) return WORKS;
+  // As the user's commands do it: users other than root have a namespace of their own there.
+  const [program, ...words] = await selfCommand(['images', '--quiet']);
+  const { exitCode, stderr } = await execa(program, words, { reject: false });
+  if (exitCode === 0) return WORKS;
+  const [why = '', mend] = stderr
+    .trim()
+    .split(/^(?:wiac|hint): /m)
+    .filter(Boolean);
+  return { works: false, why: why.trim(), ...(mend === undefined ? {} : { mend: mend.trim() }) };
 }
 
 /** What can be found out by a directory in the place of the store. */
@@ -122,6 +148,14 @@ function readNumber(file: string, pattern: RegExp): number {
   }
 }
 
+async function factsOfStore(root: string, isRoot: boolean) {
+  const { overlay, store } = await tryStore(root, isRoot);
+  return {
+    overlay,
+    store: { ...store, opens: store.writable.works ? await tryOpen(root) : WORKS },
+  };
+}
+
 /** @param env the environment, for the store, programs, proxies and logins */
 export async function machineFacts(env: NodeJS.ProcessEnv): Promise<MachineFacts> {
   const uid = process.getuid?.() ?? 0;
@@ -150,7 +184,7 @@ export async function machineFacts(env: NodeJS.ProcessEnv): Promise<MachineFacts
     foreign: ARCHITECTURES.filter(
       (architecture) => architecture !== own && canRun(parsePlatform(`linux/${architecture}`)),
     ),
-    ...(await tryStore(root, isRoot)),
+    ...(await factsOfStore(root, isRoot)),
     now: Date.now(),
     proxies: Object.fromEntries(
       proxies.map(([key, value]) => [key, withoutCredentials(value ?? '')]),

@@ -1,43 +1,42 @@
 /** The `wiac` command: finds the subcommand, turns errors into messages and exit codes. */
-import { type Command, CommanderError } from 'commander';
-import { PROGRESS_VARIABLE } from '../ui/progress.js';
+import { CommanderError } from 'commander';
 import { InterruptedError, StoreError, WiacError } from '../util/errors.js';
 import { asLimitError, requireOpenFiles } from '../util/open-files.js';
-import { withSwitchValues } from './declare/options.js';
-import { plainSwitches, valueGiven } from './declare/switches.js';
+import { carryOutWords, errorForm } from './carry-out-words.js';
+import { requireText } from './given-text.js';
 import { createProgram } from './program.js';
-import type { ErrorForm } from './report.js';
+import { cutCode, outputClosed } from './result-output.js';
 
-/** The form in which everything is to be told, whatever else the command line says. */
-function errorForm(program: Command): ErrorForm {
-  const words = process.argv.slice(2);
-  if (!['build', 'bake', 'compose'].includes(words[0] ?? '')) return 'text';
-  const given = valueGiven(program, words, '--progress') ?? process.env[PROGRESS_VARIABLE] ?? '';
-  if (given === 'github') return given;
-  return ['json', 'rawjson'].includes(given) ? 'json' : 'text';
-}
+/** As of an output that is a file (-o). */
+const UNWRITTEN = 11;
 
-async function main(program: Command): Promise<void> {
-  const words = plainSwitches(program, withSwitchValues(process.argv.slice(2)));
-  await program.parseAsync(words, { from: 'user' });
-}
-
-// The reader of our output has closed it: `wiac cache ls | head`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE') return outputClosed();
+  process.stderr.write(`wiac: standard output could not be written: ${message}\n`);
+  process.exit(UNWRITTEN);
 });
+// Nobody can be told anything any more. What was begun is done all the same, and the exit code says how.
+process.stderr.on('error', () => {});
+// A file that may not grow any more (ulimit -f) is an error like others, which is told.
+process.on('SIGXFSZ', () => {});
 
 async function run(): Promise<void> {
   let exitCode = 0;
+  const words = process.argv.slice(2);
   const program = createProgram((code) => {
     exitCode = code;
-  }, process.argv[2]);
+  }, words[0]);
   try {
     requireOpenFiles();
-    await main(program);
-    process.exitCode = exitCode;
+    requireText(process.argv);
+    await carryOutWords(program, words);
+    process.exitCode = cutCode() ?? exitCode;
   } catch (thrown) {
+    const cut = cutCode();
+    if (cut !== undefined) {
+      process.exitCode = cut;
+      return;
+    }
     const error = asLimitError(thrown) ?? thrown;
     if (error instanceof CommanderError) {
       // --help and --version end by throwing; they have printed what they had to say.
@@ -52,7 +51,7 @@ async function run(): Promise<void> {
         }
       }
       const { reportError } = await import('./report.js');
-      process.exitCode = await reportError(error, process.argv[2], errorForm(program));
+      process.exitCode = await reportError(error, words[0], errorForm(program, words));
       // After a signal wiac does not wait until the rest of the pipe is read.
       if (error instanceof InterruptedError) process.exit();
     } else {

@@ -21,6 +21,7 @@ import { addSteps } from './declare/declare-steps.js';
 import { getUsage } from './declare/declare-usage.js';
 import { HELP_LAYOUT, helpColumns } from './declare/help-groups.js';
 import type { SetExitCode } from './declare/options.js';
+import { insteadOfCommand } from './declare/other-commands.js';
 import { insteadOf } from './declare/refused.js';
 
 /** What needs no other command, whose declarations would take longer than many a step's look-up. */
@@ -49,8 +50,14 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       const hint = wanted === 'build' ? insteadOf(flag) : undefined;
       if (hint !== undefined)
         throw new UsageError(`wiac build has no ${flag.replace(/=.*$/s, '')}`, { hint });
+      const [, command = ''] = /unknown command '([^']*)'/.exec(error.message) ?? [];
+      const instead = command === '' ? undefined : insteadOfCommand(wanted, command);
+      // Without commander's guess, which is a name of similar letters.
+      if (instead !== undefined)
+        throw new UsageError(`there is no command ${command}`, { hint: instead });
       const message = missing ? 'the command is missing' : error.message.replace(/^error: /, '');
-      const usage = error.code === 'commander.missingArgument' ? getUsage(wanted) : undefined;
+      const operands = ['commander.missingArgument', 'commander.excessArguments'];
+      const usage = operands.includes(error.code) ? getUsage(wanted) : undefined;
       throw new UsageError(message, {
         hint: usage ?? 'wiac --help shows the commands, wiac COMMAND --help their options',
       });

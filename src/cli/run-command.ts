@@ -1,5 +1,6 @@
 /** `wiac run` */
 import { runInLayers } from '../engine/run-in-layers.js';
+import type { ControlLimits } from '../executor/local/cgroup-limits.js';
 import { memoryKillMessage, refusedProcessesMessage } from '../executor/local/cgroup-limits.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
 import type { ProgramExit } from '../executor/local/run-program.js';
@@ -44,9 +45,12 @@ export async function tellMissing(
 }
 
 /** Runs the program. @returns its exit code */
-async function runTarget(target: Target, options: RunOptions): Promise<number> {
-  const settings = containerSettings(options);
-  const control = parseLimits(options);
+async function runTarget(
+  target: Target,
+  options: RunOptions,
+  settings: ContainerSettings,
+  control: ControlLimits,
+): Promise<number> {
   const env = environment(target, options);
   const workdir = options.workdir ?? (target.config.WorkingDir || '/');
   const exit = await runInLayers({
@@ -81,10 +85,13 @@ export async function runCommand(
   const relayed = await ensurePrivileges(root);
   if (relayed !== undefined) return relayed;
   for (const line of checkRunOptions(options)) say(`warning: ${line}`);
+  // A wrong option is told of before an image is pulled.
+  const control = parseLimits(options);
+  const settings = containerSettings(options);
   const { target, store } = await openTarget(root, first, rest, options);
   try {
     checkRemoval(options, target.layer !== undefined);
-    return await runTarget(target, options);
+    return await runTarget(target, options, settings, control);
   } finally {
     if (store) await closeStore(store);
   }

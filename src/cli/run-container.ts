@@ -1,5 +1,5 @@
 /** From the options of `wiac run` to what a container may do and has. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { posix } from 'node:path';
 import { getCapabilities } from '../executor/local/capabilities.js';
@@ -11,6 +11,7 @@ import type { ProgramRequest } from '../executor/local/run-program.js';
 import type { Profile } from '../executor/seccomp/profile.js';
 import { parseProfile } from '../executor/seccomp/profile-file.js';
 import { UsageError } from '../util/errors.js';
+import { statNamed } from '../util/stat-named.js';
 import { parseMounts } from './run-mount-options.js';
 import type { RunOptions } from './run-options.js';
 import { parseResources } from './run-resources.js';
@@ -47,7 +48,7 @@ function parseDevice(value: string): Device {
     refuse(`wiac can't give it with ${rights} alone`, 'its mode says who may read and write it');
   const path = posix.normalize(target);
   if (!path.startsWith('/dev/')) refuse('it has to be below /dev', 'write /dev/NAME:/dev/NAME');
-  const stats = statSync(source, { throwIfNoEntry: false });
+  const stats = statNamed(source);
   const device = stats && getDevice(source, path.slice('/dev/'.length), stats);
   return device ?? refuse('that is no device', 'name one of /dev');
 }

@@ -1,7 +1,7 @@
 /** The variables of a program that `wiac run` starts: -e and --env-file over those of its image. */
-import { readFileSync } from 'node:fs';
 import { getMessage } from '../oci/image-error.js';
 import { UsageError } from '../util/errors.js';
+import { readText } from './given-text.js';
 
 /** A change of one variable. */
 type Change = readonly [name: string, value: string | undefined];
@@ -23,7 +23,7 @@ function readEnvFile(path: string, environment: NodeJS.ProcessEnv): Change[] {
   };
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readText(path);
   } catch (error) {
     return refuse(getMessage(error));
   }

@@ -9,6 +9,7 @@ import { getMessage } from '../oci/image-error.js';
 import { attributeMap, parseAttributes, parseBoolean, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
+import { statNamed } from '../util/stat-named.js';
 import { memorySize } from './run-resources.js';
 
 /** The mounts of a container. */
@@ -62,7 +63,7 @@ function parseVolume(value: string): MountRequest {
   const path = getTarget(text, target);
   const readOnly = isReadOnly(text, options.split(','));
   const place = resolve(source);
-  const found = statSync(place, { throwIfNoEntry: false });
+  const found = statNamed(place);
   if (found) return bind(place, path, readOnly, found);
   try {
     makeDirectories(place);
@@ -173,7 +174,7 @@ function parseMount(value: string): RunMounts {
   isReadOnly(text, [attributes.get('bind-propagation') ?? '']);
   const source = attributes.get('src') ?? '';
   const place = resolve(source);
-  const found = source === '' ? undefined : statSync(place, { throwIfNoEntry: false });
+  const found = source === '' ? undefined : statNamed(place);
   if (!found)
     refuse(text, `src: there is no ${source}`, 'make it first, or write -v, which makes it');
   return { binds: [bind(place, path, readOnly, found)], tmpfs: [] };

@@ -1,5 +1,3 @@
-/** What `wiac run` is to run, and in what: directories, or an image with its config. */
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { findImage } from '../engine/images/find-image.js';
 import { parseLowerdirs } from '../executor/local/overlay.js';
@@ -13,6 +11,7 @@ import { useLayers } from '../store/pins/uses.js';
 import type { Store } from '../store/store.js';
 import { closeStore } from '../store/store.js';
 import { NotFoundError, UsageError } from '../util/errors.js';
+import { statNamed } from '../util/stat-named.js';
 import { getUsage } from './declare/declare-usage.js';
 import { wantedPlatform } from './dockerfile-input.js';
 import { isDirectory } from './is-directory.js';
@@ -91,7 +90,7 @@ function lowerdirTarget(first: string, rest: readonly string[], options: RunOpti
     if (given)
       throw new UsageError(`${option} goes with the name of an image`, { hint: getUsage('run') });
   }
-  if (statSync(layer, { throwIfNoEntry: false })?.isDirectory() === false)
+  if (statNamed(layer)?.isDirectory() === false)
     throw new UsageError(`the CONTAINERLAYER ${layer} is not a directory`);
   const name = lower.length === 1 ? `the layer ${first}` : `the layers ${first}`;
   return { lower, config: BARE_CONFIG, argv, layer: resolve(layer), name };

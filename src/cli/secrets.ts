@@ -1,8 +1,10 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { AgentSource } from '../executor/agent-source.js';
 import { attributeMap, parseAttributes, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
+import { statNamed } from '../util/stat-named.js';
+import { environmentText } from './given-text.js';
 
 /** Reads secrets and finds sockets when a step asks for them. */
 export interface Credentials {
@@ -45,7 +47,7 @@ const ODD_NAME_HINT =
 
 function readSecret(id: string, secret: Secret): Buffer {
   if ('variable' in secret) {
-    const value = process.env[secret.variable];
+    const value = environmentText(secret.variable);
     if (value !== undefined) return Buffer.from(value);
     throw new UsageError(`--secret id=${id}: the variable ${secret.variable} is not set`, {
       hint: SHELL_NAME.test(secret.variable) ? undefined : ODD_NAME_HINT,
@@ -69,7 +71,7 @@ function parseSsh(text: string): [string, AgentSource] {
     });
   }
   const paths = value.split(',');
-  const kinds = paths.map((path) => statSync(path, { throwIfNoEntry: false }));
+  const kinds = paths.map((path) => statNamed(path));
   const missing = paths.find((_, index) => kinds[index] === undefined);
   if (missing !== undefined) throw new UsageError(`--ssh ${text}: ${missing} does not exist`);
   const [only] = paths;
@@ -83,7 +85,7 @@ function parseSsh(text: string): [string, AgentSource] {
 
 /** A wrong path is told at once, as with docker build, and not after an hour by the step that asks. */
 function requireFile([id, secret]: [string, Secret]): void {
-  if (!('file' in secret) || statSync(secret.file, { throwIfNoEntry: false })) return;
+  if (!('file' in secret) || statNamed(secret.file)) return;
   throw new UsageError(`--secret id=${id}: ${secret.file} does not exist`, {
     hint: 'write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE',
   });

@@ -1,8 +1,7 @@
-/** --volume of a build: directories and files of this machine for all its RUN steps. */
-import { statSync } from 'node:fs';
 import { posix, resolve } from 'node:path';
 import type { Volume } from '../plan/step.js';
 import { UsageError } from '../util/errors.js';
+import { statNamed } from '../util/stat-named.js';
 
 /** Labels of SELinux and how mounts spread mean nothing where every step has mounts of its own. */
 const WITHOUT_EFFECT = /^(?:rw|z|Z|r?private|r?shared|r?slave|r?bind|nodev|dev)$/;
@@ -21,7 +20,7 @@ export function parseVolume(text: string): Volume {
   if (!/^\.{0,2}\//.test(written) && !/^\.{1,2}$/.test(written))
     refuse(`${written || 'nothing'} is no path`, 'begin the path with / or ./');
   const source = resolve(written);
-  const stats = statSync(source, { throwIfNoEntry: false });
+  const stats = statNamed(source);
   if (!stats) refuse(`there is no ${source}`);
   const options = words.split(',').filter(Boolean);
   const unknown = options.find((word) => !/^(?:ro|O)$/.test(word) && !WITHOUT_EFFECT.test(word));

@@ -44,7 +44,7 @@ export interface WatchProgram {
 
 /**
  * @param command for sh(1), with the lowerdir strings as its arguments `$1`, `$2` ...
- * @param onExit told when it has ended by itself: an exit code, or the name of a signal
+ * @param onExit told when it has ended by itself, and not well: an exit code, or the name of a signal
  */
 export function watchProgram(command: string, onExit: (how: string) => void): WatchProgram {
   /** The process group of the one that runs, and the process in it that guards the others. */
@@ -91,7 +91,7 @@ export function watchProgram(command: string, onExit: (how: string) => void): Wa
       if (pid === undefined || stopped.delete(pid)) return;
       // Its number may be that of somebody else's processes soon: the guard keeps it.
       if (!isAlive(pid, undefined)) running = undefined;
-      onExit(signal ?? `exit code ${code}`);
+      if (code !== 0) onExit(signal ?? `exit code ${code}`);
     });
   };
   return {

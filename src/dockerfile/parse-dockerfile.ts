@@ -3,6 +3,7 @@
  * lenient to what can only be a slip (a continuation that the end of the file cuts off, a JSON
  * array without end, an instruction without operands) this parser is strict.
  */
+import { indexOfOtherBytes, shownText } from '../util/byte-string.js';
 import { DockerfileError, type SourceLocation } from '../util/errors.js';
 import type { CommentBlock, Dockerfile, Instruction } from './ast.js';
 import { readDirectives } from './directives.js';
@@ -52,7 +53,7 @@ function readAt(
 /** The text of a comment line without `#` and the white space around it. */
 function commentText(line: string): string {
   const start = skipSpace(line, skipSpace(line, 0) + 1);
-  return trimEndSpace(line.slice(start));
+  return shownText(trimEndSpace(line.slice(start)));
 }
 
 /** Only ARG may stand before the first FROM. */
@@ -81,9 +82,27 @@ function assertText(text: string, file: string): void {
 }
 
 /**
+ * A byte that is no character of UTF-8 could be meant as any: only comments may have it.
+ * @param first index of the instruction's first line
+ * @param end of its lines, where its here-documents begin; `next` is the end of these
+ */
+function assertCharacters({ lines, file }: SourceLines, first: number, end: number, next: number) {
+  for (let index = first; index < next; index += 1) {
+    const text = lines[index] ?? '';
+    const at = indexOfOtherBytes(text);
+    if (at < 0 || (index > first && index < end && isComment(text))) continue;
+    throw new DockerfileError(
+      'there are bytes here that are not UTF-8',
+      { file, line: index + 1, column: at + 1, endLine: index + 1 },
+      { hint: 'save the file as UTF-8; COPY takes files with other names by a pattern: COPY a? /' },
+    );
+  }
+}
+
+/**
  * Parses a whole Dockerfile.
  *
- * @param text content of the file
+ * @param text content of the file, as fromBytes gives it
  * @param file its name, for messages
  * @throws DockerfileError with the place of the first mistake
  */
@@ -110,6 +129,7 @@ export function parseDockerfile(text: string, file: string): Dockerfile {
       index = line.next;
     } else {
       const { instruction, next } = readAt(source, line, escapeChar, line.locate);
+      assertCharacters(source, index, line.next, next);
       assertStage(instructions, instruction);
       instructions.push(instruction);
       if (block.length > 0) {
@@ -121,7 +141,7 @@ export function parseDockerfile(text: string, file: string): Dockerfile {
   }
 
   if (!instructions.some(({ kind }) => kind === 'from')) throw noStage(instructions, file);
-  const { lines } = source;
+  const lines = source.lines.map(shownText);
   return { file, lines, directives, instructions, comments, emptyContinuationLines };
 }
 

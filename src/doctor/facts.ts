@@ -1,7 +1,9 @@
 /** What is known of a machine. Plain data: what it means is judged elsewhere. */
 
-/** Something was tried. */
-export type Trial = { readonly works: true } | { readonly works: false; readonly why: string };
+/** Something was tried. `mend` says what helps, where the one who tried knows it. */
+export type Trial =
+  | { readonly works: true }
+  | { readonly works: false; readonly why: string; readonly mend?: string };
 
 /** Facts about a machine, its user and the user's store. */
 export interface MachineFacts {
@@ -28,6 +30,8 @@ export interface MachineFacts {
   readonly store: {
     readonly root: string;
     readonly writable: Trial;
+    /** A command that opens it; it works as well where there is none yet. */
+    readonly opens: Trial;
     /** Bytes that are free on its file system, and all of them. */
     readonly free: number;
     readonly size: number;

@@ -36,7 +36,9 @@ function ok(name: string, text: string): Finding {
 }
 
 function tried(name: string, trial: Trial, works: string, mend: string): Finding {
-  return trial.works ? ok(name, works) : { name, state: 'missing', text: trial.why, mend };
+  return trial.works
+    ? ok(name, works)
+    : { name, state: 'missing', text: trial.why, mend: trial.mend ?? mend };
 }
 
 const bytes = (count: number) => `${(count / 1e9).toFixed(1)} GB`;
@@ -136,14 +138,19 @@ const foreign: Judge = ({ foreign: all }) =>
         mend: 'apt-get install qemu-user-static binfmt-support',
       };
 
-const store: Judge = ({ store: { root, writable, type } }) => {
+const store: Judge = ({ store: { root, writable, opens, type } }) => {
   const remote = REMOTE_FILE_SYSTEMS[type];
   if (remote !== undefined)
     return {
       ...{ name: 'store', state: 'missing', text: `${root} is on ${remote}` },
       mend: 'use a disk of this machine: WIAC_ROOT=DIR',
     };
-  return tried('store', writable, root, 'choose another place: WIAC_ROOT=DIR');
+  return tried(
+    'store',
+    writable.works ? opens : writable,
+    root,
+    'choose another place: WIAC_ROOT=DIR',
+  );
 };
 
 const disk: Judge = ({ store: { free, size } }) => {

@@ -5,6 +5,7 @@ import type { Isolation } from '../executor/local/container.js';
 import { lazyExecutor } from '../executor/local/lazy-executor.js';
 import { lockPath } from '../lock/lock-file.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
+import { contextName } from '../plan/context-name.js';
 import { dockerfileEpoch, EPOCH_ARGUMENT, parseEpoch } from '../plan/epoch.js';
 import type { Plan } from '../plan/plan.js';
 import type { Step } from '../plan/step.js';
@@ -172,7 +173,8 @@ function getFacts(input: BuildInput, request: DockerfileBuild, started: Date): B
   const { name, text, contextFrom } = input;
   const { contexts = {} } = request;
   const lock = wantedLock(input, request);
-  const named = Object.keys(contexts).filter((key) => remoteContext(contexts[key] ?? ''));
+  const fetched = Object.keys(contexts).filter((key) => remoteContext(contexts[key] ?? ''));
+  const named = fetched.map(contextName);
   return {
     dockerfile: { path: name, digest: sha256(text), text },
     lockFile: lock && { path: lockPath(name), digest: sha256(lock.text) },

@@ -3,6 +3,7 @@
 import type { AgentSource } from '../executor/agent-source.js';
 import type { Executor } from '../executor/executor.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
+import { rootedStack } from '../fs/layer/rooted-stack.js';
 import type { Stack } from '../fs/layer/stack.js';
 import type { FileSource } from '../fs/scan/file-source.js';
 import type { DefinitionKey, LayerDigest } from '../keys/digest.js';
@@ -78,7 +79,7 @@ export interface BuildSession extends LookupSession {
 /** What reading layers takes. */
 export type LayerReading = Pick<
   LookupSession,
-  'store' | 'scanStore' | 'origins' | 'stacks' | 'signal' | 'meter'
+  'store' | 'scanStore' | 'origins' | 'stacks' | 'signal' | 'meter' | 'scratch'
 >;
 
 /**
@@ -93,7 +94,8 @@ export async function getStack(session: LayerReading, layers: readonly LayerId[]
 }
 
 /**
- * The same for those who read whole directories: what is being digested is known then, and need not be read again.
+ * The same for those who read whole directories, of which the root is one: what is being digested is known then, and
+ * need not be read again.
  * @throws MissingLayersError
  */
 export async function getDigestedStack(
@@ -102,7 +104,7 @@ export async function getDigestedStack(
 ): Promise<Stack> {
   const stack = await getStack(session, layers);
   await awaitDigests(session.store, layers);
-  return stack;
+  return rootedStack(stack, session.scratch);
 }
 
 /**

@@ -221,7 +221,9 @@ export async function executeStep(
     if (!there) {
       // It is the publisher's from now on, whatever a listener of events throws.
       isHandedOver = true;
-      publisher.add(publicationOf(session, step, draft, record, layer, release));
+      const fresh = made.fresh &&
+        inputs.former && { paths: made.fresh, former: inputs.former.layer };
+      publisher.add(publicationOf(session, step, draft, record, layer, fresh, release));
     }
     // The disk of another machine's executor, and one sync a step, are waited for; and a layer that travels is
     // packed, which only one that is published can note.
@@ -299,6 +301,7 @@ function publicationOf(
   draft: Draft | undefined,
   record: StepRecord,
   layer: LayerRecord | undefined,
+  fresh: NewEntry['fresh'],
   release: () => void,
 ): Publication {
   const { store, scanStore, onPublished } = session;
@@ -326,7 +329,7 @@ function publicationOf(
       // More may have been found out about it since.
       const fits = !again && now === drafted;
       if (!fits) dropDrafts(drafts);
-      return { step: record, layer: now, drafts: fits ? drafts : undefined };
+      return { step: record, layer: now, fresh, drafts: fits ? drafts : undefined };
     },
     async done() {
       if (layer) dropUnpublished(store, layer.id);
@@ -337,10 +340,14 @@ function publicationOf(
       checkpoint('draft:removed');
     },
     abandon() {
-      dropDrafts(drafts);
-      if (layer) dropUnpublished(store, layer.id);
-      if (draft) abandonDraft(paths, draft, (id) => isPublished(store, id));
-      release();
+      try {
+        dropDrafts(drafts);
+        if (layer) dropUnpublished(store, layer.id);
+        if (draft) abandonDraft(paths, draft, (id) => isPublished(store, id));
+      } finally {
+        // Whatever is wrong with the index: other builds of this process wait for the lease as long as it lives.
+        release();
+      }
     },
   };
 }

@@ -20,53 +20,62 @@ export type { LockChange } from '../lock/merge-lock.js';
 export type { ImageReport } from '../repro/image-report.js';
 export type { ReproReport } from '../repro/repro-report.js';
 export type { HistoryBounds } from '../store/builds/build-files.js';
-export { findEntry, listEntries } from '../store/entries/cache-queries.js';
-export { prune } from '../store/gc/prune-store.js';
 export { storeRoot } from '../store/paths.js';
 export type { Store } from '../store/store.js';
-export { closeStore, openStore } from '../store/store.js';
 export type { SourceLocation } from '../util/errors.js';
 export * from '../util/errors.js';
 export type { SignedPrefix } from '../verify/signed-prefixes.js';
 export type { PlanAnswer, WhyAnswer } from './ask.js';
-export { explainBuild as why, planBuild as plan } from './ask.js';
 export type { DockerfileBuild, DockerfileResult, PlatformResult } from './build-dockerfile.js';
-export { buildDockerfile as build } from './build-dockerfile.js';
 export type { ImageDocument } from './contents/carried.js';
-export { imageProvenance, imageSbom } from './contents/carried.js';
-export { diffFiles, diffPackages } from './contents/diff-images.js';
 export type { SubjectAccess } from './contents/image-subject.js';
 export type { BuildEvent, EventSink } from './events.js';
 export { EVENTS_VERSION } from './events.js';
 export type { ResultExport } from './exports/export-result.js';
-export { exportResult } from './exports/export-result.js';
 export type { Output } from './exports/output-spec.js';
-export { parseOutput } from './exports/output-spec.js';
 export type { OutputRequest } from './exports/write-output.js';
 export type { BuildRows, ReadOptions } from './history/read-builds.js';
 export { listBuilds, loadBuild, readBuild } from './history/read-builds.js';
 export type * from './history/record.js';
 export type { BuildGain, BuildOrigin, BuildRecorder } from './history/record-build.js';
-export { recordBuild } from './history/record-build.js';
+export {
+  build,
+  checkLock,
+  closeStore,
+  diffFiles,
+  diffPackages,
+  diffSteps,
+  exportResult,
+  findEntry,
+  imageProvenance,
+  imageSbom,
+  listEntries,
+  lock,
+  openStore,
+  outdated,
+  parseOutput,
+  plan,
+  prune,
+  rebuild,
+  recordBuild,
+  repro,
+  run,
+  signImage,
+  stepFiles,
+  verifyImage,
+  watch,
+  why,
+} from './library-calls.js';
 export type { OutdatedSource } from './locks/ask-lock.js';
-export { checkLockFile as checkLock, outdatedSources as outdated } from './locks/ask-lock.js';
 export type { LockRequest } from './locks/find-inputs.js';
 export type { LockResult } from './locks/lock-build.js';
-export { lockBuild as lock } from './locks/lock-build.js';
 export type { StepStatus } from './plan-status.js';
 export type { RebuildRequest } from './repro/rebuild.js';
-export { rebuildImage as rebuild } from './repro/rebuild.js';
 export type { ReproRequest, ReproResult } from './repro/reproduce.js';
-export { reproduce as repro } from './repro/reproduce.js';
 export type { DockerfileRequest, PullPolicy } from './request.js';
 export type { LayersRun, ProgramRun, RunOutcome } from './run-in-layers.js';
-export { run } from './run-in-layers.js';
 export type { SignedManifest, SignRequest } from './signatures/sign-image.js';
-export { signImage } from './signatures/sign-image.js';
 export type { VerifiedImage, VerifyRequest } from './signatures/verify-image.js';
-export { verifyImage } from './signatures/verify-image.js';
 export type { StepFiles, WantedStep } from './step-files.js';
-export { diffSteps, findStepFiles as stepFiles } from './step-files.js';
 export type { ShellOccasion, ShellRequest } from './step-shells.js';
 export type { WatchedBuild, WatchListener } from './watch/watch-build.js';
-export { watchBuild as watch } from './watch/watch-build.js';

@@ -12,9 +12,6 @@ import type { LayerReading } from './build-session.js';
 import { getBlob } from './exports/export-layers.js';
 import { MissingLayersError, usableOrigin } from './images/needed-layers.js';
 
-/** What packing layers needs of a build. */
-export type BlobSession = LayerReading & { readonly scratch: () => string };
-
 /** A layer's blob. */
 export interface LayerBlob {
   readonly listed: ListedBlob;
@@ -25,7 +22,7 @@ export interface LayerBlob {
 
 /** @returns undefined when the layer is nowhere any more */
 export async function blobFor(
-  { store, origins, scratch, signal }: BlobSession,
+  { store, origins, scratch, signal }: LayerReading,
   id: LayerId,
   compression: 'gzip' | 'zstd',
 ): Promise<LayerBlob | undefined> {
@@ -54,7 +51,7 @@ export async function blobFor(
 
 /** A layer as it travels. @throws MissingLayersError when it is nowhere any more */
 export async function openLayerBlob(
-  session: BlobSession,
+  session: LayerReading,
   id: LayerId,
 ): Promise<{ readonly layer: BlobLayer; readonly open: OpenBlob }> {
   const blob = await blobFor(session, id, 'gzip');

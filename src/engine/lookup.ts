@@ -6,15 +6,23 @@
 import type { WritePlace } from '../executor/executor.js';
 import type { CopySources } from '../executor/local/copy-sources.js';
 import { contextSources, NO_SOURCES, stageSources } from '../executor/local/copy-sources.js';
-import { destinationFacts, inspectDestination } from '../fs/layer/destination.js';
+import {
+  destinationFacts,
+  inspectDestination,
+  readDirectoryXattrs,
+  withShared,
+  withWays,
+  withXattrs,
+} from '../fs/layer/destination.js';
 import { refuseWhiteoutPath } from '../fs/layer/reserved-names.js';
 import type { Stack } from '../fs/layer/stack.js';
+import { resolve } from '../fs/layer/stack.js';
 import { stackSource } from '../fs/layer/stack-source.js';
 import type { Owner } from '../fs/layer/users.js';
 import { resolveIdentity, resolveOwner } from '../fs/layer/users.js';
 import { withSource } from '../fs/scan/file-source.js';
 import type { Selection } from '../fs/select/select.js';
-import { selectFiles } from '../fs/select/select.js';
+import { MOUNTED, selectFiles } from '../fs/select/select.js';
 import type { ContentKey, DefinitionKey, OperationDigest } from '../keys/digest.js';
 import type { KeyedStep, StepInputs } from '../keys/inputs.js';
 import {
@@ -149,11 +157,15 @@ function getOwner(stack: Stack, step: CopyStep | WorkdirStep): Owner | undefined
 }
 
 /** Looks at the place a COPY or WORKDIR writes to. @throws DockerfileError */
-export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): DestinationReads {
+export async function readDestination(
+  stack: Stack,
+  step: CopyStep | WorkdirStep,
+): Promise<DestinationReads> {
   const path = step.kind === 'copy' ? step.destination : step.path;
   const follow = step.kind !== 'copy' || !step.link;
-  const destination = inspectDestination(stack, path, follow);
-  if (!destination) throw new DockerfileError(`too many symbolic links in ${path}`, step.location);
+  const inspected = inspectDestination(stack, path, follow);
+  if (!inspected) throw new DockerfileError(`too many symbolic links in ${path}`, step.location);
+  const destination = await withXattrs(stack, inspected);
   const obstacle =
     step.kind === 'workdir' && destination.kind === 'other'
       ? destination.path
@@ -173,6 +185,19 @@ export function readDestination(stack: Stack, step: CopyStep | WorkdirStep): Des
   return { destination, owner, facts };
 }
 
+/** The same, with what the directories that the sources have as well give to those of the layer. */
+async function withSharedDirectories(
+  stack: Stack,
+  reads: DestinationReads,
+  { shared, ways }: ReturnType<typeof refuseConflicts>,
+): Promise<DestinationReads> {
+  const known = withWays(stack, reads.destination, ways);
+  const destination = await withShared(stack, known, [...shared, ...ways]);
+  if (destination === reads.destination) return reads;
+  const facts = { ...(reads.facts as object), destination: destinationFacts(destination) };
+  return { ...reads, destination, facts };
+}
+
 /** What a content look-up found out, for the function that carries the step out next. */
 export interface ContentLookup {
   readonly record: StepRecord | undefined;
@@ -190,6 +215,15 @@ export const NOT_LOOKED: ContentLookup = {
   sources: NO_SOURCES,
 };
 
+/** What a directory itself has, which a program sees of a mount besides the files in it. */
+async function ownAttributes(stack: Stack, written: string): Promise<Json> {
+  const { path, entry } = resolve(stack, written) ?? {};
+  if (path === undefined || !entry?.stats.isDirectory()) return null;
+  const { mode, uid, gid } = entry.stats;
+  const xattrs = (await readDirectoryXattrs(stack, [path])).get(path) ?? [];
+  return { mode: mode & 0o7777, uid, gid, xattrs };
+}
+
 /** Trees of the files that bind mounts show, and layers of what caches begin with. */
 async function mountedFiles(
   session: LayerReading,
@@ -205,9 +239,10 @@ async function mountedFiles(
     const stack = await getDigestedStack(session, layers);
     const selections = await withSource(
       stackSource(stack, mount.from ?? 'the build context'),
-      (source) => selectFiles(source, session.scanStore, [mount.source], step.location),
+      (source) => selectFiles(source, session.scanStore, [mount.source], step.location, MOUNTED),
     );
-    files.push(selections.map(({ kind, tree, links }) => ({ kind, tree, links })));
+    const directory = await ownAttributes(stack, mount.source);
+    files.push(selections.map(({ kind, tree, links }) => ({ kind, tree, links, directory })));
   }
   return files;
 }
@@ -301,12 +336,15 @@ export async function lookupContent(
     };
   }
   const stack = await getStack(session, base.layers);
-  const found = readDestination(stack, step);
+  let found = await readDestination(stack, step);
   const sources = step.kind === 'copy' ? await getSources(session, keyed, step, reads) : NO_SOURCES;
   const { selections } = sources;
   if (step.kind === 'copy') {
     refuseDestination(step, found.destination, sources);
-    refuseConflicts(stack, step, found.destination, selections);
+    const copied = selections.filter((selection) => !sources.archives.includes(selection));
+    const both = refuseConflicts(stack, step, found.destination, copied);
+    // What is made of a --link depends on nothing below.
+    if (!step.link) found = await withSharedDirectories(stack, found, both);
   }
   const destination = await withLayersBelow(session, found, sources, base);
   const files = selections.map(selectionInput);

@@ -1,6 +1,7 @@
 /** From a Dockerfile to a plan whose images are known and whose contexts can be opened. */
 import type { FileSource } from '../fs/scan/file-source.js';
 import { formatPlatform, hostPlatform, parsePlatform, platformFit } from '../oci/platform.js';
+import { contextName } from '../plan/context-name.js';
 import type { NamedContext, Plan, PlanOptions, ResultOptions } from '../plan/plan.js';
 import { DEFAULT_SHM_BYTES } from '../plan/plan.js';
 import type { RunResources } from '../plan/step.js';
@@ -77,7 +78,7 @@ const PLAIN_RESULT: ResultOptions = {
 function withResults(given: BuildContexts, { results }: DockerfileRequest): BuildContexts {
   if (!results) return given;
   const images = [...results].flatMap(([name, [first]]): [string, NamedContext][] =>
-    first ? [[name, { kind: 'image', reference: first.id }]] : [],
+    first ? [[contextName(name), { kind: 'image', reference: first.id }]] : [],
   );
   return { ...given, contexts: new Map([...given.contexts, ...images]) };
 }

@@ -37,7 +37,7 @@ export interface RunOutcome extends ProgramExit {
 
 async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcome> {
   const layer = request.layer
-    ? openContainerLayer(request.layer)
+    ? openContainerLayer(request.layer, request.lower)
     : { ...getParts(scratch), close: () => {} };
   const { control, privileged, isolation, devices } = request;
   const all = privileged || isolation === 'chroot';

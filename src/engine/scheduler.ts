@@ -19,6 +19,7 @@ import type { BuildSession } from './build-session.js';
 import type { EarlyLeases } from './early-leases.js';
 import { earlyLeases } from './early-leases.js';
 import { executeStep } from './execute-step.js';
+import { expectRun } from './expect-run.js';
 import { MissingLayersError } from './images/needed-layers.js';
 import { knownStates } from './known-states.js';
 import type { KeyedInputs, StepState } from './lookup.js';
@@ -236,6 +237,8 @@ async function makeOutlook(walk: Walk, step: Step): Promise<Outlook> {
   const { run } = walk;
   const { session } = run;
   if (step.kind === 'source') return sourceOutlook(session, step);
+  // A call for each step of a long chain would not fit on the stack.
+  await undefined;
   const parents = await Promise.all(
     getParents(step).map((id) => (id === undefined ? EMPTY : lookAt(walk, id))),
   ).catch(() => undefined);
@@ -272,8 +275,8 @@ async function makeState(walk: Walk, step: Step): Promise<StepState> {
   if (await mayBeFound(run, step)) {
     const { layers, key, maker } = await reporting(run, step, () => lookAt(walk, step.id));
     if (layers) return { layers, key, maker };
-  } else if (step.kind === 'run' && !run.session.executor.travels?.(step))
-    run.session.executor.expect?.();
+    expectRun(run.session, step, false);
+  } else expectRun(run.session, step, true);
   const parents = await Promise.all(
     getParents(step).map((id) => (id === undefined ? NOTHING : resolve(walk, id))),
   );

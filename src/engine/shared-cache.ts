@@ -145,7 +145,7 @@ function knownLayer(
   key?: DefinitionKey,
 ): LayerId | undefined {
   if (!listed) return undefined;
-  const { diffId, digest } = listed;
+  const { diffId, layerDigest: digest } = listed;
   const here = layerByDiffId(store, diffId);
   const isHere = here !== undefined && hasLayer(store, here);
   if (!isHere && !usableOrigin(origins, diffId)) return undefined;

@@ -13,6 +13,7 @@ import { mergeCache, readListed } from '../shared-cache/merge-cache.js';
 import { dayOf, EMPTY_LIST, notingUse } from '../shared-cache/merge-lists.js';
 import type { MountPlace } from '../shared-cache/mounts/outgoing.js';
 import type { ListedMount } from '../shared-cache/mounts/snapshot.js';
+import { isPlaceTrouble } from '../shared-cache/place-trouble.js';
 import type { Place } from '../shared-cache/places.js';
 import { cachePlace } from '../shared-cache/places.js';
 import { MAX_LIST_BYTES, readCache } from '../shared-cache/read-cache.js';
@@ -90,7 +91,7 @@ async function openMounts(
     .artifact(hostPlatform(), MAX_LIST_BYTES)
     .then((artifact) => readCache(artifact, trusted))
     .catch((error: unknown) => {
-      if (error instanceof ImageError) return undefined;
+      if (error instanceof ImageError && !isPlaceTrouble(error)) return undefined;
       throw error;
     });
   return {
@@ -123,7 +124,7 @@ export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): 
   const title = getTitle(place);
   let found: Promise<Place> | undefined;
   const getPlace = (where: CachePlace): Promise<Place> => {
-    found ??= cachePlace(where, registry);
+    found ??= cachePlace(where, registry, 'write');
     return found;
   };
   let seen: { readonly day: number; readonly digests: Set<Digest> } | undefined;
@@ -223,7 +224,7 @@ export async function boundCache(
     throw new UsageError(`${text} has nothing to be removed`, {
       hint: 'name a cache of a registry, a directory or a bucket, without merge=false',
     });
-  const opened = await cachePlace(place, registry);
+  const opened = await cachePlace(place, registry, 'write');
   const key = signKey === undefined ? undefined : readSignKey(signKey);
   const there = await readListed(opened, key);
   if (!there)

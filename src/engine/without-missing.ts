@@ -7,7 +7,7 @@ import type { Store } from '../store/store.js';
 import { MissingLayersError } from './images/needed-layers.js';
 
 /**
- * Does something again as long as layers are missing that the cache knew of and that no source has any more
+ * Does something again as long as layers are missing that the cache knew of and that no source has
  * any more: they are given up, and it is done without them.
  * @throws LayersGoneError for a layer that is missed again, although it was given up: then the index
  *   contradicts itself

@@ -13,11 +13,11 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from './d
  * itself: a RUN on the same files as before is still found, by its content key.
  */
 export const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
-  copy: 6,
-  fetch: 3,
-  run: 3,
-  workdir: 2,
-  squash: 2,
+  copy: 13,
+  fetch: 4,
+  run: 9,
+  workdir: 4,
+  squash: 3,
 };
 
 /** A source of a COPY after wildcards were resolved, digested. */
@@ -74,6 +74,7 @@ function copyOperands(step: CopyStep): OperationInputs['operands'] {
     parents: step.parents,
     inline: step.inline.map(({ name, content }) => ({ name, content })),
     sources: step.sources,
+    ...(step.literal ? { literal: true } : {}),
     exclude: step.exclude,
   };
 }
@@ -82,7 +83,7 @@ function runOperands(step: RunStep): OperationInputs['operands'] {
   return {
     argv: step.argv,
     script: step.script ?? null,
-    // Sorted: the order in which variables were declared can't be seen by a program.
+    // Sorted, as a program gets them: the order in which variables were declared can't be seen.
     env: Object.fromEntries(step.env),
     workdir: step.workdir,
     user: step.user,

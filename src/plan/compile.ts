@@ -24,7 +24,7 @@ import type { NewStep } from './graph.js';
 import { graphBuilder } from './graph.js';
 import { createdBy } from './history.js';
 import { finishResult } from './image-overrides.js';
-import { contextFiles, getOrigin, remoteStep, stageStart } from './origins.js';
+import { contextFiles, contextStart, getOrigin, remoteStep, stageStart } from './origins.js';
 import type { Plan, PlanOptions } from './plan.js';
 import type { Remote } from './remote.js';
 import { runStep } from './run-step.js';
@@ -37,20 +37,29 @@ import type { Stage } from './stages.js';
 import { splitStages, targetStage } from './stages.js';
 import { textBudget, textSize } from './text-budget.js';
 
-/** The state a stage begins with. */
-function begin(compilation: Compilation, stage: Stage): StageState {
+/** The state a stage begins with, and the instructions that follow. */
+function begin(
+  compilation: Compilation,
+  stage: Stage,
+): { state: StageState; instructions: readonly Instruction[] } {
   const { dockerfile, globals, expanded } = compilation;
   const { location } = stage.from;
   const { escape: escapeCharacter } = dockerfile.directives;
   const expand = expander(escapeCharacter, (name) => globals.get(name), expanded);
+  const platform = stagePlatform(compilation, stage.from, expand);
+  // A context that has the name of a stage is there in its place, as with BuildKit.
+  const instead =
+    stage.name === undefined ? undefined : contextStart(compilation, stage, stage.name, platform);
+  if (instead) return { state: { stage, cmdInStage: false, ...instead }, instructions: [] };
   const image = expand(stage.from.image, location);
   if (image === '') {
     throw new DockerfileError(`FROM ${stage.from.image} is empty after expansion`, location, {
       hint: 'give the ARG a default before the first FROM, or pass --build-arg',
     });
   }
-  const platform = stagePlatform(compilation, stage.from, expand);
-  return { stage, cmdInStage: false, ...stageStart(compilation, stage, image, platform) };
+  const start = stageStart(compilation, stage, image, platform);
+  const state = { stage, cmdInStage: false, ...start };
+  return { state, instructions: [...takeTriggers(state), ...stage.body] };
 }
 
 /** FROM --platform; when it is empty, as when an argument has no value, the platform of the build. */
@@ -189,10 +198,10 @@ function stageCompiler(compilation: () => Compilation): Compilation['compileStag
     }
     active.push(stage);
     const { dockerfile, expanded } = compilation();
-    const state = begin(compilation(), stage);
+    const { state, instructions } = begin(compilation(), stage);
     compilation().settings.begin(state.head, state.config);
     const expand = expander(dockerfile.directives.escape, stageLookup(state), expanded);
-    for (const [at, instruction] of [...takeTriggers(state), ...stage.body].entries()) {
+    for (const [at, instruction] of instructions.entries()) {
       applyInstruction(compilation(), state, instruction, at + PLACE_BEHIND_FROM, expand);
     }
     active.pop();

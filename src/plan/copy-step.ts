@@ -50,6 +50,7 @@ interface FilesFrom {
   readonly from: StepId | undefined;
   readonly context: string;
   readonly sources: readonly string[];
+  readonly literal?: true;
 }
 
 function copyFiles(
@@ -88,6 +89,7 @@ function addFiles(
         from: step,
         context: '',
         sources: [remotePath(remote.source)],
+        literal: true,
       });
     } else if (last && last.from === undefined) {
       groups[groups.length - 1] = { ...last, sources: [...last.sources, source] };

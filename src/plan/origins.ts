@@ -8,6 +8,7 @@ import { scratchConfig } from '../oci/image-config.js';
 import type { SourceLocation } from '../util/errors.js';
 import { DockerfileError } from '../util/errors.js';
 import type { Compilation, StageState } from './compilation.js';
+import { contextName } from './context-name.js';
 import type { Remote } from './remote.js';
 import { configSize, copyConfig, openConfig } from './stage-config.js';
 import type { Stage, StageTable } from './stages.js';
@@ -17,6 +18,9 @@ import { COPIED_ENTRY } from './text-budget.js';
 
 /** A step that holds the files, or a directory of this machine that does. */
 export type Origin = { readonly step: StepId } | { readonly context: string };
+
+/** The name of the image that is none; no context can have it. */
+const NOTHING = 'scratch';
 
 type StageStart = Pick<
   StageState,
@@ -91,6 +95,7 @@ export function contextFiles(
     from: undefined,
     context,
     sources: [path],
+    literal: true,
     inline: [],
     destination,
     chown: undefined,
@@ -165,8 +170,9 @@ export function getOrigin(
   const image = (name: string) => ({
     step: imageStep(compilation, name, options.platform, 'images', name, location),
   });
-  const named = options.contexts.get(reference);
-  if (named?.kind === 'directory') return { context: reference };
+  const key = contextName(reference);
+  const named = reference === NOTHING ? undefined : options.contexts.get(key);
+  if (named?.kind === 'directory') return { context: key };
   if (named?.kind === 'image') return image(named.reference);
   if (named?.kind === 'target') {
     const stage = stageByReference(compilation, named.stage);
@@ -177,6 +183,8 @@ export function getOrigin(
   if (stage) return { step: compilation.compileStage(stage, location).head };
   const other = stageByReference(compilation, name);
   if (other) refuseOrder(name, other === current, location);
+  if (name === NOTHING)
+    return { step: scratchStep(compilation, NOTHING, options.platform, NOTHING, location) };
   refuseMisspelled(compilation, name, location);
   return image(name);
 }
@@ -217,6 +225,24 @@ function fromNothing(platform: string): Omit<StageStart, 'head'> {
 }
 
 /**
+ * What --build-context makes of a name in FROM or AS: files or an image.
+ * @param stage the one that is, or begins with, what has the name
+ */
+export function contextStart(
+  compilation: Compilation,
+  stage: Stage,
+  name: string,
+  platform: string,
+): StageStart | undefined {
+  const key = contextName(name);
+  const named = name === NOTHING ? undefined : compilation.options.contexts.get(key);
+  if (named?.kind === 'image') return imageStart(compilation, stage, named.reference, platform);
+  if (named?.kind !== 'directory') return undefined;
+  const head = contextFiles(compilation, key, '/', platform, stage.from.location);
+  return { ...fromNothing(platform), head };
+}
+
+/**
  * What a stage begins with.
  * @param image the operand of FROM after expansion
  * @param platform of FROM --platform, or what is built for; a stage that goes on from another one
@@ -228,14 +254,10 @@ export function stageStart(
   image: string,
   platform: string,
 ): StageStart {
-  const { options } = compilation;
   const { original, location } = stage.from;
-  const named = options.contexts.get(image);
-  if (named?.kind === 'directory') {
-    const head = contextFiles(compilation, image, '/', platform, location);
-    return { ...fromNothing(platform), head };
-  }
-  if (named?.kind === 'image') return imageStart(compilation, stage, named.reference, platform);
+  const start = contextStart(compilation, stage, image, platform);
+  if (start) return start;
+  const named = compilation.options.contexts.get(contextName(image));
   const name = named?.kind === 'target' ? named.stage : image;
   const base = stageByName(compilation, name, stage);
   if (base) {
@@ -256,7 +278,7 @@ export function stageStart(
       history: [...history],
     };
   }
-  if (name !== 'scratch') return imageStart(compilation, stage, name, platform);
+  if (name !== NOTHING) return imageStart(compilation, stage, name, platform);
   const head = scratchStep(compilation, stage.title, platform, original, location);
   return { ...fromNothing(platform), head };
 }

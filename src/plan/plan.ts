@@ -53,7 +53,7 @@ export interface PlanOptions {
   /** --network: what RUN steps get that ask for nothing else. */
   readonly network: 'default' | 'none' | 'host';
   readonly resources: RunResources;
-  /** --build-context: what these names mean, before stages and images. */
+  /** --build-context: what these names (contextName) mean, before stages and images. */
   readonly contexts: ReadonlyMap<string, NamedContext>;
   /**
    * Config of an image for a platform; the plan asks only for images that it needs, and says which

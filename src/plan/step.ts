@@ -49,6 +49,8 @@ export interface CopyStep extends StepBase {
   /** Name of a context given with --build-context; '' for the build context itself. */
   readonly context: string;
   readonly sources: readonly string[];
+  /** The sources are names of files, in which `[`, `*` and `?` mean themselves. */
+  readonly literal?: true;
   readonly inline: readonly InlineFile[];
   /** Absolute path in the image; ends in `/` when it must be a directory. */
   readonly destination: string;

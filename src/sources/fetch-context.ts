@@ -67,9 +67,8 @@ async function unpack(path: string, title: string, { scratch, limits }: FetchOpt
   // COPY gives the files of a context to root anyway, and an ordinary user can't give them away.
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const rootless = owner.uid !== 0 || inUserNamespace();
-  const base = () => undefined;
   try {
-    const options = { rootless, owner, limits, base, devices: false };
+    const options = { rootless, owner, limits, base: undefined, devices: false };
     await unpackArchive(createReadStream(path), root, options);
   } catch (error) {
     const { code, syscall, message } = error as NodeJS.ErrnoException;

@@ -49,13 +49,14 @@ async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
       import('../oci/registry/transport.js'),
       import('../oci/registry/extra-certificates.js'),
     ]);
-  const proxy = proxyFor(new URL(source.url), environment);
+  // Where a redirect leads there may be another one, or none.
+  const proxy = (server: URL) => proxyFor(server, environment);
   const ca = trustedAuthorities(undefined, environment);
   const tls = ca === undefined ? {} : { ca };
   const dispatcher = openConnections({ proxy, connect: tls, proxyTls: tls });
   const headers: Record<string, string> = {};
+  // If-Modified-Since would not do: a file that an older one has replaced counts as unchanged (RFC 9110, 13.1.3).
   if (known?.etag !== undefined) headers['if-none-match'] = known.etag;
-  else if (known?.lastModified !== undefined) headers['if-modified-since'] = known.lastModified;
   // Left out by fetch where another server is redirected to (Fetch standard, HTTP-redirect fetch).
   if (credentials !== undefined) {
     const pair = Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64');
@@ -86,6 +87,19 @@ async function* readBody(wanted: HttpRequest, body: AsyncIterable<Uint8Array>) {
       error,
     );
   }
+}
+
+/** A server says when a file was changed in whole seconds; its clock is its own. ms */
+const SECONDS_MS = 2000;
+
+/**
+ * The entity tag, if another content would have another one. Some servers make it of size and time (nginx): of a file
+ * that has only just been changed the next change may be in the same second.
+ */
+function trustedTag(headers: Headers): string | undefined {
+  const time = (name: string) => Date.parse(headers.get(name) ?? '');
+  const age = time('date') - time('last-modified');
+  return age < SECONDS_MS ? undefined : (headers.get('etag') ?? undefined);
 }
 
 /**
@@ -130,6 +144,6 @@ export async function downloadFile(
       },
     );
   }
-  const header = (name: string) => response.headers.get(name) ?? undefined;
-  return { digest, etag: header('etag'), lastModified: header('last-modified'), written: true };
+  const lastModified = response.headers.get('last-modified') ?? undefined;
+  return { digest, etag: trustedTag(response.headers), lastModified, written: true };
 }

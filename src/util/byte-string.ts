@@ -29,6 +29,16 @@ export function hasOtherBytes(text: string): boolean {
   return OTHER.test(text);
 }
 
+/** Where the first such byte stands; -1 without any. */
+export function indexOfOtherBytes(text: string): number {
+  return text.search(OTHER);
+}
+
+/** Text for people and documents: U+FFFD for such bytes. */
+export function shownText(text: string): string {
+  return hasOtherBytes(text) ? toBytes(text).toString() : text;
+}
+
 /** The first bytes of the code points for other bytes. */
 const OTHER_BYTES = Buffer.from([0xf4, 0x8f]);
 

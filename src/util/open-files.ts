@@ -1,4 +1,4 @@
-/** How many files a process may have open (RLIMIT_NOFILE), and the error when they are too few. */
+/** How many files a process may have open (RLIMIT_NOFILE), how large they may be (RLIMIT_FSIZE), and the errors. */
 import { readFileSync } from 'node:fs';
 import { LimitError } from './errors.js';
 
@@ -8,8 +8,17 @@ const LEAST = 64;
 /** Node's names, and the numbers that lmdb gives. */
 const CODES = new Set<unknown>(['EMFILE', 'ENFILE', 24, 23]);
 
-/** "Too many open files" as a typed error; undefined for others. */
+/** V8's words. It reserves gigabytes of addresses for each WebAssembly module, used or not. */
+const NO_ADDRESSES = /^WebAssembly\..*Out of memory/;
+
+/** "Too many open files", and too few addresses, as a typed error; undefined for others. */
 export function asLimitError(error: unknown): LimitError | undefined {
+  if (error instanceof RangeError && NO_ADDRESSES.test(error.message)) {
+    return new LimitError('this process may not reserve as much virtual memory as Node needs', {
+      hint: 'allow more: ulimit -v unlimited',
+      cause: error,
+    });
+  }
   if (!CODES.has((error as { code?: unknown } | undefined)?.code)) return undefined;
   return new LimitError(`too many open files: ${(error as Error).message}`, {
     hint: 'allow more (ulimit -n 1024), or build with fewer steps at a time (--jobs 1)',
@@ -34,4 +43,17 @@ export function requireOpenFiles(): void {
   throw new LimitError(`a process may open ${soft} files here, wiac needs ${LEAST}`, {
     hint: 'allow more: ulimit -n 1024',
   });
+}
+
+/** Bytes: twice as many as the file of locks has. */
+const LEAST_FILE_SIZE = 1 << 16;
+
+/** lmdb does not ask whether its file of locks got its size, and crashes. @throws LimitError */
+export function requireFileSize(): void {
+  const [, soft] = /^Max file size +(\d+)/m.exec(readLimits()) ?? [];
+  if (soft === undefined || Number(soft) >= LEAST_FILE_SIZE) return;
+  throw new LimitError(
+    `files that a process writes may have ${soft} bytes here, wiac needs ${LEAST_FILE_SIZE}`,
+    { hint: 'allow more: ulimit -f unlimited' },
+  );
 }

@@ -40,6 +40,14 @@ export function inUserNamespace(): boolean {
   return known;
 }
 
+/**
+ * Where overlayfs has the marks of what this process, or those that it starts, may mount. A user other than root mounts in
+ * a namespace alone, and asks many a question outside of it.
+ */
+export function overlayMarks(): 'trusted' | 'user' {
+  return inUserNamespace() || process.geteuid?.() !== 0 ? 'user' : 'trusted';
+}
+
 /** Who root is outside of the user namespace that this process is in; undefined when it is in none. */
 export function outsideIds(): { readonly uid: number; readonly gid: number } | undefined {
   if (!inUserNamespace()) return undefined;

@@ -15,7 +15,7 @@ export type Difference =
   | { readonly kind: 'key version'; readonly before: number; readonly after: number }
   | { readonly kind: 'platform'; readonly before: string; readonly after: string }
   | { readonly kind: 'instruction'; readonly before: string; readonly after: string }
-  /** `name` is that of `cache show`; a variable of ENV or ARG is `env NAME`. */
+  /** `name` is that of `cache show`; a variable of ENV or ARG is `env NAME`, a resource `resources NAME`. */
   | {
       readonly kind: 'operand';
       readonly name: string;
@@ -49,6 +49,11 @@ export type Difference =
 
 /** Begins the name of a variable. */
 const ENV = 'env ';
+/** Operands with members that are differences of their own, and what begins the names of these. */
+const PARTS: ReadonlyMap<string, string> = new Map([
+  ['env', ENV],
+  ['resources', 'resources '],
+]);
 
 function isRecord(value: Json | undefined): value is { readonly [name: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -75,9 +80,9 @@ function* operandDifferences(
     const [old, now] = [before[name], after[name]];
     const isSame = prefix === ENV ? old === now || isWithheld(old, now) : same(old, now);
     if (isSame) continue;
-    // Each variable is a difference of its own.
-    if (name === 'env' && isRecord(old) && isRecord(now)) {
-      yield* operandDifferences(old, now, ENV);
+    const parts = prefix === '' ? PARTS.get(name) : undefined;
+    if (parts !== undefined && isRecord(old) && isRecord(now)) {
+      yield* operandDifferences(old, now, parts);
     } else yield { kind: 'operand', name: prefix + name, before: old, after: now };
   }
 }

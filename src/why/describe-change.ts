@@ -76,6 +76,25 @@ function notKnown({ before, after }: Difference & { kind: 'withheld variable' })
   return `this machine does not know the ${before === null ? 'former' : 'new'} one`;
 }
 
+/** What the members of `resources` are called on the command line. */
+const OPTIONS: ReadonlyMap<string, string> = new Map([
+  ['resources extraHosts', '--add-host'],
+  ['resources shmSize', '--shm-size'],
+  ['resources ulimits', '--ulimit'],
+  ['resources noHosts', '--no-hosts'],
+  ['resources resolver', '--dns'],
+  ['resources capabilities', '--cap-add or --cap-drop'],
+  ['resources volumes', '--volume'],
+]);
+
+function labelOf(name: string): string {
+  if (name.startsWith('env ')) return name.slice('env '.length);
+  return OPTIONS.get(name) ?? name;
+}
+
+const isPlain = (value: Json | undefined): boolean =>
+  typeof value !== 'object' || value === null || (Array.isArray(value) && value.every(isPlain));
+
 /**
  * A difference in one line.
  * @param parent name of the step that a parent's key belongs to
@@ -103,7 +122,9 @@ export function describeDifference(
       return `${parent(difference.index)} changed`;
     case 'operand': {
       const { name, before, after } = difference;
-      const label = name.startsWith('env ') ? name.slice('env '.length) : name;
+      const label = labelOf(name);
+      // What stands in a key is not what was written: numbers of resource.h, and the like.
+      if (OPTIONS.has(name) && ![before, after].every(isPlain)) return `${label} changed`;
       // The value of a variable that only another machine knows is null.
       if (before === undefined)
         return after === null ? `${label} is set now` : `${label} is set now: ${show(after)}`;

@@ -12,8 +12,9 @@ import { within } from '../util/abort.js';
 
 /** BullMQ puts a marker there when a job comes: one that was missed costs so long. Seconds. */
 const LOOK_S = 1;
-/** After trouble of its own a worker leaves a step to others for so long. ms */
+/** After trouble of its own a worker leaves all steps to others for so long; twice as long each time again. ms */
 const RECOVER_MS = 2000;
+const LONGEST_RECOVERY_MS = 60_000;
 /** After an error. ms */
 const PAUSE_MS = 200;
 
@@ -36,6 +37,10 @@ export async function takeJobs(
   const waiting = link.another();
   const connection = link.another();
   const running = new Set<Promise<void>>();
+  const stopping = new AbortController();
+  /** How often in a row it had trouble of its own: what is about the machine meets all its slots. */
+  let troubles = 0;
+  let recovered: Promise<unknown> = Promise.resolve();
   let stopped = false;
   const sources = queues.map((name): Worker => {
     const worker: Worker = new bullmq.Worker(name, null, {
@@ -70,10 +75,15 @@ export async function takeJobs(
     try {
       const end = await carryOut(job, token);
       if (end.kind === 'given back') {
+        const pause = Math.min(RECOVER_MS * 2 ** troubles, LONGEST_RECOVERY_MS);
+        troubles += 1;
+        // Before the job waits again: another slot of this worker would take it at once.
+        recovered = sleep(pause, undefined, { signal: stopping.signal }).catch(() => {});
         await job.moveToWait(token);
-        // Trouble of its own may be over then; meanwhile others may take it.
-        if (!stopped) await sleep(RECOVER_MS);
-      } else if (end.kind === 'refused') await job.moveToFailed(end.error, token, false);
+        return;
+      }
+      troubles = 0;
+      if (end.kind === 'refused') await job.moveToFailed(end.error, token, false);
       else await job.moveToCompleted('', token, false);
     } catch {
       // Redis has lost it, or another worker has taken it over: its steps' streams are what counts.
@@ -100,6 +110,7 @@ export async function takeJobs(
   const markers = queues.map((name) => `${KEYS.queues}:${name}:marker`);
   const loop = async (): Promise<void> => {
     while (!stopped) {
+      await recovered;
       try {
         if (running.size >= slots) await Promise.race(running);
         else if (!(await takeOne()) && !stopped) await waiting.bzpopmin(...markers, LOOK_S);
@@ -113,6 +124,7 @@ export async function takeJobs(
   return {
     async stop() {
       stopped = true;
+      stopping.abort();
       waiting.disconnect();
       // Redis may be away, and answer nothing.
       await within(LAST_WORDS_MS, looping);

@@ -219,6 +219,26 @@ services:
     });
   });
 
+  test.each([
+    [
+      '1234567890123456789 12345678901234567890 0 -0',
+      '1234567890123456789 12345678901234567890 0 0',
+    ],
+    ['123456789012345678901 -9223372036854775809', '1.2345678901234568e+20 -9.223372036854776e+18'],
+    ['12e4567 7e10 1:30 1.2.3 0x _1', '12e4567 7e+10 1:30 1.2.3 0x _1'],
+    ['0123456 0123459 022 -010 0o17 0b11 0x1F 1_000 08', '42798 123459 18 -8 15 3 31 1000 8'],
+    ['3.10 1.0 .5 +5 1000000.5 0.00001 .inf', '3.1 1 0.5 5 1.0000005e+06 1e-05 +Inf'],
+    ['"022" !!str\t022', '022 022'],
+  ])(
+    'numbers are those of Go, an id keeps its digits, a commit may look like one: %s',
+    async (sources, texts) => {
+      const lines = sources.split(' ').map((source, at) => `  A${at}: ${source}`);
+      const fields = await build(['args:', ...lines].join('\n'));
+      const { args } = fields as { readonly args: Record<string, string> };
+      expect(Object.values(args).join(' ')).toBe(texts);
+    },
+  );
+
   test('an alias that stands for too much is refused', async () => {
     const levels = Array.from({ length: 9 }, (_, at) =>
       at === 0

@@ -29,7 +29,7 @@ function scanned(tree: Tree): ScannedDirectory {
   const subdirectories = new Map(
     children.flatMap(({ name, directory }) => (directory ? [[name, directory] as const] : [])),
   );
-  return { children, subdirectories } as unknown as ScannedDirectory;
+  return { children, names: Object.keys(tree), subdirectories } as unknown as ScannedDirectory;
 }
 
 const file = { kind: 'file', below: '' } as unknown as Selection;
@@ -106,7 +106,7 @@ describe('a directory over something else', () => {
   const check = (tree: Tree, path = '', below = '') =>
     refuseConflicts(
       [{ path: layer, opaque: new Set() }],
-      getStep('copy', 's1'),
+      getStep('copy', 's1', { inline: [], destination: '/' }),
       at(path, 'directory'),
       [{ ...directory(tree), below }],
     );
@@ -116,6 +116,42 @@ describe('a directory over something else', () => {
     expect(() => check({ file: { a: null } }, 'usr')).toThrow('/usr/file');
     expect(() => check({ file: {} }, '', 'usr')).toThrow('/usr/file');
     expect(() => check({ usr: { file: {} } })).toThrow('/usr/file');
+  });
+
+  test('a directory stays one', () => {
+    expect(() => check({ usr: null })).toThrow('COPY would put a file over /usr, which is a dir');
+    expect(() => check({ usr: { bin: null } })).toThrow('/usr/bin');
+    const stack = [{ path: layer, opaque: new Set<string>() }];
+    const one = { ...file, name: 'bin' };
+    const copy = (members: Partial<CopyStep>, destination: Destination, selections: Selection[]) =>
+      refuseConflicts(
+        stack,
+        getStep('copy', 's1', { inline: [], ...members }),
+        destination,
+        selections,
+      );
+    expect(() => copy({ destination: '/usr' }, at('usr', 'directory'), [one])).toThrow('/usr/bin');
+    const inline = [{ name: 'bin', content: '' }];
+    expect(() => copy({ destination: '/usr', inline }, at('usr', 'directory'), [])).toThrow(
+      '/usr/bin',
+    );
+  });
+
+  test('a file stays one where a directory would be made', () => {
+    const stack = [{ path: layer, opaque: new Set<string>() }];
+    const copy = (destination: string, selection: Selection) =>
+      refuseConflicts(
+        stack,
+        getStep('copy', 's1', { inline: [], destination }),
+        at('usr/file', 'other'),
+        [selection],
+      );
+    expect(() => copy('/usr/file', directory())).toThrow('a directory over /usr/file');
+    expect(() => copy('/usr/file/', { ...file, name: 'a' })).toThrow('a directory over /usr/file');
+    copy('/usr/file', { ...file, name: 'a' });
+    const link = getStep('copy', 's1', { inline: [], destination: '/usr/file', link: true });
+    refuseConflicts(stack, link, at('usr/file', 'missing'), [directory()]);
+    expect(() => check({}, '', 'bin/below')).toThrow('a directory over /bin');
   });
 
   test('directories merge, files replace, new names are free', () => {

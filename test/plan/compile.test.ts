@@ -1,6 +1,7 @@
 /** Dockerfile to DAG, without a store. */
 import { describe, expect, test } from '@jest/globals';
 import { parseDockerfile } from '../../src/dockerfile/parse-dockerfile.js';
+import { parseBuildContexts } from '../../src/engine/inputs/build-contexts.js';
 import { compile } from '../../src/plan/compile.js';
 import type { PlanOptions } from '../../src/plan/plan.js';
 import { DEFAULT_SHM_BYTES } from '../../src/plan/plan.js';
@@ -274,6 +275,69 @@ test("stages for Windows have Windows' shell and PATH", () => {
     platform: 'windows/amd64',
   });
   expect(mixed.steps.at(-1)).toMatchObject({ argv: ['/bin/sh', '-c', 'x'] });
+});
+
+describe('named contexts', () => {
+  const given = (contexts: Record<string, string>): Partial<PlanOptions> => ({
+    contexts: parseBuildContexts(contexts).contexts,
+  });
+  const sources = (lines: string[], contexts: Record<string, string>) =>
+    plan(lines, given(contexts)).steps.flatMap((step) =>
+      step.kind === 'copy' && step.from === undefined
+        ? [`files of ${step.context}`]
+        : step.kind === 'source'
+          ? [step.reference]
+          : [],
+    );
+
+  test.each([
+    ['alpine', 'alpine:latest'],
+    ['alpine:latest', 'alpine'],
+    ['docker.io/library/alpine', 'alpine:latest'],
+    ['alpine', 'index.docker.io/library/alpine'],
+    ['library/alpine:3', 'docker.io/alpine:3'],
+    ['host.example/a/b:latest', 'host.example/a/b'],
+  ])('%s is %s', (name, used) => {
+    expect(sources([`FROM ${used}`], { [name]: 'docker-image://other:1' })).toEqual(['other:1']);
+    const copied = sources(['FROM scratch', `COPY --from=${used} /x /`], { [name]: 'd' });
+    expect(copied).toHaveLength(2);
+    expect(copied[1]).toMatch(/^files of /);
+  });
+
+  test.each([
+    ['alpine:3', 'alpine'],
+    ['alpine', 'alpine:3'],
+    ['host.example/alpine', 'alpine'],
+    ['alpine', `alpine@sha256:${'0'.repeat(64)}`],
+    ['scratch', 'scratch'],
+  ])('%s is not %s', (name, used) => {
+    expect(sources([`FROM ${used}`], { [name]: 'docker-image://other:1' })).toEqual([used]);
+  });
+
+  const stages = ['FROM nowhere AS Lib', 'RUN never', 'FROM scratch'];
+
+  test.each(['Lib', 'lib', '0'])(
+    'one of the name of a stage takes its place for --from=%s',
+    (from) => {
+      const lines = [...stages, `COPY --from=${from} /x /`];
+      expect(sources(lines, { lib: 'd' })).toContain('files of lib');
+      expect(sources(lines, { lib: 'd' })).not.toContain('nowhere');
+      expect(texts(lines, given({ lib: 'd' }))).not.toContain('RUN never');
+    },
+  );
+
+  test('a stage that is the target is what the context of its name holds', () => {
+    const target = { ...given({ lib: 'docker-image://other:1' }), target: 'lib' };
+    expect(texts(stages, target)).toEqual(['FROM nowhere AS Lib']);
+    expect(plan(stages, target).steps[0]).toMatchObject({ reference: 'other:1' });
+  });
+
+  test('--from=scratch is nothing, and no image of that name', () => {
+    expect(sources(['FROM image', 'RUN --mount=from=scratch,target=/x y'], {})).toEqual([
+      'image',
+      'scratch',
+    ]);
+  });
 });
 
 describe('what a program finds that is started after a step', () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DefinitionKey, TreeDigest } from '../../src/keys/digest.js';
 import type { SelectionInput, StepInputs } from '../../src/keys/inputs.js';
+import type { Json } from '../../src/util/canonical-json.js';
 import type { Difference } from '../../src/why/compare.js';
 import { compareInputs } from '../../src/why/compare.js';
 import type { Files } from '../support/memory-tree.js';
@@ -76,6 +77,19 @@ test('a parent more or less is a difference', () => {
   ]);
   expect(compared({}, { parents })).toEqual([
     { kind: 'parent', index: 1, before: 'b', after: undefined },
+  ]);
+});
+
+test('each resource is a difference of its own', () => {
+  const resources = (more: Json) => ({ operands: { resources: more } });
+  expect(
+    compared(
+      resources({ extraHosts: ['a'], shmSize: 1, noHosts: true }),
+      resources({ extraHosts: ['a'], shmSize: 2 }),
+    ),
+  ).toEqual([
+    { kind: 'operand', name: 'resources shmSize', before: 2, after: 1 },
+    { kind: 'operand', name: 'resources noHosts', before: undefined, after: true },
   ]);
 });
 

@@ -73,6 +73,14 @@ describe('differences', () => {
       'script changed from nothing to "a"',
       { kind: 'operand', name: 'script', before: null, after: 'a' },
     ],
+    [
+      '--shm-size changed from 1 to 2',
+      { kind: 'operand', name: 'resources shmSize', before: 1, after: 2 },
+    ],
+    [
+      '--ulimit changed',
+      { kind: 'operand', name: 'resources ulimits', before: [], after: [{ resource: 7, soft: 1 }] },
+    ],
     ['a b was added, c was removed', { kind: 'sources', added: ['a', 'b'], removed: ['c'] }],
     ['c was removed', { kind: 'sources', added: [], removed: ['c'] }],
     [

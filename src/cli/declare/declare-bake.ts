@@ -84,24 +84,49 @@ export function addBake(program: Command, setExitCode: SetExitCode): void {
     });
 }
 
-/** wiac compose build */
-export function addCompose(program: Command, setExitCode: SetExitCode): void {
-  const compose = program.command('compose').summary('build the services of a compose file');
-  commonOptions(compose.command('build'))
-    .summary('build the services of compose files, all at once')
-    .description(
-      'Builds the services of compose.yaml that have a build section, as wiac bake builds targets. An image without a name of its own is called PROJECT-SERVICE.',
-    )
-    .argument('[services...]', 'only these')
+/** What docker compose takes before the name of the command, and wiac behind it as well. */
+interface ProjectOptions {
+  readonly file?: readonly string[];
+  readonly projectName?: string;
+  readonly profile: readonly string[];
+}
+
+function projectOptions(command: Command): Command {
+  return command
     .option(
       '-f, --file <file>',
       'a compose file (default: compose.yaml, here or in a directory above, and its override)',
       collect,
     )
     .option('-p, --project-name <name>', 'name of the project')
-    .option('--profile <name>', 'services of this profile too', collect, [])
+    .option('--profile <name>', 'services of this profile too', collect, []);
+}
+
+/** Both, in the order in which they were given. */
+function mergeProject(before: ProjectOptions, behind: ProjectOptions): ProjectOptions {
+  const file = [...(before.file ?? []), ...(behind.file ?? [])];
+  return {
+    ...before,
+    ...behind,
+    ...(file.length === 0 ? {} : { file }),
+    profile: [...before.profile, ...behind.profile],
+  };
+}
+
+/** wiac compose build */
+export function addCompose(program: Command, setExitCode: SetExitCode): void {
+  const compose = projectOptions(program.command('compose')).summary(
+    'build the services of a compose file',
+  );
+  projectOptions(commonOptions(compose.command('build')))
+    .summary('build the services of compose files, all at once')
+    .description(
+      'Builds the services of compose.yaml that have a build section, as wiac bake builds targets. An image without a name of its own is called PROJECT-SERVICE.',
+    )
+    .argument('[services...]', 'only these')
     .option('--build-arg <name=value>', 'build argument for every service', collect, [])
     .action(async (services: readonly string[], options) => {
-      await (await import('../compose-command.js')).composeBuild(services, options, setExitCode);
+      const given = { ...options, ...mergeProject(compose.opts<ProjectOptions>(), options) };
+      await (await import('../compose-command.js')).composeBuild(services, given, setExitCode);
     });
 }

@@ -23,8 +23,9 @@ import {
 import { getDiffId } from '../../store/layers/remote-layers.js';
 import type { InlineCache, LayerId, StepRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
+import type { LayerReading } from '../build-session.js';
 import { MissingLayersError } from '../images/needed-layers.js';
-import type { BlobSession, LayerBlob } from '../layer-blob.js';
+import type { LayerBlob } from '../layer-blob.js';
 import { blobFor } from '../layer-blob.js';
 import type { StepState } from '../lookup.js';
 import { runContentKey } from '../lookup.js';
@@ -32,7 +33,7 @@ import { planMounts } from '../mounts/plan-mounts.js';
 import { unmetered } from '../transfers.js';
 
 /** What giving away needs of a build. */
-export type ExportSession = BlobSession;
+export type ExportSession = LayerReading;
 
 /** A list with the layers that go with it. */
 export interface OutgoingCache {
@@ -64,11 +65,11 @@ function layerTable(
       const blob = blobs.get(id);
       const diffId = blob?.diffId ?? diffIds.get(id) ?? getDiffId(store, id);
       if (known !== undefined || diffId === undefined) return known;
-      const digest = (findLayer(store, id) ?? findRemoteLayer(store, id))?.digest;
+      const layerDigest = (findLayer(store, id) ?? findRemoteLayer(store, id))?.digest;
       places.set(id, rows.length);
       rows.push({
         diffId: diffId as Digest,
-        ...(digest === undefined ? {} : { digest }),
+        ...(layerDigest === undefined ? {} : { layerDigest }),
         ...(blob?.newest === undefined ? {} : { newest: blob.newest }),
         ...(blob === undefined ? {} : { blob: blob.listed }),
       });

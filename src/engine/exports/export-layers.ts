@@ -17,7 +17,7 @@ import { findBlob, makeBlob } from '../../store/blobs/blobs.js';
 import { createGrowingFile } from '../../store/blobs/growing-file.js';
 import { getOpaque } from '../../store/layers/layer-marks.js';
 import type { BlobRecord, LayerId } from '../../store/records.js';
-import type { Store } from '../../store/store.js';
+import { asStoreError, type Store } from '../../store/store.js';
 import { semaphore } from '../../util/semaphore.js';
 import type { Elsewhere } from '../images/elsewhere.js';
 
@@ -93,8 +93,9 @@ function makeAndSend(
       const opaque = await getOpaque(store, id);
       return await makeBlob(store, id, opaque, form, { path, file }, options);
     } catch (error) {
-      file.end(error);
-      throw error;
+      const typed = asStoreError(store.paths.root, error);
+      file.end(typed);
+      throw typed;
     }
   };
   const blob = make();
@@ -187,8 +188,15 @@ export async function exportLayers(
     sent.catch(() => {});
     return { descriptor, record, sent };
   };
+  // A step that makes the same again has the same layer: its blob is made once, in one file.
+  const once = new Map<LayerId, Promise<ExportedLayer>>();
+  const putOnce = (id: LayerId): Promise<ExportedLayer> => {
+    const layer = once.get(id) ?? put(id);
+    once.set(id, layer);
+    return layer;
+  };
   try {
-    return await Promise.all(layers.map(put));
+    return await Promise.all(layers.map(putOnce));
   } finally {
     threads.close();
   }

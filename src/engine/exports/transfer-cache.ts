@@ -71,9 +71,9 @@ export async function importCache(
 ): Promise<Imported> {
   const { store } = session;
   const madeBy = makers(list.entries);
-  const ids = list.layers.map(({ diffId, digest }, place): LayerId => {
+  const ids = list.layers.map(({ diffId, layerDigest }, place): LayerId => {
     const key = madeBy.get(place)?.key;
-    return layerOfDiffId(store, diffId, { digest, key });
+    return layerOfDiffId(store, diffId, { digest: layerDigest, key });
   });
   const places = new Map(list.layers.map(({ diffId }, place) => [diffId as string, place]));
   let fetched = 0;

@@ -1,9 +1,10 @@
 /** --build-context: other contexts, images and stages under a name. */
 
+import { contextName } from '../../plan/context-name.js';
 import type { NamedContext } from '../../plan/plan.js';
 import { UsageError } from '../../util/errors.js';
 
-/** Named contexts for the plan, and where the files of those are that hold files. */
+/** Named contexts for the plan, by contextName, and where the files of those are that hold files. */
 export interface BuildContexts {
   readonly contexts: ReadonlyMap<string, NamedContext>;
   readonly sources: ReadonlyMap<string, string>;
@@ -28,8 +29,10 @@ export function parseBuildContexts(given: Readonly<Record<string, string>>): Bui
   const sources = new Map<string, string>();
   for (const [name, value] of Object.entries(given)) {
     const context = parseValue(name, value);
-    contexts.set(name, context);
-    if (context.kind === 'directory') sources.set(name, value);
+    const key = contextName(name);
+    contexts.set(key, context);
+    if (context.kind === 'directory') sources.set(key, value);
+    else sources.delete(key);
   }
   return { contexts, sources };
 }

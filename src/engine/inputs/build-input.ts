@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { basename, isAbsolute, join, posix } from 'node:path';
 import type { Readable } from 'node:stream';
-import { text as readAll } from 'node:stream/consumers';
+import { buffer as readAll } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import type { Dockerfile } from '../../dockerfile/ast.js';
 import { parseDockerfile } from '../../dockerfile/parse-dockerfile.js';
@@ -33,8 +33,10 @@ import { withFirstImage } from '../../plan/stages.js';
 import type { ContextSource } from '../../sources/context-source.js';
 import { contextSource, remoteAddress } from '../../sources/context-source.js';
 import type { Fetched, FetchedSource } from '../../sources/fetch-context.js';
+import { fromBytes, shownText } from '../../util/byte-string.js';
 import { ContextError, UsageError } from '../../util/errors.js';
 import { withoutCredentials } from '../../util/redact.js';
+import { statNamed } from '../../util/stat-named.js';
 import type { Meter } from '../transfers.js';
 import type { LockPlace } from './lock-place.js';
 import { getLockPlace } from './lock-place.js';
@@ -89,8 +91,18 @@ export interface BuildInput {
 
 const INPUT = 'standard input';
 
+/** What is at the path of a context. Where this user may not look, contextRoot says so. */
+function statContext(path: string): ReturnType<typeof statNamed> {
+  try {
+    return statNamed(path);
+  } catch (error) {
+    if (error instanceof UsageError) return undefined;
+    throw error;
+  }
+}
+
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statContext(path)?.isDirectory() ?? false;
 }
 
 /** The address of a named context; undefined when it is of this machine. @throws UsageError */
@@ -103,7 +115,7 @@ export function remoteContext(value: string): Remote | undefined {
 export function isElsewhere(contextPath: string, file: string | undefined): boolean {
   const source = contextSource(contextPath, isDirectory);
   const isWeb = file !== undefined && /^https?:\/\//i.test(file);
-  const stats = source.kind === 'path' && statSync(source.path, { throwIfNoEntry: false });
+  const stats = source.kind === 'path' && statContext(source.path);
   return source.kind !== 'path' || isWeb || (stats && !stats.isDirectory()) === true;
 }
 
@@ -130,7 +142,7 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => Reada
     signal: AbortSignal,
   ): Promise<Fetched | undefined> => {
     const { path } = source.kind === 'path' ? source : { path: '' };
-    const stats = source.kind === 'path' ? statSync(path, { throwIfNoEntry: false }) : undefined;
+    const stats = source.kind === 'path' ? statContext(path) : undefined;
     // Neither a file nor a pipe (`<(tar c .)`): a directory, or nothing, which is told elsewhere.
     if (source.kind === 'path' && !stats?.isFile() && !stats?.isFIFO()) return undefined;
     const input = source.kind === 'input' ? takeInput(what) : undefined;
@@ -158,6 +170,7 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => Reada
 /** The text of a Dockerfile, and where it is. */
 interface Found {
   readonly place: DockerfilePlace;
+  /** As fromBytes gives it. */
   readonly text: string;
   /** As messages have it. */
   readonly title: string;
@@ -184,7 +197,7 @@ async function readPipe(path: string, signal: AbortSignal): Promise<string> {
       const count = readNow(fd, piece);
       // A pipe that has no bytes yet looks like one that is closed.
       if (count === 0 && (bytes > 0 || performance.now() > until))
-        return Buffer.concat(pieces).toString('utf8');
+        return fromBytes(Buffer.concat(pieces));
       if (count > 0) pieces.push(Buffer.from(piece.subarray(0, count)));
       else await setTimeout(LOOK_MS, undefined, { signal });
       bytes += Math.max(0, count);
@@ -213,7 +226,7 @@ async function readLocal(path: string, isNamed: boolean, signal: AbortSignal): P
   const place: DockerfilePlace = { kind: 'local', path };
   try {
     const stats = statSync(path);
-    if (stats.isFile()) return { place, text: readFileSync(path, 'utf8'), title: path };
+    if (stats.isFile()) return { place, text: fromBytes(readFileSync(path)), title: path };
     if (!isNamed || stats.isDirectory()) throw new Error('it is no file');
     return { place, text: await readPipe(path, signal), title: path };
   } catch (error) {
@@ -315,7 +328,7 @@ export async function openInput(
     if (input) {
       return {
         place: { kind: 'input' },
-        text: await readAll(input),
+        text: fromBytes(await readAll(input)),
         title: `Dockerfile (${INPUT})`,
       };
     }
@@ -339,7 +352,7 @@ export async function openInput(
   const dockerfile = parseDockerfile(text, title);
   return {
     dockerfile: firstImage === undefined ? dockerfile : withFirstImage(dockerfile, firstImage),
-    text,
+    text: shownText(text),
     name: withoutCredentials(file ?? 'Dockerfile'),
     ignores: (name) => ignore().ignores(name),
     openContext: () =>

@@ -16,6 +16,7 @@ import { imageDigests } from './image-digests.js';
 const PROBLEMS = {
   outside: 'it is a link that leads out of its directory',
   'no file': 'it is no file',
+  'not UTF-8': 'it is not UTF-8',
   'too large': `it is larger than ${MAX_LOCK_BYTES >> 20} MiB`,
 };
 

@@ -10,6 +10,7 @@ import type { Store } from '../../store/store.js';
 import type { PlanImages } from '../images/plan-images.js';
 import type { LockRequest } from './find-inputs.js';
 import { imageDigests } from './image-digests.js';
+import { pushedDigests } from './pushed-image.js';
 
 /** Where downloads go for as long as they are needed, and who stops them. */
 export interface ResolveSession {
@@ -55,7 +56,9 @@ export async function resolveInput(
   const { asked, identity, usedBy } = input;
   if ('remote' in asked) return resolveRemote(session, input, asked.remote);
   const image = images.get(asked);
-  const digests = image && !isContainersStorage(asked.reference) ? imageDigests(image) : undefined;
-  if (!digests || identity.kind !== 'image') return undefined;
+  if (!image || isContainersStorage(asked.reference) || identity.kind !== 'image') return undefined;
+  const { store, request } = session;
+  const digests = imageDigests(image) ?? (await pushedDigests(store, asked, image, request));
+  if (!digests) return undefined;
   return { ...identity, ...digests, usedBy };
 }

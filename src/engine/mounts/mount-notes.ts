@@ -10,6 +10,7 @@ import type { Pack, Snapshot, SnapshotEntry } from '../../shared-cache/mounts/sn
 import { readNotesFile, writeNotesFile } from '../../store/pins/notes-file.js';
 import type { Store } from '../../store/store.js';
 import type { ByteString } from '../../util/byte-string.js';
+import { clockStep } from '../../util/clock-step.js';
 import type { RowTable } from './row-table.js';
 import { DIGEST_BYTES, FIELDS } from './row-table.js';
 
@@ -55,25 +56,25 @@ interface Header {
 }
 
 /**
- * A file that was changed so shortly before it was looked at may have been changed again without
- * another time of change (git: "racily clean"). ms.
- */
-const RACY_MS = 50;
-
-/**
  * Who writes through a mapping (mmap(2)) changes the time with the first write to a page, and again only when the
  * page has gone to the disk, which takes half a minute by default. ms.
  */
 const MAPPED_MS = 120_000;
 
 /**
- * What was changed before is worth noting: it will have another time of change when it is changed again.
+ * What was changed before is worth noting, if isSettled agrees: it will have another time of change when it is changed
+ * again.
  * @param seenAt when it was looked at: ms since the epoch
  * @param isInUse other processes may be writing to it
  * @returns ms since the epoch
  */
 export function settledTime(seenAt: number, isInUse = false): number {
-  return seenAt - (isInUse ? MAPPED_MS : RACY_MS);
+  return seenAt - (isInUse ? MAPPED_MS : 0);
+}
+
+/** Was a file changed so long before that another change has another time? @param settledAt see settledTime */
+export function isSettled(ctimeMs: number, settledAt: number): boolean {
+  return ctimeMs < settledAt - clockStep(ctimeMs);
 }
 
 /** Before all else: the sum of what follows, and the bytes of the header. */

@@ -9,7 +9,7 @@ import type { MountSelection } from '../../shared-cache/spec.js';
 import type { Store } from '../../store/store.js';
 import type { DirectoryRows } from './list-parts.js';
 import { makeList } from './list-parts.js';
-import { entryFinder, settledTime, writeNotes } from './mount-notes.js';
+import { entryFinder, isSettled, settledTime, writeNotes } from './mount-notes.js';
 import { readSnapshot, selects } from './read-snapshot.js';
 import { checkSize, restoreSnapshot } from './restore-snapshot.js';
 import { directoryRows } from './take-rows.js';
@@ -44,7 +44,7 @@ async function note(
     const taken = group.entries().map((entry) => {
       const row = entries[find(entry.path)];
       const isFile = entry.type === 'file' && row?.type === 'file';
-      const file = isFile && entry.ctimeMs < settledAt ? entry : undefined;
+      const file = isFile && isSettled(entry.ctimeMs, settledAt) ? entry : undefined;
       return row && { row, file, isAsFound: true };
     });
     rows.push(directoryRows(group, taken, settledAt));

@@ -12,6 +12,7 @@ import type { SnapshotEntry, SnapshotFile } from '../../shared-cache/mounts/snap
 import type { ByteString } from '../../util/byte-string.js';
 import type { ContentReader } from './content-reader.js';
 import type { DirectoryRows } from './list-parts.js';
+import { isSettled } from './mount-notes.js';
 import type { NotedFile } from './row-table.js';
 
 /** Something in a mount, and the row that it had in the last snapshot if it has not changed since. */
@@ -78,7 +79,7 @@ async function takeFile(
       unchanged.used === used && place?.pack === known.pack && place.offset === known.offset;
     const { ino, ctimeMs } = found;
     const row = isSame ? unchanged : { ...unchanged, used, place: known };
-    const file = ctimeMs < settledAt ? { ino, ctimeMs } : undefined;
+    const file = isSettled(ctimeMs, settledAt) ? { ino, ctimeMs } : undefined;
     return { row, file, isAsFound: true };
   }
   const read = await reader.read(found);
@@ -87,7 +88,7 @@ async function takeFile(
   const { attributes, digest, ino, ctimeMs } = read;
   return {
     row: { type: 'file', path: found.path, ...attributes, used, digest, place: put },
-    file: ctimeMs < settledAt ? { ino, ctimeMs } : undefined,
+    file: isSettled(ctimeMs, settledAt) ? { ino, ctimeMs } : undefined,
     isAsFound: ino === found.ino && ctimeMs === found.ctimeMs,
   };
 }
@@ -141,7 +142,7 @@ function seenOf(
 ): string | null {
   // There may have been no room for some of its files.
   const isWhole = rows.length === count && rows.every((taken) => taken?.isAsFound);
-  return isWhole && changedMs < settledAt ? (seen ?? null) : null;
+  return isWhole && isSettled(changedMs, settledAt) ? (seen ?? null) : null;
 }
 
 /** The rows of a directory, for the list. @param taken of all that is in it @param settledAt as in SurveyedMount */
