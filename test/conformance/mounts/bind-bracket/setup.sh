@@ -1,0 +1,1 @@
+mkdir x '[x]'; echo pattern > x/f; echo name > '[x]/f'
