@@ -1,9 +1,12 @@
 /** ADD of git repositories: what a URL can say, and servers and formats of every kind. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { describeLayers } from '../support/tree.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
-import { context, machine } from '../support/wiac.js';
+import { context } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let server: WebServer | undefined;
 afterEach(() => server?.stop());

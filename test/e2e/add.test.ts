@@ -1,13 +1,16 @@
 /** ADD: archives, URLs, git repositories; named build contexts. */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Server } from 'node:http';
+import type { OutgoingHttpHeaders, Server } from 'node:http';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { describeLayers } from '../support/tree.js';
-import { context, machine, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 async function paths(lowerdirs: string): Promise<string[]> {
   const tree = await describeLayers(lowerdirs);
@@ -167,6 +170,41 @@ describe('URLs', () => {
     const { exitCode, stderr } = await wiac(['build', root]);
     expect(exitCode).toBe(4);
     expect(stderr).toContain(`has the digest sha256:${digest}`);
+  });
+
+  /** Two files, one after the other, and what a server says of both. @returns what a build got of each */
+  async function serveInTurn(before: OutgoingHttpHeaders, after: OutgoingHttpHeaders) {
+    let [text, headers] = ['first', before];
+    server = createServer((request, response) => {
+      const since = Date.parse(request.headers['if-modified-since'] ?? '');
+      const isSame =
+        request.headers['if-none-match'] === (headers.etag ?? '') ||
+        Date.parse(String(headers['last-modified'])) <= since;
+      if (isSame) response.writeHead(304).end();
+      else response.writeHead(200, headers).end(text);
+    });
+    await new Promise<void>((resume) => server?.listen(0, '127.0.0.1', resume));
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : '';
+    const { build } = machine();
+    const root = context({ Dockerfile: `FROM scratch\nADD http://127.0.0.1:${port}/f /f\n` });
+    const got = async () => readFileSync(join((await build(root)).lowerdirs, 'f'), 'utf8');
+    const first = await got();
+    [text, headers] = ['other', after];
+    return [first, await got()];
+  }
+
+  const LONG_AGO = 'Sat, 01 Jan 2000 00:00:00 GMT';
+  const NOW = 'Sat, 01 Jan 2000 00:00:01 GMT';
+  test.each<[string, OutgoingHttpHeaders, OutgoingHttpHeaders]>([
+    ['that an older one has replaced', { 'last-modified': NOW }, { 'last-modified': LONG_AGO }],
+    [
+      'that is changed within one second, of which its tag is made',
+      { date: NOW, 'last-modified': NOW, etag: '"5-1"' },
+      { date: NOW, 'last-modified': NOW, etag: '"5-1"' },
+    ],
+  ])('a file %s is sent again', async (_, before, after) => {
+    expect(await serveInTurn(before, after)).toEqual(['first', 'other']);
   });
 
   /** Says another text to each request, and that nothing changed to who asks for that. */

@@ -111,6 +111,41 @@ describe('layers made by hand', () => {
     expect(readdirSync(join(cwd, 'work'))).toEqual(['mine']);
   });
 
+  test('mistakes are told in its own words, and cost nothing', async () => {
+    const { wiac } = machine();
+    const cwd = tempDir();
+    const told = async (...words: string[]) => {
+      const { exitCode, stderr } = await wiac(words, { cwd });
+      return `${exitCode} ${stderr}`;
+    };
+    await wiac(['copy', './a', '/bin/busybox', '/bin/sh'], { cwd });
+    const sh = ['/bin/sh', '-c', 'true'];
+    // The layer itself is to be written to.
+    expect(await told('run', './a/diff', './a', ...sh)).toMatch(/^125 .* where the program writes/);
+    expect(await told('run', './a/diff/bin:./a/diff', './a', ...sh)).toContain('writes');
+    expect(readdirSync(join(cwd, 'a'))).toEqual(['diff']);
+    // A program that has become the directory, and a layer in what is copied.
+    expect(await told('copy', './b', '/etc/passwd', '/bin')).toMatch(/^0 /);
+    expect(await told('copy', './b', '/bin/busybox', '/bin/')).toMatch(/^4 (.|\n)*slash: \/bin\//);
+    expect(await told('copy', './b', '.', '/x')).toMatch(/^4 .*the layer is in it/);
+    expect(readdirSync(join(cwd, 'b/diff'))).toEqual(['bin']);
+    // More directories than the name of an image has bytes.
+    const many = `a/diff:${'a/diff/bin:'.repeat(500)}x`;
+    expect(await told('run', many, './c', ...sh)).toMatch(/^125 .*there is no image/);
+  });
+
+  test('what is mounted in a lower directory is neither shown nor looked at', async () => {
+    const { root } = machine();
+    const cwd = tempDir();
+    const script = `mkdir -p a/diff/p && "$1" copy a /bin/busybox /bin/sh && mount -t proc proc a/diff/p &&
+      "$1" run ./a/diff ./c /bin/sh -c 'echo /p/*'`;
+    const ran = await execa('unshare', ['-m', 'sh', '-c', script, 'sh', WIAC], {
+      cwd,
+      env: { WIAC_ROOT: root },
+    });
+    expect(ran.stdout).toBe('/p/*');
+  });
+
   test('two programs run in one container layer at a time, and one that is killed leaves nothing', async () => {
     const { wiac, root } = machine();
     const cwd = tempDir();

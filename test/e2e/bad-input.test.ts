@@ -5,15 +5,10 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { parseOutput } from '../../src/engine/exports/output-spec.js';
 import { ordinaryUser, wiacAs } from '../support/rootless.js';
-import {
-  context,
-  dockerfile,
-  machine,
-  mountsBelow,
-  ranSteps,
-  tempDir,
-  WIAC,
-} from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, mountsBelow, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 async function failed(text: string, files: Record<string, string> = {}, ...flags: string[]) {
   const root = context({ Dockerfile: text, ...files });
@@ -144,6 +139,50 @@ describe('exit code 4: the build context', () => {
     const { wiac } = machine();
     expect(await wiac(['build', '/nonexistent'])).toMatchObject({ exitCode: 4 });
     expect((await wiac(['build', tempDir()])).stderr).toContain('there is no Dockerfile');
+  });
+});
+
+describe('paths where nothing can be, and where this user may not look', () => {
+  const commands = (path: string, base: string): [string[], number][] => [
+    [['build', path], 4],
+    [['build', '--build-context', `x=${path}`, base], 4],
+    [['build', '-v', `${path}:/x`, base], 2],
+    [['build', '--secret', `id=x,src=${path}`, base], 2],
+    [['build', '--ssh', `x=${path}`, base], 2],
+    [['run', path, './c', 'x'], 125],
+    [['run', '/usr', path, 'x'], 125],
+    [['run', '-v', `${path}:/x`, 'app', 'x'], 125],
+    [['run', '--mount', `type=bind,src=${path},dst=/x`, 'app', 'x'], 125],
+    [['run', '--device', path, 'app', 'x'], 125],
+  ];
+  const check = async (path: string, run: (args: string[]) => ReturnType<typeof wiacAs>) => {
+    const base = context({ Dockerfile: 'FROM scratch\nCOPY bin /\nCOPY --from=x . /x/\n' });
+    for (const parent of [base, join(base, '..')]) chmodSync(parent, 0o755);
+    for (const [words, code] of commands(path, base)) {
+      const { exitCode, stderr } = await run(words);
+      expect(stderr).not.toContain('internal error');
+      expect([words[0], words[1], exitCode]).toEqual([words[0], words[1], code]);
+    }
+  };
+
+  test('below a file, links in a circle, a name that is too long', async () => {
+    const directory = tempDir();
+    symlinkSync('loop', join(directory, 'loop'));
+    const run = (words: string[]) => machine().wiac(words, { cwd: directory });
+    await check('/etc/passwd/x', run as never);
+    for (const path of [join(directory, 'loop'), `/${'b'.repeat(300)}`]) {
+      expect(await run(['build', path])).toMatchObject({ exitCode: 4 });
+      expect(await run(['copy', './layer', path, '/x'])).toMatchObject({ exitCode: 4 });
+    }
+  });
+
+  test('a directory of another user', async () => {
+    const { command, env, home } = ordinaryUser();
+    const user = { command, env, root: join(home, 'store'), tmp: join(home, 'tmp') };
+    const closed = tempDir();
+    mkdirSync(join(closed, 'x'));
+    chmodSync(closed, 0o700);
+    await check(join(closed, 'x'), (words) => wiacAs(user, words));
   });
 });
 

@@ -3,9 +3,12 @@ import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync } from '
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import { repository, serveFiles } from '../support/web-server.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
-import { context, machine, processesWith, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+import { context, processesWith, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const SHARED = ['FROM scratch', 'COPY bin /bin', 'RUN echo "ran-$((40 + 2))" > /shared'];
 
@@ -353,14 +356,22 @@ test('.env says what the project is called, which files it has and which profile
       'services: { tool: { build: ., profiles: [more] }, no: { build: ., profiles: [less] } }',
     'sub/x': '',
   });
-  const tags = async (env: Record<string, string>, ...args: string[]) => {
-    const { stdout } = await wiac(['compose', 'build', '--print', ...args], { cwd, env });
+  const tagsOf = async (env: Record<string, string>, ...words: string[]) => {
+    const { stdout } = await wiac(['compose', ...words], { cwd, env });
     const { target } = JSON.parse(stdout);
     return Object.values(target as Record<string, { tags: string[] }>).flatMap((each) => each.tags);
   };
+  const tags = (env: Record<string, string>, ...args: string[]) =>
+    tagsOf(env, 'build', '--print', ...args);
   expect(await tags({})).toEqual(['named-app', 'named-tool']);
   expect(await tags({ COMPOSE_PROFILES: '', COMPOSE_PROJECT_NAME: 'own' })).toEqual(['own-app']);
   expect(await tags({ COMPOSE_FILE: 'a.yaml' }, '-p', 'given')).toEqual(['given-app']);
+  // As docker compose has them.
+  const before = ['-f', 'b.yaml', '-p', 'given', '--profile=less', 'build'];
+  expect(await tagsOf({ COMPOSE_PROFILES: '' }, ...before, '-f', 'a.yaml', '--print')).toEqual([
+    'given-app',
+    'given-no',
+  ]);
 });
 
 test.each(['app.output', '*.cache-to', 'app.contexts.x', 'app.secrets'])(

@@ -2,7 +2,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, getOutput, ranSteps, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 describe('RUN', () => {
   test('shell form, exec form, SHELL, ENV, ARG, WORKDIR', async () => {
@@ -92,6 +95,24 @@ RUN --mount=type=secret,id=s cat /run/secrets/s
     expect(
       getOutput((await build(root, `--secret=id=s,src=${join(root, 'secret')}`)).events),
     ).toContain('changed');
+  });
+
+  test('a mounted name with brackets is no pattern: it shows that directory, and changes in it count', async () => {
+    const root = context({
+      Dockerfile: `FROM scratch AS files
+COPY . /app/
+FROM scratch
+COPY bin /bin
+RUN --mount=type=bind,source=[id],target=/m cat /m/file
+RUN --mount=type=bind,from=files,source=/app/[id],target=/m cat /m/file
+`,
+      '[id]/file': 'one',
+      'i/file': 'another',
+    });
+    const { build } = machine();
+    expect(getOutput((await build(root, '--jobs=1')).events)).toEqual(['one', 'one']);
+    writeFileSync(join(root, '[id]/file'), 'two');
+    expect(getOutput((await build(root, '--jobs=1')).events)).toEqual(['two', 'two']);
   });
 
   test('here-documents: one script, several in a command, a script with its own interpreter', async () => {
@@ -342,7 +363,7 @@ describe('options', () => {
   test('a store is made where WIAC_ROOT says, with its version', async () => {
     const { build, root } = machine();
     await build(context({ Dockerfile: dockerfile() }));
-    expect(readFileSync(join(root, 'format-version'), 'utf8')).toBe('5\n');
+    expect(readFileSync(join(root, 'format-version'), 'utf8')).toBe('6\n');
     expect(existsSync(join(root, 'index/data.mdb'))).toBe(true);
     expect(readdirSync(join(root, 'tmp'))).toEqual([]);
   });

@@ -1,9 +1,18 @@
 /** Names, and targets of links, that are not UTF-8: a program may leave any bytes. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
-import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { describe, expect, test } from '@jest/globals';
+import { fetchedIgnore } from '../../src/fs/scan/local-context.js';
+import { ordinaryUser } from '../support/rootless.js';
+import { context, dockerfile, machine, ranSteps, tempDir, WIAC } from '../support/wiac.js';
 
 const bytes = (octal: string) => `"$(printf '${octal}')"`;
 
@@ -98,6 +107,19 @@ test('a wildcard finds names that begin with a line feed, or have what a pattern
   expect(readdirSync(join(lowerdirs, 't')).sort()).toEqual([...names].sort());
 });
 
+test('.dockerignore leaves out the file that it names, and no other one', async () => {
+  const root = context({ Dockerfile: 'FROM scratch\nCOPY t /\n', 't/a\uFFFD': '' });
+  spawnSync('sh', ['-c', `for last in 376 377; do : >"t/a$(printf "\\\\$last")"; done`], {
+    cwd: root,
+  });
+  writeFileSync(join(root, '.dockerignore'), 't/aÿ\n', 'latin1');
+  const { lowerdirs } = await machine().build(root);
+  expect(readdirSync(lowerdirs, 'latin1').sort()).toEqual(['aï¿½', 'aþ']);
+  const fetched = fetchedIgnore(root, { kind: 'context', path: 'Dockerfile' });
+  const names = ['t/a\u{10FFFF}', 't/a\u{10FFFE}', 't/a\uFFFD'];
+  expect(names.map((name) => fetched.ignores(name))).toEqual([true, false, false]);
+});
+
 test('attributes whose names are not ASCII are copied, and two of them are never the same', async () => {
   const root = context({ Dockerfile: 'FROM scratch\nCOPY t /\n', 't/f': '' });
   const file = join(root, 't/f');
@@ -114,4 +136,84 @@ test('attributes whose names are not ASCII are copied, and two of them are never
   expect(await noted()).toBe('user.þ');
   expect(note('\\376', '-x') || note('\\377', '-n')).toBe(0);
   expect(await noted()).toBe('user.ÿ');
+});
+
+describe('bytes in a Dockerfile that are not UTF-8', () => {
+  /** Two files whose names look the same where such bytes are replaced. */
+  function named(...lines: readonly string[]) {
+    const root = context({ 'a\uFFFD': 'another file\n' });
+    writeFileSync(
+      join(root, 'Dockerfile'),
+      Buffer.from(`FROM scratch\n${lines.join('\n')}\n`, 'latin1'),
+    );
+    return root;
+  }
+
+  test.each([
+    ['a name', ['COPY a\xff /got'], '2:7'],
+    ['a program', ['COPY bin /bin', 'RUN echo a && \\', '  echo caf\xe9'], '4:11'],
+    ['a here-document, where # is no comment', ['COPY <<E /x', '# caf\xe9', 'E'], '3:6'],
+  ])('are none of an instruction: %s', async (_, lines, place) => {
+    const root = named(...lines);
+    const { wiac } = machine();
+    const file = join(root, 'Dockerfile');
+    const input = readFileSync(file);
+    for (const options of [{}, { input }]) {
+      const from = 'input' in options ? '-' : file;
+      const { exitCode, stderr } = await wiac(['build', '-f', from, root], options);
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 3,
+        stderr: expect.stringContaining(`:${place}: there are bytes here that are not UTF-8`),
+      });
+    }
+  });
+
+  test('may be in comments', async () => {
+    const { build } = machine();
+    await build(named('# caf\xe9', 'COPY bin /bin', 'RUN echo a && \\', '# caf\xe9', '  echo b'));
+  });
+});
+
+test('bytes that are not UTF-8 are none of an argument, of a variable, or of a file of these', async () => {
+  const environment = { ...process.env, WIAC_ROOT: machine().root };
+  const root = context({ Dockerfile: dockerfile('ARG A', 'RUN echo $A > /a') });
+  const latin = (text: string) => Buffer.from(text, 'latin1');
+  const files = {
+    args: '# \u00e9\nA=caf\xe9\n',
+    'docker-bake.hcl': 'target "default" {\n  args = { A = "caf\xe9" }\n}\n',
+    'compose.yaml': 'services:\n  a:\n    build:\n      args: { A: caf\xe9 }\n',
+    '.env': 'A=caf\xe9\n',
+    'plain.yaml': 'services: { a: { build: . } }\n',
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(root, name), latin(text));
+  const run = (words: string) => {
+    const script = `exec "$0" "$1" ${words}`;
+    const options = { cwd: root, env: environment, encoding: 'utf8' } as const;
+    return spawnSync('sh', ['-c', script, process.execPath, WIAC], options);
+  };
+  for (const words of [
+    `build --build-arg A=${bytes('caf\\351')} .`,
+    'build --build-arg-file args .',
+    'bake --print -f docker-bake.hcl',
+    'bake --print -f compose.yaml',
+    'bake --print -f plain.yaml',
+    'run --env-file args . ./box /bin/true',
+  ])
+    expect([words, run(words).stderr]).toEqual([
+      words,
+      expect.stringContaining('there are bytes here that are not UTF-8'),
+    ]);
+  const user = ordinaryUser();
+  chmodSync(root, 0o755);
+  // Who is not root continues in a user namespace, in a process that gets the variables from this one.
+  for (const { command, env } of [{ command: [], env: environment }, user]) {
+    const build = `A=${bytes('caf\\351')} B=\uFFFD exec "$0" "$1" build --build-arg B --build-arg A .`;
+    const [program = '', ...words] = [...command, 'sh', '-c', build, process.execPath, WIAC];
+    const options = { cwd: root, env: { ...environment, ...env }, encoding: 'utf8' } as const;
+    expect(spawnSync(program, words, options).stderr).toContain(
+      'the variable A: there are bytes here that are not UTF-8',
+    );
+  }
+  // The character itself may be meant.
+  expect(run('build --check --build-arg A=\uFFFD .').status).toBe(0);
 });

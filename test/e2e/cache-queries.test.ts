@@ -4,8 +4,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, WIAC } from '../support/wiac.js';
+import { context, dockerfile, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Two builds that differ in one file: a common COPY bin, and a COPY src and a RUN each. */
 async function twoBuilds(): Promise<Machine> {

@@ -1,10 +1,13 @@
 /** Looking into the cache, and sharing it between processes. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, mountsBelow, ranSteps, WIAC } from '../support/wiac.js';
+import { context, dockerfile, mountsBelow, ranSteps, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 interface Entry {
   readonly key: string;
@@ -231,6 +234,33 @@ describe('what follows a removed entry', () => {
     const read = async (name: string, file: string) =>
       (await made.wiac(['run', name, '/bin/cat', file])).stdout;
     expect(await read('image', '/c')).toBe(await read('a', '/a'));
+  });
+
+  test('variables in another order: a step that is found shows what it would show', async () => {
+    const path = (env: string) =>
+      context({
+        Dockerfile: dockerfile(`ENV ${env}`, 'RUN ["busybox", "cp", "/proc/self/environ", "/e"]'),
+      });
+    const [warm, cold] = [machine(), machine()];
+    const shown = async ({ build }: Machine, env: string) =>
+      readFileSync(join((await build(path(env))).lowerdirs.split(':')[0] ?? '', 'e'), 'utf8');
+    await shown(warm, 'B=1 A=2');
+    expect(await shown(warm, 'A=2 B=1')).toBe(await shown(cold, 'A=2 B=1'));
+  });
+
+  test('a directory that is mounted has another mode: what reads it runs again', async () => {
+    const made = machine();
+    const lines = (mode: string) => {
+      const sh = dockerfile().replace('scratch', 'scratch AS sh').trimEnd();
+      const a = `FROM sh AS a\nRUN mkdir -m ${mode} /d`;
+      const b = 'FROM sh\nRUN --mount=from=a,source=d,target=/m stat -c %a /m > /b';
+      return [sh, a, b, ''].join('\n');
+    };
+    const path = context({ Dockerfile: lines('700') });
+    await made.build(path, '-t', 'image');
+    writeFileSync(join(path, 'Dockerfile'), lines('750'));
+    await made.build(path, '-t', 'image');
+    expect((await made.wiac(['run', 'image', '/bin/cat', '/b'])).stdout).toBe('750\n');
   });
 });
 

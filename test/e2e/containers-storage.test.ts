@@ -14,15 +14,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { buildahImage } from '../support/registry.js';
 import { describeLayers, describeTree } from '../support/tree.js';
-import {
-  context,
-  getOutput,
-  machine,
-  mountsBelow,
-  ranSteps,
-  tempDir,
-  WIAC,
-} from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, getOutput, mountsBelow, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const BASE = [
   'RUN mkdir -p /etc /d && touch /gone /d/hidden && echo text > /etc/f && chmod 4755 /bin/busybox',

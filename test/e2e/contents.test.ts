@@ -2,7 +2,10 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Registry, startRegistry } from '../support/registry.js';
-import { context, type Machine, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, type Machine, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let registry: Registry;
 beforeAll(async () => {

@@ -4,10 +4,13 @@ import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { getMachine, wiacAs } from '../support/rootless.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { WebServer } from '../support/web-server.js';
 import { repository, serveFiles } from '../support/web-server.js';
 import type { Machine, Result, RunOptions } from '../support/wiac.js';
-import { machine, tempDir, WIAC, writeTree } from '../support/wiac.js';
+import { tempDir, WIAC, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let server: WebServer | undefined;
 afterEach(() => server?.stop());

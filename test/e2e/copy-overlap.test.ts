@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -15,8 +16,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { describeLayers } from '../support/tree.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, tempDir, writeTree } from '../support/wiac.js';
+import { context, dockerfile, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** A context without a shell. */
 function files(lines: readonly string[], tree: Readonly<Record<string, string>>): string {
@@ -46,6 +50,39 @@ describe('two sources with a file of the same name: the later one wins', () => {
     const layer = await topLayer(machine(), root);
     expect(readFileSync(join(layer, 'd/f'), 'utf8')).toBe('short');
     expect(readdirSync(join(layer, 'd')).sort()).toEqual(['f', 'one']);
+  });
+
+  test('files that a wildcard finds for one name, whichever of them changes or goes', async () => {
+    const made = machine();
+    const root = files(['COPY f* /o'], { f1: '1', f2: '2', f3: '3' });
+    const shown = async () => readFileSync(join(await topLayer(made, root), 'o'), 'utf8');
+    expect(await shown()).toBe('3');
+    writeFileSync(join(root, 'f2'), 'changed');
+    expect(await shown()).toBe('3');
+    rmSync(join(root, 'f3'));
+    rmSync(join(root, 'f2'));
+    expect(await shown()).toBe('1');
+  });
+
+  test('directories that a wildcard no longer finds: what another one has now is copied', async () => {
+    const made = machine();
+    const root = files(['COPY --parents */f /o/', 'COPY --parents */d /o/'], {});
+    writeTree(root, { 'a/f': '1', 'b/f': '2', 'a/d/g': '3', 'b/d/g': '4' });
+    await made.build(root);
+    rmSync(join(root, 'a'), { recursive: true });
+    writeTree(root, { 'b/f': '1', 'b/d/g': '3' });
+    const [g = '', f = ''] = (await made.build(root)).lowerdirs.split(':');
+    expect(readFileSync(join(f, 'o/b/f'), 'utf8')).toBe('1');
+    expect(readFileSync(join(g, 'o/b/d/g'), 'utf8')).toBe('3');
+  });
+
+  test('a wildcard that finds a directory, and then a file that was in it', async () => {
+    const made = machine();
+    const root = files(['COPY [df] /o'], { 'd/f': 'x' });
+    await made.build(root);
+    rmSync(join(root, 'd'), { recursive: true });
+    writeTree(root, { f: 'x' });
+    expect(readFileSync(join(await topLayer(made, root), 'o'), 'utf8')).toBe('x');
   });
 
   test('files of the same size and time', async () => {
@@ -78,6 +115,25 @@ describe('two sources with a file of the same name: the later one wins', () => {
     expect(readFileSync(join(layer, 'd/f'), 'utf8')).toBe(expected);
     expect(readFileSync(join(former, 'd/f'), 'utf8')).toBe('b');
     expect(readFileSync(join(former, 'd/other'), 'utf8')).toBe('o');
+  });
+
+  test('a name of a file with two names is replaced: the step behind it sees which are one file', async () => {
+    const made = machine();
+    const root = context({
+      Dockerfile: dockerfile(
+        'COPY a b /d/',
+        'RUN [ /d/f -ef /d/h ] && echo one > /o || echo two > /o',
+      ),
+      'a/f': '1',
+      'b/f': '1',
+      'b/g': '2',
+    });
+    linkSync(join(root, 'a/f'), join(root, 'a/h'));
+    const shown = async () => readFileSync(join(await topLayer(made, root), 'o'), 'utf8');
+    expect(await shown()).toBe('two\n');
+    rmSync(join(root, 'b/f'));
+    expect(await shown()).toBe('one\n');
+    expect((await made.wiac(['cache', 'verify'])).exitCode).toBe(0);
   });
 
   test('what BuildKit refuses is refused with file and line: a file over a directory', async () => {
@@ -121,6 +177,19 @@ COPY --from=one /f /h
     const inodes = [join(f, 'f'), join(g, 'g'), join(h, 'h')].map((path) => lstatSync(path).ino);
     expect(new Set(inodes).size).toBe(3);
   });
+
+  test.each([1, 400])(
+    'names of one file that two COPY --from take are two files (%i files)',
+    async (count) => {
+      const names = Array.from({ length: count }, (_, at) => [`a/x/${at}`, String(at)]);
+      const lines = ['COPY . /', 'FROM scratch', 'COPY --from=0 /a /a', 'COPY --from=0 /b /b'];
+      const root = files(lines, { ...Object.fromEntries(names), 'b/x/g': 'y' });
+      linkSync(join(root, 'a/x/0'), join(root, 'b/x/0'));
+      const [b = '', a = ''] = (await machine().build(root)).lowerdirs.split(':');
+      expect(lstatSync(join(b, 'b/x/0')).ino).not.toBe(lstatSync(join(a, 'a/x/0')).ino);
+      expect(lstatSync(join(b, 'b/x/g')).nlink).toBe(2);
+    },
+  );
 
   test('a step that writes to a linked file leaves every layer as it was', async () => {
     const made = machine();

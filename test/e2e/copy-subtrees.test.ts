@@ -20,7 +20,10 @@ import type { Scanned } from '../../src/fs/scan/listing.js';
 import { listSingle, listTree } from '../../src/fs/scan/listing.js';
 import type { TreeDigest } from '../../src/keys/digest.js';
 import { describeTree } from '../support/tree.js';
-import { machine, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Enough for a request (src/fs/layer/place-subtrees.ts). */
 const DIRECTORIES = 6;

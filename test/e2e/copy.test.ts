@@ -3,7 +3,10 @@ import { chmodSync, linkSync, lstatSync, readFileSync, utimesSync, writeFileSync
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { describeBuildah, describeLayers } from '../support/tree.js';
-import { context, dockerfile, machine, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Builds a context of plain files, without a shell, and describes the result. */
 async function copied(lines: string[], files: Record<string, string>): Promise<string[]> {

@@ -6,6 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TreeDigest } from '../../src/keys/digest.js';
 import { getTables } from '../../src/store/index/tables.js';
 import { write } from '../../src/store/index/transaction.js';
+import { readNotesFile, writeNotesFile } from '../../src/store/pins/notes-file.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import type { Disk } from '../support/power-cut.js';
 import { emptyDisk } from '../support/power-cut.js';
@@ -86,8 +87,27 @@ describe('no space left', () => {
       const filler = fill(disk, 6_000_000);
       const target = `oci-layout://${join(tempDir(), 'layout')}:x`;
       await expectFull(disk, ['push', 'image', target]);
+      const archive = `type=oci,dest=${join(tempDir(), 'image.tar')}`;
+      await expectFull(disk, ['build', '-q', '-t', 'image', '-o', archive, root]);
+      const cache = `type=local,dest=${join(tempDir(), 'cache')},mode=max`;
+      await expectFull(disk, ['build', '-q', '--cache-to', cache, root]);
       rmSync(filler);
       expect((await disk.wiac(['push', 'image', target])).exitCode).toBe(0);
+    }));
+
+  test('for notes, which nothing depends on: no failure, and nothing is left', () =>
+    onDisk(async (disk) => {
+      const store = await openStore(join(disk.path, 'store'), 'none');
+      writeNotesFile(store, 'cacheNotes', 'a', 'former');
+      const before = readdirSync(store.paths.tmp);
+      try {
+        // Longer than the disk.
+        writeNotesFile(store, 'cacheNotes', 'a', Buffer.alloc(17 << 20));
+        expect(readNotesFile(store, 'cacheNotes', 'a')?.length).toBe('former'.length);
+        expect(readdirSync(store.paths.tmp)).toEqual(before);
+      } finally {
+        await closeStore(store);
+      }
     }));
 
   test('for a part of what the index writes', () =>

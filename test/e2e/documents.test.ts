@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { clone, exampleCommands, shellBlocks } from '../support/examples.js';
-import { machine } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+
+const machine = warmMachines();
 
 const README = readFileSync('README.md', 'utf8');
 const CI = readFileSync('.ci/run', 'utf8');

@@ -1,19 +1,28 @@
 /** Power cuts: the next build never uses a layer that is not completely on disk. */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import type { Disk } from '../support/power-cut.js';
+import type { Disk, DiskKind } from '../support/power-cut.js';
 import { emptyDisk } from '../support/power-cut.js';
 import { describeLayers } from '../support/tree.js';
 import type { BuildEvent, Result } from '../support/wiac.js';
-import { context, dockerfile, machine, ranSteps } from '../support/wiac.js';
+import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
 
 /** Runs a test on a disk whose power is cut once. */
 async function withPowerCut(
   before: (disk: Disk) => Promise<void>,
   after: (disk: Disk) => Promise<void>,
+  ...kind: Parameters<typeof emptyDisk>
 ): Promise<void> {
-  const disk = await emptyDisk();
+  const disk = await emptyDisk(...kind);
   let cut: Disk | undefined;
   try {
     await before(disk);
@@ -100,6 +109,119 @@ describe('the power is cut when a build has just ended', () => {
       },
       async (disk) => expect(ranSteps(await rebuild(disk, root))).toEqual([]),
     );
+  });
+});
+
+describe('the power is cut when others have written a lot to the same disk', () => {
+  const OTHERS = 96 << 20;
+  /** ext4 writes data at once when half of its room is taken by what is not written. */
+  const SIZE = '2G';
+  /** Another program's file, in the kernel's hands. */
+  const writeOther = ({ path }: Disk) =>
+    writeFileSync(join(path, 'other'), Buffer.alloc(OTHERS, 'x'));
+  const isWhole = ({ path }: Disk) => {
+    const other = join(path, 'other');
+    return existsSync(other) && readFileSync(other).equals(Buffer.alloc(OTHERS, 'x'));
+  };
+
+  test.each<[string, DiskKind, Record<string, string>]>([
+    ['a build', 'ext4', {}],
+    ['each step', 'ext4', { WIAC_SYNC: 'full' }],
+    ['a build', 'xfs', {}],
+  ])('%s on %s does not wait for that, and nothing of it runs again', async (_, kind, env) => {
+    const root = project();
+    await withPowerCut(
+      async (disk) => {
+        writeOther(disk);
+        const { exitCode } = await disk.wiac(['build', '-q', '-t', 'kept', root], env);
+        expect(exitCode).toBe(0);
+      },
+      async (disk) => {
+        expect(isWhole(disk)).toBe(false);
+        expect(ranSteps(await rebuild(disk, root))).toEqual([]);
+        expect((await disk.wiac(['run', 'kept', '/bin/cat', '/made'])).stdout).toBe('made\n');
+      },
+      SIZE,
+      kind,
+      OTHERS,
+    );
+  });
+
+  test('when the index is gone as well, nothing of it is trusted that may not be there', async () => {
+    const root = project();
+    await withPowerCut(
+      async (disk) => {
+        writeOther(disk);
+        await disk.wiac(['build', '-q', root]);
+      },
+      async (disk) => {
+        rmSync(join(disk.path, 'store/index'), { recursive: true });
+        expect(ranSteps(await rebuild(disk, root))).toHaveLength(4);
+      },
+      SIZE,
+      'ext4',
+      OTHERS,
+    );
+  });
+
+  test.each<[DiskKind, string]>([
+    ['ext4', 'none'],
+    ['ext4', 'batch'],
+    ['xfs', 'batch'],
+  ])(
+    'layers that were linked from others, and large ones, are complete on %s (before: %s)',
+    async (kind, mode) => {
+      const files = Object.fromEntries(
+        Array.from({ length: 300 }, (_, index) => [`files/d${index % 7}/f${index}`, `${index}\n`]),
+      );
+      const root = context({
+        Dockerfile: dockerfile(
+          'COPY files /files',
+          'RUN mkdir /big; yes | head -c 9000000 > /big/file; ln /big/file /big/link',
+        ),
+        ...files,
+      });
+      await withPowerCut(
+        async (disk) => {
+          await disk.wiac(['build', '-q', root], { WIAC_SYNC: mode });
+          writeFileSync(join(root, 'files/d0/f0'), 'changed\n');
+          writeFileSync(join(root, 'files/d1/new'), 'new\n');
+          mkdirSync(join(root, 'files/new'));
+          symlinkSync('f', join(root, 'files/new/link'));
+          writeOther(disk);
+          await disk.wiac(['build', '-q', root]);
+        },
+        async (disk) => {
+          expect(isWhole(disk)).toBe(false);
+          expect(ranSteps(await rebuild(disk, root))).toEqual([]);
+        },
+        SIZE,
+        kind,
+        OTHERS,
+      );
+    },
+  );
+
+  test('files that are links into a layer on disk are not looked at', async () => {
+    const files = Array.from({ length: 300 }, (_, index) => [`files/f${index}`, `${index}\n`]);
+    const root = context({
+      Dockerfile: dockerfile('COPY files /files'),
+      ...Object.fromEntries(files),
+    });
+    const log = join(tempDir(), 'log');
+    const disk = await emptyDisk(SIZE, 'ext4', OTHERS);
+    try {
+      await disk.wiac(['build', '-q', root]);
+      writeFileSync(join(root, 'files/f0'), 'changed\n');
+      writeOther(disk);
+      const strace = ['strace', '-f', '-qq', '-e', 'trace=sync_file_range', '-o', log];
+      await disk.wiac(['build', '-q', root], {}, strace);
+    } finally {
+      await disk.remove();
+    }
+    const calls = readFileSync(log, 'utf8').trimEnd().split('\n').length;
+    expect(calls).toBeGreaterThan(0);
+    expect(calls).toBeLessThan(50);
   });
 });
 

@@ -2,8 +2,11 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { GhaServer } from '../support/gha.js';
 import { startGha } from '../support/gha.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent } from '../support/wiac.js';
-import { context, dockerfile, machine, ranSteps } from '../support/wiac.js';
+import { context, dockerfile, ranSteps } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let gha: GhaServer;
 beforeEach(async () => {

@@ -37,6 +37,64 @@ test('a file system that does not keep types of files is refused, and nothing st
   });
 });
 
+test.each(['layers', 'leases', 'records'])(
+  'a store whose %s can not be written to',
+  async (part) => {
+    const { wiac, root: store } = machine();
+    expect((await wiac(['cache', 'ls'])).exitCode).toBe(0);
+    const root = context({ Dockerfile: dockerfile() });
+    const script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"';
+    const command = ['sh', '-c', script, 'sh', join(store, part), process.execPath, WIAC];
+    const { exitCode, stderr } = await execa('unshare', ['--mount', ...command, 'build', root], {
+      reject: false,
+      env: { WIAC_ROOT: store },
+    });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 7,
+      stderr: expect.stringMatching(/: the store \S+ can't be written to: E(XDEV|ROFS)/),
+    });
+  },
+);
+
+test('a store whose blobs are on another file system', async () => {
+  const { wiac, root: store } = machine();
+  const root = context({ Dockerfile: dockerfile() });
+  expect((await wiac(['build', root])).exitCode).toBe(0);
+  const script = 'mkdir "$1" && mount -t tmpfs none "$1" && shift && exec "$@"';
+  const target = `type=oci,dest=${join(tempDir(), 'archive')}`;
+  const command = ['sh', '-c', script, 'sh', join(store, 'blobs'), process.execPath, WIAC];
+  const { exitCode, stderr } = await execa(
+    'unshare',
+    ['--mount', ...command, 'build', '-o', target, root],
+    { reject: false, env: { WIAC_ROOT: store } },
+  );
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 7,
+    stderr: expect.stringMatching(/: the store \S+ can't be written to: EXDEV/),
+  });
+});
+
+test('attributes that the file system of the store has no room for', async () => {
+  await withDisk(['-O', '^ea_inode'], '32M', async (path) => {
+    const env = { WIAC_ROOT: join(path, 'store') };
+    const root = context({ Dockerfile: 'FROM scratch\nCOPY file /file\n' });
+    const script = 'mount -t tmpfs none "$1" && cp -r "$2/." "$1" && shift 2 && exec "$@"';
+    const set = 'setfattr -n user.large -v "$(printf %08000d 0)" "$1/file" && shift && exec "$@"';
+    writeFileSync(join(root, 'file'), '');
+    const seen = join(tempDir(), 'seen');
+    mkdirSync(seen);
+    const build = ['sh', '-c', set, 'sh', seen, process.execPath, WIAC, 'build', seen];
+    const command = ['--mount', 'sh', '-c', script, 'sh', seen, root, ...build];
+    const { exitCode, stderr } = await execa('unshare', command, { reject: false, env });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 6,
+      stderr: expect.stringMatching(
+        /no space left for the extended attributes of \S*file\nhint: ext4/,
+      ),
+    });
+  });
+});
+
 test('a step that fails on a full disk: its own message, and why', async () => {
   await withDisk([], '48M', async (path) => {
     const env = { WIAC_ROOT: join(path, 'store'), WIAC_SYNC: 'none' };
@@ -51,6 +109,22 @@ test('a step that fails on a full disk: its own message, and why', async () => {
     const other = context({ Dockerfile: dockerfile('RUN false') });
     const plain = await machine().wiac(['build', other], { env });
     expect(plain).toMatchObject({ exitCode: 5, stderr: expect.not.stringContaining('is full') });
+  });
+});
+
+test.each([
+  ['-f 1000', 4, 'EFBIG: file too large'],
+  ['-v 4000000', 12, 'hint: allow more: ulimit -v unlimited'],
+])('ulimit %s', async (flags, code, message) => {
+  const root = context({ Dockerfile: dockerfile('RUN true') });
+  const { exitCode, stderr } = await execa(
+    'sh',
+    ['-c', `ulimit ${flags} && exec "$@"`, 'sh', WIAC, 'build', root],
+    { reject: false, env: { WIAC_ROOT: join(tempDir(), 'store') } },
+  );
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: code,
+    stderr: expect.stringContaining(message),
   });
 });
 
@@ -80,6 +154,18 @@ describe('few open files', () => {
   });
 });
 
+test('small files alone (ulimit -f 10) are an error', async () => {
+  const root = context({ Dockerfile: dockerfile('RUN true') });
+  const { exitCode, stderr } = await execa(
+    'sh',
+    ['-c', 'ulimit -f 10 && exec "$@"', 'sh', process.execPath, WIAC, 'build', root],
+    { reject: false, env: { WIAC_ROOT: join(tempDir(), 'store') } },
+  );
+  // sh counts 512 bytes, others 1,024.
+  const message = expect.stringMatching(/files that a process writes may have \d+ bytes here/);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 12, stderr: message });
+});
+
 test('a machine without /proc is told so, and still says what wiac is', async () => {
   const root = context({ Dockerfile: dockerfile('RUN true') });
   const env = { WIAC_ROOT: join(tempDir(), 'store') };
@@ -92,6 +178,61 @@ test('a machine without /proc is told so, and still says what wiac is', async ()
   expect(await wiac('build', root)).toMatchObject({
     exitCode: 8,
     stderr: 'wiac: wiac needs /proc, which is not mounted here\nhint: mount -t proc proc /proc',
+  });
+});
+
+test("with another pid namespace's /proc no file of the process is touched that has our number there", async () => {
+  const root = context({ Dockerfile: dockerfile('RUN true') });
+  const env = { WIAC_ROOT: join(tempDir(), 'store') };
+  const command = ['--pid', '--fork', process.execPath, WIAC, 'build', root];
+  const { exitCode, stderr } = await execa('unshare', command, { env, reject: false });
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 8,
+    stderr: expect.stringContaining('/proc is that of another pid namespace'),
+  });
+});
+
+describe('output that nobody takes', () => {
+  const runIn = async (script: string) => {
+    const made = machine();
+    const root = context({ Dockerfile: dockerfile('RUN echo made') });
+    const command = ['-c', `set -o pipefail; ${script}`, process.execPath, WIAC, 'build', root];
+    const { exitCode, stderr } = await execa('bash', command, {
+      env: { WIAC_ROOT: made.root },
+      reject: false,
+    });
+    // No step was left on its way.
+    expect(await made.wiac(['cache', 'verify'])).toEqual({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^checked 2 entries/),
+      stderr: '',
+    });
+    return { exitCode, stderr };
+  };
+
+  test.each([
+    ['messages to a full disk', '"$0" "$@" 2>/dev/full'],
+    ['messages to a reader that has gone', '{ sleep 0.1; "$0" "$@" 2>&1 >/dev/null; } | true'],
+  ])('%s: the build is made', async (_, script) => {
+    expect(await runIn(script)).toEqual({ exitCode: 0, stderr: '' });
+  });
+
+  test.each([
+    ['an archive that is cut is none', '-q -o -', 141],
+    ['what says where layers are may be cut', '-q', 0],
+  ])('%s', async (_, options, code) => {
+    // More than a pipe holds, and nobody reads it when it comes.
+    const cut = `"$0" "$@" ${options} > >(exec <&-; sleep 2) & wait $!`;
+    expect(await runIn(cut)).toEqual({ exitCode: code, stderr: '' });
+  });
+
+  test('the result to a full disk: it is said', async () => {
+    expect(await runIn('"$0" "$@" >/dev/full')).toEqual({
+      exitCode: 11,
+      stderr: expect.stringMatching(
+        /\nwiac: standard output could not be written: ENOSPC: no space left on device, write$/,
+      ),
+    });
   });
 });
 

@@ -3,7 +3,10 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, dockerfile, type Machine, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, type Machine, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 interface Described {
   readonly Id: string;
@@ -124,6 +127,9 @@ describe('wiac tag and rmi', () => {
     const { wiac } = machine();
     expect(await wiac(['tag', 'app', 'a b'])).toMatchObject({ exitCode: 2, stdout: '' });
     expect(await wiac(['tag', 'nothing', 'x'])).toMatchObject({ exitCode: 10 });
+    const long = 'a'.repeat(5000);
+    expect(await wiac(['inspect', long])).toMatchObject({ exitCode: 10 });
+    expect(await wiac(['cache', 'show', long])).toMatchObject({ exitCode: 10 });
   });
 });
 

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { buildahImage, startRegistry } from '../support/registry.js';
-import { context, dockerfile, type Machine, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, type Machine, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 async function lines({ wiac }: Machine, ...args: string[]): Promise<string[]> {
   const { stdout, stderr, exitCode } = await wiac(args);

@@ -155,6 +155,10 @@ test.each(['oci-archive', 'docker-archive'])(
     const file = join(tempDir(), 'image.tar');
     expect((await made.wiac(['push', 'app', `${transport}:${file}:app:1`])).exitCode).toBe(0);
     await execa('skopeo', ['inspect', `${transport}:${file}:app:1`]);
+    // As docker save has it: the name that was asked for.
+    const named = join(tempDir(), 'named.tar');
+    expect((await made.wiac(['push', 'app', `docker-archive:${named}`])).exitCode).toBe(0);
+    await execa('skopeo', ['inspect', `docker-archive:${named}:app:latest`]);
     const root = context({ Dockerfile: `FROM ${transport}:${file}:app:1\nRUN cat /x\n` });
     expect(getOutput((await machine().build(root)).events)).toEqual(['x']);
   },

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { type Registry, startRegistry } from '../support/registry.js';
-import { context, type Machine, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, type Machine, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** A registry behind a server that writes down what is asked for. */
 interface Watched {

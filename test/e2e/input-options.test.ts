@@ -4,15 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { buildahStorage } from '../support/registry.js';
-import {
-  context,
-  dockerfile,
-  getOutput,
-  machine,
-  ranSteps,
-  tempDir,
-  writeTree,
-} from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, getOutput, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 describe('--from', () => {
   test('is the image of the first FROM, and of no other', async () => {

@@ -124,8 +124,9 @@ test("busybox's sh starts it, by a link and with odd arguments", async () => {
   const wiac = join(bin, 'wiac');
   symlinkSync(WIAC, wiac);
   const args = ['run', 'no image', 'node', '--env-file=.env', '--', '*'];
-  const run = await execa(join(bin, 'sh'), [WIAC, ...args], { reject: false, env: { PATH: bin } });
-  const linked = await execa('wiac', args, { reject: false, env: { PATH: bin } });
+  const env = { PATH: bin, WIAC_ROOT: join(tempDir(), 'store') };
+  const run = await execa(join(bin, 'sh'), [WIAC, ...args], { reject: false, env });
+  const linked = await execa('wiac', args, { reject: false, env });
   for (const { exitCode, stderr } of [run, linked]) {
     expect(exitCode).not.toBe(9);
     expect(stderr).toContain('no image');

@@ -156,6 +156,20 @@ describe('wiac run', () => {
     expect(result.stderr).toContain(message);
   });
 
+  test('a wrong limit, or another wrong option, is told before an image is pulled', async () => {
+    const { wiac } = machine();
+    for (const flags of [
+      ['-m', 'much'],
+      ['--cap-add', 'NO'],
+    ]) {
+      const { exitCode, stderr } = await wiac(['run', ...flags, '127.0.0.1:1/nobody/there']);
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 125,
+        stderr: expect.not.stringContaining('no connection'),
+      });
+    }
+  });
+
   test('where no group can be made a limit is an error, and all else works', async () => {
     const { root } = await prepare();
     const run = (flags: string) => {

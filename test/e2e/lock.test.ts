@@ -8,8 +8,11 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { FaultyRegistry, TestRegistry } from '../oci/registry/helpers.js';
 import { startFaulty, startRegistry } from '../oci/registry/helpers.js';
+import { warmMachines } from '../support/warm-command.js';
 import { repository, serveFiles } from '../support/web-server.js';
-import { context, machine, ranSteps } from '../support/wiac.js';
+import { context, dockerfile, ranSteps } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let registry: TestRegistry;
 let front: FaultyRegistry;
@@ -147,6 +150,29 @@ describe('images', () => {
       stderr: expect.stringContaining(`has the digest ${evil.digest}, not ${evil.index} of `),
     });
   }, 60_000);
+
+  test('an image that was built here is locked as the registry has it, once that has it', async () => {
+    const { wiac } = machine();
+    const name = `${registry.host}/team/base:1`;
+    const base = context({ Dockerfile: dockerfile('RUN echo one > /v') });
+    const other = context({ Dockerfile: `FROM ${name}\nRUN cat /v\n` });
+    expect((await wiac(['build', '-q', '-t', name, base])).exitCode).toBe(0);
+    const alone = await wiac(['lock', other]);
+    expect(alone.stderr).toContain('is kept on this machine alone');
+    expect(alone.stderr).toContain('nothing is locked');
+    const pushed = await wiac(['push', name, name]);
+    const digest = pushed.stdout.trim();
+    expect(await wiac(['lock', other])).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(JSON.parse(lockOf(other)).sources).toEqual([expect.objectContaining({ digest })]);
+    // What is built after that is another image, and not what the registry has.
+    writeFileSync(join(base, 'Dockerfile'), dockerfile('RUN echo two > /v'));
+    expect((await wiac(['build', '-q', '-t', name, base])).exitCode).toBe(0);
+    const built = await wiac(['build', '--locked', '--progress=plain', other]);
+    expect(built.exitCode).toBe(0);
+    expect(built.stderr).toMatch(/one$/m);
+    const updated = await wiac(['lock', '--update', other]);
+    expect(updated.stderr).toContain('is kept on this machine alone');
+  });
 
   test('an archive that is another one, and an image that was built here', async () => {
     const { wiac } = machine();

@@ -15,7 +15,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { startRegistry, startServer, type TestRegistry } from '../oci/registry/helpers.js';
 import { makeAuthority, makeCertificate } from '../support/certificates.js';
-import { context, dockerfile, machine, printed, tempDir, WIAC } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, printed, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const root = mkdtempSync(join(tmpdir(), 'wiac-login-'));
 const ca = join(root, 'ca.pem');

@@ -21,7 +21,10 @@ import { emptyDisk } from '../support/power-cut.js';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { describeLayers, describeTree } from '../support/tree.js';
-import { context, machine, tempDir, WIAC, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, tempDir, WIAC, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let registry: Registry;
 beforeAll(async () => {
@@ -200,6 +203,22 @@ describe('images', () => {
     const mounted = await buildah('mount', container);
     expect(describeTree(mounted)).toEqual(await describeLayers(lowerdirs));
     await buildah('umount', container);
+  });
+
+  test('a layer that an image has twice is made once', async () => {
+    const root = context({
+      Dockerfile: 'FROM scratch\nCOPY d /o\nCOPY f /o/\nCOPY f /o/\n',
+      'd/g': '',
+    });
+    // Packing the first is not over when the second begins.
+    writeFileSync(join(root, 'f'), randomBytes(2_000_000));
+    const made = machine();
+    const layout = join(tempDir(), 'layout');
+    const { lowerdirs } = await made.build(root, '-o', `type=oci,tar=false,dest=${layout}`);
+    expect(lowerdirs.split(':')).toHaveLength(2);
+    const { layers } = await rawManifest(`oci:${layout}`);
+    expect(layers).toHaveLength(3);
+    expect(layers[2]).toEqual(layers[1]);
   });
 
   test('docker: the archive has all names', async () => {

@@ -5,7 +5,10 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { canRun } from '../../src/executor/local/binfmt.js';
 import { parsePlatform } from '../../src/oci/platform.js';
-import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, getOutput, ranSteps, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 describe('platforms', () => {
   test('a stage for another platform is built where nothing has to run', async () => {

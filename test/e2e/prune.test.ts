@@ -8,17 +8,19 @@ import { getTables } from '../../src/store/index/tables.js';
 import { useLayers } from '../../src/store/pins/uses.js';
 import type { LayerId } from '../../src/store/records.js';
 import { closeStore, openStore } from '../../src/store/store.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
 import {
   context,
   dockerfile,
-  machine,
   printed,
   ranSteps,
   tempDir,
   WIAC,
   writeTree,
 } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 interface Report {
   readonly removed: readonly { kind: string; id: string; text: string; bytes: number }[];

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Runs wiac on a store. @returns how often trees were asked for attributes, by its system calls */
 async function asked(root: string, ...args: string[]): Promise<number> {

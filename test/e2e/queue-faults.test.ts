@@ -22,6 +22,12 @@ afterEach(() => fleet.stop());
 
 const oneStep = (step: string) => context({ Dockerfile: dockerfile(`RUN ${step}`) });
 
+/** A command that goes on when `go` is in Redis. */
+function waiting(): string {
+  const ask = `printf 'GET go\\r\\nQUIT\\r\\n' | /bin/busybox nc 127.0.0.1 ${fleet.redis.port}`;
+  return `until ${ask} | grep yes > /dev/null; do /bin/busybox usleep 50000; done`;
+}
+
 /** The definition key of a project's last step. */
 async function lastKey(project: string): Promise<string> {
   const on = machine();
@@ -85,10 +91,12 @@ test(
   'a worker without time for that gives its step back, and another one takes it',
   async () => {
     const anna = await fleet.work('anna', '--grace', '0');
-    const build = startBuild(fleet, oneStep('echo begun; sleep 1'), join(tempDir(), 's'));
+    const project = oneStep(`echo begun; ${waiting()}`);
+    const build = startBuild(fleet, project, join(tempDir(), 's'));
     await build.printed('| begun');
     await fleet.work('ben');
     await anna.kill('SIGTERM');
+    await fleet.redis.client.set('go', 'yes');
     expect(mountsBelow(anna.root)).toEqual([]);
     const { code, stderr } = await build.ended;
     expect(code === 0 ? '' : stderr).toBe('');
@@ -101,11 +109,12 @@ test(
   'a step whose worker is killed is taken over by another one, three times at most',
   async () => {
     const anna = await fleet.work('anna');
-    const project = oneStep('echo begun; sleep 1; echo ended > /made');
+    const project = oneStep(`echo begun; ${waiting()}; echo ended > /made`);
     const build = startBuild(fleet, project, join(tempDir(), 's'));
     await build.printed('| begun');
     await fleet.work('ben');
     await anna.kill('SIGKILL');
+    await fleet.redis.client.set('go', 'yes');
     const { code, stderr } = await build.ended;
     expect(code === 0 ? '' : stderr).toBe('');
     expect(stderr).toMatch(/on anna\n[\s\S]*on ben\n/);

@@ -120,13 +120,13 @@ test(
   'a build and a worker end when they are told to, although the place of the layers does not answer',
   async () => {
     const ben = await fleet.work('ben', '--grace', '0', '--label', 'slow');
-    const project = steps('# wiac:label=slow', 'RUN echo begun; echo x > /x; sleep 1');
+    const project = steps('# wiac:label=slow', 'RUN echo begun; echo x > /x; sleep 3');
     const build = startBuild(fleet, project, join(tempDir(), 'store'));
     const { signal } = fleet.registry;
     await build.printed('| begun');
     signal('SIGSTOP');
     try {
-      await new Promise((resume) => setTimeout(resume, 1500));
+      await new Promise((resume) => setTimeout(resume, 3500));
       await Promise.all([build.kill('SIGINT'), ben.kill('SIGTERM')]);
     } finally {
       signal('SIGCONT');

@@ -14,8 +14,11 @@ import {
   startRegistry,
   type TestRegistry,
 } from '../oci/registry/helpers.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine, Result } from '../support/wiac.js';
-import { context, dockerfile, machine } from '../support/wiac.js';
+import { context, dockerfile } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let registry: TestRegistry;
 let front: FaultyRegistry;

@@ -17,8 +17,11 @@ import { execa } from 'execa';
 import type { TestRegistry } from '../oci/registry/helpers.js';
 import { passOn, startFaulty, startRegistry } from '../oci/registry/helpers.js';
 import { makeAuthority, makeCertificate } from '../support/certificates.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { RunOptions } from '../support/wiac.js';
-import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
+import { context, dockerfile, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const root = mkdtempSync(join(tmpdir(), 'wiac-registry-options-'));
 /** With TLS and passwords. */

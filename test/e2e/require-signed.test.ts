@@ -9,7 +9,10 @@ import {
   type MemoryRegistry,
   memoryRegistry,
 } from '../support/memory-registry.js';
-import { context, type Machine, machine, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, type Machine, ranSteps, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const pair = newPair();
 const other = newPair('ed25519');

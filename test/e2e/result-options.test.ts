@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { buildahStorage } from '../support/registry.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { context, dockerfile, ranSteps, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 interface Config {
   readonly created: string;

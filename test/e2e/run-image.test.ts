@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Registry } from '../support/registry.js';
 import { freePort, startRegistry } from '../support/registry.js';
-import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 let registry: Registry;
 beforeAll(async () => {

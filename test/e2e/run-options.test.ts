@@ -3,8 +3,11 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { warmMachines } from '../support/warm-command.js';
 import type { Result } from '../support/wiac.js';
-import { context, dockerfile, machine, tempDir, writeTree } from '../support/wiac.js';
+import { context, dockerfile, tempDir, writeTree } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** Runs a shell script in an image with `flags`; the image has the user bob and the group staff. */
 type Run = (

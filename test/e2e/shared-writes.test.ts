@@ -111,17 +111,20 @@ test.each([
 ] as const)('a job that is %s in the middle of a step does so, too', async (_, signal) => {
   const { to, from, directory, list } = localCache();
   const root = context({ Dockerfile: dockerfile('RUN echo 1 > /one', 'RUN sleep 30') });
-  const build = execa(process.execPath, [WIAC, 'build', '-q', to, root], {
+  const build = execa(process.execPath, [WIAC, 'build', '--progress=plain', to, root], {
     reject: false,
     env: { WIAC_ROOT: join(tempDir(), 'store') },
   });
-  const isThere = () => existsSync(join(directory, 'index.json')) && list().entries.length === 2;
   // What is cancelled writes at its end; what is killed has to have written before.
-  const enough = signal === 'SIGKILL' ? isThere : () => false;
-  for (let waited = 0; waited < 60 && !enough(); waited += 1) {
-    if (signal === 'SIGINT' && waited === 10) break;
-    await new Promise((resume) => setTimeout(resume, 100));
-  }
+  let said = '';
+  build.stderr.on('data', (chunk) => {
+    said += String(chunk);
+  });
+  const isThere = () =>
+    signal === 'SIGINT'
+      ? said.includes('RUN sleep 30')
+      : existsSync(join(directory, 'index.json')) && list().entries.length === 2;
+  while (!isThere()) await new Promise((resume) => setTimeout(resume, 50));
   build.kill(signal);
   expect((await build).exitCode === 0).toBe(false);
   expect(texts(list())).toEqual(['COPY bin /bin', 'RUN echo 1 > /one']);

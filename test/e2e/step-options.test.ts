@@ -5,7 +5,10 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { resolvConf } from '../../src/executor/local/resolver.js';
 import { buildahStorage } from '../support/registry.js';
-import { context, dockerfile, getOutput, machine, ranSteps, tempDir } from '../support/wiac.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, getOutput, ranSteps, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 /** What RUN steps print; each build is asked a second time, when it has to be in the cache. */
 async function printed(lines: readonly string[], ...flags: string[]): Promise<string[]> {

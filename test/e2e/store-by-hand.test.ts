@@ -1,8 +1,13 @@
 /** A store that somebody has changed by hand: it goes on with what is left. */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
-import { context, dockerfile, machine, ranSteps } from '../support/wiac.js';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { ordinaryUser, stepOutput, wiacAs } from '../support/rootless.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, ranSteps, tempDir } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const text = dockerfile('RUN echo one > /one', 'RUN echo two > /two');
 
@@ -53,4 +58,78 @@ test.each([
   spoil(join(store, 'index'));
   expect(ranSteps((await build(root)).events)).toEqual([]);
   await verify();
+});
+
+describe('a copy of a store', () => {
+  const removes = dockerfile(
+    'RUN mkdir /d && echo removed >/d/old',
+    'RUN rm -r /d && mkdir /d && echo made >/d/new',
+    'RUN chown 7:7 /d/new && chmod 4755 /d/new && ls -ln /d',
+  );
+  const tar = (...flags: readonly string[]) =>
+    `mkdir $2 && tar -C $1 ${flags.join(' ')} -cf - . | tar -C $2 ${flags.join(' ')} -xf -`;
+
+  async function copied(script: string) {
+    const { root, wiac } = machine();
+    const ctx = context({ Dockerfile: removes });
+    expect(await wiac(['build', ctx])).toMatchObject({ exitCode: 0 });
+    const copy = `${root}.copy`;
+    await execa('sh', ['-ec', script, 'sh', root, copy]);
+    writeFileSync(join(ctx, 'Dockerfile'), `${removes}RUN ls -ln /d | wc -l\n`);
+    const inCopy = (...words: readonly string[]) => wiac(words, { env: { WIAC_ROOT: copy } });
+    return { copy, ctx, inCopy, wiac };
+  }
+
+  test.each([
+    ['tar', tar(), 'marks of overlayfs'],
+    ['tar, user attributes', tar('--xattrs'), 'marks of overlayfs'],
+    ['cp -r', 'cp -r $1 $2', 'owners, modes, hard links, marks of overlayfs'],
+    ['another owner', 'cp -a $1 $2; chown -R 7 $2', 'owners, modes'],
+    ['another mode', 'cp -a $1 $2; chmod -R go= $2', 'modes'],
+  ])('without what its layers need is not used: %s', async (_, script, lost) => {
+    const { ctx, copy, inCopy } = await copied(script);
+    for (const words of [
+      ['build', ctx],
+      ['build', ctx],
+      ['cache', 'ls'],
+    ]) {
+      const { exitCode, stderr } = await inCopy(...words);
+      expect({ exitCode, stderr }).toMatchObject({
+        exitCode: 7,
+        stderr: expect.stringContaining(`the store ${copy} was copied or changed`),
+      });
+      expect(stderr).toContain(`what its layers need: ${lost}`);
+    }
+  });
+
+  test.each([
+    ['cp -a', 'cp -a $1 $2'],
+    ['tar', tar('--numeric-owner', '--acls', '--xattrs', '--xattrs-include=*')],
+    ['mv', 'mv $1 $2'],
+    ['without sample/', 'cp -a $1 $2; rm -r $2/sample'],
+    ['a note that is empty', 'cp -a $1 $2; >$2/sample/seen.json'],
+  ])('with all of that is as good: %s', async (_, script) => {
+    const { ctx, inCopy } = await copied(script);
+    const { exitCode, stderr } = await inCopy('build', '--progress=plain', ctx);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    expect(stderr).toContain('4 steps cached, 1 run');
+    expect(await inCopy('cache', 'verify')).toMatchObject({ exitCode: 0 });
+  });
+
+  test('other users in the namespace: the owners of its files are others', async () => {
+    const below = tempDir();
+    const { home, command, env } = ordinaryUser({ below });
+    const made = { root: join(home, 'store'), command, env, tmp: join(home, 'tmp') };
+    const ctx = context({ Dockerfile: removes });
+    await stepOutput(made, ctx, []);
+    for (const name of ['subuid', 'subgid'])
+      writeFileSync(
+        join(below, name),
+        readFileSync(join(below, name), 'utf8').replace('200000', '300000'),
+      );
+    expect(await wiacAs(made, ['build', ctx])).toMatchObject({
+      exitCode: 7,
+      stderr: expect.stringContaining('what its layers need: owners'),
+    });
+  });
 });

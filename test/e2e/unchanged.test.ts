@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { describeLayers } from '../support/tree.js';
 import { context, dockerfile, machine, tempDir, WIAC } from '../support/wiac.js';
 
 /** Paths of what a build opened. */
@@ -59,4 +60,68 @@ test('files that a RUN has made are read once for their digest, also by a COPY t
   const made = opened.filter((path) => /\/diff\/made\/file\d$/.test(path));
   // Once for the digest, and once to be copied.
   expect(made).toHaveLength(18);
+});
+
+test('a file that is changed within one second of a file system that counts seconds is read again', async () => {
+  const directory = tempDir();
+  const image = join(directory, 'disk');
+  const root = join(directory, 'mnt');
+  mkdirSync(root);
+  await execa('truncate', ['-s', '8M', image]);
+  await execa('mkfs.ext4', ['-q', '-F', '-I', '128', image]);
+  await execa('mount', ['-o', 'loop', image, root]);
+  try {
+    const { build } = machine();
+    const path = join(root, 'file');
+    writeFileSync(join(root, 'Dockerfile'), 'FROM scratch\nCOPY file /file\n');
+    const changed = () => lstatSync(path).ctimeMs;
+    for (let before = 0; ; ) {
+      // All of it has to happen within a second, so that it begins with one.
+      do writeFileSync(path, 'a');
+      while (changed() === before);
+      before = changed();
+      // Longer than a tick.
+      await new Promise((resume) => setTimeout(resume, 200));
+      await build(root);
+      writeFileSync(path, 'b');
+      if (changed() !== before) continue;
+      expect(await describeLayers((await build(root)).lowerdirs)).toContainEqual(
+        expect.stringMatching(/^file .* Yg==$/),
+      );
+      return;
+    }
+  } finally {
+    await execa('umount', [root]);
+  }
+});
+
+test('another image at the same place, with the same inodes, times and sizes, is read', async () => {
+  const directory = tempDir();
+  const root = join(directory, 'mnt');
+  const content = join(directory, 'content');
+  mkdirSync(root);
+  mkdirSync(content);
+  writeFileSync(join(content, 'Dockerfile'), 'FROM scratch\nCOPY file /file\n');
+  const { build } = machine();
+  for (const text of ['a', 'b', 'a']) {
+    const image = join(directory, `disk-${text}`);
+    writeFileSync(join(content, 'file'), text);
+    await execa('truncate', ['-s', '1M', image]);
+    // Filled without a mount. One that has just ended can live on in a mount namespace of another
+    // test, and who mounts the image again would see it as it was, without the times set below.
+    const options = ['-q', '-F', '-I', '128', '-O', '^has_journal', '-d', content];
+    await execa('mkfs.ext4', [...options, image]);
+    // As those who make images that are to be the same each time.
+    const times = ['ctime', 'mtime'].map((field) => `set_inode_field file ${field} @1000`);
+    await execa('debugfs', ['-w', '-f', '-', image], { input: times.join('\n') });
+    await execa('mount', ['-o', 'loop', image, root]);
+    try {
+      expect(lstatSync(join(root, 'file')).ctimeMs).toBe(1_000_000);
+      const layers = await describeLayers((await build(root)).lowerdirs);
+      const base64 = Buffer.from(text).toString('base64');
+      expect(layers).toContainEqual(expect.stringMatching(`^file .* ${base64}$`));
+    } finally {
+      await execa('umount', [root]);
+    }
+  }
 });

@@ -25,8 +25,11 @@ import type { ProcessId } from '../../src/store/pins/live-process.js';
 import { closeStore, openStore } from '../../src/store/store.js';
 import { verifyStore } from '../../src/store/verify/verify-store.js';
 import { describeLayers } from '../support/tree.js';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine, printed, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+import { context, dockerfile, printed, ranSteps, tempDir, WIAC } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 interface Report {
   readonly exitCode: number | undefined;

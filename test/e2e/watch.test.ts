@@ -243,6 +243,22 @@ describe('the command', () => {
     expect(readdirSync(join(root, 'tmp'))).toEqual([]);
   });
 
+  test('--exec: a program that has ended well is no news, another one is', async () => {
+    const { root } = machine();
+    const path = context({ Dockerfile: dockerfile('COPY f /f'), f: '0' });
+    const command = 'code=$(cat "${1%%:*}/f"); echo ran $code; exit $code';
+    const watch = execa(
+      process.execPath,
+      [WIAC, 'build', '-q', '--watch', '--exec', command, path],
+      { reject: false, env: { WIAC_ROOT: root } },
+    );
+    await printed(watch.stdout, 'ran 0\n');
+    writeFileSync(join(path, 'f'), '3');
+    await printed(watch.stderr, 'exit code 3\n');
+    watch.kill('SIGINT');
+    expect((await watch).stderr).not.toContain('exit code 0');
+  });
+
   test('--exec: what the shell has started has time to end as well; a second Ctrl-C gives it none', async () => {
     const { root } = machine();
     const path = context({ Dockerfile: dockerfile('COPY f /f'), f: 'one' });

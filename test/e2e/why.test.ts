@@ -3,8 +3,11 @@ import { chmodSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync }
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { warmMachines } from '../support/warm-command.js';
 import type { Machine } from '../support/wiac.js';
-import { context, dockerfile, machine } from '../support/wiac.js';
+import { context, dockerfile } from '../support/wiac.js';
+
+const machine = warmMachines();
 
 const LINES = dockerfile(
   'ARG V=1',

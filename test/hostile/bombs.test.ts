@@ -2,7 +2,7 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { constants, deflateRawSync } from 'node:zlib';
+import { constants, deflateRawSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { decompressed } from '../../src/oci/compress/decompress.js';
@@ -11,6 +11,7 @@ import {
   expansionGuard,
   RATIO_FREE_BYTES,
 } from '../../src/oci/tar/expansion-limit.js';
+import { openTar } from '../../src/oci/tar-index.js';
 import type { Machine } from '../support/wiac.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
@@ -124,6 +125,17 @@ describe('the size', () => {
       exitCode: 4,
       stderr: expect.stringMatching(/Dockerfile:2:1: .*larger than 20000000 bytes.*WIAC_MAX/s),
     });
+  });
+
+  test('of an archive of images, which is unpacked to be read', async () => {
+    const file = join(tempDir(), 'images.tar.gz');
+    writeFileSync(file, gzipSync(Buffer.alloc(8 << 20)));
+    await expect(openTar(file, { ...DEFAULT_LIMITS, maxBytes: 4 << 20 })).rejects.toMatchObject({
+      code: 'IMAGE',
+      message: expect.stringMatching(/images\.tar\.gz: the archive is larger than 4194304 bytes/),
+    });
+    const read = await openTar(file, { ...DEFAULT_LIMITS, maxBytes: 16 << 20 });
+    await read.close();
   });
 
   test.each([

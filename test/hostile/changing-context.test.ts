@@ -57,6 +57,8 @@ interface Copied {
   readonly report: CopyReport;
 }
 
+const PLAIN = { exclude: [], parents: false };
+
 /** Selects files, lets something happen, and copies them. */
 async function copyWhile(
   root: string,
@@ -68,7 +70,7 @@ async function copyWhile(
   const layer = tempDir();
   const opened = openContext(root, undefined);
   return withSource(counter ? { ...opened, counter } : opened, async (source) => {
-    const before = await selectFiles(source, store, sources, location);
+    const before = await selectFiles(source, store, sources, location, PLAIN);
     happens();
     const report = await makeCopyLayer(
       layer,
@@ -95,7 +97,7 @@ async function copyWhile(
 async function scanned(root: string, sources: string[]): Promise<unknown[]> {
   const store = await memoryStore();
   const selections = await withSource(openContext(root, undefined), (source) =>
-    selectFiles(source, store, sources, location),
+    selectFiles(source, store, sources, location, PLAIN),
   );
   return selections.map(selectionInput);
 }

@@ -76,7 +76,7 @@ test('built, exported, pushed, pulled, verified and removed; nothing is left', a
     removeTree(join(root, 'deep'));
   }
   expect(existsSync(join(root, 'deep'))).toBe(false);
-});
+}, 300_000);
 
 test('deeper than wiac goes: a clear error, and what a step made is gone', async () => {
   const { root: store, wiac } = machine();

@@ -2,6 +2,7 @@
  * Dockerfiles that are made to take for ever or to fill the memory. Nothing is measured: with the
  * quadratic or exponential ways that wiac had, none of these would end before the test does.
  */
+import { readdirSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { checkDockerfile } from '../../src/check/check-dockerfile.js';
 import { MAX_TEXT } from '../../src/dockerfile/expand.js';
@@ -97,6 +98,15 @@ describe('too much text after expansion is an error of the line that has it', ()
 
 describe('large files are planned and checked', () => {
   const N = 12_000;
+  test('and built: a step is looked up behind all that it stands on', async () => {
+    const root = context({
+      v: 'v',
+      Dockerfile: `FROM scratch\n${lines(N, () => 'LABEL a=b')}\nCOPY v /\n`,
+    });
+    const { lowerdirs } = await machine().build(root);
+    expect(readdirSync(lowerdirs)).toEqual(['v']);
+  });
+
   test.each([
     ['LABEL', `FROM scratch\n${lines(N, (index) => `LABEL a${index}=b`)}`],
     ['ENV', `FROM scratch\n${lines(N, (index) => `ENV A${index + 1}=$A${index}`)}`],

@@ -1,5 +1,6 @@
 /** What the `wiac` command does, but for starting it: in this process. */
-import { plainSwitches } from '../../src/cli/declare/switches.js';
+import { CommanderError } from 'commander';
+import { carryOutWords, errorForm } from '../../src/cli/carry-out-words.js';
 import { createProgram } from '../../src/cli/program.js';
 import { reportError } from '../../src/cli/report.js';
 import { WiacError } from '../../src/util/errors.js';
@@ -32,14 +33,16 @@ function capture(stream: NodeJS.WriteStream): {
 export async function commandHere(...words: string[]): Promise<Result> {
   const [stdout, stderr] = [capture(process.stdout), capture(process.stderr)];
   let exitCode = 0;
+  const program = createProgram((code) => {
+    exitCode = code;
+  }, words[0]);
   try {
-    const program = createProgram((code) => {
-      exitCode = code;
-    }, words[0]);
-    await program.parseAsync(plainSwitches(program, words), { from: 'user' });
+    await carryOutWords(program, words);
   } catch (error) {
-    if (!(error instanceof WiacError)) throw error;
-    exitCode = await reportError(error, words[0], 'text');
+    if (error instanceof CommanderError) exitCode = error.exitCode;
+    else if (error instanceof WiacError)
+      exitCode = await reportError(error, words[0], errorForm(program, words));
+    else throw error;
   } finally {
     stdout.end();
     stderr.end();

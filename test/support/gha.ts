@@ -27,7 +27,7 @@ export interface GhaServer {
   readonly entries: GhaEntry[];
   /** `METHOD STATUS KEY` of all calls, `PUT STATUS KEY` and `GET STATUS KEY` of all transfers. */
   readonly log: string[];
-  /** Asked before each request; a status is the answer. */
+  /** Asked before each request; a status is the answer, 0 half of a blob. */
   fail: ((method: string, key: string) => number | undefined) | undefined;
   /** So many next look-ups of lists do not see the newest one yet. */
   late: number;
@@ -174,7 +174,13 @@ export async function startGha(): Promise<GhaServer> {
     return answer({ ok: true, entry_id: String(entries.indexOf(own)), message: '' });
   };
 
-  const serveBlob = (url: URL, request: IncomingMessage, body: Buffer, to: ServerResponse) => {
+  const serveBlob = (
+    url: URL,
+    request: IncomingMessage,
+    body: Buffer,
+    to: ServerResponse,
+    isHalf: boolean,
+  ) => {
     const at = url.pathname.split('/')[2] ?? '';
     const entry = entries[Number(at)];
     const query = url.searchParams;
@@ -188,6 +194,10 @@ export async function startGha(): Promise<GhaServer> {
       if (may !== 'r') return azure(to, 403, 'AuthorizationPermissionMismatch');
       if (entry.data === undefined) return azure(to, 404, 'BlobNotFound');
       to.writeHead(200, { 'content-length': entry.data.length });
+      if (isHalf) {
+        to.write(entry.data.subarray(0, entry.data.length >> 1), () => to.destroy());
+        return;
+      }
       return to.end(entry.data);
     }
     if (request.method !== 'PUT' || may !== 'w') return azure(to, 405, 'UnsupportedHttpVerb');
@@ -236,14 +246,15 @@ export async function startGha(): Promise<GhaServer> {
     const name = isCall ? method : (request.method ?? '');
     to.on('finish', () => log.push(`${name} ${to.statusCode} ${key}`));
     const status = result.fail?.(name, key);
-    if (status !== undefined) {
+    if (status) {
       to.setHeader('retry-after', '0');
       return isCall
         ? twirp(to, status, 'unavailable', 'try again')
         : azure(to, status, 'ServerBusy');
     }
     if (isCall) return serveCall(method, call, request, to);
-    if (url.pathname.startsWith('/storage/')) return serveBlob(url, request, body, to);
+    if (url.pathname.startsWith('/storage/'))
+      return serveBlob(url, request, body, to, status === 0);
     return twirp(to, 404, 'bad_route', 'no such route');
   });
   await new Promise<void>((resume) => server.listen(0, '127.0.0.1', resume));

@@ -29,6 +29,7 @@ const TOOLS = {
   git: 'git',
   'ssh-agent': 'openssh-client',
   'mkfs.ext4': 'e2fsprogs',
+  'mkfs.xfs': 'xfsprogs',
   chromium: 'chromium',
   zsh: 'zsh',
   fish: 'fish',

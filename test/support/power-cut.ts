@@ -1,9 +1,9 @@
 /**
- * A disk whose power can be cut: an ext4 file system in a file. What the kernel has not written back
+ * A disk whose power can be cut: a file system in a file. What the kernel has not written back
  * when the file is copied is not in the copy; mounting that is what happens after a power cut, with
- * the replay of ext4's journal. Another boot is a boot id of its own in a mount namespace.
+ * the replay of its journal. Another boot is a boot id of its own in a mount namespace.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Result } from './wiac.js';
@@ -13,28 +13,65 @@ import { tempDir, WIAC } from './wiac.js';
 export interface Disk {
   /** Where the file system is mounted. */
   readonly path: string;
-  /** Runs wiac with the store on this disk. */
+  /** Runs wiac with the store on this disk. `under`: a program that runs it. */
   readonly wiac: (
     args: readonly string[],
     env?: Readonly<Record<string, string>>,
+    under?: readonly string[],
   ) => Promise<Result>;
   readonly cut: () => Promise<Disk>;
   readonly remove: () => Promise<void>;
 }
 
-/** Shows another boot id, then becomes wiac. */
-const BOOT = 'mount --bind "$1" /proc/sys/kernel/random/boot_id && shift && exec "$@"';
+const KINDS = {
+  ext4: { make: ['mkfs.ext4', '-q', '-F'], options: 'loop' },
+  // Two file systems with one id are mounted.
+  xfs: { make: ['mkfs.xfs', '-q', '-f'], options: 'loop,nouuid' },
+} as const;
 
-async function mountDisk(image: string, directory: string, boot: number): Promise<Disk> {
+/** Of a file system. */
+export type DiskKind = keyof typeof KINDS;
+
+/** Shows another boot id, and how much is not on disk, then becomes wiac. */
+const BOOT =
+  'mount --bind "$1" /proc/sys/kernel/random/boot_id && mount --bind "$2" /proc/meminfo && shift 2 && exec "$@"';
+
+/** What /proc/meminfo says, but for what other tests have written a moment ago. */
+function meminfo(dirtyBytes: number): string {
+  return readFileSync('/proc/meminfo', 'utf8')
+    .replace(/^Dirty:.*$/m, `Dirty: ${Math.ceil(dirtyBytes / 1024)} kB`)
+    .replace(/^Writeback:.*$/m, 'Writeback: 0 kB');
+}
+
+async function mountDisk(
+  image: string,
+  directory: string,
+  kind: DiskKind,
+  dirtyBytes: number,
+  boot: number,
+): Promise<Disk> {
   const path = join(directory, `mnt${boot}`);
   mkdirSync(path);
-  await execa('mount', ['-o', 'loop', image, path]);
+  await execa('mount', ['-o', KINDS[kind].options, image, path]);
   const bootId = join(directory, `boot${boot}`);
   writeFileSync(bootId, `${String(boot).repeat(8)}-2222-3333-4444-555555555555\n`);
+  const memory = join(directory, `meminfo${boot}`);
+  writeFileSync(memory, meminfo(dirtyBytes));
   return {
     path,
-    wiac: async (args, env = {}) => {
-      const command = ['sh', '-c', BOOT, 'sh', bootId, process.execPath, WIAC, ...args];
+    wiac: async (args, env = {}, under = []) => {
+      const command = [
+        'sh',
+        '-c',
+        BOOT,
+        'sh',
+        bootId,
+        memory,
+        ...under,
+        process.execPath,
+        WIAC,
+        ...args,
+      ];
       const { exitCode, stdout, stderr } = await execa('unshare', ['--mount', ...command], {
         reject: false,
         stripFinalNewline: false,
@@ -46,7 +83,7 @@ async function mountDisk(image: string, directory: string, boot: number): Promis
     cut: async () => {
       const copy = join(directory, `disk${boot + 1}`);
       await execa('cp', ['--sparse=always', image, copy]);
-      return mountDisk(copy, directory, boot + 1);
+      return mountDisk(copy, directory, kind, dirtyBytes, boot + 1);
     },
     remove: async () => {
       await execa('umount', [path]);
@@ -54,11 +91,20 @@ async function mountDisk(image: string, directory: string, boot: number): Promis
   };
 }
 
-/** An empty disk. @param size as truncate(1) takes it */
-export async function emptyDisk(size = '64M'): Promise<Disk> {
+/**
+ * An empty disk.
+ * @param size as truncate(1) takes it
+ * @param dirtyBytes what the kernel says that is not on disk yet, of all file systems
+ */
+export async function emptyDisk(
+  size = '64M',
+  kind: DiskKind = 'ext4',
+  dirtyBytes = 0,
+): Promise<Disk> {
   const directory = tempDir();
   const image = join(directory, 'disk1');
   await execa('truncate', ['-s', size, image]);
-  await execa('mkfs.ext4', ['-q', '-F', image]);
-  return mountDisk(image, directory, 1);
+  const [program, ...args] = KINDS[kind].make;
+  await execa(program, [...args, image]);
+  return mountDisk(image, directory, kind, dirtyBytes, 1);
 }

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { freePort } from './registry.js';
-import { tempDir, WIAC } from './wiac.js';
+import { sharedDir, tempDir, WIAC } from './wiac.js';
 
 /** Resolves when a process has ended. */
 function ended(child: ChildProcess): Promise<void> {
@@ -30,7 +30,7 @@ export interface RedisServer {
 
 /** @param flags further ones of redis-server; without any it keeps nothing on disk */
 export async function startRedis(flags: readonly string[] = ['--save', '']): Promise<RedisServer> {
-  const data = tempDir();
+  const data = sharedDir();
   const port = await freePort();
   const start = async (): Promise<ChildProcess> => {
     const own = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', data];

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { context, tempDir } from './wiac.js';
+import { context, sharedDir, tempDir } from './wiac.js';
 
 /** A port nobody listens on. */
 export async function freePort(): Promise<number> {
@@ -35,7 +35,7 @@ export interface Registry {
 
 /** Starts a registry without authentication. @param again one that was stopped */
 export async function startRegistry(again?: Registry): Promise<Registry> {
-  const root = again ? dirname(again.data) : tempDir();
+  const root = again ? dirname(again.data) : sharedDir();
   const host = again?.host ?? `127.0.0.1:${await freePort()}`;
   const config = join(root, 'config.yml');
   mkdirSync(join(root, 'data'), { recursive: true });

@@ -18,6 +18,8 @@ export interface S3Server {
   readonly objects: Map<string, Buffer>;
   /** `METHOD KEY STATUS` of all requests. */
   readonly log: string[];
+  /** Asked before each request; a status is the answer, 0 half of an object. */
+  fail: ((method: string, key: string) => number | undefined) | undefined;
   readonly stop: () => Promise<void>;
 }
 
@@ -92,6 +94,11 @@ export async function startS3(): Promise<S3Server> {
     const [bucket, ...rest] = path.slice(1).split('/');
     const key = rest.join('/');
     response.on('finish', () => log.push(`${request.method} ${key} ${response.statusCode}`));
+    const status = result.fail?.(request.method ?? '', key);
+    if (status) {
+      response.setHeader('retry-after', '0');
+      return refuse(response, status, 'InternalError');
+    }
     const wrong = signatureError(request, body);
     if (wrong !== undefined) return refuse(response, 403, wrong);
     if (bucket !== BUCKET) return refuse(response, 404, 'NoSuchBucket');
@@ -102,12 +109,16 @@ export async function startS3(): Promise<S3Server> {
     const found = objects.get(key);
     if (!found) return refuse(response, 404, 'NoSuchKey');
     response.writeHead(200, { 'content-length': found.length });
+    if (status === 0) {
+      response.write(found.subarray(0, found.length >> 1), () => response.destroy());
+      return;
+    }
     response.end(request.method === 'HEAD' ? undefined : found);
   });
   await new Promise<void>((resume) => server.listen(0, '127.0.0.1', resume));
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
-  return {
+  const result: S3Server = {
     endpoint: `http://127.0.0.1:${port}`,
     bucket: BUCKET,
     region: REGION,
@@ -115,9 +126,11 @@ export async function startS3(): Promise<S3Server> {
     secretAccessKey: SECRET,
     objects,
     log,
+    fail: undefined,
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resume) => server.close(resume));
     },
   };
+  return result;
 }

@@ -29,6 +29,8 @@ export interface WarmCommand {
     words: readonly string[],
     env?: Readonly<Record<string, string>>,
   ) => Promise<Result>;
+  /** Does a command run? */
+  readonly isBusy: () => boolean;
   readonly stop: () => Promise<void>;
 }
 
@@ -69,6 +71,7 @@ export function startWarm(env: Readonly<Record<string, string>> = {}): WarmComma
         isBusy = false;
       });
     },
+    isBusy: () => isBusy,
     stop: async () => {
       if (child.connected) child.disconnect();
       await ended;
@@ -79,8 +82,8 @@ export function startWarm(env: Readonly<Record<string, string>> = {}): WarmComma
 
 /**
  * Declares what starts and stops such a process for a test file.
- * @returns what makes machines, as machine() does. Of their commands one can run at a time; those with a working
- *   directory or input of their own are processes of their own
+ * @returns what makes machines, as machine() does. Their commands that come while one runs, and those with a working
+ *   directory or input of their own, are processes of their own
  */
 export function warmMachines(): () => Machine {
   let warm: WarmCommand;
@@ -91,7 +94,7 @@ export function warmMachines(): () => Machine {
   return () => {
     const cold = machine();
     const wiac: Machine['wiac'] = (words, options = {}) =>
-      options.cwd === undefined && options.input === undefined
+      options.cwd === undefined && options.input === undefined && !warm.isBusy()
         ? warm.wiac(words, { WIAC_ROOT: cold.root, ...options.env })
         : cold.wiac(words, options);
     return { root: cold.root, wiac, build: buildWith(wiac) };

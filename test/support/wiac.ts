@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { afterEach, expect } from '@jest/globals';
+import { afterAll, afterEach, expect } from '@jest/globals';
 import { execa } from 'execa';
 
 /** The command under test. */
@@ -26,6 +26,19 @@ export function tempDir(): string {
   made.push(directory);
   return directory;
 }
+
+const kept: string[] = [];
+
+/** A directory that is removed after all tests of the file: for servers that they share. */
+export function sharedDir(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'wiac-shared-'));
+  kept.push(directory);
+  return directory;
+}
+
+afterAll(() => {
+  for (const directory of kept.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
 
 afterEach(() => {
   for (const directory of made.splice(0)) {
