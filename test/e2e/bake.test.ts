@@ -1,11 +1,10 @@
-/** `wiac bake` and `wiac compose build`: several targets at once, in real stores. */
-import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+/** `wiac bake`: several targets at once, in real stores. */
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { execa } from 'execa';
+import { bake } from '../support/bake.js';
 import { warmMachines } from '../support/warm-command.js';
-import { repository, serveFiles } from '../support/web-server.js';
-import type { BuildEvent, Machine } from '../support/wiac.js';
+import type { BuildEvent } from '../support/wiac.js';
 import { context, processesWith, ranSteps, tempDir, writeTree } from '../support/wiac.js';
 
 const machine = warmMachines();
@@ -62,13 +61,6 @@ function mostAtOnce(stderr: string): number {
     most = Math.max(most, now);
   }
   return most;
-}
-
-async function bake({ wiac }: Machine, cwd: string, args: string[], env = {}) {
-  const result = await wiac(['bake', '--progress=json', ...args], { cwd, env });
-  if (result.exitCode !== 0) throw new Error(result.stderr);
-  const lines = result.stdout.split('\n').filter(Boolean);
-  return { ...result, lines: lines.map((line) => line.split('\t')) };
 }
 
 describe('targets at once', () => {
@@ -304,76 +296,6 @@ describe('mistakes and questions', () => {
   });
 });
 
-test('wiac compose build: services, variables, secrets, a service as a context', async () => {
-  const one = machine();
-  const cwd = context({
-    '.env': 'GREETING=hello\n',
-    token: 'hunter2',
-    'compose.yaml': `
-name: shop
-services:
-  web:
-    build:
-      context: .
-      args: { GREETING: "\${GREETING} \${WHO:-you}" }
-      additional_contexts: { tools: "service:tools" }
-      secrets: [token]
-      extra_hosts: ["db=10.1.2.3"]
-      dockerfile_inline: |
-        FROM tools
-        ARG GREETING
-        RUN --mount=type=secret,id=token echo "$$GREETING $$(cat /run/secrets/token)" > /web && cat /etc/hosts > /hosts
-  tools:
-    image: shop/tools:1
-    build: tools
-secrets:
-  token: { file: ./token }
-`,
-  });
-  writeTree(cwd, { 'tools/Dockerfile': 'FROM scratch\nCOPY bin /bin\n', 'below/x': '' });
-  renameSync(join(cwd, 'bin'), join(cwd, 'tools/bin'));
-  const { exitCode, stdout, stderr } = await one.wiac(['compose', 'build', 'web'], {
-    cwd: join(cwd, 'below'),
-  });
-  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining('[web 0') });
-  const [, lowerdirs = ''] = /^web\t(.*)\n$/.exec(stdout) ?? [];
-  const [top = ''] = lowerdirs.split(':');
-  expect(readFileSync(join(top, 'web'), 'utf8')).toBe('hello you hunter2\n');
-  expect(readFileSync(join(top, 'hosts'), 'utf8')).toContain('10.1.2.3\tdb');
-  const images = await one.wiac(['images', '--format={{.Repository}}:{{.Tag}}']);
-  // What a service is made of is no image, unless somebody asks for that.
-  expect(images.stdout).toBe('shop-web:latest\n');
-  const printed = await one.wiac(['compose', 'build', '--print', '--no-cache', 'tools'], { cwd });
-  expect(JSON.parse(printed.stdout)).toMatchObject({ target: { tools: { 'no-cache': true } } });
-});
-
-test('.env says what the project is called, which files it has and which profiles', async () => {
-  const { wiac } = machine();
-  const cwd = context({
-    '.env': 'COMPOSE_FILE=a.yaml:b.yaml\nCOMPOSE_PROJECT_NAME=named\nCOMPOSE_PROFILES=more,most\n',
-    'a.yaml': 'services: { app: { build: . } }',
-    'b.yaml':
-      'services: { tool: { build: ., profiles: [more] }, no: { build: ., profiles: [less] } }',
-    'sub/x': '',
-  });
-  const tagsOf = async (env: Record<string, string>, ...words: string[]) => {
-    const { stdout } = await wiac(['compose', ...words], { cwd, env });
-    const { target } = JSON.parse(stdout);
-    return Object.values(target as Record<string, { tags: string[] }>).flatMap((each) => each.tags);
-  };
-  const tags = (env: Record<string, string>, ...args: string[]) =>
-    tagsOf(env, 'build', '--print', ...args);
-  expect(await tags({})).toEqual(['named-app', 'named-tool']);
-  expect(await tags({ COMPOSE_PROFILES: '', COMPOSE_PROJECT_NAME: 'own' })).toEqual(['own-app']);
-  expect(await tags({ COMPOSE_FILE: 'a.yaml' }, '-p', 'given')).toEqual(['given-app']);
-  // As docker compose has them.
-  const before = ['-f', 'b.yaml', '-p', 'given', '--profile=less', 'build'];
-  expect(await tagsOf({ COMPOSE_PROFILES: '' }, ...before, '-f', 'a.yaml', '--print')).toEqual([
-    'given-app',
-    'given-no',
-  ]);
-});
-
 test.each(['app.output', '*.cache-to', 'app.contexts.x', 'app.secrets'])(
   '--set %s= takes away what the file says, and allows nothing',
   async (field) => {
@@ -383,139 +305,3 @@ test.each(['app.output', '*.cache-to', 'app.contexts.x', 'app.secrets'])(
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
   },
 );
-
-test('compose files include and extend others; bake reads none that is not allowed', async () => {
-  const { wiac } = machine();
-  const outside = tempDir();
-  const cwd = context({
-    'compose.yaml': `
-include: [lib/compose.yaml, "\${MORE:-lib/none.yaml}"]
-services:
-  app:
-    extends: { file: lib/common.yaml, service: base }
-    build: { args: { WORD: app } }
-`,
-    'lib/.env': 'FILE=f\n',
-    'lib/f': 'of lib',
-    'lib/none.yaml': 'services: {}',
-    'lib/compose.yaml':
-      'services: { lib: { build: { dockerfile_inline: "FROM scratch\\nCOPY ${FILE} /f" } } }',
-    'lib/common.yaml':
-      'services: { base: { build: { context: ., dockerfile_inline: "FROM scratch\\nARG WORD\\nCOPY f /$$WORD" } } }',
-  });
-  const { stdout, exitCode, stderr } = await wiac(['compose', 'build', '-q'], { cwd });
-  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-  const files = stdout.split('\n').flatMap((line) => {
-    const [name = '', layer] = line.split('\t');
-    return layer === undefined
-      ? []
-      : [readFileSync(join(layer, name === 'lib' ? 'f' : name), 'utf8')];
-  });
-  expect(files).toEqual(['of lib', 'of lib']);
-  writeTree(outside, { 'x.yaml': 'services: { x: { build: . } }' });
-  const env = { MORE: join(outside, 'x.yaml') };
-  const bake = (...args: string[]) => wiac(['bake', '--print', ...args], { cwd, env });
-  expect(await bake()).toMatchObject({
-    exitCode: 2,
-    stderr: expect.stringContaining(`--allow fs.read=${outside}/x.yaml`),
-  });
-  const allowed = await bake(`--allow=fs.read=${outside}`);
-  expect(JSON.parse(allowed.stdout)).toMatchObject({ target: { x: { context: outside } } });
-});
-
-describe('a definition of a repository', () => {
-  const FILES = {
-    'docker-bake.hcl': `
-      group "default" { targets = ["top", "deep"] }
-      target "top" { dockerfile = "top.Dockerfile" }
-      target "deep" { context = "sub" }
-      target "here" {
-        context = "cwd://"
-        dockerfile-inline = "FROM scratch\\nCOPY local /local\\n"
-      }
-      target "away" { context = "cwd://../" }
-      target "secret" { secret = ["id=x,src=/etc/passwd"] }
-      target "command" { args = { C = BAKE_CMD_CONTEXT } }`,
-    'other.hcl': 'target "default" { args = { A = "other" } }',
-    'compose.yaml': 'include: [sub/more.yaml]',
-    'sub/more.yaml': 'services: { more: { build: . } }',
-    'top.Dockerfile': 'FROM scratch\nCOPY file /top\n',
-    file: 'of the repository',
-    'sub/Dockerfile': 'FROM scratch\nCOPY below /deep\n',
-    'sub/below': 'of a directory in it',
-  };
-
-  test('its contexts are in there; cwd:// is here, and nothing else of here is read', async () => {
-    const one = machine();
-    const { root, git } = await repository(FILES);
-    const cwd = tempDir();
-    writeTree(cwd, { local: 'of here', 'local.hcl': 'target "top" { args = { B = "here" } }' });
-    const address = `file://${root}/r.git#main`;
-    const env = { TMPDIR: tempDir() };
-    const wiac = (...args: string[]) => one.wiac(['bake', address, ...args], { cwd, env });
-    const { lines } = await bake(one, cwd, [address, 'top', 'deep', 'here'], env);
-    const contents = lines.map(([name = '', layer = '']) =>
-      readFileSync(join(layer, name === 'here' ? 'local' : name), 'utf8'),
-    );
-    expect(contents).toEqual(['of the repository', 'of a directory in it', 'of here']);
-
-    const printed = await wiac('--print', '-f', 'docker-bake.hcl', '-f', 'cwd://local.hcl');
-    expect(JSON.parse(printed.stdout).target).toEqual({
-      top: { context: address, dockerfile: 'top.Dockerfile', args: { B: 'here' } },
-      deep: { context: `${address}:sub`, dockerfile: 'Dockerfile' },
-    });
-    const more = await wiac('--print', 'more');
-    expect(JSON.parse(more.stdout).target.more.context).toBe(`${address}:sub`);
-    const other = await one.wiac(
-      ['bake', `file://${root}/r.git`, 'https://example.org/c.git', 'command', '--print'],
-      { cwd, env },
-    );
-    expect(other.stdout).toContain('"C": "https://example.org/c.git"');
-
-    const refusals: [string[], string][] = [
-      [['away'], `--allow fs.read=${dirname(cwd)}`],
-      [['secret'], '--allow fs.read=/etc/passwd'],
-      [['-f', '../x.hcl'], 'leads out of the repository'],
-      [['-f', 'nosuch.hcl'], 'there is no such file'],
-      [['nosuch'], 'there is no target nosuch'],
-    ];
-    for (const [args, message] of refusals)
-      expect(await wiac(...args)).toMatchObject({
-        exitCode: 2,
-        stderr: expect.stringContaining(message),
-      });
-    await git('checkout', '-q', '-b', 'links');
-    symlinkSync('/etc/hostname', join(root, 'work/docker-bake.json'));
-    await git('add', '.');
-    await git('commit', '-q', '-m', 'two');
-    await git('push', '-q', join(root, 'r.git'), 'links');
-    const link = await one.wiac(['bake', `file://${root}/r.git#links`, '--print'], { cwd, env });
-    expect([link.exitCode, link.stderr]).toEqual([2, expect.stringContaining('leads out of')]);
-    expect(readdirSync(env.TMPDIR)).toEqual([]);
-  });
-
-  test('one file of a web server, and an archive', async () => {
-    const root = tempDir();
-    writeTree(root, {
-      'one.hcl': 'target "default" { dockerfile-inline = "FROM scratch\\nCOPY local /" }',
-    });
-    const files = tempDir();
-    writeTree(files, FILES);
-    await execa('tar', ['-C', files, '-cf', join(root, 'all.tar'), '.']);
-    const server = await serveFiles(root);
-    try {
-      const one = machine();
-      const cwd = tempDir();
-      writeTree(cwd, { local: 'of here' });
-      const { lines } = await bake(one, cwd, [`http://${server.host}/one.hcl`]);
-      expect(readFileSync(join(lines[0]?.[1] ?? '', 'local'), 'utf8')).toBe('of here');
-      const all = `http://${server.host}/all.tar`;
-      const top = await bake(one, cwd, [all, 'top']);
-      expect(readFileSync(join(top.lines[0]?.[1] ?? '', 'top'), 'utf8')).toBe('of the repository');
-      const deep = await one.wiac(['bake', all, 'deep'], { cwd });
-      expect(deep.stderr).toContain('a directory of an archive can be no context');
-    } finally {
-      server.stop();
-    }
-  });
-});

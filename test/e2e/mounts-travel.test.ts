@@ -1,7 +1,6 @@
 /** Cache mounts in shared caches: --cache-to ...,mounts=true on one machine, --cache-from on another. */
 
-import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -13,19 +12,18 @@ import { startRegistry } from '../support/registry.js';
 import { getMachine, stepOutput } from '../support/rootless.js';
 import type { S3Server } from '../support/s3.js';
 import { startS3 } from '../support/s3.js';
-import { warmMachines } from '../support/warm-command.js';
-import type { BuildEvent, Machine } from '../support/wiac.js';
 import {
-  context,
-  dockerfile,
-  getOutput,
-  machine,
-  ranSteps,
-  tempDir,
-  WIAC,
-} from '../support/wiac.js';
+  arg,
+  fileName,
+  fill,
+  mountOf,
+  s3Place,
+  stepContext,
+  warnings,
+} from '../support/travelling-mounts.js';
+import { warmMachines } from '../support/warm-command.js';
+import { context, dockerfile, getOutput, ranSteps, tempDir } from '../support/wiac.js';
 
-/** What is about builds at once has processes of its own. */
 const warmMachine = warmMachines();
 
 let registry: Registry;
@@ -42,41 +40,6 @@ afterAll(async () => {
   await gha.stop();
 });
 
-/** A step that mounts a cache and does something in it; another `x` makes it run again. */
-function stepContext(command: string, mount = ''): string {
-  const run = `RUN --mount=type=cache,target=/c${mount} : $x; ${command}`;
-  return context({ Dockerfile: dockerfile('ARG x', run) });
-}
-
-const arg = (x: string | number) => `--build-arg=x=${x}`;
-
-/** The directory of the only mount of a store. */
-function mountOf({ root }: Machine): string {
-  const [name = '', ...others] = readdirSync(join(root, 'mounts'));
-  expect(others).toEqual([]);
-  return join(root, 'mounts', name);
-}
-
-const fileName = (number: number) => `f${String(number).padStart(3, '0')}`;
-
-/** Puts files into a mount that no compression makes smaller. Each begins with the tag. */
-function fill(directory: string, from: number, count: number, bytes: number, tag: string): void {
-  for (let at = from; at < from + count; at += 1)
-    writeFileSync(
-      join(directory, fileName(at)),
-      Buffer.concat([Buffer.from(tag), randomBytes(bytes)]),
-    );
-}
-
-function warnings(events: readonly BuildEvent[]): string[] {
-  return events.filter(({ type }) => type === 'warning').map(({ message }) => String(message));
-}
-
-function s3Place(prefix: string): string {
-  const { endpoint, bucket, region, accessKeyId, secretAccessKey } = s3;
-  return `type=s3,bucket=${bucket},region=${region},endpoint_url=${endpoint},prefix=${prefix},access_key_id=${accessKeyId},secret_access_key=${secretAccessKey}`;
-}
-
 /** Bytes of the objects below a prefix that are not among those before. */
 function addedBytes(prefix: string, before: ReadonlySet<string>): number {
   let bytes = 0;
@@ -88,7 +51,7 @@ function addedBytes(prefix: string, before: ReadonlySet<string>): number {
 const PLACES = [
   ['local', () => ({ to: `type=local,dest=${join(tempDir(), 'c')}`, from: '' })],
   ['registry', () => ({ to: `type=registry,ref=${registry.host}/mounts:main`, from: '' })],
-  ['s3', () => ({ to: s3Place('travel'), from: '' })],
+  ['s3', () => ({ to: s3Place(s3, 'travel'), from: '' })],
   ['gha', () => ({ to: `type=gha,url_v2=${gha.url},token=${gha.token()}`, from: '' })],
 ] as const;
 
@@ -126,7 +89,7 @@ describe('what travels', () => {
   test('only what changed, and nothing when nothing did', async () => {
     const [a, b] = [warmMachine(), warmMachine()];
     const root = stepContext('true');
-    const place = s3Place('change');
+    const place = s3Place(s3, 'change');
     const to = `--cache-to=${place},mounts=true`;
     await a.build(root, arg(0));
     fill(mountOf(a), 0, 300, 10_000, 'first');
@@ -166,7 +129,7 @@ describe('what travels', () => {
   test('a mount is not fetched when its step is found, nor when the mount is here', async () => {
     const [a, b] = [warmMachine(), warmMachine()];
     const root = stepContext('cat /c/f; echo $x > /c/f');
-    const place = s3Place('hit');
+    const place = s3Place(s3, 'hit');
     await a.build(root, arg(1), `--cache-to=${place},mounts=true,mode=max`);
     const lists = [...s3.objects].filter(([key]) => key.startsWith('hit/blobs'));
     const mountBlobs = () =>
@@ -331,130 +294,6 @@ describe('what travels', () => {
     expect(
       ranSteps((await warmMachine().build(root, arg(1), `${from},mounts=false`)).events),
     ).toEqual([]);
-  });
-});
-
-describe('several at once', () => {
-  /** Every file of the mount, by its first letter. */
-  function letters(directory: string): Set<string> {
-    return new Set(
-      readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8')[0] ?? ''),
-    );
-  }
-
-  test('of two that write at once the last one wins, and nothing is mixed', async () => {
-    const root = stepContext('true');
-    const place = s3Place('twice');
-    const to = `--cache-to=${place},mounts=true`;
-    const first = warmMachine();
-    await first.build(root, arg(0));
-    fill(mountOf(first), 0, 60, 3000, 'o');
-    await first.build(root, arg(0), to);
-    const writers = await Promise.all(
-      ['a', 'b'].map(async (letter) => {
-        const one = machine();
-        await one.build(root, arg(letter), `--cache-from=${place}`);
-        fill(mountOf(one), 0, 60, 3000, letter);
-        return one;
-      }),
-    );
-    await Promise.all(writers.map((one, at) => one.build(root, arg('ab'[at] ?? ''), to)));
-    const reader = warmMachine();
-    const { events } = await reader.build(root, arg('r'), `--cache-from=${place}`);
-    expect(warnings(events)).toEqual([]);
-    expect(readdirSync(mountOf(reader))).toHaveLength(60);
-    expect(letters(mountOf(reader)).size).toBe(1);
-    expect(letters(mountOf(reader)).has('o')).toBe(false);
-  });
-
-  test('one that is killed while it writes leaves the former snapshot', async () => {
-    const root = stepContext('true');
-    const place = s3Place('killed');
-    const to = `--cache-to=${place},mounts=true`;
-    const writer = warmMachine();
-    await writer.build(root, arg(0));
-    fill(mountOf(writer), 0, 10, 3000, 'o');
-    await writer.build(root, arg(0), to);
-    fill(mountOf(writer), 0, 10, 3000, 'n');
-    const { set } = s3.objects;
-    try {
-      // Each time it gets one object further; the manifest is the last one.
-      for (let kills = 0; kills < 3; kills += 1) {
-        let pid: number | undefined;
-        s3.objects.set = (key, value) => {
-          if (pid !== undefined) process.kill(pid, 'SIGKILL');
-          pid = undefined;
-          expect(key).not.toContain('manifests');
-          return set.call(s3.objects, key, value);
-        };
-        const child = execa(process.execPath, [WIAC, 'build', '-q', arg(0), to, root], {
-          env: { WIAC_ROOT: writer.root },
-          reject: false,
-        });
-        pid = child.pid;
-        expect((await child).signal).toBe('SIGKILL');
-        const reader = warmMachine();
-        const { events } = await reader.build(root, arg(kills + 10), `--cache-from=${place}`);
-        expect(warnings(events)).toEqual([]);
-        expect([...letters(mountOf(reader))]).toEqual(['o']);
-      }
-    } finally {
-      s3.objects.set = set;
-    }
-    await writer.build(root, arg(0), to);
-    const reader = warmMachine();
-    await reader.build(root, arg(20), `--cache-from=${place}`);
-    expect([...letters(mountOf(reader))]).toEqual(['n']);
-  });
-
-  test('a mount that a step has alone is not read before the step ends', async () => {
-    const a = machine();
-    const quick = stepContext('true', ',sharing=locked');
-    const slow = stepContext(
-      'echo half > /c/f; touch /c/begun; while ! test -e /c/go; do sleep 0.05; done; echo whole > /c/f',
-      ',sharing=locked',
-    );
-    const cache = join(tempDir(), 'c');
-    await a.build(quick, arg(1));
-    const directory = mountOf(a);
-    const running = a.build(slow, arg(1));
-    while (!existsSync(join(directory, 'begun'))) await new Promise((r) => setTimeout(r, 20));
-    let ended = false;
-    const writing = a
-      .build(quick, arg(1), `--cache-to=type=local,dest=${cache},mounts=true`)
-      .finally(() => {
-        ended = true;
-      });
-    // Without the lock it would have ended long before.
-    await new Promise((resume) => setTimeout(resume, 1000));
-    const endedBefore = ended;
-    // Whatever is found: a step that waits for this would stay.
-    writeFileSync(join(directory, 'go'), '');
-    await Promise.all([running, writing]);
-    expect(endedBefore).toBe(false);
-    const b = warmMachine();
-    await b.build(quick, arg(2), `--cache-from=type=local,src=${cache}`);
-    expect(readFileSync(join(mountOf(b), 'f'), 'utf8')).toBe('whole\n');
-  });
-
-  test('two steps that want a mount at once fetch it once', async () => {
-    const [a, b] = [warmMachine(), warmMachine()];
-    const run = (step: number) =>
-      `RUN --mount=type=cache,target=/c : $x ${step}; cat /c/f; echo 1 > /c/f`;
-    const root = context({
-      Dockerfile: `${dockerfile('ARG x', run(1)).replace('scratch', 'scratch AS other')}${dockerfile(
-        'ARG x',
-        run(2),
-        'COPY --from=other /bin/sh /o',
-      )}`,
-    });
-    const place = s3Place('once');
-    await a.build(root, arg(1), '--jobs=1', `--cache-to=${place},mounts=true`);
-    s3.log.length = 0;
-    const { events } = await b.build(root, arg(2), '--jobs=4', `--cache-from=${place}`);
-    expect(getOutput(events)).toEqual(['1', '1']);
-    const fetched = s3.log.filter((line) => line.startsWith('GET once/blobs'));
-    expect(new Set(fetched).size).toBe(fetched.length);
   });
 });
 

@@ -2,35 +2,39 @@
  * wiac-sys alone, by the bytes that it is sent, as a build with AddressSanitizer and
  * UndefinedBehaviorSanitizer: whatever comes, it neither reads nor writes where it must not.
  */
-import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
 import {
-  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readFileSync,
   rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import fc from 'fast-check';
 import type { Operation } from '../../src/executor/local/operations.js';
-import { CLONE, encodeOperations, MS } from '../../src/executor/local/operations.js';
-import type { Frame } from '../../src/native/frames.js';
-import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from '../../src/native/frames.js';
+import { CLONE, MS } from '../../src/executor/local/operations.js';
+import { ASK, encodeFrame, PROTOCOL, TELL } from '../../src/native/frames.js';
 import { payloadReader } from '../../src/native/payload.js';
 import { readSurvey } from '../../src/native/read-xattrs.js';
-import { sanitizedBinary } from '../support/native-requests.js';
+import type { Talk } from '../support/native-talk.js';
+import {
+  binary,
+  endOf,
+  finish,
+  killing,
+  outputOf,
+  program,
+  run,
+  talk,
+  version,
+} from '../support/native-talk.js';
 import { tempDir } from '../support/wiac.js';
 
-const binary = sanitizedBinary();
 let directory: string;
 
 beforeAll(() => {
@@ -49,109 +53,6 @@ int main(int argc, char **argv) {
     execv(argv[1], argv + 1);
     return 1;
 }`;
-
-interface Talk {
-  readonly child: ChildProcess;
-  readonly socket: Socket;
-  readonly frames: Frame[];
-  readonly send: (...frames: Frame[]) => void;
-  /** The first reply that fits. */
-  readonly reply: (id: number, kind?: number) => Promise<Frame>;
-  /** Exit code or signal, and what sanitizers say. */
-  readonly ended: Promise<{ code: number | null; said: string }>;
-}
-
-const begun: ChildProcess[] = [];
-afterEach(() => {
-  for (const child of begun.splice(0)) child.kill('SIGKILL');
-});
-
-interface How {
-  readonly argv?: readonly string[];
-  /** Instead of the program itself. */
-  readonly command?: readonly string[];
-  readonly stdout?: number;
-}
-
-function talk({ argv = ['serve'], command = [binary, ...argv], stdout }: How = {}): Talk {
-  const [program = '', ...rest] = command;
-  const child = spawn(program, rest, { stdio: ['ignore', stdout ?? 'pipe', 'pipe', 'pipe'] });
-  if (stdout !== undefined) closeSync(stdout);
-  begun.push(child);
-  const socket = child.stdio[3] as Socket;
-  socket.on('error', () => {});
-  const frames: Frame[] = [];
-  let waiters: (() => void)[] = [];
-  const woken = () => {
-    for (const wake of waiters) wake();
-    waiters = [];
-  };
-  const read = frameReader((frame) => {
-    frames.push({ ...frame, payload: Buffer.from(frame.payload) });
-    woken();
-  });
-  socket.on('data', read);
-  let said = '';
-  child.stderr?.on('data', (chunk) => {
-    said += chunk;
-  });
-  const ended = new Promise<{ code: number | null; said: string }>((resolve) => {
-    child.on('close', (code) => {
-      resolve({ code, said });
-      woken();
-    });
-  });
-  const reply = async (id: number, kind?: number): Promise<Frame> => {
-    for (;;) {
-      const found = frames.find((one) => one.id === id && (kind ?? one.kind) === one.kind);
-      if (found) return found;
-      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said}`);
-      await new Promise<void>((resume) => {
-        waiters.push(resume);
-      });
-    }
-  };
-  const send = (...all: Frame[]) => {
-    socket.write(Buffer.concat(all.map(encodeFrame)));
-  };
-  return { child, socket, frames, send, reply, ended };
-}
-
-const version = (id: number): Frame => ({ id, kind: ASK.version, payload: Buffer.alloc(0) });
-const run = (id: number, ...operations: Operation[]): Frame => ({
-  id,
-  kind: ASK.run,
-  payload: encodeOperations(operations),
-});
-const program = (id: number, script: string): Frame =>
-  run(
-    id,
-    { op: 'clone', flags: CLONE.NEWPID },
-    { op: 'session' },
-    { op: 'exec', argv: ['/bin/sh', '-c', script] },
-  );
-const killing = (id: number, signal = 9): Frame => {
-  const payload = Buffer.alloc(4);
-  payload.writeUInt32LE(signal);
-  return { id, kind: ASK.signal, payload };
-};
-
-function outputOf({ frames }: Talk, id: number): string {
-  const parts = frames.filter((one) => one.id === id && one.kind === TELL.output);
-  return Buffer.concat(parts.map(({ payload }) => payload)).toString();
-}
-
-async function endOf(made: Talk, id: number): Promise<{ code: number; status: string }> {
-  const { payload } = await made.reply(id, TELL.ended);
-  const reader = payloadReader(payload);
-  return { code: reader.number(), status: reader.text().toString() };
-}
-
-/** Ends it as wiac does, and expects no complaint. */
-async function finish({ socket, ended }: Talk): Promise<void> {
-  socket.end();
-  expect(await ended).toEqual({ code: 0, said: '' });
-}
 
 test('a program: its output, how it ended', async () => {
   const made = talk();
@@ -472,84 +373,6 @@ test('requests of any kind with any payload: each is answered, or ignored', asyn
     { numRuns: 300 },
   );
   await finish(made);
-});
-
-describe('wiac-sys run', () => {
-  const operations = (always: boolean, script: string): Operation[] => {
-    const pts = join(directory, 'pts');
-    mkdirSync(pts, { recursive: true });
-    return [
-      { op: 'unshare', flags: CLONE.NEWNS },
-      { op: 'mount', source: 'none', target: '/', type: '', flags: MS.REC | MS.PRIVATE, data: '' },
-      {
-        op: 'mount',
-        source: 'devpts',
-        target: pts,
-        type: 'devpts',
-        flags: MS.NOSUID | MS.NOEXEC,
-        data: 'newinstance,ptmxmode=0666,mode=0620',
-      },
-      { op: 'relay-streams', ptmx: join(pts, 'ptmx'), pts, uid: 0, always },
-      { op: 'clone', flags: CLONE.NEWPID },
-      { op: 'fork' },
-      { op: 'session' },
-      { op: 'exec', argv: ['/bin/sh', '-c', script] },
-    ];
-  };
-
-  test('a program has our streams: a file through a pipe, pipes as they are', async () => {
-    const path = join(directory, 'file');
-    const made = talk({ argv: ['run', String(process.pid)], stdout: openSync(path, 'w') });
-    const script = 'test -p /proc/self/fd/1 && seq 100000; echo err >&2; exit 5';
-    made.send(run(1, ...operations(false, script)));
-    expect(await endOf(made, 1)).toEqual({ code: 5, status: '' });
-    expect(await made.ended).toEqual({ code: 0, said: 'err\n' });
-    expect(readFileSync(path, 'utf8')).toHaveLength(588_895);
-  });
-
-  test('a terminal where there is none', async () => {
-    const path = join(directory, 'terminal');
-    const made = talk({ argv: ['run', String(process.pid)], stdout: openSync(path, 'w') });
-    made.send(run(1, ...operations(true, 'tty; seq 20000; echo err >&2; kill -9 $$')));
-    expect(await endOf(made, 1)).toEqual({ code: 137, status: '' });
-    expect(await made.ended).toEqual({ code: 0, said: '' });
-    const lines = readFileSync(path, 'utf8').split('\r\n');
-    expect([lines[0], lines.length, lines.at(-2)]).toEqual([
-      join(directory, 'pts/0'),
-      20_003,
-      'err',
-    ]);
-  });
-
-  test('a file that takes no more', async () => {
-    const made = talk({
-      argv: ['run', String(process.pid)],
-      stdout: openSync('/dev/full', 'w'),
-    });
-    made.send(run(1, ...operations(false, 'echo lost')));
-    expect(await endOf(made, 1)).toEqual({
-      code: 125,
-      status: 'output: No space left on device',
-    });
-  });
-
-  test('what fails on the way is told', async () => {
-    const made = talk({ argv: ['run', String(process.pid)] });
-    made.send(run(1, { op: 'chdir', path: '/nowhere' }));
-    const status = 'setup: chdir /nowhere: No such file or directory';
-    expect(await endOf(made, 1)).toEqual({ code: 125, status });
-    const other = talk({ argv: ['run', String(process.pid)] });
-    other.send(run(1, { op: 'chdir', path: '/' }));
-    expect((await endOf(other, 1)).status).toBe('setup: the list has no clone');
-  });
-
-  test('for another parent than its own, or another request, it does nothing', async () => {
-    const orphan = talk({ argv: ['run', '1'] });
-    expect((await orphan.ended).code).toBe(1);
-    const made = talk({ argv: ['run', String(process.pid)] });
-    made.send(version(1));
-    expect(await made.ended).toEqual({ code: 1, said: '' });
-  });
 });
 
 test('without a socket, or with other words, it says who starts it', async () => {
