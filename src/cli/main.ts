@@ -19,6 +19,8 @@ process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {});
 // A file that may not grow any more (ulimit -f) is an error like others, which is told.
 process.on('SIGXFSZ', () => {});
+// All is done. Node would take its heap apart, piece by piece, before it ends; the kernel does that at once.
+process.on('beforeExit', () => process.exit());
 
 async function run(): Promise<void> {
   let exitCode = 0;

@@ -49,7 +49,8 @@ export function define(files: Files, given: Given = {}): Promise<Definition> {
     dotEnv: given.dotEnv === undefined ? undefined : { name: '.env', text: given.dotEnv },
     project: given.project,
     isActive: given.isActive,
-    ...(given.patience === undefined ? {} : { patience: given.patience }),
+    // On a machine with other work that counts values until there are too many takes long.
+    patience: given.patience ?? 100_000,
     others: otherFiles(given.others ?? {}),
     world: {
       environment: given.environment ?? {},
