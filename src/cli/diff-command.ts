@@ -26,6 +26,13 @@ export interface DiffOptions extends DockerfileOptions {
 
 const octal = (mode: number) => mode.toString(8).padStart(4, '0');
 
+/** The names of the attributes that are other ones. */
+function otherXattrs(before: ShownFile, after: ShownFile): string[] {
+  const [old, now] = [before, after].map(({ xattrs = [] }) => new Map(xattrs));
+  const names = [...(old?.keys() ?? []), ...(now?.keys() ?? [])];
+  return [...new Set(names)].filter((name) => old?.get(name) !== now?.get(name)).sort();
+}
+
 function differences({ before, after, isContent }: FileChange): string {
   if (!before || !after) return '';
   if (before.type !== after.type) return `${before.type} became ${after.type}`;
@@ -35,6 +42,8 @@ function differences({ before, after, isContent }: FileChange): string {
   if (before.mode !== after.mode) parts.push(`mode ${octal(before.mode)} -> ${octal(after.mode)}`);
   if (before.uid !== after.uid || before.gid !== after.gid)
     parts.push(`owner ${before.uid}:${before.gid} -> ${after.uid}:${after.gid}`);
+  const xattrs = otherXattrs(before, after);
+  if (xattrs.length > 0) parts.push(`xattrs ${xattrs.join(' ')}`);
   return parts.join(', ');
 }
 

@@ -31,8 +31,8 @@ async function layer(
   return { path, opaque: new Set(opaque) };
 }
 
-const lines = (before: Stack, after: Stack) =>
-  [...diffStacks(before, after)].map(({ path, before: old, after: now, isContent }) =>
+const lines = async (before: Stack, after: Stack) =>
+  (await diffStacks(before, after)).map(({ path, before: old, after: now, isContent }) =>
     [old ? (now ? 'C' : 'D') : 'A', path, ...(isContent ? ['content'] : [])].join(' '),
   );
 
@@ -55,18 +55,48 @@ test('added, changed and deleted, through whiteouts and opaque directories', asy
     ...['D dir/a', 'A kind/inside', 'A opaque/new', 'D opaque/old', 'D tree/deep'],
     'D tree/deep/file',
   ];
-  expect(lines([base], [top, base]).sort()).toEqual(changes.sort());
+  expect((await lines([base], [top, base])).sort()).toEqual(changes.sort());
   const turned = changes.map((line) => line.replace(/^[AD]/, (at) => (at === 'A' ? 'D' : 'A')));
-  expect(lines([top, base], [base]).sort()).toEqual(turned.sort());
+  expect((await lines([top, base], [base])).sort()).toEqual(turned.sort());
 });
 
 test('the same files in other layers are no difference; layers of both are not read', async () => {
   const base = await layer('base', { 'a/b': '1', c: '2' });
   const copy = await layer('copy', { 'a/b': '1', c: '2' });
-  expect(lines([base], [copy])).toEqual([]);
-  expect(lines([base], [copy, base])).toEqual([]);
+  expect(await lines([base], [copy])).toEqual([]);
+  expect(await lines([base], [copy, base])).toEqual([]);
   const more = await layer('more', { 'a/d': '3' });
   // Whoever reads the base notices that it is gone.
-  expect(lines([base], [more, base])).toEqual(['A a/d']);
-  expect(lines([], [base])).toEqual(['A a', 'A c', 'A a/b']);
+  expect(await lines([base], [more, base])).toEqual(['A a/d']);
+  expect(await lines([], [base])).toEqual(['A a', 'A c', 'A a/b']);
+});
+
+test('extended attributes, and the mode of the root', async () => {
+  const base = await layer('base', { file: '1', dir: '->x', same: '1', gone: '1' });
+  const top = await layer('top', { file: '1', same: '1', gone: null, new: '1' });
+  const set = (path: string, name: string, value: string) =>
+    execa('setfattr', ['-n', name, '-v', value, join(root, path)]);
+  await set('base/file', 'user.kept', 'a');
+  await set('base/file', 'user.other', 'a');
+  await set('base/same', 'user.kept', 'a');
+  await set('base/gone', 'user.gone', 'a');
+  await set('top/file', 'user.kept', 'a');
+  await set('top/file', 'security.capability', '0x0100000200040000000000000000000000000000');
+  await set('top/same', 'user.kept', 'a');
+  // overlayfs's own say nothing of the file.
+  await set('top/same', 'trusted.overlay.origin', 'x');
+  await set('top/new', 'user.new', 'b');
+  const kept = ['user.kept', '61'] as const;
+  const changes = await diffStacks([base], [top, base]);
+  expect(changes.map(({ path, before, after }) => [path, before?.xattrs, after?.xattrs])).toEqual([
+    [
+      'file',
+      [kept, ['user.other', '61']],
+      [['security.capability', '0100000200040000000000000000000000000000'], kept],
+    ],
+    ['gone', [['user.gone', '61']], undefined],
+    ['new', undefined, [['user.new', '62']]],
+  ]);
+  chmodSync(top.path, 0o1777);
+  expect(await lines([base], [top, base])).toContain('C ');
 });

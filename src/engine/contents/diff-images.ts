@@ -59,7 +59,7 @@ export async function changedPackages([old, now]: ComparedPair): Promise<Package
 
 /** Files that both differ in, sorted by path. @throws ImageError, UnsupportedError, NoSpaceError */
 export async function changedFiles([old, now]: ComparedPair): Promise<FileChange[]> {
-  const changes = [...diffStacks(await old.stack(), await now.stack())];
+  const changes = await diffStacks(await old.stack(), await now.stack());
   return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 

@@ -1,11 +1,14 @@
 /** The files that two stacks of layers differ in, as a program that sees one or the other would find them. */
 import type { Stats } from 'node:fs';
 import { lstatEntry } from '../directory.js';
-import { digestEntry, readBuffer, readLink } from '../read.js';
+import { digestEntry, lstatBelow, readBuffer, readLink } from '../read.js';
+import type { Place } from '../scan/file-source.js';
+import type { Xattrs } from '../scan/tree.js';
+import { readXattrs } from '../scan/xattrs.js';
 import { pathBelow } from '../tree-path.js';
 import type { Walkers } from '../walker.js';
 import { openWalkers } from '../walker.js';
-import type { MergedView, Stack, StackName } from './stack.js';
+import type { MergedView, Stack, StackLayer, StackName } from './stack.js';
 import { openMergedView } from './stack.js';
 
 /** What one of the stacks has at a path. */
@@ -20,11 +23,13 @@ export interface ShownFile {
   /** Of a symbolic link. */
   readonly target?: string;
   readonly device?: number;
+  /** Names, and values in hex, sorted by name; left out where there are none. */
+  readonly xattrs?: Xattrs;
 }
 
-/** One path that differs. Times and extended attributes are not compared. */
+/** One path that differs. Times are not compared. */
 export interface FileChange {
-  /** Without a slash at its beginning. */
+  /** Without a slash at its beginning; '' is the root. */
   readonly path: string;
   readonly before: ShownFile | undefined;
   readonly after: ShownFile | undefined;
@@ -105,23 +110,32 @@ function digestOf({ walkers }: Side, directory: string, { root, name }: StackNam
   return digestEntry(walkers.at(root, directory), name, buffer)?.digest;
 }
 
-/** @returns undefined when both sides show the same */
+/** A path that one of the sides has, before its extended attributes are read. */
+interface Compared {
+  readonly change: FileChange;
+  readonly differs: boolean;
+  readonly places: readonly [Place | undefined, Place | undefined];
+}
+
+/** @returns undefined when neither side has it any more */
 function compare(
   { sides: [one, other], buffer }: Comparison,
   directory: string,
   { path, before, after }: Pair,
-): FileChange | undefined {
+): Compared | undefined {
   const old = before && describe(one, directory, before);
   const now = after && describe(other, directory, after);
+  const place = (entry: StackName | undefined) => entry && { root: entry.root, path };
+  const places = [place(before), place(after)] as const;
   const change = { path, before: old, after: now };
   if (!old || !now || !before || !after)
-    return (old ?? now) ? { ...change, isContent: false } : undefined;
+    return (old ?? now) && { change: { ...change, isContent: false }, differs: true, places };
   const isFile = old.type === 'file' && now.type === 'file';
   const isContent =
     isFile &&
     (old.size !== now.size ||
       digestOf(one, directory, before, buffer) !== digestOf(other, directory, after, buffer));
-  return isContent || !sameFacts(old, now) ? { ...change, isContent } : undefined;
+  return { change: { ...change, isContent }, differs: isContent || !sameFacts(old, now), places };
 }
 
 function mayHoldMore([one, other]: Comparison['sides'], at: string, pair: Pair): boolean {
@@ -136,16 +150,40 @@ function isShared({ before, after }: Pair): boolean {
   return before !== undefined && before.root === after?.root;
 }
 
+function describeRoot({ path }: StackLayer): ShownFile | undefined {
+  const stats = lstatBelow(path, '.');
+  return (
+    stats && {
+      type: 'directory',
+      mode: stats.mode & 0o7777,
+      uid: stats.uid,
+      gid: stats.gid,
+      size: 0,
+    }
+  );
+}
+
+/** The root itself, where both stacks have one: the layer on top shows it. Its attributes are not compared. */
+function compareRoots([before]: Stack, [after]: Stack): Compared | undefined {
+  if (!before || !after || before.path === after.path) return undefined;
+  const [old, now] = [describeRoot(before), describeRoot(after)];
+  if (!old || !now || sameFacts(old, now)) return undefined;
+  const change = { path: '', before: old, after: now, isContent: false };
+  return { change, differs: true, places: [undefined, undefined] };
+}
+
 /**
- * What differs, parents before what is in them. Layers that both stacks have are not looked into where nothing
+ * What may differ, parents before what is in them. Layers that both stacks have are not looked into where nothing
  * above them shows.
  */
-export function* diffStacks(before: Stack, after: Stack): Generator<FileChange> {
+function* comparedPaths(before: Stack, after: Stack): Generator<Compared> {
   const sides = [before, after].map(
     (stack): Side => ({ view: openMergedView(stack), walkers: openWalkers() }),
   ) as unknown as readonly [Side, Side];
   const buffer = readBuffer();
   try {
+    const root = compareRoots(before, after);
+    if (root) yield root;
     const waiting = [''];
     for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
       const [old, now] = [sides[0].view.layersOf(path), sides[1].view.layersOf(path)];
@@ -154,8 +192,8 @@ export function* diffStacks(before: Stack, after: Stack): Generator<FileChange> 
       const list = ({ view }: Side, layers: Stack) => (layers.length > 0 ? view.list(at) : []);
       const below: string[] = [];
       for (const pair of pairUp(list(sides[0], old), list(sides[1], now), at)) {
-        const change = isShared(pair) ? undefined : compare({ sides, buffer }, at, pair);
-        if (change) yield change;
+        const compared = isShared(pair) ? undefined : compare({ sides, buffer }, at, pair);
+        if (compared) yield compared;
         if (mayHoldMore(sides, at, pair)) below.push(pair.path);
       }
       waiting.push(...below.reverse());
@@ -166,4 +204,31 @@ export function* diffStacks(before: Stack, after: Stack): Generator<FileChange> 
       walkers.close();
     }
   }
+}
+
+/** The files of layers that may have attributes. */
+async function xattrsOf(paths: readonly Compared[], stacks: readonly Stack[]) {
+  const without = new Set(
+    stacks.flat().flatMap(({ path, withoutXattrs }) => (withoutXattrs ? [path] : [])),
+  );
+  const places = paths.flatMap(({ places }) => places.flatMap((place) => place ?? []));
+  return readXattrs(places.filter(({ root }) => !without.has(root)).map((place) => ({ place })));
+}
+
+/**
+ * What differs, parents before what is in them.
+ * @throws the file system's errors, IsolationError
+ */
+export async function diffStacks(before: Stack, after: Stack): Promise<FileChange[]> {
+  const paths = [...comparedPaths(before, after)];
+  const xattrs = await xattrsOf(paths, [before, after]);
+  const at = (place: Place | undefined) => (place && xattrs.get(place)) ?? [];
+  const withXattrs = (file: ShownFile | undefined, found: Xattrs) =>
+    file && found.length > 0 ? { ...file, xattrs: found } : file;
+  return paths.flatMap(({ change, differs, places }): FileChange[] => {
+    const [old, now] = places.map(at) as [Xattrs, Xattrs];
+    if (!differs && JSON.stringify(old) === JSON.stringify(now)) return [];
+    const { before: former, after: current } = change;
+    return [{ ...change, before: withXattrs(former, old), after: withXattrs(current, now) }];
+  });
 }
