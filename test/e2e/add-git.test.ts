@@ -32,6 +32,22 @@ async function twoCommits(...init: string[]) {
   return { ...made, first, second: await git('rev-parse', 'HEAD') };
 }
 
+test('why names the commit of the branch that moved, not another branch of the repository', async () => {
+  const { root, first, second, git } = await twoCommits();
+  await git('push', '-q', '../r.git', `${first}:refs/heads/moves`);
+  const url = `file://${root}/r.git`;
+  const made = machine();
+  const adding = (ref: string) => context({ Dockerfile: `FROM scratch\nADD ${url}${ref} /a\n` });
+  const directory = adding('#moves');
+  await made.build(directory);
+  // The newest entry of this instruction.
+  await made.build(adding('?tag=v'));
+  await git('push', '-q', '../r.git', `${second}:refs/heads/moves`);
+  const { stdout } = await made.wiac(['why', directory]);
+  expect(stdout).toContain(`content changed from "${first}" to "${second}"\n`);
+  expect(stdout).not.toContain('source changed');
+});
+
 describe.each(['file', 'http'])('over %s', (protocol) => {
   test('the query says which commit and which part of it', async () => {
     const { root, first, second, git } = await twoCommits();

@@ -1,13 +1,13 @@
 /**
  * Which entry a step that is not in the cache is to be compared with: the newest of the same
  * operation and instruction (COPY --from of two stages can be one operation), else of the same
- * operation, else of the same instruction, else what stood at the same place. Each is one look-up,
- * whatever the size of the index.
+ * operation, else of the same instruction, else what stood at the same place; of what is fetched one from
+ * the same source first. Each is one look-up, whatever the size of the index.
  */
 
 import type { DefinitionKey, OperationDigest } from '../../keys/digest.js';
 import type { StepInputs } from '../../keys/inputs.js';
-import { sha256 } from '../../util/canonical-json.js';
+import { canonicalJson, sha256 } from '../../util/canonical-json.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
@@ -55,6 +55,12 @@ export function imageDigest(store: Indexed, key: DefinitionKey | undefined): str
   return key === undefined ? undefined : index.sources.get(key);
 }
 
+/** Branches of one repository have one instruction, and each is a source of its own. Most steps have none. */
+function hasSource(one: StepInputs, other: StepInputs): boolean {
+  const [a, b] = [one, other].map(({ operands }) => canonicalJson(operands.source ?? null));
+  return a === b;
+}
+
 /** The nearest entry; undefined when nothing like it is in the cache. */
 export function findNearest(
   store: Indexed,
@@ -65,9 +71,11 @@ export function findNearest(
   const same = index.operations.get(operation) ?? [];
   const [text = [], place = []] = getRows(inputs).map((row) => index.related.get(row) ?? []);
   const both = same.filter((key) => text.includes(key));
+  let nearest: StepRecord | undefined;
   for (const key of [...both, ...same, ...text, ...place]) {
     const record = index.steps.get(key);
-    if (record) return record;
+    if (record && hasSource(record.inputs, inputs)) return record;
+    nearest ??= record;
   }
-  return undefined;
+  return nearest;
 }
