@@ -9,7 +9,7 @@ import { summarizeUsage } from '../store/entries/usage.js';
 import { findLayer } from '../store/layers/find-layers.js';
 import { layerFiles } from '../store/layers/layer-store.js';
 import type { StepRecord } from '../store/records.js';
-import { formatAge, formatBytes, formatDuration, formatTable } from '../ui/format.js';
+import { formatAge, formatBytes, formatDuration, formatTable, plainCell } from '../ui/format.js';
 import type { Json } from '../util/canonical-json.js';
 import type { SetExitCode } from './declare/options.js';
 import type { FilterOptions } from './filters.js';
@@ -56,7 +56,7 @@ function entryRow(entry: EntrySummary, now: number): string {
     formatDuration(entry.durationMs),
     String(entry.files),
     formatBytes(entry.bytes),
-    entry.text.replaceAll('\n', ' '),
+    plainCell(entry.text),
   ]);
 }
 
@@ -122,14 +122,10 @@ function showText(record: StepRecord, files: readonly LayerFile[], bytes: number
     file.mode,
     `${file.uid}:${file.gid}`,
     String(file.size),
-    file.path,
+    // As ls(1) shows symbolic links.
+    file.target === undefined ? file.path : `${file.path} -> ${file.target}`,
   ]);
   return formatTable(rows) + (list.length > 0 ? `\n${formatTable(list)}` : '');
-}
-
-/** As ls(1) shows symbolic links. */
-function withTarget({ target, inode: _, ...file }: LayerFile): LayerFile {
-  return target === undefined ? file : { ...file, path: `${file.path} -> ${target}` };
 }
 
 /** `wiac cache show` */
@@ -137,9 +133,12 @@ export function showCommand(key: string, options: FormatOption): Promise<void> {
   return withStore((store) => {
     const record = findEntry(store, key);
     const layer = record.layer === undefined ? undefined : findLayer(store, record.layer);
-    const files = layer ? listLayerFiles(layerFiles(store, layer.id)).map(withTarget) : [];
-    if (options.format === 'json') printJson({ ...record, layerRecord: layer ?? null, files });
-    else process.stdout.write(showText(record, files, layer?.bytes ?? 0));
+    const files = layer ? listLayerFiles(layerFiles(store, layer.id)) : [];
+    if (options.format === 'table')
+      return void process.stdout.write(showText(record, files, layer?.bytes ?? 0));
+    // What an inode's number says is for this program alone.
+    const plain = files.map(({ inode: _, ...file }) => file);
+    printJson({ ...record, layerRecord: layer ?? null, files: plain });
   });
 }
 

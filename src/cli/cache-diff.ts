@@ -48,7 +48,8 @@ export function diffCommand(
         return;
       }
       const parent = (index: number) => {
-        const key = after.inputs.parents[index];
+        // One that read fewer steps is told which it reads no more.
+        const key = after.inputs.parents[index] ?? before.inputs.parents[index];
         const text = key === undefined ? undefined : findByDefinition(store, key)?.inputs.text;
         return text === undefined ? `the step below (${key?.slice(0, 12) ?? 'none'})` : text;
       };

@@ -5,7 +5,7 @@ import { allEntries } from '../store/entries/cache-queries.js';
 import { findLayer } from '../store/layers/find-layers.js';
 import type { StepRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
-import { formatAge, formatBytes } from '../ui/format.js';
+import { formatAge, formatBytes, plainCell } from '../ui/format.js';
 import { withStore } from './with-store.js';
 
 interface Node {
@@ -39,7 +39,7 @@ function forest(store: Store): Node[] {
 function* lines(nodes: readonly Node[], now: number, indent = ''): Generator<string> {
   for (const [index, { record, bytes, children }] of nodes.entries()) {
     const last = index === nodes.length - 1;
-    const text = record.inputs.text.replaceAll('\n', ' ');
+    const text = plainCell(record.inputs.text);
     const facts = `${record.key.slice(0, 12)}, ${formatBytes(bytes)}, ${formatAge(now - record.created)}`;
     yield `${indent}${last ? '└── ' : '├── '}${text} (${facts})`;
     yield* lines(children, now, `${indent}${last ? '    ' : '│   '}`);

@@ -4,6 +4,7 @@ import { explainBuild } from '../engine/ask.js';
 import type { StepId } from '../plan/step.js';
 import { stepNames } from '../plan/step-names.js';
 import { NotFoundError } from '../util/errors.js';
+import { printable } from '../util/printable.js';
 import { describeExplanation } from '../why/explain.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { selects } from './select-step.js';
@@ -22,7 +23,7 @@ function asText(answers: readonly WhyAnswer[], name: (id: StepId) => string): st
       const { step, afterMiss } = status;
       const because = explanation ? describeExplanation(explanation, name) : '';
       const perhaps = afterMiss ? ' (runs only if what is before it makes other files)' : '';
-      return `${name(step.id)} ${step.text}\n    ${because}${perhaps}\n`;
+      return `${name(step.id)} ${printable(step.text)}\n    ${because}${perhaps}\n`;
     })
     .join('');
 }

@@ -1,4 +1,5 @@
 /** Numbers for people. */
+import { replaceOtherBytes } from '../util/other-bytes.js';
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
@@ -39,10 +40,11 @@ export function formatAge(ms: number): string {
 }
 
 /** Names and versions are those of strangers: a terminal must not take them for orders, nor turn the line around. */
-function plainCell(cell: string): string {
+export function plainCell(cell: string): string {
   const line = cell.replace(/[\t\n]/g, ' ');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return line.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?');
+  const plain = line.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '?');
+  return replaceOtherBytes(plain, () => '?');
 }
 
 /** A table with columns padded to their widest cell; the last column is left as it is. */

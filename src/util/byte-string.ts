@@ -1,5 +1,6 @@
 /** Names of files as bytes: not every name is text. */
 import { isUtf8 } from 'node:buffer';
+import { hasOtherBytes, NO_CHARACTER, OTHER, OTHERS } from './other-bytes.js';
 
 /**
  * Bytes as a string of code units 0 to 255 (Node's `latin1`). Names in archives are bytes, not
@@ -14,20 +15,7 @@ export function fsPath(bytes: ByteString): string | Buffer {
   return /^[\x00-\x7f]*$/.test(bytes) ? bytes : Buffer.from(bytes, 'latin1');
 }
 
-/**
- * A byte that belongs to no character is this code point and the byte in text: half of a surrogate pair would be lost
- * in the index. These are the last ones of Unicode, for private use. The bytes of a name that has one of them are
- * written in the same way, so that text and bytes stay the same thing.
- */
-const NO_CHARACTER = 0x10ff00;
-const OTHER = /[\u{10FF80}-\u{10FFFF}]/u;
-const OTHERS = new RegExp(`${OTHER.source}+`, 'gu');
 const LONGEST_CHARACTER = 4;
-
-/** Does a text stand for bytes that are not UTF-8? */
-export function hasOtherBytes(text: string): boolean {
-  return OTHER.test(text);
-}
 
 /** Where the first such byte stands; -1 without any. */
 export function indexOfOtherBytes(text: string): number {

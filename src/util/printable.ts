@@ -1,4 +1,5 @@
-/** Texts of others on their way to a terminal: control characters as escapes. Pure. */
+/** Texts of others on their way to a terminal: control characters, and bytes that are none, as escapes. Pure. */
+import { replaceOtherBytes } from './other-bytes.js';
 
 /** C0, DEL, C1, separators of lines, and what turns the direction of a text around. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about.
@@ -11,14 +12,17 @@ function escaped(character: string): string {
   return KNOWN[character] ?? (hex.length > 2 ? `\\u${hex}` : `\\x${hex.padStart(2, '0')}`);
 }
 
+const otherByte = (byte: number) => `\\x${byte.toString(16)}`;
+
 /** A text in one line. */
 export function printable(text: string): string {
-  return text.replace(UNSEEN, escaped);
+  return replaceOtherBytes(text.replace(UNSEEN, escaped), otherByte);
 }
 
 /** A text whose lines and tabs stay. */
 export function printableLines(text: string): string {
-  return text.replace(UNSEEN, (character) =>
+  const plain = text.replace(UNSEEN, (character) =>
     character === '\n' || character === '\t' ? character : escaped(character),
   );
+  return replaceOtherBytes(plain, otherByte);
 }

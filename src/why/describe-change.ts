@@ -1,6 +1,7 @@
 /** Differences in words, one line each. */
 import type { TreeChange, TreeEntry } from '../fs/scan/tree.js';
 import type { Json } from '../util/canonical-json.js';
+import { printable } from '../util/printable.js';
 import type { Difference } from './compare.js';
 
 /** Longer values are cut: a line is for reading. */
@@ -59,8 +60,7 @@ function changedParts(before: TreeEntry, after: TreeEntry): string {
   return parts.join(', ');
 }
 
-/** A changed file in one line. */
-export function describeChange(change: TreeChange): string {
+function changeText(change: TreeChange): string {
   switch (change.change) {
     case 'added':
       return `${change.path} was added (${describeEntry(change.after)})`;
@@ -69,6 +69,11 @@ export function describeChange(change: TreeChange): string {
     case 'changed':
       return `${change.path} changed (${changedParts(change.before, change.after)})`;
   }
+}
+
+/** A changed file in one line. */
+export function describeChange(change: TreeChange): string {
+  return printable(changeText(change));
 }
 
 function notKnown({ before, after }: Difference & { kind: 'withheld variable' }): string {
@@ -95,17 +100,10 @@ function labelOf(name: string): string {
 const isPlain = (value: Json | undefined): boolean =>
   typeof value !== 'object' || value === null || (Array.isArray(value) && value.every(isPlain));
 
-/**
- * A difference in one line.
- * @param parent name of the step that a parent's key belongs to
- */
-export function describeDifference(
-  difference: Difference,
-  parent: (index: number) => string,
-): string {
+function differenceText(difference: Difference, parent: (index: number) => string): string {
   switch (difference.kind) {
     case 'file':
-      return describeChange(difference.change);
+      return changeText(difference.change);
     case 'sources': {
       const { added, removed } = difference;
       const parts = [
@@ -138,4 +136,15 @@ export function describeDifference(
     default:
       return `${difference.kind} changed from ${difference.before} to ${difference.after}`;
   }
+}
+
+/**
+ * A difference in one line, whatever names and instructions hold.
+ * @param parent name of the step that a parent's key belongs to
+ */
+export function describeDifference(
+  difference: Difference,
+  parent: (index: number) => string,
+): string {
+  return printable(differenceText(difference, parent));
 }

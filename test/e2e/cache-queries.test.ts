@@ -178,3 +178,59 @@ describe('ls', () => {
     expect(await keysFor(made, '')).toHaveLength(2);
   });
 });
+
+describe('names of others', () => {
+  /** A context with a name that would drive a terminal, in an instruction that does so as well. */
+  async function driving(): Promise<Machine> {
+    const made = machine();
+    const root = context({
+      Dockerfile: dockerfile('COPY src /src', 'RUN echo "\u001b[31m" && ln -s target /link'),
+      'src/new\nline\u001b[31m': 'first',
+    });
+    await made.build(root);
+    writeFileSync(join(root, 'src/new\nline\u001b[31m'), 'second');
+    const why = await made.wiac(['why', root]);
+    expect(why.stdout).toContain('    src/new\\nline\\x1b[31m changed (');
+    expect(why.stdout).toContain('RUN echo "\\x1b[31m" &&');
+    await made.build(root);
+    return made;
+  }
+
+  test('tree, diff, ls and why print them as one line that drives no terminal', async () => {
+    const made = await driving();
+    const [after = '', before = ''] = await keysFor(made, 'COPY src');
+    const answers = await Promise.all(
+      [['tree'], ['ls'], ['diff', before, after]].map((args) => made.wiac(['cache', ...args])),
+    );
+    expect(answers.map(({ stdout }) => stdout).join('')).not.toContain('\u001b');
+    expect(answers[2]?.stdout).toContain('layer: src/new\\nline\\x1b[31m changed (');
+  });
+
+  test('show: a link and its target are two things for programs, one line for people', async () => {
+    const made = await driving();
+    const [key = ''] = await keysFor(made, 'ln -s');
+    const { files } = await json<{ files: unknown[] }>(made, 'show', key);
+    expect(files).toEqual([expect.objectContaining({ path: 'link', target: 'target' })]);
+    expect((await made.wiac(['cache', 'show', key])).stdout).toContain('  link -> target\n');
+  });
+});
+
+test('diff: a step that read others which the second one does not', async () => {
+  const made = machine();
+  await made.build(
+    context({
+      Dockerfile: [
+        'FROM scratch AS one',
+        'COPY a /a',
+        'FROM scratch',
+        'COPY --from=one /a /b',
+        '',
+      ].join('\n'),
+      a: 'a',
+    }),
+  );
+  const [copied = '', first = ''] = await keysFor(made, 'COPY');
+  const { stdout } = await made.wiac(['cache', 'diff', copied, first]);
+  expect(stdout).toContain('input: COPY a /a changed\n');
+  expect(stdout).not.toContain('(none)');
+});

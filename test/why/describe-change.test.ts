@@ -27,6 +27,17 @@ const directory: TreeEntry = {
   digest: '0'.repeat(64) as TreeDigest,
 };
 
+test('names of others are one line, and drive no terminal', () => {
+  const path = 'new\nline\u001b[31m\u{10ffff}';
+  const shown = 'new\\nline\\x1b[31m\\xff';
+  const change = { change: 'removed', path, before: link('\u0007') } as const;
+  expect(describeChange(change)).toBe(`${shown} was removed (symlink -> \\x07)`);
+  expect(describeDifference({ kind: 'file', change }, () => '')).toContain(`${shown} was`);
+  expect(describeDifference({ kind: 'parent', index: 0 } as Difference, () => 'RUN \u001b')).toBe(
+    'RUN \\x1b changed',
+  );
+});
+
 test('entries', () => {
   expect(describeEntry(file)).toBe('file 0644 sha256 2d711642b726 1 B');
   expect(describeEntry(link('../x'))).toBe('symlink -> ../x');

@@ -1,4 +1,5 @@
 /** The files of a layer for people: what `ls -l` would show of each, whiteouts by their name. */
+import type { Stats } from 'node:fs';
 import type { Directory } from '../directory.js';
 import { listNames, lstatEntry } from '../directory.js';
 import { readLink } from '../read.js';
@@ -22,6 +23,14 @@ export interface LayerFile {
   readonly inode?: number;
 }
 
+function letterOf(stats: Stats): string {
+  if (stats.isDirectory()) return 'd';
+  if (stats.isFile()) return 'f';
+  if (stats.isFIFO()) return 'p';
+  if (stats.isSocket()) return 's';
+  return stats.isBlockDevice() ? 'b' : 'c';
+}
+
 function describe(directory: Directory, path: string, name: string): LayerFile | undefined {
   const stats = lstatEntry(directory, name);
   if (!stats) return undefined;
@@ -32,7 +41,7 @@ function describe(directory: Directory, path: string, name: string): LayerFile |
     const target = readLink(directory, name) ?? '';
     return { path, target, mode: `l${permissions}`, uid, gid, size: 0 };
   }
-  const letter = stats.isDirectory() ? 'd' : stats.isFile() ? 'f' : stats.isFIFO() ? 'p' : 's';
+  const letter = letterOf(stats);
   const file = {
     path,
     mode: letter + permissions,
