@@ -143,6 +143,7 @@ async function toBuild(
       ...request,
       secret,
       names: outputs.names,
+      outputs: outputs.outputs.length > 0,
       cacheTo: (target.fields['cache-to'] ?? []).map((entry) => formatEntry('cache-to', entry)),
       destination: isNeeded(ready, all)
         ? undefined

@@ -225,6 +225,7 @@ async function buildAndWrite(
       secret: listeners.secret,
       shells: debugging?.shells,
       keep: options.iidfile !== undefined,
+      outputs: outputs !== undefined,
       cacheFrom: caches.from,
       cacheTo: caches.to,
       names: outputs?.names ?? options.tag,

@@ -42,6 +42,8 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly names?: readonly string[] | undefined;
   /** Keep the result, so that it can be found by its id; with names it always is. */
   readonly keep?: boolean | undefined;
+  /** The result is written to outputs then: nobody removes its layers before this process ends. */
+  readonly outputs?: boolean | undefined;
   /** Steps that run although the cache may have them: all, or those of stages by name or index. */
   readonly noCache?: boolean | readonly string[] | undefined;
   /** Shared caches to look into, as --cache-from has them. */
@@ -244,6 +246,7 @@ async function buildPlatform(
       times,
       epoch,
       keepImage: names.length > 0 || request.keep === true,
+      outputs: request.outputs === true,
       inspect: request.inspect,
       explain: request.explain ?? request.onEvent !== undefined,
       environment: request.environment ?? {},

@@ -76,6 +76,7 @@ const BUILD: Members = {
   platforms: optional(texts),
   names: optional(texts),
   keep: optional(flag),
+  outputs: optional(flag),
   noCache: optional(either(flag, texts)),
   cacheFrom: optional(texts),
   cacheTo: optional(texts),

@@ -80,6 +80,8 @@ export interface BuildRequest {
   readonly times?: ImageTimes | undefined;
   /** Keep the result so that it can be found by name or id. */
   readonly keepImage: boolean;
+  /** See DockerfileBuild. */
+  readonly outputs: boolean;
   /** Caches to look into that are not on this machine, in this order. */
   readonly cacheFrom: readonly CacheSource[];
   /** Where the build's entries go when it is done. */
@@ -321,6 +323,7 @@ async function attempt(
     image: resultImage(request, resolution, layers, cache),
     // Every image holds on to its layers: a result without a name must not.
     names: request.keepImage && elsewhere.size === 0 ? request.names : undefined,
+    outputs: request.outputs,
   });
   const durationMs = Math.round(performance.now() - started);
   emit({ type: 'built', durationMs, cached, executed, ...sizeOf(store, layers) });

@@ -128,7 +128,7 @@ test('what a record says of a published layer is in the index with it: the build
   const { scanStore, fill } = await begin();
   const id = fill(newLayerId());
   const measures = { files: 1, bytes: 5, disk: 4096, opaque: [], withoutXattrs: true };
-  publishFetchedLayer(store, `sha256:${'1'.repeat(64)}`, id, measures);
+  publishFetchedLayer(store, `sha256:${'1'.repeat(64)}`, id, measures, () => {});
   await layerDigests(store, scanStore, [id]);
   const tree = findLayer(store, id)?.tree;
   expect(tree && treeNodes(store)(tree)).toContain('"file"');

@@ -1,9 +1,11 @@
 /** What a process declares to use, against what another one removes; without any build. */
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -13,9 +15,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DefinitionKey, OperationDigest } from '../../src/keys/digest.js';
+import { placeBlob } from '../../src/store/blobs/blobs.js';
 import { listEntries } from '../../src/store/entries/cache-queries.js';
 import { concludeBuild } from '../../src/store/entries/conclude.js';
-import { publishEntry, updateLayer } from '../../src/store/entries/entries.js';
+import { changeLayer, publishEntry, updateLayer } from '../../src/store/entries/entries.js';
+import { deleteLeftovers, removeFromIndex } from '../../src/store/entries/remove-entries.js';
+import { planItems } from '../../src/store/gc/prune-plan.js';
+import { measureLinked, readPruneInput } from '../../src/store/gc/prune-state.js';
 import { prune } from '../../src/store/gc/prune-store.js';
 import { readCacheBytes } from '../../src/store/gc/totals.js';
 import {
@@ -25,7 +31,9 @@ import {
   removeImage,
 } from '../../src/store/images/store-images.js';
 import { getTables } from '../../src/store/index/tables.js';
+import { write } from '../../src/store/index/transaction.js';
 import { layerPath } from '../../src/store/layers/layer-store.js';
+import { blobPath } from '../../src/store/paths.js';
 import { tryLease } from '../../src/store/pins/lease.js';
 import type { ProcessId } from '../../src/store/pins/live-process.js';
 import {
@@ -103,7 +111,13 @@ const image = (layers: readonly LayerId[]) =>
 
 describe('when entries were used', () => {
   const use = (...keys: DefinitionKey[]) =>
-    concludeBuild(store, { used: keys, layers: [], image: image([]), names: undefined });
+    concludeBuild(store, {
+      used: keys,
+      layers: [],
+      image: image([]),
+      names: undefined,
+      outputs: false,
+    });
   const hits = () =>
     Object.fromEntries([...listEntries(store, {}, 0)].map(({ key, hits }) => [key, hits]));
   const files = () => readdirSync(store.paths.index).filter((name) => name.startsWith('used.'));
@@ -178,14 +192,14 @@ describe('found, then removed by another process', () => {
       'the end of a build',
       (id: LayerId) => {
         const names = ['app'];
-        concludeBuild(store, { used: [], layers: [id], image: image([id]), names });
+        concludeBuild(store, { used: [], layers: [id], image: image([id]), names, outputs: false });
       },
     ],
     [
       'the end of a build that keeps nothing',
       (id: LayerId) => {
         const names = undefined;
-        concludeBuild(store, { used: [], layers: [id], image: image([id]), names });
+        concludeBuild(store, { used: [], layers: [id], image: image([id]), names, outputs: false });
       },
     ],
   ])('%s notices', (_, use) => {
@@ -214,6 +228,33 @@ describe('declared, then pruned', () => {
   test.each([
     ['a lease', (id: LayerId) => void tryLease(store, 'key', [id])],
     ['a use', (id: LayerId) => useLayers(store, [id])],
+    // Its outputs are written behind it.
+    [
+      'the end of a build that found it',
+      (layer: LayerId) => {
+        const used = ['a'.repeat(64) as DefinitionKey];
+        concludeBuild(store, {
+          used,
+          layers: [layer],
+          image: image([layer]),
+          names: undefined,
+          outputs: true,
+        });
+      },
+    ],
+    [
+      'the end of a build that only pulled it before',
+      (layer: LayerId) => {
+        const names = undefined;
+        concludeBuild(store, {
+          used: [],
+          layers: [layer],
+          image: image([layer]),
+          names,
+          outputs: true,
+        });
+      },
+    ],
   ])('%s keeps the layer', (_, declare) => {
     const { layer } = publish('a');
     publish('b');
@@ -221,6 +262,34 @@ describe('declared, then pruned', () => {
     declare(layer);
     expect(prune(store, EVERYTHING).items.map(({ item }) => item.text)).toEqual(['b']);
     expect([...liveUses(getTables(store)).layers]).toEqual([layer]);
+  });
+
+  test('a blob that another process makes again before its file is gone stays', () => {
+    const [{ layer: a }, { layer: b }] = [publish('a'), publish('b')];
+    forgetUses();
+    const index = getTables(store);
+    const digest = `sha256:${'d'.repeat(64)}`;
+    const blob = { digest, diffId: digest, size: 4, compression: 'gzip' } as const;
+    const publishBlob = (id: LayerId) =>
+      write(index, () => {
+        const draft = join(store.paths.tmp, 'draft');
+        writeFileSync(draft, 'blob');
+        placeBlob(store, draft, digest);
+        changeLayer(index, id, { blob });
+      });
+    publishBlob(a);
+    const input = readPruneInput(index, measureLinked(store), liveUses(index), {}, Date.now());
+    const plan = planItems(
+      input,
+      input.items.filter(({ kind }) => kind === 'blob'),
+    );
+    const leftovers = write(index, () => removeFromIndex(store, plan));
+    expect(existsSync(blobPath(store.paths, digest))).toBe(false);
+    publishBlob(b);
+    expect(deleteLeftovers(store, leftovers)).toBeGreaterThan(0);
+    expect(readFileSync(blobPath(store.paths, digest), 'utf8')).toBe('blob');
+    const left = readdirSync(store.paths.tmp).filter((name) => !name.startsWith('records.'));
+    expect(left).toEqual([]);
   });
 
   test('a process that is gone keeps nothing, and the next one clears up after it', () => {

@@ -76,14 +76,15 @@ async function fetchAndPublish(
     }
     const compression = layerCompression(mediaType) ?? 'gzip';
     checkpoint('pull:unpacked');
-    placeBlob(store, file, digest);
     // A crash after a former rename leaves the directory of a name that is used again.
     if (known !== undefined) clearPlace(store.paths, known);
     placeLayer(store.paths, draft);
     makeLayerLink(store.paths, draft.id);
     const { diffId, newest, ...measures } = unpacked;
     const blob = { digest, size, diffId, compression, newest };
-    publishFetchedLayer(store, diffId, draft.id, { ...measures, blob });
+    publishFetchedLayer(store, diffId, draft.id, { ...measures, blob }, () =>
+      placeBlob(store, file, digest),
+    );
     checkpoint('pull:published');
     discardDraft(draft);
     await settleStep(store);

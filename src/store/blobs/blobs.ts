@@ -30,7 +30,10 @@ import { blobMark, markUnsynced } from '../recovery/durability.js';
 import type { Store } from '../store.js';
 import type { GrowingFile } from './growing-file.js';
 
-/** Moves a finished file to its place among the blobs. */
+/**
+ * Moves a finished file to its place among the blobs. Part of the write transaction that gives it its row: another
+ * layer may have the same blob, and be pruned.
+ */
 export function placeBlob(store: Store, file: string, digest: string): void {
   const path = blobPath(store.paths, digest);
   mkdirSync(join(path, '..'), { recursive: true });
@@ -146,10 +149,18 @@ function getArchive(
   });
 }
 
-function remember(store: Store, id: LayerId, form: BlobForm, record: BlobRecord): void {
+/** @param file what becomes the blob */
+function publishBlob(
+  store: Store,
+  id: LayerId,
+  form: BlobForm,
+  record: BlobRecord,
+  file: string,
+): void {
   const name = variantName(form);
   const index = getTables(store);
   write(index, () => {
+    placeBlob(store, file, record.digest);
     const layer = index.layers.get(id);
     const { blob } = layer ?? {};
     // One that is known, and was made anew, is gone.
@@ -215,8 +226,7 @@ export async function makeBlob(
   const record: BlobRecord = { digest, size, diffId, compression, ...times };
   if (compression === 'none') return { record, path };
   checkpoint('blob:written');
-  placeBlob(store, path, digest);
-  remember(store, id, form, record);
+  publishBlob(store, id, form, record, path);
   checkpoint('blob:published');
   return { record, path: blobPath(store.paths, digest) };
 }

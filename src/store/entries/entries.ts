@@ -115,15 +115,20 @@ export function indexEntry(index: CacheIndex, step: StepRecord): void {
   index.usage.putSync(step.key, { lastUsed: step.created, hits: 0 });
 }
 
-/** Makes a layer that was fetched visible: it is here from now on, in use by this process. */
+/**
+ * Makes a layer that was fetched visible: it is here from now on, in use by this process.
+ * @param place puts its blob into its place; see placeBlob
+ */
 export function publishFetchedLayer(
   store: Indexed,
   diffId: string,
   id: LayerId,
   measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'withoutXattrs' | 'blob'>,
+  place: () => void,
 ): void {
   const index = getTables(store);
   write(index, () => {
+    place();
     const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };
     const made = { key, created: Date.now(), digest, tree: undefined };
     const layer = { id, ...measures, ...made };

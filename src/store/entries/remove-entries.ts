@@ -4,7 +4,7 @@
  * which layers were to go (sweep.ts); the next prune collects whatever else the index does not know.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { removeTree } from '../../fs/remove-tree.js';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { checkpoint } from '../../util/checkpoint.js';
@@ -30,7 +30,14 @@ import type { Store } from '../store.js';
 /** The files to delete after a removal from the index. */
 export interface Leftovers {
   readonly layers: readonly LayerId[];
-  /** Digests of blobs that no layer has any more. */
+  /** Directories in tmp/ with blobs that no layer has any more. */
+  readonly aside: readonly string[];
+}
+
+/** Layers and blobs that are on disk. */
+export interface Listed {
+  readonly layers: readonly LayerId[];
+  /** Digests. */
   readonly blobs: readonly string[];
 }
 
@@ -41,6 +48,33 @@ function unneededBlobs(index: CacheIndex, digests: ReadonlySet<string>): string[
   for (const { value } of index.layers.getRange())
     for (const { digest } of getBlobs(value)) needed.add(digest);
   return [...digests].filter((digest) => !needed.has(digest));
+}
+
+/** Moves a layer or blob out of the way, unless another process did. */
+function moveAside(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/**
+ * Takes blobs from their places. Part of the transaction that takes their last rows: behind it another process may make
+ * the same blob again, which has the same name.
+ */
+function setBlobsAside({ paths }: Store, digests: readonly string[]): string[] {
+  if (digests.length === 0) return [];
+  // In tmp/ under this process's name: if it dies half-way, the next one knows that it is garbage.
+  const aside = temporaryPath(paths);
+  mkdirSync(aside, { mode: 0o700 });
+  for (const digest of digests) {
+    const path = blobPath(paths, digest);
+    moveAside(path, join(aside, basename(path)));
+  }
+  return [aside];
 }
 
 function removeItem(index: CacheIndex, { kind, id, layer }: PruneItem): void {
@@ -84,28 +118,16 @@ export function removeFromIndex(store: Store, { items, layers }: PrunePlan): Lef
   forgetUnreferenced(index);
   const unneeded = unneededBlobs(index, blobs);
   for (const digest of unneeded) index.unsynced.removeSync(blobMark(digest));
-  return { layers: [...layers], blobs: unneeded };
-}
-
-/** Moves a layer out of the way, unless another process did. */
-function moveAside(from: string, to: string): boolean {
-  try {
-    renameSync(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
+  return { layers: [...layers], aside: setBlobsAside(store, unneeded) };
 }
 
 /**
  * Deletes the files of what was removed from the index.
  * @returns bytes that the file system got back
  */
-export function deleteLeftovers(store: Store, { layers, blobs }: Leftovers): number {
+export function deleteLeftovers(store: Store, { layers, aside: others }: Leftovers): number {
   const { paths } = store;
   checkpoint('remove:unlisted');
-  // In tmp/ under this process's name: if it dies half-way, the next one knows that it is garbage.
   const aside = temporaryPath(paths);
   mkdirSync(aside, { mode: 0o700 });
   const moved = layers.filter((id) => {
@@ -114,7 +136,7 @@ export function deleteLeftovers(store: Store, { layers, blobs }: Leftovers): num
     return moveAside(join(paths.layers, id), join(aside, id));
   });
   let freed = 0;
-  for (const digest of blobs) freed += removeTree(blobPath(paths, digest));
+  for (const path of others) freed += removeTree(path);
   for (const id of moved) freed += removeTree(join(aside, id));
   for (const id of layers) removeLayer(paths, id);
   rmdirSync(aside);
@@ -127,7 +149,7 @@ function namesIn(path: string): string[] {
 }
 
 /** Layers and blobs on disk, to be compared with the index later. */
-export function listFiles({ paths }: Store): Leftovers {
+export function listFiles({ paths }: Store): Listed {
   return {
     layers: [...new Set([...namesIn(paths.layers), ...namesIn(paths.links)])] as LayerId[],
     blobs: namesIn(join(paths.blobs, 'sha256')).map((digest) => `sha256:${digest}`),
@@ -139,10 +161,12 @@ export function listFiles({ paths }: Store): Leftovers {
  * @param listed what `listFiles` found before the transaction began: a process that had placed it by then
  *   and not published it yet is still at work, and nothing of that kind is garbage for sure
  */
-export function orphans(index: CacheIndex, listed: Leftovers, uses: LiveUses): Leftovers {
+export function orphans(store: Store, listed: Listed, uses: LiveUses): Leftovers {
+  const index = getTables(store);
+  const blobs = uses.compressing ? [] : unneededBlobs(index, new Set(listed.blobs));
   return {
     layers: uses.publishing ? [] : listed.layers.filter((id) => !index.layers.doesExist(id)),
-    blobs: uses.compressing ? [] : unneededBlobs(index, new Set(listed.blobs)),
+    aside: setBlobsAside(store, blobs),
   };
 }
 

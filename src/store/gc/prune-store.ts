@@ -73,7 +73,7 @@ export function previewPrune(store: Store, request: PruneRequest): PruneReport {
 function merge(a: Leftovers, b: Leftovers): Leftovers {
   return {
     layers: [...new Set([...a.layers, ...b.layers])],
-    blobs: [...new Set([...a.blobs, ...b.blobs])],
+    aside: [...a.aside, ...b.aside],
   };
 }
 
@@ -100,7 +100,7 @@ export function prune(store: Store, request: PruneRequest): PruneReport {
     const names = held ? [] : old.map(({ name }) => name);
     return {
       planned,
-      leftovers: merge(removed, orphans(index, listed, uses)),
+      leftovers: merge(removed, orphans(store, listed, uses)),
       moved: moveMountsAside(store, names, uses),
       heldBy: uses.everythingBy,
     };

@@ -11,8 +11,8 @@
  * removed them from the index.
  *
  * A look-up alone declares nothing: it reads the index and no file, and a build with everything
- * cached is only look-ups. It verifies its layers in the one transaction at its end that notes what
- * was used (conclude.ts). A build that has to run a step declares its layers before it takes the
+ * cached is only look-ups. It verifies the layers of its result, and declares them if it has outputs, in the one
+ * transaction at its end that notes what was used (conclude.ts). A build that has to run a step declares its layers before it takes the
  * step's lease, and a layer that it has made in the transaction that publishes it: so a chain of steps
  * declares what it begins with, and nothing after that. A build that gets LayersGoneError starts
  * over, and `retryWhenPruned` lets nothing be removed during the second try.

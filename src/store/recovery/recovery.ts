@@ -64,13 +64,13 @@ export function recoverStore(index: CacheIndex, paths: StorePaths): LostWork | u
     for (const digest of marked.blobs) dropBlob(index, digest);
     for (const mark of marked.records) index.unsynced.removeSync(mark);
     repairNoted(index, marked.records);
-    return { layers: marked.layers, images, blobs: new Set([...marked.blobs, ...blobs]) };
+    // Behind the transaction another process may make one of them again.
+    for (const digest of [...marked.blobs, ...blobs])
+      ignoreFailure(() => rmSync(blobPath(paths, digest), { force: true }));
+    return { layers: marked.layers, images };
   });
   if (dropped === undefined) return undefined;
   checkpoint('recover:unlisted');
-  for (const digest of dropped.blobs) {
-    ignoreFailure(() => rmSync(blobPath(paths, digest), { force: true }));
-  }
   for (const id of dropped.layers) ignoreFailure(() => removeLayer(paths, id));
   if (dropped.layers.size === 0) return undefined;
   return { layers: dropped.layers.size, images: dropped.images };
