@@ -146,7 +146,10 @@ async function planInput(
 ): Promise<PlannedInput> {
   const lock = openLock(input, request);
   const { contexts, sources } = withResults(parseBuildContexts(request.contexts ?? {}), request);
-  const options = { ...planOptions(request, contexts), ...lock.options };
+  const asked = planOptions(request, contexts);
+  const { users } = store;
+  const resources = { ...asked.resources, ...(users && { users }) };
+  const options = { ...asked, ...lock.options, resources };
   const access = {
     ...imageAccess(request, store),
     lockedInputs: lock.lockedInputs,

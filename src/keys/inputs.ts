@@ -15,7 +15,7 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from './d
 export const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
   copy: 13,
   fetch: 4,
-  run: 9,
+  run: 10,
   workdir: 4,
   squash: 3,
 };

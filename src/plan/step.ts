@@ -6,6 +6,7 @@
 import type { RunMount } from '../dockerfile/mount-flags.js';
 import type { SourceLocation } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
+import type { Users } from '../util/user-namespace.js';
 import type { RemoteSource } from './remote.js';
 
 /** Position-independent name of a step within its plan (`s1`, `s2` ...). */
@@ -141,6 +142,8 @@ export interface RunResources {
   /** Numbers of linux/capability.h, sorted. */
   readonly capabilities?: { readonly add: readonly number[]; readonly drop: readonly number[] };
   readonly volumes?: readonly Volume[];
+  /** Not asked for: who is there, in a user namespace without some. chown(2) and setuid(2) fail for those. */
+  readonly users?: Users;
 }
 
 /** Resource limit as setrlimit(2) takes it: number of linux/resource.h, soft and hard value. */

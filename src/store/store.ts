@@ -6,6 +6,8 @@ import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
 import { NoSpaceError, StoreError, WiacError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
 import { asLimitError, requireFileSize } from '../util/open-files.js';
+import type { Users } from '../util/user-namespace.js';
+import { areAll } from '../util/user-namespace.js';
 import { closeToOthers } from './close-to-others.js';
 import { createStore, ensureFolders, writeVersion } from './create-store.js';
 import type { CacheIndex } from './index/index-db.js';
@@ -23,7 +25,7 @@ import type { Rebuilt } from './recovery/rebuild-index.js';
 import { rebuildIndex } from './recovery/rebuild-index.js';
 import type { LostWork } from './recovery/recovery.js';
 import { recoverStore } from './recovery/recovery.js';
-import { requireFaithfulCopy } from './recovery/sample.js';
+import { readUsers, requireFaithfulCopy } from './recovery/sample.js';
 import { isUpgradable, upgradeStore } from './recovery/upgrade.js';
 import { noteOwnMarks, requireOwnMarks } from './require-own-marks.js';
 import { requireOwnParts } from './require-own-parts.js';
@@ -44,6 +46,8 @@ export interface Store {
   readonly lost: LostWork | undefined;
   /** The index was damaged and had to be made again. */
   readonly rebuilt: Rebuilt | undefined;
+  /** Who is in the user namespace of its steps; undefined: all that they ask for. */
+  readonly users: Users | undefined;
 }
 
 function readVersion(path: string): number | undefined {
@@ -147,7 +151,11 @@ export async function openStore(
     const paths = { ...directories, self };
     const { index, rebuilt } = await withIndexLock(paths, () => openLocked(paths));
     self.sweep();
-    return { paths, index, sync, limits, rebuilt, lost: recoverStore(index, paths) };
+    const users = readUsers(paths);
+    return {
+      ...{ paths, index, sync, limits, rebuilt, lost: recoverStore(index, paths) },
+      users: users && !areAll(users) ? users : undefined,
+    };
   } catch (error) {
     self?.leave();
     const typed = asStoreError(root, error);

@@ -64,6 +64,56 @@ export function isMapped({ uid, gid }: { readonly uid: number; readonly gid: num
   return has(readRanges('uid_map'), uid) && has(readRanges('gid_map'), gid);
 }
 
+/** Numbers of users and groups that files can belong to, as text such as `0` or `0-999`. */
+export interface Users {
+  readonly uids: string;
+  readonly gids: string;
+}
+
+/** As many as a range in /etc/subuid usually has: fewer are missed by images and steps. */
+const ENOUGH = 65_536;
+
+/** Numbers below that, neighbours joined. */
+function listRanges(ranges: readonly Range[]): string {
+  const joined: { readonly first: number; end: number }[] = [];
+  for (const { first, count } of [...ranges].sort((a, b) => a.first - b.first)) {
+    const end = Math.min(first + count, ENOUGH);
+    if (first >= end) continue;
+    const last = joined.at(-1);
+    if (last?.end === first) last.end = end;
+    else joined.push({ first, end });
+  }
+  return joined
+    .map(({ first, end }) => (end - first === 1 ? `${first}` : `${first}-${end - 1}`))
+    .join(',');
+}
+
+/** Who is in the user namespace of this process. */
+export function presentUsers(): Users {
+  return { uids: listRanges(readRanges('uid_map')), gids: listRanges(readRanges('gid_map')) };
+}
+
+/** Is everybody there that images and steps usually ask for? */
+export function areAll({ uids, gids }: Users): boolean {
+  const all = `0-${ENOUGH - 1}`;
+  return uids === all && gids === all;
+}
+
+const parseList = (list: string) =>
+  list.split(',').map((range) => {
+    const [first = '', last = first] = range.split('-');
+    return { first: Number(first), last: Number(last) };
+  });
+
+/** Is everybody of the others among these? */
+export function includeAll(these: Users, others: Users): boolean {
+  return (['uids', 'gids'] as const).every((kind) =>
+    parseList(others[kind]).every(({ first, last }) =>
+      parseList(these[kind]).some((range) => first >= range.first && last <= range.last),
+    ),
+  );
+}
+
 /** May a process change its supplementary groups? Not where its user has no range of groups. */
 export function maySetGroups(): boolean {
   setsGroups ??= readFileSync('/proc/self/setgroups', 'latin1').trim() !== 'deny';

@@ -90,6 +90,7 @@ const OPTIONS: ReadonlyMap<string, string> = new Map([
   ['resources resolver', '--dns'],
   ['resources capabilities', '--cap-add or --cap-drop'],
   ['resources volumes', '--volume'],
+  ['resources users', 'users of the user namespace'],
 ]);
 
 function labelOf(name: string): string {

@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import type { UserMachine } from '../support/rootless.js';
 import { getMachine, ORDINARY_UID, ordinaryUser, stepOutput, wiacAs } from '../support/rootless.js';
 import { context, dockerfile, tempDir } from '../support/wiac.js';
 
@@ -169,6 +170,29 @@ test('one that was used with ranges in /etc/subuid is not used without them, als
     ),
   });
   expect(await wiacAs(has, ['build', root])).toMatchObject({ exitCode: 0 });
+});
+
+test('what a step did where its user had no ranges is not the result where there are some, nor fewer', async () => {
+  const has = getMachine('ordinary');
+  const [lacks, hasFewer] = [false, 'wiac-test:200000:1000'].map((ranges) => ({
+    ...has,
+    command: ordinaryUser({ ranges }).command,
+  })) as [UserMachine, UserMachine];
+  const root = context({ Dockerfile: dockerfile('RUN chown 5000 /bin || true') });
+  chmodSync(root, 0o755);
+  const owner = async (made: UserMachine) => {
+    expect(await wiacAs(made, ['build', '-t', 'made', root])).toMatchObject({ exitCode: 0 });
+    return (await wiacAs(made, ['run', 'made', '/bin/stat', '-c%u', '/bin'])).stdout;
+  };
+  expect(await owner(lacks)).toBe('0');
+  expect(await owner(has)).toBe('5000');
+  // Outside of the user namespace, as the build had it.
+  expect((await wiacAs(has, ['why', root])).stdout).toBe('every step is in the cache');
+  expect((await wiacAs(has, ['plan', root])).stdout).toMatch(/ hit .* RUN /);
+  expect(await wiacAs(hasFewer, ['build', root])).toMatchObject({
+    exitCode: 7,
+    stderr: expect.stringMatching(/ranges .* as they were/),
+  });
 });
 
 test("a program's own mark of an opaque directory hides nothing", async () => {

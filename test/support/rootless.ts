@@ -26,20 +26,21 @@ export interface OrdinaryUser {
 interface Given {
   /** Flags of setpriv(1), such as `--ambient-caps=+net_raw`. */
   readonly flags?: readonly string[];
-  /** In /etc/subuid and /etc/subgid. */
-  readonly ranges?: boolean;
+  /** In /etc/subuid and /etc/subgid: a line of its own, or the usual one. */
+  readonly ranges?: boolean | string;
   /** Everything of that user is made below it; undefined: it goes with the test. */
   readonly below?: string;
 }
 
 export function ordinaryUser({ flags = [], ranges = true, below }: Given = {}): OrdinaryUser {
   const directory = below ?? tempDir();
+  const lines = typeof ranges === 'string' ? `${ranges}\n` : ranges ? `${NAME}:200000:65536\n` : '';
   chmodSync(directory, 0o755);
   const files = {
     passwd: `${readFileSync('/etc/passwd', 'utf8')}${NAME}:x:${ORDINARY_UID}:${ORDINARY_UID}::/:/bin/sh\n`,
     group: `${readFileSync('/etc/group', 'utf8')}${NAME}:x:${ORDINARY_UID}:\n`,
-    subuid: ranges ? `${NAME}:200000:65536\n` : '',
-    subgid: ranges ? `${NAME}:200000:65536\n` : '',
+    subuid: lines,
+    subgid: lines,
   };
   const mounts = Object.entries(files).map(([name, text]) => {
     const path = join(directory, name);

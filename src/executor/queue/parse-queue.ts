@@ -125,6 +125,7 @@ const run = v.strictObject({
         v.strictObject({ servers: list(name), search: list(name), options: list(name) }),
       ]),
     ),
+    users: v.optional(v.strictObject({ uids: name, gids: name })),
   }),
 });
 

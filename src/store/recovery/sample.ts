@@ -21,7 +21,14 @@ import { readXattrsBelow } from '../../native/read-xattrs.js';
 import type { FileCall } from '../../native/set-attributes.js';
 import { setFiles } from '../../native/set-attributes.js';
 import { StoreError } from '../../util/errors.js';
-import { inUserNamespace, isMapped, overlayMarks } from '../../util/user-namespace.js';
+import type { Users } from '../../util/user-namespace.js';
+import {
+  includeAll,
+  inUserNamespace,
+  isMapped,
+  overlayMarks,
+  presentUsers,
+} from '../../util/user-namespace.js';
 import type { StorePaths } from '../paths.js';
 
 /** Who has the file: not root, which a copy would have by chance. */
@@ -37,6 +44,8 @@ interface Note {
   /** The file as it was looked at last: a copy has another inode, or was made at another time; a user namespace may show other owners. */
   readonly file: string;
   readonly seen: Seen;
+  /** Who files of layers may belong to. Notes of former versions do not say it. */
+  readonly users?: Users | undefined;
 }
 
 const u32 = (...numbers: readonly number[]) => Buffer.from(new Uint32Array(numbers).buffer);
@@ -114,7 +123,9 @@ function readNote(directory: string): Note | undefined {
     const note = JSON.parse(
       readFileSync(join(directory, 'seen.json'), 'utf8'),
     ) as Partial<Note> | null;
-    return note?.file && note.seen ? { file: note.file, seen: note.seen } : undefined;
+    return note?.file && note.seen
+      ? { file: note.file, seen: note.seen, users: note.users }
+      : undefined;
   } catch (error) {
     // A power cut may have left it empty.
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT')
@@ -148,7 +159,11 @@ async function makeSample({ sample, tmp, self }: StorePaths): Promise<void> {
     mkdirSync(draft, { mode: 0o700 });
     await fill(draft);
     const file = identify(draft) ?? '';
-    writeNote(draft, join(draft, 'seen.json'), { file, seen: await look(draft) });
+    writeNote(draft, join(draft, 'seen.json'), {
+      file,
+      seen: await look(draft),
+      users: presentUsers(),
+    });
     rmSync(sample, { recursive: true, force: true });
     renameSync(draft, sample);
   } catch (error) {
@@ -158,8 +173,11 @@ async function makeSample({ sample, tmp, self }: StorePaths): Promise<void> {
   }
 }
 
-/** Was it made where nobody but root is, and is there somebody else by now, who may have files of layers? */
-const isPoor = ({ seen }: Note) => isMapped(OWNER) && seen.owners === '0:0';
+/** Are others here than when it was made? They may have files of layers from now on. */
+function isOutdated({ users }: Note): boolean {
+  const { uids, gids } = presentUsers();
+  return users?.uids !== uids || users.gids !== gids;
+}
 
 function hintFor(root: string, lost: readonly string[]): string {
   // As far as can be seen, only the numbers are others.
@@ -168,28 +186,41 @@ function hintFor(root: string, lost: readonly string[]): string {
   return `remove it (rm -r ${root}), and copy it again with all of that, as root: cp -a, rsync -aHAX --numeric-ids, or tar with --numeric-owner --acls --xattrs --xattrs-include=*; in CI, --cache-to and --cache-from bring the cache to other machines`;
 }
 
+/** Outside of the namespace its owners have other numbers. No layer is read or made there. */
+const isOutside = () => !inUserNamespace() && process.geteuid?.() !== 0;
+
+/** Who files of layers may belong to; outside of the namespace what was noted in it, undefined when nothing was. */
+export function readUsers({ sample }: StorePaths): Users | undefined {
+  return isOutside() ? readNote(sample)?.users : presentUsers();
+}
+
 /**
  * Under the lock of the index, with the folders of the store.
  * @throws StoreError for a copy that is not what was copied; the file system's errors, IsolationError
  */
 export async function requireFaithfulCopy(paths: StorePaths): Promise<void> {
   const { root, sample } = paths;
-  // Outside of the namespace its owners have other numbers. No layer is read or made there.
-  if (!inUserNamespace() && process.geteuid?.() !== 0) return;
+  if (isOutside()) return;
   const note = readNote(sample);
   if (!note) return makeSample(paths);
   const file = identify(sample);
-  if (file === note.file) return isPoor(note) ? makeSample(paths) : undefined;
+  const outdated = isOutdated(note);
+  // Files of those who are gone would be nobody's.
+  const gone = note.users !== undefined && !includeAll(presentUsers(), note.users);
+  if (file === note.file && !gone) return outdated ? makeSample(paths) : undefined;
   const now = await look(sample);
-  const lost = Object.keys(note.seen).filter((what) => now[what] !== note.seen[what]);
+  const lost = Object.keys(note.seen).filter(
+    (what) => (gone && what === 'owners') || now[what] !== note.seen[what],
+  );
   if (lost.length > 0 || file === undefined) {
     throw new StoreError(
       `the store ${root} was copied or changed without keeping what its layers need: ${lost.join(', ')}`,
       { hint: hintFor(root, lost) },
     );
   }
+  if (outdated) return makeSample(paths);
   try {
-    writeNote(sample, join(sample, 'seen.json'), { file, seen: note.seen });
+    writeNote(sample, join(sample, 'seen.json'), { ...note, file });
   } catch (error) {
     unlessFull(error);
   }
