@@ -38,14 +38,15 @@ static bool attach_program(int group, int program) {
 // A kernel without such programs, or a sandbox around us that has no bpf(2).
 static bool is_refused(int error) { return error == EPERM || error == EINVAL || error == ENOSYS; }
 
-// GROUP PROGRAM: the directory, and a struct bpf_insn[] in hexadecimal digits. The group keeps the program
-// until it is removed. It comes on top of mounts without devices: where the kernel has none, these do.
+// GROUP PROGRAM [required]: the directory, and a struct bpf_insn[] in hexadecimal digits. The group keeps the
+// program until it is removed. It comes on top of mounts without devices: where the kernel has none, these
+// do, unless it is required.
 bool do_device_filter(char **operands, size_t count) {
-    (void)count;
+    bool required = count > 2 && strcmp(operands[2], "required") == 0;
     int program = load_program(operands[1], decode_hex(operands[1]));
-    if (program == -1) return is_refused(errno);
+    if (program == -1) return !required && is_refused(errno);
     int group = open(operands[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done = group != -1 && (attach_program(group, program) || is_refused(errno));
+    bool done = group != -1 && (attach_program(group, program) || (!required && is_refused(errno)));
     int error = errno;
     if (group != -1) close(group);
     close(program);

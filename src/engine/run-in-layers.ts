@@ -39,9 +39,10 @@ async function runWithin(request: LayersRun, scratch: string): Promise<RunOutcom
   const layer = request.layer
     ? openContainerLayer(request.layer, request.lower)
     : { ...getParts(scratch), close: () => {} };
-  const { control, privileged, isolation, devices } = request;
+  const { control, privileged, isolation, devices, runtime } = request;
   const all = privileged || isolation === 'chroot';
-  const groups = makeControlGroups(control, all ? undefined : deviceRules(devices));
+  const rules = all ? undefined : deviceRules(devices);
+  const groups = makeControlGroups({ limits: control, devices: rules, runtime });
   try {
     const { diff: upper, work } = layer;
     const exit = await runProgram({ ...request, upper, work, scratch, controlGroups: groups });

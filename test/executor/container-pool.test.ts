@@ -70,7 +70,7 @@ test.each<[string, Partial<Container>]>([
   ['it may do all', { insecure: true }],
   ['its /dev/shm has another size', { shmSize: 4096 }],
   ['its name is another', { hostname: 'other' }],
-  ['it has devices', { deviceFilter: { group: '/g', program: Buffer.alloc(8) } }],
+  ['it has devices', { deviceFilter: { group: '/g', program: Buffer.alloc(8), required: false } }],
   ['it has a first process of its own', { restrictions: { ...DEFAULT_RESTRICTIONS, init: true } }],
   [
     'its system calls are others',

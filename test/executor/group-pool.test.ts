@@ -27,7 +27,7 @@ async function giveBack(
   kind: Devices,
   mayDiffer = false,
 ) {
-  const pool = groupPool(limits, async () => {});
+  const pool = groupPool(limits, undefined, async () => {});
   const { groups, log } = ended(changes);
   pool.giveBack(groups, kind, mayDiffer);
   expect(log).toEqual([]);
@@ -55,7 +55,7 @@ test.each<[string, ControlLimits, Partial<ControlGroups>, Devices, boolean?]>([
   [
     'a program sees to devices',
     {},
-    { deviceFilter: { group: '/', program: Buffer.alloc(8) } },
+    { deviceFilter: { group: '/', program: Buffer.alloc(8), required: false } },
     'usual',
   ],
 ])('they are removed where %s', async (_, limits, changes, kind, mayDiffer = false) => {
@@ -66,7 +66,7 @@ test.each<[string, ControlLimits, Partial<ControlGroups>, Devices, boolean?]>([
 });
 
 test('those that are given back while the pool closes are removed', async () => {
-  const pool = groupPool({}, async () => {});
+  const pool = groupPool({}, undefined, async () => {});
   const { groups, log } = ended();
   pool.giveBack(groups, 'usual', false);
   await pool.close();

@@ -168,6 +168,37 @@ test.each(RUNTIME_FLAGS)(
   },
 );
 
+/** wiac where all control groups are for reading. */
+function withoutGroups(root: string, args: readonly string[]) {
+  const script = `mount --bind -o ro /sys/fs/cgroup /sys/fs/cgroup; for d in /sys/fs/cgroup/*/; do mount -o remount,bind,ro $d 2> /dev/null; done; exec "$@"`;
+  const command = ['-m', 'sh', '-c', script, 'sh', process.execPath, WIAC, ...args];
+  return execa('unshare', command, { env: { WIAC_ROOT: root }, reject: false });
+}
+
+const REFUSED = /--runtime=\S+: nothing would keep its containers from this machine's devices: no /;
+
+// In its /dev, and with crun everywhere, a device that a step makes can be opened.
+test.each(['runc', 'crun'])(
+  '%s is not used where no control group restricts devices',
+  async (name) => {
+    const { root } = machine();
+    const made = context({ Dockerfile: dockerfile('RUN echo ran') });
+    const flag = `--runtime=${name}`;
+    const refused = await withoutGroups(root, ['build', flag, made]);
+    expect(refused.exitCode).toBe(8);
+    expect(refused.stderr).toMatch(REFUSED);
+    expect((await withoutGroups(root, ['build', flag, '--memory=64m', made])).stderr).toContain(
+      '--memory: no control group can be made here (/',
+    );
+    expect(await withoutGroups(root, ['build', made])).toMatchObject({ exitCode: 0 });
+    const image = ['build', '-t', 'app', made];
+    expect(await withoutGroups(root, image)).toMatchObject({ exitCode: 0 });
+    const ran = await withoutGroups(root, ['run', flag, 'app', '/bin/echo', 'ran']);
+    expect(ran).toMatchObject({ exitCode: 125, stdout: '' });
+    expect(ran.stderr).toMatch(REFUSED);
+  },
+);
+
 test('a link in a cache mount is no way for a mount to this machine', async () => {
   const made = machine();
   const outside = tempDir();

@@ -225,6 +225,19 @@ describe('a control group of version 2', () => {
     }
   });
 
+  test('that takes no program for its devices is an error only where nothing else restricts them', async () => {
+    const made = talk();
+    const filter = (required: boolean): Operation => {
+      return { op: 'device-filter', group: '/nowhere', program: Buffer.alloc(8), required };
+    };
+    const echo: Operation = { op: 'exec', argv: ['/bin/true'] };
+    made.send(run(1, { op: 'clone', flags: 0 }, filter(false), echo));
+    expect(await endOf(made, 1)).toEqual({ code: 0, status: '' });
+    made.send(run(2, { op: 'clone', flags: 0 }, filter(true), echo));
+    expect((await endOf(made, 2)).status).toMatch(/^setup: device-filter .*Invalid argument$/);
+    await finish(made);
+  });
+
   test('that is not there is an error', async () => {
     const { status, output } = await inGroup('/nowhere');
     expect(status).toMatch(/^setup: join-cgroup: No such file/);

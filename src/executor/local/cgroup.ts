@@ -153,6 +153,8 @@ interface Wanted {
   readonly limits: ControlLimits;
   /** Undefined: all devices. */
   readonly devices: readonly DeviceRule[] | undefined;
+  /** The OCI runtime that makes it; undefined: wiac does. */
+  readonly runtime?: string | undefined;
 }
 
 /** The settings of each hierarchy, by its mount point. */
@@ -248,13 +250,14 @@ function memberFile({ version }: Hierarchy): string {
 
 /** The program for the hierarchy that devices are in, should that be of version 2. */
 function makeFilter(
-  devices: readonly DeviceRule[] | undefined,
+  { devices, runtime }: Wanted,
   members: readonly string[],
   find: FindHierarchy,
 ): DeviceFilter | undefined {
   const unified = members.find((path) => path.endsWith(`/${UNIFIED_MEMBERS}`));
   if (!devices || unified === undefined || find('devices')?.version !== 2) return undefined;
-  return { group: dirname(unified), program: deviceProgram(devices) };
+  const required = runtime !== undefined;
+  return { group: dirname(unified), program: deviceProgram(devices), required };
 }
 
 function makeLimited(asked: Wanted, find: FindHierarchy): ControlGroups {
@@ -278,7 +281,7 @@ function makeLimited(asked: Wanted, find: FindHierarchy): ControlGroups {
   }
   return {
     members,
-    deviceFilter: makeFilter(asked.devices, members, find),
+    deviceFilter: makeFilter(asked, members, find),
     memoryKills: () =>
       count(of('memory'), ['memory.events', 'memory.oom_control'], /^oom_kill (\d+)$/m),
     refusedProcesses: () => count(of('pids'), ['pids.events'], /^max (\d+)$/m),
@@ -290,24 +293,43 @@ function makeLimited(asked: Wanted, find: FindHierarchy): ControlGroups {
 }
 
 /**
+ * An OCI runtime makes devices in the container's /dev, and crun mounts the root anew: there whatever a program makes
+ * itself is this machine's disk, unless its control group says otherwise.
+ */
+function makeRestricted({ limits, devices, runtime }: Wanted, find: FindHierarchy): ControlGroups {
+  try {
+    return makeLimited({ limits, devices, runtime }, find);
+  } catch (error) {
+    // Limits that are not possible have an error of their own.
+    const { members } = makeLimited({ limits, devices: undefined }, find);
+    for (const member of members) rmdirSync(dirname(member));
+    const reason = error instanceof Error ? error.message.replace(/^--device: /, '') : error;
+    throw new IsolationError(
+      `--runtime=${runtime}: nothing would keep its containers from this machine's devices: ${reason}`,
+      { hint: 'leave --runtime out, or run wiac where it may write to /sys/fs/cgroup' },
+    );
+  }
+}
+
+/**
  * Makes control groups with the limits; where that is possible, also with what nobody asked for: a limit of
  * processes, and the devices that a container may use.
- * @param devices undefined: all
  * @param find what was read before, for many containers
- * @throws IsolationError when this machine, the kernel or its rights do not allow what was asked for
+ * @throws IsolationError when this machine, the kernel or its rights do not allow what was asked for, or what an OCI
+ *   runtime can't be used without
  */
 export function makeControlGroups(
-  limits: ControlLimits,
-  devices: readonly DeviceRule[] | undefined,
+  { limits, devices: rules, runtime }: Wanted,
   find = readHierarchies(),
 ): ControlGroups {
   const pids = limits.pids ?? defaultPids(availableParallelism());
   const usual = { ...limits, pids };
+  // In a user namespace no node is a device, and nobody may set rules.
+  const devices = inUserNamespace() ? undefined : rules;
   const attempts: readonly Wanted[] = [
-    // In a user namespace no node is a device, and nobody may set rules.
-    ...(devices && !inUserNamespace() ? [{ limits: usual, devices }] : []),
-    { limits: usual, devices: undefined },
-    ...(devices && !inUserNamespace() ? [{ limits, devices }] : []),
+    ...(devices ? [{ limits: usual, devices, runtime }] : []),
+    ...(devices && runtime !== undefined ? [] : [{ limits: usual, devices: undefined }]),
+    ...(devices ? [{ limits, devices, runtime }] : []),
   ];
   for (const attempt of attempts) {
     try {
@@ -316,7 +338,10 @@ export function makeControlGroups(
       // Told below, when it is the limits that are not possible.
     }
   }
-  return makeLimited({ limits, devices: undefined }, find);
+  const isRestricted = devices && runtime !== undefined;
+  return isRestricted
+    ? makeRestricted({ limits, devices, runtime }, find)
+    : makeLimited({ limits, devices: undefined }, find);
 }
 
 function namesIn(group: string): string[] {

@@ -40,10 +40,12 @@ function isReusable(groups: ControlGroups, devices: Devices, limits: ControlLimi
 
 /**
  * @param limits of each container
+ * @param runtime that makes them; undefined: wiac does
  * @param vacate ends a container that waits in there: groups with processes can't be removed
  */
 export function groupPool(
   limits: ControlLimits,
+  runtime: string | undefined,
   vacate: (groups: ControlGroups) => Promise<void>,
 ): GroupPool {
   const ready = { usual: [] as ControlGroups[], all: [] as ControlGroups[] };
@@ -56,7 +58,8 @@ export function groupPool(
   };
   const make = (devices: Devices) => {
     find ??= readHierarchies();
-    return makeControlGroups(limits, devices === 'all' ? undefined : deviceRules([]), find);
+    const rules = devices === 'all' ? undefined : deviceRules([]);
+    return makeControlGroups({ limits, devices: rules, runtime }, find);
   };
   return {
     take(devices) {

@@ -140,9 +140,9 @@ export function localExecutor(
   shared: GivenMachine,
   expectsRun: () => boolean = () => false,
 ): Executor<CopySources> {
-  const { scratch, sys, limits, store } = shared;
+  const { scratch, sys, limits, runtime, store } = shared;
   const containers = containerPool(sys);
-  const groups = groupPool(limits, containers.vacate);
+  const groups = groupPool(limits, runtime, containers.vacate);
   const drafts = draftPool(store.paths);
   const deep = deepStacks(sys, scratch, containers.forget);
   const own = { places: sharedPlaces(scratch), deep, drafts, groups, containers };

@@ -36,6 +36,8 @@ export interface DeviceFilter {
   readonly group: string;
   /** A struct bpf_insn[]. */
   readonly program: Buffer;
+  /** Nothing else restricts them: where the kernel has no such programs, there is no container. */
+  readonly required: boolean;
 }
 
 /** One operation; the names are those of the system calls where there is one. */
@@ -256,7 +258,11 @@ function operands(operation: Operation): string[] {
       return [source, path, kind, ...numbers];
     }
     case 'device-filter':
-      return [operation.group, operation.program.toString('hex')];
+      return [
+        operation.group,
+        operation.program.toString('hex'),
+        ...(operation.required ? ['required'] : []),
+      ];
     case 'join-cgroup':
     case 'join-network':
       return [operation.path];
