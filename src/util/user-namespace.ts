@@ -93,10 +93,12 @@ export function presentUsers(): Users {
   return { uids: listRanges(readRanges('uid_map')), gids: listRanges(readRanges('gid_map')) };
 }
 
+/** Everybody that images and steps usually ask for. */
+const ALL: Users = { uids: `0-${ENOUGH - 1}`, gids: `0-${ENOUGH - 1}` };
+
 /** Is everybody there that images and steps usually ask for? */
 export function areAll({ uids, gids }: Users): boolean {
-  const all = `0-${ENOUGH - 1}`;
-  return uids === all && gids === all;
+  return uids === ALL.uids && gids === ALL.gids;
 }
 
 const parseList = (list: string) =>
@@ -112,6 +114,14 @@ export function includeAll(these: Users, others: Users): boolean {
       parseList(these[kind]).some((range) => first >= range.first && last <= range.last),
     ),
   );
+}
+
+/**
+ * Who is here, is that everybody whom a step counts on?
+ * @param here undefined: all @param wanted undefined: all
+ */
+export function areEnough(here: Users | undefined, wanted: Users = ALL): boolean {
+  return here === undefined || includeAll(here, wanted);
 }
 
 /** May a process change its supplementary groups? Not where its user has no range of groups. */

@@ -28,7 +28,9 @@ import { completeEntry, findByDefinition, publishEntries } from '../store/entrie
 import { sweepStore } from '../store/gc/sweep.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import { abortable } from '../util/abort.js';
-import { StepFailedError, WiacError } from '../util/errors.js';
+import { IsolationError, StepFailedError, WiacError } from '../util/errors.js';
+import type { Users } from '../util/user-namespace.js';
+import { areEnough, RANGES_HINT } from '../util/user-namespace.js';
 import type { StepLease } from './step-lease.js';
 import { countStart, forgetStarts, takeStep } from './step-lease.js';
 import type { StepReport } from './step-report.js';
@@ -154,6 +156,17 @@ async function fullContentKey(
   return found;
 }
 
+/**
+ * Where chown(2) fails for users that the machine of the build has, a step may do something else than its key says.
+ * @throws IsolationError
+ */
+function requireUsers(here: Users | undefined, step: KeyedStep): void {
+  if (step.kind !== 'run' || areEnough(here, step.resources.users)) return;
+  throw new IsolationError('the user namespace of this worker lacks users that the build has', {
+    hint: RANGES_HINT,
+  });
+}
+
 /** Runs one step, or finds it in this worker's store, and puts its layer where others can have it. */
 async function resolveStep(
   context: ChainContext,
@@ -206,6 +219,7 @@ async function resolveStep(
     parents: [step.parent, ...step.reads].filter((id): id is StepId => id !== undefined),
     parentLayers: [position.state, ...reads].map(({ layers }) => layers),
   };
+  requireUsers(store.users, step);
   const state = await resolveOpen(run, keyed, position.state, reads);
   await run.publisher.flush();
   const record = findByDefinition(store, key);

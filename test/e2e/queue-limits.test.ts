@@ -7,6 +7,7 @@ import { formatPlatform, hostPlatform } from '../../src/oci/platform.js';
 import type { Fleet } from '../support/fleet.js';
 import { startBuild, startFleet } from '../support/fleet.js';
 import type { WorkerProcess } from '../support/redis.js';
+import { startWorker } from '../support/redis.js';
 import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
 /** ms */
@@ -144,6 +145,26 @@ test(
     const failed = await fleet.tryBuild(steps('RUN echo nowhere'));
     expect(failed.exitCode).toBe(17);
     expect(failed.stderr).toMatch(/wiac: given up: ENOENT.* \(on anna\)/);
+  },
+  PATIENCE,
+);
+
+test(
+  'a worker that has fewer users than the machine of the build runs nothing for it',
+  async () => {
+    const under = ['unshare', '--user', '--map-root-user'];
+    const root = join(tempDir(), 'store');
+    const { url } = fleet.redis;
+    const lone = await startWorker('lone', url, fleet.cache, ['--label=lone'], {}, root, under);
+    try {
+      const project = steps('# wiac:label=lone', 'RUN chown 5000 /bin || echo none > /none');
+      const failed = await fleet.tryBuild(project);
+      expect(failed.exitCode).toBe(17);
+      expect(failed.stderr).toContain('lone: the user namespace of this worker lacks users');
+      expect(failed.stderr).toContain('given up');
+    } finally {
+      await lone.kill('SIGTERM');
+    }
   },
   PATIENCE,
 );

@@ -78,7 +78,7 @@ export interface WorkerProcess {
   readonly kill: (signal: NodeJS.Signals) => Promise<void>;
 }
 
-/** Starts `wiac worker`. @param flags further ones @param root of its store */
+/** Starts `wiac worker`. @param flags further ones @param root of its store @param under a program that runs it */
 export async function startWorker(
   name: string,
   queue: string,
@@ -86,9 +86,11 @@ export async function startWorker(
   flags: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
   root = join(tempDir(), 'store'),
+  under: readonly string[] = [],
 ): Promise<WorkerProcess> {
   const own = ['worker', '--queue', queue, '--cache', cache, '--name', name];
-  const child = spawn(process.execPath, [WIAC, ...own, '--lost-after', '2', ...flags], {
+  const words = [...under, process.execPath, WIAC, ...own, '--lost-after', '2', ...flags];
+  const child = spawn(words[0] ?? '', words.slice(1), {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, WIAC_ROOT: root, ...env },
   });
