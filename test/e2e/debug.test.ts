@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { readAbout } from '../support/process-facts.js';
 import { getMachine, wiacAs } from '../support/rootless.js';
 import {
   context,
@@ -164,7 +165,7 @@ describe('a step that failed', () => {
     child.stdin.write(`echo rea'-'dy; sleep ${number}\n`);
     await ready;
     const [wiacProcess] = processesWith(directory).filter((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(process.execPath),
+      readAbout(pid, 'cmdline').startsWith(process.execPath),
     );
     if (signal === 'SIGKILL') process.kill(Number(wiacProcess), signal);
     else child.kill('SIGKILL');

@@ -1,8 +1,9 @@
 /** A step that passes its files to another one, by a socket in a cache mount: a layer changes no more all the same. */
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { readAbout } from '../support/process-facts.js';
 import { getMachine, MODES, stepOutput, wiacAs } from '../support/rootless.js';
 import { context, printed, processesWith, WIAC } from '../support/wiac.js';
 
@@ -32,7 +33,7 @@ test('a step whose files nobody could close, as wiac-sys may open no more, fails
   const child = execa(WIAC, ['build', root], { env, reject: false });
   await printed(child.stderr, '| ready');
   const [sys] = processesWith('\0serve').filter((pid) =>
-    readFileSync(`/proc/${pid}/status`, 'utf8').includes(`PPid:\t${child.pid}\n`),
+    readAbout(pid, 'status').includes(`PPid:\t${child.pid}\n`),
   );
   // Enough for poll(2) to take its descriptors.
   await execa('prlimit', ['--nofile=4', '--pid', String(sys)]);

@@ -1,8 +1,9 @@
 /** `wiac run` on a terminal: the program has one of its own, and the caller's is as before. */
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { perlContext } from '../support/perl-image.js';
+import { readAbout } from '../support/process-facts.js';
 import type { UserMachine } from '../support/rootless.js';
 import { getMachine, MODES, stepOutput } from '../support/rootless.js';
 import { context, dockerfile, printed, processesWith, tempDir, WIAC } from '../support/wiac.js';
@@ -90,15 +91,6 @@ test("a program whose errors alone go to the caller's terminal does not have it"
   // Lines end as they do without wiac.
   expect(lines).not.toContain('\r\r');
 });
-
-/** A file of a process; empty when that has ended meanwhile. */
-function readAbout(pid: string, name: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
-  } catch {
-    return '';
-  }
-}
 
 function getParent(pid: string): string | undefined {
   return /^PPid:\t(\d+)$/m.exec(readAbout(pid, 'status'))?.[1];

@@ -1,6 +1,6 @@
 /** wiac's side of wiac-sys: starting it, talking to it, and how it ends. */
 import { spawn } from 'node:child_process';
-import { readFileSync, symlinkSync } from 'node:fs';
+import { symlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -12,6 +12,7 @@ import type { Frame } from '../../src/native/frames.js';
 import { ASK, encodeFrame, frameReader, PROTOCOL, TELL } from '../../src/native/frames.js';
 import type { WaitingContainer, WiacSys } from '../../src/native/wiac-sys.js';
 import { checkVersion, lazyWiacSys } from '../../src/native/wiac-sys.js';
+import { readAbout } from '../support/process-facts.js';
 import {
   context,
   dockerfile,
@@ -31,12 +32,7 @@ afterEach(async () => {
 });
 
 function getParent(pid: string): string | undefined {
-  try {
-    return /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  } catch {
-    // It has ended meanwhile.
-    return undefined;
-  }
+  return /^PPid:\t(\d+)$/m.exec(readAbout(pid, 'status'))?.[1];
 }
 
 /** Processes of wiac-sys that a process has started. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import { descendants, readAbout } from '../support/process-facts.js';
 import { context, dockerfile, machine, WIAC } from '../support/wiac.js';
 
 const STOP_SECONDS = Number(process.env.WIAC_STOP_SECONDS ?? 3);
@@ -63,16 +64,9 @@ async function expectClean(made: ReturnType<typeof machine>): Promise<void> {
   expect({ stdout, exitCode }).toEqual({ stdout: expect.stringMatching(/^checked /), exitCode: 0 });
 }
 
-/** The process and all that it started, in any pid namespace. */
-function descendants(of: number): number[] {
-  const children = readFileSync(`/proc/${of}/task/${of}/children`, 'utf8');
-  return [of, ...children.split(' ').filter(Boolean).map(Number).flatMap(descendants)];
-}
-
 /** Those of them that are wiac. */
 function wiacProcesses(of: number | undefined): number[] {
-  const isWiac = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('wiac.cjs');
-  return descendants(of ?? 0).filter(isWiac);
+  return descendants(of ?? 0).filter((pid) => readAbout(pid, 'cmdline').includes('wiac.cjs'));
 }
 
 /** epoll_wait and epoll_pwait of x64, epoll_pwait of arm64: where a main thread waits that has nothing to do. */
@@ -80,7 +74,7 @@ const WAITING = new Set(['232', '281', '22']);
 
 /** Does the main thread of a stopped process stand where it waits for something to happen? */
 function isIdle(pid: number): boolean {
-  return WAITING.has(readFileSync(`/proc/${pid}/syscall`, 'utf8').split(' ')[0] ?? '');
+  return WAITING.has(readAbout(pid, 'syscall').split(' ')[0] ?? '');
 }
 
 /**
@@ -102,14 +96,17 @@ async function stop(build: number | undefined): Promise<number[]> {
 /** Has the process the reading end of a FIFO open that says that somebody lives? */
 function holdsFifo(pid: number): boolean {
   const directory = `/proc/${pid}/fd`;
-  return readdirSync(directory).some((number) => {
+  // Each may be gone by now, and the process as well.
+  const tryTo = <T>(read: () => T, otherwise: T): T => {
     try {
-      return readlinkSync(join(directory, number)).includes('/live/');
+      return read();
     } catch {
-      // It was closed meanwhile.
-      return false;
+      return otherwise;
     }
-  });
+  };
+  return tryTo(() => readdirSync(directory), []).some((number) =>
+    tryTo(() => readlinkSync(join(directory, number)), '').includes('/live/'),
+  );
 }
 
 test('a step that two containers want runs once, and the second waits for the first', async () => {

@@ -3,18 +3,13 @@
  * leaves its file of locks as it is then, and these crash, or take it for what it is not.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { auditIndex } from '../../src/store/index/index-audit.js';
+import { descendants } from '../support/process-facts.js';
 import { context, dockerfile, machine, ranSteps, WIAC } from '../support/wiac.js';
-
-/** The process and all that it started. */
-function descendants(of: number): number[] {
-  const children = readFileSync(`/proc/${of}/task/${of}/children`, 'utf8');
-  return [of, ...children.split(' ').filter(Boolean).map(Number).flatMap(descendants)];
-}
 
 test.each([
   ['before the file of locks has its size', 'ftruncate', 'lock.mdb'],
