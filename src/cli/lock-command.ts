@@ -8,6 +8,7 @@ import type { Store } from '../store/store.js';
 import { formatTable } from '../ui/format.js';
 import { openLog } from '../ui/log.js';
 import { UsageError } from '../util/errors.js';
+import { printable } from '../util/printable.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { wantedPlatforms } from './dockerfile-input.js';
@@ -38,7 +39,7 @@ const NOTHING_LOCKED = 'written; nothing is locked';
 
 function describe({ change, source, before, after }: LockChange): string {
   const values = [before, after].filter((value) => value !== undefined);
-  return `${SIGNS[change]} ${source} ${values.join(' -> ')}\n`;
+  return `${printable(`${SIGNS[change]} ${source} ${values.join(' -> ')}`)}\n`;
 }
 
 function print(value: unknown): void {
@@ -70,7 +71,9 @@ async function check(
   if (problems.length > 0) setExitCode(SOMETHING_FOUND);
   if (json) return print(problems);
   for (const { message, location } of problems)
-    process.stdout.write(`${location ? `${location.file}:${location.line}: ` : ''}${message}\n`);
+    process.stdout.write(
+      `${printable(`${location ? `${location.file}:${location.line}: ` : ''}${message}`)}\n`,
+    );
   if (problems.some(({ problem }) => problem !== 'no such step'))
     process.stderr.write('hint: wiac lock puts it right\n');
 }

@@ -1,5 +1,7 @@
 /** Errors of files that say that there is no room, with what mends it. */
+import type { LimitError } from './errors.js';
 import { NoSpaceError } from './errors.js';
+import { asLimitError } from './open-files.js';
 import { printable } from './printable.js';
 
 const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT']);
@@ -8,8 +10,12 @@ const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT']);
  * @param doing what was done: "no space left while ..."
  * @returns undefined for another error
  */
-export function asNoSpaceError(error: unknown, doing: string): NoSpaceError | undefined {
+export function asNoSpaceError(
+  error: unknown,
+  doing: string,
+): NoSpaceError | LimitError | undefined {
   const { code, syscall, path = '' } = error as NodeJS.ErrnoException;
+  if (code === 'EFBIG') return asLimitError(error);
   if (!FULL.has(code)) return undefined;
   // ext4 says the same of a full disk and of attributes that are larger than its block for them.
   if (code === 'ENOSPC' && syscall === 'setxattr')

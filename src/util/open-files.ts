@@ -11,7 +11,7 @@ const CODES = new Set<unknown>(['EMFILE', 'ENFILE', 24, 23]);
 /** V8's words. It reserves gigabytes of addresses for each WebAssembly module, used or not. */
 const NO_ADDRESSES = /^WebAssembly\..*Out of memory/;
 
-/** "Too many open files", and too few addresses, as a typed error; undefined for others. */
+/** "Too many open files", a file that may not grow, and too few addresses, as a typed error; undefined for others. */
 export function asLimitError(error: unknown): LimitError | undefined {
   if (error instanceof RangeError && NO_ADDRESSES.test(error.message)) {
     return new LimitError('this process may not reserve as much virtual memory as Node needs', {
@@ -19,7 +19,14 @@ export function asLimitError(error: unknown): LimitError | undefined {
       cause: error,
     });
   }
-  if (!CODES.has((error as { code?: unknown } | undefined)?.code)) return undefined;
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (code === 'EFBIG') {
+    return new LimitError(`a file may not be so large here: ${(error as Error).message}`, {
+      hint: 'allow more (ulimit -f unlimited); the file system may have a limit of its own',
+      cause: error,
+    });
+  }
+  if (!CODES.has(code)) return undefined;
   return new LimitError(`too many open files: ${(error as Error).message}`, {
     hint: 'allow more (ulimit -n 1024), or build with fewer steps at a time (--jobs 1)',
     cause: error,

@@ -154,16 +154,23 @@ describe('few open files', () => {
   });
 });
 
-test('small files alone (ulimit -f 10) are an error', async () => {
-  const root = context({ Dockerfile: dockerfile('RUN true') });
-  const { exitCode, stderr } = await execa(
-    'sh',
-    ['-c', 'ulimit -f 10 && exec "$@"', 'sh', process.execPath, WIAC, 'build', root],
-    { reject: false, env: { WIAC_ROOT: join(tempDir(), 'store') } },
-  );
+test('small files alone (ulimit -f 10) are an error, and so is a larger one than there may be', async () => {
+  const root = context({ Dockerfile: dockerfile('COPY large /'), large: 'x'.repeat(5 << 20) });
+  const buildWith = (limit: number) =>
+    execa(
+      'sh',
+      ['-c', `ulimit -f ${limit} && exec "$@"`, 'sh', process.execPath, WIAC, 'build', root],
+      { reject: false, env: { WIAC_ROOT: join(tempDir(), 'store') } },
+    );
   // sh counts 512 bytes, others 1,024.
-  const message = expect.stringMatching(/files that a process writes may have \d+ bytes here/);
-  expect({ exitCode, stderr }).toEqual({ exitCode: 12, stderr: message });
+  expect(await buildWith(10)).toMatchObject({
+    exitCode: 12,
+    stderr: expect.stringMatching(/files that a process writes may have \d+ bytes here/),
+  });
+  expect(await buildWith(5000)).toMatchObject({
+    exitCode: 12,
+    stderr: expect.stringMatching(/a file may not be so large here.*\nhint: .*ulimit -f/),
+  });
 });
 
 test('a machine without /proc is told so, and still says what wiac is', async () => {
