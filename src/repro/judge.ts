@@ -139,12 +139,12 @@ export function openJudge(runs: Runs): Judge {
   };
   return {
     add(difference) {
-      const { first, second, aspects } = difference;
+      const { path, first, second, aspects } = difference;
       if (!first || !second) {
         unpaired.push(difference);
         return;
       }
-      const ordinary = aspects.includes('mtime') && isOrdinaryTime(first, second, runs);
+      const ordinary = aspects.includes('mtime') && isOrdinaryTime(path, first, second, runs);
       const counted = ordinary ? aspects.filter((aspect) => aspect !== 'mtime') : aspects;
       if (counted.length === 0) times += runs.timesBefore === undefined ? 1 : 0;
       else keep(() => toFinding({ ...difference, aspects: counted }, runs));

@@ -6,18 +6,22 @@ import type { RunFacts } from './run-facts.js';
 const SLACK_S = 2;
 
 /** Was the file written, and its time not set, while the step ran? */
-function isWritten({ mtimeMs }: FileStats, { began, ended }: RunFacts): boolean {
+function isWritten(path: string, { mtimeMs }: FileStats, { began, ended }: RunFacts): boolean {
   const seconds = mtimeMs / 1000;
-  return seconds >= began - SLACK_S && seconds <= ended + SLACK_S;
+  // The root of a layer may be made long before its step begins: while the step before runs.
+  const isLate = path === '' || seconds >= began - SLACK_S;
+  return isLate && seconds <= ended + SLACK_S;
 }
 
 /**
  * May two times of a file differ? Keys of steps have no times in them, and SOURCE_DATE_EPOCH with
  * --rewrite-timestamp gives every file that is younger the same time in an image.
+ * @param path relative to the layer
  * @param timesBefore what is as it will be in an image: times from there on are all the same then.
  *   Undefined: a file that was written during the run may have any time of that
  */
 export function isOrdinaryTime(
+  path: string,
   first: FileStats,
   second: FileStats,
   {
@@ -30,7 +34,8 @@ export function isOrdinaryTime(
     readonly timesBefore: number | undefined;
   },
 ): boolean {
-  if (timesBefore === undefined) return isWritten(first, one) && isWritten(second, other);
+  if (timesBefore === undefined)
+    return isWritten(path, first, one) && isWritten(path, second, other);
   // Archives have whole seconds.
   const inImage = ({ mtimeMs }: FileStats) => Math.min(Math.floor(mtimeMs / 1000), timesBefore);
   return inImage(first) === inImage(second);

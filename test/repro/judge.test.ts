@@ -216,6 +216,15 @@ describe('what is not the content', () => {
     expect(judge(written, { timesBefore: 1_600_000_000 })).toMatchObject({ total: 0, times: 0 });
   });
 
+  test('nor does that of the root, which may be made before the step begins', () => {
+    const early = (mtimeMs: number) =>
+      ({ ...FILE, kind: 'dir', mtimeMs: mtimeMs - 20_000 }) as const;
+    const [one, other] = [early(RUNS.first.began * 1000), early(RUNS.second.began * 1000)];
+    const differing = (path: string) => [{ path, first: one, second: other, aspects: ['mtime'] }];
+    expect(judge(differing('') as FileDifference[])).toMatchObject({ total: 0, times: 1 });
+    expect(judge(differing('d') as FileDifference[]).total).toBe(1);
+  });
+
   test('one that the step has set does', () => {
     const set = between(
       { ...FILE, mtimeMs: 1_600_000_000_000 },
