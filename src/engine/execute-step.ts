@@ -320,6 +320,7 @@ function publicationOf(
     operation: record.operation,
     async prepare() {
       await digested;
+      dropDrafts(drafts);
       drafted = layer && unpublishedLayer(store, layer.id);
       drafts = draftEntry(store, record, drafted);
       if (draft) makeLayerLink(paths, draft.id);

@@ -9,12 +9,13 @@
 import { setImmediate } from 'node:timers/promises';
 import type { OperationDigest } from '../keys/digest.js';
 import type { NewEntry } from '../store/entries/entries.js';
+import { saysFull } from '../util/no-space.js';
 
 /** What a step has made, and where it is to go. */
 export interface Publication {
   /** Of the entry: another step with the same one may find it by its content. */
   readonly operation: OperationDigest;
-  /** Does what needs no transaction. Called when this turn of the event loop is over. */
+  /** Does what needs no transaction. Called when this turn of the event loop is over; once more when it found no room. */
   readonly prepare: () => Promise<void>;
   /** What goes into the transaction. @param again one failed: it may have used up what was prepared */
   readonly entry: (again: boolean) => NewEntry;
@@ -42,10 +43,15 @@ export interface Publisher {
 const MOMENT_MS = 10;
 
 interface Waiting extends Publication {
-  readonly prepared: Promise<void>;
+  /** Begins it, or is what it has come to. */
+  readonly prepared: () => Promise<void>;
+  /** There was no room for it. */
+  readonly again: boolean;
 }
 
 /**
+ * On a full disk what is made waits until nothing runs any more, or the next one comes: the step that runs may have filled
+ * the disk, and gives the room back when it ends. The steps before it are not to pay for that.
  * @param publish in one transaction, all or none
  * @param onFailure told of the first failure, wherever it comes up
  */
@@ -75,8 +81,10 @@ export function openPublisher(
     }
   };
   const conclude = ({ done }: Waiting): void => void rest.push(done().catch(fail));
-  const publishEach = (batch: readonly Waiting[]): void => {
-    for (const publication of batch) {
+  const mayWait = (error: unknown, isLast: boolean) => !isLast && !failure && saysFull(error);
+  /** @returns those that have to wait */
+  const publishEach = (batch: readonly Waiting[], isLast: boolean): readonly Waiting[] => {
+    for (const [index, publication] of batch.entries()) {
       try {
         if (failure) giveUp(publication);
         else {
@@ -84,45 +92,58 @@ export function openPublisher(
           conclude(publication);
         }
       } catch (error) {
+        if (mayWait(error, isLast)) return batch.slice(index);
         fail(error);
         giveUp(publication);
       }
     }
+    return [];
   };
-  const publishBatch = (batch: readonly Waiting[]): void => {
+  const publishBatch = (batch: readonly Waiting[], isLast: boolean): readonly Waiting[] => {
     let together = failure === undefined;
     try {
-      if (together) publish(batch.map((publication) => publication.entry(false)));
+      if (together) publish(batch.map((publication) => publication.entry(publication.again)));
     } catch {
       // Those before the one that can't be published can.
       together = false;
     }
-    if (together) batch.forEach(conclude);
-    else publishEach(batch);
+    if (!together) return publishEach(batch, isLast);
+    batch.forEach(conclude);
+    return [];
   };
-  const run = async (): Promise<void> => {
+  /** @returns those that have to wait */
+  const publishTaken = async (isLast: boolean): Promise<readonly Waiting[]> => {
+    const ready = await Promise.allSettled(taken.map(({ prepared }) => prepared()));
+    const broken = ready.findIndex(({ status }) => status === 'rejected');
+    const good = broken === -1 ? taken : taken.slice(0, broken);
+    const others = taken.slice(good.length);
+    const late = publishBatch(good, isLast);
+    const { reason } = (ready[broken] ?? {}) as { readonly reason?: unknown };
+    if (late.length > 0 || (broken !== -1 && mayWait(reason, isLast))) return [...late, ...others];
+    if (broken !== -1 && !failure) fail(reason);
+    return publishEach(others, isLast);
+  };
+  const run = async (isLast: boolean): Promise<void> => {
     while (waiting.length > 0) {
       taken = waiting;
       waiting = [];
-      const ready = await Promise.allSettled(taken.map(({ prepared }) => prepared));
-      const broken = ready.findIndex(({ status }) => status === 'rejected');
-      publishBatch(broken === -1 ? taken : taken.slice(0, broken));
-      const { reason } = (ready[broken] ?? {}) as { readonly reason?: unknown };
-      if (broken !== -1 && !failure) fail(reason);
-      if (broken !== -1) publishEach(taken.slice(broken));
+      const late = await publishTaken(isLast);
       taken = [];
+      if (late.length === 0) continue;
+      waiting = [...late.map((one) => ({ ...one, again: true })), ...waiting];
+      return;
     }
   };
-  const begin = (): Promise<void> => {
+  const begin = (isLast: boolean): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
-    running ??= run().finally(() => {
+    running ??= run(isLast).finally(() => {
       running = undefined;
     });
     return running;
   };
   const settle = async (): Promise<void> => {
-    while (running || waiting.length > 0) await begin();
+    while (running || waiting.length > 0) await begin(true);
     await Promise.all(rest.splice(0));
   };
   const flush = async (): Promise<void> => {
@@ -138,11 +159,18 @@ export function openPublisher(
     },
     add(publication) {
       // The step behind it is begun first.
-      const prepared = setImmediate().then(publication.prepare);
+      let begun: Promise<void> | undefined = setImmediate().then(publication.prepare);
       // It is waited for in its turn.
-      prepared.catch(() => {});
-      waiting.push({ ...publication, prepared });
-      timer ??= setTimeout(begin, MOMENT_MS);
+      begun.catch(() => {});
+      const prepared = (): Promise<void> => {
+        begun ??= publication.prepare();
+        return begun.catch((error) => {
+          begun = undefined;
+          throw error;
+        });
+      };
+      waiting.push({ ...publication, prepared, again: false });
+      timer ??= setTimeout(() => void begin(false), MOMENT_MS);
     },
   };
 }

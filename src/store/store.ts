@@ -5,6 +5,7 @@ import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
 import { NoSpaceError, StoreError, WiacError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
+import { saysFull } from '../util/no-space.js';
 import { asLimitError, requireFileSize } from '../util/open-files.js';
 import type { Users } from '../util/user-namespace.js';
 import { areAll } from '../util/user-namespace.js';
@@ -59,9 +60,6 @@ function readVersion(path: string): number | undefined {
   }
 }
 
-/** lmdb gives the number of the error where Node gives its name. */
-const ENOSPC_NUMBER = 28;
-
 /** Is a part of the store on a read-only file system, or another one? */
 function isUnwritable(root: string, error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
@@ -81,8 +79,7 @@ export function asStoreError(root: string, error: unknown): unknown {
       cause: error,
     });
   }
-  const code: unknown = (error as { code?: unknown }).code;
-  if (code !== 'ENOSPC' && code !== ENOSPC_NUMBER && code !== 'EDQUOT') return error;
+  if (error instanceof WiacError || !saysFull(error)) return error;
   return new NoSpaceError(`no space left in the store ${root}`, {
     hint: 'free some space (wiac cache du shows what the cache holds), or set WIAC_ROOT',
     cause: error,

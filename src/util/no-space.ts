@@ -4,7 +4,13 @@ import { NoSpaceError } from './errors.js';
 import { asLimitError } from './open-files.js';
 import { printable } from './printable.js';
 
-const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT']);
+/** Node's names, and the number that lmdb gives. */
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', 28]);
+
+/** Does an error say that there is no room, as it was thrown or as a typed one? */
+export function saysFull(error: unknown): boolean {
+  return error instanceof NoSpaceError || FULL.has((error as { code?: unknown } | null)?.code);
+}
 
 /**
  * @param doing what was done: "no space left while ..."

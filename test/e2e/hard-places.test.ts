@@ -109,11 +109,13 @@ test('a step that fails on a full disk: its own message, and why', async () => {
     const other = context({ Dockerfile: dockerfile('RUN false') });
     const plain = await machine().wiac(['build', other], { env });
     expect(plain).toMatchObject({ exitCode: 5, stderr: expect.not.stringContaining('is full') });
+    // What was made before it is kept, although there was no room for its entry at that time.
+    expect(plain.stderr).toMatch(/^\[0 2\/3\] CACHED/m);
   });
 });
 
 test.each([
-  ['-f 1000', 4, 'EFBIG: file too large'],
+  ['-f 1000', 12, 'hint: allow more (ulimit -f unlimited)'],
   ['-v 4000000', 12, 'hint: allow more: ulimit -v unlimited'],
 ])('ulimit %s', async (flags, code, message) => {
   const root = context({ Dockerfile: dockerfile('RUN true') });
@@ -154,23 +156,16 @@ describe('few open files', () => {
   });
 });
 
-test('small files alone (ulimit -f 10) are an error, and so is a larger one than there may be', async () => {
-  const root = context({ Dockerfile: dockerfile('COPY large /'), large: 'x'.repeat(5 << 20) });
-  const buildWith = (limit: number) =>
-    execa(
-      'sh',
-      ['-c', `ulimit -f ${limit} && exec "$@"`, 'sh', process.execPath, WIAC, 'build', root],
-      { reject: false, env: { WIAC_ROOT: join(tempDir(), 'store') } },
-    );
+test('small files alone (ulimit -f 10) are an error', async () => {
+  const root = context({ Dockerfile: dockerfile('RUN true') });
+  const { exitCode, stderr } = await execa(
+    'sh',
+    ['-c', 'ulimit -f 10 && exec "$@"', 'sh', process.execPath, WIAC, 'build', root],
+    { reject: false, env: { WIAC_ROOT: join(tempDir(), 'store') } },
+  );
   // sh counts 512 bytes, others 1,024.
-  expect(await buildWith(10)).toMatchObject({
-    exitCode: 12,
-    stderr: expect.stringMatching(/files that a process writes may have \d+ bytes here/),
-  });
-  expect(await buildWith(5000)).toMatchObject({
-    exitCode: 12,
-    stderr: expect.stringMatching(/a file may not be so large here.*\nhint: .*ulimit -f/),
-  });
+  const message = expect.stringMatching(/files that a process writes may have \d+ bytes here/);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 12, stderr: message });
 });
 
 test('a machine without /proc is told so, and still says what wiac is', async () => {

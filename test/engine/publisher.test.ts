@@ -1,5 +1,5 @@
 /** In which order what steps made is published, and what becomes of the rest when that fails. */
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { Publication } from '../../src/engine/publisher.js';
 import { openPublisher } from '../../src/engine/publisher.js';
 import type { OperationDigest } from '../../src/keys/digest.js';
@@ -65,6 +65,55 @@ test('so is what could not be prepared', async () => {
   await publisher.settle();
   expect(log).toEqual(['published 1', 'done 1', 'abandoned 2', 'abandoned 3']);
   expect(failed).toEqual([failure]);
+});
+
+describe('on a full disk', () => {
+  /** A publisher on one, with two publications of which the second can't even be prepared. */
+  function beginFull() {
+    const made = begin();
+    let isFull = true;
+    let tried = 0;
+    const full = Object.assign(new Error('no room'), { code: 'ENOSPC' });
+    const requireRoom = () => {
+      tried += 1;
+      if (isFull) throw full;
+    };
+    const publisher = openPublisher(
+      (entries) => {
+        requireRoom();
+        made.log.push(`published ${entries.map(({ step }) => step.key).join()}`);
+      },
+      (error) => made.failed.push(error),
+    );
+    publisher.add(made.make(1));
+    publisher.add(made.make(2, async () => requireRoom()));
+    const isTried = async () => {
+      for (tried = 0; tried < 2; ) await new Promise((resume) => setTimeout(resume, 5));
+    };
+    const makeRoom = () => {
+      isFull = false;
+    };
+    return { ...made, publisher, full, isTried, makeRoom };
+  }
+
+  test('what is made waits for the end of what runs, which may give the room back', async () => {
+    const { log, failed, publisher, isTried, makeRoom, make } = beginFull();
+    await isTried();
+    publisher.add(make(3));
+    await isTried();
+    expect([log, failed]).toEqual([[], []]);
+    makeRoom();
+    await publisher.flush();
+    expect(log).toEqual(['published 1,2,3', 'done 1', 'done 2', 'done 3']);
+  });
+
+  test('it fails when nothing runs any more', async () => {
+    const { log, failed, publisher, isTried, full } = beginFull();
+    await isTried();
+    await publisher.settle();
+    expect(log).toEqual(['abandoned 1', 'abandoned 2']);
+    expect(failed).toEqual([full]);
+  });
 });
 
 test('a look-up waits for what it could find, and for nothing else', async () => {

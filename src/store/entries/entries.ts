@@ -91,7 +91,13 @@ export function draftEntry(
   layer: LayerRecord | undefined,
 ): NewEntry['drafts'] {
   const { files } = getTables(store);
-  return { step: files.steps.draft(step), layer: layer && files.layers.draft(layer) };
+  const drafts = { step: files.steps.draft(step), layer: undefined };
+  try {
+    return { ...drafts, layer: layer && files.layers.draft(layer) };
+  } catch (error) {
+    dropDrafts(drafts);
+    throw error;
+  }
 }
 
 /** Removes them, where they came to nothing. */
