@@ -1,3 +1,6 @@
+/** How Node's messages begin a path below a directory that is open (fs/directory.ts): the number tells nobody anything. */
+const DESCRIPTOR = /'\/proc\/self\/fd\/\d+\//g;
+
 /**
  * The errors wiac raises on purpose. Each class has a stable `code` (for programs and tests) and
  * the exit code of the process (for shells); docs/commands.md documents both. Anything else that is
@@ -11,7 +14,8 @@ export abstract class WiacError extends Error {
   readonly hint: string | undefined;
 
   constructor(message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const legible = message.replace(DESCRIPTOR, "'");
+    super(legible, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.hint = options.hint;
   }
