@@ -87,7 +87,7 @@ test(
 test(
   'who asks without the key gets nothing',
   async () => {
-    const anna = await fleet.work('anna', '--key', keys.own);
+    const anna = await fleet.work('anna', '--key', keys.own, '--lost-after', '60');
     const root = project();
     const flags = ['--worker-key', keys.shown, '--secret', `id=word,src=${join(root, 'word')}`];
     // The worker is stopped, so that nobody answers before eve.

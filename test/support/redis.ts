@@ -109,6 +109,8 @@ export async function startWorker(
     signal: (signal) => void child.kill(signal),
     kill: async (signal) => {
       child.kill(signal);
+      // A test that failed may have left it stopped.
+      child.kill('SIGCONT');
       await ended(child);
     },
   };
