@@ -6,6 +6,7 @@ import type { Plan } from '../plan/plan.js';
 import { isHermetic, printedStep } from '../plan/step.js';
 import { stepNames } from '../plan/step-names.js';
 import { formatTable } from '../ui/format.js';
+import { printableLines } from '../util/printable.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import { withRequest } from './with-store.js';
 
@@ -50,7 +51,7 @@ const DOT_COLOURS = {
 /** Graphviz dot; solid edges: file system below, dashed edges: files read from there. */
 function asDot(statuses: readonly StepStatus[]): string {
   const lines = statuses.flatMap(({ step, key, status }) => {
-    const label = [step.text, key?.slice(0, 12)].filter(Boolean).join('\n');
+    const label = [printableLines(step.text), key?.slice(0, 12)].filter(Boolean).join('\n');
     return [
       `  ${step.id} [label=${JSON.stringify(label)}, fillcolor=${DOT_COLOURS[status]}];`,
       ...(step.parent === undefined ? [] : [`  ${step.parent} -> ${step.id};`]),
