@@ -28,9 +28,8 @@ import { completeEntry, findByDefinition, publishEntries } from '../store/entrie
 import { sweepStore } from '../store/gc/sweep.js';
 import type { LayerId, StepRecord } from '../store/records.js';
 import { abortable } from '../util/abort.js';
-import { IsolationError, StepFailedError, WiacError } from '../util/errors.js';
-import type { Users } from '../util/user-namespace.js';
-import { areEnough, RANGES_HINT } from '../util/user-namespace.js';
+import { StepFailedError, WiacError } from '../util/errors.js';
+import { requireUsers } from './require-users.js';
 import type { StepLease } from './step-lease.js';
 import { countStart, forgetStarts, takeStep } from './step-lease.js';
 import type { StepReport } from './step-report.js';
@@ -154,17 +153,6 @@ async function fullContentKey(
   const found = await runContentKey(session, step, operation, base, readLayers);
   completeEntry(session.store, key, found);
   return found;
-}
-
-/**
- * Where chown(2) fails for users that the machine of the build has, a step may do something else than its key says.
- * @throws IsolationError
- */
-function requireUsers(here: Users | undefined, step: KeyedStep): void {
-  if (step.kind !== 'run' || areEnough(here, step.resources.users)) return;
-  throw new IsolationError('the user namespace of this worker lacks users that the build has', {
-    hint: RANGES_HINT,
-  });
 }
 
 /** Runs one step, or finds it in this worker's store, and puts its layer where others can have it. */
