@@ -211,7 +211,8 @@ static void on_signal(uint32_t id, uint8_t *payload, size_t length) {
 static void on_rest(uint32_t id, uint8_t *payload, size_t length) {
     struct container *container = find_container(id);
     const uint8_t *end = memchr(payload, '\0', length);
-    if (container == NULL || container->child.rest == -1 || end == NULL) return;
+    if (container == NULL || end == NULL) return;
+    if (container->child.rest == -1 || container->child.told) return;
     if (payload[0] != '\0') container->written = strdup((char *)payload);
     send_rest(&container->child, end + 1, payload + length - (end + 1));
 }

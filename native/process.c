@@ -134,6 +134,7 @@ bool begin_child(struct child *child, struct operations *list, const struct begi
     close_both(status[1], rest[1]);
     child->status = status[0];
     child->rest = rest[0];
+    child->told = false;
     if (child->number != -1) return true;
     close_both(status[0], rest[0]);
     return false;
@@ -186,11 +187,10 @@ void end_child(struct child *child, struct end *end) {
     // The writing end is closed in all of the container's processes.
     while (take_message(child->status, end)) continue;
     // Whatever ended it, that was not its program's end.
-    if (child->rest != -1 && end->length == 0)
+    if (end->length == 0 && !has_read_rest(child))
         end->length = snprintf(end->status, sizeof end->status, "early: it ended while it waited");
     close(child->status);
-    close(child->descriptor);
-    close_rest(child);
+    close_both(child->descriptor, child->rest);
 }
 
 void send_signal(const struct child *child, int signal) {

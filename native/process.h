@@ -14,8 +14,10 @@ struct child {
     int descriptor;
     // A socket: why the program did not begin, if that is so; the root that it handed over, if it did.
     int status;
-    // Where the rest of its operations goes; -1: it has all of them.
+    // Where the rest of its operations goes; -1: it began with all of them.
     int rest;
+    // The rest has been sent to it, all of it.
+    bool told;
 };
 
 // How it is cloned.
@@ -35,8 +37,8 @@ bool begin_child(struct child *child, struct operations *list, const struct begi
 
 // Sends the rest of its operations to a child that waits for it.
 void send_rest(struct child *child, const void *payload, uint32_t length);
-// A child that still waits ends then.
-void close_rest(struct child *child);
+// Whether a child that has ended had read the rest of its operations; true when it waited for none.
+bool has_read_rest(const struct child *child);
 
 // Tells wiac how a container ended: its exit code, and why the program did not begin, if that is so.
 // survey: what the directory holds that it wrote to, `surveyed` bytes

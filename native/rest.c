@@ -55,11 +55,14 @@ static bool send_all(int socket, const void *bytes, size_t length) {
 
 void send_rest(struct child *child, const void *payload, uint32_t length) {
     // Should it have ended, its end says why.
-    if (send_all(child->rest, &length, sizeof length)) send_all(child->rest, payload, length);
-    close_rest(child);
+    child->told = send_all(child->rest, &length, sizeof length) && send_all(child->rest, payload, length);
 }
 
-void close_rest(struct child *child) {
-    if (child->rest != -1) close(child->rest);
-    child->rest = -1;
+bool has_read_rest(const struct child *child) {
+    if (child->rest == -1) return true;
+    if (!child->told) return false;
+    // A socket tells whether its other end was closed before all was read: it may have been killed while
+    // the message was on its way.
+    char byte;
+    return recv(child->rest, &byte, sizeof byte, MSG_DONTWAIT) != -1 || errno != ECONNRESET;
 }

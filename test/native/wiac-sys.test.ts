@@ -70,21 +70,19 @@ test('it is started once, by the first request, and ends with its wiac', async (
   expect(own()).toEqual([]);
 });
 
+const first = encodeOperations([{ op: 'clone', flags: 0, waits: true }, { op: 'await' }]);
+const program = (text: string) =>
+  Buffer.concat([
+    Buffer.from('\0'),
+    encodeOperations([
+      { op: 'env', pairs: [['LONG', 'x'.repeat(100_000)]] },
+      { op: 'exec', argv: ['/bin/sh', '-c', `echo ${text} \${#LONG}; readlink /proc/self/fd/5`] },
+    ]),
+  ]);
+
 test('a container waits for the rest of its operations, and ends when nobody needs it', async () => {
   sys = lazyWiacSys();
-  const first = encodeOperations([{ op: 'clone', flags: 0, waits: true }, { op: 'await' }]);
-  const program = (text: string) =>
-    Buffer.concat([
-      Buffer.from('\0'),
-      encodeOperations([
-        { op: 'env', pairs: [['LONG', 'x'.repeat(100_000)]] },
-        { op: 'exec', argv: ['/bin/sh', '-c', `echo ${text} \${#LONG}; readlink /proc/self/fd/5`] },
-      ]),
-    ]);
-  const children = () =>
-    processesWith(`${binaryName(process.arch)}\0serve`).filter(
-      (pid) => getParent(pid) === startedBy(process.pid)[0],
-    );
+  const children = () => startedBy(Number(startedBy(process.pid)[0]));
   const [used, unused, killed] = [1, 2, 3].map(() => sys?.beginWaiting(first)) as [
     WaitingContainer,
     WaitingContainer,
@@ -114,6 +112,19 @@ test('a container waits for the rest of its operations, and ends when nobody nee
   for (let tries = 0; tries < 100 && getParent(`${waiting}`) !== undefined; tries++)
     await new Promise((resume) => setTimeout(resume, 20));
   expect(getParent(`${waiting}`)).toBe(undefined);
+});
+
+test('a container that is killed while the rest is on its way has not begun', async () => {
+  sys = lazyWiacSys();
+  const killed = sys.beginWaiting(first);
+  await checkVersion(sys);
+  const child = Number(startedBy(Number(startedBy(process.pid)[0]))[0]);
+  process.kill(child, 'SIGSTOP');
+  const end = killed.goOn(program('never'), {});
+  // wiac-sys answers in turn: the rest has been sent by then.
+  await checkVersion(sys);
+  process.kill(child, 'SIGKILL');
+  expect(readEnd(await end)).toMatchObject({ kind: 'early', message: 'it ended while it waited' });
 });
 
 test('the one for arm64 starts and answers', async () => {
