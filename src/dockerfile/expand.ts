@@ -270,7 +270,7 @@ function readBraces(state: State): string {
     fail(state, 'bad substitution', `write \${name}, or escape the dollar: ${options.escape}$`);
   }
   const name = readName(state);
-  let operator = source.charAt(state.position);
+  const operator = source.charAt(state.position);
   if (operator === '') fail(state, "missing '}'", "close the reference with '}'");
   state.position++;
   if (operator === '}') {
@@ -279,44 +279,52 @@ function readBraces(state: State): string {
   }
   if (operator === '/') return readReplacement(state, name);
 
-  const emptyIsUnset = operator === ':';
-  if (emptyIsUnset) {
-    operator = source.charAt(state.position);
-    state.position++;
-  }
-  const known = emptyIsUnset ? '-+?' : '-+?#%';
-  if (operator === '' || !known.includes(operator)) {
-    const shown = emptyIsUnset ? `:${operator}` : operator;
-    fail(
-      state,
-      `unsupported modifier '${shown}'`,
-      'the modifiers are :- - :+ + :? ? # ## % %% / and //',
-    );
-  }
+  return readModifier(state, name, operator);
+}
+
+/** `:` before an operator: an empty value counts as unset. */
+interface Modifier {
+  readonly operator: string;
+  readonly emptyIsUnset: boolean;
+}
+
+/** @param first the character behind the name, which was read */
+function readOperator(state: State, first: string): Modifier {
+  const emptyIsUnset = first === ':';
+  const operator = emptyIsUnset ? state.source.charAt(state.position) : first;
+  if (emptyIsUnset) state.position++;
+  if (operator !== '' && (emptyIsUnset ? '-+?' : '-+?#%').includes(operator))
+    return { operator, emptyIsUnset };
+  return fail(
+    state,
+    `unsupported modifier '${emptyIsUnset ? ':' : ''}${operator}'`,
+    'the modifiers are :- - :+ + :? ? # ## % %% / and //',
+  );
+}
+
+/** `${name-word}` and the like, from behind the first character of the operator. */
+function readModifier(state: State, name: string, first: string): string {
+  const { operator, emptyIsUnset } = readOperator(state, first);
   const trims = operator === '#' || operator === '%';
   const word = readUntil(state, '}', trims);
   const value = lookUp(state, name, !trims);
-  if (value === undefined && options.unset === 'keep') {
+  if (value === undefined && state.options.unset === 'keep')
     return `\${${name}${emptyIsUnset ? ':' : ''}${operator}${word}}`;
-  }
-  const missing = value === undefined || (emptyIsUnset && value === '');
-  switch (operator) {
-    case '-':
-      return missing ? word : value;
-    case '+':
-      return missing ? '' : word;
-    case '?': {
-      if (!missing) return value;
-      const why = value === undefined ? 'is not allowed to be unset' : 'is not allowed to be empty';
-      return fail(
-        state,
-        `${name}: ${word === '' ? why : word}`,
-        `give ${name} a value with ARG, ENV or --build-arg`,
-      );
-    }
-    default:
-      return trimmed(state, operator, word, value ?? '');
-  }
+  if (trims) return trimmed(state, operator, word, value ?? '');
+  const isMissing = value === undefined || (emptyIsUnset && value === '');
+  if (operator === '+') return isMissing ? '' : word;
+  if (!isMissing) return value;
+  return operator === '-' ? word : failMissing(state, name, word, value);
+}
+
+/** `${name:?word}` without a value. */
+function failMissing(state: State, name: string, word: string, value: string | undefined): never {
+  const why = value === undefined ? 'is not allowed to be unset' : 'is not allowed to be empty';
+  return fail(
+    state,
+    `${name}: ${word === '' ? why : word}`,
+    `give ${name} a value with ARG, ENV or --build-arg`,
+  );
 }
 
 function trimmed(state: State, operator: string, word: string, value: string): string {

@@ -37,61 +37,66 @@ export function compileGlob(pattern: string): Glob | { readonly invalid: string 
   return tokens;
 }
 
+/** Alternatives at one place of the value: positions in the pattern, and where the match of each began. */
+interface Threads {
+  readonly states: number[];
+  readonly starts: number[];
+}
+
+/** The position in a pattern behind one character; undefined when the token there is another one. */
+function advance(glob: Glob, state: number, ch: string): number | undefined {
+  const token = glob[state];
+  if (token === undefined) return undefined;
+  if (typeof token === 'object') return token.literal === ch ? state + 1 : undefined;
+  if (ch === '\n') return undefined;
+  return token === 'star' ? state : state + 1;
+}
+
 /**
  * Returns a function that finds the leftmost match at or after `from`, of those the longest or the
- * shortest. Every alternative is a thread: a position in the pattern and where its match began.
+ * shortest.
  */
 function finder(glob: Glob, chars: readonly string[], anchored: boolean, longest: boolean) {
   const seen = new Int32Array(glob.length + 1).fill(-1);
   let generation = 0;
 
-  return (from: number): Match | undefined => {
-    let states: number[] = [];
-    let starts: number[] = [];
-    let best: Match | undefined;
-    // Threads are added oldest first, so the first to reach a state has the leftmost start.
-    const add = (firstState: number, start: number): void => {
-      let state = firstState;
-      for (;;) {
-        if (seen[state] === generation) return;
-        seen[state] = generation;
-        states.push(state);
-        starts.push(start);
-        if (glob[state] !== 'star') return;
-        state++;
-      }
-    };
+  // Threads are added oldest first, so the first to reach a state has the leftmost start. A star may stand
+  // for nothing: the position behind it is one as well.
+  const add = ({ states, starts }: Threads, first: number, start: number): void => {
+    for (let state = first; seen[state] !== generation; state++) {
+      seen[state] = generation;
+      states.push(state);
+      starts.push(start);
+      if (glob[state] !== 'star') return;
+    }
+  };
+  const advanceAll = ({ states, starts }: Threads, ch: string, best?: Match): Threads => {
+    const next: Threads = { states: [], starts: [] };
+    generation++;
+    for (const [thread, state] of states.entries()) {
+      const start = starts[thread] ?? 0;
+      const following = advance(glob, state, ch);
+      if (following === undefined || (best !== undefined && start > best.start)) continue;
+      add(next, following, start);
+    }
+    return next;
+  };
 
+  return (from: number): Match | undefined => {
+    let threads: Threads = { states: [], starts: [] };
+    let best: Match | undefined;
     generation++;
     for (let at = from; ; at++) {
-      if (best === undefined && (at === from || !anchored)) add(0, at);
-      const accepted = states.indexOf(glob.length);
-      const start = starts[accepted];
+      if (best === undefined && (at === from || !anchored)) add(threads, 0, at);
+      const { states, starts } = threads;
+      const start = starts[states.indexOf(glob.length)];
       if (start !== undefined && (best === undefined || start <= best.start)) {
         best = { start, end: at };
         if (!longest) return best;
       }
       const done = states.length === 0 && (anchored || best !== undefined);
       if (done || at >= chars.length) return best;
-
-      const ch = chars[at] ?? '';
-      const oldStates = states;
-      const oldStarts = starts;
-      states = [];
-      starts = [];
-      generation++;
-      for (let thread = 0; thread < oldStates.length; thread++) {
-        const state = oldStates[thread] ?? 0;
-        const began = oldStarts[thread] ?? 0;
-        if (best !== undefined && began > best.start) continue;
-        const token = glob[state];
-        if (token === undefined) continue;
-        if (token === 'star') {
-          if (ch !== '\n') add(state, began);
-        } else if (token === 'any' ? ch !== '\n' : token.literal === ch) {
-          add(state + 1, began);
-        }
-      }
+      threads = advanceAll(threads, chars[at] ?? '', best);
     }
   };
 }

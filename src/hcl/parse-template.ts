@@ -127,28 +127,48 @@ function parseMarked(cursor: Cursor, parse: ParseExpression): Trimmed {
   });
 }
 
-/** Text up to the next mark or the end. */
-function takeText(cursor: Cursor, { end, indent }: TemplateForm, first: number): string {
+function isAtEnd(cursor: Cursor, { end }: TemplateForm): boolean {
+  return end === '"' ? sees(cursor, '"') : cursor.at >= end;
+}
+
+/** @throws BakeFileError when the string goes on behind its line, or the file ends within it */
+function requireClosed(cursor: Cursor, { end }: TemplateForm): void {
+  if (cursor.at < cursor.source.text.length && !(end === '"' && sees(cursor, '\n'))) return;
+  throw errorHere(cursor, 'a string is not closed', 'write " after it, or use <<EOT for lines');
+}
+
+/** Spaces at the beginning of a line that all lines of the text have. */
+function skipIndent(cursor: Cursor, { indent }: TemplateForm, first: number): void {
+  if (cursor.at !== first && cursor.source.text[cursor.at - 1] !== '\n') return;
+  for (let left = indent; left > 0 && take(cursor, ' '); left--);
+}
+
+/** One character as it is meant; undefined before a mark. */
+function takeCharacter(cursor: Cursor, { end }: TemplateForm): string | undefined {
   const { text } = cursor.source;
-  let found = '';
-  for (;;) {
-    if (end === '"' ? sees(cursor, '"') : cursor.at >= end) return found;
-    if (cursor.at >= text.length || (end === '"' && sees(cursor, '\n')))
-      throw errorHere(cursor, 'a string is not closed', 'write " after it, or use <<EOT for lines');
-    if (indent > 0 && (cursor.at === first || text[cursor.at - 1] === '\n')) {
-      for (let left = indent; left > 0 && take(cursor, ' '); left--);
-      if (typeof end === 'number' && cursor.at >= end) return found;
-    }
-    if (sees(cursor, '$${') || sees(cursor, '%%{')) {
-      found += text.slice(cursor.at + 1, cursor.at + 3);
-      cursor.at += 3;
-    } else if (sees(cursor, '${') || sees(cursor, '%{')) return found;
-    else if (end === '"' && sees(cursor, '\\')) found += takeEscape(cursor);
-    else {
-      found += text[cursor.at];
-      cursor.at += 1;
-    }
+  const { at } = cursor;
+  if (sees(cursor, '$${') || sees(cursor, '%%{')) {
+    cursor.at += 3;
+    return text.slice(at + 1, at + 3);
   }
+  if (sees(cursor, '${') || sees(cursor, '%{')) return undefined;
+  if (end === '"' && sees(cursor, '\\')) return takeEscape(cursor);
+  cursor.at += 1;
+  return text[at];
+}
+
+/** Text up to the next mark or the end. @param first where the template begins */
+function takeText(cursor: Cursor, form: TemplateForm, first: number): string {
+  let found = '';
+  while (!isAtEnd(cursor, form)) {
+    requireClosed(cursor, form);
+    skipIndent(cursor, form, first);
+    if (isAtEnd(cursor, form)) break;
+    const character = takeCharacter(cursor, form);
+    if (character === undefined) break;
+    found += character;
+  }
+  return found;
 }
 
 function takePieces(cursor: Cursor, form: TemplateForm, parse: ParseExpression): Trimmed[] {
@@ -158,8 +178,7 @@ function takePieces(cursor: Cursor, form: TemplateForm, parse: ParseExpression):
     const text = takeText(cursor, form, first);
     if (text !== '')
       pieces.push({ piece: { kind: 'text', text }, trimBefore: false, trimAfter: false });
-    const isEnd = form.end === '"' ? sees(cursor, '"') : cursor.at >= form.end;
-    if (isEnd) return pieces;
+    if (isAtEnd(cursor, form)) return pieces;
     pieces.push(parseMarked(cursor, parse));
   }
 }

@@ -1,7 +1,7 @@
 /** Carries out COPY and WORKDIR: a layer from files, without a mount. */
 import { basename, join } from 'node:path';
 import { setXattrs } from '../../fs/layer/copy-files.js';
-import type { CopyReport, LinkableSources } from '../../fs/layer/copy-job.js';
+import type { CopyReport, CopyRequest, LinkableSources } from '../../fs/layer/copy-job.js';
 import { NOTHING_TO_LINK } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
 import { ancestorXattrs } from '../../fs/layer/destination.js';
@@ -103,73 +103,114 @@ function linkableSources({ store }: LocalMachine, layers: readonly LayerId[]): L
   return linkable;
 }
 
+/** Is its destination written as a directory, whatever is there? */
+function namesDirectory({ destination }: CopyStep): boolean {
+  return destination.endsWith('/');
+}
+
+/** What all parts of a COPY have in common. */
+function copyRequest(
+  machine: LocalMachine,
+  step: CopyStep,
+  { place: { destination, owner }, sources, former, reads }: CopyInputs,
+): Omit<CopyRequest, 'selections'> {
+  const { location } = step;
+  const isLinkable = sources.archives.length === 0;
+  return {
+    changes: step.from === undefined,
+    destination,
+    intoDirectory: namesDirectory(step),
+    owner,
+    ownership: step.from === undefined ? 'root' : 'keep',
+    chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, location),
+    former: former && { ...former, path: layerPath(machine.store.paths, former.layer) },
+    linkable: isLinkable ? linkableSources(machine, reads) : NOTHING_TO_LINK,
+    location,
+  };
+}
+
+/** What the parts of a COPY have made. */
+interface Parts {
+  readonly first: CopyReport;
+  /** Directories that stand for no directory of a source, relative to the layer. */
+  readonly made: readonly string[];
+  readonly selections: readonly Selection[];
+}
+
+/** Copies and unpacks into the draft what the step selects. */
+async function placeSources(
+  machine: LocalMachine,
+  draft: Draft,
+  step: CopyStep,
+  inputs: CopyInputs,
+  { signal, onBytes }: Pick<ExecutionIo, 'signal' | 'onBytes'>,
+): Promise<Parts> {
+  const { place, sources, stack } = inputs;
+  const { readTree, writeTree } = machine.scanStore;
+  const nodes = { read: treeReader(readTree), text: readTree, write: writeTree };
+  const request = { ...copyRequest(machine, step, inputs), onBytes };
+  const reports: CopyReport[] = [];
+  const selections: Selection[] = [];
+  for (const group of groups(sources.selections, sources.archives)) {
+    if ('archive' in group)
+      selections.push(await unpackInto(machine, draft, step, place, stack, group.archive));
+    else {
+      const part = { ...request, selections: group.copied };
+      const report = await makeCopyLayer(draft.diff, part, nodes, signal);
+      reports.push(report);
+      selections.push(...report.selections);
+    }
+  }
+  const [first] = reports;
+  if (!first) throw new Error('a COPY without a part');
+  return { first, made: reports.flatMap(({ made }) => made), selections };
+}
+
+/** Here-documents become files of the draft. */
+function placeInline(draft: Draft, step: CopyStep, { destination, owner }: WritePlace): void {
+  const { inline, chmod, location } = step;
+  const mode = chmod === undefined ? 0o644 : parseMode(chmod, location)(0o644, false);
+  const intoDirectory = namesDirectory(step);
+  const given = { destination, intoDirectory, owner: owner ?? { uid: 0, gid: 0 }, mode, location };
+  writeInlineFiles(draft.diff, inline, given);
+}
+
+/** Measures what archives and here-documents have made, for the index. */
+async function measureMade(
+  draft: Draft,
+  hasArchives: boolean,
+): Promise<Partial<Pick<CopyResult, 'files' | 'bytes' | 'disk' | 'withoutXattrs'>>> {
+  if (!hasArchives) return measureTree(draft.diff);
+  // What an archive gives its files is looked up now, and need not be waited for by a push.
+  const { totals, withoutXattrs } = await surveyLayer(draft.diff, { measure: true });
+  const { entries: files, bytes, disk } = totals;
+  return { files, bytes, disk, withoutXattrs };
+}
+
 /** Makes the layer of a COPY or ADD in the draft. */
 export async function executeCopy(
   machine: LocalMachine,
   draft: Draft,
   step: CopyStep,
-  { place, sources, former: known, reads, stack }: CopyInputs,
-  { signal, onBytes }: Pick<ExecutionIo, 'signal' | 'onBytes'>,
+  inputs: CopyInputs,
+  io: Pick<ExecutionIo, 'signal' | 'onBytes'>,
 ): Promise<CopyResult> {
-  const { destination, owner } = place;
-  const { selections, archives } = sources;
-  const { location } = step;
-  if (owner) requireOwner(owner, '--chown', location);
-  const intoDirectory = step.destination.endsWith('/') || step.destination === '/';
-  const former = known && { ...known, path: layerPath(machine.store.paths, known.layer) };
-  const { readTree, writeTree } = machine.scanStore;
-  const nodes = { read: treeReader(readTree), text: readTree, write: writeTree };
-  const request = {
-    changes: step.from === undefined,
-    destination,
-    intoDirectory,
-    owner,
-    ownership: step.from === undefined ? 'root' : 'keep',
-    chmod: step.chmod === undefined ? undefined : parseMode(step.chmod, location),
-    former,
-    linkable: archives.length === 0 ? linkableSources(machine, reads) : NOTHING_TO_LINK,
-    onBytes,
-    location,
-  } as const;
-  const reports: CopyReport[] = [];
-  const copied: Selection[] = [];
-  for (const group of groups(selections, archives)) {
-    if ('archive' in group)
-      copied.push(await unpackInto(machine, draft, step, place, stack, group.archive));
-    else {
-      const part = { ...request, selections: group.copied };
-      const report = await makeCopyLayer(draft.diff, part, nodes, signal);
-      reports.push(report);
-      copied.push(...report.selections);
-    }
-  }
-  if (step.inline.length > 0) {
-    const mode = request.chmod ? request.chmod(0o644, false) : 0o644;
-    const inline = { ...request, owner: owner ?? { uid: 0, gid: 0 }, mode };
-    writeInlineFiles(draft.diff, step.inline, inline);
-  }
+  const { destination, owner } = inputs.place;
+  if (owner) requireOwner(owner, '--chown', step.location);
+  const { first, made, selections } = await placeSources(machine, draft, step, inputs, io);
+  if (step.inline.length > 0) placeInline(draft, step, inputs.place);
+  const hasArchives = inputs.sources.archives.length > 0;
+  const isWhole = !hasArchives && step.inline.length === 0;
   const xattrs = ancestorXattrs(destination);
-  if (archives.length > 0 || step.inline.length > 0) await setXattrs(draft.diff, xattrs);
-  const made = reports.flatMap((report) => report.made);
+  if (!isWhole) await setXattrs(draft.diff, xattrs);
   settleDirectories(draft.diff, [...made, ...withAncestors(destination.path)]);
-  const [first] = reports;
-  if (!first) throw new Error('a COPY without a part');
-  const { group, linkedDisk } = first;
+  const { group, linkedDisk, composed } = first;
   const links = group === undefined ? undefined : { group: group as LayerId, disk: linkedDisk };
   const survey = xattrs.size > 0 || destination.shared ? { withoutXattrs: false } : {};
-  const isWhole = archives.length === 0 && step.inline.length === 0;
-  const fresh = isWhole ? first.fresh : undefined;
-  const report = { ...first, ...survey, made, selections: copied, links, fresh };
-  if (isWhole) {
-    const { composed } = report;
-    if (!composed) return report;
-    return { ...report, tree: composed.tree, digest: layerDigest(draft.diff, composed, []) };
-  }
-  if (archives.length === 0) return { ...report, ...measureTree(draft.diff) };
-  // What an archive gives its files is looked up now, and need not be waited for by a push.
-  const { totals, withoutXattrs } = await surveyLayer(draft.diff, { measure: true });
-  const { entries: files, bytes, disk } = totals;
-  return { ...report, files, bytes, disk, withoutXattrs };
+  const report = { ...first, ...survey, made, selections, links };
+  if (!isWhole) return { ...report, fresh: undefined, ...(await measureMade(draft, hasArchives)) };
+  if (!composed) return report;
+  return { ...report, tree: composed.tree, digest: layerDigest(draft.diff, composed, []) };
 }
 
 /**

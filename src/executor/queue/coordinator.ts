@@ -123,6 +123,11 @@ function isFailureOf(ground: Ground | undefined, wanted: WantedStep): boolean {
   return ground === undefined || isMadeOn(ground, wanted);
 }
 
+/** So many lines of the worker that is at a step were heard, or can't be heard any more. */
+interface Count {
+  lines: number;
+}
+
 function isEnd({ type }: StepMessage): boolean {
   return type === 'done' || type === 'failed' || type === 'given back';
 }
@@ -237,44 +242,53 @@ function coordinate(
     await redis.set(KEYS.secret(answerName(key, request)), sealed, 'EX', SECRET_S);
   };
 
+  /** The outcome in a message about a step; undefined when it goes on. @throws WorkerFailure */
+  const hear = (wanted: WantedStep, message: StepMessage, ear: StepEar, count: Count) => {
+    if (message.type === 'started') {
+      count.lines = 0;
+      ear.onPlace(message.worker);
+    } else if (message.type === 'output') {
+      const missing = message.before - count.lines;
+      if (missing > 0) ear.output(`(${missing} lines are missing: it prints too fast)`);
+      count.lines = message.before + message.lines.length;
+      message.lines.forEach(ear.output);
+    } else if (message.type === 'failed') {
+      if (isFailureOf(message.ground, wanted))
+        throw new WorkerFailure(message.worker, message.failure);
+    } else if (message.type === 'done') {
+      const isOurs = isAnswer(message.outcome, wanted);
+      if (isOurs && isBelieved(wanted.step.key, message, workerKey)) return message.outcome;
+    }
+    return undefined;
+  };
+
   /** Hears a step until it ends. */
   const follow = (wanted: WantedStep, from: string, ear: StepEar, signal: AbortSignal) =>
     new Promise<StepOutcome>((resume, refuse) => {
-      /** So many lines of the worker that is at it were heard, or can't be heard any more. */
-      let lines = 0;
+      const count: Count = { lines: 0 };
+      const { key } = wanted.step;
+      const fail = (error: unknown) => {
+        stop();
+        refuse(error);
+      };
+      const onMessage = (message: StepMessage) => {
+        if (message.type === 'asks') return void answer(key, message.request, ear).catch(fail);
+        const outcome = hear(wanted, message, ear, count);
+        if (outcome === undefined) return;
+        stop();
+        resume(outcome);
+      };
       const stop = listener.listen(
-        wanted.step.key,
+        key,
         from,
         ({ message }) => {
-          if (message.type === 'started') {
-            lines = 0;
-            ear.onPlace(message.worker);
-          } else if (message.type === 'output') {
-            const missing = message.before - lines;
-            if (missing > 0) ear.output(`(${missing} lines are missing: it prints too fast)`);
-            lines = message.before + message.lines.length;
-            message.lines.forEach(ear.output);
-          } else if (message.type === 'asks')
-            answer(wanted.step.key, message.request, ear).catch((error: unknown) => {
-              stop();
-              refuse(error);
-            });
-          else if (message.type === 'failed' && isFailureOf(message.ground, wanted)) {
-            stop();
-            refuse(new WorkerFailure(message.worker, message.failure));
-          } else if (
-            message.type === 'done' &&
-            isAnswer(message.outcome, wanted) &&
-            isBelieved(wanted.step.key, message, workerKey)
-          ) {
-            stop();
-            resume(message.outcome);
+          try {
+            onMessage(message);
+          } catch (error) {
+            fail(error);
           }
         },
-        (error) => {
-          stop();
-          refuse(error);
-        },
+        fail,
       );
       signal.addEventListener('abort', stop, { once: true });
     });

@@ -148,6 +148,22 @@ function inClass(ranges: readonly (readonly [number, number])[], code: number): 
   return ranges.some(([low, high]) => low <= code && code <= high);
 }
 
+/** May the token stand for this character, or begin with it? */
+function standsFor(token: Token, code: number): boolean {
+  switch (token.type) {
+    case 'char':
+      return token.code === code;
+    case 'class':
+      return inClass(token.ranges, code) !== token.negated;
+    case 'any':
+    case 'star':
+      return code !== SLASH;
+    case 'directories':
+    case 'anything':
+      return true;
+  }
+}
+
 /**
  * How many tokens may be done when the whole text is read: the states of an automaton without
  * backtracking, so the time is at most the length of the text times that of the pattern.
@@ -174,18 +190,9 @@ function readText(tokens: readonly Token[], text: string): readonly number[] {
     const next: number[] = [];
     for (const state of states) {
       const token = tokens[state];
-      if (token === undefined) continue;
-      if (token.type === 'char') {
-        if (token.code === code) enter(state + 1, at, next);
-      } else if (token.type === 'any') {
-        if (code !== SLASH) enter(state + 1, at, next);
-      } else if (token.type === 'class') {
-        if (inClass(token.ranges, code) !== token.negated) enter(state + 1, at, next);
-      } else if (token.type === 'star') {
-        if (code !== SLASH) enter(state, at, next);
-      } else if (token.type === 'anything') {
-        enter(state, at, next);
-      } else {
+      if (token === undefined || !standsFor(token, code)) continue;
+      if (token.type !== 'directories') enter(isOptional(token) ? state : state + 1, at, next);
+      else {
         // Within a directory's name: what follows may begin after its slash alone.
         add(state, at, next);
         if (code === SLASH) enter(state + 1, at, next);

@@ -142,25 +142,51 @@ function findName(source: FileSource, written: string): string {
   return isThere || followed.kind === 'outside' ? written : written.replace(/\\(.)/gs, '$1');
 }
 
+/** What a source names. Nothing may match a pattern, but the directory to look in has to be there. */
+async function matchSource(
+  source: FileSource,
+  written: string,
+  location: SourceLocation,
+  { parents, literal }: SelectOptions,
+): Promise<{ readonly matches: readonly string[]; readonly wildcard: boolean }> {
+  const pattern = clean(written);
+  if (literal) return { matches: [pattern], wildcard: false };
+  if (!isPattern(pattern)) return { matches: [findName(source, pattern)], wildcard: false };
+  // BuildKit takes Go's own rules, but for --parents.
+  const doubleStar = parents ? 'component' : 'never';
+  const matches = await expandWildcard(source, pattern, location, doubleStar);
+  if (matches === 'outside') refuseOutside(source, `a symbolic link in ${written}`, location);
+  if (matches === 'missing' && !parents) refuseMissing(source, written, location);
+  return { matches: matches === 'missing' ? [] : matches, wildcard: true };
+}
+
+/**
+ * Where a selection goes below the destination.
+ * @param kept the part of its path that --parents keeps
+ */
+function placeBelow(
+  selection: Pick<Found, 'kind' | 'directory'>,
+  kept: string,
+): Pick<Found, 'below' | 'directory'> {
+  // Of a directory the content is copied: with --parents below its own name.
+  const below = selection.kind === 'directory' ? kept : dirname(kept);
+  // What stands for the destination itself has its own attributes, as buildkit makes it.
+  if (below === '' || below === '.') return { below: '', directory: undefined };
+  return { below, directory: selection.directory };
+}
+
 async function findSource(
   source: FileSource,
   written: string,
   location: SourceLocation,
-  { exclude, parents, literal }: SelectOptions,
+  options: SelectOptions,
 ): Promise<Found[]> {
-  const pattern = clean(written);
-  const wildcard = !literal && isPattern(pattern);
-  const path = literal || wildcard ? pattern : findName(source, pattern);
+  const { exclude, parents } = options;
   const excluded =
     exclude.length === 0 ? undefined : compileIgnore(exclude.join('\n'), '--exclude');
+  const { matches, wildcard } = await matchSource(source, written, location, options);
   const found: Found[] = [];
-  // BuildKit takes Go's own rules, but for --parents.
-  const doubleStar = parents ? 'component' : 'never';
-  const matches = wildcard ? await expandWildcard(source, path, location, doubleStar) : [path];
-  if (matches === 'outside') refuseOutside(source, `a symbolic link in ${written}`, location);
-  // Nothing may match, but the directory to look in has to be there.
-  if (matches === 'missing' && !parents) refuseMissing(source, written, location);
-  for (const match of matches === 'missing' ? [] : matches) {
+  for (const match of matches) {
     if (wildcard && excluded?.ignores(basename(match))) continue;
     const kept = parents ? keptPath(written, match) : '';
     const followed = source.follow(match);
@@ -169,17 +195,9 @@ async function findSource(
       followed.kind === 'found'
         ? await getSelection(source, match, followed.path, exclude)
         : undefined;
-    if (selection) {
-      // Of a directory the content is copied: with --parents below its own name.
-      const below = selection.kind === 'directory' ? kept : dirname(kept);
-      // What stands for the destination itself has its own attributes, as buildkit makes it.
-      const directory = below === '' || below === '.' ? undefined : selection.directory;
-      const named = !wildcard;
-      found.push({ ...selection, directory, below: below === '.' ? '' : below, named });
-    } else if (!wildcard) {
-      if (leadsOut(written)) refuseOutside(source, written, location);
-      refuseMissing(source, written, location);
-    }
+    if (selection) found.push({ ...selection, ...placeBelow(selection, kept), named: !wildcard });
+    else if (!wildcard && leadsOut(written)) refuseOutside(source, written, location);
+    else if (!wildcard) refuseMissing(source, written, location);
   }
   return found;
 }

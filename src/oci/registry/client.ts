@@ -167,6 +167,31 @@ function surplus(response: RegistryResponse, offset: number, what: string): numb
   });
 }
 
+/**
+ * The bytes of an answer, until its connection ends or breaks.
+ * @returns why it ended early, should something be missing
+ * @throws ImageError for what another attempt would not mend
+ */
+async function* untilBroken(
+  client: RegistryClient,
+  response: RegistryResponse,
+  what: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, unknown> {
+  const chunks = (response.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  for (;;) {
+    let step: IteratorResult<Buffer>;
+    try {
+      step = await chunks.next();
+    } catch (error) {
+      if (!signal.aborted && isTransientError(error)) return error;
+      throw connectionError(error, client.session.registry, what);
+    }
+    if (step.done) return new Error('the connection ended early');
+    yield step.value;
+  }
+}
+
 /** The blob's bytes; goes on where it was after the connection broke. */
 async function* blobBytes(
   client: RegistryClient,
@@ -182,19 +207,9 @@ async function* blobBytes(
   for (let resumptions = 0; ; resumptions++) {
     let skip = offset === 0 ? 0 : surplus(response, offset, what);
     const before = offset;
-    const chunks = (response.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-    let failure: unknown = new Error('the connection ended early');
-    for (;;) {
-      let step: IteratorResult<Buffer>;
-      try {
-        step = await chunks.next();
-      } catch (error) {
-        if (signal.aborted || !isTransientError(error))
-          throw connectionError(error, registry, what);
-        failure = error;
-        break;
-      }
-      if (step.done) break;
+    const rest = untilBroken(client, response, what, signal);
+    let step = await rest.next();
+    for (; !step.done; step = await rest.next()) {
       const fresh = step.value.subarray(skip);
       skip -= step.value.length - fresh.length;
       offset += fresh.length;
@@ -203,7 +218,7 @@ async function* blobBytes(
     if (offset >= size) return;
     failures = offset > before ? 1 : failures + 1;
     if (failures >= retry.attempts || resumptions >= MAX_RESUMPTIONS)
-      throw connectionError(failure, registry, `${what}: ${offset} of ${size} bytes`);
+      throw connectionError(step.value, registry, `${what}: ${offset} of ${size} bytes`);
     await retry.wait(retryDelay(failures, undefined, retry));
     response = await requestBlob(client, digest, offset, signal);
   }
