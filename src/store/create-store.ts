@@ -4,6 +4,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   renameSync,
@@ -63,7 +64,8 @@ export function ensureFolders(paths: StorePaths): void {
   const { layers, links, tmp, mounts, leases } = paths;
   for (const path of [layers, links, tmp, mounts, leases]) makeDirectories(path, 0o700);
   // What is made in a setgid directory is setgid as well, and has its group: a checkout of git too.
-  chmodSync(tmp, 0o700);
+  // A link may lead to a directory that everybody needs, as /tmp.
+  if (!lstatSync(tmp).isSymbolicLink()) chmodSync(tmp, 0o700);
   makeRecordFolders(paths);
 }
 

@@ -15,17 +15,36 @@ function isTrusted(uid: number): boolean {
 
 const isForAll = (directory: string) => (statSync(directory).mode & WRITABLE_BY_ALL) !== 0;
 
-/** Looks at what lies in a directory. @throws StoreError */
-function checkPart(root: string, path: string): void {
+const HINT =
+  'set WIAC_ROOT to a directory of your own (chown -R would change the files of its layers, too)';
+
+/** @returns who else has made it, where somebody has */
+function getStranger(path: string): number | undefined {
   const owner = lstatSync(path, { throwIfNoEntry: false })?.uid;
-  if (owner === undefined || isTrusted(owner)) return;
+  return owner === undefined || isTrusted(owner) ? undefined : owner;
+}
+
+/** Looks at what lies in a directory. @throws StoreError */
+function checkPlace(root: string, path: string): void {
+  const stranger = getStranger(path);
   const parent = dirname(path);
-  if (!isForAll(parent)) return;
+  if (stranger === undefined || !isForAll(parent)) return;
   throw new StoreError(
-    `the store ${root} is not used: ${path} is of another user (${owner}), and everybody may make it in ${parent}`,
-    {
-      hint: 'set WIAC_ROOT to a directory of your own (chown -R would change the files of its layers, too)',
-    },
+    `the store ${root} is not used: ${path} is of another user (${stranger}), and everybody may make it in ${parent}`,
+    { hint: HINT },
+  );
+}
+
+/**
+ * A store may lie in a directory that another user has given to us; what is in it is ours, whoever could make
+ * something there. @throws StoreError
+ */
+function checkPart(root: string, path: string): void {
+  const stranger = getStranger(path);
+  if (stranger === undefined) return;
+  throw new StoreError(
+    `the store ${root} is not used: ${path} is of another user (${stranger}), and may lead elsewhere`,
+    { hint: HINT },
   );
 }
 
@@ -34,7 +53,7 @@ function checkPath(root: string, path: string): void {
   const parent = dirname(path);
   if (parent === path) return;
   checkPath(root, parent);
-  checkPart(root, path);
+  checkPlace(root, path);
 }
 
 /**
@@ -46,9 +65,7 @@ export function requireOwnPlace(root: string): void {
   try {
     checkPath(root, root);
     checkPath(root, realpathSync(root));
-    // Only a directory for everybody may have parts that others made.
-    if (isForAll(root))
-      for (const path of [paths.version, paths.marks, ...storeParts(paths)]) checkPart(root, path);
+    for (const path of [paths.version, paths.marks, ...storeParts(paths)]) checkPart(root, path);
   } catch (error) {
     // Nothing is there, or it can't be reached: then it is no store, and opening it says why.
     if (error instanceof StoreError) throw error;

@@ -84,7 +84,6 @@ describe('a copy of a store', () => {
     ['tar', tar(), 'marks of overlayfs'],
     ['tar, user attributes', tar('--xattrs'), 'marks of overlayfs'],
     ['cp -r', 'cp -r $1 $2', 'owners, modes, hard links, marks of overlayfs'],
-    ['another owner', 'cp -a $1 $2; chown -R 7 $2', 'owners, modes'],
     ['another mode', 'cp -a $1 $2; chmod -R go= $2', 'modes'],
   ])('without what its layers need is not used: %s', async (_, script, lost) => {
     const { ctx, copy, inCopy } = await copied(script);
@@ -100,6 +99,16 @@ describe('a copy of a store', () => {
       });
       expect(stderr).toContain(`what its layers need: ${lost}`);
     }
+  });
+
+  test('of another owner is not used', async () => {
+    const { copy, ctx, inCopy } = await copied('cp -a $1 $2; chown -R 7 $2');
+    const { exitCode, stderr } = await inCopy('build', ctx);
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 7,
+      stderr: expect.stringContaining(`the store ${copy} is not used`),
+    });
+    expect(stderr).toContain('is of another user (7)');
   });
 
   test.each([

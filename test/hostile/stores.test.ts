@@ -4,7 +4,9 @@ import {
   existsSync,
   lchownSync,
   mkdirSync,
+  readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -73,6 +75,45 @@ test('a part of one that another user made in a directory for everybody is not u
     exitCode: 7,
     stderr: expect.stringContaining(`${part} is of another user (${STRANGER})`),
   });
+});
+
+test.each(['layers', 'l', 'tmp', 'format-version'])(
+  'a part of one that another user made in a directory of that user is not used: %s',
+  async (name) => {
+    const made = getMachine('root');
+    const [WIAC_ROOT, files] = [tempDir(), tempDir()];
+    const root = context({ Dockerfile: dockerfile() });
+    const wiacThere = (...words: string[]) =>
+      wiacAs({ ...made, env: { ...made.env, WIAC_ROOT } }, words);
+    lchownSync(WIAC_ROOT, STRANGER, STRANGER);
+    expect(await wiacThere('build', root)).toMatchObject({ exitCode: 0 });
+    const part = join(WIAC_ROOT, name);
+    rmSync(part, { recursive: true });
+    writeFileSync(join(files, 'kept'), '6\n');
+    symlinkSync(name === 'format-version' ? join(files, 'kept') : files, part);
+    lchownSync(part, STRANGER, STRANGER);
+    for (const words of [
+      ['build', root],
+      ['cache', 'prune', '--all'],
+      ['cache', 'verify', '--repair'],
+    ])
+      expect(await wiacThere(...words)).toMatchObject({
+        exitCode: 7,
+        stderr: expect.stringContaining(`${part} is of another user (${STRANGER})`),
+      });
+    expect(readdirSync(files)).toEqual(['kept']);
+  },
+);
+
+test('a directory for everybody that its tmp leads to stays one', async () => {
+  const made = getMachine('root');
+  const shared = tempDir();
+  chmodSync(shared, 0o1777);
+  mkdirSync(made.root, { recursive: true });
+  symlinkSync(shared, join(made.root, 'tmp'));
+  const root = context({ Dockerfile: dockerfile() });
+  expect(await wiacAs(made, ['build', root])).toMatchObject({ exitCode: 0 });
+  expect(statSync(shared).mode & 0o7777).toBe(0o1777);
 });
 
 test("one of an ordinary user in root's directory stays open to that user when root tries to use it", async () => {
