@@ -30,10 +30,10 @@ export interface CacheMount extends BaseMount {
   readonly from: string | undefined;
   readonly source: string;
   readonly readOnly: boolean;
-  /** Of a new cache's directory: permission bits and owner. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
+  /** Of a new cache's directory: permission bits and owner; undefined: those of `source` in `from`. */
+  readonly mode: number | undefined;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
 }
 
 export interface TmpfsMount extends BaseMount {
@@ -144,9 +144,9 @@ function readBoolean(refuse: Refuse, key: string, value?: string): boolean {
   );
 }
 
-function readNumber(given: Given, key: 'mode' | 'uid' | 'gid', otherwise: number): number {
+function readNumber(given: Given, key: 'mode' | 'uid' | 'gid'): number | undefined {
   const value = given.values.get(key);
-  if (value === undefined) return otherwise;
+  if (value === undefined) return undefined;
   const octal = key === 'mode';
   const digits = octal ? /^[0-7]+$/ : /^\d+$/;
   const number = Number.parseInt(value, octal ? 8 : 10);
@@ -181,12 +181,17 @@ function readSharing(given: Given): CacheMount['sharing'] {
   return given.refuse(`unsupported sharing '${sharing}'`, hint);
 }
 
-function readOwner(given: Given, mode: number) {
+function readGivenOwner(given: Given) {
   return {
-    mode: readNumber(given, 'mode', mode),
-    uid: readNumber(given, 'uid', 0),
-    gid: readNumber(given, 'gid', 0),
+    mode: readNumber(given, 'mode'),
+    uid: readNumber(given, 'uid'),
+    gid: readNumber(given, 'gid'),
   };
+}
+
+function readOwner(given: Given, usualMode: number) {
+  const { mode = usualMode, uid = 0, gid = 0 } = readGivenOwner(given);
+  return { mode, uid, gid };
 }
 
 function readRequired(given: Given): boolean {
@@ -221,7 +226,8 @@ function build(type: MountType, given: Given): RunMount {
       const target = readTarget(given);
       const id = values.get('id') || posix.normalize(target);
       const sharing = readSharing(given);
-      return { type, target, id, sharing, from, source, readOnly, ...readOwner(given, 0o755) };
+      const owner = from === undefined ? readOwner(given, 0o755) : readGivenOwner(given);
+      return { type, target, id, sharing, from, source, readOnly, ...owner };
     }
     case 'tmpfs':
       return { type, target: readTarget(given), size: readSize(given), readOnly };

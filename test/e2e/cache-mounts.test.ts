@@ -30,6 +30,22 @@ describe('from=', () => {
     expect(getOutput((await build(root, '--no-cache')).events)).toEqual(['first', 'used']);
   });
 
+  test('its directory belongs to whom the one in the source belongs, unless the mount says it', async () => {
+    const cache = 'type=cache,target=/c,from=source,source=/own';
+    const root = context({
+      Dockerfile: `FROM scratch AS source
+COPY bin /bin
+RUN mkdir -m 711 /own && chown 7:8 /own
+${dockerfile(
+  `RUN --mount=${cache} stat -c '%a %u %g' /c`,
+  `RUN --mount=${cache},uid=9 stat -c '%a %u %g' /c`,
+  `RUN --mount=${cache},mode=755,gid=0 stat -c '%a %u %g' /c`,
+)}`,
+    });
+    const { events } = await machine().build(root);
+    expect(getOutput(events)).toEqual(['711 7 8', '711 9 8', '755 7 0']);
+  });
+
   test('a directory that the source lacks is an error with its place', async () => {
     const root = context({
       Dockerfile: `${BEGIN}${dockerfile('RUN --mount=type=cache,target=/c,from=source,source=/no true')}`,

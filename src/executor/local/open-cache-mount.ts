@@ -9,6 +9,7 @@ import type { CacheMount, RunMount } from '../../dockerfile/mount-flags.js';
 import { NOTHING_TO_LINK } from '../../fs/layer/copy-job.js';
 import { makeCopyLayer } from '../../fs/layer/copy-layer.js';
 import { rootedStack } from '../../fs/layer/rooted-stack.js';
+import { resolve } from '../../fs/layer/stack.js';
 import { stackSource } from '../../fs/layer/stack-source.js';
 import { removeTree } from '../../fs/remove-tree.js';
 import { withSource } from '../../fs/scan/file-source.js';
@@ -39,13 +40,24 @@ export interface OpenCache {
   readonly close: () => void;
 }
 
+/** Attributes of a directory. */
+interface Attributes {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Of a cache that begins with nothing, or with a file. */
+const USUAL: Attributes = { mode: 0o755, uid: 0, gid: 0 };
+
+/** @returns the attributes of the directory that it begins with */
 async function fill(
   machine: LocalMachine,
   mount: CacheMount,
   source: readonly LayerId[],
   path: string,
   location: SourceLocation,
-): Promise<void> {
+): Promise<Attributes> {
   const stack = rootedStack(await layerStack(machine.store, source), machine.scratch);
   const selections = await withSource(stackSource(stack, mount.from ?? ''), (files) =>
     selectFiles(files, machine.scanStore, [mount.source], location, MOUNTED),
@@ -66,6 +78,9 @@ async function fill(
   const { readTree, writeTree } = machine.scanStore;
   const nodes = { read: treeReader(readTree), text: readTree, write: writeTree };
   await makeCopyLayer(path, request, nodes);
+  const start = resolve(stack, mount.source)?.entry?.stats;
+  if (!start?.isDirectory()) return USUAL;
+  return { mode: start.mode & 0o7777, uid: start.uid, gid: start.gid };
 }
 
 async function create(
@@ -81,12 +96,12 @@ async function create(
   // process leaves there is cleared up.
   const draft = join(machine.scratch(), `mount-${machine.nextNumber()}`);
   mkdirSync(draft);
-  const isBack = await bringBack?.(draft);
-  if (source && !isBack) await fill(machine, mount, source, draft, location);
-  if (!isBack) {
-    requireOwner(mount, '--mount=type=cache', location);
-    chownSync(draft, mount.uid, mount.gid);
-    chmodSync(draft, mount.mode);
+  if (!(await bringBack?.(draft))) {
+    const start = source ? await fill(machine, mount, source, draft, location) : USUAL;
+    const { mode = start.mode, uid = start.uid, gid = start.gid } = mount;
+    requireOwner({ uid, gid }, '--mount=type=cache', location);
+    chownSync(draft, uid, gid);
+    chmodSync(draft, mode);
   }
   checkpoint('mount:filled');
   try {

@@ -67,6 +67,7 @@ const stepBase = {
 };
 
 const owner = { mode: count, uid: count, gid: count };
+const ownerIfGiven = { mode: v.optional(count), uid: v.optional(count), gid: v.optional(count) };
 const mount = v.variant('type', [
   v.strictObject({
     type: v.literal('bind'),
@@ -83,7 +84,7 @@ const mount = v.variant('type', [
     from: v.optional(name),
     source: name,
     readOnly: v.boolean(),
-    ...owner,
+    ...ownerIfGiven,
   }),
   v.strictObject({
     type: v.literal('tmpfs'),

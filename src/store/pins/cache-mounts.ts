@@ -27,9 +27,10 @@ export interface MountSummary {
 /** What makes a cache mount this one and no other. */
 export interface MountIdentity {
   readonly id: string;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
+  /** Of its directory; undefined: as in what it begins with. */
+  readonly mode: number | undefined;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
 }
 
 /** Attributes of a cache's directory when the Dockerfile says nothing of them. */
