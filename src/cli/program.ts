@@ -47,9 +47,9 @@ export function createProgram(setExitCode: SetExitCode, wanted?: string): Comman
       // Its message is "(outputHelp)": commander shows the help instead.
       const missing = error.code === 'commander.help';
       const [, flag = ''] = /unknown option '([^']*)'/.exec(error.message) ?? [];
-      const hint = wanted === 'build' ? insteadOf(flag) : undefined;
+      const hint = insteadOf(wanted, flag);
       if (hint !== undefined)
-        throw new UsageError(`wiac build has no ${flag.replace(/=.*$/s, '')}`, { hint });
+        throw new UsageError(`wiac ${wanted} has no ${flag.replace(/=.*$/s, '')}`, { hint });
       const [, command = ''] = /unknown command '([^']*)'/.exec(error.message) ?? [];
       const instead = command === '' ? undefined : insteadOfCommand(wanted, command);
       // Without commander's guess, which is a name of similar letters.

@@ -20,8 +20,13 @@ function say(message: string, hint?: string): void {
   process.stderr.write(`wiac: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`);
 }
 
-function environment({ config }: Target, options: RunOptions): Map<string, string> {
-  const base = envPairs(config.Env);
+function environment(
+  { config }: Target,
+  options: RunOptions,
+  { names }: ContainerSettings,
+): Map<string, string> {
+  // As docker and podman have it; the image and -e may say another one.
+  const base = new Map([['HOSTNAME', names.hostname], ...envPairs(config.Env)]);
   // Programs ask the terminal's type, not whether it is there.
   if (process.stdin.isTTY && process.env.TERM !== undefined) base.set('TERM', process.env.TERM);
   else if (options.tty && !base.has('TERM')) base.set('TERM', 'xterm');
@@ -51,8 +56,8 @@ async function runTarget(
   settings: ContainerSettings,
   control: ControlLimits,
 ): Promise<number> {
-  const env = environment(target, options);
-  const workdir = options.workdir ?? (target.config.WorkingDir || '/');
+  const env = environment(target, options, settings);
+  const workdir = options.workdir || target.config.WorkingDir || '/';
   const exit = await runInLayers({
     ...settings,
     lower: target.lower,

@@ -104,14 +104,14 @@ function getRestrictions(options: RunOptions): Restrictions {
   return { ...DEFAULT_RESTRICTIONS, ...security, capabilities, readOnly, init };
 }
 
-/** A name that sethostname(2) and /etc/hosts take. */
-const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?$/;
+/** A name that sethostname(2) and /etc/hosts take. Services of compose files have underscores. */
+const HOSTNAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9_])?$/;
 
 function getHostname({ hostname: name }: RunOptions): string {
-  if (name === undefined) return hostname();
+  if (!name) return hostname();
   if (HOSTNAME.test(name)) return name;
   throw new UsageError(`--hostname ${name}: that is no host name`, {
-    hint: 'letters, digits, dots and hyphens, at most 64',
+    hint: 'letters, digits, dots, hyphens and underscores, at most 64',
   });
 }
 

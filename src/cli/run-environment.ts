@@ -16,15 +16,16 @@ function split(item: string): [name: string, value: string | undefined] {
  * a comment at the beginning of a line, and values are taken as they are, with quotes and blanks.
  */
 function readEnvFile(path: string, environment: NodeJS.ProcessEnv): Change[] {
-  const refuse = (problem: string): never => {
-    throw new UsageError(`--env-file ${path}: ${problem}`, {
-      hint: 'a line is NAME=VALUE, NAME or # ...',
-    });
+  const refuse = (problem: string, hint = 'a line is NAME=VALUE, NAME or # ...'): never => {
+    throw new UsageError(`--env-file ${path}: ${problem}`, { hint });
   };
   let text: string;
   try {
     text = readText(path);
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return refuse('there is no such file', 'check the spelling');
+    if (code === 'EISDIR') return refuse('it is a directory', 'name a file in it');
     return refuse(getMessage(error));
   }
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);

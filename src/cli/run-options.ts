@@ -3,6 +3,7 @@
 import type { Isolation } from '../executor/local/container.js';
 import { UsageError } from '../util/errors.js';
 import type { LimitOptions } from './container-limits.js';
+import { saidOfIdle } from './declare/idle-run-options.js';
 import type { PullPolicy } from './run-image.js';
 
 /** Options of `wiac run`. */
@@ -24,7 +25,6 @@ export interface RunOptions extends LimitOptions {
   readonly interactive: boolean;
   readonly tty: boolean;
   readonly rm: boolean;
-  readonly name?: string;
   readonly volume: readonly string[];
   readonly mount: readonly string[];
   readonly tmpfs: readonly string[];
@@ -46,8 +46,6 @@ export interface RunOptions extends LimitOptions {
   readonly publish: readonly string[];
   readonly publishAll: boolean;
   readonly restart?: string;
-  readonly label: readonly string[];
-  readonly expose: readonly string[];
   readonly detach: boolean;
   readonly link: readonly string[];
   readonly volumesFrom: readonly string[];
@@ -126,17 +124,10 @@ function refusals(options: RunOptions): Refusal[] {
 
 /** One line for each option that changes nothing. */
 function getLines(options: RunOptions): string[] {
-  const { name, publish, publishAll, label, expose } = options;
-  const open = "the program has this machine's network: its ports are open on it";
-  const lines: [boolean, string, string][] = [
-    [name !== undefined, '--name', 'when the program ends nothing is left that could have a name'],
-    [publish.length > 0 || publishAll, '--publish', open],
-    [expose.length > 0, '--expose', open],
-    [label.length > 0, '--label', 'when the program ends nothing is left that could have one'],
-  ];
-  return lines.flatMap(([given, option, why]) =>
-    given ? [`${option} changes nothing: ${why}`] : [],
-  );
+  const { publish, publishAll } = options;
+  const open =
+    "--publish changes nothing: the program has this machine's network: its ports are open on it";
+  return [...(publish.length > 0 || publishAll ? [open] : []), ...saidOfIdle({ ...options })];
 }
 
 /** @throws UsageError for --rm where something is to be kept */
@@ -160,7 +151,7 @@ export function checkRunOptions(options: RunOptions): string[] {
       hint: 'leave -t out; -i alone takes a pipe or a file',
     });
   }
-  if (workdir !== undefined && !workdir.startsWith('/')) {
+  if (workdir && !workdir.startsWith('/')) {
     throw new UsageError(`--workdir ${workdir}: it is no absolute path`, {
       hint: `write --workdir /${workdir}`,
     });

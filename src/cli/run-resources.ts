@@ -39,7 +39,11 @@ function parseLimit(text: string): ResourceLimit {
   }
   const value = (digits: string | undefined) => (digits === '-1' ? UNLIMITED : Number(digits));
   const soft = value(match[2]);
-  return { resource, soft, hard: match[3] === undefined ? soft : value(match[3]) };
+  const hard = match[3] === undefined ? soft : value(match[3]);
+  if (soft <= hard) return { resource, soft, hard };
+  throw new UsageError(`--ulimit ${text}: the soft limit is above the hard one`, {
+    hint: 'the first number is the soft limit, and may be raised up to the second',
+  });
 }
 
 /** Steps have this machine's network: what listens on its loopback address is reached by the same. */
@@ -137,8 +141,8 @@ export function parseResources(options: ResourceOptions): RunResources {
     ...(add.length + drop.length > 0 ? { capabilities: { add, drop } } : {}),
     ...(volumes.length > 0 ? { volumes } : {}),
     extraHosts: options.addHost.flatMap((text) => parseHost(text, options.network)),
-    shmSize:
-      options.shmSize === undefined ? DEFAULT_SHM_BYTES : memorySize(options.shmSize, '--shm-size'),
+    // A tmpfs of size 0 would have no limit; docker takes 0 for the usual size.
+    shmSize: memorySize(options.shmSize ?? '0', '--shm-size') || DEFAULT_SHM_BYTES,
     ulimits: options.ulimit.map(parseLimit),
   };
 }

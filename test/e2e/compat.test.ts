@@ -71,6 +71,13 @@ const takesValue = new Set(
   build?.options.flatMap(({ long, required }) => (required && long ? [long] : [])),
 );
 
+function expectRefusal(command: string, flag: string, why: string): void {
+  const program = createProgram(() => {}, command);
+  const parse = () => program.parse([command, flag, 'x', '.'], { from: 'user' });
+  const message = `wiac ${command} has no ${flag}`;
+  expect(parse).toThrow(expect.objectContaining({ code: 'USAGE', message, hint: why }));
+}
+
 describe('options', () => {
   test('each of every program is in the table, with that program', () => {
     for (const [program, text] of Object.entries(OPTIONS)) {
@@ -118,15 +125,7 @@ describe('options', () => {
     '$name is refused with what the table says',
     ({ flags, why }) => {
       for (const flag of flags) {
-        const program = createProgram(() => {}, 'build');
-        const parse = () => program.parse(['build', flag, 'x', '.'], { from: 'user' });
-        expect(parse).toThrow(
-          expect.objectContaining({
-            code: 'USAGE',
-            message: `wiac build has no ${flag}`,
-            hint: why,
-          }),
-        );
+        expectRefusal('build', flag, why);
       }
     },
   );
@@ -138,7 +137,7 @@ describe('options', () => {
       exitCode: 2,
       stderr: expect.stringMatching(/wiac build has no --manifest\n.*imagetools/),
     });
-    expect(insteadOf('--nosuch')).toBeUndefined();
+    expect(insteadOf('build', '--nosuch')).toBeUndefined();
     const unknown = await wiac(['build', '--nosuch', '.']);
     expect(unknown.stderr).toContain("unknown option '--nosuch'");
     const elsewhere = await wiac(['push', '--manifest=list', 'a', 'b']);
@@ -170,6 +169,15 @@ describe('options that say the usual', () => {
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)]);
   });
 
+  test('--shm-size=0 is the usual size, not one without a limit', async () => {
+    const { build: run } = machine();
+    const root = context({ Dockerfile: dockerfile('RUN stat -f -c %b /dev/shm') });
+    const sizes = [];
+    for (const flags of [[], ['--shm-size=0', '--no-cache'], ['--shm-size=1m', '--no-cache']])
+      sizes.push((await run(root, ...flags)).events.find(({ type }) => type === 'output')?.text);
+    expect(sizes).toEqual(['16384', '16384', '256']);
+  });
+
   test('--no-cache-filter given again adds to the stages', async () => {
     const { build: run } = machine();
     const stages = ['a', 'b', 'c'].flatMap((name) => [`FROM base AS ${name}`, `RUN echo ${name}`]);
@@ -186,13 +194,52 @@ describe('options that say the usual', () => {
   });
 });
 
-test('options of run are those that are declared', () => {
+/** Options of docker run, by its manual. */
+const OF_RUN = `add-host annotation attach blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent
+  cgroupns cidfile cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus
+  cpuset-mems detach detach-keys device device-cgroup-rule device-read-bps device-read-iops
+  device-write-bps device-write-iops disable-content-trust dns dns-option dns-search domainname
+  entrypoint env env-file expose gpus group-add health-cmd health-interval health-retries
+  health-start-interval health-start-period health-timeout hostname init interactive ip ip6 ipc
+  isolation kernel-memory label label-file link link-local-ip log-driver log-opt mac-address memory
+  memory-reservation memory-swap memory-swappiness mount name network network-alias no-healthcheck
+  oom-kill-disable oom-score-adj pid pids-limit platform privileged publish publish-all pull quiet
+  read-only restart rm runtime security-opt shm-size sig-proxy stop-signal stop-timeout storage-opt
+  sysctl tmpfs tty ulimit user userns uts volume volume-driver volumes-from workdir`;
+
+describe('options of run', () => {
   const run = createProgram(() => {}).commands.find((command) => command.name() === 'run');
-  const all = run?.options.flatMap(({ long, short }) => [long, short].filter(Boolean)) ?? [];
-  const listed = rows('Options of `docker run`').flatMap(([flags = '']) =>
-    flags.replaceAll('`', '').split(', '),
-  );
-  expect(listed.sort()).toEqual([...all].sort());
+  const all = new Set(run?.options.flatMap(({ long, short }) => [long, short].filter(Boolean)));
+  const table = rows('Options of `docker run`').map(([flags = '', answer = '', why = '']) => ({
+    flags: flags.replaceAll('`', '').split(', '),
+    answer,
+    why,
+  }));
+  const listed = table.flatMap(({ flags }) => flags);
+  const lacking = table.filter(({ flags }) => !flags.some((flag) => all.has(flag)));
+
+  test('those that are declared are in the table, and all of docker run', () => {
+    expect(listed.filter((flag) => all.has(flag)).sort()).toEqual([...all].sort());
+    expect(OF_RUN.split(/\s+/).filter((name) => !listed.includes(`--${name}`))).toEqual([]);
+  });
+
+  test('those that change nothing say so, each in one line', async () => {
+    const idle = table.filter(({ answer }) => answer === 'no-op');
+    const words = idle.flatMap(({ flags }) => {
+      const option = run?.options.find(({ long }) => long === flags.at(-1));
+      // The one that is looked at before: its ports have to be the same.
+      return option?.required ? [`${option.long}=80:80`] : [option?.long ?? ''];
+    });
+    const { stderr } = await machine().wiac(['run', ...words, '--pull=never', 'nosuch']);
+    const said = [...stderr.matchAll(/(--[\w-]+) changes nothing/g)].map(([, flag]) => flag);
+    const expected = idle.map(({ flags }) => flags.at(-1)?.replace('-all', ''));
+    expect(said.sort()).toEqual([...new Set(expected)].sort());
+  });
+
+  test.each(lacking)('$flags is refused with what the table says', ({ flags, answer, why }) => {
+    expect(answer).toBe('no');
+    for (const flag of flags) expectRefusal('run', flag, why);
+  });
 });
 
 test('instructions and their flags are those of the parser', () => {

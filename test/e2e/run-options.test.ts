@@ -133,7 +133,9 @@ describe('variables', () => {
     writeTree(cwd, { file });
     const flags = ['--env-file', 'file', '-e', 'D=given', '-e', 'X=a=b'];
     const result = await run(flags, 'env', { FROM_HERE: 'here' });
-    const variables = lines(result).filter((line) => !/^(PATH|HOME|PWD|SHLVL)=/.test(line));
+    const variables = lines(result).filter(
+      (line) => !/^(PATH|HOME|HOSTNAME|PWD|SHLVL)=/.test(line),
+    );
     expect(variables.sort()).toEqual([
       'A=image',
       'B=file # no comment',
@@ -160,7 +162,8 @@ describe('variables', () => {
     const result = await run(['--env-file', 'file'], 'echo ran');
     expect(result).toMatchObject({ exitCode: 125, stdout: '' });
     expect(result.stderr).toContain(message);
-    expect((await run(['--env-file', 'nosuch'], '')).stderr).toContain('nosuch');
+    const { stderr } = await run(['--env-file', 'nosuch'], '');
+    expect(stderr).toContain('--env-file nosuch: there is no such file\nhint: check');
   });
 });
 
@@ -196,6 +199,9 @@ describe('who and where', () => {
     expect((await run(['-w', '/a/b', '-u', 'bob'], 'pwd; stat -c "%u %a" .')).stdout).toBe(
       '/a/b\n0 755\n',
     );
+    // As a script writes it whose variable is empty.
+    expect((await run(['-w', '', '-h', ''], 'pwd')).stdout).toBe('/\n');
+    expect((await run(['-w', '/bin/busybox/x'], '')).stderr).toContain('is in its way');
   });
 
   test("--entrypoint: a program, none at all with '', a list as podman takes it", async () => {
@@ -213,12 +219,15 @@ describe('who and where', () => {
 describe('names', () => {
   test('-h, --add-host, --dns, --dns-search, --dns-option', async () => {
     const { run } = await prepare();
-    const flags = ['-h', 'box', '--add-host', 'db:10.0.0.7', '--dns', '10.0.0.1'];
+    const flags = ['-h', 'the_box', '--add-host', 'db:10.0.0.7', '--dns', '10.0.0.1'];
     const more = ['--dns=10.0.0.2', '--dns-search', 'example.org', '--dns-option', 'ndots:2'];
-    const result = await run([...flags, ...more], 'hostname; cat /etc/hosts /etc/resolv.conf');
+    const result = await run(
+      [...flags, ...more],
+      'echo $HOSTNAME; cat /etc/hosts /etc/resolv.conf',
+    );
     const [name, ...rest] = lines(result);
-    expect(name).toBe('box');
-    expect(rest).toEqual(expect.arrayContaining(['10.0.0.7\tdb', '127.0.1.1\tbox']));
+    expect(name).toBe('the_box');
+    expect(rest).toEqual(expect.arrayContaining(['10.0.0.7\tdb', '127.0.1.1\tthe_box']));
     expect(rest.filter((line) => line.startsWith('nameserver'))).toEqual([
       'nameserver 10.0.0.1',
       'nameserver 10.0.0.2',
@@ -228,7 +237,8 @@ describe('names', () => {
 
   test("the host name is this machine's when none is given", async () => {
     const { run } = await prepare();
-    expect((await run([], 'hostname')).stdout).toBe(`${hostname()}\n`);
+    expect((await run([], 'hostname; echo $HOSTNAME')).stdout).toBe(`${hostname()}\n`.repeat(2));
+    expect((await run(['-e', 'HOSTNAME=given'], 'echo $HOSTNAME')).stdout).toBe('given\n');
   });
 });
 
@@ -309,6 +319,7 @@ describe('rights', () => {
     [['--security-opt', 'seccomp=none.json'], "it can't be read (ENOENT)"],
     [['--security-opt', 'seccomp=/etc/passwd'], 'it is no profile: '],
     [['--security-opt', 'selinux=on'], "can't do that"],
+    [['--ulimit', 'nofile=2:1'], 'the soft limit is above the hard one'],
     [['--dns', 'one'], 'that is no address'],
     [['--hostname', 'a b'], 'no host name'],
     [['--isolation=chroot', '--cap-drop=ALL'], '--cap-drop: with --isolation=chroot'],

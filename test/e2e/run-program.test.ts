@@ -253,7 +253,7 @@ describe('what it may do and see', () => {
       .split('\n')
       .map((line) => line.split('=')[0])
       .sort();
-    expect(names).toEqual(['HOME', 'PATH', 'TAKEN']);
+    expect(names).toEqual(['HOME', 'HOSTNAME', 'PATH', 'TAKEN']);
   });
 });
 

@@ -110,7 +110,7 @@ export type BuildEvent = { readonly type: string } & Readonly<Record<string, unk
 export function machine(): Machine {
   const root = join(tempDir(), 'store');
   const wiac = async (args: readonly string[], options: RunOptions = {}): Promise<Result> => {
-    const { exitCode, stdout, stderr } = await execa(process.execPath, [WIAC, ...args], {
+    const { exitCode, stdout, stderr } = await execa(process.execPath, ['--', WIAC, ...args], {
       reject: false,
       stripFinalNewline: false,
       env: { WIAC_ROOT: root, ...options.env },

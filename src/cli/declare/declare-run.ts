@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
 import { limitOptions } from './declare-limits.js';
 import { USAGES } from './declare-usage.js';
+import { idleRunOptions } from './idle-run-options.js';
 import {
   isolationOption,
   requireSignedOption,
@@ -28,7 +29,6 @@ function programOptions(command: Command): Command {
     .option('--entrypoint <program>', "run this instead of the image's ENTRYPOINT; '' is none")
     .option('--layer <directory>', 'keep what the program writes, as CONTAINERLAYER (with NAME)')
     .option('--rm', 'keep nothing of a run of an image (always on)', false)
-    .option('--name <name>', 'changes nothing')
     .option('--init', 'a process 1 that waits for orphans and passes signals on', false);
 }
 
@@ -63,8 +63,7 @@ function networkOptions(command: Command): Command {
     .option('--dns-search <domain>', 'search domain in /etc/resolv.conf', collect, [])
     .option('--dns-option <option>', 'option in /etc/resolv.conf', collect, [])
     .option('-p, --publish <port:port>', 'changes nothing: the ports are open', collect, [])
-    .addOption(new Option('-P, --publish-all').default(false).hideHelp())
-    .addOption(new Option('--expose <port>').argParser(collect).default([]).hideHelp());
+    .addOption(new Option('-P, --publish-all').default(false).hideHelp());
 }
 
 /** About what the program may do. */
@@ -82,17 +81,17 @@ function rightsOptions(command: Command): Command {
     .option('--ulimit <name=soft:hard>', 'resource limit, such as nofile=1024', collect, []);
 }
 
-/** Options that are refused with a reason, and rare ones that change nothing. */
+/** Options that are refused with a reason, unless they say the usual, and those that change nothing. */
 function otherOptions(command: Command): Command {
   const values = ['--link', '--volumes-from', '--sysctl'];
   const value = ['--restart', '--gpus', '--ipc', '--pid', '--uts', '--userns'];
   const options = [
     new Option('-d, --detach').default(false),
-    new Option('-l, --label <label>').argParser(collect).default([]),
     ...values.map((name) => new Option(`${name} <value>`).argParser(collect).default([])),
     ...[...value, '--cgroupns'].map((name) => new Option(`${name} <value>`)),
   ];
   for (const option of options) command.addOption(option.hideHelp());
+  for (const option of idleRunOptions()) command.addOption(option);
   return command;
 }
 

@@ -1,4 +1,4 @@
-/** Options of docker, podman and buildah that wiac build does not have, and what does the same. */
+/** Options of docker, podman and buildah that wiac build and wiac run do not have, and what does the same. */
 
 const NAMESPACES = 'every step has namespaces of its own; --isolation=chroot has fewer';
 const COMPRESSION = 'set it on the output: -o type=image,push=true,compression=zstd';
@@ -9,7 +9,7 @@ const POLICY = '--build-context NAME=docker-image://NAME@sha256:... says what an
 const WINDOWS = 'it is for Windows images, which wiac does not build';
 
 /** By the long name of the option, without dashes. */
-const REFUSED: Readonly<Record<string, string>> = {
+const BY_BUILD: Readonly<Record<string, string>> = {
   'all-platforms': 'list the platforms: --platform linux/amd64,linux/arm64',
   'cache-ttl': '--no-cache runs every step, wiac cache prune --keep-days N forgets old ones',
   'cgroup-parent': 'limit the steps themselves: --memory, --cpus, --pids-limit',
@@ -62,12 +62,54 @@ const REFUSED: Readonly<Record<string, string>> = {
   uts: NAMESPACES,
 };
 
+const NETWORK =
+  'the network is that of this machine, with its addresses; --network=private has others';
+const BLOCKS = 'limit it in the unit that starts it: systemd-run -p IOWeight=... wiac run ...';
+const REAL_TIME = 'give it to wiac, which passes it on: chrt ... wiac run ...';
+const MEMORY = '--memory and --memory-swap limit it';
+
+/** Those of docker run. */
+const BY_RUN: Readonly<Record<string, string>> = {
+  'blkio-weight': BLOCKS,
+  'blkio-weight-device': BLOCKS,
+  'cgroup-parent':
+    'start wiac in that group; --memory, --cpus and --pids-limit make one for the program',
+  cidfile: 'no container is left that could have an id',
+  'cpu-rt-period': REAL_TIME,
+  'cpu-rt-runtime': REAL_TIME,
+  'device-cgroup-rule': '--device gives a device, --privileged all of them',
+  'device-read-bps': BLOCKS,
+  'device-read-iops': BLOCKS,
+  'device-write-bps': BLOCKS,
+  'device-write-iops': BLOCKS,
+  domainname: '--hostname NAME.DOMAIN has it in the name',
+  ip: NETWORK,
+  ip6: NETWORK,
+  'kernel-memory': MEMORY,
+  'link-local-ip': NETWORK,
+  'mac-address': NETWORK,
+  'memory-reservation': MEMORY,
+  'memory-swappiness': MEMORY,
+  'oom-kill-disable': 'leave it out: --memory says how much there is',
+  'oom-score-adj': 'give it to wiac, which passes it on: choom -n NUMBER -- wiac run ...',
+  'storage-opt': '--layer DIRECTORY keeps what is written, on the file system that you choose',
+  'volume-driver': '-v SOURCE:TARGET shows a directory, which may be on any file system',
+};
+
+/** By command. */
+const REFUSED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  build: BY_BUILD,
+  run: BY_RUN,
+};
+
 /**
  * What to do instead of an option.
+ * @param command `build` or `run`; others have no such options
  * @param flag as it was given: `--device` or `--device=...`
  * @returns undefined for an option that none of the programs has
  */
-export function insteadOf(flag: string): string | undefined {
+export function insteadOf(command: string | undefined, flag: string): string | undefined {
   const [, name = ''] = /^--([^=]+)/.exec(flag) ?? [];
-  return Object.hasOwn(REFUSED, name) ? REFUSED[name] : undefined;
+  const refused = REFUSED[command ?? ''] ?? {};
+  return Object.hasOwn(refused, name) ? refused[name] : undefined;
 }

@@ -66,14 +66,25 @@ function refusedMount(
   );
 }
 
+/** A working directory whose path leads through a file. */
+function refusedWorkdir(message: string, { workdir }: Container): ContextError | undefined {
+  if (message !== `make-path ${workdir}: File exists`) return undefined;
+  return new ContextError(
+    `the working directory ${workdir} can't be made: something that is no directory is in its way`,
+    undefined,
+    { hint: 'choose another one, or remove what is there' },
+  );
+}
+
 /**
- * @throws ContextError for a mount that has no place; IsolationError when the container could not be set up, its output not
+ * @throws ContextError for a mount or a working directory that has no place; IsolationError when the container could not be set up, its output not
  *   be written, or its files be changed later
  */
 function getExit(reply: Reply, container?: Container): CapturedExit {
   const { code, kind, message, survey } = readEnd(reply);
   if (kind === 'setup') {
-    const refused = container && refusedMount(message, container);
+    const refused =
+      container && (refusedMount(message, container) ?? refusedWorkdir(message, container));
     if (refused) throw refused;
     throw new IsolationError(`the container could not be set up: ${message}`, {
       hint: setupHint(message),
