@@ -1,7 +1,8 @@
 /** --cache-to on one machine, --cache-from on another: each is a store of its own. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 import type { Registry } from '../support/registry.js';
 import { startRegistry } from '../support/registry.js';
 import { startS3 } from '../support/s3.js';
@@ -344,4 +345,18 @@ test('why compares with what was imported as far as it is known; verify finds no
   expect(files.stdout).toContain('files of d changed');
   expect(ranSteps((await c.build(root, '--build-arg=V=1')).events)).toContain('COPY d /d');
   expect(await c.wiac(['cache', 'verify'])).toMatchObject({ exitCode: 0 });
+});
+
+test('a layer in which a file has two names comes whole, whatever its size counts', async () => {
+  const [a, b] = [warmMachine(), warmMachine()];
+  const files = context({ file: 'content' });
+  linkSync(join(files, 'file'), join(files, 'link'));
+  const root = context({ Dockerfile: 'FROM scratch\nADD files.tar /' });
+  await execa('tar', ['-C', files, '-cf', join(root, 'files.tar'), '.']);
+  const shared = join(tempDir(), 'shared');
+  await a.build(root, `--cache-to=type=local,dest=${shared}`);
+  expect(ranSteps((await b.build(root, `--cache-from=type=local,src=${shared}`)).events)).toEqual(
+    [],
+  );
+  expect(await b.wiac(['cache', 'verify'])).toMatchObject({ exitCode: 0 });
 });

@@ -101,6 +101,18 @@ export function measureTree(path: string): TreeMeasures {
   return { files: Math.max(0, files), bytes, disk: meter.total() };
 }
 
+/** Apparent size of a directory's files, each of them once however many names it has. Bytes. */
+export function measureOnce(path: string): number {
+  const seen = new Set<number>();
+  let bytes = 0;
+  visit(path, (stats) => {
+    if (!stats.isFile() || seen.has(stats.ino)) return;
+    if (isShared(stats)) seen.add(stats.ino);
+    bytes += stats.size;
+  });
+  return bytes;
+}
+
 /** Inodes that several of the measured directories share, summed up by set of directories. */
 export interface Share<Id extends string> {
   /** The directories, in the order of the measurement. */

@@ -2,7 +2,7 @@
 import { createReadStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { unpackLayer } from '../../fs/archive/unpack-layer.js';
-import { measureTree } from '../../fs/layer/disk-usage.js';
+import { measureOnce, measureTree } from '../../fs/layer/disk-usage.js';
 import { digestLayer, opaqueDirectories } from '../../fs/layer/layer-digest.js';
 import { digestFile } from '../../fs/read.js';
 import { removeTree } from '../../fs/remove-tree.js';
@@ -61,8 +61,10 @@ function getProblem(
   // A layer without a digest has only its size to be compared with. That of an
   // image's layer counts members of an archive, which may hold one file twice.
   if (record.key === undefined) return undefined;
+  // An archive holds a file with several names once: so does the record of a layer that came from a
+  // shared cache.
   const { bytes } = measureTree(path);
-  return bytes === record.bytes
+  return bytes === record.bytes || measureOnce(path) === record.bytes
     ? undefined
     : `its files have ${bytes} bytes, ${record.bytes} when it was made`;
 }
