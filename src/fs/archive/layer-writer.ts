@@ -141,15 +141,16 @@ function putLink(tree: LayerTree, slot: Slot, parts: readonly ByteString[], entr
   const target = childPath(directory, name);
   if (target === slot.path) return;
   if (tree.pending.has(target)) tree.pending.flushNow();
-  const source = entryAt(tree.second, directory, name);
-  const stats = lstatSync(source, { throwIfNoEntry: false });
+  const source = () => entryAt(tree.second, directory, name);
+  const stats = lstatSync(source(), { throwIfNoEntry: false });
   if (stats === undefined || stats.isDirectory()) throw refuse();
   if (target.startsWith(`${slot.path}/`)) {
     throw new ImageError(`the hard link ${display(entry.name)} would replace its own target`);
   }
+  // Moves the second walker: the path of the source is asked for after it.
   clear(tree, slot);
   // link(2) does not follow a symlink that is the last component.
-  makeAnew(tree, slot, (path) => linkSync(source, path));
+  makeAnew(tree, slot, (path) => linkSync(source(), path));
 }
 
 /**

@@ -217,6 +217,16 @@ describe('hard links', () => {
     expect(lstatSync(join(layer, 'x')).isSymbolicLink()).toBe(true);
   });
 
+  test('in the place of a directory are links to what they name, not to its namesake beside them', async () => {
+    await attack(
+      { name: 'b/f', data: 'right' },
+      { name: 'a/f', data: 'wrong' },
+      { name: 'a/h/', type: 'directory' },
+      { name: 'a/h', type: 'link', linkname: 'b/f' },
+    );
+    expect(readFileSync(join(layer, 'a/h'), 'utf8')).toBe('right');
+  });
+
   test('to a directory, to themselves, or over their own target', async () => {
     const directory: Member = { name: 'd/', type: 'directory' };
     await expect(attack(directory, link('d'))).rejects.toMatchObject(refused(/hard link/));
