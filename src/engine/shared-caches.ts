@@ -101,8 +101,8 @@ async function openMounts(
       if (found) return found.openBlob(descriptor);
       throw new ImageError(`${title} has no cache mounts`);
     },
-    hasBlob: async (digest) => {
-      const isThere = await sink.hasBlob(digest);
+    hasBlob: async ({ digest, size }) => {
+      const isThere = await sink.hasBlob(digest, size);
       if (!isThere) onAbsent(digest);
       return isThere;
     },

@@ -1,6 +1,6 @@
 /** OCI image layout directories (image-spec image-layout.md) as source and sink. */
 import { constants } from 'node:fs';
-import { access, open, readFile, utimes } from 'node:fs/promises';
+import { access, open, readFile, stat, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { WiacError } from '../util/errors.js';
@@ -69,16 +69,21 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Is a blob there? Then it is young from now on, and removeGarbage leaves it to who is about to name it. */
-async function keepBlob(path: string): Promise<boolean> {
+/**
+ * Is a blob there? Then it is young from now on, and removeGarbage leaves it to who is about to name it. One of
+ * another size is damaged: a disk was full, or power was cut.
+ */
+async function keepBlob(path: string, size: number | undefined): Promise<boolean> {
+  const there = await stat(path).catch(() => undefined);
+  if (there === undefined || (size !== undefined && there.size !== size)) return false;
   const now = new Date();
   try {
     await utimes(path, now, now);
-    return true;
   } catch {
-    // It may belong to another user.
+    // It may belong to another user, or be gone by now.
     return exists(path);
   }
+  return true;
 }
 
 async function storeBlob(
@@ -89,7 +94,7 @@ async function storeBlob(
   journal: LayoutJournal | undefined,
 ): Promise<void> {
   const path = join(directory, blobPath(descriptor.digest));
-  if (await keepBlob(path)) return;
+  if (await keepBlob(path, descriptor.size)) return;
   makeDirectories(dirname(path));
   journal?.note(descriptor.digest);
   await writeWhole(path, async (output) => {
@@ -144,7 +149,7 @@ export function layoutSink(reference: LayoutReference): ImageSink {
 
   return {
     title,
-    hasBlob: (digest) => keepBlob(blobFile(digest)),
+    hasBlob: (digest, size) => keepBlob(blobFile(digest), size),
     putBlob: (descriptor, openBlob) =>
       writing(title, async () =>
         storeBlob(directory, descriptor, openBlob, title, await journal()),

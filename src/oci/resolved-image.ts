@@ -124,7 +124,8 @@ export type OpenBlob = () => Readable | Promise<Readable>;
 export interface ImageSink {
   /** The reference, for messages. */
   readonly title: string;
-  hasBlob(digest: Digest): Promise<boolean>;
+  /** @param size if it is known: a layout has no use for a blob of another size, which is damaged */
+  hasBlob(digest: Digest, size?: number): Promise<boolean>;
   /**
    * Stores a blob (a config or a layer); does nothing when it is there. Blobs may be put in
    * parallel.

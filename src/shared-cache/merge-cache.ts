@@ -151,7 +151,7 @@ async function checkSeen(
   seen: Set<Digest>,
 ): Promise<void> {
   const known = blobs.find(({ descriptor }) => seen.has(descriptor.digest));
-  if (known && !(await sink.hasBlob(known.descriptor.digest))) seen.clear();
+  if (known && !(await sink.hasBlob(known.descriptor.digest, known.descriptor.size))) seen.clear();
 }
 
 /** @returns undefined when another job is writing a list: it is read, and added to, once it is there */

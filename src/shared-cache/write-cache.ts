@@ -61,7 +61,8 @@ export async function absentBlobs(
 ): Promise<OutgoingLayer[]> {
   const absent: OutgoingLayer[] = [];
   await forEachBlob(blobs, async (blob) => {
-    if (!(await sink.hasBlob(blob.descriptor.digest))) absent.push(blob);
+    const { digest, size } = blob.descriptor;
+    if (!(await sink.hasBlob(digest, size))) absent.push(blob);
   });
   return absent;
 }

@@ -135,6 +135,21 @@ describe('OCI layout', () => {
     await expect(readLayers(found)).rejects.toThrow('lacks the blob');
   });
 
+  test('a blob of another size that is there is written anew', async () => {
+    const image = await makeImage();
+    const directory = await writtenLayout(image);
+    const [layer] = image.layers;
+    if (layer === undefined) throw new Error('no layer');
+    const { descriptor, bytes } = layer;
+    writeFileSync(blobFile(directory, descriptor), bytes.subarray(1));
+    const sink = layoutSink({ kind: 'oci-layout', directory });
+    expect(await sink.hasBlob(descriptor.digest, descriptor.size)).toBe(false);
+    await sink.putBlob(descriptor, () => Readable.from([bytes]));
+    expect(readFileSync(blobFile(directory, descriptor))).toEqual(bytes);
+    expect(await sink.hasBlob(descriptor.digest, descriptor.size)).toBe(true);
+    await sink.close();
+  });
+
   test('a wrong blob is refused and leaves nothing', async () => {
     const directory = freshDirectory();
     const sink = layoutSink({ kind: 'oci-layout', directory });

@@ -49,15 +49,14 @@ const counter = () => {
 };
 
 /** Which of these blobs does the place not have any more? */
-async function findLost<T>(
+async function findLost<T extends ListedMount['files']>(
   place: MountPlace,
   blobs: readonly T[],
-  digest: (blob: T) => ListedMount['files']['digest'],
 ): Promise<Set<T>> {
   const inSlot = semaphore(PARALLEL);
   const lost = new Set<T>();
   const ask = async (blob: T) => {
-    if (!(await place.hasBlob(digest(blob)))) lost.add(blob);
+    if (!(await place.hasBlob(blob))) lost.add(blob);
   };
   await Promise.all(blobs.map((blob) => inSlot(() => ask(blob))));
   return lost;
@@ -70,8 +69,8 @@ async function completeMounts(
 ): Promise<ListedMount[]> {
   const complete: ListedMount[] = [];
   for (const mount of mounts) {
-    const digests = [mount.files.digest, ...mount.packs.map((pack) => pack.digest)];
-    if ((await findLost(place, digests, (one) => one)).size === 0) complete.push(mount);
+    const blobs = [mount.files, ...mount.packs];
+    if ((await findLost(place, blobs)).size === 0) complete.push(mount);
   }
   return complete;
 }
@@ -121,7 +120,7 @@ async function gatherMount(
   const { store, signal, warn } = session;
   const { name, id } = survey;
   const former = await formerSnapshot(survey, listed, place);
-  const lostPacks = await findLost(place, former.packs, ({ digest }) => digest);
+  const lostPacks = await findLost(place, former.packs);
   const lost = new Set([...lostPacks].map((pack) => former.packs.indexOf(pack)));
   const taken = await takeSnapshot(survey, { ...former, lost, signal }, packing);
   const { packs, list, made, leftOut } = taken;

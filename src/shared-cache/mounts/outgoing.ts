@@ -14,7 +14,7 @@ export interface MountPlace {
   readonly cache: ReadCache | undefined;
   /** Opens a blob, verified while it is read. @throws ImageError */
   readonly openBlob: (descriptor: Descriptor) => Promise<Readable>;
-  readonly hasBlob: (digest: Digest) => Promise<boolean>;
+  readonly hasBlob: (blob: Pick<Descriptor, 'digest' | 'size'>) => Promise<boolean>;
   readonly close: () => Promise<void>;
 }
 
