@@ -73,9 +73,9 @@ export async function writeTrees(
     );
   }
   const { writeLocalTree } = await import('../../fs/archive/local-tree.js');
-  // As buildx does: the files belong to the user who builds.
-  const owner = { uid: 0, gid: 0 };
   const rootless = inUserNamespace();
+  // As buildx does: the files belong to the user who builds.
+  const owner = { uid: 0, gid: 0, isSame: !rootless };
   for (const { layers, directory } of trees) {
     const target = directory === '' ? dest : `${dest}/${directory}`;
     await counting(counter, undefined, (onBytes) =>

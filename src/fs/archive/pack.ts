@@ -33,12 +33,20 @@ export interface PackOptions {
   readonly memory: WindowMemory;
 }
 
+/** To whom all files are given. */
+export interface NewOwner {
+  readonly uid: number;
+  readonly gid: number;
+  /** Is that who owns the image's own files: root is root? False: it stands for an ordinary user. */
+  readonly isSame: boolean;
+}
+
 /** How the files of a tree are written. */
 export interface PackTreeOptions {
   /** Everybody's time, in seconds since the epoch; undefined: their own. */
   readonly time?: number | undefined;
   /** Everybody's owner; undefined: their own. */
-  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  readonly owner?: NewOwner | undefined;
   /** Is told of every entry before it is written, and may throw. */
   readonly onEntry?: ((name: ByteString, isDirectory: boolean) => void) | undefined;
   /** Is told how many bytes of the archive were made. */
@@ -246,6 +254,21 @@ function below(directory: string): Change {
   });
 }
 
+const [SETUID, SETGID] = [0o4000, 0o2000];
+
+/**
+ * A program that runs as its owner, whoever starts it, must not run as one who was never asked: chown(2) sees to
+ * that, too. @returns what the entry gets
+ */
+function givenTo(owner: NewOwner, { type, mode, uid, gid }: TarEntry) {
+  const ids = { uid: owner.uid, gid: owner.gid };
+  if (type === 'dir') return ids;
+  const lost =
+    (owner.isSame && uid === owner.uid ? 0 : SETUID) |
+    (owner.isSame && gid === owner.gid ? 0 : SETGID);
+  return { ...ids, mode: mode & ~lost };
+}
+
 async function* archiveTrees(
   trees: readonly PackedTree[],
   { time, owner, onEntry }: PackTreeOptions,
@@ -264,7 +287,7 @@ async function* archiveTrees(
       const moved = move(entry);
       onEntry?.(moved.name, moved.type === 'dir');
       const times = time === undefined ? {} : { mtime: { seconds: time, nanoseconds: 0 } };
-      return { ...moved, ...owner, ...times };
+      return { ...moved, ...(owner && givenTo(owner, moved)), ...times };
     };
     const roots = layers.map(({ path }) => path);
     const last = tree === trees.at(-1);
