@@ -137,7 +137,7 @@ const REASONS: readonly Reason[] = [
       'oci/docker-archive.ts': 'readFile rm',
       'oci/layout-journal.ts': 'appendFileSync mkdirSync readdirSync rmSync',
       'oci/layout-garbage.ts': 'lstat lstatSync readdir unlink',
-      'oci/layout.ts': 'access open readFile utimes',
+      'oci/layout.ts': 'access open readFile stat utimes',
       'oci/oci-archive.ts': 'createReadStream lstat mkdtemp',
       'oci/tar-index.ts': 'createReadStream mkdtemp open rm',
       'oci/write-file.ts': 'createWriteStream open readlink realpath rename rm stat',
