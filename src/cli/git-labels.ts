@@ -4,7 +4,7 @@
  */
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { safeGit } from '../sources/git.js';
+import { localGit } from '../sources/git.js';
 import { UsageError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
 
@@ -32,7 +32,7 @@ export async function gitLabels(
 ): Promise<string[]> {
   const which = wanted(env.BUILDX_GIT_LABELS ?? '');
   if (which === undefined) return [];
-  const git = await safeGit(env, '', undefined);
+  const git = await localGit(env, path);
   const ask = async (...args: string[]) => {
     const { exitCode, stdout } = await git(path, ...args);
     return exitCode === 0 ? stdout.trim() : undefined;
@@ -45,7 +45,13 @@ export async function gitLabels(
   }
   const isDirty =
     /^(1|t|true)$/i.test(env.BUILDX_GIT_CHECK_DIRTY ?? '') &&
-    (await ask('status', '--porcelain', '--untracked-files=normal')) !== '';
+    // What is changed in a submodule is not looked for: its settings may name filters, too.
+    (await ask(
+      'status',
+      '--porcelain',
+      '--untracked-files=normal',
+      '--ignore-submodules=dirty',
+    )) !== '';
   const dockerfile = file ?? join(path, 'Dockerfile');
   const entrypoint = relative(top, join(realpathSync(dirname(dockerfile)), basename(dockerfile)));
   const source = which === 'all' ? await ask('remote', 'get-url', 'origin') : undefined;

@@ -5,20 +5,22 @@
  */
 import type { Credentials } from '../plan/git-url.js';
 
+type Setting = readonly [name: string, value: string];
+
 /** Settings of git that decide which files it checks out and which programs it runs. */
-const SETTINGS = [
-  'advice.detachedHead=false',
-  'core.attributesFile=/dev/null',
-  'core.autocrlf=false',
-  'core.fileMode=true',
-  'core.fsmonitor=false',
-  'core.hooksPath=/dev/null',
-  'core.symlinks=true',
-  'init.defaultBranch=main',
+const SETTINGS: readonly Setting[] = [
+  ['advice.detachedHead', 'false'],
+  ['core.attributesFile', '/dev/null'],
+  ['core.autocrlf', 'false'],
+  ['core.fileMode', 'true'],
+  ['core.fsmonitor', 'false'],
+  ['core.hooksPath', '/dev/null'],
+  ['core.symlinks', 'true'],
+  ['init.defaultBranch', 'main'],
   // A submodule must not be a repository of this machine, a remote helper not a command.
-  'protocol.ext.allow=never',
-  'protocol.file.allow=user',
-] as const;
+  ['protocol.ext.allow', 'never'],
+  ['protocol.file.allow', 'user'],
+];
 
 /** Variables of git that say how to reach a server; all others are about another repository. */
 const KEPT =
@@ -41,7 +43,7 @@ const HELPER =
   '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$WIAC_GIT_USER" "$WIAC_GIT_PASSWORD"; }; f';
 
 /** Settings for user and password of one server: its own helper, and no other for it. */
-function credentialSettings(url: string): [string, string][] {
+function credentialSettings(url: string): Setting[] {
   const { origin } = new URL(url);
   return [
     [`credential.${origin}.helper`, ''],
@@ -59,25 +61,26 @@ function proxies(environment: NodeJS.ProcessEnv): [string, string][] {
   });
 }
 
+/** As variables: a name may have any characters, also the `=` that would end it behind `-c`. */
+function asVariables(settings: readonly Setting[]): Record<string, string> {
+  const variables = settings.flatMap(([name, value], index): [string, string][] => [
+    [`GIT_CONFIG_KEY_${index}`, name],
+    [`GIT_CONFIG_VALUE_${index}`, value],
+  ]);
+  return { ...Object.fromEntries(variables), GIT_CONFIG_COUNT: String(settings.length) };
+}
+
 function environmentFor(
   environment: NodeJS.ProcessEnv,
-  url: string,
   credentials: Credentials | undefined,
 ): Record<string, string> {
   const entries = Object.entries(environment).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && (!entry[0].startsWith('GIT_') || KEPT.test(entry[0])),
   );
-  const settings = credentials === undefined ? [] : credentialSettings(url);
-  const numbered = settings.flatMap(([key, value], index): [string, string][] => [
-    [`GIT_CONFIG_KEY_${index}`, key],
-    [`GIT_CONFIG_VALUE_${index}`, value],
-  ]);
   return Object.fromEntries([
     ...entries,
     ...proxies(environment),
-    ...numbered,
-    ['GIT_CONFIG_COUNT', String(settings.length)],
     // There is no terminal to type a password on.
     ['GIT_TERMINAL_PROMPT', '0'],
     ['GIT_ASKPASS', 'true'],
@@ -92,33 +95,32 @@ function environmentFor(
   ]);
 }
 
-/** Drivers that attributes of a repository could name: each is a command of this user's settings. */
-async function noFilters(run: Git): Promise<string[]> {
-  const { stdout } = await run('/', 'config', '--name-only', '--get-regexp', '^filter\\.');
-  return [...new Set(stdout.split('\n').filter(Boolean))].map((name) =>
-    name.endsWith('.required') ? `${name}=false` : `${name}=`,
-  );
+/** Drivers that attributes of a repository could name: each is a command of the settings that count there. */
+async function noFilters(run: Git, directory: string): Promise<Setting[]> {
+  const { stdout } = await run(directory, 'config', '--name-only', '--get-regexp', '^filter\\.');
+  return [...new Set(stdout.split('\n').filter(Boolean))].map((name) => [
+    name,
+    name.endsWith('.required') ? 'false' : '',
+  ]);
 }
 
-/** A git that can be trusted with the repository of that URL. */
-export async function safeGit(
-  environment: NodeJS.ProcessEnv,
-  url: string,
-  credentials: Credentials | undefined,
+/** @param directory the settings that count in there may name filters */
+async function gitWith(
+  env: Readonly<Record<string, string>>,
+  settings: readonly Setting[],
+  directory: string,
   signal?: AbortSignal,
 ): Promise<Git> {
   const { execa } = await import('execa');
-  const env = environmentFor(environment, url, credentials);
   const withSettings =
-    (settings: readonly string[]): Git =>
+    (all: readonly Setting[]): Git =>
     async (cwd, ...args) => {
-      const all = [...settings.flatMap((setting) => ['-c', setting]), ...args];
       // The same modes for everybody.
       const script = 'umask 022 && exec git "$@"';
-      const result = await execa('sh', ['-c', script, 'git', ...all], {
+      const result = await execa('sh', ['-c', script, 'git', ...args], {
         cwd,
         reject: false,
-        env,
+        env: { ...env, ...asVariables(all) },
         extendEnv: false,
         stdin: 'ignore',
         ...(signal && { cancelSignal: signal }),
@@ -126,5 +128,26 @@ export async function safeGit(
       const { exitCode, stdout, stderr, shortMessage } = result;
       return { exitCode, stdout, stderr, shortMessage };
     };
-  return withSettings([...SETTINGS, ...(await noFilters(withSettings([])))]);
+  const first = [...SETTINGS, ...settings];
+  return withSettings([...first, ...(await noFilters(withSettings(first), directory))]);
+}
+
+/** A git that can be trusted with the repository of that URL. */
+export function safeGit(
+  environment: NodeJS.ProcessEnv,
+  url: string,
+  credentials: Credentials | undefined,
+  signal?: AbortSignal,
+): Promise<Git> {
+  const settings = credentials === undefined ? [] : credentialSettings(url);
+  return gitWith(environmentFor(environment, credentials), settings, '/', signal);
+}
+
+/**
+ * A git that can be asked about a working tree of this machine, which may be a stranger's with settings of its own:
+ * filters, and a server (by a command) for objects that are missing.
+ */
+export function localGit(environment: NodeJS.ProcessEnv, directory: string): Promise<Git> {
+  const env = { ...environmentFor(environment, undefined), GIT_ALLOW_PROTOCOL: 'none' };
+  return gitWith(env, [], directory);
 }

@@ -1,9 +1,9 @@
 /** BUILDX_GIT_LABELS: which commit an image was built from. */
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import { context, machine, writeTree } from '../support/wiac.js';
+import { context, machine, tempDir, writeTree } from '../support/wiac.js';
 
 test('labels of the commit, and of the repository with `full`; --label wins', async () => {
   const top = context({});
@@ -49,4 +49,37 @@ test('no repository is a warning, a value that means nothing an error', async ()
   expect(none).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('knows no commit') });
   const wrong = await wiac(['build', root], { env: { BUILDX_GIT_LABELS: 'many' } });
   expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('or full') });
+});
+
+test.each([
+  ['a filter', 'evil', (ran: string) => `[filter "evil"]\n\tclean = touch ${ran}; cat\n`],
+  [
+    'a filter with an odd name',
+    'a=b',
+    (ran: string) => `[filter "a=b"]\n\tprocess = touch ${ran}\n`,
+  ],
+  [
+    'a server for what is missing',
+    '',
+    (ran: string) =>
+      `[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\tpartialClone = o\n[remote "o"]\n\turl = /tmp\n\tpromisor = true\n\tuploadPack = touch ${ran};\n`,
+  ],
+])("no command of a working tree's own settings is run: %s", async (_, filter, settings) => {
+  const top = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: 'one' });
+  const git = (...args: string[]) =>
+    execa('git', ['-c', 'user.name=n', '-c', 'user.email=e', ...args], { cwd: top });
+  await git('init', '-q');
+  await git('add', '.');
+  await git('commit', '-qm', 'first');
+  const ran = join(tempDir(), 'ran');
+  writeFileSync(join(top, '.gitattributes'), `* filter=${filter || 'none'}\n`);
+  writeFileSync(join(top, 'f'), 'two');
+  if (filter === '') {
+    const { stdout } = await git('rev-parse', 'HEAD');
+    rmSync(join(top, '.git/objects', stdout.slice(0, 2), stdout.slice(2)));
+  }
+  appendFileSync(join(top, '.git/config'), settings(ran));
+  const env = { BUILDX_GIT_LABELS: 'full', BUILDX_GIT_CHECK_DIRTY: '1' };
+  expect(await machine().wiac(['build', '-q', top], { env })).toMatchObject({ exitCode: 0 });
+  expect(existsSync(ran)).toBe(false);
 });
