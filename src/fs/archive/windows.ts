@@ -29,12 +29,20 @@ export interface WindowMemory {
   give(bytes: SharedBytes): void;
 }
 
+/**
+ * Windows that nobody has now, for whoever is next: the collector does not count memory that threads
+ * share, and 3,000 small layers with a window each held a gigabyte.
+ */
+const idle: SharedArrayBuffer[] = [];
+
+/** So many wait at most: as many as two layers that are compressed at once have. */
+const MAX_IDLE = 32;
+
 export function createWindowMemory(): WindowMemory {
-  const free: SharedArrayBuffer[] = [];
   return {
-    take: () => Buffer.from(free.pop() ?? new SharedArrayBuffer(WINDOW)),
+    take: () => Buffer.from(idle.pop() ?? new SharedArrayBuffer(WINDOW)),
     give({ buffer }) {
-      free.push(buffer);
+      if (idle.length < MAX_IDLE) idle.push(buffer);
     },
   };
 }

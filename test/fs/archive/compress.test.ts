@@ -153,6 +153,17 @@ test.each(['zstd', 'none'] as const)('%s uses the memory of windows again', asyn
   expect(used.size).toBe(1);
 });
 
+test('an archive has the windows of the one before: no collector counts them', async () => {
+  const counted = [countedMemory(), countedMemory()];
+  for (const { memory } of counted) {
+    const source = getWindows(inPieces(DATA), memory);
+    await buffer(compressWindows(source, 'none', { memory }).chunks);
+  }
+  const [first, second] = counted.map(({ used }) => [...used]);
+  expect(first).toHaveLength(1);
+  expect(second?.[0]).toBe(first?.[0]);
+});
+
 test('a thread that is slow does not fill the memory', async () => {
   const { memory, used } = countedMemory();
   const first = new Promise<Buffer>((resume) => setTimeout(resume, 500, Buffer.from('first ')));
