@@ -3,7 +3,7 @@
  * manifest.json lists images with their config and their layers, lowest first; there is no
  * manifest and no digest but those in the config, so a manifest is made up on reading.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -21,6 +21,7 @@ import {
 import {
   type ArchiveMember,
   type ArchiveOutput,
+  type Staging,
   stagingDirectory,
   writeArchive,
 } from './oci-archive.js';
@@ -268,14 +269,14 @@ export function dockerArchiveSink(
 ): ImageSink {
   const title = formatReference(reference);
   const staged = new Map<Digest, Staged>();
-  let area: Promise<string> | undefined;
+  let area: Promise<Staging> | undefined;
   return {
     title,
     hasBlob: async (digest) => staged.has(digest),
     async putBlob(descriptor, open) {
       if (staged.has(descriptor.digest)) return;
       area ??= stagingDirectory(output, title);
-      staged.set(descriptor.digest, await stageBlob(await area, descriptor, open, title));
+      staged.set(descriptor.digest, await stageBlob((await area).path, descriptor, open, title));
     },
     async putManifest(bytes, mediaType, role) {
       const manifest = parseManifest(bytes, mediaType, title);
@@ -289,8 +290,8 @@ export function dockerArchiveSink(
       return { mediaType, digest: getDigest(bytes), size: bytes.length };
     },
     async close() {
-      const directory = await area?.catch(() => undefined);
-      if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+      const staging = await area?.catch(() => undefined);
+      await staging?.remove();
     },
   };
 }

@@ -1,11 +1,12 @@
 /** oci-archive: an OCI image layout in one tar file, as source and sink. */
-import { createReadStream } from 'node:fs';
-import { lstat, mkdtemp } from 'node:fs/promises';
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { lstat, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
+import { atExit } from '../util/at-exit.js';
 import type { ArtifactSource } from './artifact.js';
 import { getDigest, verified } from './blob-digest.js';
 import { getMessage, ImageError } from './image-error.js';
@@ -120,11 +121,22 @@ export async function writeArchive(
   }
 }
 
-/** A directory next to the file, on the same file system, for what goes into it. */
-export async function stagingDirectory(output: ArchiveOutput, title: string): Promise<string> {
+/** A directory for parts of an archive. */
+export interface Staging {
+  readonly path: string;
+  readonly remove: () => Promise<void>;
+}
+
+/** One next to the file, on the same file system, for what goes into it. */
+export async function stagingDirectory(output: ArchiveOutput, title: string): Promise<Staging> {
   const parent = typeof output === 'string' ? resolve(dirname(output)) : tmpdir();
   try {
-    return await mkdtemp(`${parent}/.wiac-archive-`);
+    // Nothing comes between the two.
+    const path = mkdtempSync(`${parent}/.wiac-archive-`);
+    // A file may be made in there at this very moment.
+    const options = { recursive: true, force: true, maxRetries: 3 };
+    const done = atExit(() => rmSync(path, options));
+    return { path, remove: () => rm(path, options).finally(done) };
   } catch (cause) {
     throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
       reference: title,

@@ -1,9 +1,10 @@
 /** Files that are there as a whole or not at all. */
 import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, rmSync } from 'node:fs';
 import { open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import { atExit } from '../util/at-exit.js';
 
 /** As many links as the kernel follows, path_resolution(7). */
 const MAX_LINKS = 40;
@@ -62,6 +63,7 @@ export async function writeWhole(target: string, fill: Fill): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
   // A stream that opens the file itself may do so after a failure, when it was removed already.
   const handle = await open(temporary, 'wx');
+  const keep = atExit(() => rmSync(temporary, { force: true }));
   const output = handle.createWriteStream();
   try {
     await fill(output);
@@ -71,5 +73,7 @@ export async function writeWhole(target: string, fill: Fill): Promise<void> {
     await handle.close().catch(() => undefined);
     await rm(temporary, { force: true });
     throw error;
+  } finally {
+    keep();
   }
 }

@@ -12,6 +12,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'executor/local/privileges.ts':
     'the command goes on in a user namespace; programs do that themselves',
   'native/run-on-streams.ts': "a program that has this process's streams gets its signals",
+  'util/at-exit.ts':
+    'what is half written where others see it goes with the process, however that ends',
   'util/checkpoint.ts': 'the crash test, in the bundle for tests alone',
   'oci/registry/registry.ts': 'where a caller names no environment',
   'shared-cache/s3-client.ts': 'certificates',

@@ -80,3 +80,23 @@ test('/dev/null stays a device', async () => {
   expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
   expect(readdirSync(directory)).toEqual(['null']);
 });
+
+test('a process that ends at once, at a second signal, leaves nothing of it', async () => {
+  const before = new Set(process.listeners('exit'));
+  let end = () => {};
+  const begun = new Promise<void>((resume) => {
+    void writeWhole(at('file'), async (out) => {
+      resume();
+      await new Promise<void>((stop) => {
+        end = stop;
+      });
+      out.destroy();
+      throw new Error('stopped');
+    }).catch(() => {});
+  });
+  await begun;
+  expect(readdirSync(directory)).toHaveLength(1);
+  for (const listener of process.listeners('exit')) if (!before.has(listener)) listener(0);
+  expect(readdirSync(directory)).toEqual([]);
+  end();
+});

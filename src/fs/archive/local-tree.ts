@@ -9,6 +9,7 @@ import { basename, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
 import { getMessage, ImageError } from '../../oci/image-error.js';
+import { atExit } from '../../util/at-exit.js';
 import type { ByteString } from '../../util/byte-string.js';
 import { fsPath } from '../../util/byte-string.js';
 import { makeDirectories } from '../../util/make-directories.js';
@@ -73,12 +74,14 @@ async function unpackThrough(
   // Below the destination, because only there it is certain to be on the same file system.
   const path = mkdtempSync(`${target.path}/.wiac-export-`);
   const staging = openDirectory(target, basename(path));
+  const done = atExit(() => removeTree(path));
   try {
     await unpackLayer(archive, staging.path, { rootless });
     moveInto(staging, target);
   } finally {
     closeDirectory(staging);
     removeTree(path);
+    done();
   }
 }
 
