@@ -154,7 +154,8 @@ function steps({ plan, resolved }: ProvenanceInput) {
       inputs: [step.parent, ...step.reads].filter((id) => id !== undefined),
       ...(step.kind === 'run' ? { hermetic: isHermetic(step) } : {}),
       ...(keyed && key !== undefined ? { key } : {}),
-      ...(files.length > 0
+      // A step that makes no layer is resolved to the one before it, whose files are not its own.
+      ...(keyed && files.length > 0
         ? { files: files.map(({ path, tree }) => ({ path, digest: { wiacTree: tree } })) }
         : {}),
     };

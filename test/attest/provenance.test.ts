@@ -35,6 +35,20 @@ const base = getStep('source', 's1', { reference: 'debian:12', digest: MANIFEST 
 const run = (members: object) =>
   getStep('run', 's2', { mounts: [], network: 'default', ...members });
 
+test('files are those of the COPY, not of the ENV behind it', () => {
+  const files = [{ path: 'a', tree: HEX }] as never;
+  const copy = getStep('copy', 's1', { from: undefined });
+  const meta = getStep('meta', 's2', {});
+  const made = predicate([copy, meta], {
+    resolved: () => ({ key: 'k', files, content: undefined }),
+  });
+  const { steps } = made.buildDefinition.internalParameters.buildConfig;
+  expect(steps.map((step: { files?: unknown }) => step.files)).toEqual([
+    [{ path: 'a', digest: { wiacTree: HEX } }],
+    undefined,
+  ]);
+});
+
 describe('resolvedDependencies', () => {
   const dependencies = (steps: Step[], more: Partial<ProvenanceInput> = {}) =>
     predicate(steps, more).buildDefinition.resolvedDependencies;
