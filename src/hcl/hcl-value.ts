@@ -46,10 +46,15 @@ export function sortedEntries<T>(map: ReadonlyMap<string, T>): [string, T][] {
   return [...map].sort(([a], [b]) => compareText(a, b));
 }
 
-/** Digits as HCL writes them: whole numbers without an exponent. */
+/** The digits that a number surely has: 0.1 + 0.2 is 0.3, as where there are more of them. */
+const SURE_DIGITS = 15;
+
+/** Digits as HCL writes them: never with an exponent. */
 export function formatNumber(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) >= 1e21) return BigInt(value).toString();
-  return Object.is(value, -0) ? '0' : String(value);
+  if (Number.isInteger(value)) return BigInt(value).toString();
+  const text = String(Number(value.toPrecision(SURE_DIGITS)));
+  const [, sign, first, rest = '', places] = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/.exec(text) ?? [];
+  return places === undefined ? text : `${sign}0.${'0'.repeat(Number(places) - 1)}${first}${rest}`;
 }
 
 /** A number that is written in a string; undefined: it is none. */

@@ -174,6 +174,15 @@ describe('functions', () => {
       '[upper("aä"), lower("AÄ"), title("hello big-world"), reverse("añb")]',
       '["AÄ","aä","Hello Big-World","bña"]',
     ],
+    ['title("o\'neil a_b é–x (y)")', '"O\'Neil A_b É–x (Y)"'],
+    [
+      '"${0.1 + 0.2} ${1e-7} ${-2.5e-9} ${1e21}"',
+      '"0.3 0.0000001 -0.0000000025 1000000000000000000000"',
+    ],
+    [
+      '[formatdate("ZZZ", "2020-01-02T03:04:05Z"), formatdate("ZZZ", "2020-01-02T03:04:05+02:00")]',
+      '["UTC","+0200"]',
+    ],
     ['[strlen("noël"), substr("hello", 1, 3), substr("hello", -2, -1)]', '[4,"ell","lo"]'],
     [
       '[split(",", "a,b"), join("-", ["a", "b"], ["c"]), replace("1.2.3", ".", "-")]',

@@ -72,6 +72,7 @@ function formatLetters(letters: string, time: Time): string {
     AA: hour < 12 ? 'AM' : 'PM',
     aa: hour < 12 ? 'am' : 'pm',
     Z: time.offsetMinutes === 0 ? 'Z' : zone(time, ':'),
+    ZZZ: time.offsetMinutes === 0 ? 'UTC' : zone(time, ''),
     ZZZZ: zone(time, ''),
     ZZZZZ: zone(time, ':'),
   };

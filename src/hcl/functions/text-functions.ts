@@ -89,11 +89,9 @@ function trimSet(text: string, set: string): string {
 export const TEXT_FUNCTIONS: Functions = {
   upper: fn(1, ({ text }) => text(0).toUpperCase()),
   lower: fn(1, ({ text }) => text(0).toLowerCase()),
+  // What begins a word is as for Go's strings.Title: an apostrophe does.
   title: fn(1, ({ text }) =>
-    text(0).replace(
-      /(^|[^\p{L}\p{N}_'])(\p{L})/gu,
-      (_, before, letter) => before + letter.toUpperCase(),
-    ),
+    text(0).replace(/(?<=^|[!-/:-@[-^`{-~]|\s)\p{L}/gu, (letter) => letter.toUpperCase()),
   ),
   reverse: fn(1, ({ text }) => characters(text(0)).reverse().join('')),
   strlen: fn(1, ({ text }) => characters(text(0)).length),
