@@ -296,6 +296,8 @@ export async function bakeTargets(
   readHistoryBounds(process.env);
   if (options.report !== undefined)
     (await import('./build-report.js')).requireReportFile(options.report);
+  if (options.metadataFile !== undefined)
+    (await import('./result-file.js')).requireWritable('--metadata-file', options.metadataFile);
   const ready = prepare(targets, options);
   if (!options.quiet) for (const { given } of ready) given.notices.forEach(warn);
   const stop = abortOnSignal();

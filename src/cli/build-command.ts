@@ -79,6 +79,14 @@ export function hasOutputs(options: OutputOptions): boolean {
   );
 }
 
+/** What can't be written is told of before a build, not after it. @throws UsageError */
+async function requireResultFiles({ iidfile, metadataFile }: BuildOptions): Promise<void> {
+  if (iidfile === undefined && metadataFile === undefined) return;
+  const { requireWritable } = await import('./result-file.js');
+  if (iidfile !== undefined) requireWritable('--iidfile', iidfile);
+  if (metadataFile !== undefined) requireWritable('--metadata-file', metadataFile);
+}
+
 /** Steps that are run although the cache may have them. */
 function getNoCache({ cache, cacheFilter }: ExecutionOptions): DockerfileBuild['noCache'] {
   if (!cache) return true;
@@ -203,6 +211,7 @@ async function buildAndWrite(
   const module = hasOutputs(options) ? await import('./build-outputs.js') : undefined;
   const log = options.logfile === undefined ? undefined : openLogFile(options.logfile);
   const stop = abortOnSignal();
+  await requireResultFiles(options);
   const request = await buildRequest(path, options, stop.signal);
   const open = await progressOpener(options.progress, options.quiet, log);
   const services = await listenerServices(options, process.env, warn);

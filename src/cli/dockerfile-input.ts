@@ -69,6 +69,15 @@ export function parsePairs(
   return pairs;
 }
 
+/** A name alone is none: a variable of that name would be a path that nobody wrote. @throws UsageError */
+function getContexts(items: readonly string[]): Record<string, string> {
+  const alone = items.find((item) => !item.includes('='));
+  if (alone === undefined) return parsePairs(items, '--build-context');
+  throw new UsageError(`--build-context ${alone}: it says no place`, {
+    hint: `write --build-context ${alone}=DIRECTORY, or a URL, or docker-image://NAME`,
+  });
+}
+
 /** The platform of --platform, else this machine's. @throws UsageError */
 export function wantedPlatform(option: string | undefined): string {
   if (option === undefined) return formatPlatform(hostPlatform());
@@ -157,7 +166,7 @@ export async function dockerfileRequest(
     file,
     ignoreFile: ignorefile,
     firstImage: from,
-    contexts: parsePairs(options.buildContext, '--build-context'),
+    contexts: getContexts(options.buildContext),
     target,
     ...(options.platform === undefined ? {} : { platform: wantedPlatform(options.platform) }),
     buildArgs: getBuildArgs(options.buildArg),

@@ -1,6 +1,6 @@
 /** --logfile: progress in a file instead of on the terminal. */
 import { appendFileSync, writeFileSync } from 'node:fs';
-import { UsageError } from '../util/errors.js';
+import { unwritable } from './result-file.js';
 
 /**
  * Empties the file. @returns adds to it
@@ -10,7 +10,7 @@ export function openLogFile(path: string): (text: string) => void {
   try {
     writeFileSync(path, '');
   } catch (cause) {
-    throw new UsageError(`--logfile ${path}: ${(cause as Error).message}`, { cause });
+    throw unwritable('--logfile', path, cause);
   }
   return (text) => appendFileSync(path, text);
 }

@@ -6,8 +6,11 @@ import { getMessage } from '../oci/image-error.js';
 import { writeWhole } from '../oci/write-file.js';
 import { UsageError } from '../util/errors.js';
 
-function unwritable(option: string, path: string, cause: unknown): UsageError {
-  return new UsageError(`${option} ${path}: it cannot be written: ${getMessage(cause)}`, {
+/** @param cause of any file that it was to be written by */
+export function unwritable(option: string, path: string, cause: unknown): UsageError {
+  const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+  const why = isMissing ? `there is no directory ${dirname(path)}` : getMessage(cause);
+  return new UsageError(`${option} ${path}: it cannot be written: ${why}`, {
     cause,
     hint: 'give a file in a directory that is there',
   });

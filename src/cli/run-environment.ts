@@ -1,7 +1,7 @@
 /** The variables of a program that `wiac run` starts: -e and --env-file over those of its image. */
 import { getMessage } from '../oci/image-error.js';
 import { UsageError } from '../util/errors.js';
-import { readText } from './given-text.js';
+import { readText, whyUnreadable } from './given-text.js';
 
 /** A change of one variable. */
 type Change = readonly [name: string, value: string | undefined];
@@ -23,10 +23,8 @@ function readEnvFile(path: string, environment: NodeJS.ProcessEnv): Change[] {
   try {
     text = readText(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return refuse('there is no such file', 'check the spelling');
-    if (code === 'EISDIR') return refuse('it is a directory', 'name a file in it');
-    return refuse(getMessage(error));
+    const { problem, hint } = whyUnreadable(error) ?? { problem: getMessage(error) };
+    return refuse(problem, hint);
   }
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   return lines.flatMap((line, index): Change[] => {

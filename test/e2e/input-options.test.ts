@@ -198,11 +198,26 @@ describe('--logfile', () => {
     expect(readFileSync(buildahLog, 'utf8')).toContain('said by the step');
     expect(readFileSync(buildahLog, 'utf8')).not.toContain('of the day before');
   });
+});
 
-  test('that cannot be written is an error before the build', async () => {
-    const { wiac } = machine();
+test.each(['--logfile', '--iidfile', '--metadata-file'])(
+  '%s that cannot be written is an error before the build',
+  async (option) => {
     const root = context({ Dockerfile: dockerfile('RUN echo said by the step') });
-    const refused = await wiac(['build', '--logfile', '/nonexistent/log', root]);
-    expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--logfile') });
-  });
+    const refused = await machine().wiac(['build', option, '/nonexistent/file', root]);
+    expect(refused).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: `wiac: ${option} /nonexistent/file: it cannot be written: there is no directory /nonexistent
+hint: give a file in a directory that is there
+`,
+    });
+  },
+);
+
+test('--build-context with a name alone is an error, also where a variable is called so', async () => {
+  const options = { env: { other: '/' } };
+  const refused = await machine().wiac(['build', '--build-context', 'other', '.'], options);
+  expect(refused.exitCode).toBe(2);
+  expect(refused.stderr).toContain('--build-context other: it says no place\nhint: write ');
 });

@@ -46,7 +46,7 @@ test('several platforms have one each, the warnings are there once', async () =>
 test.each([['BUILDX_METADATA_PROVENANCE'], ['BUILDX_METADATA_WARNINGS']])(
   '%s that means nothing is an error before the build',
   async (name) => {
-    const args = ['build', '--metadata-file', '/nonexistent/x', context({ Dockerfile: TEXT })];
+    const args = ['build', '--metadata-file', join(tempDir(), 'x'), context({ Dockerfile: TEXT })];
     const { exitCode, stderr } = await machine().wiac(args, { env: { [name]: 'often' } });
     expect({ exitCode, stderr }).toEqual({
       exitCode: 2,
