@@ -116,6 +116,22 @@ describe('wiac run', () => {
     expect(stdout).not.toContain('wiac-');
   });
 
+  // Where programs look for it: java takes a quarter of that for its heap.
+  const LIMIT = `for file in $(find /sys/fs/cgroup/ -name memory.limit_in_bytes -o -name memory.max); do cat $file; done; touch $(dirname $file)/new`;
+
+  test.each([[], ['--runtime=crun'], ['--runtime=runc']])(
+    'the program sees its limits, and cannot change them %j',
+    async (...runtime) => {
+      const { wiac } = await prepare();
+      const run = (...flags: string[]) =>
+        wiac(['run', ...runtime, ...flags, 'app', '/bin/sh', '-c', LIMIT]);
+      const { stdout, stderr } = await run('-m', '64m');
+      expect(stdout.trim()).toBe(String(64 << 20));
+      expect(stderr).toContain('Read-only file system');
+      expect(await run()).toMatchObject({ stdout: '' });
+    },
+  );
+
   test('after kill -9 the next command sweeps them away, and no others', async () => {
     const made = await prepare();
     const killed = start(made, '-m', '64m', 'app', '/bin/sh', '-c', 'echo ready; exec sleep 60');

@@ -130,6 +130,7 @@ test('what nobody asked for ends with its control groups, and with the build', a
   const groups = {
     members: CONTAINER.cgroups,
     deviceFilter: undefined,
+    shown: [],
     memoryKills: () => 0,
     refusedProcesses: () => 0,
     maxProcesses: undefined,

@@ -12,6 +12,7 @@ function ended(changes: Partial<ControlGroups> = {}) {
   const groups: ControlGroups = {
     members: ['/sys/fs/cgroup/pids/test/tasks'],
     deviceFilter: undefined,
+    shown: [],
     memoryKills: () => 0,
     refusedProcesses: () => 0,
     maxProcesses: undefined,

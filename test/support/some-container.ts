@@ -19,6 +19,7 @@ export const CONTAINER: Container = {
   devices: [],
   restrictions: DEFAULT_RESTRICTIONS,
   cgroups: [],
+  shownGroups: [],
   deviceFilter: undefined,
   hostname: 'box',
   terminal: false,

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Directory } from '../../fs/directory.js';
 import {
@@ -24,6 +24,7 @@ import { defaultPids, deviceSettings, settingsV1, settingsV2 } from './cgroup-li
 import { deviceProgram } from './device-program.js';
 import type { DeviceRule } from './device-rules.js';
 import type { DeviceFilter } from './operations.js';
+import type { ShownGroup } from './shown-groups.js';
 
 /** Control groups of one container, one a hierarchy. */
 export interface ControlGroups {
@@ -31,6 +32,8 @@ export interface ControlGroups {
   readonly members: readonly string[];
   /** What restricts the devices of the one of version 2. */
   readonly deviceFilter: DeviceFilter | undefined;
+  /** Those that its program sees, because somebody asked for limits. */
+  readonly shown: readonly ShownGroup[];
   /** How many of its processes the kernel has killed because the memory limit was reached. */
   readonly memoryKills: () => number;
   /** How many processes the kernel did not start because the limit was reached. */
@@ -43,6 +46,7 @@ export interface ControlGroups {
 const NONE: ControlGroups = {
   members: [],
   deviceFilter: undefined,
+  shown: [],
   memoryKills: () => 0,
   refusedProcesses: () => 0,
   maxProcesses: undefined,
@@ -282,6 +286,10 @@ function makeLimited(asked: Wanted, find: FindHierarchy): ControlGroups {
   return {
     members,
     deviceFilter: makeFilter(asked, members, find),
+    shown: wanted.map(([{ version, mount }], at) => ({
+      path: groups[at] ?? '',
+      name: version === 1 ? basename(mount) : undefined,
+    })),
     memoryKills: () =>
       count(of('memory'), ['memory.events', 'memory.oom_control'], /^oom_kill (\d+)$/m),
     refusedProcesses: () => count(of('pids'), ['pids.events'], /^max (\d+)$/m),
@@ -311,16 +319,10 @@ function makeRestricted({ limits, devices, runtime }: Wanted, find: FindHierarch
   }
 }
 
-/**
- * Makes control groups with the limits; where that is possible, also with what nobody asked for: a limit of
- * processes, and the devices that a container may use.
- * @param find what was read before, for many containers
- * @throws IsolationError when this machine, the kernel or its rights do not allow what was asked for, or what an OCI
- *   runtime can't be used without
- */
-export function makeControlGroups(
+/** Also with what nobody asked for, where that is possible: a limit of processes, and of devices. */
+function makeUsual(
   { limits, devices: rules, runtime }: Wanted,
-  find = readHierarchies(),
+  find: FindHierarchy,
 ): ControlGroups {
   const pids = limits.pids ?? defaultPids(availableParallelism());
   const usual = { ...limits, pids };
@@ -342,6 +344,19 @@ export function makeControlGroups(
   return isRestricted
     ? makeRestricted({ limits, devices, runtime }, find)
     : makeLimited({ limits, devices: undefined }, find);
+}
+
+/**
+ * Makes control groups with the limits; where that is possible, also with what nobody asked for: a limit of
+ * processes, and the devices that a container may use.
+ * @param find what was read before, for many containers
+ * @throws IsolationError when this machine, the kernel or its rights do not allow what was asked for, or what an OCI
+ *   runtime can't be used without
+ */
+export function makeControlGroups(wanted: Wanted, find = readHierarchies()): ControlGroups {
+  const groups = makeUsual(wanted, find);
+  const hasLimits = Object.values(wanted.limits).some((limit) => limit !== undefined);
+  return hasLimits ? groups : { ...groups, shown: [] };
 }
 
 function namesIn(group: string): string[] {

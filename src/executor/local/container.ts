@@ -5,6 +5,7 @@ import type { Profile } from '../seccomp/profile.js';
 import { DEFAULT_CAPABILITIES } from './capabilities.js';
 import type { Device } from './devices.js';
 import type { DeviceFilter, MemoryFile, Overlay } from './operations.js';
+import type { ShownGroup } from './shown-groups.js';
 import type { OrderedNames, Variation } from './variation.js';
 
 /** How much a container is kept apart from this machine. */
@@ -124,6 +125,7 @@ export interface Container {
   readonly cgroups: readonly string[];
   /** For the one of version 2; undefined: version 1 has rules of its own, or all devices may be used. */
   readonly deviceFilter: DeviceFilter | undefined;
+  readonly shownGroups: readonly ShownGroup[];
   readonly hostname: string | undefined;
   /** A terminal for its streams, also where wiac's caller has none. */
   readonly terminal: boolean;

@@ -11,6 +11,7 @@ import { devices, HARDENED, mount, mountIn, PTS_OPTIONS } from './mount-operatio
 import type { Operation } from './operations.js';
 import { CLONE, MS } from './operations.js';
 import { containerFilter } from './seccomp.js';
+import { showGroups } from './shown-groups.js';
 
 /** The part of a container's description that decides these operations: where it is the same, they are. */
 export interface EarlyContainer
@@ -23,6 +24,7 @@ export interface EarlyContainer
     | 'variation'
     | 'cgroups'
     | 'deviceFilter'
+    | 'shownGroups'
     | 'hostname'
     | 'masked'
     | 'devices'
@@ -44,10 +46,10 @@ function getFilter({ isolation, insecure, restrictions }: Container): Buffer | u
 /** Nothing else of the container is in there. */
 export function earlyContainer(container: Container): EarlyContainer {
   const { isolation, runtime, insecure, network, variation, cgroups, deviceFilter } = container;
-  const { hostname, masked, devices: others, shmSize, mayMountSysfs } = container;
+  const { hostname, masked, devices: others, shmSize, mayMountSysfs, shownGroups } = container;
   return {
     ...{ isolation, runtime, insecure, network, variation, cgroups, deviceFilter },
-    ...{ hostname, masked, devices: others, shmSize, mayMountSysfs },
+    ...{ hostname, masked, devices: others, shmSize, mayMountSysfs, shownGroups },
     memory: { directory: container.memory.directory },
     restrictions: { init: container.restrictions.init },
     filter: getFilter(container),
@@ -189,6 +191,7 @@ function kernelFileSystems(
     mountIn(root, 'proc', '/proc', 'proc', HARDENED),
     ...ownDev(container, root, pts),
     ownSys(container, root),
+    ...showGroups(container, root),
     ...hidden,
   ];
 }

@@ -105,8 +105,11 @@ function mayMount({ security, resources: { capabilities } }: RunStep): boolean {
   return security === 'insecure' || (capabilities?.add.length ?? 0) > 0;
 }
 
-function inGroups(container: Container, { members, deviceFilter }: ControlGroups): Container {
-  return { ...container, cgroups: members, deviceFilter };
+function inGroups(
+  container: Container,
+  { members, deviceFilter, shown }: ControlGroups,
+): Container {
+  return { ...container, cgroups: members, deviceFilter, shownGroups: shown };
 }
 
 /** @throws UnsupportedError when this machine can't run programs of the step's platform */

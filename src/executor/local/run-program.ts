@@ -59,7 +59,7 @@ export interface ProgramRequest {
   readonly privileged: boolean;
   readonly devices: readonly Device[];
   readonly restrictions: Restrictions;
-  readonly controlGroups: Pick<ControlGroups, 'members' | 'deviceFilter'>;
+  readonly controlGroups: Pick<ControlGroups, 'members' | 'deviceFilter' | 'shown'>;
   /** Bytes of /dev/shm. */
   readonly shmSize: number;
   readonly limits: readonly ResourceLimit[];
@@ -144,6 +144,7 @@ async function runConnected(
       restrictions: request.restrictions,
       cgroups: request.controlGroups.members,
       deviceFilter: request.controlGroups.deviceFilter,
+      shownGroups: request.controlGroups.shown,
       hostname: names.hostname,
       terminal: request.terminal,
       pts,

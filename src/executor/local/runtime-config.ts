@@ -2,6 +2,7 @@
  * A container as an OCI runtime takes it: config.json of a bundle (runtime-spec, config.md and
  * config-linux.md). Pure: paths in, data out.
  */
+import { posix } from 'node:path';
 import type { Condition, Profile, Rule } from '../seccomp/profile.js';
 import { ALLOW, applicableRules, KILL_PROCESS, LOG, TRACE, TRAP } from '../seccomp/profile.js';
 import { ALL_CAPABILITIES, namesOf } from './capabilities.js';
@@ -12,6 +13,7 @@ import { PROTECTED } from './masked-paths.js';
 import { compareMounts } from './mount-operations.js';
 import { MS } from './operations.js';
 import { kernelVersion } from './seccomp.js';
+import { SHOWN_AT, shownPlaces } from './shown-groups.js';
 
 /** Names of setrlimit(2) by their numbers in asm-generic/resource.h. */
 const LIMITS = [
@@ -84,7 +86,27 @@ function withAllBelow(attributes: readonly string[]): string[] {
   return [...attributes, ...strict.map((attribute) => `r${attribute}`)];
 }
 
-function systemMounts({ insecure, mayMountSysfs, shmSize }: Container): Mount[] {
+/** As showGroups in a container that wiac makes; the runtime has what hides those of this machine. */
+function groupMounts({ shownGroups, insecure }: Container): Mount[] {
+  const places = shownPlaces(shownGroups);
+  const access = insecure ? 'rw' : 'ro';
+  const parent = {
+    ...{ destination: SHOWN_AT, type: 'tmpfs', source: 'tmpfs' },
+    options: [...HARDENED, 'mode=755', 'size=64k'],
+  };
+  return [
+    ...(places.some(({ at }) => at !== '') ? [parent] : []),
+    ...places.flatMap(({ group, at, links }) =>
+      (links.length > 0 ? links : [at]).map((name) => ({
+        ...{ destination: posix.join(SHOWN_AT, name), type: 'bind', source: group.path },
+        options: ['bind', ...HARDENED, access],
+      })),
+    ),
+  ];
+}
+
+function systemMounts(container: Container): Mount[] {
+  const { insecure, mayMountSysfs, shmSize } = container;
   const access = insecure ? 'rw' : 'ro';
   const sys = mayMountSysfs
     ? { type: 'sysfs', source: 'sysfs', options: [...HARDENED, access] }
@@ -103,6 +125,7 @@ function systemMounts({ insecure, mayMountSysfs, shmSize }: Container): Mount[] 
     tmpfs('/dev/shm', ...HARDENED, 'mode=1777', `size=${shmSize}`),
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: HARDENED },
     { destination: '/sys', ...sys },
+    ...groupMounts(container),
   ];
 }
 

@@ -170,6 +170,7 @@ export function describeContainer(
     restrictions: getRestrictions(step, isolation),
     cgroups: groups.members,
     deviceFilter: groups.deviceFilter,
+    shownGroups: groups.shown,
     hostname: variation?.hostname ?? STEP_HOSTNAME,
     terminal: false,
     pts: join(path, 'pts'),
