@@ -107,6 +107,7 @@ const REASONS: readonly Reason[] = [
         'createReadStream existsSync mkdirSync openSync readFileSync statSync',
       'engine/watch/watch-places.ts': 'lstatSync readlinkSync statSync watch',
       'fs/watch-tree.ts': 'watch',
+      'engine/exports/require-elsewhere.ts': 'realpathSync',
       'executor/local/layer-directory.ts': 'readdirSync realpathSync',
       'cli/machine-facts.ts':
         'accessSync existsSync mkdtempSync readFileSync rmSync statSync statfsSync',

@@ -1,9 +1,9 @@
 /** Results that are written where others can use them. */
-import { chmodSync, lstatSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { getMachine, wiacAs } from '../support/rootless.js';
-import { context, dockerfile } from '../support/wiac.js';
+import { context, dockerfile, machine, tempDir } from '../support/wiac.js';
 
 /** Owner and mode of programs that run as their owner or group. */
 const PROGRAMS: readonly [name: string, owner: string, mode: string][] = [
@@ -33,4 +33,24 @@ test.each([
   const modes = PROGRAMS.map(([name]) => [name, modeOf(`made/${name}`)]);
   expect(Object.fromEntries(modes)).toEqual(expected);
   expect([modeOf('made'), modeOf('made/link')]).toEqual(['2755', expected.both]);
+});
+
+test.each([
+  ['local', ''],
+  ['local', '/l'],
+  ['tar', '/index/data.mdb'],
+  ['oci', '/new/archive'],
+  ['oci,tar=false', '/blobs'],
+])('nothing is written into the store: type=%s, %s', async (type, place) => {
+  const { root: store, wiac } = machine();
+  const root = context({ Dockerfile: dockerfile() });
+  const link = join(tempDir(), 'link');
+  symlinkSync(store, link);
+  for (const path of [store, link]) {
+    const result = await wiac(['build', '-o', `type=${type},dest=${path}${place}`, root]);
+    expect(result).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(result.stderr).toContain(`--output: ${path}${place} is in the store ${store}`);
+  }
+  expect(await wiac(['cache', 'verify'])).toMatchObject({ exitCode: 0 });
+  expect(existsSync(join(store, 'new'))).toBe(false);
 });

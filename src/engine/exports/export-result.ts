@@ -12,6 +12,7 @@ import type { AttestPlan } from './attestations.js';
 import { attestedItem } from './attestations.js';
 import type { Exported } from './export-image.js';
 import type { Output } from './output-spec.js';
+import { requireElsewhere } from './require-elsewhere.js';
 import type { OutputRequest } from './write-output.js';
 import { describeImage, writeOutput } from './write-output.js';
 
@@ -61,6 +62,7 @@ export async function exportResult(
   result: DockerfileResult,
   wanted: ResultExport,
 ): Promise<Exported | undefined> {
+  requireElsewhere(store.paths.root, wanted.outputs);
   const request = getRequest(store, result, wanted);
   let exported: Exported | undefined;
   for (const output of wanted.outputs) exported = (await writeOutput(request, output)) ?? exported;
