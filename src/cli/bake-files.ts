@@ -16,13 +16,9 @@ export const BAKE_FILES = [
 /** The first that is there. */
 const COMPOSE_FILES = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
 
-/** Longer than any bake file. */
-export const MAX_BYTES = 16 << 20;
-
 function readFile(name: string): DefinitionFile {
   try {
     const text = readText(name === '-' ? 0 : name);
-    if (text.length > MAX_BYTES) throw new Error('it is too long');
     return { name: name === '-' ? 'standard input' : name, text };
   } catch (cause) {
     const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';

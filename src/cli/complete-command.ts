@@ -1,5 +1,5 @@
 /** `wiac __complete`: what the scripts of shells ask. It never fails: a shell has nowhere to say so. */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile.js';
@@ -12,6 +12,7 @@ import { allNames, familiarName } from '../store/images/store-images.js';
 import { mountRecords } from '../store/pins/cache-mounts.js';
 import type { Store } from '../store/store.js';
 import { shownText } from '../ui/terminal-text.js';
+import { readSettings } from '../util/regular-file.js';
 import type { Candidate, Completion, Kind } from './complete-words.js';
 import { completeWords } from './complete-words.js';
 import { withStore } from './with-store.js';
@@ -33,7 +34,7 @@ function contextOf({ operands, values }: Completion): { context: string; file: s
 
 function stages(completion: Completion): Candidate[] {
   const { file } = contextOf(completion);
-  const { stages: all } = splitStages(parseDockerfile(readFileSync(file, 'utf8'), file));
+  const { stages: all } = splitStages(parseDockerfile(readSettings(file).toString(), file));
   return all.flatMap(({ name, from }) =>
     name === undefined ? [] : [{ word: name, text: `FROM ${from.image}` }],
   );

@@ -1,5 +1,5 @@
 /** wiac's config file: where it is, and what it says. */
-import { readFileSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import type { HistoryBounds } from '../store/builds/build-files.js';
@@ -8,6 +8,7 @@ import type { PrunePolicy } from '../store/gc/prune-policy.js';
 import { DEFAULT_POLICY, getLimit, parseLimits, parsePolicy } from '../store/gc/prune-policy.js';
 import { UsageError } from '../util/errors.js';
 import { homeOr } from '../util/home-directory.js';
+import { readSettings } from '../util/regular-file.js';
 import { parseSize } from '../util/units.js';
 
 /**
@@ -24,7 +25,7 @@ export function configPaths(environment: NodeJS.ProcessEnv): string[] {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readSettings(path).toString();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

@@ -6,15 +6,16 @@ import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { variablesWithoutText } from '../util/environment-bytes.js';
 import { UsageError } from '../util/errors.js';
+import { readNamedFile } from '../util/regular-file.js';
 
 const PROBLEM = 'there are bytes here that are not UTF-8';
 const HINT = 'write it as UTF-8';
 /** What Node reads for such bytes. It may also be meant. */
 const REPLACEMENT = '\uFFFD';
 
-/** @param path 0: standard input. @throws Error as of readFileSync, and for what is no text, with its line */
+/** @param path 0: standard input. @throws Error as of readNamedFile, and for what is no text, with its line */
 export function readText(path: string | 0): string {
-  const bytes = readFileSync(path);
+  const bytes = readNamedFile(path);
   if (isUtf8(bytes)) return bytes.toString();
   const lines = bytes.toString('latin1').split('\n');
   const at = lines.findIndex((line) => !isUtf8(Buffer.from(line, 'latin1')));

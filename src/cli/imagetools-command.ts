@@ -1,5 +1,4 @@
 /** `wiac imagetools`: indexes of several images, and images that are elsewhere. */
-import { readFileSync } from 'node:fs';
 import { openManifests } from '../engine/images/open-manifest.js';
 import { combine, getDescriptor } from '../imagetools/combine.js';
 import type { OpenPart } from '../imagetools/create.js';
@@ -15,6 +14,7 @@ import { formatReference, parseReference } from '../oci/reference.js';
 import type { ManifestSource } from '../oci/resolve.js';
 import { fillTemplate } from '../ui/template.js';
 import { UsageError } from '../util/errors.js';
+import { readNamedFile } from '../util/regular-file.js';
 import { interruptibly } from './abort-on-signal.js';
 import { wantedPlatforms } from './dockerfile-input.js';
 import { writeResultFile } from './result-file.js';
@@ -34,7 +34,7 @@ export interface CreateOptions {
 
 function readSourceFile(file: string): string {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readNamedFile(file === '-' ? 0 : file).toString();
   } catch (cause) {
     throw new UsageError(`--file ${file}: it cannot be read: ${getMessage(cause)}`, { cause });
   }

@@ -1,7 +1,7 @@
 /** The keys that --key and --require-signed name: files, or variables of the environment as with cosign. */
 import type { KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { UsageError } from '../util/errors.js';
+import { readNamedFile } from '../util/regular-file.js';
 import { parsePrivateKey, parsePublicKey } from '../verify/signing-keys.js';
 
 const VARIABLE = 'env://';
@@ -19,12 +19,10 @@ function readText(name: string, option: string): string {
       hint: 'cosign public-key --key NAME > cosign.pub writes the public key of a KMS into a file',
     });
   try {
-    const text = readFileSync(name, 'latin1');
-    if (text.length <= MAX_KEY) return text;
+    return readNamedFile(name, MAX_KEY).toString('latin1');
   } catch (cause) {
     throw new UsageError(`${option} ${name}: ${(cause as Error).message}`, { cause });
   }
-  throw new UsageError(`${option} ${name} is no key: it is larger than ${MAX_KEY} bytes`);
 }
 
 /** @throws UsageError */

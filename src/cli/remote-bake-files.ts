@@ -11,9 +11,10 @@ import type { Fetched } from '../sources/fetch-context.js';
 import { fetchRemote } from '../sources/fetch-context.js';
 import { UsageError } from '../util/errors.js';
 import { withoutCredentials } from '../util/redact.js';
+import { MOST_BYTES } from '../util/regular-file.js';
 import { interruptibly } from './abort-on-signal.js';
 import type { FoundFiles } from './bake-files.js';
-import { BAKE_FILES, MAX_BYTES, readBakeFiles } from './bake-files.js';
+import { BAKE_FILES, readBakeFiles } from './bake-files.js';
 import { readLimits } from './config-file.js';
 
 /** A definition that was fetched. */
@@ -28,7 +29,7 @@ function reader(root: string, address: string) {
   const readIfThere = (name: string): DefinitionFile | undefined => {
     const path = posix.join('/', name).slice(1);
     const isOut = !posix.isAbsolute(name) && posix.normalize(name).startsWith('..');
-    const found = isOut ? ({ kind: 'outside' } as const) : readSmallFile(root, path, MAX_BYTES);
+    const found = isOut ? ({ kind: 'outside' } as const) : readSmallFile(root, path, MOST_BYTES);
     if (found.kind === 'missing') return undefined;
     const title = `${path} (${address})`;
     if (found.kind === 'text') return { name: path, text: found.text };
@@ -64,7 +65,7 @@ function singleFile(
   fetched: Fetched & { readonly kind: 'file' },
   given: readonly string[] | undefined,
 ): DefinitionFile[] {
-  const found = readSmallFile(dirname(fetched.path), basename(fetched.path), MAX_BYTES);
+  const found = readSmallFile(dirname(fetched.path), basename(fetched.path), MOST_BYTES);
   if (found.kind !== 'text') throw new UsageError(`${fetched.name}: it is ${found.kind}`);
   return [{ name: fetched.name, text: found.text }, ...(given ? readBakeFiles(given) : [])];
 }

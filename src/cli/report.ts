@@ -1,16 +1,17 @@
 /** Writes an error to stderr in the form the command line asked for. */
-import { readFileSync } from 'node:fs';
+import { MAX_TEXT } from '../dockerfile/expand.js';
 import type { ProgressMode } from '../ui/progress.js';
 import { describeError, errorLocation } from '../ui/report-error.js';
 import type { WiacError } from '../util/errors.js';
 import { StepFailedError } from '../util/errors.js';
+import { readSettings } from '../util/regular-file.js';
 
 /** `wiac run` passes its program's exit code on; its own errors get Docker's code for that. */
 const RUN_EXIT_CODE = 125;
 
 function sourceLines(file: string): string[] | undefined {
   try {
-    return readFileSync(file, 'utf8').split(/\r?\n/);
+    return readSettings(file, MAX_TEXT).toString().split(/\r?\n/);
   } catch {
     // Standard input, or a file that is gone: the message has its line all the same.
     return undefined;

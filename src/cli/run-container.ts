@@ -1,5 +1,4 @@
 /** From the options of `wiac run` to what a container may do and has. */
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { posix } from 'node:path';
 import { getCapabilities } from '../executor/local/capabilities.js';
@@ -11,6 +10,7 @@ import type { ProgramRequest } from '../executor/local/run-program.js';
 import type { Profile } from '../executor/seccomp/profile.js';
 import { parseProfile } from '../executor/seccomp/profile-file.js';
 import { UsageError } from '../util/errors.js';
+import { readNamedFile } from '../util/regular-file.js';
 import { statNamed } from '../util/stat-named.js';
 import { parseMounts } from './run-mount-options.js';
 import type { RunOptions } from './run-options.js';
@@ -63,9 +63,11 @@ function readProfile(file: string): Profile {
     });
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readNamedFile(file).toString();
   } catch (error) {
-    throw bad(`it can't be read (${(error as NodeJS.ErrnoException).code})`);
+    throw bad(
+      `it can't be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`,
+    );
   }
   const profile = parseProfile(text);
   if ('wrong' in profile) throw bad(`it is no profile: ${profile.wrong}`);

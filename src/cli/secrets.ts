@@ -1,8 +1,8 @@
 /** --secret and --ssh: what a build may show to its steps without it entering a key or a layer. */
-import { readFileSync } from 'node:fs';
 import type { AgentSource } from '../executor/agent-source.js';
 import { attributeMap, parseAttributes, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
+import { readNamedFile } from '../util/regular-file.js';
 import { statNamed } from '../util/stat-named.js';
 import { environmentText } from './given-text.js';
 
@@ -54,7 +54,7 @@ function readSecret(id: string, secret: Secret): Buffer {
     });
   }
   try {
-    return readFileSync(secret.file);
+    return readNamedFile(secret.file);
   } catch (error) {
     throw new UsageError(`--secret id=${id}: ${(error as Error).message}`, { cause: error });
   }

@@ -1,11 +1,12 @@
 /** Where podman and buildah keep their images: containers-storage.conf(5). */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TomlTable, TomlValue } from 'smol-toml';
 import { parse, TomlDate } from 'smol-toml';
 import { getMessage, ImageError } from '../oci/image-error.js';
 import { UnsupportedError } from '../util/errors.js';
 import { homeOr } from '../util/home-directory.js';
+import { readSettings } from '../util/regular-file.js';
 
 /** Drivers whose layers are directories that overlayfs can take as they are. */
 const DRIVERS = ['overlay', 'vfs'] as const;
@@ -65,7 +66,7 @@ function readConf(env: NodeJS.ProcessEnv, rootless: boolean): StorageConf {
   const file = files.find((path) => existsSync(path));
   if (file === undefined) return { additional: [] };
   try {
-    return parseStorageConf(readFileSync(file, 'utf8'), rootless);
+    return parseStorageConf(readSettings(file).toString(), rootless);
   } catch (cause) {
     // The message of TomlError has the line, the column and an excerpt.
     throw new ImageError(`${file} can't be read: ${getMessage(cause)}`, {

@@ -1,8 +1,8 @@
 /** Signatures of entry lists: ed25519 (RFC 8032) over their bytes. */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { ImageError } from '../oci/image-error.js';
 import { UsageError } from '../util/errors.js';
+import { readNamedFile } from '../util/regular-file.js';
 
 const HOW =
   'make a pair with: openssl genpkey -algorithm ed25519 -out KEY, openssl pkey -in KEY -pubout -out PUBLIC';
@@ -10,7 +10,7 @@ const HOW =
 function readKey(file: string, option: string, parse: (pem: Buffer) => KeyObject): KeyObject {
   let key: KeyObject;
   try {
-    key = parse(readFileSync(file));
+    key = parse(readNamedFile(file));
   } catch (cause) {
     throw new UsageError(`${option}=${file}: ${(cause as Error).message}`, { hint: HOW, cause });
   }

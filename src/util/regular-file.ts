@@ -1,16 +1,67 @@
-/** Files at places that a stranger may have prepared. */
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-
 /**
- * Reads a file. A pipe in its place would be waited for, where no signal ends that, and a device may have no end.
- * @throws the file system's errors, Error for what is no file
+ * Files that are read whole. Whoever named one may have meant another: a device without an end would take all
+ * memory, and a pipe is waited for where no signal ends that.
  */
-export function readRegularFile(path: string): Buffer {
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+
+/** Longer than any file of settings, keys or variables. */
+export const MOST_BYTES = 16 << 20;
+
+const { O_NONBLOCK, O_RDONLY } = constants;
+const PIECE = 1 << 16;
+
+function withFile<T>(path: string, flags: number, action: (descriptor: number) => T): T {
+  const descriptor = openSync(path, flags);
   try {
-    if (!fstatSync(descriptor).isFile()) throw new Error(`${path} is no file`);
-    return readFileSync(descriptor);
+    return action(descriptor);
   } finally {
     closeSync(descriptor);
   }
+}
+
+function readUpTo(descriptor: number, mostBytes: number): Buffer {
+  const stats = fstatSync(descriptor);
+  const pieces: Buffer[] = [];
+  let bytes = stats.isFile() ? stats.size : 0;
+  if (bytes <= mostBytes) bytes = 0;
+  while (bytes <= mostBytes) {
+    const piece = Buffer.allocUnsafe(PIECE);
+    const count = readSync(descriptor, piece);
+    if (count === 0) return Buffer.concat(pieces);
+    pieces.push(piece.subarray(0, count));
+    bytes += count;
+  }
+  throw new Error(`it is larger than ${mostBytes} bytes`);
+}
+
+/**
+ * Reads a file at a place that a stranger may have prepared.
+ * @throws the file system's errors, Error for what is no file
+ */
+export function readRegularFile(path: string): Buffer {
+  return withFile(path, O_RDONLY | O_NONBLOCK, (descriptor) => {
+    if (!fstatSync(descriptor).isFile()) throw new Error(`${path} is no file`);
+    return readFileSync(descriptor);
+  });
+}
+
+/**
+ * Reads a file of a command line, which may be a pipe, such as `<(...)`.
+ * @param path 0: standard input
+ * @throws the file system's errors, Error for what is too large
+ */
+export function readNamedFile(path: string | 0, mostBytes = MOST_BYTES): Buffer {
+  const read = (descriptor: number) => readUpTo(descriptor, mostBytes);
+  return path === 0 ? read(path) : withFile(path, O_RDONLY, read);
+}
+
+/**
+ * Reads a file at a place that settings are looked for, again and again: it can't be a pipe. /dev/null is none.
+ * @throws the file system's errors, Error for a pipe and for what is too large
+ */
+export function readSettings(path: string, mostBytes = MOST_BYTES): Buffer {
+  return withFile(path, O_RDONLY | O_NONBLOCK, (descriptor) => {
+    if (fstatSync(descriptor).isFIFO()) throw new Error('it is a pipe, and no file');
+    return readUpTo(descriptor, mostBytes);
+  });
 }

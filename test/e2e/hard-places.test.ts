@@ -256,3 +256,28 @@ test('links that somebody removed are there again when they are printed', async 
   removeLinks();
   await made.build(root);
 });
+
+describe('settings that have no end', () => {
+  const places = [
+    ['WIAC_CONFIG', ['cache', 'ls'], 2],
+    ['REGISTRY_AUTH_FILE', ['logout', 'localhost:1'], 11],
+    ['WIAC_REGISTRY_CA', ['pull', 'localhost:1/image'], 11],
+    ['CONTAINERS_STORAGE_CONF', ['pull', 'containers-storage:image'], 11],
+  ] as const;
+
+  test.each(places)('%s', async (name, command, code) => {
+    const pipe = join(tempDir(), 'pipe');
+    await execa('mkfifo', [pipe]);
+    const { wiac } = machine();
+    const read = async (path: string) => {
+      const { exitCode, stderr } = await wiac([...command], { env: { [name]: path } });
+      return { exitCode, stderr };
+    };
+    const said = (problem: string) => ({
+      exitCode: code,
+      stderr: expect.stringContaining(problem),
+    });
+    expect(await read(pipe)).toEqual(said('it is a pipe, and no file'));
+    expect(await read('/dev/zero')).toEqual(said('it is larger than'));
+  });
+});

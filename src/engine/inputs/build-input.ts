@@ -6,7 +6,6 @@ import {
   existsSync,
   mkdirSync,
   openSync,
-  readFileSync,
   readSync,
   statSync,
 } from 'node:fs';
@@ -36,6 +35,7 @@ import type { Fetched, FetchedSource } from '../../sources/fetch-context.js';
 import { fromBytes, shownText } from '../../util/byte-string.js';
 import { ContextError, UsageError } from '../../util/errors.js';
 import { withoutCredentials } from '../../util/redact.js';
+import { readSettings } from '../../util/regular-file.js';
 import { statNamed } from '../../util/stat-named.js';
 import type { Meter } from '../transfers.js';
 import type { LockPlace } from './lock-place.js';
@@ -226,7 +226,8 @@ async function readLocal(path: string, isNamed: boolean, signal: AbortSignal): P
   const place: DockerfilePlace = { kind: 'local', path };
   try {
     const stats = statSync(path);
-    if (stats.isFile()) return { place, text: fromBytes(readFileSync(path)), title: path };
+    if (stats.isFile())
+      return { place, text: fromBytes(readSettings(path, MAX_TEXT)), title: path };
     if (!isNamed || stats.isDirectory()) throw new Error('it is no file');
     return { place, text: await readPipe(path, signal), title: path };
   } catch (error) {

@@ -1,8 +1,9 @@
 /** RUN --mount=type=ssh: an agent for the keys of --ssh, and its socket for a step's user. */
-import { chmodSync, chownSync, closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { UsageError } from '../../util/errors.js';
+import { readNamedFile } from '../../util/regular-file.js';
 import type { AgentSource } from '../agent-source.js';
 
 /** Who may use the socket in the container. */
@@ -20,7 +21,7 @@ export interface ShownAgent {
 
 function readKey(file: string): Buffer {
   try {
-    return readFileSync(file);
+    return readNamedFile(file);
   } catch (error) {
     throw new UsageError(`--ssh: ${(error as Error).message}`, { cause: error });
   }

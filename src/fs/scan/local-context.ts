@@ -1,10 +1,11 @@
 /** The build context: a directory of this machine, seen through .dockerignore. */
 import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
-import { fstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { fstatSync, realpathSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fromBytes } from '../../util/byte-string.js';
 import { ContextError } from '../../util/errors.js';
+import { readSettings } from '../../util/regular-file.js';
 import { isAbsent } from '../../util/stat-named.js';
 import type { Directory } from '../directory.js';
 import { closeDirectory, listNames, lstatEntry, openRoot } from '../directory.js';
@@ -25,7 +26,7 @@ function readIgnoreFile(path: string): string | undefined {
     if (!stats) return undefined;
     // A fifo would be waited for. /dev/null is the usual way to say: leave nothing out.
     if (path === '/dev/null') return '';
-    if (stats.isFile()) return fromBytes(readFileSync(path));
+    if (stats.isFile()) return fromBytes(readSettings(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
     reason = (error as Error).message;

@@ -1,5 +1,5 @@
 /** Which registries are reached how: insecure ones, mirrors, an own certificate authority. */
-import { readFileSync } from 'node:fs';
+import { readSettings } from '../../util/regular-file.js';
 import { getMessage, ImageError } from '../image-error.js';
 
 /** Settings for all registries of one wiac process. */
@@ -41,7 +41,7 @@ function readMirrors(text: string | undefined): Map<string, string[]> {
 function readCa(file: string | undefined): string | undefined {
   if (file === undefined || file === '') return undefined;
   try {
-    return readFileSync(file, 'utf8');
+    return readSettings(file).toString();
   } catch (cause) {
     throw new ImageError(`WIAC_REGISTRY_CA: cannot read ${file}: ${getMessage(cause)}`, { cause });
   }

@@ -1,7 +1,8 @@
 /** Certificates for one registry, where docker and podman have them: containers-certs.d(5). */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { homeOr } from '../../util/home-directory.js';
+import { readSettings } from '../../util/regular-file.js';
 import { getMessage, ImageError } from '../image-error.js';
 import type { RegistryConfig } from './auth-config.js';
 
@@ -17,7 +18,7 @@ const NONE: Certificates = { ca: undefined, client: undefined };
 
 /** @throws the file system's errors, also when a certificate has no key */
 export function readCertificates(directory: string): Certificates {
-  const read = (name: string) => readFileSync(join(directory, name), 'utf8');
+  const read = (name: string) => readSettings(join(directory, name)).toString();
   const names = readdirSync(directory).sort();
   const authorities = names.filter((name) => name.endsWith('.crt')).map(read);
   const own = names.filter((name) => name.endsWith('.cert'));

@@ -2,9 +2,9 @@
  * Finds credentials where Docker, podman and their helpers keep them. Formats: Docker's
  * config.json, containers-auth.json(5), and the docker-credential-helpers protocol.
  */
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { homeOr } from '../../util/home-directory.js';
+import { readSettings } from '../../util/regular-file.js';
 import { getMessage, ImageError } from '../image-error.js';
 import { callHelper, knowsNothing } from './credential-helper.js';
 
@@ -63,7 +63,7 @@ export function authFiles(env: NodeJS.ProcessEnv, uid: number): string[] {
 export async function readAuthFile(file: string, chosen: boolean): Promise<AuthFile | undefined> {
   let text: string;
   try {
-    text = await readFile(resolve(file), 'utf8');
+    text = readSettings(resolve(file)).toString();
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR' || (code === 'EACCES' && !chosen)) return undefined;

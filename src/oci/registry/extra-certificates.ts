@@ -3,8 +3,8 @@
  * 46 ms of each command, also of those that speak to no registry (22 and 24 read them when they need them). So src/start/launch.sh keeps the
  * variable from Node, and they are read where they are needed.
  */
-import { readFileSync } from 'node:fs';
 import * as tls from 'node:tls';
+import { readSettings } from '../../util/regular-file.js';
 
 /** Since Node 22.15: with those of the system, if Node's options ask for them. */
 function ownAuthorities(): readonly string[] {
@@ -16,7 +16,7 @@ function ownAuthorities(): readonly string[] {
 function readUnread(file: string | undefined): string[] {
   if (!file) return [];
   try {
-    return [readFileSync(file, 'utf8')];
+    return [readSettings(file).toString()];
   } catch (error) {
     process.emitWarning(`NODE_EXTRA_CA_CERTS is ignored: ${(error as Error).message}`);
     return [];
