@@ -69,6 +69,7 @@ describe('URLs', () => {
     const made = createServer((request, response) => {
       const etag = `"${content.text}"`;
       if (request.url === '/missing') response.writeHead(404).end();
+      else if (request.url === '/part') response.writeHead(206).end(content.text);
       else if (request.url === '/cut')
         response.writeHead(200, { 'content-length': 1 << 20 }).write('x', () => request.destroy());
       else if (request.url === '/slow') {
@@ -238,15 +239,18 @@ describe('URLs', () => {
     });
   });
 
-  test('a file that is not there', async () => {
+  test.each([
+    ['a file that is not there', 'missing', '404'],
+    ['a part of a file that nobody asked for a part of', 'part', '206'],
+  ])('%s', async (_, name, status) => {
     const { url } = await serve();
     const { exitCode, stderr } = await machine().wiac([
       'build',
-      context({ Dockerfile: `FROM scratch\nADD ${url}/missing /f\n` }),
+      context({ Dockerfile: `FROM scratch\nADD ${url}/${name} /f\n` }),
     ]);
     expect(exitCode).toBe(4);
     expect(stderr).toContain('Dockerfile:2:1: ');
-    expect(stderr).toContain('404');
+    expect(stderr).toContain(`the server answered ${status}`);
   });
 });
 
