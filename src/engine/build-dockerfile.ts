@@ -15,6 +15,7 @@ import type { Store } from '../store/store.js';
 import { sha256 } from '../util/canonical-json.js';
 import { UsageError } from '../util/errors.js';
 import type { EventSink } from './events.js';
+import { heard } from './heard.js';
 import type { BuildInput } from './inputs/build-input.js';
 import { remoteContext } from './inputs/build-input.js';
 import type { LintEvent } from './lint-build.js';
@@ -84,7 +85,7 @@ export interface DockerfileBuild extends Omit<DockerfileRequest, 'platform'> {
   readonly timestamp?: number | undefined;
   /** Files that are younger than SOURCE_DATE_EPOCH get its time. */
   readonly rewriteTimestamp?: boolean | undefined;
-  /** Receives what happens. */
+  /** Receives what happens. What it throws ends the build. */
   readonly onEvent?: EventSink | undefined;
   /** Say in `started` events why the cache had nothing; true by default where there is onEvent. */
   readonly explain?: boolean | undefined;
@@ -263,14 +264,7 @@ async function buildPlatform(
   }
 }
 
-/**
- * Builds a Dockerfile. Nothing is left running or mounted afterwards.
- * @throws WiacError of a kind (util/errors.ts), or the signal's reason
- */
-export async function buildDockerfile(
-  store: Store,
-  request: DockerfileBuild,
-): Promise<DockerfileResult> {
+async function buildAll(store: Store, request: DockerfileBuild): Promise<DockerfileResult> {
   const started = new Date();
   if (store.paths.self.foundDead) sweepControlGroups();
   const caches = await openCaches(request);
@@ -301,4 +295,15 @@ export async function buildDockerfile(
   } finally {
     await caches.close();
   }
+}
+
+/**
+ * Builds a Dockerfile. Nothing is left running or mounted afterwards.
+ * @throws WiacError of a kind (util/errors.ts), the signal's reason, or what `onEvent` threw
+ */
+export async function buildDockerfile(
+  store: Store,
+  request: DockerfileBuild,
+): Promise<DockerfileResult> {
+  return heard(request, (hearing) => buildAll(store, { ...request, ...hearing }));
 }

@@ -152,6 +152,32 @@ console.log(JSON.stringify({ message: failure.message, same: String(before) === 
   expect(events.at(-1)).toMatchObject({ type: 'stopped' });
 });
 
+test('what a listener throws ends the build, wherever it was called from', async () => {
+  writeFileSync(
+    join(program, 'throw.mjs'),
+    `import { build, closeStore, openStore } from 'wiac';
+const store = await openStore(process.env.WIAC_ROOT);
+const failures = [];
+for (const type of ['planned', 'started', 'output', 'finished', 'built']) {
+  const heard = [];
+  const onEvent = (event) => {
+    heard.push(event.type);
+    if (event.type === type) throw new Error(type);
+  };
+  const request = { context: process.argv[2], noCache: true, onEvent };
+  const failure = await build(store, request).catch((error) => error);
+  failures.push([failure.message, heard.at(-1)]);
+}
+await closeStore(store);
+console.log(JSON.stringify(failures));
+`,
+  );
+  const root = context({ Dockerfile: dockerfile('RUN echo begun') });
+  const { stdout } = await runProgram('throw.mjs', root);
+  const types = ['planned', 'started', 'output', 'finished', 'built'];
+  expect(JSON.parse(stdout)).toEqual(types.map((type) => [type, type]));
+});
+
 test('docs/library.md names every function', () => {
   const page = readFileSync('docs/library.md', 'utf8');
   const index = readFileSync('src/engine/index.ts', 'utf8');

@@ -7,6 +7,7 @@ import { settle } from '../../store/recovery/durability.js';
 import type { Store } from '../../store/store.js';
 import type { DockerfileResult } from '../build-dockerfile.js';
 import type { EventSink } from '../events.js';
+import { heard } from '../heard.js';
 import { transferGauge, transferMeter, unmetered } from '../transfers.js';
 import type { AttestPlan } from './attestations.js';
 import { attestedItem } from './attestations.js';
@@ -29,7 +30,7 @@ export interface ResultExport {
   /** What an archive without a destination is written to. */
   readonly stdout?: Writable | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Receives `transfer` events. */
+  /** Receives `transfer` events. What it throws ends the export. */
   readonly onEvent?: EventSink | undefined;
 }
 
@@ -55,7 +56,7 @@ function getRequest(store: Store, result: DockerfileResult, wanted: ResultExport
  * Writes the outputs, one after the other.
  * @returns what the last one wrote that is an image
  * @throws ImageError, NoSpaceError, UsageError; LayersGoneError when another process removed a
- *   layer since the build ended; the signal's reason
+ *   layer since the build ended; the signal's reason; what `onEvent` threw
  */
 export async function exportResult(
   store: Store,
@@ -63,11 +64,14 @@ export async function exportResult(
   wanted: ResultExport,
 ): Promise<Exported | undefined> {
   requireElsewhere(store.paths.root, wanted.outputs);
-  const request = getRequest(store, result, wanted);
-  let exported: Exported | undefined;
-  for (const output of wanted.outputs) exported = (await writeOutput(request, output)) ?? exported;
-  await settle(store);
-  return exported;
+  return heard(wanted, async (hearing) => {
+    const request = getRequest(store, result, { ...wanted, ...hearing });
+    let exported: Exported | undefined;
+    for (const output of wanted.outputs)
+      exported = (await writeOutput(request, output)) ?? exported;
+    await settle(store);
+    return exported;
+  });
 }
 
 /** What a result would be as an image, when no image was asked for; see describeImage. */
