@@ -25,7 +25,7 @@ export interface ConfigLayer {
 }
 
 /** How many layers, from the top, no base image has: its history says when they were made. */
-function ownLayers({ history }: ConfigContent): number {
+export function countOwnLayers({ history }: Pick<ConfigContent, 'history'>): number {
   return history.filter(({ created, empty_layer }) => created === undefined && !empty_layer).length;
 }
 
@@ -42,7 +42,7 @@ function createdAt(
   const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
   if (epoch !== undefined) return iso(epoch);
   // Without a history it is unknown which layers those are.
-  const count = image.history.length === 0 ? layers.length : ownLayers(image);
+  const count = image.history.length === 0 ? layers.length : countOwnLayers(image);
   const own = layers.slice(Math.max(0, layers.length - count));
   const files = own.map(({ newest }) => newest ?? 0);
   const base = image.history.map(({ created = '' }) => Date.parse(created) / 1000 || 0);

@@ -26,7 +26,10 @@ function squashedHistory(
     !entry.empty_layer && (all || entry.step !== bottom);
   const last = history.findLast(isMerged);
   return history.map((entry) => {
-    if (entry === last) return { ...entry, step };
+    if (entry === last) {
+      const { created: _, ...merged } = entry;
+      return { ...merged, step };
+    }
     return isMerged(entry) ? { ...entry, empty_layer: true } : entry;
   });
 }

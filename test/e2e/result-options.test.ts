@@ -1,6 +1,6 @@
 /** Options of a build that change the image and no step: --env, --squash, --timestamp and so on. */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { buildahStorage } from '../support/registry.js';
@@ -276,6 +276,29 @@ describe('times', () => {
     await made.build(argument, epoch, '-t', 'epoch');
     const { stdout } = await made.wiac(['run', 'epoch', '/bin/cat', '/epoch']);
     expect(stdout).toBe('1700000000\n');
+  });
+
+  test('layers of a base image keep theirs, whatever the store has of them', async () => {
+    const [maker, user] = [machine(), machine()];
+    const { layout } = await built(maker, context({ Dockerfile: dockerfile('RUN echo > /b') }));
+    const root = context({ Dockerfile: `FROM oci-layout://${layout}\nRUN echo > /own\n` });
+    const timed = (made: Machine) => built(made, root, '--timestamp=1');
+    const { layers } = await timed(user);
+    const digests = (paths: readonly string[]) => paths.map((path) => basename(path));
+    expect(digests(layers).slice(0, -1)).toEqual(digests(readLayout(layout).layers));
+    expect([...(await members(layers.at(-1) ?? '')).values()]).toEqual(['1970-01-01 00:00:01']);
+    // Its own steps made them there.
+    expect((await timed(maker)).configDigest).toBe((await timed(user)).configDigest);
+    // As after a prune: a blob can be made again.
+    for (const digest of digests(layers)) rmSync(join(user.root, 'blobs/sha256', digest));
+    expect(digests((await timed(user)).layers)).toEqual(digests(layers));
+  });
+
+  test('one layer in the place of all is one of the build', async () => {
+    const { layout } = await built(machine(), context({ Dockerfile: dockerfile() }));
+    const root = context({ Dockerfile: `FROM oci-layout://${layout}\nENV A=1\n` });
+    const { layers } = await built(machine(), root, '--timestamp=1', '--squash-all');
+    expect(await getTimes(layers)).toEqual(new Set(['1970-01-01 00:00:01']));
   });
 
   test.each([

@@ -17,7 +17,8 @@ import { isIndex, parseConfig, parseManifest } from '../../oci/parse-manifest.js
 import { parsePlatform } from '../../oci/platform.js';
 import type { Descriptor, ImageSink } from '../../oci/resolved-image.js';
 import type { BlobForm } from '../../store/blobs/blobs.js';
-import { DEFAULT_FORM, withTimes } from '../../store/blobs/blobs.js';
+import { DEFAULT_FORM, withoutTimes, withTimes } from '../../store/blobs/blobs.js';
+import { ownLayers } from '../../store/images/own-layers.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { Elsewhere } from '../images/elsewhere.js';
@@ -148,9 +149,10 @@ async function writeImage(
   options: ExportOptions,
 ): Promise<WrittenImage> {
   const { form, mediaTypes, annotations, epoch, signal } = options;
+  const own = ownLayers(store, image);
   const layers = await exportLayers(
-    { store, sink, form, mediaTypes, scratch, elsewhere, signal },
-    image.layers,
+    { store, sink, mediaTypes, scratch, elsewhere, signal },
+    image.layers.map((id, at) => ({ id, form: own[at] ? form : withoutTimes(form) })),
   );
   const arrived = () => Promise.all(layers.map(({ sent }) => sent));
   const original = getOriginal(image, layers, options);
@@ -163,14 +165,14 @@ async function writeImage(
   // The registry may be busy with the layers for a while.
   const put = sink.putBlob(config.descriptor, () => Readable.from([config.bytes]));
   await Promise.all([put, arrived()]);
-  const own = getAnnotations(annotations, 'manifest', image.platform);
+  const said = getAnnotations(annotations, 'manifest', image.platform);
   const mediaType = TYPES[mediaTypes].manifest;
   const manifest = {
     schemaVersion: 2,
     mediaType,
     config: config.descriptor,
     layers: layers.map(({ descriptor }) => descriptor),
-    ...(own === undefined ? {} : { annotations: own }),
+    ...(said === undefined ? {} : { annotations: said }),
   };
   return { manifest: jsonBlob(manifest, mediaType), config: config.descriptor };
 }

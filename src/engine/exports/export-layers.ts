@@ -86,7 +86,7 @@ function makeAndSend(
   sink: ImageSink | undefined,
   options: MakeBlobOptions,
 ): Sending {
-  const path = join(scratch, `blob-${id}-${form.compression}`);
+  const path = join(scratch, `blob-${id}-${form.compression}-${form.latest ?? 'any'}`);
   const file = createGrowingFile(path);
   const make = async () => {
     try {
@@ -109,11 +109,16 @@ function makeAndSend(
   return { blob, sent };
 }
 
+/** A layer, and how it is packed. */
+export interface WantedLayer {
+  readonly id: LayerId;
+  readonly form: BlobForm;
+}
+
 /** What is asked of the layers of one export. */
 export interface LayerRequest {
   readonly store: Store;
   readonly sink: ImageSink;
-  readonly form: BlobForm;
   readonly mediaTypes: MediaTypes;
   readonly scratch: string;
   /** Those that are not here, and that the sink has. */
@@ -132,8 +137,8 @@ interface Prepared {
   readonly streamed: Promise<boolean>;
 }
 
-async function prepareBlob(job: LayerExport, id: LayerId): Promise<Prepared> {
-  const { store, sink, form, scratch, threads, signal } = job;
+async function prepareBlob(job: LayerExport, { id, form }: WantedLayer): Promise<Prepared> {
+  const { store, sink, scratch, threads, signal } = job;
   const known = findBlob(store, id, form);
   if (known) return { blob: known, streamed: Promise.resolve(false) };
   const { blob, sent } = makeAndSend(store, id, form, scratch, sink, { threads, signal });
@@ -165,7 +170,7 @@ function fileSender(sink: ImageSink): (descriptor: Descriptor, path: string) => 
  */
 export async function exportLayers(
   request: LayerRequest,
-  layers: readonly LayerId[],
+  layers: readonly WantedLayer[],
 ): Promise<ExportedLayer[]> {
   const threads = createGzipThreads();
   const job: LayerExport = { ...request, threads };
@@ -176,10 +181,10 @@ export async function exportLayers(
     digest: digest as Digest,
     size,
   });
-  const put = async (id: LayerId): Promise<ExportedLayer> => {
-    const there = request.elsewhere.get(id);
+  const put = async (layer: WantedLayer): Promise<ExportedLayer> => {
+    const there = request.elsewhere.get(layer.id);
     if (there) return { descriptor: describe(there), record: there, sent: Promise.resolve() };
-    const { blob, streamed } = await inSlot(() => prepareBlob(job, id));
+    const { blob, streamed } = await inSlot(() => prepareBlob(job, layer));
     const { record, path } = blob;
     const descriptor = describe(record);
     // What failed on the way is sent again from the file, with all that is known about failures.
@@ -189,11 +194,12 @@ export async function exportLayers(
     return { descriptor, record, sent };
   };
   // A step that makes the same again has the same layer: its blob is made once, in one file.
-  const once = new Map<LayerId, Promise<ExportedLayer>>();
-  const putOnce = (id: LayerId): Promise<ExportedLayer> => {
-    const layer = once.get(id) ?? put(id);
-    once.set(id, layer);
-    return layer;
+  const once = new Map<string, Promise<ExportedLayer>>();
+  const putOnce = (layer: WantedLayer): Promise<ExportedLayer> => {
+    const name = `${layer.id} ${layer.form.latest ?? ''}`;
+    const exported = once.get(name) ?? put(layer);
+    once.set(name, exported);
+    return exported;
   };
   try {
     return await Promise.all(layers.map(putOnce));

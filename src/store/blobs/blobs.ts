@@ -73,6 +73,11 @@ export function withTimes(form: BlobForm, times: ImageTimes | undefined): BlobFo
   return { ...form, latest: times.seconds, everyFile: times.everyFile };
 }
 
+/** The form of what the base image of an image brought: it stays what it is elsewhere. */
+export function withoutTimes({ compression, level, force }: BlobForm): BlobForm {
+  return { compression, level, force, latest: undefined };
+}
+
 /** A blob and where it lies; one that is not kept lies in the scratch directory. */
 export interface LayerBlob {
   readonly record: BlobRecord;

@@ -9,6 +9,7 @@ import { DEFAULT_FORM, knownBlob, withTimes } from '../blobs/blobs.js';
 import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
 import type { ArchiveRecord, ImageRecord, ImageTimes, LayerId } from '../records.js';
+import { ownLayers } from './own-layers.js';
 
 /** diffID and time of a layer for an image's config; undefined until a command has asked for them. */
 export function knownArchive(
@@ -25,7 +26,10 @@ export function knownArchive(
 /** The id of an image, `sha256:...`; undefined when diffIDs of its layers are not known yet. */
 export function knownImageId(store: Indexed, image: ImageRecord): string | undefined {
   if (image.original) return getDigest(image.original.config);
-  const archives = image.layers.flatMap((id) => knownArchive(store, id, image.times) ?? []);
+  const own = image.times && ownLayers(store, image);
+  const archives = image.layers.flatMap(
+    (id, at) => knownArchive(store, id, own?.[at] ? image.times : undefined) ?? [],
+  );
   if (archives.length < image.layers.length) return undefined;
   return getDigest(configBytes(image, archives, image.times?.seconds ?? image.epoch));
 }
