@@ -24,7 +24,7 @@ import { storePaths, storeRoot } from '../store/paths.js';
 import { requireOwnParts } from '../store/require-own-parts.js';
 import { requireOwnPlace } from '../store/require-own-place.js';
 import { FORMAT_VERSION } from '../store/store.js';
-import { withoutCredentials } from '../util/redact.js';
+import { withoutUser } from '../util/redact.js';
 import { selfCommand } from '../util/self-command.js';
 
 const WORKS: Trial = { works: true };
@@ -186,9 +186,7 @@ export async function machineFacts(env: NodeJS.ProcessEnv): Promise<MachineFacts
     ),
     ...(await factsOfStore(root, isRoot)),
     now: Date.now(),
-    proxies: Object.fromEntries(
-      proxies.map(([key, value]) => [key, withoutCredentials(value ?? '')]),
-    ),
+    proxies: Object.fromEntries(proxies.map(([key, value]) => [key, withoutUser(value ?? '')])),
     logins: await readLogins(env, uid),
     openFiles: readNumber('/proc/self/limits', /^Max open files +(\d+)/m),
     watches: readNumber('/proc/sys/fs/inotify/max_user_watches', /(\d+)/),

@@ -69,9 +69,10 @@ async function send(wanted: HttpRequest, known: DownloadRecord | undefined) {
   }
 }
 
-/** fetch says only that it failed; what failed is the cause. */
+/** fetch says only that it failed; what failed is the cause, which has no words for a 407 (Fetch standard, 4.6). */
 function getReason(error: unknown): string {
   const { cause, message } = error as Error & { readonly cause?: Error };
+  if (cause?.message === '') return 'a proxy wants a user and password (407)';
   return cause?.message ?? message;
 }
 

@@ -15,3 +15,8 @@ export function maskCredentials(text: string): string {
     (_, scheme: string, userInfo: string) => `${scheme}${'*'.repeat(userInfo.length)}@`,
   );
 }
+
+/** One value that ought to be a URL and may be none: all before its last `@` counts as user and password. */
+export function withoutUser(text: string): string {
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1');
+}

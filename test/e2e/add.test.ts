@@ -69,6 +69,7 @@ describe('URLs', () => {
     const made = createServer((request, response) => {
       const etag = `"${content.text}"`;
       if (request.url === '/missing') response.writeHead(404).end();
+      else if (request.url === '/proxy') response.writeHead(407).end();
       else if (request.url === '/part') response.writeHead(206).end(content.text);
       else if (request.url === '/cut')
         response.writeHead(200, { 'content-length': 1 << 20 }).write('x', () => request.destroy());
@@ -240,9 +241,10 @@ describe('URLs', () => {
   });
 
   test.each([
-    ['a file that is not there', 'missing', '404'],
-    ['a part of a file that nobody asked for a part of', 'part', '206'],
-  ])('%s', async (_, name, status) => {
+    ['a file that is not there', 'missing', 'the server answered 404'],
+    ['a part of a file that nobody asked for a part of', 'part', 'the server answered 206'],
+    ['a proxy without a login', 'proxy', 'a proxy wants a user and password (407)'],
+  ])('%s', async (_, name, said) => {
     const { url } = await serve();
     const { exitCode, stderr } = await machine().wiac([
       'build',
@@ -250,7 +252,7 @@ describe('URLs', () => {
     ]);
     expect(exitCode).toBe(4);
     expect(stderr).toContain('Dockerfile:2:1: ');
-    expect(stderr).toContain(`the server answered ${status}`);
+    expect(stderr).toContain(`can't be fetched: ${said}`);
   });
 });
 

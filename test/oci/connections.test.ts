@@ -8,6 +8,7 @@ import undici from 'undici';
 import { parseRegistryReference } from '../../src/oci/reference.js';
 import { deferEnd, openConnections } from '../../src/oci/registry/connections.js';
 import { send } from '../../src/oci/registry/http.js';
+import { connectionError } from '../../src/oci/registry/http-errors.js';
 import { registrySource } from '../../src/oci/registry/registry.js';
 import { isTransientError } from '../../src/oci/registry/retry.js';
 import { options } from './registry/helpers.js';
@@ -189,4 +190,24 @@ test('a reset is a failure that may pass, not the end of a body', async () => {
   socket.destroy(reset);
   expect(await failed).toMatchObject({ code: 'UND_ERR_SOCKET', cause: reset });
   expect(isTransientError(await failed)).toBe(true);
+});
+
+test('a proxy that wants a password is told of as one', async () => {
+  const port = await listen((socket) =>
+    socket.on('data', () =>
+      socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n'),
+    ),
+  );
+  const connections = openConnections({
+    proxy: () => `http://127.0.0.1:${port}`,
+    connect: {},
+    proxyTls: {},
+  });
+  opened.push(() => void connections.destroy());
+  const asked = send(connections, new URL('https://files.test/a'), { method: 'GET' });
+  const error = connectionError(await asked.catch((reason) => reason), 'files.test', 'pull a');
+  expect([error.message, error.hint]).toEqual([
+    'pull a: no connection to registry files.test: its proxy answered 407',
+    'give it a user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT',
+  ]);
 });

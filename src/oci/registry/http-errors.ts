@@ -1,6 +1,7 @@
 /** Turns answers and failures of a registry into messages that say what to do. */
 import { getMessage, ImageError } from '../image-error.js';
 import type { RegistryResponse } from './exchange.js';
+import { proxyStatus } from './proxy-status.js';
 import { readBody } from './read-body.js';
 import { errorCodes } from './retry.js';
 
@@ -113,13 +114,22 @@ function explain(codes: readonly string[], registry: string): { said?: string; h
   return { hint: 'check the network and that the registry runs' };
 }
 
+function explainProxy(status: number) {
+  const hint =
+    status === 407
+      ? 'give it a user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT'
+      : 'check HTTPS_PROXY, and NO_PROXY for what needs no proxy';
+  return { said: `its proxy answered ${status}`, hint };
+}
+
 /** The error for a connection that could not be made, or broke. */
 export function connectionError(error: unknown, registry: string, what: string): ImageError {
   const codes = errorCodes(error);
   // The content of a push comes from a file, which can be missing or unreadable, too.
   if (codes.some((code) => FILE.test(code)))
     return new ImageError(`${what}: ${getMessage(error)}`, { cause: error });
-  const { said, hint } = explain(codes, registry);
+  const refused = proxyStatus(error);
+  const { said, hint } = refused === undefined ? explain(codes, registry) : explainProxy(refused);
   const text = said ?? (getMessage(error) || codes.join(', '));
   return new ImageError(`${what}: no connection to registry ${registry}: ${text}`, {
     registry,

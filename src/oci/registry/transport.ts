@@ -1,12 +1,13 @@
 /** Connections: TLS settings and proxies, as undici dispatchers. */
 import type { Dispatcher } from 'undici';
 import { isHttpUrl } from '../../util/http-url.js';
-import { withoutCredentials } from '../../util/redact.js';
+import { withoutUser } from '../../util/redact.js';
 import { ImageError } from '../image-error.js';
 import { isLoopback, type RegistryConfig } from './auth-config.js';
 import type { Certificates } from './certificates.js';
 import { openConnections } from './connections.js';
 import { trustedAuthorities } from './extra-certificates.js';
+import { isExcluded } from './no-proxy.js';
 
 /** Milliseconds until a silent registry counts as gone. */
 const SILENCE_MS = 60_000;
@@ -22,30 +23,14 @@ function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
   return env[name.toLowerCase()] || env[name] || undefined;
 }
 
-function splitPort(pattern: string): { name: string; port: string | undefined } {
-  const found = /^(.*?)(?::(\d+))?$/.exec(pattern);
-  return { name: (found?.[1] ?? pattern).replace(/^\*?\./, ''), port: found?.[2] };
-}
-
-/** Whether NO_PROXY has the host: `*`, a domain (with all below it), or `host:port`. */
-function isExcluded(url: URL, noProxy: string): boolean {
-  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
-  return noProxy
-    .split(/[\s,]+/)
-    .filter((pattern) => pattern !== '')
-    .some((pattern) => {
-      if (pattern === '*') return true;
-      const { name, port: wantedPort } = splitPort(pattern.toLowerCase());
-      if (wantedPort !== undefined && wantedPort !== port) return false;
-      return url.hostname === name || url.hostname.endsWith(`.${name}`);
-    });
-}
-
-/** A `%` that begins no byte is for people a part of a password, and for a URL a mistake. */
-function hasReadableUser({ username, password }: URL): boolean {
+/**
+ * A `%` that begins no byte is for people a part of a password, and for a URL a mistake. So is an `@` behind the host:
+ * then the host is a part of the user.
+ */
+function isProxy({ username, password, host, href }: URL): boolean {
   try {
     decodeURIComponent(`${username}:${password}`);
-    return true;
+    return !href.slice(href.lastIndexOf(host)).includes('@');
   } catch {
     return false;
   }
@@ -63,9 +48,9 @@ export function proxyFor(url: URL, env: NodeJS.ProcessEnv): string | undefined {
   if (!proxy || isLoopback(url.hostname)) return undefined;
   if (isExcluded(url, variable(env, 'NO_PROXY') ?? '')) return undefined;
   const full = proxy.includes('://') ? proxy : `http://${proxy}`;
-  if (isHttpUrl(full) && hasReadableUser(new URL(full))) return full;
-  throw new ImageError(`${name}=${withoutCredentials(proxy)} is no URL of a proxy`, {
-    hint: 'write http://HOST:PORT, https://HOST:PORT or http://USER:PASSWORD@HOST:PORT; a % of a password is %25',
+  if (isHttpUrl(full) && isProxy(new URL(full))) return full;
+  throw new ImageError(`${name}=${withoutUser(proxy)} is no URL of a proxy`, {
+    hint: 'write http://HOST:PORT, https://HOST:PORT or http://USER:PASSWORD@HOST:PORT; in a password %25 is a %, %23 a #, %2F a /, %40 an @',
   });
 }
 
