@@ -35,7 +35,6 @@ export type { ResultExport } from './exports/export-result.js';
 export type { Output } from './exports/output-spec.js';
 export type { OutputRequest } from './exports/write-output.js';
 export type { BuildRows, ReadOptions } from './history/read-builds.js';
-export { listBuilds, loadBuild, readBuild } from './history/read-builds.js';
 export type * from './history/record.js';
 export type { BuildGain, BuildOrigin, BuildRecorder } from './history/record-build.js';
 export {
@@ -49,13 +48,16 @@ export {
   findEntry,
   imageProvenance,
   imageSbom,
+  listBuilds,
   listEntries,
+  loadBuild,
   lock,
   openStore,
   outdated,
   parseOutput,
   plan,
   prune,
+  readBuild,
   rebuild,
   recordBuild,
   repro,

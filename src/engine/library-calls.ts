@@ -11,6 +11,11 @@ import { imageProvenance as provenance, imageSbom as sbom } from './contents/car
 import { diffFiles as files, diffPackages as packages } from './contents/diff-images.js';
 import { exportResult as exportTo } from './exports/export-result.js';
 import { parseOutput as parse } from './exports/output-spec.js';
+import {
+  listBuilds as listKeptBuilds,
+  loadBuild as loadKeptBuild,
+  readBuild as readKeptBuild,
+} from './history/read-builds.js';
 import { recordBuild as record } from './history/record-build.js';
 import { checkLockFile, outdatedSources } from './locks/ask-lock.js';
 import { lockBuild } from './locks/lock-build.js';
@@ -32,6 +37,7 @@ import {
   having,
   listOf,
   mapOf,
+  number,
   oneOf,
   optional,
   requireKinds,
@@ -45,6 +51,46 @@ const store: Kind = (value, name) =>
   having({ paths: anObject, index: anObject })(value, name) &&
   `${name} has to be what openStore gives`;
 
+/** One that is misspelt, or no number, would be no limit. */
+const limits = having(
+  {
+    memory: optional(amount),
+    memorySwap: optional(number),
+    cpuQuota: optional(number),
+    cpuPeriod: optional(amount),
+    cpuShares: optional(amount),
+    cpusetCpus: optional(text),
+    cpusetMems: optional(text),
+    pids: optional(number),
+  },
+  'only',
+);
+const resources = having(
+  {
+    extraHosts: optional(texts),
+    shmSize: optional(amount),
+    ulimits: optional(listOf(having({ resource: amount, soft: number, hard: number }))),
+    noHosts: optional(flag),
+    resolver: optional(either(oneOf('none'), anObject)),
+    capabilities: optional(having({ add: listOf(amount), drop: listOf(amount) })),
+    volumes: optional(
+      listOf(having({ source: text, target: text, readOnly: flag, discard: flag })),
+    ),
+    users: optional(anObject),
+  },
+  'only',
+);
+const resultOptions = having(
+  {
+    env: optional(mapOf(text)),
+    unsetEnv: optional(texts),
+    unsetLabels: optional(texts),
+    squash: optional(oneOf('new', 'all')),
+    omitHistory: optional(flag),
+  },
+  'only',
+);
+
 /** Of DockerfileRequest, and of what is made from it. */
 const REQUEST: Members = {
   file: optional(text),
@@ -56,16 +102,16 @@ const REQUEST: Members = {
   buildArgs: optional(mapOf(anyText)),
   labels: optional(mapOf(anyText)),
   network: optional(oneOf('default', 'none', 'host')),
-  resources: optional(anObject),
+  resources: optional(resources),
   allowed: optional(listOf(oneOf('security.insecure', 'network.host'))),
-  result: optional(anObject),
+  result: optional(resultOptions),
   pull: optional(oneOf('always', 'missing', 'newer', 'never')),
   lock: optional(oneOf('use', 'locked', 'ignore')),
-  lockFile: optional(anObject),
+  lockFile: optional(having({ file: text, text: anyText, lock: anObject })),
   hermetic: optional(flag),
-  requireSigned: optional(listOf(anObject)),
+  requireSigned: optional(listOf(having({ prefix: text, keys: listOf(anObject) }))),
   registry: optional(anObject),
-  environment: optional(anObject),
+  environment: optional(mapOf(optional(text))),
   input: optional(call),
   signal: optional(signal),
 };
@@ -88,8 +134,8 @@ const BUILD: Members = {
   isolation: optional(oneOf('namespaces', 'chroot')),
   runtime: optional(text),
   privateNetwork: optional(flag),
-  limits: optional(anObject),
-  executor: optional(anObject),
+  limits: optional(limits),
+  executor: optional(call),
   timestamp: optional(amount),
   rewriteTimestamp: optional(flag),
   onEvent: optional(call),
@@ -228,7 +274,12 @@ export const rebuild: typeof rebuildImage = checkedLater(
 /** See watchBuild. */
 export const watch: typeof watchBuild = checkedLater(
   'watch',
-  { store, request: built, apart: texts, listener: anObject },
+  {
+    store,
+    request: having({ context: text, ...BUILD, signal }),
+    apart: texts,
+    listener: having({ begin: call, built: call, failed: call, outdated: call }),
+  },
   watchBuild,
 );
 /** See run of run-in-layers. */
@@ -247,7 +298,7 @@ export const run: typeof runProgram = checkedLater(
       readOnly: optional(flag),
       isolation: optional(oneOf('namespaces', 'chroot')),
       runtime: optional(text),
-      limits: optional(anObject),
+      limits: optional(limits),
       signal: optional(signal),
     }),
   },
@@ -278,6 +329,24 @@ export const recordBuild: typeof record = checked(
     }),
   },
   record,
+);
+/** See listBuilds of history/read-builds. */
+export const listBuilds: typeof listKeptBuilds = checked('listBuilds', { store }, listKeptBuilds);
+/** See readBuild of history/read-builds. */
+export const readBuild: typeof readKeptBuild = checked(
+  'readBuild',
+  {
+    store,
+    id: text,
+    options: optional(having({ follow: optional(flag), signal: optional(signal) })),
+  },
+  readKeptBuild,
+);
+/** See loadBuild of history/read-builds. */
+export const loadBuild: typeof loadKeptBuild = checkedLater(
+  'loadBuild',
+  { store, id: text },
+  loadKeptBuild,
 );
 /** See imageSbom. */
 export const imageSbom: typeof sbom = checkedLater(

@@ -11,6 +11,7 @@ export type Kind = (value: unknown, name: string) => string | undefined;
 export type Members = Readonly<Record<string, Kind>>;
 
 function shown(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`;
   if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? typeof value;
   return Array.isArray(value) ? 'a list' : 'an object';
 }
@@ -33,6 +34,10 @@ export const flag = kind('true or false', (value) => typeof value === 'boolean')
 export const amount = kind(
   'a number of at least 0',
   (value) => typeof value === 'number' && value >= 0,
+);
+export const number = kind(
+  'a number',
+  (value) => typeof value === 'number' && !Number.isNaN(value),
 );
 export const count = kind(
   'a whole number of at least 1',

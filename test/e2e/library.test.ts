@@ -178,6 +178,27 @@ console.log(JSON.stringify(failures));
   expect(JSON.parse(stdout)).toEqual(types.map((type) => [type, type]));
 });
 
+test("a program's own executor carries steps out", async () => {
+  writeFileSync(
+    join(program, 'executor.mjs'),
+    `import { build, closeStore, localExecutor, openStore } from 'wiac';
+const store = await openStore(process.env.WIAC_ROOT);
+const texts = [];
+const executor = (machine) => {
+  const local = localExecutor({ ...machine, isolation: 'namespaces', limits: {}, network: 'host' });
+  const execute = (step, ...given) => (texts.push(step.text), local.execute(step, ...given));
+  return { ...local, execute };
+};
+await build(store, { context: process.argv[2], noCache: true, executor });
+await closeStore(store);
+console.log(JSON.stringify(texts));
+`,
+  );
+  const root = context({ Dockerfile: dockerfile('RUN echo mine') });
+  const { stdout } = await runProgram('executor.mjs', root);
+  expect(JSON.parse(stdout).at(-1)).toBe('RUN echo mine');
+});
+
 test('docs/library.md names every function', () => {
   const page = readFileSync('docs/library.md', 'utf8');
   const index = readFileSync('src/engine/index.ts', 'utf8');
