@@ -6,7 +6,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { getDigestedStack, getStack } from '../../src/engine/build-session.js';
 import { createHash64 } from '../../src/fs/scan/hash64.js';
 import type { DefinitionKey } from '../../src/keys/digest.js';
-import { publishFetchedLayer, treeNodes } from '../../src/store/entries/entries.js';
+import { treeNodes } from '../../src/store/entries/entries.js';
+import { publishFetchedLayer } from '../../src/store/entries/fetched-layers.js';
 import { indexScanStore } from '../../src/store/entries/scan-store.js';
 import { findLayer } from '../../src/store/layers/find-layers.js';
 import { awaitDigests, layerDigests } from '../../src/store/layers/layer-digests.js';
@@ -128,7 +129,12 @@ test('what a record says of a published layer is in the index with it: the build
   const { scanStore, fill } = await begin();
   const id = fill(newLayerId());
   const measures = { files: 1, bytes: 5, disk: 4096, opaque: [], withoutXattrs: true };
-  publishFetchedLayer(store, `sha256:${'1'.repeat(64)}`, id, measures, () => {});
+  await publishFetchedLayer(store, {
+    diffId: `sha256:${'1'.repeat(64)}`,
+    id,
+    measures,
+    place: () => {},
+  });
   await layerDigests(store, scanStore, [id]);
   const tree = findLayer(store, id)?.tree;
   expect(tree && treeNodes(store)(tree)).toContain('"file"');

@@ -8,7 +8,7 @@ import type { DefinitionKey } from '../../keys/digest.js';
 import { findByDefinition, treeReader } from '../../store/entries/entries.js';
 import type { IndexScanStore } from '../../store/entries/scan-store.js';
 import { allLayers } from '../../store/layers/find-layers.js';
-import { layerTree } from '../../store/layers/layer-tree.js';
+import { layerTrees } from '../../store/layers/layer-tree.js';
 import type { LayerId, LayerRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import { UsageError } from '../../util/errors.js';
@@ -76,11 +76,16 @@ export async function* findFiles(
   { byName = false, signal }: FindOptions = {},
 ): AsyncGenerator<FoundFile> {
   const matches = getMatcher(wanted, byName);
-  for (const layer of [...allLayers(store)]) {
-    // Who serves others as well gets to it between two layers.
-    await breathe(undefined, { signal });
-    const tree = await layerTree(store, layer, scanStore);
-    for (const { path, entry } of walkTree(treeReader(scanStore.readTree), tree))
-      if (matches(path, entry)) yield describe(store, layer, path, entry);
+  const trees = layerTrees(store, scanStore);
+  try {
+    for (const layer of [...allLayers(store)]) {
+      // Who serves others as well gets to it between two layers.
+      await breathe(undefined, { signal });
+      const tree = await trees.treeOf(layer);
+      for (const { path, entry } of walkTree(treeReader(scanStore.readTree), tree))
+        if (matches(path, entry)) yield describe(store, layer, path, entry);
+    }
+  } finally {
+    trees.keep();
   }
 }

@@ -1,14 +1,18 @@
 /** `wiac cache export` and `import`: all entries of a store, without a build. */
 
+import type { DefinitionKey } from '../../keys/digest.js';
 import { contentKey } from '../../keys/inputs.js';
+import type { ResolvedLayer } from '../../oci/resolved-image.js';
 import type { ListedEntry } from '../../shared-cache/entry-list.js';
 import type { ReadCache } from '../../shared-cache/read-cache.js';
 import { allEntries } from '../../store/entries/cache-queries.js';
-import { findByDefinition, publishEntry } from '../../store/entries/entries.js';
+import { findByDefinition, publishEntries } from '../../store/entries/entries.js';
 import { hasLayer } from '../../store/layers/find-layers.js';
-import { isKnownLayer, layerOfDiffId } from '../../store/layers/remote-layers.js';
+import { isKnownLayer, layersOfDiffIds } from '../../store/layers/remote-layers.js';
 import type { LayerId, StepRecord } from '../../store/records.js';
+import type { Store } from '../../store/store.js';
 import type { Json } from '../../util/canonical-json.js';
+import { semaphore } from '../../util/semaphore.js';
 import { layerDigests } from '../build-session.js';
 import type { FetchSession } from '../images/fetch-layer.js';
 import { fetchLayer } from '../images/fetch-layer.js';
@@ -60,6 +64,63 @@ function makers(entries: readonly ListedEntry[]): ReadonlyMap<number, ListedEntr
   );
 }
 
+/** Layers that are unpacked at a time; what they wait for is mostly the disk, once for all of them. */
+const AT_ONCE = 16;
+
+/** Fetches layers. Those that have begun end before it throws: a draft must not stay behind. */
+async function fetchAll(
+  session: FetchSession,
+  missing: ReadonlyMap<LayerId, ResolvedLayer>,
+): Promise<void> {
+  const slot = semaphore(AT_ONCE);
+  let isFailed = false;
+  const fetches = [...missing].map(([id, layer]) =>
+    slot(async () => {
+      if (isFailed) return;
+      await fetchLayer(session, layer, id).catch((error: unknown) => {
+        isFailed = true;
+        throw error;
+      });
+    }),
+  );
+  const ended = await Promise.allSettled(fetches);
+  for (const result of ended) if (result.status === 'rejected') throw result.reason;
+}
+
+/** Entries that are written at once: a transaction waits for the disk, and keeps other processes waiting. */
+const BATCH = 256;
+
+/** The entries that the store lacks and can have, with the names that it has for layers. */
+function* newRecords(
+  store: Store,
+  { entries }: ReadCache['list'],
+  ids: readonly LayerId[],
+): Generator<StepRecord> {
+  const named = (at: readonly number[]) => at.flatMap((place) => ids[place] ?? []);
+  const seen = new Set<DefinitionKey>();
+  for (const entry of entries) {
+    const { parents, layer, key, operation, inputs, created, durationMs } = entry;
+    const id = layer === undefined ? undefined : ids[layer];
+    const isHere = id === undefined || hasLayer(store, id);
+    // Without its parents an entry is found by content only, which needs a build to look for it.
+    if (!parents || !isHere || seen.has(key) || findByDefinition(store, key)) continue;
+    seen.add(key);
+    yield {
+      key,
+      contentKey: entry.contentKey,
+      operation,
+      inputs,
+      base: named(parents.base),
+      readLayers: parents.reads.map(named),
+      reads: entry.reads,
+      layer: id,
+      created,
+      durationMs,
+      imported: true,
+    };
+  }
+}
+
 /**
  * Adds entries to the store, and unpacks their layers: where they come from may be gone tomorrow.
  * Entries that the store has stay as they are.
@@ -71,45 +132,23 @@ export async function importCache(
 ): Promise<Imported> {
   const { store } = session;
   const madeBy = makers(list.entries);
-  const ids = list.layers.map(({ diffId, layerDigest }, place): LayerId => {
-    const key = madeBy.get(place)?.key;
-    return layerOfDiffId(store, diffId, { digest: layerDigest, key });
+  const wanted = list.layers.map(({ diffId, layerDigest: digest }, place) => {
+    return { diffId, facts: { digest, key: madeBy.get(place)?.key } };
   });
+  const ids = layersOfDiffIds(store, wanted);
   const places = new Map(list.layers.map(({ diffId }, place) => [diffId as string, place]));
-  let fetched = 0;
+  // Two places of the list may have equal layers: they are one here.
+  const missing = new Map<LayerId, ResolvedLayer>();
   for (const layer of layers) {
     const place = places.get(layer.diffId);
     const id = place === undefined || !madeBy.has(place) ? undefined : ids[place];
-    if (id === undefined || hasLayer(store, id)) continue;
-    await fetchLayer(session, layer, id);
-    fetched += 1;
+    if (id !== undefined && !hasLayer(store, id)) missing.set(id, layer);
   }
-  const named = (at: readonly number[]) => at.flatMap((place) => ids[place] ?? []);
-  let added = 0;
-  for (const entry of list.entries) {
-    const { parents, layer, key, operation, inputs, created, durationMs } = entry;
-    const id = layer === undefined ? undefined : ids[layer];
-    const isHere = id === undefined || hasLayer(store, id);
-    // Without its parents an entry is found by content only, which needs a build to look for it.
-    if (!parents || !isHere || findByDefinition(store, key)) continue;
-    publishEntry(
-      store,
-      {
-        key,
-        contentKey: entry.contentKey,
-        operation,
-        inputs,
-        base: named(parents.base),
-        readLayers: parents.reads.map(named),
-        reads: entry.reads,
-        layer: id,
-        created,
-        durationMs,
-        imported: true,
-      },
-      undefined,
-    );
-    added += 1;
+  await fetchAll(session, missing);
+  const records = [...newRecords(store, list, ids)];
+  for (let at = 0; at < records.length; at += BATCH) {
+    const batch = records.slice(at, at + BATCH).map((step) => ({ step, layer: undefined }));
+    publishEntries(store, batch);
   }
-  return { entries: added, layers: fetched };
+  return { entries: records.length, layers: missing.size };
 }

@@ -8,7 +8,7 @@ import { layerCompression } from '../../oci/media-types.js';
 import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
 import { checkBytes } from '../../oci/tar/expansion-limit.js';
 import { placeBlob, teeToFile } from '../../store/blobs/blobs.js';
-import { publishFetchedLayer } from '../../store/entries/entries.js';
+import { publishFetchedLayer } from '../../store/entries/fetched-layers.js';
 import { hasLayer, layerByDiffId } from '../../store/layers/find-layers.js';
 import {
   abandonDraft,
@@ -82,9 +82,12 @@ async function fetchAndPublish(
     makeLayerLink(store.paths, draft.id);
     const { diffId, newest, ...measures } = unpacked;
     const blob = { digest, size, diffId, compression, newest };
-    publishFetchedLayer(store, diffId, draft.id, { ...measures, blob }, () =>
-      placeBlob(store, file, digest),
-    );
+    await publishFetchedLayer(store, {
+      diffId,
+      id: draft.id,
+      measures: { ...measures, blob },
+      place: () => placeBlob(store, file, digest),
+    });
     checkpoint('pull:published');
     discardDraft(draft);
     await settleStep(store);

@@ -14,7 +14,7 @@ import { isKnownLayer } from '../layers/remote-layers.js';
 import { declareUse, noteUsed } from '../pins/uses.js';
 import type { LayerId, LayerRecord, StepRecord } from '../records.js';
 import { getBlobs } from '../records.js';
-import { blobMark, layerMark, markUnsynced } from '../recovery/durability.js';
+import { layerMark, markUnsynced } from '../recovery/durability.js';
 import type { FreshFiles } from '../recovery/fresh-files.js';
 import { noteFresh } from '../recovery/fresh-files.js';
 import { noteRelated } from './related.js';
@@ -121,35 +121,6 @@ export function indexEntry(index: CacheIndex, step: StepRecord): void {
   index.usage.putSync(step.key, { lastUsed: step.created, hits: 0 });
 }
 
-/**
- * Makes a layer that was fetched visible: it is here from now on, in use by this process.
- * @param place puts its blob into its place; see placeBlob
- */
-export function publishFetchedLayer(
-  store: Indexed,
-  diffId: string,
-  id: LayerId,
-  measures: Pick<LayerRecord, 'files' | 'bytes' | 'disk' | 'opaque' | 'withoutXattrs' | 'blob'>,
-  place: () => void,
-): void {
-  const index = getTables(store);
-  write(index, () => {
-    place();
-    const { key, digest } = index.remoteLayers.get(id) ?? { key: undefined, digest: undefined };
-    const made = { key, created: Date.now(), digest, tree: undefined };
-    const layer = { id, ...measures, ...made };
-    index.files.layers.put(layer);
-    index.files.remoteLayers.remove(id);
-    index.layers.putSync(id, layer);
-    index.remoteLayers.removeSync(id);
-    index.diffIds.putSync(diffId, id);
-    markUnsynced(index, layerMark(id));
-    if (measures.blob) markUnsynced(index, blobMark(measures.blob.digest));
-    addCacheBytes(index, measures.disk + (measures.blob?.size ?? 0));
-    declareUse(index, { layers: [id] });
-  });
-}
-
 /** Is everything that an entry needs still there, or known to be somewhere else? */
 function isComplete(index: CacheIndex, { layer }: StepRecord): boolean {
   return layer === undefined || isKnownLayer({ index }, layer);
@@ -195,6 +166,22 @@ export function changeLayer(index: CacheIndex, id: LayerId, change: Partial<Laye
 }
 
 /**
+ * Changes records of published layers, all in one transaction; one that was removed meanwhile stays removed.
+ * @param unwritten what the changes refer to: it becomes visible with them
+ */
+export function updateLayers(
+  index: CacheIndex,
+  changes: ReadonlyMap<LayerId, Partial<LayerRecord>>,
+  unwritten?: Unwritten,
+): void {
+  write(index, () => {
+    unwritten?.put();
+    for (const [id, change] of changes) changeLayer(index, id, change);
+  });
+  unwritten?.written();
+}
+
+/**
  * Changes the record of a layer; one that was removed meanwhile stays removed.
  * @param unwritten what the change refers to: it becomes visible with it, or with the layer
  */
@@ -209,11 +196,7 @@ export function updateLayer(
     index.unpublished.set(id, { ...unpublished, ...change });
     return;
   }
-  write(index, () => {
-    unwritten?.put();
-    changeLayer(index, id, change);
-  });
-  unwritten?.written();
+  updateLayers(index, new Map([[id, change]]), unwritten);
 }
 
 /** Gives an entry its content key, which is computed when it is first needed. */

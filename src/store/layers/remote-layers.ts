@@ -22,33 +22,43 @@ export function getDiffId(store: Indexed, id: LayerId): string | undefined {
   return index.layers.get(id)?.blob?.diffId ?? index.remoteLayers.get(id)?.diffId;
 }
 
-/**
- * The layer with a diffID: one that is here, or one that is to be fetched when it is needed.
- * @param facts its record, if it is not known yet
- */
-export function layerOfDiffId(
-  store: Indexed,
-  diffId: string,
-  facts: Pick<RemoteLayerRecord, 'digest' | 'key'>,
-): LayerId {
+/** A layer by its diffID. */
+export interface WantedLayer {
+  readonly diffId: string;
+  /** Its record, if it is not known yet. */
+  readonly facts: Pick<RemoteLayerRecord, 'digest' | 'key'>;
+}
+
+/** The layers with these diffIDs: those that are here, or that are to be fetched when they are needed. */
+export function layersOfDiffIds(store: Indexed, wanted: readonly WantedLayer[]): LayerId[] {
   const index = getTables(store);
-  const find = () => {
+  const find = ({ diffId }: WantedLayer) => {
     const id = index.diffIds.get(diffId);
     return id !== undefined && isKnownLayer({ index }, id) ? id : undefined;
   };
-  const known = find();
-  if (known !== undefined) return known;
-  return write(index, () => {
-    // Another process may have been faster.
-    const there = find();
-    if (there !== undefined) return there;
+  const known = wanted.flatMap((layer) => find(layer) ?? []);
+  if (known.length === wanted.length) return known;
+  const add = ({ diffId, facts }: WantedLayer): LayerId => {
     const id = newLayerId();
     const record = { id, diffId, ...facts };
     index.files.remoteLayers.put(record);
     index.remoteLayers.putSync(id, record);
     index.diffIds.putSync(diffId, id);
     return id;
-  });
+  };
+  // Another process may have been faster.
+  return write(index, () => wanted.map((layer) => find(layer) ?? add(layer)));
+}
+
+/** The layer with a diffID. @param facts its record, if it is not known yet */
+export function layerOfDiffId(
+  store: Indexed,
+  diffId: string,
+  facts: WantedLayer['facts'],
+): LayerId {
+  const [id] = layersOfDiffIds(store, [{ diffId, facts }]);
+  if (id === undefined) throw new Error(`no layer of ${diffId}`);
+  return id;
 }
 
 function forget(index: CacheIndex, id: LayerId): void {
