@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { WiacError } from '../util/errors.js';
 import { digestParts, getDigest, startDigest, verified } from './blob-digest.js';
-import { getMessage, ImageError } from './image-error.js';
+import { cannotWrite, getMessage, ImageError } from './image-error.js';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
@@ -219,10 +219,7 @@ async function stageBlob(
     });
   } catch (cause) {
     if (cause instanceof WiacError) throw cause;
-    throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
-      reference: title,
-      cause,
-    });
+    throw cannotWrite(title, cause, title);
   }
   return { file, digest: digester.digest() };
 }

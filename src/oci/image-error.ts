@@ -2,6 +2,7 @@
 import { types } from 'node:util';
 import type { SourceLocation } from '../util/errors.js';
 import { WiacError } from '../util/errors.js';
+import { saysFull } from '../util/no-space.js';
 
 /** Where the trouble was; everything that is known is also in the message. */
 export interface ImageErrorContext {
@@ -55,4 +56,10 @@ export function sayingMore(
 /** The message of anything that was thrown. */
 export function getMessage(error: unknown): string {
   return types.isNativeError(error) ? error.message : String(error);
+}
+
+/** The error for a place that an image, or its files, can't be written to. */
+export function cannotWrite(title: string, cause: unknown, reference?: string): ImageError {
+  const hint = saysFull(cause) ? 'free some space there, or write it to another place' : undefined;
+  return new ImageError(`cannot write ${title}: ${getMessage(cause)}`, { reference, hint, cause });
 }

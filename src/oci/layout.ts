@@ -7,7 +7,7 @@ import { WiacError } from '../util/errors.js';
 import { makeDirectories } from '../util/make-directories.js';
 import type { ArtifactSource } from './artifact.js';
 import { getDigest, verified } from './blob-digest.js';
-import { getMessage, ImageError } from './image-error.js';
+import { cannotWrite, getMessage, ImageError } from './image-error.js';
 import { blobPath, type LayoutFiles, layoutFilesSource, readLayoutIndex } from './layout-files.js';
 import { removeGarbage } from './layout-garbage.js';
 import { EMPTY_INDEX, getPlatform, LAYOUT_MARKER, rootEntry, withEntry } from './layout-index.js';
@@ -109,10 +109,7 @@ async function writing<T>(title: string, action: () => Promise<T>): Promise<T> {
     return await action();
   } catch (cause) {
     if (cause instanceof WiacError) throw cause;
-    throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
-      reference: title,
-      cause,
-    });
+    throw cannotWrite(title, cause, title);
   }
 }
 

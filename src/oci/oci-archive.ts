@@ -9,7 +9,7 @@ import { type Pack, pack } from 'tar-stream';
 import { atExit } from '../util/at-exit.js';
 import type { ArtifactSource } from './artifact.js';
 import { getDigest, verified } from './blob-digest.js';
-import { getMessage, ImageError } from './image-error.js';
+import { cannotWrite, ImageError } from './image-error.js';
 import { blobPath, type LayoutFiles, layoutFilesSource } from './layout-files.js';
 import { EMPTY_INDEX, getPlatform, LAYOUT_MARKER, rootEntry } from './layout-index.js';
 import { MAX_JSON_BYTES } from './parse-manifest.js';
@@ -114,10 +114,7 @@ export async function writeArchive(
     await writeWhole(output, (file) => fillArchive(members, (archive) => pipeline(archive, file)));
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
-    throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
-      reference: title,
-      cause,
-    });
+    throw cannotWrite(title, cause, title);
   }
 }
 
@@ -138,10 +135,7 @@ export async function stagingDirectory(output: ArchiveOutput, title: string): Pr
     const done = atExit(() => rmSync(path, options));
     return { path, remove: () => rm(path, options).finally(done) };
   } catch (cause) {
-    throw new ImageError(`cannot write ${title}: ${getMessage(cause)}`, {
-      reference: title,
-      cause,
-    });
+    throw cannotWrite(title, cause, title);
   }
 }
 

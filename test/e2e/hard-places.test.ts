@@ -1,4 +1,5 @@
 /** Places where the system says no: each is told as what it is. */
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -279,5 +280,21 @@ describe('settings that have no end', () => {
     });
     expect(await read(pipe)).toEqual(said('it is a pipe, and no file'));
     expect(await read('/dev/zero')).toEqual(said('it is larger than'));
+  });
+});
+
+test.each(['local', 'tar', 'oci'])('a full disk below an output of type %s', async (type) => {
+  await withDisk([], '1M', async (path) => {
+    const root = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: '' });
+    writeFileSync(join(root, 'f'), randomBytes(2_000_000));
+    const output = `type=${type},dest=${path}/x`;
+    const { exitCode, stderr } = await machine().wiac(['build', '-q', '-o', output, root]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 11,
+      stderr: expect.stringMatching(
+        /^wiac: cannot write .*\/x: ENOSPC: no space left on device, write\nhint: free some space there, /,
+      ),
+    });
+    expect(readdirSync(path).filter((name) => name !== 'lost+found' && name !== 'x')).toEqual([]);
   });
 });

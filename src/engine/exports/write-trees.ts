@@ -1,12 +1,12 @@
 /** Merged trees of results, into directories and archives (type=local, type=tar). */
 import type { Writable } from 'node:stream';
 import type { PackedTree } from '../../fs/archive/pack.js';
-import { ImageError } from '../../oci/image-error.js';
+import { cannotWrite, ImageError } from '../../oci/image-error.js';
 import { layerStack } from '../../store/layers/layer-stack.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import { counting } from '../../util/byte-counter.js';
-import { UsageError } from '../../util/errors.js';
+import { NoSpaceError, UsageError } from '../../util/errors.js';
 import { inUserNamespace } from '../../util/user-namespace.js';
 import type { Gauge } from '../transfers.js';
 import { getCounter } from '../transfers.js';
@@ -51,7 +51,7 @@ function refuseSameFiles(): (name: string, isDirectory: boolean) => void {
   };
 }
 
-/** Writes one output. @throws ImageError, NoSpaceError */
+/** Writes one output. @throws ImageError */
 export async function writeTrees(
   request: TreesRequest,
   output: Output & { type: 'local' | 'tar' },
@@ -78,8 +78,11 @@ export async function writeTrees(
   const owner = { uid: 0, gid: 0, isSame: !rootless };
   for (const { layers, directory } of trees) {
     const target = directory === '' ? dest : `${dest}/${directory}`;
-    await counting(counter, undefined, (onBytes) =>
-      writeLocalTree(layers, target, { time: epoch, owner, onEntry, onBytes, rootless, signal }),
-    );
+    const write = (onBytes: (bytes: number) => void) =>
+      writeLocalTree(layers, target, { time: epoch, owner, onEntry, onBytes, rootless, signal });
+    await counting(counter, undefined, write).catch((error) => {
+      // Its words are of the store; here the place of the output is full.
+      throw error instanceof NoSpaceError ? cannotWrite(target, error.cause) : error;
+    });
   }
 }

@@ -1,7 +1,7 @@
 /** The merged trees of images as one tar archive. */
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { getMessage, ImageError } from '../../oci/image-error.js';
+import { cannotWrite } from '../../oci/image-error.js';
 import { writeWhole } from '../../oci/write-file.js';
 import { writeStream } from '../../oci/write-stream.js';
 import { WiacError } from '../../util/errors.js';
@@ -26,6 +26,6 @@ export async function writeTarTree(
     else await writeStream(archive, output, signal);
   } catch (cause) {
     if (cause instanceof WiacError) throw cause;
-    throw new ImageError(`cannot write the archive: ${getMessage(cause)}`, { cause });
+    throw cannotWrite(typeof output === 'string' ? output : 'the archive', cause);
   }
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { homeOr } from '../../util/home-directory.js';
-import { getMessage, ImageError } from '../image-error.js';
+import { cannotWrite, ImageError } from '../image-error.js';
 import { callHelper, knowsNothing } from './credential-helper.js';
 import type { AuthEntry, AuthFile } from './credentials.js';
 import { authFiles, bareHost, findCredentials, readAuthFile, serverKey } from './credentials.js';
@@ -64,7 +64,7 @@ async function writeAuthFile(path: string, file: AuthFile): Promise<void> {
   try {
     await writePrivate(path, `${JSON.stringify(file, null, '\t')}\n`);
   } catch (cause) {
-    throw new ImageError(`cannot write ${path}: ${getMessage(cause)}`, { cause });
+    throw cannotWrite(path, cause);
   }
 }
 
