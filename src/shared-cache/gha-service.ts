@@ -3,7 +3,7 @@
  * answered with URLs that are signed for one blob. Members are those of GitHub's cache.proto.
  */
 import { getMessage } from '../oci/image-error.js';
-import { readRegistryConfig } from '../oci/registry/auth-config.js';
+import { type Access, accessConfig } from '../oci/registry/auth-config.js';
 import { send } from '../oci/registry/http.js';
 import {
   DEFAULT_RETRY,
@@ -83,8 +83,12 @@ async function said(body: Answer['body']): Promise<{ code: string; words: string
  * Opens the service; nothing is sent before the first call.
  * @param deadline of a call, and of all that is sent for it
  */
-export function openGhaService(place: GhaPlace, deadline: () => AbortSignal): GhaService {
-  const transport = openTransport(readRegistryConfig(process.env), () => false);
+export function openGhaService(
+  place: GhaPlace,
+  deadline: () => AbortSignal,
+  access: Access,
+): GhaService {
+  const transport = openTransport(accessConfig(access), () => false);
 
   const attempt = async ({ url: text, method, headers, body }: Request): Promise<Answer> => {
     const url = new URL(text);

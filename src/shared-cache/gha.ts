@@ -3,6 +3,7 @@
  * after its last use or when the repository's caches grow too large. So each list of entries is a new
  * key, the newest counts, and a blob that a list names may be gone.
  */
+
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +12,7 @@ import { digestParts, getDigest, verified } from '../oci/blob-digest.js';
 import { ImageError } from '../oci/image-error.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
 import { MAX_JSON_BYTES } from '../oci/parse-manifest.js';
+import type { Access } from '../oci/registry/auth-config.js';
 import { type BlobReader, collect } from '../oci/resolve.js';
 import type { Descriptor, Digest, ImageSink, OpenBlob } from '../oci/resolved-image.js';
 import { getBlob, putBlob } from './gha-blobs.js';
@@ -54,9 +56,9 @@ interface Known {
   readonly blobs: Set<Digest>;
 }
 
-function ghaSource(place: GhaPlace, known: Known): ArtifactSource {
+function ghaSource(place: GhaPlace, known: Known, access: Access): ArtifactSource {
   const title = ghaTitle(place);
-  const service = openGhaService(place, () => AbortSignal.timeout(place.timeoutMs));
+  const service = openGhaService(place, () => AbortSignal.timeout(place.timeoutMs), access);
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
     const key = blobKey(descriptor.digest);
     const found = await getBlob(service, key, [key]);
@@ -144,10 +146,10 @@ interface TakenKey {
   readonly url: string;
 }
 
-function ghaSink(place: GhaPlace, known: Known): ImageSink {
+function ghaSink(place: GhaPlace, known: Known, access: Access): ImageSink {
   const title = ghaTitle(place);
   const deadline = AbortSignal.timeout(place.timeoutMs);
-  const service = openGhaService(place, () => deadline);
+  const service = openGhaService(place, () => deadline, access);
   const hasBlob = async (digest: Digest): Promise<boolean> => {
     if (!known.blobs.has(digest) && (await isThere(service, blobKey(digest))))
       known.blobs.add(digest);
@@ -201,11 +203,11 @@ function ghaSink(place: GhaPlace, known: Known): ImageSink {
 }
 
 /** A cache of GitHub Actions, to be read and written by one command. */
-export function ghaCache(place: GhaPlace): Place {
+export function ghaCache(place: GhaPlace, access: Access): Place {
   const known: Known = { read: undefined, written: 0, taken: new Map(), blobs: new Set() };
   return {
-    source: () => ghaSource(place, known),
-    sink: () => ghaSink(place, known),
+    source: () => ghaSource(place, known, access),
+    sink: () => ghaSink(place, known, access),
     losesBlobs: true,
   };
 }

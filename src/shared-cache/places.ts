@@ -87,11 +87,14 @@ export async function cachePlace(
     case 's3': {
       const { s3Sink, s3Source } = await import('./s3.js');
       const attempts = use === 'read' ? READ_ATTEMPTS : WRITE_ATTEMPTS;
-      return { source: () => s3Source(place, attempts), sink: () => s3Sink(place, attempts) };
+      return {
+        source: () => s3Source(place, attempts, access),
+        sink: () => s3Sink(place, attempts, access),
+      };
     }
     case 'gha': {
       const { ghaCache } = await import('./gha.js');
-      return ghaCache(place);
+      return ghaCache(place, access);
     }
   }
 }

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { AwsV4Signer } from 'aws4fetch';
 import { digestParts } from '../oci/blob-digest.js';
 import { ImageError } from '../oci/image-error.js';
-import { readRegistryConfig } from '../oci/registry/auth-config.js';
+import { type Access, accessConfig } from '../oci/registry/auth-config.js';
 import { send } from '../oci/registry/http.js';
 import { readBody } from '../oci/registry/read-body.js';
 import {
@@ -81,9 +81,9 @@ function hintFor(status: number): string {
 }
 
 /** Opens a bucket; nothing is sent before the first request. @param attempts of each request */
-export function openS3(place: S3Place, attempts: number): S3Client {
+export function openS3(place: S3Place, attempts: number, access: Access): S3Client {
   const { accessKeyId, secretAccessKey, sessionToken, region, bucket } = place;
-  const config = readRegistryConfig(process.env);
+  const config = accessConfig(access);
   const transport = openTransport(config, () => false);
   const base = baseUrl(place);
   const cache = new Map<string, ArrayBuffer>();

@@ -9,6 +9,7 @@ import { ImageError } from '../oci/image-error.js';
 import { blobPath } from '../oci/layout-files.js';
 import { OCI_MANIFEST } from '../oci/media-types.js';
 import { MAX_JSON_BYTES } from '../oci/parse-manifest.js';
+import type { Access } from '../oci/registry/auth-config.js';
 import { type BlobReader, collect } from '../oci/resolve.js';
 import type { Descriptor, ImageSink } from '../oci/resolved-image.js';
 import { openS3 } from './s3-client.js';
@@ -22,9 +23,10 @@ function getTitle({ bucket, prefix, name }: S3Place): string {
 export function s3Source(
   place: S3Place,
   attempts: number,
+  access: Access,
 ): ArtifactSource & Pick<BlobReader, 'openBlob'> {
   const title = getTitle(place);
-  const client = openS3(place, attempts);
+  const client = openS3(place, attempts, access);
   const openBlob = async (descriptor: Descriptor): Promise<Readable> => {
     const found = await client.get(blobPath(descriptor.digest));
     if (found === undefined)
@@ -62,8 +64,8 @@ export function s3Source(
 }
 
 /** A bucket to write a cache to. */
-export function s3Sink(place: S3Place, attempts: number): ImageSink {
-  const client = openS3(place, attempts);
+export function s3Sink(place: S3Place, attempts: number, access: Access): ImageSink {
+  const client = openS3(place, attempts, access);
   return {
     title: getTitle(place),
     hasBlob: (digest) => client.has(blobPath(digest)),

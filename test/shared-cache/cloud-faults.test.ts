@@ -52,6 +52,21 @@ test.each([
   expect(parse).not.toThrow('hunter2');
 });
 
+test.each([
+  ['a bucket', () => s3Text('proxy')],
+  ['GitHub Actions', () => ghaText('proxy')],
+])(
+  '%s is reached as the environment of the build says, not that of this process',
+  async (_, text) => {
+    await write(await open(text()), listOf('other'));
+    const { place } = parseCacheTo(text(), {});
+    const environment = { WIAC_REGISTRY_CA: '/no/such/file' };
+    await expect(texts(await cachePlace(place as never, { environment }))).rejects.toThrow(
+      '/no/such/file',
+    );
+  },
+);
+
 test('what a bucket sends half of is asked for again', async () => {
   const place = await open(s3Text('half'));
   await write(place, listOf('other'));

@@ -61,6 +61,17 @@ export function readRegistryConfig(env: NodeJS.ProcessEnv): RegistryConfig {
   };
 }
 
+/** How something is reached: a configuration, or the variables that it is read from; those of this process. */
+export interface Access {
+  readonly config?: RegistryConfig | undefined;
+  readonly environment?: NodeJS.ProcessEnv | undefined;
+}
+
+/** @throws ImageError */
+export function accessConfig({ config, environment = process.env }: Access): RegistryConfig {
+  return config ?? readRegistryConfig(environment);
+}
+
 /** Whether the host is this machine. */
 export function isLoopback(hostname: string): boolean {
   return /^(?:localhost|(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/.test(hostname);

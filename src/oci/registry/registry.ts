@@ -18,7 +18,7 @@ import type {
   Platform,
   ResolvedImage,
 } from '../resolved-image.js';
-import { readRegistryConfig } from './auth-config.js';
+import { accessConfig } from './auth-config.js';
 import {
   getManifest,
   hasBlob,
@@ -41,7 +41,7 @@ export type RegistryOptions = Partial<SessionOptions> & {
 function sessionOptions(options: RegistryOptions): SessionOptions {
   return {
     ...options,
-    config: options.config ?? readRegistryConfig(options.environment ?? process.env),
+    config: accessConfig(options),
   };
 }
 
