@@ -1,4 +1,4 @@
-/** What an OCI runtime says of its own failures, in its log (`--log-format=json`). Pure. */
+/** What an OCI runtime says of its own failures, in its log (`--log-format=json`), and what crun puts there. Pure. */
 
 /** Why there was no container. */
 export interface RuntimeFailure {
@@ -30,4 +30,34 @@ export function runtimeFailure(log: string): RuntimeFailure | undefined {
   });
   const message = errors.at(-1);
   return message === undefined ? undefined : { message, code: codeFor(message) };
+}
+
+/** So much of a terminal crun reads at a time; it ends each part with a line feed of its own. */
+const PART = 255;
+const LINE_FEED = 10;
+
+function isEntry(line: string): boolean {
+  try {
+    return typeof (JSON.parse(line) as { level?: unknown }).level === 'string';
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What a program wrote to its terminal when it ended before crun passed its output on: crun logs it then, as the
+ * last thing it does, in place of printing it.
+ */
+export function loggedOutput(log: Buffer): Buffer {
+  // One that was killed did not write to its end.
+  if (log.at(-1) !== LINE_FEED) return log.subarray(0, 0);
+  let start = 0;
+  for (let end = log.indexOf('\n'); end !== -1; end = log.indexOf('\n', start)) {
+    if (!isEntry(log.toString('utf8', start, end))) break;
+    start = end + 1;
+  }
+  const parts: Buffer[] = [];
+  for (let at = start; at < log.length; at += PART + 1)
+    parts.push(log.subarray(at, Math.min(at + PART, log.length - 1)));
+  return Buffer.concat(parts);
 }

@@ -1,5 +1,5 @@
 /** Starts a container's program through wiac-sys and reports how it ended. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { ASK } from '../../native/frames.js';
 import { runOnStreams } from '../../native/run-on-streams.js';
 import type { Reply, WiacSys } from '../../native/wiac-sys.js';
@@ -10,7 +10,7 @@ import type { ContainerPool } from './container-pool.js';
 import { encodeContainer } from './encode-container.js';
 import type { Operation } from './operations.js';
 import { encodeOperations } from './operations.js';
-import { runtimeFailure } from './runtime-log.js';
+import { loggedOutput, runtimeFailure } from './runtime-log.js';
 
 /** Gets the program's output in pieces as it comes. */
 export type OnOutput = (chunk: Buffer) => void;
@@ -110,13 +110,19 @@ export async function runOperations(sys: WiacSys, operations: readonly Operation
   getExit(await sys.request(ASK.run, encodeOperations(operations)));
 }
 
+function readLog({ runtime, runtimeLog }: Container): Buffer {
+  return runtime !== undefined && existsSync(runtimeLog) ? readFileSync(runtimeLog) : NOTHING;
+}
+
+const NOTHING = Buffer.alloc(0);
+
 /**
  * An OCI runtime that can't make the container ends with a code of its own.
  * @throws IsolationError when it was not the program that could not be started
  */
-function asProgramEnd(exit: CapturedExit, { runtime, runtimeLog }: Container): CapturedExit {
-  if (runtime === undefined || exit.code === 0 || !existsSync(runtimeLog)) return exit;
-  const failure = runtimeFailure(readFileSync(runtimeLog, 'utf8'));
+function asProgramEnd(exit: CapturedExit, { runtime }: Container, log: Buffer): CapturedExit {
+  if (exit.code === 0) return exit;
+  const failure = runtimeFailure(log.toString());
   if (!failure) return exit;
   const { code, message } = failure;
   if (code !== undefined) return { ...exit, code, startError: message };
@@ -136,7 +142,7 @@ export async function runCaptured(
   signal: AbortSignal,
 ): Promise<CapturedExit> {
   const reply = await pool.run(container, { onPart: onOutput, signal });
-  return asProgramEnd(getExit(reply, container), container);
+  return asProgramEnd(getExit(reply, container), container, readLog(container));
 }
 
 /**
@@ -150,5 +156,9 @@ export async function runAttached(
   output: 'stdout' | 'stderr' = 'stdout',
 ): Promise<Exit> {
   const reply = await runOnStreams(encodeContainer(container, 'relay'), signal, output);
-  return asProgramEnd(getExit(reply, container), container);
+  const log = readLog(container);
+  const exit = asProgramEnd(getExit(reply, container), container, log);
+  const late = loggedOutput(log);
+  if (late.length > 0) writeSync(output === 'stdout' ? 1 : 2, late);
+  return exit;
 }
