@@ -12,10 +12,9 @@ import { isKnownLayer, layersOfDiffIds } from '../../store/layers/remote-layers.
 import type { LayerId, StepRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { Json } from '../../util/canonical-json.js';
-import { semaphore } from '../../util/semaphore.js';
 import { layerDigests } from '../build-session.js';
 import type { FetchSession } from '../images/fetch-layer.js';
-import { fetchLayer } from '../images/fetch-layer.js';
+import { fetchLayers } from '../images/fetch-layer.js';
 import { MissingLayersError } from '../images/needed-layers.js';
 import type { ExportSession, OutgoingCache } from './export-cache.js';
 import { gatherCache } from './export-cache.js';
@@ -66,26 +65,6 @@ function makers(entries: readonly ListedEntry[]): ReadonlyMap<number, ListedEntr
 
 /** Layers that are unpacked at a time; what they wait for is mostly the disk, once for all of them. */
 const AT_ONCE = 16;
-
-/** Fetches layers. Those that have begun end before it throws: a draft must not stay behind. */
-async function fetchAll(
-  session: FetchSession,
-  missing: ReadonlyMap<LayerId, ResolvedLayer>,
-): Promise<void> {
-  const slot = semaphore(AT_ONCE);
-  let isFailed = false;
-  const fetches = [...missing].map(([id, layer]) =>
-    slot(async () => {
-      if (isFailed) return;
-      await fetchLayer(session, layer, id).catch((error: unknown) => {
-        isFailed = true;
-        throw error;
-      });
-    }),
-  );
-  const ended = await Promise.allSettled(fetches);
-  for (const result of ended) if (result.status === 'rejected') throw result.reason;
-}
 
 /** Entries that are written at once: a transaction waits for the disk, and keeps other processes waiting. */
 const BATCH = 256;
@@ -144,7 +123,8 @@ export async function importCache(
     const id = place === undefined || !madeBy.has(place) ? undefined : ids[place];
     if (id !== undefined && !hasLayer(store, id)) missing.set(id, layer);
   }
-  await fetchAll(session, missing);
+  const fetches = [...missing].map(([id, layer]) => ({ id, layer }));
+  await fetchLayers(session, fetches, AT_ONCE);
   const records = [...newRecords(store, list, ids)];
   for (let at = 0; at < records.length; at += BATCH) {
     const batch = records.slice(at, at + BATCH).map((step) => ({ step, layer: undefined }));
