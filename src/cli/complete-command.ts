@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile.js';
 import { planBuild } from '../engine/ask.js';
 import { listBuilds } from '../engine/history/read-builds.js';
-import { usualPath } from '../engine/inputs/build-input.js';
+import { usualPath } from '../engine/inputs/find-dockerfile.js';
 import { splitStages } from '../plan/stages.js';
 import { listEntries } from '../store/entries/cache-queries.js';
 import { allNames, familiarName } from '../store/images/store-images.js';

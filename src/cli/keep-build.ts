@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { DockerfileBuild } from '../engine/build-dockerfile.js';
 import type { BuildOrigin, BuildRecorder } from '../engine/history/record-build.js';
 import { NO_RECORDER, recordBuild } from '../engine/history/record-build.js';
-import { usualPath } from '../engine/inputs/build-input.js';
+import { usualPath } from '../engine/inputs/find-dockerfile.js';
 import type { Store } from '../store/store.js';
 import { readHistoryBounds } from './config-file.js';
 

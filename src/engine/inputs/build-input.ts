@@ -1,60 +1,33 @@
 /** What a build reads: its Dockerfile and its contexts, from wherever the command line says. */
-import {
-  closeSync,
-  constants,
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  statSync,
-} from 'node:fs';
-import { basename, isAbsolute, join, posix } from 'node:path';
+import { createReadStream, mkdirSync } from 'node:fs';
+import { basename, isAbsolute, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer as readAll } from 'node:stream/consumers';
-import { setTimeout } from 'node:timers/promises';
 import type { Dockerfile } from '../../dockerfile/ast.js';
 import { parseDockerfile } from '../../dockerfile/parse-dockerfile.js';
 import type { FileSource } from '../../fs/scan/file-source.js';
-import type { DockerfilePlace } from '../../fs/scan/local-context.js';
 import {
   contextIgnore,
   fetchedIgnore,
   namedIgnore,
   openContext,
   openFetched,
-  readFetchedText,
 } from '../../fs/scan/local-context.js';
 import type { IgnoreMatcher } from '../../fs/select/ignore.js';
-import type { ExpansionLimits } from '../../oci/tar/expansion-limit.js';
 import type { Remote, RemoteSource } from '../../plan/remote.js';
 import { withFirstImage } from '../../plan/stages.js';
 import type { ContextSource } from '../../sources/context-source.js';
-import { contextSource, remoteAddress } from '../../sources/context-source.js';
+import { contextSource } from '../../sources/context-source.js';
 import type { Fetched, FetchedSource } from '../../sources/fetch-context.js';
 import { fromBytes, shownText } from '../../util/byte-string.js';
 import { ContextError, UsageError } from '../../util/errors.js';
 import { withoutCredentials } from '../../util/redact.js';
-import { readSettings } from '../../util/regular-file.js';
 import { statNamed } from '../../util/stat-named.js';
-import type { Meter } from '../transfers.js';
+import type { Found } from './find-dockerfile.js';
+import { readInside, readLocal, readWeb, usualPath } from './find-dockerfile.js';
 import type { LockPlace } from './lock-place.js';
 import { getLockPlace } from './lock-place.js';
-
-/** Where contexts from elsewhere are put for as long as a command needs them. */
-export interface Workspace {
-  /** A directory in the store's tmp/, which is removed on every way out. */
-  readonly scratch: () => string;
-  readonly limits: ExpansionLimits;
-  /** Proxies, and what git may know. */
-  readonly environment: NodeJS.ProcessEnv;
-  /** Gives what `-` stands for; undefined: there is no such input. */
-  readonly input: (() => Readable) | undefined;
-  /** Ends what is on its way. */
-  readonly signal: AbortSignal;
-  /** Counts what comes. */
-  readonly meter: Meter;
-}
+import type { Workspace } from './workspace.js';
 
 /** Takes the place of a source of the network: the same one, as a lock file has it. */
 export type LockSource = (source: RemoteSource) => RemoteSource;
@@ -165,117 +138,6 @@ function contextFetcher(workspace: Workspace, takeInput: (what: string) => Reada
       hint: 'give the directory that holds the files to be copied, and the Dockerfile with -f FILE',
     });
   };
-}
-
-/** The text of a Dockerfile, and where it is. */
-interface Found {
-  readonly place: DockerfilePlace;
-  /** As fromBytes gives it. */
-  readonly text: string;
-  /** As messages have it. */
-  readonly title: string;
-}
-
-/** Longer than any Dockerfile, and what a device without an end may give. */
-const MAX_TEXT = 64 << 20;
-
-/** How often a pipe is looked at, and how long for somebody who writes to it at all. */
-const LOOK_MS = 10;
-const PATIENCE_MS = 10_000;
-
-/**
- * What a pipe or a device gives. It is looked at again and again: a thread that waits in open(2) or
- * read(2) would keep wiac from ending at a signal.
- */
-async function readPipe(path: string, signal: AbortSignal): Promise<string> {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const pieces: Buffer[] = [];
-    const piece = Buffer.allocUnsafe(1 << 16);
-    const until = performance.now() + PATIENCE_MS;
-    for (let bytes = 0; bytes <= MAX_TEXT; ) {
-      const count = readNow(fd, piece);
-      // A pipe that has no bytes yet looks like one that is closed.
-      if (count === 0 && (bytes > 0 || performance.now() > until))
-        return fromBytes(Buffer.concat(pieces));
-      if (count > 0) pieces.push(Buffer.from(piece.subarray(0, count)));
-      else await setTimeout(LOOK_MS, undefined, { signal });
-      bytes += Math.max(0, count);
-    }
-    throw new Error('it has no end');
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** @returns -1 when there is nothing to read now */
-function readNow(fd: number, buffer: Buffer): number {
-  try {
-    return readSync(fd, buffer);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return -1;
-    throw error;
-  }
-}
-
-/**
- * @param isNamed by the command line: then it may be a pipe, such as `<(...)`. What lies in the
- *   context is somebody else's, and a pipe there would be waited for
- */
-async function readLocal(path: string, isNamed: boolean, signal: AbortSignal): Promise<Found> {
-  const place: DockerfilePlace = { kind: 'local', path };
-  try {
-    const stats = statSync(path);
-    if (stats.isFile())
-      return { place, text: fromBytes(readSettings(path, MAX_TEXT)), title: path };
-    if (!isNamed || stats.isDirectory()) throw new Error('it is no file');
-    return { place, text: await readPipe(path, signal), title: path };
-  } catch (error) {
-    signal.throwIfAborted();
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason =
-      code === 'ENOENT' ? `there is no Dockerfile ${path}` : `${path} can't be read: ${message}`;
-    throw new ContextError(reason, undefined, { hint: 'name it with -f FILE' });
-  }
-}
-
-/** BuildKit's frontend looks for the first two, podman and buildah for the last as well. */
-const NAMES = ['Dockerfile', 'dockerfile', 'Containerfile'];
-
-/** `Dockerfile`, or another of its names where only that is there. */
-export function usualPath(contextPath: string): string {
-  const paths = NAMES.map((name) => join(contextPath, name));
-  return paths.find((path) => existsSync(path)) ?? join(contextPath, 'Dockerfile');
-}
-
-function readInside(root: string, file: string | undefined, context: string): Found {
-  for (const name of file === undefined ? NAMES : [file]) {
-    const path = posix.normalize(name);
-    const text = readFetchedText(root, path);
-    if (text !== undefined)
-      return { place: { kind: 'context', path }, text, title: `${path} (${context})` };
-  }
-  throw new ContextError(`there is no ${file ?? 'Dockerfile'} in ${context}`, undefined, {
-    hint: 'name it with -f FILE, as it is in there',
-  });
-}
-
-async function readWeb(address: string, workspace: Workspace): Promise<Found> {
-  const remote = remoteAddress(address);
-  if (remote?.source.type !== 'http')
-    throw new UsageError(`--file ${withoutCredentials(address)} is no file`, {
-      hint: 'a repository is a build context: wiac build -f FILE REPOSITORY',
-    });
-  const { downloadFile } = await import('../../sources/fetch-http.js');
-  const { limits, signal, environment } = workspace;
-  const path = join(workspace.scratch(), 'Dockerfile');
-  await downloadFile(
-    { ...remote, source: remote.source, limits, environment, signal, location: undefined },
-    path,
-    undefined,
-  );
-  const found = await readLocal(path, false, signal);
-  return { ...found, place: { kind: 'input' }, title: remote.source.url };
 }
 
 /** What is read besides the build context. */

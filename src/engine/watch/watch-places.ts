@@ -10,7 +10,8 @@ import { watchError, watchTree } from '../../fs/watch-tree.js';
 import { lockPath } from '../../lock/lock-file.js';
 import { ContextError, DockerfileError, UsageError } from '../../util/errors.js';
 import { parseBuildContexts } from '../inputs/build-contexts.js';
-import { isElsewhere, remoteContext, usualPath } from '../inputs/build-input.js';
+import { isElsewhere, remoteContext } from '../inputs/build-input.js';
+import { usualPath } from '../inputs/find-dockerfile.js';
 import type { DockerfileRequest } from '../request.js';
 
 /** A directory whose files a build may read. */
