@@ -20,18 +20,19 @@ function withFile<T>(path: string, flags: number, action: (descriptor: number) =
 }
 
 function readUpTo(descriptor: number, mostBytes: number): Buffer {
+  const tooLarge = () => new Error(`it is larger than ${mostBytes} bytes`);
   const stats = fstatSync(descriptor);
+  // That of a pipe or a device shows only while it is read.
+  if (stats.isFile() && stats.size > mostBytes) throw tooLarge();
   const pieces: Buffer[] = [];
-  let bytes = stats.isFile() ? stats.size : 0;
-  if (bytes <= mostBytes) bytes = 0;
-  while (bytes <= mostBytes) {
+  for (let bytes = 0; bytes <= mostBytes; ) {
     const piece = Buffer.allocUnsafe(PIECE);
     const count = readSync(descriptor, piece);
     if (count === 0) return Buffer.concat(pieces);
     pieces.push(piece.subarray(0, count));
     bytes += count;
   }
-  throw new Error(`it is larger than ${mostBytes} bytes`);
+  throw tooLarge();
 }
 
 /**
