@@ -20,6 +20,7 @@ import { makeReport } from '../report/make-report.js';
 import type { ReportData } from '../report/report-data.js';
 import type { Store } from '../store/store.js';
 import { UsageError, WiacError } from '../util/errors.js';
+import { openSteadyClock } from '../util/steady-clock.js';
 import { VERSION } from '../util/version.js';
 import { buildOrigin } from './keep-build.js';
 import { readPage } from './read-page.js';
@@ -89,12 +90,13 @@ export function openReport(
   write: (report: ReportData) => Promise<void>,
 ): BuildReport {
   const { command, variables, context, dockerfile, target } = buildOrigin(request);
-  const started = Date.now();
+  const clock = openSteadyClock();
+  const started = clock();
   const { write: toText, hide } = openRowWriter(variables);
   const collection = openCollection();
   const plans: PlannedSteps[] = [];
   const add = (event: RecordedEvent): void => {
-    const row: Timed<RecordedEvent> = { ...event, at: Date.now() - started };
+    const row: Timed<RecordedEvent> = { ...event, at: clock() - started };
     collection.add(JSON.parse(toText(row)) as Timed<RecordedEvent>);
   };
   let isOpen = true;

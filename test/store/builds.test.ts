@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { listBuilds, loadBuild, readBuild } from '../../src/engine/history/read-builds.js';
 import type { BuildId, BuildSummary } from '../../src/engine/history/record.js';
 import type { BuildOrigin } from '../../src/engine/history/record-build.js';
@@ -175,6 +175,53 @@ test('where nothing can be written, nothing happens', async () => {
   const store = place();
   writeFileSync(store.paths.builds, '');
   expect(() => buildAt(store, 1000)).not.toThrow();
+});
+
+describe('a clock that is set', () => {
+  const ids = async (store: Pick<Store, 'paths'>) =>
+    (await all(store)).map(({ header }) => header.id);
+
+  test('back: the order is that of the builds, and the oldest go', async () => {
+    const store = place();
+    const built = [900, 901, 3, 4, -5, 5].map((day) => buildAt(store, day * DAY));
+    expect(await ids(store)).toEqual([...built].reverse());
+    expect((await selectBuild(store, 'last', '/c')).header).toMatchObject({ started: 5 * DAY + 1 });
+    boundBuildFiles(store, { ...DEFAULT_BOUNDS, keepBuilds: 2 }, 5 * DAY);
+    expect(await ids(store)).toEqual(built.slice(-2).reverse());
+  });
+
+  test.each([-800 * DAY, -1, 9_999_999_999_999, 253_402_300_799_000])('to %d', async (at) => {
+    const store = place();
+    const id = buildAt(store, at);
+    expect(await ids(store)).toEqual([id]);
+    boundBuildFiles(store, { ...DEFAULT_BOUNDS, keepBuilds: 0 }, at);
+    expect(files(store)).toEqual([]);
+  });
+
+  test('two builds at once: the one that began last comes first', async () => {
+    const store = place();
+    const slow = recordBuild(store, ORIGIN, DEFAULT_BOUNDS, clock(1000));
+    const last = buildAt(store, 1001);
+    slow.end(GAIN);
+    expect(await ids(store)).toEqual([last, slow.id]);
+  });
+});
+
+test('a build goes on evenly while somebody sets the clock', async () => {
+  const store = place();
+  const today = jest.spyOn(Date, 'now');
+  try {
+    const record = recordBuild(store, ORIGIN);
+    today.mockReturnValue(Date.now() - DAY);
+    record.emit(planned);
+    today.mockReturnValue(Date.now() + 9 * DAY);
+    record.end(GAIN);
+    const { events, durationMs } = await loadBuild(store, record.id);
+    const times = [...events.map(({ at }) => at), durationMs];
+    expect(times.filter((at) => at < 0 || at > DAY / 2)).toEqual([]);
+  } finally {
+    today.mockRestore();
+  }
 });
 
 describe('bounds', () => {

@@ -123,7 +123,8 @@ async function collect(store: Store, header: BuildHeader, path: string) {
     }
   }
   const status = getStatus(store, header, result);
-  const until = status === 'running' ? Date.now() - header.started : at;
+  // The clock may have been set back since.
+  const until = status === 'running' ? Math.max(at, Date.now() - header.started) : at;
   const durationMs = result?.durationMs ?? until;
   const totals = result?.totals ?? counter.totals();
   return { summary: { header, status, result, totals, durationMs }, events };

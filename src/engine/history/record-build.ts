@@ -7,6 +7,7 @@ import { DEFAULT_BOUNDS } from '../../store/builds/history-bounds.js';
 import { base32 } from '../../store/layers/random-name.js';
 import type { Store } from '../../store/store.js';
 import { InterruptedError, StepFailedError, WiacError } from '../../util/errors.js';
+import { openSteadyClock } from '../../util/steady-clock.js';
 import { VERSION } from '../../util/version.js';
 import type { EventSink } from '../events.js';
 import { countTotals } from './build-totals.js';
@@ -75,18 +76,18 @@ export function toRecordedError(error: unknown): Omit<RecordedError, 'type'> {
 
 /**
  * Begins the record of a build.
- * @param clock ms since 1970
+ * @param clock ms since 1970; it goes on evenly
  */
 export function recordBuild(
   store: Pick<Store, 'paths'>,
   origin: BuildOrigin,
   bounds: HistoryBounds = DEFAULT_BOUNDS,
-  clock: () => number = Date.now,
+  clock: () => number = openSteadyClock(),
 ): BuildRecorder {
   const started = clock();
   const id = base32(randomBytes(16)).slice(0, 8) as BuildId;
   const { write: toText, hide } = openRowWriter(origin.variables);
-  const batches = openBatches(() => createBuildFile(store, started, id));
+  const batches = openBatches(() => createBuildFile(store, id, started, clock()));
   const output = openOutputBudget();
   const counter = countTotals();
   const isInBetween = thinTransfers();

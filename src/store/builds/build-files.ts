@@ -14,6 +14,7 @@ import type { StoreDirectories } from '../paths.js';
 
 /** When a build began (ms since 1970), in 13 digits so that names sort by time, and its id. */
 const NAME = /^(\d{13})-([a-z2-7]{8})\.ndjson$/;
+const LAST_MS = 9_999_999_999_999;
 
 const DAY_MS = 86_400_000;
 
@@ -22,6 +23,7 @@ type WithPaths = { readonly paths: Pick<StoreDirectories, 'builds'> };
 /** A build that has a file. */
 export interface BuildFile {
   readonly id: string;
+  /** ms since 1970; the file has the true one where the clock was set back before the build. */
   readonly started: number;
   readonly path: string;
 }
@@ -70,13 +72,27 @@ export interface GrowingBuild {
   readonly close: () => void;
 }
 
-/** Begins a build's file. Nothing is synced: a power cut may take it. @throws what the file system says */
+/** When a build began, unless the clock was set back since the last one began: then just after that one. */
+function timeOfName(store: WithPaths, started: number, now: number): number {
+  const times = readNames(store).map((name) => Number(NAME.exec(name)?.[1] ?? 0));
+  const last = Math.max(0, ...times);
+  return Math.min(last > now ? last + 1 : Math.max(0, started), LAST_MS);
+}
+
+/**
+ * Begins a build's file. Nothing is synced: a power cut may take it.
+ * @param started ms since 1970, as now
+ * @throws what the file system says
+ */
 export function createBuildFile(
-  { paths: { builds } }: WithPaths,
-  started: number,
+  store: WithPaths,
   id: string,
+  started: number,
+  now: number,
 ): GrowingBuild {
-  const path = join(builds, `${String(started).padStart(13, '0')}-${id}.ndjson`);
+  const { builds } = store.paths;
+  const time = String(timeOfName(store, started, now)).padStart(13, '0');
+  const path = join(builds, `${time}-${id}.ndjson`);
   const open = () => openSync(path, 'ax', 0o600);
   let size = 0;
   let descriptor: number;
@@ -126,7 +142,7 @@ export function boundBuildFiles(
   countsBytes = true,
 ): number {
   const names = readNames(store);
-  const oldest = Math.floor(now - keepDays * DAY_MS);
+  const oldest = Math.min(Math.floor(now - keepDays * DAY_MS), LAST_MS);
   // Most builds end here.
   if (
     !countsBytes &&
