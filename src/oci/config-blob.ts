@@ -24,6 +24,9 @@ export interface ConfigLayer {
   readonly newest?: number | undefined;
 }
 
+/** 9999-12-31T23:59:59Z. RFC 3339, which a config's times follow, has years of four digits; files have times beyond. */
+const LAST_SECOND = 253_402_300_799;
+
 /** How many layers, from the top, no base image has: its history says when they were made. */
 export function countOwnLayers({ history }: Pick<ConfigContent, 'history'>): number {
   return history.filter(({ created, empty_layer }) => created === undefined && !empty_layer).length;
@@ -46,7 +49,7 @@ function createdAt(
   const own = layers.slice(Math.max(0, layers.length - count));
   const files = own.map(({ newest }) => newest ?? 0);
   const base = image.history.map(({ created = '' }) => Date.parse(created) / 1000 || 0);
-  return iso(Math.floor(Math.max(0, ...files, ...base)));
+  return iso(Math.min(LAST_SECOND, Math.floor(Math.max(0, ...files, ...base))));
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { ContentDifference, Sample } from '../fs/layer/compare-content.js';
 import type { FileDifference } from '../fs/layer/compare-layers.js';
 import type { FileStats } from '../fs/scan/file-stats.js';
+import { describeTime } from '../util/file-time.js';
 import { printable } from '../util/printable.js';
 
 /** Characters before and behind the first one that differs. */
@@ -46,7 +47,7 @@ function excerpt(sample: Sample, offset: number, asText: boolean): string {
 
 const octal = ({ mode }: FileStats) => `mode ${mode.toString(8).padStart(4, '0')}`;
 const owner = ({ uid, gid }: FileStats) => `owner ${uid}:${gid}`;
-const time = ({ mtimeMs }: FileStats) => `mtime ${new Date(mtimeMs).toISOString()}`;
+const time = ({ mtimeMs }: FileStats) => `mtime ${describeTime(mtimeMs)}`;
 const device = ({ rdev }: FileStats) => `device ${rdev}`;
 
 /** What both have at a path, in the first thing that differs. */
