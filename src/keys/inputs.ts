@@ -13,12 +13,19 @@ import type { ContentKey, DefinitionKey, OperationDigest, TreeDigest } from './d
  * itself: a RUN on the same files as before is still found, by its content key.
  */
 export const KEY_VERSIONS: Readonly<Record<OperationInputs['kind'], number>> = {
-  copy: 13,
+  copy: 14,
   fetch: 4,
   run: 10,
   workdir: 4,
   squash: 3,
 };
+
+/** What a directory of a source has itself. */
+export interface DirectoryInput {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
 
 /** A source of a COPY after wildcards were resolved, digested. */
 export interface SelectionInput {
@@ -30,10 +37,13 @@ export interface SelectionInput {
   readonly tree: TreeDigest;
   /** --parents: directories between the destination and the file, '' for none. */
   readonly below: string;
-  /** --parents: attributes that the directory itself gets where it is not there yet. */
-  readonly directory:
-    | { readonly mode: number; readonly uid: number; readonly gid: number }
-    | undefined;
+  /** --parents: attributes of the directory itself, which its copy gets where it is not there yet. */
+  readonly directory: DirectoryInput | undefined;
+  /**
+   * --parents: those of the directories above it in `below`, outermost first; of a file all of `below`. undefined when
+   * there are none.
+   */
+  readonly ways?: readonly DirectoryInput[] | undefined;
   /**
    * Paths that are names of one file (hard links), each group and the list of them sorted; undefined
    * when there are none. They stay one file in the layer, which programs can tell.
@@ -108,8 +118,8 @@ export function isKeyed(step: Step): step is KeyedStep {
 
 /** The part of a selection that goes into keys and records. */
 export function selectionInput(selection: SelectionInput): SelectionInput {
-  const { path, kind, tree, directory, below, links } = selection;
-  return { path, kind, tree, directory, below, links };
+  const { path, kind, tree, directory, ways, below, links } = selection;
+  return { path, kind, tree, directory, ways, below, links };
 }
 
 function getOperands(step: KeyedStep, remote: string | undefined): OperationInputs['operands'] {
@@ -148,10 +158,11 @@ export function operationDigest({
 
 function fileInputs(files: readonly SelectionInput[]): Json {
   // Where a file lay in its source does not matter, its name and content do.
-  return files.map(({ kind, tree, directory, below, links }) => ({
+  return files.map(({ kind, tree, directory, ways, below, links }) => ({
     kind,
     tree,
-    directory,
+    directory: directory && { ...directory },
+    ways: ways?.map((way) => ({ ...way })),
     below,
     links,
   }));

@@ -44,12 +44,16 @@ function isLayer(value: unknown): boolean {
   );
 }
 
+function isDirectory(value: unknown): boolean {
+  return isObject(value) && [value.mode, value.uid, value.gid].every(isCount);
+}
+
 function isSelection(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { path, kind, tree, below, directory } = value;
+  const { path, kind, tree, below, directory, ways } = value;
   const attributes =
-    directory === undefined ||
-    (isObject(directory) && [directory.mode, directory.uid, directory.gid].every(isCount));
+    (directory === undefined || isDirectory(directory)) &&
+    (ways === undefined || (Array.isArray(ways) && ways.every(isDirectory)));
   return (
     typeof path === 'string' &&
     (kind === 'file' || kind === 'directory') &&

@@ -87,6 +87,19 @@ function* operandDifferences(
   }
 }
 
+/** What --parents copies of the directories that it keeps. */
+function* compareDirectories(before: SelectionInput, after: SelectionInput): Generator<Difference> {
+  const path = getPath(after);
+  const parts = {
+    [`directory ${path}`]: 'directory',
+    [`directories above ${path}`]: 'ways',
+  } as const;
+  for (const [name, part] of Object.entries(parts)) {
+    const [a, b] = [before[part], after[part]] as unknown as [Json, Json];
+    if (!same(a, b)) yield { kind: 'operand', name, before: a, after: b };
+  }
+}
+
 function getPath({ path, below }: SelectionInput): string {
   return [below, path].filter((part) => part !== '').join('/') || '.';
 }
@@ -143,9 +156,7 @@ function* fileDifferences(
     for (const change of diffTrees(read, ...trees)) {
       yield { kind: 'file', change: underSource(selection, change) };
     }
-    if (same(former.directory as Json, selection.directory as Json)) continue;
-    const [a, b] = [former.directory as Json, selection.directory as Json];
-    yield { kind: 'operand', name: `directory ${getPath(selection)}`, before: a, after: b };
+    yield* compareDirectories(former, selection);
   }
 }
 

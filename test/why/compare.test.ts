@@ -178,6 +178,10 @@ describe('files', () => {
     expect(compared({ files: directory(0o700) }, { files: directory(0o755) })).toMatchObject([
       { kind: 'operand', name: 'directory a', before: { mode: 0o755 }, after: { mode: 0o700 } },
     ]);
+    const way = (mode: number) => [source('a', {}, { ways: [{ mode, uid: 0, gid: 0 }] })];
+    expect(compared({ files: way(0o700) }, { files: way(0o755) })).toMatchObject([
+      { kind: 'operand', name: 'directories above a', before: [{ mode: 0o755 }] },
+    ]);
   });
 });
 

@@ -159,6 +159,7 @@ const selection = v.strictObject({
   tree: hex,
   below: name,
   directory: v.optional(v.strictObject(owner)),
+  ways: v.optional(list(v.strictObject(owner))),
   links: v.optional(list(list(name, MOST_FILES), MOST_FILES)),
 });
 

@@ -1,5 +1,6 @@
 /** Where what a COPY selects goes in its layer, and the directories that are made for it. */
 import { join } from 'node:path';
+import type { DirectoryInput } from '../../keys/inputs.js';
 import type { TreeEntry } from '../scan/tree.js';
 import type { Selection } from '../select/select.js';
 import type { EntryAttributes } from '../write.js';
@@ -44,21 +45,40 @@ export function goesIntoDirectory(
 }
 
 /**
+ * A directory that --parents goes through has what that of the source has, and so --chown and --chmod count for it. One
+ * that is there keeps its owner, and gets the mode of the source as it is, as with BuildKit.
+ */
+function wayAttributes(
+  { owner, chmod }: CopyRequest,
+  copied: DirectoryInput,
+  there: Owner | undefined,
+): EntryAttributes {
+  const { uid, gid } = there ?? owner ?? copied;
+  return { mode: chmod && !there ? chmod(copied.mode, true) : copied.mode, uid, gid };
+}
+
+/**
  * The directory that a source directory's content goes into, or several files go into, with those
  * above it, outermost first.
  */
 export function targetDirectories(request: CopyRequest, selection: Selection): NewDirectory[] {
-  const { destination, owner, chmod } = request;
-  const made = owner ?? selection.directory ?? { uid: 0, gid: 0 };
+  const { destination, owner } = request;
   const target = targetPath(request, selection);
   const components = target === '' ? [] : target.split('/');
+  const { directory, ways = [] } = selection;
+  const copies = directory ? [...ways, directory] : ways;
+  const first = components.length - copies.length;
   return components.flatMap((_, index): NewDirectory[] => {
     const path = components.slice(0, index + 1).join('/');
     if (destination.kind === 'directory' && path === destination.path) return [];
-    const { uid, gid } = destination.ways?.find((way) => way.path === path) ?? made;
-    const own = path === target ? selection.directory : undefined;
-    const mode = own?.mode ?? NEW_DIRECTORY_MODE;
-    return [{ path, attributes: { mode: chmod && own ? chmod(mode, true) : mode, uid, gid } }];
+    const copied = copies[index - first];
+    if (!copied) {
+      const { uid, gid } = owner ?? { uid: 0, gid: 0 };
+      return [{ path, attributes: { mode: NEW_DIRECTORY_MODE, uid, gid } }];
+    }
+    const there =
+      copied === directory ? undefined : destination.ways?.find((way) => way.path === path);
+    return [{ path, attributes: wayAttributes(request, copied, there) }];
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import { basename, dirname, posix } from 'node:path';
 import type { TreeDigest } from '../../keys/digest.js';
-import type { SelectionInput } from '../../keys/inputs.js';
+import type { DirectoryInput, SelectionInput } from '../../keys/inputs.js';
 import { WHITEOUT_PREFIX } from '../../oci/tar/member-name.js';
 import type { SourceLocation } from '../../util/errors.js';
 import { ContextError } from '../../util/errors.js';
@@ -15,9 +15,10 @@ import { listSingle, listTree } from '../scan/listing.js';
 import type { ScanStore } from '../scan/scan.js';
 import { digestTrees } from '../scan/scan.js';
 import { EMPTY_TREE } from '../scan/tree.js';
-import { located, unreadable } from '../scan/unreadable.js';
+import { located, removedMeanwhile, unreadable } from '../scan/unreadable.js';
 import { pathBelow } from '../tree-path.js';
 import { compilePattern, isPattern } from './gomatch.js';
+import type { IgnoreMatcher } from './ignore.js';
 import { compileIgnore } from './ignore.js';
 import { expandWildcard } from './wildcard.js';
 
@@ -49,11 +50,18 @@ function refuseOutside(source: FileSource, written: string, location: SourceLoca
   });
 }
 
-/** A source without what --exclude leaves out of a directory; patterns are relative to that. */
-function excluding(source: FileSource, root: string, patterns: readonly string[]): FileSource {
-  if (patterns.length === 0) return source;
-  const matcher = compileIgnore(patterns.join('\n'), '--exclude');
-  const below = (path: string) => (root === '' ? path : path.slice(root.length + 1));
+/**
+ * A source without what --exclude leaves out of a directory.
+ * @param kept what patterns see in the place of the directory's path: '' where they are relative to it
+ */
+function excluding(
+  source: FileSource,
+  root: string,
+  kept: string,
+  matcher: IgnoreMatcher | undefined,
+): FileSource {
+  if (!matcher) return source;
+  const below = (path: string) => pathBelow(kept, root === '' ? path : path.slice(root.length + 1));
   return {
     ...source,
     wholeOf: undefined,
@@ -75,28 +83,31 @@ function excluding(source: FileSource, root: string, patterns: readonly string[]
 
 type Found = Omit<Selection, 'tree'>;
 
+type Listed = Omit<Found, 'named' | 'below' | 'directory' | 'ways'>;
+
 /** @param followed the path without symbolic links */
 async function getSelection(
   source: FileSource,
   path: string,
   followed: string,
-  exclude: readonly string[],
-): Promise<Omit<Found, 'named'> | undefined> {
+  kept: string,
+  excluded: IgnoreMatcher | undefined,
+): Promise<Listed | 'excluded' | undefined> {
   const found = source.locate(followed);
   if (!found) return undefined;
   const name = basename(path);
-  const { stats } = found;
-  if (!stats.isDirectory()) {
+  const isExcluded = kept !== '' && (excluded?.ignores(kept) ?? false);
+  if (!found.stats.isDirectory()) {
+    if (isExcluded) return 'excluded';
     if (found.onlyWithContent) return undefined;
     const files = listSingle(followed, name, found);
-    return { path, name, kind: 'file', files, directory: undefined, below: '', links: undefined };
+    return { path, name, kind: 'file', files, links: undefined };
   }
-  const { uid, gid } = source.ownership === 'keep' ? stats : { uid: 0, gid: 0 };
-  const directory = { mode: stats.mode & 0o7777, uid, gid };
-  const files = await listTree(excluding(source, followed, exclude), followed);
+  if (isExcluded && excluded?.mayContain(kept) === false) return 'excluded';
+  const files = await listTree(excluding(source, followed, kept, excluded), followed);
+  if (isExcluded && files.count === 0) return 'excluded';
   if (found.onlyWithContent && files.count === 0) return undefined;
-  const links = linkGroups(files);
-  return { path, name, kind: 'directory', files, directory, below: '', links };
+  return { path, name, kind: 'directory', files, links: linkGroups(files) };
 }
 
 /** How many components of a match stand for the part of a pattern before the pivot. */
@@ -160,19 +171,36 @@ async function matchSource(
   return { matches: matches === 'missing' ? [] : matches, wildcard: true };
 }
 
+/** What a directory of the source has itself, links followed. */
+function inspectDirectory(source: FileSource, path: string): DirectoryInput {
+  const followed = source.follow(path);
+  const found = followed.kind === 'found' ? source.locate(followed.path) : undefined;
+  if (!found?.stats.isDirectory()) throw removedMeanwhile(source, path);
+  const { uid, gid } = source.ownership === 'keep' ? found.stats : { uid: 0, gid: 0 };
+  return { mode: found.stats.mode & 0o7777, uid, gid };
+}
+
 /**
- * Where a selection goes below the destination.
+ * Where a selection goes below the destination, and what the directories on the way are in the source.
  * @param kept the part of its path that --parents keeps
  */
 function placeBelow(
-  selection: Pick<Found, 'kind' | 'directory'>,
+  source: FileSource,
+  { kind, path }: Listed,
   kept: string,
-): Pick<Found, 'below' | 'directory'> {
+): Pick<Found, 'below' | 'directory' | 'ways'> {
   // Of a directory the content is copied: with --parents below its own name.
-  const below = selection.kind === 'directory' ? kept : dirname(kept);
+  const isDirectory = kind === 'directory';
+  const below = isDirectory ? kept : dirname(kept);
   // What stands for the destination itself has its own attributes, as buildkit makes it.
   if (below === '' || below === '.') return { below: '', directory: undefined };
-  return { below, directory: selection.directory };
+  const count = below.split('/').length;
+  const names = (isDirectory ? path : dirname(path)).split('/');
+  const ways = Array.from({ length: count }, (_, index) =>
+    inspectDirectory(source, names.slice(0, names.length - count + index + 1).join('/')),
+  );
+  const directory = isDirectory ? ways.pop() : undefined;
+  return { below, directory, ways: ways.length > 0 ? ways : undefined };
 }
 
 async function findSource(
@@ -187,15 +215,17 @@ async function findSource(
   const { matches, wildcard } = await matchSource(source, written, location, options);
   const found: Found[] = [];
   for (const match of matches) {
-    if (wildcard && excluded?.ignores(basename(match))) continue;
+    if (wildcard && !parents && excluded?.ignores(basename(match))) continue;
     const kept = parents ? keptPath(written, match) : '';
     const followed = source.follow(match);
     if (followed.kind === 'outside') refuseOutside(source, `the symbolic link ${match}`, location);
     const selection =
       followed.kind === 'found'
-        ? await getSelection(source, match, followed.path, exclude)
+        ? await getSelection(source, match, followed.path, kept, excluded)
         : undefined;
-    if (selection) found.push({ ...selection, ...placeBelow(selection, kept), named: !wildcard });
+    if (selection === 'excluded') continue;
+    if (selection)
+      found.push({ ...selection, ...placeBelow(source, selection, kept), named: !wildcard });
     else if (!wildcard && leadsOut(written)) refuseOutside(source, written, location);
     else if (!wildcard) refuseMissing(source, written, location);
   }
