@@ -1,7 +1,7 @@
 /** Which file of lmdb's package a machine gets: by the C library of its Node. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { expect, test } from '@jest/globals';
-import { addonNames, getLibc } from '../../src/start/native-addon.js';
+import { describe, expect, test } from '@jest/globals';
+import { addonNames, getLibc, withSmallBuffer } from '../../src/start/native-addon.js';
 
 test.each([
   ['/lib64/ld-linux-x86-64.so.2', 'glibc'],
@@ -33,4 +33,31 @@ test("the packages that npm installs have the last file of each C library's list
     // It asks for no symbol of glibc.
     expect(readFileSync(path('node.napi.musl.node')).includes('GLIBC_')).toBe(false);
   }
+});
+
+describe('the buffer that values are read into', () => {
+  /** The addon, and where its native part writes. */
+  function addon() {
+    const original = Buffer.alloc(8);
+    const set = (buffer: Buffer) => {
+      made.target = buffer;
+    };
+    const made = { globalBuffer: original, setGlobalBuffer: set, original, target: original };
+    return made;
+  }
+
+  test('is a small one', () => {
+    const { globalBuffer, target, original } = withSmallBuffer(addon());
+    expect(globalBuffer).not.toBe(original);
+    expect(target).toBe(globalBuffer);
+  });
+
+  test('stays where somebody in this process reads from it', () => {
+    const first = withSmallBuffer(addon());
+    const { globalBuffer } = first;
+    Object.assign(globalBuffer, { maxLength: globalBuffer.length });
+    const second = withSmallBuffer(first);
+    expect(second.globalBuffer).toBe(globalBuffer);
+    expect(second.target).toBe(globalBuffer);
+  });
 });
