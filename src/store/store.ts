@@ -1,6 +1,6 @@
 /** Opens the store: makes its folders, checks its format version, opens the index. */
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { ExpansionLimits } from '../oci/tar/expansion-limit.js';
 import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
 import { NoSpaceError, StoreError, WiacError } from '../util/errors.js';
@@ -132,15 +132,16 @@ export async function openStore(
   sync: SyncMode = 'batch',
   limits: ExpansionLimits = DEFAULT_LIMITS,
 ): Promise<Store> {
-  const directories = storePaths(root);
+  // The process may go to another directory while it is open.
+  const directories = storePaths(resolve(root));
   let self: LiveProcess | undefined;
   try {
     requireFileSize();
     checkVersion(root, readVersion(directories.version));
-    makeDirectories(dirname(root), 0o755);
-    makeDirectories(root, 0o700);
+    makeDirectories(dirname(directories.root), 0o755);
+    makeDirectories(directories.root, 0o700);
     // Behind that: somebody may be faster than we are.
-    requireOwnPlace(root);
+    requireOwnPlace(directories.root);
     requireOwnParts(directories);
     requireOwnMarks(directories);
     closeToOthers(directories);

@@ -178,6 +178,47 @@ console.log(JSON.stringify(failures));
   expect(JSON.parse(stdout)).toEqual(types.map((type) => [type, type]));
 });
 
+test('two copies of wiac in one process read what they have written', async () => {
+  const modules = join(program, 'node_modules');
+  cpSync(join(modules, 'wiac'), join(modules, 'other'), { recursive: true });
+  writeFileSync(
+    join(program, 'copies.mjs'),
+    `const copies = await Promise.all(['wiac', 'other'].map((name) => import(name)));
+for (const order of [copies, [...copies].reverse()])
+  for (const { openStore, build, closeStore } of order) {
+    const store = await openStore(process.env.WIAC_ROOT);
+    console.log((await build(store, { context: process.argv[2] })).lowerdirs);
+    await closeStore(store);
+  }
+`,
+  );
+  const root = context({ Dockerfile: dockerfile('RUN echo both > /file') });
+  const { stdout, stderr } = await runProgram('copies.mjs', root);
+  const lines = stdout.split('\n');
+  expect({ different: new Set(lines).size, lines: lines.length, stderr }).toEqual({
+    different: 1,
+    lines: 4,
+    stderr: '',
+  });
+});
+
+test('a store whose path was a relative one stays where it is when the program goes elsewhere', async () => {
+  writeFileSync(
+    join(program, 'elsewhere.mjs'),
+    `import { build, closeStore, openStore } from 'wiac';
+const store = await openStore('relative');
+process.chdir('/');
+console.log((await build(store, { context: process.argv[2] })).lowerdirs.split(':')[0]);
+await closeStore(store);
+`,
+  );
+  const root = context({ Dockerfile: dockerfile('RUN echo here > /file') });
+  const { stdout, stderr } = await runProgram('elsewhere.mjs', root);
+  expect(stderr).toBe('');
+  expect(readFileSync(join(stdout, 'file'), 'utf8')).toBe('here\n');
+  expect(stdout.startsWith(join(program, 'relative'))).toBe(true);
+});
+
 test("a program's own executor carries steps out", async () => {
   writeFileSync(
     join(program, 'executor.mjs'),
