@@ -38,7 +38,7 @@ test("the packages that npm installs have the last file of each C library's list
 describe('the buffer that values are read into', () => {
   /** The addon, and where its native part writes. */
   function addon() {
-    const original = Buffer.alloc(8);
+    const original: Buffer = Buffer.alloc(8);
     const set = (buffer: Buffer) => {
       made.target = buffer;
     };
