@@ -33,7 +33,7 @@ export async function isArchive(source: Readable): Promise<boolean> {
   let head = Buffer.alloc(0);
   try {
     // The first block is all that is read.
-    for await (const chunk of decompressed(source, undefined)) {
+    for await (const chunk of decompressed(source, undefined, true)) {
       head = Buffer.concat([head, chunk]);
       if (head.length >= BLOCK) break;
     }

@@ -86,19 +86,24 @@ function decompressor(compression: Exclude<Compression, 'gzip' | 'none'>): Promi
 /** Big pieces and room for several, so that inflating goes on while files are being written. */
 const INFLATE = { chunkSize: 256 << 10, readableHighWaterMark: 1 << 20 };
 
+/** A block at a time, and no further than it was read: a small file that is damaged at its end has a first block too. */
+const INFLATE_HEAD = { chunkSize: 512, readableHighWaterMark: 1 };
+
 /**
  * The bytes behind the compression.
  * @param limits undefined only for what wiac has packed or unpacked itself, and for readers that know
  *   how many bytes there are, and stop there
+ * @param headOnly its first block is all that the caller wants, whatever is behind it
  * @throws (while reading) the source's own errors as they are; ImageError when they can't be
  *   decompressed or are over the limits; IsolationError when zstd is not installed
  */
 export async function* decompressed(
   source: Readable,
   limits: ExpansionLimits | undefined,
+  headOnly = false,
 ): AsyncGenerator<Buffer> {
   try {
-    yield* expanded(source[Symbol.asyncIterator]() as AsyncIterator<Buffer>, limits);
+    yield* expanded(source[Symbol.asyncIterator]() as AsyncIterator<Buffer>, limits, headOnly);
   } finally {
     // To end its iterator would wait for the next chunk, which may be long in coming.
     source.destroy();
@@ -108,6 +113,7 @@ export async function* decompressed(
 async function* expanded(
   read: AsyncIterator<Buffer>,
   limits: ExpansionLimits | undefined,
+  headOnly: boolean,
 ): AsyncGenerator<Buffer> {
   let head: Buffer = Buffer.alloc(0);
   while (head.length < MAGIC_BYTES) {
@@ -132,7 +138,8 @@ async function* expanded(
     return;
   }
   const input = Readable.from(allOf(chunks), { objectMode: false });
-  const inflate = compression === 'gzip' ? createGunzip(INFLATE) : await decompressor(compression);
+  const gunzip = () => createGunzip(headOnly ? INFLATE_HEAD : INFLATE);
+  const inflate = compression === 'gzip' ? gunzip() : await decompressor(compression);
   try {
     // Errors come out of the last stream, which is read below.
     pipeline(input, inflate as Transform, () => {});
