@@ -1,8 +1,8 @@
 // Bundles src/ to dist/. All of wiac is one file, main.cjs, because Node 20 takes most of a
 // millisecond to find and link each further one; wiac.cjs loads it together with its compiled code
 // (src/start/). Packages that most commands do without are files of their own, read when the
-// first module that imports them runs, and loaded in the same way. gzip-worker.cjs is what threads
-// run.
+// first module that imports them runs, and loaded in the same way. gzip-worker.cjs and
+// unpack-worker.cjs are what threads run.
 // wiac-sys-* are compiled from native/.
 // With --checkpoints to dist-checkpoints/, for tests: the same with the places where the crash test
 // kills it (src/util/checkpoint.ts), and builds without a command line (test/support/in-process.ts).
@@ -101,7 +101,10 @@ const { outputFiles: library, metafile: libraryFacts } = await build({
 const { outputFiles: worker } = await build({
   ...common,
   ...ownUrl,
-  entryPoints: { 'gzip-worker': 'src/fs/archive/gzip-worker.ts' },
+  entryPoints: {
+    'gzip-worker': 'src/fs/archive/gzip-worker.ts',
+    'unpack-worker': 'src/fs/archive/unpack-worker.ts',
+  },
   plugins: [apart],
   format: 'cjs',
   outExtension: { '.js': '.cjs' },

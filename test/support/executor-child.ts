@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fetchLayer } from '../../src/engine/images/fetch-layer.js';
+import { fetchingLayers, fetchLayer } from '../../src/engine/images/fetch-layer.js';
 import type { InputLayer, LayerArtifact } from '../../src/executor/executor.js';
 import { localExecutor } from '../../src/executor/local/local-executor.js';
 import { packLayer } from '../../src/fs/archive/pack.js';
@@ -61,19 +61,17 @@ async function bring(
   if (diffId === undefined) throw new Error('a layer without its digest');
   const path = archivePath(exchange, diffId);
   const digest = diffId as Digest;
-  const id = await fetchLayer(
-    { store, signal },
-    {
-      diffId: digest,
-      descriptor: { mediaType: OCI_LAYER, digest, size: 0 },
-      open: async () => {
-        const arrived = new Promise<void>((resume) => arrivals.set(diffId, resume));
-        tell({ type: 'want', number, diffId });
-        await arrived;
-        return createReadStream(path);
-      },
+  const layer = {
+    diffId: digest,
+    descriptor: { mediaType: OCI_LAYER, digest, size: 0 },
+    open: async () => {
+      const arrived = new Promise<void>((resume) => arrivals.set(diffId, resume));
+      tell({ type: 'want', number, diffId });
+      await arrived;
+      return createReadStream(path);
     },
-  );
+  };
+  const id = await fetchingLayers({ store, signal }, (session) => fetchLayer(session, layer));
   return { id, diffId };
 }
 

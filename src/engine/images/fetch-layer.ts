@@ -1,8 +1,10 @@
 /** Layers of images and shared caches: fetched once, unpacked, found again by their diffID. */
 
+import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { unpackLayer } from '../../fs/archive/unpack-layer.js';
+import type { UnpackThreads } from '../../fs/archive/unpack-threads.js';
+import { createUnpackThreads } from '../../fs/archive/unpack-threads.js';
 import { ImageError, sayingMore } from '../../oci/image-error.js';
 import { layerCompression } from '../../oci/media-types.js';
 import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
@@ -15,6 +17,7 @@ import {
   beginDraft,
   clearPlace,
   discardDraft,
+  emptyDraft,
   makeLayerLink,
   placeLayer,
 } from '../../store/layers/layer-store.js';
@@ -32,6 +35,9 @@ import { unmetered } from '../transfers.js';
 /** What fetching needs of a build. */
 export type FetchSession = Pick<LookupSession, 'store' | 'signal' | 'meter'>;
 
+/** The same, with threads that the layers are shared out among. */
+export type SharedFetchSession = FetchSession & { readonly threads: UnpackThreads };
+
 /** No honest layer holds more files. */
 export const MAX_LAYER_ENTRIES = 20_000_000;
 
@@ -47,7 +53,7 @@ function namingLayer(error: unknown, { descriptor: { digest } }: ResolvedLayer):
 }
 
 async function fetchAndPublish(
-  { store, meter = unmetered }: FetchSession,
+  { store, threads, meter = unmetered }: SharedFetchSession,
   layer: ResolvedLayer,
   known: LayerId | undefined,
   what: TransferKind,
@@ -60,13 +66,15 @@ async function fetchAndPublish(
     const file = join(draft.path, 'blob');
     const { digest, size, mediaType } = layer.descriptor;
     const open = meter(what, digest, size, () => layer.open());
-    const source = Readable.from(teeToFile(await open(), file), { objectMode: false });
+    const archive = Readable.from(teeToFile(await open(), file), { objectMode: false });
     const limits = { ...store.limits, maxEntries: MAX_LAYER_ENTRIES };
-    const unpacked = await unpackLayer(source, draft.diff, { rootless, limits }).catch(
-      (error: unknown) => {
+    const again = () => createReadStream(file);
+    const source = { size, archive, again, clear: () => emptyDraft(draft) };
+    const unpacked = await threads
+      .unpack(source, draft.diff, { rootless, limits })
+      .catch((error: unknown) => {
         throw namingLayer(error, layer);
-      },
-    );
+      });
     if (unpacked.diffId !== layer.diffId) {
       throw new ImageError(
         `a layer has the diffID ${unpacked.diffId}, its image says ${layer.diffId}`,
@@ -106,7 +114,7 @@ async function fetchAndPublish(
  * @throws ImageError, NoSpaceError
  */
 export async function fetchLayer(
-  session: FetchSession,
+  session: SharedFetchSession,
   layer: ResolvedLayer,
   id?: LayerId,
   what: TransferKind = 'pull',
@@ -130,6 +138,27 @@ export async function fetchLayer(
   }
 }
 
+/** Each has buffers of some megabytes; docker fetches three at a time. */
+const AT_ONCE = 6;
+
+/**
+ * Does something that fetches layers, several of them at once, in threads that end with it.
+ * @param action gets what fetchLayer takes, and lets each layer wait until there is room for it; none may be under way
+ *   when it ends
+ */
+export async function fetchingLayers<T>(
+  session: FetchSession,
+  action: (session: SharedFetchSession, slot: ReturnType<typeof semaphore>) => Promise<T>,
+  atOnce = AT_ONCE,
+): Promise<T> {
+  const threads = createUnpackThreads();
+  try {
+    return await action({ ...session, threads }, semaphore(atOnce));
+  } finally {
+    threads.close();
+  }
+}
+
 /** A layer, and what entries call it; see fetchLayer. */
 export interface LayerToFetch {
   readonly layer: ResolvedLayer;
@@ -144,27 +173,29 @@ export interface LayerToFetch {
 export async function fetchLayers(
   session: FetchSession,
   wanted: readonly LayerToFetch[],
-  atOnce: number,
+  atOnce = AT_ONCE,
 ): Promise<LayerId[]> {
-  const slot = semaphore(atOnce);
   let failure: { readonly error: unknown } | undefined;
-  const fetched = wanted.map(({ layer, id }) =>
-    slot(async () => {
-      if (failure) throw failure.error;
-      try {
-        return await fetchLayer(session, layer, id);
-      } catch (error) {
-        failure ??= { error };
-        throw error;
-      }
-    }),
+  return fetchingLayers(
+    session,
+    async (shared, slot) => {
+      const fetched = wanted.map(({ layer, id }) =>
+        slot(async () => {
+          if (failure) throw failure.error;
+          try {
+            return await fetchLayer(shared, layer, id);
+          } catch (error) {
+            failure ??= { error };
+            throw error;
+          }
+        }),
+      );
+      await Promise.allSettled(fetched);
+      return Promise.all(fetched);
+    },
+    atOnce,
   );
-  await Promise.allSettled(fetched);
-  return Promise.all(fetched);
 }
-
-/** Each has buffers of some megabytes; docker fetches three at a time. */
-const AT_ONCE = 6;
 
 /**
  * The layers of an image with their files, bottom first; what the store lacks is fetched, several at a time.
@@ -175,5 +206,5 @@ export function fetchImageLayers(
   { layers }: ResolvedImage,
 ): Promise<LayerId[]> {
   const wanted = layers.map((layer) => ({ layer }));
-  return fetchLayers(session, wanted, AT_ONCE);
+  return fetchLayers(session, wanted);
 }

@@ -9,6 +9,7 @@ import { findRemoteLayer, hasLayer } from '../../store/layers/find-layers.js';
 import { layerOfDiffId } from '../../store/layers/remote-layers.js';
 import type { LayerId } from '../../store/records.js';
 import type { LookupSession } from '../build-session.js';
+import type { TransferKind } from '../events.js';
 
 /** A place that has a layer, open during this build. */
 export interface LayerOrigin {
@@ -71,15 +72,21 @@ export function imageLayers(
   });
 }
 
+/** See fetchLayer. */
+type Fetch = (layer: ResolvedLayer, id: LayerId, what: TransferKind) => Promise<LayerId>;
+
 /** @returns whether the layer is here now */
-async function fetchFromOrigins(session: LayerSession, id: LayerId): Promise<boolean> {
+async function fetchFromOrigins(
+  session: LayerSession,
+  id: LayerId,
+  fetch: Fetch,
+): Promise<boolean> {
   const { origins, store } = session;
   const diffId = findRemoteLayer(store, id)?.diffId;
   if (diffId === undefined) return hasLayer(store, id);
-  const { fetchLayer } = await import('./fetch-layer.js');
   for (let at = usableOrigin(origins, diffId); at; at = usableOrigin(origins, diffId)) {
     try {
-      await fetchLayer(session, at.layer, id, at.ofBase ? 'pull' : 'cache import');
+      await fetch(at.layer, id, at.ofBase ? 'pull' : 'cache import');
       return true;
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
@@ -98,8 +105,12 @@ export async function needLayers(session: LayerSession, layers: readonly LayerId
   const { store } = session;
   const absent = layers.filter((id) => !hasLayer(store, id));
   if (absent.length === 0) return;
+  const { fetchingLayers, fetchLayer } = await import('./fetch-layer.js');
   // Whatever the first failure is, nothing goes on behind the back of who handles it.
-  const fetched = await Promise.allSettled(absent.map((id) => fetchFromOrigins(session, id)));
+  const fetched = await fetchingLayers(session, (shared, slot) => {
+    const fetch: Fetch = (...wanted) => fetchLayer(shared, ...wanted);
+    return Promise.allSettled(absent.map((id) => slot(() => fetchFromOrigins(session, id, fetch))));
+  });
   for (const result of fetched) if (result.status === 'rejected') throw result.reason;
   const missing = absent.filter((_, at) => {
     const result = fetched[at];

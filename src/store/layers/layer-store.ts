@@ -45,14 +45,26 @@ export interface Draft {
 export function beginDraft(paths: StorePaths, id: LayerId = newLayerId()): Draft {
   const draft = getDraft(paths, id);
   // A recursive mkdir tries the last one first, and comes back.
-  for (const path of [draft.path, join(draft.path, 'layer'), draft.diff])
+  for (const path of [draft.path, join(draft.path, 'layer')])
     mkdirSync(path, { recursive: true, mode: 0o755 });
-  // It becomes the root of containers: neither our umask nor the group of a setgid directory that
-  // the store is in may be seen in there.
-  if (process.getuid?.() === 0) chownSync(draft.diff, 0, 0);
-  chmodSync(draft.diff, 0o755);
+  makeRoot(draft);
   checkpoint('draft:begun');
   return draft;
+}
+
+/** Makes the directory that the layer's files go into. */
+function makeRoot({ diff }: Draft): void {
+  mkdirSync(diff, { recursive: true, mode: 0o755 });
+  // It becomes the root of containers: neither our umask nor the group of a setgid directory that
+  // the store is in may be seen in there.
+  if (process.getuid?.() === 0) chownSync(diff, 0, 0);
+  chmodSync(diff, 0o755);
+}
+
+/** Removes the layer's files, to make them anew. */
+export function emptyDraft(draft: Draft): void {
+  removeTree(draft.diff);
+  makeRoot(draft);
 }
 
 /** The draft of a layer that this process makes. */
