@@ -122,6 +122,30 @@ test('a lease of a process that has left is void', async () => {
   store = await openStore(root, 'none');
 });
 
+test('one that is given back and taken by another process meanwhile is not taken from that', async () => {
+  const other = await openStore(root, 'none');
+  const { self } = getTables(other);
+  const index = getTables(store);
+  const { leases } = index;
+  let tried = 0;
+  let asked = 0;
+  const meanwhile: typeof leases = {
+    ...leases,
+    // A former owner has it at first, and gives it back at once.
+    take: (key, id) => ++tried > 1 && leases.take(key, id),
+    get(key) {
+      const owner = leases.get(key);
+      // When this process has seen for the third time that nobody has it, the other one takes it.
+      if (++asked === 3) leases.take(key, self.id);
+      return owner;
+    },
+  };
+  Object.assign(index, { leases: meanwhile });
+  expect(tryLease(store, 'key')).toBe(process.pid);
+  expect(readlinkSync(join(root, 'leases/key'))).toBe(self.id);
+  await closeStore(other);
+});
+
 test('what no wiac has put among the leases holds nothing, and leads nowhere', () => {
   const at = (name: string) => join(root, 'leases', name);
   // Opened for writing, as the FIFO of a process is that is asked whether it lives, it would be found.

@@ -19,7 +19,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { withIndexLock } from '../../src/store/index/index-lock.js';
 import type { StorePaths } from '../../src/store/paths.js';
 import { storePaths } from '../../src/store/paths.js';
-import { leaseLinks, livingOwner } from '../../src/store/pins/lease-links.js';
+import { leaseLinks, leaseOwner } from '../../src/store/pins/lease-links.js';
 import type { ProcessId } from '../../src/store/pins/live-process.js';
 import { getProcess, joinStore, PidTakenError } from '../../src/store/pins/live-process.js';
 import { closeStore, openStore } from '../../src/store/store.js';
@@ -163,8 +163,8 @@ describe('a lock or lease whose owner gives it back, and ends, while another pro
     const link = join(root, 'leases/key');
     symlinkSync(ENDED, link);
     const leases = leaseLinks(join(root, 'leases'));
-    expect(livingOwner(leases, 'key', meanwhile(link, []))).toBe(NEXT);
-    expect(livingOwner(leases, 'key', () => false)).toBe(undefined);
+    expect(leaseOwner(leases, 'key', meanwhile(link, []))).toEqual({ process: NEXT, lives: true });
+    expect(leaseOwner(leases, 'key', () => false)).toEqual({ process: NEXT, lives: false });
   });
 });
 

@@ -22,6 +22,8 @@ export interface Built {
   readonly placed: number;
   /** Lines that programs wrote. */
   readonly output: readonly string[];
+  /** What became of its steps and when, ms: for messages of tests. */
+  readonly story: readonly string[];
 }
 
 /** What is not as in a build without options. */
@@ -41,6 +43,16 @@ export interface HereOptions {
   readonly onOutput?: (line: string) => void;
 }
 
+function storyOf(event: BuildEvent): string {
+  if (event.type === 'warning') return event.message;
+  const {
+    step = '',
+    key = '',
+    pid = '',
+  }: { step?: unknown; key?: string; pid?: unknown } = 'step' in event ? event : {};
+  return `${event.type} ${step} ${key.slice(0, 16)} ${pid}`.trimEnd();
+}
+
 /** Builds as `wiac build` does. */
 export async function buildHere(
   root: string,
@@ -50,6 +62,7 @@ export async function buildHere(
   // The disk is not what these tests are about.
   const store = await openStore(root, 'none');
   const events: BuildEvent[] = [];
+  const story: string[] = [];
   const { names, buildArgs, queue, cacheFrom, cacheTo, secrets = {}, signal } = options;
   try {
     const result = await buildDockerfile(store, {
@@ -65,6 +78,7 @@ export async function buildHere(
       signal,
       onEvent: (event) => {
         events.push(event);
+        story.push(`${Date.now() % 1_000_000} ${storyOf(event)}`);
         if (event.type === 'output') options.onOutput?.(event.text);
       },
     });
@@ -81,7 +95,7 @@ export async function buildHere(
     );
     const placed = events.filter(({ type }) => type === 'placed').length;
     const output = events.flatMap((event) => (event.type === 'output' ? [event.text] : []));
-    return { lowerdirs, ran, placed, output };
+    return { lowerdirs, ran, placed, output, story };
   } finally {
     await closeStore(store);
   }

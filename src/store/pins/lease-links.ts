@@ -3,7 +3,7 @@
  * process that has it. symlink(2) makes it whole or not at all, and for one process only. So a lease
  * costs no transaction of the index, which waits for the disk.
  */
-import { readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProcessId } from './live-process.js';
 
@@ -14,6 +14,8 @@ export interface LeaseLinks {
   /** @returns false when a process has it, be it alive or not */
   readonly take: (key: string, process: ProcessId) => boolean;
   readonly remove: (key: string) => void;
+  /** Is something else there, which no process made for a lease? */
+  readonly isOther: (key: string) => boolean;
   readonly list: () => { readonly key: string; readonly process: ProcessId }[];
 }
 
@@ -53,6 +55,7 @@ export function leaseLinks(directory: string): LeaseLinks {
       }
     },
     remove: (key) => rmSync(at(key), { force: true }),
+    isOther: (key) => lstatSync(at(key), { throwIfNoEntry: false })?.isSymbolicLink() === false,
     list: () =>
       // Others put files of their own there, such as .nfs000...
       readdirSync(directory)
@@ -64,19 +67,26 @@ export function leaseLinks(directory: string): LeaseLinks {
   };
 }
 
+/** Who has a lease, and whether that process lives. */
+export interface LeaseOwner {
+  readonly process: ProcessId;
+  readonly lives: boolean;
+}
+
 /**
- * The process that has a lease, if it lives. Before this process asks whether the owner lives, the owner may have given
+ * The process that has a lease, dead or alive. Before this process asks whether the owner lives, the owner may have given
  * the lease back and ended, and another process may have taken it: so the lease is read once more.
- * @returns undefined when nobody has it, or a process that is dead
+ * @returns undefined when nobody has it: anybody may take it at any moment then
  */
-export function livingOwner(
-  leases: LeaseLinks,
+export function leaseOwner(
+  leases: Pick<LeaseLinks, 'get'>,
   key: string,
   isAlive: (process: ProcessId) => boolean,
-): ProcessId | undefined {
+): LeaseOwner | undefined {
   for (;;) {
     const process = leases.get(key);
-    if (process === undefined || isAlive(process)) return process;
-    if (leases.get(key) === process) return undefined;
+    if (process === undefined) return undefined;
+    if (isAlive(process)) return { process, lives: true };
+    if (leases.get(key) === process) return { process, lives: false };
   }
 }

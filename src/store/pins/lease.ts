@@ -14,7 +14,8 @@ import type { Indexed } from '../index/tables.js';
 import { getHeld, getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import type { LayerId } from '../records.js';
-import { livingOwner } from './lease-links.js';
+import type { LeaseOwner } from './lease-links.js';
+import { leaseOwner } from './lease-links.js';
 import { getPid, type ProcessId } from './live-process.js';
 import { useLayers } from './uses.js';
 
@@ -26,21 +27,27 @@ export interface Lease {
   readonly key: string;
 }
 
-/** The holder's pid (it may be that of this process); undefined: the lease can be taken. */
-function getHolder({ leases, self, held }: CacheIndex, key: string): number | undefined {
+function getOwner({ leases, self, held }: CacheIndex, key: string): LeaseOwner | undefined {
   const isHeld = (process: ProcessId) =>
     process === self.id ? held.has(key) : self.isAlive(process);
-  const owner = livingOwner(leases, key, isHeld);
-  return owner && getPid(owner);
+  return leaseOwner(leases, key, isHeld);
+}
+
+/** The holder's pid (it may be that of this process); undefined: the lease can be taken. */
+function getHolder(index: CacheIndex, key: string): number | undefined {
+  const owner = getOwner(index, key);
+  return owner?.lives ? getPid(owner.process) : undefined;
 }
 
 /**
  * Removes a lease that is void. Two processes that find it void must not both remove it, and with it
- * the lease of the one that was faster: they take turns by a transaction.
+ * the lease of the one that was faster: they take turns by a transaction. Where there is none, nothing
+ * is removed: its holder has given it back, and another process may take it before the next line.
  */
 function removeVoid(index: CacheIndex, key: string): void {
   write(index, () => {
-    if (getHolder(index, key) === undefined) index.leases.remove(key);
+    const owner = getOwner(index, key);
+    if (owner ? !owner.lives : index.leases.isOther(key)) index.leases.remove(key);
   });
 }
 

@@ -32,7 +32,7 @@ import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
 import { isKnownLayer } from '../layers/remote-layers.js';
 import type { LayerId } from '../records.js';
-import { livingOwner } from './lease-links.js';
+import { leaseOwner } from './lease-links.js';
 import { getPid } from './live-process.js';
 
 /** Layers were removed by another process between finding them and using them. */
@@ -161,7 +161,7 @@ export function liveUses(index: CacheIndex): LiveUses {
     if (value.everything) everythingBy = getPid(value.process);
   }
   for (const { key } of index.leases.list()) {
-    if (!livingOwner(index.leases, key, index.self.isAlive)) continue;
+    if (!leaseOwner(index.leases, key, index.self.isAlive)?.lives) continue;
     publishing = true;
     if (key.startsWith('mount:')) mounts.add(key.slice('mount:'.length));
   }
