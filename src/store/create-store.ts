@@ -9,11 +9,11 @@ import {
   openSync,
   renameSync,
   rmSync,
-  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { checkpoint } from '../util/checkpoint.js';
 import { makeDirectories } from '../util/make-directories.js';
+import { writeAll } from '../util/write-all.js';
 import { openIndex } from './index/index-db.js';
 import { makeRecordFolders } from './index/record-files.js';
 import { requireFileTypes } from './layers/require-file-types.js';
@@ -50,7 +50,7 @@ export function writeVersion(paths: StorePaths, text: string): void {
   const draft = join(paths.tmp, `version.${paths.self.id}`);
   const descriptor = openSync(draft, 'w');
   try {
-    writeSync(descriptor, text);
+    writeAll(descriptor, Buffer.from(text));
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);

@@ -1,6 +1,5 @@
 /** Layers of images and shared caches: fetched once, unpacked, found again by their diffID. */
 
-import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { UnpackThreads } from '../../fs/archive/unpack-threads.js';
@@ -9,7 +8,7 @@ import { ImageError, sayingMore } from '../../oci/image-error.js';
 import { layerCompression } from '../../oci/media-types.js';
 import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
 import { checkBytes } from '../../oci/tar/expansion-limit.js';
-import { placeBlob, teeToFile } from '../../store/blobs/blobs.js';
+import { placeBlob, readTee, teeToFile } from '../../store/blobs/blobs.js';
 import { publishFetchedLayer } from '../../store/entries/fetched-layers.js';
 import { hasLayer, layerByDiffId } from '../../store/layers/find-layers.js';
 import {
@@ -68,7 +67,7 @@ async function fetchAndPublish(
     const open = meter(what, digest, size, () => layer.open());
     const archive = Readable.from(teeToFile(await open(), file), { objectMode: false });
     const limits = { ...store.limits, maxEntries: MAX_LAYER_ENTRIES };
-    const again = () => createReadStream(file);
+    const again = () => readTee(file);
     const source = { size, archive, again, clear: () => emptyDraft(draft) };
     const unpacked = await threads
       .unpack(source, draft.diff, { rootless, limits })

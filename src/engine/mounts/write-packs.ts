@@ -1,5 +1,5 @@
 /** Contents into packs: files below tmp/, compressed, whose digests are known when they are complete. */
-import { appendFileSync, closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GzipThreads } from '../../fs/archive/gzip-threads.js';
 import { compress } from '../../fs/archive/pack-blob.js';
@@ -9,6 +9,7 @@ import type { Digest } from '../../oci/resolved-image.js';
 import type { Pack } from '../../shared-cache/mounts/snapshot.js';
 import { PACK_BYTES } from '../../shared-cache/mounts/snapshot.js';
 import { toByteString } from '../../util/byte-string.js';
+import { writeAll } from '../../util/write-all.js';
 
 /** A pack that was made, and the file of its blob. */
 export interface NewPack {
@@ -72,7 +73,7 @@ export function createPackWriter(options: PackOptions): PackWriter {
     });
     const fd = openSync(path, 'wx', 0o600);
     try {
-      for await (const chunk of chunks) writeSync(fd, chunk);
+      for await (const chunk of chunks) writeAll(fd, chunk);
     } finally {
       closeSync(fd);
     }

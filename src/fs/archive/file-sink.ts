@@ -1,24 +1,13 @@
 /** Writes the data of one file, sparse ones with their holes. */
-import { ftruncateSync, writeSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import { ImageError } from '../../oci/image-error.js';
 import type { SparseFile, SparseSegment } from '../../oci/tar/entry.js';
 import type { EntrySink } from '../../oci/tar/parser.js';
 import { checkSegments, leadingMap } from '../../oci/tar/sparse.js';
+import { writeAll } from '../../util/write-all.js';
 
 /** A map of 1.0 comes as text; as long as an extended header may be. */
 const MAX_MAP = 4 << 20;
-
-function writeAll(fd: number, piece: Buffer, position: number | null): void {
-  for (let done = 0; done < piece.length; ) {
-    done += writeSync(
-      fd,
-      piece,
-      done,
-      piece.length - done,
-      position === null ? null : position + done,
-    );
-  }
-}
 
 /** Writes consecutive data into the segments of a file. */
 function segmentWriter(fd: number, segments: readonly SparseSegment[]): (piece: Buffer) => void {
@@ -70,5 +59,5 @@ function sparseSink(fd: number, size: number, { realSize, segments }: SparseFile
  */
 export function fileSink(fd: number, size: number, sparse: SparseFile | undefined): EntrySink {
   if (sparse !== undefined) return sparseSink(fd, size, sparse);
-  return { write: (piece) => writeAll(fd, piece, null), end: () => {} };
+  return { write: (piece) => writeAll(fd, piece), end: () => {} };
 }

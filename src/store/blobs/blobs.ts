@@ -1,13 +1,5 @@
 /** Compressed layers in blobs/, by digest as in an OCI image layout: made once, pushed often. */
-import {
-  closeSync,
-  createReadStream,
-  mkdirSync,
-  openSync,
-  renameSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, createReadStream, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { GzipThreads } from '../../fs/archive/gzip-threads.js';
@@ -19,6 +11,7 @@ import { createWindowMemory, getWindows } from '../../fs/archive/windows.js';
 import { mayHaveXattrs } from '../../fs/scan/tree.js';
 import { decompressed } from '../../oci/compress/decompress.js';
 import { checkpoint } from '../../util/checkpoint.js';
+import { writeAll } from '../../util/write-all.js';
 import { changeLayer } from '../entries/entries.js';
 import type { CacheIndex } from '../index/index-db.js';
 import { getTables } from '../index/tables.js';
@@ -241,10 +234,15 @@ export async function* teeToFile(source: Readable, file: string): AsyncGenerator
   const descriptor = openSync(file, 'w');
   try {
     for await (const chunk of source as AsyncIterable<Buffer>) {
-      writeSync(descriptor, chunk);
+      writeAll(descriptor, chunk);
       yield chunk;
     }
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** What teeToFile has written, from its beginning. */
+export function readTee(file: string): Readable {
+  return createReadStream(file);
 }

@@ -1,7 +1,8 @@
 /** A file that is read while it is being written: a blob is sent while it is being compressed. */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { deferred } from '../../util/deferred.js';
+import { writeAll } from '../../util/write-all.js';
 
 /** Bytes of one read of what a slow reader has left behind. */
 const READ_BYTES = 1 << 20;
@@ -18,10 +19,6 @@ export interface GrowingFile {
   end(failure?: unknown): void;
   /** Ends readers that are still there; the file itself stays. */
   close(): void;
-}
-
-function writeAll(fd: number, chunk: Buffer): void {
-  for (let done = 0; done < chunk.length; ) done += writeSync(fd, chunk, done);
 }
 
 /** @param path of the file, which is made anew; it may be renamed at any time */

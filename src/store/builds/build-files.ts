@@ -7,9 +7,9 @@ import {
   openSync,
   readdirSync,
   rmSync,
-  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { writeAll } from '../../util/write-all.js';
 import type { StoreDirectories } from '../paths.js';
 
 /** When a build began (ms since 1970), in 13 digits so that names sort by time, and its id. */
@@ -108,7 +108,7 @@ export function createBuildFile(
       const bytes = Buffer.from(text);
       try {
         // A disk that is nearly full takes a part.
-        for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+        writeAll(descriptor, bytes);
         size += bytes.length;
       } catch (error) {
         ftruncateSync(descriptor, size);
