@@ -5,16 +5,22 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, type Readable, Transform } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { WiacError } from '../util/errors.js';
 import { digestParts, getDigest, startDigest, verified } from './blob-digest.js';
+import {
+  type Compression,
+  decompressed,
+  detectCompression,
+  MAGIC_BYTES,
+} from './compress/decompress.js';
 import { cannotWrite, getMessage, ImageError } from './image-error.js';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
   DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_ZSTD,
   DOCKER_MANIFEST,
   layerCompression,
 } from './media-types.js';
@@ -44,7 +50,7 @@ import type {
   ResolvedImage,
   ResolvedLayer,
 } from './resolved-image.js';
-import { isGzip, openTar, type TarFile, type TarIndex } from './tar-index.js';
+import { openTar, type TarFile, type TarIndex } from './tar-index.js';
 import { writeWhole } from './write-file.js';
 
 interface ArchiveEntry {
@@ -111,13 +117,19 @@ async function readMember(archive: TarIndex, path: string, title: string): Promi
   return collect(member(archive, path, title).read(), MAX_JSON_BYTES, `${path} of ${title}`);
 }
 
+/** Engines with containerd's store save layers as they were pulled, zstd among them. */
+const LAYER_TYPES: ReadonlyMap<Compression, string> = new Map([
+  ['gzip', DOCKER_LAYER_GZIP],
+  ['zstd', DOCKER_LAYER_ZSTD],
+]);
+
 /** Layers are plain tar files, whose digest is the diffID; a compressed one has to be read once. */
 async function getLayer(file: TarFile, diffId: Digest, title: string): Promise<ResolvedLayer> {
-  const start = await collect(file.read({ start: 0, end: 2 }), 2, title);
-  const compressed = isGzip(start);
+  const start = await collect(file.read({ start: 0, end: MAGIC_BYTES }), MAGIC_BYTES, title);
+  const mediaType = LAYER_TYPES.get(detectCompression(start)) ?? DOCKER_LAYER;
   const descriptor = {
-    mediaType: compressed ? DOCKER_LAYER_GZIP : DOCKER_LAYER,
-    digest: compressed ? await digestOfStream(file.read()) : diffId,
+    mediaType,
+    digest: mediaType === DOCKER_LAYER ? diffId : await digestOfStream(file.read()),
     size: file.size,
   };
   const open = async () => verified(file.read(), descriptor, title, { reference: title });
@@ -171,7 +183,7 @@ async function readImage(
   };
 }
 
-/** An image in an archive of `docker save`; plain or gzip. */
+/** An image in an archive of `docker save`; plain or compressed. */
 export function dockerArchiveSource(reference: DockerArchiveReference): ImageSource {
   const title = formatReference({ kind: 'docker-archive', file: reference.file });
   let opened: Promise<TarIndex> | undefined;
@@ -197,12 +209,7 @@ async function stageBlob(
   open: OpenBlob,
   title: string,
 ): Promise<Staged> {
-  const compression = layerCompression(descriptor.mediaType) ?? 'none';
-  if (compression === 'zstd')
-    throw new ImageError(`${title}: a docker-archive cannot take a zstd layer`, {
-      reference: title,
-      hint: 'give gzip or uncompressed layers, or write an oci-archive',
-    });
+  const isLayer = layerCompression(descriptor.mediaType) !== undefined;
   const file = join(directory, digestParts(descriptor.digest).hex);
   const digester = startDigest();
   const count = new Transform({
@@ -211,11 +218,11 @@ async function stageBlob(
       done(null, chunk);
     },
   });
-  const unpack = compression === 'gzip' ? createGunzip() : new PassThrough();
   try {
     await writeWhole(file, async (output) => {
       const input = verified(await open(), descriptor, title, { reference: title });
-      await pipeline(input, unpack, count, output);
+      // By its bytes, as it was unpacked here: some media types are wrong. What it must become is in the config.
+      await pipeline(isLayer ? decompressed(input, undefined) : input, count, output);
     });
   } catch (cause) {
     if (cause instanceof WiacError) throw cause;

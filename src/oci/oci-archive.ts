@@ -38,7 +38,7 @@ function archiveFiles(file: string, title: string): LayoutFiles {
   };
 }
 
-/** An image or an artifact in an archive of a layout; plain or gzip. */
+/** An image or an artifact in an archive of a layout; plain or compressed. */
 export function ociArchiveSource(
   reference: OciArchiveReference,
 ): ImageSource & ArtifactSource & ManifestSource {

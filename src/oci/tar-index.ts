@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, posix, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { decompressed } from './compress/decompress.js';
+import { decompressed, detectCompression, MAGIC_BYTES } from './compress/decompress.js';
 import { getMessage, ImageError } from './image-error.js';
 import type { ByteString, TarEntry } from './tar/entry.js';
 import { DEFAULT_LIMITS, type ExpansionLimits } from './tar/expansion-limit.js';
@@ -99,11 +99,6 @@ async function withHandle<T>(file: string, use: (handle: FileHandle) => Promise<
   }
 }
 
-/** Whether the bytes start as gzip data does (RFC 1952). */
-export function isGzip(start: Uint8Array): boolean {
-  return start[0] === 0x1f && start[1] === 0x8b;
-}
-
 /** `docker load` reads compressed archives too; they have to be unpacked to be read at random. */
 async function plainArchive(
   file: string,
@@ -111,7 +106,7 @@ async function plainArchive(
 ): Promise<{ path: string; temporary?: string }> {
   const isPlain = await withHandle(file, async (handle) => {
     if (!(await handle.stat()).isFile()) throw new Error('it is no file');
-    return !isGzip(await getStart(handle, 2));
+    return detectCompression(await getStart(handle, MAGIC_BYTES)) === 'none';
   });
   if (isPlain) return { path: file };
   const temporary = await mkdtemp(join(tmpdir(), 'wiac-archive-'));
@@ -128,8 +123,8 @@ async function plainArchive(
 }
 
 /**
- * Reads the headers of an archive, plain or gzip.
- * @param limits of one that is gzip, which is unpacked; whoever wants to read a larger one can unpack it
+ * Reads the headers of an archive, plain or compressed.
+ * @param limits of one that is compressed, which is unpacked; whoever wants to read a larger one can unpack it
  * @throws ImageError when the file cannot be read, is no tar archive or is over the limits
  */
 export async function openTar(
@@ -147,7 +142,7 @@ export async function openTar(
     if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
     throw new ImageError(`cannot read the archive ${file}: ${getMessage(cause)}`, {
       reference: file,
-      hint: 'give a tar archive that is there, plain or gzip',
+      hint: 'give a tar archive that is there, plain or compressed with gzip, zstd, bzip2 or xz',
       cause,
     });
   }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -5,21 +6,21 @@ import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { getDigest } from '../../src/oci/blob-digest.js';
 import { dockerArchiveSink, dockerArchiveSource } from '../../src/oci/docker-archive.js';
-import { OCI_INDEX, OCI_LAYER_ZSTD } from '../../src/oci/media-types.js';
+import { OCI_INDEX } from '../../src/oci/media-types.js';
 import { ociArchiveSink, ociArchiveSource } from '../../src/oci/oci-archive.js';
 import { parsePlatform } from '../../src/oci/platform.js';
 import { type DockerArchiveReference, parseReference } from '../../src/oci/reference.js';
-import type { ImageSink } from '../../src/oci/resolved-image.js';
+import type { Descriptor, ImageSink } from '../../src/oci/resolved-image.js';
 import {
   AMD64,
   getTar,
   layerDigests,
   makeImage,
-  NOWHERE,
   putImage,
   putIndex,
   readLayers,
   skopeo,
+  type TestImage,
   temporaryDirectory,
 } from './helpers.js';
 
@@ -35,6 +36,23 @@ function dockerArchive(text: string): DockerArchiveReference {
   const reference = parseReference(`docker-archive:${text}`);
   if (reference.kind !== 'docker-archive') throw new Error('no docker-archive');
   return reference;
+}
+
+/** The image with its only layer's blob replaced: the media type stays. */
+function withLayer(image: TestImage, bytes: Buffer): TestImage {
+  const [layer] = image.layers;
+  const descriptor = {
+    ...layer?.descriptor,
+    digest: getDigest(bytes),
+    size: bytes.length,
+  } as Descriptor;
+  const manifest = JSON.parse(image.manifest.bytes.toString());
+  const manifestBytes = Buffer.from(JSON.stringify({ ...manifest, layers: [descriptor] }));
+  return {
+    ...image,
+    blobs: [...image.blobs.slice(0, 1), { descriptor, bytes }],
+    manifest: { ...image.manifest, bytes: manifestBytes },
+  };
 }
 
 async function write(sink: ImageSink, put: (sink: ImageSink) => Promise<unknown>): Promise<void> {
@@ -89,12 +107,14 @@ describe('oci-archive', () => {
 
   test('may be compressed as a whole', async () => {
     const image = await makeImage();
-    const file = freshFile();
-    await write(ociArchiveSink({ kind: 'oci-archive', file }), (sink) => putImage(sink, image));
-    writeFileSync(file, gzipSync(readFileSync(file)));
-    const source = ociArchiveSource({ kind: 'oci-archive', file });
-    expect(await readLayers(await source.resolve(AMD64))).toEqual(layerDigests(image));
-    await source.close();
+    for (const program of ['gzip', 'zstd', 'bzip2', 'xz']) {
+      const file = freshFile();
+      await write(ociArchiveSink({ kind: 'oci-archive', file }), (sink) => putImage(sink, image));
+      writeFileSync(file, execFileSync(program, ['-c'], { input: readFileSync(file) }));
+      const source = ociArchiveSource({ kind: 'oci-archive', file });
+      expect(await readLayers(await source.resolve(AMD64))).toEqual(layerDigests(image));
+      await source.close();
+    }
   });
 
   test('what cannot be read or is cut off is refused', async () => {
@@ -156,25 +176,32 @@ describe('docker-archive', () => {
 
   test('reads old archives: links between layers, compressed layers', async () => {
     const layer = await getTar({ a: 'a' });
-    const image = await makeImage({ layers: [layer, layer, layer] });
+    const image = await makeImage({ layers: [layer, layer, layer, layer] });
     const config = image.blobs[0]?.bytes ?? Buffer.alloc(0);
     const directory = mkdtempSync(join(root, 'tree-'));
     const manifest = [
-      { Config: 'c.json', RepoTags: null, Layers: ['1/layer.tar', '2/layer.tar', '3/layer.tar'] },
+      {
+        Config: 'c.json',
+        RepoTags: null,
+        Layers: ['1/layer.tar', '2/layer.tar', '3/layer.tar', '4/zstd'],
+      },
     ];
-    await execa('mkdir', ['1', '2', '3'], { cwd: directory });
+    await execa('mkdir', ['1', '2', '3', '4'], { cwd: directory });
     writeFileSync(join(directory, 'c.json'), config);
     writeFileSync(join(directory, 'manifest.json'), JSON.stringify(manifest));
     writeFileSync(join(directory, '1/layer.tar'), layer);
     await execa('ln', ['-s', '../1/layer.tar', '2/layer.tar'], { cwd: directory });
     writeFileSync(join(directory, '3/layer.tar'), gzipSync(layer));
+    const packed = execFileSync('zstd', ['-c'], { input: layer });
+    writeFileSync(join(directory, '4/zstd'), packed);
     const file = freshFile();
     await execa('tar', ['-cf', file, '.'], { cwd: directory });
     const source = dockerArchiveSource(dockerArchive(file));
-    const [first, second, third] = await readLayers(await source.resolve(AMD64));
+    const [first, second, third, fourth] = await readLayers(await source.resolve(AMD64));
     expect(first).toBe(getDigest(layer));
     expect(second).toBe(getDigest(layer));
     expect(third).toBe(getDigest(gzipSync(layer)));
+    expect(fourth).toBe(getDigest(packed));
     await source.close();
   });
 
@@ -212,15 +239,24 @@ describe('docker-archive', () => {
     await expect(readLayers(found)).rejects.toThrow('is damaged');
   });
 
-  test('refuses indexes and zstd', async () => {
+  test('refuses indexes', async () => {
     const sink = dockerArchiveSink(dockerArchive(freshFile()));
     const index = Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [] }));
     await expect(sink.putManifest(index, OCI_INDEX, 'root')).rejects.toThrow('holds one image');
-    const zstd = { mediaType: OCI_LAYER_ZSTD, digest: NOWHERE, size: 1 };
-    const never = () => {
-      throw new Error('opened');
-    };
-    await expect(sink.putBlob(zstd, never)).rejects.toThrow('cannot take a zstd layer');
     await sink.close();
+  });
+
+  test('unpacks layers by their bytes: zstd, and what has the media type of another', async () => {
+    const layer = await getTar({ a: 'a' });
+    const image = await makeImage({ layers: [layer] });
+    for (const bytes of [execFileSync('zstd', ['-c'], { input: layer }), layer]) {
+      const file = freshFile();
+      await write(dockerArchiveSink(dockerArchive(file)), (sink) =>
+        putImage(sink, withLayer(image, bytes)),
+      );
+      const source = dockerArchiveSource(dockerArchive(file));
+      expect(await readLayers(await source.resolve(AMD64))).toEqual([getDigest(layer)]);
+      await source.close();
+    }
   });
 });

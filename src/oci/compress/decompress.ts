@@ -14,7 +14,7 @@ import { zstdStream } from './zstd.js';
 export type Compression = 'gzip' | 'zstd' | 'bzip2' | 'xz' | 'none';
 
 /** Bytes that `detectCompression` looks at. */
-const MAGIC_BYTES = 4;
+export const MAGIC_BYTES = 4;
 
 /** bzip2: "BZh"; xz (The .xz File Format, 2.1.1.1): FD "7zX", of which four bytes are looked at. */
 const BZIP2 = Buffer.from('BZh');
