@@ -112,6 +112,27 @@ test('eight processes, one store', async () => {
   expect(await inspectHere(root)).toEqual([]);
 });
 
+test('eight processes begin to use a cache mount at once, and it is the same one', async () => {
+  const { root } = machine();
+  const paths = Array.from({ length: PROCESSES }, (_, which) =>
+    context({
+      Dockerfile: `FROM scratch\nCOPY bin /bin\nARG ROUND\nRUN --mount=type=cache,id=c$ROUND,target=/c sleep 0.2 && echo > /c/${which}\n`,
+    }),
+  );
+  await withWorkers(async (workers) => {
+    for (let round = 0; round < 5; round++) {
+      const options = { buildArgs: { ROUND: `${round}` } };
+      await Promise.all(
+        workers.map((worker, which) => ask(worker, { root, path: paths[which], options })),
+      );
+    }
+  });
+  const mounts = join(root, 'mounts');
+  const all = Array.from({ length: PROCESSES }, (_, which) => `${which}`);
+  const held = readdirSync(mounts).map((name) => readdirSync(join(mounts, name)).sort());
+  expect(held).toEqual(Array.from({ length: 5 }, () => all));
+});
+
 test('eight processes make a store at once, again and again', async () => {
   const path = context({ Dockerfile: `FROM scratch\nCOPY bin /bin\nARG ROUND\n${step('new')}\n` });
   await withWorkers(async (workers) => {

@@ -68,7 +68,7 @@ async function fetchAndPublish(
     const archive = Readable.from(teeToFile(await open(), file), { objectMode: false });
     const limits = { ...store.limits, maxEntries: MAX_LAYER_ENTRIES };
     const again = () => readTee(file);
-    const source = { size, archive, again, clear: () => emptyDraft(draft) };
+    const source = { archive, again, clear: () => emptyDraft(draft) };
     const unpacked = await threads
       .unpack(source, draft.diff, { rootless, limits })
       .catch((error: unknown) => {

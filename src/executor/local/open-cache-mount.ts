@@ -173,7 +173,8 @@ type CacheIo = Pick<ExecutionIo, 'restoreMount' | 'signal'>;
 
 /**
  * Fills a cache that is not there, with what a shared cache has of it if it has anything. Whoever
- * else wants it meanwhile, in this process or another one, waits: it would fetch the same.
+ * else wants it meanwhile, in this process or another one, waits: it would fetch the same, and rename(2)
+ * would put its directory into the place of the one that a program has already, if that is still empty.
  * @param name of the cache's directory
  * @param shared name of the mount: copies of a private one begin with the same files
  */
@@ -187,11 +188,11 @@ async function createOnce(
   { restoreMount, signal }: CacheIo,
 ): Promise<void> {
   const path = mountPath(machine.store, name);
-  if (!restoreMount) return create(machine, mount, source, path, location, undefined);
   if (existsSync(path)) return;
   const lease = await takeLease(machine.store, fillLease(name), { signal });
   try {
-    const bringBack = (directory: string) => restoreMount(shared, directory, signal);
+    const bringBack =
+      restoreMount && ((directory: string) => restoreMount(shared, directory, signal));
     await create(machine, mount, source, path, location, bringBack);
   } finally {
     if (lease) releaseLease(machine.store, lease);

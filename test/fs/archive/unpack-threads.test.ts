@@ -30,7 +30,6 @@ afterEach(() => threads.close());
 function sourceOf(data: Buffer, directory: string): UnpackSource & { count: () => number } {
   let count = 0;
   return {
-    size: data.length,
     archive: inPieces(data, 1000),
     again: () => inPieces(data),
     clear() {
