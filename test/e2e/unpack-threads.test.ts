@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import { installed } from '../support/installed.js';
-import { context, tempDir } from '../support/wiac.js';
+import { context, sharedDir } from '../support/wiac.js';
 
 const PORT = 'require("node:worker_threads").parentPort';
 
@@ -12,7 +12,7 @@ const text = (lines: number) => Array.from({ length: lines }, (_, n) => `${n * 7
 let layout: string;
 
 beforeAll(async () => {
-  layout = join(tempDir(), 'layout');
+  layout = join(sharedDir(), 'layout');
   const directory = context({
     Dockerfile: 'FROM scratch\nCOPY a /\nCOPY b /\nCOPY c /\nCOPY a /d\n',
     a: text(300_000),
