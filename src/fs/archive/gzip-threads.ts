@@ -1,8 +1,8 @@
 /** Threads that read and compress windows of layers side by side, for one export. */
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { fillWindow, sendReads } from './fill-window.js';
 import type { GzipAnswer, GzipJob } from './gzip-worker.js';
+import { threadPool } from './thread-pool.js';
 import type { Window } from './windows.js';
 
 export interface GzipThreads {
@@ -70,33 +70,16 @@ export async function compressHere(window: Window, level: number): Promise<Buffe
 
 /** Threads are started when the first window comes; the calling thread takes its share of the work. */
 export function createGzipThreads(): GzipThreads {
-  let most = Math.min(availableParallelism() - 1, MAX_THREADS);
-  let threads: readonly Thread[] = [];
+  const pool = threadPool(MAX_THREADS, startThread);
   let closed: Error | undefined;
-  /** Where one thread could not be had, or ended, the next one would fare no better. */
-  const giveUpThread = (ended?: Thread): void => {
-    threads = threads.filter((thread) => thread !== ended);
-    most = threads.length;
-  };
-  const start = (): Thread | undefined => {
-    try {
-      const thread = startThread(giveUpThread);
-      threads = [...threads, thread];
-      return thread;
-    } catch {
-      giveUpThread();
-      return undefined;
-    }
-  };
   /** One that has room, the idlest of all; undefined when all have enough to do. */
   const next = (): Thread | undefined => {
-    const [idlest] = threads.toSorted((a, b) => a.waiting.length - b.waiting.length);
-    if (idlest && idlest.waiting.length < QUEUE) return idlest;
-    return threads.length < most ? start() : undefined;
+    const [idlest] = pool.all().toSorted((a, b) => a.waiting.length - b.waiting.length);
+    return idlest && idlest.waiting.length < QUEUE ? idlest : pool.start();
   };
   return {
     prepare() {
-      if (threads.length === 0 && most > 0) start();
+      if (pool.all().length === 0) pool.start();
     },
     async compress(window, level) {
       if (closed) throw closed;
@@ -109,8 +92,7 @@ export function createGzipThreads(): GzipThreads {
     },
     close() {
       closed = new Error('the compression was given up');
-      most = 0;
-      for (const { worker, waiting } of threads) {
+      for (const { worker, waiting } of pool.close()) {
         for (const { reject } of waiting.splice(0)) reject(closed);
         worker.terminate();
       }

@@ -4,10 +4,10 @@
  * would be no faster elsewhere, and each thread takes 40 MB, most of it garbage of which V8 does not know.
  */
 import { on } from 'node:events';
-import { availableParallelism } from 'node:os';
 import type { Readable } from 'node:stream';
 import type { MessagePort } from 'node:worker_threads';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { threadPool } from './thread-pool.js';
 import type { UnpackedLayer, UnpackOptions } from './unpack-layer.js';
 import { unpackLayer } from './unpack-layer.js';
 import type { Piece, UnpackAnswer, UnpackJob } from './unpack-worker.js';
@@ -122,31 +122,16 @@ async function askThread(
 
 /** Threads are started when they are needed; the calling thread takes its share of the work. */
 export function createUnpackThreads(): UnpackThreads {
-  let most = Math.min(availableParallelism() - 1, MAX_THREADS);
-  let threads: readonly Thread[] = [];
+  const pool = threadPool(MAX_THREADS, startThread);
   /** How many layers this thread is unpacking. */
   let here = 0;
-  /** Where one thread could not be had, or ended, the next one would fare no better. */
-  const giveUpThread = (ended?: Thread): void => {
-    threads = threads.filter((thread) => thread !== ended);
-    most = threads.length;
-  };
-  const start = (): Thread | undefined => {
-    try {
-      const thread = startThread(giveUpThread);
-      threads = [...threads, thread];
-      return thread;
-    } catch {
-      giveUpThread();
-      return undefined;
-    }
-  };
   /** The one with the least to do, if that is less than this one has; undefined: this one does it. */
   const next = (): Thread | undefined => {
     if (here === 0) return undefined;
-    const [idlest] = threads.toSorted((a, b) => a.jobs.size - b.jobs.size);
+    const [idlest] = pool.all().toSorted((a, b) => a.jobs.size - b.jobs.size);
     if (idlest?.jobs.size === 0) return idlest;
-    if (threads.length < most) return start();
+    const started = pool.start();
+    if (started) return started;
     return idlest && idlest.jobs.size <= here ? idlest : undefined;
   };
   const unpackHere = async (
@@ -171,8 +156,7 @@ export function createUnpackThreads(): UnpackThreads {
       return unpackHere(source.again(), directory, options);
     },
     close() {
-      most = 0;
-      for (const { worker } of threads) worker.terminate();
+      for (const { worker } of pool.close()) worker.terminate();
     },
   };
 }
