@@ -32,7 +32,9 @@ async function createIndex(paths: StorePaths): Promise<void> {
   const draft = join(paths.tmp, `index.${paths.self.id}`);
   try {
     mkdirSync(draft, { mode: 0o700 });
-    await openIndex(paths, draft).environment.close();
+    const { environment, newest } = openIndex(paths, draft);
+    await environment.close();
+    newest.close();
     renameSync(draft, paths.index);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });

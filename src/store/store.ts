@@ -16,6 +16,7 @@ import { openIndex } from './index/index-db.js';
 import { withIndexLock } from './index/index-lock.js';
 import type { StoreIndex } from './index/tables.js';
 import { getHeld, getTables } from './index/tables.js';
+import { transact } from './index/transaction.js';
 import type { StorePaths } from './paths.js';
 import { storePaths } from './paths.js';
 import type { LiveProcess } from './pins/live-process.js';
@@ -115,6 +116,8 @@ async function openLocked(
   const damage = await findDamage(paths);
   const rebuilt = damage === undefined ? undefined : await rebuildIndex(paths, damage);
   const index = openIndex(paths);
+  // To open it may have set back what others see of it.
+  if (paths.self.others().length > 0) transact(index, () => {});
   if (version !== undefined && version !== FORMAT_VERSION) {
     await upgradeStore(paths, index, version);
     writeVersion(paths, `${FORMAT_VERSION}\n`);
@@ -191,5 +194,6 @@ export async function closeStore(store: Store): Promise<void> {
     });
   }
   files.close();
+  tables.newest.close();
   paths.self.leave();
 }

@@ -4,7 +4,7 @@
  */
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
 import type { DirectoryRecord, EntryFingerprints } from '../../fs/scan/fingerprint.js';
@@ -35,6 +35,8 @@ import type {
   UseRecord,
 } from '../records.js';
 import { readBootId } from '../recovery/boot-id.js';
+import type { NewestTransaction } from './newest-transaction.js';
+import { newestTransaction } from './newest-transaction.js';
 import type { OnChange, RecordFiles } from './record-files.js';
 import { recordFiles, recordMark } from './record-files.js';
 import type { StoreIndex } from './tables.js';
@@ -64,6 +66,7 @@ export interface CacheIndex extends StoreIndex {
   /** Layers that this process is digesting: see layer-digests.ts. */
   readonly digesting: Map<LayerId, Promise<LayerDigest>>;
   readonly environment: RootDatabase;
+  readonly newest: NewestTransaction;
   readonly steps: Database<StepRecord, DefinitionKey>;
   /** Definition keys of entries by content key. */
   readonly contents: Database<DefinitionKey, ContentKey>;
@@ -128,6 +131,7 @@ function openTables(paths: StorePaths, environment: RootDatabase, file: string):
     fresh: new Map(),
     digesting: new Map(),
     environment,
+    newest: newestTransaction(environment, dirname(file)),
     steps: environment.openDB({ name: 'steps' }),
     contents: environment.openDB({ name: 'contents', encoding: 'string' }),
     operations: environment.openDB({ name: 'operations' }),

@@ -22,6 +22,26 @@ function explained(index: CacheIndex, error: unknown): unknown {
   return Object.assign(new Error('no space left for the index', { cause }), { code: 'ENOSPC' });
 }
 
+/** The transaction is begun again. */
+const AGAIN = Symbol('again');
+
+/** A transaction that is based on the newest one: see newest-transaction.ts. */
+export function transact<T>(
+  { environment, newest }: Pick<CacheIndex, 'environment' | 'newest'>,
+  action: () => T,
+): T {
+  for (;;) {
+    try {
+      return environment.transactionSync(() => {
+        if (!newest.isBase()) throw AGAIN;
+        return action();
+      });
+    } catch (error) {
+      if (error !== AGAIN) throw error;
+    }
+  }
+}
+
 /**
  * Does something in a write transaction. Must not be nested: lmdb-js makes a transaction of its own
  * of that, for no use.
@@ -31,7 +51,7 @@ export function write<T>(index: CacheIndex, action: () => T): T {
   if (index.closed) throw closedError();
   let result: T;
   try {
-    result = index.environment.transactionSync(() => {
+    result = transact(index, () => {
       if (fileIdentity(index.file) !== index.identity) throw new IndexReplacedError();
       return action();
     });

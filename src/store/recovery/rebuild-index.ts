@@ -169,6 +169,7 @@ export async function rebuildIndex(paths: StorePaths, damage: string): Promise<R
   };
   removeStrays(pass);
   await index.environment.close();
+  index.newest.close();
   replaceIndex(paths, draft);
   noteSynced(paths, began);
   return { damage, ...counts };
