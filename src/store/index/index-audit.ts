@@ -23,11 +23,18 @@ const BIG_DATA = 1;
 const SUB_DATA = 2;
 
 /** Within a meta page. */
-const META = { magic: 24, freeDb: 48, mainDb: 96, lastPage: 144, transaction: 152, end: 160 };
+export const META = {
+  magic: 24,
+  freeDb: 48,
+  mainDb: 96,
+  lastPage: 144,
+  transaction: 152,
+  end: 160,
+};
 const MAGIC = 0xbeefc0de;
 
 /** Within a description of a database: the page size (of the first one only) and the root page. */
-const PAGE_SIZE = 0;
+export const PAGE_SIZE = 0;
 const ROOT = 40;
 const DB_BYTES = 48;
 const NO_ROOT = 0xffff_ffff_ffff_ffffn;

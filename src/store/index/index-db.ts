@@ -66,6 +66,7 @@ export interface CacheIndex extends StoreIndex {
   /** Layers that this process is digesting: see layer-digests.ts. */
   readonly digesting: Map<LayerId, Promise<LayerDigest>>;
   readonly environment: RootDatabase;
+  /** What each write transaction asks first. */
   readonly newest: NewestTransaction;
   readonly steps: Database<StepRecord, DefinitionKey>;
   /** Definition keys of entries by content key. */

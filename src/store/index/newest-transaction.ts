@@ -16,11 +16,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
+import { META, PAGE_SIZE } from './index-audit.js';
 
-/** In a meta page, after its header (MDB_meta of LMDB 1.0): the page size, and the number of its transaction. */
-const PAGE_SIZE = 48;
-const TRANSACTION = 152;
-/** In lock.mdb (MDB_txbody). */
+/** Where lock.mdb has the number of the newest transaction (mdb.c: MDB_txbody). Bytes. */
 const NEWEST = 8;
 
 export interface NewestTransaction {
@@ -57,12 +55,13 @@ export function newestTransaction(environment: RootDatabase, path: string): Newe
     readSync(data, number, 0, number.length, position);
     return Number(number.readBigUInt64LE());
   };
-  read(PAGE_SIZE);
+  read(META.freeDb + PAGE_SIZE);
   const pageSize = number.readUInt32LE();
+  // One more than that of the transaction that it is based on. lmdb's types leave it out.
   const { getWriteTxnId } = environment as unknown as { readonly getWriteTxnId: () => number };
   return {
     isBase() {
-      const newest = Math.max(read(TRANSACTION), read(pageSize + TRANSACTION));
+      const newest = Math.max(read(META.transaction), read(pageSize + META.transaction));
       if (lock === undefined || getWriteTxnId() > newest) return true;
       number.writeBigUInt64LE(BigInt(newest));
       writeSync(lock, number, 0, number.length, NEWEST);

@@ -25,7 +25,10 @@ function explained(index: CacheIndex, error: unknown): unknown {
 /** The transaction is begun again. */
 const AGAIN = Symbol('again');
 
-/** A transaction that is based on the newest one: see newest-transaction.ts. */
+/**
+ * Does something in a write transaction that is based on the newest one: see newest-transaction.ts.
+ * @throws whatever the action throws, which undoes the transaction
+ */
 export function transact<T>(
   { environment, newest }: Pick<CacheIndex, 'environment' | 'newest'>,
   action: () => T,
