@@ -10,7 +10,7 @@ import type { ResolvedImage, ResolvedLayer } from '../../oci/resolved-image.js';
 import { checkBytes } from '../../oci/tar/expansion-limit.js';
 import { placeBlob, readTee, teeToFile } from '../../store/blobs/blobs.js';
 import { publishFetchedLayer } from '../../store/entries/fetched-layers.js';
-import { hasLayer, layerByDiffId } from '../../store/layers/find-layers.js';
+import { hasLayer, isPublished, layerByDiffId } from '../../store/layers/find-layers.js';
 import {
   abandonDraft,
   beginDraft,
@@ -101,7 +101,7 @@ async function fetchAndPublish(
     await settleStep(store);
     return draft.id;
   } catch (error) {
-    abandonDraft(store.paths, draft, (id) => hasLayer(store, id));
+    abandonDraft(store.paths, draft, (id) => isPublished(store, id));
     throw error;
   }
 }

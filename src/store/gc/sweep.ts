@@ -10,6 +10,7 @@ import { readNotes } from '../index/record-files.js';
 import { repairNoted } from '../index/repair-record.js';
 import { getTables } from '../index/tables.js';
 import { write } from '../index/transaction.js';
+import { isPublished } from '../layers/find-layers.js';
 import { removeLayer } from '../layers/layer-store.js';
 import type { ProcessId } from '../pins/live-process.js';
 import { getProcess } from '../pins/live-process.js';
@@ -32,8 +33,6 @@ function sweepDrafts(store: Store, isGone: IsGone): number {
   for (const name of readdirSync(paths.tmp)) {
     const owner = getProcess(name);
     if (owner === undefined || !isGone(owner)) continue;
-    // It may have published the layer and ended since the index was read: that is seen from now on.
-    index.environment.resetReadTxn();
     const notes = readNotes(paths.tmp, name);
     const id = name.slice(0, name.indexOf('.')) as LayerId;
     try {
@@ -42,7 +41,8 @@ function sweepDrafts(store: Store, isGone: IsGone): number {
       const taken = readdirSync(paths.tmp).some(
         (other) => other !== name && isOthersDraft(store, other, id),
       );
-      if (!notes && !taken && !index.layers.doesExist(id)) removeLayer(paths, id);
+      // Asked last: its owner, or who fetched it again, may have published it and ended a moment ago.
+      if (!notes && !taken && !isPublished(store, id)) removeLayer(paths, id);
       freed += removeTree(join(paths.tmp, name));
     } catch {
       // A cp(1) that outlived its wiac may still be writing there, or another process is sweeping:

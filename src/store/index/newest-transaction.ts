@@ -3,7 +3,8 @@
  * environment reads the number from the file, maps the file, and then sets the number in lock.mdb to what it has
  * read (mdb_env_open2), while others commit. The next writer would write over their transactions, and what still reads
  * these would find pages of others. So each writer looks into the file before it does anything, and sets the
- * number right: it alone may do so, having lmdb's mutex.
+ * number right: it alone may do so, having lmdb's mutex. Readers begin where the number says. Who must not miss
+ * what others have done looks as well (transaction.ts: refresh).
  */
 import {
   closeSync,
@@ -27,6 +28,8 @@ export interface NewestTransaction {
    * @returns false when the transaction must be given up and begun again: it was not based on the newest one
    */
   readonly isBase: () => boolean;
+  /** @returns false when who begins to read now would not see the newest one, or may not */
+  readonly isSeen: () => boolean;
   readonly close: () => void;
 }
 
@@ -51,17 +54,19 @@ export function newestTransaction(environment: RootDatabase, path: string): Newe
   const lock = findDescriptor(join(path, 'lock.mdb'));
   const data = openSync(join(path, 'data.mdb'), 'r');
   const number = Buffer.alloc(8);
-  const read = (position: number): number => {
-    readSync(data, number, 0, number.length, position);
+  const read = (position: number, file = data): number => {
+    readSync(file, number, 0, number.length, position);
     return Number(number.readBigUInt64LE());
   };
   read(META.freeDb + PAGE_SIZE);
   const pageSize = number.readUInt32LE();
   // One more than that of the transaction that it is based on. lmdb's types leave it out.
   const { getWriteTxnId } = environment as unknown as { readonly getWriteTxnId: () => number };
+  const getNewest = () => Math.max(read(META.transaction), read(pageSize + META.transaction));
   return {
+    isSeen: () => lock === undefined || read(NEWEST, lock) >= getNewest(),
     isBase() {
-      const newest = Math.max(read(META.transaction), read(pageSize + META.transaction));
+      const newest = getNewest();
       if (lock === undefined || getWriteTxnId() > newest) return true;
       number.writeBigUInt64LE(BigInt(newest));
       writeSync(lock, number, 0, number.length, NEWEST);

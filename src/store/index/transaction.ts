@@ -46,6 +46,16 @@ export function transact<T>(
 }
 
 /**
+ * What is read from now on is no older than what any process had committed before this call: whoever decides
+ * by that what to remove, or what to do once more, must not miss it.
+ */
+export function refresh(index: Pick<CacheIndex, 'environment' | 'newest'>): void {
+  // A transaction that does nothing sets the number right, and writes nothing.
+  if (!index.newest.isSeen()) transact(index, () => {});
+  index.environment.resetReadTxn();
+}
+
+/**
  * Does something in a write transaction. Must not be nested: lmdb-js makes a transaction of its own
  * of that, for no use.
  * @throws IndexReplacedError; whatever the action throws, which undoes the transaction

@@ -10,7 +10,7 @@ import { removeTree } from '../../fs/remove-tree.js';
 import type { InPlaceLayer } from '../../oci/in-place.js';
 import { StoreError } from '../../util/errors.js';
 import { getTables } from '../index/tables.js';
-import { write } from '../index/transaction.js';
+import { refresh, write } from '../index/transaction.js';
 import { declareUse, LayersGoneError } from '../pins/uses.js';
 import type { LayerId, LayerRecord } from '../records.js';
 import { layerMark, markUnsynced } from '../recovery/durability.js';
@@ -100,7 +100,7 @@ export function isPresent(store: Store, id: LayerId): boolean {
 export function requirePresent(store: Store, ids: readonly LayerId[], what: string): void {
   const gone = ids.find((id) => !isPresent(store, id));
   if (gone === undefined) return;
-  getTables(store).environment.resetReadTxn();
+  refresh(getTables(store));
   if (!getTables(store).layers.doesExist(gone)) throw new LayersGoneError([gone]);
   const { external } = getTables(store).layers.get(gone) ?? {};
   const path = external ?? layerPath(store.paths, gone);

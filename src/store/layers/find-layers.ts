@@ -3,11 +3,14 @@
 import { updateLayer } from '../entries/entries.js';
 import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
+import { refresh } from '../index/transaction.js';
 import type { ArchiveRecord, LayerId, LayerRecord, RemoteLayerRecord } from '../records.js';
 
-/** Are the layer's files on this machine, as all processes see it? */
+/** Are the layer's files on this machine, as all processes see it from now on? What says no may be removed. */
 export function isPublished(store: Indexed, id: LayerId): boolean {
-  return getTables(store).layers.doesExist(id);
+  const index = getTables(store);
+  refresh(index);
+  return index.layers.doesExist(id);
 }
 
 /** Are the layer's files on this machine? */

@@ -12,7 +12,7 @@ import { checkpoint } from '../../util/checkpoint.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
 import { getHeld, getTables } from '../index/tables.js';
-import { write } from '../index/transaction.js';
+import { refresh, write } from '../index/transaction.js';
 import type { LayerId } from '../records.js';
 import type { LeaseOwner } from './lease-links.js';
 import { leaseOwner } from './lease-links.js';
@@ -75,7 +75,7 @@ export function tryLease(
   const lease = { key };
   index.held.set(key, lease);
   // Who held it before has published first: what is read from now on must not be older than that.
-  index.environment.resetReadTxn();
+  refresh(index);
   checkpoint('lease:taken');
   return lease;
 }

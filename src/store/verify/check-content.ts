@@ -13,6 +13,7 @@ import { inUserNamespace } from '../../util/user-namespace.js';
 import { updateLayer } from '../entries/entries.js';
 import type { IndexScanStore } from '../entries/scan-store.js';
 import { getTables } from '../index/tables.js';
+import { refresh } from '../index/transaction.js';
 import { layerFiles } from '../layers/layer-store.js';
 import { blobPath } from '../paths.js';
 import type { BlobRecord, LayerId, LayerRecord } from '../records.js';
@@ -83,7 +84,7 @@ export async function checkLayerContent(
   const path = layerFiles(store, id);
   const damage = (problem: string): LayerCheck => {
     // Another process may have removed it while it was read: what is asked is the index of now.
-    index.environment.resetReadTxn();
+    refresh(index);
     const repair = { action: 'drop-layer', layer: id } as const;
     const finding = { severity: 'damage', subject: 'layer', id, problem, repair } as const;
     const isThere = index.layers.doesExist(id);

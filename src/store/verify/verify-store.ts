@@ -4,7 +4,7 @@ import type { Hash64 } from '../../fs/scan/fingerprint.js';
 import { indexScanStore } from '../entries/scan-store.js';
 import { auditIndex } from '../index/index-audit.js';
 import { getTables } from '../index/tables.js';
-import { write } from '../index/transaction.js';
+import { refresh, write } from '../index/transaction.js';
 import { lazyScratch } from '../layers/layer-store.js';
 import type { LayerRecord, StepRecord } from '../records.js';
 import { getBlobs } from '../records.js';
@@ -39,7 +39,7 @@ async function lasting(store: Store, look: () => Finding[]): Promise<Finding[]> 
   const first = look();
   if (first.length === 0 || getTables(store).self.others().length === 0) return first;
   await new Promise((resume) => setTimeout(resume, SETTLING_MS));
-  getTables(store).environment.resetReadTxn();
+  refresh(getTables(store));
   const getText = ({ id, problem }: Finding) => `${id} ${problem}`;
   const second = new Set(look().map(getText));
   return first.filter((finding) => second.has(getText(finding)));
