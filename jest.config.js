@@ -26,7 +26,12 @@ export default {
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
     ],
   },
-  ...(tier === 'pure' ? {} : { globalSetup: '<rootDir>/test/support/global-setup.js' }),
+  ...(tier === 'pure'
+    ? {}
+    : {
+        globalSetup: '<rootDir>/test/support/global-setup.js',
+        globalTeardown: '<rootDir>/test/support/global-teardown.js',
+      }),
   testTimeout: 120_000,
   testSequencer: '<rootDir>/test/support/sequencer.js',
   // One more than the CI machine has cores, because tests also wait for disks, servers and signals.

@@ -157,7 +157,7 @@ describe('paths where nothing can be, and where this user may not look', () => {
   ];
   const check = async (path: string, run: (args: string[]) => ReturnType<typeof wiacAs>) => {
     const base = context({ Dockerfile: 'FROM scratch\nCOPY bin /\nCOPY --from=x . /x/\n' });
-    for (const parent of [base, join(base, '..')]) chmodSync(parent, 0o755);
+    chmodSync(base, 0o755);
     for (const [words, code] of commands(path, base)) {
       const { exitCode, stderr } = await run(words);
       expect(stderr).not.toContain('internal error');

@@ -10,7 +10,7 @@ import type { FaultyRegistry, TestRegistry } from '../oci/registry/helpers.js';
 import { startFaulty, startRegistry } from '../oci/registry/helpers.js';
 import { warmMachines } from '../support/warm-command.js';
 import { repository, serveFiles } from '../support/web-server.js';
-import { context, dockerfile, ranSteps } from '../support/wiac.js';
+import { context, dockerfile, ranSteps, tempDir } from '../support/wiac.js';
 
 const machine = warmMachines();
 
@@ -390,7 +390,7 @@ test('a hermetic build: who wanted out, who may, and what plan and provenance sa
     writeFileSync(join(root, 'Dockerfile.lock'), allowed);
     expect(await wiac(['lock', '--update', root])).toMatchObject({ exitCode: 0 });
     expect(JSON.parse(lockOf(root))['allow-network']).toEqual(['b/RUN busybox wget']);
-    const metadata = join(root, '../metadata.json');
+    const metadata = join(tempDir(), 'metadata.json');
     const env = { BUILDX_METADATA_PROVENANCE: 'max', SOURCE_DATE_EPOCH: '7' };
     for (const round of ['run', 'cached']) {
       const flags = ['build', '-q', '--hermetic', '--locked', '--metadata-file', metadata];

@@ -81,7 +81,9 @@ test.each(['layers', 'l', 'tmp', 'format-version'])(
   'a part of one that another user made in a directory of that user is not used: %s',
   async (name) => {
     const made = getMachine('root');
-    const [WIAC_ROOT, files] = [tempDir(), tempDir()];
+    // Not in the directory for temporary files itself, where everybody may make something.
+    const [WIAC_ROOT, files] = [join(tempDir(), 'store'), tempDir()];
+    mkdirSync(WIAC_ROOT, { mode: 0o700 });
     const root = context({ Dockerfile: dockerfile() });
     const wiacThere = (...words: string[]) =>
       wiacAs({ ...made, env: { ...made.env, WIAC_ROOT } }, words);

@@ -2,6 +2,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { machineState } from './machine-state.js';
 
 const TOOLS = {
   perl: 'perl-base',
@@ -60,6 +61,7 @@ export default async function setup() {
     if (!isInstalled(tool))
       throw new Error(`the tests need ${tool}: apt-get install ${debianPackage}`);
   }
+  globalThis.machineBefore = machineState();
   // Where this is set, every Node 20 reads some 280 certificates before it runs anything, which takes
   // as long as many a command of the tests. Only npm needs them.
   const { NODE_EXTRA_CA_CERTS: certificates } = process.env;
