@@ -3,7 +3,6 @@
  * manifest.json lists images with their config and their layers, lowest first; there is no
  * manifest and no digest but those in the config, so a manifest is made up on reading.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -27,6 +26,8 @@ import {
 import {
   type ArchiveMember,
   type ArchiveOutput,
+  type MemberContent,
+  readMemberContent,
   type Staging,
   stagingDirectory,
   writeArchive,
@@ -200,9 +201,29 @@ export function dockerArchiveSource(reference: DockerArchiveReference): ImageSou
   };
 }
 
-/** Blobs as they wait to be written: configs as they are, layers uncompressed. */
-type Staged = { readonly file: string; readonly digest: Digest };
+/** A blob that waits to be written. */
+interface Staged {
+  readonly content: MemberContent;
+  /** Of what is written. */
+  readonly digest: Digest;
+}
 
+/** Is this a layer that is written as it comes? By its bytes: some media types are wrong. */
+async function isPlainLayer(descriptor: Descriptor, open: OpenBlob): Promise<boolean> {
+  const { digest, mediaType } = descriptor;
+  if (layerCompression(mediaType) !== 'none' || digestParts(digest).algorithm !== 'sha256')
+    return false;
+  const input = await open();
+  try {
+    for await (const chunk of input as AsyncIterable<Buffer>)
+      return detectCompression(chunk) === 'none';
+    return true;
+  } finally {
+    input.destroy();
+  }
+}
+
+/** Puts a blob aside: its size, and of a compressed layer its digest too, has to be known before it is written. */
 async function stageBlob(
   directory: string,
   descriptor: Descriptor,
@@ -228,7 +249,7 @@ async function stageBlob(
     if (cause instanceof WiacError) throw cause;
     throw cannotWrite(title, cause, title);
   }
-  return { file, digest: digester.digest() };
+  return { content: { file }, digest: digester.digest() };
 }
 
 /** Members of the archive of one image; the same image gives the same archive. */
@@ -243,7 +264,7 @@ async function archiveMembers(
     if (found !== undefined) return found;
     throw new ImageError(`${title}: the blob ${descriptor.digest} was not put`);
   };
-  const config = await readFile(find(manifest.config).file);
+  const config = await readMemberContent(find(manifest.config).content, title);
   const diffIds = parseConfig(config, title).rootfs.diff_ids;
   const layers = manifest.layers.map(find);
   if (layers.some((layer, at) => layer.digest !== diffIds[at]))
@@ -252,9 +273,9 @@ async function archiveMembers(
   const layerName = (layer: Staged) => `${digestParts(layer.digest).hex}.tar`;
   const tagged = names.length === 0 ? null : names.map(familiarReference);
   const list = [{ Config: configName, RepoTags: tagged, Layers: layers.map(layerName) }];
-  const files = new Map(layers.map((layer) => [layerName(layer), layer.file]));
+  const contents = new Map(layers.map((layer) => [layerName(layer), layer.content]));
   return [
-    ...[...files].map(([path, file]) => ({ path, content: { file } })),
+    ...[...contents].map(([path, content]) => ({ path, content })),
     { path: configName, content: { bytes: config } },
     { path: 'manifest.json', content: { bytes: Buffer.from(JSON.stringify(list)) } },
   ];
@@ -262,7 +283,8 @@ async function archiveMembers(
 
 /**
  * An archive for `docker load`; an existing one is replaced. It holds one image, so an index
- * can't be put. The image is collected next to it, in a directory that `close` removes.
+ * can't be put. Layers without compression are opened when the manifest is put, and not before: their files have to
+ * stay until then. Other blobs are collected next to the archive, in a directory that `close` removes.
  * @param output instead of the reference's file
  * @param names instead of the reference's name
  */
@@ -278,9 +300,19 @@ export function dockerArchiveSink(
     title,
     hasBlob: async (digest) => staged.has(digest),
     async putBlob(descriptor, open) {
-      if (staged.has(descriptor.digest)) return;
+      const { digest, size } = descriptor;
+      if (staged.has(digest)) return;
+      const context = { reference: title };
+      if (await isPlainLayer(descriptor, open)) {
+        const content = {
+          size,
+          open: async () => verified(await open(), descriptor, title, context),
+        };
+        staged.set(digest, { digest, content });
+        return;
+      }
       area ??= stagingDirectory(output, title);
-      staged.set(descriptor.digest, await stageBlob((await area).path, descriptor, open, title));
+      staged.set(digest, await stageBlob((await area).path, descriptor, open, title));
     },
     async putManifest(bytes, mediaType, role) {
       const manifest = parseManifest(bytes, mediaType, title);

@@ -73,6 +73,16 @@ async function openContent(content: MemberContent): Promise<Readable | Iterable<
   return 'file' in content ? createReadStream(content.file) : content.open();
 }
 
+/** What is small enough to be read at once. */
+export async function readMemberContent(
+  content: MemberContent,
+  title: string,
+): Promise<Uint8Array> {
+  if ('bytes' in content) return content.bytes;
+  const input = 'file' in content ? createReadStream(content.file) : await content.open();
+  return collect(input, MAX_JSON_BYTES, `config of ${title}`);
+}
+
 async function fillArchive(
   members: readonly ArchiveMember[],
   write: (archive: Pack) => Promise<void>,
@@ -153,10 +163,8 @@ export function ociArchiveSink(
   const blobs = new Map<Digest, MemberContent>();
   const readBlob = async (digest: Digest): Promise<Uint8Array> => {
     const content = blobs.get(digest);
-    if (content === undefined || 'file' in content)
-      throw new ImageError(`${title}: the blob ${digest} was not put`);
-    if ('bytes' in content) return content.bytes;
-    return collect(await content.open(), MAX_JSON_BYTES, `config of ${title}`);
+    if (content !== undefined) return readMemberContent(content, title);
+    throw new ImageError(`${title}: the blob ${digest} was not put`);
   };
   const members = (entry: Descriptor): ArchiveMember[] => {
     const files = [...blobs].map(([digest, content]) => ({ path: blobPath(digest), content }));

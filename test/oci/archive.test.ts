@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { getDigest } from '../../src/oci/blob-digest.js';
 import { dockerArchiveSink, dockerArchiveSource } from '../../src/oci/docker-archive.js';
-import { OCI_INDEX } from '../../src/oci/media-types.js';
+import { OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from '../../src/oci/media-types.js';
 import { ociArchiveSink, ociArchiveSource } from '../../src/oci/oci-archive.js';
 import { parsePlatform } from '../../src/oci/platform.js';
 import { type DockerArchiveReference, parseReference } from '../../src/oci/reference.js';
@@ -20,6 +21,7 @@ import {
   putIndex,
   readLayers,
   skopeo,
+  type TestBlob,
   type TestImage,
   temporaryDirectory,
 } from './helpers.js';
@@ -38,11 +40,12 @@ function dockerArchive(text: string): DockerArchiveReference {
   return reference;
 }
 
-/** The image with its only layer's blob replaced: the media type stays. */
-function withLayer(image: TestImage, bytes: Buffer): TestImage {
+/** The image with its only layer's blob replaced: the media type stays, unless another one is given. */
+function withLayer(image: TestImage, bytes: Buffer, mediaType?: string): TestImage {
   const [layer] = image.layers;
   const descriptor = {
     ...layer?.descriptor,
+    ...(mediaType === undefined ? {} : { mediaType }),
     digest: getDigest(bytes),
     size: bytes.length,
   } as Descriptor;
@@ -258,5 +261,54 @@ describe('docker-archive', () => {
       expect(await readLayers(await source.resolve(AMD64))).toEqual([getDigest(layer)]);
       await source.close();
     }
+  });
+
+  describe('a layer without compression', () => {
+    const plainImage = async () => {
+      const layer = await getTar({ a: 'a' });
+      return { layer, image: await makeImage({ layers: [layer] }) };
+    };
+
+    test('is not put aside, where it would take its size once more', async () => {
+      const { layer, image } = await plainImage();
+      const file = freshFile();
+      const plain = withLayer(image, layer, OCI_LAYER);
+      const [config, blob] = plain.blobs as [TestBlob, TestBlob];
+      await write(dockerArchiveSink(dockerArchive(file)), async (sink) => {
+        await sink.putBlob(blob.descriptor, () => Readable.from([blob.bytes]));
+        expect(readdirSync(root).filter((name) => name.startsWith('.'))).toEqual([]);
+        await sink.putBlob(config.descriptor, () => Readable.from([config.bytes]));
+        await sink.putManifest(plain.manifest.bytes, OCI_MANIFEST, 'root');
+      });
+      const source = dockerArchiveSource(dockerArchive(file));
+      expect(await readLayers(await source.resolve(AMD64))).toEqual([getDigest(layer)]);
+      await source.close();
+    });
+
+    test('is unpacked when only its media type says so', async () => {
+      const { layer, image } = await plainImage();
+      const file = freshFile();
+      await write(dockerArchiveSink(dockerArchive(file)), (sink) =>
+        putImage(sink, withLayer(image, gzipSync(layer), OCI_LAYER)),
+      );
+      const source = dockerArchiveSource(dockerArchive(file));
+      expect(await readLayers(await source.resolve(AMD64))).toEqual([getDigest(layer)]);
+      await source.close();
+    });
+
+    test('that is damaged leaves no archive', async () => {
+      const { layer, image } = await plainImage();
+      const file = freshFile();
+      const plain = withLayer(image, layer, OCI_LAYER);
+      const damaged = plain.blobs.map(({ descriptor, bytes }, at) => ({
+        descriptor,
+        bytes: at === 0 ? bytes : Buffer.alloc(bytes.length),
+      }));
+      const writing = write(dockerArchiveSink(dockerArchive(file)), (sink) =>
+        putImage(sink, { ...plain, blobs: damaged }),
+      );
+      await expect(writing).rejects.toThrow('is damaged');
+      expect(existsSync(file)).toBe(false);
+    });
   });
 });
