@@ -1,10 +1,10 @@
 /** Random access to the files of a tar archive, without unpacking it. */
-import { constants, createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, posix, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { writeAll } from '../util/write-all.js';
 import { decompressed, detectCompression, MAGIC_BYTES } from './compress/decompress.js';
 import { getMessage, ImageError } from './image-error.js';
 import type { ByteString, TarEntry } from './tar/entry.js';
@@ -23,7 +23,7 @@ export interface TarFile {
 export interface TarIndex {
   /** Symlinks and hard links between the archive's files are followed. */
   find(path: string): TarFile | undefined;
-  /** Removes what was unpacked of a compressed archive. */
+  /** What is read after that fails. */
   close(): Promise<void>;
 }
 
@@ -89,41 +89,63 @@ async function getStart(handle: FileHandle, length: number): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-/** A Dockerfile can name the file: a pipe would be waited for, and a device may have no end. */
-async function withHandle<T>(file: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+/** Bytes of one read of a member. */
+const READ_BYTES = 256 << 10;
+
+/** @param end the byte after the last. Who reads a file that was cut since then finds less, and its digest wrong. */
+async function* readRange(handle: FileHandle, start: number, end: number): AsyncGenerator<Buffer> {
+  for (let at = start; at < end; ) {
+    const piece = Buffer.allocUnsafe(Math.min(READ_BYTES, end - at));
+    const { bytesRead } = await handle.read(piece, 0, piece.length, at);
+    if (bytesRead === 0) return;
+    yield piece.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}
+
+const streamOf = (handle: FileHandle, start: number, end: number): Readable =>
+  Readable.from(readRange(handle, start, end), { objectMode: false });
+
+/** A file that has no name any more: it goes with its handle, however this process ends. */
+async function namelessFile(): Promise<FileHandle> {
+  const directory = await mkdtemp(join(tmpdir(), 'wiac-archive-'));
   try {
-    return await use(handle);
+    return await open(join(directory, 'archive.tar'), 'wx+', 0o600);
   } finally {
-    await handle.close();
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
 /** `docker load` reads compressed archives too; they have to be unpacked to be read at random. */
-async function plainArchive(
-  file: string,
-  limits: ExpansionLimits,
-): Promise<{ path: string; temporary?: string }> {
-  const isPlain = await withHandle(file, async (handle) => {
-    if (!(await handle.stat()).isFile()) throw new Error('it is no file');
-    return detectCompression(await getStart(handle, MAGIC_BYTES)) === 'none';
-  });
-  if (isPlain) return { path: file };
-  const temporary = await mkdtemp(join(tmpdir(), 'wiac-archive-'));
-  const path = join(temporary, 'archive.tar');
-  const output = await open(path, 'wx', 0o600);
+async function unpack(handle: FileHandle, limits: ExpansionLimits): Promise<FileHandle> {
+  const { size } = await handle.stat();
+  const plain = await namelessFile();
   try {
-    const plain = decompressed(createReadStream(file), limits);
-    await pipeline(plain, output.createWriteStream());
+    for await (const chunk of decompressed(streamOf(handle, 0, size), limits))
+      writeAll(plain.fd, chunk);
+    return plain;
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    await plain.close();
     throw error;
   }
-  return { path, temporary };
+}
+
+/** A Dockerfile can name the file: a pipe would be waited for, and a device may have no end. */
+async function openPlain(file: string, limits: ExpansionLimits): Promise<FileHandle> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  let isPlain = false;
+  try {
+    if (!(await handle.stat()).isFile()) throw new Error('it is no file');
+    isPlain = detectCompression(await getStart(handle, MAGIC_BYTES)) === 'none';
+    return isPlain ? handle : await unpack(handle, limits);
+  } finally {
+    if (!isPlain) await handle.close();
+  }
 }
 
 /**
- * Reads the headers of an archive, plain or compressed.
+ * Reads the headers of an archive, plain or compressed. The file is opened once: who puts another one in its place
+ * meanwhile changes nothing.
  * @param limits of one that is compressed, which is unpacked; whoever wants to read a larger one can unpack it
  * @throws ImageError when the file cannot be read, is no tar archive or is over the limits
  */
@@ -131,15 +153,13 @@ export async function openTar(
   file: string,
   limits: ExpansionLimits = DEFAULT_LIMITS,
 ): Promise<TarIndex> {
-  let temporary: string | undefined;
+  let plain: FileHandle | undefined;
   try {
     // The current directory is another one for moments (src/fs/scan/listing.ts).
-    const plain = await plainArchive(resolve(file), limits);
-    temporary = plain.temporary;
-    const members = await withHandle(plain.path, readMembers);
-    return indexOf(plain.path, members, temporary);
+    plain = await openPlain(resolve(file), limits);
+    return indexOf(plain, await readMembers(plain));
   } catch (cause) {
-    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+    await plain?.close();
     throw new ImageError(`cannot read the archive ${file}: ${getMessage(cause)}`, {
       reference: file,
       hint: 'give a tar archive that is there, plain or compressed with gzip, zstd, bzip2 or xz',
@@ -148,11 +168,7 @@ export async function openTar(
   }
 }
 
-function indexOf(
-  path: string,
-  members: ReadonlyMap<string, Member>,
-  temporary: string | undefined,
-): TarIndex {
+function indexOf(handle: FileHandle, members: ReadonlyMap<string, Member>): TarIndex {
   return {
     find(name) {
       let member = members.get(cleanPath(name));
@@ -162,16 +178,10 @@ function indexOf(
       const { offset, size } = member;
       return {
         size,
-        read(range = { start: 0, end: size }) {
-          const end = Math.min(range.end, size);
-          // createReadStream cannot read nothing: its `end` is the last byte.
-          if (end <= range.start) return Readable.from([]);
-          return createReadStream(path, { start: offset + range.start, end: offset + end - 1 });
-        },
+        read: (range = { start: 0, end: size }) =>
+          streamOf(handle, offset + range.start, offset + Math.min(range.end, size)),
       };
     },
-    async close() {
-      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
-    },
+    close: () => handle.close(),
   };
 }

@@ -1,7 +1,16 @@
 /** Files of an archive are found without reading what lies between them. */
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import { paxBlocks, putHeader } from '../../src/oci/tar/encode.js';
 import { BLOCK, type TarEntry } from '../../src/oci/tar/entry.js';
@@ -75,3 +84,22 @@ test('a header of 100 MB is refused before it is read', async () => {
   const open = openTar(archive('pax.tar', [[header, 100 << 20]]));
   await expect(open).rejects.toThrow('an extended header in the archive is too large');
 });
+
+test.each(['plain', 'gzip'])(
+  'another file that takes the place of one is not read: %s',
+  async (kind) => {
+    const make = (letter: string) => {
+      const file = archive(`${letter}-${kind}.tar`, [
+        [headers(letter, 3), 0],
+        [Buffer.from(letter.repeat(3).padEnd(BLOCK, '\0')), 0],
+      ]);
+      if (kind === 'gzip') writeFileSync(file, gzipSync(readFileSync(file)));
+      return file;
+    };
+    const [file, other] = [make('a'), make('b')];
+    const read = await openTar(file);
+    renameSync(other, file);
+    expect(await content(read, 'a')).toBe('aaa');
+    await read.close();
+  },
+);
