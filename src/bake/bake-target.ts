@@ -95,6 +95,8 @@ export interface Definition {
   readonly groups: readonly Group[];
   readonly variables: readonly ListedVariable[];
   readonly warnings: readonly string[];
+  /** Services of compose files that have nothing to build. */
+  readonly unbuilt: readonly string[];
 }
 
 /** A target that is to be built. */

@@ -10,9 +10,6 @@ import type { Type } from '../hcl/type-constraints.js';
 import { convertValue, formatType, parseType, TypeMismatch } from '../hcl/type-constraints.js';
 import { splitCsv } from '../util/csv-attributes.js';
 
-/** The attributes that a variable has. */
-const ATTRIBUTES = ['default', 'type', 'description'];
-
 /** The declared type. @throws BakeFileError */
 export function variableType({ body }: Block): Type | undefined {
   const written = body.attributes.get('type');
@@ -89,8 +86,7 @@ function fitting<T>(name: string, place: Place, from: string, read: () => T): T 
 function validate(name: string, value: Value, { body }: Block, scope: Scope): void {
   const inner = withVariables(scope, new Map([[name, value]]));
   for (const { type, body: rule, place } of body.blocks) {
-    if (type !== 'validation')
-      throw hclError(`a variable has no ${type}`, place, 'only validation { condition = ... }');
+    if (type !== 'validation') continue;
     const condition = rule.attributes.get('condition');
     if (!condition) throw hclError('a validation has a condition', place);
     const isValid = asBoolean(evaluate(condition.value, inner));
@@ -116,9 +112,6 @@ export function variableValue(
 ): Value {
   const { body, labels, place } = block;
   const [name = ''] = labels;
-  for (const attribute of body.attributes.values())
-    if (!ATTRIBUTES.includes(attribute.name))
-      throw hclError(`a variable has no ${attribute.name}`, attribute.place, ATTRIBUTES.join(', '));
   const declared = variableType(block);
   const written = constant ?? body.attributes.get('default');
   const nothing = declared ? null : '';

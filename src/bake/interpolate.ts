@@ -28,7 +28,7 @@ function takeName(reading: Reading): string | undefined {
 
 function invalid({ text }: Reading): InterpolationError {
   return new InterpolationError(
-    `${JSON.stringify(text)}: a $ begins a variable, \${NAME} or $NAME; write $$ for the sign itself`,
+    `${JSON.stringify(text)}: \${ begins a variable, \${NAME}; write $$ for the sign itself`,
   );
 }
 
@@ -90,7 +90,11 @@ function readText(reading: Reading, lookUp: LookUp, onUnset: OnUnset, depth: num
       made += readBraces(reading, name, lookUp, onUnset, depth);
     } else {
       const name = takeName(reading);
-      if (name === undefined) throw invalid(reading);
+      // `$(date)` and `$1` are for a shell: compose leaves the sign where no name can begin.
+      if (name === undefined) {
+        made += '$';
+        continue;
+      }
       const value = lookUp(name);
       if (value === undefined) onUnset(name);
       made += value ?? '';

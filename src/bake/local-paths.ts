@@ -12,6 +12,12 @@ export function isLocalPath(text: string): boolean {
   return !ELSEWHERE.test(text);
 }
 
+/** A path of this machine as buildx prints it: without `./`, `..` after a name and a slash at its end. */
+export function cleanPath(path: string): string {
+  if (!isLocalPath(path)) return path;
+  return posix.normalize(path).replace(/(?<=.)\/$/, '');
+}
+
 /** `cwd://PATH` is a path below the working directory of the command. */
 export function withoutScheme(path: string): string {
   return path.startsWith('cwd://') ? path.slice('cwd://'.length) || '.' : path;

@@ -314,9 +314,13 @@ export function readCompose(
   const targets: WrittenTarget[] = [];
   const inGroup: string[] = [];
   const warnings: string[] = [];
+  const unbuilt: string[] = [];
   for (const [name, service] of all) {
     const build = member(service, 'build');
-    if (!build) continue;
+    if (!build) {
+      unbuilt.push(name);
+      continue;
+    }
     if (!SERVICE_NAME.test(name))
       throw composeError(
         `service ${JSON.stringify(name)}: that is no name`,
@@ -331,8 +335,10 @@ export function readCompose(
   }
   return {
     targets,
-    groups: inGroup.length > 0 ? [{ name: 'default', targets: inGroup }] : [],
+    // Also without any: a project of images alone is nothing to complain about.
+    groups: [{ name: 'default', targets: inGroup }],
     variables: [],
     warnings,
+    unbuilt,
   };
 }

@@ -144,5 +144,6 @@ function readAll(
     groups: parts.flatMap(({ groups }) => groups),
     variables: parts.flatMap(({ variables }) => variables),
     warnings: parts.flatMap(({ warnings }) => warnings),
+    unbuilt: parts.flatMap(({ unbuilt }) => unbuilt),
   };
 }

@@ -9,7 +9,6 @@ import { asText, isList, isMap, toJson } from '../hcl/hcl-value.js';
 import { parseHcl } from '../hcl/parse-body.js';
 import type { BlockTypes } from '../hcl/parse-json-body.js';
 import { parseHclJson } from '../hcl/parse-json-body.js';
-import { suggest } from '../util/suggest.js';
 import type { BakeScope, BakeWorld } from './bake-scope.js';
 import { bakeScope, labelOf } from './bake-scope.js';
 import type {
@@ -21,10 +20,11 @@ import type {
   ListedVariable,
   WrittenTarget,
 } from './bake-target.js';
-import { FIELD_NAMES, isFieldName } from './bake-target.js';
+import { isFieldName } from './bake-target.js';
 import { writtenType } from './bake-variables.js';
 import { decodeField } from './decode-fields.js';
 import { FieldError } from './field-entries.js';
+import { unknownParts } from './unknown-parts.js';
 
 const BLOCKS: BlockTypes = {
   target: { labels: 1, inner: {} },
@@ -32,9 +32,6 @@ const BLOCKS: BlockTypes = {
   variable: { labels: 1, inner: { validation: { labels: 0, inner: {} } } },
   function: { labels: 1, inner: {} },
 };
-
-/** Attributes of a target that are no fields. */
-const OTHERS = ['inherits', 'matrix', 'name'];
 
 /** One of fewer letters than buildx takes would be refused there. */
 const NAME = /^[a-zA-Z0-9_-]+$/;
@@ -84,16 +81,8 @@ function combinations(attribute: Attribute, scope: Scope): ReadonlyMap<string, V
 
 function readFields(block: Block, scope: Scope): Fields {
   const fields: Partial<Record<FieldName, FieldValue>> = {};
-  for (const { name, value, place } of block.body.attributes.values()) {
-    if (OTHERS.includes(name)) continue;
-    if (!isFieldName(name)) {
-      const near = suggest(name, [...FIELD_NAMES, ...OTHERS]);
-      throw hclError(
-        `a target has no ${name}`,
-        place,
-        near === undefined ? `it has ${FIELD_NAMES.join(', ')}` : `did you mean ${near}?`,
-      );
-    }
+  for (const { name, value } of block.body.attributes.values()) {
+    if (!isFieldName(name)) continue;
     try {
       const decoded = decodeField(name, evaluate(value, scope));
       if (decoded !== undefined) fields[name] = decoded;
@@ -115,9 +104,6 @@ function readTarget(block: Block, name: string, scope: Scope): WrittenTarget {
 function readTargets(block: Block, scope: Scope): { targets: WrittenTarget[]; group?: Group } {
   const label = labelOf(block);
   requireName(label, block);
-  const [inner] = block.body.blocks;
-  if (inner)
-    throw hclError(`a target has no block ${inner.type}`, inner.place, `write ${inner.type} = {`);
   const { attributes } = block.body;
   const matrix = attributes.get('matrix');
   const name = attributes.get('name');
@@ -146,9 +132,6 @@ function readGroup(block: Block, scope: Scope): Group {
   const name = labelOf(block);
   requireName(name, block);
   const { attributes } = block.body;
-  for (const attribute of attributes.values())
-    if (attribute.name !== 'targets' && attribute.name !== 'description')
-      throw hclError(`a group has no ${attribute.name}`, attribute.place, 'targets, description');
   const targets = attributes.get('targets');
   if (!targets) throw hclError(`the group ${name} has no targets`, block.place);
   return {
@@ -182,11 +165,6 @@ export function readBodies(bodies: readonly Body[], world: BakeWorld): Definitio
   const groups: Group[] = [];
   const renamed: Group[] = [];
   for (const block of bodies.flatMap((body) => body.blocks)) {
-    if (!Object.hasOwn(BLOCKS, block.type)) {
-      const near = suggest(block.type, Object.keys(BLOCKS));
-      const hint = near === undefined ? Object.keys(BLOCKS).join(', ') : `did you mean ${near}?`;
-      throw hclError(`there is no block ${block.type}`, block.place, hint);
-    }
     if (block.type === 'group') groups.push(readGroup(block, scope));
     if (block.type !== 'target') continue;
     const read = readTargets(block, scope);
@@ -197,6 +175,7 @@ export function readBodies(bodies: readonly Body[], world: BakeWorld): Definitio
     targets,
     groups: [...groups, ...renamed],
     variables: listVariables(scope),
-    warnings: [],
+    warnings: unknownParts(bodies),
+    unbuilt: [],
   };
 }

@@ -4,6 +4,7 @@ import { UsageError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
 import type { BakeTarget, Definition, Entry, Fields, Group, WrittenTarget } from './bake-target.js';
 import { linkedTarget } from './bake-target.js';
+import { cleanPath } from './local-paths.js';
 import { mergeFields, normalFields } from './merge-fields.js';
 import type { Overrides } from './target-overrides.js';
 import { applyOverrides } from './target-overrides.js';
@@ -106,7 +107,9 @@ function inherit(
 }
 
 function resolveTarget(name: string, named: Named, overrides: Overrides): Fields {
-  return { context: '.', dockerfile: 'Dockerfile', ...inherit(name, named, overrides) };
+  const { context = '', dockerfile = '', ...others } = inherit(name, named, overrides);
+  // Empty as `${NAME}` is that nobody has set: as if it were not there.
+  return { context: cleanPath(context), dockerfile: dockerfile || 'Dockerfile', ...others };
 }
 
 const CACHE_ONLY: readonly Entry[] = [new Map([['type', 'cacheonly']])];

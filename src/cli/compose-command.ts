@@ -1,11 +1,11 @@
 /** `wiac compose build` */
 import { parseDotEnv } from '../bake/dot-env.js';
 import { readDefinition } from '../bake/read-definition.js';
+import type { Selection } from '../bake/resolve-targets.js';
 import { mergeNamed, selectTargets } from '../bake/resolve-targets.js';
 import { parseOverrides } from '../bake/target-overrides.js';
 import { ensurePrivileges } from '../executor/local/privileges.js';
 import { storeRoot } from '../store/paths.js';
-import { UsageError } from '../util/errors.js';
 import type { CommonBakeOptions } from './bake-command.js';
 import { bakeWorld, buildSelection, shortOverrides } from './bake-command.js';
 import { otherFiles, readComposeFiles, readDotEnv } from './bake-files.js';
@@ -37,6 +37,8 @@ function activeServices({ profile }: ComposeBuildOptions, { COMPOSE_PROFILES }: 
     profiles.length === 0 || active.has('*') || profiles.some((name) => active.has(name));
 }
 
+const NOTHING: Selection = { groups: [], targets: [] };
+
 /** @throws BakeFileError, UsageError, what a build throws */
 export async function composeBuild(
   services: readonly string[],
@@ -63,15 +65,15 @@ export async function composeBuild(
   });
   definition.warnings.forEach(warn);
   const named = mergeNamed(definition);
-  if (services.length === 0 && !named.groups.has('default'))
-    throw new UsageError('no service has a build section', {
-      hint: 'write build: DIRECTORY below a service, or name a service of a profile',
-    });
   const args = options.buildArg.map((arg) => `*.args.${arg}`);
   const given = named.targets.size > 0 ? [...args, ...shortOverrides(options)] : [];
   const overrides = parseOverrides(given, [...named.targets.values()], world.environment);
-  const wanted = services.map((service) => service.replaceAll('.', '_'));
-  const selection = selectTargets(named, wanted, overrides);
+  const isBuilt = (service: string) => !definition.unbuilt.includes(service);
+  const wanted = services.filter(isBuilt).map((service) => service.replaceAll('.', '_'));
+  const selection =
+    services.length > 0 && wanted.length === 0 ? NOTHING : selectTargets(named, wanted, overrides);
+  // As docker compose has it: a script may build whatever project it is in.
+  if (selection.targets.length === 0) warn('no service that is asked for has a build section');
   // The user's own project: docker compose asks for nothing either.
   await buildSelection(selection, options, undefined, ['*'], setExitCode, warn);
 }

@@ -65,7 +65,7 @@ services:
   expect(await compose(yaml)).toEqual({
     group: { default: { targets: ['frontend', 'my_backend'] } },
     target: {
-      frontend: { context: './webapp', dockerfile: 'Dockerfile', tags: ['example/webapp'] },
+      frontend: { context: 'webapp', dockerfile: 'Dockerfile', tags: ['example/webapp'] },
       my_backend: { context: 'backend', dockerfile: '../backend.Dockerfile' },
     },
   });
@@ -306,6 +306,8 @@ describe('variables', () => {
     ['${B:-${C:-${A}}}', 'a'],
     ['${A:?no} ${EMPTY?no}', 'a '],
     ['${B:-x:y?z-1}', 'x:y?z-1'],
+    // What no name can follow is for a shell.
+    ['$(date) $1 $? $! a$ $é $$$(x) ${B:-$(x)}', '$(date) $1 $? $! a$ $é $$(x) $(x)'],
   ])('%s', (text, expected) => {
     expect(interpolate(text, lookUp)).toBe(expected);
   });
@@ -314,7 +316,7 @@ describe('variables', () => {
     ['${B:?must be there}', 'the variable B is not set: must be there'],
     ['${B?}', 'the variable B is not set'],
     ['${A', '$$ for the sign'],
-    ['$1', '$$ for the sign'],
+    ['${1}', '$$ for the sign'],
     ['${A:=x}', '$$ for the sign'],
   ])('%s is a mistake', (text, message) => {
     expect(() => interpolate(text, lookUp)).toThrow(message);

@@ -37,7 +37,7 @@ describe('the build section', () => {
     ['args as a map', 'context: .\nargs:\n  COMMIT: cdc3b19', { args: { COMMIT: 'cdc3b19' } }],
     ['args as a list', 'context: .\nargs:\n  - COMMIT=cdc3b19', { args: { COMMIT: 'cdc3b19' } }],
     ['an argument without a value', 'context: .\nargs:\n  - COMMIT', {}],
-    ['context', 'context: ./dir', { context: './dir' }],
+    ['context', 'context: ./dir', { context: 'dir' }],
     [
       'cache_from',
       'cache_from:\n  - alpine:latest\n  - type=local,src=path/to/cache\n  - type=gha',
@@ -141,7 +141,7 @@ describe('the build section', () => {
   });
 
   test.each<[string, string, object]>([
-    ['a directory', './dir', { context: './dir' }],
+    ['a directory', './dir', { context: 'dir' }],
     ['one at home', '~/custom', { context: '/home/me/custom' }],
     [
       'a repository',

@@ -155,17 +155,17 @@ services:
     [
       'a service of another file',
       extending('common.yaml', 'base', '    build: { args: { B: two } }\n'),
-      { context: './dir', args: { A: 'one', B: 'two' }, ssh: [{ id: 'default' }] },
+      { context: 'dir', args: { A: 'one', B: 'two' }, ssh: [{ id: 'default' }] },
     ],
     [
       'one that extends another one there',
       extending('common.yaml', 'next'),
-      { context: './dir', target: 'next', args: { A: 'one', B: 'one' } },
+      { context: 'dir', target: 'next', args: { A: 'one', B: 'one' } },
     ],
     [
       'one that extends another one in a third file',
       extending('sub/more.yaml', 'more'),
-      { context: './dir', contexts: { here: 'sub' }, args: { A: 'one', B: 'one' } },
+      { context: 'dir', contexts: { here: 'sub' }, args: { A: 'one', B: 'one' } },
     ],
   ])('%s', async (_of, yaml, expected) => {
     expect(await compose(yaml, { others })).toEqual({

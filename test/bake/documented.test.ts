@@ -65,7 +65,7 @@ const ATTRIBUTES: readonly Example[] = [
     },
   ),
   only('call', 'call = "check"', { call: 'check' }),
-  only('context', 'context = "./src/site"', { context: './src/site' }),
+  only('context', 'context = "./src/site"', { context: 'src/site' }),
   only('contexts: an image', 'contexts = { base = "docker-image://debian:12" }', {
     contexts: { base: 'docker-image://debian:12' },
   }),

@@ -115,3 +115,15 @@ services:
   const allowed = await bake(`--allow=fs.read=${outside}`);
   expect(JSON.parse(allowed.stdout)).toMatchObject({ target: { x: { context: outside } } });
 });
+
+test('services of which none is built: nothing is done, and that is no error, as with docker compose', async () => {
+  const { wiac } = machine();
+  const cwd = context({
+    'compose.yaml':
+      'services: { db: { image: x, command: "echo $(date) $1" }, off: { profiles: [p], build: . } }',
+  });
+  const nothing = { exitCode: 0, stdout: '', stderr: expect.stringContaining('build section') };
+  expect(await wiac(['compose', 'build'], { cwd })).toMatchObject(nothing);
+  expect(await wiac(['compose', 'build', 'db'], { cwd })).toMatchObject(nothing);
+  expect(await wiac(['compose', 'build', 'nosuch'], { cwd })).toMatchObject({ exitCode: 2 });
+});
