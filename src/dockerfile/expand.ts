@@ -28,10 +28,7 @@ export interface Expansion {
   readonly text: string;
   /** Names that were referred to and are set. */
   readonly used: ReadonlySet<string>;
-  /**
-   * Names that were referred to, are not set, and whose reference does not say what then
-   * (`${name:-word}`, `${name:+word}` and `${name:?word}` do).
-   */
+  /** Names that were referred to and are not set, also where the reference says what then: `${name:-word}`. */
   readonly undefinedNames: ReadonlySet<string>;
 }
 
@@ -109,10 +106,10 @@ function wordCollector() {
   };
 }
 
-function lookUp(state: State, name: string, unsetIsHandled: boolean): string | undefined {
+function lookUp(state: State, name: string): string | undefined {
   const value = name === '' ? undefined : state.options.lookup(name);
   if (value !== undefined) state.used.add(name);
-  else if (name !== '' && !unsetIsHandled) state.undefinedNames.add(name);
+  else if (name !== '') state.undefinedNames.add(name);
   return value;
 }
 
@@ -251,7 +248,7 @@ function readDollar(state: State): string {
   if (state.source.charAt(state.position) !== '{') {
     const name = readName(state);
     if (name === '') return '$';
-    const value = lookUp(state, name, false);
+    const value = lookUp(state, name);
     return value ?? (state.options.unset === 'keep' ? `$${name}` : '');
   }
   if (state.depth >= MAX_DEPTH) fail(state, `references nested more than ${MAX_DEPTH} deep`);
@@ -274,7 +271,7 @@ function readBraces(state: State): string {
   if (operator === '') fail(state, "missing '}'", "close the reference with '}'");
   state.position++;
   if (operator === '}') {
-    const value = lookUp(state, name, false);
+    const value = lookUp(state, name);
     return value ?? (options.unset === 'keep' ? `\${${name}}` : '');
   }
   if (operator === '/') return readReplacement(state, name);
@@ -307,7 +304,7 @@ function readModifier(state: State, name: string, first: string): string {
   const { operator, emptyIsUnset } = readOperator(state, first);
   const trims = operator === '#' || operator === '%';
   const word = readUntil(state, '}', trims);
-  const value = lookUp(state, name, !trims);
+  const value = lookUp(state, name);
   if (value === undefined && state.options.unset === 'keep')
     return `\${${name}${emptyIsUnset ? ':' : ''}${operator}${word}}`;
   if (trims) return trimmed(state, operator, word, value ?? '');
@@ -339,7 +336,7 @@ function readReplacement(state: State, name: string): string {
   if (all) state.position++;
   const pattern = readUntil(state, '/', true);
   const replacement = readUntil(state, '}', true);
-  const value = lookUp(state, name, false);
+  const value = lookUp(state, name);
   if (value === undefined && state.options.unset === 'keep') {
     return `\${${name}/${pattern}/${replacement}}`;
   }

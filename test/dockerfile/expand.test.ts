@@ -181,13 +181,13 @@ describe('errors', () => {
 });
 
 describe('names', () => {
-  test('those that are set, and those that are not and say nothing of it', () => {
+  test('those that are set, and those that are not', () => {
     const { used, undefinedNames } = expand(
       "$v ${empty} $x ${y} ${z:-$path} ${w+q} ${t#a} '$quoted' \\$escaped $",
       options(),
     );
     expect([...used]).toEqual(['v', 'empty', 'path']);
-    expect([...undefinedNames]).toEqual(['x', 'y', 't']);
+    expect([...undefinedNames]).toEqual(['x', 'y', 'z', 'w', 't']);
   });
 
   test('unset references can be kept', () => {
