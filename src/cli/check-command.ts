@@ -1,21 +1,24 @@
 /** `wiac build --check`: BuildKit's linter rules in the place of a build. */
-import type { BaseImage, CheckOptions, CheckResult } from '../check/check-dockerfile.js';
+import type { CheckOptions, CheckResult } from '../check/check-dockerfile.js';
 import { checkDockerfile, formatWarnings } from '../check/check-dockerfile.js';
 import type { Dockerfile } from '../dockerfile/ast.js';
-import type { FindStored, ImageAccess } from '../engine/images/base-images.js';
-import { openImage } from '../engine/images/base-images.js';
+import type { FindStored, ImageAccess, PlanError } from '../engine/images/base-images.js';
+import { openImage, planError } from '../engine/images/base-images.js';
+import type { ImageRequest, PlanImage, PlanImages } from '../engine/images/plan-images.js';
+import { planImages } from '../engine/images/plan-images.js';
+import { parseBuildContexts } from '../engine/inputs/build-contexts.js';
 import type { BuildInput } from '../engine/inputs/build-input.js';
 import { isElsewhere, openInput } from '../engine/inputs/build-input.js';
 import type { Workspace } from '../engine/inputs/workspace.js';
-import { refuseWarnings } from '../engine/lint-build.js';
-import { imageAccess, openDockerfile } from '../engine/plan-dockerfile.js';
+import { checkedImage, refuseWarnings } from '../engine/lint-build.js';
+import { imageAccess, openDockerfile, planOptions } from '../engine/plan-dockerfile.js';
 import { unmetered } from '../engine/transfers.js';
-import { formatPlatform } from '../oci/platform.js';
 import { DEFAULT_LIMITS } from '../oci/tar/expansion-limit.js';
 import type { SetExitCode } from './declare/options.js';
 import type { DockerfileOptions } from './dockerfile-input.js';
 import {
   dockerfileRequest,
+  getContexts,
   parsePairs,
   wantedPlatform,
   withStoredImages,
@@ -23,19 +26,16 @@ import {
 import { registryAccess } from './registry-options.js';
 import { readSignedPrefixes } from './signed-prefix-options.js';
 
-/** What the rules ask of an image; undefined when it can't be had, which is no error of a check. */
+/** An image that a rule asks for; undefined when it can't be had, which is no error of a check. */
 async function lookUp(
-  reference: string,
-  platform: string,
+  request: ImageRequest,
   findStored: FindStored,
   access: ImageAccess,
-): Promise<BaseImage | undefined> {
+): Promise<PlanImage | undefined> {
+  const { reference } = request;
   const sources: Parameters<typeof openImage>[2] = [];
   try {
-    const image = await openImage({ reference, platform }, findStored, sources, access);
-    if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
-    const { config } = 'inPlace' in image ? image.inPlace : image;
-    return { platform: formatPlatform(config), config: { Env: [], ...config.config } };
+    return await openImage(request, findStored, sources, access);
   } catch (error) {
     process.stderr.write(`wiac: ${reference} was not checked: ${(error as Error).message}\n`);
     return undefined;
@@ -49,22 +49,40 @@ async function checkWithImages(
   dockerfile: Dockerfile,
   options: CheckOptions,
   access: ImageAccess,
-): Promise<CheckResult> {
-  const images = new Map<string, BaseImage | undefined>();
+): Promise<{ readonly result: CheckResult; readonly images: PlanImages }> {
+  const images = planImages();
+  const looked = new Set<string>();
   for (;;) {
-    const missing = new Map<string, readonly [string, string]>();
+    const missing: ImageRequest[] = [];
     const baseImage = (reference: string, platform: string) => {
       const key = `${platform} ${reference}`;
-      if (!images.has(key)) missing.set(key, [reference, platform]);
-      return images.get(key);
+      if (!looked.has(key)) missing.push({ reference, platform });
+      looked.add(key);
+      return checkedImage(images.get({ reference, platform }));
     };
     const result = checkDockerfile(dockerfile, { ...options, baseImage });
-    if (missing.size === 0) return result;
+    if (missing.length === 0) return { result, images };
     await withStoredImages(async (findStored) => {
-      for (const [key, [reference, platform]] of missing)
-        images.set(key, await lookUp(reference, platform, findStored, access));
+      for (const request of missing) {
+        const image = await lookUp(request, findStored, access);
+        if (image) images.set(request, image);
+      }
     });
   }
+}
+
+/** What would make a build fail before it has begun. */
+function errorOfBuild(
+  dockerfile: Dockerfile,
+  { buildArgs, platform }: CheckOptions,
+  { target, buildContext }: DockerfileOptions,
+  images: PlanImages,
+): PlanError | undefined {
+  const { contexts } = parseBuildContexts(getContexts(buildContext));
+  // What may be allowed is asked when it is built.
+  const allowed = ['security.insecure', 'network.host'] as const;
+  const request = { context: '', buildArgs, platform, target, allowed };
+  return planError(dockerfile, planOptions(request, contexts), images);
 }
 
 /** For a directory of this machine: no store is made to check it. */
@@ -127,7 +145,7 @@ async function annotate(
 
 /**
  * Prints the warnings.
- * @throws DockerfileError when `# check=error=true` makes them one
+ * @throws DockerfileError when `# check=error=true` makes them one; what a build would fail with before its first step
  */
 export async function checkInput(
   { dockerfile, ignores }: BuildInput,
@@ -147,10 +165,12 @@ export async function checkInput(
     ...{ context: '', environment: process.env },
     ...{ pull, registry, requireSigned },
   });
-  const result = await checkWithImages(dockerfile, checkOptions, access);
-  const text = formatWarnings(result, dockerfile, format);
+  const { result, images } = await checkWithImages(dockerfile, checkOptions, access);
+  const error = errorOfBuild(dockerfile, checkOptions, options, images);
+  const text = formatWarnings(result, dockerfile, format, error);
   if (inGithub) await annotate(result, text, format);
   else process.stdout.write(text);
   if (result.warnings.length > 0) setExitCode(WARNINGS_FOUND);
   refuseWarnings(result);
+  if (error) throw error;
 }

@@ -70,7 +70,7 @@ export function parsePairs(
 }
 
 /** A name alone is none: a variable of that name would be a path that nobody wrote. @throws UsageError */
-function getContexts(items: readonly string[]): Record<string, string> {
+export function getContexts(items: readonly string[]): Record<string, string> {
   const alone = items.find((item) => !item.includes('='));
   if (alone === undefined) return parsePairs(items, '--build-context');
   throw new UsageError(`--build-context ${alone}: it says no place`, {

@@ -5,13 +5,13 @@ import { checkDockerfile } from '../check/check-dockerfile.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { DockerfileError } from '../util/errors.js';
 import type { BuildEvent } from './events.js';
-import type { PlanImages } from './images/plan-images.js';
+import type { PlanImage, PlanImages } from './images/plan-images.js';
 import type { BuildInput } from './inputs/build-input.js';
 import { getPlatform } from './plan-dockerfile.js';
 import type { DockerfileRequest } from './request.js';
 
-function getBase(images: PlanImages, reference: string, platform: string): BaseImage | undefined {
-  const image = images.get({ reference, platform });
+/** What the rules ask of an image. */
+export function checkedImage(image: PlanImage | undefined): BaseImage | undefined {
   if (image === undefined) return undefined;
   if ('stored' in image) return { platform: image.stored.platform, config: image.stored.config };
   const { config } = 'inPlace' in image ? image.inPlace : image;
@@ -46,7 +46,7 @@ export function lintBuild(
     platform: getPlatform(request),
     buildPlatform: formatPlatform(hostPlatform()),
     ignores,
-    baseImage: (reference, platform) => getBase(images, reference, platform),
+    baseImage: (reference, platform) => checkedImage(images.get({ reference, platform })),
   });
   refuseWarnings(result);
   if (result.warnings.length === 0) return undefined;

@@ -56,6 +56,40 @@ test('an image that cannot be looked up is said to be unchecked', async () => {
   expect(result.stdout).toContain('StageNameCasing');
 });
 
+describe('what a build would fail with before its first step', () => {
+  test.each([
+    ['FROM ${none}', 1],
+    ['FROM scratch AS Big\nRUN --network=fake true', 2],
+    ['FROM scratch AS Big\nCOPY --from=b /x /\nFROM scratch AS b\nCOPY --from=Big /y /', 2],
+    ['FROM scratch AS Big\nRUN --mount=type=nosuch true', 2],
+    ['FROM scratch AS Big\nUSER ${x:?}', 2],
+  ])('%j is an error of the check as well, behind the warnings', async (text, line) => {
+    const { wiac } = machine();
+    const root = context({ Dockerfile: `${text}\n` });
+    // The last stage alone is built, as with buildx.
+    const target = text.includes('AS b') ? ['--target', 'big'] : [];
+    const check = ['build', '--check', ...target, root];
+    expect(await wiac(check)).toMatchObject({ exitCode: 3 });
+    const { stdout, stderr } = await wiac([...check, '--format=json']);
+    expect(stderr).toContain(`Dockerfile:${line}:`);
+    const { warnings, buildError } = JSON.parse(stdout);
+    expect(warnings).toHaveLength(text.includes('none') ? 2 : 1);
+    expect(buildError).toMatchObject({ location: { ranges: [{ start: { line } }] } });
+    expect(stderr).toContain(buildError.message);
+  });
+
+  test('an image that is not here may set what is missing; what --allow allows is none', async () => {
+    const { wiac } = machine();
+    const texts = ['FROM oci-layout:///no/such/layout\nUSER ${x:?}\n'];
+    texts.push('FROM scratch\nRUN --security=insecure true\nRUN --network=host true\n');
+    for (const Dockerfile of texts) {
+      const result = await wiac(['build', '--check', '--format=json', context({ Dockerfile })]);
+      expect(JSON.parse(result.stdout)).not.toHaveProperty('buildError');
+      expect(result.exitCode).not.toBe(3);
+    }
+  });
+});
+
 describe('at the end of a build', () => {
   const TEXT = 'FROM scratch as base\nMAINTAINER me\nCOPY . /\n';
 

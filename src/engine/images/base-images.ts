@@ -14,7 +14,7 @@ import { compile } from '../../plan/compile.js';
 import type { Plan, PlanOptions } from '../../plan/plan.js';
 import type { ImageRecord } from '../../store/records.js';
 import type { SourceLocation } from '../../util/errors.js';
-import { SignatureError } from '../../util/errors.js';
+import { SignatureError, WiacError } from '../../util/errors.js';
 import type { PullPolicy } from '../request.js';
 import type { KeptImages } from './kept-images.js';
 import type { ImageRequest, PlanImage, PlanImages } from './plan-images.js';
@@ -154,6 +154,27 @@ function compileWith(
     // With a config that is not known yet an error may mean nothing.
     if (missing.size === 0) throw error;
     return { missing: [...missing.values()] };
+  }
+}
+
+/** With its place, if it has one. */
+export type PlanError = WiacError & { readonly location?: SourceLocation | undefined };
+
+/**
+ * Why a Dockerfile can't be built, as far as that is known without building.
+ * @param images what is known; an error that an image which is not here may explain is none
+ */
+export function planError(
+  dockerfile: Dockerfile,
+  options: Omit<PlanOptions, 'image'>,
+  images: PlanImages,
+): PlanError | undefined {
+  try {
+    compileWith(dockerfile, options, images);
+    return undefined;
+  } catch (error) {
+    if (error instanceof WiacError) return error;
+    throw error;
   }
 }
 
