@@ -112,11 +112,14 @@ function readAddress(): void {
   select(step === '' ? undefined : step);
 }
 
-readAddress();
-addEventListener('hashchange', readAddress);
-effect(() => {
-  const step = selected.value === undefined ? '' : `/${selected.value}`;
-  const address = wanted.value === undefined && step === '' ? '' : `#${tab.value}${step}`;
-  if (location.hash !== address && (address !== '' || location.hash !== ''))
-    history.replaceState(null, '', address === '' ? location.pathname : address);
-});
+/** Tab and step are in the address, both ways. Only where a report is shown: other pages have addresses of their own. */
+export function keepAddress(): void {
+  readAddress();
+  addEventListener('hashchange', readAddress);
+  effect(() => {
+    const step = selected.value === undefined ? '' : `/${selected.value}`;
+    const address = wanted.value === undefined && step === '' ? '' : `#${tab.value}${step}`;
+    if (location.hash === address) return;
+    history.replaceState(null, '', `${location.pathname}${location.search}${address}`);
+  });
+}

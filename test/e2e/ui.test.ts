@@ -191,6 +191,26 @@ test('the store: entries are sorted and searched, a file is found by its name', 
   expect(said.splice(0)).toEqual([expect.stringContaining('400')]);
 });
 
+test('a view of the store has an address, which the browser may load again, also with the token', async () => {
+  await page.click('#tab-prune');
+  await page.reload();
+  await page.waitForSelector('#tab-prune[aria-selected=true]');
+  await page.goto('about:blank');
+  await page.goto(`${address.origin}/store${address.search}#files`);
+  await page.waitForSelector('#tab-files[aria-selected=true]');
+  await page.waitForSelector('text=on disk');
+  expect(page.url()).toBe(`${address.origin}/store#files`);
+});
+
+test('a narrow window has no gap above the views of the store', async () => {
+  const wide = page.viewportSize();
+  await page.setViewportSize({ width: 800, height: 700 });
+  const bottom = "document.querySelector('.facts').getBoundingClientRect().bottom";
+  const top = "document.querySelector('.tabs').getBoundingClientRect().top";
+  expect(await page.evaluate(`${top} - ${bottom}`)).toBeLessThan(40);
+  if (wide) await page.setViewportSize(wide);
+});
+
 test('a prune is shown, asked for, and done', async () => {
   expect((await wiac('report', 'last', '-o', 'whole.html')).stdout).toBe(join(home, 'whole.html'));
   await wiac('rmi', 'shop');

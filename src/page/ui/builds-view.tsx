@@ -101,7 +101,11 @@ export function BuildsView() {
       head={
         <div class="outcome">
           <h1>
-            {running === 0 ? plural(all.length, 'build') : `${plural(running, 'build')} running`}
+            {builds.value === undefined
+              ? 'Builds'
+              : running === 0
+                ? plural(all.length, 'build')
+                : `${plural(running, 'build')} running`}
           </h1>
           <search class="search">
             <input
