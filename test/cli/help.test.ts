@@ -36,17 +36,45 @@ describe('groups', () => {
     expect(groups(PROGRAM).get('Build and run:')?.join()).toMatch(/build .*run .*copy /);
   });
 
-  test.each(['build', 'run'])('so is every option of %s', (name) => {
+  test('commands of another command are in none of those of wiac', () => {
+    const cache = PROGRAM.commands.find((one) => one.name() === 'cache');
+    expect([...groups(cache ?? PROGRAM).keys()].slice(-2)).toEqual(['Options:', 'Commands:']);
+  });
+
+  test('an option is where it says something of this command', () => {
+    const found = (name: string) => {
+      const command = PROGRAM.commands.find((one) => one.name() === name);
+      const [...all] = command ? groups(command) : [];
+      return (flag: string) =>
+        all.find(([, lines]) => lines.some((line) => line.includes(` ${flag}`)))?.[0];
+    };
+    const [run, worker, build] = [found('run'), found('worker'), found('build')];
+    expect([run('--env '), run('--platform '), run('--name ')]).toEqual([
+      'The program:',
+      'Images and registries:',
+      'Without effect, for scripts written for docker and buildah:',
+    ]);
+    expect(['--label ', '--platform ', '--cache ', '--key ', '--trust-key '].map(worker)).toEqual(
+      Array(5).fill('Workers:'),
+    );
+    expect([build('--volume '), build('--load '), build('-D ')]).toEqual([
+      'The sandbox:',
+      ...Array(2).fill('Without effect, for scripts written for docker and buildah:'),
+    ]);
+    expect(found('lock')('--check ')).toBe('Options:');
+  });
+
+  test.each(['build', 'run', 'worker'])('so is every option of %s', (name) => {
     const command = PROGRAM.commands.find((one) => one.name() === name);
     const found = command ? groups(command) : new Map<string, string[]>();
-    const others = found
-      .get('Options:')
-      ?.filter((line) => !/^ {2}(-h, )?--help|^ {2}-D /.test(line));
+    const others = found.get('Options:')?.filter((line) => !/^ {2}(-h, )?--help/.test(line));
     expect(others).toEqual([]);
     expect([...found.keys()]).toEqual(expect.arrayContaining(['The sandbox:']));
   });
 
   test('a default that goes without saying is not said', () => {
+    for (const command of allCommands(PROGRAM))
+      expect(command.helpInformation()).not.toMatch(/default:[^)]*\)\s+\(default:/);
     const text = PROGRAM.commands[0]?.helpInformation() ?? '';
     expect(text).not.toMatch(/default:\s+\[\]/);
     expect(text.replace(/\s+/g, ' ')).toContain('(default: 64m)');

@@ -1,8 +1,9 @@
 /** Declares `wiac bake` and `wiac compose build`. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
 import { progressOption } from './declare-build.js';
 import { booleanOption, registryOptions } from './declare-registry.js';
+import { NO_EFFECT } from './help-groups.js';
 import {
   isolationOption,
   logFormatOption,
@@ -21,7 +22,7 @@ function commonOptions(command: Command): Command {
     .option('--pull <bool>', 'ask where base images come from, as in wiac build', booleanOption)
     .option('--provenance <mode>', 'as in wiac build, for every target')
     .option('--sbom <wanted>', 'as in wiac build, for every target')
-    .option('--builder <name>', 'of docker, changes nothing')
+    .addOption(new Option('--builder <name>', 'of docker').helpGroup(NO_EFFECT))
     .option('--report <file>', 'write a page about all targets, as wiac build --report does')
     .option('-q, --quiet', 'no progress, only results, warnings and errors', false)
     .option(

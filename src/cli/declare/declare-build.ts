@@ -7,6 +7,7 @@ import { lockOptions } from './declare-lock.js';
 import { queueOptions } from './declare-queue.js';
 import { booleanOption } from './declare-registry.js';
 import { resultOptions } from './declare-result.js';
+import { NO_EFFECT } from './help-groups.js';
 import { inputOptions } from './input-options.js';
 import {
   dockerfileOptions,
@@ -109,7 +110,8 @@ export function addBuild(program: Command, setExitCode: SetExitCode): void {
 /** What scripts for docker, podman and buildah give, and wiac has no use for. */
 function withoutEffect(command: Command): Command {
   return command
-    .option('--load', 'changes nothing, as all that follow', false)
+    .optionsGroup(NO_EFFECT)
+    .option('--load', 'of docker', false)
     .option('--rm', 'of docker', false)
     .option('--force-rm', 'of docker', false)
     .option('--compress', 'of docker', false)
@@ -121,7 +123,8 @@ function withoutEffect(command: Command): Command {
     .option('--no-hostname', 'of buildah')
     .option('--skip-unused-stages <bool>', 'of buildah', booleanOption)
     .option('--unsetannotation <name>', 'of buildah', collect)
-    .option('--layers', 'of buildah', false);
+    .option('--layers', 'of buildah', false)
+    .optionsGroup('');
 }
 
 /** --progress */
@@ -139,6 +142,9 @@ export function progressOption(): Option {
 export function addPlan(program: Command): void {
   lockOptions(dockerfileOptions(program.command('plan')))
     .summary('show the steps of a Dockerfile, their keys, and what the cache has; run nothing')
+    .description(
+      'Lists the steps of a build: id, state, key, the steps it stands on and reads, name, instruction. hit: the cache\nhas it; miss: it would run; miss?: it would run only if a step before it makes other files than last time;\nunneeded: the cache does not know it, and what follows is found without; -: it makes no layer. What the build\nitself will make is not known here: of two steps that come to the same files, both are a miss.',
+    )
     .argument('<path>', CONTEXT)
     .addOption(
       new Option('--format <format>', 'output format')

@@ -29,7 +29,7 @@ function addTransfer(cache: Command, setExitCode: SetExitCode): void {
   cache
     .command('import')
     .summary('add the entries of a file that cache export wrote')
-    .argument('<file>')
+    .argument('<file>', 'what wiac cache export wrote')
     .option(
       '--trust-key <file>',
       'public key (ed25519, PEM): refuse entries that it did not sign; can be given several times',
@@ -121,7 +121,7 @@ function addMounts(cache: Command, format: () => Option, setExitCode: SetExitCod
   mounts
     .command('rm')
     .summary('remove cache mounts that no build uses')
-    .argument('<ids...>')
+    .argument('<ids...>', 'ids of mounts, or beginnings of their names')
     .action(async (ids: string[]) =>
       (await import('../mounts-command.js')).removeMountsCommand(ids, setExitCode),
     );

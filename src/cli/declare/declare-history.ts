@@ -55,7 +55,7 @@ export function addUi(program: Command, setExitCode: SetExitCode): void {
     .description(
       'Serves a page to browsers of this machine, until Ctrl-C: the builds of this store, of whatever process,\nalso while they run; the entries of its cache, where files are in it, and what a prune would remove.\nPrints the address, which holds a token: who has it can read the store, and prune it.',
     )
-    .option('--port <n>', 'port of 127.0.0.1 and ::1 (default: one that is free)', port, 0)
+    .option('--port <n>', 'port of 127.0.0.1 and ::1; 0: one that is free', port, 0)
     .option('--open', 'open it in the browser (xdg-open)', false)
     .action(async (options) => (await import('../ui-command.js')).uiCommand(options, setExitCode));
 }

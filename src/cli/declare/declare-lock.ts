@@ -1,5 +1,6 @@
 /** Declares `wiac lock`, and what `wiac build` does with a lock file. */
 import { type Command, Option } from 'commander';
+import { OTHER_OPTIONS } from './help-groups.js';
 import { dockerfileOptions, type SetExitCode } from './options.js';
 
 /** wiac lock */
@@ -13,7 +14,11 @@ export function addLock(program: Command, setExitCode: SetExitCode): void {
     .argument('[names...]', 'with --update: only these images and URLs')
     .option('--update', 'ask again what everything in it is now', false)
     .option('--outdated', 'say what is not what it was, change nothing; exit code 1 then', false)
-    .option('--check', 'is it complete and current? Asks nobody; exit code 1 when it is not', false)
+    .addOption(
+      new Option('--check', 'is it complete and current? Asks nobody; exit code 1 when it is not')
+        .default(false)
+        .helpGroup(OTHER_OPTIONS),
+    )
     .option('--json', 'the result as JSON', false)
     .action(async (path: string, names: readonly string[], options) => {
       const { lockCommand } = await import('../lock-command.js');

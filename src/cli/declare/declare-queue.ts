@@ -3,9 +3,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { collect } from './collect.js';
 import { limitOptions } from './declare-limits.js';
 import { registryOptions } from './declare-registry.js';
+import { WORKERS } from './help-groups.js';
 import { isolationOption, positiveInteger, runtimeOption, type SetExitCode } from './options.js';
 
-const ADDRESS = 'redis://HOST/0 of Redis or Valkey, rediss:// with TLS';
+const ADDRESS = 'redis://HOST/0 of Redis or Valkey, rediss:// with TLS (default: $WIAC_QUEUE)';
 
 /** An address may have a password, which everybody on a machine sees in the arguments of a process. */
 function queueOption(description: string): Option {
@@ -85,6 +86,7 @@ export function addWorker(program: Command, setExitCode: SetExitCode): void {
     .description(
       'Takes steps from a queue until SIGTERM or Ctrl-C, runs them in a store of its own, and pushes what they\nmade to the cache. Then its steps may end, or go back into the queue.',
     )
+    .optionsGroup(WORKERS)
     .addOption(queueOption(ADDRESS).makeOptionMandatory())
     .addOption(
       cacheOption(
@@ -130,6 +132,7 @@ export function addWorker(program: Command, setExitCode: SetExitCode): void {
       seconds,
       30,
     )
+    .optionsGroup('')
     .addOption(isolationOption())
     .addOption(runtimeOption());
   limitOptions(command).action(async (options) =>

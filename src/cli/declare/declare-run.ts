@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
 import { limitOptions } from './declare-limits.js';
 import { USAGES } from './declare-usage.js';
+import { IMAGES, THE_PROGRAM } from './help-groups.js';
 import { idleRunOptions } from './idle-run-options.js';
 import {
   isolationOption,
@@ -16,11 +17,14 @@ function programOptions(command: Command): Command {
   return command
     .option('-i, --interactive', 'pass standard input on (always on)', false)
     .option('-t, --tty', 'give the program a terminal, even when wiac has none', false)
-    .option(
-      '-e, --env <name=value>',
-      'set a variable; without =value it comes from the environment',
-      collect,
-      [],
+    .addOption(
+      new Option(
+        '-e, --env <name=value>',
+        'set a variable; without =value it comes from the environment',
+      )
+        .argParser(collect)
+        .default([])
+        .helpGroup(THE_PROGRAM),
     )
     .option('--env-file <file>', 'set the variables of a file: lines of NAME=VALUE', collect, [])
     .option('-w, --workdir <directory>', 'working directory in the container, made if need be')
@@ -118,7 +122,12 @@ export function addRun(program: Command, setExitCode: SetExitCode): void {
     )
     .addOption(requireSignedOption())
     .option('-q, --quiet', 'print nothing while an image is pulled', false)
-    .option('--platform <platform>', "os/architecture[/variant] (default: this machine's)")
+    .addOption(
+      new Option(
+        '--platform <platform>',
+        "os/architecture[/variant] (default: this machine's)",
+      ).helpGroup(IMAGES),
+    )
     .addOption(isolationOption())
     .addOption(runtimeOption())
     .passThroughOptions()
@@ -137,7 +146,7 @@ export function addCopy(program: Command): void {
     .description(
       'Copies files and the content of directories to DST in LAYERDIR/diff, which is made if need be.\nSeveral sources, a DST with a slash at its end or an existing directory: into that directory.',
     )
-    .argument('<layerdir>')
+    .argument('<layerdir>', 'made if need be, with diff in it')
     .argument('<paths...>', 'sources of this machine, then the destination in the layer')
     .option('--libs', 'add the dynamic linker and every shared library the programs need', false)
     .action(async (layerdir: string, paths: string[], options) => {

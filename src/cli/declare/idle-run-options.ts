@@ -1,5 +1,6 @@
 /** Options of docker run that are taken because scripts have them, and change nothing in `wiac run`. */
 import { Option } from 'commander';
+import { NO_EFFECT } from './help-groups.js';
 
 const NAMELESS = 'when the program ends nothing is left that could have one';
 const OPEN = "the program has this machine's network: its ports are open on it";
@@ -32,7 +33,7 @@ const IDLE: readonly (readonly [flags: string, why: string])[] = [
 /** --name is in the help, as all have it. */
 export function idleRunOptions(): Option[] {
   return IDLE.map(([flags]) => {
-    const option = new Option(flags, 'changes nothing');
+    const option = new Option(flags, 'of docker').helpGroup(NO_EFFECT);
     return option.long === '--name' ? option : option.hideHelp();
   });
 }

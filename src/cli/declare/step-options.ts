@@ -1,6 +1,7 @@
 /** Options that give RUN steps something; all of them count in the keys of these steps. */
 import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
+import { SANDBOX } from './help-groups.js';
 
 /** --add-host, --network, --volume and so on */
 export function stepOptions(command: Command): Command {
@@ -24,10 +25,13 @@ export function stepOptions(command: Command): Command {
     )
     .option('--cap-add <name>', 'capability that RUN steps get besides the usual ones', collect)
     .option('--cap-drop <name>', 'capability that RUN steps do not get', collect)
-    .option(
-      '-v, --volume <source:path[:ro]>',
-      'directory or file of this machine for RUN steps; the key has its path, not its content',
-      collect,
+    .addOption(
+      new Option(
+        '-v, --volume <source:path[:ro]>',
+        'directory or file of this machine for RUN steps; the key has its path, not its content',
+      )
+        .argParser(collect)
+        .helpGroup(SANDBOX),
     )
     .addOption(
       new Option('--network <mode>', 'network of RUN steps that ask for none in particular')
