@@ -1,7 +1,8 @@
 /** Connections to Redis or Valkey, which are made again when they break. */
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { QueueError } from '../../util/errors.js';
+import { QueueError, UsageError } from '../../util/errors.js';
+import { withoutUser } from '../../util/redact.js';
 import { KEYS } from './queue-protocol.js';
 
 /** Who ends waits so long for an answer of a server that may be gone as well. ms */
@@ -29,11 +30,11 @@ export function shownAddress(url: string): string {
   return `${protocol}//${host}${pathname}`;
 }
 
-/** @throws QueueError for what is no address of a Redis server */
+/** @throws UsageError for what is no address of a Redis server */
 export function checkAddress(url: string): void {
   const protocol = URL.canParse(url) ? new URL(url).protocol : undefined;
   if (protocol === 'redis:' || protocol === 'rediss:') return;
-  throw new QueueError('--queue is no address of a Redis server', {
+  throw new UsageError(`--queue ${withoutUser(url)} is no address of a Redis server`, {
     hint: 'write redis://HOST[:PORT]/0, or rediss:// for TLS',
   });
 }
