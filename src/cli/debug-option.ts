@@ -4,7 +4,7 @@ import type { Step } from '../plan/step.js';
 import { stepNames } from '../plan/step-names.js';
 import { StepFailedError, UsageError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
-import { selects } from './select-step.js';
+import { requireSteps, selects } from './select-step.js';
 
 /** What the values of --debug say. */
 export interface DebugWish {
@@ -107,8 +107,11 @@ export function openDebugging(
     };
   }
   let wasBefore = false;
-  const before = (step: Step, { steps }: { readonly steps: readonly Step[] }): boolean =>
-    wanted !== undefined && selects(wanted, step, stepNames(steps).get(step.id) ?? '');
+  const before = (step: Step, { steps }: { readonly steps: readonly Step[] }): boolean => {
+    if (wanted === undefined) return false;
+    requireSteps([wanted], steps);
+    return selects(wanted, step, stepNames(steps).get(step.id) ?? '');
+  };
   const attend: ShellRequest['attend'] = async (occasion, open) => {
     wasBefore ||= occasion.moment.kind === 'before';
     pause();

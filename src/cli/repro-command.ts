@@ -14,7 +14,7 @@ import type { ExecutionOptions } from './build-command.js';
 import { buildRequest } from './build-command.js';
 import { combineOptions } from './combine-options.js';
 import type { SetExitCode } from './declare/options.js';
-import { selects } from './select-step.js';
+import { requireSteps, selects } from './select-step.js';
 import { withStoreAsRoot } from './with-store.js';
 
 /** Options of `wiac repro`, as commander gives them. */
@@ -70,9 +70,15 @@ export async function reproCommand(
       wanted.length === 0 ||
       wanted.some((each) => selects(each, step, stepNames(steps).get(step.id) ?? ''));
     try {
+      const { onEvent, onRepeat } = progressOf(options);
       const { reports, build } = await reproduce(store, {
         ...(await buildRequest(path, options, signal)),
-        ...progressOf(options),
+        onEvent: (event) => {
+          // Before anything runs: a name that is mistyped must not cost a build.
+          if (event.type === 'planned') requireSteps(wanted, event.steps);
+          onEvent?.(event);
+        },
+        onRepeat,
         repeats,
         vary: getVary(options),
         times: options.mtime,

@@ -207,7 +207,7 @@ test('for people: progress on stderr, the result on stdout', () => {
 
 test('a step that is not there, or that runs no program', () => {
   expect(results.none).toMatchObject({ exitCode: 10, stdout: '' });
-  expect(results.none.stderr).toContain('there is no such step');
+  expect(results.none.stderr).toContain('there is no step ');
   expect(results.copy).toMatchObject({ exitCode: 10 });
   expect(results.copy.stderr).toContain('no program runs in COPY src /src');
 });
