@@ -125,7 +125,8 @@ export function targetOptions(
   const isUsual = dockerfile === undefined || dockerfile === 'Dockerfile';
   const file = isUsual ? undefined : (dockerfilePath(fields) ?? dockerfile);
   return {
-    context: withoutScheme(context),
+    // As buildx has it: an empty context is this directory.
+    context: withoutScheme(context) || '.',
     dockerfileText: text,
     needs,
     notices,

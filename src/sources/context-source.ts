@@ -48,6 +48,11 @@ export function contextSource(
   exists: (path: string) => boolean,
   keepGitDirectory?: boolean,
 ): ContextSource {
+  // A path that is empty would be this directory, with all that is in it: most often a variable is not set.
+  if (text === '')
+    throw new UsageError('the build context is an empty text', {
+      hint: 'this directory is written .',
+    });
   if (text === '-') return { kind: 'input' };
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && exists(text)) return { kind: 'path', path: text };
   const remote = remoteAddress(text, keepGitDirectory);

@@ -137,7 +137,13 @@ describe('exit code 4: the build context', () => {
 
   test('no context, no Dockerfile', async () => {
     const { wiac } = machine();
-    expect(await wiac(['build', '/nonexistent'])).toMatchObject({ exitCode: 4 });
+    const absent = await wiac(['build', '/nonexistent']);
+    expect(absent).toMatchObject({ exitCode: 4 });
+    expect(absent.stderr).toContain('there is no build context /nonexistent\n');
+    // As of a variable that is not set: it is not this directory.
+    const empty = await wiac(['build', '']);
+    expect(empty).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(empty.stderr).toContain('the build context is an empty text');
     expect((await wiac(['build', tempDir()])).stderr).toContain('there is no Dockerfile');
   });
 });

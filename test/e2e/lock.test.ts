@@ -290,7 +290,7 @@ describe('what is no lock file, or is of something else', () => {
     const { wiac } = machine();
     const build = (...flags: string[]) => wiac(['build', '-q', ...flags, root]);
     expect((await build('--locked')).stderr).toMatch(
-      /--locked needs a lock file, and there is no Dockerfile\.lock\nhint: wiac lock writes it\n/,
+      /there is no lock file Dockerfile\.lock beside the Dockerfile\nhint: wiac lock writes it\n/,
     );
     expect(await wiac(['lock', root])).toMatchObject({ exitCode: 0, stderr: '' });
     expect(await wiac(['lock', '-f', join(root, 'Dockerfile.dev'), root])).toMatchObject({

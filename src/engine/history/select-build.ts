@@ -61,9 +61,12 @@ export async function selectBuild(
     if (wanted && !isId) break;
   }
   if (wanted) return wanted;
-  const which = text === 'last' ? 'no build is kept' : `there is no build ${text}`;
+  if (text === 'last')
+    throw new NotFoundError('no build is kept', {
+      hint: 'wiac build keeps one, unless the config file has { "history": false }',
+    });
   const path = isId ? `; a directory is written ./${text}` : '';
-  throw new NotFoundError(which, {
+  throw new NotFoundError(`there is no build ${text}`, {
     hint: `wiac history builds lists those that are kept${path}`,
   });
 }

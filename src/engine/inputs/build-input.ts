@@ -8,6 +8,7 @@ import { parseDockerfile } from '../../dockerfile/parse-dockerfile.js';
 import type { FileSource } from '../../fs/scan/file-source.js';
 import {
   contextIgnore,
+  contextRoot,
   fetchedIgnore,
   namedIgnore,
   openContext,
@@ -196,6 +197,8 @@ export async function openInput(
       };
     }
     if (file !== undefined && /^https?:\/\//i.test(file)) return readWeb(file, workspace);
+    // Without -f a context that is not there is the mistake, not the lack of a Dockerfile in it.
+    if (fetched === undefined && file === undefined) contextRoot(contextPath);
     if (fetched === undefined || (file !== undefined && isAbsolute(file)))
       return readLocal(file ?? usualPath(contextPath), file !== undefined, workspace.signal);
     return readInside(fetched.root, file, context);

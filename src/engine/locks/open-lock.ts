@@ -60,7 +60,7 @@ export function wantedLock(
       hint: 'give the Dockerfile as a file',
     });
   throw new LockError(
-    `--locked needs a lock file, and there is no ${lockPath(input.name)}`,
+    `there is no lock file ${lockPath(input.name)} beside the Dockerfile`,
     undefined,
     {
       hint: 'wiac lock writes it',

@@ -139,7 +139,7 @@ export function contextRoot(path: string): string {
       : `the build context ${path} can't be read: ${(error as Error).message}`;
     throw new ContextError(problem, undefined, {
       cause: error,
-      hint: 'give the directory with the files that COPY reads',
+      hint: 'give the directory with the files that COPY reads, or an archive, a URL, or - for standard input',
     });
   }
   throw new ContextError(`the build context ${path} is not a directory`, undefined);
