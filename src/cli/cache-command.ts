@@ -11,6 +11,7 @@ import { layerFiles } from '../store/layers/layer-store.js';
 import type { StepRecord } from '../store/records.js';
 import { formatAge, formatBytes, formatDuration, formatTable, plainCell } from '../ui/format.js';
 import type { Json } from '../util/canonical-json.js';
+import { plural } from '../util/plural.js';
 import type { SetExitCode } from './declare/options.js';
 import type { FilterOptions } from './filters.js';
 import { parseFilter } from './filters.js';
@@ -115,7 +116,7 @@ function showText(record: StepRecord, files: readonly LayerFile[], bytes: number
       'layer',
       record.layer === undefined
         ? layer
-        : `${layer} (${files.length} files, ${formatBytes(bytes)})`,
+        : `${layer} (${plural(files.length, 'file')}, ${formatBytes(bytes)})`,
     ],
   ];
   const list = files.map((file) => [

@@ -1,6 +1,7 @@
 /** `wiac cache gc`: keeps a shared cache within its bounds. */
 import { boundCache } from '../engine/shared-caches.js';
 import { formatBytes } from '../ui/format.js';
+import { plural } from '../util/plural.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
 
@@ -34,5 +35,7 @@ export async function gcCommand(cache: string, options: GcOptions): Promise<void
     await registryAccess(options),
   );
   const bytes = freed === 0 ? '' : `, ${formatBytes(freed)} freed`;
-  process.stdout.write(`${before - after} of ${before} entries removed${bytes}\n`);
+  process.stdout.write(
+    `${before - after} of ${plural(before, 'entry', 'entries')} removed${bytes}\n`,
+  );
 }

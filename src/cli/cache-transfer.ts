@@ -7,6 +7,7 @@ import type { ArtifactSource } from '../oci/artifact.js';
 import { indexScanStore } from '../store/entries/scan-store.js';
 import { stackTree } from '../store/layers/layer-stack.js';
 import { lazyScratch } from '../store/layers/layer-store.js';
+import { plural } from '../util/plural.js';
 import type { SetExitCode } from './declare/options.js';
 import { changeStore } from './with-store.js';
 
@@ -42,7 +43,9 @@ export function exportCommand(
       const cache = await gatherStore(session, compression);
       await target.write(cache, store);
       const { entries } = cache.list;
-      process.stdout.write(`exported ${entries.length} entries, ${cache.layers.length} layers\n`);
+      process.stdout.write(
+        `exported ${plural(entries.length, 'entry', 'entries')}, ${plural(cache.layers.length, 'layer')}\n`,
+      );
     } finally {
       scratch.remove();
     }
@@ -70,7 +73,9 @@ export function importCommand(
     try {
       const session = { store, signal: new AbortController().signal };
       const { entries, layers } = await importCache(session, await source.read());
-      process.stdout.write(`imported ${entries} entries, ${layers} layers\n`);
+      process.stdout.write(
+        `imported ${plural(entries, 'entry', 'entries')}, ${plural(layers, 'layer')}\n`,
+      );
     } finally {
       await Promise.all(opened.map((archive) => archive.close()));
     }

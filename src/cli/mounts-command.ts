@@ -9,6 +9,7 @@ import { lazyScratch } from '../store/layers/layer-store.js';
 import { listMounts, mountRecords } from '../store/pins/cache-mounts.js';
 import type { Store } from '../store/store.js';
 import { formatAge, formatBytes, formatTable } from '../ui/format.js';
+import { plural } from '../util/plural.js';
 import type { SetExitCode } from './declare/options.js';
 import type { RegistryAccessOptions } from './registry-options.js';
 import { registryAccess } from './registry-options.js';
@@ -92,7 +93,7 @@ export async function exportMountsCommand(
   const target = mountsTarget(cache, process.env, await registryAccess(options));
   return withSession(setExitCode, async (session) => {
     for (const { id, count, bytes } of await exportMounts(session, target, asked))
-      process.stdout.write(`exported ${id}: ${count} files, ${formatBytes(bytes)}\n`);
+      process.stdout.write(`exported ${id}: ${plural(count, 'file')}, ${formatBytes(bytes)}\n`);
   });
 }
 
@@ -113,7 +114,7 @@ export function importMountsCommand(
       )) {
         const { id, count, bytes } = mount;
         const said = {
-          imported: `imported ${id}: ${count} files, ${formatBytes(bytes)}`,
+          imported: `imported ${id}: ${plural(count, 'file')}, ${formatBytes(bytes)}`,
           kept: `kept ${id}: it is here (--replace takes that of the cache)`,
           'in use': `kept ${id}: it is in use`,
         };

@@ -5,15 +5,16 @@ import type { Rebuilt } from '../store/recovery/rebuild-index.js';
 import type { LostWork } from '../store/recovery/recovery.js';
 import type { Store } from '../store/store.js';
 import { openStore } from '../store/store.js';
+import { plural } from '../util/plural.js';
 import { readLimits } from './config-file.js';
 
 function describeLoss({ layers, images }: LostWork): string {
   const gone = images.length === 0 ? '' : `, with the images ${images.join(', ')}`;
-  return `the machine went down before ${layers} layers were on disk: they are dropped${gone}; build again to make them`;
+  return `the machine went down before all was on disk: dropped ${plural(layers, 'layer')}${gone}; build again to make them`;
 }
 
 function describeRebuilt({ damage, layers, entries, images }: Rebuilt): string {
-  return `the index of the store ${damage}: it was made again from what lies beside it (${entries} entries, ${layers} layers, ${images} images)`;
+  return `the index of the store ${damage}: it was made again from what lies beside it (${plural(entries, 'entry', 'entries')}, ${plural(layers, 'layer')}, ${plural(images, 'image')})`;
 }
 
 function warnOnStderr(message: string): void {

@@ -8,6 +8,7 @@ import type { Checked, Verification } from '../store/verify/verify-store.js';
 import { verifyStore } from '../store/verify/verify-store.js';
 import { formatTable } from '../ui/format.js';
 import { StoreError } from '../util/errors.js';
+import { plural } from '../util/plural.js';
 import type { SetExitCode } from './declare/options.js';
 import { withStoreAsRoot } from './with-store.js';
 
@@ -20,7 +21,7 @@ export interface VerifyOptions {
 
 function summary({ entries, layers, recorded, blobs, images }: Checked): string {
   const digests = recorded > 0 ? ` (${recorded} had no digest and have one now)` : '';
-  return `checked ${entries} entries, ${layers} layers${digests}, ${blobs} blobs, ${images} images\n`;
+  return `checked ${plural(entries, 'entry', 'entries')}, ${plural(layers, 'layer')}${digests}, ${plural(blobs, 'blob')}, ${plural(images, 'image')}\n`;
 }
 
 function asText({ checked, findings }: Verification): string {
@@ -58,7 +59,7 @@ function judge(findings: readonly Finding[], repair: boolean, busy: readonly num
     });
   }
   if (damaged === 0 || repair) return;
-  throw new StoreError(`the store is damaged in ${damaged} places`, {
+  throw new StoreError(`the store is damaged in ${plural(damaged, 'place')}`, {
     hint: 'wiac cache verify --repair drops what is damaged; the next build makes it again',
   });
 }

@@ -6,6 +6,7 @@ import { isIndex, parseConfig, parseManifest } from '../oci/parse-manifest.js';
 import { formatReference, parseRegistryReference } from '../oci/reference.js';
 import type { ImageConfig } from '../oci/resolved-image.js';
 import { UnsupportedError } from '../util/errors.js';
+import { plural } from '../util/plural.js';
 import { suggest } from '../util/suggest.js';
 import type { StorageQuery, StorageRoot } from './roots.js';
 import { findStorage } from './roots.js';
@@ -120,7 +121,10 @@ function checkChain(
 ): void {
   const diffIds = rootfs.diff_ids;
   if (chain.length !== diffIds.length)
-    throw damaged(image, `its config names ${diffIds.length} layers, there are ${chain.length}`);
+    throw damaged(
+      image,
+      `its config names ${plural(diffIds.length, 'layer')}, there are ${chain.length}`,
+    );
   for (const [at, { id, diffDigest }] of chain.entries())
     if (diffDigest !== undefined && diffDigest !== diffIds[at])
       throw damaged(image, `its layer ${id} has the diffID ${diffDigest}, not ${diffIds[at]}`);

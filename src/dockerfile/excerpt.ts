@@ -1,4 +1,5 @@
 import type { SourceLocation } from '../util/errors.js';
+import { plural } from '../util/plural.js';
 import { maskCredentials } from '../util/redact.js';
 
 /** Longest excerpt of an instruction; a RUN of hundreds of lines would push the message away. */
@@ -53,6 +54,6 @@ export function excerpt(lines: readonly string[], location: SourceLocation, cont
       out.push(`${' '.repeat(width)} |     ${before}^`);
     }
   }
-  if (to < last) out.push(`${' '.repeat(width)} | ... ${last - to} more lines`);
+  if (to < last) out.push(`${' '.repeat(width)} | ... ${plural(last - to, 'more line')}`);
   return out.join('\n');
 }

@@ -4,6 +4,7 @@ import type { BaseImage, CheckResult } from '../check/check-dockerfile.js';
 import { checkDockerfile } from '../check/check-dockerfile.js';
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { DockerfileError } from '../util/errors.js';
+import { plural } from '../util/plural.js';
 import type { BuildEvent } from './events.js';
 import type { PlanImage, PlanImages } from './images/plan-images.js';
 import type { BuildInput } from './inputs/build-input.js';
@@ -25,7 +26,7 @@ export type LintEvent = BuildEvent & { readonly type: 'lint' };
 export function refuseWarnings({ warnings, error }: CheckResult): void {
   const [first] = warnings;
   if (!error || !first) return;
-  const message = `the check found ${warnings.length} warnings, the first is ${first.rule}: ${first.detail}`;
+  const message = `the check found ${plural(warnings.length, 'warning')}, the first is ${first.rule}: ${first.detail}`;
   throw new DockerfileError(message, first.location, {
     hint: 'the Dockerfile makes warnings errors: # check=error=true',
   });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { WiacError } from '../util/errors.js';
+import { plural } from '../util/plural.js';
 import { digestParts, getDigest, startDigest, verified } from './blob-digest.js';
 import {
   type Compression,
@@ -155,7 +156,7 @@ async function readImage(
   const diffIds = config.rootfs.diff_ids;
   if (diffIds.length !== entry.Layers.length)
     throw new ImageError(
-      `${title} is damaged: ${entry.Layers.length} layers in manifest.json, ${diffIds.length} in the config`,
+      `${title} is damaged: ${plural(entry.Layers.length, 'layer')} in manifest.json, ${diffIds.length} in the config`,
       { reference: title },
     );
   const layers: ResolvedLayer[] = [];

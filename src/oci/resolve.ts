@@ -1,5 +1,6 @@
 /** From the manifest or index that a reference names to one image: the same for every source. */
 import type { Readable } from 'node:stream';
+import { plural } from '../util/plural.js';
 import { ImageError, type ImageErrorContext } from './image-error.js';
 import { isIndex, MAX_JSON_BYTES, parseConfig, parseManifest } from './parse-manifest.js';
 import { choosePlatform } from './platform.js';
@@ -122,7 +123,7 @@ export function pairLayers(
 ): { descriptor: Descriptor; diffId: Digest }[] {
   if (layers.length !== diffIds.length)
     throw new ImageError(
-      `${title} is damaged: ${layers.length} layers in its manifest, ${diffIds.length} in its config`,
+      `${title} is damaged: ${plural(layers.length, 'layer')} in its manifest, ${diffIds.length} in its config`,
       { reference: title },
     );
   return layers.flatMap((descriptor, at) => {

@@ -3,6 +3,7 @@ import type { ContentDifference, Sample } from '../fs/layer/compare-content.js';
 import type { FileDifference } from '../fs/layer/compare-layers.js';
 import type { FileStats } from '../fs/scan/file-stats.js';
 import { describeTime } from '../util/file-time.js';
+import { plural } from '../util/plural.js';
 import { printable } from '../util/printable.js';
 
 /** Characters before and behind the first one that differs. */
@@ -80,7 +81,7 @@ export function describeSides(difference: FileDifference): readonly [string, str
       return [one || 'no attributes', other || 'no attributes'];
     }
     case 'links':
-      return [`${first.nlink} names`, `${second.nlink} names`];
+      return [plural(first.nlink, 'name'), plural(second.nlink, 'name')];
     default:
       return [aspects.join(', '), aspects.join(', ')];
   }

@@ -1,5 +1,6 @@
 /** One frame of a build on a terminal, as a function of what is known, the terminal's size and the time. */
 import type { TransferEvent } from '../engine/events.js';
+import { plural } from '../util/plural.js';
 import type { BuildView, StepView } from './build-view.js';
 import { tally } from './build-view.js';
 import { WORTH_MS } from './conclusion.js';
@@ -220,7 +221,9 @@ function bodyLines(view: BuildView, detail: Detail, now: number): StyledLine[] {
 function fitted(lines: readonly StyledLine[], rows: number): readonly StyledLine[] {
   if (lines.length <= rows) return lines;
   const kept = lines.slice(0, Math.max(0, rows - 1));
-  return rows < 1 ? [] : [...kept, [span(`  … ${lines.length - kept.length} more lines`, 'dim')]];
+  return rows < 1
+    ? []
+    : [...kept, [span(`  … ${plural(lines.length - kept.length, 'more line')}`, 'dim')]];
 }
 
 /**

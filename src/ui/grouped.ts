@@ -4,6 +4,7 @@
  */
 import type { BuildEvent, EventSink } from '../engine/events.js';
 import type { StepId } from '../plan/step.js';
+import { plural } from '../util/plural.js';
 import { describeExplanation } from '../why/explain.js';
 import { openBuildView } from './build-view.js';
 import { describeConclusion } from './conclusion.js';
@@ -54,7 +55,7 @@ export function groupedProgress(
   let open: StepId | undefined;
 
   const flush = (shown: Shown): void => {
-    if (shown.left > 0) writer.text(`... ${shown.left} lines are left out`);
+    if (shown.left > 0) writer.text(`... ${plural(shown.left, 'line')} left out`);
     for (const line of shown.lines) writer.text(line);
     [shown.lines, shown.left] = [[], 0];
   };

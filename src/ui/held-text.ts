@@ -1,3 +1,5 @@
+import { plural } from '../util/plural.js';
+
 /** Text for a terminal that something else may have for a while. */
 
 /** So many texts are kept at most; a chatty step must not fill the memory meanwhile. */
@@ -28,7 +30,7 @@ export function heldText(write: (text: string) => void): HeldText {
       const texts = held ?? [];
       held = undefined;
       texts.forEach(write);
-      if (lost > 0) write(`${lost} more lines were not kept\n`);
+      if (lost > 0) write(`${plural(lost, 'more line')} not kept\n`);
       lost = 0;
     },
   };

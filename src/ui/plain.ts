@@ -1,6 +1,7 @@
 /** Progress as lines of text, each with its step's name in front: for logs and pipes. */
 import type { BuildEvent, EventSink, TransferEvent } from '../engine/events.js';
 import type { StepId } from '../plan/step.js';
+import { plural } from '../util/plural.js';
 import { describeExplanation } from '../why/explain.js';
 import type { BuildView, ShownEvent, ShownStep } from './build-view.js';
 import { openBuildView } from './build-view.js';
@@ -21,7 +22,7 @@ function describeWarnings(warnings: (BuildEvent & { type: 'lint' })['warnings'])
     .slice(0, SHOWN_WARNINGS)
     .map(({ rule, detail, line }) => ` - ${rule}: ${detail} (line ${line})`);
   if (count > SHOWN_WARNINGS) lines.push(` - and ${count - SHOWN_WARNINGS} more`);
-  const found = `${count} ${count === 1 ? 'warning' : 'warnings'} found`;
+  const found = `${plural(count, 'warning')} found`;
   return ['', ` ${found} (wiac build --check shows the lines):`, ...lines].join('\n');
 }
 
@@ -70,11 +71,11 @@ function rawText(
       return `${name(event.step)} stopped`;
     case 'cut': {
       const { lines, bytes } = event;
-      return `${name(event.step)} ... ${lines} lines (${formatBytes(bytes)}) are not kept ...`;
+      return `${name(event.step)} ... ${plural(lines, 'line')} (${formatBytes(bytes)}) not kept ...`;
     }
     case 'finished': {
       const linked = event.linked > 0 ? `, ${event.linked} linked` : '';
-      const size = `${event.files} files${linked}, ${formatBytes(event.bytes)}`;
+      const size = `${plural(event.files, 'file')}${linked}, ${formatBytes(event.bytes)}`;
       const end = event.cached ? 'was cached there' : `done in ${formatDuration(event.durationMs)}`;
       return `${name(event.step)} ${end} (${size})`;
     }
@@ -85,7 +86,7 @@ function rawText(
     case 'built': {
       const size = event.bytes === undefined ? '' : `, result ${formatBytes(event.bytes)}`;
       const time = formatDuration(event.durationMs);
-      return `built in ${time}: ${event.cached} steps cached, ${event.executed} run${size}`;
+      return `built in ${time}: ${plural(event.cached, 'step')} cached, ${event.executed} run${size}`;
     }
   }
 }

@@ -1,6 +1,7 @@
 /** What `wiac repro --against` prints: for people, and for programs. */
 import type { ComparedLayer, ImageReport } from '../repro/image-report.js';
 import { REPRO_VERSION } from '../repro/repro-report.js';
+import { plural } from '../util/plural.js';
 import { printable } from '../util/printable.js';
 import { describeFindings } from './repro.js';
 
@@ -20,7 +21,7 @@ function describeLayer(layer: ComparedLayer): string[] {
     `layer ${layer.layer}: ${OUTCOMES[outcome]}  ${printable(instruction)}`,
     ...(otherInputs ? ['    the build context has other files than it had for the image'] : []),
     ...describeFindings(findings),
-    ...(hidden > 0 ? [`    and ${hidden} other paths`] : []),
+    ...(hidden > 0 ? [`    and ${plural(hidden, 'other path')}`] : []),
   ];
 }
 
@@ -28,7 +29,7 @@ function describeLayer(layer: ComparedLayer): string[] {
 export function imageReportText(report: ImageReport): string {
   const { image, digest, layers, sameConfig, reproducible } = report;
   const other = layers.filter(({ outcome }) => outcome !== 'same' && outcome !== 'same files');
-  const count = `${layers.length} layer${layers.length === 1 ? '' : 's'}`;
+  const count = plural(layers.length, 'layer');
   const first = other[0]?.layer;
   const sum = reproducible
     ? `reproducible: ${image} (${digest}) was built again from its provenance, ${count}`

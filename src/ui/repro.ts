@@ -3,6 +3,7 @@ import type { StepId } from '../plan/step.js';
 import type { Finding } from '../repro/layer-finding.js';
 import type { RepeatedStep, ReproReport } from '../repro/repro-report.js';
 import { REPRO_VERSION } from '../repro/repro-report.js';
+import { plural } from '../util/plural.js';
 import { printable } from '../util/printable.js';
 
 /** A report with the names of its steps. */
@@ -57,14 +58,14 @@ function describeStep(
   return [
     head,
     ...describeFindings(findings),
-    ...(hidden > 0 ? [`    and ${hidden} other paths`] : []),
+    ...(hidden > 0 ? [`    and ${plural(hidden, 'other path')}`] : []),
   ];
 }
 
 function describeReport({ report, names }: NamedReport, several: boolean): string[] {
   const { platform, steps, first, varied, notVaried } = report;
   const name = (id: StepId) => names.get(id) ?? id;
-  const runs = `${steps.length} RUN step${steps.length === 1 ? '' : 's'}`;
+  const runs = plural(steps.length, 'RUN step');
   const other = steps.filter(({ outcome }) => outcome !== 'same').length;
   const place = steps.find(({ step }) => step === first)?.location;
   const times = steps.some((step) => step.times > 0);

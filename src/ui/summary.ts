@@ -2,6 +2,7 @@
 import type { BuildEvent, EventSink } from '../engine/events.js';
 import type { Step, StepId } from '../plan/step.js';
 import { stepNames } from '../plan/step-names.js';
+import { plural } from '../util/plural.js';
 import { describeExplanation } from '../why/explain.js';
 import { formatBytes, formatDuration } from './format.js';
 
@@ -70,7 +71,7 @@ function describeBuild(build: Build, title: string): string[] {
   const saved = hits.reduce((sum, { durationMs = 0 }) => sum + durationMs, 0);
   const { built } = build;
   const facts = [
-    `${hits.length} of ${rows.length} steps from the cache`,
+    `${hits.length} of ${plural(rows.length, 'step')} from the cache`,
     `${formatDuration(saved)} saved`,
     ...(built ? [`built in ${formatDuration(built.durationMs)}`] : ['**not built**']),
     ...(built?.bytes === undefined ? [] : [`result ${formatBytes(built.bytes)}`]),

@@ -60,7 +60,7 @@ async function fetching({ root }: Machine, name: string): Promise<void> {
 function expectCached({ exitCode, stdout, stderr }: Result, lowerdirs: string): void {
   expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
   expect(stdout.trim()).toBe(lowerdirs);
-  expect(stderr).toContain('1 steps cached, 0 run');
+  expect(stderr).toContain('1 step cached, 0 run');
 }
 
 describe('an archive', () => {

@@ -346,14 +346,14 @@ describe('wiac cache mounts', () => {
     const root = stepContext('cat /c/f; echo $x > /c/f');
     await a.build(root, arg(1), `--cache-to=${dest},mode=max`);
     const exported = await a.wiac(['cache', 'mounts', 'export', dest]);
-    expect(exported).toMatchObject({ exitCode: 0, stdout: 'exported /c: 1 files, 2 B\n' });
+    expect(exported).toMatchObject({ exitCode: 0, stdout: 'exported /c: 1 file, 2 B\n' });
     const list = await b.wiac(['cache', 'mounts', 'ls', src]);
     expect(list.stdout).toMatch(
       /^NAME +AGE +FILES +SIZE +PACKS +ID\n[0-9a-f]{12} .* 1 +2 B +1 +\/c\n$/,
     );
 
     expect((await b.wiac(['cache', 'mounts', 'import', src, '/c'])).stdout).toBe(
-      'imported /c: 1 files, 2 B\n',
+      'imported /c: 1 file, 2 B\n',
     );
     expect(readFileSync(join(mountOf(b), 'f'), 'utf8')).toBe('1\n');
     writeFileSync(join(mountOf(b), 'f'), 'mine');

@@ -76,7 +76,7 @@ test('what one machine built the other one does not run', async () => {
       const reference = ({ hubAddress }: Spoke) => `${hubAddress}:${PORT}/cache:main`;
       const to = `--cache-to=type=registry,ref=${reference(left)},mode=max`;
       const made = await a.build(root, to);
-      expect(made.stderr).toContain('1 steps cached, 4 run');
+      expect(made.stderr).toContain('1 step cached, 4 run');
       const before = registry.log().length;
       const { stdout, stderr } = await b.build(root, `--cache-from=${reference(right)}`);
       expect(stderr).toContain('5 steps cached, 0 run');

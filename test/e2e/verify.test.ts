@@ -139,7 +139,7 @@ test('a store without damage: a sentence, exit code 0; the blobs are read with -
   const made = await built();
   expect(await made.wiac(['cache', 'verify'])).toEqual({
     exitCode: 0,
-    stdout: 'checked 3 entries, 3 layers, 0 blobs, 1 images\n',
+    stdout: 'checked 3 entries, 3 layers, 0 blobs, 1 image\n',
     stderr: '',
   });
   expect((await verify(made, '--deep')).checked.blobs).toBe(3);

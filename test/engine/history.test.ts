@@ -219,7 +219,7 @@ describe('a log', () => {
   }
 
   const END = 'wiac: exit code 3\nlast lines of its output:\n  | one\n';
-  const FAILED = `[app 3/3] RUN test\n[app 3/3] 0.003 | one\n[app 3/3] ... 12 lines (3.40 kB) are not kept ...\n${END}`;
+  const FAILED = `[app 3/3] RUN test\n[app 3/3] 0.003 | one\n[app 3/3] ... 12 lines (3.40 kB) not kept ...\n${END}`;
 
   test('is what the build printed, and drives no terminal', () => {
     expect(print({ failed: false })).toBe(`[app 2/3] CACHED RUN make\n${FAILED}`);

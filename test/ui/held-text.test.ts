@@ -19,5 +19,5 @@ test('what is written meanwhile comes at the end, and no more than fits in memor
   for (let at = 0; at < 10_003; at++) write('x');
   release();
   expect(written).toHaveLength(10_001);
-  expect(written.at(-1)).toBe('3 more lines were not kept\n');
+  expect(written.at(-1)).toBe('3 more lines not kept\n');
 });

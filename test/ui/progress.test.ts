@@ -35,10 +35,10 @@ describe('progressOpener', () => {
     ['none', ''],
     ['quiet', 'wiac: warning: careful\n'],
     ['json', events.map((event) => `${JSON.stringify(event)}\n`).join('')],
-    ['plain', 'wiac: warning: careful\nbuilt in 0.00s: 1 steps cached, 0 run\n'],
+    ['plain', 'wiac: warning: careful\nbuilt in 0.00s: 1 step cached, 0 run\n'],
     // A file is no terminal, whatever standard error is.
-    ['auto', 'wiac: warning: careful\nbuilt in 0.00s: 1 steps cached, 0 run\n'],
-    ['tty', 'wiac: warning: careful\nbuilt in 0.00s: 1 steps cached, 0 run\n'],
+    ['auto', 'wiac: warning: careful\nbuilt in 0.00s: 1 step cached, 0 run\n'],
+    ['tty', 'wiac: warning: careful\nbuilt in 0.00s: 1 step cached, 0 run\n'],
   ])('%s', async (mode, text) => {
     expect(await written(mode)).toBe(text);
   });

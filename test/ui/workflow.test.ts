@@ -114,10 +114,10 @@ test('steps that run at once are groups one after the other', () => {
     'miss: nothing like it is in the cache',
     'one',
     'more',
-    '[0 1/2] done in 1.50s (1 files, 10 B)',
+    '[0 1/2] done in 1.50s (1 file, 10 B)',
     'miss: nothing like it is in the cache',
     'two',
-    '[0 2/2] done in 1.50s (1 files, 10 B)',
+    '[0 2/2] done in 1.50s (1 file, 10 B)',
     'built in 0.00s: 0 steps cached, 2 run',
     'slowest: [0 1/2] 1.50s, [0 2/2] 1.50s',
     '',
@@ -132,7 +132,7 @@ test('a step that waits keeps its last lines; what has not ended is written at t
   for (let line = 0; line < 6000; line += 1) emit(output(two, `line ${line}`));
   close();
   const { text, commands } = result();
-  expect(text).toContain('... 1001 lines are left out');
+  expect(text).toContain('... 1001 lines left out');
   expect(text).toContain('line 5999');
   expect(text).toContain('[0 1/2] has not ended');
   expect(commands.filter((line) => line === '::endgroup::')).toHaveLength(2);

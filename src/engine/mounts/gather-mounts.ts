@@ -16,6 +16,7 @@ import type { Lease } from '../../store/pins/lease.js';
 import { releaseLease, takeLease } from '../../store/pins/lease.js';
 import type { Store } from '../../store/store.js';
 import { canonicalJson } from '../../util/canonical-json.js';
+import { plural } from '../../util/plural.js';
 import { semaphore } from '../../util/semaphore.js';
 import type { MountNotes } from './mount-notes.js';
 import { writeNotes } from './mount-notes.js';
@@ -126,7 +127,7 @@ async function gatherMount(
   const { packs, list, made, leftOut } = taken;
   if (leftOut > 0)
     warn(
-      `the cache mount ${id} travels without ${leftOut} files that changed while they were read`,
+      `the cache mount ${id} travels without ${plural(leftOut, 'file')} that changed while wiac read the mount`,
     );
   const isSame =
     listed !== undefined &&

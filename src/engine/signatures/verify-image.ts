@@ -4,6 +4,7 @@ import type { RegistryOptions } from '../../oci/registry/registry.js';
 import type { Digest } from '../../oci/resolved-image.js';
 import { abortable } from '../../util/abort.js';
 import { SignatureError } from '../../util/errors.js';
+import { plural } from '../../util/plural.js';
 import type { SignatureDemand } from '../../verify/judge-signature.js';
 import { judgeSignature } from '../../verify/judge-signature.js';
 import type { SignedClaims } from '../../verify/simple-signing.js';
@@ -38,7 +39,7 @@ export function tellProblems(problems: readonly string[]): string {
   for (const problem of problems) counts.set(problem, (counts.get(problem) ?? 0) + 1);
   const told = [...counts].slice(0, MAX_TOLD);
   const lines = told.map(([problem, count]) =>
-    count > 1 ? `${problem} (${count} times)` : problem,
+    count > 1 ? `${problem} (${plural(count, 'time')})` : problem,
   );
   return [...lines, ...(counts.size > MAX_TOLD ? ['and more'] : [])].join('; ');
 }

@@ -12,6 +12,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { answered, within } from '../../util/abort.js';
 import { QueueError } from '../../util/errors.js';
+import { plural } from '../../util/plural.js';
 import type {
   ChainJob,
   Ground,
@@ -249,7 +250,7 @@ function coordinate(
       ear.onPlace(message.worker);
     } else if (message.type === 'output') {
       const missing = message.before - count.lines;
-      if (missing > 0) ear.output(`(${missing} lines are missing: it prints too fast)`);
+      if (missing > 0) ear.output(`(${plural(missing, 'line')} missing: it prints too fast)`);
       count.lines = message.before + message.lines.length;
       message.lines.forEach(ear.output);
     } else if (message.type === 'failed') {
