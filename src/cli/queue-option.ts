@@ -27,7 +27,7 @@ function parseLabel(text: string): GivenLabel {
 /**
  * What a build uses in the place of this machine's executor.
  * @returns undefined when its steps are to run here: nobody is in the queue
- * @throws UsageError without --cache; QueueError for an address that is none
+ * @throws UsageError without --cache; also for an address that is none
  */
 export async function openQueue(
   url: string,
@@ -37,7 +37,7 @@ export async function openQueue(
 ): Promise<BuildQueue | undefined> {
   if (sharedCache === undefined)
     throw new UsageError('--queue needs --cache: layers travel through it', {
-      hint: 'add --cache REF, a reference in a registry that the workers reach as well',
+      hint: 'add --cache REF, a reference in a registry that the workers reach as well; $WIAC_QUEUE stands for --queue',
     });
   const { registry = {}, isolation = 'namespaces', runtime, limits = {} } = request;
   const network = request.privateNetwork ? 'private' : 'host';

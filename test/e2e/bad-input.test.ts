@@ -135,6 +135,18 @@ describe('exit code 4: the build context', () => {
     expect(stderr).toContain('Dockerfile:2:');
   });
 
+  test('a queue that comes from the environment; an empty variable is none', async () => {
+    const { wiac } = machine();
+    const root = context({ Dockerfile: 'FROM scratch\nLABEL a=b\n' });
+    const wrong = await wiac(['workers'], { env: { WIAC_QUEUE: 'somewhere' } });
+    expect(wrong).toMatchObject({ exitCode: 2 });
+    expect(wrong.stderr).toContain('--queue somewhere is no address of a Redis server');
+    const given = await wiac(['build', root], { env: { WIAC_QUEUE: 'redis://127.0.0.1:1/0' } });
+    expect(given).toMatchObject({ exitCode: 2 });
+    expect(given.stderr).toContain('$WIAC_QUEUE');
+    expect(await wiac(['build', root], { env: { WIAC_QUEUE: '' } })).toMatchObject({ exitCode: 0 });
+  });
+
   test('no context, no Dockerfile', async () => {
     const { wiac } = machine();
     const absent = await wiac(['build', '/nonexistent']);

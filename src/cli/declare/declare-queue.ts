@@ -6,11 +6,14 @@ import { registryOptions } from './declare-registry.js';
 import { WORKERS } from './help-groups.js';
 import { isolationOption, positiveInteger, runtimeOption, type SetExitCode } from './options.js';
 
+const QUEUE_VARIABLE = 'WIAC_QUEUE';
 const ADDRESS = 'redis://HOST/0 of Redis or Valkey, rediss:// with TLS (default: $WIAC_QUEUE)';
 
 /** An address may have a password, which everybody on a machine sees in the arguments of a process. */
 function queueOption(description: string): Option {
-  return new Option('--queue <url>', description).env('WIAC_QUEUE');
+  const option = new Option('--queue <url>', description);
+  // A variable that is set to nothing is one that is not set.
+  return process.env[QUEUE_VARIABLE] ? option.env(QUEUE_VARIABLE) : option;
 }
 
 /** --cache, which has another name here than the switch of --no-cache. */
