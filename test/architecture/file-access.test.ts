@@ -130,12 +130,11 @@ const REASONS: readonly Reason[] = [
     why: 'layouts, archives and storages that the user or a Dockerfile names; names in them are digests and ids',
     files: {
       'util/regular-file.ts': 'openSync readFileSync',
-      'oci/docker-archive.ts': 'readFile',
       'oci/layout-journal.ts': 'appendFileSync mkdirSync readdirSync rmSync',
       'oci/layout-garbage.ts': 'lstat lstatSync readdir unlink',
       'oci/layout.ts': 'access open readFile stat utimes',
       'oci/oci-archive.ts': 'createReadStream lstat mkdtempSync rm rmSync',
-      'oci/tar-index.ts': 'createReadStream mkdtemp open rm',
+      'oci/tar-index.ts': 'mkdtemp open rm',
       'oci/write-file.ts': 'createWriteStream open readlink realpath rename rm rmSync stat',
     },
   },
