@@ -1,5 +1,5 @@
 /** `wiac cache prune`: what it frees, what it leaves, and what other processes notice of it. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -8,6 +8,8 @@ import { getTables } from '../../src/store/index/tables.js';
 import { useLayers } from '../../src/store/pins/uses.js';
 import type { LayerId } from '../../src/store/records.js';
 import { closeStore, openStore } from '../../src/store/store.js';
+import type { PruneReport } from '../support/prune.js';
+import { age, prune, QUIET } from '../support/prune.js';
 import { warmMachines } from '../support/warm-command.js';
 import type { BuildEvent, Machine } from '../support/wiac.js';
 import {
@@ -22,23 +24,6 @@ import {
 
 const machine = warmMachines();
 
-interface Report {
-  readonly removed: readonly { kind: string; id: string; text: string; bytes: number }[];
-  readonly mounts: readonly { id: string; bytes: number }[];
-  readonly freedBytes: number;
-  readonly cacheBytes: number;
-}
-
-/** A config file that says nothing: those of this machine must not matter. */
-const QUIET = { WIAC_CONFIG: join(process.cwd(), 'test/support/empty-config.json') };
-
-async function prune(made: Machine, ...flags: string[]): Promise<Report> {
-  const args = ['cache', 'prune', '--format=json', ...flags];
-  const { exitCode, stdout, stderr } = await made.wiac(args, { env: QUIET });
-  if (exitCode !== 0) throw new Error(stderr);
-  return JSON.parse(stdout) as Report;
-}
-
 async function usage({ wiac }: Machine) {
   return JSON.parse((await wiac(['cache', 'du', '--format=json'])).stdout) as {
     diskBytes: number;
@@ -51,12 +36,7 @@ async function usage({ wiac }: Machine) {
   };
 }
 
-async function texts({ wiac }: Machine): Promise<string[]> {
-  const { stdout } = await wiac(['cache', 'ls', '--format=json']);
-  return (JSON.parse(stdout) as { text: string }[]).map(({ text }) => text).sort();
-}
-
-const removedTexts = ({ removed }: Report) => removed.map(({ text }) => text).sort();
+const removedTexts = ({ removed }: PruneReport) => removed.map(({ text }) => text).sort();
 
 /** What du(1) says of the files of all layers. */
 async function layerDiskUsage(root: string): Promise<number> {
@@ -64,19 +44,6 @@ async function layerDiskUsage(root: string): Promise<number> {
   if (paths.length === 0) return 0;
   const { stdout } = await execa('du', ['-sc', '--block-size=1', ...paths]);
   return Number(stdout.split('\n').at(-1)?.split('\t')[0]);
-}
-
-/** Changes when entries were last used. */
-async function age(made: Machine, days: number, filter: (text: string) => boolean): Promise<void> {
-  const store = await openStore(made.root);
-  const index = getTables(store);
-  index.environment.transactionSync(() => {
-    for (const { key, value } of [...index.steps.getRange()]) {
-      if (filter(value.inputs.text))
-        index.usage.putSync(key, { lastUsed: Date.now() - days * 86_400_000, hits: 0 });
-    }
-  });
-  await closeStore(store);
 }
 
 describe('hard links', () => {
@@ -356,77 +323,6 @@ describe('other processes', () => {
     const reports = await Promise.all([prune(made, '--all'), prune(made, '--all')]);
     expect(reports.flatMap(removedTexts)).toHaveLength(3);
     expect(readdirSync(join(made.root, 'tmp'))).toEqual([]);
-  });
-});
-
-describe('policy', () => {
-  const config = (text: string): Record<string, string> => {
-    const directory = tempDir();
-    mkdirSync(join(directory, 'wiac'));
-    writeFileSync(join(directory, 'wiac/config.json'), text);
-    return { XDG_CONFIG_HOME: directory };
-  };
-  const build = (made: Machine, line: string, env: Record<string, string>) =>
-    made.wiac(['build', '-q', context({ Dockerfile: dockerfile(line) })], { env });
-
-  test('without options prune does what the config file says', async () => {
-    const made = machine();
-    await build(made, 'RUN echo one', {});
-    const env = config('{"prune": {"keepBytes": 0, "auto": false}}');
-    await build(made, 'RUN echo two', env);
-    expect(await texts(made)).toHaveLength(3);
-    const { stdout } = await made.wiac(['cache', 'prune'], { env });
-    expect(stdout).toMatch(/^KIND +ID +USED +FREES +WHAT\n(entry .*\n){3}freed 2\.\d+ MB\n$/);
-  });
-
-  test('a build that leaves too much prunes: what is old and worth least, never its own', async () => {
-    const made = machine();
-    await build(made, 'RUN echo old > /old', QUIET);
-    await build(made, 'RUN echo young > /young', QUIET);
-    await age(made, 1, (text) => text.includes('old'));
-    const env = config('{"prune": {"keepBytes": "2M"}}');
-    expect(await build(made, 'RUN echo own > /own', env)).toMatchObject({
-      exitCode: 0,
-      stderr: '',
-    });
-    expect(await texts(made)).toEqual([
-      'COPY bin /bin',
-      'RUN echo own > /own',
-      'RUN echo young > /young',
-    ]);
-  });
-
-  test('a cached build, and one below the limit, prune nothing', async () => {
-    const made = machine();
-    await build(made, 'RUN echo old > /old', QUIET);
-    await age(made, 1, () => true);
-    await build(made, 'RUN echo own > /own', config('{"prune": {"keepBytes": "3M"}}'));
-    expect(await texts(made)).toHaveLength(3);
-    await age(made, 1, () => true);
-    await build(made, 'RUN echo own > /own', config('{"prune": {"keepBytes": 1}}'));
-    expect(await texts(made)).toHaveLength(3);
-  });
-
-  test('a config that is wrong: prune and build say where and what, before they do anything', async () => {
-    const made = machine();
-    const env = config('{"prune": {"keepBites": 1}}');
-    const { exitCode, stderr } = await made.wiac(['cache', 'prune'], { env });
-    expect(exitCode).toBe(2);
-    expect(stderr).toContain('wiac/config.json is wrong');
-    expect(stderr).toContain('did you mean keepBytes?');
-    const built = await build(made, 'RUN echo one', env);
-    expect(built.exitCode).toBe(2);
-    expect(built.stderr).toContain('did you mean keepBytes?');
-    expect(await texts(made)).toEqual([]);
-  });
-
-  test.each([
-    [['--all', '--keep-days=1'], '--all leaves nothing to choose'],
-    [['--keep-bytes=much'], '--keep-bytes much: not understood'],
-    [['--keep-days=-1'], 'number of days'],
-  ])('%j is refused', async (flags, message) => {
-    const { exitCode, stderr } = await machine().wiac(['cache', 'prune', ...flags]);
-    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringContaining(message) });
   });
 });
 
