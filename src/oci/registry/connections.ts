@@ -69,6 +69,15 @@ function deferring(connector: buildConnector.connector): buildConnector.connecto
     });
 }
 
+/**
+ * For connections to an https proxy, which undici would ask for the certificate of another server: of the one that the
+ * request is for, or of an address, which is no name (RFC 6066, 3; Node 26 refuses it). Without a name the connector
+ * takes the proxy's own, if it has one.
+ */
+function unnamed(connector: buildConnector.connector): buildConnector.connector {
+  return ({ servername: _, ...options }, callback) => connector(options, callback);
+}
+
 /** What a proxy is told who uses it. */
 function proxyCredentials({ username, password }: URL): readonly string[] {
   if (username === '') return [];
@@ -112,7 +121,7 @@ export function openConnections(options: ConnectionOptions): Dispatcher {
     const proxy = options.proxy(origin);
     if (proxy === undefined) return new Pool(origin, { ...limits, connect: straight(connect) });
     if (origin.protocol === 'http:')
-      return askProxy(new URL(proxy), origin, { ...limits, connect: straight(proxyTls) });
+      return askProxy(new URL(proxy), origin, { ...limits, connect: unnamed(straight(proxyTls)) });
     return new ProxyAgent({
       ...limits,
       uri: proxy,
@@ -120,7 +129,12 @@ export function openConnections(options: ConnectionOptions): Dispatcher {
       proxyTls,
       requestTls: connect,
       // Of its own it waits 5 minutes for a proxy that does not answer.
-      clientFactory: (url, pool: Pool.Options) => new Pool(url.origin, { ...pool, ...limits }),
+      clientFactory: (url, pool: Pool.Options) =>
+        new Pool(url.origin, {
+          ...pool,
+          ...limits,
+          connect: unnamed(pool.connect as buildConnector.connector),
+        }),
       // ProxyAgent makes the tunnel itself and gives it to each pool as a connector.
       factory: (tunnelled, pool: Pool.Options) =>
         new Pool(tunnelled, {

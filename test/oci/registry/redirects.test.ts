@@ -135,7 +135,10 @@ describe('redirects', () => {
 
   test('a proxy that speaks TLS is trusted as registries are', async () => {
     const tls = { cert: readFileSync(certificate), key: readFileSync(key) };
-    const proxy = await startProxy(registry.host, createTlsServer(tls));
+    const server = createTlsServer(tls);
+    const asked: unknown[] = [];
+    server.on('secureConnection', ({ servername }) => asked.push(servername));
+    const proxy = await startProxy(registry.host, server);
     const address = `https://${proxy.host}`;
     const env = {
       ...{ HTTP_PROXY: address, HTTPS_PROXY: address, WIAC_REGISTRY_CA: certificate },
@@ -148,5 +151,7 @@ describe('redirects', () => {
     await source.close();
     await proxy.stop();
     expect(new Set(proxy.log)).toEqual(new Set(['registry.test:5000']));
+    // Not for the registry's certificate; and an address is no name of a server (RFC 6066, 3).
+    expect(new Set(asked)).toEqual(new Set([false]));
   });
 });
