@@ -1,12 +1,8 @@
 /** `wiac cache export FILE`, `wiac cache import FILE` */
 
-import { gatherStore, importCache } from '../engine/exports/transfer-cache.js';
+import { exportStore, importCache } from '../engine/exports/transfer-cache.js';
 import { cacheSource, cacheTarget } from '../engine/shared-caches.js';
-import { createHash64 } from '../fs/scan/hash64.js';
 import type { ArtifactSource } from '../oci/artifact.js';
-import { indexScanStore } from '../store/entries/scan-store.js';
-import { stackTree } from '../store/layers/layer-stack.js';
-import { lazyScratch } from '../store/layers/layer-store.js';
 import { plural } from '../util/plural.js';
 import type { SetExitCode } from './declare/options.js';
 import { changeStore } from './with-store.js';
@@ -28,27 +24,10 @@ export function exportCommand(
     bounds: undefined,
   });
   return changeStore(setExitCode, async (store) => {
-    const scanStore = indexScanStore(store, await createHash64());
-    const scratch = lazyScratch(store.paths);
-    const { signal } = new AbortController();
-    try {
-      const session = {
-        store,
-        scanStore,
-        origins: new Map(),
-        stacks: stackTree(),
-        signal,
-        scratch: scratch.path,
-      };
-      const cache = await gatherStore(session, compression);
-      await target.write(cache, store);
-      const { entries } = cache.list;
-      process.stdout.write(
-        `exported ${plural(entries.length, 'entry', 'entries')}, ${plural(cache.layers.length, 'layer')}\n`,
-      );
-    } finally {
-      scratch.remove();
-    }
+    const { entries, layers } = await exportStore(store, target, new AbortController().signal);
+    process.stdout.write(
+      `exported ${plural(entries, 'entry', 'entries')}, ${plural(layers, 'layer')}\n`,
+    );
   });
 }
 

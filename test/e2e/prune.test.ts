@@ -2,8 +2,11 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import type { OutgoingCache } from '../../src/engine/exports/export-cache.js';
+import { exportStore } from '../../src/engine/exports/transfer-cache.js';
 import { getTables } from '../../src/store/index/tables.js';
 import { useLayers } from '../../src/store/pins/uses.js';
 import type { LayerId } from '../../src/store/records.js';
@@ -315,6 +318,29 @@ describe('other processes', () => {
     } finally {
       server.close();
     }
+  });
+
+  test('cache export keeps the layers and blobs that it writes until it has ended', async () => {
+    const made = machine();
+    await made.build(context({ Dockerfile: dockerfile('RUN echo one > /one') }));
+    const store = await openStore(made.root);
+    let sizes: readonly (readonly [number, number])[] = [];
+    const write = async ({ layers }: OutgoingCache) => {
+      expect(removedTexts(await prune(made, '--all'))).toEqual([]);
+      sizes = await Promise.all(
+        layers.map(async ({ descriptor, open }) => {
+          const blob = await buffer(await open());
+          return [descriptor.size, blob.length] as const;
+        }),
+      );
+      return undefined;
+    };
+    const { signal } = new AbortController();
+    const exported = await exportStore(store, { compression: 'gzip', write }, signal);
+    expect(exported).toEqual({ entries: 2, layers: 2 });
+    expect(sizes.map(([size]) => size)).toEqual(sizes.map(([, length]) => length));
+    await closeStore(store);
+    expect(removedTexts(await prune(made, '--all'))).toHaveLength(4);
   });
 
   test('two prunes at once', async () => {

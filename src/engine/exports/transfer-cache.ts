@@ -1,5 +1,6 @@
 /** `wiac cache export` and `import`: all entries of a store, without a build. */
 
+import { createHash64 } from '../../fs/scan/hash64.js';
 import type { DefinitionKey } from '../../keys/digest.js';
 import { contentKey } from '../../keys/inputs.js';
 import type { ResolvedLayer } from '../../oci/resolved-image.js';
@@ -7,8 +8,12 @@ import type { ListedEntry } from '../../shared-cache/entry-list.js';
 import type { ReadCache } from '../../shared-cache/read-cache.js';
 import { allEntries } from '../../store/entries/cache-queries.js';
 import { findByDefinition, publishEntries } from '../../store/entries/entries.js';
+import { indexScanStore } from '../../store/entries/scan-store.js';
 import { hasLayer } from '../../store/layers/find-layers.js';
+import { stackTree } from '../../store/layers/layer-stack.js';
+import { lazyScratch } from '../../store/layers/layer-store.js';
 import { isKnownLayer, layersOfDiffIds } from '../../store/layers/remote-layers.js';
+import { retryWhenPruned, useLayers } from '../../store/pins/uses.js';
 import type { LayerId, StepRecord } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { Json } from '../../util/canonical-json.js';
@@ -16,7 +21,7 @@ import { layerDigests } from '../build-session.js';
 import type { FetchSession } from '../images/fetch-layer.js';
 import { fetchLayers } from '../images/fetch-layer.js';
 import { MissingLayersError } from '../images/needed-layers.js';
-import type { ExportSession, OutgoingCache } from './export-cache.js';
+import type { CacheTarget, ExportSession, OutgoingCache } from './export-cache.js';
 import { gatherCache } from './export-cache.js';
 
 function hasBind({ operands }: StepRecord['inputs']): boolean {
@@ -37,23 +42,59 @@ async function withContentKey(session: ExportSession, record: StepRecord): Promi
   }
 }
 
-/** Everything that the store has, entries in the order of their keys. @throws NoSpaceError */
-export async function gatherStore(
+/** Everything that the store has, entries in the order of their keys. Its layers are in use from then on. */
+async function gatherStore(
   session: ExportSession,
   compression: 'gzip' | 'zstd',
 ): Promise<OutgoingCache> {
+  const { store } = session;
+  const entries = [...allEntries(store)].filter(
+    ({ layer }) => layer === undefined || isKnownLayer(store, layer),
+  );
+  // The look-up has declared no use of them; they are read now, and their blobs when the archive is written.
+  const read = entries.flatMap(({ layer, base }) => [
+    ...(layer === undefined ? [] : [layer]),
+    ...base,
+  ]);
+  useLayers(
+    store,
+    [...new Set(read)].filter((id) => hasLayer(store, id)),
+  );
   const records: StepRecord[] = [];
-  for (const value of allEntries(session.store)) {
-    if (value.layer === undefined || isKnownLayer(session.store, value.layer))
-      records.push(await withContentKey(session, value));
-  }
+  for (const entry of entries) records.push(await withContentKey(session, entry));
   return gatherCache(session, records, compression);
 }
 
-/** What an import added. */
-export interface Imported {
+/** How much was given away, or added. */
+export interface Transferred {
   readonly entries: number;
   readonly layers: number;
+}
+
+/**
+ * Writes all entries of a store with their layers.
+ * @throws ImageError, NoSpaceError
+ */
+export async function exportStore(
+  store: Store,
+  { compression, write }: Pick<CacheTarget, 'compression' | 'write'>,
+  signal: AbortSignal,
+): Promise<Transferred> {
+  const scanStore = indexScanStore(store, await createHash64());
+  const scratch = lazyScratch(store.paths);
+  const session = {
+    ...{ store, scanStore, signal, scratch: scratch.path },
+    ...{ origins: new Map(), stacks: stackTree() },
+  };
+  try {
+    return await retryWhenPruned(store, async () => {
+      const cache = await gatherStore(session, compression);
+      await write(cache, store);
+      return { entries: cache.list.entries.length, layers: cache.layers.length };
+    });
+  } finally {
+    scratch.remove();
+  }
 }
 
 /** The keys of the steps that made layers, by the layer's place in the list. */
@@ -100,15 +141,10 @@ function* newRecords(
   }
 }
 
-/**
- * Adds entries to the store, and unpacks their layers: where they come from may be gone tomorrow.
- * Entries that the store has stay as they are.
- * @throws ImageError, NoSpaceError
- */
-export async function importCache(
+async function addEntries(
   session: FetchSession,
   { list, layers }: ReadCache,
-): Promise<Imported> {
+): Promise<Transferred> {
   const { store } = session;
   const madeBy = makers(list.entries);
   const wanted = list.layers.map(({ diffId, layerDigest: digest }, place) => {
@@ -131,4 +167,13 @@ export async function importCache(
     publishEntries(store, batch);
   }
   return { entries: records.length, layers: missing.size };
+}
+
+/**
+ * Adds entries to the store, and unpacks their layers: where they come from may be gone tomorrow.
+ * Entries that the store has stay as they are.
+ * @throws ImageError, NoSpaceError
+ */
+export function importCache(session: FetchSession, cache: ReadCache): Promise<Transferred> {
+  return retryWhenPruned(session.store, () => addEntries(session, cache));
 }
