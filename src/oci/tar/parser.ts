@@ -94,8 +94,11 @@ function* readFile(size: number, sink: EntrySink | undefined, unwanted: Unwanted
   }
   // A file ends with its last byte: what follows may be long in coming.
   sink?.end();
-  for (let missing = padding(size); missing > 0; ) {
+  const rest = padding(size);
+  for (let missing = rest; missing > 0; ) {
     const piece = yield missing;
+    // umoci insert leaves out what would fill the last block of all, as it does with the end mark.
+    if (piece === END && missing === rest) return;
     if (piece === END) throw cut();
     missing -= piece.length;
   }
