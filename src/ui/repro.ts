@@ -64,6 +64,8 @@ function describeStep(
 
 function describeReport({ report, names }: NamedReport, several: boolean): string[] {
   const { platform, steps, first, varied, notVaried } = report;
+  const head = several ? [`${platform}:`] : [];
+  if (steps.length === 0) return [...head, 'nothing to compare: the result needs no RUN step'];
   const name = (id: StepId) => names.get(id) ?? id;
   const runs = plural(steps.length, 'RUN step');
   const other = steps.filter(({ outcome }) => outcome !== 'same').length;
@@ -74,7 +76,7 @@ function describeReport({ report, names }: NamedReport, several: boolean): strin
       ? `reproducible: ${runs} made the same files twice`
       : `not reproducible: ${other} of ${runs}; the first one is ${name(first)}${place ? ` (${place.file}:${place.line})` : ''}`;
   return [
-    ...(several ? [`${platform}:`] : []),
+    ...head,
     ...steps.flatMap((step) => describeStep(step, name)),
     `${sum}; other in the second run: ${varied.join(', ')}`,
     ...notVaried.map(({ what, why }) => `the same in both runs: ${what} (${why})`),

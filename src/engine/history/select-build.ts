@@ -21,7 +21,7 @@ export function isOfProject({ context, dockerfile }: BuildHeader, directory: str
   return context === directory || dirname(dockerfile) === directory;
 }
 
-/** @param directory that paths begin in @throws UsageError */
+/** @param directory that paths begin in @throws NotFoundError for what can be no build */
 export function parseSelector(text: string, directory: string): Selector {
   const [, base = '', number = ''] = /^(.+?)(?:~(\d*))?$/s.exec(text) ?? [];
   const back = number === '' ? Number(text !== base) : Number(number);
@@ -33,11 +33,12 @@ export function parseSelector(text: string, directory: string): Selector {
     const project = resolve(directory, base);
     return matching(({ header }) => isOfProject(header, project));
   }
-  if (!/^[a-z2-7]{1,8}$/.test(base)) throw new UsageError(`${text} names no build`, { hint: HINT });
+  if (!/^[a-z2-7]{1,8}$/.test(base))
+    throw new NotFoundError(`${text} names no build`, { hint: HINT });
   return { matches: ({ header }) => header.id.startsWith(base), counts: 'all', back, isId: true };
 }
 
-/** @throws NotFoundError, UsageError for a text that names no build, or several */
+/** @throws NotFoundError for a text that names no build, UsageError for one that names several */
 export async function selectBuild(
   store: Pick<Store, 'paths'>,
   text: string,

@@ -1,7 +1,7 @@
 /** Questions people ask of the cache, and removal of entries. */
 
 import type { DefinitionKey } from '../../keys/digest.js';
-import { NotFoundError } from '../../util/errors.js';
+import { NotFoundError, UsageError } from '../../util/errors.js';
 import type { CacheIndex } from '../index/index-db.js';
 import type { Indexed } from '../index/tables.js';
 import { getTables } from '../index/tables.js';
@@ -97,7 +97,7 @@ const KEY_DIGITS = 64;
 
 /**
  * The entry whose key is or begins with the given digits.
- * @throws NotFoundError when there is none or more than one
+ * @throws NotFoundError when there is none, UsageError when there are several
  */
 export function findEntry(store: Indexed, prefix: string): StepRecord {
   const index = getTables(store);
@@ -110,10 +110,13 @@ export function findEntry(store: Indexed, prefix: string): StepRecord {
   }
   const [only, second] = matches;
   if (only && !second) return only;
-  throw new NotFoundError(
-    only ? `several keys begin with ${prefix}` : `no entry has a key that begins with ${prefix}`,
-    { hint: only ? 'give more digits' : 'wiac cache ls lists the keys' },
-  );
+  if (only)
+    throw new UsageError(`${prefix || "''"} is the beginning of several keys`, {
+      hint: 'give more digits',
+    });
+  throw new NotFoundError(`no entry has a key that begins with ${prefix}`, {
+    hint: 'wiac cache ls lists the keys',
+  });
 }
 
 /** All entries. */
