@@ -1,13 +1,13 @@
 /** Opens the places that `--cache-from` and `--cache-to` name. */
 
 import type { ArtifactSource } from '../oci/artifact.js';
-import { ImageError } from '../oci/image-error.js';
+import { ImageError, sayingMore } from '../oci/image-error.js';
 import { layoutSink, layoutSource } from '../oci/layout.js';
 import { ociArchiveSink, ociArchiveSource } from '../oci/oci-archive.js';
 import { parseRegistryReference } from '../oci/reference.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { Digest, ImageSink } from '../oci/resolved-image.js';
-import type { CachePlace } from './spec.js';
+import { type CachePlace, DEFAULT_TAG } from './spec.js';
 
 /** A cache is there to save time: who reads one does not wait for it as for an image. */
 const READ_ATTEMPTS = 3;
@@ -47,6 +47,8 @@ export class ListTakenError extends ImageError {
   }
 }
 
+const VERBS = { read: 'read the cache', write: 'write the cache' };
+
 async function registryPlace(text: string, access: RegistryOptions, use: PlaceUse): Promise<Place> {
   const [{ registrySource, registrySink }, { DEFAULT_RETRY }] = await Promise.all([
     import('../oci/registry/registry.js'),
@@ -54,11 +56,32 @@ async function registryPlace(text: string, access: RegistryOptions, use: PlaceUs
   ]);
   const reference = parseRegistryReference(text);
   const attempts = use === 'read' ? READ_ATTEMPTS : WRITE_ATTEMPTS;
-  const options = { retry: { ...DEFAULT_RETRY, attempts }, ...access };
+  const options = { retry: { ...DEFAULT_RETRY, attempts }, verbs: VERBS, ...access };
   return {
     repository: `${reference.host}/${reference.repository}`,
     source: () => registrySource(reference, options),
     sink: () => registrySink(reference, options),
+  };
+}
+
+/** What is no layout, or has no list of this name, is to its user a cache that is not there. @param name of the cache */
+function sayingAbsent(source: ArtifactSource, name: string): ArtifactSource {
+  return {
+    title: source.title,
+    digest: () => source.digest(),
+    close: () => source.close(),
+    artifact: async (platform, maxConfigBytes) => {
+      try {
+        return await source.artifact(platform, maxConfigBytes);
+      } catch (error) {
+        if (!(error instanceof ImageError) || error.status !== NOT_FOUND) throw error;
+        throw sayingMore(error, {
+          message: `there is no cache ${name}`,
+          hint: 'check the path; wiac build --cache-to type=local,dest=DIR writes one, wiac cache export FILE an archive',
+          cause: error,
+        });
+      }
+    },
   };
 }
 
@@ -78,11 +101,18 @@ export async function cachePlace(
     case 'local': {
       const { directory, tag } = place;
       const reference = { kind: 'oci-layout', directory, tag } as const;
-      return { source: () => layoutSource(reference), sink: () => layoutSink(reference) };
+      const name = tag === DEFAULT_TAG ? `in ${directory}` : `${tag} in ${directory}`;
+      return {
+        source: () => sayingAbsent(layoutSource(reference), name),
+        sink: () => layoutSink(reference),
+      };
     }
     case 'archive': {
       const reference = { kind: 'oci-archive', file: place.file } as const;
-      return { source: () => ociArchiveSource(reference), sink: () => ociArchiveSink(reference) };
+      return {
+        source: () => sayingAbsent(ociArchiveSource(reference), `in ${place.file}`),
+        sink: () => ociArchiveSink(reference),
+      };
     }
     case 's3': {
       const { s3Sink, s3Source } = await import('./s3.js');

@@ -201,6 +201,9 @@ function takeBounds(attributes: Attributes, type: string): ListBounds | undefine
   return merge ? { maxEntries, maxAgeDays } : undefined;
 }
 
+/** What a cache in a directory is called there. */
+export const DEFAULT_TAG = 'latest';
+
 /** What can stand in the name of a host. */
 const HOST_PART = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i;
 
@@ -250,7 +253,7 @@ function getPlace(
       return { type, reference };
     }
     case 'local': {
-      const tag = take(attributes, 'tag') ?? 'latest';
+      const tag = take(attributes, 'tag') ?? DEFAULT_TAG;
       return { type, directory: takeNeeded(attributes, directory), tag };
     }
     case 's3':

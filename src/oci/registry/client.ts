@@ -9,7 +9,12 @@ import type { Descriptor, Digest } from '../resolved-image.js';
 import type { RegistryResponse } from './exchange.js';
 import { connectionError } from './http-errors.js';
 import { readBody } from './read-body.js';
-import { openSession, type RegistrySession, type SessionOptions } from './registry-session.js';
+import {
+  openSession,
+  type RegistrySession,
+  type SessionOptions,
+  type Verbs,
+} from './registry-session.js';
 import { isTransientError, retryDelay } from './retry.js';
 
 /** One repository of one registry. */
@@ -20,7 +25,11 @@ export interface RegistryClient {
   readonly scopes: readonly string[];
   /** The repository, for messages. */
   readonly title: string;
+  readonly verbs: Verbs;
 }
+
+/** Of an image, unless it is said what else is read and written. */
+const IMAGE_VERBS: Verbs = { read: 'pull', write: 'push' };
 
 /** A connection is resumed at most this often for one blob, however far it gets each time. */
 const MAX_RESUMPTIONS = 50;
@@ -40,6 +49,7 @@ export function openClient(
     repository,
     scopes: [`repository:${repository}:${actions}`],
     title: `${host}/${repository}`,
+    verbs: options.verbs ?? IMAGE_VERBS,
   };
 }
 
@@ -58,7 +68,7 @@ function requestManifest(
     headers: { accept: MANIFEST_MEDIA_TYPES.join(', ') },
     scopes: client.scopes,
     expect: [200],
-    what: `pull ${manifestTitle(client, reference)}`,
+    what: `${client.verbs.read} ${manifestTitle(client, reference)}`,
   });
 }
 
@@ -99,7 +109,7 @@ async function readManifest(
     } catch (error) {
       if (error instanceof ImageError) throw error;
       if (made >= retry.attempts || !isTransientError(error))
-        throw connectionError(error, registry, `pull ${title}`);
+        throw connectionError(error, registry, `${client.verbs.read} ${title}`);
     }
     await retry.wait(retryDelay(made, undefined, retry));
   }
@@ -152,7 +162,7 @@ function requestBlob(
     headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
     scopes: client.scopes,
     expect: offset === 0 ? [200] : [200, 206],
-    what: `pull ${client.title}@${digest}`,
+    what: `${client.verbs.read} ${client.title}@${digest}`,
     signal,
   });
 }
@@ -200,7 +210,7 @@ async function* blobBytes(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const { retry, registry } = client.session;
-  const what = `pull ${client.title}@${digest}`;
+  const what = `${client.verbs.read} ${client.title}@${digest}`;
   let response = first;
   let offset = 0;
   let failures = 0;

@@ -28,6 +28,12 @@ export interface RegistrySession {
   close(): Promise<void>;
 }
 
+/** What messages call reading and writing: an artifact may be no image. */
+export interface Verbs {
+  readonly read: string;
+  readonly write: string;
+}
+
 /** What differs from one wiac process, or one test, to another. */
 export interface SessionOptions {
   readonly config: RegistryConfig;
@@ -36,6 +42,7 @@ export interface SessionOptions {
   readonly now?: () => number;
   /** Used instead of what the files and helpers of this machine know. */
   readonly credentials?: Credentials;
+  readonly verbs?: Verbs;
 }
 
 /**

@@ -15,7 +15,7 @@ export async function uploadGrowingBlob(
   open: OpenBlob,
   made: Promise<Pick<Descriptor, 'digest'>>,
 ): Promise<void> {
-  const what = `push ${client.title}`;
+  const what = `${client.verbs.write} ${client.title}`;
   const { location } = await begin(client, what);
   const response = await client.session.request({
     method: 'PATCH',

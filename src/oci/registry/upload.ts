@@ -108,7 +108,7 @@ export async function claimBlob(
 ): Promise<boolean> {
   if (await hasBlob(client, digest)) return true;
   if (from === undefined || from === client.repository) return false;
-  const what = `push ${client.title}@${digest}`;
+  const what = `${client.verbs.write} ${client.title}@${digest}`;
   const begun = await mount(client, digest, from, what);
   if (begun === 'mounted' || begun === undefined) return begun === 'mounted';
   // Not every registry lets an upload be ended; it forgets it some time.
@@ -264,7 +264,7 @@ export async function uploadBlob(
 ): Promise<Uploaded> {
   const { digest } = descriptor;
   const { retry } = client.session;
-  const what = `push ${client.title}@${digest}`;
+  const what = `${client.verbs.write} ${client.title}@${digest}`;
   if (await hasBlob(client, digest)) return 'present';
   const { mountFrom } = options;
   const begun = mountFrom === undefined ? undefined : await mount(client, digest, mountFrom, what);
@@ -309,7 +309,7 @@ export async function putManifest(
   mediaType: string,
   reference: string,
 ): Promise<Descriptor> {
-  const what = `push ${client.title}${reference.includes(':') ? '@' : ':'}${reference}`;
+  const what = `${client.verbs.write} ${client.title}${reference.includes(':') ? '@' : ':'}${reference}`;
   const response = await client.session.request({
     method: 'PUT',
     target: `${client.repository}/manifests/${reference}`,
