@@ -3,6 +3,7 @@ import { readlinkSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { DefinitionFile, OtherFiles } from '../bake/load-compose.js';
 import { UsageError } from '../util/errors.js';
+import { hintOf } from '../util/file-trouble.js';
 import { statNamed } from '../util/stat-named.js';
 import { readText } from './given-text.js';
 
@@ -21,13 +22,11 @@ function readFile(name: string): DefinitionFile {
     const text = readText(name === '-' ? 0 : name);
     return { name: name === '-' ? 'standard input' : name, text };
   } catch (cause) {
-    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    const reason = isMissing ? 'there is no such file' : (cause as Error).message;
-    throw new UsageError(`--file ${name}: ${reason}`, {
+    throw new UsageError(`--file ${name}: ${(cause as Error).message}`, {
       cause,
       hint: /^(https?|git|ssh):|^git@/.test(name)
         ? 'give it before the targets: wiac bake URL [TARGET...]'
-        : undefined,
+        : hintOf(cause),
     });
   }
 }

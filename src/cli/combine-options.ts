@@ -2,7 +2,8 @@
 import { formatPlatform, hostPlatform } from '../oci/platform.js';
 import { EPOCH_ARGUMENT } from '../plan/epoch.js';
 import { UsageError } from '../util/errors.js';
-import { readText, whyUnreadable } from './given-text.js';
+import { hintOf } from '../util/file-trouble.js';
+import { readText } from './given-text.js';
 
 /** As commander gives them. */
 export interface CombinedOptions {
@@ -24,8 +25,8 @@ function readArguments(file: string): string[] {
     const lines = readText(file).split(/\r?\n/);
     return lines.map((line) => line.trimStart()).filter((line) => line !== '' && line[0] !== '#');
   } catch (cause) {
-    const { problem, hint } = whyUnreadable(cause) ?? { problem: (cause as Error).message };
-    throw new UsageError(`--build-arg-file ${file}: ${problem}`, { cause, hint });
+    const { message } = cause as Error;
+    throw new UsageError(`--build-arg-file ${file}: ${message}`, { cause, hint: hintOf(cause) });
   }
 }
 

@@ -7,6 +7,7 @@ import { parseHistory } from '../store/builds/history-bounds.js';
 import type { PrunePolicy } from '../store/gc/prune-policy.js';
 import { DEFAULT_POLICY, getLimit, parseLimits, parsePolicy } from '../store/gc/prune-policy.js';
 import { UsageError } from '../util/errors.js';
+import { hintOf } from '../util/file-trouble.js';
 import { homeOr } from '../util/home-directory.js';
 import { readSettings } from '../util/regular-file.js';
 import { parseSize } from '../util/units.js';
@@ -29,7 +30,10 @@ function readIfThere(path: string): string | undefined {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new UsageError(`the config file ${path} can't be read: ${message}`);
+    throw new UsageError(`the config file ${path} can't be read: ${message}`, {
+      cause: error,
+      hint: hintOf(error),
+    });
   }
 }
 

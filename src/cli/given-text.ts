@@ -22,14 +22,6 @@ export function readText(path: string | 0): string {
   throw new Error(`line ${at + 1}: ${PROBLEM}`);
 }
 
-/** Why a file that was named could not be read, and what to do; undefined where its content is to blame. */
-export function whyUnreadable(error: unknown): { problem: string; hint: string } | undefined {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return { problem: 'there is no such file', hint: 'check the spelling' };
-  if (code === 'EISDIR') return { problem: 'it is a directory', hint: 'name a file in it' };
-  return undefined;
-}
-
 /** What the kernel has of this process; nothing where there is no /proc. */
 function ownWords(): Buffer {
   try {

@@ -14,6 +14,7 @@ import { formatReference, parseReference } from '../oci/reference.js';
 import type { ManifestSource } from '../oci/resolve.js';
 import { fillTemplate } from '../ui/template.js';
 import { UsageError } from '../util/errors.js';
+import { hintOf } from '../util/file-trouble.js';
 import { readNamedFile } from '../util/regular-file.js';
 import { interruptibly } from './abort-on-signal.js';
 import { wantedPlatforms } from './dockerfile-input.js';
@@ -36,7 +37,7 @@ function readSourceFile(file: string): string {
   try {
     return readNamedFile(file === '-' ? 0 : file).toString();
   } catch (cause) {
-    throw new UsageError(`--file ${file}: it cannot be read: ${getMessage(cause)}`, { cause });
+    throw new UsageError(`--file ${file}: ${getMessage(cause)}`, { cause, hint: hintOf(cause) });
   }
 }
 

@@ -1,6 +1,7 @@
 /** The keys that --key and --require-signed name: files, or variables of the environment as with cosign. */
 import type { KeyObject } from 'node:crypto';
 import { UsageError } from '../util/errors.js';
+import { hintOf } from '../util/file-trouble.js';
 import { readNamedFile } from '../util/regular-file.js';
 import { parsePrivateKey, parsePublicKey } from '../verify/signing-keys.js';
 
@@ -21,7 +22,10 @@ function readText(name: string, option: string): string {
   try {
     return readNamedFile(name, MAX_KEY).toString('latin1');
   } catch (cause) {
-    throw new UsageError(`${option} ${name}: ${(cause as Error).message}`, { cause });
+    throw new UsageError(`${option} ${name}: ${(cause as Error).message}`, {
+      cause,
+      hint: hintOf(cause),
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 /** --tls-verify, --authfile, --creds, --cert-dir, --retry: how this command reaches registries. */
 import { existsSync } from 'node:fs';
 import { readRegistryConfig } from '../oci/registry/auth-config.js';
-import { readCertificates } from '../oci/registry/certificates.js';
+import { certificateTrouble, readCertificates } from '../oci/registry/certificates.js';
 import type { Credentials } from '../oci/registry/credentials.js';
 import type { RegistryOptions } from '../oci/registry/registry.js';
 import type { RetryPolicy } from '../oci/registry/retry.js';
@@ -56,7 +56,7 @@ function checkCertificates(directory: string): void {
   try {
     readCertificates(directory);
   } catch (cause) {
-    throw new UsageError(`--cert-dir ${directory}: ${(cause as Error).message}`, {
+    throw new UsageError(`--cert-dir ${directory}: ${certificateTrouble(cause)}`, {
       cause,
       hint: 'it holds authorities (*.crt), and *.cert each with its *.key',
     });

@@ -2,15 +2,13 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { getMessage } from '../oci/image-error.js';
+import { whyUnwritten } from '../oci/image-error.js';
 import { writeWhole } from '../oci/write-file.js';
 import { UsageError } from '../util/errors.js';
 
 /** @param cause of any file that it was to be written by */
 export function unwritable(option: string, path: string, cause: unknown): UsageError {
-  const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-  const why = isMissing ? `there is no directory ${dirname(path)}` : getMessage(cause);
-  return new UsageError(`${option} ${path}: it cannot be written: ${why}`, {
+  return new UsageError(`${option} ${path}: it cannot be written: ${whyUnwritten(cause, path)}`, {
     cause,
     hint: 'give a file in a directory that is there',
   });

@@ -65,9 +65,7 @@ function readProfile(file: string): Profile {
   try {
     text = readNamedFile(file).toString();
   } catch (error) {
-    throw bad(
-      `it can't be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`,
-    );
+    throw bad((error as Error).message);
   }
   const profile = parseProfile(text);
   if ('wrong' in profile) throw bad(`it is no profile: ${profile.wrong}`);

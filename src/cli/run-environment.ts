@@ -1,7 +1,8 @@
 /** The variables of a program that `wiac run` starts: -e and --env-file over those of its image. */
 import { getMessage } from '../oci/image-error.js';
 import { UsageError } from '../util/errors.js';
-import { readText, whyUnreadable } from './given-text.js';
+import { hintOf } from '../util/file-trouble.js';
+import { readText } from './given-text.js';
 
 /** A change of one variable. */
 type Change = readonly [name: string, value: string | undefined];
@@ -23,8 +24,7 @@ function readEnvFile(path: string, environment: NodeJS.ProcessEnv): Change[] {
   try {
     text = readText(path);
   } catch (error) {
-    const { problem, hint } = whyUnreadable(error) ?? { problem: getMessage(error) };
-    return refuse(problem, hint);
+    return refuse(getMessage(error), hintOf(error));
   }
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   return lines.flatMap((line, index): Change[] => {

@@ -2,6 +2,7 @@
 import type { AgentSource } from '../executor/agent-source.js';
 import { attributeMap, parseAttributes, refusing } from '../util/csv-attributes.js';
 import { UsageError } from '../util/errors.js';
+import { hintOf } from '../util/file-trouble.js';
 import { readNamedFile } from '../util/regular-file.js';
 import { statNamed } from '../util/stat-named.js';
 import { environmentText } from './given-text.js';
@@ -56,7 +57,11 @@ function readSecret(id: string, secret: Secret): Buffer {
   try {
     return readNamedFile(secret.file);
   } catch (error) {
-    throw new UsageError(`--secret id=${id}: ${(error as Error).message}`, { cause: error });
+    const { message } = error as Error;
+    throw new UsageError(`--secret id=${id}: ${secret.file}: ${message}`, {
+      cause: error,
+      hint: hintOf(error),
+    });
   }
 }
 

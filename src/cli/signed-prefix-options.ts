@@ -4,6 +4,12 @@ import { splitSignedPrefix } from '../verify/signed-prefixes.js';
 import { readSignedRules } from './config-file.js';
 import { readPublicKey } from './key-files.js';
 
+/** @param option that it is written in, for messages */
+function readRule(text: string, option: string): SignedPrefix {
+  const { prefix, key } = splitSignedPrefix(text, option);
+  return { prefix, keys: [readPublicKey(key, `${option} ${prefix}`)] };
+}
+
 /**
  * The images that must be signed: rules of the config file and of the command line, which count alike.
  * @throws UsageError
@@ -13,10 +19,7 @@ export function readSignedPrefixes(
   environment: NodeJS.ProcessEnv,
 ): SignedPrefix[] {
   const configured = readSignedRules(environment).flatMap(({ prefix, keys }) =>
-    keys.map((key) => splitSignedPrefix(`${prefix}=${key}`)),
+    keys.map((key) => readRule(`${prefix}=${key}`, 'images.requireSigned')),
   );
-  return [...configured, ...given.map(splitSignedPrefix)].map(({ prefix, key }) => ({
-    prefix,
-    keys: [readPublicKey(key, `--require-signed ${prefix}`)],
-  }));
+  return [...configured, ...given.map((text) => readRule(text, '--require-signed'))];
 }

@@ -56,8 +56,8 @@ export function workerCommand(
 ): Promise<void> {
   return withStoreAsRoot(setExitCode, async (store) => {
     const { queue, sharedCache, name, platform, label, jobs, lostAfter, grace } = options;
-    const key = options.key === undefined ? undefined : readSignKey(options.key);
-    const trusted = options.trustKey.map(readTrustKey);
+    const key = options.key === undefined ? undefined : readSignKey(options.key, '--key ');
+    const trusted = options.trustKey.map((file) => readTrustKey(file, '--trust-key '));
     const environment = process.env;
     if (store.paths.self.foundDead) sweepControlGroups();
     sweepStore(store);

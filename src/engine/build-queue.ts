@@ -76,8 +76,10 @@ export async function openBuildQueue(request: QueueRequest): Promise<BuildQueue>
   let lines: ReadonlyMap<number, string> = new Map();
   const { checkAddress, openRedis } = await import('../executor/queue/redis-link.js');
   checkAddress(url);
-  const workerKey = request.workerKey === undefined ? undefined : readTrustKey(request.workerKey);
-  const signKey = request.signKey === undefined ? undefined : readSignKey(request.signKey);
+  const workerKey =
+    request.workerKey === undefined ? undefined : readTrustKey(request.workerKey, '--worker-key ');
+  const signKey =
+    request.signKey === undefined ? undefined : readSignKey(request.signKey, '--sign-key ');
   const blobs = await openCacheBlobs(cache, registry, environment);
   const { queueExecutor } = await import('../executor/queue/queue-executor.js');
   let opened: Promise<Coordinator> | undefined;

@@ -57,8 +57,10 @@ export function cacheSource(
   { place, required, oneOf, trustKeys, mounts }: CacheFromSpec,
   keep: (source: ArtifactSource) => void,
   registry: RegistryOptions = {},
+  alsoTrusted: readonly KeyObject[] = [],
 ): CacheSource {
-  const trusted = trustKeys.map(readTrustKey);
+  const option = place.type === 'archive' ? '--trust-key ' : 'trust-key=';
+  const trusted = [...trustKeys.map((file) => readTrustKey(file, option)), ...alsoTrusted];
   return {
     title: getTitle(place),
     required,
@@ -120,7 +122,8 @@ const GHA_PAUSE_MS = 15_000;
 /** Writes a cache when it is asked to. */
 export function cacheTarget(spec: CacheToSpec, registry: RegistryOptions = {}): CacheTarget {
   const { place, mode, compression, ignoreError, signKey, mounts: selection, bounds } = spec;
-  const key = signKey === undefined ? undefined : readSignKey(signKey);
+  const option = place.type === 'archive' ? '--sign-key ' : 'sign-key=';
+  const key = signKey === undefined ? undefined : readSignKey(signKey, option);
   const title = getTitle(place);
   let found: Promise<Place> | undefined;
   const getPlace = (where: CachePlace): Promise<Place> => {
@@ -241,7 +244,7 @@ export async function boundCache(
 
 /**
  * Opens nothing yet.
- * @param trustKeys files with public keys that count for all of them
+ * @param trustKeys files with public keys that count for all of them, as the config file names them
  * @param registry how registries are reached
  * @param environment of access keys (S3)
  * @throws UsageError, UnsupportedError for values that can't be understood
@@ -255,6 +258,8 @@ export function openSharedCaches(
 ): SharedCaches {
   const opened: ArtifactSource[] = [];
   const keep = (source: ArtifactSource) => void opened.push(source);
+  const files = from.length === 0 ? [] : trustKeys;
+  const keys = files.map((file) => readTrustKey(file, 'cache.trustKeys '));
   const targets = to.map((text) => cacheTarget(parseCacheTo(text, environment), registry));
   // The first job that reads and writes a cache does not find it.
   const written = new Set(targets.map(({ title }) => title));
@@ -262,8 +267,7 @@ export function openSharedCaches(
     from: from.flatMap((text) =>
       parseCacheFrom(text, environment).map((spec) => {
         const mayLack = spec.oneOf || written.has(getTitle(spec.place));
-        const keys = [...spec.trustKeys, ...trustKeys];
-        return cacheSource({ ...spec, oneOf: mayLack, trustKeys: keys }, keep, registry);
+        return cacheSource({ ...spec, oneOf: mayLack }, keep, registry, keys);
       }),
     ),
     to: targets,

@@ -1,7 +1,9 @@
 /** The error of everything that goes wrong with an image outside of the store. */
+import { dirname } from 'node:path';
 import { types } from 'node:util';
 import type { SourceLocation } from '../util/errors.js';
 import { WiacError } from '../util/errors.js';
+import { fileTrouble } from '../util/file-trouble.js';
 import { saysFull } from '../util/no-space.js';
 
 /** Where the trouble was; everything that is known is also in the message. */
@@ -53,13 +55,29 @@ export function sayingMore(
   return new ImageError(message, { hint, registry, reference, status, location, cause, ...more });
 }
 
-/** The message of anything that was thrown. */
+/** The message of anything that was thrown; of the file system's in words. */
 export function getMessage(error: unknown): string {
+  const trouble = fileTrouble(error);
+  if (trouble !== undefined) return trouble.problem;
   return types.isNativeError(error) ? error.message : String(error);
+}
+
+/** Why a file could not be made: where it is missing, its directory is meant. @param file that of the error, unless it is known */
+export function whyUnwritten(cause: unknown, file?: string): string {
+  const { code, path = file, syscall } = Object(cause) as NodeJS.ErrnoException;
+  if (code !== 'ENOENT' || path === undefined) return getMessage(cause);
+  // Directories are made from above: one that can't be made is in a place such as /proc.
+  return syscall === 'mkdir'
+    ? `nothing can be made in ${dirname(path)}`
+    : `there is no directory ${dirname(file ?? path)}`;
 }
 
 /** The error for a place that an image, or its files, can't be written to. */
 export function cannotWrite(title: string, cause: unknown, reference?: string): ImageError {
   const hint = saysFull(cause) ? 'free some space there, or write it to another place' : undefined;
-  return new ImageError(`cannot write ${title}: ${getMessage(cause)}`, { reference, hint, cause });
+  return new ImageError(`cannot write ${title}: ${whyUnwritten(cause)}`, {
+    reference,
+    hint: hint ?? 'write it to a place that is there, and that this user may write to',
+    cause,
+  });
 }

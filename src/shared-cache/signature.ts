@@ -2,6 +2,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { ImageError } from '../oci/image-error.js';
 import { UsageError } from '../util/errors.js';
+import { hintOf } from '../util/file-trouble.js';
 import { readNamedFile } from '../util/regular-file.js';
 
 const HOW =
@@ -12,22 +13,23 @@ function readKey(file: string, option: string, parse: (pem: Buffer) => KeyObject
   try {
     key = parse(readNamedFile(file));
   } catch (cause) {
-    throw new UsageError(`${option}=${file}: ${(cause as Error).message}`, { hint: HOW, cause });
+    const { message } = cause as Error;
+    throw new UsageError(`${option}${file}: ${message}`, { hint: hintOf(cause) ?? HOW, cause });
   }
   if (key.asymmetricKeyType === 'ed25519') return key;
-  throw new UsageError(`${option}=${file} is a key of type ${key.asymmetricKeyType}`, {
+  throw new UsageError(`${option}${file} is a key of type ${key.asymmetricKeyType}`, {
     hint: HOW,
   });
 }
 
-/** Reads a private key (PEM). @throws UsageError */
-export function readSignKey(file: string): KeyObject {
-  return readKey(file, 'sign-key', createPrivateKey);
+/** Reads a private key (PEM). @param option that names it, as it is written @throws UsageError */
+export function readSignKey(file: string, option = 'sign-key='): KeyObject {
+  return readKey(file, option, createPrivateKey);
 }
 
-/** Reads a public key (PEM). @throws UsageError */
-export function readTrustKey(file: string): KeyObject {
-  return readKey(file, 'trust-key', createPublicKey);
+/** Reads a public key (PEM). @param option that names it, as it is written @throws UsageError */
+export function readTrustKey(file: string, option = 'trust-key='): KeyObject {
+  return readKey(file, option, createPublicKey);
 }
 
 /** @returns the signature in base64 */

@@ -3,6 +3,7 @@
  * memory, and a pipe is waited for where no signal ends that.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { inWords } from './file-trouble.js';
 
 /** Longer than any file of settings, keys or variables. */
 export const MOST_BYTES = 16 << 20;
@@ -46,23 +47,34 @@ export function readRegularFile(path: string): Buffer {
   });
 }
 
+/** What the caller names needs no system call in its message. */
+function legibly<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw inWords(error);
+  }
+}
+
 /**
  * Reads a file of a command line, which may be a pipe, such as `<(...)`.
  * @param path 0: standard input
- * @throws the file system's errors, Error for what is too large
+ * @throws the file system's errors in words, Error for what is too large
  */
 export function readNamedFile(path: string | 0, mostBytes = MOST_BYTES): Buffer {
   const read = (descriptor: number) => readUpTo(descriptor, mostBytes);
-  return path === 0 ? read(path) : withFile(path, O_RDONLY, read);
+  return legibly(() => (path === 0 ? read(path) : withFile(path, O_RDONLY, read)));
 }
 
 /**
  * Reads a file at a place that settings are looked for, again and again: it can't be a pipe. /dev/null is none.
- * @throws the file system's errors, Error for a pipe and for what is too large
+ * @throws the file system's errors in words, Error for a pipe and for what is too large
  */
 export function readSettings(path: string, mostBytes = MOST_BYTES): Buffer {
-  return withFile(path, O_RDONLY | O_NONBLOCK, (descriptor) => {
-    if (fstatSync(descriptor).isFIFO()) throw new Error('it is a pipe, and no file');
-    return readUpTo(descriptor, mostBytes);
-  });
+  return legibly(() =>
+    withFile(path, O_RDONLY | O_NONBLOCK, (descriptor) => {
+      if (fstatSync(descriptor).isFIFO()) throw new Error('it is a pipe, and no file');
+      return readUpTo(descriptor, mostBytes);
+    }),
+  );
 }

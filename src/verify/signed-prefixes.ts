@@ -89,11 +89,14 @@ function parsePrefix(prefix: string): string[] {
  * Splits `HOST/PATH=KEYFILE`.
  * @throws UsageError
  */
-export function splitSignedPrefix(text: string): { readonly prefix: string; readonly key: string } {
+export function splitSignedPrefix(
+  text: string,
+  option = '--require-signed',
+): { readonly prefix: string; readonly key: string } {
   const at = text.indexOf('=');
   const [prefix, key] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)];
   if (prefix === '' || key === '')
-    throw new UsageError(`--require-signed ${text}: not understood`, { hint: HINT });
+    throw new UsageError(`${option} ${text}: not understood`, { hint: HINT });
   parsePrefix(prefix);
   return { prefix, key };
 }

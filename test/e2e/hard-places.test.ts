@@ -262,7 +262,7 @@ describe('settings that have no end', () => {
   const places = [
     ['WIAC_CONFIG', ['cache', 'ls'], 2],
     ['REGISTRY_AUTH_FILE', ['logout', 'localhost:1'], 11],
-    ['WIAC_REGISTRY_CA', ['pull', 'localhost:1/image'], 11],
+    ['WIAC_REGISTRY_CA', ['pull', 'localhost:1/image'], 2],
     ['CONTAINERS_STORAGE_CONF', ['pull', 'containers-storage:image'], 11],
   ] as const;
 

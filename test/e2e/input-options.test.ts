@@ -75,7 +75,7 @@ describe('--ignorefile', () => {
     const check = await wiac(['build', '--check', '--ignorefile', file, root]);
     expect(check.stdout).toContain('CopyIgnoredFile');
     const missing = await wiac(['build', '--ignorefile', `${file}.not`, root]);
-    expect(missing).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('--ignorefile') });
+    expect(missing).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--ignorefile') });
   });
 });
 

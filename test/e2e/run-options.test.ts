@@ -316,7 +316,7 @@ describe('rights', () => {
     [['--device', '/etc/passwd:/dev/x'], 'that is no device'],
     [['--device', '/dev/null:/x'], 'has to be below /dev'],
     [['--device', '/dev/null:/dev/x:r'], "can't give it with r alone"],
-    [['--security-opt', 'seccomp=none.json'], "it can't be read (ENOENT)"],
+    [['--security-opt', 'seccomp=none.json'], 'seccomp=none.json: there is no such file'],
     [['--security-opt', 'seccomp=/etc/passwd'], 'it is no profile: '],
     [['--security-opt', 'selinux=on'], "can't do that"],
     [['--ulimit', 'nofile=2:1'], 'the soft limit is above the hard one'],

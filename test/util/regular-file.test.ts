@@ -32,8 +32,25 @@ describe.each([
     expect(read('/proc/self/status').toString()).toMatch(/^Name:/);
   });
 
-  test('has the errors of the file system', () => {
-    expect(() => read(directory)).toThrow('EISDIR');
-    expect(() => read(join(directory, 'nosuch'))).toThrow('ENOENT');
+  test('has the errors of the file system in words, with their codes', () => {
+    const thrown = (path: string): unknown => {
+      try {
+        return read(path);
+      } catch (error) {
+        return error;
+      }
+    };
+    const says = (code: string, message: string) =>
+      expect.objectContaining({ code, message, hint: expect.any(String) });
+    const file = join(directory, 'plain');
+    writeFileSync(file, '');
+    expect(thrown(directory)).toEqual(says('EISDIR', 'it is a directory'));
+    expect(thrown(join(directory, 'nosuch'))).toEqual(says('ENOENT', 'there is no such file'));
+    expect(thrown(join(file, 'x'))).toEqual(
+      says('ENOTDIR', 'what its path goes through is no directory'),
+    );
+    expect(thrown(join(directory, 'x'.repeat(300)))).toEqual(
+      says('ENAMETOOLONG', 'its name is too long'),
+    );
   });
 });

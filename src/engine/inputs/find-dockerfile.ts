@@ -85,7 +85,9 @@ export async function readLocal(
     const { code, message } = error as NodeJS.ErrnoException;
     const reason =
       code === 'ENOENT' ? `there is no Dockerfile ${path}` : `${path} can't be read: ${message}`;
-    throw new ContextError(reason, undefined, { hint: 'name it with -f FILE' });
+    throw new ContextError(reason, undefined, {
+      hint: isNamed ? 'check the spelling of -f FILE' : 'name it with -f FILE',
+    });
   }
 }
 

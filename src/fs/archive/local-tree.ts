@@ -8,7 +8,7 @@ import { lstatSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { addAbortSignal } from 'node:stream';
-import { getMessage, ImageError } from '../../oci/image-error.js';
+import { ImageError, whyUnwritten } from '../../oci/image-error.js';
 import { atExit } from '../../util/at-exit.js';
 import type { ByteString } from '../../util/byte-string.js';
 import { fsPath } from '../../util/byte-string.js';
@@ -105,7 +105,7 @@ export async function writeLocalTree(
     await unpackThrough(archive, target, options.rootless);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
-    throw new ImageError(`cannot write to ${destination}: ${getMessage(cause)}`, { cause });
+    throw new ImageError(`cannot write to ${destination}: ${whyUnwritten(cause)}`, { cause });
   } finally {
     if (target) closeDirectory(target);
   }

@@ -4,7 +4,7 @@ import type { Stats } from 'node:fs';
 import { fstatSync, realpathSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fromBytes } from '../../util/byte-string.js';
-import { ContextError } from '../../util/errors.js';
+import { ContextError, UsageError } from '../../util/errors.js';
 import { readSettings } from '../../util/regular-file.js';
 import { isAbsent } from '../../util/stat-named.js';
 import type { Directory } from '../directory.js';
@@ -121,11 +121,13 @@ export function contextIgnore(root: string, dockerfile: string | undefined): Ign
   return compileIgnore('', '.dockerignore');
 }
 
-/** The patterns of a file that the command line names. @throws ContextError, DockerfileError */
+/** The patterns of a file that the command line names. @throws UsageError, ContextError, DockerfileError */
 export function namedIgnore(path: string): IgnoreMatcher {
   const text = readIgnoreFile(path);
   if (text !== undefined) return compileIgnore(text, path);
-  throw new ContextError(`--ignorefile ${path}: there is no such file`, undefined);
+  throw new UsageError(`--ignorefile ${path}: there is no such file`, {
+    hint: 'check the spelling',
+  });
 }
 
 /** The directory of a context, without links on the way. @throws ContextError */

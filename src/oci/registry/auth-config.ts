@@ -1,4 +1,6 @@
 /** Which registries are reached how: insecure ones, mirrors, an own certificate authority. */
+import { UsageError } from '../../util/errors.js';
+import { hintOf } from '../../util/file-trouble.js';
 import { readSettings } from '../../util/regular-file.js';
 import { getMessage, ImageError } from '../image-error.js';
 
@@ -43,7 +45,10 @@ function readCa(file: string | undefined): string | undefined {
   try {
     return readSettings(file).toString();
   } catch (cause) {
-    throw new ImageError(`WIAC_REGISTRY_CA: cannot read ${file}: ${getMessage(cause)}`, { cause });
+    throw new UsageError(`WIAC_REGISTRY_CA=${file}: ${getMessage(cause)}`, {
+      cause,
+      hint: hintOf(cause),
+    });
   }
 }
 

@@ -16,9 +16,15 @@ export interface Certificates {
 
 const NONE: Certificates = { ca: undefined, client: undefined };
 
-/** @throws the file system's errors, also when a certificate has no key */
+/** @throws the file system's errors, Error that names a file, also when a certificate has no key */
 export function readCertificates(directory: string): Certificates {
-  const read = (name: string) => readSettings(join(directory, name)).toString();
+  const read = (name: string) => {
+    try {
+      return readSettings(join(directory, name)).toString();
+    } catch (cause) {
+      throw new Error(`${name}: ${getMessage(cause)}`, { cause });
+    }
+  };
   const names = readdirSync(directory).sort();
   const authorities = names.filter((name) => name.endsWith('.crt')).map(read);
   const own = names.filter((name) => name.endsWith('.cert'));
@@ -27,6 +33,14 @@ export function readCertificates(directory: string): Certificates {
     ca: authorities.length > 0 ? authorities.join('\n') : undefined,
     client: own.length > 0 ? { cert: own.map(read), key: keys } : undefined,
   };
+}
+
+/** Why readCertificates failed: a file in the directory, or the directory itself. */
+export function certificateTrouble(cause: unknown): string {
+  const { code, syscall } = cause as NodeJS.ErrnoException;
+  if (syscall !== 'scandir') return getMessage(cause);
+  if (code === 'ENOENT') return 'there is no such directory';
+  return code === 'ENOTDIR' ? 'it is no directory' : getMessage(cause);
 }
 
 /** Directories with one for each registry, the first that has this one counts. */
@@ -54,7 +68,7 @@ export function certificatesFor(host: string, { certDir, env }: RegistryConfig):
     } catch (cause) {
       const { code, syscall } = cause as NodeJS.ErrnoException;
       if (syscall === 'scandir' && PASSED_OVER.has(code ?? '')) continue;
-      throw new ImageError(`certificates of ${directory}: ${getMessage(cause)}`, {
+      throw new ImageError(`certificates of ${directory}: ${certificateTrouble(cause)}`, {
         cause,
         registry: host,
         hint: 'it holds authorities (*.crt), and *.cert each with its *.key',

@@ -3,6 +3,7 @@
  * config.json, containers-auth.json(5), and the docker-credential-helpers protocol.
  */
 import { join, resolve } from 'node:path';
+import { hintOf } from '../../util/file-trouble.js';
 import { homeOr } from '../../util/home-directory.js';
 import { readSettings } from '../../util/regular-file.js';
 import { getMessage, ImageError } from '../image-error.js';
@@ -67,7 +68,10 @@ export async function readAuthFile(file: string, chosen: boolean): Promise<AuthF
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR' || (code === 'EACCES' && !chosen)) return undefined;
-    throw new ImageError(`cannot read credentials from ${file}: ${getMessage(cause)}`, { cause });
+    throw new ImageError(`cannot read credentials from ${file}: ${getMessage(cause)}`, {
+      cause,
+      hint: hintOf(cause),
+    });
   }
   try {
     const value: unknown = text.trim() === '' ? {} : JSON.parse(text);

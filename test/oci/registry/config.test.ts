@@ -42,7 +42,7 @@ describe('settings', () => {
       '"docker.io" is not host=mirror',
     );
     expect(() => readRegistryConfig({ WIAC_REGISTRY_CA: '/nonexistent' })).toThrow(
-      'WIAC_REGISTRY_CA: cannot read /nonexistent',
+      'WIAC_REGISTRY_CA=/nonexistent: there is no such file',
     );
   });
 
